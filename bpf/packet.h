@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Parsers that take a cursor, check bounds and what the packet claims, and return a header or NULL. */
+#pragma once
+
+#include <uapi/linux/if_ether.h>
+#include <uapi/linux/in.h>
+#include <uapi/linux/ip.h>
+#include <uapi/linux/udp.h>
+
+#define IP_FRAGMENT_MASK 0x3fff /* more-fragments flag and offset; the don't-fragment bit is left out */
+#define IP_VERSION_4 4
+#define IP_WORD 4       /* ihl counts 32-bit words */
+#define IP_MIN_WORDS 5  /* a header without options (RFC 791) */
+
+struct cursor {
+	void *at;
+	void *end;
+};
+
+static __always_inline struct cursor packet(struct xdp_md *ctx)
+{
+	struct cursor cursor = {
+		.at = (void *)(long)ctx->data,
+		.end = (void *)(long)ctx->data_end,
+	};
+	return cursor;
+}
+
+static __always_inline struct ethhdr *parse_ethernet(struct cursor *cursor)
+{
+	struct ethhdr *ethernet = cursor->at;
+
+	if ((void *)(ethernet + 1) > cursor->end)
+		return NULL;
+	cursor->at = ethernet + 1;
+	return ethernet;
+}
+
+/* The fixed part only; NULL also when the header or the packet claims to be longer than the frame. */
+static __always_inline struct iphdr *parse_ipv4(struct cursor *cursor)
+{
+	struct iphdr *ip = cursor->at;
+
+	if ((void *)(ip + 1) > cursor->end)
+		return NULL;
+	__u32 header = ip->ihl * IP_WORD, total = bpf_ntohs(ip->tot_len);
+
+	if (ip->version != IP_VERSION_4 || ip->ihl < IP_MIN_WORDS || total < header)
+		return NULL;
+	if (cursor->at + total > cursor->end)
+		return NULL;
+	cursor->at = ip + 1;
+	return ip;
+}
+
+static __always_inline struct udphdr *parse_udp(struct cursor *cursor)
+{
+	struct udphdr *udp = cursor->at;
+
+	if ((void *)(udp + 1) > cursor->end)
+		return NULL;
+	cursor->at = udp + 1;
+	return udp;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The one exit of a program, counted by reason, and its trace. A program defines `enum reason`, ending in REASONS. */
+#pragma once
+
+#ifndef TRACE
+#define TRACE 1
+#endif
+
+#if TRACE
+#define trace(...) bpf_trace_printk(__VA_ARGS__)
+#else
+#define trace(...)
+#endif
+
+struct count {
+	__u64 packets;
+	__u64 bytes;
+};
+
+static __always_inline void tally(struct count *count, struct xdp_md *ctx)
+{
+	if (!count)
+		return;
+	count->packets++;
+	count->bytes += bpf_xdp_get_buff_len(ctx);
+}

@@ -1,0 +1,197 @@
+"""A lab on disk: one folder that holds everything it owns, and the lock that guards it.
+
+/run/netlab/LAB/ is a private tmpfs with, among others, `lab.json`: what the lab is meant to be, written before anything
+is made and never changed; it is also the file that every process of the lab finds in NETLAB_NODE_FILE. `up` is the
+time at which the lab stood complete; without it the lab is half-built. Everything that a lab needs elsewhere is a
+symlink into this folder, so that what is a lab's own can always be told, even when this folder is gone.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from netlab import syscalls
+from netlab.errors import HostError, NetlabError, UsageError
+
+ROOT = "/run/netlab"
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_LOCK_POLL_S = 0.02
+
+
+def folder_of(lab: str) -> str:
+    """Return the lab's folder, whether or not it exists; a name that is no DNS label is a UsageError."""
+    if not _LABEL.match(lab):
+        raise UsageError(f"{lab!r} is no name for a lab: expected letters a-z, digits and inner hyphens, 63 at most")
+    return f"{ROOT}/{lab}"
+
+
+def labs() -> list[str]:
+    """Return the names of the labs that have a folder, complete or not."""
+    try:
+        return sorted(name for name in os.listdir(ROOT) if _LABEL.match(name) and os.path.isdir(f"{ROOT}/{name}"))
+    except FileNotFoundError:
+        return []
+
+
+def choose(lab: str | None) -> str:
+    """Return the lab that a verb means: the one named, or the only one there is.
+
+    Raises NetlabError when there is none, and UsageError, listing them, when there are several.
+    """
+    there = labs()
+    if lab is not None:
+        folder_of(lab)
+        if lab not in there:
+            others = f"; there is {', '.join(there)}" if there else ""
+            raise NetlabError(f"no lab named {lab} is up{others}")
+        return lab
+    if not there:
+        raise NetlabError("no lab is up: netlab up FILE builds one")
+    if len(there) > 1:
+        raise UsageError(f"several labs are up ({', '.join(there)}): choose one with --lab NAME or NETLAB_LAB")
+    return there[0]
+
+
+def read(lab: str) -> dict[str, Any]:
+    """Return what the lab is meant to be (`lab.json`); NetlabError when its record is missing or unreadable."""
+    path = f"{folder_of(lab)}/lab.json"
+    try:
+        with open(path, "rb") as file:
+            found: dict[str, Any] = json.loads(file.read())
+    except FileNotFoundError:
+        raise NetlabError(f"{lab} has no record ({path}): its `up` was interrupted; netlab down --lab {lab}") from None
+    except ValueError as error:
+        raise NetlabError(f"{path} is damaged ({error}); netlab down --lab {lab}") from None
+    return found
+
+
+def node_of(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a node of a lab; a name that it does not have is a UsageError with the nearest one."""
+    nodes: dict[str, dict[str, Any]] = data["nodes"]
+    if name in nodes:
+        return nodes[name]
+    import difflib
+
+    near = difflib.get_close_matches(name, nodes, 1)
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(list(nodes)[:20])}"
+    raise UsageError(f"the lab {data['lab']} has no node {name}; {hint}")
+
+
+def is_complete(lab: str) -> bool:
+    """Whether the lab's `up` came to its end."""
+    return os.path.exists(f"{folder_of(lab)}/up")
+
+
+def create(lab: str, data: dict[str, Any], with_programs: bool) -> None:
+    """Make the lab's folder and write what the lab is meant to be; `with_programs` adds the BPF file system."""
+    folder = folder_of(lab)
+    try:
+        os.makedirs(ROOT, mode=0o755, exist_ok=True)
+        os.mkdir(folder, 0o755)
+        syscalls.mount("netlab", folder, "tmpfs", data="mode=0755")
+        write(f"{folder}/lab.json", json.dumps(data, separators=(",", ":")), mode=0o444)
+        for name in ("netns", "etc", "logs"):
+            os.mkdir(f"{folder}/{name}", 0o755)
+        if with_programs:
+            _mount_file_systems(folder)
+    except PermissionError as error:
+        raise HostError(f"cannot make {folder}: {error}; netlab needs root and CAP_SYS_ADMIN") from None
+
+
+def _mount_file_systems(folder: str) -> None:
+    for source, name, kind in (("bpf", "bpf", "bpf"), ("tracefs", "tracing", "tracefs")):
+        os.mkdir(f"{folder}/{name}", 0o700)
+        try:
+            syscalls.mount(source, f"{folder}/{name}", kind)
+        except OSError as error:
+            raise HostError(f"cannot mount a {kind} file system, which XDP programs need: {error.strerror}") from None
+
+
+def write(path: str, text: str, mode: int = 0o644) -> None:
+    """Write a file whole or not at all."""
+    fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with open(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.rename(f"{path}.new", path)
+
+
+def mark_complete(lab: str) -> None:
+    """Write down that the lab stands."""
+    write(f"{folder_of(lab)}/up", f"{time.time_ns()}\n")
+
+
+def remove(lab: str) -> bool:
+    """Remove the lab's folder with everything mounted in it; False when there was none. Safe at any stage."""
+    folder = folder_of(lab)
+    if not os.path.isdir(folder):
+        return False
+    while True:
+        try:
+            syscalls.umount(folder)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOENT):  # nothing is mounted there any more
+                break
+            raise
+    # The rmdir, and not the unmount, lets go of the copies of these mounts in other mount namespaces.
+    os.rmdir(folder)
+    return True
+
+
+@contextmanager
+def locked(lab: str, deadline_s: float = 60.0, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
+    """Hold the lab's lock, so that one command at a time changes it; yields the lock's descriptor.
+
+    A child that inherits the descriptor holds the lock too, until it has ended. `waiting` is called once when
+    somebody else has it. Raises NetlabError at the deadline.
+    """
+    path = f"{folder_of(lab)}.lock"
+    fd = _acquire(path, lab, time.monotonic() + deadline_s, waiting)
+    try:
+        yield fd
+    finally:
+        if not os.path.isdir(folder_of(lab)):
+            os.unlink(path)  # while it is held: whoever waits for it sees that the file is another one
+            _remove_empty_root()
+        os.close(fd)
+
+
+def _acquire(path: str, lab: str, deadline: float, waiting: Callable[[], None]) -> int:
+    told = False
+    while True:
+        os.makedirs(ROOT, mode=0o755, exist_ok=True)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue  # the folder went between the two calls
+        except PermissionError as error:
+            raise HostError(f"cannot lock the lab {lab}: {error}") from None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.exists(path) and os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+        except BlockingIOError:
+            if not told:
+                waiting()
+                told = True
+            if time.monotonic() > deadline:
+                os.close(fd)
+                raise NetlabError(f"another netlab command is still changing the lab {lab}") from None
+            time.sleep(_LOCK_POLL_S)
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _remove_empty_root() -> None:
+    try:
+        os.rmdir(ROOT)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EBUSY, errno.ENOENT):
+            raise

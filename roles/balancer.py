@@ -1,0 +1,113 @@
+"""Sets up the node's XDP program `balancer`: which ports, which backends, which policy. Then it only stays.
+
+The program does all the work in the kernel; this role writes its maps once, says READY, and waits to be stopped.
+Stop it, and requests go on being balanced.
+"""
+
+import ipaddress
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from netlab import balancer, options
+from netlab.errors import NetlabError
+
+OPTIONS = {
+    "service_port": {"type": "port", "default": 8080, "help": "the UDP port of the requests"},
+    "completion_port": {"type": "port", "default": 9090, "help": "the UDP port of the completions"},
+    "policy": {
+        "type": "text",
+        "choices": ["most-free", "round-robin", "random", "first-free"],
+        "default": "most-free",
+        "help": "which backend gets a request when several have a free thread",
+    },
+    "backends": {
+        "type": "node",
+        "values": [1, 128],
+        "required": True,
+        "help": "a replicated node's name, or nodes' names",
+    },
+    "capacity": {"type": "integer", "default": 5, "minimum": 1, "maximum": 65535, "help": "threads of each backend"},
+}
+
+Nodes = dict[str, dict[str, Any]]
+
+
+def expand(nodes: Nodes, names: list[str]) -> list[str]:
+    """Replace the name of a replicated node by its replicas; keep the order, each once."""
+    found: dict[str, None] = {}
+    for name in names:
+        members = [name] if name in nodes else [node for node in nodes if nodes[node]["replica_of"] == name]
+        if not members:
+            raise NetlabError(f"backends: this lab has no node {name}; it has {', '.join(nodes)}")
+        found.update(dict.fromkeys(members))
+    return list(found)
+
+
+def ipv4(interface: dict[str, Any]) -> list[ipaddress.IPv4Interface]:
+    """Return an interface's IPv4 addresses."""
+    return [ipaddress.IPv4Interface(address) for address in interface["addresses"] if ":" not in address]
+
+
+def find(nodes: Nodes, here: str, name: str, capacity: int) -> balancer.Backend:
+    """Find a backend on one of our own networks."""
+    for our_name, ours in nodes[here]["interfaces"].items():
+        for theirs in nodes[name]["interfaces"].values():
+            for network in (address.network for address in ipv4(ours)):
+                for address in ipv4(theirs):
+                    if address.ip in network:
+                        mtu = min(ours["mtu"], theirs["mtu"])
+                        return balancer.Backend(
+                            name, str(address.ip), theirs["mac"], our_name, ours["mac"], mtu, capacity
+                        )
+    raise NetlabError(f"backends: {name} shares no IPv4 network with {here}; link them, or link both to one switch")
+
+
+def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
+    """Turn the role's options and the lab's addresses into the program's settings."""
+    if args.service_port == args.completion_port:
+        raise NetlabError(f"service_port and completion_port are both {args.service_port}; they must differ")
+    nodes: Nodes = lab["nodes"]
+    names = expand(nodes, args.backends)
+    if here in names:
+        raise NetlabError(f"backends: {here} is the balancer itself")
+    if len(names) > balancer.MAX_BACKENDS:
+        raise NetlabError(f"backends: {len(names)} nodes, at most {balancer.MAX_BACKENDS}")
+    return balancer.Settings(
+        args.service_port,
+        args.completion_port,
+        args.policy,
+        tuple(find(nodes, here, name, args.capacity) for name in names),
+        tuple(str(address.ip) for ours in nodes[here]["interfaces"].values() for address in ipv4(ours)),
+    )
+
+
+def main() -> None:
+    """Set the program up and wait for SIGTERM."""
+    args = options.parse(OPTIONS, __doc__)
+    with open(os.environ["NETLAB_NODE_FILE"], encoding="utf-8") as file:
+        lab = json.load(file)
+    here = os.environ["NETLAB_NODE"]
+    pins = lab["nodes"][here]["pins"]
+    if not balancer.has_balancer(pins):
+        raise NetlabError(f"{here} carries no balancer program; give the node `xdp: balancer`")
+    if balancer.is_ready(pins):
+        print("the program is set up already; it keeps its state", flush=True)
+    else:
+        chosen = settings(lab, here, args)
+        balancer.set_up(pins, chosen)
+        for backend in chosen.backends:
+            print(f"backend {backend.name} {backend.address} on {backend.interface}: {backend.capacity} threads")
+        print(f"balancing UDP port {chosen.service_port}, completions on {chosen.completion_port}, {chosen.policy}")
+    print("READY", flush=True)
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        main()
+    except NetlabError as error:
+        sys.exit(f"balancer: {error}")
