@@ -1,0 +1,14 @@
+"""Where netlab's own programs, roles and topologies are."""
+
+import os
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
+
+
+def folder(kind: str) -> str:
+    """Return the absolute path of netlab's own `bpf`, `roles` or `topologies`.
+
+    An installed wheel carries them in the package; in a checkout they stand beside it.
+    """
+    installed = os.path.join(PACKAGE, "assets", kind)
+    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(PACKAGE), kind)

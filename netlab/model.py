@@ -1,0 +1,101 @@
+"""The topology as netlab understands it: frozen, complete, and free of I/O.
+
+These are named tuples rather than dataclasses because importing `dataclasses` costs about a tenth of the time that
+`up` takes for a small lab (docs/adr/0002-start-fast.md).
+
+Order everywhere is the order of the file; replicas are already expanded.
+"""
+
+from typing import NamedTuple
+
+DEFAULT_MTU = 1500
+MAX_INTERFACE_NAME = 15  # IFNAMSIZ - 1
+Scalar = str | int | float | bool
+
+
+class Program(NamedTuple):
+    """An XDP program on a node.
+
+    `path` is the absolute path of its C file; `function` the entry, or "" for the only candidate in the file;
+    `interfaces` the interfaces it is attached to, or () for all of the node's.
+    """
+
+    name: str
+    path: str
+    function: str = ""
+    mode: str = "native"  # native | generic
+    define: tuple[tuple[str, str | int], ...] = ()
+    interfaces: tuple[str, ...] = ()
+
+
+class Route(NamedTuple):
+    """A static route: `to` is a network such as `10.9.0.0/16` or `default`, `via` an address of a neighbour."""
+
+    to: str
+    via: str
+
+
+class Limits(NamedTuple):
+    """What a node may use: `cpu` in cores, `memory` in bytes; 0 is no limit."""
+
+    cpu: float = 0.0
+    memory: int = 0
+
+
+class Node(NamedTuple):
+    """A host or a switch of the lab.
+
+    `role_path` is the absolute path of the role's Python file. `args` are the role's options in order, each with its
+    values as text: a list in the file is several values, a mere `true` none, and `false` leaves the option out. `command` is an argv instead of a role. `after` names nodes,
+    replicas already expanded. `replica_of` is the name in the file that this node was expanded from, or "".
+    """
+
+    name: str
+    kind: str = "host"  # host | switch
+    replica_of: str = ""
+    role: str = ""
+    role_path: str = ""
+    args: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    command: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    autostart: bool = True
+    program: Program | None = None
+    routes: tuple[Route, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    limits: Limits = Limits()
+    image: str = ""
+
+
+class Endpoint(NamedTuple):
+    """One end of a link, as written: empty strings and tuples are for the plan to choose.
+
+    `addresses` carry their prefix length (`10.0.1.1/24`), at most one IPv4 and one IPv6.
+    """
+
+    node: str
+    interface: str = ""
+    addresses: tuple[str, ...] = ()
+    mac: str = ""
+
+
+class Link(NamedTuple):
+    """A veth pair between two endpoints; `subnets` as written, at most one IPv4 and one IPv6; `mtu` 0 is the default."""
+
+    a: Endpoint
+    b: Endpoint
+    subnets: tuple[str, ...] = ()
+    mtu: int = 0
+
+
+class Topology(NamedTuple):
+    """A validated topology. `path` is the absolute path of its file, "" where there is none."""
+
+    name: str
+    path: str
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+    description: str = ""
+    message: str = ""
+    runtime: str = "netns"  # netns | docker
+    checks: tuple[object, ...] = ()

@@ -1,0 +1,289 @@
+"""What a role accepts on its command line: one description, read by two.
+
+A role's file may hold a literal
+
+    OPTIONS = {
+        "target": {"type": "endpoint", "required": True, "help": "the service, as NODE:PORT"},
+        "sleep": {"type": "number", "values": [1, 2], "default": [0.2, 0.5], "minimum": 0, "help": "seconds"},
+    }
+
+which validation reads without running the file, and by which the role itself parses its command line.
+
+Keys of an option: `type` (integer, number, text, port, endpoint, node, flag), `required`, `default`, `minimum`,
+`maximum`, `choices`, `help`, and `values` ([least, most]: the option takes a list of so many values).
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import argparse
+
+Option = Mapping[str, Any]
+Options = Mapping[str, Option]
+
+KEYS = frozenset(("type", "required", "default", "minimum", "maximum", "choices", "help", "values"))
+ONE_VALUE = [1, 1]
+MAX_BYTES = 1 << 20
+HIGHEST_PORT = 65535
+LONGEST_INTEGER = 19  # digits
+SHOWN = 60  # characters
+
+
+class Endpoint(NamedTuple):
+    """Where a service is: `host` is the name of a node, or an address; an address pair such as sockets take."""
+
+    host: str
+    port: int
+
+
+EXPECTED = {
+    "integer": "a whole number",
+    "number": "a number",
+    "text": "text",
+    "port": f"a port from 1 to {HIGHEST_PORT}",
+    "endpoint": f"HOST:PORT with a port from 1 to {HIGHEST_PORT}",
+    "node": "the name of a node",
+    "flag": "true or false",
+}
+
+
+# --- reading a role's file --------------------------------------------------------------------------------------------
+
+
+def read(path: str) -> Options | None:
+    """Return the OPTIONS of the role in the Python file `path`, None if it has none. Nothing of the file is run.
+
+    Raises OSError if it cannot be read, and ValueError, with a message for the role's author, if it is no Python or
+    its OPTIONS are not as described above.
+    """
+    with open(path, "rb") as file:
+        source = file.read(MAX_BYTES + 1)
+    if b"OPTIONS" not in source:
+        return None
+    if len(source) > MAX_BYTES:
+        raise ValueError(f"it is longer than {MAX_BYTES:,} bytes")
+    options: Options | None = _literal(source)
+    if wrong := "" if options is None else _wrong(options):
+        raise ValueError(wrong)
+    return options
+
+
+def _literal(source: bytes) -> Any:
+    import ast
+
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"it is no Python: {error}") from None
+    for statement in statements:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        value = getattr(statement, "value", None)
+        if value is not None and any(isinstance(target, ast.Name) and target.id == "OPTIONS" for target in targets):
+            try:
+                return ast.literal_eval(value)
+            except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+                raise ValueError("its OPTIONS are not a literal") from None
+    return None
+
+
+def _wrong(options: object) -> str:
+    """Return what keeps OPTIONS from being understood, or ""."""
+    if not isinstance(options, dict):
+        return "its OPTIONS are not a dict"
+    for name, option in options.items():
+        if not isinstance(name, str) or not isinstance(option, dict):
+            return f"its OPTIONS hold {name!r}, which is not a name with a dict"
+        if wrong := _wrong_option(option):
+            return f"its option {name!r} has {wrong}"
+    return ""
+
+
+def _wrong_option(option: dict[object, object]) -> str:
+    if unknown := sorted(str(key) for key in option if key not in KEYS):
+        return f"the unknown key {unknown[0]!r}"
+    if option.get("type") not in EXPECTED:
+        return f"no type of {', '.join(EXPECTED)}"
+    if not _is_range(option.get("values", ONE_VALUE)):
+        return "`values` that are not [least, most]"
+    if not isinstance(option.get("choices", []), list):
+        return "`choices` that are not a list"
+    numbers = (option.get(key, 0) for key in ("minimum", "maximum"))
+    return "" if all(isinstance(number, int | float) for number in numbers) else "a limit that is no number"
+
+
+def _is_range(values: object) -> bool:
+    return isinstance(values, list) and [type(value) for value in values] == [int, int]
+
+
+# --- checking values --------------------------------------------------------------------------------------------------
+
+
+def expected(option: Option) -> str:
+    """Return what a value of the option must be, in words."""
+    kind = EXPECTED[option["type"]]
+    low, high = option.get("minimum"), option.get("maximum")
+    if "choices" in option:
+        return "one of " + ", ".join(map(str, option["choices"]))
+    if low is not None and high is not None:
+        return f"{kind} from {low} to {high}"
+    if low is not None:
+        return f"{kind} of at least {low}"
+    return f"{kind} of at most {high}" if high is not None else kind
+
+
+def problem(option: Option, texts: Sequence[str]) -> str:
+    """Return what is wrong with the values of an option ("expected …, found …"), or "" for good ones.
+
+    Whether the nodes named there exist is not looked at: `hosts` returns their names.
+    """
+    least, most = option.get("values", ONE_VALUE)
+    if not least <= len(texts) <= most:
+        count = f"{least}" if least == most else f"{least} to {most}"
+        return f"expected {count} value{'s' if most > 1 else ''}, found {len(texts)}"
+    for text in texts:
+        if _value(option, text) is None:
+            dash = " that does not begin with a dash" if option["type"] == "text" and text.startswith("-") else ""
+            return f"expected {expected(option)}{dash}, found {_show(text)}"
+    return ""
+
+
+def hosts(option: Option, texts: Sequence[str]) -> list[str]:
+    """Return the names in the values of an option that must be nodes, or groups of replicas, of the lab."""
+    if option["type"] == "node":
+        return list(texts)
+    if option["type"] != "endpoint":
+        return []
+    names = (endpoint.host for endpoint in map(_endpoint, texts) if endpoint)
+    return [name for name in names if name != "localhost" and not _is_address(name)]
+
+
+def _value(option: Option, text: str) -> Any:
+    """Return the value that `text` stands for, None if it is not what the option takes."""
+    value: Any = text
+    kind = option["type"]
+    if kind in ("integer", "port"):
+        value = _integer(text)
+        if kind == "port" and value is not None and not 0 < value <= HIGHEST_PORT:
+            return None
+    elif kind == "number":
+        value = _number(text)
+    elif kind == "endpoint":
+        value = _endpoint(text)
+    elif kind == "node" and (not text or text.startswith("-")):
+        value = None
+    elif kind == "text" and text.startswith("-"):
+        value = None  # The command line would take it for an option.
+    return value if value is not None and _within(option, value) else None
+
+
+def _within(option: Option, value: object) -> bool:
+    if "choices" in option and value not in option["choices"]:
+        return False
+    if not isinstance(value, int | float):
+        return True
+    return bool(option.get("minimum", value) <= value <= option.get("maximum", value))
+
+
+def _integer(text: str) -> int | None:
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= LONGEST_INTEGER else None
+
+
+def _number(text: str) -> float | None:
+    if text.strip("0123456789+-.eE"):
+        return None  # float() takes "nan", "1_000", blanks and other scripts' digits as well.
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if abs(number) < float("inf") else None
+
+
+def _endpoint(text: str) -> Endpoint | None:
+    host, _, port = text.rpartition(":")
+    number = _integer(port) if port.isdigit() else None
+    if number is None or not 0 < number <= HIGHEST_PORT:
+        return None
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+        return Endpoint(host, number) if ":" in host and _is_address(host) else None
+    bad = not host or host.startswith("-") or ":" in host or not host.isprintable() or " " in host
+    return None if bad else Endpoint(host, number)
+
+
+def _is_address(host: str) -> bool:
+    if ":" not in host and host.strip("0123456789."):
+        return False
+    from ipaddress import ip_address
+
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _show(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
+
+
+# --- a role's command line --------------------------------------------------------------------------------------------
+
+
+def parse(options: Options, description: str, argv: Sequence[str] | None = None) -> "argparse.Namespace":
+    """Parse a role's command line and return its options, typed, under their names.
+
+    `argv` is what follows the role's own name, by default that of this process. An option with `values` gives a list,
+    an endpoint an Endpoint. The last occurrence of an option wins; `--service_port` is `--service-port`. Ends the
+    process with exit code 2, and a message, if the command line is wrong.
+    """
+    import argparse
+    import sys
+
+    parser = argparse.ArgumentParser(
+        prog=os.path.basename(sys.argv[0]) or None, description=description, allow_abbrev=False
+    )
+    for name, option in options.items():
+        _add(parser, name, option)
+    arguments = parser.parse_args(argv)
+    for name, option in options.items():
+        value = getattr(arguments, _key(name))
+        texts = value if isinstance(value, list) else [value]
+        if not all(isinstance(text, str) for text in texts):
+            continue  # A default, which is typed already, or a flag.
+        if wrong := problem(option, texts):
+            parser.error(f"--{_dashed(name)}: {wrong}")
+        values = [_value(option, text) for text in texts]
+        setattr(arguments, _key(name), values if "values" in option else values[0])
+    return arguments
+
+
+def _add(parser: "argparse.ArgumentParser", name: str, option: Option) -> None:
+    spellings = dict.fromkeys((f"--{_dashed(name)}", f"--{_key(name)}"))
+    settings: dict[str, Any] = {"dest": _key(name), "help": _help(option), "default": option.get("default")}
+    if option["type"] == "flag":
+        parser.add_argument(*spellings, action="store_true", **{**settings, "default": False})
+        return
+    if "values" in option:
+        settings["nargs"] = "+"
+    metavar = option["type"].upper()
+    parser.add_argument(*spellings, required=option.get("required", False), metavar=metavar, **settings)
+
+
+def _help(option: Option) -> str:
+    text = str(option.get("help", ""))
+    default = option.get("default")
+    if default is None or option["type"] == "flag":
+        return text.replace("%", "%%")
+    shown = " ".join(map(str, default)) if isinstance(default, list) else default
+    return f"{text} (default: {shown})".replace("%", "%%")
+
+
+def _key(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")

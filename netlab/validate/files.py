@@ -1,0 +1,64 @@
+"""The programs and roles that a topology names: beside it first, then netlab's own."""
+
+import os
+
+from netlab.assets import folder
+from netlab.document.tree import Item, show
+from netlab.validate.findings import Findings, place
+from netlab.validate.rules import word
+
+SUFFIXES = {"bpf": ".c", "roles": ".py"}
+WHAT = {"bpf": "a program", "roles": "a role"}
+
+
+class Files:
+    """Looks up programs (kind `bpf`) and roles (kind `roles`) for the topology in the folder `beside`."""
+
+    def __init__(self, beside: str) -> None:
+        self._beside = beside
+        self._known: dict[tuple[str, str], str] = {}
+
+    def rule(self, kind: str, findings: Findings, item: Item, path: str) -> tuple[str, str] | None:
+        """Return the name of the program or role that `item` names, and the absolute path of its file."""
+        written = word(findings, item, path)
+        if written is None:
+            return None
+        suffix = SUFFIXES[kind]
+        if "/" not in written and not written.endswith(suffix):
+            file = self._by_name(kind, written)
+            where = f"no {show(f'{kind}/{written}{suffix}')[1:-1]} beside the topology, nor in netlab"
+        elif written.endswith(suffix):
+            file = self._by_path(written)
+            where = "no such file" + (" beside the topology" if self._beside and not os.path.isabs(written) else "")
+        else:
+            file, where = "", f"a path that does not end in {suffix}"
+        if file:
+            return os.path.basename(file)[: -len(suffix)], file
+        message = f"expected {WHAT[kind]}, found {show(written)}: {where}"
+        findings.add(place(item, path), message, findings.nearest(written, self._names(kind)))
+        return None
+
+    def _by_path(self, written: str) -> str:
+        file = os.path.abspath(os.path.join(self._beside, written))
+        return file if os.path.isfile(file) else ""
+
+    def _by_name(self, kind: str, written: str) -> str:
+        """Return the file of this name, or "". A thousand nodes of one role look once."""
+        if (kind, written) not in self._known:
+            files = (os.path.join(directory, written + SUFFIXES[kind]) for directory in self._folders(kind))
+            self._known[kind, written] = next((file for file in files if os.path.isfile(file)), "")
+        return self._known[kind, written]
+
+    def _folders(self, kind: str) -> tuple[str, ...]:
+        return (os.path.join(self._beside, kind), self._beside, folder(kind)) if self._beside else (folder(kind),)
+
+    def _names(self, kind: str) -> list[str]:
+        """Return the names of all programs or roles there are, for a hint."""
+        names: set[str] = set()
+        for directory in self._folders(kind):
+            try:
+                with os.scandir(directory) as entries:
+                    names.update(entry.name for entry in entries if entry.name.endswith(SUFFIXES[kind]))
+            except OSError:
+                continue
+        return sorted(name[: -len(SUFFIXES[kind])] for name in names if not name.startswith(("_", ".")))
