@@ -1,0 +1,119 @@
+"""A socket to the kernel's routing netlink: messages go out in batches, and a refusal comes back with its position.
+
+Only the last message of a batch asks for an answer, since errors come unasked: one system call out and one back for
+all that a node needs.
+"""
+
+import socket
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
+_NLMSG_ERROR = 2
+_NLM_F_ACK = 4
+_NLM_F_CAPPED = 0x100
+_NLM_F_ACK_TLVS = 0x200
+_NLMSGERR_ATTR_MSG = 1
+_SOL_NETLINK = 270
+_NETLINK_CAP_ACK = 10
+_NETLINK_EXT_ACK = 11
+_SO_RCVBUFFORCE = 33
+BATCH_BYTES = 64 * 1024  # well below the default send buffer, 208 KiB
+_RECEIVE_BYTES = 4 * 1024 * 1024  # an error takes about 1 KiB of it, and a batch holds some 800 messages
+_DEADLINE_S = 10
+
+
+class Refusal(NamedTuple):
+    """The kernel's answer to one message: `position` in the sequence that was sent, errno, and its own words or ""."""
+
+    position: int
+    errno: int
+    words: str
+
+
+class Channel:
+    """A netlink socket in the namespace that the calling thread is in at that moment, for good."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        try:
+            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
+            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _DEADLINE_S, 0))
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BYTES)
+        except OSError:
+            self._socket.close()
+            raise
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """Return the descriptor; the kernel takes ethtool's ioctls on it as on any socket of the namespace."""
+        return self._socket.fileno()
+
+    def request(self, messages: Sequence[bytes]) -> Refusal | None:
+        """Send the messages in order, and return the kernel's first refusal, or None when it has done them all.
+
+        The kernel goes on after a refusal: what follows in the same batch may have been done. Raises OSError, and
+        TimeoutError when no answer comes within 10 s.
+        """
+        first = 0
+        while first < len(messages):
+            last, size = first, len(messages[first])
+            while last + 1 < len(messages) and size + len(messages[last + 1]) <= BATCH_BYTES:
+                last += 1
+                size += len(messages[last])
+            refusal = self._batch(messages, first, last)
+            if refusal:
+                return refusal
+            first = last + 1
+        return None
+
+    def _batch(self, messages: Sequence[bytes], first: int, last: int) -> Refusal | None:
+        """Send messages first to last at once; only the last asks for an answer, errors come unasked."""
+        batch = bytearray().join(messages[first : last + 1])
+        offset = 0
+        for position in range(first, last + 1):
+            struct.pack_into("=I", batch, offset + 8, position)
+            if position < last:
+                offset += len(messages[position])
+        struct.pack_into("=H", batch, offset + 6, struct.unpack_from("=H", batch, offset + 6)[0] | _NLM_F_ACK)
+        self._socket.send(batch)
+        return self._answer(last)
+
+    def _answer(self, last: int) -> Refusal | None:
+        """Read up to the answer to message `last`; return the first refusal."""
+        refusal = None
+        while True:
+            try:
+                data = self._socket.recv(BATCH_BYTES)
+            except BlockingIOError:
+                raise TimeoutError(f"the kernel gave no answer within {_DEADLINE_S} s") from None
+            offset = 0
+            while offset < len(data):
+                length, kind, flags, position, _ = _HEADER.unpack_from(data, offset)
+                if kind == _NLMSG_ERROR:
+                    refusal = refusal or _refusal(data[offset : offset + length], flags, position)
+                    if position == last:
+                        return refusal
+                offset += (length + 3) & ~3
+
+
+def _refusal(message: bytes, flags: int, position: int) -> Refusal | None:
+    """Read an error message; None where it is an acknowledgement, which is an error of 0."""
+    (errno,) = struct.unpack_from("=i", message, 16)
+    if not errno:
+        return None
+    words = ""
+    if flags & _NLM_F_ACK_TLVS:
+        # behind the error stands the message's own header, or all of the message
+        offset = 36 if flags & _NLM_F_CAPPED else 20 + ((struct.unpack_from("=I", message, 20)[0] + 3) & ~3)
+        while offset + 4 <= len(message):
+            length, kind = struct.unpack_from("=HH", message, offset)
+            if kind == _NLMSGERR_ATTR_MSG:
+                words = message[offset + 4 : offset + length].rstrip(b"\0").decode(errors="replace")
+            offset += max(4, (length + 3) & ~3)
+    return Refusal(position, -errno, words)

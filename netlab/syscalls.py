@@ -1,0 +1,164 @@
+"""The system calls that Python 3.11 has no function for, and the threads that may change their namespace.
+
+ctypes is loaded by the first call rather than by the import: most verbs never make one.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+UMOUNT_NOFOLLOW = 8
+CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
+SIGKILL = 9
+# Their numbers are the same on every architecture; the C library has functions for them since 2.36 only.
+_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
+_FSCONFIG_CMD_CREATE = 6
+_CLOSE_ON_EXEC = 1
+
+_T = TypeVar("_T")
+
+
+def mount(source: str, target: str, fstype: str, flags: int = 0, data: str = "") -> None:
+    """Mount `source` on `target` (mount(2)); `flags` are the MS_ constants, `data` is the file system's own options.
+
+    Raises OSError, whose message names the call and whose `filename` is the target.
+    """
+    words = (os.fsencode(source), os.fsencode(target), fstype.encode())
+    _check(_libc().mount(*words, flags, data.encode() or None), "mount", target)
+
+
+def umount(target: str, detach: bool = True) -> None:
+    """Unmount what is mounted on `target`, never following a symlink there.
+
+    With `detach` the mount goes even while it is busy, and everything mounted below it goes too. Raises OSError.
+    """
+    flags = UMOUNT_NOFOLLOW | (MNT_DETACH if detach else 0)
+    _check(_libc().umount2(os.fsencode(target), flags), "umount2", target)
+
+
+def open_proc() -> int:
+    """Return a descriptor of a proc file system of the caller's own, mounted nowhere; it goes with the descriptor.
+
+    Its files are the same as those of /proc, for openat(2); what the kernel remembers of looking them up is its own.
+    Raises OSError: before Linux 5.8 all mounts of proc are one, and before 5.2 there are no such mounts.
+    """
+    context = _syscall(_FSOPEN, "fsopen", b"proc", _CLOSE_ON_EXEC)
+    try:
+        _syscall(_FSCONFIG, "fsconfig", context, _FSCONFIG_CMD_CREATE, None, None, 0)
+        return _syscall(_FSMOUNT, "fsmount", context, _CLOSE_ON_EXEC, 0)
+    finally:
+        os.close(context)
+
+
+def unshare_net() -> None:
+    """Move the calling *thread* into a new network namespace; raises OSError. See `in_threads`."""
+    _check(_libc().unshare(CLONE_NEWNET), "unshare")
+
+
+def setns(fd: int) -> None:
+    """Move the calling *thread* into the network namespace that `fd` is open on; raises OSError. See `in_threads`."""
+    _check(_libc().setns(fd, CLONE_NEWNET), "setns")
+
+
+def die_with_parent(parent: int = 0) -> None:
+    """Have the kernel kill this process (SIGKILL) as soon as its parent ends, and exit at once if that has happened.
+
+    `parent` is the process id that the parent had before it forked; without it a process whose parent is already
+    process 1 takes itself for an orphan. The kernel means the *thread* that forked: start such children from a
+    thread that lives as long as they should.
+    """
+    _check(_libc().prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl")
+    now = os.getppid()
+    if now != parent if parent else now == 1:
+        os._exit(128 + SIGKILL)
+
+
+def in_threads(count: int, work: Callable[[Iterator[_T]], None], items: Iterable[_T]) -> None:
+    """Call `work(items)` in `count` new threads, which take the items from each other, and wait for all of them.
+
+    The threads are new, and end here, because what they do may leave them in another namespace for good: no other
+    code ever runs in them, and the calling thread stays where it is. After the first error, or an interrupt of the
+    caller, there are no more items; that error is raised once every thread has ended, so that the caller can undo
+    what stands without anybody still building.
+    """
+    import threading
+
+    errors: list[BaseException] = []
+    shared = _Shared(items, errors)
+
+    def run() -> None:
+        try:
+            work(shared)
+        except BaseException as error:  # noqa: BLE001 - carried to the caller, which raises it
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, name="netlab-namespace") for _ in range(count)]
+    started: list[threading.Thread] = []
+    try:
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+        for thread in started:
+            thread.join()
+    except BaseException as error:
+        errors.append(error)
+        while any(thread.is_alive() for thread in started):
+            try:
+                for thread in started:
+                    thread.join()
+            except KeyboardInterrupt:  # a second one does not make the threads end sooner
+                pass
+        raise
+    if errors:
+        raise errors[0]
+
+
+class _Shared(Iterator[_T]):
+    """One iterator for several threads, at its end as soon as there is an error."""
+
+    def __init__(self, items: Iterable[_T], errors: Sequence[BaseException]) -> None:
+        self._left = iter(list(items))  # next() on a list's iterator is atomic: each item goes to one thread
+        self._errors = errors
+
+    def __next__(self) -> _T:
+        if self._errors:
+            raise StopIteration
+        return next(self._left)
+
+
+@cache
+def _libc() -> Any:
+    """Return the C library, with the argument types that would otherwise be cut to 32 bits."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    text, number, size = ctypes.c_char_p, ctypes.c_int, ctypes.c_ulong
+    libc.mount.argtypes = (text, text, text, size, text)
+    libc.umount2.argtypes = (text, number)
+    libc.unshare.argtypes = (number,)
+    libc.setns.argtypes = (number, number)
+    libc.prctl.argtypes = (number, size, size, size, size)
+    return libc
+
+
+def _syscall(number: int, call: str, *arguments: object) -> int:
+    """Make a system call by its number."""
+    import ctypes
+
+    return _check(_libc().syscall(ctypes.c_long(number), *arguments), call)
+
+
+def _check(result: int, call: str, path: str = "") -> int:
+    """Return a call's answer, or raise OSError with the thread's errno where that is -1."""
+    if result != -1:
+        return result
+    ctypes = sys.modules["ctypes"]  # loaded by the call that failed
+    errno = ctypes.get_errno()
+    raise OSError(errno, f"{call}: {os.strerror(errno)}", *([path] if path else []))
