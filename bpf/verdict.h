@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The one exit of a program, counted by reason, and its trace. A program defines `enum reason`, ending in REASONS. */
 #pragma once
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What netlab puts before every program: what bcc takes from the kernel's own headers, which netlab does without.
+ * netlab defines LAB_NODE, the text "LAB/NODE", and MTU on the command line.
+ */
+#pragma once
+
+/*
+ * Begin each trace line with the lab and the node, so that `netlab trace` can tell whose it is. This is what bcc makes of
+ * bpf_trace_printk(), which must not stand in a macro; as there, the format is a string literal, with three values at most.
+ */
+#define bpf_trace_printk(format, ...)                                                   \
+	({                                                                                  \
+		char netlab_line_[] = LAB_NODE " " format;                                      \
+		bpf_trace_printk_(netlab_line_, sizeof(netlab_line_), ##__VA_ARGS__);           \
+	})
+#define bpf_printk bpf_trace_printk
+
+#ifndef htons
+#define htons bpf_htons
+#define ntohs bpf_ntohs
+#define htonl bpf_htonl
+#define ntohl bpf_ntohl
+#endif
+
+#ifndef memcpy
+#define memcpy __builtin_memcpy
+#define memmove __builtin_memmove
+#define memset __builtin_memset
+#endif

@@ -1,0 +1,215 @@
+"""The parent's side of XDP programs: one short-lived child a node compiles, loads, pins and attaches.
+
+    compilation = start(job)                    the child compiles, loads and pins, while the parent builds the lab
+    compilation.attach(namespace, interfaces)   tells the child where, once that stands
+    compilation.finish(deadline_s)              waits until the program is attached, or raises what went wrong
+
+The child is netlab.programs, so that nothing but it ever carries bcc's compiler. It dies with its parent.
+"""
+
+import json
+import os
+import select
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netlab.errors import HostError, NetlabError
+
+if TYPE_CHECKING:
+    from netlab.diagnosis import Source
+
+COMPILE_LIMIT_S = 60
+_SIGKILL = 9
+_SIGALRM = 14
+_READ_BYTES = 65536
+
+
+class Job(NamedTuple):
+    """What a child is to load.
+
+    `path` is the absolute path of the C file and `function` its entry, or "" for the conventional one. `define` and
+    `builtins` become macros of the program, builtins first; a builtin may be overridden. Maps are pinned as
+    `pin_folder`/maps/NAME and programs as `pin_folder`/programs/FUNCTION; `pin_folder` is made, in a BPF file system
+    that is there. `work_folder` holds files that the children share, and must be the same for all jobs of a lab.
+    """
+
+    lab: str
+    node: str
+    path: str
+    pin_folder: str
+    work_folder: str
+    function: str = ""
+    mode: str = "native"  # native | generic
+    define: tuple[tuple[str, str | int], ...] = ()
+    builtins: tuple[tuple[str, str | int], ...] = ()
+
+
+class Loaded(NamedTuple):
+    """What stands after a program has been loaded: the entry that is attached, and the names of all pins."""
+
+    function: str
+    programs: tuple[str, ...]
+    maps: tuple[str, ...]
+
+
+def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S) -> "Compilation":
+    """Start a child on a job and return at once; many may be started, only as many compile at a time as there are CPUs.
+
+    `lock_fd` is the lab's lock, which the child holds too for as long as it lives. `compile_limit_s` is for compiling,
+    loading and pinning, without the wait for a CPU. The child dies with the *thread* that calls this.
+    """
+    job_out, job_in = os.pipe()
+    answer_out, answer_in = os.pipe()
+    talk = os.memfd_create("netlab-compiler", os.MFD_CLOEXEC)
+    actions = [(os.POSIX_SPAWN_DUP2, job_out, 0), (os.POSIX_SPAWN_DUP2, answer_in, 1), (os.POSIX_SPAWN_DUP2, talk, 2)]
+    if lock_fd >= 0:
+        # glibc takes a copy onto itself as the order to keep it open across exec
+        actions.append((os.POSIX_SPAWN_DUP2, lock_fd, lock_fd))
+    argv = [sys.executable, "-m", "netlab.programs"]
+    try:
+        pid = os.posix_spawn(sys.executable, argv, _environment(), file_actions=actions)
+    except OSError as error:
+        for fd in (job_in, answer_out, talk):
+            os.close(fd)
+        raise HostError(f"cannot start {sys.executable}: {error.strerror}") from error
+    finally:
+        os.close(job_out)
+        os.close(answer_in)
+    compilation = Compilation(job, pid, job_in, answer_out, talk)
+    compilation.tell({**job._asdict(), "parent": os.getpid(), "limit_s": compile_limit_s})
+    return compilation
+
+
+class Compilation:
+    """A child at work on a job. Whatever happens, call `finish` or `kill` in the end: each of them reaps the child."""
+
+    def __init__(self, job: Job, pid: int, job_in: int, answer_out: int, talk: int) -> None:
+        self.job = job
+        self.pid = pid  # 0 once the child is reaped
+        self._job_in = job_in
+        self._answer_out = answer_out
+        self._talk = talk
+        self._text = b""
+        self._loaded: Loaded | None = None
+
+    def pinned(self, deadline_s: float) -> Loaded:
+        """Wait until everything is loaded and pinned, which `finish` does too; raises as that does."""
+        if self._loaded is None:
+            answer = self._answer(time.monotonic() + deadline_s)
+            self._loaded = Loaded(answer["function"], tuple(answer["programs"]), tuple(answer["maps"]))
+        return self._loaded
+
+    def attach(self, netns: str, interfaces: Sequence[str]) -> None:
+        """Say that the namespace whose file is at `netns` stands, with these interfaces; returns at once."""
+        self.tell({"netns": netns, "interfaces": list(interfaces)})
+
+    def finish(self, deadline_s: float) -> Loaded:
+        """Wait, for so many seconds from now, until the kernel says that the program is attached where it should be.
+
+        Raises NetlabError with the lines that matter (`NODE: FILE:LINE:COLUMN: ...`), or HostError when this host
+        cannot load programs at all. In each case the child is gone.
+        """
+        ends = time.monotonic() + deadline_s
+        loaded = self.pinned(deadline_s)
+        self._answer(ends)
+        self.kill()
+        return loaded
+
+    def kill(self) -> None:
+        """End the child and reap it; does nothing when that has been done."""
+        if not self.pid:
+            return
+        os.kill(self.pid, _SIGKILL)
+        self._reap()
+
+    def tell(self, line: dict[str, Any]) -> None:
+        """Send the child a line of JSON; a child that is gone is noticed by `finish`."""
+        if not self.pid:
+            return
+        with suppress(BrokenPipeError):
+            os.write(self._job_in, json.dumps(line).encode() + b"\n")
+
+    def _answer(self, ends: float) -> dict[str, Any]:
+        """Return the child's next line, or raise the failure that it, or its end, stands for.
+
+        `ends` is when to give up, on the monotonic clock.
+        """
+        if not self.pid:
+            raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader is gone")
+        poll = select.poll()
+        poll.register(self._answer_out, select.POLLIN)
+        while b"\n" not in self._text:
+            left_ms = (ends - time.monotonic()) * 1000
+            if left_ms <= 0 or not poll.poll(left_ms):
+                self.kill()
+                raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader does not answer")
+            text = os.read(self._answer_out, _READ_BYTES)
+            if not text:
+                raise self._crash()
+            self._text += text
+        line, _, self._text = self._text.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise self._failure(answer)
+        return answer
+
+    def _failure(self, answer: dict[str, Any]) -> NetlabError:
+        """Reap a child that has given up, and return the error that says why."""
+        from netlab import diagnosis
+
+        talk, source = self._talk_text(), self._source()
+        self.kill()
+        text: str = answer["text"]
+        match answer["error"]:
+            case "host":
+                return HostError(f"{self.job.node}: {text}")
+            case "compile":
+                text = diagnosis.compile_error(talk, source)
+            case "verify":
+                text = diagnosis.verifier_error(talk, source, text)
+            case "redefined":
+                text = diagnosis.redefinition(talk, source, text)
+            case _:
+                text = f"{source.shown}: {text}"
+        return NetlabError(f"{self.job.node}: {text}")
+
+    def _crash(self) -> NetlabError:
+        """Reap a child that ended without an answer, and return the error that says why."""
+        from netlab import diagnosis
+
+        talk, source = self._talk_text(), self._source()
+        status = self._reap()
+        if status == -_SIGALRM:
+            return NetlabError(f"{self.job.node}: {source.shown}: takes too long to compile and load")
+        return NetlabError(f"{self.job.node}: {diagnosis.crash(talk, source, status)}")
+
+    def _reap(self) -> int:
+        """Wait for the end of a child that is ending, let go of all that belongs to it, and return its exit status."""
+        _, status = os.waitpid(self.pid, 0)
+        self.pid = 0
+        for fd in (self._job_in, self._answer_out, self._talk):
+            os.close(fd)
+        return os.waitstatus_to_exitcode(status)
+
+    def _talk_text(self) -> str:
+        """Return all that the child, bcc, clang and libbpf have said."""
+        size = os.fstat(self._talk).st_size
+        return os.pread(self._talk, size, 0).decode(errors="replace")
+
+    def _source(self) -> "Source":
+        """Return the program's file in the form that the diagnosis needs."""
+        from netlab.diagnosis import Source
+
+        return Source.read(self.job.path)
+
+
+def _environment() -> dict[str, str]:
+    """Return the child's environment: it imports netlab from where this process did, and nothing from its folder."""
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if os.path.basename(home) not in {"site-packages", "dist-packages"}:
+        environment["PYTHONPATH"] = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return environment
