@@ -1,0 +1,149 @@
+"""One process of a lab, seen by the supervisor that starts it: its pipes, its log, its end."""
+
+import os
+import resource
+import signal
+import time
+from contextlib import suppress
+from typing import Any, NamedTuple, NoReturn
+
+from netlab import logs, syscalls
+
+_LINE_LIMIT = 1 << 14  # a longer line is cut, so that a flood without a line's end costs no memory
+_TO_DEFAULT = (
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD),  # as `up` may have been started
+    *(signal.SIGPIPE, signal.SIGXFSZ),  # which Python ignores
+)
+
+
+class Inherited(NamedTuple):
+    """What a child gets back as it was before the supervisor changed it for itself."""
+
+    umask: int
+    nofile: tuple[int, int]
+
+
+class Pipe:
+    """What was read from a process's stdout or stderr, in lines."""
+
+    def __init__(self, stream: bytes) -> None:
+        self.stream = stream
+        self._rest = b""
+
+    def take(self, data: bytes, ns: int) -> tuple[list[bytes], bytes]:
+        """Return the lines that these bytes complete, and the same as entries of a log; no bytes end the last line."""
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        entries = b"".join([b"%d %s %s\n" % (ns, self.stream, line) for line in lines])
+        if self._rest and (not data or len(self._rest) >= _LINE_LIMIT):
+            entries += b"%d %s%s %s\n" % (ns, self.stream, b"+" if data else b"", self._rest)
+            self._rest = b""
+        return lines, entries
+
+
+class Child:
+    """A node's process: what to run, what it comes after, and how far it has come.
+
+    `here` says that others may come after it: it has said READY or, where none is awaited, has been started. An ended
+    process is reaped only when nobody writes to its pipes any more: until then its number, which is also that of its
+    process group, goes to no other, and what it left running can be signalled safely.
+    """
+
+    def __init__(self, start: dict[str, Any], folder: str) -> None:
+        self.node: str = start["node"]
+        self.argv: list[str] = start["argv"]
+        self.env: dict[str, str] = start["env"]
+        self.after: set[str] = set(start["after"])
+        self.awaits_ready: bool = start["awaits_ready"]
+        self.pid = 0
+        self.started_ns = 0
+        self.here = False
+        self.ended = False
+        self.reaped = False
+        self.pipes: dict[int, Pipe] = {}
+        self._log = logs.Writer(logs.path(folder, self.node))
+
+    def start(self, inherited: Inherited) -> int:
+        """Start the process and return a pidfd of it; OSError when the machine has no room for it."""
+        (out, out_end), (err, err_end) = pipes = os.pipe(), os.pipe()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            supervisor = os.getpid()
+            self.started_ns = time.monotonic_ns()
+            self.pid = os.fork()
+            if self.pid == 0:
+                self._become(out_end, err_end, supervisor, inherited)
+            pidfd = self._watched()
+            self.pipes = {out: Pipe(b"out"), err: Pipe(b"err")}
+            return pidfd
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            for reading, writing in pipes:
+                os.close(writing)
+                os.set_blocking(reading, False)
+                if not self.pid:
+                    os.close(reading)
+
+    def take(self, fd: int, data: bytes) -> bool:
+        """Write down what one of the pipes has given, nothing being its end; say whether the process is now READY."""
+        now = time.monotonic_ns()
+        pipe = self.pipes[fd]
+        lines, entries = pipe.take(data, now)
+        ready = self.awaits_ready and not self.here and pipe.stream == b"out" and b"READY" in lines
+        if ready:
+            entries = entries.replace(b"%d out READY\n" % now, logs.entry(now, "note", "ready"), 1)
+        if entries:
+            self._log.write(now, entries)
+        return ready
+
+    def note(self, text: str) -> None:
+        """Write a line of the supervisor's own into the log."""
+        now = time.monotonic_ns()
+        self._log.write(now, logs.entry(now, "note", text))
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process and all of its group."""
+        with suppress(PermissionError):
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:  # it has not made its group yet
+                os.kill(self.pid, number)  # not reaped, so the number is still its own
+
+    def _watched(self) -> int:
+        try:
+            return os.pidfd_open(self.pid)
+        except OSError:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = 0
+            raise
+
+    def result(self) -> tuple[bool, int]:
+        """Return whether the process, which has ended, did so by itself, and its exit code or else the signal."""
+        self.ended = True
+        result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        return (result.si_code == os.CLD_EXITED, result.si_status) if result else (True, 0)
+
+    def reap(self) -> None:
+        """Give up the number of an ended process."""
+        os.waitpid(self.pid, 0)
+        self.reaped = True
+
+    def _become(self, out: int, err: int, supervisor: int, inherited: Inherited) -> NoReturn:
+        """In the new process: leave everything of the supervisor behind, and run the program."""
+        try:
+            os.setsid()
+            for number in _TO_DEFAULT:
+                signal.signal(number, signal.SIG_DFL)
+            syscalls.die_with_parent(supervisor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, inherited.nofile)
+            os.umask(inherited.umask)
+            for fd, standard in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
+                os.dup2(fd, standard)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            # Or a role in Python would keep its lines, READY among them, until it has printed 8 KB.
+            os.execvpe(self.argv[0], self.argv, {"PYTHONUNBUFFERED": "1", **os.environ, **self.env})
+        except OSError as error:
+            os.write(err, f"cannot run {self.argv[0]}: {error.strerror}\n".encode())
+        finally:
+            os._exit(127)

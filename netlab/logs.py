@@ -1,0 +1,242 @@
+"""What the nodes printed: the files that the supervisor writes, and everything that reads them.
+
+A log is a text file of `NS STREAM TEXT` lines: CLOCK_MONOTONIC nanoseconds, then `out`, `err`, `note` (the supervisor
+speaks: started, ready, exited), `trace` (a print statement of a program) or `lost` (how many of those were lost). A
+`+` behind the stream says that the line was cut there and goes on in the next one. TEXT is what was printed, byte for
+byte. NODE.log holds a node's lines, and NODE.log.1 the ones before it once it has reached FILE_LIMIT; the trace is
+kept one folder higher, where no node's name can meet it.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from netlab.errors import NetlabError
+
+FILE_LIMIT = 16 << 20  # bytes; the newest one to two times this much is kept, because /run is memory
+_BLOCK = 1 << 18
+_TAIL = 1 << 16
+_FOLLOW_INTERVAL_S = 0.05
+_SETTLE_NS = 20_000_000  # a line is in its file this long after it was stamped, unless the machine is overwhelmed
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *range(127, 160))}
+
+
+class LogLine(NamedTuple):
+    r"""One line: when (CLOCK_MONOTONIC), of which node, on which stream, and its text, safe to print on a terminal.
+
+    Bytes that are no UTF-8, and control characters but the tab, are shown as `\x1b`. `cut` says that the text goes on
+    in the node's next line of this stream.
+    """
+
+    ns: int
+    node: str
+    stream: str
+    text: str
+    cut: bool = False
+
+
+def path(folder: str, node: str) -> str:
+    """Return the file with a node's lines."""
+    return f"{folder}/logs/{node}.log"
+
+
+def trace_path(folder: str) -> str:
+    """Return the file with the lab's trace."""
+    return f"{folder}/trace.log"
+
+
+def entry(ns: int, stream: str, text: str) -> bytes:
+    """Return one line of a log."""
+    return b"%d %s %s\n" % (ns, stream.encode(), text.encode())
+
+
+class Writer:
+    """Appends to one log.
+
+    It holds no file open between two writes, so that a thousand logs cost no descriptors and none of them keeps a
+    removed lab's file system alive. It never raises: lines that find no room are counted, and the next that do say so.
+    """
+
+    def __init__(self, path: str, limit: int = FILE_LIMIT) -> None:
+        self.path = path
+        self.limit = limit
+        self.lost = 0
+
+    def write(self, ns: int, entries: bytes) -> None:
+        """Append whole entries; `ns` is the time of the newest."""
+        note = entry(ns, "note", f"{self.lost} lines lost here: no room for the log") if self.lost else b""
+        if self._append(note + entries):
+            self.lost = 0
+        else:
+            self.lost += entries.count(b"\n")
+
+    def _append(self, data: bytes) -> bool:
+        """Append, in a new file if this one would pass the limit; all of it or nothing, and say which."""
+        try:
+            fd = self._open()
+            try:
+                size = os.fstat(fd).st_size
+                if size and size + len(data) > self.limit:
+                    os.rename(self.path, self.path + ".1")
+                    fresh = self._open()
+                    os.close(fd)
+                    fd, size = fresh, 0
+                if os.write(fd, data) == len(data):
+                    return True
+                os.ftruncate(fd, size)
+                return False
+            finally:
+                os.close(fd)
+        except OSError:  # no space, or the lab is being removed
+            return False
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+
+def read(folder: str, nodes: Sequence[str], *, trace: bool = False, follow: bool = False) -> Iterator[LogLine]:
+    """Yield the lines of these nodes, and of the trace if wanted, in the order of their times.
+
+    A node that has printed nothing has no lines. With `follow`, go on with what comes until the lab is gone; lines of
+    different nodes are then in order as long as they reach their files within 20 ms.
+    """
+    files = [_File(path(folder, node), node) for node in nodes]
+    if trace:
+        files.append(_File(trace_path(folder), ""))
+    _allow_files(2 * len(files) + 64)
+    try:
+        yield from _merged(files)
+        if follow:
+            yield from _follow(folder, files)
+    finally:
+        for file in files:
+            file.close()
+
+
+def tail(folder: str, node: str, count: int) -> list[str]:
+    """Return the text of the last lines that a node itself printed."""
+    try:
+        with open(path(folder, node), "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            raw = file.read().split(b"\n")[:-1]
+    except OSError:
+        return []
+    lines = [line for line in (_parse(text, node) for text in raw) if line is not None]
+    return [line.text for line in lines if line.stream in ("out", "err")][-count:]
+
+
+def _parse(raw: bytes, node: str) -> LogLine | None:
+    """Return a line of a file; None for what is none, such as half a line."""
+    ns, _, rest = raw.partition(b" ")
+    kind, space, printed = rest.partition(b" ")
+    if not (space and ns.isdigit()):
+        return None
+    stream = kind.decode("ascii", "replace")
+    text = printed.removesuffix(b"\r").decode("utf-8", "backslashreplace").translate(_CONTROL)
+    if stream == "trace":  # LAB/NODE text, or LAB/NODE: text
+        name, _, text = text.partition(" ")
+        node = name.partition("/")[2].rstrip(":")
+    return LogLine(int(ns), node, stream.rstrip("+"), text, stream.endswith("+"))
+
+
+class _File:
+    """A log being read: the older part first, then the newer one, and on into the files that follow it."""
+
+    def __init__(self, path: str, node: str) -> None:
+        self.path = path
+        self.node = node
+        self._fd = -1
+        self._rest = b""
+
+    def lines(self) -> Iterator[LogLine]:
+        """Yield what there is now; called again, what has come since."""
+        current, older = self._inode(self.path), self._inode(self.path + ".1")
+        if self._fd < 0 and not self._enter(self.path + ".1" if older else self.path):
+            return
+        yield from self._read()
+        while (here := os.fstat(self._fd).st_ino) != current and self._inode(self.path):
+            older = self._inode(self.path + ".1")
+            yield from self._read()  # what was written between the last read and the change of files
+            self.close()
+            if not self._enter(self.path + ".1" if older not in (0, here) else self.path):
+                return
+            yield from self._read()
+
+    def close(self) -> None:
+        """Close the file; the next read begins at the start of the current one."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+            self._rest = b""
+
+    def _enter(self, path: str) -> bool:
+        try:
+            self._fd = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise NetlabError(f"cannot read the log {path}: {error.strerror}") from error
+        return True
+
+    def _inode(self, path: str) -> int:
+        try:
+            return os.stat(path).st_ino
+        except OSError:
+            return 0
+
+    def _read(self) -> Iterator[LogLine]:
+        while block := os.read(self._fd, _BLOCK):
+            *whole, self._rest = (self._rest + block).split(b"\n")
+            for raw in whole:
+                line = _parse(raw, self.node)
+                if line is not None:
+                    yield line
+
+
+def _merged(files: list[_File]) -> Iterator[LogLine]:
+    """Yield what the files hold now, in the order of time, without holding it all."""
+    import heapq
+
+    return heapq.merge(*(file.lines() for file in files), key=lambda line: line.ns)
+
+
+def _follow(folder: str, files: list[_File]) -> Iterator[LogLine]:
+    """Yield lines as they come, until the folder of the logs is gone or is another lab's."""
+    import time
+
+    try:  # held open, so that no later lab's file system can have this one's device number
+        fd = os.open(f"{folder}/logs", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise NetlabError(f"there are no logs in {folder}: {error.strerror}") from error
+    try:
+        waiting: list[LogLine] = []
+        alive = True
+        while alive:
+            alive = _is(fd, f"{folder}/logs")
+            settled = time.monotonic_ns() - _SETTLE_NS if alive else 1 << 63
+            for file in files:
+                waiting.extend(file.lines())
+            waiting.sort(key=lambda line: line.ns)
+            ready = sum(line.ns <= settled for line in waiting)
+            yield from waiting[:ready]
+            del waiting[:ready]
+            if alive:
+                time.sleep(_FOLLOW_INTERVAL_S)
+    finally:
+        os.close(fd)
+
+
+def _is(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except OSError:
+        return False
+
+
+def _allow_files(count: int) -> None:
+    """Let this process hold so many files open, as far as its hard limit goes."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))

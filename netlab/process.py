@@ -1,0 +1,301 @@
+"""Processes of a lab, from outside: start its supervisor and wait for the roles, stop them all, see what runs.
+
+The only user of psutil. What the supervisor does, and how one speaks to it, is in `netlab.supervisor`.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from netlab import logs
+from netlab.errors import NetlabError
+from netlab.identity import is_alive
+from netlab.stopping import GRACE_S, Stopped, end, have_ended, open_pidfd, signal_name, stop_all
+
+__all__ = [
+    "Process",
+    "Start",
+    "Stopped",
+    "Supervisor",
+    "abandon",
+    "keep",
+    "processes",
+    "spawn",
+    "start",
+    "stop_all",
+    "stop_supervisor",
+    "supervisor_pid",
+]
+
+STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stubborn
+_LAST_LINES = 10
+_READ_BYTES = 1 << 16
+_ENDINGS = (signal.SIGTERM, signal.SIGINT)
+_SETTLE_S = 0.1
+_SETTLE_INTERVAL_S = 0.01
+_BOOT = "import sys; sys.path.append(sys.argv[1]); from netlab.supervisor import main; main(*sys.argv[2:])"
+
+
+class Start(NamedTuple):
+    """One node's process: an argv that enters its namespace, what is added to the environment, whom it waits for."""
+
+    node: str
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    after: tuple[str, ...] = ()
+    awaits_ready: bool = True
+
+
+class Supervisor:
+    """A supervisor that this process has started: its process id, and the pipes to it and from it (-1 once closed)."""
+
+    def __init__(self, lab: str, folder: str, pid: int, hears: int, says: int) -> None:
+        self.lab = lab
+        self.folder = folder
+        self.pid = pid
+        self.hears = hears
+        self.says = says
+
+    def hang_up(self) -> None:
+        """Close the pipes."""
+        if self.hears >= 0:
+            os.close(self.hears)
+            os.close(self.says)
+            self.hears = self.says = -1
+
+
+class Process(NamedTuple):
+    """What a node's process is doing.
+
+    `state` is `not started`, `starting` (no READY yet), `running`, `exited` (with `code`), `killed` (by the signal
+    `code`) or `lost`: it is gone and nobody saw how, because the supervisor had died. `started_ns` and `ended_ns` are
+    CLOCK_MONOTONIC, 0 where they do not apply. `cpu_percent` is of one CPU, the average since the start; it,
+    `rss_bytes` and `threads` are None where they cannot be read.
+    """
+
+    node: str
+    state: str
+    pid: int = 0
+    code: int = 0
+    argv: tuple[str, ...] = ()
+    started_ns: int = 0
+    ended_ns: int = 0
+    cpu_percent: float | None = None
+    rss_bytes: int | None = None
+    threads: int | None = None
+
+
+def spawn(lab: str, folder: str, lock_fd: int) -> Supervisor:
+    """Start the lab's supervisor, which waits for its job; `keep` or `abandon` it in the end.
+
+    The lab stays locked, even if this process is killed, until its folder says who the supervisor is.
+    """
+    import fcntl
+
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    lock = fcntl.fcntl(lock_fd, fcntl.F_DUPFD_CLOEXEC, 10)  # out of the way of the numbers given out below
+    job_end, hears = os.pipe()
+    says, progress_end = os.pipe()
+    # Isolated and without the site module: it starts in two thirds of the time and needs nothing from there.
+    argv = [sys.executable, "-IS", "-c", _BOOT, root, folder]
+    ends = ((job_end, 0), (progress_end, 1), (progress_end, 2), (lock, 3))
+    actions = [(os.POSIX_SPAWN_DUP2, fd, at) for fd, at in ends]
+    try:
+        pid = os.posix_spawn(
+            argv[0], argv, os.environ, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_ENDINGS
+        )
+    finally:
+        for fd in (job_end, progress_end, lock):
+            os.close(fd)
+    return Supervisor(lab, folder, pid, hears, says)
+
+
+def start(
+    supervisor: Supervisor,
+    starts: Sequence[Start],
+    trace: bool,
+    deadline_s: float,
+    tell: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> None:
+    """Have the processes started in their order, and return when every one is there.
+
+    A process is there when it has said READY or, where none is awaited, once it has been started. `tell` gets what
+    happens: {"event": "started", "node", "pid"}, {"event": "ready", "node", "seconds"} and {"event": "exited", "node",
+    "exit" or "signal"}. NetlabError, with the last lines of the one to blame, when a process ends before it is READY,
+    or when they are not all there after `deadline_s` seconds; everything is stopped then.
+    """
+    until = time.monotonic() + deadline_s
+    parts = [{**one._asdict(), "env": dict(one.env)} for one in starts]
+    job = {"lab": supervisor.lab, "folder": supervisor.folder, "trace": trace, "starts": parts}
+    with suppress(BrokenPipeError), open(supervisor.hears, "wb", closefd=False) as pipe:
+        pipe.write(json.dumps(job).encode() + b"\n")
+    awaited = {one.node for one in starts if one.awaits_ready}
+    late: list[str] = []
+    for event in _events(supervisor, until):
+        node = event.get("node", "")
+        if event["event"] == "done":
+            return
+        if event["event"] == "failed":
+            raise _failure(supervisor, node, _how(event))
+        if event["event"] == "started" and node in awaited:
+            late.append(node)
+        elif event["event"] == "ready":
+            late.remove(node)
+        tell(event)
+    others = f" (nor has {', '.join(late[1:4])}{' …' if late[4:] else ''})" if late[1:] else ""
+    raise _failure(supervisor, late[0] if late else "", f"has not said READY within {deadline_s:g} s{others}")
+
+
+def keep(supervisor: Supervisor) -> None:
+    """Give the supervisor the last word of `up`: from here on the lab stays, whatever happens to this process."""
+    try:
+        os.write(supervisor.hears, b"keep\n")
+    except BrokenPipeError:
+        raise NetlabError(f"the supervisor of the lab {supervisor.lab} has died") from None
+    finally:
+        supervisor.hang_up()
+
+
+def abandon(supervisor: Supervisor) -> None:
+    """Have the supervisor stop all that it has started, and wait until it has ended; more than once does no harm."""
+    supervisor.hang_up()
+    if not supervisor.pid:
+        return
+    pidfd = os.pidfd_open(supervisor.pid)  # our own child: the id is its own until we have waited for it
+    end(pidfd, STOP_DEADLINE_S)
+    os.close(pidfd)
+    os.waitpid(supervisor.pid, os.WNOHANG)
+    supervisor.pid = 0
+
+
+def _events(supervisor: Supervisor, until: float) -> Iterator[dict[str, Any]]:
+    """Yield what the supervisor says until the deadline; NetlabError when it dies."""
+    rest, complaint = b"", b"killed?"
+    while (left := until - time.monotonic()) > 0:
+        if not select.select([supervisor.says], [], [], left)[0]:
+            return
+        data = os.read(supervisor.says, _READ_BYTES)
+        if not data:
+            raise NetlabError(f"the supervisor of the lab {supervisor.lab} has died: {complaint.decode()}")
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            if line.startswith(b"{"):
+                yield json.loads(line)
+            elif line:
+                complaint = line  # of a traceback, the last line counts
+
+
+def _how(event: dict[str, Any]) -> str:
+    if "why" in event:
+        return str(event["why"])
+    if "exit" in event:
+        return f"ended with exit code {event['exit']} before it said READY"
+    return f"was killed by {signal_name(event['signal'])} before it said READY"
+
+
+def _failure(supervisor: Supervisor, node: str, what: str) -> NetlabError:
+    """Stop everything, so that the log is complete, and return the error with its last lines."""
+    abandon(supervisor)
+    lines = logs.tail(supervisor.folder, node, _LAST_LINES)
+    said = "; its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else "; it has printed nothing"
+    return NetlabError(f"{node} {what}{said}")
+
+
+def stop_supervisor(folder: str) -> bool:
+    """Have the lab's supervisor stop its processes and end; say whether there was one.
+
+    If it does not, it is killed, and its processes with it.
+    """
+    pid, ticks = _supervisor(folder)
+    pidfd = open_pidfd(pid) if pid else -1
+    if pidfd < 0:
+        return False
+    try:
+        if not is_alive(pid, ticks) or have_ended([pidfd], 0):
+            return False
+        end(pidfd, STOP_DEADLINE_S)
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def _supervisor(folder: str) -> tuple[int, int]:
+    """Return the supervisor's process id and start time as it wrote them down, zeros where it has not."""
+    try:
+        with open(f"{folder}/supervisor", "rb") as file:
+            me = json.loads(file.read())
+        return int(me["pid"]), int(me["start_ticks"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0, 0
+
+
+def supervisor_pid(folder: str) -> int:
+    """Return the process id of the lab's supervisor, 0 if none is running."""
+    pid, ticks = _supervisor(folder)
+    return pid if pid and is_alive(pid, ticks) else 0
+
+
+def processes(folder: str) -> list[Process]:
+    """Return what each node's process is doing, in the order of the file; needs no root."""
+    settled = time.monotonic() + _SETTLE_S
+    while True:
+        there = supervisor_pid(folder)
+        found = [_process(node, fact) for node, fact in _facts(folder).items()]
+        # One that has just ended is about to be written down, as long as there is somebody to do it.
+        if not there or time.monotonic() > settled or not any(one.state == "lost" for one in found):
+            return found
+        time.sleep(_SETTLE_INTERVAL_S)
+
+
+def _facts(folder: str) -> dict[str, dict[str, Any]]:
+    """Return everything that the supervisor has written down, by node."""
+    facts: dict[str, dict[str, Any]] = {}
+    try:
+        with open(f"{folder}/processes", "rb") as file:
+            lines = file.read().split(b"\n")[:-1]
+    except OSError:
+        return facts
+    for line in lines:
+        fact = json.loads(line)
+        for node in fact.get("nodes", ()):
+            facts[node] = {}
+        if "node" in fact:
+            facts[fact["node"]].update(fact)
+    return facts
+
+
+def _process(node: str, fact: dict[str, Any]) -> Process:
+    if "pid" not in fact:
+        return Process(node, "not started")
+    known = Process(node, "lost", fact["pid"], 0, tuple(fact["argv"]), fact["started_ns"], fact.get("ended_ns", 0))
+    if "ended_ns" in fact:
+        state, code = ("exited", fact["exit"]) if "exit" in fact else ("killed", fact["signal"])
+        return known._replace(state=state, code=code)
+    if not is_alive(known.pid, fact["start_ticks"]):
+        return known
+    state = "starting" if fact["awaits_ready"] and "ready_ns" not in fact else "running"
+    return _measured(known._replace(state=state))
+
+
+def _measured(process: Process) -> Process:
+    """Add what psutil finds out about a running process."""
+    import psutil
+
+    try:
+        found = psutil.Process(process.pid)
+        with found.oneshot():
+            times = found.cpu_times()
+            life_s = max(time.monotonic_ns() - process.started_ns, 1) / 1e9
+            return process._replace(
+                cpu_percent=round(100 * (times.user + times.system) / life_s, 1),
+                rss_bytes=found.memory_info().rss,
+                threads=found.num_threads(),
+            )
+    except psutil.Error:  # it has just ended, or belongs to somebody whose processes we may not see
+        return process

@@ -1,0 +1,158 @@
+"""Ends processes: by signal, by deadline, and never the wrong one.
+
+Signals go through pidfds, because a process id may meanwhile be another process's.
+"""
+
+import os
+import select
+import signal
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from netlab.identity import parent
+
+GRACE_S = 2.0  # from SIGTERM to SIGKILL
+_BATCH = 64  # processes waited for at once, each with a file descriptor
+_LOOK_AGAIN_S = 0.1
+
+
+class Stopped(NamedTuple):
+    """What `stop_all` found, as `PID (NAME)`: ended; spared because it has called us; left because it will not die."""
+
+    ended: list[str]
+    spared: list[str]
+    left: list[str]
+
+
+def stop_all(namespaces: Collection[tuple[int, int]], deadline_s: float = 10.0) -> Stopped:
+    """End every process in these network namespaces, given by device and inode number: SIGTERM, 2 s later SIGKILL.
+
+    This process and those that it descends from are spared.
+    """
+    if {_namespace(1), _namespace(2)} & set(namespaces):
+        raise ValueError("the host's own network namespace is no lab's")
+    ours = _lineage()
+    begun = time.monotonic()
+    asked: dict[int, str] = {}
+    sent: set[tuple[int, int]] = set()
+    while (found := _inside(namespaces) - ours) and time.monotonic() < begun + deadline_s:
+        number = _demand(time.monotonic() - begun)
+        for pid in found:
+            asked.setdefault(pid, _name(pid))
+            if (pid, number) not in sent or number == signal.SIGKILL:
+                sent.add((pid, number))
+                _send_inside(pid, number, namespaces)
+        _wait(list(found)[:_BATCH], _LOOK_AGAIN_S)
+    spared = [_name(pid) for pid in _inside(namespaces) & ours]
+    return Stopped([name for pid, name in asked.items() if pid not in found], spared, [asked[pid] for pid in found])
+
+
+def _demand(age_s: float) -> int:
+    """Return the signal for those who are still there after so many seconds."""
+    if age_s < GRACE_S / 2:
+        return signal.SIGTERM
+    # Interactive shells take no notice of SIGTERM.
+    return signal.SIGHUP if age_s < GRACE_S else signal.SIGKILL
+
+
+def _inside(namespaces: Collection[tuple[int, int]]) -> set[int]:
+    """Return the processes in these namespaces. A zombie is in none any more."""
+    if not namespaces:
+        return set()
+    return {int(name) for name in os.listdir("/proc") if name.isdigit() and _namespace(name) in namespaces}
+
+
+def _namespace(pid: int | str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(f"/proc/{pid}/ns/net")
+    except OSError:  # it has ended
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _lineage() -> set[int]:
+    """Return this process and all that it descends from."""
+    pids, pid = set(), os.getpid()
+    while pid:
+        pids.add(pid)
+        pid = parent(pid)
+    return pids
+
+
+def _name(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return f"{pid} ({file.read().strip()})"
+    except OSError:
+        return str(pid)
+
+
+def _send_inside(pid: int, number: int, namespaces: Collection[tuple[int, int]]) -> None:
+    """Signal a process if it is still one in these namespaces."""
+    pidfd = open_pidfd(pid)
+    if pidfd < 0:
+        return
+    try:
+        if _namespace(pid) in namespaces:  # asked once more, now that the id is held
+            send(pidfd, number)
+    finally:
+        os.close(pidfd)
+
+
+def _wait(pids: Sequence[int], timeout_s: float) -> None:
+    """Wait until all of these have ended, but not for ever."""
+    pidfds = [pidfd for pid in pids if (pidfd := open_pidfd(pid)) >= 0]
+    try:
+        have_ended(pidfds, timeout_s)
+    finally:
+        for pidfd in pidfds:
+            os.close(pidfd)
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal, such as SIGKILL."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+def open_pidfd(pid: int) -> int:
+    """Return a descriptor that means this very process for as long as it is open, -1 if there is no such process."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return -1
+
+
+def send(pidfd: int, number: int) -> None:
+    """Send a signal to a process, also to a stopped one, which would hear of it only later."""
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, number)
+        signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+
+
+def end(pidfd: int, deadline_s: float) -> None:
+    """Send SIGTERM, and SIGKILL at the deadline; return when the process has ended, or will not."""
+    send(pidfd, signal.SIGTERM)
+    if not have_ended([pidfd], deadline_s):
+        send(pidfd, signal.SIGKILL)
+        have_ended([pidfd], GRACE_S)
+
+
+def have_ended(pidfds: Sequence[int], timeout_s: float) -> bool:
+    """Wait until all of these processes have ended; False if they have not in that time."""
+    deadline = time.monotonic() + timeout_s
+    poll = select.poll()
+    for pidfd in pidfds:
+        poll.register(pidfd, select.POLLIN)
+    waiting = set(pidfds)
+    while waiting:
+        for pidfd, _ in poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            poll.unregister(pidfd)
+            waiting.discard(pidfd)
+        if waiting and time.monotonic() >= deadline:
+            return False
+    return True

@@ -1,0 +1,296 @@
+"""The one process that a lab leaves running beside its roles: their parent.
+
+It starts every node's process once those it comes `after` are there, writes down what they print and how they end, and
+collects the trace of the lab's programs. `netlab.process` starts it, in a session of its own, and talks to it:
+
+    stdin     a JSON line, the job; then `keep` when `up` has done everything. If `up` ends before that, all stops
+    stdout    JSON lines, what happens until then: started, ready, exited, failed, done
+    fd 3      the lab's lock, held until the file `supervisor` in the lab's folder says who this is
+
+The file `processes` there gets a JSON line for everything that happens to a process. The kernel kills the roles when
+this process dies, so that none is ever left that nobody watches. It ends when every process has ended; with a trace
+to collect, when it is told to. SIGTERM stops the roles and ends it. It has one thread, and imports little.
+"""
+
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from netlab import syscalls
+from netlab.child import Child, Inherited
+from netlab.identity import start_ticks
+from netlab.stopping import GRACE_S, signal_name
+from netlab.trace import Collector
+
+LOCK_FD = 3
+_READ_BYTES = 1 << 16
+_STARTS_A_ROUND = 8  # between two looks at what those already running have to say
+_READS_AT_END = 64
+
+
+class Supervisor:
+    """Everything this process does once it has its job."""
+
+    def __init__(self, job: dict[str, Any], inherited: Inherited) -> None:
+        self.folder: str = job["folder"]
+        self.children = [Child(start, self.folder) for start in job["starts"]]
+        self.inherited = inherited
+        self.trace = Collector(self.folder, job["lab"]) if job["trace"] else None
+        self.startable: list[Child] = []
+        self.missing = len(self.children)  # those that are not here yet
+        self.heard = False  # the last of `up`
+        self.stopping = 0.0  # when to lose patience, once stopping
+        self.killed = False
+        self.outbox = b""
+        self.epoll = select.epoll()
+        self.handlers: dict[int, Callable[[], object]] = {}
+
+    def run(self) -> None:
+        """Start, watch and write down, and return when nothing is left to do."""
+        self._listen()
+        self._record(nodes=[child.node for child in self.children], ns=time.monotonic_ns())
+        names = {child.node for child in self.children}
+        for child in self.children:
+            child.after &= names  # a node that starts nothing is there already
+        self.startable = [child for child in self.children if not child.after]
+        if not self.children:
+            self._tell("done")
+        while not self._finished():
+            for _ in range(min(_STARTS_A_ROUND, len(self.startable))):
+                self._start(self.startable.pop(0))
+            for fd, _ in self.epoll.poll(self._timeout()):
+                if fd in self.handlers:  # else one that was handled before it in this round has closed it
+                    self.handlers[fd]()
+            self._lose_patience()
+        self._drain()
+
+    # What happens to the children.
+
+    def _start(self, child: Child) -> None:
+        try:
+            pidfd = child.start(self.inherited)
+        except OSError as error:
+            self._tell("failed", node=child.node, why=f"cannot be started: {error.strerror}")
+            return
+        began = {"start_ticks": start_ticks(child.pid), "started_ns": child.started_ns}
+        self._record(node=child.node, pid=child.pid, **began, argv=child.argv, awaits_ready=child.awaits_ready)
+        child.note(f"started as process {child.pid}")
+        self._tell("started", node=child.node, pid=child.pid)
+        for fd in child.pipes:
+            self._watch(fd, partial(self._read, child, fd))
+        self._watch(pidfd, partial(self._end, child, pidfd))
+        if not child.awaits_ready:
+            self._is_here(child)
+
+    def _read(self, child: Child, fd: int) -> bool:
+        """Take over what a pipe holds, but no more than lets others have their turn; say whether it was anything."""
+        try:
+            data = os.read(fd, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        if child.take(fd, data):
+            now = time.monotonic_ns()
+            self._record(node=child.node, pid=child.pid, ready_ns=now)
+            self._tell("ready", node=child.node, seconds=(now - child.started_ns) / 1e9)
+            self._is_here(child)
+        if not data:
+            self._close(fd)
+            del child.pipes[fd]
+            self._reap(child)
+        return bool(data)
+
+    def _is_here(self, child: Child) -> None:
+        """Let those start that have waited for this one alone."""
+        child.here = True
+        self.missing -= 1
+        for other in self.children:
+            if child.node in other.after:
+                other.after.discard(child.node)
+                if not other.after and not self.stopping:
+                    self.startable.append(other)
+        if not self.missing:
+            self._tell("done")
+
+    def _end(self, child: Child, pidfd: int) -> None:
+        """Write down how a process has ended, after everything that it said before."""
+        self._close(pidfd)
+        for fd in list(child.pipes):
+            _repeat(partial(self._read, child, fd))
+        exited, code = child.result()
+        how = {"exit" if exited else "signal": code}
+        self._record(node=child.node, pid=child.pid, ended_ns=time.monotonic_ns(), **how)
+        child.note(f"exited with code {code}" if exited else f"killed by {signal_name(code)}")
+        self._tell("exited" if child.here else "failed", node=child.node, **how)
+        self._reap(child)
+
+    def _reap(self, child: Child) -> None:
+        if child.ended and not child.pipes:
+            if self.stopping:
+                child.signal(signal.SIGKILL)  # whoever of its group is left, in silence
+            child.reap()
+
+    # The end.
+
+    def _stop(self) -> None:
+        """Ask every process to end."""
+        if self.stopping:
+            return
+        self.stopping = time.monotonic() + GRACE_S
+        self.startable.clear()
+        for child in self._living():
+            child.signal(signal.SIGTERM)
+            child.signal(signal.SIGCONT)  # a stopped process hears nothing
+
+    def _lose_patience(self) -> None:
+        """Kill those that have been asked to end, and have had their time."""
+        if self.stopping and time.monotonic() >= self.stopping and not self.killed:
+            self.killed = True
+            self.stopping = time.monotonic() + GRACE_S
+            for child in self._living():
+                child.signal(signal.SIGKILL)
+
+    def _timeout(self) -> float:
+        """Return for how many seconds to wait for something to happen."""
+        if self.startable:
+            return 0
+        return max(0.0, self.stopping - time.monotonic()) if self.stopping else -1
+
+    def _finished(self) -> bool:
+        living = self._living()
+        if self.killed:  # one who left the group may hold a pipe; a process inside the kernel may not die
+            return all(child.ended for child in living) or time.monotonic() >= self.stopping
+        if self.stopping:
+            return not living
+        return self.heard and not self.trace and not living
+
+    def _living(self) -> list[Child]:
+        return [child for child in self.children if child.pid and not child.reaped]
+
+    def _drain(self) -> None:
+        """Take over what is still to be read."""
+        for child in self._living():
+            for fd in list(child.pipes):
+                _repeat(partial(self._read, child, fd))
+                if fd in child.pipes:
+                    child.take(fd, b"")
+        if self.trace:
+            _repeat(self.trace.read)
+
+    # The other side, and what it waits for.
+
+    def _listen(self) -> None:
+        reading, writing = os.pipe()
+        for fd in (0, 1, reading, writing):
+            os.set_blocking(fd, False)
+        signal.set_wakeup_fd(writing)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        self._watch(reading, partial(self._obey, reading))
+        self._watch(0, self._hear)
+        if self.trace:
+            self._watch(self.trace.fd, self.trace.read)
+
+    def _obey(self, fd: int) -> None:
+        """Stop, as a signal demands."""
+        os.read(fd, _READ_BYTES)
+        self._stop()
+
+    def _hear(self) -> None:
+        """Take the last word of `up`, `keep`, or its silence; nobody listens any more then."""
+        kept = os.read(0, _READ_BYTES).startswith(b"keep")
+        self.heard = True
+        for fd in (0, 1):
+            self._forget(fd)
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        os.close(null)
+        if not kept:
+            self._stop()
+
+    def _tell(self, event: str, **what: object) -> None:
+        if not self.heard:
+            self.outbox += json.dumps({"event": event, **what}).encode() + b"\n"
+            self._say()
+
+    def _say(self) -> None:
+        """Write what fits into the pipe, and the rest when more does."""
+        try:
+            self.outbox = self.outbox[os.write(1, self.outbox) :]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:  # stdin will say so too
+            self.outbox = b""
+        self._forget(1)
+        if self.outbox:
+            self._watch(1, self._say, select.EPOLLOUT)
+
+    def _record(self, **what: object) -> None:
+        """Append to the file `processes`; where that is impossible the lab is being removed."""
+        with suppress(OSError):
+            fd = os.open(f"{self.folder}/processes", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(fd, json.dumps(what).encode() + b"\n")
+            finally:
+                os.close(fd)
+
+    def _watch(self, fd: int, handler: Callable[[], object], events: int = select.EPOLLIN) -> None:
+        self.epoll.register(fd, events)
+        self.handlers[fd] = handler
+
+    def _forget(self, fd: int) -> None:
+        if self.handlers.pop(fd, None):
+            self.epoll.unregister(fd)
+
+    def _close(self, fd: int) -> None:
+        self._forget(fd)
+        os.close(fd)
+
+
+def main(folder: str) -> None:
+    """Say who this is, take the job and do it."""
+    os.chdir("/")
+    os.closerange(LOCK_FD + 1, 1 << 20)  # whatever else `up` had inherited
+    inherited = Inherited(os.umask(0o022), resource.getrlimit(resource.RLIMIT_NOFILE))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (inherited.nofile[1], inherited.nofile[1]))
+    sys.excepthook = partial(_leave_word, f"{folder}/supervisor.log")
+    me = {"pid": os.getpid(), "start_ticks": start_ticks(os.getpid())}
+    with open(f"{folder}/supervisor.new", "w", encoding="ascii") as file:
+        json.dump(me, file)
+    os.rename(f"{folder}/supervisor.new", f"{folder}/supervisor")
+    os.close(LOCK_FD)
+    job = b""
+    while not job.endswith(b"\n"):
+        part = os.read(0, 1 << 20)
+        if not part:
+            return  # `up` has ended before it came to the roles
+        job += part
+    syscalls._libc()  # noqa: SLF001 - once here rather than in every child
+    os.makedirs(f"{folder}/logs", exist_ok=True)
+    Supervisor(json.loads(job), inherited).run()
+
+
+def _repeat(read: Callable[[], bool]) -> None:
+    """Read on until there is nothing, or so much that somebody must be filling it as fast."""
+    for _ in range(_READS_AT_END):
+        if not read():
+            return
+
+
+def _leave_word(path: str, kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    """Write down the error that ends this process, where `up` hears it and where it can be found later."""
+    from traceback import format_exception
+
+    text = "".join(format_exception(kind, error, where))
+    sys.stderr.write(text)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,116 @@
+"""Sends requests: UDP packets whose data says for how many seconds a worker shall sleep, in decimal text.
+
+It prints every request as it sends it, one line each:
+
+    request #1 to 10.0.0.2:8080: "0.25" (4 bytes)
+
+and in the end `sent 30 requests in 2.9 s`. With one number `sleep` is the same in every request, with two it is drawn
+from that range (`seed` makes the draws repeatable). The requests leave on a schedule of one every `interval` seconds,
+which no delay shifts; 0 sends as fast as possible. `payload` pads the data with spaces to that many bytes.
+
+Nobody answers. What the network has to say is printed and does not stop the client; its exit code is 1 when a request
+could not be sent.
+"""
+
+import json
+import os
+import random
+import socket
+import sys
+import time
+from contextlib import suppress
+
+from netlab import options
+
+OPTIONS: options.Options = {
+    "target": {"type": "endpoint", "required": True, "help": "the service, as NODE:PORT"},
+    "count": {"type": "integer", "default": 30, "minimum": 0, "help": "requests to send"},
+    "interval": {"type": "number", "default": 0.1, "minimum": 0, "help": "seconds from one request to the next"},
+    "sleep": {
+        "type": "number",
+        "values": [1, 2],
+        "default": [0.2, 0.5],
+        "minimum": 0,
+        "help": "seconds of work in each request: a value, or a range to draw from",
+    },
+    "seed": {"type": "integer", "help": "makes the draws the same in every run"},
+    "payload": {
+        "type": "integer",
+        "default": 0,
+        "minimum": 0,
+        "maximum": 65507,
+        "help": "bytes of each request; 0 is as many as the number takes",
+    },
+}
+REFUSALS = 3  # of earlier requests, reported instead of sending this one
+
+
+def say(line: str) -> None:
+    """Print a line whole and at once; that nobody reads is no reason to stop."""
+    with suppress(OSError):
+        if sys.stdout:
+            os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
+def decimal(seconds: float) -> str:
+    """Return a number as people write it, to the microsecond: 1, 0.25."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
+
+
+def connect(target: options.Endpoint) -> socket.socket:
+    """Return a socket connected to the target, by IPv4 if it has such an address; ends the client if it has none."""
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM)
+        family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+        connected = socket.socket(family, kind, protocol)
+        connected.connect(address)
+    except (OSError, UnicodeError) as error:
+        sys.exit(f"client: cannot reach {target.host}: {getattr(error, 'strerror', None) or error}")
+    return connected
+
+
+def send(connected: socket.socket, data: bytes) -> str:
+    """Send a request; return what went wrong, or ""."""
+    for _ in range(REFUSALS):
+        try:
+            connected.send(data)
+        except ConnectionRefusedError:  # the news is of an earlier request, and this one has not left
+            say("refused: nobody listens at the target's port, or did not when an earlier request arrived")
+        except OSError as error:
+            return str(error.strerror)
+        else:
+            return ""
+    return "refused again and again"
+
+
+def main() -> int:
+    """Send all requests; return the exit code."""
+    chosen = options.parse(OPTIONS, __doc__.partition("\n")[0])
+    connected = connect(chosen.target)
+    host, port = connected.getpeername()[:2]
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    draws = random.Random(chosen.seed)  # noqa: S311
+    failed = sent = 0
+    say("READY")
+    begun = time.monotonic()
+    try:
+        for number in range(chosen.count):
+            time.sleep(max(0.0, begun + number * chosen.interval - time.monotonic()))
+            seconds = chosen.sleep[0] if len(chosen.sleep) == 1 else round(draws.uniform(*chosen.sleep), 3)
+            text = decimal(seconds)
+            data = text.encode().ljust(chosen.payload)
+            say(f"request #{number + 1} to {where}: {json.dumps(text)} ({len(data)} bytes)")
+            if problem := send(connected, data):
+                say(f"request #{number + 1} not sent: {problem}")
+                failed += 1
+            else:
+                sent += 1
+    except KeyboardInterrupt:
+        pass
+    failures = f", {failed} could not be sent" if failed else ""
+    say(f"sent {sent} requests in {time.monotonic() - begun:.3f} s{failures}")
+    return 1 if failed else 130 if sent < chosen.count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

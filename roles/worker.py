@@ -1,0 +1,157 @@
+"""Serves requests: several threads take packets from one UDP port and sleep for the seconds that the data says.
+
+A request's data is a decimal number, and maybe padding behind it. Each thread prints a line when it gets one, sleeps,
+prints another one with the time slept so far, and tells the balancer that it is free again, by a packet that is called
+a completion:
+
+    received #3 from 10.0.0.1:40001: "0.25" (4 bytes), thread 2 sleeps 0.25 s
+    finished #3: thread 2 slept 0.25 s, 1.5 s so far; all threads 4.75 s so far
+
+Data that is no such number is refused (`thread 2 refuses: not a number`), and completed at once. At SIGTERM it ends at
+once: `stopped: received 12, completed 10, slept 4.75 s`. Without a `balancer` it sends no completions.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from netlab import options
+
+OPTIONS: options.Options = {
+    "port": {"type": "port", "default": 8080, "help": "the UDP port of the requests"},
+    "threads": {"type": "integer", "default": 5, "minimum": 1, "maximum": 1000, "help": "requests served at a time"},
+    "balancer": {"type": "endpoint", "help": "where completions go, as NODE:PORT; none are sent without"},
+}
+LONGEST_S = 3600
+SHOWN = 64  # bytes of a request's data that are printed
+NUMBER = re.compile(rb"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})")
+
+
+def say(line: str) -> None:
+    """Print a line whole and at once, so that threads never mix theirs; that nobody reads is no reason to stop."""
+    with suppress(OSError):
+        if sys.stdout:
+            os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
+def decimal(seconds: float) -> str:
+    """Return a number as people write it, to the microsecond: 1, 0.25."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
+
+
+def seconds_in(data: bytes) -> float:
+    """Return what a request asks for; ValueError, with the reason, if that is nothing a worker can do."""
+    text = data.strip(b" \t\r\n\0")
+    if not NUMBER.fullmatch(text):
+        raise ValueError("not a number")
+    seconds = float(text)
+    if seconds < 0:
+        raise ValueError("negative")
+    if seconds > LONGEST_S:
+        raise ValueError(f"longer than {LONGEST_S} s")
+    return seconds
+
+
+def shown(data: bytes) -> str:
+    """Return a request's data as a JSON string, without the spaces at its end."""
+    text = data.rstrip(b" ").decode("latin-1")
+    return json.dumps(text[:SHOWN]) + ("..." if len(text) > SHOWN else "")
+
+
+def place(address: Any) -> str:
+    """Return a socket address as HOST:PORT."""
+    host, port = address[0].removeprefix("::ffff:"), address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def resolve(family: int, endpoint: options.Endpoint) -> Any:
+    """Return an address of an endpoint for a socket of this family, IPv4 first; ends the worker if there is none."""
+    flags = socket.AI_V4MAPPED | socket.AI_ALL
+    try:
+        found = socket.getaddrinfo(*endpoint, family, socket.SOCK_DGRAM, 0, flags)
+    except (OSError, UnicodeError) as error:
+        sys.exit(f"worker: cannot find {endpoint.host}: {getattr(error, 'strerror', None) or error}")
+    return min((each[4] for each in found), key=lambda address: "." not in str(address[0]))
+
+
+class Worker:
+    """The threads' common socket, and what they have done together."""
+
+    def __init__(self, port: int, balancer: options.Endpoint | None) -> None:
+        family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        if family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # IPv4 as well
+        self.balancer = resolve(family, balancer) if balancer else None
+        try:
+            self.socket.bind(("", port))
+        except OSError as error:
+            sys.exit(f"worker: cannot listen on port {port}: {error.strerror}")
+        self.lock = threading.Lock()  # held while printing too, so that the lines tell the same order as the counts
+        self.received = self.completed = 0
+        self.slept_s = 0.0
+
+    def serve(self, thread: int) -> None:
+        """Serve one request after the other, for ever."""
+        slept_s = 0.0
+        while True:
+            try:
+                data, sender = self.socket.recvfrom(65535)
+            except OSError as error:  # news of something that was sent earlier
+                say(f"thread {thread}: {error.strerror}")
+                continue
+            number, seconds = self.begin(f"from {place(sender)}: {shown(data)} ({len(data)} bytes)", data, thread)
+            time.sleep(seconds)
+            slept_s += seconds
+            self.finish(f"#{number}: thread {thread} slept {decimal(seconds)} s, {decimal(slept_s)} s so far", seconds)
+
+    def begin(self, about: str, data: bytes, thread: int) -> tuple[int, float]:
+        """Print a request; return its number, and for how long to sleep."""
+        try:
+            seconds = seconds_in(data)
+            verdict = f"sleeps {decimal(seconds)} s"
+        except ValueError as error:
+            seconds = 0.0
+            verdict = f"refuses: {error}"
+        with self.lock:
+            self.received += 1
+            say(f"received #{self.received} {about}, thread {thread} {verdict}")
+            return self.received, seconds
+
+    def finish(self, about: str, seconds: float) -> None:
+        """Print the time slept so far, and tell the balancer that a thread is free."""
+        with self.lock:
+            self.completed += 1
+            self.slept_s += seconds
+            total = decimal(self.slept_s)
+            say(f"finished {about}; all threads {total} s so far")
+        if self.balancer:
+            try:
+                self.socket.sendto(total.encode(), self.balancer)  # the balancer does not read it
+            except OSError as error:
+                say(f"completion to {place(self.balancer)} not sent: {error.strerror}")
+
+
+def main() -> None:
+    """Start the threads, and wait for the signal to end."""
+    chosen = options.parse(OPTIONS, __doc__.partition("\n")[0])
+    worker = Worker(chosen.port, chosen.balancer)
+    endings = (signal.SIGTERM, signal.SIGINT)
+    signal.pthread_sigmask(signal.SIG_BLOCK, endings)
+    for thread in range(1, chosen.threads + 1):
+        threading.Thread(target=worker.serve, args=(thread,), daemon=True).start()
+    say("READY")
+    signal.sigwait(endings)
+    say(f"stopped: received {worker.received}, completed {worker.completed}, slept {decimal(worker.slept_s)} s")
+    os._exit(0)  # the threads may be asleep for an hour
+
+
+if __name__ == "__main__":
+    main()
