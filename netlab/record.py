@@ -89,13 +89,17 @@ def is_complete(lab: str) -> bool:
 
 
 def create(lab: str, data: dict[str, Any], with_programs: bool) -> None:
-    """Make the lab's folder and write what the lab is meant to be; `with_programs` adds the BPF file system."""
+    """Make the lab's folder and write what the lab is meant to be; `with_programs` adds BPF file system and tracefs.
+
+    `clock_offset_ns` is added: wall-clock time less CLOCK_MONOTONIC, by which every verb shows the same times.
+    """
     folder = folder_of(lab)
+    text = json.dumps({**data, "clock_offset_ns": time.time_ns() - time.monotonic_ns()}, separators=(",", ":"))
     try:
         os.makedirs(ROOT, mode=0o755, exist_ok=True)
         os.mkdir(folder, 0o755)
         syscalls.mount("netlab", folder, "tmpfs", data="mode=0755")
-        write(f"{folder}/lab.json", json.dumps(data, separators=(",", ":")), mode=0o444)
+        write(f"{folder}/lab.json", text, mode=0o444)
         for name in ("netns", "etc", "logs"):
             os.mkdir(f"{folder}/{name}", 0o755)
         if with_programs:

@@ -1,0 +1,175 @@
+"""Everything a person sees of a lab that stands: tables, lines, and the data behind them."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from netlab import logs, record
+
+_COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
+
+
+def status(lab: str) -> dict[str, Any]:
+    """Return a lab's nodes with their interfaces and processes as plain data; needs no root."""
+    from netlab import process
+
+    data = record.read(lab)
+    complete = record.is_complete(lab)
+    running = {entry.node: entry for entry in process.processes(data["folder"])}
+    nodes = {}
+    for name, node in data["nodes"].items():
+        entry = running.get(name)
+        nodes[name] = {
+            "kind": node["kind"],
+            "role": node["role"],
+            "program": node["program"]["name"] if node["program"] else "",
+            "addresses": {port: about["addresses"] for port, about in node["interfaces"].items()},
+            "process": entry._asdict() if entry else None,
+        }
+    return {"lab": lab, "state": "up" if complete else "half-built", "topology": data["topology"], "nodes": nodes}
+
+
+def print_status(data: Mapping[str, Any]) -> None:
+    """Print a lab's nodes as a table."""
+    table = _table("NODE", "WHAT", "PROGRAM", "STATE", "PID", "CPU", "MEMORY", "ADDRESSES")
+    for name, node in data["nodes"].items():
+        addresses = ", ".join(each for port in node["addresses"].values() for each in port if ":" not in each)
+        table.add_row(name, node["role"] or node["kind"], node["program"], *_process_cells(node["process"]), addresses)
+    _console().print(f"lab {data['lab']} is {data['state']}, from {data['topology'] or 'no file'}", highlight=False)
+    _console().print(table)
+
+
+def _process_cells(process: Mapping[str, Any] | None) -> tuple[str, str, str, str]:
+    if process is None:
+        return "", "", "", ""
+    cpu = "" if process["cpu_percent"] is None else f"{process['cpu_percent']:.1f} %"
+    memory = "" if process["rss_bytes"] is None else f"{process['rss_bytes'] / 1e6:.1f} MB"
+    return process["state"], str(process["pid"] or ""), cpu, memory
+
+
+def stats(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the lab's programs count: `balancers.NODE` for balancers, `programs.NODE` for other programs."""
+    from netlab import balancer
+
+    found: dict[str, Any] = {"lab": data["lab"], "balancers": {}, "programs": {}}
+    for name, node in data["nodes"].items():
+        if not node["program"]:
+            continue
+        with open(source_path(data, name), encoding="utf-8") as file:
+            source = file.read()
+        if balancer.has_balancer(node["pins"]):
+            found["balancers"][name] = _balancer(node["pins"], source)
+        else:
+            found["programs"][name] = {"reasons": _reasons(node["pins"], source, "reasons", "reason")}
+    return found
+
+
+def source_path(data: Mapping[str, Any], node: str) -> str:
+    """Return where a node's program was kept as it was when the lab was built."""
+    return f"{data['folder']}/programs/{node}.c"
+
+
+def _balancer(pins: str, source: str) -> dict[str, Any]:
+    from netlab import balancer
+
+    now = balancer.snapshot(pins)
+    return {
+        **now.counters,
+        "queue_depth": now.depth,
+        "queue_capacity": now.queue,
+        "policy": now.policy,
+        "backends": {name: {"free": now.free[name], "capacity": now.capacity[name]} for name in now.capacity},
+        "reasons": _reasons(pins, source, "reasons", "reason"),
+        "carriers": _reasons(pins, source, "carrier_reasons", "carrier_reason"),
+    }
+
+
+def _reasons(pins: str, source: str, map_name: str, enum: str) -> dict[str, dict[str, int]]:
+    import os
+
+    from netlab import balancer
+
+    if not os.path.exists(f"{pins}/maps/{map_name}"):  # a program need not count
+        return {}
+    names = balancer.enum_names(source, enum)
+    return {name: count._asdict() for name, count in balancer.counts(pins, map_name, names)}
+
+
+def print_stats(data: Mapping[str, Any]) -> None:
+    """Print what the programs count as tables."""
+    console = _console()
+    for node, now in data["balancers"].items():
+        console.print(
+            f"{node}: {now['received']} requests received: {now['forwarded']} forwarded at once, {now['queued']} queued, "
+            f"{now['dropped']} dropped; {now['dequeued']} sent out of the queue, {now['queue_depth']} of "
+            f"{now['queue_capacity']} waiting; {now['completions']} completions; policy {now['policy']}",
+            highlight=False,
+        )
+        threads = _table("BACKEND", "FREE THREADS", "CAPACITY")
+        for name, backend in now["backends"].items():
+            threads.add_row(name, str(backend["free"]), str(backend["capacity"]))
+        console.print(threads)
+        console.print(_counts_table({**now["reasons"], **now["carriers"]}))
+    for node, now in data["programs"].items():
+        console.print(f"{node}:" if now["reasons"] else f"{node}: its program counts nothing", highlight=False)
+        if now["reasons"]:
+            console.print(_counts_table(now["reasons"]))
+    if not data["balancers"] and not data["programs"]:
+        print("netlab: no node of this lab carries a program", file=sys.stderr)
+
+
+def _counts_table(reasons: Mapping[str, Mapping[str, int]]) -> Any:
+    table = _table("REASON", "PACKETS", "BYTES")
+    for name, count in reasons.items():
+        table.add_row(name, str(count["packets"]), str(count["bytes"]))
+    return table
+
+
+def print_logs(data: Mapping[str, Any], nodes: Sequence[str], follow: bool, style: str) -> None:
+    """Print what these nodes' processes printed, in the order of time; `style` is text or json."""
+    _print_lines(data, logs.read(data["folder"], nodes, follow=follow), style)
+
+
+def print_trace(data: Mapping[str, Any], follow: bool, style: str) -> None:
+    """Print what this lab's programs printed; `style` is text or json."""
+    _print_lines(data, logs.read(data["folder"], [], trace=True, follow=follow), style)
+
+
+def _print_lines(data: Mapping[str, Any], lines: Iterable[logs.LogLine], style: str) -> None:
+    width = max(map(len, data["nodes"]), default=0)
+    colours = {node: _COLOURS[at % len(_COLOURS)] for at, node in enumerate(data["nodes"])}
+    painted = sys.stdout.isatty()
+    for line in lines:
+        when = line.ns + data["clock_offset_ns"]
+        if style == "json":
+            about = {"time_ns": when, "monotonic_ns": line.ns, "node": line.node, "stream": line.stream}
+            print(json.dumps({**about, "text": line.text}), flush=True)
+            continue
+        node = f"{line.node:<{width}}"
+        if painted:
+            code = 31 + _COLOURS.index(colours.get(line.node, "red"))
+            node = f"\x1b[{code}m{node}\x1b[0m"
+        print(f"{_clock(when)} {node} {line.text}", flush=True)
+
+
+def _clock(wall_ns: int) -> str:
+    return f"{time.strftime('%H:%M:%S', time.localtime(wall_ns // 1_000_000_000))}.{wall_ns // 1000 % 1_000_000:06d}"
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    # A pipe or a file is as wide as its lines: nothing is cut or folded there.
+    return Console() if sys.stdout.isatty() else Console(width=10_000)
+
+
+def _table(*columns: str) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        right = column in ("PACKETS", "BYTES", "FREE THREADS", "CAPACITY", "PID", "CPU", "MEMORY")
+        table.add_column(column, justify="right" if right else "left")
+    return table
