@@ -1,0 +1,65 @@
+# netlab's set-up, tests and demo. Say `make` for a list.
+#
+# Every target does all of its own set-up, on a fresh Debian 12 too, as root or as a user with sudo; what is there
+# already is left alone. The work is in .ci/setup; the dependencies are in pyproject.toml.
+
+# bcc is a Debian package and belongs to Debian's own interpreter, whatever python3 comes first on PATH.
+PYTHON = /usr/bin/python3
+PREFIX = /usr/local
+# For pytest: make test ARGS='-k balancer -x'
+ARGS =
+SLOW =
+
+SETUP := PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' sh .ci/setup
+BIN := .venv/bin
+
+TEST_PACKAGES := ethtool $(if $(SLOW),debootstrap)
+BENCH_PACKAGES := mininet docker.io docker-compose busybox-static
+
+.NOTPARALLEL:
+.PHONY: help install demo test lint bench uninstall clean dev
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make install     Debian packages, .venv, and the netlab command in /usr/local/bin (PREFIX=/usr/local)
+install:
+	@$(SETUP) packages
+	@$(SETUP) venv
+	@$(SETUP) link
+
+dev:
+	@$(SETUP) packages $(TEST_PACKAGES)
+	@$(SETUP) venv dev
+	@$(SETUP) link || true
+
+## make demo        play part B, a load balancer in XDP, with short and with long requests
+demo:
+	@$(SETUP) packages
+	@$(SETUP) venv
+	@$(SETUP) link || true
+	@$(SETUP) root $(BIN)/python docs/demo.py
+
+## make test        lint, types and tests (ARGS='-k word' for some; SLOW=1 adds a whole fresh Debian)
+test: dev lint
+	@SLOW='$(SLOW)' sh .ci/test $(ARGS)
+
+## make lint        ruff and mypy, strict
+lint: dev
+	@$(SETUP) user $(BIN)/ruff check --quiet
+	@$(SETUP) user $(BIN)/mypy --no-error-summary
+
+## make bench       netlab beside Mininet, Docker and ip; writes docs/benchmarks.md
+bench: dev
+	@$(SETUP) packages $(BENCH_PACKAGES) || true
+	@$(SETUP) root $(BIN)/python tests/bench/bringup.py
+
+## make uninstall   remove the netlab command and .venv; Debian packages stay
+uninstall:
+	@$(SETUP) unlink
+	@$(SETUP) user rm -rf .venv
+
+## make clean       remove caches and built files
+clean:
+	@$(SETUP) user rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

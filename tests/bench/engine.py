@@ -1,0 +1,84 @@
+"""A Docker engine of our own, for as long as a benchmark takes, in namespaces of its own: nothing of it outlives it."""
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+IMAGE = "netlab-bench-idle"
+DEADLINE_S = 30.0
+POLL_S = 0.1
+CGROUPS = Path("/sys/fs/cgroup")
+START = """
+mount --make-rprivate /
+mount -t proc proc /proc
+ip link set lo up
+exec dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/socket"
+"""
+
+
+class EngineError(Exception):
+    """The engine did not start; the message says why."""
+
+
+@contextmanager
+def engine() -> Iterator[dict[str, str]]:
+    """Start dockerd, give it an idle image of busybox, yield the environment that leads to it, and stop it."""
+    folder = Path(tempfile.mkdtemp(prefix="netlab-bench-"))
+    cgroups = set(CGROUPS.glob("*/docker"))
+    command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", START, "sh", str(folder)]
+    with (folder / "log").open("w") as log:
+        dockerd = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        environment = os.environ | {"DOCKER_HOST": f"unix://{folder}/socket"}
+        await_engine(dockerd, environment, folder / "log")
+        loading = ["docker", "import", "-", IMAGE]
+        subprocess.run(loading, input=image(), env=environment, check=True, capture_output=True)
+        yield environment
+    finally:
+        stop(dockerd)
+        remove_empty(set(CGROUPS.glob("*/docker")) - cgroups)
+        shutil.rmtree(folder)
+
+
+def await_engine(dockerd: subprocess.Popen[bytes], environment: dict[str, str], log: Path) -> None:
+    """Wait until the engine answers; raise EngineError with its last words if it does not."""
+    deadline = time.monotonic() + DEADLINE_S
+    while subprocess.run(["docker", "info"], check=False, capture_output=True, env=environment).returncode != 0:
+        if dockerd.poll() is not None or time.monotonic() > deadline:
+            raise EngineError("dockerd did not start: " + " / ".join(log.read_text().splitlines()[-2:]))
+        time.sleep(POLL_S)
+
+
+def stop(unshare: subprocess.Popen[bytes]) -> None:
+    """Stop dockerd, which is unshare's only child and the first process of its namespace: with it all the others go."""
+    children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children")
+    try:
+        os.kill(int(children.read_text()), signal.SIGTERM)
+        unshare.wait(DEADLINE_S)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        unshare.kill()
+        unshare.wait()
+
+
+def image() -> bytes:
+    """Return a root file system, as tar, in which only `sleep` exists."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.add("/bin/busybox", arcname="bin/sleep")
+    return packed.getvalue()
+
+
+def remove_empty(folders: set[Path]) -> None:
+    """Remove the control groups that the engine made and left empty."""
+    for folder in folders:
+        for group in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+            group.rmdir()
+        folder.rmdir()

@@ -1,0 +1,123 @@
+"""A balancer without a lab: the program and its maps, and packets pushed through it by BPF_PROG_TEST_RUN."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet, Raw
+
+from netlab import balancer
+from netlab.maps import LoadedProgram, Map
+
+DROP, PASS, REDIRECT = 1, 2, 4
+LB, CLIENT = "10.0.0.1", "10.0.0.2"
+LB_MAC, CLIENT_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
+SERVICE, COMPLETION = 8080, 9090
+LOCAL = (LB, "10.0.1.1")
+SOURCE = "bpf/balancer.c"
+
+
+def backend(index: int, capacity: int = 5) -> balancer.Backend:
+    """Return the backend worker`index` (from 1), reached through the loopback that test runs arrive on."""
+    return balancer.Backend(
+        f"worker{index}", f"10.0.{index}.2", f"02:00:00:00:{index:02x}:02", "lo", f"02:00:00:00:{index:02x}:01", 1500, capacity
+    )
+
+
+class Rig:
+    """The loaded program; `reset` before every test."""
+
+    def __init__(self, pins: str, source: str) -> None:
+        self.pins = pins
+        self.reasons = balancer.enum_names(source, "reason")
+        self.carrier_reasons = balancer.enum_names(source, "carrier_reason")
+        self.program = LoadedProgram.open(f"{pins}/programs/balancer")
+        self.egress = LoadedProgram.open(f"{pins}/programs/egress_test")
+
+    def close(self) -> None:
+        self.program.close()
+        self.egress.close()
+
+    def reset(self, backends: int = 3, capacity: int = 5, policy: str = "most-free", ready: bool = True) -> None:
+        """Start anew: all threads free, nothing queued, all counts zero."""
+        for name in ("config", "state", "reasons", "carrier_reasons"):
+            with Map.open(f"{self.pins}/maps/{name}") as each:
+                for index in range(each.max_entries):
+                    each.set(struct.pack("=I", index), bytes(each.value_size))
+        for name in ("backend_at", "local_addresses"):
+            with Map.open(f"{self.pins}/maps/{name}") as each:
+                for key in list(each.keys()):
+                    each.delete(key)
+        if ready:
+            chosen = tuple(backend(index, capacity) for index in range(1, backends + 1))
+            balancer.set_up(self.pins, balancer.Settings(SERVICE, COMPLETION, policy, chosen, LOCAL))
+
+    def push(self, packet: Packet | bytes) -> tuple[int, bytes, str]:
+        """Run a packet in; return the verdict, the packet as it leaves, and the one reason that was counted."""
+        before = self.counts()
+        run = self.program.test_run(bytes(packet))
+        after = self.counts()
+        counted = [name for name in after if after[name] != before[name]]
+        assert len(counted) == 1, f"counted by {counted}"
+        assert after[counted[0]].packets == before[counted[0]].packets + 1
+        return run.verdict, run.packet, counted[0]
+
+    def carry(self, index: int) -> tuple[int, bytes]:
+        """Run the carrier that a completion of worker`index` was cloned to."""
+        run = self.egress.test_run(bytes(completion(index)))
+        return run.verdict, run.packet
+
+    def counts(self) -> dict[str, balancer.Count]:
+        return dict(balancer.counts(self.pins, "reasons", self.reasons))
+
+    def carrier_counts(self) -> dict[str, int]:
+        found = balancer.counts(self.pins, "carrier_reasons", self.carrier_reasons)
+        return {name: count.packets for name, count in found if count.packets}
+
+    def now(self) -> balancer.Snapshot:
+        return balancer.snapshot(self.pins)
+
+    def free(self) -> tuple[int, ...]:
+        return tuple(self.now().free.values())
+
+    @contextmanager
+    def backend_interface(self, index: int, ifindex: int) -> Iterator[None]:
+        """Let the program believe that a backend lives behind another interface."""
+        key = struct.pack("=I", index - 1)
+        with Map.open(f"{self.pins}/maps/backends") as entries:
+            entry = entries.get(key)
+            entries.set(key, entry[:4] + struct.pack("=I", ifindex) + entry[8:])
+            yield
+            entries.set(key, entry)
+
+
+def request(payload: bytes = b"1", **fields: object) -> Packet:
+    """Return a request; `fields` replace those of IP (`ip_…`) and UDP (`udp_…`)."""
+    ip = {key[3:]: value for key, value in fields.items() if key.startswith("ip_")}
+    udp = {key[4:]: value for key, value in fields.items() if key.startswith("udp_")}
+    packet = (
+        Ether(src=CLIENT_MAC, dst=LB_MAC)
+        / IP(**{"src": CLIENT, "dst": LB, **ip})
+        / UDP(**{"sport": 40000, "dport": SERVICE, **udp})
+    )
+    return packet / Raw(payload) if payload else packet
+
+
+def completion(index: int, payload: bytes = b"", **fields: object) -> Packet:
+    """Return a completion of worker`index`."""
+    return request(payload, **{"ip_src": f"10.0.{index}.2", "udp_dport": COMPLETION, **fields})
+
+
+def addressed(packet: Packet, index: int) -> bytes:
+    """Return a request as it must reach worker`index`, with checksums computed from scratch."""
+    one = backend(index)
+    built = Ether(bytes(packet))
+    built.src, built.dst = one.our_mac, one.mac
+    zero = built[UDP].chksum == 0
+    built[IP].dst = one.address
+    del built[IP].chksum
+    if not zero:
+        del built[UDP].chksum
+    return bytes(built)

@@ -1,0 +1,1 @@
+"""A role for tests that says nothing about its options."""

@@ -1,0 +1,64 @@
+"""Runs netlab and kills it, by SIGKILL, just before it executes a given line of its own for the first time.
+
+    killed.py list FILE up TOPOLOGY     write every line that is executed, in the order of first times, to FILE
+    killed.py FILE:LINE up TOPOLOGY     be killed there
+
+So a test can kill `up` after and inside every step that it makes, and knows that it has.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, ROOT)
+
+# The modules through which `up` changes the machine.
+ACTING = ("apply", "record", "links", "netlink", "loader", "process", "trace", "syscalls", "runtime/netns", "sysctls")
+
+
+def tracer(see: Callable[[str], None]) -> Callable[[FrameType, str, Any], Any]:
+    """Return a trace function that tells `see` every line of the acting modules before it is executed."""
+    files = {f"{ROOT}/netlab/{name}.py": name for name in ACTING}
+
+    def on_line(frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line":
+            see(f"{files[frame.f_code.co_filename]}:{frame.f_lineno}")
+        return on_line
+
+    def on_call(frame: FrameType, event: str, _: Any) -> Any:
+        return on_line if frame.f_code.co_filename in files and frame.f_code.co_name != "<module>" else None
+
+    return on_call
+
+
+def main() -> int:
+    """Run netlab under the trace function."""
+    wanted, *words = sys.argv[1:]
+    seen: dict[str, None] = {}
+    out = words.pop(0) if wanted == "list" else ""
+
+    def see(line: str) -> None:
+        if line == wanted:
+            os.kill(os.getpid(), signal.SIGKILL)
+        seen.setdefault(line)
+
+    from netlab import cli
+
+    function = tracer(see)
+    threading.settrace(function)
+    sys.settrace(function)
+    code = cli.main(words)
+    sys.settrace(None)
+    if out:
+        with open(out, "w", encoding="utf-8") as file:
+            file.write("\n".join(seen))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""A lab as a user has it: the command `netlab`, run as a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PARTB = f"{ROOT}/topologies/partb.yml"
+
+
+def netlab(*words: str, code: int | None = 0, **keywords: Any) -> subprocess.CompletedProcess[str]:
+    """Run a netlab command and check its exit code (None: any)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "netlab", *words],
+        **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 120, "stdin": subprocess.DEVNULL, **keywords},
+    )
+    assert code in (None, done.returncode), f"netlab {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    assert "Traceback" not in f"{done.stdout}{done.stderr}"
+    return done
+
+
+@contextmanager
+def lab(topology: str, *options: str) -> Iterator[str]:
+    """Build a lab and remove it afterwards; yields its name."""
+    netlab("up", topology, *options)
+    name = next(each for each in labs() if os.path.exists(f"/run/netlab/{each}/up"))
+    try:
+        yield name
+    finally:
+        netlab("down", "--all")
+
+
+def labs() -> list[str]:
+    """Return the labs there are."""
+    return [name for name in os.listdir("/run/netlab") if os.path.isdir(f"/run/netlab/{name}")]
+
+
+def stats(node: str = "lb") -> dict[str, Any]:
+    """Return what the balancer counts."""
+    found: dict[str, Any] = json.loads(netlab("stats", "--format", "json").stdout)["balancers"][node]
+    return found
+
+
+def inside(node: str, *command: str, code: int | None = 0, **keywords: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command in a node."""
+    return netlab("exec", node, *command, code=code, **keywords)
+
+
+def texts(*words: str) -> list[str]:
+    """Return the text of every line that `logs` or `trace` prints."""
+    return [json.loads(line)["text"] for line in netlab(*words, "--format", "json").stdout.splitlines()]
+
+
+def eventually(condition: Callable[[], object], deadline_s: float = 15.0) -> None:
+    """Wait for a condition, and fail at the deadline."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        time.sleep(0.02)
+
+
+def python(node: str, code: str, *arguments: str, **keywords: Any) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a node."""
+    return inside(node, sys.executable, "-c", code, *arguments, **keywords)
+
+
+def background(node: str, argv: Sequence[str], **keywords: Any) -> "subprocess.Popen[str]":
+    """Start a command in a node."""
+    words = [sys.executable, "-m", "netlab", "exec", node, *argv]
+    return subprocess.Popen(words, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **keywords)

@@ -1,0 +1,97 @@
+"""A lab's processes without a lab: a folder, and supervisors that run shell scripts in it."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from netlab import logs, process
+from netlab.identity import is_alive, start_ticks
+from netlab.process import Start
+
+DEADLINE_S = 20.0
+STAY = "exec sleep 1000"
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, f"timed out: {what}"
+        time.sleep(0.005)
+
+
+def shell(node: str, script: str, after: tuple[str, ...] = (), *, awaits_ready: bool = True) -> Start:
+    return Start(node, ("sh", "-c", script), after=after, awaits_ready=awaits_ready)
+
+
+class Lab:
+    """A lab's folder, and the supervisors that were started for it."""
+
+    def __init__(self, folder: str, name: str = "lab1") -> None:
+        self.name = name
+        os.mkdir(f"{folder}/logs")
+        self.folder = folder
+        self.lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        self.events: list[dict[str, Any]] = []
+        self.supervisors: list[process.Supervisor] = []
+
+    def spawn(self) -> process.Supervisor:
+        self.supervisors.append(process.spawn(self.name, self.folder, self.lock))
+        return self.supervisors[-1]
+
+    def start(self, *starts: Start, trace: bool = False, deadline_s: float = DEADLINE_S) -> process.Supervisor:
+        supervisor = self.spawn()
+        process.start(supervisor, starts, trace, deadline_s, self.events.append)
+        return supervisor
+
+    def up(self, *starts: Start, trace: bool = False) -> process.Supervisor:
+        supervisor = self.start(*starts, trace=trace)
+        process.keep(supervisor)
+        return supervisor
+
+    def state(self, node: str) -> tuple[str, int]:
+        found = {one.node: one for one in process.processes(self.folder)}[node]
+        return found.state, found.code
+
+    def pid(self, node: str) -> int:
+        return {one.node: one.pid for one in process.processes(self.folder)}[node]
+
+    def printed(self, node: str) -> list[str]:
+        return [line.text for line in logs.read(self.folder, [node]) if line.stream in ("out", "err")]
+
+    def remembered(self) -> list[tuple[int, int]]:
+        """Return every process that was ever started, with its start time."""
+        try:
+            with open(f"{self.folder}/processes", encoding="utf-8") as file:
+                facts = [json.loads(line) for line in file if line.endswith("}\n")]
+        except FileNotFoundError:
+            return []
+        return [(fact["pid"], fact["start_ticks"]) for fact in facts if "start_ticks" in fact]
+
+    def close(self) -> None:
+        for supervisor in self.supervisors:
+            process.abandon(supervisor)
+        os.close(self.lock)
+        until(lambda: not any(is_running(*one) for one in self.remembered()), "the end of all that was started")
+
+
+def is_running(pid: int, ticks: int) -> bool:
+    """Say whether a process is there, and no zombie that waits for somebody to look at it."""
+    if not is_alive(pid, ticks):
+        return False
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return file.read().rpartition(")")[2].split()[0] not in "ZX"
+
+
+def members(group: int) -> list[int]:
+    """Return the processes of a process group that have not ended."""
+    found = []
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        try:
+            if os.getpgid(pid) == group and is_running(pid, start_ticks(pid)):
+                found.append(pid)
+        except OSError:
+            continue
+    return found

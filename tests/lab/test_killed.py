@@ -1,0 +1,139 @@
+"""`up` and `down` killed with -9 anywhere: the next `down` removes everything of that lab and nothing else."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from netlab import syscalls
+from tests import leaks
+from tests.lab.lab import PARTB, ROOT, netlab
+
+pytestmark = pytest.mark.root
+
+KILLED = f"{ROOT}/tests/lab/killed.py"
+SMALL = """
+name: small
+nodes:
+  left:
+    command: [sleep, inf]
+  right:
+    xdp: pass
+    command: [sleep, inf]
+  alone: {}
+  hub:
+    kind: switch
+links:
+  - [left, right]
+  - [left, hub]
+"""
+
+
+@pytest.fixture
+def tracing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A view of the kernel's trace instances, so that one left behind is seen."""
+    folder = str(tmp_path_factory.mktemp("tracing"))
+    syscalls.mount("tracefs", folder, "tracefs")
+    yield
+    syscalls.umount(folder)
+
+
+@pytest.fixture
+def topology(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small lab with everything that a plan can have."""
+    path = tmp_path_factory.mktemp("killed") / "small.yml"
+    path.write_text(SMALL)
+    return str(path)
+
+
+def run_killed(where: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, KILLED, where, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def lines_of(tmp_path: str, *words: str) -> list[str]:
+    """Return every line that a netlab command executes on its way through the modules that change the machine."""
+    listing = f"{tmp_path}/lines"
+    done = run_killed("list", listing, *words)
+    assert done.returncode == 0, done.stderr
+    with open(listing, encoding="utf-8") as file:
+        return file.read().split("\n")
+
+
+def clean_after(where: str, before: leaks.Snapshot) -> list[str]:
+    """Take the lab down and return what is left of it then, each with the place of the kill."""
+    netlab("down", "--lab", "small")
+    return [f"killed at {where}: {each}" for each in leaks.settled(before)]
+
+
+def test_up_killed_at_every_line(topology: str, tracing: None, tmp_path: str) -> None:
+    """Every line of every step: before it, after it, inside it."""
+    before = leaks.snapshot()
+    lines = lines_of(tmp_path, "up", topology)
+    netlab("down")
+    left = leaks.settled(before)
+    assert len(lines) > 150
+    for line in lines:
+        done = run_killed(line, "up", topology)
+        if done.returncode == -signal.SIGKILL:
+            left += clean_after(line, before)
+        else:  # a line of waiting, that only now and then is executed
+            assert done.returncode == 0, done.stderr
+            netlab("down")
+        assert not left, "\n".join(left)
+
+
+def test_down_killed_at_every_line(topology: str, tracing: None, tmp_path: str) -> None:
+    """A second `down` finishes what the first began."""
+    before = leaks.snapshot()
+    netlab("up", topology)
+    for line in lines_of(tmp_path, "down", "--lab", "small"):
+        netlab("up", topology)
+        run_killed(line, "down", "--lab", "small")
+        left = clean_after(line, before)
+        assert not left, "\n".join(left)
+
+
+def test_up_killed_at_fifty_random_moments(tracing: None) -> None:
+    """Part B with compiler, supervisor and roles: whatever was running, nothing is left."""
+    before = leaks.snapshot()
+    source = random.Random(50)
+    for _ in range(50):
+        started = subprocess.Popen(
+            [sys.executable, "-m", "netlab", "up", PARTB], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        moment = source.uniform(0.02, 1.2)
+        try:
+            started.wait(moment)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+        netlab("down", "--lab", "partb")
+        left = leaks.settled(before)
+        assert not left, f"killed after {moment:.3f} s:\n" + "\n".join(left)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_up_undoes_itself(number: signal.Signals) -> None:
+    """No `down` is needed after Ctrl-C."""
+    before = leaks.snapshot()
+    for moment in (0.1, 0.3, 0.6):
+        started = subprocess.Popen(
+            [sys.executable, "-m", "netlab", "up", PARTB],
+            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        time.sleep(moment)
+        os.killpg(started.pid, number)
+        talk = started.communicate(timeout=30)[1]
+        if started.returncode != 0:
+            assert started.returncode in (1, -number), talk  # killed before it could listen
+        else:
+            netlab("down")
+        left = leaks.settled(before)
+        assert not left, f"after {moment} s:\n{talk}" + "\n".join(left)

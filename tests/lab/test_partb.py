@@ -1,0 +1,161 @@
+"""Part B in real namespaces: every request served once, in order, whole, and everything seen."""
+
+import json
+import os
+import re
+
+import pytest
+
+from tests.lab.lab import PARTB, background, eventually, inside, lab, netlab, python, stats, texts
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
+
+QUIET = ("--set", "nodes.client.autostart=false")
+
+# Workers of our own: they answer every request with an empty completion after a while, and write down what they got.
+SINK = """
+import os, socket, sys, threading, time
+seconds, count = float(sys.argv[1]), int(sys.argv[2])
+cpu = int(sys.argv[3]) if len(sys.argv) > 3 else None
+if cpu is not None:
+    os.sched_setaffinity(0, {cpu})
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 8080))
+print("READY", flush=True)
+lock = threading.Lock()
+def thread():
+    while True:
+        data, _ = server.recvfrom(4096)
+        with lock:
+            print(data.hex(), flush=True)
+        time.sleep(seconds)
+        server.sendto(b"", (sys.argv[4] if len(sys.argv) > 4 else "lb", 9090))
+for _ in range(count):
+    threading.Thread(target=thread, daemon=True).start()
+threading.Event().wait(60)
+"""
+SEND = """
+import os, socket, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for line in sys.stdin:
+    client.sendto(bytes.fromhex(line), ("lb", 8080))
+"""
+CHECKSUM_ERRORS = "print(open('/proc/net/snmp').read().split('Udp:')[2].split()[6])"
+
+
+def test_forty_requests_of_a_second() -> None:
+    """15 at once, 25 queued and sent in order, each served once, all threads free at the end."""
+    with lab(PARTB, *QUIET):
+        netlab("run", "client", "--count", "40", "--sleep", "1", "--interval", "0.01")
+        at_once = stats()
+        assert (at_once["received"], at_once["forwarded"], at_once["queued"]) == (40, 15, 25)
+        eventually(lambda: stats()["completions"] == 40)
+        end = stats()
+        seen = texts("trace")
+        received = [text for text in texts("logs", "worker1", "worker2", "worker3") if text.startswith("received")]
+
+    assert (end["dequeued"], end["queue_depth"], end["dropped"]) == (25, 0, 0)
+    assert {name: backend["free"] for name, backend in end["backends"].items()} == {f"worker{n}": 5 for n in (1, 2, 3)}
+    assert len(received) == 40
+    queued = [re.search(r"queue #(\d+)", text) for text in seen]
+    dequeued = [re.search(r"dequeue #(\d+)", text) for text in seen]
+    order_in = [int(found[1]) for found in queued if found]
+    order_out = [int(found[1]) for found in dequeued if found]
+    assert order_in == order_out == list(range(16, 41))
+
+
+def test_short_sleeps_queue_nothing_and_every_step_is_seen() -> None:
+    """Low load: each request shows at the client, in the trace and at a worker; none waits."""
+    with lab(PARTB, *QUIET):
+        shown = netlab("run", "client", "--count", "12", "--sleep", "0.02", "--interval", "0.05").stdout
+        eventually(lambda: stats()["completions"] == 12)
+        end, seen = stats(), texts("trace")
+        workers = texts("logs", "worker1", "worker2", "worker3")
+
+    assert (end["forwarded"], end["queued"]) == (12, 0)
+    assert shown.count("0.02") >= 12
+    for number in range(1, 13):
+        assert any(f"request #{number} from 10.0.0." in text for text in seen)
+        assert any(re.search(rf"forward #{number} to worker[123], free \d", text) for text in seen)
+    assert sum("completion from worker" in text for text in seen) == 12
+    assert sum(text.startswith("received") for text in workers) == 12
+    assert not any("queue #" in text for text in seen)
+
+
+@pytest.mark.parametrize("cpu", [0, 1])
+def test_queued_payloads_leave_whole_on_empty_completions(cpu: int) -> None:
+    """1 to 1,472 bytes, odd and even, forwarded and queued, from either CPU: byte for byte, checksums right."""
+    if cpu not in os.sched_getaffinity(0):
+        pytest.skip(f"no CPU {cpu} here")
+    sizes = [1, 2, 3, 17, 18, 64, 511, 512, 1000, 1001, 1399, 1400, 1470, 1471, 1472] * 3
+    payloads = [(bytes([number]) * size).hex() for number, size in enumerate(sizes, 1)]
+    with lab(PARTB, *QUIET, "--set", "nodes.worker.role=null", "--set", "nodes.worker.args=null",
+             "--set", "nodes.client.after=[lb]", "--set", "nodes.worker.command=[sleep, inf]"):  # fmt: skip
+        sinks = [background(f"worker{n}", ["python3", "-c", SINK, "0.1", "5", str((cpu + n) % 2)]) for n in (1, 2, 3)]
+        try:
+            for sink in sinks:
+                assert sink.stdout
+                assert sink.stdout.readline() == "READY\n"
+            python("client", SEND, str(cpu), input="\n".join(payloads), stdin=None)
+            eventually(lambda: stats()["completions"] == len(payloads))
+            errors = [python(f"worker{n}", CHECKSUM_ERRORS).stdout.strip() for n in (1, 2, 3)]
+            end = stats()
+        finally:
+            for sink in sinks:
+                sink.terminate()
+        got = [line for sink in sinks for line in sink.communicate()[0].splitlines()]
+
+    assert sorted(payloads) == sorted(got)
+    assert errors == ["0", "0", "0"]
+    assert (end["forwarded"], end["queued"], end["dequeued"]) == (15, 30, 30)
+
+
+def test_the_node_stays_an_ordinary_host() -> None:
+    """Ping and TCP reach the balancer and, through it, a worker; UDP sent straight to a worker is not touched."""
+    serve = "import socket; s = socket.create_server(('', 7000)); print('READY', flush=True); s.accept()[0].sendall(b'hello')"
+    ask = "import socket, sys; print(socket.create_connection((sys.argv[1], 7000), 5).recv(10).decode())"
+    direct = "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'0', ('worker2', 8080))"
+    with lab(PARTB, *QUIET):
+        for name in ("lb", "worker1", "worker3"):
+            assert " 0% packet loss" in inside("client", "ping", "-c2", "-i0.2", "-W2", name).stdout
+            assert " 0% packet loss" in inside("client", "ping", "-6", "-c2", "-i0.2", "-W2", name).stdout
+        for name in ("lb", "worker1"):
+            server = background(name, ["python3", "-c", serve])
+            try:
+                assert server.stdout
+                assert server.stdout.readline() == "READY\n"
+                assert python("client", ask, name).stdout == "hello\n"
+            finally:
+                server.communicate(timeout=10)
+        python("client", direct)
+        eventually(lambda: any("received" in text for text in texts("logs", "worker2")))
+        assert stats()["received"] == 0
+
+
+def test_the_reasons_sum_to_the_frames() -> None:
+    """Every frame that the balancer's interfaces received has exactly one reason."""
+    with lab(PARTB, *QUIET):
+        netlab("run", "client", "--count", "30", "--sleep", "0.1", "--interval", "0")
+        eventually(lambda: stats()["completions"] == 30)
+        found = stats()
+        handled = found["received"], found["forwarded"] + found["queued"] + found["dropped"]
+        carriers = sum(count["packets"] for count in found["carriers"].values())
+
+    assert handled == (30, 30)
+    assert carriers == 2 * found["reasons"]["COMPLETION_CARRIED"]["packets"]  # a clone and the original each
+
+
+def test_a_worker_that_is_a_client_too() -> None:
+    """Requests and completions of one node, in one batch, both find their way."""
+    with lab(PARTB, *QUIET):
+        argv = ["--target", "lb:8080", "--count", "200", "--sleep", "0.001", "--interval", "0"]
+        client = json.loads(netlab("status", "--format", "json").stdout)["nodes"]["client"]
+        assert client["role"] == "client"
+        python3 = f"import runpy, sys; sys.argv = ['client', *{argv!r}]; runpy.run_path('roles/client.py', run_name='__main__')"
+        python("worker1", python3)
+        eventually(lambda: stats()["completions"] == 200, 30)
+        found = stats()
+
+    assert (found["dropped"], found["queue_depth"]) == (0, 0)
+    assert all(backend["free"] == 5 for backend in found["backends"].values())

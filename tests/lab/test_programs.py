@@ -1,0 +1,573 @@
+"""Programs are compiled, loaded, pinned and attached by a child process, or refused with the lines that matter."""
+
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab import loader, syscalls
+from netlab.errors import HostError, NetlabError
+from netlab.maps import LoadedProgram, Map
+
+pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="loading programs needs root")]
+
+OWN = Path(__file__).parent.parent.parent / "bpf"
+LAB = "l" * 63
+NODE = "n" * 63
+DEADLINE_S = 60.0
+PACKET = bytes(64)
+XDP_DROP, XDP_PASS = 1, 2
+IP_NATIVE, IP_GENERIC = 1, 2  # how `ip -json` says it
+
+PASSING = "int pass(struct xdp_md *ctx) { return XDP_PASS; }\n"
+
+
+class Bench:
+    """A namespace with a veth pair, eth0 and eth1, and a folder with a BPF file system."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.netns = f"{LAB}.{NODE}"
+        self.started: list[loader.Compilation] = []
+
+    def pin(self, path: str) -> str:
+        """Return where something of the node's is pinned."""
+        return f"{self.folder}/bpf/{NODE}/{path}"
+
+    def start(
+        self, source: str | Path, name: str = "test.c", *, compile_limit_s: float = 60, **job: Any
+    ) -> loader.Compilation:
+        """Start a child on a program, given as text or as a file."""
+        path = source
+        if isinstance(source, str):
+            path = self.folder / name
+            path.write_text(source)
+        pins = job.pop("pin_folder", self.pin("").rstrip("/"))
+        compilation = loader.start(
+            loader.Job(LAB, NODE, str(path), pins, f"{self.folder}/work", **job), compile_limit_s=compile_limit_s
+        )
+        self.started.append(compilation)
+        return compilation
+
+    def pinned(self, source: str | Path, name: str = "test.c", **job: Any) -> loader.Loaded:
+        """Load and pin a program without attaching it."""
+        compilation = self.start(source, name, **job)
+        loaded = compilation.pinned(DEADLINE_S)
+        compilation.kill()
+        return loaded
+
+    def error(self, source: str | Path, name: str = "test.c", **job: Any) -> str:
+        """Return the error that a program is refused with, without the node's name."""
+        with pytest.raises(NetlabError) as error:
+            self.start(source, name, **job).pinned(DEADLINE_S)
+        return str(error.value).removeprefix(f"{NODE}: ")
+
+    def attach(self, *interfaces: str, **job: Any) -> None:
+        """Load bpf/pass.c and attach it."""
+        compilation = self.start(OWN / "pass.c", **job)
+        compilation.attach(f"/run/netns/{self.netns}", interfaces)
+        compilation.finish(DEADLINE_S)
+
+    def verdict(self, function: str) -> int:
+        """Return what a pinned program says of a packet of zeros."""
+        with LoadedProgram.open(self.pin(f"programs/{function}")) as program:
+            return program.test_run(PACKET).verdict
+
+    def ip(self, *words: str) -> None:
+        """Change the namespace by `ip`."""
+        subprocess.run(["ip", "-n", self.netns, *words], check=True)
+
+    def xdp_mode(self, interface: str) -> int | None:
+        """Return the mode of the program that `ip` sees on an interface, if any."""
+        said = subprocess.check_output(["ip", "-n", self.netns, "-json", "link", "show", interface])
+        xdp: dict[str, int] | None = json.loads(said)[0].get("xdp")
+        return xdp["mode"] if xdp else None
+
+    def pins(self) -> set[str]:
+        """Return everything that is pinned; the kernel's own two files at the top are no pins."""
+        top = f"{self.folder}/bpf"
+        found = {os.path.relpath(f"{folder}/{name}", top) for folder, _, names in os.walk(top) for name in names}
+        return found - {"maps.debug", "progs.debug"}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """A bench whose folder is the current one, so that messages name files without it."""
+    monkeypatch.chdir(tmp_path)
+    bench = Bench(tmp_path)
+    os.mkdir(tmp_path / "bpf")
+    syscalls.mount("bpf", str(tmp_path / "bpf"), "bpf")
+    try:
+        subprocess.run(["ip", "netns", "add", bench.netns], check=True)
+        bench.ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
+        yield bench
+    finally:
+        for compilation in bench.started:
+            compilation.kill()
+        subprocess.run(["ip", "netns", "del", bench.netns], check=True)
+        syscalls.umount(str(tmp_path / "bpf"))
+
+
+def loaded_names() -> set[str]:
+    """Return the names of all programs and maps in the kernel: at most 15 characters each."""
+    libbpf = ctypes.CDLL("libbpf.so.1")
+    names: set[str] = set()
+    for kind, name_at in (("prog", 64), ("map", 24)):  # in struct bpf_prog_info, struct bpf_map_info
+        number = ctypes.c_uint32()
+        while not libbpf[f"bpf_{kind}_get_next_id"](number, ctypes.byref(number)):
+            fd = libbpf[f"bpf_{kind}_get_fd_by_id"](number)
+            info, size = ctypes.create_string_buffer(256), ctypes.c_uint32(256)
+            if fd >= 0:
+                libbpf.bpf_obj_get_info_by_fd(fd, info, ctypes.byref(size))
+                os.close(fd)
+                names.add(info.raw[name_at : name_at + 16].partition(b"\0")[0].decode())
+    return names
+
+
+def eventually(condition: Callable[[], bool], deadline_s: float = 10) -> bool:
+    """Wait until a condition holds, and say whether it came to that."""
+    ends = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def test_a_program_is_attached_natively_and_pinned(bench: Bench) -> None:
+    """The smallest program ends up on every interface named, in native mode, with its pin, and its loader is gone."""
+    bench.attach("eth0", "eth1")
+
+    assert (IP_NATIVE, IP_NATIVE) == (bench.xdp_mode("eth0"), bench.xdp_mode("eth1"))
+    assert {f"{NODE}/programs/pass"} == bench.pins()
+    assert bench.verdict("pass") == XDP_PASS
+    assert bench.started[0].pid == 0
+
+
+def test_generic_mode_is_had_by_asking(bench: Bench) -> None:
+    """Generic mode is used where the topology says so."""
+    bench.attach("eth0", mode="generic")
+
+    assert bench.xdp_mode("eth0") == IP_GENERIC
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        pytest.param(
+            "#include <linux/bpf.h>\nint pass(struct xdp_md *ctx)\n{\n\treturn XDP_PASS\n}\n",
+            "test.c:4:17: error: expected ';' after return statement\n"
+            "        return XDP_PASS\n"
+            "                       ^\n"
+            "                       ;",
+            id="syntax",
+        ),
+        pytest.param(
+            "#include <linux/bpf.h>\n\nint pass(struct xdp_md *ctx) { return XDP_PAS; }\n",
+            "test.c:3:39: error: use of undeclared identifier 'XDP_PAS'; did you mean 'XDP_PASS'?\n"
+            "int pass(struct xdp_md *ctx) { return XDP_PAS; }\n"
+            "                                      ^~~~~~~\n"
+            "                                      XDP_PASS",
+            id="undefined",
+        ),
+        pytest.param(
+            '#include "nowhere.h"\n' + PASSING,
+            "test.c:1:10: error: 'nowhere.h' file not found\n"
+            '#include "nowhere.h"\n'
+            "         ^~~~~~~~~~~\n"
+            "(headers are looked for beside the program, in netlab's bpf folder and in linux-libc-dev)",
+            id="missing include",
+        ),
+        pytest.param(
+            "int pass(struct xdp_md *ctx)\n{\n\treturn misspelt(ctx);\n}\n",
+            "test.c:3:9: error: implicit declaration of function 'misspelt' is invalid in C99\n"
+            "        return misspelt(ctx);\n"
+            "               ^\n"
+            "(there is no such function or helper: is it misspelt?)",
+            id="implicit",
+        ),
+        pytest.param(
+            "static inline int one(void)\n{\n\treturn 1;\n}\n\n"
+            "int pass(struct xdp_md *ctx)\n{\n\tunsigned char *data = (void *)(long)ctx->data;\n\n"
+            "\tif (data[13] == one())\n\t\treturn XDP_DROP;\n\treturn XDP_PASS;\n}\n",
+            "test.c:10: the verifier refused pass(): invalid access to packet, off=13 size=1, R1(id=0,off=13,r=0)\n"
+            "    if (data[13] == one())\n"
+            "R1 offset is outside of the packet\n"
+            "(first compare the end of what is read with ctx->data_end)",
+            id="out of bounds",
+        ),
+        pytest.param(
+            "BPF_HASH(counts, int, u64);\n\nint pass(struct xdp_md *ctx)\n{\n\tint key = 0;\n"
+            "\tu64 *count = counts.lookup(&key);\n\n\t*count += 1;\n\treturn XDP_PASS;\n}\n",
+            "test.c:8: the verifier refused pass(): R0 invalid mem access 'map_value_or_null'\n"
+            "    *count += 1;\n"
+            "(the lookup may have found nothing: first test the pointer for NULL)",
+            id="null",
+        ),
+        pytest.param(
+            "int pass(struct xdp_md *ctx)\n{\n\tvolatile char large[600];\n\n"
+            "\tfor (int i = 0; i < 600; i++)\n\t\tlarge[i] = i;\n\treturn large[ctx->rx_queue_index & 1];\n}\n",
+            "test.c:1: in pass(): Looks like the BPF stack limit of 512 bytes is exceeded. "
+            "Please move large on stack variables into BPF per-cpu array map.\n"
+            "(keep large things in a BPF_PERCPU_ARRAY)",
+            id="stack",
+        ),
+        pytest.param(
+            "BPF_ARRAY(counts, u32, 1);\n\nint pass(struct xdp_md *ctx)\n{\n\tint key = 0;\n"
+            "\tu32 *count = counts.lookup(&key);\n\n\tif (!count)\n\t\treturn XDP_DROP;\n"
+            "\treturn __sync_fetch_and_add(count, 1) ? XDP_PASS : XDP_DROP;\n}\n",
+            "test.c:10: the compiler gave up: Invalid usage of the XADD return value\n"
+            "    return __sync_fetch_and_add(count, 1) ? XDP_PASS : XDP_DROP;\n"
+            "(an atomic operation whose result is used needs a 64-bit variable)",
+            id="LLVM aborts",
+        ),
+        pytest.param(
+            "BPF_HASH(huge, u64, u64, 4000000000);\n" + PASSING,
+            "test.c: the map huge cannot be made: Argument list too long\n(it has more entries than its kind can have)",
+            id="map",
+        ),
+        pytest.param(
+            'int pass(struct xdp_md *ctx)\n{\n\tbpf_trace_printk("%d %d %d %d", 1, 2, 3, 4);\n\treturn XDP_PASS;\n}\n',
+            "test.c:3: in pass(): too many args to helper 6\n"
+            '    bpf_trace_printk("%d %d %d %d", 1, 2, 3, 4);\n'
+            "(it prints three values at most)",
+            id="four values",
+        ),
+        pytest.param(
+            "int pass(struct xdp_md *ctx)\n{\n"
+            '\tchar format[] = "one";\n\tbpf_trace_printk(format);\n\treturn XDP_PASS;\n}\n',
+            "test.c:4:19: error: expected ';' at end of declaration\n"
+            "        bpf_trace_printk(format);\n"
+            "                         ^\n"
+            "(the format must be a string literal)",
+            id="no literal",
+        ),
+        pytest.param(
+            "static int answer(void) { return XDP_PASS; }\n",
+            "test.c: has no program: a program is a function `int NAME(struct xdp_md *ctx)`, not static",
+            id="no entry",
+        ),
+        pytest.param(
+            "int one(struct xdp_md *ctx) { return 1; }\n/* int none(struct xdp_md *ctx); */\n"
+            "#if 0\nint three(struct xdp_md *ctx) { return 1; }\n#endif\nint two(struct xdp_md *ctx) { return 2; }\n",
+            "test.c: has several programs, one, two: say which one to attach by `function:`",
+            id="two entries",
+        ),
+        pytest.param("\0\1\2", "test.c: is no C source: it holds a zero byte", id="binary"),
+        pytest.param(Path("nowhere.c"), "nowhere.c: No such file or directory: nowhere.c", id="no file"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_authors_terms(bench: Bench, source: str | Path, text: str) -> None:
+    """Every refusal names the author's file and line, shows the line, and says nothing of bcc's own making."""
+    said = bench.error(source)
+
+    assert text == said
+    assert set() == bench.pins()
+
+
+def test_only_the_first_errors_are_shown(bench: Bench) -> None:
+    """Of many errors the first few are shown, and the rest counted; warnings and notes in foreign headers are not."""
+    said = bench.error("int pass(struct xdp_md *ctx)\n{\n\tint unused;\n\ta(); b(); c(); d(); e();\n}\n")
+
+    assert ["test.c:4:2", "test.c:4:7", "test.c:4:12"] == [
+        line.partition(": error")[0] for line in said.splitlines() if "error" in line
+    ]
+    assert said.endswith("and 2 more")
+
+
+def test_a_fault_in_a_header_is_found_there(bench: Bench) -> None:
+    """Errors of clang and of the verifier in a header beside the program name the header and its line."""
+    header = bench.folder / "peek.h"
+    source = '#include "peek.h"\nint pass(struct xdp_md *ctx) { return peek(ctx); }\n'
+    header.write_text("static inline int peek(struct xdp_md *ctx)\n{\n\treturn *(u8 *)(long)ctx->data;\n}\n")
+    refused = bench.error(source)
+    header.write_text("static inline int peek(struct xdp_md *ctx)\n{\n\treturn ctx->nothing;\n}\n")
+    uncompiled = bench.error(source)
+
+    assert refused.startswith("peek.h:3: the verifier refused pass(): invalid access to packet")
+    assert uncompiled.startswith("peek.h:3:14: error: no member named 'nothing' in 'struct xdp_md'\n")
+
+
+@pytest.mark.parametrize("name", ["stem.c", "two.c"])
+def test_the_entry_is_the_function_asked_for_or_named_like_the_file(bench: Bench, name: str) -> None:
+    """`function` decides; without it the file's name does; all programs of the file are pinned."""
+    source = "int one(struct xdp_md *ctx) { return 1; }\nint two(struct xdp_md *ctx) { return 2; }\n"
+
+    loaded = bench.pinned(source, name, function="" if name == "two.c" else "two")
+
+    assert loader.Loaded("two", ("one", "two"), ()) == loaded
+    assert {f"{NODE}/programs/one", f"{NODE}/programs/two"} == bench.pins()
+
+
+def test_a_function_that_is_not_there_is_named_with_those_that_are(bench: Bench) -> None:
+    """A misspelt `function` is answered with what the file has."""
+    said = bench.error(PASSING, function="pas")
+
+    assert said == "test.c: has no program pas: it has pass"
+
+
+@pytest.mark.parametrize(("set_to", "verdict"), [("XDP_DROP", XDP_DROP), (2, XDP_PASS)])
+def test_define_changes_what_is_compiled(bench: Bench, set_to: str | int, verdict: int) -> None:
+    """Constants of the topology reach the program, and override those of netlab's own."""
+    bench.pinned(
+        "int pass(struct xdp_md *ctx) { return MTU == 1400 ? VERDICT : XDP_ABORTED; }\n",
+        define=(("VERDICT", set_to), ("MTU", 1400)),
+        builtins=(("MTU", 1500),),
+    )
+
+    assert verdict == bench.verdict("pass")
+
+
+def test_a_define_that_the_program_overrides_is_refused(bench: Bench) -> None:
+    """A constant that would be without effect is an error, which says where it is lost."""
+    said = bench.error("#define QUEUE 8\n" + PASSING, define=(("QUEUE", 16),))
+
+    assert said == (
+        "test.c:1: QUEUE is set by the topology's `define:`, which this overrides: put `#ifndef QUEUE` around it"
+    )
+
+
+def test_headers_of_the_system_and_of_netlab_are_found(bench: Bench) -> None:
+    """Programs include what a kernel has for user space, and netlab's own, by either spelling, and C's integers."""
+    headers = ("linux/bpf.h", "uapi/linux/ip.h", "linux/icmp.h", "linux/ipv6.h", "linux/tcp.h", "stdint.h", "stdbool.h")
+    source = "".join(f"#include <{name}>\n" for name in headers) + '#include "packet.h"\n' + PASSING
+
+    assert bench.pinned(source).function == "pass"
+
+
+def test_the_kernels_headers_and_bccs_environment_do_not_matter(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would lead bcc to other headers, or to another machine's, is without effect."""
+    monkeypatch.setenv("BCC_KERNEL_SOURCE", "/nowhere")
+    monkeypatch.setenv("ARCH", "mips")
+    monkeypatch.setenv("BCC_LINUX_VERSION_CODE", "1")
+
+    assert bench.pinned(PASSING).function == "pass"
+
+
+def test_every_kind_of_map_and_a_devmap_program_are_pinned(bench: Bench) -> None:
+    """Maps are pinned by name, templates of inner maps too; a program named *_devmap is one for devmap entries."""
+    maps = ("doors", "plain", "seen", "each", "waiting", "template", "inner", "next", "locked")
+
+    loaded = bench.pinned(
+        """
+struct door { u32 ifindex; u32 program; };
+struct locked { struct bpf_spin_lock lock; u32 count; };
+BPF_XDP_REDIRECT_MAP("devmap", struct door, doors, 4);
+BPF_DEVMAP(plain, 4);
+BPF_HASH(seen, u32, u64);
+BPF_PERCPU_ARRAY(each, u64, 3);
+BPF_QUEUE(waiting, u32, 5);
+BPF_ARRAY(template, u32, 1);
+BPF_ARRAY_OF_MAPS(inner, "template", 4);
+BPF_PROG_ARRAY(next, 4);
+BPF_ARRAY(locked, struct locked, 1);
+int egress_devmap(struct xdp_md *ctx) { return ctx->egress_ifindex ? XDP_PASS : XDP_DROP; }
+int main_entry(struct xdp_md *ctx) { return doors.redirect_map(1, 0); }
+"""
+    )
+
+    assert loader.Loaded("main_entry", ("egress_devmap", "main_entry"), tuple(sorted(maps))) == loaded
+    assert {f"{NODE}/maps/{name}" for name in maps} == {pin for pin in bench.pins() if "/maps/" in pin}
+
+
+def test_ten_prints_with_the_longest_names_fit_the_stack(bench: Bench) -> None:
+    """The names in front of ten trace lines leave room on the 512 bytes of stack, for they share it."""
+    prints = "".join(
+        f'\tif (queue > {n}) bpf_trace_printk("print {n} of a program that says a lot: %d", queue);\n'
+        for n in range(10)
+    )
+
+    loaded = bench.pinned(
+        f"int pass(struct xdp_md *ctx)\n{{\n\tint queue = ctx->rx_queue_index;\n{prints}\treturn XDP_PASS;\n}}\n"
+    )
+
+    assert loaded.function == "pass"
+
+
+def test_trace_lines_begin_with_lab_and_node(bench: Bench) -> None:
+    """A plain bpf_trace_printk() says whose line it is."""
+    bench.pinned('int pass(struct xdp_md *ctx)\n{\n\tbpf_trace_printk("seven is %d", 7);\n\treturn XDP_PASS;\n}\n')
+    tracing = bench.folder / "tracing"
+    instance = tracing / "instances" / f"netlab.{os.getpid()}"
+    tracing.mkdir()
+    syscalls.mount("tracefs", str(tracing), "tracefs")
+    try:
+        instance.mkdir()
+        (instance / "events/bpf_trace/bpf_trace_printk/enable").write_text("1")
+        bench.verdict("pass")
+        said = (instance / "trace").read_text()
+    finally:
+        if instance.exists():
+            instance.rmdir()
+        syscalls.umount(str(tracing))
+
+    assert f"bpf_trace_printk: {LAB}/{NODE} seven is 7\n" in said
+
+
+def test_a_peer_with_too_large_an_mtu_is_named_as_the_reason(bench: Bench) -> None:
+    """The kernel's bare "out of range" becomes what to change."""
+    bench.ip("link", "set", "eth1", "mtu", "9000")
+
+    with pytest.raises(NetlabError) as error:
+        bench.attach("eth0")
+
+    assert str(error.value).endswith(
+        "pass.c: cannot be attached to eth0: "
+        "the peer's packets may be too large for native mode: give the link an `mtu` of at most 3500"
+    )
+
+
+def test_an_interface_that_is_gone_is_named(bench: Bench) -> None:
+    """An interface that vanished between plan and attach is an error, not a crash."""
+    bench.ip("link", "del", "eth0")
+
+    with pytest.raises(NetlabError, match=r"pass\.c: cannot be attached to eth0: the node has no such interface$"):
+        bench.attach("eth0")
+
+
+def test_another_program_is_not_replaced(bench: Bench) -> None:
+    """A program that is already attached stays."""
+    bench.attach("eth0")
+
+    with pytest.raises(NetlabError, match=r"cannot be attached to eth0: another program is attached there$"):
+        bench.attach("eth0", pin_folder=bench.pin("again"))
+
+
+def test_a_namespace_that_is_gone_is_named(bench: Bench) -> None:
+    """A namespace that vanished is an error, not a crash."""
+    compilation = bench.start(PASSING)
+    compilation.attach("/run/netns/nowhere", ["eth0"])
+
+    with pytest.raises(NetlabError, match=r"test\.c: No such file or directory: /run/netns/nowhere$"):
+        compilation.finish(DEADLINE_S)
+
+
+def test_a_child_killed_while_it_compiles_leaves_nothing(bench: Bench) -> None:
+    """Neither process nor pin nor program nor map is left, at once or later."""
+    compilation = bench.start("BPF_ARRAY(half_made_map, u32, 1);\nint half_made(struct xdp_md *ctx) { return 1; }\n")
+    pid = compilation.pid
+    assert eventually(lambda: b"libbcc" in Path(f"/proc/{pid}/maps").read_bytes())
+
+    compilation.kill()
+
+    assert not os.path.exists(f"/proc/{pid}")
+    assert set() == bench.pins()
+    assert eventually(lambda: not {"half_made", "half_made_map"} & loaded_names())
+
+
+def test_a_loaded_program_goes_with_its_pins(bench: Bench) -> None:
+    """The kernel forgets a program that was pinned and never attached as soon as its pins are gone."""
+    bench.pinned("int never_used(struct xdp_md *ctx) { return 1; }\n")
+    assert "never_used" in loaded_names()
+
+    os.unlink(bench.pin("programs/never_used"))
+
+    assert eventually(lambda: "never_used" not in loaded_names())
+
+
+def test_the_child_dies_with_its_parent(bench: Bench) -> None:
+    """`kill -9` of the parent ends its children, in whatever they are."""
+    (bench.folder / "test.c").write_text(PASSING)
+    job = loader.Job(LAB, NODE, f"{bench.folder}/test.c", bench.pin(""), f"{bench.folder}/work")
+    script = (
+        "import time; from netlab import loader\n"
+        f"child = loader.start(loader.{job!r})\n"
+        "child.pinned(60); print(child.pid, flush=True); time.sleep(60)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(OWN.parent)}
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+
+    assert eventually(lambda: not os.path.exists(f"/proc/{child}"))
+
+
+def test_a_compiler_that_takes_too_long_is_ended(bench: Bench) -> None:
+    """The kernel's timer ends it, inside the compiler too."""
+    said = bench.error(PASSING, compile_limit_s=0.02)
+
+    assert said == "test.c: takes too long to compile and load"
+    assert set() == bench.pins()
+
+
+def test_a_child_that_does_not_answer_is_ended(bench: Bench) -> None:
+    """The parent waits for so long and no longer."""
+    compilation = bench.start(PASSING)
+    os.kill(compilation.pid, signal.SIGSTOP)
+
+    with pytest.raises(NetlabError, match=r"test\.c: the loader does not answer$"):
+        compilation.finish(0.05)
+
+    assert compilation.pid == 0
+
+
+def test_the_child_holds_the_labs_lock(bench: Bench) -> None:
+    """The lock is free only when the child is gone too."""
+    (bench.folder / "test.c").write_text(PASSING)
+    job = loader.Job(LAB, NODE, f"{bench.folder}/test.c", bench.pin(""), f"{bench.folder}/work")
+    with (
+        open(bench.folder / "lock", "w", encoding="ascii") as ours,
+        open(bench.folder / "lock", "w", encoding="ascii") as other,
+    ):
+        fcntl.flock(ours, fcntl.LOCK_EX)
+        compilation = loader.start(job, ours.fileno())
+        ours.close()
+        try:
+            compilation.pinned(DEADLINE_S)
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            compilation.kill()
+
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_more_programs_than_processors_are_all_loaded(bench: Bench) -> None:
+    """Many children take turns at compiling, and each attaches in the end."""
+    count = 2 * (os.cpu_count() or 1) + 1
+    children = [bench.start(PASSING, f"test{n}.c", pin_folder=bench.pin(str(n))) for n in range(count)]
+    for child in children:
+        child.attach(f"/run/netns/{bench.netns}", [])
+
+    assert [loader.Loaded("pass", ("pass",), ())] * count == [child.finish(DEADLINE_S) for child in children]
+
+
+def test_a_host_without_bcc_is_told_what_to_install(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bcc, or PyPI's package of that name: exit code 3 and the Debian package."""
+    (bench.folder / "bcc.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(bench.folder))
+
+    with pytest.raises(HostError, match=r"cannot import bcc .*python3-bpfcc.*--system-site-packages"):
+        bench.start(PASSING).pinned(DEADLINE_S)
+
+
+def test_the_program_sees_packets(bench: Bench) -> None:
+    """An attached program judges what arrives on its interface."""
+    source = (
+        "BPF_ARRAY(seen, u64, 1);\n\nint drop(struct xdp_md *ctx)\n{\n"
+        "\tint key = 0;\n\n\tseen.increment(key);\n\treturn XDP_DROP;\n}\n"
+    )
+    compilation = bench.start(source, "drop.c")
+    bench.ip("link", "set", "eth0", "up")
+    bench.ip("link", "set", "eth1", "up")
+    compilation.attach(f"/run/netns/{bench.netns}", ["eth0"])
+    compilation.finish(DEADLINE_S)
+    send = (
+        "import socket; sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); "
+        f"sender.bind(('eth1', 0)); sender.send({PACKET!r})"
+    )
+
+    subprocess.run(["ip", "netns", "exec", bench.netns, sys.executable, "-c", send], check=True)
+
+    with Map.open(bench.pin("maps/seen")) as seen:
+        assert eventually(lambda: int.from_bytes(seen.get(bytes(4)), sys.byteorder) > 0)

@@ -1,0 +1,159 @@
+"""Ending everything in a namespace, and nothing else."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+
+import pytest
+
+from netlab import process
+from netlab.identity import start_ticks
+from tests.lab.processes import is_running, until
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
+
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Namespace:
+    """A network namespace, held by a name, and the processes that were started in it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        status = os.stat(f"/run/netns/{name}")
+        self.key = (status.st_dev, status.st_ino)
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def run(self, *argv: str) -> subprocess.Popen[bytes]:
+        """Start a process in the namespace and wait until it is there, or has ended."""
+        started = subprocess.Popen(["ip", "netns", "exec", self.name, *argv], start_new_session=True)
+        self.processes.append(started)
+        until(lambda: self.holds(started.pid) in (True, None), "a process in the namespace")
+        return started
+
+    def holds(self, pid: int) -> bool | None:
+        try:
+            status = os.stat(f"/proc/{pid}/ns/net")
+        except FileNotFoundError:
+            return None
+        return (status.st_dev, status.st_ino) == self.key
+
+    def members(self) -> list[int]:
+        words = ["ip", "netns", "pids", self.name]
+        return [int(pid) for pid in subprocess.run(words, capture_output=True, check=True).stdout.split()]
+
+    def close(self) -> None:
+        for started in self.processes:
+            started.kill()
+            started.wait()
+        subprocess.run(["ip", "netns", "delete", self.name], check=True)
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    made = Namespace("netlab-test-stopping")
+    yield made
+    made.close()
+
+
+def test_all_kinds_of_processes_in_the_namespace_end(namespace: Namespace) -> None:
+    gentle = namespace.run("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
+    stubborn = namespace.run("sh", "-c", "trap '' TERM HUP INT; while :; do sleep 0.1; done")
+    shell = namespace.run("sh", "-c", "trap '' TERM; trap 'exit 6' HUP; while :; do sleep 0.05; done")
+    frozen = namespace.run("sleep", "1000")
+    frozen.send_signal(signal.SIGSTOP)
+    hidden = namespace.run("setsid", "--fork", "sh", "-c", "sleep 1000 & exec sleep 1000")
+    hidden.wait()
+    until(lambda: len(namespace.members()) >= 7, "the processes")
+
+    stopped = process.stop_all({namespace.key})
+
+    assert namespace.members() == []
+    assert (stopped.spared, stopped.left) == ([], [])
+    assert f"{stubborn.pid} (sh)" in stopped.ended
+    assert len(stopped.ended) >= 7
+    codes = [one.wait() for one in (gentle, shell, stubborn, frozen)]
+    assert codes == [5, 6, -signal.SIGKILL, -signal.SIGTERM]
+
+
+def test_who_forks_while_being_killed_ends_too(namespace: Namespace) -> None:
+    code = """
+        import os, signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        while True:  # always one that is younger than the last look
+            if os.fork() == 0:
+                time.sleep(0.01)
+            elif os.fork() == 0:
+                time.sleep(0.005)
+                os._exit(0)
+            else:
+                os._exit(0)
+    """
+    namespace.run(sys.executable, "-c", textwrap.dedent(code))
+
+    stopped = process.stop_all({namespace.key})
+
+    assert namespace.members() == []
+    assert stopped.left == []
+
+
+def test_nobody_elsewhere_is_touched(namespace: Namespace) -> None:
+    outside = subprocess.Popen(["sleep", "1000"])
+    other = Namespace("netlab-test-other")
+    inside = other.run("sleep", "1000")
+    namespace.run("sleep", "1000")
+    try:
+        assert len(process.stop_all({namespace.key}).ended) == 1
+        assert process.stop_all({namespace.key}) == ([], [], [])
+        assert process.stop_all(set()) == ([], [], [])
+        assert (outside.poll(), inside.poll()) == (None, None)
+    finally:
+        other.close()
+        outside.kill()
+        outside.wait()
+
+
+def test_the_host_itself_is_no_lab() -> None:
+    status = os.stat("/proc/self/ns/net")
+    with pytest.raises(ValueError, match="host"):
+        process.stop_all({(status.st_dev, status.st_ino)})
+
+
+def test_who_calls_from_inside_is_spared_and_named(namespace: Namespace) -> None:
+    namespace.run("sleep", "1000")
+    code = f"""
+        import os
+        from netlab import process
+        stopped = process.stop_all({{{namespace.key}}})
+        print(len(stopped.ended), stopped.spared, os.getpid(), os.getppid())
+    """
+    words = ["ip", "netns", "exec", namespace.name, "sh", "-c", '"$@"; exit', "sh"]
+    shown = subprocess.run(
+        [*words, sys.executable, "-c", textwrap.dedent(code)],
+        cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": REPOSITORY}, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+    ended, rest = shown.split(" ", 1)
+    names, me, caller = rest.rsplit(" ", 2)
+    assert ended == "1"
+    assert f"{me} (" in names
+    assert f"{int(caller)} (sh)" in names
+
+
+def test_a_zombie_is_no_process_to_wait_for(namespace: Namespace) -> None:
+    code = "import os, time\nif os.fork() == 0: os._exit(0)\ntime.sleep(1000)"
+    parent = namespace.run(sys.executable, "-c", code)
+    ticks = start_ticks(parent.pid)
+    zombie = namespace.run("true")  # ended, and not waited for before the end of the test
+    until(lambda: not is_running(zombie.pid, start_ticks(zombie.pid)), "a zombie")
+
+    stopped = process.stop_all({namespace.key})
+
+    assert stopped.left == []
+    assert not is_running(parent.pid, ticks)

@@ -1,0 +1,154 @@
+"""The lab's own instance of the trace, with programs that really print."""
+
+import ctypes
+import os
+import re
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from netlab import logs, maps, process, syscalls, trace
+from netlab.errors import HostError
+from tests.lab.processes import STAY, Lab, shell, until
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
+
+FRAME = bytes(64)
+PROG_LOAD, XDP, TRACE_PRINTK = 5, 6, 6
+
+
+def printer(text: str) -> maps.LoadedProgram:
+    """Load an XDP program that prints a text: it builds the text on its stack and calls bpf_trace_printk."""
+    raw = text.encode() + b"\0"
+    padded = raw.ljust((len(raw) + 3) // 4 * 4, b"\0")
+    at = -((len(padded) + 7) // 8 * 8)
+
+    def instruction(code: int, to: int = 0, source: int = 0, offset: int = 0, value: int = 0) -> bytes:
+        return struct.pack("<BBhi", code, to | source << 4, offset, value)
+
+    stores = (instruction(0x62, 10, 0, at + i, *struct.unpack_from("<i", padded, i)) for i in range(0, len(padded), 4))
+    code = b"".join(stores)
+    code += instruction(0xBF, 1, 10) + instruction(0x07, 1, value=at) + instruction(0xB7, 2, value=len(raw))
+    code += instruction(0x85, value=TRACE_PRINTK) + instruction(0xB7, 0, value=2) + instruction(0x95)
+    held, licence = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
+    attr = maps._attr("IIQQ", XDP, len(code) // 8, ctypes.addressof(held), ctypes.addressof(licence))
+    return maps.LoadedProgram(maps._bpf(PROG_LOAD, attr, "load a program that prints"))
+
+
+@pytest.fixture
+def lab(tmp_path: object) -> Iterator[Lab]:
+    """Yield a lab with a tracefs and an instance."""
+    os.mkdir(f"{tmp_path}/tracing")
+    syscalls.mount("tracefs", f"{tmp_path}/tracing", "tracefs")
+    try:
+        trace.open_instance(str(tmp_path), "lab1")
+        made = Lab(str(tmp_path))
+        yield made
+        made.close()
+    finally:
+        assert trace.close_instance(str(tmp_path), "lab1")
+        assert not trace.close_instance(str(tmp_path), "lab1")
+        syscalls.umount(f"{tmp_path}/tracing")
+
+
+def printed(lab: Lab) -> list[tuple[str, str]]:
+    return [(line.node, line.text) for line in logs.read(lab.folder, [], trace=True) if line.stream == "trace"]
+
+
+def test_the_lab_gets_its_own_lines_with_their_times(lab: Lab) -> None:
+    """Prints of other labs, also of one whose name begins alike, and of nobody in particular are left out."""
+    lab.up(trace=True)
+    with ExitStack() as stack:
+        texts = (
+            "lab1/lb: mine",
+            "lab10/lb: other",
+            "lab/lb: other",
+            "nobody",
+            "lab1/w1 with\nnewline\n",
+            "lab1/lb: last",
+        )
+        programs = [stack.enter_context(printer(text)) for text in texts]
+        begun = time.monotonic_ns()
+        for program in programs:
+            program.test_run(FRAME)
+        ended = time.monotonic_ns()
+    until(lambda: ("lb", "last") in printed(lab), "the last line")
+
+    assert [("lb", "mine"), ("w1", "with"), ("lb", "last")] == printed(lab)
+    times = [line.ns for line in logs.read(lab.folder, [], trace=True)]
+    assert times == sorted(times)
+    assert begun - 1000 <= times[0]
+    assert times[-1] <= ended
+
+
+def test_two_labs_steal_nothing_from_each_other(lab: Lab, tmp_path: object) -> None:
+    folder = f"{tmp_path}/second"
+    os.mkdir(folder)
+    os.symlink(f"{lab.folder}/tracing", f"{folder}/tracing")
+    trace.open_instance(folder, "lab2")
+    second = Lab(folder, "lab2")
+    try:
+        lab.up(trace=True)
+        second.up(trace=True)
+        with printer("lab1/lb: one") as one, printer("lab2/lb: two") as two:
+            for _ in range(500):
+                one.test_run(FRAME)
+                two.test_run(FRAME)
+        until(lambda: len(printed(lab)) == len(printed(second)) == 500, "500 lines each")
+    finally:
+        second.close()
+        assert trace.close_instance(folder, "lab2")
+
+    assert {("lb", "one")} == set(printed(lab))
+    assert {("lb", "two")} == set(printed(second))
+
+
+def test_a_burst_is_kept_and_lost_lines_are_counted(lab: Lab) -> None:
+    supervisor = lab.up(trace=True)
+    with printer("lab1/lb: burst") as program:
+        os.kill(supervisor.pid, 19)  # stopped, so that nothing is read meanwhile
+        program.test_run(FRAME, repeat=20_000)
+        os.kill(supervisor.pid, 18)
+        until(lambda: len(printed(lab)) == 20_000, "a burst of 20,000 lines")
+
+        os.kill(supervisor.pid, 19)
+        program.test_run(FRAME, repeat=400_000)
+        os.kill(supervisor.pid, 18)
+        with printer("lab1/lb: end") as last:
+            last.test_run(FRAME)
+        until(lambda: ("lb", "end") in printed(lab), "the end")
+
+    lost = [line.text for line in logs.read(lab.folder, [], trace=True) if line.stream == "lost"]
+    counts = [int(found[1]) for text in lost if (found := re.search(r"(\d+) in all", text))]
+    assert counts
+    assert 420_001 == len(printed(lab)) + counts[-1]
+
+
+def test_the_supervisor_stays_for_the_trace_when_its_processes_have_ended(lab: Lab) -> None:
+    lab.up(shell("a", "echo READY"), trace=True)
+    until(lambda: lab.state("a") == ("exited", 0), "the end of a")
+    with printer("lab1/lb: still here") as program:
+        program.test_run(FRAME)
+    until(lambda: printed(lab) == [("lb", "still here")], "the line")
+
+    assert process.stop_supervisor(lab.folder)
+
+
+def test_what_is_in_the_trace_at_the_end_is_not_lost(lab: Lab) -> None:
+    lab.up(shell("a", f"echo READY; {STAY}"), trace=True)
+    with printer("lab1/lb: late") as program:
+        program.test_run(FRAME, repeat=1000)
+    assert process.stop_supervisor(lab.folder)
+
+    assert [("lb", "late")] * 1000 == printed(lab)
+
+
+def test_without_tracefs_there_is_an_error_in_words(tmp_path: object) -> None:
+    with pytest.raises(HostError, match="cannot collect the trace"):
+        trace.open_instance(str(tmp_path), "lab1")
+
+    assert os.listdir(str(tmp_path)) == []
+    assert not trace.close_instance(str(tmp_path), "lab1")

@@ -1,0 +1,150 @@
+"""What netlab could leave behind on a machine, and whether it has.
+
+    before = snapshot()
+    ...
+    assert not settled(before)
+
+The fixture `no_leaks` does that around a test. It looks at the whole machine: whatever else makes namespaces, programs
+or mounts at the same time looks like a leak.
+"""
+
+import ctypes
+import glob
+import os
+import platform
+import socket
+import struct
+import tempfile
+import time
+from collections.abc import Iterator
+
+Snapshot = dict[str, set[str]]
+
+_SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
+_NEXT_ID, _FD_BY_ID, _ID, _NAME = {"program": 11, "map": 12}, {"program": 13, "map": 14}, 15, {"program": 64, "map": 24}
+_POLL_S = 0.02
+# Of these nobody else's may be taken away either. Of the others, some go by themselves.
+_STAYS = ("name in /run/netns", "name in /etc/netns", "link of the host", "netlab mount")
+
+
+def snapshot() -> Snapshot:
+    """Return what there is now of everything that a lab could leave behind: for each kind, descriptions."""
+    mounts = _mounts()
+    return {
+        "name in /run/netns": set(_listed("/run/netns")),
+        "name in /etc/netns": set(_listed("/etc/netns")),
+        "netlab mount": {f"{kind} on {point}" for kind, point, line in mounts if "netlab" in line},
+        "link of the host": {name for _, name in socket.if_nameindex()},
+        "BPF program": set(_bpf_objects("program")),
+        "BPF map": set(_bpf_objects("map")),
+        "trace instance": {
+            name for kind, point, _ in mounts if kind == "tracefs" for name in _listed(f"{point}/instances")
+        },
+        "cgroup": set(_cgroups([point for kind, point, _ in mounts if kind in ("cgroup", "cgroup2")])),
+        "process": set(_processes()),
+        "file": set(_files()),
+    }
+
+
+def difference(before: Snapshot, after: Snapshot) -> list[str]:
+    """Return a sentence for each thing that is there now and was not before, and for each that should still be."""
+    left = [f"left behind: {kind} {what}" for kind in after for what in sorted(after[kind] - before[kind])]
+    return left + [f"taken away: {kind} {what}" for kind in _STAYS for what in sorted(before[kind] - after[kind])]
+
+
+def settled(before: Snapshot, deadline_s: float = 5.0) -> list[str]:
+    """Return the difference between then and now, as soon as there is none, or at the deadline.
+
+    The kernel frees namespaces and programs behind the caller's back.
+    """
+    deadline = time.monotonic() + deadline_s
+    while True:
+        left = difference(before, snapshot())
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(_POLL_S)
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # not there, or not ours to read
+        return []
+
+
+def _mounts() -> list[tuple[str, str, str]]:
+    """Return each mount as its type, its mount point and its whole line."""
+    found = []
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            words = line.split()
+            found.append((words[words.index("-") + 1], words[4], line))
+    return found
+
+
+def _files() -> Iterator[str]:
+    """Yield what there is below /run/netlab, and files named netlab* where temporary files are."""
+    for folder, folders, names in os.walk("/run/netlab"):
+        yield from (os.path.join(folder, name) for name in [*folders, *names])
+    for folder in {tempfile.gettempdir(), "/tmp", "/run", "/dev/shm", "/var/tmp"}:  # noqa: S108 - looks, writes nothing
+        yield from glob.glob(f"{glob.escape(folder)}/*netlab*")
+
+
+def _cgroups(mounts: list[str]) -> Iterator[str]:
+    for mount in mounts:
+        for folder, names, _ in os.walk(mount):
+            yield from (os.path.join(folder, name) for name in names if name.startswith("netlab"))
+
+
+def _processes() -> Iterator[str]:
+    """Yield processes that look like netlab's or live in another network namespace; not this one, nor its ancestors."""
+    own = os.readlink("/proc/self/ns/net")
+    line = set(_ancestors())
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and int(name) not in line:
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as file:
+                    command = file.read().replace(b"\0", b" ").decode(errors="replace").strip()
+                if command and ("netlab" in command or os.readlink(f"/proc/{name}/ns/net") != own):
+                    yield f"{name}: {command[:200]}"
+            except OSError:  # it has ended, or is not ours to look at
+                continue
+
+
+def _ancestors() -> Iterator[int]:
+    process = os.getpid()
+    while process:
+        yield process
+        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
+            process = int(file.read().rpartition(")")[2].split()[1])
+
+
+def _bpf_objects(kind: str) -> Iterator[str]:
+    """Yield the id and the name of every loaded program or map; nothing where that is not allowed."""
+    number = 0
+    while True:
+        attributes = ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 128)
+        if _bpf(_NEXT_ID[kind], attributes) < 0:
+            return
+        (number,) = struct.unpack_from("=I", attributes, 4)
+        yield f"{number} {_bpf_name(kind, number)}".rstrip()
+
+
+def _bpf_name(kind: str, number: int) -> str:
+    descriptor = _bpf(_FD_BY_ID[kind], ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 128))
+    if descriptor < 0:  # gone meanwhile
+        return ""
+    try:
+        info = ctypes.create_string_buffer(_NAME[kind] + 16)
+        pointer = ctypes.addressof(info)
+        _bpf(_ID, ctypes.create_string_buffer(struct.pack("=IIQ", descriptor, len(info), pointer), 128))
+        return info.raw[_NAME[kind] :].partition(b"\0")[0].decode(errors="replace")
+    finally:
+        os.close(descriptor)
+
+
+def _bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> int:
+    """Make the system call bpf(2); -1 is an error."""
+    libc = ctypes.CDLL(None)
+    answer: int = libc.syscall(_SYS_BPF[platform.machine()], command, attributes, len(attributes))
+    return answer

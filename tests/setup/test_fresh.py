@@ -1,0 +1,74 @@
+"""The set-up on a fresh Debian 12, by a user with sudo, from a folder with a space in its name."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.setup.conftest import CHECKOUT
+from tests.setup.fresh import Fresh, FreshError
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+FOLDER = "my lab"
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fresh]:
+    """Make the system once for all tests here, with the checkout in the user's home; skip where that cannot be."""
+    if shutil.which("debootstrap") is None:
+        pytest.skip("debootstrap is not installed")
+    made = Fresh(tmp_path_factory.mktemp("fresh"))
+    try:
+        made.make()
+    except FreshError as error:
+        pytest.skip(str(error))
+    made.copy(CHECKOUT, FOLDER)
+    yield made
+    shutil.rmtree(made.root)
+
+
+@pytest.fixture
+def installed(fresh: Fresh) -> Fresh:
+    """Return the system with netlab installed."""
+    done = fresh.says(FOLDER, "make install")
+    assert done.returncode == 0, done.stdout
+    return fresh
+
+
+def foreign_files(fresh: Fresh) -> list[str]:
+    """Return the files below the user's home that are not the user's."""
+    owner = fresh.home.stat().st_uid
+    return [str(path) for path in fresh.home.rglob("*") if os.lstat(path).st_uid != owner]
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_install_does_everything_once(installed: Fresh) -> None:
+    """The command is where the user and sudo find it, the files are the user's, and a second run says nothing."""
+    versions = installed.says(".", "netlab --version && sudo netlab --version")
+    again = installed.says(FOLDER, "make install")
+
+    assert versions.returncode == 0, versions.stdout
+    assert [] == foreign_files(installed)
+    assert (0, "") == (again.returncode, again.stdout)
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_the_demo_plays_part_b(installed: Fresh) -> None:
+    """`make demo` shows both runs, installs nothing more, and leaves no file of root's."""
+    done = installed.says(FOLDER, "make demo")
+
+    assert done.returncode == 0, done.stdout
+    assert "nothing was lost" in done.stdout
+    assert "installing" not in done.stdout
+    assert [] == foreign_files(installed)
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_tests_run_as_the_user_and_as_root(installed: Fresh) -> None:
+    """`make test` runs some tests as the user and, through sudo, those that need root."""
+    done = installed.says(FOLDER, "make test ARGS='tests/unit tests/setup/test_wheel.py'")
+
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count(" passed") == 2, done.stdout
+    assert [] == foreign_files(installed)

@@ -1,0 +1,235 @@
+"""What the set-up does on which machine, and that it does and says nothing where nothing is to be done."""
+
+import pytest
+
+from tests.setup.conftest import ALL_PACKAGES, Machine
+
+
+def test_nothing_missing_installs_nothing_and_says_nothing(machine: Machine) -> None:
+    done = machine.setup("packages")
+
+    assert (0, "", "", []) == (done.returncode, done.stdout, done.stderr, machine.calls())
+
+
+def test_only_missing_packages_are_installed_after_one_update(machine: Machine) -> None:
+    machine.has(packages=ALL_PACKAGES.replace("python3-bpfcc ", ""))
+
+    done = machine.setup("packages", "ethtool")
+
+    options = "-qq -o DPkg::Lock::Timeout=300"
+    install = f"apt-get {options} install -y --no-install-recommends python3-bpfcc ethtool"
+    assert [f"apt-get {options} update", install] == machine.calls()
+    assert "python3-bpfcc ethtool" in done.stderr
+    assert done.returncode == 0
+
+
+def test_a_package_whose_name_begins_like_an_installed_one_is_missing(machine: Machine) -> None:
+    machine.has(packages=ALL_PACKAGES.replace("python3 ", "", 1))
+
+    machine.setup("packages")
+
+    assert machine.calls()[-1].endswith("recommends python3")
+
+
+def test_a_user_installs_packages_through_sudo(machine: Machine) -> None:
+    machine.has(packages="python3", uid=1000)
+
+    machine.setup("packages")
+
+    assert ["sudo", "apt-get", "sudo", "apt-get"] == [call.split()[0] for call in machine.calls()]
+
+
+def test_a_user_without_sudo_is_told_what_needs_root(machine: Machine) -> None:
+    machine.has(packages="python3", uid=1000)
+    machine.without("sudo")
+
+    done = machine.setup("packages")
+
+    assert done.returncode == 1
+    assert "only root can install them: apt-get install python3-venv python3-bpfcc" in done.stderr
+
+
+def test_a_user_without_sudo_is_told_which_command_needs_root(machine: Machine) -> None:
+    machine.setup("venv")
+    machine.has(uid=1000)
+    machine.without("sudo")
+
+    done = machine.setup("root", "netlab", "up")
+
+    assert done.returncode == 1
+    assert "this needs root, and there is no sudo here; say it as root: " in done.stderr
+
+
+def test_what_apt_said_is_shown_when_it_fails(machine: Machine) -> None:
+    machine.has(packages="python3")
+    machine.fails("apt")
+
+    done = machine.setup("packages")
+
+    assert done.returncode == 1
+    assert "E: no mirror" in done.stderr
+    assert "apt-get could not install: python3-venv" in done.stderr
+
+
+def test_another_distribution_is_told_what_to_install(machine: Machine) -> None:
+    machine.without("dpkg-query")
+
+    done = machine.setup("packages")
+
+    assert done.returncode == 1
+    assert ALL_PACKAGES in done.stderr
+
+
+def test_the_second_venv_run_is_silent(machine: Machine) -> None:
+    machine.setup("venv")
+    first = machine.calls()
+
+    done = machine.setup("venv")
+
+    assert ["venv", "pip install --editable ."] == first
+    assert (0, "", []) == (done.returncode, done.stderr, machine.calls())
+
+
+def test_a_user_builds_the_venv_without_sudo(machine: Machine) -> None:
+    machine.has(uid=1000)
+
+    machine.setup("venv", "dev")
+
+    assert "sudo" not in machine.calls()
+
+
+def test_tests_add_to_the_venv_and_install_keeps_what_they_added(machine: Machine) -> None:
+    machine.setup("venv")
+    machine.calls()
+
+    machine.setup("venv", "dev")
+    added = machine.calls()
+    machine.setup("venv")
+
+    assert ["pip install --editable .[dev]"] == added
+    assert [] == machine.calls()
+
+
+def test_other_dependencies_are_installed_into_the_same_venv(machine: Machine) -> None:
+    machine.setup("venv")
+    machine.calls()
+    with (machine.checkout / "pyproject.toml").open("a") as project:
+        project.write("# changed\n")
+
+    machine.setup("venv")
+
+    assert ["pip install --editable ."] == machine.calls()
+
+
+def test_a_moved_checkout_gets_a_new_venv_and_the_command_follows(machine: Machine) -> None:
+    machine.setup("venv")
+    machine.setup("link")
+    machine.calls()
+    machine.checkout = machine.checkout.rename(machine.folder / "moved")
+
+    machine.setup("venv")
+    done = machine.setup("link")
+
+    assert ["venv", "pip install --editable ."] == machine.calls()
+    assert str(machine.checkout / ".venv/bin/netlab") == str(machine.command.readlink())
+    assert "from now on it is this checkout's" in done.stderr
+
+
+def test_a_failed_install_is_shown_and_tried_again(machine: Machine) -> None:
+    machine.fails("pip")
+    failed = machine.setup("venv")
+    machine.calls()
+    (machine.folder / "pip-fails").unlink()
+
+    machine.setup("venv")
+
+    assert failed.returncode == 1
+    assert "no such package" in failed.stderr
+    assert ["pip install --editable ."] == machine.calls()
+
+
+def test_the_command_is_linked_once(machine: Machine) -> None:
+    machine.has(uid=1000)
+    machine.setup("venv")
+    machine.calls()
+
+    machine.setup("link")
+    first = machine.calls()
+    done = machine.setup("link")
+
+    assert ["sudo", "sudo"] == first
+    assert (0, "", []) == (done.returncode, done.stderr, machine.calls())
+    assert machine.command.resolve() == machine.checkout / ".venv/bin/netlab"
+
+
+def test_somebody_elses_netlab_stays(machine: Machine) -> None:
+    machine.command.parent.mkdir(parents=True)
+    machine.command.write_text("theirs")
+
+    done = machine.setup("link")
+    machine.setup("unlink")
+
+    assert done.returncode == 1
+    assert "stays as it is" in done.stderr
+    assert machine.command.read_text() == "theirs"
+
+
+def test_a_link_to_somebody_elses_netlab_stays(machine: Machine) -> None:
+    machine.command.parent.mkdir(parents=True)
+    machine.command.symlink_to("/opt/other/bin/netlab")
+
+    done = machine.setup("link")
+
+    assert done.returncode == 1
+    assert str(machine.command.readlink()) == "/opt/other/bin/netlab"
+
+
+def test_uninstall_removes_our_link(machine: Machine) -> None:
+    machine.setup("venv")
+    machine.setup("link")
+
+    machine.setup("unlink")
+
+    assert not machine.command.is_symlink()
+
+
+def test_make_alone_lists_the_targets(machine: Machine) -> None:
+    done = machine.run("make")
+
+    named = {line.split()[1] for line in done.stdout.splitlines()}
+    assert {"install", "demo", "test", "lint", "bench", "uninstall", "clean"} <= named
+
+
+def test_root_runs_all_tests_at_once(machine: Machine) -> None:
+    machine.setup("venv")
+    machine.calls()
+    machine.pytest_ends(lab=3)
+
+    assert machine.test("-x") == 3
+    assert ["pytest lab -m pytest -m not slow -x"] == machine.calls()
+
+
+def test_a_user_runs_with_sudo_only_what_needs_root(machine: Machine) -> None:
+    machine.setup("venv")
+    machine.calls()
+    machine.has(uid=1000)
+    machine.pytest_ends()
+
+    assert machine.test("-k", "two words") == 0
+    assert [
+        "pytest unit -m pytest -m not root and (not slow) -k two words",
+        "sudo",
+        "pytest lab -m pytest -p no:cacheprovider -m root and (not slow) -k two words",
+    ] == machine.calls()
+
+
+@pytest.mark.parametrize(
+    ("unit", "lab", "expected"), [(0, 0, 0), (1, 0, 1), (0, 1, 1), (5, 0, 0), (0, 5, 0), (5, 5, 5), (1, 5, 1)]
+)
+def test_either_half_can_fail_the_tests(machine: Machine, unit: int, lab: int, expected: int) -> None:
+    """pytest's 5 says that no test was chosen, which is no failure if the other half had some."""
+    machine.setup("venv")
+    machine.has(uid=1000)
+    machine.pytest_ends(unit=unit, lab=lab)
+
+    assert machine.test() == expected

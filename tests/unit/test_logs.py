@@ -1,0 +1,228 @@
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from netlab import logs
+from netlab.child import Pipe
+from netlab.errors import NetlabError
+from netlab.logs import LogLine
+
+Folder = str
+
+
+@pytest.fixture
+def folder(tmp_path: object) -> Folder:
+    os.mkdir(f"{tmp_path}/logs")
+    return str(tmp_path)
+
+
+def write(folder: Folder, node: str, *lines: tuple[int, str, str], limit: int = logs.FILE_LIMIT) -> None:
+    writer = logs.Writer(logs.path(folder, node), limit)
+    for ns, stream, text in lines:
+        writer.write(ns, logs.entry(ns, stream, text))
+
+
+def test_lines_of_several_nodes_come_in_the_order_of_time(folder: Folder) -> None:
+    write(folder, "a", (1, "out", "one"), (4, "err", "four"))
+    write(folder, "b", (2, "note", "two"), (3, "out", "three"))
+
+    lines = list(logs.read(folder, ["a", "b", "silent"]))
+
+    assert [
+        LogLine(1, "a", "out", "one"),
+        LogLine(2, "b", "note", "two"),
+        LogLine(3, "b", "out", "three"),
+        LogLine(4, "a", "err", "four"),
+    ] == lines
+
+
+def test_the_trace_names_its_node_and_merges_with_the_logs(folder: Folder) -> None:
+    write(folder, "lb", (2, "out", "READY"))
+    writer = logs.Writer(logs.trace_path(folder))
+    writer.write(3, b"1 trace lab1/lb: request\n3 trace lab1/lb completion of w1\n4 lost 7 lines lost\n")
+
+    lines = list(logs.read(folder, ["lb"], trace=True))
+
+    assert [
+        LogLine(1, "lb", "trace", "request"),
+        LogLine(2, "lb", "out", "READY"),
+        LogLine(3, "lb", "trace", "completion of w1"),
+        LogLine(4, "", "lost", "7 lines lost"),
+    ] == lines
+
+
+def test_a_node_called_trace_has_a_log_of_its_own(folder: Folder) -> None:
+    assert logs.path(folder, "trace") != logs.trace_path(folder)
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        (b"caf\xc3\xa9\tx", "café\tx"),
+        (b"\xff\xfe", "\\xff\\xfe"),
+        (b"\x1b[2Jgone\x00", "\\x1b[2Jgone\\x00"),
+        (b"dos\r", "dos"),
+        (b"", ""),
+        (b"  two  blanks  ", "  two  blanks  "),
+        (b"5 out forged", "5 out forged"),
+    ],
+)
+def test_what_was_printed_is_shown_without_harm_to_a_terminal(folder: Folder, printed: bytes, shown: str) -> None:
+    _, entries = Pipe(b"out").take(printed + b"\n", 5)
+    logs.Writer(logs.path(folder, "a")).write(5, entries)
+
+    assert [LogLine(5, "a", "out", shown)] == list(logs.read(folder, ["a"]))
+
+
+def test_a_line_without_an_end_is_cut_and_costs_no_more_memory_than_a_piece() -> None:
+    pipe = Pipe(b"out")
+    pieces = []
+    for _ in range(100):
+        _, entries = pipe.take(b"x" * 10_000, 1)
+        pieces.append(entries)
+        assert len(pipe._rest) < 1 << 14
+    _, last = pipe.take(b"end\n", 2)
+
+    text = b"".join(entry.split(b" ", 2)[2] for entry in b"".join(pieces).splitlines())
+    assert text + last.split(b" ", 2)[2] == b"x" * 1_000_000 + b"end\n"
+    assert all(entry.split(b" ")[1] == b"out+" for entry in b"".join(pieces).splitlines())
+
+
+def test_the_last_line_needs_no_newline() -> None:
+    pipe = Pipe(b"err")
+    assert pipe.take(b"a\nb", 1) == ([b"a"], b"1 err a\n")
+    assert pipe.take(b"", 2) == ([], b"2 err b\n")
+    assert pipe.take(b"", 3) == ([], b"")
+
+
+def test_a_cut_line_says_so(folder: Folder) -> None:
+    logs.Writer(logs.path(folder, "a")).write(1, b"1 out+ begin\n2 out end\n")
+
+    assert [(line.text, line.cut) for line in logs.read(folder, ["a"])] == [("begin", True), ("end", False)]
+
+
+def test_rubbish_in_a_log_is_passed_over(folder: Folder) -> None:
+    logs.Writer(logs.path(folder, "a")).write(1, b"\n\x00\xff\nout x\n1 out\n1 out good\n2 out half a li")
+
+    assert ["good"] == [line.text for line in logs.read(folder, ["a"])]
+
+
+def test_a_log_keeps_the_newest_lines_and_does_not_outgrow_twice_its_limit(folder: Folder) -> None:
+    write(folder, "a", *((at, "out", f"line {at}") for at in range(1000)), limit=1000)
+
+    sizes = [os.path.getsize(f"{folder}/logs/{name}") for name in os.listdir(f"{folder}/logs")]
+    found = [line.ns for line in logs.read(folder, ["a"])]
+
+    assert max(sizes) <= 1000
+    assert len(sizes) == 2
+    assert found == list(range(1000 - len(found), 1000))
+    assert len(found) > 50
+
+
+def test_the_tail_is_what_the_node_itself_printed(folder: Folder) -> None:
+    write(folder, "a", *((at, "out", f"line {at}") for at in range(10_000)), (10_000, "note", "exited with code 1"))
+
+    assert ["line 9998", "line 9999"] == logs.tail(folder, "a", 2)
+    assert [] == logs.tail(folder, "nobody", 2)
+
+
+def test_lines_that_find_no_room_are_counted_and_never_torn(tmp_path: object) -> None:
+    full = logs.Writer("/dev/full")
+    full.write(1, b"1 out a\n2 out b\n")
+    assert full.lost == 2
+
+    full.path = f"{tmp_path}/room"
+    full.write(3, b"3 out c\n")
+
+    with open(full.path, "rb") as file:
+        assert file.read() == b"3 note 2 lines lost here: no room for the log\n3 out c\n"
+    assert full.lost == 0
+
+
+def test_a_removed_lab_is_no_error_for_the_writer(folder: Folder) -> None:
+    writer = logs.Writer(f"{folder}/nowhere/a.log")
+    writer.write(1, b"1 out a\n")
+
+    assert writer.lost == 1
+
+
+class Follower:
+    """Reads in a thread, so that a test can wait for lines with a deadline."""
+
+    def __init__(self, lines: Iterator[LogLine]) -> None:
+        self.seen: list[LogLine] = []
+        self._thread = threading.Thread(target=self._run, args=(lines,), daemon=True)
+        self._thread.start()
+
+    def _run(self, lines: Iterator[LogLine]) -> None:
+        for line in lines:
+            self.seen.append(line)
+
+    def wait(self, count: int) -> list[str]:
+        deadline = time.monotonic() + 5
+        while len(self.seen) < count and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return [line.text for line in self.seen]
+
+    def end(self) -> bool:
+        self._thread.join(5)
+        return not self._thread.is_alive()
+
+
+def test_following_shows_what_was_there_and_what_comes_until_the_lab_goes(folder: Folder) -> None:
+    now = time.monotonic_ns()
+    write(folder, "a", (now, "out", "before"))
+    follower = Follower(logs.read(folder, ["a", "late"], follow=True))
+    assert follower.wait(1) == ["before"]
+
+    write(folder, "late", (time.monotonic_ns(), "out", "new file"))
+    assert follower.wait(2) == ["before", "new file"]
+
+    write(folder, "a", (time.monotonic_ns(), "out", "last"))
+    os.rename(f"{folder}/logs", f"{folder}/gone")
+    assert follower.end()
+    assert follower.wait(3) == ["before", "new file", "last"]
+
+
+def test_following_goes_through_a_change_of_files_without_losing_a_line(folder: Folder) -> None:
+    write(folder, "a", (0, "out", "0"))
+    follower = Follower(logs.read(folder, ["a"], follow=True))
+    follower.wait(1)
+    for at in range(1, 400):
+        write(folder, "a", (time.monotonic_ns(), "out", str(at)), limit=4000)
+        if at % 50 == 0:  # slower than a reader that looks every 50 ms may miss a whole file
+            follower.wait(at)
+
+    assert follower.wait(400) == [str(at) for at in range(400)]
+    os.rename(f"{folder}/logs", f"{folder}/gone")
+    assert follower.end()
+
+
+def test_following_orders_the_lines_of_different_nodes(folder: Folder) -> None:
+    write(folder, "a", (0, "out", "start"))
+    follower = Follower(logs.read(folder, ["b", "a"], follow=True))
+    follower.wait(1)
+    now = time.monotonic_ns()
+    write(folder, "b", (now + 2, "out", "second"))
+    write(folder, "a", (now + 1, "out", "first"), (now + 3, "out", "third"))
+
+    assert follower.wait(4) == ["start", "first", "second", "third"]
+    os.rename(f"{folder}/logs", f"{folder}/gone")
+    assert follower.end()
+
+
+def test_another_lab_of_the_same_name_ends_the_following(folder: Folder) -> None:
+    write(folder, "a", (0, "out", "start"))
+    follower = Follower(logs.read(folder, ["a"], follow=True))
+    follower.wait(1)
+    os.rename(f"{folder}/logs", f"{folder}/gone")
+    os.mkdir(f"{folder}/logs")
+    assert follower.end()
+
+
+def test_following_a_lab_without_a_folder_is_an_error_in_words(tmp_path: object) -> None:
+    with pytest.raises(NetlabError, match="no logs"):
+        list(logs.read(f"{tmp_path}/none", ["a"], follow=True))
