@@ -6,6 +6,7 @@ taken down whatever happens in between.
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -32,7 +33,7 @@ def netlab(verb: str, *arguments: str, pick: str = "") -> None:
     print(f"\n$ netlab {' '.join(command)}" + (f" | {pick}" if pick else ""), flush=True)
     done = subprocess.run([NETLAB, *command], check=True, text=True, stdout=subprocess.PIPE if pick else None)
     if pick:
-        subprocess.run(pick.split(), check=True, text=True, input=done.stdout)
+        subprocess.run(shlex.split(pick), check=True, text=True, input=done.stdout)
 
 
 def balancer() -> dict[str, int]:
@@ -79,7 +80,7 @@ def high() -> None:
     netlab("trace", pick="tail -n 4")
     say("The way of one request, the 20th of the second run: received, queued, and sent out to the worker whose thread "
         "became free.")
-    netlab("trace", pick="grep #50")
+    netlab("trace", pick="grep '#50'")
     netlab("logs", "worker1", pick="tail -n 6")
     netlab("stats")
     say("Every thread is free again, the queue is empty, and received = forwarded + queued: nothing was lost.")

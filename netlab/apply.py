@@ -27,6 +27,9 @@ Say = Callable[[str], None]
 _Step = TypeVar("_Step", bound=Step)
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOAD_DEADLINE_S = 60.0
+# What nodes have in place of the host's files, beside /etc/hosts: names resolve to IPv4 first, as the labs' programs
+# expect, and a name that is not in the lab fails at once, for no name server can be reached from there.
+_ETC = {"gai.conf": "precedence ::ffff:0:0/96 100\n", "resolv.conf": "# a lab has no name server\n"}
 
 
 class Machine(Protocol):
@@ -65,10 +68,18 @@ def build(machine: Machine) -> None:
             for stage in stages:
                 stage()
             machine.complete()
-        except BaseException:
+        except BaseException as error:
             with _endings_wait():
-                machine.undo()
+                _undo(machine, error)
             raise
+
+
+def _undo(machine: Machine, error: BaseException) -> None:
+    """Undo after an error, which is what a person has to hear of first, also when not all can be undone."""
+    try:
+        machine.undo()
+    except NetlabError as problem:
+        raise NetlabError(f"{str(error) or 'interrupted'}\nnetlab: {problem}") from error
 
 
 def up(plan: Plan, deadline_s: float, say: Say) -> None:
@@ -113,7 +124,8 @@ def down(lab: str, say: Say) -> None:
 def remove(lab: str, runtime: "Runtime") -> list[str]:
     """Remove a lab from this host and return what was found; each part is looked for, so that any may be missing.
 
-    A part that cannot be removed does not keep the others; NetlabError then says which, and a later `down` tries again.
+    A part that cannot be removed does not keep the others, but the folder, without which it would not be found again.
+    NetlabError then says which, and a later `down` tries again.
     """
     from netlab import trace
 
@@ -122,7 +134,6 @@ def remove(lab: str, runtime: "Runtime") -> list[str]:
         lambda: _stop_processes(folder),
         lambda: ["a trace instance"] if trace.close_instance(folder, lab) else [],
         lambda: [f"the name {name}" for name in runtime.destroy()],
-        lambda: [f"the folder {folder}"] if record.remove(lab) else [],
     )
     found: list[str] = []
     problems: list[str] = []
@@ -131,6 +142,8 @@ def remove(lab: str, runtime: "Runtime") -> list[str]:
             found += part()
         except Exception as error:  # whatever it is, the other parts still have to go
             problems.append(str(error))
+    if not problems and record.remove(lab):
+        found.append(f"the folder {folder}")
     if problems:
         raise NetlabError(f"not all of {lab} could be removed: {'; '.join(problems)}; try netlab down --lab {lab} again")
     return found
@@ -254,9 +267,9 @@ class Host:
 
         record.create(self.lab, self.data, with_programs=bool(self.programs))
         record.write(f"{self.folder}/etc/hosts", hosts.text(self.plan))
-        # Names resolve to IPv4 first, as the labs' programs expect. `ip netns exec` can only replace files that exist.
-        if os.path.exists("/etc/gai.conf"):
-            record.write(f"{self.folder}/etc/gai.conf", "precedence ::ffff:0:0/96 100\n")
+        for name, text in _ETC.items():
+            if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist
+                record.write(f"{self.folder}/etc/{name}", text)
         if self.programs:
             os.mkdir(f"{self.folder}/programs")
         for step in self.programs:

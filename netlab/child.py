@@ -144,6 +144,6 @@ class Child:
             # Or a role in Python would keep its lines, READY among them, until it has printed 8 KB.
             os.execvpe(self.argv[0], self.argv, {"PYTHONUNBUFFERED": "1", **os.environ, **self.env})
         except OSError as error:
-            os.write(err, f"cannot run {self.argv[0]}: {error.strerror}\n".encode())
+            os.write(err, os.fsencode(f"cannot run {self.argv[0]}: {error.strerror}\n"))
         finally:
             os._exit(127)

@@ -46,8 +46,9 @@ class Node(NamedTuple):
     """A host or a switch of the lab.
 
     `role_path` is the absolute path of the role's Python file. `args` are the role's options in order, each with its
-    values as text: a list in the file is several values, a mere `true` none, and `false` leaves the option out. `command` is an argv instead of a role. `after` names nodes,
-    replicas already expanded. `replica_of` is the name in the file that this node was expanded from, or "".
+    values as text: a list in the file is several values, a mere `true` none, and `false` leaves the option out.
+    `command` is an argv instead of a role. `after` names nodes, replicas already expanded. `replica_of` is the name in
+    the file that this node was expanded from, or "".
     """
 
     name: str

@@ -21,7 +21,7 @@ _NETLINK_EXT_ACK = 11
 _SO_RCVBUFFORCE = 33
 BATCH_BYTES = 64 * 1024  # well below the default send buffer, 208 KiB
 _RECEIVE_BYTES = 4 * 1024 * 1024  # an error takes about 1 KiB of it, and a batch holds some 800 messages
-_DEADLINE_S = 10
+DEADLINE_S = 10
 
 
 class Refusal(NamedTuple):
@@ -40,7 +40,7 @@ class Channel:
         try:
             self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
             self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _DEADLINE_S, 0))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", DEADLINE_S, 0))
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BYTES)
         except OSError:
             self._socket.close()
@@ -91,7 +91,7 @@ class Channel:
             try:
                 data = self._socket.recv(BATCH_BYTES)
             except BlockingIOError:
-                raise TimeoutError(f"the kernel gave no answer within {_DEADLINE_S} s") from None
+                raise TimeoutError(f"the kernel gave no answer within {DEADLINE_S} s") from None
             offset = 0
             while offset < len(data):
                 length, kind, flags, position, _ = _HEADER.unpack_from(data, offset)

@@ -103,7 +103,7 @@ def _wrong(options: object) -> str:
 def _wrong_option(option: dict[object, object]) -> str:
     if unknown := sorted(str(key) for key in option if key not in KEYS):
         return f"the unknown key {unknown[0]!r}"
-    if option.get("type") not in EXPECTED:
+    if option.get("type") not in list(EXPECTED):  # a list, since what stands there may have no hash
         return f"no type of {', '.join(EXPECTED)}"
     if not _is_range(option.get("values", ONE_VALUE)):
         return "`values` that are not [least, most]"
@@ -204,13 +204,12 @@ def _number(text: str) -> float | None:
 def _endpoint(text: str) -> Endpoint | None:
     host, _, port = text.rpartition(":")
     number = _integer(port) if port.isdigit() else None
-    if number is None or not 0 < number <= HIGHEST_PORT:
+    if number is None or not 0 < number <= HIGHEST_PORT or not host.isprintable() or " " in host:
         return None
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
         return Endpoint(host, number) if ":" in host and _is_address(host) else None
-    bad = not host or host.startswith("-") or ":" in host or not host.isprintable() or " " in host
-    return None if bad else Endpoint(host, number)
+    return Endpoint(host, number) if host and host[0] != "-" and ":" not in host else None
 
 
 def _is_address(host: str) -> bool:

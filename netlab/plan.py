@@ -40,7 +40,9 @@ __all__ = [
     "plan",
 ]
 
-FIRST_INDEX = 2  # 1 is lo. On a switch the bridge takes it and its ports follow.
+# 1 is lo, and where the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0 …).
+# On a switch the bridge takes it and its ports follow.
+FIRST_INDEX = 16
 # A namespace inherits some of these from the host: each is set, one way or the other, so that every host behaves alike.
 NO_DUPLICATE_DETECTION = (("net.ipv6.conf.default.accept_dad", "0"), ("net.ipv6.conf.all.accept_dad", "0"))
 # Between routers the way there and the way back may differ, which a strict reverse path filter takes for forgery.

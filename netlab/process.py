@@ -182,7 +182,9 @@ def _events(supervisor: Supervisor, until: float) -> Iterator[dict[str, Any]]:
             return
         data = os.read(supervisor.says, _READ_BYTES)
         if not data:
-            raise NetlabError(f"the supervisor of the lab {supervisor.lab} has died: {complaint.decode()}")
+            raise NetlabError(
+                f"the supervisor of the lab {supervisor.lab} has died: {complaint.decode(errors='replace')}"
+            )
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
             if line.startswith(b"{"):

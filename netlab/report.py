@@ -133,12 +133,12 @@ def print_logs(data: Mapping[str, Any], nodes: Sequence[str], follow: bool, styl
 
 
 def print_trace(data: Mapping[str, Any], follow: bool, style: str) -> None:
-    """Print what this lab's programs printed; `style` is text or json."""
-    _print_lines(data, logs.read(data["folder"], [], trace=True, follow=follow), style)
+    """Print what this lab's programs printed, as the kernel has it: each line begins with LAB/NODE."""
+    _print_lines(data, logs.read(data["folder"], [], trace=True, follow=follow), style, f"{data['lab']}/")
 
 
-def _print_lines(data: Mapping[str, Any], lines: Iterable[logs.LogLine], style: str) -> None:
-    width = max(map(len, data["nodes"]), default=0)
+def _print_lines(data: Mapping[str, Any], lines: Iterable[logs.LogLine], style: str, prefix: str = "") -> None:
+    width = max(map(len, data["nodes"]), default=0) if not prefix else 0
     colours = {node: _COLOURS[at % len(_COLOURS)] for at, node in enumerate(data["nodes"])}
     painted = sys.stdout.isatty()
     for line in lines:
@@ -147,7 +147,7 @@ def _print_lines(data: Mapping[str, Any], lines: Iterable[logs.LogLine], style: 
             about = {"time_ns": when, "monotonic_ns": line.ns, "node": line.node, "stream": line.stream}
             print(json.dumps({**about, "text": line.text}), flush=True)
             continue
-        node = f"{line.node:<{width}}"
+        node = f"{prefix}{line.node:<{width}}"
         if painted:
             code = 31 + _COLOURS.index(colours.get(line.node, "red"))
             node = f"\x1b[{code}m{node}\x1b[0m"

@@ -6,6 +6,7 @@ ctypes is loaded by the first call rather than by the import: most verbs never m
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -93,29 +94,35 @@ def in_threads(count: int, work: Callable[[Iterator[_T]], None], items: Iterable
     errors: list[BaseException] = []
     shared = _Shared(items, errors)
 
-    def run() -> None:
+    def run(ended: threading.Event) -> None:
         try:
+            begin.wait()
             work(shared)
         except BaseException as error:  # noqa: BLE001 - carried to the caller, which raises it
             errors.append(error)
+        finally:
+            ended.set()
 
-    threads = [threading.Thread(target=run, name="netlab-namespace") for _ in range(count)]
-    started: list[threading.Thread] = []
+    begin = threading.Event()  # once all are started: an interrupt before that is one before any item
+    # Events, because an interrupt of Thread.join makes Python 3.11 take a running thread for one that has ended.
+    endings = [threading.Event() for _ in range(count)]
+    threads = [threading.Thread(target=run, args=(ended,), name="netlab-namespace") for ended in endings]
     try:
         for thread in threads:
             thread.start()
-            started.append(thread)
-        for thread in started:
-            thread.join()
+        begin.set()
+        for ended in endings:
+            ended.wait()
     except BaseException as error:
         errors.append(error)
-        while any(thread.is_alive() for thread in started):
-            try:
-                for thread in started:
-                    thread.join()
-            except KeyboardInterrupt:  # a second one does not make the threads end sooner
-                pass
+        begin.set()
+        for thread, ended in zip(threads, endings, strict=True):
+            while thread.is_alive() and not ended.is_set():
+                with suppress(KeyboardInterrupt):  # a second one does not make them end sooner
+                    ended.wait()
         raise
+    for thread in threads:
+        thread.join()
     if errors:
         raise errors[0]
 

@@ -4,9 +4,12 @@ import os
 from collections.abc import Iterable
 
 from netlab import syscalls
-from netlab.errors import NetlabError
+from netlab.errors import HostError, NetlabError
 
 NODES_A_PROC = 100
+# As with sysctl(8) a slash in a name stands for a dot. So no name leads out of /proc/sys/net, where a thread sees its
+# own namespace: everything else there is the host's.
+_SWAPPED = {ord("."): "/", ord("/"): "."}
 
 
 class Sysctls:
@@ -44,14 +47,10 @@ class Sysctls:
         self._proc = proc
 
     def _write(self, node: str, name: str, value: str) -> bool:
-        """Give a sysctl this value; return whether it exists.
-
-        As with sysctl(8) a slash in a name stands for a dot, so that no name leads out of /proc/sys/net, where a
-        thread sees its own namespace: everything else there is the host's.
-        """
+        """Give a sysctl this value; return whether it exists."""
         if not name.startswith("net."):
             raise NetlabError(f"cannot set the sysctl {name} in node {node}: only net.* belongs to a node")
-        path = "sys/" + name.translate({ord("."): "/", ord("/"): "."})
+        path = f"sys/{name.translate(_SWAPPED)}"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC, dir_fd=self._proc)
             try:
@@ -67,3 +66,17 @@ class Sysctls:
             reason = os.strerror(error.errno or 0)
             raise NetlabError(f"cannot set the sysctl {name}={value} in node {node}: {reason}") from error
         return True
+
+
+def is_of(name: str, interfaces: Iterable[str]) -> bool:
+    """Whether a sysctl is one interface's, such as net.ipv4.conf.eth0.rp_filter, and so exists only with that."""
+    parts = name.translate(_SWAPPED).split("/")
+    return any(interface in parts for interface in interfaces)
+
+
+def no_such(name: str, node: str) -> NetlabError:
+    """Return the error that says so."""
+    text = f"cannot set the sysctl {name} in node {node}: "
+    if name.startswith("net.ipv6.") and not os.path.exists("/proc/sys/net/ipv6"):
+        return HostError(f"{text}this kernel has no IPv6")
+    return NetlabError(f"{text}there is no such sysctl")

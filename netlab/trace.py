@@ -16,7 +16,6 @@ _BUFFER_KB = 4096  # for each CPU: some 40,000 lines
 _BUFFERS_KB = 64 << 10  # for all CPUs
 _EVENT = "events/bpf_trace/bpf_trace_printk"
 _MARK = b": bpf_trace_printk: "
-_LOST = b" EVENTS]"
 
 
 def instance(folder: str, lab: str) -> str:
@@ -103,12 +102,12 @@ def parse(raw: bytes, prefix: bytes) -> tuple[int, bytes] | None:
 def lost(raw: bytes) -> int:
     """Return how many events a line of the pipe reports as overwritten before they were read; mostly none.
 
-    Such a line is `CPU:1 [LOST 42 EVENTS]`.
+    Such a line is `CPU:1 [LOST 42 EVENTS]`; without a number it counts as one.
     """
-    if not (raw.startswith(b"CPU:") and raw.endswith(_LOST)):
+    if not (raw.startswith(b"CPU:") and raw.endswith(b" EVENTS]")):
         return 0
-    count = raw.removesuffix(_LOST).rpartition(b"[LOST ")[2]
-    return int(count) if count.isdigit() else 0
+    count = raw.split()[-2]
+    return int(count) if count.isdigit() else 1
 
 
 def _write(path: str, text: str) -> None:

@@ -90,14 +90,15 @@ def main() -> int:
     host, port = connected.getpeername()[:2]
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     draws = random.Random(chosen.seed)  # noqa: S311
+    low, high = min(chosen.sleep), max(chosen.sleep)
     failed = sent = 0
     say("READY")
     begun = time.monotonic()
     try:
         for number in range(chosen.count):
             time.sleep(max(0.0, begun + number * chosen.interval - time.monotonic()))
-            seconds = chosen.sleep[0] if len(chosen.sleep) == 1 else round(draws.uniform(*chosen.sleep), 3)
-            text = decimal(seconds)
+            drawn = round(draws.uniform(low, high), 3)  # short, as long as the range allows it
+            text = decimal(min(max(drawn, low), high))
             data = text.encode().ljust(chosen.payload)
             say(f"request #{number + 1} to {where}: {json.dumps(text)} ({len(data)} bytes)")
             if problem := send(connected, data):

@@ -1,8 +1,7 @@
 """Serves requests: several threads take packets from one UDP port and sleep for the seconds that the data says.
 
-A request's data is a decimal number, and maybe padding behind it. Each thread prints a line when it gets one, sleeps,
-prints another one with the time slept so far, and tells the balancer that it is free again, by a packet that is called
-a completion:
+A request's data is a decimal number, and maybe padding. Each thread prints a line when it gets one, sleeps, prints
+another one with the time slept so far, and tells the balancer that it is free again, by a packet called a completion:
 
     received #3 from 10.0.0.1:40001: "0.25" (4 bytes), thread 2 sleeps 0.25 s
     finished #3: thread 2 slept 0.25 s, 1.5 s so far; all threads 4.75 s so far
@@ -73,9 +72,8 @@ def place(address: Any) -> str:
 
 def resolve(family: int, endpoint: options.Endpoint) -> Any:
     """Return an address of an endpoint for a socket of this family, IPv4 first; ends the worker if there is none."""
-    flags = socket.AI_V4MAPPED | socket.AI_ALL
     try:
-        found = socket.getaddrinfo(*endpoint, family, socket.SOCK_DGRAM, 0, flags)
+        found = socket.getaddrinfo(*endpoint, family, socket.SOCK_DGRAM, 0, socket.AI_V4MAPPED | socket.AI_ALL)
     except (OSError, UnicodeError) as error:
         sys.exit(f"worker: cannot find {endpoint.host}: {getattr(error, 'strerror', None) or error}")
     return min((each[4] for each in found), key=lambda address: "." not in str(address[0]))

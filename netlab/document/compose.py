@@ -72,6 +72,8 @@ def _events(text: str) -> "Iterator[yaml.Event]":
         raise ComposeError(line, column, "", f"expected YAML text, found {what}") from None
     except yaml.MarkedYAMLError as error:
         raise _syntax(error) from None
+    except UnicodeEncodeError:  # An argument of --set may hold bytes that are no UTF-8.
+        raise ComposeError(1, 1, "", "expected YAML text in UTF-8, found bytes that are none") from None
 
 
 def _syntax(error: "yaml.MarkedYAMLError") -> ComposeError:

@@ -1,14 +1,12 @@
 """Written subnets, addresses and MACs, held against each other: segment by segment, then all together."""
 
-from netlab.addresses import IPV6, Subnet
+from netlab.addresses import IPV6, LOWEST_IPV6_MTU, Subnet
 from netlab.document.tree import show
 from netlab.model import Endpoint, Link
 from netlab.validate.findings import Findings, Name, Place
 from netlab.validate.ip import Address, capacity, check_host, check_usable, read_address, read_mac, read_subnet
 from netlab.validate.links import End, Wire, WrittenLink
 from netlab.validate.names import Names
-
-LOWEST_IPV6_MTU = 1280
 
 WrittenSubnet = tuple[Subnet, Name]
 

@@ -35,7 +35,8 @@ class Files:
         if file:
             return os.path.basename(file)[: -len(suffix)], file
         message = f"expected {WHAT[kind]}, found {show(written)}: {where}"
-        findings.add(place(item, path), message, findings.nearest(written, self._names(kind)))
+        known = self._neighbours(kind, written) or self._names(kind)
+        findings.add(place(item, path), message, findings.nearest(written, known))
         return None
 
     def _by_path(self, written: str) -> str:
@@ -52,13 +53,23 @@ class Files:
     def _folders(self, kind: str) -> tuple[str, ...]:
         return (os.path.join(self._beside, kind), self._beside, folder(kind)) if self._beside else (folder(kind),)
 
+    def _neighbours(self, kind: str, written: str) -> list[str]:
+        """Return the paths of the files in the folder of a written path, for a hint."""
+        directory = os.path.dirname(written)
+        names = _files(os.path.join(self._beside, directory), SUFFIXES[kind]) if directory else []
+        return [os.path.join(directory, name) for name in names]
+
     def _names(self, kind: str) -> list[str]:
         """Return the names of all programs or roles there are, for a hint."""
-        names: set[str] = set()
-        for directory in self._folders(kind):
-            try:
-                with os.scandir(directory) as entries:
-                    names.update(entry.name for entry in entries if entry.name.endswith(SUFFIXES[kind]))
-            except OSError:
-                continue
-        return sorted(name[: -len(SUFFIXES[kind])] for name in names if not name.startswith(("_", ".")))
+        suffix = SUFFIXES[kind]
+        names = {name[: -len(suffix)] for directory in self._folders(kind) for name in _files(directory, suffix)}
+        return sorted(names)
+
+
+def _files(directory: str, suffix: str) -> list[str]:
+    """Return the names of a folder's files that end so; none of one that cannot be read."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    return sorted(name for name in names if name.endswith(suffix) and not name.startswith(("_", ".")))

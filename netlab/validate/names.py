@@ -47,11 +47,13 @@ class Names:
         if not one.replicas or one.name in self._uncertain:
             self.members[one.name] = (one.name,)
             return
+        collided = set()
         replicas = tuple(f"{one.name}{number}" for number in range(1, one.replicas + 1))
         self.members[one.name] = replicas
         for replica in replicas:
             other = self.declared.setdefault(replica, one)
-            if other is not one:
+            if other is not one and (one.name, other.name) not in collided:
+                collided.add((one.name, other.name))
                 self._collide(one, other, replica)
             self.members.setdefault(replica, (replica,))
 

@@ -79,7 +79,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         declared,
         node,
         _read_role(files, fields) if kind != "switch" else None,
-        fields.read("xdp", lambda *at: read_program(files, *at), None),
+        fields.read("xdp", lambda *at: read_program(files, *at), None) if kind != "switch" else None,
         fields.read("after", AFTER, ()),
         fields.read("routes", read_routes, ()),
         kind != "switch" and ("role" in fields or "command" in fields),

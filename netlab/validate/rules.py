@@ -145,9 +145,12 @@ def is_label(written: str) -> bool:
 
 def label(findings: Findings, item: Item, path: str) -> str | None:
     """Take a DNS label, which names labs and nodes."""
-    if isinstance(item, Scalar) and is_label(item.text):
+    if not isinstance(item, Scalar) or item.value is None or isinstance(item.value, bool):
+        findings.wrong(item, path, LABEL)
+    elif not is_label(item.text):
+        findings.wrong(item, path, LABEL, suggest_label(item.text))
+    else:
         return item.text
-    findings.wrong(item, path, LABEL, suggest_label(item.text) if isinstance(item, Scalar) else "")
     return None
 
 

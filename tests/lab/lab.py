@@ -25,19 +25,19 @@ def netlab(*words: str, code: int | None = 0, **keywords: Any) -> subprocess.Com
 
 
 @contextmanager
-def lab(topology: str, *options: str) -> Iterator[str]:
-    """Build a lab and remove it afterwards; yields its name."""
-    netlab("up", topology, *options)
-    name = next(each for each in labs() if os.path.exists(f"/run/netlab/{each}/up"))
+def lab(topology: str, *options: str, name: str = "under-test") -> Iterator[str]:
+    """Build a lab and remove it afterwards; meanwhile it is the one that every command means."""
+    before = os.environ.get("NETLAB_LAB")
+    os.environ["NETLAB_LAB"] = name
     try:
+        netlab("up", topology, *options)
         yield name
     finally:
-        netlab("down", "--all")
-
-
-def labs() -> list[str]:
-    """Return the labs there are."""
-    return [name for name in os.listdir("/run/netlab") if os.path.isdir(f"/run/netlab/{name}")]
+        netlab("down")
+        if before is None:
+            del os.environ["NETLAB_LAB"]
+        else:
+            os.environ["NETLAB_LAB"] = before
 
 
 def stats(node: str = "lb") -> dict[str, Any]:

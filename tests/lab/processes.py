@@ -74,15 +74,7 @@ class Lab:
         for supervisor in self.supervisors:
             process.abandon(supervisor)
         os.close(self.lock)
-        until(lambda: not any(is_running(*one) for one in self.remembered()), "the end of all that was started")
-
-
-def is_running(pid: int, ticks: int) -> bool:
-    """Say whether a process is there, and no zombie that waits for somebody to look at it."""
-    if not is_alive(pid, ticks):
-        return False
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        return file.read().rpartition(")")[2].split()[0] not in "ZX"
+        until(lambda: not any(is_alive(*one) for one in self.remembered()), "the end of all that was started")
 
 
 def members(group: int) -> list[int]:
@@ -90,7 +82,7 @@ def members(group: int) -> list[int]:
     found = []
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         try:
-            if os.getpgid(pid) == group and is_running(pid, start_ticks(pid)):
+            if os.getpgid(pid) == group and is_alive(pid, start_ticks(pid)):
                 found.append(pid)
         except OSError:
             continue

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import links, netlink
-from netlab.errors import NetlabError
+from netlab.errors import HostError, NetlabError
 from netlab.steps import AddAddress, AddLink, FaceProgram
 from tests.lab.namespaces import HOST, ROUTER, Lab, lab, own_namespace
 
@@ -28,10 +28,10 @@ def one() -> Iterator[Lab]:
         yield made
 
 
-def pair(made: Lab, **keywords: int) -> AddLink:
+def pair(made: Lab, mtu: int = 1500) -> AddLink:
     """Fill a lab with hosts a (10.0.7.1, fd00:7::1) and b (.2, ::2) on one link."""
     made.node("a", "b")
-    return made.link("a", "b", "7", **keywords)
+    return made.link("a", "b", "7", mtu)
 
 
 def shown(made: Lab, node: str, interface: str) -> dict[str, object]:
@@ -157,10 +157,10 @@ def flag(found: dict[str, object]) -> str:
 
 
 def test_interface_of_any_name(one: Lab) -> None:
-    """Names of one letter, of fifteen, and with bytes that mean something elsewhere, are taken as they are."""
+    """Names of one letter, of fifteen, and with other bytes than letters, are taken as they are."""
     one.node("a", "b")
     step = one.link("a", "b")
-    names = ("q", "uplink%b.%d-long")
+    names = ("q", "up~link.b-longer")
     ends = [end._replace(name=name[:15]) for end, name in zip(step[:2], names, strict=True)]
     one.steps[0] = AddLink(ends[0], ends[1], one.name)
     one.address(ends[0], "10.0.0.1/31")
@@ -249,10 +249,21 @@ def test_two_interfaces_of_one_name(one: Lab) -> None:
 
 
 def test_first_of_many_errors_is_told(one: Lab) -> None:
-    """Hundreds of refusals at once overrun nothing, and the first is the one that counts."""
+    """A thousand refusals at once overrun nothing, and the first is the one that counts."""
     end = pair(one).b
-    one.steps += [AddAddress("b", end.name, 99, f"10.1.{number}.1/24") for number in range(250)]
+    one.steps += [
+        AddAddress("b", end.name, 99, f"10.{number // 256 + 1}.{number % 256}.1/24") for number in range(1000)
+    ]
     with pytest.raises(NetlabError, match=r"10\.1\.0\.1/24 dev eth0`: "):
+        one.build()
+
+
+def test_kernel_that_does_not_answer(one: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer is waited for until a deadline, which is told with what was asked."""
+    monkeypatch.setattr(netlink, "DEADLINE_S", 1)
+    monkeypatch.setattr(netlink, "_NLM_F_ACK", 0)
+    one.node("a")
+    with pytest.raises(NetlabError, match=r"link set lo up.*`: the kernel gave no answer within 1 s"):
         one.build()
 
 
@@ -268,7 +279,7 @@ def test_missing_namespace(one: Lab) -> None:
     """A node that was never made is named."""
     pair(one)
     one.runtime.create(["a"])
-    with pytest.raises(NetlabError, match="namespace of node b: .*No such file"):
+    with pytest.raises(NetlabError, match=r"namespace of node b: .*No such file"):
         links.build(one.creates, one.steps, one.runtime.netns_path)
 
 
@@ -332,6 +343,19 @@ def test_sysctl_that_cannot_be_set(one: Lab, name: str, value: str, message: str
         one.build()
 
     assert hostname == sysctl("kernel.hostname")
+
+
+def test_kernel_without_ipv6(one: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the host that is unfit then, which the exit code tells too; and it is told before anything is linked."""
+    exists = os.path.exists
+    monkeypatch.setattr(os.path, "exists", lambda path: path != "/proc/sys/net/ipv6" and exists(path))
+    one.node("a", sysctls=(("net.ipv6.conf.default.gone", "0"),))
+    one.node("b")
+    one.link("a", "b", "7")
+    with pytest.raises(HostError, match=r"sysctl net\.ipv6\.conf\.default\.gone in node a: this kernel has no IPv6"):
+        one.build()
+
+    assert "eth0" not in one.ip("a", "link")
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import process
-from netlab.identity import start_ticks
-from tests.lab.processes import is_running, until
+from netlab.identity import is_alive, start_ticks
+from tests.lab.processes import until
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -151,9 +151,9 @@ def test_a_zombie_is_no_process_to_wait_for(namespace: Namespace) -> None:
     parent = namespace.run(sys.executable, "-c", code)
     ticks = start_ticks(parent.pid)
     zombie = namespace.run("true")  # ended, and not waited for before the end of the test
-    until(lambda: not is_running(zombie.pid, start_ticks(zombie.pid)), "a zombie")
+    until(lambda: not is_alive(zombie.pid, start_ticks(zombie.pid)), "a zombie")
 
     stopped = process.stop_all({namespace.key})
 
     assert stopped.left == []
-    assert not is_running(parent.pid, ticks)
+    assert not is_alive(parent.pid, ticks)

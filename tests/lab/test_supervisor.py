@@ -14,9 +14,9 @@ import pytest
 
 from netlab import logs, process
 from netlab.errors import NetlabError
-from netlab.identity import start_ticks
+from netlab.identity import is_alive, start_ticks
 from netlab.process import Start
-from tests.lab.processes import DEADLINE_S, STAY, Lab, is_running, members, shell, until
+from tests.lab.processes import DEADLINE_S, STAY, Lab, members, shell, until
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -241,21 +241,21 @@ def test_the_roles_die_with_a_killed_supervisor_and_status_says_so(lab: Lab) -> 
     until(lambda: lab.state("b") == ("exited", 0), "the end of b")
     os.kill(process.supervisor_pid(lab.folder), signal.SIGKILL)
 
-    until(lambda: not any(is_running(*one) for one in lab.remembered()), "the end of the roles")
+    until(lambda: not any(is_alive(*one) for one in lab.remembered()), "the end of the roles")
     until(lambda: lab.state("a") == ("lost", 0), "the truth about a")
     assert lab.state("b") == ("exited", 0)
     assert not process.stop_supervisor(lab.folder)
 
 
+@pytest.mark.root
+@pytest.mark.usefixtures("no_leaks")
 def test_the_kill_reaches_what_runs_in_a_namespace(lab: Lab) -> None:
     """`ip netns exec` changes namespaces between the promise and the program, which must not undo the promise."""
-    if os.geteuid():
-        pytest.skip("needs root")
     subprocess.run(["ip", "netns", "add", "netlab-test-death"], check=True)
     try:
         lab.up(Start("a", ("ip", "netns", "exec", "netlab-test-death", "sh", "-c", f"echo READY; {STAY}")))
         os.kill(process.supervisor_pid(lab.folder), signal.SIGKILL)
-        until(lambda: not any(is_running(*one) for one in lab.remembered()), "the end of the role")
+        until(lambda: not any(is_alive(*one) for one in lab.remembered()), "the end of the role")
     finally:
         subprocess.run(["ip", "netns", "delete", "netlab-test-death"], check=True)
 
@@ -303,7 +303,7 @@ def test_an_up_that_dies_before_its_last_word_leaves_nothing_running(lab: Lab, e
     killed_up(lab, ending)
 
     until(lambda: process.supervisor_pid(lab.folder) == 0 and os.path.exists(f"{lab.folder}/supervisor"), "its end")
-    assert not any(is_running(*one) for one in lab.remembered())
+    assert not any(is_alive(*one) for one in lab.remembered())
 
 
 def test_an_up_that_dies_after_its_last_word_leaves_the_lab(lab: Lab) -> None:

@@ -87,7 +87,7 @@ def test_the_second_venv_run_is_silent(machine: Machine) -> None:
     done = machine.setup("venv")
 
     assert ["venv", "pip install --editable ."] == first
-    assert (0, "", []) == (done.returncode, done.stderr, machine.calls())
+    assert (0, "", "", []) == (done.returncode, done.stdout, done.stderr, machine.calls())
 
 
 def test_a_user_builds_the_venv_without_sudo(machine: Machine) -> None:
@@ -158,7 +158,7 @@ def test_the_command_is_linked_once(machine: Machine) -> None:
     done = machine.setup("link")
 
     assert ["sudo", "sudo"] == first
-    assert (0, "", []) == (done.returncode, done.stderr, machine.calls())
+    assert (0, "", "", []) == (done.returncode, done.stdout, done.stderr, machine.calls())
     assert machine.command.resolve() == machine.checkout / ".venv/bin/netlab"
 
 
