@@ -140,12 +140,14 @@ def remove(lab: str, runtime: "Runtime") -> list[str]:
     for part in parts:
         try:
             found += part()
-        except Exception as error:  # whatever it is, the other parts still have to go
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other parts still have to go
             problems.append(str(error))
     if not problems and record.remove(lab):
         found.append(f"the folder {folder}")
     if problems:
-        raise NetlabError(f"not all of {lab} could be removed: {'; '.join(problems)}; try netlab down --lab {lab} again")
+        raise NetlabError(
+            f"not all of {lab} could be removed: {'; '.join(problems)}; try netlab down --lab {lab} again"
+        )
     return found
 
 
@@ -196,7 +198,7 @@ def _stop_processes(folder: str) -> list[str]:
 def _endings_raise() -> Iterator[None]:
     """Let SIGTERM and SIGHUP interrupt like Ctrl-C, so that they too are followed by an undo."""
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     before = [(number, signal.signal(number, interrupt)) for number in _ENDINGS]
@@ -229,7 +231,7 @@ class _Beside(threading.Thread):
     def run(self) -> None:
         try:
             self._work()
-        except Exception as error:  # carried to `result`
+        except Exception as error:  # noqa: BLE001 - carried to `result`
             self._error = error
 
     def result(self) -> None:
@@ -343,7 +345,9 @@ class Host:
             if step.autostart:
                 argv, variables = launch.process(self.data, step.node)
                 wrapped = tuple(self.runtime.wrap(step.node, argv))
-                starts.append(process.Start(step.node, wrapped, tuple(variables.items()), step.after, step.awaits_ready))
+                starts.append(
+                    process.Start(step.node, wrapped, tuple(variables.items()), step.after, step.awaits_ready)
+                )
         process.start(self.supervisor, starts, bool(self.programs), self.deadline_s, self._tell)
 
     def _tell(self, event: dict[str, Any]) -> None:

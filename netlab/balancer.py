@@ -1,4 +1,4 @@
-"""The one place that knows the balancer's maps: setting it up, and reading it. The layouts are those of bpf/balancer.c."""
+"""The one place that knows the balancer's maps, laid out as in bpf/balancer.c: sets them up and reads them."""
 
 import os
 import re
@@ -26,7 +26,7 @@ _COUNT = struct.Struct("=QQ")  # packets, bytes
 class Backend(NamedTuple):
     """A backend as the program knows it: where it is, how to reach it, how many threads it has.
 
-    `interface` is the balancer's own, which leads to it; `our_mac` is that interface's; `mtu` the smaller of both ends'.
+    `interface` is the balancer's own, which leads to it, with `our_mac`; `mtu` is the smaller of both ends'.
     """
 
     name: str

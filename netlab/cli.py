@@ -119,7 +119,7 @@ def run(args: Arguments) -> NoReturn:
 def status(args: Arguments) -> None:
     """Show the lab's nodes, what runs in them and how it fares."""
     if args.lab is None and not record.labs():
-        _show(args, {"lab": None, "state": "down", "nodes": {}}, lambda data: say("netlab: no lab is up"))
+        _show(args, {"lab": None, "state": "down", "nodes": {}}, lambda _: say("netlab: no lab is up"))
         return
     from netlab import report
 
@@ -180,7 +180,9 @@ def _enter(data: dict[str, Any], node: str, argv: list[str], variables: dict[str
 
     runtime = launch.runtime_of(data)
     if not os.path.exists(runtime.netns_path(node)):
-        raise NetlabError(f"{node} has no namespace: the lab {data['lab']} is not whole; netlab down --lab {data['lab']}")
+        raise NetlabError(
+            f"{node} has no namespace: the lab {data['lab']} is not whole; netlab down --lab {data['lab']}"
+        )
     environment = {**os.environ, **variables}
     if not _is_there(argv[0], environment):
         say(f"netlab: {argv[0]}: no such command")
@@ -242,7 +244,11 @@ def _argument(*names: str, **keywords: Any) -> tuple[tuple[str, ...], dict[str, 
 
 _FILE = _argument("file", metavar="FILE", help="the topology")
 _SET = _argument(
-    "--set", action="append", default=[], metavar="PATH=VALUE", help="change the topology, as in nodes.client.args.count=5"
+    "--set",
+    action="append",
+    default=[],
+    metavar="PATH=VALUE",
+    help="change the topology, as in nodes.client.args.count=5",
 )
 _NODE = _argument("node", metavar="NODE", help="the node")
 _FORMAT = _argument("--format", choices=("text", "json"), default="text", help="how to print (text)")
@@ -260,9 +266,7 @@ VERBS = {
             _argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="wait for READY this long (30)"),
         ),
     ),
-    "down": Verb(
-        down, "remove a lab", (_argument("--all", action="store_true", help="every lab of this machine"),)
-    ),
+    "down": Verb(down, "remove a lab", (_argument("--all", action="store_true", help="every lab of this machine"),)),
     "exec": Verb(
         exec_,
         "run a command in a node",
@@ -289,7 +293,9 @@ VERBS = {
 def _parse(words: list[str]) -> Arguments:
     """Parse the command line; only the verb that it names has its options built, which saves milliseconds."""
     parser = argparse.ArgumentParser(
-        prog="netlab", description="Build network labs from YAML: namespaces, veth pairs, XDP programs.", allow_abbrev=False
+        prog="netlab",
+        description="Build network labs from YAML: namespaces, veth pairs, XDP programs.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=_version())
     verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=argparse.ArgumentParser)

@@ -1,9 +1,9 @@
 """Every error that netlab raises on purpose, and the exit code each one ends the command with.
 
-    NetlabError            1   the work failed, and was undone
-    ├── UsageError         2   a wrong option or argument
-    │   └── TopologyError  2   a topology with mistakes, all of them at once
-    └── HostError          3   this host cannot do it: not root, a missing tool, an old kernel
+NetlabError            1   the work failed, and was undone
+├── UsageError         2   a wrong option or argument
+│   └── TopologyError  2   a topology with mistakes, all of them at once
+└── HostError          3   this host cannot do it: not root, a missing tool, an old kernel
 """
 
 from typing import NamedTuple

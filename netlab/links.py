@@ -178,7 +178,8 @@ class _Builder:
         """Write the sysctls, as far as they exist without the links; return what stands before the links."""
         missing = self._sysctls.write_all(node.create.node, node.create.sysctls)
         if missing:
-            names = [end.name for _, end, *_ in (*node.own, *node.ports)] + [bridge.name for bridge in node.bridges]
+            names = [end.name for _, end, _ in node.own] + [end.name for _, end in node.ports]
+            names += [bridge.name for bridge in node.bridges]
             node.late_sysctls = [setting for setting in missing if sysctls.is_of(setting[0], names)]
             for name, _ in missing:
                 if not sysctls.is_of(name, names):

@@ -80,7 +80,9 @@ class _Object:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -106,7 +108,9 @@ class Map(_Object):
         """Create a map that lives as long as somebody holds it."""
         return cls(_bpf(_MAP_CREATE, _attr("5I", kind, key_size, value_size, max_entries, 0), "create a map"))
 
-    def _call(self, command: int, key: bytes, value: "ctypes.Array[ctypes.c_char] | None", flags: int, what: str) -> None:
+    def _call(
+        self, command: int, key: bytes, value: "ctypes.Array[ctypes.c_char] | None", flags: int, what: str
+    ) -> None:
         if len(key) != self.key_size:
             raise ValueError(f"the key has {len(key)} bytes, the map's keys {self.key_size}")
         held = ctypes.create_string_buffer(key, len(key))
@@ -179,4 +183,3 @@ class LoadedProgram(_Object):
         _bpf(_PROG_TEST_RUN, attr, "run a program on a packet")
         verdict, size, duration_ns = (struct.unpack_from("=I", attr, at)[0] for at in (4, 12, 36))
         return TestRun(verdict, out.raw[:size], duration_ns)
-

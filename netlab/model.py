@@ -81,7 +81,7 @@ class Endpoint(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A veth pair between two endpoints; `subnets` as written, at most one IPv4 and one IPv6; `mtu` 0 is the default."""
+    """A veth pair; `subnets` as written, at most one IPv4 and one IPv6; `mtu` 0 is the default."""
 
     a: Endpoint
     b: Endpoint

@@ -40,7 +40,7 @@ __all__ = [
     "plan",
 ]
 
-# 1 is lo, and where the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0 …).
+# 1 is lo; where the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
 # On a switch the bridge takes it and its ports follow.
 FIRST_INDEX = 16
 # A namespace inherits some of these from the host: each is set, one way or the other, so that every host behaves alike.

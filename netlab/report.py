@@ -102,8 +102,8 @@ def print_stats(data: Mapping[str, Any]) -> None:
     console = _console()
     for node, now in data["balancers"].items():
         console.print(
-            f"{node}: {now['received']} requests received: {now['forwarded']} forwarded at once, {now['queued']} queued, "
-            f"{now['dropped']} dropped; {now['dequeued']} sent out of the queue, {now['queue_depth']} of "
+            f"{node}: {now['received']} requests received: {now['forwarded']} forwarded at once, "
+            f"{now['queued']} queued, {now['dropped']} dropped; {now['dequeued']} sent out of the queue, {now['queue_depth']} of "
             f"{now['queue_capacity']} waiting; {now['completions']} completions; policy {now['policy']}",
             highlight=False,
         )

@@ -14,7 +14,7 @@ from typing import Any
 from netlab import balancer, options
 from netlab.errors import NetlabError
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "service_port": {"type": "port", "default": 8080, "help": "the UDP port of the requests"},
     "completion_port": {"type": "port", "default": 9090, "help": "the UDP port of the completions"},
     "policy": {

@@ -146,5 +146,5 @@ def _bpf_name(kind: str, number: int) -> str:
 def _bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> int:
     """Make the system call bpf(2); -1 is an error."""
     libc = ctypes.CDLL(None)
-    answer: int = libc.syscall(_SYS_BPF[platform.machine()], command, attributes, len(attributes))
+    answer: int = libc.syscall(_SYS_BPF.get(platform.machine(), -1), command, attributes, len(attributes))
     return answer

@@ -60,9 +60,13 @@ class Addressing:
             for number, wire in enumerate(self.wires)
         )
 
+    def written(self, number: int, side: int) -> tuple[Address, ...]:
+        """Return what is written at one end of a wire, 0 or 1."""
+        return self._addresses.get((number, side), ())
+
     def _endpoint(self, number: int, side: int, wire: Wire) -> Endpoint:
         interface = wire.link.ends[side].interface
-        addresses = self._addresses.get((number, side), ())
+        addresses = self.written(number, side)
         mac = self._macs.get((number, side), "")
         with_length = (self._with_length(self.segments[wire.segment], address) for address in addresses)
         return Endpoint(wire.nodes[side], interface.text if interface else "", tuple(with_length), mac)

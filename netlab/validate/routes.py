@@ -65,9 +65,12 @@ class Neighbours:
         self._names = names
         self._addressing = addressing
         self._segments: dict[str, list[int]] = {}
-        for wire in addressing.wires:
-            for node in wire.nodes:
+        self._own: dict[str, set[tuple[int, int]]] = {}
+        for number, wire in enumerate(addressing.wires):
+            for side, node in enumerate(wire.nodes):
                 self._segments.setdefault(node, []).append(wire.segment)
+                own = self._own.setdefault(node, set())
+                own.update((address.family, address.number) for address in addressing.written(number, side))
 
     def check(self, group: str, routes: tuple[WrittenRoute, ...]) -> None:
         """Add the mistakes in the routes of one node, or replicated node."""
@@ -88,6 +91,8 @@ class Neighbours:
         segments = self._segments.get(node)
         if not segments:
             return f"the address of a neighbour, but {node} has no link"
+        if (via.family, via.number) in self._own[node]:
+            return f"the address of a neighbour, not of {node} itself"
         subnets = [self._addressing.segments[segment].subnets.get(via.family) for segment in segments]
         known = [written[0] for written in subnets if written]
         if len(known) < len(subnets) or any(subnet.base <= via.number <= subnet.last for subnet in known):

@@ -30,11 +30,12 @@ class Job(NamedTuple):
 
 
 class Aim(NamedTuple):
-    """The first contender's median over another's should stay below `limit`."""
+    """The first contender's median over another's should stay below `limit`; `word` is what that is called."""
 
     measure: str
     peer: str
     limit: float
+    word: str = "aim"
 
 
 class Result(NamedTuple):
@@ -97,16 +98,16 @@ def verdict(result: Result, aim: Aim) -> str:
     """Return one line that says whether an aim is met."""
     ratio = result.ratio(aim.measure, aim.peer)
     met = "met" if ratio < aim.limit else "**missed**"
-    return f"- {aim.measure}: {ratio:.2f} of {aim.peer}; aim: below {aim.limit:.2f}, {met}"
+    return f"- {aim.measure}: {ratio:.2f} of {aim.peer}; {aim.word}: below {aim.limit:.2f}, {met}"
 
 
 def machine() -> dict[str, str]:
     """Return what the figures depend on."""
     return {
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "cores": str(os.cpu_count()),
         "python": platform.python_version(),
-        "iproute2": first_line("ip", "-V"),
+        "iproute2": first_line("ip", "-V").removeprefix("ip utility, ").split(",")[0].removeprefix("iproute2-"),
         "Mininet": first_line("dpkg-query", "-W", "-f", "${Version}", "mininet"),
         "Docker": first_line("dpkg-query", "-W", "-f", "${Version}", "docker.io"),
         "docker-compose": first_line("dpkg-query", "-W", "-f", "${Version}", "docker-compose"),

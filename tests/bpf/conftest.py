@@ -5,9 +5,9 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
-from tests.bpf.rig import SOURCE, Rig
 
 from netlab import loader, syscalls
+from tests.bpf.rig import SOURCE, Rig
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 

@@ -22,7 +22,13 @@ SOURCE = "bpf/balancer.c"
 def backend(index: int, capacity: int = 5) -> balancer.Backend:
     """Return the backend worker`index` (from 1), reached through the loopback that test runs arrive on."""
     return balancer.Backend(
-        f"worker{index}", f"10.0.{index}.2", f"02:00:00:00:{index:02x}:02", "lo", f"02:00:00:00:{index:02x}:01", 1500, capacity
+        f"worker{index}",
+        f"10.0.{index}.2",
+        f"02:00:00:00:{index:02x}:02",
+        "lo",
+        f"02:00:00:00:{index:02x}:01",
+        1500,
+        capacity,
     )
 
 

@@ -3,10 +3,11 @@
 import random
 
 import pytest
-from tests.bpf.rig import CLIENT, COMPLETION, DROP, LB, PASS, REDIRECT, SERVICE, Rig, addressed, completion, request
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
+
+from tests.bpf.rig import CLIENT, COMPLETION, DROP, LB, PASS, REDIRECT, SERVICE, Rig, addressed, completion, request
 
 pytestmark = pytest.mark.root
 
@@ -269,7 +270,7 @@ def test_what_only_looks_like_a_completion_changes_nothing(rig: Rig, packet: obj
     rig.reset()
     rig.push(request())
 
-    assert rig.push(packet)[::2] == (DROP, reason)  # type: ignore[arg-type]
+    assert rig.push(packet)[::2] == (DROP, reason)
     assert (rig.free(), rig.now().counters["completions"]) == ((4, 5, 5), 0)
 
 

@@ -17,9 +17,12 @@ def netlab(*words: str, code: int | None = 0, **keywords: Any) -> subprocess.Com
     """Run a netlab command and check its exit code (None: any)."""
     done = subprocess.run(
         [sys.executable, "-m", "netlab", *words],
+        check=False,
         **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 120, "stdin": subprocess.DEVNULL, **keywords},
     )
-    assert code in (None, done.returncode), f"netlab {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    assert code in (None, done.returncode), (
+        f"netlab {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    )
     assert "Traceback" not in f"{done.stdout}{done.stderr}"
     return done
 

@@ -106,7 +106,10 @@ def test_up_killed_at_fifty_random_moments(tracing: None) -> None:
     source = random.Random(50)
     for _ in range(50):
         started = subprocess.Popen(
-            [sys.executable, "-m", "netlab", "up", PARTB], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-m", "netlab", "up", PARTB],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         moment = source.uniform(0.02, 1.2)
         try:

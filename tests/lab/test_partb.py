@@ -2,11 +2,12 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.lab.lab import PARTB, background, eventually, inside, lab, netlab, python, stats, texts
+from tests.lab.lab import PARTB, ROOT, background, eventually, inside, lab, netlab, python, stats, texts
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -124,9 +125,14 @@ def test_queued_payloads_leave_whole_on_empty_completions(cpu: int, tmp_path: Pa
 
 def test_the_node_stays_an_ordinary_host() -> None:
     """Ping and TCP reach the balancer and, through it, a worker; UDP sent straight to a worker is not touched."""
-    serve = "import socket; s = socket.create_server(('', 7000)); print('READY', flush=True); s.accept()[0].sendall(b'hello')"
+    serve = (
+        "import socket; s = socket.create_server(('', 7000)); print('READY', flush=True); "
+        "s.accept()[0].sendall(b'hello')"
+    )
     ask = "import socket, sys; print(socket.create_connection((sys.argv[1], 7000), 5).recv(10).decode())"
-    direct = "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'0', ('worker2', 8080))"
+    direct = (
+        "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'0', ('worker2', 8080))"
+    )
     with lab(PARTB, *QUIET):
         for name in ("lb", "worker1", "worker3"):
             assert " 0% packet loss" in inside("client", "ping", "-c2", "-i0.2", "-W2", name).stdout
@@ -163,9 +169,8 @@ def test_a_worker_that_is_a_client_too() -> None:
     A kernel takes a packet from its own address for forged, unless it is told otherwise.
     """
     with lab(PARTB, *QUIET, "--set", "nodes.worker.sysctls={net.ipv4.conf.all.accept_local: 1}"):
-        argv = ["--target", "lb:8080", "--count", "200", "--sleep", "0.001", "--interval", "0"]
-        python3 = f"import runpy, sys; sys.argv = ['client', *{argv!r}]; runpy.run_path('roles/client.py', run_name='__main__')"
-        python("worker1", python3)
+        options = ["--target", "lb:8080", "--count", "200", "--sleep", "0.001", "--interval", "0"]
+        inside("worker1", sys.executable, "roles/client.py", *options, env={**os.environ, "PYTHONPATH": ROOT})
         eventually(lambda: stats()["completions"] == 200, 30)
         found = stats()
 

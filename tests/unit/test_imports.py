@@ -17,8 +17,22 @@ ROWS: list[tuple[str, ...]] = [
     ("report", "apply"),
     ("balancer", "launch", "describe", "hosts"),
     ("process", "supervisor", "programs", "loader", "links", "runtime"),
-    ("child", "trace", "diagnosis", "hints", "headers", "netlink", "messages", "sysctls", "maps", "record", "logs", "identity",
-     "syscalls", "stopping"),
+    (
+        "child",
+        "trace",
+        "diagnosis",
+        "hints",
+        "headers",
+        "netlink",
+        "messages",
+        "sysctls",
+        "maps",
+        "record",
+        "logs",
+        "identity",
+        "syscalls",
+        "stopping",
+    ),
     ("plan",),
     ("steps", "routing"),
     ("validate",),
@@ -111,7 +125,9 @@ def test_roles_know_little_of_netlab() -> None:
 SLOW = {"yaml", "psutil", "rich", "bcc", "pyroute2", "asyncio", "subprocess", "dataclasses", "pathlib", "ctypes"}
 
 
-@pytest.mark.parametrize("modules", ["netlab.cli", "netlab.cli, netlab.launch, netlab.runtime.netns", "netlab.supervisor"])
+@pytest.mark.parametrize(
+    "modules", ["netlab.cli", "netlab.cli, netlab.launch, netlab.runtime.netns", "netlab.supervisor"]
+)
 def test_fast_paths_import_nothing_slow(modules: str) -> None:
     """The command line, what `exec` needs, and the process that stays in every lab start without slow libraries."""
     code = f"import {modules}, sys; print(*sys.modules)"

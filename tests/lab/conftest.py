@@ -1,0 +1,14 @@
+"""What the tests of real labs share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.namespaces import Lab, lab
+
+
+@pytest.fixture
+def one(no_leaks: None) -> Iterator[Lab]:
+    """A lab of namespaces and links, to be filled and built."""
+    with lab() as made:
+        yield made
