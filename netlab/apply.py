@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from netlab import record
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, UsageError
 from netlab.plan import AttachProgram, CreateNode, Plan, StartRole, Step
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def up(plan: Plan, deadline_s: float, say: Say) -> None:
     """
     from netlab.describe import describe
 
+    _refuse_from_inside()
     lab = plan.topology.name
     if plan.topology.runtime != "netns":
         raise NetlabError(f"runtime {plan.topology.runtime}: this version builds labs in network namespaces only")
@@ -108,6 +109,7 @@ def down(lab: str, say: Say) -> None:
     """Remove everything that belongs to a lab, whatever is left of it; a lab that is not there is no error."""
     from netlab.runtime.netns import Netns
 
+    _refuse_from_inside()
     folder = record.folder_of(lab)
     with record.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")):
         state = "up" if record.is_complete(lab) else "half-built"
@@ -182,16 +184,29 @@ def _stop_processes(folder: str) -> list[str]:
     from netlab import process
 
     process.stop_supervisor(folder)
-    spaces = set()
-    for entry in os.scandir(f"{folder}/netns"):
-        about = entry.stat()
-        spaces.add((about.st_dev, about.st_ino))
-    stopped = process.stop_all(spaces)
+    stopped = process.stop_all(_namespaces(folder))
     if stopped.spared:
-        raise NetlabError(f"this command runs inside the lab, under {', '.join(stopped.spared)}: run it from outside")
+        raise NetlabError(f"{', '.join(stopped.spared)} has called this command from inside the lab; end it first")
     if stopped.left:
         raise NetlabError(f"these processes of the lab cannot be ended: {', '.join(stopped.left)}; try again later")
     return [f"{len(stopped.ended)} processes"] if stopped.ended else []
+
+
+def _namespaces(folder: str) -> set[tuple[int, int]]:
+    """Return the namespaces that a lab holds, each by device and inode number."""
+    try:
+        found = [entry.stat() for entry in os.scandir(f"{folder}/netns")]
+    except FileNotFoundError:
+        return set()
+    return {(about.st_dev, about.st_ino) for about in found}
+
+
+def _refuse_from_inside() -> None:
+    """Raise UsageError in a node: what is mounted there does not reach the host, and a `down` would end itself."""
+    about = os.stat("/proc/self/ns/net")
+    for lab in record.labs():
+        if (about.st_dev, about.st_ino) in _namespaces(record.folder_of(lab)):
+            raise UsageError(f"this is a node of the lab {lab}: labs are built and removed from outside")
 
 
 @contextmanager

@@ -103,8 +103,9 @@ def print_stats(data: Mapping[str, Any]) -> None:
     for node, now in data["balancers"].items():
         console.print(
             f"{node}: {now['received']} requests received: {now['forwarded']} forwarded at once, "
-            f"{now['queued']} queued, {now['dropped']} dropped; {now['dequeued']} sent out of the queue, {now['queue_depth']} of "
-            f"{now['queue_capacity']} waiting; {now['completions']} completions; policy {now['policy']}",
+            f"{now['queued']} queued, {now['dropped']} dropped; {now['dequeued']} sent out of the queue, "
+            f"{now['queue_depth']} of {now['queue_capacity']} waiting; {now['completions']} completions; "
+            f"policy {now['policy']}",
             highlight=False,
         )
         threads = _table("BACKEND", "FREE THREADS", "CAPACITY")
