@@ -290,8 +290,9 @@ class Host:
         if self.programs:
             os.mkdir(f"{self.folder}/programs")
         for step in self.programs:
-            with open(step.program.path, encoding="utf-8", errors="replace") as file:
-                record.write(f"{self.folder}/programs/{step.node}.c", file.read())
+            if not step.for_peer:
+                with open(step.program.path, encoding="utf-8", errors="replace") as file:
+                    record.write(f"{self.folder}/programs/{step.node}.c", file.read())
 
     def prepare(self) -> None:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""
@@ -315,7 +316,7 @@ class Host:
             self.lab,
             step.node,
             program.path,
-            pin_folder=self.data["nodes"][step.node]["pins"],
+            pin_folder=self.data["nodes"][step.node]["pins"] + ("_peer" if step.for_peer else ""),
             work_folder=f"{self.folder}/compiler",
             function=program.function,
             mode=program.mode,

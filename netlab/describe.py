@@ -36,7 +36,7 @@ def describe(plan: Plan, folder: str) -> dict[str, Any]:
             "peer_interface": interface.peer_interface,
         }
     for step in plan.steps:
-        if isinstance(step, AttachProgram):
+        if isinstance(step, AttachProgram) and not step.for_peer:
             nodes[step.node]["program"] = _program(step.program, step.interfaces)
         elif isinstance(step, StartRole):
             nodes[step.node]["process"] = {

@@ -17,7 +17,7 @@ FILE_LIMIT = 16 << 20  # bytes; the newest one to two times this much is kept, b
 _BLOCK = 1 << 18
 _TAIL = 1 << 16
 _FOLLOW_INTERVAL_S = 0.05
-_SETTLE_NS = 20_000_000  # a line is in its file this long after it was stamped, unless the machine is overwhelmed
+_SETTLE_NS = 30_000_000  # a line is in its file this long after it was stamped, unless the machine is overwhelmed
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *range(127, 160))}
 
 
@@ -98,7 +98,7 @@ def read(folder: str, nodes: Sequence[str], *, trace: bool = False, follow: bool
     """Yield the lines of these nodes, and of the trace if wanted, in the order of their times.
 
     A node that has printed nothing has no lines. With `follow`, go on with what comes until the lab is gone; lines of
-    different nodes are then in order as long as they reach their files within 20 ms.
+    different nodes are then in order as long as they reach their files within 30 ms.
     """
     files = [_File(path(folder, node), node) for node in nodes]
     if trace:
@@ -154,7 +154,8 @@ class _File:
         if self._fd < 0 and not self._enter(self.path + ".1" if older else self.path):
             return
         yield from self._read()
-        while (here := os.fstat(self._fd).st_ino) != current and self._inode(self.path):
+        # `current` bounds the chase after a writer that goes from file to file faster than we read.
+        while (here := os.fstat(self._fd).st_ino) not in (current, newest := self._inode(self.path)) and newest:
             older = self._inode(self.path + ".1")
             yield from self._read()  # what was written between the last read and the change of files
             self.close()

@@ -17,7 +17,8 @@ class Program(NamedTuple):
     """An XDP program on a node.
 
     `path` is the absolute path of its C file; `function` the entry, or "" for the only candidate in the file;
-    `interfaces` the interfaces it is attached to, or () for all of the node's.
+    `interfaces` the interfaces it is attached to, or () for all of the node's. `transmits` says that it may answer
+    with XDP_TX, which takes more of the other ends of its links than other verdicts do.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Program(NamedTuple):
     mode: str = "native"  # native | generic
     define: tuple[tuple[str, str | int], ...] = ()
     interfaces: tuple[str, ...] = ()
+    transmits: bool = False
 
 
 class Route(NamedTuple):

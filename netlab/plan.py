@@ -5,10 +5,12 @@ exceptions follow from their nature: a link that joins two switched segments mak
 past 254 hosts needs a larger subnet.)
 """
 
+import os
 from typing import NamedTuple
 
+from netlab import assets
 from netlab.addresses import FAMILIES, Layout, interface_names, layout, macs
-from netlab.model import DEFAULT_MTU, Node, Topology
+from netlab.model import DEFAULT_MTU, Node, Program, Topology
 from netlab.routing import routes
 from netlab.steps import (
     BRIDGE,
@@ -127,13 +129,27 @@ def _programs(topology: Topology, interfaces: tuple[Interface, ...]) -> list[Ste
         if node.program:
             own = tuple(interface.name for interface in interfaces if interface.node == node.name)
             attached.append(AttachProgram(node.name, node.program, node.program.interfaces or own, topology.name))
-    ends = {(step.node, name) for step in attached for name in step.interfaces}
+    ends = {(step.node, name): step.program for step in attached for name in step.interfaces}
     faced = [
         FaceProgram(interface.node, interface.name, topology.name)
         for interface in interfaces
         if ends and (interface.peer, interface.peer_interface) in ends
     ]
-    return [*faced, *attached]
+    return [*faced, *attached, *_receivers(topology.name, interfaces, ends)]
+
+
+def _receivers(lab: str, interfaces: tuple[Interface, ...], ends: dict[tuple[str, str], Program]) -> list[Step]:
+    """Return the steps that make XDP_TX arrive: veth drops such frames unless the other end has a program too.
+
+    (veth_xdp_flush in drivers/net/veth.c; redirected frames do with GRO, see FaceProgram.)
+    """
+    wanted: dict[str, list[str]] = {}
+    for interface in interfaces:
+        program = ends.get((interface.peer, interface.peer_interface))
+        if program and program.transmits and (interface.node, interface.name) not in ends:
+            wanted.setdefault(interface.node, []).append(interface.name)
+    passing = Program("pass", os.path.join(assets.folder("bpf"), "pass.c"))
+    return [AttachProgram(node, passing, tuple(names), lab, for_peer=True) for node, names in wanted.items()]
 
 
 def _processes(topology: Topology) -> list[Step]:

@@ -37,8 +37,7 @@ STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stub
 _LAST_LINES = 10
 _READ_BYTES = 1 << 16
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
-_SETTLE_S = 0.1
-_SETTLE_INTERVAL_S = 0.01
+_SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from netlab.supervisor import main; main(*sys.argv[2:])"
 
 
@@ -279,10 +278,9 @@ def _process(node: str, fact: dict[str, Any]) -> Process:
     if "ended_ns" in fact:
         state, code = ("exited", fact["exit"]) if "exit" in fact else ("killed", fact["signal"])
         return known._replace(state=state, code=code)
-    if not is_alive(known.pid, fact["start_ticks"]):
-        return known
-    state = "starting" if fact["awaits_ready"] and "ready_ns" not in fact else "running"
-    return _measured(known._replace(state=state))
+    waits = fact["awaits_ready"] and "ready_ns" not in fact
+    alive = is_alive(known.pid, fact["start_ticks"])
+    return _measured(known._replace(state="starting" if waits else "running")) if alive else known
 
 
 def _measured(process: Process) -> Process:

@@ -132,13 +132,15 @@ class FaceProgram(NamedTuple):
 class AttachProgram(NamedTuple):
     """An XDP program, compiled once for its node and attached to these interfaces of it.
 
-    `program.interfaces` is what the file says, `interfaces` what it means.
+    `program.interfaces` is what the file says, `interfaces` what it means. With `for_peer` it is not the node's own
+    program, but stands at the other end of a link so that what the program there sends by XDP_TX arrives.
     """
 
     node: str
     program: Program
     interfaces: tuple[str, ...]
     lab: str = ""
+    for_peer: bool = False
 
     def __str__(self) -> str:
         """Return a shell comment: no one command compiles and attaches as netlab does."""

@@ -19,7 +19,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -34,7 +34,8 @@ from netlab.trace import Collector
 LOCK_FD = 3
 _READ_BYTES = 1 << 16
 _STARTS_A_ROUND = 8  # between two looks at what those already running have to say
-_READS_AT_END = 64
+_READS_AT_ONCE = 64
+_TRACE_REST_S = 0.01
 
 
 class Supervisor:
@@ -50,6 +51,7 @@ class Supervisor:
         self.heard = False  # the last of `up`
         self.stopping = 0.0  # when to lose patience, once stopping
         self.killed = False
+        self.trace_rests = 0.0  # until when, while nobody waits for it
         self.outbox = b""
         self.epoll = select.epoll()
         self.handlers: dict[int, Callable[[], object]] = {}
@@ -71,6 +73,7 @@ class Supervisor:
                 if fd in self.handlers:  # else one that was handled before it in this round has closed it
                     self.handlers[fd]()
             self._lose_patience()
+            self._wake_trace()
         self._drain()
 
     # What happens to the children.
@@ -142,13 +145,12 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Ask every process to end."""
-        if self.stopping:
-            return
-        self.stopping = time.monotonic() + GRACE_S
-        self.startable.clear()
-        for child in self._living():
-            child.signal(signal.SIGTERM)
-            child.signal(signal.SIGCONT)  # a stopped process hears nothing
+        if not self.stopping:
+            self.stopping = time.monotonic() + GRACE_S
+            self.startable.clear()
+            for child in self._living():
+                child.signal(signal.SIGTERM)
+                child.signal(signal.SIGCONT)  # a stopped process hears nothing
 
     def _lose_patience(self) -> None:
         """Kill those that have been asked to end, and have had their time."""
@@ -162,18 +164,18 @@ class Supervisor:
         """Return for how many seconds to wait for something to happen."""
         if self.startable:
             return 0
-        return max(0.0, self.stopping - time.monotonic()) if self.stopping else -1
+        due = [when for when in (self.stopping, self.trace_rests) if when]
+        return max(0.0, min(due) - time.monotonic()) if due else -1
 
     def _finished(self) -> bool:
-        living = self._living()
         if self.killed:  # one who left the group may hold a pipe; a process inside the kernel may not die
-            return all(child.ended for child in living) or time.monotonic() >= self.stopping
+            return all(child.ended for child in self._living()) or time.monotonic() >= self.stopping
         if self.stopping:
-            return not living
-        return self.heard and not self.trace and not living
+            return not any(self._living())
+        return self.heard and not self.trace and not any(self._living())
 
-    def _living(self) -> list[Child]:
-        return [child for child in self.children if child.pid and not child.reaped]
+    def _living(self) -> Iterator[Child]:
+        return (child for child in self.children if child.pid and not child.reaped)
 
     def _drain(self) -> None:
         """Take over what is still to be read."""
@@ -197,7 +199,19 @@ class Supervisor:
         self._watch(reading, partial(self._obey, reading))
         self._watch(0, self._hear)
         if self.trace:
-            self._watch(self.trace.fd, self.trace.read)
+            self._watch(self.trace.fd, self._read_trace)
+
+    def _read_trace(self) -> None:
+        """Take over the trace, and rest: a look at every line would cost a busy lab a quarter of a CPU."""
+        if self.trace:
+            _repeat(self.trace.read)
+            self._forget(self.trace.fd)
+            self.trace_rests = time.monotonic() + _TRACE_REST_S
+
+    def _wake_trace(self) -> None:
+        if self.trace and self.trace_rests and time.monotonic() >= self.trace_rests:
+            self.trace_rests = 0.0
+            self._watch(self.trace.fd, self._read_trace)
 
     def _obey(self, fd: int) -> None:
         """Stop, as a signal demands."""
@@ -236,12 +250,8 @@ class Supervisor:
 
     def _record(self, **what: object) -> None:
         """Append to the file `processes`; where that is impossible the lab is being removed."""
-        with suppress(OSError):
-            fd = os.open(f"{self.folder}/processes", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-            try:
-                os.write(fd, json.dumps(what).encode() + b"\n")
-            finally:
-                os.close(fd)
+        with suppress(OSError), open(f"{self.folder}/processes", "ab", buffering=0) as file:
+            file.write(json.dumps(what).encode() + b"\n")
 
     def _watch(self, fd: int, handler: Callable[[], object], events: int = select.EPOLLIN) -> None:
         self.epoll.register(fd, events)
@@ -263,17 +273,17 @@ def main(folder: str) -> None:
     inherited = Inherited(os.umask(0o022), resource.getrlimit(resource.RLIMIT_NOFILE))
     resource.setrlimit(resource.RLIMIT_NOFILE, (inherited.nofile[1], inherited.nofile[1]))
     sys.excepthook = partial(_leave_word, f"{folder}/supervisor.log")
-    me = {"pid": os.getpid(), "start_ticks": start_ticks(os.getpid())}
     with open(f"{folder}/supervisor.new", "w", encoding="ascii") as file:
-        json.dump(me, file)
+        json.dump({"pid": os.getpid(), "start_ticks": start_ticks(os.getpid())}, file)
     os.rename(f"{folder}/supervisor.new", f"{folder}/supervisor")
     os.close(LOCK_FD)
     job = b""
-    while not job.endswith(b"\n"):
-        part = os.read(0, 1 << 20)
-        if not part:
-            return  # `up` has ended before it came to the roles
+    while part := os.read(0, 1 << 20):
         job += part
+        if part.endswith(b"\n"):
+            break
+    else:
+        return  # `up` has ended before it came to the roles
     syscalls._libc()  # noqa: SLF001 - once here rather than in every child
     os.makedirs(f"{folder}/logs", exist_ok=True)
     Supervisor(json.loads(job), inherited).run()
@@ -281,7 +291,7 @@ def main(folder: str) -> None:
 
 def _repeat(read: Callable[[], bool]) -> None:
     """Read on until there is nothing, or so much that somebody must be filling it as fast."""
-    for _ in range(_READS_AT_END):
+    for _ in range(_READS_AT_ONCE):
         if not read():
             return
 

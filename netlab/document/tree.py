@@ -63,6 +63,13 @@ def show(text: str) -> str:
     return repr(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
 
 
+def printable(text: str) -> str:
+    """Return `text` on one line and without anything that could upset a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
 def join(path: str, key: str) -> str:
     """Return the path of `key` in the mapping at `path`."""
     if not key.isprintable() or not 0 < len(key) <= SHOWN:
@@ -93,7 +100,7 @@ def nearest(name: str, known: "SequenceOf[str]") -> str:
         return f"did you mean {show(near)}?"
     if not known:
         return "none is known here"
-    return "known: " + ", ".join(sorted(known)[:SHOWN_NAMES]) + (", …" if len(known) > SHOWN_NAMES else "")
+    return "known: " + printable(", ".join(sorted(known)[:SHOWN_NAMES])) + (", …" if len(known) > SHOWN_NAMES else "")
 
 
 def moved(item: Item, line: int, column: int) -> Item:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from netlab.document.tree import Document, Item, closest, found, nearest
+from netlab.document.tree import Document, Item, closest, found, nearest, printable
 from netlab.errors import Mistake
 
 MAX_SEARCHES = 40  # for the nearest name: each costs some milliseconds among thousands of names
@@ -47,7 +47,7 @@ class Findings:
 
     def add(self, where: Place, message: str, hint: str = "") -> None:
         """Add a mistake; `message` says what was expected and what was found, `hint` the way out."""
-        self._mistakes[Mistake(*where, message, hint)] = None
+        self._mistakes[Mistake(*where, printable(message), printable(hint))] = None
 
     def wrong(self, item: Item, path: str, expected: str, hint: str = "") -> None:
         """Add the mistake that `item` is not what was expected."""

@@ -1,5 +1,6 @@
 """`xdp:`: the program of a node, and the links that it is attached to."""
 
+import re
 from typing import NamedTuple
 
 from netlab.document.tree import Item, Mapping, Scalar, show
@@ -37,7 +38,8 @@ def read_program(files: Files, findings: Findings, item: Item, path: str) -> Wri
         return files.rule("bpf", findings, item, path)
 
     if isinstance(item, Scalar) and item.value is not None:
-        return WrittenProgram(Program(*(program(findings, item, path) or NONE)), (), place(item, path))
+        found = program(findings, item, path) or NONE
+        return WrittenProgram(Program(*found, transmits=_transmits(found[1])), (), place(item, path))
     fields = Fields(findings, item, path, XDP_KEYS, "a program, or a mapping with program")
     if not isinstance(item, Mapping):
         return None
@@ -47,7 +49,16 @@ def read_program(files: Files, findings: Findings, item: Item, path: str) -> Wri
     define = fields.read("define", constants, NO_CONSTANTS)
     interfaces = fields.read("interfaces", INTERFACES, ())
     chosen = tuple(dict.fromkeys(interface.text for interface in interfaces))
-    return WrittenProgram(Program(*found, function, mode, define, chosen), interfaces, fields.place)
+    read = Program(*found, function, mode, define, chosen, _transmits(found[1]))
+    return WrittenProgram(read, interfaces, fields.place)
+
+
+def _transmits(path: str) -> bool:
+    """Say whether a program's own text, without its comments, speaks of XDP_TX."""
+    if not path:
+        return False
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return "XDP_TX" in re.sub(r"/\*.*?\*/|//[^\n]*", "", file.read(), flags=re.DOTALL)
 
 
 def check_program(

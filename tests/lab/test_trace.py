@@ -17,6 +17,7 @@ from tests.lab.processes import STAY, Lab, shell, until
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
 FRAME = bytes(64)
+NAME = "ntest1"  # instances are the machine's, whatever folder their tracefs is mounted at
 PROG_LOAD, XDP, TRACE_PRINTK = 5, 6, 6
 
 
@@ -44,13 +45,13 @@ def lab(tmp_path: object) -> Iterator[Lab]:
     os.mkdir(f"{tmp_path}/tracing")
     syscalls.mount("tracefs", f"{tmp_path}/tracing", "tracefs")
     try:
-        trace.open_instance(str(tmp_path), "lab1")
-        made = Lab(str(tmp_path))
+        trace.open_instance(str(tmp_path), NAME)
+        made = Lab(str(tmp_path), NAME)
         yield made
         made.close()
     finally:
-        assert trace.close_instance(str(tmp_path), "lab1")
-        assert not trace.close_instance(str(tmp_path), "lab1")
+        assert trace.close_instance(str(tmp_path), NAME)
+        assert not trace.close_instance(str(tmp_path), NAME)
         syscalls.umount(f"{tmp_path}/tracing")
 
 
@@ -63,12 +64,12 @@ def test_the_lab_gets_its_own_lines_with_their_times(lab: Lab) -> None:
     lab.up(trace=True)
     with ExitStack() as stack:
         texts = (
-            "lab1/lb: mine",
-            "lab10/lb: other",
-            "lab/lb: other",
+            "ntest1/lb: mine",
+            "ntest10/lb: other",
+            "ntest/lb: other",
             "nobody",
-            "lab1/w1 with\nnewline\n",
-            "lab1/lb: last",
+            "ntest1/w1 with\nnewline\n",
+            "ntest1/lb: last",
         )
         programs = [stack.enter_context(printer(text)) for text in texts]
         begun = time.monotonic_ns()
@@ -88,19 +89,19 @@ def test_two_labs_steal_nothing_from_each_other(lab: Lab, tmp_path: object) -> N
     folder = f"{tmp_path}/second"
     os.mkdir(folder)
     os.symlink(f"{lab.folder}/tracing", f"{folder}/tracing")
-    trace.open_instance(folder, "lab2")
-    second = Lab(folder, "lab2")
+    trace.open_instance(folder, "ntest2")
+    second = Lab(folder, "ntest2")
     try:
         lab.up(trace=True)
         second.up(trace=True)
-        with printer("lab1/lb: one") as one, printer("lab2/lb: two") as two:
+        with printer("ntest1/lb: one") as one, printer("ntest2/lb: two") as two:
             for _ in range(500):
                 one.test_run(FRAME)
                 two.test_run(FRAME)
         until(lambda: len(printed(lab)) == len(printed(second)) == 500, "500 lines each")
     finally:
         second.close()
-        assert trace.close_instance(folder, "lab2")
+        assert trace.close_instance(folder, "ntest2")
 
     assert {("lb", "one")} == set(printed(lab))
     assert {("lb", "two")} == set(printed(second))
@@ -108,7 +109,7 @@ def test_two_labs_steal_nothing_from_each_other(lab: Lab, tmp_path: object) -> N
 
 def test_a_burst_is_kept_and_lost_lines_are_counted(lab: Lab) -> None:
     supervisor = lab.up(trace=True)
-    with printer("lab1/lb: burst") as program:
+    with printer("ntest1/lb: burst") as program:
         os.kill(supervisor.pid, 19)  # stopped, so that nothing is read meanwhile
         program.test_run(FRAME, repeat=20_000)
         os.kill(supervisor.pid, 18)
@@ -117,7 +118,7 @@ def test_a_burst_is_kept_and_lost_lines_are_counted(lab: Lab) -> None:
         os.kill(supervisor.pid, 19)
         program.test_run(FRAME, repeat=400_000)
         os.kill(supervisor.pid, 18)
-        with printer("lab1/lb: end") as last:
+        with printer("ntest1/lb: end") as last:
             last.test_run(FRAME)
         until(lambda: ("lb", "end") in printed(lab), "the end")
 
@@ -130,7 +131,7 @@ def test_a_burst_is_kept_and_lost_lines_are_counted(lab: Lab) -> None:
 def test_the_supervisor_stays_for_the_trace_when_its_processes_have_ended(lab: Lab) -> None:
     lab.up(shell("a", "echo READY"), trace=True)
     until(lambda: lab.state("a") == ("exited", 0), "the end of a")
-    with printer("lab1/lb: still here") as program:
+    with printer("ntest1/lb: still here") as program:
         program.test_run(FRAME)
     until(lambda: printed(lab) == [("lb", "still here")], "the line")
 
@@ -139,7 +140,7 @@ def test_the_supervisor_stays_for_the_trace_when_its_processes_have_ended(lab: L
 
 def test_what_is_in_the_trace_at_the_end_is_not_lost(lab: Lab) -> None:
     lab.up(shell("a", f"echo READY; {STAY}"), trace=True)
-    with printer("lab1/lb: late") as program:
+    with printer("ntest1/lb: late") as program:
         program.test_run(FRAME, repeat=1000)
     assert process.stop_supervisor(lab.folder)
 
@@ -148,7 +149,7 @@ def test_what_is_in_the_trace_at_the_end_is_not_lost(lab: Lab) -> None:
 
 def test_without_tracefs_there_is_an_error_in_words(tmp_path: object) -> None:
     with pytest.raises(HostError, match="cannot collect the trace"):
-        trace.open_instance(str(tmp_path), "lab1")
+        trace.open_instance(str(tmp_path), NAME)
 
     assert os.listdir(str(tmp_path)) == []
-    assert not trace.close_instance(str(tmp_path), "lab1")
+    assert not trace.close_instance(str(tmp_path), NAME)

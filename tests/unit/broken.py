@@ -54,6 +54,8 @@ HORRORS: dict[str, bytes] = {
     "delete": b"name: la\x7fb\n",
     "nul": b"name: lab\0\nnodes: {a: }\n",
     "nul-escaped": b'name: "lab\\0"\nnodes: {a: }\n',
+    "escapes-in-names": b'name: lab\nnodes: {"a\\e[2J": {command: [x], after: "b\\e"}, '
+    b'"b\\e": {command: [x], after: "a\\e[2J", xdp: pass}}\nlinks: [[x, y]]\n',
     "bell-key": b'"na\\ame": lab\nnodes: {a: }\n',
     "elf": b"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03\x00>\x00",
     "gzip": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03",

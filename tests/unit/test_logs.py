@@ -122,6 +122,17 @@ def test_a_log_keeps_the_newest_lines_and_does_not_outgrow_twice_its_limit(folde
     assert len(found) > 50
 
 
+def test_a_log_that_begins_while_it_is_looked_for_is_read_once(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def begins(self: object, path: str) -> int:
+        monkeypatch.undo()
+        write(folder, "a", (1, "out", "one"))
+        return 0
+
+    monkeypatch.setattr(logs._File, "_inode", begins)
+
+    assert ["one"] == [line.text for line in logs.read(folder, ["a"])]
+
+
 def test_the_tail_is_what_the_node_itself_printed(folder: Folder) -> None:
     write(folder, "a", *((at, "out", f"line {at}") for at in range(10_000)), (10_000, "note", "exited with code 1"))
 

@@ -12,7 +12,7 @@ from netlab import trace
         ),
         (b"           <...>-1   [000] d..21 0.000001: bpf_trace_printk: lab1/x y", (1000, b"lab1/x y")),
         (b" a: 1.5: b-1 [000] d 7.000009: bpf_trace_printk: lab1/x", (7_000_009_000, b"lab1/x")),
-        (b"t-1 [000] d 7.000009: bpf_trace_printk: lab1/: bpf_trace_printk: y", (7_000_009_000, b"lab1/: bpf_trace_printk: y")),
+        (b"- 7.000009: bpf_trace_printk: lab1/: bpf_trace_printk: y", (7_000_009_000, b"lab1/: bpf_trace_printk: y")),
         (b"t-1 [000] d 7.000009: bpf_trace_printk: lab1/\xff\x1b", (7_000_009_000, b"lab1/\xff\x1b")),
         (b"t-1 [000] d 7.000009: bpf_trace_printk: lab10/x", None),
         (b"t-1 [000] d 7.000009: bpf_trace_printk: xlab1/x", None),
