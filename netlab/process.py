@@ -36,7 +36,6 @@ __all__ = [
 STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stubborn
 _LAST_LINES = 10
 _READ_BYTES = 1 << 16
-_ENDINGS = (signal.SIGTERM, signal.SIGINT)
 _SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from netlab.supervisor import main; main(*sys.argv[2:])"
 
@@ -107,7 +106,7 @@ def spawn(lab: str, folder: str, lock_fd: int) -> Supervisor:
     actions = [(os.POSIX_SPAWN_DUP2, fd, at) for fd, at in ends]
     try:
         pid = os.posix_spawn(
-            argv[0], argv, os.environ, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_ENDINGS
+            argv[0], argv, os.environ, file_actions=actions, setsid=True, setsigmask=(), setsigdef=(signal.SIGTERM,)
         )
     finally:
         for fd in (job_end, progress_end, lock):

@@ -49,7 +49,7 @@ class Supervisor:
         self.startable: list[Child] = []
         self.missing = len(self.children)  # those that are not here yet
         self.heard = False  # the last of `up`
-        self.stopping = 0.0  # when to lose patience, once stopping
+        self.stopping = 0.0  # when to lose patience
         self.killed = False
         self.trace_rests = 0.0  # until when, while nobody waits for it
         self.outbox = b""
@@ -190,13 +190,13 @@ class Supervisor:
     # The other side, and what it waits for.
 
     def _listen(self) -> None:
-        reading, writing = os.pipe()
-        for fd in (0, 1, reading, writing):
+        told, tell = os.pipe()
+        for fd in (0, 1, told, tell):
             os.set_blocking(fd, False)
-        signal.set_wakeup_fd(writing)
+        signal.set_wakeup_fd(tell)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        self._watch(reading, partial(self._obey, reading))
+        self._watch(told, self._stop, select.EPOLLIN | select.EPOLLET)  # once is enough: nobody reads the pipe
         self._watch(0, self._hear)
         if self.trace:
             self._watch(self.trace.fd, self._read_trace)
@@ -213,18 +213,12 @@ class Supervisor:
             self.trace_rests = 0.0
             self._watch(self.trace.fd, self._read_trace)
 
-    def _obey(self, fd: int) -> None:
-        """Stop, as a signal demands."""
-        os.read(fd, _READ_BYTES)
-        self._stop()
-
     def _hear(self) -> None:
         """Take the last word of `up`, `keep`, or its silence; nobody listens any more then."""
-        kept = os.read(0, _READ_BYTES).startswith(b"keep")
+        kept, null = os.read(0, _READ_BYTES).startswith(b"keep"), os.open(os.devnull, os.O_RDWR)
         self.heard = True
         for fd in (0, 1):
             self._forget(fd)
-        null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
         os.close(null)
@@ -284,7 +278,7 @@ def main(folder: str) -> None:
             break
     else:
         return  # `up` has ended before it came to the roles
-    syscalls._libc()  # noqa: SLF001 - once here rather than in every child
+    syscalls.libc()  # loaded once here rather than in every child
     os.makedirs(f"{folder}/logs", exist_ok=True)
     Supervisor(json.loads(job), inherited).run()
 

@@ -32,7 +32,7 @@ def mount(source: str, target: str, fstype: str, flags: int = 0, data: str = "")
     Raises OSError, whose message names the call and whose `filename` is the target.
     """
     words = (os.fsencode(source), os.fsencode(target), fstype.encode())
-    _check(_libc().mount(*words, flags, data.encode() or None), "mount", target)
+    _check(libc().mount(*words, flags, data.encode() or None), "mount", target)
 
 
 def umount(target: str, detach: bool = True) -> None:
@@ -41,7 +41,7 @@ def umount(target: str, detach: bool = True) -> None:
     With `detach` the mount goes even while it is busy, and everything mounted below it goes too. Raises OSError.
     """
     flags = UMOUNT_NOFOLLOW | (MNT_DETACH if detach else 0)
-    _check(_libc().umount2(os.fsencode(target), flags), "umount2", target)
+    _check(libc().umount2(os.fsencode(target), flags), "umount2", target)
 
 
 def open_proc() -> int:
@@ -60,12 +60,12 @@ def open_proc() -> int:
 
 def unshare_net() -> None:
     """Move the calling *thread* into a new network namespace; raises OSError. See `in_threads`."""
-    _check(_libc().unshare(CLONE_NEWNET), "unshare")
+    _check(libc().unshare(CLONE_NEWNET), "unshare")
 
 
 def setns(fd: int) -> None:
     """Move the calling *thread* into the network namespace that `fd` is open on; raises OSError. See `in_threads`."""
-    _check(_libc().setns(fd, CLONE_NEWNET), "setns")
+    _check(libc().setns(fd, CLONE_NEWNET), "setns")
 
 
 def die_with_parent(parent: int = 0) -> None:
@@ -75,7 +75,7 @@ def die_with_parent(parent: int = 0) -> None:
     process 1 takes itself for an orphan. The kernel means the *thread* that forked: start such children from a
     thread that lives as long as they should.
     """
-    _check(_libc().prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl")
+    _check(libc().prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl")
     now = os.getppid()
     if now != parent if parent else now == 1:
         os._exit(128 + SIGKILL)
@@ -141,25 +141,25 @@ class _Shared(Iterator[_T]):
 
 
 @cache
-def _libc() -> Any:
+def libc() -> Any:
     """Return the C library, with the argument types that would otherwise be cut to 32 bits."""
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
+    found = ctypes.CDLL(None, use_errno=True)
     text, number, size = ctypes.c_char_p, ctypes.c_int, ctypes.c_ulong
-    libc.mount.argtypes = (text, text, text, size, text)
-    libc.umount2.argtypes = (text, number)
-    libc.unshare.argtypes = (number,)
-    libc.setns.argtypes = (number, number)
-    libc.prctl.argtypes = (number, size, size, size, size)
-    return libc
+    found.mount.argtypes = (text, text, text, size, text)
+    found.umount2.argtypes = (text, number)
+    found.unshare.argtypes = (number,)
+    found.setns.argtypes = (number, number)
+    found.prctl.argtypes = (number, size, size, size, size)
+    return found
 
 
 def _syscall(number: int, call: str, *arguments: object) -> int:
     """Make a system call by its number."""
     import ctypes
 
-    return _check(_libc().syscall(ctypes.c_long(number), *arguments), call)
+    return _check(libc().syscall(ctypes.c_long(number), *arguments), call)
 
 
 def _check(result: int, call: str, path: str = "") -> int:
