@@ -75,11 +75,11 @@ def up(args: Arguments) -> None:
 
 def down(args: Arguments) -> None:
     """Remove a lab with everything that belongs to it."""
-    from netlab import apply
+    from netlab import apply, removal
 
     if args.all and args.lab_given:
         raise UsageError("down takes --lab or --all, not both")
-    there = apply.labs_with_leftovers()
+    there = removal.labs_with_leftovers()
     if not there and not args.lab:
         say("netlab: no lab is up")
         return
@@ -97,7 +97,7 @@ def exec_(args: Arguments) -> NoReturn:
         raise UsageError(f"exec needs a command: netlab exec {args.node} COMMAND [ARGUMENT ...]")
     from netlab import launch
 
-    _enter(data, args.node, args.command, launch.environment(data, args.node))
+    launch.enter(data, args.node, args.command, launch.environment(data, args.node))
 
 
 def shell(args: Arguments) -> NoReturn:
@@ -106,7 +106,7 @@ def shell(args: Arguments) -> NoReturn:
     from netlab import launch
 
     say(f"netlab: a shell in {args.node} of {data['lab']}; leave it with exit")
-    _enter(data, args.node, [os.environ.get("SHELL") or "/bin/sh"], launch.environment(data, args.node))
+    launch.enter(data, args.node, [os.environ.get("SHELL") or "/bin/sh"], launch.environment(data, args.node))
 
 
 def run(args: Arguments) -> NoReturn:
@@ -115,7 +115,7 @@ def run(args: Arguments) -> NoReturn:
     from netlab import launch
 
     argv, variables = launch.process(data, args.node, args.options)
-    _enter(data, args.node, argv, variables)
+    launch.enter(data, args.node, argv, variables)
 
 
 def status(args: Arguments) -> None:
@@ -174,33 +174,6 @@ def _lab_of(args: Arguments) -> dict[str, Any]:
     data = record.read(lab)
     record.node_of(data, args.node)
     return data
-
-
-def _enter(data: dict[str, Any], node: str, argv: list[str], variables: dict[str, str]) -> NoReturn:
-    """Become a command in a node: terminal, signals and exit code are then its own."""
-    from netlab import launch
-
-    runtime = launch.runtime_of(data)
-    if not os.path.exists(runtime.netns_path(node)):
-        raise NetlabError(
-            f"{node} has no namespace: the lab {data['lab']} is not whole; netlab down --lab {data['lab']}"
-        )
-    environment = {**os.environ, **variables}
-    if not _is_there(argv[0], environment):
-        say(f"netlab: {argv[0]}: no such command")
-        sys.exit(127)  # as a shell says it
-    wrapped = runtime.wrap(node, argv)
-    try:
-        os.execvpe(wrapped[0], wrapped, environment)
-    except FileNotFoundError:
-        raise HostError(f"{wrapped[0]} is not installed; on Debian: apt-get install iproute2") from None
-
-
-def _is_there(command: str, environment: dict[str, str]) -> bool:
-    if "/" in command:
-        return os.path.exists(command)
-    folders = environment.get("PATH", os.defpath).split(os.pathsep)
-    return any(os.access(os.path.join(folder, command), os.X_OK) for folder in folders)
 
 
 def _elevate(args: Arguments, lab: str | None = None) -> None:

@@ -3,9 +3,9 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from netlab.errors import UsageError
+from netlab.errors import HostError, NetlabError, UsageError
 
 if TYPE_CHECKING:
     from netlab.runtime import Runtime
@@ -45,3 +45,30 @@ def process(data: Mapping[str, Any], node: str, more: Sequence[str] = ()) -> tup
         variables["PYTHONPATH"] = _PACKAGE_PARENT + (os.pathsep + there if there else "")
         variables["PYTHONUNBUFFERED"] = "1"
     return argv, variables
+
+
+def enter(data: Mapping[str, Any], node: str, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+    """Become a command in a node: terminal, signals and exit code are then its own.
+
+    A command that is not there ends this process with exit code 127, as in a shell.
+    """
+    runtime = runtime_of(data)
+    if not os.path.exists(runtime.netns_path(node)):
+        lab = data["lab"]
+        raise NetlabError(f"{node} has no namespace: the lab {lab} is not whole; netlab down --lab {lab}")
+    found = {**os.environ, **variables}
+    if not _is_there(argv[0], found):
+        print(f"netlab: {argv[0]}: no such command", file=sys.stderr)
+        sys.exit(127)
+    wrapped = runtime.wrap(node, argv)
+    try:
+        os.execvpe(wrapped[0], wrapped, found)
+    except FileNotFoundError:
+        raise HostError(f"{wrapped[0]} is not installed; on Debian: apt-get install iproute2") from None
+
+
+def _is_there(command: str, variables: Mapping[str, str]) -> bool:
+    if "/" in command:
+        return os.path.exists(command)
+    folders = variables.get("PATH", os.defpath).split(os.pathsep)
+    return any(os.access(os.path.join(folder, command), os.X_OK) for folder in folders)

@@ -18,7 +18,20 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, ROOT)
 
 # The modules through which `up` changes the machine.
-ACTING = ("apply", "record", "links", "netlink", "loader", "process", "trace", "syscalls", "runtime/netns", "sysctls")
+ACTING = (
+    "apply",
+    "host",
+    "removal",
+    "record",
+    "links",
+    "netlink",
+    "loader",
+    "process",
+    "trace",
+    "syscalls",
+    "runtime/netns",
+    "sysctls",
+)
 
 
 def tracer(see: Callable[[str], None]) -> Callable[[FrameType, str, Any], Any]:

@@ -15,6 +15,8 @@ ROWS: list[tuple[str, ...]] = [
     ("__main__",),
     ("cli",),
     ("report", "apply"),
+    ("host",),
+    ("removal",),
     ("balancer", "launch", "describe", "hosts"),
     ("process", "supervisor", "programs", "loader", "links", "runtime"),
     (
@@ -40,7 +42,7 @@ ROWS: list[tuple[str, ...]] = [
     ("model",),
     ("errors",),
 ]
-FAMILIES = {4, 5, 7, 9}
+FAMILIES = {6, 7, 9, 11}
 ONLY_USERS = {
     "yaml": {"document"},
     "bcc": {"programs"},

@@ -1,0 +1,179 @@
+"""This host as a machine to build labs on: what each stage of a plan really does to it."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from netlab import record, removal
+from netlab.plan import AttachProgram, CreateNode, Plan, StartRole, Step
+
+if TYPE_CHECKING:
+    from netlab.loader import Compilation
+    from netlab.process import Supervisor
+
+_Step = TypeVar("_Step", bound=Step)
+_LOAD_DEADLINE_S = 60.0
+# What nodes have in place of the host's files, beside /etc/hosts: names resolve to IPv4 first, as the labs' programs
+# expect, and a name that is not in the lab fails at once, for no name server can be reached from there.
+_ETC = {"gai.conf": "precedence ::ffff:0:0/96 100\n", "resolv.conf": "# a lab has no name server\n"}
+
+
+class _Beside(threading.Thread):
+    """A piece of work done beside the main thread; `result` waits for it and raises what it raised."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__(daemon=True)
+        self._work = work
+        self._error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # noqa: BLE001 - carried to `result`
+            self._error = error
+
+    def result(self) -> None:
+        self.join()
+        if self._error:
+            raise self._error
+
+
+class Host:
+    """This host, on which a lab is really built. Constructing it touches nothing."""
+
+    def __init__(
+        self, plan: Plan, data: dict[str, Any], lock: int, deadline_s: float, say: Callable[[str], None]
+    ) -> None:
+        from netlab import launch
+
+        self.plan = plan
+        self.lab = plan.topology.name
+        self.folder: str = data["folder"]
+        self.data = data
+        self.lock = lock
+        self.deadline_s = deadline_s
+        self.say = say
+        self.runtime = launch.runtime_of(data)
+        self.programs = self._steps(AttachProgram)
+        self.roles = self._steps(StartRole)
+        self.compilations: list[tuple[AttachProgram, Compilation]] = []
+        self.supervisor: Supervisor | None = None
+        self.tracing: _Beside | None = None
+
+    def _steps(self, kind: type[_Step]) -> list[_Step]:
+        return [step for step in self.plan.steps if isinstance(step, kind)]
+
+    def open(self) -> None:
+        """Make the lab's folder, with its hosts file and the programs' sources as they are now."""
+        from netlab import hosts
+
+        record.create(self.lab, self.data, with_programs=bool(self.programs))
+        record.write(f"{self.folder}/etc/hosts", hosts.text(self.plan))
+        for name, text in _ETC.items():
+            if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist
+                record.write(f"{self.folder}/etc/{name}", text)
+        if self.programs:
+            os.mkdir(f"{self.folder}/programs")
+        for step in self.programs:
+            if not step.for_peer:
+                with open(step.program.path, encoding="utf-8", errors="replace") as file:
+                    record.write(f"{self.folder}/programs/{step.node}.c", file.read())
+
+    def prepare(self) -> None:
+        """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""
+        if self.programs:
+            from netlab import loader, trace
+
+            for step in self.programs:
+                self.compilations.append((step, loader.start(self._job(step), self.lock)))
+            self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
+        if self.programs or self.roles:
+            from netlab import process
+
+            self.supervisor = process.spawn(self.lab, self.folder, self.lock)
+
+    def _job(self, step: AttachProgram) -> Any:
+        from netlab import loader
+
+        program = step.program
+        mtu = max(interface.mtu for interface in self.plan.interfaces if interface.node == step.node)
+        return loader.Job(
+            self.lab,
+            step.node,
+            program.path,
+            pin_folder=self.data["nodes"][step.node]["pins"] + ("_peer" if step.for_peer else ""),
+            work_folder=f"{self.folder}/compiler",
+            function=program.function,
+            mode=program.mode,
+            define=program.define,
+            builtins=(("MTU", mtu),),
+        )
+
+    def create(self) -> None:
+        """Make the namespaces."""
+        nodes = [step.node for step in self._steps(CreateNode)]
+        self.runtime.create(nodes)
+        self.say(f"netlab: {self.lab}: {len(nodes)} nodes")
+
+    def connect(self) -> None:
+        """Make links, addresses and routes."""
+        from netlab import links
+
+        late = (CreateNode, AttachProgram, StartRole)
+        steps: Sequence[Any] = [step for step in self.plan.steps if not isinstance(step, late)]
+        links.build(self._steps(CreateNode), steps, self.runtime.netns_path)
+        self.say(f"netlab: {self.lab}: {len(self.plan.topology.links)} links")
+
+    def attach(self) -> None:
+        """Attach each program where it belongs, as soon as it is compiled."""
+        for step, compilation in self.compilations:
+            compilation.attach(self.runtime.netns_path(step.node), step.interfaces)
+        for step, compilation in self.compilations:
+            compilation.finish(_LOAD_DEADLINE_S)
+            where = ", ".join(step.interfaces)
+            self.say(f"netlab: {self.lab}: {step.node}: {step.program.name} attached to {where} ({step.program.mode})")
+        if self.tracing:
+            self.tracing.result()
+
+    def start(self) -> None:
+        """Start the roles that start by themselves, in their order."""
+        if not self.supervisor:
+            return
+        from netlab import launch, process
+
+        starts = []
+        for step in self.roles:
+            if step.autostart:
+                argv, variables = launch.process(self.data, step.node)
+                wrapped = tuple(self.runtime.wrap(step.node, argv))
+                starts.append(
+                    process.Start(step.node, wrapped, tuple(variables.items()), step.after, step.awaits_ready)
+                )
+        process.start(self.supervisor, starts, bool(self.programs), self.deadline_s, self._tell)
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        words = {"ready": "ready", "exited": "has ended"}
+        if event["event"] in words:
+            self.say(f"netlab: {self.lab}: {event['node']} {words[event['event']]}")
+
+    def complete(self) -> None:
+        """Let the supervisor go on without us, and write down that the lab stands."""
+        if self.supervisor:
+            from netlab import process
+
+            process.keep(self.supervisor)
+        record.mark_complete(self.lab)
+
+    def undo(self) -> list[str]:
+        """Remove the lab, after ending what this process has begun itself."""
+        for _, compilation in self.compilations:
+            compilation.kill()
+        if self.tracing:
+            self.tracing.join()
+        if self.supervisor:
+            from netlab import process
+
+            process.abandon(self.supervisor)
+        return removal.remove(self.lab, self.runtime)

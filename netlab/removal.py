@@ -1,0 +1,80 @@
+"""A record → nothing left: finds what belongs to a lab on this host, whatever stage it is in, and removes it.
+
+Everything is found from the lab's name alone (docs/adr/0003-the-machine-is-the-journal.md).
+"""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from netlab import record
+from netlab.errors import NetlabError
+
+if TYPE_CHECKING:
+    from netlab.runtime import Runtime
+
+
+def remove(lab: str, runtime: "Runtime") -> list[str]:
+    """Remove a lab from this host and return what was found; each part is looked for, so that any may be missing.
+
+    A part that cannot be removed does not keep the others, but the folder, without which it would not be found again.
+    NetlabError then says which, and a later `down` tries again.
+    """
+    from netlab import trace
+
+    folder = record.folder_of(lab)
+    parts: tuple[Callable[[], list[str]], ...] = (
+        lambda: _stop_processes(folder),
+        lambda: ["a trace instance"] if trace.close_instance(folder, lab) else [],
+        lambda: [f"the name {name}" for name in runtime.destroy()],
+    )
+    found: list[str] = []
+    problems: list[str] = []
+    for part in parts:
+        try:
+            found += part()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other parts still have to go
+            problems.append(str(error))
+    if not problems and record.remove(lab):
+        found.append(f"the folder {folder}")
+    if problems:
+        raise NetlabError(
+            f"not all of {lab} could be removed: {'; '.join(problems)}; try netlab down --lab {lab} again"
+        )
+    return found
+
+
+def labs_with_leftovers() -> list[str]:
+    """Return the labs of this machine, also those of which only names of namespaces outlived a reboot."""
+    found = dict.fromkeys(record.labs())
+    for folder in ("/run/netns", "/etc/netns"):
+        if os.path.isdir(folder):
+            for entry in os.scandir(folder):
+                target = os.readlink(entry.path) if entry.is_symlink() else ""
+                if target.startswith(f"{record.ROOT}/"):
+                    found[target.split("/")[3]] = None
+    return sorted(found)
+
+
+def _stop_processes(folder: str) -> list[str]:
+    """Stop the lab's supervisor and whatever else lives in the lab's namespaces."""
+    if not os.path.isdir(f"{folder}/netns"):
+        return []
+    from netlab import process
+
+    process.stop_supervisor(folder)
+    stopped = process.stop_all(namespaces(folder))
+    if stopped.spared:
+        raise NetlabError(f"{', '.join(stopped.spared)} has called this command from inside the lab; end it first")
+    if stopped.left:
+        raise NetlabError(f"these processes of the lab cannot be ended: {', '.join(stopped.left)}; try again later")
+    return [f"{len(stopped.ended)} processes"] if stopped.ended else []
+
+
+def namespaces(folder: str) -> set[tuple[int, int]]:
+    """Return the namespaces that a lab holds, each by device and inode number."""
+    try:
+        found = [entry.stat() for entry in os.scandir(f"{folder}/netns")]
+    except FileNotFoundError:
+        return set()
+    return {(about.st_dev, about.st_ino) for about in found}
