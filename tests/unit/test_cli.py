@@ -1,0 +1,140 @@
+"""The command line without root: what it says, and the codes it ends with."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from netlab import cli, record
+from tests.unit.broken import ROOT, write_all
+
+PAIR = f"{ROOT}/topologies/pair.yml"
+PARTB = f"{ROOT}/topologies/partb.yml"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lab of the machine is seen, and no variable of the caller's."""
+    monkeypatch.setattr(record, "ROOT", str(tmp_path / "labs"))
+    monkeypatch.delenv("NETLAB_LAB", raising=False)
+
+
+def test_every_broken_topology_ends_with_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each through the command itself: exit code 2, a message, and never a traceback."""
+    for path in write_all(str(tmp_path)):
+        assert cli.main(["up", "--dry-run", path]) == 2, path
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "nothing was made" in err
+        assert "Traceback" not in err
+        assert "inside netlab" not in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["frob"],
+        ["up"],
+        ["exec"],
+        ["exec", "--frob"],
+        ["up", "--timeout", "soon", PAIR],
+        ["stats", "--format", "xml"],
+    ],
+)
+def test_wrong_usage_ends_with_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """argparse says what is wrong."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+
+    assert ended.value.code == 2
+    assert "usage: netlab" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", sorted(cli.VERBS))
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """--help prints to stdout and ends well."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([verb, "--help"])
+
+    assert ended.value.code == 0
+    assert f"netlab {verb}" in capsys.readouterr().out
+
+
+def test_a_dry_run_prints_the_steps_and_needs_no_root(capsys: pytest.CaptureFixture[str]) -> None:
+    """Data on stdout, one command a line."""
+    assert cli.main(["up", "--dry-run", PAIR, "--lab", "mine"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+
+    assert "ip netns add mine.left" in lines
+    assert all(line.startswith("ip ") for line in lines)
+
+
+def test_set_changes_what_is_planned(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without touching the file."""
+    assert cli.main(["up", "--dry-run", PARTB, "--set", "nodes.client.args.count=7"]) == 0
+    assert "--count 7" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["exec left true", "shell left", "run left", "logs", "trace", "stats"])
+def test_verbs_that_need_a_lab_say_that_there_is_none(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1, and what to do."""
+    assert cli.main(verb.split()) == 1
+    assert "no lab is up: netlab up FILE" in capsys.readouterr().err
+
+
+def test_status_and_down_are_polite_without_a_lab(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is an error, and status has data all the same."""
+    monkeypatch.setattr("netlab.removal.labs_with_leftovers", list)
+
+    assert cli.main(["status"]) == 0
+    assert cli.main(["down"]) == 0
+    assert "no lab is up" in capsys.readouterr().err
+    assert cli.main(["status", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["nodes"] == {}
+
+
+def test_an_error_of_our_own_is_no_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong inside netlab, a person gets one line."""
+
+    def broken(_: object) -> list[str]:
+        raise ZeroDivisionError("no way")
+
+    monkeypatch.setattr(record, "labs", broken)
+    monkeypatch.delenv("NETLAB_DEBUG", raising=False)
+
+    assert cli.main(["status"]) == 1
+    assert "an error inside netlab" in capsys.readouterr().err
+
+
+def test_without_root_and_sudo_the_host_is_unfit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 3."""
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+    assert cli.main(["up", PAIR]) == 3
+    assert "up needs root" in capsys.readouterr().err
+
+
+def test_the_lab_goes_through_sudo_as_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """sudo drops the environment, so NETLAB_LAB becomes --lab."""
+    asked: list[list[str]] = []
+
+    def execvp(_: str, argv: list[str]) -> None:
+        asked.append(argv)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(os, "execvp", execvp)
+    monkeypatch.setenv("NETLAB_LAB", "mine")
+
+    assert cli.main(["up", PAIR, "--timeout", "9"]) == 3
+    assert asked[0][0:2] == ["sudo", "--"]
+    assert asked[0][-6:] == ["up", "--lab", "mine", PAIR, "--timeout", "9"]

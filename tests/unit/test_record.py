@@ -1,0 +1,129 @@
+"""Labs on disk: which there are, which one is meant, and who may change it."""
+
+import json
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab import record
+from netlab.errors import NetlabError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place of our own for labs."""
+    monkeypatch.setattr(record, "ROOT", str(tmp_path / "labs"))
+    return tmp_path / "labs"
+
+
+def make(root: Path, name: str, data: dict[str, Any] | None = None) -> None:
+    (root / name).mkdir(parents=True)
+    if data is not None:
+        (root / name / "lab.json").write_text(json.dumps(data))
+
+
+def hold(root: str, lab: str, has: Any, may_end: Any) -> None:
+    """Hold a lab's lock in another process, and tell when."""
+    record.ROOT = root
+    with record.locked(lab):
+        has.set()
+        may_end.wait(10)
+
+
+def test_no_lab_is_a_failure_that_says_what_to_do() -> None:
+    """There is nothing that a verb could mean."""
+    with pytest.raises(NetlabError, match="no lab is up: netlab up FILE"):
+        record.choose(None)
+
+
+def test_the_only_lab_is_meant(root: Path) -> None:
+    """Lock files and strange names are no labs."""
+    make(root, "one")
+    (root / "one.lock").touch()
+    (root / "Not_a_label").mkdir()
+
+    assert record.choose(None) == "one"
+
+
+def test_several_labs_have_to_be_chosen_from(root: Path) -> None:
+    """The error lists them."""
+    make(root, "one")
+    make(root, "two")
+
+    with pytest.raises(UsageError, match=r"one, two.*--lab"):
+        record.choose(None)
+    assert record.choose("two") == "two"
+    with pytest.raises(NetlabError, match="no lab named three is up; there is one, two"):
+        record.choose("three")
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "A", "-a", "a-", "a.b", "a" * 64, "a\n"])
+def test_a_name_that_is_no_label_is_refused(name: str) -> None:
+    """No name of a lab can lead out of the folder of labs."""
+    with pytest.raises(UsageError, match="is no name for a lab"):
+        record.folder_of(name)
+
+
+def test_a_record_that_is_missing_or_damaged_is_said_so(root: Path) -> None:
+    """Both say how to get rid of what is left."""
+    make(root, "torn")
+    with pytest.raises(NetlabError, match="netlab down --lab torn"):
+        record.read("torn")
+    (root / "torn" / "lab.json").write_text('{"lab": ')
+    with pytest.raises(NetlabError, match=r"damaged.*netlab down --lab torn"):
+        record.read("torn")
+
+
+def test_a_misspelt_node_gets_the_nearest_name(root: Path) -> None:
+    """And exit code 2."""
+    make(root, "one", {"lab": "one", "nodes": {"worker1": {}, "client": {}}})
+
+    assert record.node_of(record.read("one"), "client") == {}
+    with pytest.raises(UsageError, match="did you mean worker1"):
+        record.node_of(record.read("one"), "wroker1")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    """The old contents stand until the new ones do."""
+    path = tmp_path / "file"
+    record.write(str(path), "old")
+    with pytest.raises(UnicodeEncodeError):
+        record.write(str(path), "half \udc80")
+
+    assert path.read_text() == "old"
+
+
+def test_a_lock_is_held_by_one_and_leaves_nothing(root: Path) -> None:
+    """A second command waits until the first has ended, or says that it has waited long enough."""
+    has, may_end = multiprocessing.Event(), multiprocessing.Event()
+    other = multiprocessing.Process(target=hold, args=(str(root), "one", has, may_end))
+    other.start()
+    assert has.wait(10)
+    waited: list[int] = []
+    with (
+        pytest.raises(NetlabError, match="another netlab command is still changing the lab one"),
+        record.locked("one", 0.1, lambda: waited.append(1)),
+    ):
+        pass
+    may_end.set()
+    with record.locked("one", 10):
+        assert os.path.exists(root / "one.lock")
+    other.join(10)
+
+    assert waited == [1]
+    assert not root.exists()
+
+
+def test_a_lock_stays_while_its_lab_does(root: Path) -> None:
+    """The file goes with the lab."""
+    make(root, "one")
+    with record.locked("one"):
+        pass
+    assert (root / "one.lock").exists()
+    with record.locked("one"):
+        (root / "one").rmdir()
+
+    assert not root.exists()
