@@ -53,6 +53,27 @@ static __always_inline struct iphdr *parse_ipv4(struct cursor *cursor)
 	return ip;
 }
 
+/* The checksum of a header without options (RFC 1071): the sum of all its words, this one too, is all ones. */
+static __always_inline bool is_checksum_right(struct iphdr *ip)
+{
+	__u16 *word = (__u16 *)ip;
+	__u32 sum = 0;
+
+#pragma unroll
+	for (int i = 0; i < IP_MIN_WORDS * IP_WORD / 2; i++)
+		sum += word[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16) == 0xffff;
+}
+
+/* A source that no host can have: this network (0/8), loopback (127/8), multicast and above (RFC 1812, 5.3.7). */
+static __always_inline bool is_martian(__be32 source)
+{
+	__u8 first = bpf_ntohl(source) >> 24;
+
+	return first == 0 || first == 127 || first >= 224;
+}
+
 static __always_inline struct udphdr *parse_udp(struct cursor *cursor)
 {
 	struct udphdr *udp = cursor->at;

@@ -19,6 +19,7 @@ _CONFIG = struct.Struct("=I2s2sIII")  # ready, service_port, completion_port, po
 _BACKEND = struct.Struct("=4sII6s6s64s")  # address, ifindex, capacity, mac, our_mac, name
 _STATE = struct.Struct(f"=I6I4x7Q{MAX_BACKENDS}I")  # lock, depth … number, best, received … completions, free_threads
 _STATE_COUNTERS = ("received", "forwarded", "queued", "dropped", "dequeued", "completions")
+_SLOT_HEADER = struct.Struct("=II")  # length, number; the frame follows
 _DEVMAP_ENTRY = struct.Struct("=II")  # ifindex, fd of the egress program
 _COUNT = struct.Struct("=QQ")  # packets, bytes
 
@@ -39,13 +40,14 @@ class Backend(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the balancer is told once, before it takes its first request."""
+    """What the balancer is told once, before it takes its first request; `our_macs` are by interface."""
 
     service_port: int
     completion_port: int
     policy: str
     backends: tuple[Backend, ...]
     local_addresses: tuple[str, ...]
+    our_macs: tuple[tuple[str, str], ...]
 
 
 def _map(pins: str, name: str) -> Map:
@@ -56,39 +58,59 @@ def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
-def is_ready(pins: str) -> bool:
-    """Whether the program at these pins has been set up and takes requests."""
-    with _map(pins, "config") as config:
-        return bool(_CONFIG.unpack(config.get(_FIRST))[0])
-
-
-def set_up(pins: str, settings: Settings) -> None:
+def set_up(pins: str, settings: Settings) -> bool:
     """Write the settings, all threads free, and only then let the program take requests.
 
-    Runs inside the balancer's network namespace, since a devmap's ifindex belongs to that of its writer. Raises
-    NetlabError when the program is set up already: its state must not be written under traffic.
+    Runs inside the balancer's network namespace, since a devmap's ifindex belongs to that of its writer. Does nothing,
+    and returns False, when the same settings stand already: the state must not be written under traffic. NetlabError
+    when others do, or when the program's slots are too small for the links.
     """
-    if is_ready(pins):
-        raise NetlabError("the balancer is set up already")
-    _write_backends(pins, settings.backends)
+    wanted = _config(settings)
+    _check_slots(pins, _CONFIG.unpack(wanted)[-1])
+    with _map(pins, "config") as config:
+        there = config.get(_FIRST)
+        if _CONFIG.unpack(there)[0]:
+            if there != wanted or _capacities(pins, len(settings.backends)) != [
+                (one.name, one.capacity) for one in settings.backends
+            ]:
+                raise NetlabError("the balancer runs with other settings; they change by netlab down and netlab up")
+            return False
+        _write_backends(pins, settings.backends)
+        _write_ourselves(pins, settings)
+        with _map(pins, "state") as state:
+            free = [backend.capacity for backend in settings.backends]
+            state.set(_FIRST, _STATE.pack(*[0] * 14, *free, *[0] * (MAX_BACKENDS - len(free))))
+        config.set(_FIRST, wanted)
+    return True
+
+
+def _config(settings: Settings) -> bytes:
+    ports = (struct.pack("!H", port) for port in (settings.service_port, settings.completion_port))
+    longest = ETHERNET_HEADER + min(backend.mtu for backend in settings.backends)
+    return _CONFIG.pack(1, *ports, POLICIES.index(settings.policy), len(settings.backends), longest)
+
+
+def _check_slots(pins: str, longest: int) -> None:
+    with _map(pins, "slots") as slots:
+        room = slots.value_size - _SLOT_HEADER.size
+    if room < longest:
+        raise NetlabError(f"the queue was compiled for frames of {room} bytes; the backends' links carry {longest}")
+
+
+def _capacities(pins: str, count: int) -> list[tuple[str, int]]:
+    """Return name and capacity of the backends as the program has them."""
+    with _map(pins, "backends") as entries:
+        found = [_BACKEND.unpack(entries.get(struct.pack("=I", index))) for index in range(count)]
+    return [(each[5].rstrip(b"\0").decode(), each[2]) for each in found]
+
+
+def _write_ourselves(pins: str, settings: Settings) -> None:
     with _map(pins, "local_addresses") as local:
         for address in settings.local_addresses:
             local.set(socket.inet_aton(address), b"\1")
-    with _map(pins, "state") as state:
-        free = [backend.capacity for backend in settings.backends]
-        state.set(_FIRST, _STATE.pack(*[0] * 14, *free, *[0] * (MAX_BACKENDS - len(free))))
-    with _map(pins, "config") as config:
-        config.set(
-            _FIRST,
-            _CONFIG.pack(
-                1,
-                struct.pack("!H", settings.service_port),
-                struct.pack("!H", settings.completion_port),
-                POLICIES.index(settings.policy),
-                len(settings.backends),
-                ETHERNET_HEADER + min(backend.mtu for backend in settings.backends),
-            ),
-        )
+    with _map(pins, "our_macs") as macs:
+        for interface, mac in settings.our_macs:
+            macs.set(struct.pack("=I", socket.if_nametoindex(interface)), _mac(mac))
 
 
 def _write_backends(pins: str, backends: Sequence[Backend]) -> None:
@@ -123,10 +145,11 @@ class Count(NamedTuple):
 class Snapshot(NamedTuple):
     """A balancer at one moment: `free` and `counters` belong together, the reasons are read right after them.
 
-    `free` and `capacity` are threads by backend; `counters` has received = forwarded + queued + dropped, dequeued and
-    completions, all in requests.
+    `ready` says that it takes requests. `free` and `capacity` are threads by backend; `counters` has received, which is
+    forwarded + queued + dropped, dequeued and completions, all in requests.
     """
 
+    ready: bool
     policy: str
     depth: int
     queue: int
@@ -137,20 +160,20 @@ class Snapshot(NamedTuple):
 
 def snapshot(pins: str) -> Snapshot:
     """Read a balancer's state whole, under its lock."""
-    with _map(pins, "state") as state, _map(pins, "config") as config, _map(pins, "backends") as entries:
-        policy, count = _CONFIG.unpack(config.get(_FIRST))[3:5]
+    with _map(pins, "state") as state, _map(pins, "config") as config:
+        ready, _, _, policy, count, _ = _CONFIG.unpack(config.get(_FIRST))
         values = _STATE.unpack(state.get(_FIRST, BPF_F_LOCK))
-        backends = [_BACKEND.unpack(entries.get(struct.pack("=I", index))) for index in range(count)]
-    names = [backend[5].rstrip(b"\0").decode() for backend in backends]
+    capacity = dict(_capacities(pins, count))
     with _map(pins, "slots") as slots:
         queue = slots.max_entries
     return Snapshot(
+        ready=bool(ready),
         policy=POLICIES[policy],
         depth=values[1],
         queue=queue,
         counters=dict(zip(_STATE_COUNTERS, values[8:14], strict=True)),
-        free=dict(zip(names, values[14:], strict=False)),
-        capacity={name: backend[2] for name, backend in zip(names, backends, strict=True)},
+        free=dict(zip(capacity, values[14:], strict=False)),
+        capacity=capacity,
     )
 
 

@@ -76,6 +76,7 @@ def _balancer(pins: str, source: str) -> dict[str, Any]:
 
     now = balancer.snapshot(pins)
     return {
+        "ready": now.ready,
         **now.counters,
         "queue_depth": now.depth,
         "queue_capacity": now.queue,
@@ -101,6 +102,9 @@ def print_stats(data: Mapping[str, Any]) -> None:
     """Print what the programs count as tables."""
     console = _console()
     for node, now in data["balancers"].items():
+        if not now["ready"]:
+            console.print(f"{node}: its balancer is not set up: no role has done so yet", highlight=False)
+            continue
         console.print(
             f"{node}: {now['received']} requests received: {now['forwarded']} forwarded at once, "
             f"{now['queued']} queued, {now['dropped']} dropped; {now['dequeued']} sent out of the queue, "

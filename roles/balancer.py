@@ -65,6 +65,19 @@ def find(nodes: Nodes, here: str, name: str, capacity: int) -> balancer.Backend:
     raise NetlabError(f"backends: {name} shares no IPv4 network with {here}; link them, or link both to one switch")
 
 
+def check_program(program: dict[str, Any] | None, backends: tuple[balancer.Backend, ...]) -> None:
+    """Refuse what the program cannot serve: backends where it does not stand, frames that cannot grow."""
+    if not program:
+        raise NetlabError("this node carries no program; give it `xdp: balancer`")
+    if program["mode"] != "native":
+        raise NetlabError("the balancer needs native mode: in generic mode no frame can take a queued request out")
+    for backend in backends:
+        if backend.interface not in program["interfaces"]:
+            raise NetlabError(
+                f"the program is not on {backend.interface}, where {backend.name} lives; leave out xdp's `interfaces`"
+            )
+
+
 def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
     """Turn the role's options and the lab's addresses into the program's settings."""
     if args.service_port == args.completion_port:
@@ -75,12 +88,16 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
         raise NetlabError(f"backends: {here} is the balancer itself")
     if len(names) > balancer.MAX_BACKENDS:
         raise NetlabError(f"backends: {len(names)} nodes, at most {balancer.MAX_BACKENDS}")
+    backends = tuple(find(nodes, here, name, args.capacity) for name in names)
+    check_program(nodes[here]["program"], backends)
+    ours = nodes[here]["interfaces"]
     return balancer.Settings(
         args.service_port,
         args.completion_port,
         args.policy,
-        tuple(find(nodes, here, name, args.capacity) for name in names),
-        tuple(str(address.ip) for ours in nodes[here]["interfaces"].values() for address in ipv4(ours)),
+        backends,
+        tuple(str(address.ip) for interface in ours.values() for address in ipv4(interface)),
+        tuple((name, interface["mac"]) for name, interface in ours.items()),
     )
 
 
@@ -93,14 +110,12 @@ def main() -> None:
     pins = lab["nodes"][here]["pins"]
     if not balancer.has_balancer(pins):
         raise NetlabError(f"{here} carries no balancer program; give the node `xdp: balancer`")
-    if balancer.is_ready(pins):
-        print("the program is set up already; it keeps its state", flush=True)
-    else:
-        chosen = settings(lab, here, args)
-        balancer.set_up(pins, chosen)
-        for backend in chosen.backends:
-            print(f"backend {backend.name} {backend.address} on {backend.interface}: {backend.capacity} threads")
-        print(f"balancing UDP port {chosen.service_port}, completions on {chosen.completion_port}, {chosen.policy}")
+    chosen = settings(lab, here, args)
+    if not balancer.set_up(pins, chosen):
+        print("the program is set up already; it keeps its state")
+    for backend in chosen.backends:
+        print(f"backend {backend.name} {backend.address} on {backend.interface}: {backend.capacity} threads")
+    print(f"balancing UDP port {chosen.service_port}, completions on {chosen.completion_port}, {chosen.policy}")
     print("READY", flush=True)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
 

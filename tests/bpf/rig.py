@@ -58,7 +58,7 @@ class Rig:
                     each.delete(key)
         if ready:
             chosen = tuple(backend(index, capacity) for index in range(1, backends + 1))
-            balancer.set_up(self.pins, balancer.Settings(SERVICE, COMPLETION, policy, chosen, LOCAL))
+            balancer.set_up(self.pins, balancer.Settings(SERVICE, COMPLETION, policy, chosen, LOCAL, (("lo", LB_MAC),)))
 
     def push(self, packet: Packet | bytes) -> tuple[int, bytes, str]:
         """Run a packet in; return the verdict, the packet as it leaves, and the one reason that was counted."""

@@ -7,7 +7,24 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
-from tests.bpf.rig import CLIENT, COMPLETION, DROP, LB, PASS, REDIRECT, SERVICE, Rig, addressed, completion, request
+from netlab import balancer
+from netlab.errors import NetlabError
+from tests.bpf.rig import (
+    CLIENT,
+    COMPLETION,
+    DROP,
+    LB,
+    LB_MAC,
+    LOCAL,
+    PASS,
+    REDIRECT,
+    SERVICE,
+    Rig,
+    addressed,
+    backend,
+    completion,
+    request,
+)
 
 pytestmark = pytest.mark.root
 
@@ -17,7 +34,8 @@ def chosen(out: bytes) -> int:
     return int(Ether(out)[IP].dst.split(".")[2])
 
 
-# name, packet, verdict, reason
+MARTIANS = ("0.0.0.1", "0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255")
+# name, packet, reason
 UNTOUCHED = [
     ("arp", Ether() / ARP(), "PASS_NOT_IPV4"),
     ("ipv6", Ether() / IPv6(dst="fd00::1") / UDP(dport=SERVICE), "PASS_NOT_IPV4"),
@@ -39,6 +57,10 @@ UNTOUCHED = [
     ("no room for ports", Ether() / IP(dst=LB, proto=17) / b"1234", "PASS_TRUNCATED_UDP"),
     ("padding where ports would be", bytes(Ether() / IP(dst=LB, proto=17, len=24) / b"12341234"), "PASS_TRUNCATED_UDP"),
     ("another port", request(udp_dport=53), "PASS_OTHER_PORT"),
+    ("another host's MAC", Ether(dst="02:00:00:00:00:99") / request().payload, "PASS_OTHER_HOST"),
+    ("wrong header checksum", request(ip_chksum=1), "PASS_MALFORMED_IP"),
+    ("completion with a wrong header checksum", completion(1, ip_chksum=1), "PASS_MALFORMED_IP"),
+    *((f"from {source}", request(ip_src=source), "PASS_MARTIAN") for source in MARTIANS),
 ]
 
 
@@ -141,6 +163,44 @@ def test_ethernet_padding_is_not_queued(rig: Rig) -> None:
     rig.push(completion(1))
 
     assert rig.carry(1) == (PASS, addressed(request(b"7"), 1))
+
+
+def test_what_stands_behind_a_packet_is_not_forwarded(rig: Rig) -> None:
+    """A trailer could make the frame too long for the backend's link, and a thread would be lost with it."""
+    rig.reset()
+    verdict, out, _ = rig.push(bytes(request(b"7")) + bytes(1000))
+
+    assert (verdict, out) == (REDIRECT, addressed(request(b"7"), 1))
+
+
+@pytest.mark.parametrize("mac", ["ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01"])
+def test_a_request_to_a_group_of_hosts_is_ours(rig: Rig, mac: str) -> None:
+    """As the stack would have it."""
+    rig.reset()
+
+    assert rig.push(Ether(dst=mac) / request().payload)[2] == "FORWARDED"
+
+
+def test_setting_up_again_keeps_the_state(rig: Rig) -> None:
+    """The same settings change nothing; others are refused, because the state must not be written under traffic."""
+    rig.reset(capacity=2)
+    rig.push(request())
+    backends = tuple(backend(index, 2) for index in (1, 2, 3))
+    same = balancer.Settings(SERVICE, COMPLETION, "most-free", backends, LOCAL, (("lo", LB_MAC),))
+
+    assert not balancer.set_up(rig.pins, same)
+    assert rig.free() == (1, 2, 2)
+    for other in (same._replace(policy="random"), same._replace(backends=(*backends[:2], backend(3, 9)))):
+        with pytest.raises(NetlabError, match="other settings"):
+            balancer.set_up(rig.pins, other)
+
+
+def test_slots_too_small_for_the_links_are_refused(rig: Rig) -> None:
+    """A request that can be forwarded can also wait."""
+    rig.reset(ready=False)
+    long = (backend(1)._replace(mtu=3000),)
+    with pytest.raises(NetlabError, match="compiled for frames of"):
+        balancer.set_up(rig.pins, balancer.Settings(SERVICE, COMPLETION, "random", long, LOCAL, ()))
 
 
 ORDERS = [

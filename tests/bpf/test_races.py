@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-DEADLINE_S = 5.0
+DEADLINE_S = 4.0
 ROUNDS = 100_000
 REQUESTS = 8000  # of each side
 PAUSE = "for (int pause = 0; pause < 40; pause++) bpf_ktime_get_ns();"

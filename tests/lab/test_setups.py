@@ -1,0 +1,67 @@
+"""Balancers that cannot work are refused when the lab is built, by name, and nothing is left."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import lab, netlab
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
+
+TOPOLOGY = """
+name: refused
+nodes:
+  client: {}
+  lb: {role: balancer, args: {backends: [one, two]}, xdp: {program: balancer}}
+  one: {}
+  two: {}
+links: [[client, lb], [one, lb], [two, lb]]
+"""
+REFUSED = [
+    ("nodes.lb.xdp.interfaces=[eth0]", "the program is not on eth1, where one lives"),
+    ("nodes.lb.xdp.mode=generic", "needs native mode"),
+    ("nodes.lb.xdp.program=pass", "carries no balancer"),
+    ("nodes.lb.args.backends=[one, lb]", "lb is the balancer itself"),
+    ("nodes.lb.args.completion_port=8080", "must differ"),
+    ("nodes.lb.xdp.define={MTU: 600}", "the backends' links carry 1514"),
+    ("nodes.lb.xdp.define={QUEUE: 0}", "QUEUE must be at least 1"),
+]
+
+
+@pytest.fixture
+def topology(tmp_path: Path) -> str:
+    """Return a balancer with two backends that are plain nodes."""
+    (tmp_path / "refused.yml").write_text(TOPOLOGY)
+    return str(tmp_path / "refused.yml")
+
+
+@pytest.mark.parametrize(("change", "said"), REFUSED, ids=[change for change, _ in REFUSED])
+def test_a_balancer_that_cannot_work_is_refused(topology: str, change: str, said: str) -> None:
+    """Exit code 1, the reason, and everything undone."""
+    assert said in netlab("up", topology, "--set", change, code=1).stderr
+
+
+def test_a_backend_elsewhere_is_refused(topology: str) -> None:
+    """A backend behind a router has no MAC that the balancer could write."""
+    with open(topology, encoding="utf-8") as file:
+        text = file.read()
+    with open(topology, "w", encoding="utf-8") as file:
+        file.write(text.replace("[two, lb]", "[two, one]"))
+
+    assert "two shares no IPv4 network with lb" in netlab("up", topology, code=1).stderr
+
+
+def test_a_role_started_again_keeps_the_state_and_its_settings(topology: str) -> None:
+    """Other settings are refused rather than silently ignored."""
+    with lab(topology):
+        again = netlab("run", "lb", "--policy", "random", code=1)
+
+    assert "runs with other settings" in again.stderr
+
+
+def test_a_program_that_nobody_has_set_up_says_so(topology: str) -> None:
+    """It passes everything, and stats do not pretend that it balances."""
+    with lab(topology, "--set", "nodes.lb.autostart=false"):
+        shown = netlab("stats").stdout
+
+    assert "not set up" in shown
