@@ -117,12 +117,17 @@ def down(lab: str, say: Say) -> None:
 def _refuse_another(lab: str, data: dict[str, Any]) -> None:
     """Raise NetlabError unless the lab that stands is complete and is the one that `data` describes."""
     if not record.is_complete(lab):
-        raise NetlabError(f"{lab} is half-built, because its `up` was cut off: netlab down --lab {lab} removes it")
+        raise NetlabError(f"{lab} is not whole, as after an `up` that was cut off: netlab down --lab {lab} removes it")
     there = record.read(lab)
+    from netlab import process
+
+    if any(entry.state == "lost" for entry in process.processes(there["folder"])):
+        raise NetlabError(f"{lab} is broken, because its supervisor has died: netlab down --lab {lab} first")
     if {key: value for key, value in there.items() if key != "clock_offset_ns"} != data:
+        same = there["topology"] == data["topology"]
+        what = "as its file was, or with other --set" if same else f"from {there['topology']}"
         raise NetlabError(
-            f"another lab named {lab} is up (from {there['topology']}, or with other settings): "
-            f"netlab down --lab {lab} first, or give this one another name with --lab"
+            f"a lab named {lab} is up {what}: netlab down --lab {lab} first, or give this one another name with --lab"
         )
 
 

@@ -55,6 +55,7 @@ class Child:
         self.env: dict[str, str] = start["env"]
         self.after: set[str] = set(start["after"])
         self.awaits_ready: bool = start["awaits_ready"]
+        self.cwd: str = start["cwd"]
         self.pid = 0
         self.started_ns = 0
         self.here = False
@@ -138,6 +139,7 @@ class Child:
             syscalls.die_with_parent(supervisor)
             resource.setrlimit(resource.RLIMIT_NOFILE, inherited.nofile)
             os.umask(inherited.umask)
+            os.chdir(self.cwd)
             for fd, standard in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
                 os.dup2(fd, standard)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())

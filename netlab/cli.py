@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from netlab import record
-from netlab.errors import HostError, NetlabError, TopologyError, UsageError
+from netlab.errors import HostError, NetlabError, UsageError, explain
 
 Arguments = Any  # argparse.Namespace, whose attributes no type checker can know
 
@@ -19,30 +19,28 @@ def say(text: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run netlab and return its exit code: 0 done, 1 failed and undone, 2 usage or bad topology, 3 host unfit."""
-    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = _parse(words)
-        args.words = words
-        args.lab = args.lab if args.lab is not None else os.environ.get("NETLAB_LAB") or None
-        return int(args.verb(args) or 0)
-    except TopologyError as error:
-        count = len(error.mistakes)
-        say(f"{error}\nnetlab: {count} mistake{'s' if count != 1 else ''} in {error.file}; nothing was made")
-        return error.exit_code
-    except NetlabError as error:
-        say(f"netlab: {error}")
-        return error.exit_code
-    except KeyboardInterrupt:
-        say("netlab: interrupted")
-        return 1
-    except BrokenPipeError:  # the reader of our stdout has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        if os.environ.get("NETLAB_DEBUG"):
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("NETLAB_DEBUG") and not isinstance(error, NetlabError):
             raise
-        say(f"netlab: an error inside netlab: {type(error).__name__}: {error} (NETLAB_DEBUG=1 shows where)")
-        return 1
+        text, code = explain(error)
+        if text:
+            say(text)
+        if isinstance(error, OSError):  # stdout may be what failed: the exit must not try to write to it once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code
+
+
+def _run(words: list[str]) -> int:
+    args = _parse(words)
+    args.words = words
+    if args.lab == "":
+        raise UsageError("--lab is empty")
+    args.lab = args.lab or os.environ.get("NETLAB_LAB") or None
+    code = int(args.verb(args) or 0)
+    sys.stdout.flush()
+    return code
 
 
 # ---- the verbs -------------------------------------------------------------------------------------------------------
@@ -106,7 +104,7 @@ def shell(args: Arguments) -> NoReturn:
     from netlab import launch
 
     say(f"netlab: a shell in {args.node} of {data['lab']}; leave it with exit")
-    launch.enter(data, args.node, [os.environ.get("SHELL") or "/bin/sh"], launch.environment(data, args.node))
+    launch.enter(data, args.node, launch.shell(data), launch.environment(data, args.node))
 
 
 def run(args: Arguments) -> NoReturn:
@@ -115,6 +113,7 @@ def run(args: Arguments) -> NoReturn:
     from netlab import launch
 
     argv, variables = launch.process(data, args.node, args.options)
+    os.chdir(launch.home_of(data))
     launch.enter(data, args.node, argv, variables)
 
 
@@ -217,6 +216,13 @@ def _argument(*names: str, **keywords: Any) -> tuple[tuple[str, ...], dict[str, 
     return names, keywords
 
 
+def seconds(text: str) -> float:
+    """Return a number of seconds, for argparse."""
+    if not 0 < float(text) < float("inf"):
+        raise ValueError
+    return float(text)
+
+
 _FILE = _argument("file", metavar="FILE", help="the topology")
 _SET = _argument(
     "--set",
@@ -238,7 +244,9 @@ VERBS = {
             _FILE,
             _SET,
             _argument("--dry-run", action="store_true", help="print the steps as shell commands and build nothing"),
-            _argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="wait for READY this long (30)"),
+            _argument(
+                "--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)"
+            ),
         ),
     ),
     "down": Verb(down, "remove a lab", (_argument("--all", action="store_true", help="every lab of this machine"),)),
@@ -286,7 +294,8 @@ def _parse(words: list[str]) -> Arguments:
 def _add(verbs: Any, name: str, verb: Verb) -> None:
     parser = verbs.add_parser(name, help=verb.help, description=verb.help.capitalize() + ".", allow_abbrev=False)
     parser.set_defaults(verb=verb.function)
-    parser.add_argument("--lab", metavar="NAME", help="the lab (NETLAB_LAB; the only one there is)")
+    default = "the topology's name" if "file" in (names[0] for names, _ in verb.arguments) else "the only one there is"
+    parser.add_argument("--lab", metavar="NAME", help=f"the lab; before NODE (default: NETLAB_LAB, or {default})")
     for names, keywords in verb.arguments:
         parser.add_argument(*names, **keywords)
 

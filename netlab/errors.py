@@ -55,3 +55,27 @@ class TopologyError(UsageError):
         self.file = file
         self.mistakes = sorted(mistakes, key=lambda mistake: mistake[:3])
         super().__init__("\n".join(mistake.text(file) for mistake in self.mistakes))
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """Return what a person is told of an error that ends a command ("": nothing), and the exit code.
+
+    A BrokenPipeError is no failure: whoever reads our stdout has seen enough. Any other OSError comes from this host.
+    """
+    match error:
+        case TopologyError():
+            count = len(error.mistakes)
+            mistakes = f"{count} mistake{'' if count == 1 else 's'}"
+            return f"{error}\nnetlab: {mistakes} in {error.file}; nothing was made", error.exit_code
+        case NetlabError():
+            return f"netlab: {error}", error.exit_code
+        case KeyboardInterrupt():
+            return "netlab: interrupted", NetlabError.exit_code
+        case BrokenPipeError():
+            return "", 0
+        case OSError():
+            what = error.strerror or str(error)
+            where = f"{error.filename}: " if error.filename else ""
+            return f"netlab: this host does not let netlab do its work: {where}{what}", HostError.exit_code
+    kind = type(error).__name__
+    return f"netlab: an error inside netlab: {kind}: {error} (NETLAB_DEBUG=1 shows where)", NetlabError.exit_code

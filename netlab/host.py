@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from netlab import record, removal
+from netlab.errors import HostError, NetlabError
 from netlab.plan import AttachProgram, CreateNode, Plan, StartRole, Step
 
 if TYPE_CHECKING:
@@ -16,7 +17,14 @@ _Step = TypeVar("_Step", bound=Step)
 _LOAD_DEADLINE_S = 60.0
 # What nodes have in place of the host's files, beside /etc/hosts: names resolve to IPv4 first, as the labs' programs
 # expect, and a name that is not in the lab fails at once, for no name server can be reached from there.
+_BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
+PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
+"""
 _ETC = {"gai.conf": "precedence ::ffff:0:0/96 100\n", "resolv.conf": "# a lab has no name server\n"}
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 class _Beside(threading.Thread):
@@ -74,6 +82,7 @@ class Host:
         for name, text in _ETC.items():
             if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist
                 record.write(f"{self.folder}/etc/{name}", text)
+        record.write(f"{self.folder}/bashrc", _BASHRC)
         if self.programs:
             os.mkdir(f"{self.folder}/programs")
         for step in self.programs:
@@ -83,6 +92,7 @@ class Host:
 
     def prepare(self) -> None:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""
+        self._check_commands()
         if self.programs:
             from netlab import loader, trace
 
@@ -93,6 +103,19 @@ class Host:
             from netlab import process
 
             self.supervisor = process.spawn(self.lab, self.folder, self.lock)
+
+    def _check_commands(self) -> None:
+        """Refuse what could not be started in the end."""
+        from netlab import launch
+
+        if self.roles and launch.cannot_run("ip", os.environ):
+            raise HostError("ip is not installed; on Debian: apt-get install iproute2")
+        home = launch.home_of(self.data)
+        for step in self.roles:
+            variables = {**os.environ, **dict(step.env)}
+            problem = "" if step.awaits_ready else launch.cannot_run(step.argv[0], variables, home)
+            if problem:
+                raise NetlabError(f"{step.node}: command {step.argv[0]}: {problem}")
 
     def _job(self, step: AttachProgram) -> Any:
         from netlab import loader
@@ -115,7 +138,7 @@ class Host:
         """Make the namespaces."""
         nodes = [step.node for step in self._steps(CreateNode)]
         self.runtime.create(nodes)
-        self.say(f"netlab: {self.lab}: {len(nodes)} nodes")
+        self.say(f"netlab: {self.lab}: {_some(len(nodes), 'node')}")
 
     def connect(self) -> None:
         """Make links, addresses and routes."""
@@ -124,7 +147,7 @@ class Host:
         late = (CreateNode, AttachProgram, StartRole)
         steps: Sequence[Any] = [step for step in self.plan.steps if not isinstance(step, late)]
         links.build(self._steps(CreateNode), steps, self.runtime.netns_path)
-        self.say(f"netlab: {self.lab}: {len(self.plan.topology.links)} links")
+        self.say(f"netlab: {self.lab}: {_some(len(self.plan.topology.links), 'link')}")
 
     def attach(self) -> None:
         """Attach each program where it belongs, as soon as it is compiled."""
@@ -148,9 +171,8 @@ class Host:
             if step.autostart:
                 argv, variables = launch.process(self.data, step.node)
                 wrapped = tuple(self.runtime.wrap(step.node, argv))
-                starts.append(
-                    process.Start(step.node, wrapped, tuple(variables.items()), step.after, step.awaits_ready)
-                )
+                about = (tuple(variables.items()), step.after, step.awaits_ready, launch.home_of(self.data))
+                starts.append(process.Start(step.node, wrapped, *about))
         process.start(self.supervisor, starts, bool(self.programs), self.deadline_s, self._tell)
 
     def _tell(self, event: dict[str, Any]) -> None:

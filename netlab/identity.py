@@ -1,6 +1,10 @@
 """Which process is it? Its id goes to another process one day; its id and its start time together do not."""
 
+import json
 import os
+
+# How the supervisor is started: the rest of its command line is where netlab is, and the lab's folder.
+SUPERVISOR_BOOT = "import sys; sys.path.append(sys.argv[1]); from netlab.supervisor import main; main(*sys.argv[2:])"
 
 
 def start_ticks(pid: int) -> int:
@@ -29,6 +33,33 @@ def is_alive(pid: int, ticks: int) -> bool:
     except ProcessLookupError:
         pass
     return False
+
+
+def find_supervisor(folder: str) -> tuple[int, int]:
+    """Return the process id of a lab's supervisor and its start time, zeros where there is none.
+
+    Where the lab's folder has gone from under it, it is known by its command line, word for word.
+    """
+    try:
+        with open(f"{folder}/supervisor", "rb") as file:
+            me = json.loads(file.read())
+        return int(me["pid"]), int(me["start_ticks"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return _supervisor_by_argv(folder)
+
+
+def _supervisor_by_argv(folder: str) -> tuple[int, int]:
+    wanted = [b"-c", SUPERVISOR_BOOT.encode(), folder.encode()]
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as file:
+                    words = file.read().split(b"\0")[:-1]
+            except OSError:  # it has ended
+                continue
+            if [*words[2:4], *words[5:]] == wanted:
+                return int(name), start_ticks(int(name))
+    return 0, 0
 
 
 def _stat(pid: int) -> list[bytes]:

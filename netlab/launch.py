@@ -10,6 +10,7 @@ from netlab.errors import HostError, NetlabError, UsageError
 if TYPE_CHECKING:
     from netlab.runtime import Runtime
 
+NO_COMMAND = "no such command"
 _PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -50,25 +51,45 @@ def process(data: Mapping[str, Any], node: str, more: Sequence[str] = ()) -> tup
 def enter(data: Mapping[str, Any], node: str, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
     """Become a command in a node: terminal, signals and exit code are then its own.
 
-    A command that is not there ends this process with exit code 127, as in a shell.
+    One that is not there ends this process with exit code 127, one that cannot be executed with 126, as in a shell.
     """
+    import signal
+
     runtime = runtime_of(data)
+    lab = data["lab"]
     if not os.path.exists(runtime.netns_path(node)):
-        lab = data["lab"]
         raise NetlabError(f"{node} has no namespace: the lab {lab} is not whole; netlab down --lab {lab}")
     found = {**os.environ, **variables}
-    if not _is_there(argv[0], found):
-        print(f"netlab: {argv[0]}: no such command", file=sys.stderr)
-        sys.exit(127)
+    if problem := cannot_run(argv[0], found):
+        print(f"netlab: {argv[0]}: {problem}", file=sys.stderr)
+        sys.exit(127 if problem == NO_COMMAND else 126)
     wrapped = runtime.wrap(node, argv)
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and by whom it becomes
+        signal.signal(ignored, signal.SIG_DFL)
     try:
         os.execvpe(wrapped[0], wrapped, found)
     except FileNotFoundError:
         raise HostError(f"{wrapped[0]} is not installed; on Debian: apt-get install iproute2") from None
 
 
-def _is_there(command: str, variables: Mapping[str, str]) -> bool:
+def cannot_run(command: str, variables: Mapping[str, str], folder: str = "") -> str:
+    """Return why a command cannot be run from `folder` (by default, the current one): "" if it can."""
     if "/" in command:
-        return os.path.exists(command)
+        path = os.path.join(folder, command)
+        if not os.path.exists(path):
+            return NO_COMMAND
+        return "" if os.access(path, os.X_OK) and not os.path.isdir(path) else "cannot be executed"
     folders = variables.get("PATH", os.defpath).split(os.pathsep)
-    return any(os.access(os.path.join(folder, command), os.X_OK) for folder in folders)
+    return "" if command and any(os.access(f"{each}/{command}", os.X_OK) for each in folders) else NO_COMMAND
+
+
+def home_of(data: Mapping[str, Any]) -> str:
+    """Return the folder that the lab's processes start in: their topology's, where its other paths begin too."""
+    folder = os.path.dirname(data["topology"])
+    return folder if os.path.isdir(folder) else "/"
+
+
+def shell(data: Mapping[str, Any]) -> list[str]:
+    """Return the argv of an interactive shell; bash says in its prompt where it is."""
+    program = os.environ.get("SHELL") or "/bin/sh"
+    return [program, "--rcfile", f"{data['folder']}/bashrc"] if os.path.basename(program) == "bash" else [program]

@@ -149,7 +149,7 @@ class _File:
         self._rest = b""
 
     def lines(self) -> Iterator[LogLine]:
-        """Yield what there is now; called again, what has come since."""
+        """Yield what there is now; called again, what has come since. What comes meanwhile is left for then."""
         current, older = self._inode(self.path), self._inode(self.path + ".1")
         if self._fd < 0 and not self._enter(self.path + ".1" if older else self.path):
             return
@@ -186,7 +186,9 @@ class _File:
             return 0
 
     def _read(self) -> Iterator[LogLine]:
-        while block := os.read(self._fd, _BLOCK):
+        left = os.fstat(self._fd).st_size - os.lseek(self._fd, 0, os.SEEK_CUR)
+        while left > 0 and (block := os.read(self._fd, min(left, _BLOCK))):
+            left -= len(block)
             *whole, self._rest = (self._rest + block).split(b"\n")
             for raw in whole:
                 line = _parse(raw, self.node)

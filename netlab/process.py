@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from netlab import logs
 from netlab.errors import NetlabError
-from netlab.identity import is_alive
+from netlab.identity import SUPERVISOR_BOOT, find_supervisor, is_alive
 from netlab.stopping import GRACE_S, Stopped, end, have_ended, open_pidfd, signal_name, stop_all
 
 __all__ = [
@@ -37,17 +37,20 @@ STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stub
 _LAST_LINES = 10
 _READ_BYTES = 1 << 16
 _SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
-_BOOT = "import sys; sys.path.append(sys.argv[1]); from netlab.supervisor import main; main(*sys.argv[2:])"
 
 
 class Start(NamedTuple):
-    """One node's process: an argv that enters its namespace, what is added to the environment, whom it waits for."""
+    """One node's process: an argv that enters its namespace, what is added to the environment, whom it waits for.
+
+    `cwd` is the folder that it starts in.
+    """
 
     node: str
     argv: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
     after: tuple[str, ...] = ()
     awaits_ready: bool = True
+    cwd: str = "/"
 
 
 class Supervisor:
@@ -101,7 +104,7 @@ def spawn(lab: str, folder: str, lock_fd: int) -> Supervisor:
     job_end, hears = os.pipe()
     says, progress_end = os.pipe()
     # Isolated and without the site module: it starts in two thirds of the time and needs nothing from there.
-    argv = [sys.executable, "-IS", "-c", _BOOT, root, folder]
+    argv = [sys.executable, "-IS", "-c", SUPERVISOR_BOOT, root, folder]
     ends = ((job_end, 0), (progress_end, 1), (progress_end, 2), (lock, 3))
     actions = [(os.POSIX_SPAWN_DUP2, fd, at) for fd, at in ends]
     try:
@@ -212,7 +215,7 @@ def stop_supervisor(folder: str) -> bool:
 
     If it does not, it is killed, and its processes with it.
     """
-    pid, ticks = _supervisor(folder)
+    pid, ticks = find_supervisor(folder)
     pidfd = open_pidfd(pid) if pid else -1
     if pidfd < 0:
         return False
@@ -225,19 +228,9 @@ def stop_supervisor(folder: str) -> bool:
     return True
 
 
-def _supervisor(folder: str) -> tuple[int, int]:
-    """Return the supervisor's process id and start time as it wrote them down, zeros where it has not."""
-    try:
-        with open(f"{folder}/supervisor", "rb") as file:
-            me = json.loads(file.read())
-        return int(me["pid"]), int(me["start_ticks"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return 0, 0
-
-
 def supervisor_pid(folder: str) -> int:
     """Return the process id of the lab's supervisor, 0 if none is running."""
-    pid, ticks = _supervisor(folder)
+    pid, ticks = find_supervisor(folder)
     return pid if pid and is_alive(pid, ticks) else 0
 
 

@@ -65,9 +65,11 @@ def read(lab: str) -> dict[str, Any]:
         with open(path, "rb") as file:
             found: dict[str, Any] = json.loads(file.read())
     except FileNotFoundError:
-        raise NetlabError(f"{lab} has no record ({path}): its `up` was interrupted; netlab down --lab {lab}") from None
+        raise NetlabError(f"{lab} has no record ({path}), so it is not whole: netlab down --lab {lab}") from None
     except ValueError as error:
         raise NetlabError(f"{path} is damaged ({error}); netlab down --lab {lab}") from None
+    if not isinstance(found, dict) or not {"lab", "folder", "nodes"} <= found.keys():
+        raise NetlabError(f"{path} is not what netlab has written; netlab down --lab {lab}")
     return found
 
 
@@ -135,15 +137,17 @@ def remove(lab: str) -> bool:
     folder = folder_of(lab)
     if not os.path.isdir(folder):
         return False
-    while True:
-        try:
-            syscalls.umount(folder)
-        except OSError as error:
-            if error.errno in (errno.EINVAL, errno.ENOENT):  # nothing is mounted there any more
-                break
+    while os.path.ismount(folder):
+        syscalls.umount(folder)
+    try:
+        # The rmdir, and not the unmount, lets go of the copies of these mounts in other mount namespaces.
+        os.rmdir(folder)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
             raise
-    # The rmdir, and not the unmount, lets go of the copies of these mounts in other mount namespaces.
-    os.rmdir(folder)
+        import shutil  # somebody has written there after the file system was gone
+
+        shutil.rmtree(folder)
     return True
 
 

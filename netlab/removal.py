@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from netlab import record
+from netlab import record, syscalls
 from netlab.errors import NetlabError
 
 if TYPE_CHECKING:
@@ -20,12 +20,10 @@ def remove(lab: str, runtime: "Runtime") -> list[str]:
     A part that cannot be removed does not keep the others, but the folder, without which it would not be found again.
     NetlabError then says which, and a later `down` tries again.
     """
-    from netlab import trace
-
     folder = record.folder_of(lab)
     parts: tuple[Callable[[], list[str]], ...] = (
         lambda: _stop_processes(folder),
-        lambda: ["a trace instance"] if trace.close_instance(folder, lab) else [],
+        lambda: ["a trace instance"] if _close_trace(folder, lab) else [],
         lambda: [f"the name {name}" for name in runtime.destroy()],
     )
     found: list[str] = []
@@ -44,6 +42,25 @@ def remove(lab: str, runtime: "Runtime") -> list[str]:
     return found
 
 
+def _close_trace(folder: str, lab: str) -> bool:
+    """Remove the lab's trace instance, through a tracefs of our own where the lab's has gone with its folder."""
+    from netlab import trace
+
+    if os.path.exists(f"{folder}/lab.json"):
+        return trace.close_instance(folder, lab)
+    elsewhere = f"{record.ROOT}/{lab}.lost"
+    mounted = f"{elsewhere}/tracing"
+    os.makedirs(mounted, exist_ok=True)
+    try:
+        if not os.path.ismount(mounted):  # as it is after a kill right here
+            syscalls.mount("tracefs", mounted, "tracefs")
+        return trace.close_instance(elsewhere, lab)
+    finally:
+        while os.path.ismount(mounted):
+            syscalls.umount(mounted)
+        os.removedirs(mounted)
+
+
 def labs_with_leftovers() -> list[str]:
     """Return the labs of this machine, also those of which only names of namespaces outlived a reboot."""
     found = dict.fromkeys(record.labs())
@@ -58,17 +75,15 @@ def labs_with_leftovers() -> list[str]:
 
 def _stop_processes(folder: str) -> list[str]:
     """Stop the lab's supervisor and whatever else lives in the lab's namespaces."""
-    if not os.path.isdir(f"{folder}/netns"):
-        return []
     from netlab import process
 
-    process.stop_supervisor(folder)
+    found = ["a supervisor"] if process.stop_supervisor(folder) else []
     stopped = process.stop_all(namespaces(folder))
     if stopped.spared:
         raise NetlabError(f"{', '.join(stopped.spared)} has called this command from inside the lab; end it first")
     if stopped.left:
         raise NetlabError(f"these processes of the lab cannot be ended: {', '.join(stopped.left)}; try again later")
-    return [f"{len(stopped.ended)} processes"] if stopped.ended else []
+    return [*found, f"{len(stopped.ended)} processes"] if stopped.ended else found
 
 
 def namespaces(folder: str) -> set[tuple[int, int]]:

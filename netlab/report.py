@@ -3,7 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from netlab import logs, record
@@ -16,8 +17,10 @@ def status(lab: str) -> dict[str, Any]:
     from netlab import process
 
     data = record.read(lab)
-    complete = record.is_complete(lab)
     running = {entry.node: entry for entry in process.processes(data["folder"])}
+    state = "up" if record.is_complete(lab) else "half-built: netlab down removes it"
+    if any(entry.state == "lost" for entry in running.values()):
+        state = "broken, its supervisor has died: netlab down, then up"
     nodes = {}
     for name, node in data["nodes"].items():
         entry = running.get(name)
@@ -28,7 +31,7 @@ def status(lab: str) -> dict[str, Any]:
             "addresses": {port: about["addresses"] for port, about in node["interfaces"].items()},
             "process": entry._asdict() if entry else None,
         }
-    return {"lab": lab, "state": "up" if complete else "half-built", "topology": data["topology"], "nodes": nodes}
+    return {"lab": lab, "state": state, "topology": data["topology"], "nodes": nodes}
 
 
 def print_status(data: Mapping[str, Any]) -> None:
@@ -46,7 +49,8 @@ def _process_cells(process: Mapping[str, Any] | None) -> tuple[str, str, str, st
         return "", "", "", ""
     cpu = "" if process["cpu_percent"] is None else f"{process['cpu_percent']:.1f} %"
     memory = "" if process["rss_bytes"] is None else f"{process['rss_bytes'] / 1e6:.1f} MB"
-    return process["state"], str(process["pid"] or ""), cpu, memory
+    code = f" {process['code']}" if process["state"] in ("exited", "killed") else ""
+    return process["state"] + code, str(process["pid"] or ""), cpu, memory
 
 
 def stats(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +150,7 @@ def _print_lines(data: Mapping[str, Any], lines: Iterable[logs.LogLine], style: 
     width = max(map(len, data["nodes"]), default=0) if not prefix else 0
     colours = {node: _COLOURS[at % len(_COLOURS)] for at, node in enumerate(data["nodes"])}
     painted = sys.stdout.isatty()
-    for line in lines:
+    for line in _until_interrupted(lines):
         when = line.ns + data["clock_offset_ns"]
         if style == "json":
             about = {"time_ns": when, "monotonic_ns": line.ns, "node": line.node, "stream": line.stream}
@@ -157,6 +161,12 @@ def _print_lines(data: Mapping[str, Any], lines: Iterable[logs.LogLine], style: 
             code = 31 + _COLOURS.index(colours.get(line.node, "red"))
             node = f"\x1b[{code}m{node}\x1b[0m"
         print(f"{_clock(when)} {node} {line.text}", flush=True)
+
+
+def _until_interrupted(lines: Iterable[logs.LogLine]) -> Iterator[logs.LogLine]:
+    """Yield lines until Ctrl-C, which is how a person ends what follows a log."""
+    with suppress(KeyboardInterrupt):
+        yield from lines
 
 
 def _clock(wall_ns: int) -> str:

@@ -62,7 +62,10 @@ class Netns:
 
     def wrap(self, node: str, argv: Sequence[str]) -> list[str]:
         """Return the argv that runs `argv` in the node's namespace, with the lab's files in place of those in /etc."""
-        return ["ip", "netns", "exec", f"{self._lab}.{node}", *argv]
+        name = f"{self._lab}.{node}"
+        if not os.path.lexists(os.path.join(self._run_netns, name)):
+            raise NetlabError(f"somebody has removed {name} from {self._run_netns}: netlab down and up make it anew")
+        return ["ip", "netns", "exec", name, *argv]
 
     def _make_all(self, nodes: Iterator[str]) -> None:
         for node in nodes:
@@ -112,7 +115,7 @@ class Netns:
 def _names(folder: str) -> list[str]:
     try:
         return sorted(os.listdir(folder))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
