@@ -24,7 +24,7 @@ def remove(lab: str, runtime: "Runtime") -> list[str]:
     parts: tuple[Callable[[], list[str]], ...] = (
         lambda: _stop_processes(folder),
         lambda: ["a trace instance"] if _close_trace(folder, lab) else [],
-        lambda: [f"the name {name}" for name in runtime.destroy()],
+        lambda: [f"{len(names)} names of namespaces"] if (names := runtime.destroy()) else [],
     )
     found: list[str] = []
     problems: list[str] = []

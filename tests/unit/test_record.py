@@ -79,7 +79,7 @@ def test_a_record_that_is_missing_or_damaged_is_said_so(root: Path) -> None:
 
 def test_a_misspelt_node_gets_the_nearest_name(root: Path) -> None:
     """And exit code 2."""
-    make(root, "one", {"lab": "one", "nodes": {"worker1": {}, "client": {}}})
+    make(root, "one", {"lab": "one", "folder": "", "nodes": {"worker1": {}, "client": {}}})
 
     assert record.node_of(record.read("one"), "client") == {}
     with pytest.raises(UsageError, match="did you mean worker1"):
