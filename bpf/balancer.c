@@ -29,6 +29,7 @@
 #define MAX_LOCAL_ADDRESSES 1024
 #define NAME_BYTES 64 /* a DNS label and its end */
 #define NONE 0xffffffff
+#define NO_CARRIER NONE
 #define REDIRECT_MAP 51        /* the helper's number: bcc's own redirect_map() cannot take an inner map */
 
 enum reason {
@@ -67,6 +68,8 @@ enum carrier_reason {
 	CARRIER_REASONS
 };
 
+#define FIRST_DROP DROP_BAD_LENGTH /* all reasons before it pass */
+
 enum policy { MOST_FREE, ROUND_ROBIN, RANDOM, FIRST_FREE };
 
 struct config {
@@ -103,7 +106,7 @@ struct state {
 	__u64 dropped;
 	__u64 dequeued;
 	__u64 completions;
-	__u32 free_threads[MAX_BACKENDS];
+	unsigned char free_threads[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* as in struct ring */
 };
 
 /* Slot numbers: a ring of those that wait, in order, and a stack of those to use again. Changed under state.lock. They
@@ -150,18 +153,6 @@ BPF_ARRAY_OF_MAPS(carriers, "carrier_template", MAX_BACKENDS);
 
 static long (*redirect_map)(void *map, __u64 key, __u64 flags) = (void *)REDIRECT_MAP;
 
-static __always_inline int verdict(struct xdp_md *ctx, __u32 reason, int action)
-{
-	tally(reasons.lookup(&reason), ctx);
-	return action;
-}
-
-static __always_inline int carrier_verdict(struct xdp_md *ctx, __u32 reason, int action)
-{
-	tally(carrier_reasons.lookup(&reason), ctx);
-	return action;
-}
-
 /* ---- the state machine: all of it under state.lock, no helper may be called ---- */
 
 /* The free threads of a backend. The empty asm hides what the compiler knows of the index, so that it emits the mask
@@ -169,7 +160,7 @@ static __always_inline int carrier_verdict(struct xdp_md *ctx, __u32 reason, int
 static __always_inline __u32 *free_threads(struct state *s, __u32 index)
 {
 	asm volatile("" : "+r"(index));
-	return &s->free_threads[index & (MAX_BACKENDS - 1)];
+	return (__u32 *)s->free_threads + (index & (MAX_BACKENDS - 1));
 }
 
 /* The finalizer of MurmurHash3 (Appleby): every bit of the result depends on every bit of the word. */
@@ -279,7 +270,7 @@ static __always_inline bool address_to(struct xdp_md *ctx, struct backend *backe
 	return true;
 }
 
-static __always_inline int forward(struct xdp_md *ctx, __u32 chosen, __u32 number, __u32 free, __u32 length)
+static __always_inline __u32 forward(struct xdp_md *ctx, __u32 chosen, __u32 number, __u32 free, __u32 length)
 {
 	struct backend *backend = backends.lookup(&chosen);
 	int surplus = (int)bpf_xdp_get_buff_len(ctx) - (int)length;
@@ -287,17 +278,19 @@ static __always_inline int forward(struct xdp_md *ctx, __u32 chosen, __u32 numbe
 	if (surplus > 0) /* what stands behind the packet could make the frame too long for the backend's link */
 		bpf_xdp_adjust_tail(ctx, -surplus);
 	if (!backend || !address_to(ctx, backend))
-		return verdict(ctx, PASS_MALFORMED_IP, XDP_PASS);
+		return PASS_MALFORMED_IP;
 	trace("forward #%u to %s, free %u", number, backend->name, free);
-	return verdict(ctx, FORWARDED, doors.redirect_map(chosen, 0));
+	doors.redirect_map(chosen, 0);
+	return FORWARDED;
 }
 
-/* Copy a request into its slot, then decide again under the lock: a thread may have become free meanwhile. */
-static __always_inline int wait_in_queue(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
-					 __u32 slot_number, __u32 number, __u64 length)
+/* Copy a request into its slot, then decide again under the lock: a thread may have become free meanwhile. If so, it is
+ * taken and `chosen` says whose; `free` is what that backend has left. */
+static __always_inline __u32 wait_in_queue(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
+					   __u32 slot_number, __u32 number, __u64 length, __u32 *chosen, __u32 *free)
 {
 	struct slot *slot = slots.lookup(&slot_number);
-	__u32 random = bpf_get_prandom_u32(), chosen = NONE, free = 0, depth = 0;
+	__u32 random = bpf_get_prandom_u32(), depth = 0;
 	bool copied = false;
 
 	asm volatile("" : "+r"(length)); /* as above: keep the bounds where the verifier looks for them */
@@ -308,36 +301,34 @@ static __always_inline int wait_in_queue(struct xdp_md *ctx, struct config *c, s
 	}
 	bpf_spin_lock(&s->lock);
 	s->received++;
-	if (!copied) {
-		give_slot(s, r, slot_number);
-		s->dropped++;
+	if (copied && !s->depth)
+		*chosen = take_thread(s, c, random);
+	if (copied && *chosen == NONE) {
+		push(s, r, slot_number);
+		s->queued++;
+		depth = s->depth;
 	} else {
-		if (!s->depth)
-			chosen = take_thread(s, c, random);
-		if (chosen == NONE) {
-			push(s, r, slot_number);
-			s->queued++;
-			depth = s->depth;
-		} else {
-			give_slot(s, r, slot_number);
+		give_slot(s, r, slot_number);
+		if (copied) {
 			s->forwarded++;
-			free = *free_threads(s, chosen);
+			*free = *free_threads(s, *chosen);
+		} else {
+			s->dropped++;
 		}
 	}
 	bpf_spin_unlock(&s->lock);
 
 	if (!copied) {
 		trace("drop #%u, it cannot be copied", number);
-		return verdict(ctx, DROP_COPY_FAILED, XDP_DROP);
+		return DROP_COPY_FAILED;
 	}
-	if (chosen != NONE)
-		return forward(ctx, chosen, number, free, length);
-	trace("queue #%u, depth %u", number, depth);
-	return verdict(ctx, QUEUED, XDP_DROP);
+	if (*chosen == NONE)
+		trace("queue #%u, depth %u", number, depth);
+	return QUEUED;
 }
 
-static __always_inline int request(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
-				   struct iphdr *ip, struct udphdr *udp)
+static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
+				     struct iphdr *ip, struct udphdr *udp)
 {
 	__u32 random = bpf_get_prandom_u32(), length = ETH_HLEN + bpf_ntohs(ip->tot_len);
 	__u32 chosen = NONE, slot = NONE, number, free = 0;
@@ -364,17 +355,22 @@ static __always_inline int request(struct xdp_md *ctx, struct config *c, struct 
 	trace("request #%u from %pI4:%u", number, &ip->saddr, bpf_ntohs(udp->source));
 	if (too_long) {
 		trace("drop #%u, its %u bytes are too long", number, length);
-		return verdict(ctx, DROP_TOO_LONG, XDP_DROP);
+		return DROP_TOO_LONG;
 	}
-	if (chosen != NONE)
-		return forward(ctx, chosen, number, free, length);
-	if (slot != NONE)
-		return wait_in_queue(ctx, c, s, r, slot, number, length);
-	trace("drop #%u, the queue is full", number);
-	return verdict(ctx, DROP_QUEUE_FULL, XDP_DROP);
+	if (chosen == NONE && slot == NONE) {
+		trace("drop #%u, the queue is full", number);
+		return DROP_QUEUE_FULL;
+	}
+	if (chosen == NONE) {
+		__u32 reason = wait_in_queue(ctx, c, s, r, slot, number, length, &chosen, &free);
+
+		if (chosen == NONE)
+			return reason;
+	}
+	return forward(ctx, chosen, number, free, length);
 }
 
-static __always_inline int completion(struct xdp_md *ctx, struct state *s, struct iphdr *ip)
+static __always_inline __u32 completion(struct xdp_md *ctx, struct state *s, struct iphdr *ip)
 {
 	__u32 *index = backend_at.lookup(&ip->saddr);
 	struct backend *backend = index ? backends.lookup(index) : NULL;
@@ -383,11 +379,11 @@ static __always_inline int completion(struct xdp_md *ctx, struct state *s, struc
 
 	if (!backend) {
 		trace("completion from %pI4 ignored, it is no backend", &ip->saddr);
-		return verdict(ctx, COMPLETION_STRANGER, XDP_DROP);
+		return COMPLETION_STRANGER;
 	}
 	if (backend->ifindex != ctx->ingress_ifindex) {
 		trace("completion from %s ignored, it came in on interface %u", backend->name, ctx->ingress_ifindex);
-		return verdict(ctx, COMPLETION_WRONG_INTERFACE, XDP_DROP);
+		return COMPLETION_WRONG_INTERFACE;
 	}
 	__u32 k = *index;
 	void *carrier = carriers.lookup(&k);
@@ -403,22 +399,24 @@ static __always_inline int completion(struct xdp_md *ctx, struct state *s, struc
 
 	if (excess) {
 		trace("completion from %s ignored, all its threads are free", backend->name);
-		return verdict(ctx, COMPLETION_EXCESS, XDP_DROP);
+		return COMPLETION_EXCESS;
 	}
 	trace("completion from %s, free %u, depth %u", backend->name, free, depth);
-	if (depth && carrier)
-		return verdict(ctx, COMPLETION_CARRIED, redirect_map(carrier, 0, BPF_F_BROADCAST));
-	return verdict(ctx, COMPLETION_FREED, XDP_DROP);
+	if (depth && carrier) {
+		redirect_map(carrier, 0, BPF_F_BROADCAST);
+		return COMPLETION_CARRIED;
+	}
+	return COMPLETION_FREED;
 }
 
 /* A carrier on its way to backend k. Takes the oldest queued request, if one still waits and a thread of that backend is
  * still free. Grows first: a failing adjustment must come before the decision, which cannot be taken back. */
-static __always_inline int carry(struct xdp_md *ctx, __u32 k, struct backend *backend, struct state *s, struct ring *r)
+static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *backend, struct state *s, struct ring *r)
 {
 	__u32 slot_number = NONE, depth = 0;
 
 	if (bpf_xdp_adjust_tail(ctx, ETH_HLEN + MTU - (int)bpf_xdp_get_buff_len(ctx)))
-		return carrier_verdict(ctx, CARRIER_NO_ROOM, XDP_DROP);
+		return CARRIER_NO_ROOM;
 
 	bpf_spin_lock(&s->lock);
 	if (s->depth && *free_threads(s, k)) {
@@ -431,7 +429,7 @@ static __always_inline int carry(struct xdp_md *ctx, __u32 k, struct backend *ba
 	struct slot *slot = slots.lookup(&slot_number);
 
 	if (!slot)
-		return carrier_verdict(ctx, CARRIER_EMPTY, XDP_DROP);
+		return CARRIER_EMPTY;
 	__u64 length = slot->length;
 	__u32 number = slot->number;
 	bool filled = false;
@@ -446,30 +444,9 @@ static __always_inline int carry(struct xdp_md *ctx, __u32 k, struct backend *ba
 	bpf_spin_unlock(&s->lock);
 
 	if (!filled || !address_to(ctx, backend))
-		return carrier_verdict(ctx, CARRIER_NOT_FILLED, XDP_DROP);
+		return CARRIER_NOT_FILLED;
 	trace("dequeue #%u to %s, depth %u", number, backend->name, depth);
-	return carrier_verdict(ctx, CARRIER_SENT, XDP_PASS);
-}
-
-static __always_inline int egress(struct xdp_md *ctx)
-{
-	__u32 zero = 0;
-	struct cursor cursor = packet(ctx);
-	struct ethhdr *ethernet = parse_ethernet(&cursor);
-	struct iphdr *ip = ethernet ? parse_ipv4(&cursor) : NULL;
-	struct udphdr *udp = ip ? parse_udp(&cursor) : NULL;
-	struct config *c = config.lookup(&zero);
-
-	if (udp && c && udp->dest == c->service_port)
-		return XDP_PASS; /* a request, counted when it was forwarded */
-	__u32 *index = udp ? backend_at.lookup(&ip->saddr) : NULL;
-	struct backend *backend = index ? backends.lookup(index) : NULL;
-	struct state *s = state.lookup(&zero);
-	struct ring *r = ring.lookup(&zero);
-
-	if (!backend || !s || !r)
-		return carrier_verdict(ctx, CARRIER_MALFORMED, XDP_DROP);
-	return carry(ctx, *index, backend, s, r);
+	return CARRIER_SENT;
 }
 
 /* Whether a frame is for the interface it came in on; one to a group is. */
@@ -486,73 +463,113 @@ static __always_inline bool is_for_us(struct xdp_md *ctx, struct ethhdr *etherne
 }
 
 /* A packet to one of our ports: what every receiver would drop must not take a thread. */
-static __always_inline int balance(struct xdp_md *ctx, struct config *c, struct ethhdr *ethernet, struct iphdr *ip,
-				   struct udphdr *udp)
+static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struct ethhdr *ethernet, struct iphdr *ip,
+				     struct udphdr *udp)
 {
 	__u32 zero = 0, datagram = bpf_ntohs(udp->len), room = bpf_ntohs(ip->tot_len) - sizeof(*ip);
 	struct state *s = state.lookup(&zero);
 	struct ring *r = ring.lookup(&zero);
 
 	if (!s || !r)
-		return verdict(ctx, PASS_UNCONFIGURED, XDP_PASS);
+		return PASS_UNCONFIGURED;
 	if (!is_for_us(ctx, ethernet))
-		return verdict(ctx, PASS_OTHER_HOST, XDP_PASS);
+		return PASS_OTHER_HOST;
 	if (!is_checksum_right(ip))
-		return verdict(ctx, PASS_MALFORMED_IP, XDP_PASS);
+		return PASS_MALFORMED_IP;
 	if (is_martian(ip->saddr))
-		return verdict(ctx, PASS_MARTIAN, XDP_PASS);
+		return PASS_MARTIAN;
 	if (datagram < sizeof(*udp) || datagram > room)
-		return verdict(ctx, DROP_BAD_LENGTH, XDP_DROP);
+		return DROP_BAD_LENGTH;
 	if (udp->dest == c->completion_port)
 		return completion(ctx, s, ip);
 	return request(ctx, c, s, r, ip, udp);
 }
 
-/* ---- entries ---- */
-
-int balancer(struct xdp_md *ctx)
+/* Tell requests and completions from all that is none of ours, and return the reason by which the frame leaves. */
+static __always_inline __u32 classify(struct xdp_md *ctx)
 {
 	__u32 zero = 0;
 	struct config *c = config.lookup(&zero);
 	struct cursor cursor = packet(ctx);
 
 	if (!c || !c->ready)
-		return verdict(ctx, PASS_UNCONFIGURED, XDP_PASS);
+		return PASS_UNCONFIGURED;
 	struct ethhdr *ethernet = parse_ethernet(&cursor);
 
 	if (!ethernet || ethernet->h_proto != bpf_htons(ETH_P_IP))
-		return verdict(ctx, PASS_NOT_IPV4, XDP_PASS);
+		return PASS_NOT_IPV4;
 	struct iphdr *ip = parse_ipv4(&cursor);
 
 	if (!ip)
-		return verdict(ctx, PASS_MALFORMED_IP, XDP_PASS);
+		return PASS_MALFORMED_IP;
 	if (!local_addresses.lookup(&ip->daddr))
-		return verdict(ctx, PASS_NOT_LOCAL, XDP_PASS);
+		return PASS_NOT_LOCAL;
 	if (ip->protocol != IPPROTO_UDP)
-		return verdict(ctx, PASS_NOT_UDP, XDP_PASS);
+		return PASS_NOT_UDP;
 	if (ip->frag_off & bpf_htons(IP_FRAGMENT_MASK))
-		return verdict(ctx, PASS_FRAGMENT, XDP_PASS);
+		return PASS_FRAGMENT;
 	if (ip->ihl != IP_MIN_WORDS)
-		return verdict(ctx, PASS_IP_OPTIONS, XDP_PASS);
+		return PASS_IP_OPTIONS;
 	struct udphdr *udp = parse_udp(&cursor);
 
 	if (!udp || bpf_ntohs(ip->tot_len) < sizeof(*ip) + sizeof(*udp))
-		return verdict(ctx, PASS_TRUNCATED_UDP, XDP_PASS);
+		return PASS_TRUNCATED_UDP;
 	if (udp->dest != c->service_port && udp->dest != c->completion_port)
-		return verdict(ctx, PASS_OTHER_PORT, XDP_PASS);
+		return PASS_OTHER_PORT;
 	return balance(ctx, c, ethernet, ip, udp);
 }
 
-/* Sees every frame we redirect: forwarded requests, which leave as they are, and carriers. */
+static __always_inline __u32 egress(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct cursor cursor = packet(ctx);
+	struct ethhdr *ethernet = parse_ethernet(&cursor);
+	struct iphdr *ip = ethernet ? parse_ipv4(&cursor) : NULL;
+	struct udphdr *udp = ip ? parse_udp(&cursor) : NULL;
+	struct config *c = config.lookup(&zero);
+
+	if (udp && c && udp->dest == c->service_port)
+		return NO_CARRIER;
+	__u32 *index = udp ? backend_at.lookup(&ip->saddr) : NULL;
+	struct backend *backend = index ? backends.lookup(index) : NULL;
+	struct state *s = state.lookup(&zero);
+	struct ring *r = ring.lookup(&zero);
+
+	return backend && s && r ? carry(ctx, *index, backend, s, r) : CARRIER_MALFORMED;
+}
+
+/* ---- the exits: each frame leaves here, counted once ---- */
+
+int balancer(struct xdp_md *ctx)
+{
+	__u32 reason = classify(ctx);
+
+	tally(reasons.lookup(&reason), ctx);
+	if (reason < FIRST_DROP)
+		return XDP_PASS;
+	return reason == FORWARDED || reason == COMPLETION_CARRIED ? XDP_REDIRECT : XDP_DROP;
+}
+
+static __always_inline int leave(struct xdp_md *ctx)
+{
+	__u32 reason = egress(ctx);
+
+	if (reason == NO_CARRIER) /* a request, counted when it was forwarded */
+		return XDP_PASS;
+	tally(carrier_reasons.lookup(&reason), ctx);
+	return reason == CARRIER_SENT ? XDP_PASS : XDP_DROP;
+}
+
+/* Sees every frame that we redirect: forwarded requests, which leave as they are, and carriers. */
 int egress_devmap(struct xdp_md *ctx)
 {
-	return egress(ctx);
+	return leave(ctx);
 }
 
 #ifdef TEST_ENTRIES
 /* Devmap programs cannot be test run; this is the same body as an ordinary program. */
 int egress_test(struct xdp_md *ctx)
 {
-	return egress(ctx);
+	return leave(ctx);
 }
 #endif
