@@ -16,6 +16,7 @@ MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
 CLONE_NEWNET = 0x40000000
+CLONE_NEWNS = 0x00020000
 PR_SET_PDEATHSIG = 1
 SIGKILL = 9
 # Their numbers are the same on every architecture; the C library has functions for them since 2.36 only.
@@ -63,9 +64,14 @@ def unshare_net() -> None:
     _check(libc().unshare(CLONE_NEWNET), "unshare")
 
 
-def setns(fd: int) -> None:
-    """Move the calling *thread* into the network namespace that `fd` is open on; raises OSError. See `in_threads`."""
-    _check(libc().setns(fd, CLONE_NEWNET), "setns")
+def unshare_mounts() -> None:
+    """Give this process, which has one thread, a copy of all mounts of its own; raises OSError."""
+    _check(libc().unshare(CLONE_NEWNS), "unshare")
+
+
+def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
+    """Move the calling *thread* into the namespace that `fd` is open on; raises OSError. See `in_threads`."""
+    _check(libc().setns(fd, kind), "setns")
 
 
 def die_with_parent(parent: int = 0) -> None:
