@@ -22,6 +22,7 @@ Snapshot = dict[str, set[str]]
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
 _NEXT_ID, _FD_BY_ID, _ID, _NAME = {"program": 11, "map": 12}, {"program": 13, "map": 14}, 15, {"program": 64, "map": 24}
+_XDP = 6  # enum bpf_prog_type
 _POLL_S = 0.02
 # Of these nobody else's may be taken away either. Of the others, some go by themselves.
 _STAYS = ("name in /run/netns", "name in /etc/netns", "link of the host", "netlab mount")
@@ -120,27 +121,31 @@ def _ancestors() -> Iterator[int]:
 
 
 def _bpf_objects(kind: str) -> Iterator[str]:
-    """Yield the id and the name of every loaded program or map; nothing where that is not allowed."""
+    """Yield the id and the name of every map or XDP program; nothing where that is not allowed.
+
+    Programs of other types are not netlab's: systemd, for one, loads some whenever it likes.
+    """
     number = 0
     while True:
         attributes = ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 128)
         if _bpf(_NEXT_ID[kind], attributes) < 0:
             return
         (number,) = struct.unpack_from("=I", attributes, 4)
-        yield f"{number} {_bpf_name(kind, number)}".rstrip()
+        info = _bpf_info(kind, number)
+        if kind == "map" or struct.unpack_from("=I", info)[0] == _XDP:
+            name = info[_NAME[kind] :].partition(b"\0")[0].decode(errors="replace")
+            yield f"{number} {name}".rstrip()
 
 
-def _bpf_name(kind: str, number: int) -> str:
+def _bpf_info(kind: str, number: int) -> bytes:
+    """Return struct bpf_prog_info or bpf_map_info as far as the name; zeros for what has gone meanwhile."""
+    info = ctypes.create_string_buffer(_NAME[kind] + 16)
     descriptor = _bpf(_FD_BY_ID[kind], ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 128))
-    if descriptor < 0:  # gone meanwhile
-        return ""
-    try:
-        info = ctypes.create_string_buffer(_NAME[kind] + 16)
+    if descriptor >= 0:
         pointer = ctypes.addressof(info)
         _bpf(_ID, ctypes.create_string_buffer(struct.pack("=IIQ", descriptor, len(info), pointer), 128))
-        return info.raw[_NAME[kind] :].partition(b"\0")[0].decode(errors="replace")
-    finally:
         os.close(descriptor)
+    return info.raw
 
 
 def _bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> int:
