@@ -8,6 +8,7 @@ folder, so whose they are is read off their targets, even after a crash at any p
 import errno
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from netlab import syscalls
 from netlab.errors import NetlabError
@@ -45,15 +46,17 @@ class Netns:
     def destroy(self) -> list[str]:
         """Remove the symlinks that point into the lab's folder, whatever they are called, and return their names.
 
-        The namespaces themselves go with the folder's mount.
+        The namespaces themselves go with the folder's mount, and the symlinks' folders with the last name in them.
         """
         removed: dict[str, None] = {}
         for folder in (self._run_netns, self._etc_netns):
-            for name in _names(folder):
-                path = os.path.join(folder, name)
-                if self._is_ours(path):
-                    _remove(path)
-                    removed[name] = None
+            ours = [name for name in _names(folder) if self._is_ours(os.path.join(folder, name))]
+            for name in ours:
+                _remove(os.path.join(folder, name))
+            removed.update(dict.fromkeys(ours))
+            if ours:
+                with suppress(OSError):  # it holds others' names, or `ip netns` has mounted it
+                    os.rmdir(folder)
         return list(removed)
 
     def netns_path(self, node: str) -> str:
@@ -86,6 +89,7 @@ class Netns:
 
     def _symlink(self, target: str, path: str) -> None:
         try:
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)  # a `down` may just have removed it, empty
             os.symlink(target, path)
         except FileExistsError:
             self._refuse_foreign(path)
