@@ -96,6 +96,7 @@ def test_a_name_that_is_taken_by_a_symlink(folder: str) -> None:
     """It is refused before anything is made, and left alone."""
     with lab() as one:
         taken = f"{folder}/{one.name}.b"
+        os.makedirs(folder, exist_ok=True)
         os.symlink("/nowhere", taken)
         try:
             with pytest.raises(NetlabError, match=f"{taken} exists and is not lab {one.name}'s"):
