@@ -246,6 +246,7 @@ def test_too_many_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_leak_check_sees_what_a_lab_is_made_of() -> None:
     """Names, mounts, files and processes of a lab are all noticed, and what is taken from others too."""
+    os.makedirs("/run/netns", exist_ok=True)
     os.symlink("/nowhere", "/run/netns/not-ours")
     before = leaks.snapshot()
     with lab() as one:
