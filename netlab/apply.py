@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from netlab import record, removal
 from netlab.errors import NetlabError, UsageError
+from netlab.host import ENDINGS, Host
 
 if TYPE_CHECKING:
     from netlab.plan import Plan
 
 Say = Callable[[str], None]
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Machine(Protocol):
@@ -79,7 +79,6 @@ def up(plan: "Plan", deadline_s: float, say: Say) -> None:
     the roles are not ready `deadline_s` seconds after they were started, or when another lab of this name is there.
     """
     from netlab.describe import describe
-    from netlab.host import Host
 
     _refuse_from_inside()
     lab = plan.topology.name
@@ -119,10 +118,12 @@ def _refuse_another(lab: str, data: dict[str, Any]) -> None:
     if not record.is_complete(lab):
         raise NetlabError(f"{lab} is not whole, as after an `up` that was cut off: netlab down --lab {lab} removes it")
     there = record.read(lab)
-    from netlab import process
+    from netlab import launch, process
 
     if any(entry.state == "lost" for entry in process.processes(there["folder"])):
         raise NetlabError(f"{lab} is broken, because its supervisor has died: netlab down --lab {lab} first")
+    if lost := launch.missing(there):
+        raise NetlabError(f"{lab} is broken, somebody has removed {', '.join(lost[:3])}: netlab down --lab {lab} first")
     if {key: value for key, value in there.items() if key != "clock_offset_ns"} != data:
         same = there["topology"] == data["topology"]
         what = "as its file was, or with other --set" if same else f"from {there['topology']}"
@@ -146,7 +147,7 @@ def _endings_raise() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = [(number, signal.signal(number, interrupt)) for number in _ENDINGS]
+    before = [(number, signal.signal(number, interrupt)) for number in ENDINGS]
     try:
         yield
     finally:
@@ -157,7 +158,7 @@ def _endings_raise() -> Iterator[None]:
 @contextmanager
 def _endings_wait() -> Iterator[None]:
     """Let what would end this process wait until the undo is through."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     try:
         yield
     finally:

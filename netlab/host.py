@@ -1,6 +1,7 @@
 """This host as a machine to build labs on: what each stage of a plan really does to it."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _Step = TypeVar("_Step", bound=Step)
 _LOAD_DEADLINE_S = 60.0
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What nodes have in place of the host's files, beside /etc/hosts: names resolve to IPv4 first, as the labs' programs
 # expect, and a name that is not in the lab fails at once, for no name server can be reached from there.
 _BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
@@ -181,7 +183,11 @@ class Host:
             self.say(f"netlab: {self.lab}: {event['node']} {words[event['event']]}")
 
     def complete(self) -> None:
-        """Let the supervisor go on without us, and write down that the lab stands."""
+        """Let the supervisor go on without us, and write down that the lab stands.
+
+        Whatever would end this process comes too late from here on: either the lab is undone, or `up` has succeeded.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
         if self.supervisor:
             from netlab import process
 

@@ -48,6 +48,21 @@ def process(data: Mapping[str, Any], node: str, more: Sequence[str] = ()) -> tup
     return argv, variables
 
 
+def missing(data: Mapping[str, Any]) -> list[str]:
+    """Return the nodes of a lab whose namespaces somebody has taken away, or their names."""
+    runtime = runtime_of(data)
+    lost = []
+    for node in data["nodes"]:
+        try:
+            runtime.wrap(node, ())
+            here = os.stat(runtime.netns_path(node)).st_dev != os.stat(data["folder"]).st_dev
+        except (NetlabError, OSError):
+            here = False
+        if not here:
+            lost.append(node)
+    return lost
+
+
 def enter(data: Mapping[str, Any], node: str, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
     """Become a command in a node: terminal, signals and exit code are then its own.
 

@@ -9,7 +9,8 @@ import os
 from typing import NamedTuple
 
 from netlab import assets
-from netlab.addresses import FAMILIES, Layout, interface_names, layout, macs
+from netlab.addresses import FAMILIES, Layout, interface_names, layout, macs, parse
+from netlab.errors import UsageError
 from netlab.model import DEFAULT_MTU, Node, Program, Topology
 from netlab.routing import routes
 from netlab.steps import (
@@ -72,6 +73,7 @@ def plan(topology: Topology) -> Plan:
     """
     where = layout(topology)
     interfaces = _interfaces(topology, where)
+    _check_routes(topology, interfaces)
     hops, note = routes(topology, where)
     lab = topology.name
     count: dict[str, int] = {}
@@ -89,6 +91,23 @@ def plan(topology: Topology) -> Plan:
     steps += _programs(topology, interfaces)
     steps += _processes(topology)
     return Plan(topology, interfaces, tuple(steps), (note,) if note else ())
+
+
+def _check_routes(topology: Topology, interfaces: tuple[Interface, ...]) -> None:
+    """Raise UsageError for written routes whose next hop is no neighbour, now that all addresses are chosen."""
+    wrong = []
+    for node in topology.nodes:
+        for route in node.routes:
+            own = [each for end in interfaces if end.node == node.name for each in end.addresses]
+            hop, alone = parse(route.via)
+            neighbours = [subnet for number, subnet in map(parse, own) if number != hop and subnet.covers(alone)]
+            if not neighbours and not route.via.lower().startswith("fe80:"):
+                has = f"{node.name} has {', '.join(own) or 'no address'}"
+                wrong.append(
+                    f"nodes.{node.name}.routes: expected the address of a neighbour, found {route.via} ({has})"
+                )
+    if wrong:
+        raise UsageError("\n".join(wrong))
 
 
 def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:

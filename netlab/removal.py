@@ -78,7 +78,7 @@ def _stop_processes(folder: str) -> list[str]:
     from netlab import process
 
     found = ["a supervisor"] if process.stop_supervisor(folder) else []
-    stopped = process.stop_all(namespaces(folder))
+    stopped = process.stop_all(namespaces(folder), f"NETLAB_NODE_FILE={folder}/lab.json")
     if stopped.spared:
         raise NetlabError(f"{', '.join(stopped.spared)} has called this command from inside the lab; end it first")
     if stopped.left:

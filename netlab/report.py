@@ -14,13 +14,15 @@ _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 
 def status(lab: str) -> dict[str, Any]:
     """Return a lab's nodes with their interfaces and processes as plain data; needs no root."""
-    from netlab import process
+    from netlab import launch, process
 
     data = record.read(lab)
     running = {entry.node: entry for entry in process.processes(data["folder"])}
     state = "up" if record.is_complete(lab) else "half-built: netlab down removes it"
     if any(entry.state == "lost" for entry in running.values()):
         state = "broken, its supervisor has died: netlab down, then up"
+    elif record.is_complete(lab) and (lost := launch.missing(data)):
+        state = f"broken, somebody has removed {', '.join(lost[:3])}: netlab down, then up"
     nodes = {}
     for name, node in data["nodes"].items():
         entry = running.get(name)
@@ -29,7 +31,7 @@ def status(lab: str) -> dict[str, Any]:
             "role": node["role"],
             "program": node["program"]["name"] if node["program"] else "",
             "addresses": {port: about["addresses"] for port, about in node["interfaces"].items()},
-            "process": entry._asdict() if entry else None,
+            "process": (entry or process.Process(name, "not started"))._asdict() if node["process"] else None,
         }
     return {"lab": lab, "state": state, "topology": data["topology"], "nodes": nodes}
 

@@ -26,26 +26,47 @@ class Stopped(NamedTuple):
     left: list[str]
 
 
-def stop_all(namespaces: Collection[tuple[int, int]], deadline_s: float = 10.0) -> Stopped:
-    """End every process in these network namespaces, given by device and inode number: SIGTERM, 2 s later SIGKILL.
+class Whose(NamedTuple):
+    """How a lab's processes are known: they are in one of its network namespaces, given by device and inode number.
 
-    This process and those that it descends from are spared.
+    Or, where that namespace has no name any more, they are in none that `host` names, and have `variable`
+    (`NAME=value`) in the environment that they were started with.
     """
-    if {_namespace(1), _namespace(2)} & set(namespaces):
+
+    namespaces: Collection[tuple[int, int]]
+    host: Collection[tuple[int, int]] = ()
+    variable: bytes = b""
+
+    def has(self, pid: int | str) -> bool:
+        """Say whether a process is the lab's. A zombie is nobody's any more."""
+        space = _namespace(pid)
+        if space is None or space in self.namespaces:
+            return space is not None
+        return bool(self.variable) and space not in self.host and self.variable in _environment(pid)
+
+
+def stop_all(namespaces: Collection[tuple[int, int]], variable: str = "", deadline_s: float = 10.0) -> Stopped:
+    """End every process of a lab: SIGTERM, 2 s later SIGKILL. This process and those that it descends from are spared.
+
+    `namespaces` are the lab's, by device and inode number; `variable` is what all its processes were started with.
+    """
+    host = {space for space in (_namespace(1), _namespace(2), _namespace("self")) if space}
+    whose = Whose(namespaces, host, variable.encode())
+    if {_namespace(1), _namespace(2)} & set(whose.namespaces):
         raise ValueError("the host's own network namespace is no lab's")
     ours = _lineage()
     begun = time.monotonic()
     asked: dict[int, str] = {}
     sent: set[tuple[int, int]] = set()
-    while (found := _inside(namespaces) - ours) and time.monotonic() < begun + deadline_s:
+    while (found := _inside(whose) - ours) and time.monotonic() < begun + deadline_s:
         number = _demand(time.monotonic() - begun)
         for pid in found:
             asked.setdefault(pid, _name(pid))
             if (pid, number) not in sent or number == signal.SIGKILL:
                 sent.add((pid, number))
-                _send_inside(pid, number, namespaces)
+                _send_inside(pid, number, whose)
         _wait(list(found)[:_BATCH], _LOOK_AGAIN_S)
-    spared = [_name(pid) for pid in _inside(namespaces) & ours]
+    spared = [_name(pid) for pid in _inside(whose) & ours]
     return Stopped([name for pid, name in asked.items() if pid not in found], spared, [asked[pid] for pid in found])
 
 
@@ -57,11 +78,16 @@ def _demand(age_s: float) -> int:
     return signal.SIGHUP if age_s < GRACE_S else signal.SIGKILL
 
 
-def _inside(namespaces: Collection[tuple[int, int]]) -> set[int]:
-    """Return the processes in these namespaces. A zombie is in none any more."""
-    if not namespaces:
-        return set()
-    return {int(name) for name in os.listdir("/proc") if name.isdigit() and _namespace(name) in namespaces}
+def _inside(whose: Whose) -> set[int]:
+    return {int(name) for name in os.listdir("/proc") if name.isdigit() and whose.has(name)}
+
+
+def _environment(pid: int | str) -> list[bytes]:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read().split(b"\0")
+    except OSError:  # it has ended
+        return []
 
 
 def _namespace(pid: int | str) -> tuple[int, int] | None:
@@ -89,13 +115,13 @@ def _name(pid: int) -> str:
         return str(pid)
 
 
-def _send_inside(pid: int, number: int, namespaces: Collection[tuple[int, int]]) -> None:
-    """Signal a process if it is still one in these namespaces."""
+def _send_inside(pid: int, number: int, whose: Whose) -> None:
+    """Signal a process if it is still the lab's."""
     pidfd = open_pidfd(pid)
     if pidfd < 0:
         return
     try:
-        if _namespace(pid) in namespaces:  # asked once more, now that the id is held
+        if whose.has(pid):  # asked once more, now that the id is held
             send(pidfd, number)
     finally:
         os.close(pidfd)

@@ -50,7 +50,7 @@ def seconds_in(data: bytes) -> float:
     text = data.strip(b" \t\r\n\0")
     if not NUMBER.fullmatch(text):
         raise ValueError("not a number")
-    seconds = float(text)
+    seconds = float(text) + 0.0  # -0 is 0
     if seconds < 0:
         raise ValueError("negative")
     if seconds > LONGEST_S:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from netlab.document.tree import Item, Mapping, Scalar, Sequence, show
 from netlab.model import MAX_INTERFACE_NAME
 from netlab.validate.findings import Findings, Name, Place, place
+from netlab.validate.ip import read_address, read_mac, read_subnet
 from netlab.validate.names import Names
 from netlab.validate.rules import DIGITS, Fields, integer, name, one_or_more
 from netlab.validate.settings import LETTERS
@@ -125,6 +126,8 @@ def connect(findings: Findings, names: Names, links: tuple[WrittenLink, ...]) ->
     joined = _Switches(findings, names)
     for link in links:
         pairs = _pairs(findings, names, link)
+        if not pairs:
+            _check_words(findings, link)
         if len(wires) + len(pairs) > MAX_WIRES:
             findings.add(link.place, f"expected at most {MAX_WIRES:,} links, found more")
             break
@@ -153,6 +156,17 @@ def _pairs(findings: Findings, names: Names, link: WrittenLink) -> list[tuple[st
         findings.add(link.place, f"expected two different nodes, found {show(both)} at both ends")
         return []
     return pairs
+
+
+def _check_words(findings: Findings, link: WrittenLink) -> None:
+    """Add the mistakes in addresses, MACs and subnets of a link that will be no wire, where nobody else reads them."""
+    for end in link.ends:
+        for address in end.addresses:
+            read_address(findings, address)
+        if end.mac:
+            read_mac(findings, end.mac)
+    for subnet in link.subnets:
+        read_subnet(findings, subnet)
 
 
 def _without_single(findings: Findings, link: WrittenLink, count: int) -> WrittenLink:

@@ -132,7 +132,7 @@ def test_up_killed_at_fifty_random_moments() -> None:
 def test_an_interrupted_up_undoes_itself(number: signal.Signals) -> None:
     """No `down` is needed after Ctrl-C."""
     before = leaks.snapshot()
-    for moment in (0.1, 0.3, 0.6):
+    for moment in (0.1, 0.3, 0.45, 0.5, 0.55, 0.6, 0.65):  # some of them about when it has just succeeded
         started = subprocess.Popen(
             [sys.executable, "-m", "netlab", "up", PARTB],
             cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,

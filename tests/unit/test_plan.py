@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from netlab.model import Endpoint, Link, Node, Program, Topology
+from netlab.errors import UsageError
+from netlab.model import Endpoint, Link, Node, Program, Route, Topology
 from netlab.plan import plan
 from netlab.steps import (
     AddAddress,
@@ -283,3 +284,16 @@ def test_a_star_needs_a_fixed_number_of_steps_a_leaf(leaves: int) -> None:
 
     routes_of_a_lone_centre = 2 if leaves == 1 else 0
     assert len(plan(topology).steps) == 1 + 8 * leaves + routes_of_a_lone_centre
+
+
+def test_a_route_through_no_neighbour_is_refused() -> None:
+    """All of them at once; neither a stranger nor the node itself is a next hop."""
+    routes = (Route("10.9.0.0/16", "10.200.0.1"), Route("10.8.0.0/16", "10.0.0.1"), Route("10.7.0.0/16", "10.0.0.2"))
+    topology = lab((Node("a", routes=routes), Node("b")), "a b")
+
+    with pytest.raises(UsageError) as refused:
+        plan(topology)
+    assert [line.split(", found ")[1].split()[0] for line in str(refused.value).split("\n")] == [
+        "10.200.0.1",
+        "10.0.0.1",
+    ]

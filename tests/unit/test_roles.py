@@ -28,7 +28,8 @@ class Role:
         )  # fmt: skip
         self.lines: list[str] = []
         self._queue: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -65,6 +66,7 @@ def start() -> Iterator[Starter]:
     for role in roles:
         role.process.kill()
         role.process.wait()
+        role.reader.join(DEADLINE_S)
         if role.process.stdout:
             role.process.stdout.close()
 
