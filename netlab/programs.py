@@ -151,6 +151,7 @@ def _without_kernel_symbols() -> Iterator[None]:
     That takes a quarter of the time of a compilation. Where it cannot be hidden, bcc reads it.
     """
     home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    root = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
     try:
         syscalls.unshare_mounts()
         syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
@@ -161,6 +162,9 @@ def _without_kernel_symbols() -> Iterator[None]:
         yield
     finally:
         syscalls.setns(home, syscalls.CLONE_NEWNS)
+        os.fchdir(root)  # going home has led out of a chroot, if we were in one
+        os.chroot(".")
+        os.close(root)
         os.close(home)
 
 

@@ -1,5 +1,6 @@
 import glob
 import os
+import re
 
 import pytest
 
@@ -15,6 +16,7 @@ def test_golden_plan(name: str) -> None:
     """A dry run prints what stands in the .txt file; after a change that is meant, UPDATE_GOLDEN=1 writes it anew."""
     topology = validate.topology(document.load(f"{GOLDEN}/{name}.yml"))
     text = "".join(f"{step}\n" for step in plan(topology).steps).replace(ROOT, "ROOT")
+    text = re.sub(r"'(ROOT/[\w./]*)'", r"\1", text)  # a checkout's path may need quotes
     if os.environ.get("UPDATE_GOLDEN"):
         with open(f"{GOLDEN}/{name}.txt", "w", encoding="utf-8") as file:
             file.write(text)
