@@ -47,7 +47,7 @@ ONLY_USERS = {
     "yaml": {"document"},
     "bcc": {"programs"},
     "psutil": {"process"},
-    "pyroute2": {"messages", "links", "runtime", "netlink"},
+    "pyroute2": {"messages"},
     "rich": {"report"},
     "ctypes": {"syscalls", "maps", "programs"},
 }
