@@ -5,12 +5,17 @@
 #include <uapi/linux/if_ether.h>
 #include <uapi/linux/in.h>
 #include <uapi/linux/ip.h>
+#include <uapi/linux/ipv6.h>
+#include <uapi/linux/tcp.h>
 #include <uapi/linux/udp.h>
 
 #define IP_FRAGMENT_MASK 0x3fff /* more-fragments flag and offset; the don't-fragment bit is left out */
+#define IP_OFFSET_MASK 0x1fff   /* where in its packet a fragment belongs; 0 in the first */
 #define IP_VERSION_4 4
-#define IP_WORD 4       /* ihl counts 32-bit words */
+#define IP_VERSION_6 6
+#define IP_WORD 4       /* ihl and doff count 32-bit words */
 #define IP_MIN_WORDS 5  /* a header without options (RFC 791) */
+#define TCP_MIN_WORDS 5 /* a header without options (RFC 9293) */
 
 struct cursor {
 	void *at;
@@ -53,6 +58,19 @@ static __always_inline struct iphdr *parse_ipv4(struct cursor *cursor)
 	return ip;
 }
 
+/* The fixed header; NULL also when the packet claims to be longer than the frame. */
+static __always_inline struct ipv6hdr *parse_ipv6(struct cursor *cursor)
+{
+	struct ipv6hdr *ip = cursor->at;
+
+	if ((void *)(ip + 1) > cursor->end)
+		return NULL;
+	cursor->at = ip + 1;
+	if (ip->version != IP_VERSION_6 || cursor->at + bpf_ntohs(ip->payload_len) > cursor->end)
+		return NULL;
+	return ip;
+}
+
 /* The checksum of a header without options (RFC 1071): the sum of all its words, this one too, is all ones. */
 static __always_inline bool is_checksum_right(struct iphdr *ip)
 {
@@ -82,4 +100,15 @@ static __always_inline struct udphdr *parse_udp(struct cursor *cursor)
 		return NULL;
 	cursor->at = udp + 1;
 	return udp;
+}
+
+/* The fixed part only; what it claims of its own length is for the caller to check. */
+static __always_inline struct tcphdr *parse_tcp(struct cursor *cursor)
+{
+	struct tcphdr *tcp = cursor->at;
+
+	if ((void *)(tcp + 1) > cursor->end)
+		return NULL;
+	cursor->at = tcp + 1;
+	return tcp;
 }

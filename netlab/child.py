@@ -4,12 +4,15 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
-from netlab import logs, syscalls
+from netlab import logs, role, syscalls
 
 _LINE_LIMIT = 1 << 14  # a longer line is cut, so that a flood without a line's end costs no memory
+_OLDEST_NS = 60_000_000_000  # a line that says to be older is not believed: it only looks like one with a stamp
+_DIGITS = 19
 _TO_DEFAULT = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD),  # as `up` may have been started
     *(signal.SIGPIPE, signal.SIGXFSZ),  # which Python ignores
@@ -24,21 +27,35 @@ class Inherited(NamedTuple):
 
 
 class Pipe:
-    """What was read from a process's stdout or stderr, in lines."""
+    """What was read from a process's stdout or stderr, in lines; those of a role may be `stamped`."""
 
-    def __init__(self, stream: bytes) -> None:
+    def __init__(self, stream: bytes, stamped: bool = False) -> None:
         self.stream = stream
-        self._rest = b""
+        self.stamped = stamped
+        self.rest = b""
 
-    def take(self, data: bytes, ns: int) -> tuple[list[bytes], bytes]:
-        """Return the lines that these bytes complete, and the same as entries of a log; no bytes end the last line."""
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        entries = b"".join([b"%d %s %s\n" % (ns, self.stream, line) for line in lines])
-        if self._rest and (not data or len(self._rest) >= _LINE_LIMIT):
-            entries += b"%d %s%s %s\n" % (ns, self.stream, b"+" if data else b"", self._rest)
-            self._rest = b""
-        return lines, entries
+    def take(self, data: bytes, earliest: int, now: int) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield the lines that these bytes complete: time, stream as the log has it, text; no bytes end the last line.
+
+        Times do not go back, and lie between `earliest`, that of the line before, and `now`.
+        """
+        lines = (self.rest + data).split(b"\n")
+        self.rest = lines.pop()
+        for line in lines:
+            ns, text = self._when(line, now)
+            earliest = max(ns, earliest)
+            yield earliest, self.stream, text
+        if self.rest and (not data or len(self.rest) >= _LINE_LIMIT):
+            yield now, self.stream + (b"+" if data else b""), self._when(self.rest, now)[1]
+            self.rest = b""
+
+    def _when(self, line: bytes, now: int) -> tuple[int, bytes]:
+        """Return when a line was printed, and its text: a role's says so itself (netlab/role.py), others come now."""
+        if self.stamped and line.startswith(b"@"):
+            stamp, blank, text = line[1:].partition(b" ")
+            if blank and stamp.isdigit() and len(stamp) <= _DIGITS and now - _OLDEST_NS <= int(stamp) <= now:
+                return int(stamp), text
+        return now, line
 
 
 class Child:
@@ -63,6 +80,7 @@ class Child:
         self.reaped = False
         self.pipes: dict[int, Pipe] = {}
         self._log = logs.Writer(logs.path(folder, self.node))
+        self._latest = 0  # of its lines, CLOCK_MONOTONIC
 
     def start(self, inherited: Inherited) -> int:
         """Start the process and return a pidfd of it; OSError when the machine has no room for it."""
@@ -75,7 +93,7 @@ class Child:
             if self.pid == 0:
                 self._become(out_end, err_end, supervisor, inherited)
             pidfd = self._watched()
-            self.pipes = {out: Pipe(b"out"), err: Pipe(b"err")}
+            self.pipes = {out: Pipe(b"out", self.awaits_ready), err: Pipe(b"err")}
             return pidfd
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -87,19 +105,21 @@ class Child:
 
     def take(self, fd: int, data: bytes) -> bool:
         """Write down what one of the pipes has given, nothing being its end; say whether the process is now READY."""
-        now = time.monotonic_ns()
-        pipe = self.pipes[fd]
-        lines, entries = pipe.take(data, now)
-        ready = self.awaits_ready and not self.here and pipe.stream == b"out" and b"READY" in lines
-        if ready:
-            entries = entries.replace(b"%d out READY\n" % now, logs.entry(now, "note", "ready"), 1)
+        now, ready, entries = time.monotonic_ns(), False, []
+        for ns, stream, text in self.pipes[fd].take(data, self._latest, now):
+            if text == b"READY" and stream == b"out" and self.awaits_ready and not self.here and not ready:
+                ready = True
+                entries.append(logs.entry(ns, "note", "ready"))
+            else:
+                entries.append(b"%d %s %s\n" % (ns, stream, text))
+            self._latest = ns
         if entries:
-            self._log.write(now, entries)
+            self._log.write(now, b"".join(entries))
         return ready
 
     def note(self, text: str) -> None:
         """Write a line of the supervisor's own into the log."""
-        now = time.monotonic_ns()
+        self._latest = now = time.monotonic_ns()
         self._log.write(now, logs.entry(now, "note", text))
 
     def signal(self, number: int) -> None:
@@ -144,7 +164,8 @@ class Child:
                 os.dup2(fd, standard)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             # Or a role in Python would keep its lines, READY among them, until it has printed 8 KB.
-            os.execvpe(self.argv[0], self.argv, {"PYTHONUNBUFFERED": "1", **os.environ, **self.env})
+            stamped = {role.STAMPED: "1"} if self.awaits_ready else {}
+            os.execvpe(self.argv[0], self.argv, {"PYTHONUNBUFFERED": "1", **os.environ, **self.env, **stamped})
         except OSError as error:
             os.write(err, os.fsencode(f"cannot run {self.argv[0]}: {error.strerror}\n"))
         finally:

@@ -244,9 +244,7 @@ VERBS = {
             _FILE,
             _SET,
             _argument("--dry-run", action="store_true", help="print the steps as shell commands and build nothing"),
-            _argument(
-                "--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)"
-            ),
+            _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)"),
         ),
     ),
     "down": Verb(down, "remove a lab", (_argument("--all", action="store_true", help="every lab of this machine"),)),

@@ -13,6 +13,7 @@ from typing import Any
 
 from netlab import balancer, options
 from netlab.errors import NetlabError
+from netlab.role import say
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "service_port": {"type": "port", "default": 8080, "help": "the UDP port of the requests"},
@@ -112,11 +113,11 @@ def main() -> None:
         raise NetlabError(f"{here} carries no balancer program; give the node `xdp: balancer`")
     chosen = settings(lab, here, args)
     if not balancer.set_up(pins, chosen):
-        print("the program is set up already; it keeps its state")
+        say("the program is set up already; it keeps its state")
     for backend in chosen.backends:
-        print(f"backend {backend.name} {backend.address} on {backend.interface}: {backend.capacity} threads")
-    print(f"balancing UDP port {chosen.service_port}, completions on {chosen.completion_port}, {chosen.policy}")
-    print("READY", flush=True)
+        say(f"backend {backend.name} {backend.address} on {backend.interface}: {backend.capacity} threads")
+    say(f"balancing UDP port {chosen.service_port}, completions on {chosen.completion_port}, {chosen.policy}")
+    say("READY")
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
 
 

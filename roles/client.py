@@ -13,14 +13,13 @@ could not be sent.
 """
 
 import json
-import os
 import random
 import socket
 import sys
 import time
-from contextlib import suppress
 
 from netlab import options
+from netlab.role import decimal, place, say
 
 OPTIONS: options.Options = {
     "target": {"type": "endpoint", "required": True, "help": "the service, as NODE:PORT"},
@@ -43,18 +42,6 @@ OPTIONS: options.Options = {
     },
 }
 REFUSALS = 3  # of earlier requests, reported instead of sending this one
-
-
-def say(line: str) -> None:
-    """Print a line whole and at once; that nobody reads is no reason to stop."""
-    with suppress(OSError):
-        if sys.stdout:
-            os.write(sys.stdout.fileno(), f"{line}\n".encode())
-
-
-def decimal(seconds: float) -> str:
-    """Return a number as people write it, to the microsecond: 1, 0.25."""
-    return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
 def connect(target: options.Endpoint) -> socket.socket:
@@ -87,8 +74,7 @@ def main() -> int:
     """Send all requests; return the exit code."""
     chosen = options.parse(OPTIONS, __doc__.partition("\n")[0])
     connected = connect(chosen.target)
-    host, port = connected.getpeername()[:2]
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    where = place(connected.getpeername())
     draws = random.Random(chosen.seed)  # noqa: S311
     low, high = min(chosen.sleep), max(chosen.sleep)
     failed = sent = 0

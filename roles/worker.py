@@ -10,7 +10,6 @@ Data that is no such number is refused (`thread 2 refuses: not a number`), and c
 once: `stopped: received 12, completed 10, slept 4.75 s`. Without a `balancer` it sends no completions.
 """
 
-import json
 import os
 import re
 import signal
@@ -18,10 +17,10 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
 from typing import Any
 
 from netlab import options
+from netlab.role import decimal, place, say, shown
 
 OPTIONS: options.Options = {
     "port": {"type": "port", "default": 8080, "help": "the UDP port of the requests"},
@@ -29,20 +28,7 @@ OPTIONS: options.Options = {
     "balancer": {"type": "endpoint", "help": "where completions go, as NODE:PORT; none are sent without"},
 }
 LONGEST_S = 3600
-SHOWN = 64  # bytes of a request's data that are printed
 NUMBER = re.compile(rb"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})")
-
-
-def say(line: str) -> None:
-    """Print a line whole and at once, so that threads never mix theirs; that nobody reads is no reason to stop."""
-    with suppress(OSError):
-        if sys.stdout:
-            os.write(sys.stdout.fileno(), f"{line}\n".encode())
-
-
-def decimal(seconds: float) -> str:
-    """Return a number as people write it, to the microsecond: 1, 0.25."""
-    return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
 def seconds_in(data: bytes) -> float:
@@ -56,18 +42,6 @@ def seconds_in(data: bytes) -> float:
     if seconds > LONGEST_S:
         raise ValueError(f"longer than {LONGEST_S} s")
     return seconds
-
-
-def shown(data: bytes) -> str:
-    """Return a request's data as a JSON string, without the spaces at its end."""
-    text = data.rstrip(b" ").decode("latin-1")
-    return json.dumps(text[:SHOWN]) + ("..." if len(text) > SHOWN else "")
-
-
-def place(address: Any) -> str:
-    """Return a socket address as HOST:PORT."""
-    host, port = address[0].removeprefix("::ffff:"), address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def resolve(family: int, endpoint: options.Endpoint) -> Any:
@@ -105,7 +79,8 @@ class Worker:
             except OSError as error:  # news of something that was sent earlier
                 say(f"thread {thread}: {error.strerror}")
                 continue
-            number, seconds = self.begin(f"from {place(sender)}: {shown(data)} ({len(data)} bytes)", data, thread)
+            about = f"from {place(sender)}: {shown(data.rstrip(b' '))} ({len(data)} bytes)"
+            number, seconds = self.begin(about, data, thread)
             time.sleep(seconds)
             slept_s += seconds
             self.finish(f"#{number}: thread {thread} slept {decimal(seconds)} s, {decimal(slept_s)} s so far", seconds)

@@ -71,8 +71,8 @@ def test_a_node_called_trace_has_a_log_of_its_own(folder: Folder) -> None:
     ],
 )
 def test_what_was_printed_is_shown_without_harm_to_a_terminal(folder: Folder, printed: bytes, shown: str) -> None:
-    _, entries = Pipe(b"out").take(printed + b"\n", 5)
-    logs.Writer(logs.path(folder, "a")).write(5, entries)
+    [(ns, stream, text)] = Pipe(b"out").take(printed + b"\n", 0, 5)
+    logs.Writer(logs.path(folder, "a")).write(5, b"%d %s %s\n" % (ns, stream, text))
 
     assert [LogLine(5, "a", "out", shown)] == list(logs.read(folder, ["a"]))
 
@@ -81,21 +81,51 @@ def test_a_line_without_an_end_is_cut_and_costs_no_more_memory_than_a_piece() ->
     pipe = Pipe(b"out")
     pieces = []
     for _ in range(100):
-        _, entries = pipe.take(b"x" * 10_000, 1)
-        pieces.append(entries)
-        assert len(pipe._rest) < 1 << 14
-    _, last = pipe.take(b"end\n", 2)
+        pieces += list(pipe.take(b"x" * 10_000, 0, 1))
+        assert len(pipe.rest) < 1 << 14
+    [last] = pipe.take(b"end\n", 0, 2)
 
-    text = b"".join(entry.split(b" ", 2)[2] for entry in b"".join(pieces).splitlines())
-    assert text + last.split(b" ", 2)[2] == b"x" * 1_000_000 + b"end\n"
-    assert all(entry.split(b" ")[1] == b"out+" for entry in b"".join(pieces).splitlines())
+    assert b"".join(text for _, _, text in pieces) + last[2] == b"x" * 1_000_000 + b"end"
+    assert {stream for _, stream, _ in pieces} == {b"out+"}
 
 
 def test_the_last_line_needs_no_newline() -> None:
     pipe = Pipe(b"err")
-    assert pipe.take(b"a\nb", 1) == ([b"a"], b"1 err a\n")
-    assert pipe.take(b"", 2) == ([], b"2 err b\n")
-    assert pipe.take(b"", 3) == ([], b"")
+    assert list(pipe.take(b"a\nb", 0, 1)) == [(1, b"err", b"a")]
+    assert list(pipe.take(b"", 0, 2)) == [(2, b"err", b"b")]
+    assert list(pipe.take(b"", 0, 3)) == []
+
+
+def test_a_role_says_when_it_printed_a_line() -> None:
+    """The supervisor may read it late, after the kernel has traced what the role did next."""
+    assert list(Pipe(b"out", stamped=True).take(b"@70 sent\nplain\n", 60, 90)) == [
+        (70, b"out", b"sent"),
+        (90, b"out", b"plain"),
+    ]
+
+
+def test_times_in_a_log_never_go_back() -> None:
+    lines = Pipe(b"out", stamped=True).take(b"@70 a\n@50 b\n@80 c\n", 60, 90)
+
+    assert [ns for ns, _, _ in lines] == [70, 70, 80]
+
+
+@pytest.mark.parametrize(
+    "text", [b"@91 from the future", b"@x no number", b"@", b"@ ", b"@9", b"@" + b"9" * 30 + b" long", b" @70 later"]
+)
+def test_a_line_that_only_looks_stamped_is_kept_as_it_is(text: bytes) -> None:
+    assert list(Pipe(b"out", stamped=True).take(text + b"\n", 60, 90)) == [(90, b"out", text)]
+
+
+def test_an_old_stamp_is_text() -> None:
+    now = 10**15
+    [(ns, _, text)] = Pipe(b"out", stamped=True).take(b"@%d x\n" % (now - 61 * 10**9), 60, now)
+
+    assert (ns, text) == (now, b"@%d x" % (now - 61 * 10**9))
+
+
+def test_a_command_of_the_user_is_not_taken_for_a_role() -> None:
+    assert list(Pipe(b"out").take(b"@70 sent\n", 60, 90)) == [(90, b"out", b"@70 sent")]
 
 
 def test_a_cut_line_says_so(folder: Folder) -> None:

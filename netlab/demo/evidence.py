@@ -1,0 +1,55 @@
+"""What a play of a lab leaves to judge it by, and what a judgement is: plain data, which needs no lab."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from netlab.demo.events import Event
+from netlab.logs import LogLine
+
+_E = TypeVar("_E")
+
+
+class Entry(NamedTuple):
+    """A line of the timeline: when and where it was printed, and the event that it tells, if it is one."""
+
+    line: LogLine
+    event: Event | None
+
+
+class Sockets(NamedTuple):
+    """A node's TCP after the play, as its kernel counts it (/proc/net/snmp, /proc/net/tcp)."""
+
+    retransmissions: int
+    resets: int  # RSTs sent
+    connections: int  # in any state but listening
+
+
+class Evidence(NamedTuple):
+    """All of it, in the end.
+
+    The timeline in the order of time, the lab's description (lab.json), what the programs have counted (as `netlab
+    stats --format json` has it), and the nodes' TCP.
+    """
+
+    timeline: tuple[Entry, ...]
+    lab: Mapping[str, Any]
+    stats: Mapping[str, Any]
+    sockets: Mapping[str, Sockets]
+
+    def of(self, kind: type[_E]) -> Iterator[tuple[LogLine, _E]]:
+        """Yield the events of one kind, each with its line."""
+        for line, event in self.timeline:
+            if isinstance(event, kind):
+                yield line, event
+
+    def events(self, kind: type[_E]) -> list[_E]:
+        """Return the events of one kind."""
+        return [event for _, event in self.of(kind)]
+
+
+class Claim(NamedTuple):
+    """One sentence of the exercise, whether it holds, and the figures that say so."""
+
+    text: str
+    holds: bool
+    figures: str
