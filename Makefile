@@ -33,12 +33,12 @@ dev:
 	@$(SETUP) venv dev
 	@$(SETUP) link || true
 
-## make demo        play part B, a load balancer in XDP, with short and with long requests
+## make demo        play parts A and B, show what happens in the kernel, check every claim of the exercise
 demo:
 	@$(SETUP) packages
 	@$(SETUP) venv
 	@$(SETUP) link || true
-	@$(SETUP) root $(BIN)/python docs/demo.py
+	@for demo in parta partb-low partb-high; do $(SETUP) root $(BIN)/netlab demo $$demo || exit; done
 
 ## make test        lint, types and tests (ARGS='-k word' for some; SLOW=1 adds a whole fresh Debian)
 test: dev lint

@@ -3,9 +3,9 @@
  * Drops every other byte of a TCP conversation: of the segments to one port that carry data, those whose sequence number
  * is even. The others, and everything that is not TCP to that port, pass to the stack untouched.
  *
- * Handshake, bare acknowledgements, FIN and RST pass unjudged, so that connections can open and close. With JUDGE_ALL every
- * well-formed segment to the port is judged by its number, whatever it is. Each segment to the port, judged or not, is
- * printed with its sequence number, the bytes of data in it, what it is, and its verdict.
+ * Handshake, bare acknowledgements, FIN and RST without data pass unjudged, so that connections can open and close. With
+ * JUDGE_ALL every well-formed segment to the port is judged by its number, whatever it is. Each segment to the port, judged
+ * or not, is printed with its sequence number, the bytes of data in it, what it is, and its verdict.
  */
 #include <uapi/linux/bpf.h>
 
@@ -26,7 +26,8 @@
 enum reason {
 	PASS_NOT_IP,           /* ARP, a VLAN tag, or shorter than an Ethernet header */
 	PASS_MALFORMED_IP,     /* truncated, or its lengths contradict each other or the frame */
-	PASS_NOT_TCP,          /* or, in IPv6, behind an extension header */
+	PASS_NOT_TCP,
+	PASS_IPV6_EXTENSION,   /* a header between IPv6 and what it carries, which may be TCP or a fragment of it */
 	PASS_FRAGMENT,         /* carries no ports, or not the whole segment */
 	PASS_TRUNCATED_TCP,    /* too short to have a TCP header */
 	PASS_OTHER_PORT,
@@ -72,10 +73,10 @@ static __always_inline __u32 judge(struct tcphdr *tcp, struct payload *payload, 
 		return PASS_IP_OPTIONS;
 	if (tcp->syn)
 		return data ? PASS_SYN_WITH_DATA : PASS_SYN;
-	if (tcp->rst)
-		return PASS_RST;
 	if (data)
 		return verdict;
+	if (tcp->rst)
+		return PASS_RST;
 	return tcp->fin ? PASS_FIN : PASS_BARE_ACK;
 }
 
@@ -153,7 +154,7 @@ static __always_inline __u32 ipv6(struct cursor cursor)
 	if (!ip)
 		return PASS_MALFORMED_IP;
 	if (ip->nexthdr != IPPROTO_TCP)
-		return PASS_NOT_TCP;
+		return is_ipv6_extension(ip->nexthdr) ? PASS_IPV6_EXTENSION : PASS_NOT_TCP;
 	struct payload payload = { .cursor = cursor, .length = bpf_ntohs(ip->payload_len) };
 
 	return segment(&payload);

@@ -71,6 +71,13 @@ static __always_inline struct ipv6hdr *parse_ipv6(struct cursor *cursor)
 	return ip;
 }
 
+/* Whether what follows the fixed header is a header of IPv6's own, and only behind it what the packet carries (RFC 7045). */
+static __always_inline bool is_ipv6_extension(__u8 next)
+{
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_FRAGMENT || next == IPPROTO_AH ||
+	       next == IPPROTO_DSTOPTS || next == IPPROTO_MH;
+}
+
 /* The checksum of a header without options (RFC 1071): the sum of all its words, this one too, is all ones. */
 static __always_inline bool is_checksum_right(struct iphdr *ip)
 {

@@ -53,7 +53,7 @@ class Machine(Protocol):
 def build(machine: Machine) -> None:
     """Take a machine through all stages; what fails, or is interrupted, is undone before the error goes on."""
     stages = (machine.open, machine.prepare, machine.create, machine.connect, machine.attach, machine.start)
-    with _endings_raise():
+    with endings_raise():
         try:
             for stage in stages:
                 stage()
@@ -72,11 +72,13 @@ def _undo(machine: Machine, error: BaseException) -> None:
         raise NetlabError(f"{str(error) or 'interrupted'}\nnetlab: {problem}") from error
 
 
-def up(plan: "Plan", deadline_s: float, say: Say) -> None:
+def up(plan: "Plan", deadline_s: float, say: Say, before_roles: Callable[[dict[str, Any]], None] | None = None) -> bool:
     """Build a plan's lab on this host, and return when every role is ready.
 
-    Does nothing when the same lab stands already. Raises NetlabError, with everything undone, when a stage fails, when
-    the roles are not ready `deadline_s` seconds after they were started, or when another lab of this name is there.
+    Does nothing, and returns False, when the same lab stands already. `before_roles` is called with the lab's
+    description (lab.json) once its nodes, links and programs stand and before anything runs there. Raises NetlabError,
+    with everything undone, when a stage fails, when the roles are not ready `deadline_s` seconds after they were
+    started, or when another lab of this name is there.
     """
     from netlab.describe import describe
 
@@ -89,10 +91,11 @@ def up(plan: "Plan", deadline_s: float, say: Say) -> None:
         if lab in record.labs():
             _refuse_another(lab, data)
             say(f"netlab: {lab} is up already")
-            return
+            return False
         began = time.monotonic()
-        build(Host(plan, data, lock, deadline_s, say))
+        build(Host(plan, data, lock, deadline_s, say, before_roles))
         say(f"netlab: {lab} is up after {time.monotonic() - began:.2f} s")
+        return True
 
 
 def down(lab: str, say: Say) -> None:
@@ -141,7 +144,7 @@ def _refuse_from_inside() -> None:
 
 
 @contextmanager
-def _endings_raise() -> Iterator[None]:
+def endings_raise() -> Iterator[None]:
     """Let SIGTERM and SIGHUP interrupt like Ctrl-C, so that they too are followed by an undo."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

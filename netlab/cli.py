@@ -1,12 +1,11 @@
 """The command line: one function a verb, which imports what it needs and no more, because most verbs must be fast."""
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
-from netlab import record
+from netlab import record, usage
 from netlab.errors import HostError, NetlabError, UsageError, explain
 
 Arguments = Any  # argparse.Namespace, whose attributes no type checker can know
@@ -27,18 +26,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         text, code = explain(error)
         if text:
             say(text)
-        if isinstance(error, OSError):  # stdout may be what failed: the exit must not try to write to it once more
+        if isinstance(error, OSError) or isinstance(error.__cause__, BrokenPipeError):
+            # stdout may be what failed: the exit must not try to write to it once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return code
 
 
 def _run(words: list[str]) -> int:
-    args = _parse(words)
+    args: Arguments = usage.parse(words)
     args.words = words
     if args.lab == "":
         raise UsageError("--lab is empty")
     args.lab = args.lab or os.environ.get("NETLAB_LAB") or None
-    code = int(args.verb(args) or 0)
+    code = _VERBS[args.verb](args) or 0
     sys.stdout.flush()
     return code
 
@@ -148,9 +148,13 @@ def stats(args: Arguments) -> None:
     """Show what the programs count: free threads, queue, packets and bytes by reason."""
     lab = record.choose(args.lab)
     _elevate(args, lab)
-    from netlab import report
+    from netlab import prometheus, report
 
-    _show(args, report.stats(record.read(lab)), report.print_stats)
+    found = report.stats(record.read(lab))
+    if args.format == "prometheus":
+        print(prometheus.text(found), end="")
+    else:
+        _show(args, found, report.print_stats)
 
 
 def validate(args: Arguments) -> None:
@@ -161,6 +165,32 @@ def validate(args: Arguments) -> None:
     topology = validate.topology(document.load(args.file, args.set))
     plan(topology)
     say(f"netlab: {args.file} is a good topology: {len(topology.nodes)} nodes, {len(topology.links)} links")
+
+
+def demo(args: Arguments) -> int:
+    """Play a lab, show what happens in it, and check every claim of its exercise."""
+    _elevate(args)
+    from netlab.demo.run import run
+
+    try:
+        return 0 if run(args, say) else 1
+    except BrokenPipeError as error:  # no success, as it is for verbs that only show something
+        raise NetlabError("nobody reads on: the demo was not played to its end") from error
+
+
+_VERBS: dict[str, Callable[[Arguments], int | None]] = {
+    "up": up,
+    "down": down,
+    "exec": exec_,
+    "shell": shell,
+    "run": run,
+    "status": status,
+    "logs": logs,
+    "trace": trace,
+    "stats": stats,
+    "validate": validate,
+    "demo": demo,
+}
 
 
 # ---- what verbs share ------------------------------------------------------------------------------------------------
@@ -199,106 +229,3 @@ def _show(args: Arguments, data: dict[str, Any], table: Callable[[dict[str, Any]
         print(json.dumps(data, indent=2))
     else:
         table(data)
-
-
-# ---- the options -----------------------------------------------------------------------------------------------------
-
-
-class Verb(NamedTuple):
-    """What a verb does, its one line of help, and its arguments: names and keywords of `add_argument`."""
-
-    function: Callable[[Arguments], object]
-    help: str
-    arguments: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = ()
-
-
-def _argument(*names: str, **keywords: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
-    return names, keywords
-
-
-def seconds(text: str) -> float:
-    """Return a number of seconds, for argparse."""
-    if not 0 < float(text) < float("inf"):
-        raise ValueError
-    return float(text)
-
-
-_FILE = _argument("file", metavar="FILE", help="the topology")
-_SET = _argument(
-    "--set",
-    action="append",
-    default=[],
-    metavar="PATH=VALUE",
-    help="change the topology, as in nodes.client.args.count=5",
-)
-_NODE = _argument("node", metavar="NODE", help="the node")
-_FORMAT = _argument("--format", choices=("text", "json"), default="text", help="how to print (text)")
-_FOLLOW = _argument("-f", "--follow", action="store_true", help="go on with what comes")
-_REST = argparse.REMAINDER
-
-VERBS = {
-    "up": Verb(
-        up,
-        "build the lab of a topology and start its roles",
-        (
-            _FILE,
-            _SET,
-            _argument("--dry-run", action="store_true", help="print the steps as shell commands and build nothing"),
-            _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)"),
-        ),
-    ),
-    "down": Verb(down, "remove a lab", (_argument("--all", action="store_true", help="every lab of this machine"),)),
-    "exec": Verb(
-        exec_,
-        "run a command in a node",
-        (_NODE, _argument("command", metavar="COMMAND", nargs=_REST, help="the command and its arguments")),
-    ),
-    "shell": Verb(shell, "open a shell in a node", (_NODE,)),
-    "run": Verb(
-        run,
-        "run a node's role in the foreground",
-        (_NODE, _argument("options", metavar="OPTION", nargs=_REST, help="options of the role, over the topology's")),
-    ),
-    "status": Verb(status, "show the nodes and what runs in them", (_FORMAT,)),
-    "logs": Verb(
-        logs,
-        "show what the roles printed",
-        (_argument("nodes", metavar="NODE", nargs="*", help="only these nodes"), _FOLLOW, _FORMAT),
-    ),
-    "trace": Verb(trace, "show what the programs printed", (_FOLLOW, _FORMAT)),
-    "stats": Verb(stats, "show what the programs count", (_FORMAT,)),
-    "validate": Verb(validate, "check a topology", (_FILE, _SET)),
-}
-
-
-def _parse(words: list[str]) -> Arguments:
-    """Parse the command line; only the verb that it names has its options built, which saves milliseconds."""
-    parser = argparse.ArgumentParser(
-        prog="netlab",
-        description="Build network labs from YAML: namespaces, veth pairs, XDP programs.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=_version())
-    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=argparse.ArgumentParser)
-    wanted = words[0] if words and words[0] in VERBS else None
-    for name, verb in VERBS.items():
-        if wanted in (None, name):
-            _add(verbs, name, verb)
-    args = parser.parse_args(words)
-    args.lab_given = args.lab is not None
-    return args
-
-
-def _add(verbs: Any, name: str, verb: Verb) -> None:
-    parser = verbs.add_parser(name, help=verb.help, description=verb.help.capitalize() + ".", allow_abbrev=False)
-    parser.set_defaults(verb=verb.function)
-    default = "the topology's name" if "file" in (names[0] for names, _ in verb.arguments) else "the only one there is"
-    parser.add_argument("--lab", metavar="NAME", help=f"the lab; before NODE (default: NETLAB_LAB, or {default})")
-    for names, keywords in verb.arguments:
-        parser.add_argument(*names, **keywords)
-
-
-def _version() -> str:
-    from netlab import __version__
-
-    return f"netlab {__version__}"

@@ -54,7 +54,13 @@ class Host:
     """This host, on which a lab is really built. Constructing it touches nothing."""
 
     def __init__(
-        self, plan: Plan, data: dict[str, Any], lock: int, deadline_s: float, say: Callable[[str], None]
+        self,
+        plan: Plan,
+        data: dict[str, Any],
+        lock: int,
+        deadline_s: float,
+        say: Callable[[str], None],
+        before_roles: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         from netlab import launch
 
@@ -65,6 +71,7 @@ class Host:
         self.lock = lock
         self.deadline_s = deadline_s
         self.say = say
+        self.before_roles = before_roles
         self.runtime = launch.runtime_of(data)
         self.programs = self._steps(AttachProgram)
         self.roles = self._steps(StartRole)
@@ -164,6 +171,8 @@ class Host:
 
     def start(self) -> None:
         """Start the roles that start by themselves, in their order."""
+        if self.before_roles:
+            self.before_roles(self.data)
         if not self.supervisor:
             return
         from netlab import launch, process

@@ -8,7 +8,7 @@ kept one folder higher, where no node's name can meet it.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from netlab.errors import NetlabError
@@ -94,20 +94,26 @@ class Writer:
         return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 
-def read(folder: str, nodes: Sequence[str], *, trace: bool = False, follow: bool = False) -> Iterator[LogLine]:
+def read(
+    folder: str,
+    nodes: Sequence[str],
+    *,
+    trace: bool = False,
+    follow: bool = False,
+    until: Callable[[], bool] = lambda: False,
+) -> Iterator[LogLine]:
     """Yield the lines of these nodes, and of the trace if wanted, in the order of their times.
 
-    A node that has printed nothing has no lines. With `follow`, go on with what comes until the lab is gone; lines of
-    different nodes are then in order as long as they reach their files within 30 ms.
+    A node that has printed nothing has no lines. With `follow`, go on with what comes until the lab is gone, or
+    `until()` says so, which is asked again and again; lines of different nodes are then in order as long as they reach
+    their files within 30 ms.
     """
     files = [_File(path(folder, node), node) for node in nodes]
     if trace:
         files.append(_File(trace_path(folder), ""))
     _allow_files(2 * len(files) + 64)
     try:
-        yield from _merged(files)
-        if follow:
-            yield from _follow(folder, files)
+        yield from _follow(folder, files, until) if follow else _merged(files)
     finally:
         for file in files:
             file.close()
@@ -203,8 +209,8 @@ def _merged(files: list[_File]) -> Iterator[LogLine]:
     return heapq.merge(*(file.lines() for file in files), key=lambda line: line.ns)
 
 
-def _follow(folder: str, files: list[_File]) -> Iterator[LogLine]:
-    """Yield lines as they come, until the folder of the logs is gone or is another lab's."""
+def _follow(folder: str, files: list[_File], until: Callable[[], bool]) -> Iterator[LogLine]:
+    """Yield lines as they come, until somebody says so, or the folder of the logs is gone or is another lab's."""
     import time
 
     try:  # held open, so that no later lab's file system can have this one's device number
@@ -213,9 +219,15 @@ def _follow(folder: str, files: list[_File]) -> Iterator[LogLine]:
         raise NetlabError(f"there are no logs in {folder}: {error.strerror}") from error
     try:
         waiting: list[LogLine] = []
+        settled = time.monotonic_ns() - _SETTLE_NS
+        for line in _merged(files):
+            if line.ns <= settled:
+                yield line
+            else:
+                waiting.append(line)
         alive = True
         while alive:
-            alive = _is(fd, f"{folder}/logs")
+            alive = _is(fd, f"{folder}/logs") and not until()
             settled = time.monotonic_ns() - _SETTLE_NS if alive else 1 << 63
             for file in files:
                 waiting.extend(file.lines())

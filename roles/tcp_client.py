@@ -8,7 +8,7 @@ that has arrived (`--mode stream` shows it). So this client connects like any ot
     byte #1 "a": seq 2957312280, at 0.000 s
     byte #2 "b": seq 2957312281, at 0.010 s
     sent 10 bytes in 0.090 s
-    FIN: seq 2957312280, the first byte that the server has not got
+    FIN: seq 2957312280, the first that the server has not got
     closed: the server has acknowledged the FIN, and sent its own
 
 The end of a stream is where its first hole is: a FIN behind the hole would never be heard. When a SYN is not answered,
@@ -23,7 +23,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from netlab import options
 from netlab.role import count, decimal, place, say, shown
@@ -39,22 +39,18 @@ OPTIONS: options.Options = {
         "default": "segments",
         "help": "segments of one byte with numbers that never repeat, or an ordinary socket",
     },
-    "isn": {
-        "type": "integer",
-        "minimum": 0,
-        "maximum": 0xFFFFFFFF,
-        "help": "the initial sequence number, one more at each attempt to connect; the kernel chooses without",
-    },
-    "patience": {"type": "number", "default": 5, "minimum": 0, "help": "seconds to wait for an acknowledgement"},
+    # One more at each attempt to connect. The kernel, which takes 0 for none, chooses without.
+    "isn": {"type": "integer", "minimum": 1, "maximum": 0xFFFFFFFF, "help": "the initial sequence number"},
+    "patience": {"type": "number", "default": 5, "minimum": 0.1, "help": "seconds to wait for an acknowledgement"},
 }
 SYN_S = 0.5  # for an answer to the SYN: before TCP itself sends it again, after a second
 ATTEMPTS = 30  # at connecting; with even odds for each, all fail once in a billion
 FIN_S = 0.25  # for an answer to the FIN
+STOPPED = 130  # the exit code
 SETTLE_S = 0.05  # for the last acknowledgement, which TCP may delay
 FIN, RST, PSH, ACK = 1, 4, 8, 16
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21  # linux/tcp.h, as those below
-RECEIVE_QUEUE, SEND_QUEUE = 1, 2
-REPAIR_ON, REPAIR_OFF_SILENTLY = 1, -1
+RECEIVE_QUEUE, SEND_QUEUE, REPAIR_ON, REPAIR_OFF_SILENTLY = 1, 2, 1, -1
 # Ports, sequence number, acknowledgement, data offset, flags, window, checksum, urgent pointer.
 HEADER = struct.Struct("!HHIIBBHHH")
 WINDOW = 502  # units that the handshake agreed on; nobody sends us data
@@ -120,71 +116,60 @@ def connect(family: int, address: tuple[str, int], isn: int | None) -> socket.so
     complain(f"cannot connect to {place(address)}: none of {ATTEMPTS} SYNs was answered")
 
 
-class Answer(NamedTuple):
-    """A segment that the server has sent."""
-
-    seq: int
-    acknowledged: int
-    flags: int
-    bytes: int
-
-
 class Frozen:
-    """A connection whose segments we write and read ourselves.
-
-    They carry no timestamps, although both ends have agreed on them: Linux accepts that (tcp_validate_incoming).
-    """
+    """A connection whose segments we write and read ourselves; they go without timestamps, which Linux accepts."""
 
     def __init__(self, connection: socket.socket, raw: socket.socket) -> None:
         self.raw = raw
         self.ours, self.theirs = connection.getsockname()[:2], connection.getpeername()[:2]
         raw.connect((self.theirs[0], 0))
-        self.pseudo_header = b"".join(
-            socket.inet_pton(connection.family, host) for host in (self.ours[0], self.theirs[0])
-        )
+        self.hosts = b"".join(socket.inet_pton(raw.family, host) for host, _ in (self.ours, self.theirs))
         self.next, self.expected = freeze(connection)
         self.acknowledged = self.next  # the server has all before this number
-        self.answered_fin = False  # by one of the server's own
-        self.reset = False
+        self.fin: int | None = None  # the number of ours
+        self.ended = self.reset = False  # by the server's FIN or RST
 
     def send(self, seq: int, flags: int, data: bytes = b"") -> None:
         """Send a segment."""
         about = (self.ours[1], self.theirs[1], seq % NUMBERS, self.expected, HEADER.size // 4 << 4, flags, WINDOW)
         bare = HEADER.pack(*about, 0, 0) + data
-        words = self.pseudo_header + struct.pack("!II", len(bare), socket.IPPROTO_TCP) + bare
+        words = self.hosts + struct.pack("!II", len(bare), socket.IPPROTO_TCP) + bare
         self.raw.send(HEADER.pack(*about, checksum(words), 0) + data)
 
+    def is_over(self) -> bool:
+        """Whether the server has ended the connection and, if we have sent a FIN, acknowledged that."""
+        return self.reset or (self.ended and (self.fin is None or later(self.acknowledged, self.fin)))
+
     def listen(self, until: float) -> bool:
-        """Take in what the server sends, up to a moment or to its FIN or RST; say whether it was one of those."""
-        while not (self.answered_fin or self.reset) and (left := until - time.monotonic()) > 0:
+        """Take in what the server sends, up to a moment or to the connection's end; say whether it was the end."""
+        while not self.is_over() and (left := until - time.monotonic()) > 0:
             if select.select([self.raw], [], [], left)[0]:
-                for answer in self.answers(self.raw.recv(1 << 16)):
-                    self.take(answer)
-        return self.answered_fin or self.reset
+                self.take(self.raw.recv(1 << 16))
+        return self.is_over()
 
-    def answers(self, packet: bytes) -> Iterator[Answer]:
-        """Yield the packet's segment if it belongs to this connection; an IPv4 one comes with its IP header."""
-        segment = packet[(packet[0] & 15) * 4 :] if self.raw.family == socket.AF_INET else packet
-        if len(segment) >= HEADER.size:
-            source, target, seq, acknowledged, offset, flags, *_ = HEADER.unpack_from(segment)
-            if (source, target) == (self.theirs[1], self.ours[1]):
-                yield Answer(seq, acknowledged, flags, len(segment) - (offset >> 4) * 4)
-
-    def take(self, answer: Answer) -> None:
-        """Learn from an answer how far the server has got, and whether it has ended."""
-        self.reset |= bool(answer.flags & RST)
-        if answer.flags & ACK and later(answer.acknowledged, self.acknowledged):
-            self.acknowledged = answer.acknowledged
-        if answer.flags & FIN and answer.seq + answer.bytes == self.expected:
-            self.expected = (self.expected + answer.bytes + 1) % NUMBERS
-            self.answered_fin = True
+    def take(self, packet: bytes) -> None:
+        """Learn from a packet of this connection how far the server has got, and whether it has ended."""
+        header = (packet[0] & 15) * 4 if self.raw.family == socket.AF_INET else 0  # an IPv6 packet comes without
+        segment = packet[header:]
+        if len(segment) < HEADER.size:
+            return
+        source, target, seq, acknowledged, offset, flags, *_ = HEADER.unpack_from(segment)
+        if (source, target) != (self.theirs[1], self.ours[1]):
+            return
+        self.reset |= bool(flags & RST)
+        if flags & ACK and later(acknowledged, self.acknowledged):
+            self.acknowledged = acknowledged
+        if seq == self.expected:
+            self.ended |= bool(flags & FIN)
+            self.expected = (seq + len(segment) - (offset >> 4) * 4 + (flags & FIN)) % NUMBERS
 
     def close(self, patience_s: float) -> bool:
         """End the stream where its first hole is, and say whether the server has ended it too."""
         self.listen(time.monotonic() + SETTLE_S)
+        self.fin = self.acknowledged
         end = time.monotonic() + patience_s
         is_early = False
-        while time.monotonic() < end:
+        while not self.reset and time.monotonic() < end:
             hole = self.acknowledged
             if is_early:  # the FIN's number is still the hole's, its segment's is that of a byte which is there already
                 say(f"FIN: seq {hole} is not answered; now in a segment that begins with seq {(hole - 1) % NUMBERS}")
@@ -195,21 +180,21 @@ class Frozen:
             if self.listen(min(time.monotonic() + FIN_S, end)):
                 break
             is_early = self.acknowledged == hole and not is_early
-        self.send(self.acknowledged, ACK if self.answered_fin else RST | ACK)
-        return self.answered_fin
+        if not self.reset:
+            self.send(self.acknowledged, ACK if self.is_over() else RST | ACK)
+        return self.is_over() and not self.reset
 
 
 def checksum(data: bytes) -> int:
     """Return the checksum of the internet protocols (RFC 1071)."""
     words = struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2))
     total: int = sum(words)
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xFFFF
 
 
-def send_segments(chosen: Namespace, family: int, address: tuple[str, int]) -> bool:
-    """Send each byte in a segment of its own; say whether the connection was opened and closed in good order."""
+def send_segments(chosen: Namespace, family: int, address: tuple[str, int]) -> int:
+    """Send each byte in a segment of its own, close in good order also when stopped, and return the exit code."""
     try:
         raw = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_TCP)
         connection = connect(family, address, chosen.isn)
@@ -218,8 +203,7 @@ def send_segments(chosen: Namespace, family: int, address: tuple[str, int]) -> b
         complain("sending segments needs the rights to raw sockets (CAP_NET_RAW) and TCP_REPAIR (CAP_NET_ADMIN)")
     isn = (frozen.next - 1) % NUMBERS
     say(f"connected to {place(frozen.theirs)} from {place(frozen.ours)}: initial sequence number {isn}")
-    begun = time.monotonic()
-    sent = 0
+    begun, sent, stopped = time.monotonic(), 0, False
     try:
         for data in paced(chosen, begun, frozen.listen):
             now = decimal(round(time.monotonic() - begun, 3))
@@ -228,20 +212,22 @@ def send_segments(chosen: Namespace, family: int, address: tuple[str, int]) -> b
             frozen.next = (frozen.next + 1) % NUMBERS
             sent += 1
     except KeyboardInterrupt:
-        pass
+        stopped = True
     say(f"sent {count(sent, 'byte')} in {time.monotonic() - begun:.3f} s")
-    if frozen.reset:
-        say("the server has reset the connection")
-    closed = not frozen.reset and frozen.close(chosen.patience)
+    if frozen.ended:
+        say("the server has ended the connection")
+    closed = frozen.close(chosen.patience)
     connection.close()  # in silence: it is frozen
     if closed:
         say("closed: the server has acknowledged the FIN, and sent its own")
-    elif not frozen.reset:
+    elif frozen.reset:
+        say("the server has reset the connection")
+    else:
         say(f"not closed in {decimal(chosen.patience)} s: the FIN is not answered; sent RST")
-    return closed and sent == chosen.count
+    return STOPPED if stopped else int(not closed or sent < chosen.count)
 
 
-def paced(chosen: Namespace, begun: float, wait: Callable[[float], bool]) -> Iterator[bytes]:
+def paced(chosen: Namespace, begun: float, wait: Callable[[float], bool | None]) -> Iterator[bytes]:
     """Yield the bytes to send, each when its time has come; `wait` waits until then, and says whether to stop."""
     text = chosen.text.encode() or b"\0"
     for number in range(chosen.count):
@@ -253,33 +239,29 @@ def paced(chosen: Namespace, begun: float, wait: Callable[[float], bool]) -> Ite
 # --- an ordinary socket -----------------------------------------------------------------------------------------------
 
 
-class Progress(NamedTuple):
-    """What TCP says of a connection: bytes acknowledged, segments sent again, and its congestion window in segments."""
-
-    acknowledged: int
-    again: int
-    window: int
-
-
-def progress(connection: socket.socket) -> Progress:
-    """Read struct tcp_info (linux/tcp.h)."""
+def progress(connection: socket.socket, sent: int) -> str:
+    """Return what TCP says of a connection on which we have sent so many bytes (struct tcp_info, linux/tcp.h)."""
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
-    window, again = struct.unpack_from("=I", info, 80)[0], struct.unpack_from("=I", info, 100)[0]
-    return Progress(struct.unpack_from("=Q", info, 120)[0] - 1, again, window)  # the SYN counts as a byte there
+    window, again, acknowledged = (
+        struct.unpack_from(kind, info, at)[0] for kind, at in (("I", 80), ("I", 100), ("Q", 120))
+    )
+    got = min(max(acknowledged - 1, 0), sent)  # the SYN counts as a byte there, and the FIN too
+    return (
+        f"TCP: {got} of {count(sent, 'byte')} acknowledged, {count(again, 'retransmission')}, "
+        f"congestion window {count(window, 'segment')}"
+    )
 
 
-def send_stream(chosen: Namespace, family: int, address: tuple[str, int]) -> bool:
-    """Send the same by TCP's own means; say whether all of it was acknowledged."""
+def send_stream(chosen: Namespace, family: int, address: tuple[str, int]) -> int:
+    """Send the same by TCP's own means; return the exit code, which says whether all of it was acknowledged."""
     connection = connect(family, address, chosen.isn)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a segment for each byte, as far as it goes
-    connection.settimeout(chosen.patience or None)
+    connection.settimeout(chosen.patience)
     ours, theirs = connection.getsockname()[:2], connection.getpeername()[:2]
     say(f"connected to {place(theirs)} from {place(ours)}")
-    begun = time.monotonic()
-    sent = 0
-    end = ""
+    begun, sent, end = time.monotonic(), 0, ""
     try:
-        for data in paced(chosen, begun, sleep_until):
+        for data in paced(chosen, begun, lambda moment: time.sleep(max(0.0, moment - time.monotonic()))):
             say(f"byte #{sent + 1} {shown(data)}: given to TCP at {decimal(round(time.monotonic() - begun, 3))} s")
             connection.send(data)
             sent += 1
@@ -292,23 +274,11 @@ def send_stream(chosen: Namespace, family: int, address: tuple[str, int]) -> boo
         end = f"{error.strerror}; "
     except KeyboardInterrupt:
         end = "stopped; "
-    done = progress(connection)
-    got = min(max(done.acknowledged, 0), sent)
-    say(
-        f"{end}TCP: {got} of {count(sent, 'byte')} acknowledged, {count(done.again, 'retransmission')}, "
-        f"congestion window {count(done.window, 'segment')}"
-    )
+    say(end + progress(connection, sent))
     if end:
-        # End by an RST, and try no more.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=II", 1, 0))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=II", 1, 0))  # end by an RST
     connection.close()
-    return not end and sent == chosen.count
-
-
-def sleep_until(moment: float) -> bool:
-    """Sleep; there is no reason to stop."""
-    time.sleep(max(0.0, moment - time.monotonic()))
-    return False
+    return STOPPED if end == "stopped; " else int(bool(end))
 
 
 def main() -> int:
@@ -317,13 +287,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     family, address = resolve(chosen.target)
     say("READY")
-    how = send_stream if chosen.mode == "stream" else send_segments
     try:
-        return 0 if how(chosen, family, address) else 1
+        return (send_stream if chosen.mode == "stream" else send_segments)(chosen, family, address)
     except OSError as error:
         complain(f"{place(address)}: {error.strerror}")
     except KeyboardInterrupt:
-        return 130
+        return STOPPED
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netlab import options
 from netlab.role import count, place, say, shown
@@ -125,9 +125,10 @@ def segments(packet: bytes, to: int) -> Iterator[Segment]:
     if len(ip) < begin + TCP_HEADER.size:
         return
     port, own, seq, _, offset, flags, *_ = TCP_HEADER.unpack_from(ip, begin)
-    if own != to:  # it came before the filter was there
+    header = (offset >> 4) * 4
+    if own != to or header < TCP_HEADER.size:  # it came before the filter was there, or TCP will drop it
         return
-    data = ip[begin + (offset >> 4) * 4 : end]
+    data = ip[begin + header : end]
     seq += flags >> 1 & 1  # a SYN has a number of its own, before the data's
     for at in range(0, len(data), size or len(data) or 1):
         yield Segment((host, port), (seq + at) % (1 << 32), data[at : at + size] if size else data)
@@ -136,8 +137,9 @@ def segments(packet: bytes, to: int) -> Iterator[Segment]:
 class Connection:
     """An accepted connection, and what TCP has delivered on it."""
 
-    def __init__(self, number: int, accepted: socket.socket) -> None:
+    def __init__(self, number: int, client: tuple[str, int], accepted: socket.socket) -> None:
         self.number = number
+        self.client = client
         self.socket = accepted
         self.delivered = 0
         self.beginning = b""
@@ -166,7 +168,7 @@ class Server:
         try:
             self.tap = Wiretap(port)
         except PermissionError:
-            sys.exit("tcp_server: seeing segments needs the right to open packet sockets (CAP_NET_RAW)")
+            sys.exit("tcp_server: seeing segments needs the rights to packet sockets (CAP_NET_RAW, CAP_NET_ADMIN)")
         dual = socket.has_dualstack_ipv6()
         try:
             self.listener = socket.create_server(
@@ -176,7 +178,7 @@ class Server:
             sys.exit(f"tcp_server: cannot listen on port {port}: {error.strerror}")
         self.listener.setblocking(False)
         self.selector = selectors.DefaultSelector()
-        self.connections: dict[Any, Connection] = {}  # by the client's address
+        self.connections: dict[tuple[str, int], Connection] = {}  # by the client's address
         self.accepted = self.seen = 0
 
     def serve(self) -> None:
@@ -189,8 +191,8 @@ class Server:
             for tap in self.tap.sockets:
                 if tap in ready:
                     self.show(tap)
-            for client in filter(None, ready.values()):
-                self.read(client)
+            for connection in filter(None, ready.values()):
+                self.read(connection)
 
     def accept(self) -> None:
         """Accept every connection that waits."""
@@ -206,8 +208,8 @@ class Server:
                     accepted.setsockopt(socket.IPPROTO_TCP, option, value)
                 client = (address[0].removeprefix("::ffff:"), address[1])
                 self.accepted += 1
-                self.connections[client] = Connection(self.accepted, accepted)
-                self.selector.register(accepted, selectors.EVENT_READ, client)
+                self.connections[client] = Connection(self.accepted, client, accepted)
+                self.selector.register(accepted, selectors.EVENT_READ, self.connections[client])
                 say(f"connection #{self.accepted} from {place(client)}")
 
     def show(self, tap: socket.socket) -> None:
@@ -225,13 +227,13 @@ class Server:
         if missed := self.tap.missed():
             say(f"{count(missed, 'segment')} not seen: too many at once")
 
-    def read(self, client: Any) -> None:
+    def read(self, connection: Connection) -> None:
         """Read from a connection; what came on it before its end has been shown."""
-        connection = self.connections[client]
         if not connection.read():
             self.selector.unregister(connection.socket)
             connection.socket.close()
-            del self.connections[client]
+            if self.connections.get(connection.client) is connection:  # the client may have used its port again
+                del self.connections[connection.client]
 
 
 def main() -> None:

@@ -21,6 +21,11 @@ class Asked(NamedTuple):
     data: str
     bytes: int
 
+    @property
+    def seconds(self) -> float | None:
+        """What its data asks for; None if that is no number."""
+        return float(self.data) if re.fullmatch(r"\d+(\.\d+)?", self.data) else None
+
 
 class AskedAll(NamedTuple):
     """A client has sent all its requests."""

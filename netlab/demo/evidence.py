@@ -1,9 +1,9 @@
 """What a play of a lab leaves to judge it by, and what a judgement is: plain data, which needs no lab."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from netlab.demo.events import Event
+from netlab.demo.events import Event, Lost
 from netlab.logs import LogLine
 
 _E = TypeVar("_E")
@@ -28,13 +28,19 @@ class Evidence(NamedTuple):
     """All of it, in the end.
 
     The timeline in the order of time, the lab's description (lab.json), what the programs have counted (as `netlab
-    stats --format json` has it), and the nodes' TCP.
+    stats --format json` has it), the nodes' TCP, and the programs' sources as they were compiled, by node.
     """
 
-    timeline: tuple[Entry, ...]
+    timeline: list[Entry]
     lab: Mapping[str, Any]
     stats: Mapping[str, Any]
     sockets: Mapping[str, Sockets]
+    sources: Mapping[str, str]
+
+    @property
+    def begin_ns(self) -> int:
+        """When the first line was printed, CLOCK_MONOTONIC."""
+        return self.timeline[0].line.ns if self.timeline else 0
 
     def of(self, kind: type[_E]) -> Iterator[tuple[LogLine, _E]]:
         """Yield the events of one kind, each with its line."""
@@ -53,3 +59,17 @@ class Claim(NamedTuple):
     text: str
     holds: bool
     figures: str
+
+
+def few(figures: Iterable[str], limit: int = 4) -> str:
+    """Return figures on one line; of many, the first ones and how many more there are."""
+    shown = list(figures)
+    more = [f"and {len(shown) - limit} more"] if shown[limit:] else []
+    return "; ".join([*shown[:limit], *more])
+
+
+def nothing_is_lost(evidence: Evidence) -> Claim:
+    """Return the claim without which the others prove little."""
+    lost = sum(event.amount for event in evidence.events(Lost))
+    figures = f"{lost} lost of {lost + len(evidence.timeline)} lines"
+    return Claim("no line of the logs or of the trace is lost", bool(evidence.timeline) and not lost, figures)

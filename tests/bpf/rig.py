@@ -1,6 +1,8 @@
-"""A balancer without a lab: the program and its maps, and packets pushed through it by BPF_PROG_TEST_RUN."""
+"""Programs without a lab: loaded from a file, and packets pushed through them by BPF_PROG_TEST_RUN."""
 
+import os
 import struct
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,15 +10,17 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
-from netlab import balancer
+from netlab import balancer, loader, syscalls
 from netlab.maps import LoadedProgram, Map
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DROP, PASS, REDIRECT = 1, 2, 4
 LB, CLIENT = "10.0.0.1", "10.0.0.2"
 LB_MAC, CLIENT_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 SERVICE, COMPLETION = 8080, 9090
 LOCAL = (LB, "10.0.1.1")
 SOURCE = "bpf/balancer.c"
+DROPPER = "bpf/dropper.c"
 
 
 def backend(index: int, capacity: int = 5) -> balancer.Backend:
@@ -32,18 +36,70 @@ def backend(index: int, capacity: int = 5) -> balancer.Backend:
     )
 
 
-class Rig:
-    """The loaded program; `reset` before every test."""
+@contextmanager
+def pinned(path: str, **define: str | int) -> Iterator[str]:
+    """Compile and load a program for MTU 1500, and yield the folder of its pins."""
+    with tempfile.TemporaryDirectory(prefix="netlab-rig-") as folder:
+        os.mkdir(f"{folder}/bpf")
+        syscalls.mount("bpf", f"{folder}/bpf", "bpf")
+        try:
+            pins = f"{folder}/bpf/node"
+            job = loader.Job(
+                "test", "node", path, pins, folder, define=tuple(define.items()), builtins=(("MTU", 1500),)
+            )
+            compilation = loader.start(job)
+            try:
+                compilation.pinned(60)
+            finally:
+                compilation.kill()
+            yield pins
+        finally:
+            syscalls.umount(f"{folder}/bpf")
 
-    def __init__(self, pins: str, source: str) -> None:
+
+class Program:
+    """A loaded program that counts every packet by its reason."""
+
+    def __init__(self, pins: str, source: str, function: str) -> None:
         self.pins = pins
         self.reasons = balancer.enum_names(source, "reason")
-        self.carrier_reasons = balancer.enum_names(source, "carrier_reason")
-        self.program = LoadedProgram.open(f"{pins}/programs/balancer")
-        self.egress = LoadedProgram.open(f"{pins}/programs/egress_test")
+        self.program = LoadedProgram.open(f"{pins}/programs/{function}")
 
     def close(self) -> None:
         self.program.close()
+
+    def push(self, packet: Packet | bytes) -> tuple[int, bytes, str]:
+        """Run a packet in; return the verdict, the packet as it leaves, and the one reason that was counted."""
+        before = self.counts()
+        run = self.program.test_run(bytes(packet))
+        after = self.counts()
+        counted = [name for name in after if after[name] != before[name]]
+        assert len(counted) == 1, f"counted by {counted}"
+        assert after[counted[0]].packets == before[counted[0]].packets + 1
+        return run.verdict, run.packet, counted[0]
+
+    def counts(self) -> dict[str, balancer.Count]:
+        return dict(balancer.counts(self.pins, "reasons", self.reasons))
+
+
+class Dropper(Program):
+    """The dropper, by one of its rules."""
+
+    def __init__(self, pins: str, source: str, judges_all: bool) -> None:
+        super().__init__(pins, source, "dropper")
+        self.judges_all = judges_all
+
+
+class Rig(Program):
+    """The balancer and its maps; `reset` before every test."""
+
+    def __init__(self, pins: str, source: str) -> None:
+        super().__init__(pins, source, "balancer")
+        self.carrier_reasons = balancer.enum_names(source, "carrier_reason")
+        self.egress = LoadedProgram.open(f"{pins}/programs/egress_test")
+
+    def close(self) -> None:
+        super().close()
         self.egress.close()
 
     def reset(self, backends: int = 3, capacity: int = 5, policy: str = "most-free", ready: bool = True) -> None:
@@ -60,23 +116,10 @@ class Rig:
             chosen = tuple(backend(index, capacity) for index in range(1, backends + 1))
             balancer.set_up(self.pins, balancer.Settings(SERVICE, COMPLETION, policy, chosen, LOCAL, (("lo", LB_MAC),)))
 
-    def push(self, packet: Packet | bytes) -> tuple[int, bytes, str]:
-        """Run a packet in; return the verdict, the packet as it leaves, and the one reason that was counted."""
-        before = self.counts()
-        run = self.program.test_run(bytes(packet))
-        after = self.counts()
-        counted = [name for name in after if after[name] != before[name]]
-        assert len(counted) == 1, f"counted by {counted}"
-        assert after[counted[0]].packets == before[counted[0]].packets + 1
-        return run.verdict, run.packet, counted[0]
-
     def carry(self, index: int) -> tuple[int, bytes]:
         """Run the carrier that a completion of worker`index` was cloned to."""
         run = self.egress.test_run(bytes(completion(index)))
         return run.verdict, run.packet
-
-    def counts(self) -> dict[str, balancer.Count]:
-        return dict(balancer.counts(self.pins, "reasons", self.reasons))
 
     def carrier_counts(self) -> dict[str, int]:
         found = balancer.counts(self.pins, "carrier_reasons", self.carrier_reasons)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab import cli, record
+from netlab import cli, record, usage
 from tests.unit.broken import ROOT, write_all
 
 PAIR = f"{ROOT}/topologies/pair.yml"
@@ -52,7 +52,7 @@ def test_wrong_usage_ends_with_code_2(words: list[str], capsys: pytest.CaptureFi
     assert "usage: netlab" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", sorted(cli.VERBS))
+@pytest.mark.parametrize("verb", sorted(usage.VERBS))
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     """--help prints to stdout and ends well."""
     with pytest.raises(SystemExit) as ended:

@@ -41,7 +41,7 @@ ROWS: list[tuple[str, ...]] = [
     ("validate",),
     ("options", "document", "assets", "addresses"),
     ("model",),
-    ("errors", "role"),
+    ("errors", "role", "usage", "prometheus"),
 ]
 FAMILIES = {7, 8, 10, 12}
 ONLY_USERS = {

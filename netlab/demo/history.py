@@ -1,0 +1,221 @@
+"""A balancer's trace, played again on a short model of it: who has how many threads free, and who waits in which order.
+
+The program decides under its lock and prints after it. So two CPUs can print in the opposite order of their decisions,
+mostly some µs apart: each line is true of the moment of its decision, and only its place may be wrong. `replay` puts
+the lines in an order that the model accepts, where there is one. It takes line by line in the order of time. One that
+does not fit next may have been printed too late, and fits between lines of the last WINDOW_NS; or too early, and fits
+behind lines of the next WINDOW_NS. Otherwise it contradicts the others: that is written down, and the model goes on
+with what the line says.
+
+This cannot explain a mistake of the program away. Nearly every line tells a count or the depth, each of which goes up
+and down one by one, so of two lines about the same count only one fits next.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from netlab.demo.events import Completion, Dequeue, Drop, Forward, Ignored, Queue, Request
+from netlab.logs import LogLine
+
+WINDOW_NS = 10_000_000  # a CPU that holds the decision may be interrupted before it prints it
+TRIES = 2000  # at another order of the lines around one that does not fit
+
+Decision = Request | Forward | Queue | Dequeue | Drop | Completion | Ignored
+Told = tuple[LogLine, Decision]
+
+# What a line can contradict.
+NUMBER = "number"  # requests are numbered one by one, and each is decided on once
+FREE = "free"  # threads are taken and freed one by one, from none to the capacity
+NEEDLESS = "needless"  # nothing is queued while a thread is free and nobody waits for it
+ORDER = "order"  # the oldest goes first, and nobody overtakes those that wait
+DEPTH = "depth"  # the queue grows and shrinks one by one
+
+
+class Objection(NamedTuple):
+    """Why a line cannot come next: what it contradicts, and what the model expects."""
+
+    kind: str
+    expected: str
+
+
+class Contradiction(NamedTuple):
+    """A line that fits nowhere, and one of the model's objections."""
+
+    line: LogLine
+    event: Decision
+    kind: str
+    expected: str
+
+
+class Step(NamedTuple):
+    """A line in its place, and what stood before it: how many threads of all were free, how many requests waited."""
+
+    line: LogLine
+    event: Decision
+    free: int
+    waiting: int
+
+
+class Model:
+    """What the balancer has in hand: all threads are free at first, and nothing waits."""
+
+    def __init__(self, capacity: Mapping[str, int]) -> None:
+        """`capacity` is in threads, by backend."""
+        self.capacity = dict(capacity)
+        self.free = dict(capacity)
+        self.number = 0  # of the last request
+        self.undecided: list[int] = []
+        self.waiting: list[int] = []  # oldest first
+        self.depth = 0  # len(waiting), unless a line has contradicted it
+
+    def objections(self, event: Decision) -> Iterator[Objection]:
+        """Yield why this cannot happen next; nothing if it can."""
+        if isinstance(event, Request) and event.number != self.number + 1:
+            yield Objection(NUMBER, f"request #{self.number + 1}")
+        if isinstance(event, Forward | Queue | Drop) and event.number not in self.undecided:
+            yield Objection(NUMBER, f"no decision on #{event.number}, which is not received or decided on already")
+        if isinstance(event, Forward) and self.depth:
+            yield Objection(ORDER, f"nothing to overtake the {self.depth} that wait")
+        if isinstance(event, Forward | Dequeue | Completion | Ignored):
+            yield from self._about_threads(event)
+        if isinstance(event, Queue) and not self.depth and any(self.free.values()):
+            yield Objection(NEEDLESS, f"#{event.number} to be forwarded: {self._all_free()}")
+        if isinstance(event, Dequeue) and event.number not in self.waiting[:1]:
+            yield Objection(ORDER, f"#{self.waiting[0]}, the oldest" if self.waiting else "nothing: none waits")
+        if isinstance(event, Queue | Dequeue | Completion):
+            depth = self.depth + isinstance(event, Queue) - isinstance(event, Dequeue)
+            if event.depth != depth:
+                yield Objection(DEPTH, f"depth {depth}")
+
+    def _about_threads(self, event: Forward | Dequeue | Completion | Ignored) -> Iterator[Objection]:
+        free, capacity = self.free.get(event.backend), self.capacity.get(event.backend, 0)
+        if free is None:
+            if not isinstance(event, Ignored):
+                yield Objection(FREE, f"a backend, which {event.backend} is not")
+        elif isinstance(event, Ignored):
+            if free < capacity and "free" in event.why:
+                yield Objection(FREE, f"free {free + 1}")
+        elif isinstance(event, Completion):
+            if event.free != free + 1 or event.free > capacity:
+                yield Objection(FREE, f"free {free + 1} of {capacity}")
+        elif not free:
+            yield Objection(FREE, f"nothing for {event.backend}, which has no thread free")
+        elif isinstance(event, Forward) and event.free != free - 1:
+            yield Objection(FREE, f"free {free - 1}")
+
+    def take(self, event: Decision) -> None:
+        """Go on to the state after an event, as the event tells it."""
+        if isinstance(event, Request):
+            self.number = event.number
+            self.undecided.append(event.number)
+        if isinstance(event, Forward | Queue | Drop) and event.number in self.undecided:
+            self.undecided.remove(event.number)
+        if isinstance(event, Forward | Completion):
+            self.free[event.backend] = event.free
+        if isinstance(event, Queue):
+            self.waiting.append(event.number)
+        if isinstance(event, Dequeue):
+            self.free[event.backend] = max(self.free.get(event.backend, 0) - 1, 0)
+            if event.number in self.waiting:  # it has been the oldest, so nothing waits before it
+                del self.waiting[: self.waiting.index(event.number) + 1]
+        if isinstance(event, Queue | Dequeue | Completion):
+            self.depth = event.depth
+
+    def after(self, events: Iterable[Decision]) -> "Model":
+        """Return the state after these events; this one stays as it is."""
+        model = Model(self.capacity)
+        model.free, model.number, model.depth = dict(self.free), self.number, self.depth
+        model.undecided, model.waiting = list(self.undecided), list(self.waiting)
+        for event in events:
+            model.take(event)
+        return model
+
+    def _all_free(self) -> str:
+        return ", ".join(f"{name} has {free} free" for name, free in self.free.items() if free)
+
+
+class History(NamedTuple):
+    """What a balancer did, step by step, the lines that contradict those before them, and what it has in the end."""
+
+    steps: tuple[Step, ...]
+    contradictions: tuple[Contradiction, ...]
+    model: Model
+
+    def of(self, *kinds: type[Decision]) -> list[Step]:
+        """Return the steps of these kinds of event."""
+        return [step for step in self.steps if isinstance(step.event, kinds)]
+
+
+def replay(lines: Iterable[Told], capacity: Mapping[str, int]) -> History:
+    """Play one balancer's lines, which are in the order of time; `capacity` is in threads, by backend."""
+    model = Model(capacity)
+    steps: list[Step] = []
+    contradictions: list[Contradiction] = []
+    for line, event in _ordered(lines, capacity):
+        contradictions += (Contradiction(line, event, *objection) for objection in model.objections(event))
+        steps.append(Step(line, event, sum(model.free.values()), model.depth))
+        model.take(event)
+    return History(tuple(steps), tuple(contradictions), model)
+
+
+def _ordered(lines: Iterable[Told], capacity: Mapping[str, int]) -> Iterator[Told]:
+    """Yield the lines in an order that the model accepts, as far as there is one."""
+    pending = list(lines)
+    recent: list[Told] = []  # their order may still change
+    before, now = Model(capacity), Model(capacity)  # as it was before the recent lines, and after them
+    while pending:
+        first = pending.pop(0)
+        while recent and first[0].ns - recent[0][0].ns > WINDOW_NS:
+            before.take(recent[0][1])
+            yield recent.pop(0)
+        if not any(now.objections(first[1])):
+            recent.append(first)
+            now.take(first[1])
+        elif order := _search(before, [*recent, first, *pending], len(recent) + 1):
+            around = [*recent, first, *pending]
+            recent = [around[at] for at in order]
+            pending = [each for at, each in enumerate(around) if at not in order]
+            now = before.after(event for _, event in recent)
+        else:  # a contradiction: nothing is moved across it
+            yield from [*recent, first]
+            recent = []
+            now.take(first[1])
+            before = now.after(())
+    yield from recent
+
+
+def _search(model: Model, lines: Sequence[Told], count: int) -> list[int]:
+    """Return an order, by place, in which the first `count` lines fit, and any after them that they need.
+
+    No line comes before one that was printed more than the window earlier. It is as near to the order of time as a
+    search in depth finds it; nothing, if there is none or too many have been tried.
+    """
+    order: list[int] = []
+    models, choices = [model], [_choices(model, lines, order)]
+    tried: set[frozenset[int]] = set()  # which lines have been taken decides what may follow
+    while choices and len(tried) < TRIES:
+        at = next(choices[-1], None)
+        if at is None:
+            choices.pop()
+            models.pop()
+            del order[-1:]
+        elif (taken := frozenset([*order, at])) not in tried:
+            tried.add(taken)
+            order.append(at)
+            if taken.issuperset(range(count)):
+                return order
+            models.append(models[-1].after([lines[at][1]]))
+            choices.append(_choices(models[-1], lines, order))
+    return []
+
+
+def _choices(model: Model, lines: Sequence[Told], order: Sequence[int]) -> Iterator[int]:
+    """Yield which lines may be taken next, by place."""
+    taken = frozenset(order)
+    first = next(at for at in range(len(lines)) if at not in taken)
+    for at in range(first, len(lines)):
+        line, event = lines[at]
+        if line.ns - lines[first][0].ns > WINDOW_NS:
+            return
+        if at not in taken and not any(model.objections(event)):
+            yield at

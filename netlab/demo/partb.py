@@ -1,0 +1,268 @@
+"""Part B's claims: what the exercise says of a balancer that lets requests wait, checked against what was printed."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from netlab.demo import history
+from netlab.demo.events import (
+    Asked,
+    AskedAll,
+    Completion,
+    Dequeue,
+    Drop,
+    Exited,
+    Finished,
+    Forward,
+    Ignored,
+    Queue,
+    Received,
+    Request,
+)
+from netlab.demo.evidence import Claim, Evidence, few, nothing_is_lost
+from netlab.demo.history import History, replay
+
+_ROUNDING_S = 1e-5  # seconds are printed to the microsecond, and summed
+
+
+class _Play(NamedTuple):
+    """A play of part B, sorted out: who said what, and what the balancer's lines say in their order."""
+
+    asked: list[Asked]
+    said_asked: int  # how many the clients say they have sent
+    node: str  # the balancer's
+    now: dict[str, Any]  # what it has counted
+    history: History
+    received: dict[str, list[Received]]  # by worker
+    finished: dict[str, list[Finished]]  # by worker
+    sent: dict[str, list[int]]  # the balancer's numbers, by worker
+
+
+def is_over(evidence: Evidence) -> bool:
+    """Whether the client has ended, all that it has sent is finished, and the kernel has seen every completion."""
+    asked = sum(event.requests for event in evidence.events(AskedAll))
+    done = min(len(evidence.events(Finished)), len(evidence.events(Completion)))
+    return bool(evidence.events(Exited)) and 0 < asked <= done
+
+
+def low(evidence: Evidence) -> list[Claim]:
+    """Return the claims when a thread is always free."""
+    play = _sorted_out(evidence)
+    return [*_always(evidence, play), _nothing_is_queued(play)]
+
+
+def high(evidence: Evidence) -> list[Claim]:
+    """Return the claims when there are more requests than threads."""
+    play = _sorted_out(evidence)
+    queued = (_those_without_a_thread_are_queued(play), _every_queued_packet_leaves_in_order(play))
+    return [*_always(evidence, play), *queued]
+
+
+def _always(evidence: Evidence, play: _Play) -> list[Claim]:
+    return [
+        _every_request_is_printed_at_the_client(play),
+        _every_packet_is_in_the_trace(play),
+        _it_goes_to_a_worker_with_a_free_thread(play),
+        _it_is_queued_only_without_one(play),
+        _every_completion_is_in_the_trace(play),
+        _workers_print_each_packet(play),
+        _workers_print_what_they_slept(play),
+        _every_request_is_served_once(play),
+        _all_threads_are_free_in_the_end(play),
+        _the_counters_agree(play),
+        nothing_is_lost(evidence),
+    ]
+
+
+def _sorted_out(evidence: Evidence) -> _Play:
+    balancers: Mapping[str, dict[str, Any]] = evidence.stats["balancers"]
+    node, now = next(iter(balancers.items()), ("", {}))
+    workers = {name: each["capacity"] for name, each in now.get("backends", {}).items()}
+    kinds = (Request, Forward, Queue, Dequeue, Drop, Completion, Ignored)
+    lines = ((line, event) for line, event in evidence.timeline if isinstance(event, kinds) and line.node == node)
+    played = replay(lines, workers)
+    sent: dict[str, list[int]] = {name: [] for name in workers}
+    for step in played.steps:
+        if isinstance(step.event, Forward | Dequeue):
+            sent.setdefault(step.event.backend, []).append(step.event.number)
+    return _Play(
+        asked=evidence.events(Asked),
+        said_asked=sum(event.requests for event in evidence.events(AskedAll)),
+        node=node,
+        now=now,
+        history=played,
+        received={name: [event for line, event in evidence.of(Received) if line.node == name] for name in workers},
+        finished={name: [event for line, event in evidence.of(Finished) if line.node == name] for name in workers},
+        sent=sent,
+    )
+
+
+# --- one function a claim ---------------------------------------------------------------------------------------------
+
+
+def _every_request_is_printed_at_the_client(play: _Play) -> Claim:
+    wrong = [f"#{each.number} has no sleep time: {each.data}" for each in play.asked if each.seconds is None]
+    if [each.number for each in play.asked] != list(range(1, play.said_asked + 1)):
+        wrong.append("not numbered one by one")
+    figures = few([f"{len(play.asked)} of {play.said_asked}", *wrong])
+    holds = len(play.asked) == play.said_asked > 0 and not wrong
+    return Claim("every request is printed at the client, with its sleep time", holds, figures)
+
+
+def _every_packet_is_in_the_trace(play: _Play) -> Claim:
+    numbers = [step.event.number for step in play.history.of(Request) if isinstance(step.event, Request)]
+    decided = Counter(
+        step.event.number
+        for step in play.history.of(Forward, Queue, Drop)
+        if isinstance(step.event, Forward | Queue | Drop)
+    )
+    wrong = [f"#{number} has {decided[number]} decisions" for number in numbers if decided[number] != 1]
+    wrong += [f"#{each.number} is dropped, {each.why}" for each in _events(play, Drop)]
+    wrong += _contradictions(play, history.NUMBER)
+    figures = few([f"{len(numbers)} of {len(play.asked)} packets", *wrong])
+    text = "every packet is in the trace, with its destination or that it was queued"
+    return Claim(text, len(numbers) == len(play.asked) > 0 and not wrong, figures)
+
+
+def _it_goes_to_a_worker_with_a_free_thread(play: _Play) -> Claim:
+    leaving = play.history.of(Forward, Dequeue)
+    wrong = _contradictions(play, history.FREE)
+    figures = few([f"{len(leaving)} packets sent to {len(play.sent)} workers", *wrong])
+    text = "a packet goes only to a worker that has a free thread, and takes it"
+    return Claim(text, bool(leaving) and not wrong, figures)
+
+
+def _it_is_queued_only_without_one(play: _Play) -> Claim:
+    requests = play.history.of(Request)
+    wrong = _contradictions(play, history.NEEDLESS)
+    waited = len(play.history.of(Queue))
+    figures = few([f"{waited} of {len(requests)} packets queued, {len(wrong)} of them beside a free thread", *wrong])
+    return Claim("a packet is queued only when no thread is free", bool(requests) and not wrong, figures)
+
+
+def _every_completion_is_in_the_trace(play: _Play) -> Claim:
+    seen = Counter(each.backend for each in _events(play, Completion))
+    done = {name: len(events) for name, events in play.finished.items()}
+    wrong = [
+        f"{name} finished {count}, {seen[name]} in the trace" for name, count in done.items() if seen[name] != count
+    ]
+    wrong += [f"one from {each.backend} ignored, {each.why}" for each in _events(play, Ignored)]
+    wrong += [_told(each) for each in play.history.contradictions if isinstance(each.event, Completion)]
+    figures = few([f"{sum(seen.values())} of {sum(done.values())}", *wrong])
+    text = "every completion is in the trace, with the threads that are free then"
+    return Claim(text, sum(seen.values()) > 0 and not wrong, figures)
+
+
+def _every_queued_packet_leaves_in_order(play: _Play) -> Claim:
+    came, left = ([each.number for each in _events(play, kind)] for kind in (Queue, Dequeue))
+    wrong = _contradictions(play, history.ORDER, history.DEPTH)
+    if came != left and not wrong:
+        wrong = [f"#{number} does not leave" for number in came if number not in left]
+    figures = few([f"{len(left)} of {len(came)} have left, first in, first out", *wrong])
+    text = "every queued packet is in the trace again when it leaves, in the order in which it came"
+    return Claim(text, came == left != [] and not wrong, figures)
+
+
+def _workers_print_each_packet(play: _Play) -> Claim:
+    wrong = [
+        f"{name}: {len(play.sent[name])} sent, {len(play.received.get(name, []))} received"
+        for name in play.sent
+        if len(play.sent[name]) != len(play.received.get(name, []))
+    ]
+    figures = few([", ".join(f"{name} {len(events)}" for name, events in play.received.items()), *wrong])
+    return Claim("every worker prints each packet that it was sent", any(play.received.values()) and not wrong, figures)
+
+
+def _workers_print_what_they_slept(play: _Play) -> Claim:
+    wrong = list(_sleeps_wrong(play))
+    totals = {name: max((each.total for each in events), default=0.0) for name, events in play.finished.items()}
+    figures = few([", ".join(f"{name} {total:.3f} s" for name, total in totals.items()), *wrong])
+    text = "every worker prints the total that it has slept"
+    return Claim(text, sum(totals.values()) > 0 and not wrong, figures)
+
+
+def _sleeps_wrong(play: _Play) -> Iterator[str]:
+    for name, events in play.finished.items():
+        slept_s = 0.0
+        wanted = {each.number: each.seconds for each in play.received[name]}
+        for each in events:
+            slept_s += each.seconds
+            if abs(slept_s - each.total) > _ROUNDING_S:
+                yield f"{name} says {each.total:.6f} s after #{each.number}, it is {slept_s:.6f} s"
+                slept_s = each.total
+            if wanted.get(each.number) != each.seconds:
+                yield f"{name} slept {each.seconds} s for #{each.number}, not {wanted.get(each.number)}"
+
+
+def _every_request_is_served_once(play: _Play) -> Claim:
+    asked = Counter(each.data for each in play.asked)
+    served: Counter[str] = Counter()
+    for name, events in play.received.items():
+        finished = {each.number for each in play.finished[name]}
+        served.update(each.data for each in events if each.number in finished)
+    wrong = [
+        f'"{data}" asked {count} times, served {served[data]}' for data, count in asked.items() if served[data] != count
+    ]
+    wrong += [f'"{data}" served, not asked' for data in served if data not in asked]
+    slept_s = sum(each.seconds for events in play.finished.values() for each in events)
+    asked_s = sum(each.seconds or 0.0 for each in play.asked)
+    figures = few(
+        [f"{sum(served.values())} of {len(play.asked)}, {slept_s:.3f} s slept of {asked_s:.3f} s asked", *wrong]
+    )
+    return Claim("every request is served exactly once", bool(asked) and not wrong, figures)
+
+
+def _all_threads_are_free_in_the_end(play: _Play) -> Claim:
+    backends = play.now.get("backends", {})
+    free = all(each["free"] == each["capacity"] for each in backends.values())
+    waiting = play.now.get("queue_depth", 0)
+    figures = ", ".join(f"{name} {each['free']} of {each['capacity']}" for name, each in backends.items())
+    text = "in the end all threads are free and nothing waits"
+    return Claim(text, bool(backends and play.asked) and free and not waiting, f"{figures}; {waiting} waiting")
+
+
+def _the_counters_agree(play: _Play) -> Claim:
+    printed: dict[type[Any], int] = {
+        kind: len(_events(play, kind)) for kind in (Request, Forward, Queue, Dequeue, Drop, Completion)
+    }
+    names = ("received", "forwarded", "queued", "dequeued", "dropped", "completions")
+    pairs = [(name, play.now.get(name, 0), count) for name, count in zip(names, printed.values(), strict=True)]
+    reasons = {
+        name: count["packets"]
+        for name, count in {**play.now.get("reasons", {}), **play.now.get("carriers", {})}.items()
+    }
+    completed = reasons.get("COMPLETION_FREED", 0) + reasons.get("COMPLETION_CARRIED", 0)
+    pairs += [(name, reasons.get(name, 0), printed[kind]) for name, kind in _COUNTED.items()]
+    pairs.append(("COMPLETION_FREED and _CARRIED", completed, printed[Completion]))
+    wrong = [f"{name} {counted}, {lines} lines" for name, counted, lines in pairs if counted != lines]
+    figures = few([", ".join(f"{name} {counted}" for name, counted, _ in pairs[: len(names)]), *wrong])
+    return Claim("the program's counters agree with its trace", printed[Request] > 0 and not wrong, figures)
+
+
+_COUNTED: dict[str, type[Any]] = {"FORWARDED": Forward, "QUEUED": Queue, "CARRIER_SENT": Dequeue}
+
+
+def _nothing_is_queued(play: _Play) -> Claim:
+    waited = len(_events(play, Queue))
+    figures = f"{waited} of {len(_events(play, Request))} packets queued"
+    return Claim("with low sleep times nothing is queued", bool(play.history.steps) and not waited, figures)
+
+
+def _those_without_a_thread_are_queued(play: _Play) -> Claim:
+    waited = _events(play, Queue)
+    deepest = max((each.depth for each in waited), default=0)
+    at_once = len(_events(play, Forward))
+    figures = f"{at_once} left at once, {len(waited)} queued, up to {deepest} at a time"
+    return Claim("with high sleep times those that find no free thread are queued", bool(waited), figures)
+
+
+def _events(play: _Play, kind: type[Any]) -> list[Any]:
+    return [step.event for step in play.history.steps if isinstance(step.event, kind)]
+
+
+def _contradictions(play: _Play, *kinds: str) -> list[str]:
+    return [_told(each) for each in play.history.contradictions if each.kind in kinds]
+
+
+def _told(contradiction: history.Contradiction) -> str:
+    return f'"{contradiction.line.text}", expected {contradiction.expected}'

@@ -1,0 +1,154 @@
+"""Builds a lab, follows what happens in it until it is over, collects the evidence, and takes the lab down."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from netlab import apply, launch, logs, record, report, syscalls
+from netlab.demo import parta, partb
+from netlab.demo.capture import Capture
+from netlab.demo.events import Asked, parse
+from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
+from netlab.errors import NetlabError
+from netlab.host import ENDINGS
+from netlab.plan import Plan
+
+_QUIET_S = 3.0  # a play in which nothing happens for so long, beside what a request asks for, comes to no better end
+_LONGEST_S = 600.0
+_SETTLE_S = 0.2  # for the last lines of a play that is over
+_SOCKETS_S = 1.0  # for TCP to let go of its connections
+_SOCKETS_INTERVAL_S = 0.05
+_LISTEN = "0A"  # of a socket, in /proc/net/tcp
+
+
+class Demo(NamedTuple):
+    """What can be played: a topology, with changes, when it is over, and what the exercise claims of it."""
+
+    about: str
+    topology: str
+    changes: tuple[str, ...]
+    is_over: Callable[[Evidence], bool]
+    claims: Callable[[Evidence], list[Claim]]
+
+
+def _client(**args: object) -> tuple[str, ...]:
+    return tuple(f"nodes.client.args.{name}={value}" for name, value in args.items())
+
+
+DEMOS = {
+    "parta": Demo("a server that loses every other byte", "parta", (), parta.is_over, parta.claims),
+    "partb-low": Demo(
+        "short requests: a thread is always free",
+        "partb",
+        _client(count=30, interval=0.1, sleep=[0.2, 0.5]),
+        partb.is_over,
+        partb.low,
+    ),
+    "partb-high": Demo(
+        "long requests: they wait in the kernel",
+        "partb",
+        _client(count=40, interval=0.02, sleep=[1, 1.5]),
+        partb.is_over,
+        partb.high,
+    ),
+}
+
+
+def play(
+    plan: Plan,
+    is_over: Callable[[Evidence], bool],
+    deadline_s: float,
+    say: Callable[[str], None],
+    show: Callable[[Entry, int], None],
+    capture: Capture | None = None,
+) -> Evidence:
+    """Build a plan's lab, call `show` with every line and the time of the first one, and return the evidence.
+
+    A capture begins when the links stand, before anything runs, and has stopped when this returns. The lab is
+    taken down whatever happens. NetlabError when one of its name stands already, or is not up in `deadline_s` seconds.
+    """
+    lab = plan.topology.name
+    with apply.endings_raise(), ExitStack() as endings:
+        if capture:
+            endings.callback(capture.stop)
+        if lab in record.labs() or not apply.up(plan, deadline_s, say, capture.start if capture else None):
+            raise NetlabError(f"a lab named {lab} is up: netlab down --lab {lab} first, or play with --lab NAME")
+        endings.callback(apply.down, lab, say)
+        if capture:
+            endings.callback(capture.stop)  # before the lab goes; once more does no harm
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)  # `up` has blocked them for its own end
+        data = record.read(lab)
+        evidence = Evidence([], data, {}, {}, _sources(data))
+        _follow(evidence, is_over, show)
+        return evidence._replace(stats=report.stats(data), sockets=_settled_sockets(data))
+
+
+def _sources(lab: Mapping[str, Any]) -> dict[str, str]:
+    sources = {}
+    for node, about in lab["nodes"].items():
+        if about["program"]:
+            with open(report.source_path(lab, node), encoding="utf-8") as file:
+                sources[node] = file.read()
+    return sources
+
+
+def _follow(evidence: Evidence, is_over: Callable[[Evidence], bool], show: Callable[[Entry, int], None]) -> None:
+    """Add every line to the timeline as it comes, until the play is over, or nothing happens any more."""
+    timeline = evidence.timeline
+    begun = last = time.monotonic()
+    asked_s = 0.0
+
+    def is_done() -> bool:
+        quiet_s = time.monotonic() - last
+        patience_s = _SETTLE_S if is_over(evidence) else _QUIET_S + asked_s
+        return quiet_s > patience_s or time.monotonic() - begun > _LONGEST_S
+
+    nodes = list(evidence.lab["nodes"])
+    for line in logs.read(evidence.lab["folder"], nodes, trace=True, follow=True, until=is_done):
+        entry = Entry(line, parse(line))
+        timeline.append(entry)
+        show(entry, timeline[0].line.ns)
+        last = time.monotonic()
+        if isinstance(entry.event, Asked):
+            asked_s = max(asked_s, entry.event.seconds or 0.0)
+    timeline.sort(key=lambda entry: entry.line.ns)
+
+
+def _settled_sockets(lab: Mapping[str, Any]) -> dict[str, Sockets]:
+    """Return what the nodes' kernels say of TCP, as soon as no connection is left, or a second later."""
+    end = time.monotonic() + _SOCKETS_S
+    while True:
+        found = _sockets(lab)
+        if not any(node.connections for node in found.values()) or time.monotonic() > end:
+            return found
+        time.sleep(_SOCKETS_INTERVAL_S)
+
+
+def _sockets(lab: Mapping[str, Any]) -> dict[str, Sockets]:
+    runtime = launch.runtime_of(lab)
+    found: dict[str, Sockets] = {}
+
+    def visit(nodes: Iterator[str]) -> None:
+        for node in nodes:
+            with open(runtime.netns_path(node), "rb") as namespace:
+                syscalls.setns(namespace.fileno())
+            found[node] = _sockets_here()
+
+    syscalls.in_threads(1, visit, lab["nodes"])
+    return found
+
+
+def _sockets_here() -> Sockets:
+    """Read the network of the calling thread, which /proc/net, being that of the main thread, is not."""
+    with open("/proc/thread-self/net/snmp", encoding="ascii") as file:
+        names, values = (line.split()[1:] for line in file if line.startswith("Tcp:"))
+    counters = dict(zip(names, map(int, values), strict=True))
+    states = [state for protocol in ("tcp", "tcp6") for state in _states(f"/proc/thread-self/net/{protocol}")]
+    return Sockets(counters["RetransSegs"], counters["OutRsts"], sum(state != _LISTEN for state in states))
+
+
+def _states(path: str) -> list[str]:
+    with open(path, encoding="ascii") as file:
+        return [line.split()[3] for line in file.readlines()[1:]]

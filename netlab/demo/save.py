@@ -1,0 +1,184 @@
+"""Keeps a play in a folder: what it printed, what was captured, what it was made of, and a report to hand in."""
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from netlab import __version__, assets
+from netlab.demo import picture, show
+from netlab.demo.capture import Captured
+from netlab.demo.evidence import Claim, Evidence
+from netlab.errors import NetlabError, UsageError
+
+CAPTURES = "captures"  # the folder of the pcap files
+_LINES = 400  # of the timeline, in the report; the file has them all
+_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+
+
+@contextmanager
+def folder(path: str) -> Iterator[str]:
+    """Give a folder to fill, which becomes `path` in the end, and is removed after an error.
+
+    UsageError when there is something at that path already; what is there is never overwritten.
+    """
+    if os.path.lexists(path) and (not os.path.isdir(path) or os.path.islink(path) or os.listdir(path)):
+        raise UsageError(f"--save {path}: expected a folder that is not there yet, or is empty")
+    parent, name = os.path.split(os.path.abspath(path))
+    work = f"{parent}/.{name}.{os.getpid()}"
+    try:
+        os.makedirs(work)
+        yield work
+        _give_away(work)
+        os.rename(work, os.path.abspath(path))
+    except OSError as error:
+        raise NetlabError(f"--save {path}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _give_away(path: str) -> None:
+    """Let what root has written belong to the user who started it through sudo."""
+    user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if user.isdigit() and group.isdigit():
+        for place, _, files in os.walk(path):
+            for name in (place, *(f"{place}/{file}" for file in files)):
+                os.lchown(name, int(user), int(group))
+
+
+class Played(NamedTuple):
+    """What was played: the name, the command that plays it again, and the topology's text before its `changes`."""
+
+    name: str
+    command: str
+    topology: str
+    changes: tuple[str, ...]
+
+
+def _write_programs(into: str, evidence: Evidence) -> None:
+    """Write the lab's programs as they were compiled, with the headers of their own and of netlab that they include."""
+    os.mkdir(into)
+    for node, source in evidence.sources.items():
+        path = evidence.lab["nodes"][node]["program"]["path"]
+        with open(f"{into}/{os.path.basename(path)}", "w", encoding="utf-8") as file:
+            file.write(source)
+        for header in _headers(path):
+            shutil.copy(header, into)
+
+
+def _headers(program: str) -> Iterable[str]:
+    """Return the paths of the headers that a program includes by a name in quotes, directly or not."""
+    found: dict[str, None] = {}
+    waiting = [program]
+    while waiting:
+        with open(waiting.pop(), encoding="utf-8", errors="replace") as file:
+            names = _INCLUDE.findall(file.read())
+        for place in (os.path.dirname(program), assets.folder("bpf")):
+            for name in names:
+                path = f"{place}/{name}"
+                if os.path.isfile(path) and path not in found and not _is_known(found, name):
+                    found[path] = None
+                    waiting.append(path)
+    return found
+
+
+def _is_known(paths: Iterable[str], name: str) -> bool:
+    return any(os.path.basename(path) == os.path.basename(name) for path in paths)
+
+
+def write(into: str, played: Played, evidence: Evidence, claims: Sequence[Claim], captures: Sequence[Captured]) -> None:
+    """Write everything else: timeline, counters, claims, topology and the report."""
+    plain = show.Timeline(evidence.lab, painted=False)
+    lines = [plain.text(entry, evidence.begin_ns) for entry in evidence.timeline]
+    texts = {
+        "timeline.txt": "".join(f"{line}\n" for line in lines),
+        "timeline.jsonl": "".join(f"{json.dumps(each)}\n" for each in show.as_data(evidence)),
+        "counters.json": json.dumps(evidence.stats, indent=2) + "\n",
+        "claims.json": json.dumps([claim._asdict() for claim in claims], indent=2) + "\n",
+        "topology.yml": played.topology,
+        "lab.json": json.dumps(evidence.lab, indent=2) + "\n",
+        "report.md": "\n".join(_report(played, evidence, claims, captures, lines)) + "\n",
+    }
+    for name, text in texts.items():
+        with open(f"{into}/{name}", "w", encoding="utf-8") as file:
+            file.write(text)
+    _write_programs(f"{into}/programs", evidence)
+
+
+def _report(
+    played: Played, evidence: Evidence, claims: Sequence[Claim], captures: Sequence[Captured], lines: Sequence[str]
+) -> Iterator[str]:
+    yield f"# {played.name}: {show.verdict(claims)}"
+    yield f"\n{evidence.lab['description']}\n"
+    yield f"Played on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
+    yield f"    {played.command}\n"
+    yield "## Claims\n"
+    yield from _table(("", "claim", "figures"), (("✓" if one.holds else "✗", one.text, one.figures) for one in claims))
+    yield "\n## How it began\n"
+    yield "Packets are arrows; what a node, or the program in its kernel, does is written beside its line.\n"
+    yield from _block(picture.draw(evidence).splitlines() or ["nothing happened"])
+    yield "\n## Timeline\n"
+    yield "Milliseconds since the first line, who speaks, what it says. All lines are stamped by one clock."
+    yield "The whole of it is in [timeline.txt](timeline.txt), and as data in [timeline.jsonl](timeline.jsonl).\n"
+    yield from _block(_shortened(lines))
+    yield "\n## Counters\n"
+    yield "What the programs counted, by the reason by which each packet left; reasons without packets are left out.\n"
+    yield from _counters(evidence.stats)
+    yield "\n## Sources\n"
+    yield "The topology is [topology.yml](topology.yml), and the lab that was made of it [lab.json](lab.json)."
+    yield "".join(f"\n- changed: `{change}`" for change in played.changes)
+    for node, about in evidence.lab["nodes"].items():
+        if about["program"]:
+            program = about["program"]
+            name, where = os.path.basename(program["path"]), ", ".join(program["interfaces"])
+            define = ", ".join(f"{key}={value}" for key, value in program["define"].items())
+            yield f"- {node} carried [{name}](programs/{name}) on {where}{define and f', compiled with {define}'}."
+    yield "\n## Captures\n"
+    yield from _table(
+        ("link", "captured at", "frames", "lost", "note"),
+        (
+            (f"[{end.file}]({CAPTURES}/{end.file})", f"{end.node} {end.interface}", str(frames), str(lost), end.note)
+            for end, _, frames, lost in captures
+        ),
+    )
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    if len(lines) <= _LINES:
+        return list(lines)
+    half = _LINES // 2
+    return [*lines[:half], f"… {len(lines) - 2 * half} lines are left out here …", *lines[-half:]]
+
+
+def _counters(stats: Mapping[str, Any]) -> Iterator[str]:
+    for node, now in stats["balancers"].items():
+        names = ("received", "forwarded", "queued", "dequeued", "dropped", "completions", "queue_depth")
+        yield f"{node}: " + ", ".join(f"{now[name]} {name.replace('_', ' ')}" for name in names) + ".\n"
+        free = ((name, str(each["free"]), str(each["capacity"])) for name, each in now["backends"].items())
+        yield from _table(("backend", "free threads", "capacity"), free)
+        yield ""
+    for node, now in {**stats["balancers"], **stats["programs"]}.items():
+        counted = {**now["reasons"], **now.get("carriers", {})}
+        rows = ((name, str(one["packets"]), str(one["bytes"])) for name, one in counted.items() if one["packets"])
+        yield from _table((f"reason at {node}", "packets", "bytes"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield _row(head)
+    yield _row(["---"] * len(head))
+    for row in rows:
+        yield _row(row)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _block(lines: Iterable[str]) -> Iterator[str]:
+    yield "```text"
+    yield from lines
+    yield "```"

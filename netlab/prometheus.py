@@ -1,0 +1,66 @@
+"""Counters as Prometheus reads them: its text format, version 0.0.4. Pure: `netlab stats` as data in, text out."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+class _Family(NamedTuple):
+    """A metric: its name without the prefix `netlab_`, what it is, and a sentence of help."""
+
+    name: str
+    kind: str
+    help: str
+
+
+_PACKETS = _Family("program_packets_total", "counter", "Packets that have left a program, by reason.")
+_BYTES = _Family("program_bytes_total", "counter", "Bytes of the packets that have left a program, by reason.")
+_BALANCER = (
+    (_Family("balancer_requests_received_total", "counter", "Requests: forwarded + queued + dropped."), "received"),
+    (_Family("balancer_requests_forwarded_total", "counter", "Requests that left at once."), "forwarded"),
+    (_Family("balancer_requests_queued_total", "counter", "Requests that had to wait."), "queued"),
+    (_Family("balancer_requests_dequeued_total", "counter", "Requests that have left the queue."), "dequeued"),
+    (_Family("balancer_requests_dropped_total", "counter", "Requests that were dropped."), "dropped"),
+    (_Family("balancer_completions_total", "counter", "Completions that have freed a thread."), "completions"),
+    (_Family("balancer_queue_depth", "gauge", "Requests that wait now."), "queue_depth"),
+    (_Family("balancer_queue_capacity", "gauge", "Requests that can wait."), "queue_capacity"),
+)
+_THREADS = (
+    (_Family("balancer_threads_free", "gauge", "Free threads of a backend."), "free"),
+    (_Family("balancer_threads_capacity", "gauge", "Threads of a backend."), "capacity"),
+)
+
+
+def text(stats: Mapping[str, Any]) -> str:
+    """Return everything that a lab's programs count, as one exposition that ends with a newline."""
+    return "".join(f"{line}\n" for line in _lines(stats))
+
+
+def _lines(stats: Mapping[str, Any]) -> Iterator[str]:
+    lab = stats["lab"]
+    programs = {**stats["balancers"], **stats["programs"]}
+    for family, key in ((_PACKETS, "packets"), (_BYTES, "bytes")):
+        yield from _head(family)
+        for node, now in programs.items():
+            for reason, count in {**now["reasons"], **now.get("carriers", {})}.items():
+                yield _sample(family, count[key], lab=lab, node=node, reason=reason)
+    for family, key in _BALANCER if stats["balancers"] else ():
+        yield from _head(family)
+        for node, now in stats["balancers"].items():
+            yield _sample(family, now[key], lab=lab, node=node)
+    for family, key in _THREADS if stats["balancers"] else ():
+        yield from _head(family)
+        for node, now in stats["balancers"].items():
+            for backend, threads in now["backends"].items():
+                yield _sample(family, threads[key], lab=lab, node=node, backend=backend)
+
+
+def _head(family: _Family) -> Iterator[str]:
+    yield f"# HELP netlab_{family.name} {family.help}"
+    yield f"# TYPE netlab_{family.name} {family.kind}"
+
+
+def _sample(family: _Family, value: int, **labels: str) -> str:
+    written = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
+    return f"netlab_{family.name}{{{written}}} {value}"

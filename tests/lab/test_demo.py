@@ -1,0 +1,287 @@
+"""`netlab demo`: every claim holds of the programs as they are, and the right ones fail of programs that are not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.layers.inet import TCP
+from scapy.utils import rdpcap
+
+from tests.lab.lab import ROOT, netlab
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
+FAST = (  # sixteen times as fast as the demo itself, and alike in everything else
+    "--set=nodes.client.args.interval=0.002",
+    "--set=nodes.client.args.sleep=[0.2, 0.3]",
+)
+PARTB = {"partb-low": ("--set=nodes.client.args.count=12", "--set=nodes.client.args.interval=0.04"), "partb-high": FAST}
+
+
+def played(demo: str, *options: str, code: int = 0) -> dict[str, Any]:
+    """Play a demo, and return what it says as data."""
+    found: dict[str, Any] = json.loads(netlab("demo", demo, *options, "--format", "json", code=code).stdout)
+    return found
+
+
+def failed(demo: str, *options: str) -> list[str]:
+    """Play a demo that must fail, and return the claims that do not hold."""
+    found = played(demo, *options, code=1)
+    assert not found["holds"]
+    return [claim["text"] for claim in found["claims"] if not claim["holds"]]
+
+
+def mutated(folder: Path, name: str, *changes: tuple[str, str]) -> str:
+    """Write a program that differs from netlab's own, and return its path."""
+    with open(f"{ROOT}/bpf/{name}.c", encoding="utf-8") as file:
+        source = file.read()
+    for before, after in changes:
+        assert source.count(before) == 1, f"the program has {before!r} {source.count(before)} times"
+        source = source.replace(before, after)
+    path = folder / f"{name}.c"
+    path.write_text(source)
+    return str(path)
+
+
+# --- the programs as they are -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("demo", ["parta", "partb-low", "partb-high"])
+def test_all_claims_hold(demo: str) -> None:
+    """As a person plays it: a timeline of all who speak, the counters, and nothing but ✓."""
+    shown = netlab("demo", demo).stdout
+
+    assert "✗" not in shown
+    held = [line for line in shown.splitlines() if line.startswith("✓")]
+    assert shown.splitlines()[-1] == f"{len(held)} of {len(held)} claims hold"
+    speakers = {line.split()[2] for line in shown.splitlines() if line.split()[1:2] == ["ms"]}
+    others = {"server"} if demo == "parta" else {"lb", "worker1", "worker2", "worker3"}
+    assert speakers == {"client", "kernel", *others}
+
+
+@pytest.mark.parametrize("isn", [2**32 - 6, 1001])
+def test_part_a_holds_for_either_parity(isn: int) -> None:
+    found = played("parta", f"--set=nodes.client.args.isn={isn}", "--set=nodes.client.args.delay=0.01")
+
+    assert found["holds"], found["claims"]
+
+
+def test_part_a_holds_by_the_letter_of_the_exercise() -> None:
+    """Every segment is judged, the SYN too: the first one is dropped, the second passes."""
+    found = played(
+        "parta",
+        "--set=nodes.server.xdp.define.JUDGE_ALL=1",
+        "--set=nodes.client.args={isn: 100, target: 'server:9000'}",
+    )
+
+    assert found["holds"], found["claims"]
+    assert [line["values"]["seq"] for line in found["timeline"] if line["event"] == "Unanswered"] == [100]
+
+
+def test_the_timeline_is_in_the_order_of_time() -> None:
+    """What a role says before it sends comes before what the kernel says of it, and that before what arrives."""
+    found = played("parta", "--set=nodes.client.args.delay=0.005", "--set=nodes.client.args.count=100")
+
+    times = [line["monotonic_ns"] for line in found["timeline"]]
+    assert times == sorted(times)
+    order: dict[int, list[str]] = {}
+    for line in found["timeline"]:
+        if line["event"] in ("Byte", "Arrived") or (line["event"] == "Segment" and line["values"]["bytes"]):
+            order.setdefault(line["values"]["seq"], []).append(line["event"])
+    assert len(order) == 100
+    for seq, events in order.items():
+        assert events == (["Byte", "Segment", "Arrived"] if seq % 2 else ["Byte", "Segment"])
+
+
+# --- programs with a mistake ------------------------------------------------------------------------------------------
+
+PART_A_MISTAKES = {
+    "drops odd": ([("& 1 ? PASS_ODD : DROP_EVEN", "& 1 ? DROP_EVEN : PASS_ODD")], "even number is dropped"),
+    "drops all": ([("& 1 ? PASS_ODD : DROP_EVEN", "| 1 ? DROP_EVEN : PASS_ODD")], "alternate segments"),
+    "drops none": ([("reason == DROP_EVEN ? XDP_DROP : XDP_PASS", "XDP_PASS")], "exactly the bytes with odd numbers"),
+    "prints nothing": ([("\ttell(reason, tcp, data);\n", "")], "the program judges each"),
+    "forgets a count": (
+        [("tally(reasons.lookup(&reason), ctx);", "if (reason != PASS_ODD)\n\t\ttally(reasons.lookup(&reason), ctx);")],
+        "counters agree",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", PART_A_MISTAKES)
+def test_a_wrong_dropper_fails_its_claim(tmp_path: Path, mistake: str) -> None:
+    changes, claim = PART_A_MISTAKES[mistake]
+    program = mutated(tmp_path, "dropper", *changes)
+
+    wrong = failed("parta", f"--set=nodes.server.xdp.program={program}", "--set=nodes.client.args.delay=0.01")
+
+    assert any(claim in text for text in wrong), wrong
+
+
+PART_B_MISTAKES = {
+    "forgets to queue": (  # and sends the request on without a free thread
+        [("\tif (!s->best)\n\t\treturn NONE;\n", "")],
+        "partb-high",
+        "goes only to a worker that has a free thread",
+    ),
+    "drops instead of queueing": (
+        [("\t\tif (!too_long)\n\t\t\tslot = take_slot(s, r);\n", "")],
+        "partb-high",
+        "every packet is in the trace",
+    ),
+    "queues beside a free thread": (
+        [
+            ("\tif (!s->depth && !too_long)\n", "\tif (!s->depth && !too_long && number % 4)\n"),
+            ("\tif (copied && !s->depth)\n", "\tif (copied && !s->depth && number % 4)\n"),
+        ],
+        "partb-low",
+        "queued only when no thread is free",
+    ),
+    "sends the newest first": (
+        [
+            ("\t__u32 place = s->head, slot = NONE;\n", "\t__u32 place = s->head + s->depth - 1, slot = NONE;\n"),
+            ("\ts->head = place + 1 < QUEUE ? place + 1 : 0;\n", ""),
+        ],
+        "partb-high",
+        "in the order in which it came",
+    ),
+    "forgets that a thread is taken": (
+        [("\t--*free_threads(s, chosen);\n", "")],
+        "partb-high",
+        "goes only to a worker that has a free thread",
+    ),
+    "forgets that a thread is free": (
+        [("free = ++*free_threads(s, k);", "free = *free_threads(s, k) + 1;")],
+        "partb-low",
+        "all threads are free",
+    ),
+    "forgets a count": ([("\t\ts->queued++;\n", "")], "partb-high", "counters agree"),
+}
+
+
+@pytest.mark.parametrize("mistake", PART_B_MISTAKES)
+def test_a_wrong_balancer_fails_its_claim(tmp_path: Path, mistake: str) -> None:
+    changes, demo, claim = PART_B_MISTAKES[mistake]
+    program = mutated(tmp_path, "balancer", *changes)
+
+    wrong = failed(demo, f"--set=nodes.lb.xdp.program={program}", *PARTB[demo])
+
+    assert any(claim in text for text in wrong), wrong
+
+
+# --- what a person may do wrong, or end -------------------------------------------------------------------------------
+
+
+def test_a_demo_that_is_not_there() -> None:
+    done = netlab("demo", "partc", code=2)
+
+    assert "parta" in done.stderr
+    assert "partb-high" in done.stderr
+
+
+def test_a_lab_that_is_up_is_left_alone() -> None:
+    """A demo neither plays in somebody's lab nor takes it down."""
+    netlab("up", f"{ROOT}/topologies/pair.yml", "--lab", "demo-parta")
+    try:
+        done = netlab("demo", "parta", code=1)
+        assert "netlab down --lab demo-parta" in done.stderr
+        assert '"state": "up"' in netlab("status", "--lab", "demo-parta", "--format", "json").stdout
+    finally:
+        netlab("down", "--lab", "demo-parta")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_demo_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    """Ended in the middle, a demo takes its lab down all the same, and keeps no half of a folder."""
+    words = [sys.executable, "-m", "netlab", "demo", "parta", "--save", str(tmp_path / "kept")]
+    demo = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert demo.stdout is not None
+    said = ""
+    while "byte #2" not in said:
+        line = demo.stdout.readline()
+        assert line, said
+        said += line
+
+    demo.send_signal(number)
+    _, complaint = demo.communicate(timeout=30)
+
+    assert demo.returncode == 1
+    assert "Traceback" not in complaint
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_reader_who_leaves_takes_the_lab_down() -> None:
+    """As `netlab demo parta | head -n 1` does."""
+    words = [sys.executable, "-m", "netlab", "demo", "parta"]
+    demo = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert demo.stdout is not None
+    demo.stdout.readline()
+    demo.stdout.close()
+    _, complaint = demo.communicate(timeout=30)
+
+    assert "Traceback" not in complaint
+    assert demo.returncode == 1
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+def test_everything_is_kept(tmp_path: Path) -> None:
+    """Timeline, counters, claims, sources and captures, and a report that names them all."""
+    kept = tmp_path / "kept"
+    shown = netlab("demo", "parta", "--save", str(kept), "--set=nodes.client.args.delay=0.01").stdout
+
+    report = (kept / "report.md").read_text()
+    assert report.startswith("# parta: 11 of 11 claims hold")
+    assert "nodes.client.args.delay=0.01" in report
+    for link in ("timeline.txt", "timeline.jsonl", "topology.yml", "lab.json", "programs/dropper.c"):
+        assert f"({link})" in report
+        assert (kept / link).stat().st_size
+    assert (kept / "timeline.txt").read_text() in shown
+    lines = [json.loads(line) for line in (kept / "timeline.jsonl").read_text().splitlines()]
+    assert [line["text"] for line in lines if line["event"] == "Byte"] == [
+        line.split("client  ")[1] for line in shown.splitlines() if "  byte #" in line
+    ]
+    assert all(claim["holds"] for claim in json.loads((kept / "claims.json").read_text()))
+    assert json.loads((kept / "counters.json").read_text())["programs"]["server"]["reasons"]["PASS_ODD"]["packets"] == 5
+    same = f"{ROOT}/bpf/packet.h"
+    assert (kept / "programs" / "packet.h").read_text() == Path(same).read_text()
+    [capture] = os.listdir(kept / "captures")
+    assert f"(captures/{capture})" in report
+    sent = [
+        frame[TCP].seq
+        for frame in rdpcap(str(kept / "captures" / capture))
+        if TCP in frame and len(frame[TCP].payload) == 1
+    ]
+    assert sent == [line["values"]["seq"] for line in lines if line["event"] == "Byte"]
+
+
+def test_a_failed_claim_is_kept_too(tmp_path: Path) -> None:
+    program = mutated(tmp_path, "dropper", *PART_A_MISTAKES["drops odd"][0])
+    kept = tmp_path / "kept"
+    netlab("demo", "parta", "--save", str(kept), f"--set=nodes.server.xdp.program={program}", code=1)
+
+    assert "| ✗ |" in (kept / "report.md").read_text()
+    assert (kept / "programs" / "dropper.c").read_text() == Path(program).read_text()
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """A folder with something in it is refused before anything is built."""
+    (tmp_path / "mine").write_text("kept")
+
+    done = netlab("demo", "parta", "--save", str(tmp_path), code=2)
+
+    assert "expected a folder that is not there yet" in done.stderr
+    assert (tmp_path / "mine").read_text() == "kept"
+    assert "up after" not in done.stderr
+
+
+def test_what_sudo_wrote_belongs_to_the_user(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    netlab("demo", "parta", "--save", str(kept), env={**os.environ, "SUDO_UID": "1234", "SUDO_GID": "1235"})
+
+    owners = {(os.stat(path).st_uid, os.stat(path).st_gid) for path in (kept, *kept.rglob("*"))}
+    assert owners == {(1234, 1235)}

@@ -1,0 +1,68 @@
+"""Counters as Prometheus has to read them."""
+
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from netlab import prometheus
+
+COUNT = {"packets": 3, "bytes": 180}
+STATS: dict[str, Any] = {
+    "lab": "under-test",
+    "balancers": {
+        "lb": {
+            "received": 40,
+            "forwarded": 15,
+            "queued": 24,
+            "dropped": 1,
+            "dequeued": 20,
+            "completions": 20,
+            "queue_depth": 4,
+            "queue_capacity": 1024,
+            "backends": {"worker1": {"free": 0, "capacity": 5}, "worker2": {"free": 2, "capacity": 5}},
+            "reasons": {"FORWARDED": COUNT},
+            "carriers": {"CARRIER_SENT": COUNT},
+        }
+    },
+    "programs": {"server": {"reasons": {"PASS_ODD": {"packets": 5, "bytes": 275}}}},
+}
+
+
+def samples(stats: dict[str, Any]) -> dict[tuple[str, ...], float]:
+    """Return what Prometheus's own parser reads: names and labels to values."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(prometheus.text(stats))
+        for sample in family.samples
+    }
+
+
+def test_every_count_is_read_with_its_labels() -> None:
+    found = samples(STATS)
+
+    assert found["netlab_program_packets_total", "under-test", "lb", "FORWARDED"] == 3
+    assert found["netlab_program_bytes_total", "under-test", "lb", "CARRIER_SENT"] == 180
+    assert found["netlab_program_packets_total", "under-test", "server", "PASS_ODD"] == 5
+    assert found["netlab_balancer_requests_received_total", "under-test", "lb"] == 40
+    assert found["netlab_balancer_queue_depth", "under-test", "lb"] == 4
+    assert found["netlab_balancer_threads_free", "under-test", "lb", "worker2"] == 2
+    assert len(found) == 6 + 8 + 4
+
+
+def test_counters_and_gauges_are_told_apart() -> None:
+    kinds = {family.name: family.type for family in text_string_to_metric_families(prometheus.text(STATS))}
+
+    assert kinds["netlab_balancer_requests_received"] == "counter"
+    assert kinds["netlab_balancer_queue_depth"] == "gauge"
+    assert all(family.documentation for family in text_string_to_metric_families(prometheus.text(STATS)))
+
+
+def test_names_of_any_kind_come_through() -> None:
+    node = 'a "b\\c"\nd'
+    found = samples({**STATS, "balancers": {}, "programs": {node: {"reasons": {"PASS": COUNT}}}})
+
+    assert found["netlab_program_packets_total", "under-test", node, "PASS"] == 3
+
+
+def test_a_lab_without_programs_has_no_samples() -> None:
+    assert samples({"lab": "bare", "balancers": {}, "programs": {}}) == {}
