@@ -10,6 +10,12 @@ from typing import Any, NamedTuple
 
 from netlab.logs import LogLine
 
+
+def seconds_in(data: str) -> float | None:
+    """Return the seconds that a request's data asks for; None if it is no decimal number."""
+    return float(data) if re.fullmatch(r"\d+(\.\d+)?", data) else None
+
+
 # --- part B: the client -----------------------------------------------------------------------------------------------
 
 
@@ -24,7 +30,7 @@ class Asked(NamedTuple):
     @property
     def seconds(self) -> float | None:
         """What its data asks for; None if that is no number."""
-        return float(self.data) if re.fullmatch(r"\d+(\.\d+)?", self.data) else None
+        return seconds_in(self.data)
 
 
 class AskedAll(NamedTuple):
@@ -224,33 +230,13 @@ class Lost(NamedTuple):
     amount: int
 
 
+# fmt: off
 Event = (
-    Asked
-    | AskedAll
-    | NotAsked
-    | Received
-    | Refused
-    | Finished
-    | Request
-    | Forward
-    | Queue
-    | Dequeue
-    | Drop
-    | Completion
-    | Ignored
-    | Segment
-    | Connected
-    | Unanswered
-    | Byte
-    | SentBytes
-    | Fin
-    | Closed
-    | Accepted
-    | Arrived
-    | EndOfFile
-    | Exited
-    | Lost
+    Asked | AskedAll | NotAsked | Received | Refused | Finished | Request | Forward | Queue | Dequeue
+    | Drop | Completion | Ignored | Segment | Connected | Unanswered | Byte | SentBytes | Fin | Closed
+    | Accepted | Arrived | EndOfFile | Exited | Lost
 )
+# fmt: on
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _PLACES = {"N": r"(\d+)", "F": r"(\d+(?:\.\d+)?)", "S": rf"({_STRING})(?:\.\.\.)?", "W": r"(\S+)", "T": r"(.*)"}

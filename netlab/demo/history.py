@@ -2,10 +2,10 @@
 
 The program decides under its lock and prints after it. So two CPUs can print in the opposite order of their decisions,
 mostly some µs apart: each line is true of the moment of its decision, and only its place may be wrong. `replay` puts
-the lines in an order that the model accepts, where there is one. It takes line by line in the order of time. One that
-does not fit next may have been printed too late, and fits between lines of the last WINDOW_NS; or too early, and fits
-behind lines of the next WINDOW_NS. Otherwise it contradicts the others: that is written down, and the model goes on
-with what the line says.
+the lines in an order that the model accepts, where there is one. It takes line by line in the order of time. Where one
+does not fit, a few were printed late, this one or others that are still to come: it looks for the places of these among
+the lines of the last WINDOW_NS, and keeps the order of time in all else. If there are none, the line contradicts the
+others: that is written down, and the model goes on with what the line says.
 
 This cannot explain a mistake of the program away. Nearly every line tells a count or the depth, each of which goes up
 and down one by one, so of two lines about the same count only one fits next.
@@ -18,7 +18,8 @@ from netlab.demo.events import Completion, Dequeue, Drop, Forward, Ignored, Queu
 from netlab.logs import LogLine
 
 WINDOW_NS = 10_000_000  # a CPU that holds the decision may be interrupted before it prints it
-TRIES = 2000  # at another order of the lines around one that does not fit
+LATE = 4  # lines that may have been printed late around one that does not fit
+TRIES = 2000  # steps of the search for their places
 
 Decision = Request | Forward | Queue | Dequeue | Drop | Completion | Ignored
 Told = tuple[LogLine, Decision]
@@ -171,8 +172,7 @@ def _ordered(lines: Iterable[Told], capacity: Mapping[str, int]) -> Iterator[Tol
         if not any(now.objections(first[1])):
             recent.append(first)
             now.take(first[1])
-        elif order := _search(before, [*recent, first, *pending], len(recent) + 1):
-            around = [*recent, first, *pending]
+        elif order := _reordered(before, around := [*recent, first, *pending], len(recent) + 1):
             recent = [around[at] for at in order]
             pending = [each for at, each in enumerate(around) if at not in order]
             now = before.after(event for _, event in recent)
@@ -184,36 +184,47 @@ def _ordered(lines: Iterable[Told], capacity: Mapping[str, int]) -> Iterator[Tol
     yield from recent
 
 
-def _search(model: Model, lines: Sequence[Told], count: int) -> list[int]:
-    """Return an order, by place, in which the first `count` lines fit, and any after them that they need.
+def _reordered(model: Model, lines: Sequence[Told], count: int) -> tuple[int, ...]:
+    """Return an order, by place, in which the first `count` lines fit, with those behind them that they need.
 
-    No line comes before one that was printed more than the window earlier. It is as near to the order of time as a
-    search in depth finds it; nothing, if there is none or too many have been tried.
+    With as few late lines as possible: those taken before others that were printed up to the window earlier. Nothing
+    if there is no such order.
     """
-    order: list[int] = []
-    models, choices = [model], [_choices(model, lines, order)]
-    tried: set[frozenset[int]] = set()  # which lines have been taken decides what may follow
-    while choices and len(tried) < TRIES:
-        at = next(choices[-1], None)
+    return next((order for late in range(1, LATE + 1) if (order := _search(model, lines, count, late))), ())
+
+
+def _search(model: Model, lines: Sequence[Told], count: int, late: int) -> tuple[int, ...]:
+    """Return such an order with so many late lines; tries first to keep the order of time as long as possible."""
+    path = [_Fork((), model, _choices((), model, lines, late), late)]
+    tries = TRIES
+    while path and tries:
+        at = next(path[-1].choices, None)
         if at is None:
-            choices.pop()
-            models.pop()
-            del order[-1:]
-        elif (taken := frozenset([*order, at])) not in tried:
-            tried.add(taken)
-            order.append(at)
-            if taken.issuperset(range(count)):
-                return order
-            models.append(models[-1].after([lines[at][1]]))
-            choices.append(_choices(models[-1], lines, order))
-    return []
+            path.pop()
+            continue
+        tries -= 1
+        taken = (*path[-1].taken, at)
+        if set(taken).issuperset(range(count)):
+            return taken
+        left = path[-1].late - any(before not in taken for before in range(at))
+        model = path[-1].model.after([lines[at][1]])
+        path.append(_Fork(taken, model, _choices(taken, model, lines, left), left))
+    return ()
 
 
-def _choices(model: Model, lines: Sequence[Told], order: Sequence[int]) -> Iterator[int]:
-    """Yield which lines may be taken next, by place."""
-    taken = frozenset(order)
+class _Fork(NamedTuple):
+    """A state of the search: the lines taken, by place, the model after them, what may be next, late lines left."""
+
+    taken: tuple[int, ...]
+    model: Model
+    choices: Iterator[int]
+    late: int
+
+
+def _choices(taken: tuple[int, ...], model: Model, lines: Sequence[Told], late: int) -> Iterator[int]:
+    """Yield which lines may be next, by place: the first that is left, and late ones if any are allowed."""
     first = next(at for at in range(len(lines)) if at not in taken)
-    for at in range(first, len(lines)):
+    for at in range(first, len(lines) if late else first + 1):
         line, event = lines[at]
         if line.ns - lines[first][0].ns > WINDOW_NS:
             return

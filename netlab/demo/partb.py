@@ -18,11 +18,13 @@ from netlab.demo.events import (
     Queue,
     Received,
     Request,
+    seconds_in,
 )
 from netlab.demo.evidence import Claim, Evidence, few, nothing_is_lost
 from netlab.demo.history import History, replay
 
 _ROUNDING_S = 1e-5  # seconds are printed to the microsecond, and summed
+_CLOCK_S = 1e-3
 
 
 class _Play(NamedTuple):
@@ -36,6 +38,7 @@ class _Play(NamedTuple):
     received: dict[str, list[Received]]  # by worker
     finished: dict[str, list[Finished]]  # by worker
     sent: dict[str, list[int]]  # the balancer's numbers, by worker
+    lasted_s: dict[tuple[str, int], float]  # from received to finished, by worker and its own number
 
 
 def is_over(evidence: Evidence) -> bool:
@@ -94,7 +97,14 @@ def _sorted_out(evidence: Evidence) -> _Play:
         received={name: [event for line, event in evidence.of(Received) if line.node == name] for name in workers},
         finished={name: [event for line, event in evidence.of(Finished) if line.node == name] for name in workers},
         sent=sent,
+        lasted_s=_lasted(evidence),
     )
+
+
+def _lasted(evidence: Evidence) -> dict[tuple[str, int], float]:
+    began = {(line.node, event.number): line.ns for line, event in evidence.of(Received)}
+    ended = {(line.node, event.number): line.ns for line, event in evidence.of(Finished)}
+    return {each: (ended[each] - began[each]) / 1e9 for each in began.keys() & ended.keys()}
 
 
 # --- one function a claim ---------------------------------------------------------------------------------------------
@@ -192,6 +202,8 @@ def _sleeps_wrong(play: _Play) -> Iterator[str]:
                 slept_s = each.total
             if wanted.get(each.number) != each.seconds:
                 yield f"{name} slept {each.seconds} s for #{each.number}, not {wanted.get(each.number)}"
+            if play.lasted_s.get((name, each.number), 0.0) < each.seconds - _CLOCK_S:
+                yield f"{name} was back from #{each.number} before {each.seconds} s were over"
 
 
 def _every_request_is_served_once(play: _Play) -> Claim:
@@ -204,6 +216,12 @@ def _every_request_is_served_once(play: _Play) -> Claim:
         f'"{data}" asked {count} times, served {served[data]}' for data, count in asked.items() if served[data] != count
     ]
     wrong += [f'"{data}" served, not asked' for data in served if data not in asked]
+    wrong += [
+        f'{name} takes "{each.data}" for {each.seconds} s'
+        for name, events in play.received.items()
+        for each in events
+        if seconds_in(each.data) != each.seconds
+    ]
     slept_s = sum(each.seconds for events in play.finished.values() for each in events)
     asked_s = sum(each.seconds or 0.0 for each in play.asked)
     figures = few(
