@@ -5,8 +5,8 @@ that has arrived (`--mode stream` shows it). So this client connects like any ot
 (TCP_REPAIR, as in checkpoint and restore) and sends each byte by a raw socket, as a segment of the same connection:
 
     connected to 10.0.0.2:9000 from 10.0.0.1:40001: initial sequence number 2957312279
-    byte #1 "a": seq 2957312280, at 0.000 s
-    byte #2 "b": seq 2957312281, at 0.010 s
+    byte #1 "a": seq 2957312280, at 0 s
+    byte #2 "b": seq 2957312281, at 0.01 s
     sent 10 bytes in 0.090 s
     FIN: seq 2957312280, the first that the server has not got
     closed: the server has acknowledged the FIN, and sent its own
@@ -33,12 +33,7 @@ OPTIONS: options.Options = {
     "count": {"type": "integer", "default": 10, "minimum": 0, "help": "bytes to send"},
     "delay": {"type": "number", "default": 0.1, "minimum": 0, "help": "seconds from one byte to the next"},
     "text": {"type": "text", "default": "abcdefghijklmnopqrstuvwxyz", "help": "what to send, again and again"},
-    "mode": {
-        "type": "text",
-        "choices": ["segments", "stream"],
-        "default": "segments",
-        "help": "segments of one byte with numbers that never repeat, or an ordinary socket",
-    },
+    "mode": {"type": "text", "choices": ["segments", "stream"], "default": "segments", "help": "stream: by TCP itself"},
     # One more at each attempt to connect. The kernel, which takes 0 for none, chooses without.
     "isn": {"type": "integer", "minimum": 1, "maximum": 0xFFFFFFFF, "help": "the initial sequence number"},
     "patience": {"type": "number", "default": 5, "minimum": 0.1, "help": "seconds to wait for an acknowledgement"},
@@ -46,8 +41,9 @@ OPTIONS: options.Options = {
 SYN_S = 0.5  # for an answer to the SYN: before TCP itself sends it again, after a second
 ATTEMPTS = 30  # at connecting; with even odds for each, all fail once in a billion
 FIN_S = 0.25  # for an answer to the FIN
-STOPPED = 130  # the exit code
 SETTLE_S = 0.05  # for the last acknowledgement, which TCP may delay
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPED = 130  # the exit code after one of those
 FIN, RST, PSH, ACK = 1, 4, 8, 16
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21  # linux/tcp.h, as those below
 RECEIVE_QUEUE, SEND_QUEUE, REPAIR_ON, REPAIR_OFF_SILENTLY = 1, 2, 1, -1
@@ -233,7 +229,9 @@ def paced(chosen: Namespace, begun: float, wait: Callable[[float], bool | None])
     for number in range(chosen.count):
         if wait(begun + number * chosen.delay):
             return
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # a byte that is printed is also sent
         yield text[number % len(text) :][:1]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 # --- an ordinary socket -----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ that came too fast are counted in a line of their own. At SIGTERM it says `stopp
 """
 
 import ctypes
+import os
 import selectors
 import signal
 import socket
@@ -175,7 +176,7 @@ class Server:
                 ("", port), family=socket.AF_INET6 if dual else socket.AF_INET, dualstack_ipv6=dual, backlog=128
             )
         except OSError as error:
-            sys.exit(f"tcp_server: cannot listen on port {port}: {error.strerror}")
+            sys.exit(f"tcp_server: cannot listen on port {port}: {os.strerror(error.errno or 0)}")
         self.listener.setblocking(False)
         self.selector = selectors.DefaultSelector()
         self.connections: dict[tuple[str, int], Connection] = {}  # by the client's address
