@@ -17,7 +17,7 @@ TEST_PACKAGES := ethtool $(if $(SLOW),debootstrap)
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static
 
 .NOTPARALLEL:
-.PHONY: help install demo test lint bench uninstall clean dev
+.PHONY: help install demo test test-bpf lint bench uninstall clean dev
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -43,6 +43,10 @@ demo:
 ## make test        lint, types and tests (ARGS='-k word' for some; SLOW=1 adds a whole fresh Debian)
 test: dev lint
 	@SLOW='$(SLOW)' sh .ci/test $(ARGS)
+
+## make test-bpf    the programs alone, at length: a million fuzzed packets, 300,000 rounds of each race
+test-bpf: dev
+	@$(SETUP) root env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/bpf $(ARGS)
 
 ## make lint        ruff and mypy, strict
 lint: dev

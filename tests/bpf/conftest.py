@@ -1,13 +1,38 @@
 """The programs, compiled once for all packet tests."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from tests.bpf.rig import DROPPER, ROOT, SOURCE, Dropper, Rig, pinned
 
+COUNTED = pytest.StashKey[Counter[str]]()
 RULES = [(0, 0), (0, 1), (1, 0), (1, 1)]  # JUDGE_ALL, TRACE
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[COUNTED] = Counter()
+
+
+@pytest.fixture(scope="session")
+def counted(pytestconfig: pytest.Config) -> Counter[str]:
+    """How much of what has been tested so far, for the last lines."""
+    return pytestconfig.stash[COUNTED]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how much was tested."""
+    for what, number in config.stash[COUNTED].items():
+        terminalreporter.write_line(f"{number:>9,} {what}")
+
+
+@pytest.fixture(autouse=True)
+def counted_case(request: pytest.FixtureRequest, counted: Counter[str]) -> None:
+    """Count the cases of a table, once for each build of the program."""
+    if "packet" in request.fixturenames:
+        counted["packet fixtures"] += 1
 
 
 def read(source: str) -> str:

@@ -2,9 +2,11 @@
 
 import os
 import struct
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -19,8 +21,10 @@ LB, CLIENT = "10.0.0.1", "10.0.0.2"
 LB_MAC, CLIENT_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 SERVICE, COMPLETION = 8080, 9090
 LOCAL = (LB, "10.0.1.1")
+FIRST = struct.pack("=I", 0)  # the key of a map with one entry
 SOURCE = "bpf/balancer.c"
 DROPPER = "bpf/dropper.c"
+LONG = bool(os.environ.get("NETLAB_LONG"))  # `make test-bpf`: as many packets, rounds and examples as take minutes
 
 
 def backend(index: int, capacity: int = 5) -> balancer.Backend:
@@ -90,6 +94,14 @@ class Dropper(Program):
         self.judges_all = judges_all
 
 
+class Queue(NamedTuple):
+    """The queue's slots by number: those that wait, oldest first, those to use again, those that were never used."""
+
+    waiting: list[int]
+    spare: list[int]
+    fresh: list[int]
+
+
 class Rig(Program):
     """The balancer and its maps; `reset` before every test."""
 
@@ -97,13 +109,18 @@ class Rig(Program):
         super().__init__(pins, source, "balancer")
         self.carrier_reasons = balancer.enum_names(source, "carrier_reason")
         self.egress = LoadedProgram.open(f"{pins}/programs/egress_test")
+        self._state, self._ring, self._slots = (Map.open(f"{pins}/maps/{name}") for name in ("state", "ring", "slots"))
+        self._begun = b""  # the state after `reset`
 
     def close(self) -> None:
         super().close()
-        self.egress.close()
+        for each in (self.egress, self._state, self._ring, self._slots):
+            each.close()
 
-    def reset(self, backends: int = 3, capacity: int = 5, policy: str = "most-free", ready: bool = True) -> None:
-        """Start anew: all threads free, nothing queued, all counts zero."""
+    def reset(
+        self, backends: int = 3, capacity: int | Sequence[int] = 5, policy: str = "most-free", ready: bool = True
+    ) -> None:
+        """Start anew: all threads free, nothing queued, all counts zero. `capacity` is of all backends, or of each."""
         for name in ("config", "state", "reasons", "carrier_reasons"):
             with Map.open(f"{self.pins}/maps/{name}") as each:
                 for index in range(each.max_entries):
@@ -113,8 +130,31 @@ class Rig(Program):
                 for key in list(each.keys()):
                     each.delete(key)
         if ready:
-            chosen = tuple(backend(index, capacity) for index in range(1, backends + 1))
+            threads = [capacity] * backends if isinstance(capacity, int) else capacity
+            chosen = tuple(backend(index, each) for index, each in enumerate(threads, 1))
             balancer.set_up(self.pins, balancer.Settings(SERVICE, COMPLETION, policy, chosen, LOCAL, (("lo", LB_MAC),)))
+        self._begun = self._state.get(FIRST)
+
+    def again(self) -> None:
+        """Start anew with the settings of the last `reset`, in a hundredth of its time."""
+        self._state.set(FIRST, self._begun)
+        for name in ("reasons", "carrier_reasons"):
+            with Map.open(f"{self.pins}/maps/{name}") as each:
+                for index in range(each.max_entries):
+                    each.set(struct.pack("=I", index), bytes(each.value_size))
+
+    def queue(self) -> Queue:
+        """Return where the slots are; only while no packet is on its way."""
+        _, depth, head, spares, fresh = struct.unpack_from("=5I", self._state.get(FIRST))  # struct state begins so
+        size = self._slots.max_entries
+        places = struct.unpack(f"={2 * size}I", self._ring.get(FIRST))
+        waiting = [places[(head + place) % size] for place in range(min(depth, size))]
+        return Queue(waiting, list(places[size : size + spares]), list(range(fresh, size)))
+
+    def waiting(self) -> list[bytes]:
+        """Return the frames that wait, oldest first."""
+        slots = [self._slots.get(struct.pack("=I", number)) for number in self.queue().waiting]
+        return [slot[8 : 8 + int.from_bytes(slot[:4], sys.byteorder)] for slot in slots]  # length, number, frame
 
     def carry(self, index: int) -> tuple[int, bytes]:
         """Run the carrier that a completion of worker`index` was cloned to."""

@@ -1,205 +1,93 @@
-"""The balancer on two CPUs at once: two processes push packets through it, each pinned to a CPU of its own.
+"""The balancer on two CPUs at once: rounds that meet every interleaving, and mutants that show that they do."""
 
-The windows in which the lock is let go are held open for about a microsecond, so that few rounds meet every
-interleaving. A mutant that does not decide again after copying shows that the first test can fail.
-"""
-
-import mmap
 import os
 import random
-import struct
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
-from netlab import loader, syscalls
-from tests.bpf.rig import PASS, REDIRECT, SOURCE, Rig, completion, request
+from netlab import balancer
+from netlab.maps import BPF_ANY
+from tests.bpf.races import (
+    ONE_AGAINST_ONE,
+    PAUSE,
+    TWO_AGAINST_TWO,
+    Board,
+    Match,
+    beside,
+    built,
+    number_of,
+    numbered,
+    source,
+)
+from tests.bpf.rig import LONG, PASS, REDIRECT, Rig, completion, request
 
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a race needs two CPUs"),
 ]
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-DEADLINE_S = 4.0
-ROUNDS = 100_000
+ROUNDS = 300_000 if LONG else 6000  # of each kind, a third with each depth
+FULL = 8  # the queue's slots
+MUTANT_ROUNDS = 2000  # in which each mutant is caught; most need fewer than 10
+SNAPSHOTS = 50_000 if LONG else 3000
 REQUESTS = 8000  # of each side
-PAUSE = "for (int pause = 0; pause < 40; pause++) bpf_ktime_get_ns();"
-COPIED = "copied = bpf_xdp_load_bytes(ctx, 0, slot->frame, length) == 0;"
-TAKEN = "struct slot *slot = slots.lookup(&slot_number);\n\n\tif (!slot)"
-DECIDE_AGAIN = "\tif (copied && !s->depth)\n\t\t*chosen = take_thread(s, c, random);\n"
-NUMBER = slice(42, 46)  # of a request, behind the Ethernet, IP and UDP headers
+DEADLINE_S = 4.0
 
 
-def source(*changes: tuple[str, str]) -> str:
-    """Return the balancer's text with changes, each of which must hit exactly one place."""
-    with open(f"{ROOT}/{SOURCE}", encoding="utf-8") as file:
-        text = file.read()
-    for old, new in ((COPIED, f"{COPIED} {PAUSE}"), (TAKEN, f"{PAUSE} {TAKEN}"), *changes):
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    return text
-
-
-@contextmanager
-def built(text: str) -> Iterator[Rig]:
-    """Load a balancer with a queue of eight from its text."""
-    with tempfile.TemporaryDirectory(prefix="netlab-races-") as folder:
-        path = f"{folder}/balancer.c"
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.mkdir(f"{folder}/bpf")
-        syscalls.mount("bpf", f"{folder}/bpf", "bpf")
-        try:
-            define: tuple[tuple[str, str | int], ...] = (("QUEUE", 8), ("TRACE", 0), ("TEST_ENTRIES", 1))
-            job = loader.Job("test", "lb", path, f"{folder}/bpf/lb", folder, define=define, builtins=(("MTU", 1500),))
-            compilation = loader.start(job)
-            try:
-                compilation.pinned(60)
-            finally:
-                compilation.kill()
-            rig = Rig(f"{folder}/bpf/lb", text)
-            yield rig
-            rig.close()
-        finally:
-            syscalls.umount(f"{folder}/bpf")
-
-
-class Board:
-    """Numbers that two processes share, each written by one of them only."""
-
-    def __init__(self, cells: int) -> None:
-        self._memory = mmap.mmap(-1, 8 * cells)
-        self.cells = memoryview(self._memory).cast("q")
-
-    def close(self) -> None:
-        self.cells.release()
-        self._memory.close()
-
-
-def on_cpu(index: int) -> None:
-    """Pin this process to the index-th CPU that we may use."""
-    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[index]})
-
-
-@contextmanager
-def beside(work: Callable[[], None]) -> Iterator[None]:
-    """Run work in a process on the second CPU, while the body runs on the first; an error there is one here."""
-    before = os.sched_getaffinity(0)
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            on_cpu(1)
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    try:
-        on_cpu(0)
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-        _, status = os.waitpid(pid, 0)
-    assert status == 0, "the other process failed"
-
-
-def numbered(number: int) -> bytes:
-    """Return a request that carries a number, without a checksum."""
-    packet = bytearray(bytes(request(bytes(64), udp_chksum=0)))
-    packet[NUMBER] = struct.pack("!I", number)
-    return bytes(packet)
-
-
-class Round:
-    """One arrival against one completion, again and again: `go` starts each side, `done` and `served` answer."""
-
-    OVER = -1
-
-    def __init__(self, rig: Rig) -> None:
-        self.rig, self.board = rig, Board(3)
-        self.packet, self.ready = bytes(request(bytes(1400), udp_chksum=0)), bytes(completion(1))
-
-    def complete(self) -> None:
-        """Be the second CPU: push a completion each round, and run its carrier."""
-        go, done, served = range(3)
-        cells, number = self.board.cells, 0
-        while True:
-            number += 1
-            while cells[go] not in (number, self.OVER):
-                pass
-            if cells[go] == self.OVER:
-                return
-            linger(number)
-            verdict = self.rig.program.test_run(self.ready).verdict
-            if verdict == REDIRECT and self.rig.egress.test_run(self.ready).verdict == PASS:
-                cells[served] += 1
-            cells[done] = number
-
-    def arrive(self, number: int) -> bool:
-        """Be the first CPU for one round; return whether the arrival was served, once."""
-        go, done, served = range(3)
-        cells = self.board.cells
-        before = cells[served]
-        cells[go] = number
-        linger(number // 16)
-        forwarded = self.rig.program.test_run(self.packet).verdict == REDIRECT
-        ends = time.monotonic() + DEADLINE_S
-        while cells[done] != number:
-            assert time.monotonic() < ends, "the other process does not answer"
-        return forwarded + cells[served] - before == 1
-
-    def end(self) -> None:
-        self.board.cells[0] = self.OVER
-
-
-def linger(number: int) -> None:
-    """Meet the other side a little earlier or later than in other rounds."""
-    for _ in range(number % 16):
-        pass
-
-
-def first_stranded(rig: Rig) -> int:
-    """Return the first round in which an arrival was left beside an idle thread, or 0.
-
-    One backend with one thread, which is taken when a round begins. Either the arrival is forwarded, or it waits and
-    the completion's carrier takes it; each leaves the thread taken again.
-    """
-    rig.reset(backends=1, capacity=1)
-    rig.push(request())
-    rounds, ends = Round(rig), time.monotonic() + DEADLINE_S
-    with beside(rounds.complete):
-        try:
-            for number in range(1, ROUNDS + 1):
-                if time.monotonic() > ends:
-                    return 0
-                if not rounds.arrive(number):
-                    return number
-        finally:
-            rounds.end()
-    return 0
-
-
-def test_an_arrival_and_a_completion_at_the_same_time() -> None:
-    """The request is served at once or by the completion's carrier, never left beside an idle thread."""
+@pytest.mark.parametrize("rounds", [ONE_AGAINST_ONE, TWO_AGAINST_TWO], ids=["1 against 1", "2 against 2"])
+def test_arrivals_and_completions_at_the_same_time(rounds: Sequence[tuple[str, str]], counted: Counter[str]) -> None:
+    """No request beside an idle thread, nothing lost, nothing doubled: with no request waiting before, one, or all."""
     with built(source()) as rig:
-        stranded = first_stranded(rig)
-        now = rig.now()
+        for depth in (0, 1, FULL):
+            match = Match(rig, rounds, depth)
 
-    assert stranded == 0
-    assert (now.depth, now.free) == (0, {"worker1": 0})
-    assert now.counters["received"] == now.counters["forwarded"] + now.counters["queued"]
+            assert match.first_fault(ROUNDS // 3) == ""
+            counted["race rounds"] += ROUNDS // 3
 
 
-def test_without_the_second_decision_a_request_is_stranded() -> None:
-    """The test above can fail: a program that does not decide again under the lock fails it."""
-    with built(source((DECIDE_AGAIN, ""))) as rig:
-        stranded = first_stranded(rig)
+# What each mutant changes, and the match that catches it: the rounds, and the depth that they begin with.
+LONGER = PAUSE.replace("40", "400")  # as long as a whole completion takes
+NO_LOCK = (
+    ("bpf_spin_lock(&s->lock);", ""),
+    ("bpf_spin_unlock(&s->lock);", ""),
+    ("push(s, r, ", f"{LONGER} push(s, r, "),
+)
+MUTANTS = {
+    "no lock": (NO_LOCK, ONE_AGAINST_ONE, 0),
+    "no lock, two": (NO_LOCK, TWO_AGAINST_TWO, 0),
+    "publish without deciding again": ((("copied && !s->depth", "false"),), ONE_AGAINST_ONE, 0),
+}
+NOTHING = 'asm volatile("" ::: "memory");'  # or the compiler would rearrange what the verifier looks for
+FORGOTTEN = {
+    "thread not taken": ("--*free_threads(s, chosen);", ""),
+    "thread not taken by a carrier": ("--*free_threads(s, k);", ""),
+    "thread not given back": ("++*free_threads(s, k)", "*free_threads(s, k) + 1"),
+    "slot not given back": ("give_slot(s, r, slot_number);", ""),
+    **{
+        f"{name} not counted": (change, NOTHING)
+        for name, change in (
+            ("a waiting request", "s->depth++;"),
+            ("a fetched request", "s->depth--;"),
+            *((name, f"s->{name}++;") for name in ("received", "forwarded", "queued", "dropped", "dequeued")),
+            ("completions", "s->completions++;"),
+        )
+    },
+}
+MUTANTS |= {name: ((change,), ONE_AGAINST_ONE, FULL) for name, change in FORGOTTEN.items()}
 
-    assert stranded > 0
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_caught(name: str, counted: Counter[str]) -> None:
+    """The rounds can fail: for want of the lock, of the second decision, or of any one count."""
+    changes, rounds, depth = MUTANTS[name]
+    with built(source(*changes)) as rig:
+        fault = Match(rig, rounds, depth).first_fault(MUTANT_ROUNDS)
+
+    assert fault != ""
+    counted["mutants caught"] += 1
 
 
 class Side:
@@ -219,7 +107,7 @@ class Side:
 
     def serve(self, packet: bytes) -> int:
         """Note who got a packet; return its number."""
-        number: int = struct.unpack("!I", packet[NUMBER])[0]
+        number = number_of(packet)
         self.cells[self.SERVED + number] += 1
         self.cells[2 * self.me + packet[32] - 1] += 1  # backend N has the address 10.0.N.2
         return number
@@ -293,3 +181,33 @@ def test_two_cpus_that_send_and_complete() -> None:
     assert counters["queued"] == counters["dequeued"] > 0
     assert (now.depth, now.free) == (0, {"worker1": 2, "worker2": 2})
     assert cells[Side.DISORDERED : Side.SERVED] == [0, 0]
+
+
+HELD = "for (int turn = 0; turn < 1000; turn++) *(volatile __u64 *)&s->best = turn;"  # no helper may be called there
+
+
+def torn(rig: Rig) -> int:
+    """Return how many of some snapshots do not add up while requests are counted on the other CPU."""
+    rig.reset(backends=1, capacity=1)
+    board, packet = Board(1), bytes(request())
+
+    def send() -> None:
+        while not board.cells[0]:
+            rig.program.test_run(packet)
+
+    with beside(send):
+        found = [rig.now().counters for _ in range(SNAPSHOTS)]
+        board.cells[0] = 1
+    board.close()
+    return sum(each["received"] != each["forwarded"] + each["queued"] + each["dropped"] for each in found)
+
+
+def test_a_snapshot_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read under the lock: between two counts that change together, however long that takes, nobody reads."""
+    with built(source(("s->received++;", f"s->received++; {HELD}"))) as rig:
+        whole = torn(rig)
+        monkeypatch.setattr(balancer, "BPF_F_LOCK", BPF_ANY)
+        without_lock = torn(rig)
+
+    assert whole == 0
+    assert without_lock > 0

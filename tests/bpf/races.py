@@ -1,0 +1,249 @@
+"""Two CPUs at once: two processes, each pinned to a CPU of its own, push packets through one balancer.
+
+The windows in which the program lets its lock go are held open for about a microsecond, so that few rounds meet every
+interleaving. After each round all of the state is compared with what either side has seen.
+"""
+
+import mmap
+import os
+import struct
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from tests.bpf.rig import PASS, REDIRECT, ROOT, SOURCE, Rig, completion, pinned, request
+
+ANSWER_S = 30.0  # how long the other process may be kept off its CPU
+PAUSE = "for (int pause = 0; pause < 40; pause++) bpf_ktime_get_ns();"
+COPIED = "copied = bpf_xdp_load_bytes(ctx, 0, slot->frame, length) == 0;"
+TAKEN = "return CARRIER_EMPTY;"  # if not, a request has been taken off the queue
+WINDOWS = tuple((fragment, f"{fragment} {PAUSE}") for fragment in (COPIED, TAKEN))
+NUMBER = slice(42, 46)  # of a request, behind the Ethernet, IP and UDP headers
+_REQUEST = bytes(request(bytes(1400), udp_chksum=0))
+
+
+def source(*changes: tuple[str, str]) -> str:
+    """Return the balancer's text with its windows held open, and with changes, wherever the old text stands."""
+    with open(f"{ROOT}/{SOURCE}", encoding="utf-8") as file:
+        text = file.read()
+    for old, new in (*WINDOWS, *changes):
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+@contextmanager
+def built(text: str) -> Iterator[Rig]:
+    """Load a balancer with a queue of eight from its text."""
+    with tempfile.TemporaryDirectory(prefix="netlab-races-") as folder:
+        path = f"{folder}/balancer.c"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        with pinned(path, QUEUE=8, TRACE=0, TEST_ENTRIES=1) as pins:
+            rig = Rig(pins, text)
+            yield rig
+            rig.close()
+
+
+class Board:
+    """Numbers that two processes share, each written by one of them only."""
+
+    def __init__(self, cells: int) -> None:
+        self._memory = mmap.mmap(-1, 8 * cells)
+        self.cells = memoryview(self._memory).cast("q")
+
+    def close(self) -> None:
+        self.cells.release()
+        self._memory.close()
+
+
+def on_cpu(index: int) -> None:
+    """Pin this process to the index-th CPU that we may use."""
+    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[index]})
+
+
+@contextmanager
+def beside(work: Callable[[], None]) -> Iterator[None]:
+    """Run work in a process on the second CPU, while the body runs on the first; an error there is one here."""
+    before = os.sched_getaffinity(0)
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            on_cpu(1)
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    try:
+        on_cpu(0)
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+        _, status = os.waitpid(pid, 0)
+    assert status == 0, "the other process failed"
+
+
+def numbered(number: int) -> bytes:
+    """Return a long request that carries a number, without a checksum."""
+    return _REQUEST[: NUMBER.start] + struct.pack("!I", number) + _REQUEST[NUMBER.stop :]
+
+
+def number_of(packet: bytes) -> int:
+    number: int = struct.unpack("!I", packet[NUMBER])[0]
+    return number
+
+
+# What both sides do in a round: `a` an arrival, a digit a completion of that worker, `c` the oldest carrier under way.
+ONE_AGAINST_ONE = (("a", "1c"),)
+TWO_AGAINST_TWO = (("aa", "12cc"), ("aa", "1c2c"), ("a1c", "a2c"), ("a1c", "2ca"), ("1ac", "2ac"))
+
+
+class Match:
+    """One round after the other: each begins and ends with all threads taken and `depth` requests waiting.
+
+    The board has the number of the round that is to be played, that of the last which the other side has played, and
+    for each side how many requests it saw served, and for each of them number * 256 + worker.
+    """
+
+    GO, DONE, SIDES, SEEN = 0, 1, (2, 16), 14
+    OVER = -1
+    NUMBERS = 32  # of a round: 8 for each side, the others for those that make the queue as long as it has to be
+
+    def __init__(self, rig: Rig, rounds: Sequence[tuple[str, str]], depth: int) -> None:
+        workers = max(int(letter) for round_ in rounds for side in round_ for letter in side if letter.isdigit())
+        rig.reset(backends=workers, capacity=1)
+        self.rig, self.rounds, self.depth = rig, rounds, depth
+        self.board = Board(self.SIDES[-1] + self.SEEN)
+        self.completions = [bytes(completion(worker)) for worker in range(1, workers + 1)]
+        self.size = rig.now().queue
+        self.busy = [0] * workers  # requests that a worker has been given and has not completed
+        self.sent = self.served = self.completed = self.dropped = 0
+        self.known: list[int] = []  # the numbers that wait, or that are sent in this round
+        self.strange: list[int] = []  # the numbers served that were none of those, or were served before
+
+    # ---- what both processes do ----
+
+    def play(self, side: int, number: int) -> None:
+        """Be one side of a round."""
+        linger(number if side else number // 16)
+        seen, carriers, at = [], [], self.SIDES[side]
+        for place, letter in enumerate(self.rounds[number % len(self.rounds)][side]):
+            if letter == "a":
+                run = self.rig.program.test_run(numbered(number * self.NUMBERS + 8 * side + place))
+                if run.verdict == REDIRECT:
+                    seen.append(run.packet)
+            elif letter != "c":
+                ready = self.completions[int(letter) - 1]
+                if self.rig.program.test_run(ready).verdict == REDIRECT:
+                    carriers.append(ready)
+            elif carriers:
+                run = self.rig.egress.test_run(carriers.pop(0))
+                if run.verdict == PASS:
+                    seen.append(run.packet)
+        for place, packet in enumerate(seen, 1):
+            self.board.cells[at + place] = number_of(packet) << 8 | packet[32]  # worker N has the address 10.0.N.2
+        self.board.cells[at] = len(seen)
+
+    def follow(self) -> None:
+        """Be the other process: play the second side of each round."""
+        cells, number = self.board.cells, 0
+        while True:
+            number += 1
+            while cells[self.GO] not in (number, self.OVER):
+                pass
+            if cells[self.GO] == self.OVER:
+                return
+            self.play(1, number)
+            cells[self.DONE] = number
+
+    # ---- what the first process does ----
+
+    def first_fault(self, rounds: int) -> str:
+        """Play so many rounds, or up to the first after which something is wrong; say what and when, or nothing."""
+        self.fill(0)
+        fault = next(self.faults(), "")
+        with beside(self.follow):
+            try:
+                for number in range(1, rounds + 1):
+                    fault = fault or self.fault_of(number)
+                    if fault:
+                        return f"round {number}: {fault}"
+            finally:
+                self.board.cells[self.GO] = self.OVER
+        return ""
+
+    def fault_of(self, number: int) -> str:
+        """Play a round on both CPUs; say what is wrong after it, or nothing."""
+        cells = self.board.cells
+        self.note_sent(number)
+        cells[self.GO] = number
+        self.play(0, number)
+        ends = time.monotonic() + ANSWER_S
+        while cells[self.DONE] != number:
+            assert time.monotonic() < ends, "the other process does not answer"
+        for at in self.SIDES:
+            for seen in cells[at + 1 : at + 1 + cells[at]]:
+                self.note_served(*divmod(seen, 256))
+        fault = next(self.faults(), "")
+        if not fault:
+            self.fill(number)
+        return fault
+
+    def fill(self, number: int) -> None:
+        """Take all threads, if that is still to be done, and let requests wait up to the depth of this match."""
+        first = number * self.NUMBERS + 16
+        for each in range(first, first + self.depth - len(self.known) + self.busy.count(0)):
+            self.sent += 1
+            self.known.append(each)
+            run = self.rig.program.test_run(numbered(each))
+            if run.verdict == REDIRECT:
+                self.note_served(number_of(run.packet), run.packet[32])
+
+    def note_sent(self, number: int) -> None:
+        for side, letters in enumerate(self.rounds[number % len(self.rounds)]):
+            for place, letter in enumerate(letters):
+                if letter == "a":
+                    self.sent += 1
+                    self.known.append(number * self.NUMBERS + 8 * side + place)
+                elif letter != "c":
+                    self.completed += 1
+                    self.busy[int(letter) - 1] -= 1
+
+    def note_served(self, number: int, worker: int) -> None:
+        self.served += 1
+        self.busy[worker - 1] += 1
+        if number in self.known:
+            self.known.remove(number)
+        else:
+            self.strange.append(number)
+
+    def faults(self) -> Iterator[str]:
+        """Yield what is wrong while nothing is on its way; what still waits is all that is known from then on."""
+        now = self.rig.now()
+        counters, free, queue = now.counters, list(now.free.values()), self.rig.queue()
+        total = {"received": self.sent, "completions": self.completed, "dequeued": self.served - counters["forwarded"]}
+        if now.depth and any(free):
+            yield f"{now.depth} wait beside idle threads {free}"
+        if [1 - each for each in free] != self.busy:
+            yield f"free threads {free}, but the workers are busy with {self.busy}"
+        if {name: counters[name] for name in total} != total or now.depth != counters["queued"] - counters["dequeued"]:
+            yield f"{counters} with {now.depth} waiting, but it should be {total}"
+        if counters["received"] != counters["forwarded"] + counters["queued"] + counters["dropped"]:
+            yield f"received is not the sum of what became of it: {counters}"
+        if sorted([*queue.waiting, *queue.spare, *queue.fresh]) != list(range(self.size)):
+            yield f"slots lost or doubled: {queue}"
+        waiting = [number_of(packet) for packet in self.rig.waiting()]
+        gone = len(self.known) - len(waiting)
+        if self.strange or not set(waiting) <= set(self.known):
+            yield f"{self.strange} served and {waiting} waiting, of {self.known}"
+        if gone != counters["dropped"] - self.dropped or (gone and self.depth < self.size):
+            yield f"{gone} lost of {self.known}: {counters}"
+        self.known, self.dropped = waiting, counters["dropped"]
+
+
+def linger(number: int) -> None:
+    """Meet the other side a little earlier or later than in other rounds."""
+    for _ in range(number % 16):
+        pass

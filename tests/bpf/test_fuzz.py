@@ -1,0 +1,112 @@
+"""The balancer, fed with random and mutated frames by the hundred thousand, beside its model."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bpf import frames
+from tests.bpf.model import Model
+from tests.bpf.rig import LOCAL, LONG, REDIRECT, SERVICE, Rig, completion, request
+from tests.bpf.test_balancer import FORGED, UNTOUCHED
+
+pytestmark = [pytest.mark.root, pytest.mark.parametrize("rig", [0], ids=["silent"], indirect=True)]
+
+FRAMES = 1_000_000 if LONG else 20_000
+BATCH = 1000  # frames between two looks at the counts
+CHECKSUMS = 10_000
+CAPACITY = (3, 1, 2)
+SEEDS = [
+    *(bytes(case[1]) for case in (*UNTOUCHED, *FORGED)),
+    *(bytes(request(bytes(length))) for length in (0, 1, 1472, 1473)),
+    *(bytes(completion(worker)) for worker in (1, 2, 3)),
+]
+MORE = [[bytes(request(b"1"))] * 20, [bytes(completion(worker)) for worker in (1, 2, 3)] * 8]  # of either, in turns
+BYTES = (0, 1, 4, 17, 0x45, 128, 255)  # that mean something in some field
+UNREACHED = {
+    "PASS_UNCONFIGURED",  # it is set up
+    "COMPLETION_WRONG_INTERFACE",  # all frames come in on one
+    "DROP_COPY_FAILED",  # the kernel does not refuse
+}
+
+
+def mutated(source: random.Random, seeds: list[bytes]) -> bytes:
+    """Return a frame: noise, or a seed with bytes changed, mostly in its headers, cut, or made longer."""
+    draw = source.random()
+    if draw < 0.02:
+        return source.randbytes(source.randrange(14, 200))
+    frame = bytearray(source.choice(seeds))
+    for _ in range(source.choice((0, 0, 1, 1, 2, 3, 8))):
+        frame[source.randrange(min(len(frame), 46))] = source.choice((*BYTES, source.randrange(256)))
+    if draw < 0.1:
+        del frame[source.randrange(14, len(frame) + 1) :]
+    elif draw < 0.2:
+        frame += source.randbytes(source.randrange(40))
+    elif draw < 0.7 and len(frame) >= frames.ETHERNET + frames.IP:
+        return frames.with_header_checksum(bytes(frame))  # or few would come further than to it
+    return bytes(frame)
+
+
+def batches(source: random.Random) -> Iterator[list[bytes]]:
+    """Yield batches of which one fills the queue and the next empties it."""
+    for number in range(FRAMES // BATCH):
+        seeds = SEEDS + MORE[number % 2]
+        yield [mutated(source, seeds) for _ in range(BATCH)]
+
+
+def feed(rig: Rig, model: Model, batch: list[bytes], source: random.Random) -> int:
+    """Push frames in, and let some out as carriers, the way they came or not at all; return how many came in."""
+    came_in = 0
+    for frame in batch:
+        if source.random() < 0.05:
+            run, expected = rig.egress.test_run(frame), model.leave(frame)
+        else:
+            run = rig.program.test_run(frame)
+            expected = model.arrive(frame, run.packet)
+            came_in += 1
+        assert (run.verdict, run.packet) == (expected.verdict, expected.packet or run.packet), (expected, frame.hex())
+        if expected.reason == "COMPLETION_CARRIED" and source.random() < 0.9:
+            run, expected = rig.egress.test_run(frame), model.leave(frame)
+            assert (run.verdict, run.packet) == (expected.verdict, expected.packet or run.packet), frame.hex()
+    return came_in
+
+
+def test_any_frame_leaves_as_the_model_says(rig: Rig, counted: Counter[str]) -> None:
+    """None aborts, each is counted once, by the right reason, which decides the verdict; the state stays in bounds."""
+    rig.reset(capacity=CAPACITY)
+    source, model, came_in = random.Random(5), Model(CAPACITY, "most-free", rig.now().queue), 0
+    for batch in batches(source):
+        came_in += feed(rig, model, batch, source)
+        now, counts = rig.now(), rig.counts()
+
+        assert {name: count.packets for name, count in counts.items() if count.packets} == model.reasons
+        assert came_in == sum(count.packets for count in counts.values())
+        assert rig.carrier_counts() == model.carrier_reasons
+        assert now.counters["received"] == sum(now.counters[name] for name in ("forwarded", "queued", "dropped"))
+        assert all(0 <= now.free[name] <= capacity for name, capacity in now.capacity.items())
+        assert (list(now.free.values()), rig.waiting(), now.counters) == (model.free, model.waiting, model.counters)
+        counted["fuzz packets"] += BATCH
+    assert set(rig.reasons) - set(model.reasons) == UNREACHED
+
+
+def test_incremental_checksums_equal_full_ones(rig: Rig, counted: Counter[str]) -> None:
+    """Random requests leave with the checksums that a full computation gives."""
+    rig.reset(capacity=CHECKSUMS)
+    source = random.Random(7)
+    for _ in range(CHECKSUMS):
+        host = f"10.{source.randrange(256)}.{source.randrange(256)}.{source.randrange(1, 255)}"
+        frame = frames.udp(
+            source.randbytes(source.choice((source.randrange(4), source.randrange(1473)))),
+            host,
+            source.choice(LOCAL),
+            (source.randrange(65536), SERVICE),
+            tos=source.randrange(256),
+            id=source.randrange(65536),
+            ttl=source.randrange(1, 256),
+        )
+        run = rig.program.test_run(frame)
+
+        assert (run.verdict, run.packet) == (REDIRECT, frames.checksummed(run.packet))
+        assert run.packet == frames.addressed(frame, run.packet[32])  # worker N has the address 10.0.N.2
+        counted["checksums compared"] += 1

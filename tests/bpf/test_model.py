@@ -1,0 +1,123 @@
+"""The balancer beside its model: random operations, and after each of them both are in the same state."""
+
+from collections import Counter
+from typing import NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, configuration, given, settings
+from hypothesis import strategies as st
+
+from netlab import balancer
+from tests.bpf import frames
+from tests.bpf.model import Model
+from tests.bpf.rig import COMPLETION, LONG, Rig
+
+pytestmark = pytest.mark.root
+
+EXAMPLES = 150 if LONG else 8  # of each policy and each set of backends
+STEPS = 80
+WORKERS = st.integers(1, 4)  # more than there are: strangers
+
+
+class Step(NamedTuple):
+    """One operation: a frame in, from where the backends live or from elsewhere, or a carrier of a worker out."""
+
+    frame: bytes = b""
+    is_from_home: bool = True
+    carrier: int = 0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hypothesis_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Leave no files in the checkout, which may belong to another user."""
+    configuration.set_hypothesis_home_dir(tmp_path_factory.mktemp("hypothesis"))
+
+
+def a_completion(worker: int, data: bytes = b"") -> bytes:
+    return frames.udp(data, source=f"10.0.{worker}.2", ports=(1, COMPLETION))
+
+
+def damaged(kind: str) -> bytes:
+    """Return what looks much like a request, or like a completion of worker1."""
+    whole = frames.udp(b"1")
+    return {
+        "cut": whole[:40],
+        "not local": frames.udp(b"1", destination="10.0.1.2"),
+        "other port": frames.udp(b"1", ports=(1, 53)),
+        "other host": frames.udp(b"1", to_mac="02:00:00:00:00:99"),
+        "fragment": frames.udp(b"1", fragment=0x2000),
+        "header checksum": whole[:24] + b"\0\0" + whole[26:],
+        "martian": frames.udp(b"1", source="127.0.0.1"),
+        "length": frames.checksummed(whole[:38] + b"\0\7" + whole[40:]),
+        "completion's length": frames.checksummed(a_completion(1)[:38] + b"\0\7" + a_completion(1)[40:]),
+    }[kind]
+
+
+KINDS = ["cut", "not local", "other port", "other host", "fragment", "header checksum", "martian", "length"]
+REQUESTS = st.builds(
+    lambda length, mark: Step(frames.udp(bytes([mark]) * length)),
+    st.one_of(st.integers(0, 40), st.integers(1465, 1480)),  # 1472 bytes are the longest
+    st.integers(0, 255),
+)
+COMPLETIONS = st.builds(lambda worker, length: Step(a_completion(worker, bytes(length))), WORKERS, st.integers(0, 9))
+OTHERS = st.one_of(
+    st.builds(lambda worker: Step(a_completion(worker), is_from_home=False), WORKERS),
+    st.builds(lambda kind: Step(damaged(kind)), st.sampled_from([*KINDS, "completion's length"])),
+)
+CARRIERS = st.builds(lambda worker: Step(a_completion(worker), carrier=worker), WORKERS)
+STEP = st.one_of(REQUESTS, REQUESTS, REQUESTS, COMPLETIONS, COMPLETIONS, CARRIERS, CARRIERS, OTHERS)
+
+
+def taken(rig: Rig, model: Model, step: Step) -> None:
+    """Let the program and the model take a step, and compare what came out."""
+    if step.carrier:
+        run = rig.egress.test_run(step.frame)
+        expected = model.leave(step.frame)
+    elif step.is_from_home:
+        run = rig.program.test_run(step.frame)
+        expected = model.arrive(step.frame, run.packet)
+    else:
+        with rig.backend_interface(min(step.frame[28], len(model.free)), ifindex=4711):
+            run = rig.program.test_run(step.frame)
+        expected = model.arrive(step.frame, run.packet, from_home=False)
+    assert (run.verdict, run.packet) == (expected.verdict, expected.packet or run.packet), expected.reason
+
+
+def compare(rig: Rig, model: Model) -> None:
+    """Both have counted the same, and have the same threads free and the same requests waiting in the same order."""
+    now = rig.now()
+
+    assert list(now.free.values()) == model.free
+    assert rig.waiting() == model.waiting
+    assert now.depth == len(model.waiting)
+    assert now.counters == model.counters
+    assert {name: count.packets for name, count in rig.counts().items() if count.packets} == model.reasons
+    assert rig.carrier_counts() == model.carrier_reasons
+
+
+@pytest.mark.parametrize("rig", [0], ids=["silent"], indirect=True)
+@pytest.mark.parametrize("capacity", [(1,), (1, 2), (3, 1, 2)], ids=str)
+@pytest.mark.parametrize("policy", balancer.POLICIES)
+def test_the_program_and_the_model_agree_after_every_step(
+    rig: Rig, policy: str, capacity: tuple[int, ...], counted: Counter[str]
+) -> None:
+    """Whatever arrives, completes and leaves, in whatever order, by each policy."""
+    rig.reset(capacity=capacity, policy=policy)
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(st.lists(STEP, min_size=STEPS // 2, max_size=STEPS))
+    def agree(steps: list[Step]) -> None:
+        rig.again()
+        model = Model(capacity, policy, rig.now().queue)
+        for step in steps:
+            taken(rig, model, step)
+            compare(rig, model)
+            counted["steps of the model"] += 1
+
+    agree()
