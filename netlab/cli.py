@@ -1,5 +1,6 @@
 """The command line: one function a verb, which imports what it needs and no more, because most verbs must be fast."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,11 @@ def say(text: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run netlab and return its exit code: 0 done, 1 failed and undone, 2 usage or bad topology, 3 host unfit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # ✓ in an encoding that lacks it is no reason to fail
+            stream.reconfigure(errors="replace")
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except (Exception, KeyboardInterrupt) as error:

@@ -6,7 +6,8 @@ It prints every request as it sends it, one line each:
 
 and in the end `sent 30 requests in 2.9 s`. With one number `sleep` is the same in every request, with two it is drawn
 from that range (`seed` makes the draws repeatable). The requests leave on a schedule of one every `interval` seconds,
-which no delay shifts; 0 sends as fast as possible. `payload` pads the data with spaces to that many bytes.
+which no delay shifts; 0 sends as fast as possible. `late` more of them follow after a `rest`. `payload` pads the data
+with spaces to that many bytes.
 
 Nobody answers. What the network has to say is printed and does not stop the client; its exit code is 1 when a request
 could not be sent.
@@ -32,6 +33,8 @@ OPTIONS: options.Options = {
         "minimum": 0,
         "help": "seconds of work in each request: a value, or a range to draw from",
     },
+    "late": {"type": "integer", "default": 0, "minimum": 0, "help": "requests more, after a rest"},
+    "rest": {"type": "number", "default": 0, "minimum": 0, "help": "seconds of rest before those"},
     "seed": {"type": "integer", "help": "makes the draws the same in every run"},
     "payload": {
         "type": "integer",
@@ -81,8 +84,9 @@ def main() -> int:
     say("READY")
     begun = time.monotonic()
     try:
-        for number in range(chosen.count):
-            time.sleep(max(0.0, begun + number * chosen.interval - time.monotonic()))
+        for number in range(chosen.count + chosen.late):
+            rest = chosen.rest if number >= chosen.count else 0
+            time.sleep(max(0.0, begun + number * chosen.interval + rest - time.monotonic()))
             drawn = round(draws.uniform(low, high), 3)  # short, as long as the range allows it
             text = decimal(min(max(drawn, low), high))
             data = text.encode().ljust(chosen.payload)
@@ -96,7 +100,7 @@ def main() -> int:
         pass
     failures = f", {failed} could not be sent" if failed else ""
     say(f"sent {sent} requests in {time.monotonic() - begun:.3f} s{failures}")
-    return 1 if failed else 130 if sent < chosen.count else 0
+    return 1 if failed else 130 if sent < chosen.count + chosen.late else 0
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ OPTIONS: options.Options = {
     "target": {"type": "endpoint", "required": True, "help": "the server, as NODE:PORT"},
     "count": {"type": "integer", "default": 10, "minimum": 0, "help": "bytes to send"},
     "delay": {"type": "number", "default": 0.1, "minimum": 0, "help": "seconds from one byte to the next"},
+    "connections": {"type": "integer", "default": 1, "minimum": 1, "help": "one after the other, each with all bytes"},
     "text": {"type": "text", "default": "abcdefghijklmnopqrstuvwxyz", "help": "what to send, again and again"},
     "mode": {"type": "text", "choices": ["segments", "stream"], "default": "segments", "help": "stream: by TCP itself"},
     # One more at each attempt to connect. The kernel, which takes 0 for none, chooses without.
@@ -279,14 +280,22 @@ def send_stream(chosen: Namespace, family: int, address: tuple[str, int]) -> int
     return STOPPED if end == "stopped; " else int(bool(end))
 
 
+def connections(chosen: Namespace) -> Iterator[Namespace]:
+    """Yield what was chosen, for each connection with an initial number one higher than that of the last."""
+    for number in range(chosen.connections):
+        yield Namespace(**{**vars(chosen), "isn": chosen.isn and (chosen.isn + number) % NUMBERS})
+
+
 def main() -> int:
     """Send everything; return the exit code."""
     chosen = options.parse(OPTIONS, __doc__.partition("\n")[0])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     family, address = resolve(chosen.target)
     say("READY")
+    send = send_stream if chosen.mode == "stream" else send_segments
     try:
-        return (send_stream if chosen.mode == "stream" else send_segments)(chosen, family, address)
+        codes = (send(each, family, address) for each in connections(chosen))
+        return next((code for code in codes if code), 0)
     except OSError as error:
         complain(f"{place(address)}: {error.strerror}")
     except KeyboardInterrupt:

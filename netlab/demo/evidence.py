@@ -28,7 +28,8 @@ class Evidence(NamedTuple):
     """All of it, in the end.
 
     The timeline in the order of time, the lab's description (lab.json), what the programs have counted (as `netlab
-    stats --format json` has it), the nodes' TCP, and the programs' sources as they were compiled, by node.
+    stats --format json` has it), the nodes' TCP, and the programs' sources as they were compiled, by node. `probes`
+    says what became of packets that are none of the lab's own, sent to a node with a program, by what they were.
     """
 
     timeline: list[Entry]
@@ -36,6 +37,7 @@ class Evidence(NamedTuple):
     stats: Mapping[str, Any]
     sockets: Mapping[str, Sockets]
     sources: Mapping[str, str]
+    probes: Mapping[str, str]
 
     @property
     def begin_ns(self) -> int:

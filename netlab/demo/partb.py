@@ -31,6 +31,8 @@ class _Play(NamedTuple):
     """A play of part B, sorted out: who said what, and what the balancer's lines say in their order."""
 
     asked: list[Asked]
+    asked_by: dict[str, list[Asked]]  # by client
+    data: dict[int, str]  # by the balancer's number
     said_asked: int  # how many the clients say they have sent
     node: str  # the balancer's
     now: dict[str, Any]  # what it has counted
@@ -84,12 +86,17 @@ def _sorted_out(evidence: Evidence) -> _Play:
     kinds = (Request, Forward, Queue, Dequeue, Drop, Completion, Ignored)
     lines = ((line, event) for line, event in evidence.timeline if isinstance(event, kinds) and line.node == node)
     played = replay(lines, workers)
+    asked_by: dict[str, list[Asked]] = {}
+    for line, event in evidence.of(Asked):
+        asked_by.setdefault(line.node, []).append(event)
     sent: dict[str, list[int]] = {name: [] for name in workers}
     for step in played.steps:
         if isinstance(step.event, Forward | Dequeue):
             sent.setdefault(step.event.backend, []).append(step.event.number)
     return _Play(
         asked=evidence.events(Asked),
+        asked_by=asked_by,
+        data=_data(played, asked_by, evidence.lab),
         said_asked=sum(event.requests for event in evidence.events(AskedAll)),
         node=node,
         now=now,
@@ -99,6 +106,24 @@ def _sorted_out(evidence: Evidence) -> _Play:
         sent=sent,
         lasted_s=_lasted(evidence),
     )
+
+
+def _data(played: History, asked_by: Mapping[str, list[Asked]], lab: Mapping[str, Any]) -> dict[int, str]:
+    """Return what each of the balancer's requests carries: a client's requests arrive in the order that it says."""
+    client_at = {
+        address.partition("/")[0]: name
+        for name, node in lab["nodes"].items()
+        for interface in node["interfaces"].values()
+        for address in interface["addresses"]
+    }
+    left = {node: iter(events) for node, events in asked_by.items()}
+    found = {}
+    for step in played.of(Request):
+        if isinstance(step.event, Request):
+            node = client_at.get(step.event.client.rpartition(":")[0], "")
+            asked = next(left.get(node, iter(())), None)
+            found[step.event.number] = asked.data if asked else ""
+    return found
 
 
 def _lasted(evidence: Evidence) -> dict[tuple[str, int], float]:
@@ -111,11 +136,13 @@ def _lasted(evidence: Evidence) -> dict[tuple[str, int], float]:
 
 
 def _every_request_is_printed_at_the_client(play: _Play) -> Claim:
-    wrong = [f"#{each.number} has no sleep time: {each.data}" for each in play.asked if each.seconds is None]
-    if [each.number for each in play.asked] != list(range(1, play.said_asked + 1)):
-        wrong.append("not numbered one by one")
-    figures = few([f"{len(play.asked)} of {play.said_asked}", *wrong])
-    holds = len(play.asked) == play.said_asked > 0 and not wrong
+    asked = [each for events in play.asked_by.values() for each in events]
+    wrong = [f"#{each.number} has no sleep time: {each.data}" for each in asked if each.seconds is None]
+    for node, events in play.asked_by.items():
+        if [each.number for each in events] != list(range(1, len(events) + 1)):
+            wrong.append(f"{node} does not number them one by one")
+    figures = few([f"{len(asked)} of {play.said_asked}", *wrong])
+    holds = len(asked) == play.said_asked > 0 and not wrong
     return Claim("every request is printed at the client, with its sleep time", holds, figures)
 
 
@@ -174,13 +201,15 @@ def _every_queued_packet_leaves_in_order(play: _Play) -> Claim:
 
 
 def _workers_print_each_packet(play: _Play) -> Claim:
-    wrong = [
-        f"{name}: {len(play.sent[name])} sent, {len(play.received.get(name, []))} received"
-        for name in play.sent
-        if len(play.sent[name]) != len(play.received.get(name, []))
-    ]
+    wrong = []
+    for name, numbers in play.sent.items():
+        received = Counter(each.data for each in play.received.get(name, []))
+        expected = Counter(play.data.get(number, "") for number in numbers)
+        wrong += [f'{name}: "{data}" sent by the trace, not received' for data in (expected - received)]
+        wrong += [f'{name}: "{data}" received, not sent by the trace' for data in (received - expected)]
     figures = few([", ".join(f"{name} {len(events)}" for name, events in play.received.items()), *wrong])
-    return Claim("every worker prints each packet that it was sent", any(play.received.values()) and not wrong, figures)
+    text = "every worker prints each packet that it was sent, and these are the client's"
+    return Claim(text, any(play.received.values()) and not wrong, figures)
 
 
 def _workers_print_what_they_slept(play: _Play) -> Claim:
@@ -188,7 +217,7 @@ def _workers_print_what_they_slept(play: _Play) -> Claim:
     totals = {name: max((each.total for each in events), default=0.0) for name, events in play.finished.items()}
     figures = few([", ".join(f"{name} {total:.3f} s" for name, total in totals.items()), *wrong])
     text = "every worker prints the total that it has slept"
-    return Claim(text, sum(totals.values()) > 0 and not wrong, figures)
+    return Claim(text, any(play.finished.values()) and not wrong, figures)
 
 
 def _sleeps_wrong(play: _Play) -> Iterator[str]:

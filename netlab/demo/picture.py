@@ -1,5 +1,6 @@
 """A sequence picture, in plain text: nodes side by side, time downwards, packets as arrows between them."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -87,13 +88,13 @@ def _segment_row(event: Event | None, node: str, server: str) -> tuple[str, str,
         case Connected(isn=isn):
             row = node, node, f"connected, ISN {isn}"
         case Byte(data=data, seq=seq):
-            row = node, server, f'seq {seq} "{data}"'
-        case Segment(what=what, verdict="drop"):
-            row = node, node, f"✗ {what}: dropped"
-        case Segment(what="odd"):
-            row = node, node, "odd: passes"
+            row = node, server, f"seq {seq} {json.dumps(data)}"
+        case Segment(seq=seq, what=what, verdict="drop"):
+            row = node, node, f"✗ {seq} {what}: dropped"
+        case Segment(seq=seq, what="odd"):
+            row = node, node, f"{seq} odd: passes"
         case Arrived(data=data):
-            row = node, node, f'"{data}" arrives'
+            row = node, node, f"{json.dumps(data)} arrives"
         case Fin(seq=seq):
             row = node, server, f"seq {seq} FIN"
         case EndOfFile():
@@ -116,7 +117,20 @@ class _Followed:
         self.finished: dict[str, list[int]] = {}
         for line, finished in evidence.of(Finished):
             self.finished.setdefault(line.node, []).append(self.number(line.node, finished.number))
+        self.numbers |= self._makes_room(evidence, waits)
         self.completed = dict.fromkeys(self.finished, 0)
+
+    def _makes_room(self, evidence: Evidence, waits: list[int]) -> set[int]:
+        """Return the request whose completion takes the first one that waits out of the queue."""
+        completed = dict.fromkeys(self.finished, 0)
+        for _, event in evidence.timeline:
+            if isinstance(event, Completion) and event.backend in completed:
+                completed[event.backend] += 1
+            if isinstance(event, Dequeue) and event.number in waits:
+                numbers = self.finished.get(event.backend, [])
+                at = completed.get(event.backend, 0) - 1
+                return {numbers[at]} if 0 <= at < len(numbers) else set()
+        return set()
 
     def number(self, worker: str, own: int) -> int:
         """Return the balancer's number of a worker's own `own`-th request, 0 if nobody knows."""

@@ -1,6 +1,7 @@
 """Builds a lab, follows what happens in it until it is over, collects the evidence, and takes the lab down."""
 
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -9,17 +10,20 @@ from typing import Any, NamedTuple
 from netlab import apply, launch, logs, record, report, syscalls
 from netlab.demo import parta, partb
 from netlab.demo.capture import Capture
-from netlab.demo.events import Asked, parse
+from netlab.demo.events import Asked, Exited, parse
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
 from netlab.errors import NetlabError
 from netlab.host import ENDINGS
 from netlab.plan import Plan
 
-_QUIET_S = 3.0  # a play in which nothing happens for so long, beside what a request asks for, comes to no better end
+# A play in which nothing happens for so long, beside what a request asks for, comes to no better end: once a role has
+# ended, and before that.
+_QUIET_S, _SILENT_S = 3.0, 60.0
 _LONGEST_S = 600.0
 _SETTLE_S = 0.2  # for the last lines of a play that is over
 _SOCKETS_S = 1.0  # for TCP to let go of its connections
 _SOCKETS_INTERVAL_S = 0.05
+_CLOSED_PORT, _PROBE_S = 1, 1.0
 _LISTEN = "0A"  # of a socket, in /proc/net/tcp
 
 
@@ -38,7 +42,13 @@ def _client(**args: object) -> tuple[str, ...]:
 
 
 DEMOS = {
-    "parta": Demo("a server that loses every other byte", "parta", (), parta.is_over, parta.claims),
+    "parta": Demo(
+        "a server that loses every other byte",
+        "parta",
+        _client(connections=2, isn=1000),  # initial numbers of either parity
+        parta.is_over,
+        parta.claims,
+    ),
     "partb-low": Demo(
         "short requests: a thread is always free",
         "partb",
@@ -49,7 +59,7 @@ DEMOS = {
     "partb-high": Demo(
         "long requests: they wait in the kernel",
         "partb",
-        _client(count=40, interval=0.02, sleep=[1, 1.5]),
+        _client(count=40, interval=0.02, sleep=[0.7, 1], late=5, rest=3),
         partb.is_over,
         partb.high,
     ),
@@ -80,9 +90,10 @@ def play(
             endings.callback(capture.stop)  # before the lab goes; once more does no harm
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)  # `up` has blocked them for its own end
         data = record.read(lab)
-        evidence = Evidence([], data, {}, {}, _sources(data))
+        evidence = Evidence([], data, {}, {}, _sources(data), {})
         _follow(evidence, is_over, show)
-        return evidence._replace(stats=report.stats(data), sockets=_settled_sockets(data))
+        evidence = evidence._replace(stats=report.stats(data), sockets=_settled_sockets(data))
+        return evidence._replace(probes=_probe(data))  # last, because it is counted too
 
 
 def _sources(lab: Mapping[str, Any]) -> dict[str, str]:
@@ -102,7 +113,8 @@ def _follow(evidence: Evidence, is_over: Callable[[Evidence], bool], show: Calla
 
     def is_done() -> bool:
         quiet_s = time.monotonic() - last
-        patience_s = _SETTLE_S if is_over(evidence) else _QUIET_S + asked_s
+        has_ended = any(isinstance(entry.event, Exited) for entry in timeline)
+        patience_s = _SETTLE_S if is_over(evidence) else _QUIET_S + asked_s if has_ended else _SILENT_S
         return quiet_s > patience_s or time.monotonic() - begun > _LONGEST_S
 
     nodes = list(evidence.lab["nodes"])
@@ -147,6 +159,39 @@ def _sockets_here() -> Sockets:
     counters = dict(zip(names, map(int, values), strict=True))
     states = [state for protocol in ("tcp", "tcp6") for state in _states(f"/proc/thread-self/net/{protocol}")]
     return Sockets(counters["RetransSegs"], counters["OutRsts"], sum(state != _LISTEN for state in states))
+
+
+def _probe(lab: Mapping[str, Any]) -> dict[str, str]:
+    """Knock at a closed port of each node with a program, from a peer: where packets pass, somebody says: refused."""
+    found: dict[str, str] = {}
+
+    def knock(nodes: Iterator[str]) -> None:
+        for node in nodes:
+            port = next(iter(lab["nodes"][node]["interfaces"].values()))
+            host = next(each.partition("/")[0] for each in port["addresses"] if ":" not in each)
+            with open(runtime.netns_path(port["peer"]), "rb") as namespace:
+                syscalls.setns(namespace.fileno())
+            for what, kind in (("TCP", socket.SOCK_STREAM), ("UDP", socket.SOCK_DGRAM)):
+                found[f"{what} to port {_CLOSED_PORT} of {node}"] = _answer(host, kind)
+
+    runtime = launch.runtime_of(lab)
+    with_program = [name for name, node in lab["nodes"].items() if node["program"]]
+    syscalls.in_threads(1, knock, with_program)
+    return found
+
+
+def _answer(host: str, kind: int) -> str:
+    with socket.socket(socket.AF_INET, kind) as knocking:
+        knocking.settimeout(_PROBE_S)
+        try:
+            knocking.connect((host, _CLOSED_PORT))
+            knocking.send(b"?")
+            knocking.recv(1)
+        except TimeoutError:
+            return "no answer"
+        except OSError as error:
+            return str(error.strerror).lower()
+    return "answered"
 
 
 def _states(path: str) -> list[str]:

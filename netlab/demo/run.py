@@ -44,20 +44,19 @@ def run(wanted: Wanted, say: Callable[[str], None]) -> bool:
     path = wanted.file or os.path.join(assets.folder("topologies"), f"{demo.topology}.yml")
     topology = validate.topology(document.load(path, [*demo.changes, *wanted.set]))
     planned = plan(topology._replace(name=wanted.lab or f"demo-{wanted.name}"))
-    with save.folder(wanted.save) if wanted.save else nullcontext() as work:
+    with save.folder(wanted.save) if wanted.save is not None else nullcontext() as work:
         evidence, captured = _play(demo, planned, work, wanted, say)
         claims = demo.claims(evidence)
+        if wanted.format == "json":
+            _print_json(evidence, claims)
+        else:
+            _print_outcome(evidence, claims)
         if work:
             words = [*filter(None, (wanted.name, wanted.file)), *(f"--set={change}" for change in wanted.set)]
             changes = (*demo.changes, *wanted.set)
             played = save.Played(wanted.name, shlex.join(["netlab", "demo", *words]), _text(path), changes)
             save.write(work, played, evidence, claims, captured)
-    if wanted.format == "json":
-        _print_json(evidence, claims)
-    else:
-        _print_outcome(evidence, claims)
-    if wanted.save:
-        say(f"netlab: everything is in {wanted.save}; its report is {os.path.join(wanted.save, 'report.md')}")
+            say(f"netlab: everything is in {wanted.save}; its report is {os.path.join(str(wanted.save), 'report.md')}")
     return all(claim.holds for claim in claims)
 
 
@@ -65,10 +64,7 @@ def _play(
     demo: Demo, planned: Plan, work: str | None, wanted: Wanted, say: Callable[[str], None]
 ) -> tuple[Evidence, list[Captured]]:
     """Play, and capture if there is a folder for it; print every line as it comes, if that is the style."""
-    capture = None
-    if work:
-        os.mkdir(f"{work}/{save.CAPTURES}")
-        capture = Capture(f"{work}/{save.CAPTURES}")
+    capture = Capture(f"{work}/{save.CAPTURES}") if work else None
     timeline = show.Timeline(describe(planned, ""), sys.stdout.isatty())
 
     def show_line(entry: Entry, begin_ns: int) -> None:

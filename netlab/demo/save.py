@@ -22,23 +22,35 @@ _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 @contextmanager
 def folder(path: str) -> Iterator[str]:
-    """Give a folder to fill, which becomes `path` in the end, and is removed after an error.
+    """Make a folder to be filled, and give its absolute path; after an error nothing of it is left.
 
-    UsageError when there is something at that path already; what is there is never overwritten.
+    UsageError when there is something at that path already: what is there is never overwritten.
     """
-    if os.path.lexists(path) and (not os.path.isdir(path) or os.path.islink(path) or os.listdir(path)):
-        raise UsageError(f"--save {path}: expected a folder that is not there yet, or is empty")
-    parent, name = os.path.split(os.path.abspath(path))
-    work = f"{parent}/.{name}.{os.getpid()}"
+    where = os.path.abspath(path)
+    made = _highest_missing(where)
     try:
-        os.makedirs(work)
-        yield work
-        _give_away(work)
-        os.rename(work, os.path.abspath(path))
+        os.makedirs(where, exist_ok=True)
+        if not path or os.listdir(where):
+            raise UsageError(f"--save {path!r}: expected a folder that is not there yet, or is empty")
+        os.mkdir(f"{where}/{CAPTURES}")  # from here on it is not empty for anybody else
     except OSError as error:
-        raise NetlabError(f"--save {path}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        raise UsageError(f"--save {path}: expected a folder that can be made: {error.strerror}") from error
+    try:
+        yield where
+    except BaseException:
+        shutil.rmtree(made or f"{where}/{CAPTURES}", ignore_errors=True)
+        for name in () if made else os.listdir(where):
+            os.unlink(f"{where}/{name}")
+        raise
+    _give_away(made or where)
+
+
+def _highest_missing(path: str) -> str:
+    """Return the topmost folder on the way to `path` that is not there yet; "" if all are."""
+    missing = ""
+    while not os.path.lexists(path):
+        missing, path = path, os.path.dirname(path)
+    return missing
 
 
 def _give_away(path: str) -> None:
@@ -91,7 +103,19 @@ def _is_known(paths: Iterable[str], name: str) -> bool:
 
 
 def write(into: str, played: Played, evidence: Evidence, claims: Sequence[Claim], captures: Sequence[Captured]) -> None:
-    """Write everything else: timeline, counters, claims, topology and the report."""
+    """Write everything but the captures: timeline, counters, claims, topology, programs and the report.
+
+    NetlabError when the disk is full, or the like.
+    """
+    try:
+        _write(into, played, evidence, claims, captures)
+    except OSError as error:
+        raise NetlabError(f"--save: cannot write to {into}: {error.strerror}") from error
+
+
+def _write(
+    into: str, played: Played, evidence: Evidence, claims: Sequence[Claim], captures: Sequence[Captured]
+) -> None:
     plain = show.Timeline(evidence.lab, painted=False)
     lines = [plain.text(entry, evidence.begin_ns) for entry in evidence.timeline]
     texts = {
@@ -118,7 +142,7 @@ def _report(
     yield f"    {played.command}\n"
     yield "## Claims\n"
     yield from _table(("", "claim", "figures"), (("✓" if one.holds else "✗", one.text, one.figures) for one in claims))
-    yield "\n## How it began\n"
+    yield "\n## The first requests, from beginning to end\n"
     yield "Packets are arrows; what a node, or the program in its kernel, does is written beside its line.\n"
     yield from _block(picture.draw(evidence).splitlines() or ["nothing happened"])
     yield "\n## Timeline\n"
@@ -138,6 +162,8 @@ def _report(
             define = ", ".join(f"{key}={value}" for key, value in program["define"].items())
             yield f"- {node} carried [{name}](programs/{name}) on {where}{define and f', compiled with {define}'}."
     yield "\n## Captures\n"
+    yield "Of every link, for Wireshark. A node's own packets may be seen before their checksums are computed."
+    yield ""
     yield from _table(
         ("link", "captured at", "frames", "lost", "note"),
         (
@@ -156,8 +182,9 @@ def _shortened(lines: Sequence[str]) -> list[str]:
 
 def _counters(stats: Mapping[str, Any]) -> Iterator[str]:
     for node, now in stats["balancers"].items():
-        names = ("received", "forwarded", "queued", "dequeued", "dropped", "completions", "queue_depth")
-        yield f"{node}: " + ", ".join(f"{now[name]} {name.replace('_', ' ')}" for name in names) + ".\n"
+        names = ("received", "forwarded", "queued", "dequeued", "dropped", "completions")
+        totals = ", ".join(f"{now[name]} {name}" for name in names)
+        yield f"{node}: {totals}; {now['queue_depth']} waiting.\n"
         free = ((name, str(each["free"]), str(each["capacity"])) for name, each in now["backends"].items())
         yield from _table(("backend", "free threads", "capacity"), free)
         yield ""

@@ -15,9 +15,10 @@ from scapy.utils import rdpcap
 from tests.lab.lab import ROOT, netlab
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
-FAST = (  # sixteen times as fast as the demo itself, and alike in everything else
+FAST = (  # faster than the demo itself, and alike in everything else
     "--set=nodes.client.args.interval=0.002",
     "--set=nodes.client.args.sleep=[0.2, 0.3]",
+    "--set=nodes.client.args.rest=1",
 )
 PARTB = {"partb-low": ("--set=nodes.client.args.count=12", "--set=nodes.client.args.interval=0.04"), "partb-high": FAST}
 
@@ -64,7 +65,7 @@ def test_all_claims_hold(demo: str) -> None:
 
 
 @pytest.mark.parametrize("isn", [2**32 - 6, 1001])
-def test_part_a_holds_for_either_parity(isn: int) -> None:
+def test_part_a_holds_for_any_initial_number(isn: int) -> None:
     found = played("parta", f"--set=nodes.client.args.isn={isn}", "--set=nodes.client.args.delay=0.01")
 
     assert found["holds"], found["claims"]
@@ -75,7 +76,7 @@ def test_part_a_holds_by_the_letter_of_the_exercise() -> None:
     found = played(
         "parta",
         "--set=nodes.server.xdp.define.JUDGE_ALL=1",
-        "--set=nodes.client.args={isn: 100, target: 'server:9000'}",
+        "--set=nodes.client.args={isn: 100, target: 'server:9000', connections: 2}",
     )
 
     assert found["holds"], found["claims"]
@@ -84,7 +85,8 @@ def test_part_a_holds_by_the_letter_of_the_exercise() -> None:
 
 def test_the_timeline_is_in_the_order_of_time() -> None:
     """What a role says before it sends comes before what the kernel says of it, and that before what arrives."""
-    found = played("parta", "--set=nodes.client.args.delay=0.005", "--set=nodes.client.args.count=100")
+    args = ("--set=nodes.client.args.delay=0.005", "--set=nodes.client.args.count=100")
+    found = played("parta", *args, "--set=nodes.client.args.connections=1")
 
     times = [line["monotonic_ns"] for line in found["timeline"]]
     assert times == sorted(times)
@@ -103,6 +105,24 @@ PART_A_MISTAKES = {
     "drops odd": ([("& 1 ? PASS_ODD : DROP_EVEN", "& 1 ? DROP_EVEN : PASS_ODD")], "even number is dropped"),
     "drops all": ([("& 1 ? PASS_ODD : DROP_EVEN", "| 1 ? DROP_EVEN : PASS_ODD")], "alternate segments"),
     "drops none": ([("reason == DROP_EVEN ? XDP_DROP : XDP_PASS", "XDP_PASS")], "exactly the bytes with odd numbers"),
+    "drops every other segment, whatever its number": (
+        [
+            (
+                "bpf_ntohl(tcp->seq) & 1 ? PASS_ODD : DROP_EVEN;",
+                "PASS_ODD;\n\t__u32 zero = 0, *turn = turns.lookup(&zero);",
+            ),
+            (
+                "\tif (data)\n\t\treturn verdict;\n",
+                "\tif (data && turn)\n\t\treturn ++*turn & 1 ? PASS_ODD : DROP_EVEN;\n",
+            ),
+            ("/* What is known of a packet", "BPF_ARRAY(turns, __u32, 1);\n/* What is known of a packet"),
+        ],
+        "even number is dropped",
+    ),
+    "drops all other TCP": (
+        [("\t\treturn PASS_OTHER_PORT;", "\t\treturn DROP_EVEN;")],
+        "not for the server's port pass",
+    ),
     "prints nothing": ([("\ttell(reason, tcp, data);\n", "")], "the program judges each"),
     "forgets a count": (
         [("tally(reasons.lookup(&reason), ctx);", "if (reason != PASS_ODD)\n\t\ttally(reasons.lookup(&reason), ctx);")],
@@ -157,6 +177,26 @@ PART_B_MISTAKES = {
         [("free = ++*free_threads(s, k);", "free = *free_threads(s, k) + 1;")],
         "partb-low",
         "all threads are free",
+    ),
+    "queues for ever once it has queued": (
+        [
+            ("\tif (!s->depth && !too_long)\n", "\tif (!s->depth && !too_long && !s->dequeued)\n"),
+            ("\tif (copied && !s->depth)\n", "\tif (copied && !s->depth && !s->dequeued)\n"),
+        ],
+        "partb-high",
+        "queued only when no thread is free",
+    ),
+    "sends the newest first, and prints the oldest": (
+        [
+            ("\t__u32 place = s->head, slot = NONE;\n", "\t__u32 place = s->head + s->depth - 1, slot = NONE;\n"),
+            ("\ts->head = place + 1 < QUEUE ? place + 1 : 0;\n", ""),
+            (
+                '\ttrace("dequeue #%u to %s, depth %u", number,',
+                '\ttrace("dequeue #%u to %s, depth %u", (__u32)s->dequeued + 15,',
+            ),
+        ],
+        "partb-high",
+        "and these are the client's",
     ),
     "forgets a count": ([("\t\ts->queued++;\n", "")], "partb-high", "counters agree"),
 }
@@ -226,6 +266,23 @@ def test_a_reader_who_leaves_takes_the_lab_down() -> None:
     assert demo.returncode == 1
 
 
+def test_a_terminal_without_check_marks_is_no_reason_to_fail() -> None:
+    done = netlab("demo", "parta", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+
+    assert "? every connection opens" in done.stdout
+
+
+def test_a_slow_play_is_waited_for() -> None:
+    """As long as the client has not ended, silence is no end."""
+    slow = (
+        "--set=nodes.client.args.delay=4",
+        "--set=nodes.client.args.count=2",
+        "--set=nodes.client.args.connections=1",
+    )
+
+    assert played("parta", *slow)["holds"]
+
+
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
 
@@ -235,7 +292,7 @@ def test_everything_is_kept(tmp_path: Path) -> None:
     shown = netlab("demo", "parta", "--save", str(kept), "--set=nodes.client.args.delay=0.01").stdout
 
     report = (kept / "report.md").read_text()
-    assert report.startswith("# parta: 11 of 11 claims hold")
+    assert report.startswith("# parta: 12 of 12 claims hold")
     assert "nodes.client.args.delay=0.01" in report
     for link in ("timeline.txt", "timeline.jsonl", "topology.yml", "lab.json", "programs/dropper.c"):
         assert f"({link})" in report
@@ -246,7 +303,9 @@ def test_everything_is_kept(tmp_path: Path) -> None:
         line.split("client  ")[1] for line in shown.splitlines() if "  byte #" in line
     ]
     assert all(claim["holds"] for claim in json.loads((kept / "claims.json").read_text()))
-    assert json.loads((kept / "counters.json").read_text())["programs"]["server"]["reasons"]["PASS_ODD"]["packets"] == 5
+    assert (
+        json.loads((kept / "counters.json").read_text())["programs"]["server"]["reasons"]["PASS_ODD"]["packets"] == 10
+    )
     same = f"{ROOT}/bpf/packet.h"
     assert (kept / "programs" / "packet.h").read_text() == Path(same).read_text()
     [capture] = os.listdir(kept / "captures")
@@ -271,17 +330,24 @@ def test_a_failed_claim_is_kept_too(tmp_path: Path) -> None:
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     """A folder with something in it is refused before anything is built."""
     (tmp_path / "mine").write_text("kept")
+    for path in (str(tmp_path), str(tmp_path / "mine"), str(tmp_path / "mine" / "below"), ""):
+        done = netlab("demo", "parta", "--save", path, code=2)
 
-    done = netlab("demo", "parta", "--save", str(tmp_path), code=2)
-
-    assert "expected a folder that is not there yet" in done.stderr
+        assert "expected a folder that" in done.stderr
+        assert "up after" not in done.stderr
     assert (tmp_path / "mine").read_text() == "kept"
-    assert "up after" not in done.stderr
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    """Also the one that we are in."""
+    netlab("demo", "parta", "--save", ".", cwd=tmp_path, env={**os.environ, "PYTHONPATH": ROOT})
+
+    assert (tmp_path / "report.md").exists()
 
 
 def test_what_sudo_wrote_belongs_to_the_user(tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
+    kept = tmp_path / "made" / "kept"
     netlab("demo", "parta", "--save", str(kept), env={**os.environ, "SUDO_UID": "1234", "SUDO_GID": "1235"})
 
-    owners = {(os.stat(path).st_uid, os.stat(path).st_gid) for path in (kept, *kept.rglob("*"))}
+    owners = {(os.stat(path).st_uid, os.stat(path).st_gid) for path in (tmp_path / "made").rglob("*")}
     assert owners == {(1234, 1235)}

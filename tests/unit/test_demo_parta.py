@@ -15,6 +15,7 @@ from netlab.logs import LogLine
 
 RECORDED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "recorded", "parta")
 Lines = list[dict[str, Any]]
+PROBES = {"TCP to port 1 of server": "connection refused", "UDP to port 1 of server": "connection refused"}
 
 
 def recorded(change: Callable[[Lines], Lines] = lambda lines: lines, **sockets: Sockets) -> Evidence:
@@ -27,7 +28,7 @@ def recorded(change: Callable[[Lines], Lines] = lambda lines: lines, **sockets: 
         stats = json.load(file)
     told = [LogLine(each["monotonic_ns"], each["node"], each["stream"], each["text"]) for each in lines]
     nodes = {node: Sockets(0, 0, 0) for node in lab["nodes"]}
-    return Evidence([Entry(line, parse(line)) for line in told], lab, stats, {**nodes, **sockets}, {})
+    return Evidence([Entry(line, parse(line)) for line in told], lab, stats, {**nodes, **sockets}, {}, PROBES)
 
 
 def failing(claims: list[Claim]) -> list[str]:
@@ -76,7 +77,7 @@ def test_all_claims_hold_of_a_good_play() -> None:
 
 def test_no_claim_holds_of_a_play_in_which_nothing_happened() -> None:
     """Nothing is true for want of anything to say it of."""
-    nothing = recorded(lambda _: [])._replace(sockets={}, stats={"balancers": {}, "programs": {}})
+    nothing = recorded(lambda _: [])._replace(sockets={}, probes={}, stats={"balancers": {}, "programs": {}})
 
     assert len(failing(parta.claims(nothing))) == len(parta.claims(nothing))
     assert not parta.is_over(nothing)
@@ -94,10 +95,14 @@ WRONG = {
     "another byte that arrives": (replaced(r'(segment on #1: seq \d+, )"."', r'\1"z"'), "exactly the bytes"),
     "a byte that arrives twice": (doubled("segment on #1"), "exactly the bytes with odd numbers"),
     "a handshake that nobody saw": (without("SYN, pass"), "handshake"),
+    "an acknowledgement of the handshake that nobody saw": (
+        replaced(r"seq 1001, 0 bytes: ACK, pass", "seq 1003, 0 bytes: ACK, pass", 3),
+        "handshake",
+    ),
     "a FIN that is dropped": (replaced("FIN, pass", "FIN, drop"), "handshake"),
     "no end of file": (without("end of file"), "ends in good order"),
     "a client that fails": (replaced("exited with code 0", "exited with code 1"), "ends in good order"),
-    "a segment sent again": (doubled("1 bytes: odd, pass"), "sent twice"),
+    "a segment sent again": (doubled("1 bytes: odd, pass"), "sends no segment twice"),
     "a count that is missing": (doubled("0 bytes: ACK, pass"), "counters agree"),
     "a line of the trace that was lost": (
         lambda lines: [*lines, {**lines[-1], "stream": "lost", "text": "3 lines lost, 3 in all: they came too fast"}],
@@ -124,15 +129,28 @@ def test_a_play_that_went_wrong_fails_its_claim(wrong: str) -> None:
 @pytest.mark.parametrize(
     ("sockets", "claim"),
     [
-        (Sockets(1, 0, 0), "no segment is sent twice"),
+        (Sockets(1, 0, 0), "sends no segment twice"),
         (Sockets(0, 1, 0), "there is no RST"),
         (Sockets(0, 0, 1), "no connection is left"),
     ],
 )
 def test_what_the_nodes_kernels_say_counts(sockets: Sockets, claim: str) -> None:
-    [failed] = failing(parta.claims(recorded(server=sockets)))
+    [failed] = failing(parta.claims(recorded(client=sockets)))
 
     assert claim in failed
+
+
+@pytest.mark.parametrize("answer", ["no answer", "answered"])
+def test_packets_that_are_not_for_the_port_have_to_pass(answer: str) -> None:
+    evidence = recorded()._replace(probes={**PROBES, "UDP to port 1 of server": answer})
+
+    assert failing(parta.claims(evidence)) == ["packets that are not for the server's port pass"]
+
+
+def test_a_trace_in_other_words_is_told_how_to_read() -> None:
+    claims = parta.claims(recorded(lambda lines: [line for line in lines if line["stream"] != "trace"]))
+
+    assert any("segment from port 40000, seq 1001, 1 bytes: odd, pass" in claim.figures for claim in claims)
 
 
 def test_a_counter_that_disagrees_with_the_trace() -> None:
@@ -146,7 +164,7 @@ def test_figures_name_what_is_wrong() -> None:
     claims = parta.claims(recorded(replaced("even, drop", "even, pass")))
 
     [figures] = [claim.figures for claim in claims if "even number is dropped" in claim.text]
-    assert re.fullmatch(r"4 dropped, 6 passed; seq \d+: even, pass", figures)
+    assert re.fullmatch(r"9 dropped, 11 passed; seq \d+: even, pass", figures)
 
 
 # --- how it is shown --------------------------------------------------------------------------------------------------
@@ -175,9 +193,8 @@ def test_colours_are_for_terminals() -> None:
 def test_data_names_events_and_their_values() -> None:
     data = list(show.as_data(recorded()))
 
-    [closed] = [each for each in data if each["event"] == "Closed"]
-    assert closed["values"] == {}
-    assert [each["values"]["data"] for each in data if each["event"] == "Byte"] == list("abcdefghij")
+    assert [each["values"] for each in data if each["event"] == "Closed"] == [{}, {}]
+    assert [each["values"]["data"] for each in data if each["event"] == "Byte"] == list("abcdefghij") * 2
     assert [each["event"] for each in data if each["text"] == "ready"] == [None, None]
 
 
@@ -185,9 +202,11 @@ def test_the_picture_has_arrows_for_packets_and_words_for_verdicts() -> None:
     drawn = picture.draw(recorded()).splitlines()
 
     assert drawn[0].split() == ["client", "server"]
-    assert sum("►" in line for line in drawn) == 11  # ten bytes and a FIN
-    assert sum("✗ even: dropped" in line for line in drawn) == 5
-    assert sum("arrives" in line for line in drawn) == 5
+    assert (
+        sum("►" in line for line in drawn) == 16
+    )  # ten bytes, a FIN, and what there is room for of the next connection
+    assert sum("even: dropped" in line for line in drawn) == 7
+    assert sum("arrives" in line for line in drawn) == 7
     lifelines = {line.index("│") for line in drawn[1:]}
     assert len(lifelines) == 1
 

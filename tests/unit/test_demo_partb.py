@@ -85,7 +85,7 @@ class Play:
             ns, node, stream, text = row.split(" ", 3)
             line = LogLine(int(ns), node, stream, text)
             timeline.append(Entry(line, parse(line)))
-        return JUDGES[self.demo](Evidence(timeline, self.recorded["lab"], self.stats, {}, {}))
+        return JUDGES[self.demo](Evidence(timeline, self.recorded["lab"], self.stats, {}, {}, {}))
 
     def failed(self) -> set[str]:
         """Return the names of the claims that do not hold."""
@@ -101,12 +101,15 @@ Doctor = Callable[[Play], object]
 
 # What is changed, and the claims that fail of it.
 LOW: dict[str, tuple[Doctor, str]] = {
-    "a request is not printed": (lambda play: play.remove("client out request #7 "), "printed traced once"),
-    "a request is printed twice": (lambda play: play.double("client out request #7 "), "printed traced once"),
+    "a request is not printed": (lambda play: play.remove("client out request #7 "), "printed traced once received"),
+    "a request is printed twice": (lambda play: play.double("client out request #7 "), "printed traced once received"),
     "a request has another number": (lambda play: play.change("out request #7 ", "out request #70 "), "printed"),
-    "a request has no time": (lambda play: play.change('(request #7 .*: )"[^"]*"', r'\1"soon"'), "printed once"),
+    "a request has no time": (
+        lambda play: play.change('(request #7 .*: )"[^"]*"', r'\1"soon"'),
+        "printed once received",
+    ),
     "the client has sent more": (lambda play: play.change("sent 15 requests", "sent 16 requests"), "printed"),
-    "a packet is not received": (lambda play: play.remove("lb trace request #7 "), "traced counters"),
+    "a packet is not received": (lambda play: play.remove("lb trace request #7 "), "traced counters received"),
     "a packet has no destination": (
         lambda play: play.remove("forward #7 "),
         "traced free completions received counters",
@@ -128,7 +131,7 @@ LOW: dict[str, tuple[Doctor, str]] = {
     "a completion is traced twice": (lambda play: play.double("lb trace completion "), "free completions counters"),
     "a worker gets nothing": (lambda play: play.remove("worker1 out received #3"), "received slept once"),
     "a worker gets a packet twice": (lambda play: play.double("worker1 out received #3"), "received once"),
-    "a worker gets other data": (lambda play: play.change('(received #3 .*: )"[^"]*"', r'\1"9.9"'), "once"),
+    "a worker gets other data": (lambda play: play.change('(received #3 .*: )"[^"]*"', r'\1"9.9"'), "once received"),
     "a worker gets another one's packet": (
         lambda play: play.change("worker1 out (received #5)", r"worker2 out \1"),
         "received slept",
@@ -148,7 +151,7 @@ LOW: dict[str, tuple[Doctor, str]] = {
     "a reason is too high": (lambda play: play.now["reasons"]["FORWARDED"].update(packets=16), "counters"),
     "a line of the trace is lost": (
         lambda play: play.change("lb trace request #7 .*", "lb lost 1 lines lost, 1 in all: they came too fast"),
-        "traced counters lost",
+        "traced counters lost received",
     ),
 }
 HIGH: dict[str, tuple[Doctor, str]] = {
