@@ -13,7 +13,7 @@ SLOW =
 SETUP := PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' sh .ci/setup
 BIN := .venv/bin
 
-TEST_PACKAGES := ethtool $(if $(SLOW),debootstrap)
+TEST_PACKAGES := ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static
 
 .NOTPARALLEL:

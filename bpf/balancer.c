@@ -10,7 +10,9 @@
  */
 #include <uapi/linux/bpf.h>
 
+#include "flows.h"
 #include "packet.h"
+#include "report.h"
 #include "rewrite.h"
 #include "verdict.h"
 
@@ -24,8 +26,15 @@
 #if QUEUE < 1
 #error "QUEUE must be at least 1"
 #endif
+#ifndef FLOWS
+#define FLOWS 16384        /* of the flows, the one that was used least lately goes first */
+#endif
 #define MAX_BACKENDS 128
 #define MAX_INTERFACES 1024
+#define MAX_PAIRS 4096     /* of a backend and an interface */
+#define MARK_NS 200000000ULL    /* a request that was sent so long ago has arrived by now, or never will */
+#define SILENT_NS 1000000000ULL /* a backend that reports, and then does not for so long, is dead or cut off */
+#define AGES 8             /* in so many steps a thread that is not heard of grows old */
 #define MAX_LOCAL_ADDRESSES 1024
 #define NAME_BYTES 64 /* a DNS label and its end */
 #define NONE 0xffffffff
@@ -55,6 +64,22 @@ enum reason {
 	COMPLETION_EXCESS,          /* all threads of this backend were free already */
 	COMPLETION_STRANGER,        /* not from a backend's address */
 	COMPLETION_WRONG_INTERFACE, /* from a backend's address, but not where that backend lives */
+	REPLIED,                    /* a backend's answer on its way to the client, from the address that it asked */
+	REPLY_FREED,                /* the same, and a thread more is free */
+	REPLY_CARRIED,              /* the same, and a clone of it is on its way to fetch a queued request */
+	REPORT_AGREED,              /* a backend's report says what we know */
+	REPORT_BEGUN,               /* its first one */
+	REPORT_RESTARTED,           /* the first one since it has started again: what it had in hand is gone */
+	REPORT_REQUEST_LOST,        /* a request has not arrived; its thread is free */
+	REPORT_COMPLETION_LOST,     /* it has completed more than we have heard of; the threads are free */
+	REPORT_COMPLETION_DOUBLED,  /* it has completed less than we have heard of; the threads are taken */
+	REPORT_RETURNED,            /* it was silent for too long, and is back */
+	REPORT_OLD,                 /* overtaken by a later one */
+	REPORT_MALFORMED,
+	REPORT_STRANGER,            /* as with completions */
+	REPORT_WRONG_INTERFACE,
+	KICKED,                     /* a carrier that user space has sent, because a thread is free again */
+	KICK_NEEDLESS,              /* the same, but nothing waits, or no thread is free */
 	REASONS
 };
 
@@ -65,10 +90,13 @@ enum carrier_reason {
 	CARRIER_NO_ROOM,    /* cannot grow: the completion itself, behind its clone, which can */
 	CARRIER_MALFORMED,  /* no longer the completion it was */
 	CARRIER_NOT_FILLED, /* the kernel refused to copy a request into it; that request is lost */
+	REPLY_SENT,         /* no carrier: a reply, rewritten */
+	REPLY_FORGOTTEN,    /* a reply whose flow has gone while it was on its way */
 	CARRIER_REASONS
 };
 
 #define FIRST_DROP DROP_BAD_LENGTH /* all reasons before it pass */
+#define CARRIES 0x100 /* beside the reason of a report: it goes back as a carrier */
 
 enum policy { MOST_FREE, ROUND_ROBIN, RANDOM, FIRST_FREE };
 
@@ -79,6 +107,10 @@ struct config {
 	__u32 policy;
 	__u32 backends;       /* how many entries of `backends` are in use */
 	__u32 longest;        /* bytes of the longest frame that every backend's link carries */
+	__u32 replies;        /* a reply frees its thread; there are no completions then */
+	__be16 report_port;   /* 0: nobody reports */
+	__u16 padding;
+	__u32 ways;           /* interfaces that a pair can have; 0 when there are too many pairs */
 };
 
 struct backend {
@@ -106,7 +138,12 @@ struct state {
 	__u64 dropped;
 	__u64 dequeued;
 	__u64 completions;
+	__u64 expired;        /* threads that were not heard of for too long */
+	__u32 age;            /* which of the ages is the present one */
+	__u32 padding;
 	unsigned char free_threads[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* as in struct ring */
+	unsigned char taken[MAX_BACKENDS * AGES * sizeof(__u32)] __attribute__((aligned(4))); /* threads, by age */
+	unsigned char sent[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* requests to each, in all */
 };
 
 /* Slot numbers: a ring of those that wait, in order, and a stack of those to use again. Changed under state.lock. They
@@ -121,11 +158,14 @@ struct ring {
 struct slot {
 	__u32 length;
 	__u32 number;
+	__u32 ifindex;        /* where it came in */
+	__u32 way;
 	unsigned char frame[ETH_HLEN + MTU];
 };
 
-struct mac {
-	__u16 words[ETH_ALEN / 2]; /* a whole word at a time is compared */
+struct interface {
+	__u16 mac[ETH_ALEN / 2]; /* a whole word at a time is compared */
+	__u16 way;               /* among our interfaces, in `pairs` */
 };
 
 struct devmap_entry {
@@ -137,21 +177,25 @@ BPF_ARRAY(config, struct config, 1);                          /* written by the 
 BPF_ARRAY(backends, struct backend, MAX_BACKENDS);            /* written by the role */
 BPF_HASH(backend_at, __be32, __u32, MAX_BACKENDS);            /* address → index, written by the role */
 BPF_HASH(local_addresses, __be32, __u8, MAX_LOCAL_ADDRESSES); /* this node's own, written by the role */
-BPF_HASH(our_macs, __u32, struct mac, MAX_INTERFACES);        /* by ifindex, written by the role */
+BPF_HASH(interfaces, __u32, struct interface, MAX_INTERFACES); /* our own by ifindex, written by the role */
 BPF_ARRAY(state, struct state, 1);
+BPF_ARRAY(reporters, struct reporter, MAX_BACKENDS);
 BPF_ARRAY(ring, struct ring, 1);
 BPF_ARRAY(slots, struct slot, QUEUE);
+BPF_TABLE("lru_hash", struct flow_key, struct flow, flows, FLOWS);
 BPF_PERCPU_ARRAY(reasons, struct count, REASONS);
 BPF_PERCPU_ARRAY(carrier_reasons, struct count, CARRIER_REASONS);
-/* The doors out, by backend: every frame we send leaves by an entry that carries the program `egress_devmap`. The kernel
+/* The doors out, by ifindex: every frame we send leaves by an entry that carries the program `egress_devmap`. The kernel
  * keeps one egress program for a whole batch to a device (bq_enqueue in kernel/bpf/devmap.c), so they must not differ. */
-BPF_XDP_REDIRECT_MAP("devmap", struct devmap_entry, doors, MAX_BACKENDS);
+BPF_XDP_REDIRECT_MAP("devmap", struct devmap_entry, doors, MAX_INTERFACES);
 /* For each backend a devmap with two such entries for its interface. Broadcast to, the first sends a clone in a page of
  * its own, which can grow, the last the completion itself, which cannot. */
 BPF_XDP_REDIRECT_MAP("devmap", struct devmap_entry, carrier_template, 2);
 BPF_ARRAY_OF_MAPS(carriers, "carrier_template", MAX_BACKENDS);
+/* The same for a reply that carries: first a clone to the backend, last the reply to the client's interface. */
+BPF_ARRAY_OF_MAPS(pairs, "carrier_template", MAX_PAIRS);
 
-static long (*redirect_map)(void *map, __u64 key, __u64 flags) = (void *)REDIRECT_MAP;
+static long (*const redirect_map)(void *map, __u64 key, __u64 flags) = (void *)REDIRECT_MAP;
 
 /* ---- the state machine: all of it under state.lock, no helper may be called ---- */
 
@@ -161,6 +205,61 @@ static __always_inline __u32 *free_threads(struct state *s, __u32 index)
 {
 	asm volatile("" : "+r"(index));
 	return (__u32 *)s->free_threads + (index & (MAX_BACKENDS - 1));
+}
+
+/* How many threads of a backend were taken in one of the ages, 0 being the present one, and 1 the oldest. */
+static __always_inline __u32 *taken(struct state *s, __u32 index, __u32 distance)
+{
+	__u32 at = index * AGES + ((s->age + distance) & (AGES - 1));
+
+	asm volatile("" : "+r"(at));
+	return (__u32 *)s->taken + (at & (MAX_BACKENDS * AGES - 1));
+}
+
+static __always_inline __u32 *sent(struct state *s, __u32 index)
+{
+	asm volatile("" : "+r"(index));
+	return (__u32 *)s->sent + (index & (MAX_BACKENDS - 1));
+}
+
+static __always_inline void take(struct state *s, __u32 index)
+{
+	--*free_threads(s, index);
+	++*taken(s, index, 0);
+	++*sent(s, index);
+}
+
+/* Correct the free threads of a backend, and the ages of those that are taken, so that both go on adding up. */
+static __always_inline void set_free(struct state *s, __u32 index, __u32 free)
+{
+	__u32 before = *free_threads(s, index), surplus = free > before ? free - before : 0;
+
+	*free_threads(s, index) = free;
+	if (free < before)
+		*taken(s, index, 0) += before - free;
+	for (__u32 distance = 1; distance <= AGES; distance++) {
+		__u32 *oldest = taken(s, index, distance), some = *oldest < surplus ? *oldest : surplus;
+
+		*oldest -= some;
+		surplus -= some;
+	}
+}
+
+/* Give a thread back, the one that was taken first; false when all are free already. */
+static __always_inline bool give(struct state *s, __u32 index, __u32 capacity)
+{
+	if (*free_threads(s, index) >= capacity)
+		return false;
+	++*free_threads(s, index);
+	for (__u32 distance = 1; distance <= AGES; distance++) {
+		__u32 *oldest = taken(s, index, distance);
+
+		if (*oldest) {
+			--*oldest;
+			break;
+		}
+	}
+	return true;
 }
 
 /* The finalizer of MurmurHash3 (Appleby): every bit of the result depends on every bit of the word. */
@@ -208,7 +307,7 @@ static __always_inline __u32 take_thread(struct state *s, struct config *c, __u3
 	if (!s->best)
 		return NONE;
 	chosen = s->best & (MAX_BACKENDS - 1);
-	--*free_threads(s, chosen);
+	take(s, chosen);
 	s->turn = chosen + 1;
 	return chosen;
 }
@@ -253,6 +352,29 @@ static __always_inline __u32 pop(struct state *s, struct ring *r)
 
 /* ---- stages ---- */
 
+/* Remember a request, which stands in the packet as the client has sent it, before it leaves to a backend. */
+static __always_inline void remember(struct cursor cursor, __u32 backend, __u32 ifindex, __u32 way)
+{
+	struct ethhdr *ethernet = parse_ethernet(&cursor);
+	struct iphdr *ip = ethernet ? parse_ipv4(&cursor) : NULL;
+	struct udphdr *udp = ip ? parse_udp(&cursor) : NULL;
+
+	if (!udp)
+		return;
+	struct flow_key key = { .client = ip->saddr, .port = udp->source, .backend = backend };
+	struct flow *known = flows.lookup(&key);
+
+	if (known && known->asked == ip->daddr && known->ifindex == ifindex) {
+		__sync_fetch_and_add(&known->outstanding, 1);
+		return;
+	}
+	struct flow fresh = { .outstanding = 1, .asked = ip->daddr, .ifindex = ifindex, .way = way };
+
+	__builtin_memcpy(fresh.mac, ethernet->h_source, ETH_ALEN);
+	__builtin_memcpy(fresh.our_mac, ethernet->h_dest, ETH_ALEN);
+	flows.update(&key, &fresh);
+}
+
 /* Address a request to a backend. The headers were checked when it arrived; the bounds are checked again because the
  * packet may have been changed in length since. */
 static __always_inline bool address_to(struct xdp_md *ctx, struct backend *backend)
@@ -273,14 +395,19 @@ static __always_inline bool address_to(struct xdp_md *ctx, struct backend *backe
 static __always_inline __u32 forward(struct xdp_md *ctx, __u32 chosen, __u32 number, __u32 free, __u32 length)
 {
 	struct backend *backend = backends.lookup(&chosen);
+	__u32 ifindex = ctx->ingress_ifindex;
+	struct interface *here = interfaces.lookup(&ifindex);
 	int surplus = (int)bpf_xdp_get_buff_len(ctx) - (int)length;
 
 	if (surplus > 0) /* what stands behind the packet could make the frame too long for the backend's link */
 		bpf_xdp_adjust_tail(ctx, -surplus);
-	if (!backend || !address_to(ctx, backend))
+	if (!backend)
+		return PASS_MALFORMED_IP;
+	remember(packet(ctx), chosen, ifindex, here ? here->way : 0);
+	if (!address_to(ctx, backend))
 		return PASS_MALFORMED_IP;
 	trace("forward #%u to %s, free %u", number, backend->name, free);
-	doors.redirect_map(chosen, 0);
+	doors.redirect_map(backend->ifindex, 0);
 	return FORWARDED;
 }
 
@@ -290,13 +417,16 @@ static __always_inline __u32 wait_in_queue(struct xdp_md *ctx, struct config *c,
 					   __u32 slot_number, __u32 number, __u64 length, __u32 *chosen, __u32 *free)
 {
 	struct slot *slot = slots.lookup(&slot_number);
-	__u32 random = bpf_get_prandom_u32(), depth = 0;
+	__u32 random = bpf_get_prandom_u32(), depth = 0, ifindex = ctx->ingress_ifindex;
+	struct interface *here = interfaces.lookup(&ifindex);
 	bool copied = false;
 
 	asm volatile("" : "+r"(length)); /* as above: keep the bounds where the verifier looks for them */
 	if (slot && length > 0 && length <= sizeof(slot->frame)) {
 		slot->length = length;
 		slot->number = number;
+		slot->ifindex = ifindex;
+		slot->way = here ? here->way : 0;
 		copied = bpf_xdp_load_bytes(ctx, 0, slot->frame, length) == 0;
 	}
 	bpf_spin_lock(&s->lock);
@@ -389,11 +519,10 @@ static __always_inline __u32 completion(struct xdp_md *ctx, struct state *s, str
 	void *carrier = carriers.lookup(&k);
 
 	bpf_spin_lock(&s->lock);
-	excess = *free_threads(s, k) >= backend->capacity;
-	if (!excess) {
-		free = ++*free_threads(s, k);
+	excess = !give(s, k, backend->capacity);
+	free = *free_threads(s, k);
+	if (!excess)
 		s->completions++;
-	}
 	depth = s->depth;
 	bpf_spin_unlock(&s->lock);
 
@@ -409,6 +538,110 @@ static __always_inline __u32 completion(struct xdp_md *ctx, struct state *s, str
 	return COMPLETION_FREED;
 }
 
+/* Compare a report with what we know, under the lock, and correct that. Requests that are still on their way to the
+ * backend are in hand; those that were sent before `marked_ns`, and have not arrived, are lost. */
+static __always_inline __u32 correct(struct state *s, struct reporter *known, __u32 k, __u32 capacity, __u64 now,
+				     __u64 incarnation, __u32 received, __u32 completed)
+{
+	__u32 reason = REPORT_AGREED, lost, outstanding, free, before = *free_threads(s, k);
+
+	if (known->incarnation == incarnation &&
+	    ((__s32)(received - known->received) < 0 || (__s32)(completed - known->completed) < 0))
+		return REPORT_OLD;
+	if (known->incarnation != incarnation) {
+		reason = known->incarnation ? REPORT_RESTARTED : REPORT_BEGUN;
+		/* What was sent before it began is in the hands of nobody. Its very first report may come when requests
+		 * that it will still get are on their way already. */
+		if (known->incarnation)
+			known->gone += capacity - before;
+		known->base = *sent(s, k) - (known->incarnation ? received : capacity - before + completed);
+		known->incarnation = incarnation;
+		known->marked = received;
+		known->marked_ns = now;
+		known->lost = 0;
+	}
+	if ((__s32)(received + known->base - *sent(s, k)) > 0) /* it has got what we took for gone */
+		known->base = *sent(s, k) - received;
+	__u32 seen = *sent(s, k) - known->base;
+
+	lost = known->lost;
+	if (now - known->marked_ns > MARK_NS) {
+		lost = (__s32)(known->marked - received) > 0 ? known->marked - received : 0;
+		known->marked = seen;
+		known->marked_ns = now;
+	}
+	if ((__s32)(seen - lost - received) < 0) /* it was only late */
+		lost = seen - received;
+	outstanding = seen - lost - completed;
+	free = outstanding < capacity ? capacity - outstanding : 0;
+	if (reason == REPORT_AGREED && known->silent)
+		reason = REPORT_RETURNED;
+	else if (reason == REPORT_AGREED && (__s32)(lost - known->lost) > 0)
+		reason = REPORT_REQUEST_LOST;
+	else if (reason == REPORT_AGREED && free > before)
+		reason = REPORT_COMPLETION_LOST;
+	else if (reason == REPORT_AGREED && free < before)
+		reason = REPORT_COMPLETION_DOUBLED;
+	if ((__s32)(lost - known->lost) > 0)
+		known->gone += lost - known->lost;
+	known->lost = lost;
+	known->received = received;
+	known->completed = completed;
+	known->heard_ns = now;
+	known->silent = 0;
+	set_free(s, k, free);
+	return reason;
+}
+
+/* A report: the backend's own totals. What is free by it, and was not before, carries a queued request like a completion. */
+static __always_inline __u32 hear(struct xdp_md *ctx, struct state *s, struct iphdr *ip, struct cursor cursor)
+{
+	struct report *report = parse_report(&cursor);
+	__u32 *index = backend_at.lookup(&ip->saddr);
+	struct backend *backend = index ? backends.lookup(index) : NULL;
+	struct reporter *known = index ? reporters.lookup(index) : NULL;
+
+	if (!backend || !known) {
+		trace("report from %pI4 ignored, it is no backend", &ip->saddr);
+		return REPORT_STRANGER;
+	}
+	if (backend->ifindex != ctx->ingress_ifindex) {
+		trace("report from %s ignored, it came in on interface %u", backend->name, ctx->ingress_ifindex);
+		return REPORT_WRONG_INTERFACE;
+	}
+	if (!report) {
+		trace("report from %s ignored, it is malformed", backend->name);
+		return REPORT_MALFORMED;
+	}
+	__u64 now = bpf_ktime_get_ns(), incarnation = report->incarnation;
+	__u32 k = *index, received = bpf_ntohl(report->received), completed = bpf_ntohl(report->completed);
+	__u32 reason, before, free, depth;
+	void *carrier = carriers.lookup(&k);
+
+	bpf_spin_lock(&s->lock);
+	before = *free_threads(s, k);
+	reason = correct(s, known, k, backend->capacity, now, incarnation, received, completed);
+	free = *free_threads(s, k);
+	depth = s->depth;
+	bpf_spin_unlock(&s->lock);
+
+	if (reason == REPORT_RESTARTED)
+		trace("report from %s: started again, free %u, depth %u", backend->name, free, depth);
+	else if (reason == REPORT_REQUEST_LOST)
+		trace("report from %s: a request was lost, free %u, depth %u", backend->name, free, depth);
+	else if (reason == REPORT_COMPLETION_LOST)
+		trace("report from %s: a completion was lost, free %u, depth %u", backend->name, free, depth);
+	else if (reason == REPORT_COMPLETION_DOUBLED)
+		trace("report from %s: a completion too many, free %u, depth %u", backend->name, free, depth);
+	else if (reason == REPORT_RETURNED)
+		trace("report from %s: it is back, free %u, depth %u", backend->name, free, depth);
+	if (free > before && depth && carrier) {
+		redirect_map(carrier, 0, BPF_F_BROADCAST);
+		return reason | CARRIES;
+	}
+	return reason;
+}
+
 /* A carrier on its way to backend k. Takes the oldest queued request, if one still waits and a thread of that backend is
  * still free. Grows first: a failing adjustment must come before the decision, which cannot be taken back. */
 static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *backend, struct state *s, struct ring *r)
@@ -420,7 +653,7 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 
 	bpf_spin_lock(&s->lock);
 	if (s->depth && *free_threads(s, k)) {
-		--*free_threads(s, k);
+		take(s, k);
 		slot_number = pop(s, r);
 		s->dequeued++;
 		depth = s->depth;
@@ -431,7 +664,7 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 	if (!slot)
 		return CARRIER_EMPTY;
 	__u64 length = slot->length;
-	__u32 number = slot->number;
+	__u32 number = slot->number, ifindex = slot->ifindex, way = slot->way;
 	bool filled = false;
 
 	asm volatile("" : "+r"(length));
@@ -443,6 +676,8 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 	give_slot(s, r, slot_number);
 	bpf_spin_unlock(&s->lock);
 
+	if (filled)
+		remember(packet(ctx), k, ifindex, way);
 	if (!filled || !address_to(ctx, backend))
 		return CARRIER_NOT_FILLED;
 	trace("dequeue #%u to %s, depth %u", number, backend->name, depth);
@@ -453,13 +688,12 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 static __always_inline bool is_for_us(struct xdp_md *ctx, struct ethhdr *ethernet)
 {
 	__u32 ifindex = ctx->ingress_ifindex;
-	struct mac *ours = our_macs.lookup(&ifindex);
-
+	struct interface *ours = interfaces.lookup(&ifindex);
 	__u16 *theirs = (__u16 *)ethernet->h_dest;
 
 	if (ethernet->h_dest[0] & 1)
 		return true;
-	return ours && theirs[0] == ours->words[0] && theirs[1] == ours->words[1] && theirs[2] == ours->words[2];
+	return ours && theirs[0] == ours->mac[0] && theirs[1] == ours->mac[1] && theirs[2] == ours->mac[2];
 }
 
 /* A packet to one of our ports: what every receiver would drop must not take a thread. */
@@ -482,10 +716,64 @@ static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struc
 		return DROP_BAD_LENGTH;
 	if (udp->dest == c->completion_port)
 		return completion(ctx, s, ip);
+	if (udp->dest == c->report_port) {
+		struct cursor cursor = { .at = udp + 1, .end = packet(ctx).end };
+
+		return hear(ctx, s, ip, cursor);
+	}
 	return request(ctx, c, s, r, ip, udp);
 }
 
-/* Tell requests and completions from all that is none of ours, and return the reason by which the frame leaves. */
+/* A packet that is not for us. A backend's answer to a request is sent on by the egress program, which lets it look as if
+ * it came from the address that the client has asked; handed to the stack, that would be our own address, a martian. */
+static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct ethhdr *ethernet, struct iphdr *ip,
+				   struct cursor cursor)
+{
+	__u32 zero = 0, free = 0, depth = 0;
+	bool is_fragment = ip->frag_off & bpf_htons(IP_FRAGMENT_MASK), freed = false;
+
+	if (ip->protocol != IPPROTO_UDP || is_fragment || ip->ihl != IP_MIN_WORDS)
+		return PASS_NOT_LOCAL;
+	struct udphdr *udp = parse_udp(&cursor);
+	__u32 *index = backend_at.lookup(&ip->saddr);
+
+	if (!udp || udp->source != c->service_port || !index)
+		return PASS_NOT_LOCAL;
+	__u32 k = *index, datagram = bpf_ntohs(udp->len);
+	struct backend *backend = backends.lookup(&k);
+	struct flow_key key = { .client = ip->daddr, .port = udp->dest, .backend = k };
+	struct flow *flow = flows.lookup(&key);
+	struct state *s = state.lookup(&zero);
+
+	if (!backend || !s || !flow || backend->ifindex != ctx->ingress_ifindex || !is_for_us(ctx, ethernet))
+		return PASS_NOT_LOCAL;
+	if (!is_checksum_right(ip) || datagram < sizeof(*udp) || datagram > bpf_ntohs(ip->tot_len) - sizeof(*ip))
+		return PASS_NOT_LOCAL;
+	__u32 pair = k * c->ways + flow->way;
+	void *both = c->ways && flow->ifindex != backend->ifindex ? pairs.lookup(&pair) : NULL;
+
+	if (c->replies && is_answer(flow)) {
+		bpf_spin_lock(&s->lock);
+		freed = give(s, k, backend->capacity);
+		free = *free_threads(s, k);
+		if (freed)
+			s->completions++;
+		depth = s->depth;
+		bpf_spin_unlock(&s->lock);
+	}
+	if (freed)
+		trace("completion from %s, free %u, depth %u", backend->name, free, depth);
+	else
+		trace("reply from %s to %pI4:%u", backend->name, &ip->daddr, bpf_ntohs(udp->dest));
+	if (freed && depth && both) {
+		redirect_map(both, 0, BPF_F_BROADCAST);
+		return REPLY_CARRIED;
+	}
+	doors.redirect_map(flow->ifindex, 0);
+	return freed ? REPLY_FREED : REPLIED;
+}
+
+/* Tell requests, completions and replies from all that is none of ours, and return the reason by which the frame leaves. */
 static __always_inline __u32 classify(struct xdp_md *ctx)
 {
 	__u32 zero = 0;
@@ -503,7 +791,7 @@ static __always_inline __u32 classify(struct xdp_md *ctx)
 	if (!ip)
 		return PASS_MALFORMED_IP;
 	if (!local_addresses.lookup(&ip->daddr))
-		return PASS_NOT_LOCAL;
+		return reply(ctx, c, ethernet, ip, cursor);
 	if (ip->protocol != IPPROTO_UDP)
 		return PASS_NOT_UDP;
 	if (ip->frag_off & bpf_htons(IP_FRAGMENT_MASK))
@@ -514,12 +802,23 @@ static __always_inline __u32 classify(struct xdp_md *ctx)
 
 	if (!udp || bpf_ntohs(ip->tot_len) < sizeof(*ip) + sizeof(*udp))
 		return PASS_TRUNCATED_UDP;
-	if (udp->dest != c->service_port && udp->dest != c->completion_port)
+	if (udp->dest != c->service_port && (udp->dest != c->completion_port || c->replies) &&
+	    (udp->dest != c->report_port || !c->report_port))
 		return PASS_OTHER_PORT;
 	return balance(ctx, c, ethernet, ip, udp);
 }
 
-static __always_inline __u32 egress(struct xdp_md *ctx)
+/* Let a backend's answer come from the address that the client has asked. */
+static __always_inline __u32 answer(struct ethhdr *ethernet, struct iphdr *ip, struct udphdr *udp, struct flow *flow)
+{
+	__builtin_memcpy(ethernet->h_dest, flow->mac, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, flow->our_mac, ETH_ALEN);
+	rewrite_source(ip, udp, flow->asked);
+	return REPLY_SENT;
+}
+
+/* A frame that leaves by an interface: a forwarded request, a reply to its client, or a carrier. */
+static __always_inline __u32 egress(struct xdp_md *ctx, __u32 ifindex)
 {
 	__u32 zero = 0;
 	struct cursor cursor = packet(ctx);
@@ -528,48 +827,159 @@ static __always_inline __u32 egress(struct xdp_md *ctx)
 	struct udphdr *udp = ip ? parse_udp(&cursor) : NULL;
 	struct config *c = config.lookup(&zero);
 
-	if (udp && c && udp->dest == c->service_port)
-		return NO_CARRIER;
 	__u32 *index = udp ? backend_at.lookup(&ip->saddr) : NULL;
+
+	if (udp && c && udp->dest == c->service_port && (!index || backend_at.lookup(&ip->daddr)))
+		return NO_CARRIER;
 	struct backend *backend = index ? backends.lookup(index) : NULL;
 	struct state *s = state.lookup(&zero);
 	struct ring *r = ring.lookup(&zero);
 
-	return backend && s && r ? carry(ctx, *index, backend, s, r) : CARRIER_MALFORMED;
+	if (!backend || !s || !r || !c)
+		return CARRIER_MALFORMED;
+	if (udp->source == c->service_port && !local_addresses.lookup(&ip->daddr)) {
+		struct flow_key key = { .client = ip->daddr, .port = udp->dest, .backend = *index };
+		struct flow *flow = flows.lookup(&key);
+
+		if (!flow)
+			return REPLY_FORGOTTEN;
+		if (flow->ifindex == ifindex)
+			return answer(ethernet, ip, udp, flow);
+	}
+	return carry(ctx, *index, backend, s, r);
 }
 
 /* ---- the exits: each frame leaves here, counted once ---- */
 
-int balancer(struct xdp_md *ctx)
+static __always_inline bool is_redirected(__u32 reason)
 {
-	__u32 reason = classify(ctx);
-
-	tally(reasons.lookup(&reason), ctx);
-	if (reason < FIRST_DROP)
-		return XDP_PASS;
-	return reason == FORWARDED || reason == COMPLETION_CARRIED ? XDP_REDIRECT : XDP_DROP;
+	return reason == FORWARDED || reason == COMPLETION_CARRIED || (reason >= REPLIED && reason <= REPLY_CARRIED);
 }
 
-static __always_inline int leave(struct xdp_md *ctx)
+int balancer(struct xdp_md *ctx)
 {
-	__u32 reason = egress(ctx);
+	__u32 found = classify(ctx), reason = found & ~CARRIES;
+
+	tally(reasons.lookup(&reason), ctx);
+	if (found & CARRIES)
+		return XDP_REDIRECT;
+	if (reason < FIRST_DROP)
+		return XDP_PASS;
+	return is_redirected(reason) ? XDP_REDIRECT : XDP_DROP;
+}
+
+static __always_inline int leave(struct xdp_md *ctx, __u32 ifindex)
+{
+	__u32 reason = egress(ctx, ifindex);
 
 	if (reason == NO_CARRIER) /* a request, counted when it was forwarded */
 		return XDP_PASS;
 	tally(carrier_reasons.lookup(&reason), ctx);
-	return reason == CARRIER_SENT ? XDP_PASS : XDP_DROP;
+	return reason == CARRIER_SENT || reason == REPLY_SENT ? XDP_PASS : XDP_DROP;
 }
 
-/* Sees every frame that we redirect: forwarded requests, which leave as they are, and carriers. */
+/* Sees every frame that we redirect: forwarded requests, which leave as they are, replies and carriers. */
 int egress_devmap(struct xdp_md *ctx)
 {
-	return leave(ctx);
+	return leave(ctx, ctx->egress_ifindex);
+}
+
+/* ---- what user space does under the lock, by BPF_PROG_TEST_RUN: it never writes the state itself ---- */
+
+/* Let all taken threads grow older by one age, and free those that were not heard of for all of them. Returns how many. */
+int age_run(struct xdp_md *ctx)
+{
+	__u32 zero = 0, count = 0;
+	struct state *s = state.lookup(&zero);
+	struct config *c = config.lookup(&zero);
+
+	if (!s || !c)
+		return 0;
+	bpf_spin_lock(&s->lock);
+	s->age++;
+	for (__u32 index = 0; index < MAX_BACKENDS; index++) {
+		if (index >= c->backends)
+			break;
+		__u32 *oldest = taken(s, index, 0);
+
+		count += *oldest;
+		*free_threads(s, index) += *oldest;
+		*oldest = 0;
+	}
+	s->expired += count;
+	bpf_spin_unlock(&s->lock);
+	if (count)
+		trace("expired: %u threads are free again, not heard of for too long", count);
+	return count;
+}
+
+/* The backend that a frame of user space's is about: it looks like one of its completions. */
+static __always_inline __u32 *index_in(struct xdp_md *ctx)
+{
+	struct cursor cursor = packet(ctx);
+	struct ethhdr *ethernet = parse_ethernet(&cursor);
+	struct iphdr *ip = ethernet ? parse_ipv4(&cursor) : NULL;
+
+	return ip ? backend_at.lookup(&ip->saddr) : NULL;
+}
+
+/* Take all threads of a backend that has reported, and no longer does: nobody is there. Returns whether it is silent. */
+int watch_run(struct xdp_md *ctx)
+{
+	__u32 zero = 0, free = 0, silent;
+	__u64 now = bpf_ktime_get_ns();
+	__u32 *index = index_in(ctx);
+	struct reporter *known = index ? reporters.lookup(index) : NULL;
+	struct backend *backend = index ? backends.lookup(index) : NULL;
+	struct state *s = state.lookup(&zero);
+	bool has_gone = false;
+
+	if (!s || !known || !backend)
+		return 0;
+	__u32 k = *index;
+
+	bpf_spin_lock(&s->lock);
+	if (known->incarnation && !known->silent && now > known->heard_ns + SILENT_NS) {
+		known->silent = has_gone = true;
+		free = *free_threads(s, k);
+		known->gone += backend->capacity - free;
+		set_free(s, k, 0);
+	}
+	silent = known->silent;
+	bpf_spin_unlock(&s->lock);
+	if (has_gone)
+		trace("silent: %s gets no requests, %u were in its hands", backend->name, backend->capacity - free);
+	return silent;
+}
+
+/* Send a frame, which looks like a completion, to fetch a queued request for a backend, if one waits and a thread is
+ * free. A live run (BPF_F_TEST_XDP_LIVE_FRAMES) really sends it. */
+int kick_run(struct xdp_md *ctx)
+{
+	__u32 zero = 0, reason = KICK_NEEDLESS, *index = index_in(ctx);
+	struct state *s = state.lookup(&zero);
+
+	if (index && s) {
+		__u32 k = *index;
+		void *carrier = carriers.lookup(&k);
+		bool is_needed;
+
+		bpf_spin_lock(&s->lock);
+		is_needed = s->depth && *free_threads(s, k);
+		bpf_spin_unlock(&s->lock);
+		if (is_needed && carrier) {
+			redirect_map(carrier, 0, BPF_F_BROADCAST);
+			reason = KICKED;
+		}
+	}
+	tally(reasons.lookup(&reason), ctx);
+	return reason == KICKED ? XDP_REDIRECT : XDP_DROP;
 }
 
 #ifdef TEST_ENTRIES
-/* Devmap programs cannot be test run; this is the same body as an ordinary program. */
+/* Devmap programs cannot be test run; this is the same body as an ordinary program, whose frame leaves where it came in. */
 int egress_test(struct xdp_md *ctx)
 {
-	return leave(ctx);
+	return leave(ctx, ctx->ingress_ifindex);
 }
 #endif

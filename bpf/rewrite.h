@@ -21,16 +21,27 @@ static __always_inline __u16 checksum_replace4(__u16 checksum, __be32 from, __be
 	return (__u16)~sum;
 }
 
-/* Give an IPv4 UDP packet a new destination address, keeping both checksums as right, or as wrong, as they were. */
-static __always_inline void rewrite_destination(struct iphdr *ip, struct udphdr *udp, __be32 to)
+/* Both checksums after an address has changed, as right, or as wrong, as they were. */
+static __always_inline void replace_address(struct iphdr *ip, struct udphdr *udp, __be32 from, __be32 to)
 {
-	__be32 from = ip->daddr;
-
 	ip->check = checksum_replace4(ip->check, from, to);
 	if (udp->check != NO_UDP_CHECKSUM) {
 		__u16 checksum = checksum_replace4(udp->check, from, to);
 
 		udp->check = checksum ? checksum : COMPUTED_ZERO_CHECKSUM;
 	}
+}
+
+/* Give an IPv4 UDP packet a new source address. */
+static __always_inline void rewrite_source(struct iphdr *ip, struct udphdr *udp, __be32 to)
+{
+	replace_address(ip, udp, ip->saddr, to);
+	ip->saddr = to;
+}
+
+/* Give an IPv4 UDP packet a new destination address. */
+static __always_inline void rewrite_destination(struct iphdr *ip, struct udphdr *udp, __be32 to)
+{
+	replace_address(ip, udp, ip->daddr, to);
 	ip->daddr = to;
 }

@@ -12,14 +12,21 @@ from netlab.maps import BPF_F_LOCK, DEVMAP, LoadedProgram, Map
 
 POLICIES = ("most-free", "round-robin", "random", "first-free")  # in the order of `enum policy`
 MAX_BACKENDS = 128
+MAX_PAIRS = 4096
+AGES = 8  # until a thread that is not heard of is free again
 ETHERNET_HEADER = 14
 
 _FIRST = struct.pack("=I", 0)
-_CONFIG = struct.Struct("=I2s2sIII")  # ready, service_port, completion_port, policy, backends, longest
+_CONFIG = struct.Struct(
+    "=I2s2sIIII2s2xI"
+)  # ready, service_port, completion_port, policy, backends, longest, replies, report_port, ways
 _BACKEND = struct.Struct("=4sII6s6s64s")  # address, ifindex, capacity, mac, our_mac, name
-_STATE = struct.Struct(f"=I6I4x7Q{MAX_BACKENDS}I")  # lock, depth … number, best, received … completions, free_threads
-_STATE_COUNTERS = ("received", "forwarded", "queued", "dropped", "dequeued", "completions")
-_SLOT_HEADER = struct.Struct("=II")  # length, number; the frame follows
+# lock, depth … number, best, received … completions, expired, age, free_threads, then taken and sent
+_STATE = struct.Struct(f"=I6I4x8QI4x{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 1)}I")
+_REPORTER = struct.Struct("=QQQ6IQ")  # incarnation, heard_ns, marked_ns, base … lost, silent, gone
+_STATE_COUNTERS = ("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired")
+_SLOT_HEADER = struct.Struct("=IIII")  # length, number, ifindex, way; the frame follows
+_INTERFACE = struct.Struct("=6sH")  # mac, way
 _DEVMAP_ENTRY = struct.Struct("=II")  # ifindex, fd of the egress program
 _COUNT = struct.Struct("=QQ")  # packets, bytes
 
@@ -27,7 +34,8 @@ _COUNT = struct.Struct("=QQ")  # packets, bytes
 class Backend(NamedTuple):
     """A backend as the program knows it: where it is, how to reach it, how many threads it has.
 
-    `interface` is the balancer's own, which leads to it, with `our_mac`; `mtu` is the smaller of both ends'.
+    `interface` is the balancer's own, which leads to it, with `our_mac` and `our_address`; `mtu` is the smaller of both
+    ends'.
     """
 
     name: str
@@ -37,10 +45,15 @@ class Backend(NamedTuple):
     our_mac: str
     mtu: int
     capacity: int
+    our_address: str
 
 
 class Settings(NamedTuple):
-    """What the balancer is told once, before it takes its first request; `our_macs` are by interface."""
+    """What the balancer is told once, before it takes its first request; `our_macs` are by interface.
+
+    With `replies` a backend's reply frees the thread of its request; there are no completions then. To `report_port`,
+    if it is not 0, backends may tell their running totals.
+    """
 
     service_port: int
     completion_port: int
@@ -48,6 +61,8 @@ class Settings(NamedTuple):
     backends: tuple[Backend, ...]
     local_addresses: tuple[str, ...]
     our_macs: tuple[tuple[str, str], ...]
+    replies: bool = False
+    report_port: int = 0
 
 
 def _map(pins: str, name: str) -> Map:
@@ -66,7 +81,7 @@ def set_up(pins: str, settings: Settings) -> bool:
     when others do, or when the program's slots are too small for the links.
     """
     wanted = _config(settings)
-    _check_slots(pins, _CONFIG.unpack(wanted)[-1])
+    _check_slots(pins, _CONFIG.unpack(wanted)[5])
     with _map(pins, "config") as config:
         there = config.get(_FIRST)
         if _CONFIG.unpack(there)[0]:
@@ -75,19 +90,28 @@ def set_up(pins: str, settings: Settings) -> bool:
             ]:
                 raise NetlabError("the balancer runs with other settings; they change by netlab down and netlab up")
             return False
-        _write_backends(pins, settings.backends)
+        _write_backends(pins, settings)
         _write_ourselves(pins, settings)
         with _map(pins, "state") as state:
             free = [backend.capacity for backend in settings.backends]
-            state.set(_FIRST, _STATE.pack(*[0] * 14, *free, *[0] * (MAX_BACKENDS - len(free))))
+            none_taken = [0] * (MAX_BACKENDS - len(free) + MAX_BACKENDS * (AGES + 1))
+            state.set(_FIRST, _STATE.pack(*[0] * 16, *free, *none_taken))
         config.set(_FIRST, wanted)
     return True
 
 
 def _config(settings: Settings) -> bytes:
-    ports = (struct.pack("!H", port) for port in (settings.service_port, settings.completion_port))
+    own = (settings.service_port, settings.completion_port, settings.report_port)
+    *ports, report_port = (struct.pack("!H", port) for port in own)
     longest = ETHERNET_HEADER + min(backend.mtu for backend in settings.backends)
-    return _CONFIG.pack(1, *ports, POLICIES.index(settings.policy), len(settings.backends), longest)
+    policy, backends = POLICIES.index(settings.policy), len(settings.backends)
+    return _CONFIG.pack(1, *ports, policy, backends, longest, settings.replies, report_port, _ways(settings))
+
+
+def _ways(settings: Settings) -> int:
+    """Return how many interfaces the pairs of a backend have; 0 when all pairs together would be too many."""
+    ways = len(settings.our_macs) if settings.replies else 0
+    return ways if ways * len(settings.backends) <= MAX_PAIRS else 0
 
 
 def _check_slots(pins: str, longest: int) -> None:
@@ -108,31 +132,80 @@ def _write_ourselves(pins: str, settings: Settings) -> None:
     with _map(pins, "local_addresses") as local:
         for address in settings.local_addresses:
             local.set(socket.inet_aton(address), b"\1")
-    with _map(pins, "our_macs") as macs:
-        for interface, mac in settings.our_macs:
-            macs.set(struct.pack("=I", socket.if_nametoindex(interface)), _mac(mac))
+    with _map(pins, "interfaces") as interfaces:
+        for way, (interface, mac) in enumerate(settings.our_macs):
+            interfaces.set(struct.pack("=I", socket.if_nametoindex(interface)), _INTERFACE.pack(_mac(mac), way))
 
 
-def _write_backends(pins: str, backends: Sequence[Backend]) -> None:
+def _write_backends(pins: str, settings: Settings) -> None:
     with (
         _map(pins, "backends") as entries,
         _map(pins, "backend_at") as index_of,
         _map(pins, "doors") as doors,
         _map(pins, "carriers") as carriers,
+        _map(pins, "pairs") as pairs,
         LoadedProgram.open(f"{pins}/programs/egress_devmap") as egress,
     ):
-        for index, backend in enumerate(backends):
+        ways = [socket.if_nametoindex(interface) for interface, _ in settings.our_macs]
+        for ifindex in ways:
+            doors.set(struct.pack("=I", ifindex), _DEVMAP_ENTRY.pack(ifindex, egress.fd))
+        for index, backend in enumerate(settings.backends):
             key, address = struct.pack("=I", index), socket.inet_aton(backend.address)
             ifindex = socket.if_nametoindex(backend.interface)
             macs = _mac(backend.mac), _mac(backend.our_mac)
             entries.set(key, _BACKEND.pack(address, ifindex, backend.capacity, *macs, backend.name.encode()))
             index_of.set(address, key)
-            door = _DEVMAP_ENTRY.pack(ifindex, egress.fd)
-            doors.set(key, door)
-            with Map.create(DEVMAP, 4, _DEVMAP_ENTRY.size, 2) as pair:
-                pair.set(struct.pack("=I", 0), door)
-                pair.set(struct.pack("=I", 1), door)
-                carriers.set(key, struct.pack("=I", pair.fd))
+            _write_pair(carriers, index, egress, ifindex, ifindex)
+            for way in range(_ways(settings)):
+                if ways[way] != ifindex:
+                    _write_pair(pairs, index * len(ways) + way, egress, ifindex, ways[way])
+
+
+def _write_pair(into: Map, at: int, egress: LoadedProgram, first: int, last: int) -> None:
+    """Put a devmap with two doors into a map of maps."""
+    with Map.create(DEVMAP, 4, _DEVMAP_ENTRY.size, 2) as pair:
+        for place, ifindex in enumerate((first, last)):
+            pair.set(struct.pack("=I", place), _DEVMAP_ENTRY.pack(ifindex, egress.fd))
+        into.set(struct.pack("=I", at), struct.pack("=I", pair.fd))
+
+
+class Healer:
+    """Frees the threads that were not heard of for too long, and sends queued requests to those that are free.
+
+    The program heals itself with every completion; this is for when none comes any more. It runs in the balancer's
+    network namespace, and changes the state only through the program's own code, under its lock.
+    """
+
+    def __init__(self, pins: str, backends: Sequence[Backend]) -> None:
+        self._pins = pins
+        self._age = LoadedProgram.open(f"{pins}/programs/age_run")
+        self._watch = LoadedProgram.open(f"{pins}/programs/watch_run")
+        self._kick = LoadedProgram.open(f"{pins}/programs/kick_run")
+        self._frames = [_carrier(backend) for backend in backends]
+
+    def age(self) -> int:
+        """Let all taken threads grow older by one of AGES; return how many are free again, being too old."""
+        return self._age.test_run(self._frames[0]).verdict
+
+    def watch(self) -> int:
+        """Take the threads of backends that have fallen silent; return how many are silent now."""
+        return sum(self._watch.test_run(frame).verdict for frame in self._frames)
+
+    def kick(self) -> int:
+        """Send a carrier for each free thread, as long as requests wait; return how many."""
+        now = snapshot(self._pins)
+        threads = [frame for frame, free in zip(self._frames, now.free.values(), strict=True) for _ in range(free)]
+        for frame in threads[: now.depth]:
+            self._kick.send(frame)
+        return len(threads[: now.depth])
+
+
+def _carrier(backend: Backend) -> bytes:
+    """Return a frame that looks like a backend's completion; where it goes to is written into it later."""
+    ethernet = _mac(backend.our_mac) + _mac(backend.mac) + b"\x08\x00"
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, socket.IPPROTO_UDP, 0,
+                     socket.inet_aton(backend.address), socket.inet_aton(backend.our_address))  # fmt: skip
+    return ethernet + ip + struct.pack("!HHHH", 0, 0, 8, 0)
 
 
 class Count(NamedTuple):
@@ -161,7 +234,7 @@ class Snapshot(NamedTuple):
 def snapshot(pins: str) -> Snapshot:
     """Read a balancer's state whole, under its lock."""
     with _map(pins, "state") as state, _map(pins, "config") as config:
-        ready, _, _, policy, count, _ = _CONFIG.unpack(config.get(_FIRST))
+        ready, _, _, policy, count, *_ = _CONFIG.unpack(config.get(_FIRST))
         values = _STATE.unpack(state.get(_FIRST, BPF_F_LOCK))
     capacity = dict(_capacities(pins, count))
     with _map(pins, "slots") as slots:
@@ -171,8 +244,8 @@ def snapshot(pins: str) -> Snapshot:
         policy=POLICIES[policy],
         depth=values[1],
         queue=queue,
-        counters=dict(zip(_STATE_COUNTERS, values[8:14], strict=True)),
-        free=dict(zip(capacity, values[14:], strict=False)),
+        counters=dict(zip(_STATE_COUNTERS, values[8:15], strict=True)),
+        free=dict(zip(capacity, values[16:], strict=False)),
         capacity=capacity,
     )
 

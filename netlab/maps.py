@@ -21,6 +21,7 @@ _SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, 
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = 0, 1, 2, 3, 4
 _OBJ_GET, _PROG_TEST_RUN, _OBJ_INFO = 7, 10, 15
 _PER_CPU_TYPES = (5, 6, 10)  # per-CPU hash, per-CPU array, LRU per-CPU hash
+_LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES
 _ATTR_BYTES = 128
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -165,6 +166,32 @@ class LoadedProgram(_Object):
     def open(cls, path: str) -> Self:
         """Open a pinned program; a missing pin is a NetlabError."""
         return cls(_open_pin(path))
+
+    def send(self, packet: bytes) -> None:
+        """Run the program on a frame that is real (BPF_F_TEST_XDP_LIVE_FRAMES): a redirect delivers it.
+
+        It comes in on the loopback of the calling process's network namespace, from which redirects are looked up.
+        """
+        given = ctypes.create_string_buffer(packet, len(packet))
+        attr = _attr(
+            "IIIIQQIIIIQQIII",
+            self.fd,
+            0,
+            len(packet),
+            0,
+            ctypes.addressof(given),
+            0,
+            1,
+            0,
+            0,
+            0,
+            0,
+            0,
+            _LIVE_FRAMES,
+            0,
+            0,
+        )
+        _bpf(_PROG_TEST_RUN, attr, "send a frame through a program")
 
     def test_run(self, packet: bytes, repeat: int = 1, ingress_ifindex: int = 0) -> TestRun:
         """Run the program on a packet in the kernel (BPF_PROG_TEST_RUN); a redirect delivers nothing.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: the diagnosis maps lines with it
 ATTACH_TYPE_DEVMAP = 33  # enum bpf_attach_type: BPF_XDP_DEVMAP
 DEVMAP_SUFFIX = "_devmap"
+RUN_SUFFIX = "_run"  # of programs that user space runs by BPF_PROG_TEST_RUN, and nobody attaches
 USUAL_ENTRIES = ("xdp_prog", "xdp")
 
 _ATTACH_PROBLEMS = {
@@ -210,7 +211,9 @@ def _load(module: "BPF", job: dict[str, Any]) -> str:
     functions = [lib.bpf_function_name(handle, n).decode() for n in range(lib.bpf_num_functions(handle))]
     programs = [name for name in functions if re.search(rf"\b{name}\s*\(\s*struct\s+xdp_md\s*\*\s*\w+\s*\)", text)]
     stem = os.path.basename(job["path"]).partition(".")[0]
-    entry = choose_entry([name for name in programs if not name.endswith(DEVMAP_SUFFIX)], job["function"], stem)
+    entry = choose_entry(
+        [name for name in programs if not name.endswith((DEVMAP_SUFFIX, RUN_SUFFIX))], job["function"], stem
+    )
     for name in programs:
         attach_type = ATTACH_TYPE_DEVMAP if name.endswith(DEVMAP_SUFFIX) else -1
         with _refusal("verify", name):

@@ -1,6 +1,7 @@
 """Sets up the node's XDP program `balancer`: which ports, which backends, which policy. Then it only stays.
 
-The program does all the work in the kernel; this role writes its maps once, says READY, and waits to be stopped.
+The program does all the work in the kernel; this role writes its maps once, says READY, and waits to be stopped. With
+a `timeout` it also has the program free the threads that were not heard of for so long.
 Stop it, and requests go on being balanced.
 """
 
@@ -9,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from netlab import balancer, options
@@ -30,10 +32,24 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "required": True,
         "help": "a replicated node's name, or nodes' names",
     },
+    "completion": {
+        "type": "text",
+        "choices": ["packet", "reply"],
+        "default": "packet",
+        "help": "what frees a thread: a packet to the completion port, or the reply to a request",
+    },
+    "report_port": {"type": "port", "help": "the UDP port of the backends' reports; none are taken without"},
+    "timeout": {
+        "type": "number",
+        "default": 0,
+        "minimum": 0,
+        "help": "seconds after which a thread that is not heard of is free again; 0 is never",
+    },
     "capacity": {"type": "integer", "default": 5, "minimum": 1, "maximum": 65535, "help": "threads of each backend"},
 }
 
 Nodes = dict[str, dict[str, Any]]
+WATCH_S = 0.1
 
 
 def expand(nodes: Nodes, names: list[str]) -> list[str]:
@@ -56,12 +72,12 @@ def find(nodes: Nodes, here: str, name: str, capacity: int) -> balancer.Backend:
     """Find a backend on one of our own networks."""
     for our_name, ours in nodes[here]["interfaces"].items():
         for theirs in nodes[name]["interfaces"].values():
-            for network in (address.network for address in ipv4(ours)):
+            for our_address, network in ((str(address.ip), address.network) for address in ipv4(ours)):
                 for address in ipv4(theirs):
                     if address.ip in network:
                         mtu = min(ours["mtu"], theirs["mtu"])
                         return balancer.Backend(
-                            name, str(address.ip), theirs["mac"], our_name, ours["mac"], mtu, capacity
+                            name, str(address.ip), theirs["mac"], our_name, ours["mac"], mtu, capacity, our_address
                         )
     raise NetlabError(f"backends: {name} shares no IPv4 network with {here}; link them, or link both to one switch")
 
@@ -99,6 +115,8 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
         backends,
         tuple(str(address.ip) for interface in ours.values() for address in ipv4(interface)),
         tuple((name, interface["mac"]) for name, interface in ours.items()),
+        args.completion == "reply",
+        args.report_port or 0,
     )
 
 
@@ -116,9 +134,32 @@ def main() -> None:
         say("the program is set up already; it keeps its state")
     for backend in chosen.backends:
         say(f"backend {backend.name} {backend.address} on {backend.interface}: {backend.capacity} threads")
-    say(f"balancing UDP port {chosen.service_port}, completions on {chosen.completion_port}, {chosen.policy}")
+    freed_by = "freed by replies" if chosen.replies else f"completions on {chosen.completion_port}"
+    say(f"balancing UDP port {chosen.service_port}, {freed_by}, {chosen.policy}")
     say("READY")
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    heal(balancer.Healer(pins, chosen.backends), args.timeout, bool(chosen.report_port))
+
+
+def heal(healer: balancer.Healer, timeout_s: float, is_told: bool) -> None:
+    """Do what the program cannot do by itself, until SIGTERM.
+
+    `timeout_s` is 0 for never; `is_told` says that backends report, so that one can fall silent.
+    """
+    endings = {signal.SIGTERM, signal.SIGINT}
+    if not timeout_s and not is_told:
+        signal.sigwait(endings)
+        return
+    age_s = timeout_s / (balancer.AGES - 1)  # a thread that was taken at the end of an age has the whole timeout
+    older, silent = time.monotonic() + age_s, 0
+    while not signal.sigtimedwait(endings, min(age_s or WATCH_S, WATCH_S)):
+        if timeout_s and time.monotonic() >= older:
+            older += age_s
+            if expired := healer.age():
+                say(f"expired: {expired} threads are free again, not heard of for {timeout_s:g} s")
+        if is_told and (now := healer.watch()) != silent:
+            silent = now
+            say(f"silent: {silent} backends")
+        healer.kick()
 
 
 if __name__ == "__main__":

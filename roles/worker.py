@@ -14,6 +14,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -26,8 +27,13 @@ OPTIONS: options.Options = {
     "port": {"type": "port", "default": 8080, "help": "the UDP port of the requests"},
     "threads": {"type": "integer", "default": 5, "minimum": 1, "maximum": 1000, "help": "requests served at a time"},
     "balancer": {"type": "endpoint", "help": "where completions go, as NODE:PORT; none are sent without"},
+    "report": {"type": "endpoint", "help": "where reports go, as NODE:PORT; none are sent without"},
 }
 LONGEST_S = 3600
+HEARTBEAT_S = 0.2
+# Reports, as in bpf/report.h: magic, received, completed, incarnation.
+REPORT = struct.Struct("!4sII4xQ")
+NUMBERS = 1 << 32
 NUMBER = re.compile(rb"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})")
 
 
@@ -56,12 +62,14 @@ def resolve(family: int, endpoint: options.Endpoint) -> Any:
 class Worker:
     """The threads' common socket, and what they have done together."""
 
-    def __init__(self, port: int, balancer: options.Endpoint | None) -> None:
+    def __init__(self, port: int, balancer: options.Endpoint | None, report: options.Endpoint | None) -> None:
         family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         if family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # IPv4 as well
         self.balancer = resolve(family, balancer) if balancer else None
+        self.report = resolve(family, report) if report else None
+        self.incarnation = time.time_ns()
         try:
             self.socket.bind(("", port))
         except OSError as error:
@@ -105,21 +113,40 @@ class Worker:
             self.slept_s += seconds
             total = decimal(self.slept_s)
             say(f"finished {about}; all threads {total} s so far")
-        if self.balancer:
+            self.send(total.encode(), self.balancer, "completion")  # the balancer does not read it
+            self.tell()
+
+    def tell(self) -> None:
+        """Report the totals, by which the balancer sees what was lost; the lock is held, so that none is overtaken."""
+        totals = REPORT.pack(b"NLR1", self.received % NUMBERS, self.completed % NUMBERS, self.incarnation)
+        self.send(totals, self.report, "report")
+
+    def beat(self) -> None:
+        """Report again and again, so that a loss is seen although nothing happens, for ever."""
+        while True:
+            with self.lock:
+                self.tell()
+            time.sleep(HEARTBEAT_S)
+
+    def send(self, data: bytes, to: Any, what: str) -> None:
+        """Send a packet, if there is anybody to send it to; print why it could not be sent."""
+        if to:
             try:
-                self.socket.sendto(total.encode(), self.balancer)  # the balancer does not read it
+                self.socket.sendto(data, to)
             except OSError as error:
-                say(f"completion to {place(self.balancer)} not sent: {error.strerror}")
+                say(f"{what} to {place(to)} not sent: {error.strerror}")
 
 
 def main() -> None:
     """Start the threads, and wait for the signal to end."""
     chosen = options.parse(OPTIONS, __doc__.partition("\n")[0])
-    worker = Worker(chosen.port, chosen.balancer)
+    worker = Worker(chosen.port, chosen.balancer, chosen.report)
     endings = (signal.SIGTERM, signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_BLOCK, endings)
     for thread in range(1, chosen.threads + 1):
         threading.Thread(target=worker.serve, args=(thread,), daemon=True).start()
+    if worker.report:
+        threading.Thread(target=worker.beat, daemon=True).start()
     say("READY")
     signal.sigwait(endings)
     say(f"stopped: received {worker.received}, completed {worker.completed}, slept {decimal(worker.slept_s)} s")

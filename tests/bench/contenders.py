@@ -113,7 +113,9 @@ def mininet() -> Contender:
 
 def compose(environment: dict[str, str], image: str) -> Contender:
     """Return idle containers brought up by docker-compose, with an engine that is running already."""
-    folder = Path(tempfile.mkdtemp(prefix="compose-", dir=Path(environment["DOCKER_HOST"].removeprefix("unix://")).parent))
+    folder = Path(
+        tempfile.mkdtemp(prefix="compose-", dir=Path(environment["DOCKER_HOST"].removeprefix("unix://")).parent)
+    )
     service = f'{{image: {image}, command: [sleep, "1000000"], stop_grace_period: 0s}}'
     services = "".join(f"  idle{number}: {service}\n" for number in range(CONTAINERS))
     file = folder / "docker-compose.yml"

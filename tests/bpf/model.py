@@ -61,7 +61,8 @@ class Model:
         self.free = list(capacity)
         self.waiting: list[bytes] = []
         self.turn = 0
-        self.counters = dict.fromkeys(("received", "forwarded", "queued", "dropped", "dequeued", "completions"), 0)
+        names = ("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired")
+        self.counters = dict.fromkeys(names, 0)
         self.reasons: Counter[str] = Counter()
         self.carrier_reasons: Counter[str] = Counter()
 

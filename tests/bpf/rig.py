@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -37,6 +37,7 @@ def backend(index: int, capacity: int = 5) -> balancer.Backend:
         f"02:00:00:00:{index:02x}:01",
         1500,
         capacity,
+        f"10.0.{index}.1",
     )
 
 
@@ -118,21 +119,30 @@ class Rig(Program):
             each.close()
 
     def reset(
-        self, backends: int = 3, capacity: int | Sequence[int] = 5, policy: str = "most-free", ready: bool = True
+        self,
+        backends: int = 3,
+        capacity: int | Sequence[int] = 5,
+        policy: str = "most-free",
+        ready: bool = True,
+        **more: Any,
     ) -> None:
-        """Start anew: all threads free, nothing queued, all counts zero. `capacity` is of all backends, or of each."""
-        for name in ("config", "state", "reasons", "carrier_reasons"):
+        """Start anew: all threads free, nothing queued, all counts zero.
+
+        `capacity` is of all backends, or of each; `more` are further settings.
+        """
+        for name in ("config", "state", "reporters", "reasons", "carrier_reasons"):
             with Map.open(f"{self.pins}/maps/{name}") as each:
                 for index in range(each.max_entries):
                     each.set(struct.pack("=I", index), bytes(each.value_size))
-        for name in ("backend_at", "local_addresses"):
+        for name in ("backend_at", "local_addresses", "interfaces", "flows"):
             with Map.open(f"{self.pins}/maps/{name}") as each:
                 for key in list(each.keys()):
                     each.delete(key)
         if ready:
             threads = [capacity] * backends if isinstance(capacity, int) else capacity
             chosen = tuple(backend(index, each) for index, each in enumerate(threads, 1))
-            balancer.set_up(self.pins, balancer.Settings(SERVICE, COMPLETION, policy, chosen, LOCAL, (("lo", LB_MAC),)))
+            macs = (("lo", LB_MAC),)
+            balancer.set_up(self.pins, balancer.Settings(SERVICE, COMPLETION, policy, chosen, LOCAL, macs, **more))
         self._begun = self._state.get(FIRST)
 
     def again(self) -> None:
@@ -154,7 +164,7 @@ class Rig(Program):
     def waiting(self) -> list[bytes]:
         """Return the frames that wait, oldest first."""
         slots = [self._slots.get(struct.pack("=I", number)) for number in self.queue().waiting]
-        return [slot[8 : 8 + int.from_bytes(slot[:4], sys.byteorder)] for slot in slots]  # length, number, frame
+        return [slot[16 : 16 + int.from_bytes(slot[:4], sys.byteorder)] for slot in slots]  # behind length, number …
 
     def carry(self, index: int) -> tuple[int, bytes]:
         """Run the carrier that a completion of worker`index` was cloned to."""

@@ -87,7 +87,8 @@ def test_any_frame_leaves_as_the_model_says(rig: Rig, counted: Counter[str]) -> 
         assert all(0 <= now.free[name] <= capacity for name, capacity in now.capacity.items())
         assert (list(now.free.values()), rig.waiting(), now.counters) == (model.free, model.waiting, model.counters)
         counted["fuzz packets"] += BATCH
-    assert set(rig.reasons) - set(model.reasons) == UNREACHED
+    of_others = {name for name in rig.reasons if name.startswith(("REPLI", "REPLY", "REPORT", "KICK"))}
+    assert set(rig.reasons) - set(model.reasons) - of_others == UNREACHED
 
 
 def test_incremental_checksums_equal_full_ones(rig: Rig, counted: Counter[str]) -> None:

@@ -62,9 +62,9 @@ MUTANTS = {
 }
 NOTHING = 'asm volatile("" ::: "memory");'  # or the compiler would rearrange what the verifier looks for
 FORGOTTEN = {
-    "thread not taken": ("--*free_threads(s, chosen);", ""),
-    "thread not taken by a carrier": ("--*free_threads(s, k);", ""),
-    "thread not given back": ("++*free_threads(s, k)", "*free_threads(s, k) + 1"),
+    "thread not taken": ("take(s, chosen);", ""),
+    "thread not taken by a carrier": ("take(s, k);", ""),
+    "thread not given back": ("\t++*free_threads(s, index);\n", ""),
     "slot not given back": ("give_slot(s, r, slot_number);", ""),
     **{
         f"{name} not counted": (change, NOTHING)

@@ -169,12 +169,12 @@ PART_B_MISTAKES = {
         "in the order in which it came",
     ),
     "forgets that a thread is taken": (
-        [("\t--*free_threads(s, chosen);\n", "")],
+        [("\ttake(s, chosen);\n", "")],
         "partb-high",
         "goes only to a worker that has a free thread",
     ),
     "forgets that a thread is free": (
-        [("free = ++*free_threads(s, k);", "free = *free_threads(s, k) + 1;")],
+        [("\t++*free_threads(s, index);\n", "")],
         "partb-low",
         "all threads are free",
     ),

@@ -9,8 +9,24 @@ import pytest
 
 CHECKOUT = Path(__file__).parent.parent.parent
 ALL_PACKAGES = "python3 python3-venv python3-bpfcc iproute2 linux-libc-dev iputils-ping"
-REAL_TOOLS = ("cat", "cksum", "cp", "dirname", "env", "ln", "make", "mkdir", "mktemp", "readlink", "rm", "sed", "sh",
-              "stat", "tee", "touch")
+REAL_TOOLS = (
+    "cat",
+    "cksum",
+    "cp",
+    "dirname",
+    "env",
+    "ln",
+    "make",
+    "mkdir",
+    "mktemp",
+    "readlink",
+    "rm",
+    "sed",
+    "sh",
+    "stat",
+    "tee",
+    "touch",
+)
 STAND_INS = {
     "id": 'cat "$MACHINE/uid"',
     "dpkg-query": 'for name in $(cat "$MACHINE/packages"); do printf "installed=%s " "$name"; done',

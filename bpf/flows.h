@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which requests are answered by whom: what a reply needs to look as if the balancer itself had sent it.
+ *
+ * A flow is written when a request leaves for a backend, and read when that backend answers the client. Replies are
+ * rewritten only where there is a flow; other UDP of the same hosts passes untouched.
+ */
+#pragma once
+
+#include "packet.h"
+
+struct flow_key {
+	__be32 client;
+	__be16 port;          /* the client's */
+	__u16 backend;
+};
+
+struct flow {
+	__u64 outstanding;    /* requests not answered yet */
+	__be32 asked;         /* the address that the client has sent them to */
+	__u32 ifindex;        /* where the client lives, or the router to it */
+	__u32 way;            /* of that interface, in `pairs` */
+	unsigned char mac[ETH_ALEN];
+	unsigned char our_mac[ETH_ALEN];
+};
+
+/* Take one off the requests that a flow waits for, and say whether it has waited for any. */
+static __always_inline bool is_answer(struct flow *flow)
+{
+	__s64 before = __sync_fetch_and_add(&flow->outstanding, -1);
+
+	if (before > 0)
+		return true;
+	__sync_fetch_and_add(&flow->outstanding, 1);
+	return false;
+}

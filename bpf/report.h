@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a backend may tell of itself beside its completions: running totals, so that whatever was lost on the way is known
+ * again with the next packet. All numbers are in network byte order. The totals count from the backend's start, which
+ * `incarnation` names: another one is a backend that has started again.
+ */
+#pragma once
+
+#include "packet.h"
+
+#define REPORT_MAGIC 0x4e4c5231 /* NLR1 */
+
+struct report {
+	__be32 magic;
+	__be32 received;      /* requests that a thread has taken, modulo 2^32 */
+	__be32 completed;     /* those among them that are done, modulo 2^32 */
+	__be32 reserved;
+	__be64 incarnation;   /* any number but 0 */
+};
+
+/* What is known of a backend that reports; changed under state.lock. Totals count modulo 2^32. */
+struct reporter {
+	__u64 incarnation;    /* 0: has never reported */
+	__u64 heard_ns;       /* when it last did */
+	__u64 marked_ns;
+	__u32 base;           /* requests sent to it before this incarnation */
+	__u32 marked;         /* requests sent to this incarnation until marked_ns: what has not arrived since is lost */
+	__u32 received;
+	__u32 completed;
+	__u32 lost;           /* of this incarnation's requests, on their way to it */
+	__u32 silent;         /* has not reported for too long: gets no requests */
+	__u64 gone;           /* requests lost on their way, or in hand when it died, in all */
+};
+
+static __always_inline struct report *parse_report(struct cursor *cursor)
+{
+	struct report *report = cursor->at;
+
+	if ((void *)(report + 1) > cursor->end || report->magic != bpf_htonl(REPORT_MAGIC) || !report->incarnation)
+		return NULL;
+	return report;
+}

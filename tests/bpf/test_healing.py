@@ -1,0 +1,396 @@
+"""What the balancer makes of reports, silence and age, and of replies: its counts come back to the truth."""
+
+import struct
+import time
+
+import pytest
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
+
+from netlab.balancer import AGES, Healer
+from tests.bpf.rig import (
+    CLIENT,
+    CLIENT_MAC,
+    DROP,
+    LB,
+    LB_MAC,
+    PASS,
+    REDIRECT,
+    SERVICE,
+    Rig,
+    backend,
+    completion,
+    request,
+)
+
+pytestmark = pytest.mark.root
+
+REPORTS = 9091
+RIPE_S = 0.21  # a request that was sent so long ago must have arrived: MARK_NS in bpf/balancer.c
+SILENT_S = 1.05  # SILENT_NS there
+
+
+def report(index: int, received: int, completed: int, incarnation: int = 7, **fields: object) -> Packet:
+    """Return a report of worker`index`."""
+    data = struct.pack("!4sII4xQ", b"NLR1", received, completed, incarnation)
+    return completion(index, data, **{"udp_dport": REPORTS, **fields})
+
+
+def told(rig: Rig, received: int, completed: int, incarnation: int = 7) -> str:
+    """Let worker1 report, and return what that was counted as."""
+    return rig.push(report(1, received, completed, incarnation))[2]
+
+
+@pytest.fixture
+def lb(rig: Rig) -> Rig:
+    """A balancer with one worker of five threads, which has reported once."""
+    rig.reset(backends=1, report_port=REPORTS)
+    assert told(rig, 0, 0) == "REPORT_BEGUN"
+    return rig
+
+
+@pytest.fixture
+def healer(lb: Rig) -> Healer:
+    return Healer(lb.pins, [backend(1)])
+
+
+def send(rig: Rig, count: int) -> None:
+    for _ in range(count):
+        assert rig.push(request())[2] == "FORWARDED"
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_that_agrees_changes_nothing(lb: Rig) -> None:
+    send(lb, 3)
+    lb.push(completion(1))
+
+    assert told(lb, 3, 1) == "REPORT_AGREED"
+    assert lb.free() == (3,)
+
+
+def test_requests_on_their_way_are_not_lost(lb: Rig) -> None:
+    """Sent a moment ago, and not received yet: they keep their threads."""
+    send(lb, 3)
+
+    assert told(lb, 1, 0) == "REPORT_AGREED"
+    assert lb.free() == (2,)
+
+
+def test_a_lost_completion_frees_its_thread(lb: Rig) -> None:
+    send(lb, 3)
+
+    assert told(lb, 3, 2) == "REPORT_COMPLETION_LOST"
+    assert lb.free() == (4,)
+
+
+def test_a_late_completion_is_taken_back(lb: Rig) -> None:
+    """The report came first and freed the thread; the completion frees one too many, until the next report."""
+    send(lb, 3)
+    told(lb, 3, 1)
+    lb.push(completion(1))
+    assert lb.free() == (4,)
+
+    assert told(lb, 3, 1) == "REPORT_COMPLETION_DOUBLED"
+    assert lb.free() == (3,)
+
+
+def test_a_doubled_completion_is_taken_back(lb: Rig) -> None:
+    send(lb, 3)
+    lb.push(completion(1))
+    lb.push(completion(1))
+
+    assert told(lb, 3, 1) == "REPORT_COMPLETION_DOUBLED"
+    assert lb.free() == (3,)
+
+
+def test_a_lost_request_frees_its_thread(lb: Rig) -> None:
+    """Once it must have arrived: at the first report that comes later than that after the one before."""
+    send(lb, 3)
+    time.sleep(RIPE_S)
+    assert told(lb, 2, 0) == "REPORT_AGREED"
+    time.sleep(RIPE_S)
+
+    assert told(lb, 2, 0) == "REPORT_REQUEST_LOST"
+    assert lb.free() == (3,)
+    assert told(lb, 2, 2) == "REPORT_COMPLETION_LOST"
+    assert lb.free() == (5,)
+
+
+def test_a_request_that_was_only_late_takes_its_thread_again(lb: Rig) -> None:
+    send(lb, 2)
+    for _ in range(2):
+        time.sleep(RIPE_S)
+        told(lb, 1, 0)
+    assert lb.free() == (4,)
+
+    told(lb, 2, 0)
+    assert lb.free() == (3,)
+
+
+def test_a_worker_that_starts_again_has_nothing_in_hand(lb: Rig) -> None:
+    send(lb, 5)
+    told(lb, 5, 0)
+
+    assert told(lb, 0, 0, incarnation=8) == "REPORT_RESTARTED"
+    assert lb.free() == (5,)
+    send(lb, 2)
+    assert told(lb, 2, 0, incarnation=8) == "REPORT_AGREED"
+    assert lb.free() == (3,)
+
+
+def test_a_worker_that_starts_again_may_have_got_requests_already(lb: Rig) -> None:
+    send(lb, 5)
+    told(lb, 5, 0)
+
+    told(lb, 2, 1, incarnation=8)
+    assert lb.free() == (4,)
+    assert told(lb, 3, 1, incarnation=8) == "REPORT_COMPLETION_DOUBLED"  # one more of those taken for gone
+    assert lb.free() == (3,)
+
+
+def test_a_worker_may_report_late_for_the_first_time(rig: Rig) -> None:
+    """Its counts begin with what we know of it, whatever it has done before."""
+    rig.reset(backends=1, report_port=REPORTS)
+    send(rig, 3)
+    rig.push(completion(1))
+
+    assert told(rig, 103, 101) == "REPORT_BEGUN"
+    assert rig.free() == (3,)
+    assert told(rig, 103, 103) == "REPORT_COMPLETION_LOST"
+    assert rig.free() == (5,)
+
+
+def test_totals_wrap(rig: Rig) -> None:
+    rig.reset(backends=1, report_port=REPORTS)
+    told(rig, 2**32 - 1, 2**32 - 1)
+    send(rig, 3)
+
+    assert told(rig, 2, 0) == "REPORT_COMPLETION_LOST"
+    assert rig.free() == (3,)
+
+
+def test_an_old_report_is_ignored(lb: Rig) -> None:
+    send(lb, 4)
+    told(lb, 4, 3)
+
+    assert told(lb, 4, 1) == "REPORT_OLD"
+    assert told(lb, 3, 3) == "REPORT_OLD"
+    assert lb.free() == (4,)
+
+
+@pytest.mark.parametrize(("received", "completed"), [(0, 0), (5, 5), (10**9, 0), (10**9, 10**9), (3, 2**31 + 5)])
+def test_nonsense_never_leads_out_of_bounds(lb: Rig, received: int, completed: int) -> None:
+    """A worker that lies harms nobody but itself: free threads stay within 0 and its capacity, and it can heal."""
+    send(lb, 5)
+    told(lb, received, completed)
+    assert 0 <= lb.free()[0] <= 5
+
+    told(lb, 0, 0, incarnation=9)
+    assert lb.free() == (5,)
+
+
+@pytest.mark.parametrize(
+    ("packet", "reason"),
+    [
+        (report(2, 1, 1), "REPORT_STRANGER"),
+        (completion(1, b"", udp_dport=REPORTS), "REPORT_MALFORMED"),
+        (completion(1, b"NLR1" + bytes(19), udp_dport=REPORTS), "REPORT_MALFORMED"),
+        (completion(1, b"NLR2" + b"\1" * 20, udp_dport=REPORTS), "REPORT_MALFORMED"),
+        (report(1, 1, 1, incarnation=0), "REPORT_MALFORMED"),
+    ],
+)
+def test_what_is_no_report_is_dropped_by_name(lb: Rig, packet: Packet, reason: str) -> None:
+    send(lb, 2)
+
+    assert lb.push(packet)[::2] == (DROP, reason)
+    assert lb.free() == (3,)
+
+
+def test_a_report_from_another_interface_is_forged(lb: Rig) -> None:
+    with lb.backend_interface(1, 99):
+        assert told(lb, 9, 9) == "REPORT_WRONG_INTERFACE"
+
+
+def test_a_report_carries_a_queued_request(lb: Rig) -> None:
+    """The completion was lost: the report that says so takes its place."""
+    send(lb, 5)
+    assert lb.push(request(b"waits"))[2] == "QUEUED"
+
+    verdict, _, reason = lb.push(report(1, 5, 1))
+
+    assert (verdict, reason) == (REDIRECT, "REPORT_COMPLETION_LOST")
+    lb.carry(1)
+    assert (lb.now().depth, lb.free()) == (0, (0,))
+
+
+def test_without_a_port_nobody_reports(rig: Rig) -> None:
+    rig.reset(backends=1)
+
+    assert told(rig, 0, 0) == "PASS_OTHER_PORT"
+
+
+# --- silence and age --------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_falls_silent_gets_no_requests(lb: Rig, healer: Healer) -> None:
+    send(lb, 2)
+    assert healer.watch() == 0
+    time.sleep(SILENT_S)
+
+    assert healer.watch() == 1
+    assert lb.free() == (0,)
+    assert lb.push(request())[2] == "QUEUED"
+    assert told(lb, 2, 2) == "REPORT_RETURNED"
+    assert lb.free() == (5,)
+    assert healer.watch() == 0
+
+
+def test_a_worker_that_never_reports_is_never_silent(rig: Rig) -> None:
+    rig.reset(backends=1, report_port=REPORTS)
+    time.sleep(0.05)
+
+    assert Healer(rig.pins, [backend(1)]).watch() == 0
+    assert rig.free() == (5,)
+
+
+def test_a_thread_grows_old_and_is_free_again(lb: Rig, healer: Healer) -> None:
+    """After AGES ages, not before; those that were taken later are younger."""
+    send(lb, 2)
+    assert [healer.age() for _ in range(3)] == [0, 0, 0]
+    send(lb, 1)
+
+    assert [healer.age() for _ in range(AGES - 3)] == [0] * (AGES - 4) + [2]
+    assert lb.free() == (4,)
+    assert [healer.age() for _ in range(3)] == [0, 0, 1]
+    assert lb.now().counters["expired"] == 3
+
+
+def test_a_completion_is_of_the_oldest_thread(lb: Rig, healer: Healer) -> None:
+    send(lb, 1)
+    healer.age()
+    send(lb, 1)
+    lb.push(completion(1))
+
+    assert [healer.age() for _ in range(AGES)] == [0] * (AGES - 1) + [1]
+    assert lb.free() == (5,)
+
+
+def test_reports_and_ages_agree(lb: Rig, healer: Healer) -> None:
+    """What a report has freed does not grow old, and what it has taken does: never more threads than there are."""
+    send(lb, 4)
+    told(lb, 4, 3)
+    for _ in range(AGES):
+        healer.age()
+    assert lb.free() == (5,)
+
+    told(lb, 4, 3)
+    assert lb.free() == (4,)
+    for _ in range(AGES):
+        healer.age()
+    assert lb.free() == (5,)
+
+
+def test_carriers_are_sent_for_free_threads_as_long_as_requests_wait(lb: Rig, healer: Healer) -> None:
+    """One each. What they do when they arrive is seen in a lab: no frame can be redirected to a loopback."""
+    send(lb, 5)
+    for _ in range(3):
+        assert lb.push(request())[2] == "QUEUED"
+    assert healer.kick() == 0
+    told(lb, 5, 2)
+
+    assert healer.kick() == 2
+    assert lb.counts()["KICKED"].packets == 2
+
+
+# --- replies ----------------------------------------------------------------------------------------------------------
+
+
+def reply(index: int, payload: bytes = b"answer", **fields: object) -> Packet:
+    """Return the answer of worker`index` to a request of the client's."""
+    ours = {"ip_src": f"10.0.{index}.2", "ip_dst": CLIENT, "udp_sport": SERVICE, "udp_dport": 40000}
+    packet = request(payload, **{**ours, **fields})
+    packet.dst = LB_MAC
+    return packet
+
+
+@pytest.fixture
+def replying(rig: Rig) -> Rig:
+    """A balancer with one worker of two threads, which replies free."""
+    rig.reset(backends=1, capacity=2, replies=True)
+    return rig
+
+
+def test_an_answer_comes_from_the_address_that_was_asked(replying: Rig) -> None:
+    """Rewritten where it leaves, with the MACs of the request turned round and both checksums right."""
+    assert replying.push(request())[2] == "FORWARDED"
+    packet = bytes(reply(1))
+
+    assert replying.push(packet) == (REDIRECT, packet, "REPLY_FREED")
+    run = replying.egress.test_run(packet, ingress_ifindex=1)
+    expected = Ether(bytes(reply(1, ip_src=LB)))
+    expected.src, expected.dst = LB_MAC, CLIENT_MAC
+    assert (run.verdict, run.packet) == (PASS, bytes(expected))
+    assert replying.carrier_counts() == {"REPLY_SENT": 1}
+
+
+def test_an_answer_frees_one_thread_and_no_more_than_it_was_asked(replying: Rig) -> None:
+    for _ in range(2):
+        replying.push(request())
+    assert replying.free() == (0,)
+
+    assert [replying.push(reply(1))[2] for _ in range(3)] == ["REPLY_FREED", "REPLY_FREED", "REPLIED"]
+    assert replying.free() == (2,)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        reply(1, udp_dport=40001),  # to a client that has not asked
+        reply(1, ip_dst="10.0.0.9"),
+        reply(1, udp_sport=SERVICE + 1),  # from another port of the server
+        reply(2),  # from somebody who is no backend
+        reply(1, ip_flags="MF"),
+        reply(1, ip_frag=3),
+        reply(1, udp_len=200),
+        reply(1, ip_chksum=1),
+    ],
+)
+def test_what_is_no_answer_to_a_request_passes(replying: Rig, packet: Packet) -> None:
+    """Untouched, and no thread is freed."""
+    replying.push(request())
+
+    assert replying.push(packet) == (PASS, bytes(packet), "PASS_NOT_LOCAL")
+    assert replying.free() == (1,)
+
+
+def test_an_answer_from_another_interface_is_none(replying: Rig) -> None:
+    replying.push(request())
+    with replying.backend_interface(1, 99):
+        assert replying.push(reply(1))[2] == "PASS_NOT_LOCAL"
+
+
+def test_a_request_that_waited_is_answered_too(replying: Rig) -> None:
+    """Its flow is written when it leaves."""
+    for _ in range(2):
+        replying.push(request())
+    assert replying.push(request(udp_sport=40009))[2] == "QUEUED"
+    assert replying.push(reply(1, udp_dport=40009))[2] == "PASS_NOT_LOCAL"
+    replying.push(reply(1))
+    replying.carry(1)
+
+    assert replying.push(reply(1, udp_dport=40009))[2] == "REPLY_FREED"
+
+
+def test_where_replies_free_a_completion_is_no_packet_of_ours(replying: Rig) -> None:
+    assert replying.push(completion(1))[2] == "PASS_OTHER_PORT"
+
+
+def test_where_completions_free_an_answer_frees_nothing(rig: Rig) -> None:
+    """It reaches its client all the same."""
+    rig.reset(backends=1, capacity=2)
+    rig.push(request())
+
+    assert rig.push(reply(1))[2] == "REPLIED"
+    assert rig.free() == (1,)

@@ -1,0 +1,130 @@
+"""Ordinary UDP servers behind the balancer: name servers that know nothing of it, asked by ordinary clients."""
+
+import os
+import re
+import shutil
+import signal
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import ROOT, background, eventually, inside, lab, netlab, stats, texts
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.usefixtures("no_leaks"),
+    pytest.mark.skipif(not shutil.which("dnsmasq"), reason="dnsmasq is not installed (Debian: dnsmasq-base)"),
+    pytest.mark.skipif(not shutil.which("dig"), reason="dig is not installed (Debian: bind9-dnsutils)"),
+]
+
+DNS = f"{ROOT}/topologies/dns.yml"
+SERVERS = ("dns1", "dns2", "dns3")
+NODE = "nodes.lb.args."
+
+
+def listening() -> None:
+    """Wait until every server answers, asked directly."""
+    for server in SERVERS:
+        eventually(partial(_answers, server))
+
+
+def _answers(server: str) -> bool:
+    return dig(server, "lab.example").startswith("192.0.2.1")
+
+
+def dig(server: str, *question: str) -> str:
+    """Ask once; what dig prints when it gets no answer, or one from elsewhere, has another form."""
+    return inside("client", "dig", "+short", "+tries=1", "+time=2", f"@{server}", *question, code=None).stdout
+
+
+def gained(before: dict[str, dict[str, int]], name: str) -> int:
+    return int(stats()["reasons"][name]["packets"]) - before[name]["packets"]
+
+
+def pids() -> list[int]:
+    """Return the servers' processes."""
+    import json
+
+    nodes = json.loads(netlab("status", "--format", "json").stdout)["nodes"]
+    return [nodes[server]["process"]["pid"] for server in SERVERS]
+
+
+def test_answers_come_from_the_address_that_was_asked() -> None:
+    """dig takes no answer from another one; each server gets its turn, and each thread is free again."""
+    with lab(DNS, name="dns-under-test"):
+        listening()
+        answers = Counter(dig("lb", "whoami.example", "txt").strip() for _ in range(9))
+
+        assert answers == {f'"{server}"': 3 for server in SERVERS}
+        assert [line for line in texts("trace") if line.startswith("completion from")][-1].endswith("free 30, depth 0")
+        found = stats()
+        assert found["completions"] == found["received"] == found["forwarded"] == 9
+        assert {name: each["free"] for name, each in found["backends"].items()} == dict.fromkeys(SERVERS, 30)
+
+
+def test_what_goes_past_the_balancer_is_untouched() -> None:
+    """A client that asks a server directly gets its answer from there, and no thread is taken or freed."""
+    with lab(DNS, name="dns-direct"):
+        listening()
+        dig("lb", "lab.example")
+        before = stats()
+        for server in SERVERS:
+            assert dig(server, "whoami.example", "txt").strip() == f'"{server}"'
+        after = stats()
+
+        assert after["reasons"]["PASS_NOT_LOCAL"]["packets"] - before["reasons"]["PASS_NOT_LOCAL"]["packets"] == 6
+        assert after["received"] == before["received"]
+        assert after["completions"] == before["completions"]
+
+
+@pytest.mark.skipif(not shutil.which("dnsperf"), reason="dnsperf is not installed")
+@pytest.mark.parametrize("capacity", [1, 30])
+def test_no_query_is_lost(capacity: int, tmp_path: Path) -> None:
+    """Under full load: every query is answered, those that had to wait too, and the load is spread."""
+    questions = tmp_path / "questions"
+    questions.write_text("lab.example A\nwhoami.example TXT\n")
+    with lab(DNS, "--set", f"{NODE}capacity={capacity}", "--set", "nodes.lb.xdp.define.TRACE=0", name="dns-loaded"):
+        listening()
+        said = inside(
+            "client", "dnsperf", "-s", "lb", "-d", str(questions), "-n", "10000", "-c", "10", "-q", "80"
+        ).stdout
+
+        sent = re.search(r"Queries sent: +(\d+)", said)
+        lost = re.search(r"Queries lost: +(\d+)", said)
+        assert sent
+        assert lost
+        assert (int(sent[1]), int(lost[1])) == (20000, 0)
+        found = stats()
+        assert found["received"] == found["completions"] == 20000
+        assert found["dequeued"] == found["queued"]
+        assert found["queued"] > 0 or capacity > 1
+        assert {each["free"] for each in found["backends"].values()} == {capacity}
+        assert found["carriers"]["REPLY_SENT"]["packets"] == 20000
+        assert found["carriers"]["CARRIER_NOT_FILLED"]["packets"] == 0
+
+
+def test_a_thread_whose_reply_never_comes_is_free_again() -> None:
+    """After the timeout; those that wait are then sent on, although no packet has come to carry them."""
+    options = ("--set", f"{NODE}capacity=1", "--set", f"{NODE}timeout=0.7")
+    with lab(DNS, *options, name="dns-stopped"):
+        listening()
+        servers = pids()
+        for server in servers:
+            os.kill(server, signal.SIGSTOP)
+        try:
+            asking = [
+                background("client", ["dig", "+short", "+tries=1", "+time=8", "@lb", "lab.example"]) for _ in range(6)
+            ]
+            eventually(lambda: stats()["queue_depth"] == 3)
+            eventually(lambda: stats()["expired"] >= 3, 3.0)
+            eventually(lambda: stats()["queue_depth"] == 0, 3.0)
+            assert stats()["reasons"]["KICKED"]["packets"] >= 3
+        finally:
+            for server in servers:
+                os.kill(server, signal.SIGCONT)
+
+        assert [client.communicate(timeout=15)[0] for client in asking] == ["192.0.2.1\n"] * 6
+        eventually(lambda: {each["free"] for each in stats()["backends"].values()} == {1})
+        assert any("threads are free again" in line for line in texts("logs", "lb"))

@@ -1,0 +1,205 @@
+"""A balancer that heals itself, in real namespaces: packets lost on purpose, workers killed, its own role killed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from netlab import loader, record
+from tests.lab.lab import PARTB, ROOT, eventually, lab, netlab, python, stats, texts
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
+
+REPORTING = (
+    "--set", "nodes.lb.args.report_port=9091", "--set", "nodes.worker.args.report=lb:9091",
+    "--set", "nodes.client.autostart=false",
+)  # fmt: skip
+FREE = {"worker1": 5, "worker2": 5, "worker3": 5}
+# Loses every so-many-th request on its way to a worker, and every so-many-th completion on its way back.
+LOSE = """
+#include <uapi/linux/bpf.h>
+#include "packet.h"
+
+BPF_ARRAY(seen, __u64, 2);
+
+int lose(struct xdp_md *ctx)
+{
+	struct cursor cursor = packet(ctx);
+	struct ethhdr *ethernet = parse_ethernet(&cursor);
+	struct iphdr *ip = ethernet && ethernet->h_proto == bpf_htons(ETH_P_IP) ? parse_ipv4(&cursor) : NULL;
+	struct udphdr *udp = ip && ip->protocol == IPPROTO_UDP ? parse_udp(&cursor) : NULL;
+
+	if (!udp || (udp->dest != bpf_htons(8080) && udp->dest != bpf_htons(9090)))
+		return XDP_PASS;
+	__u32 which = udp->dest == bpf_htons(9090);
+	__u64 *count = seen.lookup(&which);
+
+	if (!count)
+		return XDP_PASS;
+	if ((__sync_fetch_and_add(count, 1) + 1) % (which ? COMPLETIONS : REQUESTS))
+		return XDP_PASS;
+	bpf_trace_printk("lost to port %u", bpf_ntohs(udp->dest));
+	return XDP_DROP;
+}
+"""
+LOSSY = """
+name: lossy
+nodes:
+  client: {role: client, autostart: false, args: {target: "lb:8080"}}
+  lb:
+    role: balancer
+    args: {backends: worker, capacity: 5, report_port: 9091}
+    xdp: {program: balancer, define: {TRACE: 1}}
+  wire: {kind: switch}
+  worker: {replicas: 3, role: worker, args: {threads: 5, balancer: "lb:9090", report: "lb:9091"}}
+links: [[client, lb], [wire, lb], [worker, wire]]
+"""
+
+
+def free() -> dict[str, int]:
+    return {name: each["free"] for name, each in stats()["backends"].items()}
+
+
+def reasons() -> dict[str, int]:
+    return {name: each["packets"] for name, each in stats()["reasons"].items() if each["packets"]}
+
+
+def pid(node: str) -> int:
+    return int(json.loads(netlab("status", "--format", "json").stdout)["nodes"][node]["process"]["pid"])
+
+
+def ask(count: int, sleep: str, interval: str = "0.005") -> None:
+    netlab("run", "client", "--count", str(count), "--sleep", *sleep.split(), "--interval", interval)
+
+
+def start(node: str, *options: str) -> "subprocess.Popen[str]":
+    """Run a node's role in the foreground of a process of its own."""
+    words = [sys.executable, "-m", "netlab", "run", node, *options]
+    return subprocess.Popen(words, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def lose(name: str, folder: Path, **define: int) -> None:
+    """Attach the program that loses packets to the switch, where no topology can have one."""
+    (folder / "lose.c").write_text(LOSE)
+    data = record.read(name)
+    pins = f"{data['folder']}/bpf/wire"
+    job = loader.Job(name, "wire", f"{folder}/lose.c", pins, str(folder), define=tuple(define.items()))
+    compilation = loader.start(job)
+    compilation.attach(f"{data['folder']}/netns/wire", tuple(data["nodes"]["wire"]["interfaces"]))
+    compilation.finish(60)
+
+
+def served(*workers: str) -> Counter[str]:
+    lines = (line for worker in workers or FREE for line in texts("logs", worker))
+    return Counter(found[1] for line in lines if (found := re.match(r'received #\d+ from \S+: "(.*)" ', line)))
+
+
+def test_what_is_lost_on_the_way_is_found_out(tmp_path: Path) -> None:
+    """One request in seven and one completion in five: all others are served, and every thread is free again."""
+    (tmp_path / "lossy.yml").write_text(LOSSY)
+    with lab(str(tmp_path / "lossy.yml"), name="lossy"):
+        lose("lossy", tmp_path, REQUESTS=7, COMPLETIONS=5)
+        eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
+        ask(140, "0.02 0.06", "0.002")
+        eventually(lambda: stats()["queue_depth"] == 0 and free() == FREE)
+        lost = Counter(line.rpartition(" ")[2] for line in texts("trace") if line.startswith("lost to port"))
+        found, told = reasons(), texts("trace")
+
+        assert lost["8080"] == 20
+        assert sum(served().values()) == 140 - 20
+        assert lost["9090"] >= 20
+        assert 0 < found["REPORT_COMPLETION_LOST"] <= lost["9090"]  # a report may tell of two losses at once
+        assert sum(": a request was lost" in line for line in told) == found["REPORT_REQUEST_LOST"] > 0
+        assert stats()["received"] == 140 == stats()["forwarded"] + stats()["dequeued"]
+
+
+def test_a_killed_worker_gives_back_what_it_had() -> None:
+    """It gets no requests while it is away, the others serve on; started again, it is used at once."""
+    with lab(PARTB, *REPORTING, name="partb-killed"):
+        eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
+        ask(15, "1.5")
+        eventually(lambda: free() == dict.fromkeys(FREE, 0))
+        os.kill(pid("worker2"), signal.SIGKILL)
+        eventually(
+            lambda: any("silent: worker2 gets no requests, 5 were in its hands" in line for line in texts("trace"))
+        )
+        ask(20, "0.1")
+        eventually(lambda: free() == {**FREE, "worker2": 0})
+        before = sum(served("worker1", "worker3").values())
+        assert before == 10 + 20
+
+        again = start("worker2")
+        try:
+            eventually(lambda: free() == FREE, 3.0)
+            ask(15, "0.2")
+            eventually(lambda: free() == FREE)
+            assert sum(served("worker1", "worker3").values()) - before == 10
+            assert reasons()["REPORT_RESTARTED"] == 1
+        finally:
+            again.terminate()
+            again.communicate(timeout=10)
+
+
+def test_a_frozen_worker_comes_back() -> None:
+    with lab(PARTB, *REPORTING, name="partb-frozen"):
+        eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
+        os.kill(pid("worker1"), signal.SIGSTOP)
+        try:
+            eventually(lambda: free()["worker1"] == 0, 3.0)
+        finally:
+            os.kill(pid("worker1"), signal.SIGCONT)
+        eventually(lambda: free() == FREE, 3.0)
+        assert reasons()["REPORT_RETURNED"] == 1
+
+
+def test_what_a_client_forges_changes_nothing() -> None:
+    """Completions and reports, as itself and under a worker's address: each is dropped by name."""
+    forge = """
+import socket, struct, sys
+data = struct.pack("!4sII4xQ", b"NLR1", 9, 9, 1)
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.sendto(b"", ("lb", 9090)); own.sendto(data, ("lb", 9091))
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+for port, payload in ((9090, b""), (9091, data)):
+    udp = struct.pack("!HHHH", 8080, port, 8 + len(payload), 0) + payload
+    to = socket.inet_aton(socket.gethostbyname("lb"))
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, socket.inet_aton(sys.argv[1]), to)
+    raw.sendto(ip + udp, (socket.inet_ntoa(to), 0))
+"""
+    with lab(PARTB, *REPORTING, name="partb-forged"):
+        eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
+        ask(15, "1")
+        eventually(lambda: free() == dict.fromkeys(FREE, 0))
+        worker = netlab("exec", "client", "getent", "ahostsv4", "worker1").stdout.split()[0]
+        python("client", forge, worker)
+
+        names = ("COMPLETION_STRANGER", "COMPLETION_WRONG_INTERFACE", "REPORT_STRANGER", "REPORT_WRONG_INTERFACE")
+        eventually(lambda: [reasons().get(name) for name in names] == [1, 1, 1, 1])
+        assert free() == dict.fromkeys(FREE, 0)
+        eventually(lambda: free() == FREE)
+
+
+def test_the_balancers_role_may_die_under_traffic() -> None:
+    """The program goes on without it, and it goes on with the program: no request is lost, none is served twice."""
+    with lab(PARTB, *REPORTING, name="partb-orphaned"):
+        eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
+        client = start("client", "--count", "200", "--sleep", "0.02", "0.03", "--interval", "0.005")
+        eventually(lambda: stats()["received"] > 20)
+        os.kill(pid("lb"), signal.SIGKILL)
+        eventually(lambda: stats()["received"] > 80)
+        again = start("lb")
+        try:
+            client.communicate(timeout=20)
+            eventually(lambda: stats()["received"] == 200 and free() == FREE and not stats()["queue_depth"])
+            assert sum(served().values()) == 200
+            assert stats()["dropped"] == 0
+        finally:
+            again.terminate()
+            said, _ = again.communicate(timeout=10)
+        assert "the program is set up already; it keeps its state" in said
