@@ -828,8 +828,13 @@ static __always_inline __u32 egress(struct xdp_md *ctx, __u32 ifindex)
 	struct config *c = config.lookup(&zero);
 
 	__u32 *index = udp ? backend_at.lookup(&ip->saddr) : NULL;
+	bool is_to_service = udp && c && udp->dest == c->service_port;
+	/* From a backend's service port to a client, who may himself use that port, but not as a backend, to which it
+	 * would be a request. */
+	bool is_reply = index && c && udp->source == c->service_port && !local_addresses.lookup(&ip->daddr) &&
+			!(is_to_service && backend_at.lookup(&ip->daddr));
 
-	if (udp && c && udp->dest == c->service_port && (!index || backend_at.lookup(&ip->daddr)))
+	if (is_to_service && !is_reply)
 		return NO_CARRIER;
 	struct backend *backend = index ? backends.lookup(index) : NULL;
 	struct state *s = state.lookup(&zero);
@@ -837,7 +842,7 @@ static __always_inline __u32 egress(struct xdp_md *ctx, __u32 ifindex)
 
 	if (!backend || !s || !r || !c)
 		return CARRIER_MALFORMED;
-	if (udp->source == c->service_port && !local_addresses.lookup(&ip->daddr)) {
+	if (is_reply) {
 		struct flow_key key = { .client = ip->daddr, .port = udp->dest, .backend = *index };
 		struct flow *flow = flows.lookup(&key);
 

@@ -149,8 +149,10 @@ def start(
         elif event["event"] == "ready":
             late.remove(node)
         tell(event)
+    if not late:
+        raise _failure(supervisor, "", f"the roles have not all been started within {deadline_s:g} s")
     others = f" (nor has {', '.join(late[1:4])}{' …' if late[4:] else ''})" if late[1:] else ""
-    raise _failure(supervisor, late[0] if late else "", f"has not said READY within {deadline_s:g} s{others}")
+    raise _failure(supervisor, late[0], f"has not said READY within {deadline_s:g} s{others}")
 
 
 def keep(supervisor: Supervisor) -> None:
@@ -207,7 +209,7 @@ def _failure(supervisor: Supervisor, node: str, what: str) -> NetlabError:
     abandon(supervisor)
     lines = logs.tail(supervisor.folder, node, _LAST_LINES)
     said = "; its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else "; it has printed nothing"
-    return NetlabError(f"{node} {what}{said}")
+    return NetlabError(f"{node} {what}{said}" if node else what)
 
 
 def stop_supervisor(folder: str) -> bool:
