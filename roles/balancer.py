@@ -137,16 +137,17 @@ def main() -> None:
     freed_by = "freed by replies" if chosen.replies else f"completions on {chosen.completion_port}"
     say(f"balancing UDP port {chosen.service_port}, {freed_by}, {chosen.policy}")
     say("READY")
-    heal(balancer.Healer(pins, chosen.backends), args.timeout, bool(chosen.report_port))
+    heal(balancer.Healer(pins, chosen.backends), args.timeout, bool(chosen.report_port), chosen.replies)
 
 
-def heal(healer: balancer.Healer, timeout_s: float, is_told: bool) -> None:
+def heal(healer: balancer.Healer, timeout_s: float, is_told: bool, replies: bool) -> None:
     """Do what the program cannot do by itself, until SIGTERM.
 
-    `timeout_s` is 0 for never; `is_told` says that backends report, so that one can fall silent.
+    `timeout_s` is 0 for never; `is_told` says that backends report, so that one can fall silent; where `replies` free
+    threads, one on the interface of its client cannot carry what waits.
     """
     endings = {signal.SIGTERM, signal.SIGINT}
-    if not timeout_s and not is_told:
+    if not (timeout_s or is_told or replies):
         signal.sigwait(endings)
         return
     age_s = timeout_s / (balancer.AGES - 1)  # a thread that was taken at the end of an age has the whole timeout
