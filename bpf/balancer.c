@@ -552,8 +552,6 @@ static __always_inline __u32 correct(struct state *s, struct reporter *known, __
 		reason = known->incarnation ? REPORT_RESTARTED : REPORT_BEGUN;
 		/* What was sent before it began is in the hands of nobody. Its very first report may come when requests
 		 * that it will still get are on their way already. */
-		if (known->incarnation)
-			known->gone += capacity - before;
 		known->base = *sent(s, k) - (known->incarnation ? received : capacity - before + completed);
 		known->incarnation = incarnation;
 		known->marked = received;
@@ -582,8 +580,6 @@ static __always_inline __u32 correct(struct state *s, struct reporter *known, __
 		reason = REPORT_COMPLETION_LOST;
 	else if (reason == REPORT_AGREED && free < before)
 		reason = REPORT_COMPLETION_DOUBLED;
-	if ((__s32)(lost - known->lost) > 0)
-		known->gone += lost - known->lost;
 	known->lost = lost;
 	known->received = received;
 	known->completed = completed;
@@ -947,7 +943,6 @@ int watch_run(struct xdp_md *ctx)
 	if (known->incarnation && !known->silent && now > known->heard_ns + SILENT_NS) {
 		known->silent = has_gone = true;
 		free = *free_threads(s, k);
-		known->gone += backend->capacity - free;
 		set_free(s, k, 0);
 	}
 	silent = known->silent;

@@ -29,7 +29,6 @@ struct reporter {
 	__u32 completed;
 	__u32 lost;           /* of this incarnation's requests, on their way to it */
 	__u32 silent;         /* has not reported for too long: gets no requests */
-	__u64 gone;           /* requests lost on their way, or in hand when it died, in all */
 };
 
 static __always_inline struct report *parse_report(struct cursor *cursor)

@@ -23,7 +23,6 @@ _CONFIG = struct.Struct(
 _BACKEND = struct.Struct("=4sII6s6s64s")  # address, ifindex, capacity, mac, our_mac, name
 # lock, depth … number, best, received … completions, expired, age, free_threads, then taken and sent
 _STATE = struct.Struct(f"=I6I4x8QI4x{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 1)}I")
-_REPORTER = struct.Struct("=QQQ6IQ")  # incarnation, heard_ns, marked_ns, base … lost, silent, gone
 _STATE_COUNTERS = ("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired")
 _SLOT_HEADER = struct.Struct("=IIII")  # length, number, ifindex, way; the frame follows
 _INTERFACE = struct.Struct("=6sH")  # mac, way

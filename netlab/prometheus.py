@@ -23,6 +23,7 @@ _BALANCER = (
     (_Family("balancer_requests_dequeued_total", "counter", "Requests that have left the queue."), "dequeued"),
     (_Family("balancer_requests_dropped_total", "counter", "Requests that were dropped."), "dropped"),
     (_Family("balancer_completions_total", "counter", "Completions that have freed a thread."), "completions"),
+    (_Family("balancer_threads_expired_total", "counter", "Threads freed by the timeout."), "expired"),
     (_Family("balancer_queue_depth", "gauge", "Requests that wait now."), "queue_depth"),
     (_Family("balancer_queue_capacity", "gauge", "Requests that can wait."), "queue_capacity"),
 )

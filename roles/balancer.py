@@ -99,6 +99,8 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
     """Turn the role's options and the lab's addresses into the program's settings."""
     if args.service_port == args.completion_port:
         raise NetlabError(f"service_port and completion_port are both {args.service_port}; they must differ")
+    if args.report_port in (args.service_port, args.completion_port):
+        raise NetlabError(f"report_port is {args.report_port}, as another port is; it must differ")
     nodes: Nodes = lab["nodes"]
     names = expand(nodes, args.backends)
     if here in names:
@@ -154,7 +156,7 @@ def heal(healer: balancer.Healer, timeout_s: float, is_told: bool, replies: bool
     older, silent = time.monotonic() + age_s, 0
     while not signal.sigtimedwait(endings, min(age_s or WATCH_S, WATCH_S)):
         if timeout_s and time.monotonic() >= older:
-            older += age_s
+            older = time.monotonic() + age_s  # none is made up for: a role that was stopped has heard of nobody
             if expired := healer.age():
                 say(f"expired: {expired} threads are free again, not heard of for {timeout_s:g} s")
         if is_told and (now := healer.watch()) != silent:

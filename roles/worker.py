@@ -8,6 +8,7 @@ another one with the time slept so far, and tells the balancer that it is free a
 
 Data that is no such number is refused (`thread 2 refuses: not a number`), and completed at once. At SIGTERM it ends at
 once: `stopped: received 12, completed 10, slept 4.75 s`. Without a `balancer` it sends no completions.
+To `report`, if given, go running totals, with each completion and five times a second (bpf/report.h).
 """
 
 import os

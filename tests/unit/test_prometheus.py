@@ -17,6 +17,7 @@ STATS: dict[str, Any] = {
             "dropped": 1,
             "dequeued": 20,
             "completions": 20,
+            "expired": 2,
             "queue_depth": 4,
             "queue_capacity": 1024,
             "backends": {"worker1": {"free": 0, "capacity": 5}, "worker2": {"free": 2, "capacity": 5}},
@@ -46,7 +47,7 @@ def test_every_count_is_read_with_its_labels() -> None:
     assert found["netlab_balancer_requests_received_total", "under-test", "lb"] == 40
     assert found["netlab_balancer_queue_depth", "under-test", "lb"] == 4
     assert found["netlab_balancer_threads_free", "under-test", "lb", "worker2"] == 2
-    assert len(found) == 6 + 8 + 4
+    assert len(found) == 6 + 9 + 4
 
 
 def test_counters_and_gauges_are_told_apart() -> None:
