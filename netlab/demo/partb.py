@@ -1,12 +1,11 @@
 """Part B's claims: what the exercise says of a balancer that lets requests wait, checked against what was printed."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 from netlab.demo import history
 from netlab.demo.events import (
-    Asked,
     AskedAll,
     Completion,
     Dequeue,
@@ -16,31 +15,14 @@ from netlab.demo.events import (
     Forward,
     Ignored,
     Queue,
-    Received,
     Request,
     seconds_in,
 )
 from netlab.demo.evidence import Claim, Evidence, few, nothing_is_lost
-from netlab.demo.history import History, replay
+from netlab.demo.witnesses import Play, sorted_out
 
 _ROUNDING_S = 1e-5  # seconds are printed to the microsecond, and summed
 _CLOCK_S = 1e-3
-
-
-class _Play(NamedTuple):
-    """A play of part B, sorted out: who said what, and what the balancer's lines say in their order."""
-
-    asked: list[Asked]
-    asked_by: dict[str, list[Asked]]  # by client
-    data: dict[int, str]  # by the balancer's number
-    said_asked: int  # how many the clients say they have sent
-    node: str  # the balancer's
-    now: dict[str, Any]  # what it has counted
-    history: History
-    received: dict[str, list[Received]]  # by worker
-    finished: dict[str, list[Finished]]  # by worker
-    sent: dict[str, list[int]]  # the balancer's numbers, by worker
-    lasted_s: dict[tuple[str, int], float]  # from received to finished, by worker and its own number
 
 
 def is_over(evidence: Evidence) -> bool:
@@ -52,18 +34,18 @@ def is_over(evidence: Evidence) -> bool:
 
 def low(evidence: Evidence) -> list[Claim]:
     """Return the claims when a thread is always free."""
-    play = _sorted_out(evidence)
+    play = sorted_out(evidence)
     return [*_always(evidence, play), _nothing_is_queued(play)]
 
 
 def high(evidence: Evidence) -> list[Claim]:
     """Return the claims when there are more requests than threads."""
-    play = _sorted_out(evidence)
+    play = sorted_out(evidence)
     queued = (_those_without_a_thread_are_queued(play), _every_queued_packet_leaves_in_order(play))
     return [*_always(evidence, play), *queued]
 
 
-def _always(evidence: Evidence, play: _Play) -> list[Claim]:
+def _always(evidence: Evidence, play: Play) -> list[Claim]:
     return [
         _every_request_is_printed_at_the_client(play),
         _every_packet_is_in_the_trace(play),
@@ -79,63 +61,10 @@ def _always(evidence: Evidence, play: _Play) -> list[Claim]:
     ]
 
 
-def _sorted_out(evidence: Evidence) -> _Play:
-    balancers: Mapping[str, dict[str, Any]] = evidence.stats["balancers"]
-    node, now = next(iter(balancers.items()), ("", {}))
-    workers = {name: each["capacity"] for name, each in now.get("backends", {}).items()}
-    kinds = (Request, Forward, Queue, Dequeue, Drop, Completion, Ignored)
-    lines = ((line, event) for line, event in evidence.timeline if isinstance(event, kinds) and line.node == node)
-    played = replay(lines, workers)
-    asked_by: dict[str, list[Asked]] = {}
-    for line, event in evidence.of(Asked):
-        asked_by.setdefault(line.node, []).append(event)
-    sent: dict[str, list[int]] = {name: [] for name in workers}
-    for step in played.steps:
-        if isinstance(step.event, Forward | Dequeue):
-            sent.setdefault(step.event.backend, []).append(step.event.number)
-    return _Play(
-        asked=evidence.events(Asked),
-        asked_by=asked_by,
-        data=_data(played, asked_by, evidence.lab),
-        said_asked=sum(event.requests for event in evidence.events(AskedAll)),
-        node=node,
-        now=now,
-        history=played,
-        received={name: [event for line, event in evidence.of(Received) if line.node == name] for name in workers},
-        finished={name: [event for line, event in evidence.of(Finished) if line.node == name] for name in workers},
-        sent=sent,
-        lasted_s=_lasted(evidence),
-    )
-
-
-def _data(played: History, asked_by: Mapping[str, list[Asked]], lab: Mapping[str, Any]) -> dict[int, str]:
-    """Return what each of the balancer's requests carries: a client's requests arrive in the order that it says."""
-    client_at = {
-        address.partition("/")[0]: name
-        for name, node in lab["nodes"].items()
-        for interface in node["interfaces"].values()
-        for address in interface["addresses"]
-    }
-    left = {node: iter(events) for node, events in asked_by.items()}
-    found = {}
-    for step in played.of(Request):
-        if isinstance(step.event, Request):
-            node = client_at.get(step.event.client.rpartition(":")[0], "")
-            asked = next(left.get(node, iter(())), None)
-            found[step.event.number] = asked.data if asked else ""
-    return found
-
-
-def _lasted(evidence: Evidence) -> dict[tuple[str, int], float]:
-    began = {(line.node, event.number): line.ns for line, event in evidence.of(Received)}
-    ended = {(line.node, event.number): line.ns for line, event in evidence.of(Finished)}
-    return {each: (ended[each] - began[each]) / 1e9 for each in began.keys() & ended.keys()}
-
-
 # --- one function a claim ---------------------------------------------------------------------------------------------
 
 
-def _every_request_is_printed_at_the_client(play: _Play) -> Claim:
+def _every_request_is_printed_at_the_client(play: Play) -> Claim:
     asked = [each for events in play.asked_by.values() for each in events]
     wrong = [f"#{each.number} has no sleep time: {each.data}" for each in asked if each.seconds is None]
     for node, events in play.asked_by.items():
@@ -146,7 +75,7 @@ def _every_request_is_printed_at_the_client(play: _Play) -> Claim:
     return Claim("every request is printed at the client, with its sleep time", holds, figures)
 
 
-def _every_packet_is_in_the_trace(play: _Play) -> Claim:
+def _every_packet_is_in_the_trace(play: Play) -> Claim:
     numbers = [step.event.number for step in play.history.of(Request) if isinstance(step.event, Request)]
     decided = Counter(
         step.event.number
@@ -161,7 +90,7 @@ def _every_packet_is_in_the_trace(play: _Play) -> Claim:
     return Claim(text, len(numbers) == len(play.asked) > 0 and not wrong, figures)
 
 
-def _it_goes_to_a_worker_with_a_free_thread(play: _Play) -> Claim:
+def _it_goes_to_a_worker_with_a_free_thread(play: Play) -> Claim:
     leaving = play.history.of(Forward, Dequeue)
     wrong = _contradictions(play, history.FREE)
     figures = few([f"{len(leaving)} packets sent to {len(play.sent)} workers", *wrong])
@@ -169,7 +98,7 @@ def _it_goes_to_a_worker_with_a_free_thread(play: _Play) -> Claim:
     return Claim(text, bool(leaving) and not wrong, figures)
 
 
-def _it_is_queued_only_without_one(play: _Play) -> Claim:
+def _it_is_queued_only_without_one(play: Play) -> Claim:
     requests = play.history.of(Request)
     wrong = _contradictions(play, history.NEEDLESS)
     waited = len(play.history.of(Queue))
@@ -177,7 +106,7 @@ def _it_is_queued_only_without_one(play: _Play) -> Claim:
     return Claim("a packet is queued only when no thread is free", bool(requests) and not wrong, figures)
 
 
-def _every_completion_is_in_the_trace(play: _Play) -> Claim:
+def _every_completion_is_in_the_trace(play: Play) -> Claim:
     seen = Counter(each.backend for each in _events(play, Completion))
     done = {name: len(events) for name, events in play.finished.items()}
     wrong = [
@@ -190,7 +119,7 @@ def _every_completion_is_in_the_trace(play: _Play) -> Claim:
     return Claim(text, sum(seen.values()) > 0 and not wrong, figures)
 
 
-def _every_queued_packet_leaves_in_order(play: _Play) -> Claim:
+def _every_queued_packet_leaves_in_order(play: Play) -> Claim:
     came, left = ([each.number for each in _events(play, kind)] for kind in (Queue, Dequeue))
     wrong = _contradictions(play, history.ORDER, history.DEPTH)
     if came != left and not wrong:
@@ -200,7 +129,7 @@ def _every_queued_packet_leaves_in_order(play: _Play) -> Claim:
     return Claim(text, came == left != [] and not wrong, figures)
 
 
-def _workers_print_each_packet(play: _Play) -> Claim:
+def _workers_print_each_packet(play: Play) -> Claim:
     wrong = []
     for name, numbers in play.sent.items():
         received = Counter(each.data for each in play.received.get(name, []))
@@ -212,7 +141,7 @@ def _workers_print_each_packet(play: _Play) -> Claim:
     return Claim(text, any(play.received.values()) and not wrong, figures)
 
 
-def _workers_print_what_they_slept(play: _Play) -> Claim:
+def _workers_print_what_they_slept(play: Play) -> Claim:
     wrong = list(_sleeps_wrong(play))
     totals = {name: max((each.total for each in events), default=0.0) for name, events in play.finished.items()}
     figures = few([", ".join(f"{name} {total:.3f} s" for name, total in totals.items()), *wrong])
@@ -220,7 +149,7 @@ def _workers_print_what_they_slept(play: _Play) -> Claim:
     return Claim(text, any(play.finished.values()) and not wrong, figures)
 
 
-def _sleeps_wrong(play: _Play) -> Iterator[str]:
+def _sleeps_wrong(play: Play) -> Iterator[str]:
     for name, events in play.finished.items():
         slept_s = 0.0
         wanted = {each.number: each.seconds for each in play.received[name]}
@@ -235,7 +164,7 @@ def _sleeps_wrong(play: _Play) -> Iterator[str]:
                 yield f"{name} was back from #{each.number} before {each.seconds} s were over"
 
 
-def _every_request_is_served_once(play: _Play) -> Claim:
+def _every_request_is_served_once(play: Play) -> Claim:
     asked = Counter(each.data for each in play.asked)
     served: Counter[str] = Counter()
     for name, events in play.received.items():
@@ -259,7 +188,7 @@ def _every_request_is_served_once(play: _Play) -> Claim:
     return Claim("every request is served exactly once", bool(asked) and not wrong, figures)
 
 
-def _all_threads_are_free_in_the_end(play: _Play) -> Claim:
+def _all_threads_are_free_in_the_end(play: Play) -> Claim:
     backends = play.now.get("backends", {})
     free = all(each["free"] == each["capacity"] for each in backends.values())
     waiting = play.now.get("queue_depth", 0)
@@ -268,7 +197,7 @@ def _all_threads_are_free_in_the_end(play: _Play) -> Claim:
     return Claim(text, bool(backends and play.asked) and free and not waiting, f"{figures}; {waiting} waiting")
 
 
-def _the_counters_agree(play: _Play) -> Claim:
+def _the_counters_agree(play: Play) -> Claim:
     printed: dict[type[Any], int] = {
         kind: len(_events(play, kind)) for kind in (Request, Forward, Queue, Dequeue, Drop, Completion)
     }
@@ -289,13 +218,13 @@ def _the_counters_agree(play: _Play) -> Claim:
 _COUNTED: dict[str, type[Any]] = {"FORWARDED": Forward, "QUEUED": Queue, "CARRIER_SENT": Dequeue}
 
 
-def _nothing_is_queued(play: _Play) -> Claim:
+def _nothing_is_queued(play: Play) -> Claim:
     waited = len(_events(play, Queue))
     figures = f"{waited} of {len(_events(play, Request))} packets queued"
     return Claim("with low sleep times nothing is queued", bool(play.history.steps) and not waited, figures)
 
 
-def _those_without_a_thread_are_queued(play: _Play) -> Claim:
+def _those_without_a_thread_are_queued(play: Play) -> Claim:
     waited = _events(play, Queue)
     deepest = max((each.depth for each in waited), default=0)
     at_once = len(_events(play, Forward))
@@ -303,11 +232,11 @@ def _those_without_a_thread_are_queued(play: _Play) -> Claim:
     return Claim("with high sleep times those that find no free thread are queued", bool(waited), figures)
 
 
-def _events(play: _Play, kind: type[Any]) -> list[Any]:
+def _events(play: Play, kind: type[Any]) -> list[Any]:
     return [step.event for step in play.history.steps if isinstance(step.event, kind)]
 
 
-def _contradictions(play: _Play, *kinds: str) -> list[str]:
+def _contradictions(play: Play, *kinds: str) -> list[str]:
     return [_told(each) for each in play.history.contradictions if each.kind in kinds]
 
 

@@ -23,6 +23,7 @@ REFUSED = [
     ("nodes.lb.xdp.program=pass", "carries no balancer"),
     ("nodes.lb.args.backends=[one, lb]", "lb is the balancer itself"),
     ("nodes.lb.args.completion_port=8080", "must differ"),
+    ("nodes.lb.args.report_port=9090", "must differ"),
     ("nodes.lb.xdp.define={MTU: 600}", "the backends' links carry 1514"),
     ("nodes.lb.xdp.define={QUEUE: 0}", "QUEUE must be at least 1"),
 ]

@@ -1,0 +1,88 @@
+"""Who said what in a play of part B: client, kernel and workers, put together. The claims are in `partb`."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from netlab.demo.events import (
+    Asked,
+    AskedAll,
+    Completion,
+    Dequeue,
+    Drop,
+    Finished,
+    Forward,
+    Ignored,
+    Queue,
+    Received,
+    Request,
+)
+from netlab.demo.evidence import Evidence
+from netlab.demo.history import History, replay
+
+
+class Play(NamedTuple):
+    """A play of part B, sorted out: who said what, and what the balancer's lines say in their order."""
+
+    asked: list[Asked]
+    asked_by: dict[str, list[Asked]]  # by client
+    data: dict[int, str]  # by the balancer's number
+    said_asked: int  # how many the clients say they have sent
+    now: dict[str, Any]  # what it has counted
+    history: History
+    received: dict[str, list[Received]]  # by worker
+    finished: dict[str, list[Finished]]  # by worker
+    sent: dict[str, list[int]]  # the balancer's numbers, by worker
+    lasted_s: dict[tuple[str, int], float]  # from received to finished, by worker and its own number
+
+
+def sorted_out(evidence: Evidence) -> Play:
+    """Put together what everybody has said."""
+    balancers: Mapping[str, dict[str, Any]] = evidence.stats["balancers"]
+    node, now = next(iter(balancers.items()), ("", {}))
+    workers = {name: each["capacity"] for name, each in now.get("backends", {}).items()}
+    kinds = (Request, Forward, Queue, Dequeue, Drop, Completion, Ignored)
+    lines = ((line, event) for line, event in evidence.timeline if isinstance(event, kinds) and line.node == node)
+    played = replay(lines, workers)
+    asked_by: dict[str, list[Asked]] = {}
+    for line, event in evidence.of(Asked):
+        asked_by.setdefault(line.node, []).append(event)
+    sent: dict[str, list[int]] = {name: [] for name in workers}
+    for step in played.steps:
+        if isinstance(step.event, Forward | Dequeue):
+            sent.setdefault(step.event.backend, []).append(step.event.number)
+    return Play(
+        asked=evidence.events(Asked),
+        asked_by=asked_by,
+        data=_data(played, asked_by, evidence.lab),
+        said_asked=sum(event.requests for event in evidence.events(AskedAll)),
+        now=now,
+        history=played,
+        received={name: [event for line, event in evidence.of(Received) if line.node == name] for name in workers},
+        finished={name: [event for line, event in evidence.of(Finished) if line.node == name] for name in workers},
+        sent=sent,
+        lasted_s=_lasted(evidence),
+    )
+
+
+def _data(played: History, asked_by: Mapping[str, list[Asked]], lab: Mapping[str, Any]) -> dict[int, str]:
+    """Return what each of the balancer's requests carries: a client's requests arrive in the order that it says."""
+    client_at = {
+        address.partition("/")[0]: name
+        for name, node in lab["nodes"].items()
+        for interface in node["interfaces"].values()
+        for address in interface["addresses"]
+    }
+    left = {node: iter(events) for node, events in asked_by.items()}
+    found = {}
+    for step in played.of(Request):
+        if isinstance(step.event, Request):
+            node = client_at.get(step.event.client.rpartition(":")[0], "")
+            asked = next(left.get(node, iter(())), None)
+            found[step.event.number] = asked.data if asked else ""
+    return found
+
+
+def _lasted(evidence: Evidence) -> dict[tuple[str, int], float]:
+    began = {(line.node, event.number): line.ns for line, event in evidence.of(Received)}
+    ended = {(line.node, event.number): line.ns for line, event in evidence.of(Finished)}
+    return {each: (ended[each] - began[each]) / 1e9 for each in began.keys() & ended.keys()}
