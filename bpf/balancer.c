@@ -2,7 +2,7 @@
 /*
  * Decides which backend serves a UDP request, and lets requests wait in the kernel while no thread is free.
  *
- * A request is a UDP packet to one of the node's own addresses and the service port. It goes to a backend with a free
+ * A request is a UDP packet, of IPv4 or IPv6, to one of the node's own addresses and the service port. It goes to a backend with a free
  * thread, which it takes, or waits in one first-in-first-out queue. A completion, a UDP packet from a backend to the
  * completion port, frees a thread. Everything else passes to the stack untouched.
  *
@@ -10,10 +10,9 @@
  */
 #include <uapi/linux/bpf.h>
 
+#include "datagram.h"
 #include "flows.h"
-#include "packet.h"
 #include "report.h"
-#include "rewrite.h"
 #include "verdict.h"
 
 /* Settings, from the topology's `define:`; MTU is the largest of the node's interfaces. */
@@ -39,11 +38,14 @@
 #define NAME_BYTES 64 /* a DNS label and its end */
 #define NONE 0xffffffff
 #define NO_CARRIER NONE
+#define UNWANTED 0xffff /* and all below: preferences of a backend that is not wanted at all */
+#define HAS_IPV4 1
+#define HAS_IPV6 2
 #define REDIRECT_MAP 51        /* the helper's number: bcc's own redirect_map() cannot take an inner map */
 
 enum reason {
 	PASS_UNCONFIGURED,          /* the role has not set the balancer up yet */
-	PASS_NOT_IPV4,              /* ARP, IPv6, a VLAN tag, or shorter than an Ethernet header */
+	PASS_NOT_IP,                /* ARP, a VLAN tag, or shorter than an Ethernet header */
 	PASS_MALFORMED_IP,          /* truncated, its lengths contradict each other or the frame, or its checksum is wrong */
 	PASS_NOT_LOCAL,             /* routed through this node */
 	PASS_OTHER_HOST,            /* to another host's MAC: a switch has flooded it */
@@ -51,9 +53,12 @@ enum reason {
 	PASS_NOT_UDP,
 	PASS_FRAGMENT,              /* carries no ports, or not the whole request */
 	PASS_IP_OPTIONS,
+	PASS_IPV6_EXTENSION,        /* a header between IPv6 and what it carries; a fragment has one too */
 	PASS_TRUNCATED_UDP,         /* too short to have ports */
 	PASS_OTHER_PORT,
+	PASS_OTHER_FAMILY,          /* a request of a family in which not every backend has an address */
 	DROP_BAD_LENGTH,            /* to one of our ports, but the UDP length contradicts the IP length */
+	DROP_NO_CHECKSUM,           /* IPv6 without a UDP checksum: every receiver would drop it (RFC 8200, 8.1) */
 	DROP_TOO_LONG,              /* a request longer than a backend's link carries */
 	DROP_QUEUE_FULL,
 	DROP_COPY_FAILED,           /* the kernel refused to copy a request into its slot */
@@ -98,6 +103,7 @@ enum carrier_reason {
 #define FIRST_DROP DROP_BAD_LENGTH /* all reasons before it pass */
 #define CARRIES 0x100 /* beside the reason of a report: it goes back as a carrier */
 
+/* Beside a free thread, what makes a backend wanted. A weight counts threads, turns or chances that many times. */
 enum policy { MOST_FREE, ROUND_ROBIN, RANDOM, FIRST_FREE };
 
 struct config {
@@ -111,10 +117,13 @@ struct config {
 	__be16 report_port;   /* 0: nobody reports */
 	__u16 padding;
 	__u32 ways;           /* interfaces that a pair can have; 0 when there are too many pairs */
+	__u32 families;       /* HAS_IPV4, HAS_IPV6: those in which every backend has an address */
+	unsigned char weights[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* 0: gets no requests */
 };
 
 struct backend {
-	__be32 address;
+	struct address ipv4;  /* each of a family that config.families has */
+	struct address ipv6;
 	__u32 ifindex;        /* of our interface that leads to it */
 	__u32 capacity;       /* threads */
 	unsigned char mac[ETH_ALEN];
@@ -122,7 +131,7 @@ struct backend {
 	char name[NAME_BYTES];
 };
 
-/* All that must change together. Readers in user space take it whole with BPF_F_LOCK. */
+/* All that must change together; what user space may change under traffic is in the settings. Readers in user space take it whole with BPF_F_LOCK. */
 struct state {
 	struct bpf_spin_lock lock;
 	__u32 depth;          /* requests waiting */
@@ -130,8 +139,12 @@ struct state {
 	__u32 spares;         /* slots given back, on ring.spare */
 	__u32 fresh;          /* slots that have never been used begin here */
 	__u32 turn;           /* where the next search for a backend begins */
+	__u32 turns;          /* how many in a row the backend whose turn it is has had */
 	__u32 number;         /* of the last request */
+	__u32 age;            /* which of the ages is the present one */
+	__u32 padding;
 	__u64 best;           /* the search's own */
+	__u64 chances;        /* the search's own */
 	__u64 received;       /* = forwarded + queued + dropped, at every moment */
 	__u64 forwarded;
 	__u64 queued;
@@ -139,8 +152,6 @@ struct state {
 	__u64 dequeued;
 	__u64 completions;
 	__u64 expired;        /* threads that were not heard of for too long */
-	__u32 age;            /* which of the ages is the present one */
-	__u32 padding;
 	unsigned char free_threads[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* as in struct ring */
 	unsigned char taken[MAX_BACKENDS * AGES * sizeof(__u32)] __attribute__((aligned(4))); /* threads, by age */
 	unsigned char sent[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* requests to each, in all */
@@ -175,8 +186,8 @@ struct devmap_entry {
 
 BPF_ARRAY(config, struct config, 1);                          /* written by the role */
 BPF_ARRAY(backends, struct backend, MAX_BACKENDS);            /* written by the role */
-BPF_HASH(backend_at, __be32, __u32, MAX_BACKENDS);            /* address → index, written by the role */
-BPF_HASH(local_addresses, __be32, __u8, MAX_LOCAL_ADDRESSES); /* this node's own, written by the role */
+BPF_HASH(backend_at, struct address, __u32, 2 * MAX_BACKENDS); /* address → index, written by the role */
+BPF_HASH(local_addresses, struct address, __u8, MAX_LOCAL_ADDRESSES); /* this node's own, written by the role */
 BPF_HASH(interfaces, __u32, struct interface, MAX_INTERFACES); /* our own by ifindex, written by the role */
 BPF_ARRAY(state, struct state, 1);
 BPF_ARRAY(reporters, struct reporter, MAX_BACKENDS);
@@ -214,6 +225,13 @@ static __always_inline __u32 *taken(struct state *s, __u32 index, __u32 distance
 
 	asm volatile("" : "+r"(at));
 	return (__u32 *)s->taken + (at & (MAX_BACKENDS * AGES - 1));
+}
+
+/* How much a backend is to get in comparison with others; 0 is nothing: it is drained, or gone. */
+static __always_inline __u32 weight(struct config *c, __u32 index)
+{
+	asm volatile("" : "+r"(index));
+	return ((__u32 *)c->weights)[index & (MAX_BACKENDS - 1)];
 }
 
 static __always_inline __u32 *sent(struct state *s, __u32 index)
@@ -270,45 +288,51 @@ static __always_inline __u32 mixed(__u32 word)
 	return word ^ word >> 16;
 }
 
-/* How much a backend with free threads is wanted, and its index in the lowest byte: the largest wins. Of equals it is
- * the first in turn, `distance` places behind the one whose turn it is. */
-static __always_inline __u64 preference(struct state *s, struct config *c, __u32 index, __u32 free, __u32 random)
-{
-	bool in_turn = c->policy == MOST_FREE || c->policy == ROUND_ROBIN;
-	__u32 distance = (index - (in_turn ? s->turn : 0)) & 0xff;
-	__u64 wanted = 1;
-
-	if (c->policy == MOST_FREE)
-		wanted = free;
-	if (c->policy == RANDOM) /* equal odds for all: the largest of one hash each wins */
-		wanted = mixed(random ^ index * 0x9e3779b9);
-	return wanted << 16 | (0xff - distance) << 8 | index;
-}
-
-/* Take a thread of the backend that the policy chooses; NONE when no thread is free. The best so far stands in the map
- * and not in a register: the verifier would follow every value that it can have, backend by backend. */
+/* Take a thread of the backend that the policy chooses; NONE when no thread is free.
+ *
+ * Each backend with free threads and a weight gets a word: how much it is wanted, its place in turn, its index; the
+ * largest wins. At random it is wanted more than all before it with odds of its weight in all theirs, so that in the end
+ * each has the odds of its weight (a weighted reservoir of one: Chao, 1982).
+ *
+ * All masks and no branches, and the best so far in the map and not in a register: the verifier follows every way through
+ * the loop, and every value that a register can have, backend by backend. */
 static __always_inline __u32 take_thread(struct state *s, struct config *c, __u32 random)
 {
+	__u64 by_threads = c->policy == MOST_FREE ? ~0ULL : 0, at_random = c->policy == RANDOM ? ~0ULL : 0;
+	__u32 turn = c->policy == MOST_FREE || c->policy == ROUND_ROBIN ? s->turn : 0;
 	__u32 chosen;
 
-	s->best = 0;
+	asm volatile("" : "+r"(by_threads), "+r"(at_random), "+r"(turn)); /* or one loop for each policy is made of it */
+	s->best = UNWANTED;
+	s->chances = 0;
 	for (__u32 index = 0; index < MAX_BACKENDS; index++) {
 		if (index >= c->backends)
 			break;
-		__u32 free = *free_threads(s, index);
+		__u64 share = weight(c, index), threads = *free_threads(s, index) * share;
 
-		if (free) {
-			__u64 wanted = preference(s, c, index, free, random);
+		if (threads) {
+			__u32 distance = (index - turn) & 0xff;
+			__u64 chance = (__u64)mixed(random ^ index * 0x9e3779b9) * (s->chances += share) >> 32;
+			__u64 is_drawn = (__s64)(chance - share) >> 63; /* all ones where chance < share */
+			__u64 wanted = 1 + (threads & by_threads) + (index & at_random);
 
+			wanted &= is_drawn | ~at_random;
+			wanted = wanted << 16 | (0xff - distance) << 8 | index;
 			if (wanted > s->best)
 				s->best = wanted;
 		}
 	}
-	if (!s->best)
+	if (s->best <= UNWANTED)
 		return NONE;
 	chosen = s->best & (MAX_BACKENDS - 1);
 	take(s, chosen);
-	s->turn = chosen + 1;
+	if (chosen != s->turn)
+		s->turns = 0;
+	s->turn = chosen;
+	if (++s->turns >= weight(c, chosen)) {
+		s->turn = chosen + 1;
+		s->turns = 0;
+	}
 	return chosen;
 }
 
@@ -352,44 +376,50 @@ static __always_inline __u32 pop(struct state *s, struct ring *r)
 
 /* ---- stages ---- */
 
-/* Remember a request, which stands in the packet as the client has sent it, before it leaves to a backend. */
-static __always_inline void remember(struct cursor cursor, __u32 backend, __u32 ifindex, __u32 way)
+/* Remember who has sent a request, which stands in the packet as it came, before it leaves to a backend. */
+static __always_inline void remember(struct datagram *datagram, __u32 backend, __u32 ifindex, __u32 way)
 {
-	struct ethhdr *ethernet = parse_ethernet(&cursor);
-	struct iphdr *ip = ethernet ? parse_ipv4(&cursor) : NULL;
-	struct udphdr *udp = ip ? parse_udp(&cursor) : NULL;
-
-	if (!udp)
-		return;
-	struct flow_key key = { .client = ip->saddr, .port = udp->source, .backend = backend };
+	struct flow_key key = { .client = datagram->source, .port = datagram->udp->source, .backend = backend };
 	struct flow *known = flows.lookup(&key);
 
-	if (known && known->asked == ip->daddr && known->ifindex == ifindex) {
+	if (known && is_same(&known->asked, &datagram->destination) && known->ifindex == ifindex) {
 		__sync_fetch_and_add(&known->outstanding, 1);
 		return;
 	}
-	struct flow fresh = { .outstanding = 1, .asked = ip->daddr, .ifindex = ifindex, .way = way };
+	struct flow fresh = { .outstanding = 1, .asked = datagram->destination, .ifindex = ifindex, .way = way };
 
-	__builtin_memcpy(fresh.mac, ethernet->h_source, ETH_ALEN);
-	__builtin_memcpy(fresh.our_mac, ethernet->h_dest, ETH_ALEN);
+	__builtin_memcpy(fresh.mac, datagram->ethernet->h_source, ETH_ALEN);
+	__builtin_memcpy(fresh.our_mac, datagram->ethernet->h_dest, ETH_ALEN);
 	flows.update(&key, &fresh);
 }
 
-/* Address a request to a backend. The headers were checked when it arrived; the bounds are checked again because the
+/* Address a request to backend k. Its headers were checked when it arrived; the bounds are checked again because the
  * packet may have been changed in length since. */
-static __always_inline bool address_to(struct xdp_md *ctx, struct backend *backend)
+static __always_inline bool address_to(struct xdp_md *ctx, __u32 k, struct backend *backend, __u32 ifindex, __u32 way)
 {
-	struct cursor cursor = packet(ctx);
-	struct ethhdr *ethernet = parse_ethernet(&cursor);
-	struct iphdr *ip = ethernet ? parse_ipv4(&cursor) : NULL;
-	struct udphdr *udp = ip ? parse_udp(&cursor) : NULL;
+	struct datagram datagram;
 
-	if (!udp)
+	if (read_datagram(ctx, &datagram) != DATAGRAM)
 		return false;
-	__builtin_memcpy(ethernet->h_dest, backend->mac, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_source, backend->our_mac, ETH_ALEN);
-	rewrite_destination(ip, udp, backend->address);
+	remember(&datagram, k, ifindex, way);
+	__builtin_memcpy(datagram.ethernet->h_dest, backend->mac, ETH_ALEN);
+	__builtin_memcpy(datagram.ethernet->h_source, backend->our_mac, ETH_ALEN);
+	give_destination(&datagram, datagram.ipv4 ? &backend->ipv4 : &backend->ipv6);
 	return true;
+}
+
+/* Say that a request has come. That is said when all is decided: the verifier follows a decision once for each way that
+ * leads to it, and there are many through what prints addresses of two families. */
+static __always_inline void trace_request(struct xdp_md *ctx, __u32 number)
+{
+	struct datagram datagram;
+
+	if (read_datagram(ctx, &datagram) != DATAGRAM)
+		return;
+	if (datagram.ipv4)
+		trace("request #%u from %pI4:%u", number, &datagram.source.word[3], bpf_ntohs(datagram.udp->source));
+	else
+		trace("request #%u from [%pI6]:%u", number, &datagram.source, bpf_ntohs(datagram.udp->source));
 }
 
 static __always_inline __u32 forward(struct xdp_md *ctx, __u32 chosen, __u32 number, __u32 free, __u32 length)
@@ -403,8 +433,7 @@ static __always_inline __u32 forward(struct xdp_md *ctx, __u32 chosen, __u32 num
 		bpf_xdp_adjust_tail(ctx, -surplus);
 	if (!backend)
 		return PASS_MALFORMED_IP;
-	remember(packet(ctx), chosen, ifindex, here ? here->way : 0);
-	if (!address_to(ctx, backend))
+	if (!address_to(ctx, chosen, backend, ifindex, here ? here->way : 0))
 		return PASS_MALFORMED_IP;
 	trace("forward #%u to %s, free %u", number, backend->name, free);
 	doors.redirect_map(backend->ifindex, 0);
@@ -412,9 +441,10 @@ static __always_inline __u32 forward(struct xdp_md *ctx, __u32 chosen, __u32 num
 }
 
 /* Copy a request into its slot, then decide again under the lock: a thread may have become free meanwhile. If so, it is
- * taken and `chosen` says whose; `free` is what that backend has left. */
+ * taken and `chosen` says whose; `free` is what that backend has left. If not, so many are `waiting` now. */
 static __always_inline __u32 wait_in_queue(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
-					   __u32 slot_number, __u32 number, __u64 length, __u32 *chosen, __u32 *free)
+					   __u32 slot_number, __u32 number, __u64 length, __u32 *chosen, __u32 *free,
+					   __u32 *waiting)
 {
 	struct slot *slot = slots.lookup(&slot_number);
 	__u32 random = bpf_get_prandom_u32(), depth = 0, ifindex = ctx->ingress_ifindex;
@@ -448,21 +478,17 @@ static __always_inline __u32 wait_in_queue(struct xdp_md *ctx, struct config *c,
 	}
 	bpf_spin_unlock(&s->lock);
 
-	if (!copied) {
-		trace("drop #%u, it cannot be copied", number);
-		return DROP_COPY_FAILED;
-	}
-	if (*chosen == NONE)
-		trace("queue #%u, depth %u", number, depth);
-	return QUEUED;
+	*waiting = depth;
+	return copied ? QUEUED : DROP_COPY_FAILED;
 }
 
 static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
-				     struct iphdr *ip, struct udphdr *udp)
+				     __u32 length)
 {
-	__u32 random = bpf_get_prandom_u32(), length = ETH_HLEN + bpf_ntohs(ip->tot_len);
-	__u32 chosen = NONE, slot = NONE, number, free = 0;
+	__u32 random = bpf_get_prandom_u32();
+	__u32 chosen = NONE, slot = NONE, number, free = 0, depth = 0;
 	bool too_long = length > c->longest;
+	__u32 reason = too_long ? DROP_TOO_LONG : DROP_QUEUE_FULL;
 
 	bpf_spin_lock(&s->lock);
 	number = ++s->number;
@@ -482,33 +508,35 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 	}
 	bpf_spin_unlock(&s->lock);
 
-	trace("request #%u from %pI4:%u", number, &ip->saddr, bpf_ntohs(udp->source));
-	if (too_long) {
-		trace("drop #%u, its %u bytes are too long", number, length);
-		return DROP_TOO_LONG;
-	}
-	if (chosen == NONE && slot == NONE) {
-		trace("drop #%u, the queue is full", number);
-		return DROP_QUEUE_FULL;
-	}
-	if (chosen == NONE) {
-		__u32 reason = wait_in_queue(ctx, c, s, r, slot, number, length, &chosen, &free);
+	if (slot != NONE)
+		reason = wait_in_queue(ctx, c, s, r, slot, number, length, &chosen, &free, &depth);
 
-		if (chosen == NONE)
-			return reason;
-	}
-	return forward(ctx, chosen, number, free, length);
+	trace_request(ctx, number);
+	if (chosen != NONE)
+		return forward(ctx, chosen, number, free, length);
+	if (reason == QUEUED)
+		trace("queue #%u, depth %u", number, depth);
+	else if (reason == DROP_TOO_LONG)
+		trace("drop #%u, its %u bytes are too long", number, length);
+	else if (reason == DROP_QUEUE_FULL)
+		trace("drop #%u, the queue is full", number);
+	else
+		trace("drop #%u, it cannot be copied", number);
+	return reason;
 }
 
-static __always_inline __u32 completion(struct xdp_md *ctx, struct state *s, struct iphdr *ip)
+static __always_inline __u32 completion(struct xdp_md *ctx, struct config *c, struct state *s, struct datagram *datagram)
 {
-	__u32 *index = backend_at.lookup(&ip->saddr);
+	__u32 *index = backend_at.lookup(&datagram->source);
 	struct backend *backend = index ? backends.lookup(index) : NULL;
 	__u32 free = 0, depth = 0;
-	bool excess;
+	bool excess, is_needed;
 
 	if (!backend) {
-		trace("completion from %pI4 ignored, it is no backend", &ip->saddr);
+		if (datagram->ipv4)
+			trace("completion from %pI4 ignored, it is no backend", &datagram->ipv4->saddr);
+		else
+			trace("completion from %pI6 ignored, it is no backend", &datagram->source);
 		return COMPLETION_STRANGER;
 	}
 	if (backend->ifindex != ctx->ingress_ifindex) {
@@ -524,6 +552,7 @@ static __always_inline __u32 completion(struct xdp_md *ctx, struct state *s, str
 	if (!excess)
 		s->completions++;
 	depth = s->depth;
+	is_needed = depth && weight(c, k);
 	bpf_spin_unlock(&s->lock);
 
 	if (excess) {
@@ -531,7 +560,7 @@ static __always_inline __u32 completion(struct xdp_md *ctx, struct state *s, str
 		return COMPLETION_EXCESS;
 	}
 	trace("completion from %s, free %u, depth %u", backend->name, free, depth);
-	if (depth && carrier) {
+	if (is_needed && carrier) {
 		redirect_map(carrier, 0, BPF_F_BROADCAST);
 		return COMPLETION_CARRIED;
 	}
@@ -590,15 +619,19 @@ static __always_inline __u32 correct(struct state *s, struct reporter *known, __
 }
 
 /* A report: the backend's own totals. What is free by it, and was not before, carries a queued request like a completion. */
-static __always_inline __u32 hear(struct xdp_md *ctx, struct state *s, struct iphdr *ip, struct cursor cursor)
+static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct state *s, struct datagram *datagram)
 {
+	struct cursor cursor = { .at = datagram->udp + 1, .end = packet(ctx).end };
 	struct report *report = parse_report(&cursor);
-	__u32 *index = backend_at.lookup(&ip->saddr);
+	__u32 *index = backend_at.lookup(&datagram->source);
 	struct backend *backend = index ? backends.lookup(index) : NULL;
 	struct reporter *known = index ? reporters.lookup(index) : NULL;
 
 	if (!backend || !known) {
-		trace("report from %pI4 ignored, it is no backend", &ip->saddr);
+		if (datagram->ipv4)
+			trace("report from %pI4 ignored, it is no backend", &datagram->ipv4->saddr);
+		else
+			trace("report from %pI6 ignored, it is no backend", &datagram->source);
 		return REPORT_STRANGER;
 	}
 	if (backend->ifindex != ctx->ingress_ifindex) {
@@ -613,12 +646,14 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct state *s, struct ip
 	__u32 k = *index, received = bpf_ntohl(report->received), completed = bpf_ntohl(report->completed);
 	__u32 reason, before, free, depth;
 	void *carrier = carriers.lookup(&k);
+	bool is_needed;
 
 	bpf_spin_lock(&s->lock);
 	before = *free_threads(s, k);
 	reason = correct(s, known, k, backend->capacity, now, incarnation, received, completed);
 	free = *free_threads(s, k);
 	depth = s->depth;
+	is_needed = depth && weight(c, k);
 	bpf_spin_unlock(&s->lock);
 
 	if (reason == REPORT_RESTARTED)
@@ -631,7 +666,7 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct state *s, struct ip
 		trace("report from %s: a completion too many, free %u, depth %u", backend->name, free, depth);
 	else if (reason == REPORT_RETURNED)
 		trace("report from %s: it is back, free %u, depth %u", backend->name, free, depth);
-	if (free > before && depth && carrier) {
+	if (free > before && is_needed && carrier) {
 		redirect_map(carrier, 0, BPF_F_BROADCAST);
 		return reason | CARRIES;
 	}
@@ -640,7 +675,8 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct state *s, struct ip
 
 /* A carrier on its way to backend k. Takes the oldest queued request, if one still waits and a thread of that backend is
  * still free. Grows first: a failing adjustment must come before the decision, which cannot be taken back. */
-static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *backend, struct state *s, struct ring *r)
+static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *backend, struct config *c, struct state *s,
+				   struct ring *r)
 {
 	__u32 slot_number = NONE, depth = 0;
 
@@ -648,7 +684,7 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 		return CARRIER_NO_ROOM;
 
 	bpf_spin_lock(&s->lock);
-	if (s->depth && *free_threads(s, k)) {
+	if (s->depth && *free_threads(s, k) && weight(c, k)) {
 		take(s, k);
 		slot_number = pop(s, r);
 		s->dequeued++;
@@ -672,9 +708,7 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 	give_slot(s, r, slot_number);
 	bpf_spin_unlock(&s->lock);
 
-	if (filled)
-		remember(packet(ctx), k, ifindex, way);
-	if (!filled || !address_to(ctx, backend))
+	if (!filled || !address_to(ctx, k, backend, ifindex, way))
 		return CARRIER_NOT_FILLED;
 	trace("dequeue #%u to %s, depth %u", number, backend->name, depth);
 	return CARRIER_SENT;
@@ -693,57 +727,55 @@ static __always_inline bool is_for_us(struct xdp_md *ctx, struct ethhdr *etherne
 }
 
 /* A packet to one of our ports: what every receiver would drop must not take a thread. */
-static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struct ethhdr *ethernet, struct iphdr *ip,
-				     struct udphdr *udp)
+static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struct datagram *datagram)
 {
-	__u32 zero = 0, datagram = bpf_ntohs(udp->len), room = bpf_ntohs(ip->tot_len) - sizeof(*ip);
+	__u32 zero = 0, length = bpf_ntohs(datagram->udp->len);
 	struct state *s = state.lookup(&zero);
 	struct ring *r = ring.lookup(&zero);
+	__be16 port = datagram->udp->dest;
 
 	if (!s || !r)
 		return PASS_UNCONFIGURED;
-	if (!is_for_us(ctx, ethernet))
+	if (!is_for_us(ctx, datagram->ethernet))
 		return PASS_OTHER_HOST;
-	if (!is_checksum_right(ip))
+	if (datagram->ipv4 && !is_checksum_right(datagram->ipv4))
 		return PASS_MALFORMED_IP;
-	if (is_martian(ip->saddr))
+	if (is_martian(&datagram->source, !datagram->ipv4))
 		return PASS_MARTIAN;
-	if (datagram < sizeof(*udp) || datagram > room)
+	if (length < sizeof(*datagram->udp) || length > datagram->room)
 		return DROP_BAD_LENGTH;
-	if (udp->dest == c->completion_port)
-		return completion(ctx, s, ip);
-	if (udp->dest == c->report_port) {
-		struct cursor cursor = { .at = udp + 1, .end = packet(ctx).end };
-
-		return hear(ctx, s, ip, cursor);
-	}
-	return request(ctx, c, s, r, ip, udp);
+	if (!datagram->ipv4 && datagram->udp->check == NO_UDP_CHECKSUM)
+		return DROP_NO_CHECKSUM;
+	if (port == c->completion_port)
+		return completion(ctx, c, s, datagram);
+	if (port == c->report_port)
+		return hear(ctx, c, s, datagram);
+	if (!(c->families & (datagram->ipv4 ? HAS_IPV4 : HAS_IPV6)))
+		return PASS_OTHER_FAMILY;
+	return request(ctx, c, s, r, ETH_HLEN + datagram->length);
 }
 
 /* A packet that is not for us. A backend's answer to a request is sent on by the egress program, which lets it look as if
  * it came from the address that the client has asked; handed to the stack, that would be our own address, a martian. */
-static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct ethhdr *ethernet, struct iphdr *ip,
-				   struct cursor cursor)
+static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct datagram *datagram)
 {
-	__u32 zero = 0, free = 0, depth = 0;
-	bool is_fragment = ip->frag_off & bpf_htons(IP_FRAGMENT_MASK), freed = false;
+	__u32 zero = 0, free = 0, depth = 0, length = bpf_ntohs(datagram->udp->len);
+	__u32 *index = backend_at.lookup(&datagram->source);
+	bool freed = false, is_needed = false;
 
-	if (ip->protocol != IPPROTO_UDP || is_fragment || ip->ihl != IP_MIN_WORDS)
+	if (datagram->udp->source != c->service_port || !index)
 		return PASS_NOT_LOCAL;
-	struct udphdr *udp = parse_udp(&cursor);
-	__u32 *index = backend_at.lookup(&ip->saddr);
-
-	if (!udp || udp->source != c->service_port || !index)
-		return PASS_NOT_LOCAL;
-	__u32 k = *index, datagram = bpf_ntohs(udp->len);
+	__u32 k = *index;
 	struct backend *backend = backends.lookup(&k);
-	struct flow_key key = { .client = ip->daddr, .port = udp->dest, .backend = k };
+	struct flow_key key = { .client = datagram->destination, .port = datagram->udp->dest, .backend = k };
 	struct flow *flow = flows.lookup(&key);
 	struct state *s = state.lookup(&zero);
 
-	if (!backend || !s || !flow || backend->ifindex != ctx->ingress_ifindex || !is_for_us(ctx, ethernet))
+	if (!backend || !s || !flow || backend->ifindex != ctx->ingress_ifindex || !is_for_us(ctx, datagram->ethernet))
 		return PASS_NOT_LOCAL;
-	if (!is_checksum_right(ip) || datagram < sizeof(*udp) || datagram > bpf_ntohs(ip->tot_len) - sizeof(*ip))
+	if (length < sizeof(*datagram->udp) || length > datagram->room)
+		return PASS_NOT_LOCAL;
+	if (datagram->ipv4 ? !is_checksum_right(datagram->ipv4) : datagram->udp->check == NO_UDP_CHECKSUM)
 		return PASS_NOT_LOCAL;
 	__u32 pair = k * c->ways + flow->way;
 	void *both = c->ways && flow->ifindex != backend->ifindex ? pairs.lookup(&pair) : NULL;
@@ -755,13 +787,16 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 		if (freed)
 			s->completions++;
 		depth = s->depth;
+		is_needed = freed && depth && weight(c, k);
 		bpf_spin_unlock(&s->lock);
 	}
 	if (freed)
 		trace("completion from %s, free %u, depth %u", backend->name, free, depth);
+	else if (datagram->ipv4)
+		trace("reply from %s to %pI4:%u", backend->name, &datagram->ipv4->daddr, bpf_ntohs(datagram->udp->dest));
 	else
-		trace("reply from %s to %pI4:%u", backend->name, &ip->daddr, bpf_ntohs(udp->dest));
-	if (freed && depth && both) {
+		trace("reply from %s to [%pI6]:%u", backend->name, &datagram->destination, bpf_ntohs(datagram->udp->dest));
+	if (is_needed && both) {
 		redirect_map(both, 0, BPF_F_BROADCAST);
 		return REPLY_CARRIED;
 	}
@@ -769,47 +804,50 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 	return freed ? REPLY_FREED : REPLIED;
 }
 
+static __always_inline __u32 reason_of(__u32 shape)
+{
+	switch (shape) {
+	case NO_IP: return PASS_NOT_IP;
+	case MALFORMED_IP: return PASS_MALFORMED_IP;
+	case NO_UDP: return PASS_NOT_UDP;
+	case FRAGMENT: return PASS_FRAGMENT;
+	case IPV4_OPTIONS: return PASS_IP_OPTIONS;
+	case IPV6_EXTENSION: return PASS_IPV6_EXTENSION;
+	default: return PASS_TRUNCATED_UDP;
+	}
+}
+
 /* Tell requests, completions and replies from all that is none of ours, and return the reason by which the frame leaves. */
 static __always_inline __u32 classify(struct xdp_md *ctx)
 {
 	__u32 zero = 0;
 	struct config *c = config.lookup(&zero);
-	struct cursor cursor = packet(ctx);
+	struct datagram datagram;
 
 	if (!c || !c->ready)
 		return PASS_UNCONFIGURED;
-	struct ethhdr *ethernet = parse_ethernet(&cursor);
+	__u32 shape = read_datagram(ctx, &datagram);
 
-	if (!ethernet || ethernet->h_proto != bpf_htons(ETH_P_IP))
-		return PASS_NOT_IPV4;
-	struct iphdr *ip = parse_ipv4(&cursor);
+	if (shape == NO_IP || shape == MALFORMED_IP)
+		return reason_of(shape);
+	if (!local_addresses.lookup(&datagram.destination))
+		return shape == DATAGRAM ? reply(ctx, c, &datagram) : PASS_NOT_LOCAL;
+	if (shape != DATAGRAM)
+		return reason_of(shape);
+	__be16 port = datagram.udp->dest;
 
-	if (!ip)
-		return PASS_MALFORMED_IP;
-	if (!local_addresses.lookup(&ip->daddr))
-		return reply(ctx, c, ethernet, ip, cursor);
-	if (ip->protocol != IPPROTO_UDP)
-		return PASS_NOT_UDP;
-	if (ip->frag_off & bpf_htons(IP_FRAGMENT_MASK))
-		return PASS_FRAGMENT;
-	if (ip->ihl != IP_MIN_WORDS)
-		return PASS_IP_OPTIONS;
-	struct udphdr *udp = parse_udp(&cursor);
-
-	if (!udp || bpf_ntohs(ip->tot_len) < sizeof(*ip) + sizeof(*udp))
-		return PASS_TRUNCATED_UDP;
-	if (udp->dest != c->service_port && (udp->dest != c->completion_port || c->replies) &&
-	    (udp->dest != c->report_port || !c->report_port))
+	if (port != c->service_port && (port != c->completion_port || c->replies) &&
+	    (port != c->report_port || !c->report_port))
 		return PASS_OTHER_PORT;
-	return balance(ctx, c, ethernet, ip, udp);
+	return balance(ctx, c, &datagram);
 }
 
 /* Let a backend's answer come from the address that the client has asked. */
-static __always_inline __u32 answer(struct ethhdr *ethernet, struct iphdr *ip, struct udphdr *udp, struct flow *flow)
+static __always_inline __u32 answer(struct datagram *datagram, struct flow *flow)
 {
-	__builtin_memcpy(ethernet->h_dest, flow->mac, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_source, flow->our_mac, ETH_ALEN);
-	rewrite_source(ip, udp, flow->asked);
+	__builtin_memcpy(datagram->ethernet->h_dest, flow->mac, ETH_ALEN);
+	__builtin_memcpy(datagram->ethernet->h_source, flow->our_mac, ETH_ALEN);
+	give_source(datagram, &flow->asked);
 	return REPLY_SENT;
 }
 
@@ -817,18 +855,19 @@ static __always_inline __u32 answer(struct ethhdr *ethernet, struct iphdr *ip, s
 static __always_inline __u32 egress(struct xdp_md *ctx, __u32 ifindex)
 {
 	__u32 zero = 0;
-	struct cursor cursor = packet(ctx);
-	struct ethhdr *ethernet = parse_ethernet(&cursor);
-	struct iphdr *ip = ethernet ? parse_ipv4(&cursor) : NULL;
-	struct udphdr *udp = ip ? parse_udp(&cursor) : NULL;
+	struct datagram datagram;
 	struct config *c = config.lookup(&zero);
+	bool is_datagram = read_datagram(ctx, &datagram) == DATAGRAM;
 
-	__u32 *index = udp ? backend_at.lookup(&ip->saddr) : NULL;
-	bool is_to_service = udp && c && udp->dest == c->service_port;
+	if (!c || !is_datagram)
+		return CARRIER_MALFORMED;
+	__u32 *index = backend_at.lookup(&datagram.source);
+	bool is_to_service = datagram.udp->dest == c->service_port;
 	/* From a backend's service port to a client, who may himself use that port, but not as a backend, to which it
 	 * would be a request. */
-	bool is_reply = index && c && udp->source == c->service_port && !local_addresses.lookup(&ip->daddr) &&
-			!(is_to_service && backend_at.lookup(&ip->daddr));
+	bool is_reply = index && datagram.udp->source == c->service_port &&
+			!local_addresses.lookup(&datagram.destination) &&
+			!(is_to_service && backend_at.lookup(&datagram.destination));
 
 	if (is_to_service && !is_reply)
 		return NO_CARRIER;
@@ -836,18 +875,18 @@ static __always_inline __u32 egress(struct xdp_md *ctx, __u32 ifindex)
 	struct state *s = state.lookup(&zero);
 	struct ring *r = ring.lookup(&zero);
 
-	if (!backend || !s || !r || !c)
+	if (!backend || !s || !r)
 		return CARRIER_MALFORMED;
 	if (is_reply) {
-		struct flow_key key = { .client = ip->daddr, .port = udp->dest, .backend = *index };
+		struct flow_key key = { .client = datagram.destination, .port = datagram.udp->dest, .backend = *index };
 		struct flow *flow = flows.lookup(&key);
 
 		if (!flow)
 			return REPLY_FORGOTTEN;
 		if (flow->ifindex == ifindex)
-			return answer(ethernet, ip, udp, flow);
+			return answer(&datagram, flow);
 	}
-	return carry(ctx, *index, backend, s, r);
+	return carry(ctx, *index, backend, c, s, r);
 }
 
 /* ---- the exits: each frame leaves here, counted once ---- */
@@ -917,11 +956,27 @@ int age_run(struct xdp_md *ctx)
 /* The backend that a frame of user space's is about: it looks like one of its completions. */
 static __always_inline __u32 *index_in(struct xdp_md *ctx)
 {
-	struct cursor cursor = packet(ctx);
-	struct ethhdr *ethernet = parse_ethernet(&cursor);
-	struct iphdr *ip = ethernet ? parse_ipv4(&cursor) : NULL;
+	struct datagram datagram;
 
-	return ip ? backend_at.lookup(&ip->saddr) : NULL;
+	return read_datagram(ctx, &datagram) == DATAGRAM ? backend_at.lookup(&datagram.source) : NULL;
+}
+
+/* Let a backend that is new, or has come back, begin: all its threads are free. Returns how many. */
+int begin_run(struct xdp_md *ctx)
+{
+	__u32 zero = 0, *index = index_in(ctx);
+	struct backend *backend = index ? backends.lookup(index) : NULL;
+	struct state *s = state.lookup(&zero);
+
+	if (!s || !backend)
+		return 0;
+	bpf_spin_lock(&s->lock);
+	for (__u32 distance = 0; distance < AGES; distance++)
+		*taken(s, *index, distance) = 0;
+	*free_threads(s, *index) = backend->capacity;
+	bpf_spin_unlock(&s->lock);
+	trace("begin: %s has %u free threads", backend->name, backend->capacity);
+	return backend->capacity;
 }
 
 /* Take all threads of a backend that has reported, and no longer does: nobody is there. Returns whether it is silent. */
@@ -958,14 +1013,15 @@ int kick_run(struct xdp_md *ctx)
 {
 	__u32 zero = 0, reason = KICK_NEEDLESS, *index = index_in(ctx);
 	struct state *s = state.lookup(&zero);
+	struct config *c = config.lookup(&zero);
 
-	if (index && s) {
+	if (index && s && c) {
 		__u32 k = *index;
 		void *carrier = carriers.lookup(&k);
 		bool is_needed;
 
 		bpf_spin_lock(&s->lock);
-		is_needed = s->depth && *free_threads(s, k);
+		is_needed = s->depth && *free_threads(s, k) && weight(c, k);
 		bpf_spin_unlock(&s->lock);
 		if (is_needed && carrier) {
 			redirect_map(carrier, 0, BPF_F_BROADCAST);

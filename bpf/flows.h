@@ -7,17 +7,17 @@
  */
 #pragma once
 
-#include "packet.h"
+#include "address.h"
 
 struct flow_key {
-	__be32 client;
+	struct address client;
 	__be16 port;          /* the client's */
 	__u16 backend;
 };
 
 struct flow {
 	__u64 outstanding;    /* requests not answered yet */
-	__be32 asked;         /* the address that the client has sent them to */
+	struct address asked; /* the address that the client has sent them to */
 	__u32 ifindex;        /* where the client lives, or the router to it */
 	__u32 way;            /* of that interface, in `pairs` */
 	unsigned char mac[ETH_ALEN];

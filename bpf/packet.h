@@ -91,14 +91,6 @@ static __always_inline bool is_checksum_right(struct iphdr *ip)
 	return (sum & 0xffff) + (sum >> 16) == 0xffff;
 }
 
-/* A source that no host can have: this network (0/8), loopback (127/8), multicast and above (RFC 1812, 5.3.7). */
-static __always_inline bool is_martian(__be32 source)
-{
-	__u8 first = bpf_ntohl(source) >> 24;
-
-	return first == 0 || first == 127 || first >= 224;
-}
-
 static __always_inline struct udphdr *parse_udp(struct cursor *cursor)
 {
 	struct udphdr *udp = cursor->at;

@@ -17,12 +17,12 @@ AGES = 8  # until a thread that is not heard of is free again
 ETHERNET_HEADER = 14
 
 _FIRST = struct.pack("=I", 0)
-_CONFIG = struct.Struct(
-    "=I2s2sIIII2s2xI"
-)  # ready, service_port, completion_port, policy, backends, longest, replies, report_port, ways
-_BACKEND = struct.Struct("=4sII6s6s64s")  # address, ifindex, capacity, mac, our_mac, name
-# lock, depth … number, best, received … completions, expired, age, free_threads, then taken and sent
-_STATE = struct.Struct(f"=I6I4x8QI4x{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 1)}I")
+# ready, service_port, completion_port, policy, backends, longest, replies, report_port, ways, families, weights
+_CONFIG = struct.Struct(f"=I2s2sIIII2s2xII{MAX_BACKENDS}I")
+_BACKEND = struct.Struct("=16s16sII6s6s64s")  # ipv4, ipv6, ifindex, capacity, mac, our_mac, name
+# lock, depth … age, best, chances, received … completions, expired, free_threads, then taken and sent
+_STATE = struct.Struct(f"=I8I4x9Q{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 1)}I")
+_FREE = 18  # where in it the free threads begin
 _STATE_COUNTERS = ("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired")
 _SLOT_HEADER = struct.Struct("=IIII")  # length, number, ifindex, way; the frame follows
 _INTERFACE = struct.Struct("=6sH")  # mac, way
@@ -33,18 +33,18 @@ _COUNT = struct.Struct("=QQ")  # packets, bytes
 class Backend(NamedTuple):
     """A backend as the program knows it: where it is, how to reach it, how many threads it has.
 
-    `interface` is the balancer's own, which leads to it, with `our_mac` and `our_address`; `mtu` is the smaller of both
-    ends'.
+    `ipv4` and `ipv6` are its addresses, of which it has at least one; `interface` is the balancer's own, which leads to
+    it, with `our_mac`; `mtu` is the smaller of both ends'.
     """
 
     name: str
-    address: str
+    ipv4: str | None
+    ipv6: str | None
     mac: str
     interface: str
     our_mac: str
     mtu: int
     capacity: int
-    our_address: str
 
 
 class Settings(NamedTuple):
@@ -72,6 +72,18 @@ def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
+def _address(text: str | None) -> bytes:
+    """Return an address of either family as the program has it: IPv4 mapped into IPv6 (RFC 4291, 2.5.5.2)."""
+    if text is None:
+        return bytes(16)
+    return socket.inet_pton(socket.AF_INET6, text if ":" in text else f"::ffff:{text}")
+
+
+def _families(backends: Sequence[Backend]) -> int:
+    """Return the families in which every backend has an address, as bits: 1 is IPv4, 2 is IPv6."""
+    return all(each.ipv4 for each in backends) | all(each.ipv6 for each in backends) << 1
+
+
 def set_up(pins: str, settings: Settings) -> bool:
     """Write the settings, all threads free, and only then let the program take requests.
 
@@ -94,7 +106,7 @@ def set_up(pins: str, settings: Settings) -> bool:
         with _map(pins, "state") as state:
             free = [backend.capacity for backend in settings.backends]
             none_taken = [0] * (MAX_BACKENDS - len(free) + MAX_BACKENDS * (AGES + 1))
-            state.set(_FIRST, _STATE.pack(*[0] * 16, *free, *none_taken))
+            state.set(_FIRST, _STATE.pack(*[0] * _FREE, *free, *none_taken))
         config.set(_FIRST, wanted)
     return True
 
@@ -104,7 +116,9 @@ def _config(settings: Settings) -> bytes:
     *ports, report_port = (struct.pack("!H", port) for port in own)
     longest = ETHERNET_HEADER + min(backend.mtu for backend in settings.backends)
     policy, backends = POLICIES.index(settings.policy), len(settings.backends)
-    return _CONFIG.pack(1, *ports, policy, backends, longest, settings.replies, report_port, _ways(settings))
+    rest = settings.replies, report_port, _ways(settings), _families(settings.backends)
+    weights = [1] * backends + [0] * (MAX_BACKENDS - backends)
+    return _CONFIG.pack(1, *ports, policy, backends, longest, *rest, *weights)
 
 
 def _ways(settings: Settings) -> int:
@@ -124,13 +138,13 @@ def _capacities(pins: str, count: int) -> list[tuple[str, int]]:
     """Return name and capacity of the backends as the program has them."""
     with _map(pins, "backends") as entries:
         found = [_BACKEND.unpack(entries.get(struct.pack("=I", index))) for index in range(count)]
-    return [(each[5].rstrip(b"\0").decode(), each[2]) for each in found]
+    return [(each[6].rstrip(b"\0").decode(), each[3]) for each in found]
 
 
 def _write_ourselves(pins: str, settings: Settings) -> None:
     with _map(pins, "local_addresses") as local:
         for address in settings.local_addresses:
-            local.set(socket.inet_aton(address), b"\1")
+            local.set(_address(address), b"\1")
     with _map(pins, "interfaces") as interfaces:
         for way, (interface, mac) in enumerate(settings.our_macs):
             interfaces.set(struct.pack("=I", socket.if_nametoindex(interface)), _INTERFACE.pack(_mac(mac), way))
@@ -149,11 +163,12 @@ def _write_backends(pins: str, settings: Settings) -> None:
         for ifindex in ways:
             doors.set(struct.pack("=I", ifindex), _DEVMAP_ENTRY.pack(ifindex, egress.fd))
         for index, backend in enumerate(settings.backends):
-            key, address = struct.pack("=I", index), socket.inet_aton(backend.address)
+            key, addresses = struct.pack("=I", index), (_address(backend.ipv4), _address(backend.ipv6))
             ifindex = socket.if_nametoindex(backend.interface)
             macs = _mac(backend.mac), _mac(backend.our_mac)
-            entries.set(key, _BACKEND.pack(address, ifindex, backend.capacity, *macs, backend.name.encode()))
-            index_of.set(address, key)
+            entries.set(key, _BACKEND.pack(*addresses, ifindex, backend.capacity, *macs, backend.name.encode()))
+            for address in filter(any, addresses):
+                index_of.set(address, key)
             _write_pair(carriers, index, egress, ifindex, ifindex)
             for way in range(_ways(settings)):
                 if ways[way] != ifindex:
@@ -201,10 +216,13 @@ class Healer:
 
 def _carrier(backend: Backend) -> bytes:
     """Return a frame that looks like a backend's completion; where it goes to is written into it later."""
-    ethernet = _mac(backend.our_mac) + _mac(backend.mac) + b"\x08\x00"
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, socket.IPPROTO_UDP, 0,
-                     socket.inet_aton(backend.address), socket.inet_aton(backend.our_address))  # fmt: skip
-    return ethernet + ip + struct.pack("!HHHH", 0, 0, 8, 0)
+    macs, udp = _mac(backend.our_mac) + _mac(backend.mac), struct.pack("!HHHH", 0, 0, 8, 0)
+    if backend.ipv4:
+        address = socket.inet_aton(backend.ipv4)
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, socket.IPPROTO_UDP, 0, address, address)
+        return macs + b"\x08\x00" + ip + udp
+    address = _address(backend.ipv6)
+    return macs + b"\x86\xdd" + struct.pack("!IHBB16s16s", 6 << 28, 8, socket.IPPROTO_UDP, 64, address, address) + udp
 
 
 class Count(NamedTuple):
@@ -243,8 +261,8 @@ def snapshot(pins: str) -> Snapshot:
         policy=POLICIES[policy],
         depth=values[1],
         queue=queue,
-        counters=dict(zip(_STATE_COUNTERS, values[8:15], strict=True)),
-        free=dict(zip(capacity, values[16:], strict=False)),
+        counters=dict(zip(_STATE_COUNTERS, values[_FREE - 7 : _FREE], strict=True)),
+        free=dict(zip(capacity, values[_FREE:], strict=False)),
         capacity=capacity,
     )
 

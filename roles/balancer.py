@@ -63,23 +63,33 @@ def expand(nodes: Nodes, names: list[str]) -> list[str]:
     return list(found)
 
 
-def ipv4(interface: dict[str, Any]) -> list[ipaddress.IPv4Interface]:
-    """Return an interface's IPv4 addresses."""
-    return [ipaddress.IPv4Interface(address) for address in interface["addresses"] if ":" not in address]
+def addresses(interface: dict[str, Any]) -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
+    """Return an interface's addresses, of both families."""
+    return [ipaddress.ip_interface(address) for address in interface["addresses"]]
+
+
+def shared(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[int, str]:
+    """Return, by IP version, their first address on a network that both interfaces are on."""
+    networks = [address.network for address in addresses(ours)]
+    found: dict[int, str] = {}
+    for address in addresses(theirs):
+        if any(address.ip in network for network in networks):
+            found.setdefault(address.version, str(address.ip))
+    return found
 
 
 def find(nodes: Nodes, here: str, name: str, capacity: int) -> balancer.Backend:
-    """Find a backend on one of our own networks."""
-    for our_name, ours in nodes[here]["interfaces"].items():
-        for theirs in nodes[name]["interfaces"].values():
-            for our_address, network in ((str(address.ip), address.network) for address in ipv4(ours)):
-                for address in ipv4(theirs):
-                    if address.ip in network:
-                        mtu = min(ours["mtu"], theirs["mtu"])
-                        return balancer.Backend(
-                            name, str(address.ip), theirs["mac"], our_name, ours["mac"], mtu, capacity, our_address
-                        )
-    raise NetlabError(f"backends: {name} shares no IPv4 network with {here}; link them, or link both to one switch")
+    """Find a backend on one of our own networks, where it has most families."""
+    ways = [
+        (shared(ours, theirs), our_name, ours, theirs)
+        for our_name, ours in nodes[here]["interfaces"].items()
+        for theirs in nodes[name]["interfaces"].values()
+    ]
+    found, our_name, ours, theirs = max(ways, key=lambda way: len(way[0]), default=({}, "", {}, {}))
+    if not found:
+        raise NetlabError(f"backends: {name} shares no network with {here}; link them, or link both to one switch")
+    mtu = min(ours["mtu"], theirs["mtu"])
+    return balancer.Backend(name, found.get(4), found.get(6), theirs["mac"], our_name, ours["mac"], mtu, capacity)
 
 
 def check_program(program: dict[str, Any] | None, backends: tuple[balancer.Backend, ...]) -> None:
@@ -109,13 +119,15 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
         raise NetlabError(f"backends: {len(names)} nodes, at most {balancer.MAX_BACKENDS}")
     backends = tuple(find(nodes, here, name, args.capacity) for name in names)
     check_program(nodes[here]["program"], backends)
+    if not all(each.ipv4 for each in backends) and not all(each.ipv6 for each in backends):
+        raise NetlabError("backends: some have only IPv4, others only IPv6; a queued request must suit them all")
     ours = nodes[here]["interfaces"]
     return balancer.Settings(
         args.service_port,
         args.completion_port,
         args.policy,
         backends,
-        tuple(str(address.ip) for interface in ours.values() for address in ipv4(interface)),
+        tuple(str(address.ip) for interface in ours.values() for address in addresses(interface)),
         tuple((name, interface["mac"]) for name, interface in ours.items()),
         args.completion == "reply",
         args.report_port or 0,
@@ -135,7 +147,8 @@ def main() -> None:
     if not balancer.set_up(pins, chosen):
         say("the program is set up already; it keeps its state")
     for backend in chosen.backends:
-        say(f"backend {backend.name} {backend.address} on {backend.interface}: {backend.capacity} threads")
+        where = " ".join(filter(None, (backend.ipv4, backend.ipv6)))
+        say(f"backend {backend.name} {where} on {backend.interface}: {backend.capacity} threads")
     freed_by = "freed by replies" if chosen.replies else f"completions on {chosen.completion_port}"
     say(f"balancing UDP port {chosen.service_port}, {freed_by}, {chosen.policy}")
     say("READY")

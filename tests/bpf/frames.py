@@ -60,7 +60,7 @@ def checksummed(frame: bytes) -> bytes:
 def addressed(frame: bytes, index: int) -> bytes:
     """Return a request as it must reach worker`index`: nothing behind the packet, its UDP checksum as wrong."""
     one, came = backend(index), frame[: ETHERNET + int.from_bytes(frame[16:18])]
-    sent = mac(one.mac) + mac(one.our_mac) + came[12:30] + socket.inet_aton(one.address) + came[34:]
+    sent = mac(one.mac) + mac(one.our_mac) + came[12:30] + socket.inet_aton(one.ipv4 or "") + came[34:]
     if came[40:42] == NO_CHECKSUM:
         return with_header_checksum(sent)
     right = checksummed(sent)

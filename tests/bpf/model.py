@@ -10,8 +10,8 @@ from tests.bpf.rig import COMPLETION, DROP, LB_MAC, LOCAL, PASS, REDIRECT, SERVI
 
 LONGEST = 1514  # bytes of a frame that the backends' links carry
 MARTIAN = {0, 127, *range(224, 256)}
-OURS = {socket.inet_aton(address) for address in LOCAL}
-ADDRESSES = [socket.inet_aton(backend(index).address) for index in range(1, 128)]
+OURS = {socket.inet_aton(address) for address in LOCAL if ":" not in address}
+ADDRESSES = [socket.inet_aton(backend(index).ipv4 or "") for index in range(1, 128)]
 
 
 class Expected(NamedTuple):
@@ -33,7 +33,7 @@ def stranger(frame: bytes) -> str:
     """Return why a frame is neither a request nor a completion, or nothing. Of several reasons the first counts."""
     packet = frame[frames.ETHERNET :]
     if frame[12:14] != b"\x08\x00":
-        return "PASS_NOT_IPV4"
+        return "PASS_NOT_IP"
     if not is_ip(packet):
         return "PASS_MALFORMED_IP"
     total, udp = int.from_bytes(packet[2:4]), packet[frames.IP :]
@@ -125,7 +125,9 @@ class Model:
     def leave(self, frame: bytes) -> Expected:
         """Let a frame out: a forwarded request as it is, a carrier with the oldest that waits, or not at all."""
         packet = frame[frames.ETHERNET :]
-        is_udp = is_ip(packet) and len(packet) >= frames.IP + frames.UDP
+        is_udp = frame[12:14] == b"\x08\x00" and is_ip(packet) and packet[9] == socket.IPPROTO_UDP
+        is_udp = is_udp and not int.from_bytes(packet[6:8]) & 0x3FFF and packet[0] & 15 == frames.IP // 4
+        is_udp = is_udp and int.from_bytes(packet[2:4]) >= frames.IP + frames.UDP
         if is_udp and int.from_bytes(packet[22:24]) == SERVICE:
             return Expected(PASS, "", frame)
         if not is_udp or packet[12:16] not in ADDRESSES[: len(self.free)]:

@@ -18,9 +18,10 @@ from netlab.maps import LoadedProgram, Map
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DROP, PASS, REDIRECT = 1, 2, 4
 LB, CLIENT = "10.0.0.1", "10.0.0.2"
+LB6, CLIENT6 = "fd00::1", "fd00::2"
 LB_MAC, CLIENT_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 SERVICE, COMPLETION = 8080, 9090
-LOCAL = (LB, "10.0.1.1")
+LOCAL = (LB, "10.0.1.1", LB6, "fd00:0:0:1::1")
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
 SOURCE = "bpf/balancer.c"
 DROPPER = "bpf/dropper.c"
@@ -32,12 +33,12 @@ def backend(index: int, capacity: int = 5) -> balancer.Backend:
     return balancer.Backend(
         f"worker{index}",
         f"10.0.{index}.2",
+        f"fd00:0:0:{index:x}::2",
         f"02:00:00:00:{index:02x}:02",
         "lo",
         f"02:00:00:00:{index:02x}:01",
         1500,
         capacity,
-        f"10.0.{index}.1",
     )
 
 
@@ -187,7 +188,7 @@ class Rig(Program):
         key = struct.pack("=I", index - 1)
         with Map.open(f"{self.pins}/maps/backends") as entries:
             entry = entries.get(key)
-            entries.set(key, entry[:4] + struct.pack("=I", ifindex) + entry[8:])
+            entries.set(key, entry[:32] + struct.pack("=I", ifindex) + entry[36:])
             yield
             entries.set(key, entry)
 
@@ -215,7 +216,7 @@ def addressed(packet: Packet, index: int) -> bytes:
     built = Ether(bytes(packet))
     built.src, built.dst = one.our_mac, one.mac
     zero = built[UDP].chksum == 0
-    built[IP].dst = one.address
+    built[IP].dst = one.ipv4
     del built[IP].chksum
     if not zero:
         del built[UDP].chksum

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A UDP packet of either family: how it is told from all that is none, and how its addresses are rewritten. */
+#pragma once
+
+#include "address.h"
+#include "rewrite.h"
+
+/* Why a packet is no datagram, the first that holds. Those from NO_UDP on have addresses. */
+enum shape {
+	DATAGRAM,
+	NO_IP,          /* ARP, a VLAN tag, or shorter than an Ethernet header */
+	MALFORMED_IP,   /* truncated, or its lengths contradict each other or the frame */
+	NO_UDP,
+	FRAGMENT,       /* of IPv4 */
+	IPV4_OPTIONS,
+	IPV6_EXTENSION, /* a header between IPv6 and what it carries; a fragment has one too */
+	TRUNCATED_UDP,  /* too short to have ports */
+};
+
+struct datagram {
+	struct ethhdr *ethernet;
+	struct iphdr *ipv4;          /* or NULL */
+	struct ipv6hdr *ipv6;        /* or NULL */
+	struct udphdr *udp;
+	struct address source;
+	struct address destination;
+	__u32 length;                /* bytes of the packet from its IP header on */
+	__u32 room;                  /* those of them behind the IP header */
+};
+
+static __always_inline __u32 read_ipv4(struct cursor *cursor, struct datagram *datagram)
+{
+	struct iphdr *ip = parse_ipv4(cursor);
+
+	if (!ip)
+		return MALFORMED_IP;
+	datagram->ipv4 = ip;
+	datagram->source = ipv4_address(ip->saddr);
+	datagram->destination = ipv4_address(ip->daddr);
+	datagram->length = bpf_ntohs(ip->tot_len);
+	datagram->room = datagram->length - sizeof(*ip);
+	if (ip->protocol != IPPROTO_UDP)
+		return NO_UDP;
+	if (ip->frag_off & bpf_htons(IP_FRAGMENT_MASK))
+		return FRAGMENT;
+	return ip->ihl == IP_MIN_WORDS ? DATAGRAM : IPV4_OPTIONS;
+}
+
+static __always_inline __u32 read_ipv6(struct cursor *cursor, struct datagram *datagram)
+{
+	struct ipv6hdr *ip = parse_ipv6(cursor);
+
+	if (!ip)
+		return MALFORMED_IP;
+	datagram->ipv6 = ip;
+	datagram->source = ipv6_address(&ip->saddr);
+	datagram->destination = ipv6_address(&ip->daddr);
+	datagram->room = bpf_ntohs(ip->payload_len);
+	datagram->length = sizeof(*ip) + datagram->room;
+	if (ip->nexthdr == IPPROTO_UDP)
+		return DATAGRAM;
+	return is_ipv6_extension(ip->nexthdr) ? IPV6_EXTENSION : NO_UDP;
+}
+
+/* Say what the packet is; the datagram is whole when it is one. */
+static __always_inline __u32 read_datagram(struct xdp_md *ctx, struct datagram *datagram)
+{
+	struct cursor cursor = packet(ctx);
+	__u32 shape = NO_IP;
+
+	datagram->ipv4 = NULL;
+	datagram->ipv6 = NULL;
+	datagram->udp = NULL;
+	datagram->ethernet = parse_ethernet(&cursor);
+	if (!datagram->ethernet)
+		return NO_IP;
+	if (datagram->ethernet->h_proto == bpf_htons(ETH_P_IP))
+		shape = read_ipv4(&cursor, datagram);
+	else if (datagram->ethernet->h_proto == bpf_htons(ETH_P_IPV6))
+		shape = read_ipv6(&cursor, datagram);
+	if (shape != DATAGRAM)
+		return shape;
+	datagram->udp = parse_udp(&cursor);
+	return datagram->udp && datagram->room >= sizeof(struct udphdr) ? DATAGRAM : TRUNCATED_UDP;
+}
+
+static __always_inline void give_source(struct datagram *datagram, struct address *to)
+{
+	if (datagram->ipv4)
+		rewrite_ipv4(datagram->ipv4, &datagram->ipv4->saddr, datagram->udp, to->word[3]);
+	else if (datagram->ipv6)
+		rewrite_ipv6(&datagram->ipv6->saddr, datagram->udp, to->word);
+}
+
+static __always_inline void give_destination(struct datagram *datagram, struct address *to)
+{
+	if (datagram->ipv4)
+		rewrite_ipv4(datagram->ipv4, &datagram->ipv4->daddr, datagram->udp, to->word[3]);
+	else if (datagram->ipv6)
+		rewrite_ipv6(&datagram->ipv6->daddr, datagram->udp, to->word);
+}
