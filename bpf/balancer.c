@@ -126,6 +126,7 @@ struct backend {
 	struct address ipv6;
 	__u32 ifindex;        /* of our interface that leads to it */
 	__u32 capacity;       /* threads */
+	__u32 weight;         /* when it is not drained */
 	unsigned char mac[ETH_ALEN];
 	unsigned char our_mac[ETH_ALEN];
 	char name[NAME_BYTES];

@@ -163,6 +163,15 @@ def stats(args: Arguments) -> None:
         _show(args, found, report.print_stats)
 
 
+def balancer(args: Arguments) -> None:
+    """Change a running balancer: drain, weigh, add and remove backends, choose the policy."""
+    lab = record.choose(args.lab)
+    _elevate(args, lab)
+    from netlab.operate import operate
+
+    operate(record.read(lab), args, say)
+
+
 def validate(args: Arguments) -> None:
     """Check a topology and build nothing."""
     from netlab import document, validate
@@ -194,6 +203,7 @@ _VERBS: dict[str, Callable[[Arguments], int | None]] = {
     "logs": logs,
     "trace": trace,
     "stats": stats,
+    "balancer": balancer,
     "validate": validate,
     "demo": demo,
 }

@@ -87,7 +87,15 @@ def _balancer(pins: str, source: str) -> dict[str, Any]:
         "queue_depth": now.depth,
         "queue_capacity": now.queue,
         "policy": now.policy,
-        "backends": {name: {"free": now.free[name], "capacity": now.capacity[name]} for name in now.capacity},
+        "backends": {
+            name: {
+                "free": now.free[name],
+                "capacity": now.capacity[name],
+                "weight": now.weights[name],
+                "drained": name in now.drained,
+            }
+            for name in now.capacity
+        },
         "reasons": _reasons(pins, source, "reasons", "reason"),
         "carriers": _reasons(pins, source, "carrier_reasons", "carrier_reason"),
     }
@@ -118,9 +126,10 @@ def print_stats(data: Mapping[str, Any]) -> None:
             f"policy {now['policy']}",
             highlight=False,
         )
-        threads = _table("BACKEND", "FREE THREADS", "CAPACITY")
+        threads = _table("BACKEND", "FREE THREADS", "CAPACITY", "WEIGHT")
         for name, backend in now["backends"].items():
-            threads.add_row(name, str(backend["free"]), str(backend["capacity"]))
+            weight = "drained" if backend["drained"] else str(backend["weight"])
+            threads.add_row(name, str(backend["free"]), str(backend["capacity"]), weight)
         console.print(threads)
         console.print(_counts_table({**now["reasons"], **now["carriers"]}))
     for node, now in data["programs"].items():

@@ -23,6 +23,13 @@ def seconds(text: str) -> float:
     return float(text)
 
 
+def threads(text: str) -> int:
+    """Return a number of threads, for argparse."""
+    if not 0 < int(text) < 1 << 16:
+        raise ValueError
+    return int(text)
+
+
 _FILE = _argument("file", metavar="FILE", help="the topology")
 _SET = _argument(
     "--set",
@@ -67,6 +74,24 @@ VERBS = {
     "stats": Verb(
         "show what the programs count",
         (_argument("--format", choices=("text", "json", "prometheus"), default="text", help="how to print (text)"),),
+    ),
+    "balancer": Verb(
+        "change a running balancer, and lose no request",
+        (
+            _argument("action", metavar="ACTION", help="drain, undrain, weight, policy, add or remove"),
+            _argument(
+                "words_of_action",
+                metavar="WORD",
+                nargs="*",
+                help="NODE ... to drain, undrain, add and remove; NODE ... NUMBER to weight; a policy's name",
+            ),
+            _argument("--node", metavar="NODE", help="the balancer's node, if there are several"),
+            _argument("--capacity", type=threads, metavar="THREADS", help="of what is added (what the others have)"),
+            _argument(
+                "--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait this long to remove one (30)"
+            ),
+            _argument("--now", action="store_true", help="remove it whatever it has in hand"),
+        ),
     ),
     "validate": Verb("check a topology", (_FILE, _SET), "the topology's name"),
     "demo": Verb(

@@ -5,7 +5,6 @@ a `timeout` it also has the program free the threads that were not heard of for 
 Stop it, and requests go on being balanced.
 """
 
-import ipaddress
 import json
 import os
 import signal
@@ -48,48 +47,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "capacity": {"type": "integer", "default": 5, "minimum": 1, "maximum": 65535, "help": "threads of each backend"},
 }
 
-Nodes = dict[str, dict[str, Any]]
 WATCH_S = 0.1
-
-
-def expand(nodes: Nodes, names: list[str]) -> list[str]:
-    """Replace the name of a replicated node by its replicas; keep the order, each once."""
-    found: dict[str, None] = {}
-    for name in names:
-        members = [name] if name in nodes else [node for node in nodes if nodes[node]["replica_of"] == name]
-        if not members:
-            raise NetlabError(f"backends: this lab has no node {name}; it has {', '.join(nodes)}")
-        found.update(dict.fromkeys(members))
-    return list(found)
-
-
-def addresses(interface: dict[str, Any]) -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
-    """Return an interface's addresses, of both families."""
-    return [ipaddress.ip_interface(address) for address in interface["addresses"]]
-
-
-def shared(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[int, str]:
-    """Return, by IP version, their first address on a network that both interfaces are on."""
-    networks = [address.network for address in addresses(ours)]
-    found: dict[int, str] = {}
-    for address in addresses(theirs):
-        if any(address.ip in network for network in networks):
-            found.setdefault(address.version, str(address.ip))
-    return found
-
-
-def find(nodes: Nodes, here: str, name: str, capacity: int) -> balancer.Backend:
-    """Find a backend on one of our own networks, where it has most families."""
-    ways = [
-        (shared(ours, theirs), our_name, ours, theirs)
-        for our_name, ours in nodes[here]["interfaces"].items()
-        for theirs in nodes[name]["interfaces"].values()
-    ]
-    found, our_name, ours, theirs = max(ways, key=lambda way: len(way[0]), default=({}, "", {}, {}))
-    if not found:
-        raise NetlabError(f"backends: {name} shares no network with {here}; link them, or link both to one switch")
-    mtu = min(ours["mtu"], theirs["mtu"])
-    return balancer.Backend(name, found.get(4), found.get(6), theirs["mac"], our_name, ours["mac"], mtu, capacity)
 
 
 def check_program(program: dict[str, Any] | None, backends: tuple[balancer.Backend, ...]) -> None:
@@ -111,13 +69,13 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
         raise NetlabError(f"service_port and completion_port are both {args.service_port}; they must differ")
     if args.report_port in (args.service_port, args.completion_port):
         raise NetlabError(f"report_port is {args.report_port}, as another port is; it must differ")
-    nodes: Nodes = lab["nodes"]
-    names = expand(nodes, args.backends)
+    nodes = lab["nodes"]
+    names = balancer.expand(nodes, args.backends)
     if here in names:
         raise NetlabError(f"backends: {here} is the balancer itself")
     if len(names) > balancer.MAX_BACKENDS:
         raise NetlabError(f"backends: {len(names)} nodes, at most {balancer.MAX_BACKENDS}")
-    backends = tuple(find(nodes, here, name, args.capacity) for name in names)
+    backends = tuple(balancer.find(nodes, here, name, args.capacity) for name in names)
     check_program(nodes[here]["program"], backends)
     if not all(each.ipv4 for each in backends) and not all(each.ipv6 for each in backends):
         raise NetlabError("backends: some have only IPv4, others only IPv6; a queued request must suit them all")
@@ -127,7 +85,7 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
         args.completion_port,
         args.policy,
         backends,
-        tuple(str(address.ip) for interface in ours.values() for address in addresses(interface)),
+        tuple(address.split("/")[0] for interface in ours.values() for address in interface["addresses"]),
         tuple((name, interface["mac"]) for name, interface in ours.items()),
         args.completion == "reply",
         args.report_port or 0,
@@ -145,14 +103,14 @@ def main() -> None:
         raise NetlabError(f"{here} carries no balancer program; give the node `xdp: balancer`")
     chosen = settings(lab, here, args)
     if not balancer.set_up(pins, chosen):
-        say("the program is set up already; it keeps its state")
+        say("the program is set up already; it keeps its settings and its state")
     for backend in chosen.backends:
         where = " ".join(filter(None, (backend.ipv4, backend.ipv6)))
         say(f"backend {backend.name} {where} on {backend.interface}: {backend.capacity} threads")
     freed_by = "freed by replies" if chosen.replies else f"completions on {chosen.completion_port}"
     say(f"balancing UDP port {chosen.service_port}, {freed_by}, {chosen.policy}")
     say("READY")
-    heal(balancer.Healer(pins, chosen.backends), args.timeout, bool(chosen.report_port), chosen.replies)
+    heal(balancer.Healer(pins), args.timeout, bool(chosen.report_port), chosen.replies)
 
 
 def heal(healer: balancer.Healer, timeout_s: float, is_told: bool, replies: bool) -> None:

@@ -18,7 +18,6 @@ from tests.bpf.rig import (
     REDIRECT,
     SERVICE,
     Rig,
-    backend,
     completion,
     request,
 )
@@ -51,7 +50,7 @@ def lb(rig: Rig) -> Rig:
 
 @pytest.fixture
 def healer(lb: Rig) -> Healer:
-    return Healer(lb.pins, [backend(1)])
+    return Healer(lb.pins)
 
 
 def send(rig: Rig, count: int) -> None:
@@ -251,7 +250,7 @@ def test_a_worker_that_never_reports_is_never_silent(rig: Rig) -> None:
     rig.reset(backends=1, report_port=REPORTS)
     time.sleep(0.05)
 
-    assert Healer(rig.pins, [backend(1)]).watch() == 0
+    assert Healer(rig.pins).watch() == 0
     assert rig.free() == (5,)
 
 

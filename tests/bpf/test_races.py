@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from netlab import balancer
+from netlab.balancer import counting
 from netlab.maps import BPF_ANY
 from tests.bpf.races import (
     ONE_AGAINST_ONE,
@@ -206,7 +206,7 @@ def test_a_snapshot_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read under the lock: between two counts that change together, however long that takes, nobody reads."""
     with built(source(("s->received++;", f"s->received++; {HELD}"))) as rig:
         whole = torn(rig)
-        monkeypatch.setattr(balancer, "BPF_F_LOCK", BPF_ANY)
+        monkeypatch.setattr(counting, "BPF_F_LOCK", BPF_ANY)
         without_lock = torn(rig)
 
     assert whole == 0

@@ -202,4 +202,4 @@ def test_the_balancers_role_may_die_under_traffic() -> None:
         finally:
             again.terminate()
             said, _ = again.communicate(timeout=10)
-        assert "the program is set up already; it keeps its state" in said
+        assert "the program is set up already; it keeps its settings and its state" in said

@@ -15,7 +15,7 @@ ROWS: list[tuple[str, ...]] = [
     ("__main__",),
     ("cli",),
     ("demo",),
-    ("report", "apply"),
+    ("report", "apply", "operate"),
     ("host",),
     ("removal",),
     ("balancer", "launch", "describe", "hosts"),

@@ -1,0 +1,25 @@
+"""The one place that knows the balancer's maps: sets them up, heals, changes and reads them."""
+
+from netlab.balancer.counting import Count, Snapshot, counts, enum_names, has_balancer, snapshot
+from netlab.balancer.finding import expand, find
+from netlab.balancer.healing import Healer
+from netlab.balancer.layout import AGES, MAX_BACKENDS, POLICIES
+from netlab.balancer.setting import Backend, Settings, set_up
+
+__all__ = [
+    "AGES",
+    "MAX_BACKENDS",
+    "POLICIES",
+    "Backend",
+    "Count",
+    "Healer",
+    "Settings",
+    "Snapshot",
+    "counts",
+    "enum_names",
+    "expand",
+    "find",
+    "has_balancer",
+    "set_up",
+    "snapshot",
+]

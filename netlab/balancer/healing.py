@@ -1,0 +1,55 @@
+"""Heals the balancer from user space: by programs of its own file, run under its lock."""
+
+import socket
+import struct
+
+from netlab.balancer.counting import snapshot
+from netlab.balancer.layout import ETHERNET_HEADER, Config, Entry, entries
+from netlab.maps import LoadedProgram
+
+
+class Healer:
+    """Frees the threads that were not heard of for too long, and sends queued requests to those that are free.
+
+    The program heals itself with every completion; this is for when none comes any more. It runs in the balancer's
+    network namespace, and changes the state only through the program's own code, under its lock.
+    """
+
+    def __init__(self, pins: str) -> None:
+        self._pins = pins
+        self._age = LoadedProgram.open(f"{pins}/programs/age_run")
+        self._watch = LoadedProgram.open(f"{pins}/programs/watch_run")
+        self._kick = LoadedProgram.open(f"{pins}/programs/kick_run")
+
+    def age(self) -> int:
+        """Let all taken threads grow older by one of AGES; return how many are free again, being too old."""
+        return self._age.test_run(bytes(ETHERNET_HEADER)).verdict
+
+    def watch(self) -> int:
+        """Take the threads of backends that have fallen silent; return how many are silent now."""
+        return sum(self._watch.test_run(carrier(entry)).verdict for entry in self._entries().values())
+
+    def kick(self) -> int:
+        """Send a carrier for each free thread, as long as requests wait; return how many."""
+        now = snapshot(self._pins)
+        if not now.depth:
+            return 0
+        there = [entry for entry in self._entries().values() if entry.name not in now.drained]
+        threads = [entry for entry in there for _ in range(now.free.get(entry.name, 0))]
+        for entry in threads[: now.depth]:
+            self._kick.send(carrier(entry))
+        return len(threads[: now.depth])
+
+    def _entries(self) -> dict[int, Entry]:
+        return entries(self._pins, Config.read(self._pins))
+
+
+def carrier(backend: Entry) -> bytes:
+    """Return a frame that looks like a backend's completion; where it goes to is written into it later."""
+    macs, udp = backend.our_mac + backend.mac, struct.pack("!HHHH", 0, 0, 8, 0)
+    if any(backend.ipv4):
+        address = backend.ipv4[-4:]
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, socket.IPPROTO_UDP, 0, address, address)
+        return macs + b"\x08\x00" + ip + udp
+    address = backend.ipv6
+    return macs + b"\x86\xdd" + struct.pack("!IHBB16s16s", 6 << 28, 8, socket.IPPROTO_UDP, 64, address, address) + udp

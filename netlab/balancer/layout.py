@@ -1,0 +1,117 @@
+"""The balancer's maps as bpf/balancer.c lays them out: settings and backends, read and written."""
+
+import socket
+import struct
+from typing import NamedTuple, Self
+
+from netlab.maps import Map
+
+POLICIES = ("most-free", "round-robin", "random", "first-free")  # in the order of `enum policy`
+MAX_BACKENDS = 128
+MAX_PAIRS = 4096
+AGES = 8  # until a thread that is not heard of is free again
+ETHERNET_HEADER = 14
+IPV4, IPV6 = 1, 2  # families, as bits
+
+FIRST = struct.pack("=I", 0)  # the key of a map with one entry
+# lock, depth … age, best, chances, received … completions, expired, free_threads, then taken and sent
+STATE = struct.Struct(f"=I8I4x9Q{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 1)}I")
+FREE = 18  # where in it the free threads begin
+STATE_COUNTERS = ("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired")
+SLOT_HEADER = struct.Struct("=IIII")  # length, number, ifindex, way; the frame follows
+INTERFACE = struct.Struct("=6sH")  # mac, way
+DEVMAP_ENTRY = struct.Struct("=II")  # ifindex, fd of the egress program
+
+_CONFIG = struct.Struct(f"=I2s2sIIII2s2xII{MAX_BACKENDS}I")
+_BACKEND = struct.Struct("=16s16sIII6s6s64s")
+
+
+def map_of(pins: str, name: str) -> Map:
+    """Open one of the balancer's maps."""
+    return Map.open(f"{pins}/maps/{name}")
+
+
+def key(index: int) -> bytes:
+    """Return the key of an array's entry, or of an interface."""
+    return struct.pack("=I", index)
+
+
+def mac(text: str) -> bytes:
+    """Return the six bytes of a MAC."""
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def address(text: str | None) -> bytes:
+    """Return an address of either family as the program has it: IPv4 mapped into IPv6 (RFC 4291, 2.5.5.2)."""
+    if text is None:
+        return bytes(16)
+    return socket.inet_pton(socket.AF_INET6, text if ":" in text else f"::ffff:{text}")
+
+
+class Config(NamedTuple):
+    """The settings, `struct config`; `backends` counts the entries in use, `weights` are by index, 0 gets nothing."""
+
+    ready: int
+    service_port: int
+    completion_port: int
+    policy: int
+    backends: int
+    longest: int
+    replies: int
+    report_port: int
+    ways: int
+    families: int
+    weights: tuple[int, ...]
+
+    @classmethod
+    def read(cls, pins: str) -> Self:
+        """Read the settings; `ready` is 0 before the role has written them."""
+        with map_of(pins, "config") as config:
+            values = _CONFIG.unpack(config.get(FIRST))
+        last = len(cls._fields) - 1
+        ready, service, completion, *middle, report, ways, families = values[:last]
+        ports = int.from_bytes(service), int.from_bytes(completion)
+        return cls._make((ready, *ports, *middle, int.from_bytes(report), ways, families, values[last:]))
+
+    def write(self, pins: str) -> None:
+        """Write the settings; each word that stays the same is the same all the while."""
+        service, completion, report = (
+            struct.pack("!H", port) for port in (self.service_port, self.completion_port, self.report_port)
+        )
+        middle = self.policy, self.backends, self.longest, self.replies
+        packed = _CONFIG.pack(self.ready, service, completion, *middle, report, self.ways, self.families, *self.weights)
+        with map_of(pins, "config") as config:
+            config.set(FIRST, packed)
+
+    def sharing(self, weights: dict[int, int]) -> Self:
+        """Return settings with other weights, by the index of their backends."""
+        return self._replace(weights=tuple(weights.get(index, each) for index, each in enumerate(self.weights)))
+
+
+class Entry(NamedTuple):
+    """A backend as it stands in the program, `struct backend`; `weight` is what it has when it is not drained."""
+
+    ipv4: bytes
+    ipv6: bytes
+    ifindex: int
+    capacity: int
+    weight: int
+    mac: bytes
+    our_mac: bytes
+    name: str
+
+    def write(self, pins: str, index: int) -> None:
+        """Write it; one without a name is none."""
+        with map_of(pins, "backends") as backends:
+            backends.set(key(index), _BACKEND.pack(*self[:-1], self.name.encode()))
+
+
+def entries(pins: str, config: Config) -> dict[int, Entry]:
+    """Return the backends that the program has, by their index."""
+    found = {}
+    with map_of(pins, "backends") as backends:
+        for index in range(config.backends):
+            *values, name = _BACKEND.unpack(backends.get(key(index)))
+            if text := name.rstrip(b"\0").decode():
+                found[index] = Entry._make((*values, text))
+    return found

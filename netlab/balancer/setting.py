@@ -1,0 +1,158 @@
+"""Sets the balancer up: what its role writes before the first request is taken."""
+
+import socket
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from netlab.balancer import layout
+from netlab.balancer.layout import FIRST, IPV4, IPV6, MAX_PAIRS, POLICIES, Config, Entry, map_of
+from netlab.errors import NetlabError
+from netlab.maps import DEVMAP, LoadedProgram, Map
+
+
+class Backend(NamedTuple):
+    """A backend as the program knows it: where it is, how to reach it, how many threads it has.
+
+    `ipv4` and `ipv6` are its addresses, of which it has at least one; `interface` is the balancer's own, which leads to
+    it, with `our_mac`; `mtu` is the smaller of both ends'.
+    """
+
+    name: str
+    ipv4: str | None
+    ipv6: str | None
+    mac: str
+    interface: str
+    our_mac: str
+    mtu: int
+    capacity: int
+
+
+class Settings(NamedTuple):
+    """What the balancer is told once, before it takes its first request; `our_macs` are by interface.
+
+    With `replies` a backend's reply frees the thread of its request; there are no completions then. To `report_port`,
+    if it is not 0, backends may tell their running totals.
+    """
+
+    service_port: int
+    completion_port: int
+    policy: str
+    backends: tuple[Backend, ...]
+    local_addresses: tuple[str, ...]
+    our_macs: tuple[tuple[str, str], ...]
+    replies: bool = False
+    report_port: int = 0
+
+
+def set_up(pins: str, settings: Settings) -> bool:
+    """Write the settings, all threads free, and only then let the program take requests.
+
+    Runs inside the balancer's network namespace, since a devmap's ifindex belongs to that of its writer. Does nothing,
+    and returns False, when it is set up already: the state must not be written under traffic, and policy and backends
+    may have been changed since. NetlabError when it was set up with other ports, or when the program's slots are too
+    small for the links.
+    """
+    wanted, there = _config(settings), Config.read(pins)
+    _check_slots(pins, wanted.longest)
+    if there.ready:
+        if _fixed(there) != _fixed(wanted):
+            raise NetlabError("the balancer runs with other ports; they change by netlab down and netlab up")
+        return False
+    _write_ourselves(pins, settings)
+    for index, backend in enumerate(settings.backends):
+        write_backend(pins, index, backend, wanted.ways)
+    with map_of(pins, "state") as state:
+        free = [backend.capacity for backend in settings.backends]
+        none_taken = [0] * (layout.MAX_BACKENDS * (layout.AGES + 2) - len(free))
+        state.set(FIRST, layout.STATE.pack(*[0] * layout.FREE, *free, *none_taken))
+    wanted.write(pins)
+    return True
+
+
+def _config(settings: Settings) -> Config:
+    count = len(settings.backends)
+    return Config(
+        ready=1,
+        service_port=settings.service_port,
+        completion_port=settings.completion_port,
+        policy=POLICIES.index(settings.policy),
+        backends=count,
+        longest=layout.ETHERNET_HEADER + min(backend.mtu for backend in settings.backends),
+        replies=int(settings.replies),
+        report_port=settings.report_port,
+        ways=_ways(settings),
+        families=families(settings.backends),
+        weights=(1,) * count + (0,) * (layout.MAX_BACKENDS - count),
+    )
+
+
+def _fixed(config: Config) -> tuple[int, ...]:
+    """Return the settings that stay as long as the lab."""
+    return config.service_port, config.completion_port, config.report_port, config.replies
+
+
+def _ways(settings: Settings) -> int:
+    """Return how many interfaces the pairs of a backend have; 0 when all pairs together would be too many."""
+    ways = len(settings.our_macs) if settings.replies else 0
+    return ways if ways * len(settings.backends) <= MAX_PAIRS else 0
+
+
+def families(backends: Sequence[Backend]) -> int:
+    """Return the families in which every backend has an address, as bits."""
+    ipv4, ipv6 = all(each.ipv4 for each in backends), all(each.ipv6 for each in backends)
+    return IPV4 * ipv4 | IPV6 * ipv6
+
+
+def _check_slots(pins: str, longest: int) -> None:
+    with map_of(pins, "slots") as slots:
+        room = slots.value_size - layout.SLOT_HEADER.size
+    if room < longest:
+        raise NetlabError(f"the queue was compiled for frames of {room} bytes; the backends' links carry {longest}")
+
+
+def _write_ourselves(pins: str, settings: Settings) -> None:
+    with map_of(pins, "local_addresses") as local:
+        for address in settings.local_addresses:
+            local.set(layout.address(address), b"\1")
+    with (
+        map_of(pins, "interfaces") as interfaces,
+        map_of(pins, "doors") as doors,
+        LoadedProgram.open(f"{pins}/programs/egress_devmap") as egress,
+    ):
+        for way, (interface, mac) in enumerate(settings.our_macs):
+            ifindex = socket.if_nametoindex(interface)
+            interfaces.set(layout.key(ifindex), layout.INTERFACE.pack(layout.mac(mac), way))
+            doors.set(layout.key(ifindex), layout.DEVMAP_ENTRY.pack(ifindex, egress.fd))
+
+
+def write_backend(pins: str, index: int, backend: Backend, ways: int) -> Entry:
+    """Write a backend, with a weight of 1, and the ways to it and, from so many interfaces, through it."""
+    addresses = layout.address(backend.ipv4), layout.address(backend.ipv6)
+    ifindex = socket.if_nametoindex(backend.interface)
+    macs = layout.mac(backend.mac), layout.mac(backend.our_mac)
+    entry = Entry(*addresses, ifindex, backend.capacity, 1, *macs, backend.name)
+    entry.write(pins, index)
+    with (
+        map_of(pins, "backend_at") as index_of,
+        map_of(pins, "interfaces") as interfaces,
+        map_of(pins, "carriers") as carriers,
+        map_of(pins, "pairs") as pairs,
+        LoadedProgram.open(f"{pins}/programs/egress_devmap") as egress,
+    ):
+        _write_pair(carriers, index, egress, ifindex, ifindex)
+        for each in list(interfaces.keys()) if ways else ():
+            client, (_, way) = int.from_bytes(each, sys.byteorder), layout.INTERFACE.unpack(interfaces.get(each))
+            if client != ifindex and index * ways + way < MAX_PAIRS:
+                _write_pair(pairs, index * ways + way, egress, ifindex, client)
+        for address in filter(any, addresses):
+            index_of.set(address, layout.key(index))
+    return entry
+
+
+def _write_pair(into: Map, at: int, egress: LoadedProgram, first: int, last: int) -> None:
+    """Put a devmap with two doors into a map of maps."""
+    with Map.create(DEVMAP, 4, layout.DEVMAP_ENTRY.size, 2) as pair:
+        for place, ifindex in enumerate((first, last)):
+            pair.set(layout.key(place), layout.DEVMAP_ENTRY.pack(ifindex, egress.fd))
+        into.set(layout.key(at), layout.key(pair.fd))
