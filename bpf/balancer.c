@@ -564,7 +564,8 @@ static __always_inline __u32 correct(struct state *s, struct reporter *known, __
 
 	lost = known->lost;
 	if (now - known->marked_ns > MARK_NS) {
-		lost = (__s32)(known->marked - received) > 0 ? known->marked - received : 0;
+		if ((__s32)(known->marked - received - lost) > 0) /* besides those that are known to be lost, for good */
+			lost = known->marked - received;
 		known->marked = seen;
 		known->marked_ns = now;
 	}

@@ -129,6 +129,23 @@ def test_a_request_that_was_only_late_takes_its_thread_again(lb: Rig) -> None:
     assert lb.free() == (3,)
 
 
+def test_a_lost_request_stays_lost_when_others_arrive(lb: Rig) -> None:
+    """However many are received after it, they do not make up for it."""
+    send(lb, 1)
+    for _ in range(2):
+        time.sleep(RIPE_S)
+        told(lb, 0, 0)
+    assert lb.free() == (5,)
+    for done in range(1, 9):
+        send(lb, 1)
+        lb.push(completion(1))
+        assert told(lb, done, done) == "REPORT_AGREED"
+    time.sleep(RIPE_S)
+
+    assert told(lb, 8, 8) == "REPORT_AGREED"
+    assert lb.free() == (5,)
+
+
 def test_a_worker_that_starts_again_has_nothing_in_hand(lb: Rig) -> None:
     send(lb, 5)
     told(lb, 5, 0)
