@@ -138,14 +138,14 @@ def _counts_table(reasons: Mapping[str, Mapping[str, int]]) -> Any:
     return table
 
 
-def print_logs(data: Mapping[str, Any], nodes: Sequence[str], follow: bool, style: str) -> None:
-    """Print what these nodes' processes printed, in the order of time; `style` is text or json."""
-    _print_lines(data, logs.read(data["folder"], nodes, follow=follow), style)
+def print_logs(data: Mapping[str, Any], nodes: Sequence[str], last: int | None, follow: bool, style: str) -> None:
+    """Print what these nodes' processes printed, in the order of time, all or the `last` lines, as text or json."""
+    _print_lines(data, logs.read(data["folder"], nodes, last=last, follow=follow), style)
 
 
-def print_trace(data: Mapping[str, Any], follow: bool, style: str) -> None:
+def print_trace(data: Mapping[str, Any], last: int | None, follow: bool, style: str) -> None:
     """Print what this lab's programs printed, as the kernel has it: each line begins with LAB/NODE."""
-    _print_lines(data, logs.read(data["folder"], [], trace=True, follow=follow), style, f"{data['lab']}/")
+    _print_lines(data, logs.read(data["folder"], [], trace=True, last=last, follow=follow), style, f"{data['lab']}/")
 
 
 def _print_lines(data: Mapping[str, Any], lines: Iterable[logs.LogLine], style: str, prefix: str = "") -> None:
