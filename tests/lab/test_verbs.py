@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.lab.lab import PARTB, ROOT, lab, netlab, texts
+from tests.lab.lab import PARTB, ROOT, eventually, lab, netlab, stats, texts
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 PAIR = f"{ROOT}/topologies/pair.yml"
@@ -23,9 +23,11 @@ def test_a_lab_is_shown_and_removed_by_its_name() -> None:
 
 def test_the_last_lines() -> None:
     """Of all nodes together, or of one; and of the trace."""
-    with lab(PARTB, "--set=nodes.client.args={target: 'lb:8080', count: 0}", name="partb-last"):
+    with lab(PARTB, "--set=nodes.client.autostart=false", name="partb-last"):
+        netlab("run", "client", "--count", "3", "--sleep", "0", "--interval", "0")
+        eventually(lambda: stats()["completions"] == 3 and len(texts("logs")) >= 10 and len(texts("trace")) >= 9)
         for words in (("logs",), ("logs", "worker2"), ("trace",)):
-            netlab("run", "client", "--count", "3", "--sleep", "0", "--interval", "0")
             everything = texts(*words)
+
             assert texts(*words, "-n", "2") == everything[-2:]
             assert texts(*words, "--lines", "0") == []
