@@ -218,7 +218,7 @@ class Snapshot(NamedTuple):
     """A balancer at one moment: `free` and `counters` belong together, the reasons are read right after them.
 
     `ready` says that it takes requests. `free` and `capacity` are threads by backend; `counters` has received, which is
-    forwarded + queued + dropped, dequeued and completions, all in requests.
+    forwarded + queued + dropped, dequeued and completions, all in requests. `report_port` is 0 when nobody may report.
     """
 
     ready: bool
@@ -228,12 +228,13 @@ class Snapshot(NamedTuple):
     counters: dict[str, int]
     free: dict[str, int]
     capacity: dict[str, int]
+    report_port: int
 
 
 def snapshot(pins: str) -> Snapshot:
     """Read a balancer's state whole, under its lock."""
     with _map(pins, "state") as state, _map(pins, "config") as config:
-        ready, _, _, policy, count, *_ = _CONFIG.unpack(config.get(_FIRST))
+        ready, _, _, policy, count, _, _, report_port, _ = _CONFIG.unpack(config.get(_FIRST))
         values = _STATE.unpack(state.get(_FIRST, BPF_F_LOCK))
     capacity = dict(_capacities(pins, count))
     with _map(pins, "slots") as slots:
@@ -246,6 +247,7 @@ def snapshot(pins: str) -> Snapshot:
         counters=dict(zip(_STATE_COUNTERS, values[8:15], strict=True)),
         free=dict(zip(capacity, values[16:], strict=False)),
         capacity=capacity,
+        report_port=int.from_bytes(report_port),
     )
 
 

@@ -9,6 +9,10 @@ from typing import Any
 
 from netlab import logs, record
 
+_NUMBERS = {  # columns that stand on the right
+    "PACKETS", "BYTES", "PID", "CPU", "MEMORY", "FREE THREADS", "CAPACITY",
+    "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS",
+}  # fmt: skip
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 
 
@@ -78,16 +82,21 @@ def source_path(data: Mapping[str, Any], node: str) -> str:
 
 
 def _balancer(pins: str, source: str) -> dict[str, Any]:
-    from netlab import balancer
+    from netlab import balancer, reporters
 
     now = balancer.snapshot(pins)
+    reports = {name: each and each._asdict() for name, each in reporters.read(pins, list(now.capacity)).items()}
     return {
         "ready": now.ready,
         **now.counters,
         "queue_depth": now.depth,
         "queue_capacity": now.queue,
         "policy": now.policy,
-        "backends": {name: {"free": now.free[name], "capacity": now.capacity[name]} for name in now.capacity},
+        "report_port": now.report_port,
+        "backends": {
+            name: {"free": now.free[name], "capacity": now.capacity[name], "reports": reports[name]}
+            for name in now.capacity
+        },
         "reasons": _reasons(pins, source, "reasons", "reason"),
         "carriers": _reasons(pins, source, "carrier_reasons", "carrier_reason"),
     }
@@ -118,10 +127,7 @@ def print_stats(data: Mapping[str, Any]) -> None:
             f"policy {now['policy']}",
             highlight=False,
         )
-        threads = _table("BACKEND", "FREE THREADS", "CAPACITY")
-        for name, backend in now["backends"].items():
-            threads.add_row(name, str(backend["free"]), str(backend["capacity"]))
-        console.print(threads)
+        console.print(_backends_table(now))
         console.print(_counts_table({**now["reasons"], **now["carriers"]}))
     for node, now in data["programs"].items():
         console.print(f"{node}:" if now["reasons"] else f"{node}: its program counts nothing", highlight=False)
@@ -129,6 +135,23 @@ def print_stats(data: Mapping[str, Any]) -> None:
             console.print(_counts_table(now["reasons"]))
     if not data["balancers"] and not data["programs"]:
         print("netlab: no node of this lab carries a program", file=sys.stderr)
+
+
+def _backends_table(now: Mapping[str, Any]) -> Any:
+    """Return who has how many threads; with what their reports say, where they may report."""
+    heard = ("REPORTS", "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS") if now["report_port"] else ()
+    table = _table("BACKEND", "FREE THREADS", "CAPACITY", *heard)
+    for name, backend in now["backends"].items():
+        cells = (name, str(backend["free"]), str(backend["capacity"]))
+        table.add_row(*cells, *(_report_cells(backend["reports"]) if heard else ()))
+    return table
+
+
+def _report_cells(reports: Mapping[str, Any] | None) -> tuple[str, ...]:
+    if reports is None:
+        return "none so far", "", "", ""
+    state = f"silent for {reports['heard_s']:.1f} s" if reports["silent"] else "reporting"
+    return state, *(str(reports[name]) for name in ("lost_requests", "lost_completions", "doubled_completions"))
 
 
 def _counts_table(reasons: Mapping[str, Mapping[str, int]]) -> Any:
@@ -187,6 +210,6 @@ def _table(*columns: str) -> Any:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        right = column in ("PACKETS", "BYTES", "FREE THREADS", "CAPACITY", "PID", "CPU", "MEMORY")
+        right = column in _NUMBERS
         table.add_column(column, justify="right" if right else "left")
     return table

@@ -47,11 +47,15 @@ def test_what_is_lost_on_the_way_is_found_out(tmp_path: Path) -> None:
         eventually(lambda: stats()["queue_depth"] == 0 and free() == FREE)
         lost = Counter(line.rpartition(" ")[2] for line in texts("trace") if line.startswith("lost to port"))
         found, told = reasons(), texts("trace")
+        reports = [each["reports"] for each in stats()["backends"].values()]
 
         assert lost["8080"] == 20
         assert sum(served().values()) == 140 - 20
         assert lost["9090"] >= 20
         assert 0 < found["REPORT_COMPLETION_LOST"] <= lost["9090"]  # a report may tell of two losses at once
+        assert sum(each["lost_requests"] for each in reports) == lost["8080"]
+        assert sum(each["lost_completions"] for each in reports) == lost["9090"]
+        assert sum(each["received"] for each in reports) == sum(each["completed"] for each in reports) == 140 - 20
         assert sum(": a request was lost" in line for line in told) == found["REPORT_REQUEST_LOST"] > 0
         assert stats()["received"] == 140 == stats()["forwarded"] + stats()["dequeued"]
 
@@ -66,6 +70,9 @@ def test_a_killed_worker_gives_back_what_it_had() -> None:
         eventually(
             lambda: any("silent: worker2 gets no requests, 5 were in its hands" in line for line in texts("trace"))
         )
+        shown = netlab("stats").stdout
+        assert re.search(r"worker1 +\d +5 +reporting +0 +0 +0", shown), shown
+        assert re.search(r"worker2 +0 +5 +silent for \d+\.\d s +0 +0 +0", shown), shown
         ask(20, "0.1")
         eventually(lambda: free() == {**FREE, "worker2": 0})
         before = sum(served("worker1", "worker3").values())
