@@ -17,7 +17,7 @@ TEST_PACKAGES := ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),deboot
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static
 
 .NOTPARALLEL:
-.PHONY: help install demo test test-bpf lint bench uninstall clean dev
+.PHONY: help install demo test test-bpf soak lint bench uninstall clean dev
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -47,6 +47,10 @@ test: dev lint
 ## make test-bpf    the programs alone, at length: a million fuzzed packets, 300,000 rounds of each race
 test-bpf: dev
 	@$(SETUP) root env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/bpf $(ARGS)
+
+## make soak        100,000 requests, packets lost on purpose, workers and the balancer's role killed, and a full account
+soak: dev
+	@$(SETUP) root env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/lab/test_soak.py $(ARGS)
 
 ## make lint        ruff and mypy, strict
 lint: dev

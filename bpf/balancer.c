@@ -574,6 +574,7 @@ static __always_inline __u32 correct(struct state *s, struct reporter *known, __
 				     __u64 incarnation, __u32 received, __u32 completed)
 {
 	__u32 reason = REPORT_AGREED, lost, outstanding, free, before = *free_threads(s, k);
+	__s32 late; /* completions that this report makes up for; below zero, those that it takes back */
 
 	if (known->incarnation == incarnation &&
 	    ((__s32)(received - known->received) < 0 || (__s32)(completed - known->completed) < 0))
@@ -594,7 +595,8 @@ static __always_inline __u32 correct(struct state *s, struct reporter *known, __
 
 	lost = known->lost;
 	if (now - known->marked_ns > MARK_NS) {
-		lost = (__s32)(known->marked - received) > 0 ? known->marked - received : 0;
+		if ((__s32)(known->marked - received - lost) > 0) /* besides those that are known to be lost, for good */
+			lost = known->marked - received;
 		known->marked = seen;
 		known->marked_ns = now;
 	}
@@ -610,6 +612,12 @@ static __always_inline __u32 correct(struct state *s, struct reporter *known, __
 		reason = REPORT_COMPLETION_LOST;
 	else if (reason == REPORT_AGREED && free < before)
 		reason = REPORT_COMPLETION_DOUBLED;
+	late = (__s32)(free - before) - (__s32)(lost - known->lost);
+	if (reason != REPORT_BEGUN && reason != REPORT_RESTARTED && reason != REPORT_RETURNED) {
+		known->lost_completions += late > 0 ? late : 0;
+		known->doubled_completions += late < 0 ? -late : 0;
+	}
+	known->lost_requests += lost - known->lost; /* fewer, when one was only late */
 	known->lost = lost;
 	known->received = received;
 	known->completed = completed;

@@ -29,6 +29,10 @@ struct reporter {
 	__u32 completed;
 	__u32 lost;           /* of this incarnation's requests, on their way to it */
 	__u32 silent;         /* has not reported for too long: gets no requests */
+	__u32 lost_requests;  /* in all, of every incarnation; for people to read, as are the next two */
+	__u32 lost_completions;
+	__u32 doubled_completions; /* came later than a report that told of them, or twice */
+	__u32 padding;
 };
 
 static __always_inline struct report *parse_report(struct cursor *cursor)

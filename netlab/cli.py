@@ -41,8 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     args: Arguments = usage.parse(words)
     args.words = words
-    if args.lab == "":
-        raise UsageError("--lab is empty")
+    named = getattr(args, "named", None)
+    if "" in (args.lab, named):
+        raise UsageError("the lab's name is empty")
+    if named and args.lab_given and args.lab != named:
+        raise UsageError(f"one lab at a time: {named}, or --lab {args.lab}")
+    if named:
+        args.lab, args.lab_given = named, True
     args.lab = args.lab or os.environ.get("NETLAB_LAB") or None
     code = _VERBS[args.verb](args) or 0
     sys.stdout.flush()
@@ -82,13 +87,13 @@ def down(args: Arguments) -> None:
     from netlab import apply, removal
 
     if args.all and args.lab_given:
-        raise UsageError("down takes --lab or --all, not both")
+        raise UsageError("down takes a lab or --all, not both")
     there = removal.labs_with_leftovers()
     if not there and not args.lab:
         say("netlab: no lab is up")
         return
     if not args.all and not args.lab and len(there) > 1:
-        raise UsageError(f"several labs are up ({', '.join(there)}): choose one with --lab NAME, or --all")
+        raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
     _elevate(args)
     for lab in there if args.all else [args.lab or there[0]]:
         apply.down(lab, say)
@@ -140,14 +145,14 @@ def logs(args: Arguments) -> None:
     data = record.read(record.choose(args.lab))
     for node in args.nodes:
         record.node_of(data, node)
-    report.print_logs(data, args.nodes or list(data["nodes"]), args.follow, args.format)
+    report.print_logs(data, args.nodes or list(data["nodes"]), args.lines, args.follow, args.format)
 
 
 def trace(args: Arguments) -> None:
     """Show what the programs of this lab printed."""
     from netlab import report
 
-    report.print_trace(record.read(record.choose(args.lab)), args.follow, args.format)
+    report.print_trace(record.read(record.choose(args.lab)), args.lines, args.follow, args.format)
 
 
 def stats(args: Arguments) -> None:

@@ -8,7 +8,8 @@ kept one folder higher, where no node's name can meet it.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from netlab.errors import NetlabError
@@ -99,21 +100,22 @@ def read(
     nodes: Sequence[str],
     *,
     trace: bool = False,
+    last: int | None = None,
     follow: bool = False,
     until: Callable[[], bool] = lambda: False,
 ) -> Iterator[LogLine]:
     """Yield the lines of these nodes, and of the trace if wanted, in the order of their times.
 
-    A node that has printed nothing has no lines. With `follow`, go on with what comes until the lab is gone, or
-    `until()` says so, which is asked again and again; lines of different nodes are then in order as long as they reach
-    their files within 30 ms.
+    A node that has printed nothing has no lines. With `last`, begin with so many of the last ones. With `follow`, go on
+    with what comes until the lab is gone, or `until()` says so, which is asked again and again; lines of different
+    nodes are then in order as long as they reach their files within 30 ms.
     """
     files = [_File(path(folder, node), node) for node in nodes]
     if trace:
         files.append(_File(trace_path(folder), ""))
     _allow_files(2 * len(files) + 64)
     try:
-        yield from _follow(folder, files, until) if follow else _merged(files)
+        yield from _follow(folder, files, last, until) if follow else _last(_merged(files), last)
     finally:
         for file in files:
             file.close()
@@ -209,7 +211,12 @@ def _merged(files: list[_File]) -> Iterator[LogLine]:
     return heapq.merge(*(file.lines() for file in files), key=lambda line: line.ns)
 
 
-def _follow(folder: str, files: list[_File], until: Callable[[], bool]) -> Iterator[LogLine]:
+def _last(lines: Iterator[LogLine], count: int | None) -> Iterable[LogLine]:
+    """Return the last lines, or all of them."""
+    return lines if count is None else deque(lines, count)
+
+
+def _follow(folder: str, files: list[_File], last: int | None, until: Callable[[], bool]) -> Iterator[LogLine]:
     """Yield lines as they come, until somebody says so, or the folder of the logs is gone or is another lab's."""
     import time
 
@@ -220,7 +227,7 @@ def _follow(folder: str, files: list[_File], until: Callable[[], bool]) -> Itera
     try:
         waiting: list[LogLine] = []
         settled = time.monotonic_ns() - _SETTLE_NS
-        for line in _merged(files):
+        for line in _last(_merged(files), last):
             if line.ns <= settled:
                 yield line
             else:

@@ -31,6 +31,30 @@ _THREADS = (
     (_Family("balancer_threads_free", "gauge", "Free threads of a backend."), "free"),
     (_Family("balancer_threads_capacity", "gauge", "Threads of a backend."), "capacity"),
 )
+_REPORTS = (
+    (
+        _Family("balancer_reporter_silent", "gauge", "Whether a backend that reports has not done so for too long."),
+        "silent",
+    ),
+    (_Family("balancer_reporter_heard_seconds", "gauge", "Seconds since a backend's last report."), "heard_s"),
+    (
+        _Family("balancer_reporter_requests", "gauge", "Requests that a backend has received since it began."),
+        "received",
+    ),
+    (
+        _Family("balancer_reporter_completed", "gauge", "Requests that a backend has completed since it began."),
+        "completed",
+    ),
+    (_Family("balancer_reporter_lost_requests", "gauge", "Requests lost on their way to a backend."), "lost_requests"),
+    (
+        _Family("balancer_reporter_lost_completions_total", "counter", "Completions lost on their way from a backend."),
+        "lost_completions",
+    ),
+    (
+        _Family("balancer_reporter_doubled_completions_total", "counter", "Completions that freed a thread too many."),
+        "doubled_completions",
+    ),
+)
 
 
 def text(stats: Mapping[str, Any]) -> str:
@@ -50,11 +74,15 @@ def _lines(stats: Mapping[str, Any]) -> Iterator[str]:
         yield from _head(family)
         for node, now in stats["balancers"].items():
             yield _sample(family, now[key], lab=lab, node=node)
-    for family, key in _THREADS if stats["balancers"] else ():
-        yield from _head(family)
-        for node, now in stats["balancers"].items():
-            for backend, threads in now["backends"].items():
-                yield _sample(family, threads[key], lab=lab, node=node, backend=backend)
+    backends = {
+        (node, backend): about for node, now in stats["balancers"].items() for backend, about in now["backends"].items()
+    }
+    reports = {place: about["reports"] for place, about in backends.items() if about["reports"]}
+    for families, values in ((_THREADS, backends), (_REPORTS, reports)):
+        for family, key in families if values else ():
+            yield from _head(family)
+            for (node, backend), about in values.items():
+                yield _sample(family, about[key], lab=lab, node=node, backend=backend)
 
 
 def _head(family: _Family) -> Iterator[str]:
@@ -62,6 +90,6 @@ def _head(family: _Family) -> Iterator[str]:
     yield f"# TYPE netlab_{family.name} {family.kind}"
 
 
-def _sample(family: _Family, value: int, **labels: str) -> str:
+def _sample(family: _Family, value: float, **labels: str) -> str:
     written = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
-    return f"netlab_{family.name}{{{written}}} {value}"
+    return f"netlab_{family.name}{{{written}}} {+value}"  # with the plus, True is 1

@@ -9,6 +9,10 @@ from typing import Any
 
 from netlab import logs, record
 
+_NUMBERS = {  # columns that stand on the right
+    "PACKETS", "BYTES", "PID", "CPU", "MEMORY", "FREE THREADS", "CAPACITY", "WEIGHT",
+    "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS",
+}  # fmt: skip
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 
 
@@ -81,18 +85,21 @@ def _balancer(pins: str, source: str) -> dict[str, Any]:
     from netlab import balancer
 
     now = balancer.snapshot(pins)
+    reports = {name: each and each._asdict() for name, each in balancer.reporters(pins).items()}
     return {
         "ready": now.ready,
         **now.counters,
         "queue_depth": now.depth,
         "queue_capacity": now.queue,
         "policy": now.policy,
+        "report_port": now.report_port,
         "backends": {
             name: {
                 "free": now.free[name],
                 "capacity": now.capacity[name],
                 "weight": now.weights[name],
                 "drained": name in now.drained,
+                "reports": reports[name],
             }
             for name in now.capacity
         },
@@ -126,11 +133,7 @@ def print_stats(data: Mapping[str, Any]) -> None:
             f"policy {now['policy']}",
             highlight=False,
         )
-        threads = _table("BACKEND", "FREE THREADS", "CAPACITY", "WEIGHT")
-        for name, backend in now["backends"].items():
-            weight = "drained" if backend["drained"] else str(backend["weight"])
-            threads.add_row(name, str(backend["free"]), str(backend["capacity"]), weight)
-        console.print(threads)
+        console.print(_backends_table(now))
         console.print(_counts_table({**now["reasons"], **now["carriers"]}))
     for node, now in data["programs"].items():
         console.print(f"{node}:" if now["reasons"] else f"{node}: its program counts nothing", highlight=False)
@@ -140,6 +143,24 @@ def print_stats(data: Mapping[str, Any]) -> None:
         print("netlab: no node of this lab carries a program", file=sys.stderr)
 
 
+def _backends_table(now: Mapping[str, Any]) -> Any:
+    """Return who has how many threads; with what their reports say, where they may report."""
+    heard = ("REPORTS", "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS") if now["report_port"] else ()
+    table = _table("BACKEND", "FREE THREADS", "CAPACITY", "WEIGHT", *heard)
+    for name, backend in now["backends"].items():
+        weight = "drained" if backend["drained"] else str(backend["weight"])
+        cells = (name, str(backend["free"]), str(backend["capacity"]), weight)
+        table.add_row(*cells, *(_report_cells(backend["reports"]) if heard else ()))
+    return table
+
+
+def _report_cells(reports: Mapping[str, Any] | None) -> tuple[str, ...]:
+    if reports is None:
+        return "none so far", "", "", ""
+    state = f"silent for {reports['heard_s']:.1f} s" if reports["silent"] else "reporting"
+    return state, *(str(reports[name]) for name in ("lost_requests", "lost_completions", "doubled_completions"))
+
+
 def _counts_table(reasons: Mapping[str, Mapping[str, int]]) -> Any:
     table = _table("REASON", "PACKETS", "BYTES")
     for name, count in reasons.items():
@@ -147,14 +168,14 @@ def _counts_table(reasons: Mapping[str, Mapping[str, int]]) -> Any:
     return table
 
 
-def print_logs(data: Mapping[str, Any], nodes: Sequence[str], follow: bool, style: str) -> None:
-    """Print what these nodes' processes printed, in the order of time; `style` is text or json."""
-    _print_lines(data, logs.read(data["folder"], nodes, follow=follow), style)
+def print_logs(data: Mapping[str, Any], nodes: Sequence[str], last: int | None, follow: bool, style: str) -> None:
+    """Print what these nodes' processes printed, in the order of time, all or the `last` lines, as text or json."""
+    _print_lines(data, logs.read(data["folder"], nodes, last=last, follow=follow), style)
 
 
-def print_trace(data: Mapping[str, Any], follow: bool, style: str) -> None:
+def print_trace(data: Mapping[str, Any], last: int | None, follow: bool, style: str) -> None:
     """Print what this lab's programs printed, as the kernel has it: each line begins with LAB/NODE."""
-    _print_lines(data, logs.read(data["folder"], [], trace=True, follow=follow), style, f"{data['lab']}/")
+    _print_lines(data, logs.read(data["folder"], [], trace=True, last=last, follow=follow), style, f"{data['lab']}/")
 
 
 def _print_lines(data: Mapping[str, Any], lines: Iterable[logs.LogLine], style: str, prefix: str = "") -> None:
@@ -196,6 +217,6 @@ def _table(*columns: str) -> Any:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        right = column in ("PACKETS", "BYTES", "FREE THREADS", "CAPACITY", "PID", "CPU", "MEMORY")
+        right = column in _NUMBERS
         table.add_column(column, justify="right" if right else "left")
     return table

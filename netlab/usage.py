@@ -16,6 +16,13 @@ def _argument(*names: str, **keywords: Any) -> tuple[tuple[str, ...], dict[str, 
     return names, keywords
 
 
+def number(text: str) -> int:
+    """Return a number of lines, for argparse."""
+    if int(text) < 0:
+        raise ValueError
+    return int(text)
+
+
 def seconds(text: str) -> float:
     """Return a number of seconds, for argparse."""
     if not 0 < float(text) < float("inf"):
@@ -41,6 +48,8 @@ _SET = _argument(
 _TIMEOUT = _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)")
 _NODE = _argument("node", metavar="NODE", help="the node")
 _FORMAT = _argument("--format", choices=("text", "json"), default="text", help="how to print (text)")
+_LAB = _argument("named", metavar="LAB", nargs="?", help="the lab, as with --lab")
+_LAST = _argument("-n", "--lines", type=number, metavar="N", help="begin with the last N lines (with all)")
 _FOLLOW = _argument("-f", "--follow", action="store_true", help="go on with what comes")
 _REST = argparse.REMAINDER
 
@@ -55,7 +64,7 @@ VERBS = {
         ),
         "the topology's name",
     ),
-    "down": Verb("remove a lab", (_argument("--all", action="store_true", help="every lab of this machine"),)),
+    "down": Verb("remove a lab", (_LAB, _argument("--all", action="store_true", help="every lab of this machine"))),
     "exec": Verb(
         "run a command in a node",
         (_NODE, _argument("command", metavar="COMMAND", nargs=_REST, help="the command and its arguments")),
@@ -65,12 +74,12 @@ VERBS = {
         "run a node's role in the foreground",
         (_NODE, _argument("options", metavar="OPTION", nargs=_REST, help="options of the role, over the topology's")),
     ),
-    "status": Verb("show the nodes and what runs in them", (_FORMAT,)),
+    "status": Verb("show the nodes and what runs in them", (_LAB, _FORMAT)),
     "logs": Verb(
         "show what the roles printed",
-        (_argument("nodes", metavar="NODE", nargs="*", help="only these nodes"), _FOLLOW, _FORMAT),
+        (_argument("nodes", metavar="NODE", nargs="*", help="only these nodes"), _LAST, _FOLLOW, _FORMAT),
     ),
-    "trace": Verb("show what the programs printed", (_FOLLOW, _FORMAT)),
+    "trace": Verb("show what the programs printed", (_LAST, _FOLLOW, _FORMAT)),
     "stats": Verb(
         "show what the programs count",
         (_argument("--format", choices=("text", "json", "prometheus"), default="text", help="how to print (text)"),),

@@ -4,6 +4,7 @@ from netlab.balancer.counting import Count, Snapshot, counts, enum_names, has_ba
 from netlab.balancer.finding import expand, find
 from netlab.balancer.healing import Healer
 from netlab.balancer.layout import AGES, MAX_BACKENDS, POLICIES
+from netlab.balancer.reporting import Reporter, reporters
 from netlab.balancer.setting import Backend, Settings, set_up
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Backend",
     "Count",
     "Healer",
+    "Reporter",
     "Settings",
     "Snapshot",
     "counts",
@@ -20,6 +22,7 @@ __all__ = [
     "expand",
     "find",
     "has_balancer",
+    "reporters",
     "set_up",
     "snapshot",
 ]

@@ -35,7 +35,7 @@ class Snapshot(NamedTuple):
 
     `ready` says that it takes requests. `free` and `capacity` are threads by backend; `weights` are what those have
     that are not `drained`. `counters` has received, which is forwarded + queued + dropped, dequeued and completions,
-    all in requests, and expired, in threads.
+    all in requests, and expired, in threads. `report_port` is 0 when nobody may report.
     """
 
     ready: bool
@@ -47,6 +47,7 @@ class Snapshot(NamedTuple):
     capacity: dict[str, int]
     weights: dict[str, int]
     drained: list[str]
+    report_port: int
 
 
 def snapshot(pins: str) -> Snapshot:
@@ -64,6 +65,7 @@ def snapshot(pins: str) -> Snapshot:
         free={each.name: values[FREE + index] for index, each in backends.items()},
         capacity={each.name: each.capacity for each in backends.values()},
         weights={each.name: each.weight for each in backends.values()},
+        report_port=config.report_port,
         drained=[each.name for index, each in backends.items() if not config.weights[index]],
     )
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from netlab.demo import history
@@ -15,6 +16,7 @@ from netlab.demo.events import (
     Forward,
     Ignored,
     Queue,
+    Received,
     Request,
     seconds_in,
 )
@@ -23,6 +25,7 @@ from netlab.demo.witnesses import Play, sorted_out
 
 _ROUNDING_S = 1e-5  # seconds are printed to the microsecond, and summed
 _CLOCK_S = 1e-3
+_LATE_S = 0.1  # a request may overtake the waking of an idle thread, but by no more than a busy machine needs for that
 
 
 def is_over(evidence: Evidence) -> bool:
@@ -54,6 +57,7 @@ def _always(evidence: Evidence, play: Play) -> list[Claim]:
         _every_completion_is_in_the_trace(play),
         _workers_print_each_packet(play),
         _workers_print_what_they_slept(play),
+        _workers_have_their_threads(play),
         _every_request_is_served_once(play),
         _all_threads_are_free_in_the_end(play),
         _the_counters_agree(play),
@@ -162,6 +166,27 @@ def _sleeps_wrong(play: Play) -> Iterator[str]:
                 yield f"{name} slept {each.seconds} s for #{each.number}, not {wanted.get(each.number)}"
             if play.lasted_s.get((name, each.number), 0.0) < each.seconds - _CLOCK_S:
                 yield f"{name} was back from #{each.number} before {each.seconds} s were over"
+
+
+def _workers_have_their_threads(play: Play) -> Claim:
+    capacity = {name: each["capacity"] for name, each in play.now.get("backends", {}).items()}
+    wrong = [
+        f"{name} #{number} waited {waited_s:.3f} s for a thread that was still asleep"
+        for (name, number), waited_s in play.waited_s.items()
+        if waited_s > _LATE_S
+    ]
+    used = Counter(name for name, _ in play.threads)
+    for (name, thread), events in play.threads.items():
+        if not 0 < thread <= capacity.get(name, 0):
+            wrong.append(f"{name} has a thread {thread}")
+        wrong += [
+            f"{name}'s thread {thread} takes #{event.number} before it has finished #{before.number}"
+            for before, event in pairwise(events)
+            if isinstance(before, Received) and isinstance(event, Received)
+        ]
+    figures = few([", ".join(f"{name} {used[name]} of {count} used" for name, count in capacity.items()), *wrong])
+    text = "every worker has the threads that the balancer counts on: each packet finds one that is idle"
+    return Claim(text, any(play.received.values()) and not wrong, figures)
 
 
 def _every_request_is_served_once(play: Play) -> Claim:

@@ -1,5 +1,6 @@
 """Who said what in a play of part B: client, kernel and workers, put together. The claims are in `partb`."""
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -33,6 +34,8 @@ class Play(NamedTuple):
     finished: dict[str, list[Finished]]  # by worker
     sent: dict[str, list[int]]  # the balancer's numbers, by worker
     lasted_s: dict[tuple[str, int], float]  # from received to finished, by worker and its own number
+    waited_s: dict[tuple[str, int], float]  # for a thread that was busy when the request was sent; the same
+    threads: dict[tuple[str, int], list[Received | Finished]]  # what each thread has printed, by worker and its number
 
 
 def sorted_out(evidence: Evidence) -> Play:
@@ -46,6 +49,7 @@ def sorted_out(evidence: Evidence) -> Play:
     asked_by: dict[str, list[Asked]] = {}
     for line, event in evidence.of(Asked):
         asked_by.setdefault(line.node, []).append(event)
+    data = _data(played, asked_by, evidence.lab)
     sent: dict[str, list[int]] = {name: [] for name in workers}
     for step in played.steps:
         if isinstance(step.event, Forward | Dequeue):
@@ -53,7 +57,7 @@ def sorted_out(evidence: Evidence) -> Play:
     return Play(
         asked=evidence.events(Asked),
         asked_by=asked_by,
-        data=_data(played, asked_by, evidence.lab),
+        data=data,
         said_asked=sum(event.requests for event in evidence.events(AskedAll)),
         now=now,
         history=played,
@@ -61,6 +65,8 @@ def sorted_out(evidence: Evidence) -> Play:
         finished={name: [event for line, event in evidence.of(Finished) if line.node == name] for name in workers},
         sent=sent,
         lasted_s=_lasted(evidence),
+        waited_s=_waited(evidence, played, data),
+        threads=_threads(evidence),
     )
 
 
@@ -86,3 +92,31 @@ def _lasted(evidence: Evidence) -> dict[tuple[str, int], float]:
     began = {(line.node, event.number): line.ns for line, event in evidence.of(Received)}
     ended = {(line.node, event.number): line.ns for line, event in evidence.of(Finished)}
     return {each: (ended[each] - began[each]) / 1e9 for each in began.keys() & ended.keys()}
+
+
+def _threads(evidence: Evidence) -> dict[tuple[str, int], list[Received | Finished]]:
+    found: dict[tuple[str, int], list[Received | Finished]] = {}
+    for line, event in evidence.timeline:
+        if isinstance(event, Received | Finished):
+            found.setdefault((line.node, event.thread), []).append(event)
+    return found
+
+
+def _waited(evidence: Evidence, played: History, data: Mapping[int, str]) -> dict[tuple[str, int], float]:
+    """Return for how long each request that a worker has received was waiting for the very thread that has taken it.
+
+    Equal data that is sent to a worker arrives there in that order.
+    """
+    sent_ns: dict[tuple[str, str], deque[int]] = {}
+    for step in played.of(Forward, Dequeue):
+        if isinstance(step.event, Forward | Dequeue):
+            sent_ns.setdefault((step.event.backend, data.get(step.event.number, "")), deque()).append(step.line.ns)
+    idle_ns: dict[tuple[str, int], int] = {}
+    found = {}
+    for line, event in evidence.timeline:
+        if isinstance(event, Finished):
+            idle_ns[line.node, event.thread] = line.ns
+        elif isinstance(event, Received) and (times := sent_ns.get((line.node, event.data))):
+            waited_ns = idle_ns.get((line.node, event.thread), 0) - times.popleft()
+            found[line.node, event.number] = max(waited_ns, 0) / 1e9
+    return found

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.bpf.rig import PASS, REDIRECT, ROOT, SOURCE, Rig, completion, pinned, request
+from netlab import balancer
+from tests.bpf.rig import DROP, PASS, REDIRECT, ROOT, SOURCE, Rig, completion, pinned, request
 
 ANSWER_S = 30.0  # how long the other process may be kept off its CPU
 PAUSE = "for (int pause = 0; pause < 40; pause++) bpf_ktime_get_ns();"
@@ -95,9 +96,36 @@ def number_of(packet: bytes) -> int:
     return number
 
 
-# What both sides do in a round: `a` an arrival, a digit a completion of that worker, `c` the oldest carrier under way.
+REPORTS = 9091
+RECEIVED, INCARNATION = slice(46, 50), slice(58, 66)  # of a report
+
+
+def reported(worker: int, incarnation: int, received: int) -> bytes:
+    """Return a worker's report, without a checksum: it has received so many requests, and has completed none."""
+    packet = _REPORTS[worker]
+    packet = packet[: RECEIVED.start] + struct.pack("!I", received) + packet[RECEIVED.stop :]
+    return packet[: INCARNATION.start] + struct.pack("!Q", incarnation) + packet[INCARNATION.stop :]
+
+
+_REPORTS = {
+    worker: bytes(completion(worker, struct.pack("!4sII4xQ", b"NLR1", 0, 0, 0), udp_dport=REPORTS, udp_chksum=0))
+    for worker in (1, 2)
+}
+# What both sides do in a round: `a` an arrival, a digit a completion of that worker, `c` the oldest carrier under way,
+# `r` and `R` the first report of the first and the second worker since they have begun again, and `s` what the
+# balancer's role does when it is started again.
+BEGUN = {"r": 1, "R": 2}
 ONE_AGAINST_ONE = (("a", "1c"),)
 TWO_AGAINST_TWO = (("aa", "12cc"), ("aa", "1c2c"), ("a1c", "a2c"), ("a1c", "2ca"), ("1ac", "2ac"))
+RESET_AGAINST_ONE = (("a", "rc"), ("1c", "rc"), ("rc", "2c"), ("a", "s"), ("1c", "s"), ("rc", "s"))
+RESET_AGAINST_TWO = (
+    ("aa", "rcRc"),
+    ("a1c", "rac"),
+    ("1c2c", "rcRc"),
+    ("1ca", "Rrcc"),
+    ("a2c", "src"),
+    ("1cRc", "arcs"),
+)
 
 
 class Match:
@@ -113,8 +141,11 @@ class Match:
 
     def __init__(self, rig: Rig, rounds: Sequence[tuple[str, str]], depth: int) -> None:
         workers = max(int(letter) for round_ in rounds for side in round_ for letter in side if letter.isdigit())
-        rig.reset(backends=workers, capacity=1)
+        rig.reset(backends=workers, capacity=1, report_port=REPORTS)
         self.rig, self.rounds, self.depth = rig, rounds, depth
+        if any(letter in side for letter in BEGUN for round_ in rounds for side in round_):
+            for worker in range(1, workers + 1):  # for the first time, before it is given anything
+                rig.program.test_run(reported(worker, worker, 0))
         self.board = Board(self.SIDES[-1] + self.SEEN)
         self.completions = [bytes(completion(worker)) for worker in range(1, workers + 1)]
         self.size = rig.now().queue
@@ -134,8 +165,12 @@ class Match:
                 run = self.rig.program.test_run(numbered(number * self.NUMBERS + 8 * side + place))
                 if run.verdict == REDIRECT:
                     seen.append(run.packet)
+            elif letter == "s":
+                self.start_again()
             elif letter != "c":
-                ready = self.completions[int(letter) - 1]
+                begins = letter in BEGUN
+                worker = BEGUN[letter] if begins else int(letter)
+                ready = reported(worker, self.begun_in(number, worker), 0) if begins else self.completions[worker - 1]
                 if self.rig.program.test_run(ready).verdict == REDIRECT:
                     carriers.append(ready)
             elif carriers:
@@ -145,6 +180,14 @@ class Match:
         for place, packet in enumerate(seen, 1):
             self.board.cells[at + place] = number_of(packet) << 8 | packet[32]  # worker N has the address 10.0.N.2
         self.board.cells[at] = len(seen)
+
+    def start_again(self) -> None:
+        """Do what the balancer's role does when it is started again: it must not touch the state."""
+        assert not balancer.set_up(self.rig.pins, self.rig.settings)
+
+    def begun_in(self, number: int, worker: int) -> int:
+        """Return the incarnation of a worker that begins again in a round; one more is for after the round."""
+        return (number * 2 << 8) + worker
 
     def follow(self) -> None:
         """Be the other process: play the second side of each round."""
@@ -183,13 +226,48 @@ class Match:
         ends = time.monotonic() + ANSWER_S
         while cells[self.DONE] != number:
             assert time.monotonic() < ends, "the other process does not answer"
-        for at in self.SIDES:
-            for seen in cells[at + 1 : at + 1 + cells[at]]:
-                self.note_served(*divmod(seen, 256))
-        fault = next(self.faults(), "")
+        served = [divmod(seen, 256) for at in self.SIDES for seen in cells[at + 1 : at + 1 + cells[at]]]
+        for each in served:
+            self.note_served(*each)
+        letters = "".join(self.rounds[number % len(self.rounds)])
+        begun = {BEGUN[letter] for letter in letters if letter in BEGUN}
+        late = sum(
+            letters.count(str(worker)) for worker in begun
+        )  # completions of what is gone: they freed a thread or not
+        counted = self.rig.now().counters["completions"]
+        if self.completed - late <= counted <= self.completed:
+            self.completed = counted
+        fault = next(self.stranded(), "")
+        for worker in begun:
+            fault = fault or self.fault_of_begun(number, worker, [to for _, to in served].count(worker))
+        fault = fault or next(self.faults(), "")
+        for worker in begun:
+            if self.busy[worker - 1] > 1:
+                self.begin_once_more(number, worker)
         if not fault:
             self.fill(number)
         return fault
+
+    def fault_of_begun(self, number: int, worker: int, received: int) -> str:
+        """Let a worker that has begun again in a round report what it has received in it, all others being gone.
+
+        What the balancer has sent just before it has heard of that counts as received too, so a worker may have more
+        requests than threads.
+        """
+        self.busy[worker - 1] = received
+        run = self.rig.program.test_run(reported(worker, self.begun_in(number, worker), received))
+        return (
+            f"worker{worker} reports {received} received, and a thread is free by that" if run.verdict != DROP else ""
+        )
+
+    def begin_once_more(self, number: int, worker: int) -> None:
+        """Let a worker begin again with nothing in hand, while nobody else does anything."""
+        self.busy[worker - 1] = 0
+        report = reported(worker, self.begun_in(number, worker) + (1 << 8), 0)
+        if self.rig.program.test_run(report).verdict == REDIRECT:
+            run = self.rig.egress.test_run(report)
+            if run.verdict == PASS:
+                self.note_served(number_of(run.packet), run.packet[32])
 
     def fill(self, number: int) -> None:
         """Take all threads, if that is still to be done, and let requests wait up to the depth of this match."""
@@ -207,7 +285,7 @@ class Match:
                 if letter == "a":
                     self.sent += 1
                     self.known.append(number * self.NUMBERS + 8 * side + place)
-                elif letter != "c":
+                elif letter.isdigit():
                     self.completed += 1
                     self.busy[int(letter) - 1] -= 1
 
@@ -219,14 +297,19 @@ class Match:
         else:
             self.strange.append(number)
 
+    def stranded(self) -> Iterator[str]:
+        """Yield whether a request waits beside an idle thread, while nothing is on its way."""
+        now = self.rig.now()
+        if now.depth and any(now.free.values()):
+            yield f"{now.depth} wait beside idle threads {list(now.free.values())}"
+
     def faults(self) -> Iterator[str]:
         """Yield what is wrong while nothing is on its way; what still waits is all that is known from then on."""
+        yield from self.stranded()
         now = self.rig.now()
         counters, free, queue = now.counters, list(now.free.values()), self.rig.queue()
         total = {"received": self.sent, "completions": self.completed, "dequeued": self.served - counters["forwarded"]}
-        if now.depth and any(free):
-            yield f"{now.depth} wait beside idle threads {free}"
-        if [1 - each for each in free] != self.busy:
+        if [max(1 - each, 0) for each in self.busy] != free:
             yield f"free threads {free}, but the workers are busy with {self.busy}"
         if {name: counters[name] for name in total} != total or now.depth != counters["queued"] - counters["dequeued"]:
             yield f"{counters} with {now.depth} waiting, but it should be {total}"

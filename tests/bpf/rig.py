@@ -143,7 +143,8 @@ class Rig(Program):
             threads = [capacity] * backends if isinstance(capacity, int) else capacity
             chosen = tuple(backend(index, each) for index, each in enumerate(threads, 1))
             macs = (("lo", LB_MAC),)
-            balancer.set_up(self.pins, balancer.Settings(SERVICE, COMPLETION, policy, chosen, LOCAL, macs, **more))
+            self.settings = balancer.Settings(SERVICE, COMPLETION, policy, chosen, LOCAL, macs, **more)
+            balancer.set_up(self.pins, self.settings)
         self._begun = self._state.get(FIRST)
 
     def again(self) -> None:

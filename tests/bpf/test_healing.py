@@ -7,6 +7,7 @@ import pytest
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
+from netlab import balancer
 from netlab.balancer import AGES, Healer
 from tests.bpf.rig import (
     CLIENT,
@@ -59,6 +60,11 @@ def send(rig: Rig, count: int) -> None:
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------
+
+
+def known(rig: Rig) -> balancer.Reporter | None:
+    """Return what is known of worker1."""
+    return balancer.reporters(rig.pins)["worker1"]
 
 
 def test_a_report_that_agrees_changes_nothing(lb: Rig) -> None:
@@ -126,6 +132,62 @@ def test_a_request_that_was_only_late_takes_its_thread_again(lb: Rig) -> None:
 
     told(lb, 2, 0)
     assert lb.free() == (3,)
+
+
+def test_a_lost_request_stays_lost_when_others_arrive(lb: Rig) -> None:
+    """However many are received after it, they do not make up for it."""
+    send(lb, 1)
+    for _ in range(2):
+        time.sleep(RIPE_S)
+        told(lb, 0, 0)
+    assert lb.free() == (5,)
+    for done in range(1, 9):
+        send(lb, 1)
+        lb.push(completion(1))
+        assert told(lb, done, done) == "REPORT_AGREED"
+    time.sleep(RIPE_S)
+
+    assert told(lb, 8, 8) == "REPORT_AGREED"
+    assert lb.free() == (5,)
+
+
+def test_what_is_known_of_a_worker_can_be_read(rig: Rig) -> None:
+    """What was lost and doubled counts on when it starts again; its own totals begin anew."""
+    rig.reset(backends=1, report_port=REPORTS)
+    assert known(rig) is None
+    told(rig, 0, 0)
+    send(rig, 5)
+    told(rig, 5, 3)  # three completions were lost
+    rig.push(completion(1))
+    rig.push(completion(1))
+    told(rig, 5, 3)  # and these two come from nowhere
+
+    now = known(rig)
+    assert now
+    assert now[1:] == (5, 3, False, 0, 3, 2)
+    assert 0 <= now.heard_s < 5
+    told(rig, 0, 0, incarnation=8)
+    send(rig, 1)
+    for _ in range(2):
+        time.sleep(RIPE_S)
+        told(rig, 0, 0, incarnation=8)
+    now = known(rig)
+    assert now
+    assert now[1:] == (0, 0, False, 1, 3, 2)
+
+
+def test_a_report_may_tell_of_requests_and_completions_at_once(lb: Rig) -> None:
+    """Counted as the first, known as both."""
+    send(lb, 4)
+    time.sleep(RIPE_S)
+    told(lb, 3, 0)
+    time.sleep(RIPE_S)
+
+    assert told(lb, 3, 2) == "REPORT_REQUEST_LOST"
+    now = known(lb)
+    assert now
+    assert (now.lost_requests, now.lost_completions, now.doubled_completions) == (1, 2, 0)
+    assert lb.free() == (4,)
 
 
 def test_a_worker_that_starts_again_has_nothing_in_hand(lb: Rig) -> None:
@@ -240,6 +302,10 @@ def test_a_worker_that_falls_silent_gets_no_requests(lb: Rig, healer: Healer) ->
 
     assert healer.watch() == 1
     assert lb.free() == (0,)
+    now = known(lb)
+    assert now
+    assert now.silent
+    assert now.heard_s > 1
     assert lb.push(request())[2] == "QUEUED"
     assert told(lb, 2, 2) == "REPORT_RETURNED"
     assert lb.free() == (5,)

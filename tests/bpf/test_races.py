@@ -9,10 +9,12 @@ from collections.abc import Sequence
 import pytest
 
 from netlab.balancer import counting
-from netlab.maps import BPF_ANY
+from netlab.maps import BPF_ANY, BPF_F_LOCK, Map
 from tests.bpf.races import (
     ONE_AGAINST_ONE,
     PAUSE,
+    RESET_AGAINST_ONE,
+    RESET_AGAINST_TWO,
     TWO_AGAINST_TWO,
     Board,
     Match,
@@ -22,7 +24,7 @@ from tests.bpf.races import (
     numbered,
     source,
 )
-from tests.bpf.rig import LONG, PASS, REDIRECT, Rig, completion, request
+from tests.bpf.rig import FIRST, LONG, PASS, REDIRECT, Rig, completion, request
 
 pytestmark = [
     pytest.mark.root,
@@ -37,8 +39,18 @@ REQUESTS = 8000  # of each side
 DEADLINE_S = 4.0
 
 
-@pytest.mark.parametrize("rounds", [ONE_AGAINST_ONE, TWO_AGAINST_TWO], ids=["1 against 1", "2 against 2"])
-def test_arrivals_and_completions_at_the_same_time(rounds: Sequence[tuple[str, str]], counted: Counter[str]) -> None:
+KINDS = {
+    "1 against 1": ONE_AGAINST_ONE,
+    "2 against 2": TWO_AGAINST_TWO,
+    "a reset against 1": RESET_AGAINST_ONE,
+    "a reset against 2": RESET_AGAINST_TWO,
+}
+
+
+@pytest.mark.parametrize("rounds", KINDS.values(), ids=KINDS)
+def test_arrivals_completions_and_resets_at_the_same_time(
+    rounds: Sequence[tuple[str, str]], counted: Counter[str]
+) -> None:
     """No request beside an idle thread, nothing lost, nothing doubled: with no request waiting before, one, or all."""
     with built(source()) as rig:
         for depth in (0, 1, FULL):
@@ -59,6 +71,24 @@ MUTANTS = {
     "no lock": (NO_LOCK, ONE_AGAINST_ONE, 0),
     "no lock, two": (NO_LOCK, TWO_AGAINST_TWO, 0),
     "publish without deciding again": ((("copied && !s->depth", "false"),), ONE_AGAINST_ONE, 0),
+}
+LOOKS_EARLY = (  # whether a request waits, and only then frees the thread for it
+    (
+        "bpf_spin_lock(&s->lock);\n\tbefore =",
+        f"__u32 early = s->depth;\n\t{LONGER}\n\tbpf_spin_lock(&s->lock);\n\tbefore =",
+    ),
+    ("if (free > before && ", "if (free > before && early && "),
+)
+MUTANTS |= {
+    "a report without the lock": (NO_LOCK, RESET_AGAINST_ONE, 0),
+    "a report that looks early at the queue": (LOOKS_EARLY, RESET_AGAINST_ONE, 0),
+    "a report that does not carry": ((("return reason | CARRIES;", "return reason;"),), RESET_AGAINST_ONE, 1),
+    "a report that frees nothing": ((("\t*free_threads(s, index) = free;\n", ""),), RESET_AGAINST_ONE, 1),
+    "what was in hand before is not gone": (
+        (("known->base = *sent(s, k) - (known->incarnation ? received", "known->base = *sent(s, k) - (0 ? received"),),
+        RESET_AGAINST_TWO,
+        0,
+    ),
 }
 NOTHING = 'asm volatile("" ::: "memory");'  # or the compiler would rearrange what the verifier looks for
 FORGOTTEN = {
@@ -85,6 +115,21 @@ def test_a_mutant_is_caught(name: str, counted: Counter[str]) -> None:
     changes, rounds, depth = MUTANTS[name]
     with built(source(*changes)) as rig:
         fault = Match(rig, rounds, depth).first_fault(MUTANT_ROUNDS)
+
+    assert fault != ""
+    counted["mutants caught"] += 1
+
+
+def test_a_role_that_writes_the_state_is_caught(counted: Counter[str]) -> None:
+    """As a balancer's role would that set up anew what runs already: what happens meanwhile is forgotten."""
+
+    class Writing(Match):
+        def start_again(self) -> None:
+            with Map.open(f"{self.rig.pins}/maps/state") as state:
+                state.set(FIRST, state.get(FIRST, BPF_F_LOCK), BPF_F_LOCK)
+
+    with built(source()) as rig:
+        fault = Writing(rig, RESET_AGAINST_ONE, 0).first_fault(MUTANT_ROUNDS)
 
     assert fault != ""
     counted["mutants caught"] += 1

@@ -72,7 +72,21 @@ def python(node: str, code: str, *arguments: str, **keywords: Any) -> subprocess
     return inside(node, sys.executable, "-c", code, *arguments, **keywords)
 
 
+def pid(node: str) -> int:
+    """Return the process that runs a node's role."""
+    return int(json.loads(netlab("status", "--format", "json").stdout)["nodes"][node]["process"]["pid"])
+
+
+def start(node: str, *options: str, **keywords: Any) -> "subprocess.Popen[str]":
+    """Run a node's role in the foreground of a process of its own."""
+    return _popen("run", node, *options, **keywords)
+
+
 def background(node: str, argv: Sequence[str], **keywords: Any) -> "subprocess.Popen[str]":
     """Start a command in a node."""
-    words = [sys.executable, "-m", "netlab", "exec", node, *argv]
-    return subprocess.Popen(words, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **keywords)
+    return _popen("exec", node, *argv, **keywords)
+
+
+def _popen(*words: str, **keywords: Any) -> "subprocess.Popen[str]":
+    defaults = {"cwd": ROOT, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen([sys.executable, "-m", "netlab", *words], **{**defaults, **keywords})

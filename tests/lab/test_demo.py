@@ -212,6 +212,13 @@ def test_a_wrong_balancer_fails_its_claim(tmp_path: Path, mistake: str) -> None:
     assert any(claim in text for text in wrong), wrong
 
 
+def test_a_worker_with_fewer_threads_than_it_claims_fails_its_claim() -> None:
+    """Everything is served all the same, and in order: only that requests wait for a thread of the worker's tells."""
+    wrong = failed("partb-high", *FAST, "--set=nodes.worker.args.threads=3")
+
+    assert [text.partition(":")[0] for text in wrong] == ["every worker has the threads that the balancer counts on"]
+
+
 # --- what a person may do wrong, or end -------------------------------------------------------------------------------
 
 

@@ -1,18 +1,15 @@
 """A balancer that heals itself, in real namespaces: packets lost on purpose, workers killed, its own role killed."""
 
-import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from netlab import loader, record
-from tests.lab.lab import PARTB, ROOT, eventually, lab, netlab, python, stats, texts
+from tests.lab.lab import PARTB, eventually, lab, netlab, pid, python, start, stats, texts
+from tests.lab.lossy import LOSSY, lose
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -21,45 +18,6 @@ REPORTING = (
     "--set", "nodes.client.autostart=false",
 )  # fmt: skip
 FREE = {"worker1": 5, "worker2": 5, "worker3": 5}
-# Loses every so-many-th request on its way to a worker, and every so-many-th completion on its way back.
-LOSE = """
-#include <uapi/linux/bpf.h>
-#include "packet.h"
-
-BPF_ARRAY(seen, __u64, 2);
-
-int lose(struct xdp_md *ctx)
-{
-	struct cursor cursor = packet(ctx);
-	struct ethhdr *ethernet = parse_ethernet(&cursor);
-	struct iphdr *ip = ethernet && ethernet->h_proto == bpf_htons(ETH_P_IP) ? parse_ipv4(&cursor) : NULL;
-	struct udphdr *udp = ip && ip->protocol == IPPROTO_UDP ? parse_udp(&cursor) : NULL;
-
-	if (!udp || (udp->dest != bpf_htons(8080) && udp->dest != bpf_htons(9090)))
-		return XDP_PASS;
-	__u32 which = udp->dest == bpf_htons(9090);
-	__u64 *count = seen.lookup(&which);
-
-	if (!count)
-		return XDP_PASS;
-	if ((__sync_fetch_and_add(count, 1) + 1) % (which ? COMPLETIONS : REQUESTS))
-		return XDP_PASS;
-	bpf_trace_printk("lost to port %u", bpf_ntohs(udp->dest));
-	return XDP_DROP;
-}
-"""
-LOSSY = """
-name: lossy
-nodes:
-  client: {role: client, autostart: false, args: {target: "lb:8080"}}
-  lb:
-    role: balancer
-    args: {backends: worker, capacity: 5, report_port: 9091}
-    xdp: {program: balancer, define: {TRACE: 1}}
-  wire: {kind: switch}
-  worker: {replicas: 3, role: worker, args: {threads: 5, balancer: "lb:9090", report: "lb:9091"}}
-links: [[client, lb], [wire, lb], [worker, wire]]
-"""
 
 
 def free() -> dict[str, int]:
@@ -70,29 +28,8 @@ def reasons() -> dict[str, int]:
     return {name: each["packets"] for name, each in stats()["reasons"].items() if each["packets"]}
 
 
-def pid(node: str) -> int:
-    return int(json.loads(netlab("status", "--format", "json").stdout)["nodes"][node]["process"]["pid"])
-
-
 def ask(count: int, sleep: str, interval: str = "0.005") -> None:
     netlab("run", "client", "--count", str(count), "--sleep", *sleep.split(), "--interval", interval)
-
-
-def start(node: str, *options: str) -> "subprocess.Popen[str]":
-    """Run a node's role in the foreground of a process of its own."""
-    words = [sys.executable, "-m", "netlab", "run", node, *options]
-    return subprocess.Popen(words, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def lose(name: str, folder: Path, **define: int) -> None:
-    """Attach the program that loses packets to the switch, where no topology can have one."""
-    (folder / "lose.c").write_text(LOSE)
-    data = record.read(name)
-    pins = f"{data['folder']}/bpf/wire"
-    job = loader.Job(name, "wire", f"{folder}/lose.c", pins, str(folder), define=tuple(define.items()))
-    compilation = loader.start(job)
-    compilation.attach(f"{data['folder']}/netns/wire", tuple(data["nodes"]["wire"]["interfaces"]))
-    compilation.finish(60)
 
 
 def served(*workers: str) -> Counter[str]:
@@ -110,11 +47,15 @@ def test_what_is_lost_on_the_way_is_found_out(tmp_path: Path) -> None:
         eventually(lambda: stats()["queue_depth"] == 0 and free() == FREE)
         lost = Counter(line.rpartition(" ")[2] for line in texts("trace") if line.startswith("lost to port"))
         found, told = reasons(), texts("trace")
+        reports = [each["reports"] for each in stats()["backends"].values()]
 
         assert lost["8080"] == 20
         assert sum(served().values()) == 140 - 20
         assert lost["9090"] >= 20
         assert 0 < found["REPORT_COMPLETION_LOST"] <= lost["9090"]  # a report may tell of two losses at once
+        assert sum(each["lost_requests"] for each in reports) == lost["8080"]
+        assert sum(each["lost_completions"] for each in reports) == lost["9090"]
+        assert sum(each["received"] for each in reports) == sum(each["completed"] for each in reports) == 140 - 20
         assert sum(": a request was lost" in line for line in told) == found["REPORT_REQUEST_LOST"] > 0
         assert stats()["received"] == 140 == stats()["forwarded"] + stats()["dequeued"]
 
@@ -129,6 +70,9 @@ def test_a_killed_worker_gives_back_what_it_had() -> None:
         eventually(
             lambda: any("silent: worker2 gets no requests, 5 were in its hands" in line for line in texts("trace"))
         )
+        shown = netlab("stats").stdout
+        assert re.search(r"worker1 +\d +5 +reporting +0 +0 +0", shown), shown
+        assert re.search(r"worker2 +0 +5 +silent for \d+\.\d s +0 +0 +0", shown), shown
         ask(20, "0.1")
         eventually(lambda: free() == {**FREE, "worker2": 0})
         before = sum(served("worker1", "worker3").values())

@@ -41,6 +41,8 @@ def test_every_broken_topology_ends_with_code_2(tmp_path: Path, capsys: pytest.C
         ["exec", "--frob"],
         ["up", "--timeout", "soon", PAIR],
         ["stats", "--format", "xml"],
+        ["logs", "-n", "-1"],
+        ["logs", "--lines", "few"],
     ],
 )
 def test_wrong_usage_ends_with_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,6 +79,12 @@ def test_set_changes_what_is_planned(capsys: pytest.CaptureFixture[str]) -> None
     assert "--count 7" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", ["status mine", "status --lab mine", "status mine --lab mine"])
+def test_a_lab_may_be_named_without_an_option(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words.split()) == 1
+    assert "no lab named mine is up" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("verb", ["exec left true", "shell left", "run left", "logs", "trace", "stats"])
 def test_verbs_that_need_a_lab_say_that_there_is_none(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, and what to do."""
@@ -95,6 +103,33 @@ def test_status_and_down_are_polite_without_a_lab(
     assert "no lab is up" in capsys.readouterr().err
     assert cli.main(["status", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["nodes"] == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("down one --lab two", "one lab at a time: one, or --lab two"),
+        ("status one --lab two", "one lab at a time: one, or --lab two"),
+        ("down one --all", "down takes a lab or --all, not both"),
+        ("down --lab one --all", "down takes a lab or --all, not both"),
+        ("down Two", "'Two' is no name for a lab"),
+        ("status Two", "'Two' is no name for a lab"),
+        ("down --lab=", "the lab's name is empty"),
+    ],
+)
+def test_a_lab_that_is_named_wrongly_ends_with_code_2(
+    words: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netlab.removal.labs_with_leftovers", list)
+
+    assert cli.main(words.split()) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_empty_name_is_not_taken_for_the_only_lab(capsys: pytest.CaptureFixture[str]) -> None:
+    """As `netlab down "$LAB"` gives when the variable is not set."""
+    assert cli.main(["down", ""]) == 2
+    assert "the lab's name is empty" in capsys.readouterr().err
 
 
 def test_an_error_of_our_own_is_no_traceback(
@@ -138,3 +173,19 @@ def test_the_lab_goes_through_sudo_as_an_option(monkeypatch: pytest.MonkeyPatch)
     assert cli.main(["up", PAIR, "--timeout", "9"]) == 3
     assert asked[0][0:2] == ["sudo", "--"]
     assert asked[0][-6:] == ["up", "--lab", "mine", PAIR, "--timeout", "9"]
+
+
+def test_a_lab_that_is_named_without_an_option_goes_through_sudo_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def execvp(_: str, argv: list[str]) -> None:
+        asked.append(argv)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(os, "execvp", execvp)
+    monkeypatch.setattr("netlab.removal.labs_with_leftovers", lambda: ["mine", "other"])
+    monkeypatch.setenv("NETLAB_LAB", "other")
+
+    assert cli.main(["down", "mine"]) == 3
+    assert asked[0][-2:] == ["down", "mine"]

@@ -26,6 +26,7 @@ CLAIMS = {
     "completions": "every completion is in the trace",
     "received": "prints each packet",
     "slept": "prints the total",
+    "threads": "has the threads",
     "once": "served exactly once",
     "end": "in the end",
     "counters": "counters agree",
@@ -73,6 +74,12 @@ class Play:
         (ns, *said), (other_ns, *other_said) = (self.rows[at].split(" ", 1) for at in (first, second))
         self.rows[first], self.rows[second] = " ".join([ns, *other_said]), " ".join([other_ns, *said])
 
+    def late(self, pattern: str, after: str) -> None:
+        """Let a line be printed right after another one."""
+        row = self.rows.pop(self.find(pattern)).split(" ", 1)[1]
+        at = self.find(after)
+        self.rows.insert(at + 1, f"{int(self.rows[at].split(' ', 1)[0]) + 1} {row}")
+
     def exchange(self, one: str, other: str) -> None:
         """Exchange some words of two lines."""
         first, second = self.find(one), self.find(other)
@@ -98,6 +105,15 @@ def name_of(claim: Claim) -> str:
 
 
 Doctor = Callable[[Play], object]
+
+
+def one_thread_less(play: Play) -> None:
+    """Let worker1's second request wait for the thread that has the first."""
+    thread = re.search(r"worker1 out received #1 .*, thread (\d)", "\n".join(play.rows))
+    assert thread
+    play.change("(worker1 out received #2.*), thread .", rf"\1, thread {thread[1]}")
+    play.late("worker1 out received #2 ", f"worker1 out finished #1: thread {thread[1]} ")
+
 
 # What is changed, and the claims that fail of it.
 LOW: dict[str, tuple[Doctor, str]] = {
@@ -130,11 +146,11 @@ LOW: dict[str, tuple[Doctor, str]] = {
     "a completion is not traced": (lambda play: play.remove("lb trace completion "), "free completions counters"),
     "a completion is traced twice": (lambda play: play.double("lb trace completion "), "free completions counters"),
     "a worker gets nothing": (lambda play: play.remove("worker1 out received #3"), "received slept once"),
-    "a worker gets a packet twice": (lambda play: play.double("worker1 out received #3"), "received once"),
+    "a worker gets a packet twice": (lambda play: play.double("worker1 out received #3"), "received once threads"),
     "a worker gets other data": (lambda play: play.change('(received #3 .*: )"[^"]*"', r'\1"9.9"'), "once received"),
     "a worker gets another one's packet": (
         lambda play: play.change("worker1 out (received #5)", r"worker2 out \1"),
-        "received slept",
+        "received slept threads",
     ),
     "a worker does not finish": (lambda play: play.remove("worker1 out finished #3"), "completions slept once"),
     "a worker sums up wrongly": (
@@ -144,6 +160,10 @@ LOW: dict[str, tuple[Doctor, str]] = {
     "a worker sleeps for another time": (
         lambda play: play.change("(worker1 out finished #3.*) slept [0-9.]+", r"\1 slept 7"),
         "slept",
+    ),
+    "a worker has a thread more": (
+        lambda play: play.change("(worker1 out received #3.*), thread 3", r"\1, thread 6"),
+        "threads",
     ),
     "a thread is not free in the end": (lambda play: play.now["backends"]["worker2"].update(free=4), "end"),
     "a request waits in the end": (lambda play: play.now.update(queue_depth=1), "end"),
@@ -184,6 +204,11 @@ HIGH: dict[str, tuple[Doctor, str]] = {
         lambda play: play.change("from (worker.), free 1, depth 17", r"from \1 ignored, all its threads are free"),
         "free completions counters",
     ),
+    "a thread serves two at a time": (
+        lambda play: play.change("(worker1 out received #3.*), thread 3", r"\1, thread 2"),
+        "threads",
+    ),
+    "a worker has a thread less": (one_thread_less, "slept threads"),
     "a request is served by nobody": (lambda play: play.remove("worker2 out received #7"), "received slept once"),
     "a counter of the queue is too low": (lambda play: play.now.update(queued=16), "counters"),
     "a carrier is not counted": (lambda play: play.now["carriers"]["CARRIER_SENT"].update(packets=16), "counters"),

@@ -242,6 +242,27 @@ def test_following_goes_through_a_change_of_files_without_losing_a_line(folder: 
     assert follower.end()
 
 
+def test_the_last_lines_of_all_nodes_together(folder: Folder) -> None:
+    write(folder, "a", *((at, "out", f"line {at}") for at in range(0, 10, 2)))
+    write(folder, "b", *((at, "out", f"line {at}") for at in range(1, 10, 2)))
+
+    for count, expected in ((3, [7, 8, 9]), (0, []), (99, list(range(10)))):
+        assert [f"line {at}" for at in expected] == [line.text for line in logs.read(folder, ["a", "b"], last=count)]
+
+
+def test_following_begins_with_the_last_lines(folder: Folder) -> None:
+    """Old ones, and those of a moment ago, which other nodes' lines may still come before."""
+    write(folder, "a", (0, "out", "old"), (1, "out", "older than the last two"), (2, "out", "second to last"))
+    write(folder, "a", (time.monotonic_ns(), "out", "last"))
+    follower = Follower(logs.read(folder, ["a"], last=2, follow=True))
+    assert follower.wait(2) == ["second to last", "last"]
+
+    write(folder, "a", (time.monotonic_ns(), "out", "new"))
+    assert follower.wait(3) == ["second to last", "last", "new"]
+    os.rename(f"{folder}/logs", f"{folder}/gone")
+    assert follower.end()
+
+
 def test_following_orders_the_lines_of_different_nodes(folder: Folder) -> None:
     write(folder, "a", (0, "out", "start"))
     follower = Follower(logs.read(folder, ["b", "a"], follow=True))

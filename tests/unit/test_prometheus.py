@@ -7,6 +7,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from netlab import prometheus
 
 COUNT = {"packets": 3, "bytes": 180}
+REPORTS = {
+    "heard_s": 1.25,
+    "received": 9,
+    "completed": 8,
+    "silent": True,
+    "lost_requests": 3,
+    "lost_completions": 1_234_567,
+    "doubled_completions": 1,
+}
 STATS: dict[str, Any] = {
     "lab": "under-test",
     "balancers": {
@@ -20,7 +29,10 @@ STATS: dict[str, Any] = {
             "expired": 2,
             "queue_depth": 4,
             "queue_capacity": 1024,
-            "backends": {"worker1": {"free": 0, "capacity": 5}, "worker2": {"free": 2, "capacity": 5}},
+            "backends": {
+                "worker1": {"free": 0, "capacity": 5, "reports": REPORTS},
+                "worker2": {"free": 2, "capacity": 5, "reports": None},
+            },
             "reasons": {"FORWARDED": COUNT},
             "carriers": {"CARRIER_SENT": COUNT},
         }
@@ -47,7 +59,17 @@ def test_every_count_is_read_with_its_labels() -> None:
     assert found["netlab_balancer_requests_received_total", "under-test", "lb"] == 40
     assert found["netlab_balancer_queue_depth", "under-test", "lb"] == 4
     assert found["netlab_balancer_threads_free", "under-test", "lb", "worker2"] == 2
-    assert len(found) == 6 + 9 + 4
+    assert len(found) == 6 + 9 + 4 + 7
+
+
+def test_what_a_backend_reports_is_read() -> None:
+    """Of one that never has, there is nothing."""
+    found = samples(STATS)
+
+    assert found["netlab_balancer_reporter_silent", "under-test", "lb", "worker1"] == 1
+    assert found["netlab_balancer_reporter_heard_seconds", "under-test", "lb", "worker1"] == 1.25
+    assert found["netlab_balancer_reporter_lost_completions_total", "under-test", "lb", "worker1"] == 1_234_567
+    assert not [labels for labels in found if "reporter" in labels[0] and labels[-1] != "worker1"]
 
 
 def test_counters_and_gauges_are_told_apart() -> None:

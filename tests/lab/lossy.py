@@ -1,0 +1,118 @@
+"""A lab whose wires lose packets on purpose: a program on the switch between balancer and workers keeps which."""
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from netlab import loader, record
+from netlab.maps import Map
+
+# Loses every so-many-th request on its way to a worker, and every so-many-th completion on its way back. The last eight
+# of the first sixteen bytes of a request may be digits, its name: what became of each name below NAMES is kept.
+LOSE = """
+#include <uapi/linux/bpf.h>
+#include "packet.h"
+
+#ifndef NAMES
+#define NAMES 1
+#endif
+#define DATA 16
+#define DIGITS 8
+
+struct fate {
+	__u64 passed;
+	__u64 lost;
+	__u64 worker; /* the last byte of its address */
+};
+
+BPF_ARRAY(seen, __u64, 2); /* requests, completions */
+BPF_ARRAY(fates, struct fate, NAMES);
+
+static __always_inline struct fate *fate_of(struct cursor cursor)
+{
+	unsigned char *data = cursor.at;
+	__u32 name = 0;
+
+	if (data + DATA > (unsigned char *)cursor.end)
+		return NULL;
+#pragma unroll
+	for (int at = DATA - DIGITS; at < DATA; at++)
+		name = name * 10 + data[at] - '0';
+	return fates.lookup(&name);
+}
+
+int lose(struct xdp_md *ctx)
+{
+	struct cursor cursor = packet(ctx);
+	struct ethhdr *ethernet = parse_ethernet(&cursor);
+	struct iphdr *ip = ethernet && ethernet->h_proto == bpf_htons(ETH_P_IP) ? parse_ipv4(&cursor) : NULL;
+	struct udphdr *udp = ip && ip->protocol == IPPROTO_UDP ? parse_udp(&cursor) : NULL;
+
+	if (!udp || (udp->dest != bpf_htons(8080) && udp->dest != bpf_htons(9090)))
+		return XDP_PASS;
+	__u32 which = udp->dest == bpf_htons(9090);
+	__u64 *count = seen.lookup(&which);
+	struct fate *fate = which ? NULL : fate_of(cursor);
+
+	if (!count)
+		return XDP_PASS;
+	bool is_lost = !((__sync_fetch_and_add(count, 1) + 1) % (which ? COMPLETIONS : REQUESTS));
+
+	if (fate) {
+		fate->worker = bpf_ntohl(ip->daddr) & 0xff;
+		__sync_fetch_and_add(is_lost ? &fate->lost : &fate->passed, 1);
+	}
+	if (!is_lost)
+		return XDP_PASS;
+	bpf_trace_printk("lost to port %u", bpf_ntohs(udp->dest));
+	return XDP_DROP;
+}
+"""
+LOSSY = """
+name: lossy
+nodes:
+  client: {role: client, autostart: false, args: {target: "lb:8080"}}
+  lb:
+    role: balancer
+    args: {backends: worker, capacity: 5, report_port: 9091}
+    xdp: {program: balancer, define: {TRACE: 1}}
+  wire: {kind: switch}
+  worker: {replicas: 3, role: worker, args: {threads: 5, balancer: "lb:9090", report: "lb:9091"}}
+links: [[client, lb], [wire, lb], [worker, wire]]
+"""
+_FATE = struct.Struct("=QQQ")  # struct fate above
+
+
+class Fate(NamedTuple):
+    """How often a request passed the wires and was lost there, and the last byte of the address it was sent to."""
+
+    passed: int
+    lost: int
+    worker: int
+
+
+def lose(name: str, folder: Path, **define: int) -> None:
+    """Attach the program that loses packets to the switch, where no topology can have one."""
+    (folder / "lose.c").write_text(LOSE)
+    data = record.read(name)
+    job = loader.Job(name, "wire", f"{folder}/lose.c", _pins(name), str(folder), define=tuple(define.items()))
+    compilation = loader.start(job)
+    compilation.attach(f"{data['folder']}/netns/wire", tuple(data["nodes"]["wire"]["interfaces"]))
+    compilation.finish(60)
+
+
+def fates(name: str) -> list[Fate]:
+    """Return what became of each request on the wires, by its name."""
+    with Map.open(f"{_pins(name)}/maps/fates") as kept:
+        return [Fate(*_FATE.unpack(kept.get(struct.pack("=I", at)))) for at in range(kept.max_entries)]
+
+
+def seen(name: str) -> tuple[int, int]:
+    """Return how many requests and how many completions have come to the wires."""
+    with Map.open(f"{_pins(name)}/maps/seen") as counted:
+        requests, completions = (int.from_bytes(counted.get(struct.pack("=I", at)), "little") for at in (0, 1))
+        return requests, completions
+
+
+def _pins(name: str) -> str:
+    return f"{record.read(name)['folder']}/bpf/wire"

@@ -1,0 +1,222 @@
+"""A soak: many short requests, packets lost on purpose, workers and the balancer's role killed, and a full account."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from netlab import balancer, logs, record
+from tests.lab.lab import background, eventually, lab, pid, start
+from tests.lab.lossy import LOSSY, Fate, fates, lose, seen
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
+
+REQUESTS = 100_000 if os.environ.get("NETLAB_LONG") else 5000  # `make soak`: a minute
+LOST = 100  # every so-many-th request, and every so-many-th completion
+QUEUE = 64
+CHUNK, BURST = 20, 150  # requests sent at a time; every so often more than can wait
+BURST_EVERY = 2500
+CAPACITY = 5
+LONGEST_SLEEP_US = 2000
+DEADLINE_S = 180.0
+FREE = {"worker1": CAPACITY, "worker2": CAPACITY, "worker3": CAPACITY}
+CLIENT = """
+import socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+to = socket.gethostbyname("lb"), 8080
+for line in sys.stdin:
+    client.sendto(line.strip().encode(), to)
+"""
+
+
+class Traffic:
+    """Sends the requests one chunk after the other, each when the last ones have been taken; then it is done.
+
+    A request's data is its sleep of 0 to 2 ms, and its name in eight digits more, which change the sleep by less than a
+    nanosecond.
+    """
+
+    def __init__(self, pins: str, client: "subprocess.Popen[str]") -> None:
+        self._pins, self._client = pins, client
+        self.sent = 0
+
+    def flow(self) -> None:
+        """Send all requests; the client's end is waited for."""
+        draws = random.Random(1)
+        ends = time.monotonic() + DEADLINE_S
+        assert self._client.stdin
+        while self.sent < REQUESTS:
+            size = BURST if self.sent % BURST_EVERY < CHUNK <= self.sent else CHUNK
+            names = range(self.sent, min(self.sent + size, REQUESTS))
+            self._client.stdin.write(
+                "".join(f"0.00{draws.randint(0, LONGEST_SLEEP_US):04}{name:08}\n" for name in names)
+            )
+            self._client.stdin.flush()
+            self.sent = names.stop
+            while self._in_the_queue() > CHUNK:
+                assert time.monotonic() < ends, "the requests are not taken"
+        self._client.stdin.close()
+        assert self._client.wait(DEADLINE_S) == 0, "the client has failed"
+
+    def _in_the_queue(self) -> int:
+        """Return how many requests wait in the balancer or are still on their way to it."""
+        now = balancer.snapshot(self._pins)
+        return self.sent - now.counters["received"] + now.depth
+
+
+class Account(NamedTuple):
+    """What became of the requests: how many of each fate, and what contradicts that each has exactly one."""
+
+    fates: Counter[str]
+    wrong: list[str]
+
+
+def account(
+    sent: int, wire: list[Fate], served: Mapping[str, list[int]], decided: Mapping[int, str], killed: Iterable[str]
+) -> Account:
+    """Join by request what the client has sent, the wire and the balancer's trace have seen, and the workers have done.
+
+    `served` has the requests by worker, worker N having an address that ends in N + 1; `decided` has where the balancer
+    has sent each request, or why it was dropped.
+    """
+    done = Counter(name for names in served.values() for name in names)
+    found: Counter[str] = Counter()
+    wrong = [f"{name} was served, and never sent" for name in done if name >= sent]
+    for name in range(sent):
+        fate, decision = wire[name], decided.get(name, "nothing")
+        worker = f"worker{fate.worker - 1}"
+        has_arrived = (fate.passed, fate.lost, decision) == (1, 0, worker)
+        possible = {
+            "served": has_arrived and done[name] == 1 and name in served[worker],
+            f"in hand when {worker} was killed": has_arrived and not done[name] and worker in killed,
+            "lost on purpose": (fate.passed, fate.lost, decision, done[name]) == (0, 1, worker, 0),
+            f"dropped: {decision}": (fate.passed, fate.lost, done[name]) == (0, 0, 0) and decision not in FREE,
+        }
+        ways = [way for way, is_so in possible.items() if is_so and way != "dropped: nothing"]
+        found.update(ways)
+        if len(ways) != 1:
+            wrong.append(f"{name}: {fate}, decided: {decision}, served {done[name]} times")
+    return Account(found, wrong)
+
+
+def finished(lines: Iterable[str]) -> Iterator[int]:
+    """Yield the names of the requests that a worker has finished, by what it has printed."""
+    names = {}
+    for line in lines:
+        if found := re.match(r'received #(\d+) from \S+: "0\.\d{6}(\d{8})" ', line):
+            names[found[1]] = int(found[2])
+        elif found := re.match(r"finished #(\d+): ", line):
+            yield names[found[1]]
+
+
+def decisions(lines: Iterable[str]) -> dict[int, str]:
+    """Return the worker that the balancer has sent each request to, or why it has dropped it.
+
+    The balancer numbers the requests from 1, in the order in which the one client has sent them.
+    """
+    pattern = re.compile(r"(?:forward|dequeue) #(\d+) to (worker\d)|drop #(\d+), (.*)")
+    found = (pattern.match(line) for line in lines)
+    return {int(each[1] or each[3]) - 1: each[2] or each[4] for each in found if each}
+
+
+class Trouble:
+    """Kills two workers and the balancer's role under traffic, and starts each again."""
+
+    def __init__(self, pins: str, traffic: "Future[None]", folder: Path) -> None:
+        self._pins, self._traffic, self._folder = pins, traffic, folder
+        self._again: list[subprocess.Popen[str]] = []
+
+    def make(self) -> None:
+        self._after(0.2)
+        os.kill(pid("worker2"), signal.SIGKILL)
+        self._until(lambda: not self._now().free["worker2"] and "silent" in self._said("lb"))
+        self._start("worker2")
+        self._after(0.5)
+        os.kill(pid("worker3"), signal.SIGKILL)
+        self._start("worker3")  # before anybody has noticed
+        self._after(0.8)
+        os.kill(pid("lb"), signal.SIGKILL)
+        self._start("lb")
+
+    def end(self) -> None:
+        """Stop what was started again."""
+        for each in self._again:
+            each.terminate()
+        for each in self._again:
+            each.wait(10)
+
+    def _said(self, node: str) -> str:
+        return "\n".join(logs.tail(record.read("soak")["folder"], node, 1))
+
+    def _start(self, node: str) -> None:
+        with open(self._folder / f"{node}.out", "w", encoding="utf-8") as file:
+            self._again.append(start(node, stdout=file))
+
+    def _now(self) -> balancer.Snapshot:
+        return balancer.snapshot(self._pins)
+
+    def _after(self, part: float) -> None:
+        self._until(lambda: self._now().counters["received"] >= part * REQUESTS)
+
+    def _until(self, condition: Callable[[], object]) -> None:
+        eventually(lambda: condition() or self._traffic.done(), DEADLINE_S)
+        if self._traffic.done():
+            self._traffic.result()  # raises what has ended it
+
+
+def read(folder: str, again: Path) -> tuple[dict[str, list[int]], dict[int, str]]:
+    """Return what the workers have served, before they were killed and after, and what the balancer has decided."""
+    served = {worker: list(finished(line.text for line in logs.read(folder, [worker]))) for worker in FREE}
+    for worker in ("worker2", "worker3"):
+        served[worker] += finished((again / f"{worker}.out").read_text().splitlines())
+    lines = list(logs.read(folder, [], trace=True))
+    assert not [line.text for line in lines if line.stream == "lost"]
+    return served, decisions(line.text for line in lines)
+
+
+def table(found: Account, name: str) -> str:
+    """Return the account as a table."""
+    _, completions = seen(name)
+    rows = [("requests sent", REQUESTS), *sorted(found.fates.items()), ("in all", sum(found.fates.values()))]
+    rows.append((f"beside: of {completions:,} completions lost on purpose", completions // LOST))
+    return "\n".join(f"{number:>9,} {what}" for what, number in rows)
+
+
+def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sent is served, lost on purpose, in hand at a kill, or dropped for a named reason; all threads end free."""
+    (tmp_path / "lossy.yml").write_text(LOSSY)
+    queue = ("--set", f"nodes.lb.xdp.define.QUEUE={QUEUE}")
+    with lab(str(tmp_path / "lossy.yml"), *queue, name="soak"), ThreadPoolExecutor(1) as pool:
+        lose("soak", tmp_path, REQUESTS=LOST, COMPLETIONS=LOST, NAMES=REQUESTS)
+        data = record.read("soak")
+        pins = data["nodes"]["lb"]["pins"]
+        client = background("client", [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=None, stderr=None)
+        traffic = pool.submit(Traffic(pins, client).flow)
+        trouble = Trouble(pins, traffic, tmp_path)
+        try:
+            trouble.make()
+            traffic.result(DEADLINE_S)
+            eventually(lambda: (balancer.snapshot(pins).depth, balancer.snapshot(pins).free) == (0, FREE))
+            found = account(REQUESTS, fates("soak"), *read(data["folder"], tmp_path), ("worker2", "worker3"))
+            shown = table(found, "soak")
+        finally:
+            trouble.end()
+            client.kill()
+            client.wait(10)
+    with capsys.disabled():
+        print(f"\n{shown}")
+
+    assert found.wrong == []
+    assert sum(found.fates.values()) == REQUESTS
+    assert all(number <= CAPACITY for fate, number in found.fates.items() if fate.startswith("in hand"))
+    assert found.fates["served"] > REQUESTS * 0.9
