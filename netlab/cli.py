@@ -163,6 +163,14 @@ def stats(args: Arguments) -> None:
         _show(args, found, report.print_stats)
 
 
+def reload(args: Arguments) -> None:
+    """Replace a node's program by a new build of its source, under traffic, and keep the maps."""
+    data = _lab_of(args)
+    from netlab.reload import reload
+
+    reload(data["lab"], args.node, tuple(args.define), say)
+
+
 def validate(args: Arguments) -> None:
     """Check a topology and build nothing."""
     from netlab import document, validate
@@ -194,6 +202,7 @@ _VERBS: dict[str, Callable[[Arguments], int | None]] = {
     "logs": logs,
     "trace": trace,
     "stats": stats,
+    "reload": reload,
     "validate": validate,
     "demo": demo,
 }

@@ -1,6 +1,7 @@
 """What a person may type: every verb with its arguments, and the parser of the command line."""
 
 import argparse
+import re
 from typing import Any, NamedTuple
 
 
@@ -21,6 +22,14 @@ def seconds(text: str) -> float:
     if not 0 < float(text) < float("inf"):
         raise ValueError
     return float(text)
+
+
+def constant(text: str) -> tuple[str, str]:
+    """Return name and value of a C constant, for argparse."""
+    name, found, value = text.partition("=")
+    if not found or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or "\n" in value:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, with a C constant's name, found {text!r}")
+    return name, value
 
 
 _FILE = _argument("file", metavar="FILE", help="the topology")
@@ -67,6 +76,20 @@ VERBS = {
     "stats": Verb(
         "show what the programs count",
         (_argument("--format", choices=("text", "json", "prometheus"), default="text", help="how to print (text)"),),
+    ),
+    "reload": Verb(
+        "replace a node's program by a new build of its source, and keep the maps",
+        (
+            _NODE,
+            _argument(
+                "--define",
+                action="append",
+                type=constant,
+                default=[],
+                metavar="NAME=VALUE",
+                help="a compile-time constant, over the topology's",
+            ),
+        ),
     ),
     "validate": Verb("check a topology", (_FILE, _SET), "the topology's name"),
     "demo": Verb(
