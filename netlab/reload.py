@@ -15,12 +15,14 @@ from typing import Any
 from netlab import apply, handover, launch, loader, record, syscalls
 from netlab.errors import NetlabError, UsageError
 from netlab.host import ENDINGS
+from netlab.validate.programs import transmits
 
 DEADLINE_S = 60.0
+Say = Callable[[str], None]
 Define = tuple[tuple[str, str | int], ...]
 
 
-def reload(lab: str, node: str, define: Define, say: Callable[[str], None]) -> None:
+def reload(lab: str, node: str, define: Define, say: Say) -> None:
     """Compile the source of a node's program as it is now, and let the new build take the place of the old one.
 
     `define` overrides constants of the topology, this time. Every map that is there is kept, with what is in it, under
@@ -32,23 +34,26 @@ def reload(lab: str, node: str, define: Define, say: Callable[[str], None]) -> N
         began = time.monotonic()
         data = record.read(lab)
         about = record.node_of(data, node)["program"]
-        if not about:
-            raise UsageError(f"{node} has no program")
         if not record.is_complete(lab):
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
-        try:
-            with open(about["path"], encoding="utf-8", errors="replace") as file:
-                text = file.read()
-        except OSError as error:
-            raise UsageError(f"{node}: cannot read {about['path']}: {error.strerror}") from None
+        if not about:
+            raise UsageError(f"{node} has no program")
         with apply.endings_raise():
-            kept, made = _replaced(data, node, define, text, lock)
+            kept, made = _replaced(data, node, define, _text(about["path"]), lock, say)
         where, new = ", ".join(about["interfaces"]), f", {made} new" if made else ""
-        took = time.monotonic() - began
-        say(f"netlab: {lab}: {node}: {about['name']} renewed on {where} after {took:.2f} s; {kept} maps kept{new}")
+        what = f"{about['name']} renewed on {where} after {time.monotonic() - began:.2f} s"
+        say(f"netlab: {lab}: {node}: {what}; {kept} map{'' if kept == 1 else 's'} kept{new}")
 
 
-def _replaced(data: dict[str, Any], node: str, define: Define, text: str, lock: int) -> tuple[int, int]:
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _replaced(data: dict[str, Any], node: str, define: Define, text: str, lock: int, say: Say) -> tuple[int, int]:
     """Build and swap; return how many maps were kept, and how many are new."""
     about, pins = data["nodes"][node]["program"], data["nodes"][node]["pins"]
     netns = launch.runtime_of(data).netns_path(node)
@@ -62,18 +67,19 @@ def _replaced(data: dict[str, Any], node: str, define: Define, text: str, lock: 
         kept = set(os.listdir(f"{pins}/maps"))
         with ExitStack() as undo:
             _take_over(undo, pins, fresh, netns)
-            _keep_source(undo, f"{data['folder']}/programs/{node}.c", text)
+            before = _keep_source(undo, f"{data['folder']}/programs/{node}.c", text)
             compilation.attach(netns, about["interfaces"])
             compilation.finish(DEADLINE_S)
             undo.pop_all()
     except NetlabError as error:
-        raise type(error)(
-            f"{error}\nnetlab: nothing was changed: {node} goes on with the program that it has"
-        ) from None
+        as_before = f"nothing was changed; {node} goes on with the program that it has"
+        raise type(error)(f"{error}\nnetlab: {as_before}") from None
     finally:
         compilation.kill()
         with suppress(FileNotFoundError):
             shutil.rmtree(fresh)
+    if transmits(text) and not transmits(before):
+        say(f"netlab: note: {node}'s neighbours drop what it sends by XDP_TX, unless they have programs: down, and up")
     return len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept)
 
 
@@ -113,11 +119,12 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
     _inside(netns, lambda: handover.renew(f"{pins}/maps", before=others, after=programs))
 
 
-def _keep_source(undo: ExitStack, path: str, text: str) -> None:
-    """Keep the source that was compiled, in the place of the one before."""
-    with open(path, encoding="utf-8") as file:
-        undo.callback(record.write, path, file.read())
+def _keep_source(undo: ExitStack, path: str, text: str) -> str:
+    """Keep the source that was compiled, in the place of the one before, which is returned."""
+    before = _text(path)
+    undo.callback(record.write, path, before)
     record.write(path, text)
+    return before
 
 
 def _inside(netns: str, work: Callable[[], None]) -> None:
