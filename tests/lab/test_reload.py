@@ -296,7 +296,7 @@ def test_a_build_that_is_refused_changes_nothing(tmp_path: Path, old: str, new: 
 
 
 def test_a_program_that_maps_hold_must_have_a_successor(tmp_path: Path) -> None:
-    """Without its egress program a balancer is refused; what was renewed already has its old program back."""
+    """Without its egress program a balancer is refused: its devmaps would send by a program of the old build."""
     source = tmp_path / "balancer.c"
     text = Path(f"{ROOT}/bpf/balancer.c").read_text()
     source.write_text(text)
@@ -311,18 +311,18 @@ def test_a_program_that_maps_hold_must_have_a_successor(tmp_path: Path) -> None:
     assert held_before == held_after
 
 
-def test_an_interface_that_is_gone_gives_the_others_their_program_back(tmp_path: Path) -> None:
+def test_an_interface_that_is_gone_gives_the_others_their_program_back() -> None:
     """A program that cannot be attached everywhere is attached nowhere, and the maps have no trace of it."""
-    with pair(tmp_path) as source:
-        inside("right", "ip", "link", "set", "eth1", "down")
-        inside("right", "ip", "link", "set", "eth1", "name", "elsewhere")
-        before = standing("right")
-        source.write_text(COUNTING + "BPF_ARRAY(more, u64, 1);\n")
-        said = netlab("reload", "right", code=1).stderr
-        after = standing("right")
+    with lab(PARTB, "--set", "nodes.client.autostart=false", name=LAB):
+        inside("lb", "ip", "link", "set", "eth3", "down")
+        inside("lb", "ip", "link", "set", "eth3", "name", "elsewhere")
+        before, held_before = standing("lb"), held("lb", "doors", "carriers")
+        said = netlab("reload", "lb", code=1).stderr
+        after, held_after = standing("lb"), held("lb", "doors", "carriers")
 
-    assert "mine.c: cannot be attached to eth1: the node has no such interface\n" in said
+    assert "balancer.c: cannot be attached to eth3: the node has no such interface\n" in said
     assert before == after
+    assert held_before == held_after
     assert len(set(before.attached.values())) == 1
 
 
