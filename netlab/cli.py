@@ -177,6 +177,14 @@ def balancer(args: Arguments) -> None:
     operate(record.read(lab), args, say)
 
 
+def reload(args: Arguments) -> None:
+    """Replace a node's program by a new build of its source, under traffic, and keep the maps."""
+    data = _lab_of(args)
+    from netlab.reload import reload
+
+    reload(data["lab"], args.node, tuple(args.define), say)
+
+
 def validate(args: Arguments) -> None:
     """Check a topology and build nothing."""
     from netlab import document, validate
@@ -209,6 +217,7 @@ _VERBS: dict[str, Callable[[Arguments], int | None]] = {
     "trace": trace,
     "stats": stats,
     "balancer": balancer,
+    "reload": reload,
     "validate": validate,
     "demo": demo,
 }

@@ -34,6 +34,9 @@ class Job(NamedTuple):
     `builtins` become macros of the program, builtins first; a builtin may be overridden. Maps are pinned as
     `pin_folder`/maps/NAME and programs as `pin_folder`/programs/FUNCTION; `pin_folder` is made, in a BPF file system
     that is there. `work_folder` holds files that the children share, and must be the same for all jobs of a lab.
+
+    `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
+    netlab.handover), and its program is replaced where it is attached.
     """
 
     lab: str
@@ -45,6 +48,7 @@ class Job(NamedTuple):
     mode: str = "native"  # native | generic
     define: tuple[tuple[str, str | int], ...] = ()
     builtins: tuple[tuple[str, str | int], ...] = ()
+    successor_of: str = ""
 
 
 class Loaded(NamedTuple):

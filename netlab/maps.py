@@ -19,7 +19,7 @@ DEVMAP = 14
 
 _SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = 0, 1, 2, 3, 4
-_OBJ_GET, _PROG_TEST_RUN, _OBJ_INFO = 7, 10, 15
+_OBJ_GET, _PROG_TEST_RUN, _MAP_BY_ID, _OBJ_INFO = 7, 10, 14, 15
 _PER_CPU_TYPES = (5, 6, 10)  # per-CPU hash, per-CPU array, LRU per-CPU hash
 _LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES
 _ATTR_BYTES = 128
@@ -73,6 +73,12 @@ class _Object:
     def __init__(self, fd: int) -> None:
         self.fd = fd
 
+    def _info(self) -> "ctypes.Array[ctypes.c_char]":
+        """Return what the kernel says of the object: struct bpf_map_info or bpf_prog_info."""
+        info = ctypes.create_string_buffer(256)
+        _bpf(_OBJ_INFO, _attr("IIQ", self.fd, len(info), ctypes.addressof(info)), "ask about a BPF object")
+        return info
+
     def close(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
@@ -93,9 +99,8 @@ class Map(_Object):
     def __init__(self, fd: int) -> None:
         """Take over the descriptor of a map and ask the kernel for its shape."""
         super().__init__(fd)
-        info = ctypes.create_string_buffer(256)
-        _bpf(_OBJ_INFO, _attr("IIQ", fd, len(info), ctypes.addressof(info)), "read a map's shape")
-        self.type, self.id, self.key_size, self.value_size, self.max_entries = struct.unpack_from("=5I", info)
+        shape = struct.unpack_from("=6I", self._info())
+        self.type, self.id, self.key_size, self.value_size, self.max_entries, self.flags = shape
         self._stride = (self.value_size + 7) & ~7
         self._cpus = possible_cpus() if self.type in _PER_CPU_TYPES else 1
 
@@ -103,6 +108,11 @@ class Map(_Object):
     def open(cls, path: str) -> Self:
         """Open a pinned map; a missing pin is a NetlabError."""
         return cls(_open_pin(path))
+
+    @classmethod
+    def by_id(cls, number: int) -> Self:
+        """Open a map by the kernel's number of it."""
+        return cls(_bpf(_MAP_BY_ID, _attr("III", number, 0, 0), f"open the map {number}"))
 
     @classmethod
     def create(cls, kind: int, key_size: int, value_size: int, max_entries: int) -> Self:
@@ -161,6 +171,12 @@ class Map(_Object):
 
 class LoadedProgram(_Object):
     """A loaded BPF program."""
+
+    @property
+    def id(self) -> int:
+        """The kernel's number of it."""
+        _, number = struct.unpack_from("=2I", self._info())
+        return int(number)
 
     @classmethod
     def open(cls, path: str) -> Self:

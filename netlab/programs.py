@@ -7,7 +7,6 @@ bcc, clang and libbpf have to say goes to stderr, where the loader finds what ma
 
 import ctypes
 import errno
-import fcntl
 import json
 import os
 import re
@@ -18,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from netlab import headers, syscalls
-from netlab.errors import HostError
+from netlab import handover, headers, syscalls, turns
+from netlab.errors import HostError, NetlabError
 
 if TYPE_CHECKING:
     from bcc import BPF
@@ -64,6 +63,8 @@ def main() -> None:
         _answer(answers, {"error": refusal.kind, "text": refusal.text})
     except HostError as error:
         _answer(answers, {"error": "host", "text": str(error)})
+    except NetlabError as error:
+        _answer(answers, {"error": "plain", "text": str(error)})
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         _answer(answers, {"error": "plain", "text": f"{error.strerror}{where}"})
@@ -73,10 +74,12 @@ def main() -> None:
 
 def _work(job: dict[str, Any], answers: TextIO) -> None:
     """Load and pin, say so, and attach when the parent has said where."""
-    with _turn(job["work_folder"]):
+    with turns.turn(job["work_folder"]):
         # the compiler is C++ and hears no Python: the kernel ends the process when time is up
         signal.setitimer(signal.ITIMER_REAL, job["limit_s"])
         module = _compiled(job)
+        if job["successor_of"]:
+            handover.adopt(_maps(module), job["successor_of"])
         entry = _load(module, job)
         maps = _pin(module, job["pin_folder"])
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -88,8 +91,7 @@ def _work(job: dict[str, Any], answers: TextIO) -> None:
         return
     fd = os.open(where["netns"], os.O_RDONLY | os.O_CLOEXEC)
     syscalls.setns(fd)
-    for interface in where["interfaces"]:
-        _attach(module.funcs[entry.encode()], interface, job["mode"])
+    _attach_all(module.funcs[entry.encode()], where["interfaces"], job["mode"], replaces=bool(job["successor_of"]))
     _answer(answers, {"attached": where["interfaces"]})
 
 
@@ -105,24 +107,6 @@ def _answer(answers: TextIO, answer: dict[str, Any]) -> None:
     answers.flush()
 
 
-@contextmanager
-def _turn(work_folder: str) -> Iterator[None]:
-    """Wait until fewer processes than CPUs compile for this lab; the kernel ends a turn with its process."""
-    os.makedirs(work_folder, exist_ok=True)
-    files = [os.open(f"{work_folder}/compile.{n}", os.O_CREAT | os.O_RDWR, 0o600) for n in range(os.cpu_count() or 1)]
-    for fd in files:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            continue
-    else:
-        fcntl.flock(files[os.getpid() % len(files)], fcntl.LOCK_EX)
-    yield
-    for fd in files:
-        os.close(fd)
-
-
 def _compiled(job: dict[str, Any]) -> "BPF":
     """Return bcc's module of the job's program, with its maps made."""
     flags = headers.flags(job["path"], job["work_folder"])
@@ -136,37 +120,14 @@ def _compiled(job: dict[str, Any]) -> "BPF":
         os.environ.pop(name, None)
     os.environ["BCC_KERNEL_SOURCE"] = headers.kernel_source()
     bpf = _bcc()
-    with _without_kernel_symbols(), _refusal("compile"):
+    # bcc reads all of it to choose a helper that only tracing programs use: a quarter of the time of a compilation
+    with syscalls.hidden("/proc/kallsyms"), _refusal("compile"):
         module = bpf(text=text, debug=DEBUG_PREPROCESSOR, cflags=["-Werror=implicit-function-declaration", *flags])
     talk = _talk()
     for name, _ in job["define"]:
         if f"'{name}' macro redefined" in talk:
             raise Refused("redefined", name)
     return module
-
-
-@contextmanager
-def _without_kernel_symbols() -> Iterator[None]:
-    """Hide /proc/kallsyms meanwhile: bcc reads all of it to choose a helper that only tracing programs use.
-
-    That takes a quarter of the time of a compilation. Where it cannot be hidden, bcc reads it.
-    """
-    home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    root = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        syscalls.unshare_mounts()
-        syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
-        syscalls.mount("/dev/null", "/proc/kallsyms", "", syscalls.MS_BIND)
-    except OSError:
-        pass
-    try:
-        yield
-    finally:
-        syscalls.setns(home, syscalls.CLONE_NEWNS)
-        os.fchdir(root)  # going home has led out of a chroot, if we were in one
-        os.chroot(".")
-        os.close(root)
-        os.close(home)
 
 
 def _bcc() -> Any:
@@ -242,13 +203,21 @@ def choose_entry(candidates: list[str], wanted: str, stem: str) -> str:
     return candidates[0]
 
 
+def _maps(module: "BPF") -> dict[str, int]:
+    """Return the descriptors of the module's maps by name."""
+    from bcc import lib
+
+    handle = module.module
+    numbers = range(lib.bpf_num_tables(handle))
+    return {lib.bpf_table_name(handle, n).decode(): lib.bpf_table_fd_id(handle, n) for n in numbers}
+
+
 def _pin(module: "BPF", folder: str) -> list[str]:
     """Pin every map and program of the module, and return the names of the maps; all are pinned or none."""
     from bcc import lib
 
-    handle = module.module
-    maps = {lib.bpf_table_name(handle, n).decode(): n for n in range(lib.bpf_num_tables(handle))}
-    pins = {f"{folder}/maps/{name}": lib.bpf_table_fd_id(handle, n) for name, n in maps.items()}
+    maps = _maps(module)
+    pins = {f"{folder}/maps/{name}": fd for name, fd in maps.items()}
     pins |= {f"{folder}/programs/{name.decode()}": function.fd for name, function in module.funcs.items()}
     done: list[str] = []
     for kind in ("maps", "programs"):
@@ -272,22 +241,48 @@ def _forget_compiler(module: "BPF") -> None:
     lib.malloc_trim(0)
 
 
-def _attach(function: "BPF.Function", interface: str, mode: str) -> None:
-    """Attach a loaded program to an interface of this process's namespace, and see that the kernel agrees."""
+def _attach_all(function: "BPF.Function", interfaces: list[str], mode: str, *, replaces: bool) -> None:
+    """Attach a loaded program to these interfaces of this process's namespace.
+
+    When it `replaces` others, it takes their places without a gap; if it cannot take all of them, they get them back.
+    """
     from bcc import BPF, lib
 
     flag = BPF.XDP_FLAGS_DRV_MODE if mode == "native" else BPF.XDP_FLAGS_SKB_MODE
+    before: dict[str, int] = {}
+    try:
+        for interface in interfaces:
+            if replaces:
+                before[interface] = lib.bpf_prog_get_fd_by_id(_attached(interface, flag))
+            _attach(function, interface, mode, flag if replaces else flag | BPF.XDP_FLAGS_UPDATE_IF_NOEXIST)
+    except Refused:
+        for interface, fd in before.items():
+            lib.bpf_attach_xdp(interface.encode(), fd, flag)
+        raise
+
+
+def _attach(function: "BPF.Function", interface: str, mode: str, flags: int) -> None:
+    """Attach a loaded program to an interface, and see that the kernel agrees."""
+    from bcc import BPF
+
     try:
         with _refusal("plain"):
-            BPF.attach_xdp(interface, function, flag | BPF.XDP_FLAGS_UPDATE_IF_NOEXIST)
+            BPF.attach_xdp(interface, function, flags)
     except Refused as refusal:
         number = ctypes.get_errno()
         problem = _ATTACH_PROBLEMS.get(number, os.strerror(number)).format(mode=mode)
         raise Refused("plain", f"cannot be attached to {interface}: {problem}") from refusal
-    attached = ctypes.c_uint32()
-    lib.bpf_xdp_query_id(lib.if_nametoindex(interface.encode()), flag, ctypes.byref(attached))
-    if attached.value != _program_id(function.fd):
+    if _attached(interface, flags) != _program_id(function.fd):
         raise Refused("plain", f"is not attached to {interface} in {mode} mode, though the kernel said so")
+
+
+def _attached(interface: str, flags: int) -> int:
+    """Return the kernel's number of the program that is attached in the mode of these flags; 0 when there is none."""
+    from bcc import lib
+
+    number = ctypes.c_uint32()
+    lib.bpf_xdp_query_id(lib.if_nametoindex(interface.encode()), flags, ctypes.byref(number))
+    return number.value
 
 
 def _program_id(fd: int) -> int:

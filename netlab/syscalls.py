@@ -6,7 +6,7 @@ ctypes is loaded by the first call rather than by the import: most verbs never m
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -23,6 +23,8 @@ SIGKILL = 9
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
 _FSCONFIG_CMD_CREATE = 6
 _CLOSE_ON_EXEC = 1
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 _T = TypeVar("_T")
 
@@ -43,6 +45,15 @@ def umount(target: str, detach: bool = True) -> None:
     """
     flags = UMOUNT_NOFOLLOW | (MNT_DETACH if detach else 0)
     _check(libc().umount2(os.fsencode(target), flags), "umount2", target)
+
+
+def exchange(one: str, other: str) -> None:
+    """Let two files or folders of one file system change their names, at once (renameat2(2)); raises OSError."""
+    import ctypes
+
+    here = ctypes.c_int(_AT_FDCWD)
+    names = os.fsencode(one), os.fsencode(other)
+    _check(libc().renameat2(here, names[0], here, names[1], ctypes.c_uint(_RENAME_EXCHANGE)), "renameat2", other)
 
 
 def open_proc() -> int:
@@ -67,6 +78,27 @@ def unshare_net() -> None:
 def unshare_mounts() -> None:
     """Give this process, which has one thread, a copy of all mounts of its own; raises OSError."""
     _check(libc().unshare(CLONE_NEWNS), "unshare")
+
+
+@contextmanager
+def hidden(path: str) -> Iterator[None]:
+    """Let this process, which has one thread, find a file empty meanwhile; where that cannot be had, it is as it is."""
+    home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    root = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        unshare_mounts()
+        mount("", "/", "", MS_REC | MS_PRIVATE)
+        mount("/dev/null", path, "", MS_BIND)
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        setns(home, CLONE_NEWNS)
+        os.fchdir(root)  # going home has led out of a chroot, if we were in one
+        os.chroot(".")
+        os.close(root)
+        os.close(home)
 
 
 def setns(fd: int, kind: int = CLONE_NEWNET) -> None:

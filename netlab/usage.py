@@ -1,6 +1,7 @@
 """What a person may type: every verb with its arguments, and the parser of the command line."""
 
 import argparse
+import re
 from typing import Any, NamedTuple
 
 
@@ -35,6 +36,14 @@ def threads(text: str) -> int:
     if not 0 < int(text) < 1 << 16:
         raise ValueError
     return int(text)
+
+
+def constant(text: str) -> tuple[str, str]:
+    """Return name and value of a C constant, for argparse."""
+    name, found, value = text.partition("=")
+    if not found or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or "\n" in value:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, with a C constant's name, found {text!r}")
+    return name, value
 
 
 _FILE = _argument("file", metavar="FILE", help="the topology")
@@ -100,6 +109,20 @@ VERBS = {
                 "--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait this long to remove one (30)"
             ),
             _argument("--now", action="store_true", help="remove it whatever it has in hand"),
+        ),
+    ),
+    "reload": Verb(
+        "replace a node's program by a new build of its source, and keep the maps",
+        (
+            _NODE,
+            _argument(
+                "--define",
+                action="append",
+                type=constant,
+                default=[],
+                metavar="NAME=VALUE",
+                help="a compile-time constant, over the topology's",
+            ),
         ),
     ),
     "validate": Verb("check a topology", (_FILE, _SET), "the topology's name"),

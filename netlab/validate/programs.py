@@ -53,12 +53,16 @@ def read_program(files: Files, findings: Findings, item: Item, path: str) -> Wri
     return WrittenProgram(read, interfaces, fields.place)
 
 
-def _transmits(path: str) -> bool:
+def transmits(text: str) -> bool:
     """Say whether a program's own text, without its comments, speaks of XDP_TX."""
+    return "XDP_TX" in re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
+
+
+def _transmits(path: str) -> bool:
     if not path:
         return False
     with open(path, encoding="utf-8", errors="replace") as file:
-        return "XDP_TX" in re.sub(r"/\*.*?\*/|//[^\n]*", "", file.read(), flags=re.DOTALL)
+        return transmits(file.read())
 
 
 def check_program(

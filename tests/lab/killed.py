@@ -17,11 +17,13 @@ from typing import Any
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
 
-# The modules through which `up` changes the machine.
+# The modules through which `up`, `down` and `reload` change the machine.
 ACTING = (
     "apply",
     "host",
     "removal",
+    "reload",
+    "handover",
     "record",
     "links",
     "netlink",
