@@ -102,13 +102,15 @@ def main() -> None:
     if not balancer.has_balancer(pins):
         raise NetlabError(f"{here} carries no balancer program; give the node `xdp: balancer`")
     chosen = settings(lab, here, args)
-    if not balancer.set_up(pins, chosen):
+    if balancer.set_up(pins, chosen):
+        for backend in chosen.backends:
+            where = " ".join(filter(None, (backend.ipv4, backend.ipv6)))
+            say(f"backend {backend.name} {where} on {backend.interface}: {backend.capacity} threads")
+    else:
         say("the program is set up already; it keeps its settings and its state")
-    for backend in chosen.backends:
-        where = " ".join(filter(None, (backend.ipv4, backend.ipv6)))
-        say(f"backend {backend.name} {where} on {backend.interface}: {backend.capacity} threads")
+    now = balancer.snapshot(pins)
     freed_by = "freed by replies" if chosen.replies else f"completions on {chosen.completion_port}"
-    say(f"balancing UDP port {chosen.service_port}, {freed_by}, {chosen.policy}")
+    say(f"balancing UDP port {chosen.service_port} to {', '.join(now.capacity)}, {freed_by}, {now.policy}")
     say("READY")
     heal(balancer.Healer(pins), args.timeout, bool(chosen.report_port), chosen.replies)
 
