@@ -64,8 +64,6 @@ def up(args: Arguments) -> None:
     lab = plan(topology)
     for note in lab.notes:
         say(f"netlab: note: {note}")
-    if any(any(node.limits) for node in topology.nodes):
-        say("netlab: note: limits are checked, but not yet applied")
     if args.dry_run:
         print("\n".join(str(step) for step in lab.steps))
         return

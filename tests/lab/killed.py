@@ -29,6 +29,7 @@ ACTING = (
     "process",
     "trace",
     "syscalls",
+    "runtime/cgroups",
     "runtime/netns",
     "sysctls",
 )
