@@ -17,7 +17,7 @@ TEST_PACKAGES := ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),deboot
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static
 
 .NOTPARALLEL:
-.PHONY: help install demo test test-bpf soak lint bench uninstall clean dev
+.PHONY: help install demo test test-bpf soak lint bench image image-dev uninstall clean dev
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -61,6 +61,13 @@ lint: dev
 bench: dev
 	@$(SETUP) packages $(BENCH_PACKAGES) || true
 	@$(SETUP) root $(BIN)/python tests/bench/bringup.py
+
+## make image       the nodes' image for Docker, built without a registry; image-dev: for eBPF development
+image:
+	@sh .ci/image node
+
+image-dev:
+	@sh .ci/image dev
 
 ## make uninstall   remove the netlab command and .venv; Debian packages stay
 uninstall:

@@ -4,10 +4,13 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from netlab import record, usage
 from netlab.errors import HostError, NetlabError, UsageError, explain
+
+if TYPE_CHECKING:
+    from netlab.plan import Plan
 
 Arguments = Any  # argparse.Namespace, whose attributes no type checker can know
 
@@ -59,18 +62,9 @@ def _run(words: list[str]) -> int:
 
 def up(args: Arguments) -> None:
     """Build the lab of a topology and start its roles."""
-    from netlab import document, validate
-    from netlab.plan import plan
-
-    topology = validate.topology(document.load(args.file, args.set))
-    if args.lab:
-        record.folder_of(args.lab)
-        topology = topology._replace(name=args.lab)
-    lab = plan(topology)
+    lab = _planned(args)
     for note in lab.notes:
         say(f"netlab: note: {note}")
-    if any(any(node.limits) for node in topology.nodes):
-        say("netlab: note: limits are checked, but not yet applied")
     if args.dry_run:
         print("\n".join(str(step) for step in lab.steps))
         return
@@ -78,8 +72,8 @@ def up(args: Arguments) -> None:
     from netlab import apply
 
     apply.up(lab, args.timeout, say)
-    if topology.message:
-        say(topology.message.rstrip("\n"))
+    if lab.topology.message:
+        say(lab.topology.message.rstrip("\n"))
 
 
 def down(args: Arguments) -> None:
@@ -187,12 +181,21 @@ def reload(args: Arguments) -> None:
 
 def validate(args: Arguments) -> None:
     """Check a topology and build nothing."""
-    from netlab import document, validate
-    from netlab.plan import plan
-
-    topology = validate.topology(document.load(args.file, args.set))
-    plan(topology)
+    topology = _planned(args).topology
     say(f"netlab: {args.file} is a good topology: {len(topology.nodes)} nodes, {len(topology.links)} links")
+
+
+def export(args: Arguments) -> None:
+    """Print a topology for another tool, and tell what that cannot say."""
+    from netlab.compose import compose
+    from netlab.document.dump import dump
+
+    lab = _planned(args)
+    data, notes = compose(lab)
+    about = f"The lab {lab.topology.name} for Docker Compose, by `netlab export compose`. What Compose cannot say:"
+    print(dump(data, [about, *(f"- {note}" for note in notes)]), end="")
+    for note in notes:
+        say(f"netlab: note: {note}")
 
 
 def demo(args: Arguments) -> int:
@@ -219,11 +222,24 @@ _VERBS: dict[str, Callable[[Arguments], int | None]] = {
     "balancer": balancer,
     "reload": reload,
     "validate": validate,
+    "export": export,
     "demo": demo,
 }
 
 
 # ---- what verbs share ------------------------------------------------------------------------------------------------
+
+
+def _planned(args: Arguments) -> "Plan":
+    """Return the plan of the topology that the verb names."""
+    from netlab import document, validate
+    from netlab.plan import plan
+
+    topology = validate.topology(document.load(args.file, args.set))
+    if args.lab:
+        record.folder_of(args.lab)
+        topology = topology._replace(name=args.lab)
+    return plan(topology)
 
 
 def _lab_of(args: Arguments) -> dict[str, Any]:

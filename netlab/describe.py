@@ -10,7 +10,8 @@ def describe(plan: Plan, folder: str) -> dict[str, Any]:
     """Return the lab as plain data; the same for the same plan.
 
     `nodes.NAME.interfaces.NAME` has index, mac, mtu, addresses (with prefix lengths), peer and peer_interface;
-    `nodes.NAME.pins` is where the node's maps and programs are pinned; `nodes.NAME.process` what runs there.
+    `nodes.NAME.pins` is where the node's maps and programs are pinned; `nodes.NAME.process` what runs there;
+    `nodes.NAME.limits` has cpu in cores and memory in bytes, 0 for none.
     """
     topology = plan.topology
     nodes: dict[str, dict[str, Any]] = {
@@ -20,6 +21,7 @@ def describe(plan: Plan, folder: str) -> dict[str, Any]:
             "role": node.role,
             "pins": f"{folder}/bpf/{node.name}",
             "env": dict(node.env),
+            "limits": node.limits._asdict(),
             "interfaces": {},
             "program": None,
             "process": None,

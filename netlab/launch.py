@@ -18,7 +18,8 @@ def runtime_of(data: Mapping[str, Any]) -> "Runtime":
     """Return the runtime that a lab lives in."""
     from netlab.runtime.netns import Netns
 
-    return Netns(data["lab"], data["folder"])
+    limits = {name: node["limits"] for name, node in data["nodes"].items() if any(node["limits"].values())}
+    return Netns(data["lab"], data["folder"], limits=limits)
 
 
 def environment(data: Mapping[str, Any], node: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ def remove(lab: str, runtime: "Runtime") -> list[str]:
     parts: tuple[Callable[[], list[str]], ...] = (
         lambda: _stop_processes(folder),
         lambda: ["a trace instance"] if _close_trace(folder, lab) else [],
-        lambda: [f"{len(names)} names of namespaces"] if (names := runtime.destroy()) else [],
+        lambda: [f"{len(nodes)} nodes"] if (nodes := runtime.destroy()) else [],
     )
     found: list[str] = []
     problems: list[str] = []
@@ -62,8 +62,10 @@ def _close_trace(folder: str, lab: str) -> bool:
 
 
 def labs_with_leftovers() -> list[str]:
-    """Return the labs of this machine, also those of which only names of namespaces outlived a reboot."""
-    found = dict.fromkeys(record.labs())
+    """Return the labs of this machine, also those of which only names of namespaces, or limits, are left."""
+    from netlab.runtime import cgroups
+
+    found = dict.fromkeys([*record.labs(), *cgroups.labs()])
     for folder in ("/run/netns", "/etc/netns"):
         if os.path.isdir(folder):
             for entry in os.scandir(folder):

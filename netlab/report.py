@@ -27,6 +27,7 @@ def status(lab: str) -> dict[str, Any]:
         state = "broken, its supervisor has died: netlab down, then up"
     elif record.is_complete(lab) and (lost := launch.missing(data)):
         state = f"broken, somebody has removed {', '.join(lost[:3])}: netlab down, then up"
+    runtime = launch.runtime_of(data)
     nodes = {}
     for name, node in data["nodes"].items():
         entry = running.get(name)
@@ -36,6 +37,7 @@ def status(lab: str) -> dict[str, Any]:
             "program": node["program"]["name"] if node["program"] else "",
             "addresses": {port: about["addresses"] for port, about in node["interfaces"].items()},
             "process": (entry or process.Process(name, "not started"))._asdict() if node["process"] else None,
+            "memory_kills": runtime.memory_kills(name),
         }
     return {"lab": lab, "state": state, "topology": data["topology"], "nodes": nodes}
 
@@ -48,6 +50,10 @@ def print_status(data: Mapping[str, Any]) -> None:
         table.add_row(name, node["role"] or node["kind"], node["program"], *_process_cells(node["process"]), addresses)
     _console().print(f"lab {data['lab']} is {data['state']}, from {data['topology'] or 'no file'}", highlight=False)
     _console().print(table)
+    for name, node in data["nodes"].items():
+        if node["memory_kills"]:
+            count = f"{node['memory_kills']} process{'' if node['memory_kills'] == 1 else 'es'}"
+            print(f"{name}: its memory was used up, and the kernel has killed {count} there")
 
 
 def _process_cells(process: Mapping[str, Any] | None) -> tuple[str, str, str, str]:

@@ -54,7 +54,7 @@ def stop_all(namespaces: Collection[tuple[int, int]], variable: str = "", deadli
     whose = Whose(namespaces, host, variable.encode())
     if {_namespace(1), _namespace(2)} & set(whose.namespaces):
         raise ValueError("the host's own network namespace is no lab's")
-    ours = _lineage()
+    ours = lineage()
     begun = time.monotonic()
     asked: dict[int, str] = {}
     sent: set[tuple[int, int]] = set()
@@ -98,7 +98,7 @@ def _namespace(pid: int | str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _lineage() -> set[int]:
+def lineage() -> set[int]:
     """Return this process and all that it descends from."""
     pids, pid = set(), os.getpid()
     while pid:

@@ -126,6 +126,11 @@ VERBS = {
         ),
     ),
     "validate": Verb("check a topology", (_FILE, _SET), "the topology's name"),
+    "export": Verb(
+        "print a topology for another tool",
+        (_argument("tool", metavar="TOOL", choices=("compose",), help="compose, for Docker Compose"), _FILE, _SET),
+        "the topology's name",
+    ),
     "demo": Verb(
         "play a lab, show what happens, and check every claim of its exercise",
         (

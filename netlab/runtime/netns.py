@@ -7,36 +7,52 @@ folder, so whose they are is read off their targets, even after a crash at any p
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from netlab import syscalls
 from netlab.errors import NetlabError
+
+if TYPE_CHECKING:
+    from netlab.runtime.cgroups import Groups
 
 THREADS_FROM = 100  # nodes; unshare holds no lock of Python's, so two threads take about 0.7 of the time from here on
 
 
 class Netns:
-    """The namespaces of one lab; `folder` exists, is the lab's alone, and is mounted by the record."""
+    """The namespaces of one lab; `folder` exists, is the lab's alone, and is mounted by the record.
+
+    `limits` are those of the nodes that have some, as in lab.json: `cpu` in cores, `memory` in bytes, 0 for none.
+    """
 
     def __init__(
-        self, lab: str, folder: str = "", run_netns: str = "/run/netns", etc_netns: str = "/etc/netns"
+        self,
+        lab: str,
+        folder: str = "",
+        run_netns: str = "/run/netns",
+        etc_netns: str = "/etc/netns",
+        limits: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         self._lab = lab
         self._folder = folder or f"/run/netlab/{lab}"
         self._run_netns = run_netns
         self._etc_netns = etc_netns
+        self._limits = limits or {}
 
     def create(self, nodes: Sequence[str]) -> None:
         """Make a namespace for each of these nodes, and the names by which `ip netns` finds it.
 
-        Raises NetlabError, before anything is made, when a name is taken by something that is not this lab's.
+        Raises, before anything is made, NetlabError when a name is taken by something that is not this lab's, and
+        HostError when this host cannot limit a node.
         """
         names = {f"{self._lab}.{node}": node for node in nodes}
         for folder in (self._run_netns, self._etc_netns):
             os.makedirs(folder, mode=0o755, exist_ok=True)
             for taken in names.keys() & set(os.listdir(folder)):
                 self._refuse_foreign(os.path.join(folder, taken))
+        if self._limits:
+            self._groups().make()
         os.makedirs(f"{self._folder}/netns", mode=0o755, exist_ok=True)
         for name, node in names.items():
             self._symlink(self.netns_path(node), os.path.join(self._run_netns, name))
@@ -44,9 +60,10 @@ class Netns:
         syscalls.in_threads(2 if len(nodes) >= THREADS_FROM else 1, self._make_all, nodes)
 
     def destroy(self) -> list[str]:
-        """Remove the symlinks that point into the lab's folder, whatever they are called, and return their names.
+        """Remove the symlinks that point into the lab's folder, whatever they are called, and the control groups.
 
-        The namespaces themselves go with the folder's mount, and the symlinks' folders with the last name in them.
+        Returns LAB.NODE for each node of which there was something. The namespaces themselves go with the folder's
+        mount, and the symlinks' folders with the last name in them.
         """
         removed: dict[str, None] = {}
         for folder in (self._run_netns, self._etc_netns):
@@ -57,6 +74,7 @@ class Netns:
             if ours:
                 with suppress(OSError):  # it holds others' names, or `ip netns` has mounted it
                     os.rmdir(folder)
+        removed.update(dict.fromkeys(f"{self._lab}.{node}" for node in self._groups().remove()))
         return list(removed)
 
     def netns_path(self, node: str) -> str:
@@ -64,11 +82,26 @@ class Netns:
         return f"{self._folder}/netns/{node}"
 
     def wrap(self, node: str, argv: Sequence[str]) -> list[str]:
-        """Return the argv that runs `argv` in the node's namespace, with the lab's files in place of those in /etc."""
+        """Return the argv that runs `argv` in the node's namespace, with the lab's files in place of those in /etc.
+
+        Where the node has limits, it puts itself under them first.
+        """
         name = f"{self._lab}.{node}"
         if not os.path.lexists(os.path.join(self._run_netns, name)):
             raise NetlabError(f"somebody has removed {name} from {self._run_netns}: netlab down and up make it anew")
-        return ["ip", "netns", "exec", name, *argv]
+        joining = self._groups().joining(node) if node in self._limits else []
+        return [*joining, "ip", "netns", "exec", name, *argv]
+
+    def memory_kills(self, node: str) -> int:
+        """Return how many processes of the node the kernel has killed because the node had used up its memory."""
+        return self._groups().memory_kills(node) if node in self._limits else 0
+
+    def _groups(self) -> "Groups":
+        from netlab.model import Limits
+        from netlab.runtime.cgroups import Groups
+
+        limits = {node: Limits(about["cpu"], int(about["memory"])) for node, about in self._limits.items()}
+        return Groups(self._lab, limits)
 
     def _make_all(self, nodes: Iterator[str]) -> None:
         for node in nodes:

@@ -7,7 +7,10 @@ from netlab.validate.rules import DIGITS, LOWER, Fields, pairs, scalar, sequence
 
 LETTERS = LOWER + LOWER.upper()
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+# Docker's engine takes no less of either, and a topology should be good for every runtime.
+MIN_CORES = 0.01
 MAX_CORES = 4096
+MIN_MEMORY = 6 << 20
 MAX_MEMORY = 1 << 50
 LONGEST_NUMBER = 16  # digits
 
@@ -69,9 +72,9 @@ def limits(findings: Findings, item: Item, path: str) -> Limits | None:
 
 def _cores(findings: Findings, item: Item, path: str) -> float | None:
     value = item.value if isinstance(item, Scalar) else None
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_CORES:
+    if isinstance(value, int | float) and not isinstance(value, bool) and MIN_CORES <= value <= MAX_CORES:
         return float(value)
-    findings.wrong(item, path, f"a number of cores above 0, up to {MAX_CORES}")
+    findings.wrong(item, path, f"a number of cores from {MIN_CORES} to {MAX_CORES}")
     return None
 
 
@@ -84,10 +87,10 @@ def _memory(findings: Findings, item: Item, path: str) -> int | None:
             digits.isascii()
             and digits.isdigit()
             and len(digits) <= LONGEST_NUMBER
-            and 0 < int(digits) * unit <= MAX_MEMORY
+            and MIN_MEMORY <= int(digits) * unit <= MAX_MEMORY
         ):
             return int(digits) * unit
-    findings.wrong(item, path, "an amount of memory such as 64M or 1G")
+    findings.wrong(item, path, "an amount of memory such as 64M or 1G, at least 6M")
     return None
 
 

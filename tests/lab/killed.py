@@ -31,6 +31,7 @@ ACTING = (
     "process",
     "trace",
     "syscalls",
+    "runtime/cgroups",
     "runtime/netns",
     "sysctls",
 )

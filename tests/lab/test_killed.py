@@ -22,6 +22,7 @@ name: small
 nodes:
   left:
     command: [sleep, inf]
+    limits: {cpu: 0.9, memory: 64M}
   right:
     xdp: pass
     command: [sleep, inf]

@@ -127,7 +127,7 @@ def test_two_labs_at_once(tmp_path: Path) -> None:
     """Two labs can be made at the same time, where the folders of names do not exist yet."""
     with lab() as one, lab() as two:
         folders = {"run_netns": f"{tmp_path}/run", "etc_netns": f"{tmp_path}/etc"}
-        runtimes = [Netns(each.name, each.folder, **folders) for each in (one, two)]
+        runtimes = [Netns(each.name, each.folder, folders["run_netns"], folders["etc_netns"]) for each in (one, two)]
         nodes = [f"n{number}" for number in range(60)]
         threads = [threading.Thread(target=runtime.create, args=(nodes,)) for runtime in runtimes]
         for thread in threads:

@@ -43,6 +43,7 @@ def test_every_broken_topology_ends_with_code_2(tmp_path: Path, capsys: pytest.C
         ["stats", "--format", "xml"],
         ["logs", "-n", "-1"],
         ["logs", "--lines", "few"],
+        ["export", "vagrant", PAIR],
     ],
 )
 def test_wrong_usage_ends_with_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,3 +190,16 @@ def test_a_lab_that_is_named_without_an_option_goes_through_sudo_as_it_is(monkey
 
     assert cli.main(["down", "mine"]) == 3
     assert asked[0][-2:] == ["down", "mine"]
+
+
+def test_export_prints_the_file_and_tells_what_is_not_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Data on stdout, the same notes as comments there and on stderr."""
+    assert cli.main(["export", "compose", PARTB, "--set", "nodes.worker.replicas=1"]) == 0
+
+    out, err = capsys.readouterr()
+    notes = [line.removeprefix("# - ") for line in out.splitlines() if line.startswith("# - ")]
+    assert "services:\n  client:\n" in out
+    assert "  worker1:\n" in out
+    assert "  worker2:\n" not in out
+    assert [f"netlab: note: {note}" for note in notes] == err.splitlines()
+    assert any("XDP programs are not attached" in note for note in notes)

@@ -18,7 +18,7 @@ ROWS: list[tuple[str, ...]] = [
     ("report", "apply", "operate"),
     ("host",),
     ("removal",),
-    ("balancer", "launch", "describe", "hosts"),
+    ("balancer", "launch", "describe", "hosts", "compose"),
     ("process", "supervisor", "programs", "loader", "links", "runtime"),
     (
         "child",

@@ -1,0 +1,17 @@
+"""Plain data → YAML text, for people to read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def dump(data: dict[str, Any], comments: Sequence[str] = ()) -> str:
+    """Return the data, in its own order, as one YAML document below these lines of comment."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's own signature
+            """Have what is there twice written out twice."""
+            return True
+
+    text: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110)
+    return "".join(f"# {line}\n" for line in comments) + text

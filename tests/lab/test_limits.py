@@ -1,0 +1,178 @@
+"""Limits of nodes, measured: what runs in a node gets its share of a CPU and its memory, and no more."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from netlab import syscalls
+from netlab.runtime import cgroups
+from tests.lab.lab import eventually, inside, lab, netlab, python
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
+
+SHARE = 0.2
+TOPOLOGY = f"""
+name: limited
+nodes:
+  small:
+    command: [sleep, inf]
+    limits: {{cpu: {SHARE}, memory: 48M}}
+  free:
+    command: [sleep, inf]
+links: [[small, free]]
+"""
+BUSY = """
+import time
+began, used = time.monotonic(), time.process_time()
+while time.monotonic() < began + 1.5:
+    pass
+print((time.process_time() - used) / (time.monotonic() - began))
+"""
+ALLOCATE = "import sys; held = bytearray(int(sys.argv[1]) << 20); print(len(held) >> 20)"
+
+
+@pytest.fixture
+def topology(tmp_path: Path) -> str:
+    """A node with limits, and one without; skip where this host cannot limit anything."""
+    offered = {name for each in cgroups.hierarchies() for name in each.controllers}
+    if missing := set(cgroups.CONTROLLERS) - offered:
+        pytest.skip(f"this host has no control groups for {', '.join(missing)}")
+    (tmp_path / "limited.yml").write_text(TOPOLOGY)
+    return str(tmp_path / "limited.yml")
+
+
+@pytest.fixture
+def limited(topology: str) -> Iterator[str]:
+    """The lab, up."""
+    with lab(topology) as name:
+        yield name
+
+
+def groups(pid: int | str) -> set[str]:
+    """Return the control groups that a process is in because of limits, without those of its ancestors."""
+    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    return {line.split(":", 2)[2] for line in lines if "/netlab/" in line}
+
+
+def pid_of(node: str) -> int:
+    """Return the process of a node's command."""
+    pid: int = json.loads(netlab("status", "--format", "json").stdout)["nodes"][node]["process"]["pid"]
+    return pid
+
+
+def test_a_busy_loop_gets_its_share(limited: str) -> None:
+    """Its CPU time is the share of the wall time that the file says, give or take one period of 0.1 s at each end."""
+    used = float(python("small", BUSY).stdout)
+
+    assert SHARE / 2 < used < SHARE * 1.5
+
+
+def test_a_node_without_limits_gets_more(limited: str) -> None:
+    """The bound above is the limit's doing: the same loop next door is beyond it."""
+    assert float(python("free", BUSY).stdout) > SHARE * 1.5
+
+
+def test_who_takes_too_much_memory_is_killed(limited: str) -> None:
+    """Within the limit it succeeds; beyond, the kernel ends it and nobody else, and status tells."""
+    before = {node: pid_of(node) for node in ("small", "free")}
+    within = python("small", ALLOCATE, "16")
+    beyond = inside("small", sys.executable, "-c", ALLOCATE, "200", code=-signal.SIGKILL)
+    elsewhere = python("free", ALLOCATE, "200")
+
+    assert ("16\n", "", "200\n") == (within.stdout, beyond.stdout, elsewhere.stdout)
+    assert before == {node: pid_of(node) for node in ("small", "free")}
+    shown = netlab("status").stdout
+    assert "small: its memory was used up, and the kernel has killed 1 process there" in shown
+    assert "free: " not in shown
+
+
+def test_everything_in_the_node_is_under_its_limits(limited: str) -> None:
+    """Its command, `exec`, `run` and `shell` alike, and nothing elsewhere; they are there from the beginning."""
+    theirs = {f"/netlab/{limited}/small"}
+    say = "grep /netlab/ /proc/self/cgroup"
+    shells = {**os.environ, "SHELL": "/bin/sh"}
+
+    assert theirs == groups(pid_of("small"))
+    assert set() == groups(pid_of("free"))
+    for shown in (
+        inside("small", *say.split()),
+        netlab("shell", "small", input=say, stdin=None, env=shells),
+    ):
+        assert theirs == {line.split(":", 2)[2] for line in shown.stdout.splitlines()}
+    assert "" == inside("free", *say.split(), code=1).stdout
+
+
+def test_a_command_run_again_is_under_them_too(tmp_path: Path, topology: str) -> None:
+    text = Path(topology).read_text().replace("[sleep, inf]", '[grep, "/netlab/", /proc/self/cgroup]', 1)
+    Path(topology).write_text(text)
+    with lab(topology) as name:
+        shown = netlab("run", "small").stdout
+
+    assert {f"/netlab/{name}/small"} == {line.split(":", 2)[2] for line in shown.splitlines()}
+
+
+def test_down_ends_whoever_is_in_the_group(limited: str) -> None:
+    """Also a process that left the node's namespace and forgot its environment: only its group tells whose it is."""
+    escape = ["unshare", "--net", "env", "-i", "setsid", "-f", "/usr/bin/sleep", "3999"]
+    inside("small", *escape, stdout=subprocess.DEVNULL, capture_output=False)
+    members = {pid for pid in os.listdir("/proc") if pid.isdigit() and groups_or_none(pid)} - {str(pid_of("small"))}
+
+    netlab("down")
+
+    assert len(members) == 1
+    eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in members))
+    assert limited not in cgroups.labs()
+
+
+def groups_or_none(pid: str) -> set[str]:
+    """Return the groups of a process, none if it has ended."""
+    try:
+        return groups(pid)
+    except OSError:
+        return set()
+
+
+def test_down_finds_the_groups_when_the_record_has_gone(limited: str) -> None:
+    """They are named after the lab, so that `down` without a name finds it too."""
+    syscalls.umount(f"/run/netlab/{limited}")
+    os.rmdir(f"/run/netlab/{limited}")
+    for folder in ("/run/netns", "/etc/netns"):
+        for node in ("small", "free"):
+            os.unlink(f"{folder}/{limited}.{node}")
+    assert limited in cgroups.labs()
+
+    netlab("down", env={name: value for name, value in os.environ.items() if name != "NETLAB_LAB"})
+
+    assert limited not in cgroups.labs()
+
+
+def test_a_lab_whose_limits_were_removed_is_broken(limited: str) -> None:
+    """A command is refused, rather than run without limits, and status says it."""
+    os.kill(pid_of("small"), signal.SIGKILL)
+    for hierarchy in cgroups.hierarchies():
+        path = f"{hierarchy.path}/netlab/{limited}/small"
+        eventually(partial(removed, path))
+
+    refused = inside("small", "true", code=1).stderr
+
+    assert "somebody has removed" in refused
+    assert "netlab down" in refused
+    assert "broken" in netlab("status").stdout
+
+
+def removed(path: str) -> bool:
+    """Try to remove a group."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
