@@ -16,7 +16,7 @@ SETUP := PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' sh .ci/setup
 BIN := .venv/bin
 
 TEST_PACKAGES := ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
-BENCH_PACKAGES := mininet docker.io docker-compose busybox-static
+BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables
 
 .NOTPARALLEL:
 .PHONY: help install demo test test-bpf lint bench bench-quick uninstall clean dev
