@@ -3,7 +3,7 @@
 All are labs of netlab with the same addresses; only what stands on `lb` differs.
 """
 
-import shutil
+import os
 import signal
 import subprocess
 import tempfile
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.contenders import LAB, NETLAB, run
+from tests.bench.contenders import NETLAB, run
 
 WORKERS = 3
 SERVERS = 5  # of each worker
@@ -31,8 +31,9 @@ links:
   - [client, lb]
   - [worker, lb]
 """
+NGINX_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
 NGINX = """
-load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+load_module {module};
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr crit;
 events {{ worker_connections 8192; }}
 stream {{
@@ -50,15 +51,23 @@ table ip spread {{
 """
 
 
-def lacking(*tools: str) -> list[str]:
-    """Return which of these are not installed, also where only root's PATH leads."""
-    path = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
-    return [tool for tool in tools if shutil.which(tool, path=path) is None]
+def no_nginx() -> str:
+    """Return why nginx cannot take part, or nothing."""
+    return _missing("nginx", ("/usr/sbin/nginx", NGINX_MODULE), "nginx, libnginx-mod-stream")
+
+
+def no_nftables() -> str:
+    """Return why nftables cannot take part, or nothing."""
+    return _missing("nftables", ("/usr/sbin/nft",), "nftables")
+
+
+def _missing(name: str, files: tuple[str, ...], packages: str) -> str:
+    return "" if all(os.path.exists(file) for file in files) else f"{name}: not installed (Debian packages {packages})"
 
 
 @contextmanager
-def lab(client: str = "{}", lb: str = "{}", worker: str = "{}") -> Iterator[None]:
-    """Bring the lab up, with these settings of its nodes (YAML), and down again."""
+def lab(name: str, client: str = "{}", lb: str = "{}", worker: str = "{}") -> Iterator[None]:
+    """Bring a lab up, with these settings of its nodes (YAML), and down again."""
     worker = (
         worker.replace("{", "{replicas: " + str(WORKERS) + ", ", 1) if worker != "{}" else f"{{replicas: {WORKERS}}}"
     )
@@ -66,10 +75,10 @@ def lab(client: str = "{}", lb: str = "{}", worker: str = "{}") -> Iterator[None
         file = Path(folder) / "farm.yml"
         file.write_text(TOPOLOGY.format(client=client, lb=lb, worker=worker))
         try:
-            run(NETLAB, "up", "--lab", LAB, file)
+            run(NETLAB, "up", "--lab", name, file)
             yield
         finally:
-            run(NETLAB, "down", "--lab", LAB)
+            run(NETLAB, "down", "--lab", name)
 
 
 def balancer(queue: int, capacity: int = SERVERS, trace: int = 0) -> str:
@@ -80,9 +89,9 @@ def balancer(queue: int, capacity: int = SERVERS, trace: int = 0) -> str:
 
 
 @contextmanager
-def process(node: str, *command: str, says: str = "") -> Iterator[subprocess.Popen[str]]:
+def process(lab: str, node: str, *command: str, says: str = "") -> Iterator[subprocess.Popen[str]]:
     """Run a command in a node; wait until it says so, if it is to; end it."""
-    inside = ["ip", "netns", "exec", f"{LAB}.{node}", *command]
+    inside = ["ip", "netns", "exec", f"{lab}.{node}", *command]
     running = subprocess.Popen(inside, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert running.stdout
     try:
@@ -99,21 +108,25 @@ def process(node: str, *command: str, says: str = "") -> Iterator[subprocess.Pop
 
 
 @contextmanager
-def nginx(policy: str, responses: int) -> Iterator[None]:
+def nginx(lab: str, policy: str, responses: int) -> Iterator[None]:
     """Run nginx's stream proxy on `lb`; a session ends after so many answers."""
     with tempfile.TemporaryDirectory(prefix="netlab-bench-") as folder:
         servers = " ".join(f"server {address}:{PORT};" for address in BACKENDS)
         config = Path(folder) / "nginx.conf"
-        config.write_text(NGINX.format(folder=folder, policy=policy, servers=servers, port=PORT, responses=responses))
-        with process("lb", "nginx", "-p", folder, "-c", str(config)):
-            await_listener("lb")
+        config.write_text(
+            NGINX.format(
+                module=NGINX_MODULE, folder=folder, policy=policy, servers=servers, port=PORT, responses=responses
+            )
+        )
+        with process(lab, "lb", "nginx", "-p", folder, "-c", str(config)):
+            await_listener(lab, "lb")
             yield
 
 
-def await_listener(node: str) -> None:
+def await_listener(lab: str, node: str) -> None:
     """Wait until somebody listens on the service's port."""
     deadline = time.monotonic() + DEADLINE_S
-    command = ["ip", "netns", "exec", f"{LAB}.{node}", "ss", "-Hlun", f"sport = :{PORT}"]
+    command = ["ip", "netns", "exec", f"{lab}.{node}", "ss", "-Hlun", f"sport = :{PORT}"]
     while not subprocess.run(command, check=True, capture_output=True).stdout:
         if time.monotonic() > deadline:
             raise subprocess.CalledProcessError(1, command)
@@ -121,12 +134,12 @@ def await_listener(node: str) -> None:
 
 
 @contextmanager
-def nftables() -> Iterator[None]:
+def nftables(lab: str) -> Iterator[None]:
     """Let nftables on `lb` send each new flow to the next worker."""
     choices = ", ".join(f"{number} : {address}" for number, address in enumerate(BACKENDS))
     rules = NFTABLES.format(port=PORT, count=WORKERS, choices=choices)
     with tempfile.NamedTemporaryFile("w", prefix="netlab-bench-", suffix=".nft") as file:
         file.write(rules)
         file.flush()
-        run("ip", "netns", "exec", f"{LAB}.lb", "nft", "-f", file.name)
+        run("ip", "netns", "exec", f"{lab}.lb", "nft", "-f", file.name)
         yield

@@ -44,20 +44,20 @@ class Spreader(NamedTuple):
 
     name: str
     lb: str
-    running: Callable[[], AbstractContextManager[None]]
+    running: Callable[[str], AbstractContextManager[None]]
     completions: str
 
 
 def spreaders() -> tuple[list[Spreader], list[str]]:
     """Return all that are installed, and who is missing."""
     to = f"{farm.LB}:{farm.COMPLETIONS}"
-    found, missing = [Spreader(OURS, farm.balancer(queue=4096), nullcontext, to)], []
-    if farm.lacking("nginx") or not Path("/usr/lib/nginx/modules/ngx_stream_module.so").exists():
-        missing.append("nginx: not installed (Debian packages nginx, libnginx-mod-stream)")
+    found, missing = [Spreader(OURS, farm.balancer(queue=4096), lambda _: nullcontext(), to)], []
+    if no_nginx := farm.no_nginx():
+        missing.append(no_nginx)
     else:
-        found.append(Spreader(NGINX, "{}", lambda: farm.nginx("least_conn;", responses=1), "-"))
-    if farm.lacking("nft"):
-        missing.append("nftables: not installed (Debian package nftables)")
+        found.append(Spreader(NGINX, "{}", lambda lab: farm.nginx(lab, "least_conn;", responses=1), "-"))
+    if no_nftables := farm.no_nftables():
+        missing.append(no_nftables)
     else:
         found.append(Spreader(NFTABLES, "{}", farm.nftables, "-"))
     return found, missing
@@ -65,14 +65,14 @@ def spreaders() -> tuple[list[Spreader], list[str]]:
 
 def play(spreader: Spreader, sequence: list[tuple[float, float]]) -> Recording:
     """Send a sequence through a spreader in a lab of its own, and return what became of it."""
-    with tempfile.TemporaryDirectory(prefix="netlab-bench-") as name, farm.lab(lb=spreader.lb):
+    with tempfile.TemporaryDirectory(prefix="netlab-bench-") as name, farm.lab(LAB, lb=spreader.lb):
         folder = Path(name)
         (folder / "sequence").write_text(json.dumps(sequence))
         with ExitStack() as stack:
-            stack.enter_context(spreader.running())
+            stack.enter_context(spreader.running(LAB))
             for number in range(1, farm.WORKERS + 1):
                 command = [PYTHON, str(HERE / "server.py"), f"{folder}/worker{number}", str(farm.SERVERS)]
-                stack.enter_context(farm.process(f"worker{number}", *command, spreader.completions, says="READY"))
+                stack.enter_context(farm.process(LAB, f"worker{number}", *command, spreader.completions, says="READY"))
             source: list[str | Path] = [PYTHON, HERE / "source.py", folder / "sequence", folder / "sent", farm.LB]
             run("ip", "netns", "exec", f"{LAB}.client", *source)
         sent = json.loads((folder / "sent").read_text())
@@ -181,8 +181,8 @@ def measure(quick: bool) -> Part:
     tables = [waits(found, loads, "Mean", mean), waits(found, loads, "p99", p99), health(found, loads)]
     tables[0] = tables[0]._replace(missing=tuple(missing))
     text = f"""\
-Poisson arrivals, exponential service of {SERVICE_S * 1000:.0f} ms in the mean, {farm.WORKERS} workers of {farm.SERVERS} \
-servers, at loads of 0.5 to 0.95 of what
+Poisson arrivals, exponential service of {SERVICE_S * 1000:.0f} ms in the mean, {farm.WORKERS} workers of \
+{farm.SERVERS} servers, at loads of 0.5 to 0.95 of what
 they can do; the same sequences for all. A wait is from the moment a request left the client until a server took it up,
 by one clock. The ideal is one first-in-first-out queue that loses no time, replayed over the arrivals and services
 recorded with netlab: near a load of 1 a sequence has few independent waits in it, so all are compared on the same
