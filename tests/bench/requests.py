@@ -176,10 +176,10 @@ def flood_of(lab: str, seconds: float) -> int:
 
 
 TEXT = """\
-From the frame that a program in the client's namespace makes, through two veth pairs and whoever spreads requests, to
-a program on a worker, 64 bytes, 1,024 clients' ports. All of a flood is one run of the kernel's on one CPU, which
-carries each request as far as it goes without a process; only nginx works beside it, on the other. netlab's workers
-complete each request at once, so its balancer handles twice as many packets as are counted; threads are always free.
-The plain redirect chooses a worker in turn, knows nothing, and bounds what can be had here. nftables chooses once for
-each port of a client's, and remembers; nginx opens a session for each request. Delays are at rates that leave all of
-them idle most of the time; what somebody adds is the difference to the plain redirect."""
+From the frame that a program in the client's namespace makes, through two veth pairs and whoever spreads requests, to a
+program on a worker, 64 bytes, 1,024 clients' ports. All of a flood is one run of the kernel's on one CPU, which carries
+each request as far as it goes without a process; only nginx works beside it, on the other. netlab's workers complete
+each request at once, so its balancer handles twice as many packets as are counted; threads are always free. The plain
+redirect chooses a worker in turn, knows nothing, and bounds what can be had here. nftables chooses once for each port
+of a client's, and remembers; nginx opens a session for each request. Delays are at rates that leave all of them idle
+most of the time; what somebody adds is the difference to the plain redirect."""

@@ -1,6 +1,6 @@
 """What a packet costs with many backends, many threads, and a long queue."""
 
-from tests.bench.datapath import MANY, Recorder, Rounds, balancer, counted, finished, sized, wrapper
+from tests.bench.datapath import Recorder, Rounds, balancer, counted, finished, sized, wrapper
 from tests.bench.measure import Part, Table
 from tests.bpf.rig import Rig
 
@@ -18,7 +18,7 @@ def steps(rounds: Rounds, rig: Rig, base: float, size: int = 64) -> dict[str, fl
     packet = sized(size)
     begun = rig.now()
     threads = sum(begun.free.values())
-    found = {}
+    found: dict[str, float] = {}
     for _ in range(TRIES):
         rig.again()
         tried = {FORWARD: rounds.cost(rig.program, packet, BATCH)}
@@ -52,10 +52,10 @@ def by_backends(count: int) -> Table:
                 for column, value in steps(rounds, rig, base).items():
                     recorder.add(name, column, value)
     intro = """\
-A thousand threads each, unless said otherwise. A free thread is looked for among all backends under the lock, so what
-takes one grows with their number, of which there are 128 at most: a request that is forwarded, and one that is queued
-and looks twice. What frees a thread, or takes one for a given backend, does not. Threads are a count, and cost
-nothing."""
+A thousand threads each, unless said otherwise. A free thread is looked for among all backends under the lock, so a
+request that is forwarded costs some nanoseconds more with each of them; there are 128 at most. Nobody looks for a
+thread while others wait: queueing does not grow, nor does what frees a thread, or takes one of a given backend. Threads
+are a count, and cost nothing."""
     return Table(
         "Backends and threads", dict.fromkeys((FORWARD, QUEUE, DEQUEUE, COMPLETE), "ns"), recorder.samples, intro=intro
     )
