@@ -9,15 +9,17 @@ PREFIX = /usr/local
 # For pytest: make test ARGS='-k balancer -x'
 ARGS =
 SLOW =
+# For the benchmarks: make bench PARTS='datapath scale'; all without
+PARTS =
 
 SETUP := PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' sh .ci/setup
 BIN := .venv/bin
 
 TEST_PACKAGES := ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
-BENCH_PACKAGES := mininet docker.io docker-compose busybox-static
+BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables
 
 .NOTPARALLEL:
-.PHONY: help install demo test test-bpf soak lint bench image image-dev uninstall clean dev
+.PHONY: help install demo test test-bpf soak lint bench bench-quick image image-dev uninstall clean dev
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -57,10 +59,15 @@ lint: dev
 	@$(SETUP) user $(BIN)/ruff check --quiet
 	@$(SETUP) user $(BIN)/mypy --no-error-summary
 
-## make bench       netlab beside Mininet, Docker and ip; writes docs/benchmarks.md
+## make bench       netlab beside its peers; writes docs/benchmarks.md (PARTS='datapath verbs' for some)
 bench: dev
 	@$(SETUP) packages $(BENCH_PACKAGES) || true
-	@$(SETUP) root $(BIN)/python tests/bench/bringup.py
+	@$(SETUP) venv bench
+	@$(SETUP) root $(BIN)/python -m tests.bench $(PARTS) $(ARGS)
+
+## make bench-quick every table in three minutes, with less rounds; writes nothing
+bench-quick: ARGS = --quick
+bench-quick: bench
 
 ## make image       the nodes' image for Docker, built without a registry; image-dev: for eBPF development
 image:

@@ -183,30 +183,16 @@ class LoadedProgram(_Object):
         """Open a pinned program; a missing pin is a NetlabError."""
         return cls(_open_pin(path))
 
-    def send(self, packet: bytes) -> None:
-        """Run the program on a frame that is real (BPF_F_TEST_XDP_LIVE_FRAMES): a redirect delivers it.
+    def send(self, packet: bytes, repeat: int = 1) -> None:
+        """Run the program on frames that are real (BPF_F_TEST_XDP_LIVE_FRAMES): a redirect delivers them.
 
-        It comes in on the loopback of the calling process's network namespace, from which redirects are looked up.
+        They come in on the loopback of the calling process's network namespace, from which redirects are looked up.
         """
         given = ctypes.create_string_buffer(packet, len(packet))
         attr = _attr(
             "IIIIQQIIIIQQIII",
-            self.fd,
-            0,
-            len(packet),
-            0,
-            ctypes.addressof(given),
-            0,
-            1,
-            0,
-            0,
-            0,
-            0,
-            0,
-            _LIVE_FRAMES,
-            0,
-            0,
-        )
+            self.fd, 0, len(packet), 0, ctypes.addressof(given), 0, repeat, 0, 0, 0, 0, 0, _LIVE_FRAMES, 0, 0,
+        )  # fmt: skip
         _bpf(_PROG_TEST_RUN, attr, "send a frame through a program")
 
     def test_run(self, packet: bytes, repeat: int = 1, ingress_ifindex: int = 0) -> TestRun:

@@ -1,28 +1,20 @@
-"""Interleaved rounds, medians and ratios, and how they are written down."""
+"""Interleaved rounds, and the tables of their medians and ratios."""
 
-import json
-import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SETTLE_S = 0.15  # the kernel removes namespaces behind us; one contender's should not fall into the next one's time
-HEAD = (
-    "# Benchmarks",
-    "",
-    "Written by `make bench`. Wall-clock time from the start of a command to its end, in ms: median (least–most) of",
-    "interleaved rounds, and how many times netlab's own median that is. Absolute figures depend on the machine; the",
-    "ratios, taken in one run, carry over better.",
-    "",
-)
+
+Samples = dict[str, dict[str, list[float]]]
 
 
 class Job(NamedTuple):
-    """One thing to time for one contender. The jobs of a group are done in order."""
+    """One thing to time for one contender. The jobs of a group are done in order.
+
+    What `timed` returns is more that it has measured, as {column: value}, beside its own wall-clock time in ms.
+    """
 
     contender: str
     measure: str
@@ -30,106 +22,88 @@ class Job(NamedTuple):
 
 
 class Aim(NamedTuple):
-    """The first contender's median over another's should stay below `limit`; `word` is what that is called."""
+    """What a row's median should be at most, as a multiple of a peer's; `word` is what that is called."""
 
-    measure: str
+    column: str
+    row: str
     peer: str
     limit: float
     word: str = "aim"
 
 
-class Result(NamedTuple):
-    """A comparison: for each contender and measure its times in ms. The first contender is ours."""
+class Table(NamedTuple):
+    """A comparison. Samples by row and column, those of one round at the same place of each list.
+
+    The first row is what the others are multiples of. `units` are the columns'; a unit of "" has no ratio. `missing`
+    names what was left out, and why; `notes` say what the figures do not.
+    """
 
     title: str
-    samples: dict[str, dict[str, list[float]]]
-    aims: tuple[Aim, ...]
-    skipped: tuple[str, ...]
-
-    def median(self, contender: str, measure: str) -> float:
-        """Return a median in ms."""
-        return statistics.median(self.samples[contender][measure])
-
-    def ratio(self, measure: str, peer: str) -> float:
-        """Return our median as a share of a peer's."""
-        return self.median(next(iter(self.samples)), measure) / self.median(peer, measure)
+    units: dict[str, str]
+    samples: Samples
+    aims: tuple[Aim, ...] = ()
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    intro: str = ""
 
 
-def interleave(jobs: Sequence[Sequence[Job]], rounds: int) -> dict[str, dict[str, list[float]]]:
+class Curves(NamedTuple):
+    """A plot: for each line its points, as [[x, y] …]."""
+
+    file: str
+    title: str
+    x: str
+    y: str
+    lines: dict[str, list[list[float]]]
+    logarithmic: str = ""  # of the axes x and y
+
+
+class Part(NamedTuple):
+    """All that one part of the benchmark has found."""
+
+    title: str
+    text: tuple[str, ...]
+    tables: tuple[Table, ...]
+    plots: tuple[Curves, ...] = ()
+
+
+class Ratio(NamedTuple):
+    """A median of the rounds' ratios, and how far nine in ten of the rounds' lie from it at most."""
+
+    value: float
+    noise: float
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio | None:
+    """Return how many times `theirs` `ours` is, round by round; None where that has no meaning."""
+    found = [one / other for one, other in zip(ours, theirs, strict=False) if other > 0]
+    if not found:
+        return None
+    middle = statistics.median(found)
+    return Ratio(middle, quantile([abs(each - middle) for each in found], 0.9))
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the value below which a share of all lie, between the two nearest ones if need be."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def interleave(jobs: Sequence[Sequence[Job]], rounds: int, settle_s: float = SETTLE_S) -> Samples:
     """Time every group of jobs once in each round, each round beginning with another group; return the times in ms."""
-    samples: dict[str, dict[str, list[float]]] = {}
-    for group in jobs:
-        for job in group:
-            samples.setdefault(job.contender, {})[job.measure] = []
+    samples: Samples = {}
     for number in range(rounds):
         first = number % len(jobs)
         for group in [*jobs[first:], *jobs[:first]]:
             for job in group:
                 started = time.perf_counter()
-                job.timed()
-                samples[job.contender][job.measure].append((time.perf_counter() - started) * 1000)
-            time.sleep(SETTLE_S)
-    return samples
-
-
-def table(result: Result) -> str:
-    """Return a comparison as a Markdown section."""
-    measures = list(next(iter(result.samples.values())))
-    lines = [f"## {result.title}", "", "| | " + " | ".join(f"{measure} (ms)" for measure in measures) + " |"]
-    lines.append("|---" * (len(measures) + 1) + "|")
-    for contender in result.samples:
-        cells = [cell(result, contender, measure) for measure in measures]
-        lines.append(f"| {contender} | " + " | ".join(cells) + " |")
-    aims = [verdict(result, aim) for aim in result.aims if aim.peer in result.samples]
-    lines += ["", *aims] if aims else []
-    lines += [f"- Skipped: {reason}" for reason in result.skipped]
-    return "\n".join(lines) + "\n"
-
-
-def cell(result: Result, contender: str, measure: str) -> str:
-    """Return the median with its range, and how many times ours it is."""
-    times = result.samples[contender][measure]
-    text = f"{statistics.median(times):.1f} ({min(times):.1f}–{max(times):.1f})"
-    ours = next(iter(result.samples))
-    return text if contender == ours else f"{text}, {1 / result.ratio(measure, contender):.2f}×"
-
-
-def verdict(result: Result, aim: Aim) -> str:
-    """Return one line that says whether an aim is met."""
-    ratio = result.ratio(aim.measure, aim.peer)
-    met = "met" if ratio < aim.limit else "**missed**"
-    return f"- {aim.measure}: {ratio:.2f} of {aim.peer}; {aim.word}: below {aim.limit:.2f}, {met}"
-
-
-def machine() -> dict[str, str]:
-    """Return what the figures depend on."""
-    return {
-        "kernel": ".".join(platform.release().split(".")[:2]),
-        "cores": str(os.cpu_count()),
-        "python": platform.python_version(),
-        "iproute2": first_line("ip", "-V").removeprefix("ip utility, ").split(",")[0].removeprefix("iproute2-"),
-        "Mininet": first_line("dpkg-query", "-W", "-f", "${Version}", "mininet"),
-        "Docker": first_line("dpkg-query", "-W", "-f", "${Version}", "docker.io"),
-        "docker-compose": first_line("dpkg-query", "-W", "-f", "${Version}", "docker-compose"),
-    }
-
-
-def first_line(*command: str) -> str:
-    """Return what a command says of itself, or `none`."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    return (done.stdout.splitlines() or ["none"])[0]
-
-
-def write(results: Sequence[Result], folder: Path) -> None:
-    """Write docs/benchmarks.md and .json, belonging to whoever the folder belongs to."""
-    about = machine()
-    head = [*HEAD, "; ".join(f"{name} {value}" for name, value in about.items()), ""]
-    comparisons = {result.title: {"skipped": result.skipped, "ms": result.samples} for result in results}
-    texts = {
-        "md": "\n".join([*head, *(table(result) for result in results)]),
-        "json": json.dumps({"machine": about, "comparisons": comparisons}, indent=1) + "\n",
-    }
-    for kind, text in texts.items():
-        path = folder / f"benchmarks.{kind}"
-        path.write_text(text)
-        os.chown(path, folder.stat().st_uid, folder.stat().st_gid)
+                more = job.timed()
+                found: dict[str, Any] = {job.measure: (time.perf_counter() - started) * 1000}
+                found |= more if isinstance(more, dict) else {}
+                for column, value in found.items():
+                    samples.setdefault(job.contender, {}).setdefault(column, []).append(float(value))
+            time.sleep(settle_s)
+    return {group[0].contender: samples[group[0].contender] for group in jobs if rounds}

@@ -1,0 +1,28 @@
+"""How long it takes until part B is ready, beside five containers that do nothing."""
+
+from tests.bench import contenders, engine
+from tests.bench.compare import BOTH, DOWN, UP, compare, lacking
+from tests.bench.measure import Aim, Part, Table
+
+
+def part_b(rounds: int) -> Table:
+    """Compare part B, its program attached and its roles ready, with five containers that do nothing."""
+    title = "Part B, ready"
+    units = dict.fromkeys((UP, DOWN, BOTH), "ms")
+    ours = contenders.netlab("netlab", contenders.PART_B, ["client", "true"])
+    missing = lacking("dockerd", "docker", "docker-compose", "busybox")
+    if missing:
+        why = f"docker-compose: {', '.join(missing)} not installed (docker.io, docker-compose, busybox-static)"
+        return Table(title, units, compare([ours], rounds), (), (why,))
+    try:
+        with engine.engine() as environment:
+            theirs = contenders.compose(environment, engine.IMAGE)
+            aims = (Aim(UP, "netlab", theirs.name, 1 / 2),)
+            return Table(title, units, compare([ours, theirs], rounds), aims)
+    except engine.EngineError as error:
+        return Table(title, units, compare([ours], rounds), (), (f"docker-compose: {error}",))
+
+
+def measure(quick: bool) -> Part:
+    """Measure all of it."""
+    return Part("Part B ready", (), (part_b(2 if quick else 7),))

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What it costs to run a program on a packet, round after round (BPF_PROG_TEST_RUN with `repeat`).
+ *
+ * Each round finds the packet that the last one left. So `rounds` first gives it its length and the beginning that it
+ * had, and then calls the program that is measured, the one in `target`. With `nothing_run` there, a round costs what
+ * the restoring, the call and the kernel's loop cost: that is taken off. `redirect_run` is the least that a program can
+ * do that sends a frame to another host.
+ */
+#include <uapi/linux/bpf.h>
+
+#include "packet.h"
+
+#define HEADERS 56 /* bytes that are restored: all that a program of ours changes, in whole words */
+
+struct frame {
+	__u64 beginning[HEADERS / 8];
+	__u32 length;
+	__u32 padding;
+};
+
+struct door {
+	__u32 ifindex;
+	__u32 program;
+};
+
+struct key {
+	__u64 bytes;
+};
+
+struct slot {
+	struct bpf_spin_lock lock;
+	__u32 count;
+	unsigned char frame[ETH_HLEN + MTU];
+};
+
+BPF_ARRAY(frame, struct frame, 1);
+BPF_PROG_ARRAY(target, 1);
+BPF_XDP_REDIRECT_MAP("devmap", struct door, doors, 2);
+BPF_ARRAY(slots, struct slot, 1);
+BPF_HASH(known, __u32, __u64, 16);
+BPF_TABLE("lru_hash", struct key, __u64, flows, 16384);
+
+int rounds(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct frame *restored = frame.lookup(&zero);
+
+	if (!restored || bpf_xdp_adjust_tail(ctx, (int)restored->length - (int)bpf_xdp_get_buff_len(ctx)))
+		return XDP_ABORTED;
+	__u64 *word = (void *)(long)ctx->data;
+
+	if ((void *)word + HEADERS > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+#pragma unroll
+	for (int i = 0; i < HEADERS / 8; i++)
+		word[i] = restored->beginning[i];
+	target.call(ctx, 0);
+	return XDP_ABORTED;
+}
+
+int nothing_run(struct xdp_md *ctx)
+{
+	return XDP_REDIRECT;
+}
+
+int redirect_run(struct xdp_md *ctx)
+{
+	struct cursor cursor = packet(ctx);
+	struct ethhdr *ethernet = parse_ethernet(&cursor);
+
+	if (!ethernet)
+		return XDP_PASS;
+	__builtin_memcpy(ethernet->h_dest, "\x02\0\0\0\1\2", ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, "\x02\0\0\0\1\1", ETH_ALEN);
+	return doors.redirect_map(1, XDP_PASS);
+}
+
+int array_run(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct slot *slot = slots.lookup(&zero);
+
+	if (slot)
+		slot->count++;
+	return XDP_REDIRECT;
+}
+
+int hash_run(struct xdp_md *ctx)
+{
+	__u32 key = 1;
+
+	return known.lookup(&key) ? XDP_REDIRECT : XDP_DROP;
+}
+
+int lru_run(struct xdp_md *ctx)
+{
+	struct key key = { .bytes = 1 };
+
+	return flows.lookup(&key) ? XDP_REDIRECT : XDP_DROP;
+}
+
+int lock_run(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct slot *slot = slots.lookup(&zero);
+
+	if (!slot)
+		return XDP_ABORTED;
+	bpf_spin_lock(&slot->lock);
+	slot->count++;
+	bpf_spin_unlock(&slot->lock);
+	return XDP_REDIRECT;
+}
+
+int random_run(struct xdp_md *ctx)
+{
+	return bpf_get_prandom_u32() ? XDP_REDIRECT : XDP_DROP;
+}
+
+int copy_run(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	__u64 length = bpf_xdp_get_buff_len(ctx);
+	struct slot *slot = slots.lookup(&zero);
+
+	asm volatile("" : "+r"(length)); /* keeps the bounds where the verifier looks for them */
+	if (slot && length > 0 && length <= sizeof(slot->frame))
+		bpf_xdp_load_bytes(ctx, 0, slot->frame, length);
+	return XDP_REDIRECT;
+}
+
+int grow_run(struct xdp_md *ctx)
+{
+	int missing = ETH_HLEN + MTU - (int)bpf_xdp_get_buff_len(ctx);
+
+	bpf_xdp_adjust_tail(ctx, missing);
+	bpf_xdp_adjust_tail(ctx, -missing);
+	return XDP_REDIRECT;
+}
+
+int print_run(struct xdp_md *ctx)
+{
+	bpf_trace_printk("request #%u from %pI4:%u", 1, &(__u32){ 1 }, 2);
+	return XDP_REDIRECT;
+}
