@@ -72,7 +72,7 @@ def test_a_killed_worker_gives_back_what_it_had() -> None:
         )
         shown = netlab("stats").stdout
         assert re.search(r"worker1 +\d +5 +1 +reporting +0 +0 +0", shown), shown
-        assert re.search(r"worker2 +0 +5 +silent for \d+\.\d s +0 +0 +0", shown), shown
+        assert re.search(r"worker2 +0 +5 +1 +silent for \d+\.\d s +0 +0 +0", shown), shown
         ask(20, "0.1")
         eventually(lambda: free() == {**FREE, "worker2": 0})
         before = sum(served("worker1", "worker3").values())

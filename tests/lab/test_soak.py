@@ -200,6 +200,7 @@ def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFi
         lose("soak", tmp_path, REQUESTS=LOST, COMPLETIONS=LOST, NAMES=REQUESTS)
         data = record.read("soak")
         pins = data["nodes"]["lb"]["pins"]
+        eventually(lambda: all(balancer.reporters(pins).values()))
         client = background("client", [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=None, stderr=None)
         traffic = pool.submit(Traffic(pins, client).flow)
         trouble = Trouble(pins, traffic, tmp_path)
