@@ -85,9 +85,9 @@ def find(nodes: Nodes, here: str, name: str, capacity: int) -> balancer.Backend:
         for our_name, ours in nodes[here]["interfaces"].items()
         for theirs in nodes[name]["interfaces"].values()
     ]
-    found, our_name, ours, theirs = max(ways, key=lambda way: len(way[0]), default=({}, "", {}, {}))
-    if not found:
+    if not any(way[0] for way in ways):
         raise NetlabError(f"backends: {name} shares no network with {here}; link them, or link both to one switch")
+    found, our_name, ours, theirs = max(ways, key=lambda way: len(way[0]))
     mtu = min(ours["mtu"], theirs["mtu"])
     return balancer.Backend(name, found.get(4), found.get(6), theirs["mac"], our_name, ours["mac"], mtu, capacity)
 
