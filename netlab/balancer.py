@@ -206,9 +206,10 @@ class Healer:
         return sum(self._watch.test_run(frame).verdict for frame in self._frames)
 
     def kick(self) -> int:
-        """Send a carrier for each free thread, as long as requests wait; return how many."""
+        """Send a carrier for each free thread that may get a request, as long as requests wait; return how many."""
         now = snapshot(self._pins)
-        threads = [frame for frame, free in zip(self._frames, now.free.values(), strict=True) for _ in range(free)]
+        of_backends = zip(self._frames, now.free.items(), strict=True)
+        threads = [frame for frame, (name, free) in of_backends if now.weights[name] for _ in range(free)]
         for frame in threads[: now.depth]:
             self._kick.send(frame)
         return len(threads[: now.depth])
@@ -235,8 +236,9 @@ class Count(NamedTuple):
 class Snapshot(NamedTuple):
     """A balancer at one moment: `free` and `counters` belong together, the reasons are read right after them.
 
-    `ready` says that it takes requests. `free` and `capacity` are threads by backend; `counters` has received, which is
-    forwarded + queued + dropped, dequeued and completions, all in requests.
+    `ready` says that it takes requests. `free` and `capacity` are threads by backend, `weights` are 0 for those that
+    get no requests; `counters` has received, which is forwarded + queued + dropped, dequeued and completions, in
+    requests.
     """
 
     ready: bool
@@ -246,12 +248,13 @@ class Snapshot(NamedTuple):
     counters: dict[str, int]
     free: dict[str, int]
     capacity: dict[str, int]
+    weights: dict[str, int]
 
 
 def snapshot(pins: str) -> Snapshot:
     """Read a balancer's state whole, under its lock."""
     with _map(pins, "state") as state, _map(pins, "config") as config:
-        ready, _, _, policy, count, *_ = _CONFIG.unpack(config.get(_FIRST))
+        ready, _, _, policy, count, *rest = _CONFIG.unpack(config.get(_FIRST))
         values = _STATE.unpack(state.get(_FIRST, BPF_F_LOCK))
     capacity = dict(_capacities(pins, count))
     with _map(pins, "slots") as slots:
@@ -264,6 +267,7 @@ def snapshot(pins: str) -> Snapshot:
         counters=dict(zip(_STATE_COUNTERS, values[_FREE - 7 : _FREE], strict=True)),
         free=dict(zip(capacity, values[_FREE:], strict=False)),
         capacity=capacity,
+        weights=dict(zip(capacity, rest[-MAX_BACKENDS:], strict=False)),
     )
 
 
