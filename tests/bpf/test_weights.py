@@ -1,12 +1,15 @@
 """What weights change: who gets how much, and that whoever weighs nothing gets nothing."""
 
+import struct
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
 from netlab import balancer
 from netlab.balancer import Healer
-from tests.bpf.rig import DROP, PASS, REDIRECT, Rig, addressed, backend, completion, request
+from netlab.maps import DEVMAP, LoadedProgram, Map
+from tests.bpf.rig import DROP, FIRST, PASS, REDIRECT, Rig, addressed, backend, completion, request
 from tests.bpf.test_healing import REPORTS, reply, report
 
 pytestmark = pytest.mark.root
@@ -139,15 +142,39 @@ def test_reports_of_what_weighs_nothing_carry_nothing(rig: Rig) -> None:
     assert (rig.free(), rig.now().depth) == ((1,), 1)
 
 
-def test_replies_of_what_weighs_nothing_carry_nothing(rig: Rig) -> None:
+@pytest.fixture
+def far(rig: Rig) -> Iterator[Rig]:
+    """A balancer with one worker of one thread, which replies free, and a request each that is served and waits.
+
+    The client's request came in on another interface than the worker's, or its reply could not carry anything.
+    """
     rig.reset(backends=1, capacity=1, replies=True)
     rig.push(request())
     rig.push(request())
-    rig.weigh(0)
+    with (
+        Map.open(f"{rig.pins}/maps/flows") as flows,
+        Map.open(f"{rig.pins}/maps/pairs") as pairs,
+        Map.create(DEVMAP, 4, 8, 2) as pair,
+    ):
+        for key in list(flows.keys()):
+            flow = flows.get(key)
+            flows.set(key, flow[:24] + struct.pack("=I", 4711) + flow[28:])  # behind `outstanding` and `asked`
+        pairs.set(FIRST, struct.pack("=I", pair.fd))
+        yield rig
+        pairs.delete(FIRST)
 
-    assert rig.push(reply(1))[2] == "REPLY_FREED"
-    assert rig.carry(1)[0] == DROP
-    assert (rig.free(), rig.now().depth) == ((1,), 1)
+
+def test_a_reply_carries_what_waits(far: Rig) -> None:
+    assert far.push(reply(1))[2] == "REPLY_CARRIED"
+
+
+def test_replies_of_what_weighs_nothing_carry_nothing(far: Rig) -> None:
+    """They reach their clients all the same."""
+    far.weigh(0)
+
+    assert far.push(reply(1))[::2] == (REDIRECT, "REPLY_FREED")
+    assert far.carry(1)[0] == DROP
+    assert (far.free(), far.now().depth) == ((1,), 1)
 
 
 def test_the_healer_sends_carriers_to_those_that_weigh_something(rig: Rig) -> None:
@@ -163,3 +190,14 @@ def test_the_healer_sends_carriers_to_those_that_weigh_something(rig: Rig) -> No
     assert healer.kick() == 2
     counts = rig.counts()
     assert (counts["KICKED"].packets, counts["KICK_NEEDLESS"].packets) == (2, 0)
+
+
+def test_a_kick_for_what_weighs_nothing_is_needless(rig: Rig) -> None:
+    """Also where the weight changes between the look and the kick."""
+    rig.reset(backends=1)
+    rig.weigh(0)
+    rig.push(request())
+    with LoadedProgram.open(f"{rig.pins}/programs/kick_run") as kick:
+        assert kick.test_run(bytes(completion(1))).verdict == DROP
+        rig.weigh(1)
+        assert kick.test_run(bytes(completion(1))).verdict == REDIRECT
