@@ -32,8 +32,14 @@ static __always_inline bool is_same(struct address *one, struct address *other)
 	       one->word[3] == other->word[3];
 }
 
+/* Whether an address of an IPv6 packet has the form in which we keep those of IPv4, which is none for the wire. */
+static __always_inline bool is_mapped(struct address *address)
+{
+	return !address->word[0] && !address->word[1] && address->word[2] == IPV4_MAPPED;
+}
+
 /* A source that no host can have. IPv4: this network (0/8), loopback (127/8), multicast and above (RFC 1812, 5.3.7).
- * IPv6: unspecified, loopback, IPv4-mapped, multicast (RFC 4291, 2.5 and 2.7; ip6_rcv_core in net/ipv6/ip6_input.c). */
+ * IPv6: unspecified, loopback, multicast (RFC 4291, 2.5 and 2.7; ip6_rcv_core in net/ipv6/ip6_input.c). */
 static __always_inline bool is_martian(struct address *source, bool is_ipv6)
 {
 	__u8 first = bpf_ntohl(source->word[3]) >> 24;
@@ -42,6 +48,5 @@ static __always_inline bool is_martian(struct address *source, bool is_ipv6)
 		return first == 0 || first == 127 || first >= 224;
 	if (bpf_ntohl(source->word[0]) >> 24 == 0xff)
 		return true;
-	return !source->word[0] && !source->word[1] &&
-	       (source->word[2] == IPV4_MAPPED || (!source->word[2] && bpf_ntohl(source->word[3]) <= 1));
+	return !source->word[0] && !source->word[1] && !source->word[2] && bpf_ntohl(source->word[3]) <= 1;
 }

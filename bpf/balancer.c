@@ -49,7 +49,7 @@ enum reason {
 	PASS_MALFORMED_IP,          /* truncated, its lengths contradict each other or the frame, or its checksum is wrong */
 	PASS_NOT_LOCAL,             /* routed through this node */
 	PASS_OTHER_HOST,            /* to another host's MAC: a switch has flooded it */
-	PASS_MARTIAN,               /* from an address that no host can have; the stack drops it */
+	PASS_MARTIAN,               /* from an address that no host can have, or of IPv6 and to an IPv4-mapped one */
 	PASS_NOT_UDP,
 	PASS_FRAGMENT,              /* carries no ports, or not the whole request */
 	PASS_IP_OPTIONS,
@@ -818,6 +818,7 @@ static __always_inline __u32 reason_of(__u32 shape)
 	switch (shape) {
 	case NO_IP: return PASS_NOT_IP;
 	case MALFORMED_IP: return PASS_MALFORMED_IP;
+	case MAPPED_ADDRESS: return PASS_MARTIAN;
 	case NO_UDP: return PASS_NOT_UDP;
 	case FRAGMENT: return PASS_FRAGMENT;
 	case IPV4_OPTIONS: return PASS_IP_OPTIONS;
@@ -837,7 +838,7 @@ static __always_inline __u32 classify(struct xdp_md *ctx)
 		return PASS_UNCONFIGURED;
 	__u32 shape = read_datagram(ctx, &datagram);
 
-	if (shape == NO_IP || shape == MALFORMED_IP)
+	if (shape == NO_IP || shape == MALFORMED_IP || shape == MAPPED_ADDRESS)
 		return reason_of(shape);
 	if (!local_addresses.lookup(&datagram.destination))
 		return shape == DATAGRAM ? reply(ctx, c, &datagram) : PASS_NOT_LOCAL;

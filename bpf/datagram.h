@@ -10,6 +10,7 @@ enum shape {
 	DATAGRAM,
 	NO_IP,          /* ARP, a VLAN tag, or shorter than an Ethernet header */
 	MALFORMED_IP,   /* truncated, or its lengths contradict each other or the frame */
+	MAPPED_ADDRESS, /* IPv6 from or to ::ffff:a.b.c.d, which must not be taken for the IPv4 address */
 	NO_UDP,
 	FRAGMENT,       /* of IPv4 */
 	IPV4_OPTIONS,
@@ -55,6 +56,8 @@ static __always_inline __u32 read_ipv6(struct cursor *cursor, struct datagram *d
 	datagram->ipv6 = ip;
 	datagram->source = ipv6_address(&ip->saddr);
 	datagram->destination = ipv6_address(&ip->daddr);
+	if (is_mapped(&datagram->source) || is_mapped(&datagram->destination))
+		return MAPPED_ADDRESS;
 	datagram->room = bpf_ntohs(ip->payload_len);
 	datagram->length = sizeof(*ip) + datagram->room;
 	if (ip->nexthdr == IPPROTO_UDP)

@@ -23,7 +23,7 @@ from netlab import options
 from netlab.role import decimal, place, say
 
 OPTIONS: options.Options = {
-    "target": {"type": "endpoint", "required": True, "help": "the service, as NODE:PORT"},
+    "target": {"type": "endpoint", "required": True, "help": "the service, as NODE:PORT or [ADDRESS]:PORT"},
     "count": {"type": "integer", "default": 30, "minimum": 0, "help": "requests to send"},
     "interval": {"type": "number", "default": 0.1, "minimum": 0, "help": "seconds from one request to the next"},
     "sleep": {

@@ -27,8 +27,11 @@ from netlab.role import decimal, place, say, shown
 OPTIONS: options.Options = {
     "port": {"type": "port", "default": 8080, "help": "the UDP port of the requests"},
     "threads": {"type": "integer", "default": 5, "minimum": 1, "maximum": 1000, "help": "requests served at a time"},
-    "balancer": {"type": "endpoint", "help": "where completions go, as NODE:PORT; none are sent without"},
-    "report": {"type": "endpoint", "help": "where reports go, as NODE:PORT; none are sent without"},
+    "balancer": {
+        "type": "endpoint",
+        "help": "where completions go, as NODE:PORT or [ADDRESS]:PORT; none are sent without",
+    },
+    "report": {"type": "endpoint", "help": "where reports go, as NODE:PORT or [ADDRESS]:PORT; none are sent without"},
 }
 LONGEST_S = 3600
 HEARTBEAT_S = 0.2

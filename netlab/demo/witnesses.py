@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from netlab.demo.events import (
@@ -82,10 +83,19 @@ def _data(played: History, asked_by: Mapping[str, list[Asked]], lab: Mapping[str
     found = {}
     for step in played.of(Request):
         if isinstance(step.event, Request):
-            node = client_at.get(step.event.client.rpartition(":")[0], "")
+            node = client_at.get(_host(step.event.client), "")
             asked = next(left.get(node, iter(())), None)
             found[step.event.number] = asked.data if asked else ""
     return found
+
+
+def _host(place: str) -> str:
+    """Return the address in HOST:PORT, an IPv6 one as short as it may be: the kernel prints all of its zeros."""
+    host = place.rpartition(":")[0]
+    try:
+        return str(ip_address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:  # a program of the user's own may print what it likes
+        return host
 
 
 def _lasted(evidence: Evidence) -> dict[tuple[str, int], float]:

@@ -5,9 +5,10 @@ import struct
 
 from tests.bpf.rig import CLIENT, CLIENT_MAC, LB, LB_MAC, SERVICE, backend
 
-ETHERNET, IP, UDP = 14, 20, 8  # bytes of the headers, IP's without options
+ETHERNET, IP, IPV6, UDP = 14, 20, 40, 8  # bytes of the headers, IP's without options
 NO_CHECKSUM = b"\0\0"  # of UDP's
 _HEADERS = struct.Struct("!6s6sH BBHHHBBH4s4s HHHH")
+_HEADERS_V6 = struct.Struct("!6s6sH IHBB16s16s HHHH")
 
 
 def checksum(data: bytes) -> int:
@@ -23,6 +24,11 @@ def mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
+def packed(address: str | None) -> bytes:
+    """Return an address of either family as it stands in a packet; nothing for None."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address) if address else b""
+
+
 def udp(
     data: bytes,
     source: str = CLIENT,
@@ -31,38 +37,56 @@ def udp(
     to_mac: str = LB_MAC,
     **ip: int,
 ) -> bytes:
-    """Return a frame; `ip` may give tos, id, fragment and ttl."""
+    """Return a frame of the addresses' family; `ip` may give tos, id, fragment and ttl, or flow and ttl."""
     length = UDP + len(data)
-    return checksummed(
-        _HEADERS.pack(
-            *(mac(to_mac), mac(CLIENT_MAC), 0x0800),
-            *(0x45, ip.get("tos", 0), IP + length, ip.get("id", 1), ip.get("fragment", 0), ip.get("ttl", 64), 17, 0),
-            *(socket.inet_aton(source), socket.inet_aton(destination)),
-            *(*ports, length, 0),
-        )
-        + data
-    )
+    macs, addresses, rest = (mac(to_mac), mac(CLIENT_MAC)), (packed(source), packed(destination)), (*ports, length, 0)
+    if ":" in destination:
+        fixed_v6 = (6 << 28 | ip.get("flow", 0), length, 17, ip.get("ttl", 64))
+        return checksummed(_HEADERS_V6.pack(*macs, 0x86DD, *fixed_v6, *addresses, *rest) + data)
+    fixed = (0x45, ip.get("tos", 0), IP + length, ip.get("id", 1), ip.get("fragment", 0), ip.get("ttl", 64), 17, 0)
+    return checksummed(_HEADERS.pack(*macs, 0x0800, *fixed, *addresses, *rest) + data)
+
+
+def is_ipv6(frame: bytes | bytearray) -> bool:
+    return frame[12:14] == b"\x86\xdd"
+
+
+def udp_at(frame: bytes | bytearray) -> int:
+    """Return where the UDP header of a frame begins that has one, and no IP options."""
+    return ETHERNET + (IPV6 if is_ipv6(frame) else IP)
+
+
+def length_of(frame: bytes) -> int:
+    """Return how long a frame is without what stands behind its IP packet."""
+    return ETHERNET + (IPV6 + int.from_bytes(frame[18:20]) if is_ipv6(frame) else int.from_bytes(frame[16:18]))
 
 
 def with_header_checksum(frame: bytes) -> bytes:
-    """Return a frame, of 34 bytes at least, with its IP header's checksum computed anew."""
+    """Return a frame of IPv4, of 34 bytes at least, with its IP header's checksum computed anew; IPv6 has none."""
+    if is_ipv6(frame):
+        return frame
     sum_of = checksum(frame[14:24] + frame[26:34])
     return frame[:24] + sum_of.to_bytes(2) + frame[26:]
 
 
 def checksummed(frame: bytes) -> bytes:
-    """Return an UDP frame that ends with its packet with both checksums computed anew (RFC 768)."""
-    pseudo_header = frame[26:34] + b"\0\x11" + frame[38:40]
-    sum_of = checksum(pseudo_header + frame[34:40] + frame[42:]) or 0xFFFF
-    return with_header_checksum(frame[:40] + sum_of.to_bytes(2) + frame[42:])
+    """Return an UDP frame that ends with its packet with its checksums computed anew (RFC 768; RFC 8200, 8.1)."""
+    at = udp_at(frame)
+    addresses = frame[22:54] if is_ipv6(frame) else frame[26:34]
+    pseudo_header = addresses + b"\0\x11" + frame[at + 4 : at + 6]
+    sum_of = checksum(pseudo_header + frame[at : at + 6] + frame[at + 8 :]) or 0xFFFF
+    return with_header_checksum(frame[: at + 6] + sum_of.to_bytes(2) + frame[at + 8 :])
 
 
 def addressed(frame: bytes, index: int) -> bytes:
     """Return a request as it must reach worker`index`: nothing behind the packet, its UDP checksum as wrong."""
-    one, came = backend(index), frame[: ETHERNET + int.from_bytes(frame[16:18])]
-    sent = mac(one.mac) + mac(one.our_mac) + came[12:30] + socket.inet_aton(one.ipv4 or "") + came[34:]
-    if came[40:42] == NO_CHECKSUM:
+    one, came, at = backend(index), frame[: length_of(frame)], udp_at(frame)
+    address = packed(one.ipv6 if is_ipv6(frame) else one.ipv4)
+    sent = mac(one.mac) + mac(one.our_mac) + came[12 : at - len(address)] + address + came[at:]
+    check = slice(at + 6, at + 8)
+    if came[check] == NO_CHECKSUM:
         return with_header_checksum(sent)
     right = checksummed(sent)
-    error = int.from_bytes(came[40:42]) - int.from_bytes(checksummed(came)[40:42])
-    return right[:40] + ((int.from_bytes(right[40:42]) + error) % 0xFFFF or 0xFFFF).to_bytes(2) + right[42:]
+    error = int.from_bytes(came[check]) - int.from_bytes(checksummed(came)[check])
+    wrong = (int.from_bytes(right[check]) + error) % 0xFFFF or 0xFFFF
+    return right[: check.start] + wrong.to_bytes(2) + right[check.stop :]

@@ -4,15 +4,17 @@ import os
 import struct
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
 from netlab import balancer, loader, syscalls
+from netlab.balancer.layout import Config
 from netlab.maps import LoadedProgram, Map
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -28,12 +30,15 @@ DROPPER = "bpf/dropper.c"
 LONG = bool(os.environ.get("NETLAB_LONG"))  # `make test-bpf`: as many packets, rounds and examples as take minutes
 
 
-def backend(index: int, capacity: int = 5) -> balancer.Backend:
-    """Return the backend worker`index` (from 1), reached through the loopback that test runs arrive on."""
+def backend(index: int, capacity: int = 5, without: int | None = None) -> balancer.Backend:
+    """Return the backend worker`index` (from 1), reached through the loopback that test runs arrive on.
+
+    `without` is an IP version of which it has no address.
+    """
     return balancer.Backend(
         f"worker{index}",
-        f"10.0.{index}.2",
-        f"fd00:0:0:{index:x}::2",
+        None if without == 4 else f"10.0.{index}.2",
+        None if without == 6 else f"fd00:0:0:{index:x}::2",
         f"02:00:00:00:{index:02x}:02",
         "lo",
         f"02:00:00:00:{index:02x}:01",
@@ -125,11 +130,13 @@ class Rig(Program):
         capacity: int | Sequence[int] = 5,
         policy: str = "most-free",
         ready: bool = True,
+        without: Mapping[int, int] | None = None,
         **more: Any,
     ) -> None:
-        """Start anew: all threads free, nothing queued, all counts zero.
+        """Start anew: all threads free, nothing queued, all counts zero, all weights one.
 
-        `capacity` is of all backends, or of each; `more` are further settings.
+        `capacity` is of all backends, or of each; `without` says which workers have no address of which IP version;
+        `more` are further settings.
         """
         for name in ("config", "state", "reporters", "reasons", "carrier_reasons"):
             with Map.open(f"{self.pins}/maps/{name}") as each:
@@ -141,7 +148,8 @@ class Rig(Program):
                     each.delete(key)
         if ready:
             threads = [capacity] * backends if isinstance(capacity, int) else capacity
-            chosen = tuple(backend(index, each) for index, each in enumerate(threads, 1))
+            lacks = without or {}
+            chosen = tuple(backend(index, each, lacks.get(index)) for index, each in enumerate(threads, 1))
             macs = (("lo", LB_MAC),)
             self.settings = balancer.Settings(SERVICE, COMPLETION, policy, chosen, LOCAL, macs, **more)
             balancer.set_up(self.pins, self.settings)
@@ -154,6 +162,10 @@ class Rig(Program):
             with Map.open(f"{self.pins}/maps/{name}") as each:
                 for index in range(each.max_entries):
                     each.set(struct.pack("=I", index), bytes(each.value_size))
+
+    def weigh(self, *weights: int) -> None:
+        """Give the backends weights, in their order."""
+        Config.read(self.pins).sharing(dict(enumerate(weights))).write(self.pins)
 
     def queue(self) -> Queue:
         """Return where the slots are; only while no packet is on its way."""
@@ -168,9 +180,9 @@ class Rig(Program):
         slots = [self._slots.get(struct.pack("=I", number)) for number in self.queue().waiting]
         return [slot[16 : 16 + int.from_bytes(slot[:4], sys.byteorder)] for slot in slots]  # behind length, number …
 
-    def carry(self, index: int) -> tuple[int, bytes]:
+    def carry(self, index: int, version: int = 4) -> tuple[int, bytes]:
         """Run the carrier that a completion of worker`index` was cloned to."""
-        run = self.egress.test_run(bytes(completion(index)))
+        run = self.egress.test_run(bytes(completion(index, version=version)))
         return run.verdict, run.packet
 
     def carrier_counts(self) -> dict[str, int]:
@@ -194,21 +206,25 @@ class Rig(Program):
             entries.set(key, entry)
 
 
-def request(payload: bytes = b"1", **fields: object) -> Packet:
-    """Return a request; `fields` replace those of IP (`ip_…`) and UDP (`udp_…`)."""
+def request(payload: bytes = b"1", version: int = 4, **fields: object) -> Packet:
+    """Return a request of an IP version; `fields` replace those of IP (`ip_…`) and UDP (`udp_…`)."""
     ip = {key[3:]: value for key, value in fields.items() if key.startswith("ip_")}
     udp = {key[4:]: value for key, value in fields.items() if key.startswith("udp_")}
-    packet = (
-        Ether(src=CLIENT_MAC, dst=LB_MAC)
-        / IP(**{"src": CLIENT, "dst": LB, **ip})
-        / UDP(**{"sport": 40000, "dport": SERVICE, **udp})
-    )
+    header = IP(**{"src": CLIENT, "dst": LB, **ip}) if version == 4 else IPv6(**{"src": CLIENT6, "dst": LB6, **ip})
+    packet = Ether(src=CLIENT_MAC, dst=LB_MAC) / header / UDP(**{"sport": 40000, "dport": SERVICE, **udp})
     return packet / Raw(payload) if payload else packet
 
 
-def completion(index: int, payload: bytes = b"", **fields: object) -> Packet:
+def completion(index: int, payload: bytes = b"", version: int = 4, **fields: object) -> Packet:
     """Return a completion of worker`index`."""
-    return request(payload, **{"ip_src": f"10.0.{index}.2", "udp_dport": COMPLETION, **fields})
+    ours = {"ip_src": address_of(index, version), "udp_dport": COMPLETION}
+    return request(payload, version, **{**ours, **fields})
+
+
+def address_of(index: int, version: int) -> str:
+    """Return the address of worker`index` in a family."""
+    one = backend(index)
+    return str(one.ipv4 if version == 4 else one.ipv6)
 
 
 def addressed(packet: Packet, index: int) -> bytes:
@@ -217,8 +233,11 @@ def addressed(packet: Packet, index: int) -> bytes:
     built = Ether(bytes(packet))
     built.src, built.dst = one.our_mac, one.mac
     zero = built[UDP].chksum == 0
-    built[IP].dst = one.ipv4
-    del built[IP].chksum
+    if IP in built:
+        built[IP].dst = one.ipv4
+        del built[IP].chksum
+    else:
+        built[IPv6].dst = one.ipv6
     if not zero:
         del built[UDP].chksum
     return bytes(built)

@@ -11,6 +11,7 @@ from netlab import balancer
 from netlab.balancer import AGES, Healer
 from tests.bpf.rig import (
     CLIENT,
+    CLIENT6,
     CLIENT_MAC,
     DROP,
     LB,
@@ -19,6 +20,7 @@ from tests.bpf.rig import (
     REDIRECT,
     SERVICE,
     Rig,
+    address_of,
     completion,
     request,
 )
@@ -30,10 +32,12 @@ RIPE_S = 0.21  # a request that was sent so long ago must have arrived: MARK_NS 
 SILENT_S = 1.05  # SILENT_NS there
 
 
-def report(index: int, received: int, completed: int, incarnation: int = 7, **fields: object) -> Packet:
+def report(
+    index: int, received: int, completed: int, incarnation: int = 7, version: int = 4, **fields: object
+) -> Packet:
     """Return a report of worker`index`."""
     data = struct.pack("!4sII4xQ", b"NLR1", received, completed, incarnation)
-    return completion(index, data, **{"udp_dport": REPORTS, **fields})
+    return completion(index, data, version, **{"udp_dport": REPORTS, **fields})
 
 
 def told(rig: Rig, received: int, completed: int, incarnation: int = 7) -> str:
@@ -372,10 +376,11 @@ def test_carriers_are_sent_for_free_threads_as_long_as_requests_wait(lb: Rig, he
 # --- replies ----------------------------------------------------------------------------------------------------------
 
 
-def reply(index: int, payload: bytes = b"answer", **fields: object) -> Packet:
+def reply(index: int, payload: bytes = b"answer", version: int = 4, **fields: object) -> Packet:
     """Return the answer of worker`index` to a request of the client's."""
-    ours = {"ip_src": f"10.0.{index}.2", "ip_dst": CLIENT, "udp_sport": SERVICE, "udp_dport": 40000}
-    packet = request(payload, **{**ours, **fields})
+    client = CLIENT if version == 4 else CLIENT6
+    ours = {"ip_src": address_of(index, version), "ip_dst": client, "udp_sport": SERVICE, "udp_dport": 40000}
+    packet = request(payload, version, **{**ours, **fields})
     packet.dst = LB_MAC
     return packet
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from netlab import balancer
 from tests.bpf import frames
 from tests.bpf.model import Model
-from tests.bpf.rig import COMPLETION, LONG, Rig
+from tests.bpf.rig import CLIENT6, COMPLETION, LB, LB6, LONG, Rig, address_of
 
 pytestmark = pytest.mark.root
 
@@ -20,11 +20,12 @@ WORKERS = st.integers(1, 4)  # more than there are: strangers
 
 
 class Step(NamedTuple):
-    """One operation: a frame in, from where the backends live or from elsewhere, or a carrier of a worker out."""
+    """One operation: a frame in, from where the backends live or from elsewhere, a carrier out, or other weights."""
 
     frame: bytes = b""
     is_from_home: bool = True
-    carrier: int = 0
+    worker: int = 0  # whose carrier, or who is elsewhere
+    weights: tuple[int, ...] = ()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -33,13 +34,17 @@ def hypothesis_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     configuration.set_hypothesis_home_dir(tmp_path_factory.mktemp("hypothesis"))
 
 
-def a_completion(worker: int, data: bytes = b"") -> bytes:
-    return frames.udp(data, source=f"10.0.{worker}.2", ports=(1, COMPLETION))
+def a_request(data: bytes, version: int) -> bytes:
+    return frames.udp(data) if version == 4 else frames.udp(data, CLIENT6, LB6)
+
+
+def a_completion(worker: int, data: bytes = b"", version: int = 4) -> bytes:
+    return frames.udp(data, address_of(worker, version), LB if version == 4 else LB6, ports=(1, COMPLETION))
 
 
 def damaged(kind: str) -> bytes:
     """Return what looks much like a request, or like a completion of worker1."""
-    whole = frames.udp(b"1")
+    whole, whole6 = frames.udp(b"1"), frames.udp(b"1", CLIENT6, LB6)
     return {
         "cut": whole[:40],
         "not local": frames.udp(b"1", destination="10.0.1.2"),
@@ -49,35 +54,55 @@ def damaged(kind: str) -> bytes:
         "header checksum": whole[:24] + b"\0\0" + whole[26:],
         "martian": frames.udp(b"1", source="127.0.0.1"),
         "length": frames.checksummed(whole[:38] + b"\0\7" + whole[40:]),
+        "cut IPv6": whole6[:58],
+        "extension header": whole6[:20] + b"\0" + whole6[21:],
+        "no checksum": whole6[:60] + frames.NO_CHECKSUM + whole6[62:],
+        "mapped": frames.udp(b"1", CLIENT6, f"::ffff:{LB}"),
+        "IPv6 length": frames.checksummed(whole6[:58] + b"\0\7" + whole6[60:]),
         "completion's length": frames.checksummed(a_completion(1)[:38] + b"\0\7" + a_completion(1)[40:]),
     }[kind]
 
 
 KINDS = ["cut", "not local", "other port", "other host", "fragment", "header checksum", "martian", "length"]
+KINDS += ["cut IPv6", "extension header", "no checksum", "mapped", "IPv6 length", "completion's length"]
+VERSIONS = st.sampled_from((4, 6))
 REQUESTS = st.builds(
-    lambda length, mark: Step(frames.udp(bytes([mark]) * length)),
-    st.one_of(st.integers(0, 40), st.integers(1465, 1480)),  # 1472 bytes are the longest
+    lambda length, mark, version: Step(a_request(bytes([mark]) * length, version)),
+    st.one_of(st.integers(0, 40), st.integers(1445, 1480)),  # 1472 bytes are the longest of IPv4, 1452 of IPv6
     st.integers(0, 255),
+    VERSIONS,
 )
-COMPLETIONS = st.builds(lambda worker, length: Step(a_completion(worker, bytes(length))), WORKERS, st.integers(0, 9))
+COMPLETIONS = st.builds(
+    lambda worker, length, version: Step(a_completion(worker, bytes(length), version)),
+    WORKERS,
+    st.integers(0, 9),
+    VERSIONS,
+)
 OTHERS = st.one_of(
-    st.builds(lambda worker: Step(a_completion(worker), is_from_home=False), WORKERS),
-    st.builds(lambda kind: Step(damaged(kind)), st.sampled_from([*KINDS, "completion's length"])),
+    st.builds(lambda worker, version: Step(a_completion(worker, version=version), False, worker), WORKERS, VERSIONS),
+    st.builds(lambda kind: Step(damaged(kind)), st.sampled_from(KINDS)),
+    st.builds(lambda weights: Step(weights=weights), st.tuples(*[st.sampled_from((0, 1, 1, 2, 5))] * 3)),
 )
-CARRIERS = st.builds(lambda worker: Step(a_completion(worker), carrier=worker), WORKERS)
+CARRIERS = st.builds(
+    lambda worker, version: Step(a_completion(worker, version=version), True, worker), WORKERS, VERSIONS
+)
 STEP = st.one_of(REQUESTS, REQUESTS, REQUESTS, COMPLETIONS, COMPLETIONS, CARRIERS, CARRIERS, OTHERS)
 
 
 def taken(rig: Rig, model: Model, step: Step) -> None:
     """Let the program and the model take a step, and compare what came out."""
-    if step.carrier:
+    if step.weights:
+        model.weights = list(step.weights[: len(model.free)])
+        rig.weigh(*model.weights)
+        return
+    if step.is_from_home and step.worker:
         run = rig.egress.test_run(step.frame)
         expected = model.leave(step.frame)
     elif step.is_from_home:
         run = rig.program.test_run(step.frame)
         expected = model.arrive(step.frame, run.packet)
     else:
-        with rig.backend_interface(min(step.frame[28], len(model.free)), ifindex=4711):
+        with rig.backend_interface(min(step.worker, len(model.free)), ifindex=4711):
             run = rig.program.test_run(step.frame)
         expected = model.arrive(step.frame, run.packet, from_home=False)
     assert (run.verdict, run.packet) == (expected.verdict, expected.packet or run.packet), expected.reason
@@ -101,7 +126,7 @@ def compare(rig: Rig, model: Model) -> None:
 def test_the_program_and_the_model_agree_after_every_step(
     rig: Rig, policy: str, capacity: tuple[int, ...], counted: Counter[str]
 ) -> None:
-    """Whatever arrives, completes and leaves, in whatever order, by each policy."""
+    """Whatever arrives, completes and leaves, in whatever order, by each policy and whatever weights."""
     rig.reset(capacity=capacity, policy=policy)
 
     @settings(
@@ -114,6 +139,7 @@ def test_the_program_and_the_model_agree_after_every_step(
     @given(st.lists(STEP, min_size=STEPS // 2, max_size=STEPS))
     def agree(steps: list[Step]) -> None:
         rig.again()
+        rig.weigh(*[1] * len(capacity))
         model = Model(capacity, policy, rig.now().queue)
         for step in steps:
             taken(rig, model, step)

@@ -49,7 +49,7 @@ def test_a_backend_elsewhere_is_refused(topology: str) -> None:
     with open(topology, "w", encoding="utf-8") as file:
         file.write(text.replace("[two, lb]", "[two, one]"))
 
-    assert "two shares no IPv4 network with lb" in netlab("up", topology, code=1).stderr
+    assert "two shares no network with lb" in netlab("up", topology, code=1).stderr
 
 
 def test_a_role_started_again_keeps_the_state_and_its_settings(topology: str) -> None:

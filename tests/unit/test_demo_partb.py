@@ -232,6 +232,24 @@ def test_what_is_wrong_fails_its_claims_and_no_others(demo: str, name: str) -> N
 
 
 @pytest.mark.parametrize("demo", JUDGES)
+def test_a_client_that_speaks_ipv6_is_known_by_its_address(demo: str) -> None:
+    """The kernel prints all zeros of it, everybody else none that can be left out."""
+    play = Play(demo)
+    play.recorded["lab"]["nodes"]["client"]["interfaces"]["eth0"]["addresses"].append("fd00::1/64")
+    play.rows = [row.replace("10.0.0.1:", "[fd00:0000:0000:0000:0000:0000:0000:0001]:") for row in play.rows]
+
+    assert play.find("lb trace request #1 from .fd00:0000:")
+    assert play.failed() == set()
+
+
+def test_a_client_of_no_address_is_nobody() -> None:
+    play = Play("partb-low")
+    play.rows = [row.replace("10.0.0.1:", "[fd00::zz]:") for row in play.rows]
+
+    assert play.failed() == {"received"}
+
+
+@pytest.mark.parametrize("demo", JUDGES)
 def test_of_a_play_in_which_nothing_happened_no_claim_holds(demo: str) -> None:
     """Nothing lost, all threads free and no request refused is no merit of what did not run."""
     play = Play(demo)

@@ -1,0 +1,203 @@
+"""What weights change: who gets how much, and that whoever weighs nothing gets nothing."""
+
+import struct
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from netlab import balancer
+from netlab.balancer import Healer
+from netlab.maps import DEVMAP, LoadedProgram, Map
+from tests.bpf.rig import DROP, FIRST, PASS, REDIRECT, Rig, addressed, completion, request
+from tests.bpf.test_healing import REPORTS, reply, report
+
+pytestmark = pytest.mark.root
+
+DRAWS = 4000
+
+
+def served(rig: Rig, count: int) -> list[int]:
+    """Send so many requests, which are forwarded; return to which worker each of them."""
+    out = [rig.push(request(version=4 + number % 2 * 2)) for number in range(count)]
+    assert {reason for _, _, reason in out} == {"FORWARDED"}
+    return [packet[4] for _, packet, _ in out]  # of the MAC: worker N's is 02:00:00:00:N:02
+
+
+ORDERS = [
+    ("most-free", (3, 1, 1), [1, 1, 1, 2, 3, 1, 2, 3, 2, 3, 2, 3]),  # the most of 12, 4 and 4, and so on
+    ("most-free", (1, 1, 2), [3, 3, 1, 2, 3, 1, 2, 3, 1, 2, 1, 2]),
+    ("round-robin", (2, 1, 3), [1, 1, 2, 3, 3, 3, 1, 1, 2, 3, 2, 2]),
+    ("first-free", (1, 9, 5), [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]),
+]
+
+
+@pytest.mark.parametrize(("policy", "weights", "order"), ORDERS)
+def test_policies_choose_by_weight(rig: Rig, policy: str, weights: tuple[int, ...], order: list[int]) -> None:
+    """Twelve requests to three workers with four threads each, of either family; all threads are used in the end."""
+    rig.reset(capacity=4, policy=policy)
+    rig.weigh(*weights)
+
+    assert served(rig, len(order)) == order
+    assert rig.push(request())[2] == "QUEUED"
+
+
+def test_round_robin_gives_as_many_turns_in_a_row_as_a_worker_weighs(rig: Rig) -> None:
+    rig.reset(capacity=100, policy="round-robin")
+    rig.weigh(4, 1, 2)
+
+    assert served(rig, 70) == [1, 1, 1, 1, 2, 3, 3] * 10
+
+
+def test_round_robin_begins_anew_where_a_row_was_broken_off(rig: Rig) -> None:
+    """A worker without a free thread loses the rest of its row, and does not have it later."""
+    rig.reset(capacity=[1, 9, 9], policy="round-robin")
+    rig.weigh(2, 2, 2)
+    assert served(rig, 3) == [1, 2, 2]
+    rig.push(completion(1))
+
+    assert served(rig, 5) == [3, 3, 1, 2, 2]
+
+
+def test_random_has_the_odds_of_the_weights(rig: Rig) -> None:
+    """Each gets its share of the requests, within five standard deviations."""
+    weights = (1, 2, 5)
+    rig.reset(capacity=DRAWS, policy="random")
+    rig.weigh(*weights)
+    drawn = served(rig, DRAWS)
+
+    for worker, weight in enumerate(weights, 1):
+        odds = weight / sum(weights)
+        assert abs(drawn.count(worker) - odds * DRAWS) < 5 * (DRAWS * odds * (1 - odds)) ** 0.5
+
+
+def test_random_draws_do_not_depend_on_the_one_before(rig: Rig) -> None:
+    """Of two workers of equal weight, the same one follows itself in half of the draws."""
+    rig.reset(backends=2, capacity=DRAWS, policy="random")
+    drawn = served(rig, DRAWS)
+    repeated = sum(one == other for one, other in pairwise(drawn))
+
+    assert abs(repeated - DRAWS / 2) < 5 * (DRAWS / 4) ** 0.5
+
+
+@pytest.mark.parametrize("policy", balancer.POLICIES)
+def test_what_weighs_nothing_gets_nothing(rig: Rig, policy: str) -> None:
+    """The others get all until they have no threads, and the rest waits."""
+    rig.reset(capacity=3, policy=policy)
+    rig.weigh(1, 0, 2)
+
+    assert set(served(rig, 6)) == {1, 3}
+    assert rig.push(request())[2] == "QUEUED"
+    assert rig.free() == (0, 3, 0)
+
+
+@pytest.mark.parametrize("policy", balancer.POLICIES)
+def test_where_all_are_drained_requests_wait(rig: Rig, policy: str) -> None:
+    """Beside free threads, until one weighs something again."""
+    rig.reset(backends=2, capacity=2, policy=policy)
+    rig.weigh(0, 0)
+    assert [rig.push(request(str(number).encode()))[2] for number in range(3)] == ["QUEUED"] * 3
+    assert rig.free() == (2, 2)
+
+    rig.weigh(0, 1)
+    assert rig.push(request(b"3"))[2] == "QUEUED"  # behind the others
+    assert [rig.carry(2) for _ in range(2)] == [(PASS, addressed(request(b"%d" % number), 2)) for number in range(2)]
+    assert rig.free() == (2, 0)
+
+
+def test_what_waits_is_not_carried_by_what_weighs_nothing(rig: Rig) -> None:
+    """Its completion frees the thread, and that is all; a carrier that is on its way already finds nothing."""
+    rig.reset(backends=2, capacity=1)
+    served(rig, 2)
+    rig.push(request(b"waits"))
+    assert rig.push(completion(1))[2] == "COMPLETION_CARRIED"
+    rig.weigh(0, 1)
+
+    assert rig.carry(1)[0] == DROP
+    assert rig.carrier_counts() == {"CARRIER_EMPTY": 1}
+    assert (rig.free(), rig.now().depth) == ((1, 0), 1)
+    assert rig.push(completion(2))[::2] == (REDIRECT, "COMPLETION_CARRIED")
+    assert rig.carry(2) == (PASS, addressed(request(b"waits"), 2))
+
+
+def test_a_drained_worker_completes_what_it_has(rig: Rig) -> None:
+    rig.reset(backends=2, capacity=1)
+    served(rig, 2)
+    rig.push(request(b"waits"))
+    rig.weigh(0, 1)
+
+    assert rig.push(completion(1))[::2] == (DROP, "COMPLETION_FREED")
+    assert rig.push(completion(1))[2] == "COMPLETION_EXCESS"
+    assert (rig.free(), rig.now().depth) == ((1, 0), 1)
+
+
+def test_reports_of_what_weighs_nothing_carry_nothing(rig: Rig) -> None:
+    rig.reset(backends=1, capacity=1, report_port=REPORTS)
+    rig.push(report(1, 0, 0))
+    served(rig, 1)
+    rig.push(request())
+    rig.weigh(0)
+
+    assert rig.push(report(1, 1, 1))[::2] == (DROP, "REPORT_COMPLETION_LOST")
+    assert (rig.free(), rig.now().depth) == ((1,), 1)
+
+
+@pytest.fixture
+def far(rig: Rig) -> Iterator[Rig]:
+    """A balancer with one worker of one thread, which replies free, and a request each that is served and waits.
+
+    The client's request came in on another interface than the worker's, or its reply could not carry anything.
+    """
+    rig.reset(backends=1, capacity=1, replies=True)
+    rig.push(request())
+    rig.push(request())
+    with (
+        Map.open(f"{rig.pins}/maps/flows") as flows,
+        Map.open(f"{rig.pins}/maps/pairs") as pairs,
+        Map.create(DEVMAP, 4, 8, 2) as pair,
+    ):
+        for key in list(flows.keys()):
+            flow = flows.get(key)
+            flows.set(key, flow[:24] + struct.pack("=I", 4711) + flow[28:])  # behind `outstanding` and `asked`
+        pairs.set(FIRST, struct.pack("=I", pair.fd))
+        yield rig
+        pairs.delete(FIRST)
+
+
+def test_a_reply_carries_what_waits(far: Rig) -> None:
+    assert far.push(reply(1))[2] == "REPLY_CARRIED"
+
+
+def test_replies_of_what_weighs_nothing_carry_nothing(far: Rig) -> None:
+    """They reach their clients all the same."""
+    far.weigh(0)
+
+    assert far.push(reply(1))[::2] == (REDIRECT, "REPLY_FREED")
+    assert far.carry(1)[0] == DROP
+    assert (far.free(), far.now().depth) == ((1,), 1)
+
+
+def test_the_healer_sends_carriers_to_those_that_weigh_something(rig: Rig) -> None:
+    """The free threads of a drained worker are no reason to leave out those of another."""
+    rig.reset(backends=2, capacity=2)
+    rig.weigh(0, 0)
+    for _ in range(2):
+        rig.push(request())
+    healer = Healer(rig.pins)
+    assert healer.kick() == 0
+
+    rig.weigh(0, 1)
+    assert healer.kick() == 2
+    counts = rig.counts()
+    assert (counts["KICKED"].packets, counts["KICK_NEEDLESS"].packets) == (2, 0)
+
+
+def test_a_kick_for_what_weighs_nothing_is_needless(rig: Rig) -> None:
+    """Also where the weight changes between the look and the kick."""
+    rig.reset(backends=1)
+    rig.weigh(0)
+    rig.push(request())
+    with LoadedProgram.open(f"{rig.pins}/programs/kick_run") as kick:
+        assert kick.test_run(bytes(completion(1))).verdict == DROP
+        rig.weigh(1)
+        assert kick.test_run(bytes(completion(1))).verdict == REDIRECT
