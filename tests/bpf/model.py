@@ -61,7 +61,7 @@ class Model:
         self.free = list(capacity)
         self.waiting: list[bytes] = []
         self.turn = 0
-        names = ("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired")
+        names = ("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired", "retried", "unheld", "held")
         self.counters = dict.fromkeys(names, 0)
         self.reasons: Counter[str] = Counter()
         self.carrier_reasons: Counter[str] = Counter()
