@@ -27,7 +27,7 @@ _CLAIM = struct.Struct("=14xII20s")  # Ethernet header, slot, number, then as in
 _FLOW_KEY = struct.Struct("=16s2sH")  # client, port, backend
 _FLOW = struct.Struct("=QQ")  # outstanding, settled_ns
 _MARK = struct.Struct("=QII")  # incarnation, completed, padding
-_REPORT = struct.Struct("!4sIIIQ")  # magic, received, completed, listed, incarnation; digests follow
+_REPORT = struct.Struct("!4sIII8s")  # magic, received, completed, listed, incarnation; digests follow
 _NUMBERS = 1 << 32
 _IPV4 = b"\x08\x00"
 
@@ -76,7 +76,8 @@ def read_report(data: bytes) -> Report | None:
     _, received, completed, listed, incarnation = _REPORT.unpack_from(data)
     rest = range(_REPORT.size, len(data) - DIGEST_BYTES + 1, DIGEST_BYTES)
     digests = tuple(data[at : at + DIGEST_BYTES] for at in rest)
-    return Report(received, completed, incarnation, digests[:listed], digests[listed:])
+    name = int.from_bytes(incarnation, sys.byteorder)  # as the program has it, for which it is no number
+    return Report(received, completed, name, digests[:listed], digests[listed:])
 
 
 def done_of(held: Iterable[Held], digests: Iterable[bytes]) -> list[Held]:
@@ -104,8 +105,10 @@ def lost_of(held: Iterable[Held], report: Report, before_ns: int) -> list[Held]:
 
 
 class Keeper:
-    """Watches over what the program at these pins holds. Each look changes what has to be, and returns how many requests
-    were put back into the queue, where they wait for a carrier."""
+    """Watches over what the program at these pins holds.
+
+    Each look lets go of what it can, and returns how many requests were put back into the queue, to be carried.
+    """
 
     def __init__(self, pins: str) -> None:
         self._pins = pins
@@ -176,11 +179,11 @@ class Keeper:
         return REPORTER.unpack(self._maps["reporters"].get(key(index)))
 
     def _take_in(self, index: int, report: Report, held: list[Held]) -> None:
-        """Release what a backend has done, each time that it was done once; `held` is of that backend and loses those."""
+        """Release what a backend has done, one for each time that it was done; `held` is its own and loses those."""
         if report.incarnation != self._reporter(index)[0]:  # the program has not heard it; it knows what to believe
             return
         incarnation, completed, _ = _MARK.unpack(self._maps["marks"].get(key(index)))
-        news = report.done_since(completed if incarnation == report.incarnation else 0)
+        news = report.done_since(completed) if incarnation == report.incarnation else report.done
         if news is None:
             return
         self._latest[index] = report

@@ -59,8 +59,8 @@ def set_up(pins: str, settings: Settings) -> bool:
     if there.ready:
         if _fixed(there) != _fixed(wanted):
             raise NetlabError(
-                "the balancer runs with other ports, or another completion or on_worker_failure; these change by netlab "
-                "down and netlab up"
+                "the balancer runs with other ports, or another completion or on_worker_failure; "
+                "these change by netlab down and netlab up"
             )
         return False
     _write_ourselves(pins, settings)

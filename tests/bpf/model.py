@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from netlab.balancer.layout import STATE_COUNTERS
 from tests.bpf import frames
 from tests.bpf.rig import COMPLETION, DROP, LB_MAC, LOCAL, PASS, REDIRECT, SERVICE, backend
 
@@ -61,8 +62,7 @@ class Model:
         self.free = list(capacity)
         self.waiting: list[bytes] = []
         self.turn = 0
-        names = ("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired", "retried", "unheld", "held")
-        self.counters = dict.fromkeys(names, 0)
+        self.counters = dict.fromkeys(STATE_COUNTERS, 0)
         self.reasons: Counter[str] = Counter()
         self.carrier_reasons: Counter[str] = Counter()
 
