@@ -101,7 +101,9 @@ enum carrier_reason {
 };
 
 #define FIRST_DROP DROP_BAD_LENGTH /* all reasons before it pass */
-#define CARRIES 0x100 /* beside the reason of a report: it goes back as a carrier */
+/* Beside the reason of a report: */
+#define CARRIES 0x100 /* it goes back as a carrier */
+#define IS_HEARD 0x200 /* it goes on to the role */
 
 /* Beside a free thread, what makes a backend wanted. A weight counts threads, turns or chances that many times. */
 enum policy { MOST_FREE, ROUND_ROBIN, RANDOM, FIRST_FREE };
@@ -118,6 +120,7 @@ struct config {
 	__u16 padding;
 	__u32 ways;           /* interfaces that a pair can have; 0 when there are too many pairs */
 	__u32 families;       /* HAS_IPV4, HAS_IPV6: those in which every backend has an address */
+	__u32 holds;          /* a request keeps its slot until user space knows that it is done */
 	unsigned char weights[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* 0: gets no requests */
 };
 
@@ -153,6 +156,9 @@ struct state {
 	__u64 dequeued;
 	__u64 completions;
 	__u64 expired;        /* threads that were not heard of for too long */
+	__u64 retried;        /* requests put back at the head of the queue; waiting = queued + retried - dequeued */
+	__u64 unheld;         /* requests sent on without being held, for want of a slot */
+	__u64 held;           /* how many are now */
 	unsigned char free_threads[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* as in struct ring */
 	unsigned char taken[MAX_BACKENDS * AGES * sizeof(__u32)] __attribute__((aligned(4))); /* threads, by age */
 	unsigned char sent[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* requests to each, in all */
@@ -166,13 +172,40 @@ struct ring {
 	unsigned char spare[QUEUE * sizeof(__u32)] __attribute__((aligned(4)));
 };
 
-/* A waiting request, owned by whoever took its number off the ring or the stack. */
+/* A request that is waiting or held, owned by whoever took its number off the ring, the stack or the holds. */
 struct slot {
 	__u32 length;
 	__u32 number;
 	__u32 ifindex;        /* where it came in */
 	__u32 way;
 	unsigned char frame[ETH_HLEN + MTU];
+};
+
+/* A request that has left to a backend, and is kept in its slot until it is known to be done. */
+struct hold {
+	__u32 backend;        /* its index, and one; 0: nothing is held here */
+	__u32 number;         /* of the request: a slot is used again */
+	__u64 since_ns;       /* when it left */
+};
+
+/* One for each slot, as one value, so that user space reads all at once; bytes as in struct ring. Changed under
+ * state.lock. */
+struct holds {
+	unsigned char by_slot[QUEUE * sizeof(struct hold)] __attribute__((aligned(8)));
+};
+
+/* What user space knows to be done with: a frame of it has this behind an Ethernet header that nobody reads. */
+struct claim {
+	__u32 slot;
+	__u32 number;
+	struct flow_key flow;
+};
+
+/* Up to where user space has read what a backend has done: it is written and read there, and here to outlive it. */
+struct mark {
+	__u64 incarnation;
+	__u32 completed;
+	__u32 padding;
 };
 
 struct interface {
@@ -194,6 +227,8 @@ BPF_ARRAY(state, struct state, 1);
 BPF_ARRAY(reporters, struct reporter, MAX_BACKENDS);
 BPF_ARRAY(ring, struct ring, 1);
 BPF_ARRAY(slots, struct slot, QUEUE);
+BPF_ARRAY(held, struct holds, 1);
+BPF_ARRAY(marks, struct mark, MAX_BACKENDS);
 BPF_TABLE("lru_hash", struct flow_key, struct flow, flows, FLOWS);
 BPF_PERCPU_ARRAY(reasons, struct count, REASONS);
 BPF_PERCPU_ARRAY(carrier_reasons, struct count, CARRIER_REASONS);
@@ -375,6 +410,29 @@ static __always_inline __u32 pop(struct state *s, struct ring *r)
 	return slot;
 }
 
+/* Let a request wait before all others. */
+static __always_inline void push_front(struct state *s, struct ring *r, __u32 slot)
+{
+	__u32 place = s->head ? s->head - 1 : QUEUE - 1;
+
+	if (place < QUEUE)
+		((__u32 *)r->waiting)[place] = slot;
+	s->head = place;
+	s->depth++;
+}
+
+/* What is held in a slot. As with free_threads(), what is proven of the index must be proven of the register that is used. */
+static __always_inline struct hold *hold_of(struct holds *h, __u32 slot)
+{
+	__u64 at = slot;
+
+	asm volatile("" : "+r"(at));
+	if (at >= QUEUE)
+		return NULL;
+	asm volatile("" : "+r"(at));
+	return (struct hold *)h->by_slot + at;
+}
+
 /* ---- stages ---- */
 
 /* Remember who has sent a request, which stands in the packet as it came, before it leaves to a backend. */
@@ -441,14 +499,11 @@ static __always_inline __u32 forward(struct xdp_md *ctx, __u32 chosen, __u32 num
 	return FORWARDED;
 }
 
-/* Copy a request into its slot, then decide again under the lock: a thread may have become free meanwhile. If so, it is
- * taken and `chosen` says whose; `free` is what that backend has left. If not, so many are `waiting` now. */
-static __always_inline __u32 wait_in_queue(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
-					   __u32 slot_number, __u32 number, __u64 length, __u32 *chosen, __u32 *free,
-					   __u32 *waiting)
+/* Copy a request into a slot of ours. */
+static __always_inline bool copy_in(struct xdp_md *ctx, __u32 slot_number, __u32 number, __u64 length)
 {
 	struct slot *slot = slots.lookup(&slot_number);
-	__u32 random = bpf_get_prandom_u32(), depth = 0, ifindex = ctx->ingress_ifindex;
+	__u32 ifindex = ctx->ingress_ifindex;
 	struct interface *here = interfaces.lookup(&ifindex);
 	bool copied = false;
 
@@ -460,6 +515,16 @@ static __always_inline __u32 wait_in_queue(struct xdp_md *ctx, struct config *c,
 		slot->way = here ? here->way : 0;
 		copied = bpf_xdp_load_bytes(ctx, 0, slot->frame, length) == 0;
 	}
+	return copied;
+}
+
+/* Decide again under the lock about a request that stands in its slot: a thread may have become free meanwhile. If so, it
+ * is taken and `chosen` says whose; `free` is what that backend has left. If not, so many are `waiting` now. */
+static __always_inline __u32 wait_in_queue(struct config *c, struct state *s, struct ring *r, __u32 slot_number,
+					   bool copied, __u32 *chosen, __u32 *free, __u32 *waiting)
+{
+	__u32 random = bpf_get_prandom_u32(), depth = 0;
+
 	bpf_spin_lock(&s->lock);
 	s->received++;
 	if (copied && !s->depth)
@@ -469,7 +534,8 @@ static __always_inline __u32 wait_in_queue(struct xdp_md *ctx, struct config *c,
 		s->queued++;
 		depth = s->depth;
 	} else {
-		give_slot(s, r, slot_number);
+		if (!copied || !c->holds)
+			give_slot(s, r, slot_number);
 		if (copied) {
 			s->forwarded++;
 			*free = *free_threads(s, *chosen);
@@ -483,38 +549,65 @@ static __always_inline __u32 wait_in_queue(struct xdp_md *ctx, struct config *c,
 	return copied ? QUEUED : DROP_COPY_FAILED;
 }
 
+/* Keep a request that is leaving to backend k, if it stands in a slot. That is written after its flow, and before it
+ * leaves: see is_answer(). */
+static __always_inline void hold(struct state *s, struct ring *r, __u32 slot_number, bool copied, __u32 number, __u32 k)
+{
+	__u32 zero = 0;
+	__u64 now = bpf_ktime_get_ns();
+	struct holds *h = held.lookup(&zero);
+	struct hold *hold = h ? hold_of(h, slot_number) : NULL;
+
+	bpf_spin_lock(&s->lock);
+	if (hold && copied) {
+		hold->since_ns = now;
+		hold->number = number;
+		hold->backend = k + 1;
+		s->held++;
+	} else {
+		s->unheld++;
+		if (slot_number != NONE)
+			give_slot(s, r, slot_number);
+	}
+	bpf_spin_unlock(&s->lock);
+}
+
 static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
 				     __u32 length)
 {
 	__u32 random = bpf_get_prandom_u32();
 	__u32 chosen = NONE, slot = NONE, number, free = 0, depth = 0;
-	bool too_long = length > c->longest;
+	bool too_long = length > c->longest, copied = false;
 	__u32 reason = too_long ? DROP_TOO_LONG : DROP_QUEUE_FULL;
 
 	bpf_spin_lock(&s->lock);
 	number = ++s->number;
 	if (!s->depth && !too_long)
 		chosen = take_thread(s, c, random);
+	if (!too_long && (chosen == NONE || c->holds))
+		slot = take_slot(s, r);
 	if (chosen != NONE) {
 		free = *free_threads(s, chosen);
 		s->received++;
 		s->forwarded++;
-	} else {
-		if (!too_long)
-			slot = take_slot(s, r);
-		if (slot == NONE) {
-			s->received++;
-			s->dropped++;
-		}
+	} else if (slot == NONE) {
+		s->received++;
+		s->dropped++;
 	}
 	bpf_spin_unlock(&s->lock);
 
 	if (slot != NONE)
-		reason = wait_in_queue(ctx, c, s, r, slot, number, length, &chosen, &free, &depth);
+		copied = copy_in(ctx, slot, number, length);
+	if (slot != NONE && chosen == NONE)
+		reason = wait_in_queue(c, s, r, slot, copied, &chosen, &free, &depth);
 
 	trace_request(ctx, number);
-	if (chosen != NONE)
-		return forward(ctx, chosen, number, free, length);
+	if (chosen != NONE) {
+		reason = forward(ctx, chosen, number, free, length);
+		if (c->holds)
+			hold(s, r, slot, copied, number, chosen);
+		return reason;
+	}
 	if (reason == QUEUED)
 		trace("queue #%u, depth %u", number, depth);
 	else if (reason == DROP_TOO_LONG)
@@ -679,7 +772,7 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 		redirect_map(carrier, 0, BPF_F_BROADCAST);
 		return reason | CARRIES;
 	}
-	return reason;
+	return c->holds && reason != REPORT_OLD ? reason | IS_HEARD : reason;
 }
 
 /* A carrier on its way to backend k. Takes the oldest queued request, if one still waits and a thread of that backend is
@@ -713,11 +806,15 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 		filled = !bpf_xdp_store_bytes(ctx, 0, slot->frame, length) &&
 			 !bpf_xdp_adjust_tail(ctx, (int)length - (int)(ETH_HLEN + MTU));
 
-	bpf_spin_lock(&s->lock);
-	give_slot(s, r, slot_number);
-	bpf_spin_unlock(&s->lock);
-
-	if (!filled || !address_to(ctx, k, backend, ifindex, way))
+	filled = filled && address_to(ctx, k, backend, ifindex, way);
+	if (c->holds) {
+		hold(s, r, slot_number, true, number, k);
+	} else {
+		bpf_spin_lock(&s->lock);
+		give_slot(s, r, slot_number);
+		bpf_spin_unlock(&s->lock);
+	}
+	if (!filled)
 		return CARRIER_NOT_FILLED;
 	trace("dequeue #%u to %s, depth %u", number, backend->name, depth);
 	return CARRIER_SENT;
@@ -789,7 +886,7 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 	__u32 pair = k * c->ways + flow->way;
 	void *both = c->ways && flow->ifindex != backend->ifindex ? pairs.lookup(&pair) : NULL;
 
-	if (c->replies && is_answer(flow)) {
+	if (c->replies && is_answer(flow, c->holds ? bpf_ktime_get_ns() : 0)) {
 		bpf_spin_lock(&s->lock);
 		freed = give(s, k, backend->capacity);
 		free = *free_threads(s, k);
@@ -908,12 +1005,12 @@ static __always_inline bool is_redirected(__u32 reason)
 
 int balancer(struct xdp_md *ctx)
 {
-	__u32 found = classify(ctx), reason = found & ~CARRIES;
+	__u32 found = classify(ctx), reason = found & ~(CARRIES | IS_HEARD);
 
 	tally(reasons.lookup(&reason), ctx);
 	if (found & CARRIES)
 		return XDP_REDIRECT;
-	if (reason < FIRST_DROP)
+	if (reason < FIRST_DROP || found & IS_HEARD)
 		return XDP_PASS;
 	return is_redirected(reason) ? XDP_REDIRECT : XDP_DROP;
 }
@@ -1015,6 +1112,95 @@ int watch_run(struct xdp_md *ctx)
 	if (has_gone)
 		trace("silent: %s gets no requests, %u were in its hands", backend->name, backend->capacity - free);
 	return silent;
+}
+
+/* The held request that a frame of user space's is about, or NULL. */
+static __always_inline struct claim *claim_in(struct xdp_md *ctx)
+{
+	struct cursor cursor = packet(ctx);
+	struct claim *claim = parse_ethernet(&cursor) ? cursor.at : NULL;
+
+	return claim && (void *)(claim + 1) <= cursor.end ? claim : NULL;
+}
+
+/* Let go of a held request, under the lock: false when the slot holds another one by now, or none. */
+static __always_inline bool let_go(struct state *s, struct hold *hold, __u32 number)
+{
+	if (!hold->backend || hold->number != number)
+		return false;
+	hold->since_ns = 0;
+	hold->number = 0;
+	hold->backend = 0;
+	s->held--;
+	return true;
+}
+
+/* A held request is done: its slot is free. Returns whether it was held. */
+int release_run(struct xdp_md *ctx)
+{
+	__u32 zero = 0, slot, number;
+	struct claim *claim = claim_in(ctx);
+	struct state *s = state.lookup(&zero);
+	struct ring *r = ring.lookup(&zero);
+	struct holds *h = held.lookup(&zero);
+	bool was_held;
+
+	if (!claim || !s || !r || !h)
+		return 0;
+	slot = claim->slot;
+	number = claim->number;
+	struct hold *hold = hold_of(h, slot);
+
+	if (!hold)
+		return 0;
+	bpf_spin_lock(&s->lock);
+	was_held = let_go(s, hold, number);
+	if (was_held)
+		give_slot(s, r, slot);
+	bpf_spin_unlock(&s->lock);
+	return was_held;
+}
+
+/* A held request will not be done by the backend that has it: it waits again, before all others, and its flow no longer
+ * waits for the answer. Returns whether it was held. */
+int requeue_run(struct xdp_md *ctx)
+{
+	__u32 zero = 0, slot, number, k, depth;
+	struct claim *claim = claim_in(ctx);
+	struct state *s = state.lookup(&zero);
+	struct ring *r = ring.lookup(&zero);
+	struct holds *h = held.lookup(&zero);
+	bool was_held;
+
+	if (!claim || !s || !r || !h)
+		return 0;
+	slot = claim->slot;
+	number = claim->number;
+	struct flow_key key = claim->flow;
+	struct hold *hold = hold_of(h, slot);
+
+	if (!hold)
+		return 0;
+	bpf_spin_lock(&s->lock);
+	was_held = let_go(s, hold, number);
+	if (was_held) {
+		push_front(s, r, slot);
+		s->retried++;
+	}
+	depth = s->depth;
+	bpf_spin_unlock(&s->lock);
+	if (!was_held)
+		return 0;
+	struct flow *flow = flows.lookup(&key);
+	struct backend *backend;
+
+	k = key.backend;
+	backend = backends.lookup(&k);
+	if (flow)
+		is_answer(flow, flow->settled_ns);
+	if (backend)
+		trace("retry #%u, which was at %s, depth %u", number, backend->name, depth);
+	return 1;
 }
 
 /* Send a frame, which looks like a completion, to fetch a queued request for a backend, if one waits and a thread is

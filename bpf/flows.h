@@ -17,6 +17,7 @@ struct flow_key {
 
 struct flow {
 	__u64 outstanding;    /* requests not answered yet */
+	__u64 settled_ns;     /* when there was none the last time; kept where requests are held */
 	struct address asked; /* the address that the client has sent them to */
 	__u32 ifindex;        /* where the client lives, or the router to it */
 	__u32 way;            /* of that interface, in `pairs` */
@@ -24,11 +25,14 @@ struct flow {
 	unsigned char our_mac[ETH_ALEN];
 };
 
-/* Take one off the requests that a flow waits for, and say whether it has waited for any. */
-static __always_inline bool is_answer(struct flow *flow)
+/* Take one off the requests that a flow waits for, and say whether it has waited for any. When it waits for no more, all
+ * that was sent before `now` is answered: a request's time is taken after it is counted, `now` before it is taken off. */
+static __always_inline bool is_answer(struct flow *flow, __u64 now)
 {
 	__s64 before = __sync_fetch_and_add(&flow->outstanding, -1);
 
+	if (before == 1)
+		flow->settled_ns = now;
 	if (before > 0)
 		return true;
 	__sync_fetch_and_add(&flow->outstanding, 1);

@@ -8,13 +8,15 @@
 
 #include "packet.h"
 
+/* Behind it may stand digests, of 8 bytes each, of requests: first of those done last, in the order in which they were
+ * done, so that the last of them is number `completed`; then of those in hand. User space reads them (netlab/holding.py). */
 #define REPORT_MAGIC 0x4e4c5231 /* NLR1 */
 
 struct report {
 	__be32 magic;
 	__be32 received;      /* requests that a thread has taken, modulo 2^32 */
 	__be32 completed;     /* those among them that are done, modulo 2^32 */
-	__be32 reserved;
+	__be32 listed;        /* how many of the digests behind this are of requests that are done */
 	__be64 incarnation;   /* any number but 0 */
 };
 

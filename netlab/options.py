@@ -7,14 +7,16 @@ A role's file may hold a literal
         "sleep": {"type": "number", "values": [1, 2], "default": [0.2, 0.5], "minimum": 0, "help": "seconds"},
     }
 
-which validation reads without running the file, and by which the role itself parses its command line.
+which validation reads without running the file (`declared`), and by which the role itself parses its command line.
 
 Keys of an option: `type` (integer, number, text, port, endpoint, node, flag), `required`, `default`, `minimum`,
-`maximum`, `choices`, `help`, and `values` ([least, most]: the option takes a list of so many values).
+`maximum`, `choices`, `help`, `values` ([least, most]: the option takes a list of so many values), and `needs`: what a
+value cannot be without, as {VALUE: [[CONDITION, ...], ...]}. All conditions of one of the lists must hold; a condition
+is `NAME=VALUE`, or the NAME of an option that must have another value than its default.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -23,9 +25,8 @@ if TYPE_CHECKING:
 Option = Mapping[str, Any]
 Options = Mapping[str, Option]
 
-KEYS = frozenset(("type", "required", "default", "minimum", "maximum", "choices", "help", "values"))
+KEYS = frozenset(("type", "required", "default", "minimum", "maximum", "choices", "help", "values", "needs"))
 ONE_VALUE = [1, 1]
-MAX_BYTES = 1 << 20
 HIGHEST_PORT = 65535
 LONGEST_INTEGER = 19  # digits
 SHOWN = 60  # characters
@@ -47,74 +48,6 @@ EXPECTED = {
     "node": "the name of a node",
     "flag": "true or false",
 }
-
-
-# --- reading a role's file --------------------------------------------------------------------------------------------
-
-
-def read(path: str) -> Options | None:
-    """Return the OPTIONS of the role in the Python file `path`, None if it has none. Nothing of the file is run.
-
-    Raises OSError if it cannot be read, and ValueError, with a message for the role's author, if it is no Python or
-    its OPTIONS are not as described above.
-    """
-    with open(path, "rb") as file:
-        source = file.read(MAX_BYTES + 1)
-    if b"OPTIONS" not in source:
-        return None
-    if len(source) > MAX_BYTES:
-        raise ValueError(f"it is longer than {MAX_BYTES:,} bytes")
-    options: Options | None = _literal(source)
-    if wrong := "" if options is None else _wrong(options):
-        raise ValueError(wrong)
-    return options
-
-
-def _literal(source: bytes) -> Any:
-    import ast
-
-    try:
-        statements = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"it is no Python: {error}") from None
-    for statement in statements:
-        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-        value = getattr(statement, "value", None)
-        if value is not None and any(isinstance(target, ast.Name) and target.id == "OPTIONS" for target in targets):
-            try:
-                return ast.literal_eval(value)
-            except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-                raise ValueError("its OPTIONS are not a literal") from None
-    return None
-
-
-def _wrong(options: object) -> str:
-    """Return what keeps OPTIONS from being understood, or ""."""
-    if not isinstance(options, dict):
-        return "its OPTIONS are not a dict"
-    for name, option in options.items():
-        if not isinstance(name, str) or not isinstance(option, dict):
-            return f"its OPTIONS hold {name!r}, which is not a name with a dict"
-        if wrong := _wrong_option(option):
-            return f"its option {name!r} has {wrong}"
-    return ""
-
-
-def _wrong_option(option: dict[object, object]) -> str:
-    if unknown := sorted(str(key) for key in option if key not in KEYS):
-        return f"the unknown key {unknown[0]!r}"
-    if option.get("type") not in list(EXPECTED):  # a list, since what stands there may have no hash
-        return f"no type of {', '.join(EXPECTED)}"
-    if not _is_range(option.get("values", ONE_VALUE)):
-        return "`values` that are not [least, most]"
-    if not isinstance(option.get("choices", []), list):
-        return "`choices` that are not a list"
-    numbers = (option.get(key, 0) for key in ("minimum", "maximum"))
-    return "" if all(isinstance(number, int | float) for number in numbers) else "a limit that is no number"
-
-
-def _is_range(values: object) -> bool:
-    return isinstance(values, list) and [type(value) for value in values] == [int, int]
 
 
 # --- checking values --------------------------------------------------------------------------------------------------
@@ -147,6 +80,31 @@ def problem(option: Option, texts: Sequence[str]) -> str:
             dash = " that does not begin with a dash" if option["type"] == "text" and text.startswith("-") else ""
             return f"expected {expected(option)}{dash}, found {_show(text)}"
     return ""
+
+
+def unmet(options: Options, given: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+    """Yield each option whose value needs what is not given, and what is wrong ("expected …, found …").
+
+    `given` has the values of the options that are written, which are good ones, by their names in `options`.
+    """
+    for name, option in options.items():
+        chosen = _text_of(option, given.get(name, ()))
+        alternatives = option.get("needs", {}).get(chosen, [])
+        if alternatives and not any(all(_holds(each, options, given) for each in one) for one in alternatives):
+            words = (" and ".join(each.replace("=", ": ") for each in one) for one in alternatives)
+            yield name, f"expected {', or '.join(words)} beside {chosen}, found {_show(chosen)} without"
+
+
+def _holds(condition: str, options: Options, given: Mapping[str, Sequence[str]]) -> bool:
+    name, _, wanted = condition.partition("=")
+    option, texts = options[name], given.get(name, ())
+    if wanted:
+        return _text_of(option, texts) == wanted
+    return bool(texts) and _value(option, texts[0]) != option.get("default")
+
+
+def _text_of(option: Option, texts: Sequence[str]) -> str:
+    return texts[0] if texts else str(option.get("default"))
 
 
 def hosts(option: Option, texts: Sequence[str]) -> list[str]:
@@ -247,6 +205,7 @@ def parse(options: Options, description: str, argv: Sequence[str] | None = None)
     for name, option in options.items():
         _add(parser, name, option)
     arguments = parser.parse_args(argv)
+    given = {}
     for name, option in options.items():
         value = getattr(arguments, _key(name))
         texts = value if isinstance(value, list) else [value]
@@ -254,8 +213,11 @@ def parse(options: Options, description: str, argv: Sequence[str] | None = None)
             continue  # A default, which is typed already, or a flag.
         if wrong := problem(option, texts):
             parser.error(f"--{_dashed(name)}: {wrong}")
+        given[name] = texts
         values = [_value(option, text) for text in texts]
         setattr(arguments, _key(name), values if "values" in option else values[0])
+    for name, wrong in unmet(options, given):
+        parser.error(f"--{_dashed(name)}: {wrong}")
     return arguments
 
 

@@ -24,6 +24,12 @@ _BALANCER = (
     (_Family("balancer_requests_dropped_total", "counter", "Requests that were dropped."), "dropped"),
     (_Family("balancer_completions_total", "counter", "Completions that have freed a thread."), "completions"),
     (_Family("balancer_threads_expired_total", "counter", "Threads freed by the timeout."), "expired"),
+    (
+        _Family("balancer_requests_retried_total", "counter", "Requests that wait again: lost with a backend."),
+        "retried",
+    ),
+    (_Family("balancer_requests_unheld_total", "counter", "Requests sent on without a slot to keep them."), "unheld"),
+    (_Family("balancer_requests_held", "gauge", "Requests that are kept until they are done."), "held"),
     (_Family("balancer_queue_depth", "gauge", "Requests that wait now."), "queue_depth"),
     (_Family("balancer_queue_capacity", "gauge", "Requests that can wait."), "queue_capacity"),
 )

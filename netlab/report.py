@@ -99,6 +99,7 @@ def _balancer(pins: str, source: str) -> dict[str, Any]:
         "queue_capacity": now.queue,
         "policy": now.policy,
         "report_port": now.report_port,
+        "holds": now.holds,
         "backends": {
             name: {
                 "free": now.free[name],
@@ -132,11 +133,12 @@ def print_stats(data: Mapping[str, Any]) -> None:
         if not now["ready"]:
             console.print(f"{node}: its balancer is not set up: no role has done so yet", highlight=False)
             continue
+        held = f"; {now['held']} held, {now['retried']} retried, {now['unheld']} not held" if now["holds"] else ""
         console.print(
             f"{node}: {now['received']} requests received: {now['forwarded']} forwarded at once, "
             f"{now['queued']} queued, {now['dropped']} dropped; {now['dequeued']} sent out of the queue, "
             f"{now['queue_depth']} of {now['queue_capacity']} waiting; {now['completions']} completions; "
-            f"policy {now['policy']}",
+            f"policy {now['policy']}{held}",
             highlight=False,
         )
         console.print(_backends_table(now))

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 STAMPED = "NETLAB_STAMPED"  # set by the supervisor for the roles that it starts
+DIGEST_BYTES = 8
 SHOWN = 64  # bytes of data that are printed
 
 
@@ -37,6 +38,21 @@ def shown(data: bytes) -> str:
 def count(number: int, what: str) -> str:
     """Return `1 byte`, `2 bytes`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def mapped(host: str) -> bytes:
+    """Return an IP address as 16 bytes: an IPv6 one, or an IPv4 one mapped into that (RFC 4291, 2.5.5.2)."""
+    from socket import AF_INET6, inet_pton
+
+    host = host.partition("%")[0]
+    return inet_pton(AF_INET6, host if ":" in host else f"::ffff:{host}")
+
+
+def digest(client: bytes, port: int, data: bytes) -> bytes:
+    """Return what tells a request from others, in DIGEST_BYTES: the same for the same client, port and data."""
+    from hashlib import blake2b
+
+    return blake2b(client + port.to_bytes(2) + data, digest_size=DIGEST_BYTES).digest()
 
 
 def place(address: Any) -> str:

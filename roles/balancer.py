@@ -1,7 +1,8 @@
 """Sets up the node's XDP program `balancer`: which ports, which backends, which policy. Then it only stays.
 
 The program does all the work in the kernel; this role writes its maps once, says READY, and waits to be stopped. With
-a `timeout` it also has the program free the threads that were not heard of for so long.
+a `timeout` it also has the program free the threads that were not heard of for so long. With `on_worker_failure: retry`
+it hears what is done of the requests that the program holds, and has those that were lost with a worker sent again.
 Stop it, and requests go on being balanced.
 """
 
@@ -10,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from netlab import balancer, options
@@ -44,10 +46,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "minimum": 0,
         "help": "seconds after which a thread that is not heard of is free again; 0 is never",
     },
+    "on_worker_failure": {
+        "type": "text",
+        "choices": ["drop", "retry"],
+        "default": "drop",
+        "needs": {"retry": [["report_port"], ["completion=reply", "timeout"]]},
+        "help": "what becomes of requests at a worker that fails; those that are retried are served at least once",
+    },
     "capacity": {"type": "integer", "default": 5, "minimum": 1, "maximum": 65535, "help": "threads of each backend"},
 }
 
 WATCH_S = 0.1
+LOOK_S = 0.02
 
 
 def check_program(program: dict[str, Any] | None, backends: tuple[balancer.Backend, ...]) -> None:
@@ -89,6 +99,7 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
         tuple((name, interface["mac"]) for name, interface in ours.items()),
         args.completion == "reply",
         args.report_port or 0,
+        args.on_worker_failure == "retry",
     )
 
 
@@ -111,23 +122,45 @@ def main() -> None:
     now = balancer.snapshot(pins)
     freed_by = "freed by replies" if chosen.replies else f"completions on {chosen.completion_port}"
     say(f"balancing UDP port {chosen.service_port} to {', '.join(now.capacity)}, {freed_by}, {now.policy}")
+    look = looking(balancer.Keeper(pins), chosen, args.timeout) if chosen.holds else None
     say("READY")
-    heal(balancer.Healer(pins), args.timeout, bool(chosen.report_port), chosen.replies)
+    heal(balancer.Healer(pins), args.timeout, bool(chosen.report_port), chosen.replies, look)
 
 
-def heal(healer: balancer.Healer, timeout_s: float, is_told: bool, replies: bool) -> None:
+def looking(keeper: balancer.Keeper, chosen: balancer.Settings, timeout_s: float) -> Callable[[], int]:
+    """Return what looks after the requests that are held, and returns how many of them are to be sent again."""
+    if chosen.replies and timeout_s:
+        return lambda: keeper.look_at_replies(timeout_s)
+    try:
+        listener = balancer.Listener(chosen.report_port)
+    except OSError as error:
+        message = f"cannot hear reports on port {chosen.report_port}: {error.strerror}; is the role running already?"
+        raise NetlabError(message) from None
+    return lambda: keeper.look_at_reports(listener.packets())
+
+
+def heal(
+    healer: balancer.Healer, timeout_s: float, is_told: bool, replies: bool, look: Callable[[], int] | None
+) -> None:
     """Do what the program cannot do by itself, until SIGTERM.
 
     `timeout_s` is 0 for never; `is_told` says that backends report, so that one can fall silent; where `replies` free
-    threads, one on the interface of its client cannot carry what waits.
+    threads, one on the interface of its client cannot carry what waits; `look`, where requests are held, is called most
+    often, as each of them keeps a slot meanwhile.
     """
     endings = {signal.SIGTERM, signal.SIGINT}
     if not (timeout_s or is_told or replies):
         signal.sigwait(endings)
         return
     age_s = timeout_s / (balancer.AGES - 1)  # a thread that was taken at the end of an age has the whole timeout
-    older, silent = time.monotonic() + age_s, 0
-    while not signal.sigtimedwait(endings, min(age_s or WATCH_S, WATCH_S)):
+    older, watched, silent = time.monotonic() + age_s, 0.0, 0
+    watch_s = min(age_s or WATCH_S, WATCH_S)
+    while not signal.sigtimedwait(endings, LOOK_S if look else watch_s):
+        if look and (again := look()):
+            say(f"retry: {again} requests wait again, which were lost with their workers")
+        elif look and time.monotonic() < watched + watch_s:
+            continue
+        watched = time.monotonic()
         if timeout_s and time.monotonic() >= older:
             older = time.monotonic() + age_s  # none is made up for: a role that was stopped has heard of nobody
             if expired := healer.age():

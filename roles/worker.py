@@ -8,7 +8,8 @@ another one with the time slept so far, and tells the balancer that it is free a
 
 Data that is no such number is refused (`thread 2 refuses: not a number`), and completed at once. At SIGTERM it ends at
 once: `stopped: received 12, completed 10, slept 4.75 s`. Without a `balancer` it sends no completions.
-To `report`, if given, go running totals, with each completion and five times a second (bpf/report.h).
+To `report`, if given, go running totals, with each completion and five times a second (bpf/report.h), and digests of
+the requests that were completed last and of those in hand, so that the balancer knows which it need not keep.
 """
 
 import os
@@ -19,10 +20,11 @@ import struct
 import sys
 import threading
 import time
+from collections import deque
 from typing import Any
 
 from netlab import options
-from netlab.role import decimal, place, say, shown
+from netlab.role import decimal, digest, mapped, place, say, shown
 
 OPTIONS: options.Options = {
     "port": {"type": "port", "default": 8080, "help": "the UDP port of the requests"},
@@ -35,8 +37,9 @@ OPTIONS: options.Options = {
 }
 LONGEST_S = 3600
 HEARTBEAT_S = 0.2
-# Reports, as in bpf/report.h: magic, received, completed, incarnation.
-REPORT = struct.Struct("!4sII4xQ")
+# Reports, as in bpf/report.h: magic, received, completed, how many digests are of completed requests, incarnation.
+REPORT = struct.Struct("!4sIIIQ")
+DIGESTS = 64  # of either kind, at most: a report must fit in any packet
 NUMBERS = 1 << 32
 NUMBER = re.compile(rb"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})")
 
@@ -80,6 +83,8 @@ class Worker:
             sys.exit(f"worker: cannot listen on port {port}: {error.strerror}")
         self.lock = threading.Lock()  # held while printing too, so that the lines tell the same order as the counts
         self.received = self.completed = 0
+        self.in_hand: list[bytes] = []  # digests
+        self.done: deque[bytes] = deque(maxlen=DIGESTS)
         self.slept_s = 0.0
 
     def serve(self, thread: int) -> None:
@@ -92,12 +97,14 @@ class Worker:
                 say(f"thread {thread}: {error.strerror}")
                 continue
             about = f"from {place(sender)}: {shown(data.rstrip(b' '))} ({len(data)} bytes)"
-            number, seconds = self.begin(about, data, thread)
+            known_as = digest(mapped(sender[0]), sender[1], data)
+            number, seconds = self.begin(about, data, thread, known_as)
             time.sleep(seconds)
             slept_s += seconds
-            self.finish(f"#{number}: thread {thread} slept {decimal(seconds)} s, {decimal(slept_s)} s so far", seconds)
+            said = f"#{number}: thread {thread} slept {decimal(seconds)} s, {decimal(slept_s)} s so far"
+            self.finish(said, seconds, known_as)
 
-    def begin(self, about: str, data: bytes, thread: int) -> tuple[int, float]:
+    def begin(self, about: str, data: bytes, thread: int, known_as: bytes) -> tuple[int, float]:
         """Print a request; return its number, and for how long to sleep."""
         try:
             seconds = seconds_in(data)
@@ -107,13 +114,16 @@ class Worker:
             verdict = f"refuses: {error}"
         with self.lock:
             self.received += 1
+            self.in_hand.append(known_as)
             say(f"received #{self.received} {about}, thread {thread} {verdict}")
             return self.received, seconds
 
-    def finish(self, about: str, seconds: float) -> None:
+    def finish(self, about: str, seconds: float, known_as: bytes) -> None:
         """Print the time slept so far, and tell the balancer that a thread is free."""
         with self.lock:
             self.completed += 1
+            self.in_hand.remove(known_as)
+            self.done.append(known_as)
             self.slept_s += seconds
             total = decimal(self.slept_s)
             say(f"finished {about}; all threads {total} s so far")
@@ -122,8 +132,9 @@ class Worker:
 
     def tell(self) -> None:
         """Report the totals, by which the balancer sees what was lost; the lock is held, so that none is overtaken."""
-        totals = REPORT.pack(b"NLR1", self.received % NUMBERS, self.completed % NUMBERS, self.incarnation)
-        self.send(totals, self.report, "report")
+        totals = self.received % NUMBERS, self.completed % NUMBERS
+        report = REPORT.pack(b"NLR1", *totals, len(self.done), self.incarnation)
+        self.send(report + b"".join((*self.done, *self.in_hand[:DIGESTS])), self.report, "report")
 
     def beat(self) -> None:
         """Report again and again, so that a loss is seen although nothing happens, for ever."""

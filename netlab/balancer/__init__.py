@@ -3,6 +3,7 @@
 from netlab.balancer.counting import Count, Snapshot, counts, enum_names, has_balancer, snapshot
 from netlab.balancer.finding import expand, find
 from netlab.balancer.healing import Healer
+from netlab.balancer.holding import Keeper, Listener
 from netlab.balancer.layout import AGES, MAX_BACKENDS, POLICIES
 from netlab.balancer.reporting import Reporter, reporters
 from netlab.balancer.setting import Backend, Settings, set_up
@@ -14,6 +15,8 @@ __all__ = [
     "Backend",
     "Count",
     "Healer",
+    "Keeper",
+    "Listener",
     "Reporter",
     "Settings",
     "Snapshot",

@@ -35,7 +35,8 @@ class Snapshot(NamedTuple):
 
     `ready` says that it takes requests. `free` and `capacity` are threads by backend; `weights` are what those have
     that are not `drained`. `counters` has received, which is forwarded + queued + dropped, dequeued and completions,
-    all in requests, and expired, in threads. `report_port` is 0 when nobody may report.
+    all in requests, and expired, in threads; retried, unheld and held, too, which is how many are held now, if requests
+    are at all: `holds`. `report_port` is 0 when nobody may report.
     """
 
     ready: bool
@@ -48,6 +49,7 @@ class Snapshot(NamedTuple):
     weights: dict[str, int]
     drained: list[str]
     report_port: int
+    holds: bool
 
 
 def snapshot(pins: str) -> Snapshot:
@@ -66,6 +68,7 @@ def snapshot(pins: str) -> Snapshot:
         capacity={each.name: each.capacity for each in backends.values()},
         weights={each.name: each.weight for each in backends.values()},
         report_port=config.report_port,
+        holds=bool(config.holds),
         drained=[each.name for index, each in backends.items() if not config.weights[index]],
     )
 

@@ -14,15 +14,18 @@ ETHERNET_HEADER = 14
 IPV4, IPV6 = 1, 2  # families, as bits
 
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
-# lock, depth … age, best, chances, received … completions, expired, free_threads, then taken and sent
-STATE = struct.Struct(f"=I8I4x9Q{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 1)}I")
-FREE = 18  # where in it the free threads begin
-STATE_COUNTERS = ("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired")
+# lock, depth, head, spares, fresh … age, best, chances, received … held, free_threads, then taken and sent
+STATE = struct.Struct(f"=I8I4x12Q{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 1)}I")
+FREE = 21  # where in it the free threads begin
+STATE_COUNTERS = (
+    *("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired"),
+    *("retried", "unheld", "held"),
+)
 SLOT_HEADER = struct.Struct("=IIII")  # length, number, ifindex, way; the frame follows
 INTERFACE = struct.Struct("=6sH")  # mac, way
 DEVMAP_ENTRY = struct.Struct("=II")  # ifindex, fd of the egress program
 
-_CONFIG = struct.Struct(f"=I2s2sIIII2s2xII{MAX_BACKENDS}I")
+_CONFIG = struct.Struct(f"=I2s2sIIII2s2xIII{MAX_BACKENDS}I")
 _BACKEND = struct.Struct("=16s16sIII6s6s64s")
 
 
@@ -61,6 +64,7 @@ class Config(NamedTuple):
     report_port: int
     ways: int
     families: int
+    holds: int
     weights: tuple[int, ...]
 
     @classmethod
@@ -69,9 +73,9 @@ class Config(NamedTuple):
         with map_of(pins, "config") as config:
             values = _CONFIG.unpack(config.get(FIRST))
         last = len(cls._fields) - 1
-        ready, service, completion, *middle, report, ways, families = values[:last]
+        ready, service, completion, *middle, report, ways, families, holds = values[:last]
         ports = int.from_bytes(service), int.from_bytes(completion)
-        return cls._make((ready, *ports, *middle, int.from_bytes(report), ways, families, values[last:]))
+        return cls._make((ready, *ports, *middle, int.from_bytes(report), ways, families, holds, values[last:]))
 
     def write(self, pins: str) -> None:
         """Write the settings; each word that stays the same is the same all the while."""
@@ -79,7 +83,8 @@ class Config(NamedTuple):
             struct.pack("!H", port) for port in (self.service_port, self.completion_port, self.report_port)
         )
         middle = self.policy, self.backends, self.longest, self.replies
-        packed = _CONFIG.pack(self.ready, service, completion, *middle, report, self.ways, self.families, *self.weights)
+        rest = self.ways, self.families, self.holds, *self.weights
+        packed = _CONFIG.pack(self.ready, service, completion, *middle, report, *rest)
         with map_of(pins, "config") as config:
             config.set(FIRST, packed)
 

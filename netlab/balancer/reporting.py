@@ -7,7 +7,7 @@ from typing import NamedTuple
 from netlab.balancer.layout import Config, entries, key, map_of
 
 # struct reporter: incarnation, heard_ns, marked_ns, base, marked, then as in Reporter, with `lost` before `silent`
-_REPORTER = struct.Struct("=QQ16x2I4x4I4x")
+REPORTER = struct.Struct("=QQ16x2I4x4I4x")
 
 
 class Reporter(NamedTuple):
@@ -31,7 +31,7 @@ def reporters(pins: str) -> dict[str, Reporter | None]:
     found: dict[str, Reporter | None] = {}
     with map_of(pins, "reporters") as known:
         for index, backend in entries(pins, Config.read(pins)).items():
-            incarnation, heard_ns, received, completed, silent, *lost = _REPORTER.unpack(known.get(key(index)))
+            incarnation, heard_ns, received, completed, silent, *lost = REPORTER.unpack(known.get(key(index)))
             heard_s = max(time.monotonic_ns() - heard_ns, 0) / 1e9
             found[backend.name] = Reporter(heard_s, received, completed, bool(silent), *lost) if incarnation else None
     return found

@@ -32,7 +32,7 @@ class Settings(NamedTuple):
     """What the balancer is told once, before it takes its first request; `our_macs` are by interface.
 
     With `replies` a backend's reply frees the thread of its request; there are no completions then. To `report_port`,
-    if it is not 0, backends may tell their running totals.
+    if it is not 0, backends may tell their running totals. With `holds` a request is kept until it is done.
     """
 
     service_port: int
@@ -43,6 +43,7 @@ class Settings(NamedTuple):
     our_macs: tuple[tuple[str, str], ...]
     replies: bool = False
     report_port: int = 0
+    holds: bool = False
 
 
 def set_up(pins: str, settings: Settings) -> bool:
@@ -50,14 +51,17 @@ def set_up(pins: str, settings: Settings) -> bool:
 
     Runs inside the balancer's network namespace, since a devmap's ifindex belongs to that of its writer. Does nothing,
     and returns False, when it is set up already: the state must not be written under traffic, and policy and backends
-    may have been changed since. NetlabError when it was set up with other ports, or when the program's slots are too
-    small for the links.
+    may have been changed since. NetlabError when it was set up with other ports, or otherwise in what stays, or when
+    the program's slots are too small for the links.
     """
     wanted, there = _config(settings), Config.read(pins)
     _check_slots(pins, wanted.longest)
     if there.ready:
         if _fixed(there) != _fixed(wanted):
-            raise NetlabError("the balancer runs with other ports; they change by netlab down and netlab up")
+            raise NetlabError(
+                "the balancer runs with other ports, or another completion or on_worker_failure; "
+                "these change by netlab down and netlab up"
+            )
         return False
     _write_ourselves(pins, settings)
     for index, backend in enumerate(settings.backends):
@@ -83,13 +87,14 @@ def _config(settings: Settings) -> Config:
         report_port=settings.report_port,
         ways=_ways(settings),
         families=families(settings.backends),
+        holds=int(settings.holds),
         weights=(1,) * count + (0,) * (layout.MAX_BACKENDS - count),
     )
 
 
 def _fixed(config: Config) -> tuple[int, ...]:
     """Return the settings that stay as long as the lab."""
-    return config.service_port, config.completion_port, config.report_port, config.replies
+    return config.service_port, config.completion_port, config.report_port, config.replies, config.holds
 
 
 def _ways(settings: Settings) -> int:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from netlab import options
+from netlab import declared, options
 from netlab.document.tree import Item, Mapping, Scalar, Sequence, join, show
 from netlab.validate.findings import Findings, Name, Place, place
 from netlab.validate.names import Names
@@ -83,26 +83,33 @@ class Roles:
         if accepted is None:
             return
         known = {_dashed(name): option for name, option in accepted.items()}
-        given = set()
+        given: dict[str, Arg] = {}
         for arg in role.args:
             key = _dashed(arg.key)
             if key not in known:
                 message = f"expected an option of the role {role.name}, found {show(arg.key)}"
                 self._findings.add(arg.place, message, self._findings.nearest(arg.key, accepted))
                 key = _dashed(self._findings.closest(arg.key, list(accepted)))
-            given.add(key)
+            given[key] = arg
             if key in known and arg.values is not None:
                 self._check_values(known[key], arg, arg.values)
         for name, option in accepted.items():
             if option.get("required") and _dashed(name) not in given:
                 message = f"expected the option {name} of the role {role.name}, found none"
                 self._findings.add(role.args_place, message, str(option.get("help", "")))
+        texts = {name: given[_dashed(name)].values for name in accepted if _dashed(name) in given}
+        good = {
+            name: values for name, values in texts.items() if values and not options.problem(accepted[name], values)
+        }
+        if len(good) == len(texts):
+            for name, wrong in options.unmet(accepted, good):
+                self._findings.add(given[_dashed(name)].place if name in good else role.args_place, wrong)
 
     def _options(self, role: WrittenRole) -> options.Options | None:
         if role.path not in self._known:
             self._known[role.path] = None
             try:
-                self._known[role.path] = options.read(role.path)
+                self._known[role.path] = declared.read(role.path)
             except (OSError, ValueError) as error:
                 reason = error.strerror if isinstance(error, OSError) else error
                 message = f"expected a role that can be read, found {role.path}: {reason}"

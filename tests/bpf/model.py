@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from netlab.balancer.layout import STATE_COUNTERS
 from tests.bpf import frames
 from tests.bpf.rig import COMPLETION, DROP, LB_MAC, LOCAL, PASS, REDIRECT, SERVICE, backend
 
@@ -99,8 +100,7 @@ class Model:
         self.missing = set((without or {}).values())  # IP versions
         self.waiting: list[bytes] = []
         self.turn = self.turns = 0
-        names = ("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired")
-        self.counters = dict.fromkeys(names, 0)
+        self.counters = dict.fromkeys(STATE_COUNTERS, 0)
         self.reasons: Counter[str] = Counter()
         self.carrier_reasons: Counter[str] = Counter()
 

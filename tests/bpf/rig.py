@@ -138,7 +138,7 @@ class Rig(Program):
         `capacity` is of all backends, or of each; `without` says which workers have no address of which IP version;
         `more` are further settings.
         """
-        for name in ("config", "state", "reporters", "reasons", "carrier_reasons"):
+        for name in ("config", "state", "reporters", "held", "marks", "reasons", "carrier_reasons"):
             with Map.open(f"{self.pins}/maps/{name}") as each:
                 for index in range(each.max_entries):
                     each.set(struct.pack("=I", index), bytes(each.value_size))

@@ -41,7 +41,7 @@ ROWS: list[tuple[str, ...]] = [
     ("plan",),
     ("steps", "routing"),
     ("validate",),
-    ("options", "document", "assets", "addresses"),
+    ("options", "declared", "document", "assets", "addresses"),
     ("model",),
     ("errors", "role", "usage", "prometheus"),
 ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from netlab import options
+from netlab import declared, options
 
 OPTIONS: options.Options = {
     "target": {"type": "endpoint", "required": True, "help": "100% of NODE:PORT"},
@@ -194,7 +194,7 @@ def role(folder: Path, text: str) -> str:
 )
 def test_a_role_without_options(text: str, tmp_path: Path) -> None:
     """A role that says nothing about its options takes any."""
-    assert options.read(role(tmp_path, text)) is None
+    assert declared.read(role(tmp_path, text)) is None
 
 
 @pytest.mark.parametrize(
@@ -202,14 +202,14 @@ def test_a_role_without_options(text: str, tmp_path: Path) -> None:
 )
 def test_options_are_read(text: str, tmp_path: Path) -> None:
     """OPTIONS are a literal at the top level of the file."""
-    assert {"a": {"type": "port"}} == options.read(role(tmp_path, text.replace("%s", "{'a': {'type': 'port'}}")))
+    assert {"a": {"type": "port"}} == declared.read(role(tmp_path, text.replace("%s", "{'a': {'type': 'port'}}")))
 
 
 def test_nothing_of_a_role_is_run(tmp_path: Path) -> None:
     """Validation does not run what it checks."""
     text = f"open({str(tmp_path / 'ran')!r}, 'w')\nOPTIONS = {{}}\n"
 
-    assert options.read(role(tmp_path, text)) == {}
+    assert declared.read(role(tmp_path, text)) == {}
     assert not (tmp_path / "ran").exists()
 
 
@@ -238,4 +238,4 @@ def test_nothing_of_a_role_is_run(tmp_path: Path) -> None:
 def test_options_that_cannot_be_used(text: str, message: str, tmp_path: Path) -> None:
     """The author of a role is told what is wrong with its OPTIONS."""
     with pytest.raises(ValueError, match=message.replace("[", r"\[").replace(".", r"\.")):
-        options.read(role(tmp_path, text))
+        declared.read(role(tmp_path, text))

@@ -27,6 +27,9 @@ STATS: dict[str, Any] = {
             "dequeued": 20,
             "completions": 20,
             "expired": 2,
+            "retried": 5,
+            "unheld": 6,
+            "held": 7,
             "queue_depth": 4,
             "queue_capacity": 1024,
             "backends": {
@@ -59,7 +62,10 @@ def test_every_count_is_read_with_its_labels() -> None:
     assert found["netlab_balancer_requests_received_total", "under-test", "lb"] == 40
     assert found["netlab_balancer_queue_depth", "under-test", "lb"] == 4
     assert found["netlab_balancer_threads_free", "under-test", "lb", "worker2"] == 2
-    assert len(found) == 6 + 9 + 4 + 7
+    assert found["netlab_balancer_requests_retried_total", "under-test", "lb"] == 5
+    assert found["netlab_balancer_requests_unheld_total", "under-test", "lb"] == 6
+    assert found["netlab_balancer_requests_held", "under-test", "lb"] == 7
+    assert len(found) == 6 + 12 + 4 + 7
 
 
 def test_what_a_backend_reports_is_read() -> None:

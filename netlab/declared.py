@@ -1,0 +1,81 @@
+"""Reads what a role says of its options (`options.py`) from its file, of which nothing is run."""
+
+from typing import Any
+
+from netlab import options
+
+MAX_BYTES = 1 << 20
+
+
+def read(path: str) -> options.Options | None:
+    """Return the OPTIONS of the role in the Python file `path`, None if it has none. Nothing of the file is run.
+
+    Raises OSError if it cannot be read, and ValueError, with a message for the role's author, if it is no Python or
+    its OPTIONS are not as described in options.py.
+    """
+    with open(path, "rb") as file:
+        source = file.read(MAX_BYTES + 1)
+    if b"OPTIONS" not in source:
+        return None
+    if len(source) > MAX_BYTES:
+        raise ValueError(f"it is longer than {MAX_BYTES:,} bytes")
+    found: options.Options | None = _literal(source)
+    if wrong := "" if found is None else _wrong(found):
+        raise ValueError(wrong)
+    return found
+
+
+def _literal(source: bytes) -> Any:
+    import ast
+
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"it is no Python: {error}") from None
+    for statement in statements:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        value = getattr(statement, "value", None)
+        if value is not None and any(isinstance(target, ast.Name) and target.id == "OPTIONS" for target in targets):
+            try:
+                return ast.literal_eval(value)
+            except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+                raise ValueError("its OPTIONS are not a literal") from None
+    return None
+
+
+def _wrong(found: object) -> str:
+    """Return what keeps OPTIONS from being understood, or ""."""
+    if not isinstance(found, dict):
+        return "its OPTIONS are not a dict"
+    for name, option in found.items():
+        if not isinstance(name, str) or not isinstance(option, dict):
+            return f"its OPTIONS hold {name!r}, which is not a name with a dict"
+        if wrong := _wrong_option(option):
+            return f"its option {name!r} has {wrong}"
+        if not _are_needs(option.get("needs", {}), found):
+            return f"its option {name!r} has `needs` that are not {{value: [[option or option=value]]}}"
+    return ""
+
+
+def _wrong_option(option: dict[object, object]) -> str:
+    if unknown := sorted(str(key) for key in option if key not in options.KEYS):
+        return f"the unknown key {unknown[0]!r}"
+    if option.get("type") not in list(options.EXPECTED):  # a list, since what stands there may have no hash
+        return f"no type of {', '.join(options.EXPECTED)}"
+    if not _is_range(option.get("values", options.ONE_VALUE)):
+        return "`values` that are not [least, most]"
+    if not isinstance(option.get("choices", []), list):
+        return "`choices` that are not a list"
+    numbers = (option.get(key, 0) for key in ("minimum", "maximum"))
+    return "" if all(isinstance(number, int | float) for number in numbers) else "a limit that is no number"
+
+
+def _are_needs(needs: object, found: dict[object, object]) -> bool:
+    lists = list(needs.values()) if isinstance(needs, dict) else [None]
+    alternatives = [each for one in lists for each in (one if isinstance(one, list) else [None])]
+    conditions = [each for one in alternatives for each in (one if isinstance(one, list) else [None])]
+    return all(isinstance(each, str) and each.partition("=")[0] in found for each in conditions)
+
+
+def _is_range(values: object) -> bool:
+    return isinstance(values, list) and [type(value) for value in values] == [int, int]

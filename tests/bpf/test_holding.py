@@ -1,0 +1,460 @@
+"""What the balancer holds until it is done: requests keep their slots, and are let go of, or put back, one by one."""
+
+import struct
+import time
+
+import pytest
+from scapy.layers.inet import UDP
+
+from netlab import balancer
+from netlab.balancer import holding
+from netlab.balancer.layout import FIRST
+from netlab.maps import LoadedProgram, Map
+from netlab.role import digest, mapped
+from tests.bpf.rig import (
+    CLIENT,
+    CLIENT6,
+    DROP,
+    LB6,
+    PASS,
+    REDIRECT,
+    SERVICE,
+    Rig,
+    addressed,
+    completion,
+    request,
+)
+from tests.bpf.test_healing import REPORTS, SILENT_S, reply
+
+pytestmark = pytest.mark.root
+
+LOST_S = holding.LOST_NS / 1e9
+INCARNATION = 7
+
+
+@pytest.fixture
+def lb(rig: Rig) -> Rig:
+    """A balancer that holds requests, with eight slots and two workers of two threads, the first of which reports."""
+    rig.reset(backends=2, capacity=2, policy="first-free", report_port=REPORTS, holds=True)
+    tell(rig, 0)
+    return rig
+
+
+@pytest.fixture
+def keeper(lb: Rig) -> balancer.Keeper:
+    return balancer.Keeper(lb.pins)
+
+
+def send(rig: Rig, *payloads: bytes, reason: str = "FORWARDED") -> None:
+    for payload in payloads:
+        assert rig.push(request(payload))[2] == reason
+
+
+def known_as(payload: bytes, port: int = 40000) -> bytes:
+    return digest(mapped(CLIENT), port, payload)
+
+
+def data(
+    received: int, done: list[bytes], in_hand: list[bytes], completed: int = -1, incarnation: int = INCARNATION
+) -> bytes:
+    """Return what a worker reports; the last of `done` is number `completed`."""
+    completed = len(done) if completed < 0 else completed
+    header = struct.pack("!4sIIIQ", b"NLR1", received, completed, len(done), incarnation)
+    return header + b"".join(done + in_hand)
+
+
+def tell(
+    rig: Rig,
+    received: int,
+    done: list[bytes] | None = None,
+    in_hand: list[bytes] | None = None,
+    completed: int = -1,
+    incarnation: int = INCARNATION,
+    index: int = 1,
+) -> tuple[bytes, bytes]:
+    """Let a worker report, and return what the role hears of it."""
+    text = data(received, done or [], in_hand or [], completed, incarnation)
+    assert rig.push(completion(index, text, udp_dport=REPORTS))[0] == PASS
+    return mapped(f"10.0.{index}.2"), text
+
+
+def held(rig: Rig) -> list[tuple[int, int]]:
+    """Return the backends and the numbers of the requests that are held."""
+    return sorted((each.backend + 1, each.number) for each in balancer.Keeper(rig.pins).held())
+
+
+def let_go(rig: Rig, program: str, slot: int, number: int) -> int:
+    with LoadedProgram.open(f"{rig.pins}/programs/{program}") as run:
+        return run.test_run(struct.pack("=14xII20x", slot, number)).verdict
+
+
+def slots_add_up(rig: Rig) -> bool:
+    """Whether each slot is in one place: it waits, is spare, has never been used, or holds a request."""
+    queue, now = rig.queue(), rig.now()
+    places = [*queue.waiting, *queue.spare, *queue.fresh, *(each.slot for each in balancer.Keeper(rig.pins).held())]
+    counters = now.counters
+    waiting = counters["queued"] + counters["retried"] - counters["dequeued"]
+    return sorted(places) == list(range(8)) and now.depth == waiting and counters["held"] == len(held(rig))
+
+
+# --- what is held -----------------------------------------------------------------------------------------------------
+
+
+def test_a_forwarded_request_keeps_a_slot(lb: Rig) -> None:
+    """It leaves as it would without one, and what is kept is the packet as it came."""
+    packet = request(b"payload")
+
+    assert lb.push(packet) == (REDIRECT, addressed(packet, 1), "FORWARDED")
+    (kept,) = balancer.Keeper(lb.pins).held()
+    assert kept[:3] == (0, 1, 0)
+    assert (kept.client, kept.port, kept.digest) == (mapped(CLIENT), 40000, known_as(b"payload"))
+    assert 0 < time.monotonic_ns() - kept.since_ns < 5e9
+    with Map.open(f"{lb.pins}/maps/slots") as slots:
+        assert bytes(packet) in slots.get(struct.pack("=I", 0))
+    assert slots_add_up(lb)
+
+
+def test_an_ipv6_request_is_known_by_the_same_digest(lb: Rig) -> None:
+    from scapy.layers.inet6 import IPv6
+    from scapy.layers.l2 import Ether
+
+    whole = request(b"six")
+    packet = Ether(src=whole.src, dst=whole.dst) / IPv6(src=CLIENT6, dst=LB6) / UDP(sport=40000, dport=SERVICE) / b"six"
+    assert lb.push(packet)[2] == "FORWARDED"
+
+    (kept,) = balancer.Keeper(lb.pins).held()
+    assert (kept.client, kept.digest) == (mapped(CLIENT6), digest(mapped(CLIENT6), 40000, b"six"))
+
+
+def test_what_stands_behind_the_packet_is_not_part_of_it(lb: Rig) -> None:
+    lb.push(bytes(request(b"abc")) + bytes(20))
+
+    (kept,) = balancer.Keeper(lb.pins).held()
+    assert kept.digest == known_as(b"abc")
+
+
+def test_a_request_that_waited_keeps_its_slot(lb: Rig) -> None:
+    send(lb, b"1", b"2", b"3", b"4")
+    send(lb, b"5", reason="QUEUED")
+    lb.push(completion(1))
+    lb.carry(1)
+
+    assert held(lb) == [(1, 1), (1, 2), (1, 5), (2, 3), (2, 4)]
+    assert slots_add_up(lb)
+
+
+def test_a_request_for_which_no_slot_is_left_is_sent_unheld(rig: Rig) -> None:
+    """It is served all the same, and counted."""
+    rig.reset(backends=1, capacity=10, report_port=REPORTS, holds=True)
+    send(rig, *(b"%d" % number for number in range(9)))
+
+    assert len(held(rig)) == 8
+    assert (rig.now().counters["unheld"], rig.free()) == (1, (1,))
+    assert slots_add_up(rig)
+
+
+def test_what_is_held_leaves_no_room_to_wait(rig: Rig) -> None:
+    """Waiting and held requests share the slots."""
+    rig.reset(backends=1, capacity=6, report_port=REPORTS, holds=True)
+    send(rig, *(b"%d" % number for number in range(6)))
+    send(rig, b"6", b"7", reason="QUEUED")
+
+    send(rig, b"8", reason="DROP_QUEUE_FULL")
+    assert slots_add_up(rig)
+
+
+def test_without_retry_nothing_is_held(rig: Rig) -> None:
+    rig.reset(backends=1, capacity=1, report_port=REPORTS)
+    send(rig, b"1")
+    send(rig, b"2", reason="QUEUED")
+    rig.push(completion(1))
+    rig.carry(1)
+
+    assert held(rig) == []
+    assert [rig.now().counters[name] for name in ("held", "unheld", "retried")] == [0, 0, 0]
+    assert rig.push(completion(1, data(2, [], []), udp_dport=REPORTS))[0] == DROP
+
+
+# --- what the program does to it --------------------------------------------------------------------------------------
+
+
+def test_a_released_request_gives_its_slot_back(lb: Rig) -> None:
+    send(lb, b"1", b"2")
+
+    assert let_go(lb, "release_run", 0, 1) == 1
+    assert held(lb) == [(1, 2)]
+    assert lb.queue().spare == [0]
+    assert slots_add_up(lb)
+
+
+def test_a_request_that_is_put_back_waits_before_all_others(lb: Rig) -> None:
+    """And leaves, as it came, to whom has a thread."""
+    send(lb, b"1", b"2", b"3", b"4")
+    send(lb, b"5", reason="QUEUED")
+
+    assert let_go(lb, "requeue_run", 1, 2) == 1
+    assert [frame[42:] for frame in lb.waiting()] == [b"2", b"5"]
+    assert (lb.now().counters["retried"], slots_add_up(lb)) == (1, True)
+    lb.push(completion(2))
+    assert lb.carry(2) == (PASS, addressed(request(b"2"), 2))
+    assert held(lb) == [(1, 1), (2, 2), (2, 3), (2, 4)]
+    assert slots_add_up(lb)
+
+
+def test_the_head_of_the_queue_goes_round(lb: Rig) -> None:
+    """Also where it stands at the first place."""
+    send(lb, b"1", b"2", b"3", b"4")
+    for number in (4, 3, 2, 1):
+        assert let_go(lb, "requeue_run", number - 1, number) == 1
+
+    assert [frame[42:] for frame in lb.waiting()] == [b"1", b"2", b"3", b"4"]
+    send(lb, b"5", reason="QUEUED")
+    assert [frame[42:] for frame in lb.waiting()][-1] == b"5"
+    assert slots_add_up(lb)
+
+
+@pytest.mark.parametrize("program", ["release_run", "requeue_run"])
+@pytest.mark.parametrize(("slot", "number"), [(0, 2), (0, 0), (1, 1), (3, 0), (8, 1), (2**32 - 1, 1)])
+def test_what_is_not_held_is_not_let_go(lb: Rig, program: str, slot: int, number: int) -> None:
+    """A slot that was used again has another number; one that is not held has none; others do not exist."""
+    send(lb, b"1")
+    before = lb.queue()
+
+    assert let_go(lb, program, slot, number) == 0
+    assert (held(lb), lb.queue()) == ([(1, 1)], before)
+
+
+@pytest.mark.parametrize("program", ["release_run", "requeue_run"])
+def test_a_request_is_let_go_once(lb: Rig, program: str) -> None:
+    send(lb, b"1")
+    assert let_go(lb, program, 0, 1) == 1
+
+    assert [let_go(lb, other, 0, 1) for other in ("release_run", "requeue_run")] == [0, 0]
+    assert slots_add_up(lb)
+
+
+def test_a_frame_that_is_too_short_changes_nothing(lb: Rig) -> None:
+    send(lb, b"1")
+    for program in ("release_run", "requeue_run"):
+        with LoadedProgram.open(f"{lb.pins}/programs/{program}") as run:
+            assert run.test_run(struct.pack("=14xII19x", 0, 1)).verdict == 0
+
+    assert held(lb) == [(1, 1)]
+
+
+# --- by reports -------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_goes_on_to_the_role(lb: Rig) -> None:
+    """As it came; one that carries a request cannot, and one that was overtaken need not."""
+    send(lb, b"1", b"2", b"3", b"4")
+    packet = completion(1, data(2, [known_as(b"1")], [known_as(b"2")]), udp_dport=REPORTS)
+
+    assert lb.push(packet) == (PASS, bytes(packet), "REPORT_COMPLETION_LOST")
+    send(lb, b"5")
+    send(lb, b"6", reason="QUEUED")
+    assert lb.push(completion(1, data(3, [known_as(b"2")], [], 2), udp_dport=REPORTS))[0] == REDIRECT
+    assert lb.push(packet)[::2] == (DROP, "REPORT_OLD")
+
+
+def test_what_is_done_is_released(lb: Rig, keeper: balancer.Keeper) -> None:
+    send(lb, b"1", b"2", b"3")
+
+    assert keeper.look_at_reports([tell(lb, 2, [known_as(b"2")], [known_as(b"1")])]) == 0
+    assert held(lb) == [(1, 1), (2, 3)]
+    assert slots_add_up(lb)
+
+
+def test_each_time_that_one_is_done_releases_one(lb: Rig, keeper: balancer.Keeper) -> None:
+    """Requests that are the same are told apart by nothing; a report that is repeated tells nothing new."""
+    send(lb, b"same", b"same")
+    told = tell(lb, 2, [known_as(b"same")], [known_as(b"same")])
+
+    for _ in range(2):
+        keeper.look_at_reports([told, told])
+        assert held(lb) == [(1, 2)]
+    assert balancer.Keeper(lb.pins).look_at_reports([told]) == 0  # nor to a process that has just begun
+    assert held(lb) == [(1, 2)]
+    keeper.look_at_reports([tell(lb, 2, [known_as(b"same")] * 2, [])])
+    assert held(lb) == []
+
+
+def test_the_same_request_of_another_port_is_another(lb: Rig, keeper: balancer.Keeper) -> None:
+    send(lb, b"1")
+    keeper.look_at_reports([tell(lb, 1, [known_as(b"1", port=40001)], [])])
+
+    assert held(lb) == [(1, 1)]
+
+
+def test_a_lost_report_is_made_up_for_by_the_next(lb: Rig, keeper: balancer.Keeper) -> None:
+    send(lb, b"1", b"2")
+    tell(lb, 2, [known_as(b"1")], [known_as(b"2")])
+
+    keeper.look_at_reports([tell(lb, 2, [known_as(b"1"), known_as(b"2")], [])])
+    assert held(lb) == []
+
+
+def test_an_older_report_says_nothing(lb: Rig, keeper: balancer.Keeper) -> None:
+    send(lb, b"1", b"1")
+    older = tell(lb, 2, [known_as(b"1")], [known_as(b"1")])
+    newer = tell(lb, 2, [known_as(b"1")], [], 2)
+    keeper.look_at_reports([newer, older])
+
+    assert held(lb) == [(1, 2)]
+
+
+def test_totals_and_their_digests_wrap(lb: Rig, keeper: balancer.Keeper) -> None:
+    keeper.look_at_reports([tell(lb, 2**32 - 1, [], [], 2**32 - 1, incarnation=9)])
+    send(lb, b"1", b"2")
+
+    keeper.look_at_reports([tell(lb, 1, [known_as(b"0"), known_as(b"1"), known_as(b"2")], [], 1, incarnation=9)])
+    assert held(lb) == []
+
+
+def test_what_a_silent_worker_has_is_put_back(lb: Rig, keeper: balancer.Keeper) -> None:
+    """The oldest leaves first, before what has been waiting."""
+    send(lb, b"1", b"2", b"3", b"4")
+    send(lb, b"5", reason="QUEUED")
+    assert keeper.look_at_reports([]) == 0
+    time.sleep(SILENT_S)
+    tell(lb, 0, index=2)
+    balancer.Healer(lb.pins).watch()
+
+    assert keeper.look_at_reports([]) == 2
+    assert [frame[42:] for frame in lb.waiting()] == [b"1", b"2", b"5"]
+    assert held(lb) == [(2, 3), (2, 4)]
+
+
+def test_what_a_worker_had_before_it_began_again_is_put_back(lb: Rig, keeper: balancer.Keeper) -> None:
+    """But not what it has got since."""
+    send(lb, b"1", b"2")
+    tell(lb, 2, [], [known_as(b"1"), known_as(b"2")])
+    time.sleep(LOST_S)
+    tell(lb, 0, incarnation=8)
+    send(lb, b"3")
+
+    assert keeper.look_at_reports([tell(lb, 1, [], [known_as(b"3")], incarnation=8)]) == 2
+    assert held(lb) == [(1, 3)]
+    assert [frame[42:] for frame in lb.waiting()] == [b"1", b"2"]
+
+
+def test_a_request_that_never_arrives_is_put_back(lb: Rig, keeper: balancer.Keeper) -> None:
+    """Once it must have arrived; those in hand stay, however long they take, and so do others that are the same."""
+    send(lb, b"1", b"1")
+    in_hand = [known_as(b"1")]
+    assert keeper.look_at_reports([tell(lb, 1, [], in_hand)]) == 0
+    time.sleep(LOST_S)
+    assert keeper.look_at_reports([]) == 0  # what was heard is older than that
+
+    assert keeper.look_at_reports([tell(lb, 1, [], in_hand)]) == 1
+    assert held(lb) == [(1, 1)]
+
+
+def test_a_report_that_does_not_list_all_in_hand_proves_nothing_lost(lb: Rig, keeper: balancer.Keeper) -> None:
+    send(lb, b"1", b"2")
+    time.sleep(LOST_S)
+
+    assert keeper.look_at_reports([tell(lb, 2, [], [known_as(b"1")])]) == 0
+    assert held(lb) == [(1, 1), (1, 2)]
+
+
+def test_nothing_is_held_for_one_who_never_reports(lb: Rig, keeper: balancer.Keeper) -> None:
+    send(lb, b"1", b"2", b"3")
+    keeper.look_at_reports([tell(lb, 2, [], [known_as(b"1"), known_as(b"2")])])
+    assert held(lb) == [(1, 1), (1, 2), (2, 3)]
+    time.sleep(LOST_S)
+
+    assert keeper.look_at_reports([]) == 0
+    assert held(lb) == [(1, 1), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        (mapped("10.0.9.2"), data(1, [known_as(b"1")], [])),  # a stranger
+        (mapped("10.0.1.2"), data(1, [known_as(b"1")], [], incarnation=5)),  # one that the program has not heard
+        (mapped("10.0.1.2"), b""),
+        (mapped("10.0.1.2"), b"NLR2" + data(1, [known_as(b"1")], [])[4:]),
+        (mapped("10.0.1.2"), data(1, [known_as(b"1")[:7]], [])),
+    ],
+)
+def test_what_is_no_report_changes_nothing(lb: Rig, keeper: balancer.Keeper, told: tuple[bytes, bytes]) -> None:
+    send(lb, b"1")
+
+    assert keeper.look_at_reports([told]) == 0
+    assert held(lb) == [(1, 1)]
+
+
+def test_a_keeper_that_begins_takes_up_what_is_held(lb: Rig) -> None:
+    send(lb, b"1", b"2")
+    balancer.Keeper(lb.pins).look_at_reports([tell(lb, 2, [known_as(b"1")], [known_as(b"2")])])
+
+    balancer.Keeper(lb.pins).look_at_reports([tell(lb, 2, [known_as(b"1"), known_as(b"2")], [])])
+    assert held(lb) == []
+
+
+def test_an_entry_that_is_read_in_part_is_none(lb: Rig) -> None:
+    """The program writes it word by word, and it is read without its lock."""
+    for hold in (struct.pack("=IIQ", 1, 1, 0), struct.pack("=IIQ", 0, 0, 1)):
+        with Map.open(f"{lb.pins}/maps/held") as entries:
+            entries.set(FIRST, hold.ljust(entries.value_size, b"\0"))
+        assert balancer.Keeper(lb.pins).held() == []
+
+
+# --- by replies -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def replying(rig: Rig) -> Rig:
+    """A balancer that holds requests, with one worker of three threads, which replies free."""
+    rig.reset(backends=1, capacity=3, replies=True, holds=True)
+    return rig
+
+
+def test_what_is_answered_is_released(replying: Rig) -> None:
+    send(replying, b"1")
+    replying.push(request(b"2", udp_sport=40001))
+    replying.push(reply(1))
+
+    assert balancer.Keeper(replying.pins).look_at_replies(60) == 0
+    assert held(replying) == [(1, 2)]
+
+
+def test_an_answer_to_one_of_two_releases_none(replying: Rig) -> None:
+    """Nothing tells to which of them it is; when both are answered, both are done, and a later one is not."""
+    keeper = balancer.Keeper(replying.pins)
+    send(replying, b"1", b"2")
+    replying.push(reply(1))
+    keeper.look_at_replies(60)
+    assert held(replying) == [(1, 1), (1, 2)]
+
+    replying.push(reply(1))
+    send(replying, b"3")
+    keeper.look_at_replies(60)
+    assert held(replying) == [(1, 3)]
+
+
+def test_what_is_not_answered_in_time_is_put_back(replying: Rig) -> None:
+    """And its flow no longer waits for the answer: what is sent later is done when that is answered."""
+    keeper = balancer.Keeper(replying.pins)
+    send(replying, b"1")
+    assert keeper.look_at_replies(60) == 0
+    assert keeper.look_at_replies(0) == 1
+    assert [frame[42:] for frame in replying.waiting()] == [b"1"]
+    replying.carry(1)
+    assert held(replying) == [(1, 1)]
+
+    replying.push(reply(1))
+    assert keeper.look_at_replies(60) == 0
+    assert held(replying) == []
+
+
+def test_a_flow_that_was_forgotten_does_not_tell(replying: Rig) -> None:
+    send(replying, b"1")
+    replying.push(reply(1))
+    with Map.open(f"{replying.pins}/maps/flows") as flows:
+        for key in list(flows.keys()):
+            flows.delete(key)
+
+    assert balancer.Keeper(replying.pins).look_at_replies(60) == 0
+    assert held(replying) == [(1, 1)]
