@@ -481,18 +481,16 @@ static __always_inline void trace_request(struct xdp_md *ctx, __u32 number)
 		trace("request #%u from [%pI6]:%u", number, &datagram.source, bpf_ntohs(datagram.udp->source));
 }
 
-static __always_inline __u32 forward(struct xdp_md *ctx, __u32 chosen, __u32 number, __u32 free, __u32 length)
+static __always_inline __u32 forward(struct xdp_md *ctx, __u32 chosen, __u32 number, __u32 free, __u32 length, __u32 way)
 {
 	struct backend *backend = backends.lookup(&chosen);
-	__u32 ifindex = ctx->ingress_ifindex;
-	struct interface *here = interfaces.lookup(&ifindex);
 	int surplus = (int)bpf_xdp_get_buff_len(ctx) - (int)length;
 
 	if (surplus > 0) /* what stands behind the packet could make the frame too long for the backend's link */
 		bpf_xdp_adjust_tail(ctx, -surplus);
 	if (!backend)
 		return PASS_MALFORMED_IP;
-	if (!address_to(ctx, chosen, backend, ifindex, here ? here->way : 0))
+	if (!address_to(ctx, chosen, backend, ctx->ingress_ifindex, way))
 		return PASS_MALFORMED_IP;
 	trace("forward #%u to %s, free %u", number, backend->name, free);
 	doors.redirect_map(backend->ifindex, 0);
@@ -500,19 +498,17 @@ static __always_inline __u32 forward(struct xdp_md *ctx, __u32 chosen, __u32 num
 }
 
 /* Copy a request into a slot of ours. */
-static __always_inline bool copy_in(struct xdp_md *ctx, __u32 slot_number, __u32 number, __u64 length)
+static __always_inline bool copy_in(struct xdp_md *ctx, __u32 slot_number, __u32 number, __u64 length, __u32 way)
 {
 	struct slot *slot = slots.lookup(&slot_number);
-	__u32 ifindex = ctx->ingress_ifindex;
-	struct interface *here = interfaces.lookup(&ifindex);
 	bool copied = false;
 
 	asm volatile("" : "+r"(length)); /* as above: keep the bounds where the verifier looks for them */
 	if (slot && length > 0 && length <= sizeof(slot->frame)) {
 		slot->length = length;
 		slot->number = number;
-		slot->ifindex = ifindex;
-		slot->way = here ? here->way : 0;
+		slot->ifindex = ctx->ingress_ifindex;
+		slot->way = way;
 		copied = bpf_xdp_load_bytes(ctx, 0, slot->frame, length) == 0;
 	}
 	return copied;
@@ -521,9 +517,10 @@ static __always_inline bool copy_in(struct xdp_md *ctx, __u32 slot_number, __u32
 /* Decide again under the lock about a request that stands in its slot: a thread may have become free meanwhile. If so, it
  * is taken and `chosen` says whose; `free` is what that backend has left. If not, so many are `waiting` now. */
 static __always_inline __u32 wait_in_queue(struct config *c, struct state *s, struct ring *r, __u32 slot_number,
-					   bool copied, __u32 *chosen, __u32 *free, __u32 *waiting)
+					   bool copied, __u32 random, __u32 *chosen, __u32 *free,
+					   __u32 *waiting)
 {
-	__u32 random = bpf_get_prandom_u32(), depth = 0;
+	__u32 depth = 0;
 
 	bpf_spin_lock(&s->lock);
 	s->received++;
@@ -573,9 +570,9 @@ static __always_inline void hold(struct state *s, struct ring *r, __u32 slot_num
 }
 
 static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
-				     __u32 length)
+				     __u32 length, __u32 way)
 {
-	__u32 random = bpf_get_prandom_u32();
+	__u32 random = c->policy == RANDOM ? bpf_get_prandom_u32() : 0;
 	__u32 chosen = NONE, slot = NONE, number, free = 0, depth = 0;
 	bool too_long = length > c->longest, copied = false;
 	__u32 reason = too_long ? DROP_TOO_LONG : DROP_QUEUE_FULL;
@@ -597,13 +594,13 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 	bpf_spin_unlock(&s->lock);
 
 	if (slot != NONE)
-		copied = copy_in(ctx, slot, number, length);
+		copied = copy_in(ctx, slot, number, length, way);
 	if (slot != NONE && chosen == NONE)
-		reason = wait_in_queue(c, s, r, slot, copied, &chosen, &free, &depth);
+		reason = wait_in_queue(c, s, r, slot, copied, random, &chosen, &free, &depth);
 
 	trace_request(ctx, number);
 	if (chosen != NONE) {
-		reason = forward(ctx, chosen, number, free, length);
+		reason = forward(ctx, chosen, number, free, length, way);
 		if (c->holds)
 			hold(s, r, slot, copied, number, chosen);
 		return reason;
@@ -820,11 +817,17 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 	return CARRIER_SENT;
 }
 
-/* Whether a frame is for the interface it came in on; one to a group is. */
-static __always_inline bool is_for_us(struct xdp_md *ctx, struct ethhdr *ethernet)
+/* The interface that a frame came in on. */
+static __always_inline struct interface *ingress(struct xdp_md *ctx)
 {
 	__u32 ifindex = ctx->ingress_ifindex;
-	struct interface *ours = interfaces.lookup(&ifindex);
+
+	return interfaces.lookup(&ifindex);
+}
+
+/* Whether a frame is for this interface; one to a group is. */
+static __always_inline bool is_for(struct interface *ours, struct ethhdr *ethernet)
+{
 	__u16 *theirs = (__u16 *)ethernet->h_dest;
 
 	if (ethernet->h_dest[0] & 1)
@@ -842,7 +845,9 @@ static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struc
 
 	if (!s || !r)
 		return PASS_UNCONFIGURED;
-	if (!is_for_us(ctx, datagram->ethernet))
+	struct interface *here = ingress(ctx);
+
+	if (!is_for(here, datagram->ethernet))
 		return PASS_OTHER_HOST;
 	if (datagram->ipv4 && !is_checksum_right(datagram->ipv4))
 		return PASS_MALFORMED_IP;
@@ -858,7 +863,7 @@ static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struc
 		return hear(ctx, c, s, datagram);
 	if (!(c->families & (datagram->ipv4 ? HAS_IPV4 : HAS_IPV6)))
 		return PASS_OTHER_FAMILY;
-	return request(ctx, c, s, r, ETH_HLEN + datagram->length);
+	return request(ctx, c, s, r, ETH_HLEN + datagram->length, here ? here->way : 0);
 }
 
 /* A packet that is not for us. A backend's answer to a request is sent on by the egress program, which lets it look as if
@@ -877,7 +882,7 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 	struct flow *flow = flows.lookup(&key);
 	struct state *s = state.lookup(&zero);
 
-	if (!backend || !s || !flow || backend->ifindex != ctx->ingress_ifindex || !is_for_us(ctx, datagram->ethernet))
+	if (!backend || !s || !flow || backend->ifindex != ctx->ingress_ifindex || !is_for(ingress(ctx), datagram->ethernet))
 		return PASS_NOT_LOCAL;
 	if (length < sizeof(*datagram->udp) || length > datagram->room)
 		return PASS_NOT_LOCAL;

@@ -255,7 +255,8 @@ def test_requests_wait_in_order_and_leave_whole(rig: Rig) -> None:
         assert rig.push(completion(worker))[::2] == (REDIRECT, "COMPLETION_CARRIED")
         assert rig.carry(worker) == (PASS, addressed(packet, worker))
     assert rig.now().counters == {
-        "received": 10, "forwarded": 2, "queued": 8, "dropped": 0, "dequeued": 8, "completions": 8, "expired": 0
+        "received": 10, "forwarded": 2, "queued": 8, "dropped": 0, "dequeued": 8, "completions": 8, "expired": 0,
+        "retried": 0, "unheld": 0, "held": 0,
     }  # fmt: skip
 
 

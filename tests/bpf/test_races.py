@@ -95,7 +95,7 @@ FORGOTTEN = {
     "thread not taken": ("take(s, chosen);", ""),
     "thread not taken by a carrier": ("take(s, k);", ""),
     "thread not given back": ("\t++*free_threads(s, index);\n", ""),
-    "slot not given back": ("give_slot(s, r, slot_number);", ""),
+    "slot not given back": ("give_slot(s, r, slot_number);", ";"),
     **{
         f"{name} not counted": (change, NOTHING)
         for name, change in (
