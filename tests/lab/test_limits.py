@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab import syscalls
+from netlab import identity, syscalls
 from netlab.runtime import cgroups
 from tests.lab.lab import eventually, inside, lab, netlab, python
 
@@ -122,12 +122,13 @@ def test_down_ends_whoever_is_in_the_group(limited: str) -> None:
     """Also a process that left the node's namespace and forgot its environment: only its group tells whose it is."""
     escape = ["unshare", "--net", "env", "-i", "setsid", "-f", "/usr/bin/sleep", "3999"]
     inside("small", *escape, stdout=subprocess.DEVNULL, capture_output=False)
-    members = {pid for pid in os.listdir("/proc") if pid.isdigit() and groups_or_none(pid)} - {str(pid_of("small"))}
+    inside_now = {int(pid) for pid in os.listdir("/proc") if pid.isdigit() and groups_or_none(pid)}
+    members = {pid: identity.start_ticks(pid) for pid in inside_now - {pid_of("small")}}
 
     netlab("down")
 
     assert len(members) == 1
-    eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in members))
+    eventually(lambda: not any(identity.is_alive(pid, ticks) for pid, ticks in members.items()))
     assert limited not in cgroups.labs()
 
 
