@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench import page
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-PARTS = ("bringup", "ready", "verbs", "datapath", "requests", "scheduling", "scale")
+PARTS = ("bringup", "ready", "runtimes", "verbs", "datapath", "requests", "scheduling", "scale")
 
 
 def main() -> None:
