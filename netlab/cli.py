@@ -66,10 +66,12 @@ def up(args: Arguments) -> None:
     if args.lab:
         record.folder_of(args.lab)
         topology = topology._replace(name=args.lab)
+    if args.runtime:
+        topology = topology._replace(runtime=args.runtime)
     lab = plan(topology)
     for note in lab.notes:
         say(f"netlab: note: {note}")
-    if any(any(node.limits) for node in topology.nodes):
+    if topology.runtime == "netns" and any(any(node.limits) for node in topology.nodes):
         say("netlab: note: limits are checked, but not yet applied")
     if args.dry_run:
         print("\n".join(str(step) for step in lab.steps))

@@ -9,13 +9,18 @@ A role's file may hold a literal
 
 which validation reads without running the file, and by which the role itself parses its command line.
 
+and, as a literal too, CAPABILITIES: a list of what its process may do in a container beside what all may.
+
 Keys of an option: `type` (integer, number, text, port, endpoint, node, flag), `required`, `default`, `minimum`,
 `maximum`, `choices`, `help`, and `values` ([least, most]: the option takes a list of so many values).
 """
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netlab.capabilities import NAMES
 
 if TYPE_CHECKING:
     import argparse
@@ -64,13 +69,26 @@ def read(path: str) -> Options | None:
         return None
     if len(source) > MAX_BYTES:
         raise ValueError(f"it is longer than {MAX_BYTES:,} bytes")
-    options: Options | None = _literal(source)
+    options: Options | None = _literal(source, "OPTIONS")
     if wrong := "" if options is None else _wrong(options):
         raise ValueError(wrong)
     return options
 
 
-def _literal(source: bytes) -> Any:
+@cache
+def capabilities(path: str) -> tuple[str, ...]:
+    """Return the CAPABILITIES of the role in the Python file `path`; raises as `read` does."""
+    with open(path, "rb") as file:
+        source = file.read(MAX_BYTES + 1)
+    found = _literal(source, "CAPABILITIES") if b"CAPABILITIES" in source else None
+    if found is None:
+        return ()
+    if not isinstance(found, list | tuple) or any(name not in NAMES for name in found):
+        raise ValueError("its CAPABILITIES are not a list of capabilities(7) without CAP_")
+    return tuple(found)
+
+
+def _literal(source: bytes, name: str) -> Any:
     import ast
 
     try:
@@ -80,11 +98,11 @@ def _literal(source: bytes) -> Any:
     for statement in statements:
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         value = getattr(statement, "value", None)
-        if value is not None and any(isinstance(target, ast.Name) and target.id == "OPTIONS" for target in targets):
+        if value is not None and any(isinstance(target, ast.Name) and target.id == name for target in targets):
             try:
                 return ast.literal_eval(value)
             except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-                raise ValueError("its OPTIONS are not a literal") from None
+                raise ValueError(f"its {name} are not a literal") from None
     return None
 
 

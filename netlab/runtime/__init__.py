@@ -1,11 +1,25 @@
 """What a runtime does: make the nodes of a lab, say where their namespaces are, and run a command in one."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from netlab.joining import Place
+
+
+class Command(NamedTuple):
+    """How a command runs in a node: what to execute, and the container to go into before (None: none)."""
+
+    argv: list[str]
+    place: Place | None = None
 
 
 class Runtime(Protocol):
-    """Where the nodes of one lab live. Four methods, and everything else in netlab needs no more than these."""
+    """Where the nodes of one lab live. Everything else in netlab needs no more than this.
+
+    `has_files` says that nodes have a root file system of their own: the host's programs and its Python are not there.
+    """
+
+    has_files: bool
 
     def create(self, nodes: Sequence[str]) -> None:
         """Make these nodes, none of which exists; on an error `destroy` removes what was made."""
@@ -16,5 +30,5 @@ class Runtime(Protocol):
     def netns_path(self, node: str) -> str:
         """Return the path of a node's network namespace: to be opened, and given to setns(2)."""
 
-    def wrap(self, node: str, argv: Sequence[str]) -> list[str]:
-        """Return the argv that runs `argv` in a node."""
+    def wrap(self, node: str, argv: Sequence[str]) -> Command:
+        """Return how `argv` runs in a node; NetlabError, which says why, where nothing can run there any more."""
