@@ -123,8 +123,8 @@ def _refuse_another(lab: str, data: dict[str, Any]) -> None:
 
     if any(entry.state == "lost" for entry in process.processes(there["folder"])):
         raise NetlabError(f"{lab} is broken, because its supervisor has died: netlab down --lab {lab} first")
-    if lost := launch.missing(there):
-        raise NetlabError(f"{lab} is broken, somebody has removed {', '.join(lost[:3])}: netlab down --lab {lab} first")
+    if problem := launch.runtime_of(there).broken(list(there["nodes"])):
+        raise NetlabError(f"{lab} is broken, {problem}: netlab down --lab {lab} first")
     if {key: value for key, value in there.items() if key != "clock_offset_ns"} != data:
         same = there["topology"] == data["topology"]
         what = "as its file was, or with other --set" if same else f"from {there['topology']}"

@@ -154,6 +154,8 @@ class Child:
         """Give up the number of an ended process."""
         os.waitpid(self.pid, 0)
         self.reaped = True
+        if self._copies:
+            self._copies.close()
 
     def _become(self, out: int, err: int, supervisor: int, inherited: Inherited) -> NoReturn:
         """In the new process: leave everything of the supervisor behind, and run the program."""

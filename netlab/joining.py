@@ -143,10 +143,19 @@ class Copies:
         with suppress(OSError):
             os.write(self._descriptor(stream.rstrip(b"+")), text + end)
 
+    def close(self) -> None:
+        """Let go of the container, whose engine waits for the end of what it prints."""
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+        self._descriptors.clear()
+
     def _descriptor(self, stream: bytes) -> int:
         if stream not in self._descriptors:
             path = f"/proc/{self._place.pid}/fd/{1 if stream == b'out' else 2}"
             self._descriptors[stream] = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            if not is_alive(self._place.pid, self._place.start_ticks):  # it may have been somebody else's
+                self.close()
+                raise ProcessLookupError
         return self._descriptors[stream]
 
 

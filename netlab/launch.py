@@ -34,9 +34,10 @@ def runtimes_left(lab: str, folder: str) -> "list[Runtime]":
         return [runtime_of(record.read(lab))]
     except (NetlabError, LookupError):
         found: list[Runtime] = [Netns(lab, folder)]
-    from netlab.runtime import docker
+    from netlab.runtime import engine
+    from netlab.runtime.docker import Docker
 
-    return [*found, docker.Docker(lab, folder)] if docker.may_be_there() else found
+    return [*found, Docker(lab, folder)] if engine.answers(engine.address()) else found
 
 
 def _shared(data: Mapping[str, Any]) -> list[str]:
@@ -81,21 +82,6 @@ def process(data: Mapping[str, Any], node: str, more: Sequence[str] = ()) -> tup
         variables["PYTHONPATH"] = _PACKAGE_PARENT + (os.pathsep + there if there else "")
         variables["PYTHONUNBUFFERED"] = "1"
     return argv, variables
-
-
-def missing(data: Mapping[str, Any]) -> list[str]:
-    """Return the nodes of a lab whose namespaces somebody has taken away, or their names."""
-    runtime = runtime_of(data)
-    lost = []
-    for node in data["nodes"]:
-        try:
-            runtime.wrap(node, ())
-            here = os.stat(runtime.netns_path(node)).st_dev != os.stat(data["folder"]).st_dev
-        except (NetlabError, OSError):
-            here = False
-        if not here:
-            lost.append(node)
-    return lost
 
 
 def enter(data: Mapping[str, Any], node: str, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:

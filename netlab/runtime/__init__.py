@@ -13,6 +13,11 @@ class Command(NamedTuple):
     place: Place | None = None
 
 
+def some(nodes: Sequence[str]) -> str:
+    """Return the first few of these names, as a person reads them."""
+    return ", ".join(nodes[:3]) + (f" and {len(nodes) - 3} more" if nodes[3:] else "")
+
+
 class Runtime(Protocol):
     """Where the nodes of one lab live. Everything else in netlab needs no more than this.
 
@@ -26,6 +31,9 @@ class Runtime(Protocol):
 
     def destroy(self) -> list[str]:
         """Remove what is left of the lab's nodes, built wholly, in part or not at all, and return what was removed."""
+
+    def broken(self, nodes: Sequence[str]) -> str:
+        """Return what has happened to these nodes of a lab that was up, in words: "" when they are all whole."""
 
     def netns_path(self, node: str) -> str:
         """Return the path of a node's network namespace: to be opened, and given to setns(2)."""

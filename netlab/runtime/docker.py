@@ -3,28 +3,22 @@
 The engine makes containers without any network; what they are joined by is netlab's work. What must be known of them
 later is in the lab's file `containers`, so that only `up` and `down` speak to the engine: {"engine": its address,
 "mark": ours, "nodes": {NODE: {"pid": the container's first process, "start_ticks": when that was started}}}.
-
-The only user of the Docker SDK.
 """
 
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from netlab import record, syscalls
 from netlab.errors import HostError, NetlabError
 from netlab.identity import is_alive, start_ticks
 from netlab.joining import Place
-from netlab.runtime import Command
+from netlab.runtime import Command, engine, some
 from netlab.runtime.names import Names
 
-IMAGE = "netlab-node:latest"
-DEFAULT_ENGINE = "unix:///var/run/docker.sock"
-_THREADS = 8  # what an engine does at a time without being slower for it
-_DEADLINE_S = 60  # of one request to the engine
 _SETTLE_S, _SETTLE_INTERVAL_S = 1.0, 0.1
 # What a container's first process runs, below the engine's own init, which reaps: it only has to stay.
 _STAY = ["sleep", "infinity"]
@@ -63,12 +57,12 @@ class Docker:
 
         Raises HostError when no engine answers, or an image is missing, before anything is made.
         """
-        engine, mark = os.environ.get("DOCKER_HOST") or DEFAULT_ENGINE, os.urandom(8).hex()
-        with _engine(engine) as client:
+        where, mark = engine.address(), os.urandom(8).hex()
+        with engine.connected(where) as client:
             for image, users in self._images(nodes).items():
-                _check_image(client, image, users)
+                engine.check_image(client, image, users)
             self._refuse_others(client, nodes)
-            self._write({"engine": engine, "mark": mark, "nodes": {}})
+            self._write({"engine": where, "mark": mark, "nodes": {}})
             self._names.make(nodes)
             made: dict[str, dict[str, int]] = {}
 
@@ -76,25 +70,37 @@ class Docker:
                 for node in items:
                     made[node] = self._make(client, node, mark)
 
-            syscalls.in_threads(min(_THREADS, len(nodes)), make, nodes)
-            self._write({"engine": engine, "mark": mark, "nodes": made})
+            syscalls.in_threads(min(engine.THREADS, len(nodes)), make, nodes)
+            self._write({"engine": where, "mark": mark, "nodes": made})
 
     def destroy(self) -> list[str]:
         """Remove the lab's containers, and the names of their namespaces, and return the names of both."""
         removed = self._names.remove()
         known = self._read()
-        engine = known.get("engine") or os.environ.get("DOCKER_HOST") or DEFAULT_ENGINE
+        if not known and os.path.exists(f"{self._folder}/lab.json"):
+            return removed  # `up` writes down whom it asks before it asks for anything
+        where = known["engine"] if known else engine.address()
         # What an `up` that was cut off has asked for may only just be coming.
         until = time.monotonic() + (_SETTLE_S if known and not known["nodes"] else 0)
-        with _engine(engine) as client:
+        with engine.connected(where) as client:
             while True:
-                for container in client.containers(all=True, filters={"label": f"{_LAB}={self._lab}"}):
-                    if self._is_ours(container, known.get("mark", "")):
-                        removed += _names(container)
-                        _remove(client, container["Id"])
+                labelled = client.containers(all=True, filters={"label": f"{_LAB}={self._lab}"})
+                ours = [container for container in labelled if self._is_ours(container, known.get("mark", ""))]
+                removed += [name for container in ours for name in _names(container)]
+                syscalls.in_threads(engine.THREADS, partial(_remove_all, client), ours)
                 if time.monotonic() >= until:
                     return list(dict.fromkeys(removed))
                 time.sleep(_SETTLE_INTERVAL_S)
+
+    def broken(self, nodes: Sequence[str]) -> str:
+        """Return which containers have ended, or what else is gone, in words: "" for nothing."""
+        known = self._read()
+        alive = {name for name, first in known.get("nodes", {}).items() if is_alive(first["pid"], first["start_ticks"])}
+        if ended := [node for node in nodes if node not in alive]:
+            return f"the container{'s' if ended[1:] else ''} of {some(ended)} {'have' if ended[1:] else 'has'} ended"
+        if lost := self._names.lost(nodes):
+            return f"somebody has removed {some(lost)}"
+        return "" if engine.answers(known["engine"]) else f"its Docker engine at {known['engine']} has ended"
 
     def netns_path(self, node: str) -> str:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""
@@ -120,14 +126,13 @@ class Docker:
         record.write(f"{self._folder}/containers", json.dumps(known))
 
     def _is_ours(self, container: Mapping[str, Any], mark: str) -> bool:
-        """Say whether a container with the lab's label is this lab's own: by its mark, or by what it was given to see.
+        """Say whether a container with the lab's label is this lab's own, and no stranger's with the same.
 
-        The latter is for what a reboot has left: no folder that knows a mark, and no container that runs.
+        It has the lab's mark or, where the mark has gone with the lab's folder, was given that folder to see.
         """
         if mark:
             return bool(container["Labels"].get(_MARK) == mark)
-        ours = any(mount.get("Source") == f"{self._folder}/lab.json" for mount in container["Mounts"])
-        return ours and container["State"] != "running"
+        return any(mount.get("Source") == f"{self._folder}/lab.json" for mount in container["Mounts"])
 
     def _refuse_others(self, client: Any, nodes: Sequence[str]) -> None:
         """Raise NetlabError where a name that we need is another container's."""
@@ -143,7 +148,7 @@ class Docker:
     def _images(self, nodes: Sequence[str]) -> dict[str, list[str]]:
         images: dict[str, list[str]] = {}
         for node in nodes:
-            images.setdefault(self._nodes[node]["image"] or IMAGE, []).append(node)
+            images.setdefault(self._nodes[node]["image"] or engine.IMAGE, []).append(node)
         return images
 
     def _make(self, client: Any, node: str, mark: str) -> dict[str, int]:
@@ -153,6 +158,7 @@ class Docker:
         pid = client.inspect_container(container)["State"]["Pid"]
         known = {"pid": pid, "start_ticks": start_ticks(pid)}
         if not self._sees_our_files(pid):
+            engine.check_running(client, container, node)
             raise HostError(
                 f"the containers of this Docker engine do not see {self._folder}: netlab needs an engine of this host, "
                 f"with its mounts and its process ids"
@@ -186,7 +192,7 @@ class Docker:
             mounts=self._mounts(),
         )
         return client.create_container_config(
-            image=about["image"] or IMAGE,
+            image=about["image"] or engine.IMAGE,
             entrypoint=_STAY,
             command=[],
             hostname=node,
@@ -200,70 +206,18 @@ class Docker:
 
     def _mounts(self) -> list[Any]:
         """Return what a container sees of this host, read only and where it is here, so that lab.json's paths hold."""
-        from docker.types import Mount
-
         paths = [*self._files, *(f"{self._folder}/{name}" for name in ("lab.json", "bashrc", "bpf"))]
         pairs = {path: path for path in paths if os.path.exists(path)}
         pairs.update({f"/etc/{name}": f"{self._folder}/etc/{name}" for name in os.listdir(f"{self._folder}/etc")})
-        return [Mount(target, source, type="bind", read_only=True) for target, source in pairs.items()]
+        return [
+            {"Type": "bind", "Target": target, "Source": source, "ReadOnly": True} for target, source in pairs.items()
+        ]
 
 
-def may_be_there() -> bool:
-    """Say whether this host looks as if it had a Docker engine."""
-    return bool(os.environ.get("DOCKER_HOST")) or os.path.exists(DEFAULT_ENGINE.removeprefix("unix://"))
-
-
-@contextmanager
-def _engine(address: str) -> Iterator[Any]:
-    """Speak to the engine at an address; what it refuses is a NetlabError, and HostError that none answers."""
-    import docker
-    from docker.errors import APIError, DockerException
-
-    settings = docker.utils.kwargs_from_env(environment={**os.environ, "DOCKER_HOST": address})
-    try:
-        client = docker.APIClient(**settings, version="auto", timeout=_DEADLINE_S, num_pools=_THREADS)
-    except (DockerException, OSError) as error:
-        raise HostError(
-            f"no Docker engine answers at {address}: start one (systemctl start docker, or dockerd), install one "
-            f"(on Debian: apt-get install docker.io), or name another in DOCKER_HOST ({_innermost(error)})"
-        ) from None
-    try:
-        yield client
-    except APIError as error:
-        raise NetlabError(f"the Docker engine refuses: {error.explanation or error}") from error
-    except (DockerException, OSError) as error:  # requests' errors are OSErrors
-        raise NetlabError(f"the Docker engine at {address} does not answer any more: {_innermost(error)}") from error
-    finally:
-        client.close()
-
-
-def _check_image(client: Any, image: str, nodes: Sequence[str]) -> None:
-    from docker.errors import ImageNotFound
-
-    try:
-        client.inspect_image(image)
-    except ImageNotFound:
-        who = f"{nodes[0]}{f' and {len(nodes) - 1} more' if nodes[1:] else ''}"
-        way = "make image builds it" if image == IMAGE else f"docker pull {image}, or build it"
-        raise HostError(f"there is no image {image}, which {who} should be made of: {way}") from None
-
-
-def _remove(client: Any, container: str) -> None:
-    """Remove a container, running or not, with its anonymous volumes; one that somebody has removed is gone too."""
-    from docker.errors import NotFound
-
-    try:
-        client.remove_container(container, v=True, force=True)
-    except NotFound:
-        pass
+def _remove_all(client: Any, containers: Iterator[Mapping[str, Any]]) -> None:
+    for container in containers:
+        engine.remove(client, container["Id"])
 
 
 def _names(container: Mapping[str, Any]) -> list[str]:
     return [name.lstrip("/") for name in container["Names"]]
-
-
-def _innermost(error: BaseException) -> str:
-    """Return what was wrong in the end, without the layers that say it again."""
-    while (inner := error.__context__) is not None:
-        error = inner
-    return str(error)

@@ -61,11 +61,22 @@ class Names:
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
         syscalls.mount(namespace, path, "", syscalls.MS_BIND)
 
+    def lost(self, nodes: Sequence[str]) -> list[str]:
+        """Return the nodes whose namespaces somebody has taken away, or their names."""
+        device = _device(self._folder)
+        return [
+            node
+            for node in nodes
+            if _device(self.target(node)) in (device, None) or not os.path.lexists(self._path(node))
+        ]
+
     def check(self, node: str) -> None:
         """Raise NetlabError where somebody has removed the node's name."""
-        name = f"{self._lab}.{node}"
-        if not os.path.lexists(os.path.join(self._run_netns, name)):
-            raise NetlabError(f"somebody has removed {name} from {self._run_netns}: netlab down and up make it anew")
+        if not os.path.lexists(path := self._path(node)):
+            raise NetlabError(f"somebody has removed {path}: netlab down and up make it anew")
+
+    def _path(self, node: str) -> str:
+        return os.path.join(self._run_netns, f"{self._lab}.{node}")
 
     def _symlink(self, target: str, path: str) -> None:
         try:
@@ -94,6 +105,13 @@ class Names:
             return os.readlink(path).startswith(f"{self._folder}/")
         except OSError:  # no symlink, or gone meanwhile
             return False
+
+
+def _device(path: str) -> int | None:
+    try:
+        return os.stat(path).st_dev
+    except OSError:
+        return None
 
 
 def _names(folder: str) -> list[str]:

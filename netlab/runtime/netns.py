@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from netlab import syscalls
 from netlab.errors import NetlabError
-from netlab.runtime import Command
+from netlab.runtime import Command, some
 from netlab.runtime.names import Names
 
 THREADS_FROM = 100  # nodes; unshare holds no lock of Python's, so two threads take about 0.7 of the time from here on
@@ -37,6 +37,10 @@ class Netns:
     def destroy(self) -> list[str]:
         """Remove the names that `ip netns` has, and return them; the namespaces go with the folder's mount."""
         return self._names.remove()
+
+    def broken(self, nodes: Sequence[str]) -> str:
+        """Return which nodes, or names, are gone, in words: "" for none."""
+        return f"somebody has removed {some(lost)}" if (lost := self._names.lost(nodes)) else ""
 
     def netns_path(self, node: str) -> str:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""

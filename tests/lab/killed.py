@@ -32,6 +32,10 @@ ACTING = (
     "trace",
     "syscalls",
     "runtime/netns",
+    "runtime/names",
+    "runtime/docker",
+    "runtime/engine",
+    "joining",
     "sysctls",
 )
 
