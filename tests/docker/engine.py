@@ -46,7 +46,7 @@ class Engine:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        self.end_shims()
+        self._forget()
         if not shutil.which("dockerd"):
             raise NoEngineError("no Docker engine answers, and there is no dockerd to start: apt-get install docker.io")
         command = ["unshare", "--net", "sh", "-c", DAEMON, "sh", str(self.folder)]
@@ -72,21 +72,25 @@ class Engine:
             self.process.wait()
         self.process = None
 
-    def end_shims(self) -> None:
-        """End the shims that a killed engine has left, and so their containers: no containerd 1.6 starts beside them."""
+    def remove(self) -> None:
+        """Remove a stopped engine with all that it holds."""
+        self._forget()
+        shutil.rmtree(self.folder)
+
+    def _forget(self) -> None:
+        """Remove what an engine that was killed leaves running and mounted, as a reboot would.
+
+        Beside it the containerd of a new one does not start.
+        """
         for name in filter(str.isdigit, os.listdir("/proc")):
             with suppress(OSError):
                 words = Path(f"/proc/{name}/cmdline").read_text().split("\0")
                 if "containerd-shim" in words[0] and any(word.startswith(f"{self.folder}/") for word in words):
                     os.kill(int(name), signal.SIGKILL)
-
-    def remove(self) -> None:
-        """Remove what a stopped engine leaves: shims and mounts, if it was killed, and its folder."""
-        self.end_shims()
         for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
             if (point := line.split()[4]).startswith(f"{self.folder}/"):
                 subprocess.run(["umount", "--lazy", point], check=False)
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder / "exec", ignore_errors=True)
 
 
 def answers(address: str) -> bool:
