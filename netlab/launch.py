@@ -20,7 +20,7 @@ def runtime_of(data: Mapping[str, Any]) -> "Runtime":
     if data["runtime"] == "docker":
         from netlab.runtime.docker import Docker
 
-        return Docker(data["lab"], data["folder"], data["nodes"], _shared(data), lambda node: environment(data, node))
+        return Docker(data["lab"], data["folder"], data["nodes"], shared(data), lambda node: environment(data, node))
     from netlab.runtime.netns import Netns
 
     return Netns(data["lab"], data["folder"])
@@ -40,7 +40,7 @@ def runtimes_left(lab: str, folder: str) -> "list[Runtime]":
     return [*found, Docker(lab, folder)] if engine.answers(engine.address()) else found
 
 
-def _shared(data: Mapping[str, Any]) -> list[str]:
+def shared(data: Mapping[str, Any]) -> list[str]:
     """Return what nodes with files of their own see of this host: netlab's modules, the lab's roles and its folder.
 
     A folder right below / is not shared: a container has its own /tmp, /etc and so on. A role there is, as a file.

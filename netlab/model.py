@@ -9,6 +9,7 @@ Order everywhere is the order of the file; replicas are already expanded.
 from typing import NamedTuple
 
 DEFAULT_MTU = 1500
+NODE_IMAGE = "netlab-node:latest"  # what containers are made of that say nothing else; `make image` builds it
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ - 1
 Scalar = str | int | float | bool
 

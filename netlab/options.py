@@ -7,9 +7,8 @@ A role's file may hold a literal
         "sleep": {"type": "number", "values": [1, 2], "default": [0.2, 0.5], "minimum": 0, "help": "seconds"},
     }
 
-which validation reads without running the file, and by which the role itself parses its command line.
-
-and, as a literal too, CAPABILITIES: a list of what its process may do in a container beside what all may.
+which validation reads without running the file, and by which the role itself parses its command line; and a literal
+CAPABILITIES, a list of what its process may do in a container beside what all may.
 
 Keys of an option: `type` (integer, number, text, port, endpoint, node, flag), `required`, `default`, `minimum`,
 `maximum`, `choices`, `help`, and `values` ([least, most]: the option takes a list of so many values).
@@ -63,13 +62,7 @@ def read(path: str) -> Options | None:
     Raises OSError if it cannot be read, and ValueError, with a message for the role's author, if it is no Python or
     its OPTIONS are not as described above.
     """
-    with open(path, "rb") as file:
-        source = file.read(MAX_BYTES + 1)
-    if b"OPTIONS" not in source:
-        return None
-    if len(source) > MAX_BYTES:
-        raise ValueError(f"it is longer than {MAX_BYTES:,} bytes")
-    options: Options | None = _literal(source, "OPTIONS")
+    options: Options | None = _literal(path, "OPTIONS")
     if wrong := "" if options is None else _wrong(options):
         raise ValueError(wrong)
     return options
@@ -78,9 +71,7 @@ def read(path: str) -> Options | None:
 @cache
 def capabilities(path: str) -> tuple[str, ...]:
     """Return the CAPABILITIES of the role in the Python file `path`; raises as `read` does."""
-    with open(path, "rb") as file:
-        source = file.read(MAX_BYTES + 1)
-    found = _literal(source, "CAPABILITIES") if b"CAPABILITIES" in source else None
+    found = _literal(path, "CAPABILITIES")
     if found is None:
         return ()
     if not isinstance(found, list | tuple) or any(name not in NAMES for name in found):
@@ -88,7 +79,14 @@ def capabilities(path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _literal(source: bytes, name: str) -> Any:
+def _literal(path: str, name: str) -> Any:
+    """Return the literal that a Python file gives this name, None if there is none."""
+    with open(path, "rb") as file:
+        source = file.read(MAX_BYTES + 1)
+    if name.encode() not in source:
+        return None
+    if len(source) > MAX_BYTES:
+        raise ValueError(f"it is longer than {MAX_BYTES:,} bytes")
     import ast
 
     try:

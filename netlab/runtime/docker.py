@@ -148,7 +148,7 @@ class Docker:
     def _images(self, nodes: Sequence[str]) -> dict[str, list[str]]:
         images: dict[str, list[str]] = {}
         for node in nodes:
-            images.setdefault(self._nodes[node]["image"] or engine.IMAGE, []).append(node)
+            images.setdefault(self._nodes[node]["image"], []).append(node)
         return images
 
     def _make(self, client: Any, node: str, mark: str) -> dict[str, int]:
@@ -192,7 +192,7 @@ class Docker:
             mounts=self._mounts(),
         )
         return client.create_container_config(
-            image=about["image"] or engine.IMAGE,
+            image=about["image"],
             entrypoint=_STAY,
             command=[],
             hostname=node,

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from netlab.errors import HostError, NetlabError
+from netlab.model import NODE_IMAGE
 
-IMAGE = "netlab-node:latest"  # what nodes are made of that say nothing else
 THREADS = 8  # what an engine does at a time without being slower for it
 _DEFAULT = "unix:///var/run/docker.sock"
 _DEADLINE_S = 60  # of one request
@@ -68,7 +68,7 @@ def check_image(client: Any, image: str, nodes: Sequence[str]) -> None:
         client.inspect_image(image)
     except ImageNotFound:
         who = f"{nodes[0]}{f' and {len(nodes) - 1} more' if nodes[1:] else ''}"
-        way = "make image builds it" if image == IMAGE else f"docker pull {image}, or build it"
+        way = "make image builds it" if image == NODE_IMAGE else f"docker pull {image}, or build it"
         raise HostError(f"there is no image {image}, which {who} should be made of: {way}") from None
 
 

@@ -10,7 +10,7 @@ from docker import APIClient
 from docker.errors import ImageNotFound
 from docker.utils import kwargs_from_env
 
-from netlab.runtime.engine import IMAGE
+from netlab.model import NODE_IMAGE
 from tests.docker.engine import Engine, NoEngineError, any_engine
 from tests.lab.lab import ROOT
 
@@ -31,7 +31,7 @@ def engine() -> Iterator[Engine | None]:
 def _have_image() -> None:
     client = APIClient(**kwargs_from_env(), version="auto")
     try:
-        client.inspect_image(IMAGE)
+        client.inspect_image(NODE_IMAGE)
     except ImageNotFound:
         made = subprocess.run(
             ["make", "--no-print-directory", "image"],
@@ -42,7 +42,7 @@ def _have_image() -> None:
             timeout=MAKE_S,
         )
         if made.returncode:
-            pytest.skip(f"no image {IMAGE}, and `make image` does not build it: {made.stderr.strip()[-200:]}")
+            pytest.skip(f"no image {NODE_IMAGE}, and `make image` does not build it: {made.stderr.strip()[-200:]}")
     finally:
         client.close()
 

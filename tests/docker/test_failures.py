@@ -16,7 +16,7 @@ from docker import APIClient
 from docker.utils import kwargs_from_env
 
 from netlab import syscalls
-from netlab.runtime.engine import IMAGE
+from netlab.model import NODE_IMAGE
 from tests.docker.engine import Engine, own
 from tests.lab.killed import ROOT
 from tests.lab.lab import eventually, inside, lab, netlab
@@ -133,7 +133,7 @@ def test_the_labs_folder_has_gone(client: Any, topology: str) -> None:
 
 def test_strangers_stay(client: Any, topology: str) -> None:
     """A container with our labels, or a name like ours, is not ours; one in our place is refused."""
-    config = {"image": IMAGE, "command": ["sleep", "infinity"]}
+    config = {"image": NODE_IMAGE, "command": ["sleep", "infinity"]}
     labels = {"netlab.lab": "under-test", "netlab.node": "a", "netlab.mark": "0"}
     theirs = [
         client.create_container(**config, name="labelled", labels=labels)["Id"],
@@ -198,7 +198,7 @@ def fragile(engine: Engine | None, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     with own() as made:
         monkeypatch.setenv("DOCKER_HOST", made.address)
         speaking = APIClient(made.address, version="auto", timeout=60)
-        for _ in speaking.load_image(b"".join(known.get_image(IMAGE))):
+        for _ in speaking.load_image(b"".join(known.get_image(NODE_IMAGE))):
             pass  # it tells how far it is
         for each in (known, speaking):
             each.close()

@@ -189,3 +189,19 @@ def test_a_lab_that_is_named_without_an_option_goes_through_sudo_as_it_is(monkey
 
     assert cli.main(["down", "mine"]) == 3
     assert asked[0][-2:] == ["down", "mine"]
+
+
+def test_the_engine_that_is_meant_goes_through_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """sudo drops DOCKER_HOST too, and env(1) brings it back."""
+    asked: list[list[str]] = []
+
+    def execvp(_: str, argv: list[str]) -> None:
+        asked.append(argv)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(os, "execvp", execvp)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///somewhere")
+
+    assert cli.main(["up", PAIR]) == 3
+    assert asked[0][0:4] == ["sudo", "--", "env", "DOCKER_HOST=unix:///somewhere"]
