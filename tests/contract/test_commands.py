@@ -107,12 +107,14 @@ def test_killing_exec_kills_the_command(one: str) -> None:
     eventually(lambda: not _running("sleep 987654"))
 
 
-def _running(text: str) -> bool:
+def _running(text: str, states: str = "RSDT") -> bool:
+    """Say whether a process with this command line is in one of these states; T is stopped."""
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{name}/cmdline", "rb") as file:
                 if file.read().replace(b"\0", b" ").decode(errors="replace").strip() == text:
-                    return True
+                    with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
+                        return stat.read().rpartition(")")[2].split()[0] in states
         except OSError:
             continue
     return False
@@ -159,10 +161,11 @@ def test_shell_has_job_control(shell: Terminal) -> None:
     shell.type("sleep 2000\n")
     eventually(lambda: _running("sleep 2000"))
     shell.type("\x1a")
+    eventually(lambda: _running("sleep 2000", "T"))
     shell.until("Stopped")
     shell.until(">> ")
     shell.type("fg\n")
-    shell.until("sleep 2000")
+    eventually(lambda: _running("sleep 2000", "S"))  # by then it has the terminal
     shell.type("\x03")
     shell.until(">> ")
     shell.type("exit 0\n")
@@ -179,10 +182,11 @@ def test_exec_is_a_job_of_the_shell_that_has_started_it(one: str) -> None:
         outer.type(f"{sys.executable} -m netlab exec a sleep 3000\n")
         eventually(lambda: _running("sleep 3000"))
         outer.type("\x1a")
+        eventually(lambda: _running("sleep 3000", "T"))
         outer.until("Stopped")
         outer.until(">> ")
         outer.type("fg\n")
-        outer.until("sleep 3000")
+        eventually(lambda: _running("sleep 3000", "S"))
         outer.type("\x03")
         outer.until(">> ")
         outer.type("echo code=$?\n")

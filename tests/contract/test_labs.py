@@ -217,9 +217,10 @@ def test_balancer_serves_and_counts(runtime: str) -> None:
         assert found["queued"] == found["dequeued"] > 0
 
 
-@pytest.mark.parametrize(("demo", "claims"), [("parta", 12), ("partb-low", 12), ("partb-high", 13)])
-def test_demos(runtime: str, demo: str, claims: int) -> None:
+@pytest.mark.parametrize("demo", ["parta", "partb-low", "partb-high"])
+def test_demos(runtime: str, demo: str) -> None:
     """Every claim of both exercises holds."""
     found = json.loads(netlab("demo", demo, "--lab", "played", "--runtime", runtime, "--format", "json").stdout)
 
-    assert [True] * claims == [claim["holds"] for claim in found["claims"]]
+    assert len(found["claims"]) >= 12
+    assert [] == [claim for claim in found["claims"] if not claim["holds"]]

@@ -170,7 +170,11 @@ def _network() -> dict[str, Any]:
     about = ("ifname", "ifindex", "address", "mtu")
     return {
         node: [
-            ([each.get(name) for name in about], sorted(one["local"] for one in each["addr_info"])) for each in links
+            (
+                [each.get(name) for name in about],
+                sorted(one["local"] for one in each["addr_info"] if one["scope"] != "link"),  # those come later
+            )
+            for each in links
         ]
         for node, links in shown.items()
     }
