@@ -19,7 +19,7 @@ TEST_PACKAGES := ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),deboot
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables
 
 .NOTPARALLEL:
-.PHONY: help install demo test test-bpf soak lint bench bench-quick image image-dev uninstall clean dev
+.PHONY: help install demo test test-bpf test-docker soak lint bench bench-quick image image-dev uninstall clean dev
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -53,6 +53,11 @@ test-bpf: dev
 ## make soak        100,000 requests, packets lost on purpose, workers and the balancer's role killed, and a full account
 soak: dev
 	@$(SETUP) root env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/lab/test_soak.py $(ARGS)
+
+## make test-docker both runtimes against one contract, and what can go wrong; starts a Docker engine if none answers
+test-docker: dev
+	@$(SETUP) packages docker.io debootstrap || true
+	@$(SETUP) root $(BIN)/python -m pytest -p no:cacheprovider tests/contract tests/docker $(ARGS)
 
 ## make lint        ruff and mypy, strict
 lint: dev

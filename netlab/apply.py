@@ -84,8 +84,6 @@ def up(plan: "Plan", deadline_s: float, say: Say, before_roles: Callable[[dict[s
 
     _refuse_from_inside()
     lab = plan.topology.name
-    if plan.topology.runtime != "netns":
-        raise NetlabError(f"runtime {plan.topology.runtime}: this version builds labs in network namespaces only")
     data = describe(plan, record.folder_of(lab))
     with record.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")) as lock:
         if lab in record.labs():
@@ -100,14 +98,14 @@ def up(plan: "Plan", deadline_s: float, say: Say, before_roles: Callable[[dict[s
 
 def down(lab: str, say: Say) -> None:
     """Remove everything that belongs to a lab, whatever is left of it; a lab that is not there is no error."""
-    from netlab.runtime.netns import Netns
+    from netlab import launch
 
     _refuse_from_inside()
     folder = record.folder_of(lab)
     with record.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")):
         state = "up" if record.is_complete(lab) else "half-built"
         with _endings_wait():
-            found = removal.remove(lab, Netns(lab, folder))
+            found = removal.remove(lab, *launch.runtimes_left(lab, folder))
     if not found:
         say(f"netlab: {lab} is not up, and nothing of it is left")
     elif state == "up":
@@ -125,8 +123,8 @@ def _refuse_another(lab: str, data: dict[str, Any]) -> None:
 
     if any(entry.state == "lost" for entry in process.processes(there["folder"])):
         raise NetlabError(f"{lab} is broken, because its supervisor has died: netlab down --lab {lab} first")
-    if lost := launch.missing(there):
-        raise NetlabError(f"{lab} is broken, somebody has removed {', '.join(lost[:3])}: netlab down --lab {lab} first")
+    if problem := launch.runtime_of(there).broken(list(there["nodes"])):
+        raise NetlabError(f"{lab} is broken, {problem}: netlab down --lab {lab} first")
     if {key: value for key, value in there.items() if key != "clock_offset_ns"} != data:
         same = there["topology"] == data["topology"]
         what = "as its file was, or with other --set" if same else f"from {there['topology']}"

@@ -4,11 +4,12 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
-from netlab import logs, role, syscalls
+from netlab import joining, logs, role, syscalls
+from netlab.joining import Place
 
 _LINE_LIMIT = 1 << 14  # a longer line is cut, so that a flood without a line's end costs no memory
 _OLDEST_NS = 60_000_000_000  # a line that says to be older is not believed: it only looks like one with a stamp
@@ -73,6 +74,7 @@ class Child:
         self.after: set[str] = set(start["after"])
         self.awaits_ready: bool = start["awaits_ready"]
         self.cwd: str = start["cwd"]
+        self.place = Place(*start["place"]) if start["place"] else None
         self.pid = 0
         self.started_ns = 0
         self.here = False
@@ -80,6 +82,7 @@ class Child:
         self.reaped = False
         self.pipes: dict[int, Pipe] = {}
         self._log = logs.Writer(logs.path(folder, self.node))
+        self._copies = joining.Copies(self.place) if self.place else None
         self._latest = 0  # of its lines, CLOCK_MONOTONIC
 
     def start(self, inherited: Inherited) -> int:
@@ -89,7 +92,7 @@ class Child:
         try:
             supervisor = os.getpid()
             self.started_ns = time.monotonic_ns()
-            self.pid = os.fork()
+            self.pid = joining.fork(self.place) if self.place else os.fork()
             if self.pid == 0:
                 self._become(out_end, err_end, supervisor, inherited)
             pidfd = self._watched()
@@ -113,6 +116,8 @@ class Child:
             else:
                 entries.append(b"%d %s %s\n" % (ns, stream, text))
             self._latest = ns
+            if self._copies:
+                self._copies.write(stream, text)
         if entries:
             self._log.write(now, b"".join(entries))
         return ready
@@ -149,6 +154,8 @@ class Child:
         """Give up the number of an ended process."""
         os.waitpid(self.pid, 0)
         self.reaped = True
+        if self._copies:
+            self._copies.close()
 
     def _become(self, out: int, err: int, supervisor: int, inherited: Inherited) -> NoReturn:
         """In the new process: leave everything of the supervisor behind, and run the program."""
@@ -156,16 +163,20 @@ class Child:
             os.setsid()
             for number in _TO_DEFAULT:
                 signal.signal(number, signal.SIG_DFL)
-            syscalls.die_with_parent(supervisor)
+            syscalls.die_with_parent(0 if self.place else supervisor)  # who is outside of a container has no id there
             resource.setrlimit(resource.RLIMIT_NOFILE, inherited.nofile)
             os.umask(inherited.umask)
-            os.chdir(self.cwd)
             for fd, standard in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
                 os.dup2(fd, standard)
+            environment: Mapping[str, str] = os.environ
+            if self.place:
+                environment = joining.join(self.place, self.cwd)
+            else:
+                os.chdir(self.cwd)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             # Or a role in Python would keep its lines, READY among them, until it has printed 8 KB.
             stamped = {role.STAMPED: "1"} if self.awaits_ready else {}
-            os.execvpe(self.argv[0], self.argv, {"PYTHONUNBUFFERED": "1", **os.environ, **self.env, **stamped})
+            os.execvpe(self.argv[0], self.argv, {"PYTHONUNBUFFERED": "1", **environment, **self.env, **stamped})
         except OSError as error:
             os.write(err, os.fsencode(f"cannot run {self.argv[0]}: {error.strerror}\n"))
         finally:

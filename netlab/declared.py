@@ -1,8 +1,10 @@
-"""Reads what a role says of its options (`options.py`) from its file, of which nothing is run."""
+"""Reads what a role says of its options and capabilities (`options.py`) from its file, of which nothing is run."""
 
+from functools import cache
 from typing import Any
 
 from netlab import options
+from netlab.capabilities import NAMES
 
 MAX_BYTES = 1 << 20
 
@@ -13,19 +15,31 @@ def read(path: str) -> options.Options | None:
     Raises OSError if it cannot be read, and ValueError, with a message for the role's author, if it is no Python or
     its OPTIONS are not as described in options.py.
     """
-    with open(path, "rb") as file:
-        source = file.read(MAX_BYTES + 1)
-    if b"OPTIONS" not in source:
-        return None
-    if len(source) > MAX_BYTES:
-        raise ValueError(f"it is longer than {MAX_BYTES:,} bytes")
-    found: options.Options | None = _literal(source)
+    found: options.Options | None = _literal(path, "OPTIONS")
     if wrong := "" if found is None else _wrong(found):
         raise ValueError(wrong)
     return found
 
 
-def _literal(source: bytes) -> Any:
+@cache
+def capabilities(path: str) -> tuple[str, ...]:
+    """Return the CAPABILITIES of the role in the Python file `path`; raises as `read` does."""
+    found = _literal(path, "CAPABILITIES")
+    if found is None:
+        return ()
+    if not isinstance(found, list | tuple) or any(name not in NAMES for name in found):
+        raise ValueError("its CAPABILITIES are not a list of capabilities(7) without CAP_")
+    return tuple(found)
+
+
+def _literal(path: str, name: str) -> Any:
+    """Return the literal that a Python file gives this name, None if there is none."""
+    with open(path, "rb") as file:
+        source = file.read(MAX_BYTES + 1)
+    if name.encode() not in source:
+        return None
+    if len(source) > MAX_BYTES:
+        raise ValueError(f"it is longer than {MAX_BYTES:,} bytes")
     import ast
 
     try:
@@ -35,11 +49,11 @@ def _literal(source: bytes) -> Any:
     for statement in statements:
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         value = getattr(statement, "value", None)
-        if value is not None and any(isinstance(target, ast.Name) and target.id == "OPTIONS" for target in targets):
+        if value is not None and any(isinstance(target, ast.Name) and target.id == name for target in targets):
             try:
                 return ast.literal_eval(value)
             except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-                raise ValueError("its OPTIONS are not a literal") from None
+                raise ValueError(f"its {name} are not a literal") from None
     return None
 
 

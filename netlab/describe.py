@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from netlab.model import Program
+from netlab.model import NODE_IMAGE, Program
 from netlab.plan import AttachProgram, Plan, StartRole
 
 
@@ -21,7 +21,9 @@ def describe(plan: Plan, folder: str) -> dict[str, Any]:
             "role": node.role,
             "pins": f"{folder}/bpf/{node.name}",
             "env": dict(node.env),
+            "image": node.image or NODE_IMAGE,
             "limits": node.limits._asdict(),
+            "capabilities": list(node.capabilities),
             "interfaces": {},
             "program": None,
             "process": None,

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from netlab import record, removal
+from netlab import commands, record, removal
 from netlab.errors import HostError, NetlabError
 from netlab.plan import AttachProgram, CreateNode, Plan, StartRole, Step
 
@@ -73,6 +73,7 @@ class Host:
         self.say = say
         self.before_roles = before_roles
         self.runtime = launch.runtime_of(data)
+        self.home = launch.home_of(data)
         self.programs = self._steps(AttachProgram)
         self.roles = self._steps(StartRole)
         self.compilations: list[tuple[AttachProgram, Compilation]] = []
@@ -115,16 +116,17 @@ class Host:
 
     def _check_commands(self) -> None:
         """Refuse what could not be started in the end."""
-        from netlab import launch
-
-        if self.roles and launch.cannot_run("ip", os.environ):
+        if self.runtime.has_files:  # which come with the nodes
+            return
+        if self.roles and commands.problem("ip", os.environ):
             raise HostError("ip is not installed; on Debian: apt-get install iproute2")
-        home = launch.home_of(self.data)
         for step in self.roles:
-            variables = {**os.environ, **dict(step.env)}
-            problem = "" if step.awaits_ready else launch.cannot_run(step.argv[0], variables, home)
-            if problem:
-                raise NetlabError(f"{step.node}: command {step.argv[0]}: {problem}")
+            self._check(step, commands.problem(step.argv[0], {**os.environ, **dict(step.env)}, self.home))
+
+    def _check(self, step: StartRole, problem: str) -> None:
+        """Refuse a command with a problem; a role says READY, or else."""
+        if problem and not step.awaits_ready:
+            raise NetlabError(f"{step.node}: command {step.argv[0]}: {problem}")
 
     def _job(self, step: AttachProgram) -> Any:
         from netlab import loader
@@ -144,7 +146,7 @@ class Host:
         )
 
     def create(self) -> None:
-        """Make the namespaces."""
+        """Make the nodes."""
         nodes = [step.node for step in self._steps(CreateNode)]
         self.runtime.create(nodes)
         self.say(f"netlab: {self.lab}: {_some(len(nodes), 'node')}")
@@ -175,15 +177,17 @@ class Host:
             self.before_roles(self.data)
         if not self.supervisor:
             return
-        from netlab import launch, process
+        from netlab import joining, launch, process
 
         starts = []
         for step in self.roles:
+            argv, variables = launch.process(self.data, step.node)
+            wrapped = self.runtime.wrap(step.node, argv)
+            if wrapped.place:
+                self._check(step, joining.problem(wrapped.place, argv[0], variables, self.home))
             if step.autostart:
-                argv, variables = launch.process(self.data, step.node)
-                wrapped = tuple(self.runtime.wrap(step.node, argv))
-                about = (tuple(variables.items()), step.after, step.awaits_ready, launch.home_of(self.data))
-                starts.append(process.Start(step.node, wrapped, *about))
+                about = (tuple(variables.items()), step.after, step.awaits_ready, self.home, wrapped.place)
+                starts.append(process.Start(step.node, tuple(wrapped.argv), *about))
         process.start(self.supervisor, starts, bool(self.programs), self.deadline_s, self._tell)
 
     def _tell(self, event: dict[str, Any]) -> None:

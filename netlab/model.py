@@ -9,6 +9,7 @@ Order everywhere is the order of the file; replicas are already expanded.
 from typing import NamedTuple
 
 DEFAULT_MTU = 1500
+NODE_IMAGE = "netlab-node:latest"  # what containers are made of that say nothing else; `make image` builds it
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ - 1
 Scalar = str | int | float | bool
 
@@ -50,7 +51,7 @@ class Node(NamedTuple):
     `role_path` is the absolute path of the role's Python file. `args` are the role's options in order, each with its
     values as text: a list in the file is several values, a mere `true` none, and `false` leaves the option out.
     `command` is an argv instead of a role. `after` names nodes, replicas already expanded. `replica_of` is the name in
-    the file that this node was expanded from, or "".
+    the file that this node was expanded from, or "". `capabilities` are names without CAP_, for the Docker runtime.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Node(NamedTuple):
     env: tuple[tuple[str, str], ...] = ()
     limits: Limits = Limits()
     image: str = ""
+    capabilities: tuple[str, ...] = ()
 
 
 class Endpoint(NamedTuple):

@@ -7,7 +7,8 @@ A role's file may hold a literal
         "sleep": {"type": "number", "values": [1, 2], "default": [0.2, 0.5], "minimum": 0, "help": "seconds"},
     }
 
-which validation reads without running the file (`declared`), and by which the role itself parses its command line.
+which validation reads without running the file (`declared`), and by which the role itself parses its command line;
+and a literal CAPABILITIES, a list of what its process may do in a container beside what all may.
 
 Keys of an option: `type` (integer, number, text, port, endpoint, node, flag), `required`, `default`, `minimum`,
 `maximum`, `choices`, `help`, `values` ([least, most]: the option takes a list of so many values), and `needs`: what a

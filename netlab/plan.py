@@ -11,7 +11,7 @@ from typing import NamedTuple
 from netlab import assets
 from netlab.addresses import FAMILIES, Layout, interface_names, layout, macs, parse
 from netlab.errors import UsageError
-from netlab.model import DEFAULT_MTU, Node, Program, Topology
+from netlab.model import DEFAULT_MTU, NODE_IMAGE, Node, Program, Topology
 from netlab.routing import routes
 from netlab.steps import (
     BRIDGE,
@@ -79,7 +79,10 @@ def plan(topology: Topology) -> Plan:
     count: dict[str, int] = {}
     for interface in interfaces:
         count[interface.node] = count.get(interface.node, 0) + 1
-    steps: list[Step] = [CreateNode(node.name, _sysctls(node, count.get(node.name, 0)), lab) for node in topology.nodes]
+    steps: list[Step] = [
+        CreateNode(node.name, _sysctls(node, count.get(node.name, 0)), lab, _image(topology, node))
+        for node in topology.nodes
+    ]
     steps += [AddBridge(node.name, BRIDGE, FIRST_INDEX, lab) for node in topology.nodes if node.kind == "switch"]
     steps += [AddLink(interfaces[end], interfaces[end + 1], lab) for end in range(0, len(interfaces), 2)]
     steps += [
@@ -128,6 +131,10 @@ def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:
             Interface(end.node, names[number], index, addresses[number], mtu, own, bridge, peer, names[number ^ 1])
         )
     return tuple(found)
+
+
+def _image(topology: Topology, node: Node) -> str:
+    return (node.image or NODE_IMAGE) if topology.runtime == "docker" else ""
 
 
 def _sysctls(node: Node, links: int) -> tuple[tuple[str, str], ...]:
@@ -184,7 +191,16 @@ def _processes(topology: Topology) -> list[Step]:
         for node in ready:
             after = tuple(name for name in node.after if name in started)
             steps.append(
-                StartRole(node.name, _argv(node), after, node.env, bool(node.role), node.autostart, topology.name)
+                StartRole(
+                    node.name,
+                    _argv(node),
+                    after,
+                    node.env,
+                    bool(node.role),
+                    node.autostart,
+                    topology.name,
+                    topology.runtime == "docker",
+                )
             )
         placed.update(node.name for node in ready)
         waiting = [node for node in waiting if node.name not in placed]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from netlab import logs
 from netlab.errors import NetlabError
 from netlab.identity import SUPERVISOR_BOOT, find_supervisor, is_alive
+from netlab.joining import Place
 from netlab.stopping import GRACE_S, Stopped, end, have_ended, open_pidfd, signal_name, stop_all
 
 __all__ = [
@@ -42,7 +43,7 @@ _SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
 class Start(NamedTuple):
     """One node's process: an argv that enters its namespace, what is added to the environment, whom it waits for.
 
-    `cwd` is the folder that it starts in.
+    `cwd` is the folder that it starts in; `place` the container that it goes into, None for none.
     """
 
     node: str
@@ -51,6 +52,7 @@ class Start(NamedTuple):
     after: tuple[str, ...] = ()
     awaits_ready: bool = True
     cwd: str = "/"
+    place: Place | None = None
 
 
 class Supervisor:

@@ -5,6 +5,7 @@ Everything is found from the lab's name alone (docs/adr/0003-the-machine-is-the-
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab import record, syscalls
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from netlab.runtime import Runtime
 
 
-def remove(lab: str, runtime: "Runtime") -> list[str]:
+def remove(lab: str, *runtimes: "Runtime") -> list[str]:
     """Remove a lab from this host and return what was found; each part is looked for, so that any may be missing.
 
     A part that cannot be removed does not keep the others, but the folder, without which it would not be found again.
@@ -24,7 +25,7 @@ def remove(lab: str, runtime: "Runtime") -> list[str]:
     parts: tuple[Callable[[], list[str]], ...] = (
         lambda: _stop_processes(folder),
         lambda: ["a trace instance"] if _close_trace(folder, lab) else [],
-        lambda: [f"{len(nodes)} nodes"] if (nodes := runtime.destroy()) else [],
+        *(partial(_destroy, runtime) for runtime in runtimes),
     )
     found: list[str] = []
     problems: list[str] = []
@@ -40,6 +41,11 @@ def remove(lab: str, runtime: "Runtime") -> list[str]:
             f"not all of {lab} could be removed: {'; '.join(problems)}; try netlab down --lab {lab} again"
         )
     return found
+
+
+def _destroy(runtime: "Runtime") -> list[str]:
+    names = runtime.destroy()
+    return [f"{len(names)} nodes"] if names else []
 
 
 def _close_trace(folder: str, lab: str) -> bool:

@@ -25,8 +25,8 @@ def status(lab: str) -> dict[str, Any]:
     state = "up" if record.is_complete(lab) else "half-built: netlab down removes it"
     if any(entry.state == "lost" for entry in running.values()):
         state = "broken, its supervisor has died: netlab down, then up"
-    elif record.is_complete(lab) and (lost := launch.missing(data)):
-        state = f"broken, somebody has removed {', '.join(lost[:3])}: netlab down, then up"
+    elif record.is_complete(lab) and (problem := launch.runtime_of(data).broken(list(data["nodes"]))):
+        state = f"broken, {problem}: netlab down, then up"
     runtime = launch.runtime_of(data)
     nodes = {}
     for name, node in data["nodes"].items():

@@ -31,16 +31,28 @@ class Interface(NamedTuple):
 
 
 class CreateNode(NamedTuple):
-    """A network namespace. `sysctls` are dotted names below /proc/sys and are written before any link exists."""
+    """A network namespace, or a container made of `image` with one, under the same name.
+
+    `sysctls` are dotted names below /proc/sys and are written before any link exists.
+    """
 
     node: str
     sysctls: tuple[tuple[str, str], ...] = ()
     lab: str = ""
+    image: str = ""
 
     def __str__(self) -> str:
-        """Return the equivalent `ip` and `sysctl` lines."""
+        """Return the equivalent `ip`, `docker` and `sysctl` lines."""
         name = namespace(self.lab, self.node)
         lines = [f"ip netns add {name}", f"ip -n {name} link set lo up"]
+        if self.image:
+            how = f"--name {name} --hostname {self.node} --network none --init --cap-add NET_ADMIN"
+            ipv6 = "".join(f" --sysctl net.ipv6.conf.{which}.disable_ipv6=0" for which in ("all", "default"))
+            first = f"$(docker inspect --format '{{{{.State.Pid}}}}' {name})"
+            lines = [
+                f"docker run --detach {how}{ipv6} --entrypoint sleep {_quoted(self.image)} infinity",
+                f"ip netns attach {name} {first}",
+            ]
         if self.sysctls:
             values = " ".join(_quoted(f"{key}={value}") for key, value in self.sysctls)
             lines.append(f"ip netns exec {name} sysctl -qw {values}")
@@ -157,7 +169,8 @@ class StartRole(NamedTuple):
     """A node's process: its role, or its command.
 
     `after` are the nodes whose processes are started before; with `awaits_ready` the process says READY when it is.
-    One that is not `autostart` is recorded, so that it can be started later. `env` is what the file says.
+    One that is not `autostart` is recorded, so that it can be started later. `env` is what the file says. `container`
+    says that it is started in one.
     """
 
     node: str
@@ -167,14 +180,16 @@ class StartRole(NamedTuple):
     awaits_ready: bool = True
     autostart: bool = True
     lab: str = ""
+    container: bool = False
 
     def __str__(self) -> str:
-        """Return the equivalent `ip netns exec` line, as a comment when the process is not started by itself."""
+        """Return the line that would start it by hand, as a comment when it is not started by itself."""
         variables = tuple(f"{name}={value}" for name, value in self.env)
         words = (*(("env",) if variables else ()), *variables, *self.argv)
         command = " ".join(_quoted(word) for word in words)
         waits = f"  # after {' '.join(self.after)}" if self.after else ""
-        line = f"ip netns exec {namespace(self.lab, self.node)} {command}{waits}"
+        enter = "docker exec" if self.container else "ip netns exec"
+        line = f"{enter} {namespace(self.lab, self.node)} {command}{waits}"
         return line if self.autostart else "# not started: " + line.replace("\n", "\n# ")
 
 

@@ -17,7 +17,11 @@ MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
 CLONE_NEWNET = 0x40000000
 CLONE_NEWNS = 0x00020000
+CLONE_NEWPID = 0x20000000
 PR_SET_PDEATHSIG = 1
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_CAPABILITY_VERSION = 0x20080522
 SIGKILL = 9
 # Their numbers are the same on every architecture; the C library has functions for them since 2.36 only.
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
@@ -117,6 +121,29 @@ def die_with_parent(parent: int = 0) -> None:
     now = os.getppid()
     if now != parent if parent else now == 1:
         os._exit(128 + SIGKILL)
+
+
+def limit_capabilities(allowed: int) -> None:
+    """Give up every capability that is not in the mask `allowed`, and so can nothing that this process executes.
+
+    Raises OSError.
+    """
+    import ctypes
+
+    number = 0
+    while libc().prctl(_PR_CAPBSET_READ, number, 0, 0, 0) != -1:  # up to the last that this kernel knows
+        if not allowed >> number & 1:
+            _check(libc().prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
+        number += 1
+    _check(libc().prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl")
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: the lower 32 of each, then the upper ones
+    _check(libc().capget(header, sets), "capget")
+    for half, part in ((0, allowed & 0xFFFFFFFF), (3, allowed >> 32)):
+        sets[half] &= part
+        sets[half + 1] &= part
+        sets[half + 2] = 0
+    _check(libc().capset(header, sets), "capset")
 
 
 def in_threads(count: int, work: Callable[[Iterator[_T]], None], items: Iterable[_T]) -> None:

@@ -54,6 +54,7 @@ _SET = _argument(
     metavar="PATH=VALUE",
     help="change the topology, as in nodes.client.args.count=5",
 )
+_RUNTIME = _argument("--runtime", choices=("netns", "docker"), help="where nodes live (default: what the file says)")
 _TIMEOUT = _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)")
 _NODE = _argument("node", metavar="NODE", help="the node")
 _FORMAT = _argument("--format", choices=("text", "json"), default="text", help="how to print (text)")
@@ -68,6 +69,7 @@ VERBS = {
         (
             _FILE,
             _SET,
+            _RUNTIME,
             _argument("--dry-run", action="store_true", help="print the steps as shell commands and build nothing"),
             _TIMEOUT,
         ),
@@ -137,6 +139,7 @@ VERBS = {
             _argument("name", metavar="DEMO", help="parta, partb-low or partb-high"),
             _argument("file", metavar="FILE", nargs="?", help="a topology of your own to play it on"),
             _SET,
+            _RUNTIME,
             _argument("--save", metavar="DIR", help="keep timeline, captures, sources and a report in a new folder"),
             _TIMEOUT,
             _FORMAT,

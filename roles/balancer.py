@@ -56,6 +56,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "capacity": {"type": "integer", "default": 5, "minimum": 1, "maximum": 65535, "help": "threads of each backend"},
 }
 
+CAPABILITIES = ["BPF"]  # for the pair of map entries that a carrier needs; on older kernels, for any look at a map
 WATCH_S = 0.1
 LOOK_S = 0.02
 

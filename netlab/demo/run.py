@@ -33,6 +33,7 @@ class Wanted(Protocol):
     file: str | None
     set: Sequence[str]
     lab: str | None
+    runtime: str | None
     save: str | None
     timeout: float  # seconds
     format: str  # text, line by line as it happens, or json, in the end
@@ -43,7 +44,8 @@ def run(wanted: Wanted, say: Callable[[str], None]) -> bool:
     demo = _find(wanted.name)
     path = wanted.file or os.path.join(assets.folder("topologies"), f"{demo.topology}.yml")
     topology = validate.topology(document.load(path, [*demo.changes, *wanted.set]))
-    planned = plan(topology._replace(name=wanted.lab or f"demo-{wanted.name}"))
+    runtime = wanted.runtime or topology.runtime
+    planned = plan(topology._replace(name=wanted.lab or f"demo-{wanted.name}", runtime=runtime))
     with save.folder(wanted.save) if wanted.save is not None else nullcontext() as work:
         evidence, captured = _play(demo, planned, work, wanted, say)
         claims = demo.claims(evidence)
@@ -53,6 +55,7 @@ def run(wanted: Wanted, say: Callable[[str], None]) -> bool:
             _print_outcome(evidence, claims)
         if work:
             words = [*filter(None, (wanted.name, wanted.file)), *(f"--set={change}" for change in wanted.set)]
+            words += [f"--runtime={wanted.runtime}"] if wanted.runtime else []
             changes = (*demo.changes, *wanted.set)
             played = save.Played(wanted.name, shlex.join(["netlab", "demo", *words]), _text(path), changes)
             save.write(work, played, evidence, claims, captured)

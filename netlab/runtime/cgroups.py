@@ -94,11 +94,7 @@ class Groups:
         """Return how many of the node's processes the kernel has killed because the node's memory was used up."""
         if node not in self._limits or not self._limits[node].memory:
             return 0
-        for hierarchy, group in self._groups(node):
-            if "memory" in hierarchy.controllers:
-                lines = _read(f"{group}/{'memory.events' if hierarchy.unified else 'memory.oom_control'}").splitlines()
-                return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
-        return 0
+        return next((_kills(*each) for each in self._groups(node) if "memory" in each[0].controllers), 0)
 
     def remove(self) -> list[str]:
         """Remove the lab's groups, whichever there are, end who is in them, and return the nodes that had some.
@@ -200,6 +196,21 @@ def _kill(group: str) -> None:
 
 def _pids(group: str) -> Sequence[int]:
     return [int(word) for word in _read(f"{group}/cgroup.procs").split() if word != "0"]
+
+
+def memory_kills_around(pid: int, mounts: str = MOUNTS) -> int:
+    """Return how many processes of the group that a process is in were killed because its memory was used up."""
+    paths = [line.split(":", 2) for line in _read(f"/proc/{pid}/cgroup").splitlines()]  # number:controllers:path
+    for each in hierarchies(mounts):
+        for _, controllers, path in paths:
+            if "memory" in each.controllers and (controllers == "" if each.unified else "memory" in controllers):
+                return _kills(each, f"{each.path}{path}")
+    return 0
+
+
+def _kills(hierarchy: Hierarchy, group: str) -> int:
+    lines = _read(f"{group}/{'memory.events' if hierarchy.unified else 'memory.oom_control'}").splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 def _folders(path: str) -> list[str]:

@@ -7,6 +7,7 @@ does not hide other mistakes, nor cause more of them.
 
 import os
 
+from netlab import declared
 from netlab.document.tree import Document, Item, Mapping, plain
 from netlab.errors import TopologyError
 from netlab.model import Node, Topology
@@ -109,6 +110,7 @@ def _nodes(draft: Draft, names: Names, after: tuple[str, ...]) -> list[Node]:
         role=role.name if role else "",
         role_path=role.path if role else "",
         args=args,
+        capabilities=(*draft.node.capabilities, *(declared.capabilities(role.path) if role else ())),
         after=after,
         program=draft.program.program if draft.program else None,
         routes=tuple(route.route() for route in draft.routes),

@@ -22,7 +22,7 @@ from netlab.validate.rules import (
     one_or_more,
     suggest_label,
 )
-from netlab.validate.settings import command, environment, image, limits, sysctls
+from netlab.validate.settings import capabilities, command, environment, image, limits, sysctls
 
 KIND = choice("host", "switch")
 REPLICAS = integer(1, 1000)
@@ -30,7 +30,7 @@ AFTER = one_or_more(name, "a list of nodes", least=0)
 SWITCH_KEYS = ("kind", "replicas", "sysctls")
 NODE_KEYS = (
     *SWITCH_KEYS,
-    *("role", "args", "command", "after", "autostart", "xdp", "routes", "env", "limits", "image"),
+    *("role", "args", "command", "after", "autostart", "xdp", "routes", "env", "limits", "image", "capabilities"),
 )
 PROCESS_KEYS = ("args", "after", "autostart")  # they say something about the process of a node
 TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
@@ -74,6 +74,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         env=fields.read("env", environment, ()),
         limits=fields.read("limits", limits, Limits()),
         image=fields.read("image", image, ""),
+        capabilities=fields.read("capabilities", capabilities, ()),
     )
     return Draft(
         declared,

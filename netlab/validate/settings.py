@@ -1,5 +1,6 @@
-"""Rules for what a node has besides its process: command, environment, sysctls, limits, image."""
+"""Rules for what a node has besides its process: command, environment, sysctls, limits, image, capabilities."""
 
+from netlab.capabilities import NAMES
 from netlab.document.tree import Item, Scalar, Sequence
 from netlab.model import Limits
 from netlab.validate.findings import Findings
@@ -94,5 +95,16 @@ def _memory(findings: Findings, item: Item, path: str) -> int | None:
     return None
 
 
+def _capability(findings: Findings, item: Item, path: str) -> str | None:
+    """Take the name of a capability, with or without CAP_."""
+    written = item.text.upper().removeprefix("CAP_") if isinstance(item, Scalar) else ""
+    if written in NAMES:
+        return written
+    near = findings.closest(written, NAMES) if written else ""
+    findings.wrong(item, path, "a capability such as SYS_PTRACE", f"did you mean {near}?" if near else "")
+    return None
+
+
+capabilities = sequence(_capability, "a list of capabilities such as [SYS_PTRACE]")
 environment = pairs(_variable_problem, scalar, "a mapping of variables to values")
 sysctls = pairs(_sysctl_problem, _setting, "a mapping of sysctls to values")

@@ -33,6 +33,10 @@ ACTING = (
     "syscalls",
     "runtime/cgroups",
     "runtime/netns",
+    "runtime/names",
+    "runtime/docker",
+    "runtime/engine",
+    "joining",
     "sysctls",
 )
 

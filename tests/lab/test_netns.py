@@ -31,8 +31,8 @@ def test_ip_netns_exec_runs_in_the_node_and_sees_the_labs_hosts() -> None:
     with lab("hosts") as one:
         runtime: Runtime = one.runtime
         runtime.create(["a"])
-        shown = run(*runtime.wrap("a", ["cat", "/etc/hosts"]))
-        inside = run(*runtime.wrap("a", ["stat", "-L", "-c", "%i", "/proc/self/ns/net"]))
+        shown = run(*runtime.wrap("a", ["cat", "/etc/hosts"]).argv)
+        inside = run(*runtime.wrap("a", ["stat", "-L", "-c", "%i", "/proc/self/ns/net"]).argv)
 
         assert shown == "192.0.2.1 only-hosts\n"
         assert int(inside) == namespace_of(runtime.netns_path("a"))

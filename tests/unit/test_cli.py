@@ -203,3 +203,19 @@ def test_export_prints_the_file_and_tells_what_is_not_in_it(capsys: pytest.Captu
     assert "  worker2:\n" not in out
     assert [f"netlab: note: {note}" for note in notes] == err.splitlines()
     assert any("XDP programs are not attached" in note for note in notes)
+
+
+def test_the_engine_that_is_meant_goes_through_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """sudo drops DOCKER_HOST too, and env(1) brings it back."""
+    asked: list[list[str]] = []
+
+    def execvp(_: str, argv: list[str]) -> None:
+        asked.append(argv)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(os, "execvp", execvp)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///somewhere")
+
+    assert cli.main(["up", PAIR]) == 3
+    assert asked[0][0:4] == ["sudo", "--", "env", "DOCKER_HOST=unix:///somewhere"]

@@ -37,13 +37,16 @@ ROWS: list[tuple[str, ...]] = [
         "syscalls",
         "stopping",
         "turns",
+        "joining",
+        "waiting",
+        "commands",
     ),
     ("plan",),
     ("steps", "routing"),
     ("validate",),
     ("options", "declared", "document", "assets", "addresses"),
     ("model",),
-    ("errors", "role", "usage", "prometheus"),
+    ("errors", "role", "usage", "prometheus", "capabilities"),
 ]
 FAMILIES = {7, 8, 10, 12}
 ONLY_USERS = {
@@ -52,6 +55,7 @@ ONLY_USERS = {
     "psutil": {"process"},
     "pyroute2": {"messages"},
     "rich": {"report"},
+    "docker": {"runtime"},
     "ctypes": {"syscalls", "maps", "programs"},
 }
 

@@ -1,0 +1,231 @@
+"""Nodes as containers of a Docker engine, whose network namespaces are held and named as those of the other runtime.
+
+The engine makes containers without any network; what they are joined by is netlab's work. What must be known of them
+later is in the lab's file `containers`, so that only `up` and `down` speak to the engine: {"engine": its address,
+"mark": ours, "nodes": {NODE: {"pid": the container's first process, "start_ticks": when that was started}}}.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from netlab import record, syscalls
+from netlab.errors import HostError, NetlabError
+from netlab.identity import is_alive, start_ticks
+from netlab.joining import Place
+from netlab.runtime import Command, engine, some
+from netlab.runtime.names import Names
+
+_SETTLE_S, _SETTLE_INTERVAL_S = 1.0, 0.1
+# What a container's first process runs, below the engine's own init, which reaps: it only has to stay.
+_STAY = ["sleep", "infinity"]
+# Interfaces and routes are a node's own to change, as in a namespace; what else is allowed is the engine's default.
+_CAPABILITIES = ["NET_ADMIN"]
+_LAB, _NODE, _MARK = "netlab.lab", "netlab.node", "netlab.mark"
+_IPV6 = ("net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6")  # the engine disables it
+
+
+class Docker:
+    """The containers of one lab.
+
+    `nodes` is what its lab.json says of them, `files` are paths of this host that they see too, and `variables` gives
+    the environment of a node. To remove a lab, its name and folder are enough.
+    """
+
+    has_files = True
+
+    def __init__(
+        self,
+        lab: str,
+        folder: str,
+        nodes: Mapping[str, Mapping[str, Any]] | None = None,
+        files: Sequence[str] = (),
+        variables: Callable[[str], dict[str, str]] = lambda _: {},
+    ) -> None:
+        self._lab = lab
+        self._folder = folder
+        self._nodes = nodes or {}
+        self._files = files
+        self._variables = variables
+        self._names = Names(lab, folder, "/run/netns", "/etc/netns")
+
+    def create(self, nodes: Sequence[str]) -> None:
+        """Start a container for each of these nodes, and give it the names of a namespace.
+
+        Raises HostError when no engine answers, or an image is missing, before anything is made.
+        """
+        where, mark = engine.address(), os.urandom(8).hex()
+        with engine.connected(where) as client:
+            for image, users in self._images(nodes).items():
+                engine.check_image(client, image, users)
+            self._refuse_others(client, nodes)
+            self._write({"engine": where, "mark": mark, "nodes": {}})
+            self._names.make(nodes)
+            made: dict[str, dict[str, int]] = {}
+
+            def make(items: Iterator[str]) -> None:
+                for node in items:
+                    made[node] = self._make(client, node, mark)
+
+            syscalls.in_threads(min(engine.THREADS, len(nodes)), make, nodes)
+            self._write({"engine": where, "mark": mark, "nodes": made})
+
+    def destroy(self) -> list[str]:
+        """Remove the lab's containers, and the names of their namespaces, and return the names of both."""
+        removed = self._names.remove()
+        known = self._read()
+        if not known and os.path.exists(f"{self._folder}/lab.json"):
+            return removed  # `up` writes down whom it asks before it asks for anything
+        where = known["engine"] if known else engine.address()
+        # What an `up` that was cut off has asked for may only just be coming.
+        until = time.monotonic() + (_SETTLE_S if known and not known["nodes"] else 0)
+        with engine.connected(where) as client:
+            while True:
+                labelled = client.containers(all=True, filters={"label": f"{_LAB}={self._lab}"})
+                ours = [container for container in labelled if self._is_ours(container, known.get("mark", ""))]
+                removed += [name for container in ours for name in _names(container)]
+                syscalls.in_threads(engine.THREADS, partial(_remove_all, client), ours)
+                if time.monotonic() >= until:
+                    return list(dict.fromkeys(removed))
+                time.sleep(_SETTLE_INTERVAL_S)
+
+    def broken(self, nodes: Sequence[str]) -> str:
+        """Return which containers have ended, or what else is gone, in words: "" for nothing."""
+        known = self._read()
+        alive = {name for name, first in known.get("nodes", {}).items() if is_alive(first["pid"], first["start_ticks"])}
+        if ended := [node for node in nodes if node not in alive]:
+            return f"the container{'s' if ended[1:] else ''} of {some(ended)} {'have' if ended[1:] else 'has'} ended"
+        if lost := self._names.lost(nodes):
+            return f"somebody has removed {some(lost)}"
+        return "" if engine.answers(known["engine"]) else f"its Docker engine at {known['engine']} has ended"
+
+    def netns_path(self, node: str) -> str:
+        """Return the path of the node's namespace, which is a mount in the lab's folder."""
+        return self._names.target(node)
+
+    def wrap(self, node: str, argv: Sequence[str]) -> Command:
+        """Return how `argv` runs in the node's container; NetlabError where that has ended."""
+        known = self._read().get("nodes", {}).get(node)
+        if not known or not is_alive(known["pid"], known["start_ticks"]):
+            raise NetlabError(f"the container {self._lab}.{node} has ended: netlab down and up make it anew")
+        more = tuple(self._nodes[node]["capabilities"])
+        return Command(list(argv), Place(known["pid"], known["start_ticks"], more))
+
+    def memory_kills(self, node: str) -> int:
+        """Return how many processes of the node the kernel has killed, as long as its container has not ended."""
+        from netlab.runtime import cgroups
+
+        known = self._read().get("nodes", {}).get(node)
+        limited = known and self._nodes[node]["limits"]["memory"] and is_alive(known["pid"], known["start_ticks"])
+        return cgroups.memory_kills_around(known["pid"]) if limited else 0
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            with open(f"{self._folder}/containers", "rb") as file:
+                found: dict[str, Any] = json.loads(file.read())
+        except (OSError, ValueError):  # `up` has not come so far, or there is no folder any more
+            return {}
+        return found
+
+    def _write(self, known: dict[str, Any]) -> None:
+        record.write(f"{self._folder}/containers", json.dumps(known))
+
+    def _is_ours(self, container: Mapping[str, Any], mark: str) -> bool:
+        """Say whether a container with the lab's label is this lab's own, and no stranger's with the same.
+
+        It has the lab's mark or, where the mark has gone with the lab's folder, was given that folder to see.
+        """
+        if mark:
+            return bool(container["Labels"].get(_MARK) == mark)
+        return any(mount.get("Source") == f"{self._folder}/lab.json" for mount in container["Mounts"])
+
+    def _refuse_others(self, client: Any, nodes: Sequence[str]) -> None:
+        """Raise NetlabError where a name that we need is another container's."""
+        wanted = {f"{self._lab}.{node}" for node in nodes}
+        for container in client.containers(all=True, filters={"name": f"^/{self._lab}[.]"}):
+            for name in wanted.intersection(_names(container)):
+                left = self._is_ours(container, "")
+                way = f"netlab down --lab {self._lab}" if left else f"docker rm -f {name}"
+                raise NetlabError(
+                    f"a container named {name} exists: {way} removes it, or give the lab another name with --lab"
+                )
+
+    def _images(self, nodes: Sequence[str]) -> dict[str, list[str]]:
+        images: dict[str, list[str]] = {}
+        for node in nodes:
+            images.setdefault(self._nodes[node]["image"], []).append(node)
+        return images
+
+    def _make(self, client: Any, node: str, mark: str) -> dict[str, int]:
+        """Start a node's container, hold its namespace, and return its first process."""
+        container = client.create_container_from_config(self._config(client, node, mark), f"{self._lab}.{node}")["Id"]
+        client.start(container)
+        pid = client.inspect_container(container)["State"]["Pid"]
+        known = {"pid": pid, "start_ticks": start_ticks(pid)}
+        if not self._sees_our_files(pid):
+            engine.check_running(client, container, node)
+            raise HostError(
+                f"the containers of this Docker engine do not see {self._folder}: netlab needs an engine of this host, "
+                f"with its mounts and its process ids"
+            )
+        try:
+            self._names.hold(node, f"/proc/{pid}/ns/net")
+        except OSError as error:
+            raise NetlabError(f"cannot hold the namespace of the container of {node}: {error}") from error
+        return known
+
+    def _sees_our_files(self, pid: int) -> bool:
+        """Say whether the engine means by its paths and process ids what we do, and not another machine's."""
+        here = f"{self._folder}/lab.json"
+        try:
+            return os.path.samefile(here, f"/proc/{pid}/root{here}")
+        except OSError:
+            return False
+
+    def _config(self, client: Any, node: str, mark: str) -> Any:
+        about = self._nodes[node]
+        limits = about["limits"]
+        host = client.create_host_config(
+            network_mode="none",
+            init=True,
+            userns_mode="host",
+            cap_add=_CAPABILITIES,
+            sysctls=dict.fromkeys(_IPV6, "0") if os.path.exists("/proc/sys/net/ipv6") else {},
+            nano_cpus=int(limits["cpu"] * 1e9) or None,
+            mem_limit=limits["memory"] or None,
+            memswap_limit=limits["memory"] or None,  # or what does not fit into memory would go to swap
+            mounts=self._mounts(),
+        )
+        return client.create_container_config(
+            image=about["image"],
+            entrypoint=_STAY,
+            command=[],
+            hostname=node,
+            user="0:0",
+            working_dir="/",
+            environment=self._variables(node),
+            labels={_LAB: self._lab, _NODE: node, _MARK: mark},
+            healthcheck={"test": ["NONE"]},
+            host_config=host,
+        )
+
+    def _mounts(self) -> list[Any]:
+        """Return what a container sees of this host, read only and where it is here, so that lab.json's paths hold."""
+        paths = [*self._files, *(f"{self._folder}/{name}" for name in ("lab.json", "bashrc", "bpf"))]
+        pairs = {path: path for path in paths if os.path.exists(path)}
+        pairs.update({f"/etc/{name}": f"{self._folder}/etc/{name}" for name in os.listdir(f"{self._folder}/etc")})
+        return [
+            {"Type": "bind", "Target": target, "Source": source, "ReadOnly": True} for target, source in pairs.items()
+        ]
+
+
+def _remove_all(client: Any, containers: Iterator[Mapping[str, Any]]) -> None:
+    for container in containers:
+        engine.remove(client, container["Id"])
+
+
+def _names(container: Mapping[str, Any]) -> list[str]:
+    return [name.lstrip("/") for name in container["Names"]]

@@ -1,0 +1,101 @@
+"""A Docker engine, spoken to through its SDK, whose errors become ours. The only user of that library."""
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from netlab.errors import HostError, NetlabError
+from netlab.model import NODE_IMAGE
+
+THREADS = 8  # what an engine does at a time without being slower for it
+_DEFAULT = "unix:///var/run/docker.sock"
+_DEADLINE_S = 60  # of one request
+_LISTEN_S = 1.0
+
+
+def address() -> str:
+    """Return where the engine is that a person means: as for the engine's own client, DOCKER_HOST says so."""
+    return os.environ.get("DOCKER_HOST") or _DEFAULT
+
+
+@contextmanager
+def connected(where: str) -> Iterator[Any]:
+    """Speak to the engine at an address; what it refuses is a NetlabError, and HostError that none answers."""
+    import docker
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    settings = docker.utils.kwargs_from_env(environment={**os.environ, "DOCKER_HOST": where})
+    try:
+        client = docker.APIClient(**settings, version="auto", timeout=_DEADLINE_S, num_pools=THREADS)
+    except (DockerException, RequestException) as error:
+        raise HostError(
+            f"no Docker engine answers at {where}: start one (systemctl start docker, or dockerd), install one "
+            f"(on Debian: apt-get install docker.io), or name another in DOCKER_HOST ({_innermost(error)})"
+        ) from None
+    try:
+        yield client
+    except APIError as error:
+        raise NetlabError(f"the Docker engine refuses: {error.explanation or error}") from error
+    except (DockerException, RequestException) as error:
+        raise NetlabError(f"the Docker engine at {where} does not answer any more: {_innermost(error)}") from error
+    finally:
+        client.close()
+
+
+def answers(where: str) -> bool:
+    """Say whether somebody listens at an engine's address, without its SDK; not whether we may speak to it."""
+    if not where.startswith("unix://"):
+        return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(_LISTEN_S)
+        try:
+            client.connect(where.removeprefix("unix://"))
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return True
+
+
+def check_image(client: Any, image: str, nodes: Sequence[str]) -> None:
+    """Raise HostError, with what builds it, where an image that these nodes should be made of is not there."""
+    from docker.errors import ImageNotFound
+
+    try:
+        client.inspect_image(image)
+    except ImageNotFound:
+        who = f"{nodes[0]}{f' and {len(nodes) - 1} more' if nodes[1:] else ''}"
+        way = "make image builds it" if image == NODE_IMAGE else f"docker pull {image}, or build it"
+        raise HostError(f"there is no image {image}, which {who} should be made of: {way}") from None
+
+
+def check_running(client: Any, container: str, node: str) -> None:
+    """Raise NetlabError, with what it has said, where a container has ended as soon as it was started."""
+    about = client.inspect_container(container)
+    if about["State"]["Running"]:
+        return
+    said = client.logs(container, tail=3).decode(errors="replace").strip()
+    raise NetlabError(
+        f"the container of {node} has ended at once, with exit code {about['State']['ExitCode']}; "
+        f"an image for nodes needs `sleep`, and {about['Config']['Image']} says: {said or 'nothing'}"
+    )
+
+
+def remove(client: Any, container: str) -> None:
+    """Remove a container, running or not, with its anonymous volumes; one that somebody has removed is gone too."""
+    from docker.errors import NotFound
+
+    try:
+        client.remove_container(container, v=True, force=True)
+    except NotFound:
+        pass
+
+
+def _innermost(error: BaseException) -> str:
+    """Return what was wrong in the end, without the layers that say it again."""
+    while (inner := error.__context__) is not None:
+        error = inner
+    return str(error)

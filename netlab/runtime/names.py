@@ -1,0 +1,128 @@
+"""The names by which `ip netns` finds the nodes of a lab: symlinks into the lab's folder.
+
+So whose they are is read off their targets, even after a crash at any point.
+"""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from netlab import syscalls
+from netlab.errors import NetlabError
+
+
+class Names:
+    """The symlinks of one lab; `folder` is the lab's own, with its namespaces in netns/ and its files in etc/."""
+
+    def __init__(self, lab: str, folder: str, run_netns: str, etc_netns: str) -> None:
+        self._lab = lab
+        self._folder = folder
+        self._run_netns = run_netns
+        self._etc_netns = etc_netns
+
+    def make(self, nodes: Sequence[str]) -> None:
+        """Make the names of these nodes, and the folder for their namespaces.
+
+        Raises NetlabError, before anything is made, when a name is taken by something that is not this lab's.
+        """
+        names = {f"{self._lab}.{node}": node for node in nodes}
+        for folder in (self._run_netns, self._etc_netns):
+            os.makedirs(folder, mode=0o755, exist_ok=True)
+            for taken in names.keys() & set(os.listdir(folder)):
+                self._refuse_foreign(os.path.join(folder, taken))
+        os.makedirs(f"{self._folder}/netns", mode=0o755, exist_ok=True)
+        for name, node in names.items():
+            self._symlink(self.target(node), os.path.join(self._run_netns, name))
+        self._symlink_alike(f"{self._folder}/etc", [os.path.join(self._etc_netns, name) for name in names])
+
+    def remove(self) -> list[str]:
+        """Remove the symlinks that point into the lab's folder, whatever they are called, and return their names.
+
+        Their folders go with the last name in them.
+        """
+        removed: dict[str, None] = {}
+        for folder in (self._run_netns, self._etc_netns):
+            ours = [name for name in _names(folder) if self._is_ours(os.path.join(folder, name))]
+            for name in ours:
+                _remove(os.path.join(folder, name))
+            removed.update(dict.fromkeys(ours))
+            if ours:
+                with suppress(OSError):  # it holds others' names, or `ip netns` has mounted it
+                    os.rmdir(folder)
+        return list(removed)
+
+    def target(self, node: str) -> str:
+        """Return the path of the node's namespace, which is a mount in the lab's folder."""
+        return f"{self._folder}/netns/{node}"
+
+    def hold(self, node: str, namespace: str) -> None:
+        """Mount a node's namespace, given by its path in /proc, so that it stays without processes; raises OSError."""
+        path = self.target(node)
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+        syscalls.mount(namespace, path, "", syscalls.MS_BIND)
+
+    def lost(self, nodes: Sequence[str]) -> list[str]:
+        """Return the nodes whose namespaces somebody has taken away, or their names."""
+        device = _device(self._folder)
+        return [
+            node
+            for node in nodes
+            if _device(self.target(node)) in (device, None) or not os.path.lexists(self._path(node))
+        ]
+
+    def check(self, node: str) -> None:
+        """Raise NetlabError where somebody has removed the node's name."""
+        if not os.path.lexists(path := self._path(node)):
+            raise NetlabError(f"somebody has removed {path}: netlab down and up make it anew")
+
+    def _path(self, node: str) -> str:
+        return os.path.join(self._run_netns, f"{self._lab}.{node}")
+
+    def _symlink(self, target: str, path: str) -> None:
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)  # a `down` may just have removed it, empty
+            os.symlink(target, path)
+        except FileExistsError:
+            self._refuse_foreign(path)
+
+    def _symlink_alike(self, target: str, paths: Sequence[str]) -> None:
+        """Make symlinks to the same target as one file with many names, where the file system has that.
+
+        These are on a disk, where a thousand new files can take most of a second.
+        """
+        for path in paths:
+            try:
+                os.link(paths[0], path, follow_symlinks=False)
+            except OSError:  # the first; or EMLINK, EPERM, EEXIST …
+                self._symlink(target, path)
+
+    def _refuse_foreign(self, path: str) -> None:
+        if not self._is_ours(path):
+            raise NetlabError(f"{path} exists and is not lab {self._lab}'s: remove it, or give the lab another name")
+
+    def _is_ours(self, path: str) -> bool:
+        try:
+            return os.readlink(path).startswith(f"{self._folder}/")
+        except OSError:  # no symlink, or gone meanwhile
+            return False
+
+
+def _device(path: str) -> int | None:
+    try:
+        return os.stat(path).st_dev
+    except OSError:
+        return None
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:  # another `down` of the same lab was faster
+        pass

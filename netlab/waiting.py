@@ -1,0 +1,81 @@
+"""Stand in for a child: hand on the signals that we get, stop when it stops, and end as it ends.
+
+For the command that a person has started in a container: what is asked of this process is meant for that one.
+"""
+
+import os
+import resource
+import signal
+import sys
+from contextlib import suppress
+from typing import NoReturn
+
+_UNBLOCKABLE = {signal.SIGKILL, signal.SIGSTOP}
+
+
+def end_as(pid: int) -> NoReturn:
+    """Wait for a child, and end with its exit code, or by the signal that has ended it.
+
+    All signals are blocked by the caller, so that none is lost between its fork and this.
+    """
+    terminal = _Terminal()
+    awaited = signal.valid_signals() - _UNBLOCKABLE
+    while True:
+        information = signal.sigwaitinfo(awaited)
+        if information.si_signo == signal.SIGCHLD:
+            _follow(pid, terminal)
+        elif information.si_code <= 0:  # a process has sent it; what the terminal sends, all of its group get
+            with suppress(ProcessLookupError):
+                os.kill(pid, information.si_signo)
+
+
+def _follow(pid: int, terminal: "_Terminal") -> None:
+    """Do as the child has done, if it has done anything."""
+    found, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+    if not found:
+        return
+    if os.WIFSTOPPED(status):
+        terminal.take_back()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        # Here we go on: whoever has continued us, a shell or a person, means the child.
+        os.kill(pid, signal.SIGCONT)
+        return
+    terminal.take_back()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    if os.WIFEXITED(status):
+        os._exit(os.WEXITSTATUS(status))
+    _die_by(os.WTERMSIG(status))
+
+
+def _die_by(number: int) -> NoReturn:
+    """End by a signal, without a dump of this process's memory, which nobody has asked for."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if number not in _UNBLOCKABLE:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os._exit(128 + number)
+
+
+class _Terminal:
+    """The terminal, if this process is in its foreground: a shell in a container cannot give it back to us.
+
+    It does not see our process group, which is outside of its PID namespace.
+    """
+
+    def __init__(self) -> None:
+        self._descriptor = -1
+        with suppress(OSError):
+            descriptor = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+            if os.tcgetpgrp(descriptor) == os.getpgrp():
+                self._descriptor = descriptor
+            else:
+                os.close(descriptor)
+
+    def take_back(self) -> None:
+        """Be in the foreground again."""
+        if self._descriptor >= 0:
+            with suppress(OSError):  # it has been hung up
+                os.tcsetpgrp(self._descriptor, os.getpgrp())  # SIGTTOU is blocked, so it does not stop us
