@@ -8,8 +8,9 @@ import pytest
 
 from netlab import balancer
 from netlab.balancer import Healer
+from netlab.balancer.layout import address
 from netlab.maps import DEVMAP, LoadedProgram, Map
-from tests.bpf.rig import DROP, FIRST, PASS, REDIRECT, Rig, addressed, completion, request
+from tests.bpf.rig import DROP, FIRST, LB, PASS, REDIRECT, Rig, addressed, completion, request
 from tests.bpf.test_healing import REPORTS, reply, report
 
 pytestmark = pytest.mark.root
@@ -157,8 +158,8 @@ def far(rig: Rig) -> Iterator[Rig]:
         Map.create(DEVMAP, 4, 8, 2) as pair,
     ):
         for key in list(flows.keys()):
-            flow = flows.get(key)
-            flows.set(key, flow[:24] + struct.pack("=I", 4711) + flow[28:])  # behind `outstanding` and `asked`
+            before, asked, after = flows.get(key).partition(address(LB))
+            flows.set(key, before + asked + struct.pack("=I", 4711) + after[4:])  # the ifindex stands behind `asked`
         pairs.set(FIRST, struct.pack("=I", pair.fd))
         yield rig
         pairs.delete(FIRST)
