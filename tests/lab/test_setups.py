@@ -52,12 +52,12 @@ def test_a_backend_elsewhere_is_refused(topology: str) -> None:
     assert "two shares no network with lb" in netlab("up", topology, code=1).stderr
 
 
-def test_a_role_started_again_keeps_the_state_and_its_settings(topology: str) -> None:
-    """Other settings are refused rather than silently ignored."""
+def test_a_role_started_again_keeps_the_state_and_its_ports(topology: str) -> None:
+    """Other ports are refused rather than silently ignored."""
     with lab(topology):
-        again = netlab("run", "lb", "--policy", "random", code=1)
+        again = netlab("run", "lb", "--service-port", "8081", code=1)
 
-    assert "runs with other settings" in again.stderr
+    assert "runs with other ports" in again.stderr
 
 
 def test_a_program_that_nobody_has_set_up_says_so(topology: str) -> None:
