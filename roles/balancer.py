@@ -139,6 +139,15 @@ def looking(keeper: balancer.Keeper, chosen: balancer.Settings, timeout_s: float
     return lambda: keeper.look_at_reports(listener.packets())
 
 
+def is_ended(endings: set[signal.Signals], within_s: float) -> bool:
+    """Wait for one of these signals, for so long; say whether it has come.
+
+    Python makes up a signal, of no number, when the process was stopped and goes on after that time.
+    """
+    info = signal.sigtimedwait(endings, within_s)
+    return info is not None and info.si_signo in endings
+
+
 def heal(
     healer: balancer.Healer, timeout_s: float, is_told: bool, replies: bool, look: Callable[[], int] | None
 ) -> None:
@@ -155,7 +164,7 @@ def heal(
     age_s = timeout_s / (balancer.AGES - 1)  # a thread that was taken at the end of an age has the whole timeout
     older, watched, silent = time.monotonic() + age_s, 0.0, 0
     watch_s = min(age_s or WATCH_S, WATCH_S)
-    while not signal.sigtimedwait(endings, LOOK_S if look else watch_s):
+    while not is_ended(endings, LOOK_S if look else watch_s):
         if look and (again := look()):
             say(f"retry: {again} requests wait again, which were lost with their workers")
         elif look and time.monotonic() < watched + watch_s:

@@ -239,3 +239,60 @@ def test_options_that_cannot_be_used(text: str, message: str, tmp_path: Path) ->
     """The author of a role is told what is wrong with its OPTIONS."""
     with pytest.raises(ValueError, match=message.replace("[", r"\[").replace(".", r"\.")):
         declared.read(role(tmp_path, text))
+
+
+# --- values that need others ------------------------------------------------------------------------------------------
+
+NEEDY: options.Options = {
+    "failure": {
+        "type": "text",
+        "choices": ["drop", "retry"],
+        "default": "drop",
+        "needs": {"retry": [["port"], ["completion=reply", "timeout"]]},
+    },
+    "port": {"type": "port"},
+    "completion": {"type": "text", "choices": ["packet", "reply"], "default": "packet"},
+    "timeout": {"type": "number", "default": 0},
+}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "--failure drop",
+        "--failure retry --port 1",
+        "--failure retry --completion reply --timeout 0.5",
+        "--failure retry --completion reply --port 1",
+    ],
+)
+def test_needs_that_are_met(line: str) -> None:
+    options.parse(NEEDY, "", line.split())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--failure retry",
+        "--failure retry --timeout 1",
+        "--failure retry --completion reply",
+        "--failure retry --completion reply --timeout 0.0",
+        "--failure retry --completion packet --timeout 1",
+    ],
+)
+def test_needs_that_are_not_met(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A usage error, which names every way out."""
+    with pytest.raises(SystemExit) as ending:
+        options.parse(NEEDY, "", line.split())
+
+    assert ending.value.code == 2
+    expected = "--failure: expected port, or completion: reply and timeout beside retry, found 'retry' without"
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("needs", [[], {"retry": "port"}, {"retry": ["port"]}, {"retry": [["prot"]]}, {"retry": [[1]]}])
+def test_needs_that_cannot_be_used(needs: object, tmp_path: Path) -> None:
+    text = f"OPTIONS = {{'port': {{'type': 'port'}}, 'a': {{'type': 'text', 'needs': {needs!r}}}}}"
+
+    with pytest.raises(ValueError, match="its option 'a' has `needs` that are not"):
+        declared.read(role(tmp_path, text))
