@@ -2,17 +2,19 @@
 
 import os
 import random
+import struct
 import time
 from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 
-from netlab.balancer import counting
-from netlab.maps import BPF_ANY, BPF_F_LOCK, Map
+from netlab.balancer import Keeper, counting
+from netlab.maps import BPF_ANY, BPF_F_LOCK, LoadedProgram, Map
 from tests.bpf.races import (
     ONE_AGAINST_ONE,
     PAUSE,
+    REPORTS,
     RESET_AGAINST_ONE,
     RESET_AGAINST_TWO,
     TWO_AGAINST_TWO,
@@ -95,7 +97,7 @@ FORGOTTEN = {
     "thread not taken": ("take(s, chosen);", ""),
     "thread not taken by a carrier": ("take(s, k);", ""),
     "thread not given back": ("\t++*free_threads(s, index);\n", ""),
-    "slot not given back": ("give_slot(s, r, slot_number);", ""),
+    "slot not given back": ("give_slot(s, r, slot_number);", NOTHING),
     **{
         f"{name} not counted": (change, NOTHING)
         for name, change in (
@@ -132,6 +134,72 @@ def test_a_role_that_writes_the_state_is_caught(counted: Counter[str]) -> None:
         fault = Writing(rig, RESET_AGAINST_ONE, 0).first_fault(MUTANT_ROUNDS)
 
     assert fault != ""
+    counted["mutants caught"] += 1
+
+
+def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
+    """Let requests come and be completed on one CPU, and be released or put back on the other; say what is wrong then."""
+    board, done = Board(1), bytes(completion(1))
+    with built(source(*changes)) as rig:
+        rig.reset(backends=1, capacity=3, report_port=REPORTS, holds=True)
+
+        def come_and_go() -> None:
+            for number in range(rounds):
+                rig.program.test_run(numbered(number))
+                if rig.program.test_run(done).verdict == REDIRECT:
+                    rig.egress.test_run(done)
+            board.cells[0] = 1
+
+        released = put_back = 0
+        draws = random.Random(rounds)
+        with (
+            LoadedProgram.open(f"{rig.pins}/programs/release_run") as release,
+            LoadedProgram.open(f"{rig.pins}/programs/requeue_run") as requeue,
+            beside(come_and_go),
+        ):
+            keeper = Keeper(rig.pins)
+            while not board.cells[0]:
+                for each in keeper.held():
+                    claim = struct.pack("=14xII20x", each.slot, each.number)
+                    if draws.randrange(4):
+                        released += release.test_run(claim).verdict
+                    else:
+                        put_back += requeue.test_run(claim).verdict
+        held, queue, now = [each.slot for each in keeper.held()], rig.queue(), rig.now()
+    board.close()
+    counters = now.counters
+    if sorted([*queue.waiting, *queue.spare, *queue.fresh, *held]) != list(range(FULL)):
+        return f"slots lost or doubled: {queue}, {held} held"
+    if now.depth != counters["queued"] + counters["retried"] - counters["dequeued"]:
+        return f"{now.depth} waiting: {counters}"
+    sent = counters["forwarded"] + counters["dequeued"]
+    if (counters["retried"], counters["held"]) != (put_back, len(held)):
+        return f"{put_back} put back, {len(held)} held: {counters}"
+    if sent - counters["unheld"] != released + put_back + len(held):
+        return f"{released} released, {put_back} put back, {len(held)} held: {counters}"
+    return "" if released and put_back and counters["dequeued"] else f"nothing happened: {counters}"
+
+
+def test_requests_are_let_go_of_while_others_come_and_go(counted: Counter[str]) -> None:
+    """Each that is sent is held, or not for want of a slot, and let go of once; each slot is in one place."""
+    assert fault_of_holding((), 4 * ROUNDS) == ""
+    counted["race rounds"] += 4 * ROUNDS
+
+
+HOLDING = {
+    "no lock": NO_LOCK,
+    "what is put back is not counted": (("s->retried++;", NOTHING),),
+    "what is let go of is not counted": (("s->held--;", NOTHING),),
+    "what is not held is not counted": (("s->unheld++;", NOTHING),),
+    "a slot that is released is not given back": (("give_slot(s, r, slot);", NOTHING),),
+    "what is put back does not wait": (("push_front(s, r, slot);", NOTHING),),
+    "what is let go of is still held": (("hold->backend = 0;", NOTHING),),
+}
+
+
+@pytest.mark.parametrize("name", HOLDING)
+def test_a_mutant_that_holds_is_caught(name: str, counted: Counter[str]) -> None:
+    assert fault_of_holding(HOLDING[name], 5 * MUTANT_ROUNDS) != ""
     counted["mutants caught"] += 1
 
 
