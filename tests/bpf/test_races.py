@@ -137,47 +137,56 @@ def test_a_role_that_writes_the_state_is_caught(counted: Counter[str]) -> None:
     counted["mutants caught"] += 1
 
 
+def let_go(rig: Rig, keeper: Keeper, draws: random.Random) -> tuple[int, int]:
+    """Release or put back all that is held, each once although it is tried twice; return how many of either."""
+    counts = [0, 0]
+    carrier = bytes(completion(1))
+    with (
+        LoadedProgram.open(f"{rig.pins}/programs/release_run") as release,
+        LoadedProgram.open(f"{rig.pins}/programs/requeue_run") as requeue,
+    ):
+        for each in keeper.held():
+            claim = struct.pack("=14xII20x", each.slot, each.number)
+            order = draws.choice([(0, 1), (0, 1), (1, 0)])
+            for which in order:
+                counts[which] += (release, requeue)[which].test_run(claim).verdict
+            if order[0]:
+                rig.egress.test_run(carrier)  # as the balancer's role does: there may be free threads
+    return counts[0], counts[1]
+
+
 def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
-    """Let requests come and be completed on one CPU, and be released or put back on the other; say what is wrong then."""
-    board, done = Board(1), bytes(completion(1))
+    """Let requests come and be completed on one CPU, and let go of them on the other; say what is wrong then."""
+    board, carrier = Board(1), bytes(completion(1))
     with built(source(*changes)) as rig:
         rig.reset(backends=1, capacity=3, report_port=REPORTS, holds=True)
 
         def come_and_go() -> None:
             for number in range(rounds):
                 rig.program.test_run(numbered(number))
-                if rig.program.test_run(done).verdict == REDIRECT:
-                    rig.egress.test_run(done)
+                if rig.program.test_run(carrier).verdict == REDIRECT:
+                    rig.egress.test_run(carrier)
             board.cells[0] = 1
 
         released = put_back = 0
-        draws = random.Random(rounds)
-        with (
-            LoadedProgram.open(f"{rig.pins}/programs/release_run") as release,
-            LoadedProgram.open(f"{rig.pins}/programs/requeue_run") as requeue,
-            beside(come_and_go),
-        ):
-            keeper = Keeper(rig.pins)
+        keeper, draws = Keeper(rig.pins), random.Random(rounds)
+        with beside(come_and_go):
             while not board.cells[0]:
-                for each in keeper.held():
-                    claim = struct.pack("=14xII20x", each.slot, each.number)
-                    if draws.randrange(4):
-                        released += release.test_run(claim).verdict
-                    else:
-                        put_back += requeue.test_run(claim).verdict
+                some = let_go(rig, keeper, draws)
+                released, put_back = released + some[0], put_back + some[1]
         held, queue, now = [each.slot for each in keeper.held()], rig.queue(), rig.now()
     board.close()
     counters = now.counters
-    if sorted([*queue.waiting, *queue.spare, *queue.fresh, *held]) != list(range(FULL)):
-        return f"slots lost or doubled: {queue}, {held} held"
-    if now.depth != counters["queued"] + counters["retried"] - counters["dequeued"]:
-        return f"{now.depth} waiting: {counters}"
-    sent = counters["forwarded"] + counters["dequeued"]
-    if (counters["retried"], counters["held"]) != (put_back, len(held)):
-        return f"{put_back} put back, {len(held)} held: {counters}"
-    if sent - counters["unheld"] != released + put_back + len(held):
-        return f"{released} released, {put_back} put back, {len(held)} held: {counters}"
-    return "" if released and put_back and counters["dequeued"] else f"nothing happened: {counters}"
+    waiting = counters["queued"] + counters["retried"] - counters["dequeued"]
+    sent = counters["forwarded"] + counters["dequeued"] - counters["unheld"]
+    faults = {
+        "slots lost or doubled": sorted([*queue.waiting, *queue.spare, *queue.fresh, *held]) != list(range(FULL)),
+        "waiting": now.depth != waiting,
+        "counted": (counters["retried"], counters["held"]) != (put_back, len(held)),
+        "held and let go of": sent != released + put_back + len(held),
+        "nothing happened": 0 in (released, put_back, counters["dequeued"]),
+    }
+    return ", ".join(name for name, is_wrong in faults.items() if is_wrong)
 
 
 def test_requests_are_let_go_of_while_others_come_and_go(counted: Counter[str]) -> None:
@@ -193,7 +202,7 @@ HOLDING = {
     "what is not held is not counted": (("s->unheld++;", NOTHING),),
     "a slot that is released is not given back": (("give_slot(s, r, slot);", NOTHING),),
     "what is put back does not wait": (("push_front(s, r, slot);", NOTHING),),
-    "what is let go of is still held": (("hold->backend = 0;", NOTHING),),
+    "a number that is not looked at": (("if (!hold->backend || hold->number != number)", "if (0)"),),
 }
 
 
