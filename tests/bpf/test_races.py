@@ -2,17 +2,19 @@
 
 import os
 import random
+import struct
 import time
 from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 
-from netlab.balancer import counting
-from netlab.maps import BPF_ANY, BPF_F_LOCK, Map
+from netlab.balancer import Keeper, counting
+from netlab.maps import BPF_ANY, BPF_F_LOCK, LoadedProgram, Map
 from tests.bpf.races import (
     ONE_AGAINST_ONE,
     PAUSE,
+    REPORTS,
     RESET_AGAINST_ONE,
     RESET_AGAINST_TWO,
     TWO_AGAINST_TWO,
@@ -95,7 +97,7 @@ FORGOTTEN = {
     "thread not taken": ("take(s, chosen);", ""),
     "thread not taken by a carrier": ("take(s, k);", ""),
     "thread not given back": ("\t++*free_threads(s, index);\n", ""),
-    "slot not given back": ("give_slot(s, r, slot_number);", ";"),
+    "slot not given back": ("give_slot(s, r, slot_number);", NOTHING),
     **{
         f"{name} not counted": (change, NOTHING)
         for name, change in (
@@ -132,6 +134,81 @@ def test_a_role_that_writes_the_state_is_caught(counted: Counter[str]) -> None:
         fault = Writing(rig, RESET_AGAINST_ONE, 0).first_fault(MUTANT_ROUNDS)
 
     assert fault != ""
+    counted["mutants caught"] += 1
+
+
+def let_go(rig: Rig, keeper: Keeper, draws: random.Random) -> tuple[int, int]:
+    """Release or put back all that is held, each once although it is tried twice; return how many of either."""
+    counts = [0, 0]
+    carrier = bytes(completion(1))
+    with (
+        LoadedProgram.open(f"{rig.pins}/programs/release_run") as release,
+        LoadedProgram.open(f"{rig.pins}/programs/requeue_run") as requeue,
+    ):
+        for each in keeper.held():
+            claim = struct.pack("=14xII20x", each.slot, each.number)
+            order = draws.choice([(0, 1), (0, 1), (1, 0)])
+            for which in order:
+                counts[which] += (release, requeue)[which].test_run(claim).verdict
+            if order[0]:
+                rig.egress.test_run(carrier)  # as the balancer's role does: there may be free threads
+    return counts[0], counts[1]
+
+
+def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
+    """Let requests come and be completed on one CPU, and let go of them on the other; say what is wrong then."""
+    board, carrier = Board(1), bytes(completion(1))
+    with built(source(*changes)) as rig:
+        rig.reset(backends=1, capacity=3, report_port=REPORTS, holds=True)
+
+        def come_and_go() -> None:
+            for number in range(rounds):
+                rig.program.test_run(numbered(number))
+                if rig.program.test_run(carrier).verdict == REDIRECT:
+                    rig.egress.test_run(carrier)
+            board.cells[0] = 1
+
+        released = put_back = 0
+        keeper, draws = Keeper(rig.pins), random.Random(rounds)
+        with beside(come_and_go):
+            while not board.cells[0]:
+                some = let_go(rig, keeper, draws)
+                released, put_back = released + some[0], put_back + some[1]
+        held, queue, now = [each.slot for each in keeper.held()], rig.queue(), rig.now()
+    board.close()
+    counters = now.counters
+    waiting = counters["queued"] + counters["retried"] - counters["dequeued"]
+    sent = counters["forwarded"] + counters["dequeued"] - counters["unheld"]
+    faults = {
+        "slots lost or doubled": sorted([*queue.waiting, *queue.spare, *queue.fresh, *held]) != list(range(FULL)),
+        "waiting": now.depth != waiting,
+        "counted": (counters["retried"], counters["held"]) != (put_back, len(held)),
+        "held and let go of": sent != released + put_back + len(held),
+        "nothing happened": 0 in (released, put_back, counters["dequeued"]),
+    }
+    return ", ".join(name for name, is_wrong in faults.items() if is_wrong)
+
+
+def test_requests_are_let_go_of_while_others_come_and_go(counted: Counter[str]) -> None:
+    """Each that is sent is held, or not for want of a slot, and let go of once; each slot is in one place."""
+    assert fault_of_holding((), 4 * ROUNDS) == ""
+    counted["race rounds"] += 4 * ROUNDS
+
+
+HOLDING = {
+    "no lock": NO_LOCK,
+    "what is put back is not counted": (("s->retried++;", NOTHING),),
+    "what is let go of is not counted": (("s->held--;", NOTHING),),
+    "what is not held is not counted": (("s->unheld++;", NOTHING),),
+    "a slot that is released is not given back": (("give_slot(s, r, slot);", NOTHING),),
+    "what is put back does not wait": (("push_front(s, r, slot);", NOTHING),),
+    "a number that is not looked at": (("if (!hold->backend || hold->number != number)", "if (0)"),),
+}
+
+
+@pytest.mark.parametrize("name", HOLDING)
+def test_a_mutant_that_holds_is_caught(name: str, counted: Counter[str]) -> None:
+    assert fault_of_holding(HOLDING[name], 5 * MUTANT_ROUNDS) != ""
     counted["mutants caught"] += 1
 
 
