@@ -16,7 +16,7 @@ SETUP := PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' sh .ci/setup
 BIN := .venv/bin
 
 TEST_PACKAGES := ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
-BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables
+BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables time gcc libc6-dev
 
 .NOTPARALLEL:
 .PHONY: help install demo test test-bpf test-docker soak lint bench bench-quick image image-dev uninstall clean dev

@@ -1,12 +1,15 @@
 """Contenders against one another: up, seen to work, down, in interleaved rounds."""
 
 import shutil
+import time
 from collections.abc import Sequence
 
-from tests.bench.contenders import Contender
-from tests.bench.measure import Job, Samples, interleave
+from tests.bench.contenders import CPU, Contender
+from tests.bench.leavings import Mark
+from tests.bench.measure import Samples
 
-UP, DOWN, BOTH = "up", "down", "up and down"
+UP, DOWN, GONE = "up", "down", "until the kernel has let go"
+UNITS = {UP: "ms", DOWN: "ms", GONE: "ms", CPU: "ms"}
 
 
 def lacking(*tools: str) -> list[str]:
@@ -15,15 +18,34 @@ def lacking(*tools: str) -> list[str]:
 
 
 def compare(fields: Sequence[Contender], rounds: int) -> Samples:
-    """Bring every contender up and down, once to see that it works, then in interleaved rounds; return times in ms."""
+    """Bring every contender up and down, once to see that it works, then in rounds that each begin with another one.
+
+    Returns times in ms. Nobody begins before the kernel has removed what the one before has left.
+    """
     for contender in fields:
         contender.up()
         try:
             contender.check()
         finally:
             contender.down()
-    jobs = [[Job(field.name, UP, field.up), Job(field.name, DOWN, field.down)] for field in fields]
-    samples = interleave(jobs, rounds)
-    for measures in samples.values():
-        measures[BOTH] = [up + down for up, down in zip(measures[UP], measures[DOWN], strict=True)]
+    samples: Samples = {field.name: {} for field in fields}
+    for number in range(rounds):
+        for place in range(len(fields)):
+            field = fields[(number + place) % len(fields)]
+            for column, value in once(field).items():
+                samples[field.name].setdefault(column, []).append(value)
     return samples
+
+
+def once(field: Contender) -> dict[str, float]:
+    """Bring a contender up and down."""
+    begun = time.perf_counter()
+    spent = field.up()
+    found = {UP: (time.perf_counter() - begun) * 1000, **spent, **field.spent()}
+    with Mark() as mark:
+        begun = time.perf_counter()
+        field.down()
+        found[DOWN] = (time.perf_counter() - begun) * 1000
+        mark.await_removal()
+        found[GONE] = (time.perf_counter() - begun) * 1000
+    return found

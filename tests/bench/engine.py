@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 IMAGE = "netlab-bench-idle"
+TOOLS = ("dockerd", "docker", "docker-compose", "busybox")
 DEADLINE_S = 30.0
 POLL_S = 0.1
 CGROUPS = Path("/sys/fs/cgroup")
@@ -32,6 +33,8 @@ class EngineError(Exception):
 @contextmanager
 def engine() -> Iterator[dict[str, str]]:
     """Start dockerd, give it an idle image of busybox, yield the environment that leads to it, and stop it."""
+    if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
+        raise EngineError(f"{', '.join(missing)} not installed (docker.io, docker-compose, busybox-static)")
     folder = Path(tempfile.mkdtemp(prefix="netlab-bench-"))
     cgroups = set(CGROUPS.glob("*/docker"))
     command = ["unshare", "--net", "sh", "-c", START, "sh", str(folder)]

@@ -14,7 +14,7 @@ from tests.bench.measure import Aim, Job, Part, Samples, Table, interleave
 
 CHECKOUT = PART_B.parent.parent
 MEMORY, PROCESSES = "memory", "processes"
-UNITS = {UP: "ms", DOWN: "ms", MEMORY: "MB", PROCESSES: ""}
+UNITS = {UP: "ms", DOWN: "ms", contenders.CPU: "ms", MEMORY: "MB", PROCESSES: ""}
 OURS, DOCKER_MODE, COMPOSE = "netlab", "netlab, Docker mode", "docker-compose"
 READY_S = 30.0
 NOTES = (
@@ -75,13 +75,14 @@ def exported(environment: dict[str, str], folder: Path) -> Contender:
     file.write_text(text)
     compose = ("docker-compose", "--file", str(file), "--project-name", LAB)
 
-    def up() -> None:
-        run(*compose, "up", "--detach", environment=environment)
+    def up() -> contenders.Spent:
+        spent = run(*compose, "up", "--detach", environment=environment)
         deadline = time.monotonic() + READY_S
         for number in range(1, 4):
             while "READY" not in logged(f"{LAB}_worker{number}_1", environment):
                 if time.monotonic() > deadline:
                     raise subprocess.SubprocessError(f"worker{number} has not said READY")
+        return spent
 
     return Contender(
         COMPOSE,

@@ -14,7 +14,7 @@ def command_in_a_node(folder: Path, rounds: int) -> Table:
         [Job("netlab exec", "true", lambda: run(NETLAB, "exec", "--lab", LAB, "leaf1", "true"))],
         [Job("ip netns exec", "true", lambda: run("ip", "netns", "exec", f"{LAB}.leaf1", "true"))],
     ]
-    lab = contenders.netlab("netlab", contenders.star(folder), ["leaf1", "true"])
+    lab = contenders.netlab("netlab", contenders.star(folder, 4), ["leaf1", "true"])
     lab.up()
     try:
         samples = interleave(jobs, rounds)
