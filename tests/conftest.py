@@ -1,11 +1,19 @@
 """What all tests share: who may run them, and that they leave nothing behind."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests import leaks
+
+
+def pytest_configure() -> None:
+    """Be no job in the background: a shell starts those with these signals ignored, and children inherit that."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
