@@ -279,6 +279,14 @@ def test_each_time_that_one_is_done_releases_one(lb: Rig, keeper: balancer.Keepe
     assert held(lb) == []
 
 
+def test_reports_that_are_heard_together_release_one_after_the_other(lb: Rig, keeper: balancer.Keeper) -> None:
+    send(lb, b"same", b"same")
+    first = tell(lb, 2, [known_as(b"same")], [known_as(b"same")])
+    keeper.look_at_reports([first, tell(lb, 2, [known_as(b"same")] * 2, [])])
+
+    assert held(lb) == []
+
+
 def test_the_same_request_of_another_port_is_another(lb: Rig, keeper: balancer.Keeper) -> None:
     send(lb, b"1")
     keeper.look_at_reports([tell(lb, 1, [known_as(b"1", port=40001)], [])])
@@ -350,6 +358,17 @@ def test_a_request_that_never_arrives_is_put_back(lb: Rig, keeper: balancer.Keep
     assert held(lb) == [(1, 1)]
 
 
+def test_a_report_that_was_not_heard_to_the_end_proves_nothing_lost(lb: Rig, keeper: balancer.Keeper) -> None:
+    """The program knows a later one, which may have been a carrier."""
+    send(lb, b"1")
+    keeper.look_at_reports([tell(lb, 0)])
+    time.sleep(LOST_S)
+    tell(lb, 1, [], [known_as(b"1")])
+
+    assert keeper.look_at_reports([]) == 0
+    assert held(lb) == [(1, 1)]
+
+
 def test_a_report_that_does_not_list_all_in_hand_proves_nothing_lost(lb: Rig, keeper: balancer.Keeper) -> None:
     send(lb, b"1", b"2")
     time.sleep(LOST_S)
@@ -395,6 +414,7 @@ def test_a_keeper_that_begins_takes_up_what_is_held(lb: Rig) -> None:
 
 def test_an_entry_that_is_read_in_part_is_none(lb: Rig) -> None:
     """The program writes it word by word, and it is read without its lock."""
+    send(lb, b"1")
     for hold in (struct.pack("=IIQ", 1, 1, 0), struct.pack("=IIQ", 0, 0, 1)):
         with Map.open(f"{lb.pins}/maps/held") as entries:
             entries.set(FIRST, hold.ljust(entries.value_size, b"\0"))
