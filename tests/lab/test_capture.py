@@ -53,10 +53,14 @@ def pair(made: Lab, subnet: str = "") -> dict[str, Any]:
     link = made.link("a", "b", subnet)
     made.build()
     nodes = {
-        end.node: {"program": None, "interfaces": {end.name: {"peer": end.peer, "peer_interface": end.peer_interface}}}
+        end.node: {
+            "program": None,
+            "limits": {},
+            "interfaces": {end.name: {"peer": end.peer, "peer_interface": end.peer_interface}},
+        }
         for end in link[:2]
     }
-    return {"lab": made.name, "folder": made.folder, "nodes": nodes}
+    return {"lab": made.name, "folder": made.folder, "runtime": "netns", "nodes": nodes}
 
 
 def datagrams(made: Lab, sender: str, target: str, payloads: list[bytes]) -> None:
