@@ -11,13 +11,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netlab import logs
 from netlab.errors import NetlabError
 from netlab.identity import SUPERVISOR_BOOT, find_supervisor, is_alive
-from netlab.joining import Place
 from netlab.stopping import GRACE_S, Stopped, end, have_ended, open_pidfd, signal_name, stop_all
+
+if TYPE_CHECKING:
+    from netlab.joining import Place
 
 __all__ = [
     "Process",
@@ -52,7 +54,7 @@ class Start(NamedTuple):
     after: tuple[str, ...] = ()
     awaits_ready: bool = True
     cwd: str = "/"
-    place: Place | None = None
+    place: "Place | None" = None
 
 
 class Supervisor:

@@ -1,16 +1,17 @@
 """What a runtime does: make the nodes of a lab, say where their namespaces are, and run a command in one."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from netlab.joining import Place
+if TYPE_CHECKING:
+    from netlab.joining import Place
 
 
 class Command(NamedTuple):
     """How a command runs in a node: what to execute, and the container to go into before (None: none)."""
 
     argv: list[str]
-    place: Place | None = None
+    place: "Place | None" = None
 
 
 def some(nodes: Sequence[str]) -> str:
