@@ -17,17 +17,16 @@ class Healer:
 
     def __init__(self, pins: str) -> None:
         self._pins = pins
-        self._age = LoadedProgram.open(f"{pins}/programs/age_run")
-        self._watch = LoadedProgram.open(f"{pins}/programs/watch_run")
-        self._kick = LoadedProgram.open(f"{pins}/programs/kick_run")
 
     def age(self) -> int:
         """Let all taken threads grow older by one of AGES; return how many are free again, being too old."""
-        return self._age.test_run(bytes(ETHERNET_HEADER)).verdict
+        with self._program("age_run") as age:
+            return age.test_run(bytes(ETHERNET_HEADER)).verdict
 
     def watch(self) -> int:
         """Take the threads of backends that have fallen silent; return how many are silent now."""
-        return sum(self._watch.test_run(carrier(entry)).verdict for entry in self._entries().values())
+        with self._program("watch_run") as watch:
+            return sum(watch.test_run(carrier(entry)).verdict for entry in self._entries().values())
 
     def kick(self) -> int:
         """Send a carrier for each free thread, as long as requests wait; return how many."""
@@ -36,9 +35,14 @@ class Healer:
             return 0
         there = [entry for entry in self._entries().values() if entry.name not in now.drained]
         threads = [entry for entry in there for _ in range(now.free.get(entry.name, 0))]
-        for entry in threads[: now.depth]:
-            self._kick.send(carrier(entry))
+        with self._program("kick_run") as kick:
+            for entry in threads[: now.depth]:
+                kick.send(carrier(entry))
         return len(threads[: now.depth])
+
+    def _program(self, name: str) -> LoadedProgram:
+        """Open a program where it is pinned now: a reload may have put a new build there."""
+        return LoadedProgram.open(f"{self._pins}/programs/{name}")
 
     def _entries(self) -> dict[int, Entry]:
         return entries(self._pins, Config.read(self._pins))

@@ -114,8 +114,6 @@ class Keeper:
         self._pins = pins
         names = ("state", "held", "slots", "flows", "reporters", "marks", "backend_at")
         self._maps = {name: map_of(pins, name) for name in names}
-        self._release = LoadedProgram.open(f"{pins}/programs/release_run")
-        self._requeue = LoadedProgram.open(f"{pins}/programs/requeue_run")
         self._known: dict[tuple[int, int], Held] = {}  # by slot and number, so that no frame is read twice
         self._latest: dict[int, Report] = {}  # of each backend
 
@@ -164,7 +162,7 @@ class Keeper:
             if silent or index not in there:
                 again += some
             elif not incarnation:
-                self._let_go(self._release, (each for each in some if each.since_ns < now_ns - LOST_NS))
+                self._let_go("release_run", (each for each in some if each.since_ns < now_ns - LOST_NS))
             elif latest and latest[:3] == (received, completed, incarnation):  # so this is what was heard at heard_ns
                 again += lost_of(some, latest, heard_ns - LOST_NS)
         return self._retry(again)
@@ -191,7 +189,7 @@ class Keeper:
         self._maps["marks"].set(key(index), _MARK.pack(report.incarnation, report.completed, 0))
         for each in done_of(held, news):
             held.remove(each)
-            self._let_go(self._release, [each])
+            self._let_go("release_run", [each])
 
     # --- by replies ---------------------------------------------------------------------------------------------------
 
@@ -204,7 +202,7 @@ class Keeper:
                 answered.append(each)
             elif now_ns - each.since_ns > timeout_s * 1e9:
                 again.append(each)
-        self._let_go(self._release, answered)
+        self._let_go("release_run", answered)
         return self._retry(again)
 
     def _settled_ns(self, held: Held) -> int:
@@ -219,11 +217,13 @@ class Keeper:
 
     def _retry(self, held: list[Held]) -> int:
         """Put requests back, the youngest first, each before all that wait: the oldest is the first to leave."""
-        return self._let_go(self._requeue, sorted(held, key=lambda each: each.number, reverse=True))
+        return self._let_go("requeue_run", sorted(held, key=lambda each: each.number, reverse=True))
 
-    def _let_go(self, program: LoadedProgram, held: Iterable[Held]) -> int:
+    def _let_go(self, name: str, held: Iterable[Held]) -> int:
+        """Have a program let go of these, where it is pinned now: a reload may have put a new build there."""
         claims = (_CLAIM.pack(each.slot, each.number, _flow_of(each)) for each in held)
-        return sum(program.test_run(claim).verdict for claim in claims)
+        with LoadedProgram.open(f"{self._pins}/programs/{name}") as program:
+            return sum(program.test_run(claim).verdict for claim in claims)
 
 
 def _flow_of(held: Held) -> bytes:

@@ -90,6 +90,10 @@ class Groups:
                 raise NetlabError(f"somebody has removed {group}: netlab down and up make it anew")
         return ["sh", "-c", _JOIN, "netlab", *groups, "--"]
 
+    def stand(self, node: str) -> bool:
+        """Say whether the node's groups are all there."""
+        return all(os.path.isdir(group) for _, group in self._groups(node))
+
     def memory_kills(self, node: str) -> int:
         """Return how many of the node's processes the kernel has killed because the node's memory was used up."""
         if node not in self._limits or not self._limits[node].memory:

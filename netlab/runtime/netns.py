@@ -56,8 +56,11 @@ class Netns:
         return list(dict.fromkeys([*self._names.remove(), *limited]))
 
     def broken(self, nodes: Sequence[str]) -> str:
-        """Return which nodes, or names, are gone, in words: "" for none."""
-        return f"somebody has removed {some(lost)}" if (lost := self._names.lost(nodes)) else ""
+        """Return which nodes, names or limits are gone, in words: "" for none."""
+        groups = self._groups() if self._limits else None
+        unlimited = [node for node in self._limits if groups and not groups.stand(node)]
+        lost = list(dict.fromkeys([*self._names.lost(nodes), *unlimited]))
+        return f"somebody has removed {some(lost)}" if lost else ""
 
     def netns_path(self, node: str) -> str:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""

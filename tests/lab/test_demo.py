@@ -143,19 +143,19 @@ def test_a_wrong_dropper_fails_its_claim(tmp_path: Path, mistake: str) -> None:
 
 PART_B_MISTAKES = {
     "forgets to queue": (  # and sends the request on without a free thread
-        [("\tif (!s->best)\n\t\treturn NONE;\n", "")],
+        [("\tif (s->best <= UNWANTED)\n\t\treturn NONE;\n", "\tif (s->best <= UNWANTED)\n\t\ts->best = 0;\n")],
         "partb-high",
         "goes only to a worker that has a free thread",
     ),
     "drops instead of queueing": (
-        [("\t\tif (!too_long)\n\t\t\tslot = take_slot(s, r);\n", "")],
+        [("\tif (!too_long && (chosen == NONE || c->holds))\n\t\tslot = take_slot(s, r);\n", "")],
         "partb-high",
         "every packet is in the trace",
     ),
     "queues beside a free thread": (
         [
             ("\tif (!s->depth && !too_long)\n", "\tif (!s->depth && !too_long && number % 4)\n"),
-            ("\tif (copied && !s->depth)\n", "\tif (copied && !s->depth && number % 4)\n"),
+            ("\tif (copied && !s->depth)\n", "\tif (copied && !s->depth && s->number % 4)\n"),
         ],
         "partb-low",
         "queued only when no thread is free",

@@ -206,7 +206,7 @@ def test_root_runs_all_tests_at_once(machine: Machine) -> None:
     machine.pytest_ends(lab=3)
 
     assert machine.test("-x") == 3
-    assert ["pytest lab -m pytest -m not slow -x"] == machine.calls()
+    assert ["pytest lab -m pytest -m not docker and not slow -x"] == machine.calls()
 
 
 def test_a_user_runs_with_sudo_only_what_needs_root(machine: Machine) -> None:
@@ -217,9 +217,9 @@ def test_a_user_runs_with_sudo_only_what_needs_root(machine: Machine) -> None:
 
     assert machine.test("-k", "two words") == 0
     assert [
-        "pytest unit -m pytest -m not root and (not slow) -k two words",
+        "pytest unit -m pytest -m not root and (not docker and not slow) -k two words",
         "sudo",
-        "pytest lab -m pytest -p no:cacheprovider -m root and (not slow) -k two words",
+        "pytest lab -m pytest -p no:cacheprovider -m root and (not docker and not slow) -k two words",
     ] == machine.calls()
 
 
