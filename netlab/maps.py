@@ -68,7 +68,7 @@ def possible_cpus() -> int:
 
 
 class _Object:
-    """A file descriptor of a BPF object, closed at the end of a `with`."""
+    """A file descriptor of a BPF object, closed at the end of a `with`, or as soon as nobody has it any more."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -83,6 +83,9 @@ class _Object:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+    def __del__(self) -> None:
+        self.close()
 
     def __enter__(self) -> Self:
         return self
