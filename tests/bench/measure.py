@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 SETTLE_S = 0.15  # the kernel removes namespaces behind us; one contender's should not fall into the next one's time
 
@@ -11,10 +11,7 @@ Samples = dict[str, dict[str, list[float]]]
 
 
 class Job(NamedTuple):
-    """One thing to time for one contender. The jobs of a group are done in order.
-
-    What `timed` returns is more that it has measured, as {column: value}, beside its own wall-clock time in ms.
-    """
+    """One thing to time for one contender. The jobs of a group are done in order."""
 
     contender: str
     measure: str
@@ -100,10 +97,8 @@ def interleave(jobs: Sequence[Sequence[Job]], rounds: int, settle_s: float = SET
         for group in [*jobs[first:], *jobs[:first]]:
             for job in group:
                 started = time.perf_counter()
-                more = job.timed()
-                found: dict[str, Any] = {job.measure: (time.perf_counter() - started) * 1000}
-                found |= more if isinstance(more, dict) else {}
-                for column, value in found.items():
-                    samples.setdefault(job.contender, {}).setdefault(column, []).append(float(value))
+                job.timed()
+                took_ms = (time.perf_counter() - started) * 1000
+                samples.setdefault(job.contender, {}).setdefault(job.measure, []).append(took_ms)
             time.sleep(settle_s)
     return {group[0].contender: samples[group[0].contender] for group in jobs if rounds}

@@ -1,24 +1,78 @@
-"""How long it takes until part B is ready, beside five containers that do nothing."""
+"""How long it takes until part B is ready, beside its own parts, and beside five containers that do nothing."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
 
 from tests.bench import contenders, engine
 from tests.bench.compare import DOWN, UP, compare
+from tests.bench.contenders import Contender, run
 from tests.bench.measure import Aim, Part, Table
 
+HERE = Path(__file__).parent
+OURS, BUILT, COMPILED, BCC, START = (
+    "netlab",
+    "the same nodes and roles without the balancer",
+    "its program compiled, verified and pinned, alone",
+    "Python and bcc's import, alone",
+    "Python's start, alone",
+)
+WITHOUT = """
+name: partb
+nodes:
+  client: {role: client, after: [worker], args: {target: "worker1:8080", count: 1, interval: 0, sleep: 0}}
+  lb: {}
+  worker: {replicas: 3, role: worker, args: {port: 8080, threads: 5}}
+links:
+  - [client, lb]
+  - [worker, lb]
+"""
 
-def part_b(rounds: int) -> Table:
-    """Compare part B, its program attached and its roles ready, with five containers that do nothing."""
-    title = "Part B, ready"
-    units = dict.fromkeys((UP, DOWN), "ms")
-    ours = contenders.netlab("netlab", contenders.PART_B, ["client", "true"])
+
+def alone(name: str, *words: str) -> Contender:
+    """Return a run of Python as a contender that leaves nothing behind."""
+    environment = os.environ | {"PYTHONPATH": str(HERE.parent.parent)}
+    command = (sys.executable, *words)
+    return Contender(name, lambda: run(*command, environment=environment), lambda: None, lambda: None)
+
+
+def part_b(folder: Path, rounds: int) -> Table:
+    """Compare part B, its program attached and its roles ready, with its parts and with idle containers."""
+    without = folder / "without.yml"
+    without.write_text(WITHOUT)
+    fields = [
+        contenders.netlab(OURS, contenders.PART_B, ["client", "true"]),
+        contenders.netlab(BUILT, without, ["client", "true"]),
+        alone(COMPILED, str(HERE / "compile_only.py")),
+        alone(BCC, "-c", "import bcc"),
+        alone(START, "-c", "pass"),
+    ]
+    missing = ["netlab with `runtime: docker`: the engine of this benchmark has no image of a node (`make image`)"]
     try:
         with engine.engine() as environment:
             theirs = contenders.compose(environment, engine.IMAGE)
-            aims = (Aim(UP, "netlab", theirs.name, 1 / 2),)
-            return Table(title, units, compare([ours, theirs], rounds), aims)
+            table = table_of([*fields, theirs], rounds, missing)
+            return table._replace(aims=(Aim(UP, OURS, theirs.name, 1 / 2),))
     except engine.EngineError as error:
-        return Table(title, units, compare([ours], rounds), (), (f"docker-compose: {error}",))
+        return table_of(fields, rounds, [*missing, f"docker-compose: {error}"])
+
+
+def table_of(fields: list[Contender], rounds: int, missing: list[str]) -> Table:
+    """Compare all of them; only labs and containers have a `down`."""
+    samples = compare(fields, rounds)
+    for name in (COMPILED, BCC, START):
+        samples[name] = {UP: samples[name][UP]}
+    return Table("Part B, ready", dict.fromkeys((UP, DOWN), "ms"), samples, missing=tuple(missing))
 
 
 def measure(quick: bool) -> Part:
     """Measure all of it."""
-    return Part("Part B ready", (), (part_b(2 if quick else 7),))
+    with tempfile.TemporaryDirectory(prefix="netlab-bench-") as folder:
+        return Part("Part B ready", (TEXT,), (part_b(Path(folder), 2 if quick else 9),))
+
+
+TEXT = """\
+Five nodes, one program compiled and attached, five roles that have said READY; beside it its own parts, each alone.
+The program is compiled while the nodes are made, and no role starts before it is attached, so what cannot be avoided
+is the longer of the two, and then the roles."""

@@ -35,13 +35,12 @@ static __always_inline __u32 step(__u64 ns)
 static __always_inline void swap(struct ethhdr *ethernet, struct iphdr *ip, struct udphdr *udp)
 {
 	unsigned char mac[ETH_ALEN];
-	__be32 address = ip->saddr;
 
 	__builtin_memcpy(mac, ethernet->h_source, ETH_ALEN);
 	__builtin_memcpy(ethernet->h_source, ethernet->h_dest, ETH_ALEN);
 	__builtin_memcpy(ethernet->h_dest, mac, ETH_ALEN);
-	rewrite_source(ip, udp, ip->daddr);
-	rewrite_destination(ip, udp, bpf_htonl(LB));
+	rewrite_ipv4(ip, &ip->saddr, udp, ip->daddr);
+	rewrite_ipv4(ip, &ip->daddr, udp, bpf_htonl(LB));
 	udp->dest = bpf_htons(COMPLETIONS);
 }
 
