@@ -90,7 +90,7 @@ def test_every_process_is_in_the_containers_namespaces_and_control_groups(one: s
     assert inside("talker", "cat", "/proc/self/cgroup").stdout == groups
     seen = [name for name in inside("talker", "ls", "/proc").stdout.split() if name.isdigit()]
     assert len(seen) <= 4
-    titles = [" ".join(words) for words in client.top(f"{one}.talker")["Processes"]]
+    titles = [" ".join(words) for words in client.top(f"{one}.talker", ps_args="-ef -ww")["Processes"]]
     assert any("talker.py" in title for title in titles)
 
 
