@@ -208,9 +208,13 @@ struct mark {
 	__u32 padding;
 };
 
+/* One of this node's own. */
 struct interface {
 	__u16 mac[ETH_ALEN / 2]; /* a whole word at a time is compared */
 	__u16 way;               /* among our interfaces, in `pairs` */
+	__u32 known;             /* 0: this entry is of none */
+	struct address ipv4;     /* its first ones, which are most often asked */
+	struct address ipv6;
 };
 
 struct devmap_entry {
@@ -222,7 +226,7 @@ BPF_ARRAY(config, struct config, 1);                          /* written by the 
 BPF_ARRAY(backends, struct backend, MAX_BACKENDS);            /* written by the role */
 BPF_HASH(backend_at, struct address, __u32, 2 * MAX_BACKENDS); /* address → index, written by the role */
 BPF_HASH(local_addresses, struct address, __u8, MAX_LOCAL_ADDRESSES); /* this node's own, written by the role */
-BPF_HASH(interfaces, __u32, struct interface, MAX_INTERFACES); /* our own by ifindex, written by the role */
+BPF_ARRAY(interfaces, struct interface, MAX_INTERFACES);      /* our own by ifindex, written by the role */
 BPF_ARRAY(state, struct state, 1);
 BPF_ARRAY(reporters, struct reporter, MAX_BACKENDS);
 BPF_ARRAY(ring, struct ring, 1);
@@ -817,12 +821,21 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 	return CARRIER_SENT;
 }
 
-/* The interface that a frame came in on. */
+/* The interface that a frame came in on, or NULL when that is none of ours. */
 static __always_inline struct interface *ingress(struct xdp_md *ctx)
 {
 	__u32 ifindex = ctx->ingress_ifindex;
+	struct interface *here = interfaces.lookup(&ifindex);
 
-	return interfaces.lookup(&ifindex);
+	return here && here->known ? here : NULL;
+}
+
+/* Whether an address is one of this node's. */
+static __always_inline bool is_local(struct interface *here, struct address *address)
+{
+	if (here && (is_same(address, &here->ipv4) || is_same(address, &here->ipv6)))
+		return true;
+	return local_addresses.lookup(address);
 }
 
 /* Whether a frame is for this interface; one to a group is. */
@@ -836,7 +849,7 @@ static __always_inline bool is_for(struct interface *ours, struct ethhdr *ethern
 }
 
 /* A packet to one of our ports: what every receiver would drop must not take a thread. */
-static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struct datagram *datagram)
+static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struct interface *here, struct datagram *datagram)
 {
 	__u32 zero = 0, length = bpf_ntohs(datagram->udp->len);
 	struct state *s = state.lookup(&zero);
@@ -845,8 +858,6 @@ static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struc
 
 	if (!s || !r)
 		return PASS_UNCONFIGURED;
-	struct interface *here = ingress(ctx);
-
 	if (!is_for(here, datagram->ethernet))
 		return PASS_OTHER_HOST;
 	if (datagram->ipv4 && !is_checksum_right(datagram->ipv4))
@@ -868,13 +879,13 @@ static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struc
 
 /* A packet that is not for us. A backend's answer to a request is sent on by the egress program, which lets it look as if
  * it came from the address that the client has asked; handed to the stack, that would be our own address, a martian. */
-static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct datagram *datagram)
+static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct interface *here, struct datagram *datagram)
 {
 	__u32 zero = 0, free = 0, depth = 0, length = bpf_ntohs(datagram->udp->len);
-	__u32 *index = backend_at.lookup(&datagram->source);
+	__u32 *index = datagram->udp->source == c->service_port ? backend_at.lookup(&datagram->source) : NULL;
 	bool freed = false, is_needed = false;
 
-	if (datagram->udp->source != c->service_port || !index)
+	if (!index)
 		return PASS_NOT_LOCAL;
 	__u32 k = *index;
 	struct backend *backend = backends.lookup(&k);
@@ -882,7 +893,7 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 	struct flow *flow = flows.lookup(&key);
 	struct state *s = state.lookup(&zero);
 
-	if (!backend || !s || !flow || backend->ifindex != ctx->ingress_ifindex || !is_for(ingress(ctx), datagram->ethernet))
+	if (!backend || !s || !flow || backend->ifindex != ctx->ingress_ifindex || !is_for(here, datagram->ethernet))
 		return PASS_NOT_LOCAL;
 	if (length < sizeof(*datagram->udp) || length > datagram->room)
 		return PASS_NOT_LOCAL;
@@ -942,8 +953,10 @@ static __always_inline __u32 classify(struct xdp_md *ctx)
 
 	if (shape == NO_IP || shape == MALFORMED_IP || shape == MAPPED_ADDRESS)
 		return reason_of(shape);
-	if (!local_addresses.lookup(&datagram.destination))
-		return shape == DATAGRAM ? reply(ctx, c, &datagram) : PASS_NOT_LOCAL;
+	struct interface *here = ingress(ctx);
+
+	if (!is_local(here, &datagram.destination))
+		return shape == DATAGRAM ? reply(ctx, c, here, &datagram) : PASS_NOT_LOCAL;
 	if (shape != DATAGRAM)
 		return reason_of(shape);
 	__be16 port = datagram.udp->dest;
@@ -951,7 +964,7 @@ static __always_inline __u32 classify(struct xdp_md *ctx)
 	if (port != c->service_port && (port != c->completion_port || c->replies) &&
 	    (port != c->report_port || !c->report_port))
 		return PASS_OTHER_PORT;
-	return balance(ctx, c, &datagram);
+	return balance(ctx, c, here, &datagram);
 }
 
 /* Let a backend's answer come from the address that the client has asked. */
@@ -973,11 +986,14 @@ static __always_inline __u32 egress(struct xdp_md *ctx, __u32 ifindex)
 
 	if (!c || !is_datagram)
 		return CARRIER_MALFORMED;
+	bool is_to_service = datagram.udp->dest == c->service_port, is_from_service = datagram.udp->source == c->service_port;
+
+	if (is_to_service && !is_from_service)
+		return NO_CARRIER;
 	__u32 *index = backend_at.lookup(&datagram.source);
-	bool is_to_service = datagram.udp->dest == c->service_port;
 	/* From a backend's service port to a client, who may himself use that port, but not as a backend, to which it
 	 * would be a request. */
-	bool is_reply = index && datagram.udp->source == c->service_port &&
+	bool is_reply = index && is_from_service &&
 			!local_addresses.lookup(&datagram.destination) &&
 			!(is_to_service && backend_at.lookup(&datagram.destination));
 

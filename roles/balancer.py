@@ -96,8 +96,10 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
         args.completion_port,
         args.policy,
         backends,
-        tuple(address.split("/")[0] for interface in ours.values() for address in interface["addresses"]),
-        tuple((name, interface["mac"]) for name, interface in ours.items()),
+        tuple(
+            balancer.Interface(name, each["mac"], tuple(address.split("/")[0] for address in each["addresses"]))
+            for name, each in ours.items()
+        ),
         args.completion == "reply",
         args.report_port or 0,
         args.on_worker_failure == "retry",

@@ -6,7 +6,7 @@ from netlab.balancer.healing import Healer
 from netlab.balancer.holding import Keeper, Listener
 from netlab.balancer.layout import AGES, MAX_BACKENDS, POLICIES
 from netlab.balancer.reporting import Reporter, reporters
-from netlab.balancer.setting import Backend, Settings, set_up
+from netlab.balancer.setting import Backend, Interface, Settings, set_up
 
 __all__ = [
     "AGES",
@@ -15,6 +15,7 @@ __all__ = [
     "Backend",
     "Count",
     "Healer",
+    "Interface",
     "Keeper",
     "Listener",
     "Reporter",

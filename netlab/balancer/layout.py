@@ -22,7 +22,8 @@ STATE_COUNTERS = (
     *("retried", "unheld", "held"),
 )
 SLOT_HEADER = struct.Struct("=IIII")  # length, number, ifindex, way; the frame follows
-INTERFACE = struct.Struct("=6sH")  # mac, way
+MAX_INTERFACES = 1024
+INTERFACE = struct.Struct("=6sHI16s16s")  # mac, way, known, ipv4, ipv6
 DEVMAP_ENTRY = struct.Struct("=II")  # ifindex, fd of the egress program
 
 _CONFIG = struct.Struct(f"=I2s2sIIII2s2xIII{MAX_BACKENDS}I")

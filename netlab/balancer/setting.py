@@ -1,7 +1,6 @@
 """Sets the balancer up: what its role writes before the first request is taken."""
 
 import socket
-import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,8 +27,21 @@ class Backend(NamedTuple):
     capacity: int
 
 
+class Interface(NamedTuple):
+    """One of the balancer's own interfaces, with addresses of both families."""
+
+    name: str
+    mac: str
+    addresses: tuple[str, ...]
+
+    def packed(self, way: int) -> bytes:
+        """Return its `struct interface`; `way` is its number among all."""
+        first = (next((each for each in self.addresses if (":" in each) is is_6), None) for is_6 in (False, True))
+        return layout.INTERFACE.pack(layout.mac(self.mac), way, 1, *map(layout.address, first))
+
+
 class Settings(NamedTuple):
-    """What the balancer is told once, before it takes its first request; `our_macs` are by interface.
+    """What the balancer is told once, before it takes its first request; `interfaces` are its own.
 
     With `replies` a backend's reply frees the thread of its request; there are no completions then. To `report_port`,
     if it is not 0, backends may tell their running totals. With `holds` a request is kept until it is done.
@@ -39,8 +51,7 @@ class Settings(NamedTuple):
     completion_port: int
     policy: str
     backends: tuple[Backend, ...]
-    local_addresses: tuple[str, ...]
-    our_macs: tuple[tuple[str, str], ...]
+    interfaces: tuple[Interface, ...]
     replies: bool = False
     report_port: int = 0
     holds: bool = False
@@ -99,7 +110,7 @@ def _fixed(config: Config) -> tuple[int, ...]:
 
 def _ways(settings: Settings) -> int:
     """Return how many interfaces the pairs of a backend have; 0 when all pairs together would be too many."""
-    ways = len(settings.our_macs) if settings.replies else 0
+    ways = len(settings.interfaces) if settings.replies else 0
     return ways if ways * len(settings.backends) <= MAX_PAIRS else 0
 
 
@@ -118,16 +129,16 @@ def _check_slots(pins: str, longest: int) -> None:
 
 def _write_ourselves(pins: str, settings: Settings) -> None:
     with map_of(pins, "local_addresses") as local:
-        for address in settings.local_addresses:
+        for address in (address for ours in settings.interfaces for address in ours.addresses):
             local.set(layout.address(address), b"\1")
     with (
         map_of(pins, "interfaces") as interfaces,
         map_of(pins, "doors") as doors,
         LoadedProgram.open(f"{pins}/programs/egress_devmap") as egress,
     ):
-        for way, (interface, mac) in enumerate(settings.our_macs):
-            ifindex = socket.if_nametoindex(interface)
-            interfaces.set(layout.key(ifindex), layout.INTERFACE.pack(layout.mac(mac), way))
+        for way, ours in enumerate(settings.interfaces):
+            ifindex = socket.if_nametoindex(ours.name)
+            interfaces.set(layout.key(ifindex), ours.packed(way))
             doors.set(layout.key(ifindex), layout.DEVMAP_ENTRY.pack(ifindex, egress.fd))
 
 
@@ -146,9 +157,9 @@ def write_backend(pins: str, index: int, backend: Backend, ways: int) -> Entry:
         LoadedProgram.open(f"{pins}/programs/egress_devmap") as egress,
     ):
         _write_pair(carriers, index, egress, ifindex, ifindex)
-        for each in list(interfaces.keys()) if ways else ():
-            client, (_, way) = int.from_bytes(each, sys.byteorder), layout.INTERFACE.unpack(interfaces.get(each))
-            if client != ifindex and index * ways + way < MAX_PAIRS:
+        for client, _ in socket.if_nameindex() if ways else ():
+            _, way, known, *_ = layout.INTERFACE.unpack(interfaces.get(layout.key(client)))
+            if known and client != ifindex and index * ways + way < MAX_PAIRS:
                 _write_pair(pairs, index * ways + way, egress, ifindex, client)
         for address in filter(any, addresses):
             index_of.set(address, layout.key(index))

@@ -138,11 +138,11 @@ class Rig(Program):
         `capacity` is of all backends, or of each; `without` says which workers have no address of which IP version;
         `more` are further settings.
         """
-        for name in ("config", "state", "reporters", "held", "marks", "reasons", "carrier_reasons"):
+        for name in ("config", "state", "reporters", "held", "marks", "interfaces", "reasons", "carrier_reasons"):
             with Map.open(f"{self.pins}/maps/{name}") as each:
                 for index in range(each.max_entries):
                     each.set(struct.pack("=I", index), bytes(each.value_size))
-        for name in ("backend_at", "local_addresses", "interfaces", "flows"):
+        for name in ("backend_at", "local_addresses", "flows"):
             with Map.open(f"{self.pins}/maps/{name}") as each:
                 for key in list(each.keys()):
                     each.delete(key)
@@ -150,8 +150,8 @@ class Rig(Program):
             threads = [capacity] * backends if isinstance(capacity, int) else capacity
             lacks = without or {}
             chosen = tuple(backend(index, each, lacks.get(index)) for index, each in enumerate(threads, 1))
-            macs = (("lo", LB_MAC),)
-            self.settings = balancer.Settings(SERVICE, COMPLETION, policy, chosen, LOCAL, macs, **more)
+            ours = (balancer.Interface("lo", LB_MAC, LOCAL),)
+            self.settings = balancer.Settings(SERVICE, COMPLETION, policy, chosen, ours, **more)
             balancer.set_up(self.pins, self.settings)
         self._begun = self._state.get(FIRST)
 

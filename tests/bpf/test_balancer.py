@@ -173,7 +173,7 @@ def test_setting_up_again_keeps_the_state(rig: Rig) -> None:
     rig.reset(capacity=2)
     rig.push(request())
     backends = tuple(backend(index, 2) for index in (1, 2, 3))
-    same = balancer.Settings(SERVICE, COMPLETION, "most-free", backends, LOCAL, (("lo", LB_MAC),))
+    same = balancer.Settings(SERVICE, COMPLETION, "most-free", backends, (balancer.Interface("lo", LB_MAC, LOCAL),))
 
     assert not balancer.set_up(rig.pins, same)
     assert rig.free() == (1, 2, 2)
@@ -189,7 +189,7 @@ def test_slots_too_small_for_the_links_are_refused(rig: Rig) -> None:
     rig.reset(ready=False)
     long = (backend(1)._replace(mtu=3000),)
     with pytest.raises(NetlabError, match="compiled for frames of"):
-        balancer.set_up(rig.pins, balancer.Settings(SERVICE, COMPLETION, "random", long, LOCAL, ()))
+        balancer.set_up(rig.pins, balancer.Settings(SERVICE, COMPLETION, "random", long, ()))
 
 
 ORDERS = [
