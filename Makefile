@@ -81,9 +81,10 @@ image:
 image-dev:
 	@sh .ci/image dev
 
-## make uninstall   remove the netlab command and .venv; Debian packages stay
+## make uninstall   remove the netlab command, .venv and what was compiled; Debian packages stay
 uninstall:
 	@$(SETUP) unlink
+	@$(SETUP) root rm -rf /var/cache/netlab
 	@$(SETUP) user rm -rf .venv
 
 ## make clean       remove caches and built files

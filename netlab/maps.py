@@ -1,30 +1,24 @@
 """Pinned BPF maps and programs by bpf(2): look up, update, create, test run.
 
-Imports no bcc, so that a long-lived process can use it without carrying a compiler. Attribute layouts are those of
-`union bpf_attr` in linux/bpf.h; bpf(2) describes the calls.
+Imports no bcc, so that a long-lived process can use it without carrying a compiler. bpf(2) describes the calls.
 """
 
 import ctypes
-import os
 import struct
 from collections.abc import Iterator
-from types import TracebackType
 from typing import NamedTuple, Self
 
-from netlab.errors import HostError, NetlabError
+from netlab import bpf
+from netlab.errors import NetlabError
 
 BPF_ANY = 0
 BPF_F_LOCK = 4
 DEVMAP = 14
 
-_SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = 0, 1, 2, 3, 4
-_OBJ_GET, _PROG_TEST_RUN, _MAP_BY_ID, _OBJ_INFO = 7, 10, 14, 15
+_OBJ_GET, _PROG_TEST_RUN, _MAP_BY_ID = 7, 10, 14
 _PER_CPU_TYPES = (5, 6, 10)  # per-CPU hash, per-CPU array, LRU per-CPU hash
 _LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES
-_ATTR_BYTES = 128
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class TestRun(NamedTuple):
@@ -35,28 +29,10 @@ class TestRun(NamedTuple):
     duration_ns: int
 
 
-def _bpf(command: int, attr: "ctypes.Array[ctypes.c_char]", what: str) -> int:
-    """Call bpf(2); raise OSError naming what was tried."""
-    machine = os.uname().machine
-    if machine not in _SYSCALL_NUMBER:
-        raise HostError(f"netlab does not know the number of bpf(2) on {machine}")
-    result: int = _libc.syscall(_SYSCALL_NUMBER[machine], command, attr, _ATTR_BYTES)
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
-    return result
-
-
-def _attr(layout: str, *values: int) -> "ctypes.Array[ctypes.c_char]":
-    attr = ctypes.create_string_buffer(_ATTR_BYTES)
-    struct.pack_into("=" + layout, attr, 0, *values)
-    return attr
-
-
 def _open_pin(path: str) -> int:
     name = ctypes.create_string_buffer(path.encode())
     try:
-        return _bpf(_OBJ_GET, _attr("QII", ctypes.addressof(name), 0, 0), f"open the pin {path}")
+        return bpf.call(_OBJ_GET, bpf.attributes("QII", ctypes.addressof(name), 0, 0), f"open the pin {path}")
     except FileNotFoundError:
         raise NetlabError(f"no BPF object is pinned at {path}: is the lab up?") from None
 
@@ -67,42 +43,13 @@ def possible_cpus() -> int:
         return int(file.read().strip().replace("-", ",").rsplit(",", 1)[-1]) + 1
 
 
-class _Object:
-    """A file descriptor of a BPF object, closed at the end of a `with`, or as soon as nobody has it any more."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-
-    def _info(self) -> "ctypes.Array[ctypes.c_char]":
-        """Return what the kernel says of the object: struct bpf_map_info or bpf_prog_info."""
-        info = ctypes.create_string_buffer(256)
-        _bpf(_OBJ_INFO, _attr("IIQ", self.fd, len(info), ctypes.addressof(info)), "ask about a BPF object")
-        return info
-
-    def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-    def __del__(self) -> None:
-        self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class Map(_Object):
+class Map(bpf.Object):
     """A BPF map. Keys and values are bytes of exactly `key_size` and `value_size`."""
 
     def __init__(self, fd: int) -> None:
         """Take over the descriptor of a map and ask the kernel for its shape."""
         super().__init__(fd)
-        shape = struct.unpack_from("=6I", self._info())
+        shape = struct.unpack_from("=6I", bpf.info(self.fd))
         self.type, self.id, self.key_size, self.value_size, self.max_entries, self.flags = shape
         self._stride = (self.value_size + 7) & ~7
         self._cpus = possible_cpus() if self.type in _PER_CPU_TYPES else 1
@@ -115,12 +62,14 @@ class Map(_Object):
     @classmethod
     def by_id(cls, number: int) -> Self:
         """Open a map by the kernel's number of it."""
-        return cls(_bpf(_MAP_BY_ID, _attr("III", number, 0, 0), f"open the map {number}"))
+        return cls(bpf.call(_MAP_BY_ID, bpf.attributes("III", number, 0, 0), f"open the map {number}"))
 
     @classmethod
     def create(cls, kind: int, key_size: int, value_size: int, max_entries: int) -> Self:
         """Create a map that lives as long as somebody holds it."""
-        return cls(_bpf(_MAP_CREATE, _attr("5I", kind, key_size, value_size, max_entries, 0), "create a map"))
+        return cls(
+            bpf.call(_MAP_CREATE, bpf.attributes("5I", kind, key_size, value_size, max_entries, 0), "create a map")
+        )
 
     def _call(
         self, command: int, key: bytes, value: "ctypes.Array[ctypes.c_char] | None", flags: int, what: str
@@ -129,7 +78,7 @@ class Map(_Object):
             raise ValueError(f"the key has {len(key)} bytes, the map's keys {self.key_size}")
         held = ctypes.create_string_buffer(key, len(key))
         address = ctypes.addressof(value) if value is not None else 0
-        _bpf(command, _attr("IIQQQ", self.fd, 0, ctypes.addressof(held), address, flags), what)
+        bpf.call(command, bpf.attributes("IIQQQ", self.fd, 0, ctypes.addressof(held), address, flags), what)
 
     def get(self, key: bytes, flags: int = BPF_ANY) -> bytes:
         """Return the value at a key. KeyError when there is none; BPF_F_LOCK reads a locked value whole."""
@@ -165,20 +114,24 @@ class Map(_Object):
         while True:
             following = ctypes.create_string_buffer(self.key_size)
             try:
-                _bpf(_MAP_NEXT_KEY, _attr("IIQQ", self.fd, 0, address, ctypes.addressof(following)), "list the keys")
+                bpf.call(
+                    _MAP_NEXT_KEY,
+                    bpf.attributes("IIQQ", self.fd, 0, address, ctypes.addressof(following)),
+                    "list the keys",
+                )
             except FileNotFoundError:
                 return
             key, address = following, ctypes.addressof(following)
             yield key.raw
 
 
-class LoadedProgram(_Object):
+class LoadedProgram(bpf.Object):
     """A loaded BPF program."""
 
     @property
     def id(self) -> int:
         """The kernel's number of it."""
-        _, number = struct.unpack_from("=2I", self._info())
+        _, number = struct.unpack_from("=2I", bpf.info(self.fd))
         return int(number)
 
     @classmethod
@@ -192,11 +145,11 @@ class LoadedProgram(_Object):
         They come in on the loopback of the calling process's network namespace, from which redirects are looked up.
         """
         given = ctypes.create_string_buffer(packet, len(packet))
-        attr = _attr(
+        attr = bpf.attributes(
             "IIIIQQIIIIQQIII",
             self.fd, 0, len(packet), 0, ctypes.addressof(given), 0, repeat, 0, 0, 0, 0, 0, _LIVE_FRAMES, 0, 0,
         )  # fmt: skip
-        _bpf(_PROG_TEST_RUN, attr, "send a frame through a program")
+        bpf.call(_PROG_TEST_RUN, attr, "send a frame through a program")
 
     def test_run(self, packet: bytes, repeat: int = 1, ingress_ifindex: int = 0) -> TestRun:
         """Run the program on a packet in the kernel (BPF_PROG_TEST_RUN); a redirect delivers nothing.
@@ -207,11 +160,11 @@ class LoadedProgram(_Object):
         out = ctypes.create_string_buffer(4096)
         # struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
         context = ctypes.create_string_buffer(struct.pack("=6I", 0, len(packet), 0, ingress_ifindex, 0, 0), 24)
-        attr = _attr(
+        attr = bpf.attributes(
             "IIIIQQIIIIQQIII",
             self.fd, 0, len(packet), len(out), ctypes.addressof(given), ctypes.addressof(out), repeat, 0,
             len(context) if ingress_ifindex else 0, 0, ctypes.addressof(context) if ingress_ifindex else 0, 0, 0, 0, 0,
         )  # fmt: skip
-        _bpf(_PROG_TEST_RUN, attr, "run a program on a packet")
+        bpf.call(_PROG_TEST_RUN, attr, "run a program on a packet")
         verdict, size, duration_ns = (struct.unpack_from("=I", attr, at)[0] for at in (4, 12, 36))
         return TestRun(verdict, out.raw[:size], duration_ns)

@@ -1,19 +1,33 @@
 """What all tests share: who may run them, and that they leave nothing behind."""
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
+from netlab import compile_cache
 from tests import leaks
 
+CACHE = pytest.StashKey[str]()
 
-def pytest_configure() -> None:
-    """Be no job in the background: a shell starts those with these signals ignored, and children inherit that."""
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Be no job in the background: a shell starts those with these signals ignored, and children inherit that.
+
+    What is compiled is kept for these tests only, which so begin with nothing.
+    """
+    os.environ[compile_cache.VARIABLE] = config.stash[CACHE] = tempfile.mkdtemp(prefix="compiled-")
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Throw away what was compiled."""
+    shutil.rmtree(config.stash[CACHE])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""Compiles, verifies and pins part B's program, as `netlab up` does, and nothing else."""
+"""Compiles, verifies and pins part B's program, as `netlab up` does, and nothing else; with a cache, compiles once."""
 
 import os
 import tempfile

@@ -79,11 +79,15 @@ def peak_of(*command: str | Path) -> float:
         return float(said.read().split()[-1]) / 1024
 
 
-def netlab(name: str, topology: Path, check: list[str]) -> Contender:
-    """Return netlab with a topology; `check` is a node and a command that works in it once the lab is up."""
+def netlab(name: str, topology: Path, check: list[str], compiled: bool = True) -> Contender:
+    """Return netlab with a topology; `check` is a node and a command that works in it once the lab is up.
+
+    Its programs are `compiled` before, as they are from the second `up` on, or else anew each time.
+    """
+    environment = None if compiled else {**os.environ, "NETLAB_CACHE": ""}
     return Contender(
         name,
-        up=lambda: run(NETLAB, "up", "--lab", LAB, topology),
+        up=lambda: run(NETLAB, "up", "--lab", LAB, topology, environment=environment),
         down=lambda: run(NETLAB, "down", "--lab", LAB),
         check=lambda: reach(NETLAB, "exec", "--lab", LAB, *check),
         peak_mb=lambda: peak_of(NETLAB, "up", "--lab", LAB, topology),

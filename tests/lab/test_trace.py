@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from netlab import logs, maps, process, syscalls, trace
+from netlab import bpf, logs, maps, process, syscalls, trace
 from netlab.errors import HostError
 from tests.lab.processes import STAY, Lab, shell, until
 
@@ -35,8 +35,8 @@ def printer(text: str) -> maps.LoadedProgram:
     code += instruction(0xBF, 1, 10) + instruction(0x07, 1, value=at) + instruction(0xB7, 2, value=len(raw))
     code += instruction(0x85, value=TRACE_PRINTK) + instruction(0xB7, 0, value=2) + instruction(0x95)
     held, licence = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
-    attr = maps._attr("IIQQ", XDP, len(code) // 8, ctypes.addressof(held), ctypes.addressof(licence))
-    return maps.LoadedProgram(maps._bpf(PROG_LOAD, attr, "load a program that prints"))
+    attr = bpf.attributes("IIQQ", XDP, len(code) // 8, ctypes.addressof(held), ctypes.addressof(licence))
+    return maps.LoadedProgram(bpf.call(PROG_LOAD, attr, "load a program that prints"))
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from netlab import diagnosis, headers
+from netlab.compiling import Refused, choose_entry
 from netlab.diagnosis import Source
 from netlab.errors import HostError
 from netlab.hints import with_hint
-from netlab.programs import Refused, choose_entry
 
 COMMAND = "clang -cc1 -triple x86_64-unknown-linux-gnu -emit-llvm-bc -o main.bc -x c /virtual/main.c\n"
 LICENCE = "#if defined(BPF_LICENSE)\n#error BPF_LICENSE cannot be specified through cflags\n#endif\n"

@@ -20,17 +20,20 @@ ROWS: list[tuple[str, ...]] = [
     ("removal",),
     ("balancer", "launch", "describe", "hosts", "compose"),
     ("process", "supervisor", "programs", "loader", "links", "runtime"),
+    ("attaching",),
+    ("compiling",),
+    ("compile_cache", "handover"),
+    ("compiled", "maps"),
     (
         "child",
         "trace",
         "diagnosis",
         "hints",
-        "handover",
+        "bpf",
         "headers",
         "netlink",
         "messages",
         "sysctls",
-        "maps",
         "record",
         "logs",
         "identity",
@@ -48,15 +51,15 @@ ROWS: list[tuple[str, ...]] = [
     ("model",),
     ("errors", "role", "usage", "prometheus", "capabilities"),
 ]
-FAMILIES = {7, 8, 10, 12}
+FAMILIES = {7, 12, 14, 16}
 ONLY_USERS = {
     "yaml": {"document"},
-    "bcc": {"programs"},
+    "bcc": {"attaching", "compiling"},
     "psutil": {"process"},
     "pyroute2": {"messages"},
     "rich": {"report"},
     "docker": {"runtime"},
-    "ctypes": {"syscalls", "maps", "programs"},
+    "ctypes": {"attaching", "bpf", "compiled", "compiling", "maps", "syscalls"},
 }
 
 

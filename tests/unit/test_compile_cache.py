@@ -1,0 +1,160 @@
+"""What the compiler has made is found again while nothing that it was made from has changed, and only then."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from netlab import compile_cache
+from netlab.compiled import Code, Compiled, MapShape
+
+MADE = Compiled(
+    b"GPL",
+    b"\x9f\xeb types",
+    (MapShape("inner", 14, 4, 8, 2, 0, 0, 0), MapShape("outer", 12, 4, 4, 128, 0, 3, 7, "inner")),
+    (Code("pass", bytes(range(16)), {0: "outer"}, 0), Code("egress_devmap", bytes(8), {}, 33)),
+)
+LONG_AGO = 1_000_000_000.0
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, which is not made yet."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv(compile_cache.VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture
+def header(tmp_path: Path) -> Path:
+    """A header that has been as it is for long."""
+    path = tmp_path / "a header #1.h"
+    path.write_text("#define ONE 1\n")
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    return path
+
+
+def rule(*paths: Path | str) -> str:
+    """Return what the compiler writes about a file that includes these."""
+    escaped = (str(path).replace(" ", r"\ ").replace("#", r"\#").replace("$", "$$") for path in paths)
+    return "main.o: /virtual/main.c " + " \\\n  ".join(escaped) + "\n"
+
+
+def keep(name: str, *paths: Path | str, beside: str = "/", began: float = LONG_AGO + 60) -> None:
+    """Keep what was made of a file that includes these."""
+    compile_cache.keep(name, MADE, rule(*paths), beside, began)
+
+
+def test_what_is_kept_is_found(header: Path) -> None:
+    """Everything that was put in comes out."""
+    keep("one", header)
+
+    assert compile_cache.find("one") == MADE
+    assert compile_cache.find("other") is None
+
+
+def test_a_header_that_has_changed_counts(header: Path) -> None:
+    """What was made from another header is not what this one would make."""
+    keep("one", header)
+    header.write_text("#define ONE 2\n")
+
+    assert compile_cache.find("one") is None
+
+
+def test_a_header_that_has_gone_counts(header: Path) -> None:
+    """The compiler would not find it either."""
+    keep("one", header)
+    header.unlink()
+
+    assert compile_cache.find("one") is None
+
+
+def test_relative_paths_are_from_where_the_compiler_ran(header: Path) -> None:
+    """bcc runs the compiler in the folder of the kernel's headers."""
+    keep("one", header.name, beside=str(header.parent))
+
+    assert compile_cache.find("one") == MADE
+
+
+def test_a_header_that_was_written_meanwhile_is_not_trusted(header: Path) -> None:
+    """It may have been read before the change."""
+    keep("one", header, began=LONG_AGO)
+
+    assert compile_cache.find("one") is None
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "\xff", "half", "{before}x"])
+def test_a_damaged_entry_is_as_if_it_were_not_there(cache: Path, header: Path, damage: str) -> None:
+    """It is removed; the compiler makes a new one."""
+    keep("one", header)
+    before = (cache / "one").read_text()
+    shown = {"half": before[: len(before) // 2], "{before}x": f"{before}x"}.get(damage, damage)
+    (cache / "one").write_text(shown, encoding="latin-1")
+
+    assert compile_cache.find("one") is None
+    assert os.listdir(cache) == []
+
+
+def test_a_cache_that_cannot_be_written_is_none(cache: Path, header: Path) -> None:
+    """Nothing fails for want of a cache."""
+    cache.write_text("a file")
+    keep("one", header)
+
+    assert compile_cache.find("one") is None
+
+
+def test_a_cache_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an empty name."""
+    monkeypatch.setenv(compile_cache.VARIABLE, "")
+
+    assert compile_cache.folder() == ""
+
+
+def test_what_was_not_used_for_longest_goes_first(cache: Path, header: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To find an entry is to use it."""
+    monkeypatch.setattr(compile_cache, "ENTRIES", 2)
+    for age, name in enumerate(("new", "old")):
+        keep(name, header)
+        os.utime(cache / name, (LONG_AGO - age, LONG_AGO - age))
+    assert compile_cache.find("old")
+    keep("third", header)
+
+    assert sorted(os.listdir(cache)) == ["old", "third"]
+
+
+def test_only_root_may_read_it(cache: Path, header: Path) -> None:
+    """Whoever could write there could load programs."""
+    keep("one", header)
+
+    assert cache.stat().st_mode & 0o777 == 0o700
+    assert (cache / "one").stat().st_mode & 0o777 == 0o600
+
+
+def test_all_that_a_compilation_depends_on_is_in_the_name(tmp_path: Path) -> None:
+    """The source, where it stands, the options, and the headers beside it, which might hide others."""
+    path = str(tmp_path / "a.c")
+    names = {compile_cache.key(path, b"int x;", ["-DA=1"])}
+    names.add(compile_cache.key(path, b"int y;", ["-DA=1"]))
+    names.add(compile_cache.key(path, b"int x;", ["-DA=2"]))
+    names.add(compile_cache.key(str(tmp_path / "b.c"), b"int x;", ["-DA=1"]))
+    (tmp_path / "new.h").write_text("")
+    names.add(compile_cache.key(path, b"int x;", ["-DA=1"]))
+
+    assert len(names) == 5
+    assert compile_cache.key(path, b"int x;", ["-DA=1"]) in names
+
+
+def test_entries_are_plain_text(cache: Path, header: Path) -> None:
+    """What is read back is data and never code."""
+    keep("one", header)
+
+    entry = json.loads((cache / "one").read_text().split("\n")[1])
+
+    assert set(entry) == {
+        "license",
+        "btf",
+        "maps",
+        "programs",
+        "headers",
+    }
