@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 
+from netlab import compiling
 from netlab.compiling import Refused
 
 _ATTACH_PROBLEMS = {
@@ -20,6 +21,7 @@ def attach(program: int, interfaces: list[str], mode: str, *, replaces: bool) ->
 
     When it `replaces` others, it takes their places without a gap; if it cannot take all of them, they get them back.
     """
+    compiling.bcc()
     from bcc import BPF, lib
 
     flag = BPF.XDP_FLAGS_DRV_MODE if mode == "native" else BPF.XDP_FLAGS_SKB_MODE

@@ -10,6 +10,8 @@ import os
 import select
 import signal
 import sys
+import threading
+from contextlib import suppress
 from typing import Any, TextIO
 
 from netlab import attaching, bpf, compile_cache, compiled, compiling, syscalls, turns
@@ -81,12 +83,22 @@ def _from_cache(source: Source) -> Loaded | None:
     if not kept:
         return None
     entry = source.entry([each.name for each in kept.programs])
+    # to attach it bcc is needed, which takes a while to import: on another CPU, while the kernel verifies
+    importing = threading.Thread(target=_import_bcc)
+    importing.start()
     try:
         maps, programs = compiled.load(kept, source.adopt)
     except OSError:
         compile_cache.forget(source.key)
         return None
+    finally:
+        importing.join()
     return Loaded(entry, maps, programs)
+
+
+def _import_bcc() -> None:
+    with suppress(HostError):  # whoever needs it asks again
+        compiling.bcc()
 
 
 def _pin(loaded: Loaded, folder: str) -> None:
