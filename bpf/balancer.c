@@ -328,21 +328,34 @@ static __always_inline __u32 mixed(__u32 word)
 	return word ^ word >> 16;
 }
 
+/* All ones where a number is negative, else zero. The empty asm hides from the compiler that a branch could do that. */
+static __always_inline __u64 if_negative(__u64 number)
+{
+	asm volatile("" : "+r"(number));
+	number = (__s64)number >> 63;
+	asm volatile("" : "+r"(number));
+	return number;
+}
+
+static __always_inline __u64 if_same(__u32 one, __u32 other)
+{
+	return if_negative((__u64)(one ^ other) - 1);
+}
+
 /* Take a thread of the backend that the policy chooses; NONE when no thread is free.
  *
  * Each backend with free threads and a weight gets a word: how much it is wanted, its place in turn, its index; the
  * largest wins. At random it is wanted more than all before it with odds of its weight in all theirs, so that in the end
  * each has the odds of its weight (a weighted reservoir of one: Chao, 1982).
  *
- * All masks and no branches, and the best so far in the map and not in a register: the verifier follows every way through
- * the loop, and every value that a register can have, backend by backend. */
+ * All masks and no branch but the one that passes over the busy, and the best so far in the map and not in a register:
+ * the verifier follows every way through the loop, and every value that a register can have, backend by backend. */
 static __always_inline __u32 take_thread(struct state *s, struct config *c, __u32 random)
 {
-	__u64 by_threads = c->policy == MOST_FREE ? ~0ULL : 0, at_random = c->policy == RANDOM ? ~0ULL : 0;
-	__u32 turn = c->policy == MOST_FREE || c->policy == ROUND_ROBIN ? s->turn : 0;
+	__u64 by_threads = if_same(c->policy, MOST_FREE), at_random = if_same(c->policy, RANDOM);
+	__u32 turn = s->turn & (by_threads | if_same(c->policy, ROUND_ROBIN));
 	__u32 chosen;
 
-	asm volatile("" : "+r"(by_threads), "+r"(at_random), "+r"(turn)); /* or one loop for each policy is made of it */
 	s->best = UNWANTED;
 	s->chances = 0;
 	for (__u32 index = 0; index < MAX_BACKENDS; index++) {
@@ -353,13 +366,11 @@ static __always_inline __u32 take_thread(struct state *s, struct config *c, __u3
 		if (threads) {
 			__u32 distance = (index - turn) & 0xff;
 			__u64 chance = (__u64)mixed(random ^ index * 0x9e3779b9) * (s->chances += share) >> 32;
-			__u64 is_drawn = (__s64)(chance - share) >> 63; /* all ones where chance < share */
 			__u64 wanted = 1 + (threads & by_threads) + (index & at_random);
 
-			wanted &= is_drawn | ~at_random;
+			wanted &= if_negative(chance - share) | ~at_random;
 			wanted = wanted << 16 | (0xff - distance) << 8 | index;
-			if (wanted > s->best)
-				s->best = wanted;
+			s->best ^= (s->best ^ wanted) & if_negative(s->best - wanted);
 		}
 	}
 	if (s->best <= UNWANTED)
@@ -579,7 +590,7 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 	__u32 random = c->policy == RANDOM ? bpf_get_prandom_u32() : 0;
 	__u32 chosen = NONE, slot = NONE, number, free = 0, depth = 0;
 	bool too_long = length > c->longest, copied = false;
-	__u32 reason = too_long ? DROP_TOO_LONG : DROP_QUEUE_FULL;
+	__u32 reason = DROP_QUEUE_FULL;
 
 	bpf_spin_lock(&s->lock);
 	number = ++s->number;
@@ -609,10 +620,12 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 			hold(s, r, slot, copied, number, chosen);
 		return reason;
 	}
+	if (too_long) {
+		trace("drop #%u, its %u bytes are too long", number, length);
+		return DROP_TOO_LONG;
+	}
 	if (reason == QUEUED)
 		trace("queue #%u, depth %u", number, depth);
-	else if (reason == DROP_TOO_LONG)
-		trace("drop #%u, its %u bytes are too long", number, length);
 	else if (reason == DROP_QUEUE_FULL)
 		trace("drop #%u, the queue is full", number);
 	else
