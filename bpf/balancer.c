@@ -467,46 +467,43 @@ static __always_inline void remember(struct datagram *datagram, __u32 backend, _
 	flows.update(&key, &fresh);
 }
 
-/* Address a request to backend k. Its headers were checked when it arrived; the bounds are checked again because the
- * packet may have been changed in length since. */
-static __always_inline bool address_to(struct xdp_md *ctx, __u32 k, struct backend *backend, __u32 ifindex, __u32 way)
+/* Address a request to backend k. */
+static __always_inline void address_to(struct datagram *datagram, __u32 k, struct backend *backend, __u32 ifindex,
+				       __u32 way)
 {
-	struct datagram datagram;
-
-	if (read_datagram(ctx, &datagram) != DATAGRAM)
-		return false;
-	remember(&datagram, k, ifindex, way);
-	__builtin_memcpy(datagram.ethernet->h_dest, backend->mac, ETH_ALEN);
-	__builtin_memcpy(datagram.ethernet->h_source, backend->our_mac, ETH_ALEN);
-	give_destination(&datagram, datagram.ipv4 ? &backend->ipv4 : &backend->ipv6);
-	return true;
+	remember(datagram, k, ifindex, way);
+	__builtin_memcpy(datagram->ethernet->h_dest, backend->mac, ETH_ALEN);
+	__builtin_memcpy(datagram->ethernet->h_source, backend->our_mac, ETH_ALEN);
+	give_destination(datagram, datagram->ipv4 ? &backend->ipv4 : &backend->ipv6);
 }
 
 /* Say that a request has come. That is said when all is decided: the verifier follows a decision once for each way that
  * leads to it, and there are many through what prints addresses of two families. */
-static __always_inline void trace_request(struct xdp_md *ctx, __u32 number)
+static __always_inline void trace_request(struct datagram *datagram, __u32 number)
 {
-	struct datagram datagram;
-
-	if (read_datagram(ctx, &datagram) != DATAGRAM)
-		return;
-	if (datagram.ipv4)
-		trace("request #%u from %pI4:%u", number, &datagram.source.word[3], bpf_ntohs(datagram.udp->source));
+	if (datagram->ipv4)
+		trace("request #%u from %pI4:%u", number, &datagram->source.word[3], bpf_ntohs(datagram->udp->source));
 	else
-		trace("request #%u from [%pI6]:%u", number, &datagram.source, bpf_ntohs(datagram.udp->source));
+		trace("request #%u from [%pI6]:%u", number, &datagram->source, bpf_ntohs(datagram->udp->source));
 }
 
-static __always_inline __u32 forward(struct xdp_md *ctx, __u32 chosen, __u32 number, __u32 free, __u32 length, __u32 way)
+/* Cut off what stands behind a packet: it could make the frame too long for the backend's link. */
+static __always_inline void cut(struct xdp_md *ctx, __u32 length)
 {
-	struct backend *backend = backends.lookup(&chosen);
 	int surplus = (int)bpf_xdp_get_buff_len(ctx) - (int)length;
 
-	if (surplus > 0) /* what stands behind the packet could make the frame too long for the backend's link */
+	if (surplus > 0)
 		bpf_xdp_adjust_tail(ctx, -surplus);
+}
+
+static __always_inline __u32 forward(struct xdp_md *ctx, struct datagram *datagram, __u32 chosen, __u32 number,
+				     __u32 free, __u32 way)
+{
+	struct backend *backend = backends.lookup(&chosen);
+
 	if (!backend)
 		return PASS_MALFORMED_IP;
-	if (!address_to(ctx, chosen, backend, ctx->ingress_ifindex, way))
-		return PASS_MALFORMED_IP;
+	address_to(datagram, chosen, backend, ctx->ingress_ifindex, way);
 	trace("forward #%u to %s, free %u", number, backend->name, free);
 	doors.redirect_map(backend->ifindex, 0);
 	return FORWARDED;
@@ -589,7 +586,8 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 {
 	__u32 random = c->policy == RANDOM ? bpf_get_prandom_u32() : 0;
 	__u32 chosen = NONE, slot = NONE, number, free = 0, depth = 0;
-	bool too_long = length > c->longest, copied = false;
+	bool too_long = length > c->longest, copied = false, is_found;
+	struct datagram datagram;
 	__u32 reason = DROP_QUEUE_FULL;
 
 	bpf_spin_lock(&s->lock);
@@ -613,9 +611,13 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 	if (slot != NONE && chosen == NONE)
 		reason = wait_in_queue(c, s, r, slot, copied, random, &chosen, &free, &depth);
 
-	trace_request(ctx, number);
+	if (chosen != NONE)
+		cut(ctx, length);
+	is_found = find_datagram(ctx, &datagram);
+	if (is_found)
+		trace_request(&datagram, number);
 	if (chosen != NONE) {
-		reason = forward(ctx, chosen, number, free, length, way);
+		reason = is_found ? forward(ctx, &datagram, chosen, number, free, way) : PASS_MALFORMED_IP;
 		if (c->holds)
 			hold(s, r, slot, copied, number, chosen);
 		return reason;
@@ -813,6 +815,7 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 		return CARRIER_EMPTY;
 	__u64 length = slot->length;
 	__u32 number = slot->number, ifindex = slot->ifindex, way = slot->way;
+	struct datagram datagram;
 	bool filled = false;
 
 	asm volatile("" : "+r"(length));
@@ -820,7 +823,9 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 		filled = !bpf_xdp_store_bytes(ctx, 0, slot->frame, length) &&
 			 !bpf_xdp_adjust_tail(ctx, (int)length - (int)(ETH_HLEN + MTU));
 
-	filled = filled && address_to(ctx, k, backend, ifindex, way);
+	filled = filled && find_datagram(ctx, &datagram);
+	if (filled)
+		address_to(&datagram, k, backend, ifindex, way);
 	if (c->holds) {
 		hold(s, r, slot_number, true, number, k);
 	} else {
