@@ -87,8 +87,8 @@ static __always_inline __u32 read_datagram(struct xdp_md *ctx, struct datagram *
 	return datagram->udp && datagram->room >= sizeof(struct udphdr) ? DATAGRAM : TRUNCATED_UDP;
 }
 
-/* Find the parts of a packet that was a datagram when it came, after what leaves all pointers to it behind: a change of its
- * length, or its return from a slot. What it claims was checked then; only the bounds are checked again. */
+/* Find the parts of a packet that was a datagram when it came, after what leaves all pointers to it behind: a change of
+ * its length, or its return from a slot. What it claims was checked then; only the bounds are checked again. */
 static __always_inline bool find_datagram(struct xdp_md *ctx, struct datagram *datagram)
 {
 	struct cursor cursor = packet(ctx);
