@@ -2,9 +2,9 @@
 /*
  * Decides which backend serves a UDP request, and lets requests wait in the kernel while no thread is free.
  *
- * A request is a UDP packet, of IPv4 or IPv6, to one of the node's own addresses and the service port. It goes to a backend with a free
- * thread, which it takes, or waits in one first-in-first-out queue. A completion, a UDP packet from a backend to the
- * completion port, frees a thread. Everything else passes to the stack untouched.
+ * A request is a UDP packet, of IPv4 or IPv6, to one of the node's own addresses and the service port. It goes to a
+ * backend with a free thread, which it takes, or waits in one first-in-first-out queue. A completion, a UDP packet from
+ * a backend to the completion port, frees a thread. Everything else passes to the stack untouched.
  *
  * Counts and queue are one state under one lock; docs/balancer.md argues why nothing is lost or stranded.
  */
@@ -33,7 +33,7 @@
 #define MAX_PAIRS 4096     /* of a backend and an interface */
 #define MARK_NS 200000000ULL    /* a request that was sent so long ago has arrived by now, or never will */
 #define SILENT_NS 1000000000ULL /* a backend that reports, and then does not for so long, is dead or cut off */
-#define AGES 8             /* in so many steps a thread that is not heard of grows old */
+#define AGES 8             /* in so many steps a thread that is not heard of grows old; loops over them stay loops */
 #define MAX_LOCAL_ADDRESSES 1024
 #define NAME_BYTES 64 /* a DNS label and its end */
 #define NONE 0xffffffff
@@ -46,7 +46,7 @@
 enum reason {
 	PASS_UNCONFIGURED,          /* the role has not set the balancer up yet */
 	PASS_NOT_IP,                /* ARP, a VLAN tag, or shorter than an Ethernet header */
-	PASS_MALFORMED_IP,          /* truncated, its lengths contradict each other or the frame, or its checksum is wrong */
+	PASS_MALFORMED_IP,          /* truncated, its lengths contradict each other or the frame, or a wrong checksum */
 	PASS_NOT_LOCAL,             /* routed through this node */
 	PASS_OTHER_HOST,            /* to another host's MAC: a switch has flooded it */
 	PASS_MARTIAN,               /* from an address that no host can have, or of IPv6 and to an IPv4-mapped one */
@@ -135,7 +135,8 @@ struct backend {
 	char name[NAME_BYTES];
 };
 
-/* All that must change together; what user space may change under traffic is in the settings. Readers in user space take it whole with BPF_F_LOCK. */
+/* All that must change together; what user space may change under traffic is in the settings. Readers in user space
+ * take it whole with BPF_F_LOCK. */
 struct state {
 	struct bpf_spin_lock lock;
 	__u32 depth;          /* requests waiting */
@@ -236,8 +237,9 @@ BPF_ARRAY(marks, struct mark, MAX_BACKENDS);
 BPF_TABLE("lru_hash", struct flow_key, struct flow, flows, FLOWS);
 BPF_PERCPU_ARRAY(reasons, struct count, REASONS);
 BPF_PERCPU_ARRAY(carrier_reasons, struct count, CARRIER_REASONS);
-/* The doors out, by ifindex: every frame we send leaves by an entry that carries the program `egress_devmap`. The kernel
- * keeps one egress program for a whole batch to a device (bq_enqueue in kernel/bpf/devmap.c), so they must not differ. */
+/* The doors out, by ifindex: every frame we send leaves by an entry that carries the program `egress_devmap`. The
+ * kernel keeps one egress program for a whole batch to a device (bq_enqueue in kernel/bpf/devmap.c), so they must not
+ * differ. */
 BPF_XDP_REDIRECT_MAP("devmap", struct devmap_entry, doors, MAX_INTERFACES);
 /* For each backend a devmap with two such entries for its interface. Broadcast to, the first sends a clone in a page of
  * its own, which can grow, the last the completion itself, which cannot. */
@@ -295,6 +297,7 @@ static __always_inline void set_free(struct state *s, __u32 index, __u32 free)
 	*free_threads(s, index) = free;
 	if (free < before)
 		*taken(s, index, 0) += before - free;
+#pragma nounroll
 	for (__u32 distance = 1; distance <= AGES; distance++) {
 		__u32 *oldest = taken(s, index, distance), some = *oldest < surplus ? *oldest : surplus;
 
@@ -309,6 +312,7 @@ static __always_inline bool give(struct state *s, __u32 index, __u32 capacity)
 	if (*free_threads(s, index) >= capacity)
 		return false;
 	++*free_threads(s, index);
+#pragma nounroll
 	for (__u32 distance = 1; distance <= AGES; distance++) {
 		__u32 *oldest = taken(s, index, distance);
 
@@ -328,21 +332,34 @@ static __always_inline __u32 mixed(__u32 word)
 	return word ^ word >> 16;
 }
 
+/* All ones where a number is negative, else zero. The empty asm hides from the compiler that a branch could do that. */
+static __always_inline __u64 if_negative(__u64 number)
+{
+	asm volatile("" : "+r"(number));
+	number = (__s64)number >> 63;
+	asm volatile("" : "+r"(number));
+	return number;
+}
+
+static __always_inline __u64 if_same(__u32 one, __u32 other)
+{
+	return if_negative((__u64)(one ^ other) - 1);
+}
+
 /* Take a thread of the backend that the policy chooses; NONE when no thread is free.
  *
  * Each backend with free threads and a weight gets a word: how much it is wanted, its place in turn, its index; the
- * largest wins. At random it is wanted more than all before it with odds of its weight in all theirs, so that in the end
- * each has the odds of its weight (a weighted reservoir of one: Chao, 1982).
+ * largest wins. At random it is wanted more than all before it with odds of its weight in all theirs, so that in the
+ * end each has the odds of its weight (a weighted reservoir of one: Chao, 1982).
  *
- * All masks and no branches, and the best so far in the map and not in a register: the verifier follows every way through
- * the loop, and every value that a register can have, backend by backend. */
+ * All masks and no branch but the one that passes over the busy, and the best so far in the map and not in a register:
+ * the verifier follows every way through the loop, and every value that a register can have, backend by backend. */
 static __always_inline __u32 take_thread(struct state *s, struct config *c, __u32 random)
 {
-	__u64 by_threads = c->policy == MOST_FREE ? ~0ULL : 0, at_random = c->policy == RANDOM ? ~0ULL : 0;
-	__u32 turn = c->policy == MOST_FREE || c->policy == ROUND_ROBIN ? s->turn : 0;
+	__u64 by_threads = if_same(c->policy, MOST_FREE), at_random = if_same(c->policy, RANDOM);
+	__u32 turn = s->turn & (by_threads | if_same(c->policy, ROUND_ROBIN));
 	__u32 chosen;
 
-	asm volatile("" : "+r"(by_threads), "+r"(at_random), "+r"(turn)); /* or one loop for each policy is made of it */
 	s->best = UNWANTED;
 	s->chances = 0;
 	for (__u32 index = 0; index < MAX_BACKENDS; index++) {
@@ -353,13 +370,11 @@ static __always_inline __u32 take_thread(struct state *s, struct config *c, __u3
 		if (threads) {
 			__u32 distance = (index - turn) & 0xff;
 			__u64 chance = (__u64)mixed(random ^ index * 0x9e3779b9) * (s->chances += share) >> 32;
-			__u64 is_drawn = (__s64)(chance - share) >> 63; /* all ones where chance < share */
 			__u64 wanted = 1 + (threads & by_threads) + (index & at_random);
 
-			wanted &= is_drawn | ~at_random;
+			wanted &= if_negative(chance - share) | ~at_random;
 			wanted = wanted << 16 | (0xff - distance) << 8 | index;
-			if (wanted > s->best)
-				s->best = wanted;
+			s->best ^= (s->best ^ wanted) & if_negative(s->best - wanted);
 		}
 	}
 	if (s->best <= UNWANTED)
@@ -425,7 +440,8 @@ static __always_inline void push_front(struct state *s, struct ring *r, __u32 sl
 	s->depth++;
 }
 
-/* What is held in a slot. As with free_threads(), what is proven of the index must be proven of the register that is used. */
+/* What is held in a slot. As with free_threads(), what is proven of the index must be proven of the register that is
+ * used. */
 static __always_inline struct hold *hold_of(struct holds *h, __u32 slot)
 {
 	__u64 at = slot;
@@ -451,51 +467,48 @@ static __always_inline void remember(struct datagram *datagram, __u32 backend, _
 	}
 	struct flow fresh = { .outstanding = 1, .asked = datagram->destination, .ifindex = ifindex, .way = way };
 
-	__builtin_memcpy(fresh.mac, datagram->ethernet->h_source, ETH_ALEN);
-	__builtin_memcpy(fresh.our_mac, datagram->ethernet->h_dest, ETH_ALEN);
+	copy_mac(fresh.mac, datagram->ethernet->h_source);
+	copy_mac(fresh.our_mac, datagram->ethernet->h_dest);
 	flows.update(&key, &fresh);
 }
 
-/* Address a request to backend k. Its headers were checked when it arrived; the bounds are checked again because the
- * packet may have been changed in length since. */
-static __always_inline bool address_to(struct xdp_md *ctx, __u32 k, struct backend *backend, __u32 ifindex, __u32 way)
+/* Address a request to backend k. */
+static __always_inline void address_to(struct datagram *datagram, __u32 k, struct backend *backend, __u32 ifindex,
+				       __u32 way)
 {
-	struct datagram datagram;
-
-	if (read_datagram(ctx, &datagram) != DATAGRAM)
-		return false;
-	remember(&datagram, k, ifindex, way);
-	__builtin_memcpy(datagram.ethernet->h_dest, backend->mac, ETH_ALEN);
-	__builtin_memcpy(datagram.ethernet->h_source, backend->our_mac, ETH_ALEN);
-	give_destination(&datagram, datagram.ipv4 ? &backend->ipv4 : &backend->ipv6);
-	return true;
+	remember(datagram, k, ifindex, way);
+	copy_mac(datagram->ethernet->h_dest, backend->mac);
+	copy_mac(datagram->ethernet->h_source, backend->our_mac);
+	give_destination(datagram, datagram->ipv4 ? &backend->ipv4 : &backend->ipv6);
 }
 
 /* Say that a request has come. That is said when all is decided: the verifier follows a decision once for each way that
  * leads to it, and there are many through what prints addresses of two families. */
-static __always_inline void trace_request(struct xdp_md *ctx, __u32 number)
+static __always_inline void trace_request(struct datagram *datagram, __u32 number)
 {
-	struct datagram datagram;
-
-	if (read_datagram(ctx, &datagram) != DATAGRAM)
-		return;
-	if (datagram.ipv4)
-		trace("request #%u from %pI4:%u", number, &datagram.source.word[3], bpf_ntohs(datagram.udp->source));
+	if (datagram->ipv4)
+		trace("request #%u from %pI4:%u", number, &datagram->source.word[3], bpf_ntohs(datagram->udp->source));
 	else
-		trace("request #%u from [%pI6]:%u", number, &datagram.source, bpf_ntohs(datagram.udp->source));
+		trace("request #%u from [%pI6]:%u", number, &datagram->source, bpf_ntohs(datagram->udp->source));
 }
 
-static __always_inline __u32 forward(struct xdp_md *ctx, __u32 chosen, __u32 number, __u32 free, __u32 length, __u32 way)
+/* Cut off what stands behind a packet: it could make the frame too long for the backend's link. */
+static __always_inline void cut(struct xdp_md *ctx, __u32 length)
 {
-	struct backend *backend = backends.lookup(&chosen);
 	int surplus = (int)bpf_xdp_get_buff_len(ctx) - (int)length;
 
-	if (surplus > 0) /* what stands behind the packet could make the frame too long for the backend's link */
+	if (surplus > 0)
 		bpf_xdp_adjust_tail(ctx, -surplus);
+}
+
+static __always_inline __u32 forward(struct xdp_md *ctx, struct datagram *datagram, __u32 chosen, __u32 number,
+				     __u32 free, __u32 way)
+{
+	struct backend *backend = backends.lookup(&chosen);
+
 	if (!backend)
 		return PASS_MALFORMED_IP;
-	if (!address_to(ctx, chosen, backend, ctx->ingress_ifindex, way))
-		return PASS_MALFORMED_IP;
+	address_to(datagram, chosen, backend, ctx->ingress_ifindex, way);
 	trace("forward #%u to %s, free %u", number, backend->name, free);
 	doors.redirect_map(backend->ifindex, 0);
 	return FORWARDED;
@@ -518,8 +531,8 @@ static __always_inline bool copy_in(struct xdp_md *ctx, __u32 slot_number, __u32
 	return copied;
 }
 
-/* Decide again under the lock about a request that stands in its slot: a thread may have become free meanwhile. If so, it
- * is taken and `chosen` says whose; `free` is what that backend has left. If not, so many are `waiting` now. */
+/* Decide again under the lock about a request that stands in its slot: a thread may have become free meanwhile. If so,
+ * it is taken and `chosen` says whose; `free` is what that backend has left. If not, so many are `waiting` now. */
 static __always_inline __u32 wait_in_queue(struct config *c, struct state *s, struct ring *r, __u32 slot_number,
 					   bool copied, __u32 random, __u32 *chosen, __u32 *free,
 					   __u32 *waiting)
@@ -578,8 +591,9 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 {
 	__u32 random = c->policy == RANDOM ? bpf_get_prandom_u32() : 0;
 	__u32 chosen = NONE, slot = NONE, number, free = 0, depth = 0;
-	bool too_long = length > c->longest, copied = false;
-	__u32 reason = too_long ? DROP_TOO_LONG : DROP_QUEUE_FULL;
+	bool too_long = length > c->longest, copied = false, is_found;
+	struct datagram datagram;
+	__u32 reason = DROP_QUEUE_FULL;
 
 	bpf_spin_lock(&s->lock);
 	number = ++s->number;
@@ -602,17 +616,23 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 	if (slot != NONE && chosen == NONE)
 		reason = wait_in_queue(c, s, r, slot, copied, random, &chosen, &free, &depth);
 
-	trace_request(ctx, number);
+	if (chosen != NONE)
+		cut(ctx, length);
+	is_found = find_datagram(ctx, &datagram);
+	if (is_found)
+		trace_request(&datagram, number);
 	if (chosen != NONE) {
-		reason = forward(ctx, chosen, number, free, length, way);
+		reason = is_found ? forward(ctx, &datagram, chosen, number, free, way) : PASS_MALFORMED_IP;
 		if (c->holds)
 			hold(s, r, slot, copied, number, chosen);
 		return reason;
 	}
+	if (too_long) {
+		trace("drop #%u, its %u bytes are too long", number, length);
+		return DROP_TOO_LONG;
+	}
 	if (reason == QUEUED)
 		trace("queue #%u, depth %u", number, depth);
-	else if (reason == DROP_TOO_LONG)
-		trace("drop #%u, its %u bytes are too long", number, length);
 	else if (reason == DROP_QUEUE_FULL)
 		trace("drop #%u, the queue is full", number);
 	else
@@ -620,26 +640,12 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 	return reason;
 }
 
-static __always_inline __u32 completion(struct xdp_md *ctx, struct config *c, struct state *s, struct datagram *datagram)
+static __always_inline __u32 completion(struct xdp_md *ctx, struct config *c, struct state *s, __u32 k,
+					struct backend *backend)
 {
-	__u32 *index = backend_at.lookup(&datagram->source);
-	struct backend *backend = index ? backends.lookup(index) : NULL;
 	__u32 free = 0, depth = 0;
-	bool excess, is_needed;
-
-	if (!backend) {
-		if (datagram->ipv4)
-			trace("completion from %pI4 ignored, it is no backend", &datagram->ipv4->saddr);
-		else
-			trace("completion from %pI6 ignored, it is no backend", &datagram->source);
-		return COMPLETION_STRANGER;
-	}
-	if (backend->ifindex != ctx->ingress_ifindex) {
-		trace("completion from %s ignored, it came in on interface %u", backend->name, ctx->ingress_ifindex);
-		return COMPLETION_WRONG_INTERFACE;
-	}
-	__u32 k = *index;
 	void *carrier = carriers.lookup(&k);
+	bool excess, is_needed;
 
 	bpf_spin_lock(&s->lock);
 	excess = !give(s, k, backend->capacity);
@@ -721,32 +727,23 @@ static __always_inline __u32 correct(struct state *s, struct reporter *known, __
 	return reason;
 }
 
-/* A report: the backend's own totals. What is free by it, and was not before, carries a queued request like a completion. */
-static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct state *s, struct datagram *datagram)
+/* A report: the backend's own totals. What is free by it, and was not before, carries a queued request like a
+ * completion. */
+static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct state *s, struct datagram *datagram,
+				  __u32 k, struct backend *backend)
 {
 	struct cursor cursor = { .at = datagram->udp + 1, .end = packet(ctx).end };
 	struct report *report = parse_report(&cursor);
-	__u32 *index = backend_at.lookup(&datagram->source);
-	struct backend *backend = index ? backends.lookup(index) : NULL;
-	struct reporter *known = index ? reporters.lookup(index) : NULL;
+	struct reporter *known = reporters.lookup(&k);
 
-	if (!backend || !known) {
-		if (datagram->ipv4)
-			trace("report from %pI4 ignored, it is no backend", &datagram->ipv4->saddr);
-		else
-			trace("report from %pI6 ignored, it is no backend", &datagram->source);
+	if (!known)
 		return REPORT_STRANGER;
-	}
-	if (backend->ifindex != ctx->ingress_ifindex) {
-		trace("report from %s ignored, it came in on interface %u", backend->name, ctx->ingress_ifindex);
-		return REPORT_WRONG_INTERFACE;
-	}
 	if (!report) {
 		trace("report from %s ignored, it is malformed", backend->name);
 		return REPORT_MALFORMED;
 	}
 	__u64 now = bpf_ktime_get_ns(), incarnation = report->incarnation;
-	__u32 k = *index, received = bpf_ntohl(report->received), completed = bpf_ntohl(report->completed);
+	__u32 received = bpf_ntohl(report->received), completed = bpf_ntohl(report->completed);
 	__u32 reason, before, free, depth;
 	void *carrier = carriers.lookup(&k);
 	bool is_needed;
@@ -776,10 +773,34 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 	return c->holds && reason != REPORT_OLD ? reason | IS_HEARD : reason;
 }
 
-/* A carrier on its way to backend k. Takes the oldest queued request, if one still waits and a thread of that backend is
- * still free. Grows first: a failing adjustment must come before the decision, which cannot be taken back. */
-static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *backend, struct config *c, struct state *s,
-				   struct ring *r)
+/* A completion or a report, if it is from a backend, and from where that backend lives. */
+static __always_inline __u32 word_of_a_backend(struct xdp_md *ctx, struct config *c, struct state *s,
+					       struct datagram *datagram, bool is_report)
+{
+	__u32 *index = backend_at.lookup(&datagram->source);
+	struct backend *backend = index ? backends.lookup(index) : NULL;
+	char kind[] = "completion";
+
+	if (is_report)
+		__builtin_memcpy(kind, "report", sizeof("report"));
+	if (!backend) {
+		if (datagram->ipv4)
+			trace("%s from %pI4 ignored, it is no backend", kind, &datagram->ipv4->saddr);
+		else
+			trace("%s from %pI6 ignored, it is no backend", kind, &datagram->source);
+		return is_report ? REPORT_STRANGER : COMPLETION_STRANGER;
+	}
+	if (backend->ifindex != ctx->ingress_ifindex) {
+		trace("%s from %s ignored, it came in on interface %u", kind, backend->name, ctx->ingress_ifindex);
+		return is_report ? REPORT_WRONG_INTERFACE : COMPLETION_WRONG_INTERFACE;
+	}
+	return is_report ? hear(ctx, c, s, datagram, *index, backend) : completion(ctx, c, s, *index, backend);
+}
+
+/* A carrier on its way to backend k. Takes the oldest queued request, if one still waits and a thread of that backend
+ * is still free. Grows first: a failing adjustment must come before the decision, which cannot be taken back. */
+static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *backend, struct config *c,
+				   struct state *s, struct ring *r)
 {
 	__u32 slot_number = NONE, depth = 0;
 
@@ -800,6 +821,7 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 		return CARRIER_EMPTY;
 	__u64 length = slot->length;
 	__u32 number = slot->number, ifindex = slot->ifindex, way = slot->way;
+	struct datagram datagram;
 	bool filled = false;
 
 	asm volatile("" : "+r"(length));
@@ -807,7 +829,9 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 		filled = !bpf_xdp_store_bytes(ctx, 0, slot->frame, length) &&
 			 !bpf_xdp_adjust_tail(ctx, (int)length - (int)(ETH_HLEN + MTU));
 
-	filled = filled && address_to(ctx, k, backend, ifindex, way);
+	filled = filled && find_datagram(ctx, &datagram);
+	if (filled)
+		address_to(&datagram, k, backend, ifindex, way);
 	if (c->holds) {
 		hold(s, r, slot_number, true, number, k);
 	} else {
@@ -849,7 +873,8 @@ static __always_inline bool is_for(struct interface *ours, struct ethhdr *ethern
 }
 
 /* A packet to one of our ports: what every receiver would drop must not take a thread. */
-static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struct interface *here, struct datagram *datagram)
+static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struct interface *here,
+				     struct datagram *datagram)
 {
 	__u32 zero = 0, length = bpf_ntohs(datagram->udp->len);
 	struct state *s = state.lookup(&zero);
@@ -868,18 +893,18 @@ static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struc
 		return DROP_BAD_LENGTH;
 	if (!datagram->ipv4 && datagram->udp->check == NO_UDP_CHECKSUM)
 		return DROP_NO_CHECKSUM;
-	if (port == c->completion_port)
-		return completion(ctx, c, s, datagram);
-	if (port == c->report_port)
-		return hear(ctx, c, s, datagram);
+	if (port == c->completion_port || port == c->report_port)
+		return word_of_a_backend(ctx, c, s, datagram, port != c->completion_port);
 	if (!(c->families & (datagram->ipv4 ? HAS_IPV4 : HAS_IPV6)))
 		return PASS_OTHER_FAMILY;
 	return request(ctx, c, s, r, ETH_HLEN + datagram->length, here ? here->way : 0);
 }
 
-/* A packet that is not for us. A backend's answer to a request is sent on by the egress program, which lets it look as if
- * it came from the address that the client has asked; handed to the stack, that would be our own address, a martian. */
-static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct interface *here, struct datagram *datagram)
+/* A packet that is not for us. A backend's answer to a request is sent on by the egress program, which lets
+ * it look as if it came from the address that the client has asked; handed to the stack, that would be our
+ * own address, a martian. */
+static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct interface *here,
+				   struct datagram *datagram)
 {
 	__u32 zero = 0, free = 0, depth = 0, length = bpf_ntohs(datagram->udp->len);
 	__u32 *index = datagram->udp->source == c->service_port ? backend_at.lookup(&datagram->source) : NULL;
@@ -940,7 +965,8 @@ static __always_inline __u32 reason_of(__u32 shape)
 	}
 }
 
-/* Tell requests, completions and replies from all that is none of ours, and return the reason by which the frame leaves. */
+/* Tell requests, completions and replies from all that is none of ours, and return the reason by which the frame
+ * leaves. */
 static __always_inline __u32 classify(struct xdp_md *ctx)
 {
 	__u32 zero = 0;
@@ -970,8 +996,8 @@ static __always_inline __u32 classify(struct xdp_md *ctx)
 /* Let a backend's answer come from the address that the client has asked. */
 static __always_inline __u32 answer(struct datagram *datagram, struct flow *flow)
 {
-	__builtin_memcpy(datagram->ethernet->h_dest, flow->mac, ETH_ALEN);
-	__builtin_memcpy(datagram->ethernet->h_source, flow->our_mac, ETH_ALEN);
+	copy_mac(datagram->ethernet->h_dest, flow->mac);
+	copy_mac(datagram->ethernet->h_source, flow->our_mac);
 	give_source(datagram, &flow->asked);
 	return REPLY_SENT;
 }
@@ -986,7 +1012,8 @@ static __always_inline __u32 egress(struct xdp_md *ctx, __u32 ifindex)
 
 	if (!c || !is_datagram)
 		return CARRIER_MALFORMED;
-	bool is_to_service = datagram.udp->dest == c->service_port, is_from_service = datagram.udp->source == c->service_port;
+	bool is_to_service = datagram.udp->dest == c->service_port;
+	bool is_from_service = datagram.udp->source == c->service_port;
 
 	if (is_to_service && !is_from_service)
 		return NO_CARRIER;
@@ -1054,7 +1081,8 @@ int egress_devmap(struct xdp_md *ctx)
 
 /* ---- what user space does under the lock, by BPF_PROG_TEST_RUN: it never writes the state itself ---- */
 
-/* Let all taken threads grow older by one age, and free those that were not heard of for all of them. Returns how many. */
+/* Let all taken threads grow older by one age, and free those that were not heard of for all of them. Returns
+ * how many. */
 int age_run(struct xdp_md *ctx)
 {
 	__u32 zero = 0, count = 0;
@@ -1099,6 +1127,7 @@ int begin_run(struct xdp_md *ctx)
 	if (!s || !backend)
 		return 0;
 	bpf_spin_lock(&s->lock);
+#pragma nounroll
 	for (__u32 distance = 0; distance < AGES; distance++)
 		*taken(s, *index, distance) = 0;
 	*free_threads(s, *index) = backend->capacity;
@@ -1107,7 +1136,8 @@ int begin_run(struct xdp_md *ctx)
 	return backend->capacity;
 }
 
-/* Take all threads of a backend that has reported, and no longer does: nobody is there. Returns whether it is silent. */
+/* Take all threads of a backend that has reported, and no longer does: nobody is there. Returns whether it is
+ * silent. */
 int watch_run(struct xdp_md *ctx)
 {
 	__u32 zero = 0, free = 0, silent;
@@ -1250,7 +1280,8 @@ int kick_run(struct xdp_md *ctx)
 }
 
 #ifdef TEST_ENTRIES
-/* Devmap programs cannot be test run; this is the same body as an ordinary program, whose frame leaves where it came in. */
+/* Devmap programs cannot be test run; this is the same body as an ordinary program, whose frame leaves where it came
+ * in. */
 int egress_test(struct xdp_md *ctx)
 {
 	return leave(ctx, ctx->ingress_ifindex);

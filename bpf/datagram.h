@@ -87,6 +87,41 @@ static __always_inline __u32 read_datagram(struct xdp_md *ctx, struct datagram *
 	return datagram->udp && datagram->room >= sizeof(struct udphdr) ? DATAGRAM : TRUNCATED_UDP;
 }
 
+/* Find the parts of a packet that was a datagram when it came, after what leaves all pointers to it behind: a change of
+ * its length, or its return from a slot. What it claims was checked then; only the bounds are checked again. */
+static __always_inline bool find_datagram(struct xdp_md *ctx, struct datagram *datagram)
+{
+	struct cursor cursor = packet(ctx);
+
+	datagram->ipv4 = NULL;
+	datagram->ipv6 = NULL;
+	datagram->ethernet = parse_ethernet(&cursor);
+	if (!datagram->ethernet)
+		return false;
+	if (datagram->ethernet->h_proto == bpf_htons(ETH_P_IP)) {
+		struct iphdr *ip = cursor.at;
+
+		cursor.at = ip + 1;
+		datagram->udp = parse_udp(&cursor);
+		if (!datagram->udp)
+			return false;
+		datagram->ipv4 = ip;
+		datagram->source = ipv4_address(ip->saddr);
+		datagram->destination = ipv4_address(ip->daddr);
+	} else {
+		struct ipv6hdr *ip = cursor.at;
+
+		cursor.at = ip + 1;
+		datagram->udp = parse_udp(&cursor);
+		if (!datagram->udp)
+			return false;
+		datagram->ipv6 = ip;
+		datagram->source = ipv6_address(&ip->saddr);
+		datagram->destination = ipv6_address(&ip->daddr);
+	}
+	return true;
+}
+
 static __always_inline void give_source(struct datagram *datagram, struct address *to)
 {
 	if (datagram->ipv4)

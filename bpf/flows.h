@@ -25,8 +25,9 @@ struct flow {
 	unsigned char our_mac[ETH_ALEN];
 };
 
-/* Take one off the requests that a flow waits for, and say whether it has waited for any. When it waits for no more, all
- * that was sent before `now` is answered: a request's time is taken after it is counted, `now` before it is taken off. */
+/* Take one off the requests that a flow waits for, and say whether it has waited for any. When it waits for no more,
+ * all that was sent before `now` is answered: a request's time is taken after it is counted, `now` before it is taken
+ * off. */
 static __always_inline bool is_answer(struct flow *flow, __u64 now)
 {
 	__s64 before = __sync_fetch_and_add(&flow->outstanding, -1);

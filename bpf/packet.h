@@ -41,6 +41,13 @@ static __always_inline struct ethhdr *parse_ethernet(struct cursor *cursor)
 	return ethernet;
 }
 
+/* Give a frame another MAC, by words of the two bytes that all MACs are aligned to. */
+static __always_inline void copy_mac(void *to, const void *from)
+{
+	for (int i = 0; i < ETH_ALEN / 2; i++)
+		((__u16 *)to)[i] = ((const __u16 *)from)[i];
+}
+
 /* The fixed part only; NULL also when the header or the packet claims to be longer than the frame. */
 static __always_inline struct iphdr *parse_ipv4(struct cursor *cursor)
 {
@@ -71,7 +78,8 @@ static __always_inline struct ipv6hdr *parse_ipv6(struct cursor *cursor)
 	return ip;
 }
 
-/* Whether what follows the fixed header is a header of IPv6's own, and only behind it what the packet carries (RFC 7045). */
+/* Whether what follows the fixed header is a header of IPv6's own, and only behind it what the packet carries (RFC
+ * 7045). */
 static __always_inline bool is_ipv6_extension(__u8 next)
 {
 	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_FRAGMENT || next == IPPROTO_AH ||

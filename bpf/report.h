@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a backend may tell of itself beside its completions: running totals, so that whatever was lost on the way is known
- * again with the next packet. All numbers are in network byte order. The totals count from the backend's start, which
- * `incarnation` names: another one is a backend that has started again.
+ * What a backend may tell of itself beside its completions: running totals, so that whatever was lost on the way is
+ * known again with the next packet. All numbers are in network byte order. The totals count from the backend's start,
+ * which `incarnation` names: another one is a backend that has started again.
  */
 #pragma once
 
 #include "packet.h"
 
 /* Behind it may stand digests, of 8 bytes each, of requests: first of those done last, in the order in which they were
- * done, so that the last of them is number `completed`; then of those in hand. User space reads them (netlab/holding.py). */
+ * done, so that the last of them is number `completed`; then of those in hand. User space reads them
+ * (netlab/holding.py). */
 #define REPORT_MAGIC 0x4e4c5231 /* NLR1 */
 
 struct report {
