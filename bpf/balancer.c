@@ -738,7 +738,7 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 
 	if (!known)
 		return REPORT_STRANGER;
-	if (!report) {
+	if (!report || bpf_ntohs(datagram->udp->len) < sizeof(*datagram->udp) + sizeof(*report)) {
 		trace("report from %s ignored, it is malformed", backend->name);
 		return REPORT_MALFORMED;
 	}

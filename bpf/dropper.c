@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Drops every other byte of a TCP conversation: of the segments to one port that carry data, those whose sequence number
- * is even. The others, and everything that is not TCP to that port, pass to the stack untouched.
+ * Drops every other byte of a TCP conversation: of the segments to one port that carry data, those whose sequence
+ * number is even. The others, and everything that is not TCP to that port, pass to the stack untouched.
  *
- * Handshake, bare acknowledgements, FIN and RST without data pass unjudged, so that connections can open and close. With
- * JUDGE_ALL every well-formed segment to the port is judged by its number, whatever it is. Each segment to the port, judged
- * or not, is printed with its sequence number, the bytes of data in it, what it is, and its verdict.
+ * Handshake, bare acknowledgements, FIN and RST without data pass unjudged, so that connections can open and close.
+ * With JUDGE_ALL every well-formed segment to the port is judged by its number, whatever it is. Each segment to the
+ * port, judged or not, is printed with its sequence number, the bytes of data in it, what it is, and its verdict.
  */
 #include <uapi/linux/bpf.h>
 

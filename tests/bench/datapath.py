@@ -26,7 +26,7 @@ BEGIN_S = 10.0
 HEADERS = 42  # Ethernet, IPv4, UDP
 RESTORED = 56
 OTHER_PORT = 7
-MANY = 16384  # rounds of what is short
+MANY = 1 << 17  # rounds of what is short
 LONG = 1 << 18  # of two that work at a time
 TRIES = 2  # of each step in a round of the benchmark; the better one counts
 

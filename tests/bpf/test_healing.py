@@ -264,6 +264,7 @@ def test_nonsense_never_leads_out_of_bounds(lb: Rig, received: int, completed: i
         (completion(1, b"NLR1" + bytes(19), udp_dport=REPORTS), "REPORT_MALFORMED"),
         (completion(1, b"NLR2" + b"\1" * 20, udp_dport=REPORTS), "REPORT_MALFORMED"),
         (report(1, 1, 1, incarnation=0), "REPORT_MALFORMED"),
+        (report(1, 2, 1, udp_len=8 + 23), "REPORT_MALFORMED"),  # what is behind the datagram is no part of it
     ],
 )
 def test_what_is_no_report_is_dropped_by_name(lb: Rig, packet: Packet, reason: str) -> None:
