@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SETTLE_S = 0.15  # the kernel removes namespaces behind us; one contender's should not fall into the next one's time
 
@@ -90,15 +90,20 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def interleave(jobs: Sequence[Sequence[Job]], rounds: int, settle_s: float = SETTLE_S) -> Samples:
-    """Time every group of jobs once in each round, each round beginning with another group; return the times in ms."""
+    """Time every group of jobs once in each round, each round beginning with another group; return the times in ms.
+
+    What a job returns by column, if it does, is measured too.
+    """
     samples: Samples = {}
     for number in range(rounds):
         first = number % len(jobs)
         for group in [*jobs[first:], *jobs[:first]]:
             for job in group:
                 started = time.perf_counter()
-                job.timed()
-                took_ms = (time.perf_counter() - started) * 1000
-                samples.setdefault(job.contender, {}).setdefault(job.measure, []).append(took_ms)
+                more = job.timed()
+                found: dict[str, Any] = {job.measure: (time.perf_counter() - started) * 1000}
+                found |= more if isinstance(more, dict) else {}
+                for column, value in found.items():
+                    samples.setdefault(job.contender, {}).setdefault(column, []).append(float(value))
             time.sleep(settle_s)
     return {group[0].contender: samples[group[0].contender] for group in jobs if rounds}
