@@ -95,12 +95,13 @@ class Docker:
     def broken(self, nodes: Sequence[str]) -> str:
         """Return which containers have ended, or what else is gone, in words: "" for nothing."""
         known = self._read()
+        if known and not engine.answers(known["engine"]):
+            return f"its Docker engine at {known['engine']} has ended"
         alive = {name for name, first in known.get("nodes", {}).items() if is_alive(first["pid"], first["start_ticks"])}
         if ended := [node for node in nodes if node not in alive]:
             return f"the container{'s' if ended[1:] else ''} of {some(ended)} {'have' if ended[1:] else 'has'} ended"
-        if lost := self._names.lost(nodes):
-            return f"somebody has removed {some(lost)}"
-        return "" if engine.answers(known["engine"]) else f"its Docker engine at {known['engine']} has ended"
+        lost = self._names.lost(nodes)
+        return f"somebody has removed {some(lost)}" if lost else ""
 
     def netns_path(self, node: str) -> str:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""

@@ -22,7 +22,7 @@ def compare(fields: Sequence[Contender], rounds: int) -> Samples:
 
     Returns times in ms. Nobody begins before the kernel has removed what the one before has left.
     """
-    for contender in fields:
+    for contender in fields if rounds > 1 else ():  # a single round is of what smaller labs have shown to work
         contender.up()
         try:
             contender.check()

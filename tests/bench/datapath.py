@@ -26,7 +26,7 @@ BEGIN_S = 10.0
 HEADERS = 42  # Ethernet, IPv4, UDP
 RESTORED = 56
 OTHER_PORT = 7
-MANY = 1 << 17  # rounds of what is short
+MANY = 1 << 16  # rounds of what is short
 LONG = 1 << 18  # of two that work at a time
 TRIES = 2  # of each step in a round of the benchmark; the better one counts
 
@@ -269,7 +269,7 @@ def against(work: Callable[[], float], measured: Callable[[], float], count: int
 
 def measure(quick: bool) -> Part:
     """Measure all of it."""
-    count = 5 if quick else 15
+    count = 4 if quick else 15
     text = (
         """\
 What the balancer's program costs by itself: nanoseconds a packet by BPF_PROG_TEST_RUN, through a wrapper that restores
@@ -277,4 +277,4 @@ the packet in each round, and whose own cost is taken off. The minimal redirect 
 devmap. There are three backends; `trace` has the prints compiled in.""",
     )
     one, made_of = single(count)
-    return Part("Data path", text, (one, contention(5 if quick else 15), made_of))
+    return Part("Data path", text, (one, contention(4 if quick else 15), made_of))

@@ -4,6 +4,7 @@ Its network namespace is its own, so that the host's firewall stays as it is; mo
 an engine has on which netlab is to build labs.
 """
 
+import atexit
 import io
 import os
 import shutil
@@ -12,7 +13,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 IMAGE = "netlab-bench-idle"
@@ -30,9 +31,24 @@ class EngineError(Exception):
     """The engine did not start; the message says why."""
 
 
+_kept = ExitStack()  # with the engine, once there is one
+_environment: dict[str, str] = {}
+atexit.register(_kept.close)
+
+
+def engine() -> dict[str, str]:
+    """Return the environment that leads to an engine with an idle image of busybox; it ends with this process.
+
+    Raises EngineError when there is none to be had.
+    """
+    if not _environment:
+        _environment.update(_kept.enter_context(started()))
+    return _environment
+
+
 @contextmanager
-def engine() -> Iterator[dict[str, str]]:
-    """Start dockerd, give it an idle image of busybox, yield the environment that leads to it, and stop it."""
+def started() -> Iterator[dict[str, str]]:
+    """Start dockerd, give it the image, yield the environment that leads to it, and stop it."""
     if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
         raise EngineError(f"{', '.join(missing)} not installed (docker.io, docker-compose, busybox-static)")
     folder = Path(tempfile.mkdtemp(prefix="netlab-bench-"))

@@ -150,7 +150,7 @@ LOSSES = {f"lost at {rate:,}/s": "%" for rate in RATES}
 
 def measure(quick: bool) -> Part:
     """Measure all of it."""
-    rounds, flood_s, calm_s = (2, 0.2, 0.3) if quick else (7, 0.5, 1.0)
+    rounds, flood_s, calm_s = (2, 0.1, 0.2) if quick else (7, 0.5, 1.0)
     fields, missing = contenders()
     samples: Samples = {}
     with ExitStack() as stack:

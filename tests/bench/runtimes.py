@@ -3,8 +3,8 @@
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.bench import contenders, engine
@@ -98,24 +98,21 @@ def logged(container: str, environment: dict[str, str]) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
 
-@contextmanager
-def engine_with_image(missing: list[str]) -> Iterator[dict[str, str]]:
-    """Yield the environment that leads to an engine with the nodes' image, or none, and why in `missing`."""
+def engine_with_image(missing: list[str]) -> dict[str, str]:
+    """Return the environment that leads to an engine with the nodes' image, or none, and why in `missing`."""
     if tools := lacking("dockerd", "docker", "docker-compose", "busybox", "debootstrap"):
         missing.append(f"{DOCKER_MODE} and {COMPOSE}: {', '.join(tools)} not installed")
-        yield {}
-        return
+        return {}
     try:
-        with engine.engine() as environment:
-            built = subprocess.run(
-                ["sh", CHECKOUT / ".ci/image", "node"], check=False, capture_output=True, text=True, env=environment
-            )
-            if built.returncode:
-                missing.append(f"{DOCKER_MODE} and {COMPOSE}: {last_line(built.stderr)}")
-            yield {} if built.returncode else environment
+        environment = engine.engine()
     except engine.EngineError as error:
         missing.append(f"{DOCKER_MODE} and {COMPOSE}: {error}")
-        yield {}
+        return {}
+    command = ["sh", str(CHECKOUT / ".ci/image"), "node"]
+    built = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    if built.returncode:
+        missing.append(f"{DOCKER_MODE} and {COMPOSE}: {last_line(built.stderr)}")
+    return {} if built.returncode else environment
 
 
 def last_line(text: str | bytes) -> str:
@@ -141,7 +138,8 @@ def works(contender: Contender, missing: list[str]) -> bool:
 def side_by_side(rounds: int) -> Table:
     """Compare those that there are, netlab's namespaces first."""
     missing: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="netlab-bench-") as folder, engine_with_image(missing) as environment:
+    environment = engine_with_image(missing)
+    with tempfile.TemporaryDirectory(prefix="netlab-bench-") as folder:
         fields = [contenders.netlab(OURS, PART_B, ["client", "true"])]
         if environment:
             fields += [docker_mode(environment), exported(environment, Path(folder))]
@@ -158,7 +156,7 @@ def taken_and_timed(fields: list[Contender], rounds: int) -> Samples:
             Job(field.name, "", footprint.begin),
             Job(field.name, UP, field.up),
             Job(field.name, "", footprint.taken),
-            Job(field.name, DOWN, field.down),
+            Job(field.name, DOWN, partial(without_figures, field.down)),
         ]
         for field in fields
     ]
@@ -166,6 +164,15 @@ def taken_and_timed(fields: list[Contender], rounds: int) -> Samples:
     return {row: {column: values for column, values in found.items() if column} for row, found in samples.items()}
 
 
+def without_figures(down: Callable[[], object]) -> None:
+    """Bring a contender down; CPU is what `up` has taken."""
+    down()
+
+
 def measure(quick: bool) -> Part:
-    """Measure all of it."""
-    return Part("Runtimes", (), (side_by_side(2 if quick else 7),))
+    """Measure all of it; in a minute, which the image takes, and so not when it is to be quick."""
+    if quick:
+        return Part(
+            "Runtimes", ("Left out: the nodes' image takes a minute. `make bench PARTS=runtimes` measures them.",), ()
+        )
+    return Part("Runtimes", (), (side_by_side(7),))

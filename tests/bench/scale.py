@@ -90,4 +90,4 @@ however many wait. What is left of growth is the CPU's caches: a request that ha
 def measure(quick: bool) -> Part:
     """Measure all of it."""
     text = "In the kernel, as in the data path: trace compiled out, the wrapper's own cost taken off."
-    return Part("Scale", (text,), (by_backends(2 if quick else 7), by_depth(3 if quick else 15)))
+    return Part("Scale", (text,), (by_backends(2 if quick else 7), by_depth(2 if quick else 15)))

@@ -177,7 +177,7 @@ def curves(found: Recordings, loads: list[float]) -> tuple[Curves, ...]:
 def measure(quick: bool) -> Part:
     """Measure all of it."""
     loads = list(GOALS) if quick else [0.5, 0.6, 0.7, *GOALS, 0.95]
-    found, missing = record(loads, *((2.5, 2) if quick else (6.0, 3)))
+    found, missing = record(loads, *((1.6, 2) if quick else (6.0, 3)))
     tables = [waits(found, loads, "Mean", mean), waits(found, loads, "p99", p99), health(found, loads)]
     tables[0] = tables[0]._replace(missing=tuple(missing))
     text = f"""\

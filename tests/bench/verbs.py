@@ -49,7 +49,7 @@ def jobs(stack: ExitStack) -> tuple[list[list[Job]], list[str]]:
         pid = stack.enter_context(resident(NODE))
         found.append((MNEXEC, EXEC, lambda: run("mnexec", "-a", str(pid), "true")))
     try:
-        environment = stack.enter_context(engine.engine())
+        environment = engine.engine()
     except engine.EngineError as error:
         missing.append(f"Docker: {error}")
     else:

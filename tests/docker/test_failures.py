@@ -210,11 +210,8 @@ def test_the_engine_is_stopped_and_started_again(fragile: Engine, topology: str,
     """`status` says what has become of the containers, `down` what it needs, and cleans as soon as it has it."""
     with lab(topology) as name:
         fragile.stop(number)
-        eventually(lambda: state().startswith("broken, "))
-        if number == signal.SIGTERM:
-            assert "the containers of a, b, c have ended" in state()
-        else:  # containers outlive it
-            assert f"its Docker engine at {fragile.address} has ended" in state()
+        eventually(lambda: f"broken, its Docker engine at {fragile.address} has ended" in state())
+        if number == signal.SIGKILL:  # containers outlive it
             inside("a", "ping", "-c", "1", "-W", "5", "b")
         said = netlab("down", code=1).stderr
         assert f"not all of {name} could be removed: no Docker engine answers at {fragile.address}" in said
