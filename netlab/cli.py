@@ -88,6 +88,8 @@ def down(args: Arguments) -> None:
         return
     if not args.all and not args.lab and len(there) > 1:
         raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
+    if args.lab:
+        record.folder_of(args.lab)  # a wrong name needs no root to be told
     _elevate(args)
     for lab in there if args.all else [args.lab or there[0]]:
         apply.down(lab, say)
