@@ -20,9 +20,9 @@ def pytest_configure(config: pytest.Config) -> None:
     What is compiled is kept for these tests only, which so begin with nothing.
     """
     os.environ[compile_cache.VARIABLE] = config.stash[CACHE] = tempfile.mkdtemp(prefix="compiled-")
-    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) == signal.SIG_IGN:
-            signal.signal(number, handler)
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
