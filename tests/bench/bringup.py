@@ -35,7 +35,7 @@ def fields(folder: Path, leaves: int, quick: bool) -> tuple[list[Contender], lis
     found.append(contenders.ip_batch(folder, leaves))
     if lacking("mnexec"):
         missing.append("Mininet: not installed (Debian package mininet)")
-    elif leaves > (50 if quick else MOST_IN_MININET):
+    elif leaves > (SIZES[0][0] if quick else MOST_IN_MININET):
         missing.append(f"Mininet: {leaves:,} leaves take it too long")
     else:
         found.append(contenders.mininet(leaves))

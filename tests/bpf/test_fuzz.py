@@ -1,5 +1,6 @@
 """The balancer, fed with random and mutated frames by the hundred thousand, beside its model."""
 
+import math
 import random
 import socket
 from collections import Counter
@@ -62,7 +63,7 @@ def mutated(source: random.Random, seeds: list[bytes]) -> bytes:
 
 def batches(source: random.Random) -> Iterator[list[bytes]]:
     """Yield batches of which one fills the queue and the next empties it."""
-    for number in range(FRAMES // len(FAMILIES) // BATCH):
+    for number in range(math.ceil(FRAMES / len(FAMILIES) / BATCH)):
         seeds = SEEDS + MORE[number % 2]
         yield [mutated(source, seeds) for _ in range(BATCH)]
 
