@@ -12,11 +12,11 @@ import importlib.util
 import json
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from netlab import record
 from netlab.compiled import Code, Compiled, MapShape
 
 FOLDER = "/var/cache/netlab"
@@ -73,15 +73,8 @@ def keep(name: str, what: Compiled, dependencies: str, beside: str, began: float
                 return
             headers[header] = _digest_of(header)
         os.makedirs(folder(), mode=0o700, exist_ok=True)
-        text = json.dumps({**_packed(what), "headers": headers}).encode()
-        with tempfile.NamedTemporaryFile(dir=folder(), prefix=".", delete=False) as file:
-            try:
-                file.write(_digest(text) + b"\n" + text)
-                file.flush()
-                os.rename(file.name, os.path.join(folder(), name))
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        text = json.dumps({**_packed(what), "headers": headers})
+        record.write(os.path.join(folder(), name), f"{_digest(text.encode()).decode()}\n{text}", 0o600)
         _prune()
 
 
@@ -115,7 +108,7 @@ def _digest_of(path: str) -> str:
 
 
 def _packed(what: Compiled) -> dict[str, Any]:
-    programs = [(*each[:1], _text(each.instructions), dict(each.maps), each.attach_type) for each in what.programs]
+    programs = [(each.name, _text(each.instructions), dict(each.maps), each.attach_type) for each in what.programs]
     return {"license": _text(what.license), "btf": _text(what.btf), "maps": what.maps, "programs": programs}
 
 

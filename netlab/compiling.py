@@ -80,7 +80,13 @@ def load(source: Source) -> Loaded:
     """Compile and load with bcc, and keep what it has made, once the kernel has taken it."""
     began = time.time()
     rule = os.path.join(source.job["work_folder"], f"{os.getpid()}.d")
-    module = _compiled(source, ["-MD", "-MF", rule])
+    try:
+        module = _compiled(source, ["-MD", "-MF", rule])
+        with open(rule, encoding="utf-8", errors="surrogateescape") as file:
+            dependencies = file.read()
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(rule)
     maps, names = _maps(module), _program_names(module, source.text.decode(errors="replace"))
     made = _taken(module, maps, names, source) if compile_cache.folder() else None
     source.adopt(maps)
@@ -88,10 +94,8 @@ def load(source: Source) -> Loaded:
     for name in names:
         with _refusal("verify", name):
             module.load_func(name, module.XDP, None, _attach_type(name) or -1)
-    with suppress(FileNotFoundError), open(rule, encoding="utf-8", errors="surrogateescape") as file:
-        os.unlink(rule)
-        if made:
-            compile_cache.keep(source.key, made, file.read(), headers.kernel_source(), began)
+    if made:
+        compile_cache.keep(source.key, made, dependencies, headers.kernel_source(), began)
     return Loaded(entry, maps, {name: module.funcs[name.encode()].fd for name in names}, module)
 
 

@@ -158,6 +158,8 @@ def write_backend(pins: str, index: int, backend: Backend, ways: int) -> Entry:
     ):
         _write_pair(carriers, index, egress, ifindex, ifindex)
         for client, _ in socket.if_nameindex() if ways else ():
+            if client >= layout.MAX_INTERFACES:  # none of ours: they have doors
+                continue
             _, way, known, *_ = layout.INTERFACE.unpack(interfaces.get(layout.key(client)))
             if known and client != ifindex and index * ways + way < MAX_PAIRS:
                 _write_pair(pairs, index * ways + way, egress, ifindex, client)

@@ -110,26 +110,26 @@ class PartA:
         """Return what there is to know of the runs whose clients have printed this."""
         said = [[events.parse(LogLine(0, "client", "out", line)) for line in text.splitlines()] for text in outputs]
         connected = [event for lines in said for event in lines if isinstance(event, Connected)]
-        eventually(lambda: {one.client for one in connected} <= self.ended())
-        traced, logged = self.trace(), list(self.lines("logs", "server"))
+        traced = self.trace()
+        found = [conversation(traced, one) for one in connected]
+        wanted = [(port_of(one.client), earlier) for one, (earlier, _) in zip(connected, found, strict=True)]
+        eventually(lambda: all(self.ends(port, earlier) for port, earlier in wanted))
+        logged = list(self.lines("logs", "server"))
         return [
             Run(
                 one,
                 [event for event in lines if isinstance(event, Byte)],
                 any(isinstance(event, Closed) for event in lines),
-                [segment for segment in traced if segment.port == int(one.client.rpartition(":")[2])],
-                of_connection(Arrived, logged, one.client),
-                of_connection(EndOfFile, logged, one.client),
+                segments,
+                of_connection(Arrived, logged, port_of(one.client), earlier),
+                of_connection(EndOfFile, logged, port_of(one.client), earlier),
             )
-            for one, lines in zip(connected, said, strict=True)
+            for one, lines, (earlier, segments) in zip(connected, said, found, strict=True)
         ]
 
-    def ended(self) -> set[str]:
-        """Return the clients whose end the server has seen."""
-        logged = list(self.lines("logs", "server"))
-        return {
-            one.client for one in logged if isinstance(one, Accepted) and of_connection(EndOfFile, logged, one.client)
-        }
+    def ends(self, port: int, earlier: int) -> list[EndOfFile]:
+        """Return the end that the server has seen of what came from a port, after so many earlier connections."""
+        return of_connection(EndOfFile, list(self.lines("logs", "server")), port, earlier)
 
     def tcp(self, *names: str) -> dict[str, list[int]]:
         """Return what each node's kernel has counted of TCP under these names (/proc/net/snmp)."""
@@ -151,10 +151,24 @@ class PartA:
         return [line for line in lines if line.split()[3] != LISTENING and f":{port:04X} " in line]
 
 
-def of_connection(kind: type[_E], logged: list[events.Event], client: str) -> list[_E]:
-    """Return the server's events of a kind that belong to a client's connection."""
-    numbers = {event.connection for event in logged if isinstance(event, Accepted) and event.client == client}
-    return [event for event in logged if isinstance(event, kind) and getattr(event, "connection", "") in numbers]
+def port_of(place: str) -> int:
+    return int(place.rpartition(":")[2])
+
+
+def conversation(traced: list[Segment], connected: Connected) -> tuple[int, list[Segment]]:
+    """Return the segments of one connection, and how many connections came earlier from its port: ports come again."""
+    from_port = [segment for segment in traced if segment.port == port_of(connected.client)]
+    begin = max(at for at, each in enumerate(from_port) if (each.seq, each.bytes) == (connected.isn, 0))
+    later = [at for at, each in enumerate(from_port) if at > begin and each.what == "SYN"]
+    earlier = [segment for segment in from_port[:begin] if segment.what == "SYN"]
+    return len(earlier), from_port[begin : min(later, default=None)]
+
+
+def of_connection(kind: type[_E], logged: list[events.Event], port: int, earlier: int) -> list[_E]:
+    """Return the server's events of a kind that belong to one connection from a port, after so many earlier ones."""
+    numbers = [event.connection for event in logged if isinstance(event, Accepted) and port_of(event.client) == port]
+    wanted = numbers[earlier : earlier + 1]
+    return [event for event in logged if isinstance(event, kind) and getattr(event, "connection", "") in wanted]
 
 
 @contextmanager

@@ -112,6 +112,19 @@ def test_a_hundred_bytes_ten_times_in_a_row_beside_a_client_with_a_thousand(lab:
         run.check(100)
 
 
+def test_a_port_that_comes_again_is_another_connection(lab: PartA) -> None:
+    range_ = lab.netlab("exec", "client", "cat", "/proc/sys/net/ipv4/ip_local_port_range").stdout
+    try:
+        lab.netlab("exec", "client", "sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40000")
+        runs = lab.results(*(lab.client("--count", str(count), "--delay", "0").stdout for count in (3, 5)))
+    finally:
+        lab.netlab("exec", "client", "sysctl", "-qw", f"net.ipv4.ip_local_port_range={range_}")
+
+    assert len({run.connected.client for run in runs}) == 1
+    runs[0].check(3)
+    runs[1].check(5)
+
+
 @pytest.mark.slow
 def test_a_thousand_bytes_ten_times_in_a_row(lab: PartA) -> None:
     for run in lab.results(*(lab.client("--count", "1000", "--delay", "0.01").stdout for _ in range(10))):
