@@ -28,7 +28,8 @@
 #ifndef FLOWS
 #define FLOWS 16384        /* of the flows, the one that was used least lately goes first */
 #endif
-#define MAX_BACKENDS 128
+#define MAX_BACKENDS 128   /* 2 to the power of LEVELS */
+#define LEVELS 7
 #define MAX_INTERFACES 1024
 #define MAX_PAIRS 4096     /* of a backend and an interface */
 #define MARK_NS 200000000ULL    /* a request that was sent so long ago has arrived by now, or never will */
@@ -38,7 +39,10 @@
 #define NAME_BYTES 64 /* a DNS label and its end */
 #define NONE 0xffffffff
 #define NO_CARRIER NONE
-#define UNWANTED 0xffff /* and all below: preferences of a backend that is not wanted at all */
+/* How much a backend is wanted, in 63 bits: its rank, then how long its last turn is ago, then which one it is. */
+#define ORDER_BITS 36   /* turns are told apart for 2^36 requests */
+#define RANK_SHIFT (LEVELS + ORDER_BITS)
+#define MAX_RANK ((1 << 20) - 1) /* free threads times weight; above that all are as good */
 #define HAS_IPV4 1
 #define HAS_IPV6 2
 #define REDIRECT_MAP 51        /* the helper's number: bcc's own redirect_map() cannot take an inner map */
@@ -105,7 +109,7 @@ enum carrier_reason {
 #define CARRIES 0x100 /* it goes back as a carrier */
 #define IS_HEARD 0x200 /* it goes on to the role */
 
-/* Beside a free thread, what makes a backend wanted. A weight counts threads, turns or chances that many times. */
+/* What makes a backend wanted that has a free thread. A weight counts threads, turns or chances that many times. */
 enum policy { MOST_FREE, ROUND_ROBIN, RANDOM, FIRST_FREE };
 
 struct config {
@@ -143,13 +147,12 @@ struct state {
 	__u32 head;           /* place of the oldest in ring.waiting */
 	__u32 spares;         /* slots given back, on ring.spare */
 	__u32 fresh;          /* slots that have never been used begin here */
-	__u32 turn;           /* where the next search for a backend begins */
-	__u32 turns;          /* how many in a row the backend whose turn it is has had */
+	__u32 turn;           /* which backend was chosen last */
+	__u32 turns;          /* how many more it is to get in a row */
 	__u32 number;         /* of the last request */
 	__u32 age;            /* which of the ages is the present one */
-	__u32 padding;
-	__u64 best;           /* the search's own */
-	__u64 chances;        /* the search's own */
+	__u32 policy;         /* by which the tree is built; config.policy from the next arrange_run on */
+	__u64 order;          /* counts choices */
 	__u64 received;       /* = forwarded + queued + dropped, at every moment */
 	__u64 forwarded;
 	__u64 queued;
@@ -163,6 +166,8 @@ struct state {
 	unsigned char free_threads[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* as in struct ring */
 	unsigned char taken[MAX_BACKENDS * AGES * sizeof(__u32)] __attribute__((aligned(4))); /* threads, by age */
 	unsigned char sent[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* requests to each, in all */
+	unsigned char chosen[MAX_BACKENDS * sizeof(__u64)] __attribute__((aligned(8))); /* each last, by order */
+	unsigned char tree[2 * MAX_BACKENDS * sizeof(__u64)] __attribute__((aligned(8))); /* see place() */
 };
 
 /* Slot numbers: a ring of those that wait, in order, and a stack of those to use again. Changed under state.lock. They
@@ -282,54 +287,17 @@ static __always_inline __u32 *sent(struct state *s, __u32 index)
 	return (__u32 *)s->sent + (index & (MAX_BACKENDS - 1));
 }
 
-static __always_inline void take(struct state *s, __u32 index)
+/* When a backend was chosen last, counted in choices. */
+static __always_inline __u64 *chosen_at(struct state *s, __u32 index)
 {
-	--*free_threads(s, index);
-	++*taken(s, index, 0);
-	++*sent(s, index);
+	asm volatile("" : "+r"(index));
+	return (__u64 *)s->chosen + (index & (MAX_BACKENDS - 1));
 }
 
-/* Correct the free threads of a backend, and the ages of those that are taken, so that both go on adding up. */
-static __always_inline void set_free(struct state *s, __u32 index, __u32 free)
+static __always_inline __u64 *node(struct state *s, __u32 at)
 {
-	__u32 before = *free_threads(s, index), surplus = free > before ? free - before : 0;
-
-	*free_threads(s, index) = free;
-	if (free < before)
-		*taken(s, index, 0) += before - free;
-#pragma nounroll
-	for (__u32 distance = 1; distance <= AGES; distance++) {
-		__u32 *oldest = taken(s, index, distance), some = *oldest < surplus ? *oldest : surplus;
-
-		*oldest -= some;
-		surplus -= some;
-	}
-}
-
-/* Give a thread back, the one that was taken first; false when all are free already. */
-static __always_inline bool give(struct state *s, __u32 index, __u32 capacity)
-{
-	if (*free_threads(s, index) >= capacity)
-		return false;
-	++*free_threads(s, index);
-#pragma nounroll
-	for (__u32 distance = 1; distance <= AGES; distance++) {
-		__u32 *oldest = taken(s, index, distance);
-
-		if (*oldest) {
-			--*oldest;
-			break;
-		}
-	}
-	return true;
-}
-
-/* The finalizer of MurmurHash3 (Appleby): every bit of the result depends on every bit of the word. */
-static __always_inline __u32 mixed(__u32 word)
-{
-	word = (word ^ word >> 16) * 0x85ebca6b;
-	word = (word ^ word >> 13) * 0xc2b2ae35;
-	return word ^ word >> 16;
+	asm volatile("" : "+r"(at));
+	return (__u64 *)s->tree + (at & (2 * MAX_BACKENDS - 1));
 }
 
 /* All ones where a number is negative, else zero. The empty asm hides from the compiler that a branch could do that. */
@@ -346,48 +314,147 @@ static __always_inline __u64 if_same(__u32 one, __u32 other)
 	return if_negative((__u64)(one ^ other) - 1);
 }
 
-/* Take a thread of the backend that the policy chooses; NONE when no thread is free.
- *
- * Each backend with free threads and a weight gets a word: how much it is wanted, its place in turn, its index; the
- * largest wins. At random it is wanted more than all before it with odds of its weight in all theirs, so that in the
- * end each has the odds of its weight (a weighted reservoir of one: Chao, 1982).
- *
- * All masks and no branch but the one that passes over the busy, and the best so far in the map and not in a register:
- * the verifier follows every way through the loop, and every value that a register can have, backend by backend. */
-static __always_inline __u32 take_thread(struct state *s, struct config *c, __u32 random)
+static __always_inline __u64 larger(__u64 one, __u64 other)
 {
-	__u64 by_threads = if_same(c->policy, MOST_FREE), at_random = if_same(c->policy, RANDOM);
-	__u32 turn = s->turn & (by_threads | if_same(c->policy, ROUND_ROBIN));
-	__u32 chosen;
+	return one ^ ((one ^ other) & if_negative(one - other));
+}
 
-	s->best = UNWANTED;
-	s->chances = 0;
-	for (__u32 index = 0; index < MAX_BACKENDS; index++) {
-		if (index >= c->backends)
+/* What a backend has to say in the choice of one: nothing without a free thread or a weight; else its chances, or how
+ * much it is wanted. All masks and no branches, here and below: the verifier follows every way. */
+static __always_inline __u64 bid(struct state *s, struct config *c, __u32 index)
+{
+	__u64 share = weight(c, index), threads = *free_threads(s, index) * share;
+	__u64 by_threads = if_same(s->policy, MOST_FREE), in_turn = by_threads | if_same(s->policy, ROUND_ROBIN);
+	__u64 at_random = if_same(s->policy, RANDOM);
+	__u64 rank = (MAX_RANK ^ ((MAX_RANK ^ threads) & if_negative(threads - MAX_RANK))) & by_threads;
+	__u64 ago = ~*chosen_at(s, index) & ((1ULL << ORDER_BITS) - 1) & in_turn;
+	__u64 wanted = (rank | (1 & ~by_threads)) << RANK_SHIFT | ago << LEVELS | (MAX_BACKENDS - 1 - index);
+
+	return ((share & at_random) | (wanted & ~at_random)) & if_negative(-threads);
+}
+
+/* What two halves of the backends have to say together: the larger bid, or the sum of all chances. */
+static __always_inline __u64 together(__u64 one, __u64 other, __u64 at_random)
+{
+	__u64 most = larger(one, other);
+
+	return most + ((one ^ other ^ most) & at_random);
+}
+
+/* Let the tree know that a backend's threads, or its turn, have changed. A tournament tree (Knuth, The Art of Computer
+ * Programming 3, 5.4.1): backends are its leaves, from MAX_BACKENDS on, and node n stands for 2n and 2n + 1, so that
+ * the choice among all stands in node 1, and a change concerns one node a level. */
+static __always_inline void place(struct state *s, struct config *c, __u32 index)
+{
+	__u64 at_random = if_same(s->policy, RANDOM), value = bid(s, c, index);
+	__u32 at = MAX_BACKENDS + index;
+
+	*node(s, at) = value;
+#pragma unroll
+	for (int level = 0; level < LEVELS; level++) {
+		value = together(value, *node(s, at ^ 1), at_random);
+		at >>= 1;
+		*node(s, at) = value;
+	}
+}
+
+/* Build the tree anew. */
+static __always_inline void arrange(struct state *s, struct config *c)
+{
+	__u64 at_random;
+
+	s->policy = c->policy;
+	at_random = if_same(s->policy, RANDOM);
+#pragma nounroll
+	for (__u32 index = 0; index < MAX_BACKENDS; index++)
+		*node(s, MAX_BACKENDS + index) = bid(s, c, index);
+#pragma nounroll
+	for (__u32 at = MAX_BACKENDS - 1; at > 0; at--)
+		*node(s, at) = together(*node(s, 2 * at), *node(s, 2 * at + 1), at_random);
+}
+
+static __always_inline void take(struct state *s, struct config *c, __u32 index)
+{
+	--*free_threads(s, index);
+	++*taken(s, index, 0);
+	++*sent(s, index);
+	place(s, c, index);
+}
+
+/* Correct the free threads of a backend, and the ages of those that are taken, so that both go on adding up. */
+static __always_inline void set_free(struct state *s, struct config *c, __u32 index, __u32 free)
+{
+	__u32 before = *free_threads(s, index), surplus = free > before ? free - before : 0;
+
+	*free_threads(s, index) = free;
+	if (free < before)
+		*taken(s, index, 0) += before - free;
+#pragma nounroll
+	for (__u32 distance = 1; distance <= AGES; distance++) {
+		__u32 *oldest = taken(s, index, distance), some = *oldest < surplus ? *oldest : surplus;
+
+		*oldest -= some;
+		surplus -= some;
+	}
+	place(s, c, index);
+}
+
+/* Give a thread back, the one that was taken first; false when all are free already. */
+static __always_inline bool give(struct state *s, struct config *c, __u32 index, __u32 capacity)
+{
+	if (*free_threads(s, index) >= capacity)
+		return false;
+	++*free_threads(s, index);
+#pragma nounroll
+	for (__u32 distance = 1; distance <= AGES; distance++) {
+		__u32 *oldest = taken(s, index, distance);
+
+		if (*oldest) {
+			--*oldest;
 			break;
-		__u64 share = weight(c, index), threads = *free_threads(s, index) * share;
-
-		if (threads) {
-			__u32 distance = (index - turn) & 0xff;
-			__u64 chance = (__u64)mixed(random ^ index * 0x9e3779b9) * (s->chances += share) >> 32;
-			__u64 wanted = 1 + (threads & by_threads) + (index & at_random);
-
-			wanted &= if_negative(chance - share) | ~at_random;
-			wanted = wanted << 16 | (0xff - distance) << 8 | index;
-			s->best ^= (s->best ^ wanted) & if_negative(s->best - wanted);
 		}
 	}
-	if (s->best <= UNWANTED)
-		return NONE;
-	chosen = s->best & (MAX_BACKENDS - 1);
-	take(s, chosen);
-	if (chosen != s->turn)
-		s->turns = 0;
-	s->turn = chosen;
-	if (++s->turns >= weight(c, chosen)) {
-		s->turn = chosen + 1;
-		s->turns = 0;
+	place(s, c, index);
+	return true;
+}
+
+/* The backend whose chances a random number falls into: from the top of the tree into the half that it belongs to. */
+static __always_inline __u32 drawn(struct state *s, __u32 random)
+{
+	__u64 rest = *node(s, 1) * random >> 32;
+	__u32 at = 1;
+
+#pragma unroll
+	for (int level = 0; level < LEVELS; level++) {
+		__u64 first = *node(s, 2 * at), is_in_first = if_negative(rest - first);
+
+		rest -= first & ~is_in_first;
+		at = 2 * at + 1 + (__u32)is_in_first;
 	}
+	return at - MAX_BACKENDS;
+}
+
+/* Take a thread of the backend that the policy chooses; NONE when no thread is free. Ties go to whose last turn is
+ * longest ago. In turn, a backend gets as many requests in a row as it weighs, or as it has threads for. */
+static __always_inline __u32 take_thread(struct state *s, struct config *c, __u32 random)
+{
+	__u64 best = *node(s, 1);
+	__u32 chosen = s->turn;
+
+	if (!best)
+		return NONE;
+	if (s->policy == RANDOM) {
+		chosen = drawn(s, random);
+	} else if (s->policy == ROUND_ROBIN && s->turns && *node(s, MAX_BACKENDS + chosen)) {
+		s->turns--;
+	} else {
+		chosen = MAX_BACKENDS - 1 - (best & (MAX_BACKENDS - 1));
+		s->turn = chosen;
+		s->turns = weight(c, chosen) - 1;
+	}
+	chosen &= MAX_BACKENDS - 1;
+	*chosen_at(s, chosen) = ++s->order;
+	take(s, c, chosen);
 	return chosen;
 }
 
@@ -648,7 +715,7 @@ static __always_inline __u32 completion(struct xdp_md *ctx, struct config *c, st
 	bool excess, is_needed;
 
 	bpf_spin_lock(&s->lock);
-	excess = !give(s, k, backend->capacity);
+	excess = !give(s, c, k, backend->capacity);
 	free = *free_threads(s, k);
 	if (!excess)
 		s->completions++;
@@ -670,7 +737,7 @@ static __always_inline __u32 completion(struct xdp_md *ctx, struct config *c, st
 
 /* Compare a report with what we know, under the lock, and correct that. Requests that are still on their way to the
  * backend are in hand; those that were sent before `marked_ns`, and have not arrived, are lost. */
-static __always_inline __u32 correct(struct state *s, struct reporter *known, __u32 k, __u32 capacity, __u64 now,
+static __always_inline __u32 correct(struct state *s, struct config *c, struct reporter *known, __u32 k, __u32 capacity, __u64 now,
 				     __u64 incarnation, __u32 received, __u32 completed)
 {
 	__u32 reason = REPORT_AGREED, lost, outstanding, free, before = *free_threads(s, k);
@@ -723,7 +790,7 @@ static __always_inline __u32 correct(struct state *s, struct reporter *known, __
 	known->completed = completed;
 	known->heard_ns = now;
 	known->silent = 0;
-	set_free(s, k, free);
+	set_free(s, c, k, free);
 	return reason;
 }
 
@@ -750,7 +817,7 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 
 	bpf_spin_lock(&s->lock);
 	before = *free_threads(s, k);
-	reason = correct(s, known, k, backend->capacity, now, incarnation, received, completed);
+	reason = correct(s, c, known, k, backend->capacity, now, incarnation, received, completed);
 	free = *free_threads(s, k);
 	depth = s->depth;
 	is_needed = depth && weight(c, k);
@@ -809,7 +876,7 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 
 	bpf_spin_lock(&s->lock);
 	if (s->depth && *free_threads(s, k) && weight(c, k)) {
-		take(s, k);
+		take(s, c, k);
 		slot_number = pop(s, r);
 		s->dequeued++;
 		depth = s->depth;
@@ -929,7 +996,7 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 
 	if (c->replies && is_answer(flow, c->holds ? bpf_ktime_get_ns() : 0)) {
 		bpf_spin_lock(&s->lock);
-		freed = give(s, k, backend->capacity);
+		freed = give(s, c, k, backend->capacity);
 		free = *free_threads(s, k);
 		if (freed)
 			s->completions++;
@@ -1081,6 +1148,22 @@ int egress_devmap(struct xdp_md *ctx)
 
 /* ---- what user space does under the lock, by BPF_PROG_TEST_RUN: it never writes the state itself ---- */
 
+/* Let policy and weights hold that have changed in the settings. */
+int arrange_run(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct state *s = state.lookup(&zero);
+	struct config *c = config.lookup(&zero);
+
+	if (!s || !c)
+		return 0;
+	bpf_spin_lock(&s->lock);
+	s->turns = 0;
+	arrange(s, c);
+	bpf_spin_unlock(&s->lock);
+	return 1;
+}
+
 /* Let all taken threads grow older by one age, and free those that were not heard of for all of them. Returns
  * how many. */
 int age_run(struct xdp_md *ctx)
@@ -1102,6 +1185,8 @@ int age_run(struct xdp_md *ctx)
 		*free_threads(s, index) += *oldest;
 		*oldest = 0;
 	}
+	if (count)
+		arrange(s, c);
 	s->expired += count;
 	bpf_spin_unlock(&s->lock);
 	if (count)
@@ -1123,14 +1208,16 @@ int begin_run(struct xdp_md *ctx)
 	__u32 zero = 0, *index = index_in(ctx);
 	struct backend *backend = index ? backends.lookup(index) : NULL;
 	struct state *s = state.lookup(&zero);
+	struct config *c = config.lookup(&zero);
 
-	if (!s || !backend)
+	if (!s || !c || !backend)
 		return 0;
 	bpf_spin_lock(&s->lock);
 #pragma nounroll
 	for (__u32 distance = 0; distance < AGES; distance++)
 		*taken(s, *index, distance) = 0;
 	*free_threads(s, *index) = backend->capacity;
+	place(s, c, *index);
 	bpf_spin_unlock(&s->lock);
 	trace("begin: %s has %u free threads", backend->name, backend->capacity);
 	return backend->capacity;
@@ -1146,9 +1233,10 @@ int watch_run(struct xdp_md *ctx)
 	struct reporter *known = index ? reporters.lookup(index) : NULL;
 	struct backend *backend = index ? backends.lookup(index) : NULL;
 	struct state *s = state.lookup(&zero);
+	struct config *c = config.lookup(&zero);
 	bool has_gone = false;
 
-	if (!s || !known || !backend)
+	if (!s || !c || !known || !backend)
 		return 0;
 	__u32 k = *index;
 
@@ -1156,7 +1244,7 @@ int watch_run(struct xdp_md *ctx)
 	if (known->incarnation && !known->silent && now > known->heard_ns + SILENT_NS) {
 		known->silent = has_gone = true;
 		free = *free_threads(s, k);
-		set_free(s, k, 0);
+		set_free(s, c, k, 0);
 	}
 	silent = known->silent;
 	bpf_spin_unlock(&s->lock);

@@ -4,7 +4,7 @@ import socket
 import struct
 from typing import NamedTuple, Self
 
-from netlab.maps import Map
+from netlab.maps import LoadedProgram, Map
 
 POLICIES = ("most-free", "round-robin", "random", "first-free")  # in the order of `enum policy`
 MAX_BACKENDS = 128
@@ -14,8 +14,8 @@ ETHERNET_HEADER = 14
 IPV4, IPV6 = 1, 2  # families, as bits
 
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
-# lock, depth, head, spares, fresh … age, best, chances, received … held, free_threads, then taken and sent
-STATE = struct.Struct(f"=I8I4x12Q{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 1)}I")
+# lock, depth, head, spares, fresh … policy, order, received … held, free_threads, then taken, sent, chosen and the tree
+STATE = struct.Struct(f"=I9I11Q{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 1)}I{MAX_BACKENDS * 3}Q")
 FREE = 21  # where in it the free threads begin
 STATE_COUNTERS = (
     *("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired"),
@@ -79,7 +79,7 @@ class Config(NamedTuple):
         return cls._make((ready, *ports, *middle, int.from_bytes(report), ways, families, holds, values[last:]))
 
     def write(self, pins: str) -> None:
-        """Write the settings; each word that stays the same is the same all the while."""
+        """Write the settings, and let policy and weights hold; each word that stays the same is so all the while."""
         service, completion, report = (
             struct.pack("!H", port) for port in (self.service_port, self.completion_port, self.report_port)
         )
@@ -88,6 +88,8 @@ class Config(NamedTuple):
         packed = _CONFIG.pack(self.ready, service, completion, *middle, report, *rest)
         with map_of(pins, "config") as config:
             config.set(FIRST, packed)
+        with LoadedProgram.open(f"{pins}/programs/arrange_run") as arrange:
+            arrange.test_run(bytes(ETHERNET_HEADER))
 
     def sharing(self, weights: dict[int, int]) -> Self:
         """Return settings with other weights, by the index of their backends."""

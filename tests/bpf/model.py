@@ -99,7 +99,9 @@ class Model:
         }
         self.missing = set((without or {}).values())  # IP versions
         self.waiting: list[bytes] = []
-        self.turn = self.turns = 0
+        self.last = [0] * len(capacity)  # when each was chosen last, counted in choices
+        self.choices = self.row = 0
+        self.holder = -1  # who was chosen last in turn, and may have `row` more
         self.counters = dict.fromkeys(STATE_COUNTERS, 0)
         self.reasons: Counter[str] = Counter()
         self.carrier_reasons: Counter[str] = Counter()
@@ -133,7 +135,6 @@ class Model:
             return "QUEUED", frame
         chosen = self._choose(left)
         self.free[chosen] -= 1
-        self._turn_to(chosen)
         self.counters["forwarded"] += 1
         return "FORWARDED", frames.addressed(frame, chosen + 1)
 
@@ -145,6 +146,12 @@ class Model:
         return self.free[index] * self.weights[index]
 
     def _choose(self, left: bytes) -> int:
+        chosen = self._best(left)
+        self.choices += 1
+        self.last[chosen] = self.choices
+        return chosen
+
+    def _best(self, left: bytes) -> int:
         idle = self._idle()
         if self.policy == "random" and left[4] - 1 in idle:  # of the MAC: worker N's is 02:00:00:00:N:02
             return left[4] - 1
@@ -152,14 +159,16 @@ class Model:
             return idle[0]
         if self.policy == "most-free":
             idle = [index for index in idle if self._wanted(index) == max(map(self._wanted, idle))]
-        return min(idle, key=lambda index: (index - self.turn) % len(self.free))
+        elif self.row and self.holder in idle:
+            self.row -= 1
+            return self.holder
+        self.holder = min(idle, key=lambda index: self.last[index])
+        self.row = self.weights[self.holder] - 1
+        return self.holder
 
-    def _turn_to(self, chosen: int) -> None:
-        """Let a backend have as many turns in a row as it weighs, then it is the next one's turn."""
-        self.turns = self.turns + 1 if chosen == self.turn else 1
-        self.turn = chosen
-        if self.turns >= self.weights[chosen]:
-            self.turn, self.turns = chosen + 1, 0
+    def weigh(self, *weights: int) -> None:
+        """Give the backends weights; whose turn it is begins anew."""
+        self.weights, self.row = list(weights), 0
 
     def _complete(self, source: bytes, from_home: bool) -> str:
         index = self.index_of.get(source, -1)

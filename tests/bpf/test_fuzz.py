@@ -92,7 +92,7 @@ def test_any_frame_leaves_as_the_model_says(rig: Rig, counted: Counter[str], fam
     rig.reset(capacity=CAPACITY, without=without)
     source, model, came_in = random.Random(5), Model(CAPACITY, "most-free", rig.now().queue, without), 0
     for number, batch in enumerate(batches(source)):
-        model.weights = list(WEIGHTS[number // 2 % len(WEIGHTS)])
+        model.weigh(*WEIGHTS[number // 2 % len(WEIGHTS)])
         rig.weigh(*model.weights)
         came_in += feed(rig, model, batch, source)
         now, counts = rig.now(), rig.counts()

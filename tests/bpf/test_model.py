@@ -92,7 +92,7 @@ STEP = st.one_of(REQUESTS, REQUESTS, REQUESTS, COMPLETIONS, COMPLETIONS, CARRIER
 def taken(rig: Rig, model: Model, step: Step) -> None:
     """Let the program and the model take a step, and compare what came out."""
     if step.weights:
-        model.weights = list(step.weights[: len(model.free)])
+        model.weigh(*step.weights[: len(model.free)])
         rig.weigh(*model.weights)
         return
     if step.is_from_home and step.worker:

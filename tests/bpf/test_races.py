@@ -94,8 +94,8 @@ MUTANTS |= {
 }
 NOTHING = 'asm volatile("" ::: "memory");'  # or the compiler would rearrange what the verifier looks for
 FORGOTTEN = {
-    "thread not taken": ("take(s, chosen);", ""),
-    "thread not taken by a carrier": ("take(s, k);", ""),
+    "thread not taken": ("take(s, c, chosen);", ""),
+    "thread not taken by a carrier": ("take(s, c, k);", ""),
     "thread not given back": ("\t++*free_threads(s, index);\n", ""),
     "slot not given back": ("give_slot(s, r, slot_number);", NOTHING),
     **{
@@ -305,7 +305,7 @@ def test_two_cpus_that_send_and_complete() -> None:
     assert cells[Side.DISORDERED : Side.SERVED] == [0, 0]
 
 
-HELD = "for (int turn = 0; turn < 1000; turn++) *(volatile __u64 *)&s->best = turn;"  # no helper may be called there
+HELD = "for (int turn = 0; turn < 1000; turn++) *(volatile __u64 *)&s->order = turn;"  # no helper may be called there
 
 
 def torn(rig: Rig) -> int:
