@@ -76,6 +76,10 @@ class Fresh:
     def _hand_on_pip_settings(self) -> None:
         lines = "".join(f"{name} = {value}\n" for name, value in pip_settings().items())
         (self.root / "etc" / "pip.conf").write_text(f"[global]\n{lines}")
+        for path in files_of_pip():
+            copy = self.root / path.relative_to("/")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
 
 
 def pip_settings() -> dict[str, str]:
@@ -90,6 +94,15 @@ def mirror() -> list[str]:
     query = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Identifier: Packages", "Codename: bookworm"]
     found = subprocess.run(query, check=False, capture_output=True, text=True).stdout.split()
     return found[:1]
+
+
+def files_of_pip() -> set[Path]:
+    """Return the files on this machine that pip's settings name: certificates, constraints."""
+    return {
+        path
+        for word in " ".join(pip_settings().values()).split()
+        if (path := Path(word)).is_absolute() and path.is_file()
+    }
 
 
 def folders_of_pip() -> set[str]:
