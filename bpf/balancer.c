@@ -39,10 +39,9 @@
 #define NAME_BYTES 64 /* a DNS label and its end */
 #define NONE 0xffffffff
 #define NO_CARRIER NONE
-/* How much a backend is wanted, in 63 bits: its rank, then how long its last turn is ago, then which one it is. */
-#define ORDER_BITS 36   /* turns are told apart for 2^36 requests */
-#define RANK_SHIFT (LEVELS + ORDER_BITS)
-#define MAX_RANK ((1 << 20) - 1) /* free threads times weight; above that all are as good */
+/* How much a backend is wanted, in 62 bits: its free threads (16) times its weight (10), then how long its last turn is
+ * ago, in choices, which are counted anew before they need more bits. */
+#define ORDER_BITS 36
 #define HAS_IPV4 1
 #define HAS_IPV6 2
 #define REDIRECT_MAP 51        /* the helper's number: bcc's own redirect_map() cannot take an inner map */
@@ -148,7 +147,7 @@ struct state {
 	__u32 spares;         /* slots given back, on ring.spare */
 	__u32 fresh;          /* slots that have never been used begin here */
 	__u32 turn;           /* which backend was chosen last */
-	__u32 turns;          /* how many more it is to get in a row */
+	__u32 turns;          /* how many more it is to get in a row, if it still weighs more than that */
 	__u32 number;         /* of the last request */
 	__u32 age;            /* which of the ages is the present one */
 	__u32 policy;         /* by which the tree is built; config.policy from the next arrange_run on */
@@ -314,9 +313,9 @@ static __always_inline __u64 if_same(__u32 one, __u32 other)
 	return if_negative((__u64)(one ^ other) - 1);
 }
 
-static __always_inline __u64 larger(__u64 one, __u64 other)
+static __always_inline __u64 either(__u64 mask, __u64 one, __u64 other)
 {
-	return one ^ ((one ^ other) & if_negative(one - other));
+	return other ^ ((one ^ other) & mask);
 }
 
 /* What a backend has to say in the choice of one: nothing without a free thread or a weight; else its chances, or how
@@ -325,20 +324,16 @@ static __always_inline __u64 bid(struct state *s, struct config *c, __u32 index)
 {
 	__u64 share = weight(c, index), threads = *free_threads(s, index) * share;
 	__u64 by_threads = if_same(s->policy, MOST_FREE), in_turn = by_threads | if_same(s->policy, ROUND_ROBIN);
-	__u64 at_random = if_same(s->policy, RANDOM);
-	__u64 rank = (MAX_RANK ^ ((MAX_RANK ^ threads) & if_negative(threads - MAX_RANK))) & by_threads;
 	__u64 ago = ~*chosen_at(s, index) & ((1ULL << ORDER_BITS) - 1) & in_turn;
-	__u64 wanted = (rank | (1 & ~by_threads)) << RANK_SHIFT | ago << LEVELS | (MAX_BACKENDS - 1 - index);
+	__u64 wanted = either(by_threads, threads, 1) << ORDER_BITS | ago;
 
-	return ((share & at_random) | (wanted & ~at_random)) & if_negative(-threads);
+	return either(if_same(s->policy, RANDOM), share, wanted) & if_negative(-threads);
 }
 
 /* What two halves of the backends have to say together: the larger bid, or the sum of all chances. */
 static __always_inline __u64 together(__u64 one, __u64 other, __u64 at_random)
 {
-	__u64 most = larger(one, other);
-
-	return most + ((one ^ other ^ most) & at_random);
+	return either(at_random, one + other, either(if_negative(one - other), other, one));
 }
 
 /* Let the tree know that a backend's threads, or its turn, have changed. A tournament tree (Knuth, The Art of Computer
@@ -358,16 +353,21 @@ static __always_inline void place(struct state *s, struct config *c, __u32 index
 	}
 }
 
-/* Build the tree anew. */
+/* Build the tree anew. When half of the numbers for choices are used up, the older half of them is forgotten. */
 static __always_inline void arrange(struct state *s, struct config *c)
 {
-	__u64 at_random;
+	__u64 at_random, forgotten = s->order >> (ORDER_BITS - 1) ? s->order - (1ULL << (ORDER_BITS - 2)) : 0;
 
 	s->policy = c->policy;
+	s->order -= forgotten;
 	at_random = if_same(s->policy, RANDOM);
 #pragma nounroll
-	for (__u32 index = 0; index < MAX_BACKENDS; index++)
+	for (__u32 index = 0; index < MAX_BACKENDS; index++) {
+		__u64 *last = chosen_at(s, index);
+
+		*last -= either(if_negative(*last - forgotten), *last, forgotten);
 		*node(s, MAX_BACKENDS + index) = bid(s, c, index);
+	}
 #pragma nounroll
 	for (__u32 at = MAX_BACKENDS - 1; at > 0; at--)
 		*node(s, at) = together(*node(s, 2 * at), *node(s, 2 * at + 1), at_random);
@@ -418,41 +418,39 @@ static __always_inline bool give(struct state *s, struct config *c, __u32 index,
 	return true;
 }
 
-/* The backend whose chances a random number falls into: from the top of the tree into the half that it belongs to. */
-static __always_inline __u32 drawn(struct state *s, __u32 random)
+/* The backend that is chosen, from the top of the tree into the half that it belongs to: the first of the best bids, or
+ * the one whose chances a random number falls into. */
+static __always_inline __u32 winner(struct state *s, __u32 random)
 {
-	__u64 rest = *node(s, 1) * random >> 32;
+	__u64 at_random = if_same(s->policy, RANDOM), all = *node(s, 1);
+	__u64 rest = either(at_random, all * random >> 32, all - 1);
 	__u32 at = 1;
 
 #pragma unroll
 	for (int level = 0; level < LEVELS; level++) {
 		__u64 first = *node(s, 2 * at), is_in_first = if_negative(rest - first);
 
-		rest -= first & ~is_in_first;
+		rest -= first & ~is_in_first & at_random;
 		at = 2 * at + 1 + (__u32)is_in_first;
 	}
-	return at - MAX_BACKENDS;
+	return (at - MAX_BACKENDS) & (MAX_BACKENDS - 1);
 }
 
 /* Take a thread of the backend that the policy chooses; NONE when no thread is free. Ties go to whose last turn is
  * longest ago. In turn, a backend gets as many requests in a row as it weighs, or as it has threads for. */
 static __always_inline __u32 take_thread(struct state *s, struct config *c, __u32 random)
 {
-	__u64 best = *node(s, 1);
-	__u32 chosen = s->turn;
+	__u32 chosen = s->turn & (MAX_BACKENDS - 1);
 
-	if (!best)
+	if (!*node(s, 1))
 		return NONE;
-	if (s->policy == RANDOM) {
-		chosen = drawn(s, random);
-	} else if (s->policy == ROUND_ROBIN && s->turns && *node(s, MAX_BACKENDS + chosen)) {
+	if (s->policy == ROUND_ROBIN && s->turns && s->turns < weight(c, chosen) && *node(s, MAX_BACKENDS + chosen)) {
 		s->turns--;
 	} else {
-		chosen = MAX_BACKENDS - 1 - (best & (MAX_BACKENDS - 1));
+		chosen = winner(s, random);
 		s->turn = chosen;
 		s->turns = weight(c, chosen) - 1;
 	}
-	chosen &= MAX_BACKENDS - 1;
 	*chosen_at(s, chosen) = ++s->order;
 	take(s, c, chosen);
 	return chosen;
@@ -656,7 +654,7 @@ static __always_inline void hold(struct state *s, struct ring *r, __u32 slot_num
 static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
 				     __u32 length, __u32 way)
 {
-	__u32 random = c->policy == RANDOM ? bpf_get_prandom_u32() : 0;
+	__u32 random = s->policy == RANDOM ? bpf_get_prandom_u32() : 0;
 	__u32 chosen = NONE, slot = NONE, number, free = 0, depth = 0;
 	bool too_long = length > c->longest, copied = false, is_found;
 	struct datagram datagram;
@@ -1158,7 +1156,6 @@ int arrange_run(struct xdp_md *ctx)
 	if (!s || !c)
 		return 0;
 	bpf_spin_lock(&s->lock);
-	s->turns = 0;
 	arrange(s, c);
 	bpf_spin_unlock(&s->lock);
 	return 1;

@@ -28,6 +28,11 @@ class Healer:
         with self._program("watch_run") as watch:
             return sum(watch.test_run(carrier(entry)).verdict for entry in self._entries().values())
 
+    def arrange(self) -> None:
+        """Let policy and weights hold as they are set: a command that was killed may have written them, and no more."""
+        with self._program("arrange_run") as arrange:
+            arrange.test_run(bytes(ETHERNET_HEADER))
+
     def kick(self) -> int:
         """Send a carrier for each free thread, as long as requests wait; return how many."""
         now = snapshot(self._pins)

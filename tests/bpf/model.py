@@ -159,7 +159,7 @@ class Model:
             return idle[0]
         if self.policy == "most-free":
             idle = [index for index in idle if self._wanted(index) == max(map(self._wanted, idle))]
-        elif self.row and self.holder in idle:
+        elif 0 < self.row < self.weights[self.holder] and self.holder in idle:
             self.row -= 1
             return self.holder
         self.holder = min(idle, key=lambda index: self.last[index])
@@ -167,8 +167,8 @@ class Model:
         return self.holder
 
     def weigh(self, *weights: int) -> None:
-        """Give the backends weights; whose turn it is begins anew."""
-        self.weights, self.row = list(weights), 0
+        """Give the backends weights."""
+        self.weights = list(weights)
 
     def _complete(self, source: bytes, from_home: bool) -> str:
         index = self.index_of.get(source, -1)

@@ -1,16 +1,19 @@
 """What weights change: who gets how much, and that whoever weighs nothing gets nothing."""
 
+import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
 
 from netlab import balancer
 from netlab.balancer import Healer
-from netlab.balancer.layout import address
+from netlab.balancer.layout import FREE, MAX_BACKENDS, STATE, Config, address
 from netlab.maps import DEVMAP, LoadedProgram, Map
-from tests.bpf.rig import DROP, FIRST, LB, PASS, REDIRECT, Rig, addressed, completion, request
+from tests.bpf import frames
+from tests.bpf.model import Model
+from tests.bpf.rig import COMPLETION, DROP, FIRST, LB, PASS, REDIRECT, Rig, address_of, addressed, completion, request
 from tests.bpf.test_healing import REPORTS, reply, report
 
 pytestmark = pytest.mark.root
@@ -58,6 +61,117 @@ def test_round_robin_begins_anew_where_a_row_was_broken_off(rig: Rig) -> None:
     rig.push(completion(1))
 
     assert served(rig, 5) == [3, 3, 1, 2, 2]
+
+
+def test_a_weight_that_falls_below_what_is_left_of_a_row_ends_it(rig: Rig) -> None:
+    rig.reset(capacity=100, policy="round-robin")
+    rig.weigh(9, 1, 1)
+    assert served(rig, 3) == [1, 1, 1]
+    rig.weigh(2, 1, 1)
+
+    assert served(rig, 8) == [2, 3, 1, 1, 2, 3, 1, 1]
+
+
+def test_the_largest_weights_and_capacities_are_told_apart(rig: Rig) -> None:
+    """Up to 65535 threads times 1000: one thread less, or one less of weight, is less."""
+    rig.reset(capacity=[65535, 65535, 65534])
+    rig.weigh(999, 1000, 1000)
+
+    assert served(rig, 7) == [2, 3, 2, 3, 2, 3, 2]  # until worker1 has more, 65 requests to each later
+    rig.weigh(1000, 999, 999)
+    assert served(rig, 1) == [1]
+
+
+@pytest.mark.parametrize("policy", balancer.POLICIES)
+def test_a_full_house_chooses_as_the_model_does(rig: Rig, policy: str) -> None:
+    """Of 128 backends, with any capacities and weights, drained ones among them, as they are taken and freed."""
+    draws = random.Random(policy)
+    capacity = [draws.choice((1, 2, 5, 65535)) for _ in range(MAX_BACKENDS)]
+    rig.reset(backends=MAX_BACKENDS, capacity=capacity, policy=policy)
+    model = Model(capacity, policy, rig.now().queue)
+    for step in range(1200):
+        if step % 300 == 0:
+            weights = [draws.choice((0, 1, 1, 2, 7, 1000)) for _ in capacity]
+            rig.weigh(*weights)
+            model.weigh(*weights)
+        worker = draws.randrange(MAX_BACKENDS) + 1
+        sender = {"source": address_of(worker, 4), "ports": (1, COMPLETION)} if draws.random() < 0.4 else {}
+        frame = frames.udp(b"", **sender)  # type: ignore[arg-type]
+        run = rig.program.test_run(frame)
+        expected = model.arrive(frame, run.packet)
+        assert (run.verdict, run.packet) == (expected.verdict, expected.packet), step
+    assert list(rig.now().free.values()) == model.free
+
+
+def settings_only(rig: Rig, change: Callable[[Config], Config]) -> None:
+    """Write settings as a command does that is killed before they hold."""
+    before = Config.read(rig.pins)
+    change(before).write(rig.pins)  # to have them in a whole form
+    with Map.open(f"{rig.pins}/maps/config") as config:
+        changed = config.get(FIRST)
+        before.write(rig.pins)
+        config.set(FIRST, changed)
+
+
+@pytest.mark.parametrize("policy", balancer.POLICIES)
+def test_settings_that_do_not_hold_yet_do_no_harm(rig: Rig, policy: str) -> None:
+    """A command may be killed between writing weights and letting them hold: the role makes up for it."""
+    rig.reset(capacity=4, policy=policy)
+    settings_only(rig, lambda config: config.sharing({0: 0, 1: 7, 2: 7}))
+    assert served(rig, 3).count(1) <= 1
+
+    Healer(rig.pins).arrange()
+    assert set(served(rig, 5)) == {2, 3}
+    settings_only(rig, lambda config: config.sharing({0: 1, 1: 0, 2: 0}))
+    Healer(rig.pins).arrange()
+    assert set(served(rig, rig.free()[0])) == {1}
+
+
+def test_a_policy_that_does_not_hold_yet_is_made_to(rig: Rig) -> None:
+    """Random draws go on until then: not all of them to one worker."""
+    rig.reset(backends=2, capacity=100, policy="random")
+    settings_only(rig, lambda config: config._replace(policy=balancer.POLICIES.index("first-free")))
+    assert set(served(rig, 40)) == {1, 2}
+
+    Healer(rig.pins).arrange()
+    assert set(served(rig, 40)) == {1}
+
+
+def test_letting_settings_hold_that_do_changes_nothing(rig: Rig) -> None:
+    """The role does so all the time: a row of turns goes on."""
+    rig.reset(capacity=100, policy="round-robin")
+    rig.weigh(3, 2, 1)
+    healer, found = Healer(rig.pins), []
+    for _ in range(24):
+        found += served(rig, 1)
+        healer.arrange()
+
+    assert found == [1, 1, 1, 2, 2, 3] * 4
+
+
+@pytest.mark.parametrize("policy", ["round-robin", "most-free"])
+def test_choices_are_counted_anew_before_their_numbers_are_used_up(rig: Rig, policy: str) -> None:
+    """Turns go on in order across that, and one that was last chosen ages ago is still the first."""
+    rig.reset(backends=4, capacity=1000, policy=policy)
+    rig.weigh(1, 1, 1, 0)
+    served(rig, 3)
+    last = (1 << 35) - 4
+    with Map.open(f"{rig.pins}/maps/state") as state:
+        values = list(STATE.unpack(state.get(FIRST)))
+        values[10] = last  # order
+        chosen = FREE + MAX_BACKENDS * 10
+        values[chosen : chosen + 4] = [last - 2, last - 1, last, 1]
+        state.set(FIRST, STATE.pack(*values))
+    healer, found = Healer(rig.pins), []
+    for _ in range(12):
+        healer.arrange()
+        found += served(rig, 1)
+    assert found == [1, 2, 3] * 4
+
+    rig.weigh(1, 1, 1, 1)
+    assert served(rig, 5)[:1] == [4]
+    with Map.open(f"{rig.pins}/maps/state") as state:
+        assert STATE.unpack(state.get(FIRST))[10] == (1 << 34) + 12 + 5 - 4
 
 
 def test_random_has_the_odds_of_the_weights(rig: Rig) -> None:
