@@ -1,9 +1,10 @@
-"""Sets up the node's XDP program `balancer`: which ports, which backends, which policy. Then it only stays.
+"""Sets up the node's XDP program `balancer`: which ports, which backends, which policy. Then it helps that to heal.
 
-The program does all the work in the kernel; this role writes its maps once, says READY, and waits to be stopped. With
-a `timeout` it also has the program free the threads that were not heard of for so long. With `on_worker_failure: retry`
-it hears what is done of the requests that the program holds, and has those that were lost with a worker sent again.
-Stop it, and requests go on being balanced.
+The program does all the work in the kernel; this role writes its maps once and says READY. Then it looks ten times a
+second whether a carrier was lost: requests that wait beside a free thread get another. With a `timeout` it also has the
+program free the threads that were not heard of for so long. With `on_worker_failure: retry` it hears what is done of
+the requests that the program holds, and has those that were lost with a worker sent again. Stop it, and requests go on
+being balanced.
 """
 
 import json
@@ -127,7 +128,7 @@ def main() -> None:
     say(f"balancing UDP port {chosen.service_port} to {', '.join(now.capacity)}, {freed_by}, {now.policy}")
     look = looking(balancer.Keeper(pins), chosen, args.timeout) if chosen.holds else None
     say("READY")
-    heal(balancer.Healer(pins), args.timeout, bool(chosen.report_port), chosen.replies, look)
+    heal(Rounds(balancer.Healer(pins), args.timeout, bool(chosen.report_port), look))
 
 
 def looking(keeper: balancer.Keeper, chosen: balancer.Settings, timeout_s: float) -> Callable[[], int]:
@@ -151,36 +152,51 @@ def is_ended(endings: set[signal.Signals], within_s: float) -> bool:
     return info is not None and info.si_signo in endings
 
 
-def heal(
-    healer: balancer.Healer, timeout_s: float, is_told: bool, replies: bool, look: Callable[[], int] | None
-) -> None:
-    """Do what the program cannot do by itself, until SIGTERM.
+class Rounds:
+    """What the program cannot do by itself, and has done for it again and again."""
 
-    `timeout_s` is 0 for never; `is_told` says that backends report, so that one can fall silent; where `replies` free
-    threads, one on the interface of its client cannot carry what waits; `look`, where requests are held, is called most
-    often, as each of them keeps a slot meanwhile.
-    """
-    endings = {signal.SIGTERM, signal.SIGINT}
-    if not (timeout_s or is_told or replies):
-        signal.sigwait(endings)
-        return
-    age_s = timeout_s / (balancer.AGES - 1)  # a thread that was taken at the end of an age has the whole timeout
-    older, watched, silent = time.monotonic() + age_s, 0.0, 0
-    watch_s = min(age_s or WATCH_S, WATCH_S)
-    while not is_ended(endings, LOOK_S if look else watch_s):
-        if look and (again := look()):
+    def __init__(
+        self, healer: balancer.Healer, timeout_s: float, is_told: bool, look: Callable[[], int] | None
+    ) -> None:
+        """`timeout_s` is 0 for never; `is_told` says that backends report, so that one can fall silent.
+
+        `look`, where requests are held, is called most often, as each of them keeps a slot meanwhile.
+        """
+        self._healer, self._timeout_s, self._is_told, self._look = healer, timeout_s, is_told, look
+        self._age_s = timeout_s / (balancer.AGES - 1)  # what was taken at the end of an age has the whole timeout
+        self._every_s = min(self._age_s or WATCH_S, WATCH_S)
+        self.pause_s = LOOK_S if look else self._every_s
+        self._older, self._due, self._silent = time.monotonic() + self._age_s, 0.0, 0
+
+    def go(self) -> None:
+        """Do what is due."""
+        if self._look and (again := self._look()):
             say(f"retry: {again} requests wait again, which were lost with their workers")
-        elif look and time.monotonic() < watched + watch_s:
-            continue
-        watched = time.monotonic()
-        if timeout_s and time.monotonic() >= older:
-            older = time.monotonic() + age_s  # none is made up for: a role that was stopped has heard of nobody
-            if expired := healer.age():
-                say(f"expired: {expired} threads are free again, not heard of for {timeout_s:g} s")
-        if is_told and (now := healer.watch()) != silent:
-            silent = now
-            say(f"silent: {silent} backends")
-        healer.kick()
+        elif self._look and time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + self._every_s
+        if self._timeout_s and time.monotonic() >= self._older:
+            self._older = time.monotonic() + self._age_s  # none is made up for: a role that was stopped heard of nobody
+            if expired := self._healer.age():
+                say(f"expired: {expired} threads are free again, not heard of for {self._timeout_s:g} s")
+        if self._is_told and (now := self._healer.watch()) != self._silent:
+            self._silent = now
+            say(f"silent: {now} backends")
+        self._healer.arrange()
+        self._healer.kick()
+
+
+def heal(rounds: Rounds) -> None:
+    """Make one round after the other until SIGTERM; where the kernel refuses something, say so once, and go on."""
+    trouble = ""
+    while not is_ended({signal.SIGTERM, signal.SIGINT}, rounds.pause_s):
+        try:
+            rounds.go()
+            trouble = ""
+        except OSError as error:
+            if str(error) != trouble:
+                trouble = str(error)
+                say(f"cannot heal: {error.strerror or error}; trying again")
 
 
 if __name__ == "__main__":

@@ -73,6 +73,13 @@ def snapshot(pins: str) -> Snapshot:
     )
 
 
+def depth(pins: str) -> int:
+    """Return how many requests wait."""
+    with map_of(pins, "state") as state:
+        waiting: int = STATE.unpack(state.get(FIRST, BPF_F_LOCK))[1]
+    return waiting
+
+
 def has_balancer(pins: str) -> bool:
     """Whether the program at these pins has the balancer's maps."""
     return all(os.path.exists(f"{pins}/maps/{name}") for name in ("state", "backends", "carriers"))

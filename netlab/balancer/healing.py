@@ -3,7 +3,7 @@
 import socket
 import struct
 
-from netlab.balancer.counting import snapshot
+from netlab.balancer.counting import depth, snapshot
 from netlab.balancer.layout import ETHERNET_HEADER, Config, Entry, entries
 from netlab.maps import LoadedProgram
 
@@ -35,9 +35,9 @@ class Healer:
 
     def kick(self) -> int:
         """Send a carrier for each free thread, as long as requests wait; return how many."""
-        now = snapshot(self._pins)
-        if not now.depth:
+        if not depth(self._pins):
             return 0
+        now = snapshot(self._pins)
         there = [entry for entry in self._entries().values() if entry.name not in now.drained]
         threads = [entry for entry in there for _ in range(now.free.get(entry.name, 0))]
         with self._program("kick_run") as kick:
