@@ -164,6 +164,7 @@ struct state {
 	__u64 held;           /* how many are now */
 	unsigned char free_threads[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* as in struct ring */
 	unsigned char taken[MAX_BACKENDS * AGES * sizeof(__u32)] __attribute__((aligned(4))); /* threads, by age */
+	unsigned char reports[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* whether each has reported */
 	unsigned char sent[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* requests to each, in all */
 	unsigned char chosen[MAX_BACKENDS * sizeof(__u64)] __attribute__((aligned(8))); /* each last, by order */
 	unsigned char tree[2 * MAX_BACKENDS * sizeof(__u64)] __attribute__((aligned(8))); /* see place() */
@@ -271,6 +272,13 @@ static __always_inline __u32 *taken(struct state *s, __u32 index, __u32 distance
 
 	asm volatile("" : "+r"(at));
 	return (__u32 *)s->taken + (at & (MAX_BACKENDS * AGES - 1));
+}
+
+/* Whether a backend has reported. Then its reports tell which threads are taken, and none of those grows old. */
+static __always_inline __u32 *reports(struct state *s, __u32 index)
+{
+	asm volatile("" : "+r"(index));
+	return (__u32 *)s->reports + (index & (MAX_BACKENDS - 1));
 }
 
 /* How much a backend is to get in comparison with others; 0 is nothing: it is drained, or gone. */
@@ -816,6 +824,7 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 	bpf_spin_lock(&s->lock);
 	before = *free_threads(s, k);
 	reason = correct(s, c, known, k, backend->capacity, now, incarnation, received, completed);
+	*reports(s, k) = 1;
 	free = *free_threads(s, k);
 	depth = s->depth;
 	is_needed = depth && weight(c, k);
@@ -1161,8 +1170,8 @@ int arrange_run(struct xdp_md *ctx)
 	return 1;
 }
 
-/* Let all taken threads grow older by one age, and free those that were not heard of for all of them. Returns
- * how many. */
+/* Let all taken threads grow older by one age, and free those that were not heard of for all of them, but not those of
+ * a backend that reports: one that is busy for long says so, and one that is silent is not there. Returns how many. */
 int age_run(struct xdp_md *ctx)
 {
 	__u32 zero = 0, count = 0;
@@ -1178,6 +1187,8 @@ int age_run(struct xdp_md *ctx)
 			break;
 		__u32 *oldest = taken(s, index, 0);
 
+		if (*reports(s, index))
+			continue;
 		count += *oldest;
 		*free_threads(s, index) += *oldest;
 		*oldest = 0;
@@ -1214,6 +1225,7 @@ int begin_run(struct xdp_md *ctx)
 	for (__u32 distance = 0; distance < AGES; distance++)
 		*taken(s, *index, distance) = 0;
 	*free_threads(s, *index) = backend->capacity;
+	*reports(s, *index) = 0;
 	place(s, c, *index);
 	bpf_spin_unlock(&s->lock);
 	trace("begin: %s has %u free threads", backend->name, backend->capacity);

@@ -14,8 +14,9 @@ ETHERNET_HEADER = 14
 IPV4, IPV6 = 1, 2  # families, as bits
 
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
-# lock, depth, head, spares, fresh … policy, order, received … held, free_threads, then taken, sent, chosen and the tree
-STATE = struct.Struct(f"=I9I11Q{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 1)}I{MAX_BACKENDS * 3}Q")
+# lock, depth, head, spares, fresh … policy, order, received … held; then by backend free_threads, taken, reports, sent,
+# chosen; then the tree
+STATE = struct.Struct(f"=I9I11Q{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 2)}I{MAX_BACKENDS * 3}Q")
 FREE = 21  # where in it the free threads begin
 STATE_COUNTERS = (
     *("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired"),

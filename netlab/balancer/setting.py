@@ -79,7 +79,7 @@ def set_up(pins: str, settings: Settings) -> bool:
         write_backend(pins, index, backend, wanted.ways)
     with map_of(pins, "state") as state:
         free = [backend.capacity for backend in settings.backends]
-        rest = [0] * (layout.MAX_BACKENDS * (layout.AGES + 5) - len(free))
+        rest = [0] * (layout.MAX_BACKENDS * (layout.AGES + 6) - len(free))
         state.set(FIRST, layout.STATE.pack(*[0] * layout.FREE, *free, *rest))
     wanted._replace(ready=0).write(pins)  # the choice of a backend is ready before the first request
     wanted.write(pins)

@@ -9,6 +9,7 @@ from scapy.packet import Packet
 
 from netlab import balancer
 from netlab.balancer import AGES, Healer
+from netlab.maps import LoadedProgram
 from tests.bpf.rig import (
     CLIENT,
     CLIENT6,
@@ -325,8 +326,16 @@ def test_a_worker_that_never_reports_is_never_silent(rig: Rig) -> None:
     assert rig.free() == (5,)
 
 
-def test_a_thread_grows_old_and_is_free_again(lb: Rig, healer: Healer) -> None:
+@pytest.fixture
+def mute(rig: Rig) -> Rig:
+    """A balancer with one worker of five threads, which could report and has not."""
+    rig.reset(backends=1, report_port=REPORTS)
+    return rig
+
+
+def test_a_thread_grows_old_and_is_free_again(mute: Rig) -> None:
     """After AGES ages, not before; those that were taken later are younger."""
+    lb, healer = mute, Healer(mute.pins)
     send(lb, 2)
     assert [healer.age() for _ in range(3)] == [0, 0, 0]
     send(lb, 1)
@@ -337,7 +346,8 @@ def test_a_thread_grows_old_and_is_free_again(lb: Rig, healer: Healer) -> None:
     assert lb.now().counters["expired"] == 3
 
 
-def test_a_completion_is_of_the_oldest_thread(lb: Rig, healer: Healer) -> None:
+def test_a_completion_is_of_the_oldest_thread(mute: Rig) -> None:
+    lb, healer = mute, Healer(mute.pins)
     send(lb, 1)
     healer.age()
     send(lb, 1)
@@ -347,19 +357,48 @@ def test_a_completion_is_of_the_oldest_thread(lb: Rig, healer: Healer) -> None:
     assert lb.free() == (5,)
 
 
-def test_reports_and_ages_agree(lb: Rig, healer: Healer) -> None:
-    """What a report has freed does not grow old, and what it has taken does: never more threads than there are."""
-    send(lb, 4)
+def test_threads_of_a_worker_that_reports_do_not_grow_old(lb: Rig, healer: Healer) -> None:
+    """However long a request takes, and in whichever age it was taken."""
+    send(lb, 2)
+    assert [healer.age() for _ in range(AGES)] == [0] * AGES
+    send(lb, 2)
     told(lb, 4, 3)
-    for _ in range(AGES):
-        healer.age()
-    assert lb.free() == (5,)
 
-    told(lb, 4, 3)
+    assert [healer.age() for _ in range(3 * AGES)] == [0] * 3 * AGES
     assert lb.free() == (4,)
-    for _ in range(AGES):
-        healer.age()
-    assert lb.free() == (5,)
+    assert told(lb, 4, 3) == "REPORT_AGREED"
+    assert lb.now().counters["expired"] == 0
+
+
+def test_a_worker_that_fell_silent_gets_nothing_by_age(lb: Rig, healer: Healer) -> None:
+    send(lb, 2)
+    time.sleep(SILENT_S)
+    assert healer.watch() == 1
+
+    assert [healer.age() for _ in range(AGES)] == [0] * AGES
+    assert lb.free() == (0,)
+    assert lb.push(request())[2] == "QUEUED"
+
+
+def test_threads_grow_old_until_the_first_report(rig: Rig) -> None:
+    """And those of others go on doing so."""
+    rig.reset(backends=2, report_port=REPORTS)
+    healer = Healer(rig.pins)
+    send(rig, 4)
+    healer.age()
+    told(rig, 2, 0)
+
+    assert [healer.age() for _ in range(AGES - 1)] == [0] * (AGES - 2) + [2]
+    assert rig.free() == (3, 5)
+
+
+def test_a_worker_that_begins_grows_old_again(lb: Rig, healer: Healer) -> None:
+    """Nothing is known of whoever takes a place that somebody had who reported."""
+    with LoadedProgram.open(f"{lb.pins}/programs/begin_run") as begin:
+        begin.test_run(bytes(completion(1)))
+    send(lb, 1)
+
+    assert [healer.age() for _ in range(AGES)] == [0] * (AGES - 1) + [1]
 
 
 def test_carriers_are_sent_for_free_threads_as_long_as_requests_wait(lb: Rig, healer: Healer) -> None:

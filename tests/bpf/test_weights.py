@@ -159,7 +159,7 @@ def test_choices_are_counted_anew_before_their_numbers_are_used_up(rig: Rig, pol
     with Map.open(f"{rig.pins}/maps/state") as state:
         values = list(STATE.unpack(state.get(FIRST)))
         values[10] = last  # order
-        chosen = FREE + MAX_BACKENDS * 10
+        chosen = FREE + MAX_BACKENDS * 11
         values[chosen : chosen + 4] = [last - 2, last - 1, last, 1]
         state.set(FIRST, STATE.pack(*values))
     healer, found = Healer(rig.pins), []
