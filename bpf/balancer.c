@@ -528,21 +528,25 @@ static __always_inline struct hold *hold_of(struct holds *h, __u32 slot)
 
 /* ---- stages ---- */
 
-/* Remember who has sent a request, which stands in the packet as it came, before it leaves to a backend. */
+/* Remember who has sent a request, which stands in the packet as it came, before it leaves to a backend. Of several at
+ * the same time one makes the flow, and each counts in it; its answers come from the address that was asked last. */
 static __always_inline void remember(struct datagram *datagram, __u32 backend, __u32 ifindex, __u32 way)
 {
 	struct flow_key key = { .client = datagram->source, .port = datagram->udp->source, .backend = backend };
-	struct flow *known = flows.lookup(&key);
+	struct flow *flow = flows.lookup(&key), fresh = {};
 
-	if (known && is_same(&known->asked, &datagram->destination) && known->ifindex == ifindex) {
-		__sync_fetch_and_add(&known->outstanding, 1);
-		return;
+	if (!flow) {
+		flows.insert(&key, &fresh);
+		flow = flows.lookup(&key);
 	}
-	struct flow fresh = { .outstanding = 1, .asked = datagram->destination, .ifindex = ifindex, .way = way };
-
-	copy_mac(fresh.mac, datagram->ethernet->h_source);
-	copy_mac(fresh.our_mac, datagram->ethernet->h_dest);
-	flows.update(&key, &fresh);
+	if (!flow)
+		return;
+	__sync_fetch_and_add(&flow->outstanding, 1);
+	flow->asked = datagram->destination;
+	flow->ifindex = ifindex;
+	flow->way = way;
+	copy_mac(flow->mac, datagram->ethernet->h_source);
+	copy_mac(flow->our_mac, datagram->ethernet->h_dest);
 }
 
 /* Address a request to backend k. */

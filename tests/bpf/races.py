@@ -9,7 +9,7 @@ import os
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 from netlab import balancer
@@ -84,6 +84,35 @@ def beside(work: Callable[[], None]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
         _, status = os.waitpid(pid, 0)
     assert status == 0, "the other process failed"
+
+
+def played(play: Callable[[int, int], None], rounds: int) -> Generator[int]:
+    """Play rounds, both sides of each at the same time; yield the number of each when both have been played.
+
+    To be closed by whoever does not want them all.
+    """
+    board = Board(2)
+    cells, (go, done) = board.cells, range(2)
+
+    def follow() -> None:
+        for number in range(1, rounds + 1):
+            while cells[go] != number:
+                if cells[go] < 0:
+                    return
+            play(1, number)
+            cells[done] = number
+
+    with beside(follow):
+        try:
+            for number in range(1, rounds + 1):
+                cells[go] = number
+                play(0, number)
+                ends = time.monotonic() + ANSWER_S
+                while cells[done] != number:
+                    assert time.monotonic() < ends, "the other process does not answer"
+                yield number
+        finally:
+            cells[go] = -1
 
 
 def numbered(number: int) -> bytes:

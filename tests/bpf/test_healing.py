@@ -17,6 +17,7 @@ from tests.bpf.rig import (
     DROP,
     LB,
     LB_MAC,
+    LOCAL,
     PASS,
     REDIRECT,
     SERVICE,
@@ -452,6 +453,26 @@ def test_an_answer_frees_one_thread_and_no_more_than_it_was_asked(replying: Rig)
 
     assert [replying.push(reply(1))[2] for _ in range(3)] == ["REPLY_FREED", "REPLY_FREED", "REPLIED"]
     assert replying.free() == (2,)
+
+
+def test_a_client_may_ask_two_addresses_from_one_port(replying: Rig) -> None:
+    """Each request is answered, and each answer frees a thread; it comes from the address that was asked last."""
+    for address in LOCAL[:2]:
+        assert replying.push(request(ip_dst=address))[2] == "FORWARDED"
+
+    assert [replying.push(reply(1))[2] for _ in range(3)] == ["REPLY_FREED", "REPLY_FREED", "REPLIED"]
+    run = replying.egress.test_run(bytes(reply(1)), ingress_ifindex=1)
+    assert Ether(run.packet).payload.src == LOCAL[1]
+
+
+def test_an_answer_goes_to_where_the_client_was_last(replying: Rig) -> None:
+    """Its address may have moved to another machine, or to behind another router."""
+    replying.push(request())
+    moved = request()
+    moved.src = "02:00:00:00:00:77"
+    replying.push(moved)
+
+    assert Ether(replying.egress.test_run(bytes(reply(1)), ingress_ifindex=1).packet).dst == moved.src
 
 
 @pytest.mark.parametrize(

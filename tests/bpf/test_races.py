@@ -6,6 +6,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 
@@ -22,11 +23,14 @@ from tests.bpf.races import (
     Match,
     beside,
     built,
+    linger,
     number_of,
     numbered,
+    played,
     source,
 )
-from tests.bpf.rig import FIRST, LONG, PASS, REDIRECT, Rig, completion, request
+from tests.bpf.rig import FIRST, LOCAL, LONG, PASS, REDIRECT, Rig, completion, request
+from tests.bpf.test_healing import reply
 
 pytestmark = [
     pytest.mark.root,
@@ -209,6 +213,63 @@ HOLDING = {
 @pytest.mark.parametrize("name", HOLDING)
 def test_a_mutant_that_holds_is_caught(name: str, counted: Counter[str]) -> None:
     assert fault_of_holding(HOLDING[name], 5 * MUTANT_ROUNDS) != ""
+    counted["mutants caught"] += 1
+
+
+ALONE = "flows.insert(&key, &fresh);"
+APART = (ALONE, f"{PAUSE} {ALONE}")  # the window between looking for a flow and making it
+COUNTS = "__sync_fetch_and_add(&flow->outstanding, 1);"
+
+
+def fault_of_flows(changes: Sequence[tuple[str, str]], rounds: int) -> str:
+    """Let a client ask from one port on both CPUs, be answered on both, and once too often; say what is wrong then.
+
+    Nothing is known of the client when a round begins, and each side asks another address of ours.
+    """
+    answer, asking = bytes(reply(1)), [bytes(request(ip_dst=address)) for address in LOCAL[:2]]
+    with built(source(APART, *changes)) as rig, Map.open(f"{rig.pins}/maps/flows") as flows:
+        rig.reset(backends=1, capacity=3, replies=True)
+        rig.program.test_run(bytes(request(udp_sport=1)))  # is never answered
+        others = set(flows.keys())
+
+        def play(side: int, number: int) -> None:
+            linger(number if side else number // 16)
+            for packet in (asking[side], answer):
+                rig.program.test_run(packet)
+
+        with closing(played(play, rounds)) as numbers:
+            for number in numbers:
+                rig.program.test_run(answer)
+                now = rig.now()
+                if now.free != {"worker1": 2} or now.counters["completions"] != 2 * number:
+                    return f"round {number}: free {now.free}, {now.counters}"
+                for key in set(flows.keys()) - others:
+                    flows.delete(key)
+    return ""
+
+
+def test_a_client_asks_on_two_cpus_at_once(counted: Counter[str]) -> None:
+    """Each of its requests is counted, whoever makes the flow: as many answers free a thread, and no more."""
+    assert fault_of_flows((), ROUNDS) == ""
+    counted["race rounds"] += ROUNDS
+
+
+FLOWS = {
+    "a flow that both make": ((ALONE, "flows.update(&key, &fresh);"),),
+    "a request that is not counted": (
+        (COUNTS, f"__u64 seen = flow->outstanding; {PAUSE} flow->outstanding = seen + 1;"),
+    ),
+    "an answer that is not counted": (("is_answer(flow, c->holds ? bpf_ktime_get_ns() : 0)", "flow->outstanding"),),
+    "another address is another flow": (
+        ("if (!flow) {", "if (!flow || !is_same(&flow->asked, &datagram->destination)) {"),
+        (ALONE, "flows.update(&key, &fresh);"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_mutant_that_remembers_is_caught(name: str, counted: Counter[str]) -> None:
+    assert fault_of_flows(FLOWS[name], MUTANT_ROUNDS) != ""
     counted["mutants caught"] += 1
 
 
