@@ -804,8 +804,9 @@ static __always_inline __u32 correct(struct state *s, struct config *c, struct r
 	return reason;
 }
 
-/* A report: the backend's own totals. What is free by it, and was not before, carries a queued request like a
- * completion. */
+/* A report: the backend's own totals. It carries a queued request like a completion, as long as a thread is free: more
+ * than one may have become so by it, and a carrier may be lost; one too many finds nothing. Where requests are held the
+ * role must hear of it, and sees to the others: only what is free by it, and was not before, makes it a carrier. */
 static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct state *s, struct datagram *datagram,
 				  __u32 k, struct backend *backend)
 {
@@ -823,7 +824,7 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 	__u32 received = bpf_ntohl(report->received), completed = bpf_ntohl(report->completed);
 	__u32 reason, before, free, depth;
 	void *carrier = carriers.lookup(&k);
-	bool is_needed;
+	bool carries;
 
 	bpf_spin_lock(&s->lock);
 	before = *free_threads(s, k);
@@ -831,7 +832,7 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 	*reports(s, k) = 1;
 	free = *free_threads(s, k);
 	depth = s->depth;
-	is_needed = depth && weight(c, k);
+	carries = depth && weight(c, k) && free > (c->holds ? before : 0);
 	bpf_spin_unlock(&s->lock);
 
 	if (reason == REPORT_RESTARTED)
@@ -844,7 +845,7 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 		trace("report from %s: a completion too many, free %u, depth %u", backend->name, free, depth);
 	else if (reason == REPORT_RETURNED)
 		trace("report from %s: it is back, free %u, depth %u", backend->name, free, depth);
-	if (free > before && is_needed && carrier) {
+	if (carries && carrier) {
 		redirect_map(carrier, 0, BPF_F_BROADCAST);
 		return reason | CARRIES;
 	}

@@ -293,6 +293,21 @@ def test_a_report_carries_a_queued_request(lb: Rig) -> None:
     assert (lb.now().depth, lb.free()) == (0, (0,))
 
 
+def test_reports_carry_as_long_as_a_thread_is_free(lb: Rig) -> None:
+    """One that frees several sends one carrier, as any frame does; those after it send the others."""
+    send(lb, 5)
+    for _ in range(4):
+        assert lb.push(request())[2] == "QUEUED"
+    assert lb.push(report(1, 5, 3))[::2] == (REDIRECT, "REPORT_COMPLETION_LOST")
+    lb.carry(1)
+
+    assert lb.push(report(1, 6, 3))[::2] == (REDIRECT, "REPORT_AGREED")
+    assert lb.push(report(1, 6, 3))[::2] == (REDIRECT, "REPORT_AGREED")
+    assert [lb.carry(1)[0] for _ in range(3)] == [PASS, PASS, DROP]  # the last finds no thread
+    assert lb.push(report(1, 8, 3))[::2] == (DROP, "REPORT_AGREED")
+    assert (lb.now().depth, lb.free()) == (1, (0,))
+
+
 def test_without_a_port_nobody_reports(rig: Rig) -> None:
     rig.reset(backends=1)
 

@@ -83,7 +83,7 @@ LOOKS_EARLY = (  # whether a request waits, and only then frees the thread for i
         "bpf_spin_lock(&s->lock);\n\tbefore =",
         f"__u32 early = s->depth;\n\t{LONGER}\n\tbpf_spin_lock(&s->lock);\n\tbefore =",
     ),
-    ("if (free > before && ", "if (free > before && early && "),
+    ("if (carries && carrier)", "if (carries && early && carrier)"),
 )
 MUTANTS |= {
     "a report without the lock": (NO_LOCK, RESET_AGAINST_ONE, 0),
