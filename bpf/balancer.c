@@ -97,7 +97,7 @@ enum carrier_reason {
 	CARRIER_EMPTY,      /* the queue was served, or the thread taken, while it was on its way */
 	CARRIER_NO_ROOM,    /* cannot grow: the completion itself, behind its clone, which can */
 	CARRIER_MALFORMED,  /* no longer the completion it was */
-	CARRIER_NOT_FILLED, /* the kernel refused to copy a request into it; that request is lost */
+	CARRIER_NOT_FILLED, /* the kernel refused to copy a request into it; that request waits again */
 	REPLY_SENT,         /* no carrier: a reply, rewritten */
 	REPLY_FORGOTTEN,    /* a reply whose flow has gone while it was on its way */
 	CARRIER_REASONS
@@ -876,6 +876,18 @@ static __always_inline __u32 word_of_a_backend(struct xdp_md *ctx, struct config
 	return is_report ? hear(ctx, c, s, datagram, *index, backend) : completion(ctx, c, s, *index, backend);
 }
 
+/* A carrier could not be filled: all is as if it had never come, but that the request counts as one that waits again. */
+static __always_inline void take_back(struct state *s, struct config *c, struct ring *r, __u32 k,
+				      struct backend *backend, __u32 slot_number)
+{
+	bpf_spin_lock(&s->lock);
+	give(s, c, k, backend->capacity);
+	--*sent(s, k);
+	push_front(s, r, slot_number);
+	s->retried++;
+	bpf_spin_unlock(&s->lock);
+}
+
 /* A carrier on its way to backend k. Takes the oldest queued request, if one still waits and a thread of that backend
  * is still free. Grows first: a failing adjustment must come before the decision, which cannot be taken back. */
 static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *backend, struct config *c,
@@ -908,9 +920,12 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 		filled = !bpf_xdp_store_bytes(ctx, 0, slot->frame, length) &&
 			 !bpf_xdp_adjust_tail(ctx, (int)length - (int)(ETH_HLEN + MTU));
 
-	filled = filled && find_datagram(ctx, &datagram);
-	if (filled)
-		address_to(&datagram, k, backend, ifindex, way);
+	if (!filled || !find_datagram(ctx, &datagram)) {
+		take_back(s, c, r, k, backend, slot_number);
+		trace("carrier to %s not filled, #%u waits again", backend->name, number);
+		return CARRIER_NOT_FILLED;
+	}
+	address_to(&datagram, k, backend, ifindex, way);
 	if (c->holds) {
 		hold(s, r, slot_number, true, number, k);
 	} else {
@@ -918,8 +933,6 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 		give_slot(s, r, slot_number);
 		bpf_spin_unlock(&s->lock);
 	}
-	if (!filled)
-		return CARRIER_NOT_FILLED;
 	trace("dequeue #%u to %s, depth %u", number, backend->name, depth);
 	return CARRIER_SENT;
 }

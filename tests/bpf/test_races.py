@@ -29,8 +29,8 @@ from tests.bpf.races import (
     played,
     source,
 )
-from tests.bpf.rig import FIRST, LOCAL, LONG, PASS, REDIRECT, Rig, completion, request
-from tests.bpf.test_healing import reply
+from tests.bpf.rig import DROP, FIRST, LOCAL, LONG, PASS, REDIRECT, Rig, completion, request
+from tests.bpf.test_healing import reply, report
 
 pytestmark = [
     pytest.mark.root,
@@ -364,6 +364,26 @@ def test_two_cpus_that_send_and_complete() -> None:
     assert counters["queued"] == counters["dequeued"] > 0
     assert (now.depth, now.free) == (0, {"worker1": 2, "worker2": 2})
     assert cells[Side.DISORDERED : Side.SERVED] == [0, 0]
+
+
+@pytest.mark.parametrize("holds", [False, True], ids=["", "holding"])
+def test_a_carrier_that_cannot_be_filled_leaves_all_as_it_was(holds: bool) -> None:
+    """The request waits again, before all others, the thread is free, and the backend was sent nothing."""
+    refuses = ("!bpf_xdp_store_bytes(ctx, 0, slot->frame, length)", "number % 2")
+    with built(source(refuses)) as rig:
+        rig.reset(backends=1, capacity=1, report_port=REPORTS, holds=holds)
+        rig.push(report(1, 0, 0))
+        for number in range(3):
+            rig.program.test_run(numbered(number))
+        waiting = rig.waiting()
+        rig.program.test_run(bytes(completion(1)))
+        run = rig.egress.test_run(bytes(completion(1)))  # of request #2, the first that waits
+
+        assert (run.verdict, rig.carrier_counts()) == (DROP, {"CARRIER_NOT_FILLED": 1})
+        now = rig.now()
+        assert (now.depth, now.free, rig.waiting()) == (2, {"worker1": 1}, waiting)
+        assert now.depth == now.counters["queued"] + now.counters["retried"] - now.counters["dequeued"]
+        assert rig.push(report(1, 1, 1))[2] == "REPORT_AGREED"
 
 
 HELD = "for (int turn = 0; turn < 1000; turn++) *(volatile __u64 *)&s->order = turn;"  # no helper may be called there
