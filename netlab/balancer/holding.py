@@ -23,8 +23,8 @@ LOST_NS = 1_000_000_000  # a backend that has not got a request for so long will
 
 _FRESH = 4  # where in STATE the number of slots stands that have been used so far
 _HOLD = struct.Struct("=IIQ")  # backend + 1, number, since_ns
-_CLAIM = struct.Struct("=14xII20s")  # Ethernet header, slot, number, then as in _FLOW_KEY
-_FLOW_KEY = struct.Struct("=16s2sH")  # client, port, backend
+_CLAIM = struct.Struct("=14xII20s")  # Ethernet header, slot, number, then as in FLOW_KEY
+FLOW_KEY = struct.Struct("=16s2sH")  # client, port, backend
 _FLOW = struct.Struct("=QQ")  # outstanding, settled_ns
 _MARK = struct.Struct("=QII")  # incarnation, completed, padding
 _REPORT = struct.Struct("!4sIII8s")  # magic, received, completed, listed, incarnation; digests follow
@@ -131,6 +131,10 @@ class Keeper:
         self._known = {(each.slot, each.number): each for each in found}
         return found
 
+    def put_back(self, backend: int) -> int:
+        """Put back all that is held for whoever has this index; return how many."""
+        return self._retry([each for each in self.held() if each.backend == backend])
+
     def _read(self, slot: int, number: int, backend: int, since_ns: int) -> Held:
         frame = self._maps["slots"].get(key(slot))[SLOT_HEADER.size :]
         ipv4 = frame[12:14] == _IPV4
@@ -227,7 +231,7 @@ class Keeper:
 
 
 def _flow_of(held: Held) -> bytes:
-    return _FLOW_KEY.pack(held.client, held.port.to_bytes(2), held.backend)
+    return FLOW_KEY.pack(held.client, held.port.to_bytes(2), held.backend)
 
 
 class Listener:

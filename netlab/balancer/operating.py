@@ -7,10 +7,12 @@ waits then is sent on by carriers, since a thread that counts again has no compl
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from netlab.balancer import layout
 from netlab.balancer.counting import snapshot
 from netlab.balancer.healing import Healer, carrier
+from netlab.balancer.holding import FLOW_KEY, Keeper
 from netlab.balancer.layout import IPV4, IPV6, MAX_BACKENDS, POLICIES, Config, Entry, entries, map_of
 from netlab.balancer.setting import Backend, families, write_backend
 from netlab.errors import NetlabError, UsageError
@@ -70,14 +72,29 @@ def add(pins: str, backends: Sequence[Backend]) -> None:
 
 def _join(pins: str, config: Config, index: int, backend: Backend) -> Config:
     """Let a backend take an unused place: all of it is there before its weight says that it is."""
-    with map_of(pins, "reporters") as reporters:  # of whoever had this place before
-        reporters.set(layout.key(index), bytes(reporters.value_size))
+    _vacate(pins, config, index)
     entry = write_backend(pins, index, backend, config.ways)
     with LoadedProgram.open(f"{pins}/programs/begin_run") as begin:
         begin.test_run(carrier(entry))
     config = config._replace(backends=max(config.backends, index + 1)).sharing({index: entry.weight})
     config.write(pins)
     return config
+
+
+def _vacate(pins: str, config: Config, index: int) -> None:
+    """Let nothing of whoever had a place before pass for the next one's; what is held for it waits again.
+
+    What was read of its reports may stay: that is kept with the incarnation that it is of.
+    """
+    if config.holds:
+        Keeper(pins).put_back(index)
+    with map_of(pins, "reporters") as reporters:
+        reporters.set(layout.key(index), bytes(reporters.value_size))
+    with map_of(pins, "flows") as flows:
+        there = list(flows.keys())
+        for flow in (each for each in there if FLOW_KEY.unpack(each)[2] == index):
+            with suppress(KeyError):  # forgotten meanwhile
+                flows.delete(flow)
 
 
 def _check_suits(config: Config, backend: Backend) -> None:
