@@ -88,6 +88,8 @@ enum reason {
 	REPORT_WRONG_INTERFACE,
 	KICKED,                     /* a carrier that user space has sent, because a thread is free again */
 	KICK_NEEDLESS,              /* the same, but nothing waits, or no thread is free */
+	BACKEND_SILENT,             /* user space has found that a backend no longer reports; it gets no requests */
+	ROLE_RESUMED,               /* the role has started again, and goes on with the state that is there */
 	REASONS
 };
 
@@ -843,6 +845,8 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 		trace("report from %s: a completion was lost, free %u, depth %u", backend->name, free, depth);
 	else if (reason == REPORT_COMPLETION_DOUBLED)
 		trace("report from %s: a completion too many, free %u, depth %u", backend->name, free, depth);
+	else if (reason == REPORT_OLD)
+		trace("report from %s ignored, a later one was here before", backend->name);
 	else if (reason == REPORT_RETURNED)
 		trace("report from %s: it is back, free %u, depth %u", backend->name, free, depth);
 	if (carries && carrier) {
@@ -1188,6 +1192,16 @@ int arrange_run(struct xdp_md *ctx)
 	return 1;
 }
 
+/* Say that the role has started again. */
+int resume_run(struct xdp_md *ctx)
+{
+	__u32 reason = ROLE_RESUMED;
+
+	trace("resumed: the balancer's role has started again");
+	tally(reasons.lookup(&reason), ctx);
+	return 1;
+}
+
 /* Let all taken threads grow older by one age, and free those that were not heard of for all of them, but not those of
  * a backend that reports: one that is busy for long says so, and one that is silent is not there. Returns how many. */
 int age_run(struct xdp_md *ctx)
@@ -1254,7 +1268,7 @@ int begin_run(struct xdp_md *ctx)
  * silent. */
 int watch_run(struct xdp_md *ctx)
 {
-	__u32 zero = 0, free = 0, silent;
+	__u32 zero = 0, free = 0, silent, reason = BACKEND_SILENT;
 	__u64 now = bpf_ktime_get_ns();
 	__u32 *index = index_in(ctx);
 	struct reporter *known = index ? reporters.lookup(index) : NULL;
@@ -1275,8 +1289,10 @@ int watch_run(struct xdp_md *ctx)
 	}
 	silent = known->silent;
 	bpf_spin_unlock(&s->lock);
-	if (has_gone)
+	if (has_gone) {
 		trace("silent: %s gets no requests, %u were in its hands", backend->name, backend->capacity - free);
+		tally(reasons.lookup(&reason), ctx);
+	}
 	return silent;
 }
 

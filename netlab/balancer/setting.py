@@ -60,10 +60,10 @@ class Settings(NamedTuple):
 def set_up(pins: str, settings: Settings) -> bool:
     """Write the settings, all threads free, and only then let the program take requests.
 
-    Runs inside the balancer's network namespace, since a devmap's ifindex belongs to that of its writer. Does nothing,
-    and returns False, when it is set up already: the state must not be written under traffic, and policy and backends
-    may have been changed since. NetlabError when it was set up with other ports, or otherwise in what stays, or when
-    the program's slots are too small for the links.
+    Runs inside the balancer's network namespace, since a devmap's ifindex belongs to that of its writer. When it is
+    set up already, that is counted, nothing is done, and False returned: the state must not be written under
+    traffic, and policy and backends may have been changed since. NetlabError when it was set up with other ports,
+    or otherwise in what stays, or when the program's slots are too small for the links.
     """
     wanted, there = _config(settings), Config.read(pins)
     _check_slots(pins, wanted.longest)
@@ -73,6 +73,8 @@ def set_up(pins: str, settings: Settings) -> bool:
                 "the balancer runs with other ports, or another completion or on_worker_failure; "
                 "these change by netlab down and netlab up"
             )
+        with LoadedProgram.open(f"{pins}/programs/resume_run") as resume:
+            resume.test_run(bytes(layout.ETHERNET_HEADER))
         return False
     _write_ourselves(pins, settings)
     for index, backend in enumerate(settings.backends):

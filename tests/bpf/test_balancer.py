@@ -176,6 +176,7 @@ def test_setting_up_again_keeps_the_state(rig: Rig) -> None:
     same = balancer.Settings(SERVICE, COMPLETION, "most-free", backends, (balancer.Interface("lo", LB_MAC, LOCAL),))
 
     assert not balancer.set_up(rig.pins, same)
+    assert rig.counts()["ROLE_RESUMED"].packets == 1
     assert rig.free() == (1, 2, 2)
     assert not balancer.set_up(rig.pins, same._replace(policy="random"))
     assert (rig.now().policy, rig.free()) == ("most-free", (1, 2, 2))

@@ -70,6 +70,7 @@ def test_a_killed_worker_gives_back_what_it_had() -> None:
         eventually(
             lambda: any("silent: worker2 gets no requests, 5 were in its hands" in line for line in texts("trace"))
         )
+        assert reasons()["BACKEND_SILENT"] == 1
         shown = netlab("stats").stdout
         assert re.search(r"worker1 +\d +5 +1 +reporting +0 +0 +0", shown), shown
         assert re.search(r"worker2 +0 +5 +1 +silent for \d+\.\d s +0 +0 +0", shown), shown
@@ -147,3 +148,4 @@ def test_the_balancers_role_may_die_under_traffic() -> None:
             again.terminate()
             said, _ = again.communicate(timeout=10)
         assert "the program is set up already; it keeps its settings and its state" in said
+        assert reasons()["ROLE_RESUMED"] == sum("resumed: " in line for line in texts("trace")) == 1
