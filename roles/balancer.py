@@ -102,8 +102,15 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
         ),
         args.completion == "reply",
         args.report_port or 0,
-        args.on_worker_failure == "retry",
+        known_by(args),
     )
+
+
+def known_by(args: Any) -> int:
+    """Return how it is known that a request is done, if requests are held until then; else 0."""
+    if args.on_worker_failure != "retry":
+        return 0
+    return balancer.BY_REPLIES if args.completion == "reply" and args.timeout else balancer.BY_REPORTS
 
 
 def main() -> None:
@@ -132,7 +139,7 @@ def main() -> None:
 
 def looking(keeper: balancer.Keeper, chosen: balancer.Settings, timeout_s: float) -> Callable[[], int]:
     """Return what looks after the requests that are held, and returns how many of them are to be sent again."""
-    if chosen.replies and timeout_s:
+    if chosen.holds == balancer.BY_REPLIES:
         return lambda: keeper.look_at_replies(timeout_s)
     try:
         listener = balancer.Listener(chosen.report_port)

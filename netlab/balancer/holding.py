@@ -1,8 +1,9 @@
 """Lets go of the requests that the balancer holds: those that are done, and those that another backend must do.
 
-The program keeps a request in its slot when it sends it to a backend (`struct hold` in bpf/balancer.c). What tells that
-it is done is read here: the backends' reports, or that a flow has been answered. All changes are made by the program's
-own code, under its lock; what is kept here can be read again from the maps, so the process may die at any moment.
+The program keeps a request in its slot when it sends it to a backend (`struct hold` in bpf/balancer.c). An
+answer that tells that it is done the program sees by itself; the backends' reports are read here. All changes are made
+by the program's own code, under its lock; what is kept here can be read again from the maps, so the process may die at
+any moment.
 """
 
 import socket
@@ -25,7 +26,6 @@ _FRESH = 4  # where in STATE the number of slots stands that have been used so f
 _HOLD = struct.Struct("=IIQ")  # backend + 1, number, since_ns
 _CLAIM = struct.Struct("=14xII20s")  # Ethernet header, slot, number, then as in _FLOW_KEY
 _FLOW_KEY = struct.Struct("=16s2sH")  # client, port, backend
-_FLOW = struct.Struct("=QQ")  # outstanding, settled_ns
 _MARK = struct.Struct("=QII")  # incarnation, completed, padding
 _REPORT = struct.Struct("!4sIII8s")  # magic, received, completed, listed, incarnation; digests follow
 _NUMBERS = 1 << 32
@@ -112,7 +112,7 @@ class Keeper:
 
     def __init__(self, pins: str) -> None:
         self._pins = pins
-        names = ("state", "held", "slots", "flows", "reporters", "marks", "backend_at")
+        names = ("state", "held", "slots", "reporters", "marks", "backend_at")
         self._maps = {name: map_of(pins, name) for name in names}
         self._known: dict[tuple[int, int], Held] = {}  # by slot and number, so that no frame is read twice
         self._latest: dict[int, Report] = {}  # of each backend
@@ -194,24 +194,9 @@ class Keeper:
     # --- by replies ---------------------------------------------------------------------------------------------------
 
     def look_at_replies(self, timeout_s: float) -> int:
-        """Release what was sent before its flow was answered whole the last time; retry what left too long ago."""
-        again, answered = [], []
-        now_ns = time.monotonic_ns()
-        for each in self.held():
-            if each.since_ns <= self._settled_ns(each):
-                answered.append(each)
-            elif now_ns - each.since_ns > timeout_s * 1e9:
-                again.append(each)
-        self._let_go("release_run", answered)
-        return self._retry(again)
-
-    def _settled_ns(self, held: Held) -> int:
-        try:
-            flow = self._maps["flows"].get(_flow_of(held))
-        except KeyError:  # forgotten, being the one that was used least lately
-            return 0
-        settled_ns: int = _FLOW.unpack_from(flow)[1]
-        return settled_ns
+        """Retry what left so long ago; the program releases what is answered by itself."""
+        before_ns = time.monotonic_ns() - int(timeout_s * 1e9)
+        return self._retry([each for each in self.held() if each.since_ns < before_ns])
 
     # --- by the program -----------------------------------------------------------------------------------------------
 
