@@ -146,7 +146,7 @@ def looking(keeper: balancer.Keeper, chosen: balancer.Settings, timeout_s: float
     except OSError as error:
         message = f"cannot hear reports on port {chosen.report_port}: {error.strerror}; is the role running already?"
         raise NetlabError(message) from None
-    return lambda: keeper.look_at_reports(listener.packets())
+    return lambda: keeper.look_at_reports(listener.heard())
 
 
 def is_ended(endings: set[signal.Signals], within_s: float) -> bool:

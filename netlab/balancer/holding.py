@@ -104,6 +104,13 @@ def lost_of(held: Iterable[Held], report: Report, before_ns: int) -> list[Held]:
     return lost
 
 
+class Heard(NamedTuple):
+    """Reports, each an IPv6 (or mapped) source address and data, in the order in which they came: after `since_ns`."""
+
+    packets: Sequence[tuple[bytes, bytes]]
+    since_ns: int
+
+
 class Keeper:
     """Watches over what the program at these pins holds.
 
@@ -115,7 +122,7 @@ class Keeper:
         names = ("state", "held", "slots", "reporters", "marks", "backend_at")
         self._maps = {name: map_of(pins, name) for name in names}
         self._known: dict[tuple[int, int], Held] = {}  # by slot and number, so that no frame is read twice
-        self._latest: dict[int, Report] = {}  # of each backend
+        self._latest: dict[int, tuple[Report, int]] = {}  # of each backend, and a time after which it came
 
     def held(self) -> list[Held]:
         """Return all requests that are held now."""
@@ -142,8 +149,8 @@ class Keeper:
 
     # --- by reports ---------------------------------------------------------------------------------------------------
 
-    def look_at_reports(self, packets: Sequence[tuple[bytes, bytes]]) -> int:
-        """Take in reports, each an IPv6 (or mapped) source address and data, in the order in which they came.
+    def look_at_reports(self, heard: Heard) -> int:
+        """Take in reports.
 
         A backend that is silent or no longer one will do nothing that it has; one that reports has what it says; one
         that has never reported does not tell, so that nothing is held for it.
@@ -151,20 +158,21 @@ class Keeper:
         held: dict[int, list[Held]] = {}
         for each in self.held():
             held.setdefault(each.backend, []).append(each)
-        for address, data in packets:
-            if (index := self._index_at(address)) is not None and (report := read_report(data)):
-                self._take_in(index, report, held.get(index, []))
+        for address, data in heard.packets:
+            index, report = self._index_at(address), read_report(data)
+            if index is not None and report and self._take_in(index, report, held.get(index, [])):
+                self._latest[index] = report, heard.since_ns
         again: list[Held] = []
         now_ns, there = time.monotonic_ns(), entries(self._pins, Config.read(self._pins)) if held else {}
         for index, some in held.items():
-            incarnation, heard_ns, received, completed, silent, *_ = self._reporter(index)
-            latest = self._latest.get(index)
+            incarnation, _, _, _, silent, *_ = self._reporter(index)
+            latest, since_ns = self._latest.get(index, (None, 0))
             if silent or index not in there:
                 again += some
             elif not incarnation:
                 self._let_go("release_run", (each for each in some if each.since_ns < now_ns - LOST_NS))
-            elif latest and latest[:3] == (received, completed, incarnation):  # so this is what was heard at heard_ns
-                again += lost_of(some, latest, heard_ns - LOST_NS)
+            elif latest and latest.incarnation == incarnation:
+                again += lost_of(some, latest, since_ns - LOST_NS)
         return self._retry(again)
 
     def _index_at(self, address: bytes) -> int | None:
@@ -176,20 +184,23 @@ class Keeper:
     def _reporter(self, index: int) -> tuple[int, ...]:
         return REPORTER.unpack(self._maps["reporters"].get(key(index)))
 
-    def _take_in(self, index: int, report: Report, held: list[Held]) -> None:
-        """Release what a backend has done, one for each time that it was done; `held` is its own and loses those."""
+    def _take_in(self, index: int, report: Report, held: list[Held]) -> bool:
+        """Release what a backend has done, one for each time that it was done; `held` is its own and loses those.
+
+        Says whether the report is its latest.
+        """
         if report.incarnation != self._reporter(index)[0]:  # the program has not heard it; it knows what to believe
-            return
+            return False
         incarnation, completed, _ = _MARK.unpack(self._maps["marks"].get(key(index)))
         news = report.done_since(completed) if incarnation == report.incarnation else report.done
         if news is None:
-            return
-        self._latest[index] = report
+            return False
         # The mark comes first: what is not released by a process that dies here is retried, and not forgotten.
         self._maps["marks"].set(key(index), _MARK.pack(report.incarnation, report.completed, 0))
         for each in done_of(held, news):
             held.remove(each)
             self._let_go("release_run", [each])
+        return True
 
     # --- by replies ---------------------------------------------------------------------------------------------------
 
@@ -224,6 +235,7 @@ class Listener:
 
     def __init__(self, port: int) -> None:
         """Listen on a UDP port; OSError when it is taken."""
+        self._since_ns = time.monotonic_ns()
         family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         if family == socket.AF_INET6:
@@ -232,11 +244,13 @@ class Listener:
         self._socket.setblocking(False)
         self._socket.bind(("", port))
 
-    def packets(self) -> list[tuple[bytes, bytes]]:
-        """Return source address and data of all that has come since the last time."""
-        found = []
+    def heard(self) -> Heard:
+        """Return what has come since the last time; what is left then has come after it, too."""
+        now_ns, since_ns, found = time.monotonic_ns(), self._since_ns, []
         with suppress(BlockingIOError):
             for _ in range(self.MOST):
                 data, sender = self._socket.recvfrom(1 << 16)
                 found.append((mapped(sender[0]), data))
-        return found
+            return Heard(found, since_ns)
+        self._since_ns = now_ns  # all that had come before was read
+        return Heard(found, since_ns)

@@ -142,6 +142,22 @@ def test_what_is_lost_on_the_way_is_sent_again(tmp_path: Path) -> None:
         assert stats()["retried"] >= 100 // 7
 
 
+def test_what_is_lost_is_sent_again_while_others_come(tmp_path: Path) -> None:
+    """No pause is needed in which the role has read all that the program has heard."""
+    (tmp_path / "lossy.yml").write_text(lossy.LOSSY)
+    with lab(str(tmp_path / "lossy.yml"), "--set", "nodes.lb.args.on_worker_failure=retry", name="lossy"):
+        lossy.lose("lossy", tmp_path, REQUESTS=100, COMPLETIONS=1 << 30)
+        begun()
+        asking = background("client", [sys.executable, "-c", ASK, "2000", "0.002", "0.002"])
+        try:
+            eventually(lambda: stats()["retried"] > 0)
+            assert asking.poll() is None
+        finally:
+            asking.communicate(timeout=30)
+        eventually(settled)
+        assert set(served()) == asked(2000, 0.002)
+
+
 def test_reports_may_be_lost() -> None:
     """Nobody hears them while the role is away; the next ones tell the same."""
     with lab(PARTB, *RETRY, name="retry-unheard"):
