@@ -61,19 +61,6 @@ WATCH_S = 0.1
 LOOK_S = 0.02
 
 
-def check_program(program: dict[str, Any] | None, backends: tuple[balancer.Backend, ...]) -> None:
-    """Refuse what the program cannot serve: backends where it does not stand, frames that cannot grow."""
-    if not program:
-        raise NetlabError("this node carries no program; give it `xdp: balancer`")
-    if program["mode"] != "native":
-        raise NetlabError("the balancer needs native mode: in generic mode no frame can take a queued request out")
-    for backend in backends:
-        if backend.interface not in program["interfaces"]:
-            raise NetlabError(
-                f"the program is not on {backend.interface}, where {backend.name} lives; leave out xdp's `interfaces`"
-            )
-
-
 def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
     """Turn the role's options and the lab's addresses into the program's settings."""
     if args.service_port == args.completion_port:
@@ -82,12 +69,9 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
         raise NetlabError(f"report_port is {args.report_port}, as another port is; it must differ")
     nodes = lab["nodes"]
     names = balancer.expand(nodes, args.backends)
-    if here in names:
-        raise NetlabError(f"backends: {here} is the balancer itself")
     if len(names) > balancer.MAX_BACKENDS:
         raise NetlabError(f"backends: {len(names)} nodes, at most {balancer.MAX_BACKENDS}")
-    backends = tuple(balancer.find(nodes, here, name, args.capacity) for name in names)
-    check_program(nodes[here]["program"], backends)
+    backends = balancer.find(nodes, here, names, args.capacity)
     if not all(each.ipv4 for each in backends) and not all(each.ipv6 for each in backends):
         raise NetlabError("backends: some have only IPv4, others only IPv6; a queued request must suit them all")
     ours = nodes[here]["interfaces"]
