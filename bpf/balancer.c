@@ -113,6 +113,9 @@ enum carrier_reason {
 /* What makes a backend wanted that has a free thread. A weight counts threads, turns or chances that many times. */
 enum policy { MOST_FREE, ROUND_ROBIN, RANDOM, FIRST_FREE };
 
+/* By what it is known that a request is done, and need not be held any longer. */
+enum known_by { NOT_HELD, BY_REPORTS, BY_REPLIES };
+
 struct config {
 	__u32 ready;          /* set last */
 	__be16 service_port;
@@ -125,7 +128,7 @@ struct config {
 	__u16 padding;
 	__u32 ways;           /* interfaces that a pair can have; 0 when there are too many pairs */
 	__u32 families;       /* HAS_IPV4, HAS_IPV6: those in which every backend has an address */
-	__u32 holds;          /* a request keeps its slot until user space knows that it is done */
+	__u32 holds;          /* enum known_by: a request keeps its slot until it is known to be done */
 	unsigned char weights[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* 0: gets no requests */
 };
 
@@ -528,6 +531,18 @@ static __always_inline struct hold *hold_of(struct holds *h, __u32 slot)
 	return (struct hold *)h->by_slot + at;
 }
 
+/* Let go of a held request, under the lock: false when the slot holds another one by now, or none. */
+static __always_inline bool let_go(struct state *s, struct hold *hold, __u32 number)
+{
+	if (!hold->backend || hold->number != number)
+		return false;
+	hold->since_ns = 0;
+	hold->number = 0;
+	hold->backend = 0;
+	s->held--;
+	return true;
+}
+
 /* ---- stages ---- */
 
 /* Remember who has sent a request, which stands in the packet as it came, before it leaves to a backend. Of several at
@@ -551,11 +566,32 @@ static __always_inline void remember(struct datagram *datagram, __u32 backend, _
 	copy_mac(flow->our_mac, datagram->ethernet->h_dest);
 }
 
-/* Address a request to backend k. */
-static __always_inline void address_to(struct datagram *datagram, __u32 k, struct backend *backend, __u32 ifindex,
-				       __u32 way)
+/* The same for a request that is held until it is answered: it leaves from a numbered port, by which its answer tells
+ * it from others of the client's. */
+static __always_inline void remember_numbered(struct datagram *datagram, struct config *c, __u32 backend,
+					      __u32 ifindex, __u32 way, __u32 slot, __u32 number)
 {
-	remember(datagram, k, ifindex, way);
+	struct flow_key key = { .client = datagram->source, .backend = backend };
+	struct flow fresh = { .outstanding = 1, .asked = datagram->destination, .ifindex = ifindex, .way = way };
+
+	key.port = numbered_port(number, c->service_port);
+	fresh.slot = slot;
+	fresh.number = number;
+	fresh.port = datagram->udp->source;
+	copy_mac(fresh.mac, datagram->ethernet->h_source);
+	copy_mac(fresh.our_mac, datagram->ethernet->h_dest);
+	flows.update(&key, &fresh);
+	rewrite_port(datagram->udp, &datagram->udp->source, key.port);
+}
+
+/* Address a request to backend k; `slot` is where it is held, or NONE. */
+static __always_inline void address_to(struct datagram *datagram, struct config *c, __u32 k, struct backend *backend,
+				       __u32 ifindex, __u32 way, __u32 slot, __u32 number)
+{
+	if (c->holds == BY_REPLIES)
+		remember_numbered(datagram, c, k, ifindex, way, slot, number);
+	else
+		remember(datagram, k, ifindex, way);
 	copy_mac(datagram->ethernet->h_dest, backend->mac);
 	copy_mac(datagram->ethernet->h_source, backend->our_mac);
 	give_destination(datagram, datagram->ipv4 ? &backend->ipv4 : &backend->ipv6);
@@ -580,14 +616,14 @@ static __always_inline void cut(struct xdp_md *ctx, __u32 length)
 		bpf_xdp_adjust_tail(ctx, -surplus);
 }
 
-static __always_inline __u32 forward(struct xdp_md *ctx, struct datagram *datagram, __u32 chosen, __u32 number,
-				     __u32 free, __u32 way)
+static __always_inline __u32 forward(struct xdp_md *ctx, struct config *c, struct datagram *datagram, __u32 chosen,
+				     __u32 number, __u32 free, __u32 way, __u32 slot)
 {
 	struct backend *backend = backends.lookup(&chosen);
 
 	if (!backend)
 		return PASS_MALFORMED_IP;
-	address_to(datagram, chosen, backend, ctx->ingress_ifindex, way);
+	address_to(datagram, c, chosen, backend, ctx->ingress_ifindex, way, slot, number);
 	trace("forward #%u to %s, free %u", number, backend->name, free);
 	doors.redirect_map(backend->ifindex, 0);
 	return FORWARDED;
@@ -642,8 +678,8 @@ static __always_inline __u32 wait_in_queue(struct config *c, struct state *s, st
 	return copied ? QUEUED : DROP_COPY_FAILED;
 }
 
-/* Keep a request that is leaving to backend k, if it stands in a slot. That is written after its flow, and before it
- * leaves: see is_answer(). */
+/* Keep a request that is leaving to backend k, if it stands in a slot. That is written before it leaves, so that no
+ * answer comes sooner. */
 static __always_inline void hold(struct state *s, struct ring *r, __u32 slot_number, bool copied, __u32 number, __u32 k)
 {
 	__u32 zero = 0;
@@ -701,7 +737,7 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 	if (is_found)
 		trace_request(&datagram, number);
 	if (chosen != NONE) {
-		reason = is_found ? forward(ctx, &datagram, chosen, number, free, way) : PASS_MALFORMED_IP;
+		reason = is_found ? forward(ctx, c, &datagram, chosen, number, free, way, slot) : PASS_MALFORMED_IP;
 		if (c->holds)
 			hold(s, r, slot, copied, number, chosen);
 		return reason;
@@ -929,7 +965,7 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 		trace("carrier to %s not filled, #%u waits again", backend->name, number);
 		return CARRIER_NOT_FILLED;
 	}
-	address_to(&datagram, k, backend, ifindex, way);
+	address_to(&datagram, c, k, backend, ifindex, way, slot_number, number);
 	if (c->holds) {
 		hold(s, r, slot_number, true, number, k);
 	} else {
@@ -1013,18 +1049,29 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 	struct flow_key key = { .client = datagram->destination, .port = datagram->udp->dest, .backend = k };
 	struct flow *flow = flows.lookup(&key);
 	struct state *s = state.lookup(&zero);
+	struct ring *r = ring.lookup(&zero);
+	struct hold *hold = NULL;
 
-	if (!backend || !s || !flow || backend->ifindex != ctx->ingress_ifindex || !is_for(here, datagram->ethernet))
+	if (!backend || !s || !r || !flow || backend->ifindex != ctx->ingress_ifindex || !is_for(here, datagram->ethernet))
 		return PASS_NOT_LOCAL;
 	if (length < sizeof(*datagram->udp) || length > datagram->room)
 		return PASS_NOT_LOCAL;
 	if (datagram->ipv4 ? !is_checksum_right(datagram->ipv4) : datagram->udp->check == NO_UDP_CHECKSUM)
 		return PASS_NOT_LOCAL;
-	__u32 pair = k * c->ways + flow->way;
+	__u32 pair = k * c->ways + flow->way, port = bpf_ntohs(flow->port ? flow->port : datagram->udp->dest);
 	void *both = c->ways && flow->ifindex != backend->ifindex ? pairs.lookup(&pair) : NULL;
 
-	if (c->replies && is_answer(flow, c->holds ? bpf_ktime_get_ns() : 0)) {
+	if (c->holds == BY_REPLIES) {
+		struct holds *h = held.lookup(&zero);
+
+		hold = h ? hold_of(h, flow->slot) : NULL;
+	}
+	if (c->replies && is_answer(flow)) {
+		__u32 slot = flow->slot, number = flow->number;
+
 		bpf_spin_lock(&s->lock);
+		if (hold && let_go(s, hold, number))
+			give_slot(s, r, slot);
 		freed = give(s, c, k, backend->capacity);
 		free = *free_threads(s, k);
 		if (freed)
@@ -1036,9 +1083,9 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 	if (freed)
 		trace("completion from %s, free %u, depth %u", backend->name, free, depth);
 	else if (datagram->ipv4)
-		trace("reply from %s to %pI4:%u", backend->name, &datagram->ipv4->daddr, bpf_ntohs(datagram->udp->dest));
+		trace("reply from %s to %pI4:%u", backend->name, &datagram->ipv4->daddr, port);
 	else
-		trace("reply from %s to [%pI6]:%u", backend->name, &datagram->destination, bpf_ntohs(datagram->udp->dest));
+		trace("reply from %s to [%pI6]:%u", backend->name, &datagram->destination, port);
 	if (is_needed && both) {
 		redirect_map(both, 0, BPF_F_BROADCAST);
 		return REPLY_CARRIED;
@@ -1095,6 +1142,8 @@ static __always_inline __u32 answer(struct datagram *datagram, struct flow *flow
 	copy_mac(datagram->ethernet->h_dest, flow->mac);
 	copy_mac(datagram->ethernet->h_source, flow->our_mac);
 	give_source(datagram, &flow->asked);
+	if (flow->port)
+		rewrite_port(datagram->udp, &datagram->udp->dest, flow->port);
 	return REPLY_SENT;
 }
 
@@ -1305,18 +1354,6 @@ static __always_inline struct claim *claim_in(struct xdp_md *ctx)
 	return claim && (void *)(claim + 1) <= cursor.end ? claim : NULL;
 }
 
-/* Let go of a held request, under the lock: false when the slot holds another one by now, or none. */
-static __always_inline bool let_go(struct state *s, struct hold *hold, __u32 number)
-{
-	if (!hold->backend || hold->number != number)
-		return false;
-	hold->since_ns = 0;
-	hold->number = 0;
-	hold->backend = 0;
-	s->held--;
-	return true;
-}
-
 /* A held request is done: its slot is free. Returns whether it was held. */
 int release_run(struct xdp_md *ctx)
 {
@@ -1352,14 +1389,21 @@ int requeue_run(struct xdp_md *ctx)
 	struct state *s = state.lookup(&zero);
 	struct ring *r = ring.lookup(&zero);
 	struct holds *h = held.lookup(&zero);
+	struct config *c = config.lookup(&zero);
 	bool was_held;
 
-	if (!claim || !s || !r || !h)
+	if (!claim || !s || !r || !h || !c)
 		return 0;
 	slot = claim->slot;
 	number = claim->number;
 	struct flow_key key = claim->flow;
 	struct hold *hold = hold_of(h, slot);
+
+	if (c->holds == BY_REPLIES)
+		key.port = numbered_port(number, c->service_port);
+	k = key.backend;
+	struct flow *flow = flows.lookup(&key);
+	struct backend *backend = backends.lookup(&k);
 
 	if (!hold)
 		return 0;
@@ -1368,21 +1412,14 @@ int requeue_run(struct xdp_md *ctx)
 	if (was_held) {
 		push_front(s, r, slot);
 		s->retried++;
+		if (flow)
+			is_answer(flow);
 	}
 	depth = s->depth;
 	bpf_spin_unlock(&s->lock);
-	if (!was_held)
-		return 0;
-	struct flow *flow = flows.lookup(&key);
-	struct backend *backend;
-
-	k = key.backend;
-	backend = backends.lookup(&k);
-	if (flow)
-		is_answer(flow, flow->settled_ns);
-	if (backend)
+	if (was_held && backend)
 		trace("retry #%u, which was at %s, depth %u", number, backend->name, depth);
-	return 1;
+	return was_held;
 }
 
 /* Send a frame, which looks like a completion, to fetch a queued request for a backend, if one waits and a thread is

@@ -36,6 +36,15 @@ static __always_inline void replace_in_udp(struct udphdr *udp, __be32 *from, __b
 	}
 }
 
+/* Give a UDP packet another port in the place of this one of its own. */
+static __always_inline void rewrite_port(struct udphdr *udp, __be16 *port, __be16 to)
+{
+	__be32 before = *port, after = to;
+
+	replace_in_udp(udp, &before, &after, 1);
+	*port = to;
+}
+
 /* Give an IPv4 UDP packet another address in the place of this one of its own. */
 static __always_inline void rewrite_ipv4(struct iphdr *ip, __be32 *address, struct udphdr *udp, __be32 to)
 {

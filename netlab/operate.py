@@ -16,6 +16,8 @@ ACTIONS = {
     "add": "NODE ... [--capacity THREADS]",
     "remove": "NODE ... [--timeout SECONDS] [--now]",
 }
+OPTIONS = {"capacity": "add", "timeout": "remove", "now": "remove"}  # each belongs to one action
+WAIT_S = 30.0  # for the requests in hand of a backend that is to go
 
 
 def operate(data: Mapping[str, Any], args: Any, say: Say) -> None:
@@ -28,6 +30,9 @@ def operate(data: Mapping[str, Any], args: Any, say: Say) -> None:
         raise UsageError(f"balancer {args.action}: there is no such action; there are {', '.join(ACTIONS)}")
     if len(args.words_of_action) < (2 if args.action == "weight" else 1):
         raise UsageError(f"balancer {args.action} needs more: netlab balancer {args.action} {ACTIONS[args.action]}")
+    for option, action in OPTIONS.items():
+        if getattr(args, option) and args.action != action:
+            raise UsageError(f"balancer {args.action} takes no --{option}; {action} does")
     lab, here = data["lab"], _node(data, args.node)
     with record.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")):
         with open(launch.runtime_of(data).netns_path(here), "rb") as namespace:
@@ -58,7 +63,7 @@ def _done(data: Mapping[str, Any], here: str, args: Any) -> str:
         operating.set_policy(pins, words[0])
         return f"policy {words[0]}"
     weight = _weight(words.pop()) if args.action == "weight" else 0
-    names = balancer.expand(data["nodes"], words)
+    names = _names(data, words)
     listed = ", ".join(names)
     if args.action == "drain":
         operating.drain(pins, names)
@@ -71,11 +76,19 @@ def _done(data: Mapping[str, Any], here: str, args: Any) -> str:
         return f"{listed}: weight {weight}"
     if args.action == "add":
         capacity = args.capacity or max(balancer.snapshot(pins).capacity.values(), default=1)
-        found = [balancer.find(data["nodes"], here, name, capacity) for name in names]
-        operating.add(pins, found)
+        operating.add(pins, balancer.find(data["nodes"], here, names, capacity))
         return f"{listed} added, {capacity} threads each"
-    operating.remove(pins, names, args.timeout, args.now)
+    operating.remove(pins, names, args.timeout or WAIT_S, args.now)
     return f"{listed} removed"
+
+
+def _names(data: Mapping[str, Any], words: list[str]) -> list[str]:
+    """Return the nodes that are meant, a replicated one's name being that of all its replicas."""
+    replicated = {node["replica_of"] for node in data["nodes"].values()}
+    for word in words:
+        if word not in replicated:
+            record.node_of(data, word)
+    return balancer.expand(data["nodes"], words)
 
 
 def _weight(text: str) -> int:

@@ -33,9 +33,11 @@ _BALANCER = (
     (_Family("balancer_queue_depth", "gauge", "Requests that wait now."), "queue_depth"),
     (_Family("balancer_queue_capacity", "gauge", "Requests that can wait."), "queue_capacity"),
 )
-_THREADS = (
+_BACKENDS = (
     (_Family("balancer_threads_free", "gauge", "Free threads of a backend."), "free"),
     (_Family("balancer_threads_capacity", "gauge", "Threads of a backend."), "capacity"),
+    (_Family("balancer_backend_weight", "gauge", "Weight of a backend when it is not drained."), "weight"),
+    (_Family("balancer_backend_drained", "gauge", "Whether a backend is drained: it gets no requests."), "drained"),
 )
 _REPORTS = (
     (
@@ -84,7 +86,7 @@ def _lines(stats: Mapping[str, Any]) -> Iterator[str]:
         (node, backend): about for node, now in stats["balancers"].items() for backend, about in now["backends"].items()
     }
     reports = {place: about["reports"] for place, about in backends.items() if about["reports"]}
-    for families, values in ((_THREADS, backends), (_REPORTS, reports)):
+    for families, values in ((_BACKENDS, backends), (_REPORTS, reports)):
         for family, key in families if values else ():
             yield from _head(family)
             for (node, backend), about in values.items():

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,7 +73,7 @@ def read(lab: str) -> dict[str, Any]:
     return found
 
 
-def node_of(data: dict[str, Any], name: str) -> dict[str, Any]:
+def node_of(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a node of a lab; a name that it does not have is a UsageError with the nearest one."""
     nodes: dict[str, dict[str, Any]] = data["nodes"]
     if name in nodes:

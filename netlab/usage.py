@@ -109,9 +109,7 @@ VERBS = {
             ),
             _argument("--node", metavar="NODE", help="the balancer's node, if there are several"),
             _argument("--capacity", type=threads, metavar="THREADS", help="of what is added (what the others have)"),
-            _argument(
-                "--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait this long to remove one (30)"
-            ),
+            _argument("--timeout", type=seconds, metavar="SECONDS", help="wait this long to remove one (30)"),
             _argument("--now", action="store_true", help="remove it whatever it has in hand"),
         ),
     ),

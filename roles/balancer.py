@@ -62,19 +62,6 @@ WATCH_S = 0.1
 LOOK_S = 0.02
 
 
-def check_program(program: dict[str, Any] | None, backends: tuple[balancer.Backend, ...]) -> None:
-    """Refuse what the program cannot serve: backends where it does not stand, frames that cannot grow."""
-    if not program:
-        raise NetlabError("this node carries no program; give it `xdp: balancer`")
-    if program["mode"] != "native":
-        raise NetlabError("the balancer needs native mode: in generic mode no frame can take a queued request out")
-    for backend in backends:
-        if backend.interface not in program["interfaces"]:
-            raise NetlabError(
-                f"the program is not on {backend.interface}, where {backend.name} lives; leave out xdp's `interfaces`"
-            )
-
-
 def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
     """Turn the role's options and the lab's addresses into the program's settings."""
     if args.service_port == args.completion_port:
@@ -83,12 +70,9 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
         raise NetlabError(f"report_port is {args.report_port}, as another port is; it must differ")
     nodes = lab["nodes"]
     names = balancer.expand(nodes, args.backends)
-    if here in names:
-        raise NetlabError(f"backends: {here} is the balancer itself")
     if len(names) > balancer.MAX_BACKENDS:
         raise NetlabError(f"backends: {len(names)} nodes, at most {balancer.MAX_BACKENDS}")
-    backends = tuple(balancer.find(nodes, here, name, args.capacity) for name in names)
-    check_program(nodes[here]["program"], backends)
+    backends = balancer.find(nodes, here, names, args.capacity)
     if not all(each.ipv4 for each in backends) and not all(each.ipv6 for each in backends):
         raise NetlabError("backends: some have only IPv4, others only IPv6; a queued request must suit them all")
     ours = nodes[here]["interfaces"]
@@ -103,8 +87,15 @@ def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
         ),
         args.completion == "reply",
         args.report_port or 0,
-        args.on_worker_failure == "retry",
+        known_by(args),
     )
+
+
+def known_by(args: Any) -> int:
+    """Return how it is known that a request is done, if requests are held until then; else 0."""
+    if args.on_worker_failure != "retry":
+        return 0
+    return balancer.BY_REPLIES if args.completion == "reply" and args.timeout else balancer.BY_REPORTS
 
 
 def main() -> None:
@@ -133,14 +124,14 @@ def main() -> None:
 
 def looking(keeper: balancer.Keeper, chosen: balancer.Settings, timeout_s: float) -> Callable[[], int]:
     """Return what looks after the requests that are held, and returns how many of them are to be sent again."""
-    if chosen.replies and timeout_s:
+    if chosen.holds == balancer.BY_REPLIES:
         return lambda: keeper.look_at_replies(timeout_s)
     try:
         listener = balancer.Listener(chosen.report_port)
     except OSError as error:
         message = f"cannot hear reports on port {chosen.report_port}: {error.strerror}; is the role running already?"
         raise NetlabError(message) from None
-    return lambda: keeper.look_at_reports(listener.packets())
+    return lambda: keeper.look_at_reports(listener.heard())
 
 
 def is_ended(endings: set[signal.Signals], within_s: float) -> bool:

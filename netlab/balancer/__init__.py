@@ -3,18 +3,21 @@
 from netlab.balancer.counting import Count, Snapshot, counts, enum_names, has_balancer, snapshot
 from netlab.balancer.finding import expand, find
 from netlab.balancer.healing import Healer
-from netlab.balancer.holding import Keeper, Listener
-from netlab.balancer.layout import AGES, MAX_BACKENDS, POLICIES
+from netlab.balancer.holding import Heard, Keeper, Listener
+from netlab.balancer.layout import AGES, BY_REPLIES, BY_REPORTS, MAX_BACKENDS, POLICIES
 from netlab.balancer.reporting import Reporter, reporters
 from netlab.balancer.setting import Backend, Interface, Settings, set_up
 
 __all__ = [
     "AGES",
+    "BY_REPLIES",
+    "BY_REPORTS",
     "MAX_BACKENDS",
     "POLICIES",
     "Backend",
     "Count",
     "Healer",
+    "Heard",
     "Interface",
     "Keeper",
     "Listener",

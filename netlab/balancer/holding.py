@@ -1,8 +1,9 @@
 """Lets go of the requests that the balancer holds: those that are done, and those that another backend must do.
 
-The program keeps a request in its slot when it sends it to a backend (`struct hold` in bpf/balancer.c). What tells that
-it is done is read here: the backends' reports, or that a flow has been answered. All changes are made by the program's
-own code, under its lock; what is kept here can be read again from the maps, so the process may die at any moment.
+The program keeps a request in its slot when it sends it to a backend (`struct hold` in bpf/balancer.c). An
+answer that tells that it is done the program sees by itself; the backends' reports are read here. All changes are made
+by the program's own code, under its lock; what is kept here can be read again from the maps, so the process may die at
+any moment.
 """
 
 import socket
@@ -25,7 +26,6 @@ _FRESH = 4  # where in STATE the number of slots stands that have been used so f
 _HOLD = struct.Struct("=IIQ")  # backend + 1, number, since_ns
 _CLAIM = struct.Struct("=14xII20s")  # Ethernet header, slot, number, then as in FLOW_KEY
 FLOW_KEY = struct.Struct("=16s2sH")  # client, port, backend
-_FLOW = struct.Struct("=QQ")  # outstanding, settled_ns
 _MARK = struct.Struct("=QII")  # incarnation, completed, padding
 _REPORT = struct.Struct("!4sIII8s")  # magic, received, completed, listed, incarnation; digests follow
 _NUMBERS = 1 << 32
@@ -104,6 +104,13 @@ def lost_of(held: Iterable[Held], report: Report, before_ns: int) -> list[Held]:
     return lost
 
 
+class Heard(NamedTuple):
+    """Reports, each an IPv6 (or mapped) source address and data, in the order in which they came: after `since_ns`."""
+
+    packets: Sequence[tuple[bytes, bytes]]
+    since_ns: int
+
+
 class Keeper:
     """Watches over what the program at these pins holds.
 
@@ -112,10 +119,10 @@ class Keeper:
 
     def __init__(self, pins: str) -> None:
         self._pins = pins
-        names = ("state", "held", "slots", "flows", "reporters", "marks", "backend_at")
+        names = ("state", "held", "slots", "reporters", "marks", "backend_at")
         self._maps = {name: map_of(pins, name) for name in names}
         self._known: dict[tuple[int, int], Held] = {}  # by slot and number, so that no frame is read twice
-        self._latest: dict[int, Report] = {}  # of each backend
+        self._latest: dict[int, tuple[Report, int]] = {}  # of each backend, and a time after which it came
 
     def held(self) -> list[Held]:
         """Return all requests that are held now."""
@@ -146,8 +153,8 @@ class Keeper:
 
     # --- by reports ---------------------------------------------------------------------------------------------------
 
-    def look_at_reports(self, packets: Sequence[tuple[bytes, bytes]]) -> int:
-        """Take in reports, each an IPv6 (or mapped) source address and data, in the order in which they came.
+    def look_at_reports(self, heard: Heard) -> int:
+        """Take in reports.
 
         A backend that is silent or no longer one will do nothing that it has; one that reports has what it says; one
         that has never reported does not tell, so that nothing is held for it.
@@ -155,20 +162,21 @@ class Keeper:
         held: dict[int, list[Held]] = {}
         for each in self.held():
             held.setdefault(each.backend, []).append(each)
-        for address, data in packets:
-            if (index := self._index_at(address)) is not None and (report := read_report(data)):
-                self._take_in(index, report, held.get(index, []))
+        for address, data in heard.packets:
+            index, report = self._index_at(address), read_report(data)
+            if index is not None and report and self._take_in(index, report, held.get(index, [])):
+                self._latest[index] = report, heard.since_ns
         again: list[Held] = []
         now_ns, there = time.monotonic_ns(), entries(self._pins, Config.read(self._pins)) if held else {}
         for index, some in held.items():
-            incarnation, heard_ns, received, completed, silent, *_ = self._reporter(index)
-            latest = self._latest.get(index)
+            incarnation, _, _, _, silent, *_ = self._reporter(index)
+            latest, since_ns = self._latest.get(index, (None, 0))
             if silent or index not in there:
                 again += some
             elif not incarnation:
                 self._let_go("release_run", (each for each in some if each.since_ns < now_ns - LOST_NS))
-            elif latest and latest[:3] == (received, completed, incarnation):  # so this is what was heard at heard_ns
-                again += lost_of(some, latest, heard_ns - LOST_NS)
+            elif latest and latest.incarnation == incarnation:
+                again += lost_of(some, latest, since_ns - LOST_NS)
         return self._retry(again)
 
     def _index_at(self, address: bytes) -> int | None:
@@ -180,42 +188,30 @@ class Keeper:
     def _reporter(self, index: int) -> tuple[int, ...]:
         return REPORTER.unpack(self._maps["reporters"].get(key(index)))
 
-    def _take_in(self, index: int, report: Report, held: list[Held]) -> None:
-        """Release what a backend has done, one for each time that it was done; `held` is its own and loses those."""
+    def _take_in(self, index: int, report: Report, held: list[Held]) -> bool:
+        """Release what a backend has done, one for each time that it was done; `held` is its own and loses those.
+
+        Says whether the report is its latest.
+        """
         if report.incarnation != self._reporter(index)[0]:  # the program has not heard it; it knows what to believe
-            return
+            return False
         incarnation, completed, _ = _MARK.unpack(self._maps["marks"].get(key(index)))
         news = report.done_since(completed) if incarnation == report.incarnation else report.done
         if news is None:
-            return
-        self._latest[index] = report
+            return False
         # The mark comes first: what is not released by a process that dies here is retried, and not forgotten.
         self._maps["marks"].set(key(index), _MARK.pack(report.incarnation, report.completed, 0))
         for each in done_of(held, news):
             held.remove(each)
             self._let_go("release_run", [each])
+        return True
 
     # --- by replies ---------------------------------------------------------------------------------------------------
 
     def look_at_replies(self, timeout_s: float) -> int:
-        """Release what was sent before its flow was answered whole the last time; retry what left too long ago."""
-        again, answered = [], []
-        now_ns = time.monotonic_ns()
-        for each in self.held():
-            if each.since_ns <= self._settled_ns(each):
-                answered.append(each)
-            elif now_ns - each.since_ns > timeout_s * 1e9:
-                again.append(each)
-        self._let_go("release_run", answered)
-        return self._retry(again)
-
-    def _settled_ns(self, held: Held) -> int:
-        try:
-            flow = self._maps["flows"].get(_flow_of(held))
-        except KeyError:  # forgotten, being the one that was used least lately
-            return 0
-        settled_ns: int = _FLOW.unpack_from(flow)[1]
-        return settled_ns
+        """Retry what left so long ago; the program releases what is answered by itself."""
+        before_ns = time.monotonic_ns() - int(timeout_s * 1e9)
+        return self._retry([each for each in self.held() if each.since_ns < before_ns])
 
     # --- by the program -----------------------------------------------------------------------------------------------
 
@@ -243,6 +239,7 @@ class Listener:
 
     def __init__(self, port: int) -> None:
         """Listen on a UDP port; OSError when it is taken."""
+        self._since_ns = time.monotonic_ns()
         family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         if family == socket.AF_INET6:
@@ -251,11 +248,13 @@ class Listener:
         self._socket.setblocking(False)
         self._socket.bind(("", port))
 
-    def packets(self) -> list[tuple[bytes, bytes]]:
-        """Return source address and data of all that has come since the last time."""
-        found = []
+    def heard(self) -> Heard:
+        """Return what has come since the last time; what is left then has come after it, too."""
+        now_ns, since_ns, found = time.monotonic_ns(), self._since_ns, []
         with suppress(BlockingIOError):
             for _ in range(self.MOST):
                 data, sender = self._socket.recvfrom(1 << 16)
                 found.append((mapped(sender[0]), data))
-        return found
+            return Heard(found, since_ns)
+        self._since_ns = now_ns  # all that had come before was read
+        return Heard(found, since_ns)

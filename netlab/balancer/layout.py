@@ -12,6 +12,7 @@ MAX_PAIRS = 4096
 AGES = 8  # until a thread that is not heard of is free again
 ETHERNET_HEADER = 14
 IPV4, IPV6 = 1, 2  # families, as bits
+BY_REPORTS, BY_REPLIES = 1, 2  # how it is known that a held request is done: `enum known_by`
 
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
 # lock, depth, head, spares, fresh … policy, order, received … held; then by backend free_threads, taken, reports, sent,
@@ -54,7 +55,10 @@ def address(text: str | None) -> bytes:
 
 
 class Config(NamedTuple):
-    """The settings, `struct config`; `backends` counts the entries in use, `weights` are by index, 0 gets nothing."""
+    """The settings, `struct config`; `backends` counts the entries in use, `weights` are by index, 0 gets nothing.
+
+    `holds` is 0 where no request is held.
+    """
 
     ready: int
     service_port: int

@@ -44,7 +44,8 @@ class Settings(NamedTuple):
     """What the balancer is told once, before it takes its first request; `interfaces` are its own.
 
     With `replies` a backend's reply frees the thread of its request; there are no completions then. To `report_port`,
-    if it is not 0, backends may tell their running totals. With `holds` a request is kept until it is done.
+    if it is not 0, backends may tell their running totals. With `holds` a request is kept until it is
+    known to be done, BY_REPORTS or BY_REPLIES.
     """
 
     service_port: int
@@ -54,7 +55,7 @@ class Settings(NamedTuple):
     interfaces: tuple[Interface, ...]
     replies: bool = False
     report_port: int = 0
-    holds: bool = False
+    holds: int = 0
 
 
 def set_up(pins: str, settings: Settings) -> bool:
@@ -70,8 +71,8 @@ def set_up(pins: str, settings: Settings) -> bool:
     if there.ready:
         if _fixed(there) != _fixed(wanted):
             raise NetlabError(
-                "the balancer runs with other ports, or another completion or on_worker_failure; "
-                "these change by netlab down and netlab up"
+                "the balancer runs with other ports, or another completion or on_worker_failure, "
+                "or knows in another way what is done; these change by netlab down and netlab up"
             )
         with LoadedProgram.open(f"{pins}/programs/resume_run") as resume:
             resume.test_run(bytes(layout.ETHERNET_HEADER))
@@ -101,7 +102,7 @@ def _config(settings: Settings) -> Config:
         report_port=settings.report_port,
         ways=_ways(settings),
         families=families(settings.backends),
-        holds=int(settings.holds),
+        holds=settings.holds,
         weights=(1,) * count + (0,) * (layout.MAX_BACKENDS - count),
     )
 

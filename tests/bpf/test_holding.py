@@ -5,6 +5,8 @@ import time
 
 import pytest
 from scapy.layers.inet import UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
 
 from netlab import balancer
 from netlab.balancer import holding
@@ -14,8 +16,11 @@ from netlab.role import digest, mapped
 from tests.bpf.rig import (
     CLIENT,
     CLIENT6,
+    CLIENT_MAC,
     DROP,
+    LB,
     LB6,
+    LB_MAC,
     PASS,
     REDIRECT,
     SERVICE,
@@ -35,7 +40,7 @@ INCARNATION = 7
 @pytest.fixture
 def lb(rig: Rig) -> Rig:
     """A balancer that holds requests, with eight slots and two workers of two threads, the first of which reports."""
-    rig.reset(backends=2, capacity=2, policy="first-free", report_port=REPORTS, holds=True)
+    rig.reset(backends=2, capacity=2, policy="first-free", report_port=REPORTS, holds=balancer.BY_REPORTS)
     tell(rig, 0)
     return rig
 
@@ -116,7 +121,6 @@ def test_a_forwarded_request_keeps_a_slot(lb: Rig) -> None:
 
 def test_an_ipv6_request_is_known_by_the_same_digest(lb: Rig) -> None:
     from scapy.layers.inet6 import IPv6
-    from scapy.layers.l2 import Ether
 
     whole = request(b"six")
     packet = Ether(src=whole.src, dst=whole.dst) / IPv6(src=CLIENT6, dst=LB6) / UDP(sport=40000, dport=SERVICE) / b"six"
@@ -145,7 +149,7 @@ def test_a_request_that_waited_keeps_its_slot(lb: Rig) -> None:
 
 def test_a_request_for_which_no_slot_is_left_is_sent_unheld(rig: Rig) -> None:
     """It is served all the same, and counted."""
-    rig.reset(backends=1, capacity=10, report_port=REPORTS, holds=True)
+    rig.reset(backends=1, capacity=10, report_port=REPORTS, holds=balancer.BY_REPORTS)
     send(rig, *(b"%d" % number for number in range(9)))
 
     assert len(held(rig)) == 8
@@ -155,7 +159,7 @@ def test_a_request_for_which_no_slot_is_left_is_sent_unheld(rig: Rig) -> None:
 
 def test_what_is_held_leaves_no_room_to_wait(rig: Rig) -> None:
     """Waiting and held requests share the slots."""
-    rig.reset(backends=1, capacity=6, report_port=REPORTS, holds=True)
+    rig.reset(backends=1, capacity=6, report_port=REPORTS, holds=balancer.BY_REPORTS)
     send(rig, *(b"%d" % number for number in range(6)))
     send(rig, b"6", b"7", reason="QUEUED")
 
@@ -245,6 +249,11 @@ def test_a_frame_that_is_too_short_changes_nothing(lb: Rig) -> None:
 # --- by reports -------------------------------------------------------------------------------------------------------
 
 
+def look(keeper: balancer.Keeper, packets: list[tuple[bytes, bytes]]) -> int:
+    """Let the role read reports that have come just now."""
+    return keeper.look_at_reports(balancer.Heard(packets, time.monotonic_ns()))
+
+
 def test_a_report_goes_on_to_the_role(lb: Rig) -> None:
     """As it came; one that carries a request cannot, and one that was overtaken need not."""
     send(lb, b"1", b"2", b"3", b"4")
@@ -260,7 +269,7 @@ def test_a_report_goes_on_to_the_role(lb: Rig) -> None:
 def test_what_is_done_is_released(lb: Rig, keeper: balancer.Keeper) -> None:
     send(lb, b"1", b"2", b"3")
 
-    assert keeper.look_at_reports([tell(lb, 2, [known_as(b"2")], [known_as(b"1")])]) == 0
+    assert look(keeper, [tell(lb, 2, [known_as(b"2")], [known_as(b"1")])]) == 0
     assert held(lb) == [(1, 1), (2, 3)]
     assert slots_add_up(lb)
 
@@ -271,25 +280,25 @@ def test_each_time_that_one_is_done_releases_one(lb: Rig, keeper: balancer.Keepe
     told = tell(lb, 2, [known_as(b"same")], [known_as(b"same")])
 
     for _ in range(2):
-        keeper.look_at_reports([told, told])
+        look(keeper, [told, told])
         assert held(lb) == [(1, 2)]
-    assert balancer.Keeper(lb.pins).look_at_reports([told]) == 0  # nor to a process that has just begun
+    assert look(balancer.Keeper(lb.pins), [told]) == 0  # nor to a process that has just begun
     assert held(lb) == [(1, 2)]
-    keeper.look_at_reports([tell(lb, 2, [known_as(b"same")] * 2, [])])
+    look(keeper, [tell(lb, 2, [known_as(b"same")] * 2, [])])
     assert held(lb) == []
 
 
 def test_reports_that_are_heard_together_release_one_after_the_other(lb: Rig, keeper: balancer.Keeper) -> None:
     send(lb, b"same", b"same")
     first = tell(lb, 2, [known_as(b"same")], [known_as(b"same")])
-    keeper.look_at_reports([first, tell(lb, 2, [known_as(b"same")] * 2, [])])
+    look(keeper, [first, tell(lb, 2, [known_as(b"same")] * 2, [])])
 
     assert held(lb) == []
 
 
 def test_the_same_request_of_another_port_is_another(lb: Rig, keeper: balancer.Keeper) -> None:
     send(lb, b"1")
-    keeper.look_at_reports([tell(lb, 1, [known_as(b"1", port=40001)], [])])
+    look(keeper, [tell(lb, 1, [known_as(b"1", port=40001)], [])])
 
     assert held(lb) == [(1, 1)]
 
@@ -298,7 +307,7 @@ def test_a_lost_report_is_made_up_for_by_the_next(lb: Rig, keeper: balancer.Keep
     send(lb, b"1", b"2")
     tell(lb, 2, [known_as(b"1")], [known_as(b"2")])
 
-    keeper.look_at_reports([tell(lb, 2, [known_as(b"1"), known_as(b"2")], [])])
+    look(keeper, [tell(lb, 2, [known_as(b"1"), known_as(b"2")], [])])
     assert held(lb) == []
 
 
@@ -306,16 +315,16 @@ def test_an_older_report_says_nothing(lb: Rig, keeper: balancer.Keeper) -> None:
     send(lb, b"1", b"1")
     older = tell(lb, 2, [known_as(b"1")], [known_as(b"1")])
     newer = tell(lb, 2, [known_as(b"1")], [], 2)
-    keeper.look_at_reports([newer, older])
+    look(keeper, [newer, older])
 
     assert held(lb) == [(1, 2)]
 
 
 def test_totals_and_their_digests_wrap(lb: Rig, keeper: balancer.Keeper) -> None:
-    keeper.look_at_reports([tell(lb, 2**32 - 1, [], [], 2**32 - 1, incarnation=9)])
+    look(keeper, [tell(lb, 2**32 - 1, [], [], 2**32 - 1, incarnation=9)])
     send(lb, b"1", b"2")
 
-    keeper.look_at_reports([tell(lb, 1, [known_as(b"0"), known_as(b"1"), known_as(b"2")], [], 1, incarnation=9)])
+    look(keeper, [tell(lb, 1, [known_as(b"0"), known_as(b"1"), known_as(b"2")], [], 1, incarnation=9)])
     assert held(lb) == []
 
 
@@ -323,12 +332,12 @@ def test_what_a_silent_worker_has_is_put_back(lb: Rig, keeper: balancer.Keeper) 
     """The oldest leaves first, before what has been waiting."""
     send(lb, b"1", b"2", b"3", b"4")
     send(lb, b"5", reason="QUEUED")
-    assert keeper.look_at_reports([]) == 0
+    assert look(keeper, []) == 0
     time.sleep(SILENT_S)
     tell(lb, 0, index=2)
     balancer.Healer(lb.pins).watch()
 
-    assert keeper.look_at_reports([]) == 2
+    assert look(keeper, []) == 2
     assert [frame[42:] for frame in lb.waiting()] == [b"1", b"2", b"5"]
     assert held(lb) == [(2, 3), (2, 4)]
 
@@ -341,7 +350,7 @@ def test_what_a_worker_had_before_it_began_again_is_put_back(lb: Rig, keeper: ba
     tell(lb, 0, incarnation=8)
     send(lb, b"3")
 
-    assert keeper.look_at_reports([tell(lb, 1, [], [known_as(b"3")], incarnation=8)]) == 2
+    assert look(keeper, [tell(lb, 1, [], [known_as(b"3")], incarnation=8)]) == 2
     assert held(lb) == [(1, 3)]
     assert [frame[42:] for frame in lb.waiting()] == [b"1", b"2"]
 
@@ -350,40 +359,54 @@ def test_a_request_that_never_arrives_is_put_back(lb: Rig, keeper: balancer.Keep
     """Once it must have arrived; those in hand stay, however long they take, and so do others that are the same."""
     send(lb, b"1", b"1")
     in_hand = [known_as(b"1")]
-    assert keeper.look_at_reports([tell(lb, 1, [], in_hand)]) == 0
+    assert look(keeper, [tell(lb, 1, [], in_hand)]) == 0
     time.sleep(LOST_S)
-    assert keeper.look_at_reports([]) == 0  # what was heard is older than that
+    assert look(keeper, []) == 0  # what was heard is older than that
 
-    assert keeper.look_at_reports([tell(lb, 1, [], in_hand)]) == 1
+    assert look(keeper, [tell(lb, 1, [], in_hand)]) == 1
     assert held(lb) == [(1, 1)]
 
 
-def test_a_report_that_was_not_heard_to_the_end_proves_nothing_lost(lb: Rig, keeper: balancer.Keeper) -> None:
-    """The program knows a later one, which may have been a carrier."""
+def test_a_report_proves_nothing_lost_that_may_have_been_sent_after_it(lb: Rig, keeper: balancer.Keeper) -> None:
+    """A request must be that much older than the time since which the report may have come."""
     send(lb, b"1")
-    keeper.look_at_reports([tell(lb, 0)])
+    look(keeper, [tell(lb, 0)])
+    read_ns = time.monotonic_ns()
     time.sleep(LOST_S)
+    told = tell(lb, 0)
+
+    assert look(keeper, []) == 0
+    assert keeper.look_at_reports(balancer.Heard([told], read_ns)) == 0
+    assert look(keeper, [told]) == 1
+
+
+def test_later_reports_that_were_not_read_yet_do_not_hide_a_loss(lb: Rig, keeper: balancer.Keeper) -> None:
+    """Under steady traffic the program always knows a later one."""
+    send(lb, b"lost")
+    time.sleep(LOST_S)
+    told = tell(lb, 0)
+    send(lb, b"1")
     tell(lb, 1, [], [known_as(b"1")])
 
-    assert keeper.look_at_reports([]) == 0
-    assert held(lb) == [(1, 1)]
+    assert look(keeper, [told]) == 1
+    assert held(lb) == [(1, 2)]
 
 
 def test_a_report_that_does_not_list_all_in_hand_proves_nothing_lost(lb: Rig, keeper: balancer.Keeper) -> None:
     send(lb, b"1", b"2")
     time.sleep(LOST_S)
 
-    assert keeper.look_at_reports([tell(lb, 2, [], [known_as(b"1")])]) == 0
+    assert look(keeper, [tell(lb, 2, [], [known_as(b"1")])]) == 0
     assert held(lb) == [(1, 1), (1, 2)]
 
 
 def test_nothing_is_held_for_one_who_never_reports(lb: Rig, keeper: balancer.Keeper) -> None:
     send(lb, b"1", b"2", b"3")
-    keeper.look_at_reports([tell(lb, 2, [], [known_as(b"1"), known_as(b"2")])])
+    look(keeper, [tell(lb, 2, [], [known_as(b"1"), known_as(b"2")])])
     assert held(lb) == [(1, 1), (1, 2), (2, 3)]
     time.sleep(LOST_S)
 
-    assert keeper.look_at_reports([]) == 0
+    assert look(keeper, []) == 0
     assert held(lb) == [(1, 1), (1, 2)]
 
 
@@ -400,15 +423,15 @@ def test_nothing_is_held_for_one_who_never_reports(lb: Rig, keeper: balancer.Kee
 def test_what_is_no_report_changes_nothing(lb: Rig, keeper: balancer.Keeper, told: tuple[bytes, bytes]) -> None:
     send(lb, b"1")
 
-    assert keeper.look_at_reports([told]) == 0
+    assert look(keeper, [told]) == 0
     assert held(lb) == [(1, 1)]
 
 
 def test_a_keeper_that_begins_takes_up_what_is_held(lb: Rig) -> None:
     send(lb, b"1", b"2")
-    balancer.Keeper(lb.pins).look_at_reports([tell(lb, 2, [known_as(b"1")], [known_as(b"2")])])
+    look(balancer.Keeper(lb.pins), [tell(lb, 2, [known_as(b"1")], [known_as(b"2")])])
 
-    balancer.Keeper(lb.pins).look_at_reports([tell(lb, 2, [known_as(b"1"), known_as(b"2")], [])])
+    look(balancer.Keeper(lb.pins), [tell(lb, 2, [known_as(b"1"), known_as(b"2")], [])])
     assert held(lb) == []
 
 
@@ -426,55 +449,140 @@ def test_an_entry_that_is_read_in_part_is_none(lb: Rig) -> None:
 
 @pytest.fixture
 def replying(rig: Rig) -> Rig:
-    """A balancer that holds requests, with one worker of three threads, which replies free."""
-    rig.reset(backends=1, capacity=3, replies=True, holds=True)
+    """A balancer that holds requests until they are answered, with one worker of three threads."""
+    rig.reset(backends=1, capacity=3, replies=True, holds=balancer.BY_REPLIES)
     return rig
 
 
-def test_what_is_answered_is_released(replying: Rig) -> None:
-    send(replying, b"1")
-    replying.push(request(b"2", udp_sport=40001))
-    replying.push(reply(1))
-
-    assert balancer.Keeper(replying.pins).look_at_replies(60) == 0
-    assert held(replying) == [(1, 2)]
+def ask(rig: Rig, payload: bytes, version: int = 4, **fields: object) -> Packet:
+    """Send a request, and return the worker's answer to what has arrived there."""
+    verdict, left, reason = rig.push(request(payload, version, **fields))
+    assert (verdict, reason) == (REDIRECT, "FORWARDED")
+    return reply(1, version=version, udp_dport=Ether(left)[UDP].sport)
 
 
-def test_an_answer_to_one_of_two_releases_none(replying: Rig) -> None:
-    """Nothing tells to which of them it is; when both are answered, both are done, and a later one is not."""
-    keeper = balancer.Keeper(replying.pins)
-    send(replying, b"1", b"2")
-    replying.push(reply(1))
-    keeper.look_at_replies(60)
-    assert held(replying) == [(1, 1), (1, 2)]
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("checksum", [{}, {"udp_chksum": 0}], ids=["", "no checksum"])
+def test_a_request_leaves_from_a_port_that_is_its_number(replying: Rig, version: int, checksum: dict[str, int]) -> None:
+    """And its answer arrives at the port that it came from; all checksums are right."""
+    if version == 6 and checksum:
+        pytest.skip("IPv6 requires one")
+    left = addressed(request(b"1", version, udp_sport=1025, **checksum), 1)
+    assert replying.push(request(b"1", version, **checksum)) == (REDIRECT, left, "FORWARDED")
+    answer = bytes(reply(1, b"answer", version, udp_dport=1025, **checksum))
 
-    replying.push(reply(1))
-    send(replying, b"3")
-    keeper.look_at_replies(60)
+    assert replying.push(answer) == (REDIRECT, answer, "REPLY_FREED")
+    run = replying.egress.test_run(answer, ingress_ifindex=1)
+    expected = reply(1, b"answer", version, ip_src=LB if version == 4 else LB6, **checksum)
+    expected.src, expected.dst = LB_MAC, CLIENT_MAC
+    assert (run.verdict, run.packet) == (PASS, bytes(expected))
+
+
+def test_no_request_leaves_from_the_services_port(replying: Rig) -> None:
+    """By that port an answer is told from a request."""
+    with Map.open(f"{replying.pins}/maps/state") as state:
+        state.set(FIRST, state.get(FIRST)[:28] + struct.pack("=I", SERVICE - 1024 - 1) + state.get(FIRST)[32:])
+
+    assert [ask(replying, b"%d" % number).dport for number in range(2)] == [32767, SERVICE + 1]
+
+
+def test_a_request_that_waited_leaves_from_its_port_too(replying: Rig) -> None:
+    answers = [ask(replying, b"%d" % number) for number in range(3)]
+    send(replying, b"3", reason="QUEUED")
+    replying.push(answers[0])
+
+    assert replying.carry(1) == (PASS, addressed(request(b"3", udp_sport=1028), 1))
+    assert held(replying) == [(1, 2), (1, 3), (1, 4)]
+    assert replying.push(reply(1, udp_dport=1028))[2] == "REPLY_FREED"
+    assert held(replying) == [(1, 2), (1, 3)]
+    assert slots_add_up(replying)
+
+
+def test_an_answer_releases_the_request_that_it_answers(replying: Rig) -> None:
+    """At once, and no other of the same client, in whichever order they are answered, and however often."""
+    answers = [ask(replying, b"%d" % number) for number in range(3)]
+    for _ in range(2):
+        replying.push(answers[1])
+        assert held(replying) == [(1, 1), (1, 3)]
+        assert replying.free() == (1,)
+    replying.push(answers[0])
+
     assert held(replying) == [(1, 3)]
+    assert slots_add_up(replying)
+
+
+def test_a_lost_request_is_not_taken_for_another_that_was_answered(replying: Rig) -> None:
+    """Of two, the second is lost; neither the answer to the first nor to a later one tells that it is done."""
+    keeper = balancer.Keeper(replying.pins)
+    first = ask(replying, b"first")
+    time.sleep(0.05)
+    send(replying, b"lost")
+    replying.push(first)
+    assert keeper.look_at_replies(0.03) == 0
+    replying.push(ask(replying, b"later"))
+
+    assert keeper.look_at_replies(60) == 0
+    assert held(replying) == [(1, 2)]
+    assert keeper.look_at_replies(0) == 1
+    assert [frame[42:] for frame in replying.waiting()] == [b"lost"]
+
+
+def test_what_is_answered_is_done_although_others_of_its_client_never_are(replying: Rig) -> None:
+    """A client that always has a request on its way: what was answered keeps no slot, and is not sent again."""
+    keeper = balancer.Keeper(replying.pins)
+    answer = ask(replying, b"0")
+    for number in range(1, 20):
+        following = ask(replying, b"%d" % number)
+        replying.push(answer)
+        answer = following
+        assert len(held(replying)) == 1
+
+    assert keeper.look_at_replies(60) == 0
+    assert replying.now().counters["unheld"] == 0
 
 
 def test_what_is_not_answered_in_time_is_put_back(replying: Rig) -> None:
-    """And its flow no longer waits for the answer: what is sent later is done when that is answered."""
+    """What comes late then releases nothing; sent again, it is done when that is answered."""
     keeper = balancer.Keeper(replying.pins)
-    send(replying, b"1")
+    answer = ask(replying, b"1")
     assert keeper.look_at_replies(60) == 0
     assert keeper.look_at_replies(0) == 1
     assert [frame[42:] for frame in replying.waiting()] == [b"1"]
+    assert replying.push(answer)[2] == "REPLIED"
+    assert len(replying.waiting()) == 1
     replying.carry(1)
     assert held(replying) == [(1, 1)]
 
-    replying.push(reply(1))
-    assert keeper.look_at_replies(60) == 0
+    replying.push(answer)
     assert held(replying) == []
+    assert slots_add_up(replying)
+
+
+def test_a_late_answer_does_not_release_what_its_slot_holds_now(replying: Rig) -> None:
+    """Its flow may still be known, as one that is unanswered, when the slot has another request."""
+    answer = ask(replying, b"1")
+    (kept,) = balancer.Keeper(replying.pins).held()
+    assert let_go(replying, "release_run", kept.slot, kept.number) == 1
+    send(replying, b"2")
+
+    replying.push(answer)
+    assert held(replying) == [(1, 2)]
+
+
+def test_an_unheld_request_is_answered_like_others(rig: Rig) -> None:
+    rig.reset(backends=1, capacity=10, replies=True, holds=balancer.BY_REPLIES)
+    answers = [ask(rig, b"%d" % number) for number in range(9)]
+
+    assert rig.push(answers[-1])[2] == "REPLY_FREED"
+    assert (rig.free(), len(held(rig)), rig.now().counters["unheld"]) == ((2,), 8, 1)
+    assert slots_add_up(rig)
 
 
 def test_a_flow_that_was_forgotten_does_not_tell(replying: Rig) -> None:
-    send(replying, b"1")
-    replying.push(reply(1))
+    answer = ask(replying, b"1")
     with Map.open(f"{replying.pins}/maps/flows") as flows:
         for key in list(flows.keys()):
             flows.delete(key)
 
-    assert balancer.Keeper(replying.pins).look_at_replies(60) == 0
+    assert replying.push(answer)[2] == "PASS_NOT_LOCAL"
     assert held(replying) == [(1, 1)]

@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from netlab.balancer import Keeper, counting
+from netlab.balancer import BY_REPORTS, Keeper, counting
 from netlab.maps import BPF_ANY, BPF_F_LOCK, LoadedProgram, Map
 from tests.bpf.races import (
     ONE_AGAINST_ONE,
@@ -163,7 +163,7 @@ def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
     """Let requests come and be completed on one CPU, and let go of them on the other; say what is wrong then."""
     board, carrier = Board(1), bytes(completion(1))
     with built(source(*changes)) as rig:
-        rig.reset(backends=1, capacity=3, report_port=REPORTS, holds=True)
+        rig.reset(backends=1, capacity=3, report_port=REPORTS, holds=BY_REPORTS)
 
         def come_and_go() -> None:
             for number in range(rounds):

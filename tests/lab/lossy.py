@@ -26,6 +26,7 @@ struct fate {
 };
 
 BPF_ARRAY(seen, __u64, 2); /* requests, completions */
+BPF_ARRAY(lost, __u64, 2); /* of those */
 BPF_ARRAY(fates, struct fate, NAMES);
 
 static __always_inline struct fate *fate_of(struct cursor cursor)
@@ -54,7 +55,9 @@ int lose(struct xdp_md *ctx)
 	__u64 *count = seen.lookup(&which);
 	struct fate *fate = which ? NULL : fate_of(cursor);
 
-	if (!count)
+	__u64 *gone = lost.lookup(&which);
+
+	if (!count || !gone)
 		return XDP_PASS;
 	bool is_lost = !((__sync_fetch_and_add(count, 1) + 1) % (which ? COMPLETIONS : REQUESTS));
 
@@ -64,6 +67,7 @@ int lose(struct xdp_md *ctx)
 	}
 	if (!is_lost)
 		return XDP_PASS;
+	__sync_fetch_and_add(gone, 1);
 	bpf_trace_printk("lost to port %u", bpf_ntohs(udp->dest));
 	return XDP_DROP;
 }
@@ -107,11 +111,22 @@ def fates(name: str) -> list[Fate]:
         return [Fate(*_FATE.unpack(kept.get(struct.pack("=I", at)))) for at in range(kept.max_entries)]
 
 
-def seen(name: str) -> tuple[int, int]:
-    """Return how many requests and how many completions have come to the wires."""
-    with Map.open(f"{_pins(name)}/maps/seen") as counted:
-        requests, completions = (int.from_bytes(counted.get(struct.pack("=I", at)), "little") for at in (0, 1))
-        return requests, completions
+class Wires(NamedTuple):
+    """How many requests and completions have come to the wires, and how many of them were lost there."""
+
+    requests: int
+    completions: int
+    lost_requests: int
+    lost_completions: int
+
+
+def wires(name: str) -> Wires:
+    """Return what the wires have counted."""
+    counts = []
+    for kept in ("seen", "lost"):
+        with Map.open(f"{_pins(name)}/maps/{kept}") as counted:
+            counts += [int.from_bytes(counted.get(struct.pack("=I", at)), "little") for at in (0, 1)]
+    return Wires(*counts)
 
 
 def _pins(name: str) -> str:

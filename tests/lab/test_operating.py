@@ -22,10 +22,11 @@ nodes:
   lb:
     role: balancer
     args: {backends: [worker1, worker2, worker3], capacity: 5}
-    xdp: balancer
+    xdp: {program: balancer, interfaces: [eth0, eth1, eth2, eth3, eth4, eth5]}
   worker: {replicas: 4, role: worker, args: {threads: 5, balancer: "lb:9090"}}
   thin: {role: worker, args: {threads: 5, balancer: "lb:9090"}}
-links: [[client, lb], [worker, lb], {endpoints: [thin, lb], mtu: 1400}]
+  aside: {}
+links: [[client, lb], [worker, lb], {endpoints: [thin, lb], mtu: 1400}, [aside, lb]]
 """
 ALL_FREE = {"worker1": 5, "worker2": 5, "worker3": 5}
 
@@ -151,12 +152,18 @@ MISTAKES = [
     (("weight", "worker1", "half"), 2, "weight half: expected a whole number"),
     (("policy", "best"), 2, "policy best: expected one of most-free, round-robin, random, first-free"),
     (("drain", "worker4"), 2, "worker4 is no backend; there are worker1, worker2, worker3"),
-    (("drain", "nobody"), 1, "this lab has no node nobody"),
+    (("drain", "nobody"), 2, "the lab four-mistaken has no node nobody; it has client, lb"),
+    (("add", "worker1", "wroker4"), 2, "the lab four-mistaken has no node wroker4; did you mean worker4?"),
     (("add", "worker1"), 2, "worker1 is a backend already"),
+    (("add", "lb"), 2, "lb is the balancer itself"),
+    (("add", "aside"), 1, "the program is not on eth6, where aside lives"),
     (("add", "thin"), 1, "thin's link carries packets of 1400 bytes; the others' carry 1500"),
     (("add", "client"), 0, "client added"),  # a node of any role may serve
     (("remove", "worker1", "worker2", "worker3", "client"), 2, "these are all backends that there are"),
     (("drain", "worker1", "--node", "client"), 2, "client carries no balancer; lb does"),
+    (("drain", "worker1", "--capacity", "3"), 2, "balancer drain takes no --capacity; add does"),
+    (("policy", "random", "--now"), 2, "balancer policy takes no --now; remove does"),
+    (("add", "worker4", "--timeout", "1"), 2, "balancer add takes no --timeout; remove does"),
 ]
 
 

@@ -142,6 +142,22 @@ def test_what_is_lost_on_the_way_is_sent_again(tmp_path: Path) -> None:
         assert stats()["retried"] >= 100 // 7
 
 
+def test_what_is_lost_is_sent_again_while_others_come(tmp_path: Path) -> None:
+    """No pause is needed in which the role has read all that the program has heard."""
+    (tmp_path / "lossy.yml").write_text(lossy.LOSSY)
+    with lab(str(tmp_path / "lossy.yml"), "--set", "nodes.lb.args.on_worker_failure=retry", name="lossy"):
+        lossy.lose("lossy", tmp_path, REQUESTS=100, COMPLETIONS=1 << 30)
+        begun()
+        asking = background("client", [sys.executable, "-c", ASK, "2000", "0.002", "0.002"])
+        try:
+            eventually(lambda: stats()["retried"] > 0)
+            assert asking.poll() is None
+        finally:
+            asking.communicate(timeout=30)
+        eventually(settled)
+        assert set(served()) == asked(2000, 0.002)
+
+
 def test_reports_may_be_lost() -> None:
     """Nobody hears them while the role is away; the next ones tell the same."""
     with lab(PARTB, *RETRY, name="retry-unheard"):
@@ -216,10 +232,30 @@ while len(answered) < len(sockets) and (ready := select.select(list(sockets), []
     answered |= {int(each.recv(2048)) for each in ready}
 print(len(answered))
 """
+# Asks questions of one socket for SECONDS, always eight at a time; prints how many were asked, and how many answered.
+PIPELINE = """
+import socket, sys, time
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.connect(("lb", 8080))
+own.settimeout(10)
+ends = time.monotonic() + float(sys.argv[1])
+asked, open_ = 0, set()
+try:
+    while open_ or time.monotonic() < ends:
+        while len(open_) < 8 and time.monotonic() < ends:
+            own.send(b"%d" % asked)
+            open_.add(asked)
+            asked += 1
+        open_.discard(int(own.recv(2048)))
+except TimeoutError:
+    pass
+print(asked, asked - len(open_))
+"""
 
 
-def test_what_a_dead_server_does_not_answer_is_answered_by_others(tmp_path: Path) -> None:
-    """Ordinary servers do not report: what is not answered within the timeout is asked of the next."""
+@pytest.fixture
+def echoes(tmp_path: Path) -> str:
+    """A balancer whose requests are held until one of three ordinary servers answers."""
     (tmp_path / "echo.py").write_text(ECHO)
     (tmp_path / "echo.yml").write_text(f"""
 name: retry-echo
@@ -232,8 +268,17 @@ nodes:
   echo: {{replicas: 3, command: ["{sys.executable}", echo.py]}}
 links: [[client, lb], [echo, lb]]
 """)
-    with lab(str(tmp_path / "echo.yml"), name="retry-echo"):
-        eventually(lambda: all("READY" in texts("logs", f"echo{number}") for number in (1, 2, 3)))
+    return str(tmp_path / "echo.yml")
+
+
+def answering() -> None:
+    eventually(lambda: all("READY" in texts("logs", f"echo{number}") for number in (1, 2, 3)))
+
+
+def test_what_a_dead_server_does_not_answer_is_answered_by_others(echoes: str) -> None:
+    """Ordinary servers do not report: what is not answered within the timeout is asked of the next."""
+    with lab(echoes, name="retry-echo"):
+        answering()
         assert python("client", QUESTIONS, "20").stdout.strip() == "20"
         eventually(settled)
         assert stats()["retried"] == 0
@@ -244,6 +289,25 @@ links: [[client, lb], [echo, lb]]
         assert answered.strip() == "20"
         assert stats()["retried"] > 0
         assert stats()["unheld"] == 0
+
+
+def test_of_requests_in_a_row_from_one_socket_those_are_sent_again_that_were_lost(echoes: str) -> None:
+    """A client may always have some on their way: each answer tells which is done, and the others are served once."""
+    with lab(echoes, name="retry-pipelined"):
+        answering()
+        asked, answered = map(int, python("client", PIPELINE, "2").stdout.split())
+        assert answered == asked > 100
+        eventually(settled)
+        assert [stats()[name] for name in ("retried", "unheld")] == [0, 0]
+
+        os.kill(pid("echo2"), signal.SIGKILL)
+        before = stats()
+        asked, answered = map(int, python("client", PIPELINE, "2").stdout.split())
+        assert answered == asked
+        eventually(settled)
+        now = stats()
+        assert now["completions"] - before["completions"] == asked
+        assert (now["retried"] > 0, now["unheld"]) == (True, 0)
 
 
 @pytest.mark.parametrize(

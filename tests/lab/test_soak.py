@@ -16,8 +16,8 @@ from typing import NamedTuple
 import pytest
 
 from netlab import balancer, logs, record
-from tests.lab.lab import background, eventually, lab, pid, start
-from tests.lab.lossy import LOSSY, Fate, fates, lose, seen
+from tests.lab.lab import ROOT, background, eventually, lab, pid, start
+from tests.lab.lossy import LOSSY, Fate, Wires, fates, lose, wires
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -184,12 +184,19 @@ def read(folder: str, again: Path) -> tuple[dict[str, list[int]], dict[int, str]
     return served, decisions(line.text for line in lines)
 
 
-def table(found: Account, name: str) -> str:
+def table(found: Account, counted: Wires) -> str:
     """Return the account as a table."""
-    _, completions = seen(name)
     rows = [("requests sent", REQUESTS), *sorted(found.fates.items()), ("in all", sum(found.fates.values()))]
-    rows.append((f"beside: of {completions:,} completions lost on purpose", completions // LOST))
+    rows.append((f"beside: of {counted.completions:,} completions lost on purpose", counted.lost_completions))
     return "\n".join(f"{number:>9,} {what}" for what, number in rows)
+
+
+def completions(pins: str) -> int:
+    """Return how many completions have arrived at the balancer, whatever they have done there."""
+    with open(f"{ROOT}/bpf/balancer.c", encoding="utf-8") as file:
+        names = balancer.enum_names(file.read(), "reason")
+    counts = balancer.counts(pins, "reasons", names)
+    return sum(count.packets for name, count in counts if name.startswith("COMPLETION"))
 
 
 def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,7 +216,8 @@ def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFi
             traffic.result(DEADLINE_S)
             eventually(lambda: (balancer.snapshot(pins).depth, balancer.snapshot(pins).free) == (0, FREE))
             found = account(REQUESTS, fates("soak"), *read(data["folder"], tmp_path), ("worker2", "worker3"))
-            shown = table(found, "soak")
+            counted, heard = wires("soak"), completions(pins)
+            shown = table(found, counted)
         finally:
             trouble.end()
             client.kill()
@@ -221,3 +229,8 @@ def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFi
     assert sum(found.fates.values()) == REQUESTS
     assert all(number <= CAPACITY for fate, number in found.fates.items() if fate.startswith("in hand"))
     assert found.fates["served"] > REQUESTS * 0.9
+    assert found.fates["lost on purpose"] == counted.lost_requests == counted.requests // LOST
+    assert counted.requests == REQUESTS - sum(each for fate, each in found.fates.items() if fate.startswith("dropped"))
+    assert counted.lost_completions == counted.completions // LOST
+    assert counted.completions - counted.lost_completions == heard
+    assert found.fates["served"] <= counted.completions <= found.fates["served"] + 2 * CAPACITY

@@ -33,8 +33,8 @@ STATS: dict[str, Any] = {
             "queue_depth": 4,
             "queue_capacity": 1024,
             "backends": {
-                "worker1": {"free": 0, "capacity": 5, "reports": REPORTS},
-                "worker2": {"free": 2, "capacity": 5, "reports": None},
+                "worker1": {"free": 0, "capacity": 5, "weight": 3, "drained": False, "reports": REPORTS},
+                "worker2": {"free": 2, "capacity": 5, "weight": 1, "drained": True, "reports": None},
             },
             "reasons": {"FORWARDED": COUNT},
             "carriers": {"CARRIER_SENT": COUNT},
@@ -65,7 +65,10 @@ def test_every_count_is_read_with_its_labels() -> None:
     assert found["netlab_balancer_requests_retried_total", "under-test", "lb"] == 5
     assert found["netlab_balancer_requests_unheld_total", "under-test", "lb"] == 6
     assert found["netlab_balancer_requests_held", "under-test", "lb"] == 7
-    assert len(found) == 6 + 12 + 4 + 7
+    assert found["netlab_balancer_backend_weight", "under-test", "lb", "worker1"] == 3
+    assert found["netlab_balancer_backend_drained", "under-test", "lb", "worker1"] == 0
+    assert found["netlab_balancer_backend_drained", "under-test", "lb", "worker2"] == 1
+    assert len(found) == 6 + 12 + 8 + 7
 
 
 def test_what_a_backend_reports_is_read() -> None:
