@@ -67,11 +67,14 @@ def _close_trace(folder: str, lab: str) -> bool:
         os.removedirs(mounted)
 
 
-def labs_with_leftovers() -> list[str]:
-    """Return the labs of this machine, also those of which only names of namespaces, or limits, are left."""
-    from netlab.runtime import cgroups
+def labs_with_leftovers(containers: bool = False) -> list[str]:
+    """Return the labs of this machine, also those of which only names of namespaces, or limits, are left.
 
-    found = dict.fromkeys([*record.labs(), *cgroups.labs()])
+    Or only `containers`: for these an engine that answers is asked, which takes longer than all the rest.
+    """
+    from netlab.runtime import cgroups, docker
+
+    found = dict.fromkeys([*record.labs(), *cgroups.labs(), *(docker.labs() if containers else ())])
     for folder in ("/run/netns", "/etc/netns"):
         if os.path.isdir(folder):
             for entry in os.scandir(folder):
