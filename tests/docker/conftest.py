@@ -30,15 +30,16 @@ def engine() -> Iterator[Engine | None]:
 def client(engine: Engine | None) -> Iterator[Any]:
     """The engine, spoken to beside netlab; a test must leave on it what it has found there."""
     speaking = APIClient(**kwargs_from_env(), version="auto")
-    before = _there(speaking)
+    before = there(speaking)
     yield speaking
-    after = _there(speaking)
+    after = there(speaking)
     speaking.close()
 
     assert after == before
 
 
-def _there(client: Any) -> dict[str, set[str]]:
+def there(client: Any) -> dict[str, set[str]]:
+    """Return what an engine holds."""
     return {
         "containers": {each["Id"] for each in client.containers(all=True)},
         "images": {each["Id"] for each in client.images(all=True)},
