@@ -72,9 +72,13 @@ def labs_with_leftovers(containers: bool = False) -> list[str]:
 
     Or only `containers`: for these an engine that answers is asked, which takes longer than all the rest.
     """
-    from netlab.runtime import cgroups, docker
+    from netlab.runtime import cgroups
 
-    found = dict.fromkeys([*record.labs(), *cgroups.labs(), *(docker.labs() if containers else ())])
+    found = dict.fromkeys([*record.labs(), *cgroups.labs()])
+    if containers:
+        from netlab.runtime import docker
+
+        found.update(dict.fromkeys(docker.labs()))
     for folder in ("/run/netns", "/etc/netns"):
         if os.path.isdir(folder):
             for entry in os.scandir(folder):
