@@ -16,7 +16,7 @@ from netlab import record, syscalls
 from netlab.errors import HostError, NetlabError
 from netlab.identity import is_alive, start_ticks
 from netlab.joining import Place
-from netlab.runtime import Command, engine, some
+from netlab.runtime import Command, cgroups, engine, some
 from netlab.runtime.names import Names
 
 _SETTLE_S, _SETTLE_INTERVAL_S = 1.0, 0.1
@@ -130,8 +130,6 @@ class Docker:
 
     def memory_kills(self, node: str) -> int:
         """Return how many processes of the node the kernel has killed, as long as its container has not ended."""
-        from netlab.runtime import cgroups
-
         known = self._read().get("nodes", {}).get(node)
         limited = known and self._nodes[node]["limits"]["memory"] and is_alive(known["pid"], known["start_ticks"])
         return cgroups.memory_kills_around(known["pid"]) if limited else 0
@@ -206,7 +204,9 @@ class Docker:
             userns_mode="host",
             cap_add=_CAPABILITIES,
             sysctls=dict.fromkeys(_IPV6, "0") if os.path.exists("/proc/sys/net/ipv6") else {},
-            nano_cpus=int(limits["cpu"] * 1e9) or None,
+            # as a quota: a share of more processors than the host has would be refused, and is no limit
+            cpu_period=cgroups.PERIOD_US if limits["cpu"] else None,
+            cpu_quota=round(limits["cpu"] * cgroups.PERIOD_US) or None,
             mem_limit=limits["memory"] or None,
             memswap_limit=limits["memory"] or None,  # or what does not fit into memory would go to swap
             mounts=self._mounts(),
