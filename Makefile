@@ -56,7 +56,7 @@ soak: dev
 
 ## make test-docker both runtimes against one contract, and what can go wrong; starts a Docker engine if none answers
 test-docker: dev
-	@$(SETUP) packages docker.io debootstrap || true
+	@for package in docker.io docker-compose debootstrap; do $(SETUP) packages $$package || true; done
 	@$(SETUP) root $(BIN)/python -m pytest -p no:cacheprovider tests/contract tests/docker $(ARGS)
 
 ## make lint        ruff and mypy, strict

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from netlab import record, removal
-from netlab.errors import NetlabError, UsageError
+from netlab.errors import NetlabError, UsageError, explain
 from netlab.host import ENDINGS, Host
 
 if TYPE_CHECKING:
@@ -112,6 +112,23 @@ def down(lab: str, say: Say) -> None:
         say(f"netlab: {lab} is down")
     else:
         say(f"netlab: {lab} was not whole; removed what was left of it: {', '.join(found)}")
+
+
+def down_all(say: Say) -> None:
+    """Remove every lab of this machine; NetlabError, when all the others are gone, names those that are not."""
+    _refuse_from_inside()
+    left = []
+    labs = removal.labs_with_leftovers(containers=True)
+    for lab in labs:
+        try:
+            down(lab, say)
+        except (NetlabError, OSError) as error:
+            say(explain(error)[0])
+            left.append(lab)
+    if left:
+        raise NetlabError(f"not removed, for the reasons above: {', '.join(left)}")
+    if not labs:
+        say("netlab: no lab is up")
 
 
 def _refuse_another(lab: str, data: dict[str, Any]) -> None:

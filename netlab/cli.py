@@ -82,17 +82,20 @@ def down(args: Arguments) -> None:
 
     if args.all and args.lab_given:
         raise UsageError("down takes a lab or --all, not both")
+    if args.all:
+        _elevate(args)
+        apply.down_all(say)
+        return
     there = removal.labs_with_leftovers()
     if not there and not args.lab:
         say("netlab: no lab is up")
         return
-    if not args.all and not args.lab and len(there) > 1:
+    if not args.lab and len(there) > 1:
         raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
     if args.lab:
         record.folder_of(args.lab)  # a wrong name needs no root to be told
     _elevate(args)
-    for lab in there if args.all else [args.lab or there[0]]:
-        apply.down(lab, say)
+    apply.down(args.lab or there[0], say)
 
 
 def exec_(args: Arguments) -> NoReturn:

@@ -5,6 +5,7 @@ its own; everything else it does itself before it executes anything (`join`). So
 its terminal, its pipes and its exit code, and a process of the container for the container's engine.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -171,7 +172,23 @@ def _bounding(container: str) -> int:
 
 
 def _control_groups(pid: int) -> Iterator[str]:
-    """Yield the folders of a process's control groups, of either version (cgroups(7)), as they are mounted here."""
+    """Yield the folders of a process's control groups, of either version (cgroups(7)), as they are mounted here.
+
+    Those that this process is in as well are left out. OSError where one is not to be seen from here: without it the
+    limits would not hold.
+    """
+    mounted = _hierarchies()
+    ours = dict(_memberships("self"))
+    for name, path in _memberships(pid):
+        if path == ours.get(name):
+            continue
+        if name not in mounted:
+            raise OSError(errno.ENOENT, f"its control group {path} of {name or 'version 2'} is not mounted here")
+        yield mounted[name] + path
+
+
+def _hierarchies() -> dict[str, str]:
+    """Return where each hierarchy of control groups is mounted whole, by each controller; "" is version 2."""
     mounted: dict[str, str] = {}
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
@@ -180,9 +197,12 @@ def _control_groups(pid: int) -> Iterator[str]:
             if kind in ("cgroup", "cgroup2") and words[3] == "/":
                 for name in options.split(",") if kind == "cgroup" else ("",):
                     mounted.setdefault(name, words[4])
+    return mounted
+
+
+def _memberships(pid: int | str) -> Iterator[tuple[str, str]]:
+    """Yield the first controller of each hierarchy, "" for version 2, and the path of a process's group in it."""
     with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             _, controllers, path = line.rstrip("\n").split(":", 2)
-            root = mounted.get(controllers.split(",")[0])
-            if root:
-                yield root + path
+            yield controllers.split(",")[0], path

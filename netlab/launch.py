@@ -28,17 +28,14 @@ def runtime_of(data: Mapping[str, Any]) -> "Runtime":
 
 
 def runtimes_left(lab: str, folder: str) -> "list[Runtime]":
-    """Return the runtimes in which something of a lab may be left, of which the record may be lost."""
-    from netlab.runtime.netns import Netns
-
+    """Return the runtimes in which something of a lab may be left: all where the record is lost."""
     try:
         return [runtime_of(record.read(lab))]
     except (NetlabError, LookupError):
-        found: list[Runtime] = [Netns(lab, folder)]
-    from netlab.runtime import engine
-    from netlab.runtime.docker import Docker
+        from netlab.runtime.docker import Docker
+        from netlab.runtime.netns import Netns
 
-    return [*found, Docker(lab, folder)] if engine.answers(engine.address()) else found
+        return [Netns(lab, folder), Docker(lab, folder)]
 
 
 def shared(data: Mapping[str, Any]) -> list[str]:

@@ -67,11 +67,18 @@ def _close_trace(folder: str, lab: str) -> bool:
         os.removedirs(mounted)
 
 
-def labs_with_leftovers() -> list[str]:
-    """Return the labs of this machine, also those of which only names of namespaces, or limits, are left."""
+def labs_with_leftovers(containers: bool = False) -> list[str]:
+    """Return the labs of this machine, also those of which only names of namespaces, or limits, are left.
+
+    Or only `containers`: for these an engine that answers is asked, which takes longer than all the rest.
+    """
     from netlab.runtime import cgroups
 
     found = dict.fromkeys([*record.labs(), *cgroups.labs()])
+    if containers:
+        from netlab.runtime import docker
+
+        found.update(dict.fromkeys(docker.labs()))
     for folder in ("/run/netns", "/etc/netns"):
         if os.path.isdir(folder):
             for entry in os.scandir(folder):

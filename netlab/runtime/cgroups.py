@@ -20,7 +20,7 @@ from netlab.model import Limits
 MOUNTS = "/proc/self/mountinfo"
 CONTROLLERS = ("cpu", "memory")
 _OURS = "netlab"
-_PERIOD_US = 100_000  # the kernel's own; what a node may use of each
+PERIOD_US = 100_000  # the kernel's own; what a node may use of each
 _REMOVE_DEADLINE_S = 5.0
 _POLL_S = 0.01
 # 0 is whoever writes it; the shell does so itself.
@@ -154,11 +154,11 @@ def _wanted(limits: Limits) -> set[str]:
 def _settings(hierarchy: Hierarchy, limits: Limits) -> Iterator[tuple[str, str]]:
     """Yield the files of a group, and what is written to each: memory before the sum of memory and swap."""
     if limits.cpu and "cpu" in hierarchy.controllers:
-        quota = round(limits.cpu * _PERIOD_US)
+        quota = round(limits.cpu * PERIOD_US)
         if hierarchy.unified:
-            yield "cpu.max", f"{quota} {_PERIOD_US}"
+            yield "cpu.max", f"{quota} {PERIOD_US}"
         else:
-            yield "cpu.cfs_period_us", str(_PERIOD_US)
+            yield "cpu.cfs_period_us", str(PERIOD_US)
             yield "cpu.cfs_quota_us", str(quota)
     if limits.memory and "memory" in hierarchy.controllers:
         if hierarchy.unified:

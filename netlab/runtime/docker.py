@@ -16,7 +16,7 @@ from netlab import record, syscalls
 from netlab.errors import HostError, NetlabError
 from netlab.identity import is_alive, start_ticks
 from netlab.joining import Place
-from netlab.runtime import Command, engine, some
+from netlab.runtime import Command, cgroups, engine, some
 from netlab.runtime.names import Names
 
 _SETTLE_S, _SETTLE_INTERVAL_S = 1.0, 0.1
@@ -50,7 +50,7 @@ class Docker:
         self._nodes = nodes or {}
         self._files = files
         self._variables = variables
-        self._names = Names(lab, folder, "/run/netns", "/etc/netns")
+        self._names = Names(lab, folder, "/run/netns", "/etc/netns", way="docker")
 
     def create(self, nodes: Sequence[str]) -> None:
         """Start a container for each of these nodes, and give it the names of a namespace.
@@ -74,14 +74,21 @@ class Docker:
             self._write({"engine": where, "mark": mark, "nodes": made})
 
     def destroy(self) -> list[str]:
-        """Remove the lab's containers, and the names of their namespaces, and return the names of both."""
-        removed = self._names.remove()
+        """Remove the lab's containers and then the names of their namespaces, and return the names of both.
+
+        The names tell of the containers when all else of the lab has gone, so they stay where no engine answers.
+        """
+        removed = self._remove_containers()
+        return list(dict.fromkeys([*self._names.remove(), *removed]))
+
+    def _remove_containers(self) -> list[str]:
         known = self._read()
-        if not known and os.path.exists(f"{self._folder}/lab.json"):
-            return removed  # `up` writes down whom it asks before it asks for anything
+        if not known and self._has_none():
+            return []
         where = known["engine"] if known else engine.address()
         # What an `up` that was cut off has asked for may only just be coming.
         until = time.monotonic() + (_SETTLE_S if known and not known["nodes"] else 0)
+        removed: list[str] = []
         with engine.connected(where) as client:
             while True:
                 labelled = client.containers(all=True, filters={"label": f"{_LAB}={self._lab}"})
@@ -89,8 +96,14 @@ class Docker:
                 removed += [name for container in ours for name in _names(container)]
                 syscalls.in_threads(engine.THREADS, partial(_remove_all, client), ours)
                 if time.monotonic() >= until:
-                    return list(dict.fromkeys(removed))
+                    return removed
                 time.sleep(_SETTLE_INTERVAL_S)
+
+    def _has_none(self) -> bool:
+        """Say whether a lab of which nobody knows whom it has asked for containers cannot have any."""
+        if os.path.exists(f"{self._folder}/lab.json"):
+            return True  # `up` writes down whom it asks before it asks for anything
+        return not self._names.there() and not engine.answers(engine.address())
 
     def broken(self, nodes: Sequence[str]) -> str:
         """Return which containers have ended, or what else is gone, in words: "" for nothing."""
@@ -117,8 +130,6 @@ class Docker:
 
     def memory_kills(self, node: str) -> int:
         """Return how many processes of the node the kernel has killed, as long as its container has not ended."""
-        from netlab.runtime import cgroups
-
         known = self._read().get("nodes", {}).get(node)
         limited = known and self._nodes[node]["limits"]["memory"] and is_alive(known["pid"], known["start_ticks"])
         return cgroups.memory_kills_around(known["pid"]) if limited else 0
@@ -139,9 +150,7 @@ class Docker:
 
         It has the lab's mark or, where the mark has gone with the lab's folder, was given that folder to see.
         """
-        if mark:
-            return bool(container["Labels"].get(_MARK) == mark)
-        return any(mount.get("Source") == f"{self._folder}/lab.json" for mount in container["Mounts"])
+        return bool(container["Labels"].get(_MARK) == mark) if mark else _was_given(container, self._folder)
 
     def _refuse_others(self, client: Any, nodes: Sequence[str]) -> None:
         """Raise NetlabError where a name that we need is another container's."""
@@ -195,7 +204,9 @@ class Docker:
             userns_mode="host",
             cap_add=_CAPABILITIES,
             sysctls=dict.fromkeys(_IPV6, "0") if os.path.exists("/proc/sys/net/ipv6") else {},
-            nano_cpus=int(limits["cpu"] * 1e9) or None,
+            # as a quota: a share of more processors than the host has would be refused, and is no limit
+            cpu_period=cgroups.PERIOD_US if limits["cpu"] else None,
+            cpu_quota=round(limits["cpu"] * cgroups.PERIOD_US) or None,
             mem_limit=limits["memory"] or None,
             memswap_limit=limits["memory"] or None,  # or what does not fit into memory would go to swap
             mounts=self._mounts(),
@@ -221,6 +232,22 @@ class Docker:
         return [
             {"Type": "bind", "Target": target, "Source": source, "ReadOnly": True} for target, source in pairs.items()
         ]
+
+
+def labs() -> set[str]:
+    """Return the labs that have containers in the engine that a person means; none when nobody answers there."""
+    where = engine.address()
+    if not engine.answers(where):
+        return set()
+    with engine.connected(where) as client:
+        labelled = client.containers(all=True, filters={"label": _LAB})
+    named = [(container["Labels"][_LAB], container) for container in labelled]
+    return {lab for lab, container in named if _was_given(container, f"{record.ROOT}/{lab}")}
+
+
+def _was_given(container: Mapping[str, Any], folder: str) -> bool:
+    """Say whether a container was given a lab's folder to see, which nobody gives to one that is not the lab's."""
+    return any(mount.get("Source") == f"{folder}/lab.json" for mount in container["Mounts"])
 
 
 def _remove_all(client: Any, containers: Iterator[Mapping[str, Any]]) -> None:

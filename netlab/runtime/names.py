@@ -1,6 +1,7 @@
 """The names by which `ip netns` finds the nodes of a lab: symlinks into the lab's folder.
 
-So whose they are is read off their targets, even after a crash at any point.
+So whose they are is read off their targets, even after a crash at any point, or a reboot, which those in /etc outlive.
+Each runtime spells the targets in its own way, so that what the nodes were can be read there too.
 """
 
 import os
@@ -12,11 +13,17 @@ from netlab.errors import NetlabError
 
 
 class Names:
-    """The symlinks of one lab; `folder` is the lab's own, with its namespaces in netns/ and its files in etc/."""
+    """The symlinks of one lab in one runtime.
 
-    def __init__(self, lab: str, folder: str, run_netns: str, etc_netns: str) -> None:
+    `folder` is the lab's own, with its namespaces in netns/ and its files in etc/; `way` is a symlink in it which leads
+    back to it, by which the targets go ("" for none).
+    """
+
+    def __init__(self, lab: str, folder: str, run_netns: str, etc_netns: str, way: str = "") -> None:
         self._lab = lab
         self._folder = folder
+        self._home = os.path.join(folder, way).rstrip("/")
+        self._way = way
         self._run_netns = run_netns
         self._etc_netns = etc_netns
 
@@ -31,18 +38,20 @@ class Names:
             for taken in names.keys() & set(os.listdir(folder)):
                 self._refuse_foreign(os.path.join(folder, taken))
         os.makedirs(f"{self._folder}/netns", mode=0o755, exist_ok=True)
+        if self._way:
+            os.symlink(".", self._home)
         for name, node in names.items():
             self._symlink(self.target(node), os.path.join(self._run_netns, name))
-        self._symlink_alike(f"{self._folder}/etc", [os.path.join(self._etc_netns, name) for name in names])
+        self._symlink_alike(f"{self._home}/etc", [os.path.join(self._etc_netns, name) for name in names])
 
     def remove(self) -> list[str]:
-        """Remove the symlinks that point into the lab's folder, whatever they are called, and return their names.
+        """Remove the symlinks that are this runtime's of the lab, whatever they are called, and return their names.
 
         Their folders go with the last name in them.
         """
         removed: dict[str, None] = {}
         for folder in (self._run_netns, self._etc_netns):
-            ours = [name for name in _names(folder) if self._is_ours(os.path.join(folder, name))]
+            ours = self._ours(folder)
             for name in ours:
                 _remove(os.path.join(folder, name))
             removed.update(dict.fromkeys(ours))
@@ -51,9 +60,13 @@ class Names:
                     os.rmdir(folder)
         return list(removed)
 
+    def there(self) -> bool:
+        """Say whether any symlink is there that is this runtime's of the lab."""
+        return bool(self._ours(self._run_netns) or self._ours(self._etc_netns))
+
     def target(self, node: str) -> str:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""
-        return f"{self._folder}/netns/{node}"
+        return f"{self._home}/netns/{node}"
 
     def hold(self, node: str, namespace: str) -> None:
         """Mount a node's namespace, given by its path in /proc, so that it stays without processes; raises OSError."""
@@ -97,14 +110,25 @@ class Names:
                 self._symlink(target, path)
 
     def _refuse_foreign(self, path: str) -> None:
-        if not self._is_ours(path):
-            raise NetlabError(f"{path} exists and is not lab {self._lab}'s: remove it, or give the lab another name")
+        target = _target(path)
+        if self._has(target):
+            return
+        if target.startswith(f"{self._folder}/"):
+            raise NetlabError(f"{path} is left of another lab {self._lab}: netlab down --lab {self._lab} removes it")
+        raise NetlabError(f"{path} exists and is not lab {self._lab}'s: remove it, or give the lab another name")
 
-    def _is_ours(self, path: str) -> bool:
-        try:
-            return os.readlink(path).startswith(f"{self._folder}/")
-        except OSError:  # no symlink, or gone meanwhile
-            return False
+    def _ours(self, folder: str) -> list[str]:
+        return [name for name in _names(folder) if self._has(_target(os.path.join(folder, name)))]
+
+    def _has(self, target: str) -> bool:
+        return target == f"{self._home}/etc" or target.startswith(f"{self._home}/netns/")
+
+
+def _target(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:  # no symlink, or gone meanwhile
+        return ""
 
 
 def _device(path: str) -> int | None:

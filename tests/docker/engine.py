@@ -3,7 +3,8 @@
     engine.py COMMAND...     run a command with DOCKER_HOST leading to it
 
 Ours has a folder of its own, and a network namespace of its own, so that the host's firewall and its `ip_forward` stay
-as they are; but the host's mounts and process ids, as an engine has on which netlab is to build labs.
+as they are; but the host's mounts and process ids, as an engine has on which netlab is to build labs. It ends with the
+process that has started it, however that ends.
 """
 
 import os
@@ -28,7 +29,7 @@ POLL_S = 0.05
 CGROUPS = Path("/sys/fs/cgroup")
 DAEMON = """
 ip link set lo up
-exec dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/socket"
+exec setpriv --pdeathsig TERM dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/socket"
 """
 
 
@@ -64,7 +65,7 @@ class Engine:
         """Stop it, and with it, unless it is killed, its containers; does nothing when it does not run."""
         if not self.process:
             return
-        self.process.send_signal(number)  # unshare and sh have become dockerd
+        self.process.send_signal(number)  # unshare, sh and setpriv have become dockerd
         try:
             self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import leaks
-from tests.docker.test_image import built
+from tests.docker.engine import Engine
 from tests.lab.lab import eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
@@ -49,9 +49,8 @@ def test_docker_compose_takes_every_topology(topology: Path, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def partb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def partb(engine: Engine | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Part B, up, with limits on its workers; of it nothing is left behind."""
-    built("node")
     before = leaks.snapshot()
     folder = tmp_path_factory.mktemp("compose")
     limits = ("--set", "nodes.worker.limits.cpu=0.5", "--set", "nodes.worker.limits.memory=64M")

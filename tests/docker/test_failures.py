@@ -1,5 +1,6 @@
 """What can go wrong with an engine and its containers: netlab says so, and `down` leaves nothing of the lab's own."""
 
+import glob
 import json
 import os
 import random
@@ -15,8 +16,9 @@ import pytest
 from docker import APIClient
 from docker.utils import kwargs_from_env
 
-from netlab import syscalls
+from netlab import removal, stopping, syscalls
 from netlab.model import NODE_IMAGE
+from tests import leaks
 from tests.docker.engine import Engine, own
 from tests.lab.killed import ROOT
 from tests.lab.lab import eventually, inside, lab, netlab
@@ -33,6 +35,8 @@ nodes:
 links: [[a, b], [b, c]]
 """
 KILLED = f"{ROOT}/tests/lab/killed.py"
+KILLED_IN = ("runtime/docker", "runtime/engine", "runtime/names", "host", "links", "netlink")
+KILLS = 40  # of one run; each takes about a second
 
 
 @pytest.fixture
@@ -49,9 +53,19 @@ def one(client: Any, topology: str) -> Iterator[str]:
         yield name
 
 
-def state() -> str:
+@pytest.fixture
+def beside(topology: str) -> Iterator[None]:
+    """The same lab in namespaces, with the same addresses; whatever a test does, it goes on serving."""
+    with lab(topology, "--runtime", "netns", name="beside") as name:
+        yield
+        assert state("--lab", name) == "up"
+        for node in ("a", "c"):
+            inside(node, "ping", "-c", "1", "-W", "5", "b")
+
+
+def state(*words: str) -> str:
     """Return what `status` says of the lab."""
-    found: str = json.loads(netlab("status", "--format", "json").stdout)["state"]
+    found: str = json.loads(netlab("status", "--format", "json", *words).stdout)["state"]
     return found
 
 
@@ -83,7 +97,7 @@ def test_an_image_that_cannot_stay(client: Any, topology: str, tmp_path: Path) -
         client.remove_image("empty-for-tests:1")
 
 
-def test_a_container_is_killed(one: str, client: Any) -> None:
+def test_a_container_is_killed(beside: None, one: str, client: Any) -> None:
     """`status` names it, `exec` says so, others go on, and `up` refuses until `down` has cleaned."""
     client.kill(f"{one}.a")
     eventually(lambda: state() == "broken, the container of a has ended: netlab down, then up")
@@ -122,6 +136,9 @@ def test_a_role_takes_too_much_memory(client: Any, topology: str) -> None:
         eventually(lambda: process()["state"] == "killed")
         assert process()["code"] == signal.SIGKILL
         assert state() == "up"
+        shown = netlab("status").stdout
+        assert "a: its memory was used up, and the kernel has killed 1 process there" in shown
+        assert "b: its memory" not in shown
 
 
 def test_the_labs_folder_has_gone(client: Any, topology: str) -> None:
@@ -159,21 +176,24 @@ def _kill_up(topology: str, where: str) -> None:
     assert done.returncode == -signal.SIGKILL, where
 
 
-def test_up_is_killed_while_it_makes_containers(client: Any, topology: str, tmp_path: Path) -> None:
+def test_up_is_killed_anywhere(client: Any, topology: str, tmp_path: Path) -> None:
     """Wherever that is, the next `down` removes what was made, and what was only just being made."""
     listed = tmp_path / "lines"
     words = [sys.executable, KILLED, "list", str(listed), "up", topology, "--lab", "cut"]
     subprocess.run(words, cwd=ROOT, capture_output=True, check=True, timeout=60)
     netlab("down", "--lab", "cut")
-    lines = [line for line in listed.read_text().split() if line.startswith(("runtime/docker", "runtime/engine"))]
-    assert len(lines) > 50
-    chosen = random.Random(os.environ.get("SEED")).sample(lines, 6)
+    lines = [line for line in listed.read_text().split() if line.startswith(KILLED_IN)]
+    assert len(lines) > 200
+    before = leaks.snapshot()
+    step = len(lines) // KILLS + 1
+    chosen = lines[random.Random(os.environ.get("SEED")).randrange(step) :: step]
     print(chosen)
     for where in chosen:
         _kill_up(topology, where)
         netlab("down", "--lab", "cut")
 
-        assert not client.containers(all=True, filters={"label": "netlab.lab=cut"})
+        assert not client.containers(all=True, filters={"label": "netlab.lab=cut"}), where
+        assert not leaks.settled(before), where
 
 
 def test_up_is_interrupted(client: Any, topology: str) -> None:
@@ -191,22 +211,38 @@ def test_up_is_interrupted(client: Any, topology: str) -> None:
         assert not client.containers(all=True, filters={"label": "netlab.lab=cut"})
 
 
-@pytest.fixture
-def fragile(engine: Engine | None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine that a test may stop, with the nodes' image of the other one."""
+@pytest.fixture(scope="module")
+def spare(engine: Engine | None) -> Iterator[Engine]:
+    """An engine that is stopped, with the nodes' image of the other one."""
     known = APIClient(**kwargs_from_env(), version="auto", timeout=60)
     with own() as made:
-        monkeypatch.setenv("DOCKER_HOST", made.address)
         speaking = APIClient(made.address, version="auto", timeout=60)
         for _ in speaking.load_image(b"".join(known.get_image(NODE_IMAGE))):
             pass  # it tells how far it is
         for each in (known, speaking):
             each.close()
+        made.stop()
         yield made
 
 
+@pytest.fixture
+def fragile(spare: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine that a test may stop, and which is meant meanwhile."""
+    monkeypatch.setenv("DOCKER_HOST", spare.address)
+    spare.start()
+    yield spare
+    spare.stop()
+
+
+def containers_of(stopped: Engine) -> list[str]:
+    """Return the containers that an engine has, from its folder."""
+    return os.listdir(f"{stopped.folder}/data/containers")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_engine_is_stopped_and_started_again(fragile: Engine, topology: str, number: signal.Signals) -> None:
+def test_the_engine_is_stopped_and_started_again(
+    fragile: Engine, beside: None, topology: str, number: signal.Signals
+) -> None:
     """`status` says what has become of the containers, `down` what it needs, and cleans as soon as it has it."""
     with lab(topology) as name:
         fragile.stop(number)
@@ -218,7 +254,104 @@ def test_the_engine_is_stopped_and_started_again(fragile: Engine, topology: str,
         assert state().startswith(("broken", "half-built"))
         fragile.start()
         netlab("down")
-        left = subprocess.run(["ls", f"{fragile.folder}/data/containers"], capture_output=True, text=True, check=True)
 
-        assert left.stdout == ""
+        assert [] == containers_of(fragile)
         assert not os.path.exists(f"/run/netlab/{name}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_engine_is_restarted(fragile: Engine, beside: None, topology: str, number: signal.Signals) -> None:
+    """Nobody has looked between: `status` tells what has become of the containers, and `down` removes them."""
+    with lab(topology) as name:
+        fragile.stop(number)
+        fragile.start()
+        if number == signal.SIGTERM:
+            assert state() == "broken, the containers of a, b, c have ended: netlab down, then up"
+            assert f"netlab down --lab {name} first" in netlab("up", topology, code=1).stderr
+        else:  # they have outlived it
+            inside("a", "ping", "-c", "1", "-W", "5", "b")
+        assert f"{name} is down" in netlab("down").stderr
+
+        assert [] == containers_of(fragile)
+        assert not os.path.exists(f"/run/netlab/{name}")
+
+
+def only_ours() -> None:
+    """Skip where `down --all` would take down somebody's labs."""
+    if there := removal.labs_with_leftovers(containers=True):
+        pytest.skip(f"labs are up which are not these tests': {', '.join(there)}")
+
+
+def test_down_all_goes_past_an_engine_that_is_away(fragile: Engine, topology: str) -> None:
+    """What can be removed is; what cannot is named, and is when the engine is there again."""
+    only_ours()
+    with lab(topology, name="a-contained"), lab(topology, "--runtime", "netns", name="b-plain"):
+        fragile.stop()
+        said = netlab("down", "--all", code=1).stderr
+        assert "not all of a-contained could be removed: no Docker engine answers" in said
+        assert said.endswith("not removed, for the reasons above: a-contained\n")
+        assert ["a-contained"] == removal.labs_with_leftovers()
+        fragile.start()
+        netlab("down", "--all")
+
+        assert [] == containers_of(fragile)
+        assert [] == removal.labs_with_leftovers()
+
+
+def test_the_machine_is_started_again(fragile: Engine, tmp_path: Path) -> None:
+    """Containers and names in /etc are left then: `down` wants the engine, and takes nothing for gone before."""
+    only_ours()
+    (tmp_path / "quiet.yml").write_text("{name: quiet, runtime: docker, nodes: {a: {}, b: {}}, links: [[a, b]]}")
+    netlab("up", str(tmp_path / "quiet.yml"))
+    fragile.stop()
+    forget("quiet")
+    for words in (["down", "quiet"], ["down"], ["down", "--all"]):
+        assert f"no Docker engine answers at {fragile.address}" in netlab(*words, code=1).stderr
+    assert 2 == len(containers_of(fragile))
+    fragile.start()
+    assert "removed what was left of it: 2 nodes" in netlab("down").stderr
+
+    assert [] == containers_of(fragile)
+    assert "nothing of it is left" in netlab("down", "quiet").stderr
+
+
+def test_containers_are_found_when_nothing_else_is_left(client: Any, tmp_path: Path) -> None:
+    """By what the engine knows of them; those of others stay."""
+    only_ours()
+    (tmp_path / "quiet.yml").write_text("{name: quiet, runtime: docker, nodes: {a: {}}}")
+    labels = {"netlab.lab": "quiet", "netlab.node": "b"}
+    theirs = client.create_container(image=NODE_IMAGE, command=["sleep", "infinity"], labels=labels)["Id"]
+    try:
+        netlab("up", str(tmp_path / "quiet.yml"))
+        forget("quiet")
+        os.unlink("/etc/netns/quiet.a")
+        netlab("down", "--all")
+
+        assert [theirs] == [each["Id"] for each in client.containers(all=True, filters={"label": "netlab.lab=quiet"})]
+    finally:
+        client.remove_container(theirs, force=True)
+
+
+def forget(name: str) -> None:
+    """Remove what a reboot takes from a lab without processes."""
+    syscalls.umount(f"/run/netlab/{name}")
+    os.rmdir(f"/run/netlab/{name}")
+    for path in glob.glob(f"/run/netns/{name}.*"):
+        os.unlink(path)
+
+
+def test_an_engine_of_tests_ends_with_them(spare: Engine) -> None:
+    """However they end; else it would be there for ever, and the next run would take it for the machine's."""
+    code = (
+        "from tests.docker.engine import *; e = Engine(Path(sys.argv[1])); e.start(); print(e.process.pid, flush=True)"
+    )
+    words = [sys.executable, "-c", f"{code}; time.sleep(60)", str(spare.folder)]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as tests:
+        assert tests.stdout
+        dockerd = os.pidfd_open(int(tests.stdout.readline()))
+        try:
+            tests.kill()
+
+            assert stopping.have_ended([dockerd], 30)
+        finally:
+            os.close(dockerd)

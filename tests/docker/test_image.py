@@ -2,18 +2,17 @@
 
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
 from netlab import __version__
+from tests.docker.engine import Engine
+from tests.docker.image import build, built
 
 pytestmark = [pytest.mark.docker, pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
-CHECKOUT = Path(__file__).parent.parent.parent
 NODE = "netlab-node:latest"
 DEV = "netlab-dev:latest"
-NO_ENGINE = 3
 # What docs/docker.md says a container needs: to load and attach programs, and for whole labs
 PROGRAMS = ("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN")
 LABS = (*PROGRAMS, "--security-opt", "systempaths=unconfined")
@@ -51,37 +50,17 @@ ip link set dev eth0 xdp obj count.o sec xdp
 
 
 @pytest.fixture(scope="module", params=["node", "dev"])
-def target(request: pytest.FixtureRequest) -> str:
+def target(request: pytest.FixtureRequest, engine: Engine | None) -> str:
     """Build an image, or find that it stands."""
     name: str = request.param
-    return built(name)
+    built(name)
+    return name
 
 
 @pytest.fixture(scope="module")
-def node() -> str:
-    """The nodes' image."""
-    return built("node")
-
-
-@pytest.fixture(scope="module")
-def dev() -> str:
+def dev(engine: Engine | None) -> None:
     """The image for eBPF development."""
-    return built("dev")
-
-
-def built(target: str) -> str:
-    """Return the target once its image stands; skip where no engine answers."""
-    done = build(target)
-    if done.returncode == NO_ENGINE:
-        pytest.skip(done.stderr.strip())
-    assert done.returncode == 0, done.stderr
-    return target
-
-
-def build(target: str) -> subprocess.CompletedProcess[str]:
-    """Run the build as `make image` does."""
-    command = ["sh", str(CHECKOUT / ".ci" / "image"), target]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=1800)
+    built("dev")
 
 
 def says(image: str, line: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
@@ -125,7 +104,7 @@ def test_an_image_keeps_nothing_of_the_machine_that_built_it(target: str) -> Non
     assert "proxy" not in history.lower()
 
 
-def test_a_node_has_what_roles_and_people_need(node: str) -> None:
+def test_a_node_has_what_roles_and_people_need(engine: Engine | None) -> None:
     """Roles run under its python3, and find netlab's modules; ping, tcpdump and ip are there."""
     line = """
     python3 -c 'import netlab.role, netlab.options, netlab.balancer, netlab.maps'
@@ -140,7 +119,7 @@ def test_a_node_has_what_roles_and_people_need(node: str) -> None:
     assert (0, "") == (done.returncode, done.stderr)
 
 
-def test_a_node_has_no_compiler_and_no_bcc(node: str) -> None:
+def test_a_node_has_no_compiler_and_no_bcc(engine: Engine | None) -> None:
     """Programs are compiled and attached from outside."""
     line = """
     for command in cc gcc clang bpftool make; do command -v $command || true; done
@@ -153,7 +132,7 @@ def test_a_node_has_no_compiler_and_no_bcc(node: str) -> None:
 
 
 @pytest.mark.parametrize("program", [COUNT_BY_BCC, COUNT_BY_CLANG], ids=["bcc", "clang"])
-def test_a_users_program_compiles_loads_and_attaches(dev: str, program: str) -> None:
+def test_a_users_program_compiles_loads_and_attaches(dev: None, program: str) -> None:
     """With two capabilities by name, an XDP program of one's own is attached in native mode, and sees frames."""
     line = f"""
     ip link add eth0 type veth peer name eth1
@@ -171,7 +150,7 @@ def test_a_users_program_compiles_loads_and_attaches(dev: str, program: str) -> 
     assert "name count" in done.stdout
 
 
-def test_a_program_with_a_mistake_is_refused(dev: str) -> None:
+def test_a_program_with_a_mistake_is_refused(dev: None) -> None:
     """The same with a program that does not compile ends with its mistake: the test above can fail."""
     line = "ip link add eth0 type veth peer name eth1\n" + COUNT_BY_BCC.replace("XDP_PASS", "XDP_PASSED")
 
@@ -181,7 +160,7 @@ def test_a_program_with_a_mistake_is_refused(dev: str) -> None:
     assert "XDP_PASSED" in done.stderr
 
 
-def test_whole_labs_run_in_the_container(dev: str) -> None:
+def test_whole_labs_run_in_the_container(dev: None) -> None:
     """With one security option more, netlab works in there as it does outside: part A's claims hold."""
     done = says(DEV, "netlab demo parta", LABS)
 

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from netlab import __version__
+from tests.docker.image import built
 from tests.setup.conftest import ALL_PACKAGES, CHECKOUT, Machine
 
 TOOLS = ("chmod", "cut", "find", "grep", "head", "sha256sum", "sort", "tail", "tar", "timeout", "tr")
@@ -29,7 +31,7 @@ STAND_INS = {
     "apt-get": "echo http://mirror.example/debian; echo http://mirror.example/security",
     "debootstrap": r"""
         echo "debootstrap $* http_proxy=${http_proxy:-} https_proxy=${https_proxy:-}" >>"$MACHINE/calls"
-        [ ! -e "$MACHINE/mirror-fails" ] || { echo "E: no such mirror"; exit 1; }
+        [ ! -e "$MACHINE/mirror-fails" ] || { cat "$MACHINE/mirror-fails"; exit 1; }
         for root; do case "$root" in "$TMPDIR"/*) break ;; esac; done
         mkdir -p "$root/etc/apt" "$root/usr/share/doc/x" "$root/var/log" "$root/var/lib/apt/lists"
         for name in etc/resolv.conf etc/hostname var/log/bootstrap.log var/lib/apt/lists/x usr/share/doc/x/README; do
@@ -142,16 +144,31 @@ def test_no_engine_ends_with_code_3_and_the_way_out(builder: Machine, lacking: s
     assert [] == called(calls, "debootstrap")
 
 
-def test_a_mirror_that_fails_leaves_nothing(builder: Machine) -> None:
-    """What debootstrap said last is shown, and its folder is gone."""
-    (builder.folder / "mirror-fails").touch()
+@pytest.mark.parametrize(
+    ("reason", "ends"), [("E: Failed getting release file DEBIAN", 4), ("E: Couldn't find these debs: pyhton3", 1)]
+)
+def test_a_base_that_cannot_be_made_leaves_nothing(builder: Machine, reason: str, ends: int) -> None:
+    """What debootstrap said last is shown, and its folder is gone; no mirror is another matter than a mistake."""
+    (builder.folder / "mirror-fails").write_text(reason)
 
     code, said, calls = image(builder)
 
-    assert code == 1
-    assert "E: no such mirror" in said
+    assert code == ends
+    assert reason in said
     assert [] == called(calls, "docker build") + os.listdir(builder.folder / "scratch")
 
 
 def test_an_unknown_image_ends_with_code_2(builder: Machine) -> None:
     assert (2, "netlab: no image is called frob: node or dev\n", []) == image(builder, "frob")
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(1, AssertionError), (3, AssertionError), (4, pytest.skip.Exception)])
+def test_tests_go_without_an_image_only_where_no_mirror_is(
+    code: int, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image that cannot be built fails them, rather than skip all that is said of Docker."""
+    done = subprocess.CompletedProcess(["image"], code, "", "why")
+    monkeypatch.setattr("tests.docker.image.build", lambda _: done)
+
+    with pytest.raises(outcome, match="why"):
+        built("node")

@@ -71,6 +71,16 @@ def test_what_apt_said_is_shown_when_it_fails(machine: Machine) -> None:
     assert "apt-get could not install: python3-venv" in done.stderr
 
 
+def test_the_tests_of_docker_do_with_those_packages_that_there_are(machine: Machine) -> None:
+    """Each is asked for by itself: one that a mirror does not have must not keep the engine away."""
+    machine.fails("apt")
+
+    machine.run("make", "--old-file=dev", "test-docker")
+
+    asked = [call.rsplit(" ", 1)[1] for call in machine.calls() if " install " in call]
+    assert ["docker.io", "docker-compose", "debootstrap"] == asked
+
+
 def test_another_distribution_is_told_what_to_install(machine: Machine) -> None:
     machine.without("dpkg-query")
 
