@@ -49,7 +49,7 @@ ROWS: list[tuple[str, ...]] = [
     ("validate",),
     ("options", "declared", "document", "assets", "addresses"),
     ("model",),
-    ("errors", "role", "usage", "prometheus", "capabilities"),
+    ("errors", "lazily", "role", "usage", "prometheus", "capabilities"),
 ]
 FAMILIES = {7, 12, 14, 16}
 ONLY_USERS = {
