@@ -134,7 +134,10 @@ def test_roles_know_little_of_netlab() -> None:
             assert not any(each.split(".")[0] == "roles" for each in imported(f"{ROOT}/netlab/{path}"))
 
 
-SLOW = {"yaml", "psutil", "rich", "bcc", "pyroute2", "asyncio", "subprocess", "dataclasses", "pathlib", "ctypes"}
+SLOW = {
+    *("yaml", "psutil", "rich", "bcc", "pyroute2"),
+    *("argparse", "asyncio", "ctypes", "dataclasses", "logging", "pathlib", "subprocess"),
+}
 
 
 @pytest.mark.parametrize(
