@@ -2,16 +2,18 @@
 
 Two things here are for speed, and both were measured. `import pyroute2` runs a package that imports all of itself,
 asyncio included: 150 ms, more than the whole of a small lab takes; only the modules of the three message classes cost
-25 ms. And pyroute2 takes 40 to 250 µs to encode a message, of which a thousand nodes need eight thousand: so messages
-that differ in nothing but the bytes of some values are encoded once, as a template that the values are put into.
+25 ms, or 18 without logging and traceback, which they ask for and do not use. And pyroute2 takes 40 to 250 µs to encode
+a message, of which a thousand nodes need eight thousand: so messages that differ in nothing but the bytes of some
+values are encoded once, as a template that the values are put into.
 """
 
 import socket
 import sys
-from collections.abc import Callable
-from types import ModuleType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from netlab import lazily
 from netlab.steps import Interface
 
 _RTM_NEWLINK = 16
@@ -222,19 +224,31 @@ _ROUTE = _Shape(_added_route, (_host, _host))
 _DEFAULT = _Shape(_default_route, (_host,))
 
 
+class _Log:
+    """A logger that becomes one when somebody logs: pyroute2's modules ask for theirs as they load, and log nothing."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        import logging
+
+        # not logging.getLogger, which is this class while the stand-in is there
+        return getattr(logging.Logger.manager.getLogger(self._name), attribute)
+
+
 def _classes() -> _Classes:
     """Return pyroute2's message classes, without running the package's own __init__ where that can be avoided."""
-    before = set(sys.modules)
-    try:
-        _lazy_module("pyroute2")
-        # Its settings, of which the classes look at three; to know the rest it loads multiprocessing: 5 ms.
-        _lazy_module("pyroute2.config", AF_BRIDGE=7, data_plugins_pkgs=[], data_plugins_path=[])
-        return _imported()
-    except Exception:  # noqa: BLE001 - a version laid out otherwise: the ordinary way decides
-        for name in set(sys.modules) - before:
-            if name.partition(".")[0] == "pyroute2":
-                del sys.modules[name]
-        return _imported()
+    return lazily.imported("pyroute2", _stand_ins, _imported)
+
+
+@contextmanager
+def _stand_ins() -> Iterator[None]:
+    lazily.module("pyroute2")
+    # Its settings, of which the classes look at three; to know the rest it loads multiprocessing: 5 ms.
+    lazily.module("pyroute2.config", AF_BRIDGE=7, data_plugins_pkgs=[], data_plugins_path=[])
+    with lazily.postponed("traceback"), lazily.postponed("logging", getLogger=_Log):
+        yield
 
 
 def _imported() -> _Classes:
@@ -245,38 +259,3 @@ def _imported() -> _Classes:
     address: Any = import_module(f"{package}.ifaddrmsg")
     route: Any = import_module(f"{package}.rtmsg")
     return _Classes(link.ifinfmsg, address.ifaddrmsg, route.rtmsg)
-
-
-def _lazy_module(name: str, **known: object) -> None:
-    """Put a module into sys.modules that runs its own code only when something unknown is asked of it.
-
-    Modules of a package can be imported meanwhile, and `import pyroute2; pyroute2.IPRoute` of other code in this
-    process works as ever: the first attribute that is not there runs the module's code, in this same module object.
-    importlib's LazyLoader does not serve: it runs the code as soon as a module of the package is imported.
-    """
-    from importlib import import_module
-    from importlib.machinery import PathFinder
-
-    above, _, own = name.rpartition(".")
-    if name in sys.modules or (above and above not in sys.modules):
-        return
-    spec = PathFinder.find_spec(name, sys.modules[above].__path__ if above else None)
-    if spec is None or spec.loader is None:
-        return  # installed in a way of its own: it is imported as usual
-    loader = spec.loader
-    module = ModuleType(name)
-    module.__dict__.update(known, __spec__=spec, __loader__=loader, __package__=spec.parent, __file__=spec.origin)
-    if spec.submodule_search_locations is not None:
-        module.__path__ = spec.submodule_search_locations
-
-    def complete(attribute: str) -> Any:
-        if PathFinder.find_spec(f"{name}.{attribute}", spec.submodule_search_locations or []):
-            return import_module(f"{name}.{attribute}")  # from pyroute2 import config
-        del module.__dict__["__getattr__"]
-        loader.exec_module(module)
-        return getattr(module, attribute)
-
-    module.__dict__["__getattr__"] = complete
-    sys.modules[name] = module
-    if above:
-        setattr(sys.modules[above], own, module)

@@ -1,10 +1,13 @@
 """What a person may type: every verb with its arguments, and the parser of the command line."""
 
-import argparse
 import os
 import re
 import sys
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import argparse
 
 
 class Verb(NamedTuple):
@@ -44,7 +47,9 @@ def constant(text: str) -> tuple[str, str]:
     """Return name and value of a C constant, for argparse."""
     name, found, value = text.partition("=")
     if not found or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or "\n" in value:
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, with a C constant's name, found {text!r}")
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"expected NAME=VALUE, with a C constant's name, found {text!r}")
     return name, value
 
 
@@ -63,7 +68,7 @@ _FORMAT = _argument("--format", choices=("text", "json"), default="text", help="
 _LAB = _argument("named", metavar="LAB", nargs="?", help="the lab, as with --lab")
 _LAST = _argument("-n", "--lines", type=number, metavar="N", help="begin with the last N lines (with all)")
 _FOLLOW = _argument("-f", "--follow", action="store_true", help="go on with what comes")
-_REST = argparse.REMAINDER
+_REST = "..."  # argparse.REMAINDER
 
 VERBS = {
     "up": Verb(
@@ -149,12 +154,14 @@ VERBS = {
 }
 
 
-def _formatter(prog: str) -> argparse.HelpFormatter:
+def _formatter(prog: str) -> "argparse.HelpFormatter":
     """Return what argparse lays its texts out with, told the width: to learn it by itself, argparse loads shutil.
 
     It needs one for each option that it is told of, so that would cost every verb 2 ms.
     """
-    return argparse.HelpFormatter(prog, width=_columns() - 2)
+    from argparse import HelpFormatter
+
+    return HelpFormatter(prog, width=_columns() - 2)
 
 
 def _columns() -> int:
@@ -169,16 +176,38 @@ def _columns() -> int:
         return 80
 
 
-def parse(words: list[str]) -> argparse.Namespace:
-    """Parse the command line; only the verb that it names has its options built, which saves milliseconds."""
-    parser = argparse.ArgumentParser(
+def parse(words: list[str]) -> Any:
+    """Parse the command line: argparse's namespace, or one like it."""
+    return plain_exec(words) or by_argparse(words)
+
+
+def plain_exec(words: list[str]) -> Any:
+    """Return what argparse makes of an `exec` as it is mostly typed, without loading argparse; None for all else."""
+    lab: str | None = None
+    match words:
+        case ["exec", "--lab", name, node, command, *rest]:
+            lab = name
+        case ["exec", node, command, *rest]:
+            pass
+        case _:
+            return None
+    if any(word.startswith("-") for word in (lab or "", node, command)):
+        return None
+    return SimpleNamespace(verb="exec", lab=lab, lab_given=lab is not None, node=node, command=[command, *rest])
+
+
+def by_argparse(words: list[str]) -> Any:
+    """Return what argparse makes of it; only the verb that is named has its options built, which saves milliseconds."""
+    from argparse import ArgumentParser
+
+    parser = ArgumentParser(
         prog="netlab",
         description="Build network labs from YAML: namespaces, veth pairs, XDP programs.",
         allow_abbrev=False,
         formatter_class=_formatter,
     )
     parser.add_argument("--version", action="version", version=_version())
-    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=argparse.ArgumentParser)
+    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=ArgumentParser)
     wanted = words[0] if words and words[0] in VERBS else None
     for name, verb in VERBS.items():
         if wanted in (None, name):

@@ -60,20 +60,31 @@ def compose(text: str, mistakes: list[Mistake], *, empty: bool = False) -> Item:
 
 def _events(text: str) -> "Iterator[yaml.Event]":
     """Yield the parser's events of `text`; syntax errors become ComposeError."""
-    import yaml
+    from netlab.document import parser
+
+    parser_of = parser.load()
+    from yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.reader.ReaderError as error:
-        bad = yaml.reader.Reader.NON_PRINTABLE.search(text)
-        position = bad.start() if bad else 0
-        line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
-        what = f"the control character {text[position]!r}" if bad else error.reason
-        raise ComposeError(line, column, "", f"expected YAML text, found {what}") from None
-    except yaml.MarkedYAMLError as error:
+        reading = parser_of(text)
+        while reading.check_event():
+            yield reading.get_event()
+    except MarkedYAMLError as error:
         raise _syntax(error) from None
+    except YAMLError as error:
+        raise _character(text, error) from None
     except UnicodeEncodeError:  # An argument of --set may hold bytes that are no UTF-8.
         raise ComposeError(1, 1, "", "expected YAML text in UTF-8, found bytes that are none") from None
+
+
+def _character(text: str, error: "yaml.YAMLError") -> ComposeError:
+    from yaml.reader import Reader
+
+    bad = Reader.NON_PRINTABLE.search(text)
+    position = bad.start() if bad else 0
+    line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+    what = f"the control character {text[position]!r}" if bad else getattr(error, "reason", error)
+    return ComposeError(line, column, "", f"expected YAML text, found {what}")
 
 
 def _syntax(error: "yaml.MarkedYAMLError") -> ComposeError:

@@ -41,10 +41,12 @@ STAND_INS = {
             mkdir -p .venv/bin
             cp "$0" .venv/bin/python
             touch .venv/bin/netlab ;;
+        *launcher.py) [ -e "$MACHINE/no-launcher" ] || printf '#!launcher\\npath = "a\\\\nb"\\n' ;;
         *"-m pip"*)
             shift
             echo "$*" >>"$MACHINE/calls"
-            ! [ -e "$MACHINE/pip-fails" ] || { echo "no such package"; exit 1; } ;;
+            ! [ -e "$MACHINE/pip-fails" ] || { echo "no such package"; exit 1; }
+            echo "#!pip" >.venv/bin/netlab ;;
         *"-m pytest"*"not root"*) echo "pytest unit $*" >>"$MACHINE/calls"; exit "$(cat "$MACHINE/unit")" ;;
         *"-m pytest"*) echo "pytest lab $*" >>"$MACHINE/calls"; exit "$(cat "$MACHINE/lab")" ;;
         *compileall*) ;;

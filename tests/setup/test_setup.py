@@ -131,6 +131,23 @@ def test_other_dependencies_are_installed_into_the_same_venv(machine: Machine) -
     assert ["pip install --editable ."] == machine.calls()
 
 
+def test_the_command_is_our_launcher_whenever_pip_has_made_its_own(machine: Machine) -> None:
+    command = machine.checkout / ".venv/bin/netlab"
+    machine.setup("venv")
+    first = command.read_text()
+    machine.setup("venv", "dev")
+
+    assert '#!launcher\npath = "a\\nb"\n' == first == command.read_text()
+
+
+def test_without_a_launcher_the_command_is_pips(machine: Machine) -> None:
+    (machine.folder / "no-launcher").touch()
+
+    done = machine.setup("venv")
+
+    assert (0, "#!pip\n") == (done.returncode, (machine.checkout / ".venv/bin/netlab").read_text())
+
+
 def test_a_moved_checkout_gets_a_new_venv_and_the_command_follows(machine: Machine) -> None:
     machine.setup("venv")
     machine.setup("link")

@@ -49,7 +49,7 @@ ROWS: list[tuple[str, ...]] = [
     ("validate",),
     ("options", "declared", "document", "assets", "addresses"),
     ("model",),
-    ("errors", "role", "usage", "prometheus", "capabilities"),
+    ("errors", "lazily", "role", "usage", "prometheus", "capabilities"),
 ]
 FAMILIES = {7, 12, 14, 16}
 ONLY_USERS = {
@@ -134,7 +134,10 @@ def test_roles_know_little_of_netlab() -> None:
             assert not any(each.split(".")[0] == "roles" for each in imported(f"{ROOT}/netlab/{path}"))
 
 
-SLOW = {"yaml", "psutil", "rich", "bcc", "pyroute2", "asyncio", "subprocess", "dataclasses", "pathlib", "ctypes"}
+SLOW = {
+    *("yaml", "psutil", "rich", "bcc", "pyroute2"),
+    *("argparse", "asyncio", "ctypes", "dataclasses", "logging", "pathlib", "subprocess"),
+}
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_pyroute2_itself_is_not_run() -> None:
     loaded = python("import sys; from netlab.messages import Messages; Messages(); print(*sys.modules)").split()
 
     assert "pyroute2.netlink.rtnl.ifinfmsg" in loaded
-    assert not {"asyncio", "multiprocessing", "pyroute2.iproute", "pyroute2.ndb"} & set(loaded)
+    assert not {"asyncio", "multiprocessing", "logging", "traceback", "pyroute2.iproute", "pyroute2.ndb"} & set(loaded)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,9 @@ def test_pyroute2_itself_is_not_run() -> None:
         ("import pyroute2; pyroute2.IPRoute; print(pyroute2.netlink.nlmsg.__name__)", "nlmsg"),
         ("import pyroute2; print(hasattr(pyroute2, 'no_such_thing'))", "False"),
         ("from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg as other; print(other is m._classes.link)", "True"),
+        ("import logging; print(logging.getLogger() is logging.root, logging.__spec__.name)", "True logging"),
+        ("import logging.handlers, traceback; print(bool(logging.handlers.SocketHandler))", "True"),
+        ("from pyroute2.netlink import log; print(log.isEnabledFor(40), log.name)", "True pyroute2.netlink"),
     ],
 )
 def test_pyroute2_can_still_be_imported(code: str, expected: str) -> None:
@@ -138,11 +141,11 @@ def test_other_layout_falls_back_to_the_ordinary_import() -> None:
     """When the modules cannot be had alone, the whole package is imported."""
     code = """
 import sys
-import netlab.messages as tested
+from netlab import lazily, messages
 def trap(name, **known):
     sys.modules[name] = None   # importing it, or anything below it, fails
-tested._lazy_module = trap
-tested.Messages()
-print(hasattr(sys.modules["pyroute2"], "IPRoute"))
+lazily.module = trap
+messages.Messages()
+print("IPRoute" in vars(sys.modules["pyroute2"]))
 """
     assert python(code) == "True"

@@ -1,0 +1,84 @@
+"""Importing less than a library is made of, where that is a part of what `up` takes.
+
+Whatever is not expected here costs time and nothing else: a stand-in that is asked for more becomes the module, and
+when a library is laid out otherwise, all of it is imported (`imported`).
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
+from importlib.machinery import PathFinder
+from types import ModuleType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def module(name: str, /, **known: object) -> None:
+    """Put a module into sys.modules that runs its own code only when something unknown is asked of it.
+
+    Modules of a package can be imported meanwhile, and `import pyroute2; pyroute2.IPRoute` of other code in this
+    process works as ever: the first attribute that is not there runs the module's code, in this same module object.
+    importlib's LazyLoader does not serve: it runs the code as soon as a module of the package is imported.
+    """
+    above, _, own = name.rpartition(".")
+    if name in sys.modules or (above and above not in sys.modules):
+        return
+    spec = PathFinder.find_spec(name, sys.modules[above].__path__ if above else None)
+    if spec is None or spec.loader is None:
+        return  # installed in a way of its own: it is imported as usual
+    loader = spec.loader
+    module = ModuleType(name)
+    module.__dict__.update(known, __spec__=spec, __loader__=loader, __package__=spec.parent, __file__=spec.origin)
+    if spec.submodule_search_locations is not None:
+        module.__path__ = spec.submodule_search_locations
+
+    def complete(attribute: str) -> Any:
+        if PathFinder.find_spec(f"{name}.{attribute}", spec.submodule_search_locations or []):
+            return import_module(f"{name}.{attribute}")  # from pyroute2 import config
+        del module.__dict__["__getattr__"]
+        loader.exec_module(module)
+        return getattr(module, attribute)
+
+    module.__dict__["__getattr__"] = complete
+    sys.modules[name] = module
+    if above:
+        setattr(sys.modules[above], own, module)
+
+
+@contextmanager
+def postponed(name: str, /, **known: object) -> Iterator[None]:
+    """Have `import NAME`, while this lasts, give what imports the module when something unknown is asked of it.
+
+    So code that is loaded meanwhile has it from the first use on, and all other code as ever.
+    """
+    stand_in = ModuleType(name)
+
+    def step_aside() -> None:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+
+    def complete(attribute: str) -> Any:
+        step_aside()
+        return getattr(import_module(name), attribute)
+
+    stand_in.__dict__.update(known, __getattr__=complete)
+    sys.modules.setdefault(name, stand_in)
+    try:
+        yield
+    finally:
+        step_aside()
+
+
+def imported(library: str, stand_ins: Callable[[], AbstractContextManager[None]], load: Callable[[], T]) -> T:
+    """Return what `load` imports of a library while there are stand-ins; without these, when that fails."""
+    before = set(sys.modules)
+    try:
+        with stand_ins():
+            return load()
+    except Exception:  # noqa: BLE001 - a version laid out otherwise: the ordinary way decides
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] == library:
+                del sys.modules[name]
+        return load()

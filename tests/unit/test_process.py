@@ -1,0 +1,83 @@
+"""The command as a process: all of its output and the right exit code, whatever its stdout and stderr are."""
+
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from tests.unit.broken import ROOT
+
+PARTB = f"{ROOT}/topologies/partb.yml"
+MANY = ("up", "--dry-run", PARTB, "--set", "nodes.worker.replicas=100")  # prints more than a pipe holds
+NAMESPACES = 102
+FEW = ("up", "--dry-run", PARTB)
+FAILS = ("status", "--lab", "none-of-this-name")
+DEADLINE_S = 30
+
+
+def start(*words: str, **streams: Any) -> "subprocess.Popen[str]":
+    """Start the command."""
+    return subprocess.Popen([sys.executable, "-m", "netlab", *words], cwd=ROOT, text=True, **streams)
+
+
+def namespaces(stream: IO[str] | None) -> int:
+    """Return how many namespaces a dry run, read to its end, would make; its last line is whole."""
+    text = stream.read() if stream else ""
+    assert text.endswith("\n")
+    return text.count("ip netns add ")
+
+
+def test_a_full_pipe_loses_nothing() -> None:
+    """What a reader does not take yet comes when it does."""
+    with start(*MANY, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert select.select([process.stdout], [], [], DEADLINE_S)[0]
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.1)
+
+        assert namespaces(process.stdout) == NAMESPACES
+        assert process.wait(DEADLINE_S) == 0
+
+
+@pytest.mark.parametrize(("words", "code"), [(MANY, 0), (FEW, 0), (FAILS, 1), (("frob",), 2)])
+def test_a_reader_who_has_gone_is_no_failure(words: tuple[str, ...], code: int) -> None:
+    """Nothing is said of the pipe, and the exit code is that of the work."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with start(*words, stdout=writer, stderr=subprocess.PIPE) as process:
+        os.close(writer)
+        _, said = process.communicate(timeout=DEADLINE_S)
+
+    assert process.returncode == code
+    assert "pipe" not in said.lower()
+
+
+@pytest.mark.parametrize(("words", "code"), [(MANY, 3), (FEW, 3), (("--version",), 3), (FAILS, 1)])
+def test_a_full_disk_is_told(words: tuple[str, ...], code: int) -> None:
+    """Output that cannot be written is the host's failure, and only of commands that have some."""
+    with Path("/dev/full").open("w") as full, start(*words, stdout=full, stderr=subprocess.PIPE) as process:
+        _, said = process.communicate(timeout=DEADLINE_S)
+
+    assert process.returncode == code
+    assert ("No space left on device" in said) == (code == 3)
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("words", "code"), [(MANY, 0), (("status", "--help"), 0), (FAILS, 1)])
+def test_a_closed_stdout_is_no_failure(words: tuple[str, ...], code: int) -> None:
+    """As `netlab up FILE >&-` has it."""
+    line = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "netlab", *words]
+
+    assert subprocess.run(line, cwd=ROOT, check=False, timeout=DEADLINE_S).returncode == code
+
+
+def test_data_comes_whole_though_nobody_can_be_talked_to() -> None:
+    """Stdout is not stderr."""
+    with Path("/dev/full").open("w") as full, start(*FEW, stdout=subprocess.PIPE, stderr=full) as process:
+        assert namespaces(process.stdout) > 0
+
+    assert process.returncode == 0
