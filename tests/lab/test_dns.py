@@ -85,27 +85,24 @@ def test_what_goes_past_the_balancer_is_untouched() -> None:
         assert after["completions"] == before["completions"]
 
 
+def perf(folder: Path, count: int, *options: str) -> None:
+    """Ask so many questions, and check that all are answered."""
+    questions = folder / "questions"
+    questions.write_text("lab.example A\nwhoami.example TXT\n")
+    rounds = ("-d", str(questions), "-n", str(count // 2))
+    said = inside("client", "dnsperf", "-s", "lb", *rounds, "-c", "10", *options).stdout
+    found = [re.search(rf"Queries {what}: +(\d+)", said) for what in ("sent", "lost")]
+    assert [each and int(each[1]) for each in found] == [count, 0]
+
+
 @pytest.mark.skipif(not shutil.which("dnsperf"), reason="dnsperf is not installed")
 @pytest.mark.parametrize("capacity", [1, 30])
 def test_no_query_is_lost(capacity: int, tmp_path: Path) -> None:
-    """Under full load: every query is answered, those that had to wait too, and each server has its share of them."""
-    questions = tmp_path / "questions"
-    questions.write_text("lab.example A\nwhoami.example TXT\n")
+    """Under full load: every query is answered, those that had to wait too."""
     with lab(DNS, "--set", f"{NODE}capacity={capacity}", "--set", "nodes.lb.xdp.define.TRACE=0", name="dns-loaded"):
         listening()
-        before = sent()
-        said = inside(
-            "client", "dnsperf", "-s", "lb", "-d", str(questions), "-n", "10000", "-c", "10", "-q", "80"
-        ).stdout
+        perf(tmp_path, 20000, "-q", "80")
 
-        asked = re.search(r"Queries sent: +(\d+)", said)
-        lost = re.search(r"Queries lost: +(\d+)", said)
-        assert asked
-        assert lost
-        assert (int(asked[1]), int(lost[1])) == (20000, 0)
-        answers = {server: now - before[server] for server, now in sent().items()}
-        assert sum(answers.values()) == pytest.approx(20000, abs=50)  # and some of ARP and the like
-        assert min(answers.values()) >= 0.9 * max(answers.values())
         found = stats()
         assert found["received"] == found["completions"] == 20000
         assert found["dequeued"] == found["queued"]
@@ -113,6 +110,21 @@ def test_no_query_is_lost(capacity: int, tmp_path: Path) -> None:
         assert {each["free"] for each in found["backends"].values()} == {capacity}
         assert found["carriers"]["REPLY_SENT"]["packets"] == 20000
         assert found["carriers"]["CARRIER_NOT_FILLED"]["packets"] == 0
+
+
+@pytest.mark.skipif(not shutil.which("dnsperf"), reason="dnsperf is not installed")
+@pytest.mark.parametrize(("policy", "load"), [("most-free", ("-Q", "1000")), ("round-robin", ("-q", "30"))])
+def test_queries_are_spread_evenly(policy: str, load: tuple[str, str], tmp_path: Path) -> None:
+    """By most-free as long as the servers keep up; by turns under full load too, while each has a free thread."""
+    options = ("--set", f"{NODE}policy={policy}", "--set", "nodes.lb.xdp.define.TRACE=0")
+    with lab(DNS, *options, name="dns-spread"):
+        listening()
+        before = sent()
+        perf(tmp_path, 3000, *load)
+        answers = {server: now - before[server] for server, now in sent().items()}
+
+        assert sum(answers.values()) == pytest.approx(3000, abs=50)  # beside them ARP and the like
+        assert min(answers.values()) >= 0.9 * max(answers.values())
 
 
 def test_a_thread_whose_reply_never_comes_is_free_again() -> None:
