@@ -1,11 +1,32 @@
-"""Attaches loaded programs to interfaces with bcc, and sees that the kernel agrees."""
+"""Attaches loaded programs to interfaces by netlink, and sees that the kernel agrees.
 
-import ctypes
+Source: linux/if_link.h, and what libbpf does with it in bpf_xdp_attach and bpf_xdp_query.
+"""
+
 import errno
 import os
+import socket
+import struct
+import sys
+from contextlib import suppress
 
-from netlab import compiling
+from netlab import bpf
 from netlab.compiling import Refused
+from netlab.netlink import Channel, attributes
+
+_RTM_GETLINK, _RTM_SETLINK = 18, 19
+_NLM_F_REQUEST = 1
+_HEADERS = "=IHHII BxHiII"  # struct nlmsghdr; struct ifinfomsg: family, type, index, flags, change
+_QUESTION = struct.Struct(_HEADERS)
+_ORDER = struct.Struct(f"{_HEADERS} HH HHi HHI")  # and IFLA_XDP, in which a descriptor and flags are
+_INFO_BYTES = 16  # of struct ifinfomsg
+_IFLA_XDP, _NESTED = 43, 0x8000
+_IFLA_XDP_FD, _IFLA_XDP_FLAGS = 1, 3
+_FLAGS = {"native": 4, "generic": 2}  # XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE
+_IFLA_XDP_PROG_ID = {"native": 5, "generic": 6}  # of the program that is attached in this mode
+_UPDATE_IF_NOEXIST = 1
+_PROG_BY_ID = 13
+_NONE = -1  # in the place of a descriptor: no program
 
 _ATTACH_PROBLEMS = {
     errno.ENODEV: "the node has no such interface",
@@ -21,41 +42,66 @@ def attach(program: int, interfaces: list[str], mode: str, *, replaces: bool) ->
 
     When it `replaces` others, it takes their places without a gap; if it cannot take all of them, they get them back.
     """
-    compiling.bcc()
-    from bcc import BPF, lib
-
-    flag = BPF.XDP_FLAGS_DRV_MODE if mode == "native" else BPF.XDP_FLAGS_SKB_MODE
-    before: dict[str, int] = {}
+    channel = Channel()
+    before: dict[int, int] = {}
     try:
         for interface in interfaces:
-            if replaces:
-                before[interface] = lib.bpf_prog_get_fd_by_id(_attached(interface, flag))
-            _attach(program, interface, mode, flag if replaces else flag | BPF.XDP_FLAGS_UPDATE_IF_NOEXIST)
+            _attach(channel, program, interface, mode, before if replaces else None)
     except Refused:
-        for interface, fd in before.items():
-            lib.bpf_attach_xdp(interface.encode(), fd, flag)
+        for index, earlier in before.items():
+            with suppress(OSError):
+                _set(channel, index, earlier, _FLAGS[mode])
         raise
+    finally:
+        channel.close()
 
 
-def _attach(program: int, interface: str, mode: str, flags: int) -> None:
-    """Attach a loaded program to an interface, and see that the kernel agrees."""
-    from bcc import lib
+def _attach(channel: Channel, program: int, interface: str, mode: str, before: dict[int, int] | None) -> None:
+    """Attach a program to an interface, and see that the kernel agrees.
 
-    if lib.bpf_attach_xdp(interface.encode(), program, flags) < 0:
-        number = ctypes.get_errno()
-        problem = _ATTACH_PROBLEMS.get(number, os.strerror(number)).format(mode=mode)
-        raise Refused("plain", f"cannot be attached to {interface}: {problem}")
-    if _attached(interface, flags) != _program_id(program):
+    `before` is told what it replaces, as index and descriptor; where there is no `before`, it replaces nothing.
+    """
+    try:
+        index = _index(interface)
+        if before is not None:
+            before[index] = _open(_attached(channel, index, mode))
+        _set(channel, index, program, _FLAGS[mode] | (_UPDATE_IF_NOEXIST if before is None else 0))
+        attached = _attached(channel, index, mode)
+    except OSError as error:
+        problem = _ATTACH_PROBLEMS.get(error.errno or 0, error.strerror or str(error)).format(mode=mode)
+        raise Refused("plain", f"cannot be attached to {interface}: {problem}") from error
+    if attached != _program_id(program):
         raise Refused("plain", f"is not attached to {interface} in {mode} mode, though the kernel said so")
 
 
-def _attached(interface: str, flags: int) -> int:
-    """Return the kernel's number of the program that is attached in the mode of these flags; 0 when there is none."""
-    from bcc import lib
+def _index(interface: str) -> int:
+    try:
+        return socket.if_nametoindex(interface)
+    except OSError as error:  # which has no number
+        raise OSError(errno.ENODEV, str(error)) from None
 
-    number = ctypes.c_uint32()
-    lib.bpf_xdp_query_id(lib.if_nametoindex(interface.encode()), flags, ctypes.byref(number))
-    return number.value
+
+def _set(channel: Channel, index: int, program: int, flags: int) -> None:
+    """Attach a program to an interface; OSError when the kernel refuses."""
+    xdp = (20, _IFLA_XDP | _NESTED, 8, _IFLA_XDP_FD, program, 8, _IFLA_XDP_FLAGS, flags)
+    order = _ORDER.pack(_ORDER.size, _RTM_SETLINK, _NLM_F_REQUEST, 0, 0, 0, 0, index, 0, 0, *xdp)
+    if refusal := channel.request([order]):
+        raise OSError(refusal.errno, os.strerror(refusal.errno))
+
+
+def _attached(channel: Channel, index: int, mode: str) -> int:
+    """Return the kernel's number of the program that is attached to an interface in this mode; 0 when there is none."""
+    question = _QUESTION.pack(_QUESTION.size, _RTM_GETLINK, _NLM_F_REQUEST, 0, 0, 0, 0, index, 0, 0)
+    about = dict(attributes(channel.ask(question)[_INFO_BYTES:]))
+    number = dict(attributes(about.get(_IFLA_XDP, b""))).get(_IFLA_XDP_PROG_ID[mode], bytes(4))
+    return int.from_bytes(number, sys.byteorder)
+
+
+def _open(number: int) -> int:
+    """Return a descriptor of the program that has this number, or what stands for none."""
+    if not number:
+        return _NONE
+    return bpf.call(_PROG_BY_ID, bpf.attributes("III", number, 0, 0), f"open the program {number}")
 
 
 def _program_id(fd: int) -> int:

@@ -25,6 +25,7 @@ COMPILE_LIMIT_S = 60
 _SIGKILL = 9
 _SIGALRM = 14
 _READ_BYTES = 65536
+_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs import main; main()"
 
 
 class Job(NamedTuple):
@@ -72,9 +73,10 @@ def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S)
     if lock_fd >= 0:
         # glibc takes a copy onto itself as the order to keep it open across exec
         actions.append((os.POSIX_SPAWN_DUP2, lock_fd, lock_fd))
-    argv = [sys.executable, "-m", "netlab.programs"]
+    # without the site module, which has said here already where modules are
+    argv = [sys.executable, "-SP", "-c", _BOOT, *_folders()]
     try:
-        pid = os.posix_spawn(sys.executable, argv, _environment(), file_actions=actions)
+        pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions)
     except OSError as error:
         for fd in (job_in, answer_out, talk):
             os.close(fd)
@@ -210,10 +212,10 @@ class Compilation:
         return Source.read(self.job.path)
 
 
-def _environment() -> dict[str, str]:
-    """Return the child's environment: it imports netlab from where this process did, and nothing from its folder."""
-    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+def _folders() -> list[str]:
+    """Return where the child imports from: where this process does, but not from its current folder."""
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    if os.path.basename(home) not in {"site-packages", "dist-packages"}:
-        environment["PYTHONPATH"] = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return environment
+    with suppress(FileNotFoundError):
+        here = os.getcwd()
+        return [folder for folder in (*sys.path, home) if folder == home or folder not in ("", here)]
+    return [*sys.path, home]

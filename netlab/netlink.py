@@ -4,9 +4,10 @@ Only the last message of a batch asks for an answer, since errors come unasked: 
 all that a node needs.
 """
 
+import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
@@ -15,6 +16,7 @@ _NLM_F_ACK = 4
 _NLM_F_CAPPED = 0x100
 _NLM_F_ACK_TLVS = 0x200
 _NLMSGERR_ATTR_MSG = 1
+_NLA_TYPE_MASK = 0x3FFF  # above it are flags
 _SOL_NETLINK = 270
 _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
@@ -72,6 +74,16 @@ class Channel:
             first = last + 1
         return None
 
+    def ask(self, question: bytes) -> bytes:
+        """Send a message, and return the kernel's one answer to it, without the header; raises OSError."""
+        self._socket.send(question)
+        data = self._receive()
+        length, kind, *_ = _HEADER.unpack_from(data)
+        if kind == _NLMSG_ERROR:
+            number = -struct.unpack_from("=i", data, _HEADER.size)[0]
+            raise OSError(number, os.strerror(number))
+        return data[_HEADER.size : length]
+
     def _batch(self, messages: Sequence[bytes], first: int, last: int) -> Refusal | None:
         """Send messages first to last at once; only the last asks for an answer, errors come unasked."""
         batch = bytearray().join(messages[first : last + 1])
@@ -88,10 +100,7 @@ class Channel:
         """Read up to the answer to message `last`; return the first refusal."""
         refusal = None
         while True:
-            try:
-                data = self._socket.recv(BATCH_BYTES)
-            except BlockingIOError:
-                raise TimeoutError(f"the kernel gave no answer within {DEADLINE_S} s") from None
+            data = self._receive()
             offset = 0
             while offset < len(data):
                 length, kind, flags, position, _ = _HEADER.unpack_from(data, offset)
@@ -100,6 +109,21 @@ class Channel:
                     if position == last:
                         return refusal
                 offset += (length + 3) & ~3
+
+    def _receive(self) -> bytes:
+        try:
+            return self._socket.recv(BATCH_BYTES)
+        except BlockingIOError:
+            raise TimeoutError(f"the kernel gave no answer within {DEADLINE_S} s") from None
+
+
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the attributes that stand in a row: type and content."""
+    offset = 0
+    while offset + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, offset)
+        yield kind & _NLA_TYPE_MASK, data[offset + 4 : offset + length]
+        offset += max(4, (length + 3) & ~3)
 
 
 def _refusal(message: bytes, flags: int, position: int) -> Refusal | None:
@@ -111,9 +135,5 @@ def _refusal(message: bytes, flags: int, position: int) -> Refusal | None:
     if flags & _NLM_F_ACK_TLVS:
         # behind the error stands the message's own header, or all of the message
         offset = 36 if flags & _NLM_F_CAPPED else 20 + ((struct.unpack_from("=I", message, 20)[0] + 3) & ~3)
-        while offset + 4 <= len(message):
-            length, kind = struct.unpack_from("=HH", message, offset)
-            if kind == _NLMSGERR_ATTR_MSG:
-                words = message[offset + 4 : offset + length].rstrip(b"\0").decode(errors="replace")
-            offset += max(4, (length + 3) & ~3)
+        words = dict(attributes(message[offset:])).get(_NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode(errors="replace")
     return Refusal(position, -errno, words)

@@ -1,8 +1,8 @@
-"""Compiles, loads, pins and attaches one node's XDP programs: a process of its own, which alone carries bcc.
+"""Compiles, loads, pins and attaches one node's XDP programs: a process of its own, which alone carries a compiler.
 
-`python -m netlab.programs`, started by netlab.loader, reads two lines of JSON: the job, and later where to attach. It
-answers each with one: what is pinned, or that it is attached; or else `error`, its kind, and `text`. Everything that
-bcc, clang and libbpf have to say goes to stderr, where the loader finds what matters.
+netlab.loader starts it. It reads two lines of JSON: the job, and later where to attach. It answers each with one: what
+is pinned, or that it is attached; or else `error`, its kind, and `text`. Everything that bcc, clang and libbpf have to
+say goes to stderr, where the loader finds what matters.
 """
 
 import json
@@ -10,8 +10,6 @@ import os
 import select
 import signal
 import sys
-import threading
-from contextlib import suppress
 from typing import Any, TextIO
 
 from netlab import attaching, bpf, compile_cache, compiled, compiling, syscalls, turns
@@ -83,22 +81,12 @@ def _from_cache(source: Source) -> Loaded | None:
     if not kept:
         return None
     entry = source.entry([each.name for each in kept.programs])
-    # to attach it bcc is needed, which takes a while to import: on another CPU, while the kernel verifies
-    importing = threading.Thread(target=_import_bcc)
-    importing.start()
     try:
         maps, programs = compiled.load(kept, source.adopt)
     except OSError:
         compile_cache.forget(source.key)
         return None
-    finally:
-        importing.join()
     return Loaded(entry, maps, programs)
-
-
-def _import_bcc() -> None:
-    with suppress(HostError):  # whoever needs it asks again
-        compiling.bcc()
 
 
 def _pin(loaded: Loaded, folder: str) -> None:
@@ -116,7 +104,3 @@ def _pin(loaded: Loaded, folder: str) -> None:
                 os.unlink(pinned)
             raise
         done.append(path)
-
-
-if __name__ == "__main__":
-    main()

@@ -89,6 +89,20 @@ def test_the_same_is_loaded(bench: Bench, path: Path) -> None:
     assert shapes(bench, "one") == shapes(bench, "two")
 
 
+def test_the_compiler_is_not_even_loaded_the_second_time(bench: Bench) -> None:
+    """Nor is bcc, to attach what was compiled before (tests/unit/test_imports.py)."""
+    carried = []
+    for name in ("eth0", "eth1"):
+        compilation = bench.start(OWN / "pass.c", pin_folder=bench.pin(name))
+        compilation.pinned(DEADLINE_S)
+        carried.append("libbcc" in Path(f"/proc/{compilation.pid}/maps").read_text())
+        compilation.attach(f"/run/netns/{bench.netns}", [name])
+        compilation.finish(DEADLINE_S)
+
+    assert carried == [True, False]
+    assert bench.xdp_mode("eth0") == bench.xdp_mode("eth1") == 1
+
+
 def test_programs_run_the_same(bench: Bench) -> None:
     """With a lock, maps of maps and an egress program."""
     header(bench, "XDP_DROP")

@@ -544,11 +544,25 @@ def test_more_programs_than_processors_are_all_loaded(bench: Bench) -> None:
 
 def test_a_host_without_bcc_is_told_what_to_install(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """No bcc, or PyPI's package of that name: exit code 3 and the Debian package."""
-    (bench.folder / "bcc.py").touch()
-    monkeypatch.setenv("PYTHONPATH", str(bench.folder))
+    packages = bench.folder / "packages"
+    packages.mkdir()
+    (packages / "bcc.py").touch()
+    monkeypatch.syspath_prepend(packages)
 
     with pytest.raises(HostError, match=r"cannot import bcc .*python3-bpfcc.*--system-site-packages"):
         bench.start(PASSING).pinned(DEADLINE_S)
+
+
+@pytest.mark.parametrize("entry", ["", "."])
+def test_a_module_in_the_current_folder_is_not_imported(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    """It is somebody's own program, whatever it is called."""
+    (bench.folder / "bcc.py").touch()
+    (bench.folder / "json.py").write_text("raise SystemExit")
+    monkeypatch.setattr(sys, "path", [os.path.realpath(entry) if entry else entry, *sys.path])
+
+    bench.attach("eth0")
 
 
 def test_the_program_sees_packets(bench: Bench) -> None:

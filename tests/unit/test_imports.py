@@ -54,12 +54,12 @@ ROWS: list[tuple[str, ...]] = [
 FAMILIES = {7, 12, 14, 16}
 ONLY_USERS = {
     "yaml": {"document"},
-    "bcc": {"attaching", "compiling"},
+    "bcc": {"compiling"},
     "psutil": {"process"},
     "pyroute2": {"messages"},
     "rich": {"report"},
     "docker": {"runtime"},
-    "ctypes": {"attaching", "bpf", "compiled", "compiling", "maps", "syscalls"},
+    "ctypes": {"bpf", "compiled", "compiling", "maps", "syscalls"},
 }
 
 
