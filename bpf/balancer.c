@@ -32,7 +32,8 @@
 #define LEVELS 7
 #define MAX_INTERFACES 1024
 #define MAX_PAIRS 4096     /* of a backend and an interface */
-#define MARK_NS 200000000ULL    /* a request that was sent so long ago has arrived by now, or never will */
+#define MARK_NS 50000000ULL     /* between two markers; twice as long for each one that is not answered */
+#define MAX_OPEN 16             /* of those, which count for that */
 #define SILENT_NS 1000000000ULL /* a backend that reports, and then does not for so long, is dead or cut off */
 #define AGES 8             /* in so many steps a thread that is not heard of grows old; loops over them stay loops */
 #define MAX_LOCAL_ADDRESSES 1024
@@ -107,7 +108,7 @@ enum carrier_reason {
 
 #define FIRST_DROP DROP_BAD_LENGTH /* all reasons before it pass */
 /* Beside the reason of a report: */
-#define CARRIES 0x100 /* it goes back as a carrier */
+#define IS_SENT_BACK 0x100 /* as a carrier, or as a marker */
 #define IS_HEARD 0x200 /* it goes on to the role */
 
 /* What makes a backend wanted that has a free thread. A weight counts threads, turns or chances that many times. */
@@ -783,51 +784,71 @@ static __always_inline __u32 completion(struct xdp_md *ctx, struct config *c, st
 	return COMPLETION_FREED;
 }
 
-/* Compare a report with what we know, under the lock, and correct that. Requests that are still on their way to the
- * backend are in hand; those that were sent before `marked_ns`, and have not arrived, are lost. */
-static __always_inline __u32 correct(struct state *s, struct config *c, struct reporter *known, __u32 k, __u32 capacity, __u64 now,
-				     __u64 incarnation, __u32 received, __u32 completed)
+/* What a report says of the last marker, if that is news: how many requests are lost. Below zero, so many more have
+ * arrived than were sent since `base`. Only what two markers in a row agree upon is believed: on another CPU a request
+ * may be counted just before a marker and leave just behind it, or the other way round. */
+static __always_inline __s32 lost_by(struct reporter *known, struct told *told, __u32 seen)
 {
-	__u32 reason = REPORT_AGREED, lost, outstanding, free, before = *free_threads(s, k);
-	__s32 late; /* completions that this report makes up for; below zero, those that it takes back */
+	__u32 marked = told->sent - known->base, open = known->asked - known->answered;
+	__s32 missing = marked - told->before, last = known->missing, lost = known->lost;
+	__s32 least = missing < last ? missing : last, most = missing < last ? last : missing;
 
-	if (known->incarnation == incarnation &&
+	if (told->marker - known->answered - 1 >= open || marked > seen || (__s32)(told->received - told->before) < 0)
+		return lost;
+	known->answered = told->marker;
+	known->missing = missing;
+	if (lost < least)
+		return least;
+	return lost > most ? most : lost;
+}
+
+/* Compare a report with what we know, under the lock, and correct that. Requests that are still on their way to the
+ * backend are in hand. */
+static __always_inline __u32 correct(struct state *s, struct config *c, struct reporter *known, __u32 k, __u32 capacity,
+				     __u64 now, struct told *told)
+{
+	__u32 reason = REPORT_AGREED, received = told->received, completed = told->completed;
+	__u32 outstanding, free, before = *free_threads(s, k);
+	__s32 late; /* completions that this report makes up for; below zero, those that it takes back */
+	__s32 lost, more;
+
+	if (known->incarnation == told->incarnation &&
 	    ((__s32)(received - known->received) < 0 || (__s32)(completed - known->completed) < 0))
 		return REPORT_OLD;
-	if (known->incarnation != incarnation) {
+	if (known->incarnation != told->incarnation) {
 		reason = known->incarnation ? REPORT_RESTARTED : REPORT_BEGUN;
 		/* What was sent before it began is in the hands of nobody. Its very first report may come when requests
 		 * that it will still get are on their way already. */
 		known->base = *sent(s, k) - (known->incarnation ? received : capacity - before + completed);
-		known->incarnation = incarnation;
-		known->marked = received;
-		known->marked_ns = now;
+		known->incarnation = told->incarnation;
+		known->answered = known->asked;
+		known->asked_ns = 0;
+		known->missing = 0;
 		known->lost = 0;
 	}
-	if ((__s32)(received + known->base - *sent(s, k)) > 0) /* it has got what we took for gone */
-		known->base = *sent(s, k) - received;
+	more = received + known->base - *sent(s, k);
+	if (more > 0) /* it has got what we took for gone */
+		known->base -= more;
+	lost = lost_by(known, told, *sent(s, k) - known->base);
+	if (lost < 0) { /* the same, found by markers */
+		known->base += lost;
+		lost = 0;
+	}
 	__u32 seen = *sent(s, k) - known->base;
 
-	lost = known->lost;
-	if (now - known->marked_ns > MARK_NS) {
-		if ((__s32)(known->marked - received - lost) > 0) /* besides those that are known to be lost, for good */
-			lost = known->marked - received;
-		known->marked = seen;
-		known->marked_ns = now;
-	}
 	if ((__s32)(seen - lost - received) < 0) /* it was only late */
 		lost = seen - received;
 	outstanding = seen - lost - completed;
 	free = outstanding < capacity ? capacity - outstanding : 0;
+	late = (__s32)(free - before) - (__s32)(lost - known->lost);
 	if (reason == REPORT_AGREED && known->silent)
 		reason = REPORT_RETURNED;
 	else if (reason == REPORT_AGREED && (__s32)(lost - known->lost) > 0)
 		reason = REPORT_REQUEST_LOST;
-	else if (reason == REPORT_AGREED && free > before)
+	else if (reason == REPORT_AGREED && late > 0)
 		reason = REPORT_COMPLETION_LOST;
-	else if (reason == REPORT_AGREED && free < before)
+	else if (reason == REPORT_AGREED && late < 0)
 		reason = REPORT_COMPLETION_DOUBLED;
-	late = (__s32)(free - before) - (__s32)(lost - known->lost);
 	if (reason != REPORT_BEGUN && reason != REPORT_RESTARTED && reason != REPORT_RETURNED) {
 		known->lost_completions += late > 0 ? late : 0;
 		known->doubled_completions += late < 0 ? -late : 0;
@@ -842,9 +863,44 @@ static __always_inline __u32 correct(struct state *s, struct config *c, struct r
 	return reason;
 }
 
+/* Whether a backend that has just reported gets a marker, which then counts as sent: when requests have neither arrived
+ * nor are lost. So one of its threads is idle, or will be when those have arrived, and reads the marker; where it has
+ * fewer threads than we know of, few markers wait with the requests. */
+static __always_inline bool is_to_be_marked(struct reporter *known, struct told *told, __u32 sent, __u64 now)
+{
+	__u32 open = known->asked - known->answered;
+
+	if (!told->hears || sent - known->base == known->lost + known->received ||
+	    now - known->asked_ns < MARK_NS << (open < MAX_OPEN ? open : MAX_OPEN))
+		return false;
+	known->asked++;
+	known->asked_ns = now;
+	return true;
+}
+
+/* Turn a backend's report into a marker for it. */
+static __always_inline void mark(struct datagram *datagram, struct report *report, struct backend *backend,
+				 __be16 service_port, __u32 number, __u32 sent)
+{
+	__be32 *ports = (__be32 *)datagram->udp;
+	struct udphdr udp = { .source = datagram->udp->dest, .dest = service_port };
+	__be32 from[] = { *ports, report->magic, report->marker, report->sent };
+	__be32 to[] = { *(__be32 *)&udp, bpf_htonl(MARKER_MAGIC), bpf_htonl(number), bpf_htonl(sent) };
+
+	copy_mac(datagram->ethernet->h_dest, backend->mac);
+	copy_mac(datagram->ethernet->h_source, backend->our_mac);
+	swap_addresses(datagram);
+	replace_in_udp(datagram->udp, from, to, sizeof(to) / sizeof(*to));
+	*ports = to[0];
+	report->magic = to[1];
+	report->marker = to[2];
+	report->sent = to[3];
+}
+
 /* A report: the backend's own totals. It carries a queued request like a completion, as long as a thread is free: more
  * than one may have become so by it, and a carrier may be lost; one too many finds nothing. Where requests are held the
- * role must hear of it, and sees to the others: only what is free by it, and was not before, makes it a carrier. */
+ * role must hear of it, and sees to the others: only what is free by it, and was not before, makes it a carrier. One by
+ * which requests are missing, and that is no carrier, goes back as a marker, by the door that requests leave by. */
 static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct state *s, struct datagram *datagram,
 				  __u32 k, struct backend *backend)
 {
@@ -858,16 +914,19 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 		trace("report from %s ignored, it is malformed", backend->name);
 		return REPORT_MALFORMED;
 	}
-	__u64 now = bpf_ktime_get_ns(), incarnation = report->incarnation;
-	__u32 received = bpf_ntohl(report->received), completed = bpf_ntohl(report->completed);
-	__u32 reason, before, free, depth;
+	struct told told = told_by(report);
+	__u64 now = bpf_ktime_get_ns();
+	__u32 reason, before, free, depth, marker, marked;
 	void *carrier = carriers.lookup(&k);
-	bool carries;
+	bool carries, is_marked;
 
 	bpf_spin_lock(&s->lock);
 	before = *free_threads(s, k);
-	reason = correct(s, c, known, k, backend->capacity, now, incarnation, received, completed);
+	reason = correct(s, c, known, k, backend->capacity, now, &told);
 	*reports(s, k) = 1;
+	marked = *sent(s, k);
+	is_marked = is_to_be_marked(known, &told, marked, now);
+	marker = known->asked;
 	free = *free_threads(s, k);
 	depth = s->depth;
 	carries = depth && weight(c, k) && free > (c->holds ? before : 0);
@@ -887,9 +946,13 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 		trace("report from %s: it is back, free %u, depth %u", backend->name, free, depth);
 	if (carries && carrier) {
 		redirect_map(carrier, 0, BPF_F_BROADCAST);
-		return reason | CARRIES;
+	} else if (is_marked) {
+		mark(datagram, report, backend, c->service_port, marker, marked);
+		doors.redirect_map(backend->ifindex, 0);
+	} else {
+		return c->holds && reason != REPORT_OLD ? reason | IS_HEARD : reason;
 	}
-	return c->holds && reason != REPORT_OLD ? reason | IS_HEARD : reason;
+	return reason | IS_SENT_BACK;
 }
 
 /* A completion or a report, if it is from a backend, and from where that backend lives. */
@@ -1198,10 +1261,10 @@ static __always_inline bool is_redirected(__u32 reason)
 
 int balancer(struct xdp_md *ctx)
 {
-	__u32 found = classify(ctx), reason = found & ~(CARRIES | IS_HEARD);
+	__u32 found = classify(ctx), reason = found & ~(IS_SENT_BACK | IS_HEARD);
 
 	tally(reasons.lookup(&reason), ctx);
-	if (found & CARRIES)
+	if (found & IS_SENT_BACK)
 		return XDP_REDIRECT;
 	if (reason < FIRST_DROP || found & IS_HEARD)
 		return XDP_PASS;

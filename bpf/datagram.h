@@ -137,3 +137,15 @@ static __always_inline void give_destination(struct datagram *datagram, struct a
 	else if (datagram->ipv6)
 		rewrite_ipv6(&datagram->ipv6->daddr, datagram->udp, to->word);
 }
+
+/* Let a packet go back to where it came from. No checksum changes by that. */
+static __always_inline void swap_addresses(struct datagram *datagram)
+{
+	if (datagram->ipv4) {
+		datagram->ipv4->saddr = datagram->destination.word[3];
+		datagram->ipv4->daddr = datagram->source.word[3];
+	} else if (datagram->ipv6) {
+		__builtin_memcpy(&datagram->ipv6->saddr, &datagram->destination, sizeof(struct in6_addr));
+		__builtin_memcpy(&datagram->ipv6->daddr, &datagram->source, sizeof(struct in6_addr));
+	}
+}

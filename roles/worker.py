@@ -9,7 +9,9 @@ another one with the time slept so far, and tells the balancer that it is free a
 Data that is no such number is refused (`thread 2 refuses: not a number`), and completed at once. At SIGTERM it ends at
 once: `stopped: received 12, completed 10, slept 4.75 s`. Without a `balancer` it sends no completions.
 To `report`, if given, go running totals, with each completion and five times a second (bpf/report.h), and digests of
-the requests that were completed last and of those in hand, so that the balancer knows which it need not keep.
+the requests that were completed last and of those in hand, so that the balancer knows which it need not keep. Among the
+requests then come markers of the balancer's, which are none: they say how many requests were sent before them, and the
+worker reports how many of those have come, so that the balancer knows what was lost on the way.
 """
 
 import os
@@ -37,8 +39,9 @@ OPTIONS: options.Options = {
 }
 LONGEST_S = 3600
 HEARTBEAT_S = 0.2
-# Reports, as in bpf/report.h: magic, received, completed, how many digests are of completed requests, incarnation.
-REPORT = struct.Struct("!4sIIIQ")
+# Reports, as in bpf/report.h: magic, received, completed, how many digests are of completed requests, incarnation, that
+# markers are heard, and of the last one its number, the requests sent before it, and those of them received.
+REPORT = struct.Struct("!4sIIIQ4I")
 DIGESTS = 64  # of either kind, at most: a report must fit in any packet
 NUMBERS = 1 << 32
 NUMBER = re.compile(rb"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})")
@@ -76,13 +79,15 @@ class Worker:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # IPv4 as well
         self.balancer = resolve(family, balancer) if balancer else None
         self.report = resolve(family, report) if report else None
-        self.incarnation = time.time_ns()
+        self.incarnation = int.from_bytes(os.urandom(8)) or 1  # who knows it is the balancer, and may send markers
         try:
             self.socket.bind(("", port))
         except OSError as error:
             sys.exit(f"worker: cannot listen on port {port}: {error.strerror}")
+        self.turn = threading.Lock()  # to read the socket, so that requests are counted in the order in which they come
         self.lock = threading.Lock()  # held while printing too, so that the lines tell the same order as the counts
         self.received = self.completed = 0
+        self.marker = (0, 0, 0)  # its number, the requests sent before it, and those of them received
         self.in_hand: list[bytes] = []  # digests
         self.done: deque[bytes] = deque(maxlen=DIGESTS)
         self.slept_s = 0.0
@@ -92,17 +97,36 @@ class Worker:
         slept_s = 0.0
         while True:
             try:
-                data, sender = self.socket.recvfrom(65535)
+                with self.turn:
+                    number, seconds, known_as = self.take(thread)
             except OSError as error:  # news of something that was sent earlier
                 say(f"thread {thread}: {error.strerror}")
                 continue
-            about = f"from {place(sender)}: {shown(data.rstrip(b' '))} ({len(data)} bytes)"
-            known_as = digest(mapped(sender[0]), sender[1], data)
-            number, seconds = self.begin(about, data, thread, known_as)
             time.sleep(seconds)
             slept_s += seconds
             said = f"#{number}: thread {thread} slept {decimal(seconds)} s, {decimal(slept_s)} s so far"
             self.finish(said, seconds, known_as)
+
+    def take(self, thread: int) -> tuple[int, float, bytes]:
+        """Wait for a request, hearing the markers before it; return its number, how long to sleep, and its digest."""
+        data, sender = self.socket.recvfrom(65535)
+        while self.heard(data):
+            data, sender = self.socket.recvfrom(65535)
+        about = f"from {place(sender)}: {shown(data.rstrip(b' '))} ({len(data)} bytes)"
+        known_as = digest(mapped(sender[0]), sender[1], data)
+        return *self.begin(about, data, thread, known_as), known_as
+
+    def heard(self, data: bytes) -> bool:
+        """Tell the balancer what has come before its marker; False if this is none: only it knows our incarnation."""
+        if not self.report or len(data) < REPORT.size or not data.startswith(b"NLM1"):
+            return False
+        *_, incarnation, _, number, sent, _ = REPORT.unpack_from(data)
+        if incarnation != self.incarnation:
+            return False
+        with self.lock:
+            self.marker = (number, sent, self.received % NUMBERS)
+            self.tell()
+        return True
 
     def begin(self, about: str, data: bytes, thread: int, known_as: bytes) -> tuple[int, float]:
         """Print a request; return its number, and for how long to sleep."""
@@ -133,7 +157,7 @@ class Worker:
     def tell(self) -> None:
         """Report the totals, by which the balancer sees what was lost; the lock is held, so that none is overtaken."""
         totals = self.received % NUMBERS, self.completed % NUMBERS
-        report = REPORT.pack(b"NLR1", *totals, len(self.done), self.incarnation)
+        report = REPORT.pack(b"NLR1", *totals, len(self.done), self.incarnation, 1, *self.marker)
         self.send(report + b"".join((*self.done, *self.in_hand[:DIGESTS])), self.report, "report")
 
     def beat(self) -> None:

@@ -27,7 +27,7 @@ _HOLD = struct.Struct("=IIQ")  # backend + 1, number, since_ns
 _CLAIM = struct.Struct("=14xII20s")  # Ethernet header, slot, number, then as in FLOW_KEY
 FLOW_KEY = struct.Struct("=16s2sH")  # client, port, backend
 _MARK = struct.Struct("=QII")  # incarnation, completed, padding
-_REPORT = struct.Struct("!4sIII8s")  # magic, received, completed, listed, incarnation; digests follow
+_REPORT = struct.Struct("!4sIII8s16x")  # magic, received, completed, listed, incarnation, of markers; digests follow
 _NUMBERS = 1 << 32
 _IPV4 = b"\x08\x00"
 

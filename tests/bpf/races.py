@@ -137,7 +137,7 @@ def reported(worker: int, incarnation: int, received: int) -> bytes:
 
 
 _REPORTS = {
-    worker: bytes(completion(worker, struct.pack("!4sII4xQ", b"NLR1", 0, 0, 0), udp_dport=REPORTS, udp_chksum=0))
+    worker: bytes(completion(worker, struct.pack("!4sII4xQ16x", b"NLR1", 0, 0, 0), udp_dport=REPORTS, udp_chksum=0))
     for worker in (1, 2)
 }
 # What both sides do in a round: `a` an arrival, a digit a completion of that worker, `c` the oldest carrier under way,

@@ -64,7 +64,7 @@ def data(
 ) -> bytes:
     """Return what a worker reports; the last of `done` is number `completed`."""
     completed = len(done) if completed < 0 else completed
-    header = struct.pack("!4sIIIQ", b"NLR1", received, completed, len(done), incarnation)
+    header = struct.pack("!4sIIIQ16x", b"NLR1", received, completed, len(done), incarnation)
     return header + b"".join(done + in_hand)
 
 

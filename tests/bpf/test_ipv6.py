@@ -295,7 +295,7 @@ def test_a_report_carries_a_queued_request(lb: Rig) -> None:
     [
         (report(3, 1, 1, version=6), "REPORT_STRANGER"),
         (report(1, 1, 1, version=6, ip_src=CLIENT6), "REPORT_STRANGER"),
-        (completion6(1, b"NLR1" + bytes(19), udp_dport=REPORTS), "REPORT_MALFORMED"),
+        (completion6(1, b"NLR1" + bytes(35), udp_dport=REPORTS), "REPORT_MALFORMED"),
         (report(1, 1, 1, version=6, udp_chksum=0), "DROP_NO_CHECKSUM"),
         (report(1, 1, 1, version=6, udp_len=5), "DROP_BAD_LENGTH"),
     ],

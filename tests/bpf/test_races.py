@@ -88,7 +88,7 @@ LOOKS_EARLY = (  # whether a request waits, and only then frees the thread for i
 MUTANTS |= {
     "a report without the lock": (NO_LOCK, RESET_AGAINST_ONE, 0),
     "a report that looks early at the queue": (LOOKS_EARLY, RESET_AGAINST_ONE, 0),
-    "a report that does not carry": ((("return reason | CARRIES;", "return reason;"),), RESET_AGAINST_ONE, 1),
+    "a report that does not carry": ((("return reason | IS_SENT_BACK;", "return reason;"),), RESET_AGAINST_ONE, 1),
     "a report that frees nothing": ((("\t*free_threads(s, index) = free;\n", ""),), RESET_AGAINST_ONE, 1),
     "what was in hand before is not gone": (
         (("known->base = *sent(s, k) - (known->incarnation ? received", "known->base = *sent(s, k) - (0 ? received"),),

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from netlab import loader, record
 from netlab.maps import Map
 
-# Loses every so-many-th request on its way to a worker, and every so-many-th completion on its way back. The last eight
-# of the first sixteen bytes of a request may be digits, its name: what became of each name below NAMES is kept.
+# Loses every so-many-th request on its way to a worker, every so-many-th completion on its way back, and every
+# so-many-th of the balancer's markers, which come from its port for reports. The last eight of the first sixteen bytes
+# of a request may be digits, its name: what became of each name below NAMES is kept.
 LOSE = """
 #include <uapi/linux/bpf.h>
 #include "packet.h"
@@ -16,6 +17,10 @@ LOSE = """
 #ifndef NAMES
 #define NAMES 1
 #endif
+#ifndef MARKERS
+#define MARKERS 0xffffffff
+#endif
+enum kind { REQUEST, COMPLETION, MARKER, KINDS };
 #define DATA 16
 #define DIGITS 8
 
@@ -25,8 +30,8 @@ struct fate {
 	__u64 worker; /* the last byte of its address */
 };
 
-BPF_ARRAY(seen, __u64, 2); /* requests, completions */
-BPF_ARRAY(lost, __u64, 2); /* of those */
+BPF_ARRAY(seen, __u64, KINDS);
+BPF_ARRAY(lost, __u64, KINDS); /* of those */
 BPF_ARRAY(fates, struct fate, NAMES);
 
 static __always_inline struct fate *fate_of(struct cursor cursor)
@@ -51,15 +56,15 @@ int lose(struct xdp_md *ctx)
 
 	if (!udp || (udp->dest != bpf_htons(8080) && udp->dest != bpf_htons(9090)))
 		return XDP_PASS;
-	__u32 which = udp->dest == bpf_htons(9090);
+	__u32 which = udp->dest == bpf_htons(9090) ? COMPLETION : udp->source == bpf_htons(9091) ? MARKER : REQUEST;
+	__u32 every = which == COMPLETION ? COMPLETIONS : which == MARKER ? MARKERS : REQUESTS;
 	__u64 *count = seen.lookup(&which);
-	struct fate *fate = which ? NULL : fate_of(cursor);
-
 	__u64 *gone = lost.lookup(&which);
+	struct fate *fate = which == REQUEST ? fate_of(cursor) : NULL;
 
 	if (!count || !gone)
 		return XDP_PASS;
-	bool is_lost = !((__sync_fetch_and_add(count, 1) + 1) % (which ? COMPLETIONS : REQUESTS));
+	bool is_lost = !((__sync_fetch_and_add(count, 1) + 1) % every);
 
 	if (fate) {
 		fate->worker = bpf_ntohl(ip->daddr) & 0xff;
@@ -68,7 +73,8 @@ int lose(struct xdp_md *ctx)
 	if (!is_lost)
 		return XDP_PASS;
 	__sync_fetch_and_add(gone, 1);
-	bpf_trace_printk("lost to port %u", bpf_ntohs(udp->dest));
+	if (which != MARKER)
+		bpf_trace_printk("lost to port %u", bpf_ntohs(udp->dest));
 	return XDP_DROP;
 }
 """

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from netlab import balancer, record
 from tests.lab.lab import PARTB, eventually, lab, netlab, pid, python, start, stats, texts
-from tests.lab.lossy import LOSSY, lose
+from tests.lab.lossy import LOSSY, lose, wires
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -38,10 +39,10 @@ def served(*workers: str) -> Counter[str]:
 
 
 def test_what_is_lost_on_the_way_is_found_out(tmp_path: Path) -> None:
-    """One request in seven and one completion in five: all others are served, and every thread is free again."""
+    """One request in seven, one completion in five, one marker in three: all threads are free again at the end."""
     (tmp_path / "lossy.yml").write_text(LOSSY)
     with lab(str(tmp_path / "lossy.yml"), name="lossy"):
-        lose("lossy", tmp_path, REQUESTS=7, COMPLETIONS=5)
+        lose("lossy", tmp_path, REQUESTS=7, COMPLETIONS=5, MARKERS=3)
         eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
         ask(140, "0.02 0.06", "0.002")
         eventually(lambda: stats()["queue_depth"] == 0 and free() == FREE)
@@ -58,6 +59,30 @@ def test_what_is_lost_on_the_way_is_found_out(tmp_path: Path) -> None:
         assert sum(each["received"] for each in reports) == sum(each["completed"] for each in reports) == 140 - 20
         assert sum(": a request was lost" in line for line in told) == found["REPORT_REQUEST_LOST"] > 0
         assert stats()["received"] == 140 == stats()["forwarded"] + stats()["dequeued"]
+
+
+def test_a_lost_request_is_found_under_steady_traffic(tmp_path: Path) -> None:
+    """Within a second: 130 requests a second come to each worker, of which one is lost, and there is never a pause."""
+    (tmp_path / "lossy.yml").write_text(LOSSY)
+    with lab(str(tmp_path / "lossy.yml"), name="steady"):
+        pins = record.read("steady")["nodes"]["lb"]["pins"]
+        lose("steady", tmp_path, REQUESTS=1000, COMPLETIONS=1_000_000)
+        eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
+        client = start("client", "--count", "1900", "--sleep", "0.002", "0.006", "--interval", "0.0025")
+        try:
+            eventually(lambda: wires("steady").requests >= 1000)
+            eventually(lambda: lost_requests(pins) == 1, 1.0)
+            found = wires("steady").requests
+            eventually(lambda: wires("steady").requests > found + 100)
+            assert client.poll() is None
+        finally:
+            client.communicate(timeout=20)
+        eventually(lambda: free() == FREE)
+        assert (lost_requests(pins), stats()["received"]) == (1, 1900)
+
+
+def lost_requests(pins: str) -> int:
+    return sum(each.lost_requests for each in balancer.reporters(pins).values() if each)
 
 
 def test_a_killed_worker_gives_back_what_it_had() -> None:
@@ -107,7 +132,7 @@ def test_what_a_client_forges_changes_nothing() -> None:
     """Completions and reports, as itself and under a worker's address: each is dropped by name."""
     forge = """
 import socket, struct, sys
-data = struct.pack("!4sII4xQ", b"NLR1", 9, 9, 1)
+data = struct.pack("!4sII4xQ16x", b"NLR1", 9, 9, 1)
 own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 own.sendto(b"", ("lb", 9090)); own.sendto(data, ("lb", 9091))
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)

@@ -5,12 +5,13 @@ import queue
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Self
+from typing import NamedTuple, Self
 
 import pytest
 
@@ -336,6 +337,114 @@ def test_a_worker_without_a_balancer_sends_nothing(start: Starter) -> None:
         client.setblocking(False)
         with pytest.raises(BlockingIOError):
             client.recv(1)
+
+
+REPORT = struct.Struct("!4sIIIQ4I")
+
+
+class Report(NamedTuple):
+    """What a worker reports, bpf/report.h, without digests."""
+
+    magic: bytes
+    received: int
+    completed: int
+    listed: int
+    incarnation: int
+    hears: int
+    marker: int
+    sent: int
+    before: int
+
+    def mark(self, number: int, sent: int) -> bytes:
+        """Return the marker that the balancer makes of it, with something behind."""
+        return REPORT.pack(*self._replace(magic=b"NLM1", marker=number, sent=sent)) + b"digests"
+
+
+class Reporting(Bench):
+    """The same, and where the worker reports to."""
+
+    def __init__(self, start: Starter, *options: str) -> None:
+        self.reports = listener()
+        super().__init__(start, "--report", f"localhost:{port_of(self.reports)}", *options)
+
+    def until(self, condition: Callable[[Report], bool]) -> Report:
+        """Wait for a report."""
+        ends = time.monotonic() + DEADLINE_S
+        while time.monotonic() < ends:
+            if condition(report := Report(*REPORT.unpack_from(self.reports.recv(2000)))):
+                return report
+        pytest.fail("no such report comes")
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self.reports.close()
+
+
+def test_a_worker_reports_what_came_before_a_marker(start: Starter) -> None:
+    """Which is neither printed, nor counted, nor completed; the last one is in every report."""
+    with Reporting(start, "--threads", "1") as bench:
+        first = bench.until(lambda report: True)
+        assert first == Report(b"NLR1", 0, 0, 0, first.incarnation, 1, 0, 0, 0)
+        bench.send(b"0")
+        bench.send(first.mark(4, 9))
+        bench.send(b"0")
+        assert bench.until(lambda report: report.marker == 4)[-3:] == (4, 9, 1)
+        assert bench.until(lambda report: report.completed == 2)[-3:] == (4, 9, 1)
+        bench.completions(2)
+        bench.worker.wait("finished #2.*")
+        bench.balancer.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            bench.balancer.recv(1)
+
+    assert [line.split()[0] for line in bench.worker.lines] == ["READY", *["received", "finished"] * 2]
+
+
+@pytest.mark.parametrize("forged", ["another's", "none", "cut short"])
+def test_a_marker_that_the_balancer_has_not_sent_is_a_request(start: Starter, forged: str) -> None:
+    """Only the balancer knows the incarnation."""
+    with Reporting(start) as bench:
+        first = bench.until(lambda report: True)
+        marker = first.mark(1, 5)
+        bench.send(
+            {
+                "another's": first._replace(incarnation=first.incarnation ^ 1).mark(1, 5),
+                "none": b"NLM1",
+                "cut short": marker[: REPORT.size - 1],
+            }[forged]
+        )
+
+        assert bench.until(lambda report: report.completed == 1)[-3:] == (0, 0, 0)
+        bench.worker.wait('received #1 from .*: "NLM1.* refuses: not a number')
+
+
+def test_a_worker_that_does_not_report_knows_no_markers(start: Starter) -> None:
+    with Bench(start) as bench:
+        bench.send(Report(b"", 0, 0, 0, 0, 1, 0, 0, 0).mark(1, 5))
+        bench.completions(1)
+
+
+def test_an_incarnation_cannot_be_guessed(start: Starter) -> None:
+    """Not from the time: that of two workers which start one after the other has nothing in common."""
+    with Reporting(start) as one, Reporting(start) as other:
+        found = [each.until(lambda report: True).incarnation for each in (one, other)]
+
+    assert 0 not in found
+    assert found[0] >> 40 != found[1] >> 40
+
+
+def test_requests_are_counted_in_the_order_in_which_they_come(start: Starter) -> None:
+    """Whichever thread reads a marker: all requests before it are counted then, and none behind it."""
+    with Reporting(start, "--threads", "16") as bench:
+        first = bench.until(lambda report: True)
+        told: dict[int, int] = {}
+        for number in range(1, 1001):
+            bench.send(b"0")
+            bench.send(first.mark(number, number))
+            while not number % 25 and len(told) < number:  # no more at a time than a socket holds
+                report = bench.until(lambda report: report.marker > len(told))
+                told[report.marker] = report.before
+
+    assert told == {number: number for number in range(1, 1001)}
 
 
 def test_a_worker_hears_ipv6_too(start: Starter) -> None:
