@@ -81,7 +81,7 @@ class Middle(NamedTuple):
         return self.noise is None or self.noise < self.value
 
     def agrees(self, other: "Middle") -> bool | None:
-        """Tell whether two runs' medians are as near as the wider of their noises says; None if one does not know its."""
+        """Tell whether two runs' medians are as near as the wider of their noises says; None if one is unknown."""
         if self.noise is None or other.noise is None:
             return None
         return abs(self.value - other.value) <= max(self.noise, other.noise)

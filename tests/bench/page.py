@@ -65,6 +65,8 @@ def times(found: Middle) -> str:
 
 def noise(found: Middle) -> str:
     """Return the noise of a median."""
+    if found.noise == 0:  # nothing at all, and never more
+        return ""
     return "±?" if found.noise is None else f"± {number(found.noise)}"
 
 
@@ -89,7 +91,7 @@ def verdict(table: Table, aim: Aim) -> str:
     if not found:
         return f"{what}: no figure"
     unit = f"times {aim.peer}" if aim.peer else table.units[aim.column]
-    said = f"{what}: {number(found.value)} {noise(found)} {unit}".rstrip()
+    said = " ".join(word for word in (f"{what}: {number(found.value)}", noise(found), unit) if word)
     if aim.limit is None:
         return said
     return f"{said}; {aim.word}: at most {aim.limit:.3g}: {judged(found, aim.limit)}"

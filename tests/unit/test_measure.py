@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.bench.against import pairs
+from tests.bench.importing import by_package
 from tests.bench.measure import Aim, Job, Middle, Part, Table, interleave, middle, quantile, ratio
 from tests.bench.page import cell, judged, verdict
 
@@ -129,3 +130,14 @@ def test_groups_take_turns_and_what_jobs_find_is_kept() -> None:
     }
     assert samples["one"]["memory"] == [1.0, 4.0]
     assert all(value >= 0 for value in samples["one"]["up"])
+
+
+def test_imports_are_summed_by_package_from_what_python_prints() -> None:
+    said = """\
+import time: self [us] | cumulative | imported package
+import time:       100 |        100 |   encodings.aliases
+import time:       300 |        400 | encodings
+netlab: something else
+import time:        50 |         50 | json"""
+
+    assert {"encodings": 400, "json": 50} == by_package(said)
