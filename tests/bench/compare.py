@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from tests.bench.contenders import CPU, Contender
 from tests.bench.leavings import Mark
@@ -10,6 +11,7 @@ from tests.bench.measure import Samples
 
 UP, DOWN, GONE = "up", "down", "until the kernel has let go"
 UNITS = {UP: "ms", DOWN: "ms", GONE: "ms", CPU: "ms"}
+NO_LIMITS: Mapping[str, int] = MappingProxyType({})
 
 
 def lacking(*tools: str) -> list[str]:
@@ -17,22 +19,26 @@ def lacking(*tools: str) -> list[str]:
     return [tool for tool in tools if shutil.which(tool) is None]
 
 
-def compare(fields: Sequence[Contender], rounds: int) -> Samples:
+def compare(
+    fields: Sequence[Contender], rounds: int, most: Mapping[str, int] = NO_LIMITS, is_tried: bool = False
+) -> Samples:
     """Bring every contender up and down, once to see that it works, then in rounds that each begin with another one.
 
-    Returns times in ms. Nobody begins before the kernel has removed what the one before has left.
+    `most` says who takes part in the first rounds only. What `is_tried` has been seen to work before, if only with
+    fewer nodes. Returns times in ms. Nobody begins before the kernel has removed what the one before has left.
     """
-    for contender in fields if rounds > 1 else ():  # a single round is of what smaller labs have shown to work
-        contender.up()
-        try:
-            contender.check()
-        finally:
-            contender.down()
+    for field in fields:
+        if not is_tried and min(rounds, most.get(field.name, rounds)) > 1:
+            field.up()
+            try:
+                field.check()
+            finally:
+                field.down()
     samples: Samples = {field.name: {} for field in fields}
     for number in range(rounds):
         for place in range(len(fields)):
             field = fields[(number + place) % len(fields)]
-            for column, value in once(field).items():
+            for column, value in (once(field) if number < most.get(field.name, rounds) else {}).items():
                 samples[field.name].setdefault(column, []).append(value)
     return samples
 

@@ -69,13 +69,13 @@ def reach(*command: str | Path) -> None:
             return
 
 
-def peak_of(*command: str | Path) -> float:
+def peak_of(*command: str | Path, environment: dict[str, str] | None = None) -> float:
     """Run a command quietly, and return the memory of the largest process in it, in MB.
 
     Between it and us stands a small process, since a child is charged with what its parent held when it was started.
     """
     with tempfile.NamedTemporaryFile("r", prefix="netlab-bench-") as said:
-        run(GNU_TIME, "-f", "%M", "-o", said.name, *command)
+        run(GNU_TIME, "-f", "%M", "-o", said.name, *command, environment=environment)
         return float(said.read().split()[-1]) / 1024
 
 
@@ -104,31 +104,6 @@ def star(folder: Path, leaves: int) -> Path:
 def netlab_star(folder: Path, leaves: int) -> Contender:
     """Return netlab with a bare star."""
     return netlab("netlab", star(folder, leaves), ["leaf1", "ping", "-c1", "-W5", f"leaf{leaves}"])
-
-
-def imports(folder: Path) -> Contender:
-    """Return what Python takes to start and to import all that netlab needs to bring a star up, and no more.
-
-    It starts and ends as the command does, and of two libraries loads the parts that netlab loads.
-    """
-    begin = "import atexit, gc, os, sys, netlab.__main__\ngc.set_threshold(netlab.__main__.COLLECT_FROM)\n"
-    say = "atexit.register(lambda: print(*sys.modules, sep='\\n'))\nfrom netlab.cli import main\nmain()\n"
-    listing = launched(folder / "list", begin + say)
-    up = [listing, "up", "--lab", LAB, str(star(folder, 4))]
-    said = subprocess.run(up, check=True, capture_output=True, text=True).stdout.split()
-    run(NETLAB, "down", "--lab", LAB)
-    names = [name for name in said if name.partition(".")[0] not in {"pyroute2", "yaml", "__main__"}]
-    load = "".join(f"import {name}\n" for name in names)
-    parts = "netlab.document.parser.load()\nnetlab.messages.Messages()\n"
-    only = launched(folder / "imports", f"{begin}{load}{parts}os._exit(0)\n")
-    return Contender("only Python's start and imports", lambda: run(only), down=lambda: None, check=lambda: None)
-
-
-def launched(path: Path, code: str) -> str:
-    """Write a program that starts as the command does, and return its path."""
-    path.write_text(Path(NETLAB).read_text(encoding="utf-8").partition("from netlab")[0] + code)
-    path.chmod(0o755)
-    return str(path)
 
 
 def bound(folder: Path, leaves: int) -> Contender:
@@ -231,32 +206,36 @@ def mininet(leaves: int) -> Contender:
     return Contender("Mininet", up=own.up, down=own.down, check=own.check, spent=own.spent, peak_mb=own.peak_mb)
 
 
-def compose(environment: dict[str, str], image: str) -> Contender:
+def compose(environment: dict[str, str], image: str, count: int = CONTAINERS) -> Contender:
     """Return idle containers brought up by docker-compose, with an engine that is running already."""
     folder = Path(
         tempfile.mkdtemp(prefix="compose-", dir=Path(environment["DOCKER_HOST"].removeprefix("unix://")).parent)
     )
     service = f'{{image: {image}, command: [sleep, "1000000"], stop_grace_period: 0s}}'
-    services = "".join(f"  idle{number}: {service}\n" for number in range(CONTAINERS))
+    services = "".join(f"  idle{number}: {service}\n" for number in range(count))
     file = folder / "docker-compose.yml"
     file.write_text(f'version: "3.7"\nservices:\n{services}')
+    up = ("docker-compose", "--file", file, "up", "-d")
     return Contender(
-        f"docker-compose, {CONTAINERS} idle containers",
-        up=lambda: _unmetered("docker-compose", "--file", file, "up", "-d", environment=environment),
+        f"docker-compose, {count} idle containers",
+        up=lambda: _unmetered(*up, environment=environment),
         down=lambda: run("docker-compose", "--file", file, "down", environment=environment),
         check=lambda: run("docker", "exec", f"{folder.name}_idle0_1", "sleep", "0", environment=environment),
+        peak_mb=lambda: peak_of(*up, environment=environment),
     )
 
 
-def docker(environment: dict[str, str], image: str) -> Contender:
+def docker(environment: dict[str, str], image: str, count: int = CONTAINERS) -> Contender:
     """Return idle containers started by docker itself, all at once."""
-    names = [f"{LAB}{number}" for number in range(CONTAINERS)]
+    names = [f"{LAB}{number}" for number in range(count)]
     start = " & ".join(f"docker run -d --name {name} {image} sleep 1000000" for name in names)
+    up = ("sh", "-c", f"{start} & wait")
     return Contender(
-        f"docker run, {CONTAINERS} at once",
-        up=lambda: _unmetered("sh", "-c", f"{start} & wait", environment=environment),
+        f"docker run, {count} at once",
+        up=lambda: _unmetered(*up, environment=environment),
         down=lambda: run("docker", "rm", "--force", *names, environment=environment),
         check=lambda: [run("docker", "exec", name, "sleep", "0", environment=environment) for name in names],
+        peak_mb=lambda: peak_of(*up, environment=environment),
     )
 
 

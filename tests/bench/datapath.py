@@ -1,34 +1,35 @@
 """Nanoseconds a packet: what the balancer's program costs by itself, beside the least that a program can do.
 
-Everything runs by BPF_PROG_TEST_RUN through tests/bench/rounds.c, which restores the packet in each round. The state is
-not restored but used up: the rounds of one step make what the next one's consume, and the counters must say that every
-round was what it is called.
+The state is not restored but used up: the rounds of one step make what the next one's consume, and the counters must
+say that every round was what it is called.
 """
 
-import statistics
-import struct
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 from typing import NamedTuple
 
-from netlab.maps import LoadedProgram, Map
-from tests.bench.measure import Aim, Part, Samples, Table
-from tests.bpf.races import Board, beside
-from tests.bpf.rig import FIRST, ROOT, SOURCE, Rig, addressed, completion, pinned, request
+from tests.bench import contention
+from tests.bench.measure import Aim, Part, Table
+from tests.bench.rounds import (
+    HEADERS,
+    WAITING,
+    Recorder,
+    Rounds,
+    balancer,
+    counted,
+    finished,
+    on_one_cpu,
+    sized,
+    timed,
+    wrapper,
+)
+from tests.bpf.rig import Rig, addressed, request
 
-HERE = Path(__file__).parent
-WAITING = 1024  # requests that the queue holds
 THREADS = 1024  # of each of the three backends
 SIZES = (64, 1514)
-BEGIN_S = 10.0
-HEADERS = 42  # Ethernet, IPv4, UDP
-RESTORED = 56
 OTHER_PORT = 7
-MANY = 1 << 16  # rounds of what is short
-LONG = 1 << 18  # of two that work at a time
-TRIES = 2  # of each step in a round of the benchmark; the better one counts
+MANY, FEW = 1 << 17, 1 << 15  # rounds of what leaves no state behind; those when it is to be quick
+SLOW_SHARE = 16  # so many times less of what costs ten times as much
+TURNS, WALKS = 16, 8  # of each program in a round of the benchmark; the cheapest counts
 
 
 class Step(NamedTuple):
@@ -39,77 +40,6 @@ class Step(NamedTuple):
     packet: bytes
     rounds: int
     reason: str
-
-
-class Rounds:
-    """The wrapper, loaded; a process of its own needs one of its own."""
-
-    def __init__(self, pins: str) -> None:
-        self._pins = pins
-        self._program = LoadedProgram.open(f"{pins}/programs/rounds")
-        self._frame, self._target = (Map.open(f"{pins}/maps/{name}") for name in ("frame", "target"))
-        with Map.open(f"{pins}/maps/doors") as doors:
-            doors.set(struct.pack("=I", 1), struct.pack("=II", 1, 0))
-        for name, key in (("known", struct.pack("=I", 1)), ("flows", struct.pack("=Q", 1))):
-            with Map.open(f"{pins}/maps/{name}") as looked_up:
-                looked_up.set(key, bytes(8))
-
-    def close(self) -> None:
-        for each in (self._program, self._frame, self._target):
-            each.close()
-
-    def own(self, name: str) -> LoadedProgram:
-        """Return one of the wrapper's own programs."""
-        return LoadedProgram.open(f"{self._pins}/programs/{name}_run")
-
-    def cost(self, program: LoadedProgram, packet: bytes, rounds: int) -> float:
-        """Return how many nanoseconds a round takes, wrapper and all."""
-        self._target.set(FIRST, struct.pack("=I", program.fd))
-        self._frame.set(FIRST, packet[:RESTORED] + struct.pack("=II", len(packet), 0))
-        run = self._program.test_run(packet, rounds)
-        assert run.verdict, "the packet could not be restored"
-        return run.duration_ns + 0.5  # the kernel rounds down
-
-    def cheapest(self, program: LoadedProgram, packet: bytes) -> float:
-        """Return the same of a program that leaves no state behind: the mean of the better half of some long runs.
-
-        What makes a run longer is something else that the machine does; a mean, because the kernel knows no fractions.
-        """
-        times = sorted(self.cost(program, packet, MANY) for _ in range(2 * TRIES))
-        return statistics.fmean(times[:TRIES])
-
-
-@contextmanager
-def wrapper() -> Iterator[Rounds]:
-    """Load the wrapper."""
-    with pinned(str(HERE / "rounds.c")) as pins:
-        rounds = Rounds(pins)
-        try:
-            yield rounds
-        finally:
-            rounds.close()
-
-
-@contextmanager
-def balancer(queue: int = WAITING, **define: int) -> Iterator[Rig]:
-    """Load the balancer."""
-    path = f"{ROOT}/{SOURCE}"
-    with pinned(path, QUEUE=queue, TEST_ENTRIES=1, **define) as pins:
-        rig = Rig(pins, Path(path).read_text(encoding="utf-8"))
-        try:
-            yield rig
-        finally:
-            rig.close()
-
-
-def sized(payload: int) -> bytes:
-    """Return a request of so many bytes in all."""
-    return bytes(request(bytes(payload - HEADERS)))
-
-
-def finished(worker: int) -> bytes:
-    """Return a completion of 64 bytes."""
-    return bytes(completion(worker)).ljust(64, b"\0")
 
 
 def steps(size: int) -> list[Step]:
@@ -127,15 +57,9 @@ def steps(size: int) -> list[Step]:
     ]
 
 
-def counted(rig: Rig) -> dict[str, int]:
-    """Return all counts that are not zero."""
-    packets = {name: count.packets for name, count in rig.counts().items() if count.packets}
-    return packets | rig.carrier_counts()
-
-
 def best_walk(rounds: Rounds, rig: Rig, size: int) -> dict[str, float]:
     """Return the least that each step has cost in a few walks."""
-    walks = [walk(rounds, rig, size) for _ in range(TRIES)]
+    walks = [walk(rounds, rig, size) for _ in range(WALKS)]
     return {name: min(each[name] for each in walks) for name in walks[0]}
 
 
@@ -151,22 +75,10 @@ def walk(rounds: Rounds, rig: Rig, size: int) -> dict[str, float]:
     return found
 
 
-class Recorder:
-    """Samples in ns, of which the wrapper's own in the same round are taken off."""
-
-    def __init__(self) -> None:
-        self.samples: Samples = {}
-
-    def add(self, row: str, column: str, value: float) -> None:
-        self.samples.setdefault(row, {}).setdefault(column, []).append(max(value, 0.0))
-
-
+NOTHING, EMPTY = "nothing", "an empty program"
 REDIRECT = "minimal redirect"
-ALONE = {
-    "nothing": "the wrapper itself",
-    "redirect": REDIRECT,
-}
 PIECES = {
+    "redirect": REDIRECT,
     "array": "a look-up in an array",
     "hash": "a look-up in a hash, key of 4 bytes",
     "lru": "a look-up in an LRU hash, key of 8 bytes",
@@ -176,105 +88,113 @@ PIECES = {
     "grow": "growing the packet to the MTU, and back",
     "print": "a line of trace",
 }
+# What no program can do without that does the same, each part once for each time that it is needed.
+SUMS = {
+    "sum: redirect, lock, LRU look-up": ("redirect", "lock", "lru"),
+    "sum: redirect, two locks, copy": ("redirect", "lock", "lock", "copy"),
+}
+FORWARD_PARTS, QUEUE_PARTS = SUMS
 
 
-def single(count: int) -> tuple[Table, Table]:
-    """Measure every step, with the trace compiled in and out, in so many rounds; then what programs are made of."""
-    recorder, pieces = Recorder(), Recorder()
-    with ExitStack() as stack:
-        rounds = stack.enter_context(wrapper())
-        rigs = {trace: stack.enter_context(balancer(TRACE=trace)) for trace in (0, 1)}
-        own = {name: stack.enter_context(rounds.own(name)) for name in (*ALONE, *PIECES)}
-        for rig in rigs.values():
-            rig.reset(capacity=THREADS)
-        for _ in range(count):
-            for size in SIZES:
-                packet = sized(size)
-                alone = {name: rounds.cheapest(program, packet) for name, program in own.items()}
-                column = f"{size} bytes"
-                for trace, rig in rigs.items():
-                    traced = f"{column}, trace" if trace else column
-                    recorder.add(REDIRECT, traced, alone["redirect"] - alone["nothing"])
-                    for name, value in best_walk(rounds, rig, size).items():
-                        recorder.add(name, traced, value - alone["nothing"])
-                recorder.add(ALONE["nothing"], column, alone["nothing"])
-                for name, text in {"redirect": REDIRECT, **PIECES}.items():
-                    pieces.add(text, column, alone[name] - alone["nothing"])
-    columns = [f"{size} bytes" + trace for trace in ("", ", trace") for size in SIZES]
-    aims = (Aim("64 bytes", "forward", REDIRECT, 3), Aim("64 bytes", "queue", REDIRECT, 6))
-    aside = recorder.samples.pop(ALONE["nothing"])
-    notes = (f"Taken off everywhere: the wrapper's own {min(aside['64 bytes']):.0f} ns a round, its call included.",)
-    one = Table("One CPU", dict.fromkeys(columns, "ns"), recorder.samples, aims, (), notes)
-    made_of = Table(
-        "What it is made of",
-        dict.fromkeys([f"{size} bytes" for size in SIZES], "ns"),
-        pieces.samples,
-        intro="Programs that do one thing only, measured in the same rounds: why the figures above are what they are.",
-    )
-    return one, made_of
+class Alone(NamedTuple):
+    """What the wrapper costs by itself, what the kernel's loop does, and each piece without them; ns."""
+
+    wrapper: float
+    empty: float
+    pieces: dict[str, float]
+
+    @classmethod
+    def of(cls, rounds: Rounds, size: int, many: int) -> "Alone":
+        """Measure all in turns; what makes one take longer than its least is something else that the machine does."""
+        packet, least = sized(size), dict.fromkeys((EMPTY, NOTHING, *PIECES), float("inf"))
+        with ExitStack() as stack:
+            own = {name: stack.enter_context(rounds.own(name)) for name in (NOTHING, *PIECES)}
+            for _ in range(TURNS):
+                found = {EMPTY: timed(own[NOTHING], packet, many)}
+                for name, program in own.items():
+                    found[name] = rounds.precise(program, packet, many // (SLOW_SHARE if name == "print" else 1))
+                least = {name: min(value, found[name]) for name, value in least.items()}
+        pieces = {name: least[name] - least[NOTHING] for name in PIECES}
+        return cls(least[NOTHING], least[EMPTY], pieces)
+
+    def sums(self) -> dict[str, float]:
+        """Return what the pieces cost together that cannot be avoided."""
+        return {name: sum(self.pieces[part] for part in parts) for name, parts in SUMS.items()}
 
 
-def contention(count: int) -> Table:
-    """Measure forwarding while the other CPU does nothing, forwards too, or completes what was forwarded."""
-    recorder = Recorder()
-    with balancer(TRACE=0) as rig, wrapper() as ours, wrapper() as theirs:
-        rig.reset(backends=1, capacity=1 << 30)
-        packet = sized(64)
-        with ours.own("nothing") as nothing, ours.own("redirect") as redirect:
-            for _ in range(count):
-                base = ours.cheapest(nothing, packet)
-                recorder.add(REDIRECT, "64 bytes", ours.cheapest(redirect, packet) - base)
-                recorder.add("forward, alone", "64 bytes", ours.cost(rig.program, packet, MANY) - base)
+class Found:
+    """What is found in all rounds: without the kernel's loop, with it, and by pieces."""
 
-        def forward() -> float:
-            return theirs.cost(rig.program, packet, 2 * count * LONG)
+    def __init__(self) -> None:
+        self.net, self.gross, self.pieces = Recorder(), Recorder(), Recorder()
+        self.wrapper: list[float] = []
 
-        def complete() -> float:
-            return theirs.cost(rig.program, finished(1), 2 * count * LONG)
-
-        ours.cost(rig.program, packet, 8 * count * LONG)  # to be completed
-        for name, work in (("forward, both CPUs", forward), ("forward, the other CPU completes", complete)):
-            for value in against(work, lambda: ours.cost(rig.program, packet, LONG), count):
-                recorder.add(name, "64 bytes", value - base)
-        assert set(counted(rig)) == {"FORWARDED", "COMPLETION_FREED"}, counted(rig)
-    return Table(
-        "Two CPUs",
-        {"64 bytes": "ns"},
-        recorder.samples,
-        intro="Forwarding on one CPU, while the other works on the same balancer; one client, trace compiled out.",
-    )
+    def add(self, size: int, alone: Alone, walks: dict[int, dict[str, float]]) -> None:
+        """Take a round of one size, the walks by whether the trace is compiled in."""
+        self.wrapper.append(alone.wrapper)
+        for name, text in PIECES.items():
+            self.pieces.add(text, f"{size} bytes", alone.pieces[name])
+        for trace, found in walks.items():
+            column = f"{size} bytes, trace" if trace else f"{size} bytes"
+            rows = {REDIRECT: alone.pieces["redirect"]}
+            rows |= {name: value - alone.wrapper for name, value in found.items()}
+            rows |= {} if trace else alone.sums()
+            for row, value in rows.items():
+                self.net.add(row, column, value)
+                self.gross.add(row, column, value + alone.empty)
+            self.gross.add(EMPTY, column, alone.empty)
 
 
-def against(work: Callable[[], float], measured: Callable[[], float], count: int) -> list[float]:
-    """Measure so often, while another process, on the other CPU, works all the time.
+def single(count: int, many: int) -> tuple[Table, Table, Table]:
+    """Measure every step, with the trace compiled in and out, in so many rounds; then what programs are made of.
 
-    Its run is a long one: between runs the kernel lets nobody begin before all that run have paused.
+    Each round loads the programs anew: where their code lies makes a difference.
     """
-    board = Board(1)
+    found = Found()
+    for _ in range(count):
+        with ExitStack() as stack:
+            stack.enter_context(on_one_cpu())
+            rounds = stack.enter_context(wrapper())
+            rigs = {trace: stack.enter_context(balancer(TRACE=trace)) for trace in (0, 1)}
+            for rig in rigs.values():
+                rig.reset(capacity=THREADS)
+            for size in SIZES:
+                walks = {trace: best_walk(rounds, rig, size) for trace, rig in rigs.items()}
+                found.add(size, Alone.of(rounds, size, many), walks)
+    return tables(found)
 
-    def begin() -> None:
-        board.cells[0] = 1
-        work()
 
-    try:
-        with beside(begin):
-            deadline = time.monotonic() + BEGIN_S
-            while not board.cells[0]:
-                assert time.monotonic() < deadline, "the other process does not begin"
-            values = [measured() for _ in range(count)]
-    finally:
-        board.close()
-    return values
+def tables(found: Found) -> tuple[Table, Table, Table]:
+    """Return the tables of what is found on one CPU."""
+    sizes = [f"{size} bytes" for size in SIZES]
+    units = dict.fromkeys([size + trace for trace in ("", ", trace") for size in sizes], "ns")
+    aims = (Aim(sizes[0], "forward", REDIRECT, 3), Aim(sizes[0], "queue", REDIRECT, 6))
+    parts = (Aim(sizes[0], "forward", FORWARD_PARTS, None), Aim(sizes[0], "queue", QUEUE_PARTS, None))
+    notes = (f"Taken off everywhere: the wrapper's own {min(found.wrapper):.1f} ns a round, its call included.",)
+    net = Table("One CPU", units, found.net.samples, aims + parts, (), notes, NET)
+    gross = Table("One CPU, the kernel's loop left in", units, found.gross.samples, aims, intro=GROSS)
+    made_of = Table("What it is made of", dict.fromkeys(sizes, "ns"), found.pieces.samples, intro=MADE_OF)
+    return net, gross, made_of
 
 
 def measure(quick: bool) -> Part:
     """Measure all of it."""
-    count = 4 if quick else 15
-    text = (
-        """\
-What the balancer's program costs by itself: nanoseconds a packet by BPF_PROG_TEST_RUN, through a wrapper that restores
-the packet in each round, and whose own cost is taken off. The minimal redirect writes both MACs and redirects by a
-devmap. There are three backends; `trace` has the prints compiled in.""",
-    )
-    one, made_of = single(count)
-    return Part("Data path", text, (one, contention(4 if quick else 15), made_of))
+    net, gross, made_of = single(*((5, FEW) if quick else (15, MANY)))
+    return Part("Data path", (TEXT,), (net, gross, made_of, contention.two_cpus(3 if quick else 9)))
+
+
+TEXT = """\
+What the balancer's program costs by itself: nanoseconds a packet by BPF_PROG_TEST_RUN, pinned to a CPU, through a
+wrapper that restores the packet in each round, and whose own cost is taken off. The minimal redirect writes both MACs
+and redirects by a devmap. There are three backends; `trace` has the prints compiled in."""
+NET = """\
+All is taken off that is not the program's own: the wrapper, and the loop in which the kernel runs it. What is left of
+the minimal redirect is some nanoseconds, of which all others are multiples. The sums are of what cannot be avoided, as
+measured below: whoever chooses a backend that others choose too takes a lock, and whoever knows a client again looks
+him up; who lets a packet wait copies it and takes the lock again, since a thread may have become free meanwhile."""
+GROSS = """\
+The same rounds. Only the restoring is taken off: what the kernel's loop costs for an empty program is left in, on both
+sides, as it is in the nanoseconds a packet that others publish of their programs."""
+MADE_OF = (
+    "Programs that do one thing only, measured in turns in the same rounds: why the figures above are what they are."
+)

@@ -1,5 +1,6 @@
 """Interleaved rounds, and the tables of their medians and ratios."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -19,12 +20,15 @@ class Job(NamedTuple):
 
 
 class Aim(NamedTuple):
-    """What a row's median should be at most, as a multiple of a peer's; `word` is what that is called."""
+    """What a row's median should be at most, as a multiple of a peer's, or as it is if there is no peer.
+
+    `word` is what that is called. Without a limit the multiple is said, and nothing judged.
+    """
 
     column: str
     row: str
     peer: str
-    limit: float
+    limit: float | None
     word: str = "aim"
 
 
@@ -56,28 +60,57 @@ class Curves(NamedTuple):
 
 
 class Part(NamedTuple):
-    """All that one part of the benchmark has found."""
+    """All that one part of the benchmark has found; `measured` says when, and on what."""
 
     title: str
     text: tuple[str, ...]
     tables: tuple[Table, ...]
     plots: tuple[Curves, ...] = ()
+    measured: str = ""
 
 
-class Ratio(NamedTuple):
-    """A median of the rounds' ratios, and how far nine in ten of the rounds' lie from it at most."""
+class Middle(NamedTuple):
+    """A median, and by how much that of another run may differ; None where the rounds are too few to tell."""
 
     value: float
-    noise: float
+    noise: float | None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it stands out of its own noise."""
+        return self.noise is None or self.noise < self.value
+
+    def agrees(self, other: "Middle") -> bool | None:
+        """Tell whether two runs' medians are as near as the wider of their noises says; None if one is unknown."""
+        if self.noise is None or other.noise is None:
+            return None
+        return abs(self.value - other.value) <= max(self.noise, other.noise)
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio | None:
+FEWEST = 3  # rounds that tell anything of their noise
+FLOOR = 0.05  # of a median: what differs between two runs and not within one, such as where code lies in memory
+WIDTH, LOST = 6.0, 1.5  # found by trying: see tests/unit/test_measure.py
+
+
+def middle(values: Sequence[float]) -> Middle:
+    """Return the median of rounds, and its noise.
+
+    The noise is so wide that the medians of two runs, of as many rounds each, lie further apart in less than one case
+    of a hundred, be the rounds normal, skewed, or spoilt now and then. Medians spread by 1.25 s/√n, two of them are √2
+    times as far apart, and so few rounds know their own s badly; a tenth of them at either end is drawn in before.
+    """
+    found = statistics.median(values)
+    if len(values) < FEWEST:
+        return Middle(found, None)
+    low, high = quantile(values, 0.1), quantile(values, 0.9)
+    spread = statistics.stdev(min(max(value, low), high) for value in values)
+    return Middle(found, max(FLOOR * abs(found), WIDTH * spread / math.sqrt(len(values) - LOST)))
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Middle | None:
     """Return how many times `theirs` `ours` is, round by round; None where that has no meaning."""
     found = [one / other for one, other in zip(ours, theirs, strict=False) if other > 0]
-    if not found:
-        return None
-    middle = statistics.median(found)
-    return Ratio(middle, quantile([abs(each - middle) for each in found], 0.9))
+    return middle(found) if found else None
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -10,52 +10,20 @@ from pathlib import Path
 from tests.bench import contenders, engine
 from tests.bench.compare import DOWN, UP, lacking
 from tests.bench.contenders import LAB, NETLAB, PART_B, Contender, run
+from tests.bench.leavings import Footprint
 from tests.bench.measure import Aim, Job, Part, Samples, Table, interleave
 
+QUICK = "The nodes' image is made of this machine's own files; that of a full run takes a minute to build."
+HERE = Path(__file__).parent
 CHECKOUT = PART_B.parent.parent
 MEMORY, PROCESSES = "memory", "processes"
 UNITS = {UP: "ms", DOWN: "ms", contenders.CPU: "ms", MEMORY: "MB", PROCESSES: ""}
 OURS, DOCKER_MODE, COMPOSE = "netlab", "netlab, Docker mode", "docker-compose"
 READY_S = 30.0
 NOTES = (
-    "Memory and processes are what the whole machine has more of once all is up; the engine runs before.",
+    "Memory is the share (PSS) of all new processes, and how much more the engine's own and the kernel hold.",
     "Compose cannot say the program, and so the balancer's role is missing there: ready are its three workers.",
 )
-
-
-class Footprint:
-    """How much more memory is in use on this machine, and how many more processes there are, than at `begin`."""
-
-    def __init__(self) -> None:
-        self.before = (0.0, 0)
-
-    def begin(self) -> dict[str, float]:
-        """Remember what there is."""
-        self.before = (used_mb(), processes())
-        return {}
-
-    def taken(self) -> dict[str, float]:
-        """Return what has been taken since."""
-        return {MEMORY: used_mb() - self.before[0], PROCESSES: processes() - self.before[1]}
-
-
-def used_mb() -> float:
-    """Return how much of this machine's memory is not there for others, in MB."""
-    words = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-    return (int(words["MemTotal"].split()[0]) - int(words["MemAvailable"].split()[0])) / 1000
-
-
-def processes() -> int:
-    """Return how many processes have memory: neither zombies nor kernel threads, which come and go."""
-    return sum(has_memory(path) for path in Path("/proc").glob("[0-9]*"))
-
-
-def has_memory(process: Path) -> bool:
-    """Tell whether a process has memory of its own."""
-    try:
-        return (process / "statm").read_text().split()[0] != "0"
-    except OSError:  # it has ended
-        return False
 
 
 def docker_mode(environment: dict[str, str]) -> Contender:
@@ -98,9 +66,9 @@ def logged(container: str, environment: dict[str, str]) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
 
-def engine_with_image(missing: list[str]) -> dict[str, str]:
+def engine_with_image(missing: list[str], quick: bool) -> dict[str, str]:
     """Return the environment that leads to an engine with the nodes' image, or none, and why in `missing`."""
-    if tools := lacking("dockerd", "docker", "docker-compose", "busybox", "debootstrap"):
+    if tools := lacking("dockerd", "docker", "docker-compose", "busybox", *([] if quick else ["debootstrap"])):
         missing.append(f"{DOCKER_MODE} and {COMPOSE}: {', '.join(tools)} not installed")
         return {}
     try:
@@ -108,7 +76,7 @@ def engine_with_image(missing: list[str]) -> dict[str, str]:
     except engine.EngineError as error:
         missing.append(f"{DOCKER_MODE} and {COMPOSE}: {error}")
         return {}
-    command = ["sh", str(CHECKOUT / ".ci/image"), "node"]
+    command = ["sh", str(HERE / "quick_image.sh") if quick else str(CHECKOUT / ".ci/image"), "node"]
     built = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if built.returncode:
         missing.append(f"{DOCKER_MODE} and {COMPOSE}: {last_line(built.stderr)}")
@@ -135,27 +103,33 @@ def works(contender: Contender, missing: list[str]) -> bool:
     return True
 
 
-def side_by_side(rounds: int) -> Table:
+def side_by_side(rounds: int, quick: bool) -> Table:
     """Compare those that there are, netlab's namespaces first."""
     missing: list[str] = []
-    environment = engine_with_image(missing)
+    environment = engine_with_image(missing, quick)
     with tempfile.TemporaryDirectory(prefix="netlab-bench-") as folder:
         fields = [contenders.netlab(OURS, PART_B, ["client", "true"])]
         if environment:
             fields += [docker_mode(environment), exported(environment, Path(folder))]
         samples = taken_and_timed([field for field in fields if works(field, missing)], rounds)
     aims = (Aim(UP, OURS, DOCKER_MODE, 1), Aim(UP, DOCKER_MODE, COMPOSE, 1))
-    return Table("Part B in namespaces, in containers, by Compose", UNITS, samples, aims, tuple(missing), NOTES)
+    notes = (*NOTES, *([QUICK] if quick else []))
+    return Table("Part B in namespaces, in containers, by Compose", UNITS, samples, aims, tuple(missing), notes)
 
 
 def taken_and_timed(fields: list[Contender], rounds: int) -> Samples:
     """Bring each up and down in turns, and look what it takes meanwhile."""
     footprint = Footprint()
+
+    def taken() -> dict[str, float]:
+        memory_kb, processes = footprint.taken_kb()
+        return {MEMORY: memory_kb / 1024, PROCESSES: processes}
+
     jobs = [
         [
             Job(field.name, "", footprint.begin),
             Job(field.name, UP, field.up),
-            Job(field.name, "", footprint.taken),
+            Job(field.name, "", taken),
             Job(field.name, DOWN, partial(without_figures, field.down)),
         ]
         for field in fields
@@ -170,9 +144,5 @@ def without_figures(down: Callable[[], object]) -> None:
 
 
 def measure(quick: bool) -> Part:
-    """Measure all of it; in a minute, which the image takes, and so not when it is to be quick."""
-    if quick:
-        return Part(
-            "Runtimes", ("Left out: the nodes' image takes a minute. `make bench PARTS=runtimes` measures them.",), ()
-        )
-    return Part("Runtimes", (), (side_by_side(7),))
+    """Measure all of it; in a full run in a minute more, which the image takes."""
+    return Part("Runtimes", (), (side_by_side(3 if quick else 9, quick),))

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.bench import queueing
-from tests.bench.measure import quantile, ratio
+from tests.bench.measure import quantile
 
 
 def test_nobody_waits_while_a_server_is_free() -> None:
@@ -63,15 +63,3 @@ def test_a_quantile_lies_between_its_neighbours() -> None:
     assert quantile([3, 1, 2], 0.5) == 2
     assert quantile([1, 2], 0.25) == pytest.approx(1.25)
     assert quantile([5], 0.99) == 5
-
-
-def test_ratios_are_taken_round_by_round() -> None:
-    found = ratio([2, 20, 6], [1, 10, 2])
-
-    assert found
-    assert found.value == 2
-    assert found.noise == pytest.approx(0.8)
-
-
-def test_a_ratio_to_nothing_is_none() -> None:
-    assert ratio([1, 2], [0, 0]) is None

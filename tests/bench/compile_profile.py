@@ -1,0 +1,112 @@
+"""Compiles and loads part B's program as `netlab up` does the first time, and writes down what takes how long.
+
+    compile_profile.py OUTPUT STARTED_NS all|headers
+
+With `headers` it compiles a program that does nothing and includes what the balancer does. OUTPUT gets JSON, in ms.
+"""
+
+import json
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from netlab import compiling, loader, syscalls
+
+BALANCER = Path(__file__).parent.parent.parent / "bpf" / "balancer.c"
+NOTHING = "\nint balancer(struct xdp_md *ctx)\n{\n\treturn XDP_PASS;\n}\n"
+START, BCC, CONSTRUCTOR = "Python's start, netlab's modules", "bcc's import", "bcc's constructor"
+READ, OPTIMISED, GENERATED = "of that: read, rewritten", "of that: read again, optimised", "of that: code and maps made"
+DEBUG_LLVM_IR = 1  # bcc prints to stdout what it has optimised; to stderr, as netlab lets it, what it has rewritten
+LOADED = "the kernel's verifier: {}"
+
+
+class Watch:
+    """What each stage took, in ms."""
+
+    def __init__(self, started_ns: int) -> None:
+        self.found: dict[str, float] = {}
+        self._since_ns = started_ns
+
+    def stage(self, name: str) -> None:
+        """Say what has just been done."""
+        now_ns = time.monotonic_ns()
+        self.found[name] = (now_ns - self._since_ns) / 1e6
+        self._since_ns = now_ns
+
+
+class Ear(threading.Thread):
+    """Notes when the first and the last was written to one of our descriptors, and forgets what it was."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self.first_ns = self.last_ns = 0
+        self._fd, self._kept = fd, os.dup(fd)
+        self._heard, mouth = os.pipe()
+        os.dup2(mouth, fd)
+        os.close(mouth)
+        self.start()
+
+    def run(self) -> None:
+        """Listen until nobody can write any more."""
+        while os.read(self._heard, 1 << 16):
+            self.last_ns = time.monotonic_ns()
+            self.first_ns = self.first_ns or self.last_ns
+
+    def close(self) -> None:
+        """Let the descriptor be what it was before."""
+        os.dup2(self._kept, self._fd)
+        self.join()
+
+
+def constructed(source: compiling.Source, watch: Watch) -> object:
+    """Return bcc's module, and note its stages by when it says what it has made; saying so is no part of them."""
+    begun_ns = time.monotonic_ns()
+    rewritten, optimised = Ear(2), Ear(1)
+    try:
+        module = compiling._compiled(source, [])
+    finally:
+        rewritten.close()
+        optimised.close()
+    ended_ns = time.monotonic_ns()
+    stages = (begun_ns, rewritten.first_ns), (rewritten.last_ns, optimised.first_ns), (optimised.last_ns, ended_ns)
+    watch.stage(CONSTRUCTOR)
+    watch.found |= {
+        name: (end - begin) / 1e6 for name, (begin, end) in zip((READ, OPTIMISED, GENERATED), stages, strict=True)
+    }
+    watch.found[CONSTRUCTOR] = sum(watch.found[name] for name in (READ, OPTIMISED, GENERATED))
+    return module
+
+
+def main(output: str, started_ns: int, what: str) -> None:
+    """Do it, in a mount namespace as netlab's own process has it."""
+    watch = Watch(started_ns)
+    with tempfile.TemporaryDirectory(prefix="netlab-bench-") as folder:
+        define, builtins = (("QUEUE", 1024), ("TRACE", 1)), (("MTU", 1500),)
+        job = loader.Job("bench", "lb", str(BALANCER), "", folder, define=define, builtins=builtins)
+        source = compiling.Source.of(job._asdict())
+        text = source.text
+        if what == "headers":
+            text = b"\n".join(re.findall(rb"^#include .*$", text, re.MULTILINE)) + NOTHING.encode()
+        compiling.DEBUG_PREPROCESSOR |= DEBUG_LLVM_IR
+        compiling._talk = str  # what is said goes elsewhere
+        os.chdir("/")
+        syscalls.die_with_parent(os.getppid())
+        watch.stage(START)
+        compiling.bcc()
+        watch.stage(BCC)
+        module: Any = constructed(source._replace(text=text), watch)
+        for name in compiling._program_names(module, text.decode()):
+            module.load_func(name, module.XDP, None, compiling._attach_type(name) or -1)
+            watch.stage(LOADED.format(name))
+    Path(output).write_text(json.dumps(watch.found))
+    sys.stderr.flush()
+    os._exit(0)  # as netlab's own process does
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

@@ -1,0 +1,135 @@
+"""The wrapper around a program that is measured by BPF_PROG_TEST_RUN, and the balancer, without a lab.
+
+Everything runs through tests/bench/rounds.c, which restores the packet in each round.
+"""
+
+import os
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netlab.maps import LoadedProgram, Map
+from tests.bench.measure import Samples
+from tests.bpf.rig import ROOT, SOURCE, Rig, completion, pinned, request
+
+HERE = Path(__file__).parent
+WAITING = 1024  # requests that the queue holds, unless said otherwise
+HEADERS = 42  # Ethernet, IPv4, UDP
+RESTORED = 56
+BASE_ROUNDS, BASE_TRIES = 1 << 17, 5
+
+
+class Rounds:
+    """The wrapper, loaded. Whoever measures is pinned to a CPU."""
+
+    def __init__(self, pins: str) -> None:
+        self._pins = pins
+        self._program = LoadedProgram.open(f"{pins}/programs/rounds")
+        self._frame, self._target = (Map.open(f"{pins}/maps/{name}") for name in ("frame", "target"))
+        with Map.open(f"{pins}/maps/doors") as doors:
+            doors.set(struct.pack("=I", 1), struct.pack("=II", 1, 0))
+        for name, key in (("known", struct.pack("=I", 1)), ("flows", struct.pack("=Q", 1))):
+            with Map.open(f"{pins}/maps/{name}") as looked_up:
+                looked_up.set(key, bytes(8))
+
+    def close(self) -> None:
+        for each in (self._program, self._frame, self._target):
+            each.close()
+
+    def own(self, name: str) -> LoadedProgram:
+        """Return one of the wrapper's own programs."""
+        return LoadedProgram.open(f"{self._pins}/programs/{name}_run")
+
+    def cost(self, program: LoadedProgram, packet: bytes, rounds: int) -> float:
+        """Return how many nanoseconds a round takes by the kernel's clock, wrapper and all."""
+        self._prepare(program, packet)
+        run = self._program.test_run(packet, rounds)
+        assert run.verdict, "the packet could not be restored"
+        return run.duration_ns + 0.5  # the kernel rounds down
+
+    def precise(self, program: LoadedProgram, packet: bytes, rounds: int) -> float:
+        """Return the same of very many rounds, by this thread's own time on the CPU, which knows fractions."""
+        self._prepare(program, packet)
+        return timed(self._program, packet, rounds)
+
+    def base(self) -> float:
+        """Return what the wrapper takes by itself; whatever makes it take longer is something else."""
+        packet = sized(64)
+        with self.own("nothing") as nothing:
+            return min(self.precise(nothing, packet, BASE_ROUNDS) for _ in range(BASE_TRIES))
+
+    def _prepare(self, program: LoadedProgram, packet: bytes) -> None:
+        (cpu,) = os.sched_getaffinity(0)
+        self._target.set(struct.pack("=I", cpu), struct.pack("=I", program.fd))
+        self._frame.set(struct.pack("=I", cpu), packet[:RESTORED] + struct.pack("=II", len(packet), 0))
+
+
+def timed(program: LoadedProgram, packet: bytes, rounds: int) -> float:
+    """Return how many nanoseconds of this thread's time a round of a program takes that runs without the wrapper."""
+    begun = time.thread_time_ns()
+    run = program.test_run(packet, rounds)
+    lasted_ns = time.thread_time_ns() - begun
+    assert run.verdict, "the packet could not be restored"
+    return lasted_ns / rounds
+
+
+@contextmanager
+def wrapper() -> Iterator[Rounds]:
+    """Load the wrapper."""
+    with pinned(str(HERE / "rounds.c")) as pins:
+        rounds = Rounds(pins)
+        try:
+            yield rounds
+        finally:
+            rounds.close()
+
+
+@contextmanager
+def on_one_cpu() -> Iterator[None]:
+    """Stay on the last CPU that we may use: the first ones are those that machines give interrupts to."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def balancer(queue: int = WAITING, **define: int) -> Iterator[Rig]:
+    """Load the balancer."""
+    path = f"{ROOT}/{SOURCE}"
+    with pinned(path, QUEUE=queue, TEST_ENTRIES=1, **define) as pins:
+        rig = Rig(pins, Path(path).read_text(encoding="utf-8"))
+        try:
+            yield rig
+        finally:
+            rig.close()
+
+
+def sized(payload: int) -> bytes:
+    """Return a request of so many bytes in all."""
+    return bytes(request(bytes(payload - HEADERS)))
+
+
+def finished(worker: int) -> bytes:
+    """Return a completion of 64 bytes."""
+    return bytes(completion(worker)).ljust(64, b"\0")
+
+
+def counted(rig: Rig) -> dict[str, int]:
+    """Return all counts that are not zero."""
+    packets = {name: count.packets for name, count in rig.counts().items() if count.packets}
+    return packets | rig.carrier_counts()
+
+
+class Recorder:
+    """Samples by row and column."""
+
+    def __init__(self) -> None:
+        self.samples: Samples = {}
+
+    def add(self, row: str, column: str, value: float) -> None:
+        self.samples.setdefault(row, {}).setdefault(column, []).append(value)
