@@ -115,7 +115,7 @@ def _compiled(source: Source, more_flags: list[str]) -> "BPF":
     for name in ("ARCH", "BCC_LINUX_VERSION_CODE", "BCC_KERNEL_MODULES_SUFFIX"):
         os.environ.pop(name, None)
     os.environ["BCC_KERNEL_SOURCE"] = headers.kernel_source()
-    compiler = _bcc()
+    compiler = bcc()
     # bcc reads all of it to choose a helper that only tracing programs use: a quarter of the time of a compilation
     with syscalls.hidden("/proc/kallsyms"), _refusal("compile"):
         module = compiler(text=source.text, debug=DEBUG_PREPROCESSOR, cflags=[*source.flags, *more_flags])
@@ -126,7 +126,7 @@ def _compiled(source: Source, more_flags: list[str]) -> "BPF":
     return module
 
 
-def _bcc() -> Any:
+def bcc() -> Any:
     """Return bcc's BPF class; HostError where there is none."""
     try:
         from bcc import BPF, lib
