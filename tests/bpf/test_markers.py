@@ -20,7 +20,7 @@ pytestmark = pytest.mark.root
 MARK_S = 0.05  # MARK_NS in bpf/balancer.c
 DEADLINE_S = 10.0
 NUMBERS = 2**32
-SENT = layout.FREE + layout.MAX_BACKENDS * (1 + layout.AGES)  # where in STATE the requests sent begin
+SENT = layout.FREE + layout.MAX_BACKENDS * (2 + layout.AGES)  # where in STATE the requests sent begin
 ASKED = slice(28, 32)  # of struct reporter
 
 
@@ -331,7 +331,6 @@ def test_a_lost_request_lets_the_next_one_go(worker: Worker) -> None:
 @pytest.mark.parametrize(
     ("ahead", "sent", "before"),
     [
-        (-1, 2, 1),  # of the marker before
         (1, 2, 1),  # of one that was never sent
         (0, 3, 1),  # more than were sent
         (0, NUMBERS - 1, 1),
@@ -346,6 +345,16 @@ def test_what_cannot_be_is_not_believed(worker: Worker, ahead: int, sent: int, b
         number = worker.ask().number
         assert worker.answer(Marker((number + ahead) % NUMBERS, sent), before) == "REPORT_AGREED"
         assert (lost(worker.rig), worker.rig.free()) == (0, (3,))
+
+
+def test_what_is_said_of_a_marker_counts_once(worker: Worker) -> None:
+    """It stands in every report, and no other marker has agreed with it."""
+    worker.get(2, lost=1)
+    worker.look()
+    for _ in range(3):
+        worker.ask()  # of the first one it goes on telling
+
+    assert (lost(worker.rig), worker.rig.free()) == (0, (3,))
 
 
 @pytest.mark.parametrize("before", [0, 1, NUMBERS - 1, 10**9, 2**31])
