@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bpf.rig import DROPPER, ROOT, SOURCE, Dropper, Rig, pinned
+from tests.bpf.rig import DROPPER, ROOT, SILENT, SOURCE, TRACED, Dropper, Rig, built, pinned
 
 COUNTED = pytest.StashKey[Counter[str]]()
 RULES = [(0, 0), (0, 1), (1, 0), (1, 1)]  # JUDGE_ALL, TRACE
@@ -46,13 +46,11 @@ def root() -> None:
         pytest.skip("loading programs needs root")
 
 
-@pytest.fixture(scope="session", params=[0, 1], ids=["silent", "traced"])
+@pytest.fixture(scope="session", params=[SILENT, TRACED], ids=["silent", "traced"])
 def rig(root: None, request: pytest.FixtureRequest) -> Iterator[Rig]:
     """The balancer with a queue of eight, its trace compiled out and in."""
-    with pinned(f"{ROOT}/{SOURCE}", QUEUE=8, TRACE=request.param, TEST_ENTRIES=1) as pins:
-        rig = Rig(pins, read(SOURCE))
+    with built(read(SOURCE), request.param) as rig:
         yield rig
-        rig.close()
 
 
 @pytest.fixture(scope="session", params=RULES, ids=["silent", "traced", "judge-all-silent", "judge-all-traced"])

@@ -11,11 +11,11 @@ import pytest
 from tests.bpf import frames
 from tests.bpf.frames import NO_CHECKSUM
 from tests.bpf.model import Model
-from tests.bpf.rig import CLIENT, CLIENT6, LB, LB6, LOCAL, LONG, REDIRECT, SERVICE, Rig, completion, request
+from tests.bpf.rig import CLIENT, CLIENT6, LB, LB6, LOCAL, LONG, REDIRECT, SERVICE, SILENT, Rig, completion, request
 from tests.bpf.test_balancer import FORGED, UNTOUCHED
 from tests.bpf.test_ipv6 import FORGED_V6, LIES_V6, UNTOUCHED_V6
 
-pytestmark = [pytest.mark.root, pytest.mark.parametrize("rig", [0], ids=["silent"], indirect=True)]
+pytestmark = [pytest.mark.root, pytest.mark.parametrize("rig", [SILENT], ids=["silent"], indirect=True)]
 
 FRAMES = 1_000_000 if LONG else 30_000
 BATCH = 1000  # frames between two looks at the counts

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from netlab import balancer
 from tests.bpf import frames
 from tests.bpf.model import Model
-from tests.bpf.rig import CLIENT6, COMPLETION, LB, LB6, LONG, Rig, address_of
+from tests.bpf.rig import CLIENT6, COMPLETION, LB, LB6, LONG, SILENT, Rig, address_of
 
 pytestmark = pytest.mark.root
 
@@ -120,7 +120,7 @@ def compare(rig: Rig, model: Model) -> None:
     assert rig.carrier_counts() == model.carrier_reasons
 
 
-@pytest.mark.parametrize("rig", [0], ids=["silent"], indirect=True)
+@pytest.mark.parametrize("rig", [SILENT], ids=["silent"], indirect=True)
 @pytest.mark.parametrize("capacity", [(1,), (1, 2), (3, 1, 2)], ids=str)
 @pytest.mark.parametrize("policy", balancer.POLICIES)
 def test_the_program_and_the_model_agree_after_every_step(
