@@ -1,19 +1,22 @@
 """The programs, compiled once for all packet tests."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import pytest
 
-from tests.bpf.rig import DROPPER, ROOT, SOURCE, Dropper, Rig, pinned
+from tests.bpf.rig import DROPPER, ROOT, SILENT, SOURCE, TRACED, Dropper, Rig, built, pinned
 
 COUNTED = pytest.StashKey[Counter[str]]()
+DISTINCT = pytest.StashKey[dict[str, set[str]]]()
 RULES = [(0, 0), (0, 1), (1, 0), (1, 1)]  # JUDGE_ALL, TRACE
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[COUNTED] = Counter()
+    names: dict[str, set[str]] = defaultdict(set)
+    config.stash[DISTINCT] = names
 
 
 @pytest.fixture(scope="session")
@@ -22,17 +25,18 @@ def counted(pytestconfig: pytest.Config) -> Counter[str]:
     return pytestconfig.stash[COUNTED]
 
 
+@pytest.fixture(scope="session")
+def distinct(pytestconfig: pytest.Config) -> dict[str, set[str]]:
+    """The names of what is tested more than once, and counts as one, such as a case on several builds."""
+    return pytestconfig.stash[DISTINCT]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how much was tested."""
+    for what, names in config.stash[DISTINCT].items():
+        terminalreporter.write_line(f"{len(names):>9,} {what}")
     for what, number in config.stash[COUNTED].items():
         terminalreporter.write_line(f"{number:>9,} {what}")
-
-
-@pytest.fixture(autouse=True)
-def counted_case(request: pytest.FixtureRequest, counted: Counter[str]) -> None:
-    """Count the cases of a table, once for each build of the program."""
-    if "packet" in request.fixturenames:
-        counted["packet fixtures"] += 1
 
 
 def read(source: str) -> str:
@@ -46,13 +50,11 @@ def root() -> None:
         pytest.skip("loading programs needs root")
 
 
-@pytest.fixture(scope="session", params=[0, 1], ids=["silent", "traced"])
+@pytest.fixture(scope="session", params=[SILENT, TRACED], ids=["silent", "traced"])
 def rig(root: None, request: pytest.FixtureRequest) -> Iterator[Rig]:
     """The balancer with a queue of eight, its trace compiled out and in."""
-    with pinned(f"{ROOT}/{SOURCE}", QUEUE=8, TRACE=request.param, TEST_ENTRIES=1) as pins:
-        rig = Rig(pins, read(SOURCE))
+    with built(read(SOURCE), request.param) as rig:
         yield rig
-        rig.close()
 
 
 @pytest.fixture(scope="session", params=RULES, ids=["silent", "traced", "judge-all-silent", "judge-all-traced"])

@@ -78,15 +78,43 @@ def checksummed(frame: bytes) -> bytes:
     return with_header_checksum(frame[: at + 6] + sum_of.to_bytes(2) + frame[at + 8 :])
 
 
-def addressed(frame: bytes, index: int) -> bytes:
-    """Return a request as it must reach worker`index`: nothing behind the packet, its UDP checksum as wrong."""
-    one, came, at = backend(index), frame[: length_of(frame)], udp_at(frame)
+def rewritten(frame: bytes, macs: bytes, *parts: tuple[int, bytes]) -> bytes:
+    """Return an UDP frame with other MACs and, from some place on each, other bytes.
+
+    Its checksums are right, or as wrong as they came.
+    """
+    came, behind, udp = frame[: length_of(frame)], frame[length_of(frame) :], udp_at(frame)
+    sent = macs + came[12:]
+    for at, part in parts:
+        sent = sent[:at] + part + sent[at + len(part) :]
+    right, sent = checksummed(came), checksummed(sent)
+    for check in (slice(udp + 6, udp + 8), slice(24, 26)):
+        if check.start == 24 and is_ipv6(came):
+            continue
+        error = int.from_bytes(came[check]) - int.from_bytes(right[check])
+        value = (int.from_bytes(sent[check]) + error) % 0xFFFF
+        if check.start != 24:
+            value = 0 if came[check] == NO_CHECKSUM else value or 0xFFFF
+        sent = sent[: check.start] + value.to_bytes(2) + sent[check.stop :]
+    return sent + behind
+
+
+def addressed(frame: bytes, index: int, port: int | None = None) -> bytes:
+    """Return a request as it must reach worker`index`: nothing behind the packet, its UDP checksum as wrong.
+
+    `port` is the one that it leaves from, if it is not the client's.
+    """
+    one, at = backend(index), udp_at(frame)
     address = packed(one.ipv6 if is_ipv6(frame) else one.ipv4)
-    sent = mac(one.mac) + mac(one.our_mac) + came[12 : at - len(address)] + address + came[at:]
-    check = slice(at + 6, at + 8)
-    if came[check] == NO_CHECKSUM:
-        return with_header_checksum(sent)
-    right = checksummed(sent)
-    error = int.from_bytes(came[check]) - int.from_bytes(checksummed(came)[check])
-    wrong = (int.from_bytes(right[check]) + error) % 0xFFFF or 0xFFFF
-    return right[: check.start] + wrong.to_bytes(2) + right[check.stop :]
+    ports = [(at, port.to_bytes(2))] if port else []
+    macs = mac(one.mac) + mac(one.our_mac)
+    return rewritten(frame[: length_of(frame)], macs, (at - len(address), address), *ports)
+
+
+def answered(frame: bytes, macs: bytes, asked: bytes, port: int | None = None) -> bytes:
+    """Return a reply as it must reach the client, from the address that was asked.
+
+    `macs` are the frame's then; `port` is the client's, if the reply came to another.
+    """
+    ports = [(udp_at(frame) + 2, port.to_bytes(2))] if port else []
+    return rewritten(frame, macs, (ETHERNET + (8 if is_ipv6(frame) else 12), asked), *ports)

@@ -1,20 +1,30 @@
-"""The balancer in a page of Python, written from docs/balancer.md: what becomes of a frame, and of the state."""
+"""The balancer in two pages of Python, written from docs/balancer.md: what becomes of a frame, and of the state."""
 
-import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from netlab.balancer.layout import STATE_COUNTERS
+from netlab.balancer.layout import BY_REPLIES, STATE_COUNTERS
 from tests.bpf import frames
-from tests.bpf.rig import COMPLETION, DROP, LB_MAC, LOCAL, PASS, REDIRECT, SERVICE, backend
+from tests.bpf.claims import (
+    OURS,
+    contradictory,
+    destination_of,
+    is_datagram,
+    is_report,
+    mapped,
+    ports_of,
+    source_of,
+    stranger,
+)
+from tests.bpf.rig import COMPLETION, DROP, PASS, REDIRECT, SERVICE, Queue, backend
 
 LONGEST = 1514  # bytes of a frame that the backends' links carry
-MARTIAN = {0, 127, *range(224, 256)}  # the first byte of an IPv4 source
-MARTIAN_V6 = {bytes(16), bytes(15) + b"\1"}  # unspecified, loopback
-MAPPED = bytes(10) + b"\xff\xff"
-EXTENSIONS = {0, 43, 44, 51, 60, 135}  # hop-by-hop, routing, fragment, authentication, destination options, mobility
-OURS = {frames.packed(address) for address in LOCAL}
+HEARD = "REPORT"  # any of the reasons of one that is heard
+DEAF = {"REPORT_MALFORMED", "REPORT_STRANGER", "REPORT_WRONG_INTERFACE"}  # and the others
+REDIRECTED = {"FORWARDED", "COMPLETION_CARRIED", "REPLIED", "REPLY_FREED"}
+FlowKey = tuple[bytes, int, int]  # the client's address and port, and the backend
 
 
 class Expected(NamedTuple):
@@ -25,69 +35,43 @@ class Expected(NamedTuple):
     packet: bytes | None
 
 
-def is_ip(packet: bytes) -> bool:
-    """Whether what stands behind the Ethernet header is an IPv4 packet whose lengths agree with each other."""
-    if len(packet) < frames.IP or packet[0] >> 4 != 4:
-        return False
-    return frames.IP <= (packet[0] & 15) * 4 <= int.from_bytes(packet[2:4]) <= len(packet)
+class Kept(NamedTuple):
+    """A request in its slot: its number, as it came, and who has it, or -1."""
+
+    number: int
+    frame: bytes
+    backend: int = -1
 
 
-def is_ipv6(packet: bytes) -> bool:
-    """Whether it is an IPv6 packet that is not longer than the frame."""
-    return len(packet) >= frames.IPV6 + int.from_bytes(packet[4:6]) and packet[0] >> 4 == 6
+@dataclass
+class Flow:
+    """What is known of requests of one client's port to one backend."""
 
-
-def source_of(frame: bytes) -> bytes:
-    return frame[22:38] if frames.is_ipv6(frame) else frame[26:30]
-
-
-def no_datagram(frame: bytes) -> Iterator[tuple[object, str]]:
-    """Yield what may keep a frame from being a UDP datagram to us, in order; is it so, no later one can be asked."""
-    packet, is_v6 = frame[frames.ETHERNET :], frames.is_ipv6(frame)
-    yield not is_v6 and frame[12:14] != b"\x08\x00", "PASS_NOT_IP"
-    yield not (is_ipv6 if is_v6 else is_ip)(packet), "PASS_MALFORMED_IP"
-    if is_v6:
-        yield MAPPED in (packet[8:20], packet[24:36]), "PASS_MARTIAN"
-        yield packet[24:40] not in OURS, "PASS_NOT_LOCAL"
-        yield packet[6] in EXTENSIONS, "PASS_IPV6_EXTENSION"
-        yield packet[6] != socket.IPPROTO_UDP, "PASS_NOT_UDP"
-    else:
-        yield packet[16:20] not in OURS, "PASS_NOT_LOCAL"
-        yield packet[9] != socket.IPPROTO_UDP, "PASS_NOT_UDP"
-        yield int.from_bytes(packet[6:8]) & 0x3FFF, "PASS_FRAGMENT"
-        yield packet[0] & 15 > 5, "PASS_IP_OPTIONS"
-    yield frames.length_of(frame) < frames.udp_at(frame) + frames.UDP, "PASS_TRUNCATED_UDP"
-
-
-def none_of_ours(frame: bytes) -> Iterator[tuple[object, str]]:
-    """Yield what may keep a datagram from being a request or a completion, in order."""
-    source, udp = source_of(frame), frame[frames.udp_at(frame) :]
-    length, room = int.from_bytes(udp[4:6]), frames.length_of(frame) - frames.udp_at(frame)
-    yield int.from_bytes(udp[2:4]) not in {SERVICE, COMPLETION}, "PASS_OTHER_PORT"
-    yield not frame[0] & 1 and frame[:6] != frames.mac(LB_MAC), "PASS_OTHER_HOST"
-    if frames.is_ipv6(frame):
-        yield source in MARTIAN_V6 or source[0] == 0xFF, "PASS_MARTIAN"
-    else:
-        yield frames.checksum(frame[14:34]), "PASS_MALFORMED_IP"
-        yield source[0] in MARTIAN, "PASS_MARTIAN"
-    yield not frames.UDP <= length <= room, "DROP_BAD_LENGTH"
-    yield frames.is_ipv6(frame) and udp[6:8] == frames.NO_CHECKSUM, "DROP_NO_CHECKSUM"
-
-
-def stranger(frame: bytes) -> str:
-    """Return why a frame is neither a request nor a completion, or nothing. Of several reasons the first counts."""
-    reasons = (each for tell in (no_datagram, none_of_ours) for each in tell(frame))
-    return next((reason for holds, reason in reasons if holds), "")
+    asked: bytes = b""  # our address
+    macs: bytes = b""  # of a reply: to, from
+    outstanding: int = 0
+    slot: int = -1  # behind a numbered port: where the one request is held, and which it is,
+    number: int = 0
+    port: int = 0  # and the client's own
 
 
 class Model:
-    """A balancer's state; backends are counted from 0."""
+    """A balancer's state; backends are counted from 0. Of reports it knows what they are, but not what they mean."""
 
     def __init__(
-        self, capacity: Sequence[int], policy: str, queue: int, without: Mapping[int, int] | None = None
+        self,
+        capacity: Sequence[int],
+        policy: str,
+        queue: int,
+        without: Mapping[int, int] | None = None,
+        report_port: int = 0,
+        replies: bool = False,
+        holds: int = 0,
     ) -> None:
-        """`without` says which workers, from 1, have no address of which IP version."""
-        self.capacity, self.policy, self.queue = capacity, policy, queue
+        """`without` says which workers, from 1, have no address of which IP version; the others are settings."""
+        self.capacity, self.policy, self.size = capacity, policy, queue
+        self.report_port, self.replies, self.holds = report_port, replies, holds
+        self.ports = {SERVICE, *([] if replies else [COMPLETION]), *([report_port] if report_port else [])}
         self.free = list(capacity)
         self.weights = [1] * len(capacity)
         known = [backend(index, without=(without or {}).get(index)) for index in range(1, len(capacity) + 1)]
@@ -98,7 +82,11 @@ class Model:
             if address
         }
         self.missing = set((without or {}).values())  # IP versions
-        self.waiting: list[bytes] = []
+        self.number = self.fresh = 0  # of the last request; of the first slot that was never used
+        self.spare: list[int] = []  # slots to use again, the last one first
+        self.queue: list[int] = []  # slots of those that wait
+        self.kept: dict[int, Kept] = {}  # by slot, those that wait or are held
+        self.flows: dict[FlowKey, Flow] = {}
         self.last = [0] * len(capacity)  # when each was chosen last, counted in choices
         self.choices = self.row = 0
         self.holder = -1  # who was chosen last in turn, and may have `row` more
@@ -106,37 +94,97 @@ class Model:
         self.reasons: Counter[str] = Counter()
         self.carrier_reasons: Counter[str] = Counter()
 
+    # ---- what can be compared ----
+
+    def waiting(self) -> list[bytes]:
+        return [self.kept[slot].frame for slot in self.queue]
+
+    def slots(self) -> Queue:
+        return Queue(self.queue, self.spare, list(range(self.fresh, self.size)))
+
+    def held(self) -> dict[int, tuple[int, int]]:
+        return {slot: (each.number, each.backend) for slot, each in self.kept.items() if each.backend >= 0}
+
+    def outstanding(self) -> dict[FlowKey, int]:
+        return {key: flow.outstanding for key, flow in self.flows.items()}
+
+    # ---- frames that come in ----
+
     def arrive(self, frame: bytes, left: bytes, from_home: bool = True) -> Expected:
         """Take in a frame; `left` is what left the program, whose random choice is followed if it may be made.
 
         `from_home` says whether the interface is that which leads to the backends.
         """
-        reason, packet = stranger(frame), frame
-        if not reason and int.from_bytes(frame[frames.udp_at(frame) + 2 :][:2]) == COMPLETION:
-            reason = self._complete(source_of(frame), from_home)
+        reason, packet = stranger(frame, self.ports), frame
+        if reason == "PASS_NOT_LOCAL" and is_datagram(frame):
+            reason = self._reply(frame, from_home)
+        elif not reason and ports_of(frame)[1] != SERVICE:
+            reason = self._word(frame, from_home, "COMPLETION" if ports_of(frame)[1] == COMPLETION else "REPORT")
         elif not reason and (6 if frames.is_ipv6(frame) else 4) in self.missing:
             reason = "PASS_OTHER_FAMILY"
         elif not reason:
             reason, packet = self._request(frame, left)
         self.reasons[reason] += 1
-        redirected = reason in {"FORWARDED", "COMPLETION_CARRIED"}
-        return Expected(PASS if reason.startswith("PASS") else REDIRECT if redirected else DROP, reason, packet)
+        return Expected(
+            PASS if reason.startswith("PASS") else REDIRECT if reason in REDIRECTED else DROP, reason, packet
+        )
 
     def _request(self, frame: bytes, left: bytes) -> tuple[str, bytes]:
         self.counters["received"] += 1
+        self.number += 1
         packet = frame[: frames.length_of(frame)]
-        must_wait = bool(self.waiting) or not self._idle()
-        if len(packet) > LONGEST or (must_wait and len(self.waiting) == self.queue):
+        if len(packet) > LONGEST:
             self.counters["dropped"] += 1
-            return "DROP_TOO_LONG" if len(packet) > LONGEST else "DROP_QUEUE_FULL", frame
+            return "DROP_TOO_LONG", frame
+        must_wait = bool(self.queue) or not self._idle()
+        slot = self._take_slot() if must_wait or self.holds else -1
+        if must_wait and slot < 0:
+            self.counters["dropped"] += 1
+            return "DROP_QUEUE_FULL", frame
         if must_wait:
             self.counters["queued"] += 1
-            self.waiting.append(packet)
+            self.kept[slot] = Kept(self.number, packet)
+            self.queue.append(slot)
             return "QUEUED", frame
-        chosen = self._choose(left)
-        self.free[chosen] -= 1
         self.counters["forwarded"] += 1
-        return "FORWARDED", frames.addressed(frame, chosen + 1)
+        return "FORWARDED", self._leave(slot, Kept(self.number, packet), self._choose(left))
+
+    def _word(self, frame: bytes, from_home: bool, kind: str) -> str:
+        index = self.index_of.get(source_of(frame), -1)
+        if index < 0:
+            return f"{kind}_STRANGER"
+        if not from_home:
+            return f"{kind}_WRONG_INTERFACE"
+        if kind == "REPORT":
+            return HEARD if is_report(frame) else "REPORT_MALFORMED"
+        if not self._give(index):
+            return "COMPLETION_EXCESS"
+        return "COMPLETION_CARRIED" if self.queue and self.weights[index] else "COMPLETION_FREED"
+
+    def _reply(self, frame: bytes, from_home: bool) -> str:
+        index, flow = self._flow_of(frame)
+        wrong = {reason for holds, reason in contradictory(frame) if holds} - {"PASS_MARTIAN"}
+        if ports_of(frame)[0] != SERVICE or not flow or not from_home or wrong:
+            return "PASS_NOT_LOCAL"
+        if not self.replies or not answer(flow):
+            return "REPLIED"
+        if self.held().get(flow.slot) == (flow.number, index):
+            self._release(flow.slot)
+        return "REPLY_FREED" if self._give(index) else "REPLIED"
+
+    def _flow_of(self, frame: bytes) -> tuple[int, Flow | None]:
+        """Return the backend that a frame is from, or -1, and the flow that it answers."""
+        index = self.index_of.get(source_of(frame), -1)
+        return index, self.flows.get((mapped(destination_of(frame)), ports_of(frame)[1], index))
+
+    def hear(self, frame: bytes, free: int) -> tuple[bool, bool]:
+        """Believe what a report has made of its backend's free threads; return whether it must carry, or may pass."""
+        index = self.index_of[source_of(frame)]
+        enough, self.free[index] = free > (self.free[index] if self.holds else 0), free
+        must_carry = enough and bool(self.queue) and bool(self.weights[index])
+        return must_carry, bool(self.holds) and not must_carry
+
+    # ---- threads, slots and flows ----
 
     def _idle(self) -> list[int]:
         """Return the backends that may get a request."""
@@ -166,35 +214,113 @@ class Model:
         self.row = self.weights[self.holder] - 1
         return self.holder
 
+    def _give(self, index: int) -> bool:
+        """Let a backend have a thread more; false if it has all."""
+        if self.free[index] >= self.capacity[index]:
+            return False
+        self.free[index] += 1
+        self.counters["completions"] += 1
+        return True
+
+    def _take_slot(self) -> int:
+        """Return a slot to use, or -1."""
+        if self.spare:
+            return self.spare.pop()
+        if self.fresh == self.size:
+            return -1
+        self.fresh += 1
+        return self.fresh - 1
+
+    def _leave(self, slot: int, one: Kept, index: int) -> bytes:
+        """Let a request leave for a backend, whose thread it takes; what it leaves in a slot is held, or not."""
+        self.free[index] -= 1
+        key, port = self._key_of(one, index), ports_of(one.frame)[0]
+        if self.holds == BY_REPLIES:
+            self.flows[key] = Flow(slot=slot, number=one.number, port=port)
+        flow = self.flows.setdefault(key, Flow())
+        flow.asked, flow.macs = destination_of(one.frame), one.frame[6:12] + one.frame[:6]
+        flow.outstanding += 1
+        if self.holds and slot >= 0:
+            self.kept[slot] = one._replace(backend=index)
+            self.counters["held"] += 1
+        elif self.holds:
+            self.counters["unheld"] += 1
+        return frames.addressed(one.frame, index + 1, key[1] if key[1] != port else None)
+
+    def _key_of(self, one: Kept, index: int) -> FlowKey:
+        """Return the flow of a request: where answers tell which request they answer, each has one of its own."""
+        port = numbered(one.number) if self.holds == BY_REPLIES else ports_of(one.frame)[0]
+        return mapped(source_of(one.frame)), port, index
+
+    def _release(self, slot: int) -> Kept:
+        self.counters["held"] -= 1
+        self.spare.append(slot)
+        return self.kept.pop(slot)
+
+    # ---- frames on their way out ----
+
+    def leave(self, frame: bytes) -> Expected:
+        """Let a frame out: a forwarded request as it is, a reply rewritten, a carrier with the oldest that waits."""
+        verdict, reason, packet = self._departure(frame) if is_datagram(frame) else (DROP, "CARRIER_MALFORMED", frame)
+        if reason:
+            self.carrier_reasons[reason] += 1
+        return Expected(verdict, reason, packet)
+
+    def _departure(self, frame: bytes) -> tuple[int, str, bytes | None]:
+        is_from, is_to = (port == SERVICE for port in ports_of(frame))
+        to = destination_of(frame)
+        index, flow = self._flow_of(frame)
+        is_reply = index >= 0 and is_from and to not in OURS and not (is_to and to in self.index_of)
+        if is_to and not is_reply:
+            return PASS, "", frame
+        if index < 0:
+            return DROP, "CARRIER_MALFORMED", frame
+        if is_reply:
+            sent = frames.answered(frame, flow.macs, flow.asked, flow.port) if flow else frame
+            return (PASS, "REPLY_SENT", sent) if flow else (DROP, "REPLY_FORGOTTEN", frame)
+        if not self.queue or not self.free[index] or not self.weights[index]:
+            return DROP, "CARRIER_EMPTY", None
+        slot = self.queue.pop(0)
+        one = self.kept.pop(slot)
+        self.counters["dequeued"] += 1
+        if not self.holds:
+            self.spare.append(slot)
+        return PASS, "CARRIER_SENT", self._leave(slot, one, index)
+
+    # ---- what user space does ----
+
     def weigh(self, *weights: int) -> None:
         """Give the backends weights."""
         self.weights = list(weights)
 
-    def _complete(self, source: bytes, from_home: bool) -> str:
-        index = self.index_of.get(source, -1)
-        if index < 0:
-            return "COMPLETION_STRANGER"
-        if not from_home:
-            return "COMPLETION_WRONG_INTERFACE"
-        if self.free[index] == self.capacity[index]:
-            return "COMPLETION_EXCESS"
-        self.free[index] += 1
-        self.counters["completions"] += 1
-        return "COMPLETION_CARRIED" if self.waiting and self.weights[index] else "COMPLETION_FREED"
+    def begin(self, index: int) -> None:
+        self.free[index] = self.capacity[index]
 
-    def leave(self, frame: bytes) -> Expected:
-        """Let a frame out: a forwarded request as it is, a carrier with the oldest that waits, or not at all."""
-        is_udp = not any(holds for holds, reason in no_datagram(frame) if reason != "PASS_NOT_LOCAL")
-        if is_udp and int.from_bytes(frame[frames.udp_at(frame) + 2 :][:2]) == SERVICE:
-            return Expected(PASS, "", frame)
-        index = self.index_of.get(source_of(frame), -1) if is_udp else -1
-        if index < 0:
-            self.carrier_reasons["CARRIER_MALFORMED"] += 1
-            return Expected(DROP, "CARRIER_MALFORMED", frame)
-        if not self.waiting or not self.free[index] or not self.weights[index]:
-            self.carrier_reasons["CARRIER_EMPTY"] += 1
-            return Expected(DROP, "CARRIER_EMPTY", None)
-        self.free[index] -= 1
-        self.counters["dequeued"] += 1
-        self.carrier_reasons["CARRIER_SENT"] += 1
-        return Expected(PASS, "CARRIER_SENT", frames.addressed(self.waiting.pop(0), index + 1))
+    def forget(self) -> None:
+        self.flows.clear()
+
+    def let_go(self, slot: int, is_done: bool) -> FlowKey:
+        """Release a request that is held, or let it wait before all others; return its flow."""
+        one = self._release(slot)
+        key = self._key_of(one, one.backend)
+        if not is_done:
+            self.kept[self.spare.pop()] = one._replace(backend=-1)
+            self.queue.insert(0, slot)
+            self.counters["retried"] += 1
+            answer(self.flows.get(key, Flow()))
+        return key
+
+
+def numbered(number: int) -> int:
+    """Return the port from which a request leaves whose answer must tell which one it is."""
+    port = 1024 + number % 31743
+    return port if port != SERVICE else 1024 + 31743
+
+
+def answer(flow: Flow) -> bool:
+    """Take one off the requests that a flow waits for; false if it waits for none."""
+    flow.outstanding -= 1
+    if flow.outstanding < 0:
+        flow.outstanding = 0
+        return False
+    return True

@@ -7,13 +7,12 @@ interleaving. After each round all of the state is compared with what either sid
 import mmap
 import os
 import struct
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 from netlab import balancer
-from tests.bpf.rig import DROP, PASS, REDIRECT, ROOT, SOURCE, Rig, completion, pinned, request
+from tests.bpf.rig import DROP, PASS, REDIRECT, ROOT, SOURCE, Rig, completion, request
 
 ANSWER_S = 30.0  # how long the other process may be kept off its CPU
 PAUSE = "for (int pause = 0; pause < 40; pause++) bpf_ktime_get_ns();"
@@ -32,19 +31,6 @@ def source(*changes: tuple[str, str]) -> str:
         assert old in text, old
         text = text.replace(old, new)
     return text
-
-
-@contextmanager
-def built(text: str) -> Iterator[Rig]:
-    """Load a balancer with a queue of eight from its text."""
-    with tempfile.TemporaryDirectory(prefix="netlab-races-") as folder:
-        path = f"{folder}/balancer.c"
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        with pinned(path, QUEUE=8, TRACE=0, TEST_ENTRIES=1) as pins:
-            rig = Rig(pins, text)
-            yield rig
-            rig.close()
 
 
 class Board:

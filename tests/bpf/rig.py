@@ -1,11 +1,12 @@
 """Programs without a lab: loaded from a file, and packets pushed through them by BPF_PROG_TEST_RUN."""
 
 import os
+import socket
 import struct
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from scapy.layers.inet import IP, UDP
@@ -14,8 +15,8 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
 from netlab import balancer, loader, syscalls
-from netlab.balancer.layout import Config
-from netlab.maps import LoadedProgram, Map
+from netlab.balancer.layout import AGES, FREE, MAX_BACKENDS, STATE, STATE_COUNTERS, Config
+from netlab.maps import DEVMAP, LoadedProgram, Map
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DROP, PASS, REDIRECT = 1, 2, 4
@@ -23,6 +24,7 @@ LB, CLIENT = "10.0.0.1", "10.0.0.2"
 LB6, CLIENT6 = "fd00::1", "fd00::2"
 LB_MAC, CLIENT_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 SERVICE, COMPLETION = 8080, 9090
+ELSEWHERE = 4711  # an interface that no frame of these tests comes in on
 LOCAL = (LB, "10.0.1.1", LB6, "fd00:0:0:1::1")
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
 SOURCE = "bpf/balancer.c"
@@ -48,16 +50,14 @@ def backend(index: int, capacity: int = 5, without: int | None = None) -> balanc
 
 
 @contextmanager
-def pinned(path: str, **define: str | int) -> Iterator[str]:
-    """Compile and load a program for MTU 1500, and yield the folder of its pins."""
+def pinned(path: str, mtu: int = 1500, **define: str | int) -> Iterator[str]:
+    """Compile and load a program, and yield the folder of its pins."""
     with tempfile.TemporaryDirectory(prefix="netlab-rig-") as folder:
         os.mkdir(f"{folder}/bpf")
         syscalls.mount("bpf", f"{folder}/bpf", "bpf")
         try:
             pins = f"{folder}/bpf/node"
-            job = loader.Job(
-                "test", "node", path, pins, folder, define=tuple(define.items()), builtins=(("MTU", 1500),)
-            )
+            job = loader.Job("test", "node", path, pins, folder, define=tuple(define.items()), builtins=(("MTU", mtu),))
             compilation = loader.start(job)
             try:
                 compilation.pinned(60)
@@ -101,6 +101,18 @@ class Dropper(Program):
         self.judges_all = judges_all
 
 
+class Build(NamedTuple):
+    """A build of the balancer: its settings, and changes to its text."""
+
+    queue: int = 8
+    trace: int = 0
+    mtu: int = 1500
+    changes: tuple[tuple[str, str], ...] = ()
+
+
+SILENT, TRACED = Build(), Build(trace=1)
+
+
 class Queue(NamedTuple):
     """The queue's slots by number: those that wait, oldest first, those to use again, those that were never used."""
 
@@ -109,19 +121,36 @@ class Queue(NamedTuple):
     fresh: list[int]
 
 
+class Threads(NamedTuple):
+    """The backends' threads, in their order, and the state's counters."""
+
+    free: list[int]
+    taken: list[int]
+    counters: dict[str, int]
+
+
 class Rig(Program):
     """The balancer and its maps; `reset` before every test."""
+
+    CHANGED = ("state", "reporters", "held", "marks", "reasons", "carrier_reasons")  # by traffic
+    SET = ("config", "state", "backends", "interfaces")  # by setting it up
+    LISTED = ("backend_at", "local_addresses")  # the same, with keys of their own
+    MOST = 8  # entries of the arrays of backends and interfaces that are ever used here
 
     def __init__(self, pins: str, source: str) -> None:
         super().__init__(pins, source, "balancer")
         self.carrier_reasons = balancer.enum_names(source, "carrier_reason")
         self.egress = LoadedProgram.open(f"{pins}/programs/egress_test")
-        self._state, self._ring, self._slots = (Map.open(f"{pins}/maps/{name}") for name in ("state", "ring", "slots"))
-        self._begun = b""  # the state after `reset`
+        names = {*self.CHANGED, *self.SET, *self.LISTED, "ring", "slots", "flows"}
+        self._maps = {name: Map.open(f"{pins}/maps/{name}") for name in names}
+        self._state, self._slots = self._maps["state"], self._maps["slots"]
+        self.size = self._slots.max_entries  # of the queue
+        self._images: dict[str, dict[str, dict[bytes, bytes]]] = {}  # of what `reset` has written, by what it was given
+        self._image: dict[str, dict[bytes, bytes]] = {}  # the last one
 
     def close(self) -> None:
         super().close()
-        for each in (self.egress, self._state, self._ring, self._slots):
+        for each in (self.egress, *self._maps.values()):
             each.close()
 
     def reset(
@@ -138,30 +167,75 @@ class Rig(Program):
         `capacity` is of all backends, or of each; `without` says which workers have no address of which IP version;
         `more` are further settings.
         """
-        for name in ("config", "state", "reporters", "held", "marks", "interfaces", "reasons", "carrier_reasons"):
-            with Map.open(f"{self.pins}/maps/{name}") as each:
-                for index in range(each.max_entries):
-                    each.set(struct.pack("=I", index), bytes(each.value_size))
-        for name in ("backend_at", "local_addresses", "flows"):
-            with Map.open(f"{self.pins}/maps/{name}") as each:
-                for key in list(each.keys()):
-                    each.delete(key)
-        if ready:
-            threads = [capacity] * backends if isinstance(capacity, int) else capacity
-            lacks = without or {}
-            chosen = tuple(backend(index, each, lacks.get(index)) for index, each in enumerate(threads, 1))
-            ours = (balancer.Interface("lo", LB_MAC, LOCAL),)
-            self.settings = balancer.Settings(SERVICE, COMPLETION, policy, chosen, ours, **more)
-            balancer.set_up(self.pins, self.settings)
-        self._begun = self._state.get(FIRST)
+        threads = [capacity] * backends if isinstance(capacity, int) else capacity
+        lacks = without or {}
+        chosen = tuple(backend(index, each, lacks.get(index)) for index, each in enumerate(threads, 1))
+        ours = (balancer.Interface("lo", LB_MAC, LOCAL),)
+        self.settings = balancer.Settings(SERVICE, COMPLETION, policy, chosen, ours, **more)
+        given = repr((ready, self.settings))
+        if given not in self._images:
+            self._write({name: dict.fromkeys(self._indices(name), b"") for name in self.SET})
+            self._write({name: {} for name in self.LISTED})
+            if ready:
+                balancer.set_up(self.pins, self.settings)  # which waits for the kernel, for each backend
+            self._images[given] = self._read()
+        self._image = self._images[given]
+        self.again()
 
     def again(self) -> None:
-        """Start anew with the settings of the last `reset`, in a hundredth of its time."""
-        self._state.set(FIRST, self._begun)
-        for name in ("reasons", "carrier_reasons"):
-            with Map.open(f"{self.pins}/maps/{name}") as each:
-                for index in range(each.max_entries):
-                    each.set(struct.pack("=I", index), bytes(each.value_size))
+        """Start anew with the settings of the last `reset`."""
+        self._write({name: dict.fromkeys(self._indices(name), b"") for name in self.CHANGED})
+        self._write(self._image)
+        self.forget()
+
+    def _indices(self, name: str) -> list[bytes]:
+        """Return the keys of the entries of an array that are used."""
+        count = self._maps[name].max_entries
+        is_short = name in {"backends", "interfaces", "reporters", "marks"}
+        return [struct.pack("=I", index) for index in range(self.MOST if is_short else count)]
+
+    def _read(self) -> dict[str, dict[bytes, bytes]]:
+        """Return what stands in the maps by which the balancer is set up."""
+        keys = {name: self._indices(name) for name in self.SET} | {
+            name: self._maps[name].keys() for name in self.LISTED
+        }
+        return {name: {key: self._maps[name].get(key) for key in list(found)} for name, found in keys.items()}
+
+    def _write(self, image: Mapping[str, Mapping[bytes, bytes]]) -> None:
+        """Write entries; zeros for nothing. Maps with keys of their own have no others afterwards."""
+        for name, entries in image.items():
+            each = self._maps[name]
+            for key in list(each.keys()) if name in self.LISTED else []:
+                if key not in entries:
+                    each.delete(key)
+            for key, value in entries.items():
+                each.set(key, value or bytes(each.value_size))
+
+    def forget(self) -> None:
+        """Forget all flows, as the kernel forgets those that were used least lately."""
+        for key in list(self._maps["flows"].keys()):
+            self._maps["flows"].delete(key)
+
+    def flows(self) -> dict[tuple[bytes, int, int], int]:
+        """Return how many requests are not answered, by the client's address and port, and the backend from 0."""
+        found = {}
+        for key in list(self._maps["flows"].keys()):
+            client, port, index = struct.unpack("=16s2sH", key)
+            outstanding = self._maps["flows"].get(key)[:8]  # struct flow begins with it
+            found[client, int.from_bytes(port), index] = int.from_bytes(outstanding, sys.byteorder)
+        return found
+
+    @contextmanager
+    def clients_elsewhere(self) -> Iterator[None]:
+        """Let the program believe that those who have asked worker1 live behind another interface than it does."""
+        flows, asked = self._maps["flows"], bytes(10) + b"\xff\xff" + socket.inet_aton(LB)
+        for key in list(flows.keys()):
+            before, found, after = flows.get(key).partition(asked)
+            flows.set(key, before + found + struct.pack("=I", ELSEWHERE) + after[4:])  # the ifindex is behind `asked`
+        with Map.open(f"{self.pins}/maps/pairs") as pairs, Map.create(DEVMAP, 4, 8, 2) as pair:
+            pairs.set(FIRST, struct.pack("=I", pair.fd))
+            yield
+            pairs.delete(FIRST)
 
     def weigh(self, *weights: int) -> None:
         """Give the backends weights, in their order."""
@@ -170,10 +244,31 @@ class Rig(Program):
     def queue(self) -> Queue:
         """Return where the slots are; only while no packet is on its way."""
         _, depth, head, spares, fresh = struct.unpack_from("=5I", self._state.get(FIRST))  # struct state begins so
-        size = self._slots.max_entries
-        places = struct.unpack(f"={2 * size}I", self._ring.get(FIRST))
+        size = self.size
+        places = struct.unpack(f"={2 * size}I", self._maps["ring"].get(FIRST))
         waiting = [places[(head + place) % size] for place in range(min(depth, size))]
         return Queue(waiting, list(places[size : size + spares]), list(range(fresh, size)))
+
+    def run(self, function: str, frame: bytes) -> int:
+        """Run a program of user space's on a frame, and return its verdict."""
+        with LoadedProgram.open(f"{self.pins}/programs/{function}") as program:
+            return program.test_run(frame).verdict
+
+    def threads(self) -> Threads:
+        """Return the backends' threads and the counters, in a tenth of the time of `now`."""
+        values = STATE.unpack(self._state.get(FIRST))
+        count = len(self.settings.backends)
+        ages = values[FREE + MAX_BACKENDS :]
+        return Threads(
+            list(values[FREE : FREE + count]),
+            [sum(ages[index * AGES : index * AGES + AGES]) for index in range(count)],
+            dict(zip(STATE_COUNTERS, values[FREE - len(STATE_COUNTERS) : FREE], strict=True)),
+        )
+
+    def held(self) -> dict[int, tuple[int, int]]:
+        """Return which request, by its number, is held for which backend, from 0, by slot."""
+        holds = struct.iter_unpack("=IIQ", self._maps["held"].get(FIRST))
+        return {slot: (number, index - 1) for slot, (index, number, _) in enumerate(holds) if index}
 
     def waiting(self) -> list[bytes]:
         """Return the frames that wait, oldest first."""
@@ -184,6 +279,10 @@ class Rig(Program):
         """Run the carrier that a completion of worker`index` was cloned to."""
         run = self.egress.test_run(bytes(completion(index, version=version)))
         return run.verdict, run.packet
+
+    def all_counts(self) -> dict[str, balancer.Count]:
+        """Return what has left by which reason, of both enums."""
+        return self.counts() | dict(balancer.counts(self.pins, "carrier_reasons", self.carrier_reasons))
 
     def carrier_counts(self) -> dict[str, int]:
         found = balancer.counts(self.pins, "carrier_reasons", self.carrier_reasons)
@@ -198,12 +297,48 @@ class Rig(Program):
     @contextmanager
     def backend_interface(self, index: int, ifindex: int) -> Iterator[None]:
         """Let the program believe that a backend lives behind another interface."""
-        key = struct.pack("=I", index - 1)
-        with Map.open(f"{self.pins}/maps/backends") as entries:
+        with self._changed("backends", index - 1, slice(32, 36), struct.pack("=I", ifindex)):
+            yield
+
+    @contextmanager
+    def backends_elsewhere(self) -> Iterator[None]:
+        """Let the program believe that all backends live behind another interface than frames come in on."""
+        with ExitStack() as stack:
+            for index, _ in enumerate(self.settings.backends, 1):
+                stack.enter_context(self.backend_interface(index, ELSEWHERE))
+            yield
+
+    @contextmanager
+    def unknown_interface(self) -> Iterator[None]:
+        """Let the program believe that the interface which frames come in on is none of its own."""
+        with self._changed("interfaces", socket.if_nametoindex("lo"), slice(0, 16), bytes(16)):
+            yield
+
+    @contextmanager
+    def _changed(self, name: str, index: int, place: slice, value: bytes) -> Iterator[None]:
+        """Write other bytes into the entry of an array, for a while."""
+        key = struct.pack("=I", index)
+        with Map.open(f"{self.pins}/maps/{name}") as entries:
             entry = entries.get(key)
-            entries.set(key, entry[:32] + struct.pack("=I", ifindex) + entry[36:])
+            entries.set(key, entry[: place.start] + value + entry[place.stop :])
             yield
             entries.set(key, entry)
+
+
+@contextmanager
+def built(text: str, build: Build = SILENT) -> Iterator[Rig]:
+    """Load a build of the balancer from its text."""
+    for old, new in build.changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    with tempfile.TemporaryDirectory(prefix="netlab-built-") as folder:
+        path = f"{folder}/balancer.c"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        with pinned(path, build.mtu, QUEUE=build.queue, TRACE=build.trace, TEST_ENTRIES=1) as pins:
+            rig = Rig(pins, text)
+            yield rig
+            rig.close()
 
 
 def request(payload: bytes = b"1", version: int = 4, **fields: object) -> Packet:

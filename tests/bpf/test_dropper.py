@@ -185,15 +185,17 @@ CASES: list[tuple[str, Packet | bytes, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("packet", "by_default", "judged"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.parametrize("case", CASES, ids=[case[0] for case in CASES])
 def test_a_packet_leaves_as_it_came_for_one_named_reason(
-    dropper: Dropper, packet: Packet | bytes, by_default: str, judged: str
+    dropper: Dropper, case: tuple[str, Packet | bytes, str, str], distinct: dict[str, set[str]]
 ) -> None:
     """Dropped if it is judged and even; else the stack gets it byte for byte."""
+    name, packet, by_default, judged = case
     reason = judged if dropper.judges_all and judged else by_default
     verdict = DROP if reason == "DROP_EVEN" else PASS
 
     assert dropper.push(packet) == (verdict, bytes(packet), reason)
+    distinct["cases of the dropper"].add(name)
 
 
 def test_the_table_has_every_reason(dropper: Dropper) -> None:

@@ -1,44 +1,64 @@
 """The balancer, fed with random and mutated frames by the hundred thousand, beside its model."""
 
-import math
 import random
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from netlab.balancer import BY_REPLIES, BY_REPORTS
 from tests.bpf import frames
+from tests.bpf.both import MANY, Both
 from tests.bpf.frames import NO_CHECKSUM
-from tests.bpf.model import Model
-from tests.bpf.rig import CLIENT, CLIENT6, LB, LB6, LOCAL, LONG, REDIRECT, SERVICE, Rig, completion, request
-from tests.bpf.test_balancer import FORGED, UNTOUCHED
-from tests.bpf.test_ipv6 import FORGED_V6, LIES_V6, UNTOUCHED_V6
+from tests.bpf.model import HEARD
+from tests.bpf.rig import CLIENT, CLIENT6, LB, LB6, LOCAL, LONG, REDIRECT, SERVICE, SILENT, Rig, completion, request
+from tests.bpf.test_cases import CASES
+from tests.bpf.test_healing import REPORTS, reply, report
 
-pytestmark = [pytest.mark.root, pytest.mark.parametrize("rig", [0], ids=["silent"], indirect=True)]
+pytestmark = [pytest.mark.root, pytest.mark.parametrize("rig", [SILENT], ids=["silent"], indirect=True)]
 
-FRAMES = 1_000_000 if LONG else 30_000
+FRAMES = 1_000_000 if LONG else 70_000  # of all settings together
 BATCH = 1000  # frames between two looks at the counts
 CHECKSUMS = 10_000
 ZEROS = 300
 CAPACITY = (3, 1, 2)
-SEEDS = [
-    *(bytes(case[1]) for case in (*UNTOUCHED, *FORGED, *UNTOUCHED_V6, *FORGED_V6, *LIES_V6)),
-    *(bytes(request(bytes(length))) for length in (0, 1, 1472, 1473)),
-    *(bytes(request(bytes(length), 6)) for length in (0, 1, 1452, 1453)),
-    *(bytes(completion(worker, version=version)) for worker in (1, 2, 3) for version in (4, 6)),
+SEEDS = [case.packet for case in CASES]
+WORDS = [(worker, version) for worker in (1, 2, 3) for version in (4, 6)]
+REQUESTS = [bytes(request(b"1", version)) for version in (4, 6)]
+COMPLETIONS = [bytes(completion(worker, version=version)) for worker, version in WORDS]
+REPLIES = [bytes(reply(worker, version=version)) for worker, version in WORDS]
+TOTALS = ((0, 0), (1, 0), (3, 3), (200, 190), (2**31, 5), (2**32 - 1, 2**32 - 2))
+TOLD = [
+    bytes(report(worker, *totals, incarnation, version))
+    for worker, version in WORDS
+    for totals in TOTALS
+    for incarnation in (7, 8)
 ]
-MORE = [  # of either, in turns
-    [bytes(request(b"1", version)) for version in (4, 6)] * 20,
-    [bytes(completion(worker, version=version)) for worker in (1, 2, 3) for version in (4, 6)] * 8,
-]
-FAMILIES = {"both": {}, "no IPv6": {2: 6}, "no IPv4": {3: 4}}  # which worker has no address of which
+SETTINGS: dict[str, tuple[dict[str, Any], list[list[bytes]]]] = {  # and what is fed more of, in turns
+    "both families": ({}, [REQUESTS, COMPLETIONS]),
+    "no IPv6": ({"without": {2: 6}}, [REQUESTS, COMPLETIONS]),
+    "no IPv4": ({"without": {3: 4}}, [REQUESTS, COMPLETIONS]),
+    "reports": ({"report_port": REPORTS}, [REQUESTS, COMPLETIONS * 8 + TOLD, TOLD]),
+    "replies": ({"replies": True}, [REQUESTS, REPLIES]),
+    "reports, held": ({"report_port": REPORTS, "holds": BY_REPORTS}, [REQUESTS, COMPLETIONS * 8 + TOLD]),
+    "replies, held": ({"replies": True, "holds": BY_REPLIES}, [REQUESTS, REPLIES]),
+}
 WEIGHTS = [(1, 1, 1), (3, 1, 2), (0, 2, 1), (1, 0, 0), (0, 0, 0)]  # in turns
 BYTES = (0, 1, 4, 17, 0x45, 128, 255)  # that mean something in some field
-UNREACHED = {
+NEVER = {
     "PASS_UNCONFIGURED",  # it is set up
     "COMPLETION_WRONG_INTERFACE",  # all frames come in on one
+    "REPORT_WRONG_INTERFACE",
+    "REPLY_CARRIED",  # so a clone of a reply would leave where the reply does
     "DROP_COPY_FAILED",  # the kernel does not refuse
+    "KICKED",  # what user space sends
+    "KICK_NEEDLESS",
+    "BACKEND_SILENT",
+    "ROLE_RESUMED",
+    "REPORT_REQUEST_LOST",  # takes longer than this
+    "REPORT_RETURNED",
 }
 
 
@@ -49,7 +69,7 @@ def mutated(source: random.Random, seeds: list[bytes]) -> bytes:
         return source.randbytes(source.randrange(14, 200))
     frame = bytearray(source.choice(seeds))
     for _ in range(source.choice((0, 0, 1, 1, 2, 3, 8))):
-        frame[source.randrange(min(len(frame), frames.udp_at(frame) + 12))] = source.choice(
+        frame[source.randrange(min(len(frame), frames.udp_at(frame) + 32))] = source.choice(
             (*BYTES, source.randrange(256))
         )
     if draw < 0.1:
@@ -61,54 +81,68 @@ def mutated(source: random.Random, seeds: list[bytes]) -> bytes:
     return bytes(frame)
 
 
-def batches(source: random.Random) -> Iterator[list[bytes]]:
-    """Yield batches of which one fills the queue and the next empties it."""
-    for number in range(math.ceil(FRAMES / len(FAMILIES) / BATCH)):
-        seeds = SEEDS + MORE[number % 2]
-        yield [mutated(source, seeds) for _ in range(BATCH)]
+def batches(source: random.Random, name: str) -> Iterator[list[bytes]]:
+    """Yield the batches for some settings, of which one fills the queue and the next empties it."""
+    more = SETTINGS[name][1]
+    for number, _ in enumerate(range(list(SETTINGS).index(name), FRAMES // BATCH, len(SETTINGS))):
+        seeds = SEEDS, more[number % len(more)]
+        yield [mutated(source, source.choice(seeds)) for _ in range(BATCH)]
 
 
-def feed(rig: Rig, model: Model, batch: list[bytes], source: random.Random) -> int:
-    """Push frames in, and let some out as carriers, the way they came or not at all; return how many came in."""
+def feed(both: Both, batch: list[bytes], source: random.Random) -> int:
+    """Push frames in, let some out, and let go of some that are held; return how many came in."""
     came_in = 0
     for frame in batch:
         if source.random() < 0.05:
-            run, expected = rig.egress.test_run(frame), model.leave(frame)
+            both.leave(frame)
         else:
-            run = rig.program.test_run(frame)
-            expected = model.arrive(frame, run.packet)
             came_in += 1
-        assert (run.verdict, run.packet) == (expected.verdict, expected.packet or run.packet), (expected, frame.hex())
-        if expected.reason == "COMPLETION_CARRIED" and source.random() < 0.9:
-            run, expected = rig.egress.test_run(frame), model.leave(frame)
-            assert (run.verdict, run.packet) == (expected.verdict, expected.packet or run.packet), frame.hex()
+            expected = both.arrive(frame)
+            is_sent = expected.reason.startswith(("COMPLETION", "REPL")) or expected.reason == HEARD
+            if is_sent and expected.verdict == REDIRECT and source.random() < 0.9:
+                both.leave(frame)
+        if both.model.replies and source.random() < 0.2 and both.model.flows:
+            came_in += 1
+            if answer := both.answer(source.randrange(8)):
+                both.leave(answer)
+        if both.model.holds and source.random() < 0.1 and (held := list(both.model.held())):
+            both.let_go(source.choice(held), source.random() < 0.7)
     return came_in
 
 
-@pytest.mark.parametrize("families", FAMILIES)
-def test_any_frame_leaves_as_the_model_says(rig: Rig, counted: Counter[str], families: str) -> None:
+@pytest.mark.parametrize("name", SETTINGS)
+def test_any_frame_leaves_as_the_model_says(rig: Rig, counted: Counter[str], name: str) -> None:
     """None aborts, each is counted once, by the right reason, which decides the verdict; the state stays in bounds."""
-    without = FAMILIES[families]
-    rig.reset(capacity=CAPACITY, without=without)
-    source, model, came_in = random.Random(5), Model(CAPACITY, "most-free", rig.now().queue, without), 0
-    for number, batch in enumerate(batches(source)):
-        model.weigh(*WEIGHTS[number // 2 % len(WEIGHTS)])
-        rig.weigh(*model.weights)
-        came_in += feed(rig, model, batch, source)
-        now, counts = rig.now(), rig.counts()
+    settings, _ = SETTINGS[name]
+    rig.reset(capacity=CAPACITY, **settings)
+    both, source, came_in = Both(rig, CAPACITY, **settings), random.Random(5), 0
+    for number, batch in enumerate(batches(source, name)):
+        both.weigh(*WEIGHTS[number // 2 % len(WEIGHTS)])
+        came_in += feed(both, batch, source)
+        both.age()
+        if number % 8 == 7:
+            both.begin(number // 8 % len(CAPACITY))
+        both.compare()
+        if len(both.model.flows) > MANY:
+            both.forget()
 
-        assert {name: count.packets for name, count in counts.items() if count.packets} == model.reasons
-        assert came_in == sum(count.packets for count in counts.values())
-        assert rig.carrier_counts() == model.carrier_reasons
-        assert now.counters["received"] == sum(now.counters[name] for name in ("forwarded", "queued", "dropped"))
-        assert all(0 <= now.free[name] <= capacity for name, capacity in now.capacity.items())
-        assert (list(now.free.values()), rig.waiting(), now.counters) == (model.free, model.waiting, model.counters)
+        assert came_in == sum(count.packets for count in rig.counts().values())
+        assert all(0 <= free <= capacity for free, capacity in zip(rig.threads().free, CAPACITY, strict=True))
         counted["fuzz packets"] += BATCH
-    of_others = {
-        name for name in rig.reasons if name.startswith(("REPLI", "REPLY", "REPORT", "KICK", "BACKEND", "ROLE"))
+    both.forget()
+    met = {name for name, count in rig.counts().items() if count.packets}
+    assert {name for name in rig.reasons if is_met(name, settings)} <= met
+
+
+def is_met(reason: str, settings: dict[str, Any]) -> bool:
+    """Whether a reason can be met with these settings."""
+    rests_on = {
+        "PASS_OTHER_FAMILY": "without" in settings,
+        "COMPLETION": "replies" not in settings,
+        "REPLY": "replies" in settings,
+        "REPORT": "report_port" in settings,
     }
-    unreached = UNREACHED if without else {*UNREACHED, "PASS_OTHER_FAMILY"}
-    assert set(rig.reasons) - set(model.reasons) - of_others == unreached
+    return reason not in NEVER and all(on for prefix, on in rests_on.items() if reason.startswith(prefix))
 
 
 def test_incremental_checksums_equal_full_ones(rig: Rig, counted: Counter[str]) -> None:

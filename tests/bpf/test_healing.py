@@ -457,33 +457,6 @@ def test_an_answer_goes_to_where_the_client_was_last(replying: Rig) -> None:
     assert Ether(replying.egress.test_run(bytes(reply(1)), ingress_ifindex=1).packet).dst == moved.src
 
 
-@pytest.mark.parametrize(
-    "packet",
-    [
-        reply(1, udp_dport=40001),  # to a client that has not asked
-        reply(1, ip_dst="10.0.0.9"),
-        reply(1, udp_sport=SERVICE + 1),  # from another port of the server
-        reply(2),  # from somebody who is no backend
-        reply(1, ip_flags="MF"),
-        reply(1, ip_frag=3),
-        reply(1, udp_len=200),
-        reply(1, ip_chksum=1),
-    ],
-)
-def test_what_is_no_answer_to_a_request_passes(replying: Rig, packet: Packet) -> None:
-    """Untouched, and no thread is freed."""
-    replying.push(request())
-
-    assert replying.push(packet) == (PASS, bytes(packet), "PASS_NOT_LOCAL")
-    assert replying.free() == (1,)
-
-
-def test_an_answer_from_another_interface_is_none(replying: Rig) -> None:
-    replying.push(request())
-    with replying.backend_interface(1, 99):
-        assert replying.push(reply(1))[2] == "PASS_NOT_LOCAL"
-
-
 def test_a_request_that_waited_is_answered_too(replying: Rig) -> None:
     """Its flow is written when it leaves."""
     for _ in range(2):
@@ -494,16 +467,3 @@ def test_a_request_that_waited_is_answered_too(replying: Rig) -> None:
     replying.carry(1)
 
     assert replying.push(reply(1, udp_dport=40009))[2] == "REPLY_FREED"
-
-
-def test_where_replies_free_a_completion_is_no_packet_of_ours(replying: Rig) -> None:
-    assert replying.push(completion(1))[2] == "PASS_OTHER_PORT"
-
-
-def test_where_completions_free_an_answer_frees_nothing(rig: Rig) -> None:
-    """It reaches its client all the same."""
-    rig.reset(backends=1, capacity=2)
-    rig.push(request())
-
-    assert rig.push(reply(1))[2] == "REPLIED"
-    assert rig.free() == (1,)

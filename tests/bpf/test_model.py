@@ -1,30 +1,37 @@
 """The balancer beside its model: random operations, and after each of them both are in the same state."""
 
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, configuration, given, settings
+from hypothesis import HealthCheck, configuration, given
 from hypothesis import strategies as st
 
 from netlab import balancer
 from tests.bpf import frames
-from tests.bpf.model import Model
-from tests.bpf.rig import CLIENT6, COMPLETION, LB, LB6, LONG, Rig, address_of
+from tests.bpf.both import Both
+from tests.bpf.rig import CLIENT, CLIENT6, COMPLETION, LB, LB6, LOCAL, LONG, SERVICE, SILENT, Rig, address_of
+from tests.bpf.test_healing import REPORTS, reply, report
 
 pytestmark = pytest.mark.root
 
 EXAMPLES = 150 if LONG else 8  # of each policy and each set of backends
 STEPS = 80
 WORKERS = st.integers(1, 4)  # more than there are: strangers
+SETTINGS: dict[str, dict[str, Any]] = {
+    "completions": {},
+    "replies": {"replies": True},
+    "reports": {"report_port": REPORTS},
+}
 
 
 class Step(NamedTuple):
-    """One operation: a frame in, from where the backends live or from elsewhere, a carrier out, or other weights."""
+    """One operation, and the frame, the worker or the weights that it is done with."""
 
+    what: str
     frame: bytes = b""
-    is_from_home: bool = True
-    worker: int = 0  # whose carrier, or who is elsewhere
+    worker: int = 0
     weights: tuple[int, ...] = ()
 
 
@@ -34,8 +41,17 @@ def hypothesis_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     configuration.set_hypothesis_home_dir(tmp_path_factory.mktemp("hypothesis"))
 
 
-def a_request(data: bytes, version: int) -> bytes:
-    return frames.udp(data) if version == 4 else frames.udp(data, CLIENT6, LB6)
+def a_request(data: bytes, version: int, port: int = 40000, to: int = 0) -> bytes:
+    ours = [address for address in LOCAL if (":" in address) is (version == 6)][to]
+    return frames.udp(data, CLIENT if version == 4 else CLIENT6, ours, ports=(port, SERVICE))
+
+
+def a_reply(worker: int, version: int, port: int) -> bytes:
+    return bytes(reply(worker, version=version, udp_dport=port))
+
+
+def a_report(worker: int, received: int, completed: int, incarnation: int, version: int) -> bytes:
+    return bytes(report(worker, received, completed, incarnation, version))
 
 
 def a_completion(worker: int, data: bytes = b"", version: int = 4) -> bytes:
@@ -66,84 +82,111 @@ def damaged(kind: str) -> bytes:
 KINDS = ["cut", "not local", "other port", "other host", "fragment", "header checksum", "martian", "length"]
 KINDS += ["cut IPv6", "extension header", "no checksum", "mapped", "IPv6 length", "completion's length"]
 VERSIONS = st.sampled_from((4, 6))
+PORTS = st.sampled_from((40000, 40001))  # of clients, who ask either of our addresses
 REQUESTS = st.builds(
-    lambda length, mark, version: Step(a_request(bytes([mark]) * length, version)),
+    lambda length, mark, version, port, to: Step("arrive", a_request(bytes([mark]) * length, version, port, to)),
     st.one_of(st.integers(0, 40), st.integers(1445, 1480)),  # 1472 bytes are the longest of IPv4, 1452 of IPv6
     st.integers(0, 255),
     VERSIONS,
+    PORTS,
+    st.sampled_from((0, 0, 0, 1)),
 )
 COMPLETIONS = st.builds(
-    lambda worker, length, version: Step(a_completion(worker, bytes(length), version)),
+    lambda worker, length, version: Step("arrive", a_completion(worker, bytes(length), version)),
     WORKERS,
     st.integers(0, 9),
     VERSIONS,
 )
+REPLIES = st.builds(a_reply, WORKERS, VERSIONS, PORTS)
+TOLD = st.builds(a_report, WORKERS, st.integers(0, 6), st.integers(0, 6), st.sampled_from((0, 1, 1, 1, 2)), VERSIONS)
+ANSWERS = st.builds(lambda which: Step("answer", worker=which), st.integers(0, 7))  # to requests that have left
+WORDS = {
+    "completions": COMPLETIONS,
+    "replies": st.one_of(ANSWERS, REPLIES.map(lambda frame: Step("arrive", frame))),
+    "reports": st.one_of(COMPLETIONS, TOLD.map(lambda frame: Step("arrive", frame))),
+}
 OTHERS = st.one_of(
-    st.builds(lambda worker, version: Step(a_completion(worker, version=version), False, worker), WORKERS, VERSIONS),
-    st.builds(lambda kind: Step(damaged(kind)), st.sampled_from(KINDS)),
-    st.builds(lambda weights: Step(weights=weights), st.tuples(*[st.sampled_from((0, 1, 1, 2, 5))] * 3)),
+    st.builds(lambda frame: Step("arrive elsewhere", frame), st.builds(a_completion, WORKERS, version=VERSIONS)),
+    st.builds(lambda kind: Step("arrive", damaged(kind)), st.sampled_from(KINDS)),
+    st.builds(lambda weights: Step("weigh", weights=weights), st.tuples(*[st.sampled_from((0, 1, 1, 2, 5))] * 3)),
+    st.builds(lambda worker: Step("begin", worker=worker), WORKERS),
+    st.sampled_from([Step("age"), Step("forget")]),
 )
-CARRIERS = st.builds(
-    lambda worker, version: Step(a_completion(worker, version=version), True, worker), WORKERS, VERSIONS
-)
-STEP = st.one_of(REQUESTS, REQUESTS, REQUESTS, COMPLETIONS, COMPLETIONS, CARRIERS, CARRIERS, OTHERS)
+CARRIERS = st.builds(lambda worker, version: Step("leave", a_completion(worker, version=version)), WORKERS, VERSIONS)
+LEAVING = st.one_of(CARRIERS, CARRIERS, REPLIES.map(lambda frame: Step("leave", frame)))
+LET_GO = st.builds(lambda what, which: Step(what, worker=which), st.sampled_from(("done", "again")), st.integers(0, 7))
 
 
-def taken(rig: Rig, model: Model, step: Step) -> None:
+def steps(words: str, holds: bool) -> st.SearchStrategy[list[Step]]:
+    """Return lists of steps, in which backends free their threads by these words."""
+    kinds = [REQUESTS, REQUESTS, REQUESTS, WORDS[words], WORDS[words], LEAVING, LEAVING, OTHERS]
+    return st.lists(st.one_of(*kinds, *[LET_GO] * holds), min_size=STEPS // 2, max_size=STEPS)
+
+
+def taken(both: Both, step: Step) -> None:
     """Let the program and the model take a step, and compare what came out."""
-    if step.weights:
-        model.weigh(*step.weights[: len(model.free)])
-        rig.weigh(*model.weights)
-        return
-    if step.is_from_home and step.worker:
-        run = rig.egress.test_run(step.frame)
-        expected = model.leave(step.frame)
-    elif step.is_from_home:
-        run = rig.program.test_run(step.frame)
-        expected = model.arrive(step.frame, run.packet)
-    else:
-        with rig.backend_interface(min(step.worker, len(model.free)), ifindex=4711):
-            run = rig.program.test_run(step.frame)
-        expected = model.arrive(step.frame, run.packet, from_home=False)
-    assert (run.verdict, run.packet) == (expected.verdict, expected.packet or run.packet), expected.reason
+    count, held = len(both.model.free), sorted(both.model.held())
+    if step.what.startswith("arrive"):
+        both.arrive(step.frame, from_home=step.what == "arrive")
+    elif step.what == "leave":
+        both.leave(step.frame)
+    elif step.what == "weigh":
+        both.weigh(*step.weights[:count])
+    elif step.what == "answer":
+        if frame := both.answer(step.worker):
+            both.leave(frame)
+    elif step.what == "begin":
+        both.begin((step.worker - 1) % count)
+    elif step.what == "age":
+        both.age()
+    elif step.what == "forget":
+        both.forget()
+    elif held:
+        both.let_go(held[step.worker % len(held)], step.what == "done")
 
 
-def compare(rig: Rig, model: Model) -> None:
-    """Both have counted the same, and have the same threads free and the same requests waiting in the same order."""
-    now = rig.now()
+def agree(rig: Rig, counted: Counter[str], words: str, capacity: tuple[int, ...], policy: str, holds: bool) -> None:
+    """Let both take random steps, and compare them after each."""
+    by = balancer.BY_REPLIES if words == "replies" else balancer.BY_REPORTS
+    settings = {**SETTINGS[words], "holds": by if holds else 0}
+    rig.reset(capacity=capacity, policy=policy, **settings)
 
-    assert list(now.free.values()) == model.free
-    assert rig.waiting() == model.waiting
-    assert now.depth == len(model.waiting)
-    assert now.counters == model.counters
-    assert {name: count.packets for name, count in rig.counts().items() if count.packets} == model.reasons
-    assert rig.carrier_counts() == model.carrier_reasons
-
-
-@pytest.mark.parametrize("rig", [0], ids=["silent"], indirect=True)
-@pytest.mark.parametrize("capacity", [(1,), (1, 2), (3, 1, 2)], ids=str)
-@pytest.mark.parametrize("policy", balancer.POLICIES)
-def test_the_program_and_the_model_agree_after_every_step(
-    rig: Rig, policy: str, capacity: tuple[int, ...], counted: Counter[str]
-) -> None:
-    """Whatever arrives, completes and leaves, in whatever order, by each policy and whatever weights."""
-    rig.reset(capacity=capacity, policy=policy)
-
-    @settings(
+    @hypothesis.settings(
         max_examples=EXAMPLES,
         derandomize=True,
         database=None,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
-    @given(st.lists(STEP, min_size=STEPS // 2, max_size=STEPS))
-    def agree(steps: list[Step]) -> None:
+    @given(steps(words, holds))
+    def after_every_step(steps: list[Step]) -> None:
         rig.again()
-        rig.weigh(*[1] * len(capacity))
-        model = Model(capacity, policy, rig.now().queue)
+        both = Both(rig, capacity, policy, **settings)
         for step in steps:
-            taken(rig, model, step)
-            compare(rig, model)
+            taken(both, step)
+            both.compare()
             counted["steps of the model"] += 1
+        both.forget()
 
-    agree()
+    after_every_step()
+
+
+@pytest.mark.parametrize("rig", [SILENT], ids=["silent"], indirect=True)
+@pytest.mark.parametrize("capacity", [(1,), (1, 2), (3, 1, 2)], ids=str)
+@pytest.mark.parametrize("policy", balancer.POLICIES)
+def test_the_program_and_the_model_agree_after_every_step(
+    rig: Rig, policy: str, capacity: tuple[int, ...], counted: Counter[str]
+) -> None:
+    """Whatever arrives, completes and leaves, in whatever order, by each policy and whatever weights."""
+    agree(rig, counted, "completions", capacity, policy, holds=False)
+
+
+@pytest.mark.parametrize("rig", [SILENT], ids=["silent"], indirect=True)
+@pytest.mark.parametrize("holds", [False, True], ids=["not held", "held"])
+@pytest.mark.parametrize("capacity", [(1, 2), (3, 1, 2)], ids=str)
+@pytest.mark.parametrize("words", ["replies", "reports"])
+def test_they_agree_where_backends_reply_or_report(
+    rig: Rig, words: str, capacity: tuple[int, ...], holds: bool, counted: Counter[str]
+) -> None:
+    """Of a report the model only knows whose threads it may free, and not more of them than there are."""
+    agree(rig, counted, words, capacity, "most-free", holds)

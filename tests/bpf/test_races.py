@@ -22,14 +22,13 @@ from tests.bpf.races import (
     Board,
     Match,
     beside,
-    built,
     linger,
     number_of,
     numbered,
     played,
     source,
 )
-from tests.bpf.rig import DROP, FIRST, LOCAL, LONG, PASS, REDIRECT, Rig, completion, request
+from tests.bpf.rig import DROP, FIRST, LOCAL, LONG, PASS, REDIRECT, Rig, built, completion, request
 from tests.bpf.test_healing import reply, report
 
 pytestmark = [
@@ -259,7 +258,7 @@ FLOWS = {
     "a request that is not counted": (
         (COUNTS, f"__u64 seen = flow->outstanding; {PAUSE} flow->outstanding = seen + 1;"),
     ),
-    "an answer that is not counted": (("is_answer(flow, c->holds ? bpf_ktime_get_ns() : 0)", "flow->outstanding"),),
+    "an answer that is not counted": (("c->replies && is_answer(flow)", "c->replies && flow->outstanding"),),
     "another address is another flow": (
         ("if (!flow) {", "if (!flow || !is_same(&flow->asked, &datagram->destination)) {"),
         (ALONE, "flows.update(&key, &fresh);"),

@@ -1,20 +1,19 @@
 """What weights change: who gets how much, and that whoever weighs nothing gets nothing."""
 
 import random
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
 from netlab import balancer
 from netlab.balancer import Healer
-from netlab.balancer.layout import FREE, MAX_BACKENDS, STATE, Config, address
-from netlab.maps import DEVMAP, LoadedProgram, Map
+from netlab.balancer.layout import FREE, MAX_BACKENDS, STATE, Config
+from netlab.maps import LoadedProgram, Map
 from tests.bpf import frames
 from tests.bpf.model import Model
-from tests.bpf.rig import COMPLETION, DROP, FIRST, LB, PASS, REDIRECT, Rig, address_of, addressed, completion, request
-from tests.bpf.test_healing import REPORTS, reply, report
+from tests.bpf.rig import COMPLETION, DROP, FIRST, PASS, REDIRECT, Rig, address_of, addressed, completion, request
+from tests.bpf.test_healing import REPORTS, report
 
 pytestmark = pytest.mark.root
 
@@ -255,41 +254,6 @@ def test_reports_of_what_weighs_nothing_carry_nothing(rig: Rig) -> None:
 
     assert rig.push(report(1, 1, 1))[::2] == (DROP, "REPORT_COMPLETION_LOST")
     assert (rig.free(), rig.now().depth) == ((1,), 1)
-
-
-@pytest.fixture
-def far(rig: Rig) -> Iterator[Rig]:
-    """A balancer with one worker of one thread, which replies free, and a request each that is served and waits.
-
-    The client's request came in on another interface than the worker's, or its reply could not carry anything.
-    """
-    rig.reset(backends=1, capacity=1, replies=True)
-    rig.push(request())
-    rig.push(request())
-    with (
-        Map.open(f"{rig.pins}/maps/flows") as flows,
-        Map.open(f"{rig.pins}/maps/pairs") as pairs,
-        Map.create(DEVMAP, 4, 8, 2) as pair,
-    ):
-        for key in list(flows.keys()):
-            before, asked, after = flows.get(key).partition(address(LB))
-            flows.set(key, before + asked + struct.pack("=I", 4711) + after[4:])  # the ifindex stands behind `asked`
-        pairs.set(FIRST, struct.pack("=I", pair.fd))
-        yield rig
-        pairs.delete(FIRST)
-
-
-def test_a_reply_carries_what_waits(far: Rig) -> None:
-    assert far.push(reply(1))[2] == "REPLY_CARRIED"
-
-
-def test_replies_of_what_weighs_nothing_carry_nothing(far: Rig) -> None:
-    """They reach their clients all the same."""
-    far.weigh(0)
-
-    assert far.push(reply(1))[::2] == (REDIRECT, "REPLY_FREED")
-    assert far.carry(1)[0] == DROP
-    assert (far.free(), far.now().depth) == ((1,), 1)
 
 
 def test_the_healer_sends_carriers_to_those_that_weigh_something(rig: Rig) -> None:

@@ -1,0 +1,109 @@
+"""The balancer and its model side by side: each step is taken by both, and compared."""
+
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from tests.bpf import frames
+from tests.bpf.claims import source_of
+from tests.bpf.model import DEAF, HEARD, Expected, Model
+from tests.bpf.rig import DROP, PASS, REDIRECT, SERVICE, Rig, address_of, completion
+
+MANY = 3000  # flows, far below those that the program has room for: none is forgotten by itself
+
+
+class Both:
+    """A rig that was just reset, or begun again, and a model with the same settings."""
+
+    def __init__(self, rig: Rig, capacity: Sequence[int], policy: str = "most-free", **settings: Any) -> None:
+        self.rig = rig
+        self.model = Model(capacity, policy, rig.now().queue, **settings)
+
+    def arrive(self, frame: bytes, from_home: bool = True) -> Expected:
+        """Let a frame come in, from where the backends live or from elsewhere; return what had to become of it."""
+        if from_home:
+            run = self.rig.program.test_run(frame)
+        else:
+            with self.rig.backends_elsewhere():
+                run = self.rig.program.test_run(frame)
+        expected = self.model.arrive(frame, run.packet, from_home)
+        if expected.reason == HEARD:
+            return self._heard(frame, run.verdict, run.packet)
+        assert (run.verdict, run.packet) == (expected.verdict, expected.packet or run.packet), (expected, frame.hex())
+        return expected
+
+    def _heard(self, frame: bytes, verdict: int, packet: bytes) -> Expected:
+        """Compare what became of a report: the model follows the threads that it has freed, within their bounds."""
+        before, after = self.model.free[:], self.rig.threads()
+        index = self.model.index_of[source_of(frame)]
+        must_carry, may_pass = self.model.hear(frame, after.free[index])
+
+        assert packet == frame
+        assert verdict in ({REDIRECT} if must_carry else {PASS, DROP} if may_pass else {DROP}), frame.hex()
+        assert 0 <= after.free[index] <= self.model.capacity[index]
+        assert [*before[:index], *before[index + 1 :]] == [*after.free[:index], *after.free[index + 1 :]]
+        return Expected(verdict, HEARD, packet)
+
+    def leave(self, frame: bytes) -> None:
+        """Let a frame out."""
+        run, expected = self.rig.egress.test_run(frame), self.model.leave(frame)
+        assert (run.verdict, run.packet) == (expected.verdict, expected.packet or run.packet), (expected, frame.hex())
+
+    def answer(self, which: int) -> bytes:
+        """Let a backend answer a request of one of the latest flows; return the frame if it goes on, or nothing."""
+        if not self.model.flows:
+            return b""
+        latest = list(self.model.flows)[-8:]
+        client, port, index = latest[which % len(latest)]
+        to = socket.inet_ntop(socket.AF_INET6, client)
+        to = to.removeprefix("::ffff:") if "." in to else to
+        frame = frames.udp(b"answer", address_of(index + 1, 6 if ":" in to else 4), to, (SERVICE, port))
+        return frame if self.arrive(frame).verdict == REDIRECT else b""
+
+    def weigh(self, *weights: int) -> None:
+        self.model.weigh(*weights)
+        self.rig.weigh(*weights)
+
+    def begin(self, index: int) -> None:
+        """Let a backend begin, by its index, as one that has joined."""
+        there = self.rig.settings.backends[index]
+        frame = bytes(completion(index + 1, version=4 if there.ipv4 else 6))
+        self.model.begin(index)
+        assert self.rig.run("begin_run", frame) == self.model.capacity[index]
+
+    def age(self) -> None:
+        """Let all taken threads grow older; the model follows."""
+        count = self.rig.run("age_run", bytes(14))
+        free = self.rig.threads().free
+        assert count == sum(free) - sum(self.model.free)
+        self.model.free = free
+        self.model.counters["expired"] += count
+
+    def let_go(self, slot: int, is_done: bool) -> None:
+        """Let go of a request that is held: it is done, or is to wait again."""
+        number, _ = self.model.held()[slot]
+        client, port, index = self.model.let_go(slot, is_done)
+        claim = struct.pack("=14xII16s2sH", slot, number, client, port.to_bytes(2), index)
+        assert self.rig.run("release_run" if is_done else "requeue_run", claim) == 1
+
+    def forget(self) -> None:
+        """Compare what is known of the clients, and forget it."""
+        assert self.rig.flows() == self.model.outstanding()
+        self.rig.forget()
+        self.model.forget()
+
+    def compare(self) -> None:
+        """Both have counted the same; the same threads are free, and each slot is in the same place."""
+        rig, model, now = self.rig, self.model, self.rig.threads()
+        counts = {name: count.packets for name, count in rig.counts().items() if count.packets}
+        heard = {name: count for name, count in counts.items() if name.startswith("REPORT_") and name not in DEAF}
+
+        assert (now.free, now.counters) == (model.free, model.counters)
+        assert [free + taken for free, taken in zip(now.free, now.taken, strict=True)] == list(model.capacity)
+        assert (rig.queue(), rig.waiting(), rig.held()) == (model.slots(), model.waiting(), model.held())
+        others = {name: count for name, count in model.reasons.items() if name != HEARD}
+        assert {name: count for name, count in counts.items() if name not in heard} == others
+        assert sum(heard.values()) == model.reasons[HEARD]
+        assert rig.carrier_counts() == model.carrier_reasons
+        assert now.counters["received"] == sum(now.counters[name] for name in ("forwarded", "queued", "dropped"))

@@ -1,0 +1,106 @@
+"""What a frame is, by its own words: a datagram, a request, a report; and what they contradict each other in."""
+
+import socket
+from collections.abc import Container, Iterator
+
+from scapy.layers.inet import UDP
+
+from tests.bpf import frames
+from tests.bpf.rig import LB_MAC, LOCAL
+from tests.bpf.test_healing import report
+
+MARTIAN = {0, 127, *range(224, 256)}  # the first byte of an IPv4 source
+MARTIAN_V6 = {bytes(16), bytes(15) + b"\1"}  # unspecified, loopback
+MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address
+EXTENSIONS = {0, 43, 44, 51, 60, 135}  # hop-by-hop, routing, fragment, authentication, destination options, mobility
+OURS = {frames.packed(address) for address in LOCAL}
+# A report's data, of which only what it takes to be one is known here: where its incarnation is, which must not be 0
+NO_REPORT, A_REPORT = (bytes(report(1, 0, 0, each)[UDP].payload) for each in (0, 2**64 - 1))
+REPORT, MAGIC = len(A_REPORT), A_REPORT[:4]
+INCARNATION = [at for at in range(REPORT) if A_REPORT[at] != NO_REPORT[at]]
+
+
+def is_ip(packet: bytes) -> bool:
+    """Whether what stands behind the Ethernet header is an IPv4 packet whose lengths agree with each other."""
+    if len(packet) < frames.IP or packet[0] >> 4 != 4:
+        return False
+    return frames.IP <= (packet[0] & 15) * 4 <= int.from_bytes(packet[2:4]) <= len(packet)
+
+
+def is_ipv6(packet: bytes) -> bool:
+    """Whether it is an IPv6 packet that is not longer than the frame."""
+    return len(packet) >= frames.IPV6 + int.from_bytes(packet[4:6]) and packet[0] >> 4 == 6
+
+
+def source_of(frame: bytes) -> bytes:
+    return frame[22:38] if frames.is_ipv6(frame) else frame[26:30]
+
+
+def destination_of(frame: bytes) -> bytes:
+    return frame[38:54] if frames.is_ipv6(frame) else frame[30:34]
+
+
+def ports_of(frame: bytes) -> tuple[int, int]:
+    at = frames.udp_at(frame)
+    return int.from_bytes(frame[at : at + 2]), int.from_bytes(frame[at + 2 : at + 4])
+
+
+def no_datagram(frame: bytes) -> Iterator[tuple[object, str]]:
+    """Yield what may keep a frame from being a UDP datagram to us, in order; is it so, no later one can be asked."""
+    packet, is_v6 = frame[frames.ETHERNET :], frames.is_ipv6(frame)
+    yield not is_v6 and frame[12:14] != b"\x08\x00", "PASS_NOT_IP"
+    yield not (is_ipv6 if is_v6 else is_ip)(packet), "PASS_MALFORMED_IP"
+    if is_v6:
+        yield MAPPED in (packet[8:20], packet[24:36]), "PASS_MARTIAN"
+        yield packet[24:40] not in OURS, "PASS_NOT_LOCAL"
+        yield packet[6] in EXTENSIONS, "PASS_IPV6_EXTENSION"
+        yield packet[6] != socket.IPPROTO_UDP, "PASS_NOT_UDP"
+    else:
+        yield packet[16:20] not in OURS, "PASS_NOT_LOCAL"
+        yield packet[9] != socket.IPPROTO_UDP, "PASS_NOT_UDP"
+        yield int.from_bytes(packet[6:8]) & 0x3FFF, "PASS_FRAGMENT"
+        yield packet[0] & 15 > 5, "PASS_IP_OPTIONS"
+    yield frames.length_of(frame) < frames.udp_at(frame) + frames.UDP, "PASS_TRUNCATED_UDP"
+
+
+def is_datagram(frame: bytes) -> bool:
+    """Whether it is UDP to anyone."""
+    return not any(holds for holds, reason in no_datagram(frame) if reason != "PASS_NOT_LOCAL")
+
+
+def contradictory(frame: bytes) -> Iterator[tuple[object, str]]:
+    """Yield what is wrong with the claims of a datagram, in order."""
+    udp = frame[frames.udp_at(frame) :]
+    room = frames.length_of(frame) - frames.udp_at(frame)
+    yield not frame[0] & 1 and frame[:6] != frames.mac(LB_MAC), "PASS_OTHER_HOST"
+    yield not frames.is_ipv6(frame) and frames.checksum(frame[14:34]), "PASS_MALFORMED_IP"
+    yield is_martian(frame), "PASS_MARTIAN"
+    yield not frames.UDP <= int.from_bytes(udp[4:6]) <= room, "DROP_BAD_LENGTH"
+    yield frames.is_ipv6(frame) and udp[6:8] == frames.NO_CHECKSUM, "DROP_NO_CHECKSUM"
+
+
+def is_martian(frame: bytes) -> bool:
+    source = source_of(frame)
+    return source in MARTIAN_V6 or source[0] == 0xFF if frames.is_ipv6(frame) else source[0] in MARTIAN
+
+
+def is_report(frame: bytes) -> bool:
+    """Whether the data of a datagram is a report; what stands behind the datagram is no part of it."""
+    at = frames.udp_at(frame)
+    data = frame[at + frames.UDP : at + int.from_bytes(frame[at + 4 : at + 6])]
+    return len(data) >= REPORT and data[:4] == MAGIC and any(data[each] for each in INCARNATION)
+
+
+def stranger(frame: bytes, ports: Container[int]) -> str:
+    """Return why a frame is none to one of our ports, or nothing. Of several reasons the first counts."""
+    for holds, reason in no_datagram(frame):
+        if holds:
+            return reason
+    if ports_of(frame)[1] not in ports:
+        return "PASS_OTHER_PORT"
+    return next((reason for holds, reason in contradictory(frame) if holds), "")
+
+
+def mapped(address: bytes) -> bytes:
+    """Return an address as the program's maps have it."""
+    return address if len(address) == 16 else MAPPED + address

@@ -1,0 +1,107 @@
+"""The balancer's packet table, played: each case on each build that it is for, by BPF_PROG_TEST_RUN."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from typing import NamedTuple
+
+import pytest
+
+from netlab import balancer
+from netlab.maps import LoadedProgram
+from tests.bpf import cases_backends, cases_replies, cases_requests
+from tests.bpf.cases import BUILDS, INTERFACES, Case
+from tests.bpf.cases_passed import PASSED
+from tests.bpf.conftest import read
+from tests.bpf.rig import SOURCE, Rig, built
+
+MORE = (*cases_requests.PARTS, *cases_backends.PARTS, *cases_replies.PARTS)
+CASES = [*PASSED, *(case for part in MORE for case in part())]
+WHAT = "cases of the balancer, those that differ in one field only counted as one"
+ELSEWHERE = {  # reasons that take more than a packet and a state, and where they are shown
+    "REPORT_REQUEST_LOST": "test_healing.py",
+}
+
+
+@pytest.fixture(scope="module")
+def builds(root: None) -> Iterator[Callable[[str], Rig]]:
+    """The builds that cases are for, by their names.
+
+    No parameter of a fixture, or one would be compiled for each case (pytest 9).
+    """
+    with ExitStack() as stack:
+        yield cache(lambda name: stack.enter_context(built(read(SOURCE), BUILDS[name])))
+
+
+class Seen(NamedTuple):
+    """A balancer's state as cases speak of it."""
+
+    free: tuple[int, ...]
+    waiting: list[bytes]
+    counters: dict[str, int]
+    packets: dict[str, int]  # by their reasons, of both enums
+    bytes: dict[str, int]
+    asked: int  # requests that are not answered
+
+
+def seen(rig: Rig) -> Seen:
+    now, counts = rig.threads(), rig.all_counts()
+    packets, size = ({name: count[place] for name, count in counts.items()} for place in (0, 1))
+    return Seen(tuple(now.free), rig.waiting(), now.counters, packets, size, sum(rig.flows().values()))
+
+
+def gained(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {name: value - before[name] for name, value in after.items() if value != before[name]}
+
+
+def play(rig: Rig, case: Case) -> None:
+    """Let a packet meet its state, and look at all that the table says."""
+    case.before.arrange(rig)
+    before, depth = seen(rig), case.before.depth
+    assert (before.free, len(before.waiting)) == (case.before.free, depth if depth >= 0 else rig.size + 1 + depth)
+    with LoadedProgram.open(f"{rig.pins}/programs/{case.program}") as program, INTERFACES[case.interface](rig):
+        run = program.test_run(case.packet)
+    after = seen(rig)
+    counted = {case.reason: 1} if case.reason else {}
+    joins = [case.joins] if case.joins else []
+
+    assert (run.verdict, gained(before.packets, after.packets)) == (case.verdict, counted)
+    assert run.packet == case.out
+    assert gained(before.bytes, after.bytes) == {reason: len(case.out) for reason in counted}
+    assert after.free == case.free
+    assert after.waiting == before.waiting[case.leaves :] + joins
+    assert gained(before.counters, after.counters) == case.gained
+    assert after.asked - before.asked == case.asked
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_packet_leaves_and_changes_the_state_as_the_table_says(
+    builds: Callable[[str], Rig], case: Case, distinct: dict[str, set[str]]
+) -> None:
+    """Verdict, bytes, the one reason with its bytes, threads, what waits, what is counted, what is to be answered."""
+    for name in case.builds:
+        try:
+            play(builds(name), case)
+        except AssertionError as error:
+            error.add_note(f"by the build {name}")
+            raise
+    distinct[WHAT].add(case.sweep or case.name)
+
+
+def test_the_table_has_more_than_250_cases() -> None:
+    """By their names, of which none stands for two; those that differ in one field only count as one."""
+    assert [name for name, count in Counter(case.name for case in CASES).items() if count > 1] == []
+    assert len({case.sweep or case.name for case in CASES}) > 250
+
+
+def test_every_reason_has_a_case_for_it_and_one_that_only_just_misses_it() -> None:
+    text = read(SOURCE)
+    names = {*balancer.enum_names(text, "reason"), *balancer.enum_names(text, "carrier_reason")}
+    hit, missed = {case.reason for case in CASES}, {case.near for case in CASES}
+
+    assert [case.name for case in CASES if case.near and case.near == case.reason] == []
+    assert names - hit == set(ELSEWHERE)
+    assert names - missed == set(ELSEWHERE)
+    assert (hit | missed) - names == {""}
