@@ -7,6 +7,7 @@ and the page is made from that.
 import argparse
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -59,6 +60,7 @@ def parsed() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and what is up goes down
     try:
         main()
     except subprocess.CalledProcessError as error:

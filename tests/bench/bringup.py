@@ -130,7 +130,7 @@ def measure(quick: bool) -> Part:
             *stars.values(),
             importing.dearest(folder, SMALLEST, 5),
             per_leaf(stars),
-            idle(folder, *((20, 5, 3) if quick else (200, 20, 5)), quick),
+            idle(folder, *((20, 5, 3) if quick else (200, 20, 3)), quick),
             containers(folder, 3 if quick else 9, quick),
         ]
     return Part("Bring-up", (TEXT,), tuple(tables))

@@ -23,8 +23,12 @@ PYTHON = "/usr/bin/python3"
 SERVICE_S = 0.04  # the mean; the kernel's timers are late by a thousandth of that
 ALL = farm.WORKERS * farm.SERVERS
 IDEAL, OURS, NGINX, NFTABLES = "ideal queue", "netlab", "nginx, least_conn", "nftables, round robin"
-ERLANG = "Erlang C"
+ERLANG, SPLIT = "Erlang C", f"M/M/{farm.SERVERS} on each of {farm.WORKERS} workers"
+FIRST_PORT, PORT_RANGES, MOST_REQUESTS = 10_000, 15, 3_000  # of clients: none is used again while it is remembered
 GOALS = (0.8, 0.9)
+# Seconds of a sequence by load, the longer the longer a queue remembers that it was empty once; and how many of them.
+LENGTHS_S = {0.5: 1.5, 0.7: 1.5, 0.8: 1.5, 0.9: 3.0, 0.95: 8.0}
+LONG, SHORT = {0.5: 9, 0.7: 9, 0.8: 9, 0.9: 9, 0.95: 5}, {0.8: 3, 0.9: 3}
 NS = 1e9
 
 
@@ -63,21 +67,31 @@ def spreaders() -> tuple[list[Spreader], list[str]]:
     return found, missing
 
 
-def play(spreader: Spreader, sequence: list[tuple[float, float]]) -> Recording:
-    """Send a sequence through a spreader in a lab of its own, and return what became of it."""
-    with tempfile.TemporaryDirectory(prefix="netlab-bench-") as name, farm.lab(LAB, lb=spreader.lb):
-        folder = Path(name)
-        (folder / "sequence").write_text(json.dumps(sequence))
-        with ExitStack() as stack:
-            stack.enter_context(spreader.running(LAB))
-            for number in range(1, farm.WORKERS + 1):
-                command = [PYTHON, str(HERE / "server.py"), f"{folder}/worker{number}", str(farm.SERVERS)]
-                stack.enter_context(farm.process(LAB, f"worker{number}", *command, spreader.completions, says="READY"))
-            source: list[str | Path] = [PYTHON, HERE / "source.py", folder / "sequence", folder / "sent", farm.LB]
-            run("ip", "netns", "exec", f"{LAB}.client", *source)
-        sent = json.loads((folder / "sent").read_text())
-        workers = [json.loads((folder / f"worker{number}").read_text()) for number in range(1, farm.WORKERS + 1)]
-    return recorded(sent, workers)
+class Stage:
+    """A spreader in a lab of its own, which stands for as long as sequences are played."""
+
+    def __init__(self, spreader: Spreader, lab: str) -> None:
+        self.spreader = spreader
+        self.lab = lab
+        self.played = 0
+
+    def play(self, sequence: list[tuple[float, float]]) -> Recording:
+        """Send a sequence through it, by workers started anew, and return what became of it."""
+        first_port = FIRST_PORT + self.played % PORT_RANGES * MOST_REQUESTS
+        self.played += 1
+        with tempfile.TemporaryDirectory(prefix="netlab-bench-") as name:
+            folder = Path(name)
+            (folder / "sequence").write_text(json.dumps(sequence))
+            with ExitStack() as stack:
+                for number in range(1, farm.WORKERS + 1):
+                    command = [PYTHON, str(HERE / "server.py"), f"{folder}/worker{number}", str(farm.SERVERS)]
+                    command.append(self.spreader.completions)
+                    stack.enter_context(farm.process(self.lab, f"worker{number}", *command, says="READY"))
+                source: list[str | Path] = [PYTHON, HERE / "source.py", folder / "sequence", folder / "sent"]
+                run("ip", "netns", "exec", f"{self.lab}.client", *source, farm.LB, str(first_port))
+            sent = json.loads((folder / "sent").read_text())
+            workers = [json.loads((folder / f"worker{number}").read_text()) for number in range(1, farm.WORKERS + 1)]
+        return recorded(sent, workers)
 
 
 def recorded(sent: list[int], workers: list[dict[str, Any]]) -> Recording:
@@ -100,17 +114,22 @@ def recorded(sent: list[int], workers: list[dict[str, Any]]) -> Recording:
 Recordings = dict[tuple[str, float], list[Recording]]
 
 
-def record(loads: list[float], seconds: float, sequences: int) -> tuple[Recordings, list[str]]:
-    """Play every sequence through every spreader, in turns."""
+def record(sequences: dict[float, int]) -> tuple[Recordings, list[str]]:
+    """Play so many sequences of each load through every spreader, in turns."""
     found: Recordings = {}
     contenders, missing = spreaders()
-    for load in loads:
-        rate = load * ALL / SERVICE_S
-        for seed in range(sequences):
-            sequence = poisson(int(rate * seconds), rate, SERVICE_S, seed)
-            for place in range(len(contenders)):
-                spreader = contenders[(place + seed) % len(contenders)]
-                found.setdefault((spreader.name, load), []).append(play(spreader, sequence))
+    with ExitStack() as stack:
+        stages = [Stage(spreader, f"{LAB}-{number}") for number, spreader in enumerate(contenders)]
+        for stage in stages:
+            stack.enter_context(farm.lab(stage.lab, lb=stage.spreader.lb))
+            stack.enter_context(stage.spreader.running(stage.lab))
+        for load, count in sequences.items():
+            rate = load * ALL / SERVICE_S
+            for seed in range(count):
+                sequence = poisson(int(rate * LENGTHS_S[load]), rate, SERVICE_S, seed)
+                for place in range(len(stages)):
+                    stage = stages[(place + seed) % len(stages)]
+                    found.setdefault((stage.spreader.name, load), []).append(stage.play(sequence))
     return found, missing
 
 
@@ -168,7 +187,8 @@ def curves(found: Recordings, loads: list[float]) -> tuple[Curves, ...]:
             if name == OURS:
                 ideal = statistics.median(of(one.ideal) for one in recordings) / (SERVICE_S * 1000)
                 lines.setdefault(IDEAL, []).append([load, ideal])
-        lines[f"{ERLANG}, {ALL} servers"] = [[load, formula(ALL, load)] for load in loads]
+        for line, servers in ((f"{ERLANG}, {ALL} servers", ALL), (SPLIT, farm.SERVERS)):
+            lines[line] = [[load, formula(servers, load)] for load in loads]
         title = f"{word} wait, in mean service times, {ALL} servers on {farm.WORKERS} workers"
         plots.append(Curves(f"wait-{word}.svg", title, "load", "wait / mean service time", lines, "y"))
     return tuple(plots)
@@ -176,8 +196,9 @@ def curves(found: Recordings, loads: list[float]) -> tuple[Curves, ...]:
 
 def measure(quick: bool) -> Part:
     """Measure all of it."""
-    loads = list(GOALS) if quick else [0.5, 0.6, 0.7, *GOALS, 0.95]
-    found, missing = record(loads, *((1.6, 2) if quick else (6.0, 3)))
+    sequences = SHORT if quick else LONG
+    loads = list(sequences)
+    found, missing = record(sequences)
     tables = [waits(found, loads, "Mean", mean), waits(found, loads, "p99", p99), health(found, loads)]
     tables[0] = tables[0]._replace(missing=tuple(missing))
     text = f"""\
@@ -186,6 +207,7 @@ Poisson arrivals, exponential service of {SERVICE_S * 1000:.0f} ms in the mean, 
 they can do; the same sequences for all. A wait is from the moment a request left the client until a server took it up,
 by one clock. The ideal is one first-in-first-out queue that loses no time, replayed over the arrivals and services
 recorded with netlab: near a load of 1 a sequence has few independent waits in it, so all are compared on the same
-sequences, and none with the formula, which the plots show for orientation. nginx gets an answer to each request, and so
-knows who is busy; nftables chooses in turn."""
+sequences, and none with the formulas, which the plots show for orientation: one queue for all fifteen servers, and one
+before each worker's five, among which requests are dealt by chance. nginx gets an answer to each request, and so knows
+who is busy; nftables chooses in turn."""
     return Part("Scheduling quality", (text,), tuple(tables), curves(found, loads))

@@ -1,9 +1,9 @@
 """The client of the benchmarks: sends requests at the times that a file says, and writes down when each really left.
 
-    source.py INPUT OUTPUT HOST
+    source.py INPUT OUTPUT HOST FIRST-PORT
 
-INPUT is JSON: [[seconds from now, seconds to ask for] …]. Each request leaves from a port of its own, since others than
-the balancer choose a backend once for each.
+INPUT is JSON: [[seconds from now, seconds to ask for] …]. Each request leaves from a port of its own, from FIRST-PORT
+on, since others than the balancer choose a backend once for each, and remember that for a while.
 """
 
 import ctypes
@@ -16,13 +16,12 @@ import sys
 import time
 
 PORT = 8080
-FIRST_PORT = 10_000
 REQUEST = struct.Struct("!Id")
 PR_SET_TIMERSLACK = 29
 BEGIN_S = 0.1
 
 
-def main(given: str, output: str, host: str) -> None:
+def main(given: str, output: str, host: str, first_port: int) -> None:
     """Send all of it."""
     with open(given, encoding="ascii") as file:
         requests = json.load(file)
@@ -31,7 +30,7 @@ def main(given: str, output: str, host: str) -> None:
     sockets = []
     for number in range(len(requests)):
         mouth = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        mouth.bind(("", FIRST_PORT + number))
+        mouth.bind(("", first_port + number))
         mouth.connect((host, PORT))
         sockets.append(mouth)
     gc.disable()
@@ -47,4 +46,4 @@ def main(given: str, output: str, host: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
