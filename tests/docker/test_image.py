@@ -1,7 +1,10 @@
 """What `make image` and `make image-dev` build: a node that runs roles and no more, and a place to write programs."""
 
+import re
+import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -100,7 +103,8 @@ def test_an_image_keeps_nothing_of_the_machine_that_built_it(target: str) -> Non
     shown = says(f"netlab-{target}", line)
     history = subprocess.run(told, check=True, capture_output=True, text=True).stdout
 
-    assert "deb http://deb.debian.org/debian bookworm main\n" == shown.stdout
+    (mirror,) = re.findall(r'^DEF_MIRROR="(.*)"$', Path(shutil.which("debootstrap") or "").read_text(), re.MULTILINE)
+    assert f"deb {mirror} bookworm main\n" == shown.stdout
     assert "proxy" not in history.lower()
 
 

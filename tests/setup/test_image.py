@@ -30,6 +30,7 @@ STAND_INS = {
     "apt-config": """[ "$3" != Acquire::http::Proxy ] || echo "found='http://proxy.example:3128'" """,
     "apt-get": "echo http://mirror.example/debian; echo http://mirror.example/security",
     "debootstrap": r"""
+DEF_MIRROR="http://debian.example/debian"
         echo "debootstrap $* http_proxy=${http_proxy:-} https_proxy=${https_proxy:-}" >>"$MACHINE/calls"
         [ ! -e "$MACHINE/mirror-fails" ] || { cat "$MACHINE/mirror-fails"; exit 1; }
         for root; do case "$root" in "$TMPDIR"/*) break ;; esac; done
@@ -93,7 +94,7 @@ def test_nothing_of_the_machine_is_in_the_base(builder: Machine) -> None:
         str(path.relative_to(builder.folder / "imported")): path for path in Path(builder.folder, "imported").rglob("*")
     }
     texts = {name: path.read_text() for name, path in files.items() if path.is_file()}
-    sources = "deb http://deb.debian.org/debian bookworm main\n"
+    sources = "deb http://debian.example/debian bookworm main\n"
     assert {"etc/apt/sources.list": sources, "usr/share/doc/x/copyright": "mine\n"} == texts
 
 
