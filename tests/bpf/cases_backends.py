@@ -275,7 +275,7 @@ def let_out(version: int) -> Iterator[Case]:
     yield leaves(f"a backend's request to another leaves, {name}", sent, "", TAKEN, verdict=PASS)
     client = request(b"1", version, ip_src=address_of(2, version), udp_sport=SERVICE)
     sent = frames.addressed(raw(client), 1)
-    yield leaves(f"the same from its service port, {name}", sent, "", TAKEN, verdict=PASS)
+    yield leaves(f"a backend's request to another from its service port leaves, {name}", sent, "", TAKEN, verdict=PASS)
     client = request(b"1", version, udp_sport=SERVICE)
     sent = frames.addressed(raw(client), 1)
     yield leaves(f"a client's request from its service port, {name}", sent, "", TAKEN, verdict=PASS)

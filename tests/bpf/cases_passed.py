@@ -463,9 +463,9 @@ def families() -> Iterator[Case]:
         packet = request(b"1", missing)
         yield passes(f"request of {Y[missing]}, which worker2 lacks", packet, "PASS_OTHER_FAMILY", before)
         frame = raw(packet) + bytes(9)
-        yield passes(f"the same with bytes behind it, {Y[missing]}", frame, "PASS_OTHER_FAMILY", before)
+        yield passes(f"bytes behind a request of {Y[missing]}, which worker2 lacks", frame, "PASS_OTHER_FAMILY", before)
         packet = request(bytes(MOST[missing] + 1), missing)
-        yield passes(f"the same, too long, {Y[missing]}", packet, "PASS_OTHER_FAMILY", before)
+        yield passes(f"request of {Y[missing]}, which worker2 lacks, too long", packet, "PASS_OTHER_FAMILY", before)
         name = f"request of {Y[there]}, where {Y[missing]} lacks"
         yield forwards(name, request(b"1", there), before, near="PASS_OTHER_FAMILY")
         taken = before.then(raw(request(b"1", there)), free=(4, 5, 5))
