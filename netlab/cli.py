@@ -42,7 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    args: Arguments = usage.parse(words)
+    try:
+        args: Arguments = usage.parse(words)
+    except SystemExit:  # argparse has said what there is to say, on stdout where it was asked to
+        sys.stdout.flush()
+        raise
     args.words = words
     named = getattr(args, "named", None)
     if "" in (args.lab, named):

@@ -143,7 +143,7 @@ def test_a_wrong_dropper_fails_its_claim(tmp_path: Path, mistake: str) -> None:
 
 PART_B_MISTAKES = {
     "forgets to queue": (  # and sends the request on without a free thread
-        [("\tif (s->best <= UNWANTED)\n\t\treturn NONE;\n", "\tif (s->best <= UNWANTED)\n\t\ts->best = 0;\n")],
+        [("\tif (!*node(s, 1))\n\t\treturn NONE;\n", "")],
         "partb-high",
         "goes only to a worker that has a free thread",
     ),
@@ -169,7 +169,7 @@ PART_B_MISTAKES = {
         "in the order in which it came",
     ),
     "forgets that a thread is taken": (
-        [("\ttake(s, chosen);\n", "")],
+        [("\ttake(s, c, chosen);\n", "")],
         "partb-high",
         "goes only to a worker that has a free thread",
     ),

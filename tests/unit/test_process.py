@@ -21,7 +21,8 @@ DEADLINE_S = 30
 
 def start(*words: str, **streams: Any) -> "subprocess.Popen[str]":
     """Start the command."""
-    return subprocess.Popen([sys.executable, "-m", "netlab", *words], cwd=ROOT, text=True, **streams)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.Popen([sys.executable, "-m", "netlab", *words], cwd=ROOT, text=True, env=buffered, **streams)
 
 
 def namespaces(stream: IO[str] | None) -> int:
