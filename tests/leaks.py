@@ -48,8 +48,13 @@ def snapshot() -> Snapshot:
 
 
 def difference(before: Snapshot, after: Snapshot) -> list[str]:
-    """Return a sentence for each thing that is there now and was not before, and for each that should still be."""
-    left = [f"left behind: {kind} {what}" for kind in after for what in sorted(after[kind] - before[kind])]
+    """Return a sentence for each thing that is there now and was not before, and for each that should still be.
+
+    What a lab that stood before has in its own folder is its own, such as what it has logged since.
+    """
+    stood = tuple(f"{what}/" for what in before["file"] if os.path.dirname(what) == "/run/netlab")
+    new = {kind: {what for what in after[kind] - before[kind] if not what.startswith(stood)} for kind in after}
+    left = [f"left behind: {kind} {what}" for kind in new for what in sorted(new[kind])]
     return left + [f"taken away: {kind} {what}" for kind in _STAYS for what in sorted(before[kind] - after[kind])]
 
 
