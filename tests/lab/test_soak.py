@@ -233,4 +233,5 @@ def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFi
     assert counted.requests == REQUESTS - sum(each for fate, each in found.fates.items() if fate.startswith("dropped"))
     assert counted.lost_completions == counted.completions // LOST
     assert counted.completions - counted.lost_completions == heard
-    assert found.fates["served"] <= counted.completions <= found.fates["served"] + 2 * CAPACITY
+    # A worker that is killed may have said that it is done, and not have told the balancer; or the other way round.
+    assert abs(counted.completions - found.fates["served"]) <= 2 * CAPACITY
