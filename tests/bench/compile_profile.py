@@ -10,7 +10,6 @@ import os
 import re
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,6 @@ from netlab import compiling, loader, syscalls
 BALANCER = Path(__file__).parent.parent.parent / "bpf" / "balancer.c"
 NOTHING = "\nint balancer(struct xdp_md *ctx)\n{\n\treturn XDP_PASS;\n}\n"
 START, BCC, CONSTRUCTOR = "Python's start, netlab's modules", "bcc's import", "bcc's constructor"
-READ, OPTIMISED, GENERATED = "of that: read, rewritten", "of that: read again, optimised", "of that: code and maps made"
-DEBUG_LLVM_IR = 1  # bcc prints to stdout what it has optimised; to stderr, as netlab lets it, what it has rewritten
 LOADED = "the kernel's verifier: {}"
 
 
@@ -39,49 +36,6 @@ class Watch:
         self._since_ns = now_ns
 
 
-class Ear(threading.Thread):
-    """Notes when the first and the last was written to one of our descriptors, and forgets what it was."""
-
-    def __init__(self, fd: int) -> None:
-        super().__init__()
-        self.first_ns = self.last_ns = 0
-        self._fd, self._kept = fd, os.dup(fd)
-        self._heard, mouth = os.pipe()
-        os.dup2(mouth, fd)
-        os.close(mouth)
-        self.start()
-
-    def run(self) -> None:
-        """Listen until nobody can write any more."""
-        while os.read(self._heard, 1 << 16):
-            self.last_ns = time.monotonic_ns()
-            self.first_ns = self.first_ns or self.last_ns
-
-    def close(self) -> None:
-        """Let the descriptor be what it was before."""
-        os.dup2(self._kept, self._fd)
-        self.join()
-
-
-def constructed(source: compiling.Source, watch: Watch) -> object:
-    """Return bcc's module, and note its stages by when it says what it has made; saying so is no part of them."""
-    begun_ns = time.monotonic_ns()
-    rewritten, optimised = Ear(2), Ear(1)
-    try:
-        module = compiling._compiled(source, [])
-    finally:
-        rewritten.close()
-        optimised.close()
-    ended_ns = time.monotonic_ns()
-    stages = (begun_ns, rewritten.first_ns), (rewritten.last_ns, optimised.first_ns), (optimised.last_ns, ended_ns)
-    watch.stage(CONSTRUCTOR)
-    watch.found |= {
-        name: (end - begin) / 1e6 for name, (begin, end) in zip((READ, OPTIMISED, GENERATED), stages, strict=True)
-    }
-    watch.found[CONSTRUCTOR] = sum(watch.found[name] for name in (READ, OPTIMISED, GENERATED))
-    return module
-
-
 def main(output: str, started_ns: int, what: str) -> None:
     """Do it, in a mount namespace as netlab's own process has it."""
     watch = Watch(started_ns)
@@ -92,14 +46,14 @@ def main(output: str, started_ns: int, what: str) -> None:
         text = source.text
         if what == "headers":
             text = b"\n".join(re.findall(rb"^#include .*$", text, re.MULTILINE)) + NOTHING.encode()
-        compiling.DEBUG_PREPROCESSOR |= DEBUG_LLVM_IR
         compiling._talk = str  # what is said goes elsewhere
         os.chdir("/")
         syscalls.die_with_parent(os.getppid())
         watch.stage(START)
         compiling.bcc()
         watch.stage(BCC)
-        module: Any = constructed(source._replace(text=text), watch)
+        module: Any = compiling._compiled(source._replace(text=text), [])
+        watch.stage(CONSTRUCTOR)
         for name in compiling._program_names(module, text.decode()):
             module.load_func(name, module.XDP, None, compiling._attach_type(name) or -1)
             watch.stage(LOADED.format(name))

@@ -21,11 +21,11 @@ from tests.bpf.rig import Rig
 
 SIZE = 64
 FORWARD, QUEUE, DEQUEUE = "forward", "queue", "dequeue"
-ROUNDS = {FORWARD: 1 << 16, QUEUE: 1 << 12, DEQUEUE: 1 << 12}  # of ours in a sample
+ROUNDS = {FORWARD: 1 << 12, QUEUE: 1 << 12, DEQUEUE: 1 << 12}  # of ours in a sample
 LONGER = 8  # times as many are the other CPU's
 SLOWEST = 4  # the other CPU must make a quarter as many rounds as we do meanwhile
 MANY = LONGER * ROUNDS[QUEUE]
-ENDLESS = 1 << 30
+ENDLESS = 65535  # more than all rounds of both
 SAMPLES, MOST_TRIES = 3, 30  # of each case in a round; their median counts
 DEADLINE_S = 20.0
 WORK, ORDER, ENDED, OVER = 0, 1, 2, -1  # what to do, the number of the order, that of the last one done
