@@ -14,22 +14,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from ctypes import addressof, create_string_buffer
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netlab import bpf
-from netlab.maps import Map, possible_cpus
+from netlab.maps import Map
 from tests.bench import farm
 from tests.bench.contenders import LAB
 from tests.bench.measure import Part, Samples, Table
 
 HERE = Path(__file__).parent
 FINE = 64  # as in sink.c
-LOOKUP_BATCH = 24  # bpf(2)
 SETTLED_S, DEADLINE_S = 0.05, 20.0
 LIMIT = "plain redirect"
 FEW = 20_000
+RATES = (2_000, 10_000)
 LB_NUMBER = struct.unpack("!I", bytes(int(part) for part in farm.LB.split(".")))[0]
 CLIENT = f"{{xdp: {HERE}/fire.c}}"
 COMPLETING = f"{{xdp: {{program: {HERE}/sink.c, define: {{COMPLETIONS: {farm.COMPLETIONS}, LB: {LB_NUMBER}}}}}}}"
@@ -56,16 +54,6 @@ class Shots(NamedTuple):
     @property
     def arrived(self) -> int:
         return self.delays.total()
-
-    @property
-    def rate(self) -> float:
-        """How many arrived a second."""
-        return self.arrived / self.lasted_s
-
-    @property
-    def lost(self) -> float:
-        """How many have not arrived, in hundredths."""
-        return 100 * (1 - self.arrived / self.sent)
 
     def delay_us(self, share: float) -> float:
         """Return the delay that a share of those that arrived do not exceed, in µs."""
@@ -116,22 +104,11 @@ def arrived(lab: str) -> Counter[int]:
     found: Counter[int] = Counter()
     for number in range(1, farm.WORKERS + 1):
         with Map.open(f"/run/netlab/{lab}/bpf/worker{number}/maps/delays") as delays:
-            for step, count in enumerate(totals(delays)):
+            for step in range(delays.max_entries):
+                count = sum(int.from_bytes(each, sys.byteorder) for each in delays.get_per_cpu(struct.pack("=I", step)))
                 if count:
                     found[step if step < FINE else (FINE + step % FINE) << (step // FINE - 1)] += count
     return found
-
-
-def totals(counts: Map) -> list[int]:
-    """Return the sums over all CPUs of an array's entries, each a number of 8 bytes, by one call."""
-    size, cpus = counts.max_entries, possible_cpus()
-    keys, values = create_string_buffer(4 * size), create_string_buffer(8 * cpus * size)
-    behind = create_string_buffer(8)
-    # struct { in_batch, out_batch, keys, values; count, map_fd; elem_flags, flags }
-    places = [addressof(each) for each in (behind, keys, values)]
-    bpf.call(LOOKUP_BATCH, bpf.attributes("4Q2I2Q", 0, *places, size, counts.fd, 0, 0), "read a map")
-    each_cpu = struct.unpack(f"={cpus * size}Q", values)
-    return [sum(each_cpu[at : at + cpus]) for at in range(0, cpus * size, cpus)]
 
 
 def settled(lab: str) -> Counter[int]:
@@ -152,48 +129,28 @@ def shoot(lab: str, count: int, rate: float = 0.0) -> Shots:
     return Shots(count, lasted_s, settled(lab) - before)
 
 
-def row(lab: str, flood: int, quick: bool) -> dict[str, float]:
-    """Measure one contender once: a flood, what it takes without loss, then a calm stream at each rate."""
+def row(lab: str, flood: int, calm_s: float) -> dict[str, float]:
+    """Measure one contender once: a flood, then a calm stream at each rate."""
     shots = shoot(lab, flood)
-    found = {FLOODED: shots.rate / 1000, LOST: shots.lost, LOSSLESS: lossless(lab, shots) / 1000}
-    for rate, seconds in (CALM_SHORT if quick else CALM_LONG).items():
-        shots = shoot(lab, int(rate * seconds), rate)
-        for name, share in SHARES.items():
-            if shots.sent * (1 - share) >= BEYOND:
-                found[f"{name} at {rate:,}/s"] = shots.delay_us(share)
-        found[f"lost at {rate:,}/s"] = shots.lost
+    found = {FLOODED: shots.arrived / shots.lasted_s / 1000, LOST: 100 * (1 - shots.arrived / shots.sent)}
+    for rate in RATES:
+        shots = shoot(lab, int(rate * calm_s), rate)
+        found[f"p50 at {rate:,}/s"] = shots.delay_us(0.5)
+        found[f"p99 at {rate:,}/s"] = shots.delay_us(0.99)
+        found[f"p99.9 at {rate:,}/s"] = shots.delay_us(0.999)
+        found[f"lost at {rate:,}/s"] = 100 * (1 - shots.arrived / shots.sent)
     return found
 
 
-def lossless(lab: str, flood: Shots) -> float:
-    """Return the highest rate a second, of those tried, at which all requests arrive."""
-    if not flood.lost:
-        return flood.rate
-    low, high, best = 0.0, 1.5 * flood.rate, 0.0
-    for _ in range(HALVINGS):
-        rate = (low + high) / 2
-        shots = shoot(lab, int(rate * SEARCH_S), rate)
-        if shots.lost:
-            high = rate
-        else:
-            low, best = rate, max(best, shots.rate)
-    return best
-
-
-FLOODED, LOST, LOSSLESS = "delivered in a flood", "lost in a flood", "the most without loss"
-# seconds by requests a second: long enough for ten requests beyond the last share
-CALM_LONG, CALM_SHORT = {2_000: 5.0, 10_000: 2.0}, {2_000: 0.5, 10_000: 0.2}
-SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
-BEYOND = 9.99
-HALVINGS, SEARCH_S = 6, 0.25
-UNITS = {FLOODED: "1,000/s", LOST: "%", LOSSLESS: "1,000/s"}
-DELAYS = {f"{share} at {rate:,}/s": "µs" for rate in CALM_LONG for share in SHARES}
-LOSSES = {f"lost at {rate:,}/s": "%" for rate in CALM_LONG}
+FLOODED, LOST = "delivered in a flood", "lost in a flood"
+UNITS = {FLOODED: "1,000/s", LOST: "%"}
+DELAYS = {f"{share} at {rate:,}/s": "µs" for rate in RATES for share in ("p50", "p99", "p99.9")}
+LOSSES = {f"lost at {rate:,}/s": "%" for rate in RATES}
 
 
 def measure(quick: bool) -> Part:
     """Measure all of it."""
-    rounds, flood_s = (3, 0.1) if quick else (7, 0.5)
+    rounds, flood_s, calm_s = (3, 0.1, 0.2) if quick else (7, 0.5, 1.0)
     fields, missing = contenders()
     samples: Samples = {}
     with ExitStack() as stack:
@@ -205,27 +162,11 @@ def measure(quick: bool) -> Part:
         for number in range(rounds):
             for place in range(len(fields)):
                 field = fields[(number + place) % len(fields)]
-                for column, value in row(labs[field], floods[field], quick).items():
+                for column, value in row(labs[field], floods[field], calm_s).items():
                     samples.setdefault(field.name, {}).setdefault(column, []).append(value)
     samples = {field.name: samples[field.name] for field in fields}
-    throughput = Table("Throughput", UNITS | LOSSES, samples, missing=tuple(missing), notes=(OVERLOAD,))
-    delays = Table("Delay", DELAYS, samples)
-    return Part("Requests a second, end to end", (TEXT,), (throughput, delays, added(samples)))
-
-
-def added(samples: Samples) -> Table:
-    """Return how much longer requests are under way than with the plain redirect, round by round."""
-    limits = samples[LIMIT]
-    found = {
-        name: {
-            column: [one - limit for one, limit in zip(values[column], limits[column], strict=True)]
-            for column in DELAYS
-            if column in limits
-        }
-        for name, values in samples.items()
-        if name != LIMIT
-    }
-    return Table("Added delay", DELAYS, found, intro="What each adds to the plain redirect's delay, in the same round.")
+    throughput = Table("Throughput", UNITS | LOSSES, samples, missing=tuple(missing))
+    return Part("Requests a second, end to end", (TEXT,), (throughput, Table("Delay", DELAYS, samples)))
 
 
 def flood_of(lab: str, seconds: float) -> int:
@@ -234,10 +175,6 @@ def flood_of(lab: str, seconds: float) -> int:
     return max(FEW, int(FEW / shoot(lab, FEW).lasted_s * seconds))
 
 
-OVERLOAD = (
-    "A flood is more than nginx can take, which loses most of it. The most without loss is the flood where nothing of "
-    "it is lost, and else the highest rate found, by halving, at which all requests of a quarter of a second arrive."
-)
 TEXT = """\
 From the frame that a program in the client's namespace makes, through two veth pairs and whoever spreads requests, to a
 program on a worker, 64 bytes, 1,024 clients' ports. All of a flood is one run of the kernel's on one CPU, which carries
@@ -245,5 +182,4 @@ each request as far as it goes without a process; only nginx works beside it, on
 each request at once, so its balancer handles twice as many packets as are counted; threads are always free. The plain
 redirect chooses a worker in turn, knows nothing, and bounds what can be had here. nftables chooses once for each port
 of a client's, and remembers; nginx opens a session for each request. Delays are at rates that leave all of them idle
-most of the time. A share of the slowest is shown where it is ten requests of each round at least: a quick run has no
-p99.9."""
+most of the time; what somebody adds is the difference to the plain redirect."""

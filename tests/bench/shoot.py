@@ -2,12 +2,10 @@
 
     shoot.py LAB COUNT RATE
 
-With a RATE each is sent at its time, that many a second, and from some thousands on in small bursts; with 0 all are one
-run of the kernel's. They go from CPU 0.
+With a RATE each is sent at its time, that many a second; with 0 all are one run of the kernel's. They go from CPU 0.
 """
 
 import json
-import math
 import os
 import socket
 import struct
@@ -18,7 +16,6 @@ from netlab.maps import LoadedProgram, Map
 
 FIRST_PORT, SERVICE = 10_000, 8080
 FRAME_BYTES = 64
-BURSTS = 10_000  # a second at most
 
 
 def frame(lab: str) -> bytes:
@@ -46,10 +43,9 @@ def main(lab: str, count: int, rate: float) -> None:
         shot.set(struct.pack("=I", 0), packet + struct.pack("=II", socket.if_nametoindex("eth0"), 0))
         begun = time.monotonic()
         if rate:
-            burst = math.ceil(rate / BURSTS)
-            for number in range(0, count, burst):
+            for number in range(count):
                 time.sleep(max(0.0, begun + number / rate - time.monotonic()))
-                fire.send(packet, min(burst, count - number))
+                fire.send(packet)
         else:
             fire.send(packet, count)
     print(json.dumps(time.monotonic() - begun))

@@ -1,11 +1,10 @@
 """What the parts of the benchmark make of what they measure."""
 
-from collections import Counter
 from functools import partial
 
 import pytest
 
-from tests.bench import bringup, ready, requests
+from tests.bench import bringup, ready
 from tests.bench.compare import GONE, UP, compare
 from tests.bench.contenders import Contender
 from tests.bench.measure import Table
@@ -45,30 +44,6 @@ def test_what_cannot_be_avoided_is_the_longer_of_nodes_and_program_and_then_the_
         name: found[name][UP] for name in (ready.SUM, ready.FIRST_SUM, ready.ROLES)
     }
     assert {UP} == set(found[ready.VERIFIED])
-
-
-def shots(sent: int, arrived: int) -> requests.Shots:
-    return requests.Shots(sent, 1.0, Counter({1000: arrived}))
-
-
-def test_the_most_without_loss_is_looked_for_where_a_flood_loses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is found to a hundredth of the flood's rate or so, and never above what is lossless."""
-
-    def shoot(_: str, count: int, rate: float) -> requests.Shots:
-        return requests.Shots(count, count / rate, Counter({1000: count if rate <= 40_000 else count - 1}))
-
-    monkeypatch.setattr(requests, "shoot", shoot)
-
-    assert requests.lossless("lab", shots(1_000_000, 50_000)) == pytest.approx(40_000, rel=0.05)
-    assert requests.lossless("lab", shots(1_000_000, 50_000)) <= 40_000
-    assert requests.lossless("lab", shots(70_000, 70_000)) == 70_000
-
-
-def test_added_delay_is_the_difference_to_the_plain_redirect_in_the_same_round() -> None:
-    column = next(iter(requests.DELAYS))
-    found = requests.added({requests.LIMIT: {column: [1.0, 5.0]}, "netlab": {column: [2.0, 6.5]}})
-
-    assert {"netlab": {column: [1.0, 1.5]}} == found.samples
 
 
 def test_who_takes_too_long_takes_part_in_the_first_rounds_only(monkeypatch: pytest.MonkeyPatch) -> None:
