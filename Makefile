@@ -70,7 +70,7 @@ bench: dev
 	@$(SETUP) venv bench
 	@$(SETUP) root $(BIN)/python -m tests.bench $(PARTS) $(ARGS)
 
-## make bench-quick every table in three minutes, with less rounds; writes nothing
+## make bench-quick every table in some minutes, with fewer rounds; writes nothing
 bench-quick: ARGS = --quick
 bench-quick: bench
 

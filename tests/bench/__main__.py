@@ -43,7 +43,7 @@ def parsed() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="few rounds, under three minutes; print only")
+    parser.add_argument("--quick", action="store_true", help="few rounds, some minutes; print only")
     parser.add_argument("--dry", action="store_true", help="print only, write nothing")
     parser.add_argument(
         "--against",
