@@ -38,6 +38,11 @@ static __always_inline bool is_mapped(struct address *address)
 	return !address->word[0] && !address->word[1] && address->word[2] == IPV4_MAPPED;
 }
 
+static __always_inline bool is_unspecified(struct address *address)
+{
+	return !(address->word[0] | address->word[1] | address->word[2] | address->word[3]);
+}
+
 /* A source that no host can have. IPv4: this network (0/8), loopback (127/8), multicast and above (RFC 1812, 5.3.7).
  * IPv6: unspecified, loopback, multicast (RFC 4291, 2.5 and 2.7; ip6_rcv_core in net/ipv6/ip6_input.c). */
 static __always_inline bool is_martian(struct address *source, bool is_ipv6)

@@ -53,7 +53,7 @@ enum reason {
 	PASS_MALFORMED_IP,          /* truncated, its lengths contradict each other or the frame, or a wrong checksum */
 	PASS_NOT_LOCAL,             /* routed through this node */
 	PASS_OTHER_HOST,            /* to another host's MAC: a switch has flooded it */
-	PASS_MARTIAN,               /* from an address that no host can have, or of IPv6 and to an IPv4-mapped one */
+	PASS_MARTIAN,               /* from an address that no other host can have, or of IPv6 and to one that none has */
 	PASS_NOT_UDP,
 	PASS_FRAGMENT,              /* carries no ports, or not the whole request */
 	PASS_IP_OPTIONS,
@@ -157,6 +157,8 @@ struct state {
 	__u32 number;         /* of the last request */
 	__u32 age;            /* which of the ages is the present one */
 	__u32 policy;         /* by which the tree is built; config.policy from the next arrange_run on */
+	__u32 leaves;         /* of the tree: a power of 2, at least the number of backends */
+	__u32 padding;
 	__u64 order;          /* counts choices */
 	__u64 received;       /* = forwarded + queued + dropped, at every moment */
 	__u64 forwarded;
@@ -174,6 +176,7 @@ struct state {
 	unsigned char sent[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* requests to each, in all */
 	unsigned char chosen[MAX_BACKENDS * sizeof(__u64)] __attribute__((aligned(8))); /* each last, by order */
 	unsigned char tree[2 * MAX_BACKENDS * sizeof(__u64)] __attribute__((aligned(8))); /* see place() */
+	unsigned char best[2 * MAX_BACKENDS]; /* whose bid each node of it has */
 };
 
 /* Slot numbers: a ring of those that wait, in order, and a stack of those to use again. Changed under state.lock. They
@@ -313,6 +316,12 @@ static __always_inline __u64 *node(struct state *s, __u32 at)
 	return (__u64 *)s->tree + (at & (2 * MAX_BACKENDS - 1));
 }
 
+static __always_inline unsigned char *best(struct state *s, __u32 at)
+{
+	asm volatile("" : "+r"(at));
+	return s->best + (at & (2 * MAX_BACKENDS - 1));
+}
+
 /* All ones where a number is negative, else zero. The empty asm hides from the compiler that a branch could do that. */
 static __always_inline __u64 if_negative(__u64 number)
 {
@@ -344,26 +353,31 @@ static __always_inline __u64 bid(struct state *s, struct config *c, __u32 index)
 	return either(if_same(s->policy, RANDOM), share, wanted) & if_negative(-threads);
 }
 
-/* What two halves of the backends have to say together: the larger bid, or the sum of all chances. */
-static __always_inline __u64 together(__u64 one, __u64 other, __u64 at_random)
+/* Let a node say what the two below it have to say together: the larger bid, and whose it is, the first one's if they are
+ * the same; at random, the sum of all chances. */
+static __always_inline void compare(struct state *s, __u32 at, __u64 at_random)
 {
-	return either(at_random, one + other, either(if_negative(one - other), other, one));
+	__u64 one = *node(s, 2 * at), other = *node(s, 2 * at + 1), loses = if_negative(one - other);
+
+	*node(s, at) = either(at_random, one + other, either(loses, other, one));
+	*best(s, at) = either(loses, *best(s, 2 * at + 1), *best(s, 2 * at));
 }
 
 /* Let the tree know that a backend's threads, or its turn, have changed. A tournament tree (Knuth, The Art of Computer
- * Programming 3, 5.4.1): backends are its leaves, from MAX_BACKENDS on, and node n stands for 2n and 2n + 1, so that
- * the choice among all stands in node 1, and a change concerns one node a level. */
+ * Programming 3, 5.4.1): backends are its leaves, and node n stands for 2n and 2n + 1, so that the choice among all
+ * stands in node 1, and a change concerns one node a level. */
 static __always_inline void place(struct state *s, struct config *c, __u32 index)
 {
-	__u64 at_random = if_same(s->policy, RANDOM), value = bid(s, c, index);
-	__u32 at = MAX_BACKENDS + index;
+	__u64 at_random = if_same(s->policy, RANDOM);
+	__u32 at = s->leaves + index;
 
-	*node(s, at) = value;
-#pragma unroll
+	*node(s, at) = bid(s, c, index);
+#pragma nounroll
 	for (int level = 0; level < LEVELS; level++) {
-		value = together(value, *node(s, at ^ 1), at_random);
 		at >>= 1;
-		*node(s, at) = value;
+		if (!at)
+			break;
+		compare(s, at, at_random);
 	}
 }
 
@@ -371,7 +385,12 @@ static __always_inline void place(struct state *s, struct config *c, __u32 index
 static __always_inline void arrange(struct state *s, struct config *c)
 {
 	__u64 at_random, forgotten = s->order >> (ORDER_BITS - 1) ? s->order - (1ULL << (ORDER_BITS - 2)) : 0;
+	__u32 leaves = 1;
 
+#pragma nounroll
+	for (int level = 0; level < LEVELS; level++)
+		leaves <<= leaves < c->backends;
+	s->leaves = leaves;
 	s->policy = c->policy;
 	s->order -= forgotten;
 	at_random = if_same(s->policy, RANDOM);
@@ -380,11 +399,13 @@ static __always_inline void arrange(struct state *s, struct config *c)
 		__u64 *last = chosen_at(s, index);
 
 		*last -= either(if_negative(*last - forgotten), *last, forgotten);
-		*node(s, MAX_BACKENDS + index) = bid(s, c, index);
+		*node(s, leaves + index) = bid(s, c, index);
+		*best(s, leaves + index) = index;
 	}
 #pragma nounroll
 	for (__u32 at = MAX_BACKENDS - 1; at > 0; at--)
-		*node(s, at) = together(*node(s, 2 * at), *node(s, 2 * at + 1), at_random);
+		if (at < leaves)
+			compare(s, at, at_random);
 }
 
 static __always_inline void take(struct state *s, struct config *c, __u32 index)
@@ -432,36 +453,36 @@ static __always_inline bool give(struct state *s, struct config *c, __u32 index,
 	return true;
 }
 
-/* The backend that is chosen, from the top of the tree into the half that it belongs to: the first of the best bids, or
- * the one whose chances a random number falls into. */
-static __always_inline __u32 winner(struct state *s, __u32 random)
+/* The backend whose chances a random number falls into, from the top of the tree down to it. */
+static __always_inline __u32 drawn(struct state *s, __u32 random)
 {
-	__u64 at_random = if_same(s->policy, RANDOM), all = *node(s, 1);
-	__u64 rest = either(at_random, all * random >> 32, all - 1);
+	__u64 rest = *node(s, 1) * random >> 32;
 	__u32 at = 1;
 
-#pragma unroll
+#pragma nounroll
 	for (int level = 0; level < LEVELS; level++) {
+		if (at >= s->leaves)
+			break;
 		__u64 first = *node(s, 2 * at), is_in_first = if_negative(rest - first);
 
-		rest -= first & ~is_in_first & at_random;
+		rest -= first & ~is_in_first;
 		at = 2 * at + 1 + (__u32)is_in_first;
 	}
-	return (at - MAX_BACKENDS) & (MAX_BACKENDS - 1);
+	return at - s->leaves;
 }
 
 /* Take a thread of the backend that the policy chooses; NONE when no thread is free. Ties go to whose last turn is
  * longest ago. In turn, a backend gets as many requests in a row as it weighs, or as it has threads for. */
 static __always_inline __u32 take_thread(struct state *s, struct config *c, __u32 random)
 {
-	__u32 chosen = s->turn & (MAX_BACKENDS - 1);
+	__u32 chosen = s->turn;
 
 	if (!*node(s, 1))
 		return NONE;
-	if (s->policy == ROUND_ROBIN && s->turns && s->turns < weight(c, chosen) && *node(s, MAX_BACKENDS + chosen)) {
+	if (s->policy == ROUND_ROBIN && s->turns && s->turns < weight(c, chosen) && *node(s, s->leaves + chosen)) {
 		s->turns--;
 	} else {
-		chosen = winner(s, random);
+		chosen = (s->policy == RANDOM ? drawn(s, random) : *best(s, 1)) & (MAX_BACKENDS - 1);
 		s->turn = chosen;
 		s->turns = weight(c, chosen) - 1;
 	}
@@ -550,6 +571,7 @@ static __always_inline bool let_go(struct state *s, struct hold *hold, __u32 num
  * the same time one makes the flow, and each counts in it; its answers come from the address that was asked last. */
 static __always_inline void remember(struct datagram *datagram, __u32 backend, __u32 ifindex, __u32 way)
 {
+	struct interface *here = interfaces.lookup(&ifindex);
 	struct flow_key key = { .client = datagram->source, .port = datagram->udp->source, .backend = backend };
 	struct flow *flow = flows.lookup(&key), fresh = {};
 
@@ -557,14 +579,14 @@ static __always_inline void remember(struct datagram *datagram, __u32 backend, _
 		flows.insert(&key, &fresh);
 		flow = flows.lookup(&key);
 	}
-	if (!flow)
+	if (!flow || !here)
 		return;
 	__sync_fetch_and_add(&flow->outstanding, 1);
 	flow->asked = datagram->destination;
 	flow->ifindex = ifindex;
 	flow->way = way;
 	copy_mac(flow->mac, datagram->ethernet->h_source);
-	copy_mac(flow->our_mac, datagram->ethernet->h_dest);
+	copy_mac(flow->our_mac, here->mac); /* the request itself may have been to a group */
 }
 
 /* The same for a request that is held until it is answered: it leaves from a numbered port, by which its answer tells
@@ -574,13 +596,16 @@ static __always_inline void remember_numbered(struct datagram *datagram, struct 
 {
 	struct flow_key key = { .client = datagram->source, .backend = backend };
 	struct flow fresh = { .outstanding = 1, .asked = datagram->destination, .ifindex = ifindex, .way = way };
+	struct interface *here = interfaces.lookup(&ifindex);
 
+	if (!here)
+		return;
 	key.port = numbered_port(number, c->service_port);
 	fresh.slot = slot;
 	fresh.number = number;
 	fresh.port = datagram->udp->source;
 	copy_mac(fresh.mac, datagram->ethernet->h_source);
-	copy_mac(fresh.our_mac, datagram->ethernet->h_dest);
+	copy_mac(fresh.our_mac, here->mac);
 	flows.update(&key, &fresh);
 	rewrite_port(datagram->udp, &datagram->udp->source, key.port);
 }
@@ -609,12 +634,14 @@ static __always_inline void trace_request(struct datagram *datagram, __u32 numbe
 }
 
 /* Cut off what stands behind a packet: it could make the frame too long for the backend's link. */
-static __always_inline void cut(struct xdp_md *ctx, __u32 length)
+static __always_inline bool cut(struct xdp_md *ctx, __u32 length, struct datagram *datagram)
 {
-	int surplus = (int)bpf_xdp_get_buff_len(ctx) - (int)length;
+	int surplus = length_of(ctx) - (int)length;
 
-	if (surplus > 0)
-		bpf_xdp_adjust_tail(ctx, -surplus);
+	if (surplus <= 0)
+		return true;
+	bpf_xdp_adjust_tail(ctx, -surplus);
+	return find_datagram(ctx, datagram);
 }
 
 static __always_inline __u32 forward(struct xdp_md *ctx, struct config *c, struct datagram *datagram, __u32 chosen,
@@ -703,12 +730,12 @@ static __always_inline void hold(struct state *s, struct ring *r, __u32 slot_num
 }
 
 static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
-				     __u32 length, __u32 way)
+				     struct datagram *datagram, __u32 way)
 {
+	__u32 length = ETH_HLEN + datagram->length;
 	__u32 random = s->policy == RANDOM ? bpf_get_prandom_u32() : 0;
 	__u32 chosen = NONE, slot = NONE, number, free = 0, depth = 0;
-	bool too_long = length > c->longest, copied = false, is_found;
-	struct datagram datagram;
+	bool too_long = length > c->longest, copied = false;
 	__u32 reason = DROP_QUEUE_FULL;
 
 	bpf_spin_lock(&s->lock);
@@ -732,13 +759,10 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 	if (slot != NONE && chosen == NONE)
 		reason = wait_in_queue(c, s, r, slot, copied, random, &chosen, &free, &depth);
 
-	if (chosen != NONE)
-		cut(ctx, length);
-	is_found = find_datagram(ctx, &datagram);
-	if (is_found)
-		trace_request(&datagram, number);
+	trace_request(datagram, number);
 	if (chosen != NONE) {
-		reason = is_found ? forward(ctx, c, &datagram, chosen, number, free, way, slot) : PASS_MALFORMED_IP;
+		reason = cut(ctx, length, datagram) ? forward(ctx, c, datagram, chosen, number, free, way, slot) :
+						      PASS_MALFORMED_IP;
 		if (c->holds)
 			hold(s, r, slot, copied, number, chosen);
 		return reason;
@@ -998,7 +1022,7 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 {
 	__u32 slot_number = NONE, depth = 0;
 
-	if (bpf_xdp_adjust_tail(ctx, ETH_HLEN + MTU - (int)bpf_xdp_get_buff_len(ctx)))
+	if (bpf_xdp_adjust_tail(ctx, ETH_HLEN + MTU - length_of(ctx)))
 		return CARRIER_NO_ROOM;
 
 	bpf_spin_lock(&s->lock);
@@ -1049,22 +1073,32 @@ static __always_inline struct interface *ingress(struct xdp_md *ctx)
 	return here && here->known ? here : NULL;
 }
 
-/* Whether an address is one of this node's. */
+/* Whether an address is one of this node's. An interface that lacks one has the unspecified address there. */
 static __always_inline bool is_local(struct interface *here, struct address *address)
 {
 	if (here && (is_same(address, &here->ipv4) || is_same(address, &here->ipv6)))
-		return true;
+		return !is_unspecified(address);
 	return local_addresses.lookup(address);
 }
 
-/* Whether a frame is for this interface; one to a group is. */
+/* Whether a frame is for this interface, which must be known; one to a group is. */
 static __always_inline bool is_for(struct interface *ours, struct ethhdr *ethernet)
 {
 	__u16 *theirs = (__u16 *)ethernet->h_dest;
 
-	if (ethernet->h_dest[0] & 1)
-		return true;
-	return ours && theirs[0] == ours->mac[0] && theirs[1] == ours->mac[1] && theirs[2] == ours->mac[2];
+	if (!ours)
+		return false;
+	return ethernet->h_dest[0] & 1 ||
+	       (theirs[0] == ours->mac[0] && theirs[1] == ours->mac[1] && theirs[2] == ours->mac[2]);
+}
+
+/* Whether a request claims to be from where it goes, or from the interface that it comes in on: its answer would not
+ * leave this node. */
+static __always_inline bool is_ours(struct interface *here, struct datagram *datagram)
+{
+	struct address *source = &datagram->source;
+
+	return is_same(source, &datagram->destination) || is_same(source, &here->ipv4) || is_same(source, &here->ipv6);
 }
 
 /* A packet to one of our ports: what every receiver would drop must not take a thread. */
@@ -1090,9 +1124,11 @@ static __always_inline __u32 balance(struct xdp_md *ctx, struct config *c, struc
 		return DROP_NO_CHECKSUM;
 	if (port == c->completion_port || port == c->report_port)
 		return word_of_a_backend(ctx, c, s, datagram, port != c->completion_port);
+	if (is_ours(here, datagram))
+		return PASS_MARTIAN;
 	if (!(c->families & (datagram->ipv4 ? HAS_IPV4 : HAS_IPV6)))
 		return PASS_OTHER_FAMILY;
-	return request(ctx, c, s, r, ETH_HLEN + datagram->length, here ? here->way : 0);
+	return request(ctx, c, s, r, datagram, here->way);
 }
 
 /* A packet that is not for us. A backend's answer to a request is sent on by the egress program, which lets
@@ -1121,7 +1157,7 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 		return PASS_NOT_LOCAL;
 	if (datagram->ipv4 ? !is_checksum_right(datagram->ipv4) : datagram->udp->check == NO_UDP_CHECKSUM)
 		return PASS_NOT_LOCAL;
-	__u32 pair = k * c->ways + flow->way, port = bpf_ntohs(flow->port ? flow->port : datagram->udp->dest);
+	__u32 pair = k * c->ways + flow->way, port = bpf_ntohs(c->holds == BY_REPLIES ? flow->port : datagram->udp->dest);
 	void *both = c->ways && flow->ifindex != backend->ifindex ? pairs.lookup(&pair) : NULL;
 
 	if (c->holds == BY_REPLIES) {
@@ -1200,12 +1236,12 @@ static __always_inline __u32 classify(struct xdp_md *ctx)
 }
 
 /* Let a backend's answer come from the address that the client has asked. */
-static __always_inline __u32 answer(struct datagram *datagram, struct flow *flow)
+static __always_inline __u32 answer(struct datagram *datagram, struct config *c, struct flow *flow)
 {
 	copy_mac(datagram->ethernet->h_dest, flow->mac);
 	copy_mac(datagram->ethernet->h_source, flow->our_mac);
 	give_source(datagram, &flow->asked);
-	if (flow->port)
+	if (c->holds == BY_REPLIES)
 		rewrite_port(datagram->udp, &datagram->udp->dest, flow->port);
 	return REPLY_SENT;
 }
@@ -1247,7 +1283,7 @@ static __always_inline __u32 egress(struct xdp_md *ctx, __u32 ifindex)
 		if (!flow)
 			return REPLY_FORGOTTEN;
 		if (flow->ifindex == ifindex)
-			return answer(&datagram, flow);
+			return answer(&datagram, c, flow);
 	}
 	return carry(ctx, *index, backend, c, s, r);
 }
@@ -1370,7 +1406,7 @@ int begin_run(struct xdp_md *ctx)
 		*taken(s, *index, distance) = 0;
 	*free_threads(s, *index) = backend->capacity;
 	*reports(s, *index) = 0;
-	place(s, c, *index);
+	arrange(s, c);
 	bpf_spin_unlock(&s->lock);
 	trace("begin: %s has %u free threads", backend->name, backend->capacity);
 	return backend->capacity;

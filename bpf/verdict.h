@@ -2,6 +2,8 @@
 /* The one exit of a program, counted by reason, and its trace. A program defines `enum reason`, ending in REASONS. */
 #pragma once
 
+#include "packet.h"
+
 #ifndef TRACE
 #define TRACE 1
 #endif
@@ -22,5 +24,5 @@ static __always_inline void tally(struct count *count, struct xdp_md *ctx)
 	if (!count)
 		return;
 	count->packets++;
-	count->bytes += bpf_xdp_get_buff_len(ctx);
+	count->bytes += length_of(ctx);
 }

@@ -83,7 +83,7 @@ def set_up(pins: str, settings: Settings) -> bool:
     with map_of(pins, "state") as state:
         free = [backend.capacity for backend in settings.backends]
         rest = [0] * (layout.MAX_BACKENDS * (layout.AGES + 6) - len(free))
-        state.set(FIRST, layout.STATE.pack(*[0] * layout.FREE, *free, *rest))
+        state.set(FIRST, layout.STATE.pack(*[0] * layout.FREE, *free, *rest, b""))
     wanted._replace(ready=0).write(pins)  # the choice of a backend is ready before the first request
     wanted.write(pins)
     return True

@@ -54,8 +54,7 @@ def by_backends(count: int) -> Table:
     intro = """\
 A thousand threads each, unless said otherwise. The backends are the leaves of a tournament tree, in which each node has
 the better of two: who is chosen stands at its root, and a thread that is taken or given back concerns one node on each
-of seven levels, which is what 128 backends, the most there can be, take. So nothing grows with the backends but the
-memory that is touched. Threads are a count, and cost nothing."""
+level, of which three backends have two and 128, the most there can be, seven. Threads are a count, and cost nothing."""
     aims = (Aim(FORWARD, "100 backends", "3 backends", 1.3),)
     units = dict.fromkeys((FORWARD, QUEUE, DEQUEUE, COMPLETE), "ns")
     return Table("Backends and threads", units, recorder.samples, aims, intro=intro)

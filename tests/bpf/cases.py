@@ -43,6 +43,8 @@ INTERFACES: dict[str, Callable[[Rig], AbstractContextManager[None]]] = {
     "not home": lambda rig: rig.backends_elsewhere(),
     "not the client's": lambda rig: rig.clients_elsewhere(),
     "not ours": lambda rig: rig.unknown_interface(),
+    "without an address of IPv4": lambda rig: rig.interface_without(4),
+    "without an address of IPv6": lambda rig: rig.interface_without(6),
 }
 EMPTY_COUNTS: Mapping[str, int] = {}
 

@@ -190,6 +190,8 @@ def departures() -> Iterator[Case]:
         two = replying(*[raw(request(b"1", version, ip_dst=address)) for address in (ours, other)])
         yield leaves_as(f"reply to a client that has asked two addresses, {name}", right, other, two)
         yield leaves_as(f"reply leaves with a wrong checksum, {name}", flipped(right), ours, before)
+        group = replying(to_mac(request(b"1", version), GROUPS[0]), free=1)
+        yield leaves_as(f"reply leaves to a client that has asked all hosts, {name}", right, ours, group)
         yield leaves_as(f"reply leaves where completions free, {name}", right, ours, asked(version, frees=False))
         client = replying(raw(request(b"1", version, udp_sport=SERVICE)), free=1)
         packet = reply(1, version=version, udp_dport=SERVICE)
@@ -308,11 +310,16 @@ def held_by_replies() -> Iterator[Case]:
         yield passes(f"answer to the client's own port, {name}", packet, "PASS_NOT_LOCAL", first)
         packet = reply(1, version=version, udp_dport=1026)
         yield passes(f"answer by another number, {name}", packet, "PASS_NOT_LOCAL", first)
-        ours = OURS[version][0]
-        frame = frames.rewritten(
-            sent_on(answer, ours), raw(sent_on(answer, ours))[:12], (frames.udp_at(raw(one)) + 2, b"\x9c\x40")
-        )
-        yield leaves(f"answer by its number leaves, {name}", answer, "REPLY_SENT", first, verdict=PASS, out=frame)
+        frame, to_port = sent_on(answer, OURS[version][0]), frames.udp_at(raw(one)) + 2
+        for port in (40000, 0):
+            before = numbered(raw(request(b"1", version, udp_sport=port)), free=1)
+            out = frames.rewritten(frame, frame[:12], (to_port, port.to_bytes(2)))
+            kind = f"answer by its number leaves to port {port}, {name}"
+            yield leaves(kind, answer, "REPLY_SENT", before, verdict=PASS, out=out)
+        before = numbered(to_mac(one, GROUPS[0]), free=1)
+        out = frames.rewritten(frame, frame[:12], (to_port, (40000).to_bytes(2)))
+        kind = f"answer by its number leaves to a client that has asked all hosts, {name}"
+        yield leaves(kind, answer, "REPLY_SENT", before, verdict=PASS, out=out)
 
 
 EIGHT = ("silent", "traced")  # slots

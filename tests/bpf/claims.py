@@ -6,13 +6,14 @@ from collections.abc import Container, Iterator
 from scapy.layers.inet import UDP
 
 from tests.bpf import frames
-from tests.bpf.rig import LB_MAC, LOCAL
+from tests.bpf.rig import LB, LB6, LB_MAC, LOCAL
 from tests.bpf.test_healing import report
 
 MARTIAN = {0, 127, *range(224, 256)}  # the first byte of an IPv4 source
 MARTIAN_V6 = {bytes(16), bytes(15) + b"\1"}  # unspecified, loopback
 MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address
 EXTENSIONS = {0, 43, 44, 51, 60, 135}  # hop-by-hop, routing, fragment, authentication, destination options, mobility
+FIRST_V4, FIRST_V6 = frames.packed(LB), frames.packed(LB6)
 OURS = {frames.packed(address) for address in LOCAL}
 # A report's data, of which only what it takes to be one is known here: where its incarnation is, which must not be 0
 NO_REPORT, A_REPORT = (bytes(report(1, 0, 0, each)[UDP].payload) for each in (0, 2**64 - 1))
@@ -82,6 +83,11 @@ def contradictory(frame: bytes) -> Iterator[tuple[object, str]]:
 def is_martian(frame: bytes) -> bool:
     source = source_of(frame)
     return source in MARTIAN_V6 or source[0] == 0xFF if frames.is_ipv6(frame) else source[0] in MARTIAN
+
+
+def claims_to_be_ours(frame: bytes) -> bool:
+    """Whether it is from where it goes, or from one of the first addresses of the interface that it comes in on."""
+    return source_of(frame) in (destination_of(frame), FIRST_V4, FIRST_V6)
 
 
 def is_report(frame: bytes) -> bool:

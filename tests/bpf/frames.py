@@ -106,7 +106,7 @@ def addressed(frame: bytes, index: int, port: int | None = None) -> bytes:
     """
     one, at = backend(index), udp_at(frame)
     address = packed(one.ipv6 if is_ipv6(frame) else one.ipv4)
-    ports = [(at, port.to_bytes(2))] if port else []
+    ports = [(at, port.to_bytes(2))] if port is not None else []
     macs = mac(one.mac) + mac(one.our_mac)
     return rewritten(frame[: length_of(frame)], macs, (at - len(address), address), *ports)
 
@@ -116,5 +116,5 @@ def answered(frame: bytes, macs: bytes, asked: bytes, port: int | None = None) -
 
     `macs` are the frame's then; `port` is the client's, if the reply came to another.
     """
-    ports = [(udp_at(frame) + 2, port.to_bytes(2))] if port else []
+    ports = [(udp_at(frame) + 2, port.to_bytes(2))] if port is not None else []
     return rewritten(frame, macs, (ETHERNET + (8 if is_ipv6(frame) else 12), asked), *ports)

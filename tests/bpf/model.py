@@ -9,6 +9,7 @@ from netlab.balancer.layout import BY_REPLIES, STATE_COUNTERS
 from tests.bpf import frames
 from tests.bpf.claims import (
     OURS,
+    claims_to_be_ours,
     contradictory,
     destination_of,
     is_datagram,
@@ -18,7 +19,7 @@ from tests.bpf.claims import (
     source_of,
     stranger,
 )
-from tests.bpf.rig import COMPLETION, DROP, PASS, REDIRECT, SERVICE, Queue, backend
+from tests.bpf.rig import COMPLETION, DROP, LB_MAC, PASS, REDIRECT, SERVICE, Queue, backend
 
 LONGEST = 1514  # bytes of a frame that the backends' links carry
 HEARD = "REPORT"  # any of the reasons of one that is heard
@@ -52,7 +53,7 @@ class Flow:
     outstanding: int = 0
     slot: int = -1  # behind a numbered port: where the one request is held, and which it is,
     number: int = 0
-    port: int = 0  # and the client's own
+    port: int | None = None  # and the client's own
 
 
 class Model:
@@ -120,6 +121,8 @@ class Model:
             reason = self._reply(frame, from_home)
         elif not reason and ports_of(frame)[1] != SERVICE:
             reason = self._word(frame, from_home, "COMPLETION" if ports_of(frame)[1] == COMPLETION else "REPORT")
+        elif not reason and claims_to_be_ours(frame):
+            reason = "PASS_MARTIAN"
         elif not reason and (6 if frames.is_ipv6(frame) else 4) in self.missing:
             reason = "PASS_OTHER_FAMILY"
         elif not reason:
@@ -238,7 +241,7 @@ class Model:
         if self.holds == BY_REPLIES:
             self.flows[key] = Flow(slot=slot, number=one.number, port=port)
         flow = self.flows.setdefault(key, Flow())
-        flow.asked, flow.macs = destination_of(one.frame), one.frame[6:12] + one.frame[:6]
+        flow.asked, flow.macs = destination_of(one.frame), one.frame[6:12] + frames.mac(LB_MAC)
         flow.outstanding += 1
         if self.holds and slot >= 0:
             self.kept[slot] = one._replace(backend=index)

@@ -315,6 +315,13 @@ class Rig(Program):
             yield
 
     @contextmanager
+    def interface_without(self, version: int) -> Iterator[None]:
+        """Let the program believe that the interface which frames come in on has no address of an IP version."""
+        place = slice(12, 28) if version == 4 else slice(28, 44)
+        with self._changed("interfaces", socket.if_nametoindex("lo"), place, bytes(16)):
+            yield
+
+    @contextmanager
     def _changed(self, name: str, index: int, place: slice, value: bytes) -> Iterator[None]:
         """Write other bytes into the entry of an array, for a while."""
         key = struct.pack("=I", index)

@@ -18,6 +18,7 @@ from tests.bpf.test_healing import REPORTS, report
 pytestmark = pytest.mark.root
 
 DRAWS = 4000
+ORDER = 11  # its place in the state
 
 
 def served(rig: Rig, count: int) -> list[int]:
@@ -157,7 +158,7 @@ def test_choices_are_counted_anew_before_their_numbers_are_used_up(rig: Rig, pol
     last = (1 << 35) - 4
     with Map.open(f"{rig.pins}/maps/state") as state:
         values = list(STATE.unpack(state.get(FIRST)))
-        values[10] = last  # order
+        values[ORDER] = last
         chosen = FREE + MAX_BACKENDS * 11
         values[chosen : chosen + 4] = [last - 2, last - 1, last, 1]
         state.set(FIRST, STATE.pack(*values))
@@ -170,7 +171,7 @@ def test_choices_are_counted_anew_before_their_numbers_are_used_up(rig: Rig, pol
     rig.weigh(1, 1, 1, 1)
     assert served(rig, 5)[:1] == [4]
     with Map.open(f"{rig.pins}/maps/state") as state:
-        assert STATE.unpack(state.get(FIRST))[10] == (1 << 34) + 12 + 5 - 4
+        assert STATE.unpack(state.get(FIRST))[ORDER] == (1 << 34) + 12 + 5 - 4
 
 
 def test_random_has_the_odds_of_the_weights(rig: Rig) -> None:
