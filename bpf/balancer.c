@@ -157,7 +157,7 @@ struct state {
 	__u32 number;         /* of the last request */
 	__u32 age;            /* which of the ages is the present one */
 	__u32 policy;         /* by which the tree is built; config.policy from the next arrange_run on */
-	__u32 leaves;         /* of the tree: a power of 2, at least the number of backends */
+	__u32 root;           /* the node of the tree that stands for all backends */
 	__u32 padding;
 	__u64 order;          /* counts choices */
 	__u64 received;       /* = forwarded + queued + dropped, at every moment */
@@ -364,19 +364,19 @@ static __always_inline void compare(struct state *s, __u32 at, __u64 at_random)
 }
 
 /* Let the tree know that a backend's threads, or its turn, have changed. A tournament tree (Knuth, The Art of Computer
- * Programming 3, 5.4.1): backends are its leaves, and node n stands for 2n and 2n + 1, so that the choice among all
- * stands in node 1, and a change concerns one node a level. */
+ * Programming 3, 5.4.1): backends are its leaves, from MAX_BACKENDS on, and node n stands for 2n and 2n + 1. The choice
+ * stands in the lowest node that has all backends below it, and a change concerns one node on each level up to there. */
 static __always_inline void place(struct state *s, struct config *c, __u32 index)
 {
 	__u64 at_random = if_same(s->policy, RANDOM);
-	__u32 at = s->leaves + index;
+	__u32 at = MAX_BACKENDS + index;
 
 	*node(s, at) = bid(s, c, index);
 #pragma nounroll
 	for (int level = 0; level < LEVELS; level++) {
-		at >>= 1;
-		if (!at)
+		if (at <= s->root)
 			break;
+		at >>= 1;
 		compare(s, at, at_random);
 	}
 }
@@ -385,12 +385,7 @@ static __always_inline void place(struct state *s, struct config *c, __u32 index
 static __always_inline void arrange(struct state *s, struct config *c)
 {
 	__u64 at_random, forgotten = s->order >> (ORDER_BITS - 1) ? s->order - (1ULL << (ORDER_BITS - 2)) : 0;
-	__u32 leaves = 1;
 
-#pragma nounroll
-	for (int level = 0; level < LEVELS; level++)
-		leaves <<= leaves < c->backends;
-	s->leaves = leaves;
 	s->policy = c->policy;
 	s->order -= forgotten;
 	at_random = if_same(s->policy, RANDOM);
@@ -399,13 +394,16 @@ static __always_inline void arrange(struct state *s, struct config *c)
 		__u64 *last = chosen_at(s, index);
 
 		*last -= either(if_negative(*last - forgotten), *last, forgotten);
-		*node(s, leaves + index) = bid(s, c, index);
-		*best(s, leaves + index) = index;
+		*node(s, MAX_BACKENDS + index) = bid(s, c, index);
+		*best(s, MAX_BACKENDS + index) = index;
 	}
 #pragma nounroll
 	for (__u32 at = MAX_BACKENDS - 1; at > 0; at--)
-		if (at < leaves)
-			compare(s, at, at_random);
+		compare(s, at, at_random);
+	s->root = MAX_BACKENDS;
+#pragma nounroll
+	for (__u32 below = 1; below < MAX_BACKENDS; below <<= 1)
+		s->root >>= below < c->backends;
 }
 
 static __always_inline void take(struct state *s, struct config *c, __u32 index)
@@ -456,19 +454,19 @@ static __always_inline bool give(struct state *s, struct config *c, __u32 index,
 /* The backend whose chances a random number falls into, from the top of the tree down to it. */
 static __always_inline __u32 drawn(struct state *s, __u32 random)
 {
-	__u64 rest = *node(s, 1) * random >> 32;
-	__u32 at = 1;
+	__u64 rest = *node(s, s->root) * random >> 32;
+	__u32 at = s->root;
 
 #pragma nounroll
 	for (int level = 0; level < LEVELS; level++) {
-		if (at >= s->leaves)
+		if (at >= MAX_BACKENDS)
 			break;
 		__u64 first = *node(s, 2 * at), is_in_first = if_negative(rest - first);
 
 		rest -= first & ~is_in_first;
 		at = 2 * at + 1 + (__u32)is_in_first;
 	}
-	return at - s->leaves;
+	return at - MAX_BACKENDS;
 }
 
 /* Take a thread of the backend that the policy chooses; NONE when no thread is free. Ties go to whose last turn is
@@ -477,12 +475,12 @@ static __always_inline __u32 take_thread(struct state *s, struct config *c, __u3
 {
 	__u32 chosen = s->turn;
 
-	if (!*node(s, 1))
+	if (!*node(s, s->root))
 		return NONE;
-	if (s->policy == ROUND_ROBIN && s->turns && s->turns < weight(c, chosen) && *node(s, s->leaves + chosen)) {
+	if (s->policy == ROUND_ROBIN && s->turns && s->turns < weight(c, chosen) && *node(s, MAX_BACKENDS + chosen)) {
 		s->turns--;
 	} else {
-		chosen = (s->policy == RANDOM ? drawn(s, random) : *best(s, 1)) & (MAX_BACKENDS - 1);
+		chosen = (s->policy == RANDOM ? drawn(s, random) : *best(s, s->root)) & (MAX_BACKENDS - 1);
 		s->turn = chosen;
 		s->turns = weight(c, chosen) - 1;
 	}
@@ -1406,7 +1404,7 @@ int begin_run(struct xdp_md *ctx)
 		*taken(s, *index, distance) = 0;
 	*free_threads(s, *index) = backend->capacity;
 	*reports(s, *index) = 0;
-	arrange(s, c);
+	place(s, c, *index);
 	bpf_spin_unlock(&s->lock);
 	trace("begin: %s has %u free threads", backend->name, backend->capacity);
 	return backend->capacity;
