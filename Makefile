@@ -68,10 +68,10 @@ lint: dev
 bench: dev
 	@$(SETUP) packages $(BENCH_PACKAGES) || true
 	@$(SETUP) venv bench
-	@$(SETUP) root $(BIN)/python -m tests.bench $(PARTS) $(ARGS)
+	@$(SETUP) root $(BIN)/python -m tests.bench $(PARTS) $(QUICK) $(ARGS)
 
-## make bench-quick every table in some minutes, with fewer rounds; writes nothing
-bench-quick: ARGS = --quick
+## make bench-quick every table in three minutes, with fewer rounds; writes nothing (ARGS='--save FILE', '--against FILE')
+bench-quick: QUICK = --quick
 bench-quick: bench
 
 ## make image       the nodes' image for Docker, built without a registry; image-dev: for eBPF development

@@ -6,6 +6,7 @@ and the page is made from that.
 
 import argparse
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -33,6 +34,9 @@ def main() -> None:
             measured["machine"] = page.machine()
             measured["parts"][name] = page.json_of(part)
             page.write(measured, PARTS, DOCS)
+    if options.save:
+        kept = {"machine": page.machine(), "parts": {name: page.json_of(part) for name, part in found.items()}}
+        options.save.write_text(json.dumps(kept) + "\n")
     if options.against:
         earlier = page.read(options.against)["parts"]
         theirs = {name: page.part_of(earlier[name]) for name in found if name in earlier}
@@ -43,8 +47,9 @@ def parsed() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="few rounds, some minutes; print only")
+    parser.add_argument("--quick", action="store_true", help="few rounds, three minutes; print only")
     parser.add_argument("--dry", action="store_true", help="print only, write nothing")
+    parser.add_argument("--save", metavar="FILE", type=Path, help="keep the figures as JSON, for --against")
     parser.add_argument(
         "--against",
         metavar="FILE",

@@ -27,9 +27,7 @@ from tests.bpf.rig import Rig, addressed, request
 THREADS = 1024  # of each of the three backends
 SIZES = (64, 1514)
 OTHER_PORT = 7
-MANY, FEW = 1 << 17, 1 << 15  # rounds of what leaves no state behind; those when it is to be quick
 SLOW_SHARE = 16  # so many times less of what costs ten times as much
-TURNS, WALKS = 16, 8  # of each program in a round of the benchmark; the cheapest counts
 
 
 class Step(NamedTuple):
@@ -57,9 +55,21 @@ def steps(size: int) -> list[Step]:
     ]
 
 
-def best_walk(rounds: Rounds, rig: Rig, size: int) -> dict[str, float]:
+class Effort(NamedTuple):
+    """How much is done for a table: rounds of the benchmark; in each, turns and walks, of which the cheapest counts."""
+
+    rounds: int
+    turns: int  # of each piece, with so many rounds of what leaves no state behind
+    many: int
+    walks: int
+
+
+LONG, SHORT = Effort(15, 16, 1 << 17, 8), Effort(3, 8, 1 << 15, 3)
+
+
+def best_walk(rounds: Rounds, rig: Rig, size: int, count: int) -> dict[str, float]:
     """Return the least that each step has cost in a few walks."""
-    walks = [walk(rounds, rig, size) for _ in range(WALKS)]
+    walks = [walk(rounds, rig, size) for _ in range(count)]
     return {name: min(each[name] for each in walks) for name in walks[0]}
 
 
@@ -104,15 +114,15 @@ class Alone(NamedTuple):
     pieces: dict[str, float]
 
     @classmethod
-    def of(cls, rounds: Rounds, size: int, many: int) -> "Alone":
+    def of(cls, rounds: Rounds, size: int, effort: Effort) -> "Alone":
         """Measure all in turns; what makes one take longer than its least is something else that the machine does."""
         packet, least = sized(size), dict.fromkeys((EMPTY, NOTHING, *PIECES), float("inf"))
         with ExitStack() as stack:
             own = {name: stack.enter_context(rounds.own(name)) for name in (NOTHING, *PIECES)}
-            for _ in range(TURNS):
-                found = {EMPTY: timed(own[NOTHING], packet, many)}
+            for _ in range(effort.turns):
+                found = {EMPTY: timed(own[NOTHING], packet, effort.many)}
                 for name, program in own.items():
-                    found[name] = rounds.precise(program, packet, many // (SLOW_SHARE if name == "print" else 1))
+                    found[name] = rounds.precise(program, packet, effort.many // (SLOW_SHARE if name == "print" else 1))
                 least = {name: min(value, found[name]) for name, value in least.items()}
         pieces = {name: least[name] - least[NOTHING] for name in PIECES}
         return cls(least[NOTHING], least[EMPTY], pieces)
@@ -145,13 +155,13 @@ class Found:
             self.gross.add(EMPTY, column, alone.empty)
 
 
-def single(count: int, many: int) -> tuple[Table, Table, Table]:
+def single(effort: Effort) -> tuple[Table, Table, Table]:
     """Measure every step, with the trace compiled in and out, in so many rounds; then what programs are made of.
 
     Each round loads the programs anew: where their code lies makes a difference.
     """
     found = Found()
-    for _ in range(count):
+    for _ in range(effort.rounds):
         with ExitStack() as stack:
             stack.enter_context(on_one_cpu())
             rounds = stack.enter_context(wrapper())
@@ -159,8 +169,8 @@ def single(count: int, many: int) -> tuple[Table, Table, Table]:
             for rig in rigs.values():
                 rig.reset(capacity=THREADS)
             for size in SIZES:
-                walks = {trace: best_walk(rounds, rig, size) for trace, rig in rigs.items()}
-                found.add(size, Alone.of(rounds, size, many), walks)
+                walks = {trace: best_walk(rounds, rig, size, effort.walks) for trace, rig in rigs.items()}
+                found.add(size, Alone.of(rounds, size, effort), walks)
     return tables(found)
 
 
@@ -179,7 +189,7 @@ def tables(found: Found) -> tuple[Table, Table, Table]:
 
 def measure(quick: bool) -> Part:
     """Measure all of it."""
-    net, gross, made_of = single(*((5, FEW) if quick else (15, MANY)))
+    net, gross, made_of = single(SHORT if quick else LONG)
     return Part("Data path", (TEXT,), (net, gross, made_of, contention.two_cpus(3 if quick else 9)))
 
 

@@ -9,17 +9,16 @@ THREADS = (1_000, 10_000, 60_000)  # of each of three backends
 DEPTHS = (0, 1_000, 10_000, 98_000)
 LONGEST = 100_000
 BATCH = 1_000
-TRIES = 8
 FORWARD, COMPLETE, QUEUE, DEQUEUE = "forward", "completion", "queue", "dequeue"
 
 
-def steps(rounds: Rounds, rig: Rig, base: float, size: int = 64) -> dict[str, float]:
+def steps(rounds: Rounds, rig: Rig, base: float, tries: int, size: int = 64) -> dict[str, float]:
     """Measure a batch of each, from a balancer that has at least a batch of free threads on its first backend."""
     packet = sized(size)
     begun = rig.now()
     threads = sum(begun.free.values())
     found: dict[str, float] = {}
-    for _ in range(TRIES):
+    for _ in range(tries):
         rig.again()
         tried = {FORWARD: rounds.cost(rig.program, packet, BATCH)}
         rounds.cost(rig.program, packet, threads - BATCH)
@@ -39,7 +38,7 @@ def steps(rounds: Rounds, rig: Rig, base: float, size: int = 64) -> dict[str, fl
     return found
 
 
-def by_backends(count: int) -> Table:
+def by_backends(count: int, tries: int) -> Table:
     """Measure more and more backends, and then more and more threads of three."""
     recorder = Recorder()
     cases = [(f"{number} backends", number, BATCH) for number in BACKENDS]
@@ -49,7 +48,7 @@ def by_backends(count: int) -> Table:
             base = rounds.base()
             for name, backends, threads in cases:
                 rig.reset(backends=backends, capacity=threads)
-                for column, value in steps(rounds, rig, base).items():
+                for column, value in steps(rounds, rig, base, tries).items():
                     recorder.add(name, column, value)
     intro = """\
 A thousand threads each, unless said otherwise. The backends are the leaves of a tournament tree, in which each node has
@@ -89,4 +88,4 @@ however many wait. What is left of growth is the CPU's caches: a request that ha
 def measure(quick: bool) -> Part:
     """Measure all of it."""
     text = "In the kernel, as in the data path: trace compiled out, the wrapper's own cost taken off."
-    return Part("Scale", (text,), (by_backends(3 if quick else 9), by_depth(3 if quick else 15)))
+    return Part("Scale", (text,), (by_backends(*((3, 3) if quick else (9, 8))), by_depth(3 if quick else 15)))

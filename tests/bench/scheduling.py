@@ -28,7 +28,7 @@ FIRST_PORT, PORT_RANGES, MOST_REQUESTS = 10_000, 15, 3_000  # of clients: none i
 GOALS = (0.8, 0.9)
 # Seconds of a sequence by load, the longer the longer a queue remembers that it was empty once; and how many of them.
 LENGTHS_S = {0.5: 1.5, 0.7: 1.5, 0.8: 1.5, 0.9: 3.0, 0.95: 8.0}
-LONG, SHORT = {0.5: 9, 0.7: 9, 0.8: 9, 0.9: 9, 0.95: 5}, {0.8: 3, 0.9: 3}
+LONG, SHORT = {0.5: 9, 0.7: 9, 0.8: 9, 0.9: 9, 0.95: 5}, {0.8: 3}
 NS = 1e9
 
 
