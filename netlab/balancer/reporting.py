@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from netlab.balancer.layout import Config, entries, key, map_of
 
-# struct reporter: incarnation, heard_ns, what is known of markers, then as in Reporter, with `lost` before `silent`
-REPORTER = struct.Struct("=QQ24x2I4x4I4x")
+# struct reporter: incarnation, heard_ns, what is known of markers, then as in Reporter, with `lost` before `silent`,
+# and behind them what may still come of the completions that are lost
+REPORTER = struct.Struct("=QQ24x2I4x4I12x")
 
 
 class Reporter(NamedTuple):
