@@ -34,7 +34,7 @@
 #define MAX_PAIRS 4096     /* of a backend and an interface */
 #define MARK_NS 50000000ULL     /* between two markers; twice as long for each one that is not answered */
 #define MAX_OPEN 16             /* of those, which count for that */
-#define SILENT_NS 1000000000ULL /* a backend that reports, and then does not for so long, is dead or cut off */
+#define SILENT_NS 700000000ULL  /* a backend that reports, and then does not for so long, is dead or cut off */
 #define LATE_NS 1000000000ULL   /* for so long a completion that a report has made up for may still come */
 #define AGES 8             /* in so many steps a thread that is not heard of grows old; loops over them stay loops */
 #define MAX_LOCAL_ADDRESSES 1024
