@@ -15,7 +15,7 @@ class Reporter(NamedTuple):
     """A backend that reports; its last report came `heard_s` seconds ago, and it is silent if that is too long.
 
     `received` and `completed` are the backend's own totals since it began. What was lost on the way to it and back, and
-    the completions that came twice or too late, count on when it begins again.
+    the completions that came twice, count on when it begins again; what came too late is not lost, as soon as it comes.
     """
 
     heard_s: float
