@@ -34,7 +34,8 @@
 #define MAX_PAIRS 4096     /* of a backend and an interface */
 #define MARK_NS 50000000ULL     /* between two markers; twice as long for each one that is not answered */
 #define MAX_OPEN 16             /* of those, which count for that */
-#define SILENT_NS 1000000000ULL /* a backend that reports, and then does not for so long, is dead or cut off */
+#define SILENT_NS 700000000ULL  /* a backend that reports, and then does not for so long, is dead or cut off */
+#define LATE_NS 1000000000ULL   /* for so long a completion that a report has made up for may still come */
 #define AGES 8             /* in so many steps a thread that is not heard of grows old; loops over them stay loops */
 #define MAX_LOCAL_ADDRESSES 1024
 #define NAME_BYTES 64 /* a DNS label and its end */
@@ -71,6 +72,7 @@ enum reason {
 	COMPLETION_FREED,           /* a thread more is free */
 	COMPLETION_CARRIED,         /* a thread more is free, and a carrier is on its way to fetch a queued request */
 	COMPLETION_EXCESS,          /* all threads of this backend were free already */
+	COMPLETION_LATE,            /* the same, but a report had made up for it; or its backend is silent */
 	COMPLETION_STRANGER,        /* not from a backend's address */
 	COMPLETION_WRONG_INTERFACE, /* from a backend's address, but not where that backend lives */
 	REPLIED,                    /* a backend's answer on its way to the client, from the address that it asked */
@@ -81,7 +83,8 @@ enum reason {
 	REPORT_RESTARTED,           /* the first one since it has started again: what it had in hand is gone */
 	REPORT_REQUEST_LOST,        /* a request has not arrived; its thread is free */
 	REPORT_COMPLETION_LOST,     /* it has completed more than we have heard of; the threads are free */
-	REPORT_COMPLETION_DOUBLED,  /* it has completed less than we have heard of; the threads are taken */
+	REPORT_COMPLETION_LATE,     /* one that a report had made up for has freed a thread more, which is taken */
+	REPORT_COMPLETION_DOUBLED,  /* it has completed less than we have heard of otherwise; the threads are taken */
 	REPORT_RETURNED,            /* it was silent for too long, and is back */
 	REPORT_OLD,                 /* overtaken by a later one */
 	REPORT_MALFORMED,
@@ -778,22 +781,38 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 	return reason;
 }
 
+/* A completion. One that came too late for its report leaves all as it is, if it can be told by that: no thread is in
+ * hand, or nobody knows how many are, as the backend is silent. Otherwise it frees a thread, for it may be the next one
+ * as well, and the next report tells. */
 static __always_inline __u32 completion(struct xdp_md *ctx, struct config *c, struct state *s, __u32 k,
 					struct backend *backend)
 {
 	__u32 free = 0, depth = 0;
 	void *carrier = carriers.lookup(&k);
-	bool excess, is_needed;
+	struct reporter *known = reporters.lookup(&k);
+	bool is_late, excess, is_needed;
 
+	if (!known)
+		return COMPLETION_STRANGER;
 	bpf_spin_lock(&s->lock);
-	excess = !give(s, c, k, backend->capacity);
+	is_late = known->silent;
+	excess = is_late || !give(s, c, k, backend->capacity);
 	free = *free_threads(s, k);
-	if (!excess)
+	if (!excess) {
 		s->completions++;
+	} else if (!is_late && known->owed) {
+		is_late = true;
+		known->owed--;
+		known->lost_completions--;
+	}
 	depth = s->depth;
 	is_needed = depth && weight(c, k);
 	bpf_spin_unlock(&s->lock);
 
+	if (is_late) {
+		trace("completion from %s ignored, it came late", backend->name);
+		return COMPLETION_LATE;
+	}
 	if (excess) {
 		trace("completion from %s ignored, all its threads are free", backend->name);
 		return COMPLETION_EXCESS;
@@ -824,6 +843,29 @@ static __always_inline __s32 lost_by(struct reporter *known, struct told *told, 
 	return lost > most ? most : lost;
 }
 
+/* What a report says of the completions that we have heard: it makes up for so many or, below zero, takes so many back.
+ * Those that one has made up for not long ago, and that came after all, were late; others came twice. */
+static __always_inline __u32 count_completions(struct reporter *known, __s32 made_up, __u64 now)
+{
+	__u32 surplus = made_up < 0 ? -made_up : 0, late;
+
+	if (now > known->owed_ns + LATE_NS)
+		known->owed = 0;
+	if (made_up > 0) {
+		known->owed += made_up;
+		known->owed_ns = now;
+		known->lost_completions += made_up;
+		return REPORT_COMPLETION_LOST;
+	}
+	late = surplus < known->owed ? surplus : known->owed;
+	known->owed -= late;
+	known->lost_completions -= late;
+	known->doubled_completions += surplus - late;
+	if (!surplus)
+		return REPORT_AGREED;
+	return late == surplus ? REPORT_COMPLETION_LATE : REPORT_COMPLETION_DOUBLED;
+}
+
 /* Compare a report with what we know, under the lock, and correct that. Requests that are still on their way to the
  * backend are in hand. */
 static __always_inline __u32 correct(struct state *s, struct config *c, struct reporter *known, __u32 k, __u32 capacity,
@@ -831,7 +873,6 @@ static __always_inline __u32 correct(struct state *s, struct config *c, struct r
 {
 	__u32 reason = REPORT_AGREED, received = told->received, completed = told->completed;
 	__u32 outstanding, free, before = *free_threads(s, k);
-	__s32 late; /* completions that this report makes up for; below zero, those that it takes back */
 	__s32 lost, more;
 
 	if (known->incarnation == told->incarnation &&
@@ -847,6 +888,7 @@ static __always_inline __u32 correct(struct state *s, struct config *c, struct r
 		known->asked_ns = 0;
 		known->missing = 0;
 		known->lost = 0;
+		known->owed = 0;
 	}
 	more = received + known->base - *sent(s, k);
 	if (more > 0) /* it has got what we took for gone */
@@ -862,18 +904,12 @@ static __always_inline __u32 correct(struct state *s, struct config *c, struct r
 		lost = seen - received;
 	outstanding = seen - lost - completed;
 	free = outstanding < capacity ? capacity - outstanding : 0;
-	late = (__s32)(free - before) - (__s32)(lost - known->lost);
-	if (reason == REPORT_AGREED && known->silent)
+	if (reason == REPORT_AGREED && known->silent) {
 		reason = REPORT_RETURNED;
-	else if (reason == REPORT_AGREED && (__s32)(lost - known->lost) > 0)
-		reason = REPORT_REQUEST_LOST;
-	else if (reason == REPORT_AGREED && late > 0)
-		reason = REPORT_COMPLETION_LOST;
-	else if (reason == REPORT_AGREED && late < 0)
-		reason = REPORT_COMPLETION_DOUBLED;
-	if (reason != REPORT_BEGUN && reason != REPORT_RESTARTED && reason != REPORT_RETURNED) {
-		known->lost_completions += late > 0 ? late : 0;
-		known->doubled_completions += late < 0 ? -late : 0;
+	} else if (reason == REPORT_AGREED) {
+		reason = count_completions(known, (__s32)(free - before) - (__s32)(lost - known->lost), now);
+		if ((__s32)(lost - known->lost) > 0)
+			reason = REPORT_REQUEST_LOST;
 	}
 	known->lost_requests += lost - known->lost; /* fewer, when one was only late */
 	known->lost = lost;
@@ -960,6 +996,9 @@ static __always_inline __u32 hear(struct xdp_md *ctx, struct config *c, struct s
 		trace("report from %s: a request was lost, free %u, depth %u", backend->name, free, depth);
 	else if (reason == REPORT_COMPLETION_LOST)
 		trace("report from %s: a completion was lost, free %u, depth %u", backend->name, free, depth);
+	else if (reason == REPORT_COMPLETION_LATE)
+		trace("report from %s: a completion came late after all, free %u, depth %u", backend->name, free,
+		      depth);
 	else if (reason == REPORT_COMPLETION_DOUBLED)
 		trace("report from %s: a completion too many, free %u, depth %u", backend->name, free, depth);
 	else if (reason == REPORT_OLD)

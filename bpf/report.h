@@ -66,9 +66,10 @@ struct reporter {
 	__u32 lost;           /* of this incarnation's requests, on their way to it */
 	__u32 silent;         /* has not reported for too long: gets no requests */
 	__u32 lost_requests;  /* in all, of every incarnation; for people to read, as are the next two */
-	__u32 lost_completions;
-	__u32 doubled_completions; /* came later than a report that told of them, or twice */
-	__u32 padding;
+	__u32 lost_completions; /* reports have made up for them; fewer, when one was only late */
+	__u32 doubled_completions; /* came twice, or from nowhere */
+	__u32 owed;           /* how many of those lost may still come: this incarnation's, not long ago */
+	__u64 owed_ns;        /* when a report last made up for one */
 };
 
 static __always_inline struct report *parse_report(struct cursor *cursor)

@@ -55,7 +55,7 @@ _REPORTS = (
     ),
     (_Family("balancer_reporter_lost_requests", "gauge", "Requests lost on their way to a backend."), "lost_requests"),
     (
-        _Family("balancer_reporter_lost_completions_total", "counter", "Completions lost on their way from a backend."),
+        _Family("balancer_reporter_lost_completions", "gauge", "Completions lost on their way from a backend."),
         "lost_completions",
     ),
     (

@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 from netlab.balancer.layout import Config, entries, key, map_of
 
-# struct reporter: incarnation, heard_ns, what is known of markers, then as in Reporter, with `lost` before `silent`
-REPORTER = struct.Struct("=QQ24x2I4x4I4x")
+# struct reporter: incarnation, heard_ns, what is known of markers, then as in Reporter, with `lost` before `silent`,
+# and behind them what may still come of the completions that are lost
+REPORTER = struct.Struct("=QQ24x2I4x4I12x")
 
 
 class Reporter(NamedTuple):
     """A backend that reports; its last report came `heard_s` seconds ago, and it is silent if that is too long.
 
     `received` and `completed` are the backend's own totals since it began. What was lost on the way to it and back, and
-    the completions that came twice or too late, count on when it begins again.
+    the completions that came twice, count on when it begins again; what came too late is not lost, as soon as it comes.
     """
 
     heard_s: float

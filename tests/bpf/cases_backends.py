@@ -100,6 +100,7 @@ def completions() -> Iterator[Case]:
         )
         yield drops(f"one too many while another waits, {name}", done, "COMPLETION_EXCESS", UNDER_WAY)
         yield frees(f"none too many, {name}", done, TAKEN, near="COMPLETION_EXCESS")
+        yield from late(version)
         yield from forged(version, completion, "COMPLETION", TAKEN)
         yield frees(f"completion from a backend, {name}", done, TAKEN, near="COMPLETION_STRANGER")
         yield frees(f"on the backend's interface, {name}", done, TAKEN, near="COMPLETION_WRONG_INTERFACE")
@@ -120,6 +121,25 @@ def completions() -> Iterator[Case]:
         yield returns(f"one waits, {name}", done, WAITING, near="COMPLETION_FREED")
         yield frees(f"one waits, but this one is drained, {name}", done, DRAINED, near="COMPLETION_CARRIED")
         yield returns(f"one waits, and this one is not drained, {name}", completion(2, version=version), DRAINED, 2)
+
+
+def late(version: int) -> Iterator[Case]:
+    """Yield completions that come after the report which has made up for them, and those that are not known to."""
+    name, done, was_late = Y[version], completion(1, version=version), "COMPLETION_LATE"
+    owed = reporting(version, 2, 2, 2)
+    yield drops(f"late, {name}", done, was_late, owed)
+    yield drops(
+        f"late, of the other family than its report, {name}", completion(1, version=10 - version), was_late, owed
+    )
+    yield drops(f"two are late, {name}", done, was_late, owed.then(raw(done)))
+    three = owed.then(raw(done), raw(done))
+    yield drops(f"two are late, and one is too many, {name}", done, "COMPLETION_EXCESS", three, near=was_late)
+    again = owed.then(raw(report(1, 0, 0, 8, version)))
+    yield drops(f"from before it began again, {name}", done, "COMPLETION_EXCESS", again, near=was_late)
+    yield frees(f"late, or the next one, {name}", done, reporting(version, 2, 2, 1), near=was_late)
+    if version == 4:  # the state takes a while
+        silent = reporting(version, 2, 2, 1).then(silence, free=(0,))
+        yield drops("a silent worker's", done, was_late, silent, builds=ONCE)
 
 
 def forged(version: int, build: Callable[..., Packet], kind: str, before: Before) -> Iterator[Case]:
@@ -334,6 +354,7 @@ def reports() -> Iterator[Case]:
         doubled = two.then(raw(completion(1)), free=(1,))
         yield tells(f"a completion too many, {name}", told(2, 0), "REPORT_COMPLETION_DOUBLED", doubled, -1)
         yield tells(f"no completion too many, {name}", told(2, 1), agreed, doubled, near="REPORT_COMPLETION_DOUBLED")
+        yield from late_by_report(version)
         later = reporting(version, 2, 2, 1)
         yield tells(f"older by a completion, {name}", told(2, 0), "REPORT_OLD", later)
         yield tells(f"older by a request, {name}", told(1, 1), "REPORT_OLD", later)
@@ -361,6 +382,18 @@ def reports() -> Iterator[Case]:
         yield tells(name_of, told(2, 1), agreed, freed, verdict=REDIRECT)
         drained = waits.then(weighed(0))
         yield tells(f"lost, another waits, but it is drained, {name}", told(2, 1), lost, drained, 1)
+
+
+def late_by_report(version: int) -> Iterator[Case]:
+    """Yield reports after a completion that is owed, and has freed a thread, or after one that is not."""
+    name, done, told = Y[version], raw(completion(1)), report(1, 2, 1, version=version)
+    late, doubled = "REPORT_COMPLETION_LATE", "REPORT_COMPLETION_DOUBLED"
+    came = reporting(version, 2, 2, 1).then(done, free=(2,))
+    yield tells(f"a completion was late, {name}", told, late, came, -1)
+    yield tells(f"one was late, {name}", told, late, came, -1, near=doubled)
+    yield tells(f"it was the next one, {name}", report(1, 2, 2, version=version), "REPORT_AGREED", came, near=late)
+    twice = came.then(raw(told), done)
+    yield tells(f"a completion was late, and another one is too many, {name}", told, doubled, twice, -1, near=late)
 
 
 def silence(rig: Rig) -> None:

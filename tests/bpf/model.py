@@ -89,6 +89,7 @@ class Model:
         self.kept: dict[int, Kept] = {}  # by slot, those that wait or are held
         self.flows: dict[FlowKey, Flow] = {}
         self.last = [0] * len(capacity)  # when each was chosen last, counted in choices
+        self.owed = [0] * len(capacity)  # completions that reports have made up for, and that may still come
         self.choices = self.row = 0
         self.holder = -1  # who was chosen last in turn, and may have `row` more
         self.counters = dict.fromkeys(STATE_COUNTERS, 0)
@@ -161,7 +162,9 @@ class Model:
         if kind == "REPORT":
             return HEARD if is_report(frame) else "REPORT_MALFORMED"
         if not self._give(index):
-            return "COMPLETION_EXCESS"
+            is_late = self.owed[index] > 0
+            self.owed[index] -= is_late
+            return "COMPLETION_LATE" if is_late else "COMPLETION_EXCESS"
         return "COMPLETION_CARRIED" if self.queue and self.weights[index] else "COMPLETION_FREED"
 
     def _reply(self, frame: bytes, from_home: bool) -> str:
@@ -180,9 +183,13 @@ class Model:
         index = self.index_of.get(source_of(frame), -1)
         return index, self.flows.get((mapped(destination_of(frame)), ports_of(frame)[1], index))
 
-    def hear(self, frame: bytes, free: int) -> tuple[bool, bool]:
-        """Believe what a report has made of its backend's free threads; return whether it must carry, or may pass."""
+    def hear(self, frame: bytes, free: int, owed: int) -> tuple[bool, bool]:
+        """Believe what a report has made of its backend's free threads, and what that still owes of completions.
+
+        Return whether it must carry, or may pass.
+        """
         index = self.index_of[source_of(frame)]
+        self.owed[index] = owed
         enough, self.free[index] = free > (self.free[index] if self.holds else 0), free
         must_carry = enough and bool(self.queue) and bool(self.weights[index])
         return must_carry, bool(self.holds) and not must_carry

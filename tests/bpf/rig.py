@@ -27,6 +27,7 @@ SERVICE, COMPLETION = 8080, 9090
 ELSEWHERE = 4711  # an interface that no frame of these tests comes in on
 LOCAL = (LB, "10.0.1.1", LB6, "fd00:0:0:1::1")
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
+OWED = slice(68, 72)  # of struct reporter
 SOURCE = "bpf/balancer.c"
 DROPPER = "bpf/dropper.c"
 LONG = bool(os.environ.get("NETLAB_LONG"))  # `make test-bpf`: as many packets, rounds and examples as take minutes
@@ -274,6 +275,10 @@ class Rig(Program):
         """Return the frames that wait, oldest first."""
         slots = [self._slots.get(struct.pack("=I", number)) for number in self.queue().waiting]
         return [slot[16 : 16 + int.from_bytes(slot[:4], sys.byteorder)] for slot in slots]  # behind length, number …
+
+    def owed(self, index: int) -> int:
+        """Return how many of the completions that a backend's reports have made up for may still come; it is from 0."""
+        return int.from_bytes(self._maps["reporters"].get(struct.pack("=I", index))[OWED], sys.byteorder)
 
     def carry(self, index: int, version: int = 4) -> tuple[int, bytes]:
         """Run the carrier that a completion of worker`index` was cloned to."""

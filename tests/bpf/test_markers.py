@@ -310,6 +310,21 @@ def test_a_report_may_tell_of_requests_and_completions_at_once(worker: Worker) -
     assert worker.rig.free() == (4,)
 
 
+def test_a_report_may_tell_of_a_lost_request_and_a_late_completion_at_once(worker: Worker) -> None:
+    """Counted as the first, known as both."""
+    worker.get(4, lost=1)
+    worker.look()
+    worker.completed += 1
+    marker = worker.ask()
+    worker.rig.push(completion(1))
+
+    assert worker.answer(marker) == "REPORT_REQUEST_LOST"
+    now = known(worker.rig)
+    assert now
+    assert (now.lost_requests, now.lost_completions, now.doubled_completions) == (1, 0, 0)
+    assert worker.rig.free() == (3,)
+
+
 def test_a_lost_request_lets_the_next_one_go(worker: Worker) -> None:
     """The report by which it is found carries what waits."""
     worker.get(5, lost=1)

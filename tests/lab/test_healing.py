@@ -3,14 +3,18 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from netlab import balancer, record
-from tests.lab.lab import PARTB, eventually, lab, netlab, pid, python, start, stats, texts
+from tests.lab.lab import PARTB, background, eventually, lab, netlab, pid, python, start, stats, texts
 from tests.lab.lossy import LOSSY, lose, wires
+from tests.lab.threads import Threads, soon
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -18,6 +22,8 @@ REPORTING = (
     "--set", "nodes.lb.args.report_port=9091", "--set", "nodes.worker.args.report=lb:9091",
     "--set", "nodes.client.autostart=false",
 )  # fmt: skip
+FIRST = ("--set", "nodes.lb.args.policy=first-free")
+LONG = "3600"  # seconds that a request asks for which is not done while a test lasts
 FREE = {"worker1": 5, "worker2": 5, "worker3": 5}
 
 
@@ -31,6 +37,50 @@ def reasons() -> dict[str, int]:
 
 def ask(count: int, sleep: str, interval: str = "0.005") -> None:
     netlab("run", "client", "--count", str(count), "--sleep", *sleep.split(), "--interval", interval)
+
+
+def send(*seconds: str) -> None:
+    """Send a request for each of these, as soon as the last one is sent."""
+    code = "import socket, sys; own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+    code += "for each in sys.argv[1:]: own.sendto(each.encode(), ('lb', 8080))"
+    python("client", code, *seconds)
+
+
+@contextmanager
+def completing(worker: str) -> Iterator[Callable[[], None]]:
+    """Yield what sends a completion from a worker's node, which that knows nothing of, and does so at once."""
+    code = "import socket; own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); own.connect(('lb', 9090))\n"
+    code += "print('READY', flush=True)\nwhile input(): own.send(b'')"
+    sender = background(worker, [sys.executable, "-c", code], stdin=subprocess.PIPE)
+    assert sender.stdin
+    assert sender.stdout
+
+    def complete() -> None:
+        assert sender.stdin
+        sender.stdin.write("once\n")
+        sender.stdin.flush()
+
+    try:
+        assert sender.stdout.readline() == "READY\n"
+        yield complete
+    finally:
+        sender.communicate("\n", timeout=10)
+
+
+@contextmanager
+def first_free(folder: Path, name: str, **define: int) -> Iterator[Threads]:
+    """Build the lab whose wires lose packets, in which worker1 gets every request that it has a thread for."""
+    (folder / "lossy.yml").write_text(LOSSY)
+    with lab(str(folder / "lossy.yml"), *FIRST, name=name):
+        lb = Threads(name)
+        lose(name, folder, REQUESTS=1_000_000, **define)
+        eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
+        yield lb
+
+
+def said(line: str) -> int:
+    """Return how often the trace says this."""
+    return sum(line in each for each in texts("trace"))
 
 
 def served(*workers: str) -> Counter[str]:
@@ -64,68 +114,146 @@ def test_what_is_lost_on_the_way_is_found_out(tmp_path: Path) -> None:
 def test_a_lost_request_is_found_under_steady_traffic(tmp_path: Path) -> None:
     """Within a second: 130 requests a second come to each worker, of which one is lost, and there is never a pause."""
     (tmp_path / "lossy.yml").write_text(LOSSY)
-    with lab(str(tmp_path / "lossy.yml"), name="steady"):
-        pins = record.read("steady")["nodes"]["lb"]["pins"]
-        lose("steady", tmp_path, REQUESTS=1000, COMPLETIONS=1_000_000)
-        eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
+    with lab(str(tmp_path / "lossy.yml"), name="steady") as name, Threads(name).watched():
+        lb = Threads(name)
+        lose(name, tmp_path, REQUESTS=1000, COMPLETIONS=1_000_000)
+        eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
         client = start("client", "--count", "1900", "--sleep", "0.002", "0.006", "--interval", "0.0025")
         try:
-            eventually(lambda: wires("steady").requests >= 1000)
-            eventually(lambda: lost_requests(pins) == 1, 1.0)
-            found = wires("steady").requests
-            eventually(lambda: wires("steady").requests > found + 100)
+            eventually(lambda: wires(name).requests >= 1000)
+            soon(lambda: lb.accounted()[0] == 1)
+            found = wires(name).requests
+            eventually(lambda: wires(name).requests > found + 100)
             assert client.poll() is None
         finally:
             client.communicate(timeout=20)
-        eventually(lambda: free() == FREE)
-        assert (lost_requests(pins), stats()["received"]) == (1, 1900)
+        soon(lambda: lb.free() == (5, 5, 5))
+        assert (lb.accounted(), stats()["received"]) == ((1, 0, 0), 1900)
+        assert lb.reasons()["REPORT_REQUEST_LOST"] == said(": a request was lost, free ") == 1
 
 
-def lost_requests(pins: str) -> int:
-    return sum(each.lost_requests for each in balancer.reporters(pins).values() if each)
+def test_a_lost_completion_is_found(tmp_path: Path) -> None:
+    """By the report that follows it, if not by the next: within a second."""
+    with first_free(tmp_path, "gone", COMPLETIONS=1) as lb, lb.watched():
+        send(LONG, "0.05")
+        eventually(lambda: wires("gone").lost_completions == 1)
+        soon(lambda: (lb.free(), lb.accounted()) == ((4, 5, 5), (0, 1, 0)))
+        assert lb.reasons()["REPORT_COMPLETION_LOST"] == 1
+        assert said("report from worker1: a completion was lost, free 4, depth 0") == 1
+
+
+def test_a_completion_that_comes_twice_is_found() -> None:
+    """It frees a thread that is not free, and within a second that is taken again."""
+    with lab(PARTB, *REPORTING, *FIRST, name="twice") as name:
+        lb = Threads(name)
+        eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
+        send(LONG, LONG, "0.05")
+        eventually(lambda: (lb.free(), lb.reasons()["COMPLETION_FREED"]) == ((3, 5, 5), 1))
+        with lb.watched(), completing("worker1") as complete:
+            complete()
+            eventually(lambda: lb.reasons()["COMPLETION_FREED"] == 2)
+            soon(lambda: (lb.free(), lb.accounted()) == ((3, 5, 5), (0, 0, 1)))
+        assert lb.reasons()["REPORT_COMPLETION_DOUBLED"] == 1
+        assert said("report from worker1: a completion too many, free 3, depth 0") == 1
+
+
+@pytest.mark.parametrize(
+    ("busy", "free", "reasons", "line"),
+    [
+        (
+            [LONG],
+            4,
+            {"COMPLETION_FREED": 2, "REPORT_COMPLETION_LATE": 1},
+            "report from worker1: a completion came late after all, free 4, depth 0",
+        ),
+        (
+            [],
+            5,
+            {"COMPLETION_FREED": 1, "COMPLETION_LATE": 1},
+            "completion from worker1 ignored, it came late",
+        ),
+    ],
+    ids=["others are busy", "all are free"],
+)
+def test_a_completion_that_its_report_has_overtaken_is_found(
+    tmp_path: Path, busy: list[str], free: int, reasons: dict[str, int], line: str
+) -> None:
+    """The wires keep it until the report has made up for it: then it is no longer lost, and no thread is free by it."""
+    with first_free(tmp_path, "late", COMPLETIONS=2) as lb, lb.watched(), completing("worker1") as complete:
+        send(*busy, "0.05")
+        eventually(lambda: (lb.free(), lb.reasons()["COMPLETION_FREED"]) == ((free, 5, 5), 1))
+        send("0.05")
+        eventually(lambda: (lb.free(), lb.accounted()) == ((free, 5, 5), (0, 1, 0)))
+        complete()
+        eventually(lambda: wires("late").completions == 3)
+        soon(lambda: (lb.free(), lb.accounted()) == ((free, 5, 5), (0, 0, 0)))
+        assert reasons.items() <= lb.reasons().items()
+        assert said(line) == 1
 
 
 def test_a_killed_worker_gives_back_what_it_had() -> None:
-    """It gets no requests while it is away, the others serve on; started again, it is used at once."""
-    with lab(PARTB, *REPORTING, name="partb-killed"):
-        eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
-        ask(15, "1.5")
-        eventually(lambda: free() == dict.fromkeys(FREE, 0))
-        os.kill(pid("worker2"), signal.SIGKILL)
-        eventually(
-            lambda: any("silent: worker2 gets no requests, 5 were in its hands" in line for line in texts("trace"))
-        )
-        assert reasons()["BACKEND_SILENT"] == 1
+    """Within a second it gets no requests, and the others serve on; started again, it is used at once."""
+    with lab(PARTB, *REPORTING, name="partb-killed") as name, Threads(name).watched():
+        lb = Threads(name)
+        eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
+        send(*[LONG] * 9)
+        eventually(lambda: lb.free() == (2, 2, 2))
+        worker2 = pid("worker2")
+        os.kill(worker2, signal.SIGKILL)
+        soon(lambda: lb.free()[1] == 0)
+        assert lb.reasons()["BACKEND_SILENT"] == said("silent: worker2 gets no requests, 3 were in its hands") == 1
         shown = netlab("stats").stdout
         assert re.search(r"worker1 +\d +5 +1 +reporting +0 +0 +0", shown), shown
         assert re.search(r"worker2 +0 +5 +1 +silent for \d+\.\d s +0 +0 +0", shown), shown
         ask(20, "0.1")
-        eventually(lambda: free() == {**FREE, "worker2": 0})
-        before = sum(served("worker1", "worker3").values())
-        assert before == 10 + 20
+        eventually(lambda: not stats()["queue_depth"] and lb.free() == (2, 0, 2))
+        assert sum(served("worker1", "worker3").values()) == 6 + 20
 
         again = start("worker2")
         try:
-            eventually(lambda: free() == FREE, 3.0)
-            ask(15, "0.2")
-            eventually(lambda: free() == FREE)
-            assert sum(served("worker1", "worker3").values()) - before == 10
-            assert reasons()["REPORT_RESTARTED"] == 1
+            eventually(lambda: lb.reasons()["REPORT_RESTARTED"] == 1)
+            soon(lambda: lb.free() == (2, 5, 2))
+            assert said("report from worker2: started again, free 5, depth 0") == 1
+            send(*[LONG] * 9)
+            eventually(lambda: sum(served("worker1", "worker3").values()) == 6 + 20 + 4)
+            assert lb.free() == (0, 0, 0)
+        finally:
+            again.terminate()
+            again.communicate(timeout=10)
+
+
+def test_a_worker_may_be_killed_and_started_again_before_it_is_missed() -> None:
+    """What it had in hand is nobody's, within a second of the first report of its new life."""
+    with lab(PARTB, *REPORTING, name="partb-quick") as name, Threads(name).watched():
+        lb = Threads(name)
+        eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
+        send(*[LONG] * 15)
+        eventually(lambda: lb.free() == (0, 0, 0))
+        os.kill(pid("worker2"), signal.SIGKILL)
+        again = start("worker2")
+        try:
+            eventually(lambda: lb.reasons()["REPORT_RESTARTED"] == 1)
+            soon(lambda: lb.free() == (0, 5, 0))
         finally:
             again.terminate()
             again.communicate(timeout=10)
 
 
 def test_a_frozen_worker_comes_back() -> None:
-    with lab(PARTB, *REPORTING, name="partb-frozen"):
-        eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
-        os.kill(pid("worker1"), signal.SIGSTOP)
+    """It is missed within a second, and used within a second of being there again, but for what it has in hand."""
+    with lab(PARTB, *REPORTING, name="partb-frozen") as name, Threads(name).watched():
+        lb = Threads(name)
+        eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
+        send(*[LONG] * 3)
+        eventually(lambda: lb.free() == (4, 4, 4))
+        worker1 = pid("worker1")
+        os.kill(worker1, signal.SIGSTOP)
         try:
-            eventually(lambda: free()["worker1"] == 0, 3.0)
+            soon(lambda: lb.free() == (0, 4, 4))
         finally:
-            os.kill(pid("worker1"), signal.SIGCONT)
-        eventually(lambda: free() == FREE, 3.0)
-        assert reasons()["REPORT_RETURNED"] == 1
+            os.kill(worker1, signal.SIGCONT)
+        soon(lambda: lb.free() == (4, 4, 4))
+        assert lb.reasons()["REPORT_RETURNED"] == said("report from worker1: it is back, free 4, depth 0") == 1
 
 
 def test_what_a_client_forges_changes_nothing() -> None:
@@ -142,23 +270,30 @@ for port, payload in ((9090, b""), (9091, data)):
     ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, socket.inet_aton(sys.argv[1]), to)
     raw.sendto(ip + udp, (socket.inet_ntoa(to), 0))
 """
-    with lab(PARTB, *REPORTING, name="partb-forged"):
-        eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
-        ask(15, "1")
-        eventually(lambda: free() == dict.fromkeys(FREE, 0))
+    names = ("COMPLETION_STRANGER", "COMPLETION_WRONG_INTERFACE", "REPORT_STRANGER", "REPORT_WRONG_INTERFACE")
+    with lab(PARTB, *REPORTING, name="partb-forged") as name:
+        lb = Threads(name)
+        eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
+        send(*[LONG] * 13)
+        eventually(lambda: lb.free() == (0, 1, 1))
         worker = netlab("exec", "client", "getent", "ahostsv4", "worker1").stdout.split()[0]
-        python("client", forge, worker)
-
-        names = ("COMPLETION_STRANGER", "COMPLETION_WRONG_INTERFACE", "REPORT_STRANGER", "REPORT_WRONG_INTERFACE")
-        eventually(lambda: [reasons().get(name) for name in names] == [1, 1, 1, 1])
-        assert free() == dict.fromkeys(FREE, 0)
-        eventually(lambda: free() == FREE)
+        with lb.watched() as seen:
+            python("client", forge, worker)
+            eventually(lambda: [lb.reasons()[each] for each in names] == [1, 1, 1, 1])
+        assert seen == {(0, 1, 1)}
+        for kind in ("completion", "report"):
+            assert said(f"{kind} from worker1 ignored, it came in on interface ") == 1
+            assert (
+                sum(bool(re.match(rf"{kind} from [0-9.]+ ignored, it is no backend", each)) for each in texts("trace"))
+                == 1
+            )
 
 
 def test_the_balancers_role_may_die_under_traffic() -> None:
     """The program goes on without it, and it goes on with the program: no request is lost, none is served twice."""
-    with lab(PARTB, *REPORTING, name="partb-orphaned"):
-        eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
+    with lab(PARTB, *REPORTING, name="partb-orphaned") as name, Threads(name).watched():
+        lb = Threads(name)
+        eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
         client = start("client", "--count", "200", "--sleep", "0.02", "0.03", "--interval", "0.005")
         eventually(lambda: stats()["received"] > 20)
         os.kill(pid("lb"), signal.SIGKILL)
@@ -166,11 +301,30 @@ def test_the_balancers_role_may_die_under_traffic() -> None:
         again = start("lb")
         try:
             client.communicate(timeout=20)
-            eventually(lambda: stats()["received"] == 200 and free() == FREE and not stats()["queue_depth"])
-            assert sum(served().values()) == 200
-            assert stats()["dropped"] == 0
+            soon(lambda: lb.free() == (5, 5, 5))
+            eventually(lambda: lb.reasons()["ROLE_RESUMED"])
+            assert sum(served().values()) == stats()["received"] == 200
+            assert (stats()["dropped"], stats()["queue_depth"], lb.accounted()) == (0, 0, (0, 0, 0))
         finally:
             again.terminate()
-            said, _ = again.communicate(timeout=10)
-        assert "the program is set up already; it keeps its settings and its state" in said
-        assert reasons()["ROLE_RESUMED"] == sum("resumed: " in line for line in texts("trace")) == 1
+            said_by_it, _ = again.communicate(timeout=10)
+        assert "the program is set up already; it keeps its settings and its state" in said_by_it
+        assert lb.reasons()["ROLE_RESUMED"] == sum("resumed: " in line for line in texts("trace")) == 1
+
+
+def test_a_worker_that_dies_while_the_role_is_away_is_missed_when_it_is_back() -> None:
+    with lab(PARTB, *REPORTING, name="partb-alone") as name, Threads(name).watched():
+        lb = Threads(name)
+        eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
+        send(*[LONG] * 3)
+        eventually(lambda: lb.free() == (4, 4, 4))
+        role, worker3 = pid("lb"), pid("worker3")
+        os.kill(role, signal.SIGKILL)
+        os.kill(worker3, signal.SIGKILL)
+        again = start("lb")
+        try:
+            eventually(lambda: lb.reasons()["ROLE_RESUMED"])
+            soon(lambda: lb.free() == (4, 4, 0))
+        finally:
+            again.terminate()
+            again.communicate(timeout=10)

@@ -36,7 +36,7 @@ REPORTS = {
     "received": "reporter_requests",
     "completed": "reporter_completed",
     "lost_requests": "reporter_lost_requests",
-    "lost_completions": "reporter_lost_completions_total",
+    "lost_completions": "reporter_lost_completions",
     "doubled_completions": "reporter_doubled_completions_total",
 }
 AGE = "netlab_balancer_reporter_heard_seconds"

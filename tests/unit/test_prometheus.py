@@ -77,7 +77,7 @@ def test_what_a_backend_reports_is_read() -> None:
 
     assert found["netlab_balancer_reporter_silent", "under-test", "lb", "worker1"] == 1
     assert found["netlab_balancer_reporter_heard_seconds", "under-test", "lb", "worker1"] == 1.25
-    assert found["netlab_balancer_reporter_lost_completions_total", "under-test", "lb", "worker1"] == 1_234_567
+    assert found["netlab_balancer_reporter_lost_completions", "under-test", "lb", "worker1"] == 1_234_567
     assert not [labels for labels in found if "reporter" in labels[0] and labels[-1] != "worker1"]
 
 
