@@ -356,8 +356,8 @@ static __always_inline __u64 bid(struct state *s, struct config *c, __u32 index)
 	return either(if_same(s->policy, RANDOM), share, wanted) & if_negative(-threads);
 }
 
-/* Let a node say what the two below it have to say together: the larger bid, and whose it is, the first one's if they are
- * the same; at random, the sum of all chances. */
+/* Let a node say what the two below it have to say together: the larger bid, and whose it is, the first one's if they
+ * are the same; at random, the sum of all chances. */
 static __always_inline void compare(struct state *s, __u32 at, __u64 at_random)
 {
 	__u64 one = *node(s, 2 * at), other = *node(s, 2 * at + 1), loses = if_negative(one - other);
@@ -368,7 +368,7 @@ static __always_inline void compare(struct state *s, __u32 at, __u64 at_random)
 
 /* Let the tree know that a backend's threads, or its turn, have changed. A tournament tree (Knuth, The Art of Computer
  * Programming 3, 5.4.1): backends are its leaves, from MAX_BACKENDS on, and node n stands for 2n and 2n + 1. The choice
- * stands in the lowest node that has all backends below it, and a change concerns one node on each level up to there. */
+ * stands in the lowest node that has all backends below it; a change concerns one node on each level up to there. */
 static __always_inline void place(struct state *s, struct config *c, __u32 index)
 {
 	__u64 at_random = if_same(s->policy, RANDOM);
@@ -1186,11 +1186,12 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 	struct flow *flow = flows.lookup(&key);
 	struct state *s = state.lookup(&zero);
 	struct ring *r = ring.lookup(&zero);
+	struct reporter *known = reporters.lookup(&k);
 	struct hold *hold = NULL;
 
-	if (!backend || !s || !r || !flow || backend->ifindex != ctx->ingress_ifindex || !is_for(here, datagram->ethernet))
+	if (!backend || !s || !r || !known || !flow || backend->ifindex != ctx->ingress_ifindex)
 		return PASS_NOT_LOCAL;
-	if (length < sizeof(*datagram->udp) || length > datagram->room)
+	if (!is_for(here, datagram->ethernet) || length < sizeof(*datagram->udp) || length > datagram->room)
 		return PASS_NOT_LOCAL;
 	if (datagram->ipv4 ? !is_checksum_right(datagram->ipv4) : datagram->udp->check == NO_UDP_CHECKSUM)
 		return PASS_NOT_LOCAL;
@@ -1208,7 +1209,7 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 		bpf_spin_lock(&s->lock);
 		if (hold && let_go(s, hold, number))
 			give_slot(s, r, slot);
-		freed = give(s, c, k, backend->capacity);
+		freed = !known->silent && give(s, c, k, backend->capacity); /* as with completions */
 		free = *free_threads(s, k);
 		if (freed)
 			s->completions++;

@@ -423,6 +423,19 @@ def test_a_completion_frees_no_thread_of_a_worker_that_is_silent(lb: Rig, healer
     assert accounted(lb) == (1, 0)
 
 
+def test_a_reply_frees_no_thread_of_a_worker_that_is_silent(rig: Rig) -> None:
+    rig.reset(backends=1, replies=True, report_port=REPORTS)
+    told(rig, 0, 0)
+    send(rig, 2)
+    time.sleep(SILENT_S)
+    assert Healer(rig.pins).watch() == 1
+
+    assert rig.push(reply(1))[2] == "REPLIED"
+    assert rig.free() == (0,)
+    assert told(rig, 2, 2) == "REPORT_RETURNED"
+    assert rig.free() == (5,)
+
+
 def test_what_a_worker_says_when_it_is_back_is_owed_by_nobody(lb: Rig, healer: Healer) -> None:
     """What it has completed while it was silent may have been heard then."""
     send(lb, 2)

@@ -13,6 +13,7 @@ import pytest
 from netlab.balancer import BY_REPORTS, Keeper, counting
 from netlab.maps import BPF_ANY, BPF_F_LOCK, LoadedProgram, Map
 from tests.bpf.races import (
+    COPIED,
     ONE_AGAINST_ONE,
     PAUSE,
     REPORTS,
@@ -67,6 +68,7 @@ def test_arrivals_completions_and_resets_at_the_same_time(
 
 # What each mutant changes, and the match that catches it: the rounds, and the depth that they begin with.
 LONGER = PAUSE.replace("40", "400")  # as long as a whole completion takes
+LONGEST = PAUSE.replace("40", "2000")  # as long as it may take the other side to begin
 NO_LOCK = (
     ("bpf_spin_lock(&s->lock);", ""),
     ("bpf_spin_unlock(&s->lock);", ""),
@@ -77,10 +79,11 @@ MUTANTS = {
     "no lock, two": (NO_LOCK, TWO_AGAINST_TWO, 0),
     "publish without deciding again": ((("copied && !s->depth", "false"),), ONE_AGAINST_ONE, 0),
 }
-LOOKS_EARLY = (  # whether a request waits, and only then frees the thread for it
+LOOKS_EARLY = (  # whether a request waits, and only then frees the thread for it; one that comes is not yet waiting
+    (f"{COPIED} {PAUSE}", f"{COPIED} {LONGER}"),
     (
         "bpf_spin_lock(&s->lock);\n\tbefore =",
-        f"__u32 early = s->depth;\n\t{LONGER}\n\tbpf_spin_lock(&s->lock);\n\tbefore =",
+        f"__u32 early = s->depth;\n\t{LONGEST}\n\tbpf_spin_lock(&s->lock);\n\tbefore =",
     ),
     ("if (carries && carrier)", "if (carries && early && carrier)"),
 )
