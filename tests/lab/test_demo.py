@@ -143,7 +143,7 @@ def test_a_wrong_dropper_fails_its_claim(tmp_path: Path, mistake: str) -> None:
 
 PART_B_MISTAKES = {
     "forgets to queue": (  # and sends the request on without a free thread
-        [("\tif (!*node(s, 1))\n\t\treturn NONE;\n", "")],
+        [("\tif (!*node(s, s->root))\n\t\treturn NONE;\n", "")],
         "partb-high",
         "goes only to a worker that has a free thread",
     ),
