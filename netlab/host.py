@@ -108,7 +108,11 @@ class Host:
 
             for step in self.programs:
                 self.compilations.append((step, loader.start(self._job(step), self.lock)))
-            self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # nobody would wait for a thread without a name
+            try:
+                self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if self.programs or self.roles:
             from netlab import process
 

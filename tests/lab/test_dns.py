@@ -80,7 +80,9 @@ def test_what_goes_past_the_balancer_is_untouched() -> None:
             assert dig(server, "whoami.example", "txt").strip() == f'"{server}"'
         after = stats()
 
-        assert after["reasons"]["PASS_NOT_LOCAL"]["packets"] - before["reasons"]["PASS_NOT_LOCAL"]["packets"] == 6
+        more = {name: each["packets"] - before["reasons"][name]["packets"] for name, each in after["reasons"].items()}
+        assert more["PASS_NOT_LOCAL"] >= 6  # and what IPv6 tells its neighbours now and then
+        assert more["REPLIED"] == more["REPLY_FREED"] == more["REPLY_CARRIED"] == 0
         assert after["received"] == before["received"]
         assert after["completions"] == before["completions"]
 
