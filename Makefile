@@ -9,6 +9,7 @@ PREFIX = /usr/local
 # For pytest: make test ARGS='-k balancer -x'
 ARGS =
 SLOW =
+QUICK =
 # For the benchmarks: make bench PARTS='datapath scale'; all without
 PARTS =
 

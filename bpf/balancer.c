@@ -790,23 +790,27 @@ static __always_inline __u32 completion(struct xdp_md *ctx, struct config *c, st
 	__u32 free = 0, depth = 0;
 	void *carrier = carriers.lookup(&k);
 	struct reporter *known = reporters.lookup(&k);
-	bool is_late, excess, is_needed;
+	bool is_late, is_over, excess, is_needed;
 
 	if (!known)
 		return COMPLETION_STRANGER;
+	__u64 now = known->owed ? bpf_ktime_get_ns() : 0;
+
 	bpf_spin_lock(&s->lock);
 	is_late = known->silent;
-	excess = is_late || !give(s, c, k, backend->capacity);
+	is_over = !is_late && known->over;
+	known->over -= is_over;
+	excess = is_late || (!is_over && !give(s, c, k, backend->capacity));
 	free = *free_threads(s, k);
 	if (!excess) {
 		s->completions++;
-	} else if (!is_late && known->owed) {
+	} else if (!is_late && known->owed && now <= known->owed_ns + LATE_NS) {
 		is_late = true;
 		known->owed--;
 		known->lost_completions--;
 	}
 	depth = s->depth;
-	is_needed = depth && weight(c, k);
+	is_needed = depth && weight(c, k) && !is_over;
 	bpf_spin_unlock(&s->lock);
 
 	if (is_late) {
@@ -872,8 +876,8 @@ static __always_inline __u32 correct(struct state *s, struct config *c, struct r
 				     __u64 now, struct told *told)
 {
 	__u32 reason = REPORT_AGREED, received = told->received, completed = told->completed;
-	__u32 outstanding, free, before = *free_threads(s, k);
-	__s32 lost, more;
+	__u32 before = *free_threads(s, k);
+	__s32 lost, more, spare, had = before - known->over; /* below zero, more is in hand than there are threads */
 
 	if (known->incarnation == told->incarnation &&
 	    ((__s32)(received - known->received) < 0 || (__s32)(completed - known->completed) < 0))
@@ -902,12 +906,12 @@ static __always_inline __u32 correct(struct state *s, struct config *c, struct r
 
 	if ((__s32)(seen - lost - received) < 0) /* it was only late */
 		lost = seen - received;
-	outstanding = seen - lost - completed;
-	free = outstanding < capacity ? capacity - outstanding : 0;
+	spare = capacity - (seen - lost - completed);
+	known->over = spare < 0 ? -spare : 0;
 	if (reason == REPORT_AGREED && known->silent) {
 		reason = REPORT_RETURNED;
 	} else if (reason == REPORT_AGREED) {
-		reason = count_completions(known, (__s32)(free - before) - (__s32)(lost - known->lost), now);
+		reason = count_completions(known, spare - had - (__s32)(lost - known->lost), now);
 		if ((__s32)(lost - known->lost) > 0)
 			reason = REPORT_REQUEST_LOST;
 	}
@@ -917,7 +921,7 @@ static __always_inline __u32 correct(struct state *s, struct config *c, struct r
 	known->completed = completed;
 	known->heard_ns = now;
 	known->silent = 0;
-	set_free(s, c, k, free);
+	set_free(s, c, k, spare > 0 ? spare : 0);
 	return reason;
 }
 
@@ -1040,12 +1044,16 @@ static __always_inline __u32 word_of_a_backend(struct xdp_md *ctx, struct config
 	return is_report ? hear(ctx, c, s, datagram, *index, backend) : completion(ctx, c, s, *index, backend);
 }
 
-/* A carrier could not be filled: all is as if it had never come, but that the request counts as one that waits again. */
+/* A carrier could not be filled: all is as if it had never come, but that the request counts as one that waits again.
+ * A backend that has fallen silent meanwhile gets no thread back. */
 static __always_inline void take_back(struct state *s, struct config *c, struct ring *r, __u32 k,
 				      struct backend *backend, __u32 slot_number)
 {
+	struct reporter *known = reporters.lookup(&k);
+
 	bpf_spin_lock(&s->lock);
-	give(s, c, k, backend->capacity);
+	if (known && !known->silent)
+		give(s, c, k, backend->capacity);
 	--*sent(s, k);
 	push_front(s, r, slot_number);
 	s->retried++;
@@ -1129,8 +1137,8 @@ static __always_inline bool is_for(struct interface *ours, struct ethhdr *ethern
 	       (theirs[0] == ours->mac[0] && theirs[1] == ours->mac[1] && theirs[2] == ours->mac[2]);
 }
 
-/* Whether a request claims to be from where it goes, or from the interface that it comes in on: its answer would not
- * leave this node. */
+/* Whether a request claims to be from where it goes, or from the first address of the interface that it comes in on:
+ * its answer would not leave this node. */
 static __always_inline bool is_ours(struct interface *here, struct datagram *datagram)
 {
 	struct address *source = &datagram->source;
@@ -1176,7 +1184,7 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 {
 	__u32 zero = 0, free = 0, depth = 0, length = bpf_ntohs(datagram->udp->len);
 	__u32 *index = datagram->udp->source == c->service_port ? backend_at.lookup(&datagram->source) : NULL;
-	bool freed = false, is_needed = false;
+	bool freed = false, is_over, is_needed = false;
 
 	if (!index)
 		return PASS_NOT_LOCAL;
@@ -1209,9 +1217,11 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 		bpf_spin_lock(&s->lock);
 		if (hold && let_go(s, hold, number))
 			give_slot(s, r, slot);
-		freed = !known->silent && give(s, c, k, backend->capacity); /* as with completions */
+		is_over = !known->silent && known->over; /* as with completions */
+		known->over -= is_over;
+		freed = !known->silent && !is_over && give(s, c, k, backend->capacity);
 		free = *free_threads(s, k);
-		if (freed)
+		if (freed || is_over)
 			s->completions++;
 		depth = s->depth;
 		is_needed = freed && depth && weight(c, k);
@@ -1470,6 +1480,7 @@ int watch_run(struct xdp_md *ctx)
 	bpf_spin_lock(&s->lock);
 	if (known->incarnation && !known->silent && now > known->heard_ns + SILENT_NS) {
 		known->silent = has_gone = true;
+		known->over = 0;
 		free = *free_threads(s, k);
 		set_free(s, c, k, 0);
 	}

@@ -70,6 +70,8 @@ struct reporter {
 	__u32 doubled_completions; /* came twice, or from nowhere */
 	__u32 owed;           /* how many of those lost may still come: this incarnation's, not long ago */
 	__u64 owed_ns;        /* when a report last made up for one */
+	__u32 over;           /* requests in hand beyond its threads: so many completions free none */
+	__u32 unused;
 };
 
 static __always_inline struct report *parse_report(struct cursor *cursor)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from netlab.balancer.layout import Config, entries, key, map_of
 
 # struct reporter: incarnation, heard_ns, what is known of markers, then as in Reporter, with `lost` before `silent`,
-# and behind them what may still come of the completions that are lost
-REPORTER = struct.Struct("=QQ24x2I4x4I12x")
+# and behind them what may still come of the completions that are lost, and what is in hand beyond the threads
+REPORTER = struct.Struct("=QQ24x2I4x4I20x")
 
 
 class Reporter(NamedTuple):

@@ -46,8 +46,8 @@ BPF_ARRAY(slots, struct slot, 1);
 BPF_HASH(known, __u32, __u64, 16);
 BPF_TABLE("lru_hash", struct key, __u64, flows, 16384);
 
-/* Write eight bytes so that no header's field lies in two such words: a CPU cannot hand what it has just written in two
- * pieces to who reads it as one, and stalls, as it would not with a packet that came a while ago. */
+/* Write eight bytes so that no field of IPv4's headers lies in two such words: a CPU cannot hand what it has just written
+ * in two pieces to who reads it as one, and stalls, as it would not with a packet that came a while ago. */
 static __always_inline void restore(void *beginning, struct frame *restored, int at)
 {
 	*(__u64 *)(beginning + at) = *(__u64 *)(restored->beginning + at);

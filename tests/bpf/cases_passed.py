@@ -37,7 +37,7 @@ from tests.bpf.rig import CLIENT, CLIENT6, CLIENT_MAC, COMPLETION, LB, LB6, LB_M
 from tests.bpf.test_healing import report
 
 ETHERNET = Ether(src=CLIENT_MAC, dst=LB_MAC)  # or scapy would look for them
-OF_ANOTHER_INTERFACE = {4: "10.0.1.1", 6: "fd00:0:0:1::1"}  # addresses of ours
+NOT_FIRST = {4: "10.0.1.1", 6: "fd00:0:0:1::1"}  # addresses of ours, but not the first
 HOSTS = {4: IP(src=CLIENT, dst=LB), 6: IPv6(src=CLIENT6, dst=LB6)}
 Y = {4: "IPv4", 6: "IPv6"}
 KINDS: dict[str, Callable[..., Packet]] = {
@@ -378,7 +378,7 @@ def not_local() -> Iterator[Case]:
     routed = extended(request(b"1", 6), 43)
     frame = routed[:38] + frames.packed("fd00::3") + routed[54:]
     yield passes("extension header, routed", frame, "PASS_NOT_LOCAL", TAKEN)
-    for version, address in OF_ANOTHER_INTERFACE.items():
+    for version, address in NOT_FIRST.items():
         packet = request(b"1", version, ip_dst=address)
         none, lacks = written(request(b"1", 6), 38, bytes(16)), f"without an address of {Y[version]}"
         yield passes(f"to ::, on an interface {lacks}", none, "PASS_NOT_LOCAL", TAKEN, interface=lacks)
@@ -452,12 +452,12 @@ def martians() -> Iterator[Case]:
         packet = build(6, ip_dst="::ffff:10.0.0.1")
         yield passes(f"{name} to our IPv4 address, mapped", packet, "PASS_MARTIAN", LISTENING)
     for version in VERSIONS:
-        ours, other = (LB, LB6)[version == 6], OF_ANOTHER_INTERFACE[version]
+        ours, other = (LB, LB6)[version == 6], NOT_FIRST[version]
         for source, to in ((ours, ours), (ours, other), (other, other)):
             packet = request(b"1", version, ip_src=source, ip_dst=to)
             yield passes(f"request from {source}, our own, to {to}", packet, "PASS_MARTIAN", TAKEN)
         packet = request(b"1", version, ip_src=other)
-        yield forwards(f"request from {other}, our own of another interface", packet, IDLE, near="PASS_MARTIAN")
+        yield forwards(f"request from {other}, our own, but not the first", packet, IDLE, near="PASS_MARTIAN")
     packet = written(request(b"1", 6, ip_src=MAPPED[0]), 20, b"\6")
     yield passes("TCP from a mapped address", packet, "PASS_MARTIAN", TAKEN)
 

@@ -89,6 +89,7 @@ class Model:
         self.kept: dict[int, Kept] = {}  # by slot, those that wait or are held
         self.flows: dict[FlowKey, Flow] = {}
         self.last = [0] * len(capacity)  # when each was chosen last, counted in choices
+        self.over = [0] * len(capacity)  # requests in hand beyond the threads
         self.owed = [0] * len(capacity)  # completions that reports have made up for, and that may still come
         self.choices = self.row = 0
         self.holder = -1  # who was chosen last in turn, and may have `row` more
@@ -161,6 +162,8 @@ class Model:
             return f"{kind}_WRONG_INTERFACE"
         if kind == "REPORT":
             return HEARD if is_report(frame) else "REPORT_MALFORMED"
+        if self._is_over(index):
+            return "COMPLETION_FREED"
         if not self._give(index):
             is_late = self.owed[index] > 0
             self.owed[index] -= is_late
@@ -176,20 +179,27 @@ class Model:
             return "REPLIED"
         if self.held().get(flow.slot) == (flow.number, index):
             self._release(flow.slot)
-        return "REPLY_FREED" if self._give(index) else "REPLIED"
+        return "REPLY_FREED" if not self._is_over(index) and self._give(index) else "REPLIED"
+
+    def _is_over(self, index: int) -> bool:
+        """Whether a backend had more in hand than it has threads, so that one less frees none."""
+        is_over = self.over[index] > 0
+        self.over[index] -= is_over
+        self.counters["completions"] += is_over
+        return is_over
 
     def _flow_of(self, frame: bytes) -> tuple[int, Flow | None]:
         """Return the backend that a frame is from, or -1, and the flow that it answers."""
         index = self.index_of.get(source_of(frame), -1)
         return index, self.flows.get((mapped(destination_of(frame)), ports_of(frame)[1], index))
 
-    def hear(self, frame: bytes, free: int, owed: int) -> tuple[bool, bool]:
+    def hear(self, frame: bytes, free: int, owed: int, over: int) -> tuple[bool, bool]:
         """Believe what a report has made of its backend's free threads, and what that still owes of completions.
 
         Return whether it must carry, or may pass.
         """
         index = self.index_of[source_of(frame)]
-        self.owed[index] = owed
+        self.owed[index], self.over[index] = owed, over
         enough, self.free[index] = free > (self.free[index] if self.holds else 0), free
         must_carry = enough and bool(self.queue) and bool(self.weights[index])
         return must_carry, bool(self.holds) and not must_carry

@@ -27,7 +27,7 @@ SERVICE, COMPLETION = 8080, 9090
 ELSEWHERE = 4711  # an interface that no frame of these tests comes in on
 LOCAL = (LB, "10.0.1.1", LB6, "fd00:0:0:1::1")
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
-OWED = slice(68, 72)  # of struct reporter
+OWED, OVER = slice(68, 72), slice(80, 84)  # of struct reporter
 SOURCE = "bpf/balancer.c"
 DROPPER = "bpf/dropper.c"
 LONG = bool(os.environ.get("NETLAB_LONG"))  # `make test-bpf`: as many packets, rounds and examples as take minutes
@@ -279,6 +279,10 @@ class Rig(Program):
     def owed(self, index: int) -> int:
         """Return how many of the completions that a backend's reports have made up for may still come; it is from 0."""
         return int.from_bytes(self._maps["reporters"].get(struct.pack("=I", index))[OWED], sys.byteorder)
+
+    def over(self, index: int) -> int:
+        """Return how many requests a backend, from 0, has in hand beyond its threads."""
+        return int.from_bytes(self._maps["reporters"].get(struct.pack("=I", index))[OVER], sys.byteorder)
 
     def carry(self, index: int, version: int = 4) -> tuple[int, bytes]:
         """Run the carrier that a completion of worker`index` was cloned to."""

@@ -226,6 +226,30 @@ def test_what_a_late_completion_was_to_carry_goes_on_waiting(rig: Rig, holds: in
     assert (rig.now().depth, rig.free()) == (1, (0,))
 
 
+@pytest.mark.parametrize("replies", [False, True], ids=["completions", "replies"])
+def test_a_request_too_many_is_no_thread_when_it_is_done(rig: Rig, replies: bool) -> None:
+    """Also while requests wait, which take each thread at once: a doubled completion overloads a worker once only."""
+    rig.reset(backends=1, report_port=REPORTS, replies=replies)
+    told(rig, 0, 0)
+    send(rig, 5)
+    for number in range(4):
+        rig.push(request(b"waits", udp_sport=41000 + number))
+    finished = reply(1) if replies else completion(1)
+    rig.push(finished)
+    assert rig.carry(1)[0] == PASS
+    assert told(rig, 6, 0) == "REPORT_COMPLETION_DOUBLED"
+    assert accounted(rig) == (0, 1)
+
+    assert rig.push(finished)[2] == ("REPLIED" if replies else "COMPLETION_FREED")
+    assert rig.free() == (0,)
+    assert rig.now().counters["completions"] == 2
+    assert told(rig, 6, 1) == "REPORT_AGREED"
+    rig.push(finished)
+    assert rig.carry(1)[0] == PASS
+    assert told(rig, 7, 2) == "REPORT_AGREED"
+    assert rig.free() == (0,)
+
+
 def test_a_doubled_completion_is_taken_back(lb: Rig) -> None:
     send(lb, 3)
     lb.push(completion(1))

@@ -233,6 +233,7 @@ def test_what_waits_survives_and_leaves_by_the_new_build() -> None:
         said = netlab("reload", "lb", "--define", "TRACE=1").stderr
         held_after, new = held("lb", "doors", "carriers"), standing("lb").programs["egress_devmap"]
         eventually(lambda: stats()["completions"] == 30)
+        eventually(lambda: sum(text.startswith("dequeue #") for text in texts("trace")) == 15)
         end = stats()
         out = [re.match(r"dequeue #(\d+) to worker[123], depth (\d+)", text) for text in texts("trace")]
 
