@@ -876,8 +876,8 @@ static __always_inline __u32 correct(struct state *s, struct config *c, struct r
 				     __u64 now, struct told *told)
 {
 	__u32 reason = REPORT_AGREED, received = told->received, completed = told->completed;
-	__u32 before = *free_threads(s, k);
-	__s32 lost, more, spare, had = before - known->over; /* below zero, more is in hand than there are threads */
+	__u32 outstanding, free, before = *free_threads(s, k);
+	__s32 lost, more, spare = before - known->over; /* below zero, more is in hand than there are threads */
 
 	if (known->incarnation == told->incarnation &&
 	    ((__s32)(received - known->received) < 0 || (__s32)(completed - known->completed) < 0))
@@ -906,12 +906,13 @@ static __always_inline __u32 correct(struct state *s, struct config *c, struct r
 
 	if ((__s32)(seen - lost - received) < 0) /* it was only late */
 		lost = seen - received;
-	spare = capacity - (seen - lost - completed);
-	known->over = spare < 0 ? -spare : 0;
+	outstanding = seen - lost - completed;
+	free = outstanding < capacity ? capacity - outstanding : 0;
+	known->over = (__s32)(outstanding - capacity) > 0 ? outstanding - capacity : 0;
 	if (reason == REPORT_AGREED && known->silent) {
 		reason = REPORT_RETURNED;
 	} else if (reason == REPORT_AGREED) {
-		reason = count_completions(known, spare - had - (__s32)(lost - known->lost), now);
+		reason = count_completions(known, (__s32)(free - known->over) - spare - (__s32)(lost - known->lost), now);
 		if ((__s32)(lost - known->lost) > 0)
 			reason = REPORT_REQUEST_LOST;
 	}
@@ -921,7 +922,7 @@ static __always_inline __u32 correct(struct state *s, struct config *c, struct r
 	known->completed = completed;
 	known->heard_ns = now;
 	known->silent = 0;
-	set_free(s, c, k, spare > 0 ? spare : 0);
+	set_free(s, c, k, free);
 	return reason;
 }
 
