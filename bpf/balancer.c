@@ -69,7 +69,7 @@ enum reason {
 	DROP_COPY_FAILED,           /* the kernel refused to copy a request into its slot */
 	FORWARDED,                  /* a request sent on at once */
 	QUEUED,                     /* a request copied to a slot; the frame itself ends here */
-	COMPLETION_FREED,           /* a thread more is free */
+	COMPLETION_FREED,           /* a thread more is free, or one request less in hand than there were too many */
 	COMPLETION_CARRIED,         /* a thread more is free, and a carrier is on its way to fetch a queued request */
 	COMPLETION_EXCESS,          /* all threads of this backend were free already */
 	COMPLETION_LATE,            /* the same, but a report had made up for it; or its backend is silent */
@@ -634,7 +634,8 @@ static __always_inline void trace_request(struct datagram *datagram, __u32 numbe
 		trace("request #%u from [%pI6]:%u", number, &datagram->source, bpf_ntohs(datagram->udp->source));
 }
 
-/* Cut off what stands behind a packet: it could make the frame too long for the backend's link. */
+/* Cut off what stands behind a packet: it could make the frame too long for the backend's link. The datagram is found
+ * again if that has moved it; false if it cannot be. */
 static __always_inline bool cut(struct xdp_md *ctx, __u32 length, struct datagram *datagram)
 {
 	int surplus = length_of(ctx) - (int)length;
@@ -781,6 +782,15 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 	return reason;
 }
 
+/* Whether what a backend has done now was more than it has threads for: then none is free by that. Under the lock. */
+static __always_inline bool was_over(struct reporter *known)
+{
+	bool is_over = !known->silent && known->over;
+
+	known->over -= is_over;
+	return is_over;
+}
+
 /* A completion. One that came too late for its report leaves all as it is, if it can be told by that: no thread is in
  * hand, or nobody knows how many are, as the backend is silent. Otherwise it frees a thread, for it may be the next one
  * as well, and the next report tells. */
@@ -798,8 +808,7 @@ static __always_inline __u32 completion(struct xdp_md *ctx, struct config *c, st
 
 	bpf_spin_lock(&s->lock);
 	is_late = known->silent;
-	is_over = !is_late && known->over;
-	known->over -= is_over;
+	is_over = was_over(known);
 	excess = is_late || (!is_over && !give(s, c, k, backend->capacity));
 	free = *free_threads(s, k);
 	if (!excess) {
@@ -1218,9 +1227,8 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 		bpf_spin_lock(&s->lock);
 		if (hold && let_go(s, hold, number))
 			give_slot(s, r, slot);
-		is_over = !known->silent && known->over; /* as with completions */
-		known->over -= is_over;
-		freed = !known->silent && !is_over && give(s, c, k, backend->capacity);
+		is_over = was_over(known);
+		freed = !known->silent && !is_over && give(s, c, k, backend->capacity); /* as with completions */
 		free = *free_threads(s, k);
 		if (freed || is_over)
 			s->completions++;

@@ -45,7 +45,7 @@ def star(folder: Path, leaves: int, quick: bool) -> Table:
     missing += [f"{field.name}: it takes too long for a quick run" for field in who if most.get(field.name) == 0]
     who = [field for field in who if most.get(field.name) != 0]
     who += [importing.watched(folder, leaves)] if leaves == SMALLEST else []
-    samples = compare(who, (SHORT if quick else LONG)[leaves], most, is_tried=quick)
+    samples = compare(who, (SHORT if quick else LONG)[leaves], most, is_tried=quick and leaves > SMALLEST)
     if importing.WATCHED in samples:
         importing.divided(samples, UP)
     return Table(f"A star of {leaves:,} leaves", UNITS, samples, AIMS.get(leaves, ()), tuple(missing))

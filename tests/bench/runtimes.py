@@ -68,7 +68,7 @@ def logged(container: str, environment: dict[str, str]) -> str:
 
 def engine_with_image(missing: list[str], quick: bool) -> dict[str, str]:
     """Return the environment that leads to an engine with the nodes' image, or none, and why in `missing`."""
-    if tools := lacking("dockerd", "docker", "busybox", *([] if quick else ["docker-compose", "debootstrap"])):
+    if tools := lacking("dockerd", "docker", "docker-compose", "busybox", *([] if quick else ["debootstrap"])):
         missing.append(f"{DOCKER_MODE} and {COMPOSE}: {', '.join(tools)} not installed")
         return {}
     try:
