@@ -32,7 +32,7 @@ links: [[client, lb], [one, lb], [two, lb], [three, lb]]
 BACK_TO = {"one": "10.0.0.2", "two": LB, "three": LB}  # where completions go
 # Takes requests of both families, one after the other, and answers each with an empty completion to ADDRESS.
 SINK = """
-import socket, sys, threading, time
+import os, socket, sys, threading, time
 to = socket.getaddrinfo(sys.argv[1], 9090, type=socket.SOCK_DGRAM)[0]
 server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -42,7 +42,8 @@ print("READY", flush=True)
 def thread():
     while True:
         data, sender = server.recvfrom(4096)
-        print("IPv4" if sender[0].startswith("::ffff:") else "IPv6", data.hex(), flush=True)
+        family = "IPv4" if sender[0].startswith("::ffff:") else "IPv6"
+        os.write(1, f"{family} {data.hex()}\\n".encode())  # at once: another thread writes too
         time.sleep(0.05)
         back.sendto(b"", to[4])
 for _ in range(2):
