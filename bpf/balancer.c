@@ -28,6 +28,10 @@
 #ifndef FLOWS
 #define FLOWS 16384        /* of the flows, the one that was used least lately goes first */
 #endif
+#ifndef CPUS
+#define CPUS 128           /* the most that the kernel may ever have */
+#endif
+#define SLOTS (QUEUE + 2 * CPUS) /* for each CPU one in its hands, and one in reserve */
 #define MAX_BACKENDS 128   /* 2 to the power of LEVELS */
 #define LEVELS 7
 #define MAX_INTERFACES 1024
@@ -186,8 +190,8 @@ struct state {
  * are 32-bit words, declared as bytes because bcc makes a reader for every element of any other array: with 100,000
  * of them, compiling takes 12 s instead of 0.6 s. */
 struct ring {
-	unsigned char waiting[QUEUE * sizeof(__u32)] __attribute__((aligned(4)));
-	unsigned char spare[QUEUE * sizeof(__u32)] __attribute__((aligned(4)));
+	unsigned char waiting[SLOTS * sizeof(__u32)] __attribute__((aligned(4)));
+	unsigned char spare[SLOTS * sizeof(__u32)] __attribute__((aligned(4)));
 };
 
 /* A request that is waiting or held, owned by whoever took its number off the ring, the stack or the holds. */
@@ -209,7 +213,7 @@ struct hold {
 /* One for each slot, as one value, so that user space reads all at once; bytes as in struct ring. Changed under
  * state.lock. */
 struct holds {
-	unsigned char by_slot[QUEUE * sizeof(struct hold)] __attribute__((aligned(8)));
+	unsigned char by_slot[SLOTS * sizeof(struct hold)] __attribute__((aligned(8)));
 };
 
 /* What user space knows to be done with: a frame of it has this behind an Ethernet header that nobody reads. */
@@ -248,7 +252,8 @@ BPF_ARRAY(interfaces, struct interface, MAX_INTERFACES);      /* our own by ifin
 BPF_ARRAY(state, struct state, 1);
 BPF_ARRAY(reporters, struct reporter, MAX_BACKENDS);
 BPF_ARRAY(ring, struct ring, 1);
-BPF_ARRAY(slots, struct slot, QUEUE);
+BPF_ARRAY(slots, struct slot, SLOTS);
+BPF_PERCPU_ARRAY(reserve, __u64, 1);                          /* a slot to copy the next request into, and one; or 0 */
 BPF_ARRAY(held, struct holds, 1);
 BPF_ARRAY(marks, struct mark, MAX_BACKENDS);
 BPF_TABLE("lru_hash", struct flow_key, struct flow, flows, FLOWS);
@@ -492,19 +497,25 @@ static __always_inline __u32 take_thread(struct state *s, struct config *c, __u3
 	return chosen;
 }
 
-/* Own a slot to copy a request into; NONE when all are in use. */
+/* Whether as many requests are kept as may be. Those that wait and those that are held share the room. */
+static __always_inline bool is_full(struct state *s)
+{
+	return s->depth + s->held >= QUEUE;
+}
+
+/* Own a slot to copy a request into: there is always one for who may keep a request, or has no reserve. */
 static __always_inline __u32 take_slot(struct state *s, struct ring *r)
 {
-	if (s->spares && s->spares <= QUEUE)
+	if (s->spares && s->spares <= SLOTS)
 		return ((__u32 *)r->spare)[--s->spares];
-	if (s->fresh < QUEUE)
+	if (s->fresh < SLOTS)
 		return s->fresh++;
 	return NONE;
 }
 
 static __always_inline void give_slot(struct state *s, struct ring *r, __u32 slot)
 {
-	if (s->spares < QUEUE)
+	if (s->spares < SLOTS)
 		((__u32 *)r->spare)[s->spares++] = slot;
 }
 
@@ -512,9 +523,9 @@ static __always_inline void push(struct state *s, struct ring *r, __u32 slot)
 {
 	__u32 place = s->head + s->depth;
 
-	if (place >= QUEUE)
-		place -= QUEUE;
-	if (place < QUEUE)
+	if (place >= SLOTS)
+		place -= SLOTS;
+	if (place < SLOTS)
 		((__u32 *)r->waiting)[place] = slot;
 	s->depth++;
 }
@@ -523,9 +534,9 @@ static __always_inline __u32 pop(struct state *s, struct ring *r)
 {
 	__u32 place = s->head, slot = NONE;
 
-	if (place < QUEUE)
+	if (place < SLOTS)
 		slot = ((__u32 *)r->waiting)[place];
-	s->head = place + 1 < QUEUE ? place + 1 : 0;
+	s->head = place + 1 < SLOTS ? place + 1 : 0;
 	s->depth--;
 	return slot;
 }
@@ -533,9 +544,9 @@ static __always_inline __u32 pop(struct state *s, struct ring *r)
 /* Let a request wait before all others. */
 static __always_inline void push_front(struct state *s, struct ring *r, __u32 slot)
 {
-	__u32 place = s->head ? s->head - 1 : QUEUE - 1;
+	__u32 place = s->head ? s->head - 1 : SLOTS - 1;
 
-	if (place < QUEUE)
+	if (place < SLOTS)
 		((__u32 *)r->waiting)[place] = slot;
 	s->head = place;
 	s->depth++;
@@ -548,7 +559,7 @@ static __always_inline struct hold *hold_of(struct holds *h, __u32 slot)
 	__u64 at = slot;
 
 	asm volatile("" : "+r"(at));
-	if (at >= QUEUE)
+	if (at >= SLOTS)
 		return NULL;
 	asm volatile("" : "+r"(at));
 	return (struct hold *)h->by_slot + at;
@@ -646,23 +657,33 @@ static __always_inline bool cut(struct xdp_md *ctx, __u32 length, struct datagra
 	return find_datagram(ctx, datagram);
 }
 
-static __always_inline __u32 forward(struct xdp_md *ctx, struct config *c, struct datagram *datagram, __u32 chosen,
-				     __u32 number, __u32 free, __u32 way, __u32 slot)
+/* What is decided about a request. */
+struct decision {
+	__u32 number;
+	__u32 chosen;         /* whose thread it takes, or NONE */
+	__u32 free;           /* how many that backend has left */
+	__u32 depth;          /* how many wait, this one too */
+	__u32 slot;           /* where it is kept when it leaves, or NONE */
+	__u32 reason;
+};
+
+static __always_inline __u32 forward(struct xdp_md *ctx, struct config *c, struct datagram *datagram,
+				     struct decision *decision, __u32 way)
 {
+	__u32 chosen = decision->chosen;
 	struct backend *backend = backends.lookup(&chosen);
 
 	if (!backend)
 		return PASS_MALFORMED_IP;
-	address_to(datagram, c, chosen, backend, ctx->ingress_ifindex, way, slot, number);
-	trace("forward #%u to %s, free %u", number, backend->name, free);
+	address_to(datagram, c, chosen, backend, ctx->ingress_ifindex, way, decision->slot, decision->number);
+	trace("forward #%u to %s, free %u", decision->number, backend->name, decision->free);
 	doors.redirect_map(backend->ifindex, 0);
 	return FORWARDED;
 }
 
 /* Copy a request into a slot of ours. */
-static __always_inline bool copy_in(struct xdp_md *ctx, __u32 slot_number, __u32 number, __u64 length, __u32 way)
+static __always_inline bool copy_in(struct xdp_md *ctx, struct slot *slot, __u32 number, __u64 length, __u32 way)
 {
-	struct slot *slot = slots.lookup(&slot_number);
 	bool copied = false;
 
 	asm volatile("" : "+r"(length)); /* as above: keep the bounds where the verifier looks for them */
@@ -676,36 +697,71 @@ static __always_inline bool copy_in(struct xdp_md *ctx, __u32 slot_number, __u32
 	return copied;
 }
 
-/* Decide again under the lock about a request that stands in its slot: a thread may have become free meanwhile. If so,
- * it is taken and `chosen` says whose; `free` is what that backend has left. If not, so many are `waiting` now. */
-static __always_inline __u32 wait_in_queue(struct config *c, struct state *s, struct ring *r, __u32 slot_number,
-					   bool copied, __u32 random, __u32 *chosen, __u32 *free,
-					   __u32 *waiting)
+/* Own the slot that this CPU has in reserve, or another if it has none. Whoever interrupts us from then on has none. */
+static __always_inline __u32 take_reserve(struct state *s, struct ring *r, __u64 *in_reserve)
 {
-	__u32 depth = 0;
+	__u32 slot = __sync_lock_test_and_set(in_reserve, 0) - 1;
+
+	if (slot != NONE)
+		return slot;
+	bpf_spin_lock(&s->lock);
+	slot = take_slot(s, r);
+	bpf_spin_unlock(&s->lock);
+	return slot;
+}
+
+/* Have a slot in reserve; whoever has interrupted us may have put one there as well. */
+static __always_inline void keep_reserve(struct state *s, struct ring *r, __u64 *in_reserve, __u32 slot)
+{
+	__u32 other = __sync_lock_test_and_set(in_reserve, (__u32)(slot + 1)) - 1;
+
+	if (other == NONE)
+		return;
+	bpf_spin_lock(&s->lock);
+	give_slot(s, r, other);
+	bpf_spin_unlock(&s->lock);
+}
+
+/* Decide about a request that has a copy in a slot of ours, as it had to wait for all that we knew. */
+static __always_inline void wait_in_queue(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
+					  __u32 length, __u32 way, __u32 random, struct decision *decision)
+{
+	__u32 zero = 0;
+	__u64 *in_reserve = reserve.lookup(&zero);
+
+	if (!in_reserve)
+		return;
+	__u32 own = take_reserve(s, r, in_reserve);
+	struct slot *slot = slots.lookup(&own);
+	bool copied = copy_in(ctx, slot, decision->number, length, way);
 
 	bpf_spin_lock(&s->lock);
 	s->received++;
+	if (!decision->number)
+		decision->number = ++s->number;
+	if (slot)
+		slot->number = decision->number;
 	if (copied && !s->depth)
-		*chosen = take_thread(s, c, random);
-	if (copied && *chosen == NONE) {
-		push(s, r, slot_number);
-		s->queued++;
-		depth = s->depth;
-	} else {
-		if (!copied || !c->holds)
-			give_slot(s, r, slot_number);
-		if (copied) {
-			s->forwarded++;
-			*free = *free_threads(s, *chosen);
-		} else {
-			s->dropped++;
+		decision->chosen = take_thread(s, c, random);
+	if (decision->chosen != NONE) {
+		s->forwarded++;
+		decision->free = *free_threads(s, decision->chosen);
+		if (c->holds && !is_full(s)) {
+			decision->slot = own;
+			own = take_slot(s, r);
 		}
+	} else if (copied && !is_full(s)) {
+		push(s, r, own);
+		own = take_slot(s, r);
+		s->queued++;
+		decision->depth = s->depth;
+		decision->reason = QUEUED;
+	} else {
+		s->dropped++;
+		decision->reason = copied ? DROP_QUEUE_FULL : DROP_COPY_FAILED;
 	}
 	bpf_spin_unlock(&s->lock);
-
-	*waiting = depth;
-	return copied ? QUEUED : DROP_COPY_FAILED;
+	keep_reserve(s, r, in_reserve, own);
 }
 
 /* Keep a request that is leaving to backend k, if it stands in a slot. That is written before it leaves, so that no
@@ -731,55 +787,61 @@ static __always_inline void hold(struct state *s, struct ring *r, __u32 slot_num
 	bpf_spin_unlock(&s->lock);
 }
 
+/* A request. Whether it has to wait is looked up before it is decided under the lock: then it is copied first, and so one
+ * that waits takes the lock but once, as does one that is sent on at once. */
 static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
 				     struct datagram *datagram, __u32 way)
 {
 	__u32 length = ETH_HLEN + datagram->length;
 	__u32 random = s->policy == RANDOM ? bpf_get_prandom_u32() : 0;
-	__u32 chosen = NONE, slot = NONE, number, free = 0, depth = 0;
-	bool too_long = length > c->longest, copied = false;
-	__u32 reason = DROP_QUEUE_FULL;
+	bool too_long = length > c->longest, copied = true;
+	bool waits = (s->depth || !*node(s, s->root)) && !is_full(s) && !too_long;
+	struct decision decision = { .chosen = NONE, .slot = NONE, .reason = DROP_QUEUE_FULL };
 
-	bpf_spin_lock(&s->lock);
-	number = ++s->number;
-	if (!s->depth && !too_long)
-		chosen = take_thread(s, c, random);
-	if (!too_long && (chosen == NONE || c->holds))
-		slot = take_slot(s, r);
-	if (chosen != NONE) {
-		free = *free_threads(s, chosen);
-		s->received++;
-		s->forwarded++;
-	} else if (slot == NONE) {
-		s->received++;
-		s->dropped++;
+	if (!waits) {
+		bpf_spin_lock(&s->lock);
+		decision.number = ++s->number;
+		if (!s->depth && !too_long)
+			decision.chosen = take_thread(s, c, random);
+		if (decision.chosen != NONE) {
+			decision.free = *free_threads(s, decision.chosen);
+			if (c->holds && !is_full(s))
+				decision.slot = take_slot(s, r);
+			s->received++;
+			s->forwarded++;
+		} else if (too_long || is_full(s)) {
+			s->received++;
+			s->dropped++;
+		} else {
+			waits = true;
+		}
+		bpf_spin_unlock(&s->lock);
+
+		if (decision.slot != NONE)
+			copied = copy_in(ctx, slots.lookup(&decision.slot), decision.number, length, way);
 	}
-	bpf_spin_unlock(&s->lock);
+	if (waits)
+		wait_in_queue(ctx, c, s, r, length, way, random, &decision);
 
-	if (slot != NONE)
-		copied = copy_in(ctx, slot, number, length, way);
-	if (slot != NONE && chosen == NONE)
-		reason = wait_in_queue(c, s, r, slot, copied, random, &chosen, &free, &depth);
-
-	trace_request(datagram, number);
-	if (chosen != NONE) {
-		reason = cut(ctx, length, datagram) ? forward(ctx, c, datagram, chosen, number, free, way, slot) :
-						      PASS_MALFORMED_IP;
+	trace_request(datagram, decision.number);
+	if (decision.chosen != NONE) {
+		if (!cut(ctx, length, datagram))
+			decision.reason = PASS_MALFORMED_IP;
+		else
+			decision.reason = forward(ctx, c, datagram, &decision, way);
 		if (c->holds)
-			hold(s, r, slot, copied, number, chosen);
-		return reason;
+			hold(s, r, decision.slot, copied, decision.number, decision.chosen);
+	} else if (too_long) {
+		decision.reason = DROP_TOO_LONG;
+		trace("drop #%u, its %u bytes are too long", decision.number, length);
+	} else if (decision.reason == QUEUED) {
+		trace("queue #%u, depth %u", decision.number, decision.depth);
+	} else if (decision.reason == DROP_QUEUE_FULL) {
+		trace("drop #%u, the queue is full", decision.number);
+	} else {
+		trace("drop #%u, it cannot be copied", decision.number);
 	}
-	if (too_long) {
-		trace("drop #%u, its %u bytes are too long", number, length);
-		return DROP_TOO_LONG;
-	}
-	if (reason == QUEUED)
-		trace("queue #%u, depth %u", number, depth);
-	else if (reason == DROP_QUEUE_FULL)
-		trace("drop #%u, the queue is full", number);
-	else
-		trace("drop #%u, it cannot be copied", number);
-	return reason;
+	return decision.reason;
 }
 
 /* Whether what a backend has done now was more than it has threads for: then none is free by that. Under the lock. */

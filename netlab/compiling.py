@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from netlab import compile_cache, compiled, handover, headers, syscalls
 from netlab.errors import HostError
+from netlab.maps import possible_cpus
 
 if TYPE_CHECKING:
     from bcc import BPF
@@ -38,7 +39,8 @@ class Source(NamedTuple):
         """Read the source; raises OSError."""
         path, work_folder = job["path"], job["work_folder"]
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder)]
-        for name, value in [*job["builtins"], *job["define"], ("LAB_NODE", f'"{job["lab"]}/{job["node"]}"')]:
+        own = ("LAB_NODE", f'"{job["lab"]}/{job["node"]}"')
+        for name, value in [("CPUS", possible_cpus()), *job["builtins"], *job["define"], own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
         with open(path, "rb") as file:
             text = file.read()

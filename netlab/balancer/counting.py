@@ -16,6 +16,7 @@ from netlab.balancer.layout import (
     entries,
     key,
     map_of,
+    room_of,
 )
 from netlab.errors import NetlabError
 from netlab.maps import BPF_F_LOCK
@@ -57,7 +58,7 @@ def snapshot(pins: str) -> Snapshot:
     config = Config.read(pins)
     backends = entries(pins, config)
     with map_of(pins, "state") as state, map_of(pins, "slots") as slots:
-        values, queue = STATE.unpack(state.get(FIRST, BPF_F_LOCK)), slots.max_entries
+        values, queue = STATE.unpack(state.get(FIRST, BPF_F_LOCK)), room_of(slots)
     return Snapshot(
         ready=bool(config.ready),
         policy=POLICIES[config.policy],

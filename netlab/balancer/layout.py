@@ -4,7 +4,7 @@ import socket
 import struct
 from typing import NamedTuple, Self
 
-from netlab.maps import LoadedProgram, Map
+from netlab.maps import LoadedProgram, Map, possible_cpus
 
 POLICIES = ("most-free", "round-robin", "random", "first-free")  # in the order of `enum policy`
 MAX_BACKENDS = 128
@@ -35,6 +35,12 @@ _BACKEND = struct.Struct("=16s16sIII6s6s64s")
 def map_of(pins: str, name: str) -> Map:
     """Open one of the balancer's maps."""
     return Map.open(f"{pins}/maps/{name}")
+
+
+def room_of(slots: Map) -> int:
+    """Return how many requests may be kept in so many slots: there are two more for each CPU."""
+    count: int = slots.max_entries - 2 * possible_cpus()
+    return count
 
 
 def key(index: int) -> bytes:

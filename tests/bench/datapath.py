@@ -4,16 +4,19 @@ The state is not restored but used up: the rounds of one step make what the next
 say that every round was what it is called.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
+from netlab.maps import LoadedProgram
 from tests.bench import contention
 from tests.bench.measure import Aim, Part, Table
 from tests.bench.rounds import (
     HEADERS,
-    WAITING,
     Recorder,
     Rounds,
+    Stage,
     balancer,
     counted,
     finished,
@@ -24,10 +27,12 @@ from tests.bench.rounds import (
 )
 from tests.bpf.rig import Rig, addressed, request
 
-THREADS = 1024  # of each of the three backends
+BACKENDS = 3
+BURST = 64  # frames that a device hands over at once: NAPI_POLL_WEIGHT in include/linux/netdevice.h
+MANY = 1024  # as many as the queue holds
+FEWER = MANY // BURST  # laps of so many
 SIZES = (64, 1514)
 OTHER_PORT = 7
-SLOW_SHARE = 16  # so many times less of what costs ten times as much
 
 
 class Step(NamedTuple):
@@ -40,96 +45,69 @@ class Step(NamedTuple):
     reason: str
 
 
-def steps(size: int) -> list[Step]:
-    """Return what a balancer with nothing in hand goes through, in this order."""
+def steps(size: int, burst: int) -> list[Step]:
+    """Return what a balancer with so many threads a backend goes through; after the last all of them are free again."""
     one = sized(size)
     other = bytes(request(bytes(size - HEADERS), udp_dport=OTHER_PORT))
+    leaving = addressed(request(bytes(size - HEADERS)), 1)
     return [
-        Step("pass: not one of our ports", "program", other, 3 * THREADS, "PASS_OTHER_PORT"),
-        Step("forward", "program", one, 3 * THREADS, "FORWARDED"),
-        Step("forward, where it leaves", "egress", addressed(request(bytes(size - HEADERS)), 1), 3 * THREADS, ""),
-        Step("queue", "program", one, WAITING, "QUEUED"),
-        Step("completion, a carrier", "program", finished(1), WAITING, "COMPLETION_CARRIED"),
-        Step("dequeue: the carrier", "egress", finished(1), WAITING, "CARRIER_SENT"),
-        Step("completion", "program", finished(2), THREADS, "COMPLETION_FREED"),
+        Step("pass: not one of our ports", "program", other, burst, "PASS_OTHER_PORT"),
+        Step("forward", "program", one, BACKENDS * burst, "FORWARDED"),
+        Step("forward, where it leaves", "egress", leaving, burst, ""),
+        Step("queue", "program", one, burst, "QUEUED"),
+        Step("completion, a carrier", "program", finished(1), burst, "COMPLETION_CARRIED"),
+        Step("dequeue: the carrier", "egress", finished(1), burst, "CARRIER_SENT"),
+        Step("completion", "program", finished(1), burst, "COMPLETION_FREED"),
+        *(Step(REST, "program", finished(worker), burst, "COMPLETION_FREED") for worker in range(2, BACKENDS + 1)),
     ]
 
 
 class Effort(NamedTuple):
-    """How much is done for a table: rounds of the benchmark; in each, turns and walks, of which the cheapest counts."""
+    """How much is done for a table: rounds of the benchmark; in each, laps of a walk, and turns of the empty loop."""
 
     rounds: int
-    turns: int  # of each piece, with so many rounds of what leaves no state behind
-    many: int
-    walks: int
+    laps: int
+    turns: int
+    many: int  # times that the empty loop goes round in a turn
 
 
-LONG, SHORT = Effort(15, 16, 1 << 17, 8), Effort(3, 8, 1 << 15, 3)
+LONG, SHORT = Effort(15, 800, 16, 1 << 17), Effort(3, 200, 8, 1 << 17)
 
-
-def best_walk(rounds: Rounds, rig: Rig, size: int, count: int) -> dict[str, float]:
-    """Return the least that each step has cost in a few walks."""
-    walks = [walk(rounds, rig, size) for _ in range(count)]
-    return {name: min(each[name] for each in walks) for name in walks[0]}
-
-
-def walk(rounds: Rounds, rig: Rig, size: int) -> dict[str, float]:
-    """Go through all steps once, and see that each round was counted under its reason; return ns a round."""
-    rig.again()
-    found, reasons = {}, {}
-    for step in steps(size):
-        found[step.name] = rounds.cost(getattr(rig, step.program), step.packet, step.rounds)
-        reasons[step.reason] = step.rounds
-    wanted = {reason: count for reason, count in reasons.items() if reason}
-    assert counted(rig) == wanted, f"counted {counted(rig)}, not {wanted}"
-    return found
-
-
-NOTHING, EMPTY = "nothing", "an empty program"
+NOTHING, EMPTY, REST = "nothing", "an empty program", "the rest"
 REDIRECT = "minimal redirect"
 PIECES = {
     "redirect": REDIRECT,
     "array": "a look-up in an array",
     "hash": "a look-up in a hash, key of 4 bytes",
     "lru": "a look-up in an LRU hash, key of 8 bytes",
+    "atomic": "an atomic addition whose result is used",
     "lock": "a spin lock, taken and released",
     "random": "a random number",
     "copy": "a copy of the whole packet into a slot",
     "grow": "growing the packet to the MTU, and back",
     "print": "a line of trace",
 }
-# What no program can do without that does the same, each part once for each time that it is needed.
-SUMS = {
-    "sum: redirect, lock, LRU look-up": ("redirect", "lock", "lru"),
-    "sum: redirect, two locks, copy": ("redirect", "lock", "lock", "copy"),
-}
+# What no program can do without that does the same.
+SUMS = {"sum: redirect, lock, LRU look-up": ("redirect", "lock", "lru"), "sum: lock, copy": ("lock", "copy")}
 FORWARD_PARTS, QUEUE_PARTS = SUMS
+AT_ONCE = {name: f"{name}, {MANY:,} at once" for name in ("queue", "dequeue: the carrier")}
+
+Rows = dict[str, float]  # ns, by what it is
 
 
-class Alone(NamedTuple):
-    """What the wrapper costs by itself, what the kernel's loop does, and each piece without them; ns."""
-
-    wrapper: float
-    empty: float
-    pieces: dict[str, float]
-
-    @classmethod
-    def of(cls, rounds: Rounds, size: int, effort: Effort) -> "Alone":
-        """Measure all in turns; what makes one take longer than its least is something else that the machine does."""
-        packet, least = sized(size), dict.fromkeys((EMPTY, NOTHING, *PIECES), float("inf"))
-        with ExitStack() as stack:
-            own = {name: stack.enter_context(rounds.own(name)) for name in (NOTHING, *PIECES)}
-            for _ in range(effort.turns):
-                found = {EMPTY: timed(own[NOTHING], packet, effort.many)}
-                for name, program in own.items():
-                    found[name] = rounds.precise(program, packet, effort.many // (SLOW_SHARE if name == "print" else 1))
-                least = {name: min(value, found[name]) for name, value in least.items()}
-        pieces = {name: least[name] - least[NOTHING] for name in PIECES}
-        return cls(least[NOTHING], least[EMPTY], pieces)
-
-    def sums(self) -> dict[str, float]:
-        """Return what the pieces cost together that cannot be avoided."""
-        return {name: sum(self.pieces[part] for part in parts) for name, parts in SUMS.items()}
+def walked(rounds: Rounds, rig: Rig, size: int, burst: int, laps: int, pieces: Mapping[str, LoadedProgram]) -> Rows:
+    """Walk through all steps, and the pieces; see that each round was counted under its reason."""
+    rig.reset(BACKENDS, capacity=burst)
+    each, packet = steps(size, burst), sized(size)
+    stages = [Stage(name, program, packet, burst) for name, program in pieces.items()]
+    stages += [Stage(step.name, getattr(rig, step.program), step.packet, step.rounds) for step in each]
+    found = rounds.walk(stages, laps)
+    wanted: Counter[str] = Counter()
+    for step in each:
+        wanted[step.reason] += step.rounds * (laps + 1)
+    del wanted[""]
+    assert counted(rig) == wanted, f"counted {counted(rig)}, not {wanted}"
+    return found
 
 
 class Found:
@@ -139,20 +117,35 @@ class Found:
         self.net, self.gross, self.pieces = Recorder(), Recorder(), Recorder()
         self.wrapper: list[float] = []
 
-    def add(self, size: int, alone: Alone, walks: dict[int, dict[str, float]]) -> None:
-        """Take a round of one size, the walks by whether the trace is compiled in."""
-        self.wrapper.append(alone.wrapper)
+    def measure(self, rounds: Rounds, rigs: Mapping[int, Rig], size: int, effort: Effort) -> None:
+        """Walk with the trace compiled out, and all pieces beside it; then with many at once; then with the trace."""
+        column = f"{size} bytes"
+        with ExitStack() as stack:
+            own = {name: stack.enter_context(rounds.own(name)) for name in (NOTHING, *PIECES)}
+            nothing = {NOTHING: own[NOTHING]}
+            empty = min(timed(own[NOTHING], sized(size), effort.many) for _ in range(effort.turns))
+            found = walked(rounds, rigs[0], size, BURST, effort.laps, own)
+            many = walked(rounds, rigs[0], size, MANY, max(effort.laps // FEWER, 1), nothing)
+            traced = walked(rounds, rigs[1], size, BURST, effort.laps, nothing)
+        base = found.pop(NOTHING)
+        pieces = {name: found.pop(name) - base for name in PIECES}
+        self.wrapper.append(base)
         for name, text in PIECES.items():
-            self.pieces.add(text, f"{size} bytes", alone.pieces[name])
-        for trace, found in walks.items():
-            column = f"{size} bytes, trace" if trace else f"{size} bytes"
-            rows = {REDIRECT: alone.pieces["redirect"]}
-            rows |= {name: value - alone.wrapper for name, value in found.items()}
-            rows |= {} if trace else alone.sums()
-            for row, value in rows.items():
-                self.net.add(row, column, value)
-                self.gross.add(row, column, value + alone.empty)
-            self.gross.add(EMPTY, column, alone.empty)
+            self.pieces.add(text, column, pieces[name])
+        rows = {REDIRECT: pieces["redirect"]} | {name: value - base for name, value in found.items()}
+        rows |= {name: many[step] - many[NOTHING] for step, name in AT_ONCE.items()}
+        rows |= {name: sum(pieces[part] for part in parts) for name, parts in SUMS.items()}
+        self._add(column, rows, empty)
+        traced_base = traced.pop(NOTHING)
+        rows = {REDIRECT: pieces["redirect"]} | {name: value - traced_base for name, value in traced.items()}
+        self._add(f"{column}, trace", rows, empty)
+
+    def _add(self, column: str, rows: Rows, empty: float) -> None:
+        rows.pop(REST)
+        for row, value in rows.items():
+            self.net.add(row, column, value)
+            self.gross.add(row, column, value + empty)
+        self.gross.add(EMPTY, column, empty)
 
 
 def single(effort: Effort) -> tuple[Table, Table, Table]:
@@ -166,11 +159,8 @@ def single(effort: Effort) -> tuple[Table, Table, Table]:
             stack.enter_context(on_one_cpu())
             rounds = stack.enter_context(wrapper())
             rigs = {trace: stack.enter_context(balancer(TRACE=trace)) for trace in (0, 1)}
-            for rig in rigs.values():
-                rig.reset(capacity=THREADS)
             for size in SIZES:
-                walks = {trace: best_walk(rounds, rig, size, effort.walks) for trace, rig in rigs.items()}
-                found.add(size, Alone.of(rounds, size, effort), walks)
+                found.measure(rounds, rigs, size, effort)
     return tables(found)
 
 
@@ -196,12 +186,16 @@ def measure(quick: bool) -> Part:
 TEXT = """\
 What the balancer's program costs by itself: nanoseconds a packet by BPF_PROG_TEST_RUN, pinned to a CPU, through a
 wrapper that restores the packet in each round, and whose own cost is taken off. The minimal redirect writes both MACs
-and redirects by a devmap. There are three backends; `trace` has the prints compiled in."""
+and redirects by a devmap. There are three backends; `trace` has the prints compiled in.
+
+A round of the benchmark is one run of the kernel's, in which all programs have their turns, lap by lap: 64 packets of
+a step, as a device hands over at once, then 64 of the next, until all threads are free again. So whatever the machine
+does beside it meets all of them, and none finds the caches emptied by others. The median of the laps counts."""
 NET = """\
 All is taken off that is not the program's own: the wrapper, and the loop in which the kernel runs it. What is left of
 the minimal redirect is some nanoseconds, of which all others are multiples. The sums are of what cannot be avoided, as
 measured below: whoever chooses a backend that others choose too takes a lock, and whoever knows a client again looks
-him up; who lets a packet wait copies it and takes the lock again, since a thread may have become free meanwhile."""
+him up; who lets a packet wait copies it."""
 GROSS = """\
 The same rounds. Only the restoring is taken off: what the kernel's loop costs for an empty program is left in, on both
 sides, as it is in the nanoseconds a packet that others publish of their programs."""

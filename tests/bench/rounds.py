@@ -3,22 +3,35 @@
 Everything runs through tests/bench/rounds.c, which restores the packet in each round.
 """
 
+import itertools
 import os
+import statistics
 import struct
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from netlab.maps import LoadedProgram, Map
 from tests.bench.measure import Samples
-from tests.bpf.rig import ROOT, SOURCE, Rig, completion, pinned, request
+from tests.bpf.rig import FIRST, ROOT, SOURCE, Rig, completion, pinned, request
 
 HERE = Path(__file__).parent
 WAITING = 1024  # requests that the queue holds, unless said otherwise
 HEADERS = 42  # Ethernet, IPv4, UDP
 RESTORED = 56
+STAGES, MOST_LAPS = 32, 4095
 BASE_ROUNDS, BASE_TRIES = 1 << 17, 5
+
+
+class Stage(NamedTuple):
+    """So many rounds in a row of a program, in each lap of a walk."""
+
+    name: str
+    program: LoadedProgram
+    packet: bytes
+    rounds: int
 
 
 class Rounds:
@@ -53,6 +66,32 @@ class Rounds:
         """Return the same of very many rounds, by this thread's own time on the CPU, which knows fractions."""
         self._prepare(program, packet)
         return timed(self._program, packet, rounds)
+
+    def walk(self, stages: Sequence[Stage], laps: int) -> dict[str, float]:
+        """Go through all stages so many times; return the median of how many ns a round of each takes, wrapper and all.
+
+        There is one lap more before, and one round more of the first stage behind.
+        """
+        names = ("stages", "walks", "times", "stage_target")
+        in_a_lap = sum(stage.rounds for stage in stages)
+        with ExitStack() as stack:
+            about, walks, times, targets = (
+                stack.enter_context(Map.open(f"{self._pins}/maps/{name}")) for name in names
+            )
+            for number, stage in enumerate(stages):
+                frame = stage.packet[:RESTORED] + struct.pack("=II", len(stage.packet), 0)
+                about.set(struct.pack("=I", number), frame + struct.pack("=II", stage.rounds, 0))
+                targets.set(struct.pack("=I", number), struct.pack("=I", stage.program.fd))
+            walks.set(FIRST, struct.pack("=QIIII", 0, 0, stages[0].rounds, 0, len(stages)))
+            with self.own("walk") as walk:
+                run = walk.test_run(stages[0].packet, in_a_lap * (laps + 1) + 1)
+            assert run.verdict, "the packet could not be restored"
+            noted = struct.iter_unpack(f"={STAGES}I", times.get(FIRST))
+            found = list(itertools.islice(noted, 1, laps + 1))
+        return {
+            stage.name: statistics.median(lap[number] for lap in found) / stage.rounds
+            for number, stage in enumerate(stages)
+        }
 
     def base(self) -> float:
         """Return what the wrapper takes by itself; whatever makes it take longer is something else."""

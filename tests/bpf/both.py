@@ -80,10 +80,10 @@ class Both:
         self.model.free = free
         self.model.counters["expired"] += count
 
-    def let_go(self, slot: int, is_done: bool) -> None:
+    def let_go(self, number: int, is_done: bool) -> None:
         """Let go of a request that is held: it is done, or is to wait again."""
-        number, _ = self.model.held()[slot]
-        client, port, index = self.model.let_go(slot, is_done)
+        (slot,) = (slot for slot, held in self.rig.held().items() if held[0] == number)
+        client, port, index = self.model.let_go(number, is_done)
         claim = struct.pack("=14xII16s2sH", slot, number, client, port.to_bytes(2), index)
         assert self.rig.run("release_run" if is_done else "requeue_run", claim) == 1
 
@@ -94,14 +94,16 @@ class Both:
         self.model.forget()
 
     def compare(self) -> None:
-        """Both have counted the same; the same threads are free, and each slot is in the same place."""
+        """Both have counted the same; the same threads are free, the same requests kept, and each slot is somewhere."""
         rig, model, now = self.rig, self.model, self.rig.threads()
         counts = {name: count.packets for name, count in rig.counts().items() if count.packets}
         heard = {name: count for name, count in counts.items() if name.startswith("REPORT_") and name not in DEAF}
 
         assert (now.free, now.counters) == (model.free, model.counters)
         assert [free + taken for free, taken in zip(now.free, now.taken, strict=True)] == list(model.capacity)
-        assert (rig.queue(), rig.waiting(), rig.held()) == (model.slots(), model.waiting(), model.held())
+        held = rig.held()
+        assert (rig.waiting(), dict(held.values())) == (model.waiting(), model.holders())
+        assert sorted([*rig.queue().slots(), *held]) == list(range(rig.slots))
         others = {name: count for name, count in model.reasons.items() if name != HEARD}
         assert {name: count for name, count in counts.items() if name not in heard} == others
         assert sum(heard.values()) == model.reasons[HEARD]

@@ -19,7 +19,7 @@ from tests.bpf.claims import (
     source_of,
     stranger,
 )
-from tests.bpf.rig import COMPLETION, DROP, LB_MAC, PASS, REDIRECT, SERVICE, Queue, backend
+from tests.bpf.rig import COMPLETION, DROP, LB_MAC, PASS, REDIRECT, SERVICE, backend
 
 LONGEST = 1514  # bytes of a frame that the backends' links carry
 HEARD = "REPORT"  # any of the reasons of one that is heard
@@ -37,7 +37,7 @@ class Expected(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A request in its slot: its number, as it came, and who has it, or -1."""
+    """A request that is kept: its number, as it came, and who has it, or -1."""
 
     number: int
     frame: bytes
@@ -51,8 +51,7 @@ class Flow:
     asked: bytes = b""  # our address
     macs: bytes = b""  # of a reply: to, from
     outstanding: int = 0
-    slot: int = -1  # behind a numbered port: where the one request is held, and which it is,
-    number: int = 0
+    number: int = 0  # behind a numbered port: which the one request is,
     port: int | None = None  # and the client's own
 
 
@@ -83,10 +82,9 @@ class Model:
             if address
         }
         self.missing = set((without or {}).values())  # IP versions
-        self.number = self.fresh = 0  # of the last request; of the first slot that was never used
-        self.spare: list[int] = []  # slots to use again, the last one first
-        self.queue: list[int] = []  # slots of those that wait
-        self.kept: dict[int, Kept] = {}  # by slot, those that wait or are held
+        self.number = 0  # of the last request
+        self.queue: list[Kept] = []  # those that wait
+        self.held: dict[int, Kept] = {}  # by number
         self.flows: dict[FlowKey, Flow] = {}
         self.last = [0] * len(capacity)  # when each was chosen last, counted in choices
         self.over = [0] * len(capacity)  # requests in hand beyond the threads
@@ -100,13 +98,11 @@ class Model:
     # ---- what can be compared ----
 
     def waiting(self) -> list[bytes]:
-        return [self.kept[slot].frame for slot in self.queue]
+        return [each.frame for each in self.queue]
 
-    def slots(self) -> Queue:
-        return Queue(self.queue, self.spare, list(range(self.fresh, self.size)))
-
-    def held(self) -> dict[int, tuple[int, int]]:
-        return {slot: (each.number, each.backend) for slot, each in self.kept.items() if each.backend >= 0}
+    def holders(self) -> dict[int, int]:
+        """Return who has each request that is held, by its number."""
+        return {number: each.backend for number, each in self.held.items()}
 
     def outstanding(self) -> dict[FlowKey, int]:
         return {key: flow.outstanding for key, flow in self.flows.items()}
@@ -142,17 +138,16 @@ class Model:
             self.counters["dropped"] += 1
             return "DROP_TOO_LONG", frame
         must_wait = bool(self.queue) or not self._idle()
-        slot = self._take_slot() if must_wait or self.holds else -1
-        if must_wait and slot < 0:
+        is_full = len(self.queue) + len(self.held) >= self.size
+        if must_wait and is_full:
             self.counters["dropped"] += 1
             return "DROP_QUEUE_FULL", frame
         if must_wait:
             self.counters["queued"] += 1
-            self.kept[slot] = Kept(self.number, packet)
-            self.queue.append(slot)
+            self.queue.append(Kept(self.number, packet))
             return "QUEUED", frame
         self.counters["forwarded"] += 1
-        return "FORWARDED", self._leave(slot, Kept(self.number, packet), self._choose(left))
+        return "FORWARDED", self._leave(Kept(self.number, packet), self._choose(left), not is_full)
 
     def _word(self, frame: bytes, from_home: bool, kind: str) -> str:
         index = self.index_of.get(source_of(frame), -1)
@@ -177,8 +172,8 @@ class Model:
             return "PASS_NOT_LOCAL"
         if not self.replies or not answer(flow):
             return "REPLIED"
-        if self.held().get(flow.slot) == (flow.number, index):
-            self._release(flow.slot)
+        if self.holders().get(flow.number) == index:
+            self._release(flow.number)
         return "REPLY_FREED" if not self._is_over(index) and self._give(index) else "REPLIED"
 
     def _is_over(self, index: int) -> bool:
@@ -204,7 +199,7 @@ class Model:
         must_carry = enough and bool(self.queue) and bool(self.weights[index])
         return must_carry, bool(self.holds) and not must_carry
 
-    # ---- threads, slots and flows ----
+    # ---- threads and flows ----
 
     def _idle(self) -> list[int]:
         """Return the backends that may get a request."""
@@ -242,26 +237,17 @@ class Model:
         self.counters["completions"] += 1
         return True
 
-    def _take_slot(self) -> int:
-        """Return a slot to use, or -1."""
-        if self.spare:
-            return self.spare.pop()
-        if self.fresh == self.size:
-            return -1
-        self.fresh += 1
-        return self.fresh - 1
-
-    def _leave(self, slot: int, one: Kept, index: int) -> bytes:
-        """Let a request leave for a backend, whose thread it takes; what it leaves in a slot is held, or not."""
+    def _leave(self, one: Kept, index: int, has_room: bool = True) -> bytes:
+        """Let a request leave for a backend, whose thread it takes; it is held or not, if that is to be."""
         self.free[index] -= 1
         key, port = self._key_of(one, index), ports_of(one.frame)[0]
         if self.holds == BY_REPLIES:
-            self.flows[key] = Flow(slot=slot, number=one.number, port=port)
+            self.flows[key] = Flow(number=one.number, port=port)
         flow = self.flows.setdefault(key, Flow())
         flow.asked, flow.macs = destination_of(one.frame), one.frame[6:12] + frames.mac(LB_MAC)
         flow.outstanding += 1
-        if self.holds and slot >= 0:
-            self.kept[slot] = one._replace(backend=index)
+        if self.holds and has_room:
+            self.held[one.number] = one._replace(backend=index)
             self.counters["held"] += 1
         elif self.holds:
             self.counters["unheld"] += 1
@@ -272,10 +258,9 @@ class Model:
         port = numbered(one.number) if self.holds == BY_REPLIES else ports_of(one.frame)[0]
         return mapped(source_of(one.frame)), port, index
 
-    def _release(self, slot: int) -> Kept:
+    def _release(self, number: int) -> Kept:
         self.counters["held"] -= 1
-        self.spare.append(slot)
-        return self.kept.pop(slot)
+        return self.held.pop(number)
 
     # ---- frames on their way out ----
 
@@ -300,12 +285,8 @@ class Model:
             return (PASS, "REPLY_SENT", sent) if flow else (DROP, "REPLY_FORGOTTEN", frame)
         if not self.queue or not self.free[index] or not self.weights[index]:
             return DROP, "CARRIER_EMPTY", None
-        slot = self.queue.pop(0)
-        one = self.kept.pop(slot)
         self.counters["dequeued"] += 1
-        if not self.holds:
-            self.spare.append(slot)
-        return PASS, "CARRIER_SENT", self._leave(slot, one, index)
+        return PASS, "CARRIER_SENT", self._leave(self.queue.pop(0), index)
 
     # ---- what user space does ----
 
@@ -319,13 +300,12 @@ class Model:
     def forget(self) -> None:
         self.flows.clear()
 
-    def let_go(self, slot: int, is_done: bool) -> FlowKey:
+    def let_go(self, number: int, is_done: bool) -> FlowKey:
         """Release a request that is held, or let it wait before all others; return its flow."""
-        one = self._release(slot)
+        one = self._release(number)
         key = self._key_of(one, one.backend)
         if not is_done:
-            self.kept[self.spare.pop()] = one._replace(backend=-1)
-            self.queue.insert(0, slot)
+            self.queue.insert(0, one._replace(backend=-1))
             self.counters["retried"] += 1
             answer(self.flows.get(key, Flow()))
         return key

@@ -330,7 +330,7 @@ class Match:
             yield f"{counters} with {now.depth} waiting, but it should be {total}"
         if counters["received"] != counters["forwarded"] + counters["queued"] + counters["dropped"]:
             yield f"received is not the sum of what became of it: {counters}"
-        if sorted([*queue.waiting, *queue.spare, *queue.fresh]) != list(range(self.size)):
+        if sorted(queue.slots()) != list(range(self.rig.slots)):
             yield f"slots lost or doubled: {queue}"
         waiting = [number_of(packet) for packet in self.rig.waiting()]
         gone = len(self.known) - len(waiting)

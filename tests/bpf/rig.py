@@ -15,7 +15,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
 from netlab import balancer, loader, syscalls
-from netlab.balancer.layout import AGES, FREE, MAX_BACKENDS, STATE, STATE_COUNTERS, Config
+from netlab.balancer.layout import AGES, FREE, MAX_BACKENDS, STATE, STATE_COUNTERS, Config, room_of
 from netlab.maps import DEVMAP, LoadedProgram, Map
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -115,11 +115,16 @@ SILENT, TRACED = Build(), Build(trace=1)
 
 
 class Queue(NamedTuple):
-    """The queue's slots by number: those that wait, oldest first, those to use again, those that were never used."""
+    """The slots by number: those that wait, oldest first, those to use again, those never used, those in reserve."""
 
     waiting: list[int]
     spare: list[int]
     fresh: list[int]
+    reserve: list[int]
+
+    def slots(self) -> list[int]:
+        """Return all of these; what is held is in no other place."""
+        return [slot for place in self for slot in place]
 
 
 class Threads(NamedTuple):
@@ -133,7 +138,7 @@ class Threads(NamedTuple):
 class Rig(Program):
     """The balancer and its maps; `reset` before every test."""
 
-    CHANGED = ("state", "reporters", "held", "marks", "reasons", "carrier_reasons")  # by traffic
+    CHANGED = ("state", "reporters", "held", "marks", "reserve", "reasons", "carrier_reasons")  # by traffic
     SET = ("config", "state", "backends", "interfaces")  # by setting it up
     LISTED = ("backend_at", "local_addresses")  # the same, with keys of their own
     MOST = 8  # entries of the arrays of backends and interfaces that are ever used here
@@ -145,7 +150,8 @@ class Rig(Program):
         names = {*self.CHANGED, *self.SET, *self.LISTED, "ring", "slots", "flows"}
         self._maps = {name: Map.open(f"{pins}/maps/{name}") for name in names}
         self._state, self._slots = self._maps["state"], self._maps["slots"]
-        self.size = self._slots.max_entries  # of the queue
+        self.slots = self._slots.max_entries
+        self.size = room_of(self._slots)  # of the queue
         self._images: dict[str, dict[str, dict[bytes, bytes]]] = {}  # of what `reset` has written, by what it was given
         self._image: dict[str, dict[bytes, bytes]] = {}  # the last one
 
@@ -245,10 +251,12 @@ class Rig(Program):
     def queue(self) -> Queue:
         """Return where the slots are; only while no packet is on its way."""
         _, depth, head, spares, fresh = struct.unpack_from("=5I", self._state.get(FIRST))  # struct state begins so
-        size = self.size
+        size = self.slots
         places = struct.unpack(f"={2 * size}I", self._maps["ring"].get(FIRST))
         waiting = [places[(head + place) % size] for place in range(min(depth, size))]
-        return Queue(waiting, list(places[size : size + spares]), list(range(fresh, size)))
+        own = [int.from_bytes(each, sys.byteorder) - 1 for each in self._maps["reserve"].get_per_cpu(FIRST)]
+        reserve = [slot for slot in own if slot >= 0]
+        return Queue(waiting, list(places[size : size + spares]), list(range(fresh, size)), reserve)
 
     def run(self, function: str, frame: bytes) -> int:
         """Run a program of user space's on a frame, and return its verdict."""

@@ -106,7 +106,7 @@ def feed(both: Both, batch: list[bytes], source: random.Random) -> int:
             came_in += 1
             if answer := both.answer(source.randrange(8)):
                 both.leave(answer)
-        if both.model.holds and source.random() < 0.1 and (held := list(both.model.held())):
+        if both.model.holds and source.random() < 0.1 and (held := list(both.model.held)):
             both.let_go(source.choice(held), source.random() < 0.7)
     return came_in
 

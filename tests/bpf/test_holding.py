@@ -96,10 +96,10 @@ def let_go(rig: Rig, program: str, slot: int, number: int) -> int:
 def slots_add_up(rig: Rig) -> bool:
     """Whether each slot is in one place: it waits, is spare, has never been used, or holds a request."""
     queue, now = rig.queue(), rig.now()
-    places = [*queue.waiting, *queue.spare, *queue.fresh, *(each.slot for each in balancer.Keeper(rig.pins).held())]
+    places = [*queue.slots(), *(each.slot for each in balancer.Keeper(rig.pins).held())]
     counters = now.counters
     waiting = counters["queued"] + counters["retried"] - counters["dequeued"]
-    return sorted(places) == list(range(8)) and now.depth == waiting and counters["held"] == len(held(rig))
+    return sorted(places) == list(range(rig.slots)) and now.depth == waiting and counters["held"] == len(held(rig))
 
 
 # --- what is held -----------------------------------------------------------------------------------------------------

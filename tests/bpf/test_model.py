@@ -125,7 +125,7 @@ def steps(words: str, holds: bool) -> st.SearchStrategy[list[Step]]:
 
 def taken(both: Both, step: Step) -> None:
     """Let the program and the model take a step, and compare what came out."""
-    count, held = len(both.model.free), sorted(both.model.held())
+    count, held = len(both.model.free), sorted(both.model.held)
     if step.what.startswith("arrive"):
         both.arrive(step.frame, from_home=step.what == "arrive")
     elif step.what == "leave":

@@ -104,6 +104,7 @@ FORGOTTEN = {
     "thread not taken by a carrier": ("take(s, c, k);", ""),
     "thread not given back": ("\t++*free_threads(s, index);\n", ""),
     "slot not given back": ("give_slot(s, r, slot_number);", NOTHING),
+    "slot in the queue and in reserve": ("push(s, r, own);\n\t\town = take_slot(s, r);", "push(s, r, own);"),
     **{
         f"{name} not counted": (change, NOTHING)
         for name, change in (
@@ -186,7 +187,7 @@ def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
     waiting = counters["queued"] + counters["retried"] - counters["dequeued"]
     sent = counters["forwarded"] + counters["dequeued"] - counters["unheld"]
     faults = {
-        "slots lost or doubled": sorted([*queue.waiting, *queue.spare, *queue.fresh, *held]) != list(range(FULL)),
+        "slots lost or doubled": sorted([*queue.slots(), *held]) != list(range(rig.slots)),
         "waiting": now.depth != waiting,
         "counted": (counters["retried"], counters["held"]) != (put_back, len(held)),
         "held and let go of": sent != released + put_back + len(held),

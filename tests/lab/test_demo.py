@@ -148,13 +148,13 @@ PART_B_MISTAKES = {
         "goes only to a worker that has a free thread",
     ),
     "drops instead of queueing": (
-        [("\tif (!too_long && (chosen == NONE || c->holds))\n\t\tslot = take_slot(s, r);\n", "")],
+        [("\t} else if (copied && !is_full(s)) {\n", "\t} else if (0) {\n")],
         "partb-high",
         "every packet is in the trace",
     ),
     "queues beside a free thread": (
         [
-            ("\tif (!s->depth && !too_long)\n", "\tif (!s->depth && !too_long && number % 4)\n"),
+            ("\tif (!s->depth && !too_long)\n", "\tif (!s->depth && !too_long && decision.number % 4)\n"),
             ("\tif (copied && !s->depth)\n", "\tif (copied && !s->depth && s->number % 4)\n"),
         ],
         "partb-low",
@@ -163,7 +163,7 @@ PART_B_MISTAKES = {
     "sends the newest first": (
         [
             ("\t__u32 place = s->head, slot = NONE;\n", "\t__u32 place = s->head + s->depth - 1, slot = NONE;\n"),
-            ("\ts->head = place + 1 < QUEUE ? place + 1 : 0;\n", ""),
+            ("\ts->head = place + 1 < SLOTS ? place + 1 : 0;\n", ""),
         ],
         "partb-high",
         "in the order in which it came",
@@ -189,7 +189,7 @@ PART_B_MISTAKES = {
     "sends the newest first, and prints the oldest": (
         [
             ("\t__u32 place = s->head, slot = NONE;\n", "\t__u32 place = s->head + s->depth - 1, slot = NONE;\n"),
-            ("\ts->head = place + 1 < QUEUE ? place + 1 : 0;\n", ""),
+            ("\ts->head = place + 1 < SLOTS ? place + 1 : 0;\n", ""),
             (
                 '\ttrace("dequeue #%u to %s, depth %u", number,',
                 '\ttrace("dequeue #%u to %s, depth %u", (__u32)s->dequeued + 15,',
