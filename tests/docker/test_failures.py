@@ -171,7 +171,7 @@ def test_strangers_stay(client: Any, topology: str) -> None:
 
 
 def _kill_up(topology: str, where: str) -> None:
-    words = [sys.executable, KILLED, where, "up", topology, "--lab", "cut"]
+    words = [sys.executable, KILLED, f"SIGKILL@{where}", "up", topology, "--lab", "cut"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL, where
 

@@ -1,9 +1,9 @@
-"""Runs netlab and kills it, by SIGKILL, just before it executes a given line of its own for the first time.
+"""Runs netlab and sends it a signal just before it executes a given line of its own for the first time.
 
-    killed.py list FILE up TOPOLOGY     write every line that is executed, in the order of first times, to FILE
-    killed.py FILE:LINE up TOPOLOGY     be killed there
+    killed.py list FILE up TOPOLOGY             write every line that is executed, in the order of first times, to FILE
+    killed.py SIGKILL@FILE:LINE up TOPOLOGY     be killed there
 
-So a test can kill `up` after and inside every step that it makes, and knows that it has.
+So a test can kill or interrupt `up` after and inside every step that it makes, and knows that it has.
 """
 
 import os
@@ -61,11 +61,13 @@ def main() -> int:
     wanted, *words = sys.argv[1:]
     seen: dict[str, None] = {}
     out = words.pop(0) if wanted == "list" else ""
+    name, _, place = wanted.partition("@")
 
     def see(line: str) -> None:
-        if line == wanted:
-            os.kill(os.getpid(), signal.SIGKILL)
+        is_new = line not in seen
         seen.setdefault(line)
+        if line == place and is_new:
+            os.kill(os.getpid(), signal.Signals[name])
 
     from netlab import cli
 

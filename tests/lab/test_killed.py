@@ -1,16 +1,18 @@
 """`up` and `down` killed with -9 anywhere: the next `down` removes everything of that lab and nothing else."""
 
+import inspect
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from netlab import syscalls
+from netlab.host import Host
 from tests import leaks
 from tests.lab.lab import PARTB, ROOT, netlab
 
@@ -53,6 +55,7 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run_killed(where: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that is sent a signal at a line, as SIGNAL@FILE:LINE; see killed.py."""
     return subprocess.run(
         [sys.executable, KILLED, where, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
@@ -86,7 +89,7 @@ def test_up_killed_at_its_lines(topology: str, tmp_path: str, step: int) -> None
     netlab("down", "--lab", "small")
     assert len(lines) > 150
     for line in lines[::step]:
-        done = run_killed(line, "up", topology)
+        done = run_killed(f"SIGKILL@{line}", "up", topology)
         # A line of waiting is executed only now and then; else the kill has hit.
         assert done.returncode in (0, -signal.SIGKILL), done.stderr
         left = clean_after(line, before)
@@ -101,7 +104,7 @@ def test_down_killed_at_its_lines(topology: str, tmp_path: str, step: int) -> No
     netlab("up", topology)
     for line in lines_of(tmp_path, "down", "--lab", "small")[::step]:
         netlab("up", topology)
-        run_killed(line, "down", "--lab", "small")
+        run_killed(f"SIGKILL@{line}", "down", "--lab", "small")
         left = clean_after(line, before)
         assert not left, "\n".join(left)
 
@@ -127,6 +130,31 @@ def test_up_killed_at_fifty_random_moments() -> None:
         netlab("down", "--lab", "partb")
         left = leaks.settled(before)
         assert not left, f"killed after {moment:.3f} s:\n" + "\n".join(left)
+
+
+def lines_in(function: Callable[..., object]) -> set[str]:
+    """Return all lines of a function as killed.py names them."""
+    text, first = inspect.getsourcelines(function)
+    name = str(inspect.getsourcefile(function)).removeprefix(f"{ROOT}/netlab/").removesuffix(".py")
+    return {f"{name}:{first + number}" for number in range(len(text))}
+
+
+@pytest.mark.parametrize("step", [pytest.param(15, id="some"), pytest.param(3, id="many", marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("tracing")
+def test_up_interrupted_at_its_lines(topology: str, tmp_path: str, step: int) -> None:
+    """No `down` is needed after Ctrl-C, also while others are being started that must be waited for."""
+    before = leaks.snapshot()
+    lines = lines_of(tmp_path, "up", topology)
+    netlab("down", "--lab", "small")
+    starting = [line for line in lines if line in lines_in(Host.prepare)]
+    assert len(starting) > 5
+    for line in dict.fromkeys([*starting, *lines[::step]]):
+        done = run_killed(f"SIGINT@{line}", "up", topology)
+        assert "Traceback" not in done.stderr, f"interrupted at {line}:\n{done.stderr}"
+        if done.returncode == 0:  # it came too late
+            netlab("down", "--lab", "small")
+        left = leaks.settled(before)
+        assert not left, f"interrupted at {line}:\n{done.stderr}" + "\n".join(left)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
