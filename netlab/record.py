@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from netlab import syscalls
@@ -158,43 +158,60 @@ def locked(lab: str, deadline_s: float = 60.0, waiting: Callable[[], None] = lam
     A child that inherits the descriptor holds the lock too, until it has ended. `waiting` is called once when
     somebody else has it. Raises NetlabError at the deadline.
     """
-    path = f"{folder_of(lab)}.lock"
-    fd = _acquire(path, lab, time.monotonic() + deadline_s, waiting)
+    lock = _Lock(f"{folder_of(lab)}.lock")
     try:
-        yield fd
+        lock.acquire(lab, time.monotonic() + deadline_s, waiting)
+        yield lock.fd
     finally:
-        if not os.path.isdir(folder_of(lab)):
-            os.unlink(path)  # while it is held: whoever waits for it sees that the file is another one
-            _remove_empty_root()
-        os.close(fd)
+        lock.release(is_kept=os.path.isdir(folder_of(lab)))
 
 
-def _acquire(path: str, lab: str, deadline: float, waiting: Callable[[], None]) -> int:
-    told = False
-    while True:
-        os.makedirs(ROOT, mode=0o755, exist_ok=True)
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:
-            continue  # the folder went between the two calls
-        except PermissionError as error:
-            raise HostError(f"cannot lock the lab {lab}: {error}") from None
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.exists(path) and os.path.samestat(os.fstat(fd), os.stat(path)):
-                return fd
-        except BlockingIOError:
+class _Lock:
+    """A file that whoever has opened it can lock, and that goes when there is nothing to be locked any more."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.fd = -1
+
+    def acquire(self, lab: str, deadline: float, waiting: Callable[[], None]) -> None:
+        told = False
+        while not self._try(lab):
             if not told:
                 waiting()
                 told = True
             if time.monotonic() > deadline:
-                os.close(fd)
-                raise NetlabError(f"another netlab command is still changing the lab {lab}") from None
+                raise NetlabError(f"another netlab command is still changing the lab {lab}")
+            self._close()
             time.sleep(_LOCK_POLL_S)
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
+
+    def release(self, is_kept: bool) -> None:
+        """Let go of it, also when it was not acquired because something has interrupted that."""
+        with suppress(BlockingIOError, FileNotFoundError):
+            if self.fd >= 0 and not is_kept and self._is_ours():
+                os.unlink(self.path)  # while it is held: whoever waits for it sees that the file is another one
+        if not is_kept:
+            _remove_empty_root()
+        self._close()
+
+    def _try(self, lab: str) -> bool:
+        """Lock it without waiting; False when somebody else has it, or has just removed it."""
+        try:
+            os.makedirs(ROOT, mode=0o755, exist_ok=True)
+            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return self._is_ours()
+        except (BlockingIOError, FileNotFoundError):
+            return False
+        except PermissionError as error:
+            raise HostError(f"cannot lock the lab {lab}: {error}") from None
+
+    def _is_ours(self) -> bool:
+        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(self.fd), os.stat(self.path))
+
+    def _close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
 
 
 def _remove_empty_root() -> None:
