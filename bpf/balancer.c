@@ -28,10 +28,7 @@
 #ifndef FLOWS
 #define FLOWS 16384        /* of the flows, the one that was used least lately goes first */
 #endif
-#ifndef CPUS
-#define CPUS 128           /* the most that the kernel may ever have */
-#endif
-#define SLOTS (QUEUE + 2 * CPUS) /* for each CPU one in its hands, and one in reserve */
+#define SLOTS (QUEUE + 2 * NETLAB_CPUS) /* for each CPU one in reserve, and one for whoever interrupts its use */
 #define MAX_BACKENDS 128   /* 2 to the power of LEVELS */
 #define LEVELS 7
 #define MAX_INTERFACES 1024
@@ -165,7 +162,7 @@ struct state {
 	__u32 age;            /* which of the ages is the present one */
 	__u32 policy;         /* by which the tree is built; config.policy from the next arrange_run on */
 	__u32 root;           /* the node of the tree that stands for all backends */
-	__u32 padding;
+	__u32 kept;           /* requests that have a slot: they wait, are held, or are about to be */
 	__u64 order;          /* counts choices */
 	__u64 received;       /* = forwarded + queued + dropped, at every moment */
 	__u64 forwarded;
@@ -175,7 +172,7 @@ struct state {
 	__u64 completions;
 	__u64 expired;        /* threads that were not heard of for too long */
 	__u64 retried;        /* requests put back at the head of the queue; waiting = queued + retried - dequeued */
-	__u64 unheld;         /* requests sent on without being held, for want of a slot */
+	__u64 unheld;         /* requests sent on without being held, for want of room */
 	__u64 held;           /* how many are now */
 	unsigned char free_threads[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* as in struct ring */
 	unsigned char taken[MAX_BACKENDS * AGES * sizeof(__u32)] __attribute__((aligned(4))); /* threads, by age */
@@ -500,10 +497,10 @@ static __always_inline __u32 take_thread(struct state *s, struct config *c, __u3
 /* Whether as many requests are kept as may be. Those that wait and those that are held share the room. */
 static __always_inline bool is_full(struct state *s)
 {
-	return s->depth + s->held >= QUEUE;
+	return s->kept >= QUEUE;
 }
 
-/* Own a slot to copy a request into: there is always one for who may keep a request, or has no reserve. */
+/* Own a slot to copy a request into: there is one for each request that may be kept, and for each CPU's reserve. */
 static __always_inline __u32 take_slot(struct state *s, struct ring *r)
 {
 	if (s->spares && s->spares <= SLOTS)
@@ -517,6 +514,13 @@ static __always_inline void give_slot(struct state *s, struct ring *r, __u32 slo
 {
 	if (s->spares < SLOTS)
 		((__u32 *)r->spare)[s->spares++] = slot;
+}
+
+/* Keep a request no longer. */
+static __always_inline void drop_slot(struct state *s, struct ring *r, __u32 slot)
+{
+	give_slot(s, r, slot);
+	s->kept--;
 }
 
 static __always_inline void push(struct state *s, struct ring *r, __u32 slot)
@@ -749,10 +753,12 @@ static __always_inline void wait_in_queue(struct xdp_md *ctx, struct config *c, 
 		if (c->holds && !is_full(s)) {
 			decision->slot = own;
 			own = take_slot(s, r);
+			s->kept++;
 		}
 	} else if (copied && !is_full(s)) {
 		push(s, r, own);
 		own = take_slot(s, r);
+		s->kept++;
 		s->queued++;
 		decision->depth = s->depth;
 		decision->reason = QUEUED;
@@ -782,7 +788,7 @@ static __always_inline void hold(struct state *s, struct ring *r, __u32 slot_num
 	} else {
 		s->unheld++;
 		if (slot_number != NONE)
-			give_slot(s, r, slot_number);
+			drop_slot(s, r, slot_number);
 	}
 	bpf_spin_unlock(&s->lock);
 }
@@ -805,8 +811,10 @@ static __always_inline __u32 request(struct xdp_md *ctx, struct config *c, struc
 			decision.chosen = take_thread(s, c, random);
 		if (decision.chosen != NONE) {
 			decision.free = *free_threads(s, decision.chosen);
-			if (c->holds && !is_full(s))
+			if (c->holds && !is_full(s)) {
 				decision.slot = take_slot(s, r);
+				s->kept++;
+			}
 			s->received++;
 			s->forwarded++;
 		} else if (too_long || is_full(s)) {
@@ -1174,7 +1182,7 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 		hold(s, r, slot_number, true, number, k);
 	} else {
 		bpf_spin_lock(&s->lock);
-		give_slot(s, r, slot_number);
+		drop_slot(s, r, slot_number);
 		bpf_spin_unlock(&s->lock);
 	}
 	trace("dequeue #%u to %s, depth %u", number, backend->name, depth);
@@ -1288,7 +1296,7 @@ static __always_inline __u32 reply(struct xdp_md *ctx, struct config *c, struct 
 
 		bpf_spin_lock(&s->lock);
 		if (hold && let_go(s, hold, number))
-			give_slot(s, r, slot);
+			drop_slot(s, r, slot);
 		is_over = was_over(known);
 		freed = !known->silent && !is_over && give(s, c, k, backend->capacity); /* as with completions */
 		free = *free_threads(s, k);
@@ -1594,7 +1602,7 @@ int release_run(struct xdp_md *ctx)
 	bpf_spin_lock(&s->lock);
 	was_held = let_go(s, hold, number);
 	if (was_held)
-		give_slot(s, r, slot);
+		drop_slot(s, r, slot);
 	bpf_spin_unlock(&s->lock);
 	return was_held;
 }

@@ -39,8 +39,8 @@ class Source(NamedTuple):
         """Read the source; raises OSError."""
         path, work_folder = job["path"], job["work_folder"]
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder)]
-        own = ("LAB_NODE", f'"{job["lab"]}/{job["node"]}"')
-        for name, value in [("CPUS", possible_cpus()), *job["builtins"], *job["define"], own]:
+        own = [("LAB_NODE", f'"{job["lab"]}/{job["node"]}"'), ("NETLAB_CPUS", possible_cpus())]
+        for name, value in [*job["builtins"], *job["define"], *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
         with open(path, "rb") as file:
             text = file.read()

@@ -15,7 +15,7 @@ IPV4, IPV6 = 1, 2  # families, as bits
 BY_REPORTS, BY_REPLIES = 1, 2  # how it is known that a held request is done: `enum known_by`
 
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
-# lock, depth, head, spares, fresh … root, order, received … held; then by backend free_threads, taken, reports, sent,
+# lock, depth, head, spares, fresh … root, (kept), order … held; then by backend free_threads, taken, reports, sent,
 # chosen; then the tree, and whose bid each of its nodes has
 STATE = struct.Struct(f"=I10I4x11Q{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 2)}I{MAX_BACKENDS * 3}Q{MAX_BACKENDS * 2}s")
 FREE = 22  # where in it the free threads begin

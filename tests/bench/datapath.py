@@ -189,8 +189,9 @@ wrapper that restores the packet in each round, and whose own cost is taken off.
 and redirects by a devmap. There are three backends; `trace` has the prints compiled in.
 
 A round of the benchmark is one run of the kernel's, in which all programs have their turns, lap by lap: 64 packets of
-a step, as a device hands over at once, then 64 of the next, until all threads are free again. So whatever the machine
-does beside it meets all of them, and none finds the caches emptied by others. The median of the laps counts."""
+a step, as a device hands over at once (and three times as many that are forwarded), then 64 of the next, until all
+threads are free again. So whatever the machine does beside it meets all of them, and none finds the caches emptied by
+others. The median of the laps counts."""
 NET = """\
 All is taken off that is not the program's own: the wrapper, and the loop in which the kernel runs it. What is left of
 the minimal redirect is some nanoseconds, of which all others are multiples. The sums are of what cannot be avoided, as

@@ -64,12 +64,12 @@ struct times {
 	unsigned char ns[LAPS * STAGES * sizeof(__u32)] __attribute__((aligned(4)));
 };
 
-BPF_ARRAY(frame, struct frame, CPUS);
+BPF_ARRAY(frame, struct frame, NETLAB_CPUS);
 BPF_ARRAY(stages, struct stage, STAGES);
 BPF_ARRAY(walks, struct walk, 1);
 BPF_ARRAY(times, struct times, 1);
 BPF_PROG_ARRAY(stage_target, STAGES);
-BPF_PROG_ARRAY(target, CPUS);
+BPF_PROG_ARRAY(target, NETLAB_CPUS);
 BPF_XDP_REDIRECT_MAP("devmap", struct door, doors, 2);
 BPF_ARRAY(slots, struct slot, 1);
 BPF_HASH(known, __u32, __u64, 16);

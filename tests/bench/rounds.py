@@ -72,6 +72,8 @@ class Rounds:
 
         There is one lap more before, and one round more of the first stage behind.
         """
+        assert len(stages) <= STAGES
+        assert laps <= MOST_LAPS
         names = ("stages", "walks", "times", "stage_target")
         in_a_lap = sum(stage.rounds for stage in stages)
         with ExitStack() as stack:

@@ -104,6 +104,7 @@ class Both:
         held = rig.held()
         assert (rig.waiting(), dict(held.values())) == (model.waiting(), model.holders())
         assert sorted([*rig.queue().slots(), *held]) == list(range(rig.slots))
+        assert rig.kept() == len(model.queue) + len(held)
         others = {name: count for name, count in model.reasons.items() if name != HEARD}
         assert {name: count for name, count in counts.items() if name not in heard} == others
         assert sum(heard.values()) == model.reasons[HEARD]

@@ -240,9 +240,9 @@ def holds() -> Iterator[Case]:
         unheld: dict[str, Any] = {"gained": {"unheld": 1}, "builds": (NO_LOAD,)}
         yield forwards(f"cannot be copied, so it is not held, {name}", one, holding(free=2), **unheld)
         nine = holding(*[REQUEST] * 8, free=1, capacity=9)
-        yield forwards(f"no slot is left, so it is not held, {name}", one, nine, gained={"unheld": 1}, builds=EIGHT)
+        yield forwards(f"no room is left, so it is not held, {name}", one, nine, gained={"unheld": 1}, builds=EIGHT)
         eight = holding(*[REQUEST] * 8, free=0, capacity=8)
-        yield refuses(f"no slot is left, so it cannot wait, {name}", one, "DROP_QUEUE_FULL", eight, builds=EIGHT)
+        yield refuses(f"no room is left, so it cannot wait, {name}", one, "DROP_QUEUE_FULL", eight, builds=EIGHT)
         yield queues(
             f"waits beside what is held, {name}", one, holding(REQUEST, free=0, capacity=1), builds=LONGER_QUEUES
         )
@@ -294,7 +294,7 @@ def held_by_replies() -> Iterator[Case]:
         more: dict[str, Any] = {"gained": {"unheld": 1}, "builds": EIGHT}
         nine = numbered(*[REQUEST] * 8, free=1, capacity=9)
         out = frames.addressed(raw(one), 1, 1033)
-        yield forwards(f"no slot is left for a numbered one, {name}", one, nine, out=out, **more)
+        yield forwards(f"no room is left for a numbered one, {name}", one, nine, out=out, **more)
         waits = numbered(raw(one), WAITS, raw(reply(1, version=version, udp_dport=1025)), free=1, depth=1, capacity=1)
         out, carrier = frames.addressed(WAITS, 1, 1026), completion(1, version=version)
         more = {"gained": {"held": 1}, "out": out, "builds": LONGER_QUEUES}
@@ -322,5 +322,5 @@ def held_by_replies() -> Iterator[Case]:
         yield leaves(kind, answer, "REPLY_SENT", before, verdict=PASS, out=out)
 
 
-EIGHT = ("silent", "traced")  # slots
+EIGHT = ("silent", "traced")  # requests that may be kept
 PARTS = (replies, departures, holds, held_by_replies)

@@ -18,7 +18,8 @@ ANSWER_S = 30.0  # how long the other process may be kept off its CPU
 PAUSE = "for (int pause = 0; pause < 40; pause++) bpf_ktime_get_ns();"
 COPIED = "copied = bpf_xdp_load_bytes(ctx, 0, slot->frame, length) == 0;"
 TAKEN = "return CARRIER_EMPTY;"  # if not, a request has been taken off the queue
-WINDOWS = tuple((fragment, f"{fragment} {PAUSE}") for fragment in (COPIED, TAKEN))
+SEEN = "if (!waits) {"  # what a thread seemed to be free for
+WINDOWS = tuple((fragment, f"{fragment} {PAUSE}") for fragment in (COPIED, TAKEN, SEEN))
 NUMBER = slice(42, 46)  # of a request, behind the Ethernet, IP and UDP headers
 _REQUEST = bytes(request(bytes(1400), udp_chksum=0))
 
@@ -332,6 +333,8 @@ class Match:
             yield f"received is not the sum of what became of it: {counters}"
         if sorted(queue.slots()) != list(range(self.rig.slots)):
             yield f"slots lost or doubled: {queue}"
+        if self.rig.kept() != len(queue.waiting):
+            yield f"{self.rig.kept()} are kept, but {len(queue.waiting)} wait"
         waiting = [number_of(packet) for packet in self.rig.waiting()]
         gone = len(self.known) - len(waiting)
         if self.strange or not set(waiting) <= set(self.known):

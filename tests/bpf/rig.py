@@ -28,6 +28,7 @@ ELSEWHERE = 4711  # an interface that no frame of these tests comes in on
 LOCAL = (LB, "10.0.1.1", LB6, "fd00:0:0:1::1")
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
 OWED, OVER = slice(68, 72), slice(80, 84)  # of struct reporter
+KEPT = 44  # where in struct state
 SOURCE = "bpf/balancer.c"
 DROPPER = "bpf/dropper.c"
 LONG = bool(os.environ.get("NETLAB_LONG"))  # `make test-bpf`: as many packets, rounds and examples as take minutes
@@ -257,6 +258,11 @@ class Rig(Program):
         own = [int.from_bytes(each, sys.byteorder) - 1 for each in self._maps["reserve"].get_per_cpu(FIRST)]
         reserve = [slot for slot in own if slot >= 0]
         return Queue(waiting, list(places[size : size + spares]), list(range(fresh, size)), reserve)
+
+    def kept(self) -> int:
+        """Return how many requests have a slot."""
+        count: int = struct.unpack_from("=I", self._state.get(FIRST), KEPT)[0]
+        return count
 
     def run(self, function: str, frame: bytes) -> int:
         """Run a program of user space's on a frame, and return its verdict."""

@@ -190,3 +190,19 @@ def test_they_agree_where_backends_reply_or_report(
 ) -> None:
     """Of a report the model only knows whose threads it may free, and not more of them than there are."""
     agree(rig, counted, words, capacity, "most-free", holds)
+
+
+# Before the lock is taken a request may seem to have to wait, or not to: as if it always, or never, did.
+SEEMS = "bool waits = (s->depth || !*node(s, s->root)) && !is_full(s) && !too_long;"
+MISTAKEN = [
+    SILENT._replace(changes=((SEEMS, f"bool waits = {hint};"),)) for hint in ("!is_full(s) && !too_long", "false")
+]
+
+
+@pytest.mark.parametrize("rig", MISTAKEN, ids=["always", "never"], indirect=True)
+@pytest.mark.parametrize("holds", [False, True], ids=["not held", "held"])
+def test_they_agree_whatever_seems_to_be_so_before_the_lock_is_taken(
+    rig: Rig, holds: bool, counted: Counter[str]
+) -> None:
+    """It is a hint, by which nothing is decided."""
+    agree(rig, counted, "reports", (1, 2), "most-free", holds)

@@ -38,7 +38,7 @@ pytestmark = [
 ]
 
 ROUNDS = 300_000 if LONG else 6000  # of each kind, a third with each depth
-FULL = 8  # the queue's slots
+FULL = 8  # the queue's room
 MUTANT_ROUNDS = 2000  # in which each mutant is caught; most need fewer than 10
 SNAPSHOTS = 50_000 if LONG else 3000
 REQUESTS = 8000  # of each side
@@ -77,7 +77,8 @@ NO_LOCK = (
 MUTANTS = {
     "no lock": (NO_LOCK, ONE_AGAINST_ONE, 0),
     "no lock, two": (NO_LOCK, TWO_AGAINST_TWO, 0),
-    "publish without deciding again": ((("copied && !s->depth", "false"),), ONE_AGAINST_ONE, 0),
+    "a thread that is gone by now is believed in": ((("waits = true;", "waits = false;"),), TWO_AGAINST_TWO, 0),
+    "publish without deciding": ((("copied && !s->depth", "false"),), ONE_AGAINST_ONE, 0),
 }
 LOOKS_EARLY = (  # whether a request waits, and only then frees the thread for it; one that comes is not yet waiting
     (f"{COPIED} {PAUSE}", f"{COPIED} {LONGER}"),
@@ -103,7 +104,8 @@ FORGOTTEN = {
     "thread not taken": ("take(s, c, chosen);", ""),
     "thread not taken by a carrier": ("take(s, c, k);", ""),
     "thread not given back": ("\t++*free_threads(s, index);\n", ""),
-    "slot not given back": ("give_slot(s, r, slot_number);", NOTHING),
+    "slot not given back": ("drop_slot(s, r, slot_number);", NOTHING),
+    "room not given back": ("s->kept--;", NOTHING),
     "slot in the queue and in reserve": ("push(s, r, own);\n\t\town = take_slot(s, r);", "push(s, r, own);"),
     **{
         f"{name} not counted": (change, NOTHING)
@@ -120,7 +122,7 @@ MUTANTS |= {name: ((change,), ONE_AGAINST_ONE, FULL) for name, change in FORGOTT
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_is_caught(name: str, counted: Counter[str]) -> None:
-    """The rounds can fail: for want of the lock, of the second decision, or of any one count."""
+    """The rounds can fail: for want of the lock, of the decision under it, or of any one count."""
     changes, rounds, depth = MUTANTS[name]
     with built(source(*changes)) as rig:
         fault = Match(rig, rounds, depth).first_fault(MUTANT_ROUNDS)
@@ -181,7 +183,7 @@ def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
             while not board.cells[0]:
                 some = let_go(rig, keeper, draws)
                 released, put_back = released + some[0], put_back + some[1]
-        held, queue, now = [each.slot for each in keeper.held()], rig.queue(), rig.now()
+        held, queue, kept, now = [each.slot for each in keeper.held()], rig.queue(), rig.kept(), rig.now()
     board.close()
     counters = now.counters
     waiting = counters["queued"] + counters["retried"] - counters["dequeued"]
@@ -189,6 +191,7 @@ def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
     faults = {
         "slots lost or doubled": sorted([*queue.slots(), *held]) != list(range(rig.slots)),
         "waiting": now.depth != waiting,
+        "kept": kept != now.depth + len(held),
         "counted": (counters["retried"], counters["held"]) != (put_back, len(held)),
         "held and let go of": sent != released + put_back + len(held),
         "nothing happened": 0 in (released, put_back, counters["dequeued"]),
@@ -207,7 +210,7 @@ HOLDING = {
     "what is put back is not counted": (("s->retried++;", NOTHING),),
     "what is let go of is not counted": (("s->held--;", NOTHING),),
     "what is not held is not counted": (("s->unheld++;", NOTHING),),
-    "a slot that is released is not given back": (("give_slot(s, r, slot);", NOTHING),),
+    "a slot that is released is not given back": (("drop_slot(s, r, slot);", NOTHING),),
     "what is put back does not wait": (("push_front(s, r, slot);", NOTHING),),
     "a number that is not looked at": (("if (!hold->backend || hold->number != number)", "if (0)"),),
 }
