@@ -71,7 +71,7 @@ bench: dev
 	@$(SETUP) venv bench
 	@$(SETUP) root $(BIN)/python -m tests.bench $(PARTS) $(QUICK) $(ARGS)
 
-## make bench-quick every table in three or four minutes, with fewer rounds; writes nothing (ARGS='--save FILE', '--against FILE')
+## make bench-quick every table in less than three minutes, with fewer rounds; writes nothing (ARGS='--save FILE', '--against FILE')
 bench-quick: QUICK = --quick
 bench-quick: bench
 

@@ -47,7 +47,7 @@ def parsed() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="few rounds, three or four minutes; print only")
+    parser.add_argument("--quick", action="store_true", help="few rounds, less than three minutes; print only")
     parser.add_argument("--dry", action="store_true", help="print only, write nothing")
     parser.add_argument("--save", metavar="FILE", type=Path, help="keep the figures as JSON, for --against")
     parser.add_argument(
