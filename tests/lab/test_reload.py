@@ -367,7 +367,7 @@ def test_killed_anywhere_the_next_one_puts_all_right(tmp_path: Path) -> None:
         places = [line for line in lines if line.startswith(("reload:", "handover:"))]
         assert len(places) > 60
         for place in places[3::9]:
-            done = subprocess.run([*killed, place, "reload", "lb"], cwd=ROOT, check=False, timeout=60)
+            done = subprocess.run([*killed, f"SIGKILL@{place}", "reload", "lb"], cwd=ROOT, check=False, timeout=60)
             assert done.returncode == -signal.SIGKILL, place
             served = stats()["completions"]
             netlab("run", "client", "--count", "3", "--sleep", "0.001", "--interval", "0.001")
