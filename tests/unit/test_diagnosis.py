@@ -183,7 +183,7 @@ def test_a_second_try_of_bccs_is_not_shown() -> None:
 
 def test_links_to_the_systems_headers_are_named_as_what_they_are() -> None:
     """The folder of links that netlab makes is nobody's business."""
-    talk = "/run/netlab/lab/work/headers/uapi/linux/if.h:28:10: fatal error: 'sys/none.h' file not found\n"
+    talk = "/run/netlab/lab/compiler/headers/uapi/linux/if.h:28:10: fatal error: 'sys/none.h' file not found\n"
 
     assert diagnosis.compile_error(talk, SOURCE).startswith("/usr/include/linux/if.h:28:10: error: 'sys/none.h' file")
 
