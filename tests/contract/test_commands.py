@@ -1,6 +1,7 @@
 """A command in a node is as one started by hand: exit code, stdin, signals, terminal; on both runtimes."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ links:
   - [a, b]
 """
 SHELL = [sys.executable, "-m", "netlab", "shell", "a"]
+PYTHON = shlex.quote(sys.executable)  # for a shell: the checkout may lie in a folder with a space in its name
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_input_and_output_go_through(one: str) -> None:
 def test_output_that_nobody_reads(one: str) -> None:
     """The command ends by SIGPIPE, as it does everywhere."""
     found = subprocess.run(
-        ["sh", "-c", f"{sys.executable} -m netlab exec a yes | head -n 1; true"],
+        ["sh", "-c", f"{PYTHON} -m netlab exec a yes | head -n 1; true"],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=30,
     )  # fmt: skip
 
@@ -179,7 +181,7 @@ def test_exec_is_a_job_of_the_shell_that_has_started_it(one: str) -> None:
     try:
         outer.type("PS1='>''> '\n")
         outer.until(">> ")
-        outer.type(f"{sys.executable} -m netlab exec a sleep 3000\n")
+        outer.type(f"{PYTHON} -m netlab exec a sleep 3000\n")
         eventually(lambda: _running("sleep 3000"))
         outer.type("\x1a")
         eventually(lambda: _running("sleep 3000", "T"))
@@ -191,7 +193,7 @@ def test_exec_is_a_job_of_the_shell_that_has_started_it(one: str) -> None:
         outer.until(">> ")
         outer.type("echo code=$?\n")
         outer.until("code=130")
-        outer.type(f"{sys.executable} -m netlab shell a\n")
+        outer.type(f"{PYTHON} -m netlab shell a\n")
         outer.until("leave it with exit")
         outer.type("exit 3\n")
         outer.until(">> ")
