@@ -271,12 +271,10 @@ static long (*const redirect_map)(void *map, __u64 key, __u64 flags) = (void *)R
 
 /* ---- the state machine: all of it under state.lock, no helper may be called ---- */
 
-/* The free threads of a backend. The empty asm hides what the compiler knows of the index, so that it emits the mask
- * that the verifier needs. */
+/* The free threads of a backend. */
 static __always_inline __u32 *free_threads(struct state *s, __u32 index)
 {
-	asm volatile("" : "+r"(index));
-	return (__u32 *)s->free_threads + (index & (MAX_BACKENDS - 1));
+	return (__u32 *)s->free_threads + masked(index, MAX_BACKENDS - 1);
 }
 
 /* How many threads of a backend were taken in one of the ages, 0 being the present one, and 1 the oldest. */
@@ -284,55 +282,48 @@ static __always_inline __u32 *taken(struct state *s, __u32 index, __u32 distance
 {
 	__u32 at = index * AGES + ((s->age + distance) & (AGES - 1));
 
-	asm volatile("" : "+r"(at));
-	return (__u32 *)s->taken + (at & (MAX_BACKENDS * AGES - 1));
+	return (__u32 *)s->taken + masked(at, MAX_BACKENDS * AGES - 1);
 }
 
 /* Whether a backend has reported. Then its reports tell which threads are taken, and none of those grows old. */
 static __always_inline __u32 *reports(struct state *s, __u32 index)
 {
-	asm volatile("" : "+r"(index));
-	return (__u32 *)s->reports + (index & (MAX_BACKENDS - 1));
+	return (__u32 *)s->reports + masked(index, MAX_BACKENDS - 1);
 }
 
 /* How much a backend is to get in comparison with others; 0 is nothing: it is drained, or gone. */
 static __always_inline __u32 weight(struct config *c, __u32 index)
 {
-	asm volatile("" : "+r"(index));
-	return ((__u32 *)c->weights)[index & (MAX_BACKENDS - 1)];
+	return ((__u32 *)c->weights)[masked(index, MAX_BACKENDS - 1)];
 }
 
 static __always_inline __u32 *sent(struct state *s, __u32 index)
 {
-	asm volatile("" : "+r"(index));
-	return (__u32 *)s->sent + (index & (MAX_BACKENDS - 1));
+	return (__u32 *)s->sent + masked(index, MAX_BACKENDS - 1);
 }
 
 /* When a backend was chosen last, counted in choices. */
 static __always_inline __u64 *chosen_at(struct state *s, __u32 index)
 {
-	asm volatile("" : "+r"(index));
-	return (__u64 *)s->chosen + (index & (MAX_BACKENDS - 1));
+	return (__u64 *)s->chosen + masked(index, MAX_BACKENDS - 1);
 }
 
 static __always_inline __u64 *node(struct state *s, __u32 at)
 {
-	asm volatile("" : "+r"(at));
-	return (__u64 *)s->tree + (at & (2 * MAX_BACKENDS - 1));
+	return (__u64 *)s->tree + masked(at, 2 * MAX_BACKENDS - 1);
 }
 
 static __always_inline unsigned char *best(struct state *s, __u32 at)
 {
-	asm volatile("" : "+r"(at));
-	return s->best + (at & (2 * MAX_BACKENDS - 1));
+	return s->best + masked(at, 2 * MAX_BACKENDS - 1);
 }
 
-/* All ones where a number is negative, else zero. The empty asm hides from the compiler that a branch could do that. */
+/* All ones where a number is negative, else zero. The barriers hide from the compiler that a branch could do that. */
 static __always_inline __u64 if_negative(__u64 number)
 {
-	asm volatile("" : "+r"(number));
+	barrier_var(number);
 	number = (__s64)number >> 63;
-	asm volatile("" : "+r"(number));
+	barrier_var(number);
 	return number;
 }
 
@@ -562,10 +553,10 @@ static __always_inline struct hold *hold_of(struct holds *h, __u32 slot)
 {
 	__u64 at = slot;
 
-	asm volatile("" : "+r"(at));
+	barrier_var(at);
 	if (at >= SLOTS)
 		return NULL;
-	asm volatile("" : "+r"(at));
+	barrier_var(at);
 	return (struct hold *)h->by_slot + at;
 }
 
@@ -685,13 +676,23 @@ static __always_inline __u32 forward(struct xdp_md *ctx, struct config *c, struc
 	return FORWARDED;
 }
 
+/* The length of a frame that fits in a slot; 0 is none. Compare with ETH_HLEN before use, not with 0: see bounds.h. */
+static __always_inline __u64 frame_length(__u64 length)
+{
+	barrier_var(length);
+	if (length > ETH_HLEN + MTU)
+		length = 0;
+	barrier_var(length);
+	return length;
+}
+
 /* Copy a request into a slot of ours. */
 static __always_inline bool copy_in(struct xdp_md *ctx, struct slot *slot, __u32 number, __u64 length, __u32 way)
 {
 	bool copied = false;
 
-	asm volatile("" : "+r"(length)); /* as above: keep the bounds where the verifier looks for them */
-	if (slot && length > 0 && length <= sizeof(slot->frame)) {
+	length = frame_length(length);
+	if (slot && length >= ETH_HLEN) {
 		slot->length = length;
 		slot->number = number;
 		slot->ifindex = ctx->ingress_ifindex;
@@ -1162,13 +1163,12 @@ static __always_inline __u32 carry(struct xdp_md *ctx, __u32 k, struct backend *
 
 	if (!slot)
 		return CARRIER_EMPTY;
-	__u64 length = slot->length;
+	__u64 length = frame_length(slot->length);
 	__u32 number = slot->number, ifindex = slot->ifindex, way = slot->way;
 	struct datagram datagram;
 	bool filled = false;
 
-	asm volatile("" : "+r"(length));
-	if (length > 0 && length <= sizeof(slot->frame))
+	if (length >= ETH_HLEN)
 		filled = !bpf_xdp_store_bytes(ctx, 0, slot->frame, length) &&
 			 !bpf_xdp_adjust_tail(ctx, (int)length - (int)(ETH_HLEN + MTU));
 

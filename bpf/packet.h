@@ -9,6 +9,8 @@
 #include <uapi/linux/tcp.h>
 #include <uapi/linux/udp.h>
 
+#include "bounds.h"
+
 #define IP_FRAGMENT_MASK 0x3fff /* more-fragments flag and offset; the don't-fragment bit is left out */
 #define IP_OFFSET_MASK 0x1fff   /* where in its packet a fragment belongs; 0 in the first */
 #define IP_VERSION_4 4
@@ -61,7 +63,7 @@ static __always_inline struct iphdr *parse_ipv4(struct cursor *cursor)
 
 	if ((void *)(ip + 1) > cursor->end)
 		return NULL;
-	__u32 header = ip->ihl * IP_WORD, total = bpf_ntohs(ip->tot_len);
+	__u32 header = ip->ihl * IP_WORD, total = host_u16(ip->tot_len);
 
 	if (ip->version != IP_VERSION_4 || ip->ihl < IP_MIN_WORDS || total < header)
 		return NULL;
@@ -79,7 +81,7 @@ static __always_inline struct ipv6hdr *parse_ipv6(struct cursor *cursor)
 	if ((void *)(ip + 1) > cursor->end)
 		return NULL;
 	cursor->at = ip + 1;
-	if (ip->version != IP_VERSION_6 || cursor->at + bpf_ntohs(ip->payload_len) > cursor->end)
+	if (ip->version != IP_VERSION_6 || cursor->at + host_u16(ip->payload_len) > cursor->end)
 		return NULL;
 	return ip;
 }

@@ -13,6 +13,7 @@ import os
 import re
 from typing import NamedTuple
 
+from netlab import assets
 from netlab.hints import with_hint
 
 MAX_ERRORS = 3  # the rest mostly follow from the first
@@ -45,25 +46,44 @@ _STATE = re.compile(
     r"|mark_precise|propagating)"
 )
 _CALLED = re.compile(r"0x[0-9a-f]+: i64 = Constant<(\d+)>")
+_INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
 _LINKS = re.compile(r"^/.*/headers/uapi/")  # where netlab.headers links to the system's headers
 
 
 class Source(NamedTuple):
-    """The file of a program: its path, its name in messages, and its lines."""
+    """The file of a program: its path, its name in messages, and its lines.
+
+    `headers` are the files that it includes by `#include "NAME"`, and those that these include: path and lines of each.
+    """
 
     path: str
     shown: str
     lines: tuple[str, ...]
+    headers: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @classmethod
     def read(cls, path: str) -> "Source":
         """Return the file at `path`; one that cannot be read has no lines. Its name is relative if it is below here."""
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                lines = tuple(file.read().splitlines())
-        except OSError:
-            lines = ()
-        return cls(path, shown(path), lines)
+        found = {path: _lines(path)}
+        ahead = [path]
+        while ahead:
+            file = ahead.pop()
+            folders = (os.path.dirname(file), os.path.dirname(path), assets.folder("bpf"))
+            for include in filter(None, map(_INCLUDE.match, found[file])):
+                places = [os.path.join(folder, include[1]) for folder in folders]
+                header = next(filter(os.path.isfile, places), "")
+                if header and header not in found:
+                    found[header] = _lines(header)
+                    ahead.append(header)
+        return cls(path, shown(path), found.pop(path), tuple(found.items()))
+
+
+def _lines(path: str) -> tuple[str, ...]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return tuple(file.read().splitlines())
+    except OSError:
+        return ()
 
 
 def shown(path: str) -> str:
@@ -87,7 +107,8 @@ class _Talk:
     def place(self, file: str, number: int, *, moved: bool) -> str:
         """Return FILE:LINE in the author's terms; `moved` numbers are those of the rewritten source."""
         if file not in _VIRTUAL_MAIN:
-            return f"{shown(file) if file[0] == '/' else file}:{number}" if number else self.source.shown
+            name = shown(file) if file[0] == "/" else file
+            return f"{name}:{number}" if number else name
         number = self.original(number) if moved else number
         return f"{self.source.shown}:{number}" if number else self.source.shown
 
@@ -101,10 +122,17 @@ class _Talk:
                 return min(max(last - (end - number), first + 1), len(self.source.lines))
         return 0
 
-    def find(self, text: str) -> int:
-        """Return the number of the one rewritten line that reads like this, for kernels that do not say it; else 0."""
-        found = [number for number, line in enumerate(self._rewritten, start=1) if line.strip() == text]
-        return found[0] if text and len(found) == 1 else 0
+    def find(self, text: str) -> tuple[str, int]:
+        """Return file and number of the line that reads like this, for older kernels, which say neither.
+
+        Numbers are those of the rewritten source, or of a header. The number is 0 where several lines of one file read
+        so, and the file is "" where none does, or lines of several files.
+        """
+        files = ((_VIRTUAL_MAIN[0], self._rewritten), *self.source.headers)
+        found = [(file, n) for file, lines in files for n, line in enumerate(lines, start=1) if line.strip() == text]
+        if len(found) == 1:
+            return found[0]
+        return found[0][0] if len({file for file, _ in found}) == 1 else "", 0
 
     def start_of(self, function: str) -> str:
         """Return FILE:LINE of a program, for complaints that know no line of their own."""
@@ -200,14 +228,14 @@ def _is_authors(file: str) -> bool:
 
 def _looked_at(talk: _Talk, log: list[str]) -> tuple[str, str] | None:
     """Return the place and the text of the last source line in a log of the verifier's, if it names any."""
-    for entry in reversed(log):
-        found = _ANNOTATION.match(entry)
-        if not found or not found["text"]:
-            continue
-        file, number = found["file"] or _VIRTUAL_MAIN[0], int(found["line"] or talk.find(found["text"]))
-        line = talk.line(talk.original(number)) if file in _VIRTUAL_MAIN else found["text"]
-        return talk.place(file, number, moved=True), f"    {line or found['text']}"
-    return None
+    found = next((match for entry in reversed(log) if (match := _ANNOTATION.match(entry)) and match["text"]), None)
+    if found is None:
+        return None
+    file, number = (found["file"], int(found["line"])) if found["file"] else talk.find(found["text"])
+    if not file:
+        return talk.source.shown, f"    {found['text']}"
+    line = talk.line(talk.original(number)) if file in _VIRTUAL_MAIN else found["text"]
+    return talk.place(file, number, moved=True), f"    {line or found['text']}"
 
 
 def _last_lines(talk: _Talk) -> str:

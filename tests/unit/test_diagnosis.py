@@ -84,6 +84,39 @@ def test_the_verifiers_line_is_the_authors(kernel: str) -> None:
     )
 
 
+def refused_at(text: str, headers: dict[str, tuple[str, ...]]) -> list[str]:
+    """Return the first lines about a program that Linux 6.1 refuses at this line, and that includes these headers."""
+    talk = log_of("6.1", "R1 unbounded").replace("8: (79)", f"; {text}\n8: (79)")
+    source = SOURCE._replace(headers=tuple(headers.items()))
+    return diagnosis.verifier_error(talk, source, "drop").splitlines()[:2]
+
+
+@pytest.mark.parametrize(
+    ("headers", "place"),
+    [
+        pytest.param({"/home/me/a.h": ("x();", " sum += n;")}, "/home/me/a.h:2", id="one line"),
+        pytest.param({"/home/me/a.h": ("sum += n;", "sum += n;")}, "/home/me/a.h", id="two lines of a file"),
+        pytest.param({"/home/me/a.h": ("sum += n;",), "/home/me/b.h": ("sum += n;",)}, "drop.c", id="two files"),
+        pytest.param({}, "drop.c", id="none"),
+    ],
+)
+def test_a_line_in_a_header_is_found_by_its_text(headers: dict[str, tuple[str, ...]], place: str) -> None:
+    """Older kernels say neither file nor number: no line is named that is another one."""
+    assert [f"{place}: the verifier refused drop(): R1 unbounded", "    sum += n;"] == refused_at("sum += n;", headers)
+
+
+def test_headers_are_read_with_what_they_include(tmp_path: Path) -> None:
+    """Those beside the program and netlab's own; each once, also when they include each other."""
+    for name, text in {"p.c": '#include "a.h"\n', "a.h": '# include "b.h"\n', "b.h": ""}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "b.h").write_text('#include "a.h"\n#include "verdict.h"\n#include "nowhere.h"\n')
+
+    found = Source.read(str(tmp_path / "p.c")).headers
+
+    assert [f"{tmp_path}/a.h", f"{tmp_path}/b.h"] == [path for path, _ in found][:2]
+    assert {"verdict.h", "packet.h", "bounds.h"} == {Path(path).name for path, _ in found[2:]}
+
+
 def test_states_of_registers_are_no_reasons() -> None:
     """What the verifier prints of its state between instruction and reason is left out, and long reasons are cut."""
     said = diagnosis.verifier_error(
