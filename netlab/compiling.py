@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from netlab import compile_cache, compiled, handover, headers, syscalls
 from netlab.errors import HostError
 from netlab.maps import possible_cpus
+from netlab.refusal import log_with_lines
 
 if TYPE_CHECKING:
     from bcc import BPF
@@ -95,10 +96,41 @@ def load(source: Source) -> Loaded:
     entry = source.entry(names)
     for name in names:
         with _refusal("verify", name):
-            module.load_func(name, module.XDP, None, _attach_type(name) or -1)
+            _verify(module, name)
     if made:
         compile_cache.keep(source.key, made, dependencies, headers.kernel_source(), began)
     return Loaded(entry, maps, {name: module.funcs[name.encode()].fd for name in names}, module)
+
+
+def _verify(module: "BPF", name: str) -> None:
+    """Load a program; one that is refused has its lines in the log, also where bcc has left them out."""
+    try:
+        module.load_func(name, module.XDP, None, _attach_type(name) or -1)
+    except Exception as error:  # bcc raises nothing narrower
+        code = ctypes.get_errno()
+        if code == errno.EINVAL:
+            log = log_with_lines(lambda size: _attempt(module, name.encode(), size))
+            if log:
+                sys.stderr.write(f"bpf: Failed to load program: {os.strerror(code)}\n{log}")
+                sys.stderr.flush()
+        ctypes.set_errno(code)
+        raise error from None
+
+
+def _attempt(module: "BPF", name: bytes, size: int) -> tuple[str, bool]:
+    """Load a program with a log of so many bytes; return the log, and whether that was too small for it."""
+    from bcc import lib
+
+    room = ctypes.create_string_buffer(size)
+    handle = module.module
+    text = (lib.bpf_function_start(handle, name), lib.bpf_function_size(handle, name))
+    about = (lib.bpf_module_license(handle), lib.bpf_module_kern_version(handle))
+    attach_type = _attach_type(name.decode()) or -1
+    with syscalls.silenced(2):  # bcc prints each log
+        fd = lib.bcc_func_load(handle, module.XDP, name, *text, *about, 1, room, size, None, 0, attach_type)
+    if fd >= 0:
+        os.close(fd)
+    return room.value.decode(errors="replace"), fd == -errno.ENOSPC
 
 
 def forget(module: "BPF") -> None:

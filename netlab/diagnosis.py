@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from netlab import assets
 from netlab.hints import with_hint
+from netlab.refusal import INSTRUCTION
 
 MAX_ERRORS = 3  # the rest mostly follow from the first
 MAX_REASONS = 3  # lines of the verifier after the one that says most
@@ -40,7 +41,6 @@ _REFUSED = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _ANNOTATION = re.compile(r"; (?P<text>.*?)\s*(?:@ (?P<file>\S+):(?P<line>\d+))?$")
-_INSTRUCTION = re.compile(r"\d+: \([0-9a-f]{2}\)")
 _STATE = re.compile(
     r"\s*(?:\d+: |;|from \d+ to |R\d+\w*=|frame\d|fp-?\d|(?:cur|old) state:|last_idx|regs=|parent |caller|callee"
     r"|mark_precise|propagating)"
@@ -168,11 +168,12 @@ def redefinition(said: str, source: Source, name: str) -> str:
 def verifier_error(said: str, source: Source, function: str) -> str:
     """Return why the kernel refused a program, and the source line of the instruction it was looking at."""
     talk = _Talk(said, source)
-    refused = _REFUSED.search(talk.after)
+    # there may be a second log, with lines of the source: see netlab.refusal
+    refused = max(_REFUSED.finditer(talk.after), key=re.Match.start, default=None)
     if refused is None:
         return f"{source.shown}: the kernel refused {function}()\n{_last_lines(talk)}"
     lines = refused["log"].splitlines()
-    last = max((n for n, line in enumerate(lines) if _INSTRUCTION.match(line)), default=-1)
+    last = max((n for n, line in enumerate(lines) if INSTRUCTION.match(line)), default=-1)
     reasons = [line.strip() for line in lines[last + 1 :] if line.strip() and not _STATE.match(line)]
     place, line = _looked_at(talk, lines[: last + 1]) or (talk.start_of(function), "")
     if not reasons:

@@ -1,5 +1,13 @@
 """What to do about a program that clang or the verifier refuses, by what they say about it."""
 
+_OFFSET = (
+    "bound the offset before it is added to a pointer; older kernels forget the bounds of what bpf_ntohs() returns: "
+    '#include "bounds.h", and add host_u16(N) in the place of bpf_ntohs(N)'
+)
+_LENGTH = (
+    "bound the length, above and below, right before the helper is called; barrier_var() of bounds.h keeps the "
+    "compiler from leaving out a check whose outcome it knows"
+)
 # The first whose words are all in the message is given.
 _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("SEC(",), "bcc needs no SEC(): leave it out"),
@@ -19,7 +27,10 @@ _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("invalid access to map value",), "the verifier cannot see that the index stays inside the value: bound it first"),
     (("invalid mem access 'scalar'",), "that is no address; global variables and tables must be kept in a BPF_ARRAY"),
     (("invalid mem access 'inv'",), "that is no address; global variables and tables must be kept in a BPF_ARRAY"),
-    (("math between pkt pointer",), "bound the offset, for example by a mask, before it is added to a pointer"),
+    (("math between pkt pointer",), _OFFSET),
+    (("unbounded memory access",), _LENGTH),
+    (("min value is negative",), _LENGTH),
+    (("zero-sized read",), "the length may be 0: go on only if it is 1 or more"),
     (("back-edge",), "the verifier sees no end of a loop: give it a constant bound"),
     (("infinite loop",), "the verifier sees no end of a loop: give it a constant bound"),
     (("program is too large",), "the verifier walks every path, and gave up: smaller bounds, fewer branches in loops"),

@@ -105,6 +105,19 @@ def hidden(path: str) -> Iterator[None]:
         os.close(home)
 
 
+@contextmanager
+def silenced(fd: int) -> Iterator[None]:
+    """Let what is written to a descriptor go nowhere meanwhile, also what libraries in C write."""
+    before, nowhere = os.dup(fd), os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, fd)
+    try:
+        yield
+    finally:
+        os.dup2(before, fd)
+        os.close(before)
+        os.close(nowhere)
+
+
 def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
     """Move the calling *thread* into the namespace that `fd` is open on; raises OSError. See `in_threads`."""
     _check(libc().setns(fd, kind), "setns")

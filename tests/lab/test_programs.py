@@ -206,6 +206,35 @@ def test_generic_mode_is_had_by_asking(bench: Bench) -> None:
             id="out of bounds",
         ),
         pytest.param(
+            "BPF_ARRAY(seen, u32, 1);\n\nint pass(struct xdp_md *ctx)\n{\n\tvoid *data = (void *)(long)ctx->data;\n\n"
+            "\tdata += bpf_ktime_get_ns();\n"
+            "\tif (data + 1 > (void *)(long)ctx->data_end)\n\t\treturn XDP_DROP;\n"
+            "\treturn *(u8 *)data ? XDP_PASS : XDP_DROP;\n}\n",
+            "test.c:7: the verifier refused pass(): "
+            "math between pkt pointer and register with unbounded min value is not allowed\n"
+            "    data += bpf_ktime_get_ns();\n"
+            "(bound the offset before it is added to a pointer; older kernels forget the bounds of what bpf_ntohs() "
+            'returns: #include "bounds.h", and add host_u16(N) in the place of bpf_ntohs(N))',
+            id="unbounded offset",
+        ),
+        pytest.param(
+            "int pass(struct xdp_md *ctx)\n{\n\tchar copy[64] = {};\n\n"
+            "\tbpf_xdp_load_bytes(ctx, 0, copy, bpf_get_prandom_u32());\n\treturn copy[9];\n}\n",
+            "test.c:5: the verifier refused pass(): R4 min value is negative, either use unsigned or 'var &= const'\n"
+            "    bpf_xdp_load_bytes(ctx, 0, copy, bpf_get_prandom_u32());\n"
+            "(bound the length, above and below, right before the helper is called; barrier_var() of bounds.h keeps "
+            "the compiler from leaving out a check whose outcome it knows)",
+            id="unbounded length",
+        ),
+        pytest.param(
+            "int pass(struct xdp_md *ctx)\n{\n\tchar copy[64] = {};\n\n"
+            "\tbpf_xdp_load_bytes(ctx, 0, copy, bpf_get_prandom_u32() & 63);\n\treturn copy[9];\n}\n",
+            "test.c:5: the verifier refused pass(): R4 invalid zero-sized read: u64=[0,63]\n"
+            "    bpf_xdp_load_bytes(ctx, 0, copy, bpf_get_prandom_u32() & 63);\n"
+            "(the length may be 0: go on only if it is 1 or more)",
+            id="no length",
+        ),
+        pytest.param(
             "BPF_HASH(counts, int, u64);\n\nint pass(struct xdp_md *ctx)\n{\n\tint key = 0;\n"
             "\tu64 *count = counts.lookup(&key);\n\n\t*count += 1;\n\treturn XDP_PASS;\n}\n",
             "test.c:8: the verifier refused pass(): R0 invalid mem access 'map_value_or_null'\n"

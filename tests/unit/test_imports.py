@@ -29,6 +29,7 @@ ROWS: list[tuple[str, ...]] = [
         "trace",
         "diagnosis",
         "hints",
+        "refusal",
         "bpf",
         "headers",
         "netlink",

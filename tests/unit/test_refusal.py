@@ -1,0 +1,72 @@
+"""The lines of the source are found in the log of a program that is refused with EINVAL."""
+
+import pytest
+
+from netlab import refusal
+from netlab.refusal import log_with_lines
+
+PLAIN = """\
+0: R1=ctx() R10=fp0
+0: (bf) r6 = r1                       ; R1=ctx() R6=ctx()
+1: (0f) r7 += r0                      ; R7=pkt(r=0)
+0: (bf) r6 = r1                       ; R1=ctx() R6=ctx()
+1: (0f) r7 += r0
+math between pkt pointer and register with unbounded min value is not allowed
+processed 4 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+"""
+ANNOTATED = PLAIN.replace("0: (bf)", "; int drop(struct xdp_md *ctx)\n0: (bf)").replace(
+    "1: (0f)", "; data = further(data);\n1: (0f)"
+)
+
+
+class Kernel:
+    """A kernel that keeps one end of a log for which there is no room, and bcc, which tries again after EINVAL."""
+
+    def __init__(self, *, keeps_the_end: bool) -> None:
+        self.keeps_the_end = keeps_the_end
+        self.attempts = 0
+
+    def load(self, size: int) -> tuple[str, bool]:
+        self.attempts += 1
+        if size > len(ANNOTATED):
+            return PLAIN[: size - 1], False
+        return (ANNOTATED[-(size - 1) :] if self.keeps_the_end else ANNOTATED[: size - 1]), True
+
+
+@pytest.mark.parametrize("keeps_the_end", [True, False])
+def test_the_line_before_the_last_instruction_is_found(keeps_the_end: bool) -> None:
+    """Whichever end of the log is cut off; the reason is behind it, and what instruction it was is not confused."""
+    kernel = Kernel(keeps_the_end=keeps_the_end)
+
+    log = log_with_lines(kernel.load)
+
+    assert log.endswith("; data = further(data);\n" + "".join(PLAIN.splitlines(keepends=True)[4:]))
+    assert kernel.attempts < 16
+
+
+def test_a_log_without_instructions_has_no_lines() -> None:
+    """The verifier has refused the program as a whole."""
+    assert log_with_lines(lambda size: ("back-edge from insn 5 to 2\nprocessed 0 insns\n", False)) == ""
+
+
+def test_a_kernel_that_knows_no_lines_is_asked_a_bounded_number_of_times() -> None:
+    """Nothing is found, and that is said soon."""
+    asked: list[int] = []
+
+    def load(size: int) -> tuple[str, bool]:
+        asked.append(size)
+        return PLAIN[: size - 1], size <= len(PLAIN)
+
+    found = log_with_lines(load)
+
+    assert found in ("", PLAIN)
+    assert len(asked) < 16
+
+
+def test_a_slow_kernel_is_not_asked_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is a help, and no reason to wait."""
+    kernel = Kernel(keeps_the_end=False)
+    monkeypatch.setattr(refusal, "LIMIT_S", 0.0)
+
+    assert log_with_lines(kernel.load) == ""
+    assert kernel.attempts == 1
