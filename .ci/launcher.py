@@ -13,7 +13,7 @@ import sys
 
 LINE_BYTES = 127  # of which Linux reads a line `#!`
 
-line = f"#!{os.path.realpath(sys.executable)} -SP"
+line = f"#!{os.path.realpath(sys.executable)} -IS"
 if len(os.fsencode(line)) <= LINE_BYTES and len(line.split()) == 2:
     print(f"""{line}
 # Made by .ci/launcher.py when .venv was.

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from netlab import record, usage
+from netlab import record, umask, usage
 from netlab.errors import HostError, NetlabError, UsageError, explain
 
 if TYPE_CHECKING:
@@ -273,7 +273,8 @@ def _elevate(args: Arguments, lab: str | None = None) -> None:
     engine = os.environ.get("DOCKER_HOST")
     words = [args.words[0], *(("--lab", lab) if lab and not args.lab_given else ()), *args.words[1:]]
     program = sys.argv[0]
-    start = [program] if os.access(program, os.X_OK) else [sys.executable, "-P", "-m", "netlab"]
+    start = [program] if os.access(program, os.X_OK) else [sys.executable, "-I", "-m", "netlab"]
+    umask.give_back()
     try:
         os.execvp("sudo", ["sudo", "--", *(("env", f"DOCKER_HOST={engine}") if engine else ()), *start, *words])
     except OSError:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from netlab import record
+from netlab import files
 from netlab.compiled import Code, Compiled, MapShape
 
 FOLDER = "/var/cache/netlab"
@@ -74,7 +74,7 @@ def keep(name: str, what: Compiled, dependencies: str, beside: str, began: float
             headers[header] = _digest_of(header)
         os.makedirs(folder(), mode=0o700, exist_ok=True)
         text = json.dumps({**_packed(what), "headers": headers})
-        record.write(os.path.join(folder(), name), f"{_digest(text.encode()).decode()}\n{text}", 0o600)
+        files.write(os.path.join(folder(), name), f"{_digest(text.encode()).decode()}\n{text}", 0o600)
         _prune()
 
 

@@ -7,7 +7,7 @@ programs compile the same everywhere, and ten times faster.
 
 import os
 
-from netlab import assets
+from netlab import assets, files
 from netlab.errors import HostError
 
 _SYSTEM = "/usr/include"
@@ -39,7 +39,7 @@ def kernel_source() -> str:
 def _uapi(work_folder: str) -> str:
     """Return a folder with links to the system's headers, which is made if need be."""
     folder = os.path.join(work_folder, "headers", "uapi")
-    os.makedirs(folder, exist_ok=True)
+    files.ensure_folder(folder, files.FOR_OWNER)
     for name in _LINKED:
         try:
             os.symlink(_system_folder(name), os.path.join(folder, name))

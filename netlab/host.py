@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from netlab import commands, record, removal
+from netlab import commands, files, record, removal
 from netlab.errors import HostError, NetlabError
 from netlab.plan import AttachProgram, CreateNode, Plan, StartRole, Step
 
@@ -88,17 +88,17 @@ class Host:
         from netlab import hosts
 
         record.create(self.lab, self.data, with_programs=bool(self.programs))
-        record.write(f"{self.folder}/etc/hosts", hosts.text(self.plan))
+        files.write(f"{self.folder}/etc/hosts", hosts.text(self.plan))
         for name, text in _ETC.items():
             if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist
-                record.write(f"{self.folder}/etc/{name}", text)
-        record.write(f"{self.folder}/bashrc", _BASHRC)
+                files.write(f"{self.folder}/etc/{name}", text)
+        files.write(f"{self.folder}/bashrc", _BASHRC)
         if self.programs:
-            os.mkdir(f"{self.folder}/programs")
+            files.make_folder(f"{self.folder}/programs", files.FOR_GROUP)
         for step in self.programs:
             if not step.for_peer:
                 with open(step.program.path, encoding="utf-8", errors="replace") as file:
-                    record.write(f"{self.folder}/programs/{step.node}.c", file.read())
+                    files.write(f"{self.folder}/programs/{step.node}.c", file.read(), 0o640)
 
     def prepare(self) -> None:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from netlab import commands, record
+from netlab import commands, record, umask
 from netlab.errors import HostError, NetlabError, UsageError
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def enter(data: Mapping[str, Any], node: str, argv: Sequence[str], variables: Ma
     if not os.path.exists(runtime.netns_path(node)):
         raise NetlabError(f"{node} has no namespace: the lab {lab} is not whole; netlab down --lab {lab}")
     wrapped = runtime.wrap(node, argv)
+    umask.give_back()
     if wrapped.place:
         from netlab import joining
 

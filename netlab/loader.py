@@ -74,7 +74,7 @@ def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S)
         # glibc takes a copy onto itself as the order to keep it open across exec
         actions.append((os.POSIX_SPAWN_DUP2, lock_fd, lock_fd))
     # without the site module, which has said here already where modules are
-    argv = [sys.executable, "-SP", "-c", _BOOT, *_folders()]
+    argv = [sys.executable, "-IS", "-c", _BOOT, *_folders()]
     try:
         pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions)
     except OSError as error:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netlab import logs
+from netlab import logs, umask
 from netlab.errors import NetlabError
 from netlab.identity import SUPERVISOR_BOOT, find_supervisor, is_alive
 from netlab.stopping import GRACE_S, Stopped, end, have_ended, open_pidfd, signal_name, stop_all
@@ -137,7 +137,8 @@ def start(
     """
     until = time.monotonic() + deadline_s
     parts = [{**one._asdict(), "env": dict(one.env)} for one in starts]
-    job = {"lab": supervisor.lab, "folder": supervisor.folder, "trace": trace, "starts": parts}
+    about = {"lab": supervisor.lab, "folder": supervisor.folder, "umask": umask.callers()}
+    job = {**about, "trace": trace, "starts": parts}
     with suppress(BrokenPipeError), open(supervisor.hears, "wb", closefd=False) as pipe:
         pipe.write(json.dumps(job).encode() + b"\n")
     awaited = {one.node for one in starts if one.awaits_ready}

@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import Any, TextIO
 
-from netlab import attaching, bpf, compile_cache, compiled, compiling, syscalls, turns
+from netlab import attaching, bpf, compile_cache, compiled, compiling, files, syscalls, turns
 from netlab.compiling import Loaded, Refused, Source
 from netlab.errors import HostError, NetlabError
 
@@ -95,7 +95,7 @@ def _pin(loaded: Loaded, folder: str) -> None:
     pins |= {f"{folder}/programs/{name}": fd for name, fd in loaded.programs.items()}
     done: list[str] = []
     for kind in ("maps", "programs"):
-        os.makedirs(f"{folder}/{kind}", exist_ok=True)
+        files.ensure_folder(f"{folder}/{kind}", files.FOR_OWNER)
     for path, fd in pins.items():
         try:
             bpf.pin(fd, path)

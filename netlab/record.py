@@ -4,6 +4,10 @@
 is made and never changed; it is also the file that every process of the lab finds in NETLAB_NODE_FILE. `up` is the
 time at which the lab stood complete; without it the lab is half-built. Everything that a lab needs elsewhere is a
 symlink into this folder, so that what is a lab's own can always be told, even when this folder is gone.
+
+Who may read what: root all of it; the group of whoever has built the lab through sudo `lab.json` and the logs, but not
+`env.json`, what the topology puts into the environment; everybody what `netlab status` shows, which is in `status.json`
+and what the supervisor writes down.
 """
 
 import errno
@@ -12,11 +16,11 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from netlab import syscalls
+from netlab import files, syscalls
 from netlab.errors import HostError, NetlabError, UsageError
 
 ROOT = "/run/netlab"
@@ -59,8 +63,32 @@ def choose(lab: str | None) -> str:
 
 
 def read(lab: str) -> dict[str, Any]:
-    """Return what the lab is meant to be (`lab.json`); NetlabError when its record is missing or unreadable."""
+    """Return what the lab is meant to be (`lab.json`); NetlabError when its record is missing, damaged or not for us.
+
+    Without root, nodes have no variables of their own in it.
+    """
+    try:
+        found = _load(lab, "lab.json")
+    except PermissionError:
+        raise NetlabError(
+            f"{lab} was built by somebody else: without root you see of it what netlab status {lab} shows"
+        ) from None
+    with suppress(PermissionError):
+        for name, variables in _load(lab, "env.json", holds=()).items():
+            found["nodes"][name]["env"] = variables
+    return found
+
+
+def shown(lab: str) -> dict[str, Any]:
+    """Return what the caller may see of a lab's record: all that `read` does, or else what `status` shows of it."""
     path = f"{folder_of(lab)}/lab.json"
+    hidden = os.path.exists(path) and not os.access(path, os.R_OK)
+    return _load(lab, "status.json") if hidden else read(lab)
+
+
+def _load(lab: str, name: str, holds: Sequence[str] = ("lab", "folder", "nodes")) -> dict[str, Any]:
+    """Return a file of the lab's record."""
+    path = f"{folder_of(lab)}/{name}"
     try:
         with open(path, "rb") as file:
             found: dict[str, Any] = json.loads(file.read())
@@ -68,7 +96,7 @@ def read(lab: str) -> dict[str, Any]:
         raise NetlabError(f"{lab} has no record ({path}), so it is not whole: netlab down --lab {lab}") from None
     except ValueError as error:
         raise NetlabError(f"{path} is damaged ({error}); netlab down --lab {lab}") from None
-    if not isinstance(found, dict) or not {"lab", "folder", "nodes"} <= found.keys():
+    if not isinstance(found, dict) or not set(holds) <= found.keys():
         raise NetlabError(f"{path} is not what netlab has written; netlab down --lab {lab}")
     return found
 
@@ -96,40 +124,65 @@ def create(lab: str, data: dict[str, Any], with_programs: bool) -> None:
     `clock_offset_ns` is added: wall-clock time less CLOCK_MONOTONIC, by which every verb shows the same times.
     """
     folder = folder_of(lab)
-    text = json.dumps({**data, "clock_offset_ns": time.time_ns() - time.monotonic_ns()}, separators=(",", ":"))
+    nodes: dict[str, dict[str, Any]] = data["nodes"]
+    bare = {name: {**node, "env": {}} for name, node in nodes.items()}
+    whole = {**data, "nodes": bare, "clock_offset_ns": time.time_ns() - time.monotonic_ns()}
     try:
-        os.makedirs(ROOT, mode=0o755, exist_ok=True)
-        os.mkdir(folder, 0o755)
-        syscalls.mount("netlab", folder, "tmpfs", data="mode=0755")
-        write(f"{folder}/lab.json", text, mode=0o444)
-        for name in ("netns", "etc", "logs"):
-            os.mkdir(f"{folder}/{name}", 0o755)
+        files.ensure_folder(ROOT, files.FOR_ALL)
+        files.make_folder(folder, files.FOR_ALL)
+        # What is made in it belongs to the group of the folder around it.
+        syscalls.mount("netlab", folder, "tmpfs", data=f"mode=2755,gid={_group()}")
+        _dump(f"{folder}/env.json", {name: node["env"] for name, node in nodes.items() if node["env"]}, 0o600)
+        _dump(f"{folder}/status.json", _public(data), 0o444)
+        _dump(f"{folder}/lab.json", whole, 0o440)
+        for name, mode in (("netns", files.FOR_ALL), ("etc", files.FOR_ALL), ("logs", files.FOR_GROUP)):
+            files.make_folder(f"{folder}/{name}", mode)
         if with_programs:
             _mount_file_systems(folder)
     except PermissionError as error:
         raise HostError(f"cannot make {folder}: {error}; netlab needs root and CAP_SYS_ADMIN") from None
 
 
+def _group() -> int:
+    """Return the group that may read more of a lab than everybody: that of who has called us through sudo, or root."""
+    group = os.environ.get("SUDO_GID", "")
+    return int(group) if group.isascii() and group.isdigit() else 0
+
+
+def _public(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a lab's record what `status` shows, or makes what it shows from, in the same form."""
+    nodes = {
+        name: {
+            "kind": node["kind"],
+            "role": node["role"],
+            "limits": node["limits"],
+            "program": node["program"] and {"name": node["program"]["name"]},
+            # the interpreter and the role's file, which `role` names; what a command is made of is its own business
+            "process": node["process"] and {"argv": node["process"]["argv"][:2] if node["role"] else []},
+            "interfaces": {port: {"addresses": about["addresses"]} for port, about in node["interfaces"].items()},
+        }
+        for name, node in data["nodes"].items()
+    }
+    return {**{key: data[key] for key in ("lab", "topology", "runtime", "folder")}, "nodes": nodes}
+
+
+def _dump(path: str, data: Mapping[str, Any], mode: int) -> None:
+    files.write(path, json.dumps(data, separators=(",", ":")), mode)
+
+
 def _mount_file_systems(folder: str) -> None:
-    for source, name, kind in (("bpf", "bpf", "bpf"), ("tracefs", "tracing", "tracefs")):
-        os.mkdir(f"{folder}/{name}", 0o700)
+    # A BPF file system is open to everybody unless told otherwise. There is one tracefs: its modes are the host's.
+    for source, name, kind, options in (("bpf", "bpf", "bpf", "mode=0700"), ("tracefs", "tracing", "tracefs", "")):
+        files.make_folder(f"{folder}/{name}", files.FOR_OWNER)
         try:
-            syscalls.mount(source, f"{folder}/{name}", kind)
+            syscalls.mount(source, f"{folder}/{name}", kind, data=options)
         except OSError as error:
             raise HostError(f"cannot mount a {kind} file system, which XDP programs need: {error.strerror}") from None
 
 
-def write(path: str, text: str, mode: int = 0o644) -> None:
-    """Write a file whole or not at all."""
-    fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with open(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.rename(f"{path}.new", path)
-
-
 def mark_complete(lab: str) -> None:
     """Write down that the lab stands."""
-    write(f"{folder_of(lab)}/up", f"{time.time_ns()}\n")
+    files.write(f"{folder_of(lab)}/up", f"{time.time_ns()}\n")
 
 
 def remove(lab: str) -> bool:
@@ -196,8 +249,8 @@ class _Lock:
     def _try(self, lab: str) -> bool:
         """Lock it without waiting; False when somebody else has it, or has just removed it."""
         try:
-            os.makedirs(ROOT, mode=0o755, exist_ok=True)
-            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            files.ensure_folder(ROOT, files.FOR_ALL)
+            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             return self._is_ours()
         except (BlockingIOError, FileNotFoundError):
             return False

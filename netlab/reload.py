@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from netlab import apply, handover, launch, loader, record, syscalls
+from netlab import apply, files, handover, launch, loader, record, syscalls
 from netlab.errors import NetlabError, UsageError
 from netlab.host import ENDINGS
 from netlab.validate.programs import transmits
@@ -122,8 +122,8 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
 def _keep_source(undo: ExitStack, path: str, text: str) -> str:
     """Keep the source that was compiled, in the place of the one before, which is returned."""
     before = _text(path)
-    undo.callback(record.write, path, before)
-    record.write(path, text)
+    undo.callback(files.write, path, before, 0o640)
+    files.write(path, text, 0o640)
     return before
 
 

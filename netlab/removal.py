@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab import record, syscalls
+from netlab import files, record, syscalls
 from netlab.errors import NetlabError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _close_trace(folder: str, lab: str) -> bool:
         return trace.close_instance(folder, lab)
     elsewhere = f"{record.ROOT}/{lab}.lost"
     mounted = f"{elsewhere}/tracing"
-    os.makedirs(mounted, exist_ok=True)
+    files.ensure_folder(mounted, files.FOR_OWNER)
     try:
         if not os.path.ismount(mounted):  # as it is after a kill right here
             syscalls.mount("tracefs", mounted, "tracefs")

@@ -20,7 +20,7 @@ def status(lab: str) -> dict[str, Any]:
     """Return a lab's nodes with their interfaces and processes as plain data; needs no root."""
     from netlab import launch, process
 
-    data = record.read(lab)
+    data = record.shown(lab)
     running = {entry.node: entry for entry in process.processes(data["folder"])}
     state = "up" if record.is_complete(lab) else "half-built: netlab down removes it"
     if any(entry.state == "lost" for entry in running.values()):

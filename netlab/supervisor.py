@@ -25,7 +25,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from netlab import syscalls
+from netlab import files, syscalls, umask
 from netlab.child import Child, Inherited
 from netlab.identity import start_ticks
 from netlab.stopping import GRACE_S, signal_name
@@ -264,12 +264,11 @@ def main(folder: str) -> None:
     """Say who this is, take the job and do it."""
     os.chdir("/")
     os.closerange(LOCK_FD + 1, 1 << 20)  # whatever else `up` had inherited
-    inherited = Inherited(os.umask(0o022), resource.getrlimit(resource.RLIMIT_NOFILE))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (inherited.nofile[1], inherited.nofile[1]))
+    umask.take()
+    nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (nofile[1], nofile[1]))
     sys.excepthook = partial(_leave_word, f"{folder}/supervisor.log")
-    with open(f"{folder}/supervisor.new", "w", encoding="ascii") as file:
-        json.dump({"pid": os.getpid(), "start_ticks": start_ticks(os.getpid())}, file)
-    os.rename(f"{folder}/supervisor.new", f"{folder}/supervisor")
+    files.write(f"{folder}/supervisor", json.dumps({"pid": os.getpid(), "start_ticks": start_ticks(os.getpid())}))
     os.close(LOCK_FD)
     job = b""
     while part := os.read(0, 1 << 20):
@@ -279,8 +278,9 @@ def main(folder: str) -> None:
     else:
         return  # `up` has ended before it came to the roles
     syscalls.libc()  # loaded once here rather than in every child
-    os.makedirs(f"{folder}/logs", exist_ok=True)
-    Supervisor(json.loads(job), inherited).run()
+    files.ensure_folder(f"{folder}/logs", files.FOR_GROUP)
+    what = json.loads(job)
+    Supervisor(what, Inherited(what["umask"], nofile)).run()
 
 
 def _repeat(read: Callable[[], bool]) -> None:

@@ -5,20 +5,23 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from netlab import files
+
 
 @contextmanager
 def turn(work_folder: str) -> Iterator[None]:
     """Wait until fewer processes than CPUs compile for this lab; the kernel ends a turn with its process."""
-    os.makedirs(work_folder, exist_ok=True)
-    files = [os.open(f"{work_folder}/compile.{n}", os.O_CREAT | os.O_RDWR, 0o600) for n in range(os.cpu_count() or 1)]
-    for fd in files:
+    files.ensure_folder(work_folder, files.FOR_OWNER)
+    mode = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW
+    locks = [os.open(f"{work_folder}/compile.{n}", mode, 0o600) for n in range(os.cpu_count() or 1)]
+    for fd in locks:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
             continue
     else:
-        fcntl.flock(files[os.getpid() % len(files)], fcntl.LOCK_EX)
+        fcntl.flock(locks[os.getpid() % len(locks)], fcntl.LOCK_EX)
     yield
-    for fd in files:
+    for fd in locks:
         os.close(fd)

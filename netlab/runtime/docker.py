@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from netlab import record, syscalls
+from netlab import files, record, syscalls
 from netlab.errors import HostError, NetlabError
 from netlab.identity import is_alive, start_ticks
 from netlab.joining import Place
@@ -143,7 +143,7 @@ class Docker:
         return found
 
     def _write(self, known: dict[str, Any]) -> None:
-        record.write(f"{self._folder}/containers", json.dumps(known))
+        files.write(f"{self._folder}/containers", json.dumps(known))
 
     def _is_ours(self, container: Mapping[str, Any], mark: str) -> bool:
         """Say whether a container with the lab's label is this lab's own, and no stranger's with the same.

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
-from netlab import syscalls
+from netlab import files, syscalls
 from netlab.errors import NetlabError
 
 
@@ -34,10 +34,10 @@ class Names:
         """
         names = {f"{self._lab}.{node}": node for node in nodes}
         for folder in (self._run_netns, self._etc_netns):
-            os.makedirs(folder, mode=0o755, exist_ok=True)
+            files.ensure_folder(folder, files.FOR_ALL)
             for taken in names.keys() & set(os.listdir(folder)):
                 self._refuse_foreign(os.path.join(folder, taken))
-        os.makedirs(f"{self._folder}/netns", mode=0o755, exist_ok=True)
+        files.ensure_folder(f"{self._folder}/netns", files.FOR_ALL)
         if self._way:
             os.symlink(".", self._home)
         for name, node in names.items():
@@ -93,8 +93,10 @@ class Names:
 
     def _symlink(self, target: str, path: str) -> None:
         try:
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)  # a `down` may just have removed it, empty
             os.symlink(target, path)
+        except FileNotFoundError:  # a `down` may just have removed the folder, empty
+            files.ensure_folder(os.path.dirname(path), files.FOR_ALL)
+            self._symlink(target, path)
         except FileExistsError:
             self._refuse_foreign(path)
 

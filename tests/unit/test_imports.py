@@ -28,6 +28,8 @@ ROWS: list[tuple[str, ...]] = [
         "child",
         "trace",
         "diagnosis",
+        "files",
+        "umask",
         "hints",
         "refusal",
         "bpf",

@@ -1,0 +1,25 @@
+"""The umask: netlab's own while it works, and the caller's again in whatever it starts for the caller."""
+
+import os
+
+_OWN = 0o022
+_callers: int | None = None
+
+
+def take() -> None:
+    """From here on this process makes nothing that others could write to, whoever has called it."""
+    global _callers  # noqa: PLW0603 - as there is one umask for the whole process
+    _callers = os.umask(_OWN)
+
+
+def callers() -> int:
+    """Return the umask of whoever has called netlab."""
+    if _callers is not None:
+        return _callers
+    os.umask(now := os.umask(_OWN))
+    return now
+
+
+def give_back() -> None:
+    """Let the caller's umask hold again, in what this process is about to become."""
+    os.umask(callers())
