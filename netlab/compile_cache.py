@@ -12,24 +12,24 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Sequence
+import stat
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from netlab import files
+from netlab import cache_folder, files
 from netlab.compiled import Code, Compiled, MapShape
 
-FOLDER = "/var/cache/netlab"
-VARIABLE = "NETLAB_CACHE"  # another folder, or nothing: then nothing is kept
 ENTRIES = 128  # of which the one that was used least lately goes first
 _FORMAT = 1
+_INSTRUCTION_BYTES = 8
 _VIRTUAL = "/virtual/"  # where bcc has its own headers; they change with it
 _WORD = re.compile(r"(?:\\.|[^\s\\])+")
+_NAME = re.compile(r"[0-9a-f]{64}")  # of an entry, whole or as its file begins while it is written
+_AS_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_AS_ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
-
-def folder() -> str:
-    """Return where entries are kept; "" when none are."""
-    return os.environ.get(VARIABLE, FOLDER)
+Say = Callable[[str], None]
 
 
 def key(path: str, source: bytes, flags: Sequence[str]) -> str:
@@ -41,24 +41,41 @@ def key(path: str, source: bytes, flags: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(parts).encode() + source).hexdigest()
 
 
-def find(name: str) -> Compiled | None:
-    """Return what is kept under a name, if the headers are still what they were."""
-    path = os.path.join(folder(), name)
-    if not folder() or not os.path.exists(path):
+def find(name: str, say: Say) -> Compiled | None:
+    """Return what is kept under a name, if the headers are still what they were.
+
+    What others than root could have put there is not used, and `say` is told.
+    """
+    folder = _folder(say)
+    if folder < 0:
         return None
     try:
-        with open(path, "rb") as file:
-            digest, _, text = file.read().partition(b"\n")
-        if digest != _digest(text):
-            forget(name)
-            return None
-        entry = json.loads(text)
-        if any(_digest_of(header) != before for header, before in entry["headers"].items()):
-            return None
-        os.utime(path)
+        return _found(folder, name, say)
     except OSError:
         return None
-    return _unpacked(entry)
+    finally:
+        os.close(folder)
+
+
+def _found(folder: int, name: str, say: Say) -> Compiled | None:
+    path = os.path.join(cache_folder.path(), name)
+    with open(os.open(name, _AS_ENTRY, dir_fd=folder), "rb") as file:
+        about = os.fstat(file.fileno())
+        if wrong := "it is no file" if not stat.S_ISREG(about.st_mode) else files.problem(about):
+            say(f"{path} is not used, because {wrong}: remove it")
+            return None
+        digest, _, text = file.read().partition(b"\n")
+    try:
+        entry = json.loads(text if digest == _digest(text) else b"")
+        headers, what = dict(entry["headers"]), _unpacked(entry)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        say(f"{path} is not used, because it is damaged ({error})")
+        os.unlink(name, dir_fd=folder)
+        return None
+    if any(_digest_of(header) != before for header, before in headers.items()):
+        return None
+    os.utime(name, dir_fd=folder, follow_symlinks=False)
+    return what
 
 
 def keep(name: str, what: Compiled, dependencies: str, beside: str, began: float) -> None:
@@ -72,23 +89,52 @@ def keep(name: str, what: Compiled, dependencies: str, beside: str, began: float
             if os.stat(header).st_mtime >= began - 1:  # it may have changed while it was read; clocks are coarse
                 return
             headers[header] = _digest_of(header)
-        os.makedirs(folder(), mode=0o700, exist_ok=True)
-        text = json.dumps({**_packed(what), "headers": headers})
-        files.write(os.path.join(folder(), name), f"{_digest(text.encode()).decode()}\n{text}", 0o600)
-        _prune()
+        os.makedirs(cache_folder.path(), mode=files.FOR_OWNER, exist_ok=True)
+        folder = _folder(lambda _: None)  # it was told when the entry was looked for
+        if folder < 0:
+            return
+        try:
+            text = json.dumps({**_packed(what), "headers": headers})
+            files.write(f"/proc/self/fd/{folder}/{name}", f"{_digest(text.encode()).decode()}\n{text}", 0o600)
+            _prune(folder)
+        finally:
+            os.close(folder)
 
 
 def forget(name: str) -> None:
     """Remove an entry."""
-    with suppress(OSError):
-        os.unlink(os.path.join(folder(), name))
+    folder = _folder(lambda _: None)
+    if folder >= 0:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+        os.close(folder)
 
 
-def _prune() -> None:
-    with os.scandir(folder()) as entries:
-        by_use = sorted(entries, key=lambda entry: entry.stat().st_mtime, reverse=True)
-    for entry in by_use[ENTRIES:]:
-        os.unlink(entry.path)
+def _folder(say: Say) -> int:
+    """Return a descriptor of the cache's folder, by which alone it is used; -1 if there is none, or none of root's."""
+    path = cache_folder.path()
+    try:
+        folder = os.open(path, _AS_FOLDER)
+    except NotADirectoryError:
+        say(f"the cache {path} is not used, because it is no folder, but a link or a file")
+        return -1
+    except OSError:
+        return -1
+    if wrong := files.problem(os.fstat(folder)):
+        os.close(folder)
+        say(f"the cache {path} is not used, because {wrong}: chown root {path}; chmod 700 {path}; and empty it")
+        return -1
+    return folder
+
+
+def _prune(folder: int) -> None:
+    """Remove entries that were not used for long; whatever else is there is not ours."""
+    with os.scandir(folder) as found:
+        entries = [
+            (entry.stat(follow_symlinks=False).st_mtime, entry.name) for entry in found if _NAME.match(entry.name)
+        ]
+    for _, name in sorted(entries, reverse=True)[ENTRIES:]:
+        os.unlink(name, dir_fd=folder)
 
 
 def _paths(rule: str, beside: str) -> set[str]:
@@ -113,12 +159,40 @@ def _packed(what: Compiled) -> dict[str, Any]:
 
 
 def _unpacked(entry: dict[str, Any]) -> Compiled:
-    programs = (
-        Code(name, base64.b64decode(text), {int(position): each for position, each in maps.items()}, attach_type)
-        for name, text, maps, attach_type in entry["programs"]
-    )
-    maps = tuple(MapShape(*shape) for shape in entry["maps"])
-    return Compiled(base64.b64decode(entry["license"]), base64.b64decode(entry["btf"]), maps, tuple(programs))
+    """Return what an entry holds; ValueError, TypeError or the like where it has another form than `_packed` makes."""
+    maps = tuple(_shape(*each) for each in entry["maps"])
+    names = {each.name: each.name for each in maps}
+    programs = []
+    for name, text, places, attach_type in entry["programs"]:
+        named = {int(position): names[each] for position, each in places.items()}
+        instructions = _bytes(text)
+        if any(not 0 <= position < len(instructions) // _INSTRUCTION_BYTES for position in named):
+            raise ValueError(f"{name} has no such instruction")
+        programs.append(Code(_text_of(name), instructions, named, _number(attach_type)))
+    return Compiled(_bytes(entry["license"]), _bytes(entry["btf"]), maps, tuple(programs))
+
+
+def _shape(name: object, *numbers: object) -> MapShape:
+    *shape, inner = numbers
+    kind, key_size, value_size, entries, flags, key_type, value_type = map(_number, shape)
+    sizes = (key_size, value_size, entries)
+    return MapShape(_text_of(name), kind, *sizes, flags, key_type, value_type, _text_of(inner))
+
+
+def _text_of(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no name")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < 1 << 32:
+        raise ValueError(f"{value!r} is no number of 32 bits")
+    return value
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def _text(data: bytes) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from netlab import compile_cache, compiled, handover, headers, syscalls
+from netlab import cache_folder, compile_cache, compiled, handover, headers, syscalls
 from netlab.errors import HostError
 from netlab.maps import possible_cpus
 from netlab.refusal import log_with_lines
@@ -91,7 +91,7 @@ def load(source: Source) -> Loaded:
         with suppress(FileNotFoundError):
             os.unlink(rule)
     maps, names = _maps(module), _program_names(module, source.text.decode(errors="replace"))
-    made = _taken(module, maps, names, source) if compile_cache.folder() else None
+    made = _taken(module, maps, names, source) if cache_folder.path() else None
     source.adopt(maps)
     entry = source.entry(names)
     for name in names:

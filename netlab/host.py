@@ -168,10 +168,13 @@ class Host:
         """Attach each program where it belongs, as soon as it is compiled."""
         for step, compilation in self.compilations:
             compilation.attach(self.runtime.netns_path(step.node), step.interfaces)
+        notes: dict[str, None] = {}
         for step, compilation in self.compilations:
-            compilation.finish(_LOAD_DEADLINE_S)
+            notes.update(dict.fromkeys(compilation.finish(_LOAD_DEADLINE_S).notes))
             where = ", ".join(step.interfaces)
             self.say(f"netlab: {self.lab}: {step.node}: {step.program.name} attached to {where} ({step.program.mode})")
+        for note in notes:
+            self.say(f"netlab: note: {note}")
         if self.tracing:
             self.tracing.result()
 

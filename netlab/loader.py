@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from netlab import cache_folder
 from netlab.errors import HostError, NetlabError
 
 if TYPE_CHECKING:
@@ -53,19 +54,25 @@ class Job(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """What stands after a program has been loaded: the entry that is attached, and the names of all pins."""
+    """What stands after a program has been loaded: the entry that is attached, and the names of all pins.
+
+    `notes` is what a person should be told of how it came about.
+    """
 
     function: str
     programs: tuple[str, ...]
     maps: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S) -> "Compilation":
     """Start a child on a job and return at once; many may be started, only as many compile at a time as there are CPUs.
 
     `lock_fd` is the lab's lock, which the child holds too for as long as it lives. `compile_limit_s` is for compiling,
-    loading and pinning, without the wait for a CPU. The child dies with the *thread* that calls this.
+    loading and pinning, without the wait for a CPU. The child dies with the *thread* that calls this. UsageError where
+    the environment names no folder to keep in what is compiled.
     """
+    cache_folder.path()
     job_out, job_in = os.pipe()
     answer_out, answer_in = os.pipe()
     talk = os.memfd_create("netlab-compiler", os.MFD_CLOEXEC)
@@ -105,7 +112,8 @@ class Compilation:
         """Wait until everything is loaded and pinned, which `finish` does too; raises as that does."""
         if self._loaded is None:
             answer = self._answer(time.monotonic() + deadline_s)
-            self._loaded = Loaded(answer["function"], tuple(answer["programs"]), tuple(answer["maps"]))
+            names = (tuple(answer[key]) for key in ("programs", "maps", "notes"))
+            self._loaded = Loaded(answer["function"], *names)
         return self._loaded
 
     def attach(self, netns: str, interfaces: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from netlab import attaching, bpf, compile_cache, compiled, compiling, files, syscalls, turns
@@ -48,10 +49,12 @@ def _work(job: dict[str, Any], answers: TextIO) -> None:
         # the compiler is C++ and hears no Python: the kernel ends the process when time is up
         signal.setitimer(signal.ITIMER_REAL, job["limit_s"])
         source = Source.of(job)
-        loaded = _from_cache(source) or compiling.load(source)
+        notes: list[str] = []
+        loaded = _from_cache(source, notes.append) or compiling.load(source)
         _pin(loaded, job["pin_folder"])
         signal.setitimer(signal.ITIMER_REAL, 0)
-    _answer(answers, {"function": loaded.entry, "programs": list(loaded.programs), "maps": list(loaded.maps)})
+    names = {"programs": list(loaded.programs), "maps": list(loaded.maps)}
+    _answer(answers, {"function": loaded.entry, **names, "notes": notes})
     if loaded.module and not select.select([sys.stdin], [], [], 0)[0]:
         compiling.forget(loaded.module)  # the wait for the rest of the lab may be long
     where = _line()
@@ -75,9 +78,9 @@ def _answer(answers: TextIO, answer: dict[str, Any]) -> None:
     answers.flush()
 
 
-def _from_cache(source: Source) -> Loaded | None:
+def _from_cache(source: Source, note: Callable[[str], None]) -> Loaded | None:
     """Load what was compiled of this source before; None when it was not, or the kernel does not take it."""
-    kept = compile_cache.find(source.key) if compile_cache.folder() else None
+    kept = compile_cache.find(source.key, note)
     if not kept:
         return None
     entry = source.entry([each.name for each in kept.programs])

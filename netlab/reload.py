@@ -63,6 +63,8 @@ def _replaced(data: dict[str, Any], node: str, define: Define, text: str, lock: 
     compilation = loader.start(_job(data, node, define, fresh), lock)
     try:
         loaded = compilation.pinned(DEADLINE_S)
+        for note in loaded.notes:
+            say(f"netlab: note: {note}")
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # from here on it is done, or undone, before we end
         kept = set(os.listdir(f"{pins}/maps"))
         with ExitStack() as undo:

@@ -296,5 +296,5 @@ def _leave_word(path: str, kind: type[BaseException], error: BaseException, wher
 
     text = "".join(format_exception(kind, error, where))
     sys.stderr.write(text)
-    with open(path, "a", encoding="utf-8") as file:
+    with open(path, "a", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o640)) as file:
         file.write(text)

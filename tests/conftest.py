@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netlab import compile_cache
+from netlab import cache_folder
 from tests import leaks
 
 CACHE = pytest.StashKey[str]()
@@ -19,7 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     What is compiled is kept for these tests only, which so begin with nothing.
     """
-    os.environ[compile_cache.VARIABLE] = config.stash[CACHE] = tempfile.mkdtemp(prefix="compiled-")
+    os.environ[cache_folder.VARIABLE] = config.stash[CACHE] = tempfile.mkdtemp(prefix="compiled-")
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

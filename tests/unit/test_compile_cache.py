@@ -1,13 +1,16 @@
 """What the compiler has made is found again while nothing that it was made from has changed, and only then."""
 
+import hashlib
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
 
-from netlab import compile_cache
+from netlab import cache_folder, compile_cache
 from netlab.compiled import Code, Compiled, MapShape
+from netlab.errors import UsageError
 
 MADE = Compiled(
     b"GPL",
@@ -16,13 +19,14 @@ MADE = Compiled(
     (Code("pass", bytes(range(16)), {0: "outer"}, 0), Code("egress_devmap", bytes(8), {}, 33)),
 )
 LONG_AGO = 1_000_000_000.0
+NAMES = [digit * 64 for digit in "abc"]  # as `key` makes them
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own, which is not made yet."""
     folder = tmp_path / "cache"
-    monkeypatch.setenv(compile_cache.VARIABLE, str(folder))
+    monkeypatch.setenv(cache_folder.VARIABLE, str(folder))
     return folder
 
 
@@ -46,12 +50,21 @@ def keep(name: str, *paths: Path | str, beside: str = "/", began: float = LONG_A
     compile_cache.keep(name, MADE, rule(*paths), beside, began)
 
 
+def find(name: str, *notes: str) -> Compiled | None:
+    """Return what is found, and expect these notes about it."""
+    told: list[str] = []
+    found = compile_cache.find(name, told.append)
+    for note, expected in zip(told, notes, strict=True):
+        assert expected in note
+    return found
+
+
 def test_what_is_kept_is_found(header: Path) -> None:
     """Everything that was put in comes out."""
     keep("one", header)
 
-    assert compile_cache.find("one") == MADE
-    assert compile_cache.find("other") is None
+    assert find("one") == MADE
+    assert find("other") is None
 
 
 def test_a_header_that_has_changed_counts(header: Path) -> None:
@@ -59,7 +72,7 @@ def test_a_header_that_has_changed_counts(header: Path) -> None:
     keep("one", header)
     header.write_text("#define ONE 2\n")
 
-    assert compile_cache.find("one") is None
+    assert find("one") is None
 
 
 def test_a_header_that_has_gone_counts(header: Path) -> None:
@@ -67,21 +80,21 @@ def test_a_header_that_has_gone_counts(header: Path) -> None:
     keep("one", header)
     header.unlink()
 
-    assert compile_cache.find("one") is None
+    assert find("one") is None
 
 
 def test_relative_paths_are_from_where_the_compiler_ran(header: Path) -> None:
     """bcc runs the compiler in the folder of the kernel's headers."""
     keep("one", header.name, beside=str(header.parent))
 
-    assert compile_cache.find("one") == MADE
+    assert find("one") == MADE
 
 
 def test_a_header_that_was_written_meanwhile_is_not_trusted(header: Path) -> None:
     """It may have been read before the change."""
     keep("one", header, began=LONG_AGO)
 
-    assert compile_cache.find("one") is None
+    assert find("one") is None
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "\xff", "half", "{before}x"])
@@ -92,8 +105,117 @@ def test_a_damaged_entry_is_as_if_it_were_not_there(cache: Path, header: Path, d
     shown = {"half": before[: len(before) // 2], "{before}x": f"{before}x"}.get(damage, damage)
     (cache / "one").write_text(shown, encoding="latin-1")
 
-    assert compile_cache.find("one") is None
+    assert find("one", "one is not used, because it is damaged") is None
     assert os.listdir(cache) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"programs": None},
+        {"programs": [["pass", "****", {}, 0]]},
+        {"programs": [["pass", "", {"0": "outer"}, 0]]},
+        {"programs": [["pass", "AAAAAAAAAAA=", {"0": "nobody"}, 0]]},
+        {"programs": [["pass", "AAAAAAAAAAA=", {}, -1]]},
+        {"maps": [["inner", 14]]},
+        {"maps": [["inner", "14", 4, 8, 2, 0, 0, 0, ""]]},
+        {"maps": [[7, 14, 4, 8, 2, 0, 0, 0, ""]]},
+        {"headers": 7},
+        {"license": 7},
+    ],
+    ids=str,
+)
+def test_an_entry_of_another_form_is_as_if_it_were_not_there(
+    cache: Path, header: Path, change: dict[str, object]
+) -> None:
+    """Whole as it is; such as one of a netlab of another age."""
+    keep("one", header)
+    text = json.dumps({**json.loads((cache / "one").read_text().split("\n")[1]), **change})
+    (cache / "one").write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
+
+    assert find("one", "one is not used, because it is damaged") is None
+    assert os.listdir(cache) == []
+
+
+def test_an_entry_that_others_could_change_is_not_used(cache: Path, header: Path) -> None:
+    """It stays, for somebody to look at."""
+    keep("one", header)
+    (cache / "one").chmod(0o666)
+
+    assert find("one", "one is not used, because others can write to it (mode 666)") is None
+    assert os.listdir(cache) == ["one"]
+
+
+def test_an_entry_is_no_link_and_no_pipe(cache: Path, header: Path) -> None:
+    """Neither is followed, or waited for."""
+    keep("one", header)
+    (cache / "one").rename(cache / "real")
+    (cache / "one").symlink_to("real")
+    os.mkfifo(cache / "two", 0o600)
+
+    assert find("one") is None
+    assert find("two", "two is not used, because it is no file") is None
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("whose", ["", "one"])
+def test_what_belongs_to_another_user_is_not_used(cache: Path, header: Path, whose: str) -> None:
+    """Be it the folder, be it the entry."""
+    keep("one", header)
+    os.chown(cache / whose, 65534, 65534)
+
+    assert find("one", "is not used, because it belongs to user 65534") is None
+
+
+def test_nothing_is_kept_where_others_can_write(cache: Path, header: Path) -> None:
+    """They could put there what they like."""
+    keep("one", header)
+    cache.chmod(0o777)
+    keep("two", header)
+
+    assert find("one", "is not used, because others can write to it (mode 777)") is None
+    assert os.listdir(cache) == ["one"]
+
+
+def test_a_cache_is_no_link(cache: Path, header: Path, tmp_path: Path) -> None:
+    """Somebody else may say where it leads."""
+    (tmp_path / "elsewhere").mkdir(0o700)
+    cache.symlink_to(tmp_path / "elsewhere")
+    keep("one", header)
+
+    assert find("one", "is not used, because it is no folder, but a link") is None
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+def test_a_name_that_depends_on_where_one_stands_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cache_folder.VARIABLE, "cache")
+
+    with pytest.raises(UsageError, match="NETLAB_CACHE is 'cache': expected the absolute path"):
+        cache_folder.path()
+
+
+def test_a_disk_that_is_full_costs_the_entry_and_nothing_else(cache: Path, header: Path) -> None:
+    """No part of it is left."""
+    keep("one", header)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # EFBIG in the place of ENOSPC
+    try:
+        keep("two", header)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert os.listdir(cache) == ["one"]
+    assert find("one") == MADE
+
+
+def test_what_is_not_the_caches_own_stays(cache: Path, header: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may have named a folder that is not empty."""
+    monkeypatch.setattr(compile_cache, "ENTRIES", 0)
+    cache.mkdir(0o700)
+    (cache / "thesis.tex").write_text("three years")
+    keep(NAMES[0], header)
+
+    assert os.listdir(cache) == ["thesis.tex"]
 
 
 def test_a_cache_that_cannot_be_written_is_none(cache: Path, header: Path) -> None:
@@ -101,26 +223,27 @@ def test_a_cache_that_cannot_be_written_is_none(cache: Path, header: Path) -> No
     cache.write_text("a file")
     keep("one", header)
 
-    assert compile_cache.find("one") is None
+    assert find("one", "is not used, because it is no folder") is None
 
 
 def test_a_cache_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """By an empty name."""
-    monkeypatch.setenv(compile_cache.VARIABLE, "")
+    monkeypatch.setenv(cache_folder.VARIABLE, "")
 
-    assert compile_cache.folder() == ""
+    assert cache_folder.path() == ""
 
 
 def test_what_was_not_used_for_longest_goes_first(cache: Path, header: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To find an entry is to use it."""
     monkeypatch.setattr(compile_cache, "ENTRIES", 2)
-    for age, name in enumerate(("new", "old")):
+    old, new, third = NAMES
+    for age, name in enumerate((new, old)):
         keep(name, header)
         os.utime(cache / name, (LONG_AGO - age, LONG_AGO - age))
-    assert compile_cache.find("old")
-    keep("third", header)
+    assert find(old)
+    keep(third, header)
 
-    assert sorted(os.listdir(cache)) == ["old", "third"]
+    assert sorted(os.listdir(cache)) == sorted([old, third])
 
 
 def test_only_root_may_read_it(cache: Path, header: Path) -> None:

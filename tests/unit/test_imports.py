@@ -29,6 +29,7 @@ ROWS: list[tuple[str, ...]] = [
         "trace",
         "diagnosis",
         "files",
+        "cache_folder",
         "umask",
         "hints",
         "refusal",
