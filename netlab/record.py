@@ -271,5 +271,5 @@ def _remove_empty_root() -> None:
     try:
         os.rmdir(ROOT)
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EBUSY, errno.ENOENT):
+        if error.errno not in (errno.ENOTEMPTY, errno.EBUSY, errno.ENOENT, errno.ENOTDIR):
             raise

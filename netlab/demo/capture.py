@@ -201,7 +201,7 @@ class _Tap:
         self.lost = 0
         self.socket = _packet_socket(namespace, end.interface)
         try:
-            self._file = open(path, "wb", buffering=1 << 18)  # noqa: SIM115 - closed by `close`
+            self._file = open(path, "xb", buffering=1 << 18)  # noqa: SIM115 - closed by `close`
             self._file.write(_HEADER)
         except BaseException:
             self.socket.close()

@@ -4,12 +4,13 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from netlab import __version__, assets
+from netlab import __version__, assets, files, umask
 from netlab.demo import picture, show
 from netlab.demo.capture import Captured
 from netlab.demo.evidence import Claim, Evidence
@@ -24,7 +25,8 @@ _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 def folder(path: str) -> Iterator[str]:
     """Make a folder to be filled, and give its absolute path; after an error nothing of it is left.
 
-    UsageError when there is something at that path already: what is there is never overwritten.
+    UsageError when there is something at that path already: what is there is never overwritten. Or when it is a folder
+    of somebody else's, or open to everybody: they could make root write elsewhere.
     """
     where = os.path.abspath(path)
     made = _highest_missing(where)
@@ -32,6 +34,10 @@ def folder(path: str) -> Iterator[str]:
         os.makedirs(where, exist_ok=True)
         if not path or os.listdir(where):
             raise UsageError(f"--save {path!r}: expected a folder that is not there yet, or is empty")
+        if made:
+            os.chmod(where, 0o777 & ~(umask.callers() | 0o022))
+        elif wrong := _problem(os.stat(where)):
+            raise UsageError(f"--save {path}: {wrong}: expected a folder of your own, or one that is not there yet")
         os.mkdir(f"{where}/{CAPTURES}")  # from here on it is not empty for anybody else
     except OSError as error:
         raise UsageError(f"--save {path}: expected a folder that can be made: {error.strerror}") from error
@@ -43,6 +49,13 @@ def folder(path: str) -> Iterator[str]:
             os.unlink(f"{where}/{name}")
         raise
     _give_away(made or where)
+
+
+def _problem(about: os.stat_result) -> str:
+    """Return why a folder is no place for root to write to: "" if it is one."""
+    if about.st_uid not in (0, os.geteuid()) and str(about.st_uid) != os.environ.get("SUDO_UID"):
+        return f"it belongs to user {about.st_uid}"
+    return "everybody can write to it" if about.st_mode & stat.S_IWOTH else ""
 
 
 def _highest_missing(path: str) -> str:
@@ -57,8 +70,8 @@ def _give_away(path: str) -> None:
     """Let what root has written belong to the user who started it through sudo."""
     user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if user.isdigit() and group.isdigit():
-        for place, _, files in os.walk(path):
-            for name in (place, *(f"{place}/{file}" for file in files)):
+        for place, _, names in os.walk(path):
+            for name in (place, *(f"{place}/{each}" for each in names)):
                 os.lchown(name, int(user), int(group))
 
 
@@ -76,8 +89,7 @@ def _write_programs(into: str, evidence: Evidence) -> None:
     os.mkdir(into)
     for node, source in evidence.sources.items():
         path = evidence.lab["nodes"][node]["program"]["path"]
-        with open(f"{into}/{os.path.basename(path)}", "w", encoding="utf-8") as file:
-            file.write(source)
+        files.write(f"{into}/{os.path.basename(path)}", source)
         for header in _headers(path):
             shutil.copy(header, into)
 
@@ -128,8 +140,7 @@ def _write(
         "report.md": "\n".join(_report(played, evidence, claims, captures, lines)) + "\n",
     }
     for name, text in texts.items():
-        with open(f"{into}/{name}", "w", encoding="utf-8") as file:
-            file.write(text)
+        files.write(f"{into}/{name}", text)
     _write_programs(f"{into}/programs", evidence)
 
 

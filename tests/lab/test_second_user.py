@@ -22,6 +22,7 @@ import psutil
 import pytest
 
 from netlab import cli, launch, logs, process, report
+from netlab.demo import save
 from netlab.runtime import cgroups, netns
 from tests import leaks
 from tests.lab.lab import PARTB, eventually, netlab
@@ -281,6 +282,24 @@ def test_a_lab_of_roots_own_is_for_root(plain: str) -> None:
 
     assert 1 == as_user(lambda: says("logs", "--lab", "plain"), BUILDER)[0]
     assert 0 == as_user(lambda: says("status", "--lab", "plain"), BUILDER)[0]
+
+
+def test_no_demo_is_saved_where_another_can_redirect_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link there would have root write over a file of anybody's."""
+    theirs, open_to_all, mine = (tmp_path / name for name in ("theirs", "open", "mine"))
+    for each in (theirs, open_to_all, mine):
+        each.mkdir(0o755)
+    os.chown(theirs, SECOND, SECOND)
+    open_to_all.chmod(0o777)
+    os.chown(mine, BUILDER, BUILDER)
+
+    for given, why in ((theirs, f"it belongs to user {SECOND}"), (open_to_all, "everybody can write to it")):
+        done = netlab("demo", "parta", "--save", str(given), code=2, env=through_sudo())
+        assert f"--save {given}: {why}: expected a folder of your own" in done.stderr
+        assert os.listdir(given) == []
+    monkeypatch.setenv("SUDO_UID", str(BUILDER))
+    with save.folder(str(mine)) as folder:
+        assert os.listdir(folder) == [save.CAPTURES]
 
 
 @pytest.fixture

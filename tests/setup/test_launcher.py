@@ -69,6 +69,16 @@ def test_no_pth_file_runs(checkout: Checkout) -> None:
     assert not checkout.trace.exists()
 
 
+def test_no_module_of_pythonpath_runs(checkout: Checkout, tmp_path: Path) -> None:
+    """Not even one that Python itself needs to start; the variable goes on to what is started."""
+    (tmp_path / "hostile" / "encodings").mkdir(parents=True)
+    (tmp_path / "hostile" / "encodings" / "__init__.py").write_text("raise SystemExit(99)")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hostile")}
+    (checkout.folder / "netlab" / "__main__.py").write_text("import os\ndef run(): print(os.environ['PYTHONPATH'])")
+
+    assert f"{tmp_path / 'hostile'}\n" == subprocess.check_output([checkout.command], env=environment, text=True)
+
+
 def test_what_it_starts_runs_in_the_virtual_environment(checkout: Checkout) -> None:
     """Roles find what was installed there."""
     executable = json.loads(subprocess.check_output([checkout.command]))[1]

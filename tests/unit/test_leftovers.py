@@ -49,6 +49,18 @@ def containers(machine: Machine) -> Docker:
     return runtime
 
 
+@pytest.mark.parametrize("which", ["run", "etc"])
+def test_names_are_not_made_where_others_could_change_them(machine: Machine, which: str) -> None:
+    """They could lead root into another namespace, or give it other files."""
+    folder = getattr(machine, which)
+    os.mkdir(folder)
+    os.chmod(folder, 0o777)  # noqa: S103 - that is the point
+
+    with pytest.raises(HostError, match=f"{which} is not safe: others can write to it"):
+        machine.names().make(["a"])
+    assert os.listdir(folder) == []
+
+
 @pytest.mark.parametrize(("way", "other"), [("", "docker"), ("docker", "")])
 def test_names_are_those_of_one_runtime(machine: Machine, way: str, other: str) -> None:
     """They lead to the same places in either, and the other neither sees nor removes them."""

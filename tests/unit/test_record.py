@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from netlab import record
-from netlab.errors import NetlabError, UsageError
+from netlab.errors import HostError, NetlabError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +107,33 @@ def test_a_lock_is_held_by_one_and_leaves_nothing(root: Path) -> None:
 
     assert waited == [1]
     assert not root.exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
+def test_labs_are_not_kept_where_others_can_write(root: Path, mode: int) -> None:
+    """Whatever is found there may be theirs."""
+    root.mkdir()
+    root.chmod(mode)
+
+    with pytest.raises(HostError, match=r"labs is not safe: others can write to it"), record.locked("one"):
+        pass
+
+
+def test_labs_are_not_kept_behind_a_link(root: Path, tmp_path: Path) -> None:
+    """Somebody else may say where it leads."""
+    (tmp_path / "elsewhere").mkdir()
+    root.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(HostError, match="is no folder, but a link"), record.locked("one"):
+        pass
+
+
+@pytest.mark.parametrize(("variable", "group"), [("1000", 1000), ("", 0), ("-1", 0), ("٣", 0), ("1,gid=0", 0)])
+def test_the_group_is_what_sudo_says(monkeypatch: pytest.MonkeyPatch, variable: str, group: int) -> None:
+    """And root's where that is no number."""
+    monkeypatch.setenv("SUDO_GID", variable)
+
+    assert record._group() == group
 
 
 def test_a_lock_stays_while_its_lab_does(root: Path) -> None:
