@@ -2,8 +2,9 @@
 
 Before a program, Python runs its module site, which looks through all folders of packages for .pth files and runs what
 stands in them: 3 ms at best, and as much as others have put there. The launcher has written down which folders site
-finds, and goes without it (-S); the folder that one is in is not looked at either (-P). All that netlab starts in its
-turn runs under sys.executable, that is .venv/bin/python.
+finds, and goes without it (-S). Nor is anything taken from PYTHONPATH, the user's own packages or the folder that one
+is in (-I): a module `encodings` there would run before any of netlab's. All that netlab starts in its turn runs under
+sys.executable, that is .venv/bin/python, and roles find PYTHONPATH as it was.
 
 Nothing is printed, and pip's own launcher stays, where a line `#!` cannot say which interpreter it is.
 """

@@ -31,13 +31,13 @@ def folder(path: str) -> Iterator[str]:
     where = os.path.abspath(path)
     made = _highest_missing(where)
     try:
+        if wrong := _problem(os.stat(os.path.dirname(made) if made else where), is_around=bool(made)):
+            raise UsageError(f"--save {path}: {wrong}: expected a folder of your own, or a new one in such a folder")
         os.makedirs(where, exist_ok=True)
         if not path or os.listdir(where):
             raise UsageError(f"--save {path!r}: expected a folder that is not there yet, or is empty")
         if made:
             os.chmod(where, 0o777 & ~(umask.callers() | 0o022))
-        elif wrong := _problem(os.stat(where)):
-            raise UsageError(f"--save {path}: {wrong}: expected a folder of your own, or one that is not there yet")
         os.mkdir(f"{where}/{CAPTURES}")  # from here on it is not empty for anybody else
     except OSError as error:
         raise UsageError(f"--save {path}: expected a folder that can be made: {error.strerror}") from error
@@ -51,11 +51,12 @@ def folder(path: str) -> Iterator[str]:
     _give_away(made or where)
 
 
-def _problem(about: os.stat_result) -> str:
-    """Return why a folder is no place for root to write to: "" if it is one."""
+def _problem(about: os.stat_result, is_around: bool) -> str:
+    """Return why a folder, or what is made in it, is no place for root to write to: "" if it is one."""
     if about.st_uid not in (0, os.geteuid()) and str(about.st_uid) != os.environ.get("SUDO_UID"):
-        return f"it belongs to user {about.st_uid}"
-    return "everybody can write to it" if about.st_mode & stat.S_IWOTH else ""
+        return f"it is in a folder of user {about.st_uid}" if is_around else f"it belongs to user {about.st_uid}"
+    is_open = about.st_mode & stat.S_IWOTH and not (is_around and about.st_mode & stat.S_ISVTX)
+    return "everybody can write there" if is_open else ""
 
 
 def _highest_missing(path: str) -> str:
@@ -70,9 +71,9 @@ def _give_away(path: str) -> None:
     """Let what root has written belong to the user who started it through sudo."""
     user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if user.isdigit() and group.isdigit():
-        for place, _, names in os.walk(path):
-            for name in (place, *(f"{place}/{each}" for each in names)):
-                os.lchown(name, int(user), int(group))
+        for _, _, names, place in os.fwalk(path):
+            for name in (".", *names):
+                os.chown(name, int(user), int(group), dir_fd=place, follow_symlinks=False)
 
 
 class Played(NamedTuple):

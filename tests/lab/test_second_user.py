@@ -293,10 +293,16 @@ def test_no_demo_is_saved_where_another_can_redirect_it(tmp_path: Path, monkeypa
     open_to_all.chmod(0o777)
     os.chown(mine, BUILDER, BUILDER)
 
-    for given, why in ((theirs, f"it belongs to user {SECOND}"), (open_to_all, "everybody can write to it")):
+    reasons = {
+        theirs: f"it belongs to user {SECOND}",
+        theirs / "new": f"it is in a folder of user {SECOND}",
+        open_to_all: "everybody can write there",
+        open_to_all / "new": "everybody can write there",
+    }
+    for given, why in reasons.items():
         done = netlab("demo", "parta", "--save", str(given), code=2, env=through_sudo())
         assert f"--save {given}: {why}: expected a folder of your own" in done.stderr
-        assert os.listdir(given) == []
+    assert [os.listdir(each) for each in (theirs, open_to_all)] == [[], []]
     monkeypatch.setenv("SUDO_UID", str(BUILDER))
     with save.folder(str(mine)) as folder:
         assert os.listdir(folder) == [save.CAPTURES]
