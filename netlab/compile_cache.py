@@ -122,7 +122,7 @@ def _folder(say: Say) -> int:
         return -1
     if wrong := files.problem(os.fstat(folder)):
         os.close(folder)
-        say(f"the cache {path} is not used, because {wrong}: chown root {path}; chmod 700 {path}; and empty it")
+        say(f"the cache {path} is not used, because {wrong}: empty it, then chown root {path}; chmod 700 {path}")
         return -1
     return folder
 

@@ -73,3 +73,37 @@ def test_tests_run_as_the_user_and_as_root(installed: Fresh) -> None:
     assert done.returncode == 0, done.stdout
     assert done.stdout.count(" passed") == 2, done.stdout
     assert [] == foreign_files(installed)
+
+
+HOSTILE = """
+mkdir -p hostile/encodings hostile/json
+for file in hostile/ip hostile/netlab hostile/env; do
+    printf '#!/bin/sh\\ntouch /tmp/ran-%s-$(id -u)\\nexec /usr/bin/false\\n' "${file##*/}" >$file
+    chmod +x $file
+done
+echo 'import os; os.mkdir(f"/tmp/ran-python-{os.getuid()}")' >hostile/encodings/__init__.py
+cp hostile/encodings/__init__.py hostile/json/
+printf 'name: mine\\nnodes:\\n  a: {command: [sh, -c, "echo hello; exec sleep 100"], env: {TOKEN: secret}}\\n' >mine.yml
+export PYTHONPATH=$PWD/hostile TMPDIR=$PWD/hostile PATH=$PWD/hostile:$PATH
+umask 000
+/usr/local/bin/netlab up mine.yml && /usr/local/bin/netlab exec a printenv TOKEN
+sleep 0.5
+/usr/local/bin/netlab logs
+umask 077
+sudo su -s /bin/sh nobody -c 'netlab status; netlab logs'
+/usr/local/bin/netlab down
+ls /tmp
+"""
+
+
+@pytest.mark.usefixtures("no_leaks")
+def test_nothing_of_the_callers_runs_as_root(installed: Fresh) -> None:
+    """Through the real sudo: neither modules nor commands; who has built the lab reads its logs without root."""
+    (installed.home / "try.sh").write_text(HOSTILE)
+    done = installed.says(".", "sh try.sh")
+
+    assert "ran-" not in done.stdout, done.stdout
+    assert "secret" in done.stdout
+    assert "hello" in done.stdout
+    assert "lab mine is up" in done.stdout
+    assert "was built by somebody else" in done.stdout
