@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netlab.plan import Plan
 
 Say = Callable[[str], None]
+MOST = 20  # problems of a lab that are told at once
 
 
 class Machine(Protocol):
@@ -135,13 +136,13 @@ def _refuse_another(lab: str, data: dict[str, Any]) -> None:
     """Raise NetlabError unless the lab that stands is complete and is the one that `data` describes."""
     if not record.is_complete(lab):
         raise NetlabError(f"{lab} is not whole, as after an `up` that was cut off: netlab down --lab {lab} removes it")
-    there = record.read(lab)
-    from netlab import launch, process
+    from netlab import health
 
-    if any(entry.state == "lost" for entry in process.processes(there["folder"])):
-        raise NetlabError(f"{lab} is broken, because its supervisor has died: netlab down --lab {lab} first")
-    if problem := launch.runtime_of(there).broken(list(there["nodes"])):
-        raise NetlabError(f"{lab} is broken, {problem}: netlab down --lab {lab} first")
+    problems, _, there = health.examine(lab)
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems[:MOST])
+        more = f"\n  … and {len(problems) - MOST} more: netlab status --lab {lab}" if problems[MOST:] else ""
+        raise NetlabError(f"{lab} is up already, but not as planned:\n{lines}{more}")
     if {key: value for key, value in there.items() if key != "clock_offset_ns"} != data:
         same = there["topology"] == data["topology"]
         what = "as its file was, or with other --set" if same else f"from {there['topology']}"

@@ -131,14 +131,16 @@ def run(args: Arguments) -> NoReturn:
     launch.enter(data, args.node, argv, variables)
 
 
-def status(args: Arguments) -> None:
-    """Show the lab's nodes, what runs in them and how it fares."""
+def status(args: Arguments) -> int:
+    """Show the lab's nodes, what runs in them and how it fares; exit code 1 when it is not as planned."""
     if args.lab is None and not record.labs():
-        _show(args, {"lab": None, "state": "down", "nodes": {}}, lambda _: say("netlab: no lab is up"))
-        return
+        _show(args, {"lab": None, "state": "down", "nodes": {}, "problems": []}, lambda _: say("netlab: no lab is up"))
+        return 0
     from netlab import report
 
-    _show(args, report.status(record.choose(args.lab)), report.print_status)
+    found = report.status(record.choose(args.lab))
+    _show(args, found, report.print_status)
+    return 1 if found["problems"] else 0
 
 
 def logs(args: Arguments) -> None:

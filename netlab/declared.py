@@ -1,4 +1,4 @@
-"""Reads what a role says of its options and capabilities (`options.py`) from its file, of which nothing is run."""
+"""Reads what a role says of itself (`options.py`) from its file, of which nothing is run."""
 
 from functools import cache
 from typing import Any
@@ -32,6 +32,15 @@ def capabilities(path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+@cache
+def stays(path: str) -> bool:
+    """Say whether the role in the Python file `path` is STAYS = True, one that only a signal ends; raises as `read`."""
+    found = _literal(path, "STAYS")
+    if found not in (None, False, True):
+        raise ValueError("its STAYS is neither True nor False")
+    return bool(found)
+
+
 def _literal(path: str, name: str) -> Any:
     """Return the literal that a Python file gives this name, None if there is none."""
     with open(path, "rb") as file:
@@ -42,11 +51,7 @@ def _literal(path: str, name: str) -> Any:
         raise ValueError(f"it is longer than {MAX_BYTES:,} bytes")
     import ast
 
-    try:
-        statements = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"it is no Python: {error}") from None
-    for statement in statements:
+    for statement in _statements(source):
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         value = getattr(statement, "value", None)
         if value is not None and any(isinstance(target, ast.Name) and target.id == name for target in targets):
@@ -55,6 +60,17 @@ def _literal(path: str, name: str) -> Any:
             except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
                 raise ValueError(f"its {name} are not a literal") from None
     return None
+
+
+@cache
+def _statements(source: bytes) -> list[Any]:
+    """Return what a Python file consists of; ValueError if it is no Python."""
+    import ast
+
+    try:
+        return list(ast.parse(source).body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"it is no Python: {error}") from None
 
 
 def _wrong(found: object) -> str:

@@ -169,10 +169,15 @@ class Host:
         for step, compilation in self.compilations:
             compilation.attach(self.runtime.netns_path(step.node), step.interfaces)
         notes: dict[str, None] = {}
+        pinned = {}
         for step, compilation in self.compilations:
-            notes.update(dict.fromkeys(compilation.finish(_LOAD_DEADLINE_S).notes))
+            loaded = compilation.finish(_LOAD_DEADLINE_S)
+            notes.update(dict.fromkeys(loaded.notes))
+            pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
             where = ", ".join(step.interfaces)
             self.say(f"netlab: {self.lab}: {step.node}: {step.program.name} attached to {where} ({step.program.mode})")
+        if pinned:
+            record.note_pins(self.folder, pinned)
         for note in notes:
             self.say(f"netlab: note: {note}")
         if self.tracing:

@@ -35,6 +35,12 @@ def is_alive(pid: int, ticks: int) -> bool:
     return False
 
 
+def is_stopped(pid: int) -> bool:
+    """Say whether a process has been stopped, by a signal or by who traces it, and so does nothing."""
+    fields = _stat(pid)
+    return bool(fields) and fields[0] in (b"T", b"t")
+
+
 def find_supervisor(folder: str) -> tuple[int, int]:
     """Return the process id of a lab's supervisor and its start time, zeros where there is none.
 

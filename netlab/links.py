@@ -28,7 +28,6 @@ NetworkStep = AddBridge | AddLink | AddAddress | AddRoute | FaceProgram
 THREADS_FROM = 100  # nodes; the kernel makes one link at a time, so a second thread saves only a tenth, from here on
 LINKS_AT_ONCE = 100  # the descriptors a thread holds for the other ends
 _LO = 1
-_SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM = 0x17
 _ETHTOOL_SGRO = 0x2C
 
@@ -205,7 +204,7 @@ class _Builder:
         for step in node.faces:
             for command, value in ((_ETHTOOL_SGRO, 1), (_ETHTOOL_STXCSUM, 0)):
                 try:
-                    _ethtool(channel, step.interface, command, value)
+                    channel.ethtool(step.interface, command, value)
                 except OSError as error:
                     raise _failed(step, os.strerror(error.errno or 0)) from error
         if node.late_sysctls:
@@ -222,16 +221,6 @@ def _request(channel: Channel, requests: Sequence[_Request]) -> None:
     if refusal:
         words = f" ({refusal.words})" if refusal.words else ""
         raise _failed(requests[refusal.position][0], f"{os.strerror(refusal.errno)}{words}")
-
-
-def _ethtool(channel: Channel, interface: str, command: int, value: int) -> None:
-    """Set one value by ethtool's ioctl, which takes a name and the address of {command, value}; raises OSError."""
-    import fcntl
-    import struct
-    from array import array
-
-    pair = array("I", (command, value))
-    fcntl.ioctl(channel.fileno(), _SIOCETHTOOL, struct.pack("16sP16x", interface.encode(), pair.buffer_info()[0]))
 
 
 def _failed(step: CreateNode | NetworkStep, reason: str) -> NetlabError:

@@ -12,7 +12,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,6 +63,14 @@ class Loaded(NamedTuple):
     programs: tuple[str, ...]
     maps: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    def noted(self, more: Iterable[str] = ()) -> dict[str, Any]:
+        """Return what the lab's record says of it, with `more` maps that are pinned there."""
+        maps = sorted({*self.maps, *more})
+        return {
+            "entry": self.function,
+            "pins": [*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in maps)],
+        }
 
 
 def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S) -> "Compilation":

@@ -50,8 +50,9 @@ class Node(NamedTuple):
 
     `role_path` is the absolute path of the role's Python file. `args` are the role's options in order, each with its
     values as text: a list in the file is several values, a mere `true` none, and `false` leaves the option out.
-    `command` is an argv instead of a role. `after` names nodes, replicas already expanded. `replica_of` is the name in
-    the file that this node was expanded from, or "". `capabilities` are names without CAP_, for the Docker runtime.
+    `stays` says that the role ends only when it is told to. `command` is an argv instead of a role. `after` names
+    nodes, replicas already expanded. `replica_of` is the name in the file that this node was expanded from, or "".
+    `capabilities` are names without CAP_, for the Docker runtime.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Node(NamedTuple):
     role: str = ""
     role_path: str = ""
     args: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    stays: bool = False
     command: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     autostart: bool = True

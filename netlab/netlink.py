@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _NLMSG_ERROR = 2
+_NLMSG_DONE = 3
 _NLM_F_ACK = 4
+_NLM_F_DUMP_INTR = 0x10
 _NLM_F_CAPPED = 0x100
 _NLM_F_ACK_TLVS = 0x200
 _NLMSGERR_ATTR_MSG = 1
@@ -24,6 +26,8 @@ _SO_RCVBUFFORCE = 33
 BATCH_BYTES = 64 * 1024  # well below the default send buffer, 208 KiB
 _RECEIVE_BYTES = 4 * 1024 * 1024  # an error takes about 1 KiB of it, and a batch holds some 800 messages
 DEADLINE_S = 10
+_DUMPS = 5  # of what changes while it is told, before what was told last is taken
+_SIOCETHTOOL = 0x8946
 
 
 class Refusal(NamedTuple):
@@ -52,10 +56,6 @@ class Channel:
         """Close the socket."""
         self._socket.close()
 
-    def fileno(self) -> int:
-        """Return the descriptor; the kernel takes ethtool's ioctls on it as on any socket of the namespace."""
-        return self._socket.fileno()
-
     def request(self, messages: Sequence[bytes]) -> Refusal | None:
         """Send the messages in order, and return the kernel's first refusal, or None when it has done them all.
 
@@ -83,6 +83,45 @@ class Channel:
             number = -struct.unpack_from("=i", data, _HEADER.size)[0]
             raise OSError(number, os.strerror(number))
         return data[_HEADER.size : length]
+
+    def ask_all(self, question: bytes) -> list[bytes]:
+        """Send a message that asks for all there is of a kind, and return the answers, without headers; raises OSError.
+
+        What changes while the kernel tells it is asked for again, some times.
+        """
+        for _ in range(_DUMPS):
+            found, is_whole = self._dump(question)
+            if is_whole:
+                break
+        return found
+
+    def _dump(self, question: bytes) -> tuple[list[bytes], bool]:
+        self._socket.send(question)
+        found: list[bytes] = []
+        is_whole = True
+        while True:
+            data = self._receive()
+            offset = 0
+            while offset < len(data):
+                length, kind, flags, *_ = _HEADER.unpack_from(data, offset)
+                is_whole = is_whole and not flags & _NLM_F_DUMP_INTR
+                if kind == _NLMSG_DONE:
+                    return found, is_whole
+                if kind == _NLMSG_ERROR:
+                    number = -struct.unpack_from("=i", data, offset + _HEADER.size)[0]
+                    raise OSError(number, os.strerror(number))
+                found.append(data[offset + _HEADER.size : offset + length])
+                offset += (length + 3) & ~3
+
+    def ethtool(self, interface: str, command: int, value: int = 0) -> int:
+        """Set or get one value of an interface by ethtool's ioctl, and return what it then is; raises OSError."""
+        import fcntl
+        from array import array
+
+        pair = array("I", (command, value))  # the ioctl takes a name, and the address of these
+        where = struct.pack("16sP16x", interface.encode(), pair.buffer_info()[0])
+        fcntl.ioctl(self._socket.fileno(), _SIOCETHTOOL, where)
+        return pair[1]
 
     def _batch(self, messages: Sequence[bytes], first: int, last: int) -> Refusal | None:
         """Send messages first to last at once; only the last asks for an answer, errors come unasked."""

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netlab import logs, umask
+from netlab import facts, logs, umask
 from netlab.errors import NetlabError
-from netlab.identity import SUPERVISOR_BOOT, find_supervisor, is_alive
+from netlab.identity import SUPERVISOR_BOOT, find_supervisor, is_alive, is_stopped
 from netlab.stopping import GRACE_S, Stopped, end, have_ended, open_pidfd, signal_name, stop_all
 
 if TYPE_CHECKING:
@@ -78,8 +78,9 @@ class Supervisor:
 class Process(NamedTuple):
     """What a node's process is doing.
 
-    `state` is `not started`, `starting` (no READY yet), `running`, `exited` (with `code`), `killed` (by the signal
-    `code`) or `lost`: it is gone and nobody saw how, because the supervisor had died. `started_ns` and `ended_ns` are
+    `state` is `not started`, `starting` (no READY yet), `running`, `stopped` (as by SIGSTOP), `exited` (with `code`),
+    `killed` (by the signal `code`) or `lost`: it is gone and nobody saw how, because the supervisor had died.
+    `started_ns` and `ended_ns` are
     CLOCK_MONOTONIC, 0 where they do not apply. `cpu_percent` is of one CPU, the average since the start; it,
     `rss_bytes` and `threads` are None where they cannot be read.
     """
@@ -246,40 +247,25 @@ def processes(folder: str) -> list[Process]:
     settled = time.monotonic() + _SETTLE_S
     while True:
         there = supervisor_pid(folder)
-        found = [_process(node, fact) for node, fact in _facts(folder).items()]
+        found = [_process(node, fact) for node, fact in facts.read(folder).items()]
         # One that has just ended is about to be written down, as long as there is somebody to do it.
         if not there or time.monotonic() > settled or not any(one.state == "lost" for one in found):
             return found
         time.sleep(_SETTLE_INTERVAL_S)
 
 
-def _facts(folder: str) -> dict[str, dict[str, Any]]:
-    """Return everything that the supervisor has written down, by node."""
-    facts: dict[str, dict[str, Any]] = {}
-    try:
-        with open(f"{folder}/processes", "rb") as file:
-            lines = file.read().split(b"\n")[:-1]
-    except OSError:
-        return facts
-    for line in lines:
-        fact = json.loads(line)
-        for node in fact.get("nodes", ()):
-            facts[node] = {}
-        if "node" in fact:
-            facts[fact["node"]].update(fact)
-    return facts
-
-
 def _process(node: str, fact: dict[str, Any]) -> Process:
-    if "pid" not in fact:
+    if "argv" not in fact:
         return Process(node, "not started")
     known = Process(node, "lost", fact["pid"], 0, tuple(fact["argv"]), fact["started_ns"], fact.get("ended_ns", 0))
     if "ended_ns" in fact:
         state, code = ("exited", fact["exit"]) if "exit" in fact else ("killed", fact["signal"])
         return known._replace(state=state, code=code)
     waits = fact["awaits_ready"] and "ready_ns" not in fact
-    alive = is_alive(known.pid, fact["start_ticks"])
-    return _measured(known._replace(state="starting" if waits else "running")) if alive else known
+    if not is_alive(known.pid, fact["start_ticks"]):
+        return known
+    state = "stopped" if is_stopped(known.pid) else "starting" if waits else "running"
+    return _measured(known._replace(state=state))
 
 
 def _measured(process: Process) -> Process:

@@ -158,7 +158,12 @@ def _public(data: Mapping[str, Any]) -> dict[str, Any]:
             "limits": node["limits"],
             "program": node["program"] and {"name": node["program"]["name"]},
             # the interpreter and the role's file, which `role` names; what a command is made of is its own business
-            "process": node["process"] and {"argv": node["process"]["argv"][:2] if node["role"] else []},
+            "process": node["process"]
+            and {
+                "argv": node["process"]["argv"][:2] if node["role"] else [],
+                "autostart": node["process"]["autostart"],
+                "stays": node["process"]["stays"],
+            },
             "interfaces": {port: {"addresses": about["addresses"]} for port, about in node["interfaces"].items()},
         }
         for name, node in data["nodes"].items()
@@ -178,6 +183,21 @@ def _mount_file_systems(folder: str) -> None:
             syscalls.mount(source, f"{folder}/{name}", kind, data=options)
         except OSError as error:
             raise HostError(f"cannot mount a {kind} file system, which XDP programs need: {error.strerror}") from None
+
+
+def note_pins(folder: str, found: Mapping[str, Any]) -> None:
+    """Add to what is known of a lab's pins: by their folder below bpf/, the `entry` and the names of all `pins`."""
+    files.write(f"{folder}/pinned", json.dumps({**pins(folder), **found}), 0o600)
+
+
+def pins(folder: str) -> dict[str, Any]:
+    """Return what is known of a lab's pins; nothing where that cannot be read."""
+    try:
+        with open(f"{folder}/pinned", "rb") as file:
+            found: dict[str, Any] = json.loads(file.read())
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def mark_complete(lab: str) -> None:

@@ -72,6 +72,7 @@ def _replaced(data: dict[str, Any], node: str, define: Define, text: str, lock: 
             before = _keep_source(undo, f"{data['folder']}/programs/{node}.c", text)
             compilation.attach(netns, about["interfaces"])
             compilation.finish(DEADLINE_S)
+            record.note_pins(data["folder"], {os.path.basename(pins): loaded.noted(kept)})
             undo.pop_all()
     except NetlabError as error:
         as_before = f"nothing was changed; {node} goes on with the program that it has"

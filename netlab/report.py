@@ -17,33 +17,47 @@ _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 
 
 def status(lab: str) -> dict[str, Any]:
-    """Return a lab's nodes with their interfaces and processes as plain data; needs no root."""
+    """Return a lab's nodes with their interfaces and processes as plain data; needs no root.
+
+    `state` is `up`, `half-built` or `not as planned`; `problems` are what is not, each with `where`, `what` and `mend`.
+    `looked_inside` says that nodes were looked into, which takes root.
+    """
+    from netlab import health
+
+    found = health.examine(lab)
+    state = ("not as planned" if found.problems else "up") if record.is_complete(lab) else "half-built"
+    return {
+        "lab": lab,
+        "state": state,
+        "topology": found.data.get("topology", ""),
+        "nodes": _nodes(found.data) if found.data else {},
+        "problems": [problem._asdict() for problem in found.problems],
+        "looked_inside": found.is_whole,
+    }
+
+
+def _nodes(data: Mapping[str, Any]) -> dict[str, Any]:
     from netlab import launch, process
 
-    data = record.shown(lab)
     running = {entry.node: entry for entry in process.processes(data["folder"])}
-    state = "up" if record.is_complete(lab) else "half-built: netlab down removes it"
-    if any(entry.state == "lost" for entry in running.values()):
-        state = "broken, its supervisor has died: netlab down, then up"
-    elif record.is_complete(lab) and (problem := launch.runtime_of(data).broken(list(data["nodes"]))):
-        state = f"broken, {problem}: netlab down, then up"
     runtime = launch.runtime_of(data)
-    nodes = {}
-    for name, node in data["nodes"].items():
-        entry = running.get(name)
-        nodes[name] = {
+    return {
+        name: {
             "kind": node["kind"],
             "role": node["role"],
             "program": node["program"]["name"] if node["program"] else "",
             "addresses": {port: about["addresses"] for port, about in node["interfaces"].items()},
-            "process": (entry or process.Process(name, "not started"))._asdict() if node["process"] else None,
+            "process": (running.get(name) or process.Process(name, "not started"))._asdict()
+            if node["process"]
+            else None,
             "memory_kills": runtime.memory_kills(name),
         }
-    return {"lab": lab, "state": state, "topology": data["topology"], "nodes": nodes}
+        for name, node in data["nodes"].items()
+    }
 
 
 def print_status(data: Mapping[str, Any]) -> None:
-    """Print a lab's nodes as a table."""
+    """Print a lab's nodes as a table, and below it what is not as planned."""
     table = _table("NODE", "WHAT", "PROGRAM", "STATE", "PID", "CPU", "MEMORY", "ADDRESSES")
     for name, node in data["nodes"].items():
         addresses = ", ".join(each for port in node["addresses"].values() for each in port if ":" not in each)
@@ -54,6 +68,10 @@ def print_status(data: Mapping[str, Any]) -> None:
         if node["memory_kills"]:
             count = f"{node['memory_kills']} process{'' if node['memory_kills'] == 1 else 'es'}"
             print(f"{name}: its memory was used up, and the kernel has killed {count} there")
+    for problem in data["problems"]:
+        print(f"{problem['where'] or 'the lab'}: {problem['what']}; what mends it: {problem['mend']}")
+    if not data["looked_inside"] and data["state"] != "half-built":
+        print("netlab: note: to look into the nodes takes root: sudo netlab status", file=sys.stderr)
 
 
 def _process_cells(process: Mapping[str, Any] | None) -> tuple[str, str, str, str]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 
 from netlab import syscalls
 from netlab.errors import HostError, NetlabError
@@ -37,6 +38,21 @@ class Sysctls:
         if self._nodes % NODES_A_PROC == 0:
             self._renew()
         return [(name, value) for name, value in settings if not self._write(node, name, value)]
+
+    def read_all(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the values of those of these sysctls that the thread's namespace has, and that can be read."""
+        self._nodes += 1
+        if self._nodes % NODES_A_PROC == 0:
+            self._renew()
+        found = {}
+        for name in names:
+            with suppress(OSError):
+                descriptor = os.open(f"sys/{name.translate(_SWAPPED)}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
+                try:
+                    found[name] = os.read(descriptor, 4096).decode(errors="replace").strip()
+                finally:
+                    os.close(descriptor)
+        return found
 
     def _renew(self) -> None:
         try:

@@ -19,6 +19,7 @@ from netlab import balancer, options
 from netlab.errors import NetlabError
 from netlab.role import say
 
+STAYS = True  # until it is told to end
 OPTIONS: dict[str, dict[str, Any]] = {
     "service_port": {"type": "port", "default": 8080, "help": "the UDP port of the requests"},
     "completion_port": {"type": "port", "default": 9090, "help": "the UDP port of the completions"},

@@ -26,6 +26,7 @@ from typing import NamedTuple
 from netlab import options
 from netlab.role import count, place, say, shown
 
+STAYS = True  # until it is told to end
 OPTIONS: options.Options = {
     "port": {"type": "port", "default": 9000, "help": "the TCP port to listen on"},
 }

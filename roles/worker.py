@@ -28,6 +28,7 @@ from typing import Any
 from netlab import options
 from netlab.role import decimal, digest, mapped, place, say, shown
 
+STAYS = True  # until it is told to end
 OPTIONS: options.Options = {
     "port": {"type": "port", "default": 8080, "help": "the UDP port of the requests"},
     "threads": {"type": "integer", "default": 5, "minimum": 1, "maximum": 1000, "help": "requests served at a time"},

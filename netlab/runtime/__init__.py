@@ -14,11 +14,6 @@ class Command(NamedTuple):
     place: "Place | None" = None
 
 
-def some(nodes: Sequence[str]) -> str:
-    """Return the first few of these names, as a person reads them."""
-    return ", ".join(nodes[:3]) + (f" and {len(nodes) - 3} more" if nodes[3:] else "")
-
-
 class Runtime(Protocol):
     """Where the nodes of one lab live. Everything else in netlab needs no more than this.
 
@@ -33,8 +28,8 @@ class Runtime(Protocol):
     def destroy(self) -> list[str]:
         """Remove what is left of the lab's nodes, built wholly, in part or not at all, and return which had any."""
 
-    def broken(self, nodes: Sequence[str]) -> str:
-        """Return what has happened to these nodes of a lab that was up, in words: "" when they are all whole."""
+    def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
+        """Return what is gone of these nodes of a lab that was up, as (node, in words); the node "" is all of them."""
 
     def netns_path(self, node: str) -> str:
         """Return the path of a node's network namespace: to be opened, and given to setns(2)."""

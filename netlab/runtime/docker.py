@@ -16,7 +16,7 @@ from netlab import files, record, syscalls
 from netlab.errors import HostError, NetlabError
 from netlab.identity import is_alive, start_ticks
 from netlab.joining import Place
-from netlab.runtime import Command, cgroups, engine, some
+from netlab.runtime import Command, cgroups, engine
 from netlab.runtime.names import Names
 
 _SETTLE_S, _SETTLE_INTERVAL_S = 1.0, 0.1
@@ -105,16 +105,14 @@ class Docker:
             return True  # `up` writes down whom it asks before it asks for anything
         return not self._names.there() and not engine.answers(engine.address())
 
-    def broken(self, nodes: Sequence[str]) -> str:
-        """Return which containers have ended, or what else is gone, in words: "" for nothing."""
+    def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
+        """Return which containers have ended, and which names are gone, as (node, in words)."""
         known = self._read()
         if known and not engine.answers(known["engine"]):
-            return f"its Docker engine at {known['engine']} has ended"
+            return [("", f"its Docker engine at {known['engine']} has ended")]
         alive = {name for name, first in known.get("nodes", {}).items() if is_alive(first["pid"], first["start_ticks"])}
-        if ended := [node for node in nodes if node not in alive]:
-            return f"the container{'s' if ended[1:] else ''} of {some(ended)} {'have' if ended[1:] else 'has'} ended"
-        lost = self._names.lost(nodes)
-        return f"somebody has removed {some(lost)}" if lost else ""
+        ended = [(node, "its container has ended") for node in nodes if node not in alive]
+        return [*ended, *self._names.lost(nodes)]
 
     def netns_path(self, node: str) -> str:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""

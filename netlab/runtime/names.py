@@ -74,14 +74,22 @@ class Names:
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
         syscalls.mount(namespace, path, "", syscalls.MS_BIND)
 
-    def lost(self, nodes: Sequence[str]) -> list[str]:
-        """Return the nodes whose namespaces somebody has taken away, or their names."""
+    def lost(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
+        """Return what somebody has taken away of these nodes, as (node, in words): their namespaces, or their names."""
         device = _device(self._folder)
-        return [
-            node
-            for node in nodes
-            if _device(self.target(node)) in (device, None) or not os.path.lexists(self._path(node))
-        ]
+        found = []
+        for node in nodes:
+            if _device(self.target(node)) in (device, None):
+                found.append((node, f"its namespace is gone: nothing is mounted at {self.target(node)}"))
+            ends = (
+                (self._path(node), self.target(node)),
+                (f"{self._etc_netns}/{self._lab}.{node}", f"{self._home}/etc"),
+            )
+            for path, target in ends:
+                if _target(path) != target:
+                    there = os.path.lexists(path)
+                    found.append((node, f"{path} {f'does not lead to {target} any more' if there else 'is gone'}"))
+        return found
 
     def check(self, node: str) -> None:
         """Raise NetlabError where somebody has removed the node's name."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from netlab import syscalls
 from netlab.errors import NetlabError
-from netlab.runtime import Command, some
+from netlab.runtime import Command
 from netlab.runtime.names import Names
 
 if TYPE_CHECKING:
@@ -55,12 +55,11 @@ class Netns:
         limited = (f"{self._lab}.{node}" for node in self._groups().remove())
         return list(dict.fromkeys([*self._names.remove(), *limited]))
 
-    def broken(self, nodes: Sequence[str]) -> str:
-        """Return which nodes, names or limits are gone, in words: "" for none."""
+    def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
+        """Return which namespaces, names and limits are gone, as (node, in words)."""
         groups = self._groups() if self._limits else None
         unlimited = [node for node in self._limits if groups and not groups.stand(node)]
-        lost = list(dict.fromkeys([*self._names.lost(nodes), *unlimited]))
-        return f"somebody has removed {some(lost)}" if lost else ""
+        return [*self._names.lost(nodes), *((node, "its control group is gone, and its limits") for node in unlimited)]
 
     def netns_path(self, node: str) -> str:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""

@@ -111,6 +111,7 @@ def _nodes(draft: Draft, names: Names, after: tuple[str, ...]) -> list[Node]:
         role_path=role.path if role else "",
         args=args,
         capabilities=(*draft.node.capabilities, *(declared.capabilities(role.path) if role else ())),
+        stays=declared.stays(role.path) if role else False,
         after=after,
         program=draft.program.program if draft.program else None,
         routes=tuple(route.route() for route in draft.routes),

@@ -111,6 +111,7 @@ class Roles:
             try:
                 self._known[role.path] = declared.read(role.path)
                 declared.capabilities(role.path)
+                declared.stays(role.path)
             except (OSError, ValueError) as error:
                 reason = error.strerror if isinstance(error, OSError) else error
                 message = f"expected a role that can be read, found {role.path}: {reason}"

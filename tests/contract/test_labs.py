@@ -162,11 +162,11 @@ def test_a_process_that_ends_is_seen(runtime: str, tmp_path: Path) -> None:
     with lab(str(topology), "--runtime", runtime, name="ends"):
 
         def states() -> dict[str, tuple[str, int]]:
-            nodes = json.loads(netlab("status", "--format", "json").stdout)["nodes"]
+            nodes = json.loads(netlab("status", "--format", "json", code=None).stdout)["nodes"]
             return {name: (about["process"]["state"], about["process"]["code"]) for name, about in nodes.items()}
 
         eventually(lambda: states() == {"by-itself": ("exited", 3), "killed": ("killed", 9), "waits": ("running", 0)})
-        pid = json.loads(netlab("status", "--format", "json").stdout)["nodes"]["waits"]["process"]["pid"]
+        pid = json.loads(netlab("status", "--format", "json", code=1).stdout)["nodes"]["waits"]["process"]["pid"]
         os.kill(pid, signal.SIGTERM)
         eventually(lambda: states()["waits"] == ("killed", signal.SIGTERM))
 

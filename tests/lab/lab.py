@@ -74,7 +74,7 @@ def python(node: str, code: str, *arguments: str, **keywords: Any) -> subprocess
 
 def pid(node: str) -> int:
     """Return the process that runs a node's role."""
-    return int(json.loads(netlab("status", "--format", "json").stdout)["nodes"][node]["process"]["pid"])
+    return int(json.loads(netlab("status", "--format", "json", code=None).stdout)["nodes"][node]["process"]["pid"])
 
 
 def start(node: str, *options: str, **keywords: Any) -> "subprocess.Popen[str]":

@@ -53,7 +53,7 @@ def pids() -> list[int]:
     """Return the servers' processes."""
     import json
 
-    nodes = json.loads(netlab("status", "--format", "json").stdout)["nodes"]
+    nodes = json.loads(netlab("status", "--format", "json", code=None).stdout)["nodes"]
     return [nodes[server]["process"]["pid"] for server in SERVERS]
 
 

@@ -40,11 +40,12 @@ def test_processes_end_though_their_namespaces_have_no_names(topology: str) -> N
         for node in ("a", "b", "c"):
             os.unlink(f"/run/netns/{name}.{node}")
             syscalls.umount(f"/run/netlab/{name}/netns/{node}")
-        shown = netlab("status").stdout
+        shown = netlab("status", code=1).stdout
         again = netlab("up", topology, code=1).stderr
 
-    assert "broken, somebody has removed a, b, c" in shown
-    assert f"netlab down --lab {name} first" in again
+    for node in ("a", "b", "c"):
+        assert f"{node}: its namespace is gone" in shown
+        assert f"{node}: /run/netns/{name}.{node} is gone; what mends it: netlab down {name}, then up" in again
 
 
 def test_processes_end_though_the_labs_folder_has_gone(topology: str) -> None:

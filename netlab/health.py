@@ -1,0 +1,171 @@
+"""The truth about a lab: what of it is not as planned, each with what mends it.
+
+Everything is compared with the lab's record (docs/adr/0011-status-compares.md). Without root nothing is seen of what is
+inside nodes, nor of pins: what can be seen is told all the same.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from netlab import condition, facts, identity, inspection, launch, process, record, trace
+from netlab.condition import NO_PINS, Problem, anew
+from netlab.errors import NetlabError
+from netlab.stopping import signal_name
+
+
+class Health(NamedTuple):
+    """What is not as planned; `is_whole` says that nodes were looked into; `data` is the record, {} if damaged."""
+
+    problems: tuple[Problem, ...]
+    is_whole: bool
+    data: dict[str, Any]
+
+
+def examine(lab: str) -> Health:
+    """Return what of a lab that has a folder is not as planned; needs no root, but sees more with it."""
+    try:
+        data = record.shown(lab)
+        outside = tuple(_outside(data)) if record.is_complete(lab) else ()
+    except NetlabError as error:
+        return _damaged(lab, str(error))
+    except (LookupError, TypeError, AttributeError) as error:
+        return _damaged(lab, f"{record.folder_of(lab)}/lab.json is not what netlab has written ({error!r})")
+    if not record.is_complete(lab):
+        what = "it is half-built: its `up` did not come to the end, or the file `up` in its folder is gone"
+        return Health((Problem("", what, f"netlab down {lab}"),), False, data)
+    try:
+        found = inspection.nodes(data, launch.runtime_of(data).netns_path)
+    except PermissionError:
+        return Health(outside, False, data)
+    return Health((*outside, *_inside(data, found, {problem.where for problem in outside})), True, data)
+
+
+def _damaged(lab: str, what: str) -> Health:
+    return Health((Problem("", what, f"netlab down {lab}, then up"),), False, {})
+
+
+# ---- what needs no root ----------------------------------------------------------------------------------------------
+
+
+def _outside(data: Mapping[str, Any]) -> Iterator[Problem]:
+    lab = data["lab"]
+    for node, what in launch.runtime_of(data).broken(list(data["nodes"])):
+        yield Problem(node, what, anew(lab))
+    yield from (Problem(where, what, anew(lab)) for where, what in _files(data))
+    yield from _processes(data)
+
+
+def _files(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is missing in the lab's folder, as where and what."""
+    folder = data["folder"]
+    if unnamed := _unnamed(data, f"{folder}/etc/hosts"):
+        yield "", f"{folder}/etc/hosts {unnamed}"
+    if _is_gone(f"{folder}/status.json"):
+        yield "", f"{folder}/status.json, which others than root read, is gone"
+    for node, about in data["nodes"].items():
+        if about["program"] and _is_gone(f"{folder}/programs/{node}.c"):
+            yield node, f"{folder}/programs/{node}.c, the source of its program, is gone"
+    if any(about["program"] for about in data["nodes"].values()):
+        for name, kind in (("bpf", "BPF file system"), ("tracing", "tracefs")):
+            if not os.path.ismount(f"{folder}/{name}"):
+                yield "", f"its {kind} is gone: nothing is mounted at {folder}/{name}"
+    if any(about["program"] or about["process"] for about in data["nodes"].values()) and facts.is_damaged(folder):
+        yield "", f"{folder}/processes, where its supervisor writes down what happens, is gone or damaged"
+
+
+def _is_gone(path: str) -> bool:
+    """Say whether there is no such file; one in a folder that the caller may not look into is not gone."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _unnamed(data: Mapping[str, Any], path: str) -> str:
+    """Return what is wrong with the lab's hosts file: "" where every address of every node has its name there."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            there = {(words[0], name) for line in file if (words := line.split()) for name in words[1:]}
+    except OSError:
+        return "is gone"
+    for node, about in data["nodes"].items():
+        for port in about["interfaces"].values():
+            for address in port["addresses"]:
+                if (address.partition("/")[0], node) not in there:
+                    return f"does not say any more that {node} is {address.partition('/')[0]}"
+    return ""
+
+
+def _processes(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what has happened to the supervisor and the nodes' processes."""
+    lab, folder = data["lab"], data["folder"]
+    entries = {entry.node: entry for entry in process.processes(folder)}
+    living = any(entry.state in ("starting", "running", "stopped", "lost") for entry in entries.values())
+    has_trace = any(about["program"] for about in data["nodes"].values())
+    supervisor = process.supervisor_pid(folder)
+    if not supervisor and (living or has_trace):
+        lost = [entry.node for entry in entries.values() if entry.state == "lost"]
+        after = f", and with it the process{'es' if lost[1:] else ''} of {', '.join(lost)}" if lost else ""
+        yield Problem("", f"its supervisor has died{after}", anew(lab))
+    elif supervisor and identity.is_stopped(supervisor):
+        yield Problem("", f"its supervisor, process {supervisor}, is stopped", f"kill -CONT {supervisor}")
+    if supervisor and _is_gone(f"{folder}/supervisor"):
+        yield Problem("", f"{folder}/supervisor, which says who its supervisor is, is gone", anew(lab))
+    for node, about in data["nodes"].items():
+        if about["process"] and about["process"]["autostart"]:
+            yield from _process(
+                lab, folder, about["process"], entries.get(node) or process.Process(node, "not started")
+            )
+
+
+def _process(lab: str, folder: str, about: Mapping[str, Any], entry: process.Process) -> Iterator[Problem]:
+    who = f"its process {entry.pid}"
+    match entry.state:
+        case "not started":
+            yield Problem(entry.node, f"{folder}/processes says nothing of its process", anew(lab))
+            return
+        case "stopped":
+            yield Problem(entry.node, f"{who} is stopped", f"kill -CONT {entry.pid}")
+        case "killed":
+            yield Problem(entry.node, f"{who} was killed by {signal_name(entry.code)}", anew(lab))
+        case "exited" if entry.code:
+            yield Problem(entry.node, f"{who} has ended with exit code {entry.code}", anew(lab))
+        case "exited" if about["stays"]:
+            yield Problem(entry.node, f"{who} has ended, and its role is one that stays", anew(lab))
+    log = f"{folder}/logs/{entry.node}.log"
+    if _is_gone(log):
+        yield Problem(entry.node, f"its log {log} is gone", anew(lab))
+
+
+# ---- what does -------------------------------------------------------------------------------------------------------
+
+
+def _inside(
+    data: Mapping[str, Any], found: Mapping[str, condition.Inside | None], told: Collection[str]
+) -> Iterator[Problem]:
+    """Yield what is not as planned in nodes, and of their programs; of nodes in `told` something was said already."""
+    lab, folder = data["lab"], data["folder"]
+    known = record.pins(folder)
+    if any(about["program"] for about in data["nodes"].values()):
+        if os.path.ismount(f"{folder}/tracing") and not os.path.isdir(trace.instance(folder, lab)):
+            yield Problem("", f"its trace instance {trace.instance(folder, lab)} is gone", anew(lab))
+        if not known:
+            yield Problem("", f"{folder}/pinned, which says what is pinned, is gone or damaged", anew(lab))
+    mounted = os.path.ismount(f"{folder}/bpf")
+    for node, about in data["nodes"].items():
+        names = (node, f"{node}_peer")
+        own, passing = (
+            inspection.pins(f"{folder}/bpf/{name}", known[name]) if name in known else NO_PINS for name in names
+        )
+        if mounted:  # else they are all gone, and that is told
+            yield from condition.pin_problems(lab, node, own)
+            yield from condition.pin_problems(lab, node, passing)
+        if seen := found.get(node):
+            yield from condition.node_problems(lab, node, about, seen)
+            yield from condition.program_problems(lab, node, about, seen, own, passing)
+        elif node not in told:
+            yield Problem(node, "its namespace cannot be entered", anew(lab))

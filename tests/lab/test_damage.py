@@ -1,0 +1,178 @@
+"""Ways of damaging a lab that runs: `status` names each, `up` refuses, `down` removes all, and the next `up` works."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from netlab import cli, process
+from tests import leaks
+from tests.lab.damage import ANEW, FILES, FOLDER, LAB, WAYS, Way
+from tests.lab.lab import ROOT, eventually
+
+pytestmark = pytest.mark.root
+
+
+def netlab(*words: str) -> int:
+    """Run a verb in this process: what takes longest in most commands is to start one."""
+    try:
+        return cli.main([*words])
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})  # `up` blocks them
+
+
+def problems(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Return what `status` says is not as planned, and what mends it; its exit code says whether there is anything."""
+    capsys.readouterr()
+    code = netlab("status", LAB, "--format", "json")
+    found = json.loads(capsys.readouterr().out)["problems"]
+    assert code == (1 if found else 0)
+    return {
+        re.sub(r"process \d+", "process PID", f"{one['where'] or 'the lab'}: {one['what']}"): one["mend"]
+        for one in found
+    }
+
+
+def pids() -> dict[str, str]:
+    """Return the lab's processes by the names that a way of damage has for them."""
+    known = {one.node: str(one.pid) for one in process.processes(FOLDER)}
+    return {**known, "supervisor": str(process.supervisor_pid(FOLDER))}
+
+
+def shell(commands: str) -> None:
+    subprocess.run(["sh", "-ec", commands], check=True, timeout=30, env={**os.environ, **pids(), "F": FOLDER})
+
+
+def left(before: leaks.Snapshot, deadline_s: float = 5.0) -> list[str]:
+    """Return what is left of the lab, but for programs, which take the kernel a while: the last test looks for them."""
+    until = time.monotonic() + deadline_s
+    while True:
+        found = leaks.difference(before, leaks.snapshot())
+        ours = [line for line in found if LAB in line or "process" in line]
+        if not ours or time.monotonic() > until:
+            return ours
+
+
+class Built(NamedTuple):
+    """The lab's file, and what there was on the machine before."""
+
+    topology: str
+    before: leaks.Snapshot
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    """A lab that every test finds up, and leaves up."""
+    folder = tmp_path_factory.mktemp("damage")
+    for name, content in FILES.items():
+        (folder / name).write_text(content)
+    before = leaks.snapshot()
+    yield Built(str(folder / "dmg.yml"), before)
+    netlab("down", LAB)
+
+    assert not (there := leaks.settled(before)), "\n".join(there)
+
+
+@pytest.fixture
+def whole(built: Built, capsys: pytest.CaptureFixture[str]) -> Built:
+    """The lab as planned."""
+    if not os.path.exists(FOLDER) or problems(capsys):  # the first test, or the one before has failed
+        netlab("down", LAB)
+        assert netlab("up", built.topology) == 0
+    return built
+
+
+def test_there_are_many() -> None:
+    """No two do the same."""
+    assert len({way.damage for way in WAYS}) == len(WAYS) >= 30
+
+
+@pytest.mark.parametrize("way", WAYS, ids=[way.damage for way in WAYS])
+def test_damage_is_seen_and_removed(way: Way, whole: Built, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each by its place and in words; nothing of it is left after `down`."""
+    shell(way.damage)
+    mends: list[str] = []
+
+    def is_told() -> bool:
+        mends[:] = [mend for what, mend in problems(capsys).items() if what.startswith(way.said)]
+        return bool(mends)
+
+    eventually(is_told, 5)
+    assert mends[0].startswith(way.mend)
+    assert netlab("up", whole.topology) == 1
+    assert netlab("down", LAB) == 0
+    assert left(whole.before) == []
+    assert netlab("up", whole.topology) == 0
+    assert problems(capsys) == {}
+
+
+MENDABLE = """
+ip -n dmg.m link set eth0 xdp off
+ip -n dmg.a link set eth0 down mtu 1300 address 02:00:00:00:77:77
+ip -n dmg.sw link set eth0 nomaster
+ip -n dmg.sw link set br0 down
+ip -n dmg.h link set lo down
+ip -n dmg.r addr flush dev eth2
+ip -n dmg.h route del 10.99.0.0/16
+ip netns exec dmg.r sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+ip netns exec dmg.r ethtool -K eth1 gro off tx on >/dev/null
+kill -STOP $a $supervisor
+"""
+
+
+def test_what_is_said_to_mend_does(whole: Built, capsys: pytest.CaptureFixture[str]) -> None:
+    """Done in the order in which it is told, all of it leads back to the plan; a program is put back by `reload`."""
+    shell(MENDABLE)
+    told = problems(capsys)
+
+    assert len(told) >= MENDABLE.count("\n")
+    for mend in dict.fromkeys(told.values()):
+        command = mend.partition(",")[0].replace("netlab", f"{sys.executable} -m netlab", 1)
+        assert not mend.startswith(ANEW)
+        subprocess.run(["sh", "-ec", command], cwd=ROOT, check=True, timeout=30, capture_output=True)
+    eventually(lambda: problems(capsys) == {}, 5)
+
+
+def test_what_a_user_adds_is_his_own_affair(whole: Built, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing planned is gone; a client that has ended, and a host that forwards, are as planned too."""
+    shell(
+        """
+        ip -n dmg.a addr add 10.5.5.5/24 dev eth0
+        ip -n dmg.a route add 10.77.0.0/16 via 10.0.0.2
+        ip -n dmg.a link add mine type veth peer name yours
+        ip -n dmg.r route append default via 10.0.0.1
+        ip netns exec dmg.a sysctl -qw net.ipv4.ip_forward=1
+        echo 10.0.0.1 other >>$F/etc/hosts
+        """
+    )
+
+    assert problems(capsys) == {}
+    assert netlab("down", LAB) == 0
+
+
+def test_without_the_right_to_enter_nodes_the_rest_is_told(
+    whole: Built, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line says that root would see more."""
+
+    def refused(fd: int, kind: int = 0) -> None:
+        raise PermissionError(1, "setns: Operation not permitted")
+
+    monkeypatch.setattr("netlab.inspection.setns", refused)
+    shell("ip -n dmg.a link set eth0 down; rm /etc/netns/dmg.r")
+    capsys.readouterr()
+    code = netlab("status", LAB)
+    shown = capsys.readouterr()
+
+    assert code == 1
+    assert "r: /etc/netns/dmg.r is gone; what mends it: netlab down dmg, then up" in shown.out
+    assert "a eth0" not in shown.out
+    assert "sudo netlab status" in shown.err
+    assert netlab("down", LAB) == 0
