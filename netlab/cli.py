@@ -133,12 +133,15 @@ def run(args: Arguments) -> NoReturn:
 
 def status(args: Arguments) -> int:
     """Show the lab's nodes, what runs in them and how it fares; exit code 1 when it is not as planned."""
-    if args.lab is None and not record.labs():
+    from netlab import removal
+
+    lab = removal.find(args.lab)
+    if not lab:
         _show(args, {"lab": None, "state": "down", "nodes": {}, "problems": []}, lambda _: say("netlab: no lab is up"))
         return 0
     from netlab import report
 
-    found = report.status(record.choose(args.lab))
+    found = report.status(lab)
     _show(args, found, report.print_status)
     return 1 if found["problems"] else 0
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab import files, record, syscalls
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, UsageError
 
 if TYPE_CHECKING:
     from netlab.runtime import Runtime
@@ -86,6 +86,20 @@ def labs_with_leftovers(containers: bool = False) -> list[str]:
                 if target.startswith(f"{record.ROOT}/"):
                     found[target.split("/")[3]] = None
     return sorted(found)
+
+
+def find(lab: str | None) -> str:
+    """Return the lab that is meant, also one of which only leftovers are there; "" where none is meant or there.
+
+    Raises as `record.choose` for one that is not there, and UsageError where there are several.
+    """
+    there = record.labs()
+    left = labs_with_leftovers() if lab not in there and (lab or not there) else []
+    if lab not in left and (lab or there):
+        return record.choose(lab)
+    if not lab and len(left) > 1:
+        raise UsageError(f"of several labs something is left ({', '.join(left)}): netlab down --all removes them")
+    return lab or "".join(left)
 
 
 def _stop_processes(folder: str) -> list[str]:

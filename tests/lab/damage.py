@@ -9,7 +9,7 @@ name: dmg
 nodes:
   a: {role: ./stay.py, sysctls: {net.ipv4.tcp_syn_retries: 2}}
   r: {}                                          # a router, whose eth1 faces the program, and passes for it
-  m: {xdp: ./own.c, role: ./stay.py}
+  m: {xdp: ./own.c}
   sw: {kind: switch}
   h: {command: [sleep, infinity], limits: {memory: 64M}, routes: [{to: 10.99.0.0/16, via: 10.0.2.1}]}
 links:
@@ -46,7 +46,7 @@ ANEW, RELOAD = "netlab down dmg, then up", "netlab reload --lab dmg m, with"
 class Way(NamedTuple):
     """Shell commands that do damage, how `status` begins to tell it, and what it says that mends it.
 
-    The commands find the lab's folder in $F, and process ids in $supervisor, $a, $m and $h.
+    The commands find the lab's folder in $F, and process ids in $supervisor, $a and $h.
     """
 
     damage: str
@@ -180,10 +180,10 @@ WAYS = [
     ),
     # processes
     Way("kill -KILL $a", "a: its process PID was killed by SIGKILL"),
-    Way("kill -TERM $m", "m: its process PID has ended, and its role is one that stays"),
+    Way("kill -TERM $a", "a: its process PID has ended, and its role is one that stays"),
     Way("kill -TERM $h", "h: its process PID was killed by SIGTERM"),
-    Way("kill -STOP $m", "m: its process PID is stopped", "kill -CONT "),
-    Way("kill -KILL $supervisor", "the lab: its supervisor has died, and with it the processes of a, m, h"),
+    Way("kill -STOP $a", "a: its process PID is stopped", "kill -CONT "),
+    Way("kill -KILL $supervisor", "the lab: its supervisor has died, and with it the processes of a, h"),
     Way("kill -STOP $supervisor", "the lab: its supervisor, process PID, is stopped", "kill -CONT "),
     # the lab's folder
     Way("rm $F/supervisor", "the lab: /run/netlab/dmg/supervisor, which says who its supervisor is, is gone"),

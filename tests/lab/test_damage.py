@@ -113,6 +113,19 @@ def test_damage_is_seen_and_removed(way: Way, whole: Built, capsys: pytest.Captu
     assert problems(capsys) == {}
 
 
+@pytest.mark.usefixtures("whole")
+def test_a_lab_without_its_folder_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """As long as something else of it is there, also where no lab was named."""
+    shell("umount -l $F; rmdir $F")
+    capsys.readouterr()
+    code = netlab("status", "--format", "json")
+    found = json.loads(capsys.readouterr().out)
+
+    assert (code, found["lab"], found["state"]) == (1, LAB, "half-built")
+    assert "dmg has no record" in found["problems"][0]["what"]
+    assert netlab("down", LAB) == 0
+
+
 MENDABLE = """
 ip -n dmg.m link set eth0 xdp off
 ip -n dmg.a link set eth0 down mtu 1300 address 02:00:00:00:77:77
