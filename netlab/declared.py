@@ -36,7 +36,7 @@ def capabilities(path: str) -> tuple[str, ...]:
 def stays(path: str) -> bool:
     """Say whether the role in the Python file `path` is STAYS = True, one that only a signal ends; raises as `read`."""
     found = _literal(path, "STAYS")
-    if found not in (None, False, True):
+    if found is not None and not isinstance(found, bool):
         raise ValueError("its STAYS is neither True nor False")
     return bool(found)
 

@@ -8,7 +8,8 @@ A role's file may hold a literal
     }
 
 which validation reads without running the file (`declared`), and by which the role itself parses its command line;
-and a literal CAPABILITIES, a list of what its process may do in a container beside what all may.
+a literal CAPABILITIES, a list of what its process may do in a container beside what all may, and STAYS = True where
+only a signal ends it: `status` takes any end of such a role for a fault, of others one with a code other than 0.
 
 Keys of an option: `type` (integer, number, text, port, endpoint, node, flag), `required`, `default`, `minimum`,
 `maximum`, `choices`, `help`, `values` ([least, most]: the option takes a list of so many values), and `needs`: what a

@@ -153,6 +153,22 @@ def test_what_is_said_to_mend_does(whole: Built, capsys: pytest.CaptureFixture[s
     eventually(lambda: problems(capsys) == {}, 5)
 
 
+def test_a_reload_is_as_planned(whole: Built, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another program, of another name and with one more map, is then the one that is to be attached."""
+    source = os.path.join(os.path.dirname(whole.topology), "own.c")
+    with open(source, "w", encoding="utf-8") as file:
+        file.write(FILES["own.c"].replace("int own(", "BPF_ARRAY(more, u64, 1);\nint renamed("))
+    try:
+        assert netlab("reload", "--lab", LAB, "m") == 0
+        assert problems(capsys) == {}
+        shell("rm $F/bpf/m/maps/more")
+        assert "m: the pin of the map more is gone" in problems(capsys)
+        assert netlab("down", LAB) == 0
+    finally:
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(FILES["own.c"])
+
+
 def test_what_a_user_adds_is_his_own_affair(whole: Built, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing planned is gone; a client that has ended, and a host that forwards, are as planned too."""
     shell(

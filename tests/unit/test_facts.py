@@ -1,0 +1,65 @@
+"""What the supervisor has written down, whole or not."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from netlab import declared, facts, process
+from tests.unit.broken import ROOT
+
+STARTED = (
+    f'{{"node": "a", "pid": {os.getpid()}, "start_ticks": 1, "started_ns": 5, "argv": ["x"], "awaits_ready": false}}'
+)
+NODES = '{"nodes": ["a", "b"], "ns": 1}'
+
+
+def written(folder: Path, *lines: str) -> str:
+    (folder / "processes").write_text("".join(f"{line}\n" for line in lines))
+    return str(folder)
+
+
+def test_whole_lines_are_read(tmp_path: Path) -> None:
+    folder = written(tmp_path, NODES, STARTED, '{"node": "a", "ended_ns": 9, "exit": 3}')
+
+    assert not facts.is_damaged(folder)
+    assert [(one.node, one.state, one.code) for one in process.processes(folder)] == [
+        ("a", "exited", 3),
+        ("b", "not started", 0),
+    ]
+
+
+@pytest.mark.parametrize("line", ["", '{"node": "a", "pi', "[1]", "7", '{"node": "b", "pid"' + NODES, "\0" * 40])
+def test_a_line_that_is_none_is_told_and_costs_the_others_nothing(tmp_path: Path, line: str) -> None:
+    """As a full file system leaves it: half a line, and behind it the next."""
+    folder = written(tmp_path, NODES, STARTED, line, '{"node": "a", "ended_ns": 9, "signal": 9}')
+
+    assert facts.is_damaged(folder)
+    assert next((one.node, one.state, one.code) for one in process.processes(folder)) == ("a", "killed", 9)
+
+
+def test_without_the_line_that_says_how_it_was_started_nothing_is_known(tmp_path: Path) -> None:
+    folder = written(tmp_path, '{"node": "a", "pid": 7, "ready_ns": 9}')
+
+    assert [one.state for one in process.processes(folder)] == ["not started"]
+
+
+def test_a_file_that_is_not_there_or_empty_is_damaged(tmp_path: Path) -> None:
+    assert facts.is_damaged(str(tmp_path))
+    assert facts.is_damaged(written(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("role", "stays"),
+    [("balancer", True), ("worker", True), ("tcp_server", True), ("client", False), ("tcp_client", False)],
+)
+def test_roles_say_whether_they_stay(role: str, stays: bool) -> None:
+    """A client ends by itself, with what it had to send."""
+    assert declared.stays(f"{ROOT}/roles/{role}.py") is stays
+
+
+@pytest.mark.parametrize("text", ["STAYS = 'yes'", "STAYS = 2", "STAYS = [True]", "STAYS = always()"])
+def test_a_role_that_stays_somehow_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "role.py").write_text(text)
+    with pytest.raises(ValueError, match="its STAYS "):
+        declared.stays(str(tmp_path / "role.py"))
