@@ -26,14 +26,27 @@ def examine(lab: str) -> Health:
     """Return what of a lab that has a folder is not as planned; needs no root, but sees more with it."""
     try:
         data = record.shown(lab)
-        outside = tuple(_outside(data)) if record.is_complete(lab) else ()
     except NetlabError as error:
         return _damaged(lab, str(error))
-    except (LookupError, TypeError, AttributeError) as error:
-        return _damaged(lab, f"{record.folder_of(lab)}/lab.json is not what netlab has written ({error!r})")
+    if not _is_sound(data):
+        return _damaged(lab, f"{record.folder_of(lab)}/lab.json is not what this netlab has written")
+    return _examined(lab, data)
+
+
+def _is_sound(data: Mapping[str, Any]) -> bool:
+    """Say whether a record has the shape that this version gives it: it may be one of an earlier version."""
+    expected = {"kind", "role", "program", "process", "interfaces", "limits"}
+    if "description" in data:  # all of it, and not what others see
+        expected |= {"bridge", "routes", "sysctls"}
+    nodes = data["nodes"].values() if isinstance(data["nodes"], dict) else [None]
+    return all(isinstance(about, dict) and expected <= about.keys() for about in nodes)
+
+
+def _examined(lab: str, data: dict[str, Any]) -> Health:
     if not record.is_complete(lab):
-        what = "it is half-built: its `up` did not come to the end, or the file `up` in its folder is gone"
+        what = "it is half-built: its `up` has not come to the end, or the file `up` in its folder is gone"
         return Health((Problem("", what, f"netlab down {lab}"),), False, data)
+    outside = tuple(_outside(data))
     try:
         found = inspection.nodes(data, launch.runtime_of(data).netns_path)
     except PermissionError:
@@ -117,24 +130,27 @@ def _processes(data: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("", f"{folder}/supervisor, which says who its supervisor is, is gone", anew(lab))
     for node, about in data["nodes"].items():
         if about["process"] and about["process"]["autostart"]:
-            yield from _process(
-                lab, folder, about["process"], entries.get(node) or process.Process(node, "not started")
-            )
+            entry = entries.get(node) or process.Process(node, "not started")
+            yield from _process(data, about["process"]["stays"], entry, bool(supervisor))
 
 
-def _process(lab: str, folder: str, about: Mapping[str, Any], entry: process.Process) -> Iterator[Problem]:
+def _process(data: Mapping[str, Any], stays: bool, entry: process.Process, is_watched: bool) -> Iterator[Problem]:
+    """Yield what has happened to a node's process; where nobody watches, what is lost is told with the supervisor."""
+    lab, folder = data["lab"], data["folder"]
     who = f"its process {entry.pid}"
     match entry.state:
         case "not started":
             yield Problem(entry.node, f"{folder}/processes says nothing of its process", anew(lab))
             return
+        case "lost" if is_watched:
+            yield Problem(entry.node, f"{who} has ended, and nobody has seen how", anew(lab))
         case "stopped":
             yield Problem(entry.node, f"{who} is stopped", f"kill -CONT {entry.pid}")
         case "killed":
             yield Problem(entry.node, f"{who} was killed by {signal_name(entry.code)}", anew(lab))
         case "exited" if entry.code:
             yield Problem(entry.node, f"{who} has ended with exit code {entry.code}", anew(lab))
-        case "exited" if about["stays"]:
+        case "exited" if stays:
             yield Problem(entry.node, f"{who} has ended, and its role is one that stays", anew(lab))
     log = f"{folder}/logs/{entry.node}.log"
     if _is_gone(log):

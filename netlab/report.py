@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from netlab import logs, record
+from netlab import condition, logs, record
 
 _NUMBERS = {  # columns that stand on the right
     "PACKETS", "BYTES", "PID", "CPU", "MEMORY", "FREE THREADS", "CAPACITY", "WEIGHT",
     "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS",
 }  # fmt: skip
+_MOST = 50  # problems in a table
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 
 
@@ -68,8 +69,10 @@ def print_status(data: Mapping[str, Any]) -> None:
         if node["memory_kills"]:
             count = f"{node['memory_kills']} process{'' if node['memory_kills'] == 1 else 'es'}"
             print(f"{name}: its memory was used up, and the kernel has killed {count} there")
-    for problem in data["problems"]:
-        print(f"{problem['where'] or 'the lab'}: {problem['what']}; what mends it: {problem['mend']}")
+    for problem in data["problems"][:_MOST]:
+        print(condition.Problem(**problem))
+    if data["problems"][_MOST:]:
+        print(f"… and {len(data['problems']) - _MOST} more: --format json has all")
     if not data["looked_inside"] and data["state"] != "half-built":
         print("netlab: note: to look into the nodes takes root: sudo netlab status", file=sys.stderr)
 

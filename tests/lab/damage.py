@@ -183,6 +183,7 @@ WAYS = [
     Way("kill -TERM $a", "a: its process PID has ended, and its role is one that stays"),
     Way("kill -TERM $h", "h: its process PID was killed by SIGTERM"),
     Way("kill -STOP $a", "a: its process PID is stopped", "kill -CONT "),
+    Way("kill -STOP $supervisor; kill -KILL $a", "a: its process PID has ended, and nobody has seen how"),
     Way("kill -KILL $supervisor", "the lab: its supervisor has died, and with it the processes of a, h"),
     Way("kill -STOP $supervisor", "the lab: its supervisor, process PID, is stopped", "kill -CONT "),
     # the lab's folder
@@ -210,7 +211,7 @@ WAYS = [
     ),
     Way(
         """echo '{"lab": "dmg", "folder": "/run/netlab/dmg", "nodes": {"a": 7}}' >$F/x; mv $F/x $F/lab.json""",
-        "the lab: /run/netlab/dmg/lab.json is not what netlab has written",
+        "the lab: /run/netlab/dmg/lab.json is not what this netlab has written",
         "netlab down dmg",
     ),
     Way("rm $F/up", "the lab: it is half-built", "netlab down dmg"),
