@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from netlab.process import Supervisor
 
 _Step = TypeVar("_Step", bound=Step)
-_LOAD_DEADLINE_S = 60.0
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What nodes have in place of the host's files, beside /etc/hosts: names resolve to IPv4 first, as the labs' programs
 # expect, and a name that is not in the lab fails at once, for no name server can be reached from there.
@@ -171,7 +170,7 @@ class Host:
         notes: dict[str, None] = {}
         pinned = {}
         for step, compilation in self.compilations:
-            loaded = compilation.finish(_LOAD_DEADLINE_S)
+            loaded = compilation.finish()
             notes.update(dict.fromkeys(loaded.notes))
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
             where = ", ".join(step.interfaces)

@@ -2,7 +2,7 @@
 
     compilation = start(job)                    the child compiles, loads and pins, while the parent builds the lab
     compilation.attach(namespace, interfaces)   tells the child where, once that stands
-    compilation.finish(deadline_s)              waits until the program is attached, or raises what went wrong
+    compilation.finish()                        waits until the program is attached, or raises what went wrong
 
 The child is netlab.programs, so that nothing but it ever carries bcc's compiler. It dies with its parent.
 """
@@ -11,20 +11,20 @@ import json
 import os
 import select
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netlab import cache_folder
+from netlab import cache_folder, progress
 from netlab.errors import HostError, NetlabError
 
 if TYPE_CHECKING:
     from netlab.diagnosis import Source
 
-COMPILE_LIMIT_S = 60
+COMPILE_LIMIT_S = 300  # of CPU time
+PATIENCE_S = 60.0
 _SIGKILL = 9
-_SIGALRM = 14
+_SIGPROF = 27
 _READ_BYTES = 65536
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs import main; main()"
 
@@ -76,9 +76,9 @@ class Loaded(NamedTuple):
 def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S) -> "Compilation":
     """Start a child on a job and return at once; many may be started, only as many compile at a time as there are CPUs.
 
-    `lock_fd` is the lab's lock, which the child holds too for as long as it lives. `compile_limit_s` is for compiling,
-    loading and pinning, without the wait for a CPU. The child dies with the *thread* that calls this. UsageError where
-    the environment names no folder to keep in what is compiled.
+    `lock_fd` is the lab's lock, which the child holds too for as long as it lives. Compiling, loading and pinning may
+    take `compile_limit_s` of CPU time. The child dies with the *thread* that calls this. UsageError where the
+    environment names no folder to keep in what is compiled.
     """
     cache_folder.path()
     job_out, job_in = os.pipe()
@@ -99,7 +99,7 @@ def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S)
     finally:
         os.close(job_out)
         os.close(answer_in)
-    compilation = Compilation(job, pid, job_in, answer_out, talk)
+    compilation = Compilation(job, pid, job_in, answer_out, talk, compile_limit_s)
     compilation.tell({**job._asdict(), "parent": os.getpid(), "limit_s": compile_limit_s})
     return compilation
 
@@ -107,8 +107,11 @@ def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S)
 class Compilation:
     """A child at work on a job. Whatever happens, call `finish` or `kill` in the end: each of them reaps the child."""
 
-    def __init__(self, job: Job, pid: int, job_in: int, answer_out: int, talk: int) -> None:
+    def __init__(
+        self, job: Job, pid: int, job_in: int, answer_out: int, talk: int, compile_limit_s: float = COMPILE_LIMIT_S
+    ) -> None:
         self.job = job
+        self.compile_limit_s = compile_limit_s
         self.pid = pid  # 0 once the child is reaped
         self._job_in = job_in
         self._answer_out = answer_out
@@ -116,10 +119,10 @@ class Compilation:
         self._text = b""
         self._loaded: Loaded | None = None
 
-    def pinned(self, deadline_s: float) -> Loaded:
+    def pinned(self, patience_s: float = PATIENCE_S) -> Loaded:
         """Wait until everything is loaded and pinned, which `finish` does too; raises as that does."""
         if self._loaded is None:
-            answer = self._answer(time.monotonic() + deadline_s)
+            answer = self._answer(patience_s)
             names = (tuple(answer[key]) for key in ("programs", "maps", "notes"))
             self._loaded = Loaded(answer["function"], *names)
         return self._loaded
@@ -128,15 +131,15 @@ class Compilation:
         """Say that the namespace whose file is at `netns` stands, with these interfaces; returns at once."""
         self.tell({"netns": netns, "interfaces": list(interfaces)})
 
-    def finish(self, deadline_s: float) -> Loaded:
-        """Wait, for so many seconds from now, until the kernel says that the program is attached where it should be.
+    def finish(self, patience_s: float = PATIENCE_S) -> Loaded:
+        """Wait until the kernel says that the program is attached where it should be.
 
-        Raises NetlabError with the lines that matter (`NODE: FILE:LINE:COLUMN: ...`), or HostError when this host
-        cannot load programs at all. In each case the child is gone.
+        Gives up when neither the child nor any other has used CPU time for `patience_s` seconds: it may have to wait
+        for its turn to compile. Raises NetlabError with the lines that matter (`NODE: FILE:LINE:COLUMN: ...`), or
+        HostError when this host cannot load programs at all. In each case the child is gone.
         """
-        ends = time.monotonic() + deadline_s
-        loaded = self.pinned(deadline_s)
-        self._answer(ends)
+        loaded = self.pinned(patience_s)
+        self._answer(patience_s)
         self.kill()
         return loaded
 
@@ -154,20 +157,19 @@ class Compilation:
         with suppress(BrokenPipeError):
             os.write(self._job_in, json.dumps(line).encode() + b"\n")
 
-    def _answer(self, ends: float) -> dict[str, Any]:
-        """Return the child's next line, or raise the failure that it, or its end, stands for.
-
-        `ends` is when to give up, on the monotonic clock.
-        """
+    def _answer(self, patience_s: float) -> dict[str, Any]:
+        """Return the child's next line, or raise the failure that it, or its end, stands for."""
         if not self.pid:
             raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader is gone")
         poll = select.poll()
         poll.register(self._answer_out, select.POLLIN)
+        patience = progress.Patience(progress.of_children, patience_s)
         while b"\n" not in self._text:
-            left_ms = (ends - time.monotonic()) * 1000
-            if left_ms <= 0 or not poll.poll(left_ms):
-                self.kill()
-                raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader does not answer")
+            if not poll.poll(patience.pause_s * 1000):
+                if patience.is_over():
+                    self.kill()
+                    raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader does not answer")
+                continue
             text = os.read(self._answer_out, _READ_BYTES)
             if not text:
                 raise self._crash()
@@ -204,8 +206,9 @@ class Compilation:
 
         talk, source = self._talk_text(), self._source()
         status = self._reap()
-        if status == -_SIGALRM:
-            return NetlabError(f"{self.job.node}: {source.shown}: takes too long to compile and load")
+        if status == -_SIGPROF:
+            limit = f"more than {self.compile_limit_s:g} s of CPU time"
+            return NetlabError(f"{self.job.node}: {source.shown}: takes too long to compile and load: {limit}")
         return NetlabError(f"{self.job.node}: {diagnosis.crash(talk, source, status)}")
 
     def _reap(self) -> int:

@@ -46,13 +46,13 @@ def main() -> None:
 def _work(job: dict[str, Any], answers: TextIO) -> None:
     """Load and pin, say so, and attach when the parent has said where."""
     with turns.turn(job["work_folder"]):
-        # the compiler is C++ and hears no Python: the kernel ends the process when time is up
-        signal.setitimer(signal.ITIMER_REAL, job["limit_s"])
+        # the compiler is C++ and hears no Python: the kernel ends the process when it has used up its time on the CPU
+        signal.setitimer(signal.ITIMER_PROF, job["limit_s"])
         source = Source.of(job)
         notes: list[str] = []
         loaded = _from_cache(source, notes.append) or compiling.load(source)
         _pin(loaded, job["pin_folder"])
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     names = {"programs": list(loaded.programs), "maps": list(loaded.maps)}
     _answer(answers, {"function": loaded.entry, **names, "notes": notes})
     if loaded.module and not select.select([sys.stdin], [], [], 0)[0]:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from netlab import files, syscalls
+from netlab import files, progress, syscalls
 from netlab.errors import HostError, NetlabError, UsageError
 
 ROOT = "/run/netlab"
@@ -225,15 +225,16 @@ def remove(lab: str) -> bool:
 
 
 @contextmanager
-def locked(lab: str, deadline_s: float = 60.0, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
+def locked(lab: str, patience_s: float = 60.0, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
     """Hold the lab's lock, so that one command at a time changes it; yields the lock's descriptor.
 
     A child that inherits the descriptor holds the lock too, until it has ended. `waiting` is called once when
-    somebody else has it. Raises NetlabError at the deadline.
+    somebody else has it. Raises NetlabError when whoever has it has used no CPU time for `patience_s` seconds, nor has
+    any process below.
     """
     lock = _Lock(f"{folder_of(lab)}.lock")
     try:
-        lock.acquire(lab, time.monotonic() + deadline_s, waiting)
+        lock.acquire(lab, patience_s, waiting)
         yield lock.fd
     finally:
         lock.release(is_kept=os.path.isdir(folder_of(lab)))
@@ -246,14 +247,18 @@ class _Lock:
         self.path = path
         self.fd = -1
 
-    def acquire(self, lab: str, deadline: float, waiting: Callable[[], None]) -> None:
+    def acquire(self, lab: str, patience_s: float, waiting: Callable[[], None]) -> None:
         told = False
+        patience = progress.Patience(lambda: progress.of_holders(self.path), patience_s)
+        look_at = time.monotonic() + patience.pause_s
         while not self._try(lab):
             if not told:
                 waiting()
                 told = True
-            if time.monotonic() > deadline:
-                raise NetlabError(f"another netlab command is still changing the lab {lab}")
+            if time.monotonic() > look_at:
+                if patience.is_over():
+                    raise NetlabError(f"another netlab command is still changing the lab {lab}")
+                look_at = time.monotonic() + patience.pause_s
             self._close()
             time.sleep(_LOCK_POLL_S)
 

@@ -17,7 +17,6 @@ from netlab.errors import NetlabError, UsageError
 from netlab.host import ENDINGS
 from netlab.validate.programs import transmits
 
-DEADLINE_S = 60.0
 Say = Callable[[str], None]
 Define = tuple[tuple[str, str | int], ...]
 
@@ -62,7 +61,7 @@ def _replaced(data: dict[str, Any], node: str, define: Define, text: str, lock: 
         _clear_up(pins, fresh, netns)
     compilation = loader.start(_job(data, node, define, fresh), lock)
     try:
-        loaded = compilation.pinned(DEADLINE_S)
+        loaded = compilation.pinned()
         for note in loaded.notes:
             say(f"netlab: note: {note}")
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # from here on it is done, or undone, before we end
@@ -71,7 +70,7 @@ def _replaced(data: dict[str, Any], node: str, define: Define, text: str, lock: 
             _take_over(undo, pins, fresh, netns)
             before = _keep_source(undo, f"{data['folder']}/programs/{node}.c", text)
             compilation.attach(netns, about["interfaces"])
-            compilation.finish(DEADLINE_S)
+            compilation.finish()
             record.note_pins(data["folder"], {os.path.basename(pins): loaded.noted(kept)})
             undo.pop_all()
     except NetlabError as error:

@@ -525,12 +525,23 @@ def test_a_compiler_that_takes_too_long_is_ended(bench: Bench) -> None:
     """The kernel's timer ends it, inside the compiler too."""
     said = bench.error(PASSING, compile_limit_s=0.02)
 
-    assert said == "test.c: takes too long to compile and load"
+    assert said == "test.c: takes too long to compile and load: more than 0.02 s of CPU time"
     assert set() == bench.pins()
 
 
+def test_a_compiler_at_work_is_waited_for_until_its_cpu_time_is_used_up(bench: Bench) -> None:
+    """However long that takes on the clock: the parent's patience is shorter, and does not run out."""
+    doubled = "".join(f"#define X{n + 1} X{n} X{n}\n" for n in range(60))
+    child = bench.start(f"#define X0 +1\n{doubled}{PASSING}int n = 0 X60;\n", compile_limit_s=2)
+
+    with pytest.raises(NetlabError, match=r"test\.c: takes too long .* more than 2 s of CPU time$"):
+        child.pinned(0.5)
+
+    assert child.pid == 0
+
+
 def test_a_child_that_does_not_answer_is_ended(bench: Bench) -> None:
-    """The parent waits for so long and no longer."""
+    """The parent waits for so long and no longer, when nothing gets on."""
     compilation = bench.start(PASSING)
     os.kill(compilation.pid, signal.SIGSTOP)
 

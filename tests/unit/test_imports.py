@@ -55,7 +55,7 @@ ROWS: list[tuple[str, ...]] = [
     ("validate",),
     ("options", "declared", "document", "assets", "addresses"),
     ("model",),
-    ("errors", "lazily", "role", "usage", "prometheus", "capabilities"),
+    ("errors", "lazily", "role", "usage", "prometheus", "capabilities", "progress"),
 ]
 FAMILIES = {7, 12, 14, 16}
 ONLY_USERS = {
