@@ -69,7 +69,8 @@ def _attach(channel: Channel, program: int, interface: str, mode: str, before: d
         attached = _attached(channel, index, mode)
     except OSError as error:
         problem = _ATTACH_PROBLEMS.get(error.errno or 0, error.strerror or str(error)).format(mode=mode)
-        raise Refused("plain", f"cannot be attached to {interface}: {problem}") from error
+        kind = "attach" if error.errno == errno.EOPNOTSUPP else "plain"
+        raise Refused(kind, f"cannot be attached to {interface}: {problem}") from error
     if attached != _program_id(program):
         raise Refused("plain", f"is not attached to {interface} in {mode} mode, though the kernel said so")
 

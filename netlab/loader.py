@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COMPILE_LIMIT_S = 300  # of CPU time
 PATIENCE_S = 60.0
+_NO_MAP = "could not open bpf map: "  # as bcc says it
 _SIGKILL = 9
 _SIGPROF = 27
 _READ_BYTES = 65536
@@ -187,6 +188,8 @@ class Compilation:
         talk, source = self._talk_text(), self._source()
         self.kill()
         text: str = answer["text"]
+        if lack := self._lack(answer["error"], talk):
+            return HostError(f"{self.job.node}: {source.shown} {lack}")
         match answer["error"]:
             case "host":
                 return HostError(f"{self.job.node}: {text}")
@@ -199,6 +202,14 @@ class Compilation:
             case _:
                 text = f"{source.shown}: {text}"
         return NetlabError(f"{self.job.node}: {text}")
+
+    def _lack(self, kind: str, talk: str) -> str:
+        """Return one line on what this kernel lacks, if that may be why it has refused the program; else ""."""
+        from netlab import features
+
+        if kind == "verify" or (kind == "compile" and _NO_MAP in talk):
+            return features.lack(self.job.path)
+        return features.attach_lack() if kind == "attach" and self.job.mode == "native" else ""
 
     def _crash(self) -> NetlabError:
         """Reap a child that ended without an answer, and return the error that says why."""

@@ -1,6 +1,7 @@
 """Programs are compiled, loaded, pinned and attached by a child process, or refused with the lines that matter."""
 
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from netlab import loader, syscalls
+from netlab import bpf, loader, syscalls
 from netlab.errors import HostError, NetlabError
 from netlab.maps import LoadedProgram, Map
 
@@ -301,6 +302,36 @@ def test_what_is_wrong_is_said_in_the_authors_terms(bench: Bench, source: str | 
 
     assert text == said
     assert set() == bench.pins()
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "since"),
+    [
+        (
+            "int test(struct xdp_md *ctx) { char *to = 0; return bpf_xdp_load_bytes(ctx, 0, to, 4); }\n",
+            "bpf_xdp_load_bytes and bpf_xdp_store_bytes",
+            "5.18",
+        ),
+        ('BPF_TABLE("lru_hash", u32, u32, few, 0);\n' + PASSING, "LRU hash maps", "4.10"),
+    ],
+    ids=["program", "map"],
+)
+def test_what_the_kernel_lacks_is_one_line(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, source: str, name: str, since: str
+) -> None:
+    """In place of the verifier's words, which stand where the kernel has it: here it is asked by a stand-in too."""
+    has_it = bench.error(source)
+
+    def refuse(command: int, attr: object, what: str) -> int:
+        raise OSError(errno.EINVAL, what)
+
+    monkeypatch.setattr(bpf, "call", refuse)
+    lacks_it = bench.error(source)
+
+    assert "needs" not in has_it
+    assert lacks_it == (
+        f"test.c needs {name} (Linux {since} or newer): this kernel, {os.uname().release}, has not got it"
+    )
 
 
 def test_only_the_first_errors_are_shown(bench: Bench) -> None:

@@ -23,7 +23,7 @@ ROWS: list[tuple[str, ...]] = [
     ("attaching",),
     ("compiling",),
     ("compile_cache", "handover"),
-    ("compiled", "maps"),
+    ("compiled", "maps", "features"),
     (
         "child",
         "trace",
@@ -65,7 +65,7 @@ ONLY_USERS = {
     "pyroute2": {"messages"},
     "rich": {"report"},
     "docker": {"runtime"},
-    "ctypes": {"bpf", "compiled", "compiling", "maps", "syscalls"},
+    "ctypes": {"bpf", "compiled", "compiling", "features", "maps", "syscalls"},
 }
 
 
