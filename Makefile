@@ -10,6 +10,9 @@ PREFIX = /usr/local
 ARGS =
 SLOW =
 QUICK =
+# For test-kernels: images in place of Debian's kernels, and the short form
+KERNELS =
+SHORT =
 # For the benchmarks: make bench PARTS='datapath scale'; all without
 PARTS =
 
@@ -17,10 +20,11 @@ SETUP := PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' sh .ci/setup
 BIN := .venv/bin
 
 TEST_PACKAGES := ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
+KERNEL_PACKAGES := qemu-system-x86 kmod busybox-static file
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables time gcc libc6-dev
 
 .NOTPARALLEL:
-.PHONY: help install demo test test-bpf test-docker soak lint bench bench-quick image image-dev uninstall clean dev
+.PHONY: help install demo test test-bpf test-docker test-kernels soak lint bench bench-quick image image-dev uninstall clean dev
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -60,6 +64,12 @@ test-docker: dev
 	@for package in docker.io docker-compose debootstrap; do $(SETUP) packages $$package || true; done
 	@$(SETUP) root $(BIN)/python -m pytest -p no:cacheprovider tests/contract tests/docker $(ARGS)
 
+## make test-kernels  what works on which kernel: Debian's in virtual machines, and this one; writes docs/kernels.md
+##                  (SHORT=1: minutes, writes nothing; KERNELS=/path/vmlinuz for others)
+test-kernels: dev
+	@for package in $(KERNEL_PACKAGES); do $(SETUP) packages $$package || true; done
+	@$(SETUP) root $(BIN)/python -m tests.kernels $(if $(SHORT),--short) $(KERNELS)
+
 ## make lint        ruff and mypy, strict
 lint: dev
 	@$(SETUP) user $(BIN)/ruff check --quiet
@@ -82,10 +92,10 @@ image:
 image-dev:
 	@sh .ci/image dev
 
-## make uninstall   remove the netlab command, .venv and what was compiled; Debian packages stay
+## make uninstall   remove the netlab command, .venv, what was compiled, and kernels; Debian packages stay
 uninstall:
 	@$(SETUP) unlink
-	@$(SETUP) root rm -rf /var/cache/netlab
+	@$(SETUP) root rm -rf /var/cache/netlab /var/lib/netlab
 	@$(SETUP) user rm -rf .venv
 
 ## make clean       remove caches and built files

@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+IS_SLOW = "NETLAB_TEST_PATIENCE" in os.environ  # an emulated processor, for example
+PATIENCE_S = float(os.environ.get("NETLAB_TEST_PATIENCE", "120"))  # for one command
 PARTB = f"{ROOT}/topologies/partb.yml"
+_COMMAND = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": PATIENCE_S, "stdin": subprocess.DEVNULL}
 
 
 def netlab(*words: str, code: int | None = 0, **keywords: Any) -> subprocess.CompletedProcess[str]:
@@ -18,7 +21,7 @@ def netlab(*words: str, code: int | None = 0, **keywords: Any) -> subprocess.Com
     done = subprocess.run(
         [sys.executable, "-m", "netlab", *words],
         check=False,
-        **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 120, "stdin": subprocess.DEVNULL, **keywords},
+        **{**_COMMAND, **keywords},
     )
     assert code in (None, done.returncode), (
         f"netlab {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"

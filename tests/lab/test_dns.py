@@ -87,6 +87,22 @@ def test_what_goes_past_the_balancer_is_untouched() -> None:
         assert after["completions"] == before["completions"]
 
 
+def test_a_reload_between_two_questions() -> None:
+    """The new build answers, and counts on from where the old one was."""
+    with lab(DNS, name="dns-under-test"):
+        listening()
+        before = dig("lb", "lab.example"), stats()
+        said = netlab("reload", "lb", "--define", "TRACE=0").stderr
+        after = dig("lb", "lab.example"), stats()
+
+    assert "lb: balancer renewed on " in said
+    assert (before[0], after[0]) == ("192.0.2.1\n", "192.0.2.1\n")
+    assert [stats["completions"] for _, stats in (before, after)] == [1, 2]
+    assert sum(each["packets"] for each in after[1]["reasons"].values()) > sum(
+        each["packets"] for each in before[1]["reasons"].values()
+    )
+
+
 def perf(folder: Path, count: int, *options: str) -> None:
     """Ask so many questions, and check that all are answered."""
     questions = folder / "questions"

@@ -1,0 +1,67 @@
+"""What is tried on each kernel: features by name, and the tests that show them.
+
+The short form is for every run of continuous integration, and must be over in some minutes under software emulation;
+the whole form adds to it.
+"""
+
+from typing import NamedTuple
+
+
+class Feature(NamedTuple):
+    """A row of the table: its name, the tests of the short form, and those that the whole form adds."""
+
+    name: str
+    short: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+
+    def tests(self, is_short: bool) -> tuple[str, ...]:
+        """Return the tests of a form, as pytest names them: files, or FILE::TEST."""
+        return self.short if is_short else (*self.short, *self.more)
+
+    def has(self, test: str) -> bool:
+        """Say whether a test, by its whole name, is one of this feature's."""
+        return any(test == one or test.startswith((f"{one}::", f"{one}[")) for one in self.tests(is_short=False))
+
+
+_LAB = "tests/lab/test_"
+FEATURES = (
+    Feature("every program loads, with trace and without", (f"{_LAB}every_program.py",)),
+    Feature("the three demos meet all their claims", (f"{_LAB}demo.py::test_all_claims_hold",)),
+    Feature(
+        "DNS through the balancer",
+        (f"{_LAB}dns.py::test_answers_come_from_the_address_that_was_asked",),
+        (f"{_LAB}dns.py",),
+    ),
+    Feature("`reload` and `stats`", (f"{_LAB}dns.py::test_a_reload_between_two_questions",), (f"{_LAB}reload.py",)),
+    Feature(
+        "limits of CPU and memory",
+        (
+            f"{_LAB}limits.py::test_a_busy_loop_gets_its_share",
+            f"{_LAB}limits.py::test_who_takes_too_much_memory_is_killed",
+        ),
+        (f"{_LAB}limits.py",),
+    ),
+    Feature("packets: dropper", more=("tests/bpf/test_dropper.py",)),
+    Feature(
+        "packets: balancer", more=("tests/bpf/test_cases.py", "tests/bpf/test_ipv6.py", "tests/bpf/test_weights.py")
+    ),
+    Feature("requests that are held and sent again", more=("tests/bpf/test_holding.py", f"{_LAB}retry.py")),
+    Feature("healing of totals", more=("tests/bpf/test_healing.py", f"{_LAB}healing.py")),
+    Feature("loading, pins and errors of programs", more=(f"{_LAB}programs.py", f"{_LAB}compiled_once.py")),
+    Feature("links, namespaces and sysctls", more=(f"{_LAB}links.py", f"{_LAB}netns.py", f"{_LAB}sysctls.py")),
+    Feature("trace", more=(f"{_LAB}trace.py",)),
+    Feature("IPv6", more=(f"{_LAB}ipv6.py",)),
+    Feature("`up` and `down`, interrupted and stopped", more=(f"{_LAB}stopping.py", f"{_LAB}supervisor.py")),
+)
+
+
+def chosen(is_short: bool) -> list[str]:
+    """Return all tests of a form, each once; a file stands for all that is in it."""
+    names = dict.fromkeys(test for feature in FEATURES for test in feature.tests(is_short))
+    return [name for name in names if name.partition("::")[0] == name or name.partition("::")[0] not in names]
+
+
+def feature_of(test: str) -> str:
+    """Return the name of the feature that a test, by its whole name, belongs to: of the first that has it."""
+    named = [each for each in FEATURES if test.partition("[")[0] in (*each.short, *each.more)]
+    return (named or [each for each in FEATURES if each.has(test)])[0].name

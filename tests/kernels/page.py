@@ -1,0 +1,94 @@
+"""What came of trying kernels, as a table, for the terminal and docs/kernels.md."""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.kernels import checks
+from tests.kernels.checks import FEATURES
+
+BEGIN, END = "<!-- written by `make test-kernels` -->", "<!-- end -->"
+
+
+class Column(NamedTuple):
+    """A kernel's results: those of each feature, and why it did not come to its end, if it did not."""
+
+    kernel: str
+    results: dict[str, list[dict[str, Any]]]
+    problem: str
+    lasted_s: float
+
+    @property
+    def failed(self) -> bool:
+        """Say whether anything was not as it should be."""
+        results = [one["result"] for found in self.results.values() for one in found]
+        return bool(self.problem) or "failed" in results or not results
+
+
+def column(name: str, lines: Sequence[dict[str, Any]], problem: str, lasted_s: float) -> Column:
+    """Return a kernel's results from the lines of data that it printed."""
+    release = next((line["kernel"] for line in lines if "kernel" in line), name)
+    done = next((line["done"] for line in lines if "done" in line), None)
+    results: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        if "test" in line:
+            results.setdefault(checks.feature_of(line["test"]), []).append(line)
+    if not problem and done is None:
+        problem = "it did not come to its end"
+    elif done not in (None, 0, 1):
+        problem = f"pytest ended with exit code {done}"
+    if problem:
+        last = next((line["trying"] for line in reversed(lines) if "trying" in line), "")
+        problem += f"\n    the last that was tried: {last or 'nothing'}"
+    return Column(release, results, problem, lasted_s)
+
+
+def cell(results: Sequence[dict[str, Any]]) -> str:
+    """Return what is to be said of a feature on one kernel."""
+    if not results:
+        return "not tried"
+    counts = {what: sum(one["result"] == what for one in results) for what in ("passed", "failed", "skipped")}
+    if counts["failed"]:
+        return f"✗ {counts['failed']} of {len(results)} failed"
+    skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
+    return f"{'✓' if counts['passed'] else '–'} {counts['passed']}{skipped}"
+
+
+def table(columns: Sequence[Column], is_short: bool) -> str:
+    """Return kernel × feature × result in Markdown."""
+    features = [feature.name for feature in FEATURES if feature.tests(is_short)]
+    lines = ["| | " + " | ".join(each.kernel for each in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name in features:
+        cells = [cell(each.results.get(name, ())) for each in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines.append("| minutes | " + " | ".join(f"{each.lasted_s / 60:.1f}" for each in columns) + " |")
+    return "\n".join(lines)
+
+
+def failures(column: Column) -> str:
+    """Return what failed on a kernel, and what was skipped there, at length."""
+    text = f"\n{column.kernel}: {column.problem}\n" if column.problem else ""
+    for found in column.results.values():
+        for one in found:
+            if one["result"] == "failed":
+                text += f"\n{column.kernel}: {one['test']} failed\n{one['text']}\n"
+            elif one["result"] == "skipped":
+                text += f"{column.kernel}: {one['test']} skipped: {one['text']}\n"
+    return text
+
+
+def write(columns: Sequence[Column], path: Path) -> None:
+    """Put the table, and what failed, between the marks of a page."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    failed = [
+        f"- {each.kernel}: `{one['test']}` failed"
+        for each in columns
+        for found in each.results.values()
+        for one in found
+        if one["result"] == "failed"
+    ] + [f"- {each.kernel}: {each.problem.partition(chr(10))[0]}" for each in columns if each.problem]
+    text = "\n".join([f"Measured on {today}.", "", table(columns, is_short=False), "", *failed])
+    path.write_text(f"{before}{BEGIN}\n\n{text.rstrip()}\n\n{END}{after}", encoding="utf-8")
