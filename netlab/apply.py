@@ -91,6 +91,7 @@ def up(plan: "Plan", deadline_s: float, say: Say, before_roles: Callable[[dict[s
             _refuse_another(lab, data)
             say(f"netlab: {lab} is up already")
             return False
+        _refuse_left(lab)
         began = time.monotonic()
         build(Host(plan, data, lock, deadline_s, say, before_roles))
         say(f"netlab: {lab} is up after {time.monotonic() - began:.2f} s")
@@ -148,6 +149,18 @@ def _refuse_another(lab: str, data: dict[str, Any]) -> None:
         what = "as its file was, or with other --set" if same else f"from {there['topology']}"
         raise NetlabError(
             f"a lab named {lab} is up {what}: netlab down --lab {lab} first, or give this one another name with --lab"
+        )
+
+
+def _refuse_left(lab: str) -> None:
+    """Raise NetlabError where a lab of this name still runs, whose folder somebody has removed."""
+    from netlab import identity
+
+    # Names in /run go with a `down` and with a reboot: mostly there are none, and nobody is looked for.
+    if removal.has_names(lab, "/run/netns") and (found := identity.supervisors(record.folder_of(lab))):
+        raise NetlabError(
+            f"an earlier lab {lab}, whose folder somebody has removed, still runs (its supervisor is process"
+            f" {found[0][0]}): netlab down --lab {lab} removes it"
         )
 
 

@@ -1,10 +1,27 @@
-"""Which process is it? Its id goes to another process one day; its id and its start time together do not."""
+"""Which process is it? Its id goes to another process one day; its id and its start time together do not.
+
+And which lab is it? Its name and the process ids that it lives among: labs of one name in two containers are two.
+"""
 
 import json
 import os
 
 # How the supervisor is started: the rest of its command line is where netlab is, and the lab's folder.
 SUPERVISOR_BOOT = "import sys; sys.path.append(sys.argv[1]); from netlab.supervisor import main; main(*sys.argv[2:])"
+
+_MARK = "netlab."
+_PID_NAMESPACE = "/proc/self/ns/pid"
+
+
+def mark(lab: str) -> str:
+    """Return what a lab's control group, and the source of its folder's mount, are called."""
+    return f"{_MARK}{lab}.{os.stat(_PID_NAMESPACE).st_ino}"
+
+
+def marked(name: str) -> str:
+    """Return the lab whose mark this is, "" for none that can be ours."""
+    lab = name.removeprefix(_MARK).rpartition(".")[0]
+    return lab if lab and name == mark(lab) else ""
 
 
 def start_ticks(pid: int) -> int:
@@ -44,28 +61,34 @@ def is_stopped(pid: int) -> bool:
 def find_supervisor(folder: str) -> tuple[int, int]:
     """Return the process id of a lab's supervisor and its start time, zeros where there is none.
 
-    Where the lab's folder has gone from under it, it is known by its command line, word for word.
+    Where the lab's folder has gone from under it, it is known by its command line.
     """
     try:
         with open(f"{folder}/supervisor", "rb") as file:
             me = json.loads(file.read())
         return int(me["pid"]), int(me["start_ticks"])
     except (OSError, ValueError, LookupError, TypeError):
-        return _supervisor_by_argv(folder)
+        return next(iter(supervisors(folder)), (0, 0))
 
 
-def _supervisor_by_argv(folder: str) -> tuple[int, int]:
-    wanted = [b"-c", SUPERVISOR_BOOT.encode(), folder.encode()]
+def supervisors(folder: str) -> list[tuple[int, int]]:
+    """Return every supervisor that was started for this folder, as process id and start time.
+
+    They are known by their command lines, word for word: where a folder was removed by hand and made anew, that of
+    the lab before may still run. One of another container, whose folder of this name is another, is none of them.
+    """
+    wanted = [b"-c", SUPERVISOR_BOOT.encode(), os.fsencode(folder)]
+    found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                with open(f"/proc/{name}/cmdline", "rb") as file:
+                with open(f"/proc/{name}/cmdline", "rb", buffering=0) as file:
                     words = file.read().split(b"\0")[:-1]
+                if [*words[2:4], *words[5:]] == wanted and os.path.samefile(f"/proc/{name}/ns/pid", _PID_NAMESPACE):
+                    found.append((int(name), start_ticks(int(name))))
             except OSError:  # it has ended
                 continue
-            if [*words[2:4], *words[5:]] == wanted:
-                return int(name), start_ticks(int(name))
-    return 0, 0
+    return found
 
 
 def _stat(pid: int) -> list[bytes]:

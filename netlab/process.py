@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netlab import facts, logs, umask
+from netlab import facts, logs, tracking, umask
 from netlab.errors import NetlabError
-from netlab.identity import SUPERVISOR_BOOT, find_supervisor, is_alive, is_stopped
-from netlab.stopping import GRACE_S, Stopped, end, have_ended, open_pidfd, signal_name, stop_all
+from netlab.identity import SUPERVISOR_BOOT, find_supervisor, is_alive, is_stopped, supervisors
+from netlab.stopping import GRACE_S, Stopped, Whose, end, have_ended, open_pidfd, signal_name, stop_all
 
 if TYPE_CHECKING:
     from netlab.joining import Place
@@ -26,6 +26,7 @@ __all__ = [
     "Start",
     "Stopped",
     "Supervisor",
+    "Whose",
     "abandon",
     "keep",
     "processes",
@@ -58,14 +59,25 @@ class Start(NamedTuple):
 
 
 class Supervisor:
-    """A supervisor that this process has started: its process id, and the pipes to it and from it (-1 once closed)."""
+    """A supervisor that this process has started: its process id, and the pipes to it and from it (-1 once closed).
 
-    def __init__(self, lab: str, folder: str, pid: int, hears: int, says: int) -> None:
+    `joining` is putting it into the lab's control group; None where the lab has none.
+    """
+
+    def __init__(
+        self, lab: str, folder: str, pid: int, hears: int, says: int, joining: tracking.Joining | None = None
+    ) -> None:
         self.lab = lab
         self.folder = folder
         self.pid = pid
         self.hears = hears
         self.says = says
+        self.joining = joining
+
+    def settle(self) -> None:
+        """Wait until the supervisor is in the lab's control group, if it can be."""
+        if self.joining:
+            self.joining.wait()
 
     def hang_up(self) -> None:
         """Close the pipes."""
@@ -119,7 +131,7 @@ def spawn(lab: str, folder: str, lock_fd: int) -> Supervisor:
     finally:
         for fd in (job_end, progress_end, lock):
             os.close(fd)
-    return Supervisor(lab, folder, pid, hears, says)
+    return Supervisor(lab, folder, pid, hears, says, tracking.join(lab, folder, pid))
 
 
 def start(
@@ -138,8 +150,8 @@ def start(
     """
     until = time.monotonic() + deadline_s
     parts = [{**one._asdict(), "env": dict(one.env)} for one in starts]
-    about = {"lab": supervisor.lab, "folder": supervisor.folder, "umask": umask.callers()}
-    job = {**about, "trace": trace, "starts": parts}
+    job = {"lab": supervisor.lab, "umask": umask.callers(), "trace": trace, "starts": parts}
+    supervisor.settle()  # before it starts anything
     with suppress(BrokenPipeError), open(supervisor.hears, "wb", closefd=False) as pipe:
         pipe.write(json.dumps(job).encode() + b"\n")
     awaited = {one.node for one in starts if one.awaits_ready}
@@ -174,6 +186,7 @@ def keep(supervisor: Supervisor) -> None:
 def abandon(supervisor: Supervisor) -> None:
     """Have the supervisor stop all that it has started, and wait until it has ended; more than once does no harm."""
     supervisor.hang_up()
+    supervisor.settle()
     if not supervisor.pid:
         return
     pidfd = os.pidfd_open(supervisor.pid)  # our own child: the id is its own until we have waited for it
@@ -221,10 +234,15 @@ def _failure(supervisor: Supervisor, node: str, what: str) -> NetlabError:
 def stop_supervisor(folder: str) -> bool:
     """Have the lab's supervisor stop its processes and end; say whether there was one.
 
-    If it does not, it is killed, and its processes with it.
+    If it does not, it is killed, and its processes with it. So is that of a lab that had this folder before.
     """
-    pid, ticks = find_supervisor(folder)
-    pidfd = open_pidfd(pid) if pid else -1
+    found = dict.fromkeys([find_supervisor(folder), *supervisors(folder)])
+    stopped = [_stop(pid, ticks) for pid, ticks in found if pid]
+    return any(stopped)
+
+
+def _stop(pid: int, ticks: int) -> bool:
+    pidfd = open_pidfd(pid)
     if pidfd < 0:
         return False
     try:

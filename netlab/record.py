@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from netlab import files, progress, syscalls
+from netlab import files, identity, progress, syscalls
 from netlab.errors import HostError, NetlabError, UsageError
 
 ROOT = "/run/netlab"
@@ -131,7 +131,7 @@ def create(lab: str, data: dict[str, Any], with_programs: bool) -> None:
         files.ensure_folder(ROOT, files.FOR_ALL)
         files.make_folder(folder, files.FOR_ALL)
         # What is made in it belongs to the group of the folder around it.
-        syscalls.mount("netlab", folder, "tmpfs", data=f"mode=2755,gid={_group()}")
+        syscalls.mount(identity.mark(lab), folder, "tmpfs", data=f"mode=2755,gid={_group()}")
         _dump(f"{folder}/env.json", {name: node["env"] for name, node in nodes.items() if node["env"]}, 0o600)
         _dump(f"{folder}/status.json", _public(data), 0o444)
         _dump(f"{folder}/lab.json", whole, 0o440)

@@ -4,11 +4,11 @@ Everything is found from the lab's name alone (docs/adr/0003-the-machine-is-the-
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab import files, record, syscalls
+from netlab import files, identity, record, syscalls, tracking
 from netlab.errors import NetlabError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def remove(lab: str, *runtimes: "Runtime") -> list[str]:
     """
     folder = record.folder_of(lab)
     parts: tuple[Callable[[], list[str]], ...] = (
-        lambda: _stop_processes(folder),
+        lambda: _stop_processes(lab, folder),
         lambda: ["a trace instance"] if _close_trace(folder, lab) else [],
         *(partial(_destroy, runtime) for runtime in runtimes),
     )
@@ -74,17 +74,13 @@ def labs_with_leftovers(containers: bool = False) -> list[str]:
     """
     from netlab.runtime import cgroups
 
-    found = dict.fromkeys([*record.labs(), *cgroups.labs()])
+    found = dict.fromkeys([*record.labs(), *cgroups.labs(), *tracking.labs()])
     if containers:
         from netlab.runtime import docker
 
         found.update(dict.fromkeys(docker.labs()))
     for folder in ("/run/netns", "/etc/netns"):
-        if os.path.isdir(folder):
-            for entry in os.scandir(folder):
-                target = os.readlink(entry.path) if entry.is_symlink() else ""
-                if target.startswith(f"{record.ROOT}/"):
-                    found[target.split("/")[3]] = None
+        found.update(dict.fromkeys(_named_in(folder)))
     return sorted(found)
 
 
@@ -102,16 +98,33 @@ def find(lab: str | None) -> str:
     return lab or "".join(left)
 
 
-def _stop_processes(folder: str) -> list[str]:
-    """Stop the lab's supervisor and whatever else lives in the lab's namespaces."""
+def has_names(lab: str, folder: str) -> bool:
+    """Say whether a folder of names of namespaces has some of this lab."""
+    return lab in _named_in(folder, f"{lab}.")
+
+
+def _named_in(folder: str, prefix: str = "") -> Iterator[str]:
+    """Yield the labs that names in a folder belong to; with `prefix`, only names that begin so are looked at."""
+    if os.path.isdir(folder):
+        for entry in os.scandir(folder):
+            target = os.readlink(entry.path) if entry.name.startswith(prefix) and entry.is_symlink() else ""
+            if target.startswith(f"{record.ROOT}/"):
+                yield target.split("/")[3]
+
+
+def _stop_processes(lab: str, folder: str) -> list[str]:
+    """Stop the lab's supervisor and whatever else is the lab's, and remove the control group that they were in."""
     from netlab import process
 
     found = ["a supervisor"] if process.stop_supervisor(folder) else []
-    stopped = process.stop_all(namespaces(folder), f"NETLAB_NODE_FILE={folder}/lab.json")
+    groups = tracking.find(lab, folder)
+    variable = f"NETLAB_NODE_FILE={folder}/lab.json"
+    stopped = process.stop_all(process.Whose(namespaces(folder), variable, identity.mark(lab), groups))
     if stopped.spared:
         raise NetlabError(f"{', '.join(stopped.spared)} has called this command from inside the lab; end it first")
     if stopped.left:
         raise NetlabError(f"these processes of the lab cannot be ended: {', '.join(stopped.left)}; try again later")
+    tracking.remove(groups)
     return [*found, f"{len(stopped.ended)} processes"] if stopped.ended else found
 
 

@@ -7,10 +7,12 @@ import os
 import select
 import signal
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
+from netlab import tracking
 from netlab.identity import parent
 
 GRACE_S = 2.0  # from SIGTERM to SIGKILL
@@ -27,46 +29,71 @@ class Stopped(NamedTuple):
 
 
 class Whose(NamedTuple):
-    """How a lab's processes are known: they are in one of its network namespaces, given by device and inode number.
+    """How a lab's processes are known, wherever they have gone since: any of these is enough.
 
-    Or, where that namespace has no name any more, they are in none that `host` names, and have `variable`
-    (`NAME=value`) in the environment that they were started with.
+    `namespaces`: they are in one of the lab's network namespaces, given by device and inode number. `variable`: they
+    were started with this in their environment (`NAME=value`), and are not in the host's network. `mark`: they see
+    the lab's own files in /etc, which are mounts of this source. `groups`: they are in one of these control groups.
     """
 
     namespaces: Collection[tuple[int, int]]
-    host: Collection[tuple[int, int]] = ()
-    variable: bytes = b""
+    variable: str = ""
+    mark: str = ""
+    groups: Sequence[str] = ()
 
-    def has(self, pid: int | str) -> bool:
+    def processes(self, host: "_Host") -> set[int]:
+        """Return the lab's processes."""
+        seen: dict[tuple[int, int], bool] = {}
+        found = {int(name) for name in os.listdir("/proc") if name.isdigit() and self._knows(name, host, seen)}
+        return found | {pid for pid in tracking.members(self.groups) if _namespace(pid)}
+
+    def has(self, pid: int, host: "_Host") -> bool:
         """Say whether a process is the lab's. A zombie is nobody's any more."""
+        return self._knows(pid, host, {}) or (tracking.has(self.groups, pid) and _namespace(pid) is not None)
+
+    def _knows(self, pid: int | str, host: "_Host", seen: dict[tuple[int, int], bool]) -> bool:
+        """Say whether a process is the lab's by what it shows of itself; mount namespaces are looked at once."""
         space = _namespace(pid)
         if space is None or space in self.namespaces:
             return space is not None
-        return bool(self.variable) and space not in self.host and self.variable in _environment(pid)
+        mounts = _namespace(pid, "mnt") if self.mark else None
+        if mounts and mounts not in host.mounts:
+            if mounts not in seen:
+                seen[mounts] = _sees_files_of(pid, self.mark)
+            if seen[mounts]:
+                return True
+        return bool(self.variable) and space not in host.networks and self.variable.encode() in _environment(pid)
 
 
-def stop_all(namespaces: Collection[tuple[int, int]], variable: str = "", deadline_s: float = 10.0) -> Stopped:
+class _Host(NamedTuple):
+    """The host's own namespaces."""
+
+    networks: Collection[tuple[int, int] | None]
+    mounts: Collection[tuple[int, int] | None]
+
+
+def stop_all(whose: Whose, deadline_s: float = 10.0) -> Stopped:
     """End every process of a lab: SIGTERM, 2 s later SIGKILL. This process and those that it descends from are spared.
 
-    `namespaces` are the lab's, by device and inode number; `variable` is what all its processes were started with.
+    ValueError when the host's own network namespace is said to be the lab's.
     """
-    host = {space for space in (_namespace(1), _namespace(2), _namespace("self")) if space}
-    whose = Whose(namespaces, host, variable.encode())
+    first = (1, 2, "self")
+    host = _Host({_namespace(pid) for pid in first} - {None}, {_namespace(pid, "mnt") for pid in first} - {None})
     if {_namespace(1), _namespace(2)} & set(whose.namespaces):
         raise ValueError("the host's own network namespace is no lab's")
     ours = lineage()
     begun = time.monotonic()
     asked: dict[int, str] = {}
     sent: set[tuple[int, int]] = set()
-    while (found := _inside(whose) - ours) and time.monotonic() < begun + deadline_s:
+    while (found := whose.processes(host) - ours) and time.monotonic() < begun + deadline_s:
         number = _demand(time.monotonic() - begun)
         for pid in found:
             asked.setdefault(pid, _name(pid))
             if (pid, number) not in sent or number == signal.SIGKILL:
                 sent.add((pid, number))
-                _send_inside(pid, number, whose)
+                _send_inside(pid, number, partial(whose.has, pid, host))
         _wait(list(found)[:_BATCH], _LOOK_AGAIN_S)
-    spared = [_name(pid) for pid in _inside(whose) & ours]
+    spared = [_name(pid) for pid in whose.processes(host) & ours]
     return Stopped([name for pid, name in asked.items() if pid not in found], spared, [asked[pid] for pid in found])
 
 
@@ -78,10 +105,6 @@ def _demand(age_s: float) -> int:
     return signal.SIGHUP if age_s < GRACE_S else signal.SIGKILL
 
 
-def _inside(whose: Whose) -> set[int]:
-    return {int(name) for name in os.listdir("/proc") if name.isdigit() and whose.has(name)}
-
-
 def _environment(pid: int | str) -> list[bytes]:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
@@ -90,9 +113,20 @@ def _environment(pid: int | str) -> list[bytes]:
         return []
 
 
-def _namespace(pid: int | str) -> tuple[int, int] | None:
+def _sees_files_of(pid: int | str, mark: str) -> bool:
+    """Say whether `ip netns exec` has put files of the lab of this mark over those in /etc for a process."""
     try:
-        status = os.stat(f"/proc/{pid}/ns/net")
+        with open(f"/proc/{pid}/mountinfo", "rb") as file:
+            lines = file.read().split(b"\n")
+    except OSError:  # it has ended
+        return False
+    source = f" - tmpfs {mark} ".encode()
+    return any(line.split()[3].startswith(b"/etc/") for line in lines if source in line)
+
+
+def _namespace(pid: int | str, kind: str = "net") -> tuple[int, int] | None:
+    try:
+        status = os.stat(f"/proc/{pid}/ns/{kind}")
     except OSError:  # it has ended
         return None
     return status.st_dev, status.st_ino
@@ -115,13 +149,13 @@ def _name(pid: int) -> str:
         return str(pid)
 
 
-def _send_inside(pid: int, number: int, whose: Whose) -> None:
+def _send_inside(pid: int, number: int, is_ours: Callable[[], bool]) -> None:
     """Signal a process if it is still the lab's."""
     pidfd = open_pidfd(pid)
     if pidfd < 0:
         return
     try:
-        if whose.has(pid):  # asked once more, now that the id is held
+        if is_ours():  # asked once more, now that the id is held
             send(pidfd, number)
     finally:
         os.close(pidfd)

@@ -42,10 +42,9 @@ class Supervisor:
     """Everything this process does once it has its job."""
 
     def __init__(self, job: dict[str, Any], inherited: Inherited) -> None:
-        self.folder: str = job["folder"]
-        self.children = [Child(start, self.folder) for start in job["starts"]]
+        self.children = [Child(start, os.curdir) for start in job["starts"]]
         self.inherited = inherited
-        self.trace = Collector(self.folder, job["lab"]) if job["trace"] else None
+        self.trace = Collector(os.curdir, job["lab"]) if job["trace"] else None
         self.startable: list[Child] = []
         self.missing = len(self.children)  # those that are not here yet
         self.heard = False  # the last of `up`
@@ -244,7 +243,7 @@ class Supervisor:
 
     def _record(self, **what: object) -> None:
         """Append to the file `processes`; where that is impossible the lab is being removed."""
-        with suppress(OSError), open(f"{self.folder}/processes", "ab", buffering=0) as file:
+        with suppress(OSError), open("processes", "ab", buffering=0) as file:
             file.write(json.dumps(what).encode() + b"\n")
 
     def _watch(self, fd: int, handler: Callable[[], object], events: int = select.EPOLLIN) -> None:
@@ -261,14 +260,18 @@ class Supervisor:
 
 
 def main(folder: str) -> None:
-    """Say who this is, take the job and do it."""
-    os.chdir("/")
+    """Say who this is, take the job and do it.
+
+    All files are those of the folder that this process is in: when somebody removes it by hand and another lab takes
+    its name, what is written here stays out of that one.
+    """
+    os.chdir(folder)
     os.closerange(LOCK_FD + 1, 1 << 20)  # whatever else `up` had inherited
     umask.take()
     nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (nofile[1], nofile[1]))
-    sys.excepthook = partial(_leave_word, f"{folder}/supervisor.log")
-    files.write(f"{folder}/supervisor", json.dumps({"pid": os.getpid(), "start_ticks": start_ticks(os.getpid())}))
+    sys.excepthook = partial(_leave_word, "supervisor.log")
+    files.write("supervisor", json.dumps({"pid": os.getpid(), "start_ticks": start_ticks(os.getpid())}))
     os.close(LOCK_FD)
     job = b""
     while part := os.read(0, 1 << 20):
@@ -278,7 +281,7 @@ def main(folder: str) -> None:
     else:
         return  # `up` has ended before it came to the roles
     syscalls.libc()  # loaded once here rather than in every child
-    files.ensure_folder(f"{folder}/logs", files.FOR_GROUP)
+    files.ensure_folder("logs", files.FOR_GROUP)
     what = json.loads(job)
     Supervisor(what, Inherited(what["umask"], nofile)).run()
 

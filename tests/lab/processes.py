@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from netlab import logs, process
+from netlab import logs, process, tracking
 from netlab.identity import is_alive, start_ticks
 from netlab.process import Start
 
@@ -74,6 +74,7 @@ class Lab:
         for supervisor in self.supervisors:
             process.abandon(supervisor)
         os.close(self.lock)
+        tracking.remove(tracking.find(self.name, self.folder))
         until(lambda: not any(is_alive(*one) for one in self.remembered()), "the end of all that was started")
 
 

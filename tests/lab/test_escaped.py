@@ -1,13 +1,17 @@
 """What runs in a lab ends with it: also what has left its process group, or whose namespace has lost its name."""
 
+import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
-from netlab import syscalls
-from tests.lab.lab import lab, netlab
+from netlab import record, syscalls
+from netlab.identity import is_alive, start_ticks
+from tests.lab.lab import eventually, inside, lab, netlab
+from tests.lab.lab import pid as process_of
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -53,3 +57,92 @@ def test_processes_end_though_the_labs_folder_has_gone(topology: str) -> None:
     with lab(topology) as name:
         syscalls.umount(f"/run/netlab/{name}")
         shutil.rmtree(f"/run/netlab/{name}")  # where the supervisor may have noted an end meanwhile
+
+
+# Ways out of a node. Each ends in a `sleep` of a number of its own, which stands for the word NUMBER.
+HIDDEN = "env -i setsid unshare --net --mount"  # no network of the lab, no variable, no session
+GONE = "env -i setsid nsenter --net=/proc/1/ns/net --mount=/proc/1/ns/mnt"  # back in the host's namespaces
+WAYS_OUT = [
+    f"{HIDDEN} sleep NUMBER &",
+    f"{HIDDEN} --pid --fork sleep NUMBER &",
+    f"({HIDDEN} sleep NUMBER &) ; exit 0",
+    "setsid nsenter --net=/proc/1/ns/net sleep NUMBER &",
+    "trap '' TERM HUP; setsid unshare --net sh -c 'trap \"\" TERM HUP INT; exec sleep NUMBER' &",
+]
+OF_ROLES = [*WAYS_OUT, f"{GONE} sleep NUMBER &", f"({GONE} setsid sh -c 'sleep NUMBER' &)"]
+
+
+def sleepers(numbers: range) -> list[tuple[int, int]]:
+    """Return the processes that sleep for one of these numbers of seconds, with when they were started."""
+    wanted = {f"sleep\0{number}\0".encode() for number in numbers}
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if Path(f"/proc/{pid}/cmdline").read_bytes() in wanted:
+                found.append((int(pid), start_ticks(int(pid))))
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+def test_what_has_left_its_namespaces_ends_with_the_lab(tmp_path: Path) -> None:
+    """What a command of the topology has started: it is in the lab's control group, or sees the lab's files."""
+    numbers = range(7100, 7100 + len(OF_ROLES))
+    out = [way.replace("NUMBER", str(number)) for way, number in zip(OF_ROLES, numbers, strict=True)]
+    nodes = {f"n{at}": {"command": ["sh", "-c", f"{way}\nsleep 7099"]} for at, way in enumerate(out)}
+    (tmp_path / "out.yml").write_text(json.dumps({"name": "out", "nodes": nodes}))
+    with lab(str(tmp_path / "out.yml")):
+        eventually(lambda: len(sleepers(numbers)) == len(OF_ROLES))
+        there = sleepers(numbers)
+
+    assert [one for one in there if is_alive(*one)] == []
+
+
+def test_what_exec_has_started_ends_with_the_lab_wherever_it_has_gone(topology: str) -> None:
+    """No control group knows it, but it sees the lab's files in /etc."""
+    numbers = range(7200, 7200 + len(WAYS_OUT))
+    with lab(topology):
+        for way, number in zip(WAYS_OUT, numbers, strict=True):
+            inside("a", "sh", "-c", f"({way.replace('NUMBER', str(number))}) >/dev/null 2>&1", capture_output=False)
+        eventually(lambda: len(sleepers(numbers)) == len(WAYS_OUT))
+        there = sleepers(numbers)
+
+    assert [one for one in there if is_alive(*one)] == []
+
+
+def test_a_lab_whose_folder_was_removed_is_told_of_and_removed(topology: str) -> None:
+    """`up` says that the one before still runs; `down` finds it, and then there is room for the next."""
+    with lab(topology) as name:
+        supervisor = json.loads(Path(f"{record.folder_of(name)}/supervisor").read_text())
+        lose_folder(name)
+        refused = netlab("up", topology, code=1).stderr
+
+    assert f"its supervisor is process {supervisor['pid']}): netlab down --lab {name} removes it" in refused
+    assert not is_alive(supervisor["pid"], supervisor["start_ticks"])
+    with lab(topology):
+        pass
+
+
+def test_the_supervisor_of_a_lost_lab_ends_with_the_next_lab_and_writes_into_none_of_its_files(topology: str) -> None:
+    """As when the names were removed with the folder, so that `up` has seen nothing of it."""
+    with lab(topology) as name:
+        folder = record.folder_of(name)
+        old = json.loads(Path(f"{folder}/supervisor").read_text())
+        pid = process_of("a")
+        lose_folder(name)
+        for node in ("a", "b", "c"):
+            os.unlink(f"/run/netns/{name}.{node}")
+        netlab("up", topology)
+        os.killpg(pid, signal.SIGKILL)
+        eventually(lambda: not os.path.exists(f"/proc/{pid}"))  # the old supervisor has reaped it, and told
+        written = Path(f"{folder}/processes").read_text() + Path(f"{folder}/logs/a.log").read_text()
+
+    assert str(pid) not in written
+    assert "SIGKILL" not in written
+    assert not is_alive(old["pid"], old["start_ticks"])
+
+
+def lose_folder(name: str) -> None:
+    """Do what a person does who does not know `down`."""
+    syscalls.umount(record.folder_of(name))
+    os.rmdir(record.folder_of(name))

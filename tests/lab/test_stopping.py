@@ -11,6 +11,7 @@ import pytest
 
 from netlab import process
 from netlab.identity import is_alive, start_ticks
+from netlab.process import Whose
 from tests.lab.processes import until
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
@@ -70,7 +71,7 @@ def test_all_kinds_of_processes_in_the_namespace_end(namespace: Namespace) -> No
     hidden.wait()
     until(lambda: len(namespace.members()) >= 7, "the processes")
 
-    stopped = process.stop_all({namespace.key})
+    stopped = process.stop_all(Whose({namespace.key}))
 
     assert namespace.members() == []
     assert (stopped.spared, stopped.left) == ([], [])
@@ -97,7 +98,7 @@ def test_who_forks_while_being_killed_ends_too(namespace: Namespace) -> None:
     """
     namespace.run(sys.executable, "-c", textwrap.dedent(code))
 
-    stopped = process.stop_all({namespace.key})
+    stopped = process.stop_all(Whose({namespace.key}))
 
     assert namespace.members() == []
     assert stopped.left == []
@@ -109,9 +110,9 @@ def test_nobody_elsewhere_is_touched(namespace: Namespace) -> None:
     inside = other.run("sleep", "1000")
     namespace.run("sleep", "1000")
     try:
-        assert len(process.stop_all({namespace.key}).ended) == 1
-        assert process.stop_all({namespace.key}) == ([], [], [])
-        assert process.stop_all(set()) == ([], [], [])
+        assert len(process.stop_all(Whose({namespace.key})).ended) == 1
+        assert process.stop_all(Whose({namespace.key})) == ([], [], [])
+        assert process.stop_all(Whose(set())) == ([], [], [])
         assert (outside.poll(), inside.poll()) == (None, None)
     finally:
         other.close()
@@ -122,7 +123,7 @@ def test_nobody_elsewhere_is_touched(namespace: Namespace) -> None:
 def test_the_host_itself_is_no_lab() -> None:
     status = os.stat("/proc/self/ns/net")
     with pytest.raises(ValueError, match="host"):
-        process.stop_all({(status.st_dev, status.st_ino)})
+        process.stop_all(Whose({(status.st_dev, status.st_ino)}))
 
 
 def test_who_calls_from_inside_is_spared_and_named(namespace: Namespace) -> None:
@@ -130,7 +131,7 @@ def test_who_calls_from_inside_is_spared_and_named(namespace: Namespace) -> None
     code = f"""
         import os
         from netlab import process
-        stopped = process.stop_all({{{namespace.key}}})
+        stopped = process.stop_all(process.Whose({{{namespace.key}}}))
         print(len(stopped.ended), stopped.spared, os.getpid(), os.getppid())
     """
     words = ["ip", "netns", "exec", namespace.name, "sh", "-c", '"$@"; exit', "sh"]
@@ -153,7 +154,7 @@ def test_a_zombie_is_no_process_to_wait_for(namespace: Namespace) -> None:
     zombie = namespace.run("true")  # ended, and not waited for before the end of the test
     until(lambda: not is_alive(zombie.pid, start_ticks(zombie.pid)), "a zombie")
 
-    stopped = process.stop_all({namespace.key})
+    stopped = process.stop_all(Whose({namespace.key}))
 
     assert stopped.left == []
     assert not is_alive(parent.pid, ticks)

@@ -267,7 +267,7 @@ def test_ctrl_c_and_a_closed_terminal_do_not_reach_it(lab: Lab) -> None:
     assert os.getsid(supervisor) == supervisor != os.getsid(0)
     assert os.getsid(lab.pid("a")) == lab.pid("a")
     until(lambda: {os.readlink(f"/proc/{supervisor}/fd/{fd}") for fd in range(3)} == {"/dev/null"}, "its solitude")
-    assert os.readlink(f"/proc/{supervisor}/cwd") == "/"
+    assert os.readlink(f"/proc/{supervisor}/cwd") == os.path.realpath(lab.folder)
 
 
 UP = """

@@ -43,6 +43,7 @@ ROWS: list[tuple[str, ...]] = [
         "identity",
         "syscalls",
         "stopping",
+        "tracking",
         "turns",
         "joining",
         "waiting",

@@ -1,0 +1,173 @@
+"""A lab's own control group: what its supervisor starts is in it, whatever it does to its namespaces or environment.
+
+The group limits nothing. It is called by the lab's mark and lies right below the group of the `up` that made it, so
+that whatever holds for that one, such as a quota, holds for the lab too. Where it is stands in the lab's file `group`
+before it is made; when that is lost, the group is looked for by its name. Version 2 of control groups is taken, and
+else any hierarchy of version 1. On a host that has none to write to, a lab has no group.
+"""
+
+import _thread
+import errno
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from netlab import identity
+
+MOUNTS, OWN = "/proc/self/mountinfo", "/proc/self/cgroup"
+_FILE = "group"
+_REMOVE_DEADLINE_S = 2.0
+_POLL_S = 0.01
+
+
+class Joining:
+    """Puts a process into a group, in a thread: for some milliseconds the kernel waits for all its CPUs.
+
+    A thread of the lowest level, because nobody waits until it has begun.
+    """
+
+    def __init__(self, group: str, pid: int) -> None:
+        self._group = group
+        self._pid = pid
+        self._done = _thread.allocate_lock()
+
+    def begin(self) -> None:
+        """Begin, and return at once."""
+        self._done.acquire()
+        try:
+            _thread.start_new_thread(self._run, ())
+        except RuntimeError:  # there is no room for a thread
+            self._run()
+
+    def wait(self) -> None:
+        """Wait until the process is in the group, or cannot be put there; more than once does no harm."""
+        with self._done:
+            pass
+
+    def _run(self) -> None:
+        try:
+            fd = os.open(f"{self._group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, b"%d" % self._pid)
+            finally:
+                os.close(fd)
+        except OSError:  # it stays where it is
+            pass
+        finally:
+            self._done.release()
+
+
+def join(lab: str, folder: str, pid: int) -> Joining | None:
+    """Begin to put a process into a group that is made for the lab; None where this host has no room for one."""
+    group = make(lab, folder)
+    if not group:
+        return None
+    joining = Joining(group, pid)
+    joining.begin()
+    return joining
+
+
+def make(lab: str, folder: str) -> str:
+    """Make the lab's group and return its path; "" where this host has no group to make one in."""
+    for group in _places(identity.mark(lab)):
+        try:
+            with open(f"{folder}/{_FILE}", "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(group)
+            os.makedirs(group, mode=0o755, exist_ok=True)
+        except OSError:  # read only, or no more groups are allowed
+            continue
+        return group
+    return ""
+
+
+def find(lab: str, folder: str) -> list[str]:
+    """Return the lab's groups: the one that its file tells of or, without that, whichever are called like it."""
+    try:
+        with open(f"{folder}/{_FILE}", encoding="utf-8", errors="surrogateescape") as file:
+            group = file.read()
+    except OSError:
+        return [group for name, group in _everywhere() if name == identity.mark(lab)]
+    return [group] if os.path.basename(group) == identity.mark(lab) and os.path.isdir(group) else []
+
+
+def labs() -> set[str]:
+    """Return the labs that have groups."""
+    return {lab for name, _ in _everywhere() if (lab := identity.marked(name))}
+
+
+def members(groups: Sequence[str]) -> set[int]:
+    """Return the processes in these groups, and in groups that they have made below."""
+    found: set[int] = set()
+    for group in groups:
+        for folder, _, _ in os.walk(group):
+            with suppress(OSError), open(f"{folder}/cgroup.procs", encoding="ascii") as file:
+                found.update(int(word) for word in file.read().split())
+    return found - {0}
+
+
+def has(groups: Sequence[str], pid: int | str) -> bool:
+    """Say whether a process is in one of these groups or below."""
+    names = {os.path.basename(group) for group in groups}
+    return any(not names.isdisjoint(line.split("/")) for line in _lines(f"/proc/{pid}/cgroup"))
+
+
+def remove(groups: Sequence[str]) -> None:
+    """Remove these groups, whose processes have ended; OSError when one cannot be removed."""
+    deadline = time.monotonic() + _REMOVE_DEADLINE_S
+    for group in groups:
+        for folder, _, _ in os.walk(group, topdown=False):
+            while not _removed(folder, deadline):
+                time.sleep(_POLL_S)
+
+
+def _removed(folder: str, deadline: float) -> bool:
+    try:
+        os.rmdir(folder)
+    except FileNotFoundError:
+        return True
+    except OSError as error:  # the dead are in it for a moment longer
+        if error.errno != errno.EBUSY or time.monotonic() > deadline:
+            raise
+        return False
+    return True
+
+
+def _hierarchies() -> Iterator[tuple[str, str, str]]:
+    """Yield where each hierarchy is mounted, its root there, and its controllers ("" for version 2, which is first)."""
+    lines = [line.split() for line in _lines(MOUNTS) if " - cgroup" in line]
+    found = []
+    for words in lines:
+        kind, _, options = words[words.index("-") + 1 :][:3]
+        if kind in ("cgroup", "cgroup2"):
+            found.append(("" if kind == "cgroup2" else options.partition(",")[2], words[4], words[3]))
+    # The others of version 1 cannot be joined without more ado, or count what is used once more.
+    for want in ("", "name=", "freezer", "pids"):
+        for controllers, path, root in found:
+            if controllers.rpartition(",")[2].startswith(want) if want else not controllers:
+                yield path, root.rstrip("/"), controllers
+
+
+def _places(name: str) -> Iterator[str]:
+    """Yield where the caller could make a group of this name, the best first."""
+    own = [line.split(":", 2)[1:] for line in _lines(OWN)]
+    for path, root, controllers in _hierarchies():
+        for mine, place in own:
+            if set(mine.split(",")) <= set(controllers.split(",")) and f"{place}/".startswith(f"{root}/"):
+                yield f"{path}{place[len(root) :].rstrip('/')}/{name}"
+
+
+def _everywhere() -> Iterator[tuple[str, str]]:
+    """Yield name and path of each group that is a lab's."""
+    for path, _, _ in _hierarchies():
+        for folder, names, _ in os.walk(path):
+            yield from ((name, f"{folder}/{name}") for name in names if identity.marked(name))
+
+
+def _lines(path: str) -> list[str]:
+    """Return the lines of a file, none where there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,106 @@
+"""Where a lab's own control group is made, and how it is found again: folders here stand for hierarchies."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from netlab import identity, tracking
+
+Host = Callable[..., None]
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """Mount hierarchies, each given as its mount point, type, options, root, and the caller's own group in it."""
+
+    def mount(*hierarchies: tuple[str, str, str, str, str]) -> None:
+        mounts, own = [], []
+        for name, kind, options, root, place in hierarchies:
+            (tmp_path / name).mkdir(exist_ok=True)
+            mounts.append(f"40 30 0:9 {root} {tmp_path / name} rw shared:1 - {kind} {kind} {options}\n")
+            own.append(f"5:{'' if kind == 'cgroup2' else options.partition(',')[2]}:{place}\n")
+        (tmp_path / "mounts").write_text("".join(mounts))
+        (tmp_path / "own").write_text("".join(own))
+
+    monkeypatch.setattr(tracking, "MOUNTS", f"{tmp_path}/mounts")
+    monkeypatch.setattr(tracking, "OWN", f"{tmp_path}/own")
+    (tmp_path / "lab").mkdir()
+    return mount
+
+
+V2 = ("unified", "cgroup2", "rw", "/", "/")
+NAMED = ("systemd", "cgroup", "rw,name=systemd", "/", "/user.slice/a.scope")
+CPUSET = ("cpuset", "cgroup", "rw,cpuset", "/", "/")
+PIDS = ("pids", "cgroup", "rw,pids", "/", "/")
+
+
+@pytest.mark.parametrize(
+    ("hierarchies", "expected"),
+    [
+        ((CPUSET, PIDS, NAMED, V2), "unified"),
+        ((CPUSET, PIDS, NAMED), "systemd/user.slice/a.scope"),
+        ((CPUSET, PIDS), "pids"),
+        ((("unified", "cgroup2", "rw", "/", "/jobs/7"),), "unified/jobs/7"),
+        ((("unified", "cgroup2", "rw", "/docker/x", "/docker/x/y"),), "unified/y"),
+    ],
+)
+def test_the_group_lies_below_that_of_up(
+    host: Host, tmp_path: Path, hierarchies: tuple[tuple[str, str, str, str, str], ...], expected: str
+) -> None:
+    """What limits the caller limits the lab; version 2 comes first, and no controller that would limit it anew."""
+    host(*hierarchies)
+    group = tracking.make("one", f"{tmp_path}/lab")
+
+    assert group == f"{tmp_path}/{expected}/{identity.mark('one')}"
+    assert os.path.isdir(group)
+    assert tracking.find("one", f"{tmp_path}/lab") == [group]
+
+
+@pytest.mark.parametrize(
+    "hierarchies",
+    [(), (CPUSET,), (("unified", "cgroup2", "rw", "/docker/x", "/"),), (("file", "cgroup2", "rw", "/", "/"),)],
+)
+def test_without_a_group_to_write_to_there_is_none(
+    host: Host, tmp_path: Path, hierarchies: tuple[tuple[str, str, str, str, str], ...]
+) -> None:
+    """And nothing fails: no hierarchy, none to be joined at once, one whose part we are not in, one to read only."""
+    host(*hierarchies)
+    (tmp_path / "file").mkdir(exist_ok=True)
+    (tmp_path / "file").rmdir()
+    (tmp_path / "file").touch()
+
+    assert tracking.make("one", f"{tmp_path}/lab") == ""
+    assert tracking.find("one", f"{tmp_path}/lab") == []
+
+
+def test_a_group_is_found_by_its_name_when_the_folder_is_lost(host: Host, tmp_path: Path) -> None:
+    """Wherever it is; not those of other labs, nor those of a container, whose labs may have the same names."""
+    host(("unified", "cgroup2", "rw", "/", "/jobs/7"))
+    group = tracking.make("one", f"{tmp_path}/lab")
+    tracking.make("two", f"{tmp_path}/lab")
+    os.mkdir(f"{tmp_path}/unified/netlab.one.4026530000")
+    (tmp_path / "lab/group").unlink()
+
+    assert tracking.find("one", f"{tmp_path}/lab") == [group]
+    assert tracking.labs() == {"one", "two"}
+
+
+def test_a_file_that_names_another_group_is_not_believed(host: Host, tmp_path: Path) -> None:
+    """Or a damaged file would have strangers killed."""
+    host(V2)
+    (tmp_path / "lab/group").write_text(f"{tmp_path}/unified")
+
+    assert tracking.find("one", f"{tmp_path}/lab") == []
+
+
+def test_members_are_those_of_groups_below_too(host: Host, tmp_path: Path) -> None:
+    """A process in the lab may make groups; one that cannot be seen from here is shown as 0, and is nobody."""
+    host(V2)
+    group = tracking.make("one", f"{tmp_path}/lab")
+    os.mkdir(f"{group}/inner")
+    Path(group, "cgroup.procs").write_text("12\n0\n")
+    Path(group, "inner/cgroup.procs").write_text("13\n")
+
+    assert tracking.members([group]) == {12, 13}
