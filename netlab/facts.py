@@ -1,7 +1,38 @@
 """What a lab's supervisor has written down: the file `processes` in the lab's folder, a line of JSON for each event."""
 
 import json
+import os
+import time
+from contextlib import suppress
 from typing import Any
+
+from netlab import logs
+
+_NAME = "processes"
+_REST_S = 0.5  # between two tries to write into a full file system
+
+
+class Writer:
+    """Appends to the file in the current folder. What finds no room there waits for it, so that no line is half."""
+
+    def __init__(self) -> None:
+        self.due = 0.0  # when to try again, CLOCK_MONOTONIC; 0 while nothing waits
+        self._waiting = b""
+
+    def add(self, **what: object) -> None:
+        """Append a line, now or when there is room."""
+        self._waiting += json.dumps(what).encode() + b"\n"
+        self.retry()
+
+    def retry(self) -> None:
+        """Write what waits, if it is time."""
+        if not self._waiting or time.monotonic() < self.due:
+            return
+        with suppress(OSError), open(_NAME, "ab", buffering=0) as file:
+            if logs.write_whole(file.fileno(), self._waiting, file.seek(0, os.SEEK_END)):
+                self._waiting, self.due = b"", 0.0
+                return
+        self.due = time.monotonic() + _REST_S
 
 
 def is_damaged(folder: str) -> bool:
@@ -12,7 +43,7 @@ def is_damaged(folder: str) -> bool:
 def _written(folder: str) -> list[dict[str, Any] | None]:
     """Return everything that the supervisor has written down, None for each line that nobody could have meant."""
     try:
-        with open(f"{folder}/processes", "rb") as file:
+        with open(f"{folder}/{_NAME}", "rb") as file:
             lines = file.read().split(b"\n")[:-1]
     except OSError:
         return []
@@ -20,7 +51,7 @@ def _written(folder: str) -> list[dict[str, Any] | None]:
     for line in lines:
         try:
             fact = json.loads(line)
-        except ValueError:  # as when there was no room for a whole one
+        except ValueError:
             fact = None
         found.append(fact if isinstance(fact, dict) else None)
     return found

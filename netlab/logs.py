@@ -82,10 +82,7 @@ class Writer:
                     fresh = self._open()
                     os.close(fd)
                     fd, size = fresh, 0
-                if os.write(fd, data) == len(data):
-                    return True
-                os.ftruncate(fd, size)
-                return False
+                return write_whole(fd, data, size)
             finally:
                 os.close(fd)
         except OSError:  # no space, or the lab is being removed
@@ -93,6 +90,17 @@ class Writer:
 
     def _open(self) -> int:
         return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640)
+
+
+def write_whole(fd: int, data: bytes, size: int) -> bool:
+    """Append to an open file of this size all of it or nothing, as where the file system is full, and say which."""
+    written = 0
+    try:
+        written = os.write(fd, data)
+    finally:
+        if written < len(data):
+            os.ftruncate(fd, size)
+    return written == len(data)
 
 
 def read(

@@ -61,23 +61,16 @@ class Start(NamedTuple):
 class Supervisor:
     """A supervisor that this process has started: its process id, and the pipes to it and from it (-1 once closed).
 
-    `joining` is putting it into the lab's control group; None where the lab has none.
+    `joining` is putting it into the lab's control group.
     """
 
-    def __init__(
-        self, lab: str, folder: str, pid: int, hears: int, says: int, joining: tracking.Joining | None = None
-    ) -> None:
+    def __init__(self, lab: str, folder: str, pid: int, hears: int, says: int, joining: tracking.Joining) -> None:
         self.lab = lab
         self.folder = folder
         self.pid = pid
         self.hears = hears
         self.says = says
         self.joining = joining
-
-    def settle(self) -> None:
-        """Wait until the supervisor is in the lab's control group, if it can be."""
-        if self.joining:
-            self.joining.wait()
 
     def hang_up(self) -> None:
         """Close the pipes."""
@@ -151,7 +144,7 @@ def start(
     until = time.monotonic() + deadline_s
     parts = [{**one._asdict(), "env": dict(one.env)} for one in starts]
     job = {"lab": supervisor.lab, "umask": umask.callers(), "trace": trace, "starts": parts}
-    supervisor.settle()  # before it starts anything
+    supervisor.joining.wait()  # before it starts anything
     with suppress(BrokenPipeError), open(supervisor.hears, "wb", closefd=False) as pipe:
         pipe.write(json.dumps(job).encode() + b"\n")
     awaited = {one.node for one in starts if one.awaits_ready}
@@ -186,7 +179,7 @@ def keep(supervisor: Supervisor) -> None:
 def abandon(supervisor: Supervisor) -> None:
     """Have the supervisor stop all that it has started, and wait until it has ended; more than once does no harm."""
     supervisor.hang_up()
-    supervisor.settle()
+    supervisor.joining.wait()
     if not supervisor.pid:
         return
     pidfd = os.pidfd_open(supervisor.pid)  # our own child: the id is its own until we have waited for it

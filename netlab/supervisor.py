@@ -20,12 +20,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any
 
-from netlab import files, syscalls, umask
+from netlab import facts, files, syscalls, umask
 from netlab.child import Child, Inherited
 from netlab.identity import start_ticks
 from netlab.stopping import GRACE_S, signal_name
@@ -52,13 +51,14 @@ class Supervisor:
         self.killed = False
         self.trace_rests = 0.0  # until when, while nobody waits for it
         self.outbox = b""
+        self.facts = facts.Writer()
         self.epoll = select.epoll()
         self.handlers: dict[int, Callable[[], object]] = {}
 
     def run(self) -> None:
         """Start, watch and write down, and return when nothing is left to do."""
         self._listen()
-        self._record(nodes=[child.node for child in self.children], ns=time.monotonic_ns())
+        self.facts.add(nodes=[child.node for child in self.children], ns=time.monotonic_ns())
         names = {child.node for child in self.children}
         for child in self.children:
             child.after &= names  # a node that starts nothing is there already
@@ -73,6 +73,7 @@ class Supervisor:
                     self.handlers[fd]()
             self._lose_patience()
             self._wake_trace()
+            self.facts.retry()
         self._drain()
 
     # What happens to the children.
@@ -84,7 +85,7 @@ class Supervisor:
             self._tell("failed", node=child.node, why=f"cannot be started: {error.strerror}")
             return
         began = {"start_ticks": start_ticks(child.pid), "started_ns": child.started_ns}
-        self._record(node=child.node, pid=child.pid, **began, argv=child.argv, awaits_ready=child.awaits_ready)
+        self.facts.add(node=child.node, pid=child.pid, **began, argv=child.argv, awaits_ready=child.awaits_ready)
         child.note(f"started as process {child.pid}")
         self._tell("started", node=child.node, pid=child.pid)
         for fd in child.pipes:
@@ -101,7 +102,7 @@ class Supervisor:
             return False
         if child.take(fd, data):
             now = time.monotonic_ns()
-            self._record(node=child.node, pid=child.pid, ready_ns=now)
+            self.facts.add(node=child.node, pid=child.pid, ready_ns=now)
             self._tell("ready", node=child.node, seconds=(now - child.started_ns) / 1e9)
             self._is_here(child)
         if not data:
@@ -129,7 +130,7 @@ class Supervisor:
             _repeat(partial(self._read, child, fd))
         exited, code = child.result()
         how = {"exit" if exited else "signal": code}
-        self._record(node=child.node, pid=child.pid, ended_ns=time.monotonic_ns(), **how)
+        self.facts.add(node=child.node, pid=child.pid, ended_ns=time.monotonic_ns(), **how)
         child.note(f"exited with code {code}" if exited else f"killed by {signal_name(code)}")
         self._tell("exited" if child.here else "failed", node=child.node, **how)
         self._reap(child)
@@ -163,7 +164,7 @@ class Supervisor:
         """Return for how many seconds to wait for something to happen."""
         if self.startable:
             return 0
-        due = [when for when in (self.stopping, self.trace_rests) if when]
+        due = [when for when in (self.stopping, self.trace_rests, self.facts.due) if when]
         return max(0.0, min(due) - time.monotonic()) if due else -1
 
     def _finished(self) -> bool:
@@ -240,11 +241,6 @@ class Supervisor:
         self._forget(1)
         if self.outbox:
             self._watch(1, self._say, select.EPOLLOUT)
-
-    def _record(self, **what: object) -> None:
-        """Append to the file `processes`; where that is impossible the lab is being removed."""
-        with suppress(OSError), open("processes", "ab", buffering=0) as file:
-            file.write(json.dumps(what).encode() + b"\n")
 
     def _watch(self, fd: int, handler: Callable[[], object], events: int = select.EPOLLIN) -> None:
         self.epoll.register(fd, events)

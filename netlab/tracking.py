@@ -34,6 +34,8 @@ class Joining:
 
     def begin(self) -> None:
         """Begin, and return at once."""
+        if not self._group:
+            return
         self._done.acquire()
         try:
             _thread.start_new_thread(self._run, ())
@@ -58,12 +60,9 @@ class Joining:
             self._done.release()
 
 
-def join(lab: str, folder: str, pid: int) -> Joining | None:
-    """Begin to put a process into a group that is made for the lab; None where this host has no room for one."""
-    group = make(lab, folder)
-    if not group:
-        return None
-    joining = Joining(group, pid)
+def join(lab: str, folder: str, pid: int) -> Joining:
+    """Begin to put a process into a group that is made for the lab, where this host has room for one."""
+    joining = Joining(make(lab, folder), pid)
     joining.begin()
     return joining
 

@@ -3,16 +3,18 @@
 import fcntl
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from netlab import logs, process
+from netlab import logs, process, syscalls
 from netlab.errors import NetlabError
 from netlab.identity import is_alive, start_ticks
 from netlab.process import Start
@@ -361,6 +363,40 @@ def free(lock: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@pytest.mark.root
+def test_what_happens_while_the_folder_is_full_is_written_later(no_leaks: None, tmp_path: pathlib.Path) -> None:
+    """Until then no half line stands there, which could not be read; the kernel would take as much as fits a page."""
+    os.mkdir(f"{tmp_path}/full")
+    syscalls.mount("full", f"{tmp_path}/full", "tmpfs", data="size=256k")
+    lab = Lab(f"{tmp_path}/full")
+    try:
+        lab.up(shell("a", STAY, awaits_ready=False), shell("b", STAY, awaits_ready=False))
+        pid, path = lab.pid("a"), f"{lab.folder}/processes"
+        with open(path, "a", encoding="ascii") as file:
+            room = os.sysconf("SC_PAGE_SIZE") - file.tell() - 20
+            file.write(json.dumps({"pad": "x" * (room - len('{"pad": ""}'))}) + "\n")
+        fill(f"{lab.folder}/filling")
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not is_alive(pid, start_ticks(pid)), "its end")
+        until(lambda: lab.state("a") == ("lost", 0), "what can be known")  # it is gone, and nobody has told how
+        whole = pathlib.Path(path).read_text()
+        os.unlink(f"{lab.folder}/filling")
+        until(lambda: lab.state("a") == ("killed", signal.SIGKILL), "the end of a, written down")
+
+        assert [line for line in whole.splitlines() if not line.endswith("}")] == []
+        assert lab.state("b") == ("running", 0)
+    finally:
+        lab.close()
+        syscalls.umount(f"{tmp_path}/full")
+
+
+def fill(path: str) -> None:
+    """Take all the room that a file system has left."""
+    with open(path, "wb", buffering=0) as file, suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
 
 
 def test_a_recycled_process_id_is_never_signalled(lab: Lab) -> None:
