@@ -70,7 +70,7 @@ def _undo(machine: Machine, error: BaseException) -> None:
     try:
         machine.undo()
     except NetlabError as problem:
-        raise NetlabError(f"{str(error) or 'interrupted'}\nnetlab: {problem}") from error
+        raise NetlabError(f"{explain(error)[0].removeprefix('netlab: ')}\nnetlab: {problem}") from error
 
 
 def up(plan: "Plan", deadline_s: float, say: Say, before_roles: Callable[[dict[str, Any]], None] | None = None) -> bool:

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from netlab import bpf
 from netlab.compiling import Refused
+from netlab.errors import reason
 from netlab.netlink import Channel, attributes
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
@@ -68,7 +69,7 @@ def _attach(channel: Channel, program: int, interface: str, mode: str, before: d
         _set(channel, index, program, _FLAGS[mode] | (_UPDATE_IF_NOEXIST if before is None else 0))
         attached = _attached(channel, index, mode)
     except OSError as error:
-        problem = _ATTACH_PROBLEMS.get(error.errno or 0, error.strerror or str(error)).format(mode=mode)
+        problem = _ATTACH_PROBLEMS.get(error.errno or 0, reason(error)).format(mode=mode)
         kind = "attach" if error.errno == errno.EOPNOTSUPP else "plain"
         raise Refused(kind, f"cannot be attached to {interface}: {problem}") from error
     if attached != _program_id(program):
@@ -78,7 +79,8 @@ def _attach(channel: Channel, program: int, interface: str, mode: str, before: d
 def _index(interface: str) -> int:
     try:
         return socket.if_nametoindex(interface)
-    except OSError as error:  # which has no number
+    except OSError as error:  # which has no number, also where there is no descriptor left to ask with
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
         raise OSError(errno.ENODEV, str(error)) from None
 
 

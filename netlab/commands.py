@@ -2,9 +2,10 @@
 
 import os
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
+
+from netlab.talk import say
 
 NO_COMMAND = "no such command"
 CANNOT = "cannot be executed"
@@ -26,7 +27,7 @@ def complain(command: str, variables: Mapping[str, str]) -> int:
     """Say why a command cannot be run here, and return the exit code that a shell would end with; 0 if it can."""
     wrong = problem(command, variables)
     if wrong:
-        print(f"netlab: {command}: {wrong}", file=sys.stderr, flush=True)
+        say(f"netlab: {command}: {wrong}")
     return EXIT_CODES[wrong]
 
 

@@ -6,7 +6,16 @@ NetlabError            1   the work failed, and was undone
 └── HostError          3   this host cannot do it: not root, a missing tool, an old kernel
 """
 
+import errno
 from typing import NamedTuple
+
+_TASKS = "raise the limit of processes (ulimit -u), or pids.max of the control group"
+_LIMITS = {
+    errno.EMFILE: "raise the limit of open files: ulimit -n",
+    errno.ENFILE: "raise the sysctl fs.file-max",
+    errno.EAGAIN: _TASKS,
+    errno.ENOSPC: "make room, or more inodes: df, df -i",
+}
 
 
 class NetlabError(Exception):
@@ -57,6 +66,25 @@ class TopologyError(UsageError):
         super().__init__("\n".join(mistake.text(file) for mistake in self.mistakes))
 
 
+def reason(error: OSError) -> str:
+    """Return what the kernel says of an error, and which limit of this host it means, if it means one."""
+    what = error.strerror or str(error)
+    limit = _LIMITS.get(error.errno or 0)
+    return f"{what} ({limit})" if limit else what
+
+
+def _lack(error: BaseException) -> str:
+    """Return what this host has refused, or lacks; "" for an error that is not the host's."""
+    match error:
+        case OSError():
+            return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
+        case RuntimeError() if "start new thread" in str(error):  # Python's words; it has no type for that
+            return f"no thread can be started ({_TASKS})"
+        case MemoryError():
+            return "there is no memory left (free, ulimit -v)"
+    return ""
+
+
 def explain(error: BaseException) -> tuple[str, int]:
     """Return what a person is told of an error that ends a command ("": nothing), and the exit code.
 
@@ -73,9 +101,7 @@ def explain(error: BaseException) -> tuple[str, int]:
             return "netlab: interrupted", NetlabError.exit_code
         case BrokenPipeError():
             return "", 0
-        case OSError():
-            what = error.strerror or str(error)
-            where = f"{error.filename}: " if error.filename else ""
-            return f"netlab: this host does not let netlab do its work: {where}{what}", HostError.exit_code
+    if lack := _lack(error):
+        return f"netlab: this host does not let netlab do its work: {lack}", HostError.exit_code
     kind = type(error).__name__
     return f"netlab: an error inside netlab: {kind}: {error} (NETLAB_DEBUG=1 shows where)", NetlabError.exit_code

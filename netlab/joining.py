@@ -8,7 +8,6 @@ its terminal, its pipes and its exit code, and a process of the container for th
 import errno
 import os
 import signal
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
@@ -17,6 +16,7 @@ from netlab import commands, syscalls
 from netlab.capabilities import mask
 from netlab.errors import NetlabError
 from netlab.identity import is_alive
+from netlab.talk import say
 
 _NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")  # the mounts last: /proc is the host's until then
 _KEPT = ("TERM", "COLORTERM")  # of the caller's variables: what says how to speak to the terminal that is handed in
@@ -105,7 +105,7 @@ def become(place: Place, argv: Sequence[str], variables: Mapping[str, str]) -> N
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         commands.execute(argv, environment)
     except BaseException as error:  # noqa: BLE001 - whatever it is, there must not be two of the caller
-        print(f"netlab: cannot enter the container: {error}", file=sys.stderr, flush=True)
+        say(f"netlab: cannot enter the container: {error}")
     finally:
         os._exit(1)
 

@@ -110,7 +110,7 @@ def spawn(lab: str, folder: str, lock_fd: int) -> Supervisor:
     import fcntl
 
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    lock = fcntl.fcntl(lock_fd, fcntl.F_DUPFD_CLOEXEC, 10)  # out of the way of the numbers given out below
+    lock = fcntl.fcntl(lock_fd, fcntl.F_DUPFD_CLOEXEC, 4)  # out of the way of the numbers given out below
     job_end, hears = os.pipe()
     says, progress_end = os.pipe()
     # Isolated and without the site module: it starts in two thirds of the time and needs nothing from there.

@@ -244,7 +244,8 @@ class _Lock:
     """A file that whoever has opened it can lock, and that goes when there is nothing to be locked any more."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.file = path
+        self.path = path  # of what is locked
         self.fd = -1
 
     def acquire(self, lab: str, patience_s: float, waiting: Callable[[], None]) -> None:
@@ -264,7 +265,7 @@ class _Lock:
 
     def release(self, is_kept: bool) -> None:
         """Let go of it, also when it was not acquired because something has interrupted that."""
-        with suppress(BlockingIOError, FileNotFoundError):
+        with suppress(BlockingIOError, FileNotFoundError, IsADirectoryError):
             if self.fd >= 0 and not is_kept and self._is_ours():
                 os.unlink(self.path)  # while it is held: whoever waits for it sees that the file is another one
         if not is_kept:
@@ -274,13 +275,24 @@ class _Lock:
     def _try(self, lab: str) -> bool:
         """Lock it without waiting; False when somebody else has it, or has just removed it."""
         try:
-            files.ensure_folder(ROOT, files.FOR_ALL)
-            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            self.fd = self._open()
             return self._is_ours()
         except (BlockingIOError, FileNotFoundError):
             return False
         except PermissionError as error:
             raise HostError(f"cannot lock the lab {lab}: {error}") from None
+
+    def _open(self) -> int:
+        """Open the file; where there is no room for it, and so no lab, the folder that it would be in stands for it."""
+        self.path = self.file
+        try:
+            files.ensure_folder(ROOT, files.FOR_ALL)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        self.path = ROOT if os.path.isdir(ROOT) else os.path.dirname(ROOT)
+        return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def _is_ours(self) -> bool:
         fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab import files, identity, record, syscalls, tracking
-from netlab.errors import NetlabError, UsageError
+from netlab import identity, record, syscalls, tracking
+from netlab.errors import NetlabError, UsageError, explain
 
 if TYPE_CHECKING:
     from netlab.runtime import Runtime
@@ -33,7 +33,7 @@ def remove(lab: str, *runtimes: "Runtime") -> list[str]:
         try:
             found += part()
         except Exception as error:  # noqa: BLE001 - whatever it is, the other parts still have to go
-            problems.append(str(error))
+            problems.append(explain(error)[0].removeprefix("netlab: "))
     if not problems and record.remove(lab):
         found.append(f"the folder {folder}")
     if problems:
@@ -49,22 +49,16 @@ def _destroy(runtime: "Runtime") -> list[str]:
 
 
 def _close_trace(folder: str, lab: str) -> bool:
-    """Remove the lab's trace instance, through a tracefs of our own where the lab's has gone with its folder."""
+    """Remove the lab's trace instance, through a tracefs that is mounted nowhere if the lab's went with its folder."""
     from netlab import trace
 
     if os.path.exists(f"{folder}/lab.json"):
         return trace.close_instance(folder, lab)
-    elsewhere = f"{record.ROOT}/{lab}.lost"
-    mounted = f"{elsewhere}/tracing"
-    files.ensure_folder(mounted, files.FOR_OWNER)
+    tracefs = syscalls.open_file_system("tracefs")
     try:
-        if not os.path.ismount(mounted):  # as it is after a kill right here
-            syscalls.mount("tracefs", mounted, "tracefs")
-        return trace.close_instance(elsewhere, lab)
+        return trace.close_instance_in(f"/proc/self/fd/{tracefs}", lab)
     finally:
-        while os.path.ismount(mounted):
-            syscalls.umount(mounted)
-        os.removedirs(mounted)
+        os.close(tracefs)
 
 
 def labs_with_leftovers(containers: bool = False) -> list[str]:

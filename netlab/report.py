@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from netlab import condition, logs, record
+from netlab.talk import say
 
 _NUMBERS = {  # columns that stand on the right
     "PACKETS", "BYTES", "PID", "CPU", "MEMORY", "FREE THREADS", "CAPACITY", "WEIGHT",
@@ -169,7 +170,7 @@ def print_stats(data: Mapping[str, Any]) -> None:
         if now["reasons"]:
             console.print(_counts_table(now["reasons"]))
     if not data["balancers"] and not data["programs"]:
-        print("netlab: no node of this lab carries a program", file=sys.stderr)
+        say("netlab: no node of this lab carries a program")
 
 
 def _backends_table(now: Mapping[str, Any]) -> Any:

@@ -66,7 +66,12 @@ def open_proc() -> int:
     Its files are the same as those of /proc, for openat(2); what the kernel remembers of looking them up is its own.
     Raises OSError: before Linux 5.8 all mounts of proc are one, and before 5.2 there are no such mounts.
     """
-    context = _syscall(_FSOPEN, "fsopen", b"proc", _CLOSE_ON_EXEC)
+    return open_file_system("proc")
+
+
+def open_file_system(kind: str) -> int:
+    """Return a descriptor of a file system of this kind that is mounted nowhere; raises OSError (before Linux 5.2)."""
+    context = _syscall(_FSOPEN, "fsopen", kind.encode(), _CLOSE_ON_EXEC)
     try:
         _syscall(_FSCONFIG, "fsconfig", context, _FSCONFIG_CMD_CREATE, None, None, 0)
         return _syscall(_FSMOUNT, "fsmount", context, _CLOSE_ON_EXEC, 0)

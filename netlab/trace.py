@@ -46,8 +46,13 @@ def open_instance(folder: str, lab: str) -> None:
 
 def close_instance(folder: str, lab: str) -> bool:
     """Remove the lab's instance with what it holds, and say whether there was one. OSError while somebody reads it."""
+    return close_instance_in(f"{folder}/tracing", lab)
+
+
+def close_instance_in(tracefs: str, lab: str) -> bool:
+    """Do the same, given where a tracefs is."""
     try:
-        os.rmdir(instance(folder, lab))
+        os.rmdir(f"{tracefs}/instances/netlab.{lab}")
     except FileNotFoundError:
         return False
     return True

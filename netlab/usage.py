@@ -4,10 +4,15 @@ import os
 import re
 import sys
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from netlab.talk import say
 
 if TYPE_CHECKING:
     import argparse
+
+
+LONGEST_S = 1e6  # eleven days
 
 
 class Verb(NamedTuple):
@@ -23,17 +28,17 @@ def _argument(*names: str, **keywords: Any) -> tuple[tuple[str, ...], dict[str, 
 
 
 def number(text: str) -> int:
-    """Return a number of lines, for argparse."""
+    """Return a number of lines, for argparse; nobody has more than a machine can count."""
     if int(text) < 0:
         raise ValueError
-    return int(text)
+    return min(int(text), sys.maxsize)
 
 
 def seconds(text: str) -> float:
-    """Return a number of seconds, for argparse."""
+    """Return a number of seconds, for argparse; the system calls that wait take no more than some weeks."""
     if not 0 < float(text) < float("inf"):
         raise ValueError
-    return float(text)
+    return min(float(text), LONGEST_S)
 
 
 def threads(text: str) -> int:
@@ -200,14 +205,21 @@ def by_argparse(words: list[str]) -> Any:
     """Return what argparse makes of it; only the verb that is named has its options built, which saves milliseconds."""
     from argparse import ArgumentParser
 
-    parser = ArgumentParser(
+    class Parser(ArgumentParser):
+        """One whose words cannot fail."""
+
+        def error(self, message: str) -> NoReturn:
+            say(f"{self.format_usage()}{self.prog}: error: {message}")
+            sys.exit(2)
+
+    parser = Parser(
         prog="netlab",
         description="Build network labs from YAML: namespaces, veth pairs, XDP programs.",
         allow_abbrev=False,
         formatter_class=_formatter,
     )
     parser.add_argument("--version", action="version", version=_version())
-    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=ArgumentParser)
+    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=Parser)
     wanted = words[0] if words and words[0] in VERBS else None
     for name, verb in VERBS.items():
         if wanted in (None, name):

@@ -1,6 +1,7 @@
 """The programs and roles that a topology names: beside it first, then netlab's own."""
 
 import os
+import stat
 
 from netlab.assets import folder
 from netlab.document.tree import Item, show
@@ -32,22 +33,23 @@ class Files:
             where = "no such file" + (" beside the topology" if self._beside and not os.path.isabs(written) else "")
         else:
             file, where = "", f"a path that does not end in {suffix}"
-        if file:
+        wrong = _unfit(kind, file) if file else ""
+        if file and not wrong:
             return os.path.basename(file)[: -len(suffix)], file
-        message = f"expected {WHAT[kind]}, found {show(written)}: {where}"
-        known = self._neighbours(kind, written) or self._names(kind)
-        findings.add(place(item, path), message, findings.nearest(written, known))
+        message = f"expected {WHAT[kind]}, found {show(written)}: {wrong or where}"
+        known = [] if wrong else self._neighbours(kind, written) or self._names(kind)
+        findings.add(place(item, path), message, findings.nearest(written, known) if known else "")
         return None
 
     def _by_path(self, written: str) -> str:
         file = os.path.abspath(os.path.join(self._beside, written))
-        return file if os.path.isfile(file) else ""
+        return file if os.path.exists(file) else ""
 
     def _by_name(self, kind: str, written: str) -> str:
         """Return the file of this name, or "". A thousand nodes of one role look once."""
         if (kind, written) not in self._known:
             files = (os.path.join(directory, written + SUFFIXES[kind]) for directory in self._folders(kind))
-            self._known[kind, written] = next((file for file in files if os.path.isfile(file)), "")
+            self._known[kind, written] = next((file for file in files if os.path.exists(file)), "")
         return self._known[kind, written]
 
     def _folders(self, kind: str) -> tuple[str, ...]:
@@ -64,6 +66,16 @@ class Files:
         suffix = SUFFIXES[kind]
         names = {name[: -len(suffix)] for directory in self._folders(kind) for name in _files(directory, suffix)}
         return sorted(names)
+
+
+def _unfit(kind: str, file: str) -> str:
+    """Return why what is there cannot be the file of a program or role, "" if it can."""
+    mode = os.stat(file).st_mode
+    if not stat.S_ISREG(mode):
+        return f"{show(file)} is {'a directory' if stat.S_ISDIR(mode) else 'a device, pipe or socket'}, no regular file"
+    if kind == "bpf" and os.fsencode(file).decode(errors="replace") != file:
+        return f"{show(file)} is no UTF-8, and the compiler takes no other path: rename it, or its folder"
+    return ""
 
 
 def _files(directory: str, suffix: str) -> list[str]:

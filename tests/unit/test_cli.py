@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -256,3 +259,22 @@ def test_the_engine_that_is_meant_goes_through_sudo(monkeypatch: pytest.MonkeyPa
 
     assert cli.main(["up", PAIR]) == 3
     assert asked[0][0:4] == ["sudo", "--", "env", "DOCKER_HOST=unix:///somewhere"]
+
+
+def test_no_room_for_a_thread_is_the_hosts_lack() -> None:
+    """Python has no type for it. A stack larger than there are addresses makes the kernel refuse."""
+    code = """
+        import threading
+        from netlab.errors import explain
+        threading.stack_size(1 << 46)
+        try:
+            threading.Thread(target=int).start()
+        except RuntimeError as error:
+            print(*explain(error))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert "no thread can be started (raise the limit of processes (ulimit -u)" in done.stdout
+    assert done.stdout.endswith(" 3\n")

@@ -57,6 +57,7 @@ ROWS: list[tuple[str, ...]] = [
     ("options", "declared", "document", "assets", "addresses"),
     ("model",),
     ("errors", "lazily", "role", "usage", "prometheus", "capabilities", "progress"),
+    ("talk",),
 ]
 FAMILIES = {7, 12, 14, 16}
 ONLY_USERS = {

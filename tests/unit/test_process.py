@@ -82,3 +82,17 @@ def test_data_comes_whole_though_nobody_can_be_talked_to() -> None:
         assert namespaces(process.stdout) > 0
 
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("words", [FAILS, ("frob",), ("validate", PARTB), ("validate", "/none")])
+def test_talk_that_cannot_be_written_changes_nothing(words: tuple[str, ...]) -> None:
+    """The exit code is that of the work, and stdout has nothing but data, also where stderr is full or closed."""
+    line = [sys.executable, "-m", "netlab", *words]
+    codes = set()
+    for closed in ("2>/dev/null", "2>/dev/full", "2>&-", "0>&- 2>&-"):
+        shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *line]
+        done = subprocess.run(shell, cwd=ROOT, check=False, timeout=DEADLINE_S, stdout=subprocess.PIPE)
+        codes.add((closed, done.returncode, done.stdout))
+
+    assert len({code for _, code, _ in codes}) == 1, codes
+    assert {printed for _, _, printed in codes} == {b""}

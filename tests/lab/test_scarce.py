@@ -1,0 +1,107 @@
+"""A host that has no more of something: what netlab does there, and what it says."""
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from netlab import record, syscalls
+from tests.lab.lab import ROOT, lab, netlab
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
+
+TOPOLOGY = """
+name: scarce
+nodes:
+  a: {xdp: pass, command: [sleep, inf]}
+  b: {command: [sleep, inf]}
+links: [[a, b]]
+"""
+
+
+@pytest.fixture
+def topology(tmp_path: Path) -> str:
+    """Return a lab with a program and processes."""
+    (tmp_path / "scarce.yml").write_text(TOPOLOGY)
+    return str(tmp_path / "scarce.yml")
+
+
+@pytest.fixture
+def no_inodes() -> Iterator[None]:
+    """Have no room for a single file where labs are."""
+    there = os.path.isdir(record.ROOT)
+    os.makedirs(record.ROOT, exist_ok=True)
+    syscalls.mount("none", record.ROOT, "tmpfs", data="nr_inodes=1")
+    yield
+    syscalls.umount(record.ROOT)
+    if not there:
+        os.rmdir(record.ROOT)
+
+
+@pytest.mark.usefixtures("no_inodes")
+def test_down_needs_no_room(topology: str) -> None:
+    """There may be nothing that it could remove, and that is no failure; `up` says what there is none of."""
+    for words in (("down", "scarce"), ("down",), ("down", "--all")):
+        assert netlab(*words).stdout == ""
+    said = netlab("up", topology, code=3).stderr
+
+    assert "No space left on device (make room, or more inodes: df, df -i)" in said
+
+
+@pytest.mark.parametrize("count", [6, 9, 11, 13, 15, 17, 19, 22])
+def test_few_descriptors_suffice_or_are_told_of(topology: str, count: int) -> None:
+    """Never is something else blamed; what is left of an undo that had too few for that, `down` removes."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+    line = [sys.executable, "-m", "netlab", "up", topology]
+    done = subprocess.run(line, preexec_fn=limit, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
+    netlab("down", "scarce")
+
+    assert done.returncode == 0 or "Too many open files" in done.stderr, done.stderr
+    assert "no such interface" not in done.stderr
+    assert "inside netlab" not in done.stderr
+
+
+@pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-", "<&- 2>&-"])
+def test_a_lab_that_nobody_can_be_told_of_stands_all_the_same(topology: str, stderr: str) -> None:
+    """And stdout, which is for data, gets none of the talk."""
+    line = ["sh", "-c", f'exec "$@" {stderr}', "sh", sys.executable, "-m", "netlab"]
+    try:
+        up = subprocess.run([*line, "up", topology], cwd=ROOT, check=False, stdout=subprocess.PIPE, timeout=120)
+        state = netlab("status").stdout.splitlines()[0]
+        down = subprocess.run([*line, "down"], cwd=ROOT, check=False, stdout=subprocess.PIPE, timeout=120)
+    finally:
+        netlab("down", "scarce")
+
+    assert (up.returncode, up.stdout, down.returncode, down.stdout) == (0, b"", 0, b"")
+    assert state.startswith("lab scarce is up,")
+
+
+def test_numbers_as_large_as_anybody_may_type(topology: str) -> None:
+    """They mean without an end."""
+    with lab(topology, "--timeout", "1e30"):
+        assert len(netlab("logs", "-n", "9" * 30).stdout.splitlines()) == 2
+        assert netlab("trace", "-n", "9" * 30).stdout == ""
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    """A topology lies there, with its roles, and is started from there."""
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    os.mkdir(folder)
+    Path(folder, "mine.py").write_text("import time\nprint('READY', flush=True)\ntime.sleep(1000)\n")
+    Path(folder, "lab.yml").write_text("{name: scarce, nodes: {a: {role: mine}}}")
+    python = {**os.environ, "PYTHONPATH": ROOT}
+    try:
+        netlab("up", "lab.yml", cwd=folder, env=python)
+        shown = netlab("status", cwd=folder, env=python).stdout
+        netlab("up", f"{folder}/lab.yml")
+    finally:
+        netlab("down", "scarce")
+
+    assert shown.startswith("lab scarce is up, from ")
