@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from netlab import bpf
 from netlab.compiling import Refused
-from netlab.errors import reason
+from netlab.errors import refuse_lack
 from netlab.netlink import Channel, attributes
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
@@ -69,7 +69,8 @@ def _attach(channel: Channel, program: int, interface: str, mode: str, before: d
         _set(channel, index, program, _FLAGS[mode] | (_UPDATE_IF_NOEXIST if before is None else 0))
         attached = _attached(channel, index, mode)
     except OSError as error:
-        problem = _ATTACH_PROBLEMS.get(error.errno or 0, reason(error)).format(mode=mode)
+        refuse_lack(error, f"a program cannot be attached to {interface}")
+        problem = _ATTACH_PROBLEMS.get(error.errno or 0, error.strerror or str(error)).format(mode=mode)
         kind = "attach" if error.errno == errno.EOPNOTSUPP else "plain"
         raise Refused(kind, f"cannot be attached to {interface}: {problem}") from error
     if attached != _program_id(program):

@@ -67,7 +67,7 @@ class Child:
     process group, goes to no other, and what it left running can be signalled safely.
     """
 
-    def __init__(self, start: dict[str, Any], folder: str) -> None:
+    def __init__(self, start: dict[str, Any], folder: str, log_limit: int) -> None:
         self.node: str = start["node"]
         self.argv: list[str] = start["argv"]
         self.env: dict[str, str] = start["env"]
@@ -81,7 +81,7 @@ class Child:
         self.ended = False
         self.reaped = False
         self.pipes: dict[int, Pipe] = {}
-        self._log = logs.Writer(logs.path(folder, self.node))
+        self._log = logs.Writer(logs.path(folder, self.node), log_limit)
         self._copies = joining.Copies(self.place) if self.place else None
         self._latest = 0  # of its lines, CLOCK_MONOTONIC
 

@@ -279,18 +279,18 @@ def _lab_of(args: Arguments) -> dict[str, Any]:
 def _elevate(args: Arguments, lab: str | None = None) -> None:
     """Go on as root: start this very command again through sudo when we are not.
 
-    sudo drops the environment, so the lab goes with it as an option, and which Docker engine is meant in words.
+    sudo drops the environment, so the lab goes with it as an option, and Docker engine and size of the folder in words.
     """
     if os.geteuid() == 0:
         return
     lab = lab or args.lab
-    engine = os.environ.get("DOCKER_HOST")
+    kept = [f"{name}={os.environ[name]}" for name in ("DOCKER_HOST", record.SIZE_VARIABLE) if name in os.environ]
     words = [args.words[0], *(("--lab", lab) if lab and not args.lab_given else ()), *args.words[1:]]
     program = sys.argv[0]
     start = [program] if os.access(program, os.X_OK) else [sys.executable, "-I", "-m", "netlab"]
     umask.give_back()
     try:
-        os.execvp("sudo", ["sudo", "--", *(("env", f"DOCKER_HOST={engine}") if engine else ()), *start, *words])
+        os.execvp("sudo", ["sudo", "--", *(("env", *kept) if kept else ()), *start, *words])
     except OSError:
         raise HostError(f"{args.words[0]} needs root, and there is no sudo here: run it as root") from None
 

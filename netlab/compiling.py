@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from netlab import cache_folder, compile_cache, compiled, handover, headers, syscalls
-from netlab.errors import HostError
+from netlab.errors import HostError, refuse_lack
 from netlab.maps import possible_cpus
 from netlab.refusal import log_with_lines
 
@@ -184,6 +184,9 @@ def _refusal(kind: str, text: str = "") -> Iterator[None]:
     except Exception as error:  # bcc raises nothing narrower
         if ctypes.get_errno() == errno.EPERM and os.geteuid() != 0:
             raise HostError("loading programs needs root") from error
+        for number in (errno.EMFILE, errno.ENFILE):
+            if os.strerror(number) in f"{error}{_talk()}":
+                refuse_lack(OSError(number, os.strerror(number)), "a program cannot be loaded")
         raise Refused(kind, text or str(error)) from error
 
 

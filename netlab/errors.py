@@ -73,6 +73,12 @@ def reason(error: OSError) -> str:
     return f"{what} ({limit})" if limit else what
 
 
+def refuse_lack(error: OSError, what: str) -> None:
+    """Raise HostError where an error means a limit of this host; `what` says what could not be done."""
+    if error.errno in _LIMITS:
+        raise HostError(f"{what}: {reason(error)}") from error
+
+
 def _lack(error: BaseException) -> str:
     """Return what this host has refused, or lacks; "" for an error that is not the host's."""
     match error:

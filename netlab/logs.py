@@ -3,37 +3,24 @@
 A log is a text file of `NS STREAM TEXT` lines: CLOCK_MONOTONIC nanoseconds, then `out`, `err`, `note` (the supervisor
 speaks: started, ready, exited), `trace` (a print statement of a program) or `lost` (how many of those were lost). A
 `+` behind the stream says that the line was cut there and goes on in the next one. TEXT is what was printed, byte for
-byte. NODE.log holds a node's lines, and NODE.log.1 the ones before it once it has reached FILE_LIMIT; the trace is
+byte. NODE.log holds a node's lines, and NODE.log.1 the ones before it once it has reached its limit; the trace is
 kept one folder higher, where no node's name can meet it.
 """
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from netlab.errors import NetlabError
+from netlab.logfile import File, LogLine, parse
 
-FILE_LIMIT = 16 << 20  # bytes; the newest one to two times this much is kept, because /run is memory
-_BLOCK = 1 << 18
+__all__ = ["LogLine", "Writer", "entry", "limit_for", "path", "read", "tail", "trace_path", "write_whole"]
+
+FILE_LIMIT = 16 << 20  # bytes, at most; the newest one to two times this much is kept, because /run is memory
 _TAIL = 1 << 16
 _FOLLOW_INTERVAL_S = 0.05
 _SETTLE_NS = 30_000_000  # a line is in its file this long after it was stamped, unless the machine is overwhelmed
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *range(127, 160))}
-
-
-class LogLine(NamedTuple):
-    r"""One line: when (CLOCK_MONOTONIC), of which node, on which stream, and its text, safe to print on a terminal.
-
-    Bytes that are no UTF-8, and control characters but the tab, are shown as `\x1b`. `cut` says that the text goes on
-    in the node's next line of this stream.
-    """
-
-    ns: int
-    node: str
-    stream: str
-    text: str
-    cut: bool = False
+_LEAST_LIMIT = 1 << 16
 
 
 def path(folder: str, node: str) -> str:
@@ -103,6 +90,12 @@ def write_whole(fd: int, data: bytes, size: int) -> bool:
     return written == len(data)
 
 
+def limit_for(count: int, folder: str) -> int:
+    """Return the limit of each of so many logs in a folder, so that all of them take no more than half of its room."""
+    about = os.statvfs(folder)
+    return max(_LEAST_LIMIT, min(FILE_LIMIT, about.f_blocks * about.f_frsize // 2 // (2 * max(1, count))))
+
+
 def read(
     folder: str,
     nodes: Sequence[str],
@@ -118,11 +111,14 @@ def read(
     with what comes until the lab is gone, or `until()` says so, which is asked again and again; lines of different
     nodes are then in order as long as they reach their files within 30 ms.
     """
-    files = [_File(path(folder, node), node) for node in nodes]
+    files = [File(path(folder, node), node) for node in nodes]
     if trace:
-        files.append(_File(trace_path(folder), ""))
+        files.append(File(trace_path(folder), ""))
     _allow_files(2 * len(files) + 64)
     try:
+        if last is not None:
+            for file in files:
+                file.skip_to_last(last)
         yield from _follow(folder, files, last, until) if follow else _last(_merged(files), last)
     finally:
         for file in files:
@@ -137,82 +133,11 @@ def tail(folder: str, node: str, count: int) -> list[str]:
             raw = file.read().split(b"\n")[:-1]
     except OSError:
         return []
-    lines = [line for line in (_parse(text, node) for text in raw) if line is not None]
+    lines = [line for line in (parse(text, node) for text in raw) if line is not None]
     return [line.text for line in lines if line.stream in ("out", "err")][-count:]
 
 
-def _parse(raw: bytes, node: str) -> LogLine | None:
-    """Return a line of a file; None for what is none, such as half a line."""
-    ns, _, rest = raw.partition(b" ")
-    kind, space, printed = rest.partition(b" ")
-    if not (space and ns.isdigit()):
-        return None
-    stream = kind.decode("ascii", "replace")
-    text = printed.removesuffix(b"\r").decode("utf-8", "backslashreplace").translate(_CONTROL)
-    if stream == "trace":  # LAB/NODE text, or LAB/NODE: text
-        name, _, text = text.partition(" ")
-        node = name.partition("/")[2].rstrip(":")
-    return LogLine(int(ns), node, stream.rstrip("+"), text, stream.endswith("+"))
-
-
-class _File:
-    """A log being read: the older part first, then the newer one, and on into the files that follow it."""
-
-    def __init__(self, path: str, node: str) -> None:
-        self.path = path
-        self.node = node
-        self._fd = -1
-        self._rest = b""
-
-    def lines(self) -> Iterator[LogLine]:
-        """Yield what there is now; called again, what has come since. What comes meanwhile is left for then."""
-        current, older = self._inode(self.path), self._inode(self.path + ".1")
-        if self._fd < 0 and not self._enter(self.path + ".1" if older else self.path):
-            return
-        yield from self._read()
-        # `current` bounds the chase after a writer that goes from file to file faster than we read.
-        while (here := os.fstat(self._fd).st_ino) not in (current, newest := self._inode(self.path)) and newest:
-            older = self._inode(self.path + ".1")
-            yield from self._read()  # what was written between the last read and the change of files
-            self.close()
-            if not self._enter(self.path + ".1" if older not in (0, here) else self.path):
-                return
-            yield from self._read()
-
-    def close(self) -> None:
-        """Close the file; the next read begins at the start of the current one."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-            self._rest = b""
-
-    def _enter(self, path: str) -> bool:
-        try:
-            self._fd = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise NetlabError(f"cannot read the log {path}: {error.strerror}") from error
-        return True
-
-    def _inode(self, path: str) -> int:
-        try:
-            return os.stat(path).st_ino
-        except OSError:
-            return 0
-
-    def _read(self) -> Iterator[LogLine]:
-        left = os.fstat(self._fd).st_size - os.lseek(self._fd, 0, os.SEEK_CUR)
-        while left > 0 and (block := os.read(self._fd, min(left, _BLOCK))):
-            left -= len(block)
-            *whole, self._rest = (self._rest + block).split(b"\n")
-            for raw in whole:
-                line = _parse(raw, self.node)
-                if line is not None:
-                    yield line
-
-
-def _merged(files: list[_File]) -> Iterator[LogLine]:
+def _merged(files: list[File]) -> Iterator[LogLine]:
     """Yield what the files hold now, in the order of time, without holding it all."""
     import heapq
 
@@ -224,7 +149,7 @@ def _last(lines: Iterator[LogLine], count: int | None) -> Iterable[LogLine]:
     return lines if count is None else deque(lines, count)
 
 
-def _follow(folder: str, files: list[_File], last: int | None, until: Callable[[], bool]) -> Iterator[LogLine]:
+def _follow(folder: str, files: list[File], last: int | None, until: Callable[[], bool]) -> Iterator[LogLine]:
     """Yield lines as they come, until somebody says so, or the folder of the logs is gone or is another lab's."""
     import time
 

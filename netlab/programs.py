@@ -5,6 +5,7 @@ is pinned, or that it is attached; or else `error`, its kind, and `text`. Everyt
 say goes to stderr, where the loader finds what matters.
 """
 
+import errno
 import json
 import os
 import select
@@ -15,7 +16,7 @@ from typing import Any, TextIO
 
 from netlab import attaching, bpf, compile_cache, compiled, compiling, files, syscalls, turns
 from netlab.compiling import Loaded, Refused, Source
-from netlab.errors import HostError, NetlabError
+from netlab.errors import HostError, NetlabError, reason
 
 
 def main() -> None:
@@ -38,7 +39,8 @@ def main() -> None:
         _answer(answers, {"error": "plain", "text": str(error)})
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        _answer(answers, {"error": "plain", "text": f"{error.strerror}{where}"})
+        kind = "host" if error.errno in (errno.EMFILE, errno.ENFILE) else "plain"
+        _answer(answers, {"error": kind, "text": f"{reason(error)}{where}"})
     sys.stderr.flush()
     os._exit(0)  # taking the compiler down in good order takes longer than it is worth
 

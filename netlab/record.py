@@ -24,6 +24,9 @@ from netlab import files, identity, progress, syscalls
 from netlab.errors import HostError, NetlabError, UsageError
 
 ROOT = "/run/netlab"
+SIZE_VARIABLE = "NETLAB_SIZE"
+_SIZE = re.compile(r"[1-9][0-9]{0,9}[kmgKMG%]?\Z")
+_DEFAULT_SIZE = "20%"  # of memory; it is a limit, and nothing is taken before it is used
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _LOCK_POLL_S = 0.02
 
@@ -33,6 +36,14 @@ def folder_of(lab: str) -> str:
     if not _LABEL.match(lab):
         raise UsageError(f"{lab!r} is no name for a lab: expected letters a-z, digits and inner hyphens, 63 at most")
     return f"{ROOT}/{lab}"
+
+
+def size() -> str:
+    """Return how much memory a lab's folder may take, for mount(8): NETLAB_SIZE, or a fifth; UsageError for no size."""
+    wanted = os.environ.get(SIZE_VARIABLE) or _DEFAULT_SIZE
+    if not _SIZE.match(wanted):
+        raise UsageError(f"{SIZE_VARIABLE} is {wanted!r}: expected a size, such as 512M, 2G or 20% (of memory)")
+    return wanted
 
 
 def labs() -> list[str]:
@@ -123,7 +134,7 @@ def create(lab: str, data: dict[str, Any], with_programs: bool) -> None:
 
     `clock_offset_ns` is added: wall-clock time less CLOCK_MONOTONIC, by which every verb shows the same times.
     """
-    folder = folder_of(lab)
+    folder, room = folder_of(lab), size()
     nodes: dict[str, dict[str, Any]] = data["nodes"]
     bare = {name: {**node, "env": {}} for name, node in nodes.items()}
     whole = {**data, "nodes": bare, "clock_offset_ns": time.time_ns() - time.monotonic_ns()}
@@ -131,7 +142,7 @@ def create(lab: str, data: dict[str, Any], with_programs: bool) -> None:
         files.ensure_folder(ROOT, files.FOR_ALL)
         files.make_folder(folder, files.FOR_ALL)
         # What is made in it belongs to the group of the folder around it.
-        syscalls.mount(identity.mark(lab), folder, "tmpfs", data=f"mode=2755,gid={_group()}")
+        syscalls.mount(identity.mark(lab), folder, "tmpfs", data=f"mode=2755,gid={_group()},size={room}")
         _dump(f"{folder}/env.json", {name: node["env"] for name, node in nodes.items() if node["env"]}, 0o600)
         _dump(f"{folder}/status.json", _public(data), 0o444)
         _dump(f"{folder}/lab.json", whole, 0o440)

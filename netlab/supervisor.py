@@ -24,7 +24,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from netlab import facts, files, syscalls, umask
+from netlab import facts, files, logs, syscalls, umask
 from netlab.child import Child, Inherited
 from netlab.identity import start_ticks
 from netlab.stopping import GRACE_S, signal_name
@@ -41,9 +41,10 @@ class Supervisor:
     """Everything this process does once it has its job."""
 
     def __init__(self, job: dict[str, Any], inherited: Inherited) -> None:
-        self.children = [Child(start, os.curdir) for start in job["starts"]]
+        log_limit = logs.limit_for(len(job["starts"]) + bool(job["trace"]), os.curdir)
+        self.children = [Child(start, os.curdir, log_limit) for start in job["starts"]]
         self.inherited = inherited
-        self.trace = Collector(os.curdir, job["lab"]) if job["trace"] else None
+        self.trace = Collector(os.curdir, job["lab"], log_limit) if job["trace"] else None
         self.startable: list[Child] = []
         self.missing = len(self.children)  # those that are not here yet
         self.heard = False  # the last of `up`

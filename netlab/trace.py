@@ -61,11 +61,11 @@ def close_instance_in(tracefs: str, lab: str) -> bool:
 class Collector:
     """Moves the lab's trace from the kernel into the lab's log, as far as there is one to read."""
 
-    def __init__(self, folder: str, lab: str) -> None:
+    def __init__(self, folder: str, lab: str, log_limit: int = logs.FILE_LIMIT) -> None:
         """Open the instance; OSError when there is none."""
         self.fd = os.open(f"{instance(folder, lab)}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
         self._prefix = f"{lab}/".encode()
-        self._log = logs.Writer(logs.trace_path(folder))
+        self._log = logs.Writer(logs.trace_path(folder), log_limit)
         self._rest = b""
         self._lost = 0
 

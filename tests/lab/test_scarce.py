@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netlab import record, syscalls
-from tests.lab.lab import ROOT, lab, netlab
+from tests.lab.lab import PARTB, ROOT, eventually, lab, netlab
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -31,7 +31,7 @@ def topology(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def no_inodes() -> Iterator[None]:
+def no_inodes(no_leaks: None) -> Iterator[None]:
     """Have no room for a single file where labs are."""
     there = os.path.isdir(record.ROOT)
     os.makedirs(record.ROOT, exist_ok=True)
@@ -45,8 +45,7 @@ def no_inodes() -> Iterator[None]:
 @pytest.mark.usefixtures("no_inodes")
 def test_down_needs_no_room(topology: str) -> None:
     """There may be nothing that it could remove, and that is no failure; `up` says what there is none of."""
-    for words in (("down", "scarce"), ("down",), ("down", "--all")):
-        assert netlab(*words).stdout == ""
+    assert "nothing of it is left" in netlab("down", "scarce").stderr
     said = netlab("up", topology, code=3).stderr
 
     assert "No space left on device (make room, or more inodes: df, df -i)" in said
@@ -68,6 +67,19 @@ def test_few_descriptors_suffice_or_are_told_of(topology: str, count: int) -> No
     assert "inside netlab" not in done.stderr
 
 
+def test_a_compiler_with_few_descriptors_says_so() -> None:
+    """A balancer has some forty maps and programs."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (37, 37))
+
+    line = [sys.executable, "-m", "netlab", "up", PARTB, "--lab", "scarce"]
+    done = subprocess.run(line, preexec_fn=limit, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == 3, done.stderr
+    assert "Too many open files (raise the limit of open files: ulimit -n)" in done.stderr
+
+
 @pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-", "<&- 2>&-"])
 def test_a_lab_that_nobody_can_be_told_of_stands_all_the_same(topology: str, stderr: str) -> None:
     """And stdout, which is for data, gets none of the talk."""
@@ -75,7 +87,7 @@ def test_a_lab_that_nobody_can_be_told_of_stands_all_the_same(topology: str, std
     try:
         up = subprocess.run([*line, "up", topology], cwd=ROOT, check=False, stdout=subprocess.PIPE, timeout=120)
         state = netlab("status").stdout.splitlines()[0]
-        down = subprocess.run([*line, "down"], cwd=ROOT, check=False, stdout=subprocess.PIPE, timeout=120)
+        down = subprocess.run([*line, "down", "scarce"], cwd=ROOT, check=False, stdout=subprocess.PIPE, timeout=120)
     finally:
         netlab("down", "scarce")
 
@@ -105,3 +117,25 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
         netlab("down", "scarce")
 
     assert shown.startswith("lab scarce is up, from ")
+
+
+def test_logs_take_no_more_than_half_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two nodes that print without an end: the rest of the folder stays free for what else is written there."""
+    monkeypatch.setenv(record.SIZE_VARIABLE, "4M")
+    (tmp_path / "flood.yml").write_text("{name: scarce, nodes: {a: {command: [yes]}, b: {command: [yes, no]}}}")
+    with lab(str(tmp_path / "flood.yml"), name="scarce") as name:
+        folder = record.folder_of(name)
+        about = os.statvfs(folder)
+        eventually(lambda: all(os.path.exists(f"{folder}/logs/{node}.log.1") for node in ("a", "b")))
+        taken = sum(entry.stat().st_size for entry in os.scandir(f"{folder}/logs"))
+
+    assert about.f_blocks * about.f_frsize == 4 << 20
+    assert taken <= 2 << 20
+
+
+def test_a_size_that_is_none_is_refused(topology: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is made."""
+    monkeypatch.setenv(record.SIZE_VARIABLE, "much")
+
+    assert "NETLAB_SIZE is 'much': expected a size, such as 512M" in netlab("up", topology, code=2).stderr
+    assert not os.path.exists(record.folder_of("scarce"))

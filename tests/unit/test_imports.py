@@ -45,6 +45,7 @@ ROWS: list[tuple[str, ...]] = [
         "stopping",
         "tracking",
         "facts",
+        "logfile",
         "turns",
         "joining",
         "waiting",

@@ -1,11 +1,12 @@
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from netlab import logs
+from netlab import logfile, logs
 from netlab.child import Pipe
 from netlab.errors import NetlabError
 from netlab.logs import LogLine
@@ -158,7 +159,7 @@ def test_a_log_that_begins_while_it_is_looked_for_is_read_once(folder: Folder, m
         write(folder, "a", (1, "out", "one"))
         return 0
 
-    monkeypatch.setattr(logs._File, "_inode", begins)
+    monkeypatch.setattr(logfile.File, "_inode", begins)
 
     assert ["one"] == [line.text for line in logs.read(folder, ["a"])]
 
@@ -248,6 +249,52 @@ def test_the_last_lines_of_all_nodes_together(folder: Folder) -> None:
 
     for count, expected in ((3, [7, 8, 9]), (0, []), (99, list(range(10)))):
         assert [f"line {at}" for at in expected] == [line.text for line in logs.read(folder, ["a", "b"], last=count)]
+
+
+@pytest.mark.parametrize("end", [b"", b"7 out half a li"])
+@pytest.mark.parametrize("rubbish", [b"", b"no line of a log\n", b"x" * 200_000 + b"\n"])
+def test_the_last_lines_are_found_from_the_end(folder: Folder, rubbish: bytes, end: bytes) -> None:
+    """However many bytes they take, over both files of a node; what is no line does not count."""
+    lines = [b"%d out %d%s\n" % (at, at, b"-" * (at * 37 % 9000)) for at in range(200)]
+    with open(logs.path(folder, "a") + ".1", "wb") as file:
+        file.write(b"".join(lines[:120]) + rubbish)
+    with open(logs.path(folder, "a"), "wb") as file:
+        file.write(b"".join(lines[120:150]) + rubbish + b"".join(lines[150:]) + end)
+
+    for count in (0, 1, 2, 49, 50, 51, 79, 80, 81, 120, 199, 200, 201, 10**30):
+        assert [line.ns for line in logs.read(folder, ["a"], last=count and min(count, sys.maxsize))] == list(
+            range(max(0, 200 - count), 200)
+        )
+
+
+def test_the_last_lines_of_long_logs_are_read_from_the_end(folder: Folder) -> None:
+    """Of two hundred megabytes, which are holes here, no more is read than they take."""
+    for node in ("a", "b"):
+        with open(logs.path(folder, node), "wb") as file:
+            file.truncate(100 << 20)
+            file.seek(0, os.SEEK_END)
+            file.write(b"\n" + b"".join(b"%d out %s %d\n" % (at, node.encode(), at) for at in range(10_000)))
+    before = read_so_far()
+    found = [line.text for line in logs.read(folder, ["a", "b"], last=3)]
+
+    assert found == ["b 9998", "a 9999", "b 9999"]
+    assert read_so_far() - before < 1 << 20
+
+
+def read_so_far() -> int:
+    """Return how many bytes this process has read."""
+    with open("/proc/self/io", encoding="ascii") as file:
+        return int(dict(line.split(": ") for line in file)["rchar"])
+
+
+def test_all_logs_together_have_room_in_their_folder(folder: Folder) -> None:
+    """Half of it, so that all else finds some; but no log is so short that it says nothing."""
+    about = os.statvfs(folder)
+    room = about.f_blocks * about.f_frsize
+
+    assert logs.limit_for(10**9, folder) == 1 << 16
+    assert logs.limit_for(1, folder) == min(logs.FILE_LIMIT, room // 4)
+    assert 2 * 4000 * logs.limit_for(4000, folder) <= max(room // 2, 2 * 4000 << 16)
 
 
 def test_following_begins_with_the_last_lines(folder: Folder) -> None:
