@@ -1,6 +1,5 @@
 """The command line: one function a verb, which imports what it needs and no more, because most verbs must be fast."""
 
-import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from netlab import record, umask, usage
 from netlab.errors import HostError, NetlabError, UsageError, explain
-from netlab.talk import say
+from netlab.talk import have_streams, say
 
 if TYPE_CHECKING:
     from netlab.plan import Plan
@@ -19,7 +18,7 @@ Arguments = Any  # argparse.Namespace, whose attributes no type checker can know
 def main(argv: Sequence[str] | None = None) -> int:
     """Run netlab and return its exit code: 0 done, 1 failed and undone, 2 usage or bad topology, 3 host unfit."""
     try:
-        _have_streams()
+        have_streams()
         return _run(list(sys.argv[1:] if argv is None else argv))
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("NETLAB_DEBUG") and not isinstance(error, NetlabError):
@@ -31,23 +30,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             # stdout may be what failed: the exit must not try to write to it once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return code
-
-
-def _have_streams() -> None:
-    """Have stdin, stdout and stderr, also where whoever started us has closed them: nothing else is to be opened there.
-
-    Or a person's words would go into the first file that is opened, and what `print` has no stream for to stdout.
-    """
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest that is free
-        pass
-    os.close(number)
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # ✓ in an encoding that lacks it is no reason to fail
-            stream.reconfigure(errors="replace")
 
 
 def _run(words: list[str]) -> int:

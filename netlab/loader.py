@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netlab import cache_folder, progress
-from netlab.errors import HostError, NetlabError
+from netlab.errors import HostError, NetlabError, reason
 
 if TYPE_CHECKING:
     from netlab.diagnosis import Source
@@ -96,7 +96,7 @@ def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S)
     except OSError as error:
         for fd in (job_in, answer_out, talk):
             os.close(fd)
-        raise HostError(f"cannot start {sys.executable}: {error.strerror}") from error
+        raise HostError(f"cannot start {sys.executable}: {reason(error)}") from error
     finally:
         os.close(job_out)
         os.close(answer_in)

@@ -11,7 +11,6 @@ and what the supervisor writes down.
 """
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -20,15 +19,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from netlab import files, identity, progress, syscalls
+from netlab import files, identity, syscalls
 from netlab.errors import HostError, NetlabError, UsageError
+from netlab.lock import Lock
 
 ROOT = "/run/netlab"
 SIZE_VARIABLE = "NETLAB_SIZE"
 _SIZE = re.compile(r"[1-9][0-9]{0,9}[kmgKMG%]?\Z")
 _DEFAULT_SIZE = "20%"  # of memory; it is a limit, and nothing is taken before it is used
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
-_LOCK_POLL_S = 0.02
 
 
 def folder_of(lab: str) -> str:
@@ -243,81 +242,9 @@ def locked(lab: str, patience_s: float = 60.0, waiting: Callable[[], None] = lam
     somebody else has it. Raises NetlabError when whoever has it has used no CPU time for `patience_s` seconds, nor has
     any process below.
     """
-    lock = _Lock(f"{folder_of(lab)}.lock")
+    lock = Lock(ROOT, f"{folder_of(lab)}.lock")
     try:
         lock.acquire(lab, patience_s, waiting)
         yield lock.fd
     finally:
         lock.release(is_kept=os.path.isdir(folder_of(lab)))
-
-
-class _Lock:
-    """A file that whoever has opened it can lock, and that goes when there is nothing to be locked any more."""
-
-    def __init__(self, path: str) -> None:
-        self.file = path
-        self.path = path  # of what is locked
-        self.fd = -1
-
-    def acquire(self, lab: str, patience_s: float, waiting: Callable[[], None]) -> None:
-        told = False
-        patience = progress.Patience(lambda: progress.of_holders(self.path), patience_s)
-        look_at = time.monotonic() + patience.pause_s
-        while not self._try(lab):
-            if not told:
-                waiting()
-                told = True
-            if time.monotonic() > look_at:
-                if patience.is_over():
-                    raise NetlabError(f"another netlab command is still changing the lab {lab}")
-                look_at = time.monotonic() + patience.pause_s
-            self._close()
-            time.sleep(_LOCK_POLL_S)
-
-    def release(self, is_kept: bool) -> None:
-        """Let go of it, also when it was not acquired because something has interrupted that."""
-        with suppress(BlockingIOError, FileNotFoundError, IsADirectoryError):
-            if self.fd >= 0 and not is_kept and self._is_ours():
-                os.unlink(self.path)  # while it is held: whoever waits for it sees that the file is another one
-        if not is_kept:
-            _remove_empty_root()
-        self._close()
-
-    def _try(self, lab: str) -> bool:
-        """Lock it without waiting; False when somebody else has it, or has just removed it."""
-        try:
-            self.fd = self._open()
-            return self._is_ours()
-        except (BlockingIOError, FileNotFoundError):
-            return False
-        except PermissionError as error:
-            raise HostError(f"cannot lock the lab {lab}: {error}") from None
-
-    def _open(self) -> int:
-        """Open the file; where there is no room for it, and so no lab, the folder that it would be in stands for it."""
-        self.path = self.file
-        try:
-            files.ensure_folder(ROOT, files.FOR_ALL)
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-        self.path = ROOT if os.path.isdir(ROOT) else os.path.dirname(ROOT)
-        return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def _is_ours(self) -> bool:
-        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(self.fd), os.stat(self.path))
-
-    def _close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-
-def _remove_empty_root() -> None:
-    try:
-        os.rmdir(ROOT)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EBUSY, errno.ENOENT, errno.ENOTDIR):
-            raise

@@ -39,6 +39,7 @@ ROWS: list[tuple[str, ...]] = [
         "messages",
         "sysctls",
         "record",
+        "lock",
         "logs",
         "identity",
         "syscalls",
