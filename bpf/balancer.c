@@ -28,15 +28,21 @@
 #ifndef FLOWS
 #define FLOWS 16384        /* of the flows, the one that was used least lately goes first */
 #endif
+#ifndef MARK_NS
+#define MARK_NS 50000000ULL     /* between two markers; twice as long for each one that is not answered */
+#endif
+#ifndef SILENT_NS
+#define SILENT_NS 700000000ULL  /* a backend that reports, and then does not for so long, is dead or cut off */
+#endif
+#ifndef LATE_NS
+#define LATE_NS 1000000000ULL   /* for so long a completion that a report has made up for may still come */
+#endif
 #define SLOTS (QUEUE + 2 * NETLAB_CPUS) /* for each CPU one in reserve, and one for whoever interrupts its use */
 #define MAX_BACKENDS 128   /* 2 to the power of LEVELS */
 #define LEVELS 7
 #define MAX_INTERFACES 1024
 #define MAX_PAIRS 4096     /* of a backend and an interface */
-#define MARK_NS 50000000ULL     /* between two markers; twice as long for each one that is not answered */
-#define MAX_OPEN 16             /* of those, which count for that */
-#define SILENT_NS 700000000ULL  /* a backend that reports, and then does not for so long, is dead or cut off */
-#define LATE_NS 1000000000ULL   /* for so long a completion that a report has made up for may still come */
+#define MAX_OPEN 16        /* markers that are not answered, and count for MARK_NS */
 #define AGES 8             /* in so many steps a thread that is not heard of grows old; loops over them stay loops */
 #define MAX_LOCAL_ADDRESSES 1024
 #define NAME_BYTES 64 /* a DNS label and its end */
@@ -1014,7 +1020,7 @@ static __always_inline bool is_to_be_marked(struct reporter *known, struct told 
 	__u32 open = known->asked - known->answered;
 
 	if (!told->hears || sent - known->base == known->lost + known->received ||
-	    now - known->asked_ns < MARK_NS << (open < MAX_OPEN ? open : MAX_OPEN))
+	    now - known->asked_ns < (__u64)MARK_NS << (open < MAX_OPEN ? open : MAX_OPEN))
 		return false;
 	known->asked++;
 	known->asked_ns = now;

@@ -1,6 +1,5 @@
 """The balancer's packet table, third part: what backends say, and what is carried to them."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -43,8 +42,21 @@ from tests.bpf.cases import (
 )
 from tests.bpf.cases_passed import ETHERNET, GROUPS, Y, carrying, extended, tagged, to_mac
 from tests.bpf.cases_requests import flipped, of
-from tests.bpf.rig import CLIENT, CLIENT6, LB, LB6, PASS, REDIRECT, SERVICE, Rig, address_of, completion, request
-from tests.bpf.test_healing import SILENT_S, report
+from tests.bpf.rig import (
+    CLIENT,
+    CLIENT6,
+    LB,
+    LB6,
+    PASS,
+    REDIRECT,
+    SERVICE,
+    SILENT_S,
+    Rig,
+    address_of,
+    completion,
+    request,
+)
+from tests.bpf.test_healing import report
 
 STRANGERS = {4: (CLIENT, LB, "10.0.4.2", "10.0.1.3", "10.0.1.1"), 6: (CLIENT6, LB6, "fd00:0:0:4::2", "fe80::1")}
 SIZES = {version: (0, 1, 4, 512, most - 1, most, most + 100) for version, most in MOST.items()}
@@ -402,9 +414,9 @@ def silence(rig: Rig) -> None:
     Healer(rig.pins).watch()
 
 
-def slept(_: Rig) -> None:
+def slept(rig: Rig) -> None:
     """Let so much time pass that whoever does not report is silent."""
-    time.sleep(SILENT_S)
+    rig.later(SILENT_S)
 
 
 def malformed_reports(version: int) -> Iterator[Case]:

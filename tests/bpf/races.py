@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 from netlab import balancer
 from tests.bpf.rig import DROP, PASS, REDIRECT, ROOT, SOURCE, Rig, completion, request
+from tests.waiting import PATIENCE_S
 
-ANSWER_S = 30.0  # how long the other process may be kept off its CPU
 PAUSE = "for (int pause = 0; pause < 40; pause++) bpf_ktime_get_ns();"
 COPIED = "copied = bpf_xdp_load_bytes(ctx, 0, slot->frame, length) == 0;"
 TAKEN = "return CARRIER_EMPTY;"  # if not, a request has been taken off the queue
@@ -44,6 +44,13 @@ class Board:
     def close(self) -> None:
         self.cells.release()
         self._memory.close()
+
+
+def meet(is_so: Callable[[], bool]) -> None:
+    """Wait for the other side without leaving the CPU, so that both begin at the same moment."""
+    ends = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < ends, "the other process does not answer"
 
 
 def on_cpu(index: int) -> None:
@@ -83,9 +90,9 @@ def played(play: Callable[[int, int], None], rounds: int) -> Generator[int]:
 
     def follow() -> None:
         for number in range(1, rounds + 1):
-            while cells[go] != number:
-                if cells[go] < 0:
-                    return
+            meet(lambda: cells[go] in (number, -1))  # noqa: B023 - called here and now
+            if cells[go] < 0:
+                return
             play(1, number)
             cells[done] = number
 
@@ -94,9 +101,7 @@ def played(play: Callable[[int, int], None], rounds: int) -> Generator[int]:
             for number in range(1, rounds + 1):
                 cells[go] = number
                 play(0, number)
-                ends = time.monotonic() + ANSWER_S
-                while cells[done] != number:
-                    assert time.monotonic() < ends, "the other process does not answer"
+                meet(lambda: cells[done] == number)  # noqa: B023
                 yield number
         finally:
             cells[go] = -1
@@ -166,7 +171,7 @@ class Match:
         self.completions = [bytes(completion(worker)) for worker in range(1, workers + 1)]
         self.size = rig.now().queue
         self.busy = [0] * workers  # requests that a worker has been given and has not completed
-        self.sent = self.served = self.completed = self.dropped = 0
+        self.sent = self.served = self.completed = self.dropped = self.played = 0
         self.known: list[int] = []  # the numbers that wait, or that are sent in this round
         self.strange: list[int] = []  # the numbers served that were none of those, or were served before
 
@@ -210,8 +215,7 @@ class Match:
         cells, number = self.board.cells, 0
         while True:
             number += 1
-            while cells[self.GO] not in (number, self.OVER):
-                pass
+            meet(lambda: cells[self.GO] in (number, self.OVER))  # noqa: B023
             if cells[self.GO] == self.OVER:
                 return
             self.play(1, number)
@@ -219,16 +223,22 @@ class Match:
 
     # ---- what the first process does ----
 
-    def first_fault(self, rounds: int) -> str:
-        """Play so many rounds, or up to the first after which something is wrong; say what and when, or nothing."""
+    def first_fault(self, rounds: int, within_s: float = PATIENCE_S) -> str:
+        """Play so many rounds, or up to the first after which something is wrong; say what and when, or nothing.
+
+        A slow machine plays fewer, `played`, in the time that there is.
+        """
         self.fill(0)
-        fault = next(self.faults(), "")
+        fault, ends = next(self.faults(), ""), time.monotonic() + within_s
         with beside(self.follow):
             try:
                 for number in range(1, rounds + 1):
                     fault = fault or self.fault_of(number)
+                    self.played = number
                     if fault:
                         return f"round {number}: {fault}"
+                    if time.monotonic() > ends:
+                        break
             finally:
                 self.board.cells[self.GO] = self.OVER
         return ""
@@ -239,9 +249,7 @@ class Match:
         self.note_sent(number)
         cells[self.GO] = number
         self.play(0, number)
-        ends = time.monotonic() + ANSWER_S
-        while cells[self.DONE] != number:
-            assert time.monotonic() < ends, "the other process does not answer"
+        meet(lambda: cells[self.DONE] == number)
         served = [divmod(seen, 256) for at in self.SIDES for seen in cells[at + 1 : at + 1 + cells[at]]]
         for each in served:
             self.note_served(*each)

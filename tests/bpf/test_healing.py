@@ -4,7 +4,6 @@ What markers add to reports is in test_markers.
 """
 
 import struct
-import time
 
 import pytest
 from scapy.layers.l2 import Ether
@@ -18,12 +17,14 @@ from tests.bpf.rig import (
     CLIENT6,
     CLIENT_MAC,
     DROP,
+    LATE_S,
     LB,
     LB_MAC,
     LOCAL,
     PASS,
     REDIRECT,
     SERVICE,
+    SILENT_S,
     Rig,
     address_of,
     completion,
@@ -33,8 +34,6 @@ from tests.bpf.rig import (
 pytestmark = pytest.mark.root
 
 REPORTS = 9091
-SILENT_S = 0.75  # SILENT_NS in bpf/balancer.c
-LATE_S = 1.05  # LATE_NS
 
 
 REPORT = struct.Struct("!4sII4xQ4I")  # bpf/report.h
@@ -172,7 +171,7 @@ def test_what_is_late_and_what_is_doubled_are_told_apart(lb: Rig) -> None:
 def test_a_completion_that_was_lost_long_ago_excuses_none_that_is_doubled(lb: Rig, tells_meanwhile: bool) -> None:
     send(lb, 3)
     told(lb, 3, 1)
-    time.sleep(LATE_S)
+    lb.later(LATE_S)
     if tells_meanwhile:
         assert told(lb, 3, 1) == "REPORT_AGREED"
     lb.push(completion(1))
@@ -185,7 +184,7 @@ def test_what_is_lost_keeps_what_was_lost_just_before(lb: Rig) -> None:
     """And not what was lost long before."""
     send(lb, 5)
     told(lb, 5, 1)
-    time.sleep(LATE_S)
+    lb.later(LATE_S)
     told(lb, 5, 2)
     told(lb, 5, 3)
     for _ in range(2):
@@ -283,7 +282,7 @@ def test_what_is_known_of_a_worker_can_be_read(rig: Rig) -> None:
     now = known(rig)
     assert now
     assert now[1:] == (5, 3, False, 0, 3, 2)
-    assert 0 <= now.heard_s < 5
+    assert now.heard_s >= 0
     told(rig, 0, 0, incarnation=8)
     now = known(rig)
     assert now
@@ -417,7 +416,7 @@ def test_without_a_port_nobody_reports(rig: Rig) -> None:
 def test_a_worker_that_falls_silent_gets_no_requests(lb: Rig, healer: Healer) -> None:
     send(lb, 2)
     assert healer.watch() == 0
-    time.sleep(SILENT_S)
+    lb.later(SILENT_S)
 
     assert [healer.watch(), healer.watch()] == [1, 1]
     assert lb.counts()["BACKEND_SILENT"].packets == 1
@@ -425,7 +424,7 @@ def test_a_worker_that_falls_silent_gets_no_requests(lb: Rig, healer: Healer) ->
     now = known(lb)
     assert now
     assert now.silent
-    assert now.heard_s > 0.7
+    assert now.heard_s > SILENT_S
     assert lb.push(request())[2] == "QUEUED"
     assert told(lb, 2, 2) == "REPORT_RETURNED"
     assert lb.free() == (5,)
@@ -436,7 +435,7 @@ def test_a_completion_frees_no_thread_of_a_worker_that_is_silent(lb: Rig, healer
     """It may have been on its way since before the worker died; one that lives reports, and has all its threads."""
     send(lb, 3)
     told(lb, 3, 1)
-    time.sleep(SILENT_S)
+    lb.later(SILENT_S)
     assert healer.watch() == 1
 
     assert lb.push(completion(1))[2] == "COMPLETION_LATE"
@@ -451,7 +450,7 @@ def test_a_reply_frees_no_thread_of_a_worker_that_is_silent(rig: Rig) -> None:
     rig.reset(backends=1, replies=True, report_port=REPORTS)
     told(rig, 0, 0)
     send(rig, 2)
-    time.sleep(SILENT_S)
+    rig.later(SILENT_S)
     assert Healer(rig.pins).watch() == 1
 
     assert rig.push(reply(1))[2] == "REPLIED"
@@ -463,7 +462,7 @@ def test_a_reply_frees_no_thread_of_a_worker_that_is_silent(rig: Rig) -> None:
 def test_what_a_worker_says_when_it_is_back_is_owed_by_nobody(lb: Rig, healer: Healer) -> None:
     """What it has completed while it was silent may have been heard then."""
     send(lb, 2)
-    time.sleep(SILENT_S)
+    lb.later(SILENT_S)
     healer.watch()
     assert told(lb, 2, 2) == "REPORT_RETURNED"
 
@@ -473,7 +472,7 @@ def test_what_a_worker_says_when_it_is_back_is_owed_by_nobody(lb: Rig, healer: H
 
 def test_a_worker_that_never_reports_is_never_silent(rig: Rig) -> None:
     rig.reset(backends=1, report_port=REPORTS)
-    time.sleep(0.05)
+    rig.later(SILENT_S)
 
     assert Healer(rig.pins).watch() == 0
     assert rig.free() == (5,)
@@ -525,7 +524,7 @@ def test_threads_of_a_worker_that_reports_do_not_grow_old(lb: Rig, healer: Heale
 
 def test_a_worker_that_fell_silent_gets_nothing_by_age(lb: Rig, healer: Healer) -> None:
     send(lb, 2)
-    time.sleep(SILENT_S)
+    lb.later(SILENT_S)
     assert healer.watch() == 1
 
     assert [healer.age() for _ in range(AGES)] == [0] * AGES

@@ -1,8 +1,6 @@
 """What the balancer finds by markers: which requests are lost on their way to a worker, while others go on arriving."""
 
-import itertools
 import struct
-import time
 from typing import NamedTuple
 
 import pytest
@@ -12,14 +10,13 @@ from scapy.packet import Raw
 
 from netlab.balancer import layout
 from netlab.maps import Map
-from tests.bpf.rig import DROP, FIRST, PASS, REDIRECT, SERVICE, Rig, backend, completion, request
+from tests.bpf.rig import DROP, FIRST, MARK_S, PASS, REDIRECT, SERVICE, Rig, backend, completion, request
 from tests.bpf.test_healing import REPORT, REPORTS, known, report
 
 pytestmark = pytest.mark.root
 
-MARK_S = 0.05  # MARK_NS in bpf/balancer.c
-DEADLINE_S = 10.0
 NUMBERS = 2**32
+MOST_MARKS = 2**8  # times MARK_S, until a marker must come
 SENT = layout.FREE + layout.MAX_BACKENDS * (2 + layout.AGES)  # where in STATE the requests sent begin
 ASKED = slice(28, 32)  # of struct reporter
 
@@ -39,6 +36,7 @@ class Worker:
         self.incarnation, self.version = incarnation, version
         self.received = self.completed = 0
         self.last = (0, 0, 0)
+        self.waited = 0
 
     def send(self, count: int) -> None:
         """Send it so many requests, which are on their way then."""
@@ -62,11 +60,12 @@ class Worker:
         return (read(frame) if verdict == REDIRECT else None), reason
 
     def ask(self) -> Marker:
-        """Report until that comes back as a marker, which it has not read yet."""
-        ends = time.monotonic() + DEADLINE_S
-        while not (marker := self.tell()[0]):
-            assert time.monotonic() < ends, "no marker comes"
-        return marker
+        """Report until that comes back as a marker, which it has not read yet; `waited` is how long that was."""
+        for self.waited in range(MOST_MARKS):
+            if marker := self.tell()[0]:
+                return marker
+            self.rig.later(MARK_S)
+        raise AssertionError("no marker comes")
 
     def answer(self, marker: Marker, before: int | None = None) -> str:
         """Report that so many of the requests had arrived before a marker, by default all that it has received."""
@@ -158,13 +157,12 @@ def test_who_hears_no_markers_gets_none(lb: Rig) -> None:
 def test_markers_come_less_often_the_more_of_them_are_not_answered(worker: Worker) -> None:
     """They may wait with the requests, where a worker has fewer threads than the balancer takes it to have."""
     worker.get(1, lost=1)
-    times = []
+    waited = []
     for number in (1, 2, 3, 4):
         assert worker.ask() == (number, 1)
-        times.append(time.monotonic())
-    least = [round((later - earlier) / MARK_S) for earlier, later in itertools.pairwise(times)]
+        waited.append(worker.waited)
 
-    assert [wait >= 2**open_ for open_, wait in enumerate(least, 1)] == [True] * 3
+    assert waited == [0, 2, 4, 8]
 
 
 def test_a_report_that_carries_is_no_marker(worker: Worker) -> None:

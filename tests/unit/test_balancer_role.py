@@ -1,12 +1,18 @@
 """The balancer's role beside its program: what it does again and again, and what it survives."""
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from roles import balancer as role
+from roles import worker
+from tests.unit.broken import ROOT
+
+WATCH_S = role.WATCH_S
 
 
 class Healer:
@@ -77,3 +83,14 @@ def test_what_the_kernel_refuses_is_said_once_and_tried_again(monkeypatch: pytes
 
     assert healed(Healer((busy, busy, small, "", busy))).count("kick") == 6
     assert said == [f"cannot heal: {each}; trying again" for each in (busy, small, busy)]
+
+
+def test_the_times_add_up_to_what_is_promised() -> None:
+    """A worker that dies is missed within a second, and one that lives has told of itself three times meanwhile."""
+    source = Path(f"{ROOT}/bpf/balancer.c").read_text()
+    found = re.search(r"#define SILENT_NS (\d+)ULL", source)
+    assert found
+    silent_s = int(found[1]) / 1e9
+
+    assert silent_s + WATCH_S < 1
+    assert 3 * worker.HEARTBEAT_S < silent_s

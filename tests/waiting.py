@@ -1,0 +1,20 @@
+"""How long a test waits for what must happen.
+
+No test passes or fails by the speed of its machine: it waits until something is so, and brings about what it wants to
+see. The deadline is only there to end a test that would wait for ever; it is as long as a machine may need that is
+shared by many, or emulated.
+"""
+
+import time
+from collections.abc import Callable
+
+PATIENCE_S = 180.0
+_POLL_S = 0.01
+
+
+def eventually(condition: Callable[[], object], what: str = "the condition") -> None:
+    """Wait until something is so; fail at the deadline, and say what was waited for."""
+    ends = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < ends, f"not so within {PATIENCE_S:g} s: {what}"
+        time.sleep(_POLL_S)
