@@ -9,6 +9,8 @@ PREFIX = /usr/local
 # For pytest: make test ARGS='-k balancer -x'
 ARGS =
 SLOW =
+# Where there is less time than on an idle machine: one-cpu, quota or burners (.ci/under)
+UNDER =
 QUICK =
 # For test-kernels: images in place of Debian's kernels, and the short form
 KERNELS =
@@ -47,9 +49,10 @@ demo:
 	@$(SETUP) link || true
 	@for demo in parta partb-low partb-high; do $(SETUP) root $(BIN)/netlab demo $$demo || exit; done
 
-## make test        lint, types and tests (ARGS='-k word' for some; SLOW=1 adds a whole fresh Debian)
+## make test        lint, types and tests (ARGS='-k word' for some; SLOW=1 adds a whole fresh Debian; UNDER=quota, one-cpu
+##                  or burners leaves them less time than there is)
 test: dev lint
-	@SLOW='$(SLOW)' sh .ci/test $(ARGS)
+	@SLOW='$(SLOW)' $(if $(UNDER),sh .ci/under $(UNDER)) sh .ci/test $(ARGS)
 
 ## make test-bpf    the programs alone, at length: a million fuzzed packets, 300,000 rounds of each race
 test-bpf: dev
