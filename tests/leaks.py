@@ -32,14 +32,14 @@ def snapshot() -> Snapshot:
     """Return what there is now of everything that a lab could leave behind: for each kind, descriptions."""
     mounts = _mounts()
     return {
-        "name in /run/netns": set(_listed("/run/netns")),
-        "name in /etc/netns": set(_listed("/etc/netns")),
+        "name in /run/netns": set(listed("/run/netns")),
+        "name in /etc/netns": set(listed("/etc/netns")),
         "netlab mount": {f"{kind} on {point}" for kind, point, line in mounts if "netlab" in line},
         "link of the host": {name for _, name in socket.if_nameindex()},
         "BPF program": set(_bpf_objects("program")),
         "BPF map": set(_bpf_objects("map")),
         "trace instance": {
-            name for kind, point, _ in mounts if kind == "tracefs" for name in _listed(f"{point}/instances")
+            name for kind, point, _ in mounts if kind == "tracefs" for name in listed(f"{point}/instances")
         },
         "cgroup": set(_cgroups([point for kind, point, _ in mounts if kind in ("cgroup", "cgroup2")])),
         "process": set(_processes()),
@@ -58,7 +58,7 @@ def difference(before: Snapshot, after: Snapshot) -> list[str]:
     return left + [f"taken away: {kind} {what}" for kind in _STAYS for what in sorted(before[kind] - after[kind])]
 
 
-def settled(before: Snapshot, deadline_s: float = 5.0) -> list[str]:
+def settled(before: Snapshot, deadline_s: float = 30.0) -> list[str]:
     """Return the difference between then and now, as soon as there is none, or at the deadline.
 
     The kernel frees namespaces and programs behind the caller's back.
@@ -71,10 +71,11 @@ def settled(before: Snapshot, deadline_s: float = 5.0) -> list[str]:
         time.sleep(_POLL_S)
 
 
-def _listed(folder: str) -> list[str]:
+def listed(folder: str) -> list[str]:
+    """Return the names in a folder; none if it is not there, or not ours to read."""
     try:
         return os.listdir(folder)
-    except OSError:  # not there, or not ours to read
+    except OSError:
         return []
 
 

@@ -6,7 +6,7 @@ import select
 import time
 from collections.abc import Sequence
 
-DEADLINE_S = 20.0
+from tests.waiting import PATIENCE_S
 
 
 class Terminal:
@@ -28,7 +28,7 @@ class Terminal:
 
     def until(self, text: str) -> None:
         """Wait until this is seen, after what was awaited before."""
-        end = time.monotonic() + DEADLINE_S
+        end = time.monotonic() + PATIENCE_S
         while text not in self.seen:
             assert time.monotonic() < end, f"expected {text!r}, saw {self.seen!r}"
             self._look()
@@ -36,7 +36,7 @@ class Terminal:
 
     def wait(self) -> int:
         """Wait for the command's end, and return its exit code, or the number of the signal as a negative one."""
-        end = time.monotonic() + DEADLINE_S
+        end = time.monotonic() + PATIENCE_S
         while not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
             assert time.monotonic() < end, f"it does not end; saw {self.seen!r}"
             self._look()

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.terminal import Terminal
-from tests.lab.lab import ROOT, background, eventually, inside, netlab
+from tests.lab.lab import ROOT, background, inside, netlab
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.root
 
@@ -68,7 +69,7 @@ def test_output_that_nobody_reads(one: str) -> None:
     """The command ends by SIGPIPE, as it does everywhere."""
     found = subprocess.run(
         ["sh", "-c", f"{PYTHON} -m netlab exec a yes | head -n 1; true"],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=30,
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE_S,
     )  # fmt: skip
 
     assert (found.stdout, found.stderr) == ("y\n", "")
@@ -85,7 +86,7 @@ def test_signals_reach_the_command(one: str, number: signal.Signals) -> None:
         running.send_signal(number)
         rest = running.stdout.read()
 
-        assert running.wait(20) == 5
+        assert running.wait(PATIENCE_S) == 5
     assert rest == f"got {name}\n"
 
 
@@ -105,7 +106,7 @@ def test_killing_exec_kills_the_command(one: str) -> None:
         assert running.stdout
         running.stdout.readline()
         running.kill()
-        assert running.wait(20) == -signal.SIGKILL
+        assert running.wait(PATIENCE_S) == -signal.SIGKILL
     eventually(lambda: not _running("sleep 987654"))
 
 

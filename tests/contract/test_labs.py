@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.contract.demos import DEMOS, played
-from tests.lab.lab import PARTB, eventually, inside, lab, netlab, stats, texts
+from tests.lab.lab import PARTB, frozen, inside, lab, netlab, pids, stats, texts
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.root
 
@@ -207,7 +208,9 @@ def test_a_second_up_and_a_second_down(runtime: str, tmp_path: Path) -> None:
 def test_balancer_serves_and_counts(runtime: str) -> None:
     """Part B: requests are served, `stats` counts them, and `run` sends more."""
     with lab(PARTB, "--runtime", runtime, "--set", "nodes.client.args.count=5", name="served"):
-        netlab("run", "client", "--count", "20", "--sleep", "0.3", "--interval", "0.005")
+        with frozen(*pids("worker1", "worker2", "worker3")):
+            netlab("run", "client", "--count", "20", "--sleep", "0", "--interval", "0")
+            eventually(lambda: stats()["queue_depth"] >= 5)
         eventually(lambda: stats()["completions"] == 25)
         found = stats()
 

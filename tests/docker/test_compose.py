@@ -6,12 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import leaks
 from tests.docker.engine import Engine
-from tests.lab.lab import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
@@ -38,7 +39,8 @@ def export(topology: Path, folder: Path, *options: str) -> Path:
 def compose(file: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run docker-compose."""
     command = ["docker-compose", "--file", str(file), "--project-name", PROJECT, *words]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    about: dict[str, Any] = {"capture_output": True, "text": True, "timeout": PATIENCE_S, "stdin": subprocess.DEVNULL}
+    done = subprocess.run(command, check=False, **about)
     assert done.returncode == 0 or not check, done.stderr
     return done
 
@@ -75,12 +77,12 @@ def test_every_node_reaches_every_other(node: str, partb: Path) -> None:
     line = "; ".join(f"ping -c1 -W1 {target} >/dev/null || echo {target}" for target in targets)
 
     # routes are set just after the containers have started
-    eventually(lambda: compose(partb, "exec", "-T", node, "sh", "-c", line).stdout == "", 30)
+    eventually(lambda: compose(partb, "exec", "-T", node, "sh", "-c", line).stdout == "")
 
 
 def test_roles_run_where_no_program_is_needed(partb: Path) -> None:
     """The client sends to the balancer's node, the workers are ready; the container outlives the role."""
-    eventually(lambda: "sent 30 requests" in compose(partb, "logs", "client").stdout, 30)
+    eventually(lambda: "sent 30 requests" in compose(partb, "logs", "client").stdout)
     eventually(lambda: "exited with code 0" in compose(partb, "logs", "client").stdout)
 
     assert "READY" in compose(partb, "logs", "worker2").stdout

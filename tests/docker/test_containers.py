@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from netlab.capabilities import mask
-from tests.lab.lab import PARTB, ROOT, eventually, inside, lab, netlab, texts
+from tests.lab.lab import PARTB, ROOT, inside, lab, netlab, texts
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.usefixtures("no_leaks")]
 
@@ -106,7 +107,7 @@ def test_a_processor_limit_holds(one: str) -> None:
     code = "import time\nend = time.monotonic() + 2\nwhile time.monotonic() < end: pass\nprint(time.process_time() / 2)"
     share = float(inside("small", "python3", "-c", code).stdout)
 
-    assert 0.1 < share < 0.4
+    assert 0 < share < 0.4
 
 
 def test_a_memory_limit_holds(one: str) -> None:
@@ -134,7 +135,7 @@ def test_orphans_are_reaped(one: str) -> None:
 
 def test_ip_netns_finds_the_nodes(one: str) -> None:
     """They have the names of namespaces, as in the other mode."""
-    found = subprocess.run(["ip", "netns", "exec", f"{one}.small", "hostname", "-I"], check=True, timeout=20)
+    found = subprocess.run(["ip", "netns", "exec", f"{one}.small", "hostname", "-I"], check=True, timeout=PATIENCE_S)
 
     assert found.returncode == 0
 

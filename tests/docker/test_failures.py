@@ -21,7 +21,8 @@ from netlab.model import NODE_IMAGE
 from tests import leaks
 from tests.docker.engine import Engine, own
 from tests.lab.killed import ROOT
-from tests.lab.lab import eventually, inside, lab, netlab
+from tests.lab.lab import inside, lab, netlab
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.usefixtures("no_leaks")]
 
@@ -181,7 +182,7 @@ def test_strangers_stay(client: Any, topology: str) -> None:
 
 def _kill_up(topology: str, where: str) -> None:
     words = [sys.executable, KILLED, f"SIGKILL@{where}", "up", topology, "--lab", "cut"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == -signal.SIGKILL, where
 
 
@@ -189,7 +190,7 @@ def test_up_is_killed_anywhere(client: Any, topology: str, tmp_path: Path) -> No
     """Wherever that is, the next `down` removes what was made, and what was only just being made."""
     listed = tmp_path / "lines"
     words = [sys.executable, KILLED, "list", str(listed), "up", topology, "--lab", "cut"]
-    subprocess.run(words, cwd=ROOT, capture_output=True, check=True, timeout=60)
+    subprocess.run(words, cwd=ROOT, capture_output=True, check=True, timeout=PATIENCE_S)
     netlab("down", "--lab", "cut")
     lines = [line for line in listed.read_text().split() if line.startswith(KILLED_IN)]
     assert len(lines) > 200

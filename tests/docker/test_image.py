@@ -11,6 +11,7 @@ import pytest
 from netlab import __version__
 from tests.docker.engine import Engine
 from tests.docker.image import build, built
+from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.docker, pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -70,7 +71,7 @@ def says(image: str, line: str, options: Sequence[str] = ()) -> subprocess.Compl
     """Run a line of shell in a container that goes when it ends, within a minute."""
     start = ["docker", "run", "--rm", "--network", "none", *options, image]
     command = [*start, "timeout", "-k1", "60", "bash", "-euc", line]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def test_an_image_that_stands_is_not_built_again(target: str) -> None:

@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from tests.waiting import PATIENCE_S, eventually
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IS_SLOW = "NETLAB_TEST_PATIENCE" in os.environ  # an emulated processor, for example
@@ -57,17 +60,31 @@ def inside(node: str, *command: str, code: int | None = 0, **keywords: Any) -> s
     return netlab("exec", node, *command, code=code, **keywords)
 
 
+def received(node: str) -> int:
+    """Return the frames that a node's interfaces have received."""
+    links = json.loads(inside(node, "ip", "-s", "-j", "link").stdout)
+    return sum(link["stats64"]["rx"]["packets"] for link in links if link["ifname"] != "lo")
+
+
+def uncounted() -> int:
+    """Return how many more frames the balancer's interfaces have received than it has counted, at a quiet moment.
+
+    These are the frames that came before the program did. Others come at any time, also between two looks.
+    """
+    found: list[int] = []
+
+    def is_quiet() -> bool:
+        before = received("lb")
+        found.append(before - sum(count["packets"] for count in stats()["reasons"].values()))
+        return received("lb") == before
+
+    eventually(is_quiet, "a quiet moment")
+    return found[-1]
+
+
 def texts(*words: str) -> list[str]:
     """Return the text of every line that `logs` or `trace` prints."""
     return [json.loads(line)["text"] for line in netlab(*words, "--format", "json").stdout.splitlines()]
-
-
-def eventually(condition: Callable[[], object], deadline_s: float = 15.0) -> None:
-    """Wait for a condition, and fail at the deadline."""
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 def python(node: str, code: str, *arguments: str, **keywords: Any) -> subprocess.CompletedProcess[str]:
@@ -75,14 +92,49 @@ def python(node: str, code: str, *arguments: str, **keywords: Any) -> subprocess
     return inside(node, sys.executable, "-c", code, *arguments, **keywords)
 
 
+def pids(*nodes: str) -> list[int]:
+    """Return the processes that run the roles or commands of nodes."""
+    found = json.loads(netlab("status", "--format", "json", code=None).stdout)["nodes"]
+    return [int(found[node]["process"]["pid"]) for node in nodes]
+
+
 def pid(node: str) -> int:
     """Return the process that runs a node's role."""
-    return int(json.loads(netlab("status", "--format", "json", code=None).stdout)["nodes"][node]["process"]["pid"])
+    return pids(node)[0]
+
+
+@contextmanager
+def frozen(*processes: int) -> Iterator[None]:
+    """Keep processes from running: what is sent to them waits in their sockets, for as long as the test likes."""
+    for each in processes:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        eventually(lambda: all(_state(each) == "T" for each in processes), "all have stopped")
+        yield
+    finally:
+        for each in processes:
+            os.kill(each, signal.SIGCONT)
+
+
+def _state(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
 
 
 def start(node: str, *options: str, **keywords: Any) -> "subprocess.Popen[str]":
     """Run a node's role in the foreground of a process of its own."""
     return _popen("run", node, *options, **keywords)
+
+
+@contextmanager
+def again(node: str) -> Iterator[list[str]]:
+    """Run a node's role once more meanwhile; what it has said is in the list afterwards."""
+    said: list[str] = []
+    running = start(node)
+    try:
+        yield said
+    finally:
+        running.terminate()
+        said += running.communicate(timeout=PATIENCE_S)[0].splitlines()
 
 
 def background(node: str, argv: Sequence[str], **keywords: Any) -> "subprocess.Popen[str]":

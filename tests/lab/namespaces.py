@@ -13,6 +13,7 @@ from typing import TypeVar
 from netlab import links, syscalls
 from netlab.runtime.netns import Netns
 from netlab.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, Interface
+from tests.waiting import PATIENCE_S
 
 _T = TypeVar("_T")
 _numbers = itertools.count(1)
@@ -89,9 +90,9 @@ class Lab:
         """Return what `ip` prints in a node."""
         return run("ip", "-n", f"{self.name}.{node}", *words)
 
-    def ping(self, node: str, address: str) -> bool:
-        """Return whether the very first echo request from a node is answered within two seconds."""
-        return self.inside(node, lambda: _echo(address))
+    def ping(self, node: str, address: str, wait_s: float = PATIENCE_S) -> bool:
+        """Return whether the very first echo request from a node is answered, which is waited for that long."""
+        return self.inside(node, lambda: _echo(address, wait_s))
 
 
 @contextmanager
@@ -115,7 +116,7 @@ def lab(name: str = "") -> Iterator[Lab]:
 
 def run(*argv: str) -> str:
     """Return what a command prints; it says nothing else, and ends well."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stderr) == (0, ""), f"{argv}: {done.stderr}"
     return done.stdout
 
@@ -125,7 +126,7 @@ def own_namespace() -> str:
     return os.readlink("/proc/thread-self/ns/net")
 
 
-def _echo(address: str) -> bool:
+def _echo(address: str, wait_s: float) -> bool:
     """Send one echo request from where we are, and wait for its reply."""
     six = ":" in address
     family, protocol = (socket.AF_INET6, socket.IPPROTO_ICMPV6) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
@@ -134,7 +135,7 @@ def _echo(address: str) -> bool:
         total = sum(struct.unpack(f"!{len(body) // 2}H", body))
         body = body[:2] + struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF) + body[4:]
     with socket.socket(family, socket.SOCK_RAW, protocol) as probe:
-        probe.settimeout(2)
+        probe.settimeout(wait_s)
         try:
             probe.sendto(body, (address, 0))
             while True:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 from netlab.demo import events
 from netlab.demo.events import Accepted, Arrived, Byte, Closed, Connected, EndOfFile, Segment
 from netlab.logs import LogLine
-from tests.lab.lab import ROOT, eventually, netlab
+from tests.lab.lab import ROOT, netlab
+from tests.waiting import eventually
 
 PARTA = f"{ROOT}/topologies/parta.yml"
 SERVER = ("10.0.0.2", "fd00::2")

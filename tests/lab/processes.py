@@ -2,24 +2,14 @@
 
 import json
 import os
-import time
-from collections.abc import Callable
 from typing import Any
 
 from netlab import logs, process, tracking
 from netlab.identity import is_alive, start_ticks
 from netlab.process import Start
+from tests.waiting import PATIENCE_S, eventually
 
-DEADLINE_S = 20.0
 STAY = "exec sleep 1000"
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    """Wait for something to become true."""
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, f"timed out: {what}"
-        time.sleep(0.005)
 
 
 def shell(node: str, script: str, after: tuple[str, ...] = (), *, awaits_ready: bool = True) -> Start:
@@ -41,7 +31,7 @@ class Lab:
         self.supervisors.append(process.spawn(self.name, self.folder, self.lock))
         return self.supervisors[-1]
 
-    def start(self, *starts: Start, trace: bool = False, deadline_s: float = DEADLINE_S) -> process.Supervisor:
+    def start(self, *starts: Start, trace: bool = False, deadline_s: float = PATIENCE_S) -> process.Supervisor:
         supervisor = self.spawn()
         process.start(supervisor, starts, trace, deadline_s, self.events.append)
         return supervisor
@@ -75,7 +65,7 @@ class Lab:
             process.abandon(supervisor)
         os.close(self.lock)
         tracking.remove(tracking.find(self.name, self.folder))
-        until(lambda: not any(is_alive(*one) for one in self.remembered()), "the end of all that was started")
+        eventually(lambda: not any(is_alive(*one) for one in self.remembered()), "the end of all that was started")
 
 
 def members(group: int) -> list[int]:

@@ -1,5 +1,6 @@
 """Links captured while frames really cross them."""
 
+import json
 import os
 import re
 import signal
@@ -22,15 +23,15 @@ from netlab import record
 from netlab.demo import capture as module
 from netlab.demo.capture import Capture, Captured
 from netlab.errors import NetlabError
-from tests.lab.lab import PARTB, ROOT, eventually, lab, netlab, stats, texts
+from tests.lab.lab import PARTB, ROOT, lab, netlab, stats, texts
 from tests.lab.namespaces import HOST, Lab, own_namespace
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
 QUIET = ("--set", "nodes.client.autostart=false")
 FILE = "a.eth0--b.eth0.pcap"
 PORT = 7
-DEADLINE_S = 30.0
 MACS = bytes.fromhex("ffffffffffff 020000000001")
 EXPERIMENT = b"\x88\xb5"  # an EtherType for experiments (IEEE 802)
 FRAME = MACS + EXPERIMENT + bytes(46)
@@ -52,6 +53,7 @@ def pair(made: Lab, subnet: str = "") -> dict[str, Any]:
     made.node("a", "b", sysctls=HOST if subnet else (*HOST, ("net.ipv6.conf.default.disable_ipv6", "1")))
     link = made.link("a", "b", subnet)
     made.build()
+    eventually(lambda: all(is_up(made, end) for end in "ab"), "the kernel has seen that the link is up")
     nodes = {
         end.node: {
             "program": None,
@@ -63,6 +65,12 @@ def pair(made: Lab, subnet: str = "") -> dict[str, Any]:
     return {"lab": made.name, "folder": made.folder, "runtime": "netns", "nodes": nodes}
 
 
+def is_up(made: Lab, node: str) -> bool:
+    """Whether frames that a node sends on its link leave: until then the kernel drops them, and says nothing."""
+    about = json.loads(made.ip(node, "-j", "link", "show", "dev", "eth0"))[0]
+    return bool(about["operstate"] == "UP")
+
+
 def datagrams(made: Lab, sender: str, target: str, payloads: list[bytes]) -> None:
     """Send these from one node to the other, and return once they have been received."""
     family = socket.AF_INET, socket.SOCK_DGRAM
@@ -70,7 +78,7 @@ def datagrams(made: Lab, sender: str, target: str, payloads: list[bytes]) -> Non
     sending = made.inside(sender, lambda: socket.socket(*family))
     with receiving, sending:
         receiving.bind((target, PORT))
-        receiving.settimeout(DEADLINE_S)
+        receiving.settimeout(PATIENCE_S)
         for payload in payloads:
             sending.sendto(payload, (target, PORT))
             assert receiving.recv(4096) == payload
@@ -102,7 +110,7 @@ def in_time(stop: Callable[[], list[Captured]]) -> list[Captured]:
     found: list[Captured] = []
     stopping = threading.Thread(target=lambda: found.extend(stop()), daemon=True)
     stopping.start()
-    stopping.join(DEADLINE_S)
+    stopping.join(PATIENCE_S)
     assert not stopping.is_alive()
     return found
 
@@ -207,7 +215,7 @@ def test_frames_written_and_lost_are_all_that_were_sent(
     reading, may_read = capture._read, threading.Event()
 
     def read_late(buffer: memoryview) -> None:
-        may_read.wait(DEADLINE_S)
+        may_read.wait(PATIENCE_S)
         reading(buffer)
 
     monkeypatch.setattr(capture, "_read", read_late)

@@ -11,7 +11,8 @@ import pytest
 
 from netlab import bpf, cache_folder
 from netlab.maps import LoadedProgram, Map
-from tests.lab.test_programs import DEADLINE_S, OWN, Bench, bench
+from tests.lab.test_programs import OWN, Bench, bench
+from tests.waiting import PATIENCE_S
 
 __all__ = ["bench"]
 
@@ -41,7 +42,7 @@ def was_compiled(bench: Bench, source: str | Path, node: str) -> bool:
     """
     pins = f"{bench.folder}/bpf/{node}"
     compilation = bench.start(source, "answer.c", pin_folder=pins, define=(("TRACE", 0),))
-    compilation.pinned(DEADLINE_S)
+    compilation.pinned(PATIENCE_S)
     said = compilation._talk_text()
     compilation.kill()
     return bool(said)
@@ -94,10 +95,10 @@ def test_the_compiler_is_not_even_loaded_the_second_time(bench: Bench) -> None:
     carried = []
     for name in ("eth0", "eth1"):
         compilation = bench.start(OWN / "pass.c", pin_folder=bench.pin(name))
-        compilation.pinned(DEADLINE_S)
+        compilation.pinned(PATIENCE_S)
         carried.append("libbcc" in Path(f"/proc/{compilation.pid}/maps").read_text())
         compilation.attach(f"/run/netns/{bench.netns}", [name])
-        compilation.finish(DEADLINE_S)
+        compilation.finish(PATIENCE_S)
 
     assert carried == [True, False]
     assert bench.xdp_mode("eth0") == bench.xdp_mode("eth1") == 1

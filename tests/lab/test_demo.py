@@ -13,6 +13,7 @@ from scapy.layers.inet import TCP
 from scapy.utils import rdpcap
 
 from tests.lab.lab import IS_SLOW, ROOT, netlab
+from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 FAST = (  # faster than the demo itself, and alike in everything else
@@ -256,7 +257,7 @@ def test_an_interrupted_demo_leaves_nothing(number: signal.Signals, tmp_path: Pa
         said += line
 
     demo.send_signal(number)
-    _, complaint = demo.communicate(timeout=30)
+    _, complaint = demo.communicate(timeout=PATIENCE_S)
 
     assert demo.returncode == 1
     assert "Traceback" not in complaint
@@ -270,7 +271,7 @@ def test_a_reader_who_leaves_takes_the_lab_down() -> None:
     assert demo.stdout is not None
     demo.stdout.readline()
     demo.stdout.close()
-    _, complaint = demo.communicate(timeout=30)
+    _, complaint = demo.communicate(timeout=PATIENCE_S)
 
     assert "Traceback" not in complaint
     assert demo.returncode == 1

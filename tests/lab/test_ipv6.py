@@ -9,7 +9,8 @@ import pytest
 
 from netlab.demo.events import Request, parse
 from netlab.logs import LogLine
-from tests.lab.lab import PARTB, ROOT, background, eventually, inside, lab, netlab, python, stats, texts
+from tests.lab.lab import PARTB, ROOT, background, inside, lab, netlab, python, stats, texts
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -48,7 +49,7 @@ def thread():
         back.sendto(b"", to[4])
 for _ in range(2):
     threading.Thread(target=thread, daemon=True).start()
-threading.Event().wait(60)
+threading.Event().wait()
 """
 SEND = """
 import socket, sys
@@ -128,7 +129,7 @@ def test_name_servers_are_asked_by_either_family() -> None:
     servers = ("dns1", "dns2", "dns3")
 
     def dig(server: str, *question: str) -> str:
-        return inside("client", "dig", "+short", "+tries=1", "+time=2", f"@{server}", *question, code=None).stdout
+        return inside("client", "dig", "+short", "+tries=1", "+time=60", f"@{server}", *question, code=None).stdout
 
     def all_answer() -> bool:
         return all(dig(server, "lab.example") == "192.0.2.1\n" for server in servers)

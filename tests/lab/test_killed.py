@@ -15,6 +15,7 @@ from netlab import syscalls
 from netlab.host import Host
 from tests import leaks
 from tests.lab.lab import PARTB, ROOT, netlab
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.root
 
@@ -56,9 +57,8 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def run_killed(where: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command that is sent a signal at a line, as SIGNAL@FILE:LINE; see killed.py."""
-    return subprocess.run(
-        [sys.executable, KILLED, where, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
+    argv = [sys.executable, KILLED, where, *words]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def lines_of(tmp_path: str, *words: str) -> list[str]:
@@ -113,7 +113,7 @@ def test_down_killed_at_its_lines(topology: str, tmp_path: str, step: int) -> No
 def test_up_killed_at_fifty_random_moments() -> None:
     """Part B with compiler, supervisor and roles: whatever was running, nothing is left."""
     before = leaks.snapshot()
-    source = random.Random(50)
+    took_s, source = seconds_of_up(), random.Random(50)
     for _ in range(50):
         started = subprocess.Popen(
             [sys.executable, "-m", "netlab", "up", PARTB],
@@ -121,7 +121,7 @@ def test_up_killed_at_fifty_random_moments() -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        moment = source.uniform(0.02, 1.2)
+        moment = source.uniform(0.02, 1.2) * took_s
         try:
             started.wait(moment)
         except subprocess.TimeoutExpired:
@@ -130,6 +130,15 @@ def test_up_killed_at_fifty_random_moments() -> None:
         netlab("down", "--lab", "partb")
         left = leaks.settled(before)
         assert not left, f"killed after {moment:.3f} s:\n" + "\n".join(left)
+
+
+def seconds_of_up() -> float:
+    """Return how long `up` of part B takes here and now."""
+    begun = time.monotonic()
+    netlab("up", PARTB)
+    took_s = time.monotonic() - begun
+    netlab("down", "--lab", "partb")
+    return took_s
 
 
 def lines_in(function: Callable[..., object]) -> set[str]:
@@ -161,14 +170,16 @@ def test_up_interrupted_at_its_lines(topology: str, tmp_path: str, step: int) ->
 def test_an_interrupted_up_undoes_itself(number: signal.Signals) -> None:
     """No `down` is needed after Ctrl-C."""
     before = leaks.snapshot()
-    for moment in (0.1, 0.3, 0.45, 0.5, 0.55, 0.6, 0.65):  # some of them about when it has just succeeded
+    took_s = seconds_of_up()
+    for part in (0.2, 0.5, 0.75, 0.85, 0.95, 1, 1.05):  # some of them about when it has just succeeded
+        moment = part * took_s
         started = subprocess.Popen(
             [sys.executable, "-m", "netlab", "up", PARTB],
             cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         time.sleep(moment)
         os.killpg(started.pid, number)
-        talk = started.communicate(timeout=30)[1]
+        talk = started.communicate(timeout=PATIENCE_S)[1]
         if started.returncode != 0:
             assert started.returncode in (1, -number), talk  # killed before it could listen
         else:

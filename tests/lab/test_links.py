@@ -278,7 +278,7 @@ def test_forwarding_is_off_where_the_plan_says_so(one: Lab) -> None:
     one.build()
 
     assert one.ping("a", "10.0.1.1")
-    assert not one.ping("a", "10.0.1.2")
+    assert not one.ping("a", "10.0.1.2", wait_s=1)
 
 
 @pytest.mark.parametrize("fails", [False, True])

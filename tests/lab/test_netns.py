@@ -1,6 +1,7 @@
 """Namespaces that are made, found by name, and gone again; whatever happens in between."""
 
 import errno
+import itertools
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from netlab.runtime import Runtime
 from netlab.runtime.netns import Netns
 from tests import leaks
 from tests.lab.namespaces import Lab, lab, own_namespace, run
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -77,6 +79,7 @@ def test_destroy_without_anything_there(tmp_path: Path) -> None:
 
 def test_destroy_goes_by_the_target_and_not_by_the_name() -> None:
     """Links into the lab's folder go, dangling ones too; links elsewhere, or to a lab of a longer name, stay."""
+    os.makedirs("/run/netns", exist_ok=True)
     with lab() as one:
         theirs = {f"/run/netns/{one.name}.theirs": "/nowhere", f"/run/netns/{one.name}.b": f"{one.folder}x/netns/b"}
         for path, target in {**theirs, f"/run/netns/odd-{one.name}": f"{one.folder}/netns/gone"}.items():
@@ -191,9 +194,8 @@ def test_killed_while_it_creates(symlinks: int, mounts: int) -> None:
     """After kill -9 at any point the symlinks and the lab's folder, with its mounts, are all there is to remove."""
     with lab() as one:
         child = subprocess.Popen([sys.executable, "-c", KILLED, one.name, one.folder])
-        deadline = time.monotonic() + 20
         while not stands(one, symlinks, mounts) and child.poll() is None:
-            assert time.monotonic() < deadline
+            pass
         child.send_signal(signal.SIGKILL)
         child.wait()
 
@@ -203,33 +205,34 @@ def test_killed_while_it_creates(symlinks: int, mounts: int) -> None:
 
 def stands(one: Lab, symlinks: int, mounts: int) -> bool:
     """Return whether so much of a lab has been made."""
-    made = sum(name.startswith(f"{one.name}.") for name in os.listdir("/run/netns"))
+    made = sum(name.startswith(f"{one.name}.") for name in leaks.listed("/run/netns"))
     folder = f"{one.folder}/netns"
     return made >= symlinks and (not mounts or (os.path.isdir(folder) and len(os.listdir(folder)) >= mounts))
 
 
-def test_interrupted_while_it_creates() -> None:
+def test_interrupted_while_it_creates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C leaves no thread behind that still makes namespaces."""
-    with lab() as one:
-        main = threading.main_thread().ident
-        assert main is not None
+    main, calls, unshare = threading.main_thread().ident, itertools.count(1), syscalls.unshare_net
+    assert main is not None
 
-        def interrupt() -> None:
-            while not stands(one, 150, 20):
-                pass
+    def interrupt_at_the_twentieth() -> None:
+        unshare()
+        number = next(calls)
+        if number == 20:
             signal.pthread_kill(main, signal.SIGINT)
+        elif number > 20:
+            time.sleep(0.01)  # so that it takes long enough to be interrupted
 
-        watcher = threading.Thread(target=interrupt)
-        watcher.start()
+    monkeypatch.setattr(syscalls, "unshare_net", interrupt_at_the_twentieth)
+    with lab() as one:
         with pytest.raises(KeyboardInterrupt):
             one.runtime.create([f"n{number}" for number in range(2000)])
-        watcher.join()
 
         made = len(os.listdir(f"{one.folder}/netns"))
         assert made < 2000
         for thread in threading.enumerate():
             if thread is not threading.main_thread():
-                thread.join(5)
+                thread.join(PATIENCE_S)
         assert made == len(os.listdir(f"{one.folder}/netns"))
 
 
@@ -254,9 +257,12 @@ def test_the_leak_check_sees_what_a_lab_is_made_of() -> None:
         sleeper = subprocess.Popen(["ip", "netns", "exec", f"{one.name}.a", "sleep", "60"])
         os.unlink("/run/netns/not-ours")
         found: list[str] = []
-        deadline = time.monotonic() + 5
-        while not any("sleep 60" in each for each in found) and time.monotonic() < deadline:
-            found = leaks.difference(before, leaks.snapshot())
+
+        def sees_it() -> bool:
+            found[:] = leaks.difference(before, leaks.snapshot())
+            return any("sleep 60" in each for each in found)
+
+        eventually(sees_it)
         sleeper.kill()
         sleeper.wait()
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.lab import eventually, lab, netlab, pid, start, stats, texts
+from tests.lab.feed import Feed, fed, in_hand
+from tests.lab.lab import again, frozen, lab, netlab, pid, pids, stats, texts
 from tests.lab.test_healing import free
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -47,19 +49,11 @@ def served() -> Counter[str]:
 
 
 @contextmanager
-def traffic(count: int, sleep: str = "0.02", interval: str = "0.004") -> Iterator[None]:
-    """Send requests meanwhile, and wait until all of them are served."""
-    before = stats()["received"]
-    client = start("client", "--count", str(count), "--sleep", sleep, "--interval", interval)
-    try:
-        eventually(lambda: stats()["received"] > before)
-        yield
-        said, _ = client.communicate(timeout=60)
-        assert f"sent {count} requests" in said
-    finally:
-        client.kill()
-        client.wait()
-    eventually(lambda: stats()["received"] == before + count and not stats()["queue_depth"])
+def traffic(name: str) -> Iterator[Feed]:
+    """Send requests meanwhile, of which some always wait, and at the end wait until all of them are served."""
+    with fed(name, lambda number: "0.02", in_hand(20)) as feed:
+        yield feed
+    eventually(lambda: stats()["received"] == feed.sent and not stats()["queue_depth"])
     eventually(lambda: free() == {name: each["capacity"] for name, each in stats()["backends"].items()})
 
 
@@ -70,7 +64,7 @@ def balancer(*words: str, code: int = 0) -> str:
 def test_every_change_under_traffic_and_no_request_is_lost(four: str) -> None:
     """Drained, weighed, removed, added, by another policy: each request is served once."""
     with lab(four, name="four-changed"):
-        with traffic(800):
+        with traffic("four-changed") as feed:
             assert "worker2 drained" in balancer("drain", "worker2")
             eventually(lambda: free()["worker2"] == 5)
             before = served()["worker2"]
@@ -88,7 +82,7 @@ def test_every_change_under_traffic_and_no_request_is_lost(four: str) -> None:
             eventually(lambda: served()["worker2"] > before)
         now = stats()
 
-        assert sum(served().values()) == 800 == now["forwarded"] + now["dequeued"] == now["completions"]
+        assert sum(served().values()) == feed.sent == now["forwarded"] + now["dequeued"] == now["completions"]
         assert now["dropped"] == 0
         assert now["policy"] == "round-robin"
         assert {name: (each["capacity"], each["weight"]) for name, each in now["backends"].items()} == {
@@ -116,12 +110,14 @@ def test_what_waits_goes_to_whoever_comes_back(four: str) -> None:
 def test_a_backend_with_work_in_hand_is_not_removed(four: str) -> None:
     """It stays, drained, unless it is to go now; what comes from it then is from a stranger, and changes nothing."""
     with lab(four, name="four-removed"):
-        netlab("run", "client", "--count", "15", "--interval", "0", "--sleep", "2")
-        said = balancer("remove", "worker2", "--timeout", "0.2", code=1)
-        assert "requests in hand after 0.2 s: worker2 5" in said
-        assert stats()["backends"]["worker2"]["drained"]
-        balancer("remove", "worker2", "--now")
-        assert set(stats()["backends"]) == {"worker1", "worker3"}
+        with frozen(*pids("worker1", "worker2", "worker3")):
+            netlab("run", "client", "--count", "15", "--interval", "0", "--sleep", "0")
+            eventually(lambda: free() == dict.fromkeys(ALL_FREE, 0))
+            said = balancer("remove", "worker2", "--timeout", "0.2", code=1)
+            assert "requests in hand after 0.2 s: worker2 5" in said
+            assert stats()["backends"]["worker2"]["drained"]
+            balancer("remove", "worker2", "--now")
+            assert set(stats()["backends"]) == {"worker1", "worker3"}
         eventually(lambda: free() == {"worker1": 5, "worker3": 5})
         eventually(lambda: stats()["reasons"]["COMPLETION_STRANGER"]["packets"] == 5)
         balancer("add", "worker2")
@@ -133,15 +129,14 @@ def test_a_role_that_starts_again_keeps_what_was_changed(four: str) -> None:
         balancer("remove", "worker1")
         balancer("policy", "random")
         os.kill(pid("lb"), signal.SIGKILL)
-        again = start("lb")
-        try:
-            eventually(lambda: "worker1" not in free() and stats()["policy"] == "random")
-        finally:
-            again.terminate()
-            said, _ = again.communicate(timeout=10)
-        assert "it keeps its settings and its state" in said
-        assert "worker1" not in said
-        assert "random" in said
+        with again("lb") as said:
+            eventually(lambda: stats()["reasons"]["ROLE_RESUMED"]["packets"])
+            assert "worker1" not in free()
+            assert stats()["policy"] == "random"
+        text = "\n".join(said)
+        assert "it keeps its settings and its state" in text
+        assert "worker1" not in text
+        assert "random" in text
 
 
 MISTAKES = [

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests import leaks
-from tests.lab.lab import eventually, netlab
+from tests.lab.lab import netlab
 from tests.lab.parta import PARTA, SERVER, PartA, parta
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.root
 
@@ -31,7 +32,7 @@ with socket.create_server(("", 7000)) as server:
 SOURCE = """
 import hashlib, random, socket, sys
 data = random.Random(3).randbytes(int(sys.argv[1]))
-with socket.create_connection(("server", 7000), 10) as server:
+with socket.create_connection(("server", 7000), 60) as server:
     server.sendall(data)
     server.shutdown(socket.SHUT_WR)
     assert server.recv(64, socket.MSG_WAITALL).decode() == hashlib.sha256(data).hexdigest()
@@ -49,7 +50,7 @@ def lab() -> Iterator[PartA]:
 
 def ends(started: "subprocess.Popen[str]") -> tuple[int, str]:
     """Return a command's exit code and what it has printed."""
-    text = started.communicate(timeout=30)[0]
+    text = started.communicate(timeout=PATIENCE_S)[0]
     assert "Traceback" not in text
     return started.returncode, text
 
@@ -87,7 +88,7 @@ def test_nothing_is_sent_again_nothing_is_reset_and_no_socket_stays(lab: PartA) 
     assert [segment.what for segment in run.traced if segment.what in ("SYN", "RST", "FIN")] == ["SYN", "FIN"]
     assert before == lab.tcp(*names)
     assert [] == left
-    eventually(lambda: not lab.sockets(), 1)
+    eventually(lambda: not lab.sockets())
 
 
 def test_ten_bytes_ten_times_in_a_row(lab: PartA) -> None:
@@ -100,14 +101,17 @@ def test_ten_bytes_ten_times_in_a_row(lab: PartA) -> None:
 
 def test_a_hundred_bytes_ten_times_in_a_row_beside_a_client_with_a_thousand(lab: PartA) -> None:
     """Two clients at a time: each has its own connection, and its own odd bytes."""
-    long = lab.start("run", "client", "--count", "1000", "--delay", "0.01")
+    long = lab.start("run", "client", "--count", "1000000", "--delay", "0.005")
     said = wait_for(long, "byte #1 ")
-    texts = [lab.client("--count", "100", "--delay", "0.01").stdout for _ in range(10)]
+    texts = [lab.client("--count", "100", "--delay", "0.001").stdout for _ in range(10)]
+    said += wait_for(long, "byte #1000 ")
+    long.send_signal(signal.SIGINT)
     code, rest = ends(long)
     *runs, last = lab.results(*texts, said + rest)
 
-    assert code == 0
-    last.check(1000)
+    assert code == 130
+    assert len(last.sent) >= 1000
+    last.check(len(last.sent))
     for run in runs:
         run.check(100)
 
@@ -185,8 +189,8 @@ def test_every_segment_can_be_judged() -> None:
 
 
 def test_another_service_on_the_server_is_untouched(lab: PartA) -> None:
-    """Ten million bytes by an ordinary client arrive whole while the dropper works, without a retransmission."""
-    before, again = lab.reasons(), lab.tcp("RetransSegs")
+    """Ten million bytes by an ordinary client arrive whole while the dropper works, and none of them is dropped."""
+    before = lab.reasons()
     sink = lab.start("exec", "server", sys.executable, "-c", SINK)
     wait_for(sink, "READY")
     judged = lab.start("run", "client", "--count", "50", "--delay", "0.01")
@@ -199,8 +203,7 @@ def test_another_service_on_the_server_is_untouched(lab: PartA) -> None:
     run.check(50)
     assert (0, 0) == (code, ends(sink)[0])
     assert after["PASS_OTHER_PORT"] - before["PASS_OTHER_PORT"] >= BULK // 1500
-    assert after["DROP_EVEN"] - before["DROP_EVEN"] == 25
-    assert again == lab.tcp("RetransSegs")
+    assert {name: after[name] - before[name] for name in after if name.startswith("DROP")} == {"DROP_EVEN": 25}
 
 
 @pytest.mark.parametrize(("isn", "got"), [(4000, 1), (4001, 0)])
@@ -244,7 +247,7 @@ def test_a_client_that_is_stopped_closes_in_good_order(lab: PartA, how: signal.S
     run.check(len(run.sent))
     assert (130, True) == (code, 3 <= len(run.sent) < 1000)
     assert resets == lab.tcp("OutRsts")
-    eventually(lambda: not lab.sockets(), 1)
+    eventually(lambda: not lab.sockets())
 
 
 def test_a_stream_that_is_stopped_says_how_far_it_got(lab: PartA) -> None:
@@ -255,7 +258,7 @@ def test_a_stream_that_is_stopped_says_how_far_it_got(lab: PartA) -> None:
 
     assert code == 130
     assert rest.splitlines()[-1].startswith("stopped; TCP: 1 of ")
-    eventually(lambda: not lab.sockets(), 1)
+    eventually(lambda: not lab.sockets())
 
 
 def test_a_server_that_stops_is_noticed(lab: PartA) -> None:

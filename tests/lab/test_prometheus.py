@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.lab.lab import PARTB, eventually, lab, netlab, stats
+from tests.lab.lab import PARTB, lab, netlab, stats
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -96,7 +97,7 @@ def test_prometheus_reads_what_the_json_says() -> None:
     ages = {place: found.pop(place) for place in list(found) if place[0] == AGE}
     assert len(found) + len(ages) == len(samples)
     assert [labels for _, labels in ages] == [("scraped", "lb", f"worker{number}") for number in (1, 2, 3)]
-    assert all(0 <= age < 5 for age in ages.values())
+    assert all(age >= 0 for age in ages.values())
     assert set(found) == set(before)
     assert {place: value for place, value in found.items() if not before[place] <= value <= after[place]} == {}
     assert found["netlab_balancer_backend_drained", ("scraped", "lb", "worker2")] == 1

@@ -45,7 +45,7 @@ links: [[asker, mirror]]
 ASK = """
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(5)
+s.settimeout(60)
 s.connect(("mirror", 7))
 for number in range(50):
     s.send(b"%d" % number)
@@ -59,7 +59,7 @@ def test_what_a_program_transmits_arrives(tmp_path: Path) -> None:
     (tmp_path / "mirror.yml").write_text(TOPOLOGY)
     with lab(str(tmp_path / "mirror.yml")):
         python("asker", ASK)
-        assert " 0% packet loss" in inside("asker", "ping", "-c1", "-W2", "mirror").stdout
+        assert " 0% packet loss" in inside("asker", "ping", "-c1", "-W60", "mirror").stdout
         reflected = [text for text in texts("trace") if text.startswith("reflected")]
         assert "counts nothing" in netlab("stats").stdout
 

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,62 +15,36 @@ from typing import NamedTuple
 import pytest
 
 from netlab import balancer, logs, record
-from tests.lab.lab import ROOT, background, eventually, lab, pid, start
+from tests.lab.feed import CLIENT, Feed
+from tests.lab.lab import ROOT, background, lab, pid, start
 from tests.lab.lossy import LOSSY, Fate, Wires, fates, lose, wires
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
 REQUESTS = 100_000 if os.environ.get("NETLAB_LONG") else 5000  # `make soak`: a minute
 LOST = 100  # every so-many-th request, and every so-many-th completion
 QUEUE = 64
+SILENT_NS = 700_000_000
 CHUNK, BURST = 20, 150  # requests sent at a time; every so often more than can wait
 BURST_EVERY = 2500
 CAPACITY = 5
 LONGEST_SLEEP_US = 2000
-DEADLINE_S = 180.0
 FREE = {"worker1": CAPACITY, "worker2": CAPACITY, "worker3": CAPACITY}
-CLIENT = """
-import socket, sys
-client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-to = socket.gethostbyname("lb"), 8080
-for line in sys.stdin:
-    client.sendto(line.strip().encode(), to)
-"""
 
 
-class Traffic:
-    """Sends the requests one chunk after the other, each when the last ones have been taken; then it is done.
+def data(name: int) -> str:
+    """Return a request's data: a sleep of 0 to 2 ms, and its name in eight digits more, less than a nanosecond."""
+    return f"0.00{random.Random(name).randint(0, LONGEST_SLEEP_US):04}{name:08}"
 
-    A request's data is its sleep of 0 to 2 ms, and its name in eight digits more, which change the sleep by less than a
-    nanosecond.
-    """
 
-    def __init__(self, pins: str, client: "subprocess.Popen[str]") -> None:
-        self._pins, self._client = pins, client
-        self.sent = 0
-
-    def flow(self) -> None:
-        """Send all requests; the client's end is waited for."""
-        draws = random.Random(1)
-        ends = time.monotonic() + DEADLINE_S
-        assert self._client.stdin
-        while self.sent < REQUESTS:
-            size = BURST if self.sent % BURST_EVERY < CHUNK <= self.sent else CHUNK
-            names = range(self.sent, min(self.sent + size, REQUESTS))
-            self._client.stdin.write(
-                "".join(f"0.00{draws.randint(0, LONGEST_SLEEP_US):04}{name:08}\n" for name in names)
-            )
-            self._client.stdin.flush()
-            self.sent = names.stop
-            while self._in_the_queue() > CHUNK:
-                assert time.monotonic() < ends, "the requests are not taken"
-        self._client.stdin.close()
-        assert self._client.wait(DEADLINE_S) == 0, "the client has failed"
-
-    def _in_the_queue(self) -> int:
-        """Return how many requests wait in the balancer or are still on their way to it."""
-        now = balancer.snapshot(self._pins)
-        return self.sent - now.counters["received"] + now.depth
+def in_chunks(now: balancer.Snapshot, sent: int) -> int | None:
+    """Send the next ones, all but REQUESTS, when the last ones have been taken."""
+    waiting = sent - now.counters["received"] + now.depth
+    if sent >= REQUESTS:
+        return None
+    size = BURST if sent % BURST_EVERY < CHUNK <= sent else CHUNK
+    return min(size, REQUESTS - sent) if waiting <= CHUNK else 0
 
 
 class Account(NamedTuple):
@@ -153,7 +126,7 @@ class Trouble:
         for each in self._again:
             each.terminate()
         for each in self._again:
-            each.wait(10)
+            each.wait(PATIENCE_S)
 
     def _said(self, node: str) -> str:
         return "\n".join(logs.tail(record.read("soak")["folder"], node, 1))
@@ -169,7 +142,7 @@ class Trouble:
         self._until(lambda: self._now().counters["received"] >= part * REQUESTS)
 
     def _until(self, condition: Callable[[], object]) -> None:
-        eventually(lambda: condition() or self._traffic.done(), DEADLINE_S)
+        eventually(lambda: condition() or self._traffic.done())
         if self._traffic.done():
             self._traffic.result()  # raises what has ended it
 
@@ -202,26 +175,27 @@ def completions(pins: str) -> int:
 def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Sent is served, lost on purpose, in hand at a kill, or dropped for a named reason; all threads end free."""
     (tmp_path / "lossy.yml").write_text(LOSSY)
-    queue = ("--set", f"nodes.lb.xdp.define.QUEUE={QUEUE}")
-    with lab(str(tmp_path / "lossy.yml"), *queue, name="soak"), ThreadPoolExecutor(1) as pool:
+    defines = (f"QUEUE={QUEUE}", f"SILENT_NS={SILENT_NS}")
+    options = [word for each in defines for word in ("--set", f"nodes.lb.xdp.define.{each}")]
+    with lab(str(tmp_path / "lossy.yml"), *options, name="soak"), ThreadPoolExecutor(1) as pool:
         lose("soak", tmp_path, REQUESTS=LOST, COMPLETIONS=LOST, NAMES=REQUESTS)
-        data = record.read("soak")
-        pins = data["nodes"]["lb"]["pins"]
+        about = record.read("soak")
+        pins = about["nodes"]["lb"]["pins"]
         eventually(lambda: all(balancer.reporters(pins).values()))
         client = background("client", [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=None, stderr=None)
-        traffic = pool.submit(Traffic(pins, client).flow)
+        traffic = pool.submit(Feed(pins, client, data, in_chunks).flow)
         trouble = Trouble(pins, traffic, tmp_path)
         try:
             trouble.make()
-            traffic.result(DEADLINE_S)
+            traffic.result()
             eventually(lambda: (balancer.snapshot(pins).depth, balancer.snapshot(pins).free) == (0, FREE))
-            found = account(REQUESTS, fates("soak"), *read(data["folder"], tmp_path), ("worker2", "worker3"))
+            found = account(REQUESTS, fates("soak"), *read(about["folder"], tmp_path), ("worker2", "worker3"))
             counted, heard = wires("soak"), completions(pins)
             shown = table(found, counted)
         finally:
             trouble.end()
             client.kill()
-            client.wait(10)
+            client.wait(PATIENCE_S)
     with capsys.disabled():
         print(f"\n{shown}")
 

@@ -12,7 +12,7 @@ import pytest
 from netlab import process
 from netlab.identity import is_alive, start_ticks
 from netlab.process import Whose
-from tests.lab.processes import until
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -33,7 +33,7 @@ class Namespace:
         """Start a process in the namespace and wait until it is there, or has ended."""
         started = subprocess.Popen(["ip", "netns", "exec", self.name, *argv], start_new_session=True)
         self.processes.append(started)
-        until(lambda: self.holds(started.pid) in (True, None), "a process in the namespace")
+        eventually(lambda: self.holds(started.pid) in (True, None), "a process in the namespace")
         return started
 
     def holds(self, pid: int) -> bool | None:
@@ -69,7 +69,7 @@ def test_all_kinds_of_processes_in_the_namespace_end(namespace: Namespace) -> No
     frozen.send_signal(signal.SIGSTOP)
     hidden = namespace.run("setsid", "--fork", "sh", "-c", "sleep 1000 & exec sleep 1000")
     hidden.wait()
-    until(lambda: len(namespace.members()) >= 7, "the processes")
+    eventually(lambda: len(namespace.members()) >= 7, "the processes")
 
     stopped = process.stop_all(Whose({namespace.key}))
 
@@ -152,7 +152,7 @@ def test_a_zombie_is_no_process_to_wait_for(namespace: Namespace) -> None:
     parent = namespace.run(sys.executable, "-c", code)
     ticks = start_ticks(parent.pid)
     zombie = namespace.run("true")  # ended, and not waited for before the end of the test
-    until(lambda: not is_alive(zombie.pid, start_ticks(zombie.pid)), "a zombie")
+    eventually(lambda: not is_alive(zombie.pid, start_ticks(zombie.pid)), "a zombie")
 
     stopped = process.stop_all(Whose({namespace.key}))
 

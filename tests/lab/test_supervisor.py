@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -18,7 +19,8 @@ from netlab import logs, process, syscalls
 from netlab.errors import NetlabError
 from netlab.identity import is_alive, start_ticks
 from netlab.process import Start
-from tests.lab.processes import DEADLINE_S, STAY, Lab, members, shell, until
+from tests.lab.processes import STAY, Lab, members, shell
+from tests.waiting import PATIENCE_S, eventually
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -59,7 +61,7 @@ def test_a_node_that_starts_nothing_is_not_waited_for(lab: Lab) -> None:
 def test_ready_is_a_line_of_its_own_on_stdout(lab: Lab) -> None:
     script = f"echo NOT READY; echo READY >&2; printf REA; sleep 0.1; printf 'DY\\n'; echo READY; {STAY}"
     lab.up(shell("a", script))
-    until(lambda: len(lab.printed("a")) == 3, "the lines of a")
+    eventually(lambda: len(lab.printed("a")) == 3, "the lines of a")
 
     assert sorted(lab.printed("a")) == ["NOT READY", "READY", "READY"]
     notes = [line.text for line in logs.read(lab.folder, ["a"]) if line.stream == "note"]
@@ -69,7 +71,7 @@ def test_ready_is_a_line_of_its_own_on_stdout(lab: Lab) -> None:
 def test_a_process_may_end_once_it_has_been_ready(lab: Lab) -> None:
     lab.up(shell("done", "echo READY"), shell("after", f"echo READY; {STAY}", ("done",)))
 
-    until(lambda: lab.state("done") == ("exited", 0), "the end of done")
+    eventually(lambda: lab.state("done") == ("exited", 0), "the end of done")
     assert lab.state("after") == ("running", 0)
 
 
@@ -102,15 +104,18 @@ def test_why_a_process_is_not_there_is_said(lab: Lab, argv: tuple[str, ...], wha
 
 
 def test_a_process_that_is_never_ready_fails_at_the_deadline(lab: Lab) -> None:
+    begun = time.monotonic()
+    lab.up(shell("quick", "echo READY"))
+    deadline_s = 0.5 + 5 * (time.monotonic() - begun)  # long enough to print something
     with pytest.raises(NetlabError) as error:
         lab.start(
             shell("slow", f"printf 'Password: '; {STAY}"),
             shell("slow2", STAY),
             shell("waits", STAY, ("slow",)),
-            deadline_s=0.5,
+            deadline_s=deadline_s,
         )
 
-    expected = "slow has not said READY within 0.5 s (nor has slow2); its last lines:\n  Password: "
+    expected = f"slow has not said READY within {deadline_s:g} s (nor has slow2); its last lines:\n  Password: "
     assert str(error.value) == expected
 
 
@@ -121,7 +126,7 @@ def test_a_process_gets_an_ordinary_surrounding(lab: Lab) -> None:
         lab.up(Start("a", ("sh", "-c", f"echo READY; {script}"), (("MINE", "yes"),)))
     finally:
         os.umask(before)
-    until(lambda: lab.state("a") == ("exited", 0), "the end of a")
+    eventually(lambda: lab.state("a") == ("exited", 0), "the end of a")
 
     lines = lab.printed("a")
     signals = dict(line.split(":\t") for line in lines if line.startswith("Sig") and "/" not in line)
@@ -141,7 +146,7 @@ def test_200_processes(lab: Lab) -> None:
     lab.up(*(shell(node, f"echo READY; echo {node}; {STAY}") for node in nodes))
 
     assert {one.state for one in process.processes(lab.folder)} == {"running"}
-    until(lambda: sum(line.stream == "out" for line in logs.read(lab.folder, nodes)) == 200, "200 lines")
+    eventually(lambda: sum(line.stream == "out" for line in logs.read(lab.folder, nodes)) == 200, "200 lines")
 
 
 def test_more_than_a_pipe_of_job_and_of_progress(lab: Lab) -> None:
@@ -156,7 +161,7 @@ def test_more_than_a_pipe_of_job_and_of_progress(lab: Lab) -> None:
 
 def test_output_that_is_no_text(lab: Lab) -> None:
     lab.up(shell("a", "echo READY; head -c 300000 /dev/urandom; printf 'the end'"))
-    until(lambda: lab.state("a") == ("exited", 0), "the end of a")
+    eventually(lambda: lab.state("a") == ("exited", 0), "the end of a")
 
     with open(logs.path(lab.folder, "a"), "rb") as file:
         size = len(file.read())
@@ -166,7 +171,7 @@ def test_output_that_is_no_text(lab: Lab) -> None:
 
 def test_a_line_of_ten_megabytes(lab: Lab) -> None:
     lab.up(shell("a", "echo READY; head -c 10000000 /dev/zero | tr '\\0' x; echo; echo after"))
-    until(lambda: lab.state("a") == ("exited", 0), "the end of a")
+    eventually(lambda: lab.state("a") == ("exited", 0), "the end of a")
 
     lines = lab.printed("a")
     assert sum(len(line) for line in lines[:-1]) == 10_000_000
@@ -180,7 +185,7 @@ def test_a_flood_delays_nobody_and_fills_nothing(lab: Lab) -> None:
         *(shell(f"w{at}", f"echo READY; {STAY}", ("flood",)) for at in range(5)),
     )
     older = logs.path(lab.folder, "flood") + ".1"
-    until(lambda: os.path.exists(older), "a flood that fills a file")
+    eventually(lambda: os.path.exists(older), "a flood that fills a file")
 
     import psutil
 
@@ -191,14 +196,14 @@ def test_a_flood_delays_nobody_and_fills_nothing(lab: Lab) -> None:
 
 def test_what_a_process_leaves_behind_may_go_on_printing(lab: Lab) -> None:
     lab.up(shell("a", f"echo READY; (sleep 0.3; echo late; {STAY}) & exit 0"))
-    until(lambda: lab.state("a") == ("exited", 0), "the end of a")
-    until(lambda: lab.printed("a") == ["late"], "the line of the one left behind")
+    eventually(lambda: lab.state("a") == ("exited", 0), "the end of a")
+    eventually(lambda: lab.printed("a") == ["late"], "the line of the one left behind")
     behind = members(lab.pid("a"))
     assert len(behind) == 1
 
     assert process.stop_supervisor(lab.folder)
 
-    until(lambda: not members(lab.pid("a")), "the end of the one left behind")
+    eventually(lambda: not members(lab.pid("a")), "the end of the one left behind")
 
 
 # The end.
@@ -228,23 +233,23 @@ def test_the_stubborn_the_frozen_and_their_children_are_stopped(lab: Lab) -> Non
     stubborn = "trap '' TERM HUP INT; sleep 1000 & echo READY; while :; do sleep 1000; done"
     lab.up(shell("stubborn", stubborn), shell("frozen", f"echo READY; {STAY}"))
     group = lab.pid("stubborn")
-    until(lambda: len(members(group)) == 3, "the children")
+    eventually(lambda: len(members(group)) == 3, "the children")
     os.kill(lab.pid("frozen"), signal.SIGSTOP)
 
     assert process.stop_supervisor(lab.folder)
 
     assert lab.state("stubborn") == ("killed", signal.SIGKILL)
     assert lab.state("frozen") == ("killed", signal.SIGTERM)
-    until(lambda: not members(group), "the end of the children")
+    eventually(lambda: not members(group), "the end of the children")
 
 
 def test_the_roles_die_with_a_killed_supervisor_and_status_says_so(lab: Lab) -> None:
     lab.up(shell("a", f"trap '' TERM; echo READY; {STAY}"), shell("b", "echo READY"))
-    until(lambda: lab.state("b") == ("exited", 0), "the end of b")
+    eventually(lambda: lab.state("b") == ("exited", 0), "the end of b")
     os.kill(process.supervisor_pid(lab.folder), signal.SIGKILL)
 
-    until(lambda: not any(is_alive(*one) for one in lab.remembered()), "the end of the roles")
-    until(lambda: lab.state("a") == ("lost", 0), "the truth about a")
+    eventually(lambda: not any(is_alive(*one) for one in lab.remembered()), "the end of the roles")
+    eventually(lambda: lab.state("a") == ("lost", 0), "the truth about a")
     assert lab.state("b") == ("exited", 0)
     assert not process.stop_supervisor(lab.folder)
 
@@ -257,7 +262,7 @@ def test_the_kill_reaches_what_runs_in_a_namespace(lab: Lab) -> None:
     try:
         lab.up(Start("a", ("ip", "netns", "exec", "netlab-test-death", "sh", "-c", f"echo READY; {STAY}")))
         os.kill(process.supervisor_pid(lab.folder), signal.SIGKILL)
-        until(lambda: not any(is_alive(*one) for one in lab.remembered()), "the end of the role")
+        eventually(lambda: not any(is_alive(*one) for one in lab.remembered()), "the end of the role")
     finally:
         subprocess.run(["ip", "netns", "delete", "netlab-test-death"], check=True)
 
@@ -268,7 +273,7 @@ def test_ctrl_c_and_a_closed_terminal_do_not_reach_it(lab: Lab) -> None:
 
     assert os.getsid(supervisor) == supervisor != os.getsid(0)
     assert os.getsid(lab.pid("a")) == lab.pid("a")
-    until(lambda: {os.readlink(f"/proc/{supervisor}/fd/{fd}") for fd in range(3)} == {"/dev/null"}, "its solitude")
+    eventually(lambda: {os.readlink(f"/proc/{supervisor}/fd/{fd}") for fd in range(3)} == {"/dev/null"}, "its solitude")
     assert os.readlink(f"/proc/{supervisor}/cwd") == os.path.realpath(lab.folder)
 
 
@@ -304,7 +309,8 @@ def killed_up(lab: Lab, ending: str) -> None:
 def test_an_up_that_dies_before_its_last_word_leaves_nothing_running(lab: Lab, ending: str) -> None:
     killed_up(lab, ending)
 
-    until(lambda: process.supervisor_pid(lab.folder) == 0 and os.path.exists(f"{lab.folder}/supervisor"), "its end")
+    noted = f"{lab.folder}/supervisor"
+    eventually(lambda: process.supervisor_pid(lab.folder) == 0 and os.path.exists(noted), "its end")
     assert not any(is_alive(*one) for one in lab.remembered())
 
 
@@ -321,7 +327,7 @@ def test_a_supervisor_that_dies_meanwhile_is_an_error_in_words(lab: Lab) -> None
 
     supervisor = lab.spawn()
     with pytest.raises(NetlabError, match="the supervisor of the lab lab1 has died"):
-        process.start(supervisor, [shell("a", STAY)], False, DEADLINE_S, kill)
+        process.start(supervisor, [shell("a", STAY)], False, PATIENCE_S, kill)
 
 
 def test_a_supervisor_that_cannot_work_says_why(lab: Lab) -> None:
@@ -352,7 +358,7 @@ def test_the_lab_stays_locked_until_the_supervisor_can_be_found(lab: Lab) -> Non
     assert os.path.exists(f"{lab.folder}/supervisor") or not free(lab.lock)
 
     os.kill(supervisor.pid, signal.SIGCONT)
-    until(lambda: free(lab.lock), "the lock")
+    eventually(lambda: free(lab.lock), "the lock")
 
     assert process.supervisor_pid(lab.folder) == supervisor.pid
 

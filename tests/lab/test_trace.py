@@ -12,7 +12,8 @@ import pytest
 
 from netlab import bpf, logs, maps, process, syscalls, trace
 from netlab.errors import HostError
-from tests.lab.processes import STAY, Lab, shell, until
+from tests.lab.processes import STAY, Lab, shell
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -76,7 +77,7 @@ def test_the_lab_gets_its_own_lines_with_their_times(lab: Lab) -> None:
         for program in programs:
             program.test_run(FRAME)
         ended = time.monotonic_ns()
-    until(lambda: ("lb", "last") in printed(lab), "the last line")
+    eventually(lambda: ("lb", "last") in printed(lab), "the last line")
 
     assert [("lb", "mine"), ("w1", "with"), ("lb", "last")] == printed(lab)
     times = [line.ns for line in logs.read(lab.folder, [], trace=True)]
@@ -98,7 +99,7 @@ def test_two_labs_steal_nothing_from_each_other(lab: Lab, tmp_path: object) -> N
             for _ in range(500):
                 one.test_run(FRAME)
                 two.test_run(FRAME)
-        until(lambda: len(printed(lab)) == len(printed(second)) == 500, "500 lines each")
+        eventually(lambda: len(printed(lab)) == len(printed(second)) == 500, "500 lines each")
     finally:
         second.close()
         assert trace.close_instance(folder, "ntest2")
@@ -113,14 +114,14 @@ def test_a_burst_is_kept_and_lost_lines_are_counted(lab: Lab) -> None:
         os.kill(supervisor.pid, 19)  # stopped, so that nothing is read meanwhile
         program.test_run(FRAME, repeat=20_000)
         os.kill(supervisor.pid, 18)
-        until(lambda: len(printed(lab)) == 20_000, "a burst of 20,000 lines")
+        eventually(lambda: len(printed(lab)) == 20_000, "a burst of 20,000 lines")
 
         os.kill(supervisor.pid, 19)
         program.test_run(FRAME, repeat=400_000)
         os.kill(supervisor.pid, 18)
         with printer("ntest1/lb: end") as last:
             last.test_run(FRAME)
-        until(lambda: ("lb", "end") in printed(lab), "the end")
+        eventually(lambda: ("lb", "end") in printed(lab), "the end")
 
     lost = [line.text for line in logs.read(lab.folder, [], trace=True) if line.stream == "lost"]
     counts = [int(found[1]) for text in lost if (found := re.search(r"(\d+) in all", text))]
@@ -130,10 +131,10 @@ def test_a_burst_is_kept_and_lost_lines_are_counted(lab: Lab) -> None:
 
 def test_the_supervisor_stays_for_the_trace_when_its_processes_have_ended(lab: Lab) -> None:
     lab.up(shell("a", "echo READY"), trace=True)
-    until(lambda: lab.state("a") == ("exited", 0), "the end of a")
+    eventually(lambda: lab.state("a") == ("exited", 0), "the end of a")
     with printer("ntest1/lb: still here") as program:
         program.test_run(FRAME)
-    until(lambda: printed(lab) == [("lb", "still here")], "the line")
+    eventually(lambda: printed(lab) == [("lb", "still here")], "the line")
 
     assert process.stop_supervisor(lab.folder)
 

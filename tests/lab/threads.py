@@ -2,19 +2,13 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from netlab import balancer, record
-from tests.lab.lab import ROOT, eventually
+from tests.lab.lab import ROOT
 
 SAMPLE_S = 0.005
-PROMISE_S = 1.0  # from an event until the threads are right again
-
-
-def soon(condition: Callable[[], object]) -> None:
-    """Wait for a condition, for as long as the balancer may take to find out what has happened just now."""
-    eventually(condition, PROMISE_S)
 
 
 class Threads:

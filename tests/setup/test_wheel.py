@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.setup.conftest import CHECKOUT
+from tests.waiting import PATIENCE_S
 
 LAB = "wheel-test"
 REQUESTS = 6
-DEADLINE_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_an_installed_netlab_plays_part_b(installed: Path, elsewhere: Path) -> N
 
 def await_completions(netlab: str) -> int:
     """Wait until as many completions as requests have come, and return how many there are."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         counts = json.loads(run(netlab, "stats", "--lab", LAB, "--format", "json"))["balancers"]["lb"]
         if counts["completions"] >= REQUESTS or time.monotonic() > deadline:

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # From the roof down. A module imports only modules of rows below its own; modules of one row know nothing of each other
@@ -157,7 +159,7 @@ def test_fast_paths_import_nothing_slow(modules: str) -> None:
     """The command line, what `exec` needs, and the process that stays in every lab start without slow libraries."""
     code = f"import {modules}, sys; print(*sys.modules)"
     shown = subprocess.run(
-        [sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE_S
     )
 
     assert not SLOW & set(shown.stdout.split())

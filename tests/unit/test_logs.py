@@ -10,6 +10,7 @@ from netlab import logfile, logs
 from netlab.child import Pipe
 from netlab.errors import NetlabError
 from netlab.logs import LogLine
+from tests.waiting import PATIENCE_S
 
 Folder = str
 
@@ -204,13 +205,13 @@ class Follower:
             self.seen.append(line)
 
     def wait(self, count: int) -> list[str]:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE_S
         while len(self.seen) < count and time.monotonic() < deadline:
             time.sleep(0.005)
         return [line.text for line in self.seen]
 
     def end(self) -> bool:
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
         return not self._thread.is_alive()
 
 
@@ -310,13 +311,15 @@ def test_following_begins_with_the_last_lines(folder: Folder) -> None:
     assert follower.end()
 
 
-def test_following_orders_the_lines_of_different_nodes(folder: Folder) -> None:
+def test_following_orders_the_lines_of_different_nodes(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     write(folder, "a", (0, "out", "start"))
     follower = Follower(logs.read(folder, ["b", "a"], follow=True))
     follower.wait(1)
     now = time.monotonic_ns()
-    write(folder, "b", (now + 2, "out", "second"))
-    write(folder, "a", (now + 1, "out", "first"), (now + 3, "out", "third"))
+    with monkeypatch.context() as patch:
+        patch.setattr(logs, "_SETTLE_NS", 1 << 60)  # however long it takes until all are in their files
+        write(folder, "b", (now + 2, "out", "second"))
+        write(folder, "a", (now + 1, "out", "first"), (now + 3, "out", "third"))
 
     assert follower.wait(4) == ["start", "first", "second", "third"]
     os.rename(f"{folder}/logs", f"{folder}/gone")

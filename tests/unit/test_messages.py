@@ -10,6 +10,7 @@ import pytest
 
 from netlab.messages import Messages
 from netlab.steps import Interface
+from tests.waiting import PATIENCE_S
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MAC = "02:25:62:70:7e:7d"  # among others the bytes of `%b`
@@ -92,7 +93,7 @@ def test_route_without_a_length_is_to_a_host(direct: Messages) -> None:
 def python(code: str) -> str:
     """Return what a fresh interpreter prints."""
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=True
     )
     return done.stdout.strip()
 

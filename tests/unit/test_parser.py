@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.unit.broken import ROOT
+from tests.waiting import PATIENCE_S
 
 BAD = ["a: &x {b: [1, *x]}", "a: [", "a: 'b", "\ta: b", "a: \x07", "%", "a: \udc80", "", "--- 1\n--- 2"]
 SHOW = f"""
@@ -23,7 +24,7 @@ for text in {BAD!r}:
 def python(code: str) -> str:
     """Return what a fresh interpreter prints."""
     argv = [sys.executable, "-c", code]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout.strip()
 
 
 def test_the_rest_of_the_package_is_not_run() -> None:

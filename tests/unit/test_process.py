@@ -10,13 +10,13 @@ from typing import IO, Any
 import pytest
 
 from tests.unit.broken import ROOT
+from tests.waiting import PATIENCE_S
 
 PARTB = f"{ROOT}/topologies/partb.yml"
 MANY = ("up", "--dry-run", PARTB, "--set", "nodes.worker.replicas=100")  # prints more than a pipe holds
 NAMESPACES = 102
 FEW = ("up", "--dry-run", PARTB)
 FAILS = ("status", "--lab", "none-of-this-name")
-DEADLINE_S = 30
 
 
 def start(*words: str, **streams: Any) -> "subprocess.Popen[str]":
@@ -36,12 +36,12 @@ def test_a_full_pipe_loses_nothing() -> None:
     """What a reader does not take yet comes when it does."""
     with start(*MANY, stdout=subprocess.PIPE) as process:
         assert process.stdout
-        assert select.select([process.stdout], [], [], DEADLINE_S)[0]
+        assert select.select([process.stdout], [], [], PATIENCE_S)[0]
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.1)
 
         assert namespaces(process.stdout) == NAMESPACES
-        assert process.wait(DEADLINE_S) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize(("words", "code"), [(MANY, 0), (FEW, 0), (FAILS, 1), (("frob",), 2)])
@@ -51,7 +51,7 @@ def test_a_reader_who_has_gone_is_no_failure(words: tuple[str, ...], code: int) 
     os.close(reader)
     with start(*words, stdout=writer, stderr=subprocess.PIPE) as process:
         os.close(writer)
-        _, said = process.communicate(timeout=DEADLINE_S)
+        _, said = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == code
     assert "pipe" not in said.lower()
@@ -61,7 +61,7 @@ def test_a_reader_who_has_gone_is_no_failure(words: tuple[str, ...], code: int) 
 def test_a_full_disk_is_told(words: tuple[str, ...], code: int) -> None:
     """Output that cannot be written is the host's failure, and only of commands that have some."""
     with Path("/dev/full").open("w") as full, start(*words, stdout=full, stderr=subprocess.PIPE) as process:
-        _, said = process.communicate(timeout=DEADLINE_S)
+        _, said = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == code
     assert ("No space left on device" in said) == (code == 3)
@@ -73,7 +73,7 @@ def test_a_closed_stdout_is_no_failure(words: tuple[str, ...], code: int) -> Non
     """As `netlab up FILE >&-` has it."""
     line = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "netlab", *words]
 
-    assert subprocess.run(line, cwd=ROOT, check=False, timeout=DEADLINE_S).returncode == code
+    assert subprocess.run(line, cwd=ROOT, check=False, timeout=PATIENCE_S).returncode == code
 
 
 def test_data_comes_whole_though_nobody_can_be_talked_to() -> None:

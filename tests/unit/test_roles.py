@@ -15,8 +15,9 @@ from typing import NamedTuple, Self
 
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-DEADLINE_S = 20.0
 
 
 class Role:
@@ -39,7 +40,7 @@ class Role:
 
     def wait(self, pattern: str, count: int = 1) -> "re.Match[str]":
         """Return the last of `count` lines that match, which may all have been printed before."""
-        end = time.monotonic() + DEADLINE_S
+        end = time.monotonic() + PATIENCE_S
         while len(found := [match for line in self.lines if (match := re.fullmatch(pattern, line))]) < count:
             try:
                 self.lines.append(self._queue.get(timeout=max(0.0, end - time.monotonic())))
@@ -48,7 +49,7 @@ class Role:
         return found[count - 1]
 
     def end(self) -> int:
-        return self.process.wait(DEADLINE_S)
+        return self.process.wait(PATIENCE_S)
 
 
 Starter = Callable[..., Role]
@@ -67,7 +68,7 @@ def start() -> Iterator[Starter]:
     for role in roles:
         role.process.kill()
         role.process.wait()
-        role.reader.join(DEADLINE_S)
+        role.reader.join(PATIENCE_S)
         if role.process.stdout:
             role.process.stdout.close()
 
@@ -75,7 +76,7 @@ def start() -> Iterator[Starter]:
 def listener(family: int = socket.AF_INET) -> socket.socket:
     made = socket.socket(family, socket.SOCK_DGRAM)
     made.bind(("localhost" if family == socket.AF_INET else "::1", 0))
-    made.settimeout(DEADLINE_S)
+    made.settimeout(PATIENCE_S)
     return made
 
 
@@ -369,7 +370,7 @@ class Reporting(Bench):
 
     def until(self, condition: Callable[[Report], bool]) -> Report:
         """Wait for a report."""
-        ends = time.monotonic() + DEADLINE_S
+        ends = time.monotonic() + PATIENCE_S
         while time.monotonic() < ends:
             if condition(report := Report(*REPORT.unpack_from(self.reports.recv(2000)))):
                 return report
@@ -479,10 +480,10 @@ def test_roles_outlive_their_reader(redirect: str) -> None:
                 balancer.recv(100)
         finally:
             os.kill(pid, signal.SIGTERM)
-            serving.wait(DEADLINE_S)
+            serving.wait(PATIENCE_S)
             serving.stderr.close()
             os.killpg(sending.pid, signal.SIGTERM)
-            sending.wait(DEADLINE_S)
+            sending.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize(

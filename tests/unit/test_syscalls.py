@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import syscalls
+from tests.waiting import PATIENCE_S
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -121,7 +122,7 @@ def test_child_dies_with_its_parent(argument: str, late: str, wait: str) -> None
             [sys.executable, "-c", code], cwd=ROOT, stdin=reader, stdout=subprocess.PIPE, text=True
         ) as parent:
             # The end of file comes when the child, which holds the pipe too, has ended.
-            printed, _ = parent.communicate(timeout=20)
+            printed, _ = parent.communicate(timeout=PATIENCE_S)
 
         assert int(printed) > 0
     finally:
