@@ -15,7 +15,8 @@ import pytest
 from netlab import cli, process
 from tests import leaks
 from tests.lab.damage import ANEW, FILES, FOLDER, LAB, WAYS, Way
-from tests.lab.lab import ROOT, eventually
+from tests.lab.lab import ROOT
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.root
 
@@ -104,7 +105,7 @@ def test_damage_is_seen_and_removed(way: Way, whole: Built, capsys: pytest.Captu
         mends[:] = [mend for what, mend in problems(capsys).items() if what.startswith(way.said)]
         return bool(mends)
 
-    eventually(is_told, 5)
+    eventually(is_told)
     assert mends[0].startswith(way.mend)
     assert netlab("up", whole.topology) == 1
     assert netlab("down", LAB) == 0
@@ -150,7 +151,7 @@ def test_what_is_said_to_mend_does(whole: Built, capsys: pytest.CaptureFixture[s
         command = mend.partition(",")[0].replace("netlab", f"{sys.executable} -m netlab", 1)
         assert not mend.startswith(ANEW)
         subprocess.run(["sh", "-ec", command], cwd=ROOT, check=True, timeout=30, capture_output=True)
-    eventually(lambda: problems(capsys) == {}, 5)
+    eventually(lambda: problems(capsys) == {})
 
 
 def test_a_reload_is_as_planned(whole: Built, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,8 @@ from netlab import cli, launch, logs, process, report
 from netlab.demo import save
 from netlab.runtime import cgroups, netns
 from tests import leaks
-from tests.lab.lab import PARTB, eventually, netlab
+from tests.lab.lab import PARTB, netlab
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.root
 NEEDED = (psutil, launch, logs, process, report, cgroups, netns)  # imported while the files can be read
