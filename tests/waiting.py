@@ -2,13 +2,15 @@
 
 No test passes or fails by the speed of its machine: it waits until something is so, and brings about what it wants to
 see. The deadline is only there to end a test that would wait for ever; it is as long as a machine may need that is
-shared by many, or emulated.
+shared by many. Where the processor is emulated, NETLAB_TEST_PATIENCE is a longer one, in seconds.
 """
 
+import os
 import time
 from collections.abc import Callable
 
-PATIENCE_S = 180.0
+IS_SLOW = "NETLAB_TEST_PATIENCE" in os.environ
+PATIENCE_S = float(os.environ.get("NETLAB_TEST_PATIENCE", "180"))
 _POLL_S = 0.01
 
 

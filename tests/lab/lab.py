@@ -13,8 +13,6 @@ from typing import Any
 from tests.waiting import PATIENCE_S, eventually
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-IS_SLOW = "NETLAB_TEST_PATIENCE" in os.environ  # an emulated processor, for example
-PATIENCE_S = float(os.environ.get("NETLAB_TEST_PATIENCE", "120"))  # for one command
 PARTB = f"{ROOT}/topologies/partb.yml"
 _COMMAND = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": PATIENCE_S, "stdin": subprocess.DEVNULL}
 

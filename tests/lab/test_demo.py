@@ -12,8 +12,8 @@ import pytest
 from scapy.layers.inet import TCP
 from scapy.utils import rdpcap
 
-from tests.lab.lab import IS_SLOW, ROOT, netlab
-from tests.waiting import PATIENCE_S
+from tests.lab.lab import ROOT, netlab
+from tests.waiting import IS_SLOW, PATIENCE_S
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 FAST = (  # faster than the demo itself, and alike in everything else

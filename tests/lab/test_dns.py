@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.lab import ROOT, background, frozen, inside, lab, pids, stats, texts
+from tests.lab.lab import ROOT, background, frozen, inside, lab, netlab, pids, stats, texts
 from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [

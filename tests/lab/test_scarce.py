@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from netlab import record, syscalls
-from tests.lab.lab import PARTB, ROOT, eventually, lab, netlab
+from tests.lab.lab import PARTB, ROOT, lab, netlab
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

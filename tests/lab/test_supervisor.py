@@ -385,11 +385,11 @@ def test_what_happens_while_the_folder_is_full_is_written_later(no_leaks: None, 
             file.write(json.dumps({"pad": "x" * (room - len('{"pad": ""}'))}) + "\n")
         fill(f"{lab.folder}/filling")
         os.kill(pid, signal.SIGKILL)
-        until(lambda: not is_alive(pid, start_ticks(pid)), "its end")
-        until(lambda: lab.state("a") == ("lost", 0), "what can be known")  # it is gone, and nobody has told how
+        eventually(lambda: not is_alive(pid, start_ticks(pid)), "its end")
+        eventually(lambda: lab.state("a") == ("lost", 0), "what can be known")  # it is gone, and nobody has told how
         whole = pathlib.Path(path).read_text()
         os.unlink(f"{lab.folder}/filling")
-        until(lambda: lab.state("a") == ("killed", signal.SIGKILL), "the end of a, written down")
+        eventually(lambda: lab.state("a") == ("killed", signal.SIGKILL), "the end of a, written down")
 
         assert [line for line in whole.splitlines() if not line.endswith("}")] == []
         assert lab.state("b") == ("running", 0)

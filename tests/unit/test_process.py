@@ -91,7 +91,7 @@ def test_talk_that_cannot_be_written_changes_nothing(words: tuple[str, ...]) -> 
     codes = set()
     for closed in ("2>/dev/null", "2>/dev/full", "2>&-", "0>&- 2>&-"):
         shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *line]
-        done = subprocess.run(shell, cwd=ROOT, check=False, timeout=DEADLINE_S, stdout=subprocess.PIPE)
+        done = subprocess.run(shell, cwd=ROOT, check=False, timeout=PATIENCE_S, stdout=subprocess.PIPE)
         codes.add((closed, done.returncode, done.stdout))
 
     assert len({code for _, code, _ in codes}) == 1, codes
