@@ -11,8 +11,8 @@ import pytest
 from netlab import record, syscalls
 from netlab.identity import is_alive, start_ticks
 from tests.lab.lab import inside, lab, netlab
-from tests.waiting import eventually
 from tests.lab.lab import pid as process_of
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
