@@ -81,6 +81,7 @@ def test_destroy_goes_by_the_target_and_not_by_the_name() -> None:
     """Links into the lab's folder go, dangling ones too; links elsewhere, or to a lab of a longer name, stay."""
     os.makedirs("/run/netns", exist_ok=True)
     with lab() as one:
+        os.makedirs("/run/netns", 0o755, exist_ok=True)
         theirs = {f"/run/netns/{one.name}.theirs": "/nowhere", f"/run/netns/{one.name}.b": f"{one.folder}x/netns/b"}
         for path, target in {**theirs, f"/run/netns/odd-{one.name}": f"{one.folder}/netns/gone"}.items():
             os.symlink(target, path)
@@ -99,7 +100,7 @@ def test_a_name_that_is_taken_by_a_symlink(folder: str) -> None:
     """It is refused before anything is made, and left alone."""
     with lab() as one:
         taken = f"{folder}/{one.name}.b"
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(folder, 0o755, exist_ok=True)
         os.symlink("/nowhere", taken)
         try:
             with pytest.raises(NetlabError, match=f"{taken} exists and is not lab {one.name}'s"):
@@ -249,7 +250,7 @@ def test_too_many_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_leak_check_sees_what_a_lab_is_made_of() -> None:
     """Names, mounts, files and processes of a lab are all noticed, and what is taken from others too."""
-    os.makedirs("/run/netns", exist_ok=True)
+    os.makedirs("/run/netns", 0o755, exist_ok=True)
     os.symlink("/nowhere", "/run/netns/not-ours")
     before = leaks.snapshot()
     with lab() as one:

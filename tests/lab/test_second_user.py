@@ -128,7 +128,8 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             os.close(enough)
         netlab("down", "--lab", LAB, code=None)
         netlab("down", "--lab", OTHER, code=None)
-    assert not leaks.settled(before)
+    left = leaks.settled(before)
+    assert not left, "\n".join(left)
 
 
 def walk(top: str) -> Iterator[str]:
