@@ -11,71 +11,32 @@ import json
 import os
 import select
 import shutil
-import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from netlab import cli, launch, logs, process, report
+from netlab import cli, health, launch, logs, process, report
 from netlab.demo import save
 from netlab.runtime import cgroups, netns
 from tests import leaks
 from tests.lab.lab import PARTB, netlab
+from tests.lab.second_user import SECOND, User, as_user, walk
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.root
-NEEDED = (psutil, launch, logs, process, report, cgroups, netns)  # imported while the files can be read
+NEEDED = (psutil, health, launch, logs, process, report, cgroups, netns)  # imported while the files can be read
 
-SECOND, BUILDER = 65534, 4711  # the second user, with a group of the same number; the builder's group
+BUILDER = 4711  # the builder's number, and that of the builder's group
 LAB, OTHER = "under-attack", "another"
 SECRET = "correct-horse"
 ARGUMENT = "31415"  # of a process that has not been started
 PUBLIC = {"bashrc", "processes", "status.json", "supervisor", "up", "etc/gai.conf", "etc/hosts", "etc/resolv.conf"}
 PLAIN = "name: plain\nnodes:\n  a: {command: [sh, -c, 'umask; exec sleep 1000']}\n  b: {}\nlinks: [[a, b]]\n"
-
-
-def as_user(work: Callable[[], object], group: int = SECOND) -> Any:
-    """Return what some work comes to as the second user, or the name of the OSError that it ends in."""
-    user = User(work, group)
-    return user.result()
-
-
-class User:
-    """A process of the second user that does some work and answers in JSON."""
-
-    def __init__(self, work: Callable[[], object], group: int = SECOND) -> None:
-        self._hears, says = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                os.setgroups([])
-                os.setresgid(group, group, group)
-                os.setresuid(SECOND, SECOND, SECOND)
-                os.umask(0)
-                try:
-                    answer = work()
-                except OSError as error:
-                    answer = type(error).__name__
-                os.write(says, json.dumps(answer).encode())
-            finally:
-                os._exit(0)
-        os.close(says)
-
-    def result(self) -> Any:
-        """Wait for the answer."""
-        with open(self._hears, "rb") as pipe:
-            ready, _, _ = select.select([pipe], [], [], 60)
-            text = pipe.read() if ready else b""
-        if not ready:
-            os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        return json.loads(text)
 
 
 def says(*words: str) -> list[object]:
@@ -130,13 +91,6 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         netlab("down", "--lab", OTHER, code=None)
     left = leaks.settled(before)
     assert not left, "\n".join(left)
-
-
-def walk(top: str) -> Iterator[str]:
-    """Yield a folder and everything in it that the process can see."""
-    yield top
-    for folder, folders, names in os.walk(top):
-        yield from (os.path.join(folder, name) for name in (*folders, *names))
 
 
 def test_nobody_wins_a_race_against_up(labs: str) -> None:
@@ -279,7 +233,7 @@ def test_the_umask_is_the_nodes_and_not_the_labs(plain: str, umask: int) -> None
     """Processes in nodes have the caller's; everybody has `status`, and the builder `logs`, whatever it was."""
     netlab("up", plain, umask=umask, env=through_sudo())
 
-    assert 0 == as_user(lambda: says("status", "--lab", "plain"))[0]
+    assert 0 == as_user(lambda: says("status", "--lab", "plain", "--format", "json"))[0]
     eventually(lambda: f"{umask:04o}" in as_user(lambda: says("logs", "--lab", "plain", "a"), BUILDER)[1])
     for words in (("exec", "--lab", "plain", "b", "sh", "-c", "umask"), ("shell", "--lab", "plain", "b")):
         done = netlab(*words, umask=umask, stdin=None, input="umask\n", env={**os.environ, "SHELL": "/bin/sh"})
@@ -291,7 +245,7 @@ def test_a_lab_of_roots_own_is_for_root(plain: str) -> None:
     netlab("up", plain, env={name: value for name, value in os.environ.items() if name != "SUDO_GID"})
 
     assert 1 == as_user(lambda: says("logs", "--lab", "plain"), BUILDER)[0]
-    assert 0 == as_user(lambda: says("status", "--lab", "plain"), BUILDER)[0]
+    assert 0 == as_user(lambda: says("status", "--lab", "plain", "--format", "json"), BUILDER)[0]
 
 
 def test_no_demo_is_saved_where_another_can_redirect_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
