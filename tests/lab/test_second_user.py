@@ -16,20 +16,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
 
-from netlab import cli, health, launch, logs, process, report
+from netlab import cli
 from netlab.demo import save
-from netlab.runtime import cgroups, netns
 from tests import leaks
 from tests.lab.lab import PARTB, netlab
 from tests.lab.second_user import SECOND, User, as_user, walk
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.root
-NEEDED = (psutil, health, launch, logs, process, report, cgroups, netns)  # imported while the files can be read
 
 BUILDER = 4711  # the builder's number, and that of the builder's group
 LAB, OTHER = "under-attack", "another"
@@ -45,6 +43,15 @@ def says(*words: str) -> list[object]:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = cli.main(words)
     return [code, out.getvalue(), err.getvalue()]
+
+
+def netlab_as_user(*words: str, group: int = SECOND) -> Any:
+    """Run netlab as the second user, and return the same.
+
+    As root first: what it imports is there then, also where the second user cannot read it.
+    """
+    says(*words)
+    return as_user(lambda: says(*words), group)
 
 
 def through_sudo(**more: str) -> dict[str, str]:
@@ -139,7 +146,7 @@ def test_only_what_status_shows_can_be_read(labs: str) -> None:
 
 def test_everybody_has_status(labs: str) -> None:
     """The same as root's, who has looked into the nodes too."""
-    code, out, err = as_user(lambda: says("status", "--lab", LAB, "--format", "json"))
+    code, out, err = netlab_as_user("status", "--lab", LAB, "--format", "json")
     ours = json.loads(netlab("status", "--lab", LAB, "--format", "json").stdout)
 
     assert (0, "") == (code, err)
@@ -156,8 +163,8 @@ def test_what_was_printed_is_for_who_built_the_lab(labs: str, verb: str) -> None
     """Whose group sudo has told; others hear whom to ask, in one line."""
     if verb == "trace":
         netlab("run", "--lab", LAB, "client", "--count", "1", "--sleep", "0")
-    eventually(lambda: "lb" in str(as_user(lambda: says(verb, "--lab", LAB), BUILDER)[1]))
-    refused = as_user(lambda: says(verb, "--lab", LAB))
+    eventually(lambda: "lb" in str(netlab_as_user(verb, "--lab", LAB, group=BUILDER)[1]))
+    refused = netlab_as_user(verb, "--lab", LAB)
 
     assert refused[:2] == [1, ""]
     assert "was built by somebody else: without root you see of it what netlab status" in refused[2]
@@ -233,8 +240,8 @@ def test_the_umask_is_the_nodes_and_not_the_labs(plain: str, umask: int) -> None
     """Processes in nodes have the caller's; everybody has `status`, and the builder `logs`, whatever it was."""
     netlab("up", plain, umask=umask, env=through_sudo())
 
-    assert 0 == as_user(lambda: says("status", "--lab", "plain", "--format", "json"))[0]
-    eventually(lambda: f"{umask:04o}" in as_user(lambda: says("logs", "--lab", "plain", "a"), BUILDER)[1])
+    assert 0 == netlab_as_user("status", "--lab", "plain", "--format", "json")[0]
+    eventually(lambda: f"{umask:04o}" in netlab_as_user("logs", "--lab", "plain", "a", group=BUILDER)[1])
     for words in (("exec", "--lab", "plain", "b", "sh", "-c", "umask"), ("shell", "--lab", "plain", "b")):
         done = netlab(*words, umask=umask, stdin=None, input="umask\n", env={**os.environ, "SHELL": "/bin/sh"})
         assert f"{umask:04o}" == done.stdout.strip()
@@ -244,8 +251,8 @@ def test_a_lab_of_roots_own_is_for_root(plain: str) -> None:
     """Nobody has come through sudo, so nobody's group may read it."""
     netlab("up", plain, env={name: value for name, value in os.environ.items() if name != "SUDO_GID"})
 
-    assert 1 == as_user(lambda: says("logs", "--lab", "plain"), BUILDER)[0]
-    assert 0 == as_user(lambda: says("status", "--lab", "plain", "--format", "json"), BUILDER)[0]
+    assert 1 == netlab_as_user("logs", "--lab", "plain", group=BUILDER)[0]
+    assert 0 == netlab_as_user("status", "--lab", "plain", "--format", "json", group=BUILDER)[0]
 
 
 def test_no_demo_is_saved_where_another_can_redirect_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
