@@ -71,13 +71,17 @@ def make(lab: str, folder: str) -> str:
     """Make the lab's group and return its path; "" where this host has no group to make one in."""
     for group in _places(identity.mark(lab)):
         try:
-            with open(f"{folder}/{_FILE}", "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(group)
+            with open(f"{folder}/{_FILE}", "wb", opener=_for_root) as file:
+                file.write(os.fsencode(group))
             os.makedirs(group, mode=0o755, exist_ok=True)
         except OSError:  # read only, or no more groups are allowed
             continue
         return group
     return ""
+
+
+def _for_root(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def find(lab: str, folder: str) -> list[str]:
