@@ -52,11 +52,12 @@ class Writer:
 
     def write(self, ns: int, entries: bytes) -> None:
         """Append whole entries; `ns` is the time of the newest."""
-        note = entry(ns, "note", f"{self.lost} lines lost here: no room for the log") if self.lost else b""
-        if self._append(note + entries):
-            self.lost = 0
-        else:
-            self.lost += entries.count(b"\n")
+        for part in _parts(entries, self.limit):
+            note = entry(ns, "note", f"{self.lost} lines lost here: no room for the log") if self.lost else b""
+            if self._append(note + part):
+                self.lost = 0
+            else:
+                self.lost += part.count(b"\n")
 
     def _append(self, data: bytes) -> bool:
         """Append, in a new file if this one would pass the limit; all of it or nothing, and say which."""
@@ -77,6 +78,16 @@ class Writer:
 
     def _open(self) -> int:
         return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640)
+
+
+def _parts(entries: bytes, limit: int) -> Iterator[bytes]:
+    """Yield whole entries in parts that do not pass the limit, unless a single one does."""
+    while len(entries) > limit:
+        cut = entries.rfind(b"\n", 0, limit) + 1 or entries.find(b"\n") + 1
+        yield entries[:cut]
+        entries = entries[cut:]
+    if entries:
+        yield entries
 
 
 def write_whole(fd: int, data: bytes, size: int) -> bool:

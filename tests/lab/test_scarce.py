@@ -36,7 +36,7 @@ def no_inodes(no_leaks: None) -> Iterator[None]:
     """Have no room for a single file where labs are."""
     there = os.path.isdir(record.ROOT)
     os.makedirs(record.ROOT, exist_ok=True)
-    syscalls.mount("none", record.ROOT, "tmpfs", data="nr_inodes=1")
+    syscalls.mount("none", record.ROOT, "tmpfs", data="nr_inodes=1,mode=755")
     yield
     syscalls.umount(record.ROOT)
     if not there:

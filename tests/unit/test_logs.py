@@ -288,6 +288,17 @@ def read_so_far() -> int:
         return int(dict(line.split(": ") for line in file)["rchar"])
 
 
+def test_one_write_of_more_than_the_limit_does_not_pass_it(folder: Folder) -> None:
+    """A flood of short lines comes as hundreds of kilobytes at once: the newest are kept."""
+    path = logs.path(folder, "a")
+    logs.Writer(path, 1000).write(999, b"".join(logs.entry(at, "out", "y") for at in range(1000)))
+
+    assert os.path.getsize(path) <= 1000
+    assert os.path.getsize(path + ".1") <= 1000
+    assert [line.ns for line in logs.read(folder, ["a"])][-1] == 999
+    assert len(list(logs.read(folder, ["a"]))) > 100
+
+
 def test_all_logs_together_have_room_in_their_folder(folder: Folder) -> None:
     """Half of it, so that all else finds some; but no log is so short that it says nothing."""
     about = os.statvfs(folder)
