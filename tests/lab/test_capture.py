@@ -19,7 +19,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 from scapy.utils import RawPcapReader
 
-from netlab import record
+from netlab import record, syscalls
 from netlab.demo import capture as module
 from netlab.demo.capture import Capture, Captured
 from netlab.errors import NetlabError
@@ -264,12 +264,16 @@ def test_what_cannot_be_captured_is_said_and_nothing_stays_open(one: Lab, tmp_pa
 def test_a_full_disk_ends_the_capture_with_the_reason(one: Lab, tmp_path: Path) -> None:
     """`stop` says that the files are not complete, and why."""
     data = pair(one)
-    (tmp_path / FILE).symlink_to("/dev/full")
-    capture = Capture(str(tmp_path))
-    capture.start(data)
+    syscalls.mount("small", str(tmp_path), "tmpfs", data="size=64k")
+    try:
+        capture = Capture(str(tmp_path))
+        capture.start(data)
+        frames(one, "a", FRAME, 2000)
 
-    with pytest.raises(NetlabError, match="not complete: No space left on device"):
-        capture.stop()
+        with pytest.raises(NetlabError, match="not complete: No space left on device"):
+            capture.stop()
+    finally:
+        syscalls.umount(str(tmp_path))
 
 
 def test_segments_that_the_dropper_drops_are_in_the_file(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from netlab import cli, process
 from tests import leaks
 from tests.lab.damage import ANEW, FILES, FOLDER, LAB, WAYS, Way
 from tests.lab.lab import ROOT
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.root
 
@@ -48,7 +48,7 @@ def pids() -> dict[str, str]:
 
 
 def shell(commands: str) -> None:
-    subprocess.run(["sh", "-ec", commands], check=True, timeout=30, env={**os.environ, **pids(), "F": FOLDER})
+    subprocess.run(["sh", "-ec", commands], check=True, timeout=PATIENCE_S, env={**os.environ, **pids(), "F": FOLDER})
 
 
 def left(before: leaks.Snapshot, deadline_s: float = 5.0) -> list[str]:
@@ -150,7 +150,7 @@ def test_what_is_said_to_mend_does(whole: Built, capsys: pytest.CaptureFixture[s
     for mend in dict.fromkeys(told.values()):
         command = mend.partition(",")[0].replace("netlab", f"{sys.executable} -m netlab", 1)
         assert not mend.startswith(ANEW)
-        subprocess.run(["sh", "-ec", command], cwd=ROOT, check=True, timeout=30, capture_output=True)
+        subprocess.run(["sh", "-ec", command], cwd=ROOT, check=True, timeout=PATIENCE_S, capture_output=True)
     eventually(lambda: problems(capsys) == {})
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from netlab import record, syscalls
 from tests.lab.lab import PARTB, ROOT, lab, netlab
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -60,7 +60,9 @@ def test_few_descriptors_suffice_or_are_told_of(topology: str, count: int) -> No
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
 
     line = [sys.executable, "-m", "netlab", "up", topology]
-    done = subprocess.run(line, preexec_fn=limit, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        line, preexec_fn=limit, cwd=ROOT, check=False, capture_output=True, text=True, timeout=PATIENCE_S
+    )
     netlab("down", "scarce")
 
     assert done.returncode == 0 or "Too many open files" in done.stderr, done.stderr
@@ -75,7 +77,9 @@ def test_a_compiler_with_few_descriptors_says_so() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (37, 37))
 
     line = [sys.executable, "-m", "netlab", "up", PARTB, "--lab", "scarce"]
-    done = subprocess.run(line, preexec_fn=limit, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        line, preexec_fn=limit, cwd=ROOT, check=False, capture_output=True, text=True, timeout=PATIENCE_S
+    )
 
     assert done.returncode == 3, done.stderr
     assert "Too many open files (raise the limit of open files: ulimit -n)" in done.stderr
@@ -86,9 +90,10 @@ def test_a_lab_that_nobody_can_be_told_of_stands_all_the_same(topology: str, std
     """And stdout, which is for data, gets none of the talk."""
     line = ["sh", "-c", f'exec "$@" {stderr}', "sh", sys.executable, "-m", "netlab"]
     try:
-        up = subprocess.run([*line, "up", topology], cwd=ROOT, check=False, stdout=subprocess.PIPE, timeout=120)
+        up = subprocess.run([*line, "up", topology], cwd=ROOT, check=False, stdout=subprocess.PIPE, timeout=PATIENCE_S)
         state = netlab("status").stdout.splitlines()[0]
-        down = subprocess.run([*line, "down", "scarce"], cwd=ROOT, check=False, stdout=subprocess.PIPE, timeout=120)
+        words = [*line, "down", "scarce"]
+        down = subprocess.run(words, cwd=ROOT, check=False, stdout=subprocess.PIPE, timeout=PATIENCE_S)
     finally:
         netlab("down", "scarce")
 
