@@ -85,7 +85,7 @@ class Trial:
     def __init__(self, kernel: Kernel, is_short: bool) -> None:
         self.kernel = kernel
         self.is_short = is_short
-        self.problem = "it was not tried"
+        self.ending = machine.Ending("it was not tried", "")
         self.lines: list[dict[str, object]] = []
         self.lasted_s = 0.0
 
@@ -95,13 +95,13 @@ class Trial:
         if self.kernel.image:
             limits = SHORT_LIMITS if self.is_short else WHOLE_LIMITS
             command = ["sh", str(ROOT / "tests/kernels/inside.sh"), form]
-            self.problem = machine.run(self.kernel.image, command, limits, self.hear)
+            self.ending = machine.run(self.kernel.image, command, limits, self.hear)
         else:
             command = [sys.executable, "-m", "tests.kernels.inside", form]
             with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
                 for line in process.stdout or ():
                     self.hear(line.rstrip("\n"))
-            self.problem = f"the tests ended with exit code {process.returncode}" if process.returncode else ""
+            self.ending = machine.Ending("", f"    exit code {process.returncode}")
         self.lasted_s = time.monotonic() - began
 
     def hear(self, line: str) -> None:
@@ -113,7 +113,7 @@ class Trial:
 
     def column(self) -> page.Column:
         """Return what came of it, as a column of the table."""
-        return page.column(self.kernel.name, self.lines, self.problem, self.lasted_s)
+        return page.column(self.kernel.name, self.lines, self.ending, self.lasted_s)
 
 
 def parsed() -> argparse.Namespace:

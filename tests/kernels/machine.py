@@ -35,6 +35,13 @@ class Limits(NamedTuple):
     silence_s: float
 
 
+class Ending(NamedTuple):
+    """How a machine has ended: why it had to be ended, "" if it shut down; and its last words."""
+
+    problem: str
+    words: str
+
+
 def lacking() -> list[str]:
     """Return what this host lacks for a virtual machine, in words; nothing when it can have one."""
     if os.uname().machine != "x86_64":
@@ -56,10 +63,10 @@ def has_kvm() -> bool:
     return os.access(_KVM, os.R_OK | os.W_OK) and bool({"vmx", "svm"} & set(flags))
 
 
-def run(image: str, command: Sequence[str], limits: Limits, hear: Callable[[str], None], cpus: int = 1) -> str:
+def run(image: str, command: Sequence[str], limits: Limits, hear: Callable[[str], None], cpus: int = 1) -> Ending:
     """Boot a kernel image, run a command as root there, hand each line that it prints to `hear`, and shut down.
 
-    Returns why the machine did not come to its end, with its last words; "" when it did.
+    Whether the command has succeeded is for itself to say: virtme-ng does not always hand its exit code on.
     """
     with tempfile.TemporaryDirectory() as out, tempfile.TemporaryFile() as console:
         for name in (LINES, TALK):
@@ -84,7 +91,7 @@ def run(image: str, command: Sequence[str], limits: Limits, hear: Callable[[str]
             _kill(process.pid)
             process.wait()
             _running.discard(process.pid)
-        return problem and f"{problem}\n{_tail(console)}\n{_tail_of(f'{out}/{TALK}')}"
+        return Ending(problem, f"{_tail(console)}\n{_tail_of(f'{out}/{TALK}')}")
 
 
 def _shares(out: str) -> str:
@@ -118,10 +125,10 @@ def _listened(
 
 def _ended(process: "subprocess.Popen[bytes]") -> str:
     try:
-        code = process.wait(timeout=30)
+        process.wait(timeout=30)
     except subprocess.TimeoutExpired:
         return "the machine did not shut down"
-    return f"the machine ended with exit code {code}" if code else ""
+    return ""
 
 
 def end_all() -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from tests.kernels import checks
 from tests.kernels.checks import FEATURES
+from tests.kernels.machine import Ending
 
 BEGIN, END = "<!-- written by `make test-kernels` -->", "<!-- end -->"
 
@@ -26,7 +27,7 @@ class Column(NamedTuple):
         return bool(self.problem) or "failed" in results or not results
 
 
-def column(name: str, lines: Sequence[dict[str, Any]], problem: str, lasted_s: float) -> Column:
+def column(name: str, lines: Sequence[dict[str, Any]], ending: Ending, lasted_s: float) -> Column:
     """Return a kernel's results from the lines of data that it printed."""
     release = next((line["kernel"] for line in lines if "kernel" in line), name)
     done = next((line["done"] for line in lines if "done" in line), None)
@@ -34,13 +35,14 @@ def column(name: str, lines: Sequence[dict[str, Any]], problem: str, lasted_s: f
     for line in lines:
         if "test" in line:
             results.setdefault(checks.feature_of(line["test"]), []).append(line)
+    problem = ending.problem
     if not problem and done is None:
         problem = "it did not come to its end"
-    elif done not in (None, 0, 1):
+    elif not problem and done not in (0, 1):
         problem = f"pytest ended with exit code {done}"
     if problem:
         last = next((line["trying"] for line in reversed(lines) if "trying" in line), "")
-        problem += f"\n    the last that was tried: {last or 'nothing'}"
+        problem += f"\n    the last that was tried: {last or 'nothing'}\n{ending.words}"
     return Column(release, results, problem, lasted_s)
 
 
