@@ -55,7 +55,7 @@ def lack(path: str) -> str:
     here = os.uname().release
     if missing:
         return f"needs {_listed(missing)}: this kernel, {here}, has not got {'it' if len(missing) == 1 else 'them'}"
-    if _is_ours(path) and version(here) < LEAST:
+    if is_ours(path) and version(here) < LEAST:
         return f"needs Linux {_dotted(LEAST)} or newer: this kernel, {here}, refuses it"
     return ""
 
@@ -88,7 +88,8 @@ def _dotted(numbers: tuple[int, int]) -> str:
     return ".".join(map(str, numbers))
 
 
-def _is_ours(path: str) -> bool:
+def is_ours(path: str) -> bool:
+    """Say whether a program is one that netlab brings."""
     return os.path.dirname(os.path.realpath(path)) == os.path.realpath(assets.folder("bpf"))
 
 

@@ -30,6 +30,12 @@ _READ_BYTES = 65536
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs import main; main()"
 
 
+_REFUSED_OURS = (
+    "this kernel, {1}, refuses {0}, a program of netlab's own, though it is new enough (docs/kernels.md says which are "
+    "tried): a fault of netlab's, to be reported with this: {2}"
+)
+
+
 class Job(NamedTuple):
     """What a child is to load.
 
@@ -183,7 +189,7 @@ class Compilation:
 
     def _failure(self, answer: dict[str, Any]) -> NetlabError:
         """Reap a child that has given up, and return the error that says why."""
-        from netlab import diagnosis
+        from netlab import diagnosis, features
 
         talk, source = self._talk_text(), self._source()
         self.kill()
@@ -197,6 +203,8 @@ class Compilation:
                 text = diagnosis.compile_error(talk, source)
             case "verify":
                 text = diagnosis.verifier_error(talk, source, text)
+                if features.is_ours(self.job.path):
+                    return HostError(f"{self.job.node}: {_REFUSED_OURS.format(source.shown, os.uname().release, text)}")
             case "redefined":
                 text = diagnosis.redefinition(talk, source, text)
             case _:

@@ -60,14 +60,16 @@ def test_processes_end_though_the_labs_folder_has_gone(topology: str) -> None:
         shutil.rmtree(f"/run/netlab/{name}")  # where the supervisor may have noted an end meanwhile
 
 
-# Ways out of a node. Each ends in a `sleep` of a number of its own, which stands for the word NUMBER.
+# Ways out of a node. Each ends in a `sleep` of a number of its own, which stands for the word NUMBER. The way back into
+# the host's namespaces is by those of the tests: not every host lets root see the ones of process 1.
 HIDDEN = "env -i setsid unshare --net --mount"  # no network of the lab, no variable, no session
-GONE = "env -i setsid nsenter --net=/proc/1/ns/net --mount=/proc/1/ns/mnt"  # back in the host's namespaces
+OUTSIDE = f"/proc/{os.getpid()}/ns"
+GONE = f"env -i setsid nsenter --net={OUTSIDE}/net --mount={OUTSIDE}/mnt"
 WAYS_OUT = [
     f"{HIDDEN} sleep NUMBER &",
     f"{HIDDEN} --pid --fork sleep NUMBER &",
     f"({HIDDEN} sleep NUMBER &) ; exit 0",
-    "setsid nsenter --net=/proc/1/ns/net sleep NUMBER &",
+    f"setsid nsenter --net={OUTSIDE}/net sleep NUMBER &",
     "trap '' TERM HUP; setsid unshare --net sh -c 'trap \"\" TERM HUP INT; exec sleep NUMBER' &",
 ]
 OF_ROLES = [*WAYS_OUT, f"{GONE} sleep NUMBER &", f"({GONE} setsid sh -c 'sleep NUMBER' &)"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from netlab import bpf, loader, syscalls
+from netlab import bpf, features, loader, syscalls
 from netlab.errors import HostError, NetlabError
 from netlab.maps import LoadedProgram, Map
 from tests.waiting import PATIENCE_S, eventually
@@ -321,6 +321,16 @@ def test_what_the_kernel_lacks_is_one_line(
     assert lacks_it == (
         f"test.c needs {name} (Linux {since} or newer): this kernel, {os.uname().release}, has not got it"
     )
+
+
+def test_a_refused_program_of_ours_is_our_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who only plays a demo has written nothing wrong: the kernel is named, and what to report."""
+    monkeypatch.setattr(features, "is_ours", lambda path: True)
+
+    said = bench.error("int pass(struct xdp_md *ctx)\n{\n\treturn *(char *)(long)ctx->data;\n}\n")
+
+    assert said.startswith(f"this kernel, {os.uname().release}, refuses test.c, a program of netlab's own, ")
+    assert "to be reported with this: test.c:3: the verifier refused pass(): invalid access to packet" in said
 
 
 def test_only_the_first_errors_are_shown(bench: Bench) -> None:
