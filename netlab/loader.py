@@ -204,7 +204,8 @@ class Compilation:
             case "verify":
                 text = diagnosis.verifier_error(talk, source, text)
                 if features.is_ours(self.job.path):
-                    return HostError(f"{self.job.node}: {_REFUSED_OURS.format(source.shown, os.uname().release, text)}")
+                    line = text.partition("\n")[0]  # what the author of a program needs beside it is no user's business
+                    return HostError(f"{self.job.node}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
             case "redefined":
                 text = diagnosis.redefinition(talk, source, text)
             case _:

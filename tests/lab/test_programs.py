@@ -331,6 +331,7 @@ def test_a_refused_program_of_ours_is_our_fault(bench: Bench, monkeypatch: pytes
 
     assert said.startswith(f"this kernel, {os.uname().release}, refuses test.c, a program of netlab's own, ")
     assert "to be reported with this: test.c:3: the verifier refused pass(): invalid access to packet" in said
+    assert "\n" not in said
 
 
 def test_only_the_first_errors_are_shown(bench: Bench) -> None:
