@@ -12,9 +12,10 @@ SLOW =
 # Where there is less time than on an idle machine: one-cpu, quota or burners (.ci/under)
 UNDER =
 QUICK =
-# For test-kernels: images in place of Debian's kernels, and the short form
+# For test-kernels: images in place of Debian's kernels, the short form, and docs/kernels.md written by it too
 KERNELS =
 SHORT =
+WRITE =
 # For the benchmarks: make bench PARTS='datapath scale'; all without
 PARTS =
 
@@ -68,10 +69,10 @@ test-docker: dev
 	@$(SETUP) root $(BIN)/python -m pytest -p no:cacheprovider tests/contract tests/docker $(ARGS)
 
 ## make test-kernels  what works on which kernel: Debian's in virtual machines, and this one; writes docs/kernels.md
-##                  (SHORT=1: minutes, writes nothing; KERNELS=/path/vmlinuz for others)
+##                  (SHORT=1: minutes, writes nothing; WRITE=1: writes all the same; KERNELS=/path/vmlinuz for others)
 test-kernels: dev
 	@for package in $(KERNEL_PACKAGES); do $(SETUP) packages $$package || true; done
-	@$(SETUP) root $(BIN)/python -m tests.kernels $(if $(SHORT),--short) $(KERNELS)
+	@$(SETUP) root $(BIN)/python -m tests.kernels $(if $(SHORT),--short) $(if $(WRITE),--write) $(KERNELS)
 
 ## make lint        ruff and mypy, strict
 lint: dev

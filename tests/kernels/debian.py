@@ -1,8 +1,9 @@
 """Debian's kernels, as files in a folder of the project's own: nothing is installed, the host's /boot stays as it is.
 
-    for package in offered(): image = unpacked(package)
+    images, notes, lacks = kernels()
 
 apt says which kernels there are. Each is unpacked once, as FOLDER/PACKAGE, and again when apt offers a newer version.
+One that cannot be had is replaced by what was unpacked of its series before.
 """
 
 import os
@@ -10,6 +11,11 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+
+from netlab import files
+from netlab.errors import HostError
 
 # Not below /var/cache, which virtme-ng hides in the machine: the modules are read from here.
 FOLDER = "/var/lib/netlab/kernels"
@@ -19,6 +25,32 @@ _ASK_DEADLINE_S = 60
 
 class Missing(Exception):  # noqa: N818 - it is a reason to skip
     """What cannot be had here, in words."""
+
+
+_CANNOT = (Missing, HostError, OSError, subprocess.TimeoutExpired)
+
+
+def kernels() -> tuple[dict[str, str], list[str], list[str]]:
+    """Return the image of each kernel to try, by its package; what is to be said of that; and what cannot be had."""
+    images: dict[str, str] = {}
+    notes: list[str] = []
+    lacks: list[str] = []
+    try:
+        packages = offered()
+    except _CANNOT as error:
+        packages = []
+        images = _before(())
+        (notes if images else lacks).append(_told(error, images))
+    for package in packages:
+        try:
+            images[package] = unpacked(package)
+        except _CANNOT as error:
+            before = _before(_series(package))
+            images |= before
+            (notes if before else lacks).append(_told(error, before))
+    if not notes and not lacks:
+        _forget(set(_kept()) - set(images))
+    return images, notes, lacks
 
 
 def offered() -> list[str]:
@@ -41,24 +73,53 @@ def unpacked(package: str) -> str:
     version = _version(package)
     home = f"{FOLDER}/{package}"
     if _read(f"{home}/version") != version:
-        os.makedirs(FOLDER, exist_ok=True)
+        files.ensure_folder(FOLDER, files.FOR_ALL)
         with tempfile.TemporaryDirectory(dir=FOLDER, prefix="new.") as folder:
             _fetch(package, folder)
             with open(f"{folder}/x/version", "w", encoding="utf-8") as file:
                 file.write(version)
             shutil.rmtree(home, ignore_errors=True)
             os.rename(f"{folder}/x", home)
+    return _image(package)
+
+
+def _image(package: str) -> str:
+    home = f"{FOLDER}/{package}"
     images = [name for name in os.listdir(f"{home}/boot") if name.startswith("vmlinuz-")]
     if len(images) != 1:
         raise Missing(f"{package} holds {len(images)} kernel images; remove {home}")
     return f"{home}/boot/{images[0]}"
 
 
-def forget_all_but(packages: list[str]) -> None:
-    """Remove the kernels of packages that are no longer offered."""
-    if os.path.isdir(FOLDER):
-        for name in set(os.listdir(FOLDER)) - set(packages):
-            shutil.rmtree(f"{FOLDER}/{name}")
+def _kept() -> list[str]:
+    """Return the packages that are unpacked, oldest first."""
+    names = os.listdir(FOLDER) if os.path.isdir(FOLDER) else []
+    return sorted((name for name in names if os.path.exists(f"{FOLDER}/{name}/version")), key=_numbers)
+
+
+def _before(series: tuple[int, ...]) -> dict[str, str]:
+    """Return the image of the newest of each series that is unpacked, or of this one; by its package."""
+    found: dict[tuple[int, ...], tuple[str, str]] = {}
+    for package in _kept():
+        if not series or _series(package) == series:
+            with suppress(Missing, OSError):
+                found[_series(package)] = (package, _image(package))
+    return dict(found.values())
+
+
+def _told(error: Exception, before: Iterable[str]) -> str:
+    used = ", ".join(before)
+    return f"{error}; {used} was unpacked before, and is tried" if used else str(error)
+
+
+def _forget(packages: set[str]) -> None:
+    """Remove kernels that are no longer offered; what another run is just fetching is none yet."""
+    for package in packages:
+        shutil.rmtree(f"{FOLDER}/{package}", ignore_errors=True)
+
+
+def _series(package: str) -> tuple[int, ...]:
+    return _numbers(package)[:2]
 
 
 def _fetch(package: str, folder: str) -> None:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# In the virtual machine, as root: run the tests of a form (short or whole) by netlab's own interpreter.
+# In the virtual machine, as root: run the tests of a form (short or whole) by netlab's own interpreter. A second word is
+# the patience of each test, in seconds, on an emulated processor, which takes ten times as long for everything.
 set -eu
 cd "$(dirname "$0")/../.."
 here=$PWD
@@ -13,5 +14,6 @@ for folder in /usr "$here"; do
 done
 cd "$here"
 ip link set lo up
-# On an emulated processor everything takes ten times as long, and more on a busy machine.
-exec env PYTHONDONTWRITEBYTECODE=1 NETLAB_TEST_PATIENCE=1200 .venv/bin/python -m tests.kernels.inside "$1"
+export PYTHONDONTWRITEBYTECODE=1
+[ -z "${2-}" ] || export NETLAB_TEST_PATIENCE="$2"
+exec .venv/bin/python -m tests.kernels.inside "$1"

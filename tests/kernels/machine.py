@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,16 +24,18 @@ FILES, OUT = "host", "out"
 LINES, TALK = "lines", "talk"  # the files there: standard output of the command, and its standard error
 _SHARE = "-fsdev local,id={tag},path={path},security_model=none{more} -device virtio-9p-pci,fsdev={tag},mount_tag={tag}"
 _LOOK_S = 0.2
-_running: set[int] = set()  # the sessions of machines
+_TIDY_S = 60  # for who is asked to end
+_NEVER = threading.Event()
 _TAIL_LINES = 30
 _KVM, _CPUS = "/dev/kvm", "/proc/cpuinfo"
 
 
 class Limits(NamedTuple):
-    """How long a machine may run in all, and how long it may say nothing, in seconds."""
+    """How long a machine may run in all, and how long it may say nothing, in seconds; and what ends it at once."""
 
     whole_s: float
     silence_s: float
+    stop: threading.Event = _NEVER
 
 
 class Ending(NamedTuple):
@@ -82,16 +85,38 @@ def run(image: str, command: Sequence[str], limits: Limits, hear: Callable[[str]
             env={**os.environ, "PATH": _path()},
             start_new_session=True,
         )
-        _running.add(process.pid)
-        try:
-            with open(f"{out}/{LINES}", "rb") as lines:
-                problem = _listened(process, lines, limits, hear)
-            problem = problem or _ended(process)
-        finally:
-            _kill(process.pid)
-            process.wait()
-            _running.discard(process.pid)
+        with open(f"{out}/{LINES}", "rb") as lines:
+            problem = _followed(process, lines, limits, hear, signal.SIGKILL)
         return Ending(problem, f"{_tail(console)}\n{_tail_of(f'{out}/{TALK}')}")
+
+
+def run_here(command: Sequence[str], folder: str, limits: Limits, hear: Callable[[str], None]) -> Ending:
+    """Run a command in a folder of this host as `run` does in a machine; what it says on stderr is shown as it comes.
+
+    It is interrupted before it is killed, so that it can tidy up what it has made.
+    """
+    with tempfile.NamedTemporaryFile() as out, open(out.name, "rb") as lines:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, cwd=folder, start_new_session=True)
+        problem = _followed(process, lines, limits, hear, signal.SIGINT)
+        return Ending(problem, f"    exit code {process.returncode}")
+
+
+def _followed(
+    process: "subprocess.Popen[bytes]",
+    lines: IO[bytes],
+    limits: Limits,
+    hear: Callable[[str], None],
+    ask: signal.Signals,
+) -> str:
+    """Hear a session out, and leave nothing of it; returns what went wrong."""
+    try:
+        return _listened(process, lines, limits, hear)
+    finally:
+        _signal(process.pid, ask)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_TIDY_S)
+        _signal(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _shares(out: str) -> str:
@@ -117,30 +142,17 @@ def _listened(
         if has_ended:
             return ""
         if now > begun + limits.whole_s:
-            return f"the machine was not done after {limits.whole_s:g} s"
+            return f"it was not done after {limits.whole_s:.0f} s"
         if now > last + limits.silence_s:
-            return f"the machine said nothing for {limits.silence_s:g} s"
-        time.sleep(_LOOK_S)
+            return f"it said nothing for {limits.silence_s:g} s"
+        if limits.stop.wait(_LOOK_S):
+            return "it was ended"
 
 
-def _ended(process: "subprocess.Popen[bytes]") -> str:
-    try:
-        process.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        return "the machine did not shut down"
-    return ""
-
-
-def end_all() -> None:
-    """End every machine that runs, for who ends while others still wait for them."""
-    for session in list(_running):
-        _kill(session)
-
-
-def _kill(session: int) -> None:
-    """End whatever is left of a machine: all of it is in one session."""
+def _signal(session: int, number: signal.Signals) -> None:
+    """Tell whatever is left of a machine: all of it is in one session."""
     with suppress(ProcessLookupError):
-        os.killpg(session, signal.SIGKILL)
+        os.killpg(session, number)
 
 
 def _tail(file: IO[bytes]) -> str:

@@ -1,6 +1,8 @@
 """What came of trying kernels, as a table, for the terminal and docs/kernels.md."""
 
 import datetime as dt
+import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +11,10 @@ from tests.kernels import checks
 from tests.kernels.checks import FEATURES
 from tests.kernels.machine import Ending
 
+_SLOW = (
+    " The machines had no KVM: there the client of `partb-low` has sent a request every 0.6 s, not every 0.1 s, "
+    "with which an emulated processor does not keep up."
+)
 BEGIN, END = "<!-- written by `make test-kernels` -->", "<!-- end -->"
 
 
@@ -19,15 +25,23 @@ class Column(NamedTuple):
     results: dict[str, list[dict[str, Any]]]
     problem: str
     lasted_s: float
+    is_short: bool
 
     @property
     def failed(self) -> bool:
         """Say whether anything was not as it should be."""
         results = [one["result"] for found in self.results.values() for one in found]
-        return bool(self.problem) or "failed" in results or not results
+        return bool(self.problem) or "failed" in results or bool(self.unshown)
+
+    @property
+    def unshown(self) -> list[str]:
+        """Return the features of which no test has failed, and none has passed either."""
+        results = {name: {one["result"] for one in found} for name, found in self.results.items()}
+        names = [feature.name for feature in FEATURES if feature.tests(self.is_short)]
+        return [name for name in names if not {"passed", "failed"} & results.get(name, set())]
 
 
-def column(name: str, lines: Sequence[dict[str, Any]], ending: Ending, lasted_s: float) -> Column:
+def column(name: str, lines: Sequence[dict[str, Any]], ending: Ending, lasted_s: float, is_short: bool) -> Column:
     """Return a kernel's results from the lines of data that it printed."""
     release = next((line["kernel"] for line in lines if "kernel" in line), name)
     done = next((line["done"] for line in lines if "done" in line), None)
@@ -43,7 +57,7 @@ def column(name: str, lines: Sequence[dict[str, Any]], ending: Ending, lasted_s:
     if problem:
         last = next((line["trying"] for line in reversed(lines) if "trying" in line), "")
         problem += f"\n    the last that was tried: {last or 'nothing'}\n{ending.words}"
-    return Column(release, results, problem, lasted_s)
+    return Column(release, results, problem, lasted_s, is_short)
 
 
 def cell(results: Sequence[dict[str, Any]]) -> str:
@@ -77,20 +91,23 @@ def failures(column: Column) -> str:
                 text += f"\n{column.kernel}: {one['test']} failed\n{one['text']}\n"
             elif one["result"] == "skipped":
                 text += f"{column.kernel}: {one['test']} skipped: {one['text']}\n"
-    return text
+    return text + "".join(f"{column.kernel}: {name}: no test has passed\n" for name in column.unshown)
 
 
-def write(columns: Sequence[Column], path: Path) -> None:
+def write(columns: Sequence[Column], is_short: bool, has_kvm: bool, path: Path) -> None:
     """Put the table, and what failed, between the marks of a page."""
     before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
-    failed = [
-        f"- {each.kernel}: `{one['test']}` failed"
-        for each in columns
-        for found in each.results.values()
-        for one in found
-        if one["result"] == "failed"
-    ] + [f"- {each.kernel}: {each.problem.partition(chr(10))[0]}" for each in columns if each.problem]
-    text = "\n".join([f"Measured on {today}.", "", table(columns, is_short=False), "", *failed])
+    failed = [f"- {each.kernel}: {what}" for each in columns for what in _wrong(each)]
+    how = f"Measured on {today}{', the short form' if is_short else ''}, with {os.cpu_count()} processors."
+    how += "" if has_kvm else _SLOW
+    text = "\n".join([*textwrap.wrap(how, 120), "", table(columns, is_short=False), "", *failed])
     path.write_text(f"{before}{BEGIN}\n\n{text.rstrip()}\n\n{END}{after}", encoding="utf-8")
+
+
+def _wrong(column: Column) -> list[str]:
+    """Return what was not as it should be, a line each."""
+    failed = [one["test"] for found in column.results.values() for one in found if one["result"] == "failed"]
+    problem = [column.problem.partition("\n")[0]] if column.problem else []
+    return [*(f"`{test}` failed" for test in failed), *problem, *(f"{n}: no test has passed" for n in column.unshown)]

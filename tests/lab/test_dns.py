@@ -64,7 +64,7 @@ def sent() -> dict[str, int]:
 
 def test_answers_come_from_the_address_that_was_asked() -> None:
     """dig takes no answer from another one; each server gets its turn, and each thread is free again."""
-    with lab(DNS, name="dns-under-test"):
+    with lab(DNS):
         listening()
         answers = Counter(dig("lb", "whoami.example", "txt").strip() for _ in range(9))
 
@@ -94,7 +94,7 @@ def test_what_goes_past_the_balancer_is_untouched() -> None:
 
 def test_a_reload_between_two_questions() -> None:
     """The new build answers, and counts on from where the old one was."""
-    with lab(DNS, name="dns-under-test"):
+    with lab(DNS):
         listening()
         before = dig("lb", "lab.example"), stats()
         said = netlab("reload", "lb", "--define", "TRACE=0").stderr

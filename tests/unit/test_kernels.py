@@ -2,6 +2,9 @@
 
 import os
 import re
+import shutil
+import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -52,8 +55,8 @@ def test_lines_come_as_they_are_printed(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("code", "limits", "problem"),
     [
-        ("time.sleep(60)", machine.Limits(20, 0.5), "the machine said nothing for 0.5 s"),
-        ("while True: print('x', flush=True); time.sleep(0.05)", machine.Limits(0.7, 10), "not done after 0.7 s"),
+        ("time.sleep(60)", machine.Limits(60, 1), "it said nothing for 1 s"),
+        ("while True: print('x', flush=True); time.sleep(0.05)", machine.Limits(2, 60), "it was not done after 2 s"),
         ("sys.exit(3)", LIMITS, ""),  # which virtme-ng may say of a machine that was well, too
     ],
 )
@@ -81,11 +84,11 @@ def test_what_is_missing_for_a_machine_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(machine, "_which", lambda command: None)
     monkeypatch.setattr(machine, "_vng", lambda: "/nowhere/vng")
 
-    found, lacks = kernels.wanted([])
+    found, _, (lack,) = kernels.wanted([])
 
     assert found == []
-    assert "no qemu-system-x86_64 (Debian's qemu-system-x86)" in lacks
-    assert "no virtme-ng (PyPI's virtme-ng)" in lacks
+    assert "other kernels: no qemu-system-x86_64 (Debian's qemu-system-x86)" in lack
+    assert "no virtme-ng (PyPI's virtme-ng)" in lack
 
 
 APT = """#!/bin/sh
@@ -126,7 +129,8 @@ def test_a_run_without_machines_says_so_in_its_last_line(
 
     assert kernels.main() == 0
     assert capsys.readouterr().out == (
-        "SKIPPED other kernels: linux-image-6.1.0-57-amd64 could not be fetched: E: no network\n"
+        "SKIPPED linux-image-6.1.0-57-amd64 could not be fetched: E: no network\n"
+        "SKIPPED linux-image-6.12.117+deb12-amd64 could not be fetched: E: no network\n"
         "kernels: 0 tried, 0 failed, others SKIPPED\n"
     )
 
@@ -141,37 +145,77 @@ def test_the_releases_own_kernel_and_the_newest_are_found(tmp_path: Path, monkey
 def test_without_network_other_kernels_are_skipped_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     apt(tmp_path, monkeypatch)
 
-    found, lacks = kernels.wanted([])
+    found, notes, lacks = kernels.wanted([])
 
-    assert found == []
-    assert lacks == "linux-image-6.1.0-57-amd64 could not be fetched: E: no network"
+    assert (found, notes) == ([], [])
+    assert lacks == [f"{name} could not be fetched: E: no network" for name in debian.offered()]
     assert os.listdir(tmp_path / "kernels") == []
 
 
 def test_without_packages_other_kernels_are_skipped_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     apt(tmp_path, monkeypatch, cache="#!/bin/sh\n")
 
-    assert kernels.wanted([])[1].startswith("apt offers no linux-image-amd64")
+    assert kernels.wanted([])[2][0].startswith("apt offers no linux-image-amd64")
+
+
+def fetching(folder: Path, *names: str) -> str:
+    """Return a script for apt-get that fetches these packages, and no others."""
+    these = "|".join(f"*{name}*" for name in names)
+    return f"case $* in {these}) echo x >>{folder}/fetched; echo image >one.deb ;; *) exit 100; esac"
+
+
+@pytest.mark.parametrize("gone", ["linux-image-6.12.117+deb12-amd64", "linux-image-6.1.0-57-amd64"])
+def test_a_kernel_that_cannot_be_fetched_takes_no_other_with_it(
+    gone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = ["linux-image-6.1.0-57-amd64", "linux-image-6.12.117+deb12-amd64"]
+    apt(tmp_path, monkeypatch, get=fetching(tmp_path, *(name for name in packages if name != gone)))
+
+    found, _, lacks = kernels.wanted([])
+
+    assert [each.name for each in found] == [name for name in packages if name != gone]
+    assert lacks == [f"{gone} could not be fetched: E: no network"]
+
+
+def test_what_was_unpacked_before_is_tried_when_the_newer_cannot_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same series; and also when apt knows of no kernel any more."""
+    apt(tmp_path, monkeypatch, get=fetching(tmp_path, "6.1.0", "6.12.117"))
+    kernels.wanted([])
+    apt(tmp_path, monkeypatch, cache=APT.replace("6.12.117", "6.12.200"))
+    newer = kernels.wanted([])
+    apt(tmp_path, monkeypatch, cache="#!/bin/sh\n")
+    none = kernels.wanted([])
+
+    names = ["linux-image-6.1.0-57-amd64", "linux-image-6.12.117+deb12-amd64"]
+    assert [each.name for each in newer[0]] == [each.name for each in none[0]] == names
+    problem = "linux-image-6.12.200+deb12-amd64 could not be fetched: E: no network"
+    assert newer[1:] == ([f"{problem}; {names[1]} was unpacked before, and is tried"], [])
+    assert none[1][0].endswith(f"; {', '.join(names)} was unpacked before, and is tried")
+    assert none[2] == []
 
 
 def test_a_kernel_is_fetched_once_and_again_when_there_is_a_newer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is no longer offered goes."""
+    """What is no longer offered goes; what is no kernel, or is just being fetched by another run, stays."""
     fetch = f"echo x >>{tmp_path}/fetched; echo image >one.deb"
     apt(tmp_path, monkeypatch, get=fetch)
     counts = []
     for version in ("1", "1", "2"):
         (tmp_path / "apt-cache").write_text(APT.replace("Version: 1", f"Version: {version}"))
-        found, lacks = kernels.wanted([])
+        found, notes, lacks = kernels.wanted([])
         counts.append(len((tmp_path / "fetched").read_text().split()))
-        (tmp_path / "kernels" / "linux-image-6.0-amd64").mkdir(exist_ok=True)
+        for name in ("linux-image-6.0-amd64/version", "new.x/x/version", "file"):
+            (tmp_path / "kernels" / name).parent.mkdir(exist_ok=True, parents=True)
+            (tmp_path / "kernels" / name).touch()
     kernels.wanted([])
 
-    assert lacks == ""
+    assert notes == lacks == []
     assert counts == [2, 2, 4]
     assert [Path(each.image).read_text() for each in found] == ["image\n"] * 2
-    assert sorted(os.listdir(tmp_path / "kernels")) == [each.name for each in found]
+    assert sorted(os.listdir(tmp_path / "kernels")) == ["file", *(each.name for each in found), "new.x"]
 
 
 def test_every_check_is_a_test_that_is_there() -> None:
@@ -190,10 +234,22 @@ def test_a_test_that_two_features_name_belongs_to_the_one_that_names_it_alone() 
     assert checks.feature_of("tests/lab/test_dns.py::test_no_query_is_lost[1]") == "DNS through the balancer"
 
 
-PASSED = {"test": "tests/lab/test_trace.py::test_x", "result": "passed", "seconds": 1.0, "text": ""}
-FAILED = {**PASSED, "result": "failed", "text": "assert 1 == 2"}
-BEGUN = {"kernel": "6.1.0"}
-DONE = {"done": 0}
+PASSED: dict[str, object] = {"test": "tests/lab/test_trace.py::test_x", "result": "passed", "seconds": 1.0, "text": ""}
+SKIPPED: dict[str, object] = {**PASSED, "result": "skipped"}
+FAILED: dict[str, object] = {**PASSED, "result": "failed", "text": "assert 1 == 2"}
+BEGUN: dict[str, object] = {"kernel": "6.1.0"}
+DONE: dict[str, object] = {"done": 0}
+
+
+def column(lines: list[dict[str, object]], problem: str = "") -> page.Column:
+    """Return what came of a kernel that printed these lines, in the whole form."""
+    return page.column("image", lines, machine.Ending(problem, "    Kernel panic"), 60, is_short=False)
+
+
+@pytest.fixture
+def trace_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the trace be the only feature that there is."""
+    monkeypatch.setattr(page, "FEATURES", [each for each in checks.FEATURES if each.name == "trace"])
 
 
 @pytest.mark.parametrize(
@@ -201,29 +257,40 @@ DONE = {"done": 0}
     [
         ([BEGUN, PASSED, DONE], "", "✓ 1", False),
         ([BEGUN, PASSED, FAILED, {"done": 1}], "", "✗ 1 of 2 failed", True),
-        ([BEGUN, PASSED, {**PASSED, "result": "skipped"}, DONE], "", "✓ 1, 1 skipped", False),
-        ([BEGUN, {**PASSED, "result": "skipped"}, DONE], "", "– 0, 1 skipped", False),
+        ([BEGUN, PASSED, SKIPPED, DONE], "", "✓ 1, 1 skipped", False),
+        ([BEGUN, SKIPPED, DONE], "", "– 0, 1 skipped", True),
         ([BEGUN, DONE], "", "not tried", True),
         ([BEGUN, PASSED, {"trying": "test_y"}], "", "✓ 1", True),
         ([BEGUN, PASSED, DONE], "the machine said nothing", "✓ 1", True),
         ([BEGUN, {"done": 4}], "", "not tried", True),
     ],
 )
+@pytest.mark.usefixtures("trace_only")
 def test_what_came_of_a_kernel(lines: list[dict[str, object]], problem: str, cell: str, failed: bool) -> None:
     """Failures, tests that never ran, and a machine that did not come to its end all count as failed."""
-    column = page.column("image", lines, machine.Ending(problem, "    Kernel panic"), 60)
+    found = column(lines, problem)
 
-    assert ("Kernel panic" in column.problem) == bool(column.problem)
-    assert (column.kernel, column.failed) == ("6.1.0", failed)
-    assert f"| trace | {cell} |" in page.table([column], is_short=False)
+    assert ("Kernel panic" in found.problem) == bool(found.problem)
+    assert (found.kernel, found.failed) == ("6.1.0", failed)
+    assert f"| trace | {cell} |" in page.table([found], is_short=False)
+    assert ("6.1.0: trace: no test has passed" in page.failures(found)) == (cell[0] not in "✓✗")
 
 
-def test_the_page_keeps_what_people_wrote(tmp_path: Path) -> None:
+def test_a_form_wants_its_own_features_alone() -> None:
+    """What passed in the short form is enough for it, and not for the whole one."""
+    lines = [BEGUN, *({**PASSED, "test": name} for name in checks.chosen(is_short=True)), DONE]
+
+    assert not page.column("image", lines, machine.Ending("", ""), 60, is_short=True).failed
+    assert "trace" in page.column("image", lines, machine.Ending("", ""), 60, is_short=False).unshown
+
+
+@pytest.mark.parametrize("is_short", [True, False])
+def test_the_page_keeps_what_people_wrote(is_short: bool, tmp_path: Path) -> None:
     """Only what stands between the marks is replaced, twice as well as once."""
     path = tmp_path / "kernels.md"
     path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
     for _ in range(2):
-        page.write([page.column("image", [BEGUN, FAILED, {"done": 1}], machine.Ending("", ""), 60)], path)
+        page.write([column([BEGUN, FAILED, {"done": 1}])], is_short, has_kvm=False, path=path)
 
     text = path.read_text()
     assert text.startswith("before\n")
@@ -231,6 +298,70 @@ def test_the_page_keeps_what_people_wrote(tmp_path: Path) -> None:
     assert "old" not in text
     assert "- 6.1.0: `tests/lab/test_trace.py::test_x` failed" in text
     assert text.count("| trace |") == 1
+    assert (", the short form," in text) == is_short
+    assert "had no KVM" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "writes"),
+    [
+        (["--short"], False),
+        (["--short", "--write"], True),
+        ([], True),
+        (["/boot/mine"], False),  # the table is of Debian's kernels
+        (["--write", "/boot/mine"], True),
+    ],
+)
+def test_who_writes_the_page(words: list[str], writes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The running kernel has a column whenever it is written; and nothing is when a kernel is missing."""
+    apt(tmp_path, monkeypatch, get=fetching(tmp_path, "6.1.0", "6.12.117"))
+    ran = []
+    monkeypatch.setattr(kernels, "PAGE", tmp_path / "kernels.md")
+    monkeypatch.setattr(kernels.Trial, "run", lambda trial, begun, stop: ran.append(trial.kernel.name))
+    monkeypatch.setattr("sys.argv", ["tests.kernels", *words])
+    kernels.PAGE.write_text(f"{page.BEGIN}\n{page.END}\n")
+
+    assert kernels.main() == 1
+
+    assert ("minutes" in kernels.PAGE.read_text()) == writes
+    assert writes <= (kernels.THIS in ran)
+    shutil.rmtree(tmp_path / "kernels", ignore_errors=True)
+    kernels.PAGE.write_text("as it was")
+    apt(tmp_path, monkeypatch)
+    kernels.main()
+    assert [] != words[-1:] != ["--write"] or kernels.PAGE.read_text() == "as it was"
+
+
+def test_the_time_of_a_form_is_for_all_machines_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for those that wait for a processor."""
+    stand_in(tmp_path, monkeypatch, "time.sleep(60)")
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    trials = [kernels.Trial(kernels.Kernel(name, "/boot/x"), kernels.Form("short", 2, 60, 1)) for name in "ab"]
+    kernels.together(trials)
+
+    assert [trial.ending.problem[:22] for trial in trials] == ["it was not done after "] * 2
+    assert trials[0].lasted_s >= 2 > trials[1].lasted_s
+
+
+def test_a_test_may_take_longer_than_a_command_of_its_own() -> None:
+    """And less than all of them, so that it is the test that fails first, by name."""
+    for form in (kernels.SHORT, kernels.WHOLE):
+        assert form.patience_s < form.test_s < form.whole_s
+
+
+def test_the_trial_on_this_host_ends_with_the_others(tmp_path: Path) -> None:
+    """It is asked to, so that it can tidy up."""
+    stop, lines = threading.Event(), []
+    code = "import time\ntry: print('begun', flush=True); time.sleep(60)\nexcept KeyboardInterrupt: pass"
+
+    def hear(line: str) -> None:
+        lines.append(line)
+        stop.set()
+
+    ending = machine.run_here([sys.executable, "-c", code], str(tmp_path), machine.Limits(60, 60, stop), hear)
+
+    assert (ending.problem, ending.words) == ("it was ended", "    exit code 0")
+    assert lines == ["begun"]
 
 
 def test_the_marks_are_in_the_page() -> None:
