@@ -1,5 +1,9 @@
 """The lines of the source are found in the log of a program that is refused with EINVAL."""
 
+import signal
+import time
+from itertools import count
+
 import pytest
 
 from netlab import refusal
@@ -63,10 +67,34 @@ def test_a_kernel_that_knows_no_lines_is_asked_a_bounded_number_of_times() -> No
     assert len(asked) < 16
 
 
-def test_a_slow_kernel_is_not_asked_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line is a help, and no reason to wait."""
-    kernel = Kernel(keeps_the_end=False)
-    monkeypatch.setattr(refusal, "LIMIT_S", 0.0)
+def test_the_end_of_a_log_is_found_by_one_attempt() -> None:
+    """As kernels keep it since 6.4."""
+    kernel = Kernel(keeps_the_end=True)
+    log_with_lines(kernel.load)
 
-    assert log_with_lines(kernel.load) == ""
-    assert kernel.attempts == 1
+    assert kernel.attempts == 2  # the first shows how long the log is
+
+
+@pytest.mark.parametrize(("left_s", "finds"), [(0.1, False), (100, True)])
+def test_no_line_is_looked_for_when_the_time_is_nearly_used_up(
+    left_s: float, finds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line is a help: that the compiler's process is ended, would be none; a slow clock does not count."""
+    kernel = Kernel(keeps_the_end=False)
+    cpu_s, clock_s = count(step=1), count(step=1000)
+    monkeypatch.setattr(time, "process_time", lambda: float(next(cpu_s)))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock_s)))
+    monkeypatch.setattr(refusal, "cpu_left_s", lambda: left_s)
+
+    assert bool(log_with_lines(kernel.load)) == finds
+    assert (kernel.attempts > 1) == finds
+
+
+def test_the_time_that_is_left_is_that_of_the_timer() -> None:
+    before = signal.getitimer(signal.ITIMER_PROF)
+    signal.setitimer(signal.ITIMER_PROF, 1000)
+    try:
+        assert 900 < refusal.cpu_left_s() < 1001
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, *before)
+    assert before[0] or refusal.cpu_left_s() == float("inf")
