@@ -554,8 +554,7 @@ def test_the_child_dies_with_its_parent(bench: Bench) -> None:
 
 def test_a_compiler_that_takes_too_long_is_ended(bench: Bench) -> None:
     """The kernel's timer ends it, inside the compiler too."""
-    os.mkfifo(bench.folder / "endless.h")  # which nobody writes
-    said = bench.error(f'#include "endless.h"\n{PASSING}', compile_limit_s=0.5)
+    said = bench.error(PASSING, compile_limit_s=0.02)
 
     assert said == "test.c: takes too long to compile and load: more than 0.02 s of CPU time"
     assert set() == bench.pins()
