@@ -1,7 +1,8 @@
 """What of netlab works on which kernel: what `make test-kernels` runs, as root.
 
 Debian's kernels are fetched by apt and booted in virtual machines; images may be named instead. In the whole form the
-same tests run on the kernel of this host too, in place, and the table is written to docs/kernels.md.
+same tests run on the kernel of this host too, in place, and the table is written to docs/kernels.md, but not of images
+that were named. The short form does both when --write is said.
 """
 
 import argparse
@@ -136,7 +137,9 @@ def parsed() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="tests.kernels", description=__doc__)
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="kernel images; default: Debian's, by apt")
-    parser.add_argument("--short", action="store_true", help="some minutes, for every run of CI; writes nothing")
+    parser.add_argument(
+        "--short", action="store_true", help="what every run of CI tries, in a quarter of an hour; writes nothing"
+    )
     parser.add_argument(
         "--write",
         action="store_true",

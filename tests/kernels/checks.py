@@ -1,7 +1,7 @@
 """What is tried on each kernel: features by name, and the tests that show them.
 
-The short form is for every run of continuous integration, and must be over in some minutes under software emulation;
-the whole form adds to it.
+The short form is for every run of continuous integration, and has a quarter of an hour for all kernels, by software
+emulation if need be; the whole form adds to it. The first check that loads compiles for those that come after it.
 """
 
 from typing import NamedTuple
