@@ -104,7 +104,8 @@ def down(lab: str, say: Say) -> None:
 
     _refuse_from_inside()
     folder = record.folder_of(lab)
-    with record.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")):
+    waiting = f"netlab: waiting for another command to leave the lab {lab}"
+    with record.locked(lab, waiting=lambda: say(waiting), may_do_without=True):
         state = "up" if record.is_complete(lab) else "half-built"
         with _endings_wait():
             found = removal.remove(lab, *launch.runtimes_left(lab, folder))

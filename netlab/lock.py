@@ -18,8 +18,7 @@ class Lock:
 
     def __init__(self, root: str, path: str) -> None:
         self.root = root
-        self.file = path
-        self.path = path  # of what is locked
+        self.path = path
         self.fd = -1
 
     def acquire(self, lab: str, patience_s: float, waiting: Callable[[], None]) -> None:
@@ -40,7 +39,7 @@ class Lock:
 
     def release(self, is_kept: bool) -> None:
         """Let go of it, also when it was not acquired because something has interrupted that."""
-        with suppress(BlockingIOError, FileNotFoundError, IsADirectoryError):
+        with suppress(BlockingIOError, FileNotFoundError):
             if self.fd >= 0 and not is_kept and self._is_ours():
                 os.unlink(self.path)  # while it is held: whoever waits for it sees that the file is another one
         if not is_kept:
@@ -58,16 +57,9 @@ class Lock:
             raise HostError(f"cannot lock the lab {lab}: {error}") from None
 
     def _open(self) -> int:
-        """Open the file; where there is no room for it, and so no lab, the folder that it would be in stands for it."""
-        self.path = self.file
-        try:
-            files.ensure_folder(self.root, files.FOR_ALL)
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-        self.path = self.root if os.path.isdir(self.root) else os.path.dirname(self.root)
-        return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        """Open the file, for root alone: whoever can open a file can lock it, and so let others wait."""
+        files.ensure_folder(self.root, files.FOR_ALL)
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
     def _is_ours(self) -> bool:
         fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -235,16 +235,23 @@ def remove(lab: str) -> bool:
 
 
 @contextmanager
-def locked(lab: str, patience_s: float = 60.0, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
+def locked(
+    lab: str, patience_s: float = 60.0, waiting: Callable[[], None] = lambda: None, may_do_without: bool = False
+) -> Iterator[int]:
     """Hold the lab's lock, so that one command at a time changes it; yields the lock's descriptor.
 
     A child that inherits the descriptor holds the lock too, until it has ended. `waiting` is called once when
     somebody else has it. Raises NetlabError when whoever has it has used no CPU time for `patience_s` seconds, nor has
-    any process below.
+    any process below; and OSError when there is no room for it, unless the caller `may_do_without` where there is no
+    folder either: then nobody has the lock, and there is no lab to be guarded.
     """
     lock = Lock(ROOT, f"{folder_of(lab)}.lock")
     try:
-        lock.acquire(lab, patience_s, waiting)
+        try:
+            lock.acquire(lab, patience_s, waiting)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not may_do_without or os.path.isdir(folder_of(lab)):
+                raise
         yield lock.fd
     finally:
         lock.release(is_kept=os.path.isdir(folder_of(lab)))

@@ -1,5 +1,6 @@
 """A host that has no more of something: what netlab does there, and what it says."""
 
+import fcntl
 import os
 import resource
 import subprocess
@@ -50,6 +51,17 @@ def test_down_needs_no_room(topology: str) -> None:
     said = netlab("up", topology, code=3).stderr
 
     assert "No space left on device (make room, or more inodes: df, df -i)" in said
+
+
+@pytest.mark.usefixtures("no_inodes")
+def test_nobody_can_let_a_command_wait_that_has_no_room_for_its_lock() -> None:
+    """Any user can lock a folder. Where there is no lock there is no lab either, and so nothing to be guarded."""
+    theirs = os.open(record.ROOT, os.O_RDONLY)
+    fcntl.flock(theirs, fcntl.LOCK_EX)
+    try:
+        assert "nothing of it is left" in netlab("down", "scarce").stderr
+    finally:
+        os.close(theirs)
 
 
 @pytest.mark.parametrize("count", [6, 9, 11, 13, 15, 17, 19, 22])

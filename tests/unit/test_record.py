@@ -1,5 +1,6 @@
 """Labs on disk: which there are, which one is meant, and who may change it."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netlab import record
+from netlab import lock, record
 from netlab.errors import HostError, NetlabError, UsageError
 
 
@@ -146,3 +147,18 @@ def test_a_lock_stays_while_its_lab_does(root: Path) -> None:
         (root / "one").rmdir()
 
     assert not root.exists()
+
+
+def test_only_where_there_is_no_lab_can_one_do_without_its_lock(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no room for it. Else another command could get it as soon as there is room."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(lock.Lock, "acquire", fail)
+    make(root, "one")
+    for lab, may_do_without in (("one", True), ("two", False)):
+        with pytest.raises(OSError, match="No space left"), record.locked(lab, may_do_without=may_do_without):
+            pass
+    with record.locked("two", may_do_without=True) as fd:
+        assert fd == -1
