@@ -89,7 +89,8 @@ def keep(name: str, what: Compiled, dependencies: str, beside: str, began: float
             if os.stat(header).st_mtime >= began - 1:  # it may have changed while it was read; clocks are coarse
                 return
             headers[header] = _digest_of(header)
-        os.makedirs(cache_folder.path(), mode=files.FOR_OWNER, exist_ok=True)
+        if not files.problem_around(cache_folder.path()):
+            os.makedirs(cache_folder.path(), mode=files.FOR_OWNER, exist_ok=True)
         folder = _folder(lambda _: None)  # it was told when the entry was looked for
         if folder < 0:
             return
@@ -120,9 +121,9 @@ def _folder(say: Say) -> int:
         return -1
     except OSError:
         return -1
-    if wrong := files.problem(os.fstat(folder)):
+    if wrong := files.problem(os.fstat(folder)) or files.problem_around(path):
         os.close(folder)
-        say(f"the cache {path} is not used, because {wrong}: empty it, then chown root {path}; chmod 700 {path}")
+        say(f"the cache {path} is not used, because {wrong}: expected an empty one that nobody but root can change")
         return -1
     return folder
 

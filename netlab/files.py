@@ -6,6 +6,7 @@ where nobody else can put something in its place.
 
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 
 from netlab.errors import HostError
@@ -47,11 +48,40 @@ def ensure_folder(path: str, mode: int) -> None:
             make_folder(path, mode)
 
 
-def problem(about: os.stat_result) -> str:
-    """Return why others than root, and whoever we are, could change a file or folder: "" if they could not."""
-    if about.st_uid not in (0, os.geteuid()):
-        return f"it belongs to user {about.st_uid}"
-    return f"others can write to it (mode {stat.S_IMODE(about.st_mode):o})" if about.st_mode & _OTHERS_WRITE else ""
+def problem(about: os.stat_result, friend: int = 0) -> str:
+    """Return why others than root, whoever we are, and a friend could change a file or folder: "" if they could not.
+
+    A group of the friend's number is the friend's own, as Debian gives one to each user.
+    """
+    return _owner_problem(about, friend) or _mode_problem(about, friend)
+
+
+def problem_around(path: str, friend: int = 0) -> str:
+    """Return why others could put something else in the place of an absolute path: "" if they could not.
+
+    They could where a folder around it is theirs, or a link on the way; in one like /tmp they can only add.
+    """
+    for place in (*_above(path), *_above(os.path.realpath(path))):
+        with suppress(FileNotFoundError):
+            about = os.lstat(place)
+            keeps = about.st_mode & stat.S_ISVTX or stat.S_ISLNK(about.st_mode)
+            if wrong := _owner_problem(about, friend, place) or ("" if keeps else _mode_problem(about, friend, place)):
+                return wrong
+    return ""
+
+
+def _above(path: str) -> Iterator[str]:
+    while path != (path := os.path.dirname(path)):
+        yield path
+
+
+def _owner_problem(about: os.stat_result, friend: int, name: str = "it") -> str:
+    return f"{name} belongs to user {about.st_uid}" if about.st_uid not in (0, os.geteuid(), friend) else ""
+
+
+def _mode_problem(about: os.stat_result, friend: int, name: str = "it") -> str:
+    others = stat.S_IWOTH if about.st_gid == friend != 0 else _OTHERS_WRITE
+    return f"others can write to {name} (mode {stat.S_IMODE(about.st_mode):o})" if about.st_mode & others else ""
 
 
 def write(path: str, text: str, mode: int = 0o644) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,15 +24,15 @@ _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 def folder(path: str) -> Iterator[str]:
     """Make a folder to be filled, and give its absolute path; after an error nothing of it is left.
 
-    UsageError when there is something at that path already: what is there is never overwritten. Or when it is a folder
-    of somebody else's, or open to everybody: they could make root write elsewhere.
+    UsageError when there is something at that path already: what is there is never overwritten. Or when others could
+    change that folder, or put another in its place: they could make root write elsewhere.
     """
     where = os.path.abspath(path)
     made = _highest_missing(where)
     try:
-        if wrong := _problem(os.stat(os.path.dirname(made) if made else where), is_around=bool(made)):
-            raise UsageError(f"--save {path}: {wrong}: expected a folder of your own, or a new one in such a folder")
+        _refuse_others(path, where)
         os.makedirs(where, exist_ok=True)
+        _refuse_others(path, where)  # in /tmp somebody may just have made it
         if not path or os.listdir(where):
             raise UsageError(f"--save {path!r}: expected a folder that is not there yet, or is empty")
         if made:
@@ -51,12 +50,15 @@ def folder(path: str) -> Iterator[str]:
     _give_away(made or where)
 
 
-def _problem(about: os.stat_result, is_around: bool) -> str:
-    """Return why a folder, or what is made in it, is no place for root to write to: "" if it is one."""
-    if about.st_uid not in (0, os.geteuid()) and str(about.st_uid) != os.environ.get("SUDO_UID"):
-        return f"it is in a folder of user {about.st_uid}" if is_around else f"it belongs to user {about.st_uid}"
-    is_open = about.st_mode & stat.S_IWOTH and not (is_around and about.st_mode & stat.S_ISVTX)
-    return "everybody can write there" if is_open else ""
+def _refuse_others(path: str, where: str) -> None:
+    """Raise UsageError where others than root, and who has called us through sudo, decide what that folder is."""
+    user = os.environ.get("SUDO_UID", "")
+    friend = int(user) if user.isdecimal() else 0
+    wrong = files.problem_around(f"{where}/{CAPTURES}", friend)
+    if not wrong and os.path.exists(where):
+        wrong = files.problem(os.stat(where), friend)
+    if wrong:
+        raise UsageError(f"--save {path}: {wrong}: expected a folder of your own, or a new one in such a folder")
 
 
 def _highest_missing(path: str) -> str:

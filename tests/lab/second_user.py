@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tests.waiting import PATIENCE_S
+
 SECOND = 65534  # the user, with a group of the same number
 
 
@@ -40,11 +42,12 @@ class User:
     def result(self) -> Any:
         """Wait for the answer."""
         with open(self._hears, "rb") as pipe:
-            ready, _, _ = select.select([pipe], [], [], 60)
+            ready, _, _ = select.select([pipe], [], [], PATIENCE_S)
             text = pipe.read() if ready else b""
         if not ready:
             os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        assert text, f"no answer within {PATIENCE_S:g} s" if not ready else "it ended without an answer"
         return json.loads(text)
 
 

@@ -257,26 +257,34 @@ def test_a_lab_of_roots_own_is_for_root(plain: str) -> None:
 
 def test_no_demo_is_saved_where_another_can_redirect_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A link there would have root write over a file of anybody's."""
-    theirs, open_to_all, mine = (tmp_path / name for name in ("theirs", "open", "mine"))
-    for each in (theirs, open_to_all, mine):
+    names = ("theirs", "theirs/mine", "open", "group", "tmp", "own", "own/mine")
+    theirs, within, open_to_all, of_a_group, like_tmp, own, mine = (tmp_path / name for name in names)
+    for each in (theirs, within, open_to_all, of_a_group, like_tmp, own, mine):
         each.mkdir(0o755)
     os.chown(theirs, SECOND, SECOND)
-    open_to_all.chmod(0o777)
-    os.chown(mine, BUILDER, BUILDER)
+    for each, mode in ((open_to_all, 0o777), (of_a_group, 0o775), (like_tmp, 0o1777), (mine, 0o775)):
+        each.chmod(mode)
+    os.chown(of_a_group, BUILDER, SECOND)
+    for each in (own, mine):
+        os.chown(each, BUILDER, BUILDER)
 
     reasons = {
-        theirs: f"it belongs to user {SECOND}",
-        theirs / "new": f"it is in a folder of user {SECOND}",
-        open_to_all: "everybody can write there",
-        open_to_all / "new": "everybody can write there",
+        theirs: f"{theirs} belongs to user {SECOND}",
+        theirs / "new": f"{theirs} belongs to user {SECOND}",
+        theirs / "mine": f"{theirs} belongs to user {SECOND}",
+        open_to_all: f"others can write to {open_to_all} (mode 777)",
+        open_to_all / "new": f"others can write to {open_to_all} (mode 777)",
+        of_a_group: f"others can write to {of_a_group} (mode 775)",
+        like_tmp: "others can write to it (mode 1777)",
     }
     for given, why in reasons.items():
         done = netlab("demo", "parta", "--save", str(given), code=2, env=through_sudo())
         assert f"--save {given}: {why}: expected a folder of your own" in done.stderr
-    assert [os.listdir(each) for each in (theirs, open_to_all)] == [[], []]
+    assert [os.listdir(each) for each in (theirs, open_to_all)] == [["mine"], []]
     monkeypatch.setenv("SUDO_UID", str(BUILDER))
-    with save.folder(str(mine)) as folder:
-        assert os.listdir(folder) == [save.CAPTURES]
+    for fine in (mine, like_tmp / "new"):
+        with save.folder(str(fine)) as folder:
+            assert os.listdir(folder) == [save.CAPTURES]
 
 
 @pytest.fixture

@@ -177,6 +177,17 @@ def test_nothing_is_kept_where_others_can_write(cache: Path, header: Path) -> No
     assert os.listdir(cache) == ["one"]
 
 
+def test_a_cache_in_a_folder_of_others_is_not_used(cache: Path, header: Path) -> None:
+    """They could put another in its place; nor is one made there."""
+    keep("one", header)
+    cache.parent.chmod(0o777)
+
+    assert find("one", f"is not used, because others can write to {cache.parent} (mode 777)") is None
+    cache.rename(cache.with_name("before"))
+    keep("two", header)
+    assert not cache.exists()
+
+
 def test_a_cache_is_no_link(cache: Path, header: Path, tmp_path: Path) -> None:
     """Somebody else may say where it leads."""
     (tmp_path / "elsewhere").mkdir(0o700)

@@ -118,3 +118,46 @@ def test_the_callers_umask_comes_back(callers: int, monkeypatch: pytest.MonkeyPa
     umask.give_back()
 
     assert [callers, 0o022, callers, callers] == [before, meanwhile, told, os.umask(callers)]
+
+
+def test_what_is_in_an_open_folder_can_be_replaced(tmp_path: Path) -> None:
+    """However far up; but not in one like /tmp, and what is not there yet is nobody's."""
+    for name in ("open", "open/mine"):
+        files.make_folder(f"{tmp_path}/{name}", files.FOR_ALL)
+    path = str(tmp_path / "open/mine/new/newer")
+
+    assert files.problem_around(path) == ""
+    (tmp_path / "open").chmod(0o777)
+    assert files.problem_around(path) == f"others can write to {tmp_path}/open (mode 777)"
+    (tmp_path / "open").chmod(0o1777)
+    assert files.problem_around(path) == ""
+
+
+def test_a_link_on_the_way_leads_through_the_folders_around_its_target(tmp_path: Path) -> None:
+    """Whoever can change one of those decides what is found."""
+    for name in ("open", "open/mine"):
+        files.make_folder(f"{tmp_path}/{name}", files.FOR_ALL)
+    (tmp_path / "link").symlink_to("open/mine")
+
+    assert files.problem_around(f"{tmp_path}/link/new") == ""
+    (tmp_path / "open").chmod(0o777)
+    assert files.problem_around(f"{tmp_path}/link/new") == f"others can write to {tmp_path}/open (mode 777)"
+
+
+@pytest.mark.root
+def test_a_friend_counts_like_root_and_so_does_the_friends_own_group(tmp_path: Path) -> None:
+    """As Debian and Ubuntu make one for each user, who may let it write; a link is its owner's."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "link").symlink_to("theirs")
+    for name, mode in (("theirs", 0o775), ("link", 0)):
+        os.chown(tmp_path / name, 4711, 4711, follow_symlinks=False)
+        if mode:
+            (tmp_path / name).chmod(mode)
+    about = os.stat(tmp_path / "theirs")
+
+    assert files.problem(about, 4711) == files.problem_around(f"{tmp_path}/link/new", 4711) == ""
+    assert files.problem(about) == "it belongs to user 4711"
+    assert files.problem_around(f"{tmp_path}/link/new") == f"{tmp_path}/link belongs to user 4711"
+    os.chown(tmp_path / "theirs", 4711, 0)
+    assert files.problem(about := os.stat(tmp_path / "theirs"), 4711) == "others can write to it (mode 775)"
+    assert files.problem(about, 0) == "it belongs to user 4711"
