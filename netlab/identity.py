@@ -52,6 +52,19 @@ def is_alive(pid: int, ticks: int) -> bool:
     return False
 
 
+def is_ours(pid: int) -> bool:
+    """Say whether a process is root's, or whoever's we are, by all of its user ids.
+
+    One that a user has started from a setuid file is not: what it was called with is the user's choice.
+    """
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            uids = next((line.split()[1:] for line in file if line.startswith(b"Uid:")), [])
+    except OSError:
+        return False
+    return bool(uids) and {int(uid) for uid in uids} <= {0, os.geteuid()}
+
+
 def is_stopped(pid: int) -> bool:
     """Say whether a process has been stopped, by a signal or by who traces it, and so does nothing."""
     fields = _stat(pid)
@@ -75,7 +88,8 @@ def supervisors(folder: str) -> list[tuple[int, int]]:
     """Return every supervisor that was started for this folder, as process id and start time.
 
     They are known by their command lines, word for word: where a folder was removed by hand and made anew, that of
-    the lab before may still run. One of another container, whose folder of this name is another, is none of them.
+    the lab before may still run. One of another container, whose folder of this name is another, is none of them; nor
+    is a process of another user, who may give it any command line.
     """
     wanted = [b"-c", SUPERVISOR_BOOT.encode(), os.fsencode(folder)]
     found = []
@@ -84,7 +98,8 @@ def supervisors(folder: str) -> list[tuple[int, int]]:
             try:
                 with open(f"/proc/{name}/cmdline", "rb", buffering=0) as file:
                     words = file.read().split(b"\0")[:-1]
-                if [*words[2:4], *words[5:]] == wanted and os.path.samefile(f"/proc/{name}/ns/pid", _PID_NAMESPACE):
+                is_one = [*words[2:4], *words[5:]] == wanted and is_ours(int(name))
+                if is_one and os.path.samefile(f"/proc/{name}/ns/pid", _PID_NAMESPACE):
                     found.append((int(name), start_ticks(int(name))))
             except OSError:  # it has ended
                 continue

@@ -183,7 +183,7 @@ def abandon(supervisor: Supervisor) -> None:
     if not supervisor.pid:
         return
     pidfd = os.pidfd_open(supervisor.pid)  # our own child: the id is its own until we have waited for it
-    end(pidfd, STOP_DEADLINE_S)
+    end([pidfd], STOP_DEADLINE_S)
     os.close(pidfd)
     os.waitpid(supervisor.pid, os.WNOHANG)
     supervisor.pid = 0
@@ -227,24 +227,26 @@ def _failure(supervisor: Supervisor, node: str, what: str) -> NetlabError:
 def stop_supervisor(folder: str) -> bool:
     """Have the lab's supervisor stop its processes and end; say whether there was one.
 
-    If it does not, it is killed, and its processes with it. So is that of a lab that had this folder before.
+    If it does not, it is killed, and its processes with it. So is that of a lab that had this folder before; however
+    many there are, all have the same time.
     """
     found = dict.fromkeys([find_supervisor(folder), *supervisors(folder)])
-    stopped = [_stop(pid, ticks) for pid, ticks in found if pid]
-    return any(stopped)
-
-
-def _stop(pid: int, ticks: int) -> bool:
-    pidfd = open_pidfd(pid)
-    if pidfd < 0:
-        return False
+    pidfds = [pidfd for pid, ticks in found if pid and (pidfd := _open_living(pid, ticks)) >= 0]
     try:
-        if not is_alive(pid, ticks) or have_ended([pidfd], 0):
-            return False
-        end(pidfd, STOP_DEADLINE_S)
+        end(pidfds, STOP_DEADLINE_S)
     finally:
+        for pidfd in pidfds:
+            os.close(pidfd)
+    return bool(pidfds)
+
+
+def _open_living(pid: int, ticks: int) -> int:
+    """Return a descriptor of the process that was started at that time, -1 if it has ended."""
+    pidfd = open_pidfd(pid)
+    if pidfd >= 0 and (not is_alive(pid, ticks) or have_ended([pidfd], 0)):
         os.close(pidfd)
-    return True
+        return -1
+    return pidfd
 
 
 def supervisor_pid(folder: str) -> int:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from netlab import tracking
-from netlab.identity import parent
+from netlab.identity import is_ours, parent
 
 GRACE_S = 2.0  # from SIGTERM to SIGKILL
 _BATCH = 64  # processes waited for at once, each with a file descriptor
@@ -34,6 +34,9 @@ class Whose(NamedTuple):
     `namespaces`: they are in one of the lab's network namespaces, given by device and inode number. `variable`: they
     were started with this in their environment (`NAME=value`), and are not in the host's network. `mark`: they see
     the lab's own files in /etc, which are mounts of this source. `groups`: they are in one of these control groups.
+
+    Any user may show the variable, and in a user namespace of their own the mark too. So the variable counts for
+    processes of root alone, and the mark also for others of our user namespace, where only root mounts.
     """
 
     namespaces: Collection[tuple[int, int]]
@@ -60,16 +63,18 @@ class Whose(NamedTuple):
         if mounts and mounts not in host.mounts:
             if mounts not in seen:
                 seen[mounts] = _sees_files_of(pid, self.mark)
-            if seen[mounts]:
+            if seen[mounts] and (_namespace(pid, "user") == host.users or is_ours(int(pid))):
                 return True
-        return bool(self.variable) and space not in host.networks and self.variable.encode() in _environment(pid)
+        shows = bool(self.variable) and space not in host.networks and self.variable.encode() in _environment(pid)
+        return shows and is_ours(int(pid))
 
 
 class _Host(NamedTuple):
-    """The host's own namespaces."""
+    """The host's own namespaces, and the user namespace that we are in."""
 
     networks: Collection[tuple[int, int] | None]
     mounts: Collection[tuple[int, int] | None]
+    users: tuple[int, int] | None
 
 
 def stop_all(whose: Whose, deadline_s: float = 10.0) -> Stopped:
@@ -78,7 +83,8 @@ def stop_all(whose: Whose, deadline_s: float = 10.0) -> Stopped:
     ValueError when the host's own network namespace is said to be the lab's.
     """
     first = (1, 2, "self")
-    host = _Host({_namespace(pid) for pid in first} - {None}, {_namespace(pid, "mnt") for pid in first} - {None})
+    networks, mounts = ({_namespace(pid, kind) for pid in first} - {None} for kind in ("net", "mnt"))
+    host = _Host(networks, mounts, _namespace("self", "user"))
     if {_namespace(1), _namespace(2)} & set(whose.namespaces):
         raise ValueError("the host's own network namespace is no lab's")
     ours = lineage()
@@ -194,12 +200,13 @@ def send(pidfd: int, number: int) -> None:
         signal.pidfd_send_signal(pidfd, signal.SIGCONT)
 
 
-def end(pidfd: int, deadline_s: float) -> None:
-    """Send SIGTERM, and SIGKILL at the deadline; return when the process has ended, or will not."""
-    send(pidfd, signal.SIGTERM)
-    if not have_ended([pidfd], deadline_s):
-        send(pidfd, signal.SIGKILL)
-        have_ended([pidfd], GRACE_S)
+def end(pidfds: Sequence[int], deadline_s: float) -> None:
+    """Send SIGTERM to all, and SIGKILL at the deadline; return when these processes have ended, or will not."""
+    for number, patience_s in ((signal.SIGTERM, deadline_s), (signal.SIGKILL, GRACE_S)):
+        for pidfd in pidfds:
+            send(pidfd, number)
+        if have_ended(pidfds, patience_s):
+            return
 
 
 def have_ended(pidfds: Sequence[int], timeout_s: float) -> bool:

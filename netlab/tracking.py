@@ -1,17 +1,21 @@
 """A lab's own control group: what its supervisor starts is in it, whatever it does to its namespaces or environment.
 
 The group limits nothing. It is called by the lab's mark and lies right below the group of the `up` that made it, so
-that whatever holds for that one, such as a quota, holds for the lab too. Where it is stands in the lab's file `group`
-before it is made; when that is lost, the group is looked for by its name. Version 2 of control groups is taken, and
-else any hierarchy of version 1. On a host that has none to write to, a lab has no group.
+that whatever holds for that one, such as a quota, holds for the lab too. Where a user has been given that group, as
+systemd gives one to each user's own services, it lies below the nearest around it that is root's, up to the top: who
+has a group may freeze all that is below. Where it is stands in the lab's file `group` before it is made; when that is
+lost, the group is looked for by its name, where only root can make one. Version 2 of control groups is taken, and else
+any hierarchy of version 1. On a host that has none to write to, a lab has no group.
 """
 
 import _thread
 import errno
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import accumulate
 
 from netlab import identity
 
@@ -73,7 +77,8 @@ def make(lab: str, folder: str) -> str:
         try:
             with open(f"{folder}/{_FILE}", "wb", opener=_for_root) as file:
                 file.write(os.fsencode(group))
-            os.makedirs(group, mode=0o755, exist_ok=True)
+            with suppress(FileExistsError):
+                os.mkdir(group, mode=0o755)
         except OSError:  # read only, or no more groups are allowed
             continue
         return group
@@ -156,14 +161,36 @@ def _places(name: str) -> Iterator[str]:
     own = [line.split(":", 2)[1:] for line in _lines(OWN)]
     for path, root, controllers in _hierarchies():
         for mine, place in own:
-            if set(mine.split(",")) <= set(controllers.split(",")) and f"{place}/".startswith(f"{root}/"):
-                yield f"{path}{place[len(root) :].rstrip('/')}/{name}"
+            is_here = set(mine.split(",")) <= set(controllers.split(",")) and f"{place}/".startswith(f"{root}/")
+            if is_here and (above := _safe(path, place[len(root) :].split("/"))):
+                yield f"{above}/{name}"
+
+
+def _safe(top: str, names: Sequence[str]) -> str:
+    """Return how far one comes on the way from a hierarchy's top through groups that only root can change."""
+    at = ""
+    for path in accumulate((top, *filter(None, names)), "{}/{}".format):
+        if not _is_safe(path):
+            break
+        at = path
+    return at
+
+
+def _is_safe(group: str) -> bool:
+    """Say whether only root, or root's group, can make groups in a group."""
+    try:
+        about = os.stat(group)
+    except OSError:  # it has gone
+        return False
+    others = stat.S_IWOTH | (stat.S_IWGRP if about.st_gid else 0)
+    return about.st_uid in (0, os.geteuid()) and not about.st_mode & others
 
 
 def _everywhere() -> Iterator[tuple[str, str]]:
-    """Yield name and path of each group that is a lab's."""
+    """Yield name and path of each group that is a lab's: whose name says so, and that only root can have made."""
     for path, _, _ in _hierarchies():
-        for folder, names, _ in os.walk(path):
+        for folder, names, _ in os.walk(path) if _is_safe(path) else ():
+            names[:] = [name for name in names if _is_safe(f"{folder}/{name}")]
             yield from ((name, f"{folder}/{name}") for name in names if identity.marked(name))
 
 

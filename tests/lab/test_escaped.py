@@ -72,7 +72,14 @@ WAYS_OUT = [
     f"setsid nsenter --net={OUTSIDE}/net sleep NUMBER &",
     "trap '' TERM HUP; setsid unshare --net sh -c 'trap \"\" TERM HUP INT; exec sleep NUMBER' &",
 ]
-OF_ROLES = [*WAYS_OUT, f"{GONE} sleep NUMBER &", f"({GONE} setsid sh -c 'sleep NUMBER' &)"]
+# The last is no longer root's, and in namespaces that any user may have: only its control group is still the lab's.
+NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups"
+OF_ROLES = [
+    *WAYS_OUT,
+    f"{GONE} sleep NUMBER &",
+    f"({GONE} setsid sh -c 'sleep NUMBER' &)",
+    f"{NOBODY} unshare --user --net --mount sleep NUMBER &",
+]
 
 
 def sleepers(numbers: range) -> list[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """Where a lab's own control group is made, and how it is found again: folders here stand for hierarchies."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +12,15 @@ Host = Callable[..., None]
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     """Mount hierarchies, each given as its mount point, type, options, root, and the caller's own group in it."""
 
     def mount(*hierarchies: tuple[str, str, str, str, str]) -> None:
         mounts, own = [], []
         for name, kind, options, root, place in hierarchies:
             (tmp_path / name).mkdir(exist_ok=True)
+            if f"{place}/".startswith(f"{root}/".replace("//", "/")):  # or it is not to be seen there
+                os.makedirs(f"{tmp_path}/{name}{place.removeprefix(root.rstrip('/'))}", exist_ok=True)
             mounts.append(f"40 30 0:9 {root} {tmp_path / name} rw shared:1 - {kind} {kind} {options}\n")
             own.append(f"5:{'' if kind == 'cgroup2' else options.partition(',')[2]}:{place}\n")
         (tmp_path / "mounts").write_text("".join(mounts))
@@ -27,7 +29,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(tracking, "MOUNTS", f"{tmp_path}/mounts")
     monkeypatch.setattr(tracking, "OWN", f"{tmp_path}/own")
     (tmp_path / "lab").mkdir()
-    return mount
+    before = os.umask(0o022)  # as netlab has it, and the kernel makes its groups
+    yield mount
+    os.umask(before)
 
 
 V2 = ("unified", "cgroup2", "rw", "/", "/")
@@ -104,3 +108,34 @@ def test_members_are_those_of_groups_below_too(host: Host, tmp_path: Path) -> No
     Path(group, "inner/cgroup.procs").write_text("13\n")
 
     assert tracking.members([group]) == {12, 13}
+
+
+DELEGATED = ("unified", "cgroup2", "rw", "/", "/user.slice/user@1000.service/app.slice/terminal.scope")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_a_group_that_others_can_change_is_not_built_in(host: Host, tmp_path: Path, mode: int) -> None:
+    """They could freeze the supervisor, or kill it; what lies around their group holds for the lab all the same."""
+    host(DELEGATED)
+    theirs = tmp_path / "unified/user.slice/user@1000.service"
+    os.chown(theirs, -1, os.getgroups()[-1] if os.geteuid() else 65534)
+    theirs.chmod(mode)
+
+    assert tracking.make("one", f"{tmp_path}/lab") == f"{tmp_path}/unified/user.slice/{identity.mark('one')}"
+
+
+@pytest.mark.root
+def test_a_group_of_another_users_is_no_labs(host: Host, tmp_path: Path) -> None:
+    """Whatever it is called; and no lab is built in one."""
+    host(DELEGATED)
+    theirs = tmp_path / "unified/user.slice/user@1000.service"
+    for name in ("ghost", "phantom"):
+        (theirs / identity.mark(name)).mkdir()
+    (theirs / identity.mark("ghost")).rename(theirs.parent / identity.mark("ghost"))
+    for each in (theirs, theirs.parent / identity.mark("ghost")):
+        os.chown(each, 65534, 65534)
+
+    assert tracking.labs() == set()
+    assert tracking.find("phantom", f"{tmp_path}/lab") == tracking.find("ghost", f"{tmp_path}/lab") == []
+    assert tracking.make("one", f"{tmp_path}/lab") == f"{tmp_path}/unified/user.slice/{identity.mark('one')}"
+    assert tracking.labs() == {"one"}
