@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from netlab import reading
 from netlab.errors import NetlabError
 
 _BLOCK = 1 << 18
@@ -109,7 +110,8 @@ class File:
 
     def _enter(self, path: str) -> bool:
         try:
-            self._fd = os.open(path, os.O_RDONLY)
+            with reading.opened(path) as file:
+                self._fd = os.dup(file.fileno())
         except FileNotFoundError:
             return False
         except OSError as error:

@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from netlab import reading
 from netlab.errors import NetlabError
 from netlab.logfile import File, LogLine, parse
 
@@ -20,7 +21,8 @@ FILE_LIMIT = 16 << 20  # bytes, at most; the newest one to two times this much i
 _TAIL = 1 << 16
 _FOLLOW_INTERVAL_S = 0.05
 _SETTLE_NS = 30_000_000  # a line is in its file this long after it was stamped, unless the machine is overwhelmed
-_LEAST_LIMIT = 1 << 16
+_NOTE = 100  # bytes kept free for the note on what is lost
+_PAGE = 4096  # what a file takes at least, and by which it grows
 
 
 def path(folder: str, node: str) -> str:
@@ -42,7 +44,8 @@ class Writer:
     """Appends to one log.
 
     It holds no file open between two writes, so that a thousand logs cost no descriptors and none of them keeps a
-    removed lab's file system alive. It never raises: lines that find no room are counted, and the next that do say so.
+    removed lab's file system alive. It never raises: lines that find no room, or are longer than a whole file may be,
+    are counted, and the next that do say so.
     """
 
     def __init__(self, path: str, limit: int = FILE_LIMIT) -> None:
@@ -52,9 +55,9 @@ class Writer:
 
     def write(self, ns: int, entries: bytes) -> None:
         """Append whole entries; `ns` is the time of the newest."""
-        for part in _parts(entries, self.limit):
+        for part in _parts(entries, self.limit - _NOTE):
             note = entry(ns, "note", f"{self.lost} lines lost here: no room for the log") if self.lost else b""
-            if self._append(note + part):
+            if len(note + part) <= self.limit and self._append(note + part):
                 self.lost = 0
             else:
                 self.lost += part.count(b"\n")
@@ -77,7 +80,7 @@ class Writer:
             return False
 
     def _open(self) -> int:
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640)
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o640)
 
 
 def _parts(entries: bytes, limit: int) -> Iterator[bytes]:
@@ -102,9 +105,13 @@ def write_whole(fd: int, data: bytes, size: int) -> bool:
 
 
 def limit_for(count: int, folder: str) -> int:
-    """Return the limit of each of so many logs in a folder, so that all of them take no more than half of its room."""
+    """Return the limit of each of so many logs in a folder, so that all of them take no more than half of its room.
+
+    It is a page at least: a folder of less than 16 KiB for each log is too small for its lab.
+    """
     about = os.statvfs(folder)
-    return max(_LEAST_LIMIT, min(FILE_LIMIT, about.f_blocks * about.f_frsize // 2 // (2 * max(1, count))))
+    share = about.f_blocks * about.f_frsize // 2 // (2 * max(1, count))
+    return max(_PAGE, min(FILE_LIMIT, share // _PAGE * _PAGE))
 
 
 def read(
@@ -139,7 +146,7 @@ def read(
 def tail(folder: str, node: str, count: int) -> list[str]:
     """Return the text of the last lines that a node itself printed."""
     try:
-        with open(path(folder, node), "rb") as file:
+        with reading.opened(path(folder, node)) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
             raw = file.read().split(b"\n")[:-1]
     except OSError:

@@ -54,13 +54,14 @@ ROWS: list[tuple[str, ...]] = [
         "waiting",
         "commands",
         "condition",
+        "shapes",
     ),
     ("plan",),
     ("steps", "routing"),
     ("validate",),
     ("options", "declared", "document", "assets", "addresses"),
     ("model",),
-    ("errors", "lazily", "role", "usage", "prometheus", "capabilities", "progress"),
+    ("errors", "reading", "lazily", "role", "usage", "prometheus", "capabilities", "progress"),
     ("talk",),
 ]
 FAMILIES = {7, 12, 14, 16}

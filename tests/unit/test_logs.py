@@ -299,14 +299,38 @@ def test_one_write_of_more_than_the_limit_does_not_pass_it(folder: Folder) -> No
     assert len(list(logs.read(folder, ["a"]))) > 100
 
 
-def test_all_logs_together_have_room_in_their_folder(folder: Folder) -> None:
-    """Half of it, so that all else finds some; but no log is so short that it says nothing."""
-    about = os.statvfs(folder)
-    room = about.f_blocks * about.f_frsize
+@pytest.mark.parametrize(("count", "room"), [(1, 8 << 30), (1, 1 << 20), (1000, 16 << 20), (1000, 300 << 20)])
+def test_all_logs_together_have_room_in_their_folder(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, count: int, room: int
+) -> None:
+    """Half of it, so that all else finds some, also where many nodes share little; each is a page at least."""
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((4096, 4096, room >> 12, 0, 0, 0, 0, 0, 0, 255)))
+    limit = logs.limit_for(count, folder)
 
-    assert logs.limit_for(10**9, folder) == 1 << 16
-    assert logs.limit_for(1, folder) == min(logs.FILE_LIMIT, room // 4)
-    assert 2 * 4000 * logs.limit_for(4000, folder) <= max(room // 2, 2 * 4000 << 16)
+    assert limit == logs.FILE_LIMIT or room // 2 - 2 * count * 4096 < 2 * count * limit <= room // 2
+    assert logs.limit_for(10**9, folder) == 4096
+
+
+def test_a_line_longer_than_a_file_may_be_is_counted(folder: Folder) -> None:
+    """Whatever is written, and with the note on what is lost, no file passes its limit."""
+    writer = logs.Writer(logs.path(folder, "a"), 200)
+    for at in range(40):
+        writer.write(at, logs.entry(at, "out", "y" * (300 if at % 3 else 80)))
+
+        assert os.path.getsize(logs.path(folder, "a")) <= 200
+    lines = list(logs.read(folder, ["a"]))
+
+    assert {line.text for line in lines if line.stream == "out"} == {"y" * 80}
+    assert lines[-2].text == "2 lines lost here: no room for the log"
+
+
+def test_a_log_that_is_a_pipe_keeps_nobody(folder: Folder) -> None:
+    os.mkfifo(logs.path(folder, "a"))
+    logs.Writer(logs.path(folder, "a")).write(1, logs.entry(1, "out", "x"))
+
+    assert logs.tail(folder, "a", 5) == []
+    with pytest.raises(NetlabError, match=r"cannot read the log .*no regular file"):
+        list(logs.read(folder, ["a"]))
 
 
 def test_following_begins_with_the_last_lines(folder: Folder) -> None:
