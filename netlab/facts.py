@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from netlab import logs
+from netlab import logs, reading, shapes
 
 _NAME = "processes"
 _REST_S = 0.5  # between two tries to write into a full file system
@@ -28,11 +28,16 @@ class Writer:
         """Write what waits, if it is time."""
         if not self._waiting or time.monotonic() < self.due:
             return
-        with suppress(OSError), open(_NAME, "ab", buffering=0) as file:
+        with suppress(OSError), open(_NAME, "ab", buffering=0, opener=_at_once) as file:
             if logs.write_whole(file.fileno(), self._waiting, file.seek(0, os.SEEK_END)):
                 self._waiting, self.due = b"", 0.0
                 return
         self.due = time.monotonic() + _REST_S
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file, and no pipe in its place that nobody reads."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
 
 
 def is_damaged(folder: str) -> bool:
@@ -43,17 +48,16 @@ def is_damaged(folder: str) -> bool:
 def _written(folder: str) -> list[dict[str, Any] | None]:
     """Return everything that the supervisor has written down, None for each line that nobody could have meant."""
     try:
-        with open(f"{folder}/{_NAME}", "rb") as file:
-            lines = file.read().split(b"\n")[:-1]
+        lines = reading.read(f"{folder}/{_NAME}").split(b"\n")[:-1]
     except OSError:
         return []
     found: list[dict[str, Any] | None] = []
     for line in lines:
         try:
             fact = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             fact = None
-        found.append(fact if isinstance(fact, dict) else None)
+        found.append(fact if shapes.is_fact(fact) else None)
     return found
 
 

@@ -9,7 +9,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
-from netlab.errors import HostError
+from netlab import reading
+from netlab.errors import HostError, UsageError
 
 FOR_ALL, FOR_GROUP, FOR_OWNER = 0o755, 0o750, 0o700  # folders
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -99,6 +100,14 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
         with suppress(OSError):
             os.unlink(fresh)
         raise
+
+
+def source(path: str) -> str:
+    """Return the text of a program; UsageError where there is none to be read."""
+    try:
+        return reading.read(path).decode(errors="replace")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _opened(path: str) -> int:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from netlab import condition, facts, identity, inspection, launch, process, record, trace
+from netlab import condition, facts, hosts, identity, inspection, launch, process, reading, record, trace, tracking
 from netlab.condition import NO_PINS, Problem, anew
 from netlab.errors import NetlabError
 from netlab.stopping import signal_name
@@ -27,19 +27,8 @@ def examine(lab: str) -> Health:
     try:
         data = record.shown(lab)
     except NetlabError as error:
-        return _damaged(lab, str(error))
-    if not _is_sound(data):
-        return _damaged(lab, f"{record.folder_of(lab)}/lab.json is not what this netlab has written")
+        return Health((Problem("", str(error), anew(lab)),), False, {})
     return _examined(lab, data)
-
-
-def _is_sound(data: Mapping[str, Any]) -> bool:
-    """Say whether a record has the shape that this version gives it: it may be one of an earlier version."""
-    expected = {"kind", "role", "program", "process", "interfaces", "limits"}
-    if "description" in data:  # all of it, and not what others see
-        expected |= {"bridge", "routes", "sysctls"}
-    nodes = data["nodes"].values() if isinstance(data["nodes"], dict) else [None]
-    return all(isinstance(about, dict) and expected <= about.keys() for about in nodes)
 
 
 def _examined(lab: str, data: dict[str, Any]) -> Health:
@@ -47,15 +36,13 @@ def _examined(lab: str, data: dict[str, Any]) -> Health:
         what = "it is half-built: its `up` has not come to the end, or the file `up` in its folder is gone"
         return Health((Problem("", what, f"netlab down {lab}"),), False, data)
     outside = tuple(_outside(data))
+    told = {problem.where for problem in outside}
     try:
-        found = inspection.nodes(data, launch.runtime_of(data).netns_path)
+        # Once more where something is wrong: a reload may just have changed what one half of it was compared with.
+        inside = tuple(_inside(data, told)) and tuple(_inside(data, told))
     except PermissionError:
         return Health(outside, False, data)
-    return Health((*outside, *_inside(data, found, {problem.where for problem in outside})), True, data)
-
-
-def _damaged(lab: str, what: str) -> Health:
-    return Health((Problem("", what, f"netlab down {lab}, then up"),), False, {})
+    return Health((*outside, *inside), True, data)
 
 
 # ---- what needs no root ----------------------------------------------------------------------------------------------
@@ -65,17 +52,28 @@ def _outside(data: Mapping[str, Any]) -> Iterator[Problem]:
     lab = data["lab"]
     for node, what in launch.runtime_of(data).broken(list(data["nodes"])):
         yield Problem(node, what, anew(lab))
-    yield from (Problem(where, what, anew(lab)) for where, what in _files(data))
+    for where, what in (*_in_etc(data), *_files(data)):
+        yield Problem(where, what, anew(lab))
     yield from _processes(data)
+
+
+def _in_etc(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is missing of the files that nodes see in /etc, as where and what."""
+    etc = f"{data['folder']}/etc"
+    if unnamed := _unnamed(data, f"{etc}/hosts"):
+        yield "", f"{etc}/hosts {unnamed}"
+    for name in hosts.BESIDE:
+        if os.path.exists(f"/etc/{name}") and _is_gone(f"{etc}/{name}"):
+            yield "", f"{etc}/{name} is gone: nodes see this host's /etc/{name}"
 
 
 def _files(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what is missing in the lab's folder, as where and what."""
     folder = data["folder"]
-    if unnamed := _unnamed(data, f"{folder}/etc/hosts"):
-        yield "", f"{folder}/etc/hosts {unnamed}"
-    if _is_gone(f"{folder}/status.json"):
-        yield "", f"{folder}/status.json, which others than root read, is gone"
+    try:
+        record.public(data["lab"])
+    except NetlabError:
+        yield "", f"{folder}/status.json, which others than root read, is gone or damaged"
     for node, about in data["nodes"].items():
         if about["program"] and _is_gone(f"{folder}/programs/{node}.c"):
             yield node, f"{folder}/programs/{node}.c, the source of its program, is gone"
@@ -101,10 +99,10 @@ def _is_gone(path: str) -> bool:
 def _unnamed(data: Mapping[str, Any], path: str) -> str:
     """Return what is wrong with the lab's hosts file: "" where every address of every node has its name there."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            there = {(words[0], name) for line in file if (words := line.split()) for name in words[1:]}
+        lines = reading.read(path).decode(errors="replace").splitlines()
     except OSError:
         return "is gone"
+    there = {(words[0], name) for line in lines if (words := line.split()) for name in words[1:]}
     for node, about in data["nodes"].items():
         for port in about["interfaces"].values():
             for address in port["addresses"]:
@@ -126,8 +124,11 @@ def _processes(data: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("", f"its supervisor has died{after}", anew(lab))
     elif supervisor and identity.is_stopped(supervisor):
         yield Problem("", f"its supervisor, process {supervisor}, is stopped", f"kill -CONT {supervisor}")
-    if supervisor and _is_gone(f"{folder}/supervisor"):
-        yield Problem("", f"{folder}/supervisor, which says who its supervisor is, is gone", anew(lab))
+    if supervisor and not identity.noted_supervisor(folder):
+        yield Problem("", f"{folder}/supervisor, which says who its supervisor is, is gone or damaged", anew(lab))
+    if supervisor:
+        what, mend = tracking.problem(lab, folder)
+        yield from [Problem("", what, mend or anew(lab))] if what else ()
     for node, about in data["nodes"].items():
         if about["process"] and about["process"]["autostart"]:
             entry = entries.get(node) or process.Process(node, "not started")
@@ -160,11 +161,13 @@ def _process(data: Mapping[str, Any], stays: bool, entry: process.Process, is_wa
 # ---- what does -------------------------------------------------------------------------------------------------------
 
 
-def _inside(
-    data: Mapping[str, Any], found: Mapping[str, condition.Inside | None], told: Collection[str]
-) -> Iterator[Problem]:
-    """Yield what is not as planned in nodes, and of their programs; of nodes in `told` something was said already."""
+def _inside(data: Mapping[str, Any], told: Collection[str]) -> Iterator[Problem]:
+    """Yield what is not as planned in nodes, and of their programs; of nodes in `told` something was said already.
+
+    PermissionError where this process may enter no node.
+    """
     lab, folder = data["lab"], data["folder"]
+    found = inspection.nodes(data, launch.runtime_of(data).netns_path)
     known = record.pins(folder)
     if any(about["program"] for about in data["nodes"].values()):
         if os.path.ismount(f"{folder}/tracing") and not os.path.isdir(trace.instance(folder, lab)):

@@ -16,12 +16,9 @@ if TYPE_CHECKING:
 
 _Step = TypeVar("_Step", bound=Step)
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# What nodes have in place of the host's files, beside /etc/hosts: names resolve to IPv4 first, as the labs' programs
-# expect, and a name that is not in the lab fails at once, for no name server can be reached from there.
 _BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
 PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
 """
-_ETC = {"gai.conf": "precedence ::ffff:0:0/96 100\n", "resolv.conf": "# a lab has no name server\n"}
 
 
 def _some(count: int, what: str) -> str:
@@ -88,7 +85,7 @@ class Host:
 
         record.create(self.lab, self.data, with_programs=bool(self.programs))
         files.write(f"{self.folder}/etc/hosts", hosts.text(self.plan))
-        for name, text in _ETC.items():
+        for name, text in hosts.BESIDE.items():
             if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist
                 files.write(f"{self.folder}/etc/{name}", text)
         files.write(f"{self.folder}/bashrc", _BASHRC)
@@ -96,8 +93,7 @@ class Host:
             files.make_folder(f"{self.folder}/programs", files.FOR_GROUP)
         for step in self.programs:
             if not step.for_peer:
-                with open(step.program.path, encoding="utf-8", errors="replace") as file:
-                    files.write(f"{self.folder}/programs/{step.node}.c", file.read(), 0o640)
+                files.write(f"{self.folder}/programs/{step.node}.c", files.source(step.program.path), 0o640)
 
     def prepare(self) -> None:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""

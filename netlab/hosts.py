@@ -1,11 +1,17 @@
-"""The lab's hosts file: every node's name resolves, in every node, to all of the node's addresses. Pure."""
+"""What a lab's nodes see in /etc: every node's name resolves, in every node, to all of the node's addresses. Pure."""
 
-from netlab.plan import Plan
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from netlab.plan import Plan
+
+# Files beside `hosts` that nodes have in place of the host's: names resolve to IPv4 first, as the labs' programs
+# expect, and a name that is not in the lab fails at once, for no name server can be reached from there.
+BESIDE = {"gai.conf": "precedence ::ffff:0:0/96 100\n", "resolv.conf": "# a lab has no name server\n"}
 LOCALHOST = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback")
 
 
-def text(plan: Plan) -> str:
+def text(plan: "Plan") -> str:
     """Return the contents of /etc/hosts: localhost, then every IPv4 address, then every IPv6 address, node by node.
 
     A replica's addresses also carry the name it has in the file, so that `worker` resolves to all of worker1, worker2

@@ -3,8 +3,9 @@
 And which lab is it? Its name and the process ids that it lives among: labs of one name in two containers are two.
 """
 
-import json
 import os
+
+from netlab import reading, shapes
 
 # How the supervisor is started: the rest of its command line is where netlab is, and the lab's folder.
 SUPERVISOR_BOOT = "import sys; sys.path.append(sys.argv[1]); from netlab.supervisor import main; main(*sys.argv[2:])"
@@ -74,14 +75,18 @@ def is_stopped(pid: int) -> bool:
 def find_supervisor(folder: str) -> tuple[int, int]:
     """Return the process id of a lab's supervisor and its start time, zeros where there is none.
 
-    Where the lab's folder has gone from under it, it is known by its command line.
+    Where that does not say it any more, it is known by its command line.
     """
+    return noted_supervisor(folder) or next(iter(supervisors(folder)), (0, 0))
+
+
+def noted_supervisor(folder: str) -> tuple[int, int] | None:
+    """Return what the lab's folder says of its supervisor, None where it says nothing, or nothing that could be."""
     try:
-        with open(f"{folder}/supervisor", "rb") as file:
-            me = json.loads(file.read())
-        return int(me["pid"]), int(me["start_ticks"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return next(iter(supervisors(folder)), (0, 0))
+        me = reading.load(f"{folder}/supervisor")
+    except (OSError, ValueError):
+        return None
+    return (me["pid"], me["start_ticks"]) if shapes.fits(me, shapes.PROCESS) else None
 
 
 def supervisors(folder: str) -> list[tuple[int, int]]:

@@ -31,7 +31,7 @@ def runtimes_left(lab: str, folder: str) -> "list[Runtime]":
     """Return the runtimes in which something of a lab may be left: all where the record is lost."""
     try:
         return [runtime_of(record.read(lab))]
-    except (NetlabError, LookupError):
+    except NetlabError:
         from netlab.runtime.docker import Docker
         from netlab.runtime.netns import Netns
 
@@ -43,7 +43,8 @@ def shared(data: Mapping[str, Any]) -> list[str]:
 
     A folder right below / is not shared: a container has its own /tmp, /etc and so on. A role there is, as a file.
     """
-    roles = [node["process"]["argv"][1] for node in data["nodes"].values() if node["process"] and node["role"]]
+    running = (node["process"]["argv"] for node in data["nodes"].values() if node["process"] and node["role"])
+    roles = [role for argv in running for role in argv[1:2]]
     folders = dict.fromkeys(role if _is_top(os.path.dirname(role)) else os.path.dirname(role) for role in roles)
     home = home_of(data)
     return [_PACKAGE, *folders, *(() if _is_top(home) else (home,))]

@@ -15,11 +15,11 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from netlab import files, identity, syscalls
+from netlab import files, identity, reading, shapes, syscalls
 from netlab.errors import HostError, NetlabError, UsageError
 from netlab.lock import Lock
 
@@ -78,14 +78,15 @@ def read(lab: str) -> dict[str, Any]:
     Without root, nodes have no variables of their own in it.
     """
     try:
-        found = _load(lab, "lab.json")
+        found = _load(lab, "lab.json", shapes.LAB)
     except PermissionError:
         raise NetlabError(
             f"{lab} was built by somebody else: without root you see of it what netlab status {lab} shows"
         ) from None
     with suppress(PermissionError):
-        for name, variables in _load(lab, "env.json", holds=()).items():
-            found["nodes"][name]["env"] = variables
+        variables = _load(lab, "env.json", shapes.ENV)
+        for name in variables.keys() & found["nodes"].keys():
+            found["nodes"][name]["env"] = variables[name]
     return found
 
 
@@ -93,21 +94,30 @@ def shown(lab: str) -> dict[str, Any]:
     """Return what the caller may see of a lab's record: all that `read` does, or else what `status` shows of it."""
     path = f"{folder_of(lab)}/lab.json"
     hidden = os.path.exists(path) and not os.access(path, os.R_OK)
-    return _load(lab, "status.json") if hidden else read(lab)
+    return public(lab) if hidden else read(lab)
 
 
-def _load(lab: str, name: str, holds: Sequence[str] = ("lab", "folder", "nodes")) -> dict[str, Any]:
-    """Return a file of the lab's record."""
+def public(lab: str) -> dict[str, Any]:
+    """Return what everybody may see of a lab's record; NetlabError when that is missing or damaged."""
+    return _load(lab, "status.json", shapes.STATUS)
+
+
+def _load(lab: str, name: str, shape: shapes.Shape) -> dict[str, Any]:
+    """Return a file of the lab's record, which has this shape; PermissionError, or else NetlabError, says why not."""
     path = f"{folder_of(lab)}/{name}"
     try:
-        with open(path, "rb") as file:
-            found: dict[str, Any] = json.loads(file.read())
+        found: dict[str, Any] = reading.load(path)
+    except PermissionError:
+        raise
     except FileNotFoundError:
         raise NetlabError(f"{lab} has no record ({path}), so it is not whole: netlab down --lab {lab}") from None
-    except ValueError as error:
-        raise NetlabError(f"{path} is damaged ({error}); netlab down --lab {lab}") from None
-    if not isinstance(found, dict) or not set(holds) <= found.keys():
-        raise NetlabError(f"{path} is not what netlab has written; netlab down --lab {lab}")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise NetlabError(f"{path} is damaged ({why}); netlab down --lab {lab}") from None
+    # It may also be a file of an earlier version, or of another lab.
+    own = {"lab": lab, "folder": folder_of(lab)} if "lab" in shape else {}
+    if not shapes.fits(found, {**shape, **own}):
+        raise NetlabError(f"{path} is not what this netlab has written for {lab}; netlab down --lab {lab}")
     return found
 
 
@@ -203,11 +213,10 @@ def note_pins(folder: str, found: Mapping[str, Any]) -> None:
 def pins(folder: str) -> dict[str, Any]:
     """Return what is known of a lab's pins; nothing where that cannot be read."""
     try:
-        with open(f"{folder}/pinned", "rb") as file:
-            found: dict[str, Any] = json.loads(file.read())
+        found: dict[str, Any] = reading.load(f"{folder}/pinned")
     except (OSError, ValueError):
         return {}
-    return found
+    return found if shapes.fits(found, shapes.PINNED) else {}
 
 
 def mark_complete(lab: str) -> None:

@@ -110,8 +110,9 @@ def _stop_processes(lab: str, folder: str) -> list[str]:
     """Stop the lab's supervisor and whatever else is the lab's, and remove the control group that they were in."""
     from netlab import process
 
-    found = ["a supervisor"] if process.stop_supervisor(folder) else []
     groups = tracking.find(lab, folder)
+    tracking.thaw(groups)  # the frozen hear nothing, and some cannot even be killed
+    found = ["a supervisor"] if process.stop_supervisor(folder) else []
     variable = f"NETLAB_NODE_FILE={folder}/lab.json"
     stopped = process.stop_all(process.Whose(namespaces(folder), variable, identity.mark(lab), groups))
     if stopped.spared:
@@ -126,6 +127,6 @@ def namespaces(folder: str) -> set[tuple[int, int]]:
     """Return the namespaces that a lab holds, each by device and inode number."""
     try:
         found = [entry.stat() for entry in os.scandir(f"{folder}/netns")]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return set()
     return {(about.st_dev, about.st_ino) for about in found}

@@ -17,10 +17,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate
 
-from netlab import identity
+from netlab import identity, reading
 
 MOUNTS, OWN = "/proc/self/mountinfo", "/proc/self/cgroup"
 _FILE = "group"
+_FREEZERS = (("cgroup.freeze", "0"), ("freezer.state", "THAWED"))
 _REMOVE_DEADLINE_S = 2.0
 _POLL_S = 0.01
 
@@ -82,6 +83,8 @@ def make(lab: str, folder: str) -> str:
         except OSError:  # read only, or no more groups are allowed
             continue
         return group
+    with suppress(OSError):
+        os.unlink(f"{folder}/{_FILE}")
     return ""
 
 
@@ -92,11 +95,52 @@ def _for_root(path: str, flags: int) -> int:
 def find(lab: str, folder: str) -> list[str]:
     """Return the lab's groups: the one that its file tells of or, without that, whichever are called like it."""
     try:
-        with open(f"{folder}/{_FILE}", encoding="utf-8", errors="surrogateescape") as file:
-            group = file.read()
+        group = _noted(lab, folder)
     except OSError:
-        return [group for name, group in _everywhere() if name == identity.mark(lab)]
-    return [group] if os.path.basename(group) == identity.mark(lab) and os.path.isdir(group) else []
+        group = ""
+    if group:
+        return [group] if os.path.isdir(group) else []
+    return [group for name, group in _everywhere() if name == identity.mark(lab)]
+
+
+def _noted(lab: str, folder: str) -> str:
+    """Return the group that the lab's file tells of, "" if it tells of none that could be; raises OSError."""
+    group = os.fsdecode(reading.read(f"{folder}/{_FILE}"))
+    return group if os.path.basename(group) == identity.mark(lab) and os.path.isabs(group) else ""
+
+
+def problem(lab: str, folder: str) -> tuple[str, str]:
+    """Return what is wrong with the group that was made for a lab, and the command that mends it.
+
+    Both are "" where nothing is, where none was made, and where the caller may not read where it is.
+    """
+    try:
+        group = _noted(lab, folder)
+    except (FileNotFoundError, PermissionError):
+        return "", ""
+    except OSError:
+        group = ""
+    if not group:
+        return f"{folder}/{_FILE}, which says where its control group is, is damaged", ""
+    if not os.path.isdir(group):
+        return f"its control group {group} is gone", ""
+    for name, thawed in _FREEZERS:
+        if _lines(f"{group}/{name}") not in ([], [thawed]):
+            return f"its control group {group} is frozen", f"echo {thawed} >{group}/{name}"
+    return "", ""
+
+
+def thaw(groups: Sequence[str]) -> None:
+    """Let the processes of these groups, and of groups that they have made below, go on where somebody froze them."""
+    for group in groups:
+        for folder, _, _ in os.walk(group):
+            for name, thawed in _FREEZERS:
+                with suppress(OSError):
+                    fd = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+                    try:
+                        os.write(fd, thawed.encode())
+                    finally:
+                        os.close(fd)
 
 
 def labs() -> set[str]:

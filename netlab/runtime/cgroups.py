@@ -94,6 +94,16 @@ class Groups:
         """Say whether the node's groups are all there."""
         return all(os.path.isdir(group) for _, group in self._groups(node))
 
+    def changed(self, node: str) -> list[str]:
+        """Return which of the node's limits are not as planned any more, in words; a frozen group is one of them."""
+        found = []
+        for hierarchy, group in self._groups(node):
+            for name, planned in (*_settings(hierarchy, self._limits[node]), ("cgroup.freeze", "0")):
+                now = _read(f"{group}/{name}").strip()  # "" without accounting for swap, or where it cannot be read
+                if now and not _same(name, now, planned):
+                    found.append(f"{group}/{name} is {now}, planned is {planned}")
+        return found
+
     def memory_kills(self, node: str) -> int:
         """Return how many of the node's processes the kernel has killed because the node's memory was used up."""
         if node not in self._limits or not self._limits[node].memory:
@@ -167,6 +177,14 @@ def _settings(hierarchy: Hierarchy, limits: Limits) -> Iterator[tuple[str, str]]
         else:
             yield "memory.limit_in_bytes", str(limits.memory)
             yield "memory.memsw.limit_in_bytes", str(limits.memory)
+
+
+def _same(name: str, now: str, planned: str) -> bool:
+    """Say whether a setting is as planned: the kernel counts memory in pages, and leaves out what is less than one."""
+    if name.startswith("memory.") and now.isdigit():
+        page = os.sysconf("SC_PAGE_SIZE")
+        return int(now) // page == int(planned) // page
+    return now == planned
 
 
 def _remove(group: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from netlab import files, record, syscalls
+from netlab import files, reading, record, shapes, syscalls
 from netlab.errors import HostError, NetlabError
 from netlab.identity import is_alive, start_ticks
 from netlab.joining import Place
@@ -101,7 +101,7 @@ class Docker:
 
     def _has_none(self) -> bool:
         """Say whether a lab of which nobody knows whom it has asked for containers cannot have any."""
-        if os.path.exists(f"{self._folder}/lab.json"):
+        if os.path.exists(f"{self._folder}/lab.json") and not os.path.lexists(f"{self._folder}/containers"):
             return True  # `up` writes down whom it asks before it asks for anything
         return not self._names.there() and not engine.answers(engine.address())
 
@@ -134,11 +134,10 @@ class Docker:
 
     def _read(self) -> dict[str, Any]:
         try:
-            with open(f"{self._folder}/containers", "rb") as file:
-                found: dict[str, Any] = json.loads(file.read())
+            found: dict[str, Any] = reading.load(f"{self._folder}/containers")
         except (OSError, ValueError):  # `up` has not come so far, or there is no folder any more
             return {}
-        return found
+        return found if shapes.fits(found, shapes.CONTAINERS) else {}
 
     def _write(self, known: dict[str, Any]) -> None:
         files.write(f"{self._folder}/containers", json.dumps(known))

@@ -56,10 +56,14 @@ class Netns:
         return list(dict.fromkeys([*self._names.remove(), *limited]))
 
     def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
-        """Return which namespaces, names and limits are gone, as (node, in words)."""
-        groups = self._groups() if self._limits else None
-        unlimited = [node for node in self._limits if groups and not groups.stand(node)]
-        return [*self._names.lost(nodes), *((node, "its control group is gone, and its limits") for node in unlimited)]
+        """Return which namespaces, names and limits are gone, or other ones than planned, as (node, in words)."""
+        found = self._names.lost(nodes)
+        if self._limits:
+            groups = self._groups()
+            for node in self._limits:
+                wrong = groups.changed(node) if groups.stand(node) else ["its control group is gone, and its limits"]
+                found += [(node, what) for what in wrong]
+        return found
 
     def netns_path(self, node: str) -> str:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""

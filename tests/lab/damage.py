@@ -7,7 +7,7 @@ FOLDER = f"/run/netlab/{LAB}"
 TOPOLOGY = """
 name: dmg
 nodes:
-  a: {role: ./stay.py, sysctls: {net.ipv4.tcp_syn_retries: 2}}
+  a: {role: ./stay.py, env: {COLOUR: red}, sysctls: {net.ipv4.tcp_syn_retries: 2}}
   r: {}                                          # a router, whose eth1 faces the program, and passes for it
   m: {xdp: ./own.c}
   sw: {kind: switch}
@@ -178,6 +178,23 @@ WAYS = [
         " until rmdir $group 2>/dev/null; do sleep .01; done; done",
         "h: its control group is gone, and its limits",
     ),
+    Way(
+        "for file in $(find /sys/fs/cgroup -path '*/netlab/dmg/h/memory.max' -o -path"
+        " '*/netlab/dmg/h/memory.memsw.limit_in_bytes' -o -path '*/netlab/dmg/h/memory.limit_in_bytes' | sort -r);"
+        " do echo $((128 << 20)) >$file; done",
+        "h: /sys/fs/cgroup/",
+    ),
+    Way(
+        "for pid in $(cat $(cat $F/group)/cgroup.procs); do echo $pid >$(cat $F/group)/../cgroup.procs; done;"
+        " until rmdir $(cat $F/group) 2>/dev/null; do sleep .01; done",
+        "the lab: its control group /sys/fs/cgroup/",
+    ),
+    Way(
+        "for name in cgroup.freeze=1 freezer.state=FROZEN; do file=$(cat $F/group)/${name%=*};"
+        " [ ! -e $file ] || echo ${name#*=} >$file; done",
+        "the lab: its control group /sys/fs/cgroup/",
+        "echo ",
+    ),
     # processes
     Way("kill -KILL $a", "a: its process PID was killed by SIGKILL"),
     Way("kill -TERM $a", "a: its process PID has ended, and its role is one that stays"),
@@ -200,6 +217,8 @@ WAYS = [
     Way(
         "sed -i s/10.0.0.1/10.0.0.9/ $F/etc/hosts", "the lab: /run/netlab/dmg/etc/hosts does not say any more that a is"
     ),
+    Way("rm $F/etc/gai.conf", "the lab: /run/netlab/dmg/etc/gai.conf is gone: nodes see this host's"),
+    Way("rm $F/etc/resolv.conf", "the lab: /run/netlab/dmg/etc/resolv.conf is gone: nodes see this host's"),
     Way("rm -r $F/etc", "the lab: /run/netlab/dmg/etc/hosts is gone"),
     Way("rm $F/lab.json", "the lab: dmg has no record", "netlab down dmg"),
     Way("rm $F/env.json", "the lab: dmg has no record (/run/netlab/dmg/env.json)", "netlab down dmg"),

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import pytest
 
-from netlab import cli, process
+from netlab import cli, process, record
 from tests import leaks
+from tests.contents import CONTENTS, LAB_FILES, put
 from tests.lab.damage import ANEW, FILES, FOLDER, LAB, WAYS, Way
 from tests.lab.lab import ROOT
 from tests.waiting import PATIENCE_S, eventually
@@ -82,6 +84,20 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
 
 @pytest.fixture
+def in_time() -> Iterator[None]:
+    """Fail where something would wait for ever."""
+
+    def fail(_number: int, _frame: object) -> None:
+        raise TimeoutError(f"not done within {PATIENCE_S:g} s")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
 def whole(built: Built, capsys: pytest.CaptureFixture[str]) -> Built:
     """The lab as planned."""
     if not os.path.exists(FOLDER) or problems(capsys):  # the first test, or the one before has failed
@@ -127,6 +143,48 @@ def test_a_lab_without_its_folder_is_told(capsys: pytest.CaptureFixture[str]) ->
     assert netlab("down", LAB) == 0
 
 
+SEEN = {"lab.json", "env.json", "status.json", "pinned", "processes", "supervisor", "group"}
+
+
+@pytest.mark.usefixtures("in_time")
+@pytest.mark.parametrize("content", CONTENTS)
+def test_any_content_of_the_labs_files_is_answered(
+    content: str, whole: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each file alone is told, and `down` works with all of them; no pipe is waited for."""
+    told = {}
+    for name in LAB_FILES:
+        with replaced(name, content):
+            told[name] = netlab("status", LAB), netlab("up", whole.topology)
+    for name in LAB_FILES:
+        with suppress(FileNotFoundError):
+            os.unlink(f"{FOLDER}/{name}")
+        put(f"{FOLDER}/{name}", content)
+    with_all = netlab("status", LAB), netlab("down", LAB)
+    shown = capsys.readouterr()
+
+    assert "inside netlab" not in shown.out + shown.err
+    assert with_all == (1, 0)
+    assert left(whole.before) == []
+    for name, codes in told.items():
+        is_seen = name in SEEN and (name, content) != ("env.json", "an object")  # which is a lab without `env:`
+        assert (name, codes) == (name, (int(is_seen), int(name in SEEN)))
+
+
+@contextmanager
+def replaced(name: str, content: str) -> Iterator[None]:
+    """Put something else in the place of a file of the lab's, for a while."""
+    path, kept = f"{FOLDER}/{name}", f"{FOLDER}/kept"
+    there = os.path.exists(path)
+    if there:
+        os.rename(path, kept)
+    put(path, content)
+    yield
+    (os.rmdir if os.path.isdir(path) else os.unlink)(path)
+    if there:
+        os.rename(kept, path)
+
+
 MENDABLE = """
 ip -n dmg.m link set eth0 xdp off
 ip -n dmg.a link set eth0 down mtu 1300 address 02:00:00:00:77:77
@@ -168,6 +226,56 @@ def test_a_reload_is_as_planned(whole: Built, capsys: pytest.CaptureFixture[str]
     finally:
         with open(source, "w", encoding="utf-8") as file:
             file.write(FILES["own.c"])
+
+
+@pytest.fixture
+def source(whole: Built) -> Iterator[str]:
+    """The program's file, which is as it was afterwards."""
+    path = os.path.join(os.path.dirname(whole.topology), "own.c")
+    yield path
+    os.unlink(path)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(FILES["own.c"])
+
+
+@pytest.mark.usefixtures("in_time")
+def test_a_source_that_has_become_a_pipe_is_told(source: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And not waited for, with the lab's lock."""
+    os.unlink(source)
+    os.mkfifo(source)
+
+    assert netlab("reload", "--lab", LAB, "m") == 2
+    assert f"cannot read {source}: it is a device, pipe or socket" in capsys.readouterr().err
+    assert problems(capsys) == {}
+
+
+def test_a_reload_without_room_for_its_notes_changes_nothing(
+    source: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what is attached nor what is pinned."""
+    with open(source, "a", encoding="utf-8") as file:
+        file.write("BPF_ARRAY(more, u64, 1);\n")
+
+    def full(folder: str, found: object) -> None:
+        raise OSError(28, "No space left on device", f"{folder}/pinned")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("netlab.record.note_pins", full)
+        assert netlab("reload", "--lab", LAB, "m") == 3
+    assert problems(capsys) == {}
+
+
+def test_what_a_reload_changes_meanwhile_is_no_problem(
+    whole: Built, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was noted is read before what is pinned."""
+    known = record.pins(FOLDER)
+    before = {**known, "m": {"entry": "older", "pins": ["maps/seen", "programs/older"]}}
+    answers = [before, known]
+    monkeypatch.setattr("netlab.record.pins", lambda _: answers.pop(0) if answers[1:] else known)
+
+    assert problems(capsys) == {}
+    assert answers == [known]
 
 
 def test_what_a_user_adds_is_his_own_affair(whole: Built, capsys: pytest.CaptureFixture[str]) -> None:

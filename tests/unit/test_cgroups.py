@@ -47,6 +47,24 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     return mount
 
 
+@pytest.mark.parametrize("v2", ["", "cpu memory"])
+def test_a_limit_that_somebody_has_changed_is_told(host: Host, tmp_path: Path, v2: str) -> None:
+    """Memory is counted in pages, and what cannot be read is not told."""
+    groups = Groups("x", {"a": Limits(cpu=0.5, memory=(64 << 20) + 7)}, host(*(() if v2 else ("cpu", "memory")), v2=v2))
+    groups.make()
+    memory = tmp_path / ("unified/netlab/x/a/memory.max" if v2 else "memory/netlab/x/a/memory.limit_in_bytes")
+    cpu = tmp_path / ("unified/netlab/x/a/cpu.max" if v2 else "cpu/netlab/x/a/cpu.cfs_quota_us")
+    memory.write_text(f"{64 << 20}\n")
+    assert groups.changed("a") == []
+
+    memory.write_text("max\n")
+    assert groups.changed("a") == [f"{memory} is max, planned is {(64 << 20) + 7}"]
+    memory.unlink()
+    planned = cpu.read_text()
+    cpu.write_text(planned.replace("50000", "60000"))
+    assert groups.changed("a") == [f"{cpu} is {planned.replace('50000', '60000')}, planned is {planned}"]
+
+
 def contents(folder: Path) -> dict[str, str]:
     """Return what was written into the files of a group."""
     return {path.name: text for path in sorted(folder.iterdir()) if path.is_file() and (text := path.read_text())}

@@ -20,7 +20,7 @@ def written(folder: Path, *lines: str) -> str:
 
 
 def test_whole_lines_are_read(tmp_path: Path) -> None:
-    folder = written(tmp_path, NODES, STARTED, '{"node": "a", "ended_ns": 9, "exit": 3}')
+    folder = written(tmp_path, NODES, STARTED, '{"node": "a", "pid": 7, "ended_ns": 9, "exit": 3}')
 
     assert not facts.is_damaged(folder)
     assert [(one.node, one.state, one.code) for one in process.processes(folder)] == [
@@ -29,10 +29,19 @@ def test_whole_lines_are_read(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("line", ["", '{"node": "a", "pi', "[1]", "7", '{"node": "b", "pid"' + NODES, "\0" * 40])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("", '{"node": "a", "pi', "[1]", "7", '{"node": "b", "pid"' + NODES, "\0" * 40, "[" * 99999, "null", "{}"),
+        *('{"nodes": 5}', '{"nodes": 5, "ns": 1}', '{"nodes": [["a"]], "ns": 1}', '{"node": ["a"]}'),
+        *('{"node": "b", "argv": ["x"]}', '{"node": "b", "pid": 7, "ended_ns": 9}', STARTED.replace('["x"]', "7")),
+        *('{"node": "b", "pid": -1, "ready_ns": 9}', '{"node": "b", "pid": 7, "ready_ns": 9, "argv": ["x"]}'),
+        '{"node": "b", "pid": 99999999999999999999999, "ready_ns": 9}',
+    ],
+)
 def test_a_line_that_is_none_is_told_and_costs_the_others_nothing(tmp_path: Path, line: str) -> None:
     """As a full file system leaves it: half a line, and behind it the next."""
-    folder = written(tmp_path, NODES, STARTED, line, '{"node": "a", "ended_ns": 9, "signal": 9}')
+    folder = written(tmp_path, NODES, STARTED, line, '{"node": "a", "pid": 7, "ended_ns": 9, "signal": 9}')
 
     assert facts.is_damaged(folder)
     assert next((one.node, one.state, one.code) for one in process.processes(folder)) == ("a", "killed", 9)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from netlab import identity, tracking
+from tests.contents import CONTENTS, put
 
 Host = Callable[..., None]
 
@@ -97,6 +98,54 @@ def test_a_file_that_names_another_group_is_not_believed(host: Host, tmp_path: P
     (tmp_path / "lab/group").write_text(f"{tmp_path}/unified")
 
     assert tracking.find("one", f"{tmp_path}/lab") == []
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_a_damaged_file_is_told_and_the_group_found_by_its_name(host: Host, tmp_path: Path, content: str) -> None:
+    """Or `down` would leave it, with who is in it."""
+    host(V2)
+    folder = f"{tmp_path}/lab"
+    group = tracking.make("one", folder)
+    assert tracking.problem("one", folder) == ("", "")
+    os.unlink(f"{folder}/group")
+    assert tracking.problem("one", folder) == ("", "")
+    put(f"{folder}/group", content)
+
+    assert tracking.problem("one", folder)[0].startswith(f"{folder}/group, which says where its control group is, is")
+    assert tracking.find("one", folder) == [group]
+
+
+@pytest.mark.parametrize(
+    ("name", "frozen", "free"), [("cgroup.freeze", "1", "0"), ("freezer.state", "FREEZING", "THAWED")]
+)
+def test_a_frozen_group_is_told_and_thawed(host: Host, tmp_path: Path, name: str, frozen: str, free: str) -> None:
+    host(V2)
+    folder = f"{tmp_path}/lab"
+    group = tracking.make("one", folder)
+    Path(group, name).write_text(f"{frozen}\n")
+    assert tracking.problem("one", folder) == (f"its control group {group} is frozen", f"echo {free} >{group}/{name}")
+    os.truncate(f"{group}/{name}", 0)
+    tracking.thaw([group])
+
+    assert Path(group, name).read_text() == free
+    assert tracking.problem("one", folder) == ("", "")
+
+
+def test_a_group_that_is_gone_is_told(host: Host, tmp_path: Path) -> None:
+    """But not where this host had no room for one."""
+    host(V2)
+    folder = f"{tmp_path}/lab"
+    group = tracking.make("one", folder)
+    os.rmdir(group)
+    assert tracking.problem("one", folder) == (f"its control group {group} is gone", "")
+    host()
+    tracking.make("one", folder)
+    host(("file", "cgroup2", "rw", "/", "/"))
+    (tmp_path / "file").rmdir()
+    (tmp_path / "file").touch()
+    tracking.make("one", folder)
+
+    assert tracking.problem("one", folder) == ("", "")
 
 
 def test_members_are_those_of_groups_below_too(host: Host, tmp_path: Path) -> None:
