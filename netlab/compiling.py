@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from netlab import cache_folder, compile_cache, compiled, handover, headers, syscalls
+from netlab import cache_folder, compile_cache, compiled, handover, headers, reading, syscalls
 from netlab.errors import HostError, refuse_lack
 from netlab.maps import possible_cpus
 from netlab.refusal import log_with_lines
@@ -43,8 +43,7 @@ class Source(NamedTuple):
         own = [("LAB_NODE", f'"{job["lab"]}/{job["node"]}"'), ("NETLAB_CPUS", possible_cpus())]
         for name, value in [*job["builtins"], *job["define"], *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
-        with open(path, "rb") as file:
-            text = file.read()
+        text = reading.read(path)
         # what the work folder has are links to folders of the system's
         return cls(job, text, flags, compile_cache.key(path, text, [flag.replace(work_folder, "") for flag in flags]))
 

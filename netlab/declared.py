@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from netlab import options
+from netlab import options, reading
 from netlab.capabilities import NAMES
 
 MAX_BYTES = 1 << 20
@@ -43,7 +43,7 @@ def stays(path: str) -> bool:
 
 def _literal(path: str, name: str) -> Any:
     """Return the literal that a Python file gives this name, None if there is none."""
-    with open(path, "rb") as file:
+    with reading.opened(path) as file:
         source = file.read(MAX_BYTES + 1)
     if name.encode() not in source:
         return None

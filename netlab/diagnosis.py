@@ -13,7 +13,7 @@ import os
 import re
 from typing import NamedTuple
 
-from netlab import assets
+from netlab import assets, reading
 from netlab.hints import with_hint
 from netlab.refusal import INSTRUCTION
 
@@ -80,8 +80,7 @@ class Source(NamedTuple):
 
 def _lines(path: str) -> tuple[str, ...]:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return tuple(file.read().splitlines())
+        return tuple(reading.read(path).decode(errors="replace").splitlines())
     except OSError:
         return ()
 

@@ -38,18 +38,10 @@ def reload(lab: str, node: str, define: Define, say: Say) -> None:
         if not about:
             raise UsageError(f"{node} has no program")
         with apply.endings_raise():
-            kept, made = _replaced(data, node, define, _text(about["path"]), lock, say)
+            kept, made = _replaced(data, node, define, files.source(about["path"]), lock, say)
         where, new = ", ".join(about["interfaces"]), f", {made} new" if made else ""
         what = f"{about['name']} renewed on {where} after {time.monotonic() - began:.2f} s"
         say(f"netlab: {lab}: {node}: {what}; {kept} map{'' if kept == 1 else 's'} kept{new}")
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _replaced(data: dict[str, Any], node: str, define: Define, text: str, lock: int, say: Say) -> tuple[int, int]:
@@ -69,9 +61,11 @@ def _replaced(data: dict[str, Any], node: str, define: Define, text: str, lock: 
         with ExitStack() as undo:
             _take_over(undo, pins, fresh, netns)
             before = _keep_source(undo, f"{data['folder']}/programs/{node}.c", text)
+            noted = record.pins(data["folder"])
+            record.note_pins(data["folder"], {os.path.basename(pins): loaded.noted(kept)})
+            undo.callback(record.note_pins, data["folder"], noted)
             compilation.attach(netns, about["interfaces"])
             compilation.finish()
-            record.note_pins(data["folder"], {os.path.basename(pins): loaded.noted(kept)})
             undo.pop_all()
     except NetlabError as error:
         as_before = f"nothing was changed; {node} goes on with the program that it has"
@@ -123,7 +117,7 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
 
 def _keep_source(undo: ExitStack, path: str, text: str) -> str:
     """Keep the source that was compiled, in the place of the one before, which is returned."""
-    before = _text(path)
+    before = files.source(path)
     undo.callback(files.write, path, before, 0o640)
     files.write(path, text, 0o640)
     return before

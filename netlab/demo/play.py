@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-from netlab import apply, launch, logs, record, report, syscalls
+from netlab import apply, files, launch, logs, record, report, syscalls
 from netlab.demo import parta, partb
 from netlab.demo.capture import Capture
 from netlab.demo.events import Asked, Exited, parse
@@ -100,8 +100,7 @@ def _sources(lab: Mapping[str, Any]) -> dict[str, str]:
     sources = {}
     for node, about in lab["nodes"].items():
         if about["program"]:
-            with open(report.source_path(lab, node), encoding="utf-8") as file:
-                sources[node] = file.read()
+            sources[node] = files.source(report.source_path(lab, node))
     return sources
 
 

@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from netlab import reading
 from netlab.document.tree import Item, Mapping, Scalar, show
 from netlab.model import Program
 from netlab.validate.files import Files
@@ -61,8 +62,7 @@ def transmits(text: str) -> bool:
 def _transmits(path: str) -> bool:
     if not path:
         return False
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return transmits(file.read())
+    return transmits(reading.read(path).decode(errors="replace"))
 
 
 def check_program(
