@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from netlab import condition, logs, record
+from netlab import condition, files, logs, record
 from netlab.talk import say
 
 _NUMBERS = {  # columns that stand on the right
@@ -64,7 +64,9 @@ def print_status(data: Mapping[str, Any]) -> None:
     for name, node in data["nodes"].items():
         addresses = ", ".join(each for port in node["addresses"].values() for each in port if ":" not in each)
         table.add_row(name, node["role"] or node["kind"], node["program"], *_process_cells(node["process"]), addresses)
-    _console().print(f"lab {data['lab']} is {data['state']}, from {data['topology'] or 'no file'}", highlight=False)
+    limited = not data["looked_inside"] and data["state"] != "half-built"
+    state = "up, as far as can be seen without root" if limited and data["state"] == "up" else data["state"]
+    _console().print(f"lab {data['lab']} is {state}, from {data['topology'] or 'no file'}", highlight=False)
     _console().print(table)
     for name, node in data["nodes"].items():
         if node["memory_kills"]:
@@ -74,8 +76,8 @@ def print_status(data: Mapping[str, Any]) -> None:
         print(condition.Problem(**problem))
     if data["problems"][_MOST:]:
         print(f"… and {len(data['problems']) - _MOST} more: --format json has all")
-    if not data["looked_inside"] and data["state"] != "half-built":
-        print("netlab: note: to look into the nodes takes root: sudo netlab status", file=sys.stderr)
+    if limited:
+        say(f"netlab: note: to look into the nodes takes root: sudo netlab status {data['lab']}")
 
 
 def _process_cells(process: Mapping[str, Any] | None) -> tuple[str, str, str, str]:
@@ -95,8 +97,7 @@ def stats(data: Mapping[str, Any]) -> dict[str, Any]:
     for name, node in data["nodes"].items():
         if not node["program"]:
             continue
-        with open(source_path(data, name), encoding="utf-8") as file:
-            source = file.read()
+        source = files.source(source_path(data, name))
         if balancer.has_balancer(node["pins"]):
             found["balancers"][name] = _balancer(node["pins"], source)
         else:
