@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -223,3 +224,25 @@ def test_the_marks_are_in_the_page() -> None:
     text = (ROOT / "docs" / "kernels.md").read_text()
 
     assert 0 < text.index(page.BEGIN) < text.index(page.END)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_continuous_integration_says_at_its_end_what_was_skipped(code: int, tmp_path: Path) -> None:
+    """The soak prints much after it; a kernel that failed ends the run there."""
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci" / "run").write_bytes((ROOT / ".ci" / "run").read_bytes())
+    (tmp_path / ".ci" / "setup").touch()
+    make = tmp_path / "make"
+    told = f'printf "SKIPPED two\\nkernels: 1 tried\\n"; exit {code}'
+    make.write_text(f'#!/bin/sh\n[ "$1" != test-kernels ] || {{ {told}; }}\necho "$1"\n')
+    make.chmod(0o755)
+
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", str(tmp_path / ".ci" / "run")], check=False, capture_output=True, text=True, env=environment
+    )
+
+    assert done.returncode == code
+    *before, skipped, summary = done.stdout.splitlines()
+    assert (skipped, summary) == ("SKIPPED two", "kernels: 1 tried")
+    assert before[-1] == ("test-bpf" if code else "soak")
