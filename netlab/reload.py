@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from netlab import apply, files, handover, launch, loader, record, syscalls
-from netlab.errors import NetlabError, UsageError
+from netlab.errors import HostError, NetlabError, UsageError, explain
 from netlab.host import ENDINGS
 from netlab.validate.programs import transmits
 
@@ -67,9 +67,10 @@ def _replaced(data: dict[str, Any], node: str, define: Define, text: str, lock: 
             compilation.attach(netns, about["interfaces"])
             compilation.finish()
             undo.pop_all()
-    except NetlabError as error:
+    except (NetlabError, OSError) as error:
         as_before = f"nothing was changed; {node} goes on with the program that it has"
-        raise type(error)(f"{error}\nnetlab: {as_before}") from None
+        what, kind = explain(error)[0], type(error) if isinstance(error, NetlabError) else HostError
+        raise kind(f"{what.removeprefix('netlab: ')}\nnetlab: {as_before}") from None
     finally:
         compilation.kill()
         with suppress(FileNotFoundError):

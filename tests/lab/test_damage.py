@@ -262,6 +262,8 @@ def test_a_reload_without_room_for_its_notes_changes_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("netlab.record.note_pins", full)
         assert netlab("reload", "--lab", LAB, "m") == 3
+    assert "No space left on device" in (said := capsys.readouterr().err)
+    assert "nothing was changed" in said
     assert problems(capsys) == {}
 
 

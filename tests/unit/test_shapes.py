@@ -12,7 +12,7 @@ import pytest
 
 from netlab import document, facts, files, identity, launch, process, reading, record, shapes, tracking, validate
 from netlab.describe import describe
-from netlab.errors import NetlabError, UsageError
+from netlab.errors import HostError, NetlabError, UsageError
 from netlab.plan import plan
 from netlab.runtime.docker import Docker
 from netlab.runtime.netns import Netns
@@ -93,6 +93,24 @@ def test_a_damaged_record_leaves_every_runtime_to_be_looked_through(folder: str)
     Path(folder, "lab.json").write_text('{"nodes": {"a": 7}, "runtime": "netns"}')
 
     assert {type(each) for each in launch.runtimes_left("one", folder)} == {Netns, Docker}
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_containers_are_looked_for_where_nobody_knows_of_them_any_more(
+    folder: str, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    """The engine is asked by the lab's name; not for a lab that has not come so far as to ask it for any."""
+
+    def asked(where: str) -> None:
+        raise HostError("asked")
+
+    monkeypatch.setattr("netlab.runtime.engine.answers", lambda _: True)
+    monkeypatch.setattr("netlab.runtime.engine.connected", asked)
+    assert Docker("one", folder)._remove_containers() == []
+    put(f"{folder}/containers", content)
+
+    with pytest.raises(HostError, match="asked"):
+        Docker("one", folder)._remove_containers()
 
 
 def test_the_record_of_another_lab_is_none_of_this_one(folder: str) -> None:
