@@ -122,8 +122,12 @@ def test_a_setuid_program_is_not_roots() -> None:
     """Such as `su - -c ...`, which takes nearly any words from a user."""
     started = os.fork()
     if started == 0:
-        os.setresuid(SECOND, 0, 0)
-        os._exit(identity.is_ours(os.getpid()))
+        counts = True
+        try:
+            os.setresuid(SECOND, 0, 0)
+            counts = identity.is_ours(os.getpid())
+        finally:
+            os._exit(counts)
 
     assert os.waitpid(started, 0)[1] == 0
     assert identity.is_ours(os.getpid())
