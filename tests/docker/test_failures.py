@@ -213,12 +213,13 @@ def test_up_is_interrupted(client: Any, topology: str) -> None:
         with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
             time.sleep(delay_s)  # where it then is, is left to chance
             running.send_signal(signal.SIGINT)
-            code = running.wait(60)
+            said = running.communicate(timeout=PATIENCE_S)[1]
+        code = running.returncode
         if code == 0:
             netlab("down", "--lab", "cut")
 
         assert code in (0, 1, -signal.SIGINT)
-        assert not client.containers(all=True, filters={"label": "netlab.lab=cut"})
+        assert not client.containers(all=True, filters={"label": "netlab.lab=cut"}), said
 
 
 @pytest.fixture(scope="module")
