@@ -1,5 +1,6 @@
 """Part B in real namespaces: every request served once, in order, whole, and everything seen."""
 
+import fcntl
 import os
 import re
 import sys
@@ -50,6 +51,7 @@ client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for line in sys.stdin:
     client.sendto(bytes.fromhex(line), ("lb", 8080))
 """
+ALL_PAYLOADS = 1 << 20  # bytes of a pipe that holds them, each in a page of its own
 CHECKSUM_ERRORS = "print(open('/proc/net/snmp').read().split('Udp:')[2].split()[6])"
 
 
@@ -107,6 +109,8 @@ def test_queued_payloads_leave_whole_on_empty_completions(cpu: int, tmp_path: Pa
         try:
             for sink in sinks:
                 assert sink.stdout
+                # one of them may get nearly all, and nobody reads before the end
+                fcntl.fcntl(sink.stdout, fcntl.F_SETPIPE_SZ, ALL_PAYLOADS)
                 assert sink.stdout.readline() == "READY\n"
             with frozen(*(sink.pid for sink in sinks)):
                 python("client", SEND, str(cpu), input="\n".join(payloads), stdin=None)
