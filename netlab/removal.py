@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab import identity, record, syscalls, tracking
+from netlab import identity, record, tracking
 from netlab.errors import NetlabError, UsageError, explain
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def remove(lab: str, *runtimes: "Runtime") -> list[str]:
     folder = record.folder_of(lab)
     parts: tuple[Callable[[], list[str]], ...] = (
         lambda: _stop_processes(lab, folder),
-        lambda: ["a trace instance"] if _close_trace(folder, lab) else [],
+        lambda: _close_trace(lab),
         *(partial(_destroy, runtime) for runtime in runtimes),
     )
     found: list[str] = []
@@ -48,27 +48,21 @@ def _destroy(runtime: "Runtime") -> list[str]:
     return [f"{len(names)} nodes"] if names else []
 
 
-def _close_trace(folder: str, lab: str) -> bool:
-    """Remove the lab's trace instance, through a tracefs that is mounted nowhere if the lab's went with its folder."""
+def _close_trace(lab: str) -> list[str]:
     from netlab import trace
 
-    if os.path.exists(f"{folder}/lab.json"):
-        return trace.close_instance(folder, lab)
-    tracefs = syscalls.open_file_system("tracefs")
-    try:
-        return trace.close_instance_in(f"/proc/self/fd/{tracefs}", lab)
-    finally:
-        os.close(tracefs)
+    return ["a trace instance"] if trace.close_instance(lab) else []
 
 
 def labs_with_leftovers(containers: bool = False) -> list[str]:
-    """Return the labs of this machine, also those of which only names of namespaces, or limits, are left.
+    """Return the labs of this machine, also those of which only a name, limits or a trace instance is left.
 
     Or only `containers`: for these an engine that answers is asked, which takes longer than all the rest.
     """
+    from netlab import trace
     from netlab.runtime import cgroups
 
-    found = dict.fromkeys([*record.labs(), *cgroups.labs(), *tracking.labs()])
+    found = dict.fromkeys([*record.labs(), *cgroups.labs(), *tracking.labs(), *trace.labs()])
     if containers:
         from netlab.runtime import docker
 

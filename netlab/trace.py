@@ -5,22 +5,25 @@ that begin with the lab's name (the kernel filters, the reader checks). Its cloc
 See Documentation/trace/ftrace.rst in the kernel.
 """
 
+import errno
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-from netlab import logs
+from netlab import logs, syscalls
 
 _READ_BYTES = 1 << 16
 _BUFFER_KB = 4096  # for each CPU: some 40,000 lines
 _BUFFERS_KB = 64 << 10  # for all CPUs
 _EVENT = "events/bpf_trace/bpf_trace_printk"
+_PREFIX = "netlab."  # of the names of our instances
 _MARK = b": bpf_trace_printk: "
 
 
 def instance(folder: str, lab: str) -> str:
     """Return the folder of the lab's instance, in the tracefs that is mounted at `folder`/tracing."""
-    return f"{folder}/tracing/instances/netlab.{lab}"
+    return f"{folder}/tracing/instances/{_PREFIX}{lab}"
 
 
 def open_instance(folder: str, lab: str) -> None:
@@ -44,18 +47,43 @@ def open_instance(folder: str, lab: str) -> None:
         raise HostError(f"this kernel cannot collect the trace of programs in {where}: {error.strerror}") from error
 
 
-def close_instance(folder: str, lab: str) -> bool:
+def close_instance(lab: str) -> bool:
     """Remove the lab's instance with what it holds, and say whether there was one. OSError while somebody reads it."""
-    return close_instance_in(f"{folder}/tracing", lab)
-
-
-def close_instance_in(tracefs: str, lab: str) -> bool:
-    """Do the same, given where a tracefs is."""
-    try:
-        os.rmdir(f"{tracefs}/instances/netlab.{lab}")
-    except FileNotFoundError:
-        return False
+    with _instances() as folder:
+        try:
+            os.rmdir(f"{folder}/{_PREFIX}{lab}")
+        except FileNotFoundError:
+            return False
     return True
+
+
+def labs() -> list[str]:
+    """Return the labs that have an instance; none without root."""
+    try:
+        with _instances() as folder:
+            names = os.listdir(folder)
+    except OSError:
+        return []
+    return [name.removeprefix(_PREFIX) for name in names if name.startswith(_PREFIX)]
+
+
+@contextmanager
+def _instances() -> Iterator[str]:
+    """Yield the folder of all instances, in a tracefs that is mounted nowhere: a lab's own may be gone.
+
+    A folder that is not there, where the kernel has no tracing.
+    """
+    try:
+        tracefs = syscalls.open_file_system("tracefs")
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        yield "/proc/self/fd/none"
+        return
+    try:
+        yield f"/proc/self/fd/{tracefs}/instances"
+    finally:
+        os.close(tracefs)
 
 
 class Collector:

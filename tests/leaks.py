@@ -18,6 +18,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 
+from netlab import syscalls
+
 Snapshot = dict[str, set[str]]
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
@@ -38,9 +40,7 @@ def snapshot() -> Snapshot:
         "link of the host": {name for _, name in socket.if_nameindex()},
         "BPF program": set(_bpf_objects("program")),
         "BPF map": set(_bpf_objects("map")),
-        "trace instance": {
-            name for kind, point, _ in mounts if kind == "tracefs" for name in listed(f"{point}/instances")
-        },
+        "trace instance": set(_trace_instances()),
         "cgroup": set(_cgroups([point for kind, point, _ in mounts if kind in ("cgroup", "cgroup2")])),
         "process": set(_processes()),
         "file": set(_files()),
@@ -87,6 +87,18 @@ def _mounts() -> list[tuple[str, str, str]]:
             words = line.split()
             found.append((words[words.index("-") + 1], words[4], line))
     return found
+
+
+def _trace_instances() -> list[str]:
+    """Return the names of the kernel's trace instances, whether or not a tracefs is mounted anywhere."""
+    try:
+        tracefs = syscalls.open_file_system("tracefs")
+    except OSError:  # not allowed
+        return []
+    try:
+        return listed(f"/proc/self/fd/{tracefs}/instances")
+    finally:
+        os.close(tracefs)
 
 
 def _files() -> Iterator[str]:

@@ -15,6 +15,7 @@ from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.root
 
+
 @pytest.fixture
 def quiet(runtime: str) -> Iterator[str]:
     """Part B, whose client waits to be started."""

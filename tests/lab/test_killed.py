@@ -7,11 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from netlab import syscalls
 from netlab.host import Host
 from tests import leaks
 from tests.lab.lab import PARTB, ROOT, netlab
@@ -36,15 +35,6 @@ links:
   - [left, right]
   - [left, hub]
 """
-
-
-@pytest.fixture
-def tracing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A view of the kernel's trace instances, so that one left behind is seen."""
-    folder = str(tmp_path_factory.mktemp("tracing"))
-    syscalls.mount("tracefs", folder, "tracefs")
-    yield
-    syscalls.umount(folder)
 
 
 @pytest.fixture
@@ -81,7 +71,6 @@ STEPS = [pytest.param(7, id="some"), pytest.param(1, id="all", marks=pytest.mark
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.usefixtures("tracing")
 def test_up_killed_at_its_lines(topology: str, tmp_path: str, step: int) -> None:
     """Every line of every step: before it, after it, inside it."""
     before = leaks.snapshot()
@@ -97,7 +86,6 @@ def test_up_killed_at_its_lines(topology: str, tmp_path: str, step: int) -> None
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.usefixtures("tracing")
 def test_down_killed_at_its_lines(topology: str, tmp_path: str, step: int) -> None:
     """A second `down` finishes what the first began."""
     before = leaks.snapshot()
@@ -109,7 +97,6 @@ def test_down_killed_at_its_lines(topology: str, tmp_path: str, step: int) -> No
         assert not left, "\n".join(left)
 
 
-@pytest.mark.usefixtures("tracing")
 def test_up_killed_at_fifty_random_moments() -> None:
     """Part B with compiler, supervisor and roles: whatever was running, nothing is left."""
     before = leaks.snapshot()
@@ -149,7 +136,6 @@ def lines_in(function: Callable[..., object]) -> set[str]:
 
 
 @pytest.mark.parametrize("step", [pytest.param(15, id="some"), pytest.param(3, id="many", marks=pytest.mark.slow)])
-@pytest.mark.usefixtures("tracing")
 def test_up_interrupted_at_its_lines(topology: str, tmp_path: str, step: int) -> None:
     """No `down` is needed after Ctrl-C, also while others are being started that must be waited for."""
     before = leaks.snapshot()

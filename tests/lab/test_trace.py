@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from netlab import bpf, logs, maps, process, syscalls, trace
+from netlab import bpf, cli, logs, maps, process, removal, syscalls, trace
 from netlab.errors import HostError
 from tests.lab.processes import STAY, Lab, shell
 from tests.waiting import eventually
@@ -51,8 +51,8 @@ def lab(tmp_path: object) -> Iterator[Lab]:
         yield made
         made.close()
     finally:
-        assert trace.close_instance(str(tmp_path), NAME)
-        assert not trace.close_instance(str(tmp_path), NAME)
+        assert trace.close_instance(NAME)
+        assert not trace.close_instance(NAME)
         syscalls.umount(f"{tmp_path}/tracing")
 
 
@@ -102,7 +102,7 @@ def test_two_labs_steal_nothing_from_each_other(lab: Lab, tmp_path: object) -> N
         eventually(lambda: len(printed(lab)) == len(printed(second)) == 500, "500 lines each")
     finally:
         second.close()
-        assert trace.close_instance(folder, "ntest2")
+        assert trace.close_instance("ntest2")
 
     assert {("lb", "one")} == set(printed(lab))
     assert {("lb", "two")} == set(printed(second))
@@ -153,4 +153,14 @@ def test_without_tracefs_there_is_an_error_in_words(tmp_path: object) -> None:
         trace.open_instance(str(tmp_path), NAME)
 
     assert os.listdir(str(tmp_path)) == []
-    assert not trace.close_instance(str(tmp_path), NAME)
+    assert not trace.close_instance(NAME)
+
+
+def test_a_lab_of_which_only_the_trace_instance_is_left_is_found(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its tracefs may have been unmounted, and its folder be gone."""
+    assert removal.labs_with_leftovers() == [NAME]
+
+    assert cli.main(["down", NAME]) == 0
+    assert "removed what was left of it: a trace instance" in capsys.readouterr().err
+    assert trace.labs() == []
+    trace.open_instance(lab.folder, NAME)  # what the fixture takes away
