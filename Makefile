@@ -27,7 +27,7 @@ KERNEL_PACKAGES := qemu-system-x86 kmod busybox-static file
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables time gcc libc6-dev
 
 .NOTPARALLEL:
-.PHONY: help install demo test test-bpf test-docker test-kernels soak lint bench bench-quick image image-dev uninstall clean dev
+.PHONY: help install demo check test test-bpf test-docker test-kernels soak lint bench bench-quick image image-dev uninstall clean dev
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -49,6 +49,10 @@ demo:
 	@$(SETUP) venv
 	@$(SETUP) link || true
 	@for demo in parta partb-low partb-high; do $(SETUP) root $(BIN)/netlab demo $$demo || exit; done
+
+## make check       lint, types and the tests that need no root: what to say before each commit
+check: dev lint
+	@WITHOUT_ROOT=1 sh .ci/test $(ARGS)
 
 ## make test        lint, types and tests (ARGS='-k word' for some; SLOW=1 adds a whole fresh Debian; UNDER=quota, one-cpu
 ##                  or burners leaves them less time than there is)

@@ -15,7 +15,7 @@ _PID_NAMESPACE = "/proc/self/ns/pid"
 
 
 def mark(lab: str) -> str:
-    """Return what a lab's control group, and the source of its folder's mount, are called."""
+    """Return what a lab's control group, its trace instance and the source of its folder's mount are called."""
     return f"{_MARK}{lab}.{os.stat(_PID_NAMESPACE).st_ino}"
 
 

@@ -82,10 +82,11 @@ def stop_all(whose: Whose, deadline_s: float = 10.0) -> Stopped:
 
     ValueError when the host's own network namespace is said to be the lab's.
     """
-    first = (1, 2, "self")
-    networks, mounts = ({_namespace(pid, kind) for pid in first} - {None} for kind in ("net", "mnt"))
+    # The second is the kernel's where its parent is nobody; in a container it may be the lab's.
+    first = (1, 2) if parent(2) == 0 else (1,)
+    networks, mounts = ({_namespace(pid, kind) for pid in (*first, "self")} - {None} for kind in ("net", "mnt"))
     host = _Host(networks, mounts, _namespace("self", "user"))
-    if {_namespace(1), _namespace(2)} & set(whose.namespaces):
+    if {_namespace(pid) for pid in first} & set(whose.namespaces):
         raise ValueError("the host's own network namespace is no lab's")
     ours = lineage()
     begun = time.monotonic()

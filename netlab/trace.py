@@ -1,7 +1,8 @@
 """The lab's own instance of the kernel's trace: what its programs print with `bpf_trace_printk`.
 
 Every instance gets every print on the machine and none steals another's, so each lab has one, which keeps the lines
-that begin with the lab's name (the kernel filters, the reader checks). Its clock is CLOCK_MONOTONIC, that of the logs.
+that begin with the lab's name (the kernel filters, the reader checks). It is called by the lab's mark, as containers on
+one machine see each other's instances. Its clock is CLOCK_MONOTONIC, that of the logs.
 See Documentation/trace/ftrace.rst in the kernel.
 """
 
@@ -11,19 +12,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from netlab import logs, syscalls
+from netlab import identity, logs, syscalls
 
 _READ_BYTES = 1 << 16
 _BUFFER_KB = 4096  # for each CPU: some 40,000 lines
 _BUFFERS_KB = 64 << 10  # for all CPUs
 _EVENT = "events/bpf_trace/bpf_trace_printk"
-_PREFIX = "netlab."  # of the names of our instances
 _MARK = b": bpf_trace_printk: "
 
 
 def instance(folder: str, lab: str) -> str:
     """Return the folder of the lab's instance, in the tracefs that is mounted at `folder`/tracing."""
-    return f"{folder}/tracing/instances/{_PREFIX}{lab}"
+    return f"{folder}/tracing/instances/{identity.mark(lab)}"
 
 
 def open_instance(folder: str, lab: str) -> None:
@@ -51,7 +51,7 @@ def close_instance(lab: str) -> bool:
     """Remove the lab's instance with what it holds, and say whether there was one. OSError while somebody reads it."""
     with _instances() as folder:
         try:
-            os.rmdir(f"{folder}/{_PREFIX}{lab}")
+            os.rmdir(f"{folder}/{identity.mark(lab)}")
         except FileNotFoundError:
             return False
     return True
@@ -64,7 +64,7 @@ def labs() -> list[str]:
             names = os.listdir(folder)
     except OSError:
         return []
-    return [name.removeprefix(_PREFIX) for name in names if name.startswith(_PREFIX)]
+    return [lab for name in names if (lab := identity.marked(name))]
 
 
 @contextmanager

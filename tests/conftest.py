@@ -12,6 +12,7 @@ from netlab import cache_folder
 from tests import leaks
 
 CACHE = pytest.StashKey[str]()
+BEFORE = pytest.StashKey[leaks.Snapshot]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -19,15 +20,31 @@ def pytest_configure(config: pytest.Config) -> None:
 
     What is compiled is kept for these tests only, which so begin with nothing.
     """
-    os.environ[cache_folder.VARIABLE] = config.stash[CACHE] = tempfile.mkdtemp(prefix="compiled-")
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # .ci/test blocks all, for threads that are here already
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    if not is_worker(config):
+        os.environ[cache_folder.VARIABLE] = config.stash[CACHE] = tempfile.mkdtemp(prefix="compiled-")
+        config.stash[BEFORE] = leaks.machine()
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Say whether this process runs tests for another, beside others."""
+    return hasattr(config, "workerinput")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the whole when something is left that no single test can see: its cell does not hold it."""
+    if not is_worker(session.config) and (left := leaks.settled(session.config.stash[BEFORE], looks=leaks.machine)):
+        print("\nwhen all tests had ended:", *left, sep="\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Throw away what was compiled."""
-    shutil.rmtree(config.stash[CACHE])
+    if not is_worker(config):
+        shutil.rmtree(config.stash[CACHE])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

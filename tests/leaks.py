@@ -4,8 +4,9 @@
     ...
     assert not settled(before)
 
-The fixture `no_leaks` does that around a test. It looks at the whole machine: whatever else makes namespaces, programs
-or mounts at the same time looks like a leak.
+The fixture `no_leaks` does that around a test. It looks at all that this process can see of the machine: whatever else
+makes namespaces, programs or mounts there at the same time looks like a leak. Beside each other, tests run in cells
+(.ci/cell), which see nothing of each other; `machine` is what is left of all of them.
 """
 
 import ctypes
@@ -16,9 +17,10 @@ import socket
 import struct
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
-from netlab import syscalls
+from netlab import identity, syscalls
 
 Snapshot = dict[str, set[str]]
 
@@ -38,12 +40,23 @@ def snapshot() -> Snapshot:
         "name in /etc/netns": set(listed("/etc/netns")),
         "netlab mount": {f"{kind} on {point}" for kind, point, line in mounts if "netlab" in line},
         "link of the host": {name for _, name in socket.if_nameindex()},
-        "BPF program": set(_bpf_objects("program")),
-        "BPF map": set(_bpf_objects("map")),
-        "trace instance": set(_trace_instances()),
+        "BPF object": set(_bpf_held()),
+        "namespace of this process": {link for _, link in _descriptors("self") if link.startswith(("net:", "mnt:"))},
+        "trace instance": {name for name in _trace_instances() if identity.marked(name)},
         "cgroup": set(_cgroups([point for kind, point, _ in mounts if kind in ("cgroup", "cgroup2")])),
         "process": set(_processes()),
         "file": set(_files()),
+    }
+
+
+def machine() -> Snapshot:
+    """Return what there is on the whole machine of what a cell does not keep to itself, nor take with it."""
+    return {
+        "BPF program": set(_bpf_objects("program")),
+        "BPF map": set(_bpf_objects("map")),
+        "trace instance": {name for name in _trace_instances() if name.startswith("netlab")},
+        "cgroup": {group for kind, point, _ in _mounts() if kind.startswith("cgroup") for group in _cgroups([point])},
+        "file": {*glob.glob("/tmp/*netlab*"), *glob.glob("/tmp/cell-*")},  # noqa: S108 - looks, writes nothing
     }
 
 
@@ -55,17 +68,21 @@ def difference(before: Snapshot, after: Snapshot) -> list[str]:
     stood = tuple(f"{what}/" for what in before["file"] if os.path.dirname(what) == "/run/netlab")
     new = {kind: {what for what in after[kind] - before[kind] if not what.startswith(stood)} for kind in after}
     left = [f"left behind: {kind} {what}" for kind in new for what in sorted(new[kind])]
-    return left + [f"taken away: {kind} {what}" for kind in _STAYS for what in sorted(before[kind] - after[kind])]
+    return left + [
+        f"taken away: {kind} {what}"
+        for kind in _STAYS
+        for what in sorted(before.get(kind, set()) - after.get(kind, set()))
+    ]
 
 
-def settled(before: Snapshot, deadline_s: float = 30.0) -> list[str]:
+def settled(before: Snapshot, deadline_s: float = 30.0, looks: Callable[[], Snapshot] = snapshot) -> list[str]:
     """Return the difference between then and now, as soon as there is none, or at the deadline.
 
     The kernel frees namespaces and programs behind the caller's back.
     """
     deadline = time.monotonic() + deadline_s
     while True:
-        left = difference(before, snapshot())
+        left = difference(before, looks())
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(_POLL_S)
@@ -105,7 +122,7 @@ def _files() -> Iterator[str]:
     """Yield what there is below /run/netlab, and files named netlab* where temporary files are."""
     for folder, folders, names in os.walk("/run/netlab"):
         yield from (os.path.join(folder, name) for name in [*folders, *names])
-    for folder in {tempfile.gettempdir(), "/tmp", "/run", "/dev/shm", "/var/tmp"}:  # noqa: S108 - looks, writes nothing
+    for folder in {tempfile.gettempdir(), "/run", "/dev/shm", "/var/tmp"}:  # noqa: S108 - looks, writes nothing
         yield from glob.glob(f"{glob.escape(folder)}/*netlab*")
 
 
@@ -136,6 +153,21 @@ def _ancestors() -> Iterator[int]:
         yield process
         with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
             process = int(file.read().rpartition(")")[2].split()[1])
+
+
+def _descriptors(process: str) -> Iterator[tuple[str, str]]:
+    """Yield number and target of each descriptor of a process; none of one that ends, or that we may not look at."""
+    for number in listed(f"/proc/{process}/fd"):
+        with suppress(OSError):
+            yield number, os.readlink(f"/proc/{process}/fd/{number}")
+
+
+def _bpf_held() -> Iterator[str]:
+    """Yield each BPF object that a process holds. Others end with the mount, the interface or the object that does."""
+    for process in filter(str.isdecimal, os.listdir("/proc")):
+        for number, link in _descriptors(process):
+            if link.startswith("anon_inode:bpf"):
+                yield f"{link.partition(':')[2]} {number} of process {process}"
 
 
 def _bpf_objects(kind: str) -> Iterator[str]:

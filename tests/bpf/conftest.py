@@ -3,6 +3,7 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,25 @@ def counted(pytestconfig: pytest.Config) -> Counter[str]:
 def distinct(pytestconfig: pytest.Config) -> dict[str, set[str]]:
     """The names of what is tested more than once, and counts as one, such as a case on several builds."""
     return pytestconfig.stash[DISTINCT]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what a worker has counted to who prints it."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        counted: Counter[str] = session.config.stash[COUNTED]
+        output["counted"] = dict(counted)
+        output["distinct"] = {what: sorted(names) for what, names in session.config.stash[DISTINCT].items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker has counted; one that was lost hands nothing over."""
+    output = getattr(node, "workeroutput", {})
+    stash: pytest.Stash = node.config.stash
+    counted: Counter[str] = stash[COUNTED]
+    counted.update(output.get("counted", {}))
+    for what, names in output.get("distinct", {}).items():
+        stash[DISTINCT][what].update(names)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

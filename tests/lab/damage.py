@@ -80,8 +80,8 @@ WAYS = [
     Way("umount -l $F/bpf", "the lab: its BPF file system is gone"),
     Way("umount -l $F/tracing", "the lab: its tracefs is gone"),
     Way(
-        "kill -KILL $supervisor; until rmdir $F/tracing/instances/netlab.dmg 2>/dev/null; do sleep .01; done",
-        "the lab: its trace instance /run/netlab/dmg/tracing/instances/netlab.dmg is gone",
+        "kill -KILL $supervisor; until rmdir $F/tracing/instances/$mark 2>/dev/null; do sleep .01; done",
+        "the lab: its trace instance /run/netlab/dmg/tracing/instances/",
     ),
     Way("rm $F/pinned", "the lab: /run/netlab/dmg/pinned, which says what is pinned, is gone"),
     Way("rm $F/programs/m.c", "m: /run/netlab/dmg/programs/m.c, the source of its program, is gone"),

@@ -14,6 +14,8 @@ from tests.waiting import PATIENCE_S, eventually
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PARTB = f"{ROOT}/topologies/partb.yml"
+# Labs of one name have each other's prints in their traces, so each cell (.ci/cell) has a name of its own for its labs.
+LAB = f"under-test{os.stat('/proc/self/ns/pid').st_ino % 1000}"
 OF_THE_ROLE = ("KICKED", "KICK_NEEDLESS", "BACKEND_SILENT", "ROLE_RESUMED")  # what the balancer's role has had counted
 _COMMAND = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": PATIENCE_S, "stdin": subprocess.DEVNULL}
 
@@ -33,7 +35,7 @@ def netlab(*words: str, code: int | None = 0, **keywords: Any) -> subprocess.Com
 
 
 @contextmanager
-def lab(topology: str, *options: str, name: str = "under-test") -> Iterator[str]:
+def lab(topology: str, *options: str, name: str = LAB) -> Iterator[str]:
     """Build a lab and remove it afterwards; meanwhile it is the one that every command means."""
     before = os.environ.get("NETLAB_LAB")
     os.environ["NETLAB_LAB"] = name

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from netlab import cli, process, record
+from netlab import cli, identity, process, record
 from tests import leaks
 from tests.contents import CONTENTS, LAB_FILES, put
 from tests.lab.damage import ANEW, FILES, FOLDER, LAB, WAYS, Way
@@ -50,7 +50,8 @@ def pids() -> dict[str, str]:
 
 
 def shell(commands: str) -> None:
-    subprocess.run(["sh", "-ec", commands], check=True, timeout=PATIENCE_S, env={**os.environ, **pids(), "F": FOLDER})
+    known = {**pids(), "F": FOLDER, "mark": identity.mark(LAB)}
+    subprocess.run(["sh", "-ec", commands], check=True, timeout=PATIENCE_S, env={**os.environ, **known})
 
 
 def left(before: leaks.Snapshot, deadline_s: float = 5.0) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from scapy.layers.inet import TCP
 from scapy.utils import rdpcap
 
-from tests.lab.lab import ROOT, netlab
+from tests.lab.lab import LAB, ROOT, netlab
 from tests.waiting import IS_SLOW, PATIENCE_S
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
@@ -58,7 +58,7 @@ def mutated(folder: Path, name: str, *changes: tuple[str, str]) -> str:
 @pytest.mark.parametrize("demo", ["parta", "partb-low", "partb-high"])
 def test_all_claims_hold(demo: str) -> None:
     """As a person plays it: a timeline of all who speak, the counters, and nothing but ✓."""
-    slowly = ("--lab=under-test", *LEISURE.get(demo, ())) if IS_SLOW else ()
+    slowly = (f"--lab={LAB}", *LEISURE.get(demo, ())) if IS_SLOW else ()
     shown = netlab("demo", demo, *slowly).stdout
 
     assert "✗" not in shown

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from netlab import bpf, features, loader, syscalls
+from netlab import bpf, features, identity, loader, syscalls
 from netlab.errors import HostError, NetlabError
 from netlab.maps import LoadedProgram, Map
 from tests.waiting import PATIENCE_S, eventually
@@ -457,7 +457,7 @@ def test_trace_lines_begin_with_lab_and_node(bench: Bench) -> None:
     """A plain bpf_trace_printk() says whose line it is."""
     bench.pinned('int pass(struct xdp_md *ctx)\n{\n\tbpf_trace_printk("seven is %d", 7);\n\treturn XDP_PASS;\n}\n')
     tracing = bench.folder / "tracing"
-    instance = tracing / "instances" / f"netlab.{os.getpid()}"
+    instance = tracing / "instances" / identity.mark("printing")
     tracing.mkdir()
     syscalls.mount("tracefs", str(tracing), "tracefs")
     try:

@@ -18,13 +18,12 @@ import pytest
 from netlab.balancer import Snapshot
 from netlab.maps import LoadedProgram, Map
 from tests.lab.feed import fed
-from tests.lab.lab import PARTB, ROOT, background, frozen, inside, lab, netlab, pids, stats, texts, uncounted
+from tests.lab.lab import LAB, PARTB, ROOT, background, frozen, inside, lab, netlab, pids, stats, texts, uncounted
 from tests.lab.parta import parta
 from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
-LAB = "under-test"
 LOADED = """
 name: loaded
 nodes:

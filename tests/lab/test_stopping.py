@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netlab import process
+from netlab import process, stopping
 from netlab.identity import is_alive, start_ticks
 from netlab.process import Whose
 from tests.waiting import eventually
@@ -124,6 +124,16 @@ def test_the_host_itself_is_no_lab() -> None:
     status = os.stat("/proc/self/ns/net")
     with pytest.raises(ValueError, match="host"):
         process.stop_all(Whose({(status.st_dev, status.st_ino)}))
+
+
+def test_the_second_process_of_a_container_may_be_a_labs(monkeypatch: pytest.MonkeyPatch, namespace: Namespace) -> None:
+    """On a host it is the kernel's, and has no parent."""
+    second = namespace.run("sleep", "1000")
+    look = stopping._namespace
+    monkeypatch.setattr(stopping, "_namespace", lambda pid, kind="net": look(second.pid if pid == 2 else pid, kind))
+    monkeypatch.setattr(stopping, "parent", lambda pid: 0 if pid == 1 else 1)
+
+    assert [second.pid] == [int(name.split()[0]) for name in process.stop_all(Whose({namespace.key})).ended]
 
 
 def test_who_calls_from_inside_is_spared_and_named(namespace: Namespace) -> None:

@@ -27,7 +27,7 @@ FOLDER = "/run/netlab/strange"
 SUPERVISOR = (
     "import signal, time\ndef main(*_):\n signal.signal(15, signal.SIG_IGN)\n print(flush=True)\n time.sleep(1e6)"
 )
-READY_AND_STAY = "echo; exec sleep 1000"
+READY_AND_STAY = 'exec sh -c "echo; exec sleep 1000"'  # with all that it is to be seen with, once it has said so
 # As `ip netns exec` does it, with what the mark says in the place of a lab's folder.
 SHOW_MARK = f"""
 mkdir $0 && mount -t tmpfs {identity.mark("strange")} $0 && mkdir $0/etc && touch $0/etc/hosts &&

@@ -29,6 +29,7 @@ REAL_TOOLS = (
 )
 STAND_INS = {
     "id": 'cat "$MACHINE/uid"',
+    "nproc": 'cat "$MACHINE/processors"',
     "dpkg-query": 'for name in $(cat "$MACHINE/packages"); do printf "installed=%s " "$name"; done',
     "apt-get": """
         echo "apt-get $*" >>"$MACHINE/calls"
@@ -36,6 +37,8 @@ STAND_INS = {
     "sudo": 'echo sudo >>"$MACHINE/calls"; exec "$@"',
     "python3": """
         case "$*" in
+        *"-m pytest"*"not root"*) echo "pytest unit $*" >>"$MACHINE/calls"; exit "$(cat "$MACHINE/unit")" ;;
+        *"-m pytest"*) echo "pytest lab $*" >>"$MACHINE/calls"; exit "$(cat "$MACHINE/lab")" ;;
         *venv*)
             echo venv >>"$MACHINE/calls"
             mkdir -p .venv/bin
@@ -47,8 +50,6 @@ STAND_INS = {
             echo "$*" >>"$MACHINE/calls"
             ! [ -e "$MACHINE/pip-fails" ] || { echo "no such package"; exit 1; }
             echo "#!pip" >.venv/bin/netlab ;;
-        *"-m pytest"*"not root"*) echo "pytest unit $*" >>"$MACHINE/calls"; exit "$(cat "$MACHINE/unit")" ;;
-        *"-m pytest"*) echo "pytest lab $*" >>"$MACHINE/calls"; exit "$(cat "$MACHINE/lab")" ;;
         *compileall*) ;;
         *) echo /usr/bin/python3 3 11 ;;
         esac""",
@@ -64,8 +65,11 @@ class Machine:
         self.prefix = folder / "usr local"
         self.command = self.prefix / "bin" / "netlab"
 
-    def has(self, *, packages: str = ALL_PACKAGES, uid: int = 0) -> None:
-        """Say which packages are installed and who we are."""
+    def has(self, *, packages: str = ALL_PACKAGES, uid: int = 0, processors: int = 1, cells: bool = True) -> None:
+        """Say which packages are installed, who we are, and whether tests can have cells of their own."""
+        (self.folder / "processors").write_text(str(processors))
+        (self.checkout / ".ci/cell").write_text("#!/bin/sh\n[ $# = 0 ]\n" if not cells else "#!/bin/sh\n")
+        (self.checkout / ".ci/cell").chmod(0o700)
         (self.folder / "packages").write_text(packages)
         (self.folder / "uid").write_text(f"{uid}\n")
 
@@ -112,8 +116,8 @@ class Machine:
 def machine(tmp_path: Path) -> Machine:
     """Return a machine where we are root and every package is there."""
     made = Machine(tmp_path)
-    made.has()
     (made.checkout / ".ci").mkdir(parents=True)
+    made.has()
     for name in (".ci/setup", ".ci/test", "Makefile", "pyproject.toml"):
         shutil.copy(CHECKOUT / name, made.checkout / name)
     tools = tmp_path / "bin"

@@ -224,7 +224,7 @@ def test_make_alone_lists_the_targets(machine: Machine) -> None:
     done = machine.run("make")
 
     named = {line.split()[1] for line in done.stdout.splitlines()}
-    assert {"install", "demo", "test", "lint", "bench", "uninstall", "clean"} <= named
+    assert {"install", "demo", "check", "test", "lint", "bench", "uninstall", "clean"} <= named
 
 
 def test_root_runs_all_tests_at_once(machine: Machine) -> None:
@@ -246,8 +246,41 @@ def test_a_user_runs_with_sudo_only_what_needs_root(machine: Machine) -> None:
     assert [
         "pytest unit -m pytest -m not root and (not docker and not slow) -k two words",
         "sudo",
-        "pytest lab -m pytest -p no:cacheprovider -m root and (not docker and not slow) -k two words",
+        "pytest lab -m pytest -m root and (not docker and not slow) -p no:cacheprovider -k two words",
     ] == machine.calls()
+
+
+def test_as_many_run_at_a_time_as_there_are_processors(machine: Machine) -> None:
+    """Those that need root, each in a cell of its own, where this machine has them."""
+    machine.setup("venv")
+    machine.calls()
+    machine.pytest_ends()
+    ready = "env --block-signal .venv/bin/python"
+
+    machine.has(uid=1000, processors=4)
+    assert machine.test() == 0
+    assert [f"--tx=4*popen//python={ready}", f"--tx=4*popen//python=.ci/cell {ready}"] == places(machine)
+
+    machine.has(uid=1000, processors=4, cells=False)
+    assert machine.test() == 0
+    assert [f"--tx=4*popen//python={ready}", ""] == places(machine)
+
+
+def places(machine: Machine) -> list[str]:
+    """Return where each call of pytest has run its tests; "" is in its own process."""
+    return [
+        f"--tx{call.partition(' --tx')[2]}" if " --tx" in call else "" for call in machine.calls() if "pytest" in call
+    ]
+
+
+def test_tests_without_root_can_run_alone(machine: Machine) -> None:
+    """Also when root says so."""
+    machine.setup("venv")
+    machine.calls()
+    machine.pytest_ends()
+
+    assert machine.run("env", "WITHOUT_ROOT=1", "sh", ".ci/test").returncode == 0
+    assert ["pytest unit -m pytest -m not root and (not docker and not slow)"] == machine.calls()
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def test_whole_lines_are_read(tmp_path: Path) -> None:
         *('{"node": "b", "pid": -1, "ready_ns": 9}', '{"node": "b", "pid": 7, "ready_ns": 9, "argv": ["x"]}'),
         '{"node": "b", "pid": 99999999999999999999999, "ready_ns": 9}',
     ],
+    ids=lambda line: line[:200].replace(str(os.getpid()), "PID"),
 )
 def test_a_line_that_is_none_is_told_and_costs_the_others_nothing(tmp_path: Path, line: str) -> None:
     """As a full file system leaves it: half a line, and behind it the next."""

@@ -158,9 +158,9 @@ def test_a_client_that_nobody_hears_goes_on(start: Starter) -> None:
 
 
 def test_a_client_says_which_request_could_not_be_sent(start: Starter) -> None:
-    client = start("client", "--target", "255.255.255.255:9", "--count", "2", "--interval", "0")
+    client = start("client", "--target", "127.255.255.255:9", "--count", "2", "--interval", "0")
     assert client.end() == 1
-    client.wait(r"client: cannot reach 255\.255\.255\.255: Permission denied")
+    client.wait(r"client: cannot reach 127\.255\.255\.255: Permission denied")
 
 
 @pytest.mark.parametrize("name", ["no-such-node.invalid", "x" * 70])
