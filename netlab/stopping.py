@@ -80,7 +80,8 @@ class _Host(NamedTuple):
 def stop_all(whose: Whose, deadline_s: float = 10.0) -> Stopped:
     """End every process of a lab: SIGTERM, 2 s later SIGKILL. This process and those that it descends from are spared.
 
-    ValueError when the host's own network namespace is said to be the lab's.
+    It gives up when none has ended for `deadline_s` seconds. ValueError when the host's own network
+    namespace is said to be the lab's.
     """
     # The second is the kernel's where its parent is nobody; in a container it may be the lab's.
     first = (1, 2) if parent(2) == 0 else (1,)
@@ -92,7 +93,10 @@ def stop_all(whose: Whose, deadline_s: float = 10.0) -> Stopped:
     begun = time.monotonic()
     asked: dict[int, str] = {}
     sent: set[tuple[int, int]] = set()
-    while (found := whose.processes(host) - ours) and time.monotonic() < begun + deadline_s:
+    ended, fewest = begun, 1 << 32
+    while (found := whose.processes(host) - ours) and time.monotonic() < ended + deadline_s:
+        if len(found) < fewest:
+            ended, fewest = time.monotonic(), len(found)
         number = _demand(time.monotonic() - begun)
         for pid in found:
             asked.setdefault(pid, _name(pid))

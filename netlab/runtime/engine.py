@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from netlab.errors import HostError, NetlabError
+from netlab.errors import HostError, NetlabError, UsageError
 from netlab.model import NODE_IMAGE
 
 THREADS = 8  # what an engine does at a time without being slower for it
 _DEFAULT = "unix:///var/run/docker.sock"
-_DEADLINE_S = 60  # of one request
+_PATIENCE = "DOCKER_CLIENT_TIMEOUT"  # how long one request may take, as for docker-compose
+_PATIENCE_S = 60
 _LISTEN_S = 1.0
 
 
@@ -23,13 +24,14 @@ def address() -> str:
 @contextmanager
 def connected(where: str) -> Iterator[Any]:
     """Speak to the engine at an address; what it refuses is a NetlabError, and HostError that none answers."""
+    patience_s = _patience_s()
     import docker
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
     settings = docker.utils.kwargs_from_env(environment={**os.environ, "DOCKER_HOST": where})
     try:
-        client = docker.APIClient(**settings, version="auto", timeout=_DEADLINE_S, num_pools=THREADS)
+        client = docker.APIClient(**settings, version="auto", timeout=patience_s, num_pools=THREADS)
     except (DockerException, RequestException) as error:
         raise HostError(
             f"no Docker engine answers at {where}: start one (systemctl start docker, or dockerd), install one "
@@ -43,6 +45,14 @@ def connected(where: str) -> Iterator[Any]:
         raise NetlabError(f"the Docker engine at {where} does not answer any more: {_innermost(error)}") from error
     finally:
         client.close()
+
+
+def _patience_s() -> int:
+    """Return for how many seconds a request may stay without an answer; UsageError for what is no number of them."""
+    text = os.environ.get(_PATIENCE) or str(_PATIENCE_S)
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31):
+        raise UsageError(f"{_PATIENCE} is {text!r}: expected a number of seconds, such as {_PATIENCE_S}")
+    return int(text)
 
 
 def answers(where: str) -> bool:

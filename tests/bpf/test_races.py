@@ -38,13 +38,13 @@ pytestmark = [
     pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a race needs two CPUs"),
 ]
 
-ROUNDS = 300_000 if LONG else 6000  # of each kind, a third with each depth
+ROUNDS = 300_000 if LONG else 3000  # of each kind, a third with each depth
 FULL = 8  # the queue's room
 MOST = 1_000_000  # rounds, until a mutant is caught: most need fewer than 10, where both CPUs are ours
 MUTANT_ROUNDS = 2000  # the same, of those that are played to the end, and then again
 SNAPSHOTS = 50_000 if LONG else 3000
 REQUESTS = 8000  # of each side
-LONGEST_S = 180.0 if LONG else 4.0  # of sending them, and of each match, so that a slow machine plays fewer rounds
+LONGEST_S = 180.0 if LONG else 2.0  # of sending them, and of each match, so that a slow machine plays fewer rounds
 
 
 KINDS = {

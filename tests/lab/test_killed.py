@@ -66,8 +66,8 @@ def clean_after(where: str, before: leaks.Snapshot) -> list[str]:
     return [f"killed at {where}: {each}" for each in leaks.settled(before)]
 
 
-# Every line takes minutes, so the usual run takes every seventh.
-STEPS = [pytest.param(7, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+# Every line takes minutes, so the usual run takes every twentieth.
+STEPS = [pytest.param(20, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -97,11 +97,12 @@ def test_down_killed_at_its_lines(topology: str, tmp_path: str, step: int) -> No
         assert not left, "\n".join(left)
 
 
-def test_up_killed_at_fifty_random_moments() -> None:
+@pytest.mark.parametrize("times", [pytest.param(10, id="some"), pytest.param(50, id="many", marks=pytest.mark.slow)])
+def test_up_killed_at_random_moments(times: int) -> None:
     """Part B with compiler, supervisor and roles: whatever was running, nothing is left."""
     before = leaks.snapshot()
     took_s, source = seconds_of_up(), random.Random(50)
-    for _ in range(50):
+    for _ in range(times):
         started = subprocess.Popen(
             [sys.executable, "-m", "netlab", "up", PARTB],
             cwd=ROOT,
@@ -135,7 +136,7 @@ def lines_in(function: Callable[..., object]) -> set[str]:
     return {f"{name}:{first + number}" for number in range(len(text))}
 
 
-@pytest.mark.parametrize("step", [pytest.param(15, id="some"), pytest.param(3, id="many", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [pytest.param(25, id="some"), pytest.param(3, id="many", marks=pytest.mark.slow)])
 def test_up_interrupted_at_its_lines(topology: str, tmp_path: str, step: int) -> None:
     """No `down` is needed after Ctrl-C, also while others are being started that must be waited for."""
     before = leaks.snapshot()

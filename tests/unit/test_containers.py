@@ -1,6 +1,7 @@
 """What is known of containers without making one: what they are given, who may do what, and how they are named."""
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 
 from netlab import capabilities, cli, commands, declared, document, launch, validate
 from netlab.describe import describe
-from netlab.errors import TopologyError
+from netlab.errors import HostError, TopologyError, UsageError
 from netlab.plan import plan
+from netlab.runtime import engine
 from tests.lab.lab import PARTB, ROOT
 
 SETTINGS = """
@@ -108,3 +110,24 @@ def test_commands(command: str, problem: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
 
     assert commands.problem(command, {"PATH": os.environ["PATH"]}, str(tmp_path)) == problem
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "1.5", "9" * 20])
+def test_an_engine_is_given_a_number_of_seconds(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CLIENT_TIMEOUT", text)
+
+    with pytest.raises(UsageError, match=r"DOCKER_CLIENT_TIMEOUT is .*: expected a number of seconds, such as 60"):
+        engine.connected("unix:///nowhere").__enter__()
+
+
+def test_an_engine_that_says_nothing_is_waited_for_as_long_as_one_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It accepts, and never answers."""
+    monkeypatch.setenv("DOCKER_CLIENT_TIMEOUT", "1")
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{tmp_path}/engine")
+        silent.listen()
+
+        with pytest.raises(HostError, match=r"no Docker engine answers .*\(.*timed out"):
+            engine.connected(f"unix://{tmp_path}/engine").__enter__()
