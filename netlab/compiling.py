@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from netlab import cache_folder, compile_cache, compiled, handover, headers, reading, syscalls
+from netlab import cache_folder, compile_cache, compiled, handover, headers, identity, reading, syscalls
 from netlab.errors import HostError, refuse_lack
 from netlab.maps import possible_cpus
 from netlab.refusal import log_with_lines
@@ -40,7 +40,7 @@ class Source(NamedTuple):
         """Read the source; raises OSError."""
         path, work_folder = job["path"], job["work_folder"]
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder)]
-        own = [("LAB_NODE", f'"{job["lab"]}/{job["node"]}"'), ("NETLAB_CPUS", possible_cpus())]
+        own = [("LAB_NODE", f'"{identity.printed(job["lab"])}/{job["node"]}"'), ("NETLAB_CPUS", possible_cpus())]
         for name, value in [*job["builtins"], *job["define"], *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
         text = reading.read(path)

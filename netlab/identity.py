@@ -12,6 +12,7 @@ SUPERVISOR_BOOT = "import sys; sys.path.append(sys.argv[1]); from netlab.supervi
 
 _MARK = "netlab."
 _PID_NAMESPACE = "/proc/self/ns/pid"
+_FIRST = 0xEFFFFFFC  # the number of the host's own, PROC_PID_INIT_INO of the kernel's proc_ns.h
 
 
 def mark(lab: str) -> str:
@@ -23,6 +24,12 @@ def marked(name: str) -> str:
     """Return the lab whose mark this is, "" for none that can be ours."""
     lab = name.removeprefix(_MARK).rpartition(".")[0]
     return lab if lab and name == mark(lab) else ""
+
+
+def printed(lab: str) -> str:
+    """Return what a lab is called where the kernel's trace has the prints of all: NAME, or NAME.N in a container."""
+    number = os.stat(_PID_NAMESPACE).st_ino
+    return lab if number == _FIRST else f"{lab}.{number & 0xFFFFFF:x}"
 
 
 def start_ticks(pid: int) -> int:

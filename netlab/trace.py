@@ -39,7 +39,7 @@ def open_instance(folder: str, lab: str) -> None:
         _write(f"{where}/trace_clock", "mono")
         _write(f"{where}/buffer_size_kb", str(min(_BUFFER_KB, _BUFFERS_KB // (os.cpu_count() or 1))))
         _write(f"{where}/buffer_percent", "0")  # wake the reader for every line, not when the buffer is half full
-        _write(f"{where}/{_EVENT}/filter", f'bpf_string ~ "{lab}/*"')
+        _write(f"{where}/{_EVENT}/filter", f'bpf_string ~ "{identity.printed(lab)}/*"')
         _write(f"{where}/{_EVENT}/enable", "1")
     except OSError as error:
         from netlab.errors import HostError
@@ -92,7 +92,7 @@ class Collector:
     def __init__(self, folder: str, lab: str, log_limit: int = logs.FILE_LIMIT) -> None:
         """Open the instance; OSError when there is none."""
         self.fd = os.open(f"{instance(folder, lab)}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
-        self._prefix = f"{lab}/".encode()
+        self._prefix = f"{identity.printed(lab)}/".encode()
         self._log = logs.Writer(logs.trace_path(folder), log_limit)
         self._rest = b""
         self._lost = 0

@@ -37,7 +37,7 @@ def is_worker(config: pytest.Config) -> bool:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the whole when something is left that no single test can see: its cell does not hold it."""
     if not is_worker(session.config) and (left := leaks.settled(session.config.stash[BEFORE], looks=leaks.machine)):
-        print("\nwhen all tests had ended:", *left, sep="\n")
+        print("\nwhen all tests had ended:", *left[:40], sep="\n")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -470,7 +470,7 @@ def test_trace_lines_begin_with_lab_and_node(bench: Bench) -> None:
             instance.rmdir()
         syscalls.umount(str(tracing))
 
-    assert f"bpf_trace_printk: {LAB}/{NODE} seven is 7\n" in said
+    assert f"bpf_trace_printk: {identity.printed(LAB)}/{NODE} seven is 7\n" in said
 
 
 def test_a_peer_with_too_large_an_mtu_is_named_as_the_reason(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from netlab import bpf, cli, logs, maps, process, removal, syscalls, trace
+from netlab import bpf, cli, identity, logs, maps, process, removal, syscalls, trace
 from netlab.errors import HostError
 from tests.lab.processes import STAY, Lab, shell
 from tests.waiting import eventually
@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
 FRAME = bytes(64)
 NAME = "ntest1"  # instances are the machine's, whatever folder their tracefs is mounted at
+MINE = identity.printed(NAME)
 PROG_LOAD, XDP, TRACE_PRINTK = 5, 6, 6
 
 
@@ -65,12 +66,12 @@ def test_the_lab_gets_its_own_lines_with_their_times(lab: Lab) -> None:
     lab.up(trace=True)
     with ExitStack() as stack:
         texts = (
-            "ntest1/lb: mine",
-            "ntest10/lb: other",
-            "ntest/lb: other",
+            f"{MINE}/lb: mine",
+            f"{identity.printed('ntest10')}/lb: other",
+            f"{identity.printed('ntest')}/lb: other",
             "nobody",
-            "ntest1/w1 with\nnewline\n",
-            "ntest1/lb: last",
+            f"{MINE}/w1 with\nnewline\n",
+            f"{MINE}/lb: last",
         )
         programs = [stack.enter_context(printer(text)) for text in texts]
         begun = time.monotonic_ns()
@@ -95,7 +96,7 @@ def test_two_labs_steal_nothing_from_each_other(lab: Lab, tmp_path: object) -> N
     try:
         lab.up(trace=True)
         second.up(trace=True)
-        with printer("ntest1/lb: one") as one, printer("ntest2/lb: two") as two:
+        with printer(f"{MINE}/lb: one") as one, printer(f"{identity.printed('ntest2')}/lb: two") as two:
             for _ in range(500):
                 one.test_run(FRAME)
                 two.test_run(FRAME)
@@ -110,7 +111,7 @@ def test_two_labs_steal_nothing_from_each_other(lab: Lab, tmp_path: object) -> N
 
 def test_a_burst_is_kept_and_lost_lines_are_counted(lab: Lab) -> None:
     supervisor = lab.up(trace=True)
-    with printer("ntest1/lb: burst") as program:
+    with printer(f"{MINE}/lb: burst") as program:
         os.kill(supervisor.pid, 19)  # stopped, so that nothing is read meanwhile
         program.test_run(FRAME, repeat=20_000)
         os.kill(supervisor.pid, 18)
@@ -119,7 +120,7 @@ def test_a_burst_is_kept_and_lost_lines_are_counted(lab: Lab) -> None:
         os.kill(supervisor.pid, 19)
         program.test_run(FRAME, repeat=400_000)
         os.kill(supervisor.pid, 18)
-        with printer("ntest1/lb: end") as last:
+        with printer(f"{MINE}/lb: end") as last:
             last.test_run(FRAME)
         eventually(lambda: ("lb", "end") in printed(lab), "the end")
 
@@ -132,7 +133,7 @@ def test_a_burst_is_kept_and_lost_lines_are_counted(lab: Lab) -> None:
 def test_the_supervisor_stays_for_the_trace_when_its_processes_have_ended(lab: Lab) -> None:
     lab.up(shell("a", "echo READY"), trace=True)
     eventually(lambda: lab.state("a") == ("exited", 0), "the end of a")
-    with printer("ntest1/lb: still here") as program:
+    with printer(f"{MINE}/lb: still here") as program:
         program.test_run(FRAME)
     eventually(lambda: printed(lab) == [("lb", "still here")], "the line")
 
@@ -141,7 +142,7 @@ def test_the_supervisor_stays_for_the_trace_when_its_processes_have_ended(lab: L
 
 def test_what_is_in_the_trace_at_the_end_is_not_lost(lab: Lab) -> None:
     lab.up(shell("a", f"echo READY; {STAY}"), trace=True)
-    with printer("ntest1/lb: late") as program:
+    with printer(f"{MINE}/lb: late") as program:
         program.test_run(FRAME, repeat=1000)
     assert process.stop_supervisor(lab.folder)
 
