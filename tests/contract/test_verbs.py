@@ -1,8 +1,6 @@
 """Verbs that act on a lab at work, or watch it, do so on both runtimes."""
 
 import json
-import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.lab import PARTB, ROOT, lab, netlab, start, stats, texts
+from tests.lab.feed import fed, in_hand
+from tests.lab.lab import PARTB, ROOT, lab, netlab, stats, texts
 from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.root
@@ -25,8 +24,7 @@ def quiet(runtime: str) -> Iterator[str]:
 
 def test_a_balancer_is_changed_under_traffic(quiet: str) -> None:
     """A backend that is drained rests, undrained it works, another is removed, and the program is built anew."""
-    client = start("client", "--count", "1000000", "--sleep", "0.02", "--interval", "0.01")
-    try:
+    with fed(quiet, lambda _: "0.02", in_hand(12)) as feed:
         eventually(lambda: stats()["received"] > 5)
         netlab("balancer", "drain", "worker1")
         eventually(lambda: stats()["backends"]["worker1"]["free"] == 5)
@@ -36,17 +34,10 @@ def test_a_balancer_is_changed_under_traffic(quiet: str) -> None:
         netlab("balancer", "remove", "worker2")
         under_way = stats()["received"]
         eventually(lambda: stats()["received"] > under_way + 20)
-        client.send_signal(signal.SIGINT)
-        said, _ = client.communicate(timeout=PATIENCE_S)
-    finally:
-        client.kill()
-        client.wait()
-    sent = re.search(r"sent (\d+) requests", said)
-    assert sent, said
-    eventually(lambda: stats()["completions"] == int(sent[1]))
+    eventually(lambda: stats()["completions"] == feed.sent)
     found = stats()
 
-    assert (int(sent[1]), 0, 0) == (found["received"], found["dropped"], found["queue_depth"])
+    assert (feed.sent, 0, 0) == (found["received"], found["dropped"], found["queue_depth"])
     assert {"worker1": False, "worker3": False} == {name: each["drained"] for name, each in found["backends"].items()}
 
 

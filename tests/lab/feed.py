@@ -4,7 +4,6 @@ So a test has the load that it wants on every machine, for as long as it wants, 
 """
 
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -68,7 +67,7 @@ class Feed:
 def fed(lab: str, data: Callable[[int], str], load: Load) -> Iterator[Feed]:
     """Send requests from the lab's node `client` meanwhile; at the end all that were sent have arrived at `lb`."""
     pins = record.read(lab)["nodes"]["lb"]["pins"]
-    client = background("client", [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=None, stderr=None)
+    client = background("client", ["python3", "-c", CLIENT], stdin=subprocess.PIPE, stdout=None, stderr=None)
     feed = Feed(pins, client, data, load)
     with ThreadPoolExecutor(1) as pool:
         flowing = pool.submit(feed.flow)
