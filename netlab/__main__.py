@@ -10,8 +10,8 @@ COLLECT_FROM = 100_000  # new objects; Python's 700 come together again and agai
 def run() -> None:
     """Run the command line, and end this process with its exit code."""
     gc.set_threshold(COLLECT_FROM)
-    from netlab import umask
-    from netlab.cli import main
+    from netlab.cli.main import main
+    from netlab.kernel import umask
 
     umask.take()
 

@@ -2,7 +2,7 @@
 
 import os
 
-PACKAGE = os.path.dirname(os.path.abspath(__file__))
+from netlab import paths
 
 
 def folder(kind: str) -> str:
@@ -10,5 +10,5 @@ def folder(kind: str) -> str:
 
     An installed wheel carries them in the package; in a checkout they stand beside it.
     """
-    installed = os.path.join(PACKAGE, "assets", kind)
-    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(PACKAGE), kind)
+    installed = os.path.join(paths.PACKAGE, "assets", kind)
+    return installed if os.path.isdir(installed) else os.path.join(paths.IMPORTED_FROM, kind)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netlab import cache_folder
+from netlab import paths
 from tests import leaks
 
 CACHE = pytest.StashKey[str]()
@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if not is_worker(config):
-        os.environ[cache_folder.VARIABLE] = config.stash[CACHE] = tempfile.mkdtemp(prefix="compiled-")
+        os.environ[paths.CACHE_VARIABLE] = config.stash[CACHE] = tempfile.mkdtemp(prefix="compiled-")
         config.stash[BEFORE] = leaks.machine()
 
 

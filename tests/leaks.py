@@ -20,7 +20,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from netlab import identity, syscalls
+from netlab.kernel import syscalls
+from netlab.record import mark
 
 Snapshot = dict[str, set[str]]
 
@@ -42,7 +43,7 @@ def snapshot() -> Snapshot:
         "link of the host": {name for _, name in socket.if_nameindex()},
         "BPF object": set(_bpf_held()),
         "namespace of this process": {link for _, link in _descriptors("self") if link.startswith(("net:", "mnt:"))},
-        "trace instance": {name for name in _trace_instances() if identity.marked(name)},
+        "trace instance": {name for name in _trace_instances() if mark.marked(name)},
         "cgroup": set(_cgroups([point for kind, point, _ in mounts if kind in ("cgroup", "cgroup2")])),
         "process": set(_processes()),
         "file": set(_files()),

@@ -1,12 +1,12 @@
 """The one place that knows the balancer's maps: sets them up, heals, changes and reads them."""
 
-from netlab.balancer.counting import Count, Snapshot, counts, enum_names, has_balancer, snapshot
-from netlab.balancer.finding import expand, find
-from netlab.balancer.healing import Healer
-from netlab.balancer.holding import Heard, Keeper, Listener
+from netlab.balancer.counters import Count, Snapshot, counts, enum_names, has_balancer, snapshot
+from netlab.balancer.discovery import expand, find
+from netlab.balancer.healer import Healer
+from netlab.balancer.holds import Heard, Keeper, Listener
 from netlab.balancer.layout import AGES, BY_REPLIES, BY_REPORTS, MAX_BACKENDS, POLICIES
-from netlab.balancer.reporting import Reporter, reporters
-from netlab.balancer.setting import Backend, Interface, Settings, set_up
+from netlab.balancer.reports import Reporter, reporters
+from netlab.balancer.settings import Backend, Interface, Settings, set_up
 
 __all__ = [
     "AGES",

@@ -4,7 +4,8 @@ import socket
 import struct
 from typing import NamedTuple, Self
 
-from netlab.maps import LoadedProgram, Map, possible_cpus
+from netlab import paths
+from netlab.programs.maps import LoadedProgram, Map, possible_cpus
 
 POLICIES = ("most-free", "round-robin", "random", "first-free")  # in the order of `enum policy`
 MAX_BACKENDS = 128
@@ -34,7 +35,7 @@ _BACKEND = struct.Struct("=16s16sIII6s6s64s")
 
 def map_of(pins: str, name: str) -> Map:
     """Open one of the balancer's maps."""
-    return Map.open(f"{pins}/maps/{name}")
+    return Map.open(paths.map_pin(pins, name))
 
 
 def room_of(slots: Map) -> int:
@@ -99,7 +100,7 @@ class Config(NamedTuple):
         packed = _CONFIG.pack(self.ready, service, completion, *middle, report, *rest)
         with map_of(pins, "config") as config:
             config.set(FIRST, packed)
-        with LoadedProgram.open(f"{pins}/programs/arrange_run") as arrange:
+        with LoadedProgram.open(paths.program_pin(pins, "arrange_run")) as arrange:
             arrange.test_run(bytes(ETHERNET_HEADER))
 
     def sharing(self, weights: dict[int, int]) -> Self:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from netlab.logs import LogLine
+from netlab.supervise.logs import LogLine
 
 
 def seconds_in(data: str) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from netlab.demo.events import Event, Lost
-from netlab.logs import LogLine
+from netlab.supervise.logs import LogLine
 
 _E = TypeVar("_E")
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from netlab.demo.events import Completion, Dequeue, Drop, Forward, Ignored, Queue, Request
-from netlab.logs import LogLine
+from netlab.supervise.logs import LogLine
 
 WINDOW_NS = 10_000_000  # a CPU that holds the decision may be interrupted before it prints it
 LATE = 4  # lines that may have been printed late around one that does not fit

@@ -4,18 +4,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
-from netlab.demo.events import (
-    Accepted,
-    Arrived,
-    Byte,
-    Closed,
-    Connected,
-    EndOfFile,
-    Exited,
-    Fin,
-    Segment,
-    SentBytes,
-)
+from netlab.demo.events import Accepted, Arrived, Byte, Closed, Connected, EndOfFile, Exited, Fin, Segment, SentBytes
 from netlab.demo.evidence import Claim, Evidence, few, nothing_is_lost
 
 _JUDGED = {"odd": "pass", "even": "drop"}

@@ -7,14 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-from netlab import apply, files, launch, logs, record, report, syscalls
+from netlab import paths
 from netlab.demo import parta, partb
-from netlab.demo.capture import Capture
 from netlab.demo.events import Asked, Exited, parse
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
 from netlab.errors import NetlabError
-from netlab.host import ENDINGS
-from netlab.plan import Plan
+from netlab.kernel import files, syscalls
+from netlab.lab import apply, launch
+from netlab.lab.host import ENDINGS
+from netlab.observe import report
+from netlab.observe.capture import Capture
+from netlab.plan.planner import Plan
+from netlab.record import store
+from netlab.supervise import logs
 
 # A play in which nothing happens for so long, beside what a request asks for, comes to no better end: once a role has
 # ended, and before that.
@@ -83,13 +88,13 @@ def play(
     with apply.endings_raise(), ExitStack() as endings:
         if capture:
             endings.callback(capture.stop)
-        if lab in record.labs() or not apply.up(plan, deadline_s, say, capture.start if capture else None):
+        if lab in store.labs() or not apply.up(plan, deadline_s, say, capture.start if capture else None):
             raise NetlabError(f"a lab named {lab} is up: netlab down --lab {lab} first, or play with --lab NAME")
         endings.callback(apply.down, lab, say)
         if capture:
             endings.callback(capture.stop)  # before the lab goes; once more does no harm
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)  # `up` has blocked them for its own end
-        data = record.read(lab)
+        data = store.read(lab)
         evidence = Evidence([], data, {}, {}, _sources(data), {})
         _follow(evidence, is_over, show)
         evidence = evidence._replace(stats=report.stats(data), sockets=_settled_sockets(data))
@@ -100,7 +105,7 @@ def _sources(lab: Mapping[str, Any]) -> dict[str, str]:
     sources = {}
     for node, about in lab["nodes"].items():
         if about["program"]:
-            sources[node] = files.source(report.source_path(lab, node))
+            sources[node] = files.source(paths.source(lab["folder"], node))
     return sources
 
 

@@ -8,14 +8,16 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Protocol
 
-from netlab import assets, document, report, validate
+from netlab import assets
 from netlab.demo import save, show
-from netlab.demo.capture import Capture, Captured
 from netlab.demo.evidence import Claim, Entry, Evidence
 from netlab.demo.play import DEMOS, Demo, play
-from netlab.describe import describe
 from netlab.errors import UsageError
-from netlab.plan import Plan, plan
+from netlab.observe import report
+from netlab.observe.capture import Capture, Captured
+from netlab.plan.description import describe
+from netlab.plan.planner import Plan, plan
+from netlab.topology import document, validate
 
 
 def _find(name: str) -> Demo:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from netlab import __version__, assets, files, umask
+from netlab import __version__, assets
 from netlab.demo import picture, show
-from netlab.demo.capture import Captured
 from netlab.demo.evidence import Claim, Evidence
 from netlab.errors import NetlabError, UsageError
+from netlab.kernel import files, umask
+from netlab.observe.capture import Captured
 
 CAPTURES = "captures"  # the folder of the pcap files
 _LINES = 400  # of the timeline, in the report; the file has them all

@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from netlab import files, reading, record, shapes, syscalls
+from netlab import paths
 from netlab.errors import HostError, NetlabError
-from netlab.identity import is_alive, start_ticks
-from netlab.joining import Place
-from netlab.runtime import Command, cgroups, engine
+from netlab.kernel import files, syscalls
+from netlab.kernel.pids import is_alive, start_ticks
+from netlab.record import shapes
+from netlab.runtime import engine, limits
+from netlab.runtime.base import Command
+from netlab.runtime.entry import Place
 from netlab.runtime.names import Names
 
 _SETTLE_S, _SETTLE_INTERVAL_S = 1.0, 0.1
@@ -50,7 +53,7 @@ class Docker:
         self._nodes = nodes or {}
         self._files = files
         self._variables = variables
-        self._names = Names(lab, folder, "/run/netns", "/etc/netns", way="docker")
+        self._names = Names(lab, folder, paths.RUN_NETNS, paths.ETC_NETNS, way=paths.BACK)
 
     def create(self, nodes: Sequence[str]) -> None:
         """Start a container for each of these nodes, and give it the names of a namespace.
@@ -101,7 +104,9 @@ class Docker:
 
     def _has_none(self) -> bool:
         """Say whether a lab of which nobody knows whom it has asked for containers cannot have any."""
-        if os.path.exists(f"{self._folder}/lab.json") and not os.path.lexists(f"{self._folder}/containers"):
+        if os.path.exists(f"{self._folder}/{paths.RECORD}") and not os.path.lexists(
+            f"{self._folder}/{paths.CONTAINERS}"
+        ):
             return True  # `up` writes down whom it asks before it asks for anything
         return not self._names.there() and not engine.answers(engine.address())
 
@@ -130,17 +135,17 @@ class Docker:
         """Return how many processes of the node the kernel has killed, as long as its container has not ended."""
         known = self._read().get("nodes", {}).get(node)
         limited = known and self._nodes[node]["limits"]["memory"] and is_alive(known["pid"], known["start_ticks"])
-        return cgroups.memory_kills_around(known["pid"]) if limited else 0
+        return limits.memory_kills_around(known["pid"]) if limited else 0
 
     def _read(self) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = reading.load(f"{self._folder}/containers")
+            found: dict[str, Any] = files.load(f"{self._folder}/{paths.CONTAINERS}")
         except (OSError, ValueError):  # `up` has not come so far, or there is no folder any more
             return {}
         return found if shapes.fits(found, shapes.CONTAINERS) else {}
 
     def _write(self, known: dict[str, Any]) -> None:
-        files.write(f"{self._folder}/containers", json.dumps(known))
+        files.write(f"{self._folder}/{paths.CONTAINERS}", json.dumps(known))
 
     def _is_ours(self, container: Mapping[str, Any], mark: str) -> bool:
         """Say whether a container with the lab's label is this lab's own, and no stranger's with the same.
@@ -186,7 +191,7 @@ class Docker:
 
     def _sees_our_files(self, pid: int) -> bool:
         """Say whether the engine means by its paths and process ids what we do, and not another machine's."""
-        here = f"{self._folder}/lab.json"
+        here = f"{self._folder}/{paths.RECORD}"
         try:
             return os.path.samefile(here, f"/proc/{pid}/root{here}")
         except OSError:
@@ -194,7 +199,7 @@ class Docker:
 
     def _config(self, client: Any, node: str, mark: str) -> Any:
         about = self._nodes[node]
-        limits = about["limits"]
+        allowed = about["limits"]
         host = client.create_host_config(
             network_mode="none",
             init=True,
@@ -202,10 +207,10 @@ class Docker:
             cap_add=_CAPABILITIES,
             sysctls=dict.fromkeys(_IPV6, "0") if os.path.exists("/proc/sys/net/ipv6") else {},
             # as a quota: a share of more processors than the host has would be refused, and is no limit
-            cpu_period=cgroups.PERIOD_US if limits["cpu"] else None,
-            cpu_quota=round(limits["cpu"] * cgroups.PERIOD_US) or None,
-            mem_limit=limits["memory"] or None,
-            memswap_limit=limits["memory"] or None,  # or what does not fit into memory would go to swap
+            cpu_period=limits.PERIOD_US if allowed["cpu"] else None,
+            cpu_quota=round(allowed["cpu"] * limits.PERIOD_US) or None,
+            mem_limit=allowed["memory"] or None,
+            memswap_limit=allowed["memory"] or None,  # or what does not fit into memory would go to swap
             mounts=self._mounts(),
         )
         return client.create_container_config(
@@ -223,9 +228,10 @@ class Docker:
 
     def _mounts(self) -> list[Any]:
         """Return what a container sees of this host, read only and where it is here, so that lab.json's paths hold."""
-        paths = [*self._files, *(f"{self._folder}/{name}" for name in ("lab.json", "bashrc", "bpf"))]
-        pairs = {path: path for path in paths if os.path.exists(path)}
-        pairs.update({f"/etc/{name}": f"{self._folder}/etc/{name}" for name in os.listdir(f"{self._folder}/etc")})
+        seen = [*self._files, *(f"{self._folder}/{name}" for name in (paths.RECORD, paths.BASHRC, paths.BPF))]
+        pairs = {path: path for path in seen if os.path.exists(path)}
+        etc = f"{self._folder}/{paths.ETC}"
+        pairs.update({f"/etc/{name}": f"{etc}/{name}" for name in os.listdir(etc)})
         return [
             {"Type": "bind", "Target": target, "Source": source, "ReadOnly": True} for target, source in pairs.items()
         ]
@@ -239,12 +245,12 @@ def labs() -> set[str]:
     with engine.connected(where) as client:
         labelled = client.containers(all=True, filters={"label": _LAB})
     named = [(container["Labels"][_LAB], container) for container in labelled]
-    return {lab for lab, container in named if _was_given(container, f"{record.ROOT}/{lab}")}
+    return {lab for lab, container in named if _was_given(container, f"{paths.LABS}/{lab}")}
 
 
 def _was_given(container: Mapping[str, Any], folder: str) -> bool:
     """Say whether a container was given a lab's folder to see, which nobody gives to one that is not the lab's."""
-    return any(mount.get("Source") == f"{folder}/lab.json" for mount in container["Mounts"])
+    return any(mount.get("Source") == f"{folder}/{paths.RECORD}" for mount in container["Mounts"])
 
 
 def _remove_all(client: Any, containers: Iterator[Mapping[str, Any]]) -> None:

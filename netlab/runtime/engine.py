@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from netlab.errors import HostError, NetlabError, UsageError
-from netlab.model import NODE_IMAGE
+from netlab.topology.model import NODE_IMAGE
 
 THREADS = 8  # what an engine does at a time without being slower for it
 _DEFAULT = "unix:///var/run/docker.sock"

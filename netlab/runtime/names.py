@@ -8,8 +8,9 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
-from netlab import files, syscalls
+from netlab import paths
 from netlab.errors import NetlabError
+from netlab.kernel import files, syscalls
 
 
 class Names:
@@ -32,17 +33,17 @@ class Names:
 
         Raises NetlabError, before anything is made, when a name is taken by something that is not this lab's.
         """
-        names = {f"{self._lab}.{node}": node for node in nodes}
+        names = {paths.netns_name(self._lab, node): node for node in nodes}
         for folder in (self._run_netns, self._etc_netns):
             files.ensure_folder(folder, files.FOR_ALL)
             for taken in names.keys() & set(os.listdir(folder)):
                 self._refuse_foreign(os.path.join(folder, taken))
-        files.ensure_folder(f"{self._folder}/netns", files.FOR_ALL)
+        files.ensure_folder(f"{self._folder}/{paths.NETNS}", files.FOR_ALL)
         if self._way:
             os.symlink(".", self._home)
         for name, node in names.items():
             self._symlink(self.target(node), os.path.join(self._run_netns, name))
-        self._symlink_alike(f"{self._home}/etc", [os.path.join(self._etc_netns, name) for name in names])
+        self._symlink_alike(f"{self._home}/{paths.ETC}", [os.path.join(self._etc_netns, name) for name in names])
 
     def remove(self) -> list[str]:
         """Remove the symlinks that are this runtime's of the lab, whatever they are called, and return their names.
@@ -66,7 +67,7 @@ class Names:
 
     def target(self, node: str) -> str:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""
-        return f"{self._home}/netns/{node}"
+        return f"{self._home}/{paths.NETNS}/{node}"
 
     def hold(self, node: str, namespace: str) -> None:
         """Mount a node's namespace, given by its path in /proc, so that it stays without processes; raises OSError."""
@@ -83,7 +84,7 @@ class Names:
                 found.append((node, f"its namespace is gone: nothing is mounted at {self.target(node)}"))
             ends = (
                 (self._path(node), self.target(node)),
-                (f"{self._etc_netns}/{self._lab}.{node}", f"{self._home}/etc"),
+                (f"{self._etc_netns}/{paths.netns_name(self._lab, node)}", f"{self._home}/{paths.ETC}"),
             )
             for path, target in ends:
                 if _target(path) != target:
@@ -97,7 +98,7 @@ class Names:
             raise NetlabError(f"somebody has removed {path}: netlab down and up make it anew")
 
     def _path(self, node: str) -> str:
-        return os.path.join(self._run_netns, f"{self._lab}.{node}")
+        return os.path.join(self._run_netns, paths.netns_name(self._lab, node))
 
     def _symlink(self, target: str, path: str) -> None:
         try:
@@ -131,7 +132,7 @@ class Names:
         return [name for name in _names(folder) if self._has(_target(os.path.join(folder, name)))]
 
     def _has(self, target: str) -> bool:
-        return target == f"{self._home}/etc" or target.startswith(f"{self._home}/netns/")
+        return target == f"{self._home}/{paths.ETC}" or target.startswith(f"{self._home}/{paths.NETNS}/")
 
 
 def _target(path: str) -> str:

@@ -8,13 +8,14 @@ import errno
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from netlab import syscalls
+from netlab import paths
 from netlab.errors import NetlabError
-from netlab.runtime import Command
+from netlab.kernel import syscalls
+from netlab.runtime.base import Command
 from netlab.runtime.names import Names
 
 if TYPE_CHECKING:
-    from netlab.runtime.cgroups import Groups
+    from netlab.runtime.limits import Groups
 
 THREADS_FROM = 100  # nodes; unshare holds no lock of Python's, so two threads take about 0.7 of the time from here on
 
@@ -31,13 +32,13 @@ class Netns:
         self,
         lab: str,
         folder: str = "",
-        run_netns: str = "/run/netns",
-        etc_netns: str = "/etc/netns",
+        run_netns: str = paths.RUN_NETNS,
+        etc_netns: str = paths.ETC_NETNS,
         limits: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         self._lab = lab
         self._limits = limits or {}
-        self._names = Names(lab, folder or f"/run/netlab/{lab}", run_netns, etc_netns)
+        self._names = Names(lab, folder or paths.folder_of(lab), run_netns, etc_netns)
 
     def create(self, nodes: Sequence[str]) -> None:
         """Make a namespace for each of these nodes, and the names by which `ip netns` finds it.
@@ -52,7 +53,7 @@ class Netns:
 
     def destroy(self) -> list[str]:
         """Remove names and control groups, and return which nodes had any; the namespaces go with the folder."""
-        limited = (f"{self._lab}.{node}" for node in self._groups().remove())
+        limited = (paths.netns_name(self._lab, node) for node in self._groups().remove())
         return list(dict.fromkeys([*self._names.remove(), *limited]))
 
     def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
@@ -75,16 +76,16 @@ class Netns:
         Where the node has limits, it puts itself under them first.
         """
         self._names.check(node)
-        joining = self._groups().joining(node) if node in self._limits else []
-        return Command([*joining, "ip", "netns", "exec", f"{self._lab}.{node}", *argv])
+        prefix = self._groups().prefix(node) if node in self._limits else []
+        return Command([*prefix, "ip", "netns", "exec", paths.netns_name(self._lab, node), *argv])
 
     def memory_kills(self, node: str) -> int:
         """Return how many processes of the node the kernel has killed because the node had used up its memory."""
         return self._groups().memory_kills(node) if node in self._limits else 0
 
     def _groups(self) -> "Groups":
-        from netlab.model import Limits
-        from netlab.runtime.cgroups import Groups
+        from netlab.runtime.limits import Groups
+        from netlab.topology.model import Limits
 
         limits = {node: Limits(about["cpu"], int(about["memory"])) for node, about in self._limits.items()}
         return Groups(self._lab, limits)

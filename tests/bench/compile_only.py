@@ -4,7 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from netlab import loader, syscalls
+from netlab.kernel import syscalls
+from netlab.programs import loader
 
 BALANCER = Path(__file__).parent.parent.parent / "bpf" / "balancer.c"
 

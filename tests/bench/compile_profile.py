@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from netlab import compiling, loader, syscalls
+from netlab.kernel import syscalls
+from netlab.programs import bcc, loader
 
 BALANCER = Path(__file__).parent.parent.parent / "bpf" / "balancer.c"
 NOTHING = "\nint balancer(struct xdp_md *ctx)\n{\n\treturn XDP_PASS;\n}\n"
@@ -42,20 +43,20 @@ def main(output: str, started_ns: int, what: str) -> None:
     with tempfile.TemporaryDirectory(prefix="netlab-bench-") as folder:
         define, builtins = (("QUEUE", 1024), ("TRACE", 1)), (("MTU", 1500),)
         job = loader.Job("bench", "lb", str(BALANCER), "", folder, define=define, builtins=builtins)
-        source = compiling.Source.of(job._asdict())
+        source = bcc.Unit.of(job._asdict())
         text = source.text
         if what == "headers":
             text = b"\n".join(re.findall(rb"^#include .*$", text, re.MULTILINE)) + NOTHING.encode()
-        compiling._talk = str  # what is said goes elsewhere
+        bcc._talk = str  # what is said goes elsewhere
         os.chdir("/")
         syscalls.die_with_parent(os.getppid())
         watch.stage(START)
-        compiling.bcc()
+        bcc.bcc()
         watch.stage(BCC)
-        module: Any = compiling._compiled(source._replace(text=text), [])
+        module: Any = bcc._compiled(source._replace(text=text), [])
         watch.stage(CONSTRUCTOR)
-        for name in compiling._program_names(module, text.decode()):
-            module.load_func(name, module.XDP, None, compiling._attach_type(name) or -1)
+        for name in bcc._program_names(module, text.decode()):
+            module.load_func(name, module.XDP, None, bcc._attach_type(name) or -1)
             watch.stage(LOADED.format(name))
     Path(output).write_text(json.dumps(watch.found))
     sys.stderr.flush()

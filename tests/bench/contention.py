@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-from netlab.maps import Map
+from netlab.programs.maps import Map
 from tests.bench.measure import Table
 from tests.bench.rounds import Recorder, Rounds, balancer, counted, finished, sized, wrapper
 from tests.bpf.races import Board, beside

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from netlab.maps import LoadedProgram
+from netlab.programs.maps import LoadedProgram
 from tests.bench import contention
 from tests.bench.measure import Aim, Part, Table
 from tests.bench.rounds import (

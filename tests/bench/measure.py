@@ -89,7 +89,7 @@ class Middle(NamedTuple):
 
 FEWEST = 3  # rounds that tell anything of their noise
 FLOOR = 0.05  # of a median: what differs between two runs and not within one, such as where code lies in memory
-WIDTH, LOST = 6.0, 1.5  # found by trying: see tests/unit/test_measure.py
+WIDTH, LOST = 6.0, 1.5  # found by trying: see tests/unit/harness/test_measure.py
 
 
 def middle(values: Sequence[float]) -> Middle:

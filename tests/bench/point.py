@@ -8,7 +8,7 @@ import socket
 import struct
 import sys
 
-from netlab.maps import Map
+from netlab.programs.maps import Map
 
 
 def main(lab: str) -> None:

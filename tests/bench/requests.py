@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netlab.maps import Map
+from netlab.programs.maps import Map
 from tests.bench import farm
 from tests.bench.contenders import LAB
 from tests.bench.measure import Part, Samples, Table

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from netlab.maps import LoadedProgram, Map
+from netlab.programs.maps import LoadedProgram, Map
 from tests.bench.measure import Samples
 from tests.bpf.rig import FIRST, ROOT, SOURCE, Rig, completion, pinned, request
 

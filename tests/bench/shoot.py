@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 
-from netlab.maps import LoadedProgram, Map
+from netlab.programs.maps import LoadedProgram, Map
 
 FIRST_PORT, SERVICE = 10_000, 8080
 FRAME_BYTES = 64

@@ -37,7 +37,7 @@ def main(output: str, started_ns: int, words: list[str]) -> None:
     sys.argv = ["netlab", *words]
     code = 0
     try:
-        from netlab.cli import main as netlab
+        from netlab.cli.main import main as netlab
 
         code = netlab()
     finally:

@@ -14,9 +14,11 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
-from netlab import balancer, loader, syscalls
+from netlab import balancer
 from netlab.balancer.layout import AGES, FREE, MAX_BACKENDS, STATE, STATE_COUNTERS, Config, room_of
-from netlab.maps import DEVMAP, LoadedProgram, Map
+from netlab.kernel import syscalls
+from netlab.programs import loader
+from netlab.programs.maps import DEVMAP, LoadedProgram, Map
 from tests.waiting import PATIENCE_S
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

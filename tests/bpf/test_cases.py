@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from netlab import balancer
-from netlab.maps import LoadedProgram
+from netlab.programs.maps import LoadedProgram
 from tests.bpf import cases_backends, cases_replies, cases_requests
 from tests.bpf.cases import BUILDS, INTERFACES, Case
 from tests.bpf.cases_passed import PASSED

@@ -11,7 +11,7 @@ from scapy.packet import Packet
 
 from netlab import balancer
 from netlab.balancer import AGES, Healer
-from netlab.maps import LoadedProgram
+from netlab.programs.maps import LoadedProgram
 from tests.bpf.rig import (
     CLIENT,
     CLIENT6,

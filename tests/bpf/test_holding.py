@@ -9,9 +9,9 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from netlab import balancer
-from netlab.balancer import holding
+from netlab.balancer import holds
 from netlab.balancer.layout import FIRST
-from netlab.maps import LoadedProgram, Map
+from netlab.programs.maps import LoadedProgram, Map
 from netlab.role import digest, mapped
 from tests.bpf.rig import (
     CLIENT,
@@ -48,7 +48,7 @@ def lb(rig: Rig) -> Rig:
 @pytest.fixture(autouse=True)
 def _slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing pass for lost while a test goes from one step to the next, on any machine."""
-    monkeypatch.setattr(holding, "LOST_NS", 3600 * 10**9)
+    monkeypatch.setattr(holds, "LOST_NS", 3600 * 10**9)
 
 
 @pytest.fixture
@@ -266,7 +266,7 @@ def look(keeper: balancer.Keeper, packets: list[tuple[bytes, bytes]]) -> int:
 
 def look_later(keeper: balancer.Keeper, packets: list[tuple[bytes, bytes]]) -> int:
     """Let the role read reports that have come so late that all that was sent until now has arrived, or is lost."""
-    return keeper.look_at_reports(balancer.Heard(packets, time.monotonic_ns() + holding.LOST_NS))
+    return keeper.look_at_reports(balancer.Heard(packets, time.monotonic_ns() + holds.LOST_NS))
 
 
 def test_a_report_goes_on_to_the_role(lb: Rig) -> None:
@@ -362,7 +362,7 @@ def test_what_a_worker_had_before_it_began_again_is_put_back(lb: Rig, keeper: ba
     send(lb, b"1", b"2")
     tell(lb, 2, [], [known_as(b"1"), known_as(b"2")])
     tell(lb, 0, incarnation=8)
-    late_ns = time.monotonic_ns() + holding.LOST_NS
+    late_ns = time.monotonic_ns() + holds.LOST_NS
     send(lb, b"3")
     told = tell(lb, 1, [], [known_as(b"3")], incarnation=8)
 
@@ -384,7 +384,7 @@ def test_a_request_that_never_arrives_is_put_back(lb: Rig, keeper: balancer.Keep
 
 def test_a_report_proves_nothing_lost_that_may_have_been_sent_after_it(lb: Rig, keeper: balancer.Keeper) -> None:
     """A request must be that much older than the time since which the report may have come."""
-    before_ns = time.monotonic_ns() + holding.LOST_NS
+    before_ns = time.monotonic_ns() + holds.LOST_NS
     send(lb, b"1")
     look(keeper, [tell(lb, 0)])
     told = tell(lb, 0)
@@ -397,7 +397,7 @@ def test_a_report_proves_nothing_lost_that_may_have_been_sent_after_it(lb: Rig, 
 def test_later_reports_that_were_not_read_yet_do_not_hide_a_loss(lb: Rig, keeper: balancer.Keeper) -> None:
     """Under steady traffic the program always knows a later one."""
     send(lb, b"lost")
-    late_ns = time.monotonic_ns() + holding.LOST_NS
+    late_ns = time.monotonic_ns() + holds.LOST_NS
     told = tell(lb, 0)
     send(lb, b"1")
     tell(lb, 1, [], [known_as(b"1")])
@@ -419,7 +419,7 @@ def test_nothing_is_held_for_one_who_never_reports(
     send(lb, b"1", b"2", b"3")
     look(keeper, [tell(lb, 2, [], [known_as(b"1"), known_as(b"2")])])
     assert held(lb) == [(1, 1), (1, 2), (2, 3)]
-    monkeypatch.setattr(holding, "LOST_NS", 0)
+    monkeypatch.setattr(holds, "LOST_NS", 0)
 
     assert look(keeper, []) == 0
     assert held(lb) == [(1, 1), (1, 2)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netlab.balancer import Keeper, operating
+from netlab.balancer import Keeper, control
 from tests.bpf.rig import Rig, backend, request
 from tests.bpf.test_healing import REPORTS, reply, report
 
@@ -12,8 +12,8 @@ pytestmark = pytest.mark.root
 def replaced(rig: Rig, index: int) -> None:
     """Remove a worker, whatever it has in hand, and let one with as many threads take its place."""
     capacity = rig.now().capacity[f"worker{index}"]
-    operating.remove(rig.pins, [f"worker{index}"], 0, now=True)
-    operating.add(rig.pins, [backend(index, capacity)])
+    control.remove(rig.pins, [f"worker{index}"], 0, now=True)
+    control.add(rig.pins, [backend(index, capacity)])
 
 
 def test_a_worker_that_joins_has_all_threads_free_and_has_never_reported(rig: Rig) -> None:

@@ -9,7 +9,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from netlab.balancer import layout
-from netlab.maps import Map
+from netlab.programs.maps import Map
 from tests.bpf.rig import DROP, FIRST, MARK_S, PASS, REDIRECT, SERVICE, Rig, backend, completion, request
 from tests.bpf.test_healing import REPORT, REPORTS, known, report
 

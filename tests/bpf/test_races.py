@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from netlab.balancer import BY_REPORTS, Keeper, counting
-from netlab.maps import BPF_ANY, BPF_F_LOCK, LoadedProgram, Map
+from netlab.balancer import BY_REPORTS, Keeper, counters
+from netlab.programs.maps import BPF_ANY, BPF_F_LOCK, LoadedProgram, Map
 from tests.bpf.races import (
     COPIED,
     ONE_AGAINST_ONE,
@@ -422,7 +422,7 @@ def test_a_snapshot_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read under the lock: between two counts that change together, however long that takes, nobody reads."""
     with built(source(("s->received++;", f"s->received++; {HELD}"))) as rig:
         whole = torn(rig, SNAPSHOTS)
-        monkeypatch.setattr(counting, "BPF_F_LOCK", BPF_ANY)
+        monkeypatch.setattr(counters, "BPF_F_LOCK", BPF_ANY)
         without_lock = torn(rig, 1)  # sooner or later
 
     assert whole == 0

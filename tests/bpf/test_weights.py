@@ -9,7 +9,7 @@ import pytest
 from netlab import balancer
 from netlab.balancer import Healer
 from netlab.balancer.layout import FREE, MAX_BACKENDS, STATE, Config
-from netlab.maps import LoadedProgram, Map
+from netlab.programs.maps import LoadedProgram, Map
 from tests.bpf import frames
 from tests.bpf.model import Model
 from tests.bpf.rig import COMPLETION, DROP, FIRST, PASS, REDIRECT, Rig, address_of, addressed, completion, request

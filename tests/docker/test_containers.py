@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from netlab.capabilities import mask
+from netlab.kernel.capabilities import mask
 from tests.lab.lab import PARTB, ROOT, inside, lab, netlab, texts
 from tests.waiting import PATIENCE_S, eventually
 

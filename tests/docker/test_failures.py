@@ -16,8 +16,9 @@ import pytest
 from docker import APIClient
 from docker.utils import kwargs_from_env
 
-from netlab import removal, stopping, syscalls
-from netlab.model import NODE_IMAGE
+from netlab.kernel import kill, syscalls
+from netlab.lab import removal
+from netlab.topology.model import NODE_IMAGE
 from tests import leaks
 from tests.docker.engine import Engine, own
 from tests.lab.killed import ROOT
@@ -367,6 +368,6 @@ def test_an_engine_of_tests_ends_with_them(spare: Engine) -> None:
         try:
             tests.kill()
 
-            assert stopping.have_ended([dockerd], 30)
+            assert kill.have_ended([dockerd], 30)
         finally:
             os.close(dockerd)

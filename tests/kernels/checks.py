@@ -25,7 +25,7 @@ class Feature(NamedTuple):
 
 _LAB = "tests/lab/test_"
 FEATURES = (
-    Feature("what netlab needs of a kernel", ("tests/unit/test_features.py::test_this_kernel_has_it",)),
+    Feature("what netlab needs of a kernel", ("tests/unit/programs/test_features.py::test_this_kernel_has_it",)),
     Feature("every program loads, with trace and without", (f"{_LAB}every_program.py",)),
     Feature("the three demos meet all their claims", (f"{_LAB}demo.py::test_all_claims_hold",)),
     Feature(

@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 
-from netlab import files
 from netlab.errors import HostError
+from netlab.kernel import files
 
 # Not below /var/cache, which virtme-ng hides in the machine: the modules are read from here.
 FOLDER = "/var/lib/netlab/kernels"

@@ -19,25 +19,25 @@ sys.path.insert(0, ROOT)
 
 # The modules through which `up`, `down` and `reload` change the machine.
 ACTING = (
-    "apply",
-    "host",
-    "removal",
-    "reload",
-    "handover",
-    "record",
-    "links",
-    "netlink",
-    "loader",
-    "process",
-    "trace",
-    "syscalls",
-    "runtime/cgroups",
+    "lab/apply",
+    "lab/host",
+    "lab/removal",
+    "lab/reload",
+    "programs/handover",
+    "record/store",
+    "network/links",
+    "kernel/netlink",
+    "programs/loader",
+    "supervise/client",
+    "supervise/trace",
+    "kernel/syscalls",
+    "runtime/limits",
     "runtime/netns",
     "runtime/names",
     "runtime/docker",
     "runtime/engine",
-    "joining",
-    "sysctls",
+    "runtime/entry",
+    "kernel/sysctls",
 )
 
 
@@ -69,12 +69,12 @@ def main() -> int:
         if line == place and is_new:
             os.kill(os.getpid(), signal.Signals[name])
 
-    from netlab import cli
+    from netlab.cli.main import main as command_line
 
     function = tracer(see)
     threading.settrace(function)
     sys.settrace(function)
-    code = cli.main(words)
+    code = command_line(words)
     sys.settrace(None)
     if out:
         with open(out, "w", encoding="utf-8") as file:

@@ -4,8 +4,9 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from netlab import loader, record
-from netlab.maps import Map
+from netlab.programs import loader
+from netlab.programs.maps import Map
+from netlab.record import store
 from tests.waiting import PATIENCE_S
 
 # Loses every so-many-th request on its way to a worker, every so-many-th completion on its way back, and every
@@ -110,7 +111,7 @@ class Fate(NamedTuple):
 def lose(name: str, folder: Path, **define: int) -> None:
     """Attach the program that loses packets to the switch, where no topology can have one."""
     (folder / "lose.c").write_text(LOSE)
-    data = record.read(name)
+    data = store.read(name)
     job = loader.Job(name, "wire", f"{folder}/lose.c", _pins(name), str(folder), define=tuple(define.items()))
     compilation = loader.start(job)
     compilation.attach(f"{data['folder']}/netns/wire", tuple(data["nodes"]["wire"]["interfaces"]))
@@ -142,4 +143,4 @@ def wires(name: str) -> Wires:
 
 
 def _pins(name: str) -> str:
-    return f"{record.read(name)['folder']}/bpf/wire"
+    return f"{store.read(name)['folder']}/bpf/wire"

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from netlab import links, syscalls
+from netlab.kernel import syscalls
+from netlab.network import links
+from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, Interface
 from netlab.runtime.netns import Netns
-from netlab.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, Interface
 from tests.waiting import PATIENCE_S
 
 _T = TypeVar("_T")

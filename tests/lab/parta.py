@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from netlab.demo import events
 from netlab.demo.events import Accepted, Arrived, Byte, Closed, Connected, EndOfFile, Segment
-from netlab.logs import LogLine
+from netlab.supervise.logs import LogLine
 from tests.lab.lab import ROOT, netlab
 from tests.waiting import eventually
 

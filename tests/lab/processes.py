@@ -4,9 +4,10 @@ import json
 import os
 from typing import Any
 
-from netlab import logs, process, tracking
-from netlab.identity import is_alive, start_ticks
-from netlab.process import Start
+from netlab.kernel import cgroups
+from netlab.kernel.pids import is_alive, start_ticks
+from netlab.supervise import client, group, logs
+from netlab.supervise.client import Start
 from tests.waiting import PATIENCE_S, eventually
 
 STAY = "exec sleep 1000"
@@ -25,28 +26,28 @@ class Lab:
         self.folder = folder
         self.lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         self.events: list[dict[str, Any]] = []
-        self.supervisors: list[process.Supervisor] = []
+        self.supervisors: list[client.Connection] = []
 
-    def spawn(self) -> process.Supervisor:
-        self.supervisors.append(process.spawn(self.name, self.folder, self.lock))
+    def spawn(self) -> client.Connection:
+        self.supervisors.append(client.spawn(self.name, self.folder, self.lock))
         return self.supervisors[-1]
 
-    def start(self, *starts: Start, trace: bool = False, deadline_s: float = PATIENCE_S) -> process.Supervisor:
+    def start(self, *starts: Start, trace: bool = False, deadline_s: float = PATIENCE_S) -> client.Connection:
         supervisor = self.spawn()
-        process.start(supervisor, starts, trace, deadline_s, self.events.append)
+        client.start(supervisor, starts, trace, deadline_s, self.events.append)
         return supervisor
 
-    def up(self, *starts: Start, trace: bool = False) -> process.Supervisor:
+    def up(self, *starts: Start, trace: bool = False) -> client.Connection:
         supervisor = self.start(*starts, trace=trace)
-        process.keep(supervisor)
+        client.keep(supervisor)
         return supervisor
 
     def state(self, node: str) -> tuple[str, int]:
-        found = {one.node: one for one in process.processes(self.folder)}[node]
+        found = {one.node: one for one in client.processes(self.folder)}[node]
         return found.state, found.code
 
     def pid(self, node: str) -> int:
-        return {one.node: one.pid for one in process.processes(self.folder)}[node]
+        return {one.node: one.pid for one in client.processes(self.folder)}[node]
 
     def printed(self, node: str) -> list[str]:
         return [line.text for line in logs.read(self.folder, [node]) if line.stream in ("out", "err")]
@@ -62,9 +63,9 @@ class Lab:
 
     def close(self) -> None:
         for supervisor in self.supervisors:
-            process.abandon(supervisor)
+            client.abandon(supervisor)
         os.close(self.lock)
-        tracking.remove(tracking.find(self.name, self.folder))
+        cgroups.remove(group.find(self.name, self.folder))
         eventually(lambda: not any(is_alive(*one) for one in self.remembered()), "the end of all that was started")
 
 

@@ -19,10 +19,11 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 from scapy.utils import RawPcapReader
 
-from netlab import record, syscalls
-from netlab.demo import capture as module
-from netlab.demo.capture import Capture, Captured
 from netlab.errors import NetlabError
+from netlab.kernel import syscalls
+from netlab.observe import capture as module
+from netlab.observe.capture import Capture, Captured
+from netlab.record import store
 from tests.lab.lab import PARTB, ROOT, lab, netlab, stats, texts
 from tests.lab.namespaces import HOST, Lab, own_namespace
 from tests.waiting import PATIENCE_S, eventually
@@ -285,7 +286,7 @@ def test_segments_that_the_dropper_drops_are_in_the_file(tmp_path: Path) -> None
 
     with lab(f"{ROOT}/topologies/parta.yml", *QUIET, name="captured") as name:
         capture = Capture(str(tmp_path))
-        capture.start(record.read(name))
+        capture.start(store.read(name))
         netlab("run", "client", "--count", "10", "--delay", "0", "--isn", "999")
         (captured,) = capture.stop()
         eventually(lambda: len(arrived()) >= 5)
@@ -300,7 +301,7 @@ def test_what_a_program_redirects_is_in_the_files_of_both_links(tmp_path: Path) 
     """Part B: each request on its way to the balancer, and once more on its way to a worker."""
     with lab(PARTB, *QUIET, name="captured") as name:
         capture = Capture(str(tmp_path))
-        capture.start(record.read(name))
+        capture.start(store.read(name))
         netlab("run", "client", "--count", "12", "--sleep", "0.02", "--interval", "0.01")
         eventually(lambda: stats()["completions"] == 12)
         captured = capture.stop()

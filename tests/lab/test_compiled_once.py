@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from netlab import bpf, cache_folder
-from netlab.maps import LoadedProgram, Map
+from netlab import paths
+from netlab.programs import bpf
+from netlab.programs.maps import LoadedProgram, Map
 from tests.lab.test_programs import OWN, Bench, bench
 from tests.waiting import PATIENCE_S
 
@@ -31,7 +32,7 @@ int door_devmap(struct xdp_md *ctx) { return ctx->egress_ifindex ? XDP_PASS : XD
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own."""
-    monkeypatch.setenv(cache_folder.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(paths.CACHE_VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -162,7 +163,7 @@ def test_a_map_of_maps_that_cannot_be_made_again_is_not_kept(bench: Bench, cache
 
 def test_nothing_is_kept_when_the_cache_is_turned_off(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """By an empty NETLAB_CACHE."""
-    monkeypatch.setenv(cache_folder.VARIABLE, "")
+    monkeypatch.setenv(paths.CACHE_VARIABLE, "")
     header(bench, "XDP_DROP")
 
     assert was_compiled(bench, ANSWER, node="one")

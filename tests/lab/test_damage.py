@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
-from netlab import cli, identity, process, record
+from netlab.cli import main
+from netlab.record import mark, store
+from netlab.supervise import client
 from tests import leaks
 from tests.contents import CONTENTS, LAB_FILES, put
 from tests.lab.damage import ANEW, FILES, FOLDER, LAB, WAYS, Way
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.root
 def netlab(*words: str) -> int:
     """Run a verb in this process: what takes longest in most commands is to start one."""
     try:
-        return cli.main([*words])
+        return main.main([*words])
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})  # `up` blocks them
 
@@ -45,12 +47,12 @@ def problems(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 
 def pids() -> dict[str, str]:
     """Return the lab's processes by the names that a way of damage has for them."""
-    known = {one.node: str(one.pid) for one in process.processes(FOLDER)}
-    return {**known, "supervisor": str(process.supervisor_pid(FOLDER))}
+    known = {one.node: str(one.pid) for one in client.processes(FOLDER)}
+    return {**known, "supervisor": str(client.supervisor_pid(FOLDER))}
 
 
 def shell(commands: str) -> None:
-    known = {**pids(), "F": FOLDER, "mark": identity.mark(LAB)}
+    known = {**pids(), "F": FOLDER, "mark": mark.mark(LAB)}
     subprocess.run(["sh", "-ec", commands], check=True, timeout=PATIENCE_S, env={**os.environ, **known})
 
 
@@ -261,7 +263,7 @@ def test_a_reload_without_room_for_its_notes_changes_nothing(
         raise OSError(28, "No space left on device", f"{folder}/pinned")
 
     with monkeypatch.context() as patch:
-        patch.setattr("netlab.record.note_pins", full)
+        patch.setattr("netlab.record.store.note_pins", full)
         assert netlab("reload", "--lab", LAB, "m") == 3
     assert "No space left on device" in (said := capsys.readouterr().err)
     assert "nothing was changed" in said
@@ -272,10 +274,10 @@ def test_what_a_reload_changes_meanwhile_is_no_problem(
     whole: Built, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was noted is read before what is pinned."""
-    known = record.pins(FOLDER)
+    known = store.pins(FOLDER)
     before = {**known, "m": {"entry": "older", "pins": ["maps/seen", "programs/older"]}}
     answers = [before, known]
-    monkeypatch.setattr("netlab.record.pins", lambda _: answers.pop(0) if answers[1:] else known)
+    monkeypatch.setattr("netlab.record.store.pins", lambda _: answers.pop(0) if answers[1:] else known)
 
     assert problems(capsys) == {}
     assert answers == [known]
@@ -306,7 +308,7 @@ def test_without_the_right_to_enter_nodes_the_rest_is_told(
     def refused(fd: int, kind: int = 0) -> None:
         raise PermissionError(1, "setns: Operation not permitted")
 
-    monkeypatch.setattr("netlab.inspection.setns", refused)
+    monkeypatch.setattr("netlab.lab.inspection.setns", refused)
     shell("ip -n dmg.a link set eth0 down; rm /etc/netns/dmg.r")
     capsys.readouterr()
     code = netlab("status", LAB)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from netlab.model import Endpoint, Link, Node, Program, Topology
-from netlab.plan import Plan, plan
-from netlab.steps import AttachProgram, StartRole, namespace
+from netlab.plan.planner import Plan, plan
+from netlab.plan.steps import AttachProgram, StartRole, namespace
+from netlab.topology.model import Endpoint, Link, Node, Program, Topology
 
 LAB = "dry-run-test"
 NODES = (

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from netlab import record, syscalls
-from netlab.identity import is_alive, start_ticks
+from netlab import paths
+from netlab.kernel import syscalls
+from netlab.kernel.pids import is_alive, start_ticks
 from tests.lab.lab import inside, lab, netlab
 from tests.lab.lab import pid as process_of
 from tests.waiting import eventually
@@ -123,7 +124,7 @@ def test_what_exec_has_started_ends_with_the_lab_wherever_it_has_gone(topology: 
 def test_a_lab_whose_folder_was_removed_is_told_of_and_removed(topology: str) -> None:
     """`up` says that the one before still runs; `down` finds it, and then there is room for the next."""
     with lab(topology) as name:
-        supervisor = json.loads(Path(f"{record.folder_of(name)}/supervisor").read_text())
+        supervisor = json.loads(Path(f"{paths.folder_of(name)}/supervisor").read_text())
         lose_folder(name)
         refused = netlab("up", topology, code=1).stderr
 
@@ -136,7 +137,7 @@ def test_a_lab_whose_folder_was_removed_is_told_of_and_removed(topology: str) ->
 def test_the_supervisor_of_a_lost_lab_ends_with_the_next_lab_and_writes_into_none_of_its_files(topology: str) -> None:
     """As when the names were removed with the folder, so that `up` has seen nothing of it."""
     with lab(topology) as name:
-        folder = record.folder_of(name)
+        folder = paths.folder_of(name)
         old = json.loads(Path(f"{folder}/supervisor").read_text())
         pid = process_of("a")
         lose_folder(name)
@@ -154,5 +155,5 @@ def test_the_supervisor_of_a_lost_lab_ends_with_the_next_lab_and_writes_into_non
 
 def lose_folder(name: str) -> None:
     """Do what a person does who does not know `down`."""
-    syscalls.umount(record.folder_of(name))
-    os.rmdir(record.folder_of(name))
+    syscalls.umount(paths.folder_of(name))
+    os.rmdir(paths.folder_of(name))

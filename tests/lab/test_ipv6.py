@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netlab.demo.events import Request, parse
-from netlab.logs import LogLine
+from netlab.supervise.logs import LogLine
 from tests.lab.lab import PARTB, ROOT, background, inside, lab, netlab, python, stats, texts
 from tests.waiting import eventually
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from netlab.host import Host
+from netlab.lab.host import Host
 from tests import leaks
 from tests.lab.lab import PARTB, ROOT, netlab
 from tests.waiting import PATIENCE_S

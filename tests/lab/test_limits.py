@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from netlab import identity, syscalls
-from netlab.runtime import cgroups
+from netlab.kernel import pids, syscalls
+from netlab.runtime import limits
 from tests.lab.lab import inside, lab, netlab, python
 from tests.waiting import PATIENCE_S, eventually
 
@@ -47,8 +47,8 @@ ALLOCATE = "import sys; held = bytearray(int(sys.argv[1]) << 20); print(len(held
 @pytest.fixture
 def topology(tmp_path: Path) -> str:
     """A node with limits, and one without; skip where this host cannot limit anything."""
-    offered = {name for each in cgroups.hierarchies() for name in each.controllers}
-    if missing := set(cgroups.CONTROLLERS) - offered:
+    offered = {name for each in limits.hierarchies() for name in each.controllers}
+    if missing := set(limits.CONTROLLERS) - offered:
         pytest.skip(f"this host has no control groups for {', '.join(missing)}")
     (tmp_path / "limited.yml").write_text(TOPOLOGY)
     return str(tmp_path / "limited.yml")
@@ -75,7 +75,7 @@ def pid_of(node: str) -> int:
 
 def throttled(name: str) -> int:
     """Return how often the node with limits has had to wait for its share."""
-    paths = [f"{each.path}/netlab/{name}/small/cpu.stat" for each in cgroups.hierarchies()]
+    paths = [f"{each.path}/netlab/{name}/small/cpu.stat" for each in limits.hierarchies()]
     counts = [re.search(r"nr_throttled (\d+)", Path(path).read_text()) for path in paths if os.path.exists(path)]
     return sum(int(each[1]) for each in counts if each)
 
@@ -137,13 +137,13 @@ def test_down_ends_whoever_is_in_the_group(limited: str) -> None:
     escape = ["unshare", "--net", "env", "-i", "setsid", "-f", "/usr/bin/sleep", "3999"]
     inside("small", *escape, stdout=subprocess.DEVNULL, capture_output=False)
     inside_now = {int(pid) for pid in os.listdir("/proc") if pid.isdigit() and groups_or_none(pid)}
-    members = {pid: identity.start_ticks(pid) for pid in inside_now - {pid_of("small")}}
+    members = {pid: pids.start_ticks(pid) for pid in inside_now - {pid_of("small")}}
 
     netlab("down")
 
     assert len(members) == 1
-    eventually(lambda: not any(identity.is_alive(pid, ticks) for pid, ticks in members.items()))
-    assert limited not in cgroups.labs()
+    eventually(lambda: not any(pids.is_alive(pid, ticks) for pid, ticks in members.items()))
+    assert limited not in limits.labs()
 
 
 def groups_or_none(pid: str) -> set[str]:
@@ -161,17 +161,17 @@ def test_down_finds_the_groups_when_the_record_has_gone(limited: str) -> None:
     for folder in ("/run/netns", "/etc/netns"):
         for node in ("small", "free"):
             os.unlink(f"{folder}/{limited}.{node}")
-    assert limited in cgroups.labs()
+    assert limited in limits.labs()
 
     netlab("down", env={name: value for name, value in os.environ.items() if name != "NETLAB_LAB"})
 
-    assert limited not in cgroups.labs()
+    assert limited not in limits.labs()
 
 
 def test_a_lab_whose_limits_were_removed_is_broken(limited: str) -> None:
     """A command is refused, rather than run without limits, and status says it."""
     os.kill(pid_of("small"), signal.SIGKILL)
-    for hierarchy in cgroups.hierarchies():
+    for hierarchy in limits.hierarchies():
         path = f"{hierarchy.path}/netlab/{limited}/small"
         eventually(partial(removed, path))
 

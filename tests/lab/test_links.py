@@ -10,9 +10,10 @@ from array import array
 
 import pytest
 
-from netlab import links, netlink
 from netlab.errors import NetlabError
-from netlab.steps import AddAddress, AddLink, FaceProgram
+from netlab.kernel import netlink
+from netlab.network import links
+from netlab.plan.steps import AddAddress, AddLink, FaceProgram
 from tests.lab.namespaces import ROUTER, Lab, lab, own_namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from netlab import syscalls
 from netlab.errors import NetlabError
-from netlab.runtime import Runtime
+from netlab.kernel import syscalls
+from netlab.runtime.base import Runtime
 from netlab.runtime.netns import Netns
 from tests import leaks
 from tests.lab.namespaces import Lab, lab, own_namespace, run
@@ -163,7 +163,7 @@ def test_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.Monk
 # `ip netns add` turns /run/netns into a shared mount. That happens once a machine, so here it has a machine's mounts.
 SHARED = """
 import subprocess, sys
-from netlab import syscalls
+from netlab.kernel import syscalls
 from tests.lab.namespaces import lab, run
 syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
 syscalls.mount("tmpfs", "/run", "tmpfs")

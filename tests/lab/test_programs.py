@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
-from netlab import bpf, features, identity, loader, syscalls
 from netlab.errors import HostError, NetlabError
-from netlab.maps import LoadedProgram, Map
+from netlab.kernel import syscalls
+from netlab.programs import bpf, features, loader
+from netlab.programs.maps import LoadedProgram, Map
+from netlab.record import mark
 from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="loading programs needs root")]
@@ -457,7 +459,7 @@ def test_trace_lines_begin_with_lab_and_node(bench: Bench) -> None:
     """A plain bpf_trace_printk() says whose line it is."""
     bench.pinned('int pass(struct xdp_md *ctx)\n{\n\tbpf_trace_printk("seven is %d", 7);\n\treturn XDP_PASS;\n}\n')
     tracing = bench.folder / "tracing"
-    instance = tracing / "instances" / identity.mark("printing")
+    instance = tracing / "instances" / mark.mark("printing")
     tracing.mkdir()
     syscalls.mount("tracefs", str(tracing), "tracefs")
     try:
@@ -470,7 +472,7 @@ def test_trace_lines_begin_with_lab_and_node(bench: Bench) -> None:
             instance.rmdir()
         syscalls.umount(str(tracing))
 
-    assert f"bpf_trace_printk: {identity.printed(LAB)}/{NODE} seven is 7\n" in said
+    assert f"bpf_trace_printk: {mark.printed(LAB)}/{NODE} seven is 7\n" in said
 
 
 def test_a_peer_with_too_large_an_mtu_is_named_as_the_reason(bench: Bench) -> None:
@@ -539,7 +541,7 @@ def test_the_child_dies_with_its_parent(bench: Bench) -> None:
     (bench.folder / "test.c").write_text(PASSING)
     job = loader.Job(LAB, NODE, f"{bench.folder}/test.c", bench.pin(""), f"{bench.folder}/work")
     script = (
-        "import time; from netlab import loader\n"
+        "import time; from netlab.programs import loader\n"
         f"child = loader.start(loader.{job!r})\n"
         "child.pinned(60); print(child.pid, flush=True); time.sleep(60)\n"
     )

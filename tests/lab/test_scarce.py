@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from netlab import record, syscalls
+from netlab import paths
+from netlab.kernel import syscalls
+from netlab.record import store
 from tests.lab.lab import PARTB, ROOT, lab, netlab
 from tests.waiting import PATIENCE_S, eventually
 
@@ -35,13 +37,13 @@ def topology(tmp_path: Path) -> str:
 @pytest.fixture
 def no_inodes(no_leaks: None) -> Iterator[None]:
     """Have no room for a single file where labs are."""
-    there = os.path.isdir(record.ROOT)
-    os.makedirs(record.ROOT, exist_ok=True)
-    syscalls.mount("none", record.ROOT, "tmpfs", data="nr_inodes=1,mode=755")
+    there = os.path.isdir(paths.LABS)
+    os.makedirs(paths.LABS, exist_ok=True)
+    syscalls.mount("none", paths.LABS, "tmpfs", data="nr_inodes=1,mode=755")
     yield
-    syscalls.umount(record.ROOT)
+    syscalls.umount(paths.LABS)
     if not there:
-        os.rmdir(record.ROOT)
+        os.rmdir(paths.LABS)
 
 
 @pytest.mark.usefixtures("no_inodes")
@@ -56,7 +58,7 @@ def test_down_needs_no_room(topology: str) -> None:
 @pytest.mark.usefixtures("no_inodes")
 def test_nobody_can_let_a_command_wait_that_has_no_room_for_its_lock() -> None:
     """Any user can lock a folder. Where there is no lock there is no lab either, and so nothing to be guarded."""
-    theirs = os.open(record.ROOT, os.O_RDONLY)
+    theirs = os.open(paths.LABS, os.O_RDONLY)
     fcntl.flock(theirs, fcntl.LOCK_EX)
     try:
         assert "nothing of it is left" in netlab("down", "scarce").stderr
@@ -139,10 +141,10 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
 
 def test_logs_take_no_more_than_half_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two nodes that print without an end: the rest of the folder stays free for what else is written there."""
-    monkeypatch.setenv(record.SIZE_VARIABLE, "4M")
+    monkeypatch.setenv(store.SIZE_VARIABLE, "4M")
     (tmp_path / "flood.yml").write_text("{name: scarce, nodes: {a: {command: [yes]}, b: {command: [yes, no]}}}")
     with lab(str(tmp_path / "flood.yml"), name="scarce") as name:
-        folder = record.folder_of(name)
+        folder = paths.folder_of(name)
         about = os.statvfs(folder)
         eventually(lambda: all(os.path.exists(f"{folder}/logs/{node}.log.1") for node in ("a", "b")))
         taken = sum(entry.stat().st_size for entry in os.scandir(f"{folder}/logs"))
@@ -153,7 +155,7 @@ def test_logs_take_no_more_than_half_of_the_folder(tmp_path: Path, monkeypatch: 
 
 def test_a_size_that_is_none_is_refused(topology: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is made."""
-    monkeypatch.setenv(record.SIZE_VARIABLE, "much")
+    monkeypatch.setenv(store.SIZE_VARIABLE, "much")
 
     assert "NETLAB_SIZE is 'much': expected a size, such as 512M" in netlab("up", topology, code=2).stderr
-    assert not os.path.exists(record.folder_of("scarce"))
+    assert not os.path.exists(paths.folder_of("scarce"))

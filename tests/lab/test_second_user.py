@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from netlab import cli
+from netlab.cli import main
 from netlab.demo import save
 from tests import leaks
 from tests.lab.lab import PARTB, netlab
@@ -41,7 +41,7 @@ def says(*words: str) -> list[object]:
     """Run netlab in this process, and return its exit code, what it prints and what it says."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.main(words)
+        code = main.main(words)
     return [code, out.getvalue(), err.getvalue()]
 
 

@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 import pytest
 
-from netlab import balancer, logs, record
+from netlab import balancer
+from netlab.record import store
+from netlab.supervise import logs
 from tests.lab.feed import CLIENT, Feed
 from tests.lab.lab import ROOT, background, lab, pid, start
 from tests.lab.lossy import LOSSY, Fate, Wires, fates, lose, wires
@@ -129,7 +131,7 @@ class Trouble:
             each.wait(PATIENCE_S)
 
     def _said(self, node: str) -> str:
-        return "\n".join(logs.tail(record.read("soak")["folder"], node, 1))
+        return "\n".join(logs.tail(store.read("soak")["folder"], node, 1))
 
     def _start(self, node: str) -> None:
         with open(self._folder / f"{node}.out", "w", encoding="utf-8") as file:
@@ -179,7 +181,7 @@ def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFi
     options = [word for each in defines for word in ("--set", f"nodes.lb.xdp.define.{each}")]
     with lab(str(tmp_path / "lossy.yml"), *options, name="soak"), ThreadPoolExecutor(1) as pool:
         lose("soak", tmp_path, REQUESTS=LOST, COMPLETIONS=LOST, NAMES=REQUESTS)
-        about = record.read("soak")
+        about = store.read("soak")
         pins = about["nodes"]["lb"]["pins"]
         eventually(lambda: all(balancer.reporters(pins).values()))
         client = background("client", [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=None, stderr=None)

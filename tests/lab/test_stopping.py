@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from netlab import process, stopping
-from netlab.identity import is_alive, start_ticks
-from netlab.process import Whose
+from netlab.kernel import kill
+from netlab.kernel.kill import Whose
+from netlab.kernel.pids import is_alive, start_ticks
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
@@ -71,7 +71,7 @@ def test_all_kinds_of_processes_in_the_namespace_end(namespace: Namespace) -> No
     hidden.wait()
     eventually(lambda: len(namespace.members()) >= 7, "the processes")
 
-    stopped = process.stop_all(Whose({namespace.key}))
+    stopped = kill.stop_all(Whose({namespace.key}))
 
     assert namespace.members() == []
     assert (stopped.spared, stopped.left) == ([], [])
@@ -98,7 +98,7 @@ def test_who_forks_while_being_killed_ends_too(namespace: Namespace) -> None:
     """
     namespace.run(sys.executable, "-c", textwrap.dedent(code))
 
-    stopped = process.stop_all(Whose({namespace.key}))
+    stopped = kill.stop_all(Whose({namespace.key}))
 
     assert namespace.members() == []
     assert stopped.left == []
@@ -110,9 +110,9 @@ def test_nobody_elsewhere_is_touched(namespace: Namespace) -> None:
     inside = other.run("sleep", "1000")
     namespace.run("sleep", "1000")
     try:
-        assert len(process.stop_all(Whose({namespace.key})).ended) == 1
-        assert process.stop_all(Whose({namespace.key})) == ([], [], [])
-        assert process.stop_all(Whose(set())) == ([], [], [])
+        assert len(kill.stop_all(Whose({namespace.key})).ended) == 1
+        assert kill.stop_all(Whose({namespace.key})) == ([], [], [])
+        assert kill.stop_all(Whose(set())) == ([], [], [])
         assert (outside.poll(), inside.poll()) == (None, None)
     finally:
         other.close()
@@ -123,25 +123,25 @@ def test_nobody_elsewhere_is_touched(namespace: Namespace) -> None:
 def test_the_host_itself_is_no_lab() -> None:
     status = os.stat("/proc/self/ns/net")
     with pytest.raises(ValueError, match="host"):
-        process.stop_all(Whose({(status.st_dev, status.st_ino)}))
+        kill.stop_all(Whose({(status.st_dev, status.st_ino)}))
 
 
 def test_the_second_process_of_a_container_may_be_a_labs(monkeypatch: pytest.MonkeyPatch, namespace: Namespace) -> None:
     """On a host it is the kernel's, and has no parent."""
     second = namespace.run("sleep", "1000")
-    look = stopping._namespace
-    monkeypatch.setattr(stopping, "_namespace", lambda pid, kind="net": look(second.pid if pid == 2 else pid, kind))
-    monkeypatch.setattr(stopping, "parent", lambda pid: 0 if pid == 1 else 1)
+    look = kill._namespace
+    monkeypatch.setattr(kill, "_namespace", lambda pid, kind="net": look(second.pid if pid == 2 else pid, kind))
+    monkeypatch.setattr(kill, "parent", lambda pid: 0 if pid == 1 else 1)
 
-    assert [second.pid] == [int(name.split()[0]) for name in process.stop_all(Whose({namespace.key})).ended]
+    assert [second.pid] == [int(name.split()[0]) for name in kill.stop_all(Whose({namespace.key})).ended]
 
 
 def test_who_calls_from_inside_is_spared_and_named(namespace: Namespace) -> None:
     namespace.run("sleep", "1000")
     code = f"""
         import os
-        from netlab import process
-        stopped = process.stop_all(process.Whose({{{namespace.key}}}))
+        from netlab.kernel import kill
+        stopped = kill.stop_all(kill.Whose({{{namespace.key}}}))
         print(len(stopped.ended), stopped.spared, os.getpid(), os.getppid())
     """
     words = ["ip", "netns", "exec", namespace.name, "sh", "-c", '"$@"; exit', "sh"]
@@ -164,7 +164,7 @@ def test_a_zombie_is_no_process_to_wait_for(namespace: Namespace) -> None:
     zombie = namespace.run("true")  # ended, and not waited for before the end of the test
     eventually(lambda: not is_alive(zombie.pid, start_ticks(zombie.pid)), "a zombie")
 
-    stopped = process.stop_all(Whose({namespace.key}))
+    stopped = kill.stop_all(Whose({namespace.key}))
 
     assert stopped.left == []
     assert not is_alive(parent.pid, ticks)

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from netlab import identity, process, stopping, tracking
-from netlab.identity import is_alive, start_ticks
-from netlab.process import Whose
+from netlab.kernel import cgroups, kill, pids
+from netlab.kernel.kill import Whose
+from netlab.kernel.pids import is_alive, start_ticks
+from netlab.record import mark
+from netlab.supervise import client, group, identity
 from tests.lab.second_user import SECOND, as_user
 from tests.waiting import PATIENCE_S
 
@@ -30,10 +32,10 @@ SUPERVISOR = (
 READY_AND_STAY = 'exec sh -c "echo; exec sleep 1000"'  # with all that it is to be seen with, once it has said so
 # As `ip netns exec` does it, with what the mark says in the place of a lab's folder.
 SHOW_MARK = f"""
-mkdir $0 && mount -t tmpfs {identity.mark("strange")} $0 && mkdir $0/etc && touch $0/etc/hosts &&
+mkdir $0 && mount -t tmpfs {mark.mark("strange")} $0 && mkdir $0/etc && touch $0/etc/hosts &&
 mount --bind $0/etc/hosts /etc/hosts && """
 SHOW_VARIABLE = "NETLAB_NODE_FILE=/strange; export NETLAB_NODE_FILE; "
-WHOSE = Whose((), "NETLAB_NODE_FILE=/strange", identity.mark("strange"))
+WHOSE = Whose((), "NETLAB_NODE_FILE=/strange", mark.mark("strange"))
 GIVE_UP = f"setpriv --reuid {SECOND} --regid {SECOND} --clear-groups"
 
 
@@ -101,20 +103,20 @@ def test_who_is_called_like_a_supervisor_is_one_only_if_it_is_roots(
     theirs = strangers.supervisor(SECOND)
     ours = [strangers.supervisor(0), strangers.supervisor(0)]
     sent: list[int] = []
-    send = stopping.send
+    send = kill.send
 
     def send_and_tell(pidfd: int, number: int) -> None:
         sent.append(number)
         send(pidfd, number)
 
-    monkeypatch.setattr(stopping, "send", send_and_tell)
-    monkeypatch.setattr(process, "STOP_DEADLINE_S", 0.1)
+    monkeypatch.setattr(kill, "send", send_and_tell)
+    monkeypatch.setattr(client, "STOP_DEADLINE_S", 0.1)
 
     assert {pid for pid, _ in identity.supervisors(FOLDER)} == {one.pid for one in ours}
-    assert process.stop_supervisor(FOLDER)
+    assert client.stop_supervisor(FOLDER)
     assert sent == [signal.SIGTERM] * 2 + [signal.SIGKILL] * 2
     assert [one.wait(PATIENCE_S) for one in ours] == [-signal.SIGKILL] * 2
-    assert not process.stop_supervisor(FOLDER)
+    assert not client.stop_supervisor(FOLDER)
     assert theirs.poll() is None
 
 
@@ -125,12 +127,12 @@ def test_a_setuid_program_is_not_roots() -> None:
         counts = True
         try:
             os.setresuid(SECOND, 0, 0)
-            counts = identity.is_ours(os.getpid())
+            counts = pids.is_ours(os.getpid())
         finally:
             os._exit(counts)
 
     assert os.waitpid(started, 0)[1] == 0
-    assert identity.is_ours(os.getpid())
+    assert pids.is_ours(os.getpid())
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_a_mark_counts_where_only_root_can_have_set_it(
     """A user may be root in a namespace of their own, mount there what they like, and have any environment."""
     script = f"{shows}sh -c '{READY_AND_STAY}'" if "exec" in shows else f"{shows}{{ {READY_AND_STAY}; }}"
     one = strangers.shell(script, user, before=before)
-    stopped = process.stop_all(WHOSE)
+    stopped = kill.stop_all(WHOSE)
 
     assert [int(name.split()[0]) for name in stopped.ended] == ([one.pid] if counts else [])
     assert (stopped.spared, stopped.left) == ([], [])
@@ -160,19 +162,19 @@ def test_a_mark_counts_where_only_root_can_have_set_it(
 
 def test_a_control_group_of_a_users_is_no_labs() -> None:
     """As in the part of a hierarchy that systemd gives to each user."""
-    top = next(place.rpartition("/")[0] for place in tracking._places("x"))
+    top = next(place.rpartition("/")[0] for place in group._places("x"))
     theirs = tempfile.mkdtemp(prefix="strange-", dir=top)
     os.chmod(theirs, 0o755)  # noqa: S103 - as the kernel makes them
-    groups = [f"{theirs}/{identity.mark('ghost')}"]
+    groups = [f"{theirs}/{mark.mark('ghost')}"]
     try:
         os.mkdir(groups[0])
-        assert "ghost" in tracking.labs()
+        assert "ghost" in group.labs()
         os.rmdir(groups[0])
         os.chown(theirs, SECOND, SECOND)
         as_user(lambda: os.mkdir(groups[0]))
         assert os.path.isdir(groups[0])
 
-        assert "ghost" not in tracking.labs()
-        assert tracking.find("ghost", "/nowhere") == []
+        assert "ghost" not in group.labs()
+        assert group.find("ghost", "/nowhere") == []
     finally:
-        tracking.remove([theirs])
+        cgroups.remove([theirs])

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
-from netlab import logs, process, syscalls
+from netlab import paths
 from netlab.errors import NetlabError
-from netlab.identity import is_alive, start_ticks
-from netlab.process import Start
+from netlab.kernel import syscalls
+from netlab.kernel.pids import is_alive, start_ticks
+from netlab.supervise import client, logs
+from netlab.supervise.client import Start
 from tests.lab.processes import STAY, Lab, members, shell
 from tests.waiting import PATIENCE_S, eventually
 
@@ -49,7 +51,7 @@ def test_a_process_starts_when_those_before_it_are_there(lab: Lab) -> None:
     assert order.index(("ready", "middle")) < order.index(("started", "last"))
     assert order.index(("started", "command")) < order.index(("started", "last"))
     assert order[-1] == ("ready", "last")
-    assert {one.state for one in process.processes(lab.folder)} == {"running"}
+    assert {one.state for one in client.processes(lab.folder)} == {"running"}
 
 
 def test_a_node_that_starts_nothing_is_not_waited_for(lab: Lab) -> None:
@@ -145,7 +147,7 @@ def test_200_processes(lab: Lab) -> None:
     nodes = [f"w{at}" for at in range(200)]
     lab.up(*(shell(node, f"echo READY; echo {node}; {STAY}") for node in nodes))
 
-    assert {one.state for one in process.processes(lab.folder)} == {"running"}
+    assert {one.state for one in client.processes(lab.folder)} == {"running"}
     eventually(lambda: sum(line.stream == "out" for line in logs.read(lab.folder, nodes)) == 200, "200 lines")
 
 
@@ -163,7 +165,7 @@ def test_output_that_is_no_text(lab: Lab) -> None:
     lab.up(shell("a", "echo READY; head -c 300000 /dev/urandom; printf 'the end'"))
     eventually(lambda: lab.state("a") == ("exited", 0), "the end of a")
 
-    with open(logs.path(lab.folder, "a"), "rb") as file:
+    with open(paths.log(lab.folder, "a"), "rb") as file:
         size = len(file.read())
     assert size > 300_000
     assert lab.printed("a")[-1].endswith("the end")
@@ -184,14 +186,14 @@ def test_a_flood_delays_nobody_and_fills_nothing(lab: Lab) -> None:
         shell("binary", "echo READY; exec cat /dev/zero"),
         *(shell(f"w{at}", f"echo READY; {STAY}", ("flood",)) for at in range(5)),
     )
-    older = logs.path(lab.folder, "flood") + ".1"
+    older = paths.log(lab.folder, "flood") + ".1"
     eventually(lambda: os.path.exists(older), "a flood that fills a file")
 
     import psutil
 
     assert os.path.getsize(older) <= logs.FILE_LIMIT
-    assert psutil.Process(process.supervisor_pid(lab.folder)).memory_info().rss < 40e6
-    assert process.stop_supervisor(lab.folder)
+    assert psutil.Process(client.supervisor_pid(lab.folder)).memory_info().rss < 40e6
+    assert client.stop_supervisor(lab.folder)
 
 
 def test_what_a_process_leaves_behind_may_go_on_printing(lab: Lab) -> None:
@@ -201,7 +203,7 @@ def test_what_a_process_leaves_behind_may_go_on_printing(lab: Lab) -> None:
     behind = members(lab.pid("a"))
     assert len(behind) == 1
 
-    assert process.stop_supervisor(lab.folder)
+    assert client.stop_supervisor(lab.folder)
 
     eventually(lambda: not members(lab.pid("a")), "the end of the one left behind")
 
@@ -215,18 +217,18 @@ def test_the_supervisor_ends_with_its_last_process(lab: Lab) -> None:
     assert os.waitpid(supervisor.pid, 0)[1] == 0
     supervisor.pid = 0
     assert [lab.state("a"), lab.state("b")] == [("exited", 7), ("exited", 0)]
-    assert process.supervisor_pid(lab.folder) == 0
-    assert not process.stop_supervisor(lab.folder)
+    assert client.supervisor_pid(lab.folder) == 0
+    assert not client.stop_supervisor(lab.folder)
 
 
 def test_stopping_is_gentle_first(lab: Lab) -> None:
     lab.up(shell("a", "trap 'echo bye; exit 5' TERM; echo READY; while :; do sleep 0.05; done"))
 
-    assert process.stop_supervisor(lab.folder)
+    assert client.stop_supervisor(lab.folder)
 
     assert lab.state("a") == ("exited", 5)
     assert lab.printed("a")[-1] == "bye"
-    assert not process.stop_supervisor(lab.folder)
+    assert not client.stop_supervisor(lab.folder)
 
 
 def test_the_stubborn_the_frozen_and_their_children_are_stopped(lab: Lab) -> None:
@@ -236,7 +238,7 @@ def test_the_stubborn_the_frozen_and_their_children_are_stopped(lab: Lab) -> Non
     eventually(lambda: len(members(group)) == 3, "the children")
     os.kill(lab.pid("frozen"), signal.SIGSTOP)
 
-    assert process.stop_supervisor(lab.folder)
+    assert client.stop_supervisor(lab.folder)
 
     assert lab.state("stubborn") == ("killed", signal.SIGKILL)
     assert lab.state("frozen") == ("killed", signal.SIGTERM)
@@ -246,12 +248,12 @@ def test_the_stubborn_the_frozen_and_their_children_are_stopped(lab: Lab) -> Non
 def test_the_roles_die_with_a_killed_supervisor_and_status_says_so(lab: Lab) -> None:
     lab.up(shell("a", f"trap '' TERM; echo READY; {STAY}"), shell("b", "echo READY"))
     eventually(lambda: lab.state("b") == ("exited", 0), "the end of b")
-    os.kill(process.supervisor_pid(lab.folder), signal.SIGKILL)
+    os.kill(client.supervisor_pid(lab.folder), signal.SIGKILL)
 
     eventually(lambda: not any(is_alive(*one) for one in lab.remembered()), "the end of the roles")
     eventually(lambda: lab.state("a") == ("lost", 0), "the truth about a")
     assert lab.state("b") == ("exited", 0)
-    assert not process.stop_supervisor(lab.folder)
+    assert not client.stop_supervisor(lab.folder)
 
 
 @pytest.mark.root
@@ -261,7 +263,7 @@ def test_the_kill_reaches_what_runs_in_a_namespace(lab: Lab) -> None:
     subprocess.run(["ip", "netns", "add", "netlab-test-death"], check=True)
     try:
         lab.up(Start("a", ("ip", "netns", "exec", "netlab-test-death", "sh", "-c", f"echo READY; {STAY}")))
-        os.kill(process.supervisor_pid(lab.folder), signal.SIGKILL)
+        os.kill(client.supervisor_pid(lab.folder), signal.SIGKILL)
         eventually(lambda: not any(is_alive(*one) for one in lab.remembered()), "the end of the role")
     finally:
         subprocess.run(["ip", "netns", "delete", "netlab-test-death"], check=True)
@@ -269,7 +271,7 @@ def test_the_kill_reaches_what_runs_in_a_namespace(lab: Lab) -> None:
 
 def test_ctrl_c_and_a_closed_terminal_do_not_reach_it(lab: Lab) -> None:
     lab.up(shell("a", f"echo READY; {STAY}"))
-    supervisor = process.supervisor_pid(lab.folder)
+    supervisor = client.supervisor_pid(lab.folder)
 
     assert os.getsid(supervisor) == supervisor != os.getsid(0)
     assert os.getsid(lab.pid("a")) == lab.pid("a")
@@ -279,22 +281,22 @@ def test_ctrl_c_and_a_closed_terminal_do_not_reach_it(lab: Lab) -> None:
 
 UP = """
     import os, sys, time
-    from netlab import process
+    from netlab.supervise import client
     folder, ending = sys.argv[1:]
     lock = os.open(folder + "/lock", os.O_RDWR)
-    supervisor = process.spawn("lab1", folder, lock)
+    supervisor = client.spawn("lab1", folder, lock)
     if ending == "spawned":
         os.kill(os.getpid(), 9)
-    starts = [process.Start("a", ("sh", "-c", "echo READY; exec sleep 1000"))]
+    starts = [client.Start("a", ("sh", "-c", "echo READY; exec sleep 1000"))]
     if ending == "waiting":
-        starts.append(process.Start("never", ("sleep", "1000")))
+        starts.append(client.Start("never", ("sleep", "1000")))
         tell = lambda event: event["event"] == "ready" and os.kill(os.getpid(), 9)
     else:
         tell = lambda event: None
-    process.start(supervisor, starts, False, 20, tell)
+    client.start(supervisor, starts, False, 20, tell)
     if ending == "started":
         os.kill(os.getpid(), 9)
-    process.keep(supervisor)
+    client.keep(supervisor)
     os.kill(os.getpid(), 9)
 """
 
@@ -310,7 +312,7 @@ def test_an_up_that_dies_before_its_last_word_leaves_nothing_running(lab: Lab, e
     killed_up(lab, ending)
 
     noted = f"{lab.folder}/supervisor"
-    eventually(lambda: process.supervisor_pid(lab.folder) == 0 and os.path.exists(noted), "its end")
+    eventually(lambda: client.supervisor_pid(lab.folder) == 0 and os.path.exists(noted), "its end")
     assert not any(is_alive(*one) for one in lab.remembered())
 
 
@@ -318,7 +320,7 @@ def test_an_up_that_dies_after_its_last_word_leaves_the_lab(lab: Lab) -> None:
     killed_up(lab, "kept")
 
     assert lab.state("a") == ("running", 0)
-    assert process.stop_supervisor(lab.folder)
+    assert client.stop_supervisor(lab.folder)
 
 
 def test_a_supervisor_that_dies_meanwhile_is_an_error_in_words(lab: Lab) -> None:
@@ -327,7 +329,7 @@ def test_a_supervisor_that_dies_meanwhile_is_an_error_in_words(lab: Lab) -> None
 
     supervisor = lab.spawn()
     with pytest.raises(NetlabError, match="the supervisor of the lab lab1 has died"):
-        process.start(supervisor, [shell("a", STAY)], False, PATIENCE_S, kill)
+        client.start(supervisor, [shell("a", STAY)], False, PATIENCE_S, kill)
 
 
 def test_a_supervisor_that_cannot_work_says_why(lab: Lab) -> None:
@@ -341,8 +343,8 @@ def test_a_supervisor_that_cannot_work_says_why(lab: Lab) -> None:
 def test_giving_up_before_there_is_a_job(lab: Lab) -> None:
     supervisor = lab.spawn()
 
-    process.abandon(supervisor)
-    process.abandon(supervisor)
+    client.abandon(supervisor)
+    client.abandon(supervisor)
 
     assert supervisor.pid == 0
 
@@ -360,7 +362,7 @@ def test_the_lab_stays_locked_until_the_supervisor_can_be_found(lab: Lab) -> Non
     os.kill(supervisor.pid, signal.SIGCONT)
     eventually(lambda: free(lab.lock), "the lock")
 
-    assert process.supervisor_pid(lab.folder) == supervisor.pid
+    assert client.supervisor_pid(lab.folder) == supervisor.pid
 
 
 def free(lock: int) -> bool:
@@ -411,8 +413,8 @@ def test_a_recycled_process_id_is_never_signalled(lab: Lab) -> None:
         with open(f"{lab.folder}/supervisor", "w", encoding="utf-8") as file:
             json.dump({"pid": innocent.pid, "start_ticks": start_ticks(innocent.pid) - 1}, file)
 
-        assert not process.stop_supervisor(lab.folder)
-        assert process.supervisor_pid(lab.folder) == 0
+        assert not client.stop_supervisor(lab.folder)
+        assert client.supervisor_pid(lab.folder) == 0
         assert innocent.poll() is None
     finally:
         innocent.kill()
@@ -426,5 +428,5 @@ def test_a_damaged_record_names_nobody(lab: Lab, text: str) -> None:
     with open(f"{lab.folder}/processes", "w", encoding="utf-8") as file:
         file.write('{"nodes": ["a"], "ns": 1}\n{"node": "a", "pi')
 
-    assert not process.stop_supervisor(lab.folder)
-    assert process.processes(lab.folder) == [process.Process("a", "not started")]
+    assert not client.stop_supervisor(lab.folder)
+    assert client.processes(lab.folder) == [client.Process("a", "not started")]

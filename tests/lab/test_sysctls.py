@@ -82,7 +82,7 @@ def test_kernel_without_ipv6(one: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_large_lab_renews_its_proc(one: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sysctls are also right through a proc file system of the thread's own."""
-    monkeypatch.setattr("netlab.sysctls.NODES_A_PROC", 2)
+    monkeypatch.setattr("netlab.kernel.sysctls.NODES_A_PROC", 2)
     one.node(*(f"n{number}" for number in range(9)), sysctls=(("net.ipv4.ip_default_ttl", "9"),))
     one.build()
 

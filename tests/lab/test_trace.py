@@ -10,8 +10,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from netlab import bpf, cli, identity, logs, maps, process, removal, syscalls, trace
+from netlab.cli import main
 from netlab.errors import HostError
+from netlab.kernel import syscalls
+from netlab.lab import removal
+from netlab.programs import bpf, maps
+from netlab.record import mark
+from netlab.supervise import client, logs, trace
 from tests.lab.processes import STAY, Lab, shell
 from tests.waiting import eventually
 
@@ -19,7 +24,7 @@ pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
 FRAME = bytes(64)
 NAME = "ntest1"  # instances are the machine's, whatever folder their tracefs is mounted at
-MINE = identity.printed(NAME)
+MINE = mark.printed(NAME)
 PROG_LOAD, XDP, TRACE_PRINTK = 5, 6, 6
 
 
@@ -67,8 +72,8 @@ def test_the_lab_gets_its_own_lines_with_their_times(lab: Lab) -> None:
     with ExitStack() as stack:
         texts = (
             f"{MINE}/lb: mine",
-            f"{identity.printed('ntest10')}/lb: other",
-            f"{identity.printed('ntest')}/lb: other",
+            f"{mark.printed('ntest10')}/lb: other",
+            f"{mark.printed('ntest')}/lb: other",
             "nobody",
             f"{MINE}/w1 with\nnewline\n",
             f"{MINE}/lb: last",
@@ -96,7 +101,7 @@ def test_two_labs_steal_nothing_from_each_other(lab: Lab, tmp_path: object) -> N
     try:
         lab.up(trace=True)
         second.up(trace=True)
-        with printer(f"{MINE}/lb: one") as one, printer(f"{identity.printed('ntest2')}/lb: two") as two:
+        with printer(f"{MINE}/lb: one") as one, printer(f"{mark.printed('ntest2')}/lb: two") as two:
             for _ in range(500):
                 one.test_run(FRAME)
                 two.test_run(FRAME)
@@ -137,14 +142,14 @@ def test_the_supervisor_stays_for_the_trace_when_its_processes_have_ended(lab: L
         program.test_run(FRAME)
     eventually(lambda: printed(lab) == [("lb", "still here")], "the line")
 
-    assert process.stop_supervisor(lab.folder)
+    assert client.stop_supervisor(lab.folder)
 
 
 def test_what_is_in_the_trace_at_the_end_is_not_lost(lab: Lab) -> None:
     lab.up(shell("a", f"echo READY; {STAY}"), trace=True)
     with printer(f"{MINE}/lb: late") as program:
         program.test_run(FRAME, repeat=1000)
-    assert process.stop_supervisor(lab.folder)
+    assert client.stop_supervisor(lab.folder)
 
     assert [("lb", "late")] * 1000 == printed(lab)
 
@@ -161,7 +166,7 @@ def test_a_lab_of_which_only_the_trace_instance_is_left_is_found(lab: Lab, capsy
     """Its tracefs may have been unmounted, and its folder be gone."""
     assert removal.labs_with_leftovers() == [NAME]
 
-    assert cli.main(["down", NAME]) == 0
+    assert main.main(["down", NAME]) == 0
     assert "removed what was left of it: a trace instance" in capsys.readouterr().err
     assert trace.labs() == []
     trace.open_instance(lab.folder, NAME)  # what the fixture takes away

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from netlab import balancer, record
+from netlab import balancer
+from netlab.record import store
 from tests.lab.lab import ROOT
 
 SAMPLE_S = 0.005
@@ -15,7 +16,7 @@ class Threads:
     """The backends of a lab's node `lb`, as its program knows them."""
 
     def __init__(self, lab: str) -> None:
-        self.pins = record.read(lab)["nodes"]["lb"]["pins"]
+        self.pins = store.read(lab)["nodes"]["lb"]["pins"]
         with open(f"{ROOT}/bpf/balancer.c", encoding="utf-8") as file:
             self._names = balancer.enum_names(file.read(), "reason")
 

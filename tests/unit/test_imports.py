@@ -4,93 +4,67 @@ import ast
 import os
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
+from tests.checkout import ROOT
 from tests.waiting import PATIENCE_S
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-# From the roof down. A module imports only modules of rows below its own; modules of one row know nothing of each other
-# unless the row is marked as a family, whose members may.
+# From the roof down. A room imports only rooms of rows below its own; inside a room, any module may import any other.
+# The basement is what stands beside the rooms: errors, paths, and what roles and all rooms share.
 ROWS: list[tuple[str, ...]] = [
-    ("__main__",),
     ("cli",),
-    ("demo", "reload"),
-    ("report", "apply", "operate"),
-    ("host",),
-    ("removal", "health"),
-    ("balancer", "launch", "describe", "hosts", "compose"),
-    ("process", "supervisor", "programs", "loader", "links", "runtime", "inspection"),
-    ("attaching",),
-    ("compiling",),
-    ("compile_cache", "handover"),
-    ("compiled", "maps", "features"),
-    (
-        "child",
-        "trace",
-        "diagnosis",
-        "files",
-        "cache_folder",
-        "umask",
-        "hints",
-        "refusal",
-        "bpf",
-        "headers",
-        "netlink",
-        "messages",
-        "sysctls",
-        "record",
-        "lock",
-        "logs",
-        "identity",
-        "syscalls",
-        "stopping",
-        "tracking",
-        "facts",
-        "logfile",
-        "turns",
-        "joining",
-        "waiting",
-        "commands",
-        "condition",
-        "shapes",
-    ),
-    ("plan",),
-    ("steps", "routing"),
-    ("validate",),
-    ("options", "declared", "document", "assets", "addresses"),
-    ("model",),
-    ("errors", "reading", "lazily", "role", "usage", "prometheus", "capabilities", "progress"),
-    ("talk",),
+    ("demo",),
+    ("observe",),
+    ("lab",),
+    ("supervise", "balancer", "network", "maps"),
+    ("runtime", "programs", "plan"),
+    ("record",),
+    ("topology",),
+    ("kernel",),
+    ("basement",),
 ]
-FAMILIES = {7, 12, 14, 16}
+MOST_ROWS = 15
+BESIDE = {"__main__": "cli", "maps": "maps"}  # modules without a folder that are not of the basement
+FACE = ("netlab.maps", "netlab.balancer", "netlab.options", "netlab.role", "netlab.errors")  # what roles may import
 ONLY_USERS = {
-    "yaml": {"document"},
-    "bcc": {"compiling"},
-    "psutil": {"process"},
-    "pyroute2": {"messages"},
-    "rich": {"report"},
-    "docker": {"runtime"},
-    "ctypes": {"bpf", "compiled", "compiling", "features", "maps", "syscalls"},
+    "yaml": {f"topology.document.{name}" for name in ("compose", "dump", "parser")},
+    "bcc": {"programs.bcc"},
+    "psutil": {"supervise.client"},
+    "pyroute2": {"network.messages"},
+    "rich": {"observe.report"},
+    "docker": {"runtime.engine"},
+    "ctypes": {*(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "maps")), "kernel.syscalls"},
 }
+# What is in a path of netlab's own, and in no other text.
+OWNED = ("/run/netlab", "/run/netns", "/etc/netns", "/var/cache", "lab.json", "env.json", "status.json", "trace.log")
+OWNED_FOLDERS = ("maps", "programs", "logs", "bpf", "netns", "tracing")
 
 
-def modules() -> dict[str, list[str]]:
-    """Return every file of netlab by the module, or the package below netlab, it belongs to."""
-    found: dict[str, list[str]] = {}
+def modules() -> dict[str, str]:
+    """Return the file of each of netlab's modules by its name below netlab; a package's is that of its `__init__`."""
+    found = {}
     for folder, _, names in os.walk(f"{ROOT}/netlab"):
         for name in names:
             path = os.path.relpath(f"{folder}/{name}", f"{ROOT}/netlab")
             if name.endswith(".py") and path != "__init__.py":
-                found.setdefault(path.split("/")[0].removesuffix(".py"), []).append(path)
+                found[path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")] = f"{folder}/{name}"
     return found
+
+
+MODULES = modules()
+
+
+def parsed(path: str) -> ast.Module:
+    with open(path, encoding="utf-8") as file:
+        return ast.parse(file.read())
 
 
 def imported(path: str) -> set[str]:
     """Return the modules that a file imports anywhere, but not for type checking alone."""
-    with open(path, encoding="utf-8") as file:
-        tree = ast.parse(file.read())
+    tree = parsed(path)
     skipped = {
         id(inner)
         for node in ast.walk(tree)
@@ -108,31 +82,71 @@ def imported(path: str) -> set[str]:
     return found
 
 
+def room(module: str) -> str:
+    """Return the room that a module stands in."""
+    first = module.partition(".")[0]
+    return first if os.path.isdir(f"{ROOT}/netlab/{first}") else BESIDE.get(first, "basement")
+
+
 def row(module: str) -> int:
-    """Return the floor a module lives on."""
-    return next(at for at, names in enumerate(ROWS) if module in names)
+    """Return the floor that a module's room is on."""
+    return next(at for at, rooms in enumerate(ROWS) if room(module) in rooms)
 
 
-@pytest.mark.parametrize("module", sorted(modules()))
+def test_the_house_fits_a_glance() -> None:
+    """Every room has its place, once, and no place is empty."""
+    assert len(ROWS) <= MOST_ROWS
+    assert sorted(name for rooms in ROWS for name in rooms) == sorted({room(module) for module in MODULES})
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_point_down(module: str) -> None:
     """The house has no stairs up: what is below never needs what is above it."""
-    assert any(module in names for names in ROWS), f"netlab.{module} has no place in the house: give it one in ROWS"
-    here = row(module)
-    for path in modules()[module]:
-        for name in imported(f"{ROOT}/netlab/{path}"):
-            parts = name.split(".")
-            if parts[0] == "netlab" and len(parts) > 1 and parts[1] in modules() and parts[1] != module:
-                below = row(parts[1]) > here or (row(parts[1]) == here and here in FAMILIES)
-                assert below, f"netlab/{path} imports netlab.{parts[1]}, which is not below it"
+    for name in imported(MODULES[module]):
+        ours = name.removeprefix("netlab.")
+        if ours != name and ours in MODULES and room(ours) != room(module):
+            assert row(ours) > row(module), f"netlab.{module} imports {name}, which is not below it"
+
+
+@pytest.mark.parametrize("name", sorted({room(module) for module in MODULES}))
+def test_no_two_of_a_room_share_a_name(name: str) -> None:
+    """Neither modules nor classes: a name said inside a room means one thing."""
+    inside = [module for module in MODULES if room(module) == name]
+    files = Counter(module.rpartition(".")[2] for module in inside)
+    classes = Counter(
+        node.name for module in inside for node in parsed(MODULES[module]).body if isinstance(node, ast.ClassDef)
+    )
+
+    assert [] == [each for found in (files, classes) for each, count in found.items() if count > 1]
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """Yield every text of a module that is no docstring."""
+    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+            yield node.value
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"paths", "demo.save"}))
+def test_paths_stand_in_one_module(module: str) -> None:
+    """No other spells a path that netlab owns. What `demo --save` writes is the caller's."""
+    folders = tuple(f"/{name}{end}" for name in OWNED_FOLDERS for end in ("", "/"))
+    spelt = [
+        text
+        for text in texts(parsed(MODULES[module]))
+        if any(each in text for each in OWNED) or (text.startswith("/") and text in folders)
+    ]
+
+    assert [] == spelt
 
 
 def test_libraries_have_one_user() -> None:
     """Each slow or dangerous library has its place."""
-    for module, paths in modules().items():
-        for path in paths:
-            for name in imported(f"{ROOT}/netlab/{path}"):
-                users = ONLY_USERS.get(name.split(".")[0], {module})
-                assert module in users, f"netlab/{path} imports {name}, which only {sorted(users)} may"
+    for module, path in MODULES.items():
+        for name in imported(path):
+            users = ONLY_USERS.get(name.split(".")[0], {module})
+            assert module in users, f"netlab.{module} imports {name}, which only {sorted(users)} may"
 
 
 def test_roles_know_little_of_netlab() -> None:
@@ -140,11 +154,9 @@ def test_roles_know_little_of_netlab() -> None:
     for name in os.listdir(f"{ROOT}/roles"):
         if name.endswith(".py"):
             ours = {each for each in imported(f"{ROOT}/roles/{name}") if each.startswith("netlab.")}
-            allowed = ("netlab.maps", "netlab.balancer", "netlab.options", "netlab.role", "netlab.errors")
-            assert all(each.startswith(allowed) for each in ours), f"roles/{name} imports {sorted(ours)}"
-    for paths in modules().values():
-        for path in paths:
-            assert not any(each.split(".")[0] == "roles" for each in imported(f"{ROOT}/netlab/{path}"))
+            assert all(each.startswith(FACE) for each in ours), f"roles/{name} imports {sorted(ours)}"
+    for path in MODULES.values():
+        assert not any(each.split(".")[0] == "roles" for each in imported(path))
 
 
 SLOW = {
@@ -154,7 +166,12 @@ SLOW = {
 
 
 @pytest.mark.parametrize(
-    "modules", ["netlab.cli", "netlab.cli, netlab.launch, netlab.runtime.netns", "netlab.supervisor"]
+    "modules",
+    [
+        "netlab.cli.main",
+        "netlab.cli.main, netlab.lab.launch, netlab.runtime.netns",
+        "netlab.supervise.supervisor",
+    ],
 )
 def test_fast_paths_import_nothing_slow(modules: str) -> None:
     """The command line, what `exec` needs, and the process that stays in every lab start without slow libraries."""

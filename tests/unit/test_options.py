@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from netlab import declared, options
+from netlab import options
+from netlab.topology import declared
 
 OPTIONS: options.Options = {
     "target": {"type": "endpoint", "required": True, "help": "100% of NODE:PORT"},

@@ -1,0 +1,65 @@
+"""Heals the balancer from user space: by programs of its own file, run under its lock."""
+
+import socket
+import struct
+
+from netlab import paths
+from netlab.balancer.counters import depth, snapshot
+from netlab.balancer.layout import ETHERNET_HEADER, Config, Entry, entries
+from netlab.programs.maps import LoadedProgram
+
+
+class Healer:
+    """Frees the threads that were not heard of for too long, and sends queued requests to those that are free.
+
+    The program heals itself with every completion; this is for when none comes any more. It runs in the balancer's
+    network namespace, and changes the state only through the program's own code, under its lock.
+    """
+
+    def __init__(self, pins: str) -> None:
+        self._pins = pins
+
+    def age(self) -> int:
+        """Let all taken threads grow older by one of AGES; return how many are free again, being too old."""
+        with self._program("age_run") as age:
+            return age.test_run(bytes(ETHERNET_HEADER)).verdict
+
+    def watch(self) -> int:
+        """Take the threads of backends that have fallen silent; return how many are silent now."""
+        with self._program("watch_run") as watch:
+            return sum(watch.test_run(carrier(entry)).verdict for entry in self._entries().values())
+
+    def arrange(self) -> None:
+        """Let policy and weights hold as they are set: a command that was killed may have written them, and no more."""
+        with self._program("arrange_run") as arrange:
+            arrange.test_run(bytes(ETHERNET_HEADER))
+
+    def kick(self) -> int:
+        """Send a carrier for each free thread, as long as requests wait; return how many."""
+        if not depth(self._pins):
+            return 0
+        now = snapshot(self._pins)
+        there = [entry for entry in self._entries().values() if entry.name not in now.drained]
+        threads = [entry for entry in there for _ in range(now.free.get(entry.name, 0))]
+        with self._program("kick_run") as kick:
+            for entry in threads[: now.depth]:
+                kick.send(carrier(entry))
+        return len(threads[: now.depth])
+
+    def _program(self, name: str) -> LoadedProgram:
+        """Open a program where it is pinned now: a reload may have put a new build there."""
+        return LoadedProgram.open(paths.program_pin(self._pins, name))
+
+    def _entries(self) -> dict[int, Entry]:
+        return entries(self._pins, Config.read(self._pins))
+
+
+def carrier(backend: Entry) -> bytes:
+    """Return a frame that looks like a backend's completion; where it goes to is written into it later."""
+    macs, udp = backend.our_mac + backend.mac, struct.pack("!HHHH", 0, 0, 8, 0)
+    if any(backend.ipv4):
+        address = backend.ipv4[-4:]
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, socket.IPPROTO_UDP, 0, address, address)
+        return macs + b"\x08\x00" + ip + udp
+    address = backend.ipv6
+    return macs + b"\x86\xdd" + struct.pack("!IHBB16s16s", 6 << 28, 8, socket.IPPROTO_UDP, 64, address, address) + udp

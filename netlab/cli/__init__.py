@@ -1,0 +1,1 @@
+"""What a person may type, and one function a verb."""

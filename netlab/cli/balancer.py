@@ -1,0 +1,105 @@
+"""`netlab balancer`: a word of a person's to a change of a running balancer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from netlab import balancer
+from netlab.balancer import control
+from netlab.errors import UsageError
+from netlab.kernel import syscalls
+from netlab.lab import launch
+from netlab.record import store
+
+Say = Callable[[str], None]
+ACTIONS = {
+    "drain": "NODE ...",
+    "undrain": "NODE ...",
+    "weight": "NODE ... NUMBER",
+    "policy": "NAME",
+    "add": "NODE ... [--capacity THREADS]",
+    "remove": "NODE ... [--timeout SECONDS] [--now]",
+}
+OPTIONS = {"capacity": "add", "timeout": "remove", "now": "remove"}  # each belongs to one action
+WAIT_S = 30.0  # for the requests in hand of a backend that is to go
+
+
+def operate(data: Mapping[str, Any], args: Any, say: Say) -> None:
+    """Do what `args` says: `action` and its `words`; `node` may name the balancer, if there are several in the lab.
+
+    Raises UsageError for what is not understood, NetlabError for what cannot be done now; nothing is changed then,
+    except that backends to be removed are drained.
+    """
+    if args.action not in ACTIONS:
+        raise UsageError(f"balancer {args.action}: there is no such action; there are {', '.join(ACTIONS)}")
+    if len(args.words_of_action) < (2 if args.action == "weight" else 1):
+        raise UsageError(f"balancer {args.action} needs more: netlab balancer {args.action} {ACTIONS[args.action]}")
+    for option, action in OPTIONS.items():
+        if getattr(args, option) and args.action != action:
+            raise UsageError(f"balancer {args.action} takes no --{option}; {action} does")
+    lab, here = data["lab"], _node(data, args.node)
+    with store.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")):
+        with open(launch.runtime_of(data).netns_path(here), "rb") as namespace:
+            syscalls.setns(namespace.fileno())  # devmaps and carriers belong to the namespace of who writes them
+        said = _done(data, here, args)
+    say(f"netlab: {lab}: {here}: {said}")
+
+
+def _node(data: Mapping[str, Any], wanted: str | None) -> str:
+    """Return the node whose balancer is meant."""
+    nodes = data["nodes"]
+    there = [name for name in nodes if nodes[name]["pins"] and balancer.has_balancer(nodes[name]["pins"])]
+    if wanted and wanted not in there:
+        raise UsageError(f"{wanted} carries no balancer; {', '.join(there) or 'no node of this lab'} does")
+    if not there:
+        raise UsageError(f"no node of the lab {data['lab']} carries a balancer")
+    if not wanted and len(there) > 1:
+        raise UsageError(f"several nodes carry a balancer: choose one of {', '.join(there)} with --node NODE")
+    return wanted or there[0]
+
+
+def _done(data: Mapping[str, Any], here: str, args: Any) -> str:
+    """Make the change, and return what a person is told of it."""
+    pins, words = data["nodes"][here]["pins"], args.words_of_action
+    if args.action == "policy":
+        if words[1:] or words[0] not in balancer.POLICIES:
+            raise UsageError(f"policy {' '.join(words)}: expected one of {', '.join(balancer.POLICIES)}")
+        control.set_policy(pins, words[0])
+        return f"policy {words[0]}"
+    weight = _weight(words.pop()) if args.action == "weight" else 0
+    names = _names(data, words)
+    listed = ", ".join(names)
+    if args.action == "drain":
+        control.drain(pins, names)
+        return f"{listed} drained; {_in_hand(pins, names)} in hand"
+    if args.action == "undrain":
+        control.undrain(pins, names)
+        return f"{listed} take requests again"
+    if args.action == "weight":
+        control.set_weight(pins, names, weight)
+        return f"{listed}: weight {weight}"
+    if args.action == "add":
+        capacity = args.capacity or max(balancer.snapshot(pins).capacity.values(), default=1)
+        control.add(pins, balancer.find(data["nodes"], here, names, capacity))
+        return f"{listed} added, {capacity} threads each"
+    control.remove(pins, names, args.timeout or WAIT_S, args.now)
+    return f"{listed} removed"
+
+
+def _names(data: Mapping[str, Any], words: list[str]) -> list[str]:
+    """Return the nodes that are meant, a replicated one's name being that of all its replicas."""
+    replicated = {node["replica_of"] for node in data["nodes"].values()}
+    for word in words:
+        if word not in replicated:
+            store.node_of(data, word)
+    return balancer.expand(data["nodes"], words)
+
+
+def _weight(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= control.MAX_WEIGHT:
+        raise UsageError(f"weight {text}: expected a whole number from 1 to {control.MAX_WEIGHT}")
+    return int(text)
+
+
+def _in_hand(pins: str, names: Sequence[str]) -> str:
+    count = sum(control.in_hand(pins, names).values())
+    return f"{count} request{'' if count == 1 else 's'}"

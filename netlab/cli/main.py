@@ -1,0 +1,289 @@
+"""The command line: one function a verb, which imports what it needs and no more, because most verbs must be fast."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from netlab import paths
+from netlab.cli import arguments
+from netlab.console import have_streams, say
+from netlab.errors import HostError, NetlabError, UsageError, explain
+from netlab.kernel import umask
+from netlab.record import store
+
+if TYPE_CHECKING:
+    from netlab.plan.planner import Plan
+
+Arguments = Any  # argparse.Namespace, whose attributes no type checker can know
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run netlab and return its exit code: 0 done, 1 failed and undone, 2 usage or bad topology, 3 host unfit."""
+    try:
+        have_streams()
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("NETLAB_DEBUG") and not isinstance(error, NetlabError):
+            raise
+        text, code = explain(error)
+        if text:
+            say(text)
+        if isinstance(error, OSError) or isinstance(error.__cause__, BrokenPipeError):
+            # stdout may be what failed: the exit must not try to write to it once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code
+
+
+def _run(words: list[str]) -> int:
+    try:
+        args: Arguments = arguments.parse(words)
+    except SystemExit:  # argparse has said what there is to say, on stdout where it was asked to
+        sys.stdout.flush()
+        raise
+    args.words = words
+    named = getattr(args, "named", None)
+    if "" in (args.lab, named):
+        raise UsageError("the lab's name is empty")
+    if named and args.lab_given and args.lab != named:
+        raise UsageError(f"one lab at a time: {named}, or --lab {args.lab}")
+    if named:
+        args.lab, args.lab_given = named, True
+    args.lab = args.lab or os.environ.get("NETLAB_LAB") or None
+    code = _VERBS[args.verb](args) or 0
+    sys.stdout.flush()
+    return code
+
+
+# ---- the verbs -------------------------------------------------------------------------------------------------------
+
+
+def up(args: Arguments) -> None:
+    """Build the lab of a topology and start its roles."""
+    lab = _planned(args)
+    for note in lab.notes:
+        say(f"netlab: note: {note}")
+    if args.dry_run:
+        print("\n".join(str(step) for step in lab.steps))
+        return
+    _elevate(args)
+    from netlab.lab import apply
+
+    apply.up(lab, args.timeout, say)
+    if lab.topology.message:
+        say(lab.topology.message.rstrip("\n"))
+
+
+def down(args: Arguments) -> None:
+    """Remove a lab with everything that belongs to it."""
+    from netlab.lab import apply, removal
+
+    if args.all and args.lab_given:
+        raise UsageError("down takes a lab or --all, not both")
+    if args.all:
+        _elevate(args)
+        apply.down_all(say)
+        return
+    there = removal.labs_with_leftovers()
+    if not there and not args.lab:
+        say("netlab: no lab is up")
+        return
+    if not args.lab and len(there) > 1:
+        raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
+    if args.lab:
+        paths.folder_of(args.lab)  # a wrong name needs no root to be told
+    _elevate(args)
+    apply.down(args.lab or there[0], say)
+
+
+def exec_(args: Arguments) -> NoReturn:
+    """Run a command in a node; its exit code is ours."""
+    data = _lab_of(args)
+    if not args.command:
+        raise UsageError(f"exec needs a command: netlab exec {args.node} COMMAND [ARGUMENT ...]")
+    from netlab.lab import launch
+
+    launch.enter(data, args.node, args.command, launch.environment(data, args.node))
+
+
+def shell(args: Arguments) -> NoReturn:
+    """Open a shell in a node."""
+    data = _lab_of(args)
+    from netlab.lab import launch
+
+    say(f"netlab: a shell in {args.node} of {data['lab']}; leave it with exit")
+    launch.enter(data, args.node, launch.shell(data), launch.environment(data, args.node))
+
+
+def run(args: Arguments) -> NoReturn:
+    """Run a node's own role again in the foreground, with other options behind its own."""
+    data = _lab_of(args)
+    from netlab.lab import launch
+
+    argv, variables = launch.process(data, args.node, args.options)
+    os.chdir(launch.home_of(data))
+    launch.enter(data, args.node, argv, variables)
+
+
+def status(args: Arguments) -> int:
+    """Show the lab's nodes, what runs in them and how it fares; exit code 1 when it is not as planned."""
+    from netlab.lab import removal
+
+    lab = removal.find(args.lab)
+    if not lab:
+        _show(args, {"lab": None, "state": "down", "nodes": {}, "problems": []}, lambda _: say("netlab: no lab is up"))
+        return 0
+    from netlab.observe import report
+
+    found = report.status(lab)
+    _show(args, found, report.print_status)
+    return 1 if found["problems"] else 0
+
+
+def logs(args: Arguments) -> None:
+    """Show what the roles printed, in the order of time."""
+    from netlab.observe import report
+
+    data = store.read(store.choose(args.lab))
+    for node in args.nodes:
+        store.node_of(data, node)
+    report.print_logs(data, args.nodes or list(data["nodes"]), args.lines, args.follow, args.format)
+
+
+def trace(args: Arguments) -> None:
+    """Show what the programs of this lab printed."""
+    from netlab.observe import report
+
+    report.print_trace(store.read(store.choose(args.lab)), args.lines, args.follow, args.format)
+
+
+def stats(args: Arguments) -> None:
+    """Show what the programs count: free threads, queue, packets and bytes by reason."""
+    lab = store.choose(args.lab)
+    _elevate(args, lab)
+    from netlab.observe import prometheus, report
+
+    found = report.stats(store.read(lab))
+    if args.format == "prometheus":
+        print(prometheus.text(found), end="")
+    else:
+        _show(args, found, report.print_stats)
+
+
+def balancer(args: Arguments) -> None:
+    """Change a running balancer: drain, weigh, add and remove backends, choose the policy."""
+    lab = store.choose(args.lab)
+    _elevate(args, lab)
+    from netlab.cli.balancer import operate
+
+    operate(store.read(lab), args, say)
+
+
+def reload(args: Arguments) -> None:
+    """Replace a node's program by a new build of its source, under traffic, and keep the maps."""
+    data = _lab_of(args)
+    from netlab.lab.reload import reload
+
+    reload(data["lab"], args.node, tuple(args.define), say)
+
+
+def validate(args: Arguments) -> None:
+    """Check a topology and build nothing."""
+    topology = _planned(args).topology
+    say(f"netlab: {args.file} is a good topology: {len(topology.nodes)} nodes, {len(topology.links)} links")
+
+
+def export(args: Arguments) -> None:
+    """Print a topology for another tool, and tell what that cannot say."""
+    from netlab.plan.compose import compose
+    from netlab.topology.document.dump import dump
+
+    lab = _planned(args)
+    data, notes = compose(lab)
+    about = f"The lab {lab.topology.name} for Docker Compose, by `netlab export compose`. What Compose cannot say:"
+    print(dump(data, [about, *(f"- {note}" for note in notes)]), end="")
+    for note in notes:
+        say(f"netlab: note: {note}")
+
+
+def demo(args: Arguments) -> int:
+    """Play a lab, show what happens in it, and check every claim of its exercise."""
+    _elevate(args)
+    from netlab.demo.run import run
+
+    try:
+        return 0 if run(args, say) else 1
+    except BrokenPipeError as error:  # no success, as it is for verbs that only show something
+        raise NetlabError("nobody reads on: the demo was not played to its end") from error
+
+
+_VERBS: dict[str, Callable[[Arguments], int | None]] = {
+    "up": up,
+    "down": down,
+    "exec": exec_,
+    "shell": shell,
+    "run": run,
+    "status": status,
+    "logs": logs,
+    "trace": trace,
+    "stats": stats,
+    "balancer": balancer,
+    "reload": reload,
+    "validate": validate,
+    "export": export,
+    "demo": demo,
+}
+
+
+# ---- what verbs share ------------------------------------------------------------------------------------------------
+
+
+def _planned(args: Arguments) -> "Plan":
+    """Return the plan of the topology that the verb names."""
+    from netlab.plan.planner import plan
+    from netlab.topology import document, validate
+
+    topology = validate.topology(document.load(args.file, args.set))
+    if args.lab:
+        paths.folder_of(args.lab)
+        topology = topology._replace(name=args.lab)
+    if getattr(args, "runtime", None):
+        topology = topology._replace(runtime=args.runtime)
+    return plan(topology)
+
+
+def _lab_of(args: Arguments) -> dict[str, Any]:
+    """Return the lab that the verb means, as root and with the node it names in it."""
+    lab = store.choose(args.lab)
+    _elevate(args, lab)
+    data = store.read(lab)
+    store.node_of(data, args.node)
+    return data
+
+
+def _elevate(args: Arguments, lab: str | None = None) -> None:
+    """Go on as root: start this very command again through sudo when we are not.
+
+    sudo drops the environment, so the lab goes with it as an option, and Docker engine and size of the folder in words.
+    """
+    if os.geteuid() == 0:
+        return
+    lab = lab or args.lab
+    kept = [f"{name}={os.environ[name]}" for name in ("DOCKER_HOST", store.SIZE_VARIABLE) if name in os.environ]
+    words = [args.words[0], *(("--lab", lab) if lab and not args.lab_given else ()), *args.words[1:]]
+    program = sys.argv[0]
+    start = [program] if os.access(program, os.X_OK) else [sys.executable, "-I", "-m", "netlab"]
+    umask.give_back()
+    try:
+        os.execvp("sudo", ["sudo", "--", *(("env", *kept) if kept else ()), *start, *words])
+    except OSError:
+        raise HostError(f"{args.words[0]} needs root, and there is no sudo here: run it as root") from None
+
+
+def _show(args: Arguments, data: dict[str, Any], table: Callable[[dict[str, Any]], None]) -> None:
+    if args.format == "json":
+        import json
+
+        print(json.dumps(data, indent=2))
+    else:
+        table(data)

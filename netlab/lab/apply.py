@@ -1,0 +1,200 @@
+"""Plan → a lab that stands, and a lab → nothing left.
+
+`build` takes a Machine through the stages of a plan and undoes everything when one fails; `up` and `down` do so with
+this host, under the lab's lock.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from netlab import paths
+from netlab.errors import NetlabError, UsageError, explain
+from netlab.lab import removal
+from netlab.lab.host import ENDINGS, Host
+from netlab.record import store
+
+if TYPE_CHECKING:
+    from netlab.plan.planner import Plan
+
+Say = Callable[[str], None]
+MOST = 20  # problems of a lab that are told at once
+
+
+class Machine(Protocol):
+    """What building a lab does to a machine, stage by stage and in this order."""
+
+    def open(self) -> None:
+        """Make the lab's folder and write down what the lab is meant to be."""
+
+    def prepare(self) -> None:
+        """Begin what takes long and needs no nodes: compile the programs."""
+
+    def create(self) -> None:
+        """Make the nodes."""
+
+    def connect(self) -> None:
+        """Make the links, with their addresses and routes."""
+
+    def attach(self) -> None:
+        """Attach the programs."""
+
+    def start(self) -> None:
+        """Start the roles and wait until they are ready."""
+
+    def complete(self) -> None:
+        """Write down that the lab stands."""
+
+    def undo(self) -> list[str]:
+        """Remove everything that belongs to the lab, whatever stage it is in, and return what was found."""
+
+
+def build(machine: Machine) -> None:
+    """Take a machine through all stages; what fails, or is interrupted, is undone before the error goes on."""
+    stages = (machine.open, machine.prepare, machine.create, machine.connect, machine.attach, machine.start)
+    with endings_raise():
+        try:
+            for stage in stages:
+                stage()
+            machine.complete()
+        except BaseException as error:
+            with _endings_wait():
+                _undo(machine, error)
+            raise
+
+
+def _undo(machine: Machine, error: BaseException) -> None:
+    """Undo after an error, which is what a person has to hear of first, also when not all can be undone."""
+    try:
+        machine.undo()
+    except NetlabError as problem:
+        raise NetlabError(f"{explain(error)[0].removeprefix('netlab: ')}\nnetlab: {problem}") from error
+
+
+def up(plan: "Plan", deadline_s: float, say: Say, before_roles: Callable[[dict[str, Any]], None] | None = None) -> bool:
+    """Build a plan's lab on this host, and return when every role is ready.
+
+    Does nothing, and returns False, when the same lab stands already. `before_roles` is called with the lab's
+    description (lab.json) once its nodes, links and programs stand and before anything runs there. Raises NetlabError,
+    with everything undone, when a stage fails, when the roles are not ready `deadline_s` seconds after they were
+    started, or when another lab of this name is there.
+    """
+    from netlab.plan.description import describe
+
+    _refuse_from_inside()
+    lab = plan.topology.name
+    data = describe(plan, paths.folder_of(lab))
+    with store.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")) as lock:
+        if lab in store.labs():
+            _refuse_another(lab, data)
+            say(f"netlab: {lab} is up already")
+            return False
+        _refuse_left(lab)
+        began = time.monotonic()
+        build(Host(plan, data, lock, deadline_s, say, before_roles))
+        say(f"netlab: {lab} is up after {time.monotonic() - began:.2f} s")
+        return True
+
+
+def down(lab: str, say: Say) -> None:
+    """Remove everything that belongs to a lab, whatever is left of it; a lab that is not there is no error."""
+    from netlab.lab import launch
+
+    _refuse_from_inside()
+    folder = paths.folder_of(lab)
+    waiting = f"netlab: waiting for another command to leave the lab {lab}"
+    with store.locked(lab, waiting=lambda: say(waiting), may_do_without=True):
+        state = "up" if store.is_complete(lab) else "half-built"
+        with _endings_wait():
+            found = removal.remove(lab, *launch.runtimes_left(lab, folder))
+    if not found:
+        say(f"netlab: {lab} is not up, and nothing of it is left")
+    elif state == "up":
+        say(f"netlab: {lab} is down")
+    else:
+        say(f"netlab: {lab} was not whole; removed what was left of it: {', '.join(found)}")
+
+
+def down_all(say: Say) -> None:
+    """Remove every lab of this machine; NetlabError, when all the others are gone, names those that are not."""
+    _refuse_from_inside()
+    left = []
+    labs = removal.labs_with_leftovers(containers=True)
+    for lab in labs:
+        try:
+            down(lab, say)
+        except (NetlabError, OSError) as error:
+            say(explain(error)[0])
+            left.append(lab)
+    if left:
+        raise NetlabError(f"not removed, for the reasons above: {', '.join(left)}")
+    if not labs:
+        say("netlab: no lab is up")
+
+
+def _refuse_another(lab: str, data: dict[str, Any]) -> None:
+    """Raise NetlabError unless the lab that stands is complete and is the one that `data` describes."""
+    if not store.is_complete(lab):
+        raise NetlabError(f"{lab} is not whole, as after an `up` that was cut off: netlab down --lab {lab} removes it")
+    from netlab.lab import health
+
+    problems, _, there = health.examine(lab)
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems[:MOST])
+        more = f"\n  … and {len(problems) - MOST} more: netlab status --lab {lab}" if problems[MOST:] else ""
+        raise NetlabError(f"{lab} is up already, but not as planned:\n{lines}{more}")
+    if {key: value for key, value in there.items() if key != "clock_offset_ns"} != data:
+        same = there["topology"] == data["topology"]
+        what = "as its file was, or with other --set" if same else f"from {there['topology']}"
+        raise NetlabError(
+            f"a lab named {lab} is up {what}: netlab down --lab {lab} first, or give this one another name with --lab"
+        )
+
+
+def _refuse_left(lab: str) -> None:
+    """Raise NetlabError where a lab of this name still runs, whose folder somebody has removed."""
+    from netlab.supervise import identity
+
+    # Names in /run go with a `down` and with a reboot: mostly there are none, and nobody is looked for.
+    if removal.has_names(lab, paths.RUN_NETNS) and (found := identity.supervisors(paths.folder_of(lab))):
+        raise NetlabError(
+            f"an earlier lab {lab}, whose folder somebody has removed, still runs (its supervisor is process"
+            f" {found[0][0]}): netlab down --lab {lab} removes it"
+        )
+
+
+def _refuse_from_inside() -> None:
+    """Raise UsageError in a node: what is mounted there does not reach the host, and a `down` would end itself."""
+    about = os.stat("/proc/self/ns/net")
+    for lab in store.labs():
+        if (about.st_dev, about.st_ino) in removal.namespaces(paths.folder_of(lab)):
+            raise UsageError(f"this is a node of the lab {lab}: labs are built and removed from outside")
+
+
+@contextmanager
+def endings_raise() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP interrupt like Ctrl-C, so that they too are followed by an undo."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = [(number, signal.signal(number, interrupt)) for number in ENDINGS]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _endings_wait() -> Iterator[None]:
+    """Let what would end this process wait until the undo is through."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

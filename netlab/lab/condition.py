@@ -1,0 +1,262 @@
+"""What of a plan is no longer there: a lab's record against what was read of its nodes. Pure.
+
+Only what was planned and is missing, or is no longer what it was, is a problem. What somebody has added to a node (an
+address, a route, a link, a qdisc) is his own affair. `netlab.inspection` reads nodes; `netlab.health` asks the rest.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from netlab.plan.routes import DEFAULT, DEFAULTS
+from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram, namespace
+from netlab.topology.subnets import Subnet, parse
+
+LO = 1  # its index, everywhere
+
+
+class Problem(NamedTuple):
+    """What of a lab is not as planned: where (a node, with its interface if it is one's), what, and what mends it.
+
+    `where` is "" for the lab as a whole.
+    """
+
+    where: str
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        """Return it as a line for a person."""
+        return f"{self.where or 'the lab'}: {self.what}; what mends it: {self.mend}"
+
+
+class Link(NamedTuple):
+    """An interface as it is: `master` is the index of the bridge that it is a port of, 0 for none.
+
+    `programs` are the kernel's numbers of the programs attached, by mode, 0 for none.
+    """
+
+    name: str
+    index: int  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
+    mac: str
+    mtu: int
+    is_up: bool
+    master: int
+    programs: Mapping[str, int]
+
+
+class Inside(NamedTuple):
+    """What was read in a node.
+
+    `addresses` are (interface's index, address as a number, its network); `routes` those of the main table, as network
+    and next hop; `sysctls` those that are planned and can be read; `faces` says for interfaces that face a program
+    whether GRO is on, and whether checksums are left to the card.
+    """
+
+    links: tuple[Link, ...]
+    addresses: frozenset[tuple[int, int, Subnet]]
+    routes: frozenset[tuple[Subnet, int]]
+    sysctls: Mapping[str, str]
+    faces: Mapping[str, tuple[bool, bool]]
+
+
+class Pins(NamedTuple):
+    """What is pinned of a node: numbers of programs by name, names of maps, those of a build that is to replace it.
+
+    `entry` is the program that is attached, `expected` what was pinned when the lab was built: both "" and () where the
+    lab does not know.
+    """
+
+    programs: Mapping[str, int]
+    maps: frozenset[str] = frozenset()
+    coming: frozenset[int] = frozenset()
+    entry: str = ""
+    expected: tuple[str, ...] = ()
+
+    @property
+    def gone(self) -> list[str]:
+        """Those that were pinned and are not, such as maps/NAME."""
+        there = {*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in self.maps)}
+        return [name for name in self.expected if name not in there]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all is there that was pinned when the lab was built."""
+        return bool(self.expected) and not self.gone
+
+
+NO_PINS = Pins({})
+
+
+def anew(lab: str) -> str:
+    """Return what mends all that nothing smaller does."""
+    return f"netlab down {lab}, then up"
+
+
+def in_node(lab: str, node: str, command: str) -> str:
+    """Return the command that does something in a node."""
+    return f"netlab exec --lab {lab} {node} {command}"
+
+
+def node_problems(lab: str, node: str, about: Mapping[str, Any], seen: Inside) -> Iterator[Problem]:
+    """Yield what is not as planned in a node, but for its programs; `about` is the node's part of the record."""
+    yield from _Node(lab, node, about, seen).problems()
+
+
+def program_problems(
+    lab: str, node: str, about: Mapping[str, Any], seen: Inside, own: Pins, passing: Pins
+) -> Iterator[Problem]:
+    """Yield which programs are not attached as planned: the node's own, and those that stand for its neighbours'."""
+    program = about["program"]
+    planned = [(name, program["name"], program["mode"], own) for name in (program["interfaces"] if program else ())]
+    planned += [(name, "pass", "native", passing) for name, port in about["interfaces"].items() if port["passes"]]
+    links = {link.name: link for link in seen.links}
+    for name, called, mode, pins in planned:
+        if name in links and (what := _attachment(links[name].programs, called, mode, pins)):
+            others = any(number for other, number in links[name].programs.items() if other != mode)
+            renewable = pins is own and own.is_whole and not others
+            mend = f"netlab reload --lab {lab} {node}, with its source as it is now" if renewable else anew(lab)
+            yield Problem(f"{node} {name}", what, mend)
+
+
+def pin_problems(lab: str, node: str, pins: Pins) -> Iterator[Problem]:
+    """Yield what is no longer pinned of the program of a node, or of the one that stands there for a neighbour's."""
+    if pins.coming:  # a reload is just moving them
+        return
+    for name in pins.gone:
+        kind, _, plain = name.partition("/")
+        yield Problem(node, f"the pin of the {kind.removesuffix('s')} {plain} is gone", anew(lab))
+
+
+def _attachment(attached: Mapping[str, int], called: str, mode: str, pins: Pins) -> str:
+    """Return what is wrong with the program of an interface: "" for nothing."""
+    number = attached[mode]
+    if not number:
+        others = "".join(f", but one in {other} mode" for other, there in attached.items() if there and other != mode)
+        return f"no XDP program is attached in {mode} mode{others}; planned is {called}"
+    known = {pins.programs[pins.entry]} if pins.entry in pins.programs else set()
+    if known and number not in known | pins.coming:
+        return f"another XDP program (number {number}) is attached in the place of {called}"
+    return ""
+
+
+class _Node:
+    """One node's plan beside what was read there."""
+
+    def __init__(self, lab: str, node: str, about: Mapping[str, Any], seen: Inside) -> None:
+        self.lab, self.node, self.about, self.seen = lab, node, about, seen
+        self.by_name = {link.name: link for link in seen.links}
+        self.by_index = {link.index: link for link in seen.links}
+        self.bridge = about["bridge"] or {"name": "", "index": 0}
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield everything, from the devices up."""
+        lo = self.by_index.get(LO)
+        if lo and not lo.is_up:
+            yield self._problem(lo.name, "the interface is down", _set(lo.name, "up"))
+        gone: list[Subnet] = []
+        if self.about["bridge"]:
+            yield from self._bridge()
+        for name, port in self.about["interfaces"].items():
+            link = self.by_name.get(name)
+            if link and link.index == port["index"]:
+                yield from self._interface(name, port, link)
+            else:
+                gone += [parse(address)[1] for address in port["addresses"]]
+                yield self._gone(name, port["index"], bool(link))
+        yield from self._routes(gone)
+        yield from self._sysctls()
+
+    def _problem(self, interface: str, what: str, command: str = "") -> Problem:
+        where = f"{self.node} {interface}".rstrip()
+        return Problem(where, what, in_node(self.lab, self.node, command) if command else anew(self.lab))
+
+    def _gone(self, name: str, index: int, there: bool) -> Problem:
+        """Say how an interface is gone: its index is its own, a name can be given to another."""
+        if there:
+            return self._problem(name, "the interface is gone, and another one has its name")
+        now = self.by_index.get(index)
+        return self._problem(name, f"the interface is called {now.name} now" if now else "the interface is gone")
+
+    def _bridge(self) -> Iterator[Problem]:
+        name, index = self.bridge["name"], self.bridge["index"]
+        link = self.by_name.get(name)
+        if not link or link.index != index:
+            yield self._gone(name, index, bool(link))
+        elif not link.is_up:
+            yield self._problem(name, "the bridge is down", _set(name, "up"))
+
+    def _interface(self, name: str, port: Mapping[str, Any], link: Link) -> Iterator[Problem]:
+        if not link.is_up:
+            yield self._problem(name, "the link is down", _set(name, "up"))
+        if link.mtu != port["mtu"]:
+            what = f"its MTU is {link.mtu}, planned is {port['mtu']}"
+            yield self._problem(name, what, _set(name, f"mtu {port['mtu']}"))
+        if link.mac != port["mac"].lower():
+            what = f"its MAC is {link.mac}, planned is {port['mac']}"
+            yield self._problem(name, what, _set(name, f"address {port['mac']}"))
+        if port["bridge"] and link.master != self.bridge["index"] and self.bridge["index"] in self.by_index:
+            what = f"it is no port of {port['bridge']} any more"
+            yield self._problem(name, what, _set(name, f"master {port['bridge']}"))
+        for address in port["addresses"]:
+            if (port["index"], *parse(address)) not in self.seen.addresses:
+                step = AddAddress(self.node, name, port["index"], address, self.lab)
+                yield self._problem(name, f"its address {address} is gone", self._command(step))
+        if name in self.seen.faces and self.seen.faces[name] != (True, False):
+            gro, checksums = self.seen.faces[name]
+            wrong = [*(() if gro else ("GRO is off",)), *(("TX checksum offload is on",) if checksums else ())]
+            what = f"{' and '.join(wrong)}, which loses or spoils frames of the program at the other end"
+            yield self._problem(name, what, self._command(FaceProgram(self.node, name, self.lab)))
+
+    def _routes(self, gone: list[Subnet]) -> Iterator[Problem]:
+        """Yield routes that are gone, but for those that have gone with their interface."""
+        for to, via in self.about["routes"]:
+            number, alone = parse(via)
+            network = DEFAULTS[alone.family] if to == DEFAULT else parse(to)[1]
+            if (network, number) not in self.seen.routes and not any(subnet.covers(alone) for subnet in gone):
+                command = self._command(AddRoute(self.node, to, via, self.lab))
+                what = "default route" if to == DEFAULT else f"route to {to}"
+                yield self._problem("", f"its {what} through {via} is gone", command)
+
+    def _sysctls(self) -> Iterator[Problem]:
+        for name, value in self.about["sysctls"].items():
+            found = self.seen.sysctls.get(name)
+            if found is not None and not _same(found, value) and self._is_telling(name, value):
+                command = self._command(CreateNode(self.node, ((name, value),), self.lab))
+                yield self._problem("", f"its sysctl {name} is {found}, planned is {value}", command)
+
+    def _is_telling(self, name: str, value: str) -> bool:
+        """Say whether a sysctl of another value was changed after `up`.
+
+        A node that forwards though it need not is no less than was planned. And one sysctl may have set another: those
+        of the same leaf (net.ipv4.conf.all.forwarding, net.ipv4.ip_forward) are told only when all are planned alike.
+        """
+        leaf = _leaf(name)
+        alike = {other for each, other in self.about["sysctls"].items() if _leaf(each) == leaf}
+        return len(alike) == 1 and not (leaf[1] == "forwarding" and value == "0")
+
+    def _command(self, step: AddAddress | AddRoute | FaceProgram | CreateNode) -> str:
+        """Return the command of a step as it is typed inside the node; of CreateNode, its sysctls."""
+        line = str(step).splitlines()[-1]
+        where = namespace(self.lab, self.node)
+        return line.replace(f"ip -n {where}", "ip", 1).replace(f"ip netns exec {where} ", "", 1)
+
+
+def _set(interface: str, change: str) -> str:
+    """Return the command that changes an interface of the node where it is typed."""
+    import shlex
+
+    return f"ip link set {shlex.quote(interface)} {change}"
+
+
+def _leaf(name: str) -> tuple[str, str]:
+    """Return a sysctl's family (net.ipv4) and its last part, which is what one of another name may set too."""
+    parts = name.replace("/", ".").split(".")
+    return ".".join(parts[:2]), "forwarding" if parts[-1] == "ip_forward" else parts[-1]
+
+
+def _same(found: str, planned: str) -> bool:
+    """Say whether two texts are the same value of a sysctl: numbers may be written in several ways."""
+    try:
+        return [int(word, 0) for word in found.split()] == [int(word, 0) for word in planned.split()]
+    except ValueError:
+        return found.split() == planned.split()

@@ -1,0 +1,197 @@
+"""The truth about a lab: what of it is not as planned, each with what mends it.
+
+Everything is compared with the lab's record (docs/adr/0011-status-compares.md). Without root nothing is seen of what is
+inside nodes, nor of pins: what can be seen is told all the same.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from netlab import paths
+from netlab.errors import NetlabError
+from netlab.kernel import files, pids
+from netlab.kernel.kill import signal_name
+from netlab.lab import condition, inspection, launch
+from netlab.lab.condition import NO_PINS, Problem, anew
+from netlab.plan import hosts
+from netlab.record import store
+from netlab.supervise import client, group, identity, state, trace
+
+
+class Health(NamedTuple):
+    """What is not as planned; `is_whole` says that nodes were looked into; `data` is the record, {} if damaged."""
+
+    problems: tuple[Problem, ...]
+    is_whole: bool
+    data: dict[str, Any]
+
+
+def examine(lab: str) -> Health:
+    """Return what of a lab that has a folder is not as planned; needs no root, but sees more with it."""
+    try:
+        data = store.shown(lab)
+    except NetlabError as error:
+        return Health((Problem("", str(error), anew(lab)),), False, {})
+    return _examined(lab, data)
+
+
+def _examined(lab: str, data: dict[str, Any]) -> Health:
+    if not store.is_complete(lab):
+        what = "it is half-built: its `up` has not come to the end, or the file `up` in its folder is gone"
+        return Health((Problem("", what, f"netlab down {lab}"),), False, data)
+    outside = tuple(_outside(data))
+    told = {problem.where for problem in outside}
+    try:
+        # Once more where something is wrong: a reload may just have changed what one half of it was compared with.
+        inside = tuple(_inside(data, told)) and tuple(_inside(data, told))
+    except PermissionError:
+        return Health(outside, False, data)
+    return Health((*outside, *inside), True, data)
+
+
+# ---- what needs no root ----------------------------------------------------------------------------------------------
+
+
+def _outside(data: Mapping[str, Any]) -> Iterator[Problem]:
+    lab = data["lab"]
+    for node, what in launch.runtime_of(data).broken(list(data["nodes"])):
+        yield Problem(node, what, anew(lab))
+    for where, what in (*_in_etc(data), *_files(data)):
+        yield Problem(where, what, anew(lab))
+    yield from _processes(data)
+
+
+def _in_etc(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is missing of the files that nodes see in /etc, as where and what."""
+    etc = f"{data['folder']}/{paths.ETC}"
+    if unnamed := _unnamed(data, f"{etc}/hosts"):
+        yield "", f"{etc}/hosts {unnamed}"
+    for name in hosts.BESIDE:
+        if os.path.exists(f"/etc/{name}") and _is_gone(f"{etc}/{name}"):
+            yield "", f"{etc}/{name} is gone: nodes see this host's /etc/{name}"
+
+
+def _files(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is missing in the lab's folder, as where and what."""
+    folder = data["folder"]
+    try:
+        store.public(data["lab"])
+    except NetlabError:
+        yield "", f"{folder}/{paths.STATUS}, which others than root read, is gone or damaged"
+    for node, about in data["nodes"].items():
+        if about["program"] and _is_gone(paths.source(folder, node)):
+            yield node, f"{paths.source(folder, node)}, the source of its program, is gone"
+    if any(about["program"] for about in data["nodes"].values()):
+        for name, kind in ((paths.BPF, "BPF file system"), (paths.TRACING, "tracefs")):
+            if not os.path.ismount(f"{folder}/{name}"):
+                yield "", f"its {kind} is gone: nothing is mounted at {folder}/{name}"
+    if any(about["program"] or about["process"] for about in data["nodes"].values()) and state.is_damaged(folder):
+        yield "", f"{folder}/{paths.PROCESSES}, where its supervisor writes down what happens, is gone or damaged"
+
+
+def _is_gone(path: str) -> bool:
+    """Say whether there is no such file; one in a folder that the caller may not look into is not gone."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _unnamed(data: Mapping[str, Any], path: str) -> str:
+    """Return what is wrong with the lab's hosts file: "" where every address of every node has its name there."""
+    try:
+        lines = files.read(path).decode(errors="replace").splitlines()
+    except OSError:
+        return "is gone"
+    there = {(words[0], name) for line in lines if (words := line.split()) for name in words[1:]}
+    for node, about in data["nodes"].items():
+        for port in about["interfaces"].values():
+            for address in port["addresses"]:
+                if (address.partition("/")[0], node) not in there:
+                    return f"does not say any more that {node} is {address.partition('/')[0]}"
+    return ""
+
+
+def _processes(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what has happened to the supervisor and the nodes' processes."""
+    lab, folder = data["lab"], data["folder"]
+    entries = {entry.node: entry for entry in client.processes(folder)}
+    living = any(entry.state in ("starting", "running", "stopped", "lost") for entry in entries.values())
+    has_trace = any(about["program"] for about in data["nodes"].values())
+    supervisor = client.supervisor_pid(folder)
+    if not supervisor and (living or has_trace):
+        lost = [entry.node for entry in entries.values() if entry.state == "lost"]
+        after = f", and with it the process{'es' if lost[1:] else ''} of {', '.join(lost)}" if lost else ""
+        yield Problem("", f"its supervisor has died{after}", anew(lab))
+    elif supervisor and pids.is_stopped(supervisor):
+        yield Problem("", f"its supervisor, process {supervisor}, is stopped", f"kill -CONT {supervisor}")
+    if supervisor and not identity.noted_supervisor(folder):
+        yield Problem(
+            "", f"{folder}/{paths.SUPERVISOR}, which says who its supervisor is, is gone or damaged", anew(lab)
+        )
+    if supervisor:
+        what, mend = group.problem(lab, folder)
+        yield from [Problem("", what, mend or anew(lab))] if what else ()
+    for node, about in data["nodes"].items():
+        if about["process"] and about["process"]["autostart"]:
+            entry = entries.get(node) or client.Process(node, "not started")
+            yield from _process(data, about["process"]["stays"], entry, bool(supervisor))
+
+
+def _process(data: Mapping[str, Any], stays: bool, entry: client.Process, is_watched: bool) -> Iterator[Problem]:
+    """Yield what has happened to a node's process; where nobody watches, what is lost is told with the supervisor."""
+    lab, folder = data["lab"], data["folder"]
+    who = f"its process {entry.pid}"
+    match entry.state:
+        case "not started":
+            yield Problem(entry.node, f"{folder}/{paths.PROCESSES} says nothing of its process", anew(lab))
+            return
+        case "lost" if is_watched:
+            yield Problem(entry.node, f"{who} has ended, and nobody has seen how", anew(lab))
+        case "stopped":
+            yield Problem(entry.node, f"{who} is stopped", f"kill -CONT {entry.pid}")
+        case "killed":
+            yield Problem(entry.node, f"{who} was killed by {signal_name(entry.code)}", anew(lab))
+        case "exited" if entry.code:
+            yield Problem(entry.node, f"{who} has ended with exit code {entry.code}", anew(lab))
+        case "exited" if stays:
+            yield Problem(entry.node, f"{who} has ended, and its role is one that stays", anew(lab))
+    log = paths.log(folder, entry.node)
+    if _is_gone(log):
+        yield Problem(entry.node, f"its log {log} is gone", anew(lab))
+
+
+# ---- what does -------------------------------------------------------------------------------------------------------
+
+
+def _inside(data: Mapping[str, Any], told: Collection[str]) -> Iterator[Problem]:
+    """Yield what is not as planned in nodes, and of their programs; of nodes in `told` something was said already.
+
+    PermissionError where this process may enter no node.
+    """
+    lab, folder = data["lab"], data["folder"]
+    found = inspection.nodes(data, launch.runtime_of(data).netns_path)
+    known = store.pins(folder)
+    if any(about["program"] for about in data["nodes"].values()):
+        if os.path.ismount(f"{folder}/{paths.TRACING}") and not os.path.isdir(trace.instance(folder, lab)):
+            yield Problem("", f"its trace instance {trace.instance(folder, lab)} is gone", anew(lab))
+        if not known:
+            yield Problem("", f"{folder}/{paths.PINNED}, which says what is pinned, is gone or damaged", anew(lab))
+    mounted = os.path.ismount(f"{folder}/{paths.BPF}")
+    for node, about in data["nodes"].items():
+        names = (node, f"{node}_peer")
+        own, passing = (
+            inspection.pins(paths.pins(folder, name), known[name]) if name in known else NO_PINS for name in names
+        )
+        if mounted:  # else they are all gone, and that is told
+            yield from condition.pin_problems(lab, node, own)
+            yield from condition.pin_problems(lab, node, passing)
+        if seen := found.get(node):
+            yield from condition.node_problems(lab, node, about, seen)
+            yield from condition.program_problems(lab, node, about, seen, own, passing)
+        elif node not in told:
+            yield Problem(node, "its namespace cannot be entered", anew(lab))

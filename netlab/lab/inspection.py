@@ -1,0 +1,177 @@
+"""Reads nodes of a lab from inside: links, addresses, routes, sysctls, offloads; and what is pinned of their programs.
+
+A thread goes into one namespace after the other, with three questions to the kernel's routing netlink in each. See
+linux/if_link.h, if_addr.h, rtnetlink.h.
+"""
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from netlab import paths
+from netlab.kernel import sysctls
+from netlab.kernel.netlink import Channel, attributes
+from netlab.kernel.syscalls import in_threads, setns
+from netlab.lab.condition import Inside, Link, Pins
+from netlab.topology.subnets import IPV4, IPV6, Subnet
+
+THREADS_FROM = 100  # nodes
+_RTM_GETLINK, _RTM_GETADDR, _RTM_GETROUTE = 18, 22, 26
+_REQUEST_ALL = 0x301  # NLM_F_REQUEST, NLM_F_DUMP
+_QUESTION = struct.Struct("=IHHII BxHiII")  # struct nlmsghdr; struct ifinfomsg, larger than what others begin with
+_LINK, _ADDRESS, _ROUTE = struct.Struct("=BxHiII"), struct.Struct("=BBBBI"), struct.Struct("=8BI")
+_IFF_UP = 1
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_XDP = 1, 3, 4, 10, 43
+_IFLA_XDP_PROG_ID = {"native": 5, "generic": 6}
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_DST, _RTA_GATEWAY, _RTA_MULTIPATH = 1, 5, 9
+_RT_TABLE_MAIN = 254
+_NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop
+_FAMILIES = {socket.AF_INET: IPV4, socket.AF_INET6: IPV6}
+_ETHTOOL_GTXCSUM, _ETHTOOL_GGRO = 0x16, 0x2B
+
+
+def nodes(data: Mapping[str, Any], netns_path: Callable[[str], str]) -> dict[str, Inside | None]:
+    """Return what is in each of a lab's nodes, None for those that cannot be entered.
+
+    PermissionError where this process may enter none. The calling thread stays where it is.
+    """
+    found: dict[str, Inside | None] = {}
+    count = 2 if len(data["nodes"]) >= THREADS_FROM else 1
+    in_threads(count, partial(_visit_all, found, netns_path), data["nodes"].items())
+    return found
+
+
+def _visit_all(
+    found: dict[str, Inside | None],
+    netns_path: Callable[[str], str],
+    items: Iterator[tuple[str, Mapping[str, Any]]],
+) -> None:
+    reader = sysctls.Sysctls()
+    try:
+        for node, about in items:
+            try:
+                found[node] = _visit(about, netns_path(node), reader)
+            except PermissionError:
+                raise
+            except OSError:
+                found[node] = None
+    finally:
+        reader.close()
+
+
+def _visit(about: Mapping[str, Any], netns: str, reader: sysctls.Sysctls) -> Inside:
+    """Enter a node and read it; raises OSError."""
+    descriptor = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(descriptor)
+    finally:
+        os.close(descriptor)
+    channel = Channel()
+    try:
+        return Inside(
+            tuple(_link(answer) for answer in _all(channel, _RTM_GETLINK)),
+            frozenset(filter(None, map(_address, _all(channel, _RTM_GETADDR)))),
+            frozenset(route for answer in _all(channel, _RTM_GETROUTE) for route in _routes(answer)),
+            reader.read_all(about["sysctls"]),
+            dict(_faces(channel, about["interfaces"])),
+        )
+    finally:
+        channel.close()
+
+
+def _all(channel: Channel, kind: int) -> list[bytes]:
+    return channel.ask_all(_QUESTION.pack(_QUESTION.size, kind, _REQUEST_ALL, 0, 0, socket.AF_UNSPEC, 0, 0, 0, 0))
+
+
+def _link(answer: bytes) -> Link:
+    _, _, index, flags, _ = _LINK.unpack_from(answer)
+    about = dict(attributes(answer[_LINK.size :]))
+    xdp = dict(attributes(about.get(_IFLA_XDP, b"")))
+    return Link(
+        about.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
+        index,
+        about.get(_IFLA_ADDRESS, b"").hex(":"),
+        _number(about.get(_IFLA_MTU, b"")),
+        bool(flags & _IFF_UP),
+        _number(about.get(_IFLA_MASTER, b"")),
+        {mode: _number(xdp.get(kind, b"")) for mode, kind in _IFLA_XDP_PROG_ID.items()},
+    )
+
+
+def _address(answer: bytes) -> tuple[int, int, Subnet] | None:
+    family, length, _, _, index = _ADDRESS.unpack_from(answer)
+    about = dict(attributes(answer[_ADDRESS.size :]))
+    own = about.get(_IFA_LOCAL) or about.get(_IFA_ADDRESS)
+    if family not in _FAMILIES or not own:
+        return None
+    return index, int.from_bytes(own, "big"), _network(_FAMILIES[family], own, length)
+
+
+def _routes(answer: bytes) -> Iterator[tuple[Subnet, int]]:
+    """Yield where a route of the main table leads, and through whom: through several, one by one."""
+    family, length, _, _, table, *_ = _ROUTE.unpack_from(answer)
+    if family not in _FAMILIES or table != _RT_TABLE_MAIN:
+        return
+    about = dict(attributes(answer[_ROUTE.size :]))
+    to = _network(_FAMILIES[family], about.get(_RTA_DST, b""), length)
+    for hop in (about, *_hops(about.get(_RTA_MULTIPATH, b""))):
+        if via := hop.get(_RTA_GATEWAY):
+            yield to, int.from_bytes(via, "big")
+
+
+def _hops(data: bytes) -> Iterator[dict[int, bytes]]:
+    while len(data) >= _NEXT_HOP.size:
+        length = max(_NEXT_HOP.unpack_from(data)[0], _NEXT_HOP.size)
+        yield dict(attributes(data[_NEXT_HOP.size : length]))
+        data = data[(length + 3) & ~3 :]
+
+
+def _faces(channel: Channel, interfaces: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, tuple[bool, bool]]]:
+    for name, port in interfaces.items():
+        if port["faces"]:
+            with suppress(OSError):  # it is gone, and that is told
+                yield name, (bool(channel.ethtool(name, _ETHTOOL_GGRO)), bool(channel.ethtool(name, _ETHTOOL_GTXCSUM)))
+
+
+def _network(family: int, address: bytes, length: int) -> Subnet:
+    """Return the network of an address; no bytes are the address 0."""
+    rest = (32 if family == IPV4 else 128) - length
+    return Subnet(family, int.from_bytes(address, "big") >> rest << rest, length)
+
+
+def _number(value: bytes) -> int:
+    return int.from_bytes(value, sys.byteorder)
+
+
+def pins(folder: str, known: Mapping[str, Any]) -> Pins:
+    """Return what is pinned below a folder, `known` being what the lab's record says of it."""
+    coming = frozenset(_programs(paths.program_pins(paths.successor_pins(folder))).values())
+    maps = frozenset(_listed(paths.map_pins(folder)))
+    return Pins(
+        _programs(paths.program_pins(folder)), maps, coming, known.get("entry", ""), tuple(known.get("pins", ()))
+    )
+
+
+def _programs(folder: str) -> dict[str, int]:
+    """Return the kernel's numbers of the programs that are pinned in a folder, by the names of the pins."""
+    from netlab.errors import NetlabError
+    from netlab.programs.maps import LoadedProgram
+
+    found = {}
+    for name in _listed(folder):
+        with suppress(OSError, NetlabError), LoadedProgram.open(f"{folder}/{name}") as program:
+            found[name] = program.id
+    return found
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []

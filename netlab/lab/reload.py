@@ -1,0 +1,146 @@
+"""Replaces the program of a node by a new build of its source, under traffic, and keeps the maps.
+
+The new build is compiled and loaded beside the old one, with the maps that are there, and pinned in a folder of its
+own. Only then does anything change: pins, entries of maps, what is attached, each without a gap; what fails is undone.
+"""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from netlab import paths
+from netlab.errors import HostError, NetlabError, UsageError, explain
+from netlab.kernel import files, syscalls
+from netlab.lab import apply, launch
+from netlab.lab.host import ENDINGS
+from netlab.programs import handover, loader
+from netlab.record import store
+from netlab.topology.validate.programs import transmits
+
+Say = Callable[[str], None]
+Define = tuple[tuple[str, str | int], ...]
+
+
+def reload(lab: str, node: str, define: Define, say: Say) -> None:
+    """Compile the source of a node's program as it is now, and let the new build take the place of the old one.
+
+    `define` overrides constants of the topology, this time. Every map that is there is kept, with what is in it, under
+    its name. Raises NetlabError, with the old program going on as if nothing had been, when the source does not
+    compile, the kernel refuses the program, or a map would need another shape; UsageError when there is no program, or
+    no source.
+    """
+    with store.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")) as lock:
+        began = time.monotonic()
+        data = store.read(lab)
+        about = store.node_of(data, node)["program"]
+        if not store.is_complete(lab):
+            raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
+        if not about:
+            raise UsageError(f"{node} has no program")
+        with apply.endings_raise():
+            kept, made = _replaced(data, node, define, files.source(about["path"]), lock, say)
+        where, new = ", ".join(about["interfaces"]), f", {made} new" if made else ""
+        what = f"{about['name']} renewed on {where} after {time.monotonic() - began:.2f} s"
+        say(f"netlab: {lab}: {node}: {what}; {kept} map{'' if kept == 1 else 's'} kept{new}")
+
+
+def _replaced(data: dict[str, Any], node: str, define: Define, text: str, lock: int, say: Say) -> tuple[int, int]:
+    """Build and swap; return how many maps were kept, and how many are new."""
+    about, pins = data["nodes"][node]["program"], data["nodes"][node]["pins"]
+    netns = launch.runtime_of(data).netns_path(node)
+    fresh = paths.successor_pins(pins)
+    if os.path.exists(fresh):
+        _clear_up(pins, fresh, netns)
+    compilation = loader.start(_job(data, node, define, fresh), lock)
+    try:
+        loaded = compilation.pinned()
+        for note in loaded.notes:
+            say(f"netlab: note: {note}")
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # from here on it is done, or undone, before we end
+        kept = set(os.listdir(paths.map_pins(pins)))
+        with ExitStack() as undo:
+            _take_over(undo, pins, fresh, netns)
+            before = _keep_source(undo, paths.source(data["folder"], node), text)
+            noted = store.pins(data["folder"])
+            store.note_pins(data["folder"], {os.path.basename(pins): loaded.noted(kept)})
+            undo.callback(store.note_pins, data["folder"], noted)
+            compilation.attach(netns, about["interfaces"])
+            compilation.finish()
+            undo.pop_all()
+    except (NetlabError, OSError) as error:
+        as_before = f"nothing was changed; {node} goes on with the program that it has"
+        what, kind = explain(error)[0], type(error) if isinstance(error, NetlabError) else HostError
+        raise kind(f"{what.removeprefix('netlab: ')}\nnetlab: {as_before}") from None
+    finally:
+        compilation.kill()
+        with suppress(FileNotFoundError):
+            shutil.rmtree(fresh)
+    if transmits(text) and not transmits(before):
+        say(f"netlab: note: {node}'s neighbours drop what it sends by XDP_TX, unless they have programs: down, and up")
+    return len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept)
+
+
+def _clear_up(pins: str, fresh: str, netns: str) -> None:
+    """Remove what a reload that was killed has left; maps may hold programs of either of its builds."""
+    if os.path.exists(paths.program_pins(fresh)):
+        _inside(
+            netns,
+            lambda: handover.renew(
+                paths.map_pins(pins), before=paths.program_pins(fresh), after=paths.program_pins(pins)
+            ),
+        )
+    shutil.rmtree(fresh)
+
+
+def _job(data: dict[str, Any], node: str, define: Define, fresh: str) -> loader.Job:
+    """Return what the loader needs to know, all of it as it was when the lab was built, but for `define`."""
+    about, pins = data["nodes"][node]["program"], data["nodes"][node]["pins"]
+    return loader.Job(
+        data["lab"],
+        node,
+        about["path"],
+        pin_folder=fresh,
+        work_folder=f"{data['folder']}/{paths.COMPILER}",
+        function=about["function"],
+        mode=about["mode"],
+        define=tuple({**about["define"], **dict(define)}.items()),
+        builtins=(("MTU", max(interface["mtu"] for interface in data["nodes"][node]["interfaces"].values())),),
+        successor_of=pins,
+    )
+
+
+def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
+    """Let the pins be those of the new build, and the entries of maps that hold programs, too."""
+    for name in sorted(set(os.listdir(paths.map_pins(fresh))) - set(os.listdir(paths.map_pins(pins)))):
+        os.rename(paths.map_pin(fresh, name), paths.map_pin(pins, name))
+        undo.callback(os.unlink, paths.map_pin(pins, name))
+    programs, others = paths.program_pins(pins), paths.program_pins(fresh)
+    syscalls.exchange(others, programs)
+    undo.callback(syscalls.exchange, others, programs)
+    undo.callback(_inside, netns, lambda: handover.renew(paths.map_pins(pins), before=programs, after=others))
+    _inside(netns, lambda: handover.renew(paths.map_pins(pins), before=others, after=programs))
+
+
+def _keep_source(undo: ExitStack, path: str, text: str) -> str:
+    """Keep the source that was compiled, in the place of the one before, which is returned."""
+    before = files.source(path)
+    undo.callback(files.write, path, before, 0o640)
+    files.write(path, text, 0o640)
+    return before
+
+
+def _inside(netns: str, work: Callable[[], None]) -> None:
+    """Do something in the network namespace whose file this is."""
+
+    def enter(paths: Iterator[str]) -> None:
+        for path in paths:
+            with open(path, "rb") as file:
+                syscalls.setns(file.fileno())
+            work()
+
+    paths: Sequence[str] = [netns]
+    syscalls.in_threads(1, enter, paths)

@@ -1,0 +1,130 @@
+"""A record → nothing left: finds what belongs to a lab on this host, whatever stage it is in, and removes it.
+
+Everything is found from the lab's name alone (docs/adr/0003-the-machine-is-the-journal.md).
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from netlab import paths
+from netlab.errors import NetlabError, UsageError, explain
+from netlab.kernel import cgroups
+from netlab.record import mark, store
+from netlab.supervise import group
+
+if TYPE_CHECKING:
+    from netlab.runtime.base import Runtime
+
+
+def remove(lab: str, *runtimes: "Runtime") -> list[str]:
+    """Remove a lab from this host and return what was found; each part is looked for, so that any may be missing.
+
+    A part that cannot be removed does not keep the others, but the folder, without which it would not be found again.
+    NetlabError then says which, and a later `down` tries again.
+    """
+    folder = paths.folder_of(lab)
+    parts: tuple[Callable[[], list[str]], ...] = (
+        lambda: _stop_processes(lab, folder),
+        lambda: _close_trace(lab),
+        *(partial(_destroy, runtime) for runtime in runtimes),
+    )
+    found: list[str] = []
+    problems: list[str] = []
+    for part in parts:
+        try:
+            found += part()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other parts still have to go
+            problems.append(explain(error)[0].removeprefix("netlab: "))
+    if not problems and store.remove(lab):
+        found.append(f"the folder {folder}")
+    if problems:
+        raise NetlabError(
+            f"not all of {lab} could be removed: {'; '.join(problems)}; try netlab down --lab {lab} again"
+        )
+    return found
+
+
+def _destroy(runtime: "Runtime") -> list[str]:
+    names = runtime.destroy()
+    return [f"{len(names)} nodes"] if names else []
+
+
+def _close_trace(lab: str) -> list[str]:
+    from netlab.supervise import trace
+
+    return ["a trace instance"] if trace.close_instance(lab) else []
+
+
+def labs_with_leftovers(containers: bool = False) -> list[str]:
+    """Return the labs of this machine, also those of which only a name, limits or a trace instance is left.
+
+    Or only `containers`: for these an engine that answers is asked, which takes longer than all the rest.
+    """
+    from netlab.runtime import limits
+    from netlab.supervise import trace
+
+    found = dict.fromkeys([*store.labs(), *limits.labs(), *group.labs(), *trace.labs()])
+    if containers:
+        from netlab.runtime import docker
+
+        found.update(dict.fromkeys(docker.labs()))
+    for folder in (paths.RUN_NETNS, paths.ETC_NETNS):
+        found.update(dict.fromkeys(_named_in(folder)))
+    return sorted(found)
+
+
+def find(lab: str | None) -> str:
+    """Return the lab that is meant, also one of which only leftovers are there; "" where none is meant or there.
+
+    Raises as `record.choose` for one that is not there, and UsageError where there are several.
+    """
+    there = store.labs()
+    left = labs_with_leftovers() if lab not in there and (lab or not there) else []
+    if lab not in left and (lab or there):
+        return store.choose(lab)
+    if not lab and len(left) > 1:
+        raise UsageError(f"of several labs something is left ({', '.join(left)}): netlab down --all removes them")
+    return lab or "".join(left)
+
+
+def has_names(lab: str, folder: str) -> bool:
+    """Say whether a folder of names of namespaces has some of this lab."""
+    return lab in _named_in(folder, f"{lab}.")
+
+
+def _named_in(folder: str, prefix: str = "") -> Iterator[str]:
+    """Yield the labs that names in a folder belong to; with `prefix`, only names that begin so are looked at."""
+    if os.path.isdir(folder):
+        for entry in os.scandir(folder):
+            target = os.readlink(entry.path) if entry.name.startswith(prefix) and entry.is_symlink() else ""
+            if target.startswith(f"{paths.LABS}/"):
+                yield target.split("/")[3]
+
+
+def _stop_processes(lab: str, folder: str) -> list[str]:
+    """Stop the lab's supervisor and whatever else is the lab's, and remove the control group that they were in."""
+    from netlab.kernel import kill
+    from netlab.supervise import client
+
+    groups = group.find(lab, folder)
+    cgroups.thaw(groups)  # the frozen hear nothing, and some cannot even be killed
+    found = ["a supervisor"] if client.stop_supervisor(folder) else []
+    variable = f"NETLAB_NODE_FILE={folder}/{paths.RECORD}"
+    stopped = kill.stop_all(kill.Whose(namespaces(folder), variable, mark.mark(lab), groups))
+    if stopped.spared:
+        raise NetlabError(f"{', '.join(stopped.spared)} has called this command from inside the lab; end it first")
+    if stopped.left:
+        raise NetlabError(f"these processes of the lab cannot be ended: {', '.join(stopped.left)}; try again later")
+    cgroups.remove(groups)
+    return [*found, f"{len(stopped.ended)} processes"] if stopped.ended else found
+
+
+def namespaces(folder: str) -> set[tuple[int, int]]:
+    """Return the namespaces that a lab holds, each by device and inode number."""
+    try:
+        found = [entry.stat() for entry in os.scandir(f"{folder}/{paths.NETNS}")]
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+    return {(about.st_dev, about.st_ino) for about in found}

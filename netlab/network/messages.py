@@ -1,0 +1,261 @@
+"""Routing netlink messages in bytes, encoded by pyroute2; pure, and without the sequence numbers.
+
+Two things here are for speed, and both were measured. `import pyroute2` runs a package that imports all of itself,
+asyncio included: 150 ms, more than the whole of a small lab takes; only the modules of the three message classes cost
+25 ms, or 18 without logging and traceback, which they ask for and do not use. And pyroute2 takes 40 to 250 µs to encode
+a message, of which a thousand nodes need eight thousand: so messages that differ in nothing but the bytes of some
+values are encoded once, as a template that the values are put into.
+"""
+
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from netlab import lazy_import
+from netlab.plan.steps import Interface
+
+_RTM_NEWLINK = 16
+_RTM_NEWADDR = 20
+_RTM_NEWROUTE = 24
+_NLM_F_REQUEST = 1
+_NLM_F_EXCL_CREATE = 0x600
+_IFF_UP = 1
+_IFA_F_NODAD = 2  # without it an IPv6 address is of no use for the first second
+_RT_TABLE_MAIN = 254
+_RTPROT_BOOT = 3  # what `ip route add` says too
+_RTN_UNICAST = 1
+_FAMILIES = {4: socket.AF_INET, 16: socket.AF_INET6}  # by the length of an address
+
+_Message = Any  # one of pyroute2's, which carry no types
+_Wire = Callable[[bytes], Any]  # bytes as they stand in a message → the value pyroute2 makes them of
+
+
+class Messages:
+    """The encoder; one serves all threads. Addresses and names are text, as in the plan."""
+
+    def __init__(self) -> None:
+        self._classes = _classes()
+        self._templates: dict[tuple[object, ...], bytes] = {}
+
+    def veth(self, near: Interface, far: Interface, namespace: int) -> bytes:
+        """Return what makes a veth pair: `near`, up, where it is sent, `far` in the namespace open as `namespace`.
+
+        The far end cannot come up with it: a veth refuses to be opened before it knows its peer.
+        """
+        ends = [(_u32(end.index), end.name.encode(), _mac(end.mac), _u32(end.mtu)) for end in (near, far)]
+        return self._encode(_VETH, (), *ends[0], *ends[1], _u32(namespace))
+
+    def bridge(self, index: int, name: str) -> bytes:
+        """Return what makes a bridge, up, that forwards from the first frame on: no spanning tree, no waiting."""
+        return self._encode(_BRIDGE, (), _u32(index), name.encode())
+
+    def up(self, index: int, bridge: int = 0) -> bytes:
+        """Return what sets an interface up, as a port of the bridge with that index if there is one."""
+        return self._encode(_PORT, (), _u32(index), _u32(bridge)) if bridge else self._encode(_UP, (), _u32(index))
+
+    def address(self, index: int, address: str) -> bytes:
+        """Return what gives an interface an address, such as 10.0.1.1/24."""
+        text, _, prefix = address.partition("/")
+        return self._encode(_ADDRESS, (int(prefix),), _u32(index), _address(text))
+
+    def route(self, to: str, via: str) -> bytes:
+        """Return what adds a route to a network, or `default`, through a neighbour."""
+        if to == "default":
+            return self._encode(_DEFAULT, (), _address(via))
+        text, _, prefix = to.partition("/")
+        network = _address(text)
+        return self._encode(_ROUTE, (int(prefix or 8 * len(network)),), network, _address(via))
+
+    def _encode(self, shape: "_Shape", constants: tuple[int, ...], *wire: bytes) -> bytes:
+        """Return the message of this shape with these values; through a template, when there is one."""
+        key = (shape, constants, *map(len, wire))
+        template = self._templates.get(key)
+        if template is None:
+            template = self._templates[key] = self._template(shape, constants, wire)
+        return template % wire if template else self._by_pyroute2(shape, constants, wire)
+
+    def _template(self, shape: "_Shape", constants: tuple[int, ...], wire: tuple[bytes, ...]) -> bytes:
+        """Return the message with a `%b` for each value, or b"" where a value's place cannot be told for sure.
+
+        The places are found by encoding values whose bytes occur nowhere else.
+        """
+        printable, plain = iter(range(0x7E, 0x60, -1)), iter(range(0x20, 0x60))  # all below 0x80: an index is signed
+        marks = []
+        for convert, value in zip(shape.values, wire, strict=True):
+            marks.append(bytes(next(printable if convert is bytes.decode else plain) for _ in value))
+        rest = self._by_pyroute2(shape, constants, tuple(marks))
+        if any(rest.count(mark) != 1 for mark in marks):
+            return b""
+        pieces = []
+        for mark in marks:
+            piece, found, rest = rest.partition(mark)
+            if not found:  # in another order than the values
+                return b""
+            pieces.append(piece.replace(b"%", b"%%"))
+        return b"%b".join([*pieces, rest.replace(b"%", b"%%")])
+
+    def _by_pyroute2(self, shape: "_Shape", constants: tuple[int, ...], wire: tuple[bytes, ...]) -> bytes:
+        values = [convert(value) for convert, value in zip(shape.values, wire, strict=True)]
+        message = shape.build(self._classes, *constants, *values)
+        message.encode()
+        return bytes(message.data)
+
+
+class _Classes(NamedTuple):
+    """pyroute2's classes."""
+
+    link: Any
+    address: Any
+    route: Any
+
+
+class _Shape(NamedTuple):
+    """How one kind of message is built: by what, and of which values, in the order they stand in."""
+
+    build: Callable[..., _Message]
+    values: tuple[_Wire, ...]
+
+
+def _u32(value: int) -> bytes:
+    return value.to_bytes(4, sys.byteorder)
+
+
+def _mac(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def _address(text: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+
+
+def _number(wire: bytes) -> int:
+    return int.from_bytes(wire, sys.byteorder)
+
+
+def _colons(wire: bytes) -> str:
+    return wire.hex(":")
+
+
+def _host(wire: bytes) -> str:
+    return socket.inet_ntop(_FAMILIES[len(wire)], wire)
+
+
+def _link(classes: _Classes, flags: int, index: int, attributes: list[tuple[str, object]]) -> _Message:
+    message = classes.link()
+    message["header"] = {"type": _RTM_NEWLINK, "flags": _NLM_F_REQUEST | flags}
+    message["index"] = index
+    message["flags"] = message["change"] = _IFF_UP
+    message["attrs"] = attributes
+    return message
+
+
+def _up(classes: _Classes, index: int) -> _Message:
+    return _link(classes, 0, index, [])
+
+
+def _port(classes: _Classes, index: int, bridge: int) -> _Message:
+    return _link(classes, 0, index, [("IFLA_MASTER", bridge)])
+
+
+def _made(classes: _Classes, index: int, name: str, extra: list[tuple[str, object]], kind: str, data: Any) -> _Message:
+    info = {"attrs": [("IFLA_INFO_KIND", kind), ("IFLA_INFO_DATA", {"attrs": data})]}
+    return _link(classes, _NLM_F_EXCL_CREATE, index, [("IFLA_IFNAME", name), *extra, ("IFLA_LINKINFO", info)])
+
+
+def _bridge(classes: _Classes, index: int, name: str) -> _Message:
+    settings = [("IFLA_BR_FORWARD_DELAY", 0), ("IFLA_BR_STP_STATE", 0), ("IFLA_BR_MCAST_SNOOPING", 0)]
+    return _made(classes, index, name, [], "bridge", settings)
+
+
+def _veth(
+    classes: _Classes, index: int, name: str, mac: str, mtu: int,
+    far_index: int, far_name: str, far_mac: str, far_mtu: int, namespace: int,
+) -> _Message:  # fmt: skip
+    far_attributes = [
+        ("IFLA_IFNAME", far_name),
+        ("IFLA_ADDRESS", far_mac),
+        ("IFLA_MTU", far_mtu),
+        ("IFLA_NET_NS_FD", namespace),
+    ]
+    far = {"index": far_index, "attrs": far_attributes}
+    near = [("IFLA_ADDRESS", mac), ("IFLA_MTU", mtu)]
+    return _made(classes, index, name, near, "veth", [("VETH_INFO_PEER", far)])
+
+
+def _addition(message: _Message, kind: int, attributes: list[tuple[str, object]]) -> _Message:
+    message["header"] = {"type": kind, "flags": _NLM_F_REQUEST | _NLM_F_EXCL_CREATE}
+    message["attrs"] = attributes
+    return message
+
+
+def _added_address(classes: _Classes, prefix: int, index: int, address: str) -> _Message:
+    message = classes.address()
+    message["family"] = socket.AF_INET6 if ":" in address else socket.AF_INET
+    message["prefixlen"] = prefix
+    message["flags"] = _IFA_F_NODAD if ":" in address else 0
+    message["index"] = index
+    return _addition(message, _RTM_NEWADDR, [("IFA_LOCAL", address)])
+
+
+def _added_route(classes: _Classes, prefix: int, to: str, via: str) -> _Message:
+    message = classes.route()
+    message["family"] = socket.AF_INET6 if ":" in via else socket.AF_INET
+    message["dst_len"] = prefix
+    message["table"] = _RT_TABLE_MAIN
+    message["proto"] = _RTPROT_BOOT
+    message["type"] = _RTN_UNICAST
+    destination: list[tuple[str, object]] = [("RTA_DST", to)] if prefix else []
+    return _addition(message, _RTM_NEWROUTE, [*destination, ("RTA_GATEWAY", via)])
+
+
+def _default_route(classes: _Classes, via: str) -> _Message:
+    return _added_route(classes, 0, "", via)
+
+
+_END = (_number, bytes.decode, _colons, _number)
+_VETH = _Shape(_veth, (*_END, *_END, _number))
+_BRIDGE = _Shape(_bridge, (_number, bytes.decode))
+_UP = _Shape(_up, (_number,))
+_PORT = _Shape(_port, (_number, _number))
+_ADDRESS = _Shape(_added_address, (_number, _host))
+_ROUTE = _Shape(_added_route, (_host, _host))
+_DEFAULT = _Shape(_default_route, (_host,))
+
+
+class _Log:
+    """A logger that becomes one when somebody logs: pyroute2's modules ask for theirs as they load, and log nothing."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        import logging
+
+        # not logging.getLogger, which is this class while the stand-in is there
+        return getattr(logging.Logger.manager.getLogger(self._name), attribute)
+
+
+def _classes() -> _Classes:
+    """Return pyroute2's message classes, without running the package's own __init__ where that can be avoided."""
+    return lazy_import.imported("pyroute2", _stand_ins, _imported)
+
+
+@contextmanager
+def _stand_ins() -> Iterator[None]:
+    lazy_import.module("pyroute2")
+    # Its settings, of which the classes look at three; to know the rest it loads multiprocessing: 5 ms.
+    lazy_import.module("pyroute2.config", AF_BRIDGE=7, data_plugins_pkgs=[], data_plugins_path=[])
+    with lazy_import.postponed("traceback"), lazy_import.postponed("logging", getLogger=_Log):
+        yield
+
+
+def _imported() -> _Classes:
+    from importlib import import_module
+
+    package = "pyroute2.netlink.rtnl"
+    link: Any = import_module(f"{package}.ifinfmsg")
+    address: Any = import_module(f"{package}.ifaddrmsg")
+    route: Any = import_module(f"{package}.rtmsg")
+    return _Classes(link.ifinfmsg, address.ifaddrmsg, route.rtmsg)

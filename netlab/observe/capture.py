@@ -1,0 +1,285 @@
+"""A pcap file of every link of a lab, written by netlab itself: packet sockets at one end of each, and one reader.
+
+A file holds both directions, whole frames, with the kernel's wall-clock times in nanoseconds (draft-ietf-opsawg-pcap);
+Wireshark, tcpdump and scapy read it. Where an interface carries an XDP program, frames meet the program before they
+would meet a packet socket, so a link is captured at an end without one, if it has such an end.
+
+What a packet socket sees is not in all respects what crosses the link: a TCP segment that leaves may yet have to be
+cut, and several that arrived may have been made one (GSO and GRO: frames longer than the MTU); and the checksum of one
+that leaves may yet have to be computed, except towards a program, for there netlab switches that offload off.
+"""
+
+import errno
+import os
+import selectors
+import signal
+import socket
+import struct
+import threading
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
+
+from netlab.errors import NetlabError
+from netlab.kernel import syscalls
+from netlab.lab import launch
+
+SNAPLEN = 1 << 18  # what Wireshark takes; the longest frame that the kernel makes without being told to is 64 KiB
+# Magic number of nanoseconds, version, two fields that are zero, longest frame, LINKTYPE_ETHERNET.
+_HEADER = struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, SNAPLEN, 1)
+_RECORD = struct.Struct("<IIII")  # seconds, nanoseconds, bytes that follow, bytes that there were
+_MACS = 12  # bytes of an Ethernet header before the VLAN tag
+_BUFFER_BYTES = 32 << 20  # for a link: some 80,000 small frames that the reader has not got round to
+_FRAMES_AT_ONCE = 256  # of one link, before the others have their turn
+
+_ETH_P_ALL = 3
+_SO_ATTACH_FILTER, _SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 26, 33, 35  # asm-generic/socket.h
+_SOL_PACKET, _PACKET_STATISTICS, _PACKET_AUXDATA = 263, 6, 8  # linux/if_packet.h, as those below
+_VLAN_VALID, _VLAN_TPID_VALID = 1 << 4, 1 << 6
+_AUXDATA = struct.Struct("=III4xHH")  # struct tpacket_auxdata: status, len, snaplen, (mac, net), vlan_tci, vlan_tpid
+_STATISTICS = struct.Struct("=II")  # frames for the socket, and those of them that it had no room for
+_TIMESPEC = struct.Struct("@ll")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_AUXDATA.size)
+_RETURN_NOTHING = array("Q", struct.pack("=HBBI", 0x06, 0, 0, 0))  # one struct sock_filter: BPF_RET | BPF_K, 0 bytes
+
+
+class End(NamedTuple):
+    """The end of a link at which it is captured, and the other end."""
+
+    node: str
+    interface: str
+    peer: str
+    peer_interface: str
+    is_blind: bool = False  # both ends carry programs
+
+    @property
+    def file(self) -> str:
+        """Return the name of the link's file; no other link's is the same, for no node's name has a dot."""
+        return f"{self.node}.{self.interface}--{self.peer}.{self.peer_interface}.pcap"
+
+    @property
+    def note(self) -> str:
+        """Return what a reader of the file must know, "" for nothing."""
+        what = "what it drops or redirects on arrival, and what it sends itself, is not in the file"
+        return f"{self.node}'s program is in front of the capture: {what}" if self.is_blind else ""
+
+
+class Captured(NamedTuple):
+    """A link's file: `frames` are in it, and `lost` are not, because they came faster than they could be written."""
+
+    end: End
+    path: str
+    frames: int
+    lost: int
+
+
+def ends(lab: Mapping[str, Any]) -> list[End]:
+    """Return, for every link of a lab (lab.json), where it is captured: at an end that carries no program.
+
+    When both ends do, or neither, it is the end whose node comes first in the file. The programs that netlab puts at
+    other nodes' programs' peers do not count: they pass everything.
+    """
+    nodes = lab["nodes"]
+
+    def carries(node: str, interface: str) -> bool:
+        program = nodes[node]["program"]
+        return program is not None and interface in program["interfaces"]
+
+    found: list[End] = []
+    seen = set()
+    for node, about in nodes.items():
+        for interface, link in about["interfaces"].items():
+            first, second = (node, interface), (link["peer"], link["peer_interface"])
+            if second not in seen:
+                seen.add(first)
+                if carries(*first) and not carries(*second):
+                    first, second = second, first
+                found.append(End(*first, *second, carries(*first)))
+    return found
+
+
+class Capture:
+    """The capture of all links of one lab into a folder that exists; constructing it touches nothing.
+
+    `start` it once the links stand. Until `stop`, a thread writes what it hears; it goes with the process.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._taps: list[_Tap] = []
+        self._thread = threading.Thread(target=self._run, name="netlab-capture", daemon=True)
+        self._hears, self._says = -1, -1  # a pipe whose end means: stop
+        self._error: OSError | None = None
+
+    def start(self, lab: Mapping[str, Any]) -> None:
+        """Capture every frame of a lab's links from now on; the calling thread stays in its namespace.
+
+        NetlabError, with nothing left open, when a link cannot be captured.
+        """
+        netns_path = launch.runtime_of(lab).netns_path
+        try:
+            syscalls.in_threads(1, partial(self._open, netns_path), ends(lab))
+            self._hears, self._says = os.pipe()
+        except BaseException:
+            self._close()
+            self._taps.clear()
+            raise
+        # The thread takes no signals: those that the caller blocks would reach the process through it all the same.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def stop(self) -> list[Captured]:
+        """Write what was heard until now, close the files, and return them in the order of `ends`.
+
+        A frame that is still on its way to the captured end is not waited for. Nothing happens when nothing was
+        started, or when all has been stopped already. NetlabError when a file could not be written to its end.
+        """
+        if self._says >= 0:
+            os.close(self._says)
+            self._says = -1
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._error:
+            reason = self._error.strerror
+            raise NetlabError(f"the capture in {self._folder} is not complete: {reason}") from self._error
+        return [Captured(tap.end, tap.path, tap.frames, tap.lost) for tap in self._taps]
+
+    def _open(self, netns_path: Callable[[str], str], chosen: Iterator[End]) -> None:
+        for end in chosen:
+            try:
+                self._taps.append(_Tap(end, f"{self._folder}/{end.file}", netns_path(end.node)))
+            except OSError as error:
+                raise NetlabError(f"cannot capture at {end.node} {end.interface}: {error}") from error
+
+    def _run(self) -> None:
+        """Do what the thread does."""
+        buffer = memoryview(bytearray(SNAPLEN - 4))  # a VLAN tag may have to be put back
+        try:
+            self._read(buffer)
+            for tap in self._taps:
+                tap.hush()
+            for tap in self._taps:
+                tap.finish(buffer)
+        except OSError as error:  # such as: no space left on device
+            self._error = error
+        finally:
+            self._close()
+
+    def _read(self, buffer: memoryview) -> None:
+        """Write what the links' sockets hear, until the pipe ends."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._hears, selectors.EVENT_READ)
+            for tap in self._taps:
+                selector.register(tap.socket, selectors.EVENT_READ, tap)
+            while True:
+                for key, _ in selector.select():
+                    if key.data is None:
+                        return
+                    key.data.take(buffer)
+
+    def _close(self) -> None:
+        """Let go of everything but the pipe's end that `stop` closes."""
+        for tap in self._taps:
+            tap.close()
+        if self._hears >= 0:
+            os.close(self._hears)
+            self._hears = -1
+
+
+class _Tap:
+    """A link's packet socket and file, and what has gone through."""
+
+    def __init__(self, end: End, path: str, namespace: str) -> None:
+        """Open both, and leave the calling thread in the namespace; raises OSError."""
+        self.end = end
+        self.path = path
+        self.frames = 0
+        self.lost = 0
+        self.socket = _packet_socket(namespace, end.interface)
+        try:
+            self._file = open(path, "xb", buffering=1 << 18)  # noqa: SIM115 - closed by `close`
+            self._file.write(_HEADER)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def take(self, buffer: memoryview) -> bool:
+        """Move some frames into the file without waiting; say whether there may be more."""
+        for _ in range(_FRAMES_AT_ONCE):
+            try:
+                # MSG_TRUNC: the length is the frame's, even where the buffer is shorter.
+                length, ancillary, _, _ = self.socket.recvmsg_into((buffer,), _ANCILLARY_BYTES, socket.MSG_TRUNC)
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                if error.errno != errno.ENETDOWN:  # said once, when the interface goes down; it may come up again
+                    raise
+            else:
+                self._file.write(packet_record(buffer[:length], length, ancillary))
+                self.frames += 1
+        return True
+
+    def hush(self) -> None:
+        """Let nothing more into the socket; what it has heard can still be taken."""
+        program = struct.pack("@HP", len(_RETURN_NOTHING), _RETURN_NOTHING.buffer_info()[0])
+        self.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+    def finish(self, buffer: memoryview) -> None:
+        """Take what is left, and see that it is all in the file; raises OSError."""
+        while self.take(buffer):
+            pass
+        statistics = self.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
+        self.lost = _STATISTICS.unpack(statistics)[1]
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close both, whatever has happened to them."""
+        self.socket.close()
+        with suppress(OSError):  # the disk is full, which `take` or `finish` has found out
+            self._file.close()
+
+
+def _packet_socket(namespace: str, interface: str) -> socket.socket:
+    """Return a socket that hears all of an interface, in a namespace that the calling thread enters for good.
+
+    Of protocol 0 at first: any other would hear all interfaces until it is bound to one.
+    """
+    descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        syscalls.setns(descriptor)
+    finally:
+        os.close(descriptor)
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    try:
+        made.setblocking(False)
+        made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+        made.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+        made.bind((interface, _ETH_P_ALL))
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def packet_record(frame: memoryview, length: int, ancillary: list[tuple[int, int, bytes]]) -> bytes:
+    """Return a frame as it stands in the file: with its time, and with the VLAN tag that the kernel has put aside.
+
+    `length` is the whole frame's, which may be longer than what there is of it; `ancillary` came with it.
+    """
+    seconds = nanoseconds = 0
+    tag = b""
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+            seconds, nanoseconds = _TIMESPEC.unpack(data)
+        elif (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA):
+            status, _, _, tci, tpid = _AUXDATA.unpack(data)
+            if status & _VLAN_VALID:
+                tag = struct.pack("!HH", tpid if status & _VLAN_TPID_VALID else 0x8100, tci)
+    head = _RECORD.pack(seconds, nanoseconds, len(frame) + len(tag), length + len(tag))
+    return b"".join((head, frame[:_MACS], tag, frame[_MACS:]))

@@ -1,0 +1,119 @@
+"""Every path that netlab owns: names, and functions that put them together. Nothing is read or made here.
+
+A lab owns its folder, /run/netlab/LAB, and all in it; docs/architecture.md shows who may read what. Elsewhere it has
+names in /run/netns and /etc/netns, control groups, and a trace instance, each of which says whose it is.
+"""
+
+import os
+import re
+
+from netlab.errors import UsageError
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
+IMPORTED_FROM = os.path.dirname(PACKAGE)  # what goes on sys.path
+
+LABS = "/run/netlab"
+RUN_NETNS, ETC_NETNS = "/run/netns", "/etc/netns"  # where `ip netns` looks for namespaces, and for files of their own
+CACHE_VARIABLE = "NETLAB_CACHE"  # another folder for what was compiled, or nothing: then nothing is kept
+_CACHE = "/var/cache/netlab"
+
+# ---- in a lab's folder -----------------------------------------------------------------------------------------------
+
+RECORD, ENVIRONMENT, STATUS = "lab.json", "env.json", "status.json"
+COMPLETE = "up"
+NETNS, ETC, BPF, TRACING, PROGRAMS, LOGS, COMPILER = "netns", "etc", "bpf", "tracing", "programs", "logs", "compiler"
+PINNED = "pinned"
+SUPERVISOR, SUPERVISOR_LOG, PROCESSES = "supervisor", "supervisor.log", "processes"
+TRACE_LOG = "trace.log"
+GROUP = "group"
+CONTAINERS, BACK = "containers", "docker"  # BACK is a symlink that leads back to the folder
+BASHRC = "bashrc"
+
+# ---- elsewhere on the machine ----------------------------------------------------------------------------------------
+
+MARK = "netlab."  # begins the names of labs' own control groups, of their mounts' sources and of their trace instances
+LIMITS = "netlab"  # the control group above LAB/NODE
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+
+
+def is_label(name: str) -> bool:
+    """Say whether a name can be a lab's."""
+    return bool(_LABEL.match(name))
+
+
+def folder_of(lab: str) -> str:
+    """Return the lab's folder, whether or not it exists; a name that is no DNS label is a UsageError."""
+    if not is_label(lab):
+        raise UsageError(f"{lab!r} is no name for a lab: expected letters a-z, digits and inner hyphens, 63 at most")
+    return f"{LABS}/{lab}"
+
+
+def lock(lab: str) -> str:
+    """Return the lab's lock, which stands beside its folder."""
+    return f"{folder_of(lab)}.lock"
+
+
+def netns_name(lab: str, node: str) -> str:
+    """Return the name by which `ip netns` knows a node."""
+    return f"{lab}.{node}"
+
+
+def log(folder: str, node: str) -> str:
+    """Return the file with what a node printed."""
+    return f"{folder}/{LOGS}/{node}.log"
+
+
+def source(folder: str, node: str) -> str:
+    """Return where a node's program is kept as it was compiled last."""
+    return f"{folder}/{PROGRAMS}/{node}.c"
+
+
+def trace_instance(folder: str, mark: str) -> str:
+    """Return a lab's trace instance, in the tracefs of its folder; it is called by the lab's mark."""
+    return f"{folder}/{TRACING}/instances/{mark}"
+
+
+def compile_lock(work_folder: str, number: int) -> str:
+    """Return what a compiler locks while it works."""
+    return f"{work_folder}/compile.{number}"
+
+
+def pins(folder: str, node: str) -> str:
+    """Return the folder with a node's pins."""
+    return f"{folder}/{BPF}/{node}"
+
+
+def map_pins(pin_folder: str) -> str:
+    """Return the folder with the maps among a node's pins."""
+    return f"{pin_folder}/maps"
+
+
+def map_pin(pin_folder: str, name: str) -> str:
+    """Return where a map is pinned."""
+    return f"{map_pins(pin_folder)}/{name}"
+
+
+def program_pins(pin_folder: str) -> str:
+    """Return the folder with the programs among a node's pins."""
+    return f"{pin_folder}/programs"
+
+
+def program_pin(pin_folder: str, name: str) -> str:
+    """Return where a program is pinned."""
+    return f"{program_pins(pin_folder)}/{name}"
+
+
+def successor_pins(pin_folder: str) -> str:
+    """Return the folder with the pins of a new build of a node's program, while it takes the place of the old one."""
+    return f"{pin_folder}/reload"
+
+
+def cache_folder() -> str:
+    """Return the folder, "" when nothing is kept; UsageError when the variable names none that is the same anywhere."""
+    found = os.environ.get(CACHE_VARIABLE, _CACHE)
+    if found and not found.startswith("/"):
+        raise UsageError(
+            f"{CACHE_VARIABLE} is {found!r}: expected the absolute path of a folder, or nothing to keep nothing"
+        )
+    return found

@@ -1,0 +1,247 @@
+"""Plan → a file for Docker Compose, as far as Compose can say what a lab is, and the list of what it cannot. Pure.
+
+A segment becomes a network of the engine's, whose bridge has an address of its own: the highest that nobody has. Hosts
+become services that set their own routes, for which Compose has no word, before they become their role or command.
+"""
+
+import os
+from typing import Any
+
+from netlab import assets
+from netlab.kernel import sysctls
+from netlab.plan.addresses import Layout, layout
+from netlab.plan.planner import Plan
+from netlab.plan.steps import AddRoute, CreateNode, Interface, StartRole
+from netlab.topology.model import DEFAULT_MTU, Node
+from netlab.topology.subnets import FAMILIES, IPV4, IPV6, parse, text
+
+IMAGE = "netlab-node:latest"
+_RUN = '{ "$@"; echo "exited with code $?"; exec sleep infinity; }'
+_IDLE = ["sleep", "infinity"]
+_KEYS = {IPV4: "ipv4_address", IPV6: "ipv6_address"}
+_ROLES_THERE = "/opt/netlab/roles"  # in the image (Dockerfile)
+_HIGHEST_GATEWAY = 0xFFFE  # above the first address: .254 of a /24, and no more than four digits in IPv6
+
+
+def compose(plan: Plan) -> tuple[dict[str, Any], list[str]]:
+    """Return a compose file as plain data, and in sentences what of the lab is not in it."""
+    about = _Lab(plan)
+    data = {
+        "services": {node.name: about.service(node) for node in plan.topology.nodes if node.kind != "switch"},
+        "networks": {about.names[number]: about.network(number) for number in about.names},
+    }
+    found: dict[str, Any] = _literal(data)
+    return found, about.notes()
+
+
+class _Lab:
+    """A plan, looked at from where a compose file needs it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.layout: Layout = layout(plan.topology)
+        self.names = _network_names(plan, self.layout)
+        self.gateways = {number: self._gateways(number) for number in self.names}
+        self.processes = {step.node: step for step in plan.steps if isinstance(step, StartRole)}
+        self.sysctls = {step.node: step.sysctls for step in plan.steps if isinstance(step, CreateNode)}
+        self.routes = [step for step in plan.steps if isinstance(step, AddRoute)]
+        self.ends: dict[str, list[int]] = {node.name: [] for node in plan.topology.nodes}
+        for number, interface in enumerate(plan.interfaces):
+            self.ends[interface.node].append(number)
+
+    def network(self, number: int) -> dict[str, Any]:
+        """Return one network: the subnets of a segment."""
+        subnets = self.layout.subnets[number]
+        pools = [
+            {"subnet": str(subnets[family]), "gateway": text(family, gateway)}
+            for family, gateway in self.gateways[number].items()
+        ]
+        mtu = min(self.plan.interfaces[end].mtu for end in self.layout.segments[number].ends)
+        # Who sends on what comes from another network is a router of the lab, and must not be taken for the outside.
+        options = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+        if mtu != DEFAULT_MTU:
+            options["com.docker.network.driver.mtu"] = str(mtu)
+        made: dict[str, Any] = {"driver": "bridge", "driver_opts": options, "ipam": {"config": pools}}
+        return {**made, "enable_ipv6": True} if IPV6 in self.gateways[number] else made
+
+    def service(self, node: Node) -> dict[str, Any]:
+        """Return one node."""
+        said = {
+            "image": node.image or IMAGE,
+            "hostname": node.name,
+            "init": True,
+            "command": self._command(node),
+            "working_dir": self._folder(node),
+            "volumes": [
+                {"type": "bind", "source": folder, "target": folder, "read_only": True}
+                for folder in self._folders(node)
+            ],
+            "depends_on": list(node.after),
+            "environment": {"NETLAB_LAB": self.plan.topology.name, "NETLAB_NODE": node.name, **self._variables(node)},
+            "networks": self._networks(node),
+            "network_mode": "" if self.ends[node.name] else "none",
+            "mac_address": self.plan.interfaces[self.ends[node.name][0]].mac if len(self.ends[node.name]) == 1 else "",
+            "extra_hosts": self._hosts(node),
+            "sysctls": {
+                name: value for name, value in self.sysctls[node.name] if not self._is_of_interface(name, node)
+            },
+            "cap_add": ["NET_ADMIN"] if self._routes(node) or self._argv(node) else [],
+            "cpus": node.limits.cpu,
+            "mem_limit": node.limits.memory,
+            "memswap_limit": node.limits.memory,
+        }
+        return {key: value for key, value in said.items() if value}
+
+    def notes(self) -> list[str]:
+        """Return what is not in the file, a sentence each."""
+        nodes = self.plan.topology.nodes
+        several = [node.name for node in nodes if node.kind != "switch" and len(self.ends[node.name]) > 1]
+        replicas = dict.fromkeys(node.replica_of for node in nodes if node.replica_of)
+        without = [
+            f"{self.names[number]} ({self.layout.subnets[number][family]})"
+            for number, there in self.gateways.items()
+            for family in FAMILIES
+            if family in self.layout.subnets[number] and family not in there
+        ]
+        images = dict.fromkeys(node.image for node in nodes if node.image)
+        tuned = [node.name for node in nodes if any(self._is_of_interface(name, node) for name, _ in node.sysctls)]
+        twice = [
+            name
+            for name in several
+            if len({self.layout.segment_of[end] for end in self.ends[name]}) < len(self.ends[name])
+        ]
+        lists = {
+            "XDP programs are not attached, and roles on their nodes do not start": self._with_programs(),
+            "switches are the engine's own bridges": [node.name for node in nodes if node.kind == "switch"],
+            "names and MACs of the interfaces are the engine's choice on nodes with several links": several,
+            "only the first link to a switch is there": twice,
+            "sysctls of single interfaces are left out": tuned,
+            "each name has one address, and the name of all replicas only resolves for neighbours": list(replicas),
+            "these do not start by themselves: docker-compose exec starts them": self._by_hand(),
+            "addresses are the engine's choice where it finds none for itself": without,
+            "these images need python3 for roles, and ip for routes": list(images),
+        }
+        found = [f"{sentence}: {', '.join(names)}" for sentence, names in lists.items() if names]
+        if any(node.after for node in nodes):
+            found.append("what a node comes after has been started when it starts, but need not be READY")
+        return [*found, "links are bridges, with the engine's own address on each; there are no traces and no counters"]
+
+    # What a service is made of.
+
+    def _command(self, node: Node) -> list[str]:
+        """Return what the container runs: routes first, and in the end what lasts, as nodes outlive their processes."""
+        argv, routes = self._argv(node), self._routes(node)
+        if argv:
+            return ["sh", "-c", " && ".join([*routes, _RUN]), "netlab", *argv]
+        return ["sh", "-c", " && ".join([*routes, " ".join(("exec", *_IDLE))])] if routes else _IDLE
+
+    def _argv(self, node: Node) -> list[str]:
+        """Return a node's role or command as it is called in the container, nothing if it does not start there."""
+        process = self.processes.get(node.name)
+        if process is None or not process.autostart or (node.role and node.program):
+            return []
+        own = assets.folder("roles")
+        return [
+            f"{_ROLES_THERE}/{os.path.basename(word)}" if node.role and os.path.dirname(word) == own else word
+            for word in process.argv
+        ]
+
+    def _folders(self, node: Node) -> list[str]:
+        """Return the folders of this machine that a node's process is looked for in."""
+        folder = os.path.dirname(node.role_path) if node.role else self._folder(node)
+        return [folder] if self._argv(node) and folder not in ("", assets.folder("roles")) else []
+
+    def _folder(self, node: Node) -> str:
+        """Return the folder that a command starts in, the topology's."""
+        return os.path.dirname(self.plan.topology.path) if node.command and self._argv(node) else ""
+
+    def _variables(self, node: Node) -> dict[str, str]:
+        return {**({"PYTHONUNBUFFERED": "1"} if node.role and self._argv(node) else {}), **dict(node.env)}
+
+    def _routes(self, node: Node) -> list[str]:
+        """Return the commands that set a node's routes, as far as what they go through is in the file."""
+        reached = [
+            self.layout.subnets[number][family]
+            for number in (self.layout.segment_of[end] for end in self.ends[node.name])
+            for family in self.gateways[number]
+        ]
+        return [
+            f"ip {'-6 ' if ':' in step.via else ''}route replace {step.to} via {step.via}"
+            for step in self.routes
+            if step.node == node.name and any(subnet.covers(parse(step.via)[1]) for subnet in reached)
+        ]
+
+    def _networks(self, node: Node) -> dict[str, dict[str, Any]]:
+        """Return the networks that a node is on, and its addresses there; on each it can be but once."""
+        found: dict[str, dict[str, Any]] = {}
+        for end in self.ends[node.name]:
+            number, own = self.layout.segment_of[end], self.layout.addresses[end]
+            said: dict[str, Any] = {_KEYS[kind]: _bare(own[kind]) for kind in self.gateways[number] if kind in own}
+            found.setdefault(self.names[number], said | ({"aliases": [node.replica_of]} if node.replica_of else {}))
+        return found
+
+    def _hosts(self, node: Node) -> dict[str, str]:
+        """Return one address for each other node: on a network that both are on, if there is one."""
+        own = {self.layout.segment_of[end] for end in self.ends[node.name]}
+        found = {}
+        for other, ends in self.ends.items():
+            near_first = sorted(ends, key=lambda end: self.layout.segment_of[end] not in own)
+            addresses = [address for end in near_first for address in self._said(end)]
+            if other != node.name and addresses:
+                found[other] = addresses[0]
+        return found
+
+    def _said(self, end: int) -> list[str]:
+        """Return the addresses of an end that are in the file, IPv4 first."""
+        number, own = self.layout.segment_of[end], self.layout.addresses[end]
+        return [_bare(own[family]) for family in self.gateways[number] if family in own]
+
+    def _gateways(self, number: int) -> dict[int, int]:
+        """Return an address for the engine's bridge in each family in which the segment has one to spare."""
+        words = [word for end in self.layout.segments[number].ends for word in self.layout.addresses[end].values()]
+        hosts = {(subnet.family, address) for address, subnet in map(parse, words)}
+        found = {}
+        for family, subnet in sorted(self.layout.subnets[number].items()):
+            own = {address for kind, address in hosts if kind == family}
+            highest = min(subnet.last - 1, subnet.base + _HIGHEST_GATEWAY)
+            if free := next((each for each in range(highest, subnet.base, -1) if each not in own), 0):
+                found[family] = free
+        return found
+
+    # What nodes have in common.
+
+    def _with_programs(self) -> list[str]:
+        return [node.name for node in self.plan.topology.nodes if node.program]
+
+    def _by_hand(self) -> list[str]:
+        return [name for name, step in self.processes.items() if not step.autostart]
+
+    def _is_of_interface(self, name: str, node: Node) -> bool:
+        return sysctls.is_of(name, (self.plan.interfaces[end].name for end in self.ends[node.name]))
+
+
+def _network_names(plan: Plan, where: Layout) -> dict[int, str]:
+    """Return a name for each segment that hosts are on: its switch's, or those of the two nodes it links."""
+    found: dict[int, str] = {}
+    for number, segment in enumerate(where.segments):
+        first: Interface = plan.interfaces[2 * segment.links[0]]
+        name = (first.node if first.bridge else first.peer) if segment.switched else f"{first.node}-{first.peer}"
+        if segment.ends:
+            while name in found.values():
+                name += f"-{number}"
+            found[number] = name
+    return found
+
+
+def _bare(address: str) -> str:
+    """Return an address without its prefix length."""
+    return address.partition("/")[0]
+
+
+def _literal(value: Any) -> Any:
+    """Return plain data in which no dollar sign asks Compose for a variable."""
+    if isinstance(value, dict):
+        return {key: _literal(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_literal(each) for each in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value

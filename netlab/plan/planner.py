@@ -1,0 +1,216 @@
+"""Topology → Plan: every name, address and step of a lab, chosen the same way on every run. Pure.
+
+Choices are stable: a node or link added at the end of the file does not rename or renumber what stood before. (Two
+exceptions follow from their nature: a link that joins two switched segments makes them one, and a segment that grows
+past 254 hosts needs a larger subnet.)
+"""
+
+import os
+from typing import NamedTuple
+
+from netlab import assets
+from netlab.errors import UsageError
+from netlab.plan.addresses import Layout, interface_names, layout, macs
+from netlab.plan.routes import routes
+from netlab.plan.steps import (
+    BRIDGE,
+    AddAddress,
+    AddBridge,
+    AddLink,
+    AddRoute,
+    AttachProgram,
+    CreateNode,
+    FaceProgram,
+    Interface,
+    StartRole,
+    Step,
+)
+from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Program, Topology
+from netlab.topology.subnets import FAMILIES, parse
+
+__all__ = [
+    "BRIDGE",
+    "AddAddress",
+    "AddBridge",
+    "AddLink",
+    "AddRoute",
+    "AttachProgram",
+    "CreateNode",
+    "FaceProgram",
+    "Interface",
+    "Plan",
+    "StartRole",
+    "Step",
+    "plan",
+]
+
+# 1 is lo; where the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
+# On a switch the bridge takes it and its ports follow.
+FIRST_INDEX = 16
+# A namespace inherits some of these from the host: each is set, one way or the other, so that every host behaves alike.
+NO_DUPLICATE_DETECTION = (("net.ipv6.conf.default.accept_dad", "0"), ("net.ipv6.conf.all.accept_dad", "0"))
+# Between routers the way there and the way back may differ, which a strict reverse path filter takes for forgery.
+NO_REVERSE_PATH_FILTER = (("net.ipv4.conf.default.rp_filter", "0"), ("net.ipv4.conf.all.rp_filter", "0"))
+
+
+class Plan(NamedTuple):
+    """A lab, ready to be built.
+
+    `interfaces` are those of the file's links in order, `a` before `b`. `steps` stand in the order in which they are
+    done: CreateNode, AddBridge, AddLink, AddAddress, AddRoute, FaceProgram, AttachProgram, StartRole. `notes` are
+    sentences about the choices that a person should see.
+    """
+
+    topology: Topology
+    interfaces: tuple[Interface, ...]
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
+
+
+def plan(topology: Topology) -> Plan:
+    """Return the plan of a validated topology.
+
+    UsageError when its subnets leave no room for the addresses it needs.
+    """
+    where = layout(topology)
+    interfaces = _interfaces(topology, where)
+    _check_routes(topology, interfaces)
+    hops, note = routes(topology, where)
+    lab = topology.name
+    count: dict[str, int] = {}
+    for interface in interfaces:
+        count[interface.node] = count.get(interface.node, 0) + 1
+    steps: list[Step] = [
+        CreateNode(node.name, _sysctls(node, count.get(node.name, 0)), lab, _image(topology, node))
+        for node in topology.nodes
+    ]
+    steps += [AddBridge(node.name, BRIDGE, FIRST_INDEX, lab) for node in topology.nodes if node.kind == "switch"]
+    steps += [AddLink(interfaces[end], interfaces[end + 1], lab) for end in range(0, len(interfaces), 2)]
+    steps += [
+        AddAddress(interface.node, interface.name, interface.index, address, lab)
+        for interface in interfaces
+        for address in interface.addresses
+    ]
+    steps += [AddRoute(*hop, lab) for hop in hops]
+    steps += _programs(topology, interfaces)
+    steps += _processes(topology)
+    return Plan(topology, interfaces, tuple(steps), (note,) if note else ())
+
+
+def _check_routes(topology: Topology, interfaces: tuple[Interface, ...]) -> None:
+    """Raise UsageError for written routes whose next hop is no neighbour, now that all addresses are chosen."""
+    wrong = []
+    for node in topology.nodes:
+        for route in node.routes:
+            own = [each for end in interfaces if end.node == node.name for each in end.addresses]
+            hop, alone = parse(route.via)
+            neighbours = [subnet for number, subnet in map(parse, own) if number != hop and subnet.covers(alone)]
+            if not neighbours and not route.via.lower().startswith("fe80:"):
+                has = f"{node.name} has {', '.join(own) or 'no address'}"
+                wrong.append(
+                    f"nodes.{node.name}.routes: expected the address of a neighbour, found {route.via} ({has})"
+                )
+    if wrong:
+        raise UsageError("\n".join(wrong))
+
+
+def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:
+    """Return both ends of every link, complete."""
+    names, addresses = interface_names(topology), macs(topology)
+    switches = {node.name for node in topology.nodes if node.kind == "switch"}
+    position: dict[str, int] = {}
+    found = []
+    for number, end in enumerate(where.ends):
+        link = topology.links[number // 2]
+        bridge = BRIDGE if end.node in switches else ""
+        index = position[end.node] = position.get(end.node, FIRST_INDEX - 1 + bool(bridge)) + 1
+        said = where.addresses[number]
+        own = tuple(said[family] for family in FAMILIES if family in said)
+        peer = where.ends[number ^ 1].node
+        mtu = link.mtu or DEFAULT_MTU
+        found.append(
+            Interface(end.node, names[number], index, addresses[number], mtu, own, bridge, peer, names[number ^ 1])
+        )
+    return tuple(found)
+
+
+def _image(topology: Topology, node: Node) -> str:
+    return (node.image or NODE_IMAGE) if topology.runtime == "docker" else ""
+
+
+def _sysctls(node: Node, links: int) -> tuple[tuple[str, str], ...]:
+    """Return what is written below /proc/sys in a node: netlab's defaults, overridden by the file's."""
+    forwards = node.kind != "switch" and links > 1
+    chosen = {"net.ipv4.ip_forward": str(int(forwards)), "net.ipv6.conf.all.forwarding": str(int(forwards))}
+    chosen.update(NO_DUPLICATE_DETECTION)
+    if forwards:
+        chosen.update(NO_REVERSE_PATH_FILTER)
+    chosen.update(node.sysctls)
+    return tuple(chosen.items())
+
+
+def _programs(topology: Topology, interfaces: tuple[Interface, ...]) -> list[Step]:
+    """Return the steps that attach programs, after those that make the other ends of their links ready for them."""
+    attached: list[AttachProgram] = []
+    for node in topology.nodes:
+        if node.program:
+            own = tuple(interface.name for interface in interfaces if interface.node == node.name)
+            attached.append(AttachProgram(node.name, node.program, node.program.interfaces or own, topology.name))
+    ends = {(step.node, name): step.program for step in attached for name in step.interfaces}
+    faced = [
+        FaceProgram(interface.node, interface.name, topology.name)
+        for interface in interfaces
+        if ends and (interface.peer, interface.peer_interface) in ends
+    ]
+    return [*faced, *attached, *_receivers(topology.name, interfaces, ends)]
+
+
+def _receivers(lab: str, interfaces: tuple[Interface, ...], ends: dict[tuple[str, str], Program]) -> list[Step]:
+    """Return the steps that make XDP_TX arrive: veth drops such frames unless the other end has a program too.
+
+    (veth_xdp_flush in drivers/net/veth.c; redirected frames do with GRO, see FaceProgram.)
+    """
+    wanted: dict[str, list[str]] = {}
+    for interface in interfaces:
+        program = ends.get((interface.peer, interface.peer_interface))
+        if program and program.transmits and (interface.node, interface.name) not in ends:
+            wanted.setdefault(interface.node, []).append(interface.name)
+    passing = Program("pass", os.path.join(assets.folder("bpf"), "pass.c"))
+    return [AttachProgram(node, passing, tuple(names), lab, for_peer=True) for node, names in wanted.items()]
+
+
+def _processes(topology: Topology) -> list[Step]:
+    """Return what runs in the nodes: in the order of the file, but each behind those it comes `after`."""
+    waiting = [node for node in topology.nodes if node.role or node.command]
+    started = {node.name for node in waiting if node.autostart}
+    placed: set[str] = set()
+    steps: list[Step] = []
+    while waiting:
+        # Only what is started by itself can be waited for.
+        ready = [node for node in waiting if placed.issuperset(started.intersection(node.after))]
+        ready = ready or waiting  # A cycle is a mistake that has been refused already.
+        for node in ready:
+            after = tuple(name for name in node.after if name in started)
+            steps.append(
+                StartRole(
+                    node.name,
+                    _argv(node),
+                    after,
+                    node.env,
+                    bool(node.role),
+                    node.autostart,
+                    topology.name,
+                    topology.runtime == "docker",
+                )
+            )
+        placed.update(node.name for node in ready)
+        waiting = [node for node in waiting if node.name not in placed]
+    return steps
+
+
+def _argv(node: Node) -> tuple[str, ...]:
+    """Return a node's command line: an option has its values behind it, underscores in its name become dashes."""
+    if not node.role:
+        return node.command
+    options = (word for key, values in node.args for word in ("--" + key.replace("_", "-"), *values))
+    return ("python3", node.role_path, *options)

@@ -1,0 +1,208 @@
+"""The steps of a plan: what each one changes, and the shell command that would do the same.
+
+`str(step)` is the one text of a step: `up --dry-run` prints it, the log has it, golden tests compare it. Every line of
+it can be run by hand as root, in order, from CreateNode to FaceProgram; what follows needs netlab (programs are a
+comment) or occupies a terminal (roles). Each step carries the lab's name for that text alone.
+"""
+
+from typing import NamedTuple
+
+from netlab.topology.model import Program
+
+BRIDGE = "br0"
+
+
+class Interface(NamedTuple):
+    """One end of a link, with everything chosen.
+
+    `index` is its ifindex in its node's namespace; `addresses` carry prefix lengths, IPv4 before IPv6; `bridge` is
+    the bridge device it is a port of ("" on a host). `peer` and `peer_interface` name the other end.
+    """
+
+    node: str
+    name: str
+    index: int  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
+    mac: str
+    mtu: int
+    addresses: tuple[str, ...]
+    bridge: str
+    peer: str
+    peer_interface: str
+
+
+class CreateNode(NamedTuple):
+    """A network namespace, or a container made of `image` with one, under the same name.
+
+    `sysctls` are dotted names below /proc/sys and are written before any link exists.
+    """
+
+    node: str
+    sysctls: tuple[tuple[str, str], ...] = ()
+    lab: str = ""
+    image: str = ""
+
+    def __str__(self) -> str:
+        """Return the equivalent `ip`, `docker` and `sysctl` lines."""
+        name = namespace(self.lab, self.node)
+        lines = [f"ip netns add {name}", f"ip -n {name} link set lo up"]
+        if self.image:
+            how = f"--name {name} --hostname {self.node} --network none --init --cap-add NET_ADMIN"
+            ipv6 = "".join(f" --sysctl net.ipv6.conf.{which}.disable_ipv6=0" for which in ("all", "default"))
+            first = f"$(docker inspect --format '{{{{.State.Pid}}}}' {name})"
+            lines = [
+                f"docker run --detach {how}{ipv6} --entrypoint sleep {_quoted(self.image)} infinity",
+                f"ip netns attach {name} {first}",
+            ]
+        if self.sysctls:
+            values = " ".join(_quoted(f"{key}={value}") for key, value in self.sysctls)
+            lines.append(f"ip netns exec {name} sysctl -qw {values}")
+        return "\n".join(lines)
+
+
+class AddBridge(NamedTuple):
+    """A bridge device in a switch node's namespace, up."""
+
+    node: str
+    name: str
+    index: int  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
+    lab: str = ""
+
+    def __str__(self) -> str:
+        """Return the equivalent `ip` line."""
+        return f"ip link add {self.name} netns {namespace(self.lab, self.node)} index {self.index} up type bridge"
+
+
+class AddLink(NamedTuple):
+    """A veth pair, both ends in their final namespaces with names, indexes, MACs, MTU and bridge set, and up."""
+
+    a: Interface
+    b: Interface
+    lab: str = ""
+
+    def __str__(self) -> str:
+        """Return the equivalent `ip` lines."""
+        pair = f"ip link add {self._made(self.a)} type veth peer name {self._made(self.b)}"
+        # Neither end can be made up: a veth refuses to be opened before it has its peer.
+        return "\n".join((pair, self._raised(self.a), self._raised(self.b)))
+
+    def _made(self, end: Interface) -> str:
+        where = f"{_quoted(end.name)} netns {namespace(self.lab, end.node)} index {end.index}"
+        return f"{where} address {end.mac} mtu {end.mtu}"
+
+    def _raised(self, end: Interface) -> str:
+        master = f" master {end.bridge}" if end.bridge else ""
+        return f"ip -n {namespace(self.lab, end.node)} link set {_quoted(end.name)}{master} up"
+
+
+class AddAddress(NamedTuple):
+    """An address with its prefix length on an interface."""
+
+    node: str
+    interface: str
+    index: int  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
+    address: str
+    lab: str = ""
+
+    def __str__(self) -> str:
+        """Return the equivalent `ip` line."""
+        # Duplicate detection would keep an IPv6 address unusable for a second.
+        how = " nodad" if ":" in self.address else ""
+        return f"ip -n {namespace(self.lab, self.node)} addr add {self.address} dev {_quoted(self.interface)}{how}"
+
+
+class AddRoute(NamedTuple):
+    """A route: `to` is a network or `default`; `via` the next hop's address."""
+
+    node: str
+    to: str
+    via: str
+    lab: str = ""
+
+    def __str__(self) -> str:
+        """Return the equivalent `ip` line."""
+        family = " -6" if ":" in self.via else ""
+        return f"ip -n {namespace(self.lab, self.node)}{family} route add {self.to} via {self.via}"
+
+
+class FaceProgram(NamedTuple):
+    """Make one end of a link safe for an XDP program on the other end: GRO on, and TX checksum offload off.
+
+    With GRO, frames that the program redirects into the link arrive; without the offload, frames reach the program
+    with their checksum computed. The program need not be attached yet.
+    """
+
+    node: str
+    interface: str
+    lab: str = ""
+
+    def __str__(self) -> str:
+        """Return the equivalent `ethtool` line."""
+        name = namespace(self.lab, self.node)
+        return f"ip netns exec {name} ethtool -K {_quoted(self.interface)} gro on tx off"
+
+
+class AttachProgram(NamedTuple):
+    """An XDP program, compiled once for its node and attached to these interfaces of it.
+
+    `program.interfaces` is what the file says, `interfaces` what it means. With `for_peer` it is not the node's own
+    program, but stands at the other end of a link so that what the program there sends by XDP_TX arrives.
+    """
+
+    node: str
+    program: Program
+    interfaces: tuple[str, ...]
+    lab: str = ""
+    for_peer: bool = False
+
+    def __str__(self) -> str:
+        """Return a shell comment: no one command compiles and attaches as netlab does."""
+        program = self.program
+        function = f" function {program.function}" if program.function else ""
+        constants = " ".join(f"{name}={value}" for name, value in program.define)
+        defined = f" with {constants}" if constants else ""
+        where = " ".join((namespace(self.lab, self.node), *self.interfaces))
+        text = f"# netlab: compile {program.path}{defined}, attach{function} {program.mode} at {where}"
+        return text.replace("\n", " ")
+
+
+class StartRole(NamedTuple):
+    """A node's process: its role, or its command.
+
+    `after` are the nodes whose processes are started before; with `awaits_ready` the process says READY when it is.
+    One that is not `autostart` is recorded, so that it can be started later. `env` is what the file says. `container`
+    says that it is started in one.
+    """
+
+    node: str
+    argv: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    awaits_ready: bool = True
+    autostart: bool = True
+    lab: str = ""
+    container: bool = False
+
+    def __str__(self) -> str:
+        """Return the line that would start it by hand, as a comment when it is not started by itself."""
+        variables = tuple(f"{name}={value}" for name, value in self.env)
+        words = (*(("env",) if variables else ()), *variables, *self.argv)
+        command = " ".join(_quoted(word) for word in words)
+        waits = f"  # after {' '.join(self.after)}" if self.after else ""
+        enter = "docker exec" if self.container else "ip netns exec"
+        line = f"{enter} {namespace(self.lab, self.node)} {command}{waits}"
+        return line if self.autostart else "# not started: " + line.replace("\n", "\n# ")
+
+
+Step = CreateNode | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | AttachProgram | StartRole
+
+
+def namespace(lab: str, node: str) -> str:
+    """Return the name of a node's network namespace: no label holds a dot, so no two collide."""
+    return f"{lab}.{node}" if lab else node
+
+
+def _quoted(word: str) -> str:
+    """Return a word as the shell needs it."""
+    import shlex
+
+    return shlex.quote(word)

@@ -1,0 +1,1 @@
+"""From a program's source or object to what is attached, and the pinned maps."""

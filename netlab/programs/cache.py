@@ -1,0 +1,201 @@
+"""Keeps what the compiler has made, so that the same source is compiled once.
+
+An entry is found by all that goes into a compilation: the source, its options, the compiler and the kernel; and it
+counts only while every header that was read has the content that it had then. Source: the direct mode of ccache. What
+ccache does not see is not seen here either: a new header that would now be found before one of the same name, in
+another folder than the program's.
+"""
+
+import base64
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from netlab import paths
+from netlab.kernel import files
+from netlab.programs.compiled import Code, Compiled, MapShape
+
+ENTRIES = 128  # of which the one that was used least lately goes first
+_FORMAT = 1
+_INSTRUCTION_BYTES = 8
+_VIRTUAL = "/virtual/"  # where bcc has its own headers; they change with it
+_WORD = re.compile(r"(?:\\.|[^\s\\])+")
+_NAME = re.compile(r"[0-9a-f]{64}")  # of an entry, whole or as its file begins while it is written
+_AS_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_AS_ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+Say = Callable[[str], None]
+
+
+def key(path: str, source: bytes, flags: Sequence[str]) -> str:
+    """Return the name of the entry of a source that stands at a path."""
+    compiler = importlib.util.find_spec("bcc")
+    about = os.stat(compiler.origin) if compiler and compiler.origin else None
+    beside = sorted(name for name in os.listdir(os.path.dirname(path)) if name.endswith(".h"))
+    parts = [_FORMAT, path, beside, *flags, *os.uname()[2:], about and (about.st_size, about.st_mtime_ns)]
+    return hashlib.sha256(json.dumps(parts).encode() + source).hexdigest()
+
+
+def find(name: str, say: Say) -> Compiled | None:
+    """Return what is kept under a name, if the headers are still what they were.
+
+    What others than root could have put there is not used, and `say` is told.
+    """
+    folder = _folder(say)
+    if folder < 0:
+        return None
+    try:
+        return _found(folder, name, say)
+    except OSError:
+        return None
+    finally:
+        os.close(folder)
+
+
+def _found(folder: int, name: str, say: Say) -> Compiled | None:
+    path = os.path.join(paths.cache_folder(), name)
+    with open(os.open(name, _AS_ENTRY, dir_fd=folder), "rb") as file:
+        about = os.fstat(file.fileno())
+        if wrong := "it is no file" if not stat.S_ISREG(about.st_mode) else files.problem(about):
+            say(f"{path} is not used, because {wrong}: remove it")
+            return None
+        digest, _, text = file.read().partition(b"\n")
+    try:
+        entry = json.loads(text if digest == _digest(text) else b"")
+        headers, what = dict(entry["headers"]), _unpacked(entry)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        say(f"{path} is not used, because it is damaged ({error})")
+        os.unlink(name, dir_fd=folder)
+        return None
+    if any(_digest_of(header) != before for header, before in headers.items()):
+        return None
+    os.utime(name, dir_fd=folder, follow_symlinks=False)
+    return what
+
+
+def keep(name: str, what: Compiled, dependencies: str, beside: str, began: float) -> None:
+    """Keep what was compiled from `began` on, in seconds of the epoch; a cache that cannot be written is none.
+
+    `dependencies` is the rule for make that the compiler wrote, in which paths are relative to the folder `beside`.
+    """
+    with suppress(OSError):
+        headers = {}
+        for header in _paths(dependencies, beside):
+            if os.stat(header).st_mtime >= began - 1:  # it may have changed while it was read; clocks are coarse
+                return
+            headers[header] = _digest_of(header)
+        if not files.problem_around(paths.cache_folder()):
+            os.makedirs(paths.cache_folder(), mode=files.FOR_OWNER, exist_ok=True)
+        folder = _folder(lambda _: None)  # it was told when the entry was looked for
+        if folder < 0:
+            return
+        try:
+            text = json.dumps({**_packed(what), "headers": headers})
+            files.write(f"/proc/self/fd/{folder}/{name}", f"{_digest(text.encode()).decode()}\n{text}", 0o600)
+            _prune(folder)
+        finally:
+            os.close(folder)
+
+
+def forget(name: str) -> None:
+    """Remove an entry."""
+    folder = _folder(lambda _: None)
+    if folder >= 0:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+        os.close(folder)
+
+
+def _folder(say: Say) -> int:
+    """Return a descriptor of the cache's folder, by which alone it is used; -1 if there is none, or none of root's."""
+    path = paths.cache_folder()
+    try:
+        folder = os.open(path, _AS_FOLDER)
+    except NotADirectoryError:
+        say(f"the cache {path} is not used, because it is no folder, but a link or a file")
+        return -1
+    except OSError:
+        return -1
+    if wrong := files.problem(os.fstat(folder)) or files.problem_around(path):
+        os.close(folder)
+        say(f"the cache {path} is not used, because {wrong}: expected an empty one that nobody but root can change")
+        return -1
+    return folder
+
+
+def _prune(folder: int) -> None:
+    """Remove entries that were not used for long; whatever else is there is not ours."""
+    with os.scandir(folder) as found:
+        entries = [
+            (entry.stat(follow_symlinks=False).st_mtime, entry.name) for entry in found if _NAME.match(entry.name)
+        ]
+    for _, name in sorted(entries, reverse=True)[ENTRIES:]:
+        os.unlink(name, dir_fd=folder)
+
+
+def _paths(rule: str, beside: str) -> set[str]:
+    """Return the files that a rule for make names as what its target is made from, without bcc's own."""
+    _, _, words = rule.replace("\\\n", " ").partition(": ")
+    plain = (re.sub(r"\\(.)", r"\1", word).replace("$$", "$") for word in _WORD.findall(words))
+    return {os.path.realpath(os.path.join(beside, path)) for path in plain if not path.startswith(_VIRTUAL)}
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest().encode()
+
+
+def _digest_of(path: str) -> str:
+    with open(path, "rb") as file:
+        return _digest(file.read()).decode()
+
+
+def _packed(what: Compiled) -> dict[str, Any]:
+    programs = [(each.name, _text(each.instructions), dict(each.maps), each.attach_type) for each in what.programs]
+    return {"license": _text(what.license), "btf": _text(what.btf), "maps": what.maps, "programs": programs}
+
+
+def _unpacked(entry: dict[str, Any]) -> Compiled:
+    """Return what an entry holds; ValueError, TypeError or the like where it has another form than `_packed` makes."""
+    maps = tuple(_shape(*each) for each in entry["maps"])
+    names = {each.name: each.name for each in maps}
+    programs = []
+    for name, text, places, attach_type in entry["programs"]:
+        named = {int(position): names[each] for position, each in places.items()}
+        instructions = _bytes(text)
+        if any(not 0 <= position < len(instructions) // _INSTRUCTION_BYTES for position in named):
+            raise ValueError(f"{name} has no such instruction")
+        programs.append(Code(_text_of(name), instructions, named, _number(attach_type)))
+    return Compiled(_bytes(entry["license"]), _bytes(entry["btf"]), maps, tuple(programs))
+
+
+def _shape(name: object, *numbers: object) -> MapShape:
+    *shape, inner = numbers
+    kind, key_size, value_size, entries, flags, key_type, value_type = map(_number, shape)
+    sizes = (key_size, value_size, entries)
+    return MapShape(_text_of(name), kind, *sizes, flags, key_type, value_type, _text_of(inner))
+
+
+def _text_of(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no name")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < 1 << 32:
+        raise ValueError(f"{value!r} is no number of 32 bits")
+    return value
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,0 +1,245 @@
+"""Picks what matters to the author of a program out of what bcc, clang and the verifier say.
+
+bcc hands clang the source as /virtual/main.c, twice: as written, and as bcc has rewritten it, which moves lines. In
+between it prints the rewritten text, so that its talk has three parts:
+
+    complaints about the source as written
+    #if defined(BPF_LICENSE) ... the rewritten source ... #include <bcc/footer.h>
+    complaints about the rewritten source, or the verifier's log of the rewritten lines and their numbers
+"""
+
+import difflib
+import os
+import re
+from typing import NamedTuple
+
+from netlab import assets
+from netlab.kernel import files
+from netlab.programs.hints import with_hint
+from netlab.programs.verifier import INSTRUCTION
+
+MAX_ERRORS = 3  # the rest mostly follow from the first
+MAX_REASONS = 3  # lines of the verifier after the one that says most
+
+_VIRTUAL_MAIN = ("/virtual/main.c", "main.c")
+_REWRITTEN = re.compile(r"^#if defined\(BPF_LICENSE\)\n.*?^#include <bcc/footer\.h>\n", re.DOTALL | re.MULTILINE)
+_SECOND_TRY = "WARNING: compilation failure, trying with system bpf.h"
+_COMPLAINT = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?P<column>\d+): (?P<kind>[a-z ]+): (?P<text>.*)")
+_OPTION = re.compile(r" \[-W[^]]*\]$")
+_BACKEND = re.compile(
+    r"^error: (?P<file>[^:]+):(?P<line>\d+):\d+: in function (?P<function>\w+) .*?\): (?P<text>.*)", re.MULTILINE
+)
+_FATAL = re.compile(
+    r"^(?:LLVM ERROR|fatal error: error in backend): (?:line (?P<line>\d+): )?(?P<text>.*)", re.MULTILINE
+)
+_NO_MAP = re.compile(r"^could not open bpf map: (?P<map>\w+), error: (?P<text>.*)", re.MULTILINE)
+_NOISE = re.compile(
+    r"\s*$|In file included from |\d+ (?:warning|error)s?\b.* generated|clang -cc1 |Running from kernel directory"
+    r"|PLEASE submit a bug report|Stack dump:| ?#\d+ 0x|Traceback "
+)
+_REFUSED = re.compile(
+    r"^bpf: Failed to load program: (?P<text>[^\n]*)\n(?P<log>.*?)(?=^processed \d+ insns|^HINT:|^Traceback|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+_ANNOTATION = re.compile(r"; (?P<text>.*?)\s*(?:@ (?P<file>\S+):(?P<line>\d+))?$")
+_STATE = re.compile(
+    r"\s*(?:\d+: |;|from \d+ to |R\d+\w*=|frame\d|fp-?\d|(?:cur|old) state:|last_idx|regs=|parent |caller|callee"
+    r"|mark_precise|propagating)"
+)
+_CALLED = re.compile(r"0x[0-9a-f]+: i64 = Constant<(\d+)>")
+_INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
+_LINKS = re.compile(r"^/.*/headers/uapi/")  # where netlab.headers links to the system's headers
+
+
+class Source(NamedTuple):
+    """The file of a program: its path, its name in messages, and its lines.
+
+    `headers` are the files that it includes by `#include "NAME"`, and those that these include: path and lines of each.
+    """
+
+    path: str
+    shown: str
+    lines: tuple[str, ...]
+    headers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @classmethod
+    def read(cls, path: str) -> "Source":
+        """Return the file at `path`; one that cannot be read has no lines. Its name is relative if it is below here."""
+        found = {path: _lines(path)}
+        ahead = [path]
+        while ahead:
+            file = ahead.pop()
+            folders = (os.path.dirname(file), os.path.dirname(path), assets.folder("bpf"))
+            for include in filter(None, map(_INCLUDE.match, found[file])):
+                places = [os.path.join(folder, include[1]) for folder in folders]
+                header = next(filter(os.path.isfile, places), "")
+                if header and header not in found:
+                    found[header] = _lines(header)
+                    ahead.append(header)
+        return cls(path, shown(path), found.pop(path), tuple(found.items()))
+
+
+def _lines(path: str) -> tuple[str, ...]:
+    try:
+        return tuple(files.read(path).decode(errors="replace").splitlines())
+    except OSError:
+        return ()
+
+
+def shown(path: str) -> str:
+    """Return the name of a file for people: relative if it is below the current folder."""
+    path = _LINKS.sub("/usr/include/", path)
+    below = os.path.relpath(path)
+    return path if below.startswith("..") else below
+
+
+class _Talk:
+    """What was said about a source as written, and about it as rewritten."""
+
+    def __init__(self, text: str, source: Source) -> None:
+        self.source = source
+        text = text.partition(_SECOND_TRY)[0]
+        rewritten = _REWRITTEN.search(text)
+        self.before = text[: rewritten.start()] if rewritten else text
+        self.after = text[rewritten.end() :] if rewritten else ""
+        self._rewritten = rewritten[0].splitlines() if rewritten else []
+
+    def place(self, file: str, number: int, *, moved: bool) -> str:
+        """Return FILE:LINE in the author's terms; `moved` numbers are those of the rewritten source."""
+        if file not in _VIRTUAL_MAIN:
+            name = shown(file) if file[0] == "/" else file
+            return f"{name}:{number}" if number else name
+        number = self.original(number) if moved else number
+        return f"{self.source.shown}:{number}" if number else self.source.shown
+
+    def original(self, number: int) -> int:
+        """Return the number of the line that became this line of the rewritten source; 0 if there is none."""
+        if not 0 < number <= len(self._rewritten) or not self.source.lines:
+            return 0
+        match = difflib.SequenceMatcher(None, self._rewritten, self.source.lines, autojunk=False)
+        for _, begin, end, first, last in match.get_opcodes():
+            if begin < number <= end:  # bcc adds lines before what it rewrites, so count from the end
+                return min(max(last - (end - number), first + 1), len(self.source.lines))
+        return 0
+
+    def find(self, text: str) -> tuple[str, int]:
+        """Return file and number of the line that reads like this, for older kernels, which say neither.
+
+        Numbers are those of the rewritten source, or of a header. The number is 0 where several lines of one file read
+        so, and the file is "" where none does, or lines of several files.
+        """
+        files = ((_VIRTUAL_MAIN[0], self._rewritten), *self.source.headers)
+        found = [(file, n) for file, lines in files for n, line in enumerate(lines, start=1) if line.strip() == text]
+        if len(found) == 1:
+            return found[0]
+        return found[0][0] if len({file for file, _ in found}) == 1 else "", 0
+
+    def start_of(self, function: str) -> str:
+        """Return FILE:LINE of a program, for complaints that know no line of their own."""
+        entry = re.compile(rf"\b{re.escape(function)}\s*\(\s*struct\s+xdp_md\b")
+        number = next((n for n, line in enumerate(self.source.lines, start=1) if entry.search(line)), 0)
+        return self.place(_VIRTUAL_MAIN[0], number, moved=False)
+
+    def line(self, number: int) -> str:
+        """Return a line of the author's, or nothing."""
+        return self.source.lines[number - 1].strip() if 0 < number <= len(self.source.lines) else ""
+
+
+def compile_error(said: str, source: Source) -> str:
+    """Return clang's first errors with their source lines, or why a map could not be made."""
+    no_map = _NO_MAP.search(said)
+    if no_map:
+        return with_hint(f"{source.shown}: the map {no_map['map']} cannot be made: {no_map['text']}")
+    talk = _Talk(said, source)
+    errors = _errors(talk, talk.before, moved=False) + _errors(talk, talk.after, moved=True)
+    if not errors:
+        return crash(said, source, 1)
+    rest = len(errors) - MAX_ERRORS
+    return "\n".join([with_hint("\n".join(errors[:MAX_ERRORS])), *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def redefinition(said: str, source: Source, name: str) -> str:
+    """Return where a program defines for itself what the topology defines."""
+    found = re.search(rf"^([^\s:]+):(\d+):\d+: warning: '{re.escape(name)}' macro redefined", said, re.MULTILINE)
+    place = _Talk(said, source).place(found[1], int(found[2]), moved=False) if found else source.shown
+    return f"{place}: {name} is set by the topology's `define:`, which this overrides: put `#ifndef {name}` around it"
+
+
+def verifier_error(said: str, source: Source, function: str) -> str:
+    """Return why the kernel refused a program, and the source line of the instruction it was looking at."""
+    talk = _Talk(said, source)
+    # there may be a second log, with lines of the source: see netlab.refusal
+    refused = max(_REFUSED.finditer(talk.after), key=re.Match.start, default=None)
+    if refused is None:
+        return f"{source.shown}: the kernel refused {function}()\n{_last_lines(talk)}"
+    lines = refused["log"].splitlines()
+    last = max((n for n, line in enumerate(lines) if INSTRUCTION.match(line)), default=-1)
+    reasons = [line.strip() for line in lines[last + 1 :] if line.strip() and not _STATE.match(line)]
+    place, line = _looked_at(talk, lines[: last + 1]) or (talk.start_of(function), "")
+    if not reasons:
+        return f"{place}: the kernel refused {function}(): {refused['text']}"
+    message = [f"{place}: the verifier refused {function}(): {reasons[0]}", line, *reasons[1 : 1 + MAX_REASONS]]
+    return with_hint("\n".join(filter(None, message)))
+
+
+def crash(said: str, source: Source, status: int) -> str:
+    """Return why the compiler ended its process; `status` is its exit status, negative for a signal."""
+    talk = _Talk(said, source)
+    found = _BACKEND.search(said) or _FATAL.search(said)
+    if found is None:
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
+        return f"{source.shown}: the compiler {how}\n{_last_lines(talk)}".rstrip()
+    known = {"file": _VIRTUAL_MAIN[0], "function": "", **found.groupdict()}
+    number = int(known["line"] or 0)
+    place = talk.place(known["file"], number, moved=True)
+    if known["function"] and not number:
+        place = talk.start_of(known["function"])
+    text = _CALLED.sub(r"helper \1", known["text"])
+    what = f"in {known['function']}()" if known["function"] else "the compiler gave up"
+    line = talk.line(talk.original(number)) if known["file"] in _VIRTUAL_MAIN else ""
+    message = [f"{place}: {what}: {text}", f"    {line}" if line else ""]
+    return with_hint("\n".join(filter(None, message)))
+
+
+def _errors(talk: _Talk, text: str, *, moved: bool) -> list[str]:
+    """Return each error of clang's with the lines and notes that belong to it."""
+    errors: list[list[str]] = []
+    taking = False
+    for line in text.splitlines():
+        found = _COMPLAINT.match(line)
+        if found is None:
+            taking = taking and not _NOISE.match(line)
+            if taking:
+                errors[-1].append(line)
+            continue
+        if found["kind"].endswith("error"):
+            errors.append([])
+        taking = found["kind"].endswith("error") or (taking and found["kind"] == "note" and _is_authors(found["file"]))
+        if taking:
+            place = talk.place(found["file"], int(found["line"]), moved=moved)
+            kind = found["kind"].removeprefix("fatal ")
+            errors[-1].append(f"{place}:{found['column']}: {kind}: {_OPTION.sub('', found['text'])}")
+    return ["\n".join(lines) for lines in errors]
+
+
+def _is_authors(file: str) -> bool:
+    """Whether a file that clang names may be the author's own, rather than bcc's, netlab's or the system's."""
+    return file in _VIRTUAL_MAIN or not (file.startswith(("/virtual/", "<", "include/", "./")) or _LINKS.match(file))
+
+
+def _looked_at(talk: _Talk, log: list[str]) -> tuple[str, str] | None:
+    """Return the place and the text of the last source line in a log of the verifier's, if it names any."""
+    found = next((match for entry in reversed(log) if (match := _ANNOTATION.match(entry)) and match["text"]), None)
+    if found is None:
+        return None
+    file, number = (found["file"], int(found["line"])) if found["file"] else talk.find(found["text"])
+    if not file:
+        return talk.source.shown, f"    {found['text']}"
+    line = talk.line(talk.original(number)) if file in _VIRTUAL_MAIN else found["text"]
+    return talk.place(file, number, moved=True), f"    {line or found['text']}"
+
+
+def _last_lines(talk: _Talk) -> str:
+    """Return the end of what was said, for the case that nothing in it is known."""
+    said = [line for line in (talk.before + talk.after).splitlines() if not _NOISE.match(line)]
+    return "\n".join(said[-MAX_ERRORS:])

@@ -1,0 +1,99 @@
+"""What a new build of a program takes over from the one before: its maps, and its places in them."""
+
+import os
+import sys
+from contextlib import ExitStack
+
+from netlab import paths
+from netlab.errors import NetlabError
+from netlab.programs.maps import LoadedProgram, Map
+
+_MAPS_OF_MAPS = (12, 13)  # array and hash
+# Maps whose values end in a program, with the size of such values: program array, devmap, devmap hash, CPU map.
+_HOLDERS = {(3, 4), (14, 8), (25, 8), (16, 8)}
+_NUMBER_BYTES = 4
+# enum bpf_map_type, by the names that bcc has for them
+_TYPES = (
+    *("unspecified", "hash", "array", "prog", "perf_output", "percpu_hash", "percpu_array", "stacktrace"),
+    *("cgroup_array", "lru_hash", "lru_percpu_hash", "lpm_trie", "array_of_maps", "hash_of_maps", "devmap", "sockmap"),
+    *("cpumap", "xskmap", "sockhash", "cgroup_storage", "reuseport_array", "percpu_cgroup_storage", "queue", "stack"),
+    *("sk_storage", "devmap_hash", "struct_ops", "ringbuf", "inode_storage", "task_storage"),
+)
+
+
+def adopt(made: dict[str, int], pins: str) -> None:
+    """Let the descriptors of maps that were just made mean the maps of the same names that are pinned.
+
+    `made` has the descriptors by name, which no program has been loaded with so far: instructions name a map by its
+    descriptor, so that is all that it takes. Raises NetlabError, with every difference and with nothing changed, when
+    a map has another shape than the pinned one.
+    """
+    with ExitStack() as opened:
+        there = {
+            name: opened.enter_context(Map.open(paths.map_pin(pins, name)))
+            for name in made
+            if os.path.exists(paths.map_pin(pins, name))
+        }
+        wrong = [text for name, old in there.items() if (text := _differences(name, old, Map(os.dup(made[name]))))]
+        if wrong:
+            lines = "\n".join(f"    {text}" for text in wrong)
+            raise NetlabError(
+                "the maps of the lab cannot be kept, for the source has other shapes for them now; "
+                f"netlab down and netlab up make new ones:\n{lines}"
+            )
+        for name, old in there.items():
+            os.dup2(old.fd, made[name], inheritable=False)
+
+
+def _differences(name: str, old: Map, new: Map) -> str:
+    """Say in what the shape of a new map is not that of the old one; the new one is closed."""
+    with new:
+        pairs = (
+            ("of type {}", _type(new.type), _type(old.type)),
+            ("keys of {} bytes", new.key_size, old.key_size),
+            ("values of {} bytes", new.value_size, old.value_size),
+            ("{} entries", new.max_entries, old.max_entries),
+            ("flags {}", new.flags, old.flags),
+        )
+    found = [f"{what.format(now)} instead of {before}" for what, now, before in pairs if now != before]
+    return f"{name}: {', '.join(found)}" if found else ""
+
+
+def _type(number: int) -> str:
+    return _TYPES[number] if number < len(_TYPES) else str(number)
+
+
+def renew(maps: str, before: str, after: str) -> None:
+    """Put the programs of a new build where maps hold those of the old one, as devmaps hold egress programs.
+
+    `maps` is the folder of the maps' pins, `before` and `after` those of the programs'. A program takes the place of
+    the one of its name; one that has no successor is a NetlabError. Runs inside the node's network namespace, to which
+    the interfaces in devmaps belong.
+    """
+    with ExitStack() as opened:
+        names = {opened.enter_context(LoadedProgram.open(f"{before}/{name}")).id: name for name in os.listdir(before)}
+        successors = {name: opened.enter_context(LoadedProgram.open(f"{after}/{name}")) for name in os.listdir(after)}
+        for name in os.listdir(maps):
+            with Map.open(f"{maps}/{name}") as holder:
+                _renew(name, holder, names, successors)
+
+
+def _renew(name: str, holder: Map, names: dict[int, str], successors: dict[str, LoadedProgram]) -> None:
+    """Renew the entries of one map, and of the maps that it holds."""
+    is_of_maps = holder.type in _MAPS_OF_MAPS
+    if not is_of_maps and (holder.type, holder.value_size) not in _HOLDERS:
+        return
+    for key in list(holder.keys()):
+        try:
+            value = holder.get(key)
+        except KeyError:
+            continue
+        number = int.from_bytes(value[-_NUMBER_BYTES:], sys.byteorder)
+        if is_of_maps:
+            with Map.by_id(number) as inner:
+                _renew(name, inner, names, successors)
+        elif number in names:
+            successor = successors.get(names[number])
+            if not successor:
+                raise NetlabError(f"the map {name} holds the program {names[number]}, which the new build lacks")
+            holder.set(key, value[:-_NUMBER_BYTES] + successor.fd.to_bytes(_NUMBER_BYTES, sys.byteorder))

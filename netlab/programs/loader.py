@@ -1,0 +1,261 @@
+"""The parent's side of XDP programs: one short-lived child a node compiles, loads, pins and attaches.
+
+    compilation = start(job)                    the child compiles, loads and pins, while the parent builds the lab
+    compilation.attach(namespace, interfaces)   tells the child where, once that stands
+    compilation.finish()                        waits until the program is attached, or raises what went wrong
+
+The child is netlab.programs.worker, so that nothing but it ever carries bcc's compiler. It dies with its parent.
+"""
+
+import json
+import os
+import select
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netlab import paths
+from netlab.errors import HostError, NetlabError, reason
+from netlab.kernel import progress
+
+if TYPE_CHECKING:
+    from netlab.programs.diagnosis import Source
+
+COMPILE_LIMIT_S = 300  # of CPU time
+PATIENCE_S = 60.0
+_NO_MAP = "could not open bpf map: "  # as bcc says it
+_SIGKILL = 9
+_SIGPROF = 27
+_READ_BYTES = 65536
+_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.worker import main; main()"
+
+
+_REFUSED_OURS = (
+    "this kernel, {1}, refuses {0}, a program of netlab's own, though it is new enough (docs/kernels.md says which are "
+    "tried): a fault of netlab's, to be reported with this: {2}"
+)
+
+
+class Job(NamedTuple):
+    """What a child is to load.
+
+    `path` is the absolute path of the C file and `function` its entry, or "" for the conventional one. `define` and
+    `builtins` become macros of the program, builtins first; a builtin may be overridden. Maps are pinned as
+    `pin_folder`/maps/NAME and programs as `pin_folder`/programs/FUNCTION; `pin_folder` is made, in a BPF file system
+    that is there. `work_folder` holds files that the children share, and must be the same for all jobs of a lab.
+
+    `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
+    netlab.programs.handover), and its program is replaced where it is attached.
+    """
+
+    lab: str
+    node: str
+    path: str
+    pin_folder: str
+    work_folder: str
+    function: str = ""
+    mode: str = "native"  # native | generic
+    define: tuple[tuple[str, str | int], ...] = ()
+    builtins: tuple[tuple[str, str | int], ...] = ()
+    successor_of: str = ""
+
+
+class Loaded(NamedTuple):
+    """What stands after a program has been loaded: the entry that is attached, and the names of all pins.
+
+    `notes` is what a person should be told of how it came about.
+    """
+
+    function: str
+    programs: tuple[str, ...]
+    maps: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def noted(self, more: Iterable[str] = ()) -> dict[str, Any]:
+        """Return what the lab's record says of it, with `more` maps that are pinned there."""
+        maps = sorted({*self.maps, *more})
+        return {
+            "entry": self.function,
+            "pins": [*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in maps)],
+        }
+
+
+def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S) -> "Compilation":
+    """Start a child on a job and return at once; many may be started, only as many compile at a time as there are CPUs.
+
+    `lock_fd` is the lab's lock, which the child holds too for as long as it lives. Compiling, loading and pinning may
+    take `compile_limit_s` of CPU time. The child dies with the *thread* that calls this. UsageError where the
+    environment names no folder to keep in what is compiled.
+    """
+    paths.cache_folder()
+    job_out, job_in = os.pipe()
+    answer_out, answer_in = os.pipe()
+    talk = os.memfd_create("netlab-compiler", os.MFD_CLOEXEC)
+    actions = [(os.POSIX_SPAWN_DUP2, job_out, 0), (os.POSIX_SPAWN_DUP2, answer_in, 1), (os.POSIX_SPAWN_DUP2, talk, 2)]
+    if lock_fd >= 0:
+        # glibc takes a copy onto itself as the order to keep it open across exec
+        actions.append((os.POSIX_SPAWN_DUP2, lock_fd, lock_fd))
+    # without the site module, which has said here already where modules are
+    argv = [sys.executable, "-IS", "-c", _BOOT, *_folders()]
+    try:
+        pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions)
+    except OSError as error:
+        for fd in (job_in, answer_out, talk):
+            os.close(fd)
+        raise HostError(f"cannot start {sys.executable}: {reason(error)}") from error
+    finally:
+        os.close(job_out)
+        os.close(answer_in)
+    compilation = Compilation(job, pid, job_in, answer_out, talk, compile_limit_s)
+    compilation.tell({**job._asdict(), "parent": os.getpid(), "limit_s": compile_limit_s})
+    return compilation
+
+
+class Compilation:
+    """A child at work on a job. Whatever happens, call `finish` or `kill` in the end: each of them reaps the child."""
+
+    def __init__(
+        self, job: Job, pid: int, job_in: int, answer_out: int, talk: int, compile_limit_s: float = COMPILE_LIMIT_S
+    ) -> None:
+        self.job = job
+        self.compile_limit_s = compile_limit_s
+        self.pid = pid  # 0 once the child is reaped
+        self._job_in = job_in
+        self._answer_out = answer_out
+        self._talk = talk
+        self._text = b""
+        self._loaded: Loaded | None = None
+
+    def pinned(self, patience_s: float = PATIENCE_S) -> Loaded:
+        """Wait until everything is loaded and pinned, which `finish` does too; raises as that does."""
+        if self._loaded is None:
+            answer = self._answer(patience_s)
+            names = (tuple(answer[key]) for key in ("programs", "maps", "notes"))
+            self._loaded = Loaded(answer["function"], *names)
+        return self._loaded
+
+    def attach(self, netns: str, interfaces: Sequence[str]) -> None:
+        """Say that the namespace whose file is at `netns` stands, with these interfaces; returns at once."""
+        self.tell({"netns": netns, "interfaces": list(interfaces)})
+
+    def finish(self, patience_s: float = PATIENCE_S) -> Loaded:
+        """Wait until the kernel says that the program is attached where it should be.
+
+        Gives up when neither the child nor any other has used CPU time for `patience_s` seconds: it may have to wait
+        for its turn to compile. Raises NetlabError with the lines that matter (`NODE: FILE:LINE:COLUMN: ...`), or
+        HostError when this host cannot load programs at all. In each case the child is gone.
+        """
+        loaded = self.pinned(patience_s)
+        self._answer(patience_s)
+        self.kill()
+        return loaded
+
+    def kill(self) -> None:
+        """End the child and reap it; does nothing when that has been done."""
+        if not self.pid:
+            return
+        os.kill(self.pid, _SIGKILL)
+        self._reap()
+
+    def tell(self, line: dict[str, Any]) -> None:
+        """Send the child a line of JSON; a child that is gone is noticed by `finish`."""
+        if not self.pid:
+            return
+        with suppress(BrokenPipeError):
+            os.write(self._job_in, json.dumps(line).encode() + b"\n")
+
+    def _answer(self, patience_s: float) -> dict[str, Any]:
+        """Return the child's next line, or raise the failure that it, or its end, stands for."""
+        if not self.pid:
+            raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader is gone")
+        poll = select.poll()
+        poll.register(self._answer_out, select.POLLIN)
+        patience = progress.Patience(progress.of_children, patience_s)
+        while b"\n" not in self._text:
+            if not poll.poll(patience.pause_s * 1000):
+                if patience.is_over():
+                    self.kill()
+                    raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader does not answer")
+                continue
+            text = os.read(self._answer_out, _READ_BYTES)
+            if not text:
+                raise self._crash()
+            self._text += text
+        line, _, self._text = self._text.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise self._failure(answer)
+        return answer
+
+    def _failure(self, answer: dict[str, Any]) -> NetlabError:
+        """Reap a child that has given up, and return the error that says why."""
+        from netlab.programs import diagnosis, features
+
+        talk, source = self._talk_text(), self._source()
+        self.kill()
+        text: str = answer["text"]
+        if lack := self._lack(answer["error"], talk):
+            return HostError(f"{self.job.node}: {source.shown} {lack}")
+        match answer["error"]:
+            case "host":
+                return HostError(f"{self.job.node}: {text}")
+            case "compile":
+                text = diagnosis.compile_error(talk, source)
+            case "verify":
+                text = diagnosis.verifier_error(talk, source, text)
+                if features.is_ours(self.job.path):
+                    line = text.partition("\n")[0]  # what the author of a program needs beside it is no user's business
+                    return HostError(f"{self.job.node}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
+            case "redefined":
+                text = diagnosis.redefinition(talk, source, text)
+            case _:
+                text = f"{source.shown}: {text}"
+        return NetlabError(f"{self.job.node}: {text}")
+
+    def _lack(self, kind: str, talk: str) -> str:
+        """Return one line on what this kernel lacks, if that may be why it has refused the program; else ""."""
+        from netlab.programs import features
+
+        if kind == "verify" or (kind == "compile" and _NO_MAP in talk):
+            return features.lack(self.job.path)
+        return features.attach_lack() if kind == "attach" and self.job.mode == "native" else ""
+
+    def _crash(self) -> NetlabError:
+        """Reap a child that ended without an answer, and return the error that says why."""
+        from netlab.programs import diagnosis
+
+        talk, source = self._talk_text(), self._source()
+        status = self._reap()
+        if status == -_SIGPROF:
+            limit = f"more than {self.compile_limit_s:g} s of CPU time"
+            return NetlabError(f"{self.job.node}: {source.shown}: takes too long to compile and load: {limit}")
+        return NetlabError(f"{self.job.node}: {diagnosis.crash(talk, source, status)}")
+
+    def _reap(self) -> int:
+        """Wait for the end of a child that is ending, let go of all that belongs to it, and return its exit status."""
+        _, status = os.waitpid(self.pid, 0)
+        self.pid = 0
+        for fd in (self._job_in, self._answer_out, self._talk):
+            os.close(fd)
+        return os.waitstatus_to_exitcode(status)
+
+    def _talk_text(self) -> str:
+        """Return all that the child, bcc, clang and libbpf have said."""
+        size = os.fstat(self._talk).st_size
+        return os.pread(self._talk, size, 0).decode(errors="replace")
+
+    def _source(self) -> "Source":
+        """Return the program's file in the form that the diagnosis needs."""
+        from netlab.programs.diagnosis import Source
+
+        return Source.read(self.job.path)
+
+
+def _folders() -> list[str]:
+    """Return where the child imports from: where this process does, but not from its current folder."""
+    home = paths.IMPORTED_FROM
+    with suppress(FileNotFoundError):
+        here = os.getcwd()
+        return [folder for folder in (*sys.path, home) if folder == home or folder not in ("", here)]
+    return [*sys.path, home]

@@ -1,0 +1,170 @@
+"""Pinned BPF maps and programs by bpf(2): look up, update, create, test run.
+
+Imports no bcc, so that a long-lived process can use it without carrying a compiler. bpf(2) describes the calls.
+"""
+
+import ctypes
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple, Self
+
+from netlab.errors import NetlabError
+from netlab.programs import bpf
+
+BPF_ANY = 0
+BPF_F_LOCK = 4
+DEVMAP = 14
+
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = 0, 1, 2, 3, 4
+_OBJ_GET, _PROG_TEST_RUN, _MAP_BY_ID = 7, 10, 14
+_PER_CPU_TYPES = (5, 6, 10)  # per-CPU hash, per-CPU array, LRU per-CPU hash
+_LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES
+
+
+class TestRun(NamedTuple):
+    """What BPF_PROG_TEST_RUN gave back: the verdict, the packet as the program left it, nanoseconds a round."""
+
+    verdict: int
+    packet: bytes
+    duration_ns: int
+
+
+def _open_pin(path: str) -> int:
+    name = ctypes.create_string_buffer(path.encode())
+    try:
+        return bpf.call(_OBJ_GET, bpf.attributes("QII", ctypes.addressof(name), 0, 0), f"open the pin {path}")
+    except FileNotFoundError:
+        raise NetlabError(f"no BPF object is pinned at {path}: is the lab up?") from None
+
+
+def possible_cpus() -> int:
+    """Return how many CPUs the kernel may ever have: the number of values in a per-CPU map's entry."""
+    with open("/sys/devices/system/cpu/possible", encoding="ascii") as file:
+        return int(file.read().strip().replace("-", ",").rsplit(",", 1)[-1]) + 1
+
+
+class Map(bpf.Object):
+    """A BPF map. Keys and values are bytes of exactly `key_size` and `value_size`."""
+
+    def __init__(self, fd: int) -> None:
+        """Take over the descriptor of a map and ask the kernel for its shape."""
+        super().__init__(fd)
+        shape = struct.unpack_from("=6I", bpf.info(self.fd))
+        self.type, self.id, self.key_size, self.value_size, self.max_entries, self.flags = shape
+        self._stride = (self.value_size + 7) & ~7
+        self._cpus = possible_cpus() if self.type in _PER_CPU_TYPES else 1
+
+    @classmethod
+    def open(cls, path: str) -> Self:
+        """Open a pinned map; a missing pin is a NetlabError."""
+        return cls(_open_pin(path))
+
+    @classmethod
+    def by_id(cls, number: int) -> Self:
+        """Open a map by the kernel's number of it."""
+        return cls(bpf.call(_MAP_BY_ID, bpf.attributes("III", number, 0, 0), f"open the map {number}"))
+
+    @classmethod
+    def create(cls, kind: int, key_size: int, value_size: int, max_entries: int) -> Self:
+        """Create a map that lives as long as somebody holds it."""
+        return cls(
+            bpf.call(_MAP_CREATE, bpf.attributes("5I", kind, key_size, value_size, max_entries, 0), "create a map")
+        )
+
+    def _call(
+        self, command: int, key: bytes, value: "ctypes.Array[ctypes.c_char] | None", flags: int, what: str
+    ) -> None:
+        if len(key) != self.key_size:
+            raise ValueError(f"the key has {len(key)} bytes, the map's keys {self.key_size}")
+        held = ctypes.create_string_buffer(key, len(key))
+        address = ctypes.addressof(value) if value is not None else 0
+        bpf.call(command, bpf.attributes("IIQQQ", self.fd, 0, ctypes.addressof(held), address, flags), what)
+
+    def get(self, key: bytes, flags: int = BPF_ANY) -> bytes:
+        """Return the value at a key. KeyError when there is none; BPF_F_LOCK reads a locked value whole."""
+        return self.get_per_cpu(key, flags)[0]
+
+    def get_per_cpu(self, key: bytes, flags: int = BPF_ANY) -> list[bytes]:
+        """Return the value at a key on every possible CPU (one value for a map that is not per-CPU)."""
+        value = ctypes.create_string_buffer(self._stride * self._cpus)
+        try:
+            self._call(_MAP_LOOKUP, key, value, flags, "look up a key")
+        except FileNotFoundError:
+            raise KeyError(key) from None
+        return [value.raw[at : at + self.value_size] for at in range(0, len(value), self._stride)]
+
+    def set(self, key: bytes, value: bytes, flags: int = BPF_ANY) -> None:
+        """Write a whole value; on a per-CPU map the same on every CPU."""
+        if len(value) != self.value_size:
+            raise ValueError(f"the value has {len(value)} bytes, the map's values {self.value_size}")
+        held = ctypes.create_string_buffer(value.ljust(self._stride, b"\0") * self._cpus, self._stride * self._cpus)
+        self._call(_MAP_UPDATE, key, held, flags, "update a key")
+
+    def delete(self, key: bytes) -> None:
+        """Remove a key; KeyError when it is not there."""
+        try:
+            self._call(_MAP_DELETE, key, None, 0, "delete a key")
+        except FileNotFoundError:
+            raise KeyError(key) from None
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield every key."""
+        key = ctypes.create_string_buffer(self.key_size)
+        address = 0
+        while True:
+            following = ctypes.create_string_buffer(self.key_size)
+            try:
+                bpf.call(
+                    _MAP_NEXT_KEY,
+                    bpf.attributes("IIQQ", self.fd, 0, address, ctypes.addressof(following)),
+                    "list the keys",
+                )
+            except FileNotFoundError:
+                return
+            key, address = following, ctypes.addressof(following)
+            yield key.raw
+
+
+class LoadedProgram(bpf.Object):
+    """A loaded BPF program."""
+
+    @property
+    def id(self) -> int:
+        """The kernel's number of it."""
+        _, number = struct.unpack_from("=2I", bpf.info(self.fd))
+        return int(number)
+
+    @classmethod
+    def open(cls, path: str) -> Self:
+        """Open a pinned program; a missing pin is a NetlabError."""
+        return cls(_open_pin(path))
+
+    def send(self, packet: bytes, repeat: int = 1) -> None:
+        """Run the program on frames that are real (BPF_F_TEST_XDP_LIVE_FRAMES): a redirect delivers them.
+
+        They come in on the loopback of the calling process's network namespace, from which redirects are looked up.
+        """
+        given = ctypes.create_string_buffer(packet, len(packet))
+        attr = bpf.attributes(
+            "IIIIQQIIIIQQIII",
+            self.fd, 0, len(packet), 0, ctypes.addressof(given), 0, repeat, 0, 0, 0, 0, 0, _LIVE_FRAMES, 0, 0,
+        )  # fmt: skip
+        bpf.call(_PROG_TEST_RUN, attr, "send a frame through a program")
+
+    def test_run(self, packet: bytes, repeat: int = 1, ingress_ifindex: int = 0) -> TestRun:
+        """Run the program on a packet in the kernel (BPF_PROG_TEST_RUN); a redirect delivers nothing.
+
+        With `repeat` every round sees the packet the last one left. Packets are 14 bytes at least.
+        """
+        given = ctypes.create_string_buffer(packet, len(packet))
+        out = ctypes.create_string_buffer(4096)
+        # struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
+        context = ctypes.create_string_buffer(struct.pack("=6I", 0, len(packet), 0, ingress_ifindex, 0, 0), 24)
+        attr = bpf.attributes(
+            "IIIIQQIIIIQQIII",
+            self.fd, 0, len(packet), len(out), ctypes.addressof(given), ctypes.addressof(out), repeat, 0,
+            len(context) if ingress_ifindex else 0, 0, ctypes.addressof(context) if ingress_ifindex else 0, 0, 0, 0, 0,
+        )  # fmt: skip
+        bpf.call(_PROG_TEST_RUN, attr, "run a program on a packet")
+        verdict, size, duration_ns = (struct.unpack_from("=I", attr, at)[0] for at in (4, 12, 36))
+        return TestRun(verdict, out.raw[:size], duration_ns)

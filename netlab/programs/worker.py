@@ -1,0 +1,113 @@
+"""Compiles, loads, pins and attaches one node's XDP programs: a process of its own, which alone carries a compiler.
+
+`loader` starts it. It reads two lines of JSON: the job, and later where to attach. It answers each with one: what
+is pinned, or that it is attached; or else `error`, its kind, and `text`. Everything that bcc, clang and libbpf have to
+say goes to stderr, where the loader finds what matters.
+"""
+
+import errno
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from netlab import paths
+from netlab.errors import HostError, NetlabError, reason
+from netlab.kernel import files, syscalls
+from netlab.programs import attachment, bcc, bpf, cache, compiled, semaphore
+from netlab.programs.bcc import Build, Refused, Unit
+
+
+def main() -> None:
+    """Do one job, and end without undoing anything: what is pinned and attached stays."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, and it ends us
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # bcc talks on its standard output too
+    job = _line()
+    if not job:
+        return
+    syscalls.die_with_parent(job["parent"])
+    os.chdir("/")  # bcc looks for headers in the current folder before all others
+    try:
+        _work(job, answers)
+    except Refused as refusal:
+        _answer(answers, {"error": refusal.kind, "text": refusal.text})
+    except HostError as error:
+        _answer(answers, {"error": "host", "text": str(error)})
+    except NetlabError as error:
+        _answer(answers, {"error": "plain", "text": str(error)})
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        kind = "host" if error.errno in (errno.EMFILE, errno.ENFILE) else "plain"
+        _answer(answers, {"error": kind, "text": f"{reason(error)}{where}"})
+    sys.stderr.flush()
+    os._exit(0)  # taking the compiler down in good order takes longer than it is worth
+
+
+def _work(job: dict[str, Any], answers: TextIO) -> None:
+    """Load and pin, say so, and attach when the parent has said where."""
+    with semaphore.turn(job["work_folder"]):
+        # the compiler is C++ and hears no Python: the kernel ends the process when it has used up its time on the CPU
+        signal.setitimer(signal.ITIMER_PROF, job["limit_s"])
+        unit = Unit.of(job)
+        notes: list[str] = []
+        loaded = _from_cache(unit, notes.append) or bcc.load(unit)
+        _pin(loaded, job["pin_folder"])
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    names = {"programs": list(loaded.programs), "maps": list(loaded.maps)}
+    _answer(answers, {"function": loaded.entry, **names, "notes": notes})
+    if loaded.module and not select.select([sys.stdin], [], [], 0)[0]:
+        bcc.forget(loaded.module)  # the wait for the rest of the lab may be long
+    where = _line()
+    if not where:
+        return
+    syscalls.setns(os.open(where["netns"], os.O_RDONLY | os.O_CLOEXEC))
+    program = loaded.programs[loaded.entry]
+    attachment.attach(program, where["interfaces"], job["mode"], replaces=bool(job["successor_of"]))
+    _answer(answers, {"attached": where["interfaces"]})
+
+
+def _line() -> dict[str, Any]:
+    """Return the parent's next line; nothing when the parent has gone."""
+    line = sys.stdin.readline()
+    message: dict[str, Any] = json.loads(line) if line.endswith("\n") else {}
+    return message
+
+
+def _answer(answers: TextIO, answer: dict[str, Any]) -> None:
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
+
+
+def _from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
+    """Load what was compiled of this source before; None when it was not, or the kernel does not take it."""
+    kept = cache.find(unit.key, note)
+    if not kept:
+        return None
+    entry = unit.entry([each.name for each in kept.programs])
+    try:
+        maps, programs = compiled.load(kept, unit.adopt)
+    except OSError:
+        cache.forget(unit.key)
+        return None
+    return Build(entry, maps, programs)
+
+
+def _pin(loaded: Build, folder: str) -> None:
+    """Pin every map and program; all are pinned or none."""
+    pins = {paths.map_pin(folder, name): fd for name, fd in loaded.maps.items()}
+    pins |= {paths.program_pin(folder, name): fd for name, fd in loaded.programs.items()}
+    done: list[str] = []
+    for kind in (paths.map_pins(folder), paths.program_pins(folder)):
+        files.ensure_folder(kind, files.FOR_OWNER)
+    for path, fd in pins.items():
+        try:
+            bpf.pin(fd, path)
+        except OSError:
+            for pinned in done:
+                os.unlink(pinned)
+            raise
+        done.append(path)

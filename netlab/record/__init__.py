@@ -1,0 +1,1 @@
+"""A lab on disk: its record, its lock and its mark."""

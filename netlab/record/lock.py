@@ -1,0 +1,78 @@
+"""One command at a time changes a lab: the lock beside its folder."""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from netlab.errors import HostError, NetlabError
+from netlab.kernel import files, progress
+
+_LOCK_POLL_S = 0.02
+
+
+class Lock:
+    """A file that whoever has opened it can lock, and that goes when there is nothing to be locked any more."""
+
+    def __init__(self, root: str, path: str) -> None:
+        self.root = root
+        self.path = path
+        self.fd = -1
+
+    def acquire(self, lab: str, patience_s: float, waiting: Callable[[], None]) -> None:
+        """Wait for it; see `record.locked`, also for when NetlabError is raised."""
+        told = False
+        patience = progress.Patience(lambda: progress.of_holders(self.path), patience_s)
+        look_at = time.monotonic() + patience.pause_s
+        while not self._try(lab):
+            if not told:
+                waiting()
+                told = True
+            if time.monotonic() > look_at:
+                if patience.is_over():
+                    raise NetlabError(f"another netlab command is still changing the lab {lab}")
+                look_at = time.monotonic() + patience.pause_s
+            self._close()
+            time.sleep(_LOCK_POLL_S)
+
+    def release(self, is_kept: bool) -> None:
+        """Let go of it, also when it was not acquired because something has interrupted that."""
+        with suppress(BlockingIOError, FileNotFoundError):
+            if self.fd >= 0 and not is_kept and self._is_ours():
+                os.unlink(self.path)  # while it is held: whoever waits for it sees that the file is another one
+        if not is_kept:
+            self._remove_empty_root()
+        self._close()
+
+    def _try(self, lab: str) -> bool:
+        """Lock it without waiting; False when somebody else has it, or has just removed it."""
+        try:
+            self.fd = self._open()
+            return self._is_ours()
+        except (BlockingIOError, FileNotFoundError):
+            return False
+        except PermissionError as error:
+            raise HostError(f"cannot lock the lab {lab}: {error}") from None
+
+    def _open(self) -> int:
+        """Open the file, for root alone: whoever can open a file can lock it, and so let others wait."""
+        files.ensure_folder(self.root, files.FOR_ALL)
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+    def _is_ours(self) -> bool:
+        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(self.fd), os.stat(self.path))
+
+    def _close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def _remove_empty_root(self) -> None:
+        try:
+            os.rmdir(self.root)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EBUSY, errno.ENOENT, errno.ENOTDIR):
+                raise

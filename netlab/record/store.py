@@ -1,0 +1,270 @@
+"""A lab on disk: one folder that holds everything it owns, and the lock that guards it.
+
+/run/netlab/LAB/ is a private tmpfs with, among others, `lab.json`: what the lab is meant to be, written before anything
+is made and never changed; it is also the file that every process of the lab finds in NETLAB_NODE_FILE. `up` is the
+time at which the lab stood complete; without it the lab is half-built. Everything that a lab needs elsewhere is a
+symlink into this folder, so that what is a lab's own can always be told, even when this folder is gone.
+
+Who may read what: root all of it; the group of whoever has built the lab through sudo `lab.json` and the logs, but not
+`env.json`, what the topology puts into the environment; everybody what `netlab status` shows, which is in `status.json`
+and what the supervisor writes down.
+"""
+
+import errno
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from netlab import paths
+from netlab.errors import HostError, NetlabError, UsageError
+from netlab.kernel import files, syscalls
+from netlab.record import mark, shapes
+from netlab.record.lock import Lock
+
+SIZE_VARIABLE = "NETLAB_SIZE"
+_SIZE = re.compile(r"[1-9][0-9]{0,9}[kmgKMG%]?\Z")
+_DEFAULT_SIZE = "20%"  # of memory; it is a limit, and nothing is taken before it is used
+
+
+def size() -> str:
+    """Return how much memory a lab's folder may take, for mount(8): NETLAB_SIZE, or a fifth; UsageError for no size."""
+    wanted = os.environ.get(SIZE_VARIABLE) or _DEFAULT_SIZE
+    if not _SIZE.match(wanted):
+        raise UsageError(f"{SIZE_VARIABLE} is {wanted!r}: expected a size, such as 512M, 2G or 20% (of memory)")
+    return wanted
+
+
+def labs() -> list[str]:
+    """Return the names of the labs that have a folder, complete or not."""
+    try:
+        return sorted(
+            name for name in os.listdir(paths.LABS) if paths.is_label(name) and os.path.isdir(f"{paths.LABS}/{name}")
+        )
+    except FileNotFoundError:
+        return []
+
+
+def choose(lab: str | None) -> str:
+    """Return the lab that a verb means: the one named, or the only one there is.
+
+    Raises NetlabError when there is none, and UsageError, listing them, when there are several.
+    """
+    there = labs()
+    if lab is not None:
+        paths.folder_of(lab)
+        if lab not in there:
+            others = f"; there is {', '.join(there)}" if there else ""
+            raise NetlabError(f"no lab named {lab} is up{others}")
+        return lab
+    if not there:
+        raise NetlabError("no lab is up: netlab up FILE builds one")
+    if len(there) > 1:
+        raise UsageError(f"several labs are up ({', '.join(there)}): choose one with --lab NAME or NETLAB_LAB")
+    return there[0]
+
+
+def read(lab: str) -> dict[str, Any]:
+    """Return what the lab is meant to be (`lab.json`); NetlabError when its record is missing, damaged or not for us.
+
+    Without root, nodes have no variables of their own in it.
+    """
+    try:
+        found = _load(lab, paths.RECORD, shapes.LAB)
+    except PermissionError:
+        raise NetlabError(
+            f"{lab} was built by somebody else: without root you see of it what netlab status {lab} shows"
+        ) from None
+    with suppress(PermissionError):
+        variables = _load(lab, paths.ENVIRONMENT, shapes.ENV)
+        for name in variables.keys() & found["nodes"].keys():
+            found["nodes"][name]["env"] = variables[name]
+    return found
+
+
+def shown(lab: str) -> dict[str, Any]:
+    """Return what the caller may see of a lab's record: all that `read` does, or else what `status` shows of it."""
+    path = f"{paths.folder_of(lab)}/{paths.RECORD}"
+    hidden = os.path.exists(path) and not os.access(path, os.R_OK)
+    return public(lab) if hidden else read(lab)
+
+
+def public(lab: str) -> dict[str, Any]:
+    """Return what everybody may see of a lab's record; NetlabError when that is missing or damaged."""
+    return _load(lab, paths.STATUS, shapes.STATUS)
+
+
+def _load(lab: str, name: str, shape: shapes.Shape) -> dict[str, Any]:
+    """Return a file of the lab's record, which has this shape; PermissionError, or else NetlabError, says why not."""
+    path = f"{paths.folder_of(lab)}/{name}"
+    try:
+        found: dict[str, Any] = files.load(path)
+    except PermissionError:
+        raise
+    except FileNotFoundError:
+        raise NetlabError(f"{lab} has no record ({path}), so it is not whole: netlab down --lab {lab}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise NetlabError(f"{path} is damaged ({why}); netlab down --lab {lab}") from None
+    # It may also be a file of an earlier version, or of another lab.
+    own = {"lab": lab, "folder": paths.folder_of(lab)} if "lab" in shape else {}
+    if not shapes.fits(found, {**shape, **own}):
+        raise NetlabError(f"{path} is not what this netlab has written for {lab}; netlab down --lab {lab}")
+    return found
+
+
+def node_of(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a node of a lab; a name that it does not have is a UsageError with the nearest one."""
+    nodes: dict[str, dict[str, Any]] = data["nodes"]
+    if name in nodes:
+        return nodes[name]
+    import difflib
+
+    near = difflib.get_close_matches(name, nodes, 1)
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(list(nodes)[:20])}"
+    raise UsageError(f"the lab {data['lab']} has no node {name}; {hint}")
+
+
+def is_complete(lab: str) -> bool:
+    """Whether the lab's `up` came to its end."""
+    return os.path.exists(f"{paths.folder_of(lab)}/{paths.COMPLETE}")
+
+
+def create(lab: str, data: dict[str, Any], with_programs: bool) -> None:
+    """Make the lab's folder and write what the lab is meant to be; `with_programs` adds BPF file system and tracefs.
+
+    `clock_offset_ns` is added: wall-clock time less CLOCK_MONOTONIC, by which every verb shows the same times.
+    """
+    folder, room = paths.folder_of(lab), size()
+    nodes: dict[str, dict[str, Any]] = data["nodes"]
+    bare = {name: {**node, "env": {}} for name, node in nodes.items()}
+    whole = {**data, "nodes": bare, "clock_offset_ns": time.time_ns() - time.monotonic_ns()}
+    try:
+        files.ensure_folder(paths.LABS, files.FOR_ALL)
+        files.make_folder(folder, files.FOR_ALL)
+        # What is made in it belongs to the group of the folder around it.
+        syscalls.mount(mark.mark(lab), folder, "tmpfs", data=f"mode=2755,gid={_group()},size={room}")
+        _dump(
+            f"{folder}/{paths.ENVIRONMENT}", {name: node["env"] for name, node in nodes.items() if node["env"]}, 0o600
+        )
+        _dump(f"{folder}/{paths.STATUS}", _public(data), 0o444)
+        _dump(f"{folder}/{paths.RECORD}", whole, 0o440)
+        for name, mode in ((paths.NETNS, files.FOR_ALL), (paths.ETC, files.FOR_ALL), (paths.LOGS, files.FOR_GROUP)):
+            files.make_folder(f"{folder}/{name}", mode)
+        if with_programs:
+            _mount_file_systems(folder)
+    except PermissionError as error:
+        raise HostError(f"cannot make {folder}: {error}; netlab needs root and CAP_SYS_ADMIN") from None
+
+
+def _group() -> int:
+    """Return the group that may read more of a lab than everybody: that of who has called us through sudo, or root."""
+    group = os.environ.get("SUDO_GID", "")
+    return int(group) if group.isascii() and group.isdigit() else 0
+
+
+def _public(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a lab's record what `status` shows, or makes what it shows from, in the same form."""
+    nodes = {
+        name: {
+            "kind": node["kind"],
+            "role": node["role"],
+            "limits": node["limits"],
+            "program": node["program"] and {"name": node["program"]["name"]},
+            # the interpreter and the role's file, which `role` names; what a command is made of is its own business
+            "process": node["process"]
+            and {
+                "argv": node["process"]["argv"][:2] if node["role"] else [],
+                "autostart": node["process"]["autostart"],
+                "stays": node["process"]["stays"],
+            },
+            "interfaces": {port: {"addresses": about["addresses"]} for port, about in node["interfaces"].items()},
+        }
+        for name, node in data["nodes"].items()
+    }
+    return {**{key: data[key] for key in ("lab", "topology", "runtime", "folder")}, "nodes": nodes}
+
+
+def _dump(path: str, data: Mapping[str, Any], mode: int) -> None:
+    files.write(path, json.dumps(data, separators=(",", ":")), mode)
+
+
+def _mount_file_systems(folder: str) -> None:
+    # A BPF file system is open to everybody unless told otherwise. There is one tracefs: its modes are the host's.
+    for source, name, kind, options in (
+        ("bpf", paths.BPF, "bpf", "mode=0700"),
+        ("tracefs", paths.TRACING, "tracefs", ""),
+    ):
+        files.make_folder(f"{folder}/{name}", files.FOR_OWNER)
+        try:
+            syscalls.mount(source, f"{folder}/{name}", kind, data=options)
+        except OSError as error:
+            raise HostError(f"cannot mount a {kind} file system, which XDP programs need: {error.strerror}") from None
+
+
+def note_pins(folder: str, found: Mapping[str, Any]) -> None:
+    """Add to what is known of a lab's pins: by their folder below bpf/, the `entry` and the names of all `pins`."""
+    files.write(f"{folder}/{paths.PINNED}", json.dumps({**pins(folder), **found}), 0o600)
+
+
+def pins(folder: str) -> dict[str, Any]:
+    """Return what is known of a lab's pins; nothing where that cannot be read."""
+    try:
+        found: dict[str, Any] = files.load(f"{folder}/{paths.PINNED}")
+    except (OSError, ValueError):
+        return {}
+    return found if shapes.fits(found, shapes.PINNED) else {}
+
+
+def mark_complete(lab: str) -> None:
+    """Write down that the lab stands."""
+    files.write(f"{paths.folder_of(lab)}/{paths.COMPLETE}", f"{time.time_ns()}\n")
+
+
+def remove(lab: str) -> bool:
+    """Remove the lab's folder with everything mounted in it; False when there was none. Safe at any stage."""
+    folder = paths.folder_of(lab)
+    if not os.path.isdir(folder):
+        return False
+    while os.path.ismount(folder):
+        syscalls.umount(folder)
+    try:
+        # The rmdir, and not the unmount, lets go of the copies of these mounts in other mount namespaces.
+        os.rmdir(folder)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        import shutil  # somebody has written there after the file system was gone
+
+        shutil.rmtree(folder)
+    return True
+
+
+@contextmanager
+def locked(
+    lab: str, patience_s: float = 60.0, waiting: Callable[[], None] = lambda: None, may_do_without: bool = False
+) -> Iterator[int]:
+    """Hold the lab's lock, so that one command at a time changes it; yields the lock's descriptor.
+
+    A child that inherits the descriptor holds the lock too, until it has ended. `waiting` is called once when
+    somebody else has it. Raises NetlabError when whoever has it has used no CPU time for `patience_s` seconds, nor has
+    any process below; and OSError when there is no room for it, unless the caller `may_do_without` where there is no
+    folder either: then nobody has the lock, and there is no lab to be guarded.
+    """
+    lock = Lock(paths.LABS, paths.lock(lab))
+    try:
+        try:
+            lock.acquire(lab, patience_s, waiting)
+        except OSError as error:
+            if (
+                error.errno not in (errno.ENOSPC, errno.EDQUOT)
+                or not may_do_without
+                or os.path.isdir(paths.folder_of(lab))
+            ):
+                raise
+        yield lock.fd
+    finally:
+        lock.release(is_kept=os.path.isdir(paths.folder_of(lab)))

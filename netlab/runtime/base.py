@@ -1,0 +1,41 @@
+"""What a runtime does: make the nodes of a lab, say where their namespaces are, and run a command in one."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from netlab.runtime.entry import Place
+
+
+class Command(NamedTuple):
+    """How a command runs in a node: what to execute, and the container to go into before (None: none)."""
+
+    argv: list[str]
+    place: "Place | None" = None
+
+
+class Runtime(Protocol):
+    """Where the nodes of one lab live. Everything else in netlab needs no more than this.
+
+    `has_files` says that nodes have a root file system of their own: the host's programs and its Python are not there.
+    """
+
+    has_files: bool
+
+    def create(self, nodes: Sequence[str]) -> None:
+        """Make these nodes, none of which exists; on an error `destroy` removes what was made."""
+
+    def destroy(self) -> list[str]:
+        """Remove what is left of the lab's nodes, built wholly, in part or not at all, and return which had any."""
+
+    def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
+        """Return what is gone of these nodes of a lab that was up, as (node, in words); the node "" is all of them."""
+
+    def netns_path(self, node: str) -> str:
+        """Return the path of a node's network namespace: to be opened, and given to setns(2)."""
+
+    def wrap(self, node: str, argv: Sequence[str]) -> Command:
+        """Return how `argv` runs in a node; NetlabError, which says why, where nothing can run there any more."""
+
+    def memory_kills(self, node: str) -> int:
+        """Return how many processes of a node the kernel has killed because the node had used up its memory."""

@@ -1,0 +1,208 @@
+"""Become part of a container from outside: its namespaces, control groups, capabilities, environment and root.
+
+A process goes in twice. Its parent forks it into the container's PID namespace (`fork`), because no process can change
+its own; everything else it does itself before it executes anything (`join`). So it is its parent's own child, with
+its terminal, its pipes and its exit code, and a process of the container for the container's engine.
+"""
+
+import errno
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple, NoReturn
+
+from netlab.console import say
+from netlab.errors import NetlabError
+from netlab.kernel import commands, syscalls
+from netlab.kernel.capabilities import mask
+from netlab.kernel.pids import is_alive
+
+_NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")  # the mounts last: /proc is the host's until then
+_KEPT = ("TERM", "COLORTERM")  # of the caller's variables: what says how to speak to the terminal that is handed in
+
+
+class Place(NamedTuple):
+    """A container to go into: its first process, when that was started (clock ticks since boot), and what is allowed.
+
+    `capabilities` are names, beside those that the first process has.
+    """
+
+    pid: int
+    start_ticks: int
+    capabilities: tuple[str, ...] = ()
+
+
+def fork(place: Place) -> int:
+    """Fork into the container's PID namespace; as os.fork does, return the child's id, and 0 in the child.
+
+    The id is the one that this process sees. Raises OSError, and ProcessLookupError where the container has ended.
+    """
+    own = os.open("/proc/thread-self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        theirs = os.open(f"/proc/{place.pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if not is_alive(place.pid, place.start_ticks):
+                raise ProcessLookupError
+            syscalls.setns(theirs, syscalls.CLONE_NEWPID)
+        finally:
+            os.close(theirs)
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:  # the child's own is final
+                syscalls.setns(own, syscalls.CLONE_NEWPID)
+        return pid
+    finally:
+        os.close(own)
+
+
+def join(place: Place, folder: str) -> dict[str, str]:
+    """Bring this process, which `fork` has made, all the way in, and return the container's environment.
+
+    It is then in `folder`, or in / where the container has no such folder. Raises OSError.
+    """
+    container = f"/proc/{place.pid}"
+    environment = _environment(container)
+    allowed = _bounding(container) | mask(place.capabilities)
+    for group in _control_groups(place.pid):
+        with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
+            file.write("0")  # whoever writes that
+    namespaces = [os.open(f"{container}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in _NAMESPACES]
+    for descriptor in namespaces:
+        syscalls.setns(descriptor, 0)
+        os.close(descriptor)
+    try:
+        os.chdir(folder)
+    except OSError:
+        os.chdir("/")
+    syscalls.limit_capabilities(allowed)
+    return environment
+
+
+def become(place: Place, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+    """Run a command in a container as if this process were it: terminal, signals, stops and its end are handed on.
+
+    The command sees `variables` over the container's own, and this process ends as it does.
+    """
+    from netlab.runtime import signal_proxy
+
+    folder = os.getcwd()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = fork(place)
+    except OSError as error:
+        raise NetlabError(f"cannot enter the container, which has ended: {error.strerror}") from None
+    if pid:
+        signal_proxy.end_as(pid)
+    try:
+        syscalls.die_with_parent()
+        terminal = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        environment = {**join(place, folder), **terminal, **variables}
+        if code := commands.complain(argv[0], environment):
+            os._exit(code)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        commands.execute(argv, environment)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, there must not be two of the caller
+        say(f"netlab: cannot enter the container: {error}")
+    finally:
+        os._exit(1)
+
+
+def problem(place: Place, command: str, variables: Mapping[str, str], folder: str) -> str:
+    """Return why a command cannot be run in a container from `folder`: "" if it can."""
+    try:
+        pid = fork(place)
+    except OSError:
+        return "its container has ended"
+    if pid == 0:
+        code = 1
+        try:
+            environment = {**join(place, folder), **variables}
+            code = commands.EXIT_CODES[commands.problem(command, environment)]
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    known = {number: words for words, number in commands.EXIT_CODES.items()}
+    return known.get(code, "its container cannot be entered")
+
+
+class Copies:
+    """What a container's first process prints, as it seems to its engine: whatever is written here.
+
+    Never waits and never raises: where the engine does not take a line in time, it has not got it.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._descriptors: dict[bytes, int] = {}
+
+    def write(self, stream: bytes, text: bytes) -> None:
+        """Write a line to `out` or `err`; a + behind that says that the line goes on."""
+        end = b"" if stream.endswith(b"+") else b"\n"
+        with suppress(OSError):
+            os.write(self._descriptor(stream.rstrip(b"+")), text + end)
+
+    def close(self) -> None:
+        """Let go of the container, whose engine waits for the end of what it prints."""
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+        self._descriptors.clear()
+
+    def _descriptor(self, stream: bytes) -> int:
+        if stream not in self._descriptors:
+            path = f"/proc/{self._place.pid}/fd/{1 if stream == b'out' else 2}"
+            self._descriptors[stream] = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            if not is_alive(self._place.pid, self._place.start_ticks):  # it may have been somebody else's
+                self.close()
+                raise ProcessLookupError
+        return self._descriptors[stream]
+
+
+def _environment(container: str) -> dict[str, str]:
+    with open(f"{container}/environ", encoding="utf-8", errors="surrogateescape") as file:
+        return dict(entry.split("=", 1) for entry in file.read().split("\0") if "=" in entry)
+
+
+def _bounding(container: str) -> int:
+    """Return the mask of what a container's first process, and whatever it executes, may be allowed."""
+    with open(f"{container}/status", encoding="ascii", errors="replace") as file:
+        return next(int(line.split()[1], 16) for line in file if line.startswith("CapBnd:"))
+
+
+def _control_groups(pid: int) -> Iterator[str]:
+    """Yield the folders of a process's control groups, of either version (cgroups(7)), as they are mounted here.
+
+    Those that this process is in as well are left out. OSError where one is not to be seen from here: without it the
+    limits would not hold.
+    """
+    mounted = _hierarchies()
+    ours = dict(_memberships("self"))
+    for name, path in _memberships(pid):
+        if path == ours.get(name):
+            continue
+        if name not in mounted:
+            raise OSError(errno.ENOENT, f"its control group {path} of {name or 'version 2'} is not mounted here")
+        yield mounted[name] + path
+
+
+def _hierarchies() -> dict[str, str]:
+    """Return where each hierarchy of control groups is mounted whole, by each controller; "" is version 2."""
+    mounted: dict[str, str] = {}
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            words = line.split()
+            kind, _, options = words[words.index("-") + 1 :][:3]
+            if kind in ("cgroup", "cgroup2") and words[3] == "/":
+                for name in options.split(",") if kind == "cgroup" else ("",):
+                    mounted.setdefault(name, words[4])
+    return mounted
+
+
+def _memberships(pid: int | str) -> Iterator[tuple[str, str]]:
+    """Yield the first controller of each hierarchy, "" for version 2, and the path of a process's group in it."""
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            _, controllers, path = line.rstrip("\n").split(":", 2)
+            yield controllers.split(",")[0], path

@@ -1,0 +1,261 @@
+"""What a node may use, by control groups: one for each limited node, in the hierarchy of each controller it needs.
+
+A node's group is HIERARCHY/netlab/LAB/NODE, so that a lab's name alone finds all of them. A hierarchy is cgroup v1's of
+a controller, or v2's where that offers it; a host may have both. A process puts itself into its node's groups before
+it becomes `ip netns exec`, which hides the hierarchies, and so before it becomes what the node is to run.
+"""
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from netlab import paths
+from netlab.errors import HostError, NetlabError
+from netlab.kernel import kill
+from netlab.topology.model import Limits
+
+MOUNTS = "/proc/self/mountinfo"
+CONTROLLERS = ("cpu", "memory")
+PERIOD_US = 100_000  # the kernel's own; what a node may use of each
+_REMOVE_DEADLINE_S = 30.0  # a busy machine takes a while to bury the dead
+_POLL_S = 0.01
+# 0 is whoever writes it; the shell does so itself.
+_JOIN = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit 1; shift; done; shift; exec "$@"'
+
+
+class Hierarchy(NamedTuple):
+    """A file system of control groups: where it is mounted, whether it is v2's, and those of CONTROLLERS it offers."""
+
+    path: str
+    unified: bool
+    controllers: tuple[str, ...]
+
+
+def hierarchies(mounts: str = MOUNTS) -> list[Hierarchy]:
+    """Return the hierarchies that this process sees, cgroup v1's before v2's, each controller in one of them only."""
+    found: dict[str, Hierarchy] = {}
+    with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
+        lines = [line.split() for line in file if " - cgroup" in line]
+    for words in sorted(lines, key=lambda words: words[words.index("-") + 1]):
+        kind, _, options = words[words.index("-") + 1 :][:3]
+        path = words[4]
+        offered = _read(f"{path}/cgroup.controllers").split() if kind == "cgroup2" else options.split(",")
+        fresh = tuple(name for name in CONTROLLERS if name in offered and name not in found)
+        found.update(dict.fromkeys(fresh, Hierarchy(path, kind == "cgroup2", fresh)))
+    return list(dict.fromkeys(found.values()))
+
+
+def labs(mounts: str = MOUNTS) -> set[str]:
+    """Return the labs that have groups."""
+    return {lab for each in hierarchies(mounts) for lab in _folders(f"{each.path}/{paths.LIMITS}")}
+
+
+class Groups:
+    """The groups of one lab, for the nodes in `limits`, which all have some; constructing it touches nothing."""
+
+    def __init__(self, lab: str, limits: Mapping[str, Limits], mounts: str = MOUNTS) -> None:
+        self._lab = lab
+        self._limits = limits
+        self._mounts = mounts
+
+    def make(self) -> None:
+        """Make the groups, with nobody in them; HostError, before any is made, when this host cannot limit a node."""
+        if not self._limits:
+            return
+        there = hierarchies(self._mounts)
+        for node, limits in self._limits.items():
+            for controller in sorted(_wanted(limits).difference(*(each.controllers for each in there))):
+                raise HostError(
+                    f"node {node} has a limit of {controller}, and this host has no control groups for that: mount or"
+                    f" enable the kernel's {controller} controller (cgroups(7)), or leave `limits` out"
+                )
+        self.remove()  # whatever an earlier lab of this name has left
+        try:
+            for hierarchy in there:
+                self._make(hierarchy)
+        except OSError as error:
+            raise HostError(f"cannot limit the nodes of {self._lab}: {error.filename}: {error.strerror}") from error
+
+    def prefix(self, node: str) -> list[str]:
+        """Return what goes before an argv, to put into the node's groups whoever executes it."""
+        if node not in self._limits:
+            return []
+        groups = [group for _, group in self._groups(node)]
+        for group in groups:
+            if not os.path.isdir(group):
+                raise NetlabError(f"somebody has removed {group}: netlab down and up make it anew")
+        return ["sh", "-c", _JOIN, "netlab", *groups, "--"]
+
+    def stand(self, node: str) -> bool:
+        """Say whether the node's groups are all there."""
+        return all(os.path.isdir(group) for _, group in self._groups(node))
+
+    def changed(self, node: str) -> list[str]:
+        """Return which of the node's limits are not as planned any more, in words; a frozen group is one of them."""
+        found = []
+        for hierarchy, group in self._groups(node):
+            for name, planned in (*_settings(hierarchy, self._limits[node]), ("cgroup.freeze", "0")):
+                now = _read(f"{group}/{name}").strip()  # "" without accounting for swap, or where it cannot be read
+                if now and not _same(name, now, planned):
+                    found.append(f"{group}/{name} is {now}, planned is {planned}")
+        return found
+
+    def memory_kills(self, node: str) -> int:
+        """Return how many of the node's processes the kernel has killed because the node's memory was used up."""
+        if node not in self._limits or not self._limits[node].memory:
+            return 0
+        return next((_kills(*each) for each in self._groups(node) if "memory" in each[0].controllers), 0)
+
+    def remove(self) -> list[str]:
+        """Remove the lab's groups, whichever there are, end who is in them, and return the nodes that had some.
+
+        NetlabError when one cannot be removed.
+        """
+        removed: dict[str, None] = {}
+        for hierarchy in hierarchies(self._mounts):
+            top = f"{hierarchy.path}/{paths.LIMITS}/{self._lab}"
+            removed.update(dict.fromkeys(_folders(top)))
+            for folder, _, _ in os.walk(top, topdown=False):
+                _remove(folder)
+            with suppress(OSError):  # not there, or others' labs are in it
+                os.rmdir(f"{hierarchy.path}/{paths.LIMITS}")
+        return list(removed)
+
+    def _groups(self, node: str) -> Iterator[tuple[Hierarchy, str]]:
+        """Yield the hierarchies in which a node is limited, and its group there."""
+        for hierarchy in hierarchies(self._mounts):
+            if _wanted(self._limits[node]) & set(hierarchy.controllers):
+                yield hierarchy, f"{hierarchy.path}/{paths.LIMITS}/{self._lab}/{node}"
+
+    def _make(self, hierarchy: Hierarchy) -> None:
+        wanted = {node: limits for node, limits in self._limits.items() if _wanted(limits) & set(hierarchy.controllers)}
+        if not wanted:
+            return
+        top = _above(hierarchy, self._lab)
+        for node, limits in wanted.items():
+            os.mkdir(f"{top}/{node}")
+            for name, value in _settings(hierarchy, limits):
+                # without accounting for swap, the kernel has no limit of it either
+                if "sw" not in name or os.path.exists(f"{top}/{node}/{name}"):
+                    _write(f"{top}/{node}/{name}", value)
+
+
+def _above(hierarchy: Hierarchy, lab: str) -> str:
+    """Make the groups above a lab's nodes, if need be, and return the one that these go into."""
+    folders = [hierarchy.path, f"{hierarchy.path}/{paths.LIMITS}", f"{hierarchy.path}/{paths.LIMITS}/{lab}"]
+    with suppress(FileNotFoundError):  # the `down` of another lab may remove the second just while it is empty
+        os.makedirs(folders[-1], exist_ok=True)
+    os.makedirs(folders[-1], exist_ok=True)
+    for folder in folders if hierarchy.unified else ():
+        given = _read(f"{folder}/cgroup.subtree_control").split()
+        if more := [f"+{name}" for name in hierarchy.controllers if name not in given]:
+            _write(f"{folder}/cgroup.subtree_control", " ".join(more))
+    return folders[-1]
+
+
+def _wanted(limits: Limits) -> set[str]:
+    return {name for name, value in zip(CONTROLLERS, limits, strict=True) if value}
+
+
+def _settings(hierarchy: Hierarchy, limits: Limits) -> Iterator[tuple[str, str]]:
+    """Yield the files of a group, and what is written to each: memory before the sum of memory and swap."""
+    if limits.cpu and "cpu" in hierarchy.controllers:
+        quota = round(limits.cpu * PERIOD_US)
+        if hierarchy.unified:
+            yield "cpu.max", f"{quota} {PERIOD_US}"
+        else:
+            yield "cpu.cfs_period_us", str(PERIOD_US)
+            yield "cpu.cfs_quota_us", str(quota)
+    if limits.memory and "memory" in hierarchy.controllers:
+        if hierarchy.unified:
+            yield "memory.max", str(limits.memory)
+            yield "memory.swap.max", "0"
+        else:
+            yield "memory.limit_in_bytes", str(limits.memory)
+            yield "memory.memsw.limit_in_bytes", str(limits.memory)
+
+
+def _same(name: str, now: str, planned: str) -> bool:
+    """Say whether a setting is as planned: the kernel counts memory in pages, and leaves out what is less than one."""
+    if name.startswith("memory.") and now.isdigit():
+        page = os.sysconf("SC_PAGE_SIZE")
+        return int(now) // page == int(planned) // page
+    return now == planned
+
+
+def _remove(group: str) -> None:
+    """Remove a group, and whatever still lives in it."""
+    deadline = time.monotonic() + _REMOVE_DEADLINE_S
+    while True:
+        try:
+            os.rmdir(group)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise NetlabError(f"cannot remove {group}: {error.strerror}, processes {_pids(group)}") from error
+        else:
+            return
+        _kill(group)
+        time.sleep(_POLL_S)
+
+
+def _kill(group: str) -> None:
+    own = kill.lineage()
+    for pid in _pids(group):
+        if pid in own:
+            raise NetlabError(f"process {pid} has called this command from inside the lab; end it first")
+        pidfd = kill.open_pidfd(pid)
+        if pidfd >= 0:
+            if pid in _pids(group):  # asked once more, now that the id is held
+                kill.send(pidfd, signal.SIGKILL)
+            os.close(pidfd)
+
+
+def _pids(group: str) -> Sequence[int]:
+    return [int(word) for word in _read(f"{group}/cgroup.procs").split() if word != "0"]
+
+
+def memory_kills_around(pid: int, mounts: str = MOUNTS) -> int:
+    """Return how many processes of the group that a process is in were killed because its memory was used up."""
+    paths = [line.split(":", 2) for line in _read(f"/proc/{pid}/cgroup").splitlines()]  # number:controllers:path
+    for each in hierarchies(mounts):
+        for _, controllers, path in paths:
+            if "memory" in each.controllers and (controllers == "" if each.unified else "memory" in controllers):
+                return _kills(each, f"{each.path}{path}")
+    return 0
+
+
+def _kills(hierarchy: Hierarchy, group: str) -> int:
+    lines = _read(f"{group}/{'memory.events' if hierarchy.unified else 'memory.oom_control'}").splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def _folders(path: str) -> list[str]:
+    try:
+        return sorted(entry.name for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _write(path: str, text: str) -> None:
+    """Write to a file of a control group; an OSError names the file."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        os.close(fd)

@@ -1,0 +1,1 @@
+"""Processes of a lab: the supervisor, what it starts, and what it writes down."""

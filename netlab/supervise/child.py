@@ -1,0 +1,186 @@
+"""One process of a lab, seen by the supervisor that starts it: its pipes, its log, its end."""
+
+import os
+import resource
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple, NoReturn
+
+from netlab import paths, role
+from netlab.kernel import syscalls
+from netlab.runtime import entry
+from netlab.runtime.entry import Place
+from netlab.supervise import logs
+
+_LINE_LIMIT = 1 << 14  # a longer line is cut, so that a flood without a line's end costs no memory
+_OLDEST_NS = 60_000_000_000  # a line that says to be older is not believed: it only looks like one with a stamp
+_DIGITS = 19
+_TO_DEFAULT = (
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD),  # as `up` may have been started
+    *(signal.SIGPIPE, signal.SIGXFSZ),  # which Python ignores
+)
+
+
+class Inherited(NamedTuple):
+    """What a child gets back as it was before the supervisor changed it for itself."""
+
+    umask: int
+    nofile: tuple[int, int]
+
+
+class Pipe:
+    """What was read from a process's stdout or stderr, in lines; those of a role may be `stamped`."""
+
+    def __init__(self, stream: bytes, stamped: bool = False) -> None:
+        self.stream = stream
+        self.stamped = stamped
+        self.rest = b""
+
+    def take(self, data: bytes, earliest: int, now: int) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield the lines that these bytes complete: time, stream as the log has it, text; no bytes end the last line.
+
+        Times do not go back, and lie between `earliest`, that of the line before, and `now`.
+        """
+        lines = (self.rest + data).split(b"\n")
+        self.rest = lines.pop()
+        for line in lines:
+            ns, text = self._when(line, now)
+            earliest = max(ns, earliest)
+            yield earliest, self.stream, text
+        if self.rest and (not data or len(self.rest) >= _LINE_LIMIT):
+            yield now, self.stream + (b"+" if data else b""), self._when(self.rest, now)[1]
+            self.rest = b""
+
+    def _when(self, line: bytes, now: int) -> tuple[int, bytes]:
+        """Return when a line was printed, and its text: a role's says so itself (netlab/role.py), others come now."""
+        if self.stamped and line.startswith(b"@"):
+            stamp, blank, text = line[1:].partition(b" ")
+            if blank and stamp.isdigit() and len(stamp) <= _DIGITS and now - _OLDEST_NS <= int(stamp) <= now:
+                return int(stamp), text
+        return now, line
+
+
+class Child:
+    """A node's process: what to run, what it comes after, and how far it has come.
+
+    `here` says that others may come after it: it has said READY or, where none is awaited, has been started. An ended
+    process is reaped only when nobody writes to its pipes any more: until then its number, which is also that of its
+    process group, goes to no other, and what it left running can be signalled safely.
+    """
+
+    def __init__(self, start: dict[str, Any], folder: str, log_limit: int) -> None:
+        self.node: str = start["node"]
+        self.argv: list[str] = start["argv"]
+        self.env: dict[str, str] = start["env"]
+        self.after: set[str] = set(start["after"])
+        self.awaits_ready: bool = start["awaits_ready"]
+        self.cwd: str = start["cwd"]
+        self.place = Place(*start["place"]) if start["place"] else None
+        self.pid = 0
+        self.started_ns = 0
+        self.here = False
+        self.ended = False
+        self.reaped = False
+        self.pipes: dict[int, Pipe] = {}
+        self._log = logs.Writer(paths.log(folder, self.node), log_limit)
+        self._copies = entry.Copies(self.place) if self.place else None
+        self._latest = 0  # of its lines, CLOCK_MONOTONIC
+
+    def start(self, inherited: Inherited) -> int:
+        """Start the process and return a pidfd of it; OSError when the machine has no room for it."""
+        (out, out_end), (err, err_end) = pipes = os.pipe(), os.pipe()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            supervisor = os.getpid()
+            self.started_ns = time.monotonic_ns()
+            self.pid = entry.fork(self.place) if self.place else os.fork()
+            if self.pid == 0:
+                self._become(out_end, err_end, supervisor, inherited)
+            pidfd = self._watched()
+            self.pipes = {out: Pipe(b"out", self.awaits_ready), err: Pipe(b"err")}
+            return pidfd
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            for reading, writing in pipes:
+                os.close(writing)
+                os.set_blocking(reading, False)
+                if not self.pid:
+                    os.close(reading)
+
+    def take(self, fd: int, data: bytes) -> bool:
+        """Write down what one of the pipes has given, nothing being its end; say whether the process is now READY."""
+        now, ready, entries = time.monotonic_ns(), False, []
+        for ns, stream, text in self.pipes[fd].take(data, self._latest, now):
+            if text == b"READY" and stream == b"out" and self.awaits_ready and not self.here and not ready:
+                ready = True
+                entries.append(logs.entry(ns, "note", "ready"))
+            else:
+                entries.append(b"%d %s %s\n" % (ns, stream, text))
+            self._latest = ns
+            if self._copies:
+                self._copies.write(stream, text)
+        if entries:
+            self._log.write(now, b"".join(entries))
+        return ready
+
+    def note(self, text: str) -> None:
+        """Write a line of the supervisor's own into the log."""
+        self._latest = now = time.monotonic_ns()
+        self._log.write(now, logs.entry(now, "note", text))
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process and all of its group."""
+        with suppress(PermissionError):
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:  # it has not made its group yet
+                os.kill(self.pid, number)  # not reaped, so the number is still its own
+
+    def _watched(self) -> int:
+        try:
+            return os.pidfd_open(self.pid)
+        except OSError:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = 0
+            raise
+
+    def result(self) -> tuple[bool, int]:
+        """Return whether the process, which has ended, did so by itself, and its exit code or else the signal."""
+        self.ended = True
+        result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        return (result.si_code == os.CLD_EXITED, result.si_status) if result else (True, 0)
+
+    def reap(self) -> None:
+        """Give up the number of an ended process."""
+        os.waitpid(self.pid, 0)
+        self.reaped = True
+        if self._copies:
+            self._copies.close()
+
+    def _become(self, out: int, err: int, supervisor: int, inherited: Inherited) -> NoReturn:
+        """In the new process: leave everything of the supervisor behind, and run the program."""
+        try:
+            os.setsid()
+            for number in _TO_DEFAULT:
+                signal.signal(number, signal.SIG_DFL)
+            syscalls.die_with_parent(0 if self.place else supervisor)  # who is outside of a container has no id there
+            resource.setrlimit(resource.RLIMIT_NOFILE, inherited.nofile)
+            os.umask(inherited.umask)
+            for fd, standard in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
+                os.dup2(fd, standard)
+            environment: Mapping[str, str] = os.environ
+            if self.place:
+                environment = entry.join(self.place, self.cwd)
+            else:
+                os.chdir(self.cwd)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            # Or a role in Python would keep its lines, READY among them, until it has printed 8 KB.
+            stamped = {role.STAMPED: "1"} if self.awaits_ready else {}
+            os.execvpe(self.argv[0], self.argv, {"PYTHONUNBUFFERED": "1", **environment, **self.env, **stamped})
+        except OSError as error:
+            os.write(err, os.fsencode(f"cannot run {self.argv[0]}: {error.strerror}\n"))
+        finally:
+            os._exit(127)

@@ -1,0 +1,285 @@
+"""Processes of a lab, from outside: start its supervisor and wait for the roles, stop them all, see what runs.
+
+The only user of psutil. What the supervisor does, and how one speaks to it, is in `supervisor`.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netlab import paths
+from netlab.errors import NetlabError
+from netlab.kernel import umask
+from netlab.kernel.kill import GRACE_S, end, have_ended, open_pidfd, signal_name
+from netlab.kernel.pids import is_alive, is_stopped
+from netlab.supervise import group, logs, state
+from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
+
+if TYPE_CHECKING:
+    from netlab.runtime.entry import Place
+
+STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stubborn
+_LAST_LINES = 10
+_READ_BYTES = 1 << 16
+_SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
+
+
+class Start(NamedTuple):
+    """One node's process: an argv that enters its namespace, what is added to the environment, whom it waits for.
+
+    `cwd` is the folder that it starts in; `place` the container that it goes into, None for none.
+    """
+
+    node: str
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    after: tuple[str, ...] = ()
+    awaits_ready: bool = True
+    cwd: str = "/"
+    place: "Place | None" = None
+
+
+class Connection:
+    """A supervisor that this process has started: its process id, and the pipes to it and from it (-1 once closed).
+
+    `move` is putting it into the lab's control group.
+    """
+
+    def __init__(self, lab: str, folder: str, pid: int, hears: int, says: int, move: group.Move) -> None:
+        self.lab = lab
+        self.folder = folder
+        self.pid = pid
+        self.hears = hears
+        self.says = says
+        self.move = move
+
+    def hang_up(self) -> None:
+        """Close the pipes."""
+        if self.hears >= 0:
+            os.close(self.hears)
+            os.close(self.says)
+            self.hears = self.says = -1
+
+
+class Process(NamedTuple):
+    """What a node's process is doing.
+
+    `state` is `not started`, `starting` (no READY yet), `running`, `stopped` (as by SIGSTOP), `exited` (with `code`),
+    `killed` (by the signal `code`) or `lost`: it is gone and nobody saw how, because the supervisor had died.
+    `started_ns` and `ended_ns` are
+    CLOCK_MONOTONIC, 0 where they do not apply. `cpu_percent` is of one CPU, the average since the start; it,
+    `rss_bytes` and `threads` are None where they cannot be read.
+    """
+
+    node: str
+    state: str
+    pid: int = 0
+    code: int = 0
+    argv: tuple[str, ...] = ()
+    started_ns: int = 0
+    ended_ns: int = 0
+    cpu_percent: float | None = None
+    rss_bytes: int | None = None
+    threads: int | None = None
+
+
+def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
+    """Start the lab's supervisor, which waits for its job; `keep` or `abandon` it in the end.
+
+    The lab stays locked, even if this process is killed, until its folder says who the supervisor is.
+    """
+    import fcntl
+
+    lock = fcntl.fcntl(lock_fd, fcntl.F_DUPFD_CLOEXEC, 4)  # out of the way of the numbers given out below
+    job_end, hears = os.pipe()
+    says, progress_end = os.pipe()
+    # Isolated and without the site module: it starts in two thirds of the time and needs nothing from there.
+    argv = [sys.executable, "-IS", "-c", SUPERVISOR_BOOT, paths.IMPORTED_FROM, folder]
+    ends = ((job_end, 0), (progress_end, 1), (progress_end, 2), (lock, 3))
+    actions = [(os.POSIX_SPAWN_DUP2, fd, at) for fd, at in ends]
+    try:
+        pid = os.posix_spawn(
+            argv[0], argv, os.environ, file_actions=actions, setsid=True, setsigmask=(), setsigdef=(signal.SIGTERM,)
+        )
+    finally:
+        for fd in (job_end, progress_end, lock):
+            os.close(fd)
+    return Connection(lab, folder, pid, hears, says, group.join(lab, folder, pid))
+
+
+def start(
+    supervisor: Connection,
+    starts: Sequence[Start],
+    trace: bool,
+    deadline_s: float,
+    tell: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> None:
+    """Have the processes started in their order, and return when every one is there.
+
+    A process is there when it has said READY or, where none is awaited, once it has been started. `tell` gets what
+    happens: {"event": "started", "node", "pid"}, {"event": "ready", "node", "seconds"} and {"event": "exited", "node",
+    "exit" or "signal"}. NetlabError, with the last lines of the one to blame, when a process ends before it is READY,
+    or when they are not all there after `deadline_s` seconds; everything is stopped then.
+    """
+    until = time.monotonic() + deadline_s
+    parts = [{**one._asdict(), "env": dict(one.env)} for one in starts]
+    job = {"lab": supervisor.lab, "umask": umask.callers(), "trace": trace, "starts": parts}
+    supervisor.move.wait()  # before it starts anything
+    with suppress(BrokenPipeError), open(supervisor.hears, "wb", closefd=False) as pipe:
+        pipe.write(json.dumps(job).encode() + b"\n")
+    awaited = {one.node for one in starts if one.awaits_ready}
+    late: list[str] = []
+    for event in _events(supervisor, until):
+        node = event.get("node", "")
+        if event["event"] == "done":
+            return
+        if event["event"] == "failed":
+            raise _failure(supervisor, node, _how(event))
+        if event["event"] == "started" and node in awaited:
+            late.append(node)
+        elif event["event"] == "ready":
+            late.remove(node)
+        tell(event)
+    if not late:
+        raise _failure(supervisor, "", f"the roles have not all been started within {deadline_s:g} s")
+    others = f" (nor has {', '.join(late[1:4])}{' …' if late[4:] else ''})" if late[1:] else ""
+    raise _failure(supervisor, late[0], f"has not said READY within {deadline_s:g} s{others}")
+
+
+def keep(supervisor: Connection) -> None:
+    """Give the supervisor the last word of `up`: from here on the lab stays, whatever happens to this process."""
+    try:
+        os.write(supervisor.hears, b"keep\n")
+    except BrokenPipeError:
+        raise NetlabError(f"the supervisor of the lab {supervisor.lab} has died") from None
+    finally:
+        supervisor.hang_up()
+
+
+def abandon(supervisor: Connection) -> None:
+    """Have the supervisor stop all that it has started, and wait until it has ended; more than once does no harm."""
+    supervisor.hang_up()
+    supervisor.move.wait()
+    if not supervisor.pid:
+        return
+    pidfd = os.pidfd_open(supervisor.pid)  # our own child: the id is its own until we have waited for it
+    end([pidfd], STOP_DEADLINE_S)
+    os.close(pidfd)
+    os.waitpid(supervisor.pid, os.WNOHANG)
+    supervisor.pid = 0
+
+
+def _events(supervisor: Connection, until: float) -> Iterator[dict[str, Any]]:
+    """Yield what the supervisor says until the deadline; NetlabError when it dies."""
+    rest, complaint = b"", b"killed?"
+    while (left := until - time.monotonic()) > 0:
+        if not select.select([supervisor.says], [], [], left)[0]:
+            return
+        data = os.read(supervisor.says, _READ_BYTES)
+        if not data:
+            raise NetlabError(
+                f"the supervisor of the lab {supervisor.lab} has died: {complaint.decode(errors='replace')}"
+            )
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            if line.startswith(b"{"):
+                yield json.loads(line)
+            elif line:
+                complaint = line  # of a traceback, the last line counts
+
+
+def _how(event: dict[str, Any]) -> str:
+    if "why" in event:
+        return str(event["why"])
+    if "exit" in event:
+        return f"ended with exit code {event['exit']} before it said READY"
+    return f"was killed by {signal_name(event['signal'])} before it said READY"
+
+
+def _failure(supervisor: Connection, node: str, what: str) -> NetlabError:
+    """Stop everything, so that the log is complete, and return the error with its last lines."""
+    abandon(supervisor)
+    lines = logs.tail(supervisor.folder, node, _LAST_LINES)
+    said = "; its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else "; it has printed nothing"
+    return NetlabError(f"{node} {what}{said}" if node else what)
+
+
+def stop_supervisor(folder: str) -> bool:
+    """Have the lab's supervisor stop its processes and end; say whether there was one.
+
+    If it does not, it is killed, and its processes with it. So is that of a lab that had this folder before; however
+    many there are, all have the same time.
+    """
+    found = dict.fromkeys([find_supervisor(folder), *supervisors(folder)])
+    pidfds = [pidfd for pid, ticks in found if pid and (pidfd := _open_living(pid, ticks)) >= 0]
+    try:
+        end(pidfds, STOP_DEADLINE_S)
+    finally:
+        for pidfd in pidfds:
+            os.close(pidfd)
+    return bool(pidfds)
+
+
+def _open_living(pid: int, ticks: int) -> int:
+    """Return a descriptor of the process that was started at that time, -1 if it has ended."""
+    pidfd = open_pidfd(pid)
+    if pidfd >= 0 and (not is_alive(pid, ticks) or have_ended([pidfd], 0)):
+        os.close(pidfd)
+        return -1
+    return pidfd
+
+
+def supervisor_pid(folder: str) -> int:
+    """Return the process id of the lab's supervisor, 0 if none is running."""
+    pid, ticks = find_supervisor(folder)
+    return pid if pid and is_alive(pid, ticks) else 0
+
+
+def processes(folder: str) -> list[Process]:
+    """Return what each node's process is doing, in the order of the file; needs no root."""
+    settled = time.monotonic() + _SETTLE_S
+    while True:
+        there = supervisor_pid(folder)
+        found = [_process(node, fact) for node, fact in state.read(folder).items()]
+        # One that has just ended is about to be written down, as long as there is somebody to do it.
+        if not there or time.monotonic() > settled or not any(one.state == "lost" for one in found):
+            return found
+        time.sleep(_SETTLE_INTERVAL_S)
+
+
+def _process(node: str, fact: dict[str, Any]) -> Process:
+    if "argv" not in fact:
+        return Process(node, "not started")
+    known = Process(node, "lost", fact["pid"], 0, tuple(fact["argv"]), fact["started_ns"], fact.get("ended_ns", 0))
+    if "ended_ns" in fact:
+        state, code = ("exited", fact["exit"]) if "exit" in fact else ("killed", fact["signal"])
+        return known._replace(state=state, code=code)
+    waits = fact["awaits_ready"] and "ready_ns" not in fact
+    if not is_alive(known.pid, fact["start_ticks"]):
+        return known
+    state = "stopped" if is_stopped(known.pid) else "starting" if waits else "running"
+    return _measured(known._replace(state=state))
+
+
+def _measured(process: Process) -> Process:
+    """Add what psutil finds out about a running process."""
+    import psutil
+
+    try:
+        found = psutil.Process(process.pid)
+        with found.oneshot():
+            times = found.cpu_times()
+            life_s = max(time.monotonic_ns() - process.started_ns, 1) / 1e9
+            return process._replace(
+                cpu_percent=round(100 * (times.user + times.system) / life_s, 1),
+                rss_bytes=found.memory_info().rss,
+                threads=found.num_threads(),
+            )
+    except psutil.Error:  # it has just ended, or belongs to somebody whose processes we may not see
+        return process

@@ -1,0 +1,53 @@
+"""How a lab's supervisor is started, and known again: by what the lab's folder says of it, or by its command line."""
+
+import os
+
+from netlab import paths
+from netlab.kernel import files
+from netlab.kernel.pids import PID_NAMESPACE, is_ours, start_ticks
+from netlab.record import shapes
+
+# How the supervisor is started: the rest of its command line is where netlab is, and the lab's folder.
+_BOOT = "import sys; sys.path.append(sys.argv[1]); from {} import main; main(*sys.argv[2:])"
+SUPERVISOR_BOOT = _BOOT.format("netlab.supervise.supervisor")
+_BOOTS = {SUPERVISOR_BOOT.encode(), _BOOT.format("netlab.supervisor").encode()}  # the second: builds before rooms
+
+
+def find_supervisor(folder: str) -> tuple[int, int]:
+    """Return the process id of a lab's supervisor and its start time, zeros where there is none.
+
+    Where that does not say it any more, it is known by its command line.
+    """
+    return noted_supervisor(folder) or next(iter(supervisors(folder)), (0, 0))
+
+
+def noted_supervisor(folder: str) -> tuple[int, int] | None:
+    """Return what the lab's folder says of its supervisor, None where it says nothing, or nothing that could be."""
+    try:
+        me = files.load(f"{folder}/{paths.SUPERVISOR}")
+    except (OSError, ValueError):
+        return None
+    return (me["pid"], me["start_ticks"]) if shapes.fits(me, shapes.PROCESS) else None
+
+
+def supervisors(folder: str) -> list[tuple[int, int]]:
+    """Return every supervisor that was started for this folder, as process id and start time.
+
+    They are known by their command lines, word for word: where a folder was removed by hand and made anew, that of
+    the lab before may still run. One of another container, whose folder of this name is another, is none of them; nor
+    is a process of another user, who may give it any command line.
+    """
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/cmdline", "rb", buffering=0) as file:
+                    words = file.read().split(b"\0")[:-1]
+                is_one = (
+                    len(words) == 6 and words[2] == b"-c" and words[3] in _BOOTS and words[5] == os.fsencode(folder)
+                )
+                if is_one and is_ours(int(name)) and os.path.samefile(f"/proc/{name}/ns/pid", PID_NAMESPACE):
+                    found.append((int(name), start_ticks(int(name))))
+            except OSError:  # it has ended
+                continue
+    return found

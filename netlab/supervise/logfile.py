@@ -1,0 +1,135 @@
+"""One log being read: its lines forwards, from its last ones if wanted, and on into the files that follow it.
+
+What a line is made of, and who writes it, is in `netlab.logs`.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from netlab.errors import NetlabError
+from netlab.kernel import files
+
+_BLOCK = 1 << 18
+_BACK_BLOCK = 1 << 16
+_LINE = re.compile(rb"^\d+ [^ \n]+ [^\n]*\n", re.MULTILINE)
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *range(127, 160))}
+
+
+class LogLine(NamedTuple):
+    r"""One line: when (CLOCK_MONOTONIC), of which node, on which stream, and its text, safe to print on a terminal.
+
+    Bytes that are no UTF-8, and control characters but the tab, are shown as `\x1b`. `cut` says that the text goes on
+    in the node's next line of this stream.
+    """
+
+    ns: int
+    node: str
+    stream: str
+    text: str
+    cut: bool = False
+
+
+def parse(raw: bytes, node: str) -> LogLine | None:
+    """Return a line of a file; None for what is none, such as half a line."""
+    ns, _, rest = raw.partition(b" ")
+    kind, space, printed = rest.partition(b" ")
+    if not (space and ns.isdigit()):
+        return None
+    stream = kind.decode("ascii", "replace")
+    text = printed.removesuffix(b"\r").decode("utf-8", "backslashreplace").translate(_CONTROL)
+    if stream == "trace":  # LAB/NODE text, or LAB/NODE: text
+        name, _, text = text.partition(" ")
+        node = name.partition("/")[2].rstrip(":")
+    return LogLine(int(ns), node, stream.rstrip("+"), text, stream.endswith("+"))
+
+
+class File:
+    """A log being read: the older part first, then the newer one, and on into the files that follow it."""
+
+    def __init__(self, path: str, node: str) -> None:
+        self.path = path
+        self.node = node
+        self._fd = -1
+        self._rest = b""
+
+    def lines(self) -> Iterator[LogLine]:
+        """Yield what there is now; called again, what has come since. What comes meanwhile is left for then."""
+        current, older = self._inode(self.path), self._inode(self.path + ".1")
+        if self._fd < 0 and not self._enter(self.path + ".1" if older else self.path):
+            return
+        yield from self._read()
+        # `current` bounds the chase after a writer that goes from file to file faster than we read.
+        while (here := os.fstat(self._fd).st_ino) not in (current, newest := self._inode(self.path)) and newest:
+            older = self._inode(self.path + ".1")
+            yield from self._read()  # what was written between the last read and the change of files
+            self.close()
+            if not self._enter(self.path + ".1" if older not in (0, here) else self.path):
+                return
+            yield from self._read()
+
+    def skip_to_last(self, count: int) -> None:
+        """Go to where the last `count` of the lines that are there now begin, reading no more than these."""
+        left = count
+        for path in (self.path, self.path + ".1"):
+            newer = self._fd
+            if not self._enter(path):
+                continue
+            if newer >= 0:
+                left = count if os.path.sameopenfile(newer, self._fd) else left  # it has just become the older one
+                os.close(newer)
+            left -= self._rewind(left)
+            if not left:
+                return
+
+    def _rewind(self, count: int) -> int:
+        """Go to the last `count` lines of the file, or to its start where it has less, and say how many these are."""
+        start, found, rest = os.lseek(self._fd, 0, os.SEEK_END), 0, b""
+        while start and count:
+            end, start = start, max(0, start - _BACK_BLOCK)
+            data = os.pread(self._fd, end - start, start) + rest
+            first = data.find(b"\n") + 1 if start else 0
+            if start and not first:  # all of it is the end of a line
+                rest = data
+                continue
+            lines = [line.start() for line in _LINE.finditer(data, first)]
+            if found + len(lines) >= count:
+                os.lseek(self._fd, start + lines[found - count], os.SEEK_SET)
+                return count
+            found, rest = found + len(lines), data[:first]
+        os.lseek(self._fd, 0, os.SEEK_SET if count else os.SEEK_END)
+        return found
+
+    def close(self) -> None:
+        """Close the file; the next read begins at the start of the current one."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+            self._rest = b""
+
+    def _enter(self, path: str) -> bool:
+        try:
+            with files.opened(path) as file:
+                self._fd = os.dup(file.fileno())
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise NetlabError(f"cannot read the log {path}: {error.strerror}") from error
+        return True
+
+    def _inode(self, path: str) -> int:
+        try:
+            return os.stat(path).st_ino
+        except OSError:
+            return 0
+
+    def _read(self) -> Iterator[LogLine]:
+        left = os.fstat(self._fd).st_size - os.lseek(self._fd, 0, os.SEEK_CUR)
+        while left > 0 and (block := os.read(self._fd, min(left, _BLOCK))):
+            left -= len(block)
+            *whole, self._rest = (self._rest + block).split(b"\n")
+            for raw in whole:
+                line = parse(raw, self.node)
+                if line is not None:
+                    yield line

@@ -1,0 +1,206 @@
+"""What the nodes printed: the files that the supervisor writes, and everything that reads them.
+
+A log is a text file of `NS STREAM TEXT` lines: CLOCK_MONOTONIC nanoseconds, then `out`, `err`, `note` (the supervisor
+speaks: started, ready, exited), `trace` (a print statement of a program) or `lost` (how many of those were lost). A
+`+` behind the stream says that the line was cut there and goes on in the next one. TEXT is what was printed, byte for
+byte. NODE.log holds a node's lines, and NODE.log.1 the ones before it once it has reached its limit; the trace is
+kept one folder higher, where no node's name can meet it.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from netlab import paths
+from netlab.errors import NetlabError
+from netlab.kernel import files
+from netlab.supervise.logfile import File, LogLine, parse
+
+__all__ = ["LogLine", "Writer", "entry", "limit_for", "read", "tail", "write_whole"]
+
+FILE_LIMIT = 16 << 20  # bytes, at most; the newest one to two times this much is kept, because /run is memory
+_TAIL = 1 << 16
+_FOLLOW_INTERVAL_S = 0.05
+_SETTLE_NS = 30_000_000  # a line is in its file this long after it was stamped, unless the machine is overwhelmed
+_NOTE = 100  # bytes kept free for the note on what is lost
+_PAGE = 4096  # what a file takes at least, and by which it grows
+
+
+def entry(ns: int, stream: str, text: str) -> bytes:
+    """Return one line of a log."""
+    return b"%d %s %s\n" % (ns, stream.encode(), text.encode())
+
+
+class Writer:
+    """Appends to one log.
+
+    It holds no file open between two writes, so that a thousand logs cost no descriptors and none of them keeps a
+    removed lab's file system alive. It never raises: lines that find no room, or are longer than a whole file may be,
+    are counted, and the next that do say so.
+    """
+
+    def __init__(self, path: str, limit: int = FILE_LIMIT) -> None:
+        self.path = path
+        self.limit = limit
+        self.lost = 0
+
+    def write(self, ns: int, entries: bytes) -> None:
+        """Append whole entries; `ns` is the time of the newest."""
+        for part in _parts(entries, self.limit - _NOTE):
+            note = entry(ns, "note", f"{self.lost} lines lost here: no room for the log") if self.lost else b""
+            if len(note + part) <= self.limit and self._append(note + part):
+                self.lost = 0
+            else:
+                self.lost += part.count(b"\n")
+
+    def _append(self, data: bytes) -> bool:
+        """Append, in a new file if this one would pass the limit; all of it or nothing, and say which."""
+        try:
+            fd = self._open()
+            try:
+                size = os.fstat(fd).st_size
+                if size and size + len(data) > self.limit:
+                    os.rename(self.path, self.path + ".1")
+                    fresh = self._open()
+                    os.close(fd)
+                    fd, size = fresh, 0
+                return write_whole(fd, data, size)
+            finally:
+                os.close(fd)
+        except OSError:  # no space, or the lab is being removed
+            return False
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o640)
+
+
+def _parts(entries: bytes, limit: int) -> Iterator[bytes]:
+    """Yield whole entries in parts that do not pass the limit, unless a single one does."""
+    while len(entries) > limit:
+        cut = entries.rfind(b"\n", 0, limit) + 1 or entries.find(b"\n") + 1
+        yield entries[:cut]
+        entries = entries[cut:]
+    if entries:
+        yield entries
+
+
+def write_whole(fd: int, data: bytes, size: int) -> bool:
+    """Append to an open file of this size all of it or nothing, as where the file system is full, and say which."""
+    written = 0
+    try:
+        written = os.write(fd, data)
+    finally:
+        if written < len(data):
+            os.ftruncate(fd, size)
+    return written == len(data)
+
+
+def limit_for(count: int, folder: str) -> int:
+    """Return the limit of each of so many logs in a folder, so that all of them take no more than half of its room.
+
+    It is a page at least: a folder of less than 16 KiB for each log is too small for its lab.
+    """
+    about = os.statvfs(folder)
+    share = about.f_blocks * about.f_frsize // 2 // (2 * max(1, count))
+    return max(_PAGE, min(FILE_LIMIT, share // _PAGE * _PAGE))
+
+
+def read(
+    folder: str,
+    nodes: Sequence[str],
+    *,
+    trace: bool = False,
+    last: int | None = None,
+    follow: bool = False,
+    until: Callable[[], bool] = lambda: False,
+) -> Iterator[LogLine]:
+    """Yield the lines of these nodes, and of the trace if wanted, in the order of their times.
+
+    A node that has printed nothing has no lines. With `last`, begin with so many of the last ones. With `follow`, go on
+    with what comes until the lab is gone, or `until()` says so, which is asked again and again; lines of different
+    nodes are then in order as long as they reach their files within 30 ms.
+    """
+    files = [File(paths.log(folder, node), node) for node in nodes]
+    if trace:
+        files.append(File(f"{folder}/{paths.TRACE_LOG}", ""))
+    _allow_files(2 * len(files) + 64)
+    try:
+        if last is not None:
+            for file in files:
+                file.skip_to_last(last)
+        yield from _follow(folder, files, last, until) if follow else _last(_merged(files), last)
+    finally:
+        for file in files:
+            file.close()
+
+
+def tail(folder: str, node: str, count: int) -> list[str]:
+    """Return the text of the last lines that a node itself printed."""
+    try:
+        with files.opened(paths.log(folder, node)) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            raw = file.read().split(b"\n")[:-1]
+    except OSError:
+        return []
+    lines = [line for line in (parse(text, node) for text in raw) if line is not None]
+    return [line.text for line in lines if line.stream in ("out", "err")][-count:]
+
+
+def _merged(files: list[File]) -> Iterator[LogLine]:
+    """Yield what the files hold now, in the order of time, without holding it all."""
+    import heapq
+
+    return heapq.merge(*(file.lines() for file in files), key=lambda line: line.ns)
+
+
+def _last(lines: Iterator[LogLine], count: int | None) -> Iterable[LogLine]:
+    """Return the last lines, or all of them."""
+    return lines if count is None else deque(lines, count)
+
+
+def _follow(folder: str, files: list[File], last: int | None, until: Callable[[], bool]) -> Iterator[LogLine]:
+    """Yield lines as they come, until somebody says so, or the folder of the logs is gone or is another lab's."""
+    import time
+
+    try:  # held open, so that no later lab's file system can have this one's device number
+        fd = os.open(f"{folder}/{paths.LOGS}", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise NetlabError(f"there are no logs in {folder}: {error.strerror}") from error
+    try:
+        waiting: list[LogLine] = []
+        settled = time.monotonic_ns() - _SETTLE_NS
+        for line in _last(_merged(files), last):
+            if line.ns <= settled:
+                yield line
+            else:
+                waiting.append(line)
+        alive = True
+        while alive:
+            alive = _is(fd, f"{folder}/{paths.LOGS}") and not until()
+            settled = time.monotonic_ns() - _SETTLE_NS if alive else 1 << 63
+            for file in files:
+                waiting.extend(file.lines())
+            waiting.sort(key=lambda line: line.ns)
+            ready = sum(line.ns <= settled for line in waiting)
+            yield from waiting[:ready]
+            del waiting[:ready]
+            if alive:
+                time.sleep(_FOLLOW_INTERVAL_S)
+    finally:
+        os.close(fd)
+
+
+def _is(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except OSError:
+        return False
+
+
+def _allow_files(count: int) -> None:
+    """Let this process hold so many files open, as far as its hard limit goes."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))

@@ -1,0 +1,55 @@
+"""YAML text → Document: a tree in which every value knows its line and column. The only user of a YAML library."""
+
+import os
+from typing import TYPE_CHECKING
+
+from netlab.errors import Mistake, TopologyError, UsageError
+from netlab.topology.document.compose import ComposeError, compose
+from netlab.topology.document.source import read
+from netlab.topology.document.tree import Document, Item, show
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence as SequenceOf
+
+__all__ = ["Document", "load", "parse"]
+
+
+def load(path: str, sets: "SequenceOf[str]" = ()) -> Document:
+    """Return the topology file `path` as a tree, with each `--set` (`path=value`, the value in YAML) applied.
+
+    Raises UsageError for a file that cannot be read and for a `--set` that does not fit, and TopologyError for a file
+    that is not YAML.
+    """
+    document = parse(read(path), path, os.path.abspath(path))
+    if not sets:
+        return document
+    from netlab.topology.document.override import override
+
+    for setting in sets:
+        target, equals, text = setting.partition("=")
+        if not equals or not target:
+            raise UsageError(f"--set {show(setting)}: expected PATH=VALUE, such as nodes.client.args.count=5")
+        document = override(document, target, _value(target, text))
+    return document
+
+
+def parse(text: str, file: str, path: str = "") -> Document:
+    """Return the YAML `text` as a tree; `file` is what messages call it. Raises TopologyError if it is not YAML."""
+    mistakes: list[Mistake] = []
+    try:
+        root = compose(text, mistakes)
+    except ComposeError as error:
+        raise TopologyError(file, [*mistakes, error.mistake]) from None
+    return Document(file, path, root, tuple(mistakes))
+
+
+def _value(target: str, text: str) -> Item:
+    """Return the value of one `--set`; nothing after the equals sign is null."""
+    mistakes: list[Mistake] = []
+    try:
+        value = compose(text if text.strip() else "null", mistakes, empty=True)
+    except ComposeError as error:
+        mistakes.append(error.mistake)
+    if mistakes:
+        raise UsageError(f"--set {show(target)}: in its value: {mistakes[0].message}")
+    return value

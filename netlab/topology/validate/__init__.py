@@ -1,0 +1,120 @@
+"""Document → Topology: every mistake at once, or a topology that can be planned.
+
+Rules for single values are in `rules`; each part of a topology has a module. What is written in one place about
+another (a link to a node, an address in a subnet) is checked after everything has been read, so that one misspelt key
+does not hide other mistakes, nor cause more of them.
+"""
+
+import os
+
+from netlab.errors import TopologyError
+from netlab.topology import declared
+from netlab.topology.document.tree import Document, Item, Mapping, plain
+from netlab.topology.model import Node, Topology
+from netlab.topology.validate.addresses import Addressing
+from netlab.topology.validate.args import Roles
+from netlab.topology.validate.files import Files
+from netlab.topology.validate.findings import Findings
+from netlab.topology.validate.links import Interfaces, connect, name_interfaces, read_links
+from netlab.topology.validate.names import Names
+from netlab.topology.validate.nodes import Draft, read_nodes
+from netlab.topology.validate.order import Starts, resolve
+from netlab.topology.validate.programs import check_program
+from netlab.topology.validate.routes import Neighbours
+from netlab.topology.validate.rules import Fields, choice, is_label, label, sequence, text
+
+__all__ = ["is_label", "topology"]
+
+KEYS = ("name", "description", "message", "runtime", "nodes", "links", "checks")
+
+
+def topology(document: Document) -> Topology:
+    """Return the topology that the document describes. Raises TopologyError with all its mistakes."""
+    findings = Findings(document)
+    result = _read(document, findings)
+    if result is None:
+        raise TopologyError(document.file, findings.mistakes())
+    return result
+
+
+def _read(document: Document, findings: Findings) -> Topology | None:
+    """Return the topology, None where there is any mistake."""
+    fields = Fields(findings, document.root, "", KEYS, "a topology, a mapping with name and nodes")
+    if not isinstance(document.root, Mapping):
+        return None
+    result = Topology(
+        fields.require("name", label, ""),
+        document.path,
+        (),
+        (),
+        fields.read("description", text, ""),
+        fields.read("message", text, ""),
+        fields.read("runtime", choice("netns", "docker"), "netns"),
+        fields.read("checks", sequence(_check, "a list of checks"), ()),
+    )
+    files = Files(os.path.dirname(document.path) if document.path else "")
+    drafts = fields.require("nodes", lambda *at: read_nodes(files, *at), None)
+    before = len(findings)
+    written = fields.read("links", read_links, ())
+    if drafts is None:
+        return None  # Without nodes everything else would be a mistake, too.
+    names = Names(findings, [draft.declared for draft in drafts], fields.key_place("nodes"))
+    wires = connect(findings, names, written)
+    interfaces = name_interfaces(findings, names, wires)
+    sound = names.replicas_known and len(findings) == before
+    after = _check_nodes(findings, names, drafts)
+    addressing = Addressing(findings, names, wires) if names.kinds_known else None
+    if addressing and sound:  # Otherwise a missing interface may be the doing of another mistake.
+        _check_surroundings(findings, names, drafts, addressing, interfaces)
+    if findings or not addressing:
+        return None
+    nodes = tuple(node for draft in drafts for node in _nodes(draft, names, after[draft.declared.name]))
+    return result._replace(nodes=nodes, links=addressing.links())
+
+
+def _check_nodes(findings: Findings, names: Names, drafts: list[Draft]) -> dict[str, tuple[str, ...]]:
+    """Check what nodes say of each other, and return the nodes that each is started after."""
+    roles = Roles(findings, names)
+    for draft in drafts:
+        if draft.role:
+            roles.check(draft.role)
+    starts = {draft.declared.name: Starts(draft.has_process, draft.node.autostart, draft.after) for draft in drafts}
+    return resolve(findings, names, starts)
+
+
+def _check_surroundings(
+    findings: Findings, names: Names, drafts: list[Draft], addressing: Addressing, interfaces: Interfaces
+) -> None:
+    """Check what nodes say of their interfaces and neighbours."""
+    neighbours = Neighbours(findings, names, addressing)
+    for draft in drafts:
+        name = draft.declared.name
+        neighbours.check(name, draft.routes)
+        if draft.program:
+            check_program(findings, names, draft.program, interfaces, name)
+
+
+def _check(findings: Findings, item: Item, path: str) -> object:
+    """Take any mapping for a check; what is in it is for the verb that runs it."""
+    if isinstance(item, Mapping):
+        return plain(item)
+    findings.wrong(item, path, "a mapping")
+    return None
+
+
+def _nodes(draft: Draft, names: Names, after: tuple[str, ...]) -> list[Node]:
+    """Return the node, or its replicas, complete."""
+    name, role = draft.declared.name, draft.role
+    args = tuple((arg.key, arg.values or ()) for arg in role.args if arg.given) if role else ()
+    node = draft.node._replace(
+        role=role.name if role else "",
+        role_path=role.path if role else "",
+        args=args,
+        capabilities=(*draft.node.capabilities, *(declared.capabilities(role.path) if role else ())),
+        stays=declared.stays(role.path) if role else False,
+        after=after,
+        program=draft.program.program if draft.program else None,
+        routes=tuple(route.route() for route in draft.routes),
+        replica_of=name if names.is_replicated(name) else "",
+    )
+    return [node._replace(name=member) for member in names.members[name]]

@@ -1,0 +1,87 @@
+"""The programs and roles that a topology names: beside it first, then netlab's own."""
+
+import os
+import stat
+
+from netlab.assets import folder
+from netlab.topology.document.tree import Item, show
+from netlab.topology.validate.findings import Findings, place
+from netlab.topology.validate.rules import word
+
+SUFFIXES = {"bpf": ".c", "roles": ".py"}
+WHAT = {"bpf": "a program", "roles": "a role"}
+
+
+class Files:
+    """Looks up programs (kind `bpf`) and roles (kind `roles`) for the topology in the folder `beside`."""
+
+    def __init__(self, beside: str) -> None:
+        self._beside = beside
+        self._known: dict[tuple[str, str], str] = {}
+
+    def rule(self, kind: str, findings: Findings, item: Item, path: str) -> tuple[str, str] | None:
+        """Return the name of the program or role that `item` names, and the absolute path of its file."""
+        written = word(findings, item, path)
+        if written is None:
+            return None
+        suffix = SUFFIXES[kind]
+        if "/" not in written and not written.endswith(suffix):
+            file = self._by_name(kind, written)
+            where = f"no {show(f'{kind}/{written}{suffix}')[1:-1]} beside the topology, nor in netlab"
+        elif written.endswith(suffix):
+            file = self._by_path(written)
+            where = "no such file" + (" beside the topology" if self._beside and not os.path.isabs(written) else "")
+        else:
+            file, where = "", f"a path that does not end in {suffix}"
+        wrong = _unfit(kind, file) if file else ""
+        if file and not wrong:
+            return os.path.basename(file)[: -len(suffix)], file
+        message = f"expected {WHAT[kind]}, found {show(written)}: {wrong or where}"
+        known = [] if wrong else self._neighbours(kind, written) or self._names(kind)
+        findings.add(place(item, path), message, findings.nearest(written, known) if known else "")
+        return None
+
+    def _by_path(self, written: str) -> str:
+        file = os.path.abspath(os.path.join(self._beside, written))
+        return file if os.path.exists(file) else ""
+
+    def _by_name(self, kind: str, written: str) -> str:
+        """Return the file of this name, or "". A thousand nodes of one role look once."""
+        if (kind, written) not in self._known:
+            files = (os.path.join(directory, written + SUFFIXES[kind]) for directory in self._folders(kind))
+            self._known[kind, written] = next((file for file in files if os.path.exists(file)), "")
+        return self._known[kind, written]
+
+    def _folders(self, kind: str) -> tuple[str, ...]:
+        return (os.path.join(self._beside, kind), self._beside, folder(kind)) if self._beside else (folder(kind),)
+
+    def _neighbours(self, kind: str, written: str) -> list[str]:
+        """Return the paths of the files in the folder of a written path, for a hint."""
+        directory = os.path.dirname(written)
+        names = _files(os.path.join(self._beside, directory), SUFFIXES[kind]) if directory else []
+        return [os.path.join(directory, name) for name in names]
+
+    def _names(self, kind: str) -> list[str]:
+        """Return the names of all programs or roles there are, for a hint."""
+        suffix = SUFFIXES[kind]
+        names = {name[: -len(suffix)] for directory in self._folders(kind) for name in _files(directory, suffix)}
+        return sorted(names)
+
+
+def _unfit(kind: str, file: str) -> str:
+    """Return why what is there cannot be the file of a program or role, "" if it can."""
+    mode = os.stat(file).st_mode
+    if not stat.S_ISREG(mode):
+        return f"{show(file)} is {'a directory' if stat.S_ISDIR(mode) else 'a device, pipe or socket'}, no regular file"
+    if kind == "bpf" and os.fsencode(file).decode(errors="replace") != file:
+        return f"{show(file)} is no UTF-8, and the compiler takes no other path: rename it, or its folder"
+    return ""
+
+
+def _files(directory: str, suffix: str) -> list[str]:
+    """Return the names of a folder's files that end so; none of one that cannot be read."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    return sorted(name for name in names if name.endswith(suffix) and not name.startswith(("_", ".")))

@@ -1,0 +1,90 @@
+"""The names of a lab: nodes, replicated nodes and their replicas."""
+
+from typing import NamedTuple
+
+from netlab.topology.document.tree import show
+from netlab.topology.validate.findings import Findings, Name, Place
+
+MAX_NODES = 4096
+
+
+class Declared(NamedTuple):
+    """A name in `nodes:`; `replicas` is 0 for a node that is not replicated.
+
+    Replicas are None, and so is whether it is a switch, where what is written is wrong.
+    """
+
+    name: str
+    place: Place
+    replicas: int | None
+    switch: bool | None
+
+
+class Names:
+    """What each name stands for.
+
+    `members` has a node for itself, a replica for itself, and a replicated node for all its replicas. `declared` says
+    where a name comes from: that of a replica is its replicated node.
+    `kinds_known` and `replicas_known` are false where mistakes leave it open what the lab looks like.
+    """
+
+    def __init__(self, findings: Findings, declared: list[Declared], place: Place) -> None:
+        self._findings = findings
+        self._uncertain = {one.name for one in declared if one.replicas is None}
+        self.members: dict[str, tuple[str, ...]] = {}
+        self.declared: dict[str, Declared] = {one.name: one for one in declared}
+        self.kinds_known = all(one.switch is not None for one in declared)
+        count = sum(one.replicas or 1 for one in declared)
+        if count > MAX_NODES:
+            message = f"expected at most {MAX_NODES:,} nodes, found {count:,}"
+            findings.add(place, message, "fewer replicas")
+            self._uncertain.update(self.declared)
+        self.replicas_known = not self._uncertain
+        for one in declared:
+            self._expand(one)
+
+    def _expand(self, one: Declared) -> None:
+        if not one.replicas or one.name in self._uncertain:
+            self.members[one.name] = (one.name,)
+            return
+        collided = set()
+        replicas = tuple(f"{one.name}{number}" for number in range(1, one.replicas + 1))
+        self.members[one.name] = replicas
+        for replica in replicas:
+            other = self.declared.setdefault(replica, one)
+            if other is not one and (one.name, other.name) not in collided:
+                collided.add((one.name, other.name))
+                self._collide(one, other, replica)
+            self.members.setdefault(replica, (replica,))
+
+    def _collide(self, one: Declared, other: Declared, replica: str) -> None:
+        """Add the mistake of a replica with the name of something else, where the later of the two is written."""
+        later, earlier = (one, other) if one.place > other.place else (other, one)
+        line = earlier.place.line
+        both = "is a replica of " + (f"both {one.name} and {other.name}" if other.name != replica else one.name)
+        message = f"expected names of their own, found {show(replica)}, which {both} (line {line})"
+        self._findings.add(later.place, message, "rename one of them")
+
+    def is_switch(self, name: str) -> bool:
+        """Return whether the node, or replicated node, of this name is a switch."""
+        return bool(self.declared[name].switch)
+
+    def is_replicated(self, name: str) -> bool:
+        """Return whether `name` stands for the replicas of a node, however many."""
+        return bool(self.declared[name].replicas) and self.declared[name].name == name
+
+    def find(self, name: Name, what: str = "a node") -> tuple[str, ...]:
+        """Return the nodes that `name` stands for, () after adding the mistake where there are none."""
+        members = self.members.get(name.text, ())
+        if not members and name.text.rstrip("0123456789") not in self._uncertain:
+            hint = self._findings.nearest(name.text, self.members)
+            self._findings.add(name.place, f"expected {what}, found no node {show(name.text)}", hint)
+        return members
+
+    def find_host(self, name: Name) -> tuple[str, ...]:
+        """Return the hosts that `name` stands for, () after adding the mistake where there are none."""
+        members = self.find(name, "a host")
+        if members and self.is_switch(name.text):
+            self._findings.add(name.place, f"expected a host, found {show(name.text)}, a switch", "it has no address")
+            return ()
+        return members

@@ -1,0 +1,213 @@
+"""What of a plan is no longer there: nodes as they were read, beside the record of the plan."""
+
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from netlab.lab import condition, inspection
+from netlab.lab.condition import Inside, Link, Pins
+from netlab.plan.description import describe
+from netlab.plan.planner import plan
+from netlab.plan.routes import DEFAULT, DEFAULTS
+from netlab.topology.model import Endpoint, Node, Program, Route, Topology
+from netlab.topology.model import Link as Wire
+from netlab.topology.subnets import IPV4, IPV6, Subnet, parse
+
+PROGRAM = Program("own", "/bpf/own.c", transmits=True)
+NODES = (
+    Node("host", sysctls=(("net.ipv4.tcp_rmem", "4096 0x2000 6291456"),)),
+    Node("router", routes=(Route("10.9.0.0/16", "10.0.0.1"),), program=PROGRAM),
+    Node("switch", kind="switch"),
+)
+WIRES = (
+    Wire(Endpoint("host"), Endpoint("router")),
+    Wire(Endpoint("router"), Endpoint("switch")),
+)
+DATA = describe(plan(Topology("lab", "/lab.yml", NODES, WIRES)), "/run/netlab/lab")
+OWN = Pins({"own": 7, "egress": 8}, frozenset({"seen"}), frozenset(), "own", ("programs/own", "maps/seen"))
+PASSING = Pins({"pass": 9}, frozenset(), frozenset(), "pass", ("programs/pass",))
+
+
+def whole(node: str) -> Inside:
+    """Return what is read in a node that is as planned."""
+    about = DATA["nodes"][node]
+    links = [Link("lo", 1, "00:00:00:00:00:00", 65536, True, 0, {"native": 0, "generic": 0})]
+    if about["bridge"]:
+        links.append(Link("br0", 16, "02:00:00:00:00:99", 1500, True, 0, {"native": 0, "generic": 0}))
+    addresses, faces = set(), {}
+    for name, port in about["interfaces"].items():
+        master = 16 if port["bridge"] else 0
+        own = about["program"] and name in about["program"]["interfaces"]
+        programs = {"native": 7 if own else 9 if port["passes"] else 0, "generic": 0}
+        links.append(Link(name, port["index"], port["mac"], port["mtu"], True, master, programs))
+        addresses |= {(port["index"], *parse(address)) for address in port["addresses"]}
+        if port["faces"]:
+            faces[name] = (True, False)
+    routes = {
+        (DEFAULTS[parse(via)[1].family] if to == DEFAULT else parse(to)[1], parse(via)[0])
+        for to, via in about["routes"]
+    }
+    return Inside(tuple(links), frozenset(addresses), frozenset(routes), about["sysctls"], faces)
+
+
+def said(node: str, seen: Inside, own: Pins = OWN, passing: Pins = PASSING) -> list[str]:
+    """Return what is told of a node, without what mends it."""
+    about = DATA["nodes"][node]
+    found = [
+        *condition.node_problems("lab", node, about, seen),
+        *condition.program_problems("lab", node, about, seen, own, passing),
+    ]
+    return [f"{one.where}: {one.what}" for one in found]
+
+
+def changed(seen: Inside, name: str, /, **values: Any) -> Inside:
+    """Return a node in which one interface is another."""
+    links = tuple(link._replace(**values) if link.name == name else link for link in seen.links)
+    return seen._replace(links=links)
+
+
+@pytest.mark.parametrize("node", ["host", "router", "switch"])
+def test_a_node_as_planned_has_no_problem(node: str) -> None:
+    assert [] == said(node, whole(node))
+
+
+@pytest.mark.parametrize("node", ["host", "router"])
+def test_what_is_added_is_no_problem(node: str) -> None:
+    """Links, addresses, routes and sysctls that nobody has planned; numbers written in another way."""
+    seen = whole(node)
+    extra = Link("mine", 40, "02:00:00:00:00:01", 9000, False, 0, {"native": 5, "generic": 0})
+    sysctls = {**seen.sysctls, "net.ipv4.conf.all.log_martians": "1"}
+    if node == "host":
+        sysctls |= {"net.ipv4.tcp_rmem": "4096\t8192\t6291456", "net.ipv4.ip_forward": "1"}
+    more = seen._replace(
+        links=(*seen.links, extra),
+        addresses=seen.addresses | {(40, 1, Subnet(IPV4, 0, 8))},
+        routes=seen.routes | {(Subnet(IPV6, 0, 0), 1)},
+        sysctls=sysctls,
+    )
+
+    assert [] == said(node, more)
+
+
+def test_what_goes_with_an_interface_is_not_told_again() -> None:
+    """Its addresses, its program and the routes through its network."""
+    seen = whole("router")
+    left = seen._replace(
+        links=tuple(link for link in seen.links if link.name != "eth0"), addresses=frozenset(), routes=frozenset()
+    )
+    found = said("router", left)
+
+    assert "router eth0: the interface is gone" in found
+    assert not [each for each in found if "eth0" in each and "gone" not in each]
+    assert not [each for each in found if "route" in each.removeprefix("router")]
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ({"is_up": False}, "the link is down"),
+        ({"mtu": 1400}, "its MTU is 1400, planned is 1500"),
+        ({"mac": "02:00:00:00:00:07"}, "its MAC is 02:00:00:00:00:07, planned is "),
+        ({"name": "wan0"}, "the interface is called wan0 now"),
+        ({"index": 55}, "the interface is gone, and another one has its name"),
+        ({"programs": {"native": 0, "generic": 0}}, "no XDP program is attached in native mode; planned is own"),
+        ({"programs": {"native": 0, "generic": 7}}, "no XDP program is attached in native mode, but one in generic"),
+        ({"programs": {"native": 8, "generic": 0}}, "another XDP program (number 8) is attached in the place of own"),
+    ],
+)
+def test_an_interface_that_is_another_is_told(values: dict[str, Any], what: str) -> None:
+    """Also where what is attached is another program of the same node."""
+    (told,) = said("router", changed(whole("router"), "eth0", **values))
+
+    assert told.startswith(f"router eth0: {what}")
+
+
+def test_a_program_that_a_reload_is_just_attaching_is_its_own() -> None:
+    """The new build is pinned beside the old one, and its number is that of the program attached."""
+    seen = changed(whole("router"), "eth0", programs={"native": 30, "generic": 0})
+
+    assert said("router", seen)
+    assert [] == said("router", seen, OWN._replace(coming=frozenset({30})))
+    assert not list(condition.pin_problems("lab", "router", OWN._replace(programs={}, coming=frozenset({30}))))
+
+
+def test_a_port_that_left_its_bridge_is_told_unless_the_bridge_has_gone() -> None:
+    """Then it cannot be a port, and one line is enough."""
+    seen = changed(whole("switch"), "eth0", master=0)
+    without = seen._replace(links=tuple(link for link in seen.links if link.name != "br0"))
+
+    assert ["switch eth0: it is no port of br0 any more"] == said("switch", seen)
+    assert ["switch br0: the interface is gone"] == said("switch", without)
+
+
+def test_sysctls_that_one_another_set_are_told_only_when_all_are_planned_alike() -> None:
+    """net.ipv4.conf.all.forwarding and net.ipv4.ip_forward are one; the file may set them in any order."""
+    about = {**DATA["nodes"]["host"], "sysctls": {"net.ipv4.ip_forward": "1", "net.ipv4.conf.eth0.forwarding": "0"}}
+    seen = whole("host")._replace(sysctls={"net.ipv4.ip_forward": "0", "net.ipv4.conf.eth0.forwarding": "0"})
+    alike = {**about, "sysctls": {"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.forwarding": "1"}}
+
+    assert [] == list(condition.node_problems("lab", "host", about, seen))
+    (told,) = condition.node_problems("lab", "host", alike, seen)
+    assert told.mend == "netlab exec --lab lab host sysctl -qw net.ipv4.ip_forward=1"
+
+
+def test_what_cannot_be_read_is_not_told() -> None:
+    """A sysctl may be written and never read."""
+    assert [] == said("host", whole("host")._replace(sysctls={}))
+
+
+@pytest.mark.parametrize(
+    ("lose", "mend"),
+    [
+        (lambda seen: seen._replace(routes=frozenset()), "ip route add 10.9.0.0/16 via 10.0.0.1"),
+        (lambda seen: seen._replace(addresses=frozenset()), "ip addr add 10.0.0.2/24 dev eth0"),
+        (lambda seen: seen._replace(addresses=frozenset()), "ip addr add fd00::2/64 dev eth0 nodad"),
+        (lambda seen: changed(seen, "lo", is_up=False), "ip link set lo up"),
+    ],
+)
+def test_what_mends_is_the_step_of_the_plan(lose: Callable[[Inside], Inside], mend: str) -> None:
+    """As `up --dry-run` prints it, in the node."""
+    found = condition.node_problems("lab", "router", DATA["nodes"]["router"], lose(whole("router")))
+
+    assert f"netlab exec --lab lab router {mend}" in [one.mend for one in found]
+
+
+def test_interfaces_that_face_a_program_keep_their_offloads() -> None:
+    """Frames are lost, or have wrong checksums, otherwise."""
+    (told,) = said("host", whole("host")._replace(faces={"eth0": (False, True)}))
+
+    assert told.startswith("host eth0: GRO is off and TX checksum offload is on, which ")
+
+
+def test_pins_that_are_gone_are_told() -> None:
+    found = [one.what for one in condition.pin_problems("lab", "router", OWN._replace(maps=frozenset(), programs={}))]
+
+    assert ["the pin of the program own is gone", "the pin of the map seen is gone"] == found
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def test_routes_are_read_as_the_kernel_tells_them() -> None:
+    """Those of the main table, through each next hop; others are left out."""
+    head = struct.Struct("=8BI")
+    via = [socket.inet_aton(f"10.0.0.{number}") for number in (1, 2)]
+    hops = b"".join(struct.pack("=HBBi", 16, 0, 0, 16) + attribute(5, each) for each in via)
+    several = head.pack(socket.AF_INET, 16, 0, 0, 254, 3, 0, 1, 0) + attribute(1, socket.inet_aton("10.9.0.0"))
+    default = head.pack(socket.AF_INET6, 0, 0, 0, 254, 3, 0, 1, 0) + attribute(5, bytes(15) + b"\x09")
+    local = head.pack(socket.AF_INET, 32, 0, 0, 255, 2, 0, 2, 0) + attribute(1, via[0])
+    bridged = head.pack(socket.AF_BRIDGE, 0, 0, 0, 254, 3, 0, 1, 0) + attribute(5, via[0])
+
+    def read(*answers: bytes) -> Iterator[tuple[Subnet, int]]:
+        for answer in answers:
+            yield from inspection._routes(answer)
+
+    assert [
+        (Subnet(IPV4, 10 << 24 | 9 << 16, 16), 10 << 24 | 1),
+        (Subnet(IPV4, 10 << 24 | 9 << 16, 16), 10 << 24 | 2),
+        (Subnet(IPV6, 0, 0), 9),
+    ] == list(read(several + attribute(9, hops), default, local, bridged))

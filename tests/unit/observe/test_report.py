@@ -1,0 +1,36 @@
+"""What a person reads of a lab's state."""
+
+import sys
+from typing import Any
+
+import pytest
+
+from netlab.observe import report
+
+SEEN: dict[str, Any] = {"lab": "one", "topology": "one.yml", "nodes": {}, "problems": []}
+
+
+@pytest.mark.parametrize(
+    ("state", "inside", "shown"),
+    [
+        ("up", True, "lab one is up, from"),
+        ("up", False, "lab one is up, as far as can be seen without root, from"),
+        ("not as planned", False, "lab one is not as planned, from"),
+        ("half-built", False, "lab one is half-built, from"),
+    ],
+)
+def test_the_state_says_how_much_was_seen(
+    capsys: pytest.CaptureFixture[str], state: str, inside: bool, shown: str
+) -> None:
+    """And the note names the lab, which may be one of several."""
+    report.print_status({**SEEN, "state": state, "looked_inside": inside})
+    told = capsys.readouterr()
+
+    assert shown in told.out
+    assert ("sudo netlab status one" in told.err) is (not inside and state != "half-built")
+
+
+def test_a_note_that_nobody_can_read_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", full)
+        report.print_status({**SEEN, "state": "up", "looked_inside": False})

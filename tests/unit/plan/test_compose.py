@@ -1,0 +1,74 @@
+"""A lab for Docker Compose: what the file says, and what people are told that it cannot."""
+
+import json
+import os
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from netlab.plan import compose
+from netlab.plan.planner import plan
+from netlab.topology import document, validate
+from netlab.topology.document.dump import dump
+from tests.checkout import ROOT
+
+GOLDEN = os.path.join(ROOT, "tests", "golden")
+FILES = {
+    "everything": f"{GOLDEN}/compose/everything.yml",
+    "partb": f"{ROOT}/topologies/partb.yml",
+    "router": f"{ROOT}/topologies/router.yml",
+    "switch": f"{ROOT}/topologies/switch.yml",
+}
+
+
+def exported(path: str) -> str:
+    """Return what `netlab export compose` prints, the checkout's path taken out before long lines are folded."""
+    said = json.dumps(compose.compose(plan(validate.topology(document.load(path)))))
+    data, notes = json.loads(said.replace(ROOT, "/ROOT"))
+    return dump(data, notes)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_golden_compose(name: str) -> None:
+    """The file is as it stands beside; after a change that is meant, UPDATE_GOLDEN=1 writes it anew."""
+    text = exported(FILES[name])
+    expected = f"{GOLDEN}/compose/{name}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        with open(expected, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    with open(expected, encoding="utf-8") as file:
+        assert file.read() == text
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_address_is_in_its_network_once(name: str) -> None:
+    """No two services have the same, and the engine's bridge has one of its own."""
+    data = yaml.safe_load(exported(FILES[name]))
+
+    for network, about in data["networks"].items():
+        gateways = [pool["gateway"] for pool in about["ipam"]["config"]]
+        attached = [service["networks"][network] for service in services_on(data, network)]
+        addresses = [each[key] for each in attached for key in ("ipv4_address", "ipv6_address") if key in each]
+        assert len({*gateways, *addresses}) == len(gateways) + len(addresses)
+
+
+def services_on(data: Any, network: str) -> list[Any]:
+    """Return the services that are on a network."""
+    return [service for service in data["services"].values() if network in service.get("networks", {})]
+
+
+def test_what_is_said_survives_the_way_through_yaml() -> None:
+    """Numbers, empty text and words that YAML takes for something else come back as they were."""
+    data = {"a": ["1:30", "on", "", "007", "# no comment", "two\nlines", 5, 0.5, True], "b": {"c": {"d": "é"}}}
+
+    assert data == yaml.safe_load(dump(data, ["said: before", "- {"]))
+
+
+def test_the_same_object_twice_is_written_twice() -> None:
+    """Anchors and aliases are hard to read."""
+    part = {"a": "b"}
+
+    assert not re.search("[&*]id", dump({"one": part, "two": part}))

@@ -1,0 +1,165 @@
+"""Labs on disk: which there are, which one is meant, and who may change it."""
+
+import errno
+import json
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab import paths
+from netlab.errors import HostError, NetlabError, UsageError
+from netlab.record import lock, store
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place of our own for labs."""
+    monkeypatch.setattr(paths, "LABS", str(tmp_path / "labs"))
+    return tmp_path / "labs"
+
+
+def make(root: Path, name: str, data: dict[str, Any] | None = None) -> None:
+    root.mkdir(0o755, exist_ok=True)
+    (root / name).mkdir(0o755)
+    if data is not None:
+        (root / name / "lab.json").write_text(json.dumps(data))
+        (root / name / "env.json").write_text("{}")
+
+
+def hold(root: str, lab: str, has: Any, may_end: Any) -> None:
+    """Hold a lab's lock in another process, and tell when."""
+    paths.LABS = root
+    with store.locked(lab):
+        has.set()
+        may_end.wait(10)
+
+
+def test_no_lab_is_a_failure_that_says_what_to_do() -> None:
+    """There is nothing that a verb could mean."""
+    with pytest.raises(NetlabError, match="no lab is up: netlab up FILE"):
+        store.choose(None)
+
+
+def test_the_only_lab_is_meant(root: Path) -> None:
+    """Lock files and strange names are no labs."""
+    make(root, "one")
+    (root / "one.lock").touch()
+    (root / "Not_a_label").mkdir()
+
+    assert store.choose(None) == "one"
+
+
+def test_several_labs_have_to_be_chosen_from(root: Path) -> None:
+    """The error lists them."""
+    make(root, "one")
+    make(root, "two")
+
+    with pytest.raises(UsageError, match=r"one, two.*--lab"):
+        store.choose(None)
+    assert store.choose("two") == "two"
+    with pytest.raises(NetlabError, match="no lab named three is up; there is one, two"):
+        store.choose("three")
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "A", "-a", "a-", "a.b", "a" * 64, "a\n"])
+def test_a_name_that_is_no_label_is_refused(name: str) -> None:
+    """No name of a lab can lead out of the folder of labs."""
+    with pytest.raises(UsageError, match="is no name for a lab"):
+        paths.folder_of(name)
+
+
+def test_a_record_that_is_missing_or_damaged_is_said_so(root: Path) -> None:
+    """Both say how to get rid of what is left."""
+    make(root, "torn")
+    with pytest.raises(NetlabError, match="netlab down --lab torn"):
+        store.read("torn")
+    (root / "torn" / "lab.json").write_text('{"lab": ')
+    with pytest.raises(NetlabError, match=r"damaged.*netlab down --lab torn"):
+        store.read("torn")
+
+
+def test_a_misspelt_node_gets_the_nearest_name() -> None:
+    """And exit code 2."""
+    data: dict[str, Any] = {"lab": "one", "nodes": {"worker1": {}, "client": {}}}
+
+    assert store.node_of(data, "client") == {}
+    with pytest.raises(UsageError, match="did you mean worker1"):
+        store.node_of(data, "wroker1")
+
+
+def test_a_lock_is_held_by_one_and_leaves_nothing(root: Path) -> None:
+    """A second command waits until the first has ended, or says that it has waited long enough."""
+    has, may_end = multiprocessing.Event(), multiprocessing.Event()
+    other = multiprocessing.Process(target=hold, args=(str(root), "one", has, may_end))
+    other.start()
+    assert has.wait(10)
+    waited: list[int] = []
+    with (
+        pytest.raises(NetlabError, match="another netlab command is still changing the lab one"),
+        store.locked("one", 0.1, lambda: waited.append(1)),
+    ):
+        pass
+    may_end.set()
+    with store.locked("one", 10):
+        assert os.path.exists(root / "one.lock")
+    other.join(10)
+
+    assert waited == [1]
+    assert not root.exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
+def test_labs_are_not_kept_where_others_can_write(root: Path, mode: int) -> None:
+    """Whatever is found there may be theirs."""
+    root.mkdir()
+    root.chmod(mode)
+
+    with pytest.raises(HostError, match=r"labs is not safe: others can write to it"), store.locked("one"):
+        pass
+
+
+def test_labs_are_not_kept_behind_a_link(root: Path, tmp_path: Path) -> None:
+    """Somebody else may say where it leads."""
+    (tmp_path / "elsewhere").mkdir()
+    root.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(HostError, match="is no folder, but a link"), store.locked("one"):
+        pass
+
+
+@pytest.mark.parametrize(("variable", "group"), [("1000", 1000), ("", 0), ("-1", 0), ("٣", 0), ("1,gid=0", 0)])
+def test_the_group_is_what_sudo_says(monkeypatch: pytest.MonkeyPatch, variable: str, group: int) -> None:
+    """And root's where that is no number."""
+    monkeypatch.setenv("SUDO_GID", variable)
+
+    assert store._group() == group
+
+
+def test_a_lock_stays_while_its_lab_does(root: Path) -> None:
+    """The file goes with the lab."""
+    make(root, "one")
+    with store.locked("one"):
+        pass
+    assert (root / "one.lock").exists()
+    with store.locked("one"):
+        (root / "one").rmdir()
+
+    assert not root.exists()
+
+
+def test_only_where_there_is_no_lab_can_one_do_without_its_lock(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no room for it. Else another command could get it as soon as there is room."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(lock.Lock, "acquire", fail)
+    make(root, "one")
+    for lab, may_do_without in (("one", True), ("two", False)):
+        with pytest.raises(OSError, match="No space left"), store.locked(lab, may_do_without=may_do_without):
+            pass
+    with store.locked("two", may_do_without=True) as fd:
+        assert fd == -1

@@ -1,0 +1,76 @@
+"""What the supervisor has written down, whole or not."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from netlab.supervise import client, state
+from netlab.topology import declared
+from tests.checkout import ROOT
+
+STARTED = (
+    f'{{"node": "a", "pid": {os.getpid()}, "start_ticks": 1, "started_ns": 5, "argv": ["x"], "awaits_ready": false}}'
+)
+NODES = '{"nodes": ["a", "b"], "ns": 1}'
+
+
+def written(folder: Path, *lines: str) -> str:
+    (folder / "processes").write_text("".join(f"{line}\n" for line in lines))
+    return str(folder)
+
+
+def test_whole_lines_are_read(tmp_path: Path) -> None:
+    folder = written(tmp_path, NODES, STARTED, '{"node": "a", "pid": 7, "ended_ns": 9, "exit": 3}')
+
+    assert not state.is_damaged(folder)
+    assert [(one.node, one.state, one.code) for one in client.processes(folder)] == [
+        ("a", "exited", 3),
+        ("b", "not started", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("", '{"node": "a", "pi', "[1]", "7", '{"node": "b", "pid"' + NODES, "\0" * 40, "[" * 99999, "null", "{}"),
+        *('{"nodes": 5}', '{"nodes": 5, "ns": 1}', '{"nodes": [["a"]], "ns": 1}', '{"node": ["a"]}'),
+        *('{"node": "b", "argv": ["x"]}', '{"node": "b", "pid": 7, "ended_ns": 9}', STARTED.replace('["x"]', "7")),
+        *('{"node": "b", "pid": -1, "ready_ns": 9}', '{"node": "b", "pid": 7, "ready_ns": 9, "argv": ["x"]}'),
+        '{"node": "b", "pid": 99999999999999999999999, "ready_ns": 9}',
+    ],
+    ids=lambda line: line[:200].replace(str(os.getpid()), "PID"),
+)
+def test_a_line_that_is_none_is_told_and_costs_the_others_nothing(tmp_path: Path, line: str) -> None:
+    """As a full file system leaves it: half a line, and behind it the next."""
+    folder = written(tmp_path, NODES, STARTED, line, '{"node": "a", "pid": 7, "ended_ns": 9, "signal": 9}')
+
+    assert state.is_damaged(folder)
+    assert next((one.node, one.state, one.code) for one in client.processes(folder)) == ("a", "killed", 9)
+
+
+def test_without_the_line_that_says_how_it_was_started_nothing_is_known(tmp_path: Path) -> None:
+    folder = written(tmp_path, '{"node": "a", "pid": 7, "ready_ns": 9}')
+
+    assert [one.state for one in client.processes(folder)] == ["not started"]
+
+
+def test_a_file_that_is_not_there_or_empty_is_damaged(tmp_path: Path) -> None:
+    assert state.is_damaged(str(tmp_path))
+    assert state.is_damaged(written(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("role", "stays"),
+    [("balancer", True), ("worker", True), ("tcp_server", True), ("client", False), ("tcp_client", False)],
+)
+def test_roles_say_whether_they_stay(role: str, stays: bool) -> None:
+    """A client ends by itself, with what it had to send."""
+    assert declared.stays(f"{ROOT}/roles/{role}.py") is stays
+
+
+@pytest.mark.parametrize("text", ["STAYS = 'yes'", "STAYS = 2", "STAYS = [True]", "STAYS = always()"])
+def test_a_role_that_stays_somehow_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "role.py").write_text(text)
+    with pytest.raises(ValueError, match="its STAYS "):
+        declared.stays(str(tmp_path / "role.py"))

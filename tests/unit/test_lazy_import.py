@@ -1,0 +1,90 @@
+"""Stand-ins for modules: what runs when, and that all other code finds the modules as ever."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from netlab import lazy_import
+
+NAME = "lazily_tested"
+
+
+@pytest.fixture(autouse=True)
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package of two modules, either of which leaves a trace when its code runs."""
+    folder = tmp_path / NAME
+    folder.mkdir()
+    (folder / "__init__.py").write_text(f"from {NAME}.part import answer\nname = 'whole'\nasked = __name__\n")
+    (folder / "part.py").write_text("def answer():\n    return 42\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in (NAME, f"{NAME}.part"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+def test_a_part_comes_without_the_whole() -> None:
+    lazy_import.module(NAME)
+    from lazily_tested.part import answer  # type: ignore[import-not-found]
+
+    assert answer() == 42
+    assert "name" not in vars(sys.modules[NAME])
+
+
+def test_what_is_asked_for_and_unknown_runs_the_code_in_the_same_module() -> None:
+    lazy_import.module(NAME, asked="known before")
+    import lazily_tested  # type: ignore[import-not-found]
+
+    assert lazily_tested.asked == "known before"
+    assert (lazily_tested.name, lazily_tested.asked, lazily_tested.answer()) == ("whole", NAME, 42)
+    assert sys.modules[NAME] is lazily_tested
+    assert not hasattr(lazily_tested, "no_such_thing")
+
+
+def test_what_is_postponed_is_there_for_others_as_ever() -> None:
+    """A module that was loaded meanwhile keeps the stand-in, which knows what it was told and asks for the rest."""
+    with lazy_import.postponed(NAME, name="known before"):
+        import lazily_tested as early
+    untouched = NAME not in sys.modules
+    import lazily_tested as late
+
+    assert untouched
+    assert (early.name, late.name) == ("known before", "whole")
+    assert early.answer is late.answer
+
+
+def test_what_is_postponed_and_used_at_once_is_imported_at_once() -> None:
+    with lazy_import.postponed(NAME):
+        import lazily_tested
+
+        assert lazily_tested.name == "whole"
+        import lazily_tested.part
+    import lazily_tested as late
+
+    assert late is lazily_tested
+
+
+def test_what_is_there_already_is_not_replaced() -> None:
+    import lazily_tested as first
+
+    with lazy_import.postponed(NAME, name="unused"):
+        lazy_import.module(NAME, name="unused")
+        import lazily_tested as second
+
+    assert first is second
+    assert second.name == "whole"
+
+
+def test_a_library_laid_out_otherwise_is_imported_whole() -> None:
+    def load() -> object:
+        import lazily_tested
+
+        return lazily_tested.name.upper()
+
+    @contextmanager
+    def stand_ins() -> Iterator[None]:
+        lazy_import.module(NAME, name=None)
+        yield
+
+    assert lazy_import.imported(NAME, stand_ins, load) == "WHOLE"
