@@ -25,7 +25,7 @@
 
 /* Behind it may stand digests, of 8 bytes each, of requests: first of those done last, in the order in which they were
  * done, so that the last of them is number `completed`; then of those in hand. User space reads them
- * (netlab/balancer/holding.py). */
+ * (netlab/balancer/holds.py). */
 #define REPORT_MAGIC 0x4e4c5231 /* NLR1 */
 #define MARKER_MAGIC 0x4e4c4d31 /* NLM1 */
 

@@ -1,7 +1,7 @@
 """What of a plan is no longer there: a lab's record against what was read of its nodes. Pure.
 
 Only what was planned and is missing, or is no longer what it was, is a problem. What somebody has added to a node (an
-address, a route, a link, a qdisc) is his own affair. `netlab.inspection` reads nodes; `netlab.health` asks the rest.
+address, a route, a link, a qdisc) is his own affair. `inspection` reads nodes; `health` asks the rest.
 """
 
 from collections.abc import Iterator, Mapping

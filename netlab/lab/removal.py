@@ -78,7 +78,7 @@ def labs_with_leftovers(containers: bool = False) -> list[str]:
 def find(lab: str | None) -> str:
     """Return the lab that is meant, also one of which only leftovers are there; "" where none is meant or there.
 
-    Raises as `record.choose` for one that is not there, and UsageError where there are several.
+    Raises as `store.choose` for one that is not there, and UsageError where there are several.
     """
     there = store.labs()
     left = labs_with_leftovers() if lab not in there and (lab or not there) else []

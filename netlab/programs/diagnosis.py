@@ -48,7 +48,7 @@ _STATE = re.compile(
 )
 _CALLED = re.compile(r"0x[0-9a-f]+: i64 = Constant<(\d+)>")
 _INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
-_LINKS = re.compile(r"^/.*/headers/uapi/")  # where netlab.headers links to the system's headers
+_LINKS = re.compile(r"^/.*/headers/uapi/")  # where `headers` links to the system's headers
 
 
 class Source(NamedTuple):
@@ -168,7 +168,7 @@ def redefinition(said: str, source: Source, name: str) -> str:
 def verifier_error(said: str, source: Source, function: str) -> str:
     """Return why the kernel refused a program, and the source line of the instruction it was looking at."""
     talk = _Talk(said, source)
-    # there may be a second log, with lines of the source: see netlab.refusal
+    # there may be a second log, with lines of the source: see `verifier`
     refused = max(_REFUSED.finditer(talk.after), key=re.Match.start, default=None)
     if refused is None:
         return f"{source.shown}: the kernel refused {function}()\n{_last_lines(talk)}"

@@ -4,7 +4,7 @@
     compilation.attach(namespace, interfaces)   tells the child where, once that stands
     compilation.finish()                        waits until the program is attached, or raises what went wrong
 
-The child is netlab.programs.worker, so that nothing but it ever carries bcc's compiler. It dies with its parent.
+The child is `worker`, so that nothing but it ever carries bcc's compiler. It dies with its parent.
 """
 
 import json
@@ -46,7 +46,7 @@ class Job(NamedTuple):
     that is there. `work_folder` holds files that the children share, and must be the same for all jobs of a lab.
 
     `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
-    netlab.programs.handover), and its program is replaced where it is attached.
+    `handover`), and its program is replaced where it is attached.
     """
 
     lab: str

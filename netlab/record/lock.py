@@ -22,7 +22,7 @@ class Lock:
         self.fd = -1
 
     def acquire(self, lab: str, patience_s: float, waiting: Callable[[], None]) -> None:
-        """Wait for it; see `record.locked`, also for when NetlabError is raised."""
+        """Wait for it; see `store.locked`, also for when NetlabError is raised."""
         told = False
         patience = progress.Patience(lambda: progress.of_holders(self.path), patience_s)
         look_at = time.monotonic() + patience.pause_s

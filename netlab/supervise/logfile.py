@@ -1,6 +1,6 @@
 """One log being read: its lines forwards, from its last ones if wanted, and on into the files that follow it.
 
-What a line is made of, and who writes it, is in `netlab.logs`.
+What a line is made of, and who writes it, is in `logs`.
 """
 
 import os
