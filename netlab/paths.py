@@ -5,7 +5,6 @@ names in /run/netns and /etc/netns, control groups, and a trace instance, each o
 """
 
 import os
-import re
 
 from netlab.errors import UsageError
 
@@ -34,18 +33,21 @@ BASHRC = "bashrc"
 MARK = "netlab."  # begins the names of labs' own control groups, of their mounts' sources and of their trace instances
 LIMITS = "netlab"  # the control group above LAB/NODE
 
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_LONGEST = 63
 
 
 def is_label(name: str) -> bool:
-    """Say whether a name can be a lab's."""
-    return bool(_LABEL.match(name))
+    """Say whether a name can be a lab's: a DNS label in small letters."""
+    return 0 < len(name) <= _LONGEST and _LETTERS.issuperset(name) and "-" not in (name[0], name[-1])
 
 
 def folder_of(lab: str) -> str:
     """Return the lab's folder, whether or not it exists; a name that is no DNS label is a UsageError."""
     if not is_label(lab):
-        raise UsageError(f"{lab!r} is no name for a lab: expected letters a-z, digits and inner hyphens, 63 at most")
+        raise UsageError(
+            f"{lab!r} is no name for a lab: expected letters a-z, digits and inner hyphens, {_LONGEST} at most"
+        )
     return f"{LABS}/{lab}"
 
 

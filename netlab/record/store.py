@@ -26,14 +26,14 @@ from netlab.record import mark, shapes
 from netlab.record.lock import Lock
 
 SIZE_VARIABLE = "NETLAB_SIZE"
-_SIZE = re.compile(r"[1-9][0-9]{0,9}[kmgKMG%]?\Z")
+_SIZE = r"[1-9][0-9]{0,9}[kmgKMG%]?"
 _DEFAULT_SIZE = "20%"  # of memory; it is a limit, and nothing is taken before it is used
 
 
 def size() -> str:
     """Return how much memory a lab's folder may take, for mount(8): NETLAB_SIZE, or a fifth; UsageError for no size."""
     wanted = os.environ.get(SIZE_VARIABLE) or _DEFAULT_SIZE
-    if not _SIZE.match(wanted):
+    if not re.fullmatch(_SIZE, wanted):
         raise UsageError(f"{SIZE_VARIABLE} is {wanted!r}: expected a size, such as 512M, 2G or 20% (of memory)")
     return wanted
 

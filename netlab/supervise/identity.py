@@ -10,7 +10,7 @@ from netlab.record import shapes
 # How the supervisor is started: the rest of its command line is where netlab is, and the lab's folder.
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from {} import main; main(*sys.argv[2:])"
 SUPERVISOR_BOOT = _BOOT.format("netlab.supervise.supervisor")
-_BOOTS = {SUPERVISOR_BOOT.encode(), _BOOT.format("netlab.supervisor").encode()}  # the second: builds before rooms
+BOOTS = (SUPERVISOR_BOOT, _BOOT.format("netlab.supervisor"))  # and as builds before the rooms start it
 
 
 def find_supervisor(folder: str) -> tuple[int, int]:
@@ -42,12 +42,21 @@ def supervisors(folder: str) -> list[tuple[int, int]]:
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/cmdline", "rb", buffering=0) as file:
-                    words = file.read().split(b"\0")[:-1]
-                is_one = (
-                    len(words) == 6 and words[2] == b"-c" and words[3] in _BOOTS and words[5] == os.fsencode(folder)
-                )
-                if is_one and is_ours(int(name)) and os.path.samefile(f"/proc/{name}/ns/pid", PID_NAMESPACE):
+                    words = os.fsdecode(file.read()).split("\0")[:-1]
+                if (
+                    _is_for(words, folder)
+                    and is_ours(int(name))
+                    and os.path.samefile(f"/proc/{name}/ns/pid", PID_NAMESPACE)
+                ):
                     found.append((int(name), start_ticks(int(name))))
             except OSError:  # it has ended
                 continue
     return found
+
+
+def _is_for(words: list[str], folder: str) -> bool:
+    """Say whether this is the command line of a supervisor of a folder."""
+    match words:
+        case [_, _, "-c", boot, _, place]:
+            return boot in BOOTS and place == folder
+    return False

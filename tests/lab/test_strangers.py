@@ -67,15 +67,16 @@ class Strangers:
             pytest.fail(said) if user == 0 else pytest.skip(f"this host does not let a user do that: {said}")
         return one
 
-    def supervisor(self, user: int) -> subprocess.Popen[str]:
+    def supervisor(self, user: int, boot: str = identity.SUPERVISOR_BOOT) -> subprocess.Popen[str]:
         """Start a process with a supervisor's command line."""
         where = Path(self.folder, "netlab")
         if not where.exists():
-            where.mkdir(0o755)
-            for name, text in (("__init__.py", ""), ("supervisor.py", SUPERVISOR)):
-                (where / name).write_text(text)
-                (where / name).chmod(0o644)
-        argv = ["python3", "-IS", "-c", identity.SUPERVISOR_BOOT, self.folder, FOLDER]
+            for folder in (where, where / "supervise"):
+                folder.mkdir(0o755)
+                for name, text in (("__init__.py", ""), ("supervisor.py", SUPERVISOR)):
+                    (folder / name).write_text(text)
+                    (folder / name).chmod(0o644)
+        argv = ["python3", "-IS", "-c", boot, self.folder, FOLDER]
         return self.run(argv, user, shutil.which("python3", path="/usr/bin:/usr/local/bin"))
 
     def shell(self, script: str, user: int = 0, *, before: str = "") -> subprocess.Popen[str]:
@@ -99,9 +100,9 @@ def strangers() -> Iterator[Strangers]:
 def test_who_is_called_like_a_supervisor_is_one_only_if_it_is_roots(
     strangers: Strangers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that are there have one deadline: each is asked to end before the first one is killed."""
+    """Also one of an earlier build. All have one deadline: each is asked to end before the first one is killed."""
     theirs = strangers.supervisor(SECOND)
-    ours = [strangers.supervisor(0), strangers.supervisor(0)]
+    ours = [strangers.supervisor(0, boot) for boot in identity.BOOTS]
     sent: list[int] = []
     send = kill.send
 
