@@ -133,41 +133,41 @@ def status(args: Arguments) -> int:
     if not lab:
         _show(args, {"lab": None, "state": "down", "nodes": {}, "problems": []}, lambda _: say("netlab: no lab is up"))
         return 0
-    from netlab.observe import report
+    from netlab.observe import status
 
-    found = report.status(lab)
-    _show(args, found, report.print_status)
+    found = status.read(lab)
+    _show(args, found, status.show)
     return 1 if found["problems"] else 0
 
 
 def logs(args: Arguments) -> None:
     """Show what the roles printed, in the order of time."""
-    from netlab.observe import report
+    from netlab.observe import lines
 
     data = store.read(store.choose(args.lab))
     for node in args.nodes:
         store.node_of(data, node)
-    report.print_logs(data, args.nodes or list(data["nodes"]), args.lines, args.follow, args.format)
+    lines.show_logs(data, args.nodes or list(data["nodes"]), args.lines, args.follow, args.format)
 
 
 def trace(args: Arguments) -> None:
     """Show what the programs of this lab printed."""
-    from netlab.observe import report
+    from netlab.observe import lines
 
-    report.print_trace(store.read(store.choose(args.lab)), args.lines, args.follow, args.format)
+    lines.show_trace(store.read(store.choose(args.lab)), args.lines, args.follow, args.format)
 
 
 def stats(args: Arguments) -> None:
     """Show what the programs count: free threads, queue, packets and bytes by reason."""
     lab = store.choose(args.lab)
     _elevate(args, lab)
-    from netlab.observe import prometheus, report
+    from netlab.observe import prometheus, stats
 
-    found = report.stats(store.read(lab))
+    found = stats.read(store.read(lab))
     if args.format == "prometheus":
         print(prometheus.text(found), end="")
     else:
-        _show(args, found, report.print_stats)
+        _show(args, found, stats.show)
 
 
 def balancer(args: Arguments) -> None:

@@ -15,7 +15,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import files, syscalls
 from netlab.lab import apply, launch
 from netlab.lab.host import ENDINGS
-from netlab.observe import report
+from netlab.observe import stats
 from netlab.observe.capture import Capture
 from netlab.plan.planner import Plan
 from netlab.record import store
@@ -97,7 +97,7 @@ def play(
         data = store.read(lab)
         evidence = Evidence([], data, {}, {}, _sources(data), {})
         _follow(evidence, is_over, show)
-        evidence = evidence._replace(stats=report.stats(data), sockets=_settled_sockets(data))
+        evidence = evidence._replace(stats=stats.read(data), sockets=_settled_sockets(data))
         return evidence._replace(probes=_probe(data))  # last, because it is counted too
 
 

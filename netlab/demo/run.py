@@ -13,7 +13,7 @@ from netlab.demo import save, show
 from netlab.demo.evidence import Claim, Entry, Evidence
 from netlab.demo.play import DEMOS, Demo, play
 from netlab.errors import UsageError
-from netlab.observe import report
+from netlab.observe import stats
 from netlab.observe.capture import Capture, Captured
 from netlab.plan.description import describe
 from netlab.plan.planner import Plan, plan
@@ -82,7 +82,7 @@ def _play(
 
 def _print_outcome(evidence: Evidence, claims: Sequence[Claim]) -> None:
     print()
-    report.print_stats(evidence.stats)
+    stats.show(evidence.stats)
     print()
     for claim in claims:
         print(show.claim(claim, sys.stdout.isatty()))

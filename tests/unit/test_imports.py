@@ -34,7 +34,7 @@ ONLY_USERS = {
     "bcc": {"programs.bcc"},
     "psutil": {"supervise.client"},
     "pyroute2": {"network.messages"},
-    "rich": {"observe.report"},
+    "rich": {"observe.tables"},
     "docker": {"runtime.engine"},
     "ctypes": {*(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "maps")), "kernel.syscalls"},
 }

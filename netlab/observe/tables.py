@@ -1,0 +1,28 @@
+"""Tables for people. The only user of rich."""
+
+import sys
+from typing import Any
+
+_NUMBERS = {  # columns that stand on the right
+    "PACKETS", "BYTES", "PID", "CPU", "MEMORY", "FREE THREADS", "CAPACITY", "WEIGHT",
+    "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS",
+}  # fmt: skip
+
+
+def console() -> Any:
+    """Return where tables are printed: stdout."""
+    from rich.console import Console
+
+    # A pipe or a file is as wide as its lines: nothing is cut or folded there.
+    return Console() if sys.stdout.isatty() else Console(width=10_000)
+
+
+def table(*columns: str) -> Any:
+    """Return an empty table with these columns; those of numbers stand on the right."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        right = column in _NUMBERS
+        made.add_column(column, justify="right" if right else "left")
+    return made
