@@ -71,43 +71,6 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
     assert f"netlab {verb}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "exec a true",
-        "exec --lab l a true",
-        "exec a ls -l --lab x -- -h --help",
-        "exec --lab l a sh -c exit",
-        "exec a b exec --lab c",
-    ],
-)
-def test_exec_as_it_is_mostly_typed_needs_no_argparse(words: str) -> None:
-    """What argparse would make of it is made without."""
-    assert vars(arguments.by_argparse(words.split())) == vars(arguments.plain_exec(words.split()))
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "exec",
-        "exec a",
-        "exec -h",
-        "exec a --help",
-        "exec a -- true",
-        "exec -- a true",
-        "exec --lab=l a true",
-        "exec --lab a true",
-        "exec --lab -l a true",
-        "exec a --lab l true",
-        "exec --frob a true",
-        "--version exec a true",
-        "shell a",
-    ],
-)
-def test_any_other_command_is_left_to_argparse(words: str) -> None:
-    assert arguments.plain_exec(words.split()) is None
-
-
 def test_a_dry_run_prints_the_steps_and_needs_no_root(capsys: pytest.CaptureFixture[str]) -> None:
     """Data on stdout, one command a line."""
     assert main.main(["up", "--dry-run", PAIR, "--lab", "mine"]) == 0
@@ -281,3 +244,11 @@ def test_no_room_for_a_thread_is_the_hosts_lack() -> None:
 
     assert "no thread can be started (raise the limit of processes (ulimit -u)" in done.stdout
     assert done.stdout.endswith(" 3\n")
+
+
+def test_runtime_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has the last word."""
+    assert main.main(["up", PARTB, "--dry-run", "--runtime", "docker"]) == 0
+    assert "docker run --detach --name partb.lb" in capsys.readouterr().out
+    assert main.main(["up", PARTB, "--dry-run", "--runtime", "netns", "--set", "runtime=docker"]) == 0
+    assert "docker run" not in capsys.readouterr().out

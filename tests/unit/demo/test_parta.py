@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netlab.demo import parta, picture, show
+from netlab.demo import parta
 from netlab.demo.events import parse
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
 from netlab.supervise.logs import LogLine
@@ -168,48 +168,3 @@ def test_figures_name_what_is_wrong() -> None:
 
 
 # --- how it is shown --------------------------------------------------------------------------------------------------
-
-
-def test_every_line_says_when_and_who() -> None:
-    evidence = recorded()
-    timeline = show.Timeline(evidence.lab, painted=False)
-
-    lines = [timeline.text(entry, evidence.begin_ns) for entry in evidence.timeline]
-    assert all(re.fullmatch(r" *\d+\.\d{3} ms  (client|server|kernel)  .*", line) for line in lines)
-    assert lines[0].startswith("      0.000 ms  ")
-
-
-def test_colours_are_for_terminals() -> None:
-    evidence = recorded()
-    painted = show.Timeline(evidence.lab, painted=True)
-
-    colours = {
-        painted.who(entry): re.findall(r"\x1b\[(\d+)m", painted.text(entry, 0))[0] for entry in evidence.timeline
-    }
-    assert len(set(colours.values())) == len(colours) == 3
-    assert "\x1b" not in show.claim(Claim("a", holds=True, figures="1"), painted=False)
-
-
-def test_data_names_events_and_their_values() -> None:
-    data = list(show.as_data(recorded()))
-
-    assert [each["values"] for each in data if each["event"] == "Closed"] == [{}, {}]
-    assert [each["values"]["data"] for each in data if each["event"] == "Byte"] == list("abcdefghij") * 2
-    assert [each["event"] for each in data if each["text"] == "ready"] == [None, None]
-
-
-def test_the_picture_has_arrows_for_packets_and_words_for_verdicts() -> None:
-    drawn = picture.draw(recorded()).splitlines()
-
-    assert drawn[0].split() == ["client", "server"]
-    assert (
-        sum("►" in line for line in drawn) == 16
-    )  # ten bytes, a FIN, and what there is room for of the next connection
-    assert sum("even: dropped" in line for line in drawn) == 7
-    assert sum("arrives" in line for line in drawn) == 7
-    lifelines = {line.index("│") for line in drawn[1:]}
-    assert len(lifelines) == 1
-
-
-def test_a_picture_of_nothing_is_empty() -> None:
-    assert picture.draw(recorded(lambda _: [])) == ""

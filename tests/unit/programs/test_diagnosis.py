@@ -4,11 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from netlab.errors import HostError
-from netlab.programs import diagnosis, headers
-from netlab.programs.bcc import Refused, choose_entry
+from netlab.programs import diagnosis
 from netlab.programs.diagnosis import Source
-from netlab.programs.hints import with_hint
 
 COMMAND = "clang -cc1 -triple x86_64-unknown-linux-gnu -emit-llvm-bc -o main.bc -x c /virtual/main.c\n"
 LICENCE = "#if defined(BPF_LICENSE)\n#error BPF_LICENSE cannot be specified through cflags\n#endif\n"
@@ -267,41 +264,3 @@ def test_names_are_relative_below_the_current_folder(tmp_path: Path, monkeypatch
 
     assert diagnosis.shown(str(tmp_path / "bpf" / "drop.c")) == "bpf/drop.c"
     assert diagnosis.shown("/elsewhere/drop.c") == "/elsewhere/drop.c"
-
-
-def test_no_hint_is_given_where_none_is_known() -> None:
-    """An unknown complaint stands alone."""
-    assert with_hint("something new") == "something new"
-
-
-@pytest.mark.parametrize(
-    ("candidates", "wanted", "stem", "entry"),
-    [
-        (["a", "b"], "b", "a", "b"),
-        (["a", "b"], "", "b", "b"),
-        (["other", "my_drop"], "", "my-drop", "my_drop"),
-        (["other", "xdp_prog"], "", "drop", "xdp_prog"),
-        (["other", "xdp"], "", "drop", "xdp"),
-        (["other"], "", "drop", "other"),
-    ],
-)
-def test_the_entry_follows_the_convention(candidates: list[str], wanted: str, stem: str, entry: str) -> None:
-    """The function asked for, or named like the file, or by a usual name, or the only one."""
-    assert entry == choose_entry(candidates, wanted, stem)
-
-
-@pytest.mark.parametrize(("candidates", "wanted"), [(["a", "b"], "c"), ([], "c"), (["a", "b"], ""), ([], "")])
-def test_no_entry_is_guessed(candidates: list[str], wanted: str) -> None:
-    """Where the convention does not decide, nothing is attached."""
-    with pytest.raises(Refused) as refused:
-        choose_entry(candidates, wanted, "drop")
-
-    assert all(name in refused.value.text for name in candidates)
-
-
-def test_a_host_without_headers_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the C library's kernel headers nothing compiles: Debian's package is named."""
-    monkeypatch.setattr(headers, "_SYSTEM", str(tmp_path / "include"))
-
-    with pytest.raises(HostError, match="linux-libc-dev"):
-        headers.flags("/home/me/drop.c", str(tmp_path))

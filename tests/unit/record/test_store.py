@@ -1,9 +1,6 @@
 """Labs on disk: which there are, which one is meant, and who may change it."""
 
-import errno
 import json
-import multiprocessing
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +8,9 @@ import pytest
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError
-from netlab.record import lock, store
+from netlab.record import store
 
-
-@pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place of our own for labs."""
-    monkeypatch.setattr(paths, "LABS", str(tmp_path / "labs"))
-    return tmp_path / "labs"
+pytestmark = pytest.mark.usefixtures("root")
 
 
 def make(root: Path, name: str, data: dict[str, Any] | None = None) -> None:
@@ -27,14 +19,6 @@ def make(root: Path, name: str, data: dict[str, Any] | None = None) -> None:
     if data is not None:
         (root / name / "lab.json").write_text(json.dumps(data))
         (root / name / "env.json").write_text("{}")
-
-
-def hold(root: str, lab: str, has: Any, may_end: Any) -> None:
-    """Hold a lab's lock in another process, and tell when."""
-    paths.LABS = root
-    with store.locked(lab):
-        has.set()
-        may_end.wait(10)
 
 
 def test_no_lab_is_a_failure_that_says_what_to_do() -> None:
@@ -90,27 +74,6 @@ def test_a_misspelt_node_gets_the_nearest_name() -> None:
         store.node_of(data, "wroker1")
 
 
-def test_a_lock_is_held_by_one_and_leaves_nothing(root: Path) -> None:
-    """A second command waits until the first has ended, or says that it has waited long enough."""
-    has, may_end = multiprocessing.Event(), multiprocessing.Event()
-    other = multiprocessing.Process(target=hold, args=(str(root), "one", has, may_end))
-    other.start()
-    assert has.wait(10)
-    waited: list[int] = []
-    with (
-        pytest.raises(NetlabError, match="another netlab command is still changing the lab one"),
-        store.locked("one", 0.1, lambda: waited.append(1)),
-    ):
-        pass
-    may_end.set()
-    with store.locked("one", 10):
-        assert os.path.exists(root / "one.lock")
-    other.join(10)
-
-    assert waited == [1]
-    assert not root.exists()
-
-
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
 def test_labs_are_not_kept_where_others_can_write(root: Path, mode: int) -> None:
     """Whatever is found there may be theirs."""
@@ -136,30 +99,3 @@ def test_the_group_is_what_sudo_says(monkeypatch: pytest.MonkeyPatch, variable: 
     monkeypatch.setenv("SUDO_GID", variable)
 
     assert store._group() == group
-
-
-def test_a_lock_stays_while_its_lab_does(root: Path) -> None:
-    """The file goes with the lab."""
-    make(root, "one")
-    with store.locked("one"):
-        pass
-    assert (root / "one.lock").exists()
-    with store.locked("one"):
-        (root / "one").rmdir()
-
-    assert not root.exists()
-
-
-def test_only_where_there_is_no_lab_can_one_do_without_its_lock(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no room for it. Else another command could get it as soon as there is room."""
-
-    def fail(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(lock.Lock, "acquire", fail)
-    make(root, "one")
-    for lab, may_do_without in (("one", True), ("two", False)):
-        with pytest.raises(OSError, match="No space left"), store.locked(lab, may_do_without=may_do_without):
-            pass
-    with store.locked("two", may_do_without=True) as fd:
-        assert fd == -1

@@ -150,17 +150,6 @@ def test_a_group_that_is_gone_is_told(host: Host, tmp_path: Path) -> None:
     assert group.problem("one", folder) == ("", "")
 
 
-def test_members_are_those_of_groups_below_too(host: Host, tmp_path: Path) -> None:
-    """A process in the lab may make groups; one that cannot be seen from here is shown as 0, and is nobody."""
-    host(V2)
-    made = group.make("one", f"{tmp_path}/lab")
-    os.mkdir(f"{made}/inner")
-    Path(made, "cgroup.procs").write_text("12\n0\n")
-    Path(made, "inner/cgroup.procs").write_text("13\n")
-
-    assert cgroups.members([made]) == {12, 13}
-
-
 DELEGATED = ("unified", "cgroup2", "rw", "/", "/user.slice/user@1000.service/app.slice/terminal.scope")
 
 

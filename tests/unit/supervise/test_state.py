@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from netlab.supervise import client, state
-from netlab.topology import declared
-from tests.checkout import ROOT
 
 STARTED = (
     f'{{"node": "a", "pid": {os.getpid()}, "start_ticks": 1, "started_ns": 5, "argv": ["x"], "awaits_ready": false}}'
@@ -58,19 +56,3 @@ def test_without_the_line_that_says_how_it_was_started_nothing_is_known(tmp_path
 def test_a_file_that_is_not_there_or_empty_is_damaged(tmp_path: Path) -> None:
     assert state.is_damaged(str(tmp_path))
     assert state.is_damaged(written(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("role", "stays"),
-    [("balancer", True), ("worker", True), ("tcp_server", True), ("client", False), ("tcp_client", False)],
-)
-def test_roles_say_whether_they_stay(role: str, stays: bool) -> None:
-    """A client ends by itself, with what it had to send."""
-    assert declared.stays(f"{ROOT}/roles/{role}.py") is stays
-
-
-@pytest.mark.parametrize("text", ["STAYS = 'yes'", "STAYS = 2", "STAYS = [True]", "STAYS = always()"])
-def test_a_role_that_stays_somehow_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "role.py").write_text(text)
-    with pytest.raises(ValueError, match="its STAYS "):
-        declared.stays(str(tmp_path / "role.py"))

@@ -70,3 +70,10 @@ def test_another_pyyaml_serves_as_well(before: str) -> None:
     show = "from netlab.topology import document; print(document.parse('a: [b]', '').root)"
 
     assert python(f"import sys; from netlab import lazy_import; {before}; {show}") == python(show)
+
+
+def test_yaml_is_imported_only_to_read() -> None:
+    """What only needs the tree does not wait for the YAML library."""
+    code = "import sys, netlab.topology.document, netlab.topology.validate; sys.exit('yaml' in sys.modules)"
+
+    assert 0 == subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode

@@ -1,0 +1,16 @@
+"""The headers that programs are compiled with."""
+
+from pathlib import Path
+
+import pytest
+
+from netlab.errors import HostError
+from netlab.programs import headers
+
+
+def test_a_host_without_headers_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the C library's kernel headers nothing compiles: Debian's package is named."""
+    monkeypatch.setattr(headers, "_SYSTEM", str(tmp_path / "include"))
+
+    with pytest.raises(HostError, match="linux-libc-dev"):
+        headers.flags("/home/me/drop.c", str(tmp_path))
