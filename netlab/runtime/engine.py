@@ -106,6 +106,6 @@ def remove(client: Any, container: str) -> None:
 
 def _innermost(error: BaseException) -> str:
     """Return what was wrong in the end, without the layers that say it again."""
-    while (inner := error.__context__) is not None:
+    while inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
         error = inner
     return str(error)
