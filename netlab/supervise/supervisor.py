@@ -25,12 +25,10 @@ from types import TracebackType
 from typing import Any
 
 from netlab import paths
-from netlab.kernel import files, syscalls, umask
+from netlab.kernel import files, pids, syscalls, umask
 from netlab.kernel.kill import GRACE_S, signal_name
-from netlab.kernel.pids import start_ticks
-from netlab.supervise import logs, state
+from netlab.supervise import logs, state, trace
 from netlab.supervise.child import Child, Inherited
-from netlab.supervise.trace import Collector
 
 LOCK_FD = 3
 _READ_BYTES = 1 << 16
@@ -46,7 +44,7 @@ class Supervisor:
         log_limit = logs.limit_for(len(job["starts"]) + bool(job["trace"]), os.curdir)
         self.children = [Child(start, os.curdir, log_limit) for start in job["starts"]]
         self.inherited = inherited
-        self.trace = Collector(os.curdir, job["lab"], log_limit) if job["trace"] else None
+        self.trace = trace.Collector(os.curdir, job["lab"], log_limit) if job["trace"] else None
         self.startable: list[Child] = []
         self.missing = len(self.children)  # those that are not here yet
         self.heard = False  # the last of `up`
@@ -87,7 +85,7 @@ class Supervisor:
         except OSError as error:
             self._tell("failed", node=child.node, why=f"cannot be started: {error.strerror}")
             return
-        began = {"start_ticks": start_ticks(child.pid), "started_ns": child.started_ns}
+        began = {"start_ticks": pids.start_ticks(child.pid), "started_ns": child.started_ns}
         self.facts.add(node=child.node, pid=child.pid, **began, argv=child.argv, awaits_ready=child.awaits_ready)
         child.note(f"started as process {child.pid}")
         self._tell("started", node=child.node, pid=child.pid)
@@ -270,7 +268,7 @@ def main(folder: str) -> None:
     nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (nofile[1], nofile[1]))
     sys.excepthook = partial(_leave_word, paths.SUPERVISOR_LOG)
-    files.write(paths.SUPERVISOR, json.dumps({"pid": os.getpid(), "start_ticks": start_ticks(os.getpid())}))
+    files.write(paths.SUPERVISOR, json.dumps({"pid": os.getpid(), "start_ticks": pids.start_ticks(os.getpid())}))
     os.close(LOCK_FD)
     job = b""
     while part := os.read(0, 1 << 20):
