@@ -2,23 +2,22 @@
 
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from netlab import __version__, assets
+from netlab import __version__
 from netlab.demo import picture, show
 from netlab.demo.evidence import Claim, Evidence
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel import files, umask
 from netlab.observe.capture import Captured
+from netlab.programs import headers
 
 CAPTURES = "captures"  # the folder of the pcap files
 _LINES = 400  # of the timeline, in the report; the file has them all
-_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
 @contextmanager
@@ -94,28 +93,11 @@ def _write_programs(into: str, evidence: Evidence) -> None:
     for node, source in evidence.sources.items():
         path = evidence.lab["nodes"][node]["program"]["path"]
         files.write(f"{into}/{os.path.basename(path)}", source)
-        for header in _headers(path):
-            shutil.copy(header, into)
-
-
-def _headers(program: str) -> Iterable[str]:
-    """Return the paths of the headers that a program includes by a name in quotes, directly or not."""
-    found: dict[str, None] = {}
-    waiting = [program]
-    while waiting:
-        with open(waiting.pop(), encoding="utf-8", errors="replace") as file:
-            names = _INCLUDE.findall(file.read())
-        for place in (os.path.dirname(program), assets.folder("bpf")):
-            for name in names:
-                path = f"{place}/{name}"
-                if os.path.isfile(path) and path not in found and not _is_known(found, name):
-                    found[path] = None
-                    waiting.append(path)
-    return found
-
-
-def _is_known(paths: Iterable[str], name: str) -> bool:
-    return any(os.path.basename(path) == os.path.basename(name) for path in paths)
+        for name, header in headers.included(path, source).items():
+            is_within = not name.startswith(("/", ".."))
+            place = os.path.join(into, name if is_within else os.path.basename(name))
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            shutil.copy(header, place)
 
 
 def write(into: str, played: Played, evidence: Evidence, claims: Sequence[Claim], captures: Sequence[Captured]) -> None:

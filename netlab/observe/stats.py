@@ -7,6 +7,7 @@ from netlab import paths
 from netlab.console import say
 from netlab.kernel import files
 from netlab.observe import tables
+from netlab.programs import headers
 
 
 def read(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def read(data: Mapping[str, Any]) -> dict[str, Any]:
     for name, node in data["nodes"].items():
         if not node["program"]:
             continue
-        source = files.source(paths.source(data["folder"], name))
+        source = headers.with_included(node["program"]["path"], files.source(paths.source(data["folder"], name)))
         if balancer.has_balancer(node["pins"]):
             found["balancers"][name] = _balancer(node["pins"], source)
         else:
