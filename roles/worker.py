@@ -8,10 +8,10 @@ another one with the time slept so far, and tells the balancer that it is free a
 
 Data that is no such number is refused (`thread 2 refuses: not a number`), and completed at once. At SIGTERM it ends at
 once: `stopped: received 12, completed 10, slept 4.75 s`. Without a `balancer` it sends no completions.
-To `report`, if given, go running totals, with each completion and five times a second (bpf/report.h), and digests of
-the requests that were completed last and of those in hand, so that the balancer knows which it need not keep. Among the
-requests then come markers of the balancer's, which are none: they say how many requests were sent before them, and the
-worker reports how many of those have come, so that the balancer knows what was lost on the way.
+To `report`, if given, go running totals, with each completion and five times a second (bpf/balancer/report.h), and
+digests of the requests that were completed last and of those in hand, so that the balancer knows which it need not
+keep. Among the requests then come markers of the balancer's, which are none: they say how many requests were sent
+before them, and the worker reports how many of those have come, so that the balancer knows what was lost on the way.
 """
 
 import os
@@ -40,8 +40,9 @@ OPTIONS: options.Options = {
 }
 LONGEST_S = 3600
 HEARTBEAT_S = 0.2
-# Reports, as in bpf/report.h: magic, received, completed, how many digests are of completed requests, incarnation, that
-# markers are heard, and of the last one its number, the requests sent before it, and those of them received.
+# Reports, as in bpf/balancer/report.h: magic, received, completed, how many digests are of completed requests,
+# incarnation, that markers are read, and of the last one its number, the requests sent before it, and those of them
+# received.
 REPORT = struct.Struct("!4sIIIQ4I")
 DIGESTS = 64  # of either kind, at most: a report must fit in any packet
 NUMBERS = 1 << 32

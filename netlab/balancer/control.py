@@ -74,7 +74,7 @@ def add(pins: str, backends: Sequence[Backend]) -> None:
 def _join(pins: str, config: Config, index: int, backend: Backend) -> Config:
     """Let a backend take an unused place: all of it is there before its weight says that it is."""
     _vacate(pins, config, index)
-    entry = write_backend(pins, index, backend, config.ways)
+    entry = write_backend(pins, index, backend, config.pair_interfaces)
     with LoadedProgram.open(paths.program_pin(pins, "begin_run")) as begin:
         begin.test_run(carrier(entry))
     config = config._replace(backends=max(config.backends, index + 1)).sharing({index: entry.weight})

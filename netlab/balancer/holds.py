@@ -1,6 +1,6 @@
 """Lets go of the requests that the balancer holds: those that are done, and those that another backend must do.
 
-The program keeps a request in its slot when it sends it to a backend (`struct hold` in bpf/balancer.c). An
+The program keeps a request in its slot when it sends it to a backend (bpf/balancer/holding.h). An
 answer that tells that it is done the program sees by itself; the backends' reports are read here. All changes are made
 by the program's own code, under its lock; what is kept here can be read again from the maps, so the process may die at
 any moment.
@@ -27,7 +27,7 @@ _FRESH = 4  # where in STATE the number of slots stands that have been used so f
 _HOLD = struct.Struct("=IIQ")  # backend + 1, number, since_ns
 _CLAIM = struct.Struct("=14xII20s")  # Ethernet header, slot, number, then as in FLOW_KEY
 FLOW_KEY = struct.Struct("=16s2sH")  # client, port, backend
-_MARK = struct.Struct("=QII")  # incarnation, completed, padding
+_PROGRESS = struct.Struct("=QII")  # incarnation, completed, padding
 _REPORT = struct.Struct("!4sIII8s16x")  # magic, received, completed, listed, incarnation, of markers; digests follow
 _NUMBERS = 1 << 32
 _IPV4 = b"\x08\x00"
@@ -196,12 +196,12 @@ class Keeper:
         """
         if report.incarnation != self._reporter(index)[0]:  # the program has not heard it; it knows what to believe
             return False
-        incarnation, completed, _ = _MARK.unpack(self._maps["marks"].get(key(index)))
+        incarnation, completed, _ = _PROGRESS.unpack(self._maps["marks"].get(key(index)))
         news = report.done_since(completed) if incarnation == report.incarnation else report.done
         if news is None:
             return False
         # The mark comes first: what is not released by a process that dies here is retried, and not forgotten.
-        self._maps["marks"].set(key(index), _MARK.pack(report.incarnation, report.completed, 0))
+        self._maps["marks"].set(key(index), _PROGRESS.pack(report.incarnation, report.completed, 0))
         for each in done_of(held, news):
             held.remove(each)
             self._let_go("release_run", [each])

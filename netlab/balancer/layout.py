@@ -1,4 +1,4 @@
-"""The balancer's maps as bpf/balancer.c lays them out: settings and backends, read and written."""
+"""The balancer's maps as bpf/balancer/ lays them out (config.h, state.h, queue.h): settings and backends."""
 
 import socket
 import struct
@@ -16,17 +16,17 @@ IPV4, IPV6 = 1, 2  # families, as bits
 BY_REPORTS, BY_REPLIES = 1, 2  # how it is known that a held request is done: `enum known_by`
 
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
-# lock, depth, head, spares, fresh … root, (kept), order … held; then by backend free_threads, taken, reports, sent,
-# chosen; then the tree, and whose bid each of its nodes has
+# lock, depth, head, spares, fresh … root, (kept), choices … held; then by backend free_threads, taken, reports, sent,
+# chosen_at; then the tree, and the winning backend of each of its nodes
 STATE = struct.Struct(f"=I10I4x11Q{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 2)}I{MAX_BACKENDS * 3}Q{MAX_BACKENDS * 2}s")
 FREE = 22  # where in it the free threads begin
 STATE_COUNTERS = (
     *("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired"),
     *("retried", "unheld", "held"),
 )
-SLOT_HEADER = struct.Struct("=IIII")  # length, number, ifindex, way; the frame follows
+SLOT_HEADER = struct.Struct("=IIII")  # length, number, ifindex, interface_number; the frame follows
 MAX_INTERFACES = 1024
-INTERFACE = struct.Struct("=6sHI16s16s")  # mac, way, known, ipv4, ipv6
+INTERFACE = struct.Struct("=6sHI16s16s")  # mac, number, in_use, ipv4, ipv6
 DEVMAP_ENTRY = struct.Struct("=II")  # ifindex, fd of the egress program
 
 _CONFIG = struct.Struct(f"=I2s2sIIII2s2xIII{MAX_BACKENDS}I")
@@ -75,7 +75,7 @@ class Config(NamedTuple):
     longest: int
     replies: int
     report_port: int
-    ways: int
+    pair_interfaces: int
     families: int
     holds: int
     weights: tuple[int, ...]
@@ -86,9 +86,10 @@ class Config(NamedTuple):
         with map_of(pins, "config") as config:
             values = _CONFIG.unpack(config.get(FIRST))
         last = len(cls._fields) - 1
-        ready, service, completion, *middle, report, ways, families, holds = values[:last]
+        ready, service, completion, *middle, report, pair_interfaces, families, holds = values[:last]
         ports = int.from_bytes(service), int.from_bytes(completion)
-        return cls._make((ready, *ports, *middle, int.from_bytes(report), ways, families, holds, values[last:]))
+        rest = pair_interfaces, families, holds, values[last:]
+        return cls._make((ready, *ports, *middle, int.from_bytes(report), *rest))
 
     def write(self, pins: str) -> None:
         """Write the settings, and let policy and weights hold; each word that stays the same is so all the while."""
@@ -96,7 +97,7 @@ class Config(NamedTuple):
             struct.pack("!H", port) for port in (self.service_port, self.completion_port, self.report_port)
         )
         middle = self.policy, self.backends, self.longest, self.replies
-        rest = self.ways, self.families, self.holds, *self.weights
+        rest = self.pair_interfaces, self.families, self.holds, *self.weights
         packed = _CONFIG.pack(self.ready, service, completion, *middle, report, *rest)
         with map_of(pins, "config") as config:
             config.set(FIRST, packed)

@@ -1,4 +1,4 @@
-"""What the balancer knows of its backends by their reports, laid out as in bpf/report.h."""
+"""What the balancer knows of its backends by their reports, laid out as in bpf/balancer/reporter.h."""
 
 import struct
 import time

@@ -35,10 +35,10 @@ class Interface(NamedTuple):
     mac: str
     addresses: tuple[str, ...]
 
-    def packed(self, way: int) -> bytes:
-        """Return its `struct interface`; `way` is its number among all."""
+    def packed(self, number: int) -> bytes:
+        """Return its `struct interface`; `number` is which of ours it is."""
         first = (next((each for each in self.addresses if (":" in each) is is_6), None) for is_6 in (False, True))
-        return layout.INTERFACE.pack(layout.mac(self.mac), way, 1, *map(layout.address, first))
+        return layout.INTERFACE.pack(layout.mac(self.mac), number, 1, *map(layout.address, first))
 
 
 class Settings(NamedTuple):
@@ -80,7 +80,7 @@ def set_up(pins: str, settings: Settings) -> bool:
         return False
     _write_ourselves(pins, settings)
     for index, backend in enumerate(settings.backends):
-        write_backend(pins, index, backend, wanted.ways)
+        write_backend(pins, index, backend, wanted.pair_interfaces)
     with map_of(pins, "state") as state:
         free = [backend.capacity for backend in settings.backends]
         rest = [0] * (layout.MAX_BACKENDS * (layout.AGES + 6) - len(free))
@@ -101,7 +101,7 @@ def _config(settings: Settings) -> Config:
         longest=layout.ETHERNET_HEADER + min(backend.mtu for backend in settings.backends),
         replies=int(settings.replies),
         report_port=settings.report_port,
-        ways=_ways(settings),
+        pair_interfaces=_pair_interfaces(settings),
         families=families(settings.backends),
         holds=settings.holds,
         weights=(1,) * count + (0,) * (layout.MAX_BACKENDS - count),
@@ -113,10 +113,10 @@ def _fixed(config: Config) -> tuple[int, ...]:
     return config.service_port, config.completion_port, config.report_port, config.replies, config.holds
 
 
-def _ways(settings: Settings) -> int:
+def _pair_interfaces(settings: Settings) -> int:
     """Return how many interfaces the pairs of a backend have; 0 when all pairs together would be too many."""
-    ways = len(settings.interfaces) if settings.replies else 0
-    return ways if ways * len(settings.backends) <= MAX_PAIRS else 0
+    count = len(settings.interfaces) if settings.replies else 0
+    return count if count * len(settings.backends) <= MAX_PAIRS else 0
 
 
 def families(backends: Sequence[Backend]) -> int:
@@ -141,14 +141,14 @@ def _write_ourselves(pins: str, settings: Settings) -> None:
         map_of(pins, "doors") as doors,
         LoadedProgram.open(paths.program_pin(pins, "egress_devmap")) as egress,
     ):
-        for way, ours in enumerate(settings.interfaces):
+        for number, ours in enumerate(settings.interfaces):
             ifindex = socket.if_nametoindex(ours.name)
-            interfaces.set(layout.key(ifindex), ours.packed(way))
+            interfaces.set(layout.key(ifindex), ours.packed(number))
             doors.set(layout.key(ifindex), layout.DEVMAP_ENTRY.pack(ifindex, egress.fd))
 
 
-def write_backend(pins: str, index: int, backend: Backend, ways: int) -> Entry:
-    """Write a backend, with a weight of 1, and the ways to it and, from so many interfaces, through it."""
+def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int) -> Entry:
+    """Write a backend, with a weight of 1, and the devmaps of carriers to it: its own and its pairs."""
     addresses = layout.address(backend.ipv4), layout.address(backend.ipv6)
     ifindex = socket.if_nametoindex(backend.interface)
     macs = layout.mac(backend.mac), layout.mac(backend.our_mac)
@@ -162,12 +162,13 @@ def write_backend(pins: str, index: int, backend: Backend, ways: int) -> Entry:
         LoadedProgram.open(paths.program_pin(pins, "egress_devmap")) as egress,
     ):
         _write_pair(carriers, index, egress, ifindex, ifindex)
-        for client, _ in socket.if_nameindex() if ways else ():
+        for client, _ in socket.if_nameindex() if pair_interfaces else ():
             if client >= layout.MAX_INTERFACES:  # none of ours: they have doors
                 continue
-            _, way, known, *_ = layout.INTERFACE.unpack(interfaces.get(layout.key(client)))
-            if known and client != ifindex and index * ways + way < MAX_PAIRS:
-                _write_pair(pairs, index * ways + way, egress, ifindex, client)
+            _, number, in_use, *_ = layout.INTERFACE.unpack(interfaces.get(layout.key(client)))
+            pair = index * pair_interfaces + number
+            if in_use and client != ifindex and pair < MAX_PAIRS:
+                _write_pair(pairs, pair, egress, ifindex, client)
         for address in filter(any, addresses):
             index_of.set(address, layout.key(index))
     return entry

@@ -2,7 +2,8 @@
 
     compile_profile.py OUTPUT STARTED_NS all|headers
 
-With `headers` it compiles a program that does nothing and includes what the balancer does. OUTPUT gets JSON, in ms.
+With `headers` it compiles a program that does nothing and includes the headers that are not the
+balancer's own. OUTPUT gets JSON, in ms.
 """
 
 import json
@@ -16,6 +17,7 @@ from typing import Any
 
 from netlab.kernel import syscalls
 from netlab.programs import bcc, loader
+from tests.bpf import sources
 
 BALANCER = Path(__file__).parent.parent.parent / "bpf" / "balancer.c"
 NOTHING = "\nint balancer(struct xdp_md *ctx)\n{\n\treturn XDP_PASS;\n}\n"
@@ -46,7 +48,9 @@ def main(output: str, started_ns: int, what: str) -> None:
         source = bcc.Unit.of(job._asdict())
         text = source.text
         if what == "headers":
-            text = b"\n".join(re.findall(rb"^#include .*$", text, re.MULTILINE)) + NOTHING.encode()
+            everything = "\n".join(sources.of("balancer").values())
+            others = dict.fromkeys(re.findall(r'^#include [<"](?!balancer/).*$', everything, re.MULTILINE))
+            text = "\n".join([*others, NOTHING]).encode()
         bcc._talk = str  # what is said goes elsewhere
         os.chdir("/")
         syscalls.die_with_parent(os.getppid())

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from netlab.programs.maps import LoadedProgram, Map
 from tests.bench.measure import Samples
-from tests.bpf.rig import FIRST, ROOT, SOURCE, Rig, completion, pinned, request
+from tests.bpf import sources
+from tests.bpf.rig import FIRST, Rig, completion, pinned, request
 
 HERE = Path(__file__).parent
 WAITING = 1024  # requests that the queue holds, unless said otherwise
@@ -141,9 +142,8 @@ def on_one_cpu() -> Iterator[None]:
 @contextmanager
 def balancer(queue: int = WAITING, **define: int) -> Iterator[Rig]:
     """Load the balancer."""
-    path = f"{ROOT}/{SOURCE}"
-    with pinned(path, QUEUE=queue, TEST_ENTRIES=1, **define) as pins:
-        rig = Rig(pins, Path(path).read_text(encoding="utf-8"))
+    with pinned(str(sources.FOLDER / "balancer.c"), QUEUE=queue, TEST_ENTRIES=1, **define) as pins:
+        rig = Rig(pins)
         try:
             yield rig
         finally:

@@ -37,7 +37,8 @@ class Both:
         """Compare what became of a report: the model follows the threads that it has freed, within their bounds."""
         before, after = self.model.free[:], self.rig.threads()
         index = self.model.index_of[source_of(frame)]
-        must_carry, may_pass = self.model.hear(frame, after.free[index], self.rig.owed(index), self.rig.over(index))
+        lacks = self.rig.overdue(index), self.rig.overload(index)
+        must_carry, may_pass = self.model.believe(frame, after.free[index], *lacks)
 
         assert packet == frame
         assert verdict in ({REDIRECT} if must_carry else {PASS, DROP} if may_pass else {DROP}), frame.hex()

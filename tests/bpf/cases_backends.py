@@ -339,61 +339,67 @@ def reports() -> Iterator[Case]:
         name = Y[version]
         two = reporting(version)
 
-        def told(received: int, completed: int, incarnation: int = 7, version: int = version) -> Packet:
+        def reported(received: int, completed: int, incarnation: int = 7, version: int = version) -> Packet:
             return report(1, received, completed, incarnation, version)
 
         agreed = "REPORT_AGREED"
-        yield tells(f"report that agrees, {name}", told(2, 0), agreed, two)
-        yield tells(f"report that agrees, of the other family, {name}", told(2, 0, version=10 - version), agreed, two)
-        yield tells(f"report that agrees, requests are under way, {name}", told(1, 0), agreed, two)
-        yield tells(f"report that agrees, to all hosts, {name}", to_mac(told(2, 0), GROUPS[0]), agreed, two)
-        yield tells(f"report with bytes behind it, {name}", raw(told(2, 0)) + bytes(20), agreed, two)
+        yield tells(f"report that agrees, {name}", reported(2, 0), agreed, two)
+        yield tells(
+            f"report that agrees, of the other family, {name}", reported(2, 0, version=10 - version), agreed, two
+        )
+        yield tells(f"report that agrees, requests are under way, {name}", reported(1, 0), agreed, two)
+        yield tells(f"report that agrees, to all hosts, {name}", to_mac(reported(2, 0), GROUPS[0]), agreed, two)
+        yield tells(f"report with bytes behind it, {name}", raw(reported(2, 0)) + bytes(20), agreed, two)
         yield tells(
             f"report with a wrong checksum, {name}", report(1, 2, 0, version=version, udp_chksum=1), agreed, two
         )
-        yield tells(f"report that is told again, {name}", told(2, 0), agreed, reporting(version, 2, 2))
+        yield tells(f"report that is told again, {name}", reported(2, 0), agreed, reporting(version, 2, 2))
         first = two._replace(steps=two.steps[1:])
-        yield tells(f"the first report, {name}", told(2, 0), "REPORT_BEGUN", first, near=agreed)
-        yield tells(f"the first report of a long life, {name}", told(1002, 1000), "REPORT_BEGUN", first)
-        yield tells(f"the second report, {name}", told(2, 0), agreed, two, near="REPORT_BEGUN")
-        yield tells(f"begun again with nothing, {name}", told(0, 0, 8), "REPORT_RESTARTED", two, 2)
-        yield tells(f"begun again with one, {name}", told(1, 0, 8), "REPORT_RESTARTED", two, 1)
-        yield tells(f"not begun again, {name}", told(2, 0, 7), agreed, two, near="REPORT_RESTARTED")
+        yield tells(f"the first report, {name}", reported(2, 0), "REPORT_BEGUN", first, near=agreed)
+        yield tells(f"the first report of a long life, {name}", reported(1002, 1000), "REPORT_BEGUN", first)
+        yield tells(f"the second report, {name}", reported(2, 0), agreed, two, near="REPORT_BEGUN")
+        yield tells(f"begun again with nothing, {name}", reported(0, 0, 8), "REPORT_RESTARTED", two, 2)
+        yield tells(f"begun again with one, {name}", reported(1, 0, 8), "REPORT_RESTARTED", two, 1)
+        yield tells(f"not begun again, {name}", reported(2, 0, 7), agreed, two, near="REPORT_RESTARTED")
         lost = "REPORT_COMPLETION_LOST"
-        yield tells(f"a completion was lost, {name}", told(2, 1), lost, two, 1)
-        yield tells(f"two completions were lost, {name}", told(2, 2), lost, two, 2)
-        yield tells(f"no completion was lost, {name}", told(2, 0), agreed, two, near=lost)
+        yield tells(f"a completion was lost, {name}", reported(2, 1), lost, two, 1)
+        yield tells(f"two completions were lost, {name}", reported(2, 2), lost, two, 2)
+        yield tells(f"no completion was lost, {name}", reported(2, 0), agreed, two, near=lost)
         doubled = two.then(raw(completion(1)), free=(1,))
-        yield tells(f"a completion too many, {name}", told(2, 0), "REPORT_COMPLETION_DOUBLED", doubled, -1)
-        yield tells(f"no completion too many, {name}", told(2, 1), agreed, doubled, near="REPORT_COMPLETION_DOUBLED")
+        yield tells(f"a completion too many, {name}", reported(2, 0), "REPORT_COMPLETION_DOUBLED", doubled, -1)
+        yield tells(
+            f"no completion too many, {name}", reported(2, 1), agreed, doubled, near="REPORT_COMPLETION_DOUBLED"
+        )
         yield from late_by_report(version)
         later = reporting(version, 2, 2, 1)
-        yield tells(f"older by a completion, {name}", told(2, 0), "REPORT_OLD", later)
-        yield tells(f"older by a request, {name}", told(1, 1), "REPORT_OLD", later)
-        yield tells(f"older by half of all numbers, {name}", told(2, 1 + 2**31), "REPORT_OLD", later)
-        yield tells(f"no older, {name}", told(2, 1), agreed, later, near="REPORT_OLD")
+        yield tells(f"older by a completion, {name}", reported(2, 0), "REPORT_OLD", later)
+        yield tells(f"older by a request, {name}", reported(1, 1), "REPORT_OLD", later)
+        yield tells(f"older by half of all numbers, {name}", reported(2, 1 + 2**31), "REPORT_OLD", later)
+        yield tells(f"no older, {name}", reported(2, 1), agreed, later, near="REPORT_OLD")
         if version == 4:  # the state takes a second
             silent = two.then(silence, free=(0,))
-            yield tells("back from silence", told(2, 0), "REPORT_RETURNED", silent, builds=ONCE)
-            yield tells("back from silence with nothing in hand", told(2, 2), "REPORT_RETURNED", silent, 2, builds=ONCE)
-        yield tells(f"never silent, {name}", told(2, 0), agreed, two, near="REPORT_RETURNED")
+            yield tells("back from silence", reported(2, 0), "REPORT_RETURNED", silent, builds=ONCE)
+            yield tells(
+                "back from silence with nothing in hand", reported(2, 2), "REPORT_RETURNED", silent, 2, builds=ONCE
+            )
+        yield tells(f"never silent, {name}", reported(2, 0), agreed, two, near="REPORT_RETURNED")
         yield from malformed_reports(version)
         yield from forged(
             version, lambda index, version, **fields: report(index, 2, 2, version=version, **fields), "REPORT", two
         )
-        yield tells(f"report from a backend, {name}", told(2, 2), lost, two, 2, near="REPORT_STRANGER")
-        yield tells(f"report on its interface, {name}", told(2, 2), lost, two, 2, near="REPORT_WRONG_INTERFACE")
+        yield tells(f"report from a backend, {name}", reported(2, 2), lost, two, 2, near="REPORT_STRANGER")
+        yield tells(f"report on its interface, {name}", reported(2, 2), lost, two, 2, near="REPORT_WRONG_INTERFACE")
         waits = reporting(version, waiting=1)
-        yield tells(f"lost, and another waits, {name}", told(2, 1), lost, waits, 1, verdict=REDIRECT)
+        yield tells(f"lost, and another waits, {name}", reported(2, 1), lost, waits, 1, verdict=REDIRECT)
         yield tells(
-            f"begun again, and another waits, {name}", told(0, 0, 8), "REPORT_RESTARTED", waits, 2, verdict=REDIRECT
+            f"begun again, and another waits, {name}", reported(0, 0, 8), "REPORT_RESTARTED", waits, 2, verdict=REDIRECT
         )
-        yield tells(f"nothing lost, and another waits, {name}", told(2, 0), agreed, waits)
+        yield tells(f"nothing lost, and another waits, {name}", reported(2, 0), agreed, waits)
         freed = waits.then(raw(completion(1)), free=(1,))
         name_of = f"nothing lost, a thread is free and another waits, {name}"
-        yield tells(name_of, told(2, 1), agreed, freed, verdict=REDIRECT)
+        yield tells(name_of, reported(2, 1), agreed, freed, verdict=REDIRECT)
         drained = waits.then(weighed(0))
-        yield tells(f"lost, another waits, but it is drained, {name}", told(2, 1), lost, drained, 1)
+        yield tells(f"lost, another waits, but it is drained, {name}", reported(2, 1), lost, drained, 1)
 
 
 def late_by_report(version: int) -> Iterator[Case]:

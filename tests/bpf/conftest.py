@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.bpf.rig import DROPPER, ROOT, SILENT, SOURCE, TRACED, Dropper, Rig, built, pinned
+from tests.bpf import sources
+from tests.bpf.rig import SILENT, TRACED, Dropper, Rig, built, pinned
 
 COUNTED = pytest.StashKey[Counter[str]]()
 DISTINCT = pytest.StashKey[dict[str, set[str]]]()
@@ -59,11 +60,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{number:>9,} {what}")
 
 
-def read(source: str) -> str:
-    with open(f"{ROOT}/{source}", encoding="utf-8") as file:
-        return file.read()
-
-
 @pytest.fixture(scope="session")
 def root() -> None:
     if os.geteuid() != 0:
@@ -73,7 +69,7 @@ def root() -> None:
 @pytest.fixture(scope="session", params=[SILENT, TRACED], ids=["silent", "traced"])
 def rig(root: None, request: pytest.FixtureRequest) -> Iterator[Rig]:
     """The balancer with a queue of eight, its trace compiled out and in."""
-    with built(read(SOURCE), request.param) as rig:
+    with built(request.param) as rig:
         yield rig
 
 
@@ -81,7 +77,7 @@ def rig(root: None, request: pytest.FixtureRequest) -> Iterator[Rig]:
 def dropper(root: None, request: pytest.FixtureRequest) -> Iterator[Dropper]:
     """The dropper by both of its rules, its trace compiled out and in."""
     judges_all, trace = request.param
-    with pinned(f"{ROOT}/{DROPPER}", PORT=9000, JUDGE_ALL=judges_all, TRACE=trace) as pins:
-        dropper = Dropper(pins, read(DROPPER), bool(judges_all))
+    with pinned(str(sources.FOLDER / "dropper.c"), PORT=9000, JUDGE_ALL=judges_all, TRACE=trace) as pins:
+        dropper = Dropper(pins, sources.of("dropper")["dropper.c"], bool(judges_all))
         yield dropper
         dropper.close()

@@ -48,7 +48,7 @@ class Kept(NamedTuple):
 class Flow:
     """What is known of requests of one client's port to one backend."""
 
-    asked: bytes = b""  # our address
+    service: bytes = b""  # our address
     macs: bytes = b""  # of a reply: to, from
     outstanding: int = 0
     number: int = 0  # behind a numbered port: which the one request is,
@@ -87,8 +87,8 @@ class Model:
         self.held: dict[int, Kept] = {}  # by number
         self.flows: dict[FlowKey, Flow] = {}
         self.last = [0] * len(capacity)  # when each was chosen last, counted in choices
-        self.over = [0] * len(capacity)  # requests in hand beyond the threads
-        self.owed = [0] * len(capacity)  # completions that reports have made up for, and that may still come
+        self.overload = [0] * len(capacity)  # requests in hand beyond the threads
+        self.overdue = [0] * len(capacity)  # completions that were taken for lost, and that may still come
         self.choices = self.row = 0
         self.holder = -1  # who was chosen last in turn, and may have `row` more
         self.counters = dict.fromkeys(STATE_COUNTERS, 0)
@@ -157,11 +157,11 @@ class Model:
             return f"{kind}_WRONG_INTERFACE"
         if kind == "REPORT":
             return HEARD if is_report(frame) else "REPORT_MALFORMED"
-        if self._is_over(index):
+        if self._is_overloaded(index):
             return "COMPLETION_FREED"
         if not self._give(index):
-            is_late = self.owed[index] > 0
-            self.owed[index] -= is_late
+            is_late = self.overdue[index] > 0
+            self.overdue[index] -= is_late
             return "COMPLETION_LATE" if is_late else "COMPLETION_EXCESS"
         return "COMPLETION_CARRIED" if self.queue and self.weights[index] else "COMPLETION_FREED"
 
@@ -174,27 +174,27 @@ class Model:
             return "REPLIED"
         if self.holders().get(flow.number) == index:
             self._release(flow.number)
-        return "REPLY_FREED" if not self._is_over(index) and self._give(index) else "REPLIED"
+        return "REPLY_FREED" if not self._is_overloaded(index) and self._give(index) else "REPLIED"
 
-    def _is_over(self, index: int) -> bool:
+    def _is_overloaded(self, index: int) -> bool:
         """Whether a backend had more in hand than it has threads, so that one less frees none."""
-        is_over = self.over[index] > 0
-        self.over[index] -= is_over
-        self.counters["completions"] += is_over
-        return is_over
+        is_overloaded = self.overload[index] > 0
+        self.overload[index] -= is_overloaded
+        self.counters["completions"] += is_overloaded
+        return is_overloaded
 
     def _flow_of(self, frame: bytes) -> tuple[int, Flow | None]:
         """Return the backend that a frame is from, or -1, and the flow that it answers."""
         index = self.index_of.get(source_of(frame), -1)
         return index, self.flows.get((mapped(destination_of(frame)), ports_of(frame)[1], index))
 
-    def hear(self, frame: bytes, free: int, owed: int, over: int) -> tuple[bool, bool]:
-        """Believe what a report has made of its backend's free threads, and what that still owes of completions.
+    def believe(self, frame: bytes, free: int, overdue: int, overload: int) -> tuple[bool, bool]:
+        """Believe what a report has made of its backend's free threads, and of the completions that may still come.
 
         Return whether it must carry, or may pass.
         """
         index = self.index_of[source_of(frame)]
-        self.owed[index], self.over[index] = owed, over
+        self.overdue[index], self.overload[index] = overdue, overload
         enough, self.free[index] = free > (self.free[index] if self.holds else 0), free
         must_carry = enough and bool(self.queue) and bool(self.weights[index])
         return must_carry, bool(self.holds) and not must_carry
@@ -244,7 +244,7 @@ class Model:
         if self.holds == BY_REPLIES:
             self.flows[key] = Flow(number=one.number, port=port)
         flow = self.flows.setdefault(key, Flow())
-        flow.asked, flow.macs = destination_of(one.frame), one.frame[6:12] + frames.mac(LB_MAC)
+        flow.service, flow.macs = destination_of(one.frame), one.frame[6:12] + frames.mac(LB_MAC)
         flow.outstanding += 1
         if self.holds and has_room:
             self.held[one.number] = one._replace(backend=index)
@@ -281,7 +281,7 @@ class Model:
         if index < 0:
             return DROP, "CARRIER_MALFORMED", frame
         if is_reply:
-            sent = frames.answered(frame, flow.macs, flow.asked, flow.port) if flow else frame
+            sent = frames.answered(frame, flow.macs, flow.service, flow.port) if flow else frame
             return (PASS, "REPLY_SENT", sent) if flow else (DROP, "REPLY_FORGOTTEN", frame)
         if not self.queue or not self.free[index] or not self.weights[index]:
             return DROP, "CARRIER_EMPTY", None

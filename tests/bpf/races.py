@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 from netlab import balancer
-from tests.bpf.rig import DROP, PASS, REDIRECT, ROOT, SOURCE, Rig, completion, request
+from tests.bpf.rig import DROP, PASS, REDIRECT, Build, Rig, completion, request
 from tests.waiting import PATIENCE_S
 
 PAUSE = "for (int pause = 0; pause < 40; pause++) bpf_ktime_get_ns();"
@@ -24,14 +24,9 @@ NUMBER = slice(42, 46)  # of a request, behind the Ethernet, IP and UDP headers
 _REQUEST = bytes(request(bytes(1400), udp_chksum=0))
 
 
-def source(*changes: tuple[str, str]) -> str:
-    """Return the balancer's text with its windows held open, and with changes, wherever the old text stands."""
-    with open(f"{ROOT}/{SOURCE}", encoding="utf-8") as file:
-        text = file.read()
-    for old, new in (*WINDOWS, *changes):
-        assert old in text, old
-        text = text.replace(old, new)
-    return text
+def held_open(*changes: tuple[str, str]) -> Build:
+    """Return a build of the balancer with its windows held open, and with changes."""
+    return Build(changes=(*WINDOWS, *changes))
 
 
 class Board:

@@ -19,6 +19,7 @@ from netlab.balancer.layout import AGES, FREE, MAX_BACKENDS, STATE, STATE_COUNTE
 from netlab.kernel import syscalls
 from netlab.programs import loader
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
+from tests.bpf import sources
 from tests.waiting import PATIENCE_S
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -30,15 +31,13 @@ SERVICE, COMPLETION = 8080, 9090
 ELSEWHERE = 4711  # an interface that no frame of these tests comes in on
 LOCAL = (LB, "10.0.1.1", LB6, "fd00:0:0:1::1")
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
-OWED, OVER = slice(68, 72), slice(80, 84)  # of struct reporter
-TIMES_AT = (8, 16, 72)  # heard_ns, asked_ns and owed_ns in it
+OVERDUE, OVERLOAD = slice(68, 72), slice(80, 84)  # of struct reporter
+TIMES_AT = (8, 16, 72)  # heard_ns, marker_sent_ns and overdue_ns in it
 # The balancer's times in all builds here, sixty times as long as its own: none passes by itself while a test goes from
 # one step to the next, on any machine. `Rig.later` lets them pass.
 MARK_S, SILENT_S, LATE_S = 3, 42, 60
 TIMES = {"MARK": MARK_S, "SILENT": SILENT_S, "LATE": LATE_S}
 KEPT = 44  # where in struct state
-SOURCE = "bpf/balancer.c"
-DROPPER = "bpf/dropper.c"
 LONG = bool(os.environ.get("NETLAB_LONG"))  # `make test-bpf`: as many packets, rounds and examples as take minutes
 
 
@@ -112,7 +111,7 @@ class Dropper(Program):
 
 
 class Build(NamedTuple):
-    """A build of the balancer: its settings, and changes to its text."""
+    """A build of the balancer: its settings, and changes to its text, made wherever the old text stands."""
 
     queue: int = 8
     trace: int = 0
@@ -152,9 +151,10 @@ class Rig(Program):
     LISTED = ("backend_at", "local_addresses")  # the same, with keys of their own
     MOST = 8  # entries of the arrays of backends and interfaces that are ever used here
 
-    def __init__(self, pins: str, source: str) -> None:
-        super().__init__(pins, source, "balancer")
-        self.carrier_reasons = balancer.enum_names(source, "carrier_reason")
+    def __init__(self, pins: str) -> None:
+        reasons = sources.of("balancer")[sources.REASONS]
+        super().__init__(pins, reasons, "balancer")
+        self.carrier_reasons = balancer.enum_names(reasons, "carrier_reason")
         self.egress = LoadedProgram.open(f"{pins}/programs/egress_test")
         names = {*self.CHANGED, *self.SET, *self.LISTED, "ring", "slots", "flows"}
         self._maps = {name: Map.open(f"{pins}/maps/{name}") for name in names}
@@ -308,13 +308,13 @@ class Rig(Program):
                 struct.pack_into("=Q", value, at, earlier % 2**64)  # as the program's own arithmetic
             reporters.set(key, bytes(value))
 
-    def owed(self, index: int) -> int:
-        """Return how many of the completions that a backend's reports have made up for may still come; it is from 0."""
-        return int.from_bytes(self._maps["reporters"].get(struct.pack("=I", index))[OWED], sys.byteorder)
+    def overdue(self, index: int) -> int:
+        """Return how many completions that were taken for lost may still come from a backend, from 0."""
+        return int.from_bytes(self._maps["reporters"].get(struct.pack("=I", index))[OVERDUE], sys.byteorder)
 
-    def over(self, index: int) -> int:
+    def overload(self, index: int) -> int:
         """Return how many requests a backend, from 0, has in hand beyond its threads."""
-        return int.from_bytes(self._maps["reporters"].get(struct.pack("=I", index))[OVER], sys.byteorder)
+        return int.from_bytes(self._maps["reporters"].get(struct.pack("=I", index))[OVERLOAD], sys.byteorder)
 
     def carry(self, index: int, version: int = 4) -> tuple[int, bytes]:
         """Run the carrier that a completion of worker`index` was cloned to."""
@@ -374,18 +374,13 @@ class Rig(Program):
 
 
 @contextmanager
-def built(text: str, build: Build = SILENT) -> Iterator[Rig]:
-    """Load a build of the balancer from its text."""
-    for old, new in build.changes:
-        assert old in text, old
-        text = text.replace(old, new)
+def built(build: Build = SILENT) -> Iterator[Rig]:
+    """Load a build of the balancer."""
     with tempfile.TemporaryDirectory(prefix="netlab-built-") as folder:
-        path = f"{folder}/balancer.c"
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        path = sources.write(sources.changed(sources.of("balancer"), build.changes), folder)
         times = {f"{name}_NS": seconds * 10**9 for name, seconds in TIMES.items()}
         with pinned(path, build.mtu, QUEUE=build.queue, TRACE=build.trace, TEST_ENTRIES=1, **times) as pins:
-            rig = Rig(pins, text)
+            rig = Rig(pins)
             yield rig
             rig.close()
 

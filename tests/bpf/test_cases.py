@@ -10,11 +10,10 @@ import pytest
 
 from netlab import balancer
 from netlab.programs.maps import LoadedProgram
-from tests.bpf import cases_backends, cases_replies, cases_requests
+from tests.bpf import cases_backends, cases_replies, cases_requests, sources
 from tests.bpf.cases import BUILDS, INTERFACES, Case
 from tests.bpf.cases_passed import PASSED
-from tests.bpf.conftest import read
-from tests.bpf.rig import SOURCE, Rig, built
+from tests.bpf.rig import Rig, built
 
 MORE = (*cases_requests.PARTS, *cases_backends.PARTS, *cases_replies.PARTS)
 CASES = [*PASSED, *(case for part in MORE for case in part())]
@@ -31,7 +30,7 @@ def builds(root: None) -> Iterator[Callable[[str], Rig]]:
     No parameter of a fixture, or one would be compiled for each case (pytest 9).
     """
     with ExitStack() as stack:
-        yield cache(lambda name: stack.enter_context(built(read(SOURCE), BUILDS[name])))
+        yield cache(lambda name: stack.enter_context(built(BUILDS[name])))
 
 
 class Seen(NamedTuple):
@@ -97,7 +96,7 @@ def test_the_table_has_more_than_250_cases() -> None:
 
 
 def test_every_reason_has_a_case_for_it_and_one_that_only_just_misses_it() -> None:
-    text = read(SOURCE)
+    text = sources.of("balancer")[sources.REASONS]
     names = {*balancer.enum_names(text, "reason"), *balancer.enum_names(text, "carrier_reason")}
     hit, missed = {case.reason for case in CASES}, {case.near for case in CASES}
 

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.root
 REPORTS = 9091
 
 
-REPORT = struct.Struct("!4sII4xQ4I")  # bpf/report.h
+REPORT = struct.Struct("!4sII4xQ4I")  # bpf/balancer/report.h
 
 
 def report(
@@ -50,14 +50,14 @@ def report(
 ) -> Packet:
     """Return a report of worker`index`.
 
-    If it hears markers, `heard` is the last one's number, the requests sent before it, and those of them received.
+    If it reads markers, `heard` is the last one's number, the requests sent before it, and those of them received.
     """
-    hears = (0, 0, 0, 0) if heard is None else (1, *heard)
-    data = REPORT.pack(b"NLR1", received, completed, incarnation, *hears)
+    of_markers = (0, 0, 0, 0) if heard is None else (1, *heard)
+    data = REPORT.pack(b"NLR1", received, completed, incarnation, *of_markers)
     return completion(index, data, version, **{"udp_dport": REPORTS, **fields})
 
 
-def told(rig: Rig, received: int, completed: int, incarnation: int = 7) -> str:
+def reported(rig: Rig, received: int, completed: int, incarnation: int = 7) -> str:
     """Let worker1 report, and return what that was counted as."""
     return rig.push(report(1, received, completed, incarnation))[2]
 
@@ -66,7 +66,7 @@ def told(rig: Rig, received: int, completed: int, incarnation: int = 7) -> str:
 def lb(rig: Rig) -> Rig:
     """A balancer with one worker of five threads, which has reported once."""
     rig.reset(backends=1, report_port=REPORTS)
-    assert told(rig, 0, 0) == "REPORT_BEGUN"
+    assert reported(rig, 0, 0) == "REPORT_BEGUN"
     return rig
 
 
@@ -99,7 +99,7 @@ def test_a_report_that_agrees_changes_nothing(lb: Rig) -> None:
     send(lb, 3)
     lb.push(completion(1))
 
-    assert told(lb, 3, 1) == "REPORT_AGREED"
+    assert reported(lb, 3, 1) == "REPORT_AGREED"
     assert lb.free() == (3,)
 
 
@@ -107,36 +107,36 @@ def test_requests_on_their_way_are_not_lost(lb: Rig) -> None:
     """Sent a moment ago, and not received yet: they keep their threads."""
     send(lb, 3)
 
-    assert told(lb, 1, 0) == "REPORT_AGREED"
+    assert reported(lb, 1, 0) == "REPORT_AGREED"
     assert lb.free() == (2,)
 
 
 def test_a_lost_completion_frees_its_thread(lb: Rig) -> None:
     send(lb, 3)
 
-    assert told(lb, 3, 2) == "REPORT_COMPLETION_LOST"
+    assert reported(lb, 3, 2) == "REPORT_COMPLETION_LOST"
     assert lb.free() == (4,)
 
 
 def test_a_late_completion_is_taken_back(lb: Rig) -> None:
     """The report came first and freed the thread; the completion frees one too many, until the next report."""
     send(lb, 3)
-    told(lb, 3, 1)
+    reported(lb, 3, 1)
     lb.push(completion(1))
     assert lb.free() == (4,)
 
-    assert told(lb, 3, 1) == "REPORT_COMPLETION_LATE"
+    assert reported(lb, 3, 1) == "REPORT_COMPLETION_LATE"
     assert lb.free() == (3,)
     assert accounted(lb) == (0, 0)
 
 
 def test_several_completions_may_be_late_at_once(lb: Rig) -> None:
     send(lb, 5)
-    told(lb, 5, 3)
+    reported(lb, 5, 3)
     for _ in range(2):
         lb.push(completion(1))
 
-    assert told(lb, 5, 3) == "REPORT_COMPLETION_LATE"
+    assert reported(lb, 5, 3) == "REPORT_COMPLETION_LATE"
     assert lb.free() == (3,)
     assert accounted(lb) == (1, 0)
 
@@ -144,10 +144,10 @@ def test_several_completions_may_be_late_at_once(lb: Rig) -> None:
 def test_a_late_completion_may_find_all_threads_free(lb: Rig) -> None:
     """It is one that a report has made up for, as long as there are such."""
     send(lb, 2)
-    told(lb, 2, 2)
+    reported(lb, 2, 2)
 
     assert [lb.push(completion(1))[2] for _ in range(3)] == ["COMPLETION_LATE", "COMPLETION_LATE", "COMPLETION_EXCESS"]
-    assert told(lb, 2, 2) == "REPORT_AGREED"
+    assert reported(lb, 2, 2) == "REPORT_AGREED"
     assert lb.free() == (5,)
     assert accounted(lb) == (0, 0)
 
@@ -155,14 +155,14 @@ def test_a_late_completion_may_find_all_threads_free(lb: Rig) -> None:
 def test_what_is_late_and_what_is_doubled_are_told_apart(lb: Rig) -> None:
     """Of three completions too many one was owed; counted by the worse name, known as both."""
     send(lb, 5)
-    told(lb, 5, 1)
+    reported(lb, 5, 1)
     for _ in range(3):
         lb.push(completion(1))
 
-    assert told(lb, 5, 1) == "REPORT_COMPLETION_DOUBLED"
+    assert reported(lb, 5, 1) == "REPORT_COMPLETION_DOUBLED"
     assert accounted(lb) == (0, 2)
     lb.push(completion(1))
-    assert told(lb, 5, 1) == "REPORT_COMPLETION_DOUBLED"
+    assert reported(lb, 5, 1) == "REPORT_COMPLETION_DOUBLED"
     assert lb.free() == (1,)
     assert accounted(lb) == (0, 3)
 
@@ -170,41 +170,41 @@ def test_what_is_late_and_what_is_doubled_are_told_apart(lb: Rig) -> None:
 @pytest.mark.parametrize("tells_meanwhile", [False, True])
 def test_a_completion_that_was_lost_long_ago_excuses_none_that_is_doubled(lb: Rig, tells_meanwhile: bool) -> None:
     send(lb, 3)
-    told(lb, 3, 1)
+    reported(lb, 3, 1)
     lb.later(LATE_S)
     if tells_meanwhile:
-        assert told(lb, 3, 1) == "REPORT_AGREED"
+        assert reported(lb, 3, 1) == "REPORT_AGREED"
     lb.push(completion(1))
 
-    assert told(lb, 3, 1) == "REPORT_COMPLETION_DOUBLED"
+    assert reported(lb, 3, 1) == "REPORT_COMPLETION_DOUBLED"
     assert accounted(lb) == (1, 1)
 
 
 def test_what_is_lost_keeps_what_was_lost_just_before(lb: Rig) -> None:
     """And not what was lost long before."""
     send(lb, 5)
-    told(lb, 5, 1)
+    reported(lb, 5, 1)
     lb.later(LATE_S)
-    told(lb, 5, 2)
-    told(lb, 5, 3)
+    reported(lb, 5, 2)
+    reported(lb, 5, 3)
     for _ in range(2):
         lb.push(completion(1))
 
-    assert told(lb, 5, 3) == "REPORT_COMPLETION_LATE"
+    assert reported(lb, 5, 3) == "REPORT_COMPLETION_LATE"
     lb.push(completion(1))
-    assert told(lb, 5, 3) == "REPORT_COMPLETION_DOUBLED"
+    assert reported(lb, 5, 3) == "REPORT_COMPLETION_DOUBLED"
     assert accounted(lb) == (1, 1)
 
 
 def test_what_an_earlier_life_owed_excuses_nothing(lb: Rig) -> None:
     send(lb, 5)
-    told(lb, 5, 3)
-    told(lb, 0, 0, incarnation=8)
+    reported(lb, 5, 3)
+    reported(lb, 0, 0, incarnation=8)
     assert lb.push(completion(1))[2] == "COMPLETION_EXCESS"
     send(lb, 2)
     lb.push(completion(1))
 
-    assert told(lb, 2, 0, incarnation=8) == "REPORT_COMPLETION_DOUBLED"
+    assert reported(lb, 2, 0, incarnation=8) == "REPORT_COMPLETION_DOUBLED"
     assert lb.free() == (3,)
     assert accounted(lb) == (3, 1)
 
@@ -213,9 +213,9 @@ def test_what_an_earlier_life_owed_excuses_nothing(lb: Rig) -> None:
 def test_what_a_late_completion_was_to_carry_goes_on_waiting(rig: Rig, holds: int, verdict: int) -> None:
     """If the next report comes before the carrier has taken its thread."""
     rig.reset(backends=1, report_port=REPORTS, holds=holds)
-    told(rig, 0, 0)
+    reported(rig, 0, 0)
     send(rig, 5)
-    told(rig, 5, 1)
+    reported(rig, 5, 1)
     send(rig, 1)
     assert rig.push(request(b"waits"))[2] == "QUEUED"
     assert rig.push(completion(1))[2] == "COMPLETION_CARRIED"
@@ -229,23 +229,23 @@ def test_what_a_late_completion_was_to_carry_goes_on_waiting(rig: Rig, holds: in
 def test_a_request_too_many_is_no_thread_when_it_is_done(rig: Rig, replies: bool) -> None:
     """Also while requests wait, which take each thread at once: a doubled completion overloads a worker once only."""
     rig.reset(backends=1, report_port=REPORTS, replies=replies)
-    told(rig, 0, 0)
+    reported(rig, 0, 0)
     send(rig, 5)
     for number in range(4):
         rig.push(request(b"waits", udp_sport=41000 + number))
     finished = reply(1) if replies else completion(1)
     rig.push(finished)
     assert rig.carry(1)[0] == PASS
-    assert told(rig, 6, 0) == "REPORT_COMPLETION_DOUBLED"
+    assert reported(rig, 6, 0) == "REPORT_COMPLETION_DOUBLED"
     assert accounted(rig) == (0, 1)
 
     assert rig.push(finished)[2] == ("REPLIED" if replies else "COMPLETION_FREED")
     assert rig.free() == (0,)
     assert rig.now().counters["completions"] == 2
-    assert told(rig, 6, 1) == "REPORT_AGREED"
+    assert reported(rig, 6, 1) == "REPORT_AGREED"
     rig.push(finished)
     assert rig.carry(1)[0] == PASS
-    assert told(rig, 7, 2) == "REPORT_AGREED"
+    assert reported(rig, 7, 2) == "REPORT_AGREED"
     assert rig.free() == (0,)
 
 
@@ -254,7 +254,7 @@ def test_a_doubled_completion_is_taken_back(lb: Rig) -> None:
     lb.push(completion(1))
     lb.push(completion(1))
 
-    assert told(lb, 3, 1) == "REPORT_COMPLETION_DOUBLED"
+    assert reported(lb, 3, 1) == "REPORT_COMPLETION_DOUBLED"
     assert lb.free() == (3,)
 
 
@@ -262,9 +262,9 @@ def test_no_report_alone_tells_that_a_request_is_lost(lb: Rig) -> None:
     """A worker that hears no markers gets none, whatever has become of a request that was sent to it."""
     send(lb, 3)
 
-    assert [told(lb, 2, 0) for _ in range(3)] == ["REPORT_AGREED"] * 3
+    assert [reported(lb, 2, 0) for _ in range(3)] == ["REPORT_AGREED"] * 3
     assert lb.free() == (2,)
-    assert told(lb, 2, 2) == "REPORT_COMPLETION_LOST"
+    assert reported(lb, 2, 2) == "REPORT_COMPLETION_LOST"
     assert lb.free() == (4,)
 
 
@@ -272,18 +272,18 @@ def test_what_is_known_of_a_worker_can_be_read(rig: Rig) -> None:
     """What was lost and doubled counts on when it starts again; its own totals begin anew."""
     rig.reset(backends=1, report_port=REPORTS)
     assert known(rig) is None
-    told(rig, 0, 0)
+    reported(rig, 0, 0)
     send(rig, 5)
     rig.push(completion(1))
     rig.push(completion(1))
-    told(rig, 5, 0)  # these two came from nowhere
-    told(rig, 5, 3)  # and three were lost
+    reported(rig, 5, 0)  # these two came from nowhere
+    reported(rig, 5, 3)  # and three were lost
 
     now = known(rig)
     assert now
     assert now[1:] == (5, 3, False, 0, 3, 2)
     assert now.heard_s >= 0
-    told(rig, 0, 0, incarnation=8)
+    reported(rig, 0, 0, incarnation=8)
     now = known(rig)
     assert now
     assert now[1:] == (0, 0, False, 0, 3, 2)
@@ -291,22 +291,22 @@ def test_what_is_known_of_a_worker_can_be_read(rig: Rig) -> None:
 
 def test_a_worker_that_starts_again_has_nothing_in_hand(lb: Rig) -> None:
     send(lb, 5)
-    told(lb, 5, 0)
+    reported(lb, 5, 0)
 
-    assert told(lb, 0, 0, incarnation=8) == "REPORT_RESTARTED"
+    assert reported(lb, 0, 0, incarnation=8) == "REPORT_RESTARTED"
     assert lb.free() == (5,)
     send(lb, 2)
-    assert told(lb, 2, 0, incarnation=8) == "REPORT_AGREED"
+    assert reported(lb, 2, 0, incarnation=8) == "REPORT_AGREED"
     assert lb.free() == (3,)
 
 
 def test_a_worker_that_starts_again_may_have_got_requests_already(lb: Rig) -> None:
     send(lb, 5)
-    told(lb, 5, 0)
+    reported(lb, 5, 0)
 
-    told(lb, 2, 1, incarnation=8)
+    reported(lb, 2, 1, incarnation=8)
     assert lb.free() == (4,)
-    assert told(lb, 3, 1, incarnation=8) == "REPORT_COMPLETION_DOUBLED"  # one more of those taken for gone
+    assert reported(lb, 3, 1, incarnation=8) == "REPORT_COMPLETION_DOUBLED"  # one more of those taken for gone
     assert lb.free() == (3,)
 
 
@@ -316,30 +316,30 @@ def test_a_worker_may_report_late_for_the_first_time(rig: Rig) -> None:
     send(rig, 3)
     rig.push(completion(1))
 
-    assert told(rig, 103, 101) == "REPORT_BEGUN"
+    assert reported(rig, 103, 101) == "REPORT_BEGUN"
     assert rig.free() == (3,)
-    assert told(rig, 103, 103) == "REPORT_COMPLETION_LOST"
+    assert reported(rig, 103, 103) == "REPORT_COMPLETION_LOST"
     assert rig.free() == (5,)
 
 
 def test_totals_wrap(rig: Rig) -> None:
     rig.reset(backends=1, report_port=REPORTS)
-    told(rig, 2**32 - 1, 2**32 - 1)
+    reported(rig, 2**32 - 1, 2**32 - 1)
     send(rig, 3)
 
-    assert told(rig, 2, 0) == "REPORT_COMPLETION_LOST"
+    assert reported(rig, 2, 0) == "REPORT_COMPLETION_LOST"
     assert rig.free() == (3,)
     rig.push(completion(1))
-    assert told(rig, 2, 0) == "REPORT_COMPLETION_LATE"
+    assert reported(rig, 2, 0) == "REPORT_COMPLETION_LATE"
     assert rig.free() == (3,)
 
 
 def test_an_old_report_is_ignored(lb: Rig) -> None:
     send(lb, 4)
-    told(lb, 4, 3)
+    reported(lb, 4, 3)
 
-    assert told(lb, 4, 1) == "REPORT_OLD"
-    assert told(lb, 3, 3) == "REPORT_OLD"
+    assert reported(lb, 4, 1) == "REPORT_OLD"
+    assert reported(lb, 3, 3) == "REPORT_OLD"
     assert lb.free() == (4,)
 
 
@@ -347,10 +347,10 @@ def test_an_old_report_is_ignored(lb: Rig) -> None:
 def test_nonsense_never_leads_out_of_bounds(lb: Rig, received: int, completed: int) -> None:
     """A worker that lies harms nobody but itself: free threads stay within 0 and its capacity, and it can heal."""
     send(lb, 5)
-    told(lb, received, completed)
+    reported(lb, received, completed)
     assert 0 <= lb.free()[0] <= 5
 
-    told(lb, 0, 0, incarnation=9)
+    reported(lb, 0, 0, incarnation=9)
     assert lb.free() == (5,)
 
 
@@ -374,7 +374,7 @@ def test_what_is_no_report_is_dropped_by_name(lb: Rig, packet: Packet, reason: s
 
 def test_a_report_from_another_interface_is_forged(lb: Rig) -> None:
     with lb.backend_interface(1, 99):
-        assert told(lb, 9, 9) == "REPORT_WRONG_INTERFACE"
+        assert reported(lb, 9, 9) == "REPORT_WRONG_INTERFACE"
 
 
 def test_a_report_carries_a_queued_request(lb: Rig) -> None:
@@ -407,7 +407,7 @@ def test_reports_carry_as_long_as_a_thread_is_free(lb: Rig) -> None:
 def test_without_a_port_nobody_reports(rig: Rig) -> None:
     rig.reset(backends=1)
 
-    assert told(rig, 0, 0) == "PASS_OTHER_PORT"
+    assert reported(rig, 0, 0) == "PASS_OTHER_PORT"
 
 
 # --- silence and age --------------------------------------------------------------------------------------------------
@@ -426,7 +426,7 @@ def test_a_worker_that_falls_silent_gets_no_requests(lb: Rig, healer: Healer) ->
     assert now.silent
     assert now.heard_s > SILENT_S
     assert lb.push(request())[2] == "QUEUED"
-    assert told(lb, 2, 2) == "REPORT_RETURNED"
+    assert reported(lb, 2, 2) == "REPORT_RETURNED"
     assert lb.free() == (5,)
     assert healer.watch() == 0
 
@@ -434,28 +434,28 @@ def test_a_worker_that_falls_silent_gets_no_requests(lb: Rig, healer: Healer) ->
 def test_a_completion_frees_no_thread_of_a_worker_that_is_silent(lb: Rig, healer: Healer) -> None:
     """It may have been on its way since before the worker died; one that lives reports, and has all its threads."""
     send(lb, 3)
-    told(lb, 3, 1)
+    reported(lb, 3, 1)
     lb.later(SILENT_S)
     assert healer.watch() == 1
 
     assert lb.push(completion(1))[2] == "COMPLETION_LATE"
     assert lb.free() == (0,)
     assert accounted(lb) == (1, 0)
-    assert told(lb, 3, 2) == "REPORT_RETURNED"
+    assert reported(lb, 3, 2) == "REPORT_RETURNED"
     assert lb.free() == (4,)
     assert accounted(lb) == (1, 0)
 
 
 def test_a_reply_frees_no_thread_of_a_worker_that_is_silent(rig: Rig) -> None:
     rig.reset(backends=1, replies=True, report_port=REPORTS)
-    told(rig, 0, 0)
+    reported(rig, 0, 0)
     send(rig, 2)
     rig.later(SILENT_S)
     assert Healer(rig.pins).watch() == 1
 
     assert rig.push(reply(1))[2] == "REPLIED"
     assert rig.free() == (0,)
-    assert told(rig, 2, 2) == "REPORT_RETURNED"
+    assert reported(rig, 2, 2) == "REPORT_RETURNED"
     assert rig.free() == (5,)
 
 
@@ -464,7 +464,7 @@ def test_what_a_worker_says_when_it_is_back_is_owed_by_nobody(lb: Rig, healer: H
     send(lb, 2)
     lb.later(SILENT_S)
     healer.watch()
-    assert told(lb, 2, 2) == "REPORT_RETURNED"
+    assert reported(lb, 2, 2) == "REPORT_RETURNED"
 
     assert lb.push(completion(1))[2] == "COMPLETION_EXCESS"
     assert accounted(lb) == (0, 0)
@@ -514,11 +514,11 @@ def test_threads_of_a_worker_that_reports_do_not_grow_old(lb: Rig, healer: Heale
     send(lb, 2)
     assert [healer.age() for _ in range(AGES)] == [0] * AGES
     send(lb, 2)
-    told(lb, 4, 3)
+    reported(lb, 4, 3)
 
     assert [healer.age() for _ in range(3 * AGES)] == [0] * 3 * AGES
     assert lb.free() == (4,)
-    assert told(lb, 4, 3) == "REPORT_AGREED"
+    assert reported(lb, 4, 3) == "REPORT_AGREED"
     assert lb.now().counters["expired"] == 0
 
 
@@ -538,7 +538,7 @@ def test_threads_grow_old_until_the_first_report(rig: Rig) -> None:
     healer = Healer(rig.pins)
     send(rig, 4)
     healer.age()
-    told(rig, 2, 0)
+    reported(rig, 2, 0)
 
     assert [healer.age() for _ in range(AGES - 1)] == [0] * (AGES - 2) + [2]
     assert rig.free() == (3, 5)
@@ -559,7 +559,7 @@ def test_carriers_are_sent_for_free_threads_as_long_as_requests_wait(lb: Rig, he
     for _ in range(3):
         assert lb.push(request())[2] == "QUEUED"
     assert healer.kick() == 0
-    told(lb, 5, 2)
+    reported(lb, 5, 2)
 
     assert healer.kick() == 2
     assert lb.counts()["KICKED"].packets == 2

@@ -193,9 +193,9 @@ def test_they_agree_where_backends_reply_or_report(
 
 
 # Before the lock is taken a request may seem to have to wait, or not to: as if it always, or never, did.
-SEEMS = "bool waits = (s->depth || !*node(s, s->root)) && !is_full(s) && !too_long;"
+SEEMS = "bool waits = (s->depth || !*node(s, s->root)) && !is_full(s) && !is_too_long;"
 MISTAKEN = [
-    SILENT._replace(changes=((SEEMS, f"bool waits = {hint};"),)) for hint in ("!is_full(s) && !too_long", "false")
+    SILENT._replace(changes=((SEEMS, f"bool waits = {hint};"),)) for hint in ("!is_full(s) && !is_too_long", "false")
 ]
 
 

@@ -23,11 +23,11 @@ from tests.bpf.races import (
     Board,
     Match,
     beside,
+    held_open,
     linger,
     number_of,
     numbered,
     played,
-    source,
 )
 from tests.bpf.rig import DROP, FIRST, LOCAL, LONG, PASS, REDIRECT, Rig, built, completion, request
 from tests.bpf.test_healing import reply, report
@@ -60,7 +60,7 @@ def test_arrivals_completions_and_resets_at_the_same_time(
     rounds: Sequence[tuple[str, str]], counted: Counter[str]
 ) -> None:
     """No request beside an idle thread, nothing lost, nothing doubled: with no request waiting before, one, or all."""
-    with built(source()) as rig:
+    with built(held_open()) as rig:
         for depth in (0, 1, FULL):
             match = Match(rig, rounds, depth)
 
@@ -96,15 +96,15 @@ MUTANTS |= {
     "a report that does not carry": ((("return reason | IS_SENT_BACK;", "return reason;"),), RESET_AGAINST_ONE, 1),
     "a report that frees nothing": ((("\t*free_threads(s, index) = free;\n", ""),), RESET_AGAINST_ONE, 1),
     "what was in hand before is not gone": (
-        (("known->base = *sent(s, k) - (known->incarnation ? received", "known->base = *sent(s, k) - (0 ? received"),),
+        (("__u32 own = known_before ? totals->received", "__u32 own = 0 ? totals->received"),),
         RESET_AGAINST_TWO,
         0,
     ),
 }
 NOTHING = 'asm volatile("" ::: "memory");'  # or the compiler would rearrange what the verifier looks for
 FORGOTTEN = {
-    "thread not taken": ("take(s, c, chosen);", ""),
-    "thread not taken by a carrier": ("take(s, c, k);", ""),
+    "thread not taken": ("take_thread(s, c, chosen);", ""),
+    "thread not taken by a carrier": ("take_thread(s, c, index);", ""),
     "thread not given back": ("\t++*free_threads(s, index);\n", ""),
     "slot not given back": ("drop_slot(s, r, slot_number);", NOTHING),
     "room not given back": ("s->kept--;", NOTHING),
@@ -126,7 +126,7 @@ MUTANTS |= {name: ((change,), ONE_AGAINST_ONE, FULL) for name, change in FORGOTT
 def test_a_mutant_is_caught(name: str, counted: Counter[str]) -> None:
     """The rounds can fail: for want of the lock, of the decision under it, or of any one count."""
     changes, rounds, depth = MUTANTS[name]
-    with built(source(*changes)) as rig:
+    with built(held_open(*changes)) as rig:
         fault = Match(rig, rounds, depth).first_fault(MOST)
 
     assert fault != ""
@@ -141,7 +141,7 @@ def test_a_role_that_writes_the_state_is_caught(counted: Counter[str]) -> None:
             with Map.open(f"{self.rig.pins}/maps/state") as state:
                 state.set(FIRST, state.get(FIRST, BPF_F_LOCK), BPF_F_LOCK)
 
-    with built(source()) as rig:
+    with built(held_open()) as rig:
         fault = Writing(rig, RESET_AGAINST_ONE, 0).first_fault(MOST)
 
     assert fault != ""
@@ -169,7 +169,7 @@ def let_go(rig: Rig, keeper: Keeper, draws: random.Random) -> tuple[int, int]:
 def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
     """Let requests come and be completed on one CPU, and let go of them on the other; say what is wrong then."""
     board, carrier = Board(1), bytes(completion(1))
-    with built(source(*changes)) as rig:
+    with built(held_open(*changes)) as rig:
         rig.reset(backends=1, capacity=3, report_port=REPORTS, holds=BY_REPORTS)
 
         def come_and_go() -> None:
@@ -224,9 +224,9 @@ def test_a_mutant_that_holds_is_caught(name: str, counted: Counter[str]) -> None
     counted["mutants caught"] += 1
 
 
-ALONE = "flows.insert(&key, &fresh);"
+ALONE = "insert_flow(&key, &fresh);"
 APART = (ALONE, f"{PAUSE} {ALONE}")  # the window between looking for a flow and making it
-COUNTS = "__sync_fetch_and_add(&flow->outstanding, 1);"
+COUNTS = "__sync_fetch_and_add(&flow->outstanding, 1);\n\tflow->service ="  # a request, not an answer too many
 
 
 def fault_of_flows(changes: Sequence[tuple[str, str]], rounds: int) -> str:
@@ -235,7 +235,7 @@ def fault_of_flows(changes: Sequence[tuple[str, str]], rounds: int) -> str:
     Nothing is known of the client when a round begins, and each side asks another address of ours.
     """
     answer, asking = bytes(reply(1)), [bytes(request(ip_dst=address)) for address in LOCAL[:2]]
-    with built(source(APART, *changes)) as rig, Map.open(f"{rig.pins}/maps/flows") as flows:
+    with built(held_open(APART, *changes)) as rig, Map.open(f"{rig.pins}/maps/flows") as flows:
         rig.reset(backends=1, capacity=3, replies=True)
         rig.program.test_run(bytes(request(udp_sport=1)))  # is never answered
         others = set(flows.keys())
@@ -263,14 +263,14 @@ def test_a_client_asks_on_two_cpus_at_once(counted: Counter[str]) -> None:
 
 
 FLOWS = {
-    "a flow that both make": ((ALONE, "flows.update(&key, &fresh);"),),
+    "a flow that both make": ((ALONE, "update_flow(&key, &fresh);"),),
     "a request that is not counted": (
-        (COUNTS, f"__u64 seen = flow->outstanding; {PAUSE} flow->outstanding = seen + 1;"),
+        (COUNTS, f"__u64 seen = flow->outstanding; {PAUSE} flow->outstanding = seen + 1;\n\tflow->service ="),
     ),
-    "an answer that is not counted": (("c->replies && is_answer(flow)", "c->replies && flow->outstanding"),),
+    "an answer that is not counted": (("c->replies && count_answer(flow)", "c->replies && flow->outstanding"),),
     "another address is another flow": (
-        ("if (!flow) {", "if (!flow || !is_same(&flow->asked, &datagram->destination)) {"),
-        (ALONE, "flows.update(&key, &fresh);"),
+        ("if (!flow) {", "if (!flow || !is_same(&flow->service, &datagram->destination)) {"),
+        (ALONE, "update_flow(&key, &fresh);"),
     ),
 }
 
@@ -357,7 +357,7 @@ class Side:
 def test_two_cpus_that_send_and_complete() -> None:
     """Whatever meets whatever: each request is served once or dropped for want of room, in order, and all ends idle."""
     board = Board(Side.SERVED + 2 * REQUESTS)
-    with built(source()) as rig:
+    with built(held_open()) as rig:
         rig.reset(backends=2, capacity=2)
         with beside(Side(rig, board, 1).play):
             Side(rig, board, 0).play()
@@ -377,8 +377,8 @@ def test_two_cpus_that_send_and_complete() -> None:
 @pytest.mark.parametrize("holds", [False, True], ids=["", "holding"])
 def test_a_carrier_that_cannot_be_filled_leaves_all_as_it_was(holds: bool) -> None:
     """The request waits again, before all others, the thread is free, and the backend was sent nothing."""
-    refuses = ("!bpf_xdp_store_bytes(ctx, 0, slot->frame, length)", "number % 2")
-    with built(source(refuses)) as rig:
+    refuses = ("!bpf_xdp_store_bytes(ctx, 0, slot->frame, length)", "leaving.number % 2")
+    with built(held_open(refuses)) as rig:
         rig.reset(backends=1, capacity=1, report_port=REPORTS, holds=holds)
         rig.push(report(1, 0, 0))
         for number in range(3):
@@ -394,7 +394,7 @@ def test_a_carrier_that_cannot_be_filled_leaves_all_as_it_was(holds: bool) -> No
         assert rig.push(report(1, 1, 1))[2] == "REPORT_AGREED"
 
 
-HELD = "for (int turn = 0; turn < 1000; turn++) *(volatile __u64 *)&s->order = turn;"  # no helper may be called there
+HELD = "for (int turn = 0; turn < 1000; turn++) *(volatile __u64 *)&s->choices = turn;"  # no helper may be called there
 
 
 def torn(rig: Rig, most: int) -> int:
@@ -420,7 +420,7 @@ def torn(rig: Rig, most: int) -> int:
 
 def test_a_snapshot_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read under the lock: between two counts that change together, however long that takes, nobody reads."""
-    with built(source(("s->received++;", f"s->received++; {HELD}"))) as rig:
+    with built(held_open(("s->received++;", f"s->received++; {HELD}"))) as rig:
         whole = torn(rig, SNAPSHOTS)
         monkeypatch.setattr(counters, "BPF_F_LOCK", BPF_ANY)
         without_lock = torn(rig, 1)  # sooner or later

@@ -12,6 +12,7 @@ import pytest
 from scapy.layers.inet import TCP
 from scapy.utils import rdpcap
 
+from tests.bpf import sources
 from tests.lab.lab import LAB, ROOT, netlab
 from tests.waiting import IS_SLOW, PATIENCE_S
 
@@ -42,14 +43,11 @@ def failed(demo: str, *options: str) -> list[str]:
 
 def mutated(folder: Path, name: str, *changes: tuple[str, str]) -> str:
     """Write a program that differs from netlab's own, and return its path."""
-    with open(f"{ROOT}/bpf/{name}.c", encoding="utf-8") as file:
-        source = file.read()
+    files = sources.of(name)
     for before, after in changes:
-        assert source.count(before) == 1, f"the program has {before!r} {source.count(before)} times"
-        source = source.replace(before, after)
-    path = folder / f"{name}.c"
-    path.write_text(source)
-    return str(path)
+        assert sources.count(files, before) == 1, f"the program has {before!r} {sources.count(files, before)} times"
+        files = sources.changed(files, [(before, after)])
+    return sources.write(files, folder)
 
 
 # --- the programs as they are -----------------------------------------------------------------------------------------
@@ -159,7 +157,7 @@ PART_B_MISTAKES = {
     ),
     "queues beside a free thread": (
         [
-            ("\tif (!s->depth && !too_long)\n", "\tif (!s->depth && !too_long && decision.number % 4)\n"),
+            ("\tif (!s->depth && !is_too_long)\n", "\tif (!s->depth && !is_too_long && decision->number % 4)\n"),
             ("\tif (copied && !s->depth)\n", "\tif (copied && !s->depth && s->number % 4)\n"),
         ],
         "partb-low",
@@ -174,7 +172,7 @@ PART_B_MISTAKES = {
         "in the order in which it came",
     ),
     "forgets that a thread is taken": (
-        [("\ttake(s, c, chosen);\n", "")],
+        [("\ttake_thread(s, c, chosen);\n", "")],
         "partb-high",
         "goes only to a worker that has a free thread",
     ),
@@ -185,7 +183,7 @@ PART_B_MISTAKES = {
     ),
     "queues for ever once it has queued": (
         [
-            ("\tif (!s->depth && !too_long)\n", "\tif (!s->depth && !too_long && !s->dequeued)\n"),
+            ("\tif (!s->depth && !is_too_long)\n", "\tif (!s->depth && !is_too_long && !s->dequeued)\n"),
             ("\tif (copied && !s->depth)\n", "\tif (copied && !s->depth && !s->dequeued)\n"),
         ],
         "partb-high",
@@ -196,7 +194,7 @@ PART_B_MISTAKES = {
             ("\t__u32 place = s->head, slot = NONE;\n", "\t__u32 place = s->head + s->depth - 1, slot = NONE;\n"),
             ("\ts->head = place + 1 < SLOTS ? place + 1 : 0;\n", ""),
             (
-                '\ttrace("dequeue #%u to %s, depth %u", number,',
+                '\ttrace("dequeue #%u to %s, depth %u", leaving.number,',
                 '\ttrace("dequeue #%u to %s, depth %u", (__u32)s->dequeued + 15,',
             ),
         ],
@@ -328,6 +326,18 @@ def test_everything_is_kept(tmp_path: Path) -> None:
         if TCP in frame and len(frame[TCP].payload) == 1
     ]
     assert sent == [line["values"]["seq"] for line in lines if line["event"] == "Byte"]
+
+
+def test_a_program_is_kept_with_its_headers_where_it_finds_them(tmp_path: Path) -> None:
+    """A changed one of its own, and netlab's: beside each other they compile as they did."""
+    program = mutated(tmp_path, "balancer", *PART_B_MISTAKES["forgets a count"][0])
+    kept = tmp_path / "kept"
+    netlab("demo", "partb-high", "--save", str(kept), f"--set=nodes.lb.xdp.program={program}", *FAST, code=1)
+
+    changed, netlabs = tmp_path / "balancer" / "requests.h", Path(f"{ROOT}/bpf/balancer/queue.h")
+    assert (kept / "programs" / "balancer" / "requests.h").read_text() == changed.read_text()
+    assert (kept / "programs" / "balancer" / "queue.h").read_text() == netlabs.read_text()
+    assert (kept / "programs" / "packet.h").exists()
 
 
 def test_a_failed_claim_is_kept_too(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def table(found: Account, counted: Wires) -> str:
 
 def completions(pins: str) -> int:
     """Return how many completions have arrived at the balancer, whatever they have done there."""
-    with open(f"{ROOT}/bpf/balancer.c", encoding="utf-8") as file:
+    with open(f"{ROOT}/bpf/balancer/reasons.h", encoding="utf-8") as file:
         names = balancer.enum_names(file.read(), "reason")
     counts = balancer.counts(pins, "reasons", names)
     return sum(count.packets for name, count in counts if name.startswith("COMPLETION"))

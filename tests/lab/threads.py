@@ -17,7 +17,7 @@ class Threads:
 
     def __init__(self, lab: str) -> None:
         self.pins = store.read(lab)["nodes"]["lb"]["pins"]
-        with open(f"{ROOT}/bpf/balancer.c", encoding="utf-8") as file:
+        with open(f"{ROOT}/bpf/balancer/reasons.h", encoding="utf-8") as file:
             self._names = balancer.enum_names(file.read(), "reason")
 
     def free(self) -> tuple[int, ...]:

@@ -87,7 +87,7 @@ def test_what_the_kernel_refuses_is_said_once_and_tried_again(monkeypatch: pytes
 
 def test_the_times_add_up_to_what_is_promised() -> None:
     """A worker that dies is missed within a second, and one that lives has told of itself three times meanwhile."""
-    source = Path(f"{ROOT}/bpf/balancer.c").read_text()
+    source = Path(f"{ROOT}/bpf/balancer/settings.h").read_text()
     found = re.search(r"#define SILENT_NS (\d+)ULL", source)
     assert found
     silent_s = int(found[1]) / 1e9

@@ -343,7 +343,7 @@ REPORT = struct.Struct("!4sIIIQ4I")
 
 
 class Report(NamedTuple):
-    """What a worker reports, bpf/report.h, without digests."""
+    """What a worker reports, bpf/balancer/report.h, without digests."""
 
     magic: bytes
     received: int

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tells requests, completions, reports and replies from all that is none of the balancer's. */
+#pragma once
+
+#include "balancer/completions.h"
+#include "balancer/ingress.h"
+#include "balancer/reasons.h"
+#include "balancer/replies.h"
+#include "balancer/requests.h"
+
+/* A packet to one of our ports: what every receiver would drop must not take a thread. */
+static __always_inline __u32 receive_at_port(struct xdp_md *ctx, struct config *c, struct interface *here,
+					     struct datagram *datagram)
+{
+	__u32 zero = 0, length = bpf_ntohs(datagram->udp->len);
+	struct state *s = find_state(&zero);
+	struct ring *r = find_ring(&zero);
+	__be16 port = datagram->udp->dest;
+
+	if (!s || !r)
+		return PASS_UNCONFIGURED;
+	if (!is_addressed_to(here, datagram->ethernet))
+		return PASS_OTHER_HOST;
+	if (datagram->ipv4 && !is_checksum_right(datagram->ipv4))
+		return PASS_MALFORMED_IP;
+	if (is_martian(&datagram->source, !datagram->ipv4))
+		return PASS_MARTIAN;
+	if (length < sizeof(*datagram->udp) || length > datagram->room)
+		return DROP_BAD_LENGTH;
+	if (!datagram->ipv4 && datagram->udp->check == NO_UDP_CHECKSUM)
+		return DROP_NO_CHECKSUM;
+	if (port == c->completion_port || port == c->report_port)
+		return receive_from_backend(ctx, c, s, datagram, port != c->completion_port);
+	if (is_from_ourselves(here, datagram))
+		return PASS_MARTIAN;
+	if (!(c->families & (datagram->ipv4 ? HAS_IPV4 : HAS_IPV6)))
+		return PASS_OTHER_FAMILY;
+	return receive_request(ctx, c, s, r, datagram, here->number);
+}
+
+static __always_inline __u32 reason_of(__u32 shape)
+{
+	switch (shape) {
+	case NO_IP: return PASS_NOT_IP;
+	case MALFORMED_IP: return PASS_MALFORMED_IP;
+	case MAPPED_ADDRESS: return PASS_MARTIAN;
+	case NO_UDP: return PASS_NOT_UDP;
+	case FRAGMENT: return PASS_FRAGMENT;
+	case IPV4_OPTIONS: return PASS_IP_OPTIONS;
+	case IPV6_EXTENSION: return PASS_IPV6_EXTENSION;
+	default: return PASS_TRUNCATED_UDP;
+	}
+}
+
+/* Do what is to be done with a frame that comes in, and return the reason by which it leaves. */
+static __always_inline __u32 classify(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct config *c = find_config(&zero);
+	struct datagram datagram;
+
+	if (!c || !c->ready)
+		return PASS_UNCONFIGURED;
+	__u32 shape = read_datagram(ctx, &datagram);
+
+	if (shape == NO_IP || shape == MALFORMED_IP || shape == MAPPED_ADDRESS)
+		return reason_of(shape);
+	struct interface *here = ingress_interface(ctx);
+
+	if (!is_local(here, &datagram.destination))
+		return shape == DATAGRAM ? receive_reply(ctx, c, here, &datagram) : PASS_NOT_LOCAL;
+	if (shape != DATAGRAM)
+		return reason_of(shape);
+	__be16 port = datagram.udp->dest;
+
+	if (port != c->service_port && (port != c->completion_port || c->replies) &&
+	    (port != c->report_port || !c->report_port))
+		return PASS_OTHER_PORT;
+	return receive_at_port(ctx, c, here, &datagram);
+}

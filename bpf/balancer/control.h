@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What user space has done under state.lock: it never writes the state itself.
+ *
+ * Each of these is the body of a program that user space runs by BPF_PROG_TEST_RUN. One that is about a backend gets a
+ * frame that looks like a completion of that backend. What is about held requests is in holding.h.
+ */
+#pragma once
+
+#include "balancer/maps.h"
+#include "balancer/reasons.h"
+#include "balancer/reporter.h"
+#include "datagram.h"
+
+/* The index of the backend that a frame of user space's is about, or NULL. */
+static __always_inline __u32 *index_in(struct xdp_md *ctx)
+{
+	struct datagram datagram;
+
+	return read_datagram(ctx, &datagram) == DATAGRAM ? find_backend_at(&datagram.source) : NULL;
+}
+
+/* Apply policy and weights that have changed in the settings. */
+static __always_inline int apply_settings(void)
+{
+	__u32 zero = 0;
+	struct state *s = find_state(&zero);
+	struct config *c = find_config(&zero);
+
+	if (!s || !c)
+		return 0;
+	bpf_spin_lock(&s->lock);
+	build_tree(s, c);
+	bpf_spin_unlock(&s->lock);
+	return 1;
+}
+
+/* Let threads grow old; returns how many are free by that. */
+static __always_inline int age_threads(void)
+{
+	__u32 zero = 0, count;
+	struct state *s = find_state(&zero);
+	struct config *c = find_config(&zero);
+
+	if (!s || !c)
+		return 0;
+	bpf_spin_lock(&s->lock);
+	count = expire_threads(s, c);
+	bpf_spin_unlock(&s->lock);
+	if (count)
+		trace("expired: %u threads are free again, not heard of for too long", count);
+	return count;
+}
+
+/* Let a backend that is new, or has come back, begin: all its threads are free. Returns how many. */
+static __always_inline int begin_backend(struct xdp_md *ctx)
+{
+	__u32 zero = 0, *index = index_in(ctx);
+	struct backend *backend = index ? find_backend(index) : NULL;
+	struct state *s = find_state(&zero);
+	struct config *c = find_config(&zero);
+
+	if (!s || !c || !backend)
+		return 0;
+	bpf_spin_lock(&s->lock);
+	free_all_threads(s, c, *index, backend->capacity);
+	bpf_spin_unlock(&s->lock);
+	trace("begin: %s has %u free threads", backend->name, backend->capacity);
+	return backend->capacity;
+}
+
+/* Take all threads of a backend that has reported, and no longer does: nobody is there. Returns whether it is
+ * silent. */
+static __always_inline int watch_backend(struct xdp_md *ctx)
+{
+	__u32 zero = 0, free = 0, silent, reason = BACKEND_SILENT;
+	__u64 now = bpf_ktime_get_ns();
+	__u32 *at = index_in(ctx);
+	struct reporter *reporter = at ? find_reporter(at) : NULL;
+	struct backend *backend = at ? find_backend(at) : NULL;
+	struct state *s = find_state(&zero);
+	struct config *c = find_config(&zero);
+	bool has_gone = false;
+
+	if (!s || !c || !reporter || !backend)
+		return 0;
+	__u32 index = *at;
+
+	bpf_spin_lock(&s->lock);
+	if (reporter->incarnation && !reporter->silent && now > reporter->heard_ns + SILENT_NS) {
+		reporter->silent = has_gone = true;
+		reporter->overload = 0;
+		free = *free_threads(s, index);
+		set_free_threads(s, c, index, 0);
+	}
+	silent = reporter->silent;
+	bpf_spin_unlock(&s->lock);
+	if (has_gone) {
+		trace("silent: %s gets no requests, %u were in its hands", backend->name, backend->capacity - free);
+		tally(find_count(&reason), ctx);
+	}
+	return silent;
+}
+
+/* Send the frame to fetch a queued request for a backend, if one waits and a thread is free. A live run
+ * (BPF_F_TEST_XDP_LIVE_FRAMES) really sends it. */
+static __always_inline int kick_backend(struct xdp_md *ctx)
+{
+	__u32 zero = 0, reason = KICK_NEEDLESS, *at = index_in(ctx);
+	struct state *s = find_state(&zero);
+	struct config *c = find_config(&zero);
+
+	if (at && s && c) {
+		__u32 index = *at;
+		void *carrier = find_carriers(&index);
+		bool is_needed;
+
+		bpf_spin_lock(&s->lock);
+		is_needed = s->depth && *free_threads(s, index) && weight(c, index);
+		bpf_spin_unlock(&s->lock);
+		if (is_needed && carrier) {
+			send_to_all(carrier);
+			reason = KICKED;
+		}
+	}
+	tally(find_count(&reason), ctx);
+	return reason == KICKED ? XDP_REDIRECT : XDP_DROP;
+}

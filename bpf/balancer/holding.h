@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Requests that have left to a backend, and are held: kept in their slots until it is known that they are done. */
+#pragma once
+
+#include "balancer/flows.h"
+#include "balancer/maps.h"
+#include "balancer/queue.h"
+
+struct hold {
+	__u32 backend;        /* its index, and one; 0: nothing is held here */
+	__u32 number;         /* of the request: a slot is used again */
+	__u64 since_ns;       /* when it left */
+};
+
+/* One for each slot, as one value, so that user space reads all at once; bytes as in struct ring. Changed under
+ * state.lock. */
+struct holds {
+	unsigned char by_slot[SLOTS * sizeof(struct hold)] __attribute__((aligned(8)));
+};
+
+/* Which held request user space means: a frame of it has this behind an Ethernet header that nobody reads. */
+struct claim {
+	__u32 slot;
+	__u32 number;
+	struct flow_key flow;
+};
+
+/* Up to where user space has read what a backend has done: it is written and read there, and here to outlive it. */
+struct progress {
+	__u64 incarnation;
+	__u32 completed;
+	__u32 padding;
+};
+
+/* What is held in a slot. As in masked(), what is proven of the index must be proven of the register that is used. */
+static __always_inline struct hold *hold_at(struct holds *h, __u32 slot)
+{
+	__u64 at = slot;
+
+	barrier_var(at);
+	if (at >= SLOTS)
+		return NULL;
+	barrier_var(at);
+	return (struct hold *)h->by_slot + at;
+}
+
+/* Hold a request no longer, under state.lock: false when the slot holds another one by now, or none. */
+static __always_inline bool end_hold(struct state *s, struct hold *hold, __u32 number)
+{
+	if (!hold->backend || hold->number != number)
+		return false;
+	hold->since_ns = 0;
+	hold->number = 0;
+	hold->backend = 0;
+	s->held--;
+	return true;
+}
+
+/* Hold a request that is leaving to a backend, if it stands in a slot. That is written before it leaves, so that no
+ * answer comes sooner. */
+static __always_inline void hold_request(struct state *s, struct ring *r, __u32 slot_number, bool copied, __u32 number,
+					 __u32 index)
+{
+	__u32 zero = 0;
+	__u64 now = bpf_ktime_get_ns();
+	struct holds *h = find_holds(&zero);
+	struct hold *hold = h ? hold_at(h, slot_number) : NULL;
+
+	bpf_spin_lock(&s->lock);
+	if (hold && copied) {
+		hold->since_ns = now;
+		hold->number = number;
+		hold->backend = index + 1;
+		s->held++;
+	} else {
+		s->unheld++;
+		if (slot_number != NONE)
+			drop_slot(s, r, slot_number);
+	}
+	bpf_spin_unlock(&s->lock);
+}
+
+/* The held request that a frame of user space's is about, or NULL. */
+static __always_inline struct claim *claim_in(struct xdp_md *ctx)
+{
+	struct cursor cursor = packet(ctx);
+	struct claim *claim = parse_ethernet(&cursor) ? cursor.at : NULL;
+
+	return claim && (void *)(claim + 1) <= cursor.end ? claim : NULL;
+}
+
+/* A held request is done: its slot is free. Returns whether it was held. */
+static __always_inline int release(struct xdp_md *ctx)
+{
+	__u32 zero = 0, slot, number;
+	struct claim *claim = claim_in(ctx);
+	struct state *s = find_state(&zero);
+	struct ring *r = find_ring(&zero);
+	struct holds *h = find_holds(&zero);
+	bool was_held;
+
+	if (!claim || !s || !r || !h)
+		return 0;
+	slot = claim->slot;
+	number = claim->number;
+	struct hold *hold = hold_at(h, slot);
+
+	if (!hold)
+		return 0;
+	bpf_spin_lock(&s->lock);
+	was_held = end_hold(s, hold, number);
+	if (was_held)
+		drop_slot(s, r, slot);
+	bpf_spin_unlock(&s->lock);
+	return was_held;
+}
+
+/* A held request will not be done by the backend that has it: it waits again, before all others, and its flow no longer
+ * waits for the answer. Returns whether it was held. */
+static __always_inline int requeue(struct xdp_md *ctx)
+{
+	__u32 zero = 0, slot, number, index, depth;
+	struct claim *claim = claim_in(ctx);
+	struct state *s = find_state(&zero);
+	struct ring *r = find_ring(&zero);
+	struct holds *h = find_holds(&zero);
+	struct config *c = find_config(&zero);
+	bool was_held;
+
+	if (!claim || !s || !r || !h || !c)
+		return 0;
+	slot = claim->slot;
+	number = claim->number;
+	struct flow_key key = claim->flow;
+	struct hold *hold = hold_at(h, slot);
+
+	if (c->holds == BY_REPLIES)
+		key.port = numbered_port(number, c->service_port);
+	index = key.backend;
+	struct flow *flow = find_flow(&key);
+	struct backend *backend = find_backend(&index);
+
+	if (!hold)
+		return 0;
+	bpf_spin_lock(&s->lock);
+	was_held = end_hold(s, hold, number);
+	if (was_held) {
+		push_front(s, r, slot);
+		s->retried++;
+		if (flow)
+			count_answer(flow);
+	}
+	depth = s->depth;
+	bpf_spin_unlock(&s->lock);
+	if (was_held && backend)
+		trace("retry #%u, which was at %s, depth %u", number, backend->name, depth);
+	return was_held;
+}

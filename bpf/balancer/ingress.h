@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The interface that a frame comes in on, and which addresses are this node's own. */
+#pragma once
+
+#include "address.h"
+#include "balancer/config.h"
+#include "balancer/maps.h"
+#include "datagram.h"
+
+/* The interface that a frame came in on, or NULL when that is none of ours. */
+static __always_inline struct interface *ingress_interface(struct xdp_md *ctx)
+{
+	__u32 ifindex = ctx->ingress_ifindex;
+	struct interface *here = find_interface(&ifindex);
+
+	return here && here->in_use ? here : NULL;
+}
+
+/* Whether an address is one of this node's. An interface that lacks one has the unspecified address there. */
+static __always_inline bool is_local(struct interface *here, struct address *address)
+{
+	if (here && (is_same(address, &here->ipv4) || is_same(address, &here->ipv6)))
+		return !is_unspecified(address);
+	return find_local_address(address);
+}
+
+/* Whether a frame is for this interface, which must be known; one to a group is. */
+static __always_inline bool is_addressed_to(struct interface *ours, struct ethhdr *ethernet)
+{
+	__u16 *theirs = (__u16 *)ethernet->h_dest;
+
+	if (!ours)
+		return false;
+	return ethernet->h_dest[0] & 1 ||
+	       (theirs[0] == ours->mac[0] && theirs[1] == ours->mac[1] && theirs[2] == ours->mac[2]);
+}
+
+/* Whether a request claims to be from where it goes, or from the first address of the interface that it comes in on:
+ * its answer would not leave this node. */
+static __always_inline bool is_from_ourselves(struct interface *here, struct datagram *datagram)
+{
+	struct address *source = &datagram->source;
+
+	return is_same(source, &datagram->destination) || is_same(source, &here->ipv4) || is_same(source, &here->ipv6);
+}

@@ -1,0 +1,45 @@
+"""The sources of netlab's own programs: what stands in bpf/NAME.c and, where there is such a folder, in bpf/NAME/."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests.checkout import ROOT
+
+FOLDER = Path(ROOT) / "bpf"
+REASONS = "balancer/reasons.h"  # which file of the balancer has its reasons
+
+Files = Mapping[str, str]  # the text of each file, by its path in FOLDER
+
+
+def of(name: str) -> dict[str, str]:
+    """Return the files of a program, its own first."""
+    paths = (FOLDER / f"{name}.c", *sorted((FOLDER / name).glob("*.h")))
+    return {os.path.relpath(path, FOLDER): path.read_text(encoding="utf-8") for path in paths}
+
+
+def changed(files: Files, changes: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return files with changes, made one after the other wherever the old text stands; it must stand somewhere."""
+    found = dict(files)
+    for old, new in changes:
+        assert count(found, old), old
+        found = {path: text.replace(old, new) for path, text in found.items()}
+    return found
+
+
+def count(files: Files, text: str) -> int:
+    """Return how often a text stands in files."""
+    return sum(each.count(text) for each in files.values())
+
+
+def write(files: Files, folder: str | Path) -> str:
+    """Write a program into a folder, and those of its headers that differ from netlab's; return its path.
+
+    A header that stands beside the program is found before that of netlab.
+    """
+    program = next(iter(files))
+    for path, text in files.items():
+        if path == program or text != (FOLDER / path).read_text(encoding="utf-8"):
+            Path(folder, path).parent.mkdir(exist_ok=True)
+            Path(folder, path).write_text(text, encoding="utf-8")
+    return str(Path(folder, program))
