@@ -9,8 +9,12 @@ mkdir /run/host /run/out
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose host /run/host
 mount -t 9p -o trans=virtio,version=9p2000.L out /run/out
 exec >>/run/out/lines 2>>/run/out/talk
-for folder in /usr "$here"; do
-    mount --bind "/run/host$folder" "$folder"
+# Not /usr as a whole: virtme-ng has put the kernel's modules in /usr/lib/modules.
+for folder in /usr/*/ /usr/lib/*/ "$here"; do
+    case $folder in
+    /usr/lib/ | /usr/lib/modules/) ;;
+    *) [ -h "${folder%/}" ] || mount --bind "/run/host$folder" "$folder" ;;
+    esac
 done
 cd "$here"
 ip link set lo up
