@@ -54,18 +54,18 @@ demo:
 check: dev lint
 	@WITHOUT_ROOT=1 sh .ci/test $(ARGS)
 
-## make test        lint, types and tests (ARGS='-k word' for some; SLOW=1 for all at length, and a whole fresh Debian;
-##                  UNDER=quota, one-cpu or burners leaves them less time than there is)
+## make test        lint, types and tests (ARGS='-k word' for some; SLOW=1 adds those of minutes, such as a whole fresh
+##                  Debian; UNDER=quota, one-cpu or burners leaves them less time than there is)
 test: dev lint
 	@SLOW='$(SLOW)' $(if $(UNDER),sh .ci/under $(UNDER)) sh .ci/test $(ARGS)
 
 ## make test-bpf    the programs alone, at length: a million fuzzed packets, 300,000 rounds of each race
 test-bpf: dev
-	@SLOW=1 sh .ci/test tests/bpf $(ARGS)
+	@$(SETUP) root env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/bpf $(ARGS)
 
 ## make soak        100,000 requests, packets lost on purpose, workers and the balancer's role killed, and a full account
 soak: dev
-	@SLOW=1 sh .ci/test tests/lab/test_soak.py $(ARGS)
+	@$(SETUP) root env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/lab/test_soak.py $(ARGS)
 
 ## make test-docker both runtimes against one contract, and what can go wrong; starts a Docker engine if none answers
 test-docker: dev

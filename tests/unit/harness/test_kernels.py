@@ -229,7 +229,7 @@ def test_the_marks_are_in_the_page() -> None:
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_continuous_integration_says_at_its_end_what_was_skipped(code: int, tmp_path: Path) -> None:
-    """The tests in containers print much after it; a kernel that failed ends the run there."""
+    """The soak prints much after it; a kernel that failed ends the run there."""
     (tmp_path / ".ci").mkdir()
     (tmp_path / ".ci" / "run").write_bytes((ROOT / ".ci" / "run").read_bytes())
     (tmp_path / ".ci" / "setup").touch()
@@ -246,4 +246,4 @@ def test_continuous_integration_says_at_its_end_what_was_skipped(code: int, tmp_
     assert done.returncode == code
     *before, skipped, summary = done.stdout.splitlines()
     assert (skipped, summary) == ("SKIPPED two", "kernels: 1 tried")
-    assert before[-1] == ("test" if code else "test-docker")
+    assert before[-1] == ("test" if code else "soak")
