@@ -155,7 +155,9 @@ class Compilation:
         """End the child and reap it; does nothing when that has been done."""
         if not self.pid:
             return
-        os.kill(self.pid, _SIGKILL)
+        # Interrupted in the middle of this, it is done again by the undo.
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, _SIGKILL)
         self._reap()
 
     def tell(self, line: dict[str, Any]) -> None:
@@ -233,8 +235,13 @@ class Compilation:
         return NetlabError(f"{self.job.node}: {diagnosis.crash(talk, source, status)}")
 
     def _reap(self) -> int:
-        """Wait for the end of a child that is ending, let go of all that belongs to it, and return its exit status."""
-        _, status = os.waitpid(self.pid, 0)
+        """Wait for the end of a child that is ending, let go of all that belongs to it, and return its exit status.
+
+        An exit status of 0 where somebody who was interrupted has reaped it before.
+        """
+        status = 0
+        with suppress(ChildProcessError):
+            _, status = os.waitpid(self.pid, 0)
         self.pid = 0
         for fd in (self._job_in, self._answer_out, self._talk):
             os.close(fd)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from netlab.lab.host import Host
+from netlab.programs.loader import Compilation
 from tests import leaks
 from tests.lab.lab import PARTB, ROOT, netlab
 from tests.waiting import PATIENCE_S
@@ -142,7 +143,8 @@ def test_up_interrupted_at_its_lines(topology: str, tmp_path: str, step: int) ->
     before = leaks.snapshot()
     lines = lines_of(tmp_path, "up", topology)
     netlab("down", "--lab", "small")
-    starting = [line for line in lines if line in lines_in(Host.prepare)]
+    at_children = lines_in(Host.prepare) | lines_in(Compilation.kill) | lines_in(Compilation._reap)
+    starting = [line for line in lines if line in at_children]
     assert len(starting) > 5
     for line in dict.fromkeys([*starting, *lines[::step]]):
         done = run_killed(f"SIGINT@{line}", "up", topology)

@@ -9,7 +9,7 @@ import pytest
 from tests.setup.conftest import CHECKOUT
 from tests.setup.fresh import Fresh, FreshError
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.network]
 FOLDER = "my lab"
 
 
