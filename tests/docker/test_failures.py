@@ -37,7 +37,7 @@ nodes:
 links: [[a, b], [b, c]]
 """
 KILLED = f"{ROOT}/tests/lab/killed.py"
-KILLED_IN = ("runtime/docker", "runtime/engine", "runtime/names", "host", "links", "netlink")
+KILLED_IN = ("runtime/docker", "runtime/engine", "runtime/names", "lab/host", "network/links", "kernel/netlink")
 KILLS = 40  # of one run; each takes about a second
 
 
