@@ -44,7 +44,7 @@ MOST = 1_000_000  # rounds, until a mutant is caught: most need fewer than 10, w
 MUTANT_ROUNDS = 2000  # the same, of those that are played to the end, and then again
 SNAPSHOTS = 50_000 if LONG else 3000
 REQUESTS = 8000  # of each side
-LONGEST_S = 180.0 if LONG else 2.0  # of sending them, and of each match, so that a slow machine plays fewer rounds
+LONGEST_S = 60.0 if LONG else 2.0  # of sending them, and of each match, so that a slow machine plays fewer rounds
 
 
 KINDS = {
