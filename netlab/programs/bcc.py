@@ -27,8 +27,6 @@ DEVMAP_SUFFIX = "_devmap"
 RUN_SUFFIX = "_run"  # of programs that user space runs by BPF_PROG_TEST_RUN, and nobody attaches
 USUAL_ENTRIES = ("xdp_prog", "xdp")
 
-_MAP_OF_MAPS = re.compile(r'\bBPF_(?:ARRAY|HASH)_OF_MAPS\s*\(\s*(\w+)\s*,\s*"(\w+)"')
-
 
 class Unit(NamedTuple):
     """What a job is about: the text of its program, and the compiler's options."""
