@@ -33,7 +33,7 @@ class Wanted(Protocol):
 
     name: str
     file: str | None
-    set: Sequence[str]
+    set: list[str]
     lab: str | None
     runtime: str | None
     save: str | None
@@ -91,7 +91,7 @@ def _print_outcome(evidence: Evidence, claims: Sequence[Claim]) -> None:
 
 def _print_json(evidence: Evidence, claims: Sequence[Claim]) -> None:
     data = {
-        "lab": evidence.lab["lab"],
+        "lab": evidence.lab.lab,
         "holds": all(claim.holds for claim in claims),
         "claims": [claim._asdict() for claim in claims],
         "counters": evidence.stats,

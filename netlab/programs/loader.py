@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from netlab import paths
 from netlab.errors import HostError, NetlabError, reason
 from netlab.kernel import progress
+from netlab.record.notes import Pinned
 
 if TYPE_CHECKING:
     from netlab.programs.diagnosis import Source
@@ -72,13 +73,12 @@ class Loaded(NamedTuple):
     maps: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
-    def noted(self, more: Iterable[str] = ()) -> dict[str, Any]:
+    def noted(self, more: Iterable[str] = ()) -> Pinned:
         """Return what the lab's record says of it, with `more` maps that are pinned there."""
         maps = sorted({*self.maps, *more})
-        return {
-            "entry": self.function,
-            "pins": [*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in maps)],
-        }
+        return Pinned(
+            self.function, (*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in maps))
+        )
 
 
 def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S) -> "Compilation":
