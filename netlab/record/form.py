@@ -34,7 +34,7 @@ def parsed(data: object, is_part: bool = False) -> LabRecord:
 
 def plain(record: LabRecord) -> dict[str, Any]:
     """Return all of a record as its JSON."""
-    return {_KEY: FORMAT, **shapes.plain(record)}
+    return {"lab": record.lab, _KEY: FORMAT, **shapes.plain(record)}
 
 
 def public(record: LabRecord) -> dict[str, Any]:
@@ -48,8 +48,8 @@ def public(record: LabRecord) -> dict[str, Any]:
         }
         for name, node in record.nodes.items()
     }
-    about = {key: getattr(record, key) for key in ("lab", "topology", "runtime", "folder")}
-    return {_KEY: FORMAT, **about, "nodes": nodes}
+    about = {key: getattr(record, key) for key in ("topology", "runtime", "folder")}
+    return {"lab": record.lab, _KEY: FORMAT, **about, "nodes": nodes}
 
 
 def _public_process(process: ProcessRecord, role: str) -> dict[str, Any]:
