@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from netlab import paths
 from netlab.cli import arguments, typed
@@ -15,6 +15,8 @@ from netlab.record import store
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing
     from netlab.plan.planner import Plan
+
+_T = TypeVar("_T")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -286,7 +288,7 @@ def _elevate(args: typed.Arguments, lab: str | None = None) -> None:
         raise HostError(f"{args.words[0]} needs root, and there is no sudo here: run it as root") from None
 
 
-def _show(style: str, data: dict[str, Any], table: Callable[[dict[str, Any]], None]) -> None:
+def _show(style: str, data: _T, table: Callable[[_T], None]) -> None:
     if style == "json":
         import json
 

@@ -18,7 +18,7 @@ from netlab.record.model import LabRecord
 from netlab.runtime.base import home_of
 
 if TYPE_CHECKING:
-    from netlab.programs.loader import Compilation
+    from netlab.programs.loader import Compilation, Job
     from netlab.supervise.client import Connection
 
 _Step = TypeVar("_Step", bound=Step)
@@ -133,7 +133,7 @@ class Host:
         if problem and not step.awaits_ready:
             raise NetlabError(f"{step.node}: command {step.argv[0]}: {problem}")
 
-    def _job(self, step: AttachProgram) -> Any:
+    def _job(self, step: AttachProgram) -> "Job":
         from netlab.programs import loader
 
         program = step.program

@@ -1,7 +1,6 @@
 """A record as JSON: the number of its format, all of it, and the part of it that everybody may see."""
 
 import json
-from typing import Any
 
 from netlab.record import model, shapes
 from netlab.record.model import LabRecord, ProcessRecord
@@ -32,12 +31,12 @@ def parsed(data: object, is_part: bool = False) -> LabRecord:
     return found
 
 
-def plain(record: LabRecord) -> dict[str, Any]:
+def plain(record: LabRecord) -> dict[str, object]:
     """Return all of a record as its JSON."""
     return {"lab": record.lab, _KEY: FORMAT, **shapes.plain(record)}
 
 
-def public(record: LabRecord) -> dict[str, Any]:
+def public(record: LabRecord) -> dict[str, object]:
     """Return of a record what `status` shows, or makes what it shows from, as its JSON."""
     nodes = {
         name: {
@@ -52,7 +51,7 @@ def public(record: LabRecord) -> dict[str, Any]:
     return {"lab": record.lab, _KEY: FORMAT, **about, "nodes": nodes}
 
 
-def _public_process(process: ProcessRecord, role: str) -> dict[str, Any]:
+def _public_process(process: ProcessRecord, role: str) -> dict[str, object]:
     """Leave out what a command is made of, which is its own business; a role's file and its interpreter are not."""
     argv = list(process.argv[:2]) if role else []
     return {"argv": argv, "autostart": process.autostart, "stays": process.stays}

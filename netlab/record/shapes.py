@@ -1,13 +1,14 @@
 """JSON → frozen types: every value, at every depth, is what its annotation says, or is told with its place.
 
 A person, a crash or another version may have changed any file. An annotation is `str`, `int`, `float` or `bool`;
-`Annotated` with a Rule; a NamedTuple, for an object with just its fields; `tuple[X, ...]`, for a list; `Mapping[K, X]`
-or `dict[K, X]`; or `X | None`.
+`Annotated` with a Rule; a NamedTuple, for an object with just its fields; `tuple[X, ...]` or `tuple[X, Y]`, for a
+list; `Mapping[K, X]` or `dict[K, X]`; or `X | None`.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import repeat
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
 
 _T = TypeVar("_T")
@@ -82,7 +83,9 @@ def _made(kind: Any, is_part: bool) -> _Reader:
     if origin is Annotated:
         return partial(_ruled, _reader(inner[0], is_part), inner[1])
     if origin is tuple:
-        return partial(_list, _reader(inner[0], is_part))
+        is_open = inner[-1] is Ellipsis
+        readers = [_reader(one, is_part) for one in (inner[:1] if is_open else inner)]
+        return partial(_list, repeat(*readers) if is_open else readers, None if is_open else len(readers))
     if origin in (dict, Mapping):
         return partial(_mapping, *(_reader(one, is_part) for one in inner))
     if inner[1:] == (type(None),):
@@ -122,13 +125,14 @@ def _check_keys(value: dict[str, object], names: Mapping[str, _Reader], optional
             raise MisfitError(f"no key but {', '.join(names)}", (name,))
 
 
-def _list(reader: _Reader, value: object) -> tuple[object, ...]:
-    if type(value) is not list:
-        raise MisfitError("a list", value)
+def _list(readers: Iterable[_Reader], length: int | None, value: object) -> tuple[object, ...]:
+    """Read a list, of just so many values unless `length` is None, each by its reader."""
+    if type(value) is not list or len(value) != (len(value) if length is None else length):
+        raise MisfitError("a list" if length is None else f"a list of {length}", value)
     found: list[object] = []
     try:
-        for one in value:
-            found.append(reader(one))  # noqa: PERF401 - so that its length is the place of what does not fit
+        for one, reader in zip(value, readers, strict=False):  # there may be readers without end
+            found.append(reader(one))
     except MisfitError as misfit:
         misfit.keys.append(len(found))
         raise

@@ -17,7 +17,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError
@@ -186,7 +186,7 @@ def _group() -> int:
     return int(group) if group.isascii() and group.isdigit() else 0
 
 
-def _dump(path: str, data: Mapping[str, Any], mode: int) -> None:
+def _dump(path: str, data: object, mode: int) -> None:
     files.write(path, json.dumps(data, separators=(",", ":")), mode)
 
 

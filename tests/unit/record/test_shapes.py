@@ -3,10 +3,10 @@
 import glob
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,9 +15,9 @@ from netlab.errors import HostError, NetlabError, UsageError
 from netlab.kernel import files
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
-from netlab.record import form, store
+from netlab.record import form, shapes, store
 from netlab.record.model import LabRecord
-from netlab.record.notes import Ready
+from netlab.record.notes import Pinned, Ready
 from netlab.runtime import choice
 from netlab.runtime.docker import Docker
 from netlab.runtime.netns import Netns
@@ -150,6 +150,43 @@ def test_nonsense_of_the_right_type_is_told_with_its_place(
         store.read("one")
     assert f"{folder}/lab.json is not what this netlab has written for one: {where}" in str(told.value)
     assert expected in str(told.value)
+
+
+class Sample(NamedTuple):
+    """Something of every form that a type may have."""
+
+    pairs: tuple[tuple[str, str | int], ...]
+    half: float
+    named: Mapping[str, int]
+    inner: Pinned | None
+
+
+GOOD = {"pairs": [["a", 1], ["b", "c"]], "half": 0.5, "named": {"x": 1}, "inner": {"entry": "e", "pins": ["maps/m"]}}
+
+
+def test_what_is_written_comes_back_as_it_was() -> None:
+    sample = Sample((("a", 1), ("b", "c")), 0.5, {"x": 1}, Pinned("e", ("maps/m",)))
+
+    assert shapes.read(Sample, GOOD) == sample
+    assert written(shapes.plain(sample)) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"pairs": [["a", 1], ["b"]]}, "pairs[1]: expected a list of 2, found a list"),
+        ({"pairs": [["a", None]]}, "pairs[0][1]: expected text, found null"),
+        ({"pairs": {}}, "pairs: expected a list, found an object"),
+        ({"half": "x" * 99}, f'half: expected a number, found "{"x" * 59}'),
+        ({"named": {"x": "1"}}, 'named.x: expected a whole number, found "1"'),
+        ({"inner": {"entry": "e"}}, "inner: expected the key pins, found entry"),
+        ({"more": 1}, "the whole: expected no key but pairs, half, named, inner, found more"),
+    ],
+)
+def test_what_does_not_fit_is_told_with_its_place(change: dict[str, object], said: str) -> None:
+    with pytest.raises(shapes.MisfitError) as told:
+        shapes.read(Sample, {**GOOD, **change})
+    assert str(told.value) == said
 
 
 @pytest.mark.parametrize(
