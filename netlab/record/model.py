@@ -15,6 +15,8 @@ _DEFAULT = "default"
 _MOST_CORES = 1 << 16
 _MOST_INDEX = (1 << 31) - 1
 _LONGEST_INTERFACE = 15
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_NAMES, _SYSCTLS = frozenset(_LETTERS + "._-"), frozenset(_LETTERS + "._-/")
 _HEX = frozenset("0123456789abcdefABCDEF")
 _MAC_LENGTH = len("02:00:00:00:00:01")
 
@@ -40,18 +42,17 @@ def _is_network(text: str) -> bool:
 
 
 def _is_mac(text: str) -> bool:
-    pairs = text.split(":")
-    return len(text) == _MAC_LENGTH and all(len(pair) == len("ff") and _HEX.issuperset(pair) for pair in pairs)
+    return len(text) == _MAC_LENGTH and text[2::3] == ":::::" and _HEX.issuperset(text.replace(":", ""))
 
 
 def _is_interface(text: str) -> bool:
-    """As the kernel has it (dev_valid_name)."""
-    return 0 < len(text) <= _LONGEST_INTERFACE and text.isascii() and text.isprintable() and not set(text) & {*"/: "}
+    return 0 < len(text) <= _LONGEST_INTERFACE and _NAMES.issuperset(text) and text[0] not in ".-"
 
 
 def _is_sysctl(text: str) -> bool:
+    """Say whether this is the name of a sysctl of networks, and leads nowhere else (kernel/sysctls)."""
     parts = text.split(".")
-    return len(parts) > 1 and parts[0] == "net" and all(part.strip("/") for part in parts)
+    return text.startswith("net.") and all(part.strip("/") for part in parts) and _SYSCTLS.issuperset(text)
 
 
 def _one_of(*words: str) -> Rule:

@@ -1,15 +1,17 @@
 """JSON → frozen types: every value, at every depth, is what its annotation says, or is told with its place.
 
-A person, a crash or another version may have changed any file. An annotation is `str`, `int`, `float` or `bool`;
-`Annotated` with a Rule; a NamedTuple, for an object with just its fields; `tuple[X, ...]` or `tuple[X, Y]`, for a
-list; `Mapping[K, X]` or `dict[K, X]`; or `X | None`.
+A person, a crash or another version may have changed any file. An annotation is `str`, `int`, `float`, `bool` or
+`str | int`; one of these `Annotated` with a Rule; a NamedTuple, for an object with just its fields; `tuple[X, ...]` or
+`tuple[X, Y]`, for a list; `Mapping[K, X]` or `dict[K, X]`; or `X | None`.
 """
 
+import builtins
 import json
+from collections import abc
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import repeat
-from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, TypeVar, cast
 
 _T = TypeVar("_T")
 _Reader = Callable[[object], Any]
@@ -64,34 +66,27 @@ def count(value: int) -> bool:
 Count = Annotated[int, Rule("a whole number from 0 on", count)]
 
 
-_known: dict[tuple[object, bool], _Reader] = {}
+_known: dict[tuple[type, bool], _Reader] = {}  # what reads an object, by its type
 
 
-def _reader(kind: object, is_part: bool) -> _Reader:
-    """Return what reads a value of this type; each type is looked at once."""
-    if (kind, is_part) not in _known:
-        _known[kind, is_part] = _made(kind, is_part)
-    return _known[kind, is_part]
-
-
-def _made(kind: Any, is_part: bool) -> _Reader:
-    if kind in _PLAIN:
-        return _PLAIN[kind]
-    origin, inner = get_origin(kind), get_args(kind)
-    if hasattr(kind, "_fields"):
-        return _object(kind, is_part)
-    if origin is Annotated:
-        return partial(_ruled, _reader(inner[0], is_part), inner[1])
-    if origin is tuple:
-        is_open = inner[-1] is Ellipsis
-        readers = [_reader(one, is_part) for one in (inner[:1] if is_open else inner)]
-        return partial(_list, repeat(*readers) if is_open else readers, None if is_open else len(readers))
-    if origin in (dict, Mapping):
-        return partial(_mapping, *(_reader(one, is_part) for one in inner))
-    if inner[1:] == (type(None),):
-        reader = _reader(inner[0], is_part)
-        return lambda value: None if value is None else reader(value)
-    raise TypeError(f"no JSON is read as {kind}")
+def _reader(kind: Any, is_part: bool) -> _Reader:
+    """Return what reads a value of this type. Attributes are read here, as typing's functions for them are slow."""
+    if type(kind) is type:
+        return _PLAIN.get(kind) or _known.get((kind, is_part)) or _object(kind, is_part)
+    inner: tuple[Any, ...] = getattr(kind, "__args__", ())
+    match getattr(kind, "__origin__", None):
+        case origin if hasattr(kind, "__metadata__"):
+            types: tuple[Any, ...] = (int, float) if origin is float else (origin,)
+            return partial(_ruled, types, kind.__metadata__[0])
+        case builtins.tuple:
+            is_open = inner[-1] is Ellipsis
+            readers = [_reader(one, is_part) for one in (inner[:1] if is_open else inner)]
+            return partial(_list, repeat(*readers) if is_open else readers, None if is_open else len(readers))
+        case builtins.dict | abc.Mapping:
+            return partial(_mapping, *(_reader(one, is_part) for one in inner))
+    if inner == (str, int):
+        return _scalar
+    return partial(_optional, _reader(inner[0], is_part))
 
 
 def _object(kind: Any, is_part: bool) -> _Reader:
@@ -104,15 +99,16 @@ def _object(kind: Any, is_part: bool) -> _Reader:
             raise MisfitError("an object", value)
         if value.keys() != readers.keys():
             _check_keys(value, readers, optional)
-        name, found = "", []
+        name, found = "", {}
         try:
-            for name, reader in readers.items():
-                found.append(reader(value[name]) if name in value else optional[name])
+            for name, one in value.items():
+                found[name] = readers[name](one)
         except MisfitError as misfit:
             misfit.keys.append(name)
             raise
-        return kind._make(found)
+        return kind(**found)
 
+    _known[kind, is_part] = read_object
     return read_object
 
 
@@ -123,6 +119,10 @@ def _check_keys(value: dict[str, object], names: Mapping[str, _Reader], optional
     for name in value:
         if name not in names:
             raise MisfitError(f"no key but {', '.join(names)}", (name,))
+
+
+def _optional(reader: _Reader, value: object) -> object:
+    return None if value is None else reader(value)
 
 
 def _list(readers: Iterable[_Reader], length: int | None, value: object) -> tuple[object, ...]:
@@ -153,11 +153,10 @@ def _mapping(key_reader: _Reader, reader: _Reader, value: object) -> dict[str, o
     return found
 
 
-def _ruled(reader: _Reader, rule: Rule, value: object) -> object:
-    found = reader(value)
-    if not rule.holds(found):
+def _ruled(types: tuple[type, ...], rule: Rule, value: object) -> object:
+    if type(value) not in types or not rule.holds(value):
         raise MisfitError(rule.expected, value)
-    return found
+    return value
 
 
 def _text(value: object) -> str:
@@ -197,7 +196,7 @@ def _scalar(value: object) -> str | int:
     return value if type(value) is int else _text(value)
 
 
-_PLAIN: dict[object, _Reader] = {str: _text, int: _integer, float: _number, bool: _truth, str | int: _scalar}
+_PLAIN: dict[type, _Reader] = {str: _text, int: _integer, float: _number, bool: _truth}
 
 
 def _words(found: object) -> str:

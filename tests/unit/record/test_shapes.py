@@ -116,7 +116,7 @@ NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.interfaces.eth0.addresses[0]", "fd00::1", "an IP address with its prefix length"),
     ("nodes.a.interfaces.eth0.mac", "02:00:00:00:00:0g", "a MAC such as"),
     ("nodes.a.interfaces.eth0.index", 0, "the index of a network interface"),
-    ("nodes.a.interfaces.eth0.index", True, "a whole number, found true"),
+    ("nodes.a.interfaces.eth0.index", True, "the index of a network interface, found true"),
     ("nodes.a.interfaces.eth0.peer", "nobody", "the other end of its link"),
     ("nodes.a.limits.cpu", float("nan"), "a number of cores"),
     ("nodes.a.limits.memory", -1, "a whole number from 0 on"),
