@@ -292,6 +292,8 @@ def _show(style: str, data: _T, table: Callable[[_T], None]) -> None:
     if style == "json":
         import json
 
-        print(json.dumps(data, indent=2))
+        from netlab.record import shapes
+
+        print(json.dumps(shapes.plain(data), indent=2))
     else:
         table(data)

@@ -169,7 +169,7 @@ def _sleeps_wrong(play: Play) -> Iterator[str]:
 
 
 def _workers_have_their_threads(play: Play) -> Claim:
-    capacity = {name: each["capacity"] for name, each in play.now.get("backends", {}).items()}
+    capacity = {name: each.capacity for name, each in play.now.backends.items()} if play.now else {}
     wrong = [
         f"{name} #{number} waited {waited_s:.3f} s for a thread that was still asleep"
         for (name, number), waited_s in play.waited_s.items()
@@ -214,10 +214,10 @@ def _every_request_is_served_once(play: Play) -> Claim:
 
 
 def _all_threads_are_free_in_the_end(play: Play) -> Claim:
-    backends = play.now.get("backends", {})
-    free = all(each["free"] == each["capacity"] for each in backends.values())
-    waiting = play.now.get("queue_depth", 0)
-    figures = ", ".join(f"{name} {each['free']} of {each['capacity']}" for name, each in backends.items())
+    backends = play.now.backends if play.now else {}
+    free = all(each.free == each.capacity for each in backends.values())
+    waiting = play.now.queue_depth if play.now else 0
+    figures = ", ".join(f"{name} {each.free} of {each.capacity}" for name, each in backends.items())
     text = "in the end all threads are free and nothing waits"
     return Claim(text, bool(backends and play.asked) and free and not waiting, f"{figures}; {waiting} waiting")
 
@@ -227,16 +227,14 @@ def _the_counters_agree(play: Play) -> Claim:
         kind: len(_events(play, kind)) for kind in (Request, Forward, Queue, Dequeue, Drop, Completion)
     }
     names = ("received", "forwarded", "queued", "dequeued", "dropped", "completions")
-    pairs = [(name, play.now.get(name, 0), count) for name, count in zip(names, printed.values(), strict=True)]
-    reasons = {
-        name: count["packets"]
-        for name, count in {**play.now.get("reasons", {}), **play.now.get("carriers", {})}.items()
-    }
+    pairs = [(name, getattr(play.now, name, 0), count) for name, count in zip(names, printed.values(), strict=True)]
+    counted = {**play.now.reasons, **play.now.carriers} if play.now else {}
+    reasons = {name: count.packets for name, count in counted.items()}
     completed = reasons.get("COMPLETION_FREED", 0) + reasons.get("COMPLETION_CARRIED", 0)
     pairs += [(name, reasons.get(name, 0), printed[kind]) for name, kind in _COUNTED.items()]
     pairs.append(("COMPLETION_FREED and _CARRIED", completed, printed[Completion]))
-    wrong = [f"{name} {counted}, {lines} lines" for name, counted, lines in pairs if counted != lines]
-    figures = few([", ".join(f"{name} {counted}" for name, counted, _ in pairs[: len(names)]), *wrong])
+    wrong = [f"{name} {count}, {lines} lines" for name, count, lines in pairs if count != lines]
+    figures = few([", ".join(f"{name} {count}" for name, count, _ in pairs[: len(names)]), *wrong])
     return Claim("the program's counters agree with its trace", printed[Request] > 0 and not wrong, figures)
 
 

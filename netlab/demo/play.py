@@ -98,7 +98,7 @@ def play(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)  # `up` has blocked them for its own end
         standing = Standing.read(lab)
         record = standing.record
-        evidence = Evidence([], record, {}, {}, _sources(record), {})
+        evidence = Evidence([], record, stats.LabStats(record.lab, {}, {}), {}, _sources(record), {})
         _follow(evidence, is_over, show)
         evidence = evidence._replace(stats=stats.read(record), sockets=_settled_sockets(standing))
         return evidence._replace(probes=_probe(standing))  # last, because it is counted too

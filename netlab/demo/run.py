@@ -17,6 +17,7 @@ from netlab.observe import stats
 from netlab.observe.capture import Capture, Captured
 from netlab.plan.description import describe
 from netlab.plan.planner import Plan, plan
+from netlab.record import shapes
 from netlab.topology import document, validate
 
 
@@ -94,7 +95,7 @@ def _print_json(evidence: Evidence, claims: Sequence[Claim]) -> None:
         "lab": evidence.lab.lab,
         "holds": all(claim.holds for claim in claims),
         "claims": [claim._asdict() for claim in claims],
-        "counters": evidence.stats,
+        "counters": shapes.plain(evidence.stats),
         "timeline": list(show.as_data(evidence)),
     }
     print(json.dumps(data, indent=2))
