@@ -142,7 +142,7 @@ def status(args: typed.Status) -> int:
 
     found = status.read(lab)
     _show(args.format, found, status.show)
-    return 1 if found["problems"] else 0
+    return 1 if found.problems else 0
 
 
 def logs(args: typed.Logs) -> None:
