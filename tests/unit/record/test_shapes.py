@@ -12,9 +12,9 @@ import pytest
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError
 from netlab.kernel import files
+from netlab.lab import standing
 from netlab.record import shapes, store
 from netlab.record.notes import Pinned, Ready
-from netlab.runtime import choice
 from netlab.runtime.docker import Docker
 from netlab.runtime.netns import Netns
 from netlab.supervise import client, group, identity, state
@@ -69,7 +69,7 @@ def asked(folder: str) -> dict[str, Callable[[], object]]:
         "supervisor": lambda: identity.find_supervisor(folder),
         "group": lambda: (group.find("one", folder), group.problem("one", folder)),
         "containers": lambda: Docker("one", folder).broken(["a"]),
-        "left": lambda: choice.left("one", folder),
+        "left": lambda: standing.runtimes_left("one", folder),
     }
 
 
@@ -93,10 +93,10 @@ def test_any_content_is_answered(folder: str, name: str, content: str) -> None:
 
 
 def test_a_damaged_record_leaves_every_runtime_to_be_looked_through(folder: str) -> None:
-    assert [type(each) for each in choice.left("one", folder)] == [Netns]
+    assert [type(each) for each in standing.runtimes_left("one", folder)] == [Netns]
     Path(folder, "lab.json").write_text('{"nodes": {"a": 7}, "runtime": "netns"}')
 
-    assert {type(each) for each in choice.left("one", folder)} == {Netns, Docker}
+    assert {type(each) for each in standing.runtimes_left("one", folder)} == {Netns, Docker}
 
 
 @pytest.mark.parametrize("content", CONTENTS)
