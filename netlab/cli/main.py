@@ -3,19 +3,20 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from netlab import paths
-from netlab.cli import arguments
+from netlab.cli import arguments, typed
 from netlab.console import have_streams, say
 from netlab.errors import HostError, NetlabError, UsageError, explain
 from netlab.kernel import umask
 from netlab.record import store
 
 if TYPE_CHECKING:
+    from netlab.lab.standing import Standing
     from netlab.plan.planner import Plan
 
-Arguments = Any  # argparse.Namespace, whose attributes no type checker can know
+_T = TypeVar("_T")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,12 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     try:
-        args: Arguments = arguments.parse(words)
+        args = arguments.parse(words)
     except SystemExit:  # argparse has said what there is to say, on stdout where it was asked to
         sys.stdout.flush()
         raise
-    args.words = words
-    named = getattr(args, "named", None)
+    named = args.named if isinstance(args, typed.Named) else None
     if "" in (args.lab, named):
         raise UsageError("the lab's name is empty")
     if named and args.lab_given and args.lab != named:
@@ -58,7 +58,7 @@ def _run(words: list[str]) -> int:
 # ---- the verbs -------------------------------------------------------------------------------------------------------
 
 
-def up(args: Arguments) -> None:
+def up(args: typed.Up) -> None:
     """Build the lab of a topology and start its roles."""
     lab = _planned(args)
     for note in lab.notes:
@@ -74,7 +74,7 @@ def up(args: Arguments) -> None:
         say(lab.topology.message.rstrip("\n"))
 
 
-def down(args: Arguments) -> None:
+def down(args: typed.Down) -> None:
     """Remove a lab with everything that belongs to it."""
     from netlab.lab import apply, removal
 
@@ -96,68 +96,73 @@ def down(args: Arguments) -> None:
     apply.down(args.lab or there[0], say)
 
 
-def exec_(args: Arguments) -> NoReturn:
+def exec_(args: typed.Exec) -> NoReturn:
     """Run a command in a node; its exit code is ours."""
-    data = _lab_of(args)
+    lab = _lab_of(args)
     if not args.command:
         raise UsageError(f"exec needs a command: netlab exec {args.node} COMMAND [ARGUMENT ...]")
     from netlab.lab import launch
 
-    launch.enter(data, args.node, args.command, launch.environment(data, args.node))
+    launch.enter(lab, args.node, args.command, lab.record.variables(args.node))
 
 
-def shell(args: Arguments) -> NoReturn:
+def shell(args: typed.OfNode) -> NoReturn:
     """Open a shell in a node."""
-    data = _lab_of(args)
+    lab = _lab_of(args)
     from netlab.lab import launch
 
-    say(f"netlab: a shell in {args.node} of {data['lab']}; leave it with exit")
-    launch.enter(data, args.node, launch.shell(data), launch.environment(data, args.node))
+    say(f"netlab: a shell in {args.node} of {lab.record.lab}; leave it with exit")
+    launch.enter(lab, args.node, launch.shell(lab), lab.record.variables(args.node))
 
 
-def run(args: Arguments) -> NoReturn:
+def run(args: typed.Run) -> NoReturn:
     """Run a node's own role again in the foreground, with other options behind its own."""
-    data = _lab_of(args)
+    lab = _lab_of(args)
     from netlab.lab import launch
+    from netlab.runtime.base import home_of
 
-    argv, variables = launch.process(data, args.node, args.options)
-    os.chdir(launch.home_of(data))
-    launch.enter(data, args.node, argv, variables)
+    argv, variables = launch.process(lab, args.node, args.options)
+    os.chdir(home_of(lab.record))
+    launch.enter(lab, args.node, argv, variables)
 
 
-def status(args: Arguments) -> int:
+def status(args: typed.Status) -> int:
     """Show the lab's nodes, what runs in them and how it fares; exit code 1 when it is not as planned."""
     from netlab.lab import removal
 
     lab = removal.find(args.lab)
     if not lab:
-        _show(args, {"lab": None, "state": "down", "nodes": {}, "problems": []}, lambda _: say("netlab: no lab is up"))
+        _show(
+            args.format,
+            {"lab": None, "state": "down", "nodes": {}, "problems": []},
+            lambda _: say("netlab: no lab is up"),
+        )
         return 0
     from netlab.observe import status
 
     found = status.read(lab)
-    _show(args, found, status.show)
-    return 1 if found["problems"] else 0
+    _show(args.format, found, status.show)
+    return 1 if found.problems else 0
 
 
-def logs(args: Arguments) -> None:
+def logs(args: typed.Logs) -> None:
     """Show what the roles printed, in the order of time."""
     from netlab.observe import lines
 
-    data = store.read(store.choose(args.lab))
+    lab = store.read(store.choose(args.lab))
     for node in args.nodes:
-        store.node_of(data, node)
-    lines.show_logs(data, args.nodes or list(data["nodes"]), args.lines, args.follow, args.format)
+        store.node_of(lab, node)
+    lines.show_logs(lab, args.nodes or list(lab.nodes), args.lines, args.follow, args.format)
 
 
-def trace(args: Arguments) -> None:
+def trace(args: typed.Trace) -> None:
     """Show what the programs of this lab printed."""
     from netlab.observe import lines
 
     lines.show_trace(store.read(store.choose(args.lab)), args.lines, args.follow, args.format)
 
 
-def stats(args: Arguments) -> None:
+def stats(args: typed.Stats) -> None:
     """Show what the programs count: free threads, queue, packets and bytes by reason."""
     lab = store.choose(args.lab)
     _elevate(args, lab)
@@ -167,33 +172,34 @@ def stats(args: Arguments) -> None:
     if args.format == "prometheus":
         print(prometheus.text(found), end="")
     else:
-        _show(args, found, stats.show)
+        _show(args.format, found, stats.show)
 
 
-def balancer(args: Arguments) -> None:
+def balancer(args: typed.Balancer) -> None:
     """Change a running balancer: drain, weigh, add and remove backends, choose the policy."""
     lab = store.choose(args.lab)
     _elevate(args, lab)
     from netlab.cli.balancer import operate
+    from netlab.lab.standing import Standing
 
-    operate(store.read(lab), args, say)
+    operate(Standing.read(lab), args, say)
 
 
-def reload(args: Arguments) -> None:
+def reload(args: typed.Reload) -> None:
     """Replace a node's program by a new build of its source, under traffic, and keep the maps."""
-    data = _lab_of(args)
+    lab = _lab_of(args)
     from netlab.lab.reload import reload
 
-    reload(data["lab"], args.node, tuple(args.define), say)
+    reload(lab.record.lab, args.node, tuple(args.define), say)
 
 
-def validate(args: Arguments) -> None:
+def validate(args: typed.OfTopology) -> None:
     """Check a topology and build nothing."""
     topology = _planned(args).topology
     say(f"netlab: {args.file} is a good topology: {len(topology.nodes)} nodes, {len(topology.links)} links")
 
 
-def export(args: Arguments) -> None:
+def export(args: typed.Export) -> None:
     """Print a topology for another tool, and tell what that cannot say."""
     from netlab.plan.compose import compose
     from netlab.topology.document.dump import dump
@@ -206,7 +212,7 @@ def export(args: Arguments) -> None:
         say(f"netlab: note: {note}")
 
 
-def demo(args: Arguments) -> int:
+def demo(args: typed.Demo) -> int:
     """Play a lab, show what happens in it, and check every claim of its exercise."""
     _elevate(args)
     from netlab.demo.run import run
@@ -217,7 +223,7 @@ def demo(args: Arguments) -> int:
         raise NetlabError("nobody reads on: the demo was not played to its end") from error
 
 
-_VERBS: dict[str, Callable[[Arguments], int | None]] = {
+_VERBS: dict[str, Callable[..., int | None]] = {
     "up": up,
     "down": down,
     "exec": exec_,
@@ -238,7 +244,7 @@ _VERBS: dict[str, Callable[[Arguments], int | None]] = {
 # ---- what verbs share ------------------------------------------------------------------------------------------------
 
 
-def _planned(args: Arguments) -> "Plan":
+def _planned(args: typed.OfTopology) -> "Plan":
     """Return the plan of the topology that the verb names."""
     from netlab.plan.planner import plan
     from netlab.topology import document, validate
@@ -247,21 +253,23 @@ def _planned(args: Arguments) -> "Plan":
     if args.lab:
         paths.folder_of(args.lab)
         topology = topology._replace(name=args.lab)
-    if getattr(args, "runtime", None):
+    if isinstance(args, typed.Up) and args.runtime:
         topology = topology._replace(runtime=args.runtime)
     return plan(topology)
 
 
-def _lab_of(args: Arguments) -> dict[str, Any]:
+def _lab_of(args: typed.OfNode) -> "Standing":
     """Return the lab that the verb means, as root and with the node it names in it."""
     lab = store.choose(args.lab)
     _elevate(args, lab)
-    data = store.read(lab)
-    store.node_of(data, args.node)
-    return data
+    from netlab.lab.standing import Standing
+
+    found = Standing.read(lab)
+    store.node_of(found.record, args.node)
+    return found
 
 
-def _elevate(args: Arguments, lab: str | None = None) -> None:
+def _elevate(args: typed.Arguments, lab: str | None = None) -> None:
     """Go on as root: start this very command again through sudo when we are not.
 
     sudo drops the environment, so the lab goes with it as an option, and Docker engine and size of the folder in words.
@@ -280,10 +288,12 @@ def _elevate(args: Arguments, lab: str | None = None) -> None:
         raise HostError(f"{args.words[0]} needs root, and there is no sudo here: run it as root") from None
 
 
-def _show(args: Arguments, data: dict[str, Any], table: Callable[[dict[str, Any]], None]) -> None:
-    if args.format == "json":
+def _show(style: str, data: _T, table: Callable[[_T], None]) -> None:
+    if style == "json":
         import json
 
-        print(json.dumps(data, indent=2))
+        from netlab.record import shapes
+
+        print(json.dumps(shapes.plain(data), indent=2))
     else:
         table(data)

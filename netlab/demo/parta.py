@@ -201,9 +201,9 @@ def _no_socket_is_left(evidence: Evidence) -> Claim:
 
 def _the_counters_agree(evidence: Evidence) -> Claim:
     counted: dict[str, int] = {}
-    for program in evidence.stats["programs"].values():
-        for reason, count in program["reasons"].items():
-            counted[reason] = counted.get(reason, 0) + count["packets"]
+    for program in evidence.stats.programs.values():
+        for reason, count in program.reasons.items():
+            counted[reason] = counted.get(reason, 0) + count.packets
     printed = {
         reason: sum(event.what == what for event in evidence.events(Segment)) for what, reason in _REASONS.items()
     }
@@ -217,8 +217,8 @@ def _the_counters_agree(evidence: Evidence) -> Claim:
 
 
 def _judges_all(evidence: Evidence) -> bool:
-    programs = [node["program"] for node in evidence.lab["nodes"].values() if node["program"]]
-    return any(int(program["define"].get("JUDGE_ALL", 0)) for program in programs)
+    programs = [program for node in evidence.lab.nodes.values() for program in node.programs]
+    return any(int(program.define.get("JUDGE_ALL", 0)) for program in programs)
 
 
 def _clients(evidence: Evidence) -> Iterable[str]:

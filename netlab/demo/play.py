@@ -3,9 +3,9 @@
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netlab import paths
 from netlab.demo import parta, partb
@@ -13,12 +13,14 @@ from netlab.demo.events import Asked, Exited, parse
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
 from netlab.errors import NetlabError
 from netlab.kernel import files, syscalls
-from netlab.lab import apply, launch
+from netlab.lab import apply
 from netlab.lab.host import ENDINGS
+from netlab.lab.standing import Standing
 from netlab.observe import stats
 from netlab.observe.capture import Capture
 from netlab.plan.planner import Plan
 from netlab.record import store
+from netlab.record.model import LabRecord
 from netlab.supervise import logs
 
 # A play in which nothing happens for so long, beside what a request asks for, comes to no better end: once a role has
@@ -94,18 +96,19 @@ def play(
         if capture:
             endings.callback(capture.stop)  # before the lab goes; once more does no harm
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)  # `up` has blocked them for its own end
-        data = store.read(lab)
-        evidence = Evidence([], data, {}, {}, _sources(data), {})
+        standing = Standing.read(lab)
+        record = standing.record
+        evidence = Evidence([], record, stats.LabStats(record.lab, {}, {}), {}, _sources(record), {})
         _follow(evidence, is_over, show)
-        evidence = evidence._replace(stats=stats.read(data), sockets=_settled_sockets(data))
-        return evidence._replace(probes=_probe(data))  # last, because it is counted too
+        evidence = evidence._replace(stats=stats.read(record), sockets=_settled_sockets(standing))
+        return evidence._replace(probes=_probe(standing))  # last, because it is counted too
 
 
-def _sources(lab: Mapping[str, Any]) -> dict[str, str]:
+def _sources(lab: LabRecord) -> dict[str, str]:
     sources = {}
-    for node, about in lab["nodes"].items():
-        if about["program"]:
-            sources[node] = files.source(paths.source(lab["folder"], node))
+    for node, about in lab.nodes.items():
+        if about.programs:
+            sources[node] = files.source(paths.source(lab.folder, node))
     return sources
 
 
@@ -121,8 +124,8 @@ def _follow(evidence: Evidence, is_over: Callable[[Evidence], bool], show: Calla
         patience_s = _SETTLE_S if is_over(evidence) else _QUIET_S + asked_s if has_ended else _SILENT_S
         return quiet_s > patience_s or time.monotonic() - begun > _LONGEST_S
 
-    nodes = list(evidence.lab["nodes"])
-    for line in logs.read(evidence.lab["folder"], nodes, trace=True, follow=True, until=is_done):
+    nodes = list(evidence.lab.nodes)
+    for line in logs.read(evidence.lab.folder, nodes, trace=True, follow=True, until=is_done):
         entry = Entry(line, parse(line))
         timeline.append(entry)
         show(entry, timeline[0].line.ns)
@@ -132,7 +135,7 @@ def _follow(evidence: Evidence, is_over: Callable[[Evidence], bool], show: Calla
     timeline.sort(key=lambda entry: entry.line.ns)
 
 
-def _settled_sockets(lab: Mapping[str, Any]) -> dict[str, Sockets]:
+def _settled_sockets(lab: Standing) -> dict[str, Sockets]:
     """Return what the nodes' kernels say of TCP, as soon as no connection is left, or a second later."""
     end = time.monotonic() + _SOCKETS_S
     while True:
@@ -142,17 +145,16 @@ def _settled_sockets(lab: Mapping[str, Any]) -> dict[str, Sockets]:
         time.sleep(_SOCKETS_INTERVAL_S)
 
 
-def _sockets(lab: Mapping[str, Any]) -> dict[str, Sockets]:
-    runtime = launch.runtime_of(lab)
+def _sockets(lab: Standing) -> dict[str, Sockets]:
     found: dict[str, Sockets] = {}
 
     def visit(nodes: Iterator[str]) -> None:
         for node in nodes:
-            with open(runtime.netns_path(node), "rb") as namespace:
+            with open(lab.runtime.netns_path(node), "rb") as namespace:
                 syscalls.setns(namespace.fileno())
             found[node] = _sockets_here()
 
-    syscalls.in_threads(1, visit, lab["nodes"])
+    syscalls.in_threads(1, visit, lab.record.nodes)
     return found
 
 
@@ -165,21 +167,20 @@ def _sockets_here() -> Sockets:
     return Sockets(counters["RetransSegs"], counters["OutRsts"], sum(state != _LISTEN for state in states))
 
 
-def _probe(lab: Mapping[str, Any]) -> dict[str, str]:
+def _probe(lab: Standing) -> dict[str, str]:
     """Knock at a closed port of each node with a program, from a peer: where packets pass, somebody says: refused."""
     found: dict[str, str] = {}
 
     def knock(nodes: Iterator[str]) -> None:
         for node in nodes:
-            port = next(iter(lab["nodes"][node]["interfaces"].values()))
-            host = next(each.partition("/")[0] for each in port["addresses"] if ":" not in each)
-            with open(runtime.netns_path(port["peer"]), "rb") as namespace:
+            port = next(iter(lab.record.nodes[node].interfaces.values()))
+            host = next(each.partition("/")[0] for each in port.addresses if ":" not in each)
+            with open(lab.runtime.netns_path(port.peer), "rb") as namespace:
                 syscalls.setns(namespace.fileno())
             for what, kind in (("TCP", socket.SOCK_STREAM), ("UDP", socket.SOCK_DGRAM)):
                 found[f"{what} to port {_CLOSED_PORT} of {node}"] = _answer(host, kind)
 
-    runtime = launch.runtime_of(lab)
-    with_program = [name for name, node in lab["nodes"].items() if node["program"]]
+    with_program = [name for name, node in lab.record.nodes.items() if node.programs]
     syscalls.in_threads(1, knock, with_program)
     return found
 

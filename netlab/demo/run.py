@@ -17,6 +17,7 @@ from netlab.observe import stats
 from netlab.observe.capture import Capture, Captured
 from netlab.plan.description import describe
 from netlab.plan.planner import Plan, plan
+from netlab.record import shapes
 from netlab.topology import document, validate
 
 
@@ -33,7 +34,7 @@ class Wanted(Protocol):
 
     name: str
     file: str | None
-    set: Sequence[str]
+    set: list[str]
     lab: str | None
     runtime: str | None
     save: str | None
@@ -91,10 +92,10 @@ def _print_outcome(evidence: Evidence, claims: Sequence[Claim]) -> None:
 
 def _print_json(evidence: Evidence, claims: Sequence[Claim]) -> None:
     data = {
-        "lab": evidence.lab["lab"],
+        "lab": evidence.lab.lab,
         "holds": all(claim.holds for claim in claims),
         "claims": [claim._asdict() for claim in claims],
-        "counters": evidence.stats,
+        "counters": shapes.plain(evidence.stats),
         "timeline": list(show.as_data(evidence)),
     }
     print(json.dumps(data, indent=2))

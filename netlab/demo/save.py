@@ -4,9 +4,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netlab import __version__
 from netlab.demo import picture, show
@@ -14,7 +14,9 @@ from netlab.demo.evidence import Claim, Evidence
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel import files, umask
 from netlab.observe.capture import Captured
+from netlab.observe.stats import LabStats
 from netlab.programs import headers
+from netlab.record import form, shapes
 
 CAPTURES = "captures"  # the folder of the pcap files
 _LINES = 400  # of the timeline, in the report; the file has them all
@@ -91,7 +93,8 @@ def _write_programs(into: str, evidence: Evidence) -> None:
     """Write the lab's programs as they were compiled, with the headers of their own and of netlab that they include."""
     os.mkdir(into)
     for node, source in evidence.sources.items():
-        path = evidence.lab["nodes"][node]["program"]["path"]
+        [program] = evidence.lab.nodes[node].programs
+        path = program.path
         files.write(f"{into}/{os.path.basename(path)}", source)
         for name, header in headers.included(path, source).items():
             is_within = not name.startswith(("/", ".."))
@@ -119,10 +122,10 @@ def _write(
     texts = {
         "timeline.txt": "".join(f"{line}\n" for line in lines),
         "timeline.jsonl": "".join(f"{json.dumps(each)}\n" for each in show.as_data(evidence)),
-        "counters.json": json.dumps(evidence.stats, indent=2) + "\n",
+        "counters.json": json.dumps(shapes.plain(evidence.stats), indent=2) + "\n",
         "claims.json": json.dumps([claim._asdict() for claim in claims], indent=2) + "\n",
         "topology.yml": played.topology,
-        "lab.json": json.dumps(evidence.lab, indent=2) + "\n",
+        "lab.json": json.dumps(form.plain(evidence.lab), indent=2) + "\n",
         "report.md": "\n".join(_report(played, evidence, claims, captures, lines)) + "\n",
     }
     for name, text in texts.items():
@@ -134,7 +137,7 @@ def _report(
     played: Played, evidence: Evidence, claims: Sequence[Claim], captures: Sequence[Captured], lines: Sequence[str]
 ) -> Iterator[str]:
     yield f"# {played.name}: {show.verdict(claims)}"
-    yield f"\n{evidence.lab['description']}\n"
+    yield f"\n{evidence.lab.description}\n"
     yield f"Played on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
     yield f"    {played.command}\n"
     yield "## Claims\n"
@@ -152,11 +155,10 @@ def _report(
     yield "\n## Sources\n"
     yield "The topology is [topology.yml](topology.yml), and the lab that was made of it [lab.json](lab.json)."
     yield "".join(f"\n- changed: `{change}`" for change in played.changes)
-    for node, about in evidence.lab["nodes"].items():
-        if about["program"]:
-            program = about["program"]
-            name, where = os.path.basename(program["path"]), ", ".join(program["interfaces"])
-            define = ", ".join(f"{key}={value}" for key, value in program["define"].items())
+    for node, about in evidence.lab.nodes.items():
+        for program in about.programs:
+            name, where = os.path.basename(program.path), ", ".join(program.interfaces)
+            define = ", ".join(f"{key}={value}" for key, value in program.define.items())
             yield f"- {node} carried [{name}](programs/{name}) on {where}{define and f', compiled with {define}'}."
     yield "\n## Captures\n"
     yield "Of every link, for Wireshark. A node's own packets may be seen before their checksums are computed."
@@ -177,17 +179,16 @@ def _shortened(lines: Sequence[str]) -> list[str]:
     return [*lines[:half], f"… {len(lines) - 2 * half} lines are left out here …", *lines[-half:]]
 
 
-def _counters(stats: Mapping[str, Any]) -> Iterator[str]:
-    for node, now in stats["balancers"].items():
+def _counters(stats: LabStats) -> Iterator[str]:
+    for node, now in stats.balancers.items():
         names = ("received", "forwarded", "queued", "dequeued", "dropped", "completions")
-        totals = ", ".join(f"{now[name]} {name}" for name in names)
-        yield f"{node}: {totals}; {now['queue_depth']} waiting.\n"
-        free = ((name, str(each["free"]), str(each["capacity"])) for name, each in now["backends"].items())
+        totals = ", ".join(f"{getattr(now, name)} {name}" for name in names)
+        yield f"{node}: {totals}; {now.queue_depth} waiting.\n"
+        free = ((name, str(each.free), str(each.capacity)) for name, each in now.backends.items())
         yield from _table(("backend", "free threads", "capacity"), free)
         yield ""
-    for node, now in {**stats["balancers"], **stats["programs"]}.items():
-        counted = {**now["reasons"], **now.get("carriers", {})}
-        rows = ((name, str(one["packets"]), str(one["bytes"])) for name, one in counted.items() if one["packets"])
+    for node, counted in stats.reasons().items():
+        rows = ((name, str(one.packets), str(one.bytes)) for name, one in counted.items() if one.packets)
         yield from _table((f"reason at {node}", "packets", "bytes"), rows)
 
 

@@ -10,12 +10,15 @@ from netlab import paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, files
 from netlab.lab import removal
+from netlab.lab.standing import Standing
 from netlab.plan.planner import Plan
 from netlab.plan.steps import AttachProgram, CreateNode, StartRole, Step
 from netlab.record import store
+from netlab.record.model import LabRecord
+from netlab.runtime.base import home_of
 
 if TYPE_CHECKING:
-    from netlab.programs.loader import Compilation
+    from netlab.programs.loader import Compilation, Job
     from netlab.supervise.client import Connection
 
 _Step = TypeVar("_Step", bound=Step)
@@ -56,24 +59,22 @@ class Host:
     def __init__(
         self,
         plan: Plan,
-        data: dict[str, Any],
+        record: LabRecord,
         lock: int,
         deadline_s: float,
         say: Callable[[str], None],
-        before_roles: Callable[[dict[str, Any]], None] | None = None,
+        before_roles: Callable[[Standing], None] | None = None,
     ) -> None:
-        from netlab.lab import launch
-
         self.plan = plan
         self.lab = plan.topology.name
-        self.folder: str = data["folder"]
-        self.data = data
+        self.folder = record.folder
+        self.standing = Standing(record)
         self.lock = lock
         self.deadline_s = deadline_s
         self.say = say
         self.before_roles = before_roles
-        self.runtime = launch.runtime_of(data)
-        self.home = launch.home_of(data)
+        self.runtime = self.standing.runtime
+        self.home = home_of(record)
         self.programs = self._steps(AttachProgram)
         self.roles = self._steps(StartRole)
         self.compilations: list[tuple[AttachProgram, Compilation]] = []
@@ -87,7 +88,7 @@ class Host:
         """Make the lab's folder, with its hosts file and the programs' sources as they are now."""
         from netlab.plan import hosts
 
-        store.create(self.lab, self.data, with_programs=bool(self.programs))
+        store.create(self.standing.record, with_programs=bool(self.programs))
         files.write(f"{self.folder}/{paths.ETC}/hosts", hosts.text(self.plan))
         for name, text in hosts.BESIDE.items():
             if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist
@@ -132,7 +133,7 @@ class Host:
         if problem and not step.awaits_ready:
             raise NetlabError(f"{step.node}: command {step.argv[0]}: {problem}")
 
-    def _job(self, step: AttachProgram) -> Any:
+    def _job(self, step: AttachProgram) -> "Job":
         from netlab.programs import loader
 
         program = step.program
@@ -141,7 +142,7 @@ class Host:
             self.lab,
             step.node,
             program.path,
-            pin_folder=self.data["nodes"][step.node]["pins"] + ("_peer" if step.for_peer else ""),
+            pin_folder=self.standing.record.nodes[step.node].pins + ("_peer" if step.for_peer else ""),
             work_folder=f"{self.folder}/{paths.COMPILER}",
             function=program.function,
             mode=program.mode,
@@ -186,7 +187,7 @@ class Host:
     def start(self) -> None:
         """Start the roles that start by themselves, in their order."""
         if self.before_roles:
-            self.before_roles(self.data)
+            self.before_roles(self.standing)
         if not self.supervisor:
             return
         from netlab.lab import launch
@@ -195,7 +196,7 @@ class Host:
 
         starts = []
         for step in self.roles:
-            argv, variables = launch.process(self.data, step.node)
+            argv, variables = launch.process(self.standing, step.node)
             wrapped = self.runtime.wrap(step.node, argv)
             if wrapped.place:
                 self._check(step, entry.problem(wrapped.place, argv[0], variables, self.home))

@@ -3,31 +3,31 @@
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
 
+from netlab.record.model import LabRecord
 from netlab.supervise import logs
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 
 
-def show_logs(data: Mapping[str, Any], nodes: Sequence[str], last: int | None, follow: bool, style: str) -> None:
+def show_logs(lab: LabRecord, nodes: Sequence[str], last: int | None, follow: bool, style: str) -> None:
     """Print what these nodes' processes printed, in the order of time, all or the `last` lines, as text or json."""
-    _print_lines(data, logs.read(data["folder"], nodes, last=last, follow=follow), style)
+    _print_lines(lab, logs.read(lab.folder, nodes, last=last, follow=follow), style)
 
 
-def show_trace(data: Mapping[str, Any], last: int | None, follow: bool, style: str) -> None:
+def show_trace(lab: LabRecord, last: int | None, follow: bool, style: str) -> None:
     """Print what this lab's programs printed, as the kernel has it: each line begins with LAB/NODE."""
-    _print_lines(data, logs.read(data["folder"], [], trace=True, last=last, follow=follow), style, f"{data['lab']}/")
+    _print_lines(lab, logs.read(lab.folder, [], trace=True, last=last, follow=follow), style, f"{lab.lab}/")
 
 
-def _print_lines(data: Mapping[str, Any], lines: Iterable[logs.LogLine], style: str, prefix: str = "") -> None:
-    width = max(map(len, data["nodes"]), default=0) if not prefix else 0
-    colours = {node: _COLOURS[at % len(_COLOURS)] for at, node in enumerate(data["nodes"])}
+def _print_lines(lab: LabRecord, lines: Iterable[logs.LogLine], style: str, prefix: str = "") -> None:
+    width = max(map(len, lab.nodes), default=0) if not prefix else 0
+    colours = {node: _COLOURS[at % len(_COLOURS)] for at, node in enumerate(lab.nodes)}
     painted = sys.stdout.isatty()
     for line in _until_interrupted(lines):
-        when = line.ns + data["clock_offset_ns"]
+        when = line.ns + lab.clock_offset_ns
         if style == "json":
             about = {"time_ns": when, "monotonic_ns": line.ns, "node": line.node, "stream": line.stream}
             print(json.dumps({**about, "text": line.text}), flush=True)

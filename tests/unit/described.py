@@ -1,10 +1,10 @@
 """A topology of containers, and the record that it has."""
 
 from pathlib import Path
-from typing import Any
 
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
+from netlab.record.model import LabRecord
 from netlab.topology import document, validate
 
 SETTINGS = """
@@ -18,7 +18,12 @@ links: [[a, b], [b, c]]
 """
 
 
-def described(text: str, folder: Path) -> dict[str, Any]:
-    """Return lab.json of a topology in a folder."""
+def described(text: str, folder: Path) -> LabRecord:
+    """Return the record of a topology in a folder."""
     (folder / "lab.yml").write_text(text)
-    return describe(plan(validate.topology(document.load(str(folder / "lab.yml")))), "/run/netlab/x")
+    return described_at(str(folder / "lab.yml"), "/run/netlab/x")
+
+
+def described_at(path: str, folder: str) -> LabRecord:
+    """Return the record of the topology at a path, for a lab that has this folder."""
+    return describe(plan(validate.topology(document.load(path))), folder)

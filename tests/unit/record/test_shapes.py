@@ -1,63 +1,61 @@
 """Files of a lab that somebody has changed: what is no longer what netlab has written is told, and never waited for."""
 
-import glob
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError
 from netlab.kernel import files
-from netlab.lab import launch
-from netlab.plan.description import describe
-from netlab.plan.planner import plan
+from netlab.lab import standing
 from netlab.record import shapes, store
+from netlab.record.notes import Pinned, Ready
 from netlab.runtime.docker import Docker
 from netlab.runtime.netns import Netns
 from netlab.supervise import client, group, identity, state
-from netlab.topology import document, validate
-from tests.checkout import ROOT
 from tests.contents import CONTENTS, LAB_FILES, put
-from tests.unit.plan.test_golden import GOLDEN
-
-TOPOLOGIES = sorted([*glob.glob(f"{GOLDEN}/*.yml"), *glob.glob(f"{ROOT}/topologies/*.yml")])
-NODES = "nodes: {a: {command: [sleep, infinity], env: {COLOUR: red}}, b: {}}\nlinks: [[a, b]]\n"
 
 
-def described(path: str, folder: str) -> dict[str, Any]:
-    data = describe(plan(validate.topology(document.load(path))), folder)
-    written: dict[str, Any] = json.loads(json.dumps({**data, "clock_offset_ns": 5}))
-    return written
+class Sample(NamedTuple):
+    """Something of every form that a type may have."""
+
+    pairs: tuple[tuple[str, str | int], ...]
+    half: float
+    named: Mapping[str, int]
+    inner: Pinned | None
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The folder of a lab `one`, with its record."""
-    monkeypatch.setattr(paths, "LABS", str(tmp_path / "labs"))
-    (tmp_path / "one.yml").write_text(f"name: one\n{NODES}")
-    folder = paths.folder_of("one")
-    os.makedirs(folder)
-    data = described(str(tmp_path / "one.yml"), folder)
-    for name, what in (("lab.json", data), ("status.json", store._public(data)), ("env.json", {"a": {"X": "1"}})):
-        Path(folder, name).write_text(json.dumps(what))
-    return folder
+GOOD = {"pairs": [["a", 1], ["b", "c"]], "half": 0.5, "named": {"x": 1}, "inner": {"entry": "e", "pins": ["maps/m"]}}
 
 
-@pytest.mark.parametrize("path", TOPOLOGIES, ids=os.path.basename)
-def test_what_netlab_writes_has_the_shape(path: str) -> None:
-    """Of every topology there is; and each part of it counts."""
-    data = described(path, "/run/netlab/x")
+def test_what_is_written_comes_back_as_it_was() -> None:
+    sample = Sample((("a", 1), ("b", "c")), 0.5, {"x": 1}, Pinned("e", ("maps/m",)))
 
-    assert shapes.fits(data, shapes.LAB)
-    assert shapes.fits(store._public(data), shapes.STATUS)
-    for key in shapes.LAB:
-        assert not shapes.fits({**data, key: ["x"]}, shapes.LAB)
-        assert not shapes.fits({name: value for name, value in data.items() if name != key}, shapes.LAB)
+    assert shapes.read(Sample, GOOD) == sample
+    assert json.loads(json.dumps(shapes.plain(sample))) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"pairs": [["a", 1], ["b"]]}, "pairs[1]: expected a list of 2, found a list"),
+        ({"pairs": [["a", None]]}, "pairs[0][1]: expected text, found null"),
+        ({"pairs": {}}, "pairs: expected a list, found an object"),
+        ({"half": "x" * 99}, f'half: expected a number, found "{"x" * 59}'),
+        ({"named": {"x": "1"}}, 'named.x: expected a whole number, found "1"'),
+        ({"inner": {"entry": "e"}}, "inner: expected the key pins, found entry"),
+        ({"more": 1}, "the whole: expected no key but pairs, half, named, inner, found more"),
+    ],
+)
+def test_what_does_not_fit_is_told_with_its_place(change: dict[str, object], said: str) -> None:
+    with pytest.raises(shapes.MisfitError) as told:
+        shapes.read(Sample, {**GOOD, **change})
+    assert str(told.value) == said
 
 
 def asked(folder: str) -> dict[str, Callable[[], object]]:
@@ -71,7 +69,7 @@ def asked(folder: str) -> dict[str, Callable[[], object]]:
         "supervisor": lambda: identity.find_supervisor(folder),
         "group": lambda: (group.find("one", folder), group.problem("one", folder)),
         "containers": lambda: Docker("one", folder).broken(["a"]),
-        "left": lambda: launch.runtimes_left("one", folder),
+        "left": lambda: standing.runtimes_left("one", folder),
     }
 
 
@@ -95,10 +93,10 @@ def test_any_content_is_answered(folder: str, name: str, content: str) -> None:
 
 
 def test_a_damaged_record_leaves_every_runtime_to_be_looked_through(folder: str) -> None:
-    assert [type(each) for each in launch.runtimes_left("one", folder)] == [Netns]
+    assert [type(each) for each in standing.runtimes_left("one", folder)] == [Netns]
     Path(folder, "lab.json").write_text('{"nodes": {"a": 7}, "runtime": "netns"}')
 
-    assert {type(each) for each in launch.runtimes_left("one", folder)} == {Netns, Docker}
+    assert {type(each) for each in standing.runtimes_left("one", folder)} == {Netns, Docker}
 
 
 @pytest.mark.parametrize("content", CONTENTS)
@@ -149,4 +147,4 @@ def test_a_pipe_does_not_keep_the_supervisor(tmp_path: Path, monkeypatch: pytest
     writer.due = 0
     writer.retry()
 
-    assert state.read(".")["a"]["ready_ns"] == 1
+    assert state.read(".")["a"].ready == Ready("a", 7, 1)
