@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from netlab import paths
@@ -159,9 +159,8 @@ class Host:
         """Make links, addresses and routes."""
         from netlab.network import links
 
-        late = (CreateNode, AttachProgram, StartRole)
-        steps: Sequence[Any] = [step for step in self.plan.steps if not isinstance(step, late)]
-        links.build(self._steps(CreateNode), steps, self.runtime.netns_path)
+        late = (AttachProgram, StartRole)
+        links.build([step for step in self.plan.steps if not isinstance(step, late)], self.runtime.netns_path)
         self.say(f"netlab: {self.lab}: {_some(len(self.plan.topology.links), 'link')}")
 
     def attach(self) -> None:

@@ -26,6 +26,7 @@ ACTING = (
     "programs/handover",
     "record/store",
     "network/links",
+    "network/visits",
     "kernel/netlink",
     "programs/loader",
     "supervise/client",

@@ -72,7 +72,7 @@ class Lab:
     def build(self) -> None:
         """Make all of it."""
         self.runtime.create([create.node for create in self.creates])
-        links.build(self.creates, self.steps, self.runtime.netns_path)
+        links.build([*self.creates, *self.steps], self.runtime.netns_path)
 
     def inside(self, node: str, work: Callable[[], _T]) -> _T:
         """Return what `work` does in a thread inside a node."""
