@@ -1,13 +1,13 @@
 """Plan → a lab that stands, and a lab → nothing left.
 
-`build` takes a Machine through the stages of a plan and undoes everything when one fails; `up` and `down` do so with
-this host, under the lab's lock.
+`build` does the steps of a plan on a Machine, stage by stage, and undoes everything when one fails; `up` and `down` do
+so with this host, under the lab's lock.
 """
 
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +16,8 @@ from netlab import paths
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.lab import removal
 from netlab.lab.host import ENDINGS, Host
+from netlab.plan.stages import Stage, stages
+from netlab.plan.steps import Step
 from netlab.record import store
 
 if TYPE_CHECKING:
@@ -26,40 +28,32 @@ MOST = 20  # problems of a lab that are told at once
 
 
 class Machine(Protocol):
-    """What building a lab does to a machine, stage by stage and in this order."""
+    """What building a lab does to a machine, in this order."""
 
     def open(self) -> None:
         """Make the lab's folder and write down what the lab is meant to be."""
 
-    def prepare(self) -> None:
-        """Begin what takes long and needs no nodes: compile the programs."""
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """Begin, for all of the steps, what takes long and needs no nodes: compile the programs."""
 
-    def create(self) -> None:
-        """Make the nodes."""
-
-    def connect(self) -> None:
-        """Make the links, with their addresses and routes."""
-
-    def attach(self) -> None:
-        """Attach the programs."""
-
-    def start(self) -> None:
-        """Start the roles and wait until they are ready."""
+    def do(self, stage: Stage) -> None:
+        """Do the steps of a stage; those of the stages before are done."""
 
     def complete(self) -> None:
         """Write down that the lab stands."""
 
     def undo(self) -> list[str]:
-        """Remove everything that belongs to the lab, whatever stage it is in, and return what was found."""
+        """Remove everything that belongs to the lab, however far it has come, and return what was found."""
 
 
-def build(machine: Machine) -> None:
-    """Take a machine through all stages; what fails, or is interrupted, is undone before the error goes on."""
-    stages = (machine.open, machine.prepare, machine.create, machine.connect, machine.attach, machine.start)
+def build(machine: Machine, steps: Sequence[Step]) -> None:
+    """Do a list of steps on a machine; what fails, or is interrupted, is undone before the error goes on."""
     with endings_raise():
         try:
-            for stage in stages:
-                stage()
+            machine.open()
+            machine.prepare(steps)
+            for stage in stages(steps):
+                machine.do(stage)
             machine.complete()
         except BaseException as error:
             with _endings_wait():
@@ -80,7 +74,7 @@ def up(plan: "Plan", deadline_s: float, say: Say, before_roles: Callable[[dict[s
 
     Does nothing, and returns False, when the same lab stands already. `before_roles` is called with the lab's
     description (lab.json) once its nodes, links and programs stand and before anything runs there. Raises NetlabError,
-    with everything undone, when a stage fails, when the roles are not ready `deadline_s` seconds after they were
+    with everything undone, when a step fails, when the roles are not ready `deadline_s` seconds after they were
     started, or when another lab of this name is there.
     """
     from netlab.plan.description import describe
@@ -95,7 +89,7 @@ def up(plan: "Plan", deadline_s: float, say: Say, before_roles: Callable[[dict[s
             return False
         _refuse_left(lab)
         began = time.monotonic()
-        build(Host(plan, data, lock, deadline_s, say, before_roles))
+        build(Host(plan, data, lock, deadline_s, say, before_roles), plan.steps)
         say(f"netlab: {lab} is up after {time.monotonic() - began:.2f} s")
         return True
 
