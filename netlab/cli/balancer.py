@@ -6,7 +6,6 @@ from typing import Any
 from netlab import balancer
 from netlab.balancer import control
 from netlab.errors import UsageError
-from netlab.kernel import syscalls
 from netlab.lab import launch
 from netlab.record import store
 
@@ -38,9 +37,7 @@ def operate(data: Mapping[str, Any], args: Any, say: Say) -> None:
             raise UsageError(f"balancer {args.action} takes no --{option}; {action} does")
     lab, here = data["lab"], _node(data, args.node)
     with store.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")):
-        with open(launch.runtime_of(data).netns_path(here), "rb") as namespace:
-            syscalls.setns(namespace.fileno())  # devmaps and carriers belong to the namespace of who writes them
-        said = _done(data, here, args)
+        said = _done(data, here, args, launch.runtime_of(data).netns_path(here))
     say(f"netlab: {lab}: {here}: {said}")
 
 
@@ -57,7 +54,7 @@ def _node(data: Mapping[str, Any], wanted: str | None) -> str:
     return wanted or there[0]
 
 
-def _done(data: Mapping[str, Any], here: str, args: Any) -> str:
+def _done(data: Mapping[str, Any], here: str, args: Any, netns: str) -> str:
     """Make the change, and return what a person is told of it."""
     pins, words = data["nodes"][here]["pins"], args.words_of_action
     if args.action == "policy":
@@ -72,14 +69,14 @@ def _done(data: Mapping[str, Any], here: str, args: Any) -> str:
         control.drain(pins, names)
         return f"{listed} drained; {_in_hand(pins, names)} in hand"
     if args.action == "undrain":
-        control.undrain(pins, names)
+        control.undrain(pins, names, netns)
         return f"{listed} take requests again"
     if args.action == "weight":
         control.set_weight(pins, names, weight)
         return f"{listed}: weight {weight}"
     if args.action == "add":
         capacity = args.capacity or max(balancer.snapshot(pins).capacity.values(), default=1)
-        control.add(pins, balancer.find(data["nodes"], here, names, capacity))
+        control.add(pins, balancer.find(data["nodes"], here, names, capacity), netns)
         return f"{listed} added, {capacity} threads each"
     control.remove(pins, names, args.timeout or WAIT_S, args.now)
     return f"{listed} removed"

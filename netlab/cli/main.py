@@ -69,6 +69,7 @@ def up(args: Arguments) -> None:
     _elevate(args)
     from netlab.lab import apply
 
+    _end_with_what_is_called()
     apply.up(lab, args.timeout, say)
     if lab.topology.message:
         say(lab.topology.message.rstrip("\n"))
@@ -184,6 +185,7 @@ def reload(args: Arguments) -> None:
     data = _lab_of(args)
     from netlab.lab.reload import reload
 
+    _end_with_what_is_called()
     reload(data["lab"], args.node, tuple(args.define), say)
 
 
@@ -278,6 +280,18 @@ def _elevate(args: Arguments, lab: str | None = None) -> None:
         os.execvp("sudo", ["sudo", "--", *(("env", *kept) if kept else ()), *start, *words])
     except OSError:
         raise HostError(f"{args.words[0]} needs root, and there is no sudo here: run it as root") from None
+
+
+def _end_with_what_is_called() -> None:
+    """From here on, hear signals that would end this process only where what is called does.
+
+    What comes after that comes too late, until the process ends: its exit code says whether the lab stands.
+    """
+    import signal
+
+    from netlab.kernel.endings import ENDINGS
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
 
 
 def _show(args: Arguments, data: dict[str, Any], table: Callable[[dict[str, Any]], None]) -> None:

@@ -1,10 +1,10 @@
 """Builds a lab, follows what happens in it until it is over, collects the evidence, and takes the lab down."""
 
-import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, NamedTuple
 
 from netlab import paths
@@ -12,9 +12,8 @@ from netlab.demo import parta, partb
 from netlab.demo.events import Asked, Exited, parse
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
 from netlab.errors import NetlabError
-from netlab.kernel import files, syscalls
+from netlab.kernel import endings, files, syscalls
 from netlab.lab import apply, launch
-from netlab.lab.host import ENDINGS
 from netlab.observe import stats
 from netlab.observe.capture import Capture
 from netlab.plan.planner import Plan
@@ -85,15 +84,15 @@ def play(
     taken down whatever happens. NetlabError when one of its name stands already, or is not up in `deadline_s` seconds.
     """
     lab = plan.topology.name
-    with apply.endings_raise(), ExitStack() as endings:
+    with endings.raising(), ExitStack() as in_the_end:
         if capture:
-            endings.callback(capture.stop)
-        if lab in store.labs() or not apply.up(plan, deadline_s, say, capture.start if capture else None):
-            raise NetlabError(f"a lab named {lab} is up: netlab down --lab {lab} first, or play with --lab NAME")
-        endings.callback(apply.down, lab, say)
+            in_the_end.callback(capture.stop)
+        with endings.waiting():  # but while `up` listens: so a lab that stands is never without its end
+            if lab in store.labs() or not apply.up(plan, deadline_s, say, capture.start if capture else None):
+                raise NetlabError(f"a lab named {lab} is up: netlab down --lab {lab} first, or play with --lab NAME")
+            in_the_end.callback(apply.down, lab, say)
         if capture:
-            endings.callback(capture.stop)  # before the lab goes; once more does no harm
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)  # `up` has blocked them for its own end
+            in_the_end.callback(capture.stop)  # before the lab goes; once more does no harm
         data = store.read(lab)
         evidence = Evidence([], data, {}, {}, _sources(data), {})
         _follow(evidence, is_over, show)
@@ -144,16 +143,7 @@ def _settled_sockets(lab: Mapping[str, Any]) -> dict[str, Sockets]:
 
 def _sockets(lab: Mapping[str, Any]) -> dict[str, Sockets]:
     runtime = launch.runtime_of(lab)
-    found: dict[str, Sockets] = {}
-
-    def visit(nodes: Iterator[str]) -> None:
-        for node in nodes:
-            with open(runtime.netns_path(node), "rb") as namespace:
-                syscalls.setns(namespace.fileno())
-            found[node] = _sockets_here()
-
-    syscalls.in_threads(1, visit, lab["nodes"])
-    return found
+    return {node: syscalls.inside(runtime.netns_path(node), _sockets_here) for node in lab["nodes"]}
 
 
 def _sockets_here() -> Sockets:
@@ -167,20 +157,15 @@ def _sockets_here() -> Sockets:
 
 def _probe(lab: Mapping[str, Any]) -> dict[str, str]:
     """Knock at a closed port of each node with a program, from a peer: where packets pass, somebody says: refused."""
-    found: dict[str, str] = {}
-
-    def knock(nodes: Iterator[str]) -> None:
-        for node in nodes:
-            port = next(iter(lab["nodes"][node]["interfaces"].values()))
-            host = next(each.partition("/")[0] for each in port["addresses"] if ":" not in each)
-            with open(runtime.netns_path(port["peer"]), "rb") as namespace:
-                syscalls.setns(namespace.fileno())
-            for what, kind in (("TCP", socket.SOCK_STREAM), ("UDP", socket.SOCK_DGRAM)):
-                found[f"{what} to port {_CLOSED_PORT} of {node}"] = _answer(host, kind)
-
     runtime = launch.runtime_of(lab)
-    with_program = [name for name, node in lab["nodes"].items() if node["program"]]
-    syscalls.in_threads(1, knock, with_program)
+    found: dict[str, str] = {}
+    for node, about in lab["nodes"].items():
+        if about["program"]:
+            port = next(iter(about["interfaces"].values()))
+            host = next(each.partition("/")[0] for each in port["addresses"] if ":" not in each)
+            for what, kind in (("TCP", socket.SOCK_STREAM), ("UDP", socket.SOCK_DGRAM)):
+                answer = syscalls.inside(runtime.netns_path(port["peer"]), partial(_answer, host, kind))
+                found[f"{what} to port {_CLOSED_PORT} of {node}"] = answer
     return found
 
 

@@ -1,14 +1,13 @@
 """This host as a machine to build labs on: what the steps of a plan really do to it."""
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError
-from netlab.kernel import commands, files
+from netlab.kernel import commands, endings, files
 from netlab.lab import removal
 from netlab.plan.planner import Plan
 from netlab.plan.stages import Stage, Work
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from netlab.supervise.client import Connection
 
 _Step = TypeVar("_Step", bound=Step)
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
 PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
 """
@@ -111,11 +109,8 @@ class Host:
 
             for step in programs:
                 self.compilations[step] = loader.start(self._job(step), self.lock)
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # nobody would wait for a thread without a name
-            try:
+            with endings.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if programs or roles:
             from netlab.supervise import client
 
@@ -224,13 +219,9 @@ class Host:
             self.say(f"netlab: {self.lab}: {event['node']} {words[event['event']]}")
 
     def complete(self) -> None:
-        """Let the supervisor go on without us, and write down that the lab stands.
-
-        Whatever would end this process comes too late from here on: either the lab is undone, or `up` has succeeded.
-        """
+        """Let the supervisor go on without us, and write down that the lab stands."""
         if not self.supervises:  # a lab without processes, whose programs' lines are to be kept all the same
             self._start([])
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
         if self.supervisor:
             from netlab.supervise import client
 

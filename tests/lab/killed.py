@@ -32,6 +32,7 @@ ACTING = (
     "supervise/client",
     "supervise/trace",
     "kernel/syscalls",
+    "kernel/endings",
     "runtime/limits",
     "runtime/netns",
     "runtime/names",

@@ -76,16 +76,7 @@ class Lab:
 
     def inside(self, node: str, work: Callable[[], _T]) -> _T:
         """Return what `work` does in a thread inside a node."""
-        found: list[_T] = []
-
-        def enter(paths: Iterator[str]) -> None:
-            for path in paths:
-                with open(path, encoding="ascii") as namespace:
-                    syscalls.setns(namespace.fileno())
-                found.append(work())
-
-        syscalls.in_threads(1, enter, [self.runtime.netns_path(node)])
-        return found[0]
+        return syscalls.inside(self.runtime.netns_path(node), work)
 
     def ip(self, node: str, *words: str) -> str:
         """Return what `ip` prints in a node."""
