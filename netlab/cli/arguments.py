@@ -6,7 +6,7 @@ import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from netlab.console import say
+from netlab.cli.console import say
 
 if TYPE_CHECKING:
     import argparse

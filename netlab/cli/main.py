@@ -3,17 +3,13 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from netlab import paths
-from netlab.cli import arguments
-from netlab.console import have_streams, say
-from netlab.errors import HostError, NetlabError, UsageError, explain
-from netlab.kernel import umask
+from netlab.cli import arguments, chosen
+from netlab.cli.console import have_streams, say
+from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
-
-if TYPE_CHECKING:
-    from netlab.plan.planner import Plan
 
 Arguments = Any  # argparse.Namespace, whose attributes no type checker can know
 
@@ -60,13 +56,13 @@ def _run(words: list[str]) -> int:
 
 def up(args: Arguments) -> None:
     """Build the lab of a topology and start its roles."""
-    lab = _planned(args)
+    lab = chosen.planned(args)
     for note in lab.notes:
         say(f"netlab: note: {note}")
     if args.dry_run:
         print("\n".join(str(step) for step in lab.steps))
         return
-    _elevate(args)
+    chosen.elevate(args)
     from netlab.lab import apply
 
     _end_with_what_is_called()
@@ -82,7 +78,7 @@ def down(args: Arguments) -> None:
     if args.all and args.lab_given:
         raise UsageError("down takes a lab or --all, not both")
     if args.all:
-        _elevate(args)
+        chosen.elevate(args)
         apply.down_all(say)
         return
     there = removal.labs_with_leftovers()
@@ -93,37 +89,40 @@ def down(args: Arguments) -> None:
         raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
     if args.lab:
         paths.folder_of(args.lab)  # a wrong name needs no root to be told
-    _elevate(args)
+    chosen.elevate(args)
     apply.down(args.lab or there[0], say)
 
 
 def exec_(args: Arguments) -> NoReturn:
     """Run a command in a node; its exit code is ours."""
-    data = _lab_of(args)
+    data = chosen.lab_of(args)
     if not args.command:
         raise UsageError(f"exec needs a command: netlab exec {args.node} COMMAND [ARGUMENT ...]")
+    from netlab.cli import become
     from netlab.lab import launch
 
-    launch.enter(data, args.node, args.command, launch.environment(data, args.node))
+    become.enter(data, args.node, args.command, launch.environment(data, args.node))
 
 
 def shell(args: Arguments) -> NoReturn:
     """Open a shell in a node."""
-    data = _lab_of(args)
+    data = chosen.lab_of(args)
+    from netlab.cli import become
     from netlab.lab import launch
 
     say(f"netlab: a shell in {args.node} of {data['lab']}; leave it with exit")
-    launch.enter(data, args.node, launch.shell(data), launch.environment(data, args.node))
+    become.enter(data, args.node, launch.shell(data), launch.environment(data, args.node))
 
 
 def run(args: Arguments) -> NoReturn:
     """Run a node's own role again in the foreground, with other options behind its own."""
-    data = _lab_of(args)
+    data = chosen.lab_of(args)
+    from netlab.cli import become
     from netlab.lab import launch
 
     argv, variables = launch.process(data, args.node, args.options)
     os.chdir(launch.home_of(data))
-    launch.enter(data, args.node, argv, variables)
+    become.enter(data, args.node, argv, variables)
 
 
 def status(args: Arguments) -> int:
@@ -134,47 +133,54 @@ def status(args: Arguments) -> int:
     if not lab:
         _show(args, {"lab": None, "state": "down", "nodes": {}, "problems": []}, lambda _: say("netlab: no lab is up"))
         return 0
+    from netlab.cli import show
     from netlab.observe import status
 
     found = status.read(lab)
-    _show(args, found, status.show)
+    _show(args, found, show.status)
     return 1 if found["problems"] else 0
 
 
 def logs(args: Arguments) -> None:
     """Show what the roles printed, in the order of time."""
+    from netlab.cli import show
     from netlab.observe import lines
 
     data = store.read(store.choose(args.lab))
     for node in args.nodes:
         store.node_of(data, node)
-    lines.show_logs(data, args.nodes or list(data["nodes"]), args.lines, args.follow, args.format)
+    how = (args.lines, args.follow, args.format, sys.stdout.isatty())
+    show.lines(lines.of_nodes(data, args.nodes or list(data["nodes"]), *how))
 
 
 def trace(args: Arguments) -> None:
     """Show what the programs of this lab printed."""
+    from netlab.cli import show
     from netlab.observe import lines
 
-    lines.show_trace(store.read(store.choose(args.lab)), args.lines, args.follow, args.format)
+    data = store.read(store.choose(args.lab))
+    show.lines(lines.of_programs(data, args.lines, args.follow, args.format, sys.stdout.isatty()))
 
 
 def stats(args: Arguments) -> None:
     """Show what the programs count: free threads, queue, packets and bytes by reason."""
     lab = store.choose(args.lab)
-    _elevate(args, lab)
+    chosen.elevate(args, lab)
     from netlab.observe import prometheus, stats
 
     found = stats.read(store.read(lab))
     if args.format == "prometheus":
         print(prometheus.text(found), end="")
     else:
-        _show(args, found, stats.show)
+        from netlab.cli import show
+
+        _show(args, found, show.stats)
 
 
 def balancer(args: Arguments) -> None:
     """Change a running balancer: drain, weigh, add and remove backends, choose the policy."""
     lab = store.choose(args.lab)
-    _elevate(args, lab)
+    chosen.elevate(args, lab)
     from netlab.cli.balancer import operate
 
     operate(store.read(lab), args, say)
@@ -182,7 +188,7 @@ def balancer(args: Arguments) -> None:
 
 def reload(args: Arguments) -> None:
     """Replace a node's program by a new build of its source, under traffic, and keep the maps."""
-    data = _lab_of(args)
+    data = chosen.lab_of(args)
     from netlab.lab.reload import reload
 
     _end_with_what_is_called()
@@ -191,7 +197,7 @@ def reload(args: Arguments) -> None:
 
 def validate(args: Arguments) -> None:
     """Check a topology and build nothing."""
-    topology = _planned(args).topology
+    topology = chosen.planned(args).topology
     say(f"netlab: {args.file} is a good topology: {len(topology.nodes)} nodes, {len(topology.links)} links")
 
 
@@ -200,7 +206,7 @@ def export(args: Arguments) -> None:
     from netlab.plan.compose import compose
     from netlab.topology.document.dump import dump
 
-    lab = _planned(args)
+    lab = chosen.planned(args)
     data, notes = compose(lab)
     about = f"The lab {lab.topology.name} for Docker Compose, by `netlab export compose`. What Compose cannot say:"
     print(dump(data, [about, *(f"- {note}" for note in notes)]), end="")
@@ -210,11 +216,12 @@ def export(args: Arguments) -> None:
 
 def demo(args: Arguments) -> int:
     """Play a lab, show what happens in it, and check every claim of its exercise."""
-    _elevate(args)
+    chosen.elevate(args)
+    from netlab.cli.demo import Json, Text
     from netlab.demo.run import run
 
     try:
-        return 0 if run(args, say) else 1
+        return 0 if run(args, Json() if args.format == "json" else Text(), say) else 1
     except BrokenPipeError as error:  # no success, as it is for verbs that only show something
         raise NetlabError("nobody reads on: the demo was not played to its end") from error
 
@@ -238,48 +245,6 @@ _VERBS: dict[str, Callable[[Arguments], int | None]] = {
 
 
 # ---- what verbs share ------------------------------------------------------------------------------------------------
-
-
-def _planned(args: Arguments) -> "Plan":
-    """Return the plan of the topology that the verb names."""
-    from netlab.plan.planner import plan
-    from netlab.topology import document, validate
-
-    topology = validate.topology(document.load(args.file, args.set))
-    if args.lab:
-        paths.folder_of(args.lab)
-        topology = topology._replace(name=args.lab)
-    if getattr(args, "runtime", None):
-        topology = topology._replace(runtime=args.runtime)
-    return plan(topology)
-
-
-def _lab_of(args: Arguments) -> dict[str, Any]:
-    """Return the lab that the verb means, as root and with the node it names in it."""
-    lab = store.choose(args.lab)
-    _elevate(args, lab)
-    data = store.read(lab)
-    store.node_of(data, args.node)
-    return data
-
-
-def _elevate(args: Arguments, lab: str | None = None) -> None:
-    """Go on as root: start this very command again through sudo when we are not.
-
-    sudo drops the environment, so the lab goes with it as an option, and Docker engine and size of the folder in words.
-    """
-    if os.geteuid() == 0:
-        return
-    lab = lab or args.lab
-    kept = [f"{name}={os.environ[name]}" for name in ("DOCKER_HOST", store.SIZE_VARIABLE) if name in os.environ]
-    words = [args.words[0], *(("--lab", lab) if lab and not args.lab_given else ()), *args.words[1:]]
-    program = sys.argv[0]
-    start = [program] if os.access(program, os.X_OK) else [sys.executable, "-I", "-m", "netlab"]
-    umask.give_back()
-    try:
-        os.execvp("sudo", ["sudo", "--", *(("env", *kept) if kept else ()), *start, *words])
-    except OSError:
-        raise HostError(f"{args.words[0]} needs root, and there is no sudo here: run it as root") from None
 
 
 def _end_with_what_is_called() -> None:

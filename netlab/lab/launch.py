@@ -3,15 +3,14 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from netlab import paths
-from netlab.errors import HostError, NetlabError, UsageError
-from netlab.kernel import commands, umask
+from netlab.errors import NetlabError, UsageError
 from netlab.record import store
 
 if TYPE_CHECKING:
-    from netlab.runtime.base import Runtime
+    from netlab.runtime.base import Command, Runtime
 
 
 def runtime_of(data: Mapping[str, Any]) -> "Runtime":
@@ -82,28 +81,12 @@ def process(data: Mapping[str, Any], node: str, more: Sequence[str] = ()) -> tup
     return argv, variables
 
 
-def enter(data: Mapping[str, Any], node: str, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
-    """Become a command in a node: terminal, signals and exit code are then its own.
-
-    One that is not there ends this process with exit code 127, one that cannot be executed with 126, as in a shell.
-    """
-    runtime = runtime_of(data)
-    lab = data["lab"]
+def command(data: Mapping[str, Any], node: str, argv: Sequence[str]) -> "Command":
+    """Return how a command runs in a node; NetlabError where the node is not there any more."""
+    runtime, lab = runtime_of(data), data["lab"]
     if not os.path.exists(runtime.netns_path(node)):
         raise NetlabError(f"{node} has no namespace: the lab {lab} is not whole; netlab down --lab {lab}")
-    wrapped = runtime.wrap(node, argv)
-    umask.give_back()
-    if wrapped.place:
-        from netlab.runtime import entry
-
-        entry.become(wrapped.place, wrapped.argv, variables)
-    found = {**os.environ, **variables}
-    if code := commands.complain(argv[0], found):
-        sys.exit(code)
-    try:
-        commands.execute(wrapped.argv, found)
-    except FileNotFoundError:
-        raise HostError(f"{wrapped.argv[0]} is not installed; on Debian: apt-get install iproute2") from None
+    return runtime.wrap(node, argv)
 
 
 def home_of(data: Mapping[str, Any]) -> str:

@@ -1,48 +1,44 @@
-"""What roles and programs of a lab have printed, line by line: `netlab logs` and `netlab trace`."""
+"""What roles and programs of a lab have printed, line by line, as text for people or as JSON."""
 
 import json
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
-from netlab.supervise import logs
+from netlab.supervise.logs import LogLine, read
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 
 
-def show_logs(data: Mapping[str, Any], nodes: Sequence[str], last: int | None, follow: bool, style: str) -> None:
-    """Print what these nodes' processes printed, in the order of time, all or the `last` lines, as text or json."""
-    _print_lines(data, logs.read(data["folder"], nodes, last=last, follow=follow), style)
+def of_nodes(
+    data: Mapping[str, Any], nodes: Sequence[str], last: int | None, follow: bool, style: str, painted: bool
+) -> Iterator[str]:
+    """Yield what these nodes' processes printed, in the order of time, all or the `last` lines, as text or json."""
+    return _worded(data, read(data["folder"], nodes, last=last, follow=follow), style, painted)
 
 
-def show_trace(data: Mapping[str, Any], last: int | None, follow: bool, style: str) -> None:
-    """Print what this lab's programs printed, as the kernel has it: each line begins with LAB/NODE."""
-    _print_lines(data, logs.read(data["folder"], [], trace=True, last=last, follow=follow), style, f"{data['lab']}/")
+def of_programs(data: Mapping[str, Any], last: int | None, follow: bool, style: str, painted: bool) -> Iterator[str]:
+    """Yield what this lab's programs printed, as the kernel has it: each line begins with LAB/NODE."""
+    found = read(data["folder"], [], trace=True, last=last, follow=follow)
+    return _worded(data, found, style, painted, f"{data['lab']}/")
 
 
-def _print_lines(data: Mapping[str, Any], lines: Iterable[logs.LogLine], style: str, prefix: str = "") -> None:
+def _worded(
+    data: Mapping[str, Any], lines: Iterable[LogLine], style: str, painted: bool, prefix: str = ""
+) -> Iterator[str]:
     width = max(map(len, data["nodes"]), default=0) if not prefix else 0
     colours = {node: _COLOURS[at % len(_COLOURS)] for at, node in enumerate(data["nodes"])}
-    painted = sys.stdout.isatty()
-    for line in _until_interrupted(lines):
+    for line in lines:
         when = line.ns + data["clock_offset_ns"]
         if style == "json":
             about = {"time_ns": when, "monotonic_ns": line.ns, "node": line.node, "stream": line.stream}
-            print(json.dumps({**about, "text": line.text}), flush=True)
+            yield json.dumps({**about, "text": line.text})
             continue
         node = f"{prefix}{line.node:<{width}}"
         if painted:
             code = 31 + _COLOURS.index(colours.get(line.node, "red"))
             node = f"\x1b[{code}m{node}\x1b[0m"
-        print(f"{_clock(when)} {node} {line.text}", flush=True)
-
-
-def _until_interrupted(lines: Iterable[logs.LogLine]) -> Iterator[logs.LogLine]:
-    """Yield lines until Ctrl-C, which is how a person ends what follows a log."""
-    with suppress(KeyboardInterrupt):
-        yield from lines
+        yield f"{_clock(when)} {node} {line.text}"
 
 
 def _clock(wall_ns: int) -> str:

@@ -14,9 +14,10 @@ from netlab.demo import parta
 from netlab.demo.play import play
 from netlab.errors import NetlabError
 from netlab.kernel.endings import ENDINGS
-from netlab.lab import apply
+from netlab.lab import apply, launch
 from netlab.lab.host import Host
 from netlab.lab.reload import reload
+from netlab.observe import lines, stats, status
 from netlab.plan.planner import Plan, plan
 from netlab.record import store
 from netlab.topology import document, validate
@@ -90,6 +91,23 @@ def test_a_lab_comes_changes_and_goes(tmp_path: str) -> None:
     assert any("is up after" in line for line in said)
     assert any("pass renewed on eth0" in line for line in said)
     assert f"netlab: {LAB} is down" == said[-1]
+
+
+def test_a_lab_is_looked_at(tmp_path: str) -> None:
+    """What is seen comes as data."""
+    with built(planned(PAIR, tmp_path)):
+        before = state()
+        data = store.read(LAB)
+        seen = status.read(LAB)
+        counted = stats.read(data)
+        command = launch.command(data, "right", ["true"])
+        said = list(lines.of_nodes(data, ["right"], None, follow=False, style="text", painted=False))
+
+        assert before == state()
+    assert ("up", ["left", "right"]) == (seen["state"], list(seen["nodes"]))
+    assert {"lab": LAB, "balancers": {}, "programs": {"left": {"reasons": {}}}} == counted
+    assert ["ip", "netns", "exec", f"{LAB}.right", "true"] == command.argv
+    assert ["right started as process"] == [line.split(" ", 1)[1].rpartition(" ")[0] for line in said]
 
 
 def test_a_lab_that_fails(tmp_path: str) -> None:

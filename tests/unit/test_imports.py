@@ -34,7 +34,7 @@ ONLY_USERS = {
     "bcc": {"programs.bcc"},
     "psutil": {"supervise.client"},
     "pyroute2": {"network.messages"},
-    "rich": {"observe.tables"},
+    "rich": {"cli.tables"},
     "docker": {"runtime.engine"},
     "ctypes": {*(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "maps")), "kernel.syscalls"},
 }
@@ -169,7 +169,7 @@ SLOW = {
     "modules",
     [
         "netlab.cli.main",
-        "netlab.cli.main, netlab.lab.launch, netlab.runtime.netns",
+        "netlab.cli.main, netlab.cli.become, netlab.lab.launch, netlab.runtime.netns",
         "netlab.supervise.supervisor",
     ],
 )
