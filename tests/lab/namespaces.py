@@ -14,7 +14,7 @@ from netlab.kernel import syscalls
 from netlab.network import links
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, Interface
 from netlab.runtime.netns import Netns
-from tests.waiting import PATIENCE_S
+from netlab.testing.waiting import PATIENCE_S
 
 _T = TypeVar("_T")
 _numbers = itertools.count(1)

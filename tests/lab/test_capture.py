@@ -24,9 +24,9 @@ from netlab.kernel import syscalls
 from netlab.observe import capture as module
 from netlab.observe.capture import Capture, Captured
 from netlab.record import store
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import PARTB, ROOT, lab, netlab, stats, texts
 from tests.lab.namespaces import HOST, Lab, own_namespace
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -11,8 +11,8 @@ import pytest
 from netlab.errors import NetlabError
 from netlab.network import links, visits
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, FaceProgram, Undo, inverses
+from netlab.testing.waiting import eventually
 from tests.lab.namespaces import ROUTER, Lab
-from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
-from tests.waiting import PATIENCE_S
 
 # From the roof down. A room imports only rooms of rows below its own; inside a room, any module may import any other.
 # The basement is what stands beside the rooms: errors, paths, and what roles and all rooms share.
 ROWS: list[tuple[str, ...]] = [
-    ("cli",),
+    ("cli", "testing"),
     ("demo",),
     ("observe",),
     ("lab",),

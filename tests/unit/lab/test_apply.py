@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Sequence
 
 import pytest
 
@@ -10,6 +9,7 @@ from netlab.errors import NetlabError
 from netlab.lab import apply
 from netlab.plan.stages import Stage, Work
 from netlab.plan.steps import AddLink, AddRoute, AttachProgram, CreateNode, Interface, StartRole, Step
+from netlab.testing.machine import FakeMachine
 from netlab.topology.model import Program
 
 STEPS: list[Step] = [
@@ -25,54 +25,21 @@ STEPS: list[Step] = [
 STAGES: list[object] = ["open", "prepare", *STEPS, "complete"]
 
 
-class Remembering:
-    """A machine that only remembers what was asked of it, and fails at one stage or step."""
-
-    def __init__(self, failing: object = "", error: BaseException | None = None) -> None:
-        self.done: list[object] = []
-        self.works: list[Work] = []
-        self.failing = failing
-        self.error = error or NetlabError("no")
-
-    def _stage(self, name: object) -> None:
-        self.done.append(name)
-        if name == self.failing:
-            raise self.error
-
-    def open(self) -> None:
-        self._stage("open")
-
-    def prepare(self, steps: Sequence[Step]) -> None:
-        assert STEPS == steps
-        self._stage("prepare")
-
-    def do(self, stage: Stage) -> None:
-        self.works.append(stage.work)
-        for step in stage.steps:
-            self._stage(step)
-
-    def complete(self) -> None:
-        self._stage("complete")
-
-    def undo(self) -> list[str]:
-        self.done.append("undo")
-        return []
-
-
 def test_a_lab_is_built_stage_by_stage() -> None:
     """Every step is done once, in order, and nothing is undone when all goes well."""
-    machine = Remembering()
+    machine = FakeMachine()
     apply.build(machine, STEPS)
 
     assert STAGES == machine.done
-    assert [Work.NETWORK, Work.PROGRAMS, Work.PROCESSES] == machine.works
+    assert [Work.NETWORK, Work.PROGRAMS, Work.PROCESSES] == [stage.work for stage in machine.stages]
+    assert tuple(STEPS) == machine.prepared
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=str)
 @pytest.mark.parametrize("error", [NetlabError("no"), KeyboardInterrupt(), OSError("disk"), MemoryError()])
 def test_a_stage_that_fails_is_undone(stage: object, error: BaseException) -> None:
     """Whatever is raised, no later step begins, the undo runs once, and the error goes on."""
-    machine = Remembering(stage, error)
+    machine = FakeMachine(stage, error)
     with pytest.raises(type(error)):
         apply.build(machine, STEPS)
 
@@ -83,7 +50,7 @@ def test_a_stage_that_fails_is_undone(stage: object, error: BaseException) -> No
 def test_what_ends_a_process_interrupts_and_undoes(number: int) -> None:
     """SIGTERM and SIGHUP are treated as Ctrl-C is."""
 
-    class Interrupted(Remembering):
+    class Interrupted(FakeMachine):
         def do(self, stage: Stage) -> None:
             if stage.work == Work.PROGRAMS:
                 os.kill(os.getpid(), number)
@@ -99,7 +66,7 @@ def test_what_ends_a_process_interrupts_and_undoes(number: int) -> None:
 def test_a_signal_during_the_undo_waits_for_its_end() -> None:
     """A second Ctrl-C cannot leave half a lab behind."""
 
-    class Impatient(Remembering):
+    class Impatient(FakeMachine):
         def undo(self) -> list[str]:
             os.kill(os.getpid(), signal.SIGINT)
             return super().undo()

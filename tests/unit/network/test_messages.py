@@ -9,8 +9,8 @@ import pytest
 
 from netlab.network.messages import Messages
 from netlab.plan.steps import Interface
+from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
-from tests.waiting import PATIENCE_S
 
 MAC = "02:25:62:70:7e:7d"  # among others the bytes of `%b`
 ADDRESSES = {"10.0.1.1/24", "255.37.98.0/32", "0.0.0.0/0", "fd00::1/64", "2562:2562:2562:2562:7e7d:7c7b:7a79:7877/127"}
