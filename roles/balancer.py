@@ -7,8 +7,6 @@ the requests that the program holds, and has those that were lost with a worker 
 being balanced.
 """
 
-import json
-import os
 import signal
 import sys
 import time
@@ -63,28 +61,26 @@ WATCH_S = 0.1
 LOOK_S = 0.02
 
 
-def settings(lab: dict[str, Any], here: str, args: Any) -> balancer.Settings:
+def settings(lab: balancer.LabRecord, here: str, args: Any) -> balancer.Settings:
     """Turn the role's options and the lab's addresses into the program's settings."""
     if args.service_port == args.completion_port:
         raise NetlabError(f"service_port and completion_port are both {args.service_port}; they must differ")
     if args.report_port in (args.service_port, args.completion_port):
         raise NetlabError(f"report_port is {args.report_port}, as another port is; it must differ")
-    nodes = lab["nodes"]
-    names = balancer.expand(nodes, args.backends)
+    names = balancer.expand(lab.nodes, args.backends)
     if len(names) > balancer.MAX_BACKENDS:
         raise NetlabError(f"backends: {len(names)} nodes, at most {balancer.MAX_BACKENDS}")
-    backends = balancer.find(nodes, here, names, args.capacity)
+    backends = balancer.find(lab.nodes, here, names, args.capacity)
     if not all(each.ipv4 for each in backends) and not all(each.ipv6 for each in backends):
         raise NetlabError("backends: some have only IPv4, others only IPv6; a queued request must suit them all")
-    ours = nodes[here]["interfaces"]
     return balancer.Settings(
         args.service_port,
         args.completion_port,
         args.policy,
         backends,
         tuple(
-            balancer.Interface(name, each["mac"], tuple(address.split("/")[0] for address in each["addresses"]))
-            for name, each in ours.items()
+            balancer.Interface(name, each.mac, tuple(address.split("/")[0] for address in each.addresses))
+            for name, each in lab.nodes[here].interfaces.items()
         ),
         args.completion == "reply",
         args.report_port or 0,
@@ -102,10 +98,8 @@ def known_by(args: Any) -> int:
 def main() -> None:
     """Set the program up and wait for SIGTERM."""
     args = options.parse(OPTIONS, __doc__)
-    with open(os.environ["NETLAB_NODE_FILE"], encoding="utf-8") as file:
-        lab = json.load(file)
-    here = os.environ["NETLAB_NODE"]
-    pins = lab["nodes"][here]["pins"]
+    lab, here = balancer.own_lab()
+    pins = lab.nodes[here].pins
     if not balancer.has_balancer(pins):
         raise NetlabError(f"{here} carries no balancer program; give the node `xdp: balancer`")
     chosen = settings(lab, here, args)

@@ -7,6 +7,8 @@ from netlab.balancer.holds import Heard, Keeper, Listener
 from netlab.balancer.layout import AGES, BY_REPLIES, BY_REPORTS, MAX_BACKENDS, POLICIES
 from netlab.balancer.reports import Reporter, reporters
 from netlab.balancer.settings import Backend, Interface, Settings, set_up
+from netlab.record.model import LabRecord
+from netlab.record.store import own_lab
 
 __all__ = [
     "AGES",
@@ -20,6 +22,7 @@ __all__ = [
     "Heard",
     "Interface",
     "Keeper",
+    "LabRecord",
     "Listener",
     "Reporter",
     "Settings",
@@ -29,6 +32,7 @@ __all__ = [
     "expand",
     "find",
     "has_balancer",
+    "own_lab",
     "reporters",
     "set_up",
     "snapshot",

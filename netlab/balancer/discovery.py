@@ -1,32 +1,32 @@
 """Finds backends among the nodes of a lab: by which of our interfaces, and at which addresses, they are reached."""
 
 import ipaddress
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from netlab.balancer.settings import Backend
 from netlab.errors import NetlabError, UsageError
+from netlab.record.model import InterfaceRecord, NodeRecord, ProgramRecord
 
-Nodes = dict[str, dict[str, Any]]
+Nodes = Mapping[str, NodeRecord]
 
 
 def expand(nodes: Nodes, names: list[str]) -> list[str]:
     """Replace the name of a replicated node by its replicas; keep the order, each once."""
     found: dict[str, None] = {}
     for name in names:
-        members = [name] if name in nodes else [node for node in nodes if nodes[node]["replica_of"] == name]
+        members = [name] if name in nodes else [node for node in nodes if nodes[node].replica_of == name]
         if not members:
             raise NetlabError(f"this lab has no node {name}; it has {', '.join(nodes)}")
         found.update(dict.fromkeys(members))
     return list(found)
 
 
-def addresses(interface: dict[str, Any]) -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
+def addresses(interface: InterfaceRecord) -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
     """Return an interface's addresses, of both families."""
-    return [ipaddress.ip_interface(address) for address in interface["addresses"]]
+    return [ipaddress.ip_interface(address) for address in interface.addresses]
 
 
-def shared(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[int, str]:
+def shared(ours: InterfaceRecord, theirs: InterfaceRecord) -> dict[int, str]:
     """Return, by IP version, their first address on a network that both interfaces are on."""
     networks = [address.network for address in addresses(ours)]
     found: dict[int, str] = {}
@@ -45,18 +45,18 @@ def find(nodes: Nodes, here: str, names: Sequence[str], capacity: int) -> tuple[
     if here in names:
         raise UsageError(f"{here} is the balancer itself")
     found = tuple(_find(nodes, here, name, capacity) for name in names)
-    _check_program(nodes[here]["program"], found)
+    _check_program(nodes[here].program, found)
     return found
 
 
-def _check_program(program: dict[str, Any] | None, backends: Sequence[Backend]) -> None:
+def _check_program(program: ProgramRecord | None, backends: Sequence[Backend]) -> None:
     """Refuse what the program cannot serve: backends where it does not stand, frames that cannot grow."""
     if not program:
         raise NetlabError("this node carries no program; give it `xdp: balancer`")
-    if program["mode"] != "native":
+    if program.mode != "native":
         raise NetlabError("the balancer needs native mode: in generic mode no frame can take a queued request out")
     for backend in backends:
-        if backend.interface not in program["interfaces"]:
+        if backend.interface not in program.interfaces:
             raise NetlabError(
                 f"the program is not on {backend.interface}, where {backend.name} lives; leave out xdp's `interfaces`"
             )
@@ -64,11 +64,12 @@ def _check_program(program: dict[str, Any] | None, backends: Sequence[Backend]) 
 
 def _find(nodes: Nodes, here: str, name: str, capacity: int) -> Backend:
     """Find a backend on one of our own networks, where it has most families."""
-    ours, theirs = nodes[here]["interfaces"], nodes[name]["interfaces"]
-    ways = [(shared(ours[one], other), one, other) for one in ours for other in theirs.values()]
-    found, interface, other = max(ways, key=lambda way: len(way[0])) if ways else ({}, "", {})
-    if not found:
+    ways = [
+        (shared(our, their), interface, our, their)
+        for interface, our in nodes[here].interfaces.items()
+        for their in nodes[name].interfaces.values()
+    ]
+    if not any(found for found, *_ in ways):
         raise NetlabError(f"{name} shares no network with {here}; link them, or link both to one switch")
-    mtu = min(ours[interface]["mtu"], other["mtu"])
-    macs = other["mac"], ours[interface]["mac"]
-    return Backend(name, found.get(4), found.get(6), macs[0], interface, macs[1], mtu, capacity)
+    found, interface, our, their = max(ways, key=lambda way: len(way[0]))
+    return Backend(name, found.get(4), found.get(6), their.mac, interface, our.mac, min(our.mtu, their.mtu), capacity)

@@ -1,13 +1,14 @@
 """`netlab balancer`: a word of a person's to a change of a running balancer."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from netlab import balancer
 from netlab.balancer import control
+from netlab.cli import typed
 from netlab.errors import UsageError
-from netlab.lab import launch
+from netlab.lab.standing import Standing
 from netlab.record import store
+from netlab.record.model import LabRecord
 
 Say = Callable[[str], None]
 ACTIONS = {
@@ -22,7 +23,7 @@ OPTIONS = {"capacity": "add", "timeout": "remove", "now": "remove"}  # each belo
 WAIT_S = 30.0  # for the requests in hand of a backend that is to go
 
 
-def operate(data: Mapping[str, Any], args: Any, say: Say) -> None:
+def operate(lab: Standing, args: typed.Balancer, say: Say) -> None:
     """Do what `args` says: `action` and its `words`; `node` may name the balancer, if there are several in the lab.
 
     Raises UsageError for what is not understood, NetlabError for what cannot be done now; nothing is changed then,
@@ -35,35 +36,34 @@ def operate(data: Mapping[str, Any], args: Any, say: Say) -> None:
     for option, action in OPTIONS.items():
         if getattr(args, option) and args.action != action:
             raise UsageError(f"balancer {args.action} takes no --{option}; {action} does")
-    lab, here = data["lab"], _node(data, args.node)
-    with store.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")):
-        said = _done(data, here, args, launch.runtime_of(data).netns_path(here))
-    say(f"netlab: {lab}: {here}: {said}")
+    name, here = lab.record.lab, _node(lab.record, args.node)
+    with store.locked(name, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {name}")):
+        said = _done(lab.record, here, args, lab.runtime.netns_path(here))
+    say(f"netlab: {name}: {here}: {said}")
 
 
-def _node(data: Mapping[str, Any], wanted: str | None) -> str:
+def _node(lab: LabRecord, wanted: str | None) -> str:
     """Return the node whose balancer is meant."""
-    nodes = data["nodes"]
-    there = [name for name in nodes if nodes[name]["pins"] and balancer.has_balancer(nodes[name]["pins"])]
+    there = [name for name, node in lab.nodes.items() if balancer.has_balancer(node.pins)]
     if wanted and wanted not in there:
         raise UsageError(f"{wanted} carries no balancer; {', '.join(there) or 'no node of this lab'} does")
     if not there:
-        raise UsageError(f"no node of the lab {data['lab']} carries a balancer")
+        raise UsageError(f"no node of the lab {lab.lab} carries a balancer")
     if not wanted and len(there) > 1:
         raise UsageError(f"several nodes carry a balancer: choose one of {', '.join(there)} with --node NODE")
     return wanted or there[0]
 
 
-def _done(data: Mapping[str, Any], here: str, args: Any, netns: str) -> str:
+def _done(lab: LabRecord, here: str, args: typed.Balancer, netns: str) -> str:
     """Make the change, and return what a person is told of it."""
-    pins, words = data["nodes"][here]["pins"], args.words_of_action
+    pins, words = lab.nodes[here].pins, args.words_of_action
     if args.action == "policy":
         if words[1:] or words[0] not in balancer.POLICIES:
             raise UsageError(f"policy {' '.join(words)}: expected one of {', '.join(balancer.POLICIES)}")
         control.set_policy(pins, words[0])
         return f"policy {words[0]}"
     weight = _weight(words.pop()) if args.action == "weight" else 0
-    names = _names(data, words)
+    names = _names(lab, words)
     listed = ", ".join(names)
     if args.action == "drain":
         control.drain(pins, names)
@@ -76,19 +76,19 @@ def _done(data: Mapping[str, Any], here: str, args: Any, netns: str) -> str:
         return f"{listed}: weight {weight}"
     if args.action == "add":
         capacity = args.capacity or max(balancer.snapshot(pins).capacity.values(), default=1)
-        control.add(pins, balancer.find(data["nodes"], here, names, capacity), netns)
+        control.add(pins, balancer.find(lab.nodes, here, names, capacity), netns)
         return f"{listed} added, {capacity} threads each"
     control.remove(pins, names, args.timeout or WAIT_S, args.now)
     return f"{listed} removed"
 
 
-def _names(data: Mapping[str, Any], words: list[str]) -> list[str]:
+def _names(lab: LabRecord, words: list[str]) -> list[str]:
     """Return the nodes that are meant, a replicated one's name being that of all its replicas."""
-    replicated = {node["replica_of"] for node in data["nodes"].values()}
+    replicated = {node.replica_of for node in lab.nodes.values()}
     for word in words:
         if word not in replicated:
-            store.node_of(data, word)
-    return balancer.expand(data["nodes"], words)
+            store.node_of(lab, word)
+    return balancer.expand(lab.nodes, words)
 
 
 def _weight(text: str) -> int:

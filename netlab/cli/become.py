@@ -4,25 +4,24 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 from netlab.cli.console import say
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, umask
 from netlab.lab import launch
-
-if TYPE_CHECKING:
-    from netlab.runtime.entry import Place
+from netlab.lab.standing import Standing
+from netlab.runtime.base import Place
 
 _KEPT = ("TERM", "COLORTERM")  # of the caller's variables: what says how to speak to the terminal that is handed in
 
 
-def enter(data: Mapping[str, Any], node: str, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
     """Become a command in a node.
 
     One that is not there ends this process with exit code 127, one that cannot be executed with 126, as in a shell.
     """
-    wrapped = launch.command(data, node, argv)
+    wrapped = launch.command(lab, node, argv)
     umask.give_back()
     if wrapped.place:
         _enter_container(wrapped.place, wrapped.argv, variables)
@@ -35,7 +34,7 @@ def enter(data: Mapping[str, Any], node: str, argv: Sequence[str], variables: Ma
         raise HostError(f"{wrapped.argv[0]} is not installed; on Debian: apt-get install iproute2") from None
 
 
-def _enter_container(place: "Place", argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+def _enter_container(place: Place, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
     """Run a command in a container as if this process were it: terminal, signals, stops and its end are handed on.
 
     The command sees `variables` over the container's own, and this process ends as it does.

@@ -2,18 +2,20 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlab import paths
+from netlab.cli import typed
 from netlab.errors import HostError
 from netlab.kernel import umask
 from netlab.record import store
 
 if TYPE_CHECKING:
+    from netlab.lab.standing import Standing
     from netlab.plan.planner import Plan
 
 
-def planned(args: Any) -> "Plan":
+def planned(args: typed.OfTopology) -> "Plan":
     """Return the plan of the topology that the verb names."""
     from netlab.plan.planner import plan
     from netlab.topology import document, validate
@@ -22,21 +24,23 @@ def planned(args: Any) -> "Plan":
     if args.lab:
         paths.folder_of(args.lab)
         topology = topology._replace(name=args.lab)
-    if getattr(args, "runtime", None):
+    if isinstance(args, typed.Up) and args.runtime:
         topology = topology._replace(runtime=args.runtime)
     return plan(topology)
 
 
-def lab_of(args: Any) -> dict[str, Any]:
+def lab_of(args: typed.OfNode) -> "Standing":
     """Return the lab that the verb means, as root and with the node it names in it."""
     lab = store.choose(args.lab)
     elevate(args, lab)
-    data = store.read(lab)
-    store.node_of(data, args.node)
-    return data
+    from netlab.lab.standing import Standing
+
+    found = Standing.read(lab)
+    store.node_of(found.record, args.node)
+    return found
 
 
-def elevate(args: Any, lab: str | None = None) -> None:
+def elevate(args: typed.Arguments, lab: str | None = None) -> None:
     """Go on as root: start this very command again through sudo when we are not.
 
     sudo drops the environment, so the lab goes with it as an option, and Docker engine and size of the folder in words.

@@ -2,18 +2,18 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from netlab.cli import show
 from netlab.demo import show as worded
 from netlab.demo.evidence import Claim, Entry, Evidence
+from netlab.record.model import LabRecord
 
 
 class Text:
     """Prints lines as they happen, and in the end what was counted and what holds."""
 
-    def begin(self, lab: Mapping[str, Any]) -> None:
+    def begin(self, lab: LabRecord) -> None:
         """Get ready for the lines of a lab."""
         self._timeline = worded.Timeline(lab, sys.stdout.isatty())
 
@@ -34,7 +34,7 @@ class Text:
 class Json:
     """Prints all in the end, as data."""
 
-    def begin(self, lab: Mapping[str, Any]) -> None:
+    def begin(self, lab: LabRecord) -> None:
         """Nothing is seen yet."""
 
     def line(self, entry: Entry, begin_ns: int) -> None:
@@ -43,7 +43,7 @@ class Json:
     def end(self, evidence: Evidence, claims: Sequence[Claim]) -> None:
         """Print all of the play."""
         data = {
-            "lab": evidence.lab["lab"],
+            "lab": evidence.lab.lab,
             "holds": all(claim.holds for claim in claims),
             "claims": [claim._asdict() for claim in claims],
             "counters": evidence.stats,

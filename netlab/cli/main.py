@@ -3,15 +3,15 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn, TypeVar
 
 from netlab import paths
-from netlab.cli import arguments, chosen
+from netlab.cli import arguments, chosen, typed
 from netlab.cli.console import have_streams, say
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
 
-Arguments = Any  # argparse.Namespace, whose attributes no type checker can know
+_T = TypeVar("_T")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,12 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     try:
-        args: Arguments = arguments.parse(words)
+        args = arguments.parse(words)
     except SystemExit:  # argparse has said what there is to say, on stdout where it was asked to
         sys.stdout.flush()
         raise
-    args.words = words
-    named = getattr(args, "named", None)
+    named = args.named if isinstance(args, typed.Named) else None
     if "" in (args.lab, named):
         raise UsageError("the lab's name is empty")
     if named and args.lab_given and args.lab != named:
@@ -54,7 +53,7 @@ def _run(words: list[str]) -> int:
 # ---- the verbs -------------------------------------------------------------------------------------------------------
 
 
-def up(args: Arguments) -> None:
+def up(args: typed.Up) -> None:
     """Build the lab of a topology and start its roles."""
     lab = chosen.planned(args)
     for note in lab.notes:
@@ -71,7 +70,7 @@ def up(args: Arguments) -> None:
         say(lab.topology.message.rstrip("\n"))
 
 
-def down(args: Arguments) -> None:
+def down(args: typed.Down) -> None:
     """Remove a lab with everything that belongs to it."""
     from netlab.lab import apply, removal
 
@@ -93,67 +92,71 @@ def down(args: Arguments) -> None:
     apply.down(args.lab or there[0], say)
 
 
-def exec_(args: Arguments) -> NoReturn:
+def exec_(args: typed.Exec) -> NoReturn:
     """Run a command in a node; its exit code is ours."""
-    data = chosen.lab_of(args)
+    lab = chosen.lab_of(args)
     if not args.command:
         raise UsageError(f"exec needs a command: netlab exec {args.node} COMMAND [ARGUMENT ...]")
     from netlab.cli import become
-    from netlab.lab import launch
 
-    become.enter(data, args.node, args.command, launch.environment(data, args.node))
+    become.enter(lab, args.node, args.command, lab.record.variables(args.node))
 
 
-def shell(args: Arguments) -> NoReturn:
+def shell(args: typed.OfNode) -> NoReturn:
     """Open a shell in a node."""
-    data = chosen.lab_of(args)
+    lab = chosen.lab_of(args)
     from netlab.cli import become
     from netlab.lab import launch
 
-    say(f"netlab: a shell in {args.node} of {data['lab']}; leave it with exit")
-    become.enter(data, args.node, launch.shell(data), launch.environment(data, args.node))
+    say(f"netlab: a shell in {args.node} of {lab.record.lab}; leave it with exit")
+    become.enter(lab, args.node, launch.shell(lab), lab.record.variables(args.node))
 
 
-def run(args: Arguments) -> NoReturn:
+def run(args: typed.Run) -> NoReturn:
     """Run a node's own role again in the foreground, with other options behind its own."""
-    data = chosen.lab_of(args)
+    lab = chosen.lab_of(args)
     from netlab.cli import become
     from netlab.lab import launch
+    from netlab.runtime.base import home_of
 
-    argv, variables = launch.process(data, args.node, args.options)
-    os.chdir(launch.home_of(data))
-    become.enter(data, args.node, argv, variables)
+    argv, variables = launch.process(lab, args.node, args.options)
+    os.chdir(home_of(lab.record))
+    become.enter(lab, args.node, argv, variables)
 
 
-def status(args: Arguments) -> int:
+def status(args: typed.Status) -> int:
     """Show the lab's nodes, what runs in them and how it fares; exit code 1 when it is not as planned."""
     from netlab.lab import removal
 
     lab = removal.find(args.lab)
     if not lab:
-        _show(args, {"lab": None, "state": "down", "nodes": {}, "problems": []}, lambda _: say("netlab: no lab is up"))
+        _show(
+            args.format,
+            {"lab": None, "state": "down", "nodes": {}, "problems": []},
+            lambda _: say("netlab: no lab is up"),
+        )
         return 0
     from netlab.cli import show
     from netlab.observe import status
 
     found = status.read(lab)
-    _show(args, found, show.status)
+    _show(args.format, found, show.status)
     return 1 if found["problems"] else 0
 
 
-def logs(args: Arguments) -> None:
+def logs(args: typed.Logs) -> None:
     """Show what the roles printed, in the order of time."""
     from netlab.cli import show
     from netlab.observe import lines
 
-    data = store.read(store.choose(args.lab))
+    lab = store.read(store.choose(args.lab))
     for node in args.nodes:
-        store.node_of(data, node)
+        store.node_of(lab, node)
     how = (args.lines, args.follow, args.format, sys.stdout.isatty())
-    show.lines(lines.of_nodes(data, args.nodes or list(data["nodes"]), *how))
+    show.lines(lines.of_nodes(lab, args.nodes or list(lab.nodes), *how))
 
 
-def trace(args: Arguments) -> None:
+def trace(args: typed.Trace) -> None:
     """Show what the programs of this lab printed."""
     from netlab.cli import show
     from netlab.observe import lines
@@ -162,7 +165,7 @@ def trace(args: Arguments) -> None:
     show.lines(lines.of_programs(data, args.lines, args.follow, args.format, sys.stdout.isatty()))
 
 
-def stats(args: Arguments) -> None:
+def stats(args: typed.Stats) -> None:
     """Show what the programs count: free threads, queue, packets and bytes by reason."""
     lab = store.choose(args.lab)
     chosen.elevate(args, lab)
@@ -174,34 +177,35 @@ def stats(args: Arguments) -> None:
     else:
         from netlab.cli import show
 
-        _show(args, found, show.stats)
+        _show(args.format, found, show.stats)
 
 
-def balancer(args: Arguments) -> None:
+def balancer(args: typed.Balancer) -> None:
     """Change a running balancer: drain, weigh, add and remove backends, choose the policy."""
     lab = store.choose(args.lab)
     chosen.elevate(args, lab)
     from netlab.cli.balancer import operate
+    from netlab.lab.standing import Standing
 
-    operate(store.read(lab), args, say)
+    operate(Standing.read(lab), args, say)
 
 
-def reload(args: Arguments) -> None:
+def reload(args: typed.Reload) -> None:
     """Replace a node's program by a new build of its source, under traffic, and keep the maps."""
-    data = chosen.lab_of(args)
+    lab = chosen.lab_of(args)
     from netlab.lab.reload import reload
 
     _end_with_what_is_called()
-    reload(data["lab"], args.node, tuple(args.define), say)
+    reload(lab.record.lab, args.node, tuple(args.define), say)
 
 
-def validate(args: Arguments) -> None:
+def validate(args: typed.OfTopology) -> None:
     """Check a topology and build nothing."""
     topology = chosen.planned(args).topology
     say(f"netlab: {args.file} is a good topology: {len(topology.nodes)} nodes, {len(topology.links)} links")
 
 
-def export(args: Arguments) -> None:
+def export(args: typed.Export) -> None:
     """Print a topology for another tool, and tell what that cannot say."""
     from netlab.plan.compose import compose
     from netlab.topology.document.dump import dump
@@ -214,7 +218,7 @@ def export(args: Arguments) -> None:
         say(f"netlab: note: {note}")
 
 
-def demo(args: Arguments) -> int:
+def demo(args: typed.Demo) -> int:
     """Play a lab, show what happens in it, and check every claim of its exercise."""
     chosen.elevate(args)
     from netlab.cli.demo import Json, Text
@@ -226,7 +230,7 @@ def demo(args: Arguments) -> int:
         raise NetlabError("nobody reads on: the demo was not played to its end") from error
 
 
-_VERBS: dict[str, Callable[[Arguments], int | None]] = {
+_VERBS: dict[str, Callable[..., int | None]] = {
     "up": up,
     "down": down,
     "exec": exec_,
@@ -259,8 +263,8 @@ def _end_with_what_is_called() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
 
 
-def _show(args: Arguments, data: dict[str, Any], table: Callable[[dict[str, Any]], None]) -> None:
-    if args.format == "json":
+def _show(style: str, data: _T, table: Callable[[_T], None]) -> None:
+    if style == "json":
         import json
 
         print(json.dumps(data, indent=2))

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from netlab.demo.events import Event, Lost
+from netlab.record.model import LabRecord
 from netlab.supervise.logs import LogLine
 
 _E = TypeVar("_E")
@@ -27,13 +28,13 @@ class Sockets(NamedTuple):
 class Evidence(NamedTuple):
     """All of it, in the end.
 
-    The timeline in the order of time, the lab's description (lab.json), what the programs have counted (as `netlab
+    The timeline in the order of time, the lab's record, what the programs have counted (as `netlab
     stats --format json` has it), the nodes' TCP, and the programs' sources as they were compiled, by node. `probes`
     says what became of packets that are none of the lab's own, sent to a node with a program, by what they were.
     """
 
     timeline: list[Entry]
-    lab: Mapping[str, Any]
+    lab: LabRecord
     stats: Mapping[str, Any]
     sockets: Mapping[str, Sockets]
     sources: Mapping[str, str]

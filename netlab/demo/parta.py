@@ -217,8 +217,8 @@ def _the_counters_agree(evidence: Evidence) -> Claim:
 
 
 def _judges_all(evidence: Evidence) -> bool:
-    programs = [node["program"] for node in evidence.lab["nodes"].values() if node["program"]]
-    return any(int(program["define"].get("JUDGE_ALL", 0)) for program in programs)
+    programs = [program for node in evidence.lab.nodes.values() for program in node.programs]
+    return any(int(program.define.get("JUDGE_ALL", 0)) for program in programs)
 
 
 def _clients(evidence: Evidence) -> Iterable[str]:

@@ -40,7 +40,7 @@ def draw(evidence: Evidence) -> str:
     """Return the picture of how a play began."""
     rows = list(_rows(evidence))[:_ROWS]
     seen = {name for row in rows for name in (row.source, row.target)}
-    nodes = [name for name in evidence.lab["nodes"] if name in seen]
+    nodes = [name for name in evidence.lab.nodes if name in seen]
     if not rows:
         return ""
     head = " " * 14 + "".join(f"{name:^{_WIDTH}}" for name in nodes).rstrip()
@@ -73,7 +73,7 @@ def _written(line: str, at: int, text: str) -> str:
 def _rows(evidence: Evidence) -> Iterator[Row]:
     """Yield what the picture shows: of part B the life of a few requests, of part A everything from the beginning."""
     followed = _Followed(evidence)
-    servers = [name for name, node in evidence.lab["nodes"].items() if node["program"]]
+    servers = [name for name, node in evidence.lab.nodes.items() if node.programs]
     for entry in evidence.timeline:
         line, event = entry
         row = followed.row(entry) or (_segment_row(event, line.node, servers[0]) if servers else None)

@@ -2,10 +2,10 @@
 
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netlab import paths
 from netlab.demo import parta, partb
@@ -13,11 +13,13 @@ from netlab.demo.events import Asked, Exited, parse
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
 from netlab.errors import NetlabError
 from netlab.kernel import endings, files, syscalls
-from netlab.lab import apply, launch
+from netlab.lab import apply
+from netlab.lab.standing import Standing
 from netlab.observe import stats
 from netlab.observe.capture import Capture
 from netlab.plan.planner import Plan
 from netlab.record import store
+from netlab.record.model import LabRecord
 from netlab.supervise import logs
 
 # A play in which nothing happens for so long, beside what a request asks for, comes to no better end: once a role has
@@ -93,18 +95,19 @@ def play(
             in_the_end.callback(apply.down, lab, say)
         if capture:
             in_the_end.callback(capture.stop)  # before the lab goes; once more does no harm
-        data = store.read(lab)
-        evidence = Evidence([], data, {}, {}, _sources(data), {})
+        standing = Standing.read(lab)
+        record = standing.record
+        evidence = Evidence([], record, {}, {}, _sources(record), {})
         _follow(evidence, is_over, show)
-        evidence = evidence._replace(stats=stats.read(data), sockets=_settled_sockets(data))
-        return evidence._replace(probes=_probe(data))  # last, because it is counted too
+        evidence = evidence._replace(stats=stats.read(record), sockets=_settled_sockets(standing))
+        return evidence._replace(probes=_probe(standing))  # last, because it is counted too
 
 
-def _sources(lab: Mapping[str, Any]) -> dict[str, str]:
+def _sources(lab: LabRecord) -> dict[str, str]:
     sources = {}
-    for node, about in lab["nodes"].items():
-        if about["program"]:
-            sources[node] = files.source(paths.source(lab["folder"], node))
+    for node, about in lab.nodes.items():
+        if about.programs:
+            sources[node] = files.source(paths.source(lab.folder, node))
     return sources
 
 
@@ -120,8 +123,8 @@ def _follow(evidence: Evidence, is_over: Callable[[Evidence], bool], show: Calla
         patience_s = _SETTLE_S if is_over(evidence) else _QUIET_S + asked_s if has_ended else _SILENT_S
         return quiet_s > patience_s or time.monotonic() - begun > _LONGEST_S
 
-    nodes = list(evidence.lab["nodes"])
-    for line in logs.read(evidence.lab["folder"], nodes, trace=True, follow=True, until=is_done):
+    nodes = list(evidence.lab.nodes)
+    for line in logs.read(evidence.lab.folder, nodes, trace=True, follow=True, until=is_done):
         entry = Entry(line, parse(line))
         timeline.append(entry)
         show(entry, timeline[0].line.ns)
@@ -131,7 +134,7 @@ def _follow(evidence: Evidence, is_over: Callable[[Evidence], bool], show: Calla
     timeline.sort(key=lambda entry: entry.line.ns)
 
 
-def _settled_sockets(lab: Mapping[str, Any]) -> dict[str, Sockets]:
+def _settled_sockets(lab: Standing) -> dict[str, Sockets]:
     """Return what the nodes' kernels say of TCP, as soon as no connection is left, or a second later."""
     end = time.monotonic() + _SOCKETS_S
     while True:
@@ -141,9 +144,8 @@ def _settled_sockets(lab: Mapping[str, Any]) -> dict[str, Sockets]:
         time.sleep(_SOCKETS_INTERVAL_S)
 
 
-def _sockets(lab: Mapping[str, Any]) -> dict[str, Sockets]:
-    runtime = launch.runtime_of(lab)
-    return {node: syscalls.inside(runtime.netns_path(node), _sockets_here) for node in lab["nodes"]}
+def _sockets(lab: Standing) -> dict[str, Sockets]:
+    return {node: syscalls.inside(lab.runtime.netns_path(node), _sockets_here) for node in lab.record.nodes}
 
 
 def _sockets_here() -> Sockets:
@@ -155,16 +157,15 @@ def _sockets_here() -> Sockets:
     return Sockets(counters["RetransSegs"], counters["OutRsts"], sum(state != _LISTEN for state in states))
 
 
-def _probe(lab: Mapping[str, Any]) -> dict[str, str]:
+def _probe(lab: Standing) -> dict[str, str]:
     """Knock at a closed port of each node with a program, from a peer: where packets pass, somebody says: refused."""
-    runtime = launch.runtime_of(lab)
     found: dict[str, str] = {}
-    for node, about in lab["nodes"].items():
-        if about["program"]:
-            port = next(iter(about["interfaces"].values()))
-            host = next(each.partition("/")[0] for each in port["addresses"] if ":" not in each)
+    for node, about in lab.record.nodes.items():
+        if about.programs:
+            port = next(iter(about.interfaces.values()))
+            host = next(each.partition("/")[0] for each in port.addresses if ":" not in each)
             for what, kind in (("TCP", socket.SOCK_STREAM), ("UDP", socket.SOCK_DGRAM)):
-                answer = syscalls.inside(runtime.netns_path(port["peer"]), partial(_answer, host, kind))
+                answer = syscalls.inside(lab.runtime.netns_path(port.peer), partial(_answer, host, kind))
                 found[f"{what} to port {_CLOSED_PORT} of {node}"] = answer
     return found
 

@@ -2,9 +2,9 @@
 
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import Protocol
 
 from netlab import assets
 from netlab.demo import save
@@ -14,6 +14,7 @@ from netlab.errors import UsageError
 from netlab.observe.capture import Capture
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
+from netlab.record.model import LabRecord
 from netlab.topology import document, validate
 
 
@@ -30,7 +31,7 @@ class Wanted(Protocol):
 
     name: str
     file: str | None
-    set: Sequence[str]
+    set: list[str]
     lab: str | None
     runtime: str | None
     save: str | None
@@ -40,7 +41,7 @@ class Wanted(Protocol):
 class Audience(Protocol):
     """Who sees a play."""
 
-    def begin(self, lab: Mapping[str, Any]) -> None:
+    def begin(self, lab: LabRecord) -> None:
         """See the lab's description, before anything happens."""
 
     def line(self, entry: Entry, begin_ns: int) -> None:

@@ -15,6 +15,7 @@ from netlab.errors import NetlabError, UsageError
 from netlab.kernel import files, umask
 from netlab.observe.capture import Captured
 from netlab.programs import headers
+from netlab.record import form
 
 CAPTURES = "captures"  # the folder of the pcap files
 _LINES = 400  # of the timeline, in the report; the file has them all
@@ -91,7 +92,8 @@ def _write_programs(into: str, evidence: Evidence) -> None:
     """Write the lab's programs as they were compiled, with the headers of their own and of netlab that they include."""
     os.mkdir(into)
     for node, source in evidence.sources.items():
-        path = evidence.lab["nodes"][node]["program"]["path"]
+        [program] = evidence.lab.nodes[node].programs
+        path = program.path
         files.write(f"{into}/{os.path.basename(path)}", source)
         for name, header in headers.included(path, source).items():
             is_within = not name.startswith(("/", ".."))
@@ -122,7 +124,7 @@ def _write(
         "counters.json": json.dumps(evidence.stats, indent=2) + "\n",
         "claims.json": json.dumps([claim._asdict() for claim in claims], indent=2) + "\n",
         "topology.yml": played.topology,
-        "lab.json": json.dumps(evidence.lab, indent=2) + "\n",
+        "lab.json": json.dumps(form.plain(evidence.lab), indent=2) + "\n",
         "report.md": "\n".join(_report(played, evidence, claims, captures, lines)) + "\n",
     }
     for name, text in texts.items():
@@ -134,7 +136,7 @@ def _report(
     played: Played, evidence: Evidence, claims: Sequence[Claim], captures: Sequence[Captured], lines: Sequence[str]
 ) -> Iterator[str]:
     yield f"# {played.name}: {show.verdict(claims)}"
-    yield f"\n{evidence.lab['description']}\n"
+    yield f"\n{evidence.lab.description}\n"
     yield f"Played on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
     yield f"    {played.command}\n"
     yield "## Claims\n"
@@ -152,11 +154,10 @@ def _report(
     yield "\n## Sources\n"
     yield "The topology is [topology.yml](topology.yml), and the lab that was made of it [lab.json](lab.json)."
     yield "".join(f"\n- changed: `{change}`" for change in played.changes)
-    for node, about in evidence.lab["nodes"].items():
-        if about["program"]:
-            program = about["program"]
-            name, where = os.path.basename(program["path"]), ", ".join(program["interfaces"])
-            define = ", ".join(f"{key}={value}" for key, value in program["define"].items())
+    for node, about in evidence.lab.nodes.items():
+        for program in about.programs:
+            name, where = os.path.basename(program.path), ", ".join(program.interfaces)
+            define = ", ".join(f"{key}={value}" for key, value in program.define.items())
             yield f"- {node} carried [{name}](programs/{name}) on {where}{define and f', compiled with {define}'}."
     yield "\n## Captures\n"
     yield "Of every link, for Wireshark. A node's own packets may be seen before their checksums are computed."

@@ -1,9 +1,10 @@
 """The timeline, and what is claimed of it, as lines for people and as data for programs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from netlab.demo.evidence import Claim, Entry, Evidence
+from netlab.record.model import LabRecord
 
 # By what speaks: the kernel, and then the nodes in their order.
 _KERNEL_COLOUR = 33
@@ -14,11 +15,11 @@ _GOOD, _BAD = 32, 31
 class Timeline:
     """How the lines of one lab are written: who speaks, in which colour, and how wide."""
 
-    def __init__(self, lab: Mapping[str, Any], painted: bool) -> None:
-        carriers = [name for name, node in lab["nodes"].items() if node["program"]]
+    def __init__(self, lab: LabRecord, painted: bool) -> None:
+        carriers = [name for name, node in lab.nodes.items() if node.programs]
         self._kernels = {name: "kernel" if len(carriers) == 1 else f"kernel@{name}" for name in carriers}
-        self._colours = {name: _NODE_COLOURS[at % len(_NODE_COLOURS)] for at, name in enumerate(lab["nodes"])}
-        self._width = max(map(len, [*lab["nodes"], *self._kernels.values()]))
+        self._colours = {name: _NODE_COLOURS[at % len(_NODE_COLOURS)] for at, name in enumerate(lab.nodes)}
+        self._width = max(map(len, [*lab.nodes, *self._kernels.values()]))
         self._painted = painted
 
     def who(self, entry: Entry) -> str:
@@ -46,7 +47,7 @@ def as_data(evidence: Evidence) -> Iterator[dict[str, Any]]:
     for line, event in evidence.timeline:
         yield {
             "ms": (line.ns - evidence.begin_ns) / 1e6,
-            "time_ns": line.ns + evidence.lab["clock_offset_ns"],
+            "time_ns": line.ns + evidence.lab.clock_offset_ns,
             "monotonic_ns": line.ns,
             "node": line.node,
             "stream": line.stream,

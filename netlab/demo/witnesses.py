@@ -20,6 +20,7 @@ from netlab.demo.events import (
 )
 from netlab.demo.evidence import Evidence
 from netlab.demo.history import History, replay
+from netlab.record.model import LabRecord
 
 
 class Play(NamedTuple):
@@ -71,13 +72,13 @@ def sorted_out(evidence: Evidence) -> Play:
     )
 
 
-def _data(played: History, asked_by: Mapping[str, list[Asked]], lab: Mapping[str, Any]) -> dict[int, str]:
+def _data(played: History, asked_by: Mapping[str, list[Asked]], lab: LabRecord) -> dict[int, str]:
     """Return what each of the balancer's requests carries: a client's requests arrive in the order that it says."""
     client_at = {
         address.partition("/")[0]: name
-        for name, node in lab["nodes"].items()
-        for interface in node["interfaces"].values()
-        for address in interface["addresses"]
+        for name, node in lab.nodes.items()
+        for interface in node.interfaces.values()
+        for address in interface.addresses
     }
     left = {node: iter(events) for node, events in asked_by.items()}
     found = {}

@@ -7,7 +7,7 @@ so with this host, under the lab's lock.
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from netlab import paths
 from netlab.errors import NetlabError, UsageError, explain
@@ -19,7 +19,9 @@ from netlab.plan.steps import Step
 from netlab.record import store
 
 if TYPE_CHECKING:
+    from netlab.lab.standing import Standing
     from netlab.plan.planner import Plan
+    from netlab.record.model import LabRecord
 
 Say = Callable[[str], None]
 MOST = 20  # problems of a lab that are told at once
@@ -75,12 +77,12 @@ def _undo(machine: Machine, error: BaseException) -> None:
         raise NetlabError(f"{explain(error)[0].removeprefix('netlab: ')}\nnetlab: {problem}") from error
 
 
-def up(plan: "Plan", deadline_s: float, say: Say, before_roles: Callable[[dict[str, Any]], None] | None = None) -> bool:
+def up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Standing], None] | None" = None) -> bool:
     """Build a plan's lab on this host, and return when every role is ready.
 
     Does nothing, and returns False, when the same lab stands already. A signal that comes too late to undo the lab
-    reaches the caller when it stands. `before_roles` is called with the lab's
-    description (lab.json) once its nodes, links and programs stand and before anything runs there. Raises NetlabError,
+    reaches the caller when it stands. `before_roles` is called with the lab once its nodes, links and programs stand
+    and before anything runs there. Raises NetlabError,
     with everything undone, when a step fails, when the roles are not ready `deadline_s` seconds after they were
     started, or when another lab of this name is there.
     """
@@ -88,23 +90,23 @@ def up(plan: "Plan", deadline_s: float, say: Say, before_roles: Callable[[dict[s
 
     _refuse_from_inside()
     lab = plan.topology.name
-    data = describe(plan, paths.folder_of(lab))
+    record = describe(plan, paths.folder_of(lab))
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
     with endings.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
         if lab in store.labs():
-            _refuse_another(lab, data)
+            _refuse_another(record)
             say(f"netlab: {lab} is up already")
             return False
         _refuse_left(lab)
         began = time.monotonic()
-        _build(Host(plan, data, lock, deadline_s, say, before_roles), plan.steps, comes_too_late)
+        _build(Host(plan, record, lock, deadline_s, say, before_roles), plan.steps, comes_too_late)
         say(f"netlab: {lab} is up after {time.monotonic() - began:.2f} s")
         return True
 
 
 def down(lab: str, say: Say) -> None:
     """Remove everything that belongs to a lab, whatever is left of it; a lab that is not there is no error."""
-    from netlab.lab import launch
+    from netlab.runtime import choice
 
     _refuse_from_inside()
     folder = paths.folder_of(lab)
@@ -112,7 +114,7 @@ def down(lab: str, say: Say) -> None:
     with store.locked(lab, waiting=lambda: say(waiting), may_do_without=True):
         state = "up" if store.is_complete(lab) else "half-built"
         with endings.waiting():
-            found = removal.remove(lab, *launch.runtimes_left(lab, folder))
+            found = removal.remove(lab, *choice.left(lab, folder))
     if not found:
         say(f"netlab: {lab} is not up, and nothing of it is left")
     elif state == "up":
@@ -138,20 +140,21 @@ def down_all(say: Say) -> None:
         say("netlab: no lab is up")
 
 
-def _refuse_another(lab: str, data: dict[str, Any]) -> None:
-    """Raise NetlabError unless the lab that stands is complete and is the one that `data` describes."""
+def _refuse_another(record: "LabRecord") -> None:
+    """Raise NetlabError unless the lab that stands is complete and is the one of this record."""
+    lab = record.lab
     if not store.is_complete(lab):
         raise NetlabError(f"{lab} is not whole, as after an `up` that was cut off: netlab down --lab {lab} removes it")
     from netlab.lab import health
 
     problems, _, there = health.examine(lab)
-    if problems:
+    if problems or not there:
         lines = "\n".join(f"  {problem}" for problem in problems[:MOST])
         more = f"\n  … and {len(problems) - MOST} more: netlab status --lab {lab}" if problems[MOST:] else ""
         raise NetlabError(f"{lab} is up already, but not as planned:\n{lines}{more}")
-    if {key: value for key, value in there.items() if key != "clock_offset_ns"} != data:
-        same = there["topology"] == data["topology"]
-        what = "as its file was, or with other --set" if same else f"from {there['topology']}"
+    if there.record._replace(clock_offset_ns=record.clock_offset_ns) != record:
+        same = there.record.topology == record.topology
+        what = "as its file was, or with other --set" if same else f"from {there.record.topology}"
         raise NetlabError(
             f"a lab named {lab} is up {what}: netlab down --lab {lab} first, or give this one another name with --lab"
         )

@@ -5,10 +5,11 @@ address, a route, a link, a qdisc) is his own affair. `inspection` reads nodes; 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netlab.plan.routes import DEFAULT, DEFAULTS
 from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram, namespace
+from netlab.record.model import InterfaceRecord, NodeRecord
 from netlab.topology.subnets import Subnet, parse
 
 LO = 1  # its index, everywhere
@@ -97,18 +98,17 @@ def in_node(lab: str, node: str, command: str) -> str:
     return f"netlab exec --lab {lab} {node} {command}"
 
 
-def node_problems(lab: str, node: str, about: Mapping[str, Any], seen: Inside) -> Iterator[Problem]:
+def node_problems(lab: str, node: str, about: NodeRecord, seen: Inside) -> Iterator[Problem]:
     """Yield what is not as planned in a node, but for its programs; `about` is the node's part of the record."""
     yield from _Node(lab, node, about, seen).problems()
 
 
 def program_problems(
-    lab: str, node: str, about: Mapping[str, Any], seen: Inside, own: Pins, passing: Pins
+    lab: str, node: str, about: NodeRecord, seen: Inside, own: Pins, passing: Pins
 ) -> Iterator[Problem]:
     """Yield which programs are not attached as planned: the node's own, and those that stand for its neighbours'."""
-    program = about["program"]
-    planned = [(name, program["name"], program["mode"], own) for name in (program["interfaces"] if program else ())]
-    planned += [(name, "pass", "native", passing) for name, port in about["interfaces"].items() if port["passes"]]
+    planned = [(name, program.name, program.mode, own) for program in about.programs for name in program.interfaces]
+    planned += [(name, "pass", "native", passing) for name, port in about.interfaces.items() if port.passes]
     links = {link.name: link for link in seen.links}
     for name, called, mode, pins in planned:
         if name in links and (what := _attachment(links[name].programs, called, mode, pins)):
@@ -142,11 +142,10 @@ def _attachment(attached: Mapping[str, int], called: str, mode: str, pins: Pins)
 class _Node:
     """One node's plan beside what was read there."""
 
-    def __init__(self, lab: str, node: str, about: Mapping[str, Any], seen: Inside) -> None:
+    def __init__(self, lab: str, node: str, about: NodeRecord, seen: Inside) -> None:
         self.lab, self.node, self.about, self.seen = lab, node, about, seen
         self.by_name = {link.name: link for link in seen.links}
         self.by_index = {link.index: link for link in seen.links}
-        self.bridge = about["bridge"] or {"name": "", "index": 0}
 
     def problems(self) -> Iterator[Problem]:
         """Yield everything, from the devices up."""
@@ -154,15 +153,15 @@ class _Node:
         if lo and not lo.is_up:
             yield self._problem(lo.name, "the interface is down", _set(lo.name, "up"))
         gone: list[Subnet] = []
-        if self.about["bridge"]:
-            yield from self._bridge()
-        for name, port in self.about["interfaces"].items():
+        if self.about.bridge:
+            yield from self._bridge(*self.about.bridge)
+        for name, port in self.about.interfaces.items():
             link = self.by_name.get(name)
-            if link and link.index == port["index"]:
+            if link and link.index == port.index:
                 yield from self._interface(name, port, link)
             else:
-                gone += [parse(address)[1] for address in port["addresses"]]
-                yield self._gone(name, port["index"], bool(link))
+                gone += [parse(address)[1] for address in port.addresses]
+                yield self._gone(name, port.index, bool(link))
         yield from self._routes(gone)
         yield from self._sysctls()
 
@@ -177,29 +176,29 @@ class _Node:
         now = self.by_index.get(index)
         return self._problem(name, f"the interface is called {now.name} now" if now else "the interface is gone")
 
-    def _bridge(self) -> Iterator[Problem]:
-        name, index = self.bridge["name"], self.bridge["index"]
+    def _bridge(self, name: str, index: int) -> Iterator[Problem]:
         link = self.by_name.get(name)
         if not link or link.index != index:
             yield self._gone(name, index, bool(link))
         elif not link.is_up:
             yield self._problem(name, "the bridge is down", _set(name, "up"))
 
-    def _interface(self, name: str, port: Mapping[str, Any], link: Link) -> Iterator[Problem]:
+    def _interface(self, name: str, port: InterfaceRecord, link: Link) -> Iterator[Problem]:
         if not link.is_up:
             yield self._problem(name, "the link is down", _set(name, "up"))
-        if link.mtu != port["mtu"]:
-            what = f"its MTU is {link.mtu}, planned is {port['mtu']}"
-            yield self._problem(name, what, _set(name, f"mtu {port['mtu']}"))
-        if link.mac != port["mac"].lower():
-            what = f"its MAC is {link.mac}, planned is {port['mac']}"
-            yield self._problem(name, what, _set(name, f"address {port['mac']}"))
-        if port["bridge"] and link.master != self.bridge["index"] and self.bridge["index"] in self.by_index:
-            what = f"it is no port of {port['bridge']} any more"
-            yield self._problem(name, what, _set(name, f"master {port['bridge']}"))
-        for address in port["addresses"]:
-            if (port["index"], *parse(address)) not in self.seen.addresses:
-                step = AddAddress(self.node, name, port["index"], address, self.lab)
+        if link.mtu != port.mtu:
+            what = f"its MTU is {link.mtu}, planned is {port.mtu}"
+            yield self._problem(name, what, _set(name, f"mtu {port.mtu}"))
+        if link.mac != port.mac.lower():
+            what = f"its MAC is {link.mac}, planned is {port.mac}"
+            yield self._problem(name, what, _set(name, f"address {port.mac}"))
+        bridge = self.about.bridge
+        if port.bridge and bridge and link.master != bridge.index and bridge.index in self.by_index:
+            what = f"it is no port of {port.bridge} any more"
+            yield self._problem(name, what, _set(name, f"master {port.bridge}"))
+        for address in port.addresses:
+            if (port.index, *parse(address)) not in self.seen.addresses:
+                step = AddAddress(self.node, name, port.index, address, self.lab)
                 yield self._problem(name, f"its address {address} is gone", self._command(step))
         if name in self.seen.faces and self.seen.faces[name] != (True, False):
             gro, checksums = self.seen.faces[name]
@@ -209,7 +208,7 @@ class _Node:
 
     def _routes(self, gone: list[Subnet]) -> Iterator[Problem]:
         """Yield routes that are gone, but for those that have gone with their interface."""
-        for to, via in self.about["routes"]:
+        for to, via in self.about.routes:
             number, alone = parse(via)
             network = DEFAULTS[alone.family] if to == DEFAULT else parse(to)[1]
             if (network, number) not in self.seen.routes and not any(subnet.covers(alone) for subnet in gone):
@@ -218,7 +217,7 @@ class _Node:
                 yield self._problem("", f"its {what} through {via} is gone", command)
 
     def _sysctls(self) -> Iterator[Problem]:
-        for name, value in self.about["sysctls"].items():
+        for name, value in self.about.sysctls.items():
             found = self.seen.sysctls.get(name)
             if found is not None and not _same(found, value) and self._is_telling(name, value):
                 command = self._command(CreateNode(self.node, ((name, value),), self.lab))
@@ -231,7 +230,7 @@ class _Node:
         of the same leaf (net.ipv4.conf.all.forwarding, net.ipv4.ip_forward) are told only when all are planned alike.
         """
         leaf = _leaf(name)
-        alike = {other for each, other in self.about["sysctls"].items() if _leaf(each) == leaf}
+        alike = {other for each, other in self.about.sysctls.items() if _leaf(each) == leaf}
         return len(alike) == 1 and not (leaf[1] == "forwarding" and value == "0")
 
     def _command(self, step: AddAddress | AddRoute | FaceProgram | CreateNode) -> str:

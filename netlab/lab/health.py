@@ -5,88 +5,91 @@ inside nodes, nor of pins: what can be seen is told all the same.
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.kill import signal_name
-from netlab.lab import condition, inspection, launch
+from netlab.lab import condition, inspection
 from netlab.lab.condition import NO_PINS, Problem, anew
+from netlab.lab.standing import Standing
 from netlab.plan import hosts
 from netlab.record import store
+from netlab.record.model import LabRecord
 from netlab.supervise import client, group, identity, state, trace
 
 
 class Health(NamedTuple):
-    """What is not as planned; `is_whole` says that nodes were looked into; `data` is the record, {} if damaged."""
+    """What is not as planned; `is_whole` says that nodes were looked into; `lab` is None if its record is damaged."""
 
     problems: tuple[Problem, ...]
     is_whole: bool
-    data: dict[str, Any]
+    lab: Standing | None
 
 
 def examine(lab: str) -> Health:
     """Return what of a lab that has a folder is not as planned; needs no root, but sees more with it."""
     try:
-        data = store.shown(lab)
+        record = store.shown(lab)
     except NetlabError as error:
-        return Health((Problem("", str(error), anew(lab)),), False, {})
-    return _examined(lab, data)
+        return Health((Problem("", str(error), anew(lab)),), False, None)
+    return _examined(Standing.of(record))
 
 
-def _examined(lab: str, data: dict[str, Any]) -> Health:
-    if not store.is_complete(lab):
+def _examined(lab: Standing) -> Health:
+    name = lab.record.lab
+    if not store.is_complete(name):
         what = "it is half-built: its `up` has not come to the end, or the file `up` in its folder is gone"
-        return Health((Problem("", what, f"netlab down {lab}"),), False, data)
-    outside = tuple(_outside(data))
+        return Health((Problem("", what, f"netlab down {name}"),), False, lab)
+    outside = tuple(_outside(lab))
     told = {problem.where for problem in outside}
     try:
         # Once more where something is wrong: a reload may just have changed what one half of it was compared with.
-        inside = tuple(_inside(data, told)) and tuple(_inside(data, told))
+        inside = tuple(_inside(lab, told)) and tuple(_inside(lab, told))
     except PermissionError:
-        return Health(outside, False, data)
-    return Health((*outside, *inside), True, data)
+        return Health(outside, False, lab)
+    return Health((*outside, *inside), True, lab)
 
 
 # ---- what needs no root ----------------------------------------------------------------------------------------------
 
 
-def _outside(data: Mapping[str, Any]) -> Iterator[Problem]:
-    lab = data["lab"]
-    for node, what in launch.runtime_of(data).broken(list(data["nodes"])):
-        yield Problem(node, what, anew(lab))
-    for where, what in (*_in_etc(data), *_files(data)):
-        yield Problem(where, what, anew(lab))
-    yield from _processes(data)
+def _outside(lab: Standing) -> Iterator[Problem]:
+    record = lab.record
+    for node, what in lab.runtime.broken(list(record.nodes)):
+        yield Problem(node, what, anew(record.lab))
+    for where, what in (*_in_etc(record), *_files(record)):
+        yield Problem(where, what, anew(record.lab))
+    yield from _processes(record)
 
 
-def _in_etc(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _in_etc(record: LabRecord) -> Iterator[tuple[str, str]]:
     """Yield what is missing of the files that nodes see in /etc, as where and what."""
-    etc = f"{data['folder']}/{paths.ETC}"
-    if unnamed := _unnamed(data, f"{etc}/hosts"):
+    etc = f"{record.folder}/{paths.ETC}"
+    if unnamed := _unnamed(record, f"{etc}/hosts"):
         yield "", f"{etc}/hosts {unnamed}"
     for name in hosts.BESIDE:
         if os.path.exists(f"/etc/{name}") and _is_gone(f"{etc}/{name}"):
             yield "", f"{etc}/{name} is gone: nodes see this host's /etc/{name}"
 
 
-def _files(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _files(record: LabRecord) -> Iterator[tuple[str, str]]:
     """Yield what is missing in the lab's folder, as where and what."""
-    folder = data["folder"]
+    folder = record.folder
     try:
-        store.public(data["lab"])
+        store.public(record.lab)
     except NetlabError:
         yield "", f"{folder}/{paths.STATUS}, which others than root read, is gone or damaged"
-    for node, about in data["nodes"].items():
-        if about["program"] and _is_gone(paths.source(folder, node)):
+    for node, about in record.nodes.items():
+        if about.program and _is_gone(paths.source(folder, node)):
             yield node, f"{paths.source(folder, node)}, the source of its program, is gone"
-    if any(about["program"] for about in data["nodes"].values()):
+    if any(about.program for about in record.nodes.values()):
         for name, kind in ((paths.BPF, "BPF file system"), (paths.TRACING, "tracefs")):
             if not os.path.ismount(f"{folder}/{name}"):
                 yield "", f"its {kind} is gone: nothing is mounted at {folder}/{name}"
-    if any(about["program"] or about["process"] for about in data["nodes"].values()) and state.is_damaged(folder):
+    if any(about.program or about.process for about in record.nodes.values()) and state.is_damaged(folder):
         yield "", f"{folder}/{paths.PROCESSES}, where its supervisor writes down what happens, is gone or damaged"
 
 
@@ -101,27 +104,27 @@ def _is_gone(path: str) -> bool:
     return False
 
 
-def _unnamed(data: Mapping[str, Any], path: str) -> str:
+def _unnamed(record: LabRecord, path: str) -> str:
     """Return what is wrong with the lab's hosts file: "" where every address of every node has its name there."""
     try:
         lines = files.read(path).decode(errors="replace").splitlines()
     except OSError:
         return "is gone"
     there = {(words[0], name) for line in lines if (words := line.split()) for name in words[1:]}
-    for node, about in data["nodes"].items():
-        for port in about["interfaces"].values():
-            for address in port["addresses"]:
+    for node, about in record.nodes.items():
+        for port in about.interfaces.values():
+            for address in port.addresses:
                 if (address.partition("/")[0], node) not in there:
                     return f"does not say any more that {node} is {address.partition('/')[0]}"
     return ""
 
 
-def _processes(data: Mapping[str, Any]) -> Iterator[Problem]:
+def _processes(record: LabRecord) -> Iterator[Problem]:
     """Yield what has happened to the supervisor and the nodes' processes."""
-    lab, folder = data["lab"], data["folder"]
+    lab, folder = record.lab, record.folder
     entries = {entry.node: entry for entry in client.processes(folder)}
     living = any(entry.state in ("starting", "running", "stopped", "lost") for entry in entries.values())
-    has_trace = any(about["program"] for about in data["nodes"].values())
+    has_trace = any(about.program for about in record.nodes.values())
     supervisor = client.supervisor_pid(folder)
     if not supervisor and (living or has_trace):
         lost = [entry.node for entry in entries.values() if entry.state == "lost"]
@@ -136,15 +139,15 @@ def _processes(data: Mapping[str, Any]) -> Iterator[Problem]:
     if supervisor:
         what, mend = group.problem(lab, folder)
         yield from [Problem("", what, mend or anew(lab))] if what else ()
-    for node, about in data["nodes"].items():
-        if about["process"] and about["process"]["autostart"]:
+    for node, about in record.nodes.items():
+        if about.process and about.process.autostart:
             entry = entries.get(node) or client.Process(node, "not started")
-            yield from _process(data, about["process"]["stays"], entry, bool(supervisor))
+            yield from _process(record, about.process.stays, entry, bool(supervisor))
 
 
-def _process(data: Mapping[str, Any], stays: bool, entry: client.Process, is_watched: bool) -> Iterator[Problem]:
+def _process(record: LabRecord, stays: bool, entry: client.Process, is_watched: bool) -> Iterator[Problem]:
     """Yield what has happened to a node's process; where nobody watches, what is lost is told with the supervisor."""
-    lab, folder = data["lab"], data["folder"]
+    lab, folder = record.lab, record.folder
     who = f"its process {entry.pid}"
     match entry.state:
         case "not started":
@@ -168,21 +171,22 @@ def _process(data: Mapping[str, Any], stays: bool, entry: client.Process, is_wat
 # ---- what does -------------------------------------------------------------------------------------------------------
 
 
-def _inside(data: Mapping[str, Any], told: Collection[str]) -> Iterator[Problem]:
+def _inside(standing: Standing, told: Collection[str]) -> Iterator[Problem]:
     """Yield what is not as planned in nodes, and of their programs; of nodes in `told` something was said already.
 
     PermissionError where this process may enter no node.
     """
-    lab, folder = data["lab"], data["folder"]
-    found = inspection.nodes(data, launch.runtime_of(data).netns_path)
+    record = standing.record
+    lab, folder = record.lab, record.folder
+    found = inspection.nodes(record.nodes, standing.runtime.netns_path)
     known = store.pins(folder)
-    if any(about["program"] for about in data["nodes"].values()):
+    if any(about.program for about in record.nodes.values()):
         if os.path.ismount(f"{folder}/{paths.TRACING}") and not os.path.isdir(trace.instance(folder, lab)):
             yield Problem("", f"its trace instance {trace.instance(folder, lab)} is gone", anew(lab))
         if not known:
             yield Problem("", f"{folder}/{paths.PINNED}, which says what is pinned, is gone or damaged", anew(lab))
     mounted = os.path.ismount(f"{folder}/{paths.BPF}")
-    for node, about in data["nodes"].items():
+    for node, about in record.nodes.items():
         names = (node, f"{node}_peer")
         own, passing = (
             inspection.pins(paths.pins(folder, name), known[name]) if name in known else NO_PINS for name in names

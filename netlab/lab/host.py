@@ -9,13 +9,16 @@ from netlab import paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, endings, files
 from netlab.lab import removal
+from netlab.lab.standing import Standing
 from netlab.plan.planner import Plan
 from netlab.plan.stages import Stage, Work
 from netlab.plan.steps import AddLink, AttachProgram, CreateNode, StartRole, Step
 from netlab.record import store
+from netlab.record.model import LabRecord
+from netlab.runtime.base import home_of
 
 if TYPE_CHECKING:
-    from netlab.programs.loader import Compilation
+    from netlab.programs.loader import Compilation, Job
     from netlab.supervise.client import Connection
 
 _Step = TypeVar("_Step", bound=Step)
@@ -59,24 +62,22 @@ class Host:
     def __init__(
         self,
         plan: Plan,
-        data: dict[str, Any],
+        record: LabRecord,
         lock: int,
         deadline_s: float,
         say: Callable[[str], None],
-        before_roles: Callable[[dict[str, Any]], None] | None = None,
+        before_roles: Callable[[Standing], None] | None = None,
     ) -> None:
-        from netlab.lab import launch
-
         self.plan = plan
         self.lab = plan.topology.name
-        self.folder: str = data["folder"]
-        self.data = data
+        self.folder = record.folder
+        self.standing = Standing.of(record)
         self.lock = lock
         self.deadline_s = deadline_s
         self.say = say
         self.before_roles = before_roles
-        self.runtime = launch.runtime_of(data)
-        self.home = launch.home_of(data)
+        self.runtime = self.standing.runtime
+        self.home = home_of(record)
         self.compilations: dict[AttachProgram, Compilation] = {}
         self.supervisor: Connection | None = None
         self.supervises = False  # whether the supervisor has its job
@@ -87,7 +88,7 @@ class Host:
         from netlab.plan import hosts
 
         programs = _of(AttachProgram, self.plan.steps)
-        store.create(self.lab, self.data, with_programs=bool(programs))
+        store.create(self.standing.record, with_programs=bool(programs))
         files.write(f"{self.folder}/{paths.ETC}/hosts", hosts.text(self.plan))
         for name, text in hosts.BESIDE.items():
             if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist
@@ -130,7 +131,7 @@ class Host:
         if problem and not step.awaits_ready:
             raise NetlabError(f"{step.node}: command {step.argv[0]}: {problem}")
 
-    def _job(self, step: AttachProgram) -> Any:
+    def _job(self, step: AttachProgram) -> "Job":
         from netlab.programs import loader
 
         program = step.program
@@ -139,7 +140,7 @@ class Host:
             self.lab,
             step.node,
             program.path,
-            pin_folder=self.data["nodes"][step.node]["pins"] + ("_peer" if step.for_peer else ""),
+            pin_folder=self.standing.record.nodes[step.node].pins + ("_peer" if step.for_peer else ""),
             work_folder=f"{self.folder}/{paths.COMPILER}",
             function=program.function,
             mode=program.mode,
@@ -195,7 +196,7 @@ class Host:
         """Start the roles that start by themselves, in their order."""
         self.supervises = True
         if self.before_roles:
-            self.before_roles(self.data)
+            self.before_roles(self.standing)
         if not self.supervisor:
             return
         from netlab.lab import launch
@@ -204,7 +205,7 @@ class Host:
 
         starts = []
         for step in steps:
-            argv, variables = launch.process(self.data, step.node)
+            argv, variables = launch.process(self.standing, step.node)
             wrapped = self.runtime.wrap(step.node, argv)
             if wrapped.place:
                 self._check(step, entry.problem(wrapped.place, argv[0], variables, self.home))

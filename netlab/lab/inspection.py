@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from netlab import paths
 from netlab.kernel import sysctls
 from netlab.kernel.netlink import Channel, attributes
 from netlab.kernel.syscalls import in_threads, setns
 from netlab.lab.condition import Inside, Link, Pins
+from netlab.record.model import InterfaceRecord, NodeRecord
+from netlab.record.notes import Pinned
 from netlab.topology.subnets import IPV4, IPV6, Subnet
 
 THREADS_FROM = 100  # nodes
@@ -36,21 +37,21 @@ _FAMILIES = {socket.AF_INET: IPV4, socket.AF_INET6: IPV6}
 _ETHTOOL_GTXCSUM, _ETHTOOL_GGRO = 0x16, 0x2B
 
 
-def nodes(data: Mapping[str, Any], netns_path: Callable[[str], str]) -> dict[str, Inside | None]:
-    """Return what is in each of a lab's nodes, None for those that cannot be entered.
+def nodes(planned: Mapping[str, NodeRecord], netns_path: Callable[[str], str]) -> dict[str, Inside | None]:
+    """Return what is in each of these nodes of a lab, None for those that cannot be entered.
 
     PermissionError where this process may enter none. The calling thread stays where it is.
     """
     found: dict[str, Inside | None] = {}
-    count = 2 if len(data["nodes"]) >= THREADS_FROM else 1
-    in_threads(count, partial(_visit_all, found, netns_path), data["nodes"].items())
+    count = 2 if len(planned) >= THREADS_FROM else 1
+    in_threads(count, partial(_visit_all, found, netns_path), planned.items())
     return found
 
 
 def _visit_all(
     found: dict[str, Inside | None],
     netns_path: Callable[[str], str],
-    items: Iterator[tuple[str, Mapping[str, Any]]],
+    items: Iterator[tuple[str, NodeRecord]],
 ) -> None:
     reader = sysctls.Sysctls()
     try:
@@ -65,7 +66,7 @@ def _visit_all(
         reader.close()
 
 
-def _visit(about: Mapping[str, Any], netns: str, reader: sysctls.Sysctls) -> Inside:
+def _visit(about: NodeRecord, netns: str, reader: sysctls.Sysctls) -> Inside:
     """Enter a node and read it; raises OSError."""
     descriptor = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -78,8 +79,8 @@ def _visit(about: Mapping[str, Any], netns: str, reader: sysctls.Sysctls) -> Ins
             tuple(_link(answer) for answer in _all(channel, _RTM_GETLINK)),
             frozenset(filter(None, map(_address, _all(channel, _RTM_GETADDR)))),
             frozenset(route for answer in _all(channel, _RTM_GETROUTE) for route in _routes(answer)),
-            reader.read_all(about["sysctls"]),
-            dict(_faces(channel, about["interfaces"])),
+            reader.read_all(about.sysctls),
+            dict(_faces(channel, about.interfaces)),
         )
     finally:
         channel.close()
@@ -132,9 +133,9 @@ def _hops(data: bytes) -> Iterator[dict[int, bytes]]:
         data = data[(length + 3) & ~3 :]
 
 
-def _faces(channel: Channel, interfaces: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, tuple[bool, bool]]]:
+def _faces(channel: Channel, interfaces: Mapping[str, InterfaceRecord]) -> Iterator[tuple[str, tuple[bool, bool]]]:
     for name, port in interfaces.items():
-        if port["faces"]:
+        if port.faces:
             with suppress(OSError):  # it is gone, and that is told
                 yield name, (bool(channel.ethtool(name, _ETHTOOL_GGRO)), bool(channel.ethtool(name, _ETHTOOL_GTXCSUM)))
 
@@ -149,13 +150,11 @@ def _number(value: bytes) -> int:
     return int.from_bytes(value, sys.byteorder)
 
 
-def pins(folder: str, known: Mapping[str, Any]) -> Pins:
+def pins(folder: str, known: Pinned) -> Pins:
     """Return what is pinned below a folder, `known` being what the lab's record says of it."""
     coming = frozenset(_programs(paths.program_pins(paths.successor_pins(folder))).values())
     maps = frozenset(_listed(paths.map_pins(folder)))
-    return Pins(
-        _programs(paths.program_pins(folder)), maps, coming, known.get("entry", ""), tuple(known.get("pins", ()))
-    )
+    return Pins(_programs(paths.program_pins(folder)), maps, coming, *known)
 
 
 def _programs(folder: str) -> dict[str, int]:

@@ -9,14 +9,14 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Any
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError, explain
 from netlab.kernel import endings, files, syscalls
-from netlab.lab import launch
+from netlab.lab.standing import Standing
 from netlab.programs import handover, loader
 from netlab.record import store
+from netlab.record.model import LabRecord, ProgramRecord
 from netlab.topology.validate.programs import transmits
 
 Say = Callable[[str], None]
@@ -34,21 +34,22 @@ def reload(lab: str, node: str, define: Define, say: Say) -> None:
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
     with endings.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
         began = time.monotonic()
-        data = store.read(lab)
-        about = store.node_of(data, node)["program"]
+        standing = Standing.read(lab)
+        program = store.node_of(standing.record, node).program
         if not store.is_complete(lab):
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
-        if not about:
+        if not program:
             raise UsageError(f"{node} has no program")
-        kept, made = _replaced(data, node, define, files.source(about["path"]), lock, say, comes_too_late)
-        where, new = ", ".join(about["interfaces"]), f", {made} new" if made else ""
-        what = f"{about['name']} renewed on {where} after {time.monotonic() - began:.2f} s"
+        kept, made = _replaced(standing, node, program, define, files.source(program.path), lock, say, comes_too_late)
+        where, new = ", ".join(program.interfaces), f", {made} new" if made else ""
+        what = f"{program.name} renewed on {where} after {time.monotonic() - began:.2f} s"
         say(f"netlab: {lab}: {node}: {what}; {kept} map{'' if kept == 1 else 's'} kept{new}")
 
 
 def _replaced(
-    data: dict[str, Any],
+    lab: Standing,
     node: str,
+    program: ProgramRecord,
     define: Define,
     text: str,
     lock: int,
@@ -56,12 +57,12 @@ def _replaced(
     comes_too_late: Callable[[], object],
 ) -> tuple[int, int]:
     """Build and swap; return how many maps were kept, and how many are new."""
-    about, pins = data["nodes"][node]["program"], data["nodes"][node]["pins"]
-    netns = launch.runtime_of(data).netns_path(node)
+    folder, pins = lab.record.folder, lab.record.nodes[node].pins
+    netns = lab.runtime.netns_path(node)
     fresh = paths.successor_pins(pins)
     if os.path.exists(fresh):
         _clear_up(pins, fresh, netns)
-    compilation = loader.start(_job(data, node, define, fresh), lock)
+    compilation = loader.start(_job(lab.record, node, program, define, fresh), lock)
     try:
         loaded = compilation.pinned()
         for note in loaded.notes:
@@ -70,11 +71,11 @@ def _replaced(
         kept = set(os.listdir(paths.map_pins(pins)))
         with ExitStack() as undo:
             _take_over(undo, pins, fresh, netns)
-            before = _keep_source(undo, paths.source(data["folder"], node), text)
-            noted = store.pins(data["folder"])
-            store.note_pins(data["folder"], {os.path.basename(pins): loaded.noted(kept)})
-            undo.callback(store.note_pins, data["folder"], noted)
-            compilation.attach(netns, about["interfaces"])
+            before = _keep_source(undo, paths.source(folder, node), text)
+            noted = store.pins(folder)
+            store.note_pins(folder, {os.path.basename(pins): loaded.noted(kept)})
+            undo.callback(store.note_pins, folder, noted)
+            compilation.attach(netns, program.interfaces)
             compilation.finish()
             undo.pop_all()
     except (NetlabError, OSError) as error:
@@ -102,20 +103,20 @@ def _clear_up(pins: str, fresh: str, netns: str) -> None:
     shutil.rmtree(fresh)
 
 
-def _job(data: dict[str, Any], node: str, define: Define, fresh: str) -> loader.Job:
+def _job(record: LabRecord, node: str, program: ProgramRecord, define: Define, fresh: str) -> loader.Job:
     """Return what the loader needs to know, all of it as it was when the lab was built, but for `define`."""
-    about, pins = data["nodes"][node]["program"], data["nodes"][node]["pins"]
+    about = record.nodes[node]
     return loader.Job(
-        data["lab"],
+        record.lab,
         node,
-        about["path"],
+        program.path,
         pin_folder=fresh,
-        work_folder=f"{data['folder']}/{paths.COMPILER}",
-        function=about["function"],
-        mode=about["mode"],
-        define=tuple({**about["define"], **dict(define)}.items()),
-        builtins=(("MTU", max(interface["mtu"] for interface in data["nodes"][node]["interfaces"].values())),),
-        successor_of=pins,
+        work_folder=f"{record.folder}/{paths.COMPILER}",
+        function=program.function,
+        mode=program.mode,
+        define=tuple({**program.define, **dict(define)}.items()),
+        builtins=(("MTU", max(interface.mtu for interface in about.interfaces.values())),),
+        successor_of=about.pins,
     )
 
 

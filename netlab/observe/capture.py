@@ -17,14 +17,15 @@ import socket
 import struct
 import threading
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netlab.errors import NetlabError
 from netlab.kernel import syscalls
-from netlab.lab import launch
+from netlab.lab.standing import Standing
+from netlab.record.model import LabRecord
 
 SNAPLEN = 1 << 18  # what Wireshark takes; the longest frame that the kernel makes without being told to is 64 KiB
 # Magic number of nanoseconds, version, two fields that are zero, longest frame, LINKTYPE_ETHERNET.
@@ -75,23 +76,21 @@ class Captured(NamedTuple):
     lost: int
 
 
-def ends(lab: Mapping[str, Any]) -> list[End]:
-    """Return, for every link of a lab (lab.json), where it is captured: at an end that carries no program.
+def ends(lab: LabRecord) -> list[End]:
+    """Return, for every link of a lab, where it is captured: at an end that carries no program.
 
     When both ends do, or neither, it is the end whose node comes first in the file. The programs that netlab puts at
     other nodes' programs' peers do not count: they pass everything.
     """
-    nodes = lab["nodes"]
 
     def carries(node: str, interface: str) -> bool:
-        program = nodes[node]["program"]
-        return program is not None and interface in program["interfaces"]
+        return any(interface in program.interfaces for program in lab.nodes[node].programs)
 
     found: list[End] = []
     seen = set()
-    for node, about in nodes.items():
-        for interface, link in about["interfaces"].items():
-            first, second = (node, interface), (link["peer"], link["peer_interface"])
+    for node, about in lab.nodes.items():
+        for interface, link in about.interfaces.items():
+            first, second = (node, interface), (link.peer, link.peer_interface)
             if second not in seen:
                 seen.add(first)
                 if carries(*first) and not carries(*second):
@@ -113,14 +112,13 @@ class Capture:
         self._hears, self._says = -1, -1  # a pipe whose end means: stop
         self._error: OSError | None = None
 
-    def start(self, lab: Mapping[str, Any]) -> None:
+    def start(self, lab: Standing) -> None:
         """Capture every frame of a lab's links from now on; the calling thread stays in its namespace.
 
         NetlabError, with nothing left open, when a link cannot be captured.
         """
-        netns_path = launch.runtime_of(lab).netns_path
         try:
-            syscalls.in_threads(1, partial(self._open, netns_path), ends(lab))
+            syscalls.in_threads(1, partial(self._open, lab.runtime.netns_path), ends(lab.record))
             self._hears, self._says = os.pipe()
         except BaseException:
             self._close()

@@ -2,34 +2,32 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
+from netlab.record.model import LabRecord
 from netlab.supervise.logs import LogLine, read
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 
 
 def of_nodes(
-    data: Mapping[str, Any], nodes: Sequence[str], last: int | None, follow: bool, style: str, painted: bool
+    lab: LabRecord, nodes: Sequence[str], last: int | None, follow: bool, style: str, painted: bool
 ) -> Iterator[str]:
     """Yield what these nodes' processes printed, in the order of time, all or the `last` lines, as text or json."""
-    return _worded(data, read(data["folder"], nodes, last=last, follow=follow), style, painted)
+    return _worded(lab, read(lab.folder, nodes, last=last, follow=follow), style, painted)
 
 
-def of_programs(data: Mapping[str, Any], last: int | None, follow: bool, style: str, painted: bool) -> Iterator[str]:
+def of_programs(lab: LabRecord, last: int | None, follow: bool, style: str, painted: bool) -> Iterator[str]:
     """Yield what this lab's programs printed, as the kernel has it: each line begins with LAB/NODE."""
-    found = read(data["folder"], [], trace=True, last=last, follow=follow)
-    return _worded(data, found, style, painted, f"{data['lab']}/")
+    found = read(lab.folder, [], trace=True, last=last, follow=follow)
+    return _worded(lab, found, style, painted, f"{lab.lab}/")
 
 
-def _worded(
-    data: Mapping[str, Any], lines: Iterable[LogLine], style: str, painted: bool, prefix: str = ""
-) -> Iterator[str]:
-    width = max(map(len, data["nodes"]), default=0) if not prefix else 0
-    colours = {node: _COLOURS[at % len(_COLOURS)] for at, node in enumerate(data["nodes"])}
+def _worded(lab: LabRecord, lines: Iterable[LogLine], style: str, painted: bool, prefix: str = "") -> Iterator[str]:
+    width = max(map(len, lab.nodes), default=0) if not prefix else 0
+    colours = {node: _COLOURS[at % len(_COLOURS)] for at, node in enumerate(lab.nodes)}
     for line in lines:
-        when = line.ns + data["clock_offset_ns"]
+        when = line.ns + lab.clock_offset_ns
         if style == "json":
             about = {"time_ns": when, "monotonic_ns": line.ns, "node": line.node, "stream": line.stream}
             yield json.dumps({**about, "text": line.text})

@@ -1,26 +1,26 @@
 """What the programs of a lab count."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from netlab import paths
 from netlab.kernel import files
 from netlab.programs import headers
+from netlab.record.model import LabRecord
 
 
-def read(data: Mapping[str, Any]) -> dict[str, Any]:
+def read(lab: LabRecord) -> dict[str, Any]:
     """Return what the lab's programs count: `balancers.NODE` for balancers, `programs.NODE` for other programs."""
     from netlab import balancer
 
-    found: dict[str, Any] = {"lab": data["lab"], "balancers": {}, "programs": {}}
-    for name, node in data["nodes"].items():
-        if not node["program"]:
+    found: dict[str, Any] = {"lab": lab.lab, "balancers": {}, "programs": {}}
+    for name, node in lab.nodes.items():
+        if not node.program:
             continue
-        source = headers.with_included(node["program"]["path"], files.source(paths.source(data["folder"], name)))
-        if balancer.has_balancer(node["pins"]):
-            found["balancers"][name] = _balancer(node["pins"], source)
+        source = headers.with_included(node.program.path, files.source(paths.source(lab.folder, name)))
+        if balancer.has_balancer(node.pins):
+            found["balancers"][name] = _balancer(node.pins, source)
         else:
-            found["programs"][name] = {"reasons": _reasons(node["pins"], source, "reasons", "reason")}
+            found["programs"][name] = {"reasons": _reasons(node.pins, source, "reasons", "reason")}
     return found
 
 

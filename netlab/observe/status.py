@@ -1,9 +1,11 @@
 """What of a lab stands, and whether it is as planned."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.record import store
+
+if TYPE_CHECKING:
+    from netlab.lab.standing import Standing
 
 
 def read(lab: str) -> dict[str, Any]:
@@ -19,29 +21,25 @@ def read(lab: str) -> dict[str, Any]:
     return {
         "lab": lab,
         "state": state,
-        "topology": found.data.get("topology", ""),
-        "nodes": _nodes(found.data) if found.data else {},
+        "topology": found.lab.record.topology if found.lab else "",
+        "nodes": _nodes(found.lab) if found.lab else {},
         "problems": [problem._asdict() for problem in found.problems],
         "looked_inside": found.is_whole,
     }
 
 
-def _nodes(data: Mapping[str, Any]) -> dict[str, Any]:
-    from netlab.lab import launch
+def _nodes(lab: "Standing") -> dict[str, Any]:
     from netlab.supervise import client
 
-    running = {entry.node: entry for entry in client.processes(data["folder"])}
-    runtime = launch.runtime_of(data)
+    running = {entry.node: entry for entry in client.processes(lab.record.folder)}
     return {
         name: {
-            "kind": node["kind"],
-            "role": node["role"],
-            "program": node["program"]["name"] if node["program"] else "",
-            "addresses": {port: about["addresses"] for port, about in node["interfaces"].items()},
-            "process": (running.get(name) or client.Process(name, "not started"))._asdict()
-            if node["process"]
-            else None,
-            "memory_kills": runtime.memory_kills(name),
+            "kind": node.kind,
+            "role": node.role,
+            "program": node.program.name if node.program else "",
+            "addresses": {port: list(about.addresses) for port, about in node.interfaces.items()},
+            "process": (running.get(name) or client.Process(name, "not started"))._asdict() if node.process else None,
+            "memory_kills": lab.runtime.memory_kills(name),
         }
-        for name, node in data["nodes"].items()
+        for name, node in lab.record.nodes.items()
     }

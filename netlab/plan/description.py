@@ -1,99 +1,107 @@
-"""Plan → the lab's JSON: what the record keeps, and what every process of the lab can read. Pure."""
-
-from typing import Any
+"""Plan → the lab's record: what it keeps, and what every process of the lab can read. Pure."""
 
 from netlab import paths
 from netlab.plan.planner import Plan
-from netlab.plan.steps import AddBridge, AddRoute, AttachProgram, CreateNode, FaceProgram, StartRole, Step
-from netlab.topology.model import NODE_IMAGE, Program
+from netlab.plan.steps import AddBridge, AddRoute, AttachProgram, CreateNode, FaceProgram, Interface, StartRole
+from netlab.record.model import (
+    BridgeRecord,
+    InterfaceRecord,
+    LabRecord,
+    LimitsRecord,
+    NodeRecord,
+    ProcessRecord,
+    ProgramRecord,
+    RouteRecord,
+)
+from netlab.topology.model import NODE_IMAGE, Node
 
 
-def describe(plan: Plan, folder: str) -> dict[str, Any]:
-    """Return the lab as plain data; the same for the same plan.
+class _Steps:
+    """What the steps of a plan do, by node."""
 
-    `nodes.NAME.interfaces.NAME` has index, mac, mtu, addresses (with prefix lengths), peer and peer_interface, and
-    what `status` looks for: the bridge that it is a port of, whether it `faces` a program and has the one that `passes`
-    all; `nodes.NAME.pins` is where the node's maps and programs are pinned; `nodes.NAME.process` what runs there;
-    `nodes.NAME.limits` has cpu in cores and memory in bytes, 0 for none; `routes` are pairs of network and next hop.
-    """
-    topology = plan.topology
-    nodes: dict[str, dict[str, Any]] = {
-        node.name: {
-            "kind": node.kind,
-            "replica_of": node.replica_of,
-            "role": node.role,
-            "pins": paths.pins(folder, node.name),
-            "env": dict(node.env),
-            "image": node.image or NODE_IMAGE,
-            "limits": node.limits._asdict(),
-            "capabilities": list(node.capabilities),
-            "bridge": None,
-            "routes": [],
-            "sysctls": {},
-            "interfaces": {},
-            "program": None,
-            "process": None,
-        }
-        for node in topology.nodes
-    }
+    def __init__(self, plan: Plan) -> None:
+        self.sysctls: dict[str, dict[str, str]] = {}
+        self.bridges: dict[str, BridgeRecord] = {}
+        self.routes: dict[str, list[RouteRecord]] = {}
+        self.faces: set[tuple[str, str]] = set()
+        self.passes: set[tuple[str, str]] = set()
+        self.programs: dict[str, list[ProgramRecord]] = {}
+        self.processes: dict[str, StartRole] = {}
+        for step in plan.steps:
+            match step:
+                case CreateNode():
+                    self.sysctls[step.node] = dict(step.sysctls)
+                case AddBridge():
+                    self.bridges[step.node] = BridgeRecord(step.name, step.index)
+                case AddRoute():
+                    self.routes.setdefault(step.node, []).append(RouteRecord(step.to, step.via))
+                case FaceProgram():
+                    self.faces.add((step.node, step.interface))
+                case AttachProgram() if step.for_peer:
+                    self.passes.update((step.node, name) for name in step.interfaces)
+                case AttachProgram():
+                    self.programs.setdefault(step.node, []).append(_program(step))
+                case StartRole():
+                    self.processes[step.node] = step
+
+
+def describe(plan: Plan, folder: str) -> LabRecord:
+    """Return the lab's record; the same for the same plan."""
+    topology, steps = plan.topology, _Steps(plan)
+    interfaces: dict[str, dict[str, InterfaceRecord]] = {node.name: {} for node in topology.nodes}
     for interface in plan.interfaces:
-        nodes[interface.node]["interfaces"][interface.name] = {
-            "index": interface.index,
-            "mac": interface.mac,
-            "mtu": interface.mtu,
-            "addresses": list(interface.addresses),
-            "peer": interface.peer,
-            "peer_interface": interface.peer_interface,
-            "bridge": interface.bridge,
-            "faces": False,
-            "passes": False,
-        }
-    for step in plan.steps:
-        _add(nodes, step)
-    for node in topology.nodes:
-        if nodes[node.name]["process"]:
-            nodes[node.name]["process"]["stays"] = node.stays
-    return {
-        "lab": topology.name,
-        "topology": topology.path,
-        "description": topology.description,
-        "runtime": topology.runtime,
-        "folder": folder,
-        "nodes": nodes,
-    }
+        interfaces[interface.node][interface.name] = _interface(interface, steps)
+    return LabRecord(
+        topology.name,
+        topology.path,
+        topology.runtime,
+        folder,
+        {node.name: _node(node, steps, interfaces[node.name], folder) for node in topology.nodes},
+        topology.description,
+    )
 
 
-def _add(nodes: dict[str, dict[str, Any]], step: Step) -> None:
-    """Add what a step does to its node."""
-    match step:
-        case CreateNode():
-            nodes[step.node]["sysctls"] = dict(step.sysctls)
-        case AddBridge():
-            nodes[step.node]["bridge"] = {"name": step.name, "index": step.index}
-        case AddRoute():
-            nodes[step.node]["routes"].append([step.to, step.via])
-        case FaceProgram():
-            nodes[step.node]["interfaces"][step.interface]["faces"] = True
-        case AttachProgram() if step.for_peer:
-            for name in step.interfaces:
-                nodes[step.node]["interfaces"][name]["passes"] = True
-        case AttachProgram():
-            nodes[step.node]["program"] = _program(step.program, step.interfaces)
-        case StartRole():
-            nodes[step.node]["process"] = {
-                "argv": list(step.argv),
-                "after": list(step.after),
-                "awaits_ready": step.awaits_ready,
-                "autostart": step.autostart,
-            }
+def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord], folder: str) -> NodeRecord:
+    process = steps.processes.get(node.name)
+    return NodeRecord(
+        node.kind,
+        node.role,
+        LimitsRecord(node.limits.cpu, node.limits.memory),
+        interfaces,
+        tuple(steps.programs.get(node.name, ())),
+        (_process(process, node.stays),) if process else (),
+        node.replica_of,
+        paths.pins(folder, node.name),
+        dict(node.env),
+        node.image or NODE_IMAGE,
+        node.capabilities,
+        steps.bridges.get(node.name),
+        tuple(steps.routes.get(node.name, ())),
+        steps.sysctls.get(node.name, {}),
+    )
 
 
-def _program(program: Program, interfaces: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "name": program.name,
-        "path": program.path,
-        "function": program.function,
-        "mode": program.mode,
-        "define": dict(program.define),
-        "interfaces": list(interfaces),
-    }
+def _interface(interface: Interface, steps: _Steps) -> InterfaceRecord:
+    place = (interface.node, interface.name)
+    return InterfaceRecord(
+        interface.addresses,
+        interface.index,
+        interface.mac,
+        interface.mtu,
+        interface.peer,
+        interface.peer_interface,
+        interface.bridge,
+        place in steps.faces,
+        place in steps.passes,
+    )
+
+
+def _program(step: AttachProgram) -> ProgramRecord:
+    program = step.program
+    return ProgramRecord(
+        program.name, program.path, program.function, program.mode, dict(program.define), step.interfaces
+    )
+
+
+def _process(step: StartRole, stays: bool) -> ProcessRecord:
+    return ProcessRecord(step.argv, step.autostart, stays, step.after, step.awaits_ready)

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 from netlab.errors import refuse_lack
@@ -38,7 +39,7 @@ _ATTACH_PROBLEMS = {
 }
 
 
-def attach(program: int, interfaces: list[str], mode: str, *, replaces: bool) -> None:
+def attach(program: int, interfaces: Sequence[str], mode: str, *, replaces: bool) -> None:
     """Attach a loaded program to these interfaces of this process's namespace.
 
     When it `replaces` others, it takes their places without a gap; if it cannot take all of them, they get them back.

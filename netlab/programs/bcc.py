@@ -14,6 +14,7 @@ from netlab import paths
 from netlab.errors import HostError, refuse_lack
 from netlab.kernel import files, syscalls
 from netlab.programs import cache, compiled, handover, headers
+from netlab.programs.loader import Job
 from netlab.programs.maps import possible_cpus
 from netlab.programs.verifier import log_with_lines
 from netlab.record import mark
@@ -33,18 +34,18 @@ _MAP_OF_MAPS = re.compile(r'\bBPF_(?:ARRAY|HASH)_OF_MAPS\s*\(\s*(\w+)\s*,\s*"(\w
 class Unit(NamedTuple):
     """What a job is about: the text of its program, and the compiler's options."""
 
-    job: dict[str, Any]
+    job: Job
     text: bytes
     flags: list[str]
     key: str
 
     @classmethod
-    def of(cls, job: dict[str, Any]) -> Self:
+    def of(cls, job: Job) -> Self:
         """Read the source; raises OSError."""
-        path, work_folder = job["path"], job["work_folder"]
+        path, work_folder = job.path, job.work_folder
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder)]
-        own = [("LAB_NODE", f'"{mark.printed(job["lab"])}/{job["node"]}"'), ("NETLAB_CPUS", possible_cpus())]
-        for name, value in [*job["builtins"], *job["define"], *own]:
+        own = [("LAB_NODE", f'"{mark.printed(job.lab)}/{job.node}"'), ("NETLAB_CPUS", possible_cpus())]
+        for name, value in [*job.builtins, *job.define, *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
         text = files.read(path)
         # what the work folder has are links to folders of the system's
@@ -52,15 +53,15 @@ class Unit(NamedTuple):
 
     def entry(self, names: list[str]) -> str:
         """Return which of its programs is the one to attach."""
-        stem = os.path.basename(self.job["path"]).partition(".")[0]
+        stem = os.path.basename(self.job.path).partition(".")[0]
         return choose_entry(
-            [name for name in names if not name.endswith((DEVMAP_SUFFIX, RUN_SUFFIX))], self.job["function"], stem
+            [name for name in names if not name.endswith((DEVMAP_SUFFIX, RUN_SUFFIX))], self.job.function, stem
         )
 
     def adopt(self, maps: dict[str, int]) -> None:
         """Let the descriptors of the maps mean those of an earlier build, if this is its successor."""
-        if self.job["successor_of"]:
-            handover.adopt(maps, self.job["successor_of"])
+        if self.job.successor_of:
+            handover.adopt(maps, self.job.successor_of)
 
 
 class Build(NamedTuple):
@@ -84,7 +85,7 @@ class Refused(Exception):  # noqa: N818 - it is an answer rather than an error
 def load(unit: Unit) -> Build:
     """Compile and load with bcc, and keep what it has made, once the kernel has taken it."""
     began = time.time()
-    rule = os.path.join(unit.job["work_folder"], f"{os.getpid()}.d")
+    rule = os.path.join(unit.job.work_folder, f"{os.getpid()}.d")
     try:
         module = _compiled(unit, ["-MD", "-MF", rule])
         with open(rule, encoding="utf-8", errors="surrogateescape") as file:
@@ -156,7 +157,7 @@ def _compiled(unit: Unit, more_flags: list[str]) -> "BPF":
     with syscalls.hidden("/proc/kallsyms"), _refusal("compile"):
         module = compiler(text=unit.text, debug=DEBUG_PREPROCESSOR, cflags=[*unit.flags, *more_flags])
     talk = _talk()
-    for name, _ in unit.job["define"]:
+    for name, _ in unit.job.define:
         if f"'{name}' macro redefined" in talk:
             raise Refused("redefined", name)
     return module

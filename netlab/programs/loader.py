@@ -13,11 +13,13 @@ import select
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, reason
 from netlab.kernel import progress
+from netlab.record import shapes
+from netlab.record.notes import Pinned
 
 if TYPE_CHECKING:
     from netlab.programs.diagnosis import Source
@@ -72,13 +74,34 @@ class Loaded(NamedTuple):
     maps: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
-    def noted(self, more: Iterable[str] = ()) -> dict[str, Any]:
+    def noted(self, more: Iterable[str] = ()) -> Pinned:
         """Return what the lab's record says of it, with `more` maps that are pinned there."""
         maps = sorted({*self.maps, *more})
-        return {
-            "entry": self.function,
-            "pins": [*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in maps)],
-        }
+        return Pinned(
+            self.function, (*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in maps))
+        )
+
+
+class Order(NamedTuple):
+    """The first line for a child: its job, the process that dies with it, and the CPU time that it may take."""
+
+    job: Job
+    parent: int
+    limit_s: float
+
+
+class Place(NamedTuple):
+    """The second line for a child: the file of the namespace, and the interfaces in it, to attach the program to."""
+
+    netns: str
+    interfaces: tuple[str, ...]
+
+
+class Refusal(NamedTuple):
+    """A child's answer when it has failed: the kind of failure, and what is to be said of it."""
+
+    error: str
+    text: str
 
 
 def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S) -> "Compilation":
@@ -108,7 +131,7 @@ def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S)
         os.close(job_out)
         os.close(answer_in)
     compilation = Compilation(job, pid, job_in, answer_out, talk, compile_limit_s)
-    compilation.tell({**job._asdict(), "parent": os.getpid(), "limit_s": compile_limit_s})
+    compilation.tell(Order(job, os.getpid(), compile_limit_s))
     return compilation
 
 
@@ -130,14 +153,12 @@ class Compilation:
     def pinned(self, patience_s: float = PATIENCE_S) -> Loaded:
         """Wait until everything is loaded and pinned, which `finish` does too; raises as that does."""
         if self._loaded is None:
-            answer = self._answer(patience_s)
-            names = (tuple(answer[key]) for key in ("programs", "maps", "notes"))
-            self._loaded = Loaded(answer["function"], *names)
+            self._loaded = shapes.read(Loaded, self._answer(patience_s))
         return self._loaded
 
     def attach(self, netns: str, interfaces: Sequence[str]) -> None:
         """Say that the namespace whose file is at `netns` stands, with these interfaces; returns at once."""
-        self.tell({"netns": netns, "interfaces": list(interfaces)})
+        self.tell(Place(netns, tuple(interfaces)))
 
     def finish(self, patience_s: float = PATIENCE_S) -> Loaded:
         """Wait until the kernel says that the program is attached where it should be.
@@ -158,14 +179,14 @@ class Compilation:
         os.kill(self.pid, _SIGKILL)
         self._reap()
 
-    def tell(self, line: dict[str, Any]) -> None:
+    def tell(self, line: Order | Place) -> None:
         """Send the child a line of JSON; a child that is gone is noticed by `finish`."""
         if not self.pid:
             return
         with suppress(BrokenPipeError):
-            os.write(self._job_in, json.dumps(line).encode() + b"\n")
+            os.write(self._job_in, json.dumps(shapes.plain(line)).encode() + b"\n")
 
-    def _answer(self, patience_s: float) -> dict[str, Any]:
+    def _answer(self, patience_s: float) -> object:
         """Return the child's next line, or raise the failure that it, or its end, stands for."""
         if not self.pid:
             raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader is gone")
@@ -183,21 +204,20 @@ class Compilation:
                 raise self._crash()
             self._text += text
         line, _, self._text = self._text.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise self._failure(answer)
+        answer: object = json.loads(line)
+        if isinstance(answer, dict) and "error" in answer:
+            raise self._failure(*shapes.read(Refusal, answer))
         return answer
 
-    def _failure(self, answer: dict[str, Any]) -> NetlabError:
+    def _failure(self, kind: str, text: str) -> NetlabError:
         """Reap a child that has given up, and return the error that says why."""
         from netlab.programs import diagnosis, features
 
         talk, source = self._talk_text(), self._source()
         self.kill()
-        text: str = answer["text"]
-        if lack := self._lack(answer["error"], talk):
+        if lack := self._lack(kind, talk):
             return HostError(f"{self.job.node}: {source.shown} {lack}")
-        match answer["error"]:
+        match kind:
             case "host":
                 return HostError(f"{self.job.node}: {text}")
             case "compile":

@@ -12,13 +12,16 @@ import select
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import TextIO, TypeVar
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, reason
 from netlab.kernel import files, syscalls
-from netlab.programs import attachment, bcc, bpf, cache, compiled, semaphore
+from netlab.programs import attachment, bcc, bpf, cache, compiled, loader, semaphore
 from netlab.programs.bcc import Build, Refused, Unit
+from netlab.record import shapes
+
+_T = TypeVar("_T")
 
 
 def main() -> None:
@@ -26,59 +29,58 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, and it ends us
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # bcc talks on its standard output too
-    job = _line()
-    if not job:
+    order = _line(loader.Order)
+    if not order:
         return
-    syscalls.die_with_parent(job["parent"])
+    syscalls.die_with_parent(order.parent)
     os.chdir("/")  # bcc looks for headers in the current folder before all others
     try:
-        _work(job, answers)
+        _work(order, answers)
     except Refused as refusal:
-        _answer(answers, {"error": refusal.kind, "text": refusal.text})
+        _answer(answers, loader.Refusal(refusal.kind, refusal.text))
     except HostError as error:
-        _answer(answers, {"error": "host", "text": str(error)})
+        _answer(answers, loader.Refusal("host", str(error)))
     except NetlabError as error:
-        _answer(answers, {"error": "plain", "text": str(error)})
+        _answer(answers, loader.Refusal("plain", str(error)))
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         kind = "host" if error.errno in (errno.EMFILE, errno.ENFILE) else "plain"
-        _answer(answers, {"error": kind, "text": f"{reason(error)}{where}"})
+        _answer(answers, loader.Refusal(kind, f"{reason(error)}{where}"))
     sys.stderr.flush()
     os._exit(0)  # taking the compiler down in good order takes longer than it is worth
 
 
-def _work(job: dict[str, Any], answers: TextIO) -> None:
+def _work(order: loader.Order, answers: TextIO) -> None:
     """Load and pin, say so, and attach when the parent has said where."""
-    with semaphore.turn(job["work_folder"]):
+    job = order.job
+    with semaphore.turn(job.work_folder):
         # the compiler is C++ and hears no Python: the kernel ends the process when it has used up its time on the CPU
-        signal.setitimer(signal.ITIMER_PROF, job["limit_s"])
+        signal.setitimer(signal.ITIMER_PROF, order.limit_s)
         unit = Unit.of(job)
         notes: list[str] = []
         loaded = _from_cache(unit, notes.append) or bcc.load(unit)
-        _pin(loaded, job["pin_folder"])
+        _pin(loaded, job.pin_folder)
         signal.setitimer(signal.ITIMER_PROF, 0)
-    names = {"programs": list(loaded.programs), "maps": list(loaded.maps)}
-    _answer(answers, {"function": loaded.entry, **names, "notes": notes})
+    _answer(answers, loader.Loaded(loaded.entry, tuple(loaded.programs), tuple(loaded.maps), tuple(notes)))
     if loaded.module and not select.select([sys.stdin], [], [], 0)[0]:
         bcc.forget(loaded.module)  # the wait for the rest of the lab may be long
-    where = _line()
+    where = _line(loader.Place)
     if not where:
         return
-    syscalls.setns(os.open(where["netns"], os.O_RDONLY | os.O_CLOEXEC))
+    syscalls.setns(os.open(where.netns, os.O_RDONLY | os.O_CLOEXEC))
     program = loaded.programs[loaded.entry]
-    attachment.attach(program, where["interfaces"], job["mode"], replaces=bool(job["successor_of"]))
-    _answer(answers, {"attached": where["interfaces"]})
+    attachment.attach(program, where.interfaces, job.mode, replaces=bool(job.successor_of))
+    _answer(answers, {"attached": where.interfaces})
 
 
-def _line() -> dict[str, Any]:
-    """Return the parent's next line; nothing when the parent has gone."""
+def _line(kind: type[_T]) -> _T | None:
+    """Return the parent's next line; None when the parent has gone."""
     line = sys.stdin.readline()
-    message: dict[str, Any] = json.loads(line) if line.endswith("\n") else {}
-    return message
+    return shapes.read(kind, json.loads(line)) if line.endswith("\n") else None
 
 
-def _answer(answers: TextIO, answer: dict[str, Any]) -> None:
-    answers.write(json.dumps(answer) + "\n")
+def _answer(answers: TextIO, answer: object) -> None:
+    answers.write(json.dumps(shapes.plain(answer)) + "\n")
     answers.flush()
 
 

@@ -16,17 +16,22 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError
 from netlab.kernel import files, syscalls
-from netlab.record import mark, shapes
+from netlab.record import form, mark, shapes
 from netlab.record.lock import Lock
+from netlab.record.model import LabRecord, NodeRecord
+
+if TYPE_CHECKING:
+    from netlab.record.notes import Pinned
 
 SIZE_VARIABLE = "NETLAB_SIZE"
 _SIZE = r"[1-9][0-9]{0,9}[kmgKMG%]?"
+_T = TypeVar("_T")
 _DEFAULT_SIZE = "20%"  # of memory; it is a limit, and nothing is taken before it is used
 
 
@@ -67,65 +72,82 @@ def choose(lab: str | None) -> str:
     return there[0]
 
 
-def read(lab: str) -> dict[str, Any]:
+def read(lab: str) -> LabRecord:
     """Return what the lab is meant to be (`lab.json`); NetlabError when its record is missing, damaged or not for us.
 
     Without root, nodes have no variables of their own in it.
     """
     try:
-        found = _load(lab, paths.RECORD, shapes.LAB)
+        found = _load(lab, paths.RECORD, form.parsed)
     except PermissionError:
         raise NetlabError(
             f"{lab} was built by somebody else: without root you see of it what netlab status {lab} shows"
         ) from None
-    with suppress(PermissionError):
-        variables = _load(lab, paths.ENVIRONMENT, shapes.ENV)
-        for name in variables.keys() & found["nodes"].keys():
-            found["nodes"][name]["env"] = variables[name]
-    return found
+    try:
+        variables = _load(lab, paths.ENVIRONMENT, lambda data: shapes.read(dict[str, dict[str, str]], data))
+    except PermissionError:
+        return found
+    own = {name: node._replace(env=variables[name]) for name, node in found.nodes.items() if name in variables}
+    return found._replace(nodes={**found.nodes, **own}) if own else found
 
 
-def shown(lab: str) -> dict[str, Any]:
+def shown(lab: str) -> LabRecord:
     """Return what the caller may see of a lab's record: all that `read` does, or else what `status` shows of it."""
     path = f"{paths.folder_of(lab)}/{paths.RECORD}"
     hidden = os.path.exists(path) and not os.access(path, os.R_OK)
     return public(lab) if hidden else read(lab)
 
 
-def public(lab: str) -> dict[str, Any]:
+def public(lab: str) -> LabRecord:
     """Return what everybody may see of a lab's record; NetlabError when that is missing or damaged."""
-    return _load(lab, paths.STATUS, shapes.STATUS)
+    return _load(lab, paths.STATUS, lambda data: form.parsed(data, is_part=True))
 
 
-def _load(lab: str, name: str, shape: shapes.Shape) -> dict[str, Any]:
-    """Return a file of the lab's record, which has this shape; PermissionError, or else NetlabError, says why not."""
+def _load(lab: str, name: str, parse: Callable[[object], _T]) -> _T:
+    """Return what a file of the lab's record says; PermissionError, or else NetlabError, says why it says nothing."""
     path = f"{paths.folder_of(lab)}/{name}"
     try:
-        found: dict[str, Any] = files.load(path)
+        found = parse(files.load(path))
     except PermissionError:
         raise
     except FileNotFoundError:
         raise NetlabError(f"{lab} has no record ({path}), so it is not whole: netlab down --lab {lab}") from None
+    except form.OtherFormatError as error:
+        raise NetlabError(
+            f"{path} is of another version of netlab: it {error}, and this one understands {form.FORMAT}; netlab down"
+            f" --lab {lab} removes the lab, and netlab up builds it anew"
+        ) from None
+    except shapes.MisfitError as misfit:
+        what = f"{path} is not what this netlab has written for {lab}"
+        raise NetlabError(f"{what}: {misfit}; netlab down --lab {lab}") from None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise NetlabError(f"{path} is damaged ({why}); netlab down --lab {lab}") from None
-    # It may also be a file of an earlier version, or of another lab.
-    own = {"lab": lab, "folder": paths.folder_of(lab)} if "lab" in shape else {}
-    if not shapes.fits(found, {**shape, **own}):
-        raise NetlabError(f"{path} is not what this netlab has written for {lab}; netlab down --lab {lab}")
+    if isinstance(found, LabRecord) and (found.lab, found.folder) != (lab, paths.folder_of(lab)):
+        other = f"it is that of {found.lab} in {found.folder}"
+        raise NetlabError(f"{path} is not what this netlab has written for {lab}: {other}; netlab down --lab {lab}")
     return found
 
 
-def node_of(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+def own_lab() -> tuple[LabRecord, str]:
+    """Return the lab that this process lives in, and its node; NetlabError where it is no process of a lab."""
+    lab, node = os.environ.get("NETLAB_LAB", ""), os.environ.get("NETLAB_NODE", "")
+    if not lab or not node:
+        raise NetlabError("this is no process of a lab: NETLAB_LAB and NETLAB_NODE are not set; try netlab run NODE")
+    found = _load(lab, paths.RECORD, form.parsed)
+    node_of(found, node)
+    return found, node
+
+
+def node_of(record: LabRecord, name: str) -> NodeRecord:
     """Return a node of a lab; a name that it does not have is a UsageError with the nearest one."""
-    nodes: dict[str, dict[str, Any]] = data["nodes"]
-    if name in nodes:
-        return nodes[name]
+    if name in record.nodes:
+        return record.nodes[name]
     import difflib
 
-    near = difflib.get_close_matches(name, nodes, 1)
-    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(list(nodes)[:20])}"
-    raise UsageError(f"the lab {data['lab']} has no node {name}; {hint}")
+    near = difflib.get_close_matches(name, record.nodes, 1)
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(list(record.nodes)[:20])}"
+    raise UsageError(f"the lab {record.lab} has no node {name}; {hint}")
 
 
 def is_complete(lab: str) -> bool:
@@ -133,25 +155,23 @@ def is_complete(lab: str) -> bool:
     return os.path.exists(f"{paths.folder_of(lab)}/{paths.COMPLETE}")
 
 
-def create(lab: str, data: dict[str, Any], with_programs: bool) -> None:
+def create(record: LabRecord, with_programs: bool) -> None:
     """Make the lab's folder and write what the lab is meant to be; `with_programs` adds BPF file system and tracefs.
 
-    `clock_offset_ns` is added: wall-clock time less CLOCK_MONOTONIC, by which every verb shows the same times.
+    What stands there for `clock_offset_ns` is what it is now.
     """
-    folder, room = paths.folder_of(lab), size()
-    nodes: dict[str, dict[str, Any]] = data["nodes"]
-    bare = {name: {**node, "env": {}} for name, node in nodes.items()}
-    whole = {**data, "nodes": bare, "clock_offset_ns": time.time_ns() - time.monotonic_ns()}
+    lab, folder, room = record.lab, paths.folder_of(record.lab), size()
+    variables = {name: node.env for name, node in record.nodes.items() if node.env}
+    bare = {name: node._replace(env={}) for name, node in record.nodes.items()}
+    whole = record._replace(nodes=bare, clock_offset_ns=time.time_ns() - time.monotonic_ns())
     try:
         files.ensure_folder(paths.LABS, files.FOR_ALL)
         files.make_folder(folder, files.FOR_ALL)
         # What is made in it belongs to the group of the folder around it.
         syscalls.mount(mark.mark(lab), folder, "tmpfs", data=f"mode=2755,gid={_group()},size={room}")
-        _dump(
-            f"{folder}/{paths.ENVIRONMENT}", {name: node["env"] for name, node in nodes.items() if node["env"]}, 0o600
-        )
-        _dump(f"{folder}/{paths.STATUS}", _public(data), 0o444)
-        _dump(f"{folder}/{paths.RECORD}", whole, 0o440)
+        _dump(f"{folder}/{paths.ENVIRONMENT}", shapes.plain(variables), 0o600)
+        _dump(f"{folder}/{paths.STATUS}", form.public(record), 0o444)
+        _dump(f"{folder}/{paths.RECORD}", form.plain(whole), 0o440)
         for name, mode in ((paths.NETNS, files.FOR_ALL), (paths.ETC, files.FOR_ALL), (paths.LOGS, files.FOR_GROUP)):
             files.make_folder(f"{folder}/{name}", mode)
         if with_programs:
@@ -166,29 +186,7 @@ def _group() -> int:
     return int(group) if group.isascii() and group.isdigit() else 0
 
 
-def _public(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return of a lab's record what `status` shows, or makes what it shows from, in the same form."""
-    nodes = {
-        name: {
-            "kind": node["kind"],
-            "role": node["role"],
-            "limits": node["limits"],
-            "program": node["program"] and {"name": node["program"]["name"]},
-            # the interpreter and the role's file, which `role` names; what a command is made of is its own business
-            "process": node["process"]
-            and {
-                "argv": node["process"]["argv"][:2] if node["role"] else [],
-                "autostart": node["process"]["autostart"],
-                "stays": node["process"]["stays"],
-            },
-            "interfaces": {port: {"addresses": about["addresses"]} for port, about in node["interfaces"].items()},
-        }
-        for name, node in data["nodes"].items()
-    }
-    return {**{key: data[key] for key in ("lab", "topology", "runtime", "folder")}, "nodes": nodes}
-
-
-def _dump(path: str, data: Mapping[str, Any], mode: int) -> None:
+def _dump(path: str, data: object, mode: int) -> None:
     files.write(path, json.dumps(data, separators=(",", ":")), mode)
 
 
@@ -205,18 +203,19 @@ def _mount_file_systems(folder: str) -> None:
             raise HostError(f"cannot mount a {kind} file system, which XDP programs need: {error.strerror}") from None
 
 
-def note_pins(folder: str, found: Mapping[str, Any]) -> None:
-    """Add to what is known of a lab's pins: by their folder below bpf/, the `entry` and the names of all `pins`."""
-    files.write(f"{folder}/{paths.PINNED}", json.dumps({**pins(folder), **found}), 0o600)
+def note_pins(folder: str, found: "Mapping[str, Pinned]") -> None:
+    """Add to what is known of a lab's pins, by their folder below bpf/."""
+    files.write(f"{folder}/{paths.PINNED}", json.dumps(shapes.plain({**pins(folder), **found})), 0o600)
 
 
-def pins(folder: str) -> dict[str, Any]:
+def pins(folder: str) -> "dict[str, Pinned]":
     """Return what is known of a lab's pins; nothing where that cannot be read."""
+    from netlab.record.notes import Pinned
+
     try:
-        found: dict[str, Any] = files.load(f"{folder}/{paths.PINNED}")
+        return shapes.read(dict[str, Pinned], files.load(f"{folder}/{paths.PINNED}"))
     except (OSError, ValueError):
         return {}
-    return found if shapes.fits(found, shapes.PINNED) else {}
 
 
 def mark_complete(lab: str) -> None:

@@ -1,17 +1,29 @@
 """What a runtime does: make the nodes of a lab, say where their namespaces are, and run a command in one."""
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from netlab.runtime.entry import Place
+    from netlab.record.model import LabRecord
+
+
+class Place(NamedTuple):
+    """A container to go into: its first process, when that was started (clock ticks since boot), and what is allowed.
+
+    `capabilities` are names, beside those that the first process has.
+    """
+
+    pid: int
+    start_ticks: int
+    capabilities: tuple[str, ...] = ()
 
 
 class Command(NamedTuple):
     """How a command runs in a node: what to execute, and the container to go into before (None: none)."""
 
     argv: list[str]
-    place: "Place | None" = None
+    place: Place | None = None
 
 
 class Runtime(Protocol):
@@ -39,3 +51,9 @@ class Runtime(Protocol):
 
     def memory_kills(self, node: str) -> int:
         """Return how many processes of a node the kernel has killed because the node had used up its memory."""
+
+
+def home_of(record: "LabRecord") -> str:
+    """Return the folder that the lab's processes start in: their topology's, where its other paths begin too."""
+    folder = os.path.dirname(record.topology)
+    return folder if os.path.isdir(folder) else "/"

@@ -1,14 +1,13 @@
 """Nodes as containers of a Docker engine, whose network namespaces are held and named as those of the other runtime.
 
 The engine makes containers without any network; what they are joined by is netlab's work. What must be known of them
-later is in the lab's file `containers`, so that only `up` and `down` speak to the engine: {"engine": its address,
-"mark": ours, "nodes": {NODE: {"pid": the container's first process, "start_ticks": when that was started}}}.
+later is in the lab's file `containers`, so that only `up` and `down` speak to the engine: see record.notes.
 """
 
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,9 +16,10 @@ from netlab.errors import HostError, NetlabError
 from netlab.kernel import files, syscalls
 from netlab.kernel.pids import is_alive, start_ticks
 from netlab.record import shapes
+from netlab.record.model import LabRecord
+from netlab.record.notes import Containers, ProcessId
 from netlab.runtime import engine, limits
-from netlab.runtime.base import Command
-from netlab.runtime.entry import Place
+from netlab.runtime.base import Command, Place, home_of
 from netlab.runtime.names import Names
 
 _SETTLE_S, _SETTLE_INTERVAL_S = 1.0, 0.1
@@ -34,26 +34,22 @@ _IPV6 = ("net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6")
 class Docker:
     """The containers of one lab.
 
-    `nodes` is what its lab.json says of them, `files` are paths of this host that they see too, and `variables` gives
-    the environment of a node. To remove a lab, its name and folder are enough.
+    `record` is what they are meant to be. To remove a lab, its name and folder are enough.
     """
 
     has_files = True
 
-    def __init__(
-        self,
-        lab: str,
-        folder: str,
-        nodes: Mapping[str, Mapping[str, Any]] | None = None,
-        files: Sequence[str] = (),
-        variables: Callable[[str], dict[str, str]] = lambda _: {},
-    ) -> None:
+    def __init__(self, lab: str, folder: str, record: LabRecord | None = None) -> None:
         self._lab = lab
         self._folder = folder
-        self._nodes = nodes or {}
-        self._files = files
-        self._variables = variables
+        self._record = record
         self._names = Names(lab, folder, paths.RUN_NETNS, paths.ETC_NETNS, way=paths.BACK)
+
+    @property
+    def _planned(self) -> LabRecord:
+        if self._record is None:
+            raise NetlabError(f"the record of {self._lab} is lost: netlab down --lab {self._lab}")
+        return self._record
 
     def create(self, nodes: Sequence[str]) -> None:
         """Start a container for each of these nodes, and give it the names of a namespace.
@@ -65,16 +61,16 @@ class Docker:
             for image, users in self._images(nodes).items():
                 engine.check_image(client, image, users)
             self._refuse_others(client, nodes)
-            self._write({"engine": where, "mark": mark, "nodes": {}})
+            self._write(Containers(where, mark, {}))
             self._names.make(nodes)
-            made: dict[str, dict[str, int]] = {}
+            made: dict[str, ProcessId] = {}
 
             def make(items: Iterator[str]) -> None:
                 for node in items:
                     made[node] = self._make(client, node, mark)
 
             syscalls.in_threads(min(engine.THREADS, len(nodes)), make, nodes)
-            self._write({"engine": where, "mark": mark, "nodes": made})
+            self._write(Containers(where, mark, made))
 
     def destroy(self) -> list[str]:
         """Remove the lab's containers and then the names of their namespaces, and return the names of both.
@@ -88,14 +84,14 @@ class Docker:
         known = self._read()
         if not known and self._has_none():
             return []
-        where = known["engine"] if known else engine.address()
+        where = known.engine if known else engine.address()
         # What an `up` that was cut off has asked for may only just be coming.
-        until = time.monotonic() + (_SETTLE_S if known and not known["nodes"] else 0)
+        until = time.monotonic() + (_SETTLE_S if known and not known.nodes else 0)
         removed: list[str] = []
         with engine.connected(where) as client:
             while True:
                 labelled = client.containers(all=True, filters={"label": f"{_LAB}={self._lab}"})
-                ours = [container for container in labelled if self._is_ours(container, known.get("mark", ""))]
+                ours = [container for container in labelled if self._is_ours(container, known.mark if known else "")]
                 removed += [name for container in ours for name in _names(container)]
                 syscalls.in_threads(engine.THREADS, partial(_remove_all, client), ours)
                 if time.monotonic() >= until:
@@ -113,9 +109,9 @@ class Docker:
     def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
         """Return which containers have ended, and which names are gone, as (node, in words)."""
         known = self._read()
-        if known and not engine.answers(known["engine"]):
-            return [("", f"its Docker engine at {known['engine']} has ended")]
-        alive = {name for name, first in known.get("nodes", {}).items() if is_alive(first["pid"], first["start_ticks"])}
+        if known and not engine.answers(known.engine):
+            return [("", f"its Docker engine at {known.engine} has ended")]
+        alive = {name for name, first in known.nodes.items() if is_alive(*first)} if known else set()
         ended = [(node, "its container has ended") for node in nodes if node not in alive]
         return [*ended, *self._names.lost(nodes)]
 
@@ -125,27 +121,30 @@ class Docker:
 
     def wrap(self, node: str, argv: Sequence[str]) -> Command:
         """Return how `argv` runs in the node's container; NetlabError where that has ended."""
-        known = self._read().get("nodes", {}).get(node)
-        if not known or not is_alive(known["pid"], known["start_ticks"]):
+        first = self._first(node)
+        if not first or not is_alive(*first):
             raise NetlabError(f"the container {self._lab}.{node} has ended: netlab down and up make it anew")
-        more = tuple(self._nodes[node]["capabilities"])
-        return Command(list(argv), Place(known["pid"], known["start_ticks"], more))
+        return Command(list(argv), Place(*first, self._planned.nodes[node].capabilities))
 
     def memory_kills(self, node: str) -> int:
         """Return how many processes of the node the kernel has killed, as long as its container has not ended."""
-        known = self._read().get("nodes", {}).get(node)
-        limited = known and self._nodes[node]["limits"]["memory"] and is_alive(known["pid"], known["start_ticks"])
-        return limits.memory_kills_around(known["pid"]) if limited else 0
+        first = self._first(node)
+        limited = first and self._planned.nodes[node].limits.memory and is_alive(*first)
+        return limits.memory_kills_around(first.pid) if first and limited else 0
 
-    def _read(self) -> dict[str, Any]:
+    def _first(self, node: str) -> ProcessId | None:
+        """Return the first process of a node's container, None where nobody knows it."""
+        known = self._read()
+        return known.nodes.get(node) if known else None
+
+    def _read(self) -> Containers | None:
         try:
-            found: dict[str, Any] = files.load(f"{self._folder}/{paths.CONTAINERS}")
+            return shapes.read(Containers, files.load(f"{self._folder}/{paths.CONTAINERS}"))
         except (OSError, ValueError):  # `up` has not come so far, or there is no folder any more
-            return {}
-        return found if shapes.fits(found, shapes.CONTAINERS) else {}
+            return None
 
-    def _write(self, known: dict[str, Any]) -> None:
-        files.write(f"{self._folder}/{paths.CONTAINERS}", json.dumps(known))
+    def _write(self, known: Containers) -> None:
+        files.write(f"{self._folder}/{paths.CONTAINERS}", json.dumps(shapes.plain(known)))
 
     def _is_ours(self, container: Mapping[str, Any], mark: str) -> bool:
         """Say whether a container with the lab's label is this lab's own, and no stranger's with the same.
@@ -168,15 +167,15 @@ class Docker:
     def _images(self, nodes: Sequence[str]) -> dict[str, list[str]]:
         images: dict[str, list[str]] = {}
         for node in nodes:
-            images.setdefault(self._nodes[node]["image"], []).append(node)
+            images.setdefault(self._planned.nodes[node].image, []).append(node)
         return images
 
-    def _make(self, client: Any, node: str, mark: str) -> dict[str, int]:
+    def _make(self, client: Any, node: str, mark: str) -> ProcessId:
         """Start a node's container, hold its namespace, and return its first process."""
         container = client.create_container_from_config(self._config(client, node, mark), f"{self._lab}.{node}")["Id"]
         client.start(container)
         pid = client.inspect_container(container)["State"]["Pid"]
-        known = {"pid": pid, "start_ticks": start_ticks(pid)}
+        known = ProcessId(pid, start_ticks(pid))
         if not self._sees_our_files(pid):
             engine.check_running(client, container, node)
             raise HostError(
@@ -198,8 +197,8 @@ class Docker:
             return False
 
     def _config(self, client: Any, node: str, mark: str) -> Any:
-        about = self._nodes[node]
-        allowed = about["limits"]
+        about = self._planned.nodes[node]
+        allowed = about.limits
         host = client.create_host_config(
             network_mode="none",
             init=True,
@@ -207,20 +206,20 @@ class Docker:
             cap_add=_CAPABILITIES,
             sysctls=dict.fromkeys(_IPV6, "0") if os.path.exists("/proc/sys/net/ipv6") else {},
             # as a quota: a share of more processors than the host has would be refused, and is no limit
-            cpu_period=limits.PERIOD_US if allowed["cpu"] else None,
-            cpu_quota=round(allowed["cpu"] * limits.PERIOD_US) or None,
-            mem_limit=allowed["memory"] or None,
-            memswap_limit=allowed["memory"] or None,  # or what does not fit into memory would go to swap
+            cpu_period=limits.PERIOD_US if allowed.cpu else None,
+            cpu_quota=round(allowed.cpu * limits.PERIOD_US) or None,
+            mem_limit=allowed.memory or None,
+            memswap_limit=allowed.memory or None,  # or what does not fit into memory would go to swap
             mounts=self._mounts(),
         )
         return client.create_container_config(
-            image=about["image"],
+            image=about.image,
             entrypoint=_STAY,
             command=[],
             hostname=node,
             user="0:0",
             working_dir="/",
-            environment=self._variables(node),
+            environment=self._planned.variables(node),
             labels={_LAB: self._lab, _NODE: node, _MARK: mark},
             healthcheck={"test": ["NONE"]},
             host_config=host,
@@ -228,13 +227,29 @@ class Docker:
 
     def _mounts(self) -> list[Any]:
         """Return what a container sees of this host, read only and where it is here, so that lab.json's paths hold."""
-        seen = [*self._files, *(f"{self._folder}/{name}" for name in (paths.RECORD, paths.BASHRC, paths.BPF))]
+        seen = [*shared(self._planned), *(f"{self._folder}/{name}" for name in (paths.RECORD, paths.BASHRC, paths.BPF))]
         pairs = {path: path for path in seen if os.path.exists(path)}
         etc = f"{self._folder}/{paths.ETC}"
         pairs.update({f"/etc/{name}": f"{etc}/{name}" for name in os.listdir(etc)})
         return [
             {"Type": "bind", "Target": target, "Source": source, "ReadOnly": True} for target, source in pairs.items()
         ]
+
+
+def shared(record: LabRecord) -> list[str]:
+    """Return what nodes with files of their own see of this host: netlab's modules, the lab's roles and its folder.
+
+    A folder right below / is not shared: a container has its own /tmp, /etc and so on. A role there is, as a file.
+    """
+    running = (process.argv for node in record.nodes.values() for process in node.processes if node.role)
+    roles = [role for argv in running for role in argv[1:2]]
+    folders = dict.fromkeys(role if _is_top(os.path.dirname(role)) else os.path.dirname(role) for role in roles)
+    home = home_of(record)
+    return [paths.PACKAGE, *folders, *(() if _is_top(home) else (home,))]
+
+
+def _is_top(folder: str) -> bool:
+    return os.path.dirname(folder) == "/"
 
 
 def labs() -> set[str]:

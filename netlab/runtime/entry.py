@@ -9,24 +9,13 @@ import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import NamedTuple
 
 from netlab.kernel import commands, syscalls
 from netlab.kernel.capabilities import mask
 from netlab.kernel.pids import is_alive
+from netlab.runtime.base import Place
 
 _NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")  # the mounts last: /proc is the host's until then
-
-
-class Place(NamedTuple):
-    """A container to go into: its first process, when that was started (clock ticks since boot), and what is allowed.
-
-    `capabilities` are names, beside those that the first process has.
-    """
-
-    pid: int
-    start_ticks: int
-    capabilities: tuple[str, ...] = ()
 
 
 def fork(place: Place) -> int:

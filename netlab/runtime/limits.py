@@ -16,7 +16,7 @@ from typing import NamedTuple
 from netlab import paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import kill
-from netlab.topology.model import Limits
+from netlab.record.model import LimitsRecord
 
 MOUNTS = "/proc/self/mountinfo"
 CONTROLLERS = ("cpu", "memory")
@@ -57,7 +57,7 @@ def labs(mounts: str = MOUNTS) -> set[str]:
 class Groups:
     """The groups of one lab, for the nodes in `limits`, which all have some; constructing it touches nothing."""
 
-    def __init__(self, lab: str, limits: Mapping[str, Limits], mounts: str = MOUNTS) -> None:
+    def __init__(self, lab: str, limits: Mapping[str, LimitsRecord], mounts: str = MOUNTS) -> None:
         self._lab = lab
         self._limits = limits
         self._mounts = mounts
@@ -157,11 +157,11 @@ def _above(hierarchy: Hierarchy, lab: str) -> str:
     return folders[-1]
 
 
-def _wanted(limits: Limits) -> set[str]:
+def _wanted(limits: LimitsRecord) -> set[str]:
     return {name for name, value in zip(CONTROLLERS, limits, strict=True) if value}
 
 
-def _settings(hierarchy: Hierarchy, limits: Limits) -> Iterator[tuple[str, str]]:
+def _settings(hierarchy: Hierarchy, limits: LimitsRecord) -> Iterator[tuple[str, str]]:
     """Yield the files of a group, and what is written to each: memory before the sum of memory and swap."""
     if limits.cpu and "cpu" in hierarchy.controllers:
         quota = round(limits.cpu * PERIOD_US)

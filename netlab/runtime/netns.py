@@ -15,6 +15,7 @@ from netlab.runtime.base import Command
 from netlab.runtime.names import Names
 
 if TYPE_CHECKING:
+    from netlab.record.model import LimitsRecord
     from netlab.runtime.limits import Groups
 
 THREADS_FROM = 100  # nodes; unshare holds no lock of Python's, so two threads take about 0.7 of the time from here on
@@ -23,7 +24,7 @@ THREADS_FROM = 100  # nodes; unshare holds no lock of Python's, so two threads t
 class Netns:
     """The namespaces of one lab; `folder` exists, is the lab's alone, and is mounted by the record.
 
-    `limits` are those of the nodes that have some, as in lab.json: `cpu` in cores, `memory` in bytes, 0 for none.
+    `limits` are those of the nodes that have some.
     """
 
     has_files = False
@@ -34,7 +35,7 @@ class Netns:
         folder: str = "",
         run_netns: str = paths.RUN_NETNS,
         etc_netns: str = paths.ETC_NETNS,
-        limits: Mapping[str, Mapping[str, float]] | None = None,
+        limits: "Mapping[str, LimitsRecord] | None" = None,
     ) -> None:
         self._lab = lab
         self._limits = limits or {}
@@ -85,10 +86,8 @@ class Netns:
 
     def _groups(self) -> "Groups":
         from netlab.runtime.limits import Groups
-        from netlab.topology.model import Limits
 
-        limits = {node: Limits(about["cpu"], int(about["memory"])) for node, about in self._limits.items()}
-        return Groups(self._lab, limits)
+        return Groups(self._lab, self._limits)
 
     def _make_all(self, nodes: Iterator[str]) -> None:
         for node in nodes:

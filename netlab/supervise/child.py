@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 from netlab import paths, role
 from netlab.kernel import syscalls
 from netlab.runtime import entry
-from netlab.runtime.entry import Place
+from netlab.runtime.base import Place
 from netlab.supervise import logs
 
 _LINE_LIMIT = 1 << 14  # a longer line is cut, so that a flood without a line's end costs no memory

@@ -18,11 +18,12 @@ from netlab.errors import NetlabError
 from netlab.kernel import umask
 from netlab.kernel.kill import GRACE_S, end, have_ended, open_pidfd, signal_name
 from netlab.kernel.pids import is_alive, is_stopped
+from netlab.record.notes import Exited
 from netlab.supervise import group, logs, state
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
 
 if TYPE_CHECKING:
-    from netlab.runtime.entry import Place
+    from netlab.runtime.base import Place
 
 STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stubborn
 _LAST_LINES = 10
@@ -246,25 +247,26 @@ def processes(folder: str) -> list[Process]:
     settled = time.monotonic() + _SETTLE_S
     while True:
         there = supervisor_pid(folder)
-        found = [_process(node, fact) for node, fact in state.read(folder).items()]
+        found = [_process(node, fate) for node, fate in state.read(folder).items()]
         # One that has just ended is about to be written down, as long as there is somebody to do it.
         if not there or time.monotonic() > settled or not any(one.state == "lost" for one in found):
             return found
         time.sleep(_SETTLE_INTERVAL_S)
 
 
-def _process(node: str, fact: dict[str, Any]) -> Process:
-    if "argv" not in fact:
+def _process(node: str, fate: state.Fate) -> Process:
+    began, ended = fate.started, fate.ended
+    if not began:
         return Process(node, "not started")
-    known = Process(node, "lost", fact["pid"], 0, tuple(fact["argv"]), fact["started_ns"], fact.get("ended_ns", 0))
-    if "ended_ns" in fact:
-        state, code = ("exited", fact["exit"]) if "exit" in fact else ("killed", fact["signal"])
-        return known._replace(state=state, code=code)
-    waits = fact["awaits_ready"] and "ready_ns" not in fact
-    if not is_alive(known.pid, fact["start_ticks"]):
+    known = Process(node, "lost", began.pid, 0, began.argv, began.started_ns)
+    if ended:
+        how, code = ("exited", ended.exit) if isinstance(ended, Exited) else ("killed", ended.signal)
+        return known._replace(state=how, code=code, ended_ns=ended.ended_ns)
+    waits = began.awaits_ready and not fate.ready
+    if not is_alive(known.pid, began.start_ticks):
         return known
-    state = "stopped" if is_stopped(known.pid) else "starting" if waits else "running"
-    return _measured(known._replace(state=state))
+    now = "stopped" if is_stopped(known.pid) else "starting" if waits else "running"
+    return _measured(known._replace(state=now))
 
 
 def _measured(process: Process) -> Process:

@@ -6,6 +6,7 @@ from netlab import paths
 from netlab.kernel import files
 from netlab.kernel.pids import PID_NAMESPACE, is_ours, start_ticks
 from netlab.record import shapes
+from netlab.record.notes import ProcessId
 
 # How the supervisor is started: the rest of its command line is where netlab is, and the lab's folder.
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from {} import main; main(*sys.argv[2:])"
@@ -24,10 +25,9 @@ def find_supervisor(folder: str) -> tuple[int, int]:
 def noted_supervisor(folder: str) -> tuple[int, int] | None:
     """Return what the lab's folder says of its supervisor, None where it says nothing, or nothing that could be."""
     try:
-        me = files.load(f"{folder}/{paths.SUPERVISOR}")
+        return shapes.read(ProcessId, files.load(f"{folder}/{paths.SUPERVISOR}"))
     except (OSError, ValueError):
         return None
-    return (me["pid"], me["start_ticks"]) if shapes.fits(me, shapes.PROCESS) else None
 
 
 def supervisors(folder: str) -> list[tuple[int, int]]:

@@ -4,11 +4,11 @@ import json
 import os
 import time
 from contextlib import suppress
-from typing import Any
+from typing import NamedTuple
 
 from netlab import paths
 from netlab.kernel import files
-from netlab.record import shapes
+from netlab.record import notes
 from netlab.supervise import logs
 
 _REST_S = 0.5  # between two tries to write into a full file system
@@ -47,28 +47,40 @@ def is_damaged(folder: str) -> bool:
     return not _written(folder) or None in _written(folder)
 
 
-def _written(folder: str) -> list[dict[str, Any] | None]:
+class Fate(NamedTuple):
+    """What is known of a node's process: how it was started, that it has said READY, how it has ended."""
+
+    started: notes.Started | None = None
+    ready: notes.Ready | None = None
+    ended: notes.Exited | notes.Killed | None = None
+
+
+def _written(folder: str) -> list[notes.Fact | None]:
     """Return everything that the supervisor has written down, None for each line that nobody could have meant."""
     try:
         lines = files.read(f"{folder}/{paths.PROCESSES}").split(b"\n")[:-1]
     except OSError:
         return []
-    found: list[dict[str, Any] | None] = []
+    found: list[notes.Fact | None] = []
     for line in lines:
         try:
-            fact = json.loads(line)
+            found.append(notes.fact(json.loads(line)))
         except (ValueError, RecursionError):
-            fact = None
-        found.append(fact if shapes.is_fact(fact) else None)
+            found.append(None)
     return found
 
 
-def read(folder: str) -> dict[str, dict[str, Any]]:
+def read(folder: str) -> dict[str, Fate]:
     """Return what is known of each node's process; what cannot be read is left out."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Fate] = {}
     for fact in filter(None, _written(folder)):
-        for node in fact.get("nodes", ()):
-            found[node] = {}
-        if "node" in fact:
-            found.setdefault(fact["node"], {}).update(fact)
+        match fact:
+            case notes.Begun():
+                found.update(dict.fromkeys(fact.nodes, Fate()))
+            case notes.Started():
+                found[fact.node] = found.get(fact.node, Fate())._replace(started=fact)
+            case notes.Ready():
+                found[fact.node] = found.get(fact.node, Fate())._replace(ready=fact)
+            case notes.Exited() | notes.Killed():
+                found[fact.node] = found.get(fact.node, Fate())._replace(ended=fact)
     return found

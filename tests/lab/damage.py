@@ -229,8 +229,18 @@ WAYS = [
         "netlab down",
     ),
     Way(
-        """echo '{"lab": "dmg", "folder": "/run/netlab/dmg", "nodes": {"a": 7}}' >$F/x; mv $F/x $F/lab.json""",
-        "the lab: /run/netlab/dmg/lab.json is not what this netlab has written",
+        'sed \'s/"nodes":{"a":{/"nodes":{"a":7,"b":{/\' $F/lab.json >$F/x; mv $F/x $F/lab.json',
+        "the lab: /run/netlab/dmg/lab.json is not what this netlab has written for dmg: nodes.a: expected an object",
+        "netlab down dmg",
+    ),
+    Way(
+        "sed 's/10.0.0.1/10.0.0.300/' $F/lab.json >$F/x; mv $F/x $F/lab.json",
+        "the lab: /run/netlab/dmg/lab.json is not what this netlab has written for dmg: nodes.a.interfaces.eth0.addr",
+        "netlab down dmg",
+    ),
+    Way(
+        """echo '{"format": 7, "lab": "dmg"}' >$F/x; mv $F/x $F/lab.json""",
+        "the lab: /run/netlab/dmg/lab.json is of another version of netlab: it has format 7, and this one understands",
         "netlab down dmg",
     ),
     Way("rm $F/up", "the lab: it is half-built", "netlab down dmg"),

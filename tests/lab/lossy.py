@@ -111,10 +111,10 @@ class Fate(NamedTuple):
 def lose(name: str, folder: Path, **define: int) -> None:
     """Attach the program that loses packets to the switch, where no topology can have one."""
     (folder / "lose.c").write_text(LOSE)
-    data = store.read(name)
+    record = store.read(name)
     job = loader.Job(name, "wire", f"{folder}/lose.c", _pins(name), str(folder), define=tuple(define.items()))
     compilation = loader.start(job)
-    compilation.attach(f"{data['folder']}/netns/wire", tuple(data["nodes"]["wire"]["interfaces"]))
+    compilation.attach(f"{record.folder}/netns/wire", tuple(record.nodes["wire"].interfaces))
     compilation.finish(PATIENCE_S)
 
 
@@ -143,4 +143,4 @@ def wires(name: str) -> Wires:
 
 
 def _pins(name: str) -> str:
-    return f"{store.read(name)['folder']}/bpf/wire"
+    return f"{store.read(name).folder}/bpf/wire"

@@ -21,9 +21,10 @@ from scapy.utils import RawPcapReader
 
 from netlab.errors import NetlabError
 from netlab.kernel import syscalls
+from netlab.lab.standing import Standing
 from netlab.observe import capture as module
 from netlab.observe.capture import Capture, Captured
-from netlab.record import store
+from netlab.record.model import InterfaceRecord, LabRecord, LimitsRecord, NodeRecord
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import PARTB, ROOT, lab, netlab, stats, texts
 from tests.lab.namespaces import HOST, Lab, own_namespace
@@ -46,8 +47,8 @@ while True:
 """
 
 
-def pair(made: Lab, subnet: str = "") -> dict[str, Any]:
-    """Build hosts a and b on one link, and return as much of their lab.json as a capture reads.
+def pair(made: Lab, subnet: str = "") -> Standing:
+    """Build hosts a and b on one link, and return as much of their lab as a capture reads.
 
     On the subnet "7" they are 10.0.7.1 and .2; without one, nobody sends anything by himself.
     """
@@ -56,14 +57,17 @@ def pair(made: Lab, subnet: str = "") -> dict[str, Any]:
     made.build()
     eventually(lambda: all(is_up(made, end) for end in "ab"), "the kernel has seen that the link is up")
     nodes = {
-        end.node: {
-            "program": None,
-            "limits": {},
-            "interfaces": {end.name: {"peer": end.peer, "peer_interface": end.peer_interface}},
-        }
+        end.node: NodeRecord(
+            "host",
+            "",
+            LimitsRecord(),
+            {end.name: InterfaceRecord((), peer=end.peer, peer_interface=end.peer_interface)},
+            (),
+            (),
+        )
         for end in link[:2]
     }
-    return {"lab": made.name, "folder": made.folder, "runtime": "netns", "nodes": nodes}
+    return Standing.of(LabRecord(made.name, "", "netns", made.folder, nodes))
 
 
 def is_up(made: Lab, node: str) -> bool:
@@ -118,12 +122,12 @@ def in_time(stop: Callable[[], list[Captured]]) -> list[Captured]:
 
 def test_each_datagram_of_either_direction_is_there_once(one: Lab, tmp_path: Path) -> None:
     """All that crosses the link from `start` to `stop`, in order and at its time; nothing from before or after."""
-    data = pair(one, "7")
+    built = pair(one, "7")
     there, back = [b"one", b"two", b"three" * 250], [b"x", b"yy"]
     datagrams(one, "a", "10.0.7.2", [b"before"])
     capture = Capture(str(tmp_path))
     begun = time.time_ns()
-    capture.start(data)
+    capture.start(built)
     datagrams(one, "a", "10.0.7.2", there)
     datagrams(one, "b", "10.0.7.1", back)
     assert one.ping("a", "10.0.7.2")
@@ -140,10 +144,10 @@ def test_each_datagram_of_either_direction_is_there_once(one: Lab, tmp_path: Pat
 
 def test_the_caller_stays_where_it_is(one: Lab, tmp_path: Path) -> None:
     """Its thread is in the host's namespace, before and after."""
-    data = pair(one)
+    built = pair(one)
     before = own_namespace()
     capture = Capture(str(tmp_path))
-    capture.start(data)
+    capture.start(built)
     capture.stop()
 
     assert own_namespace() == before
@@ -151,10 +155,10 @@ def test_the_caller_stays_where_it_is(one: Lab, tmp_path: Path) -> None:
 
 def test_signals_that_the_caller_blocks_stay_blocked(one: Lab, tmp_path: Path) -> None:
     """The thread does not take them in its stead."""
-    data = pair(one)
+    built = pair(one)
     capture = Capture(str(tmp_path))
     handler = signal.signal(signal.SIGUSR1, lambda *_: None)
-    capture.start(data)
+    capture.start(built)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     try:
         os.kill(os.getpid(), signal.SIGUSR1)
@@ -169,10 +173,10 @@ def test_signals_that_the_caller_blocks_stay_blocked(one: Lab, tmp_path: Path) -
 
 def test_a_link_on_which_nothing_happens_has_an_empty_file(one: Lab, tmp_path: Path) -> None:
     """It is a pcap file all the same; and to stop twice, or what was never started, does no harm."""
-    data = pair(one)
+    built = pair(one)
     capture = Capture(str(tmp_path))
     assert capture.stop() == []
-    capture.start(data)
+    capture.start(built)
     first = capture.stop()
 
     assert capture.stop() == first
@@ -181,9 +185,9 @@ def test_a_link_on_which_nothing_happens_has_an_empty_file(one: Lab, tmp_path: P
 
 def test_a_capture_outlives_its_interface_going_down(one: Lab, tmp_path: Path) -> None:
     """What crosses the link once it is up again is in the file."""
-    data = pair(one, "7")
+    built = pair(one, "7")
     capture = Capture(str(tmp_path))
-    capture.start(data)
+    capture.start(built)
     one.ip("a", "link", "set", "eth0", "down")
     one.ip("a", "link", "set", "eth0", "up")
     assert one.ping("a", "10.0.7.2")
@@ -194,9 +198,9 @@ def test_a_capture_outlives_its_interface_going_down(one: Lab, tmp_path: Path) -
 
 def test_vlan_tags_are_in_the_file_also_of_frames_that_arrive(one: Lab, tmp_path: Path) -> None:
     """The kernel takes the tag off before a packet socket sees an arriving frame; in the file it is back."""
-    data = pair(one)
+    built = pair(one)
     capture = Capture(str(tmp_path))
-    capture.start(data)
+    capture.start(built)
     frames(one, "a", VLAN_FRAME + b"sent")
     frames(one, "b", VLAN_FRAME + b"received")
     eventually(lambda: capture._taps[0].frames == 2)
@@ -211,7 +215,7 @@ def test_frames_written_and_lost_are_all_that_were_sent(
 ) -> None:
     """A flood while nobody reads: what the buffer has no room for is counted, and the rest is in the file."""
     monkeypatch.setattr(module, "_BUFFER_BYTES", buffer_bytes)
-    data = pair(one)
+    built = pair(one)
     capture = Capture(str(tmp_path))
     reading, may_read = capture._read, threading.Event()
 
@@ -220,7 +224,7 @@ def test_frames_written_and_lost_are_all_that_were_sent(
         reading(buffer)
 
     monkeypatch.setattr(capture, "_read", read_late)
-    capture.start(data)
+    capture.start(built)
     frames(one, "a", FRAME, 20_000)
     may_read.set()
     (captured,) = in_time(capture.stop)
@@ -232,9 +236,9 @@ def test_frames_written_and_lost_are_all_that_were_sent(
 
 def test_stopping_in_the_middle_of_a_flood_comes_to_an_end(one: Lab, tmp_path: Path) -> None:
     """What arrives while the capture stops is left out, however much of it there is."""
-    data = pair(one)
+    built = pair(one)
     capture = Capture(str(tmp_path))
-    capture.start(data)
+    capture.start(built)
     argv = ["ip", "netns", "exec", f"{one.name}.a", sys.executable, "-c", FLOOD, FRAME.hex()]
     with subprocess.Popen(argv) as flooding:
         try:
@@ -249,14 +253,14 @@ def test_stopping_in_the_middle_of_a_flood_comes_to_an_end(one: Lab, tmp_path: P
 
 def test_what_cannot_be_captured_is_said_and_nothing_stays_open(one: Lab, tmp_path: Path) -> None:
     """A folder that is not there, and an interface that is not."""
-    data = pair(one)
+    built = pair(one)
     before = os.listdir("/proc/self/fd")
     with pytest.raises(NetlabError, match=rf"cannot capture at a eth0: .*/missing/{re.escape(FILE)}"):
-        Capture(f"{tmp_path}/missing").start(data)
+        Capture(f"{tmp_path}/missing").start(built)
     one.ip("a", "link", "delete", "eth0")
     capture = Capture(str(tmp_path))
     with pytest.raises(NetlabError, match=r"cannot capture at a eth0: .*No such device"):
-        capture.start(data)
+        capture.start(built)
 
     assert capture.stop() == []
     assert os.listdir("/proc/self/fd") == before
@@ -264,11 +268,11 @@ def test_what_cannot_be_captured_is_said_and_nothing_stays_open(one: Lab, tmp_pa
 
 def test_a_full_disk_ends_the_capture_with_the_reason(one: Lab, tmp_path: Path) -> None:
     """`stop` says that the files are not complete, and why."""
-    data = pair(one)
+    built = pair(one)
     syscalls.mount("small", str(tmp_path), "tmpfs", data="size=64k")
     try:
         capture = Capture(str(tmp_path))
-        capture.start(data)
+        capture.start(built)
         frames(one, "a", FRAME, 2000)
 
         with pytest.raises(NetlabError, match="not complete: No space left on device"):
@@ -286,7 +290,7 @@ def test_segments_that_the_dropper_drops_are_in_the_file(tmp_path: Path) -> None
 
     with lab(f"{ROOT}/topologies/parta.yml", *QUIET, name="captured") as name:
         capture = Capture(str(tmp_path))
-        capture.start(store.read(name))
+        capture.start(Standing.read(name))
         netlab("run", "client", "--count", "10", "--delay", "0", "--isn", "999")
         (captured,) = capture.stop()
         eventually(lambda: len(arrived()) >= 5)
@@ -301,7 +305,7 @@ def test_what_a_program_redirects_is_in_the_files_of_both_links(tmp_path: Path) 
     """Part B: each request on its way to the balancer, and once more on its way to a worker."""
     with lab(PARTB, *QUIET, name="captured") as name:
         capture = Capture(str(tmp_path))
-        capture.start(store.read(name))
+        capture.start(Standing.read(name))
         netlab("run", "client", "--count", "12", "--sleep", "0.02", "--interval", "0.01")
         eventually(lambda: stats()["completions"] == 12)
         captured = capture.stop()

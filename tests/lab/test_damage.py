@@ -15,6 +15,7 @@ import pytest
 
 from netlab.cli import main
 from netlab.record import mark, store
+from netlab.record.notes import Pinned
 from netlab.supervise import client
 from netlab.testing import leaks
 from netlab.testing.waiting import PATIENCE_S, eventually
@@ -275,7 +276,7 @@ def test_what_a_reload_changes_meanwhile_is_no_problem(
 ) -> None:
     """What was noted is read before what is pinned."""
     known = store.pins(FOLDER)
-    before = {**known, "m": {"entry": "older", "pins": ["maps/seen", "programs/older"]}}
+    before = {**known, "m": Pinned("older", ("maps/seen", "programs/older"))}
     answers = [before, known]
     monkeypatch.setattr("netlab.record.store.pins", lambda _: answers.pop(0) if answers[1:] else known)
 

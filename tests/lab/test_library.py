@@ -5,10 +5,10 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 
 import pytest
 
+from netlab.cli import typed
 from netlab.cli.balancer import operate
 from netlab.demo import parta
 from netlab.demo.play import play
@@ -17,6 +17,7 @@ from netlab.kernel.endings import ENDINGS
 from netlab.lab import apply, launch
 from netlab.lab.host import Host
 from netlab.lab.reload import reload
+from netlab.lab.standing import Standing
 from netlab.observe import lines, stats, status
 from netlab.plan.planner import Plan, plan
 from netlab.record import store
@@ -97,11 +98,11 @@ def test_a_lab_is_looked_at(tmp_path: str) -> None:
     """What is seen comes as data."""
     with built(planned(PAIR, tmp_path)):
         before = state()
-        data = store.read(LAB)
+        standing = Standing.read(LAB)
         seen = status.read(LAB)
-        counted = stats.read(data)
-        command = launch.command(data, "right", ["true"])
-        said = list(lines.of_nodes(data, ["right"], None, follow=False, style="text", painted=False))
+        counted = stats.read(standing.record)
+        command = launch.command(standing, "right", ["true"])
+        said = list(lines.of_nodes(standing.record, ["right"], None, follow=False, style="text", painted=False))
 
         assert before == state()
     assert ("up", ["left", "right"]) == (seen["state"], list(seen["nodes"]))
@@ -189,12 +190,13 @@ def test_a_balancer_is_changed_from_where_the_caller_is() -> None:
     """Devmaps and carriers belong to the balancer's namespace: a thread goes there, and not the caller."""
     changes = ("nodes.lb.args.backends=[worker1, worker2]", "nodes.lb.xdp.define.TRACE=0")
     lab = plan(validate.topology(document.load(PARTB, changes))._replace(name=LAB))
-    words = SimpleNamespace(node=None, capacity=None, timeout=None, now=False)
+    words = typed.Balancer()
+    words.node = words.capacity = words.timeout = None
     with built(lab) as said:
         for action, names in (("drain", "worker1"), ("undrain", "worker1"), ("add", "worker3"), ("remove", "worker3")):
             words.action, words.words_of_action, words.now = action, [names], action == "remove"
             now = state()
-            operate(store.read(LAB), words, said.append)
+            operate(Standing.read(LAB), words, said.append)
             assert now == state()
 
     assert any("worker3 added" in line for line in said)

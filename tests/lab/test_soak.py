@@ -131,7 +131,7 @@ class Trouble:
             each.wait(PATIENCE_S)
 
     def _said(self, node: str) -> str:
-        return "\n".join(logs.tail(store.read("soak")["folder"], node, 1))
+        return "\n".join(logs.tail(store.read("soak").folder, node, 1))
 
     def _start(self, node: str) -> None:
         with open(self._folder / f"{node}.out", "w", encoding="utf-8") as file:
@@ -182,7 +182,7 @@ def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFi
     with lab(str(tmp_path / "lossy.yml"), *options, name="soak"), ThreadPoolExecutor(1) as pool:
         lose("soak", tmp_path, REQUESTS=LOST, COMPLETIONS=LOST, NAMES=REQUESTS)
         about = store.read("soak")
-        pins = about["nodes"]["lb"]["pins"]
+        pins = about.nodes["lb"].pins
         eventually(lambda: all(balancer.reporters(pins).values()))
         client = background("client", [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=None, stderr=None)
         traffic = pool.submit(Feed(pins, client, data, in_chunks).flow)
@@ -191,7 +191,7 @@ def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFi
             trouble.make()
             traffic.result()
             eventually(lambda: (balancer.snapshot(pins).depth, balancer.snapshot(pins).free) == (0, FREE))
-            found = account(REQUESTS, fates("soak"), *read(about["folder"], tmp_path), ("worker2", "worker3"))
+            found = account(REQUESTS, fates("soak"), *read(about.folder, tmp_path), ("worker2", "worker3"))
             counted, heard = wires("soak"), completions(pins)
             shown = table(found, counted)
         finally:

@@ -16,7 +16,7 @@ class Threads:
     """The backends of a lab's node `lb`, as its program knows them."""
 
     def __init__(self, lab: str) -> None:
-        self.pins = store.read(lab)["nodes"]["lb"]["pins"]
+        self.pins = store.read(lab).nodes["lb"].pins
         with open(f"{ROOT}/bpf/balancer/reasons.h", encoding="utf-8") as file:
             self._names = balancer.enum_names(file.read(), "reason")
 

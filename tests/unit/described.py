@@ -1,10 +1,10 @@
 """A topology of containers, and the record that it has."""
 
 from pathlib import Path
-from typing import Any
 
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
+from netlab.record.model import LabRecord
 from netlab.topology import document, validate
 
 SETTINGS = """
@@ -18,7 +18,7 @@ links: [[a, b], [b, c]]
 """
 
 
-def described(text: str, folder: Path) -> dict[str, Any]:
-    """Return lab.json of a topology in a folder."""
+def described(text: str, folder: Path) -> LabRecord:
+    """Return the record of a topology in a folder."""
     (folder / "lab.yml").write_text(text)
     return describe(plan(validate.topology(document.load(str(folder / "lab.yml")))), "/run/netlab/x")

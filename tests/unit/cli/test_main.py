@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netlab import paths
-from netlab.cli import arguments, main
+from netlab.cli import main, verbs
 from netlab.record import store
 from tests.checkout import ROOT
 from tests.unit.topology.broken import write_all
@@ -61,7 +61,7 @@ def test_wrong_usage_ends_with_code_2(words: list[str], capsys: pytest.CaptureFi
     assert "usage: netlab" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", sorted(arguments.VERBS))
+@pytest.mark.parametrize("verb", sorted(verbs.VERBS))
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     """--help prints to stdout and ends well."""
     with pytest.raises(SystemExit) as ended:

@@ -11,6 +11,7 @@ import pytest
 from netlab.demo import parta
 from netlab.demo.events import parse
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
+from netlab.record import form
 from netlab.supervise.logs import LogLine
 
 RECORDED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "recorded", "parta")
@@ -23,11 +24,11 @@ def recorded(change: Callable[[Lines], Lines] = lambda lines: lines, **sockets: 
     with open(f"{RECORDED}/timeline.jsonl", encoding="utf-8") as file:
         lines = change([json.loads(line) for line in file])
     with open(f"{RECORDED}/lab.json", encoding="utf-8") as file:
-        lab = json.load(file)
+        lab = form.parsed(json.load(file))
     with open(f"{RECORDED}/counters.json", encoding="utf-8") as file:
         stats = json.load(file)
     told = [LogLine(each["monotonic_ns"], each["node"], each["stream"], each["text"]) for each in lines]
-    nodes = {node: Sockets(0, 0, 0) for node in lab["nodes"]}
+    nodes = {node: Sockets(0, 0, 0) for node in lab.nodes}
     return Evidence([Entry(line, parse(line)) for line in told], lab, stats, {**nodes, **sockets}, {}, PROBES)
 
 

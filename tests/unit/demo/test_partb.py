@@ -12,6 +12,7 @@ import pytest
 from netlab.demo import partb
 from netlab.demo.events import parse
 from netlab.demo.evidence import Claim, Entry, Evidence
+from netlab.record.model import InterfaceRecord, LabRecord, LimitsRecord, NodeRecord
 from netlab.supervise.logs import LogLine
 
 RECORDED = os.path.join(os.path.dirname(__file__), "recorded")
@@ -37,6 +38,11 @@ CLAIMS = {
 }
 
 
+def _node(role: str, interfaces: dict[str, dict[str, list[str]]]) -> NodeRecord:
+    ports = {name: InterfaceRecord(tuple(about["addresses"])) for name, about in interfaces.items()}
+    return NodeRecord("host", role, LimitsRecord(), ports, (), ())
+
+
 class Play:
     """What a play has left, to change before it is judged."""
 
@@ -52,6 +58,12 @@ class Play:
         """What the balancer counts."""
         found: dict[str, Any] = self.stats["balancers"]["lb"]
         return found
+
+    @property
+    def lab(self) -> LabRecord:
+        """As much of the lab's record as was kept: roles and addresses."""
+        nodes = {name: _node(**about) for name, about in self.recorded["lab"]["nodes"].items()}
+        return LabRecord("demo", "", "netns", "/run/netlab/demo", nodes)
 
     def find(self, pattern: str) -> int:
         """Return the place of the first line with this in it."""
@@ -92,7 +104,7 @@ class Play:
             ns, node, stream, text = row.split(" ", 3)
             line = LogLine(int(ns), node, stream, text)
             timeline.append(Entry(line, parse(line)))
-        return JUDGES[self.demo](Evidence(timeline, self.recorded["lab"], self.stats, {}, {}, {}))
+        return JUDGES[self.demo](Evidence(timeline, self.lab, self.stats, {}, {}, {}))
 
     def failed(self) -> set[str]:
         """Return the names of the claims that do not hold."""

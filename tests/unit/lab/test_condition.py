@@ -26,36 +26,35 @@ WIRES = (
     Wire(Endpoint("host"), Endpoint("router")),
     Wire(Endpoint("router"), Endpoint("switch")),
 )
-DATA = describe(plan(Topology("lab", "/lab.yml", NODES, WIRES)), "/run/netlab/lab")
+RECORD = describe(plan(Topology("lab", "/lab.yml", NODES, WIRES)), "/run/netlab/lab")
 OWN = Pins({"own": 7, "egress": 8}, frozenset({"seen"}), frozenset(), "own", ("programs/own", "maps/seen"))
 PASSING = Pins({"pass": 9}, frozenset(), frozenset(), "pass", ("programs/pass",))
 
 
 def whole(node: str) -> Inside:
     """Return what is read in a node that is as planned."""
-    about = DATA["nodes"][node]
+    about = RECORD.nodes[node]
     links = [Link("lo", 1, "00:00:00:00:00:00", 65536, True, 0, {"native": 0, "generic": 0})]
-    if about["bridge"]:
+    if about.bridge:
         links.append(Link("br0", 16, "02:00:00:00:00:99", 1500, True, 0, {"native": 0, "generic": 0}))
     addresses, faces = set(), {}
-    for name, port in about["interfaces"].items():
-        master = 16 if port["bridge"] else 0
-        own = about["program"] and name in about["program"]["interfaces"]
-        programs = {"native": 7 if own else 9 if port["passes"] else 0, "generic": 0}
-        links.append(Link(name, port["index"], port["mac"], port["mtu"], True, master, programs))
-        addresses |= {(port["index"], *parse(address)) for address in port["addresses"]}
-        if port["faces"]:
+    for name, port in about.interfaces.items():
+        master = 16 if port.bridge else 0
+        own = any(name in program.interfaces for program in about.programs)
+        programs = {"native": 7 if own else 9 if port.passes else 0, "generic": 0}
+        links.append(Link(name, port.index, port.mac, port.mtu, True, master, programs))
+        addresses |= {(port.index, *parse(address)) for address in port.addresses}
+        if port.faces:
             faces[name] = (True, False)
     routes = {
-        (DEFAULTS[parse(via)[1].family] if to == DEFAULT else parse(to)[1], parse(via)[0])
-        for to, via in about["routes"]
+        (DEFAULTS[parse(via)[1].family] if to == DEFAULT else parse(to)[1], parse(via)[0]) for to, via in about.routes
     }
-    return Inside(tuple(links), frozenset(addresses), frozenset(routes), about["sysctls"], faces)
+    return Inside(tuple(links), frozenset(addresses), frozenset(routes), about.sysctls, faces)
 
 
 def said(node: str, seen: Inside, own: Pins = OWN, passing: Pins = PASSING) -> list[str]:
     """Return what is told of a node, without what mends it."""
-    about = DATA["nodes"][node]
+    about = RECORD.nodes[node]
     found = [
         *condition.node_problems("lab", node, about, seen),
         *condition.program_problems("lab", node, about, seen, own, passing),
@@ -145,9 +144,10 @@ def test_a_port_that_left_its_bridge_is_told_unless_the_bridge_has_gone() -> Non
 
 def test_sysctls_that_one_another_set_are_told_only_when_all_are_planned_alike() -> None:
     """net.ipv4.conf.all.forwarding and net.ipv4.ip_forward are one; the file may set them in any order."""
-    about = {**DATA["nodes"]["host"], "sysctls": {"net.ipv4.ip_forward": "1", "net.ipv4.conf.eth0.forwarding": "0"}}
+    several = {"net.ipv4.ip_forward": "1", "net.ipv4.conf.eth0.forwarding": "0"}
+    about = RECORD.nodes["host"]._replace(sysctls=several)
     seen = whole("host")._replace(sysctls={"net.ipv4.ip_forward": "0", "net.ipv4.conf.eth0.forwarding": "0"})
-    alike = {**about, "sysctls": {"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.forwarding": "1"}}
+    alike = about._replace(sysctls={"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.forwarding": "1"})
 
     assert [] == list(condition.node_problems("lab", "host", about, seen))
     (told,) = condition.node_problems("lab", "host", alike, seen)
@@ -170,7 +170,7 @@ def test_what_cannot_be_read_is_not_told() -> None:
 )
 def test_what_mends_is_the_step_of_the_plan(lose: Callable[[Inside], Inside], mend: str) -> None:
     """As `up --dry-run` prints it, in the node."""
-    found = condition.node_problems("lab", "router", DATA["nodes"]["router"], lose(whole("router")))
+    found = condition.node_problems("lab", "router", RECORD.nodes["router"], lose(whole("router")))
 
     assert f"netlab exec --lab lab router {mend}" in [one.mend for one in found]
 

@@ -3,7 +3,6 @@
 import socket
 import struct
 from pathlib import Path
-from typing import Any
 
 import pytest
 from scapy.utils import RawPcapReader
@@ -12,6 +11,7 @@ from netlab.observe import capture
 from netlab.observe.capture import End, ends, packet_record
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
+from netlab.record.model import LabRecord
 from netlab.topology import document, validate
 from tests.checkout import ROOT
 
@@ -22,13 +22,13 @@ TRANSMITS = "int reflect(struct xdp_md *ctx) { return XDP_TX; }\n"
 # --- where ------------------------------------------------------------------------------------------------------------
 
 
-def described(path: Path) -> dict[str, Any]:
-    """Return the lab.json that a topology would have."""
+def described(path: Path) -> LabRecord:
+    """Return the record that a topology would have."""
     return describe(plan(validate.topology(document.load(str(path)))), "/run/netlab/under-test")
 
 
-def written(folder: Path, text: str) -> dict[str, Any]:
-    """Return the lab.json of a topology given as text, beside which there is a program that answers by XDP_TX."""
+def written(folder: Path, text: str) -> LabRecord:
+    """Return the record of a topology given as text, beside which there is a program that answers by XDP_TX."""
     (folder / "reflect.c").write_text(TRANSMITS)
     (folder / "lab.yml").write_text(text)
     return described(folder / "lab.yml")

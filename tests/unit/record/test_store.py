@@ -9,6 +9,7 @@ import pytest
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError
 from netlab.record import store
+from netlab.record.model import LabRecord, LimitsRecord, NodeRecord
 
 pytestmark = pytest.mark.usefixtures("root")
 
@@ -67,11 +68,12 @@ def test_a_record_that_is_missing_or_damaged_is_said_so(root: Path) -> None:
 
 def test_a_misspelt_node_gets_the_nearest_name() -> None:
     """And exit code 2."""
-    data: dict[str, Any] = {"lab": "one", "nodes": {"worker1": {}, "client": {}}}
+    worker, client = (NodeRecord("host", role, LimitsRecord(), {}, (), ()) for role in ("worker", "client"))
+    record = LabRecord("one", "", "netns", "/run/netlab/one", {"worker1": worker, "client": client})
 
-    assert store.node_of(data, "client") == {}
+    assert store.node_of(record, "client") == client
     with pytest.raises(UsageError, match="did you mean worker1"):
-        store.node_of(data, "wroker1")
+        store.node_of(record, "wroker1")
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])

@@ -1,0 +1,118 @@
+"""What a person has typed, as types: the arguments of each verb. They are plain classes, which are fast to make."""
+
+from collections.abc import Sequence
+
+
+class Arguments:
+    """What every verb is told: the lab that is meant, None for the only one, and all words as they were typed."""
+
+    verb: str
+    words: Sequence[str]
+    lab: str | None
+    lab_given: bool
+
+
+class Named(Arguments):
+    """The arguments of a verb that takes a lab's name without an option."""
+
+    named: str | None
+
+
+class Down(Named):
+    """The arguments of `down`."""
+
+    all: bool
+
+
+class Status(Named):
+    """The arguments of `status`."""
+
+    format: str
+
+
+class OfTopology(Arguments):
+    """The arguments of verbs that read a topology: its file, and what is changed in it."""
+
+    file: str
+    set: list[str]
+
+
+class Up(OfTopology):
+    """The arguments of `up`; the timeout in seconds."""
+
+    runtime: str | None
+    dry_run: bool
+    timeout: float
+
+
+class Export(OfTopology):
+    """The arguments of `export`."""
+
+    tool: str
+
+
+class OfNode(Arguments):
+    """The arguments of verbs that deal with one node."""
+
+    node: str
+
+
+class Exec(OfNode):
+    """The arguments of `exec`."""
+
+    command: list[str]
+
+
+class Run(OfNode):
+    """The arguments of `run`."""
+
+    options: list[str]
+
+
+class Reload(OfNode):
+    """The arguments of `reload`."""
+
+    define: list[tuple[str, str]]
+
+
+class Trace(Arguments):
+    """The arguments of `trace`; of `lines`, None is all."""
+
+    lines: int | None
+    follow: bool
+    format: str
+
+
+class Logs(Trace):
+    """The arguments of `logs`."""
+
+    nodes: list[str]
+
+
+class Stats(Arguments):
+    """The arguments of `stats`."""
+
+    format: str
+
+
+class Balancer(Arguments):
+    """The arguments of `balancer`; the timeout in seconds."""
+
+    action: str
+    words_of_action: list[str]
+    node: str | None
+    capacity: int | None
+    timeout: float | None
+    now: bool
+
+
+class Demo(Arguments):
+    """The arguments of `demo`; the timeout in seconds."""
+
+    name: str
+    file: str | None
+    set: list[str]
+    runtime: str | None
+    save: str | None
+    timeout: float
+    format: str

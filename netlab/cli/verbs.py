@@ -1,0 +1,173 @@
+"""What a person may type: every verb with its arguments."""
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from netlab.cli import typed
+
+LONGEST_S = 1e6  # eleven days
+
+
+class Argument(NamedTuple):
+    """An argument as argparse takes it: names and keywords of `add_argument`."""
+
+    names: tuple[str, ...]
+    keywords: Mapping[str, Any]
+
+
+class Verb(NamedTuple):
+    """A verb's one line of help, its arguments and the type that they come in, and which lab it means."""
+
+    help: str
+    kind: type[typed.Arguments]
+    arguments: tuple[Argument, ...] = ()
+    lab: str = "the only one there is"
+
+
+def _argument(*names: str, **keywords: object) -> Argument:
+    return Argument(names, keywords)
+
+
+def number(text: str) -> int:
+    """Return a number of lines, for argparse; nobody has more than a machine can count."""
+    if int(text) < 0:
+        raise ValueError
+    return min(int(text), sys.maxsize)
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds, for argparse; the system calls that wait take no more than some weeks."""
+    if not 0 < float(text) < float("inf"):
+        raise ValueError
+    return min(float(text), LONGEST_S)
+
+
+def threads(text: str) -> int:
+    """Return a number of threads, for argparse."""
+    if not 0 < int(text) < 1 << 16:
+        raise ValueError
+    return int(text)
+
+
+def constant(text: str) -> tuple[str, str]:
+    """Return name and value of a C constant, for argparse."""
+    name, found, value = text.partition("=")
+    if not found or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or "\n" in value:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"expected NAME=VALUE, with a C constant's name, found {text!r}")
+    return name, value
+
+
+_FILE = _argument("file", metavar="FILE", help="the topology")
+_SET = _argument(
+    "--set",
+    action="append",
+    default=[],
+    metavar="PATH=VALUE",
+    help="change the topology, as in nodes.client.args.count=5",
+)
+_RUNTIME = _argument("--runtime", choices=("netns", "docker"), help="where nodes live (default: what the file says)")
+_TIMEOUT = _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)")
+_NODE = _argument("node", metavar="NODE", help="the node")
+_FORMAT = _argument("--format", choices=("text", "json"), default="text", help="how to print (text)")
+_LAB = _argument("named", metavar="LAB", nargs="?", help="the lab, as with --lab")
+_LAST = _argument("-n", "--lines", type=number, metavar="N", help="begin with the last N lines (with all)")
+_FOLLOW = _argument("-f", "--follow", action="store_true", help="go on with what comes")
+_REST = "..."  # argparse.REMAINDER
+
+VERBS = {
+    "up": Verb(
+        "build the lab of a topology and start its roles",
+        typed.Up,
+        (
+            _FILE,
+            _SET,
+            _RUNTIME,
+            _argument("--dry-run", action="store_true", help="print the steps as shell commands and build nothing"),
+            _TIMEOUT,
+        ),
+        "the topology's name",
+    ),
+    "down": Verb(
+        "remove a lab", typed.Down, (_LAB, _argument("--all", action="store_true", help="every lab of this machine"))
+    ),
+    "exec": Verb(
+        "run a command in a node",
+        typed.Exec,
+        (_NODE, _argument("command", metavar="COMMAND", nargs=_REST, help="the command and its arguments")),
+    ),
+    "shell": Verb("open a shell in a node", typed.OfNode, (_NODE,)),
+    "run": Verb(
+        "run a node's role in the foreground",
+        typed.Run,
+        (_NODE, _argument("options", metavar="OPTION", nargs=_REST, help="options of the role, over the topology's")),
+    ),
+    "status": Verb("show the nodes and what runs in them", typed.Status, (_LAB, _FORMAT)),
+    "logs": Verb(
+        "show what the roles printed",
+        typed.Logs,
+        (_argument("nodes", metavar="NODE", nargs="*", help="only these nodes"), _LAST, _FOLLOW, _FORMAT),
+    ),
+    "trace": Verb("show what the programs printed", typed.Trace, (_LAST, _FOLLOW, _FORMAT)),
+    "stats": Verb(
+        "show what the programs count",
+        typed.Stats,
+        (_argument("--format", choices=("text", "json", "prometheus"), default="text", help="how to print (text)"),),
+    ),
+    "balancer": Verb(
+        "change a running balancer, and lose no request",
+        typed.Balancer,
+        (
+            _argument("action", metavar="ACTION", help="drain, undrain, weight, policy, add or remove"),
+            _argument(
+                "words_of_action",
+                metavar="WORD",
+                nargs="*",
+                help="NODE ... to drain, undrain, add and remove; NODE ... NUMBER to weight; a policy's name",
+            ),
+            _argument("--node", metavar="NODE", help="the balancer's node, if there are several"),
+            _argument("--capacity", type=threads, metavar="THREADS", help="of what is added (what the others have)"),
+            _argument("--timeout", type=seconds, metavar="SECONDS", help="wait this long to remove one (30)"),
+            _argument("--now", action="store_true", help="remove it whatever it has in hand"),
+        ),
+    ),
+    "reload": Verb(
+        "replace a node's program by a new build of its source, and keep the maps",
+        typed.Reload,
+        (
+            _NODE,
+            _argument(
+                "--define",
+                action="append",
+                type=constant,
+                default=[],
+                metavar="NAME=VALUE",
+                help="a compile-time constant, over the topology's",
+            ),
+        ),
+    ),
+    "validate": Verb("check a topology", typed.OfTopology, (_FILE, _SET), "the topology's name"),
+    "export": Verb(
+        "print a topology for another tool",
+        typed.Export,
+        (_argument("tool", metavar="TOOL", choices=("compose",), help="compose, for Docker Compose"), _FILE, _SET),
+        "the topology's name",
+    ),
+    "demo": Verb(
+        "play a lab, show what happens, and check every claim of its exercise",
+        typed.Demo,
+        (
+            _argument("name", metavar="DEMO", help="parta, partb-low or partb-high"),
+            _argument("file", metavar="FILE", nargs="?", help="a topology of your own to play it on"),
+            _SET,
+            _RUNTIME,
+            _argument("--save", metavar="DIR", help="keep timeline, captures, sources and a report in a new folder"),
+            _TIMEOUT,
+            _FORMAT,
+        ),
+        "demo-DEMO",
+    ),
+}

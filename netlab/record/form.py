@@ -1,0 +1,57 @@
+"""A record as JSON: the number of its format, all of it, and the part of it that everybody may see."""
+
+import json
+
+from netlab.record import model, shapes
+from netlab.record.model import LabRecord, ProcessRecord
+
+FORMAT = 1  # of lab.json and status.json; another number for whatever an older netlab would not understand
+_KEY = "format"
+
+
+class OtherFormatError(ValueError):
+    """A record of another format: of this number, or of none."""
+
+    def __init__(self, number: object) -> None:
+        super().__init__("has no format number" if number is None else f"has format {json.dumps(number)[:20]}")
+
+
+def parsed(data: object, is_part: bool = False) -> LabRecord:
+    """Return a record from its JSON; MisfitError where it is none, OtherFormatError where it is of another format.
+
+    With `is_part` it is what everybody may see.
+    """
+    if not isinstance(data, dict):
+        raise shapes.MisfitError("an object", data)
+    if type(data.get(_KEY)) is not int or data[_KEY] != FORMAT:
+        raise OtherFormatError(data.get(_KEY))
+    found = shapes.read(LabRecord, {key: value for key, value in data.items() if key != _KEY}, is_part)
+    if not is_part:
+        model.check_whole(found)
+    return found
+
+
+def plain(record: LabRecord) -> dict[str, object]:
+    """Return all of a record as its JSON."""
+    return {"lab": record.lab, _KEY: FORMAT, **shapes.plain(record)}
+
+
+def public(record: LabRecord) -> dict[str, object]:
+    """Return of a record what `status` shows, or makes what it shows from, as its JSON."""
+    nodes = {
+        name: {
+            **{key: shapes.plain(getattr(node, key)) for key in ("kind", "role", "limits")},
+            "interfaces": {name: {"addresses": list(port.addresses)} for name, port in node.interfaces.items()},
+            "programs": [{"name": program.name} for program in node.programs],
+            "processes": [_public_process(process, node.role) for process in node.processes],
+        }
+        for name, node in record.nodes.items()
+    }
+    about = {key: getattr(record, key) for key in ("topology", "runtime", "folder")}
+    return {"lab": record.lab, _KEY: FORMAT, **about, "nodes": nodes}
+
+
+def _public_process(process: ProcessRecord, role: str) -> dict[str, object]:
+    """Leave out what a command is made of, which is its own business; a role's file and its interpreter are not."""
+    argv = list(process.argv[:2]) if role else []
+    return {"argv": argv, "autostart": process.autostart, "stays": process.stays}

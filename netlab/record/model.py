@@ -1,0 +1,212 @@
+"""What a lab is meant to be: its record as frozen types, as `lab.json` has it, and `status.json` a part of it.
+
+Fields with a default are those that `status.json` has not: what others than root, and the group of who built the lab,
+may not see. These are named tuples rather than dataclasses as in topology/model.
+"""
+
+import _socket  # socket itself takes 3 ms to load
+from collections.abc import Iterator, Mapping
+from typing import Annotated, NamedTuple
+
+from netlab import paths
+from netlab.record.shapes import Count, MisfitError, Rule
+
+_DEFAULT = "default"
+_MOST_CORES = 1 << 16
+_MOST_INDEX = (1 << 31) - 1
+_LONGEST_INTERFACE = 15
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_NAMES, _SYSCTLS = frozenset(_LETTERS + "._-"), frozenset(_LETTERS + "._-/")
+_HEX = frozenset("0123456789abcdefABCDEF")
+_MAC_LENGTH = len("02:00:00:00:00:01")
+
+
+def is_host(text: str) -> bool:
+    """Say whether a text is an IP address."""
+    try:
+        _socket.inet_pton(_socket.AF_INET6 if ":" in text else _socket.AF_INET, text)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_address(text: str) -> bool:
+    """Say whether a text is an IP address with its prefix length."""
+    address, _, length = text.partition("/")
+    is_length = length.isascii() and length.isdigit() and len(length) <= len("128")
+    return is_length and int(length) <= (128 if ":" in address else 32) and is_host(address)
+
+
+def _is_network(text: str) -> bool:
+    return text == _DEFAULT or is_address(text)
+
+
+def _is_mac(text: str) -> bool:
+    return len(text) == _MAC_LENGTH and text[2::3] == ":::::" and _HEX.issuperset(text.replace(":", ""))
+
+
+def _is_interface(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_INTERFACE and _NAMES.issuperset(text) and text[0] not in ".-"
+
+
+def _is_sysctl(text: str) -> bool:
+    """Say whether this is the name of a sysctl of networks, and leads nowhere else (kernel/sysctls)."""
+    parts = text.split(".")
+    return text.startswith("net.") and all(part.strip("/") for part in parts) and _SYSCTLS.issuperset(text)
+
+
+def _one_of(*words: str) -> Rule:
+    return Rule(" or ".join(words), words.__contains__)
+
+
+Kind = Annotated[str, _one_of("host", "switch")]
+Mode = Annotated[str, _one_of("native", "generic")]
+RuntimeName = Annotated[str, _one_of("netns", "docker")]
+Label = Annotated[str, Rule("a name of letters a-z, digits and inner hyphens", paths.is_label)]
+InterfaceName = Annotated[str, Rule("the name of a network interface", _is_interface)]
+Host = Annotated[str, Rule("an IP address", is_host)]
+Address = Annotated[str, Rule("an IP address with its prefix length", is_address)]
+Network = Annotated[str, Rule(f"an IP network or {_DEFAULT!r}", _is_network)]
+Mac = Annotated[str, Rule("a MAC such as 02:00:00:00:00:01", _is_mac)]
+Sysctl = Annotated[str, Rule("a dotted name such as net.ipv4.tcp_ecn", _is_sysctl)]
+Index = Annotated[int, Rule("the index of a network interface", lambda index: 0 < index <= _MOST_INDEX)]
+Cores = Annotated[float, Rule("a number of cores", lambda cores: 0 <= cores <= _MOST_CORES)]
+
+
+class LimitsRecord(NamedTuple):
+    """What a node may use: `cpu` in cores, `memory` in bytes; 0 is no limit."""
+
+    cpu: Cores = 0.0
+    memory: Count = 0
+
+
+class InterfaceRecord(NamedTuple):
+    """One of a node's interfaces; `addresses` have their prefix lengths.
+
+    `bridge` is the one that it is a port of, "" for none; `faces` says that the other end carries a program, `passes`
+    that it carries the program itself that passes all.
+    """
+
+    addresses: tuple[Address, ...]
+    index: Index = 0  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
+    mac: Mac = ""
+    mtu: Count = 0
+    peer: str = ""
+    peer_interface: str = ""
+    bridge: str = ""
+    faces: bool = False
+    passes: bool = False
+
+
+class BridgeRecord(NamedTuple):
+    """The bridge of a switch."""
+
+    name: InterfaceName
+    index: Index  # type: ignore[assignment]
+
+
+class RouteRecord(NamedTuple):
+    """A route: a network, or `default`, and the next hop."""
+
+    to: Network
+    via: Host
+
+
+class ProgramRecord(NamedTuple):
+    """A program on interfaces of a node: see topology.model.Program."""
+
+    name: str
+    path: str = ""
+    function: str = ""
+    mode: Mode = "native"
+    define: Mapping[str, str | int] = {}
+    interfaces: tuple[InterfaceName, ...] = ()
+
+
+class ProcessRecord(NamedTuple):
+    """What runs in a node: a role or a command, not yet wrapped; what it comes after, and whether it says READY."""
+
+    argv: tuple[str, ...]
+    autostart: bool
+    stays: bool
+    after: tuple[str, ...] = ()
+    awaits_ready: bool = False
+
+
+class NodeRecord(NamedTuple):
+    """A node. `pins` is where its maps and programs are pinned; `env` is root's, and has a file of its own.
+
+    `role` is "" where there is none. There is one program and one process at most today.
+    """
+
+    kind: Kind
+    role: str
+    limits: LimitsRecord
+    interfaces: Mapping[InterfaceName, InterfaceRecord]
+    programs: tuple[ProgramRecord, ...]
+    processes: tuple[ProcessRecord, ...]
+    replica_of: str = ""
+    pins: str = ""
+    env: Mapping[str, str] = {}
+    image: str = ""
+    capabilities: tuple[str, ...] = ()
+    bridge: BridgeRecord | None = None
+    routes: tuple[RouteRecord, ...] = ()
+    sysctls: Mapping[Sysctl, str] = {}
+
+    @property
+    def program(self) -> ProgramRecord | None:
+        """The only program, if there is one."""
+        return self.programs[0] if self.programs else None
+
+    @property
+    def process(self) -> ProcessRecord | None:
+        """The only process, if there is one."""
+        return self.processes[0] if self.processes else None
+
+
+class LabRecord(NamedTuple):
+    """A lab; `topology` is its file, "" where there is none; `folder` is the lab's own.
+
+    `clock_offset_ns` is wall-clock time less CLOCK_MONOTONIC, by which every verb shows the same times.
+    """
+
+    lab: Label
+    topology: str
+    runtime: RuntimeName
+    folder: str
+    nodes: Mapping[Label, NodeRecord]
+    description: str = ""
+    clock_offset_ns: int = 0
+
+    def variables(self, node: str) -> dict[str, str]:
+        """Return the variables that every process of a node has beside those of its caller."""
+        return {
+            "NETLAB_LAB": self.lab,
+            "NETLAB_NODE": node,
+            "NETLAB_NODE_FILE": f"{self.folder}/{paths.RECORD}",
+            **self.nodes[node].env,
+        }
+
+
+def check_whole(lab: LabRecord) -> None:
+    """Raise MisfitError where one part of a whole record speaks of another part that is not there."""
+    for name, node in lab.nodes.items():
+        pins = paths.pins(lab.folder, name)
+        ends = [*_loose_ends(lab, node), *([] if node.pins == pins else [(("pins",), pins, node.pins)])]
+        for keys, expected, found in ends:
+            misfit = MisfitError(expected, found)
+            misfit.keys = [*reversed(keys), name, "nodes"]
+            raise misfit
+
+
+def _loose_ends(lab: LabRecord, node: NodeRecord) -> Iterator[tuple[tuple[str | int, ...], str, object]]:
+    for interface, port in node.interfaces.items():
+        if port.peer not in lab.nodes or port.peer_interface not in lab.nodes[port.peer].interfaces:
+            yield ("interfaces", interface, "peer"), "the other end of its link", f"{port.peer} {port.peer_interface}"
+    for at, program in enumerate(node.programs):
+        if not program.interfaces or not node.interfaces.keys() >= set(program.interfaces):
+            yield ("programs", at, "interfaces"), "interfaces of the node", ", ".join(program.interfaces)
+    for at, process in enumerate(node.processes):
+        if len(process.argv) <= bool(node.role):
+            yield ("processes", at, "argv"), "a command", " ".join(process.argv)

@@ -1,0 +1,92 @@
+"""What stands beside the record in a lab's folder: who its processes are, what is pinned, what has happened."""
+
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
+
+from netlab.record.shapes import Count, MisfitError, Rule, read
+
+_MOST_PIDS = 1 << 22
+Pid = Annotated[int, Rule("the id of a process", lambda pid: 0 < pid <= _MOST_PIDS)]
+
+
+class ProcessId(NamedTuple):
+    """A process, by its id and when it was started, in clock ticks since boot: an id may be given again."""
+
+    pid: Pid
+    start_ticks: Count
+
+
+class Pinned(NamedTuple):
+    """What was pinned of a program: the `entry` that is attached, and all `pins`, such as maps/NAME."""
+
+    entry: str
+    pins: tuple[str, ...]
+
+
+class Containers(NamedTuple):
+    """A lab's containers: their engine's address, our mark on them, and the first process of each, by node."""
+
+    engine: str
+    mark: str
+    nodes: Mapping[str, ProcessId]
+
+
+# ---- what a supervisor writes down: a line each ----------------------------------------------------------------------
+
+
+class Begun(NamedTuple):
+    """A supervisor has begun, and will start processes in these nodes; times are CLOCK_MONOTONIC here and below."""
+
+    nodes: tuple[str, ...]
+    ns: Count
+
+
+class Started(NamedTuple):
+    """A node's process was started."""
+
+    node: str
+    pid: Pid
+    start_ticks: Count
+    started_ns: Count
+    argv: tuple[str, ...]
+    awaits_ready: bool
+
+
+class Ready(NamedTuple):
+    """A node's process has said READY."""
+
+    node: str
+    pid: Pid
+    ready_ns: Count
+
+
+class Exited(NamedTuple):
+    """A node's process has ended by itself."""
+
+    node: str
+    pid: Pid
+    ended_ns: Count
+    exit: Count
+
+
+class Killed(NamedTuple):
+    """A node's process was ended by a signal."""
+
+    node: str
+    pid: Pid
+    ended_ns: Count
+    signal: Count
+
+
+Fact = Begun | Started | Ready | Exited | Killed
+_BY_FIELDS: dict[frozenset[str], type[Fact]] = {
+    frozenset(kind._fields): kind for kind in (Begun, Started, Ready, Exited, Killed)
+}
+
+
+def fact(value: object) -> Fact:
+    """Return what a line of the supervisor's says: with all that belongs to it, and nothing else; or MisfitError."""
+    kind = _BY_FIELDS.get(frozenset(value)) if isinstance(value, dict) else None
+    if kind is None:
+        raise MisfitError("something that a supervisor writes down", value)
+    return read(kind, value)
