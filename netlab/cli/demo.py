@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from netlab.cli import show
 from netlab.demo import show as worded
 from netlab.demo.evidence import Claim, Entry, Evidence
+from netlab.record import shapes
 from netlab.record.model import LabRecord
 
 
@@ -46,7 +47,7 @@ class Json:
             "lab": evidence.lab.lab,
             "holds": all(claim.holds for claim in claims),
             "claims": [claim._asdict() for claim in claims],
-            "counters": evidence.stats,
+            "counters": shapes.plain(evidence.stats),
             "timeline": list(worded.as_data(evidence)),
         }
         print(json.dumps(data, indent=2))

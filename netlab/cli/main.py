@@ -141,7 +141,7 @@ def status(args: typed.Status) -> int:
 
     found = status.read(lab)
     _show(args.format, found, show.status)
-    return 1 if found["problems"] else 0
+    return 1 if found.problems else 0
 
 
 def logs(args: typed.Logs) -> None:
@@ -267,6 +267,8 @@ def _show(style: str, data: _T, table: Callable[[_T], None]) -> None:
     if style == "json":
         import json
 
-        print(json.dumps(data, indent=2))
+        from netlab.record import shapes
+
+        print(json.dumps(shapes.plain(data), indent=2))
     else:
         table(data)

@@ -244,7 +244,7 @@ _READERS: dict[str, Callable[[str], Any]] = {"N": int, "F": float, "S": json.loa
 
 # Stream, wording, event. In a wording `{N}` is a whole number, `{F}` any number, `{S}` a quoted string, `{W}` a word,
 # `{T}` all the rest; they are the event's fields, in order. `s?` is a plural.
-_WORDINGS: tuple[tuple[str, str, type[Any]], ...] = (
+_WORDINGS: tuple[tuple[str, str, type[Event]], ...] = (
     ("out", "request #{N} to {W}: {S} ({N} bytes)", Asked),
     ("out", "sent {N} requests in {F} s", AskedAll),
     ("out", "request #{N} not sent: {T}", NotAsked),
@@ -279,10 +279,10 @@ class _Form(NamedTuple):
     stream: str
     pattern: re.Pattern[str]
     readers: tuple[Callable[[str], Any], ...]
-    event: type[Any]
+    event: type[Event]
 
 
-def _form(stream: str, wording: str, event: type[Any]) -> _Form:
+def _form(stream: str, wording: str, event: type[Event]) -> _Form:
     kinds = re.findall(r"\{([NFSWT])\}", wording)
     pattern = re.sub(r"\\\{([NFSWT])\\\}", lambda found: _PLACES[found[1]], re.escape(wording)).replace(r"s\?", "s?")
     return _Form(stream, re.compile(pattern), tuple(_READERS[kind] for kind in kinds), event)

@@ -1,9 +1,10 @@
 """What a play of a lab leaves to judge it by, and what a judgement is: plain data, which needs no lab."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from netlab.demo.events import Event, Lost
+from netlab.observe.stats import LabStats
 from netlab.record.model import LabRecord
 from netlab.supervise.logs import LogLine
 
@@ -29,13 +30,13 @@ class Evidence(NamedTuple):
     """All of it, in the end.
 
     The timeline in the order of time, the lab's record, what the programs have counted (as `netlab
-    stats --format json` has it), the nodes' TCP, and the programs' sources as they were compiled, by node. `probes`
+    stats` shows it), the nodes' TCP, and the programs' sources as they were compiled, by node. `probes`
     says what became of packets that are none of the lab's own, sent to a node with a program, by what they were.
     """
 
     timeline: list[Entry]
     lab: LabRecord
-    stats: Mapping[str, Any]
+    stats: LabStats
     sockets: Mapping[str, Sockets]
     sources: Mapping[str, str]
     probes: Mapping[str, str]

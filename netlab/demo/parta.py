@@ -201,9 +201,9 @@ def _no_socket_is_left(evidence: Evidence) -> Claim:
 
 def _the_counters_agree(evidence: Evidence) -> Claim:
     counted: dict[str, int] = {}
-    for program in evidence.stats["programs"].values():
-        for reason, count in program["reasons"].items():
-            counted[reason] = counted.get(reason, 0) + count["packets"]
+    for program in evidence.stats.programs.values():
+        for reason, count in program.reasons.items():
+            counted[reason] = counted.get(reason, 0) + count.packets
     printed = {
         reason: sum(event.what == what for event in evidence.events(Segment)) for what, reason in _REASONS.items()
     }

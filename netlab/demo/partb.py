@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TypeVar
 
 from netlab.demo import history
 from netlab.demo.events import (
@@ -11,6 +11,7 @@ from netlab.demo.events import (
     Completion,
     Dequeue,
     Drop,
+    Event,
     Exited,
     Finished,
     Forward,
@@ -23,6 +24,7 @@ from netlab.demo.events import (
 from netlab.demo.evidence import Claim, Evidence, few, nothing_is_lost
 from netlab.demo.witnesses import Play, sorted_out
 
+_E = TypeVar("_E")
 _ROUNDING_S = 1e-5  # seconds are printed to the microsecond, and summed
 _CLOCK_S = 1e-3
 _LATE_S = 0.1  # a request may overtake the waking of an idle thread, but by no more than a busy machine needs for that
@@ -124,7 +126,8 @@ def _every_completion_is_in_the_trace(play: Play) -> Claim:
 
 
 def _every_queued_packet_leaves_in_order(play: Play) -> Claim:
-    came, left = ([each.number for each in _events(play, kind)] for kind in (Queue, Dequeue))
+    came = [each.number for each in _events(play, Queue)]
+    left = [each.number for each in _events(play, Dequeue)]
     wrong = _contradictions(play, history.ORDER, history.DEPTH)
     if came != left and not wrong:
         wrong = [f"#{number} does not leave" for number in came if number not in left]
@@ -169,7 +172,7 @@ def _sleeps_wrong(play: Play) -> Iterator[str]:
 
 
 def _workers_have_their_threads(play: Play) -> Claim:
-    capacity = {name: each["capacity"] for name, each in play.now.get("backends", {}).items()}
+    capacity = {name: each.capacity for name, each in play.now.backends.items()} if play.now else {}
     wrong = [
         f"{name} #{number} waited {waited_s:.3f} s for a thread that was still asleep"
         for (name, number), waited_s in play.waited_s.items()
@@ -214,33 +217,31 @@ def _every_request_is_served_once(play: Play) -> Claim:
 
 
 def _all_threads_are_free_in_the_end(play: Play) -> Claim:
-    backends = play.now.get("backends", {})
-    free = all(each["free"] == each["capacity"] for each in backends.values())
-    waiting = play.now.get("queue_depth", 0)
-    figures = ", ".join(f"{name} {each['free']} of {each['capacity']}" for name, each in backends.items())
+    backends = play.now.backends if play.now else {}
+    free = all(each.free == each.capacity for each in backends.values())
+    waiting = play.now.queue_depth if play.now else 0
+    figures = ", ".join(f"{name} {each.free} of {each.capacity}" for name, each in backends.items())
     text = "in the end all threads are free and nothing waits"
     return Claim(text, bool(backends and play.asked) and free and not waiting, f"{figures}; {waiting} waiting")
 
 
 def _the_counters_agree(play: Play) -> Claim:
-    printed: dict[type[Any], int] = {
+    printed: dict[type[Event], int] = {
         kind: len(_events(play, kind)) for kind in (Request, Forward, Queue, Dequeue, Drop, Completion)
     }
     names = ("received", "forwarded", "queued", "dequeued", "dropped", "completions")
-    pairs = [(name, play.now.get(name, 0), count) for name, count in zip(names, printed.values(), strict=True)]
-    reasons = {
-        name: count["packets"]
-        for name, count in {**play.now.get("reasons", {}), **play.now.get("carriers", {})}.items()
-    }
+    pairs = [(name, getattr(play.now, name, 0), count) for name, count in zip(names, printed.values(), strict=True)]
+    counted = {**play.now.reasons, **play.now.carriers} if play.now else {}
+    reasons = {name: count.packets for name, count in counted.items()}
     completed = reasons.get("COMPLETION_FREED", 0) + reasons.get("COMPLETION_CARRIED", 0)
     pairs += [(name, reasons.get(name, 0), printed[kind]) for name, kind in _COUNTED.items()]
     pairs.append(("COMPLETION_FREED and _CARRIED", completed, printed[Completion]))
-    wrong = [f"{name} {counted}, {lines} lines" for name, counted, lines in pairs if counted != lines]
-    figures = few([", ".join(f"{name} {counted}" for name, counted, _ in pairs[: len(names)]), *wrong])
+    wrong = [f"{name} {count}, {lines} lines" for name, count, lines in pairs if count != lines]
+    figures = few([", ".join(f"{name} {count}" for name, count, _ in pairs[: len(names)]), *wrong])
     return Claim("the program's counters agree with its trace", printed[Request] > 0 and not wrong, figures)
 
 
-_COUNTED: dict[str, type[Any]] = {"FORWARDED": Forward, "QUEUED": Queue, "CARRIER_SENT": Dequeue}
+_COUNTED: dict[str, type[Event]] = {"FORWARDED": Forward, "QUEUED": Queue, "CARRIER_SENT": Dequeue}
 
 
 def _nothing_is_queued(play: Play) -> Claim:
@@ -257,7 +258,7 @@ def _those_without_a_thread_are_queued(play: Play) -> Claim:
     return Claim("with high sleep times those that find no free thread are queued", bool(waited), figures)
 
 
-def _events(play: Play, kind: type[Any]) -> list[Any]:
+def _events(play: Play, kind: type[_E]) -> list[_E]:
     return [step.event for step in play.history.steps if isinstance(step.event, kind)]
 
 

@@ -109,7 +109,7 @@ class _Followed:
         waits = [event.number for event in evidence.events(Queue)][:1]
         at_once = [event.number for event in evidence.events(Forward)][:_REQUESTS]
         self.numbers = {*at_once, *waits}
-        self.balancer = next(iter(evidence.stats["balancers"]), "")
+        self.balancer = next(iter(evidence.stats.balancers), "")
         self.sent: dict[str, list[int]] = {}  # to each worker, in order: its own numbers count these
         for _, event in evidence.timeline:
             if isinstance(event, Forward | Dequeue):

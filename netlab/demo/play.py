@@ -97,7 +97,7 @@ def play(
             in_the_end.callback(capture.stop)  # before the lab goes; once more does no harm
         standing = Standing.read(lab)
         record = standing.record
-        evidence = Evidence([], record, {}, {}, _sources(record), {})
+        evidence = Evidence([], record, stats.LabStats(record.lab, {}, {}), {}, _sources(record), {})
         _follow(evidence, is_over, show)
         evidence = evidence._replace(stats=stats.read(record), sockets=_settled_sockets(standing))
         return evidence._replace(probes=_probe(standing))  # last, because it is counted too

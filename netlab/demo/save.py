@@ -4,9 +4,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netlab import __version__
 from netlab.demo import picture, show
@@ -14,8 +14,9 @@ from netlab.demo.evidence import Claim, Evidence
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel import files, umask
 from netlab.observe.capture import Captured
+from netlab.observe.stats import LabStats
 from netlab.programs import headers
-from netlab.record import form
+from netlab.record import form, shapes
 
 CAPTURES = "captures"  # the folder of the pcap files
 _LINES = 400  # of the timeline, in the report; the file has them all
@@ -121,7 +122,7 @@ def _write(
     texts = {
         "timeline.txt": "".join(f"{line}\n" for line in lines),
         "timeline.jsonl": "".join(f"{json.dumps(each)}\n" for each in show.as_data(evidence)),
-        "counters.json": json.dumps(evidence.stats, indent=2) + "\n",
+        "counters.json": json.dumps(shapes.plain(evidence.stats), indent=2) + "\n",
         "claims.json": json.dumps([claim._asdict() for claim in claims], indent=2) + "\n",
         "topology.yml": played.topology,
         "lab.json": json.dumps(form.plain(evidence.lab), indent=2) + "\n",
@@ -178,17 +179,16 @@ def _shortened(lines: Sequence[str]) -> list[str]:
     return [*lines[:half], f"… {len(lines) - 2 * half} lines are left out here …", *lines[-half:]]
 
 
-def _counters(stats: Mapping[str, Any]) -> Iterator[str]:
-    for node, now in stats["balancers"].items():
+def _counters(stats: LabStats) -> Iterator[str]:
+    for node, now in stats.balancers.items():
         names = ("received", "forwarded", "queued", "dequeued", "dropped", "completions")
-        totals = ", ".join(f"{now[name]} {name}" for name in names)
-        yield f"{node}: {totals}; {now['queue_depth']} waiting.\n"
-        free = ((name, str(each["free"]), str(each["capacity"])) for name, each in now["backends"].items())
+        totals = ", ".join(f"{getattr(now, name)} {name}" for name in names)
+        yield f"{node}: {totals}; {now.queue_depth} waiting.\n"
+        free = ((name, str(each.free), str(each.capacity)) for name, each in now.backends.items())
         yield from _table(("backend", "free threads", "capacity"), free)
         yield ""
-    for node, now in {**stats["balancers"], **stats["programs"]}.items():
-        counted = {**now["reasons"], **now.get("carriers", {})}
-        rows = ((name, str(one["packets"]), str(one["bytes"])) for name, one in counted.items() if one["packets"])
+    for node, counted in stats.reasons().items():
+        rows = ((name, str(one.packets), str(one.bytes)) for name, one in counted.items() if one.packets)
         yield from _table((f"reason at {node}", "packets", "bytes"), rows)
 
 

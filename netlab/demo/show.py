@@ -1,7 +1,6 @@
 """The timeline, and what is claimed of it, as lines for people and as data for programs."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from netlab.demo.evidence import Claim, Entry, Evidence
 from netlab.record.model import LabRecord
@@ -42,7 +41,7 @@ def paint(text: str, colour: int, painted: bool) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if painted else text
 
 
-def as_data(evidence: Evidence) -> Iterator[dict[str, Any]]:
+def as_data(evidence: Evidence) -> Iterator[dict[str, object]]:
     """Yield the lines of the timeline as plain data, each with the name and the values of its event, if it is one."""
     for line, event in evidence.timeline:
         yield {

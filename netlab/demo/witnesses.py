@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netlab.demo.events import (
     Asked,
@@ -20,6 +20,7 @@ from netlab.demo.events import (
 )
 from netlab.demo.evidence import Evidence
 from netlab.demo.history import History, replay
+from netlab.observe.stats import BalancerStats
 from netlab.record.model import LabRecord
 
 
@@ -30,7 +31,7 @@ class Play(NamedTuple):
     asked_by: dict[str, list[Asked]]  # by client
     data: dict[int, str]  # by the balancer's number
     said_asked: int  # how many the clients say they have sent
-    now: dict[str, Any]  # what it has counted
+    now: BalancerStats | None  # what it has counted, if there is one
     history: History
     received: dict[str, list[Received]]  # by worker
     finished: dict[str, list[Finished]]  # by worker
@@ -42,9 +43,8 @@ class Play(NamedTuple):
 
 def sorted_out(evidence: Evidence) -> Play:
     """Put together what everybody has said."""
-    balancers: Mapping[str, dict[str, Any]] = evidence.stats["balancers"]
-    node, now = next(iter(balancers.items()), ("", {}))
-    workers = {name: each["capacity"] for name, each in now.get("backends", {}).items()}
+    node, now = next(iter(evidence.stats.balancers.items()), ("", None))
+    workers = {name: each.capacity for name, each in now.backends.items()} if now else {}
     kinds = (Request, Forward, Queue, Dequeue, Drop, Completion, Ignored)
     lines = ((line, event) for line, event in evidence.timeline if isinstance(event, kinds) and line.node == node)
     played = replay(lines, workers)

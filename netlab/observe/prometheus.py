@@ -1,7 +1,9 @@
-"""Counters as Prometheus reads them: its text format, version 0.0.4. Pure: `netlab stats` as data in, text out."""
+"""Counters as Prometheus reads them: its text format, version 0.0.4. Pure."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from netlab.observe.stats import LabStats
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -65,32 +67,31 @@ _REPORTS = (
 )
 
 
-def text(stats: Mapping[str, Any]) -> str:
+def text(stats: LabStats) -> str:
     """Return everything that a lab's programs count, as one exposition that ends with a newline."""
     return "".join(f"{line}\n" for line in _lines(stats))
 
 
-def _lines(stats: Mapping[str, Any]) -> Iterator[str]:
-    lab = stats["lab"]
-    programs = {**stats["balancers"], **stats["programs"]}
+def _lines(stats: LabStats) -> Iterator[str]:
+    lab = stats.lab
     for family, key in ((_PACKETS, "packets"), (_BYTES, "bytes")):
         yield from _head(family)
-        for node, now in programs.items():
-            for reason, count in {**now["reasons"], **now.get("carriers", {})}.items():
-                yield _sample(family, count[key], lab=lab, node=node, reason=reason)
-    for family, key in _BALANCER if stats["balancers"] else ():
+        for node, reasons in stats.reasons().items():
+            for reason, count in reasons.items():
+                yield _sample(family, getattr(count, key), lab=lab, node=node, reason=reason)
+    for family, key in _BALANCER if stats.balancers else ():
         yield from _head(family)
-        for node, now in stats["balancers"].items():
-            yield _sample(family, now[key], lab=lab, node=node)
+        for node, now in stats.balancers.items():
+            yield _sample(family, getattr(now, key), lab=lab, node=node)
     backends = {
-        (node, backend): about for node, now in stats["balancers"].items() for backend, about in now["backends"].items()
+        (node, name): backend for node, now in stats.balancers.items() for name, backend in now.backends.items()
     }
-    reports = {place: about["reports"] for place, about in backends.items() if about["reports"]}
+    reports = {place: backend.reports for place, backend in backends.items() if backend.reports}
     for families, values in ((_BACKENDS, backends), (_REPORTS, reports)):
         for family, key in families if values else ():
             yield from _head(family)
-            for (node, backend), about in values.items():
-                yield _sample(family, about[key], lab=lab, node=node, backend=backend)
+            for (node, name), value in values.items():
+                yield _sample(family, getattr(value, key), lab=lab, node=node, backend=name)
 
 
 def _head(family: _Family) -> Iterator[str]:

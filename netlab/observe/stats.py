@@ -1,63 +1,108 @@
 """What the programs of a lab count."""
 
-from typing import Any
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from netlab import paths
+from netlab import balancer, paths
+from netlab.balancer.counters import Count
+from netlab.balancer.reports import Reporter
 from netlab.kernel import files
 from netlab.programs import headers
 from netlab.record.model import LabRecord
 
+Reasons = Mapping[str, Count]
 
-def read(lab: LabRecord) -> dict[str, Any]:
-    """Return what the lab's programs count: `balancers.NODE` for balancers, `programs.NODE` for other programs."""
-    from netlab import balancer
 
-    found: dict[str, Any] = {"lab": lab.lab, "balancers": {}, "programs": {}}
+class BackendStats(NamedTuple):
+    """A backend of a balancer: its threads, and what its reports say, None where it has sent none."""
+
+    free: int
+    capacity: int
+    weight: int
+    drained: bool
+    reports: Reporter | None
+
+
+class BalancerStats(NamedTuple):
+    """What a balancer counts: see `balancer.Snapshot`. `carriers` are the reasons by which carriers have left."""
+
+    ready: bool
+    received: int
+    forwarded: int
+    queued: int
+    dropped: int
+    dequeued: int
+    completions: int
+    expired: int
+    retried: int
+    unheld: int
+    held: int
+    queue_depth: int
+    queue_capacity: int
+    policy: str
+    report_port: int
+    holds: bool
+    backends: Mapping[str, BackendStats]
+    reasons: Reasons
+    carriers: Reasons
+
+
+class ProgramStats(NamedTuple):
+    """What a program that is no balancer counts."""
+
+    reasons: Reasons
+
+
+class LabStats(NamedTuple):
+    """What the programs of a lab count, by node: balancers, and other programs."""
+
+    lab: str
+    balancers: Mapping[str, BalancerStats]
+    programs: Mapping[str, ProgramStats]
+
+    def reasons(self) -> dict[str, dict[str, Count]]:
+        """Return what each node's programs count by reason."""
+        balancers = {name: {**now.reasons, **now.carriers} for name, now in self.balancers.items()}
+        return {**balancers, **{name: dict(now.reasons) for name, now in self.programs.items()}}
+
+
+def read(lab: LabRecord) -> LabStats:
+    """Return what the lab's programs count now."""
+    balancers: dict[str, BalancerStats] = {}
+    programs: dict[str, ProgramStats] = {}
     for name, node in lab.nodes.items():
         if not node.program:
             continue
         source = headers.with_included(node.program.path, files.source(paths.source(lab.folder, name)))
         if balancer.has_balancer(node.pins):
-            found["balancers"][name] = _balancer(node.pins, source)
+            balancers[name] = _balancer(node.pins, source)
         else:
-            found["programs"][name] = {"reasons": _reasons(node.pins, source, "reasons", "reason")}
-    return found
+            programs[name] = ProgramStats(_reasons(node.pins, source, "reasons", "reason"))
+    return LabStats(lab.lab, balancers, programs)
 
 
-def _balancer(pins: str, source: str) -> dict[str, Any]:
-    from netlab import balancer
-
+def _balancer(pins: str, source: str) -> BalancerStats:
     now = balancer.snapshot(pins)
-    reports = {name: each and each._asdict() for name, each in balancer.reporters(pins).items()}
-    return {
-        "ready": now.ready,
+    reports = balancer.reporters(pins)
+    return BalancerStats(
+        ready=now.ready,
         **now.counters,
-        "queue_depth": now.depth,
-        "queue_capacity": now.queue,
-        "policy": now.policy,
-        "report_port": now.report_port,
-        "holds": now.holds,
-        "backends": {
-            name: {
-                "free": now.free[name],
-                "capacity": now.capacity[name],
-                "weight": now.weights[name],
-                "drained": name in now.drained,
-                "reports": reports[name],
-            }
-            for name in now.capacity
+        queue_depth=now.depth,
+        queue_capacity=now.queue,
+        policy=now.policy,
+        report_port=now.report_port,
+        holds=now.holds,
+        backends={
+            name: BackendStats(now.free[name], capacity, now.weights[name], name in now.drained, reports[name])
+            for name, capacity in now.capacity.items()
         },
-        "reasons": _reasons(pins, source, "reasons", "reason"),
-        "carriers": _reasons(pins, source, "carrier_reasons", "carrier_reason"),
-    }
+        reasons=_reasons(pins, source, "reasons", "reason"),
+        carriers=_reasons(pins, source, "carrier_reasons", "carrier_reason"),
+    )
 
 
-def _reasons(pins: str, source: str, map_name: str, enum: str) -> dict[str, dict[str, int]]:
-    import os
-
-    from netlab import balancer
-
+def _reasons(pins: str, source: str, map_name: str, enum: str) -> Reasons:
     if not os.path.exists(paths.map_pin(pins, map_name)):  # a program need not count
         return {}
-    names = balancer.enum_names(source, enum)
-    return {name: count._asdict() for name, count in balancer.counts(pins, map_name, names)}
+    return dict(balancer.counts(pins, map_name, balancer.enum_names(source, enum)))

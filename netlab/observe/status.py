@@ -1,45 +1,61 @@
 """What of a lab stands, and whether it is as planned."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
+from netlab.lab import condition
 from netlab.record import store
+from netlab.supervise.client import Process, processes
 
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing
 
 
-def read(lab: str) -> dict[str, Any]:
-    """Return a lab's nodes with their interfaces and processes as plain data; needs no root.
+class NodeStatus(NamedTuple):
+    """A node: the name of its program, "" for none; `addresses` by interface; None for a node without a process."""
 
-    `state` is `up`, `half-built` or `not as planned`; `problems` are what is not, each with `where`, `what` and `mend`.
+    kind: str
+    role: str
+    program: str
+    addresses: Mapping[str, tuple[str, ...]]
+    process: Process | None
+    memory_kills: int
+
+
+class LabStatus(NamedTuple):
+    """A lab: `state` is `up`, `half-built` or `not as planned`, and `problems` are what is not as planned.
+
     `looked_inside` says that nodes were looked into, which takes root.
     """
+
+    lab: str
+    state: str
+    topology: str
+    nodes: Mapping[str, NodeStatus]
+    problems: tuple[condition.Problem, ...]
+    looked_inside: bool
+
+
+def read(lab: str) -> LabStatus:
+    """Return how a lab fares; needs no root."""
     from netlab.lab import health
 
     found = health.examine(lab)
     state = ("not as planned" if found.problems else "up") if store.is_complete(lab) else "half-built"
+    topology, nodes = (found.lab.record.topology, _nodes(found.lab)) if found.lab else ("", {})
+    return LabStatus(lab, state, topology, nodes, found.problems, found.is_whole)
+
+
+def _nodes(lab: "Standing") -> dict[str, NodeStatus]:
+    running = {entry.node: entry for entry in processes(lab.record.folder)}
     return {
-        "lab": lab,
-        "state": state,
-        "topology": found.lab.record.topology if found.lab else "",
-        "nodes": _nodes(found.lab) if found.lab else {},
-        "problems": [problem._asdict() for problem in found.problems],
-        "looked_inside": found.is_whole,
-    }
-
-
-def _nodes(lab: "Standing") -> dict[str, Any]:
-    from netlab.supervise import client
-
-    running = {entry.node: entry for entry in client.processes(lab.record.folder)}
-    return {
-        name: {
-            "kind": node.kind,
-            "role": node.role,
-            "program": node.program.name if node.program else "",
-            "addresses": {port: list(about.addresses) for port, about in node.interfaces.items()},
-            "process": (running.get(name) or client.Process(name, "not started"))._asdict() if node.process else None,
-            "memory_kills": lab.runtime.memory_kills(name),
-        }
+        name: NodeStatus(
+            node.kind,
+            node.role,
+            node.program.name if node.program else "",
+            {port: about.addresses for port, about in node.interfaces.items()},
+            (running.get(name) or Process(name, "not started")) if node.process else None,
+            lab.runtime.memory_kills(name),
+        )
         for name, node in lab.record.nodes.items()
     }

@@ -5,7 +5,6 @@ become services that set their own routes, for which Compose has no word, before
 """
 
 import os
-from typing import Any
 
 from netlab import assets
 from netlab.kernel import sysctls
@@ -23,15 +22,14 @@ _ROLES_THERE = "/opt/netlab/roles"  # in the image (Dockerfile)
 _HIGHEST_GATEWAY = 0xFFFE  # above the first address: .254 of a /24, and no more than four digits in IPv6
 
 
-def compose(plan: Plan) -> tuple[dict[str, Any], list[str]]:
+def compose(plan: Plan) -> tuple[dict[str, object], list[str]]:
     """Return a compose file as plain data, and in sentences what of the lab is not in it."""
     about = _Lab(plan)
     data = {
         "services": {node.name: about.service(node) for node in plan.topology.nodes if node.kind != "switch"},
         "networks": {about.names[number]: about.network(number) for number in about.names},
     }
-    found: dict[str, Any] = _literal(data)
-    return found, about.notes()
+    return {key: _literal(value) for key, value in data.items()}, about.notes()
 
 
 class _Lab:
@@ -49,7 +47,7 @@ class _Lab:
         for number, interface in enumerate(plan.interfaces):
             self.ends[interface.node].append(number)
 
-    def network(self, number: int) -> dict[str, Any]:
+    def network(self, number: int) -> dict[str, object]:
         """Return one network: the subnets of a segment."""
         subnets = self.layout.subnets[number]
         pools = [
@@ -61,10 +59,10 @@ class _Lab:
         options = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
         if mtu != DEFAULT_MTU:
             options["com.docker.network.driver.mtu"] = str(mtu)
-        made: dict[str, Any] = {"driver": "bridge", "driver_opts": options, "ipam": {"config": pools}}
+        made: dict[str, object] = {"driver": "bridge", "driver_opts": options, "ipam": {"config": pools}}
         return {**made, "enable_ipv6": True} if IPV6 in self.gateways[number] else made
 
-    def service(self, node: Node) -> dict[str, Any]:
+    def service(self, node: Node) -> dict[str, object]:
         """Return one node."""
         said = {
             "image": node.image or IMAGE,
@@ -171,12 +169,12 @@ class _Lab:
             if step.node == node.name and any(subnet.covers(parse(step.via)[1]) for subnet in reached)
         ]
 
-    def _networks(self, node: Node) -> dict[str, dict[str, Any]]:
+    def _networks(self, node: Node) -> dict[str, dict[str, object]]:
         """Return the networks that a node is on, and its addresses there; on each it can be but once."""
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, dict[str, object]] = {}
         for end in self.ends[node.name]:
             number, own = self.layout.segment_of[end], self.layout.addresses[end]
-            said: dict[str, Any] = {_KEYS[kind]: _bare(own[kind]) for kind in self.gateways[number] if kind in own}
+            said: dict[str, object] = {_KEYS[kind]: _bare(own[kind]) for kind in self.gateways[number] if kind in own}
             found.setdefault(self.names[number], said | ({"aliases": [node.replica_of]} if node.replica_of else {}))
         return found
 
@@ -238,7 +236,7 @@ def _bare(address: str) -> str:
     return address.partition("/")[0]
 
 
-def _literal(value: Any) -> Any:
+def _literal(value: object) -> object:
     """Return plain data in which no dollar sign asks Compose for a variable."""
     if isinstance(value, dict):
         return {key: _literal(each) for key, each in value.items()}

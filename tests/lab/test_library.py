@@ -105,8 +105,8 @@ def test_a_lab_is_looked_at(tmp_path: str) -> None:
         said = list(lines.of_nodes(standing.record, ["right"], None, follow=False, style="text", painted=False))
 
         assert before == state()
-    assert ("up", ["left", "right"]) == (seen["state"], list(seen["nodes"]))
-    assert {"lab": LAB, "balancers": {}, "programs": {"left": {"reasons": {}}}} == counted
+    assert ("up", ["left", "right"]) == (seen.state, list(seen.nodes))
+    assert stats.LabStats(LAB, {}, {"left": stats.ProgramStats({})}) == counted
     assert ["ip", "netns", "exec", f"{LAB}.right", "true"] == command.argv
     assert ["right started as process"] == [line.split(" ", 1)[1].rpartition(" ")[0] for line in said]
 

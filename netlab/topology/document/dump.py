@@ -1,15 +1,14 @@
 """Plain data → YAML text, for people to read."""
 
 from collections.abc import Sequence
-from typing import Any
 
 
-def dump(data: dict[str, Any], comments: Sequence[str] = ()) -> str:
+def dump(data: object, comments: Sequence[str] = ()) -> str:
     """Return the data, in its own order, as one YAML document below these lines of comment."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's own signature
+        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's own signature
             """Have what is there twice written out twice."""
             return True
 

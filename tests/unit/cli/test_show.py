@@ -1,13 +1,13 @@
 """What a person reads of a lab's state."""
 
 import sys
-from typing import Any
 
 import pytest
 
 from netlab.cli import show
+from netlab.observe import status
 
-SEEN: dict[str, Any] = {"lab": "one", "topology": "one.yml", "nodes": {}, "problems": []}
+SEEN = status.LabStatus("one", "up", "one.yml", {}, (), looked_inside=False)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_the_state_says_how_much_was_seen(
     capsys: pytest.CaptureFixture[str], state: str, inside: bool, shown: str
 ) -> None:
     """And the note names the lab, which may be one of several."""
-    show.status({**SEEN, "state": state, "looked_inside": inside})
+    show.status(SEEN._replace(state=state, looked_inside=inside))
     told = capsys.readouterr()
 
     assert shown in told.out
@@ -33,4 +33,4 @@ def test_the_state_says_how_much_was_seen(
 def test_a_note_that_nobody_can_read_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     with open("/dev/full", "w", encoding="utf-8") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", full)
-        show.status({**SEEN, "state": "up", "looked_inside": False})
+        show.status(SEEN)

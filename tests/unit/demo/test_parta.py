@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from netlab.balancer import Count
 from netlab.demo import parta
 from netlab.demo.events import parse
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
-from netlab.record import form
+from netlab.observe.stats import LabStats, ProgramStats
+from netlab.record import form, shapes
 from netlab.supervise.logs import LogLine
 
 RECORDED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "recorded", "parta")
@@ -26,7 +28,7 @@ def recorded(change: Callable[[Lines], Lines] = lambda lines: lines, **sockets: 
     with open(f"{RECORDED}/lab.json", encoding="utf-8") as file:
         lab = form.parsed(json.load(file))
     with open(f"{RECORDED}/counters.json", encoding="utf-8") as file:
-        stats = json.load(file)
+        stats = shapes.read(LabStats, json.load(file))
     told = [LogLine(each["monotonic_ns"], each["node"], each["stream"], each["text"]) for each in lines]
     nodes = {node: Sockets(0, 0, 0) for node in lab.nodes}
     return Evidence([Entry(line, parse(line)) for line in told], lab, stats, {**nodes, **sockets}, {}, PROBES)
@@ -78,7 +80,7 @@ def test_all_claims_hold_of_a_good_play() -> None:
 
 def test_no_claim_holds_of_a_play_in_which_nothing_happened() -> None:
     """Nothing is true for want of anything to say it of."""
-    nothing = recorded(lambda _: [])._replace(sockets={}, probes={}, stats={"balancers": {}, "programs": {}})
+    nothing = recorded(lambda _: [])._replace(sockets={}, probes={}, stats=LabStats("", {}, {}))
 
     assert len(failing(parta.claims(nothing))) == len(parta.claims(nothing))
     assert not parta.is_over(nothing)
@@ -156,9 +158,11 @@ def test_a_trace_in_other_words_is_told_how_to_read() -> None:
 
 def test_a_counter_that_disagrees_with_the_trace() -> None:
     evidence = recorded()
-    evidence.stats["programs"]["server"]["reasons"]["PASS_ODD"]["packets"] += 1
+    counted = evidence.stats.programs["server"].reasons
+    more = {**counted, "PASS_ODD": Count(counted["PASS_ODD"].packets + 1, counted["PASS_ODD"].bytes)}
+    stats = evidence.stats._replace(programs={"server": ProgramStats(more)})
 
-    assert failing(parta.claims(evidence)) == ["the program's counters agree with its trace"]
+    assert failing(parta.claims(evidence._replace(stats=stats))) == ["the program's counters agree with its trace"]
 
 
 def test_figures_name_what_is_wrong() -> None:

@@ -12,6 +12,8 @@ import pytest
 from netlab.demo import partb
 from netlab.demo.events import parse
 from netlab.demo.evidence import Claim, Entry, Evidence
+from netlab.observe.stats import LabStats
+from netlab.record import shapes
 from netlab.record.model import InterfaceRecord, LabRecord, LimitsRecord, NodeRecord
 from netlab.supervise.logs import LogLine
 
@@ -36,6 +38,10 @@ CLAIMS = {
     "queued": "those that find no free thread are queued",
     "order": "in the order in which it came",
 }
+
+
+LATER = {"expired": 0, "retried": 0, "unheld": 0, "held": 0, "report_port": 0, "holds": False}
+OF_BACKENDS = {"weight": 1, "drained": False, "reports": None}
 
 
 def _node(role: str, interfaces: dict[str, dict[str, list[str]]]) -> NodeRecord:
@@ -104,7 +110,15 @@ class Play:
             ns, node, stream, text = row.split(" ", 3)
             line = LogLine(int(ns), node, stream, text)
             timeline.append(Entry(line, parse(line)))
-        return JUDGES[self.demo](Evidence(timeline, self.lab, self.stats, {}, {}, {}))
+        return JUDGES[self.demo](Evidence(timeline, self.lab, self._counted(), {}, {}, {}))
+
+    def _counted(self) -> LabStats:
+        """Return what was counted; what plays were not asked for when they were recorded is as at the start."""
+        balancers = {
+            name: {**LATER, **now, "backends": {each: {**OF_BACKENDS, **one} for each, one in now["backends"].items()}}
+            for name, now in self.stats["balancers"].items()
+        }
+        return shapes.read(LabStats, {"lab": "demo", "programs": {}, "balancers": balancers})
 
     def failed(self) -> set[str]:
         """Return the names of the claims that do not hold."""

@@ -1,6 +1,7 @@
 """A play as a timeline."""
 
 import re
+from typing import Any
 
 from netlab.demo import show
 from netlab.demo.evidence import Claim
@@ -28,7 +29,7 @@ def test_colours_are_for_terminals() -> None:
 
 
 def test_data_names_events_and_their_values() -> None:
-    data = list(show.as_data(recorded()))
+    data: list[dict[str, Any]] = [dict(each) for each in show.as_data(recorded())]
 
     assert [each["values"] for each in data if each["event"] == "Closed"] == [{}, {}]
     assert [each["values"]["data"] for each in data if each["event"] == "Byte"] == list("abcdefghij") * 2

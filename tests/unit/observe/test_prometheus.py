@@ -5,6 +5,8 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from netlab.observe import prometheus
+from netlab.observe.stats import LabStats
+from netlab.record import shapes
 
 COUNT = {"packets": 3, "bytes": 180}
 REPORTS = {
@@ -20,6 +22,10 @@ STATS: dict[str, Any] = {
     "lab": "under-test",
     "balancers": {
         "lb": {
+            "ready": True,
+            "policy": "most-free",
+            "report_port": 0,
+            "holds": True,
             "received": 40,
             "forwarded": 15,
             "queued": 24,
@@ -44,11 +50,15 @@ STATS: dict[str, Any] = {
 }
 
 
+def written(stats: dict[str, Any]) -> str:
+    return prometheus.text(shapes.read(LabStats, stats))
+
+
 def samples(stats: dict[str, Any]) -> dict[tuple[str, ...], float]:
     """Return what Prometheus's own parser reads: names and labels to values."""
     return {
         (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(prometheus.text(stats))
+        for family in text_string_to_metric_families(written(stats))
         for sample in family.samples
     }
 
@@ -82,11 +92,11 @@ def test_what_a_backend_reports_is_read() -> None:
 
 
 def test_counters_and_gauges_are_told_apart() -> None:
-    kinds = {family.name: family.type for family in text_string_to_metric_families(prometheus.text(STATS))}
+    kinds = {family.name: family.type for family in text_string_to_metric_families(written(STATS))}
 
     assert kinds["netlab_balancer_requests_received"] == "counter"
     assert kinds["netlab_balancer_queue_depth"] == "gauge"
-    assert all(family.documentation for family in text_string_to_metric_families(prometheus.text(STATS)))
+    assert all(family.documentation for family in text_string_to_metric_families(written(STATS)))
 
 
 def test_names_of_any_kind_come_through() -> None:
