@@ -61,7 +61,7 @@ WATCH_S = 0.1
 LOOK_S = 0.02
 
 
-def settings(lab: balancer.LabRecord, here: str, args: Any) -> balancer.Settings:
+def settings(lab: "balancer.LabRecord", here: str, args: Any) -> balancer.Settings:
     """Turn the role's options and the lab's addresses into the program's settings."""
     if args.service_port == args.completion_port:
         raise NetlabError(f"service_port and completion_port are both {args.service_port}; they must differ")

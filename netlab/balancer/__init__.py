@@ -1,14 +1,17 @@
 """The one place that knows the balancer's maps: sets them up, heals, changes and reads them."""
 
+from typing import TYPE_CHECKING
+
 from netlab.balancer.counters import Count, Snapshot, counts, enum_names, has_balancer, snapshot
-from netlab.balancer.discovery import expand, find
+from netlab.balancer.discovery import expand, find, own_lab
 from netlab.balancer.healer import Healer
 from netlab.balancer.holds import Heard, Keeper, Listener
 from netlab.balancer.layout import AGES, BY_REPLIES, BY_REPORTS, MAX_BACKENDS, POLICIES
 from netlab.balancer.reports import Reporter, reporters
 from netlab.balancer.settings import Backend, Interface, Settings, set_up
-from netlab.record.model import LabRecord
-from netlab.record.store import own_lab
+
+if TYPE_CHECKING:
+    from netlab.record.model import LabRecord as LabRecord
 
 __all__ = [
     "AGES",
@@ -22,7 +25,6 @@ __all__ = [
     "Heard",
     "Interface",
     "Keeper",
-    "LabRecord",
     "Listener",
     "Reporter",
     "Settings",

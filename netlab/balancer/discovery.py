@@ -2,15 +2,25 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from netlab.balancer.settings import Backend
 from netlab.errors import NetlabError, UsageError
-from netlab.record.model import InterfaceRecord, NodeRecord, ProgramRecord
 
-Nodes = Mapping[str, NodeRecord]
+if TYPE_CHECKING:
+    from netlab.record.model import InterfaceRecord, LabRecord, NodeRecord, ProgramRecord
+
+    Nodes = Mapping[str, NodeRecord]
 
 
-def expand(nodes: Nodes, names: list[str]) -> list[str]:
+def own_lab() -> "tuple[LabRecord, str]":
+    """Return the lab that this process lives in, and its node; NetlabError where it is no process of a lab."""
+    from netlab.record import store  # which only the balancer's own role needs
+
+    return store.own_lab()
+
+
+def expand(nodes: "Nodes", names: list[str]) -> list[str]:
     """Replace the name of a replicated node by its replicas; keep the order, each once."""
     found: dict[str, None] = {}
     for name in names:
@@ -21,12 +31,12 @@ def expand(nodes: Nodes, names: list[str]) -> list[str]:
     return list(found)
 
 
-def addresses(interface: InterfaceRecord) -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
+def addresses(interface: "InterfaceRecord") -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
     """Return an interface's addresses, of both families."""
     return [ipaddress.ip_interface(address) for address in interface.addresses]
 
 
-def shared(ours: InterfaceRecord, theirs: InterfaceRecord) -> dict[int, str]:
+def shared(ours: "InterfaceRecord", theirs: "InterfaceRecord") -> dict[int, str]:
     """Return, by IP version, their first address on a network that both interfaces are on."""
     networks = [address.network for address in addresses(ours)]
     found: dict[int, str] = {}
@@ -36,7 +46,7 @@ def shared(ours: InterfaceRecord, theirs: InterfaceRecord) -> dict[int, str]:
     return found
 
 
-def find(nodes: Nodes, here: str, names: Sequence[str], capacity: int) -> tuple[Backend, ...]:
+def find(nodes: "Nodes", here: str, names: Sequence[str], capacity: int) -> tuple[Backend, ...]:
     """Find the backends of the balancer in node `here`.
 
     Raises UsageError when one is the balancer itself, NetlabError when one is no neighbour, or lives where the program
@@ -49,7 +59,7 @@ def find(nodes: Nodes, here: str, names: Sequence[str], capacity: int) -> tuple[
     return found
 
 
-def _check_program(program: ProgramRecord | None, backends: Sequence[Backend]) -> None:
+def _check_program(program: "ProgramRecord | None", backends: Sequence[Backend]) -> None:
     """Refuse what the program cannot serve: backends where it does not stand, frames that cannot grow."""
     if not program:
         raise NetlabError("this node carries no program; give it `xdp: balancer`")
@@ -62,7 +72,7 @@ def _check_program(program: ProgramRecord | None, backends: Sequence[Backend]) -
             )
 
 
-def _find(nodes: Nodes, here: str, name: str, capacity: int) -> Backend:
+def _find(nodes: "Nodes", here: str, name: str, capacity: int) -> Backend:
     """Find a backend on one of our own networks, where it has most families."""
     ways = [
         (shared(our, their), interface, our, their)

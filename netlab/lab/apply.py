@@ -106,7 +106,7 @@ def up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Stand
 
 def down(lab: str, say: Say) -> None:
     """Remove everything that belongs to a lab, whatever is left of it; a lab that is not there is no error."""
-    from netlab.runtime import choice
+    from netlab.lab import standing
 
     _refuse_from_inside()
     folder = paths.folder_of(lab)
@@ -114,7 +114,7 @@ def down(lab: str, say: Say) -> None:
     with store.locked(lab, waiting=lambda: say(waiting), may_do_without=True):
         state = "up" if store.is_complete(lab) else "half-built"
         with endings.waiting():
-            found = removal.remove(lab, *choice.left(lab, folder))
+            found = removal.remove(lab, *standing.runtimes_left(lab, folder))
     if not found:
         say(f"netlab: {lab} is not up, and nothing of it is left")
     elif state == "up":

@@ -35,7 +35,7 @@ def examine(lab: str) -> Health:
         record = store.shown(lab)
     except NetlabError as error:
         return Health((Problem("", str(error), anew(lab)),), False, None)
-    return _examined(Standing.of(record))
+    return _examined(Standing(record))
 
 
 def _examined(lab: Standing) -> Health:

@@ -71,7 +71,7 @@ class Host:
         self.plan = plan
         self.lab = plan.topology.name
         self.folder = record.folder
-        self.standing = Standing.of(record)
+        self.standing = Standing(record)
         self.lock = lock
         self.deadline_s = deadline_s
         self.say = say

@@ -78,7 +78,7 @@ def read(folder: str) -> dict[str, Fate]:
             case notes.Begun():
                 found.update(dict.fromkeys(fact.nodes, Fate()))
             case notes.Started():
-                found[fact.node] = found.get(fact.node, Fate())._replace(started=fact)
+                found[fact.node] = Fate(fact)
             case notes.Ready():
                 found[fact.node] = found.get(fact.node, Fate())._replace(ready=fact)
             case notes.Exited() | notes.Killed():

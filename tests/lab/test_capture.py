@@ -67,7 +67,7 @@ def pair(made: Lab, subnet: str = "") -> Standing:
         )
         for end in link[:2]
     }
-    return Standing.of(LabRecord(made.name, "", "netns", made.folder, nodes))
+    return Standing(LabRecord(made.name, "", "netns", made.folder, nodes))
 
 
 def is_up(made: Lab, node: str) -> bool:

@@ -21,4 +21,9 @@ links: [[a, b], [b, c]]
 def described(text: str, folder: Path) -> LabRecord:
     """Return the record of a topology in a folder."""
     (folder / "lab.yml").write_text(text)
-    return describe(plan(validate.topology(document.load(str(folder / "lab.yml")))), "/run/netlab/x")
+    return described_at(str(folder / "lab.yml"), "/run/netlab/x")
+
+
+def described_at(path: str, folder: str) -> LabRecord:
+    """Return the record of the topology at a path, for a lab that has this folder."""
+    return describe(plan(validate.topology(document.load(path))), folder)

@@ -3,6 +3,7 @@
 import pytest
 
 from netlab.cli import arguments
+from netlab.cli.verbs import VERBS
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,17 @@ def test_exec_as_it_is_mostly_typed_needs_no_argparse(words: str) -> None:
 )
 def test_any_other_command_is_left_to_argparse(words: str) -> None:
     assert arguments.plain_exec(words.split()) is None
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_arguments_come_in_the_type_of_their_verb(verb: str) -> None:
+    """Which declares all that argparse gives, and nothing else."""
+    words = [verb]
+    for argument in VERBS[verb].arguments:
+        if not argument.names[0].startswith("-") and argument.keywords.get("nargs") is None:
+            words += argument.keywords.get("choices", ["x"])[:1]
+    found = arguments.by_argparse(words)
+
+    declared = {name for kind in type(found).__mro__ for name in vars(kind).get("__annotations__", ())}
+    assert type(found) is VERBS[verb].kind
+    assert vars(found).keys() == declared
