@@ -6,7 +6,7 @@ waits then is sent on by carriers, since a thread that counts again has no compl
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from netlab import paths
@@ -17,6 +17,7 @@ from netlab.balancer.holds import FLOW_KEY, Keeper
 from netlab.balancer.layout import IPV4, IPV6, MAX_BACKENDS, POLICIES, Config, Entry, entries, map_of
 from netlab.balancer.settings import Backend, families, write_backend
 from netlab.errors import NetlabError, UsageError
+from netlab.kernel import syscalls
 from netlab.programs.maps import LoadedProgram
 
 MAX_WEIGHT = 1000
@@ -34,11 +35,11 @@ def drain(pins: str, names: Sequence[str]) -> None:
     config.sharing(dict.fromkeys(_found(pins, config, names), 0)).write(pins)
 
 
-def undrain(pins: str, names: Sequence[str]) -> None:
-    """Send these backends requests again, with the weight that they had."""
+def undrain(pins: str, names: Sequence[str], netns: str = "") -> None:
+    """Send these backends requests again, with the weight that they had; for `netns` see `add`."""
     config = _config(pins)
     config.sharing({index: entry.weight for index, entry in _found(pins, config, names).items()}).write(pins)
-    Healer(pins).kick()
+    _inside(netns, Healer(pins).kick)
 
 
 def set_weight(pins: str, names: Sequence[str], weight: int) -> None:
@@ -50,11 +51,13 @@ def set_weight(pins: str, names: Sequence[str], weight: int) -> None:
     config.sharing({index: weight for index in found if config.weights[index]}).write(pins)
 
 
-def add(pins: str, backends: Sequence[Backend]) -> None:
-    """Let backends take part, with all their threads free. To be called in the balancer's network namespace.
+def add(pins: str, backends: Sequence[Backend], netns: str = "") -> None:
+    """Let backends take part, with all their threads free.
 
-    Raises UsageError when one of them is a backend already, NetlabError when there is no room, or when one cannot take
-    what the others take: a request that waits must suit whichever thread becomes free. Nothing has changed then.
+    Devmaps and carriers belong to the network namespace of whoever writes them: `netns` is the file of the balancer's,
+    and the calling thread stays where it is; without it, that is in the balancer's. Raises UsageError when one of them
+    is a backend already, NetlabError when there is no room, or when one cannot take what the others take: a request
+    that waits must suit whichever thread becomes free. Nothing has changed then.
     """
     config = _config(pins)
     there = entries(pins, config)
@@ -66,7 +69,18 @@ def add(pins: str, backends: Sequence[Backend]) -> None:
     places = sorted(set(range(MAX_BACKENDS)) - set(there))
     if len(places) < len(backends):
         raise NetlabError(f"there is room for {len(places)} more backends, {MAX_BACKENDS} in all")
-    for index, backend in zip(places, backends, strict=False):
+    _inside(netns, lambda: _join_all(pins, config, list(zip(places, backends, strict=False))))
+
+
+def _inside(netns: str, work: Callable[[], object]) -> None:
+    if netns:
+        syscalls.inside(netns, work)
+    else:
+        work()
+
+
+def _join_all(pins: str, config: Config, places: Sequence[tuple[int, Backend]]) -> None:
+    for index, backend in places:
         config = _join(pins, config, index, backend)
     Healer(pins).kick()
 

@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from netlab.cli import typed
-from netlab.console import say
+from netlab.cli.console import say
 
 if TYPE_CHECKING:
     import argparse

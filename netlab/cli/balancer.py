@@ -6,7 +6,6 @@ from netlab import balancer
 from netlab.balancer import control
 from netlab.cli import typed
 from netlab.errors import UsageError
-from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
 from netlab.record import store
 from netlab.record.model import LabRecord
@@ -39,9 +38,7 @@ def operate(lab: Standing, args: typed.Balancer, say: Say) -> None:
             raise UsageError(f"balancer {args.action} takes no --{option}; {action} does")
     name, here = lab.record.lab, _node(lab.record, args.node)
     with store.locked(name, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {name}")):
-        with open(lab.runtime.netns_path(here), "rb") as namespace:
-            syscalls.setns(namespace.fileno())  # devmaps and carriers belong to the namespace of who writes them
-        said = _done(lab.record, here, args)
+        said = _done(lab.record, here, args, lab.runtime.netns_path(here))
     say(f"netlab: {name}: {here}: {said}")
 
 
@@ -57,7 +54,7 @@ def _node(lab: LabRecord, wanted: str | None) -> str:
     return wanted or there[0]
 
 
-def _done(lab: LabRecord, here: str, args: typed.Balancer) -> str:
+def _done(lab: LabRecord, here: str, args: typed.Balancer, netns: str) -> str:
     """Make the change, and return what a person is told of it."""
     pins, words = lab.nodes[here].pins, args.words_of_action
     if args.action == "policy":
@@ -72,14 +69,14 @@ def _done(lab: LabRecord, here: str, args: typed.Balancer) -> str:
         control.drain(pins, names)
         return f"{listed} drained; {_in_hand(pins, names)} in hand"
     if args.action == "undrain":
-        control.undrain(pins, names)
+        control.undrain(pins, names, netns)
         return f"{listed} take requests again"
     if args.action == "weight":
         control.set_weight(pins, names, weight)
         return f"{listed}: weight {weight}"
     if args.action == "add":
         capacity = args.capacity or max(balancer.snapshot(pins).capacity.values(), default=1)
-        control.add(pins, balancer.find(lab.nodes, here, names, capacity))
+        control.add(pins, balancer.find(lab.nodes, here, names, capacity), netns)
         return f"{listed} added, {capacity} threads each"
     control.remove(pins, names, args.timeout or WAIT_S, args.now)
     return f"{listed} removed"

@@ -3,18 +3,13 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from netlab import paths
-from netlab.cli import arguments, typed
-from netlab.console import have_streams, say
-from netlab.errors import HostError, NetlabError, UsageError, explain
-from netlab.kernel import umask
+from netlab.cli import arguments, chosen, typed
+from netlab.cli.console import have_streams, say
+from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
-
-if TYPE_CHECKING:
-    from netlab.lab.standing import Standing
-    from netlab.plan.planner import Plan
 
 _T = TypeVar("_T")
 
@@ -60,15 +55,16 @@ def _run(words: list[str]) -> int:
 
 def up(args: typed.Up) -> None:
     """Build the lab of a topology and start its roles."""
-    lab = _planned(args)
+    lab = chosen.planned(args)
     for note in lab.notes:
         say(f"netlab: note: {note}")
     if args.dry_run:
         print("\n".join(str(step) for step in lab.steps))
         return
-    _elevate(args)
+    chosen.elevate(args)
     from netlab.lab import apply
 
+    _end_with_what_is_called()
     apply.up(lab, args.timeout, say)
     if lab.topology.message:
         say(lab.topology.message.rstrip("\n"))
@@ -81,7 +77,7 @@ def down(args: typed.Down) -> None:
     if args.all and args.lab_given:
         raise UsageError("down takes a lab or --all, not both")
     if args.all:
-        _elevate(args)
+        chosen.elevate(args)
         apply.down_all(say)
         return
     there = removal.labs_with_leftovers()
@@ -92,38 +88,40 @@ def down(args: typed.Down) -> None:
         raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
     if args.lab:
         paths.folder_of(args.lab)  # a wrong name needs no root to be told
-    _elevate(args)
+    chosen.elevate(args)
     apply.down(args.lab or there[0], say)
 
 
 def exec_(args: typed.Exec) -> NoReturn:
     """Run a command in a node; its exit code is ours."""
-    lab = _lab_of(args)
+    lab = chosen.lab_of(args)
     if not args.command:
         raise UsageError(f"exec needs a command: netlab exec {args.node} COMMAND [ARGUMENT ...]")
-    from netlab.lab import launch
+    from netlab.cli import become
 
-    launch.enter(lab, args.node, args.command, lab.record.variables(args.node))
+    become.enter(lab, args.node, args.command, lab.record.variables(args.node))
 
 
 def shell(args: typed.OfNode) -> NoReturn:
     """Open a shell in a node."""
-    lab = _lab_of(args)
+    lab = chosen.lab_of(args)
+    from netlab.cli import become
     from netlab.lab import launch
 
     say(f"netlab: a shell in {args.node} of {lab.record.lab}; leave it with exit")
-    launch.enter(lab, args.node, launch.shell(lab), lab.record.variables(args.node))
+    become.enter(lab, args.node, launch.shell(lab), lab.record.variables(args.node))
 
 
 def run(args: typed.Run) -> NoReturn:
     """Run a node's own role again in the foreground, with other options behind its own."""
-    lab = _lab_of(args)
+    lab = chosen.lab_of(args)
+    from netlab.cli import become
     from netlab.lab import launch
     from netlab.runtime.base import home_of
 
     argv, variables = launch.process(lab, args.node, args.options)
     os.chdir(home_of(lab.record))
-    launch.enter(lab, args.node, argv, variables)
+    become.enter(lab, args.node, argv, variables)
 
 
 def status(args: typed.Status) -> int:
@@ -138,47 +136,54 @@ def status(args: typed.Status) -> int:
             lambda _: say("netlab: no lab is up"),
         )
         return 0
+    from netlab.cli import show
     from netlab.observe import status
 
     found = status.read(lab)
-    _show(args.format, found, status.show)
+    _show(args.format, found, show.status)
     return 1 if found.problems else 0
 
 
 def logs(args: typed.Logs) -> None:
     """Show what the roles printed, in the order of time."""
+    from netlab.cli import show
     from netlab.observe import lines
 
     lab = store.read(store.choose(args.lab))
     for node in args.nodes:
         store.node_of(lab, node)
-    lines.show_logs(lab, args.nodes or list(lab.nodes), args.lines, args.follow, args.format)
+    how = (args.lines, args.follow, args.format, sys.stdout.isatty())
+    show.lines(lines.of_nodes(lab, args.nodes or list(lab.nodes), *how))
 
 
 def trace(args: typed.Trace) -> None:
     """Show what the programs of this lab printed."""
+    from netlab.cli import show
     from netlab.observe import lines
 
-    lines.show_trace(store.read(store.choose(args.lab)), args.lines, args.follow, args.format)
+    data = store.read(store.choose(args.lab))
+    show.lines(lines.of_programs(data, args.lines, args.follow, args.format, sys.stdout.isatty()))
 
 
 def stats(args: typed.Stats) -> None:
     """Show what the programs count: free threads, queue, packets and bytes by reason."""
     lab = store.choose(args.lab)
-    _elevate(args, lab)
+    chosen.elevate(args, lab)
     from netlab.observe import prometheus, stats
 
     found = stats.read(store.read(lab))
     if args.format == "prometheus":
         print(prometheus.text(found), end="")
     else:
-        _show(args.format, found, stats.show)
+        from netlab.cli import show
+
+        _show(args.format, found, show.stats)
 
 
 def balancer(args: typed.Balancer) -> None:
     """Change a running balancer: drain, weigh, add and remove backends, choose the policy."""
     lab = store.choose(args.lab)
-    _elevate(args, lab)
+    chosen.elevate(args, lab)
     from netlab.cli.balancer import operate
     from netlab.lab.standing import Standing
 
@@ -187,15 +192,16 @@ def balancer(args: typed.Balancer) -> None:
 
 def reload(args: typed.Reload) -> None:
     """Replace a node's program by a new build of its source, under traffic, and keep the maps."""
-    lab = _lab_of(args)
+    lab = chosen.lab_of(args)
     from netlab.lab.reload import reload
 
+    _end_with_what_is_called()
     reload(lab.record.lab, args.node, tuple(args.define), say)
 
 
 def validate(args: typed.OfTopology) -> None:
     """Check a topology and build nothing."""
-    topology = _planned(args).topology
+    topology = chosen.planned(args).topology
     say(f"netlab: {args.file} is a good topology: {len(topology.nodes)} nodes, {len(topology.links)} links")
 
 
@@ -204,7 +210,7 @@ def export(args: typed.Export) -> None:
     from netlab.plan.compose import compose
     from netlab.topology.document.dump import dump
 
-    lab = _planned(args)
+    lab = chosen.planned(args)
     data, notes = compose(lab)
     about = f"The lab {lab.topology.name} for Docker Compose, by `netlab export compose`. What Compose cannot say:"
     print(dump(data, [about, *(f"- {note}" for note in notes)]), end="")
@@ -214,11 +220,12 @@ def export(args: typed.Export) -> None:
 
 def demo(args: typed.Demo) -> int:
     """Play a lab, show what happens in it, and check every claim of its exercise."""
-    _elevate(args)
+    chosen.elevate(args)
+    from netlab.cli.demo import Json, Text
     from netlab.demo.run import run
 
     try:
-        return 0 if run(args, say) else 1
+        return 0 if run(args, Json() if args.format == "json" else Text(), say) else 1
     except BrokenPipeError as error:  # no success, as it is for verbs that only show something
         raise NetlabError("nobody reads on: the demo was not played to its end") from error
 
@@ -244,48 +251,16 @@ _VERBS: dict[str, Callable[..., int | None]] = {
 # ---- what verbs share ------------------------------------------------------------------------------------------------
 
 
-def _planned(args: typed.OfTopology) -> "Plan":
-    """Return the plan of the topology that the verb names."""
-    from netlab.plan.planner import plan
-    from netlab.topology import document, validate
+def _end_with_what_is_called() -> None:
+    """From here on, hear signals that would end this process only where what is called does.
 
-    topology = validate.topology(document.load(args.file, args.set))
-    if args.lab:
-        paths.folder_of(args.lab)
-        topology = topology._replace(name=args.lab)
-    if isinstance(args, typed.Up) and args.runtime:
-        topology = topology._replace(runtime=args.runtime)
-    return plan(topology)
-
-
-def _lab_of(args: typed.OfNode) -> "Standing":
-    """Return the lab that the verb means, as root and with the node it names in it."""
-    lab = store.choose(args.lab)
-    _elevate(args, lab)
-    from netlab.lab.standing import Standing
-
-    found = Standing.read(lab)
-    store.node_of(found.record, args.node)
-    return found
-
-
-def _elevate(args: typed.Arguments, lab: str | None = None) -> None:
-    """Go on as root: start this very command again through sudo when we are not.
-
-    sudo drops the environment, so the lab goes with it as an option, and Docker engine and size of the folder in words.
+    What comes after that comes too late, until the process ends: its exit code says whether the lab stands.
     """
-    if os.geteuid() == 0:
-        return
-    lab = lab or args.lab
-    kept = [f"{name}={os.environ[name]}" for name in ("DOCKER_HOST", store.SIZE_VARIABLE) if name in os.environ]
-    words = [args.words[0], *(("--lab", lab) if lab and not args.lab_given else ()), *args.words[1:]]
-    program = sys.argv[0]
-    start = [program] if os.access(program, os.X_OK) else [sys.executable, "-I", "-m", "netlab"]
-    umask.give_back()
-    try:
-        os.execvp("sudo", ["sudo", "--", *(("env", *kept) if kept else ()), *start, *words])
-    except OSError:
-        raise HostError(f"{args.words[0]} needs root, and there is no sudo here: run it as root") from None
+    import signal
+
+    from netlab.kernel.endings import ENDINGS
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
 
 
 def _show(style: str, data: _T, table: Callable[[_T], None]) -> None:

@@ -1,10 +1,10 @@
 """Builds a lab, follows what happens in it until it is over, collects the evidence, and takes the lab down."""
 
-import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import NamedTuple
 
 from netlab import paths
@@ -12,9 +12,8 @@ from netlab.demo import parta, partb
 from netlab.demo.events import Asked, Exited, parse
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
 from netlab.errors import NetlabError
-from netlab.kernel import files, syscalls
+from netlab.kernel import endings, files, syscalls
 from netlab.lab import apply
-from netlab.lab.host import ENDINGS
 from netlab.lab.standing import Standing
 from netlab.observe import stats
 from netlab.observe.capture import Capture
@@ -87,15 +86,15 @@ def play(
     taken down whatever happens. NetlabError when one of its name stands already, or is not up in `deadline_s` seconds.
     """
     lab = plan.topology.name
-    with apply.endings_raise(), ExitStack() as endings:
+    with endings.raising(), ExitStack() as in_the_end:
         if capture:
-            endings.callback(capture.stop)
-        if lab in store.labs() or not apply.up(plan, deadline_s, say, capture.start if capture else None):
-            raise NetlabError(f"a lab named {lab} is up: netlab down --lab {lab} first, or play with --lab NAME")
-        endings.callback(apply.down, lab, say)
+            in_the_end.callback(capture.stop)
+        with endings.waiting():  # but while `up` listens: so a lab that stands is never without its end
+            if lab in store.labs() or not apply.up(plan, deadline_s, say, capture.start if capture else None):
+                raise NetlabError(f"a lab named {lab} is up: netlab down --lab {lab} first, or play with --lab NAME")
+            in_the_end.callback(apply.down, lab, say)
         if capture:
-            endings.callback(capture.stop)  # before the lab goes; once more does no harm
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)  # `up` has blocked them for its own end
+            in_the_end.callback(capture.stop)  # before the lab goes; once more does no harm
         standing = Standing.read(lab)
         record = standing.record
         evidence = Evidence([], record, stats.LabStats(record.lab, {}, {}), {}, _sources(record), {})
@@ -146,16 +145,7 @@ def _settled_sockets(lab: Standing) -> dict[str, Sockets]:
 
 
 def _sockets(lab: Standing) -> dict[str, Sockets]:
-    found: dict[str, Sockets] = {}
-
-    def visit(nodes: Iterator[str]) -> None:
-        for node in nodes:
-            with open(lab.runtime.netns_path(node), "rb") as namespace:
-                syscalls.setns(namespace.fileno())
-            found[node] = _sockets_here()
-
-    syscalls.in_threads(1, visit, lab.record.nodes)
-    return found
+    return {node: syscalls.inside(lab.runtime.netns_path(node), _sockets_here) for node in lab.record.nodes}
 
 
 def _sockets_here() -> Sockets:
@@ -170,18 +160,13 @@ def _sockets_here() -> Sockets:
 def _probe(lab: Standing) -> dict[str, str]:
     """Knock at a closed port of each node with a program, from a peer: where packets pass, somebody says: refused."""
     found: dict[str, str] = {}
-
-    def knock(nodes: Iterator[str]) -> None:
-        for node in nodes:
-            port = next(iter(lab.record.nodes[node].interfaces.values()))
+    for node, about in lab.record.nodes.items():
+        if about.programs:
+            port = next(iter(about.interfaces.values()))
             host = next(each.partition("/")[0] for each in port.addresses if ":" not in each)
-            with open(lab.runtime.netns_path(port.peer), "rb") as namespace:
-                syscalls.setns(namespace.fileno())
             for what, kind in (("TCP", socket.SOCK_STREAM), ("UDP", socket.SOCK_DGRAM)):
-                found[f"{what} to port {_CLOSED_PORT} of {node}"] = _answer(host, kind)
-
-    with_program = [name for name, node in lab.record.nodes.items() if node.programs]
-    syscalls.in_threads(1, knock, with_program)
+                answer = syscalls.inside(lab.runtime.netns_path(port.peer), partial(_answer, host, kind))
+                found[f"{what} to port {_CLOSED_PORT} of {node}"] = answer
     return found
 
 

@@ -1,23 +1,20 @@
-"""What `netlab demo` does from beginning to end: play, print, judge, and keep if wanted."""
+"""What `netlab demo` does from beginning to end: play, judge, and keep if wanted."""
 
-import json
 import os
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Protocol
 
 from netlab import assets
-from netlab.demo import save, show
+from netlab.demo import save
 from netlab.demo.evidence import Claim, Entry, Evidence
 from netlab.demo.play import DEMOS, Demo, play
 from netlab.errors import UsageError
-from netlab.observe import stats
-from netlab.observe.capture import Capture, Captured
+from netlab.observe.capture import Capture
 from netlab.plan.description import describe
-from netlab.plan.planner import Plan, plan
-from netlab.record import shapes
+from netlab.plan.planner import plan
+from netlab.record.model import LabRecord
 from netlab.topology import document, validate
 
 
@@ -39,10 +36,22 @@ class Wanted(Protocol):
     runtime: str | None
     save: str | None
     timeout: float  # seconds
-    format: str  # text, line by line as it happens, or json, in the end
 
 
-def run(wanted: Wanted, say: Callable[[str], None]) -> bool:
+class Audience(Protocol):
+    """Who sees a play."""
+
+    def begin(self, lab: LabRecord) -> None:
+        """See the lab's description, before anything happens."""
+
+    def line(self, entry: Entry, begin_ns: int) -> None:
+        """See a line as it happens, with the time of the first one."""
+
+    def end(self, evidence: Evidence, claims: Sequence[Claim]) -> None:
+        """See what came of it, before anything is kept."""
+
+
+def run(wanted: Wanted, audience: Audience, say: Callable[[str], None]) -> bool:
     """Play a demo, and say whether all of its claims hold."""
     demo = _find(wanted.name)
     path = wanted.file or os.path.join(assets.folder("topologies"), f"{demo.topology}.yml")
@@ -50,55 +59,19 @@ def run(wanted: Wanted, say: Callable[[str], None]) -> bool:
     runtime = wanted.runtime or topology.runtime
     planned = plan(topology._replace(name=wanted.lab or f"demo-{wanted.name}", runtime=runtime))
     with save.folder(wanted.save) if wanted.save is not None else nullcontext() as work:
-        evidence, captured = _play(demo, planned, work, wanted, say)
+        capture = Capture(f"{work}/{save.CAPTURES}") if work else None
+        audience.begin(describe(planned, ""))
+        evidence = play(planned, demo.is_over, wanted.timeout, say, audience.line, capture)
         claims = demo.claims(evidence)
-        if wanted.format == "json":
-            _print_json(evidence, claims)
-        else:
-            _print_outcome(evidence, claims)
+        audience.end(evidence, claims)
         if work:
             words = [*filter(None, (wanted.name, wanted.file)), *(f"--set={change}" for change in wanted.set)]
             words += [f"--runtime={wanted.runtime}"] if wanted.runtime else []
             changes = (*demo.changes, *wanted.set)
             played = save.Played(wanted.name, shlex.join(["netlab", "demo", *words]), _text(path), changes)
-            save.write(work, played, evidence, claims, captured)
+            save.write(work, played, evidence, claims, capture.stop() if capture else [])
             say(f"netlab: everything is in {wanted.save}; its report is {os.path.join(str(wanted.save), 'report.md')}")
     return all(claim.holds for claim in claims)
-
-
-def _play(
-    demo: Demo, planned: Plan, work: str | None, wanted: Wanted, say: Callable[[str], None]
-) -> tuple[Evidence, list[Captured]]:
-    """Play, and capture if there is a folder for it; print every line as it comes, if that is the style."""
-    capture = Capture(f"{work}/{save.CAPTURES}") if work else None
-    timeline = show.Timeline(describe(planned, ""), sys.stdout.isatty())
-
-    def show_line(entry: Entry, begin_ns: int) -> None:
-        if wanted.format == "text":
-            print(timeline.text(entry, begin_ns), flush=True)
-
-    evidence = play(planned, demo.is_over, wanted.timeout, say, show_line, capture)
-    return evidence, capture.stop() if capture else []
-
-
-def _print_outcome(evidence: Evidence, claims: Sequence[Claim]) -> None:
-    print()
-    stats.show(evidence.stats)
-    print()
-    for claim in claims:
-        print(show.claim(claim, sys.stdout.isatty()))
-    print(show.verdict(claims), flush=True)
-
-
-def _print_json(evidence: Evidence, claims: Sequence[Claim]) -> None:
-    data = {
-        "lab": evidence.lab.lab,
-        "holds": all(claim.holds for claim in claims),
-        "claims": [claim._asdict() for claim in claims],
-        "counters": shapes.plain(evidence.stats),
-        "timeline": list(show.as_data(evidence)),
-    }
-    print(json.dumps(data, indent=2))
 
 
 def _text(path: str) -> str:

@@ -1,11 +1,7 @@
-"""Whether a command can be run, and running it with the exit codes of a shell where it cannot."""
+"""Whether a command can be run, and the exit codes of a shell where it cannot."""
 
 import os
-import signal
-from collections.abc import Mapping, Sequence
-from typing import NoReturn
-
-from netlab.console import say
+from collections.abc import Mapping
 
 NO_COMMAND = "no such command"
 CANNOT = "cannot be executed"
@@ -21,18 +17,3 @@ def problem(command: str, variables: Mapping[str, str], folder: str = "") -> str
         return "" if os.access(path, os.X_OK) and not os.path.isdir(path) else CANNOT
     folders = variables.get("PATH", os.defpath).split(os.pathsep)
     return "" if command and any(os.access(f"{each}/{command}", os.X_OK) for each in folders) else NO_COMMAND
-
-
-def complain(command: str, variables: Mapping[str, str]) -> int:
-    """Say why a command cannot be run here, and return the exit code that a shell would end with; 0 if it can."""
-    wrong = problem(command, variables)
-    if wrong:
-        say(f"netlab: {command}: {wrong}")
-    return EXIT_CODES[wrong]
-
-
-def execute(argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
-    """Become a command, with these and no other variables; raises OSError where that fails."""
-    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and by whom it becomes
-        signal.signal(ignored, signal.SIG_DFL)
-    os.execvpe(argv[0], list(argv), dict(variables))

@@ -210,6 +210,23 @@ def in_threads(count: int, work: Callable[[Iterator[_T]], None], items: Iterable
         raise errors[0]
 
 
+def inside(netns: str, work: Callable[[], _T]) -> _T:
+    """Return what `work` returns in the network namespace whose file this is; the calling thread stays where it is.
+
+    Raises OSError where the namespace cannot be entered, and whatever `work` raises.
+    """
+    found: list[_T] = []
+
+    def enter(paths: Iterator[str]) -> None:
+        for path in paths:
+            with open(path, "rb") as namespace:
+                setns(namespace.fileno())
+            found.append(work())
+
+    in_threads(1, enter, [netns])
+    return found[0]
+
+
 class _Shared(Iterator[_T]):
     """One iterator for several threads, at its end as soon as there is an error."""
 

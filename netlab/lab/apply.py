@@ -1,21 +1,21 @@
 """Plan → a lab that stands, and a lab → nothing left.
 
-`build` takes a Machine through the stages of a plan and undoes everything when one fails; `up` and `down` do so with
-this host, under the lab's lock.
+`build` does the steps of a plan on a Machine, stage by stage, and undoes everything when one fails; `up` and `down` do
+so with this host, under the lab's lock.
 """
 
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from netlab import paths
 from netlab.errors import NetlabError, UsageError, explain
+from netlab.kernel import endings
 from netlab.lab import removal
-from netlab.lab.host import ENDINGS, Host
+from netlab.lab.host import Host
+from netlab.plan.stages import Stage, stages
+from netlab.plan.steps import Step
 from netlab.record import store
 
 if TYPE_CHECKING:
@@ -28,45 +28,45 @@ MOST = 20  # problems of a lab that are told at once
 
 
 class Machine(Protocol):
-    """What building a lab does to a machine, stage by stage and in this order."""
+    """What building a lab does to a machine, in this order."""
 
     def open(self) -> None:
         """Make the lab's folder and write down what the lab is meant to be."""
 
-    def prepare(self) -> None:
-        """Begin what takes long and needs no nodes: compile the programs."""
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """Begin, for all of the steps, what takes long and needs no nodes: compile the programs."""
 
-    def create(self) -> None:
-        """Make the nodes."""
-
-    def connect(self) -> None:
-        """Make the links, with their addresses and routes."""
-
-    def attach(self) -> None:
-        """Attach the programs."""
-
-    def start(self) -> None:
-        """Start the roles and wait until they are ready."""
+    def do(self, stage: Stage) -> None:
+        """Do the steps of a stage; those of the stages before are done."""
 
     def complete(self) -> None:
         """Write down that the lab stands."""
 
     def undo(self) -> list[str]:
-        """Remove everything that belongs to the lab, whatever stage it is in, and return what was found."""
+        """Remove everything that belongs to the lab, however far it has come, and return what was found."""
 
 
-def build(machine: Machine) -> None:
-    """Take a machine through all stages; what fails, or is interrupted, is undone before the error goes on."""
-    stages = (machine.open, machine.prepare, machine.create, machine.connect, machine.attach, machine.start)
-    with endings_raise():
-        try:
-            for stage in stages:
-                stage()
-            machine.complete()
-        except BaseException as error:
-            with _endings_wait():
-                _undo(machine, error)
-            raise
+def build(machine: Machine, steps: Sequence[Step]) -> None:
+    """Do a list of steps on a machine; what fails, or is interrupted, is undone before the error goes on.
+
+    A signal that comes when the lab is already written down as standing reaches the caller after that.
+    """
+    with endings.raising() as comes_too_late:
+        _build(machine, steps, comes_too_late)
+
+
+def _build(machine: Machine, steps: Sequence[Step], comes_too_late: Callable[[], object]) -> None:
+    try:
+        machine.open()
+        machine.prepare(steps)
+        for stage in stages(steps):
+            machine.do(stage)
+        comes_too_late()  # whatever would end us: either the lab is undone, or it stands
+        machine.complete()
+    except BaseException as error:
+        with endings.waiting():
+            _undo(machine, error)
+        raise
 
 
 def _undo(machine: Machine, error: BaseException) -> None:
@@ -80,9 +80,10 @@ def _undo(machine: Machine, error: BaseException) -> None:
 def up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Standing], None] | None" = None) -> bool:
     """Build a plan's lab on this host, and return when every role is ready.
 
-    Does nothing, and returns False, when the same lab stands already. `before_roles` is called with the lab
-    once its nodes, links and programs stand and before anything runs there. Raises NetlabError,
-    with everything undone, when a stage fails, when the roles are not ready `deadline_s` seconds after they were
+    Does nothing, and returns False, when the same lab stands already. A signal that comes too late to undo the lab
+    reaches the caller when it stands. `before_roles` is called with the lab once its nodes, links and programs stand
+    and before anything runs there. Raises NetlabError,
+    with everything undone, when a step fails, when the roles are not ready `deadline_s` seconds after they were
     started, or when another lab of this name is there.
     """
     from netlab.plan.description import describe
@@ -90,14 +91,15 @@ def up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Stand
     _refuse_from_inside()
     lab = plan.topology.name
     record = describe(plan, paths.folder_of(lab))
-    with store.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")) as lock:
+    waiting = f"netlab: waiting for another command to leave the lab {lab}"
+    with endings.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
         if lab in store.labs():
             _refuse_another(record)
             say(f"netlab: {lab} is up already")
             return False
         _refuse_left(lab)
         began = time.monotonic()
-        build(Host(plan, record, lock, deadline_s, say, before_roles))
+        _build(Host(plan, record, lock, deadline_s, say, before_roles), plan.steps, comes_too_late)
         say(f"netlab: {lab} is up after {time.monotonic() - began:.2f} s")
         return True
 
@@ -111,7 +113,7 @@ def down(lab: str, say: Say) -> None:
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
     with store.locked(lab, waiting=lambda: say(waiting), may_do_without=True):
         state = "up" if store.is_complete(lab) else "half-built"
-        with _endings_wait():
+        with endings.waiting():
             found = removal.remove(lab, *standing.runtimes_left(lab, folder))
     if not found:
         say(f"netlab: {lab} is not up, and nothing of it is left")
@@ -176,28 +178,3 @@ def _refuse_from_inside() -> None:
     for lab in store.labs():
         if (about.st_dev, about.st_ino) in removal.namespaces(paths.folder_of(lab)):
             raise UsageError(f"this is a node of the lab {lab}: labs are built and removed from outside")
-
-
-@contextmanager
-def endings_raise() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP interrupt like Ctrl-C, so that they too are followed by an undo."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = [(number, signal.signal(number, interrupt)) for number in ENDINGS]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _endings_wait() -> Iterator[None]:
-    """Let what would end this process wait until the undo is through."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,18 +1,18 @@
-"""This host as a machine to build labs on: what each stage of a plan really does to it."""
+"""This host as a machine to build labs on: what the steps of a plan really do to it."""
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError
-from netlab.kernel import commands, files
+from netlab.kernel import commands, endings, files
 from netlab.lab import removal
 from netlab.lab.standing import Standing
 from netlab.plan.planner import Plan
-from netlab.plan.steps import AttachProgram, CreateNode, StartRole, Step
+from netlab.plan.stages import Stage, Work
+from netlab.plan.steps import AddLink, AttachProgram, CreateNode, StartRole, Step
 from netlab.record import store
 from netlab.record.model import LabRecord
 from netlab.runtime.base import home_of
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from netlab.supervise.client import Connection
 
 _Step = TypeVar("_Step", bound=Step)
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
 PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
 """
@@ -30,6 +29,10 @@ PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
 
 def _some(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _of(kind: type[_Step], steps: Sequence[Step]) -> list[_Step]:
+    return [step for step in steps if isinstance(step, kind)]
 
 
 class _Beside(threading.Thread):
@@ -75,57 +78,52 @@ class Host:
         self.before_roles = before_roles
         self.runtime = self.standing.runtime
         self.home = home_of(record)
-        self.programs = self._steps(AttachProgram)
-        self.roles = self._steps(StartRole)
-        self.compilations: list[tuple[AttachProgram, Compilation]] = []
+        self.compilations: dict[AttachProgram, Compilation] = {}
         self.supervisor: Connection | None = None
+        self.supervises = False  # whether the supervisor has its job
         self.tracing: _Beside | None = None
-
-    def _steps(self, kind: type[_Step]) -> list[_Step]:
-        return [step for step in self.plan.steps if isinstance(step, kind)]
 
     def open(self) -> None:
         """Make the lab's folder, with its hosts file and the programs' sources as they are now."""
         from netlab.plan import hosts
 
-        store.create(self.standing.record, with_programs=bool(self.programs))
+        programs = _of(AttachProgram, self.plan.steps)
+        store.create(self.standing.record, with_programs=bool(programs))
         files.write(f"{self.folder}/{paths.ETC}/hosts", hosts.text(self.plan))
         for name, text in hosts.BESIDE.items():
             if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist
                 files.write(f"{self.folder}/{paths.ETC}/{name}", text)
         files.write(f"{self.folder}/{paths.BASHRC}", _BASHRC)
-        if self.programs:
+        if programs:
             files.make_folder(f"{self.folder}/{paths.PROGRAMS}", files.FOR_GROUP)
-        for step in self.programs:
+        for step in programs:
             if not step.for_peer:
                 files.write(paths.source(self.folder, step.node), files.source(step.program.path), 0o640)
 
-    def prepare(self) -> None:
+    def prepare(self, steps: Sequence[Step]) -> None:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""
-        self._check_commands()
-        if self.programs:
+        programs, roles = _of(AttachProgram, steps), _of(StartRole, steps)
+        self._check_commands(roles)
+        if programs:
             from netlab.programs import loader
             from netlab.supervise import trace
 
-            for step in self.programs:
-                self.compilations.append((step, loader.start(self._job(step), self.lock)))
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # nobody would wait for a thread without a name
-            try:
+            for step in programs:
+                self.compilations[step] = loader.start(self._job(step), self.lock)
+            with endings.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if self.programs or self.roles:
+        if programs or roles:
             from netlab.supervise import client
 
             self.supervisor = client.spawn(self.lab, self.folder, self.lock)
 
-    def _check_commands(self) -> None:
+    def _check_commands(self, roles: Sequence[StartRole]) -> None:
         """Refuse what could not be started in the end."""
         if self.runtime.has_files:  # which come with the nodes
             return
-        if self.roles and commands.problem("ip", os.environ):
+        if roles and commands.problem("ip", os.environ):
             raise HostError("ip is not installed; on Debian: apt-get install iproute2")
-        for step in self.roles:
+        for step in roles:
             self._check(step, commands.problem(step.argv[0], {**os.environ, **dict(step.env)}, self.home))
 
     def _check(self, step: StartRole, problem: str) -> None:
@@ -150,28 +148,38 @@ class Host:
             builtins=(("MTU", mtu),),
         )
 
-    def create(self) -> None:
-        """Make the nodes."""
-        nodes = [step.node for step in self._steps(CreateNode)]
-        self.runtime.create(nodes)
-        self.say(f"netlab: {self.lab}: {_some(len(nodes), 'node')}")
+    def do(self, stage: Stage) -> None:
+        """Do the steps of a stage."""
+        match stage.work:
+            case Work.NETWORK:
+                self._connect(stage.steps)
+            case Work.PROGRAMS:
+                self._attach(_of(AttachProgram, stage.steps))
+            case Work.PROCESSES:
+                self._start(_of(StartRole, stage.steps))
+            case _:
+                assert_never(stage.work)
 
-    def connect(self) -> None:
-        """Make links, addresses and routes."""
+    def _connect(self, steps: Sequence[Step]) -> None:
+        """Make the nodes, and links, addresses and routes in them."""
         from netlab.network import links
 
-        late = (CreateNode, AttachProgram, StartRole)
-        steps: Sequence[Any] = [step for step in self.plan.steps if not isinstance(step, late)]
-        links.build(self._steps(CreateNode), steps, self.runtime.netns_path)
-        self.say(f"netlab: {self.lab}: {_some(len(self.plan.topology.links), 'link')}")
+        nodes = [step.node for step in _of(CreateNode, steps)]
+        self.runtime.create(nodes)
+        self.say(f"netlab: {self.lab}: {_some(len(nodes), 'node')}")
+        links.build(
+            [step for step in steps if not isinstance(step, AttachProgram | StartRole)], self.runtime.netns_path
+        )
+        self.say(f"netlab: {self.lab}: {_some(len(_of(AddLink, steps)), 'link')}")
 
-    def attach(self) -> None:
+    def _attach(self, steps: Sequence[AttachProgram]) -> None:
         """Attach each program where it belongs, as soon as it is compiled."""
-        for step, compilation in self.compilations:
+        compilations = {step: self.compilations[step] for step in steps}
+        for step, compilation in compilations.items():
             compilation.attach(self.runtime.netns_path(step.node), step.interfaces)
         notes: dict[str, None] = {}
         pinned = {}
-        for step, compilation in self.compilations:
+        for step, compilation in compilations.items():
             loaded = compilation.finish()
             notes.update(dict.fromkeys(loaded.notes))
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
@@ -184,8 +192,9 @@ class Host:
         if self.tracing:
             self.tracing.result()
 
-    def start(self) -> None:
+    def _start(self, steps: Sequence[StartRole]) -> None:
         """Start the roles that start by themselves, in their order."""
+        self.supervises = True
         if self.before_roles:
             self.before_roles(self.standing)
         if not self.supervisor:
@@ -195,7 +204,7 @@ class Host:
         from netlab.supervise import client
 
         starts = []
-        for step in self.roles:
+        for step in steps:
             argv, variables = launch.process(self.standing, step.node)
             wrapped = self.runtime.wrap(step.node, argv)
             if wrapped.place:
@@ -203,7 +212,7 @@ class Host:
             if step.autostart:
                 about = (tuple(variables.items()), step.after, step.awaits_ready, self.home, wrapped.place)
                 starts.append(client.Start(step.node, tuple(wrapped.argv), *about))
-        client.start(self.supervisor, starts, bool(self.programs), self.deadline_s, self._tell)
+        client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell)
 
     def _tell(self, event: dict[str, Any]) -> None:
         words = {"ready": "ready", "exited": "has ended"}
@@ -211,11 +220,9 @@ class Host:
             self.say(f"netlab: {self.lab}: {event['node']} {words[event['event']]}")
 
     def complete(self) -> None:
-        """Let the supervisor go on without us, and write down that the lab stands.
-
-        Whatever would end this process comes too late from here on: either the lab is undone, or `up` has succeeded.
-        """
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+        """Let the supervisor go on without us, and write down that the lab stands."""
+        if not self.supervises:  # a lab without processes, whose programs' lines are to be kept all the same
+            self._start([])
         if self.supervisor:
             from netlab.supervise import client
 
@@ -224,7 +231,7 @@ class Host:
 
     def undo(self) -> list[str]:
         """Remove the lab, after ending what this process has begun itself."""
-        for _, compilation in self.compilations:
+        for compilation in self.compilations.values():
             compilation.kill()
         if self.tracing:
             self.tracing.join()

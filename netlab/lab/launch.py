@@ -2,13 +2,12 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Sequence
 
 from netlab import paths
-from netlab.errors import HostError, NetlabError, UsageError
-from netlab.kernel import commands, umask
+from netlab.errors import NetlabError, UsageError
 from netlab.lab.standing import Standing
+from netlab.runtime.base import Command
 
 
 def process(lab: Standing, node: str, more: Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:
@@ -30,27 +29,12 @@ def process(lab: Standing, node: str, more: Sequence[str] = ()) -> tuple[list[st
     return argv, variables
 
 
-def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
-    """Become a command in a node: terminal, signals and exit code are then its own.
-
-    One that is not there ends this process with exit code 127, one that cannot be executed with 126, as in a shell.
-    """
+def command(lab: Standing, node: str, argv: Sequence[str]) -> Command:
+    """Return how a command runs in a node; NetlabError where the node is not there any more."""
     name = lab.record.lab
     if not os.path.exists(lab.runtime.netns_path(node)):
         raise NetlabError(f"{node} has no namespace: the lab {name} is not whole; netlab down --lab {name}")
-    wrapped = lab.runtime.wrap(node, argv)
-    umask.give_back()
-    if wrapped.place:
-        from netlab.runtime import entry
-
-        entry.become(wrapped.place, wrapped.argv, variables)
-    found = {**os.environ, **variables}
-    if code := commands.complain(argv[0], found):
-        sys.exit(code)
-    try:
-        commands.execute(wrapped.argv, found)
-    except FileNotFoundError:
-        raise HostError(f"{wrapped.argv[0]} is not installed; on Debian: apt-get install iproute2") from None
+    return lab.runtime.wrap(node, argv)
 
 
 def shell(lab: Standing) -> list[str]:

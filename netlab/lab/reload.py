@@ -6,16 +6,13 @@ own. Only then does anything change: pins, entries of maps, what is attached, ea
 
 import os
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError, explain
-from netlab.kernel import files, syscalls
-from netlab.lab import apply
-from netlab.lab.host import ENDINGS
+from netlab.kernel import endings, files, syscalls
 from netlab.lab.standing import Standing
 from netlab.programs import handover, loader
 from netlab.record import store
@@ -30,11 +27,12 @@ def reload(lab: str, node: str, define: Define, say: Say) -> None:
     """Compile the source of a node's program as it is now, and let the new build take the place of the old one.
 
     `define` overrides constants of the topology, this time. Every map that is there is kept, with what is in it, under
-    its name. Raises NetlabError, with the old program going on as if nothing had been, when the source does not
-    compile, the kernel refuses the program, or a map would need another shape; UsageError when there is no program, or
-    no source.
+    its name. A signal that comes too late to undo it reaches the caller when it is done. Raises NetlabError, with the
+    old program going on as if nothing had been, when the source does not compile, the kernel refuses the program, or a
+    map would need another shape; UsageError when there is no program, or no source.
     """
-    with store.locked(lab, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {lab}")) as lock:
+    waiting = f"netlab: waiting for another command to leave the lab {lab}"
+    with endings.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
         began = time.monotonic()
         standing = Standing.read(lab)
         program = store.node_of(standing.record, node).program
@@ -42,15 +40,21 @@ def reload(lab: str, node: str, define: Define, say: Say) -> None:
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
         if not program:
             raise UsageError(f"{node} has no program")
-        with apply.endings_raise():
-            kept, made = _replaced(standing, node, program, define, files.source(program.path), lock, say)
+        kept, made = _replaced(standing, node, program, define, files.source(program.path), lock, say, comes_too_late)
         where, new = ", ".join(program.interfaces), f", {made} new" if made else ""
         what = f"{program.name} renewed on {where} after {time.monotonic() - began:.2f} s"
         say(f"netlab: {lab}: {node}: {what}; {kept} map{'' if kept == 1 else 's'} kept{new}")
 
 
 def _replaced(
-    lab: Standing, node: str, program: ProgramRecord, define: Define, text: str, lock: int, say: Say
+    lab: Standing,
+    node: str,
+    program: ProgramRecord,
+    define: Define,
+    text: str,
+    lock: int,
+    say: Say,
+    comes_too_late: Callable[[], object],
 ) -> tuple[int, int]:
     """Build and swap; return how many maps were kept, and how many are new."""
     folder, pins = lab.record.folder, lab.record.nodes[node].pins
@@ -63,7 +67,7 @@ def _replaced(
         loaded = compilation.pinned()
         for note in loaded.notes:
             say(f"netlab: note: {note}")
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # from here on it is done, or undone, before we end
+        comes_too_late()  # whatever would end us: from here on it is done, or undone, before we end
         kept = set(os.listdir(paths.map_pins(pins)))
         with ExitStack() as undo:
             _take_over(undo, pins, fresh, netns)
@@ -90,7 +94,7 @@ def _replaced(
 def _clear_up(pins: str, fresh: str, netns: str) -> None:
     """Remove what a reload that was killed has left; maps may hold programs of either of its builds."""
     if os.path.exists(paths.program_pins(fresh)):
-        _inside(
+        syscalls.inside(
             netns,
             lambda: handover.renew(
                 paths.map_pins(pins), before=paths.program_pins(fresh), after=paths.program_pins(pins)
@@ -124,8 +128,8 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
     programs, others = paths.program_pins(pins), paths.program_pins(fresh)
     syscalls.exchange(others, programs)
     undo.callback(syscalls.exchange, others, programs)
-    undo.callback(_inside, netns, lambda: handover.renew(paths.map_pins(pins), before=programs, after=others))
-    _inside(netns, lambda: handover.renew(paths.map_pins(pins), before=others, after=programs))
+    undo.callback(syscalls.inside, netns, lambda: handover.renew(paths.map_pins(pins), before=programs, after=others))
+    syscalls.inside(netns, lambda: handover.renew(paths.map_pins(pins), before=others, after=programs))
 
 
 def _keep_source(undo: ExitStack, path: str, text: str) -> str:
@@ -134,16 +138,3 @@ def _keep_source(undo: ExitStack, path: str, text: str) -> str:
     undo.callback(files.write, path, before, 0o640)
     files.write(path, text, 0o640)
     return before
-
-
-def _inside(netns: str, work: Callable[[], None]) -> None:
-    """Do something in the network namespace whose file this is."""
-
-    def enter(paths: Iterator[str]) -> None:
-        for path in paths:
-            with open(path, "rb") as file:
-                syscalls.setns(file.fileno())
-            work()
-
-    paths: Sequence[str] = [netns]
-    syscalls.in_threads(1, enter, paths)

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from netlab import lazy_import
 from netlab.plan.steps import Interface
 
-_RTM_NEWLINK = 16
-_RTM_NEWADDR = 20
-_RTM_NEWROUTE = 24
+_RTM_NEWLINK, _RTM_DELLINK = 16, 17
+_RTM_NEWADDR, _RTM_DELADDR = 20, 21
+_RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
 _NLM_F_REQUEST = 1
 _NLM_F_EXCL_CREATE = 0x600
 _IFF_UP = 1
@@ -57,16 +57,34 @@ class Messages:
 
     def address(self, index: int, address: str) -> bytes:
         """Return what gives an interface an address, such as 10.0.1.1/24."""
-        text, _, prefix = address.partition("/")
-        return self._encode(_ADDRESS, (int(prefix),), _u32(index), _address(text))
+        return self._addressed(_RTM_NEWADDR, index, address)
 
     def route(self, to: str, via: str) -> bytes:
         """Return what adds a route to a network, or `default`, through a neighbour."""
+        return self._routed(_RTM_NEWROUTE, to, via)
+
+    def no_link(self, index: int) -> bytes:
+        """Return what removes an interface, and, if that is an end of a pair, the other end."""
+        return self._encode(_NO_LINK, (), _u32(index))
+
+    def no_address(self, index: int, address: str) -> bytes:
+        """Return what takes an address away from an interface."""
+        return self._addressed(_RTM_DELADDR, index, address)
+
+    def no_route(self, to: str, via: str) -> bytes:
+        """Return what removes a route."""
+        return self._routed(_RTM_DELROUTE, to, via)
+
+    def _addressed(self, kind: int, index: int, address: str) -> bytes:
+        text, _, prefix = address.partition("/")
+        return self._encode(_ADDRESS, (kind, int(prefix)), _u32(index), _address(text))
+
+    def _routed(self, kind: int, to: str, via: str) -> bytes:
         if to == "default":
-            return self._encode(_DEFAULT, (), _address(via))
+            return self._encode(_DEFAULT, (kind,), _address(via))
         text, _, prefix = to.partition("/")
         network = _address(text)
-        return self._encode(_ROUTE, (int(prefix or 8 * len(network)),), network, _address(via))
+        return self._encode(_ROUTE, (kind, int(prefix or 8 * len(network))), network, _address(via))
 
     def _encode(self, shape: "_Shape", constants: tuple[int, ...], *wire: bytes) -> bytes:
         """Return the message of this shape with these values; through a template, when there is one."""
@@ -159,6 +177,13 @@ def _port(classes: _Classes, index: int, bridge: int) -> _Message:
     return _link(classes, 0, index, [("IFLA_MASTER", bridge)])
 
 
+def _no_link(classes: _Classes, index: int) -> _Message:
+    message = classes.link()
+    message["header"] = {"type": _RTM_DELLINK, "flags": _NLM_F_REQUEST}
+    message["index"] = index
+    return message
+
+
 def _made(classes: _Classes, index: int, name: str, extra: list[tuple[str, object]], kind: str, data: Any) -> _Message:
     info = {"attrs": [("IFLA_INFO_KIND", kind), ("IFLA_INFO_DATA", {"attrs": data})]}
     return _link(classes, _NLM_F_EXCL_CREATE, index, [("IFLA_IFNAME", name), *extra, ("IFLA_LINKINFO", info)])
@@ -184,22 +209,23 @@ def _veth(
     return _made(classes, index, name, near, "veth", [("VETH_INFO_PEER", far)])
 
 
-def _addition(message: _Message, kind: int, attributes: list[tuple[str, object]]) -> _Message:
-    message["header"] = {"type": kind, "flags": _NLM_F_REQUEST | _NLM_F_EXCL_CREATE}
+def _completed(message: _Message, kind: int, attributes: list[tuple[str, object]]) -> _Message:
+    creates = kind in (_RTM_NEWADDR, _RTM_NEWROUTE)
+    message["header"] = {"type": kind, "flags": _NLM_F_REQUEST | (_NLM_F_EXCL_CREATE if creates else 0)}
     message["attrs"] = attributes
     return message
 
 
-def _added_address(classes: _Classes, prefix: int, index: int, address: str) -> _Message:
+def _addressed(classes: _Classes, kind: int, prefix: int, index: int, address: str) -> _Message:
     message = classes.address()
     message["family"] = socket.AF_INET6 if ":" in address else socket.AF_INET
     message["prefixlen"] = prefix
     message["flags"] = _IFA_F_NODAD if ":" in address else 0
     message["index"] = index
-    return _addition(message, _RTM_NEWADDR, [("IFA_LOCAL", address)])
+    return _completed(message, kind, [("IFA_LOCAL", address)])
 
 
-def _added_route(classes: _Classes, prefix: int, to: str, via: str) -> _Message:
+def _routed(classes: _Classes, kind: int, prefix: int, to: str, via: str) -> _Message:
     message = classes.route()
     message["family"] = socket.AF_INET6 if ":" in via else socket.AF_INET
     message["dst_len"] = prefix
@@ -207,11 +233,11 @@ def _added_route(classes: _Classes, prefix: int, to: str, via: str) -> _Message:
     message["proto"] = _RTPROT_BOOT
     message["type"] = _RTN_UNICAST
     destination: list[tuple[str, object]] = [("RTA_DST", to)] if prefix else []
-    return _addition(message, _RTM_NEWROUTE, [*destination, ("RTA_GATEWAY", via)])
+    return _completed(message, kind, [*destination, ("RTA_GATEWAY", via)])
 
 
-def _default_route(classes: _Classes, via: str) -> _Message:
-    return _added_route(classes, 0, "", via)
+def _default_route(classes: _Classes, kind: int, via: str) -> _Message:
+    return _routed(classes, kind, 0, "", via)
 
 
 _END = (_number, bytes.decode, _colons, _number)
@@ -219,8 +245,9 @@ _VETH = _Shape(_veth, (*_END, *_END, _number))
 _BRIDGE = _Shape(_bridge, (_number, bytes.decode))
 _UP = _Shape(_up, (_number,))
 _PORT = _Shape(_port, (_number, _number))
-_ADDRESS = _Shape(_added_address, (_number, _host))
-_ROUTE = _Shape(_added_route, (_host, _host))
+_NO_LINK = _Shape(_no_link, (_number,))
+_ADDRESS = _Shape(_addressed, (_number, _host))
+_ROUTE = _Shape(_routed, (_host, _host))
 _DEFAULT = _Shape(_default_route, (_host,))
 
 

@@ -1,15 +1,13 @@
-"""What the programs of a lab count: as data, and as tables."""
+"""What the programs of a lab count."""
 
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netlab import balancer, paths
 from netlab.balancer.counters import Count
 from netlab.balancer.reports import Reporter
-from netlab.console import say
 from netlab.kernel import files
-from netlab.observe import tables
 from netlab.programs import headers
 from netlab.record.model import LabRecord
 
@@ -108,53 +106,3 @@ def _reasons(pins: str, source: str, map_name: str, enum: str) -> Reasons:
     if not os.path.exists(paths.map_pin(pins, map_name)):  # a program need not count
         return {}
     return dict(balancer.counts(pins, map_name, balancer.enum_names(source, enum)))
-
-
-def show(stats: LabStats) -> None:
-    """Print what the programs count as tables."""
-    console = tables.console()
-    for node, now in stats.balancers.items():
-        if not now.ready:
-            console.print(f"{node}: its balancer is not set up: no role has done so yet", highlight=False)
-            continue
-        held = f"; {now.held} held, {now.retried} retried, {now.unheld} not held" if now.holds else ""
-        console.print(
-            f"{node}: {now.received} requests received: {now.forwarded} forwarded at once, "
-            f"{now.queued} queued, {now.dropped} dropped; {now.dequeued} sent out of the queue, "
-            f"{now.queue_depth} of {now.queue_capacity} waiting; {now.completions} completions; "
-            f"policy {now.policy}{held}",
-            highlight=False,
-        )
-        console.print(_backends_table(now))
-        console.print(_counts_table({**now.reasons, **now.carriers}))
-    for node, program in stats.programs.items():
-        console.print(f"{node}:" if program.reasons else f"{node}: its program counts nothing", highlight=False)
-        if program.reasons:
-            console.print(_counts_table(program.reasons))
-    if not stats.balancers and not stats.programs:
-        say("netlab: no node of this lab carries a program")
-
-
-def _backends_table(now: BalancerStats) -> Any:
-    """Return who has how many threads; with what their reports say, where they may report."""
-    heard = ("REPORTS", "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS") if now.report_port else ()
-    table = tables.table("BACKEND", "FREE THREADS", "CAPACITY", "WEIGHT", *heard)
-    for name, backend in now.backends.items():
-        weight = "drained" if backend.drained else str(backend.weight)
-        cells = (name, str(backend.free), str(backend.capacity), weight)
-        table.add_row(*cells, *(_report_cells(backend.reports) if heard else ()))
-    return table
-
-
-def _report_cells(reports: Reporter | None) -> tuple[str, ...]:
-    if reports is None:
-        return "none so far", "", "", ""
-    state = f"silent for {reports.heard_s:.1f} s" if reports.silent else "reporting"
-    return state, *map(str, (reports.lost_requests, reports.lost_completions, reports.doubled_completions))
-
-
-def _counts_table(reasons: Reasons) -> Any:
-    table = tables.table("REASON", "PACKETS", "BYTES")
-    for name, count in reasons.items():
-        table.add_row(name, str(count.packets), str(count.bytes))
-    return table

@@ -28,22 +28,6 @@ from netlab.plan.steps import (
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Program, Topology
 from netlab.topology.subnets import FAMILIES, parse
 
-__all__ = [
-    "BRIDGE",
-    "AddAddress",
-    "AddBridge",
-    "AddLink",
-    "AddRoute",
-    "AttachProgram",
-    "CreateNode",
-    "FaceProgram",
-    "Interface",
-    "Plan",
-    "StartRole",
-    "Step",
-    "plan",
-]
-
 # 1 is lo; where the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
 # On a switch the bridge takes it and its ports follow.
 FIRST_INDEX = 16

@@ -1,15 +1,33 @@
-"""The steps of a plan: what each one changes, and the shell command that would do the same.
+"""The steps of a plan: what each one changes, its inverse, and the shell commands that would do the same. Pure.
 
 `str(step)` is the one text of a step: `up --dry-run` prints it, the log has it, golden tests compare it. Every line of
 it can be run by hand as root, in order, from CreateNode to FaceProgram; what follows needs netlab (programs are a
 comment) or occupies a terminal (roles). Each step carries the lab's name for that text alone.
+
+Steps are compared by their kind and their values. `inverse(step)` is what undoes it, as data; `inverses(steps)` undoes
+several, the last one first.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from netlab.topology.model import Program
 
 BRIDGE = "br0"
+_Kind = TypeVar("_Kind", bound=type[tuple[object, ...]])
+
+
+def _compared_by_kind(kind: _Kind) -> _Kind:
+    """Let steps of two kinds differ also where all of their values are the same, as tuples would not."""
+
+    def equal(self: tuple[object, ...], other: object) -> bool:
+        return type(other) is kind and tuple.__eq__(self, other)
+
+    def differs(self: tuple[object, ...], other: object) -> bool:
+        return not equal(self, other)
+
+    kind.__eq__, kind.__ne__ = equal, differs  # type: ignore[assignment, method-assign]
+    return kind
 
 
 class Interface(NamedTuple):
@@ -30,6 +48,7 @@ class Interface(NamedTuple):
     peer_interface: str
 
 
+@_compared_by_kind
 class CreateNode(NamedTuple):
     """A network namespace, or a container made of `image` with one, under the same name.
 
@@ -58,7 +77,13 @@ class CreateNode(NamedTuple):
             lines.append(f"ip netns exec {name} sysctl -qw {values}")
         return "\n".join(lines)
 
+    def undone(self) -> str:
+        """Return the lines that remove the node."""
+        name = namespace(self.lab, self.node)
+        return f"ip netns del {name}" + (f"\ndocker rm --force {name}" if self.image else "")
 
+
+@_compared_by_kind
 class AddBridge(NamedTuple):
     """A bridge device in a switch node's namespace, up."""
 
@@ -71,7 +96,12 @@ class AddBridge(NamedTuple):
         """Return the equivalent `ip` line."""
         return f"ip link add {self.name} netns {namespace(self.lab, self.node)} index {self.index} up type bridge"
 
+    def undone(self) -> str:
+        """Return the line that removes the bridge."""
+        return f"ip -n {namespace(self.lab, self.node)} link del {self.name}"
 
+
+@_compared_by_kind
 class AddLink(NamedTuple):
     """A veth pair, both ends in their final namespaces with names, indexes, MACs, MTU and bridge set, and up."""
 
@@ -85,6 +115,10 @@ class AddLink(NamedTuple):
         # Neither end can be made up: a veth refuses to be opened before it has its peer.
         return "\n".join((pair, self._raised(self.a), self._raised(self.b)))
 
+    def undone(self) -> str:
+        """Return the line that removes the pair: with one end goes the other."""
+        return f"ip -n {namespace(self.lab, self.a.node)} link del {_quoted(self.a.name)}"
+
     def _made(self, end: Interface) -> str:
         where = f"{_quoted(end.name)} netns {namespace(self.lab, end.node)} index {end.index}"
         return f"{where} address {end.mac} mtu {end.mtu}"
@@ -94,6 +128,7 @@ class AddLink(NamedTuple):
         return f"ip -n {namespace(self.lab, end.node)} link set {_quoted(end.name)}{master} up"
 
 
+@_compared_by_kind
 class AddAddress(NamedTuple):
     """An address with its prefix length on an interface."""
 
@@ -109,7 +144,12 @@ class AddAddress(NamedTuple):
         how = " nodad" if ":" in self.address else ""
         return f"ip -n {namespace(self.lab, self.node)} addr add {self.address} dev {_quoted(self.interface)}{how}"
 
+    def undone(self) -> str:
+        """Return the line that takes the address away."""
+        return f"ip -n {namespace(self.lab, self.node)} addr del {self.address} dev {_quoted(self.interface)}"
 
+
+@_compared_by_kind
 class AddRoute(NamedTuple):
     """A route: `to` is a network or `default`; `via` the next hop's address."""
 
@@ -120,10 +160,18 @@ class AddRoute(NamedTuple):
 
     def __str__(self) -> str:
         """Return the equivalent `ip` line."""
+        return self._line("add")
+
+    def undone(self) -> str:
+        """Return the line that removes the route."""
+        return self._line("del")
+
+    def _line(self, verb: str) -> str:
         family = " -6" if ":" in self.via else ""
-        return f"ip -n {namespace(self.lab, self.node)}{family} route add {self.to} via {self.via}"
+        return f"ip -n {namespace(self.lab, self.node)}{family} route {verb} {self.to} via {self.via}"
 
 
+@_compared_by_kind
 class FaceProgram(NamedTuple):
     """Make one end of a link safe for an XDP program on the other end: GRO on, and TX checksum offload off.
 
@@ -137,10 +185,18 @@ class FaceProgram(NamedTuple):
 
     def __str__(self) -> str:
         """Return the equivalent `ethtool` line."""
+        return self._line("gro on tx off")
+
+    def undone(self) -> str:
+        """Return the line that makes the offloads what they are on a new link."""
+        return self._line("gro off tx on")
+
+    def _line(self, offloads: str) -> str:
         name = namespace(self.lab, self.node)
-        return f"ip netns exec {name} ethtool -K {_quoted(self.interface)} gro on tx off"
+        return f"ip netns exec {name} ethtool -K {_quoted(self.interface)} {offloads}"
 
 
+@_compared_by_kind
 class AttachProgram(NamedTuple):
     """An XDP program, compiled once for its node and attached to these interfaces of it.
 
@@ -164,7 +220,13 @@ class AttachProgram(NamedTuple):
         text = f"# netlab: compile {program.path}{defined}, attach{function} {program.mode} at {where}"
         return text.replace("\n", " ")
 
+    def undone(self) -> str:
+        """Return the lines that detach the program; what is pinned of it is netlab's to remove."""
+        where, mode = namespace(self.lab, self.node), "xdpgeneric" if self.program.mode == "generic" else "xdpdrv"
+        return "\n".join(f"ip -n {where} link set dev {_quoted(name)} {mode} off" for name in self.interfaces)
 
+
+@_compared_by_kind
 class StartRole(NamedTuple):
     """A node's process: its role, or its command.
 
@@ -192,8 +254,38 @@ class StartRole(NamedTuple):
         line = f"{enter} {namespace(self.lab, self.node)} {command}{waits}"
         return line if self.autostart else "# not started: " + line.replace("\n", "\n# ")
 
+    def undone(self) -> str:
+        """Return a shell comment: which process it is, only the lab's supervisor knows."""
+        return f"# netlab: end the process of {namespace(self.lab, self.node)}"
+
 
 Step = CreateNode | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | AttachProgram | StartRole
+_Step = TypeVar("_Step", bound=Step)
+
+
+@_compared_by_kind
+class Undo(NamedTuple, Generic[_Step]):
+    """The inverse of a step: afterwards it is as if that had not been done."""
+
+    step: _Step
+
+    def __str__(self) -> str:
+        """Return the equivalent lines."""
+        return self.step.undone()
+
+
+@overload
+def inverse(change: Undo[_Step]) -> _Step: ...
+@overload
+def inverse(change: _Step) -> Undo[_Step]: ...
+def inverse(change: Step | Undo[Any]) -> Step | Undo[Any]:
+    """Return what undoes a step, or, of what undoes one, that step."""
+    return change.step if isinstance(change, Undo) else Undo(change)
+
+
+def inverses(steps: Iterable[_Step]) -> list[Undo[_Step]]:
+    """Return what undoes several steps: the last one first, since it may stand on those before."""
+    return [Undo(step) for step in reversed(tuple(steps))]
 
 
 def namespace(lab: str, node: str) -> str:

@@ -7,20 +7,15 @@ its terminal, its pipes and its exit code, and a process of the container for th
 
 import errno
 import os
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import NoReturn
 
-from netlab.console import say
-from netlab.errors import NetlabError
 from netlab.kernel import commands, syscalls
 from netlab.kernel.capabilities import mask
 from netlab.kernel.pids import is_alive
 from netlab.runtime.base import Place
 
 _NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")  # the mounts last: /proc is the host's until then
-_KEPT = ("TERM", "COLORTERM")  # of the caller's variables: what says how to speak to the terminal that is handed in
 
 
 def fork(place: Place) -> int:
@@ -69,35 +64,6 @@ def join(place: Place, folder: str) -> dict[str, str]:
         os.chdir("/")
     syscalls.limit_capabilities(allowed)
     return environment
-
-
-def become(place: Place, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
-    """Run a command in a container as if this process were it: terminal, signals, stops and its end are handed on.
-
-    The command sees `variables` over the container's own, and this process ends as it does.
-    """
-    from netlab.runtime import signal_proxy
-
-    folder = os.getcwd()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        pid = fork(place)
-    except OSError as error:
-        raise NetlabError(f"cannot enter the container, which has ended: {error.strerror}") from None
-    if pid:
-        signal_proxy.end_as(pid)
-    try:
-        syscalls.die_with_parent()
-        terminal = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment = {**join(place, folder), **terminal, **variables}
-        if code := commands.complain(argv[0], environment):
-            os._exit(code)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        commands.execute(argv, environment)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, there must not be two of the caller
-        say(f"netlab: cannot enter the container: {error}")
-    finally:
-        os._exit(1)
 
 
 def problem(place: Place, command: str, variables: Mapping[str, str], folder: str) -> str:

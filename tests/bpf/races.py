@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 from netlab import balancer
+from netlab.testing.waiting import PATIENCE_S
 from tests.bpf.rig import DROP, PASS, REDIRECT, Build, Rig, completion, request
-from tests.waiting import PATIENCE_S
 
 PAUSE = "for (int pause = 0; pause < 40; pause++) bpf_ktime_get_ns();"
 COPIED = "copied = bpf_xdp_load_bytes(ctx, 0, slot->frame, length) == 0;"

@@ -19,8 +19,8 @@ from netlab.balancer.layout import AGES, FREE, MAX_BACKENDS, STATE, STATE_COUNTE
 from netlab.kernel import syscalls
 from netlab.programs import loader
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
+from netlab.testing.waiting import PATIENCE_S
 from tests.bpf import sources
-from tests.waiting import PATIENCE_S
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DROP, PASS, REDIRECT = 1, 2, 4

@@ -12,6 +12,7 @@ import pytest
 
 from netlab.balancer import BY_REPORTS, Keeper, counters
 from netlab.programs.maps import BPF_ANY, BPF_F_LOCK, LoadedProgram, Map
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.bpf.races import (
     COPIED,
     ONE_AGAINST_ONE,
@@ -31,7 +32,6 @@ from tests.bpf.races import (
 )
 from tests.bpf.rig import DROP, FIRST, LOCAL, LONG, PASS, REDIRECT, Rig, built, completion, request
 from tests.bpf.test_healing import reply, report
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [
     pytest.mark.root,

@@ -8,7 +8,7 @@ import pytest
 from docker import APIClient
 from docker.utils import kwargs_from_env
 
-from tests import leaks
+from netlab.testing import leaks
 from tests.docker.conftest import client, engine, there
 from tests.lab.lab import lab
 

@@ -6,7 +6,7 @@ import select
 import time
 from collections.abc import Sequence
 
-from tests.waiting import PATIENCE_S
+from netlab.testing.waiting import PATIENCE_S
 
 
 class Terminal:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.contract.terminal import Terminal
 from tests.lab.lab import ROOT, background, inside, netlab
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.root
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from netlab.testing.waiting import eventually
 from tests.contract.demos import DEMOS, played
 from tests.lab.lab import PARTB, frozen, inside, lab, netlab, pids, stats, texts
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.root
 

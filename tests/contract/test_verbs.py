@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.feed import fed, in_hand
 from tests.lab.lab import PARTB, ROOT, lab, netlab, stats, texts
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.root
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests import leaks
+from netlab.testing import leaks
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.docker.engine import Engine
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from netlab.kernel.capabilities import mask
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import PARTB, ROOT, inside, lab, netlab, texts
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.usefixtures("no_leaks")]
 

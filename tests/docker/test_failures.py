@@ -18,12 +18,12 @@ from docker.utils import kwargs_from_env
 
 from netlab.kernel import kill, syscalls
 from netlab.lab import removal
+from netlab.testing import leaks
+from netlab.testing.waiting import PATIENCE_S, eventually
 from netlab.topology.model import NODE_IMAGE
-from tests import leaks
 from tests.docker.engine import Engine, own
 from tests.lab.killed import ROOT
 from tests.lab.lab import inside, lab, netlab
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.usefixtures("no_leaks")]
 

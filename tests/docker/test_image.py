@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from netlab import __version__
+from netlab.testing.waiting import PATIENCE_S
 from tests.docker.engine import Engine
 from tests.docker.image import build, built
-from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.docker, pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from netlab import balancer
 from netlab.record import store
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import background
-from tests.waiting import PATIENCE_S, eventually
 
 CLIENT = """
 import socket, sys

@@ -6,48 +6,28 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.waiting import PATIENCE_S, eventually
+from netlab.testing import labs
+from netlab.testing.waiting import PATIENCE_S, eventually
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PARTB = f"{ROOT}/topologies/partb.yml"
 # Labs of one name have each other's prints in their traces, so each cell (.ci/cell) has a name of its own for its labs.
 LAB = f"under-test{os.stat('/proc/self/ns/pid').st_ino % 1000}"
 OF_THE_ROLE = ("KICKED", "KICK_NEEDLESS", "BACKEND_SILENT", "ROLE_RESUMED")  # what the balancer's role has had counted
-_COMMAND = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": PATIENCE_S, "stdin": subprocess.DEVNULL}
 
 
-def netlab(*words: str, code: int | None = 0, **keywords: Any) -> subprocess.CompletedProcess[str]:
-    """Run a netlab command and check its exit code (None: any)."""
-    done = subprocess.run(
-        [sys.executable, "-m", "netlab", *words],
-        check=False,
-        **{**_COMMAND, **keywords},
-    )
-    assert code in (None, done.returncode), (
-        f"netlab {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
-    )
-    assert "Traceback" not in f"{done.stdout}{done.stderr}"
-    return done
+def netlab(*words: str, **keywords: Any) -> subprocess.CompletedProcess[str]:
+    """Run a netlab command in the checkout and check its exit code, `code` (None: any)."""
+    return labs.netlab(*words, **{"cwd": ROOT, **keywords})
 
 
-@contextmanager
-def lab(topology: str, *options: str, name: str = LAB) -> Iterator[str]:
+def lab(topology: str, *options: str, name: str = LAB) -> AbstractContextManager[str]:
     """Build a lab and remove it afterwards; meanwhile it is the one that every command means."""
-    before = os.environ.get("NETLAB_LAB")
-    os.environ["NETLAB_LAB"] = name
-    try:
-        netlab("up", topology, *options)
-        yield name
-    finally:
-        netlab("down")
-        if before is None:
-            del os.environ["NETLAB_LAB"]
-        else:
-            os.environ["NETLAB_LAB"] = before
+    return labs.lab(topology, *options, name=name, cwd=ROOT)
 
 
 def stats(node: str = "lb") -> dict[str, Any]:

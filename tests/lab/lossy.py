@@ -7,7 +7,7 @@ from typing import NamedTuple
 from netlab.programs import loader
 from netlab.programs.maps import Map
 from netlab.record import store
-from tests.waiting import PATIENCE_S
+from netlab.testing.waiting import PATIENCE_S
 
 # Loses every so-many-th request on its way to a worker, every so-many-th completion on its way back, and every
 # so-many-th of the balancer's markers, which come from its port for reports; with ONCE only the first of each. The last

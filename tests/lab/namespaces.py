@@ -14,7 +14,7 @@ from netlab.kernel import syscalls
 from netlab.network import links
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, Interface
 from netlab.runtime.netns import Netns
-from tests.waiting import PATIENCE_S
+from netlab.testing.waiting import PATIENCE_S
 
 _T = TypeVar("_T")
 _numbers = itertools.count(1)
@@ -72,20 +72,11 @@ class Lab:
     def build(self) -> None:
         """Make all of it."""
         self.runtime.create([create.node for create in self.creates])
-        links.build(self.creates, self.steps, self.runtime.netns_path)
+        links.build([*self.creates, *self.steps], self.runtime.netns_path)
 
     def inside(self, node: str, work: Callable[[], _T]) -> _T:
         """Return what `work` does in a thread inside a node."""
-        found: list[_T] = []
-
-        def enter(paths: Iterator[str]) -> None:
-            for path in paths:
-                with open(path, encoding="ascii") as namespace:
-                    syscalls.setns(namespace.fileno())
-                found.append(work())
-
-        syscalls.in_threads(1, enter, [self.runtime.netns_path(node)])
-        return found[0]
+        return syscalls.inside(self.runtime.netns_path(node), work)
 
     def ip(self, node: str, *words: str) -> str:
         """Return what `ip` prints in a node."""

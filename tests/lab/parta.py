@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 from netlab.demo import events
 from netlab.demo.events import Accepted, Arrived, Byte, Closed, Connected, EndOfFile, Segment
 from netlab.supervise.logs import LogLine
+from netlab.testing.waiting import eventually
 from tests.lab.lab import ROOT, netlab
-from tests.waiting import eventually
 
 PARTA = f"{ROOT}/topologies/parta.yml"
 SERVER = ("10.0.0.2", "fd00::2")

@@ -8,7 +8,7 @@ from netlab.kernel import cgroups
 from netlab.kernel.pids import is_alive, start_ticks
 from netlab.supervise import client, group, logs
 from netlab.supervise.client import Start
-from tests.waiting import PATIENCE_S, eventually
+from netlab.testing.waiting import PATIENCE_S, eventually
 
 STAY = "exec sleep 1000"
 

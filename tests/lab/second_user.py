@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.waiting import PATIENCE_S
+from netlab.testing.waiting import PATIENCE_S
 
 SECOND = 65534  # the user, with a group of the same number
 

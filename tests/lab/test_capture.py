@@ -25,9 +25,9 @@ from netlab.lab.standing import Standing
 from netlab.observe import capture as module
 from netlab.observe.capture import Capture, Captured
 from netlab.record.model import InterfaceRecord, LabRecord, LimitsRecord, NodeRecord
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import PARTB, ROOT, lab, netlab, stats, texts
 from tests.lab.namespaces import HOST, Lab, own_namespace
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -12,8 +12,8 @@ import pytest
 from netlab import paths
 from netlab.programs import bpf
 from netlab.programs.maps import LoadedProgram, Map
+from netlab.testing.waiting import PATIENCE_S
 from tests.lab.test_programs import OWN, Bench, bench
-from tests.waiting import PATIENCE_S
 
 __all__ = ["bench"]
 

@@ -17,11 +17,11 @@ from netlab.cli import main
 from netlab.record import mark, store
 from netlab.record.notes import Pinned
 from netlab.supervise import client
-from tests import leaks
+from netlab.testing import leaks
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.contents import CONTENTS, LAB_FILES, put
 from tests.lab.damage import ANEW, FILES, FOLDER, LAB, WAYS, Way
 from tests.lab.lab import ROOT
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.root
 

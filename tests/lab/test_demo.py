@@ -12,9 +12,9 @@ import pytest
 from scapy.layers.inet import TCP
 from scapy.utils import rdpcap
 
+from netlab.testing.waiting import IS_SLOW, PATIENCE_S
 from tests.bpf import sources
 from tests.lab.lab import LAB, ROOT, netlab
-from tests.waiting import IS_SLOW, PATIENCE_S
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 FAST = (  # faster than the demo itself, and alike in everything else

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import ROOT, background, frozen, inside, lab, netlab, pids, stats, texts
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [
     pytest.mark.root,

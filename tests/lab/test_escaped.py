@@ -11,9 +11,9 @@ import pytest
 from netlab import paths
 from netlab.kernel import syscalls
 from netlab.kernel.pids import is_alive, start_ticks
+from netlab.testing.waiting import eventually
 from tests.lab.lab import inside, lab, netlab
 from tests.lab.lab import pid as process_of
-from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

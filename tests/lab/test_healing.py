@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.feed import fed, in_hand
 from tests.lab.lab import PARTB, again, background, frozen, lab, netlab, pid, python, stats, texts
 from tests.lab.lossy import LOSSY, lose, wires
 from tests.lab.threads import Threads
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

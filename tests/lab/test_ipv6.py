@@ -9,8 +9,8 @@ import pytest
 
 from netlab.demo.events import Request, parse
 from netlab.supervise.logs import LogLine
+from netlab.testing.waiting import eventually
 from tests.lab.lab import PARTB, ROOT, background, inside, lab, netlab, python, stats, texts
-from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -13,9 +13,9 @@ import pytest
 
 from netlab.lab.host import Host
 from netlab.programs.loader import Compilation
-from tests import leaks
+from netlab.testing import leaks
+from netlab.testing.waiting import PATIENCE_S
 from tests.lab.lab import PARTB, ROOT, netlab
-from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.root
 

@@ -14,8 +14,8 @@ import pytest
 
 from netlab.kernel import pids, syscalls
 from netlab.runtime import limits
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import inside, lab, netlab, python
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -12,7 +12,7 @@ import pytest
 
 from netlab.errors import NetlabError
 from netlab.kernel import netlink
-from netlab.network import links
+from netlab.network import links, visits
 from netlab.plan.steps import AddAddress, AddLink, FaceProgram
 from tests.lab.namespaces import ROUTER, Lab, lab, own_namespace
 
@@ -68,7 +68,7 @@ def test_star_of_thirty_leaves_routes_through_its_centre(
     one: Lab, monkeypatch: pytest.MonkeyPatch, threads_from: int
 ) -> None:
     """Every leaf reaches the next one through the centre, whether one thread built the lab or two."""
-    monkeypatch.setattr(links, "THREADS_FROM", threads_from)
+    monkeypatch.setattr(visits, "THREADS_FROM", threads_from)
     one.node("centre", sysctls=ROUTER)
     for number in range(1, 31):
         one.node(f"leaf{number}")
@@ -267,7 +267,7 @@ def test_missing_namespace(one: Lab) -> None:
     pair(one)
     one.runtime.create(["a"])
     with pytest.raises(NetlabError, match=r"namespace of node b: .*No such file"):
-        links.build(one.creates, one.steps, one.runtime.netns_path)
+        links.build([*one.creates, *one.steps], one.runtime.netns_path)
 
 
 def test_forwarding_is_off_where_the_plan_says_so(one: Lab) -> None:

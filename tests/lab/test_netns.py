@@ -16,9 +16,9 @@ from netlab.errors import NetlabError
 from netlab.kernel import syscalls
 from netlab.runtime.base import Runtime
 from netlab.runtime.netns import Netns
-from tests import leaks
+from netlab.testing import leaks
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.namespaces import Lab, lab, own_namespace, run
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from netlab.testing.waiting import eventually
 from tests.lab.feed import Feed, fed, in_hand
 from tests.lab.lab import again, frozen, lab, netlab, pid, pids, stats, texts
 from tests.lab.test_healing import free
-from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import leaks
+from netlab.testing import leaks
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import netlab
 from tests.lab.parta import PARTA, SERVER, PartA, parta
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.root
 

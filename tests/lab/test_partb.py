@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import PARTB, ROOT, background, frozen, inside, lab, netlab, pids, python, stats, texts, uncounted
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -19,7 +19,7 @@ from netlab.kernel import syscalls
 from netlab.programs import bpf, features, loader
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.record import mark
-from tests.waiting import PATIENCE_S, eventually
+from netlab.testing.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="loading programs needs root")]
 

@@ -17,10 +17,10 @@ import pytest
 
 from netlab.balancer import Snapshot
 from netlab.programs.maps import LoadedProgram, Map
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.feed import fed
 from tests.lab.lab import LAB, PARTB, ROOT, background, frozen, inside, lab, netlab, pids, stats, texts, uncounted
 from tests.lab.parta import parta
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from netlab.balancer import Snapshot
+from netlab.testing.waiting import eventually
 from tests.lab import lossy
 from tests.lab.feed import fed
 from tests.lab.lab import PARTB, ROOT, again, frozen, lab, netlab, pid, pids, python, stats, texts
-from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -13,8 +13,8 @@ import pytest
 from netlab import paths
 from netlab.kernel import syscalls
 from netlab.record import store
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import PARTB, ROOT, lab, netlab
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -22,10 +22,10 @@ import pytest
 
 from netlab.cli import main
 from netlab.demo import save
-from tests import leaks
+from netlab.testing import leaks
+from netlab.testing.waiting import eventually
 from tests.lab.lab import PARTB, netlab
 from tests.lab.second_user import SECOND, User, as_user, walk
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.root
 

@@ -17,10 +17,10 @@ import pytest
 from netlab import balancer
 from netlab.record import store
 from netlab.supervise import logs
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.feed import CLIENT, Feed
 from tests.lab.lab import ROOT, background, lab, pid, start
 from tests.lab.lossy import LOSSY, Fate, Wires, fates, lose, wires
-from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

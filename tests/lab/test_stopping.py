@@ -12,7 +12,7 @@ import pytest
 from netlab.kernel import kill
 from netlab.kernel.kill import Whose
 from netlab.kernel.pids import is_alive, start_ticks
-from tests.waiting import eventually
+from netlab.testing.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

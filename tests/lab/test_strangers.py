@@ -19,8 +19,8 @@ from netlab.kernel.kill import Whose
 from netlab.kernel.pids import is_alive, start_ticks
 from netlab.record import mark
 from netlab.supervise import client, group, identity
+from netlab.testing.waiting import PATIENCE_S
 from tests.lab.second_user import SECOND, as_user
-from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -21,8 +21,8 @@ from netlab.kernel import syscalls
 from netlab.kernel.pids import is_alive, start_ticks
 from netlab.supervise import client, logs
 from netlab.supervise.client import Start
+from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.processes import STAY, Lab, members, shell
-from tests.waiting import PATIENCE_S, eventually
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 

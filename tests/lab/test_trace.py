@@ -17,8 +17,8 @@ from netlab.lab import removal
 from netlab.programs import bpf, maps
 from netlab.record import mark
 from netlab.supervise import client, logs, trace
+from netlab.testing.waiting import eventually
 from tests.lab.processes import STAY, Lab, shell
-from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from netlab.testing.waiting import eventually
 from tests.lab.lab import PARTB, ROOT, lab, netlab, stats, texts
-from tests.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 PAIR = f"{ROOT}/topologies/pair.yml"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from netlab.testing.waiting import PATIENCE_S
 from tests.setup.conftest import CHECKOUT
-from tests.waiting import PATIENCE_S
 
 LAB = "wheel-test"
 REQUESTS = 6

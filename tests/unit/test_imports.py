@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
-from tests.waiting import PATIENCE_S
 
 # From the roof down. A room imports only rooms of rows below its own; inside a room, any module may import any other.
 # The basement is what stands beside the rooms: errors, paths, and what roles and all rooms share.
 ROWS: list[tuple[str, ...]] = [
-    ("cli",),
+    ("cli", "testing"),
     ("demo",),
     ("observe",),
     ("lab",),
@@ -34,7 +34,7 @@ ONLY_USERS = {
     "bcc": {"programs.bcc"},
     "psutil": {"supervise.client"},
     "pyroute2": {"network.messages"},
-    "rich": {"observe.tables"},
+    "rich": {"cli.tables"},
     "docker": {"runtime.engine"},
     "ctypes": {*(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "maps")), "kernel.syscalls"},
 }
@@ -169,7 +169,7 @@ SLOW = {
     "modules",
     [
         "netlab.cli.main",
-        "netlab.cli.main, netlab.lab.launch, netlab.runtime.netns",
+        "netlab.cli.main, netlab.cli.become, netlab.lab.launch, netlab.runtime.netns",
         "netlab.supervise.supervisor",
     ],
 )

@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import pytest
 
+from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
-from tests.waiting import PATIENCE_S
 
 PARTB = f"{ROOT}/topologies/partb.yml"
 MANY = ("up", "--dry-run", PARTB, "--set", "nodes.worker.replicas=100")  # prints more than a pipe holds

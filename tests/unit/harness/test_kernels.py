@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from netlab.testing.waiting import eventually
 from tests import checkout
 from tests.kernels import __main__ as kernels
 from tests.kernels import checks, machine, page
-from tests.waiting import eventually
 
 ROOT = Path(checkout.ROOT)
 LIMITS = machine.Limits(600, 600)

@@ -16,7 +16,7 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import progress
 from netlab.record import store
-from tests.waiting import eventually
+from netlab.testing.waiting import eventually
 
 PATIENCE_S = 0.6
 BUSY = "print(flush=True)\nwhile True: pass"

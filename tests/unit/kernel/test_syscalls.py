@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from netlab.kernel import syscalls
+from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
-from tests.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -1,4 +1,4 @@
-"""Stages in order, and everything undone when one fails."""
+"""Steps in order, and everything undone when one fails."""
 
 import os
 import signal
@@ -7,64 +7,41 @@ import pytest
 
 from netlab.errors import NetlabError
 from netlab.lab import apply
+from netlab.plan.stages import Stage, Work
+from netlab.plan.steps import AddLink, AddRoute, AttachProgram, CreateNode, Interface, StartRole, Step
+from netlab.testing.machine import FakeMachine
+from netlab.topology.model import Program
 
-STAGES = ["open", "prepare", "create", "connect", "attach", "start", "complete"]
-
-
-class Remembering:
-    """A machine that only remembers what was asked of it, and fails at one stage."""
-
-    def __init__(self, failing: str = "", error: BaseException | None = None) -> None:
-        self.done: list[str] = []
-        self.failing = failing
-        self.error = error or NetlabError("no")
-
-    def _stage(self, name: str) -> None:
-        self.done.append(name)
-        if name == self.failing:
-            raise self.error
-
-    def open(self) -> None:
-        self._stage("open")
-
-    def prepare(self) -> None:
-        self._stage("prepare")
-
-    def create(self) -> None:
-        self._stage("create")
-
-    def connect(self) -> None:
-        self._stage("connect")
-
-    def attach(self) -> None:
-        self._stage("attach")
-
-    def start(self) -> None:
-        self._stage("start")
-
-    def complete(self) -> None:
-        self._stage("complete")
-
-    def undo(self) -> list[str]:
-        self.done.append("undo")
-        return []
+STEPS: list[Step] = [
+    CreateNode("a"),
+    CreateNode("b"),
+    AddLink(
+        Interface("a", "eth0", 16, "", 1500, (), "", "b", "eth0"), Interface("b", "eth0", 16, "", 1500, (), "", "a", "")
+    ),
+    AddRoute("a", "default", "10.0.0.2"),
+    AttachProgram("b", Program("pass", "/pass.c"), ("eth0",)),
+    StartRole("a", ("sleep", "9")),
+]
+STAGES: list[object] = ["open", "prepare", *STEPS, "complete"]
 
 
 def test_a_lab_is_built_stage_by_stage() -> None:
-    """Nothing is undone when all goes well."""
-    machine = Remembering()
-    apply.build(machine)
+    """Every step is done once, in order, and nothing is undone when all goes well."""
+    machine = FakeMachine()
+    apply.build(machine, STEPS)
 
     assert STAGES == machine.done
+    assert [Work.NETWORK, Work.PROGRAMS, Work.PROCESSES] == [stage.work for stage in machine.stages]
+    assert tuple(STEPS) == machine.prepared
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STAGES, ids=str)
 @pytest.mark.parametrize("error", [NetlabError("no"), KeyboardInterrupt(), OSError("disk"), MemoryError()])
-def test_a_stage_that_fails_is_undone(stage: str, error: BaseException) -> None:
-    """Whatever is raised, no later stage begins, the undo runs once, and the error goes on."""
-    machine = Remembering(stage, error)
+def test_a_stage_that_fails_is_undone(stage: object, error: BaseException) -> None:
+    """Whatever is raised, no later step begins, the undo runs once, and the error goes on."""
+    machine = FakeMachine(stage, error)
     with pytest.raises(type(error)):
-        apply.build(machine)
+        apply.build(machine, STEPS)
 
     assert [*STAGES[: STAGES.index(stage) + 1], "undo"] == machine.done
 
@@ -73,28 +50,30 @@ def test_a_stage_that_fails_is_undone(stage: str, error: BaseException) -> None:
 def test_what_ends_a_process_interrupts_and_undoes(number: int) -> None:
     """SIGTERM and SIGHUP are treated as Ctrl-C is."""
 
-    class Interrupted(Remembering):
-        def connect(self) -> None:
-            os.kill(os.getpid(), number)
+    class Interrupted(FakeMachine):
+        def do(self, stage: Stage) -> None:
+            if stage.work == Work.PROGRAMS:
+                os.kill(os.getpid(), number)
+            super().do(stage)
 
     machine = Interrupted()
     with pytest.raises(KeyboardInterrupt):
-        apply.build(machine)
+        apply.build(machine, STEPS)
 
-    assert ["open", "prepare", "create", "undo"] == machine.done
+    assert [*STAGES[: STAGES.index(STEPS[4])], "undo"] == machine.done
 
 
 def test_a_signal_during_the_undo_waits_for_its_end() -> None:
     """A second Ctrl-C cannot leave half a lab behind."""
 
-    class Impatient(Remembering):
+    class Impatient(FakeMachine):
         def undo(self) -> list[str]:
             os.kill(os.getpid(), signal.SIGINT)
             return super().undo()
 
-    machine = Impatient("create")
+    machine = Impatient(STEPS[0])
     with pytest.raises((NetlabError, KeyboardInterrupt)):
-        apply.build(machine)
+        apply.build(machine, STEPS)
 
     assert "undo" == machine.done[-1]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

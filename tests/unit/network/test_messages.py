@@ -9,8 +9,8 @@ import pytest
 
 from netlab.network.messages import Messages
 from netlab.plan.steps import Interface
+from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
-from tests.waiting import PATIENCE_S
 
 MAC = "02:25:62:70:7e:7d"  # among others the bytes of `%b`
 ADDRESSES = {"10.0.1.1/24", "255.37.98.0/32", "0.0.0.0/0", "fd00::1/64", "2562:2562:2562:2562:7e7d:7c7b:7a79:7877/127"}
@@ -36,6 +36,9 @@ CASES: list[Callable[[Messages], bytes]] = [
     *(lambda messages, via=via: messages.route("default", via) for via in HOSTS),
     *(lambda messages, to=to: messages.route(to, "10.0.0.2") for to in ("10.9.0.0/16", "10.9.0.7", "192.0.2.128/25")),
     *(lambda messages, to=to: messages.route(to, "fd00::2") for to in ("fd09::/32", "fd00::7", "::/0")),
+    *(lambda messages, index=index: messages.no_link(index) for index in (1, 0x25256225)),
+    *(lambda messages, address=address: messages.no_address(5, address) for address in sorted(ADDRESSES)),
+    *(lambda messages, to=to: messages.no_route(to, "10.0.0.2") for to in ("default", "10.9.0.0/16", "10.9.0.7")),
 ]
 
 

@@ -15,8 +15,8 @@ from typing import NamedTuple, Self
 
 import pytest
 
+from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
-from tests.waiting import PATIENCE_S
 
 
 class Role:

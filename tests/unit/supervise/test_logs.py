@@ -11,7 +11,7 @@ from netlab.errors import NetlabError
 from netlab.supervise import logfile, logs
 from netlab.supervise.child import Pipe
 from netlab.supervise.logs import LogLine
-from tests.waiting import PATIENCE_S
+from netlab.testing.waiting import PATIENCE_S
 
 Folder = str
 

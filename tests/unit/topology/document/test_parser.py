@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
-from tests.waiting import PATIENCE_S
 
 BAD = ["a: &x {b: [1, *x]}", "a: [", "a: 'b", "\ta: b", "a: \x07", "%", "a: \udc80", "", "--- 1\n--- 2"]
 SHOW = f"""

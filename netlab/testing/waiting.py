@@ -14,9 +14,10 @@ PATIENCE_S = float(os.environ.get("NETLAB_TEST_PATIENCE", "180"))
 _POLL_S = 0.01
 
 
-def eventually(condition: Callable[[], object], what: str = "the condition") -> None:
-    """Wait until something is so; fail at the deadline, and say what was waited for."""
-    ends = time.monotonic() + PATIENCE_S
+def eventually(condition: Callable[[], object], what: str = "the condition", patience_s: float = PATIENCE_S) -> None:
+    """Wait until something is so; AssertionError at the deadline, in seconds, says what was waited for."""
+    ends = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < ends, f"not so within {PATIENCE_S:g} s: {what}"
+        if time.monotonic() >= ends:
+            raise AssertionError(f"not so within {patience_s:g} s: {what}")
         time.sleep(_POLL_S)

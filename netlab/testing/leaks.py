@@ -1,44 +1,43 @@
 """What netlab could leave behind on a machine, and whether it has.
 
-    before = snapshot()
-    ...
-    assert not settled(before)
+    with nothing_left():
+        ...
 
-The fixture `no_leaks` does that around a test. It looks at all that this process can see of the machine: whatever else
-makes namespaces, programs or mounts there at the same time looks like a leak. Beside each other, tests run in cells
-(.ci/cell), which see nothing of each other; `machine` is what is left of all of them.
+It looks at all that this process can see of the machine: whatever else makes namespaces, programs or mounts there at
+the same time looks like a leak. `machine` is what namespaces do not keep apart.
 """
 
-import ctypes
 import glob
 import os
-import platform
 import socket
 import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
+from netlab import paths
+from netlab.errors import NetlabError
 from netlab.kernel import syscalls
+from netlab.programs import bpf
 from netlab.record import mark
 
 Snapshot = dict[str, set[str]]
 
-_SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
-_NEXT_ID, _FD_BY_ID, _ID, _NAME = {"program": 11, "map": 12}, {"program": 13, "map": 14}, 15, {"program": 64, "map": 24}
+_NEXT_ID, _FD_BY_ID = {"program": 11, "map": 12}, {"program": 13, "map": 14}  # of bpf(2)
+_NAME = {"program": 64, "map": 24}  # where it stands in what the kernel says of one
 _XDP = 6  # enum bpf_prog_type
 _POLL_S = 0.02
 # Of these nobody else's may be taken away either. Of the others, some go by themselves.
-_STAYS = ("name in /run/netns", "name in /etc/netns", "link of the host", "netlab mount")
+_NAMES = {f"name in {folder}": folder for folder in (paths.RUN_NETNS, paths.ETC_NETNS)}
+_STAYS = (*_NAMES, "link of the host", "netlab mount")
 
 
 def snapshot() -> Snapshot:
     """Return what there is now of everything that a lab could leave behind: for each kind, descriptions."""
     mounts = _mounts()
     return {
-        "name in /run/netns": set(listed("/run/netns")),
-        "name in /etc/netns": set(listed("/etc/netns")),
+        **{what: set(listed(folder)) for what, folder in _NAMES.items()},
         "netlab mount": {f"{kind} on {point}" for kind, point, line in mounts if "netlab" in line},
         "link of the host": {name for _, name in socket.if_nameindex()},
         "BPF object": set(_bpf_held()),
@@ -51,13 +50,13 @@ def snapshot() -> Snapshot:
 
 
 def machine() -> Snapshot:
-    """Return what there is on the whole machine of what a cell does not keep to itself, nor take with it."""
+    """Return what there is, on the whole machine, of what no namespace keeps apart or takes along."""
     return {
         "BPF program": set(_bpf_objects("program")),
         "BPF map": set(_bpf_objects("map")),
         "trace instance": {name for name in _trace_instances() if name.startswith("netlab")},
         "cgroup": {group for kind, point, _ in _mounts() if kind.startswith("cgroup") for group in _cgroups([point])},
-        "file": {*glob.glob("/tmp/*netlab*"), *glob.glob("/tmp/cell-*")},  # noqa: S108 - looks, writes nothing
+        "file": set(glob.glob("/tmp/*netlab*")),  # noqa: S108 - looks, writes nothing
     }
 
 
@@ -66,7 +65,7 @@ def difference(before: Snapshot, after: Snapshot) -> list[str]:
 
     What a lab that stood before has in its own folder is its own, such as what it has logged since.
     """
-    stood = tuple(f"{what}/" for what in before["file"] if os.path.dirname(what) == "/run/netlab")
+    stood = tuple(f"{what}/" for what in before["file"] if os.path.dirname(what) == paths.LABS)
     new = {kind: {what for what in after[kind] - before[kind] if not what.startswith(stood)} for kind in after}
     left = [f"left behind: {kind} {what}" for kind in new for what in sorted(new[kind])]
     return left + [
@@ -87,6 +86,18 @@ def settled(before: Snapshot, deadline_s: float = 30.0, looks: Callable[[], Snap
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(_POLL_S)
+
+
+@contextmanager
+def nothing_left(deadline_s: float = 30.0) -> Iterator[None]:
+    """AssertionError, with a line for each thing, when what was done meanwhile leaves, or takes away, anything.
+
+    What goes by itself has `deadline_s` seconds for it.
+    """
+    before = snapshot()
+    yield
+    if left := settled(before, deadline_s):
+        raise AssertionError("\n".join(left))
 
 
 def listed(folder: str) -> list[str]:
@@ -120,8 +131,8 @@ def _trace_instances() -> list[str]:
 
 
 def _files() -> Iterator[str]:
-    """Yield what there is below /run/netlab, and files named netlab* where temporary files are."""
-    for folder, folders, names in os.walk("/run/netlab"):
+    """Yield what there is of labs, and files named netlab* where temporary files are."""
+    for folder, folders, names in os.walk(paths.LABS):
         yield from (os.path.join(folder, name) for name in [*folders, *names])
         folders[:] = [name for name in folders if name != "tracing"]  # thousands of the kernel's own
     for folder in {tempfile.gettempdir(), "/run", "/dev/shm", "/var/tmp"}:  # noqa: S108 - looks, writes nothing
@@ -179,10 +190,12 @@ def _bpf_objects(kind: str) -> Iterator[str]:
     """
     number = 0
     while True:
-        attributes = ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 128)
-        if _bpf(_NEXT_ID[kind], attributes) < 0:
+        about = bpf.attributes("III", number, 0, 0)
+        try:
+            bpf.call(_NEXT_ID[kind], about, f"look for a {kind}")
+        except (OSError, NetlabError):  # there is no other, or we may not look, or know not how
             return
-        (number,) = struct.unpack_from("=I", attributes, 4)
+        (number,) = struct.unpack_from("=I", about, 4)
         info = _bpf_info(kind, number)
         if kind == "map" or struct.unpack_from("=I", info)[0] == _XDP:
             name = info[_NAME[kind] :].partition(b"\0")[0].decode(errors="replace")
@@ -190,18 +203,9 @@ def _bpf_objects(kind: str) -> Iterator[str]:
 
 
 def _bpf_info(kind: str, number: int) -> bytes:
-    """Return struct bpf_prog_info or bpf_map_info as far as the name; zeros for what has gone meanwhile."""
-    info = ctypes.create_string_buffer(_NAME[kind] + 16)
-    descriptor = _bpf(_FD_BY_ID[kind], ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 128))
-    if descriptor >= 0:
-        pointer = ctypes.addressof(info)
-        _bpf(_ID, ctypes.create_string_buffer(struct.pack("=IIQ", descriptor, len(info), pointer), 128))
-        os.close(descriptor)
-    return info.raw
-
-
-def _bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> int:
-    """Make the system call bpf(2); -1 is an error."""
-    libc = ctypes.CDLL(None)
-    answer: int = libc.syscall(_SYS_BPF.get(platform.machine(), -1), command, attributes, len(attributes))
-    return answer
+    """Return struct bpf_prog_info or bpf_map_info; zeros for what has gone meanwhile."""
+    try:
+        with bpf.Object(bpf.call(_FD_BY_ID[kind], bpf.attributes("III", number, 0, 0), f"open a {kind}")) as found:
+            return bpf.info(found.fd)
+    except OSError:
+        return bytes(_NAME[kind] + 1)

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from netlab.cli import show
 from netlab.observe import status
 
 SEEN = status.LabStatus("one", "up", "one.yml", {}, (), looked_inside=False)
@@ -22,7 +23,7 @@ def test_the_state_says_how_much_was_seen(
     capsys: pytest.CaptureFixture[str], state: str, inside: bool, shown: str
 ) -> None:
     """And the note names the lab, which may be one of several."""
-    status.show(SEEN._replace(state=state, looked_inside=inside))
+    show.status(SEEN._replace(state=state, looked_inside=inside))
     told = capsys.readouterr()
 
     assert shown in told.out
@@ -32,4 +33,4 @@ def test_the_state_says_how_much_was_seen(
 def test_a_note_that_nobody_can_read_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     with open("/dev/full", "w", encoding="utf-8") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", full)
-        status.show(SEEN)
+        show.status(SEEN)

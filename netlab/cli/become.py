@@ -1,0 +1,80 @@
+"""Becomes a command in a node of a lab: terminal, signals and exit code are then its own."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from netlab.cli.console import say
+from netlab.errors import HostError, NetlabError
+from netlab.kernel import commands, umask
+from netlab.lab import launch
+from netlab.lab.standing import Standing
+from netlab.runtime.base import Place
+
+_KEPT = ("TERM", "COLORTERM")  # of the caller's variables: what says how to speak to the terminal that is handed in
+
+
+def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+    """Become a command in a node.
+
+    One that is not there ends this process with exit code 127, one that cannot be executed with 126, as in a shell.
+    """
+    wrapped = launch.command(lab, node, argv)
+    umask.give_back()
+    if wrapped.place:
+        _enter_container(wrapped.place, wrapped.argv, variables)
+    found = {**os.environ, **variables}
+    if code := _complain(argv[0], found):
+        sys.exit(code)
+    try:
+        _execute(wrapped.argv, found)
+    except FileNotFoundError:
+        raise HostError(f"{wrapped.argv[0]} is not installed; on Debian: apt-get install iproute2") from None
+
+
+def _enter_container(place: Place, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+    """Run a command in a container as if this process were it: terminal, signals, stops and its end are handed on.
+
+    The command sees `variables` over the container's own, and this process ends as it does.
+    """
+    from netlab.cli import signal_proxy
+    from netlab.kernel import syscalls
+    from netlab.runtime import entry
+
+    folder = os.getcwd()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = entry.fork(place)
+    except OSError as error:
+        raise NetlabError(f"cannot enter the container, which has ended: {error.strerror}") from None
+    if pid:
+        signal_proxy.end_as(pid)
+    try:
+        syscalls.die_with_parent()
+        terminal = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        environment = {**entry.join(place, folder), **terminal, **variables}
+        if code := _complain(argv[0], environment):
+            os._exit(code)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _execute(argv, environment)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, there must not be two of the caller
+        say(f"netlab: cannot enter the container: {error}")
+    finally:
+        os._exit(1)
+
+
+def _complain(command: str, variables: Mapping[str, str]) -> int:
+    """Say why a command cannot be run here, and return the exit code that a shell would end with; 0 if it can."""
+    wrong = commands.problem(command, variables)
+    if wrong:
+        say(f"netlab: {command}: {wrong}")
+    return commands.EXIT_CODES[wrong]
+
+
+def _execute(argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+    """Become a command, with these and no other variables; raises OSError where that fails."""
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and by whom it becomes
+        signal.signal(ignored, signal.SIG_DFL)
+    os.execvpe(argv[0], list(argv), dict(variables))

@@ -1,0 +1,59 @@
+"""What a verb works on, as its words say: a plan, or a lab that stands; and as root."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from netlab import paths
+from netlab.cli import typed
+from netlab.errors import HostError
+from netlab.kernel import umask
+from netlab.record import store
+
+if TYPE_CHECKING:
+    from netlab.lab.standing import Standing
+    from netlab.plan.planner import Plan
+
+
+def planned(args: typed.OfTopology) -> "Plan":
+    """Return the plan of the topology that the verb names."""
+    from netlab.plan.planner import plan
+    from netlab.topology import document, validate
+
+    topology = validate.topology(document.load(args.file, args.set))
+    if args.lab:
+        paths.folder_of(args.lab)
+        topology = topology._replace(name=args.lab)
+    if isinstance(args, typed.Up) and args.runtime:
+        topology = topology._replace(runtime=args.runtime)
+    return plan(topology)
+
+
+def lab_of(args: typed.OfNode) -> "Standing":
+    """Return the lab that the verb means, as root and with the node it names in it."""
+    lab = store.choose(args.lab)
+    elevate(args, lab)
+    from netlab.lab.standing import Standing
+
+    found = Standing.read(lab)
+    store.node_of(found.record, args.node)
+    return found
+
+
+def elevate(args: typed.Arguments, lab: str | None = None) -> None:
+    """Go on as root: start this very command again through sudo when we are not.
+
+    sudo drops the environment, so the lab goes with it as an option, and Docker engine and size of the folder in words.
+    """
+    if os.geteuid() == 0:
+        return
+    lab = lab or args.lab
+    kept = [f"{name}={os.environ[name]}" for name in ("DOCKER_HOST", store.SIZE_VARIABLE) if name in os.environ]
+    words = [args.words[0], *(("--lab", lab) if lab and not args.lab_given else ()), *args.words[1:]]
+    program = sys.argv[0]
+    start = [program] if os.access(program, os.X_OK) else [sys.executable, "-I", "-m", "netlab"]
+    umask.give_back()
+    try:
+        os.execvp("sudo", ["sudo", "--", *(("env", *kept) if kept else ()), *start, *words])
+    except OSError:
+        raise HostError(f"{args.words[0]} needs root, and there is no sudo here: run it as root") from None

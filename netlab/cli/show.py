@@ -1,0 +1,104 @@
+"""What a lab shows, for people: tables of what `observe` returns as data, and lines as they come."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from netlab.cli import tables
+from netlab.cli.console import say
+
+if TYPE_CHECKING:
+    from netlab.balancer.reports import Reporter
+    from netlab.observe.stats import BalancerStats, LabStats, Reasons
+    from netlab.observe.status import LabStatus
+    from netlab.supervise.client import Process
+
+_MOST = 50  # problems in a table
+
+
+def lines(texts: Iterable[str]) -> None:
+    """Print lines as they come, until Ctrl-C, which is how a person ends what follows a log."""
+    with suppress(KeyboardInterrupt):
+        for text in texts:
+            print(text, flush=True)
+
+
+def status(found: "LabStatus") -> None:
+    """Print a lab's nodes as a table, and below it what is not as planned."""
+    table = tables.table("NODE", "WHAT", "PROGRAM", "STATE", "PID", "CPU", "MEMORY", "ADDRESSES")
+    for name, node in found.nodes.items():
+        addresses = ", ".join(each for port in node.addresses.values() for each in port if ":" not in each)
+        table.add_row(name, node.role or node.kind, node.program, *_process_cells(node.process), addresses)
+    limited = not found.looked_inside and found.state != "half-built"
+    state = "up, as far as can be seen without root" if limited and found.state == "up" else found.state
+    tables.console().print(f"lab {found.lab} is {state}, from {found.topology or 'no file'}", highlight=False)
+    tables.console().print(table)
+    for name, node in found.nodes.items():
+        if node.memory_kills:
+            count = f"{node.memory_kills} process{'' if node.memory_kills == 1 else 'es'}"
+            print(f"{name}: its memory was used up, and the kernel has killed {count} there")
+    for problem in found.problems[:_MOST]:
+        print(problem)
+    if found.problems[_MOST:]:
+        print(f"… and {len(found.problems) - _MOST} more: --format json has all")
+    if limited:
+        say(f"netlab: note: to look into the nodes takes root: sudo netlab status {found.lab}")
+
+
+def _process_cells(process: "Process | None") -> tuple[str, str, str, str]:
+    if process is None:
+        return "", "", "", ""
+    cpu = "" if process.cpu_percent is None else f"{process.cpu_percent:.1f} %"
+    memory = "" if process.rss_bytes is None else f"{process.rss_bytes / 1e6:.1f} MB"
+    code = f" {process.code}" if process.state in ("exited", "killed") else ""
+    return process.state + code, str(process.pid or ""), cpu, memory
+
+
+def stats(counted: "LabStats") -> None:
+    """Print what the programs count as tables."""
+    console = tables.console()
+    for node, now in counted.balancers.items():
+        if not now.ready:
+            console.print(f"{node}: its balancer is not set up: no role has done so yet", highlight=False)
+            continue
+        held = f"; {now.held} held, {now.retried} retried, {now.unheld} not held" if now.holds else ""
+        console.print(
+            f"{node}: {now.received} requests received: {now.forwarded} forwarded at once, "
+            f"{now.queued} queued, {now.dropped} dropped; {now.dequeued} sent out of the queue, "
+            f"{now.queue_depth} of {now.queue_capacity} waiting; {now.completions} completions; "
+            f"policy {now.policy}{held}",
+            highlight=False,
+        )
+        console.print(_backends_table(now))
+        console.print(_counts_table({**now.reasons, **now.carriers}))
+    for node, program in counted.programs.items():
+        console.print(f"{node}:" if program.reasons else f"{node}: its program counts nothing", highlight=False)
+        if program.reasons:
+            console.print(_counts_table(program.reasons))
+    if not counted.balancers and not counted.programs:
+        say("netlab: no node of this lab carries a program")
+
+
+def _backends_table(now: "BalancerStats") -> Any:
+    """Return who has how many threads; with what their reports say, where they may report."""
+    heard = ("REPORTS", "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS") if now.report_port else ()
+    table = tables.table("BACKEND", "FREE THREADS", "CAPACITY", "WEIGHT", *heard)
+    for name, backend in now.backends.items():
+        weight = "drained" if backend.drained else str(backend.weight)
+        cells = (name, str(backend.free), str(backend.capacity), weight)
+        table.add_row(*cells, *(_report_cells(backend.reports) if heard else ()))
+    return table
+
+
+def _report_cells(reports: "Reporter | None") -> tuple[str, ...]:
+    if reports is None:
+        return "none so far", "", "", ""
+    state = f"silent for {reports.heard_s:.1f} s" if reports.silent else "reporting"
+    return state, *map(str, (reports.lost_requests, reports.lost_completions, reports.doubled_completions))
+
+
+def _counts_table(reasons: "Reasons") -> Any:
+    table = tables.table("REASON", "PACKETS", "BYTES")
+    for name, count in reasons.items():
+        table.add_row(name, str(count.packets), str(count.bytes))
+    return table

@@ -1,0 +1,91 @@
+"""What undoes links, bridges, addresses, routes and offloads, in namespaces that stay.
+
+It is done in two rounds, each for all the nodes that it concerns, so that nothing is gone before what stands on it:
+
+    empty     offloads, routes and addresses
+    remove    links, each at one of its ends, and then bridges
+"""
+
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from netlab.network.links import UNFACED, NetworkStep
+from netlab.network.messages import Messages
+from netlab.network.visits import Request, Visitor, offload, request, visit_all
+from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, FaceProgram, Undo
+
+
+class _Leaving:
+    """What is to be undone in one node."""
+
+    __slots__ = ("addressing", "bridges", "faces", "links", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.faces: list[FaceProgram] = []
+        self.addressing: list[AddAddress | AddRoute] = []
+        self.links: list[AddLink] = []
+        self.bridges: list[AddBridge] = []
+
+
+def undo(steps: Sequence[NetworkStep], messages: Messages, netns_path: Callable[[str], str]) -> None:
+    """Undo these steps, a route before the address that it needs where they stand in that order.
+
+    Raises NetlabError, with the inverse and the kernel's reason, when one fails.
+    """
+    work = _by_node(steps)
+    emptied = [node for node in work if node.faces or node.addressing]
+    visit_all(_empty, emptied, messages, netns_path)
+    visit_all(_remove, [node for node in work if node.links or node.bridges], messages, netns_path)
+
+
+def _by_node(steps: Sequence[NetworkStep]) -> list[_Leaving]:
+    work: dict[str, _Leaving] = {}
+
+    def at(name: str) -> _Leaving:
+        return work.setdefault(name, _Leaving(name))
+
+    for step in steps:
+        match step:
+            case AddLink():
+                at(step.a.node).links.append(step)
+            case AddAddress() | AddRoute():
+                at(step.node).addressing.append(step)
+            case AddBridge():
+                at(step.node).bridges.append(step)
+            case FaceProgram():
+                at(step.node).faces.append(step)
+            case _:
+                assert_never(step)
+    return list(work.values())
+
+
+def _empty(visitor: Visitor, node: _Leaving) -> None:
+    """Undo what stands on links."""
+    channel = visitor.enter(node.name)
+    try:
+        for face in node.faces:
+            offload(channel, Undo(face), face.interface, UNFACED)
+        request(channel, [_taken_away(visitor.messages, step) for step in node.addressing])
+    finally:
+        channel.close()
+
+
+def _taken_away(messages: Messages, step: AddAddress | AddRoute) -> Request:
+    match step:
+        case AddAddress():
+            return Undo(step), messages.no_address(step.index, step.address)
+        case AddRoute():
+            return Undo(step), messages.no_route(step.to, step.via)
+    assert_never(step)
+
+
+def _remove(visitor: Visitor, node: _Leaving) -> None:
+    """Remove links and bridges, which take with them whatever is left on them."""
+    channel = visitor.enter(node.name)
+    requests: list[Request] = [(Undo(link), visitor.messages.no_link(link.a.index)) for link in node.links]
+    requests += [(Undo(bridge), visitor.messages.no_link(bridge.index)) for bridge in node.bridges]
+    try:
+        request(channel, requests)
+    finally:
+        channel.close()

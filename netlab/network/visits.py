@@ -1,0 +1,100 @@
+"""Visits to nodes: threads that go from one namespace to the next, and what they ask of the kernel there."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
+
+from netlab.errors import NetlabError
+from netlab.kernel import sysctls
+from netlab.kernel.netlink import Channel
+from netlab.kernel.syscalls import in_threads, setns
+from netlab.network.messages import Messages
+
+THREADS_FROM = 100  # nodes; the kernel makes one link at a time, so a second thread saves only a tenth, from here on
+
+Request = tuple[object, bytes]  # a step, whose text is its name, and the message that does it
+_Work = TypeVar("_Work")
+
+
+class Visitor:
+    """One thread of `visit_all`: it stays in the last node that it has entered."""
+
+    def __init__(self, messages: Messages, netns_path: Callable[[str], str]) -> None:
+        self.messages = messages
+        self.sysctls = sysctls.Sysctls()
+        self._netns_path = netns_path
+
+    def close(self) -> None:
+        """Let go of what the thread holds."""
+        self.sysctls.close()
+
+    def enter(self, node: str) -> Channel:
+        """Move the calling thread into the node, and return a channel to it."""
+        descriptor = self.open(node)
+        try:
+            setns(descriptor)
+            return Channel()
+        except OSError as error:
+            raise NetlabError(f"cannot enter the namespace of node {node}: {error}") from error
+        finally:
+            os.close(descriptor)
+
+    def open(self, node: str) -> int:
+        """Return a descriptor of a node's namespace."""
+        try:
+            return os.open(self._netns_path(node), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise NetlabError(f"cannot open the namespace of node {node}: {error}") from error
+
+
+def visit_all(
+    visit: Callable[[Visitor, _Work], None],
+    works: Sequence[_Work],
+    messages: Messages,
+    netns_path: Callable[[str], str],
+) -> None:
+    """Call `visit` for each of these, in threads of their own: the calling thread stays where it is."""
+    if works:
+        count = 2 if len(works) >= THREADS_FROM else 1
+        in_threads(count, partial(_visit_all, visit, messages, netns_path), works)
+
+
+def _visit_all(
+    visit: Callable[[Visitor, _Work], None],
+    messages: Messages,
+    netns_path: Callable[[str], str],
+    works: Iterator[_Work],
+) -> None:
+    """Do what one thread does."""
+    visitor = Visitor(messages, netns_path)
+    try:
+        for work in works:
+            visit(visitor, work)
+    finally:
+        visitor.close()
+
+
+def request(channel: Channel, requests: Sequence[Request]) -> None:
+    """Have the kernel do these; NetlabError names the step that it refuses."""
+    try:
+        refusal = channel.request([message for _, message in requests])
+    except OSError as error:
+        raise failed(requests[0][0], str(error)) from error
+    if refusal:
+        words = f" ({refusal.words})" if refusal.words else ""
+        raise failed(requests[refusal.position][0], f"{os.strerror(refusal.errno)}{words}")
+
+
+def offload(channel: Channel, step: object, interface: str, values: Sequence[tuple[int, int]]) -> None:
+    """Set an interface's offloads, as ethtool's commands and values; NetlabError names the step."""
+    for command, value in values:
+        try:
+            channel.ethtool(interface, command, value)
+        except OSError as error:
+            raise failed(step, os.strerror(error.errno or 0)) from error
+
+
+def failed(step: object, reason: str) -> NetlabError:
+    """Return the error that says which step was refused, as the command that would do it, and why."""
+    return NetlabError(f"cannot `{'; '.join(str(step).splitlines())}`: {reason}")

@@ -1,0 +1,45 @@
+"""A lab as a person has it, for tests: by the command `netlab`, run as a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from netlab.testing.waiting import PATIENCE_S
+
+
+def netlab(*words: str, code: int | None = 0, **keywords: Any) -> subprocess.CompletedProcess[str]:
+    """Run a netlab command to its end, and return it with all that it printed, as text.
+
+    `keywords` are more, or other ones, for `subprocess.run`. AssertionError, with what it said, when its exit code is
+    not `code` (None: any), or when it shows a traceback, which no netlab command may.
+    """
+    how = {"capture_output": True, "text": True, "timeout": PATIENCE_S, "stdin": subprocess.DEVNULL, **keywords}
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        [sys.executable, "-m", "netlab", *words], check=False, **how
+    )
+    said = f"{done.stdout}{done.stderr}"
+    if code not in (None, done.returncode) or "Traceback" in said:
+        raise AssertionError(f"netlab {' '.join(words)}: exit {done.returncode}\n{said}")
+    return done
+
+
+@contextmanager
+def lab(topology: str, *options: str, name: str, **keywords: Any) -> Iterator[str]:
+    """Build a lab under a name of its own, and remove it afterwards; meanwhile it is the one that every command means.
+
+    `options` are more words for `netlab up`, `keywords` are for `netlab`, as `cwd`. Needs root, as `up` does.
+    """
+    before = os.environ.get("NETLAB_LAB")
+    os.environ["NETLAB_LAB"] = name
+    try:
+        netlab("up", topology, *options, **keywords)
+        yield name
+    finally:
+        netlab("down", **keywords)
+        if before is None:
+            del os.environ["NETLAB_LAB"]
+        else:
+            os.environ["NETLAB_LAB"] = before

@@ -1,0 +1,53 @@
+"""A machine on which nothing is built: what makes plans and builds them is tested without root, and at once."""
+
+from collections.abc import Sequence
+
+from netlab.errors import NetlabError
+from netlab.plan.stages import Stage
+from netlab.plan.steps import Step
+
+OPEN, PREPARE, COMPLETE, UNDO = "open", "prepare", "complete", "undo"
+
+
+class FakeMachine:
+    """A Machine (`netlab.lab.apply.build`) that only remembers what was asked of it.
+
+    `done` has, in order, each step that was done, and the words above for what is no step. At `failing`, a step or one
+    of these words, it raises `error`, once that has been remembered.
+    """
+
+    def __init__(self, failing: object = None, error: BaseException | None = None) -> None:
+        self.done: list[object] = []
+        self.stages: list[Stage] = []
+        self.prepared: tuple[Step, ...] = ()
+        self._failing = failing
+        self._error = error or NetlabError(f"a fake machine fails at {failing}, as it was told")
+
+    def open(self) -> None:
+        """Remember it."""
+        self._remember(OPEN)
+
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """Remember it, and for which steps."""
+        self.prepared = tuple(steps)
+        self._remember(PREPARE)
+
+    def do(self, stage: Stage) -> None:
+        """Remember each step."""
+        self.stages.append(stage)
+        for step in stage.steps:
+            self._remember(step)
+
+    def complete(self) -> None:
+        """Remember it."""
+        self._remember(COMPLETE)
+
+    def undo(self) -> list[str]:
+        """Remember it; there is nothing to be found."""
+        self._remember(UNDO)
+        return []
+
+    def _remember(self, what: object) -> None:
+        self.done.append(what)
+        if what == self._failing:
+            raise self._error

@@ -1,0 +1,113 @@
+"""Steps are compared by kind and value, and each has an inverse whose inverse it is."""
+
+import itertools
+from typing import get_args
+
+import pytest
+
+from netlab.plan.planner import plan
+from netlab.plan.stages import Work, stages, work_of
+from netlab.plan.steps import (
+    AddAddress,
+    AddBridge,
+    AddLink,
+    AddRoute,
+    AttachProgram,
+    CreateNode,
+    FaceProgram,
+    Interface,
+    StartRole,
+    Step,
+    Undo,
+    inverse,
+    inverses,
+)
+from netlab.topology.model import Endpoint, Link, Node, Program, Topology
+
+A = Interface("a", "eth0", 16, "02:00:00:00:00:01", 1500, ("10.0.0.1/24",), "", "b", "up link")
+B = Interface("b", "up link", 16, "02:00:00:00:00:02", 1500, ("10.0.0.2/24",), "", "a", "eth0")
+PROGRAM = Program("dropper", "/bpf/dropper.c", mode="generic")
+# What undoes one step of each kind.
+UNDONE: dict[Step, str] = {
+    CreateNode("a", (), "lab"): "ip netns del lab.a",
+    CreateNode("a", (), "lab", "image"): "ip netns del lab.a\ndocker rm --force lab.a",
+    AddBridge("s", "br0", 16, "lab"): "ip -n lab.s link del br0",
+    AddLink(B, A, "lab"): "ip -n lab.b link del 'up link'",
+    AddAddress("b", "up link", 16, "fd00::2/64", "lab"): "ip -n lab.b addr del fd00::2/64 dev 'up link'",
+    AddRoute("a", "default", "fd00::2", "lab"): "ip -n lab.a -6 route del default via fd00::2",
+    AddRoute("a", "10.1.0.0/16", "10.0.0.2", "lab"): "ip -n lab.a route del 10.1.0.0/16 via 10.0.0.2",
+    FaceProgram("a", "eth0", "lab"): "ip netns exec lab.a ethtool -K eth0 gro off tx on",
+    AttachProgram("a", PROGRAM._replace(mode="native"), ("eth0",), "lab"): "ip -n lab.a link set dev eth0 xdpdrv off",
+    AttachProgram("a", PROGRAM, ("eth0", "eth1"), "lab"): (
+        "ip -n lab.a link set dev eth0 xdpgeneric off\nip -n lab.a link set dev eth1 xdpgeneric off"
+    ),
+    StartRole("a", ("sleep", "9"), lab="lab"): "# netlab: end the process of lab.a",
+}
+
+
+def test_every_kind_of_step_is_tried_here() -> None:
+    assert set(get_args(Step)) == {type(step) for step in UNDONE}
+
+
+@pytest.mark.parametrize("step", UNDONE, ids=str)
+def test_the_inverse_of_the_inverse_is_the_step(step: Step) -> None:
+    assert step == inverse(inverse(step))
+    assert Undo(step) == inverse(step) == inverse(inverse(inverse(step)))
+    assert len({step, inverse(step)}) == 2
+
+
+@pytest.mark.parametrize("step", UNDONE, ids=str)
+def test_an_inverse_is_told_as_the_line_that_undoes_the_step(step: Step) -> None:
+    assert UNDONE[step] == str(inverse(step))
+
+
+def test_inverses_begin_with_the_last_step() -> None:
+    """What was done last may stand on what was done before."""
+    steps = list(UNDONE)
+
+    assert [Undo(step) for step in steps[::-1]] == inverses(steps)
+    assert steps == [inverse(change) for change in reversed(inverses(steps))]
+
+
+def test_steps_made_apart_are_equal_by_value() -> None:
+    """Two plans of one topology are equal, step by step; a step serves as a key."""
+    topology = Topology("lab", "", (Node("a"), Node("b")), (Link(Endpoint("a"), Endpoint("b")),))
+    one, other = plan(topology).steps, plan(topology._replace()).steps
+
+    assert one == other
+    assert not any(step is twin for step, twin in zip(one, other, strict=True))
+    assert set(one) == set(other)
+    assert {Undo(step) for step in one} == {inverse(step) for step in other}
+
+
+@pytest.mark.parametrize(("kind", "other"), list(itertools.permutations(get_args(Step), 2)))
+def test_steps_of_two_kinds_are_never_equal(kind: type[Step], other: type[Step]) -> None:
+    """Also where each value is the other's, which would be one tuple twice."""
+    count = max(len(kind._fields), len(other._fields))
+    values = tuple(range(count))
+    one, two = kind._make(values[: len(kind._fields)]), other._make(values[: len(other._fields)])
+
+    assert one != two
+    assert not one == two  # noqa: SIM201 - each operator is one of its own
+    assert Undo(one) != Undo(two)
+    assert one == kind._make(one)
+
+
+def test_stages_keep_the_order_of_the_steps() -> None:
+    """Steps of one work that follow each other are done together, and none is moved before another."""
+    a, b, attach, start = CreateNode("a"), CreateNode("b"), AttachProgram("a", PROGRAM, ()), StartRole("a", ("x",))
+    found = list(stages([a, AddBridge("a", "br0", 1), attach, start, attach, b, AddRoute("b", "default", "::1")]))
+
+    assert [Work.NETWORK, Work.PROGRAMS, Work.PROCESSES, Work.PROGRAMS, Work.NETWORK] == [each.work for each in found]
+    assert (a, AddBridge("a", "br0", 1)) == found[0].steps
+    assert (b, AddRoute("b", "default", "::1")) == found[-1].steps
+
+
+def test_every_kind_of_step_belongs_to_a_work() -> None:
+    assert set(Work) == {work_of(step) for step in UNDONE}
+
+
+def test_what_is_no_step_belongs_to_none() -> None:
+    """A kind that is added to the steps, and not to the stages, is refused rather than taken for another."""
+    with pytest.raises(AssertionError, match="unreachable"):
+        work_of(Undo(CreateNode("a")))  # type: ignore[arg-type]

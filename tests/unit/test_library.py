@@ -1,0 +1,46 @@
+"""What no module outside of the command line does to its process: print, end, replace or move it, mask signals."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.test_imports import MODULES, parsed, room
+
+FORBIDDEN = {
+    "prints": ("print", "sys.stdout", "sys.stderr"),
+    "ends or replaces": (
+        *("sys.exit", "os._exit", "os.abort", "SystemExit"),
+        *(f"os.exec{kind}" for kind in ("v", "ve", "vp", "vpe", "l", "le", "lp", "lpe")),
+    ),
+    "moves": ("os.chdir", "os.fchdir", "os.chroot", "syscalls.unshare_mounts"),
+    "has signals otherwise": ("signal.signal", "signal.pthread_sigmask"),
+}
+OWN_PROCESSES = {"__main__", "programs.worker", "supervise.supervisor"}
+MAY = {  # and why
+    "role": {"prints"},  # a role is a program, and this is how it speaks
+    "programs.bcc": {"prints"},  # in the worker, where bcc prints
+    "runtime.entry": {"ends or replaces", "moves"},  # children that it forks
+    "supervise.child": {"ends or replaces", "moves", "has signals otherwise"},  # the same
+    "kernel.syscalls": {"ends or replaces", "moves"},  # for processes of our own
+    "kernel.endings": {"has signals otherwise"},  # contexts, after which they are as before
+    "observe.capture": {"has signals otherwise"},  # the same
+}
+
+
+def used(tree: ast.AST) -> Iterator[str]:
+    """Yield the names that a module uses, as they are written: `print`, `os.chdir`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if room(name) != "cli" or name == "__main__"))
+def test_the_process_is_the_callers(module: str) -> None:
+    """Whoever imports netlab, as a library or a test, goes on as before; what there is to say, it is told."""
+    names = set(used(parsed(MODULES[module])))
+    found = {what for what, forbidden in FORBIDDEN.items() if names.intersection(forbidden)}
+
+    assert module in OWN_PROCESSES or found == MAY.get(module, set())
