@@ -120,10 +120,8 @@ def _processes(data: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what has happened to the supervisor and the nodes' processes."""
     lab, folder = data["lab"], data["folder"]
     entries = {entry.node: entry for entry in client.processes(folder)}
-    living = any(entry.state in ("starting", "running", "stopped", "lost") for entry in entries.values())
-    has_trace = any(about["program"] for about in data["nodes"].values())
     supervisor = client.supervisor_pid(folder)
-    if not supervisor and (living or has_trace):
+    if not supervisor and any(about["program"] or about["process"] for about in data["nodes"].values()):
         lost = [entry.node for entry in entries.values() if entry.state == "lost"]
         after = f", and with it the process{'es' if lost[1:] else ''} of {', '.join(lost)}" if lost else ""
         yield Problem("", f"its supervisor has died{after}", anew(lab))

@@ -69,6 +69,8 @@ def read(folder: str) -> dict[str, dict[str, Any]]:
     for fact in filter(None, _written(folder)):
         for node in fact.get("nodes", ()):
             found[node] = {}
+        if "argv" in fact:  # it is started, perhaps once more
+            found[fact["node"]] = {}
         if "node" in fact:
             found.setdefault(fact["node"], {}).update(fact)
     return found
