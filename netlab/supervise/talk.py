@@ -90,14 +90,16 @@ class Talk:
             self._await(process, ("exited",), until, f"has not ended within {deadline_s:g} s")
 
     def events(self, kinds: Sequence[str] = schema.KINDS, deadline_s: float = float("inf")) -> Iterator[Message]:
-        """Yield what happens from now on, until the supervisor ends, or the time is over.
+        """Return what happens from now on, until the supervisor ends, or the time is over.
 
         {"kind": "lost", "count": N} stands where N events were lost, as they were not taken in time.
         """
-        until = time.monotonic() + deadline_s
         self.ask("watch", kinds=[*kinds])
+        return self._heard((*kinds, "lost"), time.monotonic() + deadline_s)
+
+    def _heard(self, kinds: Sequence[str], until: float) -> Iterator[Message]:
         while message := self._next(until):
-            if message["kind"] in (*kinds, "lost"):
+            if message["kind"] in kinds:
                 yield message
 
     def _ask(self, do: str, **what: object) -> tuple[Message, list[Message]]:
