@@ -5,6 +5,7 @@ inside nodes, nor of pins: what can be seen is told all the same.
 """
 
 import os
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -101,6 +102,13 @@ def _is_gone(path: str) -> bool:
     return False
 
 
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
 def _unnamed(data: Mapping[str, Any], path: str) -> str:
     """Return what is wrong with the lab's hosts file: "" where every address of every node has its name there."""
     try:
@@ -131,6 +139,8 @@ def _processes(data: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(
             "", f"{folder}/{paths.SUPERVISOR}, which says who its supervisor is, is gone or damaged", anew(lab)
         )
+    if supervisor and not _is_socket(f"{folder}/{paths.SOCKET}"):
+        yield Problem("", f"{folder}/{paths.SOCKET}, where its supervisor is asked, is gone", anew(lab))
     if supervisor:
         what, mend = group.problem(lab, folder)
         yield from [Problem("", what, mend or anew(lab))] if what else ()
