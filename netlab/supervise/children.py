@@ -95,7 +95,7 @@ class Children:
             raise Refused(f"{name} runs already: process {child.pid}")
         if child in self._startable:
             raise Refused(f"{name} is being started already")
-        if child in self._stopping:
+        if self._runs(child) or child in self._stopping:
             self._again.add(name)
         else:
             self._renew(child)
@@ -239,6 +239,8 @@ class Children:
         self._facts.add(node=child.node, pid=child.pid, ended_ns=now, **how)
         child.note(f"exited with code {how['exit']}" if "exit" in how else f"killed by {signal_name(how['signal'])}")
         self._stream.tell("exited", now, process=child.node, pid=child.pid, **how)
+        if child.killed:  # and with it all of its group, whoever else may hold its pipes
+            self._go_on(child)
         self._reap(child)
 
     def _reap(self, child: Child) -> None:

@@ -160,18 +160,21 @@ def test_what_a_process_has_left_behind_ends_before_the_next_one_starts(lab: Lab
     assert lab.pid("a") != group
 
 
-def test_who_has_left_the_group_does_not_keep_the_next_one_from_starting(lab: Lab) -> None:
+@pytest.mark.parametrize("role", [ROLE, "trap '' TERM; echo READY; while :; do sleep 1000; done"])
+def test_who_has_left_the_group_does_not_keep_the_next_one_from_starting(lab: Lab, role: str) -> None:
     """It holds the pipes of the process, and goes on printing."""
-    lab.up(shell("a", f"setsid sh -c 'while :; do echo far; sleep 0.05; done' & {ROLE}"))
-    with talk.to(lab.folder) as supervisor:
-        supervisor.restart("a", PATIENCE_S)
-        before = len(lab.printed("a"))
-        eventually(lambda: len(lab.printed("a")) > before + 3, "what it prints")
-        supervisor.restart("a", PATIENCE_S)
+    lab.up(shell("a", f"setsid sh -c 'while :; do echo far; sleep 0.05; done' & {role}"))
+    try:
+        with talk.to(lab.folder) as supervisor:
+            supervisor.restart("a", PATIENCE_S)
+            before = len(lab.printed("a"))
+            eventually(lambda: len(lab.printed("a")) > before + 3, "what it prints")
+            supervisor.restart("a", PATIENCE_S)
 
-    assert lab.state("a") == ("running", 0)
-    for pid in far():
-        os.kill(pid, signal.SIGKILL)
+        assert lab.state("a") == ("running", 0)
+    finally:
+        for pid in far():
+            os.kill(pid, signal.SIGKILL)
 
 
 def far() -> list[int]:
@@ -179,7 +182,8 @@ def far() -> list[int]:
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
-            if file.read().startswith(b"sh\0-c\0while :; do echo far"):
+            argv = file.read().split(b"\0")
+            if argv[:2] == [b"sh", b"-c"] and argv[2].startswith(b"while :; do echo far"):
                 found.append(int(pid))
     return found
 
