@@ -1,6 +1,6 @@
 """Processes of a lab, from outside: start its supervisor and wait for the roles, stop them all, see what runs.
 
-The only user of psutil. What the supervisor does, and how one speaks to it, is in `supervisor`.
+The only user of psutil. What the supervisor does is in `supervisor`; `talk` speaks to one of a lab that stands.
 """
 
 import json

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -437,6 +438,32 @@ def test_who_comes_and_goes_leaves_nothing(lab: Lab) -> None:
             with connected(lab) as connection:
                 connection.sendall((b"", b'{"do"', b'{"do": "watch"}\n', b'{"do": "state"}\n')[at % 4])
         eventually(lambda: len(os.listdir(files)) == before, "the end of the connections")
+    assert lives(lab)
+
+
+def test_without_room_for_more_files_who_is_there_is_served(lab: Lab) -> None:
+    """Who comes waits until there is room, and a process that cannot be started is told of."""
+    lab.up(shell("a", ROLE))
+    pid = client.supervisor_pid(lab.folder)
+    with talk.to(lab.folder) as first, ExitStack() as stack:
+        second = stack.enter_context(talk.to(lab.folder))
+        for each in (first, second):
+            each.ask("watch", kinds=schema.LIFE)
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        taken = max(map(int, os.listdir(f"/proc/{pid}/fd"))) + 1
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (taken, before[1]))
+        with connected(lab) as late:
+            assert "running" == first.states()["a"]["state"]
+            assert not select.select([late], [], [], 0.3)[0]
+            first.stop("a", PATIENCE_S)
+            stack.close()
+            eventually(lambda: select.select([late], [], [], 0)[0], "room")
+            assert not gone(late)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        with pytest.raises(NetlabError, match="a cannot be started: Too many open files"):
+            first.start("a", PATIENCE_S)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        first.start("a", PATIENCE_S)
     assert lives(lab)
 
 
