@@ -87,7 +87,7 @@ class Children:
     # What may be asked for; Refused says why not.
 
     def start(self, name: str) -> None:
-        """Start a process that does not run, whatever comes before it."""
+        """Start a process that does not run, whatever comes before it, once nothing is left of the group it had."""
         child = self._known(name)
         if self._is_leaving:
             raise Refused("the lab is being removed")
@@ -95,10 +95,7 @@ class Children:
             raise Refused(f"{name} runs already: process {child.pid}")
         if child in self._startable:
             raise Refused(f"{name} is being started already")
-        if self._runs(child) or child in self._stopping:
-            self._again.add(name)
-        else:
-            self._renew(child)
+        self._replace(child)
 
     def stop(self, name: str) -> None:
         """Ask a process to end, and kill it when it has had its time; what it has left behind goes too."""
@@ -114,11 +111,10 @@ class Children:
     def restart(self, name: str) -> None:
         """Stop a process, if it runs, and start it once it has ended."""
         child = self._known(name)
-        if self._is_leaving or not child.pid or child.reaped:
+        if self._runs(child) and not self._is_leaving:
+            self._replace(child)
+        else:
             self.start(name)
-            return
-        self._again.add(name)
-        self._stop(child)
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a process and all of its group."""
@@ -165,6 +161,14 @@ class Children:
         if child.end:
             return {**known, "state": "exited" if "exit" in child.end else "killed", **child.end}
         return {**known, "state": "stopping" if child.patience else "running" if child.here else "starting"}
+
+    def _replace(self, child: Child) -> None:
+        """Stop what there still is of a process, if anything, and have it start."""
+        if not child.pid or child.reaped or (child.killed and child.end):
+            self._renew(child)
+        else:
+            self._again.add(child.node)
+            self._stop(child)
 
     def _renew(self, child: Child) -> None:
         """Have a process start that has run before, or has not run yet."""

@@ -148,14 +148,15 @@ def test_stopping_one_is_gentle_first_and_reaches_its_group(lab: Lab) -> None:
     eventually(lambda: not members(group), "the end of the children")
 
 
-def test_what_a_process_has_left_behind_ends_before_the_next_one_starts(lab: Lab) -> None:
+@pytest.mark.parametrize("do", ["start", "restart"])
+def test_what_a_process_has_left_behind_ends_before_the_next_one_starts(lab: Lab, do: str) -> None:
     lab.up(shell("a", f"(trap '' TERM; {STAY}) & echo READY; exit 0"))
     eventually(lambda: lab.state("a") == ("exited", 0), "the end of a")
     group = lab.pid("a")
     assert len(members(group)) == 1
 
     with talk.to(lab.folder) as supervisor:
-        supervisor.restart("a", PATIENCE_S)
+        getattr(supervisor, do)("a", PATIENCE_S)
 
     assert members(group) == []
     assert lab.pid("a") != group

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netlab.supervise import schema
 from netlab.supervise.children import Refused
@@ -88,3 +90,22 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
 def test_what_cannot_be_done_is_said(known: Known, line: bytes, why: str) -> None:
     assert {"kind": "error", "why": why} == answer(known, line)
     assert [] == known.done
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["a", "start", "watch"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+ASKED = st.dictionaries(st.sampled_from(["do", "id", "process", "signal", "kinds"]), JSON)
+
+
+@settings(deadline=None)
+@given(
+    st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | ASKED.map(lambda one: json.dumps(one).encode())
+)
+def test_whatever_comes_is_answered_by_one_line(line: bytes) -> None:
+    found = Requests(Known(), Stream(Loop())).answer(Reader(-1), line)  # type: ignore[arg-type]
+
+    assert json.loads(found)["kind"] in ("answer", "error")
+    assert found.count(b"\n") == 1
