@@ -160,7 +160,9 @@ class Children:
         known |= {"pid": child.pid, "started_ns": child.started_ns}
         if child.end:
             return {**known, "state": "exited" if "exit" in child.end else "killed", **child.end}
-        return {**known, "state": "stopping" if child.patience else "running" if child.here else "starting"}
+        if child.patience:
+            return {**known, "state": "stopping"}
+        return {**known, "state": "stopped" if pids.is_stopped(child.pid) else "running" if child.here else "starting"}
 
     def _replace(self, child: Child) -> None:
         """Stop what there still is of a process, if anything, and have it start."""

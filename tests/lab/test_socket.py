@@ -75,13 +75,16 @@ def test_the_state_of_every_process_is_told(lab: Lab) -> None:
         shell("b", "echo READY; exit 3"),
         shell("c", "echo READY; kill -USR1 $$"),
         Start("d", ("sleep", "1000"), awaits_ready=False, autostart=False),
+        shell("e", ROLE),
     )
+    os.kill(lab.pid("e"), signal.SIGSTOP)
+    eventually(lambda: lab.state("e") == ("stopped", 0), "its stop")
     eventually(lambda: [lab.state("b"), lab.state("c")] == [("exited", 3), ("killed", signal.SIGUSR1)])
 
     with talk.to(lab.folder) as supervisor:
         states = supervisor.states()
 
-    assert [("a", "running"), ("b", "exited"), ("c", "killed"), ("d", "not started")] == [
+    assert [("a", "running"), ("b", "exited"), ("c", "killed"), ("d", "not started"), ("e", "stopped")] == [
         (name, one["state"]) for name, one in states.items()
     ]
     assert (lab.pid("a"), 3, signal.SIGUSR1) == (states["a"]["pid"], states["b"]["exit"], states["c"]["signal"])
