@@ -23,6 +23,7 @@ COMPLETE = "up"
 NETNS, ETC, BPF, TRACING, PROGRAMS, LOGS, COMPILER = "netns", "etc", "bpf", "tracing", "programs", "logs", "compiler"
 PINNED = "pinned"
 SUPERVISOR, SUPERVISOR_LOG, PROCESSES = "supervisor", "supervisor.log", "processes"
+SOCKET = "supervisor.sock"
 TRACE_LOG = "trace.log"
 GROUP = "group"
 CONTAINERS, BACK = "containers", "docker"  # BACK is a symlink that leads back to the folder

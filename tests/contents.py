@@ -4,7 +4,7 @@ import os
 
 LAB_FILES = (
     *("lab.json", "env.json", "status.json", "pinned", "processes"),
-    *("supervisor", "up", "containers", "group"),
+    *("supervisor", "supervisor.sock", "up", "containers", "group"),
 )
 _TEXTS = {
     "empty": b"",

@@ -5,6 +5,7 @@ inside nodes, nor of pins: what can be seen is told all the same.
 """
 
 import os
+import stat
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
@@ -104,6 +105,13 @@ def _is_gone(path: str) -> bool:
     return False
 
 
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
 def _unnamed(record: LabRecord, path: str) -> str:
     """Return what is wrong with the lab's hosts file: "" where every address of every node has its name there."""
     try:
@@ -123,10 +131,8 @@ def _processes(record: LabRecord) -> Iterator[Problem]:
     """Yield what has happened to the supervisor and the nodes' processes."""
     lab, folder = record.lab, record.folder
     entries = {entry.node: entry for entry in client.processes(folder)}
-    living = any(entry.state in ("starting", "running", "stopped", "lost") for entry in entries.values())
-    has_trace = any(about.program for about in record.nodes.values())
     supervisor = client.supervisor_pid(folder)
-    if not supervisor and (living or has_trace):
+    if not supervisor and any(about.program or about.process for about in record.nodes.values()):
         lost = [entry.node for entry in entries.values() if entry.state == "lost"]
         after = f", and with it the process{'es' if lost[1:] else ''} of {', '.join(lost)}" if lost else ""
         yield Problem("", f"its supervisor has died{after}", anew(lab))
@@ -136,6 +142,8 @@ def _processes(record: LabRecord) -> Iterator[Problem]:
         yield Problem(
             "", f"{folder}/{paths.SUPERVISOR}, which says who its supervisor is, is gone or damaged", anew(lab)
         )
+    if supervisor and not _is_socket(f"{folder}/{paths.SOCKET}"):
+        yield Problem("", f"{folder}/{paths.SOCKET}, where its supervisor is asked, is gone", anew(lab))
     if supervisor:
         what, mend = group.problem(lab, folder)
         yield from [Problem("", what, mend or anew(lab))] if what else ()

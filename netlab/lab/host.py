@@ -209,15 +209,14 @@ class Host:
             wrapped = self.runtime.wrap(step.node, argv)
             if wrapped.place:
                 self._check(step, entry.problem(wrapped.place, argv[0], variables, self.home))
-            if step.autostart:
-                about = (tuple(variables.items()), step.after, step.awaits_ready, self.home, wrapped.place)
-                starts.append(client.Start(step.node, tuple(wrapped.argv), *about))
+            about = (tuple(variables.items()), step.after, step.awaits_ready, self.home, wrapped.place, step.autostart)
+            starts.append(client.Start(step.node, tuple(wrapped.argv), *about))
         client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell)
 
     def _tell(self, event: dict[str, Any]) -> None:
         words = {"ready": "ready", "exited": "has ended"}
-        if event["event"] in words:
-            self.say(f"netlab: {self.lab}: {event['node']} {words[event['event']]}")
+        if event["kind"] in words:
+            self.say(f"netlab: {self.lab}: {event['process']} {words[event['kind']]}")
 
     def complete(self) -> None:
         """Let the supervisor go on without us, and write down that the lab stands."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
-from netlab import paths, role
+from netlab import role
 from netlab.kernel import syscalls
 from netlab.runtime import entry
 from netlab.runtime.base import Place
@@ -63,14 +63,17 @@ class Pipe:
 
 
 class Child:
-    """A node's process: what to run, what it comes after, and how far it has come.
+    """A node's process, started once: what to run, what it comes after, and how far it has come.
 
     `here` says that others may come after it: it has said READY or, where none is awaited, has been started. An ended
     process is reaped only when nobody writes to its pipes any more: until then its number, which is also that of its
-    process group, goes to no other, and what it left running can be signalled safely.
+    process group, goes to no other, and what it left running can be signalled safely. `patience` is when the next step
+    of stopping it is due (CLOCK_MONOTONIC in seconds), 0 while it is not being stopped; `killed` says that SIGKILL was
+    the last one.
     """
 
-    def __init__(self, start: dict[str, Any], folder: str, log_limit: int) -> None:
+    def __init__(self, start: dict[str, Any], log: logs.Writer) -> None:
+        self._start = start
         self.node: str = start["node"]
         self.argv: list[str] = start["argv"]
         self.env: dict[str, str] = start["env"]
@@ -81,12 +84,17 @@ class Child:
         self.pid = 0
         self.started_ns = 0
         self.here = False
-        self.ended = False
+        self.end: dict[str, int] = {}  # its exit code, or the signal that has killed it
         self.reaped = False
+        self.patience = 0.0
+        self.killed = False
         self.pipes: dict[int, Pipe] = {}
-        self._log = logs.Writer(paths.log(folder, self.node), log_limit)
+        self._log = log
         self._copies = entry.Copies(self.place) if self.place else None
-        self._latest = 0  # of its lines, CLOCK_MONOTONIC
+
+    def successor(self) -> "Child":
+        """Return the same process, not started yet, which goes on in the same log."""
+        return Child(self._start, self._log)
 
     def start(self, inherited: Inherited) -> int:
         """Start the process and return a pidfd of it; OSError when the machine has no room for it."""
@@ -109,25 +117,28 @@ class Child:
                 if not self.pid:
                     os.close(reading)
 
-    def take(self, fd: int, data: bytes) -> bool:
-        """Write down what one of the pipes has given, nothing being its end; say whether the process is now READY."""
+    def take(self, fd: int, data: bytes) -> tuple[bool, list[bytes]]:
+        """Write down what one of the pipes has given, nothing being its end.
+
+        Say whether the process is READY by that, and which lines the log has got.
+        """
         now, ready, entries = time.monotonic_ns(), False, []
-        for ns, stream, text in self.pipes[fd].take(data, self._latest, now):
+        for ns, stream, text in self.pipes[fd].take(data, self._log.latest, now):
             if text == b"READY" and stream == b"out" and self.awaits_ready and not self.here and not ready:
                 ready = True
                 entries.append(logs.entry(ns, "note", "ready"))
             else:
                 entries.append(b"%d %s %s\n" % (ns, stream, text))
-            self._latest = ns
+            self._log.latest = ns
             if self._copies:
                 self._copies.write(stream, text)
         if entries:
             self._log.write(now, b"".join(entries))
-        return ready
+        return ready, entries
 
     def note(self, text: str) -> None:
         """Write a line of the supervisor's own into the log."""
-        self._latest = now = time.monotonic_ns()
+        self._log.latest = now = time.monotonic_ns()
         self._log.write(now, logs.entry(now, "note", text))
 
     def signal(self, number: int) -> None:
@@ -147,11 +158,12 @@ class Child:
             self.pid = 0
             raise
 
-    def result(self) -> tuple[bool, int]:
-        """Return whether the process, which has ended, did so by itself, and its exit code or else the signal."""
-        self.ended = True
+    def result(self) -> dict[str, int]:
+        """Return how the process, which has ended, did so: its code as `exit`, or the number of a `signal`."""
         result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        return (result.si_code == os.CLD_EXITED, result.si_status) if result else (True, 0)
+        exited, code = (result.si_code == os.CLD_EXITED, result.si_status) if result else (True, 0)
+        self.end = {"exit" if exited else "signal": code}
+        return self.end
 
     def reap(self) -> None:
         """Give up the number of an ended process."""

@@ -1,6 +1,6 @@
 """Processes of a lab, from outside: start its supervisor and wait for the roles, stop them all, see what runs.
 
-The only user of psutil. What the supervisor does, and how one speaks to it, is in `supervisor`.
+The only user of psutil. What the supervisor does is in `supervisor`; `talk` speaks to one of a lab that stands.
 """
 
 import json
@@ -34,7 +34,8 @@ _SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
 class Start(NamedTuple):
     """One node's process: an argv that enters its namespace, what is added to the environment, whom it waits for.
 
-    `cwd` is the folder that it starts in; `place` the container that it goes into, None for none.
+    `cwd` is the folder that it starts in; `place` the container that it goes into, None for none. One without
+    `autostart` starts only when somebody asks for it.
     """
 
     node: str
@@ -44,6 +45,7 @@ class Start(NamedTuple):
     awaits_ready: bool = True
     cwd: str = "/"
     place: "Place | None" = None
+    autostart: bool = True
 
 
 class Connection:
@@ -124,9 +126,9 @@ def start(
     """Have the processes started in their order, and return when every one is there.
 
     A process is there when it has said READY or, where none is awaited, once it has been started. `tell` gets what
-    happens: {"event": "started", "node", "pid"}, {"event": "ready", "node", "seconds"} and {"event": "exited", "node",
-    "exit" or "signal"}. NetlabError, with the last lines of the one to blame, when a process ends before it is READY,
-    or when they are not all there after `deadline_s` seconds; everything is stopped then.
+    happens: {"kind": "started", …}, and so on, as in docs/supervisor.md. NetlabError, with the last lines of the one to
+    blame, when a process ends before it is READY, or when they are not all there after `deadline_s` seconds; everything
+    is stopped then.
     """
     until = time.monotonic() + deadline_s
     parts = [{**one._asdict(), "env": dict(one.env)} for one in starts]
@@ -134,18 +136,20 @@ def start(
     supervisor.move.wait()  # before it starts anything
     with suppress(BrokenPipeError), open(supervisor.hears, "wb", closefd=False) as pipe:
         pipe.write(json.dumps(job).encode() + b"\n")
-    awaited = {one.node for one in starts if one.awaits_ready}
     late: list[str] = []
     for event in _events(supervisor, until):
-        node = event.get("node", "")
-        if event["event"] == "done":
-            return
-        if event["event"] == "failed":
-            raise _failure(supervisor, node, _how(event))
-        if event["event"] == "started" and node in awaited:
-            late.append(node)
-        elif event["event"] == "ready":
-            late.remove(node)
+        process = event.get("process", "")
+        match event["kind"]:
+            case "complete":
+                return
+            case "started" if event["awaits_ready"]:
+                late.append(process)
+            case "ready":
+                late.remove(process)
+            case "failed":
+                raise _failure(supervisor, process, event["why"])
+            case "exited" if process in late:
+                raise _failure(supervisor, process, _how(event))
         tell(event)
     if not late:
         raise _failure(supervisor, "", f"the roles have not all been started within {deadline_s:g} s")
@@ -196,8 +200,6 @@ def _events(supervisor: Connection, until: float) -> Iterator[dict[str, Any]]:
 
 
 def _how(event: dict[str, Any]) -> str:
-    if "why" in event:
-        return str(event["why"])
     if "exit" in event:
         return f"ended with exit code {event['exit']} before it said READY"
     return f"was killed by {signal_name(event['signal'])} before it said READY"

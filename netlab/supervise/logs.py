@@ -43,6 +43,7 @@ class Writer:
         self.path = path
         self.limit = limit
         self.lost = 0
+        self.latest = 0  # the time of the newest line, where somebody keeps it: times in a log do not go back
 
     def write(self, ns: int, entries: bytes) -> None:
         """Append whole entries; `ns` is the time of the newest."""

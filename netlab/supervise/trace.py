@@ -16,6 +16,7 @@ from netlab import paths
 from netlab.kernel import syscalls
 from netlab.record import mark
 from netlab.supervise import logs
+from netlab.supervise.stream import Stream
 
 _READ_BYTES = 1 << 16
 _BUFFER_KB = 4096  # for each CPU: some 40,000 lines
@@ -92,11 +93,12 @@ def _instances() -> Iterator[str]:
 class Collector:
     """Moves the lab's trace from the kernel into the lab's log, as far as there is one to read."""
 
-    def __init__(self, folder: str, lab: str, log_limit: int = logs.FILE_LIMIT) -> None:
-        """Open the instance; OSError when there is none."""
+    def __init__(self, folder: str, lab: str, log_limit: int, stream: Stream) -> None:
+        """Open the instance; OSError when there is none. What comes is told to the stream too."""
         self.fd = os.open(f"{instance(folder, lab)}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
         self._prefix = f"{mark.printed(lab)}/".encode()
         self._log = logs.Writer(f"{folder}/{paths.TRACE_LOG}", log_limit)
+        self._stream = stream
         self._rest = b""
         self._lost = 0
 
@@ -108,8 +110,9 @@ class Collector:
             return False
         now = time.monotonic_ns()
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if entries := b"".join(self._entries(lines, now)):
-            self._log.write(now, entries)
+        if entries := list(self._entries(lines, now)):
+            self._log.write(now, b"".join(entries))
+            self._stream.tell_trace(entries)
         return bool(data)
 
     def _entries(self, lines: list[bytes], now: int) -> Iterator[bytes]:
@@ -118,6 +121,7 @@ class Collector:
                 yield b"%d trace %s\n" % line
             elif count := lost(raw):
                 self._lost += count
+                self._stream.tell("overrun", now, count=count)
                 yield logs.entry(now, "lost", f"{count} lines lost, {self._lost} in all: they came too fast")
 
 

@@ -53,6 +53,7 @@ FEATURES = (
     Feature("trace", more=(f"{_LAB}trace.py",)),
     Feature("IPv6", more=(f"{_LAB}ipv6.py",)),
     Feature("`up` and `down`, interrupted and stopped", more=(f"{_LAB}stopping.py", f"{_LAB}supervisor.py")),
+    Feature("processes started and stopped in a lab that runs", more=(f"{_LAB}socket.py", f"{_LAB}restarting.py")),
 )
 
 

@@ -147,7 +147,7 @@ def test_a_lab_without_its_folder_is_told(capsys: pytest.CaptureFixture[str]) ->
     assert netlab("down", LAB) == 0
 
 
-SEEN = {"lab.json", "env.json", "status.json", "pinned", "processes", "supervisor", "group"}
+SEEN = {"lab.json", "env.json", "status.json", "pinned", "processes", "supervisor", "supervisor.sock", "group"}
 
 
 @pytest.mark.usefixtures("in_time")

@@ -11,9 +11,11 @@ import pytest
 from netlab import paths
 from netlab.kernel import syscalls
 from netlab.kernel.pids import is_alive, start_ticks
+from netlab.supervise import client
 from netlab.testing.waiting import eventually
 from tests.lab.lab import inside, lab, netlab
 from tests.lab.lab import pid as process_of
+from tests.lab.lab import pids as processes_of
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -121,9 +123,20 @@ def test_what_exec_has_started_ends_with_the_lab_wherever_it_has_gone(topology: 
     assert [one for one in there if is_alive(*one)] == []
 
 
-def test_a_lab_whose_folder_was_removed_is_told_of_and_removed(topology: str) -> None:
-    """`up` says that the one before still runs; `down` finds it, and then there is room for the next."""
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_lab_whose_folder_was_removed_is_told_of_and_removed(topology: str, ended: bool) -> None:
+    """`up` says that the one before still runs; `down` finds it, and then there is room for the next.
+
+    So it is when its processes have ended: a command may not have entered its node when `up` returns, and then finds
+    none to enter.
+    """
     with lab(topology) as name:
+        if ended:
+            for pid in processes_of("a", "b"):
+                os.killpg(pid, signal.SIGKILL)
+            eventually(lambda: [one.state for one in client.processes(paths.folder_of(name))][:2] == ["killed"] * 2)
+            for pid, _ in sleepers(range(302, 304)):
+                os.kill(pid, signal.SIGKILL)
         supervisor = json.loads(Path(f"{paths.folder_of(name)}/supervisor").read_text())
         lose_folder(name)
         refused = netlab("up", topology, code=1).stderr
@@ -140,6 +153,7 @@ def test_the_supervisor_of_a_lost_lab_ends_with_the_next_lab_and_writes_into_non
         folder = paths.folder_of(name)
         old = json.loads(Path(f"{folder}/supervisor").read_text())
         pid = process_of("a")
+        eventually(lambda: sleepers(range(301, 302)), "its being in its node")
         lose_folder(name)
         for node in ("a", "b", "c"):
             os.unlink(f"/run/netns/{name}.{node}")

@@ -45,7 +45,7 @@ def test_a_process_starts_when_those_before_it_are_there(lab: Lab) -> None:
         shell("first", f"sleep 0.1; echo READY; {STAY}"),
     )
 
-    order = [(event["event"], event["node"]) for event in lab.events]
+    order = [(event["kind"], event["process"]) for event in lab.events]
     assert order.index(("ready", "first")) < order.index(("started", "middle"))
     assert order.index(("ready", "first")) < order.index(("started", "command"))
     assert order.index(("ready", "middle")) < order.index(("started", "last"))
@@ -211,12 +211,14 @@ def test_what_a_process_leaves_behind_may_go_on_printing(lab: Lab) -> None:
 # The end.
 
 
-def test_the_supervisor_ends_with_its_last_process(lab: Lab) -> None:
+def test_the_supervisor_stays_when_its_last_process_has_ended(lab: Lab) -> None:
     supervisor = lab.up(shell("a", "echo READY; exit 7"), shell("b", "echo READY"))
+    eventually(lambda: [lab.state("a"), lab.state("b")] == [("exited", 7), ("exited", 0)], "the end of both")
 
+    assert client.supervisor_pid(lab.folder) == supervisor.pid
+    assert client.stop_supervisor(lab.folder)
     assert os.waitpid(supervisor.pid, 0)[1] == 0
     supervisor.pid = 0
-    assert [lab.state("a"), lab.state("b")] == [("exited", 7), ("exited", 0)]
     assert client.supervisor_pid(lab.folder) == 0
     assert not client.stop_supervisor(lab.folder)
 
@@ -290,7 +292,7 @@ UP = """
     starts = [client.Start("a", ("sh", "-c", "echo READY; exec sleep 1000"))]
     if ending == "waiting":
         starts.append(client.Start("never", ("sleep", "1000")))
-        tell = lambda event: event["event"] == "ready" and os.kill(os.getpid(), 9)
+        tell = lambda event: event["kind"] == "ready" and os.kill(os.getpid(), 9)
     else:
         tell = lambda event: None
     client.start(supervisor, starts, False, 20, tell)

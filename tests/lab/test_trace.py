@@ -16,7 +16,7 @@ from netlab.kernel import syscalls
 from netlab.lab import removal
 from netlab.programs import bpf, maps
 from netlab.record import mark
-from netlab.supervise import client, logs, trace
+from netlab.supervise import client, logs, talk, trace
 from netlab.testing.waiting import eventually
 from tests.lab.processes import STAY, Lab, shell
 
@@ -92,6 +92,21 @@ def test_the_lab_gets_its_own_lines_with_their_times(lab: Lab) -> None:
     assert times[-1] <= ended
 
 
+def test_readers_are_told_the_trace(lab: Lab) -> None:
+    lab.up(trace=True)
+    with talk.to(lab.folder) as supervisor:
+        events = supervisor.events(["trace"])
+        with printer(f"{MINE}/lb: one") as one, printer("nobody's") as nobodys, printer(f"{MINE}/w1: two") as two:
+            for program in (one, nobodys, two):
+                program.test_run(FRAME)
+        heard = [next(events), next(events)]
+    eventually(lambda: len(printed(lab)) == 2, "both lines in the log")
+
+    logged = [(line.ns, line.node, line.text) for line in logs.read(lab.folder, [], trace=True)]
+    assert logged == [(event["ns"], event["node"], event["text"]) for event in heard]
+    assert [("lb", "one"), ("w1", "two")] == [(node, text) for _, node, text in logged]
+
+
 def test_two_labs_steal_nothing_from_each_other(lab: Lab, tmp_path: object) -> None:
     folder = f"{tmp_path}/second"
     os.mkdir(folder)
@@ -116,7 +131,8 @@ def test_two_labs_steal_nothing_from_each_other(lab: Lab, tmp_path: object) -> N
 
 def test_a_burst_is_kept_and_lost_lines_are_counted(lab: Lab) -> None:
     supervisor = lab.up(trace=True)
-    with printer(f"{MINE}/lb: burst") as program:
+    with talk.to(lab.folder) as reader, printer(f"{MINE}/lb: burst") as program:
+        overruns = reader.events(["overrun"])
         os.kill(supervisor.pid, 19)  # stopped, so that nothing is read meanwhile
         program.test_run(FRAME, repeat=20_000)
         os.kill(supervisor.pid, 18)
@@ -128,11 +144,15 @@ def test_a_burst_is_kept_and_lost_lines_are_counted(lab: Lab) -> None:
         with printer(f"{MINE}/lb: end") as last:
             last.test_run(FRAME)
         eventually(lambda: ("lb", "end") in printed(lab), "the end")
+        told = next(overruns)["count"]
+        while told < 420_001 - len(printed(lab)):
+            told += next(overruns)["count"]
 
     lost = [line.text for line in logs.read(lab.folder, [], trace=True) if line.stream == "lost"]
     counts = [int(found[1]) for text in lost if (found := re.search(r"(\d+) in all", text))]
     assert counts
     assert 420_001 == len(printed(lab)) + counts[-1]
+    assert told == counts[-1]
 
 
 def test_the_supervisor_stays_for_the_trace_when_its_processes_have_ended(lab: Lab) -> None:

@@ -56,3 +56,14 @@ def test_without_the_line_that_says_how_it_was_started_nothing_is_known(tmp_path
 def test_a_file_that_is_not_there_or_empty_is_damaged(tmp_path: Path) -> None:
     assert state.is_damaged(str(tmp_path))
     assert state.is_damaged(written(tmp_path))
+
+
+def test_of_a_process_that_was_started_again_the_first_end_is_forgotten(tmp_path: Path) -> None:
+    ended = '{"node": "a", "pid": 7, "ended_ns": 9, "exit": 3}'
+    again = STARTED.replace('"started_ns": 5', '"started_ns": 10')
+    folder = written(tmp_path, NODES, STARTED, '{"node": "a", "pid": 7, "ready_ns": 6}', ended, again)
+
+    fate = state.read(folder)["a"]
+    assert (fate.ready, fate.ended) == (None, None)
+    assert fate.started
+    assert fate.started.started_ns == 10

@@ -1,0 +1,291 @@
+"""All processes of a lab: in which order they start, what is told of them, and how they are stopped."""
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from netlab import paths
+from netlab.kernel import pids
+from netlab.kernel.kill import GRACE_S, signal_name
+from netlab.supervise import logs, state
+from netlab.supervise.child import Child, Inherited
+from netlab.supervise.loop import Loop
+from netlab.supervise.stream import Stream
+
+_READ_BYTES = 1 << 16
+_STARTS_A_ROUND = 8  # between two looks at what those already running have to say
+_READS_AT_ONCE = 64
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer: nothing has gone wrong here
+    """Why a request is not done, in words for who has asked."""
+
+
+class Children:
+    """The processes by name, and those that they have followed and of which something is left."""
+
+    def __init__(
+        self, starts: list[dict[str, Any]], log_limit: int, inherited: Inherited, loop: Loop, stream: Stream
+    ) -> None:
+        def log(name: str) -> logs.Writer:
+            return logs.Writer(paths.log(os.curdir, name), log_limit)
+
+        self._all = {start["node"]: Child(start, log(start["node"])) for start in starts}
+        self._inherited = inherited
+        self._loop = loop
+        self._stream = stream
+        self._facts = state.Recorder()
+        self._past: list[Child] = []
+        self._startable: deque[Child] = deque()
+        self._stopping: list[Child] = []
+        self._again: set[str] = set()  # to be started once they have been stopped
+        self._first = {start["node"] for start in starts if start["autostart"]}
+        self._missing = set(self._first)  # those of them that are not here yet
+        self._is_leaving = False
+
+    def begin(self) -> None:
+        """Have those start that start by themselves, each once those before it are here."""
+        self._facts.add(nodes=list(self._all), ns=time.monotonic_ns())
+        for child in self._all.values():
+            child.after &= self._first  # a node that starts nothing is there already
+            if child.node in self._first and not child.after:
+                self._startable.append(child)
+        if not self._missing:
+            self._stream.tell("complete")
+
+    def turn(self) -> None:
+        """Do what is due: start some, lose patience with some, write down what has found no room."""
+        for _ in range(min(_STARTS_A_ROUND, len(self._startable))):
+            self._start(self._startable.popleft())
+        now = time.monotonic()
+        for child in [each for each in self._stopping if now >= each.patience]:
+            if child.killed:  # more than that cannot be done
+                self._stopping.remove(child)
+            else:
+                self._kill(child)
+        self._facts.retry()
+
+    @property
+    def due(self) -> float:
+        """When something is due (CLOCK_MONOTONIC in seconds), infinity if nothing is."""
+        if self._startable:
+            return 0.0
+        return min([self._facts.due or float("inf"), *(child.patience for child in self._stopping)])
+
+    def drain(self) -> None:
+        """Take over what is still to be read."""
+        for child in self._living():
+            for fd in list(child.pipes):
+                repeat(partial(self._read, child, fd))
+                if fd in child.pipes:
+                    self._take(child, fd, b"")
+
+    # What may be asked for; Refused says why not.
+
+    def start(self, name: str) -> None:
+        """Start a process that does not run, whatever comes before it, once nothing is left of the group it had."""
+        child = self._known(name)
+        if self._is_leaving:
+            raise Refused("the lab is being removed")
+        if self._runs(child) and not child.patience:
+            raise Refused(f"{name} runs already: process {child.pid}")
+        if child in self._startable:
+            raise Refused(f"{name} is being started already")
+        self._replace(child)
+
+    def stop(self, name: str) -> None:
+        """Ask a process to end, and kill it when it has had its time; what it has left behind goes too."""
+        child = self._known(name)
+        if child in self._startable and child.node not in self._missing:
+            self._startable.remove(child)
+            return
+        if not child.pid or child.reaped:
+            raise Refused(f"{name} does not run")
+        self._again.discard(name)
+        self._stop(child)
+
+    def restart(self, name: str) -> None:
+        """Stop a process, if it runs, and start it once it has ended."""
+        child = self._known(name)
+        if self._runs(child) and not self._is_leaving:
+            self._replace(child)
+        else:
+            self.start(name)
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a process and all of its group."""
+        child = self._known(name)
+        if not self._runs(child):
+            raise Refused(f"{name} does not run")
+        child.signal(number)
+
+    def states(self) -> list[dict[str, object]]:
+        """Return what each process is doing."""
+        return [self._state(child) for child in self._all.values()]
+
+    def stop_all(self) -> None:
+        """Ask every process to end, and start none any more."""
+        self._is_leaving = True
+        self._startable.clear()
+        self._again.clear()
+        for child in self._living():
+            self._stop(child)
+
+    def have_ended(self) -> bool:
+        """Say whether all have ended that can be ended, once they have all been told to.
+
+        One who has left the group may hold a pipe; a process inside the kernel may not die.
+        """
+        now = time.monotonic()
+        return all(child.killed and (child.end or now >= child.patience) for child in self._living())
+
+    # What happens to them.
+
+    def _known(self, name: str) -> Child:
+        if name not in self._all:
+            raise Refused(f"there is no process {name}; there are: {', '.join(list(self._all)[:20]) or 'none'}")
+        return self._all[name]
+
+    def _runs(self, child: Child) -> bool:
+        return bool(child.pid) and not child.end
+
+    def _state(self, child: Child) -> dict[str, object]:
+        known: dict[str, object] = {"process": child.node, "awaits_ready": child.awaits_ready}
+        if not child.pid:
+            return {**known, "state": "starting" if child in self._startable else "not started"}
+        known |= {"pid": child.pid, "started_ns": child.started_ns}
+        if child.end:
+            return {**known, "state": "exited" if "exit" in child.end else "killed", **child.end}
+        if child.patience:
+            return {**known, "state": "stopping"}
+        return {**known, "state": "stopped" if pids.is_stopped(child.pid) else "running" if child.here else "starting"}
+
+    def _replace(self, child: Child) -> None:
+        """Stop what there still is of a process, if anything, and have it start."""
+        if not child.pid or child.reaped or (child.killed and child.end):
+            self._renew(child)
+        else:
+            self._again.add(child.node)
+            self._stop(child)
+
+    def _renew(self, child: Child) -> None:
+        """Have a process start that has run before, or has not run yet."""
+        if child.pid:
+            if not child.reaped:
+                self._past.append(child)
+            self._all[child.node] = child = child.successor()
+        self._startable.append(child)
+
+    def _start(self, child: Child) -> None:
+        if child.pid:  # by request, while those before it were awaited
+            return
+        try:
+            pidfd = child.start(self._inherited)
+        except OSError as error:
+            self._stream.tell("failed", process=child.node, why=f"cannot be started: {error.strerror}")
+            return
+        about = {"pid": child.pid, "awaits_ready": child.awaits_ready}
+        began = {"start_ticks": pids.start_ticks(child.pid), "started_ns": child.started_ns}
+        self._facts.add(node=child.node, **about, **began, argv=child.argv)
+        child.note(f"started as process {child.pid}")
+        self._stream.tell("started", child.started_ns, process=child.node, **about)
+        for fd in child.pipes:
+            self._loop.watch(fd, partial(self._read, child, fd))
+        self._loop.watch(pidfd, partial(self._end, child, pidfd))
+        if not child.awaits_ready:
+            self._is_here(child)
+
+    def _read(self, child: Child, fd: int) -> bool:
+        """Take over what a pipe holds, but no more than lets others have their turn; say whether it was anything."""
+        try:
+            data = os.read(fd, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        self._take(child, fd, data)
+        if not data:
+            self._loop.close(fd)
+            del child.pipes[fd]
+            self._reap(child)
+        return bool(data)
+
+    def _take(self, child: Child, fd: int, data: bytes) -> None:
+        ready, lines = child.take(fd, data)
+        self._stream.tell_lines(child.node, lines)
+        if ready:
+            now = time.monotonic_ns()
+            self._facts.add(node=child.node, pid=child.pid, ready_ns=now)
+            self._stream.tell("ready", now, process=child.node, pid=child.pid)
+            self._is_here(child)
+
+    def _is_here(self, child: Child) -> None:
+        """Let those start that have waited for this one alone."""
+        child.here = True
+        if child.node not in self._missing:
+            return
+        self._missing.remove(child.node)
+        for other in self._all.values():
+            if child.node in other.after:
+                other.after.discard(child.node)
+                if other.node in self._first and not other.after and not other.pid and not self._is_leaving:
+                    self._startable.append(other)
+        if not self._missing:
+            self._stream.tell("complete")
+
+    def _end(self, child: Child, pidfd: int) -> None:
+        """Write down how a process has ended, after everything that it said before."""
+        self._loop.close(pidfd)
+        for fd in list(child.pipes):
+            repeat(partial(self._read, child, fd))
+        how = child.result()
+        now = time.monotonic_ns()
+        self._facts.add(node=child.node, pid=child.pid, ended_ns=now, **how)
+        child.note(f"exited with code {how['exit']}" if "exit" in how else f"killed by {signal_name(how['signal'])}")
+        self._stream.tell("exited", now, process=child.node, pid=child.pid, **how)
+        if child.killed:  # and with it all of its group, whoever else may hold its pipes
+            self._go_on(child)
+        self._reap(child)
+
+    def _reap(self, child: Child) -> None:
+        if child.end and not child.pipes and not child.reaped:
+            if child.patience:
+                child.signal(signal.SIGKILL)  # whoever of its group is left, in silence
+            child.reap()
+            for gone in (self._past, self._stopping):
+                if child in gone:
+                    gone.remove(child)
+            self._go_on(child)
+
+    # How they are stopped.
+
+    def _stop(self, child: Child) -> None:
+        if not child.patience:
+            self._stopping.append(child)
+            child.patience = time.monotonic() + GRACE_S
+            child.signal(signal.SIGTERM)
+            child.signal(signal.SIGCONT)  # a stopped process hears nothing
+
+    def _kill(self, child: Child) -> None:
+        child.killed = True
+        child.patience = time.monotonic() + GRACE_S
+        child.signal(signal.SIGKILL)
+        self._go_on(child)
+
+    def _go_on(self, child: Child) -> None:
+        """Start a process again that was to be stopped before, now that nothing of it runs."""
+        if child.end and child.node in self._again and self._all[child.node] is child:
+            self._again.discard(child.node)
+            self._renew(child)
+
+    def _living(self) -> Iterator[Child]:
+        return (child for child in (*self._all.values(), *self._past) if child.pid and not child.reaped)
+
+
+def repeat(read: Callable[[], bool]) -> None:
+    """Read on until there is nothing, or so much that somebody must be filling it as fast."""
+    for _ in range(_READS_AT_ONCE):
+        if not read():
+            return

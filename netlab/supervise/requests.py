@@ -1,0 +1,89 @@
+"""What a connection asks of the supervisor: a JSON object a line, and one line in answer to each."""
+
+import json
+import signal
+from collections.abc import Callable, Collection
+from typing import Any
+
+from netlab.supervise import schema
+from netlab.supervise.children import Children, Refused
+from netlab.supervise.stream import Reader, Stream
+
+_Asked = dict[str, Any]
+_MOST_SHOWN = 60  # characters of what was asked, in an answer
+
+
+class Requests:
+    """Answers requests: `do` says what is to be done; an `id` comes back in the answer."""
+
+    def __init__(self, children: Children, stream: Stream) -> None:
+        self._children = children
+        self._stream = stream
+        self._verbs: dict[str, Callable[[Reader, _Asked], object]] = {
+            "start": lambda _, asked: self._children.start(_name(asked)),
+            "stop": lambda _, asked: self._children.stop(_name(asked)),
+            "restart": lambda _, asked: self._children.restart(_name(asked)),
+            "signal": lambda _, asked: self._children.signal(_name(asked), _signal(asked)),
+            "state": lambda *_: None,
+            "watch": self._watch,
+        }
+
+    def answer(self, reader: Reader, line: bytes) -> bytes:
+        """Do what a line asks for, and return the answer, or the error."""
+        known: _Asked = {}
+        try:
+            asked = _parsed(line)
+            known = {"id": asked["id"]} if isinstance(asked.get("id"), str | int) else {}
+            verb = _one_of(self._verbs, asked.get("do"))
+            self._verbs[verb](reader, asked)
+        except Refused as refused:
+            return schema.message("error", why=str(refused), **known)
+        told = {"processes": self._children.states()} if verb in ("state", "watch") else {}
+        return schema.message("answer", do=verb, **known, **told)
+
+    def _watch(self, reader: Reader, asked: _Asked) -> None:
+        kinds = asked.get("kinds", list(schema.KINDS))
+        if not isinstance(kinds, list) or not all(kind in schema.KINDS for kind in kinds):
+            raise Refused(f"`kinds` is {_shown(kinds)}: expected a list of some of {', '.join(schema.KINDS)}")
+        reader.kinds = frozenset(kinds)
+        self._stream.reckon()
+
+
+def _parsed(line: bytes) -> _Asked:
+    try:
+        asked = json.loads(line)
+    except (ValueError, RecursionError):  # no JSON, or no UTF-8
+        asked = None
+    if not isinstance(asked, dict):
+        raise Refused(f'expected a JSON object such as {{"do": "state"}}, found {_shown(line)}')
+    return asked
+
+
+def _one_of(verbs: Collection[str], verb: object) -> str:
+    if isinstance(verb, str) and verb in verbs:
+        return verb
+    raise Refused(f"`do` is {_shown(verb)}: expected one of {', '.join(verbs)}")
+
+
+def _name(asked: _Asked) -> str:
+    name = asked.get("process")
+    if not isinstance(name, str):
+        raise Refused(f"`process` is {_shown(name)}: expected the name of a process")
+    return name
+
+
+def _signal(asked: _Asked) -> int:
+    """Return the number of a signal that is meant by its name or its number."""
+    wanted = asked.get("signal")
+    valid = signal.valid_signals()
+    if isinstance(wanted, str) and wanted in signal.Signals.__members__:
+        return signal.Signals[wanted]
+    if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted in valid:
+        return wanted
+    raise Refused(f"`signal` is {_shown(wanted)}: expected a name such as SIGHUP, or a number from 1 to {max(valid)}")
+
+
+def _shown(value: object) -> str:
+    """Return what somebody has sent, as far as it is worth showing."""
+    text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else json.dumps(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} …"

@@ -1,0 +1,186 @@
+"""Speak to the supervisor of a lab: ask, and hear what happens. docs/supervisor.md has all that may be said.
+
+As root, in a `with`:
+
+    with talk.to(folder) as supervisor:
+        supervisor.restart("w1", deadline_s=20)
+        for event in supervisor.events(["line"]):
+            ...
+"""
+
+import json
+import os
+import select
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from netlab import paths
+from netlab.errors import NetlabError
+from netlab.kernel.kill import signal_name
+from netlab.supervise import schema
+
+ANSWER_S = 10.0  # for an answer; the supervisor gives it at once, unless it is stopped
+_READ_BYTES = 1 << 16
+_TIMEVAL = struct.pack("ll", int(ANSWER_S), 0)
+_ENDED = ("exited", "killed", "not started")  # states of a process that does not run
+
+Message = dict[str, Any]
+
+
+class Talk:
+    """A connection to the supervisor in a folder."""
+
+    def __init__(self, folder: str, connection: socket.socket) -> None:
+        self._who = f"the supervisor in {folder}"
+        self._socket = connection
+        self._rest = b""
+        self._came: deque[Message] = deque()  # messages that were read and not given out yet
+        self._asked = 0
+
+    def greet(self) -> Message:
+        """Return the first message; NetlabError when it is not of the version that this netlab speaks."""
+        hello = self._next(time.monotonic() + ANSWER_S)
+        if hello is None:
+            raise self._silent()
+        if hello["kind"] == "error":
+            raise NetlabError(f"{self._who}: {hello['why']}")
+        if hello.get("version") != schema.VERSION:
+            raise NetlabError(
+                f"{self._who} was started by another netlab and speaks version {hello.get('version')}, expected is"
+                f" {schema.VERSION}: netlab down, then up"
+            )
+        return hello
+
+    def ask(self, do: str, **what: object) -> Message:
+        """Return the answer to a request; NetlabError, in words, when it is refused, or when nobody answers."""
+        answer, before = self._ask(do, **what)
+        self._came.extendleft(reversed(before))
+        return answer
+
+    def states(self) -> dict[str, Message]:
+        """Return what each process is doing, by its name."""
+        return {one["process"]: one for one in self.ask("state")["processes"]}
+
+    def signal(self, process: str, number: int) -> None:
+        """Send a signal to a process and all of its group."""
+        self.ask("signal", process=process, signal=number)
+
+    def start(self, process: str, deadline_s: float) -> None:
+        """Start a process, and return when it is there: READY or, where none is awaited, started.
+
+        NetlabError when it is not within so many seconds, or when it ends before.
+        """
+        self._begin("start", process, deadline_s)
+
+    def restart(self, process: str, deadline_s: float) -> None:
+        """Stop a process, if it runs, start it, and return when it is there, as `start` does."""
+        self._begin("restart", process, deadline_s)
+
+    def stop(self, process: str, deadline_s: float) -> None:
+        """Stop a process, and return when it has ended; NetlabError when it has not within so many seconds."""
+        until = time.monotonic() + deadline_s
+        self.ask("watch", kinds=schema.LIFE)
+        self._ask("stop", process=process)
+        while self.states()[process]["state"] not in _ENDED:
+            self._await(process, ("exited",), until, f"has not ended within {deadline_s:g} s")
+
+    def events(self, kinds: Sequence[str] = schema.KINDS, deadline_s: float = float("inf")) -> Iterator[Message]:
+        """Return what happens from now on, until the supervisor ends, or the time is over.
+
+        {"kind": "lost", "count": N} stands where N events were lost, as they were not taken in time.
+        """
+        self.ask("watch", kinds=[*kinds])
+        return self._heard((*kinds, "lost"), time.monotonic() + deadline_s)
+
+    def _heard(self, kinds: Sequence[str], until: float) -> Iterator[Message]:
+        while message := self._next(until):
+            if message["kind"] in kinds:
+                yield message
+
+    def _ask(self, do: str, **what: object) -> tuple[Message, list[Message]]:
+        """Return the answer to a request, and what came before it."""
+        self._asked += 1
+        try:
+            self._socket.sendall(json.dumps({"do": do, "id": self._asked, **what}).encode() + b"\n")
+        except OSError:
+            raise self._silent() from None
+        before = []
+        until = time.monotonic() + ANSWER_S
+        while message := self._next(until):
+            if message.get("id") != self._asked:
+                before.append(message)
+            elif message["kind"] == "error":
+                raise NetlabError(message["why"])
+            else:
+                return message, before
+        raise self._silent()
+
+    def _begin(self, do: str, process: str, deadline_s: float) -> None:
+        until, late = time.monotonic() + deadline_s, f"is not there within {deadline_s:g} s"
+        self.ask("watch", kinds=schema.LIFE)
+        self._ask(do, process=process)  # it is started after the answer, and what was before is of no matter
+        event = self._await(process, ("started", "failed"), until, late)
+        if event["kind"] == "started" and event["awaits_ready"]:
+            event = self._await(process, ("ready", "exited"), until, late)
+        if event["kind"] == "failed":
+            raise NetlabError(f"{process} {event['why']}")
+        if event["kind"] == "exited":
+            how = f"exit code {event['exit']}" if "exit" in event else signal_name(event["signal"])
+            raise NetlabError(f"{process} has ended before it said READY, by {how}")
+
+    def _await(self, process: str, kinds: Sequence[str], until: float, late: str) -> Message:
+        """Return the next event of a process, of one of these kinds."""
+        while message := self._next(until):
+            if message["kind"] in kinds and message["process"] == process:
+                return message
+        raise NetlabError(f"{process} {late}") if time.monotonic() >= until else self._silent()
+
+    def _next(self, until: float) -> Message | None:
+        """Return the next message; None at the deadline, and when the supervisor has hung up."""
+        while not self._came:
+            left = min(until - time.monotonic(), 1e6)
+            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
+                return None
+            try:
+                data = self._socket.recv(_READ_BYTES)
+            except ConnectionError:
+                data = b""
+            if not data:
+                return None
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self._came.extend(json.loads(line) for line in lines)
+        return self._came.popleft()
+
+    def _silent(self) -> NetlabError:
+        return NetlabError(f"{self._who} does not answer: it is stopped, or has ended; netlab status says more")
+
+
+@contextmanager
+def to(folder: str) -> Iterator[Talk]:
+    """Speak to the supervisor of the lab with this folder; NetlabError when there is none, or when we may not."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)  # for the connection too
+        try:
+            fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # as the name of a socket has to be short
+            try:
+                connection.connect(f"/proc/self/fd/{fd}/{paths.SOCKET}")
+            finally:
+                os.close(fd)
+        except FileNotFoundError:
+            raise NetlabError(
+                f"no supervisor listens in {folder}: its lab is not up, or has neither processes nor programs"
+            ) from None
+        except PermissionError:
+            raise NetlabError(f"only root may speak to the supervisor in {folder}: use sudo") from None
+        except ConnectionRefusedError:
+            raise NetlabError(f"the supervisor in {folder} has died; netlab down, then up") from None
+        except OSError as error:
+            raise NetlabError(f"cannot speak to the supervisor in {folder}: {error.strerror}") from None
+        talk = Talk(folder, connection)
+        talk.greet()
+        yield talk

@@ -1,0 +1,111 @@
+"""What may be asked of a supervisor, and what is said of anything else."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netlab.supervise import schema
+from netlab.supervise.children import Refused
+from netlab.supervise.loop import Loop
+from netlab.supervise.requests import Requests
+from netlab.supervise.stream import Reader, Stream
+
+
+class Known:
+    """Stands in for the processes: writes down what is asked of them."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[object, ...]] = []
+
+    def __getattr__(self, do: str) -> Any:
+        def act(*words: object) -> None:
+            if words[0] == "nobody":
+                raise Refused("there is no process nobody")
+            self.done.append((do, *words))
+
+        return act
+
+    def states(self) -> list[dict[str, str]]:
+        return [{"process": "a"}]
+
+
+@pytest.fixture
+def known() -> Known:
+    return Known()
+
+
+def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str, Any]:
+    requests = Requests(known, Stream(Loop()))  # type: ignore[arg-type]
+    found: dict[str, Any] = json.loads(requests.answer(reader or Reader(-1), line))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("asked", "done"),
+    [
+        ({"do": "start", "process": "a"}, ("start", "a")),
+        ({"do": "stop", "process": "a", "more": 1}, ("stop", "a")),
+        ({"do": "restart", "process": "a"}, ("restart", "a")),
+        ({"do": "signal", "process": "a", "signal": "SIGHUP"}, ("signal", "a", 1)),
+        ({"do": "signal", "process": "a", "signal": 64}, ("signal", "a", 64)),
+    ],
+)
+def test_what_is_asked_is_done(known: Known, asked: dict[str, Any], done: tuple[object, ...]) -> None:
+    assert {"kind": "answer", "do": asked["do"], "id": 3} == answer(known, json.dumps({**asked, "id": 3}).encode())
+    assert [done] == known.done
+
+
+def test_state_and_watch_tell_how_things_are(known: Known) -> None:
+    reader = Reader(-1)
+
+    assert {"kind": "answer", "do": "state", "processes": [{"process": "a"}]} == answer(known, b'{"do": "state"}')
+    assert answer(known, b'{"do": "watch", "kinds": ["line"]}', reader)["processes"] == [{"process": "a"}]
+    assert {"line"} == reader.kinds
+    answer(known, b'{"do": "watch"}', reader)
+    assert {"started", "ready", "exited", "failed", "complete", "line", "trace", "overrun"} == reader.kinds
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"hello", 'expected a JSON object such as {"do": "state"}, found hello'),
+        (b"\xff" * 70, 'expected a JSON object such as {"do": "state"}, found ' + "\\xff" * 15 + " …"),
+        (b"[1]", 'expected a JSON object such as {"do": "state"}, found [1]'),
+        (b"{}", "`do` is null: expected one of start, stop, restart, signal, state, watch"),
+        (b'{"do": "start"}', "`process` is null: expected the name of a process"),
+        (b'{"do": "stop", "process": "nobody"}', "there is no process nobody"),
+        (
+            b'{"do": "signal", "process": "a", "signal": 0}',
+            "`signal` is 0: expected a name such as SIGHUP, or a number from 1 to 64",
+        ),
+        (
+            b'{"do": "watch", "kinds": ["lines"]}',
+            f'`kinds` is ["lines"]: expected a list of some of {", ".join(schema.KINDS)}',
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said(known: Known, line: bytes, why: str) -> None:
+    assert {"kind": "error", "why": why} == answer(known, line)
+    assert [] == known.done
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["a", "start", "watch"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+ASKED = st.dictionaries(st.sampled_from(["do", "id", "process", "signal", "kinds"]), JSON)
+
+
+@settings(deadline=None)
+@given(
+    st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | ASKED.map(lambda one: json.dumps(one).encode())
+)
+def test_whatever_comes_is_answered_by_one_line(line: bytes) -> None:
+    found = Requests(Known(), Stream(Loop())).answer(Reader(-1), line)  # type: ignore[arg-type]
+
+    assert json.loads(found)["kind"] in ("answer", "error")
+    assert found.count(b"\n") == 1
