@@ -15,8 +15,8 @@ from netlab.errors import NetlabError, UsageError
 from netlab.kernel import files, umask
 from netlab.observe.capture import Captured
 from netlab.observe.stats import LabStats
-from netlab.programs import headers
 from netlab.record import form, shapes
+from netlab.topology import sources
 
 CAPTURES = "captures"  # the folder of the pcap files
 _LINES = 400  # of the timeline, in the report; the file has them all
@@ -96,7 +96,7 @@ def _write_programs(into: str, evidence: Evidence) -> None:
         [program] = evidence.lab.nodes[node].programs
         path = program.path
         files.write(f"{into}/{os.path.basename(path)}", source)
-        for name, header in headers.included(path, source).items():
+        for name, header, _ in sources.headers(path, source):
             is_within = not name.startswith(("/", ".."))
             place = os.path.join(into, name if is_within else os.path.basename(name))
             os.makedirs(os.path.dirname(place), exist_ok=True)

@@ -117,10 +117,13 @@ def opened(path: str) -> BinaryIO:
     return open(fd, "rb")
 
 
-def read(path: str) -> bytes:
-    """Return what is in a regular file; raises OSError."""
+def read(path: str, most: int = -1) -> bytes:
+    """Return what is in a regular file; raises OSError, also where that is more than `most` bytes (-1: any number)."""
     with opened(path) as file:
-        return file.read()
+        data = file.read(most + 1 if most >= 0 else -1)
+    if 0 <= most < len(data):
+        raise OSError(errno.EFBIG, f"it is longer than {most:,} bytes", path)
+    return data
 
 
 def load(path: str) -> Any:

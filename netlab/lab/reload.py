@@ -13,11 +13,12 @@ from contextlib import ExitStack, suppress
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError, explain
 from netlab.kernel import endings, files, syscalls
+from netlab.lab import passing
 from netlab.lab.standing import Standing
 from netlab.programs import handover, loader
 from netlab.record import store
 from netlab.record.model import LabRecord, ProgramRecord
-from netlab.topology.validate.programs import transmits
+from netlab.topology import sources
 
 Say = Callable[[str], None]
 Define = tuple[tuple[str, str | int], ...]
@@ -70,8 +71,10 @@ def _replaced(
         comes_too_late()  # whatever would end us: from here on it is done, or undone, before we end
         kept = set(os.listdir(paths.map_pins(pins)))
         with ExitStack() as undo:
+            if sources.may_transmit(program.path, text, compilation.job.define):
+                passing.make_ready(undo, lab, node, program, lock, say)
             _take_over(undo, pins, fresh, netns)
-            before = _keep_source(undo, paths.source(folder, node), text)
+            _keep_source(undo, paths.source(folder, node), text)
             noted = store.pins(folder)
             store.note_pins(folder, {os.path.basename(pins): loaded.noted(kept)})
             undo.callback(store.note_pins, folder, noted)
@@ -86,8 +89,6 @@ def _replaced(
         compilation.kill()
         with suppress(FileNotFoundError):
             shutil.rmtree(fresh)
-    if transmits(text) and not transmits(before):
-        say(f"netlab: note: {node}'s neighbours drop what it sends by XDP_TX, unless they have programs: down, and up")
     return len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept)
 
 
@@ -132,9 +133,7 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
     syscalls.inside(netns, lambda: handover.renew(paths.map_pins(pins), before=others, after=programs))
 
 
-def _keep_source(undo: ExitStack, path: str, text: str) -> str:
-    """Keep the source that was compiled, in the place of the one before, which is returned."""
-    before = files.source(path)
-    undo.callback(files.write, path, before, 0o640)
+def _keep_source(undo: ExitStack, path: str, text: str) -> None:
+    """Keep the source that was compiled, in the place of the one before."""
+    undo.callback(files.write, path, files.source(path), 0o640)
     files.write(path, text, 0o640)
-    return before

@@ -8,8 +8,8 @@ from netlab import balancer, paths
 from netlab.balancer.counters import Count
 from netlab.balancer.reports import Reporter
 from netlab.kernel import files
-from netlab.programs import headers
 from netlab.record.model import LabRecord
+from netlab.topology import sources
 
 Reasons = Mapping[str, Count]
 
@@ -74,7 +74,7 @@ def read(lab: LabRecord) -> LabStats:
     for name, node in lab.nodes.items():
         if not node.program:
             continue
-        source = headers.with_included(node.program.path, files.source(paths.source(lab.folder, name)))
+        source = sources.with_headers(node.program.path, files.source(paths.source(lab.folder, name)))
         if balancer.has_balancer(node.pins):
             balancers[name] = _balancer(node.pins, source)
         else:

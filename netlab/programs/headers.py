@@ -6,7 +6,6 @@ programs compile the same everywhere, and ten times faster.
 """
 
 import os
-import re
 
 from netlab import assets
 from netlab.errors import HostError
@@ -14,7 +13,6 @@ from netlab.kernel import files
 
 _SYSTEM = "/usr/include"
 _LINKED = ("linux", "asm", "asm-generic")
-_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
 def flags(program: str, work_folder: str) -> list[str]:
@@ -32,46 +30,6 @@ def flags(program: str, work_folder: str) -> list[str]:
         "-include",
         os.path.join(own, "prelude.h"),
     ]
-
-
-def included(program: str, source: str) -> dict[str, str]:
-    """Return the headers that a program includes by a name in quotes, directly or not: the path of each by its name.
-
-    `program` is the path of the program, `source` its text. Names are relative to the folder in which they are found:
-    the program's own, or netlab's. Those that are in neither are left out.
-    """
-    found: dict[str, str] = {}
-    waiting = [("", source)]
-    while waiting:
-        beside, text = waiting.pop()
-        for name in _INCLUDE.findall(text):
-            for candidate in (os.path.normpath(os.path.join(beside, name)), name):
-                path = _beside(program, candidate)
-                if path and candidate not in found:
-                    found[candidate] = path
-                    waiting.append((os.path.dirname(candidate), _text(path)))
-                if path:
-                    break
-    return found
-
-
-def with_included(program: str, source: str) -> str:
-    """Return the text of a program, followed by that of all headers which `included` finds."""
-    return "\n".join([source, *map(_text, included(program, source).values())])
-
-
-def _beside(program: str, name: str) -> str:
-    """Return the path of a header in the program's folder or else in netlab's; "" if it is in neither."""
-    paths = (os.path.join(folder, name) for folder in (os.path.dirname(program), assets.folder("bpf")))
-    return next(filter(os.path.isfile, paths), "")
-
-
-def _text(path: str) -> str:
-    """Return the text of a header; nothing of one that cannot be read, or has just gone."""
-    try:
-        return files.read(path).decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def kernel_source() -> str:
