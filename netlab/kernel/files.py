@@ -89,16 +89,16 @@ def _mode_problem(about: os.stat_result, friend: int, name: str = "it") -> str:
     return f"others can write to {name} (mode {stat.S_IMODE(about.st_mode):o})" if about.st_mode & others else ""
 
 
-def write(path: str, text: str, mode: int = 0o644) -> None:
+def write(path: str, text: str | bytes, mode: int = 0o644) -> None:
     """Write a file with this mode, whole or not at all; whatever had its name is replaced. Raises OSError."""
     fresh = f"{path}.{os.getpid()}.new"
     with suppress(FileNotFoundError):
         os.unlink(fresh)  # left by a process of the same number that was killed
     fd = os.open(fresh, _AS_NEW, mode)
     try:
-        with open(fd, "w", encoding="utf-8") as file:
+        with open(fd, "wb") as file:
             os.fchmod(fd, mode)
-            file.write(text)
+            file.write(text.encode() if isinstance(text, str) else text)
         os.rename(fresh, path)
     except BaseException:
         with suppress(OSError):

@@ -41,7 +41,7 @@ def reload(lab: str, node: str, define: Define, say: Say) -> None:
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
         if not program:
             raise UsageError(f"{node} has no program")
-        kept, made = _replaced(standing, node, program, define, files.source(program.path), lock, say, comes_too_late)
+        kept, made = _replaced(standing, node, program, define, lock, say, comes_too_late)
         where, new = ", ".join(program.interfaces), f", {made} new" if made else ""
         what = f"{program.name} renewed on {where} after {time.monotonic() - began:.2f} s"
         say(f"netlab: {lab}: {node}: {what}; {kept} map{'' if kept == 1 else 's'} kept{new}")
@@ -52,7 +52,6 @@ def _replaced(
     node: str,
     program: ProgramRecord,
     define: Define,
-    text: str,
     lock: int,
     say: Say,
     comes_too_late: Callable[[], object],
@@ -71,10 +70,10 @@ def _replaced(
         comes_too_late()  # whatever would end us: from here on it is done, or undone, before we end
         kept = set(os.listdir(paths.map_pins(pins)))
         with ExitStack() as undo:
-            if sources.may_transmit(program.path, text, compilation.job.define):
+            if sources.may_transmit(program.path, compilation.text.decode(errors="replace"), compilation.job.define):
                 passing.make_ready(undo, lab, node, program, lock, say)
             _take_over(undo, pins, fresh, netns)
-            _keep_source(undo, paths.source(folder, node), text)
+            _keep_source(undo, paths.source(folder, node), compilation.text)
             noted = store.pins(folder)
             store.note_pins(folder, {os.path.basename(pins): loaded.noted(kept)})
             undo.callback(store.note_pins, folder, noted)
@@ -133,7 +132,7 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
     syscalls.inside(netns, lambda: handover.renew(paths.map_pins(pins), before=others, after=programs))
 
 
-def _keep_source(undo: ExitStack, path: str, text: str) -> None:
+def _keep_source(undo: ExitStack, path: str, text: bytes) -> None:
     """Keep the source that was compiled, in the place of the one before."""
-    undo.callback(files.write, path, files.source(path), 0o640)
+    undo.callback(files.write, path, files.read(path), 0o640)
     files.write(path, text, 0o640)

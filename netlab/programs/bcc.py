@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
-from netlab.kernel import files, syscalls
+from netlab.kernel import syscalls
 from netlab.programs import cache, compiled, handover, headers
 from netlab.programs.loader import Job
 from netlab.programs.maps import possible_cpus
@@ -38,14 +38,13 @@ class Unit(NamedTuple):
     key: str
 
     @classmethod
-    def of(cls, job: Job) -> Self:
-        """Read the source; raises OSError."""
+    def of(cls, job: Job, text: bytes) -> Self:
+        """Put a job and its source together; raises OSError."""
         path, work_folder = job.path, job.work_folder
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder)]
         own = [("LAB_NODE", f'"{mark.printed(job.lab)}/{job.node}"'), ("NETLAB_CPUS", possible_cpus())]
         for name, value in [*job.builtins, *job.define, *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
-        text = files.read(path)
         # what the work folder has are links to folders of the system's
         return cls(job, text, flags, cache.key(path, text, [flag.replace(work_folder, "") for flag in flags]))
 

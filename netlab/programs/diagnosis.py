@@ -13,10 +13,9 @@ import os
 import re
 from typing import NamedTuple
 
-from netlab import assets
-from netlab.kernel import files
 from netlab.programs.hints import with_hint
 from netlab.programs.verifier import INSTRUCTION
+from netlab.topology import sources
 
 MAX_ERRORS = 3  # the rest mostly follow from the first
 MAX_REASONS = 3  # lines of the verifier after the one that says most
@@ -47,14 +46,13 @@ _STATE = re.compile(
     r"|mark_precise|propagating)"
 )
 _CALLED = re.compile(r"0x[0-9a-f]+: i64 = Constant<(\d+)>")
-_INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
 _LINKS = re.compile(r"^/.*/headers/uapi/")  # where `headers` links to the system's headers
 
 
 class Source(NamedTuple):
     """The file of a program: its path, its name in messages, and its lines.
 
-    `headers` are the files that it includes by `#include "NAME"`, and those that these include: path and lines of each.
+    `headers` are the headers that `sources` finds: path and lines of each.
     """
 
     path: str
@@ -63,27 +61,15 @@ class Source(NamedTuple):
     headers: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @classmethod
-    def read(cls, path: str) -> "Source":
-        """Return the file at `path`; one that cannot be read has no lines. Its name is relative if it is below here."""
-        found = {path: _lines(path)}
-        ahead = [path]
-        while ahead:
-            file = ahead.pop()
-            folders = (os.path.dirname(file), os.path.dirname(path), assets.folder("bpf"))
-            for include in filter(None, map(_INCLUDE.match, found[file])):
-                places = [os.path.join(folder, include[1]) for folder in folders]
-                header = next(filter(os.path.isfile, places), "")
-                if header and header not in found:
-                    found[header] = _lines(header)
-                    ahead.append(header)
-        return cls(path, shown(path), found.pop(path), tuple(found.items()))
+    def of(cls, path: str, text: bytes) -> "Source":
+        """Return the file at `path`, which holds this text, with its headers. Its name is relative if it is below here.
 
-
-def _lines(path: str) -> tuple[str, ...]:
-    try:
-        return tuple(files.read(path).decode(errors="replace").splitlines())
-    except OSError:
-        return ()
+        A header that cannot be read has no lines.
+        """
+        source = text.decode(errors="replace")
+        found = {each.path: each.text or "" for each in sources.headers(path, source) if each.path != path}
+        headers = tuple((header, tuple(lines.splitlines())) for header, lines in found.items())
+        return cls(path, shown(path), tuple(source.splitlines()), headers)
 
 
 def shown(path: str) -> str:

@@ -56,7 +56,8 @@ def _work(order: loader.Order, answers: TextIO) -> None:
     with semaphore.turn(job.work_folder):
         # the compiler is C++ and hears no Python: the kernel ends the process when it has used up its time on the CPU
         signal.setitimer(signal.ITIMER_PROF, order.limit_s)
-        unit = Unit.of(job)
+        with open(order.source_fd, "rb") as source:
+            unit = Unit.of(job, source.read())
         notes: list[str] = []
         loaded = _from_cache(unit, notes.append) or bcc.load(unit)
         _pin(loaded, job.pin_folder)

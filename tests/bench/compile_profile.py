@@ -45,7 +45,7 @@ def main(output: str, started_ns: int, what: str) -> None:
     with tempfile.TemporaryDirectory(prefix="netlab-bench-") as folder:
         define, builtins = (("QUEUE", 1024), ("TRACE", 1)), (("MTU", 1500),)
         job = loader.Job("bench", "lb", str(BALANCER), "", folder, define=define, builtins=builtins)
-        source = bcc.Unit.of(job)
+        source = bcc.Unit.of(job, BALANCER.read_bytes())
         text = source.text
         if what == "headers":
             everything = "\n".join(sources.of("balancer").values())

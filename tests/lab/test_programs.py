@@ -284,7 +284,7 @@ def test_generic_mode_is_had_by_asking(bench: Bench) -> None:
             id="two entries",
         ),
         pytest.param("\0\1\2", "test.c: is no C source: it holds a zero byte", id="binary"),
-        pytest.param(Path("nowhere.c"), "nowhere.c: No such file or directory: nowhere.c", id="no file"),
+        pytest.param(Path("nowhere.c"), "cannot read nowhere.c: No such file or directory", id="no file"),
     ],
 )
 def test_what_is_wrong_is_said_in_the_authors_terms(bench: Bench, source: str | Path, text: str) -> None:
@@ -511,6 +511,17 @@ def test_a_namespace_that_is_gone_is_named(bench: Bench) -> None:
 
     with pytest.raises(NetlabError, match=r"test\.c: No such file or directory: /run/netns/nowhere$"):
         compilation.finish(PATIENCE_S)
+
+
+def test_a_source_is_read_once(bench: Bench) -> None:
+    """What is compiled is what the parent has read, and keeps, whatever becomes of the file meanwhile."""
+    compilation = bench.start("int fixed(struct xdp_md *ctx) { return XDP_DROP; } /* \xe9 */\n", "fixed.c")
+    first = (bench.folder / "fixed.c").read_bytes()
+    (bench.folder / "fixed.c").write_text("no program\n")
+    compilation.pinned(PATIENCE_S)
+
+    assert first == compilation.text
+    assert bench.verdict("fixed") == XDP_DROP
 
 
 def test_a_child_killed_while_it_compiles_leaves_nothing(bench: Bench) -> None:

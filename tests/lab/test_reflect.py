@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.lab import inside, lab, netlab, python, texts
+from tests.lab.lab import LAB, inside, lab, netlab, python, texts
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -83,9 +83,9 @@ def test_what_a_program_transmits_arrives(tmp_path: Path) -> None:
 
 def test_what_may_transmit_arrives(tmp_path: Path) -> None:
     """Also where a header, a constant or a number says so, or a new build only; in generic mode nothing is needed."""
-    varied = REFLECT.replace("return XDP_TX", "return VERDICT")
+    varied = f"{REFLECT.replace('return XDP_TX', 'return VERDICT')}/* caf\xe9 */\n"
     (tmp_path / "reflect.c").write_text(REFLECT)
-    (tmp_path / "varied.c").write_text(varied)
+    (tmp_path / "varied.c").write_text(varied, encoding="latin-1")
     (tmp_path / "header.c").write_text(f'#include "answer.h"{varied}')
     (tmp_path / "answer.h").write_text(IN_A_HEADER)
     (tmp_path / "mirrors.yml").write_text(VARIED)
@@ -101,7 +101,9 @@ def test_what_may_transmit_arrives(tmp_path: Path) -> None:
         again = netlab("reload", "later", "--define", "VERDICT=XDP_TX")
         python("asker", ASK, "later")
         netlab("status")  # all is as planned
+        kept = [Path(f"/run/netlab/{LAB}/programs/{node}.c").read_bytes() for node in ("constant", "later")]
 
+    assert [varied.encode("latin-1")] * 2 == kept
     assert [0, 1, 2] == passing
     assert "asker: pass attached to eth4 (native), for what later transmits" in reload.stderr
     assert "pass" not in again.stderr
