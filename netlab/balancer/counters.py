@@ -89,8 +89,14 @@ def enum_names(source: str, enum: str) -> list[str]:
 
 
 def counts(pins: str, map_name: str, names: Sequence[str]) -> Iterator[tuple[str, Count]]:
-    """Yield each reason's count, summed over the CPUs."""
+    """Yield each reason's count, summed over the CPUs; NetlabError where the map is another than counts are kept in."""
     with map_of(pins, map_name) as reasons:
+        shape = reasons.key_size, reasons.value_size
+        if shape != (len(key(0)), _COUNT.size) or reasons.max_entries < len(names):
+            raise NetlabError(
+                f"the map {map_name} has {reasons.max_entries} entries, with keys of {shape[0]} bytes and values of "
+                f"{shape[1]}: expected an array with a `struct count` for each of {len(names)} reasons (bpf/verdict.h)"
+            )
         for index, name in enumerate(names):
             values = [_COUNT.unpack(value) for value in reasons.get_per_cpu(key(index))]
             yield name, Count(sum(value[0] for value in values), sum(value[1] for value in values))

@@ -75,7 +75,7 @@ def stats(counted: "LabStats") -> None:
         console.print(f"{node}:" if program.reasons else f"{node}: its program counts nothing", highlight=False)
         if program.reasons:
             console.print(_counts_table(program.reasons))
-    if not counted.balancers and not counted.programs:
+    if not counted.balancers and not counted.programs and not counted.problems:
         say("netlab: no node of this lab carries a program")
 
 

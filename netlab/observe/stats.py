@@ -1,12 +1,15 @@
 """What the programs of a lab count."""
 
 import os
+import struct
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from netlab import balancer, paths
 from netlab.balancer.counters import Count
 from netlab.balancer.reports import Reporter
+from netlab.errors import NetlabError
 from netlab.kernel import files
 from netlab.record.model import LabRecord
 from netlab.topology import sources
@@ -55,11 +58,15 @@ class ProgramStats(NamedTuple):
 
 
 class LabStats(NamedTuple):
-    """What the programs of a lab count, by node: balancers, and other programs."""
+    """What the programs of a lab count, by node: balancers, and other programs.
+
+    `problems` says, by node, why what a program counts cannot be read.
+    """
 
     lab: str
     balancers: Mapping[str, BalancerStats]
     programs: Mapping[str, ProgramStats]
+    problems: Mapping[str, str] = MappingProxyType({})
 
     def reasons(self) -> dict[str, dict[str, Count]]:
         """Return what each node's programs count by reason."""
@@ -68,18 +75,24 @@ class LabStats(NamedTuple):
 
 
 def read(lab: LabRecord) -> LabStats:
-    """Return what the lab's programs count now."""
+    """Return what the lab's programs count now: of those that can be read, whatever is wrong with others."""
     balancers: dict[str, BalancerStats] = {}
     programs: dict[str, ProgramStats] = {}
+    problems: dict[str, str] = {}
     for name, node in lab.nodes.items():
         if not node.program:
             continue
-        source = sources.with_headers(node.program.path, files.source(paths.source(lab.folder, name)))
-        if balancer.has_balancer(node.pins):
-            balancers[name] = _balancer(node.pins, source)
-        else:
-            programs[name] = ProgramStats(_reasons(node.pins, source, "reasons", "reason"))
-    return LabStats(lab.lab, balancers, programs)
+        try:
+            source = sources.with_headers(node.program.path, files.source(paths.source(lab.folder, name)))
+            if balancer.has_balancer(node.pins):
+                balancers[name] = _balancer(node.pins, source)
+            else:
+                programs[name] = ProgramStats(_reasons(node.pins, source, "reasons", "reason"))
+        except (NetlabError, OSError) as error:
+            problems[name] = str(error)
+        except (struct.error, LookupError, ValueError) as error:  # bytes that are laid out in another way
+            problems[name] = f"its maps are not as netlab expects maps of these names: {error}"
+    return LabStats(lab.lab, balancers, programs, problems)
 
 
 def _balancer(pins: str, source: str) -> BalancerStats:

@@ -47,6 +47,7 @@ STATS: dict[str, Any] = {
         }
     },
     "programs": {"server": {"reasons": {"PASS_ODD": {"packets": 5, "bytes": 275}}}},
+    "problems": {},
 }
 
 
@@ -107,4 +108,4 @@ def test_names_of_any_kind_come_through() -> None:
 
 
 def test_a_lab_without_programs_has_no_samples() -> None:
-    assert samples({"lab": "bare", "balancers": {}, "programs": {}}) == {}
+    assert samples({"lab": "bare", "balancers": {}, "programs": {}, "problems": {}}) == {}
