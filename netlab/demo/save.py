@@ -96,7 +96,7 @@ def _write_programs(into: str, evidence: Evidence) -> None:
         [program] = evidence.lab.nodes[node].programs
         path = program.path
         files.write(f"{into}/{os.path.basename(path)}", source)
-        for name, header, _ in sources.headers(path, source):
+        for name, header, *_ in sources.headers(path, source):
             is_within = not name.startswith(("/", ".."))
             place = os.path.join(into, name if is_within else os.path.basename(name))
             os.makedirs(os.path.dirname(place), exist_ok=True)

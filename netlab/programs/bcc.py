@@ -18,6 +18,7 @@ from netlab.programs.loader import Job
 from netlab.programs.maps import possible_cpus
 from netlab.programs.verifier import log_with_lines
 from netlab.record import mark
+from netlab.topology import sources
 
 if TYPE_CHECKING:
     from bcc import BPF
@@ -39,7 +40,10 @@ class Unit(NamedTuple):
 
     @classmethod
     def of(cls, job: Job, text: bytes) -> Self:
-        """Put a job and its source together; raises OSError."""
+        """Put a job and its source together; raises OSError, and refuses what would keep the compiler for ever."""
+        for header in sources.headers(job.path, text.decode(errors="replace")):
+            if header.text is None:
+                raise Refused("plain", f"includes {header.path}: {header.problem}")
         path, work_folder = job.path, job.work_folder
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder)]
         own = [("LAB_NODE", f'"{mark.printed(job.lab)}/{job.node}"'), ("NETLAB_CPUS", possible_cpus())]

@@ -6,9 +6,10 @@ import signal
 from netlab.errors import HostError, NetlabError
 from netlab.programs import diagnosis, features
 from netlab.programs.diagnosis import Source
-from netlab.programs.loader import Job
+from netlab.programs.loader import Job, Limits
 
 _NO_MAP = "could not open bpf map: "  # as bcc says it
+_NO_MEMORY = ("LLVM ERROR: out of memory", "std::bad_alloc", "MemoryError")
 _REFUSED_OURS = (
     "this kernel, {1}, refuses {0}, a program of netlab's own, though it is new enough (docs/kernels.md says which are "
     "tried): a fault of netlab's, to be reported with this: {2}"
@@ -43,9 +44,12 @@ def _lack(job: Job, kind: str, talk: str) -> str:
     return features.attach_lack() if kind == "attach" and job.mode == "native" else ""
 
 
-def crashed(job: Job, status: int, talk: str, source: Source, limit_s: float) -> NetlabError:
+def crashed(job: Job, status: int, talk: str, source: Source, limits: Limits) -> NetlabError:
     """Return the error of a child that ended without an answer; `status` is its exit status, negative for a signal."""
     if status == -signal.SIGPROF:
-        limit = f"more than {limit_s:g} s of CPU time"
+        limit = f"more than {limits.cpu_s:g} s of CPU time"
         return NetlabError(f"{job.node}: {source.shown}: takes too long to compile and load: {limit}")
+    if any(words in talk for words in _NO_MEMORY):
+        limit = f"more than {limits.memory >> 20:,} MB of memory"
+        return NetlabError(f"{job.node}: {source.shown}: takes too much to compile and load: {limit}")
     return NetlabError(f"{job.node}: {diagnosis.crash(talk, source, status)}")

@@ -13,6 +13,7 @@ _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("SEC(",), "bcc needs no SEC(): leave it out"),
     (("bpf_helpers.h",), "bcc declares the helpers itself: leave the include out"),
     (("bpf_endian.h",), "bcc declares bpf_htons() and the like itself: leave the include out"),
+    (("nested too deeply",), "a file includes itself: a header begins with #pragma once"),
     (("file not found",), "headers are looked for beside the program, in netlab's bpf folder and in linux-libc-dev"),
     (("bpf_trace_printk(", "expected ';' at end of declaration"), "the format must be a string literal"),
     (("too many arg", "bpf_trace_printk"), "it prints three values at most"),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netlab.programs.diagnosis import Source
 
 COMPILE_LIMIT_S = 300  # of CPU time
+MEMORY_LIMIT = 2 << 30  # bytes; the balancer takes an eighth of it
 PATIENCE_S = 60.0
 _SIGKILL = 9
 _READ_BYTES = 65536
@@ -75,15 +76,22 @@ class Loaded(NamedTuple):
         )
 
 
+class Limits(NamedTuple):
+    """What a child may use: CPU time to compile, load and pin, and bytes of memory."""
+
+    cpu_s: float = COMPILE_LIMIT_S
+    memory: int = MEMORY_LIMIT
+
+
 class Order(NamedTuple):
-    """The first line for a child: its job, the process that dies with it, and the CPU time that it may take.
+    """The first line for a child: its job, the process that dies with it, and what it may use.
 
     `source_fd` is where it finds the program's text.
     """
 
     job: Job
     parent: int
-    limit_s: float
+    limits: Limits
     source_fd: int
 
 
@@ -101,12 +109,11 @@ class Refusal(NamedTuple):
     text: str
 
 
-def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S) -> "Compilation":
+def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilation":  # noqa: B008 - it is immutable
     """Start a child on a job and return at once; many may be started, only as many compile at a time as there are CPUs.
 
-    `lock_fd` is the lab's lock, which the child holds too for as long as it lives. Compiling, loading and pinning may
-    take `compile_limit_s` of CPU time. The child dies with the *thread* that calls this. UsageError where the source
-    cannot be read, or the environment names no folder to keep in what is compiled.
+    `lock_fd` is the lab's lock, which the child holds too for as long as it lives. It dies with the *thread* that calls
+    this. UsageError where the source cannot be read, or the environment names no folder to keep in what is compiled.
     """
     paths.cache_folder()
     text = _source_of(job.path)
@@ -128,8 +135,8 @@ def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S)
     finally:
         for fd in (job_out, answer_in, source):
             os.close(fd)
-    compilation = Compilation(job, text, pid, job_in, answer_out, talk, compile_limit_s)
-    compilation.tell(Order(job, os.getpid(), compile_limit_s, source))
+    compilation = Compilation(job, text, pid, job_in, answer_out, talk, limits)
+    compilation.tell(Order(job, os.getpid(), limits, source))
     return compilation
 
 
@@ -154,18 +161,11 @@ class Compilation:
     """A child at work on a job. Whatever happens, call `finish` or `kill` in the end: each of them reaps the child."""
 
     def __init__(
-        self,
-        job: Job,
-        text: bytes,
-        pid: int,
-        job_in: int,
-        answer_out: int,
-        talk: int,
-        compile_limit_s: float = COMPILE_LIMIT_S,
+        self, job: Job, text: bytes, pid: int, job_in: int, answer_out: int, talk: int, limits: Limits
     ) -> None:
         self.job = job
         self.text = text  # what is compiled
-        self.compile_limit_s = compile_limit_s
+        self.limits = limits
         self.pid = pid  # 0 once the child is reaped
         self._job_in = job_in
         self._answer_out = answer_out
@@ -186,8 +186,8 @@ class Compilation:
     def finish(self, patience_s: float = PATIENCE_S) -> Loaded:
         """Wait until the kernel says that the program is attached where it should be.
 
-        Gives up when neither the child nor any other has used CPU time for `patience_s` seconds: it may have to wait
-        for its turn to compile. Raises NetlabError with the lines that matter (`NODE: FILE:LINE:COLUMN: ...`), or
+        Gives up when neither the child nor those whose turn it is to compile have used CPU time for `patience_s`
+        seconds. Raises NetlabError with the lines that matter (`NODE: FILE:LINE:COLUMN: ...`), or
         HostError when this host cannot load programs at all. In each case the child is gone.
         """
         loaded = self.pinned(patience_s)
@@ -217,12 +217,15 @@ class Compilation:
             raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader is gone")
         poll = select.poll()
         poll.register(self._answer_out, select.POLLIN)
-        patience = progress.Patience(progress.of_children, patience_s)
+        # it may wait for its turn
+        turns = [paths.compile_lock(self.job.work_folder, number) for number in range(os.cpu_count() or 1)]
+        patience = progress.Patience(lambda: progress.of_holders(*turns, pids=[self.pid]), patience_s)
         while b"\n" not in self._text:
             if not poll.poll(patience.pause_s * 1000):
                 if patience.is_over():
                     self.kill()
-                    raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader does not answer")
+                    why = f"for {patience_s:g} s it has used no CPU time: does the program include a pipe or a device?"
+                    raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader does not answer; {why}")
                 continue
             text = os.read(self._answer_out, _READ_BYTES)
             if not text:
@@ -247,7 +250,7 @@ class Compilation:
         from netlab.programs import failures
 
         talk = self._talk_text()
-        return failures.crashed(self.job, self._reap(), talk, self._source(), self.compile_limit_s)
+        return failures.crashed(self.job, self._reap(), talk, self._source(), self.limits)
 
     def _reap(self) -> int:
         """Wait for the end of a child that is ending, let go of all that belongs to it, and return its exit status.

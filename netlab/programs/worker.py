@@ -8,6 +8,7 @@ say goes to stderr, where the loader finds what matters.
 import errno
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -33,6 +34,7 @@ def main() -> None:
     if not order:
         return
     syscalls.die_with_parent(order.parent)
+    resource.setrlimit(resource.RLIMIT_DATA, (order.limits.memory, order.limits.memory))
     os.chdir("/")  # bcc looks for headers in the current folder before all others
     try:
         _work(order, answers)
@@ -55,7 +57,7 @@ def _work(order: loader.Order, answers: TextIO) -> None:
     job = order.job
     with semaphore.turn(job.work_folder):
         # the compiler is C++ and hears no Python: the kernel ends the process when it has used up its time on the CPU
-        signal.setitimer(signal.ITIMER_PROF, order.limit_s)
+        signal.setitimer(signal.ITIMER_PROF, order.limits.cpu_s)
         with open(order.source_fd, "rb") as source:
             unit = Unit.of(job, source.read())
         notes: list[str] = []

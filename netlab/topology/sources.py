@@ -24,12 +24,13 @@ _LONGEST_WORD = 80
 class Header(NamedTuple):
     """A header of a program: its name, which is relative to the folder it is in, its path, and its text.
 
-    The text is None where it cannot be read, or is longer than MAX_BYTES.
+    The text is None where it cannot be read, or is longer than MAX_BYTES; `problem` says why.
     """
 
     name: str
     path: str
     text: str | None
+    problem: str = ""
 
 
 def read(path: str) -> str:
@@ -52,7 +53,7 @@ def headers(program: str, source: str) -> Iterator[Header]:
                 path = _beside(program, candidate)
                 if path and candidate not in found:
                     found.add(candidate)
-                    header = Header(candidate, path, _text(path))
+                    header = _header(candidate, path)
                     waiting.append((os.path.dirname(candidate), header.text or ""))
                     yield header
                 if path:
@@ -97,8 +98,8 @@ def _beside(program: str, name: str) -> str:
     return next((path for path in paths if os.path.exists(path) and not os.path.isdir(path)), "")
 
 
-def _text(path: str) -> str | None:
+def _header(name: str, path: str) -> Header:
     try:
-        return read(path)
-    except OSError:
-        return None
+        return Header(name, path, read(path))
+    except OSError as error:
+        return Header(name, path, None, str(error.strerror))

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ PACKET = bytes(64)
 XDP_DROP, XDP_PASS = 1, 2
 IP_NATIVE, IP_GENERIC = 1, 2  # how `ip -json` says it
 
+LIMITS = loader.Limits(cpu_s=60)
 PASSING = "int pass(struct xdp_md *ctx) { return XDP_PASS; }\n"
 
 
@@ -46,7 +47,7 @@ class Bench:
         return f"{self.folder}/bpf/{NODE}/{path}"
 
     def start(
-        self, source: str | Path, name: str = "test.c", *, compile_limit_s: float = 60, **job: Any
+        self, source: str | Path, name: str = "test.c", *, limits: loader.Limits = LIMITS, **job: Any
     ) -> loader.Compilation:
         """Start a child on a program, given as text or as a file."""
         path = source
@@ -54,9 +55,7 @@ class Bench:
             path = self.folder / name
             path.write_text(source)
         pins = job.pop("pin_folder", self.pin("").rstrip("/"))
-        compilation = loader.start(
-            loader.Job(LAB, NODE, str(path), pins, f"{self.folder}/work", **job), compile_limit_s=compile_limit_s
-        )
+        compilation = loader.start(loader.Job(LAB, NODE, str(path), pins, f"{self.folder}/work", **job), limits=limits)
         self.started.append(compilation)
         return compilation
 
@@ -567,7 +566,7 @@ def test_the_child_dies_with_its_parent(bench: Bench) -> None:
 
 def test_a_compiler_that_takes_too_long_is_ended(bench: Bench) -> None:
     """The kernel's timer ends it, inside the compiler too."""
-    said = bench.error(PASSING, compile_limit_s=0.02)
+    said = bench.error(PASSING, limits=LIMITS._replace(cpu_s=0.02))
 
     assert said == "test.c: takes too long to compile and load: more than 0.02 s of CPU time"
     assert set() == bench.pins()
@@ -576,7 +575,7 @@ def test_a_compiler_that_takes_too_long_is_ended(bench: Bench) -> None:
 def test_a_compiler_at_work_is_waited_for_until_its_cpu_time_is_used_up(bench: Bench) -> None:
     """However long that takes on the clock: the parent's patience is shorter, and does not run out."""
     doubled = "".join(f"#define X{n + 1} X{n} X{n}\n" for n in range(60))
-    child = bench.start(f"#define X0 +1\n{doubled}{PASSING}int n = 0 X60;\n", compile_limit_s=2)
+    child = bench.start(f"#define X0 +1\n{doubled}{PASSING}int n = 0 X60;\n", limits=LIMITS._replace(cpu_s=2))
 
     with pytest.raises(NetlabError, match=r"test\.c: takes too long .* more than 2 s of CPU time$"):
         child.pinned(0.5)
@@ -584,12 +583,65 @@ def test_a_compiler_at_work_is_waited_for_until_its_cpu_time_is_used_up(bench: B
     assert child.pid == 0
 
 
+def test_a_compiler_that_takes_too_much_is_ended(bench: Bench) -> None:
+    """Its memory has a limit too, so that no machine is filled by a few lines."""
+    said = bench.error(
+        f"{PASSING}int huge[1 << 28] = {{[(1 << 28) - 1] = 1}};\n", limits=LIMITS._replace(memory=1 << 28)
+    )
+
+    assert said == "test.c: takes too much to compile and load: more than 256 MB of memory"
+    assert set() == bench.pins()
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 33)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (make_pipe, "it is a device, pipe or socket, no regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is a device, pipe or socket, no regular file"),
+        (make_huge, "it is longer than 16,777,216 bytes"),
+    ],
+)
+def test_a_header_without_an_end_is_not_begun(bench: Bench, make: Callable[[Path], None], why: str) -> None:
+    """The compiler would wait for a pipe for ever, or read as long."""
+    make(bench.folder / "endless.h")
+
+    assert f"test.c: includes {bench.folder}/endless.h: {why}" == bench.error(f'#include "endless.h"\n{PASSING}')
+
+
+def test_who_waits_for_a_pipe_is_told_so(bench: Bench) -> None:
+    """Which is included by another way than a plain name; others at work meanwhile do not keep us waiting."""
+    os.mkfifo(bench.folder / "endless.h")
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            child = bench.start(f'#define HEADER "endless.h"\n#include HEADER\n{PASSING}')
+            eventually(lambda: b"libbcc" in Path(f"/proc/{child.pid}/maps").read_bytes())
+            with pytest.raises(
+                NetlabError, match=r"test\.c: .* for 2 s it has used no CPU time: does the program include a pipe"
+            ):
+                child.pinned(2)
+        finally:
+            busy.kill()
+
+
+def test_a_program_that_includes_itself_is_told_where(bench: Bench) -> None:
+    assert bench.error(f'#include "test.c"\n{PASSING}').startswith("test.c:1:10: error: #include nested too deeply\n")
+
+
 def test_a_child_that_does_not_answer_is_ended(bench: Bench) -> None:
     """The parent waits for so long and no longer, when nothing gets on."""
     compilation = bench.start(PASSING)
     os.kill(compilation.pid, signal.SIGSTOP)
 
-    with pytest.raises(NetlabError, match=r"test\.c: the loader does not answer$"):
+    with pytest.raises(NetlabError, match=r"test\.c: the loader does not answer; for 0\.05 s it has used"):
         compilation.finish(0.05)
 
     assert compilation.pid == 0

@@ -41,7 +41,7 @@ def test_a_header_beside_the_program_hides_netlabs(tmp_path: Path) -> None:
     (tmp_path / "balancer").mkdir()
     (tmp_path / "balancer" / "choice.h").write_text("")
 
-    found = {name: path for name, path, _ in sources.headers(str(tmp_path / "mine.c"), own.read_text())}
+    found = {name: path for name, path, *_ in sources.headers(str(tmp_path / "mine.c"), own.read_text())}
 
     assert found["balancer/choice.h"] == str(tmp_path / "balancer" / "choice.h")
     assert found["balancer/threads.h"] == str(BPF / "balancer" / "threads.h")
