@@ -6,12 +6,14 @@ programs compile the same everywhere, and ten times faster.
 """
 
 import os
+import re
 
 from netlab import assets
 from netlab.errors import HostError
 from netlab.kernel import files
 
 _SYSTEM = "/usr/include"
+_OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that the kernel has for itself, and programs bring along
 _LINKED = ("linux", "asm", "asm-generic")
 
 
@@ -30,6 +32,11 @@ def flags(program: str, work_folder: str) -> list[str]:
         "-include",
         os.path.join(own, "prelude.h"),
     ]
+
+
+def flags_for(source: str) -> list[str]:
+    """Return the options that keep bpf/kernel from defining what a program, given with its headers, defines itself."""
+    return [f"-DNETLAB_OWN_{name.upper()}" for name in _OFTEN_OWN if re.search(rf"\bstruct\s+{name}\s*{{", source)]
 
 
 def kernel_source() -> str:
