@@ -15,7 +15,7 @@ from netlab.errors import HostError, NetlabError, UsageError, explain
 from netlab.kernel import endings, files, syscalls
 from netlab.lab import passing
 from netlab.lab.standing import Standing
-from netlab.programs import handover, loader
+from netlab.programs import bcc, handover, loader
 from netlab.record import store
 from netlab.record.model import LabRecord, ProgramRecord
 from netlab.topology import sources
@@ -106,13 +106,14 @@ def _clear_up(pins: str, fresh: str, netns: str) -> None:
 def _job(record: LabRecord, node: str, program: ProgramRecord, define: Define, fresh: str) -> loader.Job:
     """Return what the loader needs to know, all of it as it was when the lab was built, but for `define`."""
     about = record.nodes[node]
+    known = store.pins(record.folder).get(os.path.basename(about.pins))
     return loader.Job(
         record.lab,
         node,
         program.path,
         pin_folder=fresh,
         work_folder=f"{record.folder}/{paths.COMPILER}",
-        function=program.function,
+        function=program.function or (known.entry if known and bcc.is_for_something_else(known.entry) else ""),
         mode=program.mode,
         define=tuple({**program.define, **dict(define)}.items()),
         builtins=(("MTU", max(interface.mtu for interface in about.interfaces.values())),),

@@ -49,6 +49,12 @@ _CALLED = re.compile(r"0x[0-9a-f]+: i64 = Constant<(\d+)>")
 _LINKS = re.compile(r"^/.*/headers/uapi/")  # where `headers` links to the system's headers
 
 
+_INDIRECT_CALL = "unknown opcode 8d"  # what a method of a map in a header becomes, which bcc does not see
+_METHOD = re.compile(
+    r"\b\w+\.(?:lookup\w*|update|insert|delete|\w*increment|redirect_map|perf_submit\w*|push|pop|peek|call|ringbuf_\w+)\s*\("
+)
+
+
 class Source(NamedTuple):
     """The file of a program: its path, its name in messages, and its lines.
 
@@ -122,9 +128,21 @@ class _Talk:
 
     def start_of(self, function: str) -> str:
         """Return FILE:LINE of a program, for complaints that know no line of their own."""
-        entry = re.compile(rf"\b{re.escape(function)}\s*\(\s*struct\s+xdp_md\b")
-        number = next((n for n, line in enumerate(self.source.lines, start=1) if entry.search(line)), 0)
+        begins = rf"\b{re.escape(function)}\b"
+        for shape in (rf"{begins}\s*\(\s*struct\s+xdp_md\b", rf"{begins}\s*\([^;]*$", begins):
+            entry = re.compile(shape)
+            number = next((n for n, line in enumerate(self.source.lines, start=1) if entry.search(line)), 0)
+            if number:
+                break
         return self.place(_VIRTUAL_MAIN[0], number, moved=False)
+
+    def method_in_header(self) -> tuple[str, str] | None:
+        """Return place and text of the first line of a header that calls a method of a map."""
+        for file, lines in self.source.headers:
+            for number, line in enumerate(lines, start=1):
+                if _METHOD.search(line):
+                    return self.place(file, number, moved=False), f"    {line.strip()}"
+        return None
 
     def line(self, number: int) -> str:
         """Return a line of the author's, or nothing."""
@@ -162,6 +180,8 @@ def verifier_error(said: str, source: Source, function: str) -> str:
     last = max((n for n, line in enumerate(lines) if INSTRUCTION.match(line)), default=-1)
     reasons = [line.strip() for line in lines[last + 1 :] if line.strip() and not _STATE.match(line)]
     place, line = _looked_at(talk, lines[: last + 1]) or (talk.start_of(function), "")
+    if reasons and reasons[0] == _INDIRECT_CALL:
+        place, line = talk.method_in_header() or (place, line)
     if not reasons:
         return f"{place}: the kernel refused {function}(): {refused['text']}"
     message = [f"{place}: the verifier refused {function}(): {reasons[0]}", line, *reasons[1 : 1 + MAX_REASONS]]

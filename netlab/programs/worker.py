@@ -94,7 +94,7 @@ def _from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
         return None
     entry = unit.entry([each.name for each in kept.programs])
     try:
-        maps, programs = compiled.load(kept, unit.adopt)
+        maps, programs = compiled.load(kept, entry, unit.adopt)
     except OSError:
         cache.forget(unit.key)
         return None

@@ -263,6 +263,13 @@ def test_generic_mode_is_had_by_asking(bench: Bench) -> None:
             id="four values",
         ),
         pytest.param(
+            'int pass(struct xdp_md *ctx)\n{\n\tbpf_printk("%d %d %d %d", 1, 2, 3, 4);\n\treturn XDP_PASS;\n}\n',
+            "test.c:3: in pass(): too many args to helper 6\n"
+            '    bpf_printk("%d %d %d %d", 1, 2, 3, 4);\n'
+            "(it prints three values at most)",
+            id="four values in another way",
+        ),
+        pytest.param(
             "int pass(struct xdp_md *ctx)\n{\n"
             '\tchar format[] = "one";\n\tbpf_trace_printk(format);\n\treturn XDP_PASS;\n}\n',
             "test.c:4:19: error: expected ';' at end of declaration\n"
@@ -521,6 +528,135 @@ def test_a_source_is_read_once(bench: Bench) -> None:
 
     assert first == compilation.text
     assert bench.verdict("fixed") == XDP_DROP
+
+
+SEEN = "BPF_ARRAY(seen, u64, 1);\n"
+KINDS = """
+#define PROGRAM(name) int name(struct xdp_md *ctx)
+typedef struct xdp_md context;
+static int helper(struct xdp_md *ctx) { return XDP_PASS; }
+PROGRAM(by_macro) { return helper(ctx); }
+int constant(const struct xdp_md *ctx) { return XDP_PASS; }
+int defined(struct CTXTYPE *ctx) { return XDP_PASS; }
+__attribute__((unused)) int attribute(struct xdp_md *ctx __attribute__((unused))) { return XDP_PASS; }
+int comment(struct xdp_md /* this */ * /* one */ ctx) { return XDP_PASS; }
+int renamed(context *ctx) { return XDP_PASS; }
+enum xdp_action
+lines(
+	struct xdp_md
+	*ctx
+) { return XDP_PASS; }
+int plain(int number) { return number; }
+int other(struct __sk_buff *skb) { return 0; }
+/* int absent(struct xdp_md *ctx) { return XDP_PASS; } */
+"""
+
+
+@pytest.mark.parametrize("map_of_its", ["", SEEN])
+def test_programs_are_known_by_what_they_take(bench: Bench, map_of_its: str) -> None:
+    """However that is written; and functions that take something else are none."""
+    programs = {"by_macro", "constant", "defined", "attribute", "comment", "renamed", "lines"}
+
+    loaded = bench.pinned(map_of_its + KINDS, function="by_macro", define=(("CTXTYPE", "xdp_md"),))
+
+    assert programs == set(loaded.programs)
+
+
+@pytest.mark.parametrize("name", ["my_devmap", "my_run"])
+def test_a_program_may_have_a_name_that_means_something_else(bench: Bench, name: str) -> None:
+    """When it is the only one, or is asked for; from the cache too."""
+    alone = f"int {name}(struct xdp_md *ctx) {{ return XDP_DROP; }}\n"
+    for source, interface, function, mode in (
+        (alone, "eth0", "", "native"),
+        (alone + PASSING, "eth1", name, "native"),
+        (alone, "lo", "", "generic"),
+    ):
+        compilation = bench.start(source, pin_folder=bench.pin(interface), function=function, mode=mode)
+        compilation.attach(f"/run/netns/{bench.netns}", [interface])
+
+        assert name == compilation.finish(PATIENCE_S).function
+
+
+@pytest.mark.parametrize("job", [{}, {"function": "far"}])
+def test_a_function_in_a_header_is_told_for_what_it_is(bench: Bench, job: dict[str, str]) -> None:
+    (bench.folder / "far.h").write_text("int far(struct xdp_md *ctx) { return XDP_PASS; }\n")
+
+    said = bench.error('#include "far.h"\n', **job)
+
+    assert said == (
+        "test.c: has no program far itself: far() is in a header, where bcc sees none: make it `static inline`, and "
+        "let a function of the file, `int NAME(struct xdp_md *ctx)`, call it"
+    )
+
+
+def test_a_method_of_a_map_in_a_header_is_told(bench: Bench) -> None:
+    """bcc turns methods into calls in the file itself alone; the message says so, and the way round that works."""
+    use = "static inline int use(u32 key)\n{\n\treturn WAY(&key) ? XDP_PASS : XDP_DROP;\n}\n"
+    program = '#include "use.h"\nint pass(struct xdp_md *ctx) { return use(0); }\n'
+    (bench.folder / "use.h").write_text(use.replace("WAY", "seen.lookup"))
+    said = bench.error(f"{SEEN}{program}")
+    (bench.folder / "use.h").write_text(use.replace("WAY", "find"))
+    bench.pinned(f"{SEEN}static inline u64 *find(u32 *key) {{ return seen.lookup(key); }}\n{program}")
+
+    assert said.startswith(
+        "use.h:3: the verifier refused pass(): unknown opcode 8d\n    return seen.lookup(&key) ? XDP_PASS : XDP_DROP;\n"
+    )
+    assert "(bcc knows methods of maps in the program's own file alone: put a function there" in said
+
+
+OF_THE_KERNEL = """
+#define KBUILD_MODNAME "mine"
+#include <uapi/linux/bpf.h>
+#include <linux/compiler.h>
+#include <linux/etherdevice.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_vlan.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/skbuff.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <net/ip.h>
+#include <net/sock.h>
+
+BPF_TABLE(MAPTYPE, uint32_t, long, seen, 256);
+
+int count(struct CTXTYPE *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ethhdr *ethernet = data;
+	struct vlan_hdr *tag = (void *)(ethernet + 1);
+	uint64_t offset = sizeof(*ethernet) + sizeof(struct vlan_hdr) + sizeof(struct iphdr) + sizeof(struct tcphdr);
+	uint32_t index = sizeof(struct udphdr) + sizeof(struct ipv6hdr);
+	long *value;
+
+	if (unlikely(data + offset > end))
+		return RETURNCODE;
+	if (ethernet->h_proto == htons(ETH_P_8021Q) && tag->h_vlan_encapsulated_proto == htons(ETH_P_IP))
+		index = (ntohs(tag->h_vlan_TCI) & VLAN_VID_MASK) & 255;
+	value = seen.lookup(&index);
+	if (likely(value))
+		__sync_fetch_and_add(value, 1);
+	return READ_ONCE(index) == VLAN_N_VID ? XDP_DROP : RETURNCODE;
+}
+"""
+OWN_TAG = """
+#include <linux/if_vlan.h>
+struct vlan_hdr { __be16 tci, proto; };
+int own(struct xdp_md *ctx) { return sizeof(struct vlan_hdr) == 4 ? XDP_PASS : XDP_DROP; }
+"""
+
+
+def test_what_bccs_own_examples_take_from_the_kernels_headers_is_there(bench: Bench) -> None:
+    """They load as they are, with their constants; and so do programs that bring along what user space has not."""
+    define = (("MAPTYPE", '"percpu_array"'), ("CTXTYPE", "xdp_md"), ("RETURNCODE", "XDP_PASS"))
+    loaded = bench.pinned(OF_THE_KERNEL, "count.c", define=define)
+    own = bench.pinned(OWN_TAG, "own.c")
+
+    assert ("count", ("count",), ("seen",)) == loaded[:3]
+    assert own.function == "own"
 
 
 def test_a_child_killed_while_it_compiles_leaves_nothing(bench: Bench) -> None:
