@@ -147,22 +147,22 @@ def status(args: typed.Status) -> int:
 def logs(args: typed.Logs) -> None:
     """Show what the roles printed, in the order of time."""
     from netlab.cli import show
-    from netlab.observe import lines
+    from netlab.observe import log_view
 
     lab = store.read(store.choose(args.lab))
     for node in args.nodes:
         store.node_of(lab, node)
     how = (args.lines, args.follow, args.format, sys.stdout.isatty())
-    show.lines(lines.of_nodes(lab, args.nodes or list(lab.nodes), *how))
+    show.lines(log_view.of_nodes(lab, args.nodes or list(lab.nodes), *how))
 
 
 def trace(args: typed.Trace) -> None:
     """Show what the programs of this lab printed."""
     from netlab.cli import show
-    from netlab.observe import lines
+    from netlab.observe import log_view
 
     data = store.read(store.choose(args.lab))
-    show.lines(lines.of_programs(data, args.lines, args.follow, args.format, sys.stdout.isatty()))
+    show.lines(log_view.of_programs(data, args.lines, args.follow, args.format, sys.stdout.isatty()))
 
 
 def stats(args: typed.Stats) -> None:
@@ -207,7 +207,7 @@ def validate(args: typed.OfTopology) -> None:
 
 def export(args: typed.Export) -> None:
     """Print a topology for another tool, and tell what that cannot say."""
-    from netlab.plan.compose import compose
+    from netlab.plan.compose_file import compose
     from netlab.topology.document.dump import dump
 
     lab = chosen.planned(args)

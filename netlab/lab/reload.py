@@ -14,7 +14,7 @@ from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError, explain
 from netlab.kernel import endings, files, syscalls
 from netlab.lab.standing import Standing
-from netlab.programs import handover, loader
+from netlab.programs import loader, map_reuse
 from netlab.record import store
 from netlab.record.model import LabRecord, ProgramRecord
 from netlab.topology.validate.programs import transmits
@@ -96,7 +96,7 @@ def _clear_up(pins: str, fresh: str, netns: str) -> None:
     if os.path.exists(paths.program_pins(fresh)):
         syscalls.inside(
             netns,
-            lambda: handover.renew(
+            lambda: map_reuse.renew(
                 paths.map_pins(pins), before=paths.program_pins(fresh), after=paths.program_pins(pins)
             ),
         )
@@ -128,8 +128,8 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
     programs, others = paths.program_pins(pins), paths.program_pins(fresh)
     syscalls.exchange(others, programs)
     undo.callback(syscalls.exchange, others, programs)
-    undo.callback(syscalls.inside, netns, lambda: handover.renew(paths.map_pins(pins), before=programs, after=others))
-    syscalls.inside(netns, lambda: handover.renew(paths.map_pins(pins), before=others, after=programs))
+    undo.callback(syscalls.inside, netns, lambda: map_reuse.renew(paths.map_pins(pins), before=programs, after=others))
+    syscalls.inside(netns, lambda: map_reuse.renew(paths.map_pins(pins), before=others, after=programs))
 
 
 def _keep_source(undo: ExitStack, path: str, text: str) -> str:

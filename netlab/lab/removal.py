@@ -12,7 +12,7 @@ from netlab import paths
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.kernel import cgroups
 from netlab.record import mark, store
-from netlab.supervise import group
+from netlab.supervise import lab_cgroup
 
 if TYPE_CHECKING:
     from netlab.runtime.base import Runtime
@@ -62,10 +62,10 @@ def labs_with_leftovers(containers: bool = False) -> list[str]:
 
     Or only `containers`: for these an engine that answers is asked, which takes longer than all the rest.
     """
-    from netlab.runtime import limits
+    from netlab.runtime import cgroup_limits
     from netlab.supervise import trace
 
-    found = dict.fromkeys([*store.labs(), *limits.labs(), *group.labs(), *trace.labs()])
+    found = dict.fromkeys([*store.labs(), *cgroup_limits.labs(), *lab_cgroup.labs(), *trace.labs()])
     if containers:
         from netlab.runtime import docker
 
@@ -108,7 +108,7 @@ def _stop_processes(lab: str, folder: str) -> list[str]:
     from netlab.kernel import kill
     from netlab.supervise import client
 
-    groups = group.find(lab, folder)
+    groups = lab_cgroup.find(lab, folder)
     cgroups.thaw(groups)  # the frozen hear nothing, and some cannot even be killed
     found = ["a supervisor"] if client.stop_supervisor(folder) else []
     variable = f"NETLAB_NODE_FILE={folder}/{paths.RECORD}"

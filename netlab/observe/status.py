@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from netlab.lab import condition
+from netlab.lab import node_drift
 from netlab.record import store
 from netlab.supervise.client import Process, processes
 
@@ -32,15 +32,15 @@ class LabStatus(NamedTuple):
     state: str
     topology: str
     nodes: Mapping[str, NodeStatus]
-    problems: tuple[condition.Problem, ...]
+    problems: tuple[node_drift.Problem, ...]
     looked_inside: bool
 
 
 def read(lab: str) -> LabStatus:
     """Return how a lab fares; needs no root."""
-    from netlab.lab import health
+    from netlab.lab import drift
 
-    found = health.examine(lab)
+    found = drift.examine(lab)
     state = ("not as planned" if found.problems else "up") if store.is_complete(lab) else "half-built"
     topology, nodes = (found.lab.record.topology, _nodes(found.lab)) if found.lab else ("", {})
     return LabStatus(lab, state, topology, nodes, found.problems, found.is_whole)

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from netlab.errors import UsageError
+from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, LOWEST_IPV6_MTU, Subnet, parse, text
 from netlab.topology.model import Endpoint, Topology
-from netlab.topology.subnets import FAMILIES, IPV4, IPV6, LOWEST_IPV6_MTU, Subnet, parse, text
 
 # Where numbers lead: (first address, how many /24). The second pool is for files that write 10.0.0.0/8 themselves.
 POOLS = ((10 << 24, 65536), (172 << 24 | 16 << 16, 4096))

@@ -25,8 +25,8 @@ from netlab.plan.steps import (
     StartRole,
     Step,
 )
+from netlab.topology.ip_arithmetic import FAMILIES, parse
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Program, Topology
-from netlab.topology.subnets import FAMILIES, parse
 
 # 1 is lo; where the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
 # On a switch the bridge takes it and its ports follow.

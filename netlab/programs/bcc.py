@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
 from netlab.kernel import files, syscalls
-from netlab.programs import cache, compiled, handover, headers
+from netlab.programs import cache, compiled, headers, map_reuse
 from netlab.programs.loader import Job
 from netlab.programs.maps import possible_cpus
-from netlab.programs.verifier import log_with_lines
+from netlab.programs.verifier_log import log_with_lines
 from netlab.record import mark
 
 if TYPE_CHECKING:
     from bcc import BPF
 
-DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: the diagnosis maps lines with it
+DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: `diagnostics` maps lines with it
 ATTACH_TYPE_DEVMAP = 33  # enum bpf_attach_type: BPF_XDP_DEVMAP
 DEVMAP_SUFFIX = "_devmap"
 RUN_SUFFIX = "_run"  # of programs that user space runs by BPF_PROG_TEST_RUN, and nobody attaches
@@ -59,7 +59,7 @@ class Unit(NamedTuple):
     def adopt(self, maps: dict[str, int]) -> None:
         """Let the descriptors of the maps mean those of an earlier build, if this is its successor."""
         if self.job.successor_of:
-            handover.adopt(maps, self.job.successor_of)
+            map_reuse.adopt(maps, self.job.successor_of)
 
 
 class Build(NamedTuple):

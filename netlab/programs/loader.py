@@ -4,7 +4,7 @@
     compilation.attach(namespace, interfaces)   tells the child where, once that stands
     compilation.finish()                        waits until the program is attached, or raises what went wrong
 
-The child is `worker`, so that nothing but it ever carries bcc's compiler. It dies with its parent.
+The child is `loader_child`, so that nothing but it ever carries bcc's compiler. It dies with its parent.
 """
 
 import json
@@ -22,7 +22,7 @@ from netlab.record import shapes
 from netlab.record.notes import Pinned
 
 if TYPE_CHECKING:
-    from netlab.programs.diagnosis import Source
+    from netlab.programs.diagnostics import Source
 
 COMPILE_LIMIT_S = 300  # of CPU time
 PATIENCE_S = 60.0
@@ -30,7 +30,7 @@ _NO_MAP = "could not open bpf map: "  # as bcc says it
 _SIGKILL = 9
 _SIGPROF = 27
 _READ_BYTES = 65536
-_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.worker import main; main()"
+_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.loader_child import main; main()"
 
 
 _REFUSED_OURS = (
@@ -48,7 +48,7 @@ class Job(NamedTuple):
     that is there. `work_folder` holds files that the children share, and must be the same for all jobs of a lab.
 
     `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
-    `handover`), and its program is replaced where it is attached.
+    `map_reuse`), and its program is replaced where it is attached.
     """
 
     lab: str
@@ -213,7 +213,7 @@ class Compilation:
 
     def _failure(self, kind: str, text: str) -> NetlabError:
         """Reap a child that has given up, and return the error that says why."""
-        from netlab.programs import diagnosis, features
+        from netlab.programs import diagnostics, features
 
         talk, source = self._talk_text(), self._source()
         self.kill()
@@ -223,14 +223,14 @@ class Compilation:
             case "host":
                 return HostError(f"{self.job.node}: {text}")
             case "compile":
-                text = diagnosis.compile_error(talk, source)
+                text = diagnostics.compile_error(talk, source)
             case "verify":
-                text = diagnosis.verifier_error(talk, source, text)
+                text = diagnostics.verifier_error(talk, source, text)
                 if features.is_ours(self.job.path):
                     line = text.partition("\n")[0]  # what the author of a program needs beside it is no user's business
                     return HostError(f"{self.job.node}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
             case "redefined":
-                text = diagnosis.redefinition(talk, source, text)
+                text = diagnostics.redefinition(talk, source, text)
             case _:
                 text = f"{source.shown}: {text}"
         return NetlabError(f"{self.job.node}: {text}")
@@ -245,14 +245,14 @@ class Compilation:
 
     def _crash(self) -> NetlabError:
         """Reap a child that ended without an answer, and return the error that says why."""
-        from netlab.programs import diagnosis
+        from netlab.programs import diagnostics
 
         talk, source = self._talk_text(), self._source()
         status = self._reap()
         if status == -_SIGPROF:
             limit = f"more than {self.compile_limit_s:g} s of CPU time"
             return NetlabError(f"{self.job.node}: {source.shown}: takes too long to compile and load: {limit}")
-        return NetlabError(f"{self.job.node}: {diagnosis.crash(talk, source, status)}")
+        return NetlabError(f"{self.job.node}: {diagnostics.crash(talk, source, status)}")
 
     def _reap(self) -> int:
         """Wait for the end of a child that is ending, let go of all that belongs to it, and return its exit status.
@@ -273,8 +273,8 @@ class Compilation:
         return os.pread(self._talk, size, 0).decode(errors="replace")
 
     def _source(self) -> "Source":
-        """Return the program's file in the form that the diagnosis needs."""
-        from netlab.programs.diagnosis import Source
+        """Return the program's file in the form that `diagnostics` needs."""
+        from netlab.programs.diagnostics import Source
 
         return Source.read(self.job.path)
 

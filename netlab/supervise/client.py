@@ -19,7 +19,7 @@ from netlab.kernel import umask
 from netlab.kernel.kill import GRACE_S, end, have_ended, open_pidfd, signal_name
 from netlab.kernel.pids import is_alive, is_stopped
 from netlab.record.notes import Exited
-from netlab.supervise import group, logs, state
+from netlab.supervise import lab_cgroup, logs, state
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Connection:
     `move` is putting it into the lab's control group.
     """
 
-    def __init__(self, lab: str, folder: str, pid: int, hears: int, says: int, move: group.Move) -> None:
+    def __init__(self, lab: str, folder: str, pid: int, hears: int, says: int, move: lab_cgroup.Move) -> None:
         self.lab = lab
         self.folder = folder
         self.pid = pid
@@ -113,7 +113,7 @@ def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
     finally:
         for fd in (job_end, progress_end, lock):
             os.close(fd)
-    return Connection(lab, folder, pid, hears, says, group.join(lab, folder, pid))
+    return Connection(lab, folder, pid, hears, says, lab_cgroup.join(lab, folder, pid))
 
 
 def start(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files
-from netlab.supervise.logfile import File, LogLine, parse
+from netlab.supervise.log_reader import File, LogLine, parse
 
 __all__ = ["LogLine", "Writer", "entry", "limit_for", "read", "tail", "write_whole"]
 

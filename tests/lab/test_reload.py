@@ -347,7 +347,7 @@ def test_killed_anywhere_the_next_one_puts_all_right(tmp_path: Path) -> None:
         listing = [*killed, "list", str(tmp_path / "lines"), "reload", "lb"]
         subprocess.run(listing, cwd=ROOT, check=True, timeout=PATIENCE_S)
         lines = (tmp_path / "lines").read_text().split("\n")
-        places = [line for line in lines if line.startswith(("lab/reload:", "programs/handover:"))]
+        places = [line for line in lines if line.startswith(("lab/reload:", "programs/map_reuse:"))]
         assert len(places) > 60
         for place in places[3::9]:
             argv = [*killed, f"SIGKILL@{place}", "reload", "lb"]

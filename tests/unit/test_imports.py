@@ -30,7 +30,7 @@ MOST_ROWS = 15
 BESIDE = {"__main__": "cli", "maps": "maps"}  # modules without a folder that are not of the basement
 FACE = ("netlab.maps", "netlab.balancer", "netlab.options", "netlab.role", "netlab.errors")  # what roles may import
 ONLY_USERS = {
-    "yaml": {f"topology.document.{name}" for name in ("compose", "dump", "parser")},
+    "yaml": {f"topology.document.{name}" for name in ("composer", "dump", "parser")},
     "bcc": {"programs.bcc"},
     "psutil": {"supervise.client"},
     "pyroute2": {"network.messages"},

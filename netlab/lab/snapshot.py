@@ -16,10 +16,10 @@ from netlab import paths
 from netlab.kernel import sysctls
 from netlab.kernel.netlink import Channel, attributes
 from netlab.kernel.syscalls import in_threads, setns
-from netlab.lab.condition import Inside, Link, Pins
+from netlab.lab.node_drift import Inside, Link, Pins
 from netlab.record.model import InterfaceRecord, NodeRecord
 from netlab.record.notes import Pinned
-from netlab.topology.subnets import IPV4, IPV6, Subnet
+from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet
 
 THREADS_FROM = 100  # nodes
 _RTM_GETLINK, _RTM_GETADDR, _RTM_GETROUTE = 18, 22, 26

@@ -13,16 +13,16 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.kill import signal_name
-from netlab.lab import condition, inspection
-from netlab.lab.condition import NO_PINS, Problem, anew
+from netlab.lab import node_drift, snapshot
+from netlab.lab.node_drift import NO_PINS, Problem, anew
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
 from netlab.record import store
 from netlab.record.model import LabRecord
-from netlab.supervise import client, group, identity, state, trace
+from netlab.supervise import client, identity, lab_cgroup, state, trace
 
 
-class Health(NamedTuple):
+class Drift(NamedTuple):
     """What is not as planned; `is_whole` says that nodes were looked into; `lab` is None if its record is damaged."""
 
     problems: tuple[Problem, ...]
@@ -30,28 +30,28 @@ class Health(NamedTuple):
     lab: Standing | None
 
 
-def examine(lab: str) -> Health:
+def examine(lab: str) -> Drift:
     """Return what of a lab that has a folder is not as planned; needs no root, but sees more with it."""
     try:
         record = store.shown(lab)
     except NetlabError as error:
-        return Health((Problem("", str(error), anew(lab)),), False, None)
+        return Drift((Problem("", str(error), anew(lab)),), False, None)
     return _examined(Standing(record))
 
 
-def _examined(lab: Standing) -> Health:
+def _examined(lab: Standing) -> Drift:
     name = lab.record.lab
     if not store.is_complete(name):
         what = "it is half-built: its `up` has not come to the end, or the file `up` in its folder is gone"
-        return Health((Problem("", what, f"netlab down {name}"),), False, lab)
+        return Drift((Problem("", what, f"netlab down {name}"),), False, lab)
     outside = tuple(_outside(lab))
     told = {problem.where for problem in outside}
     try:
         # Once more where something is wrong: a reload may just have changed what one half of it was compared with.
         inside = tuple(_inside(lab, told)) and tuple(_inside(lab, told))
     except PermissionError:
-        return Health(outside, False, lab)
-    return Health((*outside, *inside), True, lab)
+        return Drift(outside, False, lab)
+    return Drift((*outside, *inside), True, lab)
 
 
 # ---- what needs no root ----------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def _processes(record: LabRecord) -> Iterator[Problem]:
     if supervisor and not _is_socket(f"{folder}/{paths.SOCKET}"):
         yield Problem("", f"{folder}/{paths.SOCKET}, where its supervisor is asked, is gone", anew(lab))
     if supervisor:
-        what, mend = group.problem(lab, folder)
+        what, mend = lab_cgroup.problem(lab, folder)
         yield from [Problem("", what, mend or anew(lab))] if what else ()
     for node, about in record.nodes.items():
         if about.process and about.process.autostart:
@@ -186,7 +186,7 @@ def _inside(standing: Standing, told: Collection[str]) -> Iterator[Problem]:
     """
     record = standing.record
     lab, folder = record.lab, record.folder
-    found = inspection.nodes(record.nodes, standing.runtime.netns_path)
+    found = snapshot.nodes(record.nodes, standing.runtime.netns_path)
     known = store.pins(folder)
     if any(about.program for about in record.nodes.values()):
         if os.path.ismount(f"{folder}/{paths.TRACING}") and not os.path.isdir(trace.instance(folder, lab)):
@@ -197,13 +197,13 @@ def _inside(standing: Standing, told: Collection[str]) -> Iterator[Problem]:
     for node, about in record.nodes.items():
         names = (node, f"{node}_peer")
         own, passing = (
-            inspection.pins(paths.pins(folder, name), known[name]) if name in known else NO_PINS for name in names
+            snapshot.pins(paths.pins(folder, name), known[name]) if name in known else NO_PINS for name in names
         )
         if mounted:  # else they are all gone, and that is told
-            yield from condition.pin_problems(lab, node, own)
-            yield from condition.pin_problems(lab, node, passing)
+            yield from node_drift.pin_problems(lab, node, own)
+            yield from node_drift.pin_problems(lab, node, passing)
         if seen := found.get(node):
-            yield from condition.node_problems(lab, node, about, seen)
-            yield from condition.program_problems(lab, node, about, seen, own, passing)
+            yield from node_drift.node_problems(lab, node, about, seen)
+            yield from node_drift.program_problems(lab, node, about, seen, own, passing)
         elif node not in told:
             yield Problem(node, "its namespace cannot be entered", anew(lab))

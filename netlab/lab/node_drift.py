@@ -1,7 +1,7 @@
 """What of a plan is no longer there: a lab's record against what was read of its nodes. Pure.
 
 Only what was planned and is missing, or is no longer what it was, is a problem. What somebody has added to a node (an
-address, a route, a link, a qdisc) is his own affair. `inspection` reads nodes; `health` asks the rest.
+address, a route, a link, a qdisc) is his own affair. `snapshot` reads nodes; `drift` looks at the rest of a lab.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from netlab.plan.routes import DEFAULT, DEFAULTS
 from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram, namespace
 from netlab.record.model import InterfaceRecord, NodeRecord
-from netlab.topology.subnets import Subnet, parse
+from netlab.topology.ip_arithmetic import Subnet, parse
 
 LO = 1  # its index, everywhere
 
