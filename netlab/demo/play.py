@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from netlab import paths
 from netlab.demo import parta, partb
-from netlab.demo.events import Asked, Exited, parse
+from netlab.demo.events import Asked, Exited
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
+from netlab.demo.wordings import parse
 from netlab.errors import NetlabError
 from netlab.kernel import endings, files, syscalls
 from netlab.lab import apply

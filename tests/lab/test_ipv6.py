@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from netlab.demo.events import Request, parse
+from netlab.demo.events import Request
+from netlab.demo.wordings import parse
 from netlab.supervise.logs import LogLine
 from netlab.testing.waiting import eventually
 from tests.lab.lab import PARTB, ROOT, background, inside, lab, netlab, python, stats, texts

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from netlab.demo import partb
-from netlab.demo.events import parse
 from netlab.demo.evidence import Claim, Entry, Evidence
+from netlab.demo.wordings import parse
 from netlab.observe.stats import LabStats
 from netlab.record import shapes
 from netlab.record.model import InterfaceRecord, LabRecord, LimitsRecord, NodeRecord
