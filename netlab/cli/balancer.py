@@ -70,7 +70,7 @@ def _done(lab: LabRecord, here: str, args: typed.Balancer, netns: str) -> str:
         return f"{listed} drained; {_in_hand(pins, names)} in hand"
     if args.action == "undrain":
         control.undrain(pins, names, netns)
-        return f"{listed} take requests again"
+        return f"{listed} undrained"
     if args.action == "weight":
         control.set_weight(pins, names, weight)
         return f"{listed}: weight {weight}"
