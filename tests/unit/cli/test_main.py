@@ -252,3 +252,15 @@ def test_runtime_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None
     assert "docker run --detach --name partb.lb" in capsys.readouterr().out
     assert main.main(["up", PARTB, "--dry-run", "--runtime", "netns", "--set", "runtime=docker"]) == 0
     assert "docker run" not in capsys.readouterr().out
+
+
+def test_down_of_a_named_lab_looks_at_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happens to others meanwhile is no concern of it."""
+    from netlab.lab import apply, removal
+
+    removed: list[str] = []
+    monkeypatch.setattr(removal, "labs_with_leftovers", lambda: pytest.fail("it looks at all labs"))
+    monkeypatch.setattr(apply, "down", lambda lab, _: removed.append(lab))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    assert (0, ["mine"]) == (main.main(["down", "mine"]), removed)
