@@ -15,8 +15,8 @@ def console() -> Any:
 
     # Texts are shown as they are: what stands in brackets, or between colons, may be the name of a folder. And a pipe
     # or a file is as wide as its lines: nothing is cut or folded there.
-    as_it_is = {"markup": False, "emoji": False, "highlight": False}
-    return Console(**as_it_is) if sys.stdout.isatty() else Console(**as_it_is, width=10_000)
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(markup=False, emoji=False, highlight=False, width=width)
 
 
 def table(*columns: str) -> Any:

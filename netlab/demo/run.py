@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import Protocol
 
 from netlab import assets
-from netlab.demo import save
+from netlab.demo import report, save
 from netlab.demo.evidence import Claim, Entry, Evidence
 from netlab.demo.play import DEMOS, Demo, play
 from netlab.errors import UsageError
@@ -59,7 +59,7 @@ def run(wanted: Wanted, audience: Audience, say: Callable[[str], None]) -> bool:
     runtime = wanted.runtime or topology.runtime
     planned = plan(topology._replace(name=wanted.lab or f"demo-{wanted.name}", runtime=runtime))
     with save.folder(wanted.save) if wanted.save is not None else nullcontext() as work:
-        capture = Capture(f"{work}/{save.CAPTURES}") if work else None
+        capture = Capture(f"{work}/{report.CAPTURES}") if work else None
         audience.begin(describe(planned, ""))
         evidence = play(planned, demo.is_over, wanted.timeout, say, audience.line, capture)
         claims = demo.claims(evidence)
@@ -68,7 +68,7 @@ def run(wanted: Wanted, audience: Audience, say: Callable[[str], None]) -> bool:
             words = [*filter(None, (wanted.name, wanted.file)), *(f"--set={change}" for change in wanted.set)]
             words += [f"--runtime={wanted.runtime}"] if wanted.runtime else []
             changes = (*demo.changes, *wanted.set)
-            played = save.Played(wanted.name, shlex.join(["netlab", "demo", *words]), _text(path), changes)
+            played = report.Played(wanted.name, shlex.join(["netlab", "demo", *words]), _text(path), changes)
             save.write(work, played, evidence, claims, capture.stop() if capture else [])
             say(f"netlab: everything is in {wanted.save}; its report is {os.path.join(str(wanted.save), 'report.md')}")
     return all(claim.holds for claim in claims)
