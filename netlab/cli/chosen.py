@@ -33,13 +33,14 @@ def planned(args: typed.OfTopology) -> "Plan":
     from netlab.plan.planner import plan
     from netlab.topology import document, validate
 
-    topology = validate.topology(document.load(args.file, args.set))
+    written = document.load(args.file, args.set)
+    topology = validate.topology(written)
     if args.lab:
         paths.folder_of(args.lab)
         topology = topology._replace(name=args.lab)
     if isinstance(args, typed.Up) and args.runtime:
         topology = topology._replace(runtime=args.runtime)
-    return plan(topology)
+    return plan(topology, written)
 
 
 def lab_of(args: typed.OfNode) -> "Standing":

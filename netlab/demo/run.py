@@ -55,9 +55,10 @@ def run(wanted: Wanted, audience: Audience, say: Callable[[str], None]) -> bool:
     """Play a demo, and say whether all of its claims hold."""
     demo = _find(wanted.name)
     path = wanted.file or os.path.join(assets.folder("topologies"), f"{demo.topology}.yml")
-    topology = validate.topology(document.load(path, [*demo.changes, *wanted.set]))
+    written = document.load(path, [*demo.changes, *wanted.set])
+    topology = validate.topology(written)
     runtime = wanted.runtime or topology.runtime
-    planned = plan(topology._replace(name=wanted.lab or f"demo-{wanted.name}", runtime=runtime))
+    planned = plan(topology._replace(name=wanted.lab or f"demo-{wanted.name}", runtime=runtime), written)
     with save.folder(wanted.save) if wanted.save is not None else nullcontext() as work:
         capture = Capture(f"{work}/{report.CAPTURES}") if work else None
         audience.begin(describe(planned, ""))
