@@ -80,16 +80,18 @@ def down(args: typed.Down) -> None:
         chosen.elevate(args)
         apply.down_all(say)
         return
-    there = removal.labs_with_leftovers()
-    if not there and not args.lab:
-        say("netlab: no lab is up")
-        return
-    if not args.lab and len(there) > 1:
-        raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
     if args.lab:
         paths.folder_of(args.lab)  # a wrong name needs no root to be told
+        there = [args.lab]
+    else:
+        there = removal.labs_with_leftovers()
+    if not there:
+        say("netlab: no lab is up")
+        return
+    if len(there) > 1:
+        raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
     chosen.elevate(args)
-    apply.down(args.lab or there[0], say)
+    apply.down(there[0], say)
 
 
 def exec_(args: typed.Exec) -> NoReturn:

@@ -31,7 +31,7 @@ def status(found: "LabStatus") -> None:
         table.add_row(name, node.role or node.kind, node.program, *_process_cells(node.process), addresses)
     limited = not found.looked_inside and found.state != "half-built"
     state = "up, as far as can be seen without root" if limited and found.state == "up" else found.state
-    tables.console().print(f"lab {found.lab} is {state}, from {found.topology or 'no file'}", highlight=False)
+    tables.console().print(f"lab {found.lab} is {state}, from {found.topology or 'no file'}")
     tables.console().print(table)
     for name, node in found.nodes.items():
         if node.memory_kills:
@@ -59,7 +59,7 @@ def stats(counted: "LabStats") -> None:
     console = tables.console()
     for node, now in counted.balancers.items():
         if not now.ready:
-            console.print(f"{node}: its balancer is not set up: no role has done so yet", highlight=False)
+            console.print(f"{node}: its balancer is not set up: no role has done so yet")
             continue
         held = f"; {now.held} held, {now.retried} retried, {now.unheld} not held" if now.holds else ""
         console.print(
@@ -67,12 +67,11 @@ def stats(counted: "LabStats") -> None:
             f"{now.queued} queued, {now.dropped} dropped; {now.dequeued} sent out of the queue, "
             f"{now.queue_depth} of {now.queue_capacity} waiting; {now.completions} completions; "
             f"policy {now.policy}{held}",
-            highlight=False,
         )
         console.print(_backends_table(now))
         console.print(_counts_table({**now.reasons, **now.carriers}))
     for node, program in counted.programs.items():
-        console.print(f"{node}:" if program.reasons else f"{node}: its program counts nothing", highlight=False)
+        console.print(f"{node}:" if program.reasons else f"{node}: its program counts nothing")
         if program.reasons:
             console.print(_counts_table(program.reasons))
     if not counted.balancers and not counted.programs:

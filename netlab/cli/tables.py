@@ -13,8 +13,10 @@ def console() -> Any:
     """Return where tables are printed: stdout."""
     from rich.console import Console
 
-    # A pipe or a file is as wide as its lines: nothing is cut or folded there.
-    return Console() if sys.stdout.isatty() else Console(width=10_000)
+    # Texts are shown as they are: what stands in brackets, or between colons, may be the name of a folder. And a pipe
+    # or a file is as wide as its lines: nothing is cut or folded there.
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(markup=False, emoji=False, highlight=False, width=width)
 
 
 def table(*columns: str) -> Any:

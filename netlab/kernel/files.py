@@ -123,6 +123,22 @@ def read(path: str) -> bytes:
         return file.read()
 
 
+def names(folder: str) -> list[str]:
+    """Return the names in a folder, sorted; none where there is no such folder, also when it has just been removed."""
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def target(path: str) -> str:
+    """Return what a symlink says; "" for anything else, also for one that has just been removed."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
 def load(path: str) -> Any:
     """Return the JSON in a regular file; raises OSError, and ValueError where it is none."""
     try:

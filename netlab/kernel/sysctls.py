@@ -62,17 +62,23 @@ class Sysctls:
         os.close(self._proc)
         self._proc = proc
 
+    def _open(self, path: str) -> int:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC, dir_fd=self._proc)
+        except PermissionError:  # root too may only write to some, such as net.ipv4.route.flush
+            return os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._proc)
+
     def _write(self, node: str, name: str, value: str) -> bool:
         """Give a sysctl this value; return whether it exists."""
         if not name.startswith("net."):
             raise NetlabError(f"cannot set the sysctl {name} in node {node}: only net.* belongs to a node")
         path = f"sys/{name.translate(_SWAPPED)}"
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC, dir_fd=self._proc)
+            descriptor = self._open(path)
             try:
                 # Most have their value already. Writing would make some wait, spinning, for the lock that the other
                 # thread makes its links under: 1 s for a thousand nodes.
-                if os.read(descriptor, 4096).strip() != value.encode():
+                if _value(descriptor) != value.encode():
                     os.pwrite(descriptor, value.encode(), 0)
             finally:
                 os.close(descriptor)
@@ -82,6 +88,14 @@ class Sysctls:
             reason = os.strerror(error.errno or 0)
             raise NetlabError(f"cannot set the sysctl {name}={value} in node {node}: {reason}") from error
         return True
+
+
+def _value(descriptor: int) -> bytes | None:
+    """Return what an open sysctl says, None where it says nothing."""
+    try:
+        return os.read(descriptor, 4096).strip()
+    except OSError:  # it is opened for writing alone; or has no value yet, as an interface's stable_secret
+        return None
 
 
 def is_of(name: str, interfaces: Iterable[str]) -> bool:

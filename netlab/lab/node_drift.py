@@ -254,8 +254,12 @@ def _leaf(name: str) -> tuple[str, str]:
 
 
 def _same(found: str, planned: str) -> bool:
-    """Say whether two texts are the same value of a sysctl: numbers may be written in several ways."""
+    """Say whether two texts are the same value of a sysctl: numbers and addresses may be written in several ways."""
+    return [*map(_meaning, found.split())] == [*map(_meaning, planned.split())]
+
+
+def _meaning(word: str) -> object:
     try:
-        return [int(word, 0) for word in found.split()] == [int(word, 0) for word in planned.split()]
-    except ValueError:
-        return found.split() == planned.split()
+        return parse(word) if ":" in word else int(word, 0)
+    except (OSError, ValueError):
+        return word

@@ -5,12 +5,13 @@ Everything is found from the lab's name alone (docs/adr/0003-the-machine-is-the-
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.errors import NetlabError, UsageError, explain
-from netlab.kernel import cgroups
+from netlab.kernel import cgroups, files
 from netlab.record import mark, store
 from netlab.supervise import lab_cgroup
 
@@ -96,11 +97,10 @@ def has_names(lab: str, folder: str) -> bool:
 
 def _named_in(folder: str, prefix: str = "") -> Iterator[str]:
     """Yield the labs that names in a folder belong to; with `prefix`, only names that begin so are looked at."""
-    if os.path.isdir(folder):
-        for entry in os.scandir(folder):
-            target = os.readlink(entry.path) if entry.name.startswith(prefix) and entry.is_symlink() else ""
-            if target.startswith(f"{paths.LABS}/"):
-                yield target.split("/")[3]
+    for name in files.names(folder):
+        target = files.target(f"{folder}/{name}") if name.startswith(prefix) else ""
+        if target.startswith(f"{paths.LABS}/"):
+            yield target.split("/")[3]
 
 
 def _stop_processes(lab: str, folder: str) -> list[str]:
@@ -123,8 +123,9 @@ def _stop_processes(lab: str, folder: str) -> list[str]:
 
 def namespaces(folder: str) -> set[tuple[int, int]]:
     """Return the namespaces that a lab holds, each by device and inode number."""
-    try:
-        found = [entry.stat() for entry in os.scandir(f"{folder}/{paths.NETNS}")]
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
-    return {(about.st_dev, about.st_ino) for about in found}
+    found = set()
+    for name in files.names(f"{folder}/{paths.NETNS}"):
+        with suppress(FileNotFoundError):  # another `down` has just removed it
+            about = os.stat(f"{folder}/{paths.NETNS}/{name}")
+            found.add((about.st_dev, about.st_ino))
+    return found

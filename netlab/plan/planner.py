@@ -9,8 +9,8 @@ import os
 from typing import NamedTuple
 
 from netlab import assets
-from netlab.errors import UsageError
 from netlab.plan.addresses import Layout, interface_names, layout, macs
+from netlab.plan.mistakes import Misfit, PlanError
 from netlab.plan.routes import routes
 from netlab.plan.steps import (
     BRIDGE,
@@ -25,6 +25,7 @@ from netlab.plan.steps import (
     StartRole,
     Step,
 )
+from netlab.topology.document.tree import Document
 from netlab.topology.ip_arithmetic import FAMILIES, parse
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Program, Topology
 
@@ -51,11 +52,21 @@ class Plan(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def plan(topology: Topology) -> Plan:
-    """Return the plan of a validated topology.
+def plan(topology: Topology, document: Document | None = None) -> Plan:
+    """Return the plan of a validated topology, which may have been read from a document.
 
-    UsageError when its subnets leave no room for the addresses it needs.
+    PlanError, or with the document TopologyError, when its subnets leave no room for the addresses that it needs, or
+    its routes lead through no neighbours.
     """
+    try:
+        return _plan(topology)
+    except PlanError as error:
+        if document is None:
+            raise
+        raise error.located(document, topology) from None
+
+
+def _plan(topology: Topology) -> Plan:
     where = layout(topology)
     interfaces = _interfaces(topology, where)
     _check_routes(topology, interfaces)
@@ -82,20 +93,20 @@ def plan(topology: Topology) -> Plan:
 
 
 def _check_routes(topology: Topology, interfaces: tuple[Interface, ...]) -> None:
-    """Raise UsageError for written routes whose next hop is no neighbour, now that all addresses are chosen."""
-    wrong = []
+    """Raise PlanError for written routes whose next hop is no neighbour, now that all addresses are chosen."""
+    wrong: dict[tuple[str, ...], Misfit] = {}
     for node in topology.nodes:
-        for route in node.routes:
+        for number, route in enumerate(node.routes):
             own = [each for end in interfaces if end.node == node.name for each in end.addresses]
             hop, alone = parse(route.via)
-            neighbours = [subnet for number, subnet in map(parse, own) if number != hop and subnet.covers(alone)]
+            neighbours = [subnet for at, subnet in map(parse, own) if at != hop and subnet.covers(alone)]
             if not neighbours and not route.via.lower().startswith("fe80:"):
                 has = f"{node.name} has {', '.join(own) or 'no address'}"
-                wrong.append(
-                    f"nodes.{node.name}.routes: expected the address of a neighbour, found {route.via} ({has})"
-                )
+                what = f"expected the address of a neighbour, found {route.via} ({has})"
+                keys = ("nodes", node.replica_of or node.name, "routes", str(number), "via")
+                wrong.setdefault(keys, Misfit(keys, what))  # one of several replicas is enough
     if wrong:
-        raise UsageError("\n".join(wrong))
+        raise PlanError([*wrong.values()])
 
 
 def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:

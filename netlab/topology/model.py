@@ -105,4 +105,3 @@ class Topology(NamedTuple):
     description: str = ""
     message: str = ""
     runtime: str = "netns"  # netns | docker
-    checks: tuple[object, ...] = ()

@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from netlab.balancer.counters import Count
 from netlab.cli import show
 from netlab.observe import status
+from netlab.observe.stats import LabStats, ProgramStats
 
 SEEN = status.LabStatus("one", "up", "one.yml", {}, (), looked_inside=False)
 
@@ -28,6 +30,17 @@ def test_the_state_says_how_much_was_seen(
 
     assert shown in told.out
     assert ("sudo netlab status one" in told.err) is (not inside and state != "half-built")
+
+
+@pytest.mark.parametrize("name", ["/home/u/[lab1]/x.yml", "/home/[/old]/x.yml", "/home/:smile:/[bold]x[/].yml"])
+def test_what_looks_like_markup_is_a_name(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Of the topology, of a program, of a reason: whatever has come from a file is shown letter by letter."""
+    node = status.NodeStatus("host", name, name, {}, None, 0)
+    show.status(SEEN._replace(topology=name, nodes={"a": node}))
+    show.stats(LabStats("one", {}, {"a": ProgramStats({name: Count(1, 2)})}))
+    shown = capsys.readouterr().out
+
+    assert 4 == shown.count(name)
 
 
 def test_a_note_that_nobody_can_read_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:

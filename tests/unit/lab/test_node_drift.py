@@ -18,7 +18,10 @@ from netlab.topology.model import Link as Wire
 
 PROGRAM = Program("own", "/bpf/own.c", transmits=True)
 NODES = (
-    Node("host", sysctls=(("net.ipv4.tcp_rmem", "4096 0x2000 6291456"),)),
+    Node(
+        "host",
+        sysctls=(("net.ipv4.tcp_rmem", "4096 0x2000 6291456"), ("net.ipv6.conf.eth0.stable_secret", "2001:db8::1")),
+    ),
     Node("router", routes=(Route("10.9.0.0/16", "10.0.0.1"),), program=PROGRAM),
     Node("switch", kind="switch"),
 )
@@ -80,7 +83,9 @@ def test_what_is_added_is_no_problem(node: str) -> None:
     extra = Link("mine", 40, "02:00:00:00:00:01", 9000, False, 0, {"native": 5, "generic": 0})
     sysctls = {**seen.sysctls, "net.ipv4.conf.all.log_martians": "1"}
     if node == "host":
+        secret = "2001:0db8:0000:0000:0000:0000:0000:0001"
         sysctls |= {"net.ipv4.tcp_rmem": "4096\t8192\t6291456", "net.ipv4.ip_forward": "1"}
+        sysctls |= {"net.ipv6.conf.eth0.stable_secret": secret}
     more = seen._replace(
         links=(*seen.links, extra),
         addresses=seen.addresses | {(40, 1, Subnet(IPV4, 0, 8))},
