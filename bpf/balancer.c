@@ -225,7 +225,7 @@ int release_run(struct xdp_md *ctx)
 	return release(ctx);
 }
 
-/* A held request is to wait again; returns whether it was held. */
+/* A held request is to wait again; returns what has become of it, enum requeued. */
 int requeue_run(struct xdp_md *ctx)
 {
 	return requeue(ctx);

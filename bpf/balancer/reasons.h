@@ -48,6 +48,7 @@ enum reason {
 	KICK_NEEDLESS,              /* the same, but nothing waits, or no thread is free */
 	BACKEND_SILENT,             /* user space has found that a backend no longer reports; it gets no requests */
 	ROLE_RESUMED,               /* the role has started again, and goes on with the state that is there */
+	DROP_RETRIES_SPENT,         /* a request that no backend has done, although it was sent again `retries` times */
 	REASONS
 };
 

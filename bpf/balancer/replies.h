@@ -25,7 +25,7 @@ static __always_inline void free_by_reply(struct config *c, struct state *s, str
 	bool is_overload, freed, is_needed;
 
 	bpf_spin_lock(&s->lock);
-	if (hold && end_hold(s, hold, number))
+	if (hold && end_hold(s, hold, number, 0))
 		drop_slot(s, r, slot);
 	is_overload = reduces_overload(reporter);
 	freed = !reporter->silent && !is_overload && free_thread(s, c, index, backend->capacity);

@@ -37,11 +37,12 @@ class Expected(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A request that is kept: its number, as it came, and who has it, or -1."""
+    """A request that is kept: its number, as it came, who has it, or -1, and how often it was put back."""
 
     number: int
     frame: bytes
     backend: int = -1
+    tries: int = 0
 
 
 @dataclass
@@ -67,10 +68,11 @@ class Model:
         report_port: int = 0,
         replies: bool = False,
         holds: int = 0,
+        retries: int = 3,
     ) -> None:
         """`without` says which workers, from 1, have no address of which IP version; the others are settings."""
         self.capacity, self.policy, self.size = capacity, policy, queue
-        self.report_port, self.replies, self.holds = report_port, replies, holds
+        self.report_port, self.replies, self.holds, self.retries = report_port, replies, holds, retries
         self.ports = {SERVICE, *([] if replies else [COMPLETION]), *([report_port] if report_port else [])}
         self.free = list(capacity)
         self.weights = [1] * len(capacity)
@@ -300,15 +302,21 @@ class Model:
     def forget(self) -> None:
         self.flows.clear()
 
-    def let_go(self, number: int, is_done: bool) -> FlowKey:
-        """Release a request that is held, or let it wait before all others; return its flow."""
+    def let_go(self, number: int, is_done: bool) -> tuple[FlowKey, int]:
+        """Release a request that is held, or let it wait behind all others, unless it has been tried often enough.
+
+        Return its flow, and 2 if it is given up, else 1.
+        """
         one = self._release(number)
-        key = self._key_of(one, one.backend)
-        if not is_done:
-            self.queue.insert(0, one._replace(backend=-1))
+        key, is_spent = self._key_of(one, one.backend), not is_done and one.tries == self.retries
+        if is_spent:
+            self.reasons["DROP_RETRIES_SPENT"] += 1
+        elif not is_done:
+            self.queue.append(one._replace(backend=-1, tries=one.tries + 1))
             self.counters["retried"] += 1
+        if not is_done:
             answer(self.flows.get(key, Flow()))
-        return key
+        return key, 1 + is_spent
 
 
 def numbered(number: int) -> int:

@@ -290,8 +290,12 @@ class Rig(Program):
 
     def held(self) -> dict[int, tuple[int, int]]:
         """Return which request, by its number, is held for which backend, from 0, by slot."""
-        holds = struct.iter_unpack("=IIQ", self._maps["held"].get(FIRST))
+        holds = struct.iter_unpack("=IIQ8x", self._maps["held"].get(FIRST))
         return {slot: (number, index - 1) for slot, (index, number, _) in enumerate(holds) if index}
+
+    def tries(self) -> list[int]:
+        """Return how often what is in each slot was put back."""
+        return [tries for (tries,) in struct.iter_unpack("=16xI4x", self._maps["held"].get(FIRST))]
 
     def waiting(self) -> list[bytes]:
         """Return the frames that wait, oldest first."""
