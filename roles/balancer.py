@@ -53,6 +53,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "needs": {"retry": [["report_port"], ["completion=reply", "timeout"]]},
         "help": "what becomes of requests at a worker that fails; those that are retried are served at least once",
     },
+    "retries": {
+        "type": "integer",
+        "default": 3,
+        "minimum": 0,
+        "maximum": 1000,
+        "help": "how often such a request is sent again before it is dropped",
+    },
     "capacity": {"type": "integer", "default": 5, "minimum": 1, "maximum": 65535, "help": "threads of each backend"},
 }
 
@@ -85,6 +92,7 @@ def settings(lab: "balancer.LabRecord", here: str, args: Any) -> balancer.Settin
         args.completion == "reply",
         args.report_port or 0,
         known_by(args),
+        args.retries,
     )
 
 

@@ -29,6 +29,7 @@ struct config {
 	__u32 families;        /* HAS_IPV4, HAS_IPV6: those in which every backend has an address */
 	__u32 holds;           /* enum known_by: a request keeps its slot until it is known to be done */
 	unsigned char weights[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* 0: gets no requests */
+	__u32 retries;         /* how often a held request is sent again at most */
 };
 
 struct backend {

@@ -34,7 +34,7 @@ struct state {
 	__u64 dequeued;
 	__u64 completions;
 	__u64 expired;        /* threads that were not heard of for too long */
-	__u64 retried;        /* requests put back at the head of the queue; waiting = queued + retried - dequeued */
+	__u64 retried;        /* requests that were put back into the queue; waiting = queued + retried - dequeued */
 	__u64 unheld;         /* requests sent on without being held, for want of room */
 	__u64 held;           /* how many are now */
 	unsigned char free_threads[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4)));

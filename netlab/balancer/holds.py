@@ -24,12 +24,13 @@ from netlab.role import DIGEST_BYTES, digest, mapped
 LOST_NS = 1_000_000_000  # a backend that has not got a request for so long will not get it; a slow one gets it twice
 
 _FRESH = 4  # where in STATE the number of slots stands that have been used so far
-_HOLD = struct.Struct("=IIQ")  # backend + 1, number, since_ns
+_HOLD = struct.Struct("=IIQ8x")  # backend + 1, number, since_ns; how often it was put back
 _CLAIM = struct.Struct("=14xII20s")  # Ethernet header, slot, number, then as in FLOW_KEY
 FLOW_KEY = struct.Struct("=16s2sH")  # client, port, backend
 _PROGRESS = struct.Struct("=QII")  # incarnation, completed, padding
 _REPORT = struct.Struct("!4sIII8s16x")  # magic, received, completed, listed, incarnation, of markers; digests follow
 _NUMBERS = 1 << 32
+_LET_GO = 1  # what a program says of a request that is released, or waits again; 2 is given up
 _IPV4 = b"\x08\x00"
 
 
@@ -217,14 +218,17 @@ class Keeper:
     # --- by the program -----------------------------------------------------------------------------------------------
 
     def _retry(self, held: list[Held]) -> int:
-        """Put requests back, the youngest first, each before all that wait: the oldest is the first to leave."""
-        return self._let_go("requeue_run", sorted(held, key=lambda each: each.number, reverse=True))
+        """Put requests back behind all that wait, the oldest first; return how many wait again.
+
+        The program drops those that were put back as often as may be.
+        """
+        return self._let_go("requeue_run", sorted(held, key=lambda each: each.number))
 
     def _let_go(self, name: str, held: Iterable[Held]) -> int:
         """Have a program let go of these, where it is pinned now: a reload may have put a new build there."""
         claims = (_CLAIM.pack(each.slot, each.number, _flow_of(each)) for each in held)
         with LoadedProgram.open(paths.program_pin(self._pins, name)) as program:
-            return sum(program.test_run(claim).verdict for claim in claims)
+            return sum(program.test_run(claim).verdict == _LET_GO for claim in claims)
 
 
 def _flow_of(held: Held) -> bytes:

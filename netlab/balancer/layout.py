@@ -29,7 +29,7 @@ MAX_INTERFACES = 1024
 INTERFACE = struct.Struct("=6sHI16s16s")  # mac, number, in_use, ipv4, ipv6
 DEVMAP_ENTRY = struct.Struct("=II")  # ifindex, fd of the egress program
 
-_CONFIG = struct.Struct(f"=I2s2sIIII2s2xIII{MAX_BACKENDS}I")
+_CONFIG = struct.Struct(f"=I2s2sIIII2s2xIII{MAX_BACKENDS}II")
 _BACKEND = struct.Struct("=16s16sIII6s6s64s")
 
 
@@ -64,7 +64,7 @@ def address(text: str | None) -> bytes:
 class Config(NamedTuple):
     """The settings, `struct config`; `backends` counts the entries in use, `weights` are by index, 0 gets nothing.
 
-    `holds` is 0 where no request is held.
+    `holds` is 0 where no request is held; one that is held is sent again at most `retries` times.
     """
 
     ready: int
@@ -79,16 +79,17 @@ class Config(NamedTuple):
     families: int
     holds: int
     weights: tuple[int, ...]
+    retries: int = 0
 
     @classmethod
     def read(cls, pins: str) -> Self:
         """Read the settings; `ready` is 0 before the role has written them."""
         with map_of(pins, "config") as config:
             values = _CONFIG.unpack(config.get(FIRST))
-        last = len(cls._fields) - 1
+        last = -1 - MAX_BACKENDS
         ready, service, completion, *middle, report, pair_interfaces, families, holds = values[:last]
         ports = int.from_bytes(service), int.from_bytes(completion)
-        rest = pair_interfaces, families, holds, values[last:]
+        rest = pair_interfaces, families, holds, values[last:-1], values[-1]
         return cls._make((ready, *ports, *middle, int.from_bytes(report), *rest))
 
     def write(self, pins: str) -> None:
@@ -97,7 +98,7 @@ class Config(NamedTuple):
             struct.pack("!H", port) for port in (self.service_port, self.completion_port, self.report_port)
         )
         middle = self.policy, self.backends, self.longest, self.replies
-        rest = self.pair_interfaces, self.families, self.holds, *self.weights
+        rest = self.pair_interfaces, self.families, self.holds, *self.weights, self.retries
         packed = _CONFIG.pack(self.ready, service, completion, *middle, report, *rest)
         with map_of(pins, "config") as config:
             config.set(FIRST, packed)

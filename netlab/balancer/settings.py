@@ -46,7 +46,7 @@ class Settings(NamedTuple):
 
     With `replies` a backend's reply frees the thread of its request; there are no completions then. To `report_port`,
     if it is not 0, backends may tell their running totals. With `holds` a request is kept until it is
-    known to be done, BY_REPORTS or BY_REPLIES.
+    known to be done, BY_REPORTS or BY_REPLIES, and sent again at most `retries` times.
     """
 
     service_port: int
@@ -57,6 +57,7 @@ class Settings(NamedTuple):
     replies: bool = False
     report_port: int = 0
     holds: int = 0
+    retries: int = 3
 
 
 def set_up(pins: str, settings: Settings) -> bool:
@@ -105,6 +106,7 @@ def _config(settings: Settings) -> Config:
         families=families(settings.backends),
         holds=settings.holds,
         weights=(1,) * count + (0,) * (layout.MAX_BACKENDS - count),
+        retries=settings.retries,
     )
 
 

@@ -35,8 +35,8 @@ OVERDUE, OVERLOAD = slice(68, 72), slice(80, 84)  # of struct reporter
 TIMES_AT = (8, 16, 72)  # heard_ns, marker_sent_ns and overdue_ns in it
 # The balancer's times in all builds here, sixty times as long as its own: none passes by itself while a test goes from
 # one step to the next, on any machine. `Rig.later` lets them pass.
-MARK_S, SILENT_S, LATE_S = 3, 42, 60
-TIMES = {"MARK": MARK_S, "SILENT": SILENT_S, "LATE": LATE_S}
+MARK_S, SILENT_S, LATE_S, FRAGMENT_S = 3, 42, 60, 300
+TIMES = {"MARK": MARK_S, "SILENT": SILENT_S, "LATE": LATE_S, "FRAGMENT": FRAGMENT_S}
 KEPT = 44  # where in struct state
 LONG = bool(os.environ.get("NETLAB_LONG"))  # `make test-bpf`: as many packets, rounds and examples as take minutes
 
@@ -156,7 +156,7 @@ class Rig(Program):
         super().__init__(pins, reasons, "balancer")
         self.carrier_reasons = balancer.enum_names(reasons, "carrier_reason")
         self.egress = LoadedProgram.open(f"{pins}/programs/egress_test")
-        names = {*self.CHANGED, *self.SET, *self.LISTED, "ring", "slots", "flows"}
+        names = {*self.CHANGED, *self.SET, *self.LISTED, "ring", "slots", "flows", "fragments"}
         self._maps = {name: Map.open(f"{pins}/maps/{name}") for name in names}
         self._state, self._slots = self._maps["state"], self._maps["slots"]
         self.slots = self._slots.max_entries
@@ -229,8 +229,9 @@ class Rig(Program):
 
     def forget(self) -> None:
         """Forget all flows, as the kernel forgets those that were used least lately."""
-        for key in list(self._maps["flows"].keys()):
-            self._maps["flows"].delete(key)
+        for name in ("flows", "fragments"):
+            for key in list(self._maps[name].keys()):
+                self._maps[name].delete(key)
 
     def flows(self) -> dict[tuple[bytes, int, int], int]:
         """Return how many requests are not answered, by the client's address and port, and the backend from 0."""
@@ -290,8 +291,12 @@ class Rig(Program):
 
     def held(self) -> dict[int, tuple[int, int]]:
         """Return which request, by its number, is held for which backend, from 0, by slot."""
-        holds = struct.iter_unpack("=IIQ", self._maps["held"].get(FIRST))
+        holds = struct.iter_unpack("=IIQ8x", self._maps["held"].get(FIRST))
         return {slot: (number, index - 1) for slot, (index, number, _) in enumerate(holds) if index}
+
+    def tries(self) -> list[int]:
+        """Return how often what is in each slot was put back."""
+        return [tries for (tries,) in struct.iter_unpack("=16xI4x", self._maps["held"].get(FIRST))]
 
     def waiting(self) -> list[bytes]:
         """Return the frames that wait, oldest first."""
@@ -300,6 +305,11 @@ class Rig(Program):
 
     def later(self, seconds: float) -> None:
         """Let time pass for what the balancer knows of its backends: all that has happened was so much earlier."""
+        fragments = self._maps["fragments"]
+        for key in list(fragments.keys()):
+            first = fragments.get(key)
+            since = struct.unpack_from("=Q", first)[0] - int(seconds * 1e9)  # struct fragment begins with it
+            fragments.set(key, struct.pack("=Q", since % 2**64) + first[8:])
         reporters = self._maps["reporters"]
         for key in self._indices("reporters"):
             value = bytearray(reporters.get(key))

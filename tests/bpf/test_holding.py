@@ -201,24 +201,61 @@ def test_a_released_request_gives_its_slot_back(lb: Rig) -> None:
     assert slots_add_up(lb)
 
 
-def test_a_request_that_is_put_back_waits_before_all_others(lb: Rig) -> None:
+def test_a_request_that_is_put_back_waits_behind_what_has_not_failed(lb: Rig) -> None:
     """And leaves, as it came, to whom has a thread."""
     send(lb, b"1", b"2", b"3", b"4")
     send(lb, b"5", reason="QUEUED")
 
     assert let_go(lb, "requeue_run", 1, 2) == 1
-    assert [frame[42:] for frame in lb.waiting()] == [b"2", b"5"]
+    assert [frame[42:] for frame in lb.waiting()] == [b"5", b"2"]
     assert (lb.now().counters["retried"], slots_add_up(lb)) == (1, True)
-    lb.push(completion(2))
-    assert lb.carry(2) == (PASS, addressed(request(b"2"), 2))
-    assert held(lb) == [(1, 1), (2, 2), (2, 3), (2, 4)]
+    for number in (5, 2):
+        lb.push(completion(2))
+        assert lb.carry(2) == (PASS, addressed(request(b"%d" % number), 2))
+    assert held(lb) == [(1, 1), (2, 2), (2, 3), (2, 4), (2, 5)]
     assert slots_add_up(lb)
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_a_request_is_sent_again_so_often_and_no_more(rig: Rig, retries: int) -> None:
+    """Then it is dropped by a name of its own, and keeps no slot."""
+    rig.reset(backends=1, capacity=1, policy="first-free", replies=True, holds=balancer.BY_REPLIES, retries=retries)
+    send(rig, b"1")
+    for turn in range(retries):
+        ((slot, (number, _)),) = rig.held().items()
+        assert let_go(rig, "requeue_run", slot, number) == 1
+        rig.run("begin_run", bytes(completion(1)))
+        assert rig.carry(1)[0] == PASS
+        assert rig.now().counters["retried"] == turn + 1
+
+    assert let_go(rig, "requeue_run", *next((slot, each[0]) for slot, each in rig.held().items())) == 2
+    assert (held(rig), rig.waiting()) == ([], [])
+    assert rig.counts()["DROP_RETRIES_SPENT"].packets == 1
+    assert slots_add_up(rig)
+
+
+def test_a_slot_forgets_the_tries_of_the_one_before(rig: Rig) -> None:
+    """Be that dropped, done or answered: the next one there is sent again as often."""
+    rig.reset(backends=1, capacity=1, policy="first-free", replies=True, holds=balancer.BY_REPLIES, retries=1)
+    for number, end in enumerate(("requeue_run", "release_run", "answer", "requeue_run"), 1):
+        rig.run("begin_run", bytes(completion(1)))
+        send(rig, b"%d" % number)
+        ((slot, _),) = rig.held().items()
+        assert let_go(rig, "requeue_run", slot, number) == 1
+        rig.run("begin_run", bytes(completion(1)))
+        assert rig.carry(1)[0] == PASS
+        if end == "answer":
+            rig.push(reply(1, udp_dport=1024 + number))
+        else:
+            assert let_go(rig, end, slot, number) == (2 if end == "requeue_run" else 1)
+        assert held(rig) == []
+    assert slots_add_up(rig)
 
 
 def test_the_head_of_the_queue_goes_round(lb: Rig) -> None:
     """Also where it stands at the first place."""
     send(lb, b"1", b"2", b"3", b"4")
-    for number in (4, 3, 2, 1):
+    for number in (1, 2, 3, 4):
         assert let_go(lb, "requeue_run", number - 1, number) == 1
 
     assert [frame[42:] for frame in lb.waiting()] == [b"1", b"2", b"3", b"4"]
@@ -344,7 +381,7 @@ def test_totals_and_their_digests_wrap(lb: Rig, keeper: balancer.Keeper) -> None
 
 
 def test_what_a_silent_worker_has_is_put_back(lb: Rig, keeper: balancer.Keeper) -> None:
-    """The oldest leaves first, before what has been waiting."""
+    """The oldest of them leaves first, but behind what has been waiting."""
     send(lb, b"1", b"2", b"3", b"4")
     send(lb, b"5", reason="QUEUED")
     assert look(keeper, []) == 0
@@ -353,7 +390,7 @@ def test_what_a_silent_worker_has_is_put_back(lb: Rig, keeper: balancer.Keeper) 
     balancer.Healer(lb.pins).watch()
 
     assert look(keeper, []) == 2
-    assert [frame[42:] for frame in lb.waiting()] == [b"1", b"2", b"5"]
+    assert [frame[42:] for frame in lb.waiting()] == [b"5", b"1", b"2"]
     assert held(lb) == [(2, 3), (2, 4)]
 
 
@@ -453,7 +490,7 @@ def test_a_keeper_that_begins_takes_up_what_is_held(lb: Rig) -> None:
 def test_an_entry_that_is_read_in_part_is_none(lb: Rig) -> None:
     """The program writes it word by word, and it is read without its lock."""
     send(lb, b"1")
-    for hold in (struct.pack("=IIQ", 1, 1, 0), struct.pack("=IIQ", 0, 0, 1)):
+    for hold in (struct.pack("=IIQ8x", 1, 1, 0), struct.pack("=IIQ8x", 0, 0, 1)):
         with Map.open(f"{lb.pins}/maps/held") as entries:
             entries.set(FIRST, hold.ljust(entries.value_size, b"\0"))
         assert balancer.Keeper(lb.pins).held() == []
