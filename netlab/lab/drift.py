@@ -18,7 +18,7 @@ from netlab.lab.node_drift import NO_PINS, Problem, anew
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
 from netlab.record import store
-from netlab.record.model import LabRecord
+from netlab.record.model import LabRecord, ProcessRecord
 from netlab.supervise import client, identity, lab_cgroup, state, trace
 
 
@@ -150,10 +150,10 @@ def _processes(record: LabRecord) -> Iterator[Problem]:
     for node, about in record.nodes.items():
         if about.process and about.process.autostart:
             entry = entries.get(node) or client.Process(node, "not started")
-            yield from _process(record, about.process.stays, entry, bool(supervisor))
+            yield from _process(record, about.process, entry, bool(supervisor))
 
 
-def _process(record: LabRecord, stays: bool, entry: client.Process, is_watched: bool) -> Iterator[Problem]:
+def _process(record: LabRecord, planned: ProcessRecord, entry: client.Process, is_watched: bool) -> Iterator[Problem]:
     """Yield what has happened to a node's process; where nobody watches, what is lost is told with the supervisor."""
     lab, folder = record.lab, record.folder
     who = f"its process {entry.pid}"
@@ -167,9 +167,11 @@ def _process(record: LabRecord, stays: bool, entry: client.Process, is_watched: 
             yield Problem(entry.node, f"{who} is stopped", f"kill -CONT {entry.pid}")
         case "killed":
             yield Problem(entry.node, f"{who} was killed by {signal_name(entry.code)}", anew(lab))
+        case "exited" if planned.may_exit:
+            pass
         case "exited" if entry.code:
             yield Problem(entry.node, f"{who} has ended with exit code {entry.code}", anew(lab))
-        case "exited" if stays:
+        case "exited" if planned.stays:
             yield Problem(entry.node, f"{who} has ended, and its role is one that stays", anew(lab))
     log = paths.log(folder, entry.node)
     if _is_gone(log):

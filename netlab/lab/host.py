@@ -205,18 +205,20 @@ class Host:
 
         starts = []
         for step in steps:
+            planned = self.standing.record.nodes[step.node].processes[0]
             argv, variables = launch.process(self.standing, step.node)
             wrapped = self.runtime.wrap(step.node, argv)
             if wrapped.place:
                 self._check(step, entry.problem(wrapped.place, argv[0], variables, self.home))
             about = (tuple(variables.items()), step.after, step.awaits_ready, self.home, wrapped.place, step.autostart)
-            starts.append(client.Start(step.node, tuple(wrapped.argv), *about))
+            starts.append(client.Start(step.node, tuple(wrapped.argv), *about, planned.stays, planned.may_exit))
         client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell)
 
     def _tell(self, event: dict[str, Any]) -> None:
         words = {"ready": "ready", "exited": "has ended"}
         if event["kind"] in words:
-            self.say(f"netlab: {self.lab}: {event['process']} {words[event['kind']]}")
+            how = f" with exit code {event['exit']}" if event.get("exit") else ""
+            self.say(f"netlab: {self.lab}: {event['process']} {words[event['kind']]}{how}")
 
     def complete(self) -> None:
         """Let the supervisor go on without us, and write down that the lab stands."""

@@ -5,7 +5,7 @@ import json
 from netlab.record import model, shapes
 from netlab.record.model import LabRecord, ProcessRecord
 
-FORMAT = 1  # of lab.json and status.json; change it for anything that an older netlab would not understand
+FORMAT = 2  # of lab.json and status.json; change it for anything that an older netlab would not understand
 _KEY = "format"
 
 
@@ -54,4 +54,5 @@ def public(record: LabRecord) -> dict[str, object]:
 def _public_process(process: ProcessRecord, role: str) -> dict[str, object]:
     """Leave out the arguments of a command, which are private; a role's file and its interpreter are not."""
     argv = list(process.argv[:2]) if role else []
-    return {"argv": argv, "autostart": process.autostart, "stays": process.stays}
+    about = {"autostart": process.autostart, "stays": process.stays, "may_exit": process.may_exit}
+    return {"argv": argv, **about}

@@ -129,11 +129,15 @@ class ProgramRecord(NamedTuple):
 
 
 class ProcessRecord(NamedTuple):
-    """What runs in a node: a role or a command, not yet wrapped; what it comes after; whether it prints READY."""
+    """What runs in a node: a role or a command, not yet wrapped; what it comes after; whether it prints READY.
+
+    `stays` and `may_exit` are what topology.model.Node says.
+    """
 
     argv: tuple[str, ...]
     autostart: bool
     stays: bool
+    may_exit: bool
     after: tuple[str, ...] = ()
     awaits_ready: bool = False
 

@@ -24,7 +24,7 @@ name: escaped
 nodes:
   a: {command: [sh, -c, "sleep 301 & wait"]}
   b: {command: [sh, -c, "setsid sleep 302 & wait"]}
-  c: {command: [sh, -c, "(sleep 303 &); exit 0"]}
+  c: {command: [sh, -c, "(sleep 303 &); exit 0"], may_exit: true}
 links: [[a, b], [b, c]]
 """
 
