@@ -3,13 +3,17 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from netlab import paths
 from netlab.cli import arguments, chosen, typed
 from netlab.cli.console import have_streams, say
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
+from netlab.words import count
+
+if TYPE_CHECKING:
+    from netlab.plan.planner import Plan
 
 _T = TypeVar("_T")
 
@@ -56,8 +60,7 @@ def _run(words: list[str]) -> int:
 def up(args: typed.Up) -> None:
     """Build the lab of a topology and start its roles."""
     lab = chosen.planned(args)
-    for note in lab.notes:
-        say(f"netlab: note: {note}")
+    _note(lab)
     if args.dry_run:
         print("\n".join(str(step) for step in lab.steps))
         return
@@ -203,8 +206,10 @@ def reload(args: typed.Reload) -> None:
 
 def validate(args: typed.OfTopology) -> None:
     """Check a topology and build nothing."""
-    topology = chosen.planned(args).topology
-    say(f"netlab: {args.file} is a good topology: {len(topology.nodes)} nodes, {len(topology.links)} links")
+    lab = chosen.planned(args)
+    _note(lab)
+    counts = f"{count(len(lab.topology.nodes), 'node')}, {count(len(lab.topology.links), 'link')}"
+    say(f"netlab: {args.file} is a good topology: {counts}")
 
 
 def export(args: typed.Export) -> None:
@@ -263,6 +268,12 @@ def _end_with_what_is_called() -> None:
     from netlab.kernel.endings import ENDINGS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+
+
+def _note(lab: "Plan") -> None:
+    """Tell what a person should see of a plan."""
+    for note in lab.notes:
+        say(f"netlab: note: {note}")
 
 
 def _show(style: str, data: _T, table: Callable[[_T], None]) -> None:

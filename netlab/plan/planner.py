@@ -9,6 +9,7 @@ import os
 from typing import NamedTuple
 
 from netlab import assets
+from netlab.plan import notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
 from netlab.plan.mistakes import Misfit, PlanError
 from netlab.plan.routes import routes
@@ -36,6 +37,8 @@ FIRST_INDEX = 16
 NO_DUPLICATE_DETECTION = (("net.ipv6.conf.default.accept_dad", "0"), ("net.ipv6.conf.all.accept_dad", "0"))
 # Between routers the way there and the way back may differ, which a strict reverse path filter takes for forgery.
 NO_REVERSE_PATH_FILTER = (("net.ipv4.conf.default.rp_filter", "0"), ("net.ipv4.conf.all.rp_filter", "0"))
+# Or IPv6 addresses would be gone for good after `ip link set eth0 down` and `up`, where IPv4 addresses stay.
+KEPT_ADDRESSES = (("net.ipv6.conf.all.keep_addr_on_down", "1"),)
 
 
 class Plan(NamedTuple):
@@ -89,7 +92,7 @@ def _plan(topology: Topology) -> Plan:
     steps += [AddRoute(*hop, lab) for hop in hops]
     steps += _programs(topology, interfaces)
     steps += _processes(topology)
-    return Plan(topology, interfaces, tuple(steps), (note,) if note else ())
+    return Plan(topology, interfaces, tuple(steps), (*((note,) if note else ()), *notes.of_mtus(topology, where)))
 
 
 def _check_routes(topology: Topology, interfaces: tuple[Interface, ...]) -> None:
@@ -138,6 +141,8 @@ def _sysctls(node: Node, links: int) -> tuple[tuple[str, str], ...]:
     forwards = node.kind != "switch" and links > 1
     chosen = {"net.ipv4.ip_forward": str(int(forwards)), "net.ipv6.conf.all.forwarding": str(int(forwards))}
     chosen.update(NO_DUPLICATE_DETECTION)
+    if node.kind != "switch":
+        chosen.update(KEPT_ADDRESSES)
     if forwards:
         chosen.update(NO_REVERSE_PATH_FILTER)
     chosen.update(node.sysctls)

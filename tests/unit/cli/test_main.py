@@ -322,3 +322,28 @@ def test_down_of_a_named_lab_looks_at_no_other(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
     assert (0, ["mine"]) == (main.main(["down", "mine"]), removed)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "links", "counts"),
+    [("{a: {}}", "[]", "1 node, 0 links"), ("{a: {}, b: {}}", "[[a, b]]", "2 nodes, 1 link")],
+)
+def test_validate_counts_as_people_do(
+    nodes: str, links: str, counts: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lab.yml").write_text(f"{{name: x, nodes: {nodes}, links: {links}}}")
+
+    assert main.main(["validate", f"{tmp_path}/lab.yml"]) == 0
+    assert f"is a good topology: {counts}\n" in capsys.readouterr().err
+
+
+def test_validate_tells_what_is_to_be_seen_of_a_good_topology(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `up` does."""
+    links = "[{endpoints: [a, s], mtu: 9000}, [b, s]]"
+    (tmp_path / "lab.yml").write_text(f"{{name: x, nodes: {{a: , b: , s: {{kind: switch}}}}, links: {links}}}")
+
+    for words in (["validate"], ["up", "--dry-run"]):
+        assert main.main([*words, f"{tmp_path}/lab.yml"]) == 0
+        assert "netlab: note: the links of s have different mtus, 9000 (a-s), 1500 (b-s)" in capsys.readouterr().err
