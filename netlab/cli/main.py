@@ -174,9 +174,10 @@ def stats(args: typed.Stats) -> None:
     """Show what the programs count: free threads, queue, packets and bytes by reason."""
     lab = store.choose(args.lab)
     chosen.elevate(args, lab)
+    from netlab.lab.standing import Standing
     from netlab.observe import prometheus, stats
 
-    found = stats.read(store.read(lab))
+    found = stats.read(Standing.read(lab))
     if args.format == "prometheus":
         print(prometheus.text(found), end="")
     else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli import tables
 from netlab.cli.console import say
+from netlab.words import count
 
 if TYPE_CHECKING:
     from netlab.balancer.reports import Reporter
@@ -35,14 +36,21 @@ def status(found: "LabStatus") -> None:
     tables.console().print(table)
     for name, node in found.nodes.items():
         if node.memory_kills:
-            count = f"{node.memory_kills} process{'' if node.memory_kills == 1 else 'es'}"
-            print(f"{name}: its memory was used up, and the kernel has killed {count} there")
+            killed = count(node.memory_kills, "process", "es")
+            print(f"{name}: its memory was used up, and the kernel has killed {killed} there")
+        if node.udp_rcvbuf_errors:
+            print(_full_buffers(name, node.udp_rcvbuf_errors))
     for problem in found.problems[:_MOST]:
         print(problem)
     if found.problems[_MOST:]:
         print(f"… and {len(found.problems) - _MOST} more: --format json has all")
     if limited:
         say(f"netlab: note: to look into the nodes takes root: sudo netlab status {found.lab}")
+
+
+def _full_buffers(node: str, errors: int) -> str:
+    """Return a line on datagrams that have reached a node and none of its processes."""
+    return f"{node}: {count(errors, 'datagram')} dropped, as the buffers of sockets were full (UdpRcvbufErrors)"
 
 
 def _process_cells(process: "Process | None") -> tuple[str, str, str, str]:
@@ -76,6 +84,9 @@ def stats(counted: "LabStats") -> None:
             console.print(_counts_table(program.reasons))
     if not counted.balancers and not counted.programs:
         say("netlab: no node of this lab carries a program")
+    for node, errors in counted.udp_rcvbuf_errors.items():
+        if errors:
+            console.print(_full_buffers(node, errors))
 
 
 def _backends_table(now: "BalancerStats") -> Any:
@@ -98,6 +109,6 @@ def _report_cells(reports: "Reporter | None") -> tuple[str, ...]:
 
 def _counts_table(reasons: "Reasons") -> Any:
     table = tables.table("REASON", "PACKETS", "BYTES")
-    for name, count in reasons.items():
-        table.add_row(name, str(count.packets), str(count.bytes))
+    for name, counted in reasons.items():
+        table.add_row(name, str(counted.packets), str(counted.bytes))
     return table

@@ -100,7 +100,7 @@ def play(
         record = standing.record
         evidence = Evidence([], record, stats.LabStats(record.lab, {}, {}), {}, _sources(record), {})
         _follow(evidence, is_over, show)
-        evidence = evidence._replace(stats=stats.read(record), sockets=_settled_sockets(standing))
+        evidence = evidence._replace(stats=stats.read(standing), sockets=_settled_sockets(standing))
         return evidence._replace(probes=_probe(standing))  # last, because it is counted too
 
 

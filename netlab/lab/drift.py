@@ -6,7 +6,7 @@ inside nodes, nor of pins: what can be seen is told all the same.
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from netlab import paths
@@ -14,7 +14,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.kill import signal_name
 from netlab.lab import node_drift, snapshot
-from netlab.lab.node_drift import NO_PINS, Problem, anew
+from netlab.lab.node_drift import NO_PINS, Inside, Problem, anew
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
 from netlab.record import store
@@ -23,11 +23,15 @@ from netlab.supervise import client, identity, lab_cgroup, state, trace
 
 
 class Drift(NamedTuple):
-    """What is not as planned; `is_whole` says that nodes were looked into; `lab` is None if its record is damaged."""
+    """What is not as planned; `is_whole` says that nodes were looked into; `lab` is None if its record is damaged.
+
+    `udp_rcvbuf_errors` are, by node, datagrams dropped as their socket's buffer was full: of nodes looked into.
+    """
 
     problems: tuple[Problem, ...]
     is_whole: bool
     lab: Standing | None
+    udp_rcvbuf_errors: Mapping[str, int] = {}
 
 
 def examine(lab: str) -> Drift:
@@ -47,11 +51,13 @@ def _examined(lab: Standing) -> Drift:
     outside = tuple(_outside(lab))
     told = {problem.where for problem in outside}
     try:
-        # Once more where something is wrong: a reload may just have changed what one half of it was compared with.
-        inside = tuple(_inside(lab, told)) and tuple(_inside(lab, told))
+        inside, found = _inside(lab, told)
+        if inside:  # once more: a reload may just have changed what one half of it was compared with
+            inside, found = _inside(lab, told)
     except PermissionError:
         return Drift(outside, False, lab)
-    return Drift((*outside, *inside), True, lab)
+    errors = {node: seen.udp_rcvbuf_errors for node, seen in found.items() if seen}
+    return Drift((*outside, *inside), True, lab, errors)
 
 
 # ---- what needs no root ----------------------------------------------------------------------------------------------
@@ -181,14 +187,17 @@ def _process(record: LabRecord, planned: ProcessRecord, entry: client.Process, i
 # ---- what does -------------------------------------------------------------------------------------------------------
 
 
-def _inside(standing: Standing, told: Collection[str]) -> Iterator[Problem]:
-    """Yield what is not as planned in nodes, and of their programs; of nodes in `told` something was said already.
+def _inside(standing: Standing, told: Collection[str]) -> tuple[list[Problem], dict[str, Inside | None]]:
+    """Return what is not as planned in nodes and of their programs, and what was found there.
 
-    PermissionError where this process may enter no node.
+    Of nodes in `told` something was said already. PermissionError where this process may enter no node.
     """
-    record = standing.record
+    found = snapshot.nodes(standing.record.nodes, standing.runtime.netns_path)
+    return [*_problems_inside(standing.record, told, found)], found
+
+
+def _problems_inside(record: LabRecord, told: Collection[str], found: Mapping[str, Inside | None]) -> Iterator[Problem]:
     lab, folder = record.lab, record.folder
-    found = snapshot.nodes(record.nodes, standing.runtime.netns_path)
     known = store.pins(folder)
     if any(about.program for about in record.nodes.values()):
         if os.path.ismount(f"{folder}/{paths.TRACING}") and not os.path.isdir(trace.instance(folder, lab)):

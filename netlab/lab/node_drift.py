@@ -50,7 +50,8 @@ class Inside(NamedTuple):
 
     `addresses` are (interface's index, address as a number, its network); `routes` those of the main table, as network
     and next hop; `sysctls` those that are planned and can be read; `faces` says for interfaces that face a program
-    whether GRO is on, and whether checksums are left to the card.
+    whether GRO is on, and whether checksums are left to the card. `udp_rcvbuf_errors` are datagrams dropped as their
+    socket's buffer was full.
     """
 
     links: tuple[Link, ...]
@@ -58,6 +59,7 @@ class Inside(NamedTuple):
     routes: frozenset[tuple[Subnet, int]]
     sysctls: Mapping[str, str]
     faces: Mapping[str, tuple[bool, bool]]
+    udp_rcvbuf_errors: int = 0
 
 
 class Pins(NamedTuple):

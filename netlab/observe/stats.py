@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab import balancer, paths
 from netlab.balancer.counters import Count
 from netlab.balancer.reports import Reporter
 from netlab.kernel import files
 from netlab.programs import headers
-from netlab.record.model import LabRecord
+
+if TYPE_CHECKING:
+    from netlab.lab.standing import Standing
 
 Reasons = Mapping[str, Count]
 
@@ -55,11 +57,15 @@ class ProgramStats(NamedTuple):
 
 
 class LabStats(NamedTuple):
-    """What the programs of a lab count, by node: balancers, and other programs."""
+    """What the programs of a lab count, by node: balancers, and other programs.
+
+    And the kernel of each node: `udp_rcvbuf_errors` are datagrams that it dropped as their socket's buffer was full.
+    """
 
     lab: str
     balancers: Mapping[str, BalancerStats]
     programs: Mapping[str, ProgramStats]
+    udp_rcvbuf_errors: Mapping[str, int] = {}
 
     def reasons(self) -> dict[str, dict[str, Count]]:
         """Return what each node's programs count by reason."""
@@ -67,8 +73,11 @@ class LabStats(NamedTuple):
         return {**balancers, **{name: dict(now.reasons) for name, now in self.programs.items()}}
 
 
-def read(lab: LabRecord) -> LabStats:
-    """Return what the lab's programs count now."""
+def read(standing: "Standing") -> LabStats:
+    """Return what the lab's programs, and the kernels of its nodes, count now."""
+    from netlab.lab import snapshot
+
+    lab = standing.record
     balancers: dict[str, BalancerStats] = {}
     programs: dict[str, ProgramStats] = {}
     for name, node in lab.nodes.items():
@@ -79,7 +88,8 @@ def read(lab: LabRecord) -> LabStats:
             balancers[name] = _balancer(node.pins, source)
         else:
             programs[name] = ProgramStats(_reasons(node.pins, source, "reasons", "reason"))
-    return LabStats(lab.lab, balancers, programs)
+    errors = snapshot.udp_rcvbuf_errors(lab.nodes, standing.runtime.netns_path)
+    return LabStats(lab.lab, balancers, programs, errors)
 
 
 def _balancer(pins: str, source: str) -> BalancerStats:

@@ -8,11 +8,15 @@ from netlab.record import store
 from netlab.supervise.client import Process, processes
 
 if TYPE_CHECKING:
-    from netlab.lab.standing import Standing
+    from netlab.lab.drift import Drift
 
 
 class NodeStatus(NamedTuple):
-    """A node: the name of its program, "" for none; `addresses` by interface; None for a node without a process."""
+    """A node: the name of its program, "" for none; `addresses` by interface; None for a node without a process.
+
+    `memory_kills` are processes that the kernel has killed as the node's memory was used up; `udp_rcvbuf_errors`
+    datagrams that it dropped as their socket's buffer was full, None where the node was not looked into.
+    """
 
     kind: str
     role: str
@@ -20,6 +24,7 @@ class NodeStatus(NamedTuple):
     addresses: Mapping[str, tuple[str, ...]]
     process: Process | None
     memory_kills: int
+    udp_rcvbuf_errors: int | None
 
 
 class LabStatus(NamedTuple):
@@ -42,11 +47,14 @@ def read(lab: str) -> LabStatus:
 
     found = drift.examine(lab)
     state = ("not as planned" if found.problems else "up") if store.is_complete(lab) else "half-built"
-    topology, nodes = (found.lab.record.topology, _nodes(found.lab)) if found.lab else ("", {})
+    topology, nodes = (found.lab.record.topology if found.lab else ""), _nodes(found)
     return LabStatus(lab, state, topology, nodes, found.problems, found.is_whole)
 
 
-def _nodes(lab: "Standing") -> dict[str, NodeStatus]:
+def _nodes(found: "Drift") -> dict[str, NodeStatus]:
+    lab = found.lab
+    if lab is None:
+        return {}
     running = {entry.node: entry for entry in processes(lab.record.folder)}
     return {
         name: NodeStatus(
@@ -56,6 +64,7 @@ def _nodes(lab: "Standing") -> dict[str, NodeStatus]:
             {port: about.addresses for port, about in node.interfaces.items()},
             (running.get(name) or Process(name, "not started")) if node.process else None,
             lab.runtime.memory_kills(name),
+            found.udp_rcvbuf_errors.get(name),
         )
         for name, node in lab.record.nodes.items()
     }

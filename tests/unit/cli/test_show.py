@@ -35,12 +35,32 @@ def test_the_state_says_how_much_was_seen(
 @pytest.mark.parametrize("name", ["/home/u/[lab1]/x.yml", "/home/[/old]/x.yml", "/home/:smile:/[bold]x[/].yml"])
 def test_what_looks_like_markup_is_a_name(capsys: pytest.CaptureFixture[str], name: str) -> None:
     """Of the topology, of a program, of a reason: whatever has come from a file is shown letter by letter."""
-    node = status.NodeStatus("host", name, name, {}, None, 0)
+    node = status.NodeStatus("host", name, name, {}, None, 0, None)
     show.status(SEEN._replace(topology=name, nodes={"a": node}))
     show.stats(LabStats("one", {}, {"a": ProgramStats({name: Count(1, 2)})}))
     shown = capsys.readouterr().out
 
     assert 4 == shown.count(name)
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        (None, ""),
+        (0, ""),
+        (1, "a: 1 datagram dropped, as"),
+        (312, "a: 312 datagrams dropped, as the buffers of sockets"),
+    ],
+)
+def test_full_buffers_are_told_by_node(capsys: pytest.CaptureFixture[str], errors: int | None, said: str) -> None:
+    """In `status` and `stats`, also of a lab without programs; nothing of a node where none was full."""
+    node = status.NodeStatus("host", "", "", {}, None, 0, errors)
+    show.status(SEEN._replace(nodes={"a": node}))
+    show.stats(LabStats("one", {}, {}, {"a": errors or 0}))
+    shown = capsys.readouterr().out
+
+    assert (2 if said else 0) == shown.count("UdpRcvbufErrors")
+    assert (2 if said else 0) == shown.count(said or "datagram")
 
 
 def test_a_note_that_nobody_can_read_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,8 @@ class Play:
             name: {**LATER, **now, "backends": {each: {**OF_BACKENDS, **one} for each, one in now["backends"].items()}}
             for name, now in self.stats["balancers"].items()
         }
-        return shapes.read(LabStats, {"lab": "demo", "programs": {}, "balancers": balancers})
+        about = {"lab": "demo", "programs": {}, "udp_rcvbuf_errors": {}}
+        return shapes.read(LabStats, {**about, "balancers": balancers})
 
     def failed(self) -> set[str]:
         """Return the names of the claims that do not hold."""
