@@ -91,6 +91,7 @@ def _join(pins: str, config: Config, index: int, backend: Backend) -> Config:
     entry = write_backend(pins, index, backend, config.pair_interfaces)
     with LoadedProgram.open(paths.program_pin(pins, "begin_run")) as begin:
         begin.test_run(carrier(entry))
+    entry.write(pins, index)  # with its name: one that is cut off here is a backend without requests
     config = config._replace(backends=max(config.backends, index + 1)).sharing({index: entry.weight})
     config.write(pins)
     return config
@@ -105,6 +106,10 @@ def _vacate(pins: str, config: Config, index: int) -> None:
         Keeper(pins).put_back(index)
     with map_of(pins, "reporters") as reporters:
         reporters.set(layout.key(index), bytes(reporters.value_size))
+    with map_of(pins, "backend_at") as index_of:
+        known = list(index_of.keys())
+        for address in (each for each in known if index_of.get(each) == layout.key(index)):
+            index_of.delete(address)  # left by an add that was cut off
     with map_of(pins, "flows") as flows:
         there = list(flows.keys())
         for flow in (each for each in there if FLOW_KEY.unpack(each)[2] == index):
@@ -144,7 +149,8 @@ def remove(pins: str, names: Sequence[str], deadline_s: float, now: bool) -> Non
     with map_of(pins, "backend_at") as index_of:
         for index, entry in found.items():
             for address in filter(any, (entry.ipv4, entry.ipv6)):
-                index_of.delete(address)
+                with suppress(KeyError):  # by an earlier remove, or an add, that was cut off
+                    index_of.delete(address)
             entry._replace(name="").write(pins, index)
 
 

@@ -81,7 +81,7 @@ def set_up(pins: str, settings: Settings) -> bool:
         return False
     _write_ourselves(pins, settings)
     for index, backend in enumerate(settings.backends):
-        write_backend(pins, index, backend, wanted.pair_interfaces)
+        write_backend(pins, index, backend, wanted.pair_interfaces).write(pins, index)
     with map_of(pins, "state") as state:
         free = [backend.capacity for backend in settings.backends]
         rest = [0] * (layout.MAX_BACKENDS * (layout.AGES + 6) - len(free))
@@ -150,12 +150,15 @@ def _write_ourselves(pins: str, settings: Settings) -> None:
 
 
 def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int) -> Entry:
-    """Write a backend, with a weight of 1, and the devmaps of carriers to it: its own and its pairs."""
+    """Write a backend, with a weight of 1, and the devmaps of carriers to it: its own and its pairs.
+
+    All but its name, by which it is a backend: that is written with the entry that this returns, when all is there.
+    """
     addresses = layout.address(backend.ipv4), layout.address(backend.ipv6)
     ifindex = socket.if_nametoindex(backend.interface)
     macs = layout.mac(backend.mac), layout.mac(backend.our_mac)
     entry = Entry(*addresses, ifindex, backend.capacity, 1, *macs, backend.name)
-    entry.write(pins, index)
+    entry._replace(name="").write(pins, index)
     with (
         map_of(pins, "backend_at") as index_of,
         map_of(pins, "interfaces") as interfaces,
