@@ -15,7 +15,7 @@ from typing import Any
 
 from netlab import balancer, options
 from netlab.errors import NetlabError
-from netlab.role import say
+from netlab.role import ready, say
 
 STAYS = True  # until it is told to end
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -121,7 +121,7 @@ def main() -> None:
     freed_by = "freed by replies" if chosen.replies else f"completions on {chosen.completion_port}"
     say(f"balancing UDP port {chosen.service_port} to {', '.join(now.capacity)}, {freed_by}, {now.policy}")
     look = looking(balancer.Keeper(pins), chosen, args.timeout) if chosen.holds else None
-    say("READY")
+    ready()
     heal(Rounds(balancer.Healer(pins), args.timeout, bool(chosen.report_port), look))
 
 

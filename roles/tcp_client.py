@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from netlab import options
-from netlab.role import count, decimal, place, say, shown
+from netlab.role import count, decimal, place, ready, say, shown
 
 OPTIONS: options.Options = {
     "target": {"type": "endpoint", "required": True, "help": "the server, as NODE:PORT"},
@@ -280,7 +280,7 @@ def main() -> int:
     chosen = options.parse(OPTIONS, __doc__.partition("\n")[0])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     family, address = resolve(chosen.target)
-    say("READY")
+    ready()
     send = send_stream if chosen.mode == "stream" else send_segments
     try:
         codes = (send(each, family, address) for each in connections(chosen))

@@ -9,6 +9,7 @@ from netlab.errors import UsageError
 from netlab.lab.standing import Standing
 from netlab.record import store
 from netlab.record.model import LabRecord
+from netlab.words import count
 
 Say = Callable[[str], None]
 ACTIONS = {
@@ -98,5 +99,4 @@ def _weight(text: str) -> int:
 
 
 def _in_hand(pins: str, names: Sequence[str]) -> str:
-    count = sum(control.in_hand(pins, names).values())
-    return f"{count} request{'' if count == 1 else 's'}"
+    return count(sum(control.in_hand(pins, names).values()), "request")

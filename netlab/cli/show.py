@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli import tables
 from netlab.cli.console import say
-from netlab.words import count
+from netlab.words import count, few
 
 if TYPE_CHECKING:
     from netlab.balancer.reports import Reporter
@@ -28,8 +28,8 @@ def status(found: "LabStatus") -> None:
     """Print a lab's nodes as a table, and below it what is not as planned."""
     table = tables.table("NODE", "WHAT", "PROGRAM", "STATE", "PID", "CPU", "MEMORY", "ADDRESSES")
     for name, node in found.nodes.items():
-        addresses = ", ".join(each for port in node.addresses.values() for each in port if ":" not in each)
-        table.add_row(name, node.role or node.kind, node.program, *_process_cells(node.process), addresses)
+        addresses = [each for port in node.addresses.values() for each in port if ":" not in each]
+        table.add_row(name, node.role or node.kind, node.program, *_process_cells(node.process), few(addresses))
     limited = not found.looked_inside and found.state != "half-built"
     state = "up, as far as can be seen without root" if limited and found.state == "up" else found.state
     tables.console().print(f"lab {found.lab} is {state}, from {found.topology or 'no file'}")

@@ -45,11 +45,11 @@ _READERS: dict[str, Callable[[str], Any]] = {"N": int, "F": float, "S": json.loa
 # Stream, wording, event. In a wording `{N}` is a whole number, `{F}` any number, `{S}` a quoted string, `{W}` a word,
 # `{T}` all the rest; they are the event's fields, in order. `s?` is a plural.
 _WORDINGS: tuple[tuple[str, str, type[Event]], ...] = (
-    ("out", "request #{N} to {W}: {S} ({N} bytes)", Asked),
-    ("out", "sent {N} requests in {F} s", AskedAll),
+    ("out", "request #{N} to {W}: {S} ({N} bytes?)", Asked),
+    ("out", "sent {N} requests? in {F} s", AskedAll),
     ("out", "request #{N} not sent: {T}", NotAsked),
-    ("out", "received #{N} from {W}: {S} ({N} bytes), thread {N} sleeps {F} s", Received),
-    ("out", "received #{N} from {W}: {S} ({N} bytes), thread {N} refuses: {T}", Refused),
+    ("out", "received #{N} from {W}: {S} ({N} bytes?), thread {N} sleeps {F} s", Received),
+    ("out", "received #{N} from {W}: {S} ({N} bytes?), thread {N} refuses: {T}", Refused),
     ("out", "finished #{N}: thread {N} slept {F} s, {F} s so far; all threads {F} s so far", Finished),
     ("trace", "request #{N} from {W}", Request),
     ("trace", "forward #{N} to {W}, free {N}", Forward),
@@ -70,8 +70,8 @@ _WORDINGS: tuple[tuple[str, str, type[Event]], ...] = (
     ("out", "end of file on {W}: TCP delivered {N} bytes? in order: {S}", EndOfFile),
     ("out", "{N} segments? not seen: too many at once", Lost),
     ("note", "exited with code {N}", Exited),
-    ("note", "{N} lines lost here: no room for the log", Lost),
-    ("lost", "{N} lines lost, {N} in all: they came too fast", Lost),
+    ("note", "{N} lines? lost here: no room for the log", Lost),
+    ("lost", "{N} lines? lost, {N} in all: they came too fast", Lost),
 )
 
 

@@ -16,6 +16,7 @@ from netlab.plan.steps import AddLink, AttachProgram, CreateNode, StartRole, Ste
 from netlab.record import store
 from netlab.record.model import LabRecord
 from netlab.runtime.base import home_of
+from netlab.words import count, few
 
 if TYPE_CHECKING:
     from netlab.programs.loader import Compilation, Job
@@ -25,10 +26,6 @@ _Step = TypeVar("_Step", bound=Step)
 _BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
 PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
 """
-
-
-def _some(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _of(kind: type[_Step], steps: Sequence[Step]) -> list[_Step]:
@@ -166,11 +163,11 @@ class Host:
 
         nodes = [step.node for step in _of(CreateNode, steps)]
         self.runtime.create(nodes)
-        self.say(f"netlab: {self.lab}: {_some(len(nodes), 'node')}")
+        self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
         links.build(
             [step for step in steps if not isinstance(step, AttachProgram | StartRole)], self.runtime.netns_path
         )
-        self.say(f"netlab: {self.lab}: {_some(len(_of(AddLink, steps)), 'link')}")
+        self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
 
     def _attach(self, steps: Sequence[AttachProgram]) -> None:
         """Attach each program where it belongs, as soon as it is compiled."""
@@ -183,7 +180,7 @@ class Host:
             loaded = compilation.finish()
             notes.update(dict.fromkeys(loaded.notes))
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
-            where = ", ".join(step.interfaces)
+            where = few(step.interfaces)
             self.say(f"netlab: {self.lab}: {step.node}: {step.program.name} attached to {where} ({step.program.mode})")
         if pinned:
             store.note_pins(self.folder, pinned)

@@ -18,6 +18,7 @@ from netlab.programs import loader, map_reuse
 from netlab.record import store
 from netlab.record.model import LabRecord, ProgramRecord
 from netlab.topology.validate.programs import transmits
+from netlab.words import count, few
 
 Say = Callable[[str], None]
 Define = tuple[tuple[str, str | int], ...]
@@ -41,9 +42,9 @@ def reload(lab: str, node: str, define: Define, say: Say) -> None:
         if not program:
             raise UsageError(f"{node} has no program")
         kept, made = _replaced(standing, node, program, define, files.source(program.path), lock, say, comes_too_late)
-        where, new = ", ".join(program.interfaces), f", {made} new" if made else ""
+        where, new = few(program.interfaces), f", {made} new" if made else ""
         what = f"{program.name} renewed on {where} after {time.monotonic() - began:.2f} s"
-        say(f"netlab: {lab}: {node}: {what}; {kept} map{'' if kept == 1 else 's'} kept{new}")
+        say(f"netlab: {lab}: {node}: {what}; {count(kept, 'map')} kept{new}")
 
 
 def _replaced(

@@ -14,6 +14,7 @@ from netlab.errors import NetlabError, UsageError, explain
 from netlab.kernel import cgroups, files
 from netlab.record import mark, store
 from netlab.supervise import lab_cgroup
+from netlab.words import count
 
 if TYPE_CHECKING:
     from netlab.runtime.base import Runtime
@@ -49,7 +50,7 @@ def remove(lab: str, *runtimes: "Runtime") -> list[str]:
 
 def _destroy(runtime: "Runtime") -> list[str]:
     names = runtime.destroy()
-    return [f"{len(names)} nodes"] if names else []
+    return [count(len(names), "node")] if names else []
 
 
 def _close_trace(lab: str) -> list[str]:
@@ -118,7 +119,7 @@ def _stop_processes(lab: str, folder: str) -> list[str]:
     if stopped.left:
         raise NetlabError(f"these processes of the lab cannot be ended: {', '.join(stopped.left)}; try again later")
     cgroups.remove(groups)
-    return [*found, f"{len(stopped.ended)} processes"] if stopped.ended else found
+    return [*found, count(len(stopped.ended), "process", "es")] if stopped.ended else found
 
 
 def namespaces(folder: str) -> set[tuple[int, int]]:

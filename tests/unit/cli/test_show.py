@@ -63,6 +63,16 @@ def test_full_buffers_are_told_by_node(capsys: pytest.CaptureFixture[str], error
     assert (2 if said else 0) == shown.count(said or "datagram")
 
 
+def test_a_node_of_a_thousand_interfaces_is_a_line_that_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first addresses, and how many more there are; the JSON has all."""
+    ports = {f"eth{at}": (f"10.{at // 256}.{at % 256}.1/24", f"fd00:0:0:{at:x}::1/64") for at in range(1000)}
+    show.status(SEEN._replace(nodes={"a": status.NodeStatus("host", "", "", ports, None, 0, 0)}))
+    lines = capsys.readouterr().out.splitlines()
+
+    assert lines[2].endswith("10.0.0.1/24, 10.0.1.1/24, 10.0.2.1/24, 10.0.3.1/24 and 996 more")
+    assert max(map(len, lines)) < 200
+
+
 def test_a_note_that_nobody_can_read_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     with open("/dev/full", "w", encoding="utf-8") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", full)
