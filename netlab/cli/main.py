@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from netlab import paths
 from netlab.cli import arguments, chosen, typed
-from netlab.cli.console import have_streams, say
+from netlab.cli.console import Painted, have_streams, say
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
 from netlab.words import count
@@ -157,7 +157,7 @@ def logs(args: typed.Logs) -> None:
     lab = store.read(store.choose(args.lab))
     for node in args.nodes:
         store.node_of(lab, node)
-    how = (args.lines, args.follow, args.format, sys.stdout.isatty())
+    how = (args.lines, args.follow, args.format, Painted())
     show.lines(log_view.of_nodes(lab, args.nodes or list(lab.nodes), *how))
 
 
@@ -167,7 +167,7 @@ def trace(args: typed.Trace) -> None:
     from netlab.observe import log_view
 
     data = store.read(store.choose(args.lab))
-    show.lines(log_view.of_programs(data, args.lines, args.follow, args.format, sys.stdout.isatty()))
+    show.lines(log_view.of_programs(data, args.lines, args.follow, args.format, Painted()))
 
 
 def stats(args: typed.Stats) -> None:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from netlab.cli import tables
-from netlab.cli.console import say
+from netlab.cli.console import Painted, say
 from netlab.words import count, few
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netlab.supervise.client import Process
 
 _MOST = 50  # problems in a table
+_PAINT = Painted()
 
 
 def lines(texts: Iterable[str]) -> None:
@@ -32,7 +33,8 @@ def status(found: "LabStatus") -> None:
         table.add_row(name, node.role or node.kind, node.program, *_process_cells(node.process), few(addresses))
     limited = not found.looked_inside and found.state != "half-built"
     state = "up, as far as can be seen without root" if limited and found.state == "up" else found.state
-    tables.console().print(f"lab {found.lab} is {state}, from {found.topology or 'no file'}")
+    state = _PAINT.good(state) if found.state == "up" else _PAINT.bad(state)
+    print(f"lab {found.lab} is {state}, from {found.topology or 'no file'}")
     tables.console().print(table)
     for name, node in found.nodes.items():
         if node.memory_kills:
@@ -41,7 +43,7 @@ def status(found: "LabStatus") -> None:
         if node.udp_rcvbuf_errors:
             print(_full_buffers(name, node.udp_rcvbuf_errors))
     for problem in found.problems[:_MOST]:
-        print(problem)
+        print(f"{_PAINT.bad(problem.where or 'the lab')}: {problem.said}")
     if found.problems[_MOST:]:
         print(f"… and {len(found.problems) - _MOST} more: --format json has all")
     if limited:
@@ -53,13 +55,23 @@ def _full_buffers(node: str, errors: int) -> str:
     return f"{node}: {count(errors, 'datagram')} dropped, as the buffers of sockets were full (UdpRcvbufErrors)"
 
 
-def _process_cells(process: "Process | None") -> tuple[str, str, str, str]:
+def _process_cells(process: "Process | None") -> tuple[Any, str, str, str]:
     if process is None:
         return "", "", "", ""
     cpu = "" if process.cpu_percent is None else f"{process.cpu_percent:.1f} %"
     memory = "" if process.rss_bytes is None else f"{process.rss_bytes / 1e6:.1f} MB"
+    return _state(process), str(process.pid or ""), cpu, memory
+
+
+def _state(process: "Process") -> Any:
+    """Return what a process does, in the colour of what that means."""
     code = f" {process.code}" if process.state in ("exited", "killed") else ""
-    return process.state + code, str(process.pid or ""), cpu, memory
+    said = process.state + code
+    if process.state == "running":
+        return tables.painted(_PAINT.good(said))
+    if process.state in ("killed", "lost") or process.code:
+        return tables.painted(_PAINT.bad(said))
+    return tables.painted(_PAINT.doubtful(said) if process.state in ("starting", "stopped") else said)
 
 
 def stats(counted: "LabStats") -> None:

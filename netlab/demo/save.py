@@ -11,6 +11,7 @@ from netlab.demo.evidence import Claim, Evidence
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel import files, umask
 from netlab.observe.capture import Captured
+from netlab.observe.painter import Plain
 from netlab.record import form, shapes
 
 
@@ -99,7 +100,7 @@ def write(
 def _write(
     into: str, played: report.Played, evidence: Evidence, claims: Sequence[Claim], captures: Sequence[Captured]
 ) -> None:
-    plain = show.Timeline(evidence.lab, painted=False)
+    plain = show.Timeline(evidence.lab, Plain())
     lines = [plain.text(entry, evidence.begin_ns) for entry in evidence.timeline]
     programs = sources.kept(evidence)
     texts = {

@@ -27,7 +27,12 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         """Return it as a line for a person."""
-        return f"{self.where or 'the lab'}: {self.what}; what mends it: {self.mend}"
+        return f"{self.where or 'the lab'}: {self.said}"
+
+    @property
+    def said(self) -> str:
+        """What is wrong and what mends it, without where."""
+        return f"{self.what}; what mends it: {self.mend}"
 
 
 class Link(NamedTuple):

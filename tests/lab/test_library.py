@@ -19,6 +19,7 @@ from netlab.lab.host import Host
 from netlab.lab.reload import reload
 from netlab.lab.standing import Standing
 from netlab.observe import log_view, stats, status
+from netlab.observe.painter import Plain
 from netlab.plan.planner import Plan, plan
 from netlab.record import store
 from netlab.topology import document, validate
@@ -102,7 +103,7 @@ def test_a_lab_is_looked_at(tmp_path: str) -> None:
         seen = status.read(LAB)
         counted = stats.read(standing)
         command = launch.command(standing, "right", ["true"])
-        said = list(log_view.of_nodes(standing.record, ["right"], None, follow=False, style="text", painted=False))
+        said = list(log_view.of_nodes(standing.record, ["right"], None, follow=False, style="text", paint=Plain()))
 
         assert before == state()
     assert ("up", ["left", "right"]) == (seen.state, list(seen.nodes))

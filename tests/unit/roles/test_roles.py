@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 import pytest
 
-from netlab import role
+from netlab.role import STAMPED, ready
 from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
 
@@ -508,9 +508,9 @@ def test_a_wrong_command_line_is_refused(start: Starter, role: str, options: lis
 
 def test_ready_is_said_to_who_waits_for_it(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """The supervisor hears its word, with a stamp; a person who runs a role in the foreground reads another."""
-    role.ready()
-    monkeypatch.setenv(role.STAMPED, "1")
-    role.ready()
+    ready()
+    monkeypatch.setenv(STAMPED, "1")
+    ready()
     alone, supervised = capfd.readouterr().out.splitlines()
 
     assert "ready" == alone
