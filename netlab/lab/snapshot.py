@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 
 from netlab import paths
-from netlab.kernel import counters, sysctls
+from netlab.kernel import snmp, sysctls
 from netlab.kernel.netlink import Channel, attributes
 from netlab.kernel.syscalls import in_threads, setns
 from netlab.lab.node_drift import Inside, Link, Pins
@@ -59,7 +59,7 @@ def udp_rcvbuf_errors(planned: Iterable[str], netns_path: Callable[[str], str]) 
         for node in names:
             with suppress(OSError):
                 _enter(netns_path(node))
-                found[node] = counters.udp_rcvbuf_errors()
+                found[node] = snmp.udp_rcvbuf_errors()
 
     in_threads(1, count, planned)
     return found
@@ -94,7 +94,7 @@ def _visit(about: NodeRecord, netns: str, reader: sysctls.Sysctls) -> Inside:
             frozenset(route for answer in _all(channel, _RTM_GETROUTE) for route in _routes(answer)),
             reader.read_all(about.sysctls),
             dict(_faces(channel, about.interfaces)),
-            counters.udp_rcvbuf_errors(),
+            snmp.udp_rcvbuf_errors(),
         )
     finally:
         channel.close()

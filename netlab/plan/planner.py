@@ -9,7 +9,7 @@ import os
 from typing import NamedTuple
 
 from netlab import assets
-from netlab.plan import notes
+from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
 from netlab.plan.mistakes import Misfit, PlanError
 from netlab.plan.routes import routes
@@ -92,7 +92,9 @@ def _plan(topology: Topology) -> Plan:
     steps += [AddRoute(*hop, lab) for hop in hops]
     steps += _programs(topology, interfaces)
     steps += _processes(topology)
-    return Plan(topology, interfaces, tuple(steps), (*((note,) if note else ()), *notes.of_mtus(topology, where)))
+    return Plan(
+        topology, interfaces, tuple(steps), (*((note,) if note else ()), *mtu_notes.of_switches(topology, where))
+    )
 
 
 def _check_routes(topology: Topology, interfaces: tuple[Interface, ...]) -> None:

@@ -10,8 +10,8 @@ import pytest
 from netlab import paths
 from netlab.cli import console, show
 from netlab.cli.console import Painted
-from netlab.lab.condition import Problem
-from netlab.observe import lines
+from netlab.lab.node_drift import Problem
+from netlab.observe import log_view
 from netlab.observe.status import LabStatus, NodeStatus
 from netlab.record.model import LabRecord
 from netlab.supervise import client
@@ -66,7 +66,7 @@ def _show_all(nodes: dict[str, NodeStatus]) -> None:
     record = LabRecord("one", "one.yml", "netns", "/run/netlab/one", dict.fromkeys(nodes))  # type: ignore[arg-type]
     printed = [LogLine(1, node, "out", "hello") for node in (*nodes, "")]
     for prefix in ("", "one/"):
-        show.lines(lines._worded(record, printed, "text", Painted(), prefix))
+        show.lines(log_view._worded(record, printed, "text", Painted(), prefix))
 
 
 def test_colours_mean_the_same_everywhere(terminal: io.StringIO) -> None:

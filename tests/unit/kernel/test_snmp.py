@@ -1,8 +1,8 @@
-"""What is read of the kernel's counters."""
+"""What is read of the kernel's snmp."""
 
 import pytest
 
-from netlab.kernel import counters
+from netlab.kernel import snmp
 
 SNMP = """\
 Ip: Forwarding DefaultTTL
@@ -18,6 +18,6 @@ SNMP6 = "Udp6InDatagrams                 \t3\nUdp6RcvbufErrors                \t
 @pytest.mark.parametrize(("ipv6", "errors"), [(SNMP6, 37), ("", 7)])
 def test_full_buffers_are_counted_over_both_families(ipv6: str, errors: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel without IPv6 has the one file."""
-    monkeypatch.setattr(counters, "_text", {counters._IPV4: SNMP, counters._IPV6: ipv6}.__getitem__)
+    monkeypatch.setattr(snmp, "_text", {snmp._IPV4: SNMP, snmp._IPV6: ipv6}.__getitem__)
 
-    assert errors == counters.udp_rcvbuf_errors()
+    assert errors == snmp.udp_rcvbuf_errors()

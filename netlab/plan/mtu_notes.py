@@ -1,4 +1,4 @@
-"""What a person should see of a plan's choices, or of what its file says, though nothing is wrong with it."""
+"""What a person should see of the MTUs of links, though nothing is wrong with them."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from netlab.topology.model import DEFAULT_MTU, Topology
 _SHOWN = 3  # links of each MTU
 
 
-def of_mtus(topology: Topology, where: Layout) -> Iterator[str]:
+def of_switches(topology: Topology, where: Layout) -> Iterator[str]:
     """Yield a sentence for each set of connected switches whose links have different MTUs: long frames are lost there.
 
     A bridge says nothing to who sends them, as a router would.
