@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
 from netlab.kernel import files, syscalls
-from netlab.programs import cache, compiled, headers, map_reuse
+from netlab.programs import bpf, cache, compiled, headers, map_reuse
 from netlab.programs.loader import Job
 from netlab.programs.maps import possible_cpus
 from netlab.programs.verifier_log import log_with_lines
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from bcc import BPF
 
 DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: `diagnostics` maps lines with it
-ATTACH_TYPE_DEVMAP = 33  # enum bpf_attach_type: BPF_XDP_DEVMAP
 DEVMAP_SUFFIX = "_devmap"
 RUN_SUFFIX = "_run"  # of programs that user space runs by BPF_PROG_TEST_RUN, and nobody attaches
 USUAL_ENTRIES = ("xdp_prog", "xdp")
@@ -225,7 +224,7 @@ def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) ->
 
 
 def _attach_type(name: str) -> int:
-    return ATTACH_TYPE_DEVMAP if name.endswith(DEVMAP_SUFFIX) else 0
+    return bpf.ATTACH_DEVMAP if name.endswith(DEVMAP_SUFFIX) else 0
 
 
 def choose_entry(candidates: list[str], wanted: str, stem: str) -> str:

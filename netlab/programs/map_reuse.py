@@ -6,19 +6,12 @@ from contextlib import ExitStack
 
 from netlab import paths
 from netlab.errors import NetlabError
+from netlab.programs import bpf
 from netlab.programs.maps import LoadedProgram, Map
 
-_MAPS_OF_MAPS = (12, 13)  # array and hash
-# Maps whose values end in a program, with the size of such values: program array, devmap, devmap hash, CPU map.
-_HOLDERS = {(3, 4), (14, 8), (25, 8), (16, 8)}
+# Maps whose values end in a program, with the size of such values.
+_HOLDERS = {(bpf.PROG_ARRAY, 4), (bpf.DEVMAP, 8), (bpf.DEVMAP_HASH, 8), (bpf.CPUMAP, 8)}
 _NUMBER_BYTES = 4
-# enum bpf_map_type, by the names that bcc has for them
-_TYPES = (
-    *("unspecified", "hash", "array", "prog", "perf_output", "percpu_hash", "percpu_array", "stacktrace"),
-    *("cgroup_array", "lru_hash", "lru_percpu_hash", "lpm_trie", "array_of_maps", "hash_of_maps", "devmap", "sockmap"),
-    *("cpumap", "xskmap", "sockhash", "cgroup_storage", "reuseport_array", "percpu_cgroup_storage", "queue", "stack"),
-    *("sk_storage", "devmap_hash", "struct_ops", "ringbuf", "inode_storage", "task_storage"),
-)
 
 
 def adopt(made: dict[str, int], pins: str) -> None:
@@ -60,7 +53,7 @@ def _differences(name: str, old: Map, new: Map) -> str:
 
 
 def _type(number: int) -> str:
-    return _TYPES[number] if number < len(_TYPES) else str(number)
+    return bpf.MAP_TYPES[number] if number < len(bpf.MAP_TYPES) else str(number)
 
 
 def renew(maps: str, before: str, after: str) -> None:
@@ -80,7 +73,7 @@ def renew(maps: str, before: str, after: str) -> None:
 
 def _renew(name: str, holder: Map, names: dict[int, str], successors: dict[str, LoadedProgram]) -> None:
     """Renew the entries of one map, and of the maps that it holds."""
-    is_of_maps = holder.type in _MAPS_OF_MAPS
+    is_of_maps = holder.type in bpf.MAPS_OF_MAPS
     if not is_of_maps and (holder.type, holder.value_size) not in _HOLDERS:
         return
     for key in list(holder.keys()):
