@@ -2,24 +2,26 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.programs import bpf
+from netlab.programs import bpf, comparison, introspection
 from netlab.programs.maps import LoadedProgram, Map
+from netlab.record.layouts import NONE, Layouts
 
 # Maps whose values end in a program, with the size of such values.
 _HOLDERS = {(bpf.PROG_ARRAY, 4), (bpf.DEVMAP, 8), (bpf.DEVMAP_HASH, 8), (bpf.CPUMAP, 8)}
 _NUMBER_BYTES = 4
 
 
-def adopt(made: dict[str, int], pins: str) -> None:
+def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None:
     """Let the descriptors of maps that were just made mean the maps of the same names that are pinned.
 
     `made` has the descriptors by name, which no program has been loaded with so far: instructions name a map by its
-    descriptor, so that is all that it takes. Raises NetlabError, with every difference and with nothing changed, when
-    a map has another shape than the pinned one.
+    descriptor, so that is all that it takes. `known` says how they are laid out. Raises NetlabError, with every
+    difference and with nothing changed, when a map has another shape than the pinned one, or other fields.
     """
     with ExitStack() as opened:
         there = {
@@ -27,7 +29,12 @@ def adopt(made: dict[str, int], pins: str) -> None:
             for name in made
             if os.path.exists(paths.map_pin(pins, name))
         }
-        wrong = [text for name, old in there.items() if (text := _differences(name, old, Map(os.dup(made[name]))))]
+        before = introspection.layouts({name: old.fd for name, old in there.items()})
+        wrong = []
+        for name, old in there.items():
+            found = _differences(old, Map(os.dup(made[name])))
+            found += comparison.differences(name, before.get(name, NONE), known.get(name, NONE))
+            wrong += [f"{name}: {', '.join(found)}"] if found else []
         if wrong:
             lines = "\n".join(f"    {text}" for text in wrong)
             raise NetlabError(
@@ -38,7 +45,7 @@ def adopt(made: dict[str, int], pins: str) -> None:
             os.dup2(old.fd, made[name], inheritable=False)
 
 
-def _differences(name: str, old: Map, new: Map) -> str:
+def _differences(old: Map, new: Map) -> list[str]:
     """Say in what the shape of a new map is not that of the old one; the new one is closed."""
     with new:
         pairs = (
@@ -48,8 +55,7 @@ def _differences(name: str, old: Map, new: Map) -> str:
             ("{} entries", new.max_entries, old.max_entries),
             ("flags {}", new.flags, old.flags),
         )
-    found = [f"{what.format(now)} instead of {before}" for what, now, before in pairs if now != before]
-    return f"{name}: {', '.join(found)}" if found else ""
+    return [f"{what.format(now)} instead of {before}" for what, now, before in pairs if now != before]
 
 
 def _type(number: int) -> str:
