@@ -260,6 +260,9 @@ union layouts {
 	struct hold hold;
 	struct claim claim;
 	struct report report;
+	enum magic magic;
+	enum requeued requeued;
+	struct devmap_entry devmap_entry;
 };
 
 /* Brings them into BTF, as verdict.h does with the reasons; nobody runs it. */

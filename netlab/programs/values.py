@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from netlab.errors import NetlabError
 from netlab.record import layouts
-from netlab.record.layouts import NETWORK, SIGNED, UNSIGNED, Field, Layouts
+from netlab.record.layouts import NETWORK, SIGNED, STRUCT, UNSIGNED, Field, Layouts
 
 _LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _NUMBERS = {UNSIGNED, SIGNED, NETWORK}
@@ -24,6 +24,17 @@ class _Place(NamedTuple):
     offset: int
     form: struct.Struct
     values: int
+
+
+class Value:
+    """A value of a struct, whose fields are read by name: `value["depth"]`."""
+
+    def __init__(self, fields: "Fields", data: bytes) -> None:
+        self.data = data
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> Any:
+        return self._fields.get(self.data, name)
 
 
 class Fields:
@@ -54,9 +65,9 @@ class Fields:
         found = form.unpack_from(value, offset)
         return found if count else found[0]
 
-    def number(self, value: bytes, name: str) -> int:
-        """Return a field that is one whole number."""
-        return int(self.get(value, name))
+    def of(self, data: bytes) -> Value:
+        """Return the value that these bytes are."""
+        return Value(self, data)
 
     def pack(self, **fields: Any) -> bytes:
         """Return a value with these fields, and zeros in all others."""
@@ -135,6 +146,13 @@ class Types:
                 raise NetlabError(f"the program has no {full}, which netlab needs")
             found = self._structs[name] = Fields(full, self.layouts.structs[full])
         return found
+
+    def value(self, name: str) -> Fields:
+        """Return the struct that a map's values are; NetlabError where they are none."""
+        field = self.layouts.maps[name].value
+        if field.kind != STRUCT or field.counts:
+            raise NetlabError(f"the values of the program's map {name} are no structs")
+        return self.struct(field.type.removeprefix("struct "))
 
     def enum(self, name: str) -> Mapping[str, int]:
         """Return the numbers of an enum, by their names; NetlabError where the program has none of this name."""

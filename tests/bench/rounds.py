@@ -13,10 +13,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from netlab.balancer.layout import FIRST
 from netlab.programs.maps import LoadedProgram, Map
 from tests.bench.measure import Samples
 from tests.bpf import sources
-from tests.bpf.rig import FIRST, Rig, completion, pinned, request
+from tests.bpf.rig import Rig, completion, pinned, request
 
 HERE = Path(__file__).parent
 WAITING = 1024  # requests that the queue holds, unless said otherwise
