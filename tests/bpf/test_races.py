@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from netlab.balancer import BY_REPORTS, Keeper, counters
+from netlab.balancer import BY_REPORTS, Keeper, layout
 from netlab.balancer.layout import FIRST
 from netlab.programs.maps import BPF_ANY, BPF_F_LOCK, LoadedProgram, Map
 from netlab.testing.waiting import PATIENCE_S, eventually
@@ -433,7 +433,7 @@ def test_a_snapshot_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read under the lock: between two counts that change together, however long that takes, nobody reads."""
     with built(held_open(("s->received++;", f"s->received++; {HELD}"))) as rig:
         whole = torn(rig, SNAPSHOTS)
-        monkeypatch.setattr(counters, "BPF_F_LOCK", BPF_ANY)
+        monkeypatch.setattr(layout, "BPF_F_LOCK", BPF_ANY)
         without_lock = torn(rig, 1)  # sooner or later
 
     assert whole == 0
