@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from netlab.record.layouts import STRUCT, Field, Layouts
+from netlab.record.layouts import OTHER, STRUCT, Field, Layouts
 
 
 def differences(name: str, before: Layouts, now: Layouts) -> list[str]:
@@ -41,8 +41,8 @@ class _Sides:
     def shape(self) -> tuple[object, ...]:
         """Return what must be the same in both builds; the names of numbers and structs may differ."""
         field = self.field
-        kind = "" if self.is_struct or field.kind != "other" else field.type
-        return field.kind, field.counts, field.bits, kind, 0 if self.is_struct else field.size
+        name = field.type if field.kind == OTHER else ""
+        return field.kind, field.counts, field.bits, name, 0 if self.is_struct else field.size
 
     def __str__(self) -> str:
         counts = "".join(f"[{count}]" for count in self.field.counts)
@@ -86,5 +86,5 @@ def _gone(path: str, was: _Sides, fresh: list[_Sides]) -> str:
     """Say what has become of a field that is no longer there: another name, or nothing."""
     here = [each for each in fresh if (each.place(), each.shape()) == (was.place(), was.shape())]
     if here:
-        return f"{path}{here[0].field.name} instead of {was.field.name}, {was.where()}"
+        return f"{path}{here[0].field.name} instead of {path}{was.field.name}, {was.where()}"
     return f"{path}{was.field.name} is gone, which was {was} {was.where()}"
