@@ -248,3 +248,25 @@ int kick_run(struct xdp_md *ctx)
 {
 	return kick_backend(ctx);
 }
+
+/* ---- what user space knows by name ---- */
+
+/* The types that no map has, or only as bytes. */
+union layouts {
+	enum carrier_reason carrier_reason;
+	enum policy policy;
+	enum known_by known_by;
+	enum family family;
+	struct hold hold;
+	struct claim claim;
+	struct report report;
+	enum magic magic;
+	enum requeued requeued;
+	struct devmap_entry devmap_entry;
+};
+
+/* Brings them into BTF, as verdict.h does with the reasons; nobody runs it. */
+int types_by_name(union layouts *unused)
+{
+	return 0;
+}

@@ -75,8 +75,6 @@ def settings(lab: "balancer.LabRecord", here: str, args: Any) -> balancer.Settin
     if args.report_port in (args.service_port, args.completion_port):
         raise NetlabError(f"report_port is {args.report_port}, as another port is; it must differ")
     names = balancer.expand(lab.nodes, args.backends)
-    if len(names) > balancer.MAX_BACKENDS:
-        raise NetlabError(f"backends: {len(names)} nodes, at most {balancer.MAX_BACKENDS}")
     backends = balancer.find(lab.nodes, here, names, args.capacity)
     if not all(each.ipv4 for each in backends) and not all(each.ipv6 for each in backends):
         raise NetlabError("backends: some have only IPv4, others only IPv6; a queued request must suit them all")
@@ -96,10 +94,10 @@ def settings(lab: "balancer.LabRecord", here: str, args: Any) -> balancer.Settin
     )
 
 
-def known_by(args: Any) -> int:
-    """Return how it is known that a request is done, if requests are held until then; else 0."""
+def known_by(args: Any) -> str:
+    """Return how it is known that a request is done, if requests are held until then; else ""."""
     if args.on_worker_failure != "retry":
-        return 0
+        return ""
     return balancer.BY_REPLIES if args.completion == "reply" and args.timeout else balancer.BY_REPORTS
 
 
@@ -157,7 +155,7 @@ class Rounds:
         `look`, where requests are held, is called most often, as each of them keeps a slot meanwhile.
         """
         self._healer, self._timeout_s, self._is_told, self._look = healer, timeout_s, is_told, look
-        self._age_s = timeout_s / (balancer.AGES - 1)  # what was taken at the end of an age has the whole timeout
+        self._age_s = timeout_s / (healer.ages - 1)  # what was taken at the end of an age has the whole timeout
         self._every_s = min(self._age_s or WATCH_S, WATCH_S)
         self.pause_s = LOOK_S if look else self._every_s
         self._older, self._due, self._silent = time.monotonic() + self._age_s, 0.0, 0

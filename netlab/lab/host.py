@@ -92,7 +92,8 @@ class Host:
                 files.write(f"{self.folder}/{paths.ETC}/{name}", text)
         files.write(f"{self.folder}/{paths.BASHRC}", _BASHRC)
         if programs:
-            files.make_folder(f"{self.folder}/{paths.PROGRAMS}", files.FOR_GROUP)
+            for name in (paths.PROGRAMS, paths.LAYOUTS):
+                files.make_folder(f"{self.folder}/{name}", files.FOR_GROUP)
         for step in programs:
             if not step.for_peer:
                 files.write(paths.source(self.folder, step.node), files.source(step.program.path), 0o640)

@@ -76,6 +76,9 @@ def _replaced(
             noted = store.pins(folder)
             store.note_pins(folder, {os.path.basename(pins): loaded.noted(kept)})
             undo.callback(store.note_pins, folder, noted)
+            layouts = paths.successor_layouts(pins), paths.layouts(pins)
+            syscalls.exchange(*layouts)
+            undo.callback(syscalls.exchange, *layouts)
             compilation.attach(netns, program.interfaces)
             compilation.finish()
             undo.pop_all()
@@ -87,6 +90,8 @@ def _replaced(
         compilation.kill()
         with suppress(FileNotFoundError):
             shutil.rmtree(fresh)
+        with suppress(FileNotFoundError):
+            os.unlink(paths.successor_layouts(pins))
     if transmits(text) and not transmits(before):
         say(f"netlab: note: {node}'s neighbours drop what it sends by XDP_TX, unless they have programs: down, and up")
     return len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from netlab import balancer, paths
 from netlab.balancer.counters import Count
 from netlab.balancer.reports import Reporter
-from netlab.kernel import files
-from netlab.programs import headers
 
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing
@@ -83,16 +81,15 @@ def read(standing: "Standing") -> LabStats:
     for name, node in lab.nodes.items():
         if not node.program:
             continue
-        source = headers.with_included(node.program.path, files.source(paths.source(lab.folder, name)))
         if balancer.has_balancer(node.pins):
-            balancers[name] = _balancer(node.pins, source)
+            balancers[name] = _balancer(node.pins)
         else:
-            programs[name] = ProgramStats(_reasons(node.pins, source, "reasons", "reason"))
+            programs[name] = ProgramStats(_reasons(node.pins, "reasons", "reason"))
     errors = snapshot.udp_rcvbuf_errors(lab.nodes, standing.runtime.netns_path)
     return LabStats(lab.lab, balancers, programs, errors)
 
 
-def _balancer(pins: str, source: str) -> BalancerStats:
+def _balancer(pins: str) -> BalancerStats:
     now = balancer.snapshot(pins)
     reports = balancer.reporters(pins)
     return BalancerStats(
@@ -107,12 +104,12 @@ def _balancer(pins: str, source: str) -> BalancerStats:
             name: BackendStats(now.free[name], capacity, now.weights[name], name in now.drained, reports[name])
             for name, capacity in now.capacity.items()
         },
-        reasons=_reasons(pins, source, "reasons", "reason"),
-        carriers=_reasons(pins, source, "carrier_reasons", "carrier_reason"),
+        reasons=_reasons(pins, "reasons", "reason"),
+        carriers=_reasons(pins, "carrier_reasons", "carrier_reason"),
     )
 
 
-def _reasons(pins: str, source: str, map_name: str, enum: str) -> Reasons:
+def _reasons(pins: str, map_name: str, enum: str) -> Reasons:
     if not os.path.exists(paths.map_pin(pins, map_name)):  # a program need not count
         return {}
-    return dict(balancer.counts(pins, map_name, balancer.enum_names(source, enum)))
+    return balancer.counts(pins, map_name, enum)

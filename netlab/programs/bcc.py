@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
 from netlab.kernel import files, syscalls
-from netlab.programs import cache, compiled, headers, map_reuse
+from netlab.programs import bpf, cache, compiled, headers, introspection, map_reuse
 from netlab.programs.loader import Job
 from netlab.programs.maps import possible_cpus
 from netlab.programs.verifier_log import log_with_lines
-from netlab.record import mark
+from netlab.record import layouts, mark
 
 if TYPE_CHECKING:
     from bcc import BPF
 
 DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: `diagnostics` maps lines with it
-ATTACH_TYPE_DEVMAP = 33  # enum bpf_attach_type: BPF_XDP_DEVMAP
 DEVMAP_SUFFIX = "_devmap"
 RUN_SUFFIX = "_run"  # of programs that user space runs by BPF_PROG_TEST_RUN, and nobody attaches
+REASONS, REASON = "reasons", "reason"  # a map, and the enum that numbers its entries
 USUAL_ENTRIES = ("xdp_prog", "xdp")
 
 
@@ -57,9 +57,21 @@ class Unit(NamedTuple):
         )
 
     def adopt(self, maps: dict[str, int]) -> None:
-        """Let the descriptors of the maps mean those of an earlier build, if this is its successor."""
-        if self.job.successor_of:
-            map_reuse.adopt(maps, self.job.successor_of)
+        """Write down how the maps are laid out, and let their descriptors mean those of an earlier build, if any."""
+        found = introspection.layouts(maps)
+        before = self.job.successor_of
+        if before:
+            map_reuse.adopt(maps, before, found)
+        path = paths.successor_layouts(before) if before else paths.layouts(self.job.pin_folder)
+        files.ensure_folder(os.path.dirname(path), files.FOR_GROUP)
+        layouts.write(path, self._with_reasons(introspection.whole(found.values())))
+
+    def _with_reasons(self, known: layouts.Layouts) -> layouts.Layouts:
+        """Add the names of reasons, by the text that is loaded, where the program does without bpf/verdict.h."""
+        if REASONS not in known.maps or REASON in known.enums:
+            return known
+        text = headers.with_included(self.job.path, self.text.decode(errors="replace"))
+        return known._replace(enums={**known.enums, REASON: headers.enum_in(text, REASON)})
 
 
 class Build(NamedTuple):
@@ -225,7 +237,7 @@ def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) ->
 
 
 def _attach_type(name: str) -> int:
-    return ATTACH_TYPE_DEVMAP if name.endswith(DEVMAP_SUFFIX) else 0
+    return bpf.ATTACH_DEVMAP if name.endswith(DEVMAP_SUFFIX) else 0
 
 
 def choose_entry(candidates: list[str], wanted: str, stem: str) -> str:

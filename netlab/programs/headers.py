@@ -14,6 +14,7 @@ from netlab.kernel import files
 
 _SYSTEM = "/usr/include"
 _LINKED = ("linux", "asm", "asm-generic")
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -58,6 +59,13 @@ def included(program: str, source: str) -> dict[str, str]:
 def with_included(program: str, source: str) -> str:
     """Return the text of a program, followed by that of all headers which `included` finds."""
     return "\n".join([source, *map(_text, included(program, source).values())])
+
+
+def enum_in(source: str, name: str) -> dict[str, int]:
+    """Return an enum as it stands in a program's C text, each name with its place in it; {} where there is none."""
+    found = re.search(rf"\benum\s+{name}\s*\{{([^}}]*)\}}", _COMMENT.sub("", source))
+    names = [each.split("=")[0].strip() for each in found[1].split(",") if each.strip()] if found else []
+    return {each: number for number, each in enumerate(names)}
 
 
 def _beside(program: str, name: str) -> str:

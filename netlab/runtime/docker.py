@@ -227,7 +227,11 @@ class Docker:
 
     def _mounts(self) -> list[Any]:
         """Return what a container sees of this host, read only and where it is here, so that lab.json's paths hold."""
-        seen = [*shared(self._planned), *(f"{self._folder}/{name}" for name in (paths.RECORD, paths.BASHRC, paths.BPF))]
+        own = (paths.RECORD, paths.BASHRC, paths.BPF, paths.LAYOUTS)
+        seen = [
+            *shared(self._planned),
+            *(f"{self._folder}/{name}" for name in own),
+        ]
         pairs = {path: path for path in seen if os.path.exists(path)}
         etc = f"{self._folder}/{paths.ETC}"
         pairs.update({f"/etc/{name}": f"{etc}/{name}" for name in os.listdir(etc)})

@@ -1,7 +1,6 @@
 """The balancer and its model side by side: each step is taken by both, and compared."""
 
 import socket
-import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,7 +84,7 @@ class Both:
         """Let go of a request that is held: it is done, or is to wait again; return 2 if it is given up, else 1."""
         (slot,) = (slot for slot, held in self.rig.held().items() if held[0] == number)
         (client, port, index), became = self.model.let_go(number, is_done)
-        claim = struct.pack("=14xII16s2sH", slot, number, client, port.to_bytes(2), index)
+        claim = self.rig.claim(slot, number, client, port, index)
         assert self.rig.run("release_run" if is_done else "requeue_run", claim) == became
         return became
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from scapy.packet import Packet
 
-from netlab.balancer import AGES, BY_REPLIES, BY_REPORTS
-from tests.bpf import frames
+from netlab.balancer import BY_REPLIES, BY_REPORTS
+from tests.bpf import frames, sources
 from tests.bpf.cases import (
     BUSY,
     LONGER_QUEUES,
@@ -91,7 +91,7 @@ def replies() -> Iterator[Case]:
         done = before.then(raw(right), free=(2,))
         yield redirects(f"reply too many, {name}", right, "REPLIED", done, near="REPLY_FREED")
         # Its flow waits for an answer, but all threads are free: they have grown old.
-        old = before.then(*[age] * AGES, free=(2,))
+        old = before.then(*[age] * sources.number("AGES"), free=(2,))
         yield redirects(f"reply too late, {name}", right, "REPLIED", old, asked=-1)
         for kind, packet in strange(version).items():
             yield passes(f"reply {kind}, {name}", packet, none, before)

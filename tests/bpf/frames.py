@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from typing import NamedTuple
 
 from tests.bpf.rig import CLIENT, CLIENT_MAC, LB, LB_MAC, SERVICE, backend
 
@@ -10,6 +11,34 @@ FRAGMENT_HEADER = b"\x2c"  # among IPv6's next headers
 NO_CHECKSUM = b"\0\0"  # of UDP's
 _HEADERS = struct.Struct("!6s6sH BBHHHBBH4s4s HHHH")
 _HEADERS_V6 = struct.Struct("!6s6sH IHBB16s16s HHHH")
+
+
+class Report(NamedTuple):
+    """What a worker tells of itself, as docs/balancer.md has it on the wire: a contract with programs of others."""
+
+    received: int
+    completed: int
+    incarnation: int = 7
+    listed: int = 0
+    reads_markers: int = 0
+    marker: int = 0
+    sent: int = 0
+    received_at_marker: int = 0
+    magic: bytes = b"NLR1"
+
+    def pack(self) -> bytes:
+        return _REPORT.pack(*(getattr(self, name) for name in _ON_WIRE))
+
+    @classmethod
+    def read(cls, data: bytes) -> "Report":
+        return cls(**dict(zip(_ON_WIRE, _REPORT.unpack_from(data), strict=True)))
+
+
+_REPORT = struct.Struct("!4s3IQ4I")
+_ON_WIRE = (
+    *("magic", "received", "completed", "listed", "incarnation"),
+    *("reads_markers", "marker", "sent", "received_at_marker"),
+)
 
 
 def checksum(data: bytes) -> int:

@@ -71,7 +71,7 @@ class Model:
         without: Mapping[int, int] | None = None,
         report_port: int = 0,
         replies: bool = False,
-        holds: int = 0,
+        holds: str = "",
         retries: int = 3,
     ) -> None:
         """`without` says which workers, from 1, have no address of which IP version; the others are settings."""

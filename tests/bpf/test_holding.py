@@ -1,6 +1,5 @@
 """What the balancer holds until it is done: requests keep their slots, and are let go of, or put back, one by one."""
 
-import struct
 import time
 
 import pytest
@@ -13,6 +12,7 @@ from netlab.balancer import holds
 from netlab.balancer.layout import FIRST
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.role import digest, mapped
+from tests.bpf.frames import Report
 from tests.bpf.rig import (
     CLIENT,
     CLIENT6,
@@ -70,8 +70,7 @@ def data(
 ) -> bytes:
     """Return what a worker reports; the last of `done` is number `completed`."""
     completed = len(done) if completed < 0 else completed
-    header = struct.pack("!4sIIIQ16x", b"NLR1", received, completed, len(done), incarnation)
-    return header + b"".join(done + in_hand)
+    return Report(received, completed, incarnation, len(done)).pack() + b"".join(done + in_hand)
 
 
 def tell(
@@ -96,7 +95,7 @@ def held(rig: Rig) -> list[tuple[int, int]]:
 
 def let_go(rig: Rig, program: str, slot: int, number: int) -> int:
     with LoadedProgram.open(f"{rig.pins}/programs/{program}") as run:
-        return run.test_run(struct.pack("=14xII20x", slot, number)).verdict
+        return run.test_run(rig.claim(slot, number)).verdict
 
 
 def slots_add_up(rig: Rig) -> bool:
@@ -122,7 +121,7 @@ def test_a_forwarded_request_keeps_a_slot(lb: Rig) -> None:
     assert (kept.client, kept.port, kept.digest) == (mapped(CLIENT), 40000, known_as(b"payload"))
     assert begun < kept.since_ns < time.monotonic_ns()
     with Map.open(f"{lb.pins}/maps/slots") as slots:
-        assert bytes(packet) in slots.get(struct.pack("=I", 0))
+        assert bytes(packet) in slots.get(FIRST)
     assert slots_add_up(lb)
 
 
@@ -288,7 +287,7 @@ def test_a_frame_that_is_too_short_changes_nothing(lb: Rig) -> None:
     send(lb, b"1")
     for program in ("release_run", "requeue_run"):
         with LoadedProgram.open(f"{lb.pins}/programs/{program}") as run:
-            assert run.test_run(struct.pack("=14xII19x", 0, 1)).verdict == 0
+            assert run.test_run(lb.claim(0, 1)[:-1]).verdict == 0
 
     assert held(lb) == [(1, 1)]
 
@@ -490,7 +489,8 @@ def test_a_keeper_that_begins_takes_up_what_is_held(lb: Rig) -> None:
 def test_an_entry_that_is_read_in_part_is_none(lb: Rig) -> None:
     """The program writes it word by word, and it is read without its lock."""
     send(lb, b"1")
-    for hold in (struct.pack("=IIQ8x", 1, 1, 0), struct.pack("=IIQ8x", 0, 0, 1)):
+    for fields in ({"backend": 1, "number": 1}, {"since_ns": 1}):
+        hold = lb.types.struct("hold").pack(**fields)
         with Map.open(f"{lb.pins}/maps/held") as entries:
             entries.set(FIRST, hold.ljust(entries.value_size, b"\0"))
         assert balancer.Keeper(lb.pins).held() == []
@@ -532,8 +532,7 @@ def test_a_request_leaves_from_a_port_that_is_its_number(replying: Rig, version:
 
 def test_no_request_leaves_from_the_services_port(replying: Rig) -> None:
     """By that port an answer is told from a request."""
-    with Map.open(f"{replying.pins}/maps/state") as state:
-        state.set(FIRST, state.get(FIRST)[:28] + struct.pack("=I", SERVICE - 1024 - 1) + state.get(FIRST)[32:])
+    replying.change("state", number=SERVICE - 1024 - 1)
 
     assert [ask(replying, b"%d" % number).dport for number in range(2)] == [32767, SERVICE + 1]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netlab.balancer import Keeper, control, layout
+from netlab.balancer import BY_REPORTS, Keeper, control, layout
 from netlab.errors import UsageError
 from netlab.programs.maps import Map
 from tests.bpf.rig import Rig, backend, request
@@ -50,7 +50,7 @@ def test_what_was_asked_of_the_one_before_is_not_answered_by_the_next(rig: Rig) 
 @pytest.mark.parametrize("replies", [False, True], ids=["reports", "replies"])
 def test_what_is_held_for_the_one_before_waits_again(rig: Rig, replies: bool) -> None:
     """At once, and not only when the role looks: it would be taken for the next one's."""
-    rig.reset(backends=2, capacity=1, policy="first-free", report_port=REPORTS, holds=True, replies=replies)
+    rig.reset(backends=2, capacity=1, policy="first-free", report_port=REPORTS, holds=BY_REPORTS, replies=replies)
     packets = [request(b"to worker1"), request(b"to worker2")]
     for packet in packets:
         assert rig.push(packet)[2] == "FORWARDED"

@@ -2,7 +2,6 @@
 
 import os
 import random
-import struct
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +9,8 @@ from contextlib import closing
 
 import pytest
 
-from netlab.balancer import BY_REPORTS, Keeper, counters
+from netlab.balancer import BY_REPORTS, Keeper, layout
+from netlab.balancer.layout import FIRST
 from netlab.programs.maps import BPF_ANY, BPF_F_LOCK, LoadedProgram, Map
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.bpf.races import (
@@ -30,7 +30,7 @@ from tests.bpf.races import (
     numbered,
     played,
 )
-from tests.bpf.rig import DROP, FIRST, LOCAL, LONG, PASS, REDIRECT, Rig, built, completion, request
+from tests.bpf.rig import DROP, LOCAL, LONG, PASS, REDIRECT, Rig, built, completion, request
 from tests.bpf.test_healing import reply, report
 
 pytestmark = [
@@ -160,7 +160,7 @@ def let_go(rig: Rig, keeper: Keeper, draws: random.Random) -> tuple[int, int, in
         LoadedProgram.open(f"{rig.pins}/programs/requeue_run") as requeue,
     ):
         for each in keeper.held():
-            claim = struct.pack("=14xII20x", each.slot, each.number)
+            claim = rig.claim(each.slot, each.number)
             order = draws.choice([(0, 1), (0, 1), (1, 0), (1, 0)])
             for which in order:
                 became = (release, requeue)[which].test_run(claim).verdict
@@ -385,8 +385,8 @@ def test_two_cpus_that_send_and_complete() -> None:
     assert cells[Side.DISORDERED : Side.SERVED] == [0, 0]
 
 
-@pytest.mark.parametrize("holds", [False, True], ids=["", "holding"])
-def test_a_carrier_that_cannot_be_filled_leaves_all_as_it_was(holds: bool) -> None:
+@pytest.mark.parametrize("holds", ["", BY_REPORTS], ids=["", "holding"])
+def test_a_carrier_that_cannot_be_filled_leaves_all_as_it_was(holds: str) -> None:
     """The request waits again, before all others, the thread is free, and the backend was sent nothing."""
     refuses = ("!bpf_xdp_store_bytes(ctx, 0, slot->frame, length)", "leaving.number % 2")
     with built(held_open(refuses)) as rig:
@@ -433,7 +433,7 @@ def test_a_snapshot_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read under the lock: between two counts that change together, however long that takes, nobody reads."""
     with built(held_open(("s->received++;", f"s->received++; {HELD}"))) as rig:
         whole = torn(rig, SNAPSHOTS)
-        monkeypatch.setattr(counters, "BPF_F_LOCK", BPF_ANY)
+        monkeypatch.setattr(layout, "BPF_F_LOCK", BPF_ANY)
         without_lock = torn(rig, 1)  # sooner or later
 
     assert whole == 0
