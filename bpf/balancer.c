@@ -18,9 +18,10 @@
  *   choice.h       the tree that chooses a backend     threads.h   taken and freed
  *   queue.h        what waits, and slots               holding.h   requests kept until they are done
  *   reporter.h     what reports correct                marker.h    which requests are lost
- *   flows.h        who has asked                       report.h    the packet that a backend sends
- *   reasons.h      why a frame leaves                  settings.h  numbers, those of `define:` too
- *   ingress.h      which addresses are our own         maps.h      how the headers reach the maps
+ *   flows.h        who has asked                       fragments.h answers in fragments
+ *   reasons.h      why a frame leaves                  report.h    the packet that a backend sends
+ *   ingress.h      which addresses are our own         settings.h  numbers, those of `define:` too
+ *   maps.h         how the headers reach the maps
  */
 #include <uapi/linux/bpf.h>
 
@@ -43,6 +44,7 @@ BPF_PERCPU_ARRAY(reserve, __u64, 1);                          /* a slot to copy 
 BPF_ARRAY(held, struct holds, 1);
 BPF_ARRAY(marks, struct progress, MAX_BACKENDS);
 BPF_TABLE("lru_hash", struct flow_key, struct flow, flows, FLOWS);
+BPF_TABLE("lru_hash", struct fragment_key, struct fragment, fragments, FRAGMENTS);
 BPF_PERCPU_ARRAY(reasons, struct count, REASONS);
 BPF_PERCPU_ARRAY(carrier_reasons, struct count, CARRIER_REASONS);
 /* The doors out, by ifindex: every frame we send leaves by an entry that carries the program `egress_devmap`. The
@@ -126,6 +128,16 @@ static __always_inline void insert_flow(struct flow_key *key, struct flow *flow)
 static __always_inline void update_flow(struct flow_key *key, struct flow *flow)
 {
 	flows.update(key, flow);
+}
+
+static __always_inline struct fragment *find_fragment(struct fragment_key *key)
+{
+	return fragments.lookup(key);
+}
+
+static __always_inline void update_fragment(struct fragment_key *key, struct fragment *fragment)
+{
+	fragments.update(key, fragment);
 }
 
 static __always_inline struct count *find_count(__u32 *reason)
@@ -225,7 +237,7 @@ int release_run(struct xdp_md *ctx)
 	return release(ctx);
 }
 
-/* A held request is to wait again; returns whether it was held. */
+/* A held request is to wait again; returns what has become of it, enum requeued. */
 int requeue_run(struct xdp_md *ctx)
 {
 	return requeue(ctx);
@@ -235,4 +247,26 @@ int requeue_run(struct xdp_md *ctx)
 int kick_run(struct xdp_md *ctx)
 {
 	return kick_backend(ctx);
+}
+
+/* ---- what user space knows by name ---- */
+
+/* The types that no map has, or only as bytes. */
+union layouts {
+	enum carrier_reason carrier_reason;
+	enum policy policy;
+	enum known_by known_by;
+	enum family family;
+	struct hold hold;
+	struct claim claim;
+	struct report report;
+	enum magic magic;
+	enum requeued requeued;
+	struct devmap_entry devmap_entry;
+};
+
+/* Brings them into BTF, as verdict.h does with the reasons; nobody runs it. */
+int types_by_name(union layouts *unused)
+{
+	return 0;
 }

@@ -12,9 +12,11 @@ enum shape {
 	MALFORMED_IP,   /* truncated, or its lengths contradict each other or the frame */
 	MAPPED_ADDRESS, /* IPv6 from or to ::ffff:a.b.c.d, which must not be taken for the IPv4 address */
 	NO_UDP,
-	FRAGMENT,       /* of IPv4 */
+	FIRST_FRAGMENT, /* of either family, and the datagram is whole but for the rest of its data */
+	FRAGMENT,       /* any other one of IPv4 */
 	IPV4_OPTIONS,
-	IPV6_EXTENSION, /* a header between IPv6 and what it carries; a fragment has one too */
+	IPV6_FRAGMENT,  /* any other one of IPv6 */
+	IPV6_EXTENSION, /* another header between IPv6 and what it carries */
 	TRUNCATED_UDP,  /* too short to have ports */
 };
 
@@ -27,7 +29,18 @@ struct datagram {
 	struct address destination;
 	__u32 length;                /* bytes of the packet from its IP header on */
 	__u32 room;                  /* those of them behind the IP header */
+	__be32 identification;       /* of a fragment: the same in all of one packet */
 };
+
+/* RFC 8200, 4.5 */
+struct ipv6_fragment {
+	__u8 next;
+	__u8 reserved;
+	__be16 place; /* where in its packet it belongs, two unused bits, and whether more follow */
+	__be32 identification;
+};
+
+#define IPV6_OFFSET_MASK 0xfff8
 
 static __always_inline __u32 read_ipv4(struct cursor *cursor, struct datagram *datagram)
 {
@@ -42,9 +55,25 @@ static __always_inline __u32 read_ipv4(struct cursor *cursor, struct datagram *d
 	datagram->room = datagram->length - sizeof(*ip);
 	if (ip->protocol != IPPROTO_UDP)
 		return NO_UDP;
-	if (ip->frag_off & bpf_htons(IP_FRAGMENT_MASK))
-		return FRAGMENT;
+	if (ip->frag_off & bpf_htons(IP_FRAGMENT_MASK)) {
+		datagram->identification = ip->id;
+		return ip->frag_off & bpf_htons(IP_OFFSET_MASK) || ip->ihl != IP_MIN_WORDS ? FRAGMENT : FIRST_FRAGMENT;
+	}
 	return ip->ihl == IP_MIN_WORDS ? DATAGRAM : IPV4_OPTIONS;
+}
+
+/* A fragment of IPv6, whose header is the first behind the fixed one. */
+static __always_inline __u32 read_ipv6_fragment(struct cursor *cursor, struct datagram *datagram)
+{
+	struct ipv6_fragment *fragment = cursor->at;
+
+	if ((void *)(fragment + 1) > cursor->end || datagram->room < sizeof(*fragment) ||
+	    fragment->next != IPPROTO_UDP)
+		return IPV6_EXTENSION;
+	cursor->at = fragment + 1;
+	datagram->room -= sizeof(*fragment);
+	datagram->identification = fragment->identification;
+	return fragment->place & bpf_htons(IPV6_OFFSET_MASK) ? IPV6_FRAGMENT : FIRST_FRAGMENT;
 }
 
 static __always_inline __u32 read_ipv6(struct cursor *cursor, struct datagram *datagram)
@@ -62,10 +91,12 @@ static __always_inline __u32 read_ipv6(struct cursor *cursor, struct datagram *d
 	datagram->length = sizeof(*ip) + datagram->room;
 	if (ip->nexthdr == IPPROTO_UDP)
 		return DATAGRAM;
+	if (ip->nexthdr == IPPROTO_FRAGMENT)
+		return read_ipv6_fragment(cursor, datagram);
 	return is_ipv6_extension(ip->nexthdr) ? IPV6_EXTENSION : NO_UDP;
 }
 
-/* Say what the packet is; the datagram is whole when it is one. */
+/* Say what the packet is; the datagram is whole when it is one, or the first fragment of one. */
 static __always_inline __u32 read_datagram(struct xdp_md *ctx, struct datagram *datagram)
 {
 	struct cursor cursor = packet(ctx);
@@ -81,10 +112,14 @@ static __always_inline __u32 read_datagram(struct xdp_md *ctx, struct datagram *
 		shape = read_ipv4(&cursor, datagram);
 	else if (datagram->ethernet->h_proto == bpf_htons(ETH_P_IPV6))
 		shape = read_ipv6(&cursor, datagram);
-	if (shape != DATAGRAM)
+	if (shape != DATAGRAM && shape != FIRST_FRAGMENT)
 		return shape;
 	datagram->udp = parse_udp(&cursor);
-	return datagram->udp && datagram->room >= sizeof(struct udphdr) ? DATAGRAM : TRUNCATED_UDP;
+	if (datagram->udp && datagram->room >= sizeof(struct udphdr))
+		return shape;
+	if (shape == DATAGRAM)
+		return TRUNCATED_UDP;
+	return datagram->ipv4 ? FRAGMENT : IPV6_FRAGMENT;
 }
 
 /* Find the parts of a packet that was a datagram when it came, after what leaves all pointers to it behind: a change of
@@ -136,6 +171,20 @@ static __always_inline void give_destination(struct datagram *datagram, struct a
 		rewrite_ipv4(datagram->ipv4, &datagram->ipv4->daddr, datagram->udp, to->word[3]);
 	else if (datagram->ipv6)
 		rewrite_ipv6(&datagram->ipv6->daddr, datagram->udp, to->word);
+}
+
+/* Give a fragment that has no ports, and so no checksum of UDP, another source. */
+static __always_inline void give_fragment_source(struct datagram *datagram, struct address *to)
+{
+	__be32 ipv4 = to->word[3];
+
+	if (datagram->ipv4) {
+		datagram->ipv4->check =
+			checksum_replace(datagram->ipv4->check, &datagram->ipv4->saddr, &ipv4, IPV4_WORDS);
+		datagram->ipv4->saddr = ipv4;
+	} else if (datagram->ipv6) {
+		__builtin_memcpy(&datagram->ipv6->saddr, to, sizeof(*to));
+	}
 }
 
 /* Let a packet go back to where it came from. No checksum changes by that. */

@@ -9,6 +9,8 @@ NetlabError            1   the work failed, and was undone
 import errno
 from typing import NamedTuple
 
+from netlab.words import count
+
 _TASKS = "raise the limit of processes (ulimit -u), or pids.max of the control group"
 _LIMITS = {
     errno.EMFILE: "raise the limit of open files: ulimit -n",
@@ -98,8 +100,7 @@ def explain(error: BaseException) -> tuple[str, int]:
     """
     match error:
         case TopologyError():
-            count = len(error.mistakes)
-            mistakes = f"{count} mistake{'' if count == 1 else 's'}"
+            mistakes = count(len(error.mistakes), "mistake")
             return f"{error}\nnetlab: {mistakes} in {error.file}; nothing was made", error.exit_code
         case NetlabError():
             return f"netlab: {error}", error.exit_code

@@ -26,6 +26,7 @@ SUPERVISOR, SUPERVISOR_LOG, PROCESSES = "supervisor", "supervisor.log", "process
 SOCKET = "supervisor.sock"
 TRACE_LOG = "trace.log"
 GROUP = "group"
+LAYOUTS = "layouts"
 CONTAINERS, BACK = "containers", "docker"  # BACK is a symlink that leads back to the folder
 BASHRC = "bashrc"
 
@@ -110,6 +111,17 @@ def program_pin(pin_folder: str, name: str) -> str:
 def successor_pins(pin_folder: str) -> str:
     """Return the folder with the pins of a new build of a node's program, while it takes the place of the old one."""
     return f"{pin_folder}/reload"
+
+
+def layouts(pin_folder: str) -> str:
+    """Return what says how the maps of a program are laid out: beside bpf/, whose file system takes no files."""
+    above, node = os.path.split(pin_folder)
+    return f"{os.path.dirname(above)}/{LAYOUTS}/{node}.json"
+
+
+def successor_layouts(pin_folder: str) -> str:
+    """Return what says so of a new build, while it takes the place of the old one; no node's name has a dot."""
+    return f"{layouts(pin_folder).removesuffix('.json')}.reload.json"
 
 
 def cache_folder() -> str:

@@ -12,6 +12,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from netlab.words import count as count  # noqa: PLC0414 - one of what roles share
+
 STAMPED = "NETLAB_STAMPED"  # set by the supervisor for the roles that it starts
 DIGEST_BYTES = 8
 SHOWN = 64  # bytes of data that are printed
@@ -25,6 +27,11 @@ def say(line: str) -> None:
             os.write(sys.stdout.fileno(), f"{stamp}{line}\n".encode())
 
 
+def ready() -> None:
+    """Say that others may come: READY to the supervisor, which waits for that word, and else `ready` to a person."""
+    say("READY" if os.environ.get(STAMPED) else "ready")
+
+
 def decimal(seconds: float) -> str:
     """Return a number as people write it, to the microsecond: 1, 0.25."""
     return f"{seconds:.6f}".rstrip("0").rstrip(".")
@@ -33,11 +40,6 @@ def decimal(seconds: float) -> str:
 def shown(data: bytes) -> str:
     """Return data as a JSON string, its beginning if it is long."""
     return json.dumps(data[:SHOWN].decode("latin-1")) + ("..." if len(data) > SHOWN else "")
-
-
-def count(number: int, what: str) -> str:
-    """Return `1 byte`, `2 bytes`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def mapped(host: str) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 
 from netlab import balancer, options
 from netlab.errors import NetlabError
-from netlab.role import say
+from netlab.role import ready, say
 
 STAYS = True  # until it is told to end
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -53,6 +53,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "needs": {"retry": [["report_port"], ["completion=reply", "timeout"]]},
         "help": "what becomes of requests at a worker that fails; those that are retried are served at least once",
     },
+    "retries": {
+        "type": "integer",
+        "default": 3,
+        "minimum": 0,
+        "maximum": 1000,
+        "help": "how often such a request is sent again before it is dropped",
+    },
     "capacity": {"type": "integer", "default": 5, "minimum": 1, "maximum": 65535, "help": "threads of each backend"},
 }
 
@@ -68,8 +75,6 @@ def settings(lab: "balancer.LabRecord", here: str, args: Any) -> balancer.Settin
     if args.report_port in (args.service_port, args.completion_port):
         raise NetlabError(f"report_port is {args.report_port}, as another port is; it must differ")
     names = balancer.expand(lab.nodes, args.backends)
-    if len(names) > balancer.MAX_BACKENDS:
-        raise NetlabError(f"backends: {len(names)} nodes, at most {balancer.MAX_BACKENDS}")
     backends = balancer.find(lab.nodes, here, names, args.capacity)
     if not all(each.ipv4 for each in backends) and not all(each.ipv6 for each in backends):
         raise NetlabError("backends: some have only IPv4, others only IPv6; a queued request must suit them all")
@@ -85,13 +90,14 @@ def settings(lab: "balancer.LabRecord", here: str, args: Any) -> balancer.Settin
         args.completion == "reply",
         args.report_port or 0,
         known_by(args),
+        args.retries,
     )
 
 
-def known_by(args: Any) -> int:
-    """Return how it is known that a request is done, if requests are held until then; else 0."""
+def known_by(args: Any) -> str:
+    """Return how it is known that a request is done, if requests are held until then; else ""."""
     if args.on_worker_failure != "retry":
-        return 0
+        return ""
     return balancer.BY_REPLIES if args.completion == "reply" and args.timeout else balancer.BY_REPORTS
 
 
@@ -113,7 +119,7 @@ def main() -> None:
     freed_by = "freed by replies" if chosen.replies else f"completions on {chosen.completion_port}"
     say(f"balancing UDP port {chosen.service_port} to {', '.join(now.capacity)}, {freed_by}, {now.policy}")
     look = looking(balancer.Keeper(pins), chosen, args.timeout) if chosen.holds else None
-    say("READY")
+    ready()
     heal(Rounds(balancer.Healer(pins), args.timeout, bool(chosen.report_port), look))
 
 
@@ -149,7 +155,7 @@ class Rounds:
         `look`, where requests are held, is called most often, as each of them keeps a slot meanwhile.
         """
         self._healer, self._timeout_s, self._is_told, self._look = healer, timeout_s, is_told, look
-        self._age_s = timeout_s / (balancer.AGES - 1)  # what was taken at the end of an age has the whole timeout
+        self._age_s = timeout_s / (healer.ages - 1)  # what was taken at the end of an age has the whole timeout
         self._every_s = min(self._age_s or WATCH_S, WATCH_S)
         self.pause_s = LOOK_S if look else self._every_s
         self._older, self._due, self._silent = time.monotonic() + self._age_s, 0.0, 0

@@ -20,7 +20,7 @@ import sys
 import time
 
 from netlab import options
-from netlab.role import decimal, place, say
+from netlab.role import count, decimal, place, ready, say
 
 OPTIONS: options.Options = {
     "target": {"type": "endpoint", "required": True, "help": "the service, as NODE:PORT or [ADDRESS]:PORT"},
@@ -81,7 +81,7 @@ def main() -> int:
     draws = random.Random(chosen.seed)  # noqa: S311
     low, high = min(chosen.sleep), max(chosen.sleep)
     failed = sent = 0
-    say("READY")
+    ready()
     begun = time.monotonic()
     try:
         for number in range(chosen.count + chosen.late):
@@ -90,7 +90,7 @@ def main() -> int:
             drawn = round(draws.uniform(low, high), 3)  # short, as long as the range allows it
             text = decimal(min(max(drawn, low), high))
             data = text.encode().ljust(chosen.payload)
-            say(f"request #{number + 1} to {where}: {json.dumps(text)} ({len(data)} bytes)")
+            say(f"request #{number + 1} to {where}: {json.dumps(text)} ({count(len(data), 'byte')})")
             if problem := send(connected, data):
                 say(f"request #{number + 1} not sent: {problem}")
                 failed += 1
@@ -99,7 +99,7 @@ def main() -> int:
     except KeyboardInterrupt:
         pass
     failures = f", {failed} could not be sent" if failed else ""
-    say(f"sent {sent} requests in {time.monotonic() - begun:.3f} s{failures}")
+    say(f"sent {count(sent, 'request')} in {time.monotonic() - begun:.3f} s{failures}")
     return 1 if failed else 130 if sent < chosen.count + chosen.late else 0
 
 

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from netlab import options
-from netlab.role import count, decimal, place, say, shown
+from netlab.role import count, decimal, place, ready, say, shown
 
 OPTIONS: options.Options = {
     "target": {"type": "endpoint", "required": True, "help": "the server, as NODE:PORT"},
@@ -72,9 +72,6 @@ def resolve(target: options.Endpoint) -> tuple[int, tuple[str, int]]:
 def later(number: int, than: int) -> bool:
     """Whether a sequence number comes after another; they wrap (RFC 9293, 3.4)."""
     return 0 < (number - than) % NUMBERS < NUMBERS // 2
-
-
-# --- a connection in our own hands ------------------------------------------------------------------------------------
 
 
 def freeze(connection: socket.socket) -> tuple[int, int]:
@@ -161,11 +158,10 @@ class Frozen:
             self.expected = (seq + len(segment) - (offset >> 4) * 4 + (flags & FIN)) % NUMBERS
 
     def close(self, patience_s: float) -> bool:
-        """End the stream where its first hole is, and say whether the server has ended it too."""
+        """End the stream where its first hole is, print how that went, and tell whether the server has ended it too."""
         self.listen(time.monotonic() + SETTLE_S)
         self.fin = self.acknowledged
-        end = time.monotonic() + patience_s
-        is_early = False
+        end, is_early = time.monotonic() + patience_s, False
         while not self.reset and time.monotonic() < end:
             hole = self.acknowledged
             if is_early:  # the FIN's number is still the hole's, its segment's is that of a byte which is there already
@@ -177,17 +173,22 @@ class Frozen:
             if self.listen(min(time.monotonic() + FIN_S, end)):
                 break
             is_early = self.acknowledged == hole and not is_early
+        closed = self.is_over() and not self.reset
         if not self.reset:
-            self.send(self.acknowledged, ACK if self.is_over() else RST | ACK)
-        return self.is_over() and not self.reset
+            self.send(self.acknowledged, ACK if closed else RST | ACK)
+        if closed:
+            say("closed: the server has acknowledged the FIN, and sent its own")
+        elif self.reset:
+            say("the server has reset the connection")
+        else:
+            say(f"not closed in {decimal(patience_s)} s: the FIN is not answered; sent RST")
+        return closed
 
 
 def checksum(data: bytes) -> int:
-    """Return the checksum of the internet protocols (RFC 1071)."""
-    words = struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2))
-    total: int = sum(words)
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xFFFF
+    """Return the checksum of the internet protocols (RFC 1071) of data that is not all zeros."""
+    words: tuple[int, ...] = struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2))
+    return -sum(words) % 0xFFFF  # in ones' complement the carries come in again: a sum modulo 0xFFFF
 
 
 def send_segments(chosen: Namespace, family: int, address: tuple[str, int]) -> int:
@@ -203,8 +204,8 @@ def send_segments(chosen: Namespace, family: int, address: tuple[str, int]) -> i
     begun, sent, stopped = time.monotonic(), 0, False
     try:
         for data in paced(chosen, begun, frozen.listen):
-            now = decimal(round(time.monotonic() - begun, 3))
-            say(f"byte #{sent + 1} {shown(data)}: seq {frozen.next}, at {now} s")
+            at = decimal(round(time.monotonic() - begun, 3))
+            say(f"byte #{sent + 1} {shown(data)}: seq {frozen.next}, at {at} s")
             frozen.send(frozen.next, PSH | ACK, data)
             frozen.next = (frozen.next + 1) % NUMBERS
             sent += 1
@@ -215,12 +216,6 @@ def send_segments(chosen: Namespace, family: int, address: tuple[str, int]) -> i
         say("the server has ended the connection")
     closed = frozen.close(chosen.patience)
     connection.close()  # in silence: it is frozen
-    if closed:
-        say("closed: the server has acknowledged the FIN, and sent its own")
-    elif frozen.reset:
-        say("the server has reset the connection")
-    else:
-        say(f"not closed in {decimal(chosen.patience)} s: the FIN is not answered; sent RST")
     return STOPPED if stopped else int(not closed or sent < chosen.count)
 
 
@@ -235,15 +230,10 @@ def paced(chosen: Namespace, begun: float, wait: Callable[[float], bool | None])
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
-# --- an ordinary socket -----------------------------------------------------------------------------------------------
-
-
 def progress(connection: socket.socket, sent: int) -> str:
     """Return what TCP says of a connection on which we have sent so many bytes (struct tcp_info, linux/tcp.h)."""
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
-    window, again, acknowledged = (
-        struct.unpack_from(kind, info, at)[0] for kind, at in (("I", 80), ("I", 100), ("Q", 120))
-    )
+    window, again, acknowledged = struct.unpack_from("=80xI16xI16xQ", info)
     got = min(max(acknowledged - 1, 0), sent)  # the SYN counts as a byte there, and the FIN too
     return (
         f"TCP: {got} of {count(sent, 'byte')} acknowledged, {count(again, 'retransmission')}, "
@@ -256,8 +246,7 @@ def send_stream(chosen: Namespace, family: int, address: tuple[str, int]) -> int
     connection = connect(family, address, chosen.isn)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a segment for each byte, as far as it goes
     connection.settimeout(chosen.patience)
-    ours, theirs = connection.getsockname()[:2], connection.getpeername()[:2]
-    say(f"connected to {place(theirs)} from {place(ours)}")
+    say(f"connected to {place(connection.getpeername())} from {place(connection.getsockname())}")
     begun, sent, end = time.monotonic(), 0, ""
     try:
         for data in paced(chosen, begun, lambda moment: time.sleep(max(0.0, moment - time.monotonic()))):
@@ -291,7 +280,7 @@ def main() -> int:
     chosen = options.parse(OPTIONS, __doc__.partition("\n")[0])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     family, address = resolve(chosen.target)
-    say("READY")
+    ready()
     send = send_stream if chosen.mode == "stream" else send_segments
     try:
         codes = (send(each, family, address) for each in connections(chosen))

@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from netlab import options
-from netlab.role import count, place, say, shown
+from netlab.role import count, place, ready, say, shown
 
 STAYS = True  # until it is told to end
 OPTIONS: options.Options = {
@@ -243,7 +243,7 @@ def main() -> None:
     chosen = options.parse(OPTIONS, __doc__.partition("\n")[0])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = Server(chosen.port)
-    say("READY")
+    ready()
     try:
         server.serve()
     except KeyboardInterrupt:

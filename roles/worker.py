@@ -26,7 +26,7 @@ from collections import deque
 from typing import Any
 
 from netlab import options
-from netlab.role import decimal, digest, mapped, place, say, shown
+from netlab.role import count, decimal, digest, mapped, place, ready, say, shown
 
 STAYS = True  # until it is told to end
 OPTIONS: options.Options = {
@@ -114,7 +114,7 @@ class Worker:
         data, sender = self.socket.recvfrom(65535)
         while self.heard(data):
             data, sender = self.socket.recvfrom(65535)
-        about = f"from {place(sender)}: {shown(data.rstrip(b' '))} ({len(data)} bytes)"
+        about = f"from {place(sender)}: {shown(data.rstrip(b' '))} ({count(len(data), 'byte')})"
         known_as = digest(mapped(sender[0]), sender[1], data)
         return *self.begin(about, data, thread, known_as), known_as
 
@@ -188,7 +188,7 @@ def main() -> None:
         threading.Thread(target=worker.serve, args=(thread,), daemon=True).start()
     if worker.report:
         threading.Thread(target=worker.beat, daemon=True).start()
-    say("READY")
+    ready()
     signal.sigwait(endings)
     say(f"stopped: received {worker.received}, completed {worker.completed}, slept {decimal(worker.slept_s)} s")
     os._exit(0)  # the threads may be asleep for an hour

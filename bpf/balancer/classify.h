@@ -46,10 +46,36 @@ static __always_inline __u32 reason_of(__u32 shape)
 	case MAPPED_ADDRESS: return PASS_MARTIAN;
 	case NO_UDP: return PASS_NOT_UDP;
 	case FRAGMENT: return PASS_FRAGMENT;
+	case IPV6_FRAGMENT: return PASS_IPV6_EXTENSION;
 	case IPV4_OPTIONS: return PASS_IP_OPTIONS;
 	case IPV6_EXTENSION: return PASS_IPV6_EXTENSION;
 	default: return PASS_TRUNCATED_UDP;
 	}
+}
+
+/* The first fragment of a packet to us: a request in fragments is none, which is said. */
+static __always_inline __u32 receive_first_fragment(struct config *c, struct interface *here, struct datagram *datagram)
+{
+	__u32 port = bpf_ntohs(datagram->udp->source);
+
+	if (datagram->udp->dest != c->service_port || !is_addressed_to(here, datagram->ethernet))
+		return datagram->ipv4 ? PASS_FRAGMENT : PASS_IPV6_EXTENSION;
+	if (datagram->ipv4)
+		trace("request from %pI4:%u passed, it is in fragments", &datagram->ipv4->saddr, port);
+	else
+		trace("request from [%pI6]:%u passed, it is in fragments", &datagram->source, port);
+	return PASS_FRAGMENTED_REQUEST;
+}
+
+/* A packet that is not for us. */
+static __always_inline __u32 receive_for_others(struct xdp_md *ctx, struct config *c, struct interface *here,
+						struct datagram *datagram, __u32 shape)
+{
+	if (shape == DATAGRAM || shape == FIRST_FRAGMENT)
+		return receive_reply(ctx, c, here, datagram, shape == FIRST_FRAGMENT);
+	if (shape == FRAGMENT || shape == IPV6_FRAGMENT)
+		return receive_fragment(ctx, here, datagram);
+	return PASS_NOT_LOCAL;
 }
 
 /* Do what is to be done with a frame that comes in, and return the reason by which it leaves. */
@@ -68,7 +94,9 @@ static __always_inline __u32 classify(struct xdp_md *ctx)
 	struct interface *here = ingress_interface(ctx);
 
 	if (!is_local(here, &datagram.destination))
-		return shape == DATAGRAM ? receive_reply(ctx, c, here, &datagram) : PASS_NOT_LOCAL;
+		return receive_for_others(ctx, c, here, &datagram, shape);
+	if (shape == FIRST_FRAGMENT)
+		return receive_first_fragment(c, here, &datagram);
 	if (shape != DATAGRAM)
 		return reason_of(shape);
 	__be16 port = datagram.udp->dest;

@@ -6,8 +6,8 @@
 #include "balancer/settings.h"
 #include "bounds.h"
 
-#define HAS_IPV4 1
-#define HAS_IPV6 2
+/* Families of addresses, as bits. */
+enum family { HAS_IPV4 = 1, HAS_IPV6 = 2 };
 
 /* Which backend with a free thread gets a request. A weight counts threads, turns or chances that many times. */
 enum policy { MOST_FREE, ROUND_ROBIN, RANDOM, FIRST_FREE };
@@ -26,9 +26,10 @@ struct config {
 	__be16 report_port;    /* 0: nobody reports */
 	__u16 padding;
 	__u32 pair_interfaces; /* interfaces that each backend is paired with; 0 when there are too many pairs */
-	__u32 families;        /* HAS_IPV4, HAS_IPV6: those in which every backend has an address */
+	__u32 families;        /* enum family: those in which every backend has an address */
 	__u32 holds;           /* enum known_by: a request keeps its slot until it is known to be done */
-	unsigned char weights[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* 0: gets no requests */
+	__u32 weights[MAX_BACKENDS]; /* 0: gets no requests */
+	__u32 retries;         /* how often a held request is sent again at most */
 };
 
 struct backend {
@@ -59,5 +60,5 @@ struct devmap_entry {
 /* How much a backend is to get in comparison with others; 0 is nothing: it is drained, or gone. */
 static __always_inline __u32 weight(struct config *c, __u32 index)
 {
-	return ((__u32 *)c->weights)[masked(index, MAX_BACKENDS - 1)];
+	return c->weights[masked(index, MAX_BACKENDS - 1)];
 }

@@ -85,12 +85,17 @@ static __always_inline __u32 egress(struct xdp_md *ctx, __u32 ifindex)
 	__u32 zero = 0;
 	struct datagram datagram;
 	struct config *c = find_config(&zero);
-	bool is_datagram = read_datagram(ctx, &datagram) == DATAGRAM;
+	__u32 shape = read_datagram(ctx, &datagram);
 
-	if (!c || !is_datagram)
+	if (shape == FRAGMENT || shape == IPV6_FRAGMENT)
+		return NO_CARRIER;
+	if (!c || (shape != DATAGRAM && shape != FIRST_FRAGMENT))
 		return CARRIER_MALFORMED;
 	bool is_to_service = datagram.udp->dest == c->service_port;
 	bool is_from_service = datagram.udp->source == c->service_port;
+
+	if (shape == FIRST_FRAGMENT && !is_from_service)
+		return CARRIER_MALFORMED;
 
 	if (is_to_service && !is_from_service)
 		return NO_CARRIER;

@@ -5,11 +5,14 @@
 #include "balancer/flows.h"
 #include "balancer/maps.h"
 #include "balancer/queue.h"
+#include "balancer/reasons.h"
 
 struct hold {
 	__u32 backend;        /* its index, and one; 0: nothing is held here */
 	__u32 number;         /* of the request: a slot is used again */
 	__u64 since_ns;       /* when it left */
+	__u32 tries;          /* how often it was put back; kept while it waits, 0 in a slot that is free */
+	__u32 unused;
 };
 
 /* One for each slot, as one value, so that user space reads all at once; bytes as in struct ring. Changed under
@@ -44,14 +47,16 @@ static __always_inline struct hold *hold_at(struct holds *h, __u32 slot)
 	return (struct hold *)h->by_slot + at;
 }
 
-/* Hold a request no longer, under state.lock: false when the slot holds another one by now, or none. */
-static __always_inline bool end_hold(struct state *s, struct hold *hold, __u32 number)
+/* Hold a request no longer, under state.lock: false when the slot holds another one by now, or none. It keeps `tries`,
+ * so many as it was put back; 0 if it leaves its slot. */
+static __always_inline bool end_hold(struct state *s, struct hold *hold, __u32 number, __u32 tries)
 {
 	if (!hold->backend || hold->number != number)
 		return false;
 	hold->since_ns = 0;
 	hold->number = 0;
 	hold->backend = 0;
+	hold->tries = tries;
 	s->held--;
 	return true;
 }
@@ -108,24 +113,40 @@ static __always_inline int release(struct xdp_md *ctx)
 	if (!hold)
 		return 0;
 	bpf_spin_lock(&s->lock);
-	was_held = end_hold(s, hold, number);
+	was_held = end_hold(s, hold, number, 0);
 	if (was_held)
 		drop_slot(s, r, slot);
 	bpf_spin_unlock(&s->lock);
 	return was_held;
 }
 
-/* A held request will not be done by the backend that has it: it waits again, before all others, and its flow no longer
- * waits for the answer. Returns whether it was held. */
+/* What has become of a request that was to wait again. */
+enum requeued { NOT_REQUEUED, WAITS_AGAIN, GIVEN_UP };
+
+static __always_inline void say_requeued(struct xdp_md *ctx, __u32 became, __u32 number, struct backend *backend,
+					 __u32 depth)
+{
+	__u32 reason = DROP_RETRIES_SPENT;
+
+	if (became == WAITS_AGAIN && backend)
+		trace("retry #%u, which was at %s, depth %u", number, backend->name, depth);
+	if (became != GIVEN_UP)
+		return;
+	if (backend)
+		trace("drop #%u, which was at %s, it was sent often enough", number, backend->name);
+	tally(find_count(&reason), ctx);
+}
+
+/* A held request will not be done by the backend that has it: its flow no longer waits for the answer, and it waits
+ * again, behind what has not failed, or is dropped if it was sent as often as may be. */
 static __always_inline int requeue(struct xdp_md *ctx)
 {
-	__u32 zero = 0, slot, number, index, depth;
+	__u32 zero = 0, slot, number, index, depth, tries, became = NOT_REQUEUED;
 	struct claim *claim = claim_in(ctx);
 	struct state *s = find_state(&zero);
 	struct ring *r = find_ring(&zero);
 	struct holds *h = find_holds(&zero);
 	struct config *c = find_config(&zero);
-	bool was_held;
 
 	if (!claim || !s || !r || !h || !c)
 		return 0;
@@ -143,16 +164,21 @@ static __always_inline int requeue(struct xdp_md *ctx)
 	if (!hold)
 		return 0;
 	bpf_spin_lock(&s->lock);
-	was_held = end_hold(s, hold, number);
-	if (was_held) {
-		push_front(s, r, slot);
-		s->retried++;
+	tries = hold->tries;
+	if (end_hold(s, hold, number, tries < c->retries ? tries + 1 : 0)) {
+		if (tries < c->retries) {
+			push(s, r, slot);
+			s->retried++;
+			became = WAITS_AGAIN;
+		} else {
+			drop_slot(s, r, slot);
+			became = GIVEN_UP;
+		}
 		if (flow)
 			count_answer(flow);
 	}
 	depth = s->depth;
 	bpf_spin_unlock(&s->lock);
-	if (was_held && backend)
-		trace("retry #%u, which was at %s, depth %u", number, backend->name, depth);
-	return was_held;
+	say_requeued(ctx, became, number, backend, depth);
+	return became;
 }

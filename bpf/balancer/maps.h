@@ -13,6 +13,7 @@
 
 struct address;
 struct flow_key;
+struct fragment_key;
 
 static __always_inline struct config *find_config(__u32 *zero);
 static __always_inline struct backend *find_backend(__u32 *index);
@@ -28,6 +29,8 @@ static __always_inline struct holds *find_holds(__u32 *zero);
 static __always_inline struct flow *find_flow(struct flow_key *key);
 static __always_inline void insert_flow(struct flow_key *key, struct flow *flow); /* keeps one that is there */
 static __always_inline void update_flow(struct flow_key *key, struct flow *flow); /* replaces one that is there */
+static __always_inline struct fragment *find_fragment(struct fragment_key *key);
+static __always_inline void update_fragment(struct fragment_key *key, struct fragment *fragment); /* the same */
 static __always_inline struct count *find_count(__u32 *reason);
 static __always_inline struct count *find_carrier_count(__u32 *reason);
 static __always_inline void *find_carriers(__u32 *index);                         /* a devmap: see send_to_all() */

@@ -81,7 +81,7 @@ static __always_inline __u32 pop(struct state *s, struct ring *r)
 	return slot;
 }
 
-/* Let a request wait before all others. */
+/* Let a request wait before all others: it could not leave, and has not failed. */
 static __always_inline void push_front(struct state *s, struct ring *r, __u32 slot)
 {
 	__u32 place = s->head ? s->head - 1 : SLOTS - 1;

@@ -10,9 +10,10 @@ enum reason {
 	PASS_OTHER_HOST,            /* to another host's MAC: a switch has flooded it */
 	PASS_MARTIAN,               /* from an address that no other host has, or of IPv6 and to one that none has */
 	PASS_NOT_UDP,
-	PASS_FRAGMENT,              /* carries no ports, or not the whole request */
+	PASS_FRAGMENT,              /* carries no ports, or not the whole packet */
+	PASS_FRAGMENTED_REQUEST,    /* the first fragment of what would be a request */
 	PASS_IP_OPTIONS,
-	PASS_IPV6_EXTENSION,        /* a header between IPv6 and what it carries; a fragment has one too */
+	PASS_IPV6_EXTENSION,        /* a header between IPv6 and what it carries; other fragments have one too */
 	PASS_TRUNCATED_UDP,         /* too short to have ports */
 	PASS_OTHER_PORT,
 	PASS_OTHER_FAMILY,          /* a request of a family in which not every backend has an address */
@@ -32,6 +33,7 @@ enum reason {
 	REPLIED,                    /* a backend's answer on its way to the client, from the address that it asked */
 	REPLY_FREED,                /* the same, and a thread more is free */
 	REPLY_CARRIED,              /* the same, and a clone of it is on its way to fetch a queued request */
+	REPLY_FRAGMENT,             /* a later fragment of a reply, on its way to the client like the first */
 	REPORT_AGREED,              /* a backend's report says what we know */
 	REPORT_BEGUN,               /* its first one */
 	REPORT_RESTARTED,           /* the first one since it has started again: what it had in hand is gone */
@@ -48,6 +50,7 @@ enum reason {
 	KICK_NEEDLESS,              /* the same, but nothing waits, or no thread is free */
 	BACKEND_SILENT,             /* user space has found that a backend no longer reports; it gets no requests */
 	ROLE_RESUMED,               /* the role has started again, and goes on with the state that is there */
+	DROP_RETRIES_SPENT,         /* a request that no backend has done, although it was sent again `retries` times */
 	REASONS
 };
 
@@ -70,9 +73,9 @@ enum carrier_reason {
 	CARRIER_REASONS
 };
 
-#define NO_CARRIER 0xffffffff /* a request, which was counted when it was forwarded */
+#define NO_CARRIER 0xffffffff /* a request, which was counted when it was forwarded, or a later fragment */
 
 static __always_inline bool is_redirected(__u32 reason)
 {
-	return reason == FORWARDED || reason == COMPLETION_CARRIED || (reason >= REPLIED && reason <= REPLY_CARRIED);
+	return reason == FORWARDED || reason == COMPLETION_CARRIED || (reason >= REPLIED && reason <= REPLY_FRAGMENT);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "balancer/flows.h"
+#include "balancer/fragments.h"
 #include "balancer/holding.h"
 #include "balancer/ingress.h"
 #include "balancer/reasons.h"
@@ -25,7 +26,7 @@ static __always_inline void free_by_reply(struct config *c, struct state *s, str
 	bool is_overload, freed, is_needed;
 
 	bpf_spin_lock(&s->lock);
-	if (hold && end_hold(s, hold, number))
+	if (hold && end_hold(s, hold, number, 0))
 		drop_slot(s, r, slot);
 	is_overload = reduces_overload(reporter);
 	freed = !reporter->silent && !is_overload && free_thread(s, c, index, backend->capacity);
@@ -38,11 +39,11 @@ static __always_inline void free_by_reply(struct config *c, struct state *s, str
 	*decision = (struct reply_decision){ .free = free, .depth = depth, .freed = freed, .is_needed = is_needed };
 }
 
-/* A packet that is not for us. A backend's answer to a request is sent on by the egress program, which lets
+/* A packet, or the first fragment of one, that is not for us. A backend's answer to a request is sent on by the egress program, which lets
  * it look as if it came from the address that the client has asked; handed to the stack, that would be our
  * own address, a martian. */
 static __always_inline __u32 receive_reply(struct xdp_md *ctx, struct config *c, struct interface *here,
-					   struct datagram *datagram)
+					   struct datagram *datagram, bool is_fragment)
 {
 	__u32 zero = 0, length = bpf_ntohs(datagram->udp->len);
 	__u32 *at = datagram->udp->source == c->service_port ? find_backend_at(&datagram->source) : NULL;
@@ -63,7 +64,8 @@ static __always_inline __u32 receive_reply(struct xdp_md *ctx, struct config *c,
 
 	if (!backend || !s || !r || !reporter || !flow || backend->ifindex != ctx->ingress_ifindex)
 		return PASS_NOT_LOCAL;
-	if (!is_addressed_to(here, datagram->ethernet) || length < sizeof(*datagram->udp) || length > datagram->room)
+	if (!is_addressed_to(here, datagram->ethernet) || length < sizeof(*datagram->udp) ||
+	    (length > datagram->room) != is_fragment)
 		return PASS_NOT_LOCAL;
 	if (datagram->ipv4 ? !is_checksum_right(datagram->ipv4) : datagram->udp->check == NO_UDP_CHECKSUM)
 		return PASS_NOT_LOCAL;
@@ -76,6 +78,8 @@ static __always_inline __u32 receive_reply(struct xdp_md *ctx, struct config *c,
 
 		hold = h ? hold_at(h, flow->slot) : NULL;
 	}
+	if (is_fragment)
+		remember_fragment(datagram, index, flow);
 	if (c->replies && count_answer(flow))
 		free_by_reply(c, s, r, reporter, index, backend, flow, hold, &decision);
 	if (decision.freed)

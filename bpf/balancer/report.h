@@ -26,8 +26,10 @@
 /* Behind it may stand digests, of 8 bytes each, of requests: first of those done last, in the order in which they were
  * done, so that the last of them is number `completed`; then of those in hand. User space reads them
  * (netlab/balancer/holds.py). */
-#define REPORT_MAGIC 0x4e4c5231 /* NLR1 */
-#define MARKER_MAGIC 0x4e4c4d31 /* NLM1 */
+enum magic {
+	REPORT_MAGIC = 0x4e4c5231, /* NLR1 */
+	MARKER_MAGIC = 0x4e4c4d31, /* NLM1 */
+};
 
 struct report {
 	__be32 magic;

@@ -15,6 +15,12 @@
 #ifndef FLOWS
 #define FLOWS 16384             /* when there are so many, the one that was used least lately goes first */
 #endif
+#ifndef FRAGMENTS
+#define FRAGMENTS 4096          /* answers in fragments at a time, as FLOWS */
+#endif
+#ifndef FRAGMENT_NS
+#define FRAGMENT_NS 5000000000ULL /* for so long the rest of an answer may follow its first fragment */
+#endif
 #ifndef MARK_NS
 #define MARK_NS 50000000ULL     /* between two markers; twice as long for each one that is not answered */
 #endif

@@ -12,7 +12,7 @@
 #include "balancer/settings.h"
 #include "bounds.h"
 
-/* All that must change together. Arrays are declared as bytes: see struct ring. */
+/* All that must change together. */
 struct state {
 	struct bpf_spin_lock lock;
 	__u32 depth;          /* requests waiting */
@@ -34,22 +34,22 @@ struct state {
 	__u64 dequeued;
 	__u64 completions;
 	__u64 expired;        /* threads that were not heard of for too long */
-	__u64 retried;        /* requests put back at the head of the queue; waiting = queued + retried - dequeued */
+	__u64 retried;        /* requests that were put back into the queue; waiting = queued + retried - dequeued */
 	__u64 unheld;         /* requests sent on without being held, for want of room */
 	__u64 held;           /* how many are now */
-	unsigned char free_threads[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4)));
-	unsigned char taken[MAX_BACKENDS * AGES * sizeof(__u32)] __attribute__((aligned(4))); /* threads, by age */
-	unsigned char reports[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* whether each has reported */
-	unsigned char sent[MAX_BACKENDS * sizeof(__u32)] __attribute__((aligned(4))); /* requests to each, in all */
-	unsigned char chosen_at[MAX_BACKENDS * sizeof(__u64)] __attribute__((aligned(8))); /* each last, in choices */
-	unsigned char tree[2 * MAX_BACKENDS * sizeof(__u64)] __attribute__((aligned(8))); /* the bid of each node */
+	__u32 free_threads[MAX_BACKENDS];
+	__u32 taken[MAX_BACKENDS][AGES]; /* threads, by age */
+	__u32 reports[MAX_BACKENDS];     /* whether each has reported */
+	__u32 sent[MAX_BACKENDS];        /* requests to each, in all */
+	__u64 chosen_at[MAX_BACKENDS];   /* each last, in choices */
+	__u64 tree[2 * MAX_BACKENDS];    /* the bid of each node */
 	unsigned char winners[2 * MAX_BACKENDS]; /* the winning backend of each node */
 };
 
 /* The free threads of a backend. */
 static __always_inline __u32 *free_threads(struct state *s, __u32 index)
 {
-	return (__u32 *)s->free_threads + masked(index, MAX_BACKENDS - 1);
+	return s->free_threads + masked(index, MAX_BACKENDS - 1);
 }
 
 /* How many threads of a backend were taken in one of the ages, 0 being the present one, and 1 the oldest. */
@@ -57,31 +57,31 @@ static __always_inline __u32 *taken(struct state *s, __u32 index, __u32 distance
 {
 	__u32 at = index * AGES + ((s->age + distance) & (AGES - 1));
 
-	return (__u32 *)s->taken + masked(at, MAX_BACKENDS * AGES - 1);
+	return s->taken[0] + masked(at, MAX_BACKENDS * AGES - 1);
 }
 
 /* Whether a backend has reported. Then its reports tell which threads are taken, and none of those grows old. */
 static __always_inline __u32 *reports(struct state *s, __u32 index)
 {
-	return (__u32 *)s->reports + masked(index, MAX_BACKENDS - 1);
+	return s->reports + masked(index, MAX_BACKENDS - 1);
 }
 
 /* How many requests were sent to a backend, in all. */
 static __always_inline __u32 *sent(struct state *s, __u32 index)
 {
-	return (__u32 *)s->sent + masked(index, MAX_BACKENDS - 1);
+	return s->sent + masked(index, MAX_BACKENDS - 1);
 }
 
 /* When a backend was chosen last, counted in choices. */
 static __always_inline __u64 *chosen_at(struct state *s, __u32 index)
 {
-	return (__u64 *)s->chosen_at + masked(index, MAX_BACKENDS - 1);
+	return s->chosen_at + masked(index, MAX_BACKENDS - 1);
 }
 
 /* The bid of a node of the tree. */
 static __always_inline __u64 *node(struct state *s, __u32 at)
 {
-	return (__u64 *)s->tree + masked(at, 2 * MAX_BACKENDS - 1);
+	return s->tree + masked(at, 2 * MAX_BACKENDS - 1);
 }
 
 /* The winning backend of a node of the tree. */

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from netlab.balancer.counters import Count, Snapshot, counts, enum_names, has_balancer, snapshot
+from netlab.balancer.counters import Count, Snapshot, counts, has_balancer, snapshot
 from netlab.balancer.discovery import expand, find, own_lab
 from netlab.balancer.healer import Healer
 from netlab.balancer.holds import Heard, Keeper, Listener
-from netlab.balancer.layout import AGES, BY_REPLIES, BY_REPORTS, MAX_BACKENDS, POLICIES
+from netlab.balancer.layout import BY_REPLIES, BY_REPORTS, POLICIES
 from netlab.balancer.reports import Reporter, reporters
 from netlab.balancer.settings import Backend, Interface, Settings, set_up
 
@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from netlab.record.model import LabRecord as LabRecord
 
 __all__ = [
-    "AGES",
     "BY_REPLIES",
     "BY_REPORTS",
-    "MAX_BACKENDS",
     "POLICIES",
     "Backend",
     "Count",
@@ -30,7 +28,6 @@ __all__ = [
     "Settings",
     "Snapshot",
     "counts",
-    "enum_names",
     "expand",
     "find",
     "has_balancer",

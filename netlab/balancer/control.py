@@ -13,8 +13,8 @@ from netlab import paths
 from netlab.balancer import layout
 from netlab.balancer.counters import snapshot
 from netlab.balancer.healer import Healer, carrier
-from netlab.balancer.holds import FLOW_KEY, Keeper
-from netlab.balancer.layout import IPV4, IPV6, MAX_BACKENDS, POLICIES, Config, Entry, entries, map_of
+from netlab.balancer.holds import Keeper
+from netlab.balancer.layout import IPV4, IPV6, Config, Entry, entries, map_of
 from netlab.balancer.settings import Backend, families, write_backend
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel import syscalls
@@ -26,7 +26,7 @@ _LOOK_S = 0.05
 
 def set_policy(pins: str, policy: str) -> None:
     """Choose among free backends by another policy, from the next request on."""
-    _config(pins)._replace(policy=POLICIES.index(policy)).write(pins)
+    _config(pins)._replace(policy=policy).write(pins)
 
 
 def drain(pins: str, names: Sequence[str]) -> None:
@@ -66,9 +66,10 @@ def add(pins: str, backends: Sequence[Backend], netns: str = "") -> None:
         if backend.name in names:
             raise UsageError(f"{backend.name} is a backend already")
         _check_suits(config, backend)
-    places = sorted(set(range(MAX_BACKENDS)) - set(there))
+    most = len(config.weights)
+    places = sorted(set(range(most)) - set(there))
     if len(places) < len(backends):
-        raise NetlabError(f"there is room for {len(places)} more backends, {MAX_BACKENDS} in all")
+        raise NetlabError(f"there is room for {len(places)} more backends, {most} in all")
     _inside(netns, lambda: _join_all(pins, config, list(zip(places, backends, strict=False))))
 
 
@@ -91,6 +92,7 @@ def _join(pins: str, config: Config, index: int, backend: Backend) -> Config:
     entry = write_backend(pins, index, backend, config.pair_interfaces)
     with LoadedProgram.open(paths.program_pin(pins, "begin_run")) as begin:
         begin.test_run(carrier(entry))
+    entry.write(pins, index)  # with its name: one that is cut off here is a backend without requests
     config = config._replace(backends=max(config.backends, index + 1)).sharing({index: entry.weight})
     config.write(pins)
     return config
@@ -105,9 +107,13 @@ def _vacate(pins: str, config: Config, index: int) -> None:
         Keeper(pins).put_back(index)
     with map_of(pins, "reporters") as reporters:
         reporters.set(layout.key(index), bytes(reporters.value_size))
+    with map_of(pins, "backend_at") as index_of:
+        known = list(index_of.keys())
+        for address in (each for each in known if index_of.get(each) == layout.key(index)):
+            index_of.delete(address)  # left by an add that was cut off
     with map_of(pins, "flows") as flows:
-        there = list(flows.keys())
-        for flow in (each for each in there if FLOW_KEY.unpack(each)[2] == index):
+        there, key_of = list(flows.keys()), layout.types(pins).struct("flow_key")
+        for flow in (each for each in there if key_of.get(each, "backend") == index):
             with suppress(KeyError):  # forgotten meanwhile
                 flows.delete(flow)
 
@@ -120,7 +126,7 @@ def _check_suits(config: Config, backend: Backend) -> None:
             "of that length may wait"
         )
     for family, name in ((IPV4, "IPv4"), (IPV6, "IPv6")):
-        if config.families & family & ~families([backend]):
+        if family in config.families - families([backend]):
             raise NetlabError(f"{backend.name} has no {name} address, as the other backends have")
 
 
@@ -144,7 +150,8 @@ def remove(pins: str, names: Sequence[str], deadline_s: float, now: bool) -> Non
     with map_of(pins, "backend_at") as index_of:
         for index, entry in found.items():
             for address in filter(any, (entry.ipv4, entry.ipv6)):
-                index_of.delete(address)
+                with suppress(KeyError):  # by an earlier remove, or an add, that was cut off
+                    index_of.delete(address)
             entry._replace(name="").write(pins, index)
 
 

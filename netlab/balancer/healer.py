@@ -4,7 +4,8 @@ import socket
 import struct
 
 from netlab import paths
-from netlab.balancer.counters import depth, snapshot
+from netlab.balancer import layout
+from netlab.balancer.counters import snapshot
 from netlab.balancer.layout import ETHERNET_HEADER, Config, Entry, entries
 from netlab.programs.maps import LoadedProgram
 
@@ -19,8 +20,13 @@ class Healer:
     def __init__(self, pins: str) -> None:
         self._pins = pins
 
+    @property
+    def ages(self) -> int:
+        """In how many ages a thread that is not heard of is free again."""
+        return layout.ages(self._pins)
+
     def age(self) -> int:
-        """Let all taken threads grow older by one of AGES; return how many are free again, being too old."""
+        """Let all taken threads grow older by one age; return how many are free again, being too old."""
         with self._program("age_run") as age:
             return age.test_run(bytes(ETHERNET_HEADER)).verdict
 
@@ -36,7 +42,7 @@ class Healer:
 
     def kick(self) -> int:
         """Send a carrier for each free thread, as long as requests wait; return how many."""
-        if not depth(self._pins):
+        if not layout.state(self._pins)["depth"]:
             return 0
         now = snapshot(self._pins)
         there = [entry for entry in self._entries().values() if entry.name not in now.drained]

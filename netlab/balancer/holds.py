@@ -7,7 +7,6 @@ any moment.
 """
 
 import socket
-import struct
 import sys
 import time
 from collections import Counter
@@ -16,19 +15,14 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from netlab import paths
-from netlab.balancer.layout import FIRST, SLOT_HEADER, STATE, Config, entries, key, map_of
-from netlab.balancer.reports import REPORTER
+from netlab.balancer import layout
+from netlab.balancer.layout import FIRST, Config, entries, key, map_of
 from netlab.programs.maps import LoadedProgram
+from netlab.programs.values import Types, Value
 from netlab.role import DIGEST_BYTES, digest, mapped
 
 LOST_NS = 1_000_000_000  # a backend that has not got a request for so long will not get it; a slow one gets it twice
 
-_FRESH = 4  # where in STATE the number of slots stands that have been used so far
-_HOLD = struct.Struct("=IIQ")  # backend + 1, number, since_ns
-_CLAIM = struct.Struct("=14xII20s")  # Ethernet header, slot, number, then as in FLOW_KEY
-FLOW_KEY = struct.Struct("=16s2sH")  # client, port, backend
-_PROGRESS = struct.Struct("=QII")  # incarnation, completed, padding
-_REPORT = struct.Struct("!4sIII8s16x")  # magic, received, completed, listed, incarnation, of markers; digests follow
 _NUMBERS = 1 << 32
 _IPV4 = b"\x08\x00"
 
@@ -70,15 +64,17 @@ class Report(NamedTuple):
         return self.done[-news:] if news else ()
 
 
-def read_report(data: bytes) -> Report | None:
-    """Return what a report's data says; None if it is none."""
-    if len(data) < _REPORT.size or data[:4] != b"NLR1":
+def read_report(known: Types, data: bytes) -> Report | None:
+    """Return what a report's data says, `struct report` and digests behind it; None if it is none."""
+    fields = known.struct("report")
+    if len(data) < fields.size or fields.get(data, "magic") != known.enum("magic")["REPORT_MAGIC"]:
         return None
-    _, received, completed, listed, incarnation = _REPORT.unpack_from(data)
-    rest = range(_REPORT.size, len(data) - DIGEST_BYTES + 1, DIGEST_BYTES)
-    digests = tuple(data[at : at + DIGEST_BYTES] for at in rest)
-    name = int.from_bytes(incarnation, sys.byteorder)  # as the program has it, for which it is no number
-    return Report(received, completed, name, digests[:listed], digests[listed:])
+    report = fields.of(data)
+    rest = range(fields.size, len(data) - DIGEST_BYTES + 1, DIGEST_BYTES)
+    digests, listed = tuple(data[at : at + DIGEST_BYTES] for at in rest), report["listed"]
+    # as the program has it, for which it is no number
+    incarnation = int.from_bytes(data[fields.slice("incarnation")], sys.byteorder)
+    return Report(report["received"], report["completed"], incarnation, digests[:listed], digests[listed:])
 
 
 def done_of(held: Iterable[Held], digests: Iterable[bytes]) -> list[Held]:
@@ -127,15 +123,16 @@ class Keeper:
 
     def held(self) -> list[Held]:
         """Return all requests that are held now."""
-        fresh = STATE.unpack(self._maps["state"].get(FIRST))[_FRESH]
-        holds = self._maps["held"].get(FIRST)[: fresh * _HOLD.size]
+        known, hold = layout.types(self._pins), layout.types(self._pins).struct("hold")
+        fresh = known.struct("state").get(self._maps["state"].get(FIRST), "fresh")
+        holds = self._maps["held"].get(FIRST)[: fresh * hold.size]
         found = []
-        for slot, (backend, number, since_ns) in enumerate(_HOLD.iter_unpack(holds)):
+        for slot, (backend, number, since_ns) in enumerate(hold.rows(holds, "backend", "number", "since_ns")):
             if backend and since_ns:  # both, since one that is just being written may be read in part
-                known = self._known.get((slot, number))
-                if not known or (known.backend, known.since_ns) != (backend - 1, since_ns):
-                    known = self._read(slot, number, backend - 1, since_ns)
-                found.append(known)
+                one = self._known.get((slot, number))
+                if not one or (one.backend, one.since_ns) != (backend - 1, since_ns):
+                    one = self._read(slot, number, backend - 1, since_ns)
+                found.append(one)
         self._known = {(each.slot, each.number): each for each in found}
         return found
 
@@ -144,7 +141,7 @@ class Keeper:
         return self._retry([each for each in self.held() if each.backend == backend])
 
     def _read(self, slot: int, number: int, backend: int, since_ns: int) -> Held:
-        frame = self._maps["slots"].get(key(slot))[SLOT_HEADER.size :]
+        frame = layout.types(self._pins).struct("slot").get(self._maps["slots"].get(key(slot)), "frame")
         ipv4 = frame[12:14] == _IPV4
         client = mapped(socket.inet_ntoa(frame[26:30])) if ipv4 else frame[22:38]
         udp = 34 if ipv4 else 54
@@ -164,19 +161,19 @@ class Keeper:
         for each in self.held():
             held.setdefault(each.backend, []).append(each)
         for address, data in heard.packets:
-            index, report = self._index_at(address), read_report(data)
+            index, report = self._index_at(address), read_report(layout.types(self._pins), data)
             if index is not None and report and self._take_in(index, report, held.get(index, [])):
                 self._latest[index] = report, heard.since_ns
         again: list[Held] = []
         now_ns, there = time.monotonic_ns(), entries(self._pins, Config.read(self._pins)) if held else {}
         for index, some in held.items():
-            incarnation, _, _, _, silent, *_ = self._reporter(index)
+            reporter = self._reporter(index)
             latest, since_ns = self._latest.get(index, (None, 0))
-            if silent or index not in there:
+            if reporter["silent"] or index not in there:
                 again += some
-            elif not incarnation:
+            elif not reporter["incarnation"]:
                 self._let_go("release_run", (each for each in some if each.since_ns < now_ns - LOST_NS))
-            elif latest and latest.incarnation == incarnation:
+            elif latest and latest.incarnation == reporter["incarnation"]:
                 again += lost_of(some, latest, since_ns - LOST_NS)
         return self._retry(again)
 
@@ -186,22 +183,25 @@ class Keeper:
         except KeyError:
             return None
 
-    def _reporter(self, index: int) -> tuple[int, ...]:
-        return REPORTER.unpack(self._maps["reporters"].get(key(index)))
+    def _reporter(self, index: int) -> Value:
+        return layout.types(self._pins).struct("reporter").of(self._maps["reporters"].get(key(index)))
 
     def _take_in(self, index: int, report: Report, held: list[Held]) -> bool:
         """Release what a backend has done, one for each time that it was done; `held` is its own and loses those.
 
         Says whether the report is its latest.
         """
-        if report.incarnation != self._reporter(index)[0]:  # the program has not heard it; it knows what to believe
-            return False
-        incarnation, completed, _ = _PROGRESS.unpack(self._maps["marks"].get(key(index)))
-        news = report.done_since(completed) if incarnation == report.incarnation else report.done
+        if report.incarnation != self._reporter(index)["incarnation"]:
+            return False  # the program has not heard it, and knows what to believe
+        progress = layout.types(self._pins).struct("progress")
+        mark = progress.of(self._maps["marks"].get(key(index)))
+        is_known = mark["incarnation"] == report.incarnation
+        news = report.done_since(mark["completed"]) if is_known else report.done
         if news is None:
             return False
         # The mark comes first: what is not released by a process that dies here is retried, and not forgotten.
-        self._maps["marks"].set(key(index), _PROGRESS.pack(report.incarnation, report.completed, 0))
+        now = progress.pack(incarnation=report.incarnation, completed=report.completed)
+        self._maps["marks"].set(key(index), now)
         for each in done_of(held, news):
             held.remove(each)
             self._let_go("release_run", [each])
@@ -217,18 +217,24 @@ class Keeper:
     # --- by the program -----------------------------------------------------------------------------------------------
 
     def _retry(self, held: list[Held]) -> int:
-        """Put requests back, the youngest first, each before all that wait: the oldest is the first to leave."""
-        return self._let_go("requeue_run", sorted(held, key=lambda each: each.number, reverse=True))
+        """Put requests back behind all that wait, the oldest first; return how many wait again.
+
+        The program drops those that were put back as often as may be.
+        """
+        return self._let_go("requeue_run", sorted(held, key=lambda each: each.number))
 
     def _let_go(self, name: str, held: Iterable[Held]) -> int:
         """Have a program let go of these, where it is pinned now: a reload may have put a new build there."""
-        claims = (_CLAIM.pack(each.slot, each.number, _flow_of(each)) for each in held)
+        known = layout.types(self._pins)
+        let_go = known.enum("requeued")["WAITS_AGAIN"]  # release_run says as much
         with LoadedProgram.open(paths.program_pin(self._pins, name)) as program:
-            return sum(program.test_run(claim).verdict for claim in claims)
+            return sum(program.test_run(claim(known, each)).verdict == let_go for each in held)
 
 
-def _flow_of(held: Held) -> bytes:
-    return FLOW_KEY.pack(held.client, held.port.to_bytes(2), held.backend)
+def claim(known: Types, held: Held) -> bytes:
+    """Return the frame by which user space says which request it means: behind an Ethernet header, `struct claim`."""
+    flow = known.struct("flow_key").pack(client=held.client, port=held.port, backend=held.backend)
+    return bytes(layout.ETHERNET_HEADER) + known.struct("claim").pack(slot=held.slot, number=held.number, flow=flow)
 
 
 class Listener:

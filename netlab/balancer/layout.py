@@ -1,41 +1,48 @@
-"""The balancer's maps as bpf/balancer/ lays them out (config.h, state.h, queue.h): settings and backends."""
+"""The balancer's settings, backends and state, read and written by the names that its program has for their fields."""
 
 import socket
 import struct
-from typing import NamedTuple, Self
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
 from netlab import paths
-from netlab.programs.maps import LoadedProgram, Map, possible_cpus
+from netlab.programs import values
+from netlab.programs.maps import BPF_F_LOCK, LoadedProgram, Map, possible_cpus
+from netlab.programs.values import Types
 
-POLICIES = ("most-free", "round-robin", "random", "first-free")  # in the order of `enum policy`
-MAX_BACKENDS = 128
-MAX_PAIRS = 4096
-AGES = 8  # until a thread that is not heard of is free again
+POLICIES = ("most-free", "round-robin", "random", "first-free")  # as people write those of `enum policy`
+# How it is known that a held request is done, and the families of addresses: names of `enum known_by`, `enum family`.
+BY_REPORTS, BY_REPLIES = "BY_REPORTS", "BY_REPLIES"
+IPV4, IPV6 = "HAS_IPV4", "HAS_IPV6"
+_NOT_HELD = "NOT_HELD"
 ETHERNET_HEADER = 14
-IPV4, IPV6 = 1, 2  # families, as bits
-BY_REPORTS, BY_REPLIES = 1, 2  # how it is known that a held request is done: `enum known_by`
 
 FIRST = struct.pack("=I", 0)  # the key of a map with one entry
-# lock, depth, head, spares, fresh … root, (kept), choices … held; then by backend free_threads, taken, reports, sent,
-# chosen_at; then the tree, and the winning backend of each of its nodes
-STATE = struct.Struct(f"=I10I4x11Q{MAX_BACKENDS}I{MAX_BACKENDS * (AGES + 2)}I{MAX_BACKENDS * 3}Q{MAX_BACKENDS * 2}s")
-FREE = 22  # where in it the free threads begin
 STATE_COUNTERS = (
     *("received", "forwarded", "queued", "dropped", "dequeued", "completions", "expired"),
     *("retried", "unheld", "held"),
 )
-SLOT_HEADER = struct.Struct("=IIII")  # length, number, ifindex, interface_number; the frame follows
-MAX_INTERFACES = 1024
-INTERFACE = struct.Struct("=6sHI16s16s")  # mac, number, in_use, ipv4, ipv6
-DEVMAP_ENTRY = struct.Struct("=II")  # ifindex, fd of the egress program
-
-_CONFIG = struct.Struct(f"=I2s2sIIII2s2xIII{MAX_BACKENDS}I")
-_BACKEND = struct.Struct("=16s16sIII6s6s64s")
 
 
 def map_of(pins: str, name: str) -> Map:
     """Open one of the balancer's maps."""
     return Map.open(paths.map_pin(pins, name))
+
+
+def types(pins: str) -> Types:
+    """Return the types of the program at these pins, as it was loaded."""
+    return values.types(paths.layouts(pins))
+
+
+def state(pins: str) -> values.Value:
+    """Return the state whole, as it was at one moment."""
+    with map_of(pins, "state") as there:
+        return types(pins).struct("state").of(there.get(FIRST, BPF_F_LOCK))
+
+
+def ages(pins: str) -> int:
+    """Return in how many ages a thread that is not heard of grows old."""
+    return types(pins).struct("state").field("taken").counts[-1]
 
 
 def room_of(slots: Map) -> int:
@@ -61,46 +68,58 @@ def address(text: str | None) -> bytes:
     return socket.inet_pton(socket.AF_INET6, text if ":" in text else f"::ffff:{text}")
 
 
+def _name_of(names: Mapping[str, int], number: int) -> str:
+    """Return which name of an enum has a number; what the program has written itself has one."""
+    return next((name for name, each in names.items() if each == number), str(number))
+
+
 class Config(NamedTuple):
     """The settings, `struct config`; `backends` counts the entries in use, `weights` are by index, 0 gets nothing.
 
-    `holds` is 0 where no request is held.
+    `families` are of IPV4 and IPV6. `holds` is BY_REPORTS or BY_REPLIES, or "" where no request is held;
+    one that is held is sent again at most `retries` times.
     """
 
     ready: int
     service_port: int
     completion_port: int
-    policy: int
+    policy: str
     backends: int
     longest: int
     replies: int
     report_port: int
     pair_interfaces: int
-    families: int
-    holds: int
+    families: frozenset[str]
+    holds: str
     weights: tuple[int, ...]
+    retries: int = 0
 
     @classmethod
     def read(cls, pins: str) -> Self:
         """Read the settings; `ready` is 0 before the role has written them."""
+        known = types(pins)
         with map_of(pins, "config") as config:
-            values = _CONFIG.unpack(config.get(FIRST))
-        last = len(cls._fields) - 1
-        ready, service, completion, *middle, report, pair_interfaces, families, holds = values[:last]
-        ports = int.from_bytes(service), int.from_bytes(completion)
-        rest = pair_interfaces, families, holds, values[last:]
-        return cls._make((ready, *ports, *middle, int.from_bytes(report), *rest))
+            value = known.struct("config").of(config.get(FIRST))
+        fields: dict[str, Any] = {name: value[name] for name in cls._fields}
+        holds = _name_of(known.enum("known_by"), fields["holds"])
+        found = {
+            "policy": _name_of(known.enum("policy"), fields["policy"]).lower().replace("_", "-"),
+            "holds": "" if holds == _NOT_HELD else holds,
+            "families": frozenset(name for name, bit in known.enum("family").items() if fields["families"] & bit),
+        }
+        return cls(**{**fields, **found})
 
     def write(self, pins: str) -> None:
         """Write the settings, and let policy and weights hold; each word that stays the same is so all the while."""
-        service, completion, report = (
-            struct.pack("!H", port) for port in (self.service_port, self.completion_port, self.report_port)
-        )
-        middle = self.policy, self.backends, self.longest, self.replies
-        rest = self.pair_interfaces, self.families, self.holds, *self.weights
-        packed = _CONFIG.pack(self.ready, service, completion, *middle, report, *rest)
+        known = types(pins)
+        fields = {
+            **self._asdict(),
+            "policy": known.enum("policy")[self.policy.upper().replace("-", "_")],
+            "holds": known.enum("known_by")[self.holds or _NOT_HELD],
+            "families": sum(known.enum("family")[name] for name in self.families),
+        }
         with map_of(pins, "config") as config:
-            config.set(FIRST, packed)
+            config.set(FIRST, known.struct("config").put(config.get(FIRST), **fields))
         with LoadedProgram.open(paths.program_pin(pins, "arrange_run")) as arrange:
             arrange.test_run(bytes(ETHERNET_HEADER))
 
@@ -123,16 +142,18 @@ class Entry(NamedTuple):
 
     def write(self, pins: str, index: int) -> None:
         """Write it; one without a name is none."""
+        value = types(pins).struct("backend").pack(**{**self._asdict(), "name": self.name.encode()})
         with map_of(pins, "backends") as backends:
-            backends.set(key(index), _BACKEND.pack(*self[:-1], self.name.encode()))
+            backends.set(key(index), value)
 
 
 def entries(pins: str, config: Config) -> dict[int, Entry]:
     """Return the backends that the program has, by their index."""
     found = {}
+    struct_backend = types(pins).struct("backend")
     with map_of(pins, "backends") as backends:
         for index in range(config.backends):
-            *values, name = _BACKEND.unpack(backends.get(key(index)))
-            if text := name.rstrip(b"\0").decode():
-                found[index] = Entry._make((*values, text))
+            value = struct_backend.of(backends.get(key(index)))
+            if name := value["name"].rstrip(b"\0").decode():
+                found[index] = Entry(**{**{field: value[field] for field in Entry._fields}, "name": name})
     return found

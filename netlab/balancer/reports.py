@@ -1,14 +1,9 @@
-"""What the balancer knows of its backends by their reports, laid out as in bpf/balancer/reporter.h."""
+"""What the balancer knows of its backends by their reports, `struct reporter` in bpf/balancer/reporter.h."""
 
-import struct
 import time
 from typing import NamedTuple
 
-from netlab.balancer.layout import Config, entries, key, map_of
-
-# struct reporter: incarnation, heard_ns, what is known of markers, then as in Reporter, with `lost` before `silent`,
-# and behind them what may still come of the completions that are lost, and what is in hand beyond the threads
-REPORTER = struct.Struct("=QQ24x2I4x4I20x")
+from netlab.balancer.layout import Config, entries, key, map_of, types
 
 
 class Reporter(NamedTuple):
@@ -27,12 +22,18 @@ class Reporter(NamedTuple):
     doubled_completions: int
 
 
+_COUNTED = ("received", "completed", "lost_requests", "lost_completions", "doubled_completions")
+
+
 def reporters(pins: str) -> dict[str, Reporter | None]:
     """Return what the program knows of each backend; None of one that has never reported."""
     found: dict[str, Reporter | None] = {}
+    struct_reporter = types(pins).struct("reporter")
     with map_of(pins, "reporters") as known:
         for index, backend in entries(pins, Config.read(pins)).items():
-            incarnation, heard_ns, received, completed, silent, *lost = REPORTER.unpack(known.get(key(index)))
-            heard_s = max(time.monotonic_ns() - heard_ns, 0) / 1e9
-            found[backend.name] = Reporter(heard_s, received, completed, bool(silent), *lost) if incarnation else None
+            now = struct_reporter.of(known.get(key(index)))
+            heard_s = max(time.monotonic_ns() - now["heard_ns"], 0) / 1e9
+            counted = {name: now[name] for name in _COUNTED}
+            is_silent = bool(now["silent"])
+            found[backend.name] = Reporter(heard_s, silent=is_silent, **counted) if now["incarnation"] else None
     return found

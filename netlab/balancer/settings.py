@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from netlab import paths
 from netlab.balancer import layout
-from netlab.balancer.layout import FIRST, IPV4, IPV6, MAX_PAIRS, POLICIES, Config, Entry, map_of
+from netlab.balancer.layout import FIRST, IPV4, IPV6, Config, Entry, map_of
 from netlab.errors import NetlabError
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
 
@@ -35,10 +35,11 @@ class Interface(NamedTuple):
     mac: str
     addresses: tuple[str, ...]
 
-    def packed(self, number: int) -> bytes:
-        """Return its `struct interface`; `number` is which of ours it is."""
-        first = (next((each for each in self.addresses if (":" in each) is is_6), None) for is_6 in (False, True))
-        return layout.INTERFACE.pack(layout.mac(self.mac), number, 1, *map(layout.address, first))
+    def fields(self, number: int) -> dict[str, bytes | int]:
+        """Return the fields of its `struct interface`; `number` is which of ours it is."""
+        ipv4, ipv6 = (next((each for each in self.addresses if (":" in each) is is_6), None) for is_6 in (False, True))
+        first = {"ipv4": layout.address(ipv4), "ipv6": layout.address(ipv6)}
+        return {"mac": layout.mac(self.mac), "number": number, "in_use": 1, **first}
 
 
 class Settings(NamedTuple):
@@ -46,7 +47,7 @@ class Settings(NamedTuple):
 
     With `replies` a backend's reply frees the thread of its request; there are no completions then. To `report_port`,
     if it is not 0, backends may tell their running totals. With `holds` a request is kept until it is
-    known to be done, BY_REPORTS or BY_REPLIES.
+    known to be done, BY_REPORTS or BY_REPLIES, and sent again at most `retries` times.
     """
 
     service_port: int
@@ -56,7 +57,8 @@ class Settings(NamedTuple):
     interfaces: tuple[Interface, ...]
     replies: bool = False
     report_port: int = 0
-    holds: int = 0
+    holds: str = ""
+    retries: int = 3
 
 
 def set_up(pins: str, settings: Settings) -> bool:
@@ -67,8 +69,8 @@ def set_up(pins: str, settings: Settings) -> bool:
     traffic, and policy and backends may have been changed since. NetlabError when it was set up with other ports,
     or otherwise in what stays, or when the program's slots are too small for the links.
     """
-    wanted, there = _config(settings), Config.read(pins)
-    _check_slots(pins, wanted.longest)
+    wanted, there = _config(pins, settings), Config.read(pins)
+    _check_room(pins, wanted)
     if there.ready:
         if _fixed(there) != _fixed(wanted):
             raise NetlabError(
@@ -80,54 +82,58 @@ def set_up(pins: str, settings: Settings) -> bool:
         return False
     _write_ourselves(pins, settings)
     for index, backend in enumerate(settings.backends):
-        write_backend(pins, index, backend, wanted.pair_interfaces)
+        write_backend(pins, index, backend, wanted.pair_interfaces).write(pins, index)
     with map_of(pins, "state") as state:
-        free = [backend.capacity for backend in settings.backends]
-        rest = [0] * (layout.MAX_BACKENDS * (layout.AGES + 6) - len(free))
-        state.set(FIRST, layout.STATE.pack(*[0] * layout.FREE, *free, *rest, b""))
+        free = tuple(backend.capacity for backend in settings.backends)
+        state.set(FIRST, layout.types(pins).struct("state").pack(free_threads=free))
     wanted._replace(ready=0).write(pins)  # the choice of a backend is ready before the first request
     wanted.write(pins)
     return True
 
 
-def _config(settings: Settings) -> Config:
+def _config(pins: str, settings: Settings) -> Config:
     count = len(settings.backends)
     return Config(
         ready=1,
         service_port=settings.service_port,
         completion_port=settings.completion_port,
-        policy=POLICIES.index(settings.policy),
+        policy=settings.policy,
         backends=count,
         longest=layout.ETHERNET_HEADER + min(backend.mtu for backend in settings.backends),
         replies=int(settings.replies),
         report_port=settings.report_port,
-        pair_interfaces=_pair_interfaces(settings),
+        pair_interfaces=_pair_interfaces(pins, settings),
         families=families(settings.backends),
         holds=settings.holds,
-        weights=(1,) * count + (0,) * (layout.MAX_BACKENDS - count),
+        weights=(1,) * count,
+        retries=settings.retries,
     )
 
 
-def _fixed(config: Config) -> tuple[int, ...]:
+def _fixed(config: Config) -> tuple[int | str, ...]:
     """Return the settings that stay as long as the lab."""
     return config.service_port, config.completion_port, config.report_port, config.replies, config.holds
 
 
-def _pair_interfaces(settings: Settings) -> int:
+def _pair_interfaces(pins: str, settings: Settings) -> int:
     """Return how many interfaces the pairs of a backend have; 0 when all pairs together would be too many."""
     count = len(settings.interfaces) if settings.replies else 0
-    return count if count * len(settings.backends) <= MAX_PAIRS else 0
+    with map_of(pins, "pairs") as pairs:
+        return count if count * len(settings.backends) <= pairs.max_entries else 0
 
 
-def families(backends: Sequence[Backend]) -> int:
-    """Return the families in which every backend has an address, as bits."""
+def families(backends: Sequence[Backend]) -> frozenset[str]:
+    """Return the families in which every backend has an address."""
     ipv4, ipv6 = all(each.ipv4 for each in backends), all(each.ipv6 for each in backends)
-    return IPV4 * ipv4 | IPV6 * ipv6
+    return frozenset([IPV4] * ipv4 + [IPV6] * ipv6)
 
 
-def _check_slots(pins: str, longest: int) -> None:
-    with map_of(pins, "slots") as slots:
-        room = slots.value_size - layout.SLOT_HEADER.size
+def _check_room(pins: str, wanted: Config) -> None:
+    """Refuse more backends, and longer frames, than the program was compiled for."""
+    room, longest = layout.types(pins).struct("slot").field("frame").size, wanted.longest
+    with map_of(pins, "backends") as backends:
+        if wanted.backends > backends.max_entries:
+            raise NetlabError(f"backends: {wanted.backends} nodes, at most {backends.max_entries}")
     if room < longest:
         raise NetlabError(f"the queue was compiled for frames of {room} bytes; the backends' links carry {longest}")
 
@@ -136,6 +142,7 @@ def _write_ourselves(pins: str, settings: Settings) -> None:
     with map_of(pins, "local_addresses") as local:
         for address in (address for ours in settings.interfaces for address in ours.addresses):
             local.set(layout.address(address), b"\1")
+    known = layout.types(pins)
     with (
         map_of(pins, "interfaces") as interfaces,
         map_of(pins, "doors") as doors,
@@ -143,17 +150,22 @@ def _write_ourselves(pins: str, settings: Settings) -> None:
     ):
         for number, ours in enumerate(settings.interfaces):
             ifindex = socket.if_nametoindex(ours.name)
-            interfaces.set(layout.key(ifindex), ours.packed(number))
-            doors.set(layout.key(ifindex), layout.DEVMAP_ENTRY.pack(ifindex, egress.fd))
+            interfaces.set(layout.key(ifindex), known.struct("interface").pack(**ours.fields(number)))
+            door = known.struct("devmap_entry").pack(ifindex=ifindex, program=egress.fd)
+            doors.set(layout.key(ifindex), door)
 
 
 def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int) -> Entry:
-    """Write a backend, with a weight of 1, and the devmaps of carriers to it: its own and its pairs."""
+    """Write a backend, with a weight of 1, and the devmaps of carriers to it: its own and its pairs.
+
+    All but its name, by which it is a backend: that is written with the entry that this returns, when all is there.
+    """
     addresses = layout.address(backend.ipv4), layout.address(backend.ipv6)
     ifindex = socket.if_nametoindex(backend.interface)
     macs = layout.mac(backend.mac), layout.mac(backend.our_mac)
     entry = Entry(*addresses, ifindex, backend.capacity, 1, *macs, backend.name)
-    entry.write(pins, index)
+    entry._replace(name="").write(pins, index)
+    struct_interface, entry_of = (layout.types(pins).struct(name) for name in ("interface", "devmap_entry"))
     with (
         map_of(pins, "backend_at") as index_of,
         map_of(pins, "interfaces") as interfaces,
@@ -161,22 +173,23 @@ def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int)
         map_of(pins, "pairs") as pairs,
         LoadedProgram.open(paths.program_pin(pins, "egress_devmap")) as egress,
     ):
-        _write_pair(carriers, index, egress, ifindex, ifindex)
+        ours = entry_of.pack(ifindex=ifindex, program=egress.fd)
+        _write_pair(carriers, index, ours, ours)
         for client, _ in socket.if_nameindex() if pair_interfaces else ():
-            if client >= layout.MAX_INTERFACES:  # none of ours: they have doors
+            if client >= interfaces.max_entries:  # none of ours: they have doors
                 continue
-            _, number, in_use, *_ = layout.INTERFACE.unpack(interfaces.get(layout.key(client)))
-            pair = index * pair_interfaces + number
-            if in_use and client != ifindex and pair < MAX_PAIRS:
-                _write_pair(pairs, pair, egress, ifindex, client)
+            there = struct_interface.of(interfaces.get(layout.key(client)))
+            pair = index * pair_interfaces + there["number"]
+            if there["in_use"] and client != ifindex and pair < pairs.max_entries:
+                _write_pair(pairs, pair, ours, entry_of.pack(ifindex=client, program=egress.fd))
         for address in filter(any, addresses):
             index_of.set(address, layout.key(index))
     return entry
 
 
-def _write_pair(into: Map, at: int, egress: LoadedProgram, first: int, last: int) -> None:
+def _write_pair(into: Map, at: int, *doors: bytes) -> None:
     """Put a devmap with two doors into a map of maps."""
-    with Map.create(DEVMAP, 4, layout.DEVMAP_ENTRY.size, 2) as pair:
-        for place, ifindex in enumerate((first, last)):
-            pair.set(layout.key(place), layout.DEVMAP_ENTRY.pack(ifindex, egress.fd))
+    with Map.create(DEVMAP, 4, len(doors[0]), len(doors)) as pair:
+        for place, door in enumerate(doors):
+            pair.set(layout.key(place), door)
         into.set(layout.key(at), layout.key(pair.fd))

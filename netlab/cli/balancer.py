@@ -9,6 +9,7 @@ from netlab.errors import UsageError
 from netlab.lab.standing import Standing
 from netlab.record import store
 from netlab.record.model import LabRecord
+from netlab.words import count
 
 Say = Callable[[str], None]
 ACTIONS = {
@@ -70,7 +71,7 @@ def _done(lab: LabRecord, here: str, args: typed.Balancer, netns: str) -> str:
         return f"{listed} drained; {_in_hand(pins, names)} in hand"
     if args.action == "undrain":
         control.undrain(pins, names, netns)
-        return f"{listed} take requests again"
+        return f"{listed} undrained"
     if args.action == "weight":
         control.set_weight(pins, names, weight)
         return f"{listed}: weight {weight}"
@@ -98,5 +99,4 @@ def _weight(text: str) -> int:
 
 
 def _in_hand(pins: str, names: Sequence[str]) -> str:
-    count = sum(control.in_hand(pins, names).values())
-    return f"{count} request{'' if count == 1 else 's'}"
+    return count(sum(control.in_hand(pins, names).values()), "request")

@@ -15,18 +15,32 @@ if TYPE_CHECKING:
     from netlab.plan.planner import Plan
 
 
+# All variables that say how netlab is to work, but NETLAB_LAB.
+KEPT = (
+    "DOCKER_HOST",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "DOCKER_CLIENT_TIMEOUT",
+    store.SIZE_VARIABLE,
+    paths.CACHE_VARIABLE,
+    "NETLAB_DEBUG",
+    "NO_COLOR",
+)
+
+
 def planned(args: typed.OfTopology) -> "Plan":
     """Return the plan of the topology that the verb names."""
     from netlab.plan.planner import plan
     from netlab.topology import document, validate
 
-    topology = validate.topology(document.load(args.file, args.set))
+    written = document.load(args.file, args.set)
+    topology = validate.topology(written)
     if args.lab:
         paths.folder_of(args.lab)
         topology = topology._replace(name=args.lab)
     if isinstance(args, typed.Up) and args.runtime:
         topology = topology._replace(runtime=args.runtime)
-    return plan(topology)
+    return plan(topology, written)
 
 
 def lab_of(args: typed.OfNode) -> "Standing":
@@ -43,12 +57,12 @@ def lab_of(args: typed.OfNode) -> "Standing":
 def elevate(args: typed.Arguments, lab: str | None = None) -> None:
     """Go on as root: start this very command again through sudo when we are not.
 
-    sudo drops the environment, so the lab goes with it as an option, and Docker engine and size of the folder in words.
+    sudo drops the environment, so the lab goes with it as an option, and what else we are told by variables in words.
     """
     if os.geteuid() == 0:
         return
     lab = lab or args.lab
-    kept = [f"{name}={os.environ[name]}" for name in ("DOCKER_HOST", store.SIZE_VARIABLE) if name in os.environ]
+    kept = [f"{name}={value}" for name, value in _told().items()]
     words = [args.words[0], *(("--lab", lab) if lab and not args.lab_given else ()), *args.words[1:]]
     program = sys.argv[0]
     start = [program] if os.access(program, os.X_OK) else [sys.executable, "-I", "-m", "netlab"]
@@ -57,3 +71,11 @@ def elevate(args: typed.Arguments, lab: str | None = None) -> None:
         os.execvp("sudo", ["sudo", "--", *(("env", *kept) if kept else ()), *start, *words])
     except OSError:
         raise HostError(f"{args.words[0]} needs root, and there is no sudo here: run it as root") from None
+
+
+def _told() -> dict[str, str]:
+    """Return what the variables of the caller say. Certificates that are in his home are not in root's."""
+    found = {name: os.environ[name] for name in KEPT if name in os.environ}
+    if found.get("DOCKER_TLS_VERIFY") and not found.get("DOCKER_CERT_PATH"):
+        found["DOCKER_CERT_PATH"] = os.path.expanduser("~/.docker")
+    return found

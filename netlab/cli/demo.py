@@ -1,10 +1,10 @@
 """What is seen of a play: lines as they happen and how it went, for people, or all of it as JSON in the end."""
 
 import json
-import sys
 from collections.abc import Sequence
 
 from netlab.cli import show
+from netlab.cli.console import Painted
 from netlab.demo import show as worded
 from netlab.demo.evidence import Claim, Entry, Evidence
 from netlab.record import shapes
@@ -16,7 +16,7 @@ class Text:
 
     def begin(self, lab: LabRecord) -> None:
         """Get ready for the lines of a lab."""
-        self._timeline = worded.Timeline(lab, sys.stdout.isatty())
+        self._timeline = worded.Timeline(lab, Painted())
 
     def line(self, entry: Entry, begin_ns: int) -> None:
         """Print a line."""
@@ -28,7 +28,7 @@ class Text:
         show.stats(evidence.stats)
         print()
         for claim in claims:
-            print(worded.claim(claim, sys.stdout.isatty()))
+            print(worded.claim(claim, Painted()))
         print(worded.verdict(claims), flush=True)
 
 

@@ -3,13 +3,17 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from netlab import paths
 from netlab.cli import arguments, chosen, typed
-from netlab.cli.console import have_streams, say
+from netlab.cli.console import Painted, have_streams, say
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
+from netlab.words import count
+
+if TYPE_CHECKING:
+    from netlab.plan.planner import Plan
 
 _T = TypeVar("_T")
 
@@ -56,8 +60,7 @@ def _run(words: list[str]) -> int:
 def up(args: typed.Up) -> None:
     """Build the lab of a topology and start its roles."""
     lab = chosen.planned(args)
-    for note in lab.notes:
-        say(f"netlab: note: {note}")
+    _note(lab)
     if args.dry_run:
         print("\n".join(str(step) for step in lab.steps))
         return
@@ -80,16 +83,18 @@ def down(args: typed.Down) -> None:
         chosen.elevate(args)
         apply.down_all(say)
         return
-    there = removal.labs_with_leftovers()
-    if not there and not args.lab:
-        say("netlab: no lab is up")
-        return
-    if not args.lab and len(there) > 1:
-        raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
     if args.lab:
         paths.folder_of(args.lab)  # a wrong name needs no root to be told
+        there = [args.lab]
+    else:
+        there = removal.labs_with_leftovers()
+    if not there:
+        say("netlab: no lab is up")
+        return
+    if len(there) > 1:
+        raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
     chosen.elevate(args)
-    apply.down(args.lab or there[0], say)
+    apply.down(there[0], say)
 
 
 def exec_(args: typed.Exec) -> NoReturn:
@@ -147,31 +152,32 @@ def status(args: typed.Status) -> int:
 def logs(args: typed.Logs) -> None:
     """Show what the roles printed, in the order of time."""
     from netlab.cli import show
-    from netlab.observe import lines
+    from netlab.observe import log_view
 
     lab = store.read(store.choose(args.lab))
     for node in args.nodes:
         store.node_of(lab, node)
-    how = (args.lines, args.follow, args.format, sys.stdout.isatty())
-    show.lines(lines.of_nodes(lab, args.nodes or list(lab.nodes), *how))
+    how = (args.lines, args.follow, args.format, Painted())
+    show.lines(log_view.of_nodes(lab, args.nodes or list(lab.nodes), *how))
 
 
 def trace(args: typed.Trace) -> None:
     """Show what the programs of this lab printed."""
     from netlab.cli import show
-    from netlab.observe import lines
+    from netlab.observe import log_view
 
     data = store.read(store.choose(args.lab))
-    show.lines(lines.of_programs(data, args.lines, args.follow, args.format, sys.stdout.isatty()))
+    show.lines(log_view.of_programs(data, args.lines, args.follow, args.format, Painted()))
 
 
 def stats(args: typed.Stats) -> None:
     """Show what the programs count: free threads, queue, packets and bytes by reason."""
     lab = store.choose(args.lab)
     chosen.elevate(args, lab)
+    from netlab.lab.standing import Standing
     from netlab.observe import prometheus, stats
 
-    found = stats.read(store.read(lab))
+    found = stats.read(Standing.read(lab))
     if args.format == "prometheus":
         print(prometheus.text(found), end="")
     else:
@@ -203,13 +209,15 @@ def reload(args: typed.Reload) -> None:
 
 def validate(args: typed.OfTopology) -> None:
     """Check a topology and build nothing."""
-    topology = chosen.planned(args).topology
-    say(f"netlab: {args.file} is a good topology: {len(topology.nodes)} nodes, {len(topology.links)} links")
+    lab = chosen.planned(args)
+    _note(lab)
+    counts = f"{count(len(lab.topology.nodes), 'node')}, {count(len(lab.topology.links), 'link')}"
+    say(f"netlab: {args.file} is a good topology: {counts}")
 
 
 def export(args: typed.Export) -> None:
     """Print a topology for another tool, and tell what that cannot say."""
-    from netlab.plan.compose import compose
+    from netlab.plan.compose_file import compose
     from netlab.topology.document.dump import dump
 
     lab = chosen.planned(args)
@@ -263,6 +271,12 @@ def _end_with_what_is_called() -> None:
     from netlab.kernel.endings import ENDINGS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+
+
+def _note(lab: "Plan") -> None:
+    """Tell what a person should see of a plan."""
+    for note in lab.notes:
+        say(f"netlab: note: {note}")
 
 
 def _show(style: str, data: _T, table: Callable[[_T], None]) -> None:

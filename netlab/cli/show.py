@@ -5,7 +5,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from netlab.cli import tables
-from netlab.cli.console import say
+from netlab.cli.console import Painted, say
+from netlab.words import count, few
 
 if TYPE_CHECKING:
     from netlab.balancer.reports import Reporter
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from netlab.supervise.client import Process
 
 _MOST = 50  # problems in a table
+_PAINT = Painted()
 
 
 def lines(texts: Iterable[str]) -> None:
@@ -27,31 +29,49 @@ def status(found: "LabStatus") -> None:
     """Print a lab's nodes as a table, and below it what is not as planned."""
     table = tables.table("NODE", "WHAT", "PROGRAM", "STATE", "PID", "CPU", "MEMORY", "ADDRESSES")
     for name, node in found.nodes.items():
-        addresses = ", ".join(each for port in node.addresses.values() for each in port if ":" not in each)
-        table.add_row(name, node.role or node.kind, node.program, *_process_cells(node.process), addresses)
+        addresses = [each for port in node.addresses.values() for each in port if ":" not in each]
+        table.add_row(name, node.role or node.kind, node.program, *_process_cells(node.process), few(addresses))
     limited = not found.looked_inside and found.state != "half-built"
     state = "up, as far as can be seen without root" if limited and found.state == "up" else found.state
-    tables.console().print(f"lab {found.lab} is {state}, from {found.topology or 'no file'}", highlight=False)
+    state = _PAINT.good(state) if found.state == "up" else _PAINT.bad(state)
+    print(f"lab {found.lab} is {state}, from {found.topology or 'no file'}")
     tables.console().print(table)
     for name, node in found.nodes.items():
         if node.memory_kills:
-            count = f"{node.memory_kills} process{'' if node.memory_kills == 1 else 'es'}"
-            print(f"{name}: its memory was used up, and the kernel has killed {count} there")
+            killed = count(node.memory_kills, "process", "es")
+            print(f"{name}: its memory was used up, and the kernel has killed {killed} there")
+        if node.udp_rcvbuf_errors:
+            print(_full_buffers(name, node.udp_rcvbuf_errors))
     for problem in found.problems[:_MOST]:
-        print(problem)
+        print(f"{_PAINT.bad(problem.where or 'the lab')}: {problem.said}")
     if found.problems[_MOST:]:
         print(f"… and {len(found.problems) - _MOST} more: --format json has all")
     if limited:
         say(f"netlab: note: to look into the nodes takes root: sudo netlab status {found.lab}")
 
 
-def _process_cells(process: "Process | None") -> tuple[str, str, str, str]:
+def _full_buffers(node: str, errors: int) -> str:
+    """Return a line on datagrams that have reached a node and none of its processes."""
+    return f"{node}: {count(errors, 'datagram')} dropped, as the buffers of sockets were full (UdpRcvbufErrors)"
+
+
+def _process_cells(process: "Process | None") -> tuple[Any, str, str, str]:
     if process is None:
         return "", "", "", ""
     cpu = "" if process.cpu_percent is None else f"{process.cpu_percent:.1f} %"
     memory = "" if process.rss_bytes is None else f"{process.rss_bytes / 1e6:.1f} MB"
+    return _state(process), str(process.pid or ""), cpu, memory
+
+
+def _state(process: "Process") -> Any:
+    """Return what a process does, in the colour of what that means."""
     code = f" {process.code}" if process.state in ("exited", "killed") else ""
-    return process.state + code, str(process.pid or ""), cpu, memory
+    said = process.state + code
+    if process.state == "running":
+        return tables.painted(_PAINT.good(said))
+    if process.state in ("killed", "lost") or process.code:
+        return tables.painted(_PAINT.bad(said))
+    return tables.painted(_PAINT.doubtful(said) if process.state in ("starting", "stopped") else said)
 
 
 def stats(counted: "LabStats") -> None:
@@ -59,7 +79,7 @@ def stats(counted: "LabStats") -> None:
     console = tables.console()
     for node, now in counted.balancers.items():
         if not now.ready:
-            console.print(f"{node}: its balancer is not set up: no role has done so yet", highlight=False)
+            console.print(f"{node}: its balancer is not set up: no role has done so yet")
             continue
         held = f"; {now.held} held, {now.retried} retried, {now.unheld} not held" if now.holds else ""
         console.print(
@@ -67,16 +87,18 @@ def stats(counted: "LabStats") -> None:
             f"{now.queued} queued, {now.dropped} dropped; {now.dequeued} sent out of the queue, "
             f"{now.queue_depth} of {now.queue_capacity} waiting; {now.completions} completions; "
             f"policy {now.policy}{held}",
-            highlight=False,
         )
         console.print(_backends_table(now))
         console.print(_counts_table({**now.reasons, **now.carriers}))
     for node, program in counted.programs.items():
-        console.print(f"{node}:" if program.reasons else f"{node}: its program counts nothing", highlight=False)
+        console.print(f"{node}:" if program.reasons else f"{node}: its program counts nothing")
         if program.reasons:
             console.print(_counts_table(program.reasons))
     if not counted.balancers and not counted.programs and not counted.problems:
         say("netlab: no node of this lab carries a program")
+    for node, errors in counted.udp_rcvbuf_errors.items():
+        if errors:
+            console.print(_full_buffers(node, errors))
 
 
 def _backends_table(now: "BalancerStats") -> Any:
@@ -99,6 +121,6 @@ def _report_cells(reports: "Reporter | None") -> tuple[str, ...]:
 
 def _counts_table(reasons: "Reasons") -> Any:
     table = tables.table("REASON", "PACKETS", "BYTES")
-    for name, count in reasons.items():
-        table.add_row(name, str(count.packets), str(count.bytes))
+    for name, counted in reasons.items():
+        table.add_row(name, str(counted.packets), str(counted.bytes))
     return table

@@ -1,7 +1,9 @@
 """Tables for people. The only user of rich."""
 
 import sys
-from typing import Any
+from typing import Any, Literal
+
+from netlab.cli.console import is_painted
 
 _NUMBERS = {  # columns that stand on the right
     "PACKETS", "BYTES", "PID", "CPU", "MEMORY", "FREE THREADS", "CAPACITY", "WEIGHT",
@@ -13,8 +15,18 @@ def console() -> Any:
     """Return where tables are printed: stdout."""
     from rich.console import Console
 
-    # A pipe or a file is as wide as its lines: nothing is cut or folded there.
-    return Console() if sys.stdout.isatty() else Console(width=10_000)
+    # Texts are shown as they are: what stands in brackets, or between colons, may be the name of a folder. And a pipe
+    # or a file is as wide as its lines: nothing is cut or folded there.
+    width = None if sys.stdout.isatty() else 10_000
+    colours: Literal["auto"] | None = "auto" if is_painted() else None
+    return Console(markup=False, emoji=False, highlight=False, color_system=colours, width=width)
+
+
+def painted(text: str) -> Any:
+    """Return what `console.Painted` has made, as a table takes it."""
+    from rich.text import Text
+
+    return Text.from_ansi(text)
 
 
 def table(*columns: str) -> Any:

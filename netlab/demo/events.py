@@ -1,14 +1,7 @@
-"""What the lines of logs and trace mean: the one place that knows how roles and programs word them.
+"""What happens in the demos: an event for each kind of line that roles and programs print (`wordings` reads them)."""
 
-A line that is none of these is no event; it stays in the timeline as it was printed.
-"""
-
-import json
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
-from netlab.supervise.logs import LogLine
+from typing import NamedTuple
 
 
 def seconds_in(data: str) -> float | None:
@@ -237,65 +230,3 @@ Event = (
     | Accepted | Arrived | EndOfFile | Exited | Lost
 )
 # fmt: on
-
-_STRING = r'"(?:[^"\\]|\\.)*"'
-_PLACES = {"N": r"(\d+)", "F": r"(\d+(?:\.\d+)?)", "S": rf"({_STRING})(?:\.\.\.)?", "W": r"(\S+)", "T": r"(.*)"}
-_READERS: dict[str, Callable[[str], Any]] = {"N": int, "F": float, "S": json.loads, "W": str, "T": str}
-
-# Stream, wording, event. In a wording `{N}` is a whole number, `{F}` any number, `{S}` a quoted string, `{W}` a word,
-# `{T}` all the rest; they are the event's fields, in order. `s?` is a plural.
-_WORDINGS: tuple[tuple[str, str, type[Event]], ...] = (
-    ("out", "request #{N} to {W}: {S} ({N} bytes)", Asked),
-    ("out", "sent {N} requests in {F} s", AskedAll),
-    ("out", "request #{N} not sent: {T}", NotAsked),
-    ("out", "received #{N} from {W}: {S} ({N} bytes), thread {N} sleeps {F} s", Received),
-    ("out", "received #{N} from {W}: {S} ({N} bytes), thread {N} refuses: {T}", Refused),
-    ("out", "finished #{N}: thread {N} slept {F} s, {F} s so far; all threads {F} s so far", Finished),
-    ("trace", "request #{N} from {W}", Request),
-    ("trace", "forward #{N} to {W}, free {N}", Forward),
-    ("trace", "queue #{N}, depth {N}", Queue),
-    ("trace", "dequeue #{N} to {W}, depth {N}", Dequeue),
-    ("trace", "drop #{N}, {T}", Drop),
-    ("trace", "completion from {W}, free {N}, depth {N}", Completion),
-    ("trace", "completion from {W} ignored, {T}", Ignored),
-    ("trace", "segment from port {N}, seq {N}, {N} bytes: {T}, {W}", Segment),
-    ("out", "connected to {W} from {W}: initial sequence number {N}", Connected),
-    ("out", "attempt {N}: the SYN with sequence number {N} is not answered; trying another number", Unanswered),
-    ("out", "byte #{N} {S}: seq {N}, at {F} s", Byte),
-    ("out", "sent {N} bytes? in {F} s", SentBytes),
-    ("out", "FIN: seq {N}, the first that the server has not got", Fin),
-    ("out", "closed: the server has acknowledged the FIN, and sent its own", Closed),
-    ("out", "connection {W} from {W}", Accepted),
-    ("out", "segment on {W}: seq {N}, {S} ({N} bytes?)", Arrived),
-    ("out", "end of file on {W}: TCP delivered {N} bytes? in order: {S}", EndOfFile),
-    ("out", "{N} segments? not seen: too many at once", Lost),
-    ("note", "exited with code {N}", Exited),
-    ("note", "{N} lines lost here: no room for the log", Lost),
-    ("lost", "{N} lines lost, {N} in all: they came too fast", Lost),
-)
-
-
-class _Form(NamedTuple):
-    stream: str
-    pattern: re.Pattern[str]
-    readers: tuple[Callable[[str], Any], ...]
-    event: type[Event]
-
-
-def _form(stream: str, wording: str, event: type[Event]) -> _Form:
-    kinds = re.findall(r"\{([NFSWT])\}", wording)
-    pattern = re.sub(r"\\\{([NFSWT])\\\}", lambda found: _PLACES[found[1]], re.escape(wording)).replace(r"s\?", "s?")
-    return _Form(stream, re.compile(pattern), tuple(_READERS[kind] for kind in kinds), event)
-
-
-_FORMS = [_form(*wording) for wording in _WORDINGS]
-
-
-def parse(line: LogLine) -> Event | None:
-    """Return what a line says, None if it is no event."""
-    for form in _FORMS:
-        if form.stream == line.stream and (found := form.pattern.fullmatch(line.text)):
-            values = [read(text) for read, text in zip(form.readers, found.groups(), strict=True)]
-            event: Event = form.event(*values[: len(form.event._fields)])
-            return event
-    return None

@@ -2,15 +2,16 @@
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from typing import NamedTuple
 
 from netlab import paths
 from netlab.demo import parta, partb
-from netlab.demo.events import Asked, Exited, parse
+from netlab.demo.events import Asked, Exited
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
+from netlab.demo.wordings import parse
 from netlab.errors import NetlabError
 from netlab.kernel import endings, files, syscalls
 from netlab.lab import apply
@@ -19,7 +20,7 @@ from netlab.observe import stats
 from netlab.observe.capture import Capture
 from netlab.plan.planner import Plan
 from netlab.record import store
-from netlab.record.model import LabRecord
+from netlab.record.model import InterfaceRecord, LabRecord
 from netlab.supervise import logs
 
 # A play in which nothing happens for so long, beside what a request asks for, comes to no better end: once a role has
@@ -99,7 +100,7 @@ def play(
         record = standing.record
         evidence = Evidence([], record, stats.LabStats(record.lab, {}, {}), {}, _sources(record), {})
         _follow(evidence, is_over, show)
-        evidence = evidence._replace(stats=stats.read(record), sockets=_settled_sockets(standing))
+        evidence = evidence._replace(stats=stats.read(standing), sockets=_settled_sockets(standing))
         return evidence._replace(probes=_probe(standing))  # last, because it is counted too
 
 
@@ -158,16 +159,32 @@ def _sockets_here() -> Sockets:
 
 
 def _probe(lab: Standing) -> dict[str, str]:
-    """Knock at a closed port of each node with a program, from a peer: where packets pass, somebody says: refused."""
+    """Knock at a closed port of each node with a program, from a host: where packets pass, somebody says: refused."""
     found: dict[str, str] = {}
     for node, about in lab.record.nodes.items():
-        if about.programs:
-            port = next(iter(about.interfaces.values()))
+        for program in about.programs:
+            port = about.interfaces[program.interfaces[0]]
             host = next(each.partition("/")[0] for each in port.addresses if ":" not in each)
+            peer = next(_hosts_behind(lab.record, node, port), "")
             for what, kind in (("TCP", socket.SOCK_STREAM), ("UDP", socket.SOCK_DGRAM)):
-                answer = syscalls.inside(lab.runtime.netns_path(port.peer), partial(_answer, host, kind))
+                knock = partial(_answer, host, kind)
+                answer = syscalls.inside(lab.runtime.netns_path(peer), knock) if peer else "there is nobody to knock"
                 found[f"{what} to port {_CLOSED_PORT} of {node}"] = answer
     return found
+
+
+def _hosts_behind(lab: LabRecord, node: str, port: InterfaceRecord) -> Iterator[str]:
+    """Yield the hosts at the other end of a node's interface: where that is a switch, those behind it.
+
+    Switches have no address to be answered at, and are joined without loops.
+    """
+    other = lab.nodes[port.peer]
+    if other.kind != "switch":
+        yield port.peer
+        return
+    for further in other.interfaces.values():
+        if further.peer != node:
+            yield from _hosts_behind(lab, port.peer, further)
 
 
 def _answer(host: str, kind: int) -> str:

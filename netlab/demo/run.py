@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import Protocol
 
 from netlab import assets
-from netlab.demo import save
+from netlab.demo import report, save
 from netlab.demo.evidence import Claim, Entry, Evidence
 from netlab.demo.play import DEMOS, Demo, play
 from netlab.errors import UsageError
@@ -55,11 +55,12 @@ def run(wanted: Wanted, audience: Audience, say: Callable[[str], None]) -> bool:
     """Play a demo, and say whether all of its claims hold."""
     demo = _find(wanted.name)
     path = wanted.file or os.path.join(assets.folder("topologies"), f"{demo.topology}.yml")
-    topology = validate.topology(document.load(path, [*demo.changes, *wanted.set]))
+    written = document.load(path, [*demo.changes, *wanted.set])
+    topology = validate.topology(written)
     runtime = wanted.runtime or topology.runtime
-    planned = plan(topology._replace(name=wanted.lab or f"demo-{wanted.name}", runtime=runtime))
+    planned = plan(topology._replace(name=wanted.lab or f"demo-{wanted.name}", runtime=runtime), written)
     with save.folder(wanted.save) if wanted.save is not None else nullcontext() as work:
-        capture = Capture(f"{work}/{save.CAPTURES}") if work else None
+        capture = Capture(f"{work}/{report.CAPTURES}") if work else None
         audience.begin(describe(planned, ""))
         evidence = play(planned, demo.is_over, wanted.timeout, say, audience.line, capture)
         claims = demo.claims(evidence)
@@ -68,7 +69,7 @@ def run(wanted: Wanted, audience: Audience, say: Callable[[str], None]) -> bool:
             words = [*filter(None, (wanted.name, wanted.file)), *(f"--set={change}" for change in wanted.set)]
             words += [f"--runtime={wanted.runtime}"] if wanted.runtime else []
             changes = (*demo.changes, *wanted.set)
-            played = save.Played(wanted.name, shlex.join(["netlab", "demo", *words]), _text(path), changes)
+            played = report.Played(wanted.name, shlex.join(["netlab", "demo", *words]), _text(path), changes)
             save.write(work, played, evidence, claims, capture.stop() if capture else [])
             say(f"netlab: everything is in {wanted.save}; its report is {os.path.join(str(wanted.save), 'report.md')}")
     return all(claim.holds for claim in claims)

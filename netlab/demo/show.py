@@ -3,23 +3,19 @@
 from collections.abc import Iterable, Iterator
 
 from netlab.demo.evidence import Claim, Entry, Evidence
+from netlab.observe.painter import Painter
 from netlab.record.model import LabRecord
-
-# By what speaks: the kernel, and then the nodes in their order.
-_KERNEL_COLOUR = 33
-_NODE_COLOURS = (36, 32, 35, 34, 92, 95, 94, 96)
-_GOOD, _BAD = 32, 31
 
 
 class Timeline:
     """How the lines of one lab are written: who speaks, in which colour, and how wide."""
 
-    def __init__(self, lab: LabRecord, painted: bool) -> None:
+    def __init__(self, lab: LabRecord, paint: Painter) -> None:
         carriers = [name for name, node in lab.nodes.items() if node.programs]
         self._kernels = {name: "kernel" if len(carriers) == 1 else f"kernel@{name}" for name in carriers}
-        self._colours = {name: _NODE_COLOURS[at % len(_NODE_COLOURS)] for at, name in enumerate(lab.nodes)}
+        self._numbers = {name: at for at, name in enumerate(lab.nodes)}
         self._width = max(map(len, [*lab.nodes, *self._kernels.values()]))
-        self._painted = painted
+        self._paint = paint
 
     def who(self, entry: Entry) -> str:
         """Return who speaks in a line: a node, or the kernel."""
@@ -31,14 +27,9 @@ class Timeline:
     def text(self, entry: Entry, begin_ns: int) -> str:
         """Return a line of the timeline, with the milliseconds since its first one."""
         who = self.who(entry)
-        colour = self._colours.get(who, _KERNEL_COLOUR)
-        name = paint(f"{who:<{self._width}}", colour, self._painted)
+        wide = f"{who:<{self._width}}"
+        name = self._paint.node(wide, self._numbers[who]) if who in self._numbers else self._paint.kernel(wide)
         return f"{(entry.line.ns - begin_ns) / 1e6:>11.3f} ms  {name}  {entry.line.text}"
-
-
-def paint(text: str, colour: int, painted: bool) -> str:
-    """Return text in a colour of the terminal."""
-    return f"\x1b[{colour}m{text}\x1b[0m" if painted else text
 
 
 def as_data(evidence: Evidence) -> Iterator[dict[str, object]]:
@@ -56,9 +47,9 @@ def as_data(evidence: Evidence) -> Iterator[dict[str, object]]:
         }
 
 
-def claim(one: Claim, painted: bool) -> str:
+def claim(one: Claim, paint: Painter) -> str:
     """Return a claim as a line, with the figures behind it."""
-    mark = paint("✓", _GOOD, painted) if one.holds else paint("✗", _BAD, painted)
+    mark = paint.good("✓") if one.holds else paint.bad("✗")
     return f"{mark} {one.text}: {one.figures}"
 
 

@@ -14,5 +14,5 @@ NAMES = (
 
 
 def mask(names: Iterable[str]) -> int:
-    """Return the mask of these capabilities, whose names have no CAP_ in front."""
+    """Return the mask of these capabilities; their names have no CAP_ in front."""
     return sum(1 << NAMES.index(name) for name in set(names))

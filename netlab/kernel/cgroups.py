@@ -1,4 +1,4 @@
-"""Control groups, of either version: who is in them, letting the frozen go on, and removing them."""
+"""Control groups of either version: their members, thawing, and removing."""
 
 import errno
 import os
@@ -8,12 +8,12 @@ from contextlib import suppress
 
 MOUNTS, OWN = "/proc/self/mountinfo", "/proc/self/cgroup"
 FREEZERS = (("cgroup.freeze", "0"), ("freezer.state", "THAWED"))
-_REMOVE_DEADLINE_S = 30.0  # a busy machine takes a while to bury the dead
+_REMOVE_DEADLINE_S = 30.0  # a busy machine takes a while to remove processes that have ended
 _POLL_S = 0.01
 
 
 def thaw(groups: Sequence[str]) -> None:
-    """Let the processes of these groups, and of groups that they have made below, go on where somebody froze them."""
+    """Thaw these groups and all groups below, so that frozen processes go on."""
     for group in groups:
         for folder, _, _ in os.walk(group):
             for name, thawed in FREEZERS:
@@ -26,7 +26,7 @@ def thaw(groups: Sequence[str]) -> None:
 
 
 def members(groups: Sequence[str]) -> set[int]:
-    """Return the processes in these groups, and in groups that they have made below."""
+    """Return the processes in these groups and in all groups below."""
     found: set[int] = set()
     for group in groups:
         for folder, _, _ in os.walk(group):
@@ -55,7 +55,7 @@ def _removed(folder: str, deadline: float) -> bool:
         os.rmdir(folder)
     except FileNotFoundError:
         return True
-    except OSError as error:  # the dead are in it for a moment longer
+    except OSError as error:  # processes that have ended are in it for a moment longer
         if error.errno != errno.EBUSY or time.monotonic() > deadline:
             raise
         return False

@@ -1,4 +1,4 @@
-"""Whether a command can be run, and the exit codes of a shell where it cannot."""
+"""Whether a command can be run, and the shell's exit codes where it cannot."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What ends a process (SIGINT, SIGTERM, SIGHUP), while something is done that must not be left half done."""
+"""Signals that end a process (SIGINT, SIGTERM, SIGHUP), while work is done that must not be left half done."""
 
 import signal
 import threading
@@ -12,11 +12,11 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def raising() -> Iterator[Callable[[], object]]:
-    """Let SIGTERM and SIGHUP interrupt like Ctrl-C, so that they too are followed by an undo.
+    """Let SIGTERM and SIGHUP interrupt like Ctrl-C, so that an undo follows them, too.
 
-    They do so even where the caller lets them wait. What is yielded is to be called when it is too late for an undo:
-    then they wait, until the context ends. Handlers and mask are afterwards as they were, so what has waited reaches
-    the caller then. Python lets the main thread alone have handlers: in any other, nothing happens here.
+    This holds even where the caller blocks them. The context yields a function: call it when it is too late for an
+    undo. From then on the signals wait until the context ends. Afterwards handlers and mask are as they were, so a
+    signal that has waited reaches the caller. Only the main thread can have handlers; in any other, nothing happens.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
@@ -29,7 +29,7 @@ def raising() -> Iterator[Callable[[], object]]:
         yield wait
     finally:
         try:
-            wait()  # which may raise what has come just before
+            wait()  # this may raise what has come just before
         finally:
             for number, handler in before:
                 signal.signal(number, handler)
@@ -38,7 +38,7 @@ def raising() -> Iterator[Callable[[], object]]:
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """Let them wait meanwhile, as until an undo is through."""
+    """Let these signals wait until the context ends, as until an undo is done."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     try:
         yield

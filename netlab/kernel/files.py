@@ -1,9 +1,9 @@
-"""Files and folders that are netlab's own: made with exactly the mode that is said, and never through a link.
+"""Files and folders of netlab's own: made with exactly the given mode, and never through a link.
 
-netlab runs as root on machines that others use too. What it makes does not depend on the caller's umask, and stands
-where nobody else can put something in its place.
+netlab runs as root on machines that others use, too. What it makes does not depend on the caller's umask, and is in
+folders where nobody else can replace it.
 
-Others' files, which they may change, are read only where they are regular ones, so that no pipe makes us wait.
+Others can change their own files. So these are read only if they are regular files: a pipe would make netlab wait.
 """
 
 import errno
@@ -23,25 +23,25 @@ _AS_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def make_folder(path: str, mode: int) -> None:
-    """Make a folder with this mode; raises OSError, FileExistsError where anything has that name already.
+    """Make a folder with this mode; raises OSError, FileExistsError if anything has that name already.
 
-    HostError when what stands there afterwards is not what was made.
+    HostError when the folder that is there afterwards is not the one that was made.
     """
     os.mkdir(path, mode)
     fd = _folder(path)
     try:
         found = stat.S_IMODE(os.fstat(fd).st_mode)
-        wanted = mode | found & stat.S_ISGID  # which it has from the folder around it
-        if found != wanted:  # by the umask
+        wanted = mode | found & stat.S_ISGID  # the folder above gives it this bit
+        if found != wanted:  # because of the umask
             os.fchmod(fd, wanted)
     finally:
         os.close(fd)
 
 
 def ensure_folder(path: str, mode: int) -> None:
-    """Make a folder with this mode, and those around it, unless it is there.
+    """Make a folder with this mode, and those above it, unless it exists.
 
-    Raises OSError, and HostError when one of that name is there that others can write to.
+    Raises OSError, and HostError when a folder of that name exists and others can write to it.
     """
     try:
         make_folder(path, mode)
@@ -54,9 +54,9 @@ def ensure_folder(path: str, mode: int) -> None:
 
 
 def problem(about: os.stat_result, friend: int = 0) -> str:
-    """Return why others than root, whoever we are, and a friend could change a file or folder: "" if they could not.
+    """Return why somebody besides root, this user and a friend could change a file or folder: "" if nobody could.
 
-    A group of the friend's number is the friend's own, as Debian gives one to each user.
+    A group with the friend's number is the friend's own, as Debian gives each user one.
     """
     return _owner_problem(about, friend) or _mode_problem(about, friend)
 
@@ -64,7 +64,7 @@ def problem(about: os.stat_result, friend: int = 0) -> str:
 def problem_around(path: str, friend: int = 0) -> str:
     """Return why others could put something else in the place of an absolute path: "" if they could not.
 
-    They could where a folder around it is theirs, or a link on the way; in one like /tmp they can only add.
+    They could if a folder above it is theirs, or a link on the way is. In a folder like /tmp they can only add files.
     """
     for place in (*_above(path), *_above(os.path.realpath(path))):
         with suppress(FileNotFoundError):
@@ -90,10 +90,10 @@ def _mode_problem(about: os.stat_result, friend: int, name: str = "it") -> str:
 
 
 def write(path: str, text: str | bytes, mode: int = 0o644) -> None:
-    """Write a file with this mode, whole or not at all; whatever had its name is replaced. Raises OSError."""
+    """Write a file with this mode, whole or not at all; it replaces whatever has its name. Raises OSError."""
     fresh = f"{path}.{os.getpid()}.new"
     with suppress(FileNotFoundError):
-        os.unlink(fresh)  # left by a process of the same number that was killed
+        os.unlink(fresh)  # left by a killed process of the same number
     fd = os.open(fresh, _AS_NEW, mode)
     try:
         with open(fd, "wb") as file:
@@ -107,7 +107,7 @@ def write(path: str, text: str | bytes, mode: int = 0o644) -> None:
 
 
 def opened(path: str) -> BinaryIO:
-    """Open a regular file, or what a symlink to one leads to; OSError for anything else, at once."""
+    """Open a regular file, or the one that a symlink leads to; OSError for anything else, without waiting."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):
@@ -118,7 +118,7 @@ def opened(path: str) -> BinaryIO:
 
 
 def read(path: str, most: int = -1) -> bytes:
-    """Return what is in a regular file; raises OSError, also where that is more than `most` bytes (-1: any number)."""
+    """Return the content of a regular file; raises OSError, also if it has more than `most` bytes (-1: any number)."""
     with opened(path) as file:
         data = file.read(most + 1 if most >= 0 else -1)
     if 0 <= most < len(data):
@@ -126,8 +126,24 @@ def read(path: str, most: int = -1) -> bytes:
     return data
 
 
+def names(folder: str) -> list[str]:
+    """Return the names in a folder, sorted; none if there is no such folder, or if it was just removed."""
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def target(path: str) -> str:
+    """Return the target of a symlink; "" for anything else, or if it was just removed."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
 def load(path: str) -> Any:
-    """Return the JSON in a regular file; raises OSError, and ValueError where it is none."""
+    """Return the JSON in a regular file; raises OSError, and ValueError if it is not JSON."""
     try:
         return json.loads(read(path))
     except RecursionError:
@@ -135,7 +151,7 @@ def load(path: str) -> Any:
 
 
 def source(path: str) -> str:
-    """Return the text of a program; UsageError where there is none to be read."""
+    """Return the text of a program; UsageError if it cannot be read."""
     try:
         return read(path).decode(errors="replace")
     except OSError as error:
@@ -143,7 +159,7 @@ def source(path: str) -> str:
 
 
 def _folder(path: str) -> int:
-    """Return a descriptor of a folder of our own; HostError where it is a link, or others could change it."""
+    """Return a descriptor of a folder of netlab's own; HostError if it is a link, or if others could change it."""
     try:
         fd = os.open(path, _AS_FOLDER)
     except NotADirectoryError:

@@ -1,6 +1,6 @@
-"""Ends processes: by signal, by deadline, and never the wrong one.
+"""Ends processes: by signal, within a deadline, and never the wrong one.
 
-Signals go through pidfds, because a process id may meanwhile be another process's.
+Signals go through pidfds, because a process id may be given to another process meanwhile.
 """
 
 import os
@@ -21,7 +21,7 @@ _LOOK_AGAIN_S = 0.1
 
 
 class Stopped(NamedTuple):
-    """What `stop_all` found, as `PID (NAME)`: ended; spared because it has called us; left because it will not die."""
+    """What `stop_all` has found, as `PID (NAME)`: ended; spared, as they have called us; left, as they do not end."""
 
     ended: list[str]
     spared: list[str]
@@ -29,14 +29,14 @@ class Stopped(NamedTuple):
 
 
 class Whose(NamedTuple):
-    """How a lab's processes are known, wherever they have gone since: any of these is enough.
+    """How a lab's processes are recognized, wherever they have gone: any of these is enough.
 
-    `namespaces`: they are in one of the lab's network namespaces, given by device and inode number. `variable`: they
-    were started with this in their environment (`NAME=value`), and are not in the host's network. `mark`: they see
-    the lab's own files in /etc, which are mounts of this source. `groups`: they are in one of these control groups.
+    `namespaces`: the process is in one of the lab's network namespaces, given by device and inode number. `variable`:
+    it was started with this in its environment (`NAME=value`), and is not in the host's network. `mark`: it sees the
+    lab's own files in /etc, which are mounts with this source. `groups`: it is in one of these control groups.
 
-    Any user may show the variable, and in a user namespace of their own the mark too. So the variable counts for
-    processes of root alone, and the mark also for others of our user namespace, where only root mounts.
+    Any user can set the variable, and can make such mounts in a user namespace of his own. So the variable counts for
+    root's processes only. The mark also counts for others in our user namespace, where only root mounts.
     """
 
     namespaces: Collection[tuple[int, int]]
@@ -51,11 +51,11 @@ class Whose(NamedTuple):
         return found | {pid for pid in cgroups.members(self.groups) if _namespace(pid)}
 
     def has(self, pid: int, host: "_Host") -> bool:
-        """Say whether a process is the lab's. A zombie is nobody's any more."""
+        """Say whether a process is the lab's. A zombie belongs to no lab."""
         return self._knows(pid, host, {}) or (cgroups.has(self.groups, pid) and _namespace(pid) is not None)
 
     def _knows(self, pid: int | str, host: "_Host", seen: dict[tuple[int, int], bool]) -> bool:
-        """Say whether a process is the lab's by what it shows of itself; mount namespaces are looked at once."""
+        """Say whether a process shows that it is the lab's; each mount namespace is looked at once."""
         space = _namespace(pid)
         if space is None or space in self.namespaces:
             return space is not None
@@ -70,7 +70,7 @@ class Whose(NamedTuple):
 
 
 class _Host(NamedTuple):
-    """The host's own namespaces, and the user namespace that we are in."""
+    """The host's own namespaces, and our user namespace."""
 
     networks: Collection[tuple[int, int] | None]
     mounts: Collection[tuple[int, int] | None]
@@ -78,12 +78,12 @@ class _Host(NamedTuple):
 
 
 def stop_all(whose: Whose, deadline_s: float = 10.0) -> Stopped:
-    """End every process of a lab: SIGTERM, 2 s later SIGKILL. This process and those that it descends from are spared.
+    """End every process of a lab: SIGTERM, 2 s later SIGKILL. This process and its ancestors are spared.
 
-    It gives up when none has ended for `deadline_s` seconds. ValueError when the host's own network
-    namespace is said to be the lab's.
+    It gives up when no process has ended for `deadline_s` seconds. ValueError if the host's own network namespace is
+    given as the lab's.
     """
-    # The second is the kernel's where its parent is nobody; in a container it may be the lab's.
+    # The second is the kernel's if its parent is nobody; in a container it may be the lab's.
     first = (1, 2) if parent(2) == 0 else (1,)
     networks, mounts = ({_namespace(pid, kind) for pid in (*first, "self")} - {None} for kind in ("net", "mnt"))
     host = _Host(networks, mounts, _namespace("self", "user"))
@@ -109,10 +109,10 @@ def stop_all(whose: Whose, deadline_s: float = 10.0) -> Stopped:
 
 
 def _demand(age_s: float) -> int:
-    """Return the signal for those who are still there after so many seconds."""
+    """Return the signal for processes that are still there after so many seconds."""
     if age_s < GRACE_S / 2:
         return signal.SIGTERM
-    # Interactive shells take no notice of SIGTERM.
+    # Interactive shells ignore SIGTERM.
     return signal.SIGHUP if age_s < GRACE_S else signal.SIGKILL
 
 
@@ -125,7 +125,7 @@ def _environment(pid: int | str) -> list[bytes]:
 
 
 def _sees_files_of(pid: int | str, mark: str) -> bool:
-    """Say whether `ip netns exec` has put files of the lab of this mark over those in /etc for a process."""
+    """Say whether `ip netns exec` has mounted files of the lab with this mark over those in /etc for a process."""
     try:
         with open(f"/proc/{pid}/mountinfo", "rb") as file:
             lines = file.read().split(b"\n")
@@ -144,7 +144,7 @@ def _namespace(pid: int | str, kind: str = "net") -> tuple[int, int] | None:
 
 
 def lineage() -> set[int]:
-    """Return this process and all that it descends from."""
+    """Return this process and all its ancestors."""
     pids, pid = set(), os.getpid()
     while pid:
         pids.add(pid)
@@ -166,14 +166,14 @@ def _send_inside(pid: int, number: int, is_ours: Callable[[], bool]) -> None:
     if pidfd < 0:
         return
     try:
-        if is_ours():  # asked once more, now that the id is held
+        if is_ours():  # asked once more, because the pidfd now holds the id
             send(pidfd, number)
     finally:
         os.close(pidfd)
 
 
 def _wait(pids: Sequence[int], timeout_s: float) -> None:
-    """Wait until all of these have ended, but not for ever."""
+    """Wait until all of these have ended, `timeout_s` at most."""
     pidfds = [pidfd for pid in pids if (pidfd := open_pidfd(pid)) >= 0]
     try:
         have_ended(pidfds, timeout_s)
@@ -191,7 +191,7 @@ def signal_name(number: int) -> str:
 
 
 def open_pidfd(pid: int) -> int:
-    """Return a descriptor that means this very process for as long as it is open, -1 if there is no such process."""
+    """Return a descriptor that means exactly this process while it is open, -1 if there is no such process."""
     try:
         return os.pidfd_open(pid)
     except ProcessLookupError:
@@ -199,14 +199,14 @@ def open_pidfd(pid: int) -> int:
 
 
 def send(pidfd: int, number: int) -> None:
-    """Send a signal to a process, also to a stopped one, which would hear of it only later."""
+    """Send a signal to a process; if it is stopped, let it go on, so that it gets the signal now."""
     with suppress(ProcessLookupError):
         signal.pidfd_send_signal(pidfd, number)
         signal.pidfd_send_signal(pidfd, signal.SIGCONT)
 
 
 def end(pidfds: Sequence[int], deadline_s: float) -> None:
-    """Send SIGTERM to all, and SIGKILL at the deadline; return when these processes have ended, or will not."""
+    """Send SIGTERM to all, and SIGKILL at the deadline; return when they have ended, or when they do not end."""
     for number, patience_s in ((signal.SIGTERM, deadline_s), (signal.SIGKILL, GRACE_S)):
         for pidfd in pidfds:
             send(pidfd, number)

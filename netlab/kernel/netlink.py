@@ -1,7 +1,7 @@
 """A socket to the kernel's routing netlink: messages go out in batches, and a refusal comes back with its position.
 
-Only the last message of a batch asks for an answer, since errors come unasked: one system call out and one back for
-all that a node needs.
+Only the last message of a batch asks for an answer, because the kernel reports errors unasked. So a node needs one
+system call to send and one to receive.
 """
 
 import os
@@ -26,12 +26,12 @@ _SO_RCVBUFFORCE = 33
 BATCH_BYTES = 64 * 1024  # well below the default send buffer, 208 KiB
 _RECEIVE_BYTES = 4 * 1024 * 1024  # an error takes about 1 KiB of it, and a batch holds some 800 messages
 DEADLINE_S = 10
-_DUMPS = 5  # of what changes while it is told, before what was told last is taken
+_DUMPS = 5  # at most, if something changes meanwhile; then the last answer is taken
 _SIOCETHTOOL = 0x8946
 
 
 class Refusal(NamedTuple):
-    """The kernel's answer to one message: `position` in the sequence that was sent, errno, and its own words or ""."""
+    """The kernel's refusal of one message: its `position` in what was sent, errno, and the kernel's text."""
 
     position: int
     errno: int
@@ -39,7 +39,7 @@ class Refusal(NamedTuple):
 
 
 class Channel:
-    """A netlink socket in the namespace that the calling thread is in at that moment, for good."""
+    """A netlink socket. It stays in the namespace that the calling thread was in when it was made."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -57,9 +57,9 @@ class Channel:
         self._socket.close()
 
     def request(self, messages: Sequence[bytes]) -> Refusal | None:
-        """Send the messages in order, and return the kernel's first refusal, or None when it has done them all.
+        """Send the messages in order; return the kernel's first refusal, or None if all were done.
 
-        The kernel goes on after a refusal: what follows in the same batch may have been done. Raises OSError, and
+        The kernel goes on after a refusal, so later messages of the same batch may have been done. Raises OSError, and
         TimeoutError when no answer comes within 10 s.
         """
         first = 0
@@ -75,7 +75,7 @@ class Channel:
         return None
 
     def ask(self, question: bytes) -> bytes:
-        """Send a message, and return the kernel's one answer to it, without the header; raises OSError."""
+        """Send a message, and return the kernel's one answer without its header; raises OSError."""
         self._socket.send(question)
         data = self._receive()
         length, kind, *_ = _HEADER.unpack_from(data)
@@ -85,9 +85,9 @@ class Channel:
         return data[_HEADER.size : length]
 
     def ask_all(self, question: bytes) -> list[bytes]:
-        """Send a message that asks for all there is of a kind, and return the answers, without headers; raises OSError.
+        """Send a message that asks for everything of a kind; return the answers without headers; raises OSError.
 
-        What changes while the kernel tells it is asked for again, some times.
+        If something changes while the kernel answers, it is asked again, a few times.
         """
         for _ in range(_DUMPS):
             found, is_whole = self._dump(question)
@@ -114,17 +114,17 @@ class Channel:
                 offset += (length + 3) & ~3
 
     def ethtool(self, interface: str, command: int, value: int = 0) -> int:
-        """Set or get one value of an interface by ethtool's ioctl, and return what it then is; raises OSError."""
+        """Set or get one value of an interface by ethtool's ioctl, and return the new value; raises OSError."""
         import fcntl
         from array import array
 
-        pair = array("I", (command, value))  # the ioctl takes a name, and the address of these
+        pair = array("I", (command, value))  # the ioctl takes a name, and the address of this pair
         where = struct.pack("16sP16x", interface.encode(), pair.buffer_info()[0])
         fcntl.ioctl(self._socket.fileno(), _SIOCETHTOOL, where)
         return pair[1]
 
     def _batch(self, messages: Sequence[bytes], first: int, last: int) -> Refusal | None:
-        """Send messages first to last at once; only the last asks for an answer, errors come unasked."""
+        """Send messages first to last at once; only the last one asks for an answer."""
         batch = bytearray().join(messages[first : last + 1])
         offset = 0
         for position in range(first, last + 1):
@@ -157,7 +157,7 @@ class Channel:
 
 
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the attributes that stand in a row: type and content."""
+    """Yield the attributes in a row of them: type and content."""
     offset = 0
     while offset + 4 <= len(data):
         length, kind = struct.unpack_from("=HH", data, offset)
@@ -166,13 +166,13 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _refusal(message: bytes, flags: int, position: int) -> Refusal | None:
-    """Read an error message; None where it is an acknowledgement, which is an error of 0."""
+    """Read an error message; None if it is an acknowledgement, which is an error of 0."""
     (errno,) = struct.unpack_from("=i", message, 16)
     if not errno:
         return None
     words = ""
     if flags & _NLM_F_ACK_TLVS:
-        # behind the error stands the message's own header, or all of the message
+        # after the error number comes the message's own header, or the whole message
         offset = 36 if flags & _NLM_F_CAPPED else 20 + ((struct.unpack_from("=I", message, 20)[0] + 3) & ~3)
         words = dict(attributes(message[offset:])).get(_NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode(errors="replace")
     return Refusal(position, -errno, words)

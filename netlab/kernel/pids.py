@@ -1,4 +1,4 @@
-"""Which process is it? Its id goes to another process one day; its id and its start time together do not."""
+"""Which process is it? An id is given to another process one day; an id with a start time is not."""
 
 import os
 
@@ -6,21 +6,21 @@ PID_NAMESPACE = "/proc/self/ns/pid"
 
 
 def start_ticks(pid: int) -> int:
-    """Return when a process was started, in clock ticks since boot; 0 if there is none, or none that we may see."""
+    """Return when a process was started, in clock ticks since boot; 0 if there is none that we may see."""
     fields = _stat(pid)
     return int(fields[19]) if fields else 0
 
 
 def parent(pid: int) -> int:
-    """Return the id of a process's parent; 0 if there is none, or none that we may see."""
+    """Return the id of a process's parent; 0 if there is none that we may see."""
     fields = _stat(pid)
     return int(fields[1]) if fields else 0
 
 
 def is_alive(pid: int, ticks: int) -> bool:
-    """Say whether the process that was started at that time has not ended; a zombie has.
+    """Say whether the process that was started at that time has not ended; a zombie has ended.
 
-    Where /proc hides other users' processes, a process of that id counts as the one.
+    If /proc hides other users' processes, any process with that id counts.
     """
     if fields := _stat(pid):
         return int(fields[19]) == ticks and fields[0] not in (b"Z", b"X")
@@ -34,9 +34,9 @@ def is_alive(pid: int, ticks: int) -> bool:
 
 
 def is_ours(pid: int) -> bool:
-    """Say whether a process is root's, or whoever's we are, by all of its user ids.
+    """Say whether a process is root's or this user's, by all of its user ids.
 
-    One that a user has started from a setuid file is not: what it was called with is the user's choice.
+    A process that a user has started from a setuid file is not: the user has chosen its arguments.
     """
     try:
         with open(f"/proc/{pid}/status", "rb") as file:
@@ -47,13 +47,13 @@ def is_ours(pid: int) -> bool:
 
 
 def is_stopped(pid: int) -> bool:
-    """Say whether a process has been stopped, by a signal or by who traces it, and so does nothing."""
+    """Say whether a process is stopped, by a signal or by its tracer, and so does nothing."""
     fields = _stat(pid)
     return bool(fields) and fields[0] in (b"T", b"t")
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Return the fields of /proc/PID/stat from the third on (proc(5)); the name before them may hold anything."""
+    """Return the fields of /proc/PID/stat from the third on (proc(5)); the name before them may contain anything."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()

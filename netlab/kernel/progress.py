@@ -1,7 +1,7 @@
-"""How long to wait for other processes: as long as they get on, which a slow machine does not change.
+"""How long to wait for other processes: as long as they make progress, also on a slow machine.
 
-A process gets on while it, or one that it has started, uses CPU time; one that hangs uses none. Whoever may work for
-ever needs a limit of its own on CPU time.
+A process makes progress while it, or a process below it, uses CPU time. A process that hangs uses none. A process that
+could work for ever needs its own limit of CPU time.
 """
 
 import os
@@ -13,9 +13,9 @@ _LOOK_S = 1.0
 
 
 class Patience:
-    """Waits for processes until they have used no CPU time for `patience_s` seconds; `look` says what they have used.
+    """Waits until processes have used no CPU time for `patience_s` seconds; `look` returns what they have used.
 
-    Waiting begins with the first look, which comes after `pause_s`: who waits for less never pays for one.
+    The first look comes after `pause_s`. So a wait that is shorter costs nothing.
     """
 
     def __init__(self, look: Callable[[], object], patience_s: float) -> None:
@@ -26,7 +26,7 @@ class Patience:
         self._since = time.monotonic()
 
     def is_over(self) -> bool:
-        """Look, and say whether they have stood still for too long."""
+        """Look, and say whether they have made no progress for too long."""
         seen, now = self._look(), time.monotonic()
         if seen != self._seen:
             self._seen, self._since = seen, now

@@ -1,6 +1,6 @@
-"""The system calls that Python 3.11 has no function for, and the threads that may change their namespace.
+"""System calls for which Python 3.11 has no function, and threads that may change their namespace.
 
-ctypes is loaded by the first call rather than by the import: most verbs never make one.
+ctypes is loaded by the first call and not by the import, because most verbs make no such call.
 """
 
 import os
@@ -23,7 +23,7 @@ _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION = 0x20080522
 SIGKILL = 9
-# Their numbers are the same on every architecture; the C library has functions for them since 2.36 only.
+# Their numbers are the same on every architecture; the C library has functions for them only since 2.36.
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
 _FSCONFIG_CMD_CREATE = 6
 _CLOSE_ON_EXEC = 1
@@ -43,16 +43,16 @@ def mount(source: str, target: str, fstype: str, flags: int = 0, data: str = "")
 
 
 def umount(target: str, detach: bool = True) -> None:
-    """Unmount what is mounted on `target`, never following a symlink there.
+    """Unmount what is mounted on `target`; a symlink there is not followed.
 
-    With `detach` the mount goes even while it is busy, and everything mounted below it goes too. Raises OSError.
+    With `detach` the mount goes even while it is in use, with all mounts below it. Raises OSError.
     """
     flags = UMOUNT_NOFOLLOW | (MNT_DETACH if detach else 0)
     _check(libc().umount2(os.fsencode(target), flags), "umount2", target)
 
 
 def exchange(one: str, other: str) -> None:
-    """Let two files or folders of one file system change their names, at once (renameat2(2)); raises OSError."""
+    """Swap the names of two files or folders of one file system in one step (renameat2(2)); raises OSError."""
     import ctypes
 
     here = ctypes.c_int(_AT_FDCWD)
@@ -61,10 +61,10 @@ def exchange(one: str, other: str) -> None:
 
 
 def open_proc() -> int:
-    """Return a descriptor of a proc file system of the caller's own, mounted nowhere; it goes with the descriptor.
+    """Return a descriptor of a new proc file system, which is mounted nowhere and goes with the descriptor.
 
-    Its files are the same as those of /proc, for openat(2); what the kernel remembers of looking them up is its own.
-    Raises OSError: before Linux 5.8 all mounts of proc are one, and before 5.2 there are no such mounts.
+    It has the same files as /proc, for openat(2), but the kernel caches its look-ups separately. Raises OSError: before
+    Linux 5.8 all mounts of proc are one, and before 5.2 there are no such mounts.
     """
     return open_file_system("proc")
 
@@ -85,13 +85,13 @@ def unshare_net() -> None:
 
 
 def unshare_mounts() -> None:
-    """Give this process, which has one thread, a copy of all mounts of its own; raises OSError."""
+    """Give this process, which has one thread, its own copy of all mounts; raises OSError."""
     _check(libc().unshare(CLONE_NEWNS), "unshare")
 
 
 @contextmanager
 def hidden(path: str) -> Iterator[None]:
-    """Let this process, which has one thread, find a file empty meanwhile; where that cannot be had, it is as it is."""
+    """Let this process, which has one thread, see a file as empty meanwhile; does nothing if that is impossible."""
     home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     root = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -104,7 +104,7 @@ def hidden(path: str) -> Iterator[None]:
         yield
     finally:
         setns(home, CLONE_NEWNS)
-        os.fchdir(root)  # going home has led out of a chroot, if we were in one
+        os.fchdir(root)  # back to the folder: this leads out of a chroot, if we were in one
         os.chroot(".")
         os.close(root)
         os.close(home)
@@ -112,7 +112,7 @@ def hidden(path: str) -> Iterator[None]:
 
 @contextmanager
 def silenced(fd: int) -> Iterator[None]:
-    """Let what is written to a descriptor go nowhere meanwhile, also what libraries in C write."""
+    """Discard meanwhile what is written to a descriptor, also by C libraries."""
     before, nowhere = os.dup(fd), os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     os.dup2(nowhere, fd)
     try:
@@ -129,11 +129,11 @@ def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
 
 
 def die_with_parent(parent: int = 0) -> None:
-    """Have the kernel kill this process (SIGKILL) as soon as its parent ends, and exit at once if that has happened.
+    """Let the kernel kill this process (SIGKILL) as soon as its parent ends; exit at once if it has ended already.
 
-    `parent` is the process id that the parent had before it forked; without it a process whose parent is already
-    process 1 takes itself for an orphan. The kernel means the *thread* that forked: start such children from a
-    thread that lives as long as they should.
+    `parent` is the parent's process id before the fork. Without it, a process whose parent is process 1 takes itself
+    for an orphan. For the kernel, the parent is the *thread* that forked. So start such a child from a thread that
+    lives as long as the child should.
     """
     _check(libc().prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl")
     now = os.getppid()
@@ -142,7 +142,7 @@ def die_with_parent(parent: int = 0) -> None:
 
 
 def limit_capabilities(allowed: int) -> None:
-    """Give up every capability that is not in the mask `allowed`, and so can nothing that this process executes.
+    """Give up every capability that is not in the mask `allowed`, also for everything that this process executes.
 
     Raises OSError.
     """
@@ -165,12 +165,12 @@ def limit_capabilities(allowed: int) -> None:
 
 
 def in_threads(count: int, work: Callable[[Iterator[_T]], None], items: Iterable[_T]) -> None:
-    """Call `work(items)` in `count` new threads, which take the items from each other, and wait for all of them.
+    """Call `work(items)` in `count` new threads, which share the items, and wait for all of them.
 
-    The threads are new, and end here, because what they do may leave them in another namespace for good: no other
-    code ever runs in them, and the calling thread stays where it is. After the first error, or an interrupt of the
-    caller, there are no more items; that error is raised once every thread has ended, so that the caller can undo
-    what stands without anybody still building.
+    `work` may leave a thread in another namespace for good. So the threads are new and end here: no other code ever
+    runs in them, and the calling thread stays where it is. After the first error, or an interrupt of the caller, no
+    more items are given out. That error is raised when every thread has ended, so the caller can undo while nothing is
+    being built.
     """
     import threading
 
@@ -186,7 +186,7 @@ def in_threads(count: int, work: Callable[[Iterator[_T]], None], items: Iterable
         finally:
             ended.set()
 
-    begin = threading.Event()  # once all are started: an interrupt before that is one before any item
+    begin = threading.Event()  # set when all are started: an interrupt before that comes before any item
     # Events, because an interrupt of Thread.join makes Python 3.11 take a running thread for one that has ended.
     endings = [threading.Event() for _ in range(count)]
     threads = [threading.Thread(target=run, args=(ended,), name="netlab-namespace") for ended in endings]
@@ -201,7 +201,7 @@ def in_threads(count: int, work: Callable[[Iterator[_T]], None], items: Iterable
         begin.set()
         for thread, ended in zip(threads, endings, strict=True):
             while thread.is_alive() and not ended.is_set():
-                with suppress(KeyboardInterrupt):  # a second one does not make them end sooner
+                with suppress(KeyboardInterrupt):  # a second interrupt does not make them end sooner
                     ended.wait()
         raise
     for thread in threads:
@@ -228,7 +228,7 @@ def inside(netns: str, work: Callable[[], _T]) -> _T:
 
 
 class _Shared(Iterator[_T]):
-    """One iterator for several threads, at its end as soon as there is an error."""
+    """One iterator for several threads; it ends as soon as there is an error."""
 
     def __init__(self, items: Iterable[_T], errors: Sequence[BaseException]) -> None:
         self._left = iter(list(items))  # next() on a list's iterator is atomic: each item goes to one thread
@@ -242,7 +242,7 @@ class _Shared(Iterator[_T]):
 
 @cache
 def libc() -> Any:
-    """Return the C library, with the argument types that would otherwise be cut to 32 bits."""
+    """Return the C library, with argument types for what would otherwise be cut to 32 bits."""
     import ctypes
 
     found = ctypes.CDLL(None, use_errno=True)

@@ -1,4 +1,4 @@
-"""The umask: netlab's own while it works, and the caller's again in whatever it starts for the caller."""
+"""The umask: netlab's own while it works, and the caller's in whatever it starts for the caller."""
 
 import os
 
@@ -7,7 +7,7 @@ _callers: int | None = None
 
 
 def take() -> None:
-    """From here on this process makes nothing that others could write to, whoever has called it."""
+    """Let this process make nothing that others could write to, whatever the caller's umask is."""
     global _callers  # noqa: PLW0603 - as there is one umask for the whole process
     _callers = os.umask(_OWN)
 
@@ -21,5 +21,5 @@ def callers() -> int:
 
 
 def give_back() -> None:
-    """Let the caller's umask hold again, in what this process is about to become."""
+    """Restore the caller's umask, before this process becomes another program."""
     os.umask(callers())

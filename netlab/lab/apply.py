@@ -145,9 +145,10 @@ def _refuse_another(record: "LabRecord") -> None:
     lab = record.lab
     if not store.is_complete(lab):
         raise NetlabError(f"{lab} is not whole, as after an `up` that was cut off: netlab down --lab {lab} removes it")
-    from netlab.lab import health
+    from netlab.lab import drift
 
-    problems, _, there = health.examine(lab)
+    seen = drift.examine(lab)
+    problems, there = seen.problems, seen.lab
     if problems or not there:
         lines = "\n".join(f"  {problem}" for problem in problems[:MOST])
         more = f"\n  … and {len(problems) - MOST} more: netlab status --lab {lab}" if problems[MOST:] else ""

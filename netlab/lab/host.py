@@ -16,6 +16,7 @@ from netlab.plan.steps import AddLink, AttachProgram, CreateNode, StartRole, Ste
 from netlab.record import store
 from netlab.record.model import LabRecord
 from netlab.runtime.base import home_of
+from netlab.words import count, few
 
 if TYPE_CHECKING:
     from netlab.programs.loader import Compilation, Job
@@ -25,10 +26,6 @@ _Step = TypeVar("_Step", bound=Step)
 _BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
 PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
 """
-
-
-def _some(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _of(kind: type[_Step], steps: Sequence[Step]) -> list[_Step]:
@@ -95,7 +92,8 @@ class Host:
                 files.write(f"{self.folder}/{paths.ETC}/{name}", text)
         files.write(f"{self.folder}/{paths.BASHRC}", _BASHRC)
         if programs:
-            files.make_folder(f"{self.folder}/{paths.PROGRAMS}", files.FOR_GROUP)
+            for name in (paths.PROGRAMS, paths.LAYOUTS):
+                files.make_folder(f"{self.folder}/{name}", files.FOR_GROUP)
 
     def prepare(self, steps: Sequence[Step]) -> None:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""
@@ -165,11 +163,11 @@ class Host:
 
         nodes = [step.node for step in _of(CreateNode, steps)]
         self.runtime.create(nodes)
-        self.say(f"netlab: {self.lab}: {_some(len(nodes), 'node')}")
+        self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
         links.build(
             [step for step in steps if not isinstance(step, AttachProgram | StartRole)], self.runtime.netns_path
         )
-        self.say(f"netlab: {self.lab}: {_some(len(_of(AddLink, steps)), 'link')}")
+        self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
 
     def _attach(self, steps: Sequence[AttachProgram]) -> None:
         """Attach each program where it belongs, as soon as it is compiled."""
@@ -182,7 +180,7 @@ class Host:
             loaded = compilation.finish()
             notes.update(dict.fromkeys(loaded.notes))
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
-            where = ", ".join(step.interfaces)
+            where = few(step.interfaces)
             self.say(f"netlab: {self.lab}: {step.node}: {step.program.name} attached to {where} ({step.program.mode})")
         if pinned:
             store.note_pins(self.folder, pinned)
@@ -204,18 +202,20 @@ class Host:
 
         starts = []
         for step in steps:
+            planned = self.standing.record.nodes[step.node].processes[0]
             argv, variables = launch.process(self.standing, step.node)
             wrapped = self.runtime.wrap(step.node, argv)
             if wrapped.place:
                 self._check(step, entry.problem(wrapped.place, argv[0], variables, self.home))
             about = (tuple(variables.items()), step.after, step.awaits_ready, self.home, wrapped.place, step.autostart)
-            starts.append(client.Start(step.node, tuple(wrapped.argv), *about))
+            starts.append(client.Start(step.node, tuple(wrapped.argv), *about, planned.stays, planned.may_exit))
         client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell)
 
     def _tell(self, event: dict[str, Any]) -> None:
         words = {"ready": "ready", "exited": "has ended"}
         if event["kind"] in words:
-            self.say(f"netlab: {self.lab}: {event['process']} {words[event['kind']]}")
+            how = f" with exit code {event['exit']}" if event.get("exit") else ""
+            self.say(f"netlab: {self.lab}: {event['process']} {words[event['kind']]}{how}")
 
     def complete(self) -> None:
         """Let the supervisor go on without us, and write down that the lab stands."""

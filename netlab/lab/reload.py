@@ -15,10 +15,11 @@ from netlab.errors import HostError, NetlabError, UsageError, explain
 from netlab.kernel import endings, files, syscalls
 from netlab.lab import passing
 from netlab.lab.standing import Standing
-from netlab.programs import bcc, handover, loader
+from netlab.programs import bcc, loader, map_reuse
 from netlab.record import store
 from netlab.record.model import LabRecord, ProgramRecord
 from netlab.topology import sources
+from netlab.words import count, few
 
 Say = Callable[[str], None]
 Define = tuple[tuple[str, str | int], ...]
@@ -42,9 +43,9 @@ def reload(lab: str, node: str, define: Define, say: Say) -> None:
         if not program:
             raise UsageError(f"{node} has no program")
         kept, made = _replaced(standing, node, program, define, lock, say, comes_too_late)
-        where, new = ", ".join(program.interfaces), f", {made} new" if made else ""
+        where, new = few(program.interfaces), f", {made} new" if made else ""
         what = f"{program.name} renewed on {where} after {time.monotonic() - began:.2f} s"
-        say(f"netlab: {lab}: {node}: {what}; {kept} map{'' if kept == 1 else 's'} kept{new}")
+        say(f"netlab: {lab}: {node}: {what}; {count(kept, 'map')} kept{new}")
 
 
 def _replaced(
@@ -77,6 +78,9 @@ def _replaced(
             noted = store.pins(folder)
             store.note_pins(folder, {os.path.basename(pins): loaded.noted(kept)})
             undo.callback(store.note_pins, folder, noted)
+            layouts = paths.successor_layouts(pins), paths.layouts(pins)
+            syscalls.exchange(*layouts)
+            undo.callback(syscalls.exchange, *layouts)
             compilation.attach(netns, program.interfaces)
             compilation.finish()
             undo.pop_all()
@@ -88,6 +92,8 @@ def _replaced(
         compilation.kill()
         with suppress(FileNotFoundError):
             shutil.rmtree(fresh)
+        with suppress(FileNotFoundError):
+            os.unlink(paths.successor_layouts(pins))
     return len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept)
 
 
@@ -96,7 +102,7 @@ def _clear_up(pins: str, fresh: str, netns: str) -> None:
     if os.path.exists(paths.program_pins(fresh)):
         syscalls.inside(
             netns,
-            lambda: handover.renew(
+            lambda: map_reuse.renew(
                 paths.map_pins(pins), before=paths.program_pins(fresh), after=paths.program_pins(pins)
             ),
         )
@@ -129,8 +135,8 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
     programs, others = paths.program_pins(pins), paths.program_pins(fresh)
     syscalls.exchange(others, programs)
     undo.callback(syscalls.exchange, others, programs)
-    undo.callback(syscalls.inside, netns, lambda: handover.renew(paths.map_pins(pins), before=programs, after=others))
-    syscalls.inside(netns, lambda: handover.renew(paths.map_pins(pins), before=others, after=programs))
+    undo.callback(syscalls.inside, netns, lambda: map_reuse.renew(paths.map_pins(pins), before=programs, after=others))
+    syscalls.inside(netns, lambda: map_reuse.renew(paths.map_pins(pins), before=others, after=programs))
 
 
 def _keep_source(undo: ExitStack, path: str, text: bytes) -> None:

@@ -5,14 +5,16 @@ Everything is found from the lab's name alone (docs/adr/0003-the-machine-is-the-
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.errors import NetlabError, UsageError, explain
-from netlab.kernel import cgroups
+from netlab.kernel import cgroups, files
 from netlab.record import mark, store
-from netlab.supervise import group
+from netlab.supervise import lab_cgroup
+from netlab.words import count
 
 if TYPE_CHECKING:
     from netlab.runtime.base import Runtime
@@ -48,7 +50,7 @@ def remove(lab: str, *runtimes: "Runtime") -> list[str]:
 
 def _destroy(runtime: "Runtime") -> list[str]:
     names = runtime.destroy()
-    return [f"{len(names)} nodes"] if names else []
+    return [count(len(names), "node")] if names else []
 
 
 def _close_trace(lab: str) -> list[str]:
@@ -62,10 +64,10 @@ def labs_with_leftovers(containers: bool = False) -> list[str]:
 
     Or only `containers`: for these an engine that answers is asked, which takes longer than all the rest.
     """
-    from netlab.runtime import limits
+    from netlab.runtime import cgroup_limits
     from netlab.supervise import trace
 
-    found = dict.fromkeys([*store.labs(), *limits.labs(), *group.labs(), *trace.labs()])
+    found = dict.fromkeys([*store.labs(), *cgroup_limits.labs(), *lab_cgroup.labs(), *trace.labs()])
     if containers:
         from netlab.runtime import docker
 
@@ -96,11 +98,10 @@ def has_names(lab: str, folder: str) -> bool:
 
 def _named_in(folder: str, prefix: str = "") -> Iterator[str]:
     """Yield the labs that names in a folder belong to; with `prefix`, only names that begin so are looked at."""
-    if os.path.isdir(folder):
-        for entry in os.scandir(folder):
-            target = os.readlink(entry.path) if entry.name.startswith(prefix) and entry.is_symlink() else ""
-            if target.startswith(f"{paths.LABS}/"):
-                yield target.split("/")[3]
+    for name in files.names(folder):
+        target = files.target(f"{folder}/{name}") if name.startswith(prefix) else ""
+        if target.startswith(f"{paths.LABS}/"):
+            yield target.split("/")[3]
 
 
 def _stop_processes(lab: str, folder: str) -> list[str]:
@@ -108,7 +109,7 @@ def _stop_processes(lab: str, folder: str) -> list[str]:
     from netlab.kernel import kill
     from netlab.supervise import client
 
-    groups = group.find(lab, folder)
+    groups = lab_cgroup.find(lab, folder)
     cgroups.thaw(groups)  # the frozen hear nothing, and some cannot even be killed
     found = ["a supervisor"] if client.stop_supervisor(folder) else []
     variable = f"NETLAB_NODE_FILE={folder}/{paths.RECORD}"
@@ -118,13 +119,14 @@ def _stop_processes(lab: str, folder: str) -> list[str]:
     if stopped.left:
         raise NetlabError(f"these processes of the lab cannot be ended: {', '.join(stopped.left)}; try again later")
     cgroups.remove(groups)
-    return [*found, f"{len(stopped.ended)} processes"] if stopped.ended else found
+    return [*found, count(len(stopped.ended), "process", "es")] if stopped.ended else found
 
 
 def namespaces(folder: str) -> set[tuple[int, int]]:
     """Return the namespaces that a lab holds, each by device and inode number."""
-    try:
-        found = [entry.stat() for entry in os.scandir(f"{folder}/{paths.NETNS}")]
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
-    return {(about.st_dev, about.st_ino) for about in found}
+    found = set()
+    for name in files.names(f"{folder}/{paths.NETNS}"):
+        with suppress(FileNotFoundError):  # another `down` has just removed it
+            about = os.stat(f"{folder}/{paths.NETNS}/{name}")
+            found.add((about.st_dev, about.st_ino))
+    return found

@@ -18,6 +18,9 @@ class _Family(NamedTuple):
 
 _PACKETS = _Family("program_packets_total", "counter", "Packets that have left a program, by reason.")
 _BYTES = _Family("program_bytes_total", "counter", "Bytes of the packets that have left a program, by reason.")
+_FULL = _Family(
+    "node_udp_rcvbuf_errors_total", "counter", "Datagrams dropped in a node as their socket's buffer was full."
+)
 _BALANCER = (
     (_Family("balancer_requests_received_total", "counter", "Requests: forwarded + queued + dropped."), "received"),
     (_Family("balancer_requests_forwarded_total", "counter", "Requests that left at once."), "forwarded"),
@@ -79,6 +82,8 @@ def _lines(stats: LabStats) -> Iterator[str]:
         for node, reasons in stats.reasons().items():
             for reason, count in reasons.items():
                 yield _sample(family, getattr(count, key), lab=lab, node=node, reason=reason)
+    yield from _head(_FULL)
+    yield from (_sample(_FULL, errors, lab=lab, node=node) for node, errors in stats.udp_rcvbuf_errors.items())
     for family, key in _BALANCER if stats.balancers else ():
         yield from _head(family)
         for node, now in stats.balancers.items():

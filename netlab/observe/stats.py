@@ -3,16 +3,15 @@
 import os
 import struct
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab import balancer, paths
 from netlab.balancer.counters import Count
 from netlab.balancer.reports import Reporter
 from netlab.errors import NetlabError
-from netlab.kernel import files
-from netlab.record.model import LabRecord
-from netlab.topology import sources
+
+if TYPE_CHECKING:
+    from netlab.lab.standing import Standing
 
 Reasons = Mapping[str, Count]
 
@@ -60,13 +59,15 @@ class ProgramStats(NamedTuple):
 class LabStats(NamedTuple):
     """What the programs of a lab count, by node: balancers, and other programs.
 
+    And the kernel of each node: `udp_rcvbuf_errors` are datagrams that it dropped as their socket's buffer was full.
     `problems` says, by node, why what a program counts cannot be read.
     """
 
     lab: str
     balancers: Mapping[str, BalancerStats]
     programs: Mapping[str, ProgramStats]
-    problems: Mapping[str, str] = MappingProxyType({})
+    udp_rcvbuf_errors: Mapping[str, int] = {}
+    problems: Mapping[str, str] = {}
 
     def reasons(self) -> dict[str, dict[str, Count]]:
         """Return what each node's programs count by reason."""
@@ -74,8 +75,11 @@ class LabStats(NamedTuple):
         return {**balancers, **{name: dict(now.reasons) for name, now in self.programs.items()}}
 
 
-def read(lab: LabRecord) -> LabStats:
-    """Return what the lab's programs count now: of those that can be read, whatever is wrong with others."""
+def read(standing: "Standing") -> LabStats:
+    """Return what the lab's programs, and the kernels of its nodes, count now: whatever of it can be read."""
+    from netlab.lab import snapshot
+
+    lab = standing.record
     balancers: dict[str, BalancerStats] = {}
     programs: dict[str, ProgramStats] = {}
     problems: dict[str, str] = {}
@@ -83,19 +87,19 @@ def read(lab: LabRecord) -> LabStats:
         if not node.program:
             continue
         try:
-            source = sources.with_headers(node.program.path, files.source(paths.source(lab.folder, name)))
             if balancer.has_balancer(node.pins):
-                balancers[name] = _balancer(node.pins, source)
+                balancers[name] = _balancer(node.pins)
             else:
-                programs[name] = ProgramStats(_reasons(node.pins, source, "reasons", "reason"))
+                programs[name] = ProgramStats(_reasons(node.pins, "reasons", "reason"))
         except (NetlabError, OSError) as error:
             problems[name] = str(error)
         except (struct.error, LookupError, ValueError) as error:  # bytes that are laid out in another way
             problems[name] = f"its maps are not as netlab expects maps of these names: {error}"
-    return LabStats(lab.lab, balancers, programs, problems)
+    errors = snapshot.udp_rcvbuf_errors(lab.nodes, standing.runtime.netns_path)
+    return LabStats(lab.lab, balancers, programs, errors, problems)
 
 
-def _balancer(pins: str, source: str) -> BalancerStats:
+def _balancer(pins: str) -> BalancerStats:
     now = balancer.snapshot(pins)
     reports = balancer.reporters(pins)
     return BalancerStats(
@@ -110,12 +114,12 @@ def _balancer(pins: str, source: str) -> BalancerStats:
             name: BackendStats(now.free[name], capacity, now.weights[name], name in now.drained, reports[name])
             for name, capacity in now.capacity.items()
         },
-        reasons=_reasons(pins, source, "reasons", "reason"),
-        carriers=_reasons(pins, source, "carrier_reasons", "carrier_reason"),
+        reasons=_reasons(pins, "reasons", "reason"),
+        carriers=_reasons(pins, "carrier_reasons", "carrier_reason"),
     )
 
 
-def _reasons(pins: str, source: str, map_name: str, enum: str) -> Reasons:
+def _reasons(pins: str, map_name: str, enum: str) -> Reasons:
     if not os.path.exists(paths.map_pin(pins, map_name)):  # a program need not count
         return {}
-    return dict(balancer.counts(pins, map_name, balancer.enum_names(source, enum)))
+    return balancer.counts(pins, map_name, enum)

@@ -3,16 +3,20 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from netlab.lab import condition
+from netlab.lab import node_drift
 from netlab.record import store
 from netlab.supervise.client import Process, processes
 
 if TYPE_CHECKING:
-    from netlab.lab.standing import Standing
+    from netlab.lab.drift import Drift
 
 
 class NodeStatus(NamedTuple):
-    """A node: the name of its program, "" for none; `addresses` by interface; None for a node without a process."""
+    """A node: the name of its program, "" for none; `addresses` by interface; None for a node without a process.
+
+    `memory_kills` are processes that the kernel has killed as the node's memory was used up; `udp_rcvbuf_errors`
+    datagrams that it dropped as their socket's buffer was full, None where the node was not looked into.
+    """
 
     kind: str
     role: str
@@ -20,6 +24,7 @@ class NodeStatus(NamedTuple):
     addresses: Mapping[str, tuple[str, ...]]
     process: Process | None
     memory_kills: int
+    udp_rcvbuf_errors: int | None
 
 
 class LabStatus(NamedTuple):
@@ -32,21 +37,24 @@ class LabStatus(NamedTuple):
     state: str
     topology: str
     nodes: Mapping[str, NodeStatus]
-    problems: tuple[condition.Problem, ...]
+    problems: tuple[node_drift.Problem, ...]
     looked_inside: bool
 
 
 def read(lab: str) -> LabStatus:
     """Return how a lab fares; needs no root."""
-    from netlab.lab import health
+    from netlab.lab import drift
 
-    found = health.examine(lab)
+    found = drift.examine(lab)
     state = ("not as planned" if found.problems else "up") if store.is_complete(lab) else "half-built"
-    topology, nodes = (found.lab.record.topology, _nodes(found.lab)) if found.lab else ("", {})
+    topology, nodes = (found.lab.record.topology if found.lab else ""), _nodes(found)
     return LabStatus(lab, state, topology, nodes, found.problems, found.is_whole)
 
 
-def _nodes(lab: "Standing") -> dict[str, NodeStatus]:
+def _nodes(found: "Drift") -> dict[str, NodeStatus]:
+    lab = found.lab
+    if lab is None:
+        return {}
     running = {entry.node: entry for entry in processes(lab.record.folder)}
     return {
         name: NodeStatus(
@@ -56,6 +64,7 @@ def _nodes(lab: "Standing") -> dict[str, NodeStatus]:
             {port: about.addresses for port, about in node.interfaces.items()},
             (running.get(name) or Process(name, "not started")) if node.process else None,
             lab.runtime.memory_kills(name),
+            found.udp_rcvbuf_errors.get(name),
         )
         for name, node in lab.record.nodes.items()
     }

@@ -13,9 +13,9 @@ larger IPv4 subnet.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from netlab.errors import UsageError
+from netlab.plan.mistakes import Misfit, PlanError
+from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, LOWEST_IPV6_MTU, Subnet, parse, text
 from netlab.topology.model import Endpoint, Topology
-from netlab.topology.subnets import FAMILIES, IPV4, IPV6, LOWEST_IPV6_MTU, Subnet, parse, text
 
 # Where numbers lead: (first address, how many /24). The second pool is for files that write 10.0.0.0/8 themselves.
 POOLS = ((10 << 24, 65536), (172 << 24 | 16 << 16, 4096))
@@ -52,7 +52,7 @@ class Layout(NamedTuple):
 def layout(topology: Topology) -> Layout:
     """Choose segments, subnets and addresses.
 
-    UsageError when a written subnet is too small for its segment, or the written ones leave no room for another.
+    PlanError when a written subnet is too small for its segment, or the written ones leave no room for another.
     """
     ends = tuple(end for link in topology.links for end in (link.a, link.b))
     segments = _segments(topology, ends)
@@ -137,7 +137,8 @@ def _subnets(topology: Topology, segments: tuple[Segment, ...], written: Written
         number = _choose(segment, known, number, taken)
         if number > NUMBERS:
             names = " and ".join(end.node for end in topology.links[segment.links[0]][:2])
-            raise UsageError(f"no subnet is left for the link of {names}: write its subnets, or smaller ones elsewhere")
+            what = f"no subnet is left for the link of {names}: write its subnets, or smaller ones elsewhere"
+            raise PlanError([Misfit(("links", str(segment.links[0])), what)])
     return tuple(chosen)
 
 
@@ -204,7 +205,8 @@ def _addresses(
                 if number is None:
                     link = topology.links[end // 2]
                     node = (link.b if end % 2 else link.a).node
-                    raise UsageError(f"subnet {subnet} has no address left for {node}: write a larger one")
+                    what = f"subnet {subnet} has no address left for {node}: write a larger one"
+                    raise PlanError([Misfit(("links", str(end // 2)), what)])
                 own[family] = f"{text(family, number)}/{subnet.length}"
     return tuple(chosen)
 

@@ -69,7 +69,7 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord], fol
         LimitsRecord(node.limits.cpu, node.limits.memory),
         interfaces,
         tuple(steps.programs.get(node.name, ())),
-        (_process(process, node.stays),) if process else (),
+        (_process(process, node),) if process else (),
         node.replica_of,
         paths.pins(folder, node.name),
         dict(node.env),
@@ -103,5 +103,5 @@ def _program(step: AttachProgram) -> ProgramRecord:
     )
 
 
-def _process(step: StartRole, stays: bool) -> ProcessRecord:
-    return ProcessRecord(step.argv, step.autostart, stays, step.after, step.awaits_ready)
+def _process(step: StartRole, node: Node) -> ProcessRecord:
+    return ProcessRecord(step.argv, step.autostart, node.stays, node.may_exit, step.after, step.awaits_ready)

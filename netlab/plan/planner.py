@@ -9,8 +9,9 @@ import os
 from typing import NamedTuple
 
 from netlab import assets
-from netlab.errors import UsageError
+from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
+from netlab.plan.mistakes import Misfit, PlanError
 from netlab.plan.routes import routes
 from netlab.plan.steps import (
     BRIDGE,
@@ -25,8 +26,9 @@ from netlab.plan.steps import (
     StartRole,
     Step,
 )
+from netlab.topology.document.tree import Document
+from netlab.topology.ip_arithmetic import FAMILIES, parse
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Program, Topology
-from netlab.topology.subnets import FAMILIES, parse
 
 # 1 is lo; where the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
 # On a switch the bridge takes it and its ports follow.
@@ -35,6 +37,8 @@ FIRST_INDEX = 16
 NO_DUPLICATE_DETECTION = (("net.ipv6.conf.default.accept_dad", "0"), ("net.ipv6.conf.all.accept_dad", "0"))
 # Between routers the way there and the way back may differ, which a strict reverse path filter takes for forgery.
 NO_REVERSE_PATH_FILTER = (("net.ipv4.conf.default.rp_filter", "0"), ("net.ipv4.conf.all.rp_filter", "0"))
+# Or IPv6 addresses would be gone for good after `ip link set eth0 down` and `up`, where IPv4 addresses stay.
+KEPT_ADDRESSES = (("net.ipv6.conf.all.keep_addr_on_down", "1"),)
 
 
 class Plan(NamedTuple):
@@ -51,11 +55,21 @@ class Plan(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def plan(topology: Topology) -> Plan:
-    """Return the plan of a validated topology.
+def plan(topology: Topology, document: Document | None = None) -> Plan:
+    """Return the plan of a validated topology, which may have been read from a document.
 
-    UsageError when its subnets leave no room for the addresses it needs.
+    PlanError, or with the document TopologyError, when its subnets leave no room for the addresses that it needs, or
+    its routes lead through no neighbours.
     """
+    try:
+        return _plan(topology)
+    except PlanError as error:
+        if document is None:
+            raise
+        raise error.located(document, topology) from None
+
+
+def _plan(topology: Topology) -> Plan:
     where = layout(topology)
     interfaces = _interfaces(topology, where)
     _check_routes(topology, interfaces)
@@ -78,24 +92,26 @@ def plan(topology: Topology) -> Plan:
     steps += [AddRoute(*hop, lab) for hop in hops]
     steps += _programs(topology, interfaces)
     steps += _processes(topology)
-    return Plan(topology, interfaces, tuple(steps), (note,) if note else ())
+    return Plan(
+        topology, interfaces, tuple(steps), (*((note,) if note else ()), *mtu_notes.of_switches(topology, where))
+    )
 
 
 def _check_routes(topology: Topology, interfaces: tuple[Interface, ...]) -> None:
-    """Raise UsageError for written routes whose next hop is no neighbour, now that all addresses are chosen."""
-    wrong = []
+    """Raise PlanError for written routes whose next hop is no neighbour, now that all addresses are chosen."""
+    wrong: dict[tuple[str, ...], Misfit] = {}
     for node in topology.nodes:
-        for route in node.routes:
+        for number, route in enumerate(node.routes):
             own = [each for end in interfaces if end.node == node.name for each in end.addresses]
             hop, alone = parse(route.via)
-            neighbours = [subnet for number, subnet in map(parse, own) if number != hop and subnet.covers(alone)]
+            neighbours = [subnet for at, subnet in map(parse, own) if at != hop and subnet.covers(alone)]
             if not neighbours and not route.via.lower().startswith("fe80:"):
                 has = f"{node.name} has {', '.join(own) or 'no address'}"
-                wrong.append(
-                    f"nodes.{node.name}.routes: expected the address of a neighbour, found {route.via} ({has})"
-                )
+                what = f"expected the address of a neighbour, found {route.via} ({has})"
+                keys = ("nodes", node.replica_of or node.name, "routes", str(number), "via")
+                wrong.setdefault(keys, Misfit(keys, what))  # one of several replicas is enough
     if wrong:
-        raise UsageError("\n".join(wrong))
+        raise PlanError([*wrong.values()])
 
 
 def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:
@@ -127,6 +143,8 @@ def _sysctls(node: Node, links: int) -> tuple[tuple[str, str], ...]:
     forwards = node.kind != "switch" and links > 1
     chosen = {"net.ipv4.ip_forward": str(int(forwards)), "net.ipv6.conf.all.forwarding": str(int(forwards))}
     chosen.update(NO_DUPLICATE_DETECTION)
+    if node.kind != "switch":
+        chosen.update(KEPT_ADDRESSES)
     if forwards:
         chosen.update(NO_REVERSE_PATH_FILTER)
     chosen.update(node.sysctls)

@@ -15,8 +15,8 @@ A star needs no route of the third kind, however many leaves it has. A lab that 
 """
 
 from netlab.plan.addresses import Layout
+from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Node, Route, Topology
-from netlab.topology.subnets import FAMILIES, IPV4, IPV6, Subnet, parse
 
 MAX_TRANSIT = 20_000
 DEFAULTS = {IPV4: Subnet(IPV4, 0, 0), IPV6: Subnet(IPV6, 0, 0)}

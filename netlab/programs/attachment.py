@@ -27,7 +27,6 @@ _IFLA_XDP_FD, _IFLA_XDP_FLAGS = 1, 3
 _FLAGS = {"native": 4, "generic": 2}  # XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE
 _IFLA_XDP_PROG_ID = {"native": 5, "generic": 6}  # of the program that is attached in this mode
 _UPDATE_IF_NOEXIST = 1
-_PROG_BY_ID = 13
 _NONE = -1  # in the place of a descriptor: no program
 
 _ATTACH_PROBLEMS = {
@@ -137,7 +136,7 @@ def _open(number: int) -> int:
     """Return a descriptor of the program that has this number, or what stands for none."""
     if not number:
         return _NONE
-    return bpf.call(_PROG_BY_ID, bpf.attributes("III", number, 0, 0), f"open the program {number}")
+    return bpf.open_by_id(bpf.PROG_BY_ID, number, f"open the program {number}")
 
 
 def _program_id(fd: int) -> int:

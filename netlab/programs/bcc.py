@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
-from netlab.kernel import syscalls
-from netlab.programs import cache, compiled, functions, handover, headers
+from netlab.kernel import files, syscalls
+from netlab.programs import bpf, cache, compiled, headers, introspection, map_reuse
 from netlab.programs.loader import Job
 from netlab.programs.maps import possible_cpus
-from netlab.programs.verifier import log_with_lines
-from netlab.record import mark
+from netlab.programs.verifier_log import log_with_lines
+from netlab.record import layouts, mark
 from netlab.topology import sources
 
 if TYPE_CHECKING:
     from bcc import BPF
 
-DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: the diagnosis maps lines with it
-ATTACH_TYPE_DEVMAP = 33  # enum bpf_attach_type: BPF_XDP_DEVMAP
+DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: `diagnostics` maps lines with it
 DEVMAP_SUFFIX = "_devmap"
 RUN_SUFFIX = "_run"  # of programs that user space runs by BPF_PROG_TEST_RUN, and nobody attaches
 CONTEXT = "xdp_md"  # the struct that a program is given
+REASONS, REASON = "reasons", "reason"  # a map, and the enum that numbers its entries
 USUAL_ENTRIES = ("xdp_prog", "xdp")
 
 
@@ -59,9 +59,21 @@ class Unit(NamedTuple):
         return choose_entry(names, self.job.function, stem, in_headers, others)
 
     def adopt(self, maps: dict[str, int]) -> None:
-        """Let the descriptors of the maps mean those of an earlier build, if this is its successor."""
-        if self.job.successor_of:
-            handover.adopt(maps, self.job.successor_of)
+        """Write down how the maps are laid out, and let their descriptors mean those of an earlier build, if any."""
+        found = introspection.layouts(maps)
+        before = self.job.successor_of
+        if before:
+            map_reuse.adopt(maps, before, found)
+        path = paths.successor_layouts(before) if before else paths.layouts(self.job.pin_folder)
+        files.ensure_folder(os.path.dirname(path), files.FOR_GROUP)
+        layouts.write(path, self._with_reasons(introspection.whole(found.values())))
+
+    def _with_reasons(self, known: layouts.Layouts) -> layouts.Layouts:
+        """Add the names of reasons, by the text that is loaded, where the program does without bpf/verdict.h."""
+        if REASONS not in known.maps or REASON in known.enums:
+            return known
+        text = sources.with_headers(self.job.path, self.text.decode(errors="replace"))
+        return known._replace(enums={**known.enums, REASON: headers.enum_in(text, REASON)})
 
 
 class Build(NamedTuple):
@@ -203,7 +215,7 @@ def _program_names(module: "BPF") -> tuple[list[str], list[str]]:
 
     numbers = range(lib.bpf_num_functions(module.module))
     names = [lib.bpf_function_name(module.module, number).decode() for number in numbers]
-    programs = functions.taking(CONTEXT)
+    programs = introspection.functions_of(CONTEXT)
     if programs is None:
         return names, []
     return [name for name in names if name in programs], sorted(programs.difference(names))
@@ -229,7 +241,7 @@ def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) ->
 
 
 def _attach_type(name: str) -> int:
-    return ATTACH_TYPE_DEVMAP if name.endswith(DEVMAP_SUFFIX) else 0
+    return bpf.ATTACH_DEVMAP if name.endswith(DEVMAP_SUFFIX) else 0
 
 
 def is_for_something_else(name: str) -> bool:

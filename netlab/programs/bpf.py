@@ -1,17 +1,46 @@
-"""The system call bpf(2), and descriptors of what it makes. Attribute layouts are those of `union bpf_attr`."""
+"""The system call bpf(2), its numbers, and descriptors of what it makes.
+
+Attribute layouts are those of `union bpf_attr`; this and all numbers are in include/uapi/linux/bpf.h.
+"""
 
 import ctypes
 import os
 import struct
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from netlab.errors import HostError
 
 _SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
-_OBJ_PIN, _OBJ_INFO = 6, 15
+# enum bpf_cmd
+MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD, OBJ_PIN, OBJ_GET = range(8)
+TEST_RUN, PROG_NEXT_ID, MAP_NEXT_ID, PROG_BY_ID, MAP_BY_ID, OBJ_INFO = range(10, 16)
+BTF_LOAD, BTF_BY_ID = 18, 19
+XDP = 6  # enum bpf_prog_type
+ATTACH_DEVMAP = 33  # enum bpf_attach_type: BPF_XDP_DEVMAP
+# enum bpf_map_type, by the names that bcc has for them
+MAP_TYPES = (
+    *("unspecified", "hash", "array", "prog", "perf_output", "percpu_hash", "percpu_array", "stacktrace"),
+    *("cgroup_array", "lru_hash", "lru_percpu_hash", "lpm_trie", "array_of_maps", "hash_of_maps", "devmap", "sockmap"),
+    *("cpumap", "xskmap", "sockhash", "cgroup_storage", "reuseport_array", "percpu_cgroup_storage", "queue", "stack"),
+    *("sk_storage", "devmap_hash", "struct_ops", "ringbuf", "inode_storage", "task_storage"),
+)
+HASH, ARRAY, PROG_ARRAY, LRU_HASH, ARRAY_OF_MAPS, HASH_OF_MAPS, DEVMAP, DEVMAP_HASH, CPUMAP = map(
+    MAP_TYPES.index,
+    ("hash", "array", "prog", "lru_hash", "array_of_maps", "hash_of_maps", "devmap", "devmap_hash", "cpumap"),
+)
+MAPS_OF_MAPS = (ARRAY_OF_MAPS, HASH_OF_MAPS)
+PER_CPU = tuple(map(MAP_TYPES.index, ("percpu_hash", "percpu_array", "lru_percpu_hash")))
+ANY, LOCK = 0, 4  # flags of a lookup or an update: BPF_ANY, BPF_F_LOCK
+RDONLY_PROG = 1 << 7  # BPF_F_RDONLY_PROG, of a map
+LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES, of a test run
+NAME_BYTES = 15  # and a zero
+
 _ATTR_BYTES = 128
 _INFO_BYTES = 256
+_MAP_INFO = struct.Struct("=6I16s4x4x16x3I")
+_PROG_INFO = struct.Struct("=2I")
+MAP_NAME_AT, PROG_NAME_AT = 24, 64  # where names stand in what the kernel says of one
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,14 +70,95 @@ def info(fd: int, begin: bytes = b"") -> bytes:
     `begin` is what stands in it before: where the kernel is to write what does not fit in.
     """
     room = ctypes.create_string_buffer(begin, _INFO_BYTES)
-    call(_OBJ_INFO, attributes("IIQ", fd, len(room), ctypes.addressof(room)), "ask about a BPF object")
+    call(OBJ_INFO, attributes("IIQ", fd, len(room), ctypes.addressof(room)), "ask about a BPF object")
     return room.raw
 
 
 def pin(fd: int, path: str) -> None:
     """Give an object a name in a BPF file system."""
     name = ctypes.create_string_buffer(os.fsencode(path))
-    call(_OBJ_PIN, attributes("QII", ctypes.addressof(name), fd, 0), f"cannot pin {path}")
+    call(OBJ_PIN, attributes("QII", ctypes.addressof(name), fd, 0), f"cannot pin {path}")
+
+
+class MapInfo(NamedTuple):
+    """What the kernel says of a map; the last three are numbers: of its BTF, and in that of its key and value."""
+
+    type: int
+    id: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int
+    name: bytes
+    btf: int
+    key_type: int
+    value_type: int
+
+
+def map_info(fd: int) -> MapInfo:
+    """Return what the kernel says of a map."""
+    return MapInfo._make(_MAP_INFO.unpack_from(info(fd)))
+
+
+def program_id(fd: int) -> int:
+    """Return the kernel's number of a program."""
+    _, number = _PROG_INFO.unpack_from(info(fd))
+    return int(number)
+
+
+def open_by_id(command: int, number: int, what: str) -> int:
+    """Return a descriptor of what has a number: `command` is MAP_BY_ID or the like."""
+    return call(command, attributes("III", number, 0, 0), what)
+
+
+def create_map(
+    kind: int,
+    sizes: tuple[int, int, int],
+    what: str,
+    *,
+    flags: int = 0,
+    inner: int = 0,
+    name: str = "",
+    types: tuple[int, int, int] = (0, 0, 0),
+) -> int:
+    """Make a map of keys and values of so many bytes, with so many entries; return its descriptor.
+
+    `inner` is a map such as a map of maps will hold; `types` are a descriptor of BTF, and numbers in it as in MapInfo.
+    """
+    text = name.encode()[:NAME_BYTES]
+    return call(MAP_CREATE, attributes("5III16sIIII", kind, *sizes, flags, inner, 0, text, 0, *types), what)
+
+
+def load_program(instructions: bytes, what: str, terms: bytes = b"GPL", name: str = "", attach_type: int = 0) -> int:
+    """Load an XDP program, without a log; return its descriptor."""
+    held, terms_held = ctypes.create_string_buffer(instructions, len(instructions)), ctypes.create_string_buffer(terms)
+    text = name.encode()[:NAME_BYTES]
+    attr = attributes(
+        "IIQQIIQII16sII",
+        *(XDP, len(instructions) // 8, ctypes.addressof(held), ctypes.addressof(terms_held), 0, 0, 0, 0, 0),
+        *(text, 0, attach_type),
+    )
+    return call(PROG_LOAD, attr, what)
+
+
+def load_btf(types: bytes) -> int:
+    """Give the kernel types; return their descriptor."""
+    held = ctypes.create_string_buffer(types, len(types))
+    return call(BTF_LOAD, attributes("QQIII", ctypes.addressof(held), 0, len(types), 0, 0), "load types")
+
+
+def btf(number: int) -> bytes:
+    """Return the BTF that the kernel has under a number, as it was given; this takes CAP_SYS_ADMIN."""
+    with Object(open_by_id(BTF_BY_ID, number, f"open the types {number}")) as types:
+        return btf_of(types.fd)
+
+
+def btf_of(fd: int) -> bytes:
+    """Return the BTF behind a descriptor, as it was given to the kernel."""
+    _, size = struct.unpack_from("=QI", info(fd))
+    room = ctypes.create_string_buffer(size)
+    info(fd, struct.pack("=QI", ctypes.addressof(room), size))
+    return room.raw
 
 
 class Object:

@@ -4,7 +4,6 @@ Source: what libbpf does with an object file (bpf_object__create_maps, bpf_objec
 its descriptor; here they name it by its name, until a map of that name is made.
 """
 
-import ctypes
 import os
 import struct
 import sys
@@ -14,13 +13,7 @@ from typing import NamedTuple
 
 from netlab.programs import bpf
 
-_MAP_CREATE, _PROG_LOAD, _BTF_LOAD, _BTF_BY_ID = 0, 5, 18, 19
-_XDP = 6  # enum bpf_prog_type
-_MAPS_OF_MAPS = (12, 13)  # array and hash
-_DEVMAPS = (14, 25)  # array and hash: the kernel adds a flag of its own, which it does not accept
-_RDONLY_PROG = 1 << 7
-_NAME_BYTES = 15  # and a zero
-_MAP_INFO = struct.Struct("=6I16s4x4x16x3I")  # shape, name, then the numbers of its BTF, of the key and of the value
+_DEVMAPS = (bpf.DEVMAP, bpf.DEVMAP_HASH)  # the kernel adds a flag of its own, which it does not accept
 _INSTRUCTION = struct.Struct("=BBhi")  # operation, registers, offset, immediate
 _LOAD_64 = 0x18  # takes two instructions' room
 _IS_MAP = 1  # in the place of the source register: the immediate is a map's descriptor
@@ -67,19 +60,18 @@ def shapes(maps: Mapping[str, int], inner: Mapping[str, str]) -> tuple[tuple[Map
     found: list[MapShape] = []
     types: set[int] = set()
     for name, fd in maps.items():
-        kind, _, key_size, value_size, entries, flags, _, types_id, key_type, value_type = _MAP_INFO.unpack_from(
-            bpf.info(fd)
-        )
-        if kind in _MAPS_OF_MAPS and inner.get(name) not in maps:
+        about = bpf.map_info(fd)
+        if about.type in bpf.MAPS_OF_MAPS and inner.get(name) not in maps:
             raise CannotBeTaken(f"of what kind the maps in {name} are")
-        flags &= ~_RDONLY_PROG if kind in _DEVMAPS else ~0
-        types |= {types_id} if types_id else set()
-        shape = MapShape(name, kind, key_size, value_size, entries, flags, key_type, value_type, inner.get(name, ""))
+        flags = about.flags & ~(bpf.RDONLY_PROG if about.type in _DEVMAPS else 0)
+        types |= {about.btf} if about.btf else set()
+        sizes = about.key_size, about.value_size, about.max_entries
+        shape = MapShape(name, about.type, *sizes, flags, about.key_type, about.value_type, inner.get(name, ""))
         # what others hold is made before them
         found.insert(0 if name in inner.values() else len(found), shape)
     if len(types) > 1:
         raise CannotBeTaken("types of several files")
-    return tuple(found), _btf(types.pop()) if types else b""
+    return tuple(found), bpf.btf(types.pop()) if types else b""
 
 
 def code(name: str, instructions: bytes, maps: Mapping[str, int], attach_type: int) -> Code:
@@ -104,7 +96,7 @@ def load(
 
     `prepare` is given those of the maps before the first program is loaded. Raises OSError, with nothing left behind.
     """
-    types = _load_btf(what.btf) if what.btf else 0
+    types = bpf.load_btf(what.btf) if what.btf else 0
     maps: dict[str, int] = {}
     programs: dict[str, int] = {}
     with ExitStack() as made:
@@ -125,49 +117,20 @@ def load(
 
 
 def _make_map(shape: MapShape, types: int, made: Mapping[str, int]) -> int:
-    name = shape.name.encode()[:_NAME_BYTES]
-    typed = types if shape.key_type or shape.value_type else 0
-    attr = bpf.attributes(
-        "5III16sIIII",
-        *(shape.kind, shape.key_size, shape.value_size, shape.entries, shape.flags),
-        *(made[shape.inner] if shape.inner else 0, 0, name, 0),
-        *(typed, shape.key_type, shape.value_type),
+    return bpf.create_map(
+        shape.kind,
+        (shape.key_size, shape.value_size, shape.entries),
+        f"make the map {shape.name}",
+        flags=shape.flags,
+        inner=made[shape.inner] if shape.inner else 0,
+        name=shape.name,
+        types=(types if shape.key_type or shape.value_type else 0, shape.key_type, shape.value_type),
     )
-    return bpf.call(_MAP_CREATE, attr, f"make the map {shape.name}")
 
 
 def _load_program(program: Code, terms: bytes, maps: Mapping[str, int]) -> int:
+    """Load a program. One that is refused is compiled anew, for its lines to be shown: no log is needed here."""
     text = bytearray(program.instructions)
     for position, name in program.maps.items():
         struct.pack_into("=i", text, position * _INSTRUCTION.size + 4, maps[name])
-    held, license_text = ctypes.create_string_buffer(bytes(text), len(text)), ctypes.create_string_buffer(terms)
-    attr = bpf.attributes(
-        "IIQQIIQII16sII",
-        *(_XDP, len(text) // _INSTRUCTION.size, ctypes.addressof(held), ctypes.addressof(license_text)),
-        *(0, 0, 0),  # no log: a program that is refused is compiled anew, for its lines to be shown
-        *(0, 0, program.name.encode()[:_NAME_BYTES], 0, program.attach_type),
-    )
-    return bpf.call(_PROG_LOAD, attr, f"load the program {program.name}")
-
-
-def _load_btf(types: bytes) -> int:
-    held = ctypes.create_string_buffer(types, len(types))
-    attr = bpf.attributes("QQIII", ctypes.addressof(held), 0, len(types), 0, 0)
-    return bpf.call(_BTF_LOAD, attr, "load types")
-
-
-def _btf(number: int) -> bytes:
-    """Return the BTF that the kernel has under a number, as it was given."""
-    fd = bpf.call(_BTF_BY_ID, bpf.attributes("III", number, 0, 0), f"open the types {number}")
-    try:
-        return types_of(fd)
-    finally:
-        os.close(fd)
-
-
-def types_of(fd: int) -> bytes:
-    """Return the BTF behind a descriptor, as it was given to the kernel."""
-    _, size = struct.unpack_from("=QI", bpf.info(fd))
-    room = ctypes.create_string_buffer(size)
-    bpf.info(fd, struct.pack("=QI", ctypes.addressof(room), size))
-    return room.raw
+    return bpf.load_program(bytes(text), f"load the program {program.name}", terms, program.name, program.attach_type)

@@ -4,8 +4,8 @@ import os
 import signal
 
 from netlab.errors import HostError, NetlabError
-from netlab.programs import diagnosis, features
-from netlab.programs.diagnosis import Source
+from netlab.programs import diagnostics, features
+from netlab.programs.diagnostics import Source
 from netlab.programs.loader import Job, Limits
 
 _NO_MAP = "could not open bpf map: "  # as bcc says it
@@ -24,14 +24,14 @@ def refused(job: Job, kind: str, text: str, talk: str, source: Source) -> Netlab
         case "host":
             return HostError(f"{job.node}: {text}")
         case "compile":
-            text = diagnosis.compile_error(talk, source)
+            text = diagnostics.compile_error(talk, source)
         case "verify":
-            text = diagnosis.verifier_error(talk, source, text)
+            text = diagnostics.verifier_error(talk, source, text)
             if features.is_ours(job.path):
                 line = text.partition("\n")[0]  # what the author of a program needs beside it is no user's business
                 return HostError(f"{job.node}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
         case "redefined":
-            text = diagnosis.redefinition(talk, source, text)
+            text = diagnostics.redefinition(talk, source, text)
         case _:
             text = f"{source.shown}: {text}"
     return NetlabError(f"{job.node}: {text}")
@@ -52,4 +52,4 @@ def crashed(job: Job, status: int, talk: str, source: Source, limits: Limits) ->
     if any(words in talk for words in _NO_MEMORY):
         limit = f"more than {limits.memory >> 20:,} MB of memory"
         return NetlabError(f"{job.node}: {source.shown}: takes too much to compile and load: {limit}")
-    return NetlabError(f"{job.node}: {diagnosis.crash(talk, source, status)}")
+    return NetlabError(f"{job.node}: {diagnostics.crash(talk, source, status)}")

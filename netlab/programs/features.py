@@ -21,11 +21,8 @@ from netlab.topology import sources
 
 LEAST = (6, 1)  # the oldest kernel on which `make test-kernels` runs; pyproject.toml, README.md and docs say it too
 
-_MAP_CREATE, _PROG_LOAD, _TEST_RUN, _BTF_LOAD = 0, 5, 10, 18
-_XDP, _ATTACH_DEVMAP = 6, 33  # enum bpf_prog_type, enum bpf_attach_type
-_HASH, _ARRAY, _LRU_HASH, _ARRAY_OF_MAPS, _DEVMAP = 1, 2, 9, 12, 14  # enum bpf_map_type
 _XDP_DROP, _XDP_REDIRECT = 1, 4
-_BROADCAST, _LIVE_FRAMES = 8, 2
+_BROADCAST = 8
 _REDIRECT_MAP, _XDP_LOAD_BYTES = 51, 189  # enum bpf_func_id
 _TEST_FRAME = bytes(64)
 
@@ -113,18 +110,11 @@ def _closing(*fds: int) -> Iterator[None]:
 
 
 def _map(kind: int, value_bytes: int = 4, inner: int = 0, types: tuple[int, int, int] = (0, 0, 0)) -> int:
-    attr = bpf.attributes("5III16sIIII", kind, 4, value_bytes, 1, 0, inner, 0, b"", 0, *types)
-    return bpf.call(_MAP_CREATE, attr, "make a map")
+    return bpf.create_map(kind, (4, value_bytes, 1), "make a map", inner=inner, types=types)
 
 
 def _program(instructions: bytes, attach_type: int = 0) -> int:
-    held, terms = ctypes.create_string_buffer(instructions, len(instructions)), ctypes.create_string_buffer(b"GPL")
-    attr = bpf.attributes(
-        "IIQQIIQII16sII",
-        *(_XDP, len(instructions) // 8, ctypes.addressof(held), ctypes.addressof(terms), 0, 0, 0, 0, 0),
-        *(b"", 0, attach_type),
-    )
-    return bpf.call(_PROG_LOAD, attr, "load a program")
+    return bpf.load_program(instructions, "load a program", attach_type=attach_type)
 
 
 def _verdict(program: int, flags: int = 0) -> int:
@@ -133,7 +123,7 @@ def _verdict(program: int, flags: int = 0) -> int:
     attr = bpf.attributes(
         "IIIIQQIIIIQQIII", program, 0, len(frame), 0, ctypes.addressof(frame), 0, 1, 0, 0, 0, 0, 0, flags, 0, 0
     )
-    bpf.call(_TEST_RUN, attr, "run a program")
+    bpf.call(bpf.TEST_RUN, attr, "run a program")
     return int(struct.unpack_from("=I", attr, 4)[0])
 
 
@@ -163,9 +153,9 @@ def _can_make(kind: int, value_bytes: int = 4) -> Callable[[], bool]:
 
 
 def _array_of_maps() -> bool:
-    inner = _map(_ARRAY)
+    inner = _map(bpf.ARRAY)
     with _closing(inner):
-        os.close(_map(_ARRAY_OF_MAPS, inner=inner))
+        os.close(_map(bpf.ARRAY_OF_MAPS, inner=inner))
     return True
 
 
@@ -177,22 +167,21 @@ def _spin_lock() -> bool:
     types += struct.pack("=IIIIII", at[b"bpf_spin_lock"], 4 << 24 | 1, 4, at[b"val"], 1, 0)  # 2
     types += struct.pack("=IIIIII", at[b"value"], 4 << 24 | 1, 4, at[b"lock"], 2, 0)  # 3
     blob = struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names)) + types + names
-    held = ctypes.create_string_buffer(blob, len(blob))
-    btf = bpf.call(_BTF_LOAD, bpf.attributes("QQIII", ctypes.addressof(held), 0, len(blob), 0, 0), "load types")
+    btf = bpf.load_btf(blob)
     with _closing(btf):
-        os.close(_map(_ARRAY, types=(btf, 1, 3)))
+        os.close(_map(bpf.ARRAY, types=(btf, 1, 3)))
     return True
 
 
 def _devmap_with_egress() -> bool:
-    os.close(_map(_DEVMAP, value_bytes=8))
-    os.close(_program(_code(*_DROP), _ATTACH_DEVMAP))
+    os.close(_map(bpf.DEVMAP, value_bytes=8))
+    os.close(_program(_code(*_DROP), bpf.ATTACH_DEVMAP))
     return True
 
 
 def _broadcast() -> bool:
     """A kernel that knows the flag redirects, to nobody; one that does not aborts."""
-    devmap = _map(_DEVMAP)
+    devmap = _map(bpf.DEVMAP)
     with _closing(devmap):
         load_map = struct.pack("=BBhiBBhi", 0x18, 1 | (1 << 4), 0, devmap, 0, 0, 0, 0)
         rest = _code(_move(2, 0), _move(3, _BROADCAST), _call(_REDIRECT_MAP), _EXIT)
@@ -210,7 +199,7 @@ def _load_bytes() -> bool:
 def _live_frames() -> bool:
     program = _program(_code(*_DROP))
     with _closing(program):
-        _verdict(program, _LIVE_FRAMES)
+        _verdict(program, bpf.LIVE_FRAMES)
     return True
 
 
@@ -248,7 +237,7 @@ def _attribute(kind: int, value: bytes) -> bytes:
 
 
 FEATURES = (
-    Feature("LRU hash maps", (4, 10), _can_make(_LRU_HASH), re.compile(r"lru_hash|LRU_HASH")),
+    Feature("LRU hash maps", (4, 10), _can_make(bpf.LRU_HASH), re.compile(r"lru_hash|LRU_HASH")),
     Feature("maps of maps", (4, 12), _array_of_maps, re.compile(r"\bBPF_(ARRAY|HASH)_OF_MAPS\b")),
     Feature("native XDP on veth", (4, 19), _native_on_veth),
     Feature("spin locks in maps", (5, 1), _spin_lock, re.compile(r"\bbpf_spin_lock\b")),

@@ -15,6 +15,7 @@ from netlab.kernel import files
 _SYSTEM = "/usr/include"
 _OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that the kernel has for itself, and programs bring along
 _LINKED = ("linux", "asm", "asm-generic")
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
 
 def flags(program: str, work_folder: str) -> list[str]:
@@ -37,6 +38,13 @@ def flags(program: str, work_folder: str) -> list[str]:
 def flags_for(source: str) -> list[str]:
     """Return the options that keep bpf/kernel from defining what a program, given with its headers, defines itself."""
     return [f"-DNETLAB_OWN_{name.upper()}" for name in _OFTEN_OWN if re.search(rf"\bstruct\s+{name}\s*{{", source)]
+
+
+def enum_in(source: str, name: str) -> dict[str, int]:
+    """Return an enum as it stands in a program's C text, each name with its place in it; {} where there is none."""
+    found = re.search(rf"\benum\s+{name}\s*\{{([^}}]*)\}}", _COMMENT.sub("", source))
+    names = [each.split("=")[0].strip() for each in found[1].split(",") if each.strip()] if found else []
+    return {each: number for number, each in enumerate(names)}
 
 
 def kernel_source() -> str:

@@ -4,7 +4,7 @@
     compilation.attach(namespace, interfaces)   tells the child where, once that stands
     compilation.finish()                        waits until the program is attached, or raises what went wrong
 
-The child is `worker`, so that nothing but it ever carries bcc's compiler. It dies with its parent.
+The child is `loader_child`, so that nothing but it ever carries bcc's compiler. It dies with its parent.
 """
 
 import json
@@ -23,14 +23,14 @@ from netlab.record.notes import Pinned
 from netlab.topology import sources
 
 if TYPE_CHECKING:
-    from netlab.programs.diagnosis import Source
+    from netlab.programs.diagnostics import Source
 
 COMPILE_LIMIT_S = 300  # of CPU time
 MEMORY_LIMIT = 2 << 30  # bytes; the balancer takes an eighth of it
 PATIENCE_S = 60.0
 _SIGKILL = 9
 _READ_BYTES = 65536
-_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.worker import main; main()"
+_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.loader_child import main; main()"
 
 
 class Job(NamedTuple):
@@ -42,7 +42,7 @@ class Job(NamedTuple):
     that is there. `work_folder` holds files that the children share, and must be the same for all jobs of a lab.
 
     `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
-    `handover`), and its program is replaced where it is attached.
+    `map_reuse`), and its program is replaced where it is attached.
     """
 
     lab: str
@@ -271,8 +271,8 @@ class Compilation:
         return os.pread(self._talk, size, 0).decode(errors="replace")
 
     def _source(self) -> "Source":
-        """Return the program's file in the form that the diagnosis needs."""
-        from netlab.programs.diagnosis import Source
+        """Return the program's file in the form that `diagnostics` needs."""
+        from netlab.programs.diagnostics import Source
 
         return Source.of(self.job.path, self.text)
 

@@ -11,18 +11,11 @@ from typing import NamedTuple, Self
 from netlab.errors import NetlabError
 from netlab.programs import bpf
 
-BPF_ANY = 0
-BPF_F_LOCK = 4
-DEVMAP = 14
-
-_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = 0, 1, 2, 3, 4
-_OBJ_GET, _PROG_TEST_RUN, _MAP_BY_ID = 7, 10, 14
-_PER_CPU_TYPES = (5, 6, 10)  # per-CPU hash, per-CPU array, LRU per-CPU hash
-_LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES
+BPF_ANY, BPF_F_LOCK, DEVMAP = bpf.ANY, bpf.LOCK, bpf.DEVMAP  # what roles need of the numbers
 
 
 class TestRun(NamedTuple):
-    """What BPF_PROG_TEST_RUN gave back: the verdict, the packet as the program left it, nanoseconds a round."""
+    """What BPFbpf.TEST_RUN gave back: the verdict, the packet as the program left it, nanoseconds a round."""
 
     verdict: int
     packet: bytes
@@ -32,7 +25,7 @@ class TestRun(NamedTuple):
 def _open_pin(path: str) -> int:
     name = ctypes.create_string_buffer(path.encode())
     try:
-        return bpf.call(_OBJ_GET, bpf.attributes("QII", ctypes.addressof(name), 0, 0), f"open the pin {path}")
+        return bpf.call(bpf.OBJ_GET, bpf.attributes("QII", ctypes.addressof(name), 0, 0), f"open the pin {path}")
     except FileNotFoundError:
         raise NetlabError(f"no BPF object is pinned at {path}: is the lab up?") from None
 
@@ -49,10 +42,10 @@ class Map(bpf.Object):
     def __init__(self, fd: int) -> None:
         """Take over the descriptor of a map and ask the kernel for its shape."""
         super().__init__(fd)
-        shape = struct.unpack_from("=6I", bpf.info(self.fd))
-        self.type, self.id, self.key_size, self.value_size, self.max_entries, self.flags = shape
+        shape = bpf.map_info(self.fd)
+        self.type, self.id, self.key_size, self.value_size, self.max_entries, self.flags = shape[:6]
         self._stride = (self.value_size + 7) & ~7
-        self._cpus = possible_cpus() if self.type in _PER_CPU_TYPES else 1
+        self._cpus = possible_cpus() if self.type in bpf.PER_CPU else 1
 
     @classmethod
     def open(cls, path: str) -> Self:
@@ -62,14 +55,12 @@ class Map(bpf.Object):
     @classmethod
     def by_id(cls, number: int) -> Self:
         """Open a map by the kernel's number of it."""
-        return cls(bpf.call(_MAP_BY_ID, bpf.attributes("III", number, 0, 0), f"open the map {number}"))
+        return cls(bpf.open_by_id(bpf.MAP_BY_ID, number, f"open the map {number}"))
 
     @classmethod
     def create(cls, kind: int, key_size: int, value_size: int, max_entries: int) -> Self:
         """Create a map that lives as long as somebody holds it."""
-        return cls(
-            bpf.call(_MAP_CREATE, bpf.attributes("5I", kind, key_size, value_size, max_entries, 0), "create a map")
-        )
+        return cls(bpf.create_map(kind, (key_size, value_size, max_entries), "create a map"))
 
     def _call(
         self, command: int, key: bytes, value: "ctypes.Array[ctypes.c_char] | None", flags: int, what: str
@@ -88,7 +79,7 @@ class Map(bpf.Object):
         """Return the value at a key on every possible CPU (one value for a map that is not per-CPU)."""
         value = ctypes.create_string_buffer(self._stride * self._cpus)
         try:
-            self._call(_MAP_LOOKUP, key, value, flags, "look up a key")
+            self._call(bpf.MAP_LOOKUP, key, value, flags, "look up a key")
         except FileNotFoundError:
             raise KeyError(key) from None
         return [value.raw[at : at + self.value_size] for at in range(0, len(value), self._stride)]
@@ -98,12 +89,12 @@ class Map(bpf.Object):
         if len(value) != self.value_size:
             raise ValueError(f"the value has {len(value)} bytes, the map's values {self.value_size}")
         held = ctypes.create_string_buffer(value.ljust(self._stride, b"\0") * self._cpus, self._stride * self._cpus)
-        self._call(_MAP_UPDATE, key, held, flags, "update a key")
+        self._call(bpf.MAP_UPDATE, key, held, flags, "update a key")
 
     def delete(self, key: bytes) -> None:
         """Remove a key; KeyError when it is not there."""
         try:
-            self._call(_MAP_DELETE, key, None, 0, "delete a key")
+            self._call(bpf.MAP_DELETE, key, None, 0, "delete a key")
         except FileNotFoundError:
             raise KeyError(key) from None
 
@@ -115,7 +106,7 @@ class Map(bpf.Object):
             following = ctypes.create_string_buffer(self.key_size)
             try:
                 bpf.call(
-                    _MAP_NEXT_KEY,
+                    bpf.MAP_NEXT_KEY,
                     bpf.attributes("IIQQ", self.fd, 0, address, ctypes.addressof(following)),
                     "list the keys",
                 )
@@ -131,8 +122,7 @@ class LoadedProgram(bpf.Object):
     @property
     def id(self) -> int:
         """The kernel's number of it."""
-        _, number = struct.unpack_from("=2I", bpf.info(self.fd))
-        return int(number)
+        return bpf.program_id(self.fd)
 
     @classmethod
     def open(cls, path: str) -> Self:
@@ -147,12 +137,12 @@ class LoadedProgram(bpf.Object):
         given = ctypes.create_string_buffer(packet, len(packet))
         attr = bpf.attributes(
             "IIIIQQIIIIQQIII",
-            self.fd, 0, len(packet), 0, ctypes.addressof(given), 0, repeat, 0, 0, 0, 0, 0, _LIVE_FRAMES, 0, 0,
+            self.fd, 0, len(packet), 0, ctypes.addressof(given), 0, repeat, 0, 0, 0, 0, 0, bpf.LIVE_FRAMES, 0, 0,
         )  # fmt: skip
-        bpf.call(_PROG_TEST_RUN, attr, "send a frame through a program")
+        bpf.call(bpf.TEST_RUN, attr, "send a frame through a program")
 
     def test_run(self, packet: bytes, repeat: int = 1, ingress_ifindex: int = 0) -> TestRun:
-        """Run the program on a packet in the kernel (BPF_PROG_TEST_RUN); a redirect delivers nothing.
+        """Run the program on a packet in the kernel (BPFbpf.TEST_RUN); a redirect delivers nothing.
 
         With `repeat` every round sees the packet the last one left. Packets are 14 bytes at least.
         """
@@ -165,6 +155,6 @@ class LoadedProgram(bpf.Object):
             self.fd, 0, len(packet), len(out), ctypes.addressof(given), ctypes.addressof(out), repeat, 0,
             len(context) if ingress_ifindex else 0, 0, ctypes.addressof(context) if ingress_ifindex else 0, 0, 0, 0, 0,
         )  # fmt: skip
-        bpf.call(_PROG_TEST_RUN, attr, "run a program on a packet")
+        bpf.call(bpf.TEST_RUN, attr, "run a program on a packet")
         verdict, size, duration_ns = (struct.unpack_from("=I", attr, at)[0] for at in (4, 12, 36))
         return TestRun(verdict, out.raw[:size], duration_ns)

@@ -1,25 +1,25 @@
-"""A record as JSON: the number of its format, all of it, and the part of it that everybody may see."""
+"""A record as JSON: all of it with the number of its format, and the part that everybody may see."""
 
 import json
 
 from netlab.record import model, shapes
 from netlab.record.model import LabRecord, ProcessRecord
 
-FORMAT = 1  # of lab.json and status.json; another number for whatever an older netlab would not understand
+FORMAT = 2  # of lab.json and status.json; change it for anything that an older netlab would not understand
 _KEY = "format"
 
 
 class OtherFormatError(ValueError):
-    """A record of another format: of this number, or of none."""
+    """A record of another format: with this number, or without any."""
 
     def __init__(self, number: object) -> None:
         super().__init__("has no format number" if number is None else f"has format {json.dumps(number)[:20]}")
 
 
 def parsed(data: object, is_part: bool = False) -> LabRecord:
-    """Return a record from its JSON; MisfitError where it is none, OtherFormatError where it is of another format.
+    """Return a record from its JSON; MisfitError if it is not one, OtherFormatError if it has another format.
 
-    With `is_part` it is what everybody may see.
+    With `is_part` it is the part that everybody may see.
     """
     if not isinstance(data, dict):
         raise shapes.MisfitError("an object", data)
@@ -37,7 +37,7 @@ def plain(record: LabRecord) -> dict[str, object]:
 
 
 def public(record: LabRecord) -> dict[str, object]:
-    """Return of a record what `status` shows, or makes what it shows from, as its JSON."""
+    """Return the part of a record that `status` needs, as JSON."""
     nodes = {
         name: {
             **{key: shapes.plain(getattr(node, key)) for key in ("kind", "role", "limits")},
@@ -52,6 +52,7 @@ def public(record: LabRecord) -> dict[str, object]:
 
 
 def _public_process(process: ProcessRecord, role: str) -> dict[str, object]:
-    """Leave out what a command is made of, which is its own business; a role's file and its interpreter are not."""
+    """Leave out the arguments of a command, which are private; a role's file and its interpreter are not."""
     argv = list(process.argv[:2]) if role else []
-    return {"argv": argv, "autostart": process.autostart, "stays": process.stays}
+    about = {"autostart": process.autostart, "stays": process.stays, "may_exit": process.may_exit}
+    return {"argv": argv, **about}

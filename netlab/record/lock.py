@@ -1,4 +1,4 @@
-"""One command at a time changes a lab: the lock beside its folder."""
+"""Only one command at a time changes a lab: the lock beside its folder."""
 
 import errno
 import fcntl
@@ -14,7 +14,7 @@ _LOCK_POLL_S = 0.02
 
 
 class Lock:
-    """A file that whoever has opened it can lock, and that goes when there is nothing to be locked any more."""
+    """A file that can be locked by whoever has opened it; it is removed with the lab."""
 
     def __init__(self, root: str, path: str) -> None:
         self.root = root
@@ -22,7 +22,7 @@ class Lock:
         self.fd = -1
 
     def acquire(self, lab: str, patience_s: float, waiting: Callable[[], None]) -> None:
-        """Wait for it; see `store.locked`, also for when NetlabError is raised."""
+        """Wait for the lock; see `store.locked`, also for when NetlabError is raised."""
         told = False
         patience = progress.Patience(lambda: progress.of_holders(self.path), patience_s)
         look_at = time.monotonic() + patience.pause_s
@@ -38,16 +38,16 @@ class Lock:
             time.sleep(_LOCK_POLL_S)
 
     def release(self, is_kept: bool) -> None:
-        """Let go of it, also when it was not acquired because something has interrupted that."""
+        """Release the lock; also safe if an interrupt came before it was acquired."""
         with suppress(BlockingIOError, FileNotFoundError):
             if self.fd >= 0 and not is_kept and self._is_ours():
-                os.unlink(self.path)  # while it is held: whoever waits for it sees that the file is another one
+                os.unlink(self.path)  # while it is held: whoever waits for it then sees that the file is another one
         if not is_kept:
             self._remove_empty_root()
         self._close()
 
     def _try(self, lab: str) -> bool:
-        """Lock it without waiting; False when somebody else has it, or has just removed it."""
+        """Lock it without waiting; False if another process has it, or has just removed it."""
         try:
             self.fd = self._open()
             return self._is_ours()
@@ -57,7 +57,7 @@ class Lock:
             raise HostError(f"cannot lock the lab {lab}: {error}") from None
 
     def _open(self) -> int:
-        """Open the file, for root alone: whoever can open a file can lock it, and so let others wait."""
+        """Open the file, for root alone: whoever can open a file can lock it, and so make others wait."""
         files.ensure_folder(self.root, files.FOR_ALL)
         return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 

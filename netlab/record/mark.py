@@ -1,4 +1,4 @@
-"""Which lab is it? Its name and the process ids that it lives among: labs of one name in two containers are two."""
+"""Whose is it? A lab's mark: its name and its PID namespace, as labs of one name in two containers are two labs."""
 
 import os
 
@@ -9,17 +9,17 @@ _FIRST = 0xEFFFFFFC  # the number of the host's own, PROC_PID_INIT_INO of the ke
 
 
 def mark(lab: str) -> str:
-    """Return what a lab's control group, its trace instance and the source of its folder's mount are called."""
+    """Return the mark: the name of a lab's control group and trace instance, and the source of its folder's mount."""
     return f"{paths.MARK}{lab}.{os.stat(PID_NAMESPACE).st_ino}"
 
 
 def marked(name: str) -> str:
-    """Return the lab whose mark this is, "" for none that can be ours."""
+    """Return the lab whose mark this is, "" if it cannot be a lab of ours."""
     lab = name.removeprefix(paths.MARK).rpartition(".")[0]
     return lab if lab and name == mark(lab) else ""
 
 
 def printed(lab: str) -> str:
-    """Return what a lab is called where the kernel's trace has the prints of all: NAME, or NAME.N in a container."""
+    """Return the lab's name in the kernel's trace, which is one for all: NAME, or NAME.N in a container."""
     number = os.stat(PID_NAMESPACE).st_ino
     return lab if number == _FIRST else f"{lab}.{number & 0xFFFFFF:x}"

@@ -1,7 +1,7 @@
-"""What a lab is meant to be: its record as frozen types, as `lab.json` has it, and `status.json` a part of it.
+"""What a lab is meant to be: its record as frozen types. `lab.json` has all of it, `status.json` a part.
 
-Fields with a default are those that `status.json` has not: what others than root, and the group of who built the lab,
-may not see. These are named tuples rather than dataclasses as in topology/model.
+`status.json` lacks the fields that have a default here: only root, and the group of whoever built the lab, may see
+these. The types are named tuples and not dataclasses, for the reason in topology/model.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ _MAC_LENGTH = len("02:00:00:00:00:01")
 
 
 def is_host(text: str) -> bool:
-    """Say whether a text is an IP address, as inet_pton(3) does, without the modules that take longer to load."""
+    """Say whether a text is an IP address, like inet_pton(3), but without modules that are slow to load."""
     if ":" not in text:
         parts = text.split(".")
         return len(parts) == len("abcd") and _BYTES.issuperset(parts)
@@ -55,7 +55,7 @@ def _is_interface(text: str) -> bool:
 
 
 def _is_sysctl(text: str) -> bool:
-    """Say whether this is the name of a sysctl of networks, and leads nowhere else (kernel/sysctls)."""
+    """Say whether this is the name of a network sysctl, and leads nowhere else (kernel/sysctls)."""
     parts = text.split(".")
     return text.startswith("net.") and all(part.strip("/") for part in parts) and _SYSCTLS.issuperset(text)
 
@@ -88,8 +88,8 @@ class LimitsRecord(NamedTuple):
 class InterfaceRecord(NamedTuple):
     """One of a node's interfaces; `addresses` have their prefix lengths.
 
-    `bridge` is the one that it is a port of, "" for none; `faces` says that the other end carries a program, `passes`
-    that it carries the program itself that passes all.
+    `bridge` is the bridge that it is a port of, "" for none. `faces` says that the other end carries a program.
+    `passes` says that this end carries the program that only passes.
     """
 
     addresses: tuple[Address, ...]
@@ -129,19 +129,23 @@ class ProgramRecord(NamedTuple):
 
 
 class ProcessRecord(NamedTuple):
-    """What runs in a node: a role or a command, not yet wrapped; what it comes after, and whether it says READY."""
+    """What runs in a node: a role or a command, not yet wrapped; what it comes after; whether it prints READY.
+
+    `stays` and `may_exit` are what topology.model.Node says.
+    """
 
     argv: tuple[str, ...]
     autostart: bool
     stays: bool
+    may_exit: bool
     after: tuple[str, ...] = ()
     awaits_ready: bool = False
 
 
 class NodeRecord(NamedTuple):
-    """A node. `pins` is where its maps and programs are pinned; `env` is root's, and has a file of its own.
+    """A node. `pins` is the folder of its pins. `env` is for root, and in a file of its own.
 
-    `role` is "" where there is none. There is one program and one process at most today.
+    `role` is "" if there is none. Today there is at most one program and one process.
     """
 
     kind: Kind
@@ -171,9 +175,9 @@ class NodeRecord(NamedTuple):
 
 
 class LabRecord(NamedTuple):
-    """A lab; `topology` is its file, "" where there is none; `folder` is the lab's own.
+    """A lab; `topology` is its file, "" for none; `folder` is the lab's own.
 
-    `clock_offset_ns` is wall-clock time less CLOCK_MONOTONIC, by which every verb shows the same times.
+    `clock_offset_ns` is wall-clock time minus CLOCK_MONOTONIC; with it all verbs show the same times.
     """
 
     lab: Label
@@ -185,7 +189,7 @@ class LabRecord(NamedTuple):
     clock_offset_ns: int = 0
 
     def variables(self, node: str) -> dict[str, str]:
-        """Return the variables that every process of a node has beside those of its caller."""
+        """Return the variables that every process of a node has, besides those of its caller."""
         return {
             "NETLAB_LAB": self.lab,
             "NETLAB_NODE": node,
@@ -195,7 +199,7 @@ class LabRecord(NamedTuple):
 
 
 def check_whole(lab: LabRecord) -> None:
-    """Raise MisfitError where one part of a whole record speaks of another part that is not there."""
+    """Raise MisfitError if one part of a complete record refers to another part that is not there."""
     for name, node in lab.nodes.items():
         pins = paths.pins(lab.folder, name)
         ends = [*_loose_ends(lab, node), *([] if node.pins == pins else [(("pins",), pins, node.pins)])]

@@ -1,4 +1,4 @@
-"""What stands beside the record in a lab's folder: who its processes are, what is pinned, what has happened."""
+"""The types of the other files in a lab's folder: who its processes are, what is pinned, what has happened."""
 
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
@@ -10,14 +10,14 @@ Pid = Annotated[int, Rule("the id of a process", lambda pid: 0 < pid <= _MOST_PI
 
 
 class ProcessId(NamedTuple):
-    """A process, by its id and when it was started, in clock ticks since boot: an id may be given again."""
+    """A process: its id, and when it was started in clock ticks since boot, because an id may be used again."""
 
     pid: Pid
     start_ticks: Count
 
 
 class Pinned(NamedTuple):
-    """What was pinned of a program: the `entry` that is attached, and all `pins`, such as maps/NAME."""
+    """The pins of a program: the `entry` that is attached, and all `pins`, such as maps/NAME."""
 
     entry: str
     pins: tuple[str, ...]
@@ -31,11 +31,11 @@ class Containers(NamedTuple):
     nodes: Mapping[str, ProcessId]
 
 
-# ---- what a supervisor writes down: a line each ----------------------------------------------------------------------
+# ---- what a supervisor writes: one line each -------------------------------------------------------------------------
 
 
 class Begun(NamedTuple):
-    """A supervisor has begun, and will start processes in these nodes; times are CLOCK_MONOTONIC here and below."""
+    """A supervisor has begun, and will start processes in these nodes; all times here are CLOCK_MONOTONIC."""
 
     nodes: tuple[str, ...]
     ns: Count
@@ -53,7 +53,7 @@ class Started(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """A node's process has said READY."""
+    """A node's process has printed READY."""
 
     node: str
     pid: Pid
@@ -85,7 +85,7 @@ _BY_FIELDS: dict[frozenset[str], type[Fact]] = {
 
 
 def fact(value: object) -> Fact:
-    """Return what a line of the supervisor's says: with all that belongs to it, and nothing else; or MisfitError."""
+    """Return the type for a line that a supervisor has written; MisfitError if a field is missing or unknown."""
     kind = _BY_FIELDS.get(frozenset(value)) if isinstance(value, dict) else None
     if kind is None:
         raise MisfitError("something that a supervisor writes down", value)

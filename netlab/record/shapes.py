@@ -1,8 +1,8 @@
-"""JSON → frozen types: every value, at every depth, is what its annotation says, or is told with its place.
+"""JSON → frozen types: every value, at every depth, is what its annotation says, or an error gives its place.
 
 A person, a crash or another version may have changed any file. An annotation is `str`, `int`, `float`, `bool` or
-`str | int`; one of these `Annotated` with a Rule; a NamedTuple, for an object with just its fields; `tuple[X, ...]` or
-`tuple[X, Y]`, for a list; `Mapping[K, X]` or `dict[K, X]`; or `X | None`.
+`str | int`; one of these `Annotated` with a Rule; a NamedTuple, for an object with exactly its fields; `tuple[X, ...]`
+or `tuple[X, Y]`, for a list; `Mapping[K, X]` or `dict[K, X]`; or `X | None`.
 """
 
 import builtins
@@ -19,7 +19,7 @@ _SHOWN = 60  # characters of a value in a message
 
 
 class Rule:
-    """What a value has to be besides its type: in words, and as a function."""
+    """What a value must be besides its type: in words, and as a function."""
 
     def __init__(self, expected: str, holds: Callable[[Any], bool]) -> None:
         self.expected = expected
@@ -27,7 +27,7 @@ class Rule:
 
 
 class MisfitError(ValueError):
-    """A value that is not what it has to be; `keys` lead to it, the innermost first."""
+    """A value that is not what it must be; `keys` lead to it, the innermost first."""
 
     def __init__(self, expected: str, found: object) -> None:
         super().__init__(expected)
@@ -42,7 +42,7 @@ class MisfitError(ValueError):
 
 
 def read(kind: type[_T], value: object, is_part: bool = False) -> _T:
-    """Return a JSON value as one of this type; MisfitError where it is none.
+    """Return a JSON value as this type; MisfitError if it is not one.
 
     With `is_part`, fields with a default may be missing.
     """
@@ -50,7 +50,7 @@ def read(kind: type[_T], value: object, is_part: bool = False) -> _T:
 
 
 def plain(value: object) -> Any:
-    """Return what `read` has read, or could read, as the JSON module writes it."""
+    """Return a value that `read` could return as plain JSON data."""
     if hasattr(value, "_asdict"):
         return {key: plain(one) for key, one in value._asdict().items()}
     if isinstance(value, Mapping):
@@ -59,18 +59,18 @@ def plain(value: object) -> Any:
 
 
 def count(value: int) -> bool:
-    """Say whether a whole number is one that the kernel may have given."""
+    """Say whether a whole number can be a count of the kernel's."""
     return 0 <= value < 1 << 64
 
 
 Count = Annotated[int, Rule("a whole number from 0 on", count)]
 
 
-_known: dict[tuple[type, bool], _Reader] = {}  # what reads an object, by its type
+_known: dict[tuple[type, bool], _Reader] = {}  # the reader of an object, by its type
 
 
 def _reader(kind: Any, is_part: bool) -> _Reader:
-    """Return what reads a value of this type. Attributes are read here, as typing's functions for them are slow."""
+    """Return the reader of a type. Attributes are read directly, because typing's functions for them are slow."""
     if type(kind) is type:
         return _PLAIN.get(kind) or _known.get((kind, is_part)) or _object(kind, is_part)
     inner: tuple[Any, ...] = getattr(kind, "__args__", ())
@@ -90,7 +90,7 @@ def _reader(kind: Any, is_part: bool) -> _Reader:
 
 
 def _object(kind: Any, is_part: bool) -> _Reader:
-    """Return what reads an object with the fields of a NamedTuple."""
+    """Return the reader of an object with the fields of a NamedTuple."""
     readers = {name: _reader(hint, is_part) for name, hint in kind.__annotations__.items()}
     optional = kind._field_defaults if is_part else {}
 
@@ -126,12 +126,12 @@ def _optional(reader: _Reader, value: object) -> object:
 
 
 def _list(readers: Iterable[_Reader], length: int | None, value: object) -> tuple[object, ...]:
-    """Read a list, of just so many values unless `length` is None, each by its reader."""
+    """Read a list, each value by its reader; `length` None means any number of values."""
     if type(value) is not list or len(value) != (len(value) if length is None else length):
         raise MisfitError("a list" if length is None else f"a list of {length}", value)
     found: list[object] = []
     try:
-        for one, reader in zip(value, readers, strict=False):  # there may be readers without end
+        for one, reader in zip(value, readers, strict=False):  # there may be endlessly many readers
             found.append(reader(one))
     except MisfitError as misfit:
         misfit.keys.append(len(found))
@@ -145,7 +145,7 @@ def _mapping(key_reader: _Reader, reader: _Reader, value: object) -> dict[str, o
     key, found = "", {}
     try:
         for key, one in value.items():
-            key = key_reader(key)  # noqa: PLW2901 - the same one
+            key = key_reader(key)  # noqa: PLW2901 - the same key
             found[key] = reader(one)
     except MisfitError as misfit:
         misfit.keys.append(key)
@@ -160,7 +160,7 @@ def _ruled(types: tuple[type, ...], rule: Rule, value: object) -> object:
 
 
 def _text(value: object) -> str:
-    """Take a text that can be a file's name or an argument."""
+    """Take a text that can be the name of a file or an argument."""
     if type(value) is not str or "\0" in value or not (value.isascii() or _is_encodable(value)):
         raise MisfitError("text", value)
     return value

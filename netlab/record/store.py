@@ -1,13 +1,13 @@
-"""A lab on disk: one folder that holds everything it owns, and the lock that guards it.
+"""A lab on disk: one folder that has everything it owns, and the lock that guards it.
 
-/run/netlab/LAB/ is a private tmpfs with, among others, `lab.json`: what the lab is meant to be, written before anything
-is made and never changed; it is also the file that every process of the lab finds in NETLAB_NODE_FILE. `up` is the
-time at which the lab stood complete; without it the lab is half-built. Everything that a lab needs elsewhere is a
-symlink into this folder, so that what is a lab's own can always be told, even when this folder is gone.
+/run/netlab/LAB/ is a private tmpfs. Its `lab.json` is what the lab is meant to be. It is written before anything is
+made, and never changes. Every process of the lab finds it in NETLAB_NODE_FILE. The file `up` has the time when the lab
+was complete; without it the lab is half-built. Everything that a lab needs elsewhere is a symlink into this folder, so
+it is always clear what belongs to the lab, even when the folder is gone.
 
-Who may read what: root all of it; the group of whoever has built the lab through sudo `lab.json` and the logs, but not
-`env.json`, what the topology puts into the environment; everybody what `netlab status` shows, which is in `status.json`
-and what the supervisor writes down.
+Who may read what: root all of it. The group of whoever has built the lab through sudo: `lab.json` and the logs, but not
+`env.json`, the environment from the topology. Everybody: what `netlab status` shows, which is in `status.json` and in
+what the supervisor writes.
 """
 
 import errno
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 SIZE_VARIABLE = "NETLAB_SIZE"
 _SIZE = r"[1-9][0-9]{0,9}[kmgKMG%]?"
 _T = TypeVar("_T")
-_DEFAULT_SIZE = "20%"  # of memory; it is a limit, and nothing is taken before it is used
+_DEFAULT_SIZE = "20%"  # of memory; it is a limit, and takes nothing before it is used
 
 
 def size() -> str:
-    """Return how much memory a lab's folder may take, for mount(8): NETLAB_SIZE, or a fifth; UsageError for no size."""
+    """Return how much memory a lab's folder may take, for mount(8): NETLAB_SIZE, or a fifth; or UsageError."""
     wanted = os.environ.get(SIZE_VARIABLE) or _DEFAULT_SIZE
     if not re.fullmatch(_SIZE, wanted):
         raise UsageError(f"{SIZE_VARIABLE} is {wanted!r}: expected a size, such as 512M, 2G or 20% (of memory)")
@@ -54,9 +54,9 @@ def labs() -> list[str]:
 
 
 def choose(lab: str | None) -> str:
-    """Return the lab that a verb means: the one named, or the only one there is.
+    """Return the lab that a verb means: the one that is named, or the only one.
 
-    Raises NetlabError when there is none, and UsageError, listing them, when there are several.
+    Raises NetlabError if there is none, and UsageError, with their names, if there are several.
     """
     there = labs()
     if lab is not None:
@@ -73,9 +73,9 @@ def choose(lab: str | None) -> str:
 
 
 def read(lab: str) -> LabRecord:
-    """Return what the lab is meant to be (`lab.json`); NetlabError when its record is missing, damaged or not for us.
+    """Return what the lab is meant to be (`lab.json`); NetlabError if that is missing, damaged or not for this user.
 
-    Without root, nodes have no variables of their own in it.
+    Without root, the nodes in it have no `env`.
     """
     try:
         found = _load(lab, paths.RECORD, form.parsed)
@@ -92,19 +92,19 @@ def read(lab: str) -> LabRecord:
 
 
 def shown(lab: str) -> LabRecord:
-    """Return what the caller may see of a lab's record: all that `read` does, or else what `status` shows of it."""
+    """Return what the caller may see of a lab's record: all that `read` returns, or else what `status` needs."""
     path = f"{paths.folder_of(lab)}/{paths.RECORD}"
     hidden = os.path.exists(path) and not os.access(path, os.R_OK)
     return public(lab) if hidden else read(lab)
 
 
 def public(lab: str) -> LabRecord:
-    """Return what everybody may see of a lab's record; NetlabError when that is missing or damaged."""
+    """Return what everybody may see of a lab's record; NetlabError if that is missing or damaged."""
     return _load(lab, paths.STATUS, lambda data: form.parsed(data, is_part=True))
 
 
 def _load(lab: str, name: str, parse: Callable[[object], _T]) -> _T:
-    """Return what a file of the lab's record says; PermissionError, or else NetlabError, says why it says nothing."""
+    """Return the content of a file of the record; PermissionError, or NetlabError with the reason, if there is none."""
     path = f"{paths.folder_of(lab)}/{name}"
     try:
         found = parse(files.load(path))
@@ -130,7 +130,7 @@ def _load(lab: str, name: str, parse: Callable[[object], _T]) -> _T:
 
 
 def own_lab() -> tuple[LabRecord, str]:
-    """Return the lab that this process lives in, and its node; NetlabError where it is no process of a lab."""
+    """Return the lab that this process is in, and its node; NetlabError if it is not a process of a lab."""
     lab, node = os.environ.get("NETLAB_LAB", ""), os.environ.get("NETLAB_NODE", "")
     if not lab or not node:
         raise NetlabError("this is no process of a lab: NETLAB_LAB and NETLAB_NODE are not set; try netlab run NODE")
@@ -140,7 +140,7 @@ def own_lab() -> tuple[LabRecord, str]:
 
 
 def node_of(record: LabRecord, name: str) -> NodeRecord:
-    """Return a node of a lab; a name that it does not have is a UsageError with the nearest one."""
+    """Return a node of a lab; UsageError with the nearest name if there is none of this name."""
     if name in record.nodes:
         return record.nodes[name]
     import difflib
@@ -151,14 +151,14 @@ def node_of(record: LabRecord, name: str) -> NodeRecord:
 
 
 def is_complete(lab: str) -> bool:
-    """Whether the lab's `up` came to its end."""
+    """Say whether the lab's `up` has come to its end."""
     return os.path.exists(f"{paths.folder_of(lab)}/{paths.COMPLETE}")
 
 
 def create(record: LabRecord, with_programs: bool) -> None:
-    """Make the lab's folder and write what the lab is meant to be; `with_programs` adds BPF file system and tracefs.
+    """Make the lab's folder and write the record; `with_programs` adds a BPF file system and a tracefs.
 
-    What stands there for `clock_offset_ns` is what it is now.
+    `clock_offset_ns` is set to the offset of this moment.
     """
     lab, folder, room = record.lab, paths.folder_of(record.lab), size()
     variables = {name: node.env for name, node in record.nodes.items() if node.env}
@@ -167,7 +167,7 @@ def create(record: LabRecord, with_programs: bool) -> None:
     try:
         files.ensure_folder(paths.LABS, files.FOR_ALL)
         files.make_folder(folder, files.FOR_ALL)
-        # What is made in it belongs to the group of the folder around it.
+        # Files in it get the group of the folder.
         syscalls.mount(mark.mark(lab), folder, "tmpfs", data=f"mode=2755,gid={_group()},size={room}")
         _dump(f"{folder}/{paths.ENVIRONMENT}", shapes.plain(variables), 0o600)
         _dump(f"{folder}/{paths.STATUS}", form.public(record), 0o444)
@@ -181,7 +181,7 @@ def create(record: LabRecord, with_programs: bool) -> None:
 
 
 def _group() -> int:
-    """Return the group that may read more of a lab than everybody: that of who has called us through sudo, or root."""
+    """Return the group that may read more of a lab than everybody: that of whoever called sudo, or root's."""
     group = os.environ.get("SUDO_GID", "")
     return int(group) if group.isascii() and group.isdigit() else 0
 
@@ -191,7 +191,7 @@ def _dump(path: str, data: object, mode: int) -> None:
 
 
 def _mount_file_systems(folder: str) -> None:
-    # A BPF file system is open to everybody unless told otherwise. There is one tracefs: its modes are the host's.
+    # A BPF file system is open to everybody by default. There is one tracefs: its modes are the host's.
     for source, name, kind, options in (
         ("bpf", paths.BPF, "bpf", "mode=0700"),
         ("tracefs", paths.TRACING, "tracefs", ""),
@@ -204,12 +204,12 @@ def _mount_file_systems(folder: str) -> None:
 
 
 def note_pins(folder: str, found: "Mapping[str, Pinned]") -> None:
-    """Add to what is known of a lab's pins, by their folder below bpf/."""
+    """Add to what is known of a lab's pins; the keys are their folders below bpf/."""
     files.write(f"{folder}/{paths.PINNED}", json.dumps(shapes.plain({**pins(folder), **found})), 0o600)
 
 
 def pins(folder: str) -> "dict[str, Pinned]":
-    """Return what is known of a lab's pins; nothing where that cannot be read."""
+    """Return what is known of a lab's pins; nothing if that cannot be read."""
     from netlab.record.notes import Pinned
 
     try:
@@ -219,19 +219,19 @@ def pins(folder: str) -> "dict[str, Pinned]":
 
 
 def mark_complete(lab: str) -> None:
-    """Write down that the lab stands."""
+    """Record that the lab is complete."""
     files.write(f"{paths.folder_of(lab)}/{paths.COMPLETE}", f"{time.time_ns()}\n")
 
 
 def remove(lab: str) -> bool:
-    """Remove the lab's folder with everything mounted in it; False when there was none. Safe at any stage."""
+    """Remove the lab's folder with everything mounted in it; False if there was none. Safe at any stage."""
     folder = paths.folder_of(lab)
     if not os.path.isdir(folder):
         return False
     while os.path.ismount(folder):
         syscalls.umount(folder)
     try:
-        # The rmdir, and not the unmount, lets go of the copies of these mounts in other mount namespaces.
+        # The rmdir, not the unmount, removes the copies of these mounts in other mount namespaces.
         os.rmdir(folder)
     except OSError as error:
         if error.errno != errno.ENOTEMPTY:
@@ -248,10 +248,10 @@ def locked(
 ) -> Iterator[int]:
     """Hold the lab's lock, so that one command at a time changes it; yields the lock's descriptor.
 
-    A child that inherits the descriptor holds the lock too, until it has ended. `waiting` is called once when
-    somebody else has it. Raises NetlabError when whoever has it has used no CPU time for `patience_s` seconds, nor has
-    any process below; and OSError when there is no room for it, unless the caller `may_do_without` where there is no
-    folder either: then nobody has the lock, and there is no lab to be guarded.
+    A child that inherits the descriptor also holds the lock, until it ends. `waiting` is called once if another process
+    has the lock. Raises NetlabError when that process and all below it have used no CPU time for `patience_s` seconds.
+    Raises OSError if there is no room for the lock. With `may_do_without`, nobody has the lock then, if there is no
+    folder either: there is no lab to guard.
     """
     lock = Lock(paths.LABS, paths.lock(lab))
     try:

@@ -18,7 +18,7 @@ from netlab.kernel.pids import is_alive, start_ticks
 from netlab.record import shapes
 from netlab.record.model import LabRecord
 from netlab.record.notes import Containers, ProcessId
-from netlab.runtime import engine, limits
+from netlab.runtime import cgroup_limits, engine
 from netlab.runtime.base import Command, Place, home_of
 from netlab.runtime.names import Names
 
@@ -130,7 +130,7 @@ class Docker:
         """Return how many processes of the node the kernel has killed, as long as its container has not ended."""
         first = self._first(node)
         limited = first and self._planned.nodes[node].limits.memory and is_alive(*first)
-        return limits.memory_kills_around(first.pid) if first and limited else 0
+        return cgroup_limits.memory_kills_around(first.pid) if first and limited else 0
 
     def _first(self, node: str) -> ProcessId | None:
         """Return the first process of a node's container, None where nobody knows it."""
@@ -206,8 +206,8 @@ class Docker:
             cap_add=_CAPABILITIES,
             sysctls=dict.fromkeys(_IPV6, "0") if os.path.exists("/proc/sys/net/ipv6") else {},
             # as a quota: a share of more processors than the host has would be refused, and is no limit
-            cpu_period=limits.PERIOD_US if allowed.cpu else None,
-            cpu_quota=round(allowed.cpu * limits.PERIOD_US) or None,
+            cpu_period=cgroup_limits.PERIOD_US if allowed.cpu else None,
+            cpu_quota=round(allowed.cpu * cgroup_limits.PERIOD_US) or None,
             mem_limit=allowed.memory or None,
             memswap_limit=allowed.memory or None,  # or what does not fit into memory would go to swap
             mounts=self._mounts(),
@@ -227,7 +227,11 @@ class Docker:
 
     def _mounts(self) -> list[Any]:
         """Return what a container sees of this host, read only and where it is here, so that lab.json's paths hold."""
-        seen = [*shared(self._planned), *(f"{self._folder}/{name}" for name in (paths.RECORD, paths.BASHRC, paths.BPF))]
+        own = (paths.RECORD, paths.BASHRC, paths.BPF, paths.LAYOUTS)
+        seen = [
+            *shared(self._planned),
+            *(f"{self._folder}/{name}" for name in own),
+        ]
         pairs = {path: path for path in seen if os.path.exists(path)}
         etc = f"{self._folder}/{paths.ETC}"
         pairs.update({f"/etc/{name}": f"{etc}/{name}" for name in os.listdir(etc)})

@@ -29,8 +29,8 @@ def connected(where: str) -> Iterator[Any]:
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
-    settings = docker.utils.kwargs_from_env(environment={**os.environ, "DOCKER_HOST": where})
     try:
+        settings = docker.utils.kwargs_from_env(environment={**os.environ, "DOCKER_HOST": where})
         client = docker.APIClient(**settings, version="auto", timeout=patience_s, num_pools=THREADS)
     except (DockerException, RequestException) as error:
         raise HostError(

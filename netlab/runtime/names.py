@@ -36,7 +36,7 @@ class Names:
         names = {paths.netns_name(self._lab, node): node for node in nodes}
         for folder in (self._run_netns, self._etc_netns):
             files.ensure_folder(folder, files.FOR_ALL)
-            for taken in names.keys() & set(os.listdir(folder)):
+            for taken in names.keys() & set(files.names(folder)):
                 self._refuse_foreign(os.path.join(folder, taken))
         files.ensure_folder(f"{self._folder}/{paths.NETNS}", files.FOR_ALL)
         if self._way:
@@ -87,7 +87,7 @@ class Names:
                 (f"{self._etc_netns}/{paths.netns_name(self._lab, node)}", f"{self._home}/{paths.ETC}"),
             )
             for path, target in ends:
-                if _target(path) != target:
+                if files.target(path) != target:
                     there = os.path.lexists(path)
                     found.append((node, f"{path} {f'does not lead to {target} any more' if there else 'is gone'}"))
         return found
@@ -121,7 +121,7 @@ class Names:
                 self._symlink(target, path)
 
     def _refuse_foreign(self, path: str) -> None:
-        target = _target(path)
+        target = files.target(path)
         if self._has(target):
             return
         if target.startswith(f"{self._folder}/"):
@@ -129,17 +129,10 @@ class Names:
         raise NetlabError(f"{path} exists and is not lab {self._lab}'s: remove it, or give the lab another name")
 
     def _ours(self, folder: str) -> list[str]:
-        return [name for name in _names(folder) if self._has(_target(os.path.join(folder, name)))]
+        return [name for name in files.names(folder) if self._has(files.target(os.path.join(folder, name)))]
 
     def _has(self, target: str) -> bool:
         return target == f"{self._home}/{paths.ETC}" or target.startswith(f"{self._home}/{paths.NETNS}/")
-
-
-def _target(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:  # no symlink, or gone meanwhile
-        return ""
 
 
 def _device(path: str) -> int | None:
@@ -147,13 +140,6 @@ def _device(path: str) -> int | None:
         return os.stat(path).st_dev
     except OSError:
         return None
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _remove(path: str) -> None:

@@ -16,7 +16,7 @@ from netlab.runtime.names import Names
 
 if TYPE_CHECKING:
     from netlab.record.model import LimitsRecord
-    from netlab.runtime.limits import Groups
+    from netlab.runtime.cgroup_limits import Groups
 
 THREADS_FROM = 100  # nodes; unshare holds no lock of Python's, so two threads take about 0.7 of the time from here on
 
@@ -85,7 +85,7 @@ class Netns:
         return self._groups().memory_kills(node) if node in self._limits else 0
 
     def _groups(self) -> "Groups":
-        from netlab.runtime.limits import Groups
+        from netlab.runtime.cgroup_limits import Groups
 
         return Groups(self._lab, self._limits)
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import umask
-from netlab.kernel.kill import GRACE_S, end, have_ended, open_pidfd, signal_name
+from netlab.kernel.kill import GRACE_S, end, have_ended, open_pidfd
 from netlab.kernel.pids import is_alive, is_stopped
 from netlab.record.notes import Exited
-from netlab.supervise import group, logs, state
+from netlab.supervise import lab_cgroup, logs, state
+from netlab.supervise.awaited import Awaited
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Start(NamedTuple):
     """One node's process: an argv that enters its namespace, what is added to the environment, whom it waits for.
 
     `cwd` is the folder that it starts in; `place` the container that it goes into, None for none. One without
-    `autostart` starts only when somebody asks for it.
+    `autostart` starts only when somebody asks for it. `stays` and `may_exit` are what topology.model.Node says.
     """
 
     node: str
@@ -46,6 +47,8 @@ class Start(NamedTuple):
     cwd: str = "/"
     place: "Place | None" = None
     autostart: bool = True
+    stays: bool = False
+    may_exit: bool = False
 
 
 class Connection:
@@ -54,7 +57,7 @@ class Connection:
     `move` is putting it into the lab's control group.
     """
 
-    def __init__(self, lab: str, folder: str, pid: int, hears: int, says: int, move: group.Move) -> None:
+    def __init__(self, lab: str, folder: str, pid: int, hears: int, says: int, move: lab_cgroup.Move) -> None:
         self.lab = lab
         self.folder = folder
         self.pid = pid
@@ -113,7 +116,7 @@ def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
     finally:
         for fd in (job_end, progress_end, lock):
             os.close(fd)
-    return Connection(lab, folder, pid, hears, says, group.join(lab, folder, pid))
+    return Connection(lab, folder, pid, hears, says, lab_cgroup.join(lab, folder, pid))
 
 
 def start(
@@ -125,36 +128,26 @@ def start(
 ) -> None:
     """Have the processes started in their order, and return when every one is there.
 
-    A process is there when it has said READY or, where none is awaited, once it has been started. `tell` gets what
-    happens: {"kind": "started", …}, and so on, as in docs/supervisor.md. NetlabError, with the last lines of the one to
-    blame, when a process ends before it is READY, or when they are not all there after `deadline_s` seconds; everything
-    is stopped then.
+    A process is there when it has said READY or, where none is awaited, once it has been started and has not
+    ended at once. `tell` gets what happens: {"kind": "started", …}, and so on, as in docs/supervisor.md. NetlabError,
+    with the last lines of the one to blame, when a process ends before it is READY, or before all are there though it
+    may not, or when they are not all there after `deadline_s` seconds; everything is stopped then.
     """
-    until = time.monotonic() + deadline_s
+    awaited = Awaited(starts, deadline_s)
     parts = [{**one._asdict(), "env": dict(one.env)} for one in starts]
     job = {"lab": supervisor.lab, "umask": umask.callers(), "trace": trace, "starts": parts}
     supervisor.move.wait()  # before it starts anything
     with suppress(BrokenPipeError), open(supervisor.hears, "wb", closefd=False) as pipe:
         pipe.write(json.dumps(job).encode() + b"\n")
-    late: list[str] = []
-    for event in _events(supervisor, until):
-        process = event.get("process", "")
-        match event["kind"]:
-            case "complete":
-                return
-            case "started" if event["awaits_ready"]:
-                late.append(process)
-            case "ready":
-                late.remove(process)
-            case "failed":
-                raise _failure(supervisor, process, event["why"])
-            case "exited" if process in late:
-                raise _failure(supervisor, process, _how(event))
-        tell(event)
-    if not late:
-        raise _failure(supervisor, "", f"the roles have not all been started within {deadline_s:g} s")
-    others = f" (nor has {', '.join(late[1:4])}{' …' if late[4:] else ''})" if late[1:] else ""
-    raise _failure(supervisor, late[0], f"has not said READY within {deadline_s:g} s{others}")
+    for event in _events(supervisor, awaited):
+        if blame := awaited.hear(event):
+            raise _failure(supervisor, *blame)
+        if awaited.is_over:
+            return
+        if event["kind"] != "complete":
+            tell(event)
+    if blame := awaited.late():
+        raise _failure(supervisor, *blame)
 
 
 def keep(supervisor: Connection) -> None:
@@ -180,10 +173,10 @@ def abandon(supervisor: Connection) -> None:
     supervisor.pid = 0
 
 
-def _events(supervisor: Connection, until: float) -> Iterator[dict[str, Any]]:
-    """Yield what the supervisor says until the deadline; NetlabError when it dies."""
+def _events(supervisor: Connection, awaited: Awaited) -> Iterator[dict[str, Any]]:
+    """Yield what the supervisor says, as long as it is awaited; NetlabError when it dies."""
     rest, complaint = b"", b"killed?"
-    while (left := until - time.monotonic()) > 0:
+    while (left := awaited.until - time.monotonic()) > 0:
         if not select.select([supervisor.says], [], [], left)[0]:
             return
         data = os.read(supervisor.says, _READ_BYTES)
@@ -197,12 +190,6 @@ def _events(supervisor: Connection, until: float) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
             elif line:
                 complaint = line  # of a traceback, the last line counts
-
-
-def _how(event: dict[str, Any]) -> str:
-    if "exit" in event:
-        return f"ended with exit code {event['exit']} before it said READY"
-    return f"was killed by {signal_name(event['signal'])} before it said READY"
 
 
 def _failure(supervisor: Connection, node: str, what: str) -> NetlabError:

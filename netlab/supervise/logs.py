@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files
-from netlab.supervise.logfile import File, LogLine, parse
+from netlab.supervise.log_reader import File, LogLine, parse
+from netlab.words import count
 
 __all__ = ["LogLine", "Writer", "entry", "limit_for", "read", "tail", "write_whole"]
 
@@ -48,7 +49,7 @@ class Writer:
     def write(self, ns: int, entries: bytes) -> None:
         """Append whole entries; `ns` is the time of the newest."""
         for part in _parts(entries, self.limit - _NOTE):
-            note = entry(ns, "note", f"{self.lost} lines lost here: no room for the log") if self.lost else b""
+            note = entry(ns, "note", f"{count(self.lost, 'line')} lost here: no room for the log") if self.lost else b""
             if len(note + part) <= self.limit and self._append(note + part):
                 self.lost = 0
             else:

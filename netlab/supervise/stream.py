@@ -5,7 +5,7 @@ import select
 from collections.abc import Callable, Collection
 
 from netlab.supervise import schema
-from netlab.supervise.logfile import parse
+from netlab.supervise.log_reader import parse
 from netlab.supervise.loop import Loop
 
 _WRITE_BYTES = 1 << 16

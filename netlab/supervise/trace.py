@@ -17,6 +17,7 @@ from netlab.kernel import syscalls
 from netlab.record import mark
 from netlab.supervise import logs
 from netlab.supervise.stream import Stream
+from netlab.words import count
 
 _READ_BYTES = 1 << 16
 _BUFFER_KB = 4096  # for each CPU: some 40,000 lines
@@ -119,10 +120,11 @@ class Collector:
         for raw in lines:
             if line := parse(raw, self._prefix):
                 yield b"%d trace %s\n" % line
-            elif count := lost(raw):
-                self._lost += count
-                self._stream.tell("overrun", now, count=count)
-                yield logs.entry(now, "lost", f"{count} lines lost, {self._lost} in all: they came too fast")
+            elif missing := lost(raw):
+                self._lost += missing
+                self._stream.tell("overrun", now, count=missing)
+                what = f"{count(missing, 'line')} lost, {self._lost} in all: they came too fast"
+                yield logs.entry(now, "lost", what)
 
 
 def parse(raw: bytes, prefix: bytes) -> tuple[int, bytes] | None:
@@ -146,8 +148,8 @@ def lost(raw: bytes) -> int:
     """
     if not (raw.startswith(b"CPU:") and raw.endswith(b" EVENTS]")):
         return 0
-    count = raw.split()[-2]
-    return int(count) if count.isdigit() else 1
+    number = raw.split()[-2]
+    return int(number) if number.isdigit() else 1
 
 
 def _write(path: str, text: str) -> None:

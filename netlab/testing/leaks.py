@@ -24,9 +24,9 @@ from netlab.record import mark
 
 Snapshot = dict[str, set[str]]
 
-_NEXT_ID, _FD_BY_ID = {"program": 11, "map": 12}, {"program": 13, "map": 14}  # of bpf(2)
-_NAME = {"program": 64, "map": 24}  # where it stands in what the kernel says of one
-_XDP = 6  # enum bpf_prog_type
+_NEXT_ID = {"program": bpf.PROG_NEXT_ID, "map": bpf.MAP_NEXT_ID}
+_BY_ID = {"program": bpf.PROG_BY_ID, "map": bpf.MAP_BY_ID}
+_NAME = {"program": bpf.PROG_NAME_AT, "map": bpf.MAP_NAME_AT}
 _POLL_S = 0.02
 # Of these nobody else's may be taken away either. Of the others, some go by themselves.
 _NAMES = {f"name in {folder}": folder for folder in (paths.RUN_NETNS, paths.ETC_NETNS)}
@@ -197,7 +197,7 @@ def _bpf_objects(kind: str) -> Iterator[str]:
             return
         (number,) = struct.unpack_from("=I", about, 4)
         info = _bpf_info(kind, number)
-        if kind == "map" or struct.unpack_from("=I", info)[0] == _XDP:
+        if kind == "map" or struct.unpack_from("=I", info)[0] == bpf.XDP:
             name = info[_NAME[kind] :].partition(b"\0")[0].decode(errors="replace")
             yield f"{number} {name}".rstrip()
 
@@ -205,7 +205,7 @@ def _bpf_objects(kind: str) -> Iterator[str]:
 def _bpf_info(kind: str, number: int) -> bytes:
     """Return struct bpf_prog_info or bpf_map_info; zeros for what has gone meanwhile."""
     try:
-        with bpf.Object(bpf.call(_FD_BY_ID[kind], bpf.attributes("III", number, 0, 0), f"open a {kind}")) as found:
+        with bpf.Object(bpf.open_by_id(_BY_ID[kind], number, f"open a {kind}")) as found:
             return bpf.info(found.fd)
     except OSError:
         return bytes(_NAME[kind] + 1)

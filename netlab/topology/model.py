@@ -50,7 +50,8 @@ class Node(NamedTuple):
 
     `role_path` is the absolute path of the role's Python file. `args` are the role's options in order, each with its
     values as text: a list in the file is several values, a mere `true` none, and `false` leaves the option out.
-    `stays` says that the role ends only when it is told to. `command` is an argv instead of a role. `after` names
+    `stays` says that the role ends only when it is told to; `may_exit` that the process may end at any time and with
+    any exit code. `command` is an argv instead of a role. `after` names
     nodes, replicas already expanded. `replica_of` is the name in the file that this node was expanded from, or "".
     `capabilities` are names without CAP_, for the Docker runtime.
     """
@@ -65,6 +66,7 @@ class Node(NamedTuple):
     command: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     autostart: bool = True
+    may_exit: bool = False
     program: Program | None = None
     routes: tuple[Route, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
@@ -105,4 +107,3 @@ class Topology(NamedTuple):
     description: str = ""
     message: str = ""
     runtime: str = "netns"  # netns | docker
-    checks: tuple[object, ...] = ()

@@ -6,13 +6,12 @@ made some all the while; else there is no sample.
 
 import os
 import statistics
-import struct
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
+from netlab.balancer.layout import key
 from netlab.programs.maps import Map
 from tests.bench.measure import Table
 from tests.bench.rounds import Recorder, Rounds, balancer, counted, finished, sized, wrapper
@@ -121,11 +120,12 @@ class Other:
 
     def _count(self, reason: str) -> int:
         """Return how often its CPU has counted a reason."""
-        is_carried = reason.startswith("CARRIER")
-        names = list(self._rig.carrier_reasons if is_carried else self._rig.reasons)
-        with Map.open(f"{self._rig.pins}/maps/{'carrier_' if is_carried else ''}reasons") as counts:
-            value = counts.get_per_cpu(struct.pack("=I", names.index(reason)))[self._cpu]
-        return int.from_bytes(value[:8], sys.byteorder)
+        kind = "carrier_reason" if reason.startswith("CARRIER") else "reason"
+        number = self._rig.types.enum(kind)[reason]
+        with Map.open(f"{self._rig.pins}/maps/{kind}s") as counts:
+            value = counts.get_per_cpu(key(number))[self._cpu]
+        count: int = self._rig.types.struct("count").get(value, "packets")
+        return count
 
     def _await(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + DEADLINE_S

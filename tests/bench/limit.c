@@ -22,6 +22,12 @@ BPF_ARRAY(workers, struct worker, WORKERS);
 BPF_PERCPU_ARRAY(turns, __u32, 1);
 BPF_XDP_REDIRECT_MAP("devmap", struct door, doors, 64);
 
+/* Brings the type of doors, of which the kernel keeps none, into BTF; nobody runs it. */
+int types_by_name(struct door *unused)
+{
+	return 0;
+}
+
 int limit(struct xdp_md *ctx)
 {
 	struct cursor cursor = packet(ctx);

@@ -5,9 +5,11 @@ point.py LAB
 
 import json
 import socket
-import struct
 import sys
 
+from netlab import paths
+from netlab.balancer.layout import key
+from netlab.programs import values
 from netlab.programs.maps import Map
 
 
@@ -15,15 +17,16 @@ def main(lab: str) -> None:
     """Write the maps: eth0 leads to the client, each other interface to a worker."""
     with open(f"/run/netlab/{lab}/lab.json", encoding="utf-8") as file:
         nodes = json.load(file)["nodes"]
-    pins = f"/run/netlab/{lab}/bpf/lb/maps"
-    with Map.open(f"{pins}/workers") as workers, Map.open(f"{pins}/doors") as doors:
+    pins = paths.pins(paths.folder_of(lab), "lb")
+    types = values.types(paths.layouts(pins))
+    with Map.open(paths.map_pin(pins, "workers")) as workers, Map.open(paths.map_pin(pins, "doors")) as doors:
         for number in range(workers.max_entries):
             ours = f"eth{number + 1}"
             ends = nodes[f"worker{number + 1}"]["interfaces"]["eth0"], nodes["lb"]["interfaces"][ours]
-            macs = b"".join(bytes.fromhex(end["mac"].replace(":", "")) for end in ends)
-            ifindex = struct.pack("=I", socket.if_nametoindex(ours))
-            workers.set(struct.pack("=I", number), ifindex + macs)
-            doors.set(ifindex, ifindex + bytes(4))
+            mac, our_mac = (bytes.fromhex(end["mac"].replace(":", "")) for end in ends)
+            ifindex = socket.if_nametoindex(ours)
+            workers.set(key(number), types.struct("worker").pack(ifindex=ifindex, mac=mac, our_mac=our_mac))
+            doors.set(key(ifindex), types.struct("door").pack(ifindex=ifindex))
 
 
 if __name__ == "__main__":

@@ -242,3 +242,9 @@ int print_run(struct xdp_md *ctx)
 	bpf_trace_printk("request #%u from %pI4:%u", 1, &(__u32){ 1 }, 2);
 	return XDP_REDIRECT;
 }
+
+/* Brings the type of doors, of which the kernel keeps none, into BTF; nobody runs it. */
+int types_by_name(struct door *unused)
+{
+	return 0;
+}

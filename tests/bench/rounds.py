@@ -13,15 +13,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from netlab import paths
+from netlab.balancer.layout import FIRST, key
+from netlab.programs import values
 from netlab.programs.maps import LoadedProgram, Map
 from tests.bench.measure import Samples
 from tests.bpf import sources
-from tests.bpf.rig import FIRST, Rig, completion, pinned, request
+from tests.bpf.rig import Rig, completion, pinned, request
 
 HERE = Path(__file__).parent
 WAITING = 1024  # requests that the queue holds, unless said otherwise
 HEADERS = 42  # Ethernet, IPv4, UDP
-RESTORED = 56
 STAGES, MOST_LAPS = 32, 4095
 BASE_ROUNDS, BASE_TRIES = 1 << 17, 5
 
@@ -40,13 +42,14 @@ class Rounds:
 
     def __init__(self, pins: str) -> None:
         self._pins = pins
+        self._types = values.types(paths.layouts(pins))
         self._program = LoadedProgram.open(f"{pins}/programs/rounds")
         self._frame, self._target = (Map.open(f"{pins}/maps/{name}") for name in ("frame", "target"))
         with Map.open(f"{pins}/maps/doors") as doors:
-            doors.set(struct.pack("=I", 1), struct.pack("=II", 1, 0))
-        for name, key in (("known", struct.pack("=I", 1)), ("flows", struct.pack("=Q", 1))):
+            doors.set(key(1), self._types.struct("door").pack(ifindex=1))
+        for name, at in (("known", key(1)), ("flows", self._types.struct("key").pack(bytes=1))):
             with Map.open(f"{pins}/maps/{name}") as looked_up:
-                looked_up.set(key, bytes(8))
+                looked_up.set(at, bytes(looked_up.value_size))
 
     def close(self) -> None:
         for each in (self._program, self._frame, self._target):
@@ -82,10 +85,10 @@ class Rounds:
                 stack.enter_context(Map.open(f"{self._pins}/maps/{name}")) for name in names
             )
             for number, stage in enumerate(stages):
-                frame = stage.packet[:RESTORED] + struct.pack("=II", len(stage.packet), 0)
-                about.set(struct.pack("=I", number), frame + struct.pack("=II", stage.rounds, 0))
-                targets.set(struct.pack("=I", number), struct.pack("=I", stage.program.fd))
-            walks.set(FIRST, struct.pack("=QIIII", 0, 0, stages[0].rounds, 0, len(stages)))
+                one = self._types.struct("stage").pack(frame=self._restored(stage.packet), rounds=stage.rounds)
+                about.set(key(number), one)
+                targets.set(key(number), key(stage.program.fd))
+            walks.set(FIRST, self._types.struct("walk").pack(left=stages[0].rounds, stages=len(stages)))
             with self.own("walk") as walk:
                 run = walk.test_run(stages[0].packet, in_a_lap * (laps + 1) + 1)
             assert run.verdict, "the packet could not be restored"
@@ -104,8 +107,13 @@ class Rounds:
 
     def _prepare(self, program: LoadedProgram, packet: bytes) -> None:
         (cpu,) = os.sched_getaffinity(0)
-        self._target.set(struct.pack("=I", cpu), struct.pack("=I", program.fd))
-        self._frame.set(struct.pack("=I", cpu), packet[:RESTORED] + struct.pack("=II", len(packet), 0))
+        self._target.set(key(cpu), key(program.fd))
+        self._frame.set(key(cpu), self._restored(packet))
+
+    def _restored(self, packet: bytes) -> bytes:
+        """Return what restores a packet in each round: its beginning and its length."""
+        fields = self._types.struct("frame")
+        return fields.pack(beginning=packet[: fields.field("beginning").size], length=len(packet))
 
 
 def timed(program: LoadedProgram, packet: bytes, rounds: int) -> float:

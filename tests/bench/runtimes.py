@@ -47,7 +47,7 @@ def exported(environment: dict[str, str], folder: Path) -> Contender:
         spent = run(*compose, "up", "--detach", environment=environment)
         deadline = time.monotonic() + READY_S
         for number in range(1, 4):
-            while "READY" not in logged(f"{LAB}_worker{number}_1", environment):
+            while "ready" not in logged(f"{LAB}_worker{number}_1", environment):
                 if time.monotonic() > deadline:
                     raise subprocess.SubprocessError(f"worker{number} has not said READY")
         return spent

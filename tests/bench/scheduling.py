@@ -86,7 +86,7 @@ class Stage:
                 for number in range(1, farm.WORKERS + 1):
                     command = [PYTHON, str(HERE / "server.py"), f"{folder}/worker{number}", str(farm.SERVERS)]
                     command.append(self.spreader.completions)
-                    stack.enter_context(farm.process(self.lab, f"worker{number}", *command, says="READY"))
+                    stack.enter_context(farm.process(self.lab, f"worker{number}", *command, says="ready"))
                 source: list[str | Path] = [PYTHON, HERE / "source.py", folder / "sequence", folder / "sent"]
                 run("ip", "netns", "exec", f"{self.lab}.client", *source, farm.LB, str(first_port))
             sent = json.loads((folder / "sent").read_text())

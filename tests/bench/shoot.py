@@ -12,6 +12,9 @@ import struct
 import sys
 import time
 
+from netlab import paths
+from netlab.balancer.layout import FIRST
+from netlab.programs import values
 from netlab.programs.maps import LoadedProgram, Map
 
 FIRST_PORT, SERVICE = 10_000, 8080
@@ -37,10 +40,12 @@ def frame(lab: str) -> bytes:
 def main(lab: str, count: int, rate: float) -> None:
     """Send them."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    pins = f"/run/netlab/{lab}/bpf/client"
+    pins = paths.pins(paths.folder_of(lab), "client")
+    types = values.types(paths.layouts(pins))
     packet = frame(lab)
     with Map.open(f"{pins}/maps/shot") as shot, LoadedProgram.open(f"{pins}/programs/fire_run") as fire:
-        shot.set(struct.pack("=I", 0), packet + struct.pack("=II", socket.if_nametoindex("eth0"), 0))
+        ifindex = socket.if_nametoindex("eth0")
+        shot.set(FIRST, types.struct("shot").pack(frame=packet, ifindex=ifindex))
         begun = time.monotonic()
         if rate:
             for number in range(count):

@@ -1,7 +1,6 @@
 """The balancer and its model side by side: each step is taken by both, and compared."""
 
 import socket
-import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,12 +80,13 @@ class Both:
         self.model.free = free
         self.model.counters["expired"] += count
 
-    def let_go(self, number: int, is_done: bool) -> None:
-        """Let go of a request that is held: it is done, or is to wait again."""
+    def let_go(self, number: int, is_done: bool) -> int:
+        """Let go of a request that is held: it is done, or is to wait again; return 2 if it is given up, else 1."""
         (slot,) = (slot for slot, held in self.rig.held().items() if held[0] == number)
-        client, port, index = self.model.let_go(number, is_done)
-        claim = struct.pack("=14xII16s2sH", slot, number, client, port.to_bytes(2), index)
-        assert self.rig.run("release_run" if is_done else "requeue_run", claim) == 1
+        (client, port, index), became = self.model.let_go(number, is_done)
+        claim = self.rig.claim(slot, number, client, port, index)
+        assert self.rig.run("release_run" if is_done else "requeue_run", claim) == became
+        return became
 
     def forget(self) -> None:
         """Compare what is known of the clients, and forget it."""

@@ -205,9 +205,15 @@ def fragments() -> Iterator[Case]:
     for name, _, build in each_kind(4):
         for kind, flags, offset in (("first", "MF", 0), ("middle", "MF", 3), ("last", 0, 3)):
             packet = build(4, ip_flags=flags, ip_frag=offset)
-            yield passes(f"{kind} fragment of a {name}", packet, "PASS_FRAGMENT", LISTENING)
+            is_request = kind == "first" and name.startswith("request")
+            reason = "PASS_FRAGMENTED_REQUEST" if is_request else "PASS_FRAGMENT"
+            yield passes(f"{kind} fragment of a {name}", packet, reason, LISTENING)
     yield passes("last fragment at the highest offset", request(ip_frag=8191), "PASS_FRAGMENT", TAKEN)
-    yield passes("fragment that must not be one", request(ip_flags="MF+DF"), "PASS_FRAGMENT", TAKEN)
+    yield passes("fragment that must not be one", request(ip_flags="MF+DF"), "PASS_FRAGMENTED_REQUEST", TAKEN)
+    other = request(ip_flags="MF", udp_dport=SERVICE + 1)
+    yield passes("first fragment to another port", other, "PASS_FRAGMENT", TAKEN, near="PASS_FRAGMENTED_REQUEST")
+    flooded = to_mac(request(ip_flags="MF"), "02:00:00:00:00:99")
+    yield passes("first fragment to another host", flooded, "PASS_FRAGMENT", TAKEN, near="PASS_FRAGMENTED_REQUEST")
     short = request(ip_flags="MF", ip_len=24)
     yield passes("first fragment without ports", short, "PASS_FRAGMENT", TAKEN)
     options = request(ip_flags="MF", ip_options=[b"\1"] * 4)
@@ -275,11 +281,16 @@ def extensions() -> Iterator[Case]:
     for kind, number in EXTENSIONS.items():
         for name, _, build in each_kind(6):
             packet = extended(build(6), number)
-            case = passes(f"{kind} before a {name}", packet, "PASS_IPV6_EXTENSION", LISTENING)
+            is_request = kind == "fragment" and name.startswith("request")
+            reason = "PASS_FRAGMENTED_REQUEST" if is_request else "PASS_IPV6_EXTENSION"
+            case = passes(f"{kind} before a {name}", packet, reason, LISTENING)
             yield case._replace(sweep=f"extension header of a {name}")
     for name, header in HEADERS.items():
         packet = ETHERNET / HOSTS[6] / header / request(b"1", 6)[UDP]
-        yield passes(name, packet, "PASS_IPV6_EXTENSION", TAKEN)
+        is_first = name.startswith(("first", "fragment"))
+        yield passes(name, packet, "PASS_FRAGMENTED_REQUEST" if is_first else "PASS_IPV6_EXTENSION", TAKEN)
+        packet = ETHERNET / HOSTS[6] / header / request(b"1", 6, udp_dport=SERVICE + 1)[UDP]
+        yield passes(f"{name}, to another port", packet, "PASS_IPV6_EXTENSION", TAKEN)
     for name, header in HEADERS.items():
         packet = (
             ETHERNET / IPv6(src=completion(1, version=6)[IPv6].src, dst=LB6) / header / completion(1, version=6)[UDP]

@@ -1,13 +1,14 @@
 """The balancer's packet table, last part: answers of backends, and requests that are held."""
 
+import struct
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from scapy.packet import Packet
 
-from netlab.balancer import AGES, BY_REPLIES, BY_REPORTS
-from tests.bpf import frames
+from netlab.balancer import BY_REPLIES, BY_REPORTS
+from tests.bpf import frames, sources
 from tests.bpf.cases import (
     BUSY,
     LONGER_QUEUES,
@@ -34,7 +35,7 @@ from tests.bpf.cases import (
 from tests.bpf.cases_backends import data, tells
 from tests.bpf.cases_passed import GROUPS, Y, carrying, to_mac
 from tests.bpf.cases_requests import OURS, flipped, of
-from tests.bpf.rig import CLIENT_MAC, LB, LB_MAC, PASS, REDIRECT, SERVICE, Rig, address_of, completion, request
+from tests.bpf.rig import CLIENT, CLIENT_MAC, LB, LB_MAC, PASS, REDIRECT, SERVICE, Rig, address_of, completion, request
 from tests.bpf.test_healing import reply, report
 
 FORGET: Callable[[Rig], None] = Rig.forget
@@ -90,7 +91,7 @@ def replies() -> Iterator[Case]:
         done = before.then(raw(right), free=(2,))
         yield redirects(f"reply too many, {name}", right, "REPLIED", done, near="REPLY_FREED")
         # Its flow waits for an answer, but all threads are free: they have grown old.
-        old = before.then(*[age] * AGES, free=(2,))
+        old = before.then(*[age] * sources.number("AGES"), free=(2,))
         yield redirects(f"reply too late, {name}", right, "REPLIED", old, asked=-1)
         for kind, packet in strange(version).items():
             yield passes(f"reply {kind}, {name}", packet, none, before)
@@ -270,6 +271,25 @@ def holds() -> Iterator[Case]:
         )
 
 
+def put_back(number: int, name: str, verdict: int, reason: str, before: Before, **more: Any) -> Case:
+    """Return a case in which the role has the request in the first slot wait again, if that has this number."""
+    client = bytes(10) + b"\xff\xff" + frames.packed(CLIENT)
+    claim = struct.pack("=14xII16s2sH", 0, number, client, (40000).to_bytes(2), 0)
+    return unmoved(verdict, name, claim, reason, before)._replace(program="requeue_run", **more)
+
+
+def retries() -> Iterator[Case]:
+    one = numbered(REQUEST, free=1)
+    once, never = (one._replace(settings={**one.settings, "retries": retries}) for retries in (1, 0))
+    spent = "DROP_RETRIES_SPENT"
+    again: dict[str, Any] = {"joins": REQUEST, "gained": {"held": -1, "retried": 1}, "asked": -1, "near": spent}
+    gone: dict[str, Any] = {"gained": {"held": -1}, "asked": -1}
+    yield put_back(1, "a request waits again", 1, "", one, **again)
+    yield put_back(1, "a request waits again once", 1, "", once, **again)
+    yield put_back(1, "a request waits again never", 2, spent, never, **gone)
+    yield put_back(2, "another request waits again never", 0, "", never, near=spent)
+
+
 def numbered(*steps: bytes | Callable[[Rig], object], free: int, depth: int = 0, capacity: int = 2) -> Before:
     """Return the state of a worker whose answers tell which request they answer, by its port: 1025, 1026 ..."""
     settings = {"backends": 1, "capacity": capacity, "replies": True, "holds": BY_REPLIES}
@@ -323,4 +343,4 @@ def held_by_replies() -> Iterator[Case]:
 
 
 EIGHT = ("silent", "traced")  # requests that may be kept
-PARTS = (replies, departures, holds, held_by_replies)
+PARTS = (replies, departures, holds, retries, held_by_replies)

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 from scapy.layers.inet import UDP
 
 from tests.bpf import frames
-from tests.bpf.rig import LB, LB6, LB_MAC, LOCAL
+from tests.bpf.rig import LB, LB6, LB_MAC, LOCAL, SERVICE
 from tests.bpf.test_healing import report
 
 MARTIAN = {0, 127, *range(224, 256)}  # the first byte of an IPv4 source
@@ -54,14 +54,48 @@ def no_datagram(frame: bytes) -> Iterator[tuple[object, str]]:
     if is_v6:
         yield MAPPED in (packet[8:20], packet[24:36]), "PASS_MARTIAN"
         yield packet[24:40] not in OURS, "PASS_NOT_LOCAL"
+        yield fragment_of(frame) == "first" and is_asked(frame), "PASS_FRAGMENTED_REQUEST"
         yield packet[6] in EXTENSIONS, "PASS_IPV6_EXTENSION"
         yield packet[6] != socket.IPPROTO_UDP, "PASS_NOT_UDP"
     else:
         yield packet[16:20] not in OURS, "PASS_NOT_LOCAL"
         yield packet[9] != socket.IPPROTO_UDP, "PASS_NOT_UDP"
+        yield fragment_of(frame) == "first" and is_asked(frame), "PASS_FRAGMENTED_REQUEST"
         yield int.from_bytes(packet[6:8]) & 0x3FFF, "PASS_FRAGMENT"
         yield packet[0] & 15 > 5, "PASS_IP_OPTIONS"
     yield frames.length_of(frame) < frames.udp_at(frame) + frames.UDP, "PASS_TRUNCATED_UDP"
+
+
+def fragment_of(frame: bytes) -> str:
+    """Return whether an IP packet is a fragment of UDP: the first, with all of its ports, a later one, or none."""
+    packet = frame[frames.ETHERNET :]
+    if frames.is_ipv6(frame):
+        room = int.from_bytes(packet[4:6]) - frames.FRAGMENT
+        if packet[6:7] != frames.FRAGMENT_HEADER or room < 0 or packet[40] != socket.IPPROTO_UDP:
+            return ""
+        is_first = not int.from_bytes(packet[42:44]) & 0xFFF8
+    else:
+        room, place = int.from_bytes(packet[2:4]) - frames.IP, int.from_bytes(packet[6:8]) & 0x3FFF
+        if packet[9] != socket.IPPROTO_UDP or not place:
+            return ""
+        is_first = not place & 0x1FFF and packet[0] & 15 == 5
+    return "first" if is_first and room >= frames.UDP else "later"
+
+
+def identification_of(frame: bytes) -> bytes:
+    """Return what all fragments of one packet have in common."""
+    return frame[58:62] if frames.is_ipv6(frame) else frame[18:20]
+
+
+def is_asked(frame: bytes) -> bool:
+    """Whether a frame that has ports is to the service's, and to our MAC."""
+    return ports_of(frame)[1] == SERVICE and bool(frame[0] & 1 or frame[:6] == frames.mac(LB_MAC))
+
+
+def has_addresses(frame: bytes) -> bool:
+    """Whether it is an IP packet whose addresses may stand there."""
+    none = {"PASS_NOT_IP", "PASS_MALFORMED_IP", "PASS_MARTIAN"}
+    return next((reason for holds, reason in no_datagram(frame) if holds), "") not in none
 
 
 def is_datagram(frame: bytes) -> bool:
@@ -72,11 +106,12 @@ def is_datagram(frame: bytes) -> bool:
 def contradictory(frame: bytes) -> Iterator[tuple[object, str]]:
     """Yield what is wrong with the claims of a datagram, in order."""
     udp = frame[frames.udp_at(frame) :]
-    room = frames.length_of(frame) - frames.udp_at(frame)
+    room, is_cut = frames.length_of(frame) - frames.udp_at(frame), fragment_of(frame) == "first"
     yield not frame[0] & 1 and frame[:6] != frames.mac(LB_MAC), "PASS_OTHER_HOST"
     yield not frames.is_ipv6(frame) and frames.checksum(frame[14:34]), "PASS_MALFORMED_IP"
     yield is_martian(frame), "PASS_MARTIAN"
-    yield not frames.UDP <= int.from_bytes(udp[4:6]) <= room, "DROP_BAD_LENGTH"
+    length = int.from_bytes(udp[4:6])
+    yield length < frames.UDP or (length > room) is not is_cut, "DROP_BAD_LENGTH"
     yield frames.is_ipv6(frame) and udp[6:8] == frames.NO_CHECKSUM, "DROP_NO_CHECKSUM"
 
 

@@ -78,6 +78,6 @@ def dropper(root: None, request: pytest.FixtureRequest) -> Iterator[Dropper]:
     """The dropper by both of its rules, its trace compiled out and in."""
     judges_all, trace = request.param
     with pinned(str(sources.FOLDER / "dropper.c"), PORT=9000, JUDGE_ALL=judges_all, TRACE=trace) as pins:
-        dropper = Dropper(pins, sources.of("dropper")["dropper.c"], bool(judges_all))
+        dropper = Dropper(pins, bool(judges_all))
         yield dropper
         dropper.close()

@@ -2,13 +2,43 @@
 
 import socket
 import struct
+from typing import NamedTuple
 
 from tests.bpf.rig import CLIENT, CLIENT_MAC, LB, LB_MAC, SERVICE, backend
 
-ETHERNET, IP, IPV6, UDP = 14, 20, 40, 8  # bytes of the headers, IP's without options
+ETHERNET, IP, IPV6, UDP, FRAGMENT = 14, 20, 40, 8, 8  # bytes of the headers, IP's without options
+FRAGMENT_HEADER = b"\x2c"  # among IPv6's next headers
 NO_CHECKSUM = b"\0\0"  # of UDP's
 _HEADERS = struct.Struct("!6s6sH BBHHHBBH4s4s HHHH")
 _HEADERS_V6 = struct.Struct("!6s6sH IHBB16s16s HHHH")
+
+
+class Report(NamedTuple):
+    """What a worker tells of itself, as docs/balancer.md has it on the wire: a contract with programs of others."""
+
+    received: int
+    completed: int
+    incarnation: int = 7
+    listed: int = 0
+    reads_markers: int = 0
+    marker: int = 0
+    sent: int = 0
+    received_at_marker: int = 0
+    magic: bytes = b"NLR1"
+
+    def pack(self) -> bytes:
+        return _REPORT.pack(*(getattr(self, name) for name in _ON_WIRE))
+
+    @classmethod
+    def read(cls, data: bytes) -> "Report":
+        return cls(**dict(zip(_ON_WIRE, _REPORT.unpack_from(data), strict=True)))
+
+
+_REPORT = struct.Struct("!4s3IQ4I")
+_ON_WIRE = (
+    *("magic", "received", "completed", "listed", "incarnation"),
+    *("reads_markers", "marker", "sent", "received_at_marker"),
+)
 
 
 def checksum(data: bytes) -> int:
@@ -53,7 +83,9 @@ def is_ipv6(frame: bytes | bytearray) -> bool:
 
 def udp_at(frame: bytes | bytearray) -> int:
     """Return where the UDP header of a frame begins that has one, and no IP options."""
-    return ETHERNET + (IPV6 if is_ipv6(frame) else IP)
+    if is_ipv6(frame):
+        return ETHERNET + IPV6 + FRAGMENT * (frame[20:21] == FRAGMENT_HEADER)
+    return ETHERNET + IP
 
 
 def length_of(frame: bytes) -> int:
@@ -118,3 +150,25 @@ def answered(frame: bytes, macs: bytes, asked: bytes, port: int | None = None) -
     """
     ports = [(udp_at(frame) + 2, port.to_bytes(2))] if port is not None else []
     return rewritten(frame, macs, (ETHERNET + (8 if is_ipv6(frame) else 12), asked), *ports)
+
+
+def fragments(frame: bytes, size: int = 1480, number: int = 7) -> list[bytes]:
+    """Return the fragments of a UDP frame, with so many bytes behind the IP header each, the last one with the rest."""
+    header = ETHERNET + (IPV6 if is_ipv6(frame) else IP)
+    data, found = frame[header:], []
+    for at in range(0, len(data), size):
+        part, more = data[at : at + size], at + size < len(data)
+        if is_ipv6(frame):
+            extension = struct.pack("!BBHI", 17, 0, at | more, number)
+            length = (FRAGMENT + len(part)).to_bytes(2)
+            found.append(frame[:18] + length + FRAGMENT_HEADER + frame[21:header] + extension + part)
+        else:
+            length, place = (IP + len(part)).to_bytes(2), (at // 8 | more << 13).to_bytes(2)
+            found.append(with_header_checksum(frame[:16] + length + number.to_bytes(2) + place + frame[22:34] + part))
+    return found
+
+
+def moved_fragment(frame: bytes, macs: bytes, source: bytes) -> bytes:
+    """Return a later fragment with other MACs and another source; only an IPv4 header has a checksum then."""
+    at = 22 if is_ipv6(frame) else 26
+    return with_header_checksum(macs + frame[12:at] + source + frame[at + len(source) :])

@@ -12,6 +12,9 @@ from tests.bpf.claims import (
     claims_to_be_ours,
     contradictory,
     destination_of,
+    fragment_of,
+    has_addresses,
+    identification_of,
     is_datagram,
     is_report,
     mapped,
@@ -24,8 +27,9 @@ from tests.bpf.rig import COMPLETION, DROP, LB_MAC, PASS, REDIRECT, SERVICE, bac
 LONGEST = 1514  # bytes of a frame that the backends' links carry
 HEARD = "REPORT"  # any of the reasons of one that is heard
 DEAF = {"REPORT_MALFORMED", "REPORT_STRANGER", "REPORT_WRONG_INTERFACE"}  # and the others
-REDIRECTED = {"FORWARDED", "COMPLETION_CARRIED", "REPLIED", "REPLY_FREED"}
+REDIRECTED = {"FORWARDED", "COMPLETION_CARRIED", "REPLIED", "REPLY_FREED", "REPLY_FRAGMENT"}
 FlowKey = tuple[bytes, int, int]  # the client's address and port, and the backend
+FragmentKey = tuple[bytes, bytes, int]  # the client's address, the packet's identification, and the backend
 
 
 class Expected(NamedTuple):
@@ -37,11 +41,12 @@ class Expected(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A request that is kept: its number, as it came, and who has it, or -1."""
+    """A request that is kept: its number, as it came, who has it, or -1, and how often it was put back."""
 
     number: int
     frame: bytes
     backend: int = -1
+    tries: int = 0
 
 
 @dataclass
@@ -66,11 +71,12 @@ class Model:
         without: Mapping[int, int] | None = None,
         report_port: int = 0,
         replies: bool = False,
-        holds: int = 0,
+        holds: str = "",
+        retries: int = 3,
     ) -> None:
         """`without` says which workers, from 1, have no address of which IP version; the others are settings."""
         self.capacity, self.policy, self.size = capacity, policy, queue
-        self.report_port, self.replies, self.holds = report_port, replies, holds
+        self.report_port, self.replies, self.holds, self.retries = report_port, replies, holds, retries
         self.ports = {SERVICE, *([] if replies else [COMPLETION]), *([report_port] if report_port else [])}
         self.free = list(capacity)
         self.weights = [1] * len(capacity)
@@ -86,6 +92,7 @@ class Model:
         self.queue: list[Kept] = []  # those that wait
         self.held: dict[int, Kept] = {}  # by number
         self.flows: dict[FlowKey, Flow] = {}
+        self.fragments: dict[FragmentKey, tuple[bytes, bytes]] = {}  # the MACs, and the address that was asked
         self.last = [0] * len(capacity)  # when each was chosen last, counted in choices
         self.overload = [0] * len(capacity)  # requests in hand beyond the threads
         self.overdue = [0] * len(capacity)  # completions that were taken for lost, and that may still come
@@ -115,7 +122,9 @@ class Model:
         `from_home` says whether the interface is that which leads to the backends.
         """
         reason, packet = stranger(frame, self.ports), frame
-        if reason == "PASS_NOT_LOCAL" and is_datagram(frame):
+        if reason == "PASS_NOT_LOCAL" and fragment_of(frame) == "later":
+            reason, packet = self._fragment(frame, from_home)
+        elif reason == "PASS_NOT_LOCAL" and (is_datagram(frame) or fragment_of(frame)):
             reason = self._reply(frame, from_home)
         elif not reason and ports_of(frame)[1] != SERVICE:
             reason = self._word(frame, from_home, "COMPLETION" if ports_of(frame)[1] == COMPLETION else "REPORT")
@@ -170,11 +179,24 @@ class Model:
         wrong = {reason for holds, reason in contradictory(frame) if holds} - {"PASS_MARTIAN"}
         if ports_of(frame)[0] != SERVICE or not flow or not from_home or wrong:
             return "PASS_NOT_LOCAL"
+        if fragment_of(frame):
+            self.fragments[self._fragment_key(frame)] = flow.macs, flow.service
         if not self.replies or not answer(flow):
             return "REPLIED"
         if self.holders().get(flow.number) == index:
             self._release(flow.number)
         return "REPLY_FREED" if not self._is_overloaded(index) and self._give(index) else "REPLIED"
+
+    def _fragment(self, frame: bytes, from_home: bool) -> tuple[str, bytes]:
+        """Take in a later fragment: it follows its first one."""
+        macs, service = self.fragments.get(self._fragment_key(frame), (b"", b""))
+        wrong = {reason for holds, reason in contradictory(frame) if holds} & {"PASS_OTHER_HOST", "PASS_MALFORMED_IP"}
+        if not macs or not from_home or wrong:
+            return "PASS_NOT_LOCAL", frame
+        return "REPLY_FRAGMENT", frames.moved_fragment(frame, macs, service)
+
+    def _fragment_key(self, frame: bytes) -> FragmentKey:
+        return mapped(destination_of(frame)), identification_of(frame), self.index_of.get(source_of(frame), -1)
 
     def _is_overloaded(self, index: int) -> bool:
         """Whether a backend had more in hand than it has threads, so that one less frees none."""
@@ -266,10 +288,15 @@ class Model:
 
     def leave(self, frame: bytes) -> Expected:
         """Let a frame out: a forwarded request as it is, a reply rewritten, a carrier with the oldest that waits."""
-        verdict, reason, packet = self._departure(frame) if is_datagram(frame) else (DROP, "CARRIER_MALFORMED", frame)
-        if reason:
-            self.carrier_reasons[reason] += 1
-        return Expected(verdict, reason, packet)
+        kind = has_addresses(frame) and fragment_of(frame)
+        one = Expected(DROP, "CARRIER_MALFORMED", frame)
+        if kind == "later":
+            one = Expected(PASS, "", frame)
+        elif is_datagram(frame) or (kind == "first" and ports_of(frame)[0] == SERVICE):
+            one = Expected(*self._departure(frame))
+        if one.reason:
+            self.carrier_reasons[one.reason] += 1
+        return one
 
     def _departure(self, frame: bytes) -> tuple[int, str, bytes | None]:
         is_from, is_to = (port == SERVICE for port in ports_of(frame))
@@ -299,16 +326,23 @@ class Model:
 
     def forget(self) -> None:
         self.flows.clear()
+        self.fragments.clear()
 
-    def let_go(self, number: int, is_done: bool) -> FlowKey:
-        """Release a request that is held, or let it wait before all others; return its flow."""
+    def let_go(self, number: int, is_done: bool) -> tuple[FlowKey, int]:
+        """Release a request that is held, or let it wait behind all others, unless it has been tried often enough.
+
+        Return its flow, and 2 if it is given up, else 1.
+        """
         one = self._release(number)
-        key = self._key_of(one, one.backend)
-        if not is_done:
-            self.queue.insert(0, one._replace(backend=-1))
+        key, is_spent = self._key_of(one, one.backend), not is_done and one.tries == self.retries
+        if is_spent:
+            self.reasons["DROP_RETRIES_SPENT"] += 1
+        elif not is_done:
+            self.queue.append(one._replace(backend=-1, tries=one.tries + 1))
             self.counters["retried"] += 1
+        if not is_done:
             answer(self.flows.get(key, Flow()))
-        return key
+        return key, 1 + is_spent
 
 
 def numbered(number: int) -> int:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from netlab import balancer
 from netlab.testing.waiting import PATIENCE_S
+from tests.bpf.frames import Report
 from tests.bpf.rig import DROP, PASS, REDIRECT, Build, Rig, completion, request
 
 PAUSE = "for (int pause = 0; pause < 40; pause++) bpf_ktime_get_ns();"
@@ -113,18 +114,16 @@ def number_of(packet: bytes) -> int:
 
 
 REPORTS = 9091
-RECEIVED, INCARNATION = slice(46, 50), slice(58, 66)  # of a report
 
 
 def reported(worker: int, incarnation: int, received: int) -> bytes:
     """Return a worker's report, without a checksum: it has received so many requests, and has completed none."""
-    packet = _REPORTS[worker]
-    packet = packet[: RECEIVED.start] + struct.pack("!I", received) + packet[RECEIVED.stop :]
-    return packet[: INCARNATION.start] + struct.pack("!Q", incarnation) + packet[INCARNATION.stop :]
+    return _REPORTS[worker] + Report(received, 0, incarnation).pack()
 
 
+_NOTHING = Report(0, 0, 0).pack()
 _REPORTS = {
-    worker: bytes(completion(worker, struct.pack("!4sII4xQ16x", b"NLR1", 0, 0, 0), udp_dport=REPORTS, udp_chksum=0))
+    worker: bytes(completion(worker, _NOTHING, udp_dport=REPORTS, udp_chksum=0)).removesuffix(_NOTHING)
     for worker in (1, 2)
 }
 # What both sides do in a round: `a` an arrival, a digit a completion of that worker, `c` the oldest carrier under way,

@@ -14,10 +14,11 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
-from netlab import balancer
-from netlab.balancer.layout import AGES, FREE, MAX_BACKENDS, STATE, STATE_COUNTERS, Config, room_of
+from netlab import balancer, paths
+from netlab.balancer import holds, layout
+from netlab.balancer.layout import FIRST, STATE_COUNTERS, Config, key, room_of
 from netlab.kernel import syscalls
-from netlab.programs import loader
+from netlab.programs import loader, values
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
 from netlab.testing.waiting import PATIENCE_S
 from tests.bpf import sources
@@ -30,14 +31,11 @@ LB_MAC, CLIENT_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 SERVICE, COMPLETION = 8080, 9090
 ELSEWHERE = 4711  # an interface that no frame of these tests comes in on
 LOCAL = (LB, "10.0.1.1", LB6, "fd00:0:0:1::1")
-FIRST = struct.pack("=I", 0)  # the key of a map with one entry
-OVERDUE, OVERLOAD = slice(68, 72), slice(80, 84)  # of struct reporter
-TIMES_AT = (8, 16, 72)  # heard_ns, marker_sent_ns and overdue_ns in it
+TIMES_IN = {"reporters": ("heard_ns", "marker_sent_ns", "overdue_ns"), "fragments": ("since_ns",)}  # by map
 # The balancer's times in all builds here, sixty times as long as its own: none passes by itself while a test goes from
 # one step to the next, on any machine. `Rig.later` lets them pass.
-MARK_S, SILENT_S, LATE_S = 3, 42, 60
-TIMES = {"MARK": MARK_S, "SILENT": SILENT_S, "LATE": LATE_S}
-KEPT = 44  # where in struct state
+MARK_S, SILENT_S, LATE_S, FRAGMENT_S = 3, 42, 60, 300
+TIMES = {"MARK": MARK_S, "SILENT": SILENT_S, "LATE": LATE_S, "FRAGMENT": FRAGMENT_S}
 LONG = bool(os.environ.get("NETLAB_LONG"))  # `make test-bpf`: as many packets, rounds and examples as take minutes
 
 
@@ -80,9 +78,9 @@ def pinned(path: str, mtu: int = 1500, **define: str | int) -> Iterator[str]:
 class Program:
     """A loaded program that counts every packet by its reason."""
 
-    def __init__(self, pins: str, source: str, function: str) -> None:
+    def __init__(self, pins: str, function: str) -> None:
         self.pins = pins
-        self.reasons = balancer.enum_names(source, "reason")
+        self.types = values.types(paths.layouts(pins))
         self.program = LoadedProgram.open(f"{pins}/programs/{function}")
 
     def close(self) -> None:
@@ -99,14 +97,14 @@ class Program:
         return run.verdict, run.packet, counted[0]
 
     def counts(self) -> dict[str, balancer.Count]:
-        return dict(balancer.counts(self.pins, "reasons", self.reasons))
+        return balancer.counts(self.pins, "reasons", "reason")
 
 
 class Dropper(Program):
     """The dropper, by one of its rules."""
 
-    def __init__(self, pins: str, source: str, judges_all: bool) -> None:
-        super().__init__(pins, source, "dropper")
+    def __init__(self, pins: str, judges_all: bool) -> None:
+        super().__init__(pins, "dropper")
         self.judges_all = judges_all
 
 
@@ -152,11 +150,9 @@ class Rig(Program):
     MOST = 8  # entries of the arrays of backends and interfaces that are ever used here
 
     def __init__(self, pins: str) -> None:
-        reasons = sources.of("balancer")[sources.REASONS]
-        super().__init__(pins, reasons, "balancer")
-        self.carrier_reasons = balancer.enum_names(reasons, "carrier_reason")
+        super().__init__(pins, "balancer")
         self.egress = LoadedProgram.open(f"{pins}/programs/egress_test")
-        names = {*self.CHANGED, *self.SET, *self.LISTED, "ring", "slots", "flows"}
+        names = {*self.CHANGED, *self.SET, *self.LISTED, "ring", "slots", "flows", "fragments"}
         self._maps = {name: Map.open(f"{pins}/maps/{name}") for name in names}
         self._state, self._slots = self._maps["state"], self._maps["slots"]
         self.slots = self._slots.max_entries
@@ -208,48 +204,49 @@ class Rig(Program):
         """Return the keys of the entries of an array that are used."""
         count = self._maps[name].max_entries
         is_short = name in {"backends", "interfaces", "reporters", "marks"}
-        return [struct.pack("=I", index) for index in range(self.MOST if is_short else count)]
+        return [key(index) for index in range(self.MOST if is_short else count)]
 
     def _read(self) -> dict[str, dict[bytes, bytes]]:
         """Return what stands in the maps by which the balancer is set up."""
         keys = {name: self._indices(name) for name in self.SET} | {
             name: self._maps[name].keys() for name in self.LISTED
         }
-        return {name: {key: self._maps[name].get(key) for key in list(found)} for name, found in keys.items()}
+        return {name: {at: self._maps[name].get(at) for at in list(found)} for name, found in keys.items()}
 
     def _write(self, image: Mapping[str, Mapping[bytes, bytes]]) -> None:
         """Write entries; zeros for nothing. Maps with keys of their own have no others afterwards."""
         for name, entries in image.items():
             each = self._maps[name]
-            for key in list(each.keys()) if name in self.LISTED else []:
-                if key not in entries:
-                    each.delete(key)
-            for key, value in entries.items():
-                each.set(key, value or bytes(each.value_size))
+            for at in list(each.keys()) if name in self.LISTED else []:
+                if at not in entries:
+                    each.delete(at)
+            for at, value in entries.items():
+                each.set(at, value or bytes(each.value_size))
 
     def forget(self) -> None:
         """Forget all flows, as the kernel forgets those that were used least lately."""
-        for key in list(self._maps["flows"].keys()):
-            self._maps["flows"].delete(key)
+        for name in ("flows", "fragments"):
+            for at in list(self._maps[name].keys()):
+                self._maps[name].delete(at)
 
     def flows(self) -> dict[tuple[bytes, int, int], int]:
         """Return how many requests are not answered, by the client's address and port, and the backend from 0."""
         found = {}
-        for key in list(self._maps["flows"].keys()):
-            client, port, index = struct.unpack("=16s2sH", key)
-            outstanding = self._maps["flows"].get(key)[:8]  # struct flow begins with it
-            found[client, int.from_bytes(port), index] = int.from_bytes(outstanding, sys.byteorder)
+        for at in list(self._maps["flows"].keys()):
+            asked = self.types.struct("flow_key").of(at)
+            outstanding = self.types.struct("flow").get(self._maps["flows"].get(at), "outstanding")
+            found[asked["client"], asked["port"], asked["backend"]] = outstanding
         return found
 
     @contextmanager
     def clients_elsewhere(self) -> Iterator[None]:
         """Let the program believe that those who have asked worker1 live behind another interface than it does."""
-        flows, asked = self._maps["flows"], bytes(10) + b"\xff\xff" + socket.inet_aton(LB)
-        for key in list(flows.keys()):
-            before, found, after = flows.get(key).partition(asked)
-            flows.set(key, before + found + struct.pack("=I", ELSEWHERE) + after[4:])  # the ifindex is behind `asked`
-        with Map.open(f"{self.pins}/maps/pairs") as pairs, Map.create(DEVMAP, 4, 8, 2) as pair:
-            pairs.set(FIRST, struct.pack("=I", pair.fd))
+        flows, flow = self._maps["flows"], self.types.struct("flow")
+        for at in list(flows.keys()):
+            flows.set(at, flow.put(flows.get(at), ifindex=ELSEWHERE))
+        entry = self.types.struct("devmap_entry")
+        with Map.open(f"{self.pins}/maps/pairs") as pairs, Map.create(DEVMAP, 4, entry.size, 2) as pair:
+            pairs.set(FIRST, layout.key(pair.fd))
             yield
             pairs.delete(FIRST)
 
@@ -259,18 +256,28 @@ class Rig(Program):
 
     def queue(self) -> Queue:
         """Return where the slots are; only while no packet is on its way."""
-        _, depth, head, spares, fresh = struct.unpack_from("=5I", self._state.get(FIRST))  # struct state begins so
-        size = self.slots
-        places = struct.unpack(f"={2 * size}I", self._maps["ring"].get(FIRST))
-        waiting = [places[(head + place) % size] for place in range(min(depth, size))]
+        state, ring = self.state(), self.types.struct("ring").of(self._maps["ring"].get(FIRST))
+        size, head = self.slots, state["head"]
+        places, spare = (struct.unpack(f"={size}I", ring[name]) for name in ("waiting", "spare"))
+        waiting = [places[(head + place) % size] for place in range(min(state["depth"], size))]
         own = [int.from_bytes(each, sys.byteorder) - 1 for each in self._maps["reserve"].get_per_cpu(FIRST)]
         reserve = [slot for slot in own if slot >= 0]
-        return Queue(waiting, list(places[size : size + spares]), list(range(fresh, size)), reserve)
+        return Queue(waiting, list(spare[: state["spares"]]), list(range(state["fresh"], size)), reserve)
 
     def kept(self) -> int:
         """Return how many requests have a slot."""
-        count: int = struct.unpack_from("=I", self._state.get(FIRST), KEPT)[0]
+        count: int = self.state()["kept"]
         return count
+
+    def state(self) -> values.Value:
+        """Return the state; only while no packet is on its way."""
+        return self.types.struct("state").of(self._state.get(FIRST))
+
+    def change(self, name: str, index: int = 0, **fields: Any) -> None:
+        """Write fields of an entry of an array whose values are structs; a tuple for an array is its beginning."""
+        with Map.open(f"{self.pins}/maps/{name}") as entries:
+            entry = entries.get(layout.key(index))
+            entries.set(layout.key(index), self.types.value(name).put(entry, **fields))
 
     def run(self, function: str, frame: bytes) -> int:
         """Run a program of user space's on a frame, and return its verdict."""
@@ -279,42 +286,53 @@ class Rig(Program):
 
     def threads(self) -> Threads:
         """Return the backends' threads and the counters, in a tenth of the time of `now`."""
-        values = STATE.unpack(self._state.get(FIRST))
-        count = len(self.settings.backends)
-        ages = values[FREE + MAX_BACKENDS :]
+        state, count = self.state(), len(self.settings.backends)
+        taken, ages = state["taken"], layout.ages(self.pins)
         return Threads(
-            list(values[FREE : FREE + count]),
-            [sum(ages[index * AGES : index * AGES + AGES]) for index in range(count)],
-            dict(zip(STATE_COUNTERS, values[FREE - len(STATE_COUNTERS) : FREE], strict=True)),
+            list(state["free_threads"][:count]),
+            [sum(taken[index * ages : index * ages + ages]) for index in range(count)],
+            {name: state[name] for name in STATE_COUNTERS},
         )
 
     def held(self) -> dict[int, tuple[int, int]]:
         """Return which request, by its number, is held for which backend, from 0, by slot."""
-        holds = struct.iter_unpack("=IIQ", self._maps["held"].get(FIRST))
-        return {slot: (number, index - 1) for slot, (index, number, _) in enumerate(holds) if index}
+        holds = self.types.struct("hold").rows(self._maps["held"].get(FIRST), "backend", "number")
+        return {slot: (number, index - 1) for slot, (index, number) in enumerate(holds) if index}
+
+    def tries(self) -> list[int]:
+        """Return how often what is in each slot was put back."""
+        return [tries for (tries,) in self.types.struct("hold").rows(self._maps["held"].get(FIRST), "tries")]
 
     def waiting(self) -> list[bytes]:
         """Return the frames that wait, oldest first."""
-        slots = [self._slots.get(struct.pack("=I", number)) for number in self.queue().waiting]
-        return [slot[16 : 16 + int.from_bytes(slot[:4], sys.byteorder)] for slot in slots]  # behind length, number …
+        slots = [self.types.struct("slot").of(self._slots.get(key(number))) for number in self.queue().waiting]
+        return [slot["frame"][: slot["length"]] for slot in slots]
 
     def later(self, seconds: float) -> None:
         """Let time pass for what the balancer knows of its backends: all that has happened was so much earlier."""
-        reporters = self._maps["reporters"]
-        for key in self._indices("reporters"):
-            value = bytearray(reporters.get(key))
-            for at in TIMES_AT:
-                earlier = struct.unpack_from("=Q", value, at)[0] - int(seconds * 1e9)
-                struct.pack_into("=Q", value, at, earlier % 2**64)  # as the program's own arithmetic
-            reporters.set(key, bytes(value))
+        for name, times in TIMES_IN.items():
+            there, fields = self._maps[name], self.types.value(name)
+            for at in self._indices(name) if name == "reporters" else list(there.keys()):
+                value = fields.of(there.get(at))
+                # as the program's own arithmetic
+                earlier = {time: (value[time] - int(seconds * 1e9)) % 2**64 for time in times}
+                there.set(at, fields.put(value.data, **earlier))
 
     def overdue(self, index: int) -> int:
         """Return how many completions that were taken for lost may still come from a backend, from 0."""
-        return int.from_bytes(self._maps["reporters"].get(struct.pack("=I", index))[OVERDUE], sys.byteorder)
+        return self._reporter(index, "overdue")
 
     def overload(self, index: int) -> int:
         """Return how many requests a backend, from 0, has in hand beyond its threads."""
-        return int.from_bytes(self._maps["reporters"].get(struct.pack("=I", index))[OVERLOAD], sys.byteorder)
+        return self._reporter(index, "overload")
+
+    def _reporter(self, index: int, name: str) -> int:
+        count: int = self.types.struct("reporter").get(self._maps["reporters"].get(key(index)), name)
+        return count
+
+    def claim(self, slot: int, number: int, client: bytes = bytes(16), port: int = 0, backend: int = 0) -> bytes:
+        """Return the frame by which user space says which held request it means."""
+        return holds.claim(self.types, holds.Held(slot, number, backend, 0, client, port, b""))
 
     def carry(self, index: int, version: int = 4) -> tuple[int, bytes]:
         """Run the carrier that a completion of worker`index` was cloned to."""
@@ -323,11 +341,11 @@ class Rig(Program):
 
     def all_counts(self) -> dict[str, balancer.Count]:
         """Return what has left by which reason, of both enums."""
-        return self.counts() | dict(balancer.counts(self.pins, "carrier_reasons", self.carrier_reasons))
+        return self.counts() | balancer.counts(self.pins, "carrier_reasons", "carrier_reason")
 
     def carrier_counts(self) -> dict[str, int]:
-        found = balancer.counts(self.pins, "carrier_reasons", self.carrier_reasons)
-        return {name: count.packets for name, count in found if count.packets}
+        found = balancer.counts(self.pins, "carrier_reasons", "carrier_reason")
+        return {name: count.packets for name, count in found.items() if count.packets}
 
     def now(self) -> balancer.Snapshot:
         return balancer.snapshot(self.pins)
@@ -338,7 +356,7 @@ class Rig(Program):
     @contextmanager
     def backend_interface(self, index: int, ifindex: int) -> Iterator[None]:
         """Let the program believe that a backend lives behind another interface."""
-        with self._changed("backends", index - 1, slice(32, 36), struct.pack("=I", ifindex)):
+        with self._changed("backends", index - 1, ifindex=ifindex):
             yield
 
     @contextmanager
@@ -352,25 +370,23 @@ class Rig(Program):
     @contextmanager
     def unknown_interface(self) -> Iterator[None]:
         """Let the program believe that the interface which frames come in on is none of its own."""
-        with self._changed("interfaces", socket.if_nametoindex("lo"), slice(0, 16), bytes(16)):
+        with self._changed("interfaces", socket.if_nametoindex("lo"), in_use=0):
             yield
 
     @contextmanager
     def interface_without(self, version: int) -> Iterator[None]:
         """Let the program believe that the interface which frames come in on has no address of an IP version."""
-        place = slice(12, 28) if version == 4 else slice(28, 44)
-        with self._changed("interfaces", socket.if_nametoindex("lo"), place, bytes(16)):
+        with self._changed("interfaces", socket.if_nametoindex("lo"), **{f"ipv{version}": bytes(16)}):
             yield
 
     @contextmanager
-    def _changed(self, name: str, index: int, place: slice, value: bytes) -> Iterator[None]:
-        """Write other bytes into the entry of an array, for a while."""
-        key = struct.pack("=I", index)
+    def _changed(self, name: str, index: int, **fields: Any) -> Iterator[None]:
+        """Write fields of the entry of an array, for a while."""
         with Map.open(f"{self.pins}/maps/{name}") as entries:
-            entry = entries.get(key)
-            entries.set(key, entry[: place.start] + value + entry[place.stop :])
+            entry = entries.get(key(index))
+            entries.set(key(index), self.types.value(name).put(entry, **fields))
             yield
-            entries.set(key, entry)
+            entries.set(key(index), entry)
 
 
 @contextmanager

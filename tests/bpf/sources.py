@@ -1,6 +1,7 @@
 """The sources of netlab's own programs: what stands in bpf/NAME.c and, where there is such a folder, in bpf/NAME/."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,13 @@ FOLDER = Path(ROOT) / "bpf"
 REASONS = "balancer/reasons.h"  # which file of the balancer has its reasons
 
 Files = Mapping[str, str]  # the text of each file, by its path in FOLDER
+
+
+def number(name: str) -> int:
+    """Return a number that the balancer's settings fix."""
+    found = re.search(rf"^#define {name} (\d+)", of("balancer")["balancer/settings.h"], re.MULTILINE)
+    assert found, name
+    return int(found[1])
 
 
 def of(name: str) -> dict[str, str]:

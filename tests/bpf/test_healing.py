@@ -3,15 +3,15 @@
 What markers add to reports is in test_markers.
 """
 
-import struct
-
 import pytest
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from netlab import balancer
-from netlab.balancer import AGES, Healer
+from netlab.balancer import Healer
 from netlab.programs.maps import LoadedProgram
+from tests.bpf import sources
+from tests.bpf.frames import Report
 from tests.bpf.rig import (
     CLIENT,
     CLIENT6,
@@ -33,10 +33,9 @@ from tests.bpf.rig import (
 
 pytestmark = pytest.mark.root
 
+AGES = sources.number("AGES")
+
 REPORTS = 9091
-
-
-REPORT = struct.Struct("!4sII4xQ4I")  # bpf/balancer/report.h
 
 
 def report(
@@ -53,7 +52,7 @@ def report(
     If it reads markers, `heard` is the last one's number, the requests sent before it, and those of them received.
     """
     of_markers = (0, 0, 0, 0) if heard is None else (1, *heard)
-    data = REPORT.pack(b"NLR1", received, completed, incarnation, *of_markers)
+    data = Report(received, completed, incarnation, 0, *of_markers).pack()
     return completion(index, data, version, **{"udp_dport": REPORTS, **fields})
 
 
@@ -209,7 +208,7 @@ def test_what_an_earlier_life_owed_excuses_nothing(lb: Rig) -> None:
     assert accounted(lb) == (3, 1)
 
 
-@pytest.mark.parametrize(("holds", "verdict"), [(0, DROP), (balancer.BY_REPORTS, PASS)])
+@pytest.mark.parametrize(("holds", "verdict"), [("", DROP), (balancer.BY_REPORTS, PASS)])
 def test_what_a_late_completion_was_to_carry_goes_on_waiting(rig: Rig, holds: int, verdict: int) -> None:
     """If the next report comes before the carrier has taken its thread."""
     rig.reset(backends=1, report_port=REPORTS, holds=holds)

@@ -1,6 +1,5 @@
 """What the balancer holds until it is done: requests keep their slots, and are let go of, or put back, one by one."""
 
-import struct
 import time
 
 import pytest
@@ -13,6 +12,7 @@ from netlab.balancer import holds
 from netlab.balancer.layout import FIRST
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.role import digest, mapped
+from tests.bpf.frames import Report
 from tests.bpf.rig import (
     CLIENT,
     CLIENT6,
@@ -70,8 +70,7 @@ def data(
 ) -> bytes:
     """Return what a worker reports; the last of `done` is number `completed`."""
     completed = len(done) if completed < 0 else completed
-    header = struct.pack("!4sIIIQ16x", b"NLR1", received, completed, len(done), incarnation)
-    return header + b"".join(done + in_hand)
+    return Report(received, completed, incarnation, len(done)).pack() + b"".join(done + in_hand)
 
 
 def tell(
@@ -96,7 +95,7 @@ def held(rig: Rig) -> list[tuple[int, int]]:
 
 def let_go(rig: Rig, program: str, slot: int, number: int) -> int:
     with LoadedProgram.open(f"{rig.pins}/programs/{program}") as run:
-        return run.test_run(struct.pack("=14xII20x", slot, number)).verdict
+        return run.test_run(rig.claim(slot, number)).verdict
 
 
 def slots_add_up(rig: Rig) -> bool:
@@ -122,7 +121,7 @@ def test_a_forwarded_request_keeps_a_slot(lb: Rig) -> None:
     assert (kept.client, kept.port, kept.digest) == (mapped(CLIENT), 40000, known_as(b"payload"))
     assert begun < kept.since_ns < time.monotonic_ns()
     with Map.open(f"{lb.pins}/maps/slots") as slots:
-        assert bytes(packet) in slots.get(struct.pack("=I", 0))
+        assert bytes(packet) in slots.get(FIRST)
     assert slots_add_up(lb)
 
 
@@ -201,24 +200,61 @@ def test_a_released_request_gives_its_slot_back(lb: Rig) -> None:
     assert slots_add_up(lb)
 
 
-def test_a_request_that_is_put_back_waits_before_all_others(lb: Rig) -> None:
+def test_a_request_that_is_put_back_waits_behind_what_has_not_failed(lb: Rig) -> None:
     """And leaves, as it came, to whom has a thread."""
     send(lb, b"1", b"2", b"3", b"4")
     send(lb, b"5", reason="QUEUED")
 
     assert let_go(lb, "requeue_run", 1, 2) == 1
-    assert [frame[42:] for frame in lb.waiting()] == [b"2", b"5"]
+    assert [frame[42:] for frame in lb.waiting()] == [b"5", b"2"]
     assert (lb.now().counters["retried"], slots_add_up(lb)) == (1, True)
-    lb.push(completion(2))
-    assert lb.carry(2) == (PASS, addressed(request(b"2"), 2))
-    assert held(lb) == [(1, 1), (2, 2), (2, 3), (2, 4)]
+    for number in (5, 2):
+        lb.push(completion(2))
+        assert lb.carry(2) == (PASS, addressed(request(b"%d" % number), 2))
+    assert held(lb) == [(1, 1), (2, 2), (2, 3), (2, 4), (2, 5)]
     assert slots_add_up(lb)
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_a_request_is_sent_again_so_often_and_no_more(rig: Rig, retries: int) -> None:
+    """Then it is dropped by a name of its own, and keeps no slot."""
+    rig.reset(backends=1, capacity=1, policy="first-free", replies=True, holds=balancer.BY_REPLIES, retries=retries)
+    send(rig, b"1")
+    for turn in range(retries):
+        ((slot, (number, _)),) = rig.held().items()
+        assert let_go(rig, "requeue_run", slot, number) == 1
+        rig.run("begin_run", bytes(completion(1)))
+        assert rig.carry(1)[0] == PASS
+        assert rig.now().counters["retried"] == turn + 1
+
+    assert let_go(rig, "requeue_run", *next((slot, each[0]) for slot, each in rig.held().items())) == 2
+    assert (held(rig), rig.waiting()) == ([], [])
+    assert rig.counts()["DROP_RETRIES_SPENT"].packets == 1
+    assert slots_add_up(rig)
+
+
+def test_a_slot_forgets_the_tries_of_the_one_before(rig: Rig) -> None:
+    """Be that dropped, done or answered: the next one there is sent again as often."""
+    rig.reset(backends=1, capacity=1, policy="first-free", replies=True, holds=balancer.BY_REPLIES, retries=1)
+    for number, end in enumerate(("requeue_run", "release_run", "answer", "requeue_run"), 1):
+        rig.run("begin_run", bytes(completion(1)))
+        send(rig, b"%d" % number)
+        ((slot, _),) = rig.held().items()
+        assert let_go(rig, "requeue_run", slot, number) == 1
+        rig.run("begin_run", bytes(completion(1)))
+        assert rig.carry(1)[0] == PASS
+        if end == "answer":
+            rig.push(reply(1, udp_dport=1024 + number))
+        else:
+            assert let_go(rig, end, slot, number) == (2 if end == "requeue_run" else 1)
+        assert held(rig) == []
+    assert slots_add_up(rig)
 
 
 def test_the_head_of_the_queue_goes_round(lb: Rig) -> None:
     """Also where it stands at the first place."""
     send(lb, b"1", b"2", b"3", b"4")
-    for number in (4, 3, 2, 1):
+    for number in (1, 2, 3, 4):
         assert let_go(lb, "requeue_run", number - 1, number) == 1
 
     assert [frame[42:] for frame in lb.waiting()] == [b"1", b"2", b"3", b"4"]
@@ -251,7 +287,7 @@ def test_a_frame_that_is_too_short_changes_nothing(lb: Rig) -> None:
     send(lb, b"1")
     for program in ("release_run", "requeue_run"):
         with LoadedProgram.open(f"{lb.pins}/programs/{program}") as run:
-            assert run.test_run(struct.pack("=14xII19x", 0, 1)).verdict == 0
+            assert run.test_run(lb.claim(0, 1)[:-1]).verdict == 0
 
     assert held(lb) == [(1, 1)]
 
@@ -344,7 +380,7 @@ def test_totals_and_their_digests_wrap(lb: Rig, keeper: balancer.Keeper) -> None
 
 
 def test_what_a_silent_worker_has_is_put_back(lb: Rig, keeper: balancer.Keeper) -> None:
-    """The oldest leaves first, before what has been waiting."""
+    """The oldest of them leaves first, but behind what has been waiting."""
     send(lb, b"1", b"2", b"3", b"4")
     send(lb, b"5", reason="QUEUED")
     assert look(keeper, []) == 0
@@ -353,7 +389,7 @@ def test_what_a_silent_worker_has_is_put_back(lb: Rig, keeper: balancer.Keeper) 
     balancer.Healer(lb.pins).watch()
 
     assert look(keeper, []) == 2
-    assert [frame[42:] for frame in lb.waiting()] == [b"1", b"2", b"5"]
+    assert [frame[42:] for frame in lb.waiting()] == [b"5", b"1", b"2"]
     assert held(lb) == [(2, 3), (2, 4)]
 
 
@@ -453,7 +489,8 @@ def test_a_keeper_that_begins_takes_up_what_is_held(lb: Rig) -> None:
 def test_an_entry_that_is_read_in_part_is_none(lb: Rig) -> None:
     """The program writes it word by word, and it is read without its lock."""
     send(lb, b"1")
-    for hold in (struct.pack("=IIQ", 1, 1, 0), struct.pack("=IIQ", 0, 0, 1)):
+    for fields in ({"backend": 1, "number": 1}, {"since_ns": 1}):
+        hold = lb.types.struct("hold").pack(**fields)
         with Map.open(f"{lb.pins}/maps/held") as entries:
             entries.set(FIRST, hold.ljust(entries.value_size, b"\0"))
         assert balancer.Keeper(lb.pins).held() == []
@@ -495,8 +532,7 @@ def test_a_request_leaves_from_a_port_that_is_its_number(replying: Rig, version:
 
 def test_no_request_leaves_from_the_services_port(replying: Rig) -> None:
     """By that port an answer is told from a request."""
-    with Map.open(f"{replying.pins}/maps/state") as state:
-        state.set(FIRST, state.get(FIRST)[:28] + struct.pack("=I", SERVICE - 1024 - 1) + state.get(FIRST)[32:])
+    replying.change("state", number=SERVICE - 1024 - 1)
 
     assert [ask(replying, b"%d" % number).dport for number in range(2)] == [32767, SERVICE + 1]
 

@@ -1,8 +1,14 @@
 """Backends that leave and join: nothing of whoever had a place before passes for what its next owner does."""
 
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
 import pytest
 
-from netlab.balancer import Keeper, control
+from netlab.balancer import BY_REPORTS, Keeper, control, layout
+from netlab.errors import UsageError
+from netlab.programs.maps import Map
 from tests.bpf.rig import Rig, backend, request
 from tests.bpf.test_healing import REPORTS, reply, report
 
@@ -44,7 +50,7 @@ def test_what_was_asked_of_the_one_before_is_not_answered_by_the_next(rig: Rig) 
 @pytest.mark.parametrize("replies", [False, True], ids=["reports", "replies"])
 def test_what_is_held_for_the_one_before_waits_again(rig: Rig, replies: bool) -> None:
     """At once, and not only when the role looks: it would be taken for the next one's."""
-    rig.reset(backends=2, capacity=1, policy="first-free", report_port=REPORTS, holds=True, replies=replies)
+    rig.reset(backends=2, capacity=1, policy="first-free", report_port=REPORTS, holds=BY_REPORTS, replies=replies)
     packets = [request(b"to worker1"), request(b"to worker2")]
     for packet in packets:
         assert rig.push(packet)[2] == "FORWARDED"
@@ -63,3 +69,79 @@ def test_flows_of_others_stay(rig: Rig) -> None:
 
     assert rig.push(reply(1))[2] == "REPLY_FREED"
     assert rig.push(reply(2))[2] == "PASS_NOT_LOCAL"
+
+
+class CutOffError(BaseException):
+    """What ends a command in its middle, as kill -9 does."""
+
+
+def cut_off(work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Do work again and again, each time cut off before one more of the changes that it makes to maps; in the end all.
+
+    Yields how many were made.
+    """
+    for changes in count():
+        left = [changes]
+
+        def change(real: Any, *words: Any, left: list[int] = left, **named: Any) -> Any:
+            if not left[0]:
+                raise CutOffError
+            left[0] -= 1
+            return real(*words, **named)
+
+        with monkeypatch.context() as patch:
+            for name in ("set", "delete"):
+                real = getattr(Map, name)
+                patch.setattr(Map, name, lambda *words, real=real, **named: change(real, *words, **named))
+            try:
+                work()
+            except CutOffError:
+                pass
+            else:
+                return
+        yield changes
+
+
+def test_a_remove_that_was_cut_off_is_done_by_the_next(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever that was; and the place is as free as any."""
+
+    def remove() -> None:
+        control.remove(rig.pins, ["worker2"], 0, now=True)
+
+    rig.reset(backends=2, capacity=1)
+    for _ in cut_off(remove, monkeypatch):
+        remove()
+        control.add(rig.pins, [backend(2, 1)])
+
+        assert [rig.push(request())[2] for _ in range(3)] == ["FORWARDED", "FORWARDED", "QUEUED"]
+        rig.reset(backends=2, capacity=1)
+
+
+def test_an_add_that_was_cut_off_leaves_no_half_of_a_backend(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either there is none, or it is whole and gets no requests; it can be added or removed, and so can another."""
+
+    def add() -> None:
+        control.add(rig.pins, [backend(2, 3)])
+
+    def without_the_second() -> None:
+        rig.reset(backends=2, capacity=1)
+        control.remove(rig.pins, ["worker2"], 0, now=True)
+
+    without_the_second()
+    for made in cut_off(add, monkeypatch):
+        config = layout.Config.read(rig.pins)
+        there = [entry.name for entry in layout.entries(rig.pins, config).values()]
+        if "worker2" in there:
+            if not config.weights[1]:
+                control.undrain(rig.pins, ["worker2"])
+        elif made % 2:
+            add()
+        else:
+            control.add(rig.pins, [backend(3, 3)])
+            with layout.map_of(rig.pins, "backend_at") as index_of:
+                assert layout.address("10.0.2.2") not in list(index_of.keys())
+
+        assert [rig.push(request())[2] for _ in range(5)] == ["FORWARDED"] * 4 + ["QUEUED"]
+        without_the_second()
+    with pytest.raises(UsageError, match="is a backend already"):
+        add()

@@ -1,6 +1,5 @@
 """What the balancer finds by markers: which requests are lost on their way to a worker, while others go on arriving."""
 
-import struct
 from typing import NamedTuple
 
 import pytest
@@ -8,17 +7,15 @@ from scapy.layers.inet import UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from netlab.balancer import layout
-from netlab.programs.maps import Map
-from tests.bpf.rig import DROP, FIRST, MARK_S, PASS, REDIRECT, SERVICE, Rig, backend, completion, request
-from tests.bpf.test_healing import REPORT, REPORTS, known, report
+from netlab.balancer import BY_REPORTS
+from tests.bpf.frames import Report
+from tests.bpf.rig import DROP, MARK_S, PASS, REDIRECT, SERVICE, Rig, backend, completion, request
+from tests.bpf.test_healing import REPORTS, known, report
 
 pytestmark = pytest.mark.root
 
 NUMBERS = 2**32
 MOST_MARKS = 2**8  # times MARK_S, until a marker must come
-SENT = layout.FREE + layout.MAX_BACKENDS * (2 + layout.AGES)  # where in STATE the requests sent begin
-ASKED = slice(28, 32)  # of struct reporter
 
 
 class Marker(NamedTuple):
@@ -80,7 +77,8 @@ class Worker:
 def read(frame: bytes) -> Marker:
     data = bytes(Ether(frame)[UDP].payload)
     assert data.startswith(b"NLM1")
-    return Marker(*struct.unpack_from("!II", data, 28))
+    marker = Report.read(data)
+    return Marker(marker.marker, marker.sent)
 
 
 @pytest.fixture
@@ -122,7 +120,7 @@ def test_a_marker_is_a_report_that_goes_back(lb: Rig, version: int) -> None:
     built.src, built.dst = one.our_mac, one.mac
     built.payload.src, built.payload.dst = built.payload.dst, built.payload.src
     built[UDP].sport, built[UDP].dport = REPORTS, SERVICE
-    data = REPORT.pack(b"NLM1", 2, 1, 7, 1, 1, 3, 0) + b"digests of requests"
+    data = Report(2, 1, 7, 0, 1, 1, 3, 0, b"NLM1").pack() + b"digests of requests"
     built[UDP].payload = Raw(data)
     del built[UDP].chksum
     assert (verdict, reason) == (REDIRECT, "REPORT_COMPLETION_LOST")
@@ -181,7 +179,7 @@ def test_a_report_that_carries_is_no_marker(worker: Worker) -> None:
 
 def test_where_requests_are_held_the_role_hears_every_other_report(lb: Rig) -> None:
     """The one that is turned into a marker is made up for by the answer to that."""
-    lb.reset(backends=1, report_port=REPORTS, holds=True)
+    lb.reset(backends=1, report_port=REPORTS, holds=BY_REPORTS)
     lb.push(report(1, 0, 0))
     lb.push(request())
     verdict, frame, _ = lb.push(report(1, 0, 0, heard=(0, 0, 0)))
@@ -381,9 +379,7 @@ def test_nonsense_never_leads_out_of_bounds(
     worker.received, worker.completed = received, completed
     for number in (1, 2):
         worker.tell()
-        with Map.open(f"{worker.rig.pins}/maps/reporters") as reporters:  # as if that marker had just been sent
-            value = reporters.get(FIRST)
-            reporters.set(FIRST, value[: ASKED.start] + struct.pack("=I", number) + value[ASKED.stop :])
+        worker.rig.change("reporters", markers_sent=number)  # as if that marker had just been sent
         worker.answer(Marker(number, sent), before)
         assert 0 <= worker.rig.free()[0] <= 5
 
@@ -394,17 +390,11 @@ def test_nonsense_never_leads_out_of_bounds(
 
 def test_all_numbers_wrap(lb: Rig) -> None:
     """The requests sent, the requests received, and the markers' own."""
-    with Map.open(f"{lb.pins}/maps/state") as state:
-        values = list(layout.STATE.unpack(state.get(FIRST)))
-        values[SENT] = NUMBERS - 2
-        state.set(FIRST, layout.STATE.pack(*values))
+    lb.change("state", sent=(NUMBERS - 2,))
     worker = Worker(lb)
     worker.received = worker.completed = NUMBERS - 1
     worker.tell()
-    with Map.open(f"{lb.pins}/maps/reporters") as reporters:
-        value = reporters.get(FIRST)
-        last = struct.pack("=II", NUMBERS - 2, NUMBERS - 2)  # asked and answered
-        reporters.set(FIRST, value[: ASKED.start] + last + value[ASKED.start + len(last) :])
+    lb.change("reporters", markers_sent=NUMBERS - 2, marker_answered=NUMBERS - 2)
     worker.get(3, lost=1)
     worker.received %= NUMBERS
     worker.completed = 0  # the last one it had, before all this

@@ -148,7 +148,7 @@ def taken(both: Both, step: Step) -> None:
 def agree(rig: Rig, counted: Counter[str], words: str, capacity: tuple[int, ...], policy: str, holds: bool) -> None:
     """Let both take random steps, and compare them after each."""
     by = balancer.BY_REPLIES if words == "replies" else balancer.BY_REPORTS
-    settings = {**SETTINGS[words], "holds": by if holds else 0}
+    settings = {**SETTINGS[words], "holds": by if holds else ""}
     rig.reset(capacity=capacity, policy=policy, **settings)
 
     @hypothesis.settings(

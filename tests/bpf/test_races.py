@@ -2,7 +2,6 @@
 
 import os
 import random
-import struct
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +9,8 @@ from contextlib import closing
 
 import pytest
 
-from netlab.balancer import BY_REPORTS, Keeper, counters
+from netlab.balancer import BY_REPORTS, Keeper, layout
+from netlab.balancer.layout import FIRST
 from netlab.programs.maps import BPF_ANY, BPF_F_LOCK, LoadedProgram, Map
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.bpf.races import (
@@ -30,7 +30,7 @@ from tests.bpf.races import (
     numbered,
     played,
 )
-from tests.bpf.rig import DROP, FIRST, LOCAL, LONG, PASS, REDIRECT, Rig, built, completion, request
+from tests.bpf.rig import DROP, LOCAL, LONG, PASS, REDIRECT, Rig, built, completion, request
 from tests.bpf.test_healing import reply, report
 
 pytestmark = [
@@ -148,29 +148,33 @@ def test_a_role_that_writes_the_state_is_caught(counted: Counter[str]) -> None:
     counted["mutants caught"] += 1
 
 
-def let_go(rig: Rig, keeper: Keeper, draws: random.Random) -> tuple[int, int]:
-    """Release or put back all that is held, each once although it is tried twice; return how many of either."""
-    counts = [0, 0]
+def let_go(rig: Rig, keeper: Keeper, draws: random.Random) -> tuple[int, int, int]:
+    """Release or put back all that is held, each once although it is tried twice.
+
+    Return how many were released, have been put back, and were given up, having been put back often enough.
+    """
+    counts = [0, 0, 0]
     carrier = bytes(completion(1))
     with (
         LoadedProgram.open(f"{rig.pins}/programs/release_run") as release,
         LoadedProgram.open(f"{rig.pins}/programs/requeue_run") as requeue,
     ):
         for each in keeper.held():
-            claim = struct.pack("=14xII20x", each.slot, each.number)
-            order = draws.choice([(0, 1), (0, 1), (1, 0)])
+            claim = rig.claim(each.slot, each.number)
+            order = draws.choice([(0, 1), (0, 1), (1, 0), (1, 0)])
             for which in order:
-                counts[which] += (release, requeue)[which].test_run(claim).verdict
+                became = (release, requeue)[which].test_run(claim).verdict
+                counts[became if which else 0] += became > 0
             if order[0]:
                 rig.egress.test_run(carrier)  # as the balancer's role does: there may be free threads
-    return counts[0], counts[1]
+    return counts[0], counts[1], counts[2]
 
 
 def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
     """Let requests come and be completed on one CPU, and let go of them on the other; say what is wrong then."""
     board, carrier = Board(1), bytes(completion(1))
     with built(held_open(*changes)) as rig:
-        rig.reset(backends=1, capacity=3, report_port=REPORTS, holds=BY_REPORTS)
+        rig.reset(backends=1, capacity=3, report_port=REPORTS, holds=BY_REPORTS, retries=2)
 
         def come_and_go() -> None:
             for number in range(rounds):
@@ -179,13 +183,15 @@ def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
                     rig.egress.test_run(carrier)
             board.cells[0] = 1
 
-        released = put_back = 0
+        released = put_back = given_up = 0
         keeper, draws = Keeper(rig.pins), random.Random(rounds)
         with beside(come_and_go):
             while not board.cells[0]:
                 some = let_go(rig, keeper, draws)
-                released, put_back = released + some[0], put_back + some[1]
+                released, put_back, given_up = released + some[0], put_back + some[1], given_up + some[2]
         held, queue, kept, now = [each.slot for each in keeper.held()], rig.queue(), rig.kept(), rig.now()
+        tries = rig.tries()
+        spent = rig.counts()["DROP_RETRIES_SPENT"].packets
     board.close()
     counters = now.counters
     waiting = counters["queued"] + counters["retried"] - counters["dequeued"]
@@ -195,8 +201,10 @@ def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
         "waiting": now.depth != waiting,
         "kept": kept != now.depth + len(held),
         "counted": (counters["retried"], counters["held"]) != (put_back, len(held)),
-        "held and let go of": sent != released + put_back + len(held),
-        "nothing happened": 0 in (released, put_back, counters["dequeued"]),
+        "held and let go of": sent != released + put_back + given_up + len(held),
+        "given up": spent != given_up,
+        "tries are left over": any(tries[slot] for slot in (*queue.spare, *queue.fresh, *queue.reserve)),
+        "nothing happened": 0 in (released, put_back, given_up, counters["dequeued"]),
     }
     return ", ".join(name for name, is_wrong in faults.items() if is_wrong)
 
@@ -212,8 +220,11 @@ HOLDING = {
     "what is put back is not counted": (("s->retried++;", NOTHING),),
     "what is let go of is not counted": (("s->held--;", NOTHING),),
     "what is not held is not counted": (("s->unheld++;", NOTHING),),
-    "a slot that is released is not given back": (("drop_slot(s, r, slot);", NOTHING),),
-    "what is put back does not wait": (("push_front(s, r, slot);", NOTHING),),
+    "a slot that is released is not given back": (("if (was_held)\n\t\tdrop_slot(s, r, slot);", NOTHING),),
+    "what is put back does not wait": (("\t\t\tpush(s, r, slot);", f"\t\t\t{NOTHING}"),),
+    "tries that are not counted": (("tries + 1 : 0", "tries : 0"),),
+    "tries that outlive their request": (("hold->tries = tries;", "if (tries) hold->tries = tries;"),),
+    "what is given up keeps its slot": (("drop_slot(s, r, slot);\n\t\t\tbecame = GIVEN_UP;", "became = GIVEN_UP;"),),
     "a number that is not looked at": (("if (!hold->backend || hold->number != number)", "if (0)"),),
 }
 
@@ -374,8 +385,8 @@ def test_two_cpus_that_send_and_complete() -> None:
     assert cells[Side.DISORDERED : Side.SERVED] == [0, 0]
 
 
-@pytest.mark.parametrize("holds", [False, True], ids=["", "holding"])
-def test_a_carrier_that_cannot_be_filled_leaves_all_as_it_was(holds: bool) -> None:
+@pytest.mark.parametrize("holds", ["", BY_REPORTS], ids=["", "holding"])
+def test_a_carrier_that_cannot_be_filled_leaves_all_as_it_was(holds: str) -> None:
     """The request waits again, before all others, the thread is free, and the backend was sent nothing."""
     refuses = ("!bpf_xdp_store_bytes(ctx, 0, slot->frame, length)", "leaving.number % 2")
     with built(held_open(refuses)) as rig:
@@ -422,7 +433,7 @@ def test_a_snapshot_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read under the lock: between two counts that change together, however long that takes, nobody reads."""
     with built(held_open(("s->received++;", f"s->received++; {HELD}"))) as rig:
         whole = torn(rig, SNAPSHOTS)
-        monkeypatch.setattr(counters, "BPF_F_LOCK", BPF_ANY)
+        monkeypatch.setattr(layout, "BPF_F_LOCK", BPF_ANY)
         without_lock = torn(rig, 1)  # sooner or later
 
     assert whole == 0

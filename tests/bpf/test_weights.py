@@ -8,17 +8,17 @@ import pytest
 
 from netlab import balancer
 from netlab.balancer import Healer
-from netlab.balancer.layout import FREE, MAX_BACKENDS, STATE, Config
+from netlab.balancer.layout import FIRST, Config
 from netlab.programs.maps import LoadedProgram, Map
-from tests.bpf import frames
+from tests.bpf import frames, sources
 from tests.bpf.model import Model
-from tests.bpf.rig import COMPLETION, DROP, FIRST, PASS, REDIRECT, Rig, address_of, addressed, completion, request
+from tests.bpf.rig import COMPLETION, DROP, PASS, REDIRECT, Rig, address_of, addressed, completion, request
 from tests.bpf.test_healing import REPORTS, report
 
 pytestmark = pytest.mark.root
 
 DRAWS = 4000
-ORDER = 11  # its place in the state
+MAX_BACKENDS = sources.number("MAX_BACKENDS")
 
 
 def served(rig: Rig, count: int) -> list[int]:
@@ -130,7 +130,7 @@ def test_settings_that_do_not_hold_yet_do_no_harm(rig: Rig, policy: str) -> None
 def test_a_policy_that_does_not_hold_yet_is_made_to(rig: Rig) -> None:
     """Random draws go on until then: not all of them to one worker."""
     rig.reset(backends=2, capacity=100, policy="random")
-    settings_only(rig, lambda config: config._replace(policy=balancer.POLICIES.index("first-free")))
+    settings_only(rig, lambda config: config._replace(policy="first-free"))
     assert set(served(rig, 40)) == {1, 2}
 
     Healer(rig.pins).arrange()
@@ -156,12 +156,7 @@ def test_choices_are_counted_anew_before_their_numbers_are_used_up(rig: Rig, pol
     rig.weigh(1, 1, 1, 0)
     served(rig, 3)
     last = (1 << 35) - 4
-    with Map.open(f"{rig.pins}/maps/state") as state:
-        values = list(STATE.unpack(state.get(FIRST)))
-        values[ORDER] = last
-        chosen = FREE + MAX_BACKENDS * 11
-        values[chosen : chosen + 4] = [last - 2, last - 1, last, 1]
-        state.set(FIRST, STATE.pack(*values))
+    rig.change("state", choices=last, chosen_at=(last - 2, last - 1, last, 1))
     healer, found = Healer(rig.pins), []
     for _ in range(12):
         healer.arrange()
@@ -170,8 +165,7 @@ def test_choices_are_counted_anew_before_their_numbers_are_used_up(rig: Rig, pol
 
     rig.weigh(1, 1, 1, 1)
     assert served(rig, 5)[:1] == [4]
-    with Map.open(f"{rig.pins}/maps/state") as state:
-        assert STATE.unpack(state.get(FIRST))[ORDER] == (1 << 34) + 12 + 5 - 4
+    assert rig.state()["choices"] == (1 << 34) + 12 + 5 - 4
 
 
 def test_random_has_the_odds_of_the_weights(rig: Rig) -> None:

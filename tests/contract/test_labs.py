@@ -158,9 +158,11 @@ def test_a_process_that_ends_is_seen(runtime: str, tmp_path: Path) -> None:
     """By its exit code, or by the signal that has ended it."""
     topology = tmp_path / "ends.yml"
     commands = {"by-itself": "exit 3", "killed": "kill -9 $$", "waits": "sleep inf & wait"}
-    nodes = {name: {"command": ["sh", "-c", command]} for name, command in commands.items()}
+    once = "until [ -e begun ]; do sleep 0.01; done"  # and not while the lab is being built
+    nodes = {name: {"command": ["sh", "-c", f"{once}; {command}"]} for name, command in commands.items()}
     topology.write_text(json.dumps({"name": "ends", "nodes": nodes}))
     with lab(str(topology), "--runtime", runtime, name="ends"):
+        (tmp_path / "begun").touch()
 
         def states() -> dict[str, tuple[str, int]]:
             nodes = json.loads(netlab("status", "--format", "json", code=None).stdout)["nodes"]
@@ -178,6 +180,8 @@ def test_a_process_that_ends_is_seen(runtime: str, tmp_path: Path) -> None:
         ({"command": ["nosuch"]}, "node: command nosuch: no such command"),
         ({"command": ["./lab.yml"]}, "node: command ./lab.yml: cannot be executed"),
         ({"role": "./bad.py"}, "node ended with exit code 3 before it said READY"),
+        ({"command": ["sh", "-c", "echo broken; exit 3"]}, "node ended with exit code 3 before the lab was complete"),
+        ({"command": ["sh", "-c", "sleep 99 & exit 0"]}, "node ended with exit code 0 before the lab was complete"),
     ],
 )
 def test_what_cannot_start_ends_up(runtime: str, tmp_path: Path, node: dict[str, Any], message: str) -> None:
@@ -188,6 +192,24 @@ def test_what_cannot_start_ends_up(runtime: str, tmp_path: Path, node: dict[str,
     options = ("--lab", "fails", "--runtime", runtime)
 
     assert message in netlab("up", str(topology), *options, code=1).stderr
+
+
+def test_a_process_that_may_end_is_told_and_no_failure(runtime: str, tmp_path: Path) -> None:
+    """Neither for `up` nor for `status`, whatever its exit code; those after it start."""
+    topology = tmp_path / "lab.yml"
+    once = {"command": ["sh", "-c", "exit 3"], "may_exit": True}
+    later = {"command": ["sleep", "inf"], "after": "once"}
+    topology.write_text(json.dumps({"name": "ends", "nodes": {"once": once, "later": later}}))
+    try:
+        said = netlab("up", str(topology), "--lab", "ends", "--runtime", runtime).stderr
+        nodes = json.loads(netlab("status", "ends", "--format", "json").stdout)["nodes"]
+    finally:
+        netlab("down", "ends")
+
+    assert "netlab: ends: once has ended with exit code 3\n" in said
+    assert [("exited", 3), ("running", 0)] == [
+        (nodes[name]["process"]["state"], nodes[name]["process"]["code"]) for name in ("once", "later")
+    ]
 
 
 def test_a_second_up_and_a_second_down(runtime: str, tmp_path: Path) -> None:

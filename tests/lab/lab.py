@@ -17,7 +17,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PARTB = f"{ROOT}/topologies/partb.yml"
 # Labs of one name have each other's prints in their traces, so each cell (.ci/cell) has a name of its own for its labs.
 LAB = f"under-test{os.stat('/proc/self/ns/pid').st_ino % 1000}"
-OF_THE_ROLE = ("KICKED", "KICK_NEEDLESS", "BACKEND_SILENT", "ROLE_RESUMED")  # what the balancer's role has had counted
+OF_THE_ROLE = (
+    "KICKED",
+    "KICK_NEEDLESS",
+    "BACKEND_SILENT",
+    "ROLE_RESUMED",
+    "DROP_RETRIES_SPENT",
+)  # what the balancer's role has had counted
 
 
 def netlab(*words: str, **keywords: Any) -> subprocess.CompletedProcess[str]:

@@ -1,10 +1,12 @@
 """A lab whose wires lose packets on purpose: a program on the switch between balancer and workers keeps which."""
 
-import struct
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from netlab.programs import loader
+from netlab import paths
+from netlab.balancer.layout import key
+from netlab.programs import loader, values
 from netlab.programs.maps import Map
 from netlab.record import store
 from netlab.testing.waiting import PATIENCE_S
@@ -52,6 +54,11 @@ static __always_inline struct fate *fate_of(struct cursor cursor)
 	return fates.lookup(&name);
 }
 
+int types_by_name(enum kind *unused)
+{
+	return 0;
+}
+
 int lose(struct xdp_md *ctx)
 {
 	struct cursor cursor = packet(ctx);
@@ -97,7 +104,6 @@ nodes:
   worker: {replicas: 3, role: worker, args: {threads: 5, balancer: "lb:9090", report: "lb:9091"}}
 links: [[client, lb], [wire, lb], [worker, wire]]
 """
-_FATE = struct.Struct("=QQQ")  # struct fate above
 
 
 class Fate(NamedTuple):
@@ -121,7 +127,8 @@ def lose(name: str, folder: Path, **define: int) -> None:
 def fates(name: str) -> list[Fate]:
     """Return what became of each request on the wires, by its name."""
     with Map.open(f"{_pins(name)}/maps/fates") as kept:
-        return [Fate(*_FATE.unpack(kept.get(struct.pack("=I", at)))) for at in range(kept.max_entries)]
+        fates = [_types(name).struct("fate").of(kept.get(key(at))) for at in range(kept.max_entries)]
+        return [Fate(*(fate[field] for field in Fate._fields)) for fate in fates]
 
 
 class Wires(NamedTuple):
@@ -135,11 +142,16 @@ class Wires(NamedTuple):
 
 def wires(name: str) -> Wires:
     """Return what the wires have counted."""
-    counts = []
+    counts, kinds = [], _types(name).enum("kind")
     for kept in ("seen", "lost"):
         with Map.open(f"{_pins(name)}/maps/{kept}") as counted:
-            counts += [int.from_bytes(counted.get(struct.pack("=I", at)), "little") for at in (0, 1)]
+            each = [counted.get(key(kinds[kind])) for kind in ("REQUEST", "COMPLETION")]
+            counts += [int.from_bytes(count, sys.byteorder) for count in each]
     return Wires(*counts)
+
+
+def _types(name: str) -> values.Types:
+    return values.types(paths.layouts(_pins(name)))
 
 
 def _pins(name: str) -> str:

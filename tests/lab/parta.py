@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
-from netlab.demo import events
-from netlab.demo.events import Accepted, Arrived, Byte, Closed, Connected, EndOfFile, Segment
+from netlab.demo.events import Accepted, Arrived, Byte, Closed, Connected, EndOfFile, Event, Segment
+from netlab.demo.wordings import parse
 from netlab.supervise.logs import LogLine
 from netlab.testing.waiting import eventually
 from tests.lab.lab import ROOT, netlab
@@ -82,11 +82,11 @@ class PartA:
         words = ("--lab", self.name, node, *words)
         return netlab("exec", *words, code=code, env={**os.environ, "PYTHONPATH": ROOT})
 
-    def lines(self, *words: str) -> Iterator[events.Event]:
+    def lines(self, *words: str) -> Iterator[Event]:
         """Yield the events that `logs` or `trace` tell."""
         for line in self.netlab(*words, "--format", "json").stdout.splitlines():
             about = json.loads(line)
-            if event := events.parse(LogLine(0, about["node"], about["stream"], about["text"])):
+            if event := parse(LogLine(0, about["node"], about["stream"], about["text"])):
                 yield event
 
     def reasons(self) -> dict[str, int]:
@@ -109,7 +109,7 @@ class PartA:
 
     def results(self, *outputs: str) -> list[Run]:
         """Return what there is to know of the runs whose clients have printed this."""
-        said = [[events.parse(LogLine(0, "client", "out", line)) for line in text.splitlines()] for text in outputs]
+        said = [[parse(LogLine(0, "client", "out", line)) for line in text.splitlines()] for text in outputs]
         connected = [event for lines in said for event in lines if isinstance(event, Connected)]
         traced = self.trace()
         found = [conversation(traced, one) for one in connected]
@@ -165,7 +165,7 @@ def conversation(traced: list[Segment], connected: Connected) -> tuple[int, list
     return len(earlier), from_port[begin : min(later, default=None)]
 
 
-def of_connection(kind: type[_E], logged: list[events.Event], port: int, earlier: int) -> list[_E]:
+def of_connection(kind: type[_E], logged: list[Event], port: int, earlier: int) -> list[_E]:
     """Return the server's events of a kind that belong to one connection from a port, after so many earlier ones."""
     numbers = [event.connection for event in logged if isinstance(event, Accepted) and port_of(event.client) == port]
     wanted = numbers[earlier : earlier + 1]

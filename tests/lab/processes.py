@@ -6,7 +6,7 @@ from typing import Any
 
 from netlab.kernel import cgroups
 from netlab.kernel.pids import is_alive, start_ticks
-from netlab.supervise import client, group, logs
+from netlab.supervise import client, lab_cgroup, logs
 from netlab.supervise.client import Start
 from netlab.testing.waiting import PATIENCE_S, eventually
 
@@ -65,7 +65,7 @@ class Lab:
         for supervisor in self.supervisors:
             client.abandon(supervisor)
         os.close(self.lock)
-        cgroups.remove(group.find(self.name, self.folder))
+        cgroups.remove(lab_cgroup.find(self.name, self.folder))
         eventually(lambda: not any(is_alive(*one) for one in self.remembered()), "the end of all that was started")
 
 

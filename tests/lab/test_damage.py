@@ -309,7 +309,7 @@ def test_without_the_right_to_enter_nodes_the_rest_is_told(
     def refused(fd: int, kind: int = 0) -> None:
         raise PermissionError(1, "setns: Operation not permitted")
 
-    monkeypatch.setattr("netlab.lab.inspection.setns", refused)
+    monkeypatch.setattr("netlab.lab.snapshot.setns", refused)
     shell("ip -n dmg.a link set eth0 down; rm /etc/netns/dmg.r")
     capsys.readouterr()
     code = netlab("status", LAB)

@@ -222,6 +222,17 @@ def test_a_worker_with_fewer_threads_than_it_claims_fails_its_claim() -> None:
     assert [text.partition(":")[0] for text in wrong] == ["every worker has the threads that the balancer counts on"]
 
 
+def test_a_switch_in_between_changes_nothing(tmp_path: Path) -> None:
+    """Other packets are seen to pass from a host behind it."""
+    text = Path(f"{ROOT}/topologies/parta.yml").read_text()
+    text = text.replace("  server:\n", "  sw: { kind: switch }\n  server:\n")
+    (tmp_path / "switched.yml").write_text(text.replace("  - [client, server]", "  - [sw, server]\n  - [client, sw]"))
+
+    found = played("parta", str(tmp_path / "switched.yml"), "--set=nodes.client.args.delay=0.01")
+
+    assert found["holds"], found["claims"]
+
+
 # --- what a person may do wrong, or end -------------------------------------------------------------------------------
 
 

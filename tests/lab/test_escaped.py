@@ -24,7 +24,7 @@ name: escaped
 nodes:
   a: {command: [sh, -c, "sleep 301 & wait"]}
   b: {command: [sh, -c, "setsid sleep 302 & wait"]}
-  c: {command: [sh, -c, "(sleep 303 &); exit 0"]}
+  c: {command: [sh, -c, "(sleep 303 &); exit 0"], may_exit: true}
 links: [[a, b], [b, c]]
 """
 
@@ -102,7 +102,7 @@ def test_what_has_left_its_namespaces_ends_with_the_lab(tmp_path: Path) -> None:
     """What a command of the topology has started: it is in the lab's control group, or sees the lab's files."""
     numbers = range(7100, 7100 + len(OF_ROLES))
     out = [way.replace("NUMBER", str(number)) for way, number in zip(OF_ROLES, numbers, strict=True)]
-    nodes = {f"n{at}": {"command": ["sh", "-c", f"{way}\nsleep 7099"]} for at, way in enumerate(out)}
+    nodes = {f"n{at}": {"command": ["sh", "-c", f"{way}\nsleep 7099"], "may_exit": True} for at, way in enumerate(out)}
     (tmp_path / "out.yml").write_text(json.dumps({"name": "out", "nodes": nodes}))
     with lab(str(tmp_path / "out.yml")):
         eventually(lambda: len(sleepers(numbers)) == len(OF_ROLES))

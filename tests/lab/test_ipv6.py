@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from netlab.demo.events import Request, parse
+from netlab.demo.events import Request
+from netlab.demo.wordings import parse
 from netlab.supervise.logs import LogLine
 from netlab.testing.waiting import eventually
 from tests.lab.lab import PARTB, ROOT, background, inside, lab, netlab, python, stats, texts
@@ -143,3 +144,14 @@ def test_name_servers_are_asked_by_either_family() -> None:
     assert found["completions"] == found["received"] == found["forwarded"] == 12
     assert found["carriers"]["REPLY_SENT"]["packets"] == 12
     assert {each["free"] for each in found["backends"].values()} == {30}
+
+
+def test_addresses_outlive_a_link_that_was_down(tmp_path: Path) -> None:
+    """Of either family, and with them the connected routes: the lab is as planned again."""
+    (tmp_path / "flap.yml").write_text("{name: flap, nodes: {h1: , r1: , h2: }, links: [[h1, r1], [r1, h2]]}")
+    with lab(str(tmp_path / "flap.yml")):
+        for state in ("down", "up"):
+            inside("r1", "ip", "link", "set", "eth0", state)
+        inside("h1", "ping", "-6", "-c1", "-W5", "fd00:0:0:1::2")
+
+        assert " is up, from" in netlab("status").stdout

@@ -18,7 +18,8 @@ from netlab.lab import apply, launch
 from netlab.lab.host import Host
 from netlab.lab.reload import reload
 from netlab.lab.standing import Standing
-from netlab.observe import lines, stats, status
+from netlab.observe import log_view, stats, status
+from netlab.observe.painter import Plain
 from netlab.plan.planner import Plan, plan
 from netlab.record import store
 from netlab.topology import document, validate
@@ -100,13 +101,13 @@ def test_a_lab_is_looked_at(tmp_path: str) -> None:
         before = state()
         standing = Standing.read(LAB)
         seen = status.read(LAB)
-        counted = stats.read(standing.record)
+        counted = stats.read(standing)
         command = launch.command(standing, "right", ["true"])
-        said = list(lines.of_nodes(standing.record, ["right"], None, follow=False, style="text", painted=False))
+        said = list(log_view.of_nodes(standing.record, ["right"], None, follow=False, style="text", paint=Plain()))
 
         assert before == state()
     assert ("up", ["left", "right"]) == (seen.state, list(seen.nodes))
-    assert stats.LabStats(LAB, {}, {"left": stats.ProgramStats({})}) == counted
+    assert stats.LabStats(LAB, {}, {"left": stats.ProgramStats({})}, {"left": 0, "right": 0}) == counted
     assert ["ip", "netns", "exec", f"{LAB}.right", "true"] == command.argv
     assert ["right started as process"] == [line.split(" ", 1)[1].rpartition(" ")[0] for line in said]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from netlab.kernel import pids, syscalls
-from netlab.runtime import limits
+from netlab.runtime import cgroup_limits
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import inside, lab, netlab, python
 
@@ -47,8 +47,8 @@ ALLOCATE = "import sys; held = bytearray(int(sys.argv[1]) << 20); print(len(held
 @pytest.fixture
 def topology(tmp_path: Path) -> str:
     """A node with limits, and one without; skip where this host cannot limit anything."""
-    offered = {name for each in limits.hierarchies() for name in each.controllers}
-    if missing := set(limits.CONTROLLERS) - offered:
+    offered = {name for each in cgroup_limits.hierarchies() for name in each.controllers}
+    if missing := set(cgroup_limits.CONTROLLERS) - offered:
         pytest.skip(f"this host has no control groups for {', '.join(missing)}")
     (tmp_path / "limited.yml").write_text(TOPOLOGY)
     return str(tmp_path / "limited.yml")
@@ -75,7 +75,7 @@ def pid_of(node: str) -> int:
 
 def throttled(name: str) -> int:
     """Return how often the node with limits has had to wait for its share."""
-    paths = [f"{each.path}/netlab/{name}/small/cpu.stat" for each in limits.hierarchies()]
+    paths = [f"{each.path}/netlab/{name}/small/cpu.stat" for each in cgroup_limits.hierarchies()]
     counts = [re.search(r"nr_throttled (\d+)", Path(path).read_text()) for path in paths if os.path.exists(path)]
     return sum(int(each[1]) for each in counts if each)
 
@@ -143,7 +143,7 @@ def test_down_ends_whoever_is_in_the_group(limited: str) -> None:
 
     assert len(members) == 1
     eventually(lambda: not any(pids.is_alive(pid, ticks) for pid, ticks in members.items()))
-    assert limited not in limits.labs()
+    assert limited not in cgroup_limits.labs()
 
 
 def groups_or_none(pid: str) -> set[str]:
@@ -161,17 +161,17 @@ def test_down_finds_the_groups_when_the_record_has_gone(limited: str) -> None:
     for folder in ("/run/netns", "/etc/netns"):
         for node in ("small", "free"):
             os.unlink(f"{folder}/{limited}.{node}")
-    assert limited in limits.labs()
+    assert limited in cgroup_limits.labs()
 
     netlab("down", env={name: value for name, value in os.environ.items() if name != "NETLAB_LAB"})
 
-    assert limited not in limits.labs()
+    assert limited not in cgroup_limits.labs()
 
 
 def test_a_lab_whose_limits_were_removed_is_broken(limited: str) -> None:
     """A command is refused, rather than run without limits, and status says it."""
     os.kill(pid_of("small"), signal.SIGKILL)
-    for hierarchy in limits.hierarchies():
+    for hierarchy in cgroup_limits.hierarchies():
         path = f"{hierarchy.path}/netlab/{limited}/small"
         eventually(partial(removed, path))
 

@@ -219,7 +219,7 @@ def test_a_stream_stops_at_the_first_even_byte(lab: PartA, isn: int, got: int) -
 def test_without_the_dropper_everything_arrives(lab: PartA) -> None:
     """The same clients at a port that nobody judges: TCP delivers all, be it sent as segments or as a stream."""
     server = lab.start("exec", "server", *ROLE_SERVER, "--port", "9001")
-    said = wait_for(server, "READY")
+    said = wait_for(server, "ready")
     segments = lab.client("--target", "server:9001", "--delay", "0").stdout
     stream = lab.client("--target", "server:9001", "--delay", "0", "--mode", "stream").stdout
     said += wait_for(server, "end of file on #2")
@@ -263,7 +263,7 @@ def test_a_stream_that_is_stopped_says_how_far_it_got(lab: PartA) -> None:
 
 def test_a_server_that_stops_is_noticed(lab: PartA) -> None:
     server = lab.start("exec", "server", *ROLE_SERVER, "--port", "9001")
-    wait_for(server, "READY")
+    wait_for(server, "ready")
     client = lab.start("run", "client", "--target", "server:9001", "--delay", "20")
     wait_for(server, "segment on #1")
     eventually(lambda: all(line.split()[4] == "00000000:00000000" for line in lab.sockets(9001)))  # it has read that

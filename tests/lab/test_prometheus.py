@@ -60,6 +60,8 @@ def expected(found: dict[str, Any]) -> Samples:
     """Yield name, labels and value of all that must be there by what `--format json` says, but for ages of reports."""
     for node, now in {**found["balancers"], **found["programs"]}.items():
         yield from counted({**now["reasons"], **now.get("carriers", {})}, found["lab"], node)
+    for node, errors in found["udp_rcvbuf_errors"].items():
+        yield "netlab_node_udp_rcvbuf_errors_total", (found["lab"], node), errors
     for node, now in found["balancers"].items():
         yield from named(BALANCER, now, found["lab"], node)
         for name, backend in now["backends"].items():

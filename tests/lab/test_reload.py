@@ -104,6 +104,7 @@ def standing(node: str) -> Standing:
         with Map.open(f"{folder}/bpf/{node}/maps/{name}") as pinned:
             maps[name] = pinned.id
     assert {"maps", "programs"} == set(os.listdir(f"{folder}/bpf/{node}"))
+    assert [] == [name for name in os.listdir(f"{folder}/layouts") if "reload" in name]
     return Standing(
         {link["ifname"]: link["xdp"]["prog"]["id"] for link in links if "xdp" in link},
         programs,
@@ -295,6 +296,34 @@ def test_a_build_that_is_refused_changes_nothing(tmp_path: Path, old: str, new: 
         assert done.stderr.endswith("netlab: nothing was changed; right goes on with the program that it has\n")
 
 
+TYPED = """
+struct key { u32 client; __be16 port; u16 rest; };
+struct value { u64 hits; u32 first; u32 last; struct { u8 mac[6]; u16 number; } at; };
+BPF_HASH(flows, struct key, struct value, 16);
+"""
+
+
+def test_a_build_that_moves_renames_or_retypes_a_field_is_refused_by_name(tmp_path: Path) -> None:
+    """With map, field, before and now, although all sizes are the same; other names for a type are none of these."""
+    with pair(tmp_path) as source:
+        source.write_text(COUNTING + TYPED)
+        netlab("reload", "right")
+        before = standing("right")
+        new = TYPED.replace("u32 first; u32 last;", "u32 last; u32 latest;").replace("u16 number", "__be16 number")
+        source.write_text(COUNTING + new.replace("u32 client", "u32 host"))
+        said = netlab("reload", "right", code=1).stderr
+        after = standing("right")
+        source.write_text(COUNTING + TYPED.replace("u64 hits", "unsigned long long hits"))
+        netlab("reload", "right")
+
+    assert before == after
+    assert said.splitlines()[0].endswith("netlab down and netlab up make new ones:")
+    assert said.splitlines()[1] == (
+        "    flows: key's field host instead of client, at byte 0, field first is gone, which was __u32 at byte 8, "
+        "field last at byte 8 instead of 12, field at.number of type __be16 instead of __u16"
+    )
+
+
 def test_a_program_that_maps_hold_must_have_a_successor(tmp_path: Path) -> None:
     """Without its egress program a balancer is refused: its devmaps would send by a program of the old build."""
     source = tmp_path / "balancer.c"
@@ -347,7 +376,7 @@ def test_killed_anywhere_the_next_one_puts_all_right(tmp_path: Path) -> None:
         listing = [*killed, "list", str(tmp_path / "lines"), "reload", "lb"]
         subprocess.run(listing, cwd=ROOT, check=True, timeout=PATIENCE_S)
         lines = (tmp_path / "lines").read_text().split("\n")
-        places = [line for line in lines if line.startswith(("lab/reload:", "programs/handover:"))]
+        places = [line for line in lines if line.startswith(("lab/reload:", "programs/map_reuse:"))]
         assert len(places) > 60
         for place in places[3::9]:
             argv = [*killed, f"SIGKILL@{place}", "reload", "lb"]

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from netlab.cli import main
-from netlab.demo import save
+from netlab.demo import report, save
 from netlab.testing import leaks
 from netlab.testing.waiting import eventually
 from tests.lab.lab import PARTB, netlab
@@ -284,7 +284,7 @@ def test_no_demo_is_saved_where_another_can_redirect_it(tmp_path: Path, monkeypa
     monkeypatch.setenv("SUDO_UID", str(BUILDER))
     for fine in (mine, like_tmp / "new"):
         with save.folder(str(fine)) as folder:
-            assert os.listdir(folder) == [save.CAPTURES]
+            assert os.listdir(folder) == [report.CAPTURES]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from netlab.record import store
 from netlab.supervise import logs
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.feed import CLIENT, Feed
-from tests.lab.lab import ROOT, background, lab, pid, start
+from tests.lab.lab import background, lab, pid, start
 from tests.lab.lossy import LOSSY, Fate, Wires, fates, lose, wires
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
@@ -168,10 +168,8 @@ def table(found: Account, counted: Wires) -> str:
 
 def completions(pins: str) -> int:
     """Return how many completions have arrived at the balancer, whatever they have done there."""
-    with open(f"{ROOT}/bpf/balancer/reasons.h", encoding="utf-8") as file:
-        names = balancer.enum_names(file.read(), "reason")
-    counts = balancer.counts(pins, "reasons", names)
-    return sum(count.packets for name, count in counts if name.startswith("COMPLETION"))
+    counts = balancer.counts(pins, "reasons", "reason")
+    return sum(count.packets for name, count in counts.items() if name.startswith("COMPLETION"))
 
 
 def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

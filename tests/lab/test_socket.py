@@ -72,12 +72,13 @@ def lives(lab: Lab) -> bool:
 def test_the_state_of_every_process_is_told(lab: Lab) -> None:
     lab.up(
         shell("a", ROLE),
-        shell("b", "echo READY; exit 3"),
-        shell("c", "echo READY; kill -USR1 $$"),
+        shell("b", "trap 'exit 3' HUP; echo READY; while :; do sleep 0.01; done"),
+        shell("c", ROLE),
         Start("d", ("sleep", "1000"), awaits_ready=False, autostart=False),
         shell("e", ROLE),
     )
-    os.kill(lab.pid("e"), signal.SIGSTOP)
+    for name, number in (("b", signal.SIGHUP), ("c", signal.SIGUSR1), ("e", signal.SIGSTOP)):
+        os.kill(lab.pid(name), number)
     eventually(lambda: lab.state("e") == ("stopped", 0), "its stop")
     eventually(lambda: [lab.state("b"), lab.state("c")] == [("exited", 3), ("killed", signal.SIGUSR1)])
 

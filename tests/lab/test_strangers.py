@@ -18,7 +18,7 @@ from netlab.kernel import cgroups, kill, pids
 from netlab.kernel.kill import Whose
 from netlab.kernel.pids import is_alive, start_ticks
 from netlab.record import mark
-from netlab.supervise import client, group, identity
+from netlab.supervise import client, identity, lab_cgroup
 from netlab.testing.waiting import PATIENCE_S
 from tests.lab.second_user import SECOND, as_user
 
@@ -163,19 +163,19 @@ def test_a_mark_counts_where_only_root_can_have_set_it(
 
 def test_a_control_group_of_a_users_is_no_labs() -> None:
     """As in the part of a hierarchy that systemd gives to each user."""
-    top = next(place.rpartition("/")[0] for place in group._places("x"))
+    top = next(place.rpartition("/")[0] for place in lab_cgroup._places("x"))
     theirs = tempfile.mkdtemp(prefix="strange-", dir=top)
     os.chmod(theirs, 0o755)  # noqa: S103 - as the kernel makes them
     groups = [f"{theirs}/{mark.mark('ghost')}"]
     try:
         os.mkdir(groups[0])
-        assert "ghost" in group.labs()
+        assert "ghost" in lab_cgroup.labs()
         os.rmdir(groups[0])
         os.chown(theirs, SECOND, SECOND)
         as_user(lambda: os.mkdir(groups[0]))
         assert os.path.isdir(groups[0])
 
-        assert "ghost" not in group.labs()
-        assert group.find("ghost", "/nowhere") == []
+        assert "ghost" not in lab_cgroup.labs()
+        assert lab_cgroup.find("ghost", "/nowhere") == []
     finally:
         cgroups.remove([theirs])

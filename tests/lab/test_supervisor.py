@@ -212,7 +212,7 @@ def test_what_a_process_leaves_behind_may_go_on_printing(lab: Lab) -> None:
 
 
 def test_the_supervisor_stays_when_its_last_process_has_ended(lab: Lab) -> None:
-    supervisor = lab.up(shell("a", "echo READY; exit 7"), shell("b", "echo READY"))
+    supervisor = lab.up(shell("a", "echo READY; exit 7")._replace(may_exit=True), shell("b", "echo READY"))
     eventually(lambda: [lab.state("a"), lab.state("b")] == [("exited", 7), ("exited", 0)], "the end of both")
 
     assert client.supervisor_pid(lab.folder) == supervisor.pid

@@ -46,6 +46,19 @@ def test_sysctl_of_an_interface(one: Lab) -> None:
     assert one.inside("b", lambda: sysctl("net.ipv6.conf.eth0.mtu")) == "1400"
 
 
+def test_sysctls_that_cannot_be_read_are_written(one: Lab) -> None:
+    """Some can only be written to, and one has no value before it is given one."""
+    secret = "2001:0db8:0000:0000:0000:0000:0000:0001"
+    late = ("net.ipv6.conf.eth0.stable_secret", secret)
+    one.node("a", sysctls=(("net.ipv4.route.flush", "1"), ("net.ipv6.conf.default.stable_secret", secret), late))
+    one.node("b")
+    one.link("a", "b")
+    one.build()
+
+    assert secret == one.inside("a", lambda: sysctl("net.ipv6.conf.default.stable_secret"))
+    assert secret == one.inside("a", lambda: sysctl("net.ipv6.conf.eth0.stable_secret"))
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -1,6 +1,5 @@
 """The lab's own instance of the trace, with programs that really print."""
 
-import ctypes
 import os
 import re
 import struct
@@ -25,7 +24,7 @@ pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 FRAME = bytes(64)
 NAME = "ntest1"  # instances are the machine's, whatever folder their tracefs is mounted at
 MINE = mark.printed(NAME)
-PROG_LOAD, XDP, TRACE_PRINTK = 5, 6, 6
+TRACE_PRINTK = 6  # the number of the helper
 
 
 def printer(text: str) -> maps.LoadedProgram:
@@ -41,9 +40,7 @@ def printer(text: str) -> maps.LoadedProgram:
     code = b"".join(stores)
     code += instruction(0xBF, 1, 10) + instruction(0x07, 1, value=at) + instruction(0xB7, 2, value=len(raw))
     code += instruction(0x85, value=TRACE_PRINTK) + instruction(0xB7, 0, value=2) + instruction(0x95)
-    held, licence = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
-    attr = bpf.attributes("IIQQ", XDP, len(code) // 8, ctypes.addressof(held), ctypes.addressof(licence))
-    return maps.LoadedProgram(bpf.call(PROG_LOAD, attr, "load a program that prints"))
+    return maps.LoadedProgram(bpf.load_program(code, "load a program that prints"))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from netlab import balancer
 from netlab.record import store
-from tests.lab.lab import ROOT
 
 SAMPLE_S = 0.005
 
@@ -17,15 +16,14 @@ class Threads:
 
     def __init__(self, lab: str) -> None:
         self.pins = store.read(lab).nodes["lb"].pins
-        with open(f"{ROOT}/bpf/balancer/reasons.h", encoding="utf-8") as file:
-            self._names = balancer.enum_names(file.read(), "reason")
 
     def free(self) -> tuple[int, ...]:
         return tuple(balancer.snapshot(self.pins).free.values())
 
     def reasons(self) -> Counter[str]:
         """Return how many packets have left by each reason."""
-        return Counter({name: count.packets for name, count in balancer.counts(self.pins, "reasons", self._names)})
+        counts = balancer.counts(self.pins, "reasons", "reason")
+        return Counter({name: count.packets for name, count in counts.items()})
 
     def accounted(self) -> tuple[int, int, int]:
         """Return how many requests and completions are known to be lost, and how many completions to be doubled."""

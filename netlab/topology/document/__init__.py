@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from netlab.errors import Mistake, TopologyError, UsageError
-from netlab.topology.document.compose import ComposeError, compose
+from netlab.topology.document.composer import ComposeError, compose
 from netlab.topology.document.source import read
 from netlab.topology.document.tree import Document, Item, show
 

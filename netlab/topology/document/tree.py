@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence as SequenceOf
 
 SHOWN = 60  # characters of a value that a message repeats
-SHOWN_NAMES = 14  # of those that are known, in a hint
+SHOWN_NAMES = 20  # of those that are known, in a hint
 
 
 class Scalar(NamedTuple):

@@ -9,7 +9,7 @@ import os
 
 from netlab.errors import TopologyError
 from netlab.topology import declared
-from netlab.topology.document.tree import Document, Item, Mapping, plain
+from netlab.topology.document.tree import Document, Mapping
 from netlab.topology.model import Node, Topology
 from netlab.topology.validate.addresses import Addressing
 from netlab.topology.validate.args import Roles
@@ -21,11 +21,12 @@ from netlab.topology.validate.nodes import Draft, read_nodes
 from netlab.topology.validate.order import Starts, resolve
 from netlab.topology.validate.programs import check_program
 from netlab.topology.validate.routes import Neighbours
-from netlab.topology.validate.rules import Fields, choice, is_label, label, sequence, text
+from netlab.topology.validate.rules import Fields, choice, is_label, label, text
 
 __all__ = ["is_label", "topology"]
 
-KEYS = ("name", "description", "message", "runtime", "nodes", "links", "checks")
+KEYS = ("name", "description", "message", "runtime", "nodes", "links")
+PLANNED = ("checks",)  # keys that may come to mean something: none is taken before anything obeys it
 
 
 def topology(document: Document) -> Topology:
@@ -39,7 +40,7 @@ def topology(document: Document) -> Topology:
 
 def _read(document: Document, findings: Findings) -> Topology | None:
     """Return the topology, None where there is any mistake."""
-    fields = Fields(findings, document.root, "", KEYS, "a topology, a mapping with name and nodes")
+    fields = Fields(findings, document.root, "", (*KEYS, *PLANNED), "a topology, a mapping with name and nodes")
     if not isinstance(document.root, Mapping):
         return None
     result = Topology(
@@ -50,8 +51,11 @@ def _read(document: Document, findings: Findings) -> Topology | None:
         fields.read("description", text, ""),
         fields.read("message", text, ""),
         fields.read("runtime", choice("netns", "docker"), "netns"),
-        fields.read("checks", sequence(_check, "a list of checks"), ()),
     )
+    for key in PLANNED:
+        if key in fields:
+            message = f"expected no {key}, which this netlab would take and never run, found some"
+            findings.add(fields.key_place(key), message, "leave them out")
     files = Files(os.path.dirname(document.path) if document.path else "")
     drafts = fields.require("nodes", lambda *at: read_nodes(files, *at), None)
     before = len(findings)
@@ -92,14 +96,6 @@ def _check_surroundings(
         neighbours.check(name, draft.routes)
         if draft.program:
             check_program(findings, names, draft.program, interfaces, name)
-
-
-def _check(findings: Findings, item: Item, path: str) -> object:
-    """Take any mapping for a check; what is in it is for the verb that runs it."""
-    if isinstance(item, Mapping):
-        return plain(item)
-    findings.wrong(item, path, "a mapping")
-    return None
 
 
 def _nodes(draft: Draft, names: Names, after: tuple[str, ...]) -> list[Node]:

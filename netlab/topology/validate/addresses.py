@@ -1,8 +1,8 @@
 """Written subnets, addresses and MACs, held against each other: segment by segment, then all together."""
 
 from netlab.topology.document.tree import show
+from netlab.topology.ip_arithmetic import IPV6, LOWEST_IPV6_MTU, Subnet
 from netlab.topology.model import Endpoint, Link
-from netlab.topology.subnets import IPV6, LOWEST_IPV6_MTU, Subnet
 from netlab.topology.validate.findings import Findings, Name, Place
 from netlab.topology.validate.ip import Address, capacity, check_host, check_usable, read_address, read_mac, read_subnet
 from netlab.topology.validate.links import End, Wire, WrittenLink

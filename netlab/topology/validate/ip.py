@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from netlab.topology.document.tree import show
-from netlab.topology.subnets import BITS, IPV4, IPV6, Subnet, parse, text
+from netlab.topology.ip_arithmetic import BITS, IPV4, IPV6, Subnet, parse, text
 from netlab.topology.validate.findings import Findings, Name
 
 EXAMPLES = {IPV4: "10.0.1.0/24", IPV6: "fd00:1::/64"}

@@ -30,9 +30,22 @@ AFTER = one_or_more(name, "a list of nodes", least=0)
 SWITCH_KEYS = ("kind", "replicas", "sysctls")
 NODE_KEYS = (
     *SWITCH_KEYS,
-    *("role", "args", "command", "after", "autostart", "xdp", "routes", "env", "limits", "image", "capabilities"),
+    *(
+        "role",
+        "args",
+        "command",
+        "after",
+        "autostart",
+        "may_exit",
+        "xdp",
+        "routes",
+        "env",
+        "limits",
+        "image",
+        "capabilities",
+    ),
 )
-PROCESS_KEYS = ("args", "after", "autostart")  # they say something about the process of a node
+PROCESS_KEYS = ("args", "after", "autostart", "may_exit")  # they say something about the process of a node
 TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
 
 
@@ -70,6 +83,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         kind or "host",
         command=fields.read("command", command, ()),
         autostart=fields.read("autostart", boolean, default=True),
+        may_exit=fields.read("may_exit", boolean, default=False),
         sysctls=fields.read("sysctls", sysctls, ()),
         env=fields.read("env", environment, ()),
         limits=fields.read("limits", limits, Limits()),

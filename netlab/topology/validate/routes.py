@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from netlab.topology.document.tree import Item, Mapping
+from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet
 from netlab.topology.model import Route
-from netlab.topology.subnets import IPV4, IPV6, Subnet
 from netlab.topology.validate.addresses import Addressing
 from netlab.topology.validate.findings import Findings, Name
 from netlab.topology.validate.ip import Address, parse_address, read_address, read_subnet

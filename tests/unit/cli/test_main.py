@@ -2,15 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from netlab import paths
-from netlab.cli import main, verbs
+from netlab.cli import chosen, main, verbs
 from netlab.record import store
 from tests.checkout import ROOT
 from tests.unit.topology.broken import write_all
@@ -211,20 +213,76 @@ def test_export_prints_the_file_and_tells_what_is_not_in_it(capsys: pytest.Captu
     assert any("XDP programs are not attached" in note for note in notes)
 
 
-def test_the_engine_that_is_meant_goes_through_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """sudo drops DOCKER_HOST too, and env(1) brings it back."""
-    asked: list[list[str]] = []
+@pytest.fixture
+def asked_of_sudo(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What sudo is asked for by one who is not root."""
+    asked: list[str] = []
 
     def execvp(_: str, argv: list[str]) -> None:
-        asked.append(argv)
+        asked.extend(argv)
         raise FileNotFoundError
 
+    for name in chosen.KEPT:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     monkeypatch.setattr(os, "execvp", execvp)
+    return asked
+
+
+def test_the_engine_that_is_meant_goes_through_sudo(asked_of_sudo: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """sudo drops DOCKER_HOST too, and env(1) brings it back."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///somewhere")
 
     assert main.main(["up", PAIR]) == 3
-    assert asked[0][0:4] == ["sudo", "--", "env", "DOCKER_HOST=unix:///somewhere"]
+    assert asked_of_sudo[0:4] == ["sudo", "--", "env", "DOCKER_HOST=unix:///somewhere"]
+
+
+@pytest.mark.parametrize("name", chosen.KEPT)
+def test_each_variable_that_netlab_obeys_goes_through_sudo(
+    name: str, asked_of_sudo: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty one too: NETLAB_CACHE= keeps nothing, where without it there is a cache."""
+    monkeypatch.setenv(name, "")
+
+    assert main.main(["up", PAIR]) == 3
+    assert asked_of_sudo[0:4] == ["sudo", "--", "env", f"{name}="]
+
+
+def test_certificates_of_the_callers_home_are_found_as_root(
+    asked_of_sudo: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker looks in ~/.docker, which is root's when sudo is through."""
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+
+    assert main.main(["up", PAIR]) == 3
+    assert asked_of_sudo[3:5] == ["DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH=/home/somebody/.docker"]
+
+
+def test_no_variable_is_obeyed_that_sudo_would_lose() -> None:
+    """Every name of one in the sources goes through sudo, or has no need to: NETLAB_LAB goes as an option."""
+    in_labs = {"NETLAB_LAB", "NETLAB_NODE", "NETLAB_NODE_FILE", "NETLAB_STAMPED", "NETLAB_CPUS", "NETLAB_TEST_PATIENCE"}
+    found = set()
+    for source in Path(paths.PACKAGE).rglob("*.py"):
+        if source.name != "chosen.py":
+            found |= set(re.findall(r'"((?:NETLAB|DOCKER|NO)_[A-Z_]+)"', source.read_text(encoding="utf-8")))
+
+    assert set() == found - in_labs - set(chosen.KEPT)
+
+
+def test_the_engines_own_library_obeys_no_variable_that_sudo_would_lose() -> None:
+    from docker.utils import kwargs_from_env
+
+    class Variables(dict[str, str]):
+        asked: ClassVar[set[str]] = set()
+
+        def get(self, name: str, default: object = None) -> Any:
+            self.asked.add(name)
+            return super().get(name, default)
+
+    kwargs_from_env(environment=Variables(DOCKER_TLS_VERIFY=""))
+
+    assert {"DOCKER_HOST"} < Variables.asked <= set(chosen.KEPT)
 
 
 def test_no_room_for_a_thread_is_the_hosts_lack() -> None:
@@ -252,3 +310,40 @@ def test_runtime_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None
     assert "docker run --detach --name partb.lb" in capsys.readouterr().out
     assert main.main(["up", PARTB, "--dry-run", "--runtime", "netns", "--set", "runtime=docker"]) == 0
     assert "docker run" not in capsys.readouterr().out
+
+
+def test_down_of_a_named_lab_looks_at_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happens to others meanwhile is no concern of it."""
+    from netlab.lab import apply, removal
+
+    removed: list[str] = []
+    monkeypatch.setattr(removal, "labs_with_leftovers", lambda: pytest.fail("it looks at all labs"))
+    monkeypatch.setattr(apply, "down", lambda lab, _: removed.append(lab))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    assert (0, ["mine"]) == (main.main(["down", "mine"]), removed)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "links", "counts"),
+    [("{a: {}}", "[]", "1 node, 0 links"), ("{a: {}, b: {}}", "[[a, b]]", "2 nodes, 1 link")],
+)
+def test_validate_counts_as_people_do(
+    nodes: str, links: str, counts: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lab.yml").write_text(f"{{name: x, nodes: {nodes}, links: {links}}}")
+
+    assert main.main(["validate", f"{tmp_path}/lab.yml"]) == 0
+    assert f"is a good topology: {counts}\n" in capsys.readouterr().err
+
+
+def test_validate_tells_what_is_to_be_seen_of_a_good_topology(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `up` does."""
+    links = "[{endpoints: [a, s], mtu: 9000}, [b, s]]"
+    (tmp_path / "lab.yml").write_text(f"{{name: x, nodes: {{a: , b: , s: {{kind: switch}}}}, links: {links}}}")
+
+    for words in (["validate"], ["up", "--dry-run"]):
+        assert main.main([*words, f"{tmp_path}/lab.yml"]) == 0
+        assert "netlab: note: the links of s have different mtus, 9000 (a-s), 1500 (b-s)" in capsys.readouterr().err

@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from netlab.balancer.counters import Count
 from netlab.cli import show
 from netlab.observe import status
+from netlab.observe.stats import LabStats, ProgramStats
 
 SEEN = status.LabStatus("one", "up", "one.yml", {}, (), looked_inside=False)
 
@@ -28,6 +30,47 @@ def test_the_state_says_how_much_was_seen(
 
     assert shown in told.out
     assert ("sudo netlab status one" in told.err) is (not inside and state != "half-built")
+
+
+@pytest.mark.parametrize("name", ["/home/u/[lab1]/x.yml", "/home/[/old]/x.yml", "/home/:smile:/[bold]x[/].yml"])
+def test_what_looks_like_markup_is_a_name(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Of the topology, of a program, of a reason: whatever has come from a file is shown letter by letter."""
+    node = status.NodeStatus("host", name, name, {}, None, 0, None)
+    show.status(SEEN._replace(topology=name, nodes={"a": node}))
+    show.stats(LabStats("one", {}, {"a": ProgramStats({name: Count(1, 2)})}))
+    shown = capsys.readouterr().out
+
+    assert 4 == shown.count(name)
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        (None, ""),
+        (0, ""),
+        (1, "a: 1 datagram dropped, as"),
+        (312, "a: 312 datagrams dropped, as the buffers of sockets"),
+    ],
+)
+def test_full_buffers_are_told_by_node(capsys: pytest.CaptureFixture[str], errors: int | None, said: str) -> None:
+    """In `status` and `stats`, also of a lab without programs; nothing of a node where none was full."""
+    node = status.NodeStatus("host", "", "", {}, None, 0, errors)
+    show.status(SEEN._replace(nodes={"a": node}))
+    show.stats(LabStats("one", {}, {}, {"a": errors or 0}))
+    shown = capsys.readouterr().out
+
+    assert (2 if said else 0) == shown.count("UdpRcvbufErrors")
+    assert (2 if said else 0) == shown.count(said or "datagram")
+
+
+def test_a_node_of_a_thousand_interfaces_is_a_line_that_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first addresses, and how many more there are; the JSON has all."""
+    ports = {f"eth{at}": (f"10.{at // 256}.{at % 256}.1/24", f"fd00:0:0:{at:x}::1/64") for at in range(1000)}
+    show.status(SEEN._replace(nodes={"a": status.NodeStatus("host", "", "", ports, None, 0, 0)}))
+    lines = capsys.readouterr().out.splitlines()
+
+    assert lines[2].endswith("10.0.0.1/24, 10.0.1.1/24, 10.0.2.1/24, 10.0.3.1/24 and 996 more")
+    assert max(map(len, lines)) < 200
 
 
 def test_a_note_that_nobody_can_read_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from netlab.demo import history
-from netlab.demo.events import parse
 from netlab.demo.history import Decision, History, Told, replay
+from netlab.demo.wordings import parse
 from netlab.supervise.logs import LogLine
 
 RECORDED = os.path.join(os.path.dirname(__file__), "recorded", "partb-high.json")

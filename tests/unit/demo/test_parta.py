@@ -10,8 +10,8 @@ import pytest
 
 from netlab.balancer import Count
 from netlab.demo import parta
-from netlab.demo.events import parse
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
+from netlab.demo.wordings import parse
 from netlab.observe.stats import LabStats, ProgramStats
 from netlab.record import form, shapes
 from netlab.supervise.logs import LogLine

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from netlab.demo import partb
-from netlab.demo.events import parse
 from netlab.demo.evidence import Claim, Entry, Evidence
+from netlab.demo.wordings import parse
 from netlab.observe.stats import LabStats
 from netlab.record import shapes
 from netlab.record.model import InterfaceRecord, LabRecord, LimitsRecord, NodeRecord
@@ -118,7 +118,8 @@ class Play:
             name: {**LATER, **now, "backends": {each: {**OF_BACKENDS, **one} for each, one in now["backends"].items()}}
             for name, now in self.stats["balancers"].items()
         }
-        return shapes.read(LabStats, {"lab": "demo", "programs": {}, "balancers": balancers, "problems": {}})
+        about = {"lab": "demo", "programs": {}, "udp_rcvbuf_errors": {}, "problems": {}}
+        return shapes.read(LabStats, {**about, "balancers": balancers})
 
     def failed(self) -> set[str]:
         """Return the names of the claims that do not hold."""

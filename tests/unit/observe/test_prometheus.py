@@ -20,6 +20,7 @@ REPORTS = {
 }
 STATS: dict[str, Any] = {
     "lab": "under-test",
+    "udp_rcvbuf_errors": {"lb": 0, "server": 9},
     "balancers": {
         "lb": {
             "ready": True,
@@ -52,7 +53,7 @@ STATS: dict[str, Any] = {
 
 
 def written(stats: dict[str, Any]) -> str:
-    return prometheus.text(shapes.read(LabStats, stats))
+    return prometheus.text(shapes.read(LabStats, {"udp_rcvbuf_errors": {}, **stats}))
 
 
 def samples(stats: dict[str, Any]) -> dict[tuple[str, ...], float]:
@@ -79,7 +80,8 @@ def test_every_count_is_read_with_its_labels() -> None:
     assert found["netlab_balancer_backend_weight", "under-test", "lb", "worker1"] == 3
     assert found["netlab_balancer_backend_drained", "under-test", "lb", "worker1"] == 0
     assert found["netlab_balancer_backend_drained", "under-test", "lb", "worker2"] == 1
-    assert len(found) == 6 + 12 + 8 + 7
+    assert found["netlab_node_udp_rcvbuf_errors_total", "under-test", "server"] == 9
+    assert len(found) == 6 + 12 + 8 + 7 + 2
 
 
 def test_what_a_backend_reports_is_read() -> None:

@@ -134,12 +134,13 @@ def test_forwarding_is_set_one_way_or_the_other_in_every_node() -> None:
     ]
 
 
-def test_no_address_waits_for_duplicate_detection() -> None:
+def test_no_address_waits_for_duplicate_detection_or_goes_with_its_link() -> None:
     assert sysctls(lab("a"))[0] == {
         "net.ipv4.ip_forward": "0",
         "net.ipv6.conf.all.forwarding": "0",
         "net.ipv6.conf.default.accept_dad": "0",
         "net.ipv6.conf.all.accept_dad": "0",
+        "net.ipv6.conf.all.keep_addr_on_down": "1",
     }
 
 
@@ -158,7 +159,7 @@ def test_written_sysctls_come_last_and_override() -> None:
         "ip -n demo.a link set lo up",
         (
             "ip netns exec demo.a sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=0"
-            " net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0"
+            " net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.all.keep_addr_on_down=1"
             " 'net.ipv4.ip_local_port_range=1024 2048'"
         ),
     ]

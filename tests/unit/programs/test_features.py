@@ -37,7 +37,7 @@ class OldKernel:
 
     def __call__(self, command: int, attr: Any, what: str) -> int:
         self.asked += 1
-        makes_map, makes_program = command == 0, command == 5
+        makes_map, makes_program = command == bpf.MAP_CREATE, command == bpf.PROG_LOAD
         if (makes_map and attr.raw[0] in self.maps) or (makes_program and self.takes_programs):
             return os.open(os.devnull, os.O_RDONLY)
         raise OSError(self.error, what)

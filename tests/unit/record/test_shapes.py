@@ -17,7 +17,7 @@ from netlab.record import shapes, store
 from netlab.record.notes import Pinned, Ready
 from netlab.runtime.docker import Docker
 from netlab.runtime.netns import Netns
-from netlab.supervise import client, group, identity, state
+from netlab.supervise import client, identity, lab_cgroup, state
 from tests.contents import CONTENTS, LAB_FILES, put
 
 
@@ -67,7 +67,7 @@ def asked(folder: str) -> dict[str, Callable[[], object]]:
         "complete": lambda: store.is_complete("one"),
         "facts": lambda: (state.read(folder), state.is_damaged(folder), client.processes(folder)),
         "supervisor": lambda: identity.find_supervisor(folder),
-        "group": lambda: (group.find("one", folder), group.problem("one", folder)),
+        "group": lambda: (lab_cgroup.find("one", folder), lab_cgroup.problem("one", folder)),
         "containers": lambda: Docker("one", folder).broken(["a"]),
         "left": lambda: standing.runtimes_left("one", folder),
     }

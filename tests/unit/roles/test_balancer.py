@@ -18,6 +18,8 @@ WATCH_S = role.WATCH_S
 class Healer:
     """A healer that notes what it is asked for."""
 
+    ages = 8
+
     def __init__(self, refusals: tuple[str, ...] = ()) -> None:
         """`refusals` are what the kernel says at the first kicks; nothing is none, and after them the role ends."""
         self.asked: list[str] = []

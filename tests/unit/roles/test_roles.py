@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 
 import pytest
 
+from netlab.role import STAMPED, ready
 from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
 
@@ -101,7 +102,7 @@ def test_the_client_prints_what_it_sends(start: Starter) -> None:
 
     client.wait(r"sent 3 requests in \d+\.\d{3} s")
     assert [b"1"] * 3 == received
-    assert ["READY", *(f'request #{number} to {where}: "1" (1 bytes)' for number in (1, 2, 3))] == client.lines[:4]
+    assert ["ready", *(f'request #{number} to {where}: "1" (1 byte)' for number in (1, 2, 3))] == client.lines[:4]
 
 
 def test_sleep_times_of_a_range_are_within_it_and_repeatable(start: Starter) -> None:
@@ -180,14 +181,14 @@ def test_ctrl_c_ends_the_client_with_its_sum(start: Starter) -> None:
         client.process.send_signal(signal.SIGINT)
         assert client.end() == 130
 
-    client.wait("sent [01] requests in .*")  # the line about a request comes before it
+    client.wait("sent [01] requests? in .*")  # the line about a request comes before it
 
 
 def test_the_client_speaks_ipv6(start: Starter) -> None:
     with listener(socket.AF_INET6) as service:
         client = start("client", "--target", f"[::1]:{port_of(service)}", "--count", "1", "--sleep", "2")
         assert service.recv(100) == b"2"
-        client.wait(r'request #1 to \[::1\]:\d+: "2" \(1 bytes\)')
+        client.wait(r'request #1 to \[::1\]:\d+: "2" \(1 byte\)')
 
 
 # The worker.
@@ -202,7 +203,7 @@ class Bench:
         self.port = free_port()
         where = ("--port", str(self.port), "--balancer", f"localhost:{port_of(self.balancer)}")
         self.worker = start("worker", *where, *options)
-        self.worker.wait("READY")
+        self.worker.wait("ready")
 
     def send(self, data: bytes) -> None:
         self.client.sendto(data, ("127.0.0.1", self.port))
@@ -229,7 +230,7 @@ def test_the_worker_prints_sleeps_and_completes(start: Starter) -> None:
         bench.worker.wait("finished .*", 2)
 
     assert [
-        "READY",
+        "ready",
         f'received #1 from {me}: "0.25" (4 bytes), thread 1 sleeps 0.25 s',
         "finished #1: thread 1 slept 0.25 s, 0.25 s so far; all threads 0.25 s so far",
         f'received #2 from {me}: "0.1" (3 bytes), thread 1 sleeps 0.1 s',
@@ -331,7 +332,7 @@ def test_a_balancer_that_is_not_there_does_not_stop_the_worker(start: Starter) -
 def test_a_worker_without_a_balancer_sends_nothing(start: Starter) -> None:
     port = free_port()
     worker = start("worker", "--port", str(port))
-    worker.wait("READY")
+    worker.wait("ready")
     with listener() as client:
         client.sendto(b"0", ("127.0.0.1", port))
         worker.wait("finished #1.*")
@@ -397,7 +398,7 @@ def test_a_worker_reports_what_came_before_a_marker(start: Starter) -> None:
         with pytest.raises(BlockingIOError):
             bench.balancer.recv(1)
 
-    assert [line.split()[0] for line in bench.worker.lines] == ["READY", *["received", "finished"] * 2]
+    assert [line.split()[0] for line in bench.worker.lines] == ["ready", *["received", "finished"] * 2]
 
 
 @pytest.mark.parametrize("forged", ["another's", "none", "cut short"])
@@ -504,3 +505,14 @@ def test_a_wrong_command_line_is_refused(start: Starter, role: str, options: lis
 
     assert wrong.end() == 2
     wrong.wait(f".*{message}.*")
+
+
+def test_ready_is_said_to_who_waits_for_it(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """The supervisor hears its word, with a stamp; a person who runs a role in the foreground reads another."""
+    ready()
+    monkeypatch.setenv(STAMPED, "1")
+    ready()
+    alone, supervised = capfd.readouterr().out.splitlines()
+
+    assert "ready" == alone
+    assert re.fullmatch(r"@\d+ READY", supervised)

@@ -28,3 +28,12 @@ def test_an_engine_that_says_nothing_is_waited_for_as_long_as_one_says(
 
         with pytest.raises(HostError, match=r"no Docker engine answers .*\(.*timed out"):
             engine.connected(f"unix://{tmp_path}/engine").__enter__()
+
+
+def test_certificates_that_are_not_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are looked for before anybody is spoken to."""
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+
+    with pytest.raises(HostError, match=r"no Docker engine answers at tcp://.*certificate"):
+        engine.connected("tcp://127.0.0.1:1").__enter__()

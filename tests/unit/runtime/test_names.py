@@ -1,8 +1,9 @@
 """The names by which `ip netns` finds nodes: whose they are, and where they are made."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 
@@ -50,6 +51,22 @@ def test_names_are_not_made_where_others_could_change_them(machine: Machine, whi
     with pytest.raises(HostError, match=f"{which} is not safe: others can write to it"):
         machine.names().make(["a"])
     assert os.listdir(folder) == []
+
+
+def test_a_folder_of_names_that_another_down_has_just_removed_is_made_anew(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last name of another lab takes the folder with it."""
+
+    def listdir(path: str, real: Callable[..., Any] = os.listdir) -> list[str]:
+        if path == machine.run and not real(path):
+            os.rmdir(path)
+        return list(real(path))
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    machine.names().make(["a"])
+
+    assert ["one.a", "one.a"] == machine.there()
 
 
 @pytest.mark.parametrize(("way", "other"), [("", "docker"), ("docker", "")])

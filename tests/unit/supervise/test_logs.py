@@ -8,7 +8,7 @@ import pytest
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.supervise import logfile, logs
+from netlab.supervise import log_reader, logs
 from netlab.supervise.child import Pipe
 from netlab.supervise.logs import LogLine
 from netlab.testing.waiting import PATIENCE_S
@@ -161,7 +161,7 @@ def test_a_log_that_begins_while_it_is_looked_for_is_read_once(folder: Folder, m
         write(folder, "a", (1, "out", "one"))
         return 0
 
-    monkeypatch.setattr(logfile.File, "_inode", begins)
+    monkeypatch.setattr(log_reader.File, "_inode", begins)
 
     assert ["one"] == [line.text for line in logs.read(folder, ["a"])]
 

@@ -36,8 +36,6 @@ links:
     subnet: 10.5.0.0/24
     mtu: 1400
   - [{node: h2, address: [10.5.0.3, "fd00:5::3/64"]}, sw]
-checks:
-  - {ping: [h1, h2]}
 """
 
 # What stands in GOOD, and what it is changed to: each of these alone is a mistake.
@@ -81,9 +79,10 @@ CHANGES: tuple[tuple[str, str], ...] = (
     ("message: It is up.", "message: true"),
     ("description: Two", "description: {Two: hosts}\nlinsk: Two"),
     ("description: Two", "description: a: Two"),
-    ("checks:\n  - {ping: [h1, h2]}", "checks: {ping: [h1, h2]}"),
-    ("checks:\n  - {ping: [h1, h2]}", "checks: [ping]"),
-    ("checks:\n  - {ping: [h1, h2]}", "checks: 5"),
+    ("links:", "checks: [{ping: [h1, h2]}]\nlinks:"),
+    ("links:", "checks: {ping: [h1, h2]}\nlinks:"),
+    ("links:", "checks: [ping]\nlinks:"),
+    ("links:", "checks: 5\nlinks:"),
     # Nodes and their names.
     ("  h2:\n", "  h2: 5\n"),
     ("  h2:\n", "  h2: []\n"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab import balancer
+from netlab.programs import headers
 from netlab.topology import sources
 from tests.checkout import ROOT
 
@@ -59,7 +59,7 @@ def test_every_header_of_the_balancers_is_included_by_its_name_in_the_folder_of_
 def test_reasons_may_stand_in_a_header(enum: str) -> None:
     path = BPF / "balancer.c"
 
-    assert balancer.enum_names(sources.with_headers(str(path), path.read_text()), enum)
+    assert headers.enum_in(sources.with_headers(str(path), path.read_text()), enum)
 
 
 def test_a_header_that_cannot_be_read_has_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

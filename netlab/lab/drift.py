@@ -6,52 +6,58 @@ inside nodes, nor of pins: what can be seen is told all the same.
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.kill import signal_name
-from netlab.lab import condition, inspection
-from netlab.lab.condition import NO_PINS, Problem, anew
+from netlab.lab import node_drift, snapshot
+from netlab.lab.node_drift import NO_PINS, Inside, Problem, anew
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
 from netlab.record import store
-from netlab.record.model import LabRecord
-from netlab.supervise import client, group, identity, state, trace
+from netlab.record.model import LabRecord, ProcessRecord
+from netlab.supervise import client, identity, lab_cgroup, state, trace
 
 
-class Health(NamedTuple):
-    """What is not as planned; `is_whole` says that nodes were looked into; `lab` is None if its record is damaged."""
+class Drift(NamedTuple):
+    """What is not as planned; `is_whole` says that nodes were looked into; `lab` is None if its record is damaged.
+
+    `udp_rcvbuf_errors` are, by node, datagrams dropped as their socket's buffer was full: of nodes looked into.
+    """
 
     problems: tuple[Problem, ...]
     is_whole: bool
     lab: Standing | None
+    udp_rcvbuf_errors: Mapping[str, int] = {}
 
 
-def examine(lab: str) -> Health:
+def examine(lab: str) -> Drift:
     """Return what of a lab that has a folder is not as planned; needs no root, but sees more with it."""
     try:
         record = store.shown(lab)
     except NetlabError as error:
-        return Health((Problem("", str(error), anew(lab)),), False, None)
+        return Drift((Problem("", str(error), anew(lab)),), False, None)
     return _examined(Standing(record))
 
 
-def _examined(lab: Standing) -> Health:
+def _examined(lab: Standing) -> Drift:
     name = lab.record.lab
     if not store.is_complete(name):
         what = "it is half-built: its `up` has not come to the end, or the file `up` in its folder is gone"
-        return Health((Problem("", what, f"netlab down {name}"),), False, lab)
+        return Drift((Problem("", what, f"netlab down {name}"),), False, lab)
     outside = tuple(_outside(lab))
     told = {problem.where for problem in outside}
     try:
-        # Once more where something is wrong: a reload may just have changed what one half of it was compared with.
-        inside = tuple(_inside(lab, told)) and tuple(_inside(lab, told))
+        inside, found = _inside(lab, told)
+        if inside:  # once more: a reload may just have changed what one half of it was compared with
+            inside, found = _inside(lab, told)
     except PermissionError:
-        return Health(outside, False, lab)
-    return Health((*outside, *inside), True, lab)
+        return Drift(outside, False, lab)
+    errors = {node: seen.udp_rcvbuf_errors for node, seen in found.items() if seen}
+    return Drift((*outside, *inside), True, lab, errors)
 
 
 # ---- what needs no root ----------------------------------------------------------------------------------------------
@@ -145,15 +151,15 @@ def _processes(record: LabRecord) -> Iterator[Problem]:
     if supervisor and not _is_socket(f"{folder}/{paths.SOCKET}"):
         yield Problem("", f"{folder}/{paths.SOCKET}, where its supervisor is asked, is gone", anew(lab))
     if supervisor:
-        what, mend = group.problem(lab, folder)
+        what, mend = lab_cgroup.problem(lab, folder)
         yield from [Problem("", what, mend or anew(lab))] if what else ()
     for node, about in record.nodes.items():
         if about.process and about.process.autostart:
             entry = entries.get(node) or client.Process(node, "not started")
-            yield from _process(record, about.process.stays, entry, bool(supervisor))
+            yield from _process(record, about.process, entry, bool(supervisor))
 
 
-def _process(record: LabRecord, stays: bool, entry: client.Process, is_watched: bool) -> Iterator[Problem]:
+def _process(record: LabRecord, planned: ProcessRecord, entry: client.Process, is_watched: bool) -> Iterator[Problem]:
     """Yield what has happened to a node's process; where nobody watches, what is lost is told with the supervisor."""
     lab, folder = record.lab, record.folder
     who = f"its process {entry.pid}"
@@ -167,9 +173,11 @@ def _process(record: LabRecord, stays: bool, entry: client.Process, is_watched: 
             yield Problem(entry.node, f"{who} is stopped", f"kill -CONT {entry.pid}")
         case "killed":
             yield Problem(entry.node, f"{who} was killed by {signal_name(entry.code)}", anew(lab))
+        case "exited" if planned.may_exit:
+            pass
         case "exited" if entry.code:
             yield Problem(entry.node, f"{who} has ended with exit code {entry.code}", anew(lab))
-        case "exited" if stays:
+        case "exited" if planned.stays:
             yield Problem(entry.node, f"{who} has ended, and its role is one that stays", anew(lab))
     log = paths.log(folder, entry.node)
     if _is_gone(log):
@@ -179,14 +187,17 @@ def _process(record: LabRecord, stays: bool, entry: client.Process, is_watched: 
 # ---- what does -------------------------------------------------------------------------------------------------------
 
 
-def _inside(standing: Standing, told: Collection[str]) -> Iterator[Problem]:
-    """Yield what is not as planned in nodes, and of their programs; of nodes in `told` something was said already.
+def _inside(standing: Standing, told: Collection[str]) -> tuple[list[Problem], dict[str, Inside | None]]:
+    """Return what is not as planned in nodes and of their programs, and what was found there.
 
-    PermissionError where this process may enter no node.
+    Of nodes in `told` something was said already. PermissionError where this process may enter no node.
     """
-    record = standing.record
+    found = snapshot.nodes(standing.record.nodes, standing.runtime.netns_path)
+    return [*_problems_inside(standing.record, told, found)], found
+
+
+def _problems_inside(record: LabRecord, told: Collection[str], found: Mapping[str, Inside | None]) -> Iterator[Problem]:
     lab, folder = record.lab, record.folder
-    found = inspection.nodes(record.nodes, standing.runtime.netns_path)
     known = store.pins(folder)
     if any(about.program for about in record.nodes.values()):
         if os.path.ismount(f"{folder}/{paths.TRACING}") and not os.path.isdir(trace.instance(folder, lab)):
@@ -197,13 +208,13 @@ def _inside(standing: Standing, told: Collection[str]) -> Iterator[Problem]:
     for node, about in record.nodes.items():
         names = (node, f"{node}_peer")
         own, passing = (
-            inspection.pins(paths.pins(folder, name), known[name]) if name in known else NO_PINS for name in names
+            snapshot.pins(paths.pins(folder, name), known[name]) if name in known else NO_PINS for name in names
         )
         if mounted:  # else they are all gone, and that is told
-            yield from condition.pin_problems(lab, node, own)
-            yield from condition.pin_problems(lab, node, passing)
+            yield from node_drift.pin_problems(lab, node, own)
+            yield from node_drift.pin_problems(lab, node, passing)
         if seen := found.get(node):
-            yield from condition.node_problems(lab, node, about, seen)
-            yield from condition.program_problems(lab, node, about, seen, own, passing)
+            yield from node_drift.node_problems(lab, node, about, seen)
+            yield from node_drift.program_problems(lab, node, about, seen, own, passing)
         elif node not in told:
             yield Problem(node, "its namespace cannot be entered", anew(lab))

@@ -8,18 +8,18 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 
 from netlab import paths
-from netlab.kernel import sysctls
+from netlab.kernel import snmp, sysctls
 from netlab.kernel.netlink import Channel, attributes
 from netlab.kernel.syscalls import in_threads, setns
-from netlab.lab.condition import Inside, Link, Pins
+from netlab.lab.node_drift import Inside, Link, Pins
 from netlab.record.model import InterfaceRecord, NodeRecord
 from netlab.record.notes import Pinned
-from netlab.topology.subnets import IPV4, IPV6, Subnet
+from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet
 
 THREADS_FROM = 100  # nodes
 _RTM_GETLINK, _RTM_GETADDR, _RTM_GETROUTE = 18, 22, 26
@@ -48,6 +48,23 @@ def nodes(planned: Mapping[str, NodeRecord], netns_path: Callable[[str], str]) -
     return found
 
 
+def udp_rcvbuf_errors(planned: Iterable[str], netns_path: Callable[[str], str]) -> dict[str, int]:
+    """Return how many datagrams were dropped in each of these nodes as their socket's buffer was full.
+
+    Nodes that cannot be entered are left out. The calling thread stays where it is.
+    """
+    found: dict[str, int] = {}
+
+    def count(names: Iterator[str]) -> None:
+        for node in names:
+            with suppress(OSError):
+                _enter(netns_path(node))
+                found[node] = snmp.udp_rcvbuf_errors()
+
+    in_threads(1, count, planned)
+    return found
+
+
 def _visit_all(
     found: dict[str, Inside | None],
     netns_path: Callable[[str], str],
@@ -68,11 +85,7 @@ def _visit_all(
 
 def _visit(about: NodeRecord, netns: str, reader: sysctls.Sysctls) -> Inside:
     """Enter a node and read it; raises OSError."""
-    descriptor = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        setns(descriptor)
-    finally:
-        os.close(descriptor)
+    _enter(netns)
     channel = Channel()
     try:
         return Inside(
@@ -81,9 +94,18 @@ def _visit(about: NodeRecord, netns: str, reader: sysctls.Sysctls) -> Inside:
             frozenset(route for answer in _all(channel, _RTM_GETROUTE) for route in _routes(answer)),
             reader.read_all(about.sysctls),
             dict(_faces(channel, about.interfaces)),
+            snmp.udp_rcvbuf_errors(),
         )
     finally:
         channel.close()
+
+
+def _enter(netns: str) -> None:
+    descriptor = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _all(channel: Channel, kind: int) -> list[bytes]:

@@ -2,31 +2,26 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from netlab import paths
 from netlab.errors import NetlabError
+from netlab.programs import bpf, comparison, introspection
 from netlab.programs.maps import LoadedProgram, Map
+from netlab.record.layouts import NONE, Layouts
 
-_MAPS_OF_MAPS = (12, 13)  # array and hash
-# Maps whose values end in a program, with the size of such values: program array, devmap, devmap hash, CPU map.
-_HOLDERS = {(3, 4), (14, 8), (25, 8), (16, 8)}
+# Maps whose values end in a program, with the size of such values.
+_HOLDERS = {(bpf.PROG_ARRAY, 4), (bpf.DEVMAP, 8), (bpf.DEVMAP_HASH, 8), (bpf.CPUMAP, 8)}
 _NUMBER_BYTES = 4
-# enum bpf_map_type, by the names that bcc has for them
-_TYPES = (
-    *("unspecified", "hash", "array", "prog", "perf_output", "percpu_hash", "percpu_array", "stacktrace"),
-    *("cgroup_array", "lru_hash", "lru_percpu_hash", "lpm_trie", "array_of_maps", "hash_of_maps", "devmap", "sockmap"),
-    *("cpumap", "xskmap", "sockhash", "cgroup_storage", "reuseport_array", "percpu_cgroup_storage", "queue", "stack"),
-    *("sk_storage", "devmap_hash", "struct_ops", "ringbuf", "inode_storage", "task_storage"),
-)
 
 
-def adopt(made: dict[str, int], pins: str) -> None:
+def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None:
     """Let the descriptors of maps that were just made mean the maps of the same names that are pinned.
 
     `made` has the descriptors by name, which no program has been loaded with so far: instructions name a map by its
-    descriptor, so that is all that it takes. Raises NetlabError, with every difference and with nothing changed, when
-    a map has another shape than the pinned one.
+    descriptor, so that is all that it takes. `known` says how they are laid out. Raises NetlabError, with every
+    difference and with nothing changed, when a map has another shape than the pinned one, or other fields.
     """
     with ExitStack() as opened:
         there = {
@@ -34,7 +29,12 @@ def adopt(made: dict[str, int], pins: str) -> None:
             for name in made
             if os.path.exists(paths.map_pin(pins, name))
         }
-        wrong = [text for name, old in there.items() if (text := _differences(name, old, Map(os.dup(made[name]))))]
+        before = introspection.layouts({name: old.fd for name, old in there.items()})
+        wrong = []
+        for name, old in there.items():
+            found = _differences(old, Map(os.dup(made[name])))
+            found += comparison.differences(name, before.get(name, NONE), known.get(name, NONE))
+            wrong += [f"{name}: {', '.join(found)}"] if found else []
         if wrong:
             lines = "\n".join(f"    {text}" for text in wrong)
             raise NetlabError(
@@ -45,7 +45,7 @@ def adopt(made: dict[str, int], pins: str) -> None:
             os.dup2(old.fd, made[name], inheritable=False)
 
 
-def _differences(name: str, old: Map, new: Map) -> str:
+def _differences(old: Map, new: Map) -> list[str]:
     """Say in what the shape of a new map is not that of the old one; the new one is closed."""
     with new:
         pairs = (
@@ -55,12 +55,11 @@ def _differences(name: str, old: Map, new: Map) -> str:
             ("{} entries", new.max_entries, old.max_entries),
             ("flags {}", new.flags, old.flags),
         )
-    found = [f"{what.format(now)} instead of {before}" for what, now, before in pairs if now != before]
-    return f"{name}: {', '.join(found)}" if found else ""
+    return [f"{what.format(now)} instead of {before}" for what, now, before in pairs if now != before]
 
 
 def _type(number: int) -> str:
-    return _TYPES[number] if number < len(_TYPES) else str(number)
+    return bpf.MAP_TYPES[number] if number < len(bpf.MAP_TYPES) else str(number)
 
 
 def renew(maps: str, before: str, after: str) -> None:
@@ -80,7 +79,7 @@ def renew(maps: str, before: str, after: str) -> None:
 
 def _renew(name: str, holder: Map, names: dict[int, str], successors: dict[str, LoadedProgram]) -> None:
     """Renew the entries of one map, and of the maps that it holds."""
-    is_of_maps = holder.type in _MAPS_OF_MAPS
+    is_of_maps = holder.type in bpf.MAPS_OF_MAPS
     if not is_of_maps and (holder.type, holder.value_size) not in _HOLDERS:
         return
     for key in list(holder.keys()):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from netlab.programs import diagnosis
-from netlab.programs.diagnosis import Source
+from netlab.programs import diagnostics
+from netlab.programs.diagnostics import Source
 
 COMMAND = "clang -cc1 -triple x86_64-unknown-linux-gnu -emit-llvm-bc -o main.bc -x c /virtual/main.c\n"
 LICENCE = "#if defined(BPF_LICENSE)\n#error BPF_LICENSE cannot be specified through cflags\n#endif\n"
@@ -72,7 +72,7 @@ def log_of(kernel: str, *lines: str) -> str:
 @pytest.mark.parametrize("kernel", ["6.18", "6.1"])
 def test_the_verifiers_line_is_the_authors(kernel: str) -> None:
     """The rewritten line is mapped back by its number, or by its text where the kernel says no number."""
-    said = diagnosis.verifier_error(log_of(kernel, "R0 invalid mem access 'map_value_or_null'"), SOURCE, "drop")
+    said = diagnostics.verifier_error(log_of(kernel, "R0 invalid mem access 'map_value_or_null'"), SOURCE, "drop")
 
     assert said == (
         "drop.c:10: the verifier refused drop(): R0 invalid mem access 'map_value_or_null'\n"
@@ -85,7 +85,7 @@ def refused_at(text: str, headers: dict[str, tuple[str, ...]]) -> list[str]:
     """Return the first lines about a program that Linux 6.1 refuses at this line, and that includes these headers."""
     talk = log_of("6.1", "R1 unbounded").replace("8: (79)", f"; {text}\n8: (79)")
     source = SOURCE._replace(headers=tuple(headers.items()))
-    return diagnosis.verifier_error(talk, source, "drop").splitlines()[:2]
+    return diagnostics.verifier_error(talk, source, "drop").splitlines()[:2]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_headers_are_read_with_what_they_include(tmp_path: Path) -> None:
 
 def test_states_of_registers_are_no_reasons() -> None:
     """What the verifier prints of its state between instruction and reason is left out, and long reasons are cut."""
-    said = diagnosis.verifier_error(
+    said = diagnostics.verifier_error(
         log_of(
             "6.18",
             "infinite loop detected at insn 8",
@@ -141,7 +141,7 @@ def test_a_reason_before_any_instruction_names_the_function() -> None:
     """Complaints about the whole program point at its first line."""
     talk = REWRITTEN + "bpf: Failed to load program: Invalid argument\nback-edge from insn 5 to 2\nprocessed 0 insns\n"
 
-    said = diagnosis.verifier_error(talk, SOURCE, "drop")
+    said = diagnostics.verifier_error(talk, SOURCE, "drop")
 
     assert said.startswith("drop.c:5: the verifier refused drop(): back-edge from insn 5 to 2\n(")
 
@@ -151,7 +151,8 @@ def test_a_refusal_without_a_log_gives_the_kernels_error() -> None:
     talk = REWRITTEN + "bpf: Failed to load program: Operation not permitted\n"
 
     assert (
-        diagnosis.verifier_error(talk, SOURCE, "drop") == "drop.c:5: the kernel refused drop(): Operation not permitted"
+        diagnostics.verifier_error(talk, SOURCE, "drop")
+        == "drop.c:5: the kernel refused drop(): Operation not permitted"
     )
 
 
@@ -159,7 +160,7 @@ def test_a_line_that_bcc_rewrote_is_found_again() -> None:
     """A map's lookup reads differently after bcc; the line shown is the author's."""
     talk = log_of("6.18", "R2 !read_ok").replace(f"main.c:{LINE_OF_SUM}", f"main.c:{LINE_OF_SUM - 2}")
 
-    said = diagnosis.verifier_error(talk, SOURCE, "drop")
+    said = diagnostics.verifier_error(talk, SOURCE, "drop")
 
     assert said.splitlines()[:2] == [
         "drop.c:8: the verifier refused drop(): R2 !read_ok",
@@ -186,7 +187,7 @@ def test_clangs_errors_lose_what_is_bccs() -> None:
         "1 warning and 1 error generated.\n" + REWRITTEN
     )
 
-    assert diagnosis.compile_error(talk, SOURCE) == (
+    assert diagnostics.compile_error(talk, SOURCE) == (
         "/home/me/drop.h:7:3: error: use of 'b'\n  b;\n  ^\n"
         "drop.c:9:9: note: expanded from macro 'B'\n#define B b\n        ^"
     )
@@ -200,7 +201,7 @@ def test_errors_after_rewriting_are_mapped_back() -> None:
         + f"/virtual/main.c:{LINE_OF_SUM}:2: error: bad sum\n        *count += 1;\n        ^\n1 error generated.\n"
     )
 
-    assert diagnosis.compile_error(talk, SOURCE) == "drop.c:10:2: error: bad sum\n        *count += 1;\n        ^"
+    assert diagnostics.compile_error(talk, SOURCE) == "drop.c:10:2: error: bad sum\n        *count += 1;\n        ^"
 
 
 def test_a_second_try_of_bccs_is_not_shown() -> None:
@@ -208,14 +209,14 @@ def test_a_second_try_of_bccs_is_not_shown() -> None:
     complaint = "/virtual/main.c:5:1: error: bad\n"
     talk = complaint + REWRITTEN + "WARNING: compilation failure, trying with system bpf.h\n" + complaint + REWRITTEN
 
-    assert diagnosis.compile_error(talk, SOURCE) == "drop.c:5:1: error: bad"
+    assert diagnostics.compile_error(talk, SOURCE) == "drop.c:5:1: error: bad"
 
 
 def test_links_to_the_systems_headers_are_named_as_what_they_are() -> None:
     """The folder of links that netlab makes is nobody's business."""
     talk = "/run/netlab/lab/compiler/headers/uapi/linux/if.h:28:10: fatal error: 'sys/none.h' file not found\n"
 
-    assert diagnosis.compile_error(talk, SOURCE).startswith("/usr/include/linux/if.h:28:10: error: 'sys/none.h' file")
+    assert diagnostics.compile_error(talk, SOURCE).startswith("/usr/include/linux/if.h:28:10: error: 'sys/none.h' file")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_links_to_the_systems_headers_are_named_as_what_they_are() -> None:
 )
 def test_the_end_of_a_compiler_is_explained(talk: str, status: int, said: str) -> None:
     """An LLVM that aborts says why in one of several ways, or not at all."""
-    assert said == diagnosis.crash(COMMAND + REWRITTEN + talk, SOURCE, status)
+    assert said == diagnostics.crash(COMMAND + REWRITTEN + talk, SOURCE, status)
 
 
 def test_a_source_that_is_gone_has_no_lines() -> None:
@@ -253,7 +254,7 @@ def test_a_source_that_is_gone_has_no_lines() -> None:
 
     assert Source("/nowhere/drop.c", "/nowhere/drop.c", ()) == source
     assert (
-        diagnosis.crash(REWRITTEN + "LLVM ERROR: line 4: bad\n", source, -6)
+        diagnostics.crash(REWRITTEN + "LLVM ERROR: line 4: bad\n", source, -6)
         == "/nowhere/drop.c: the compiler gave up: bad"
     )
 
@@ -262,5 +263,5 @@ def test_names_are_relative_below_the_current_folder(tmp_path: Path, monkeypatch
     """A message names a file as its author would."""
     monkeypatch.chdir(tmp_path)
 
-    assert diagnosis.shown(str(tmp_path / "bpf" / "drop.c")) == "bpf/drop.c"
-    assert diagnosis.shown("/elsewhere/drop.c") == "/elsewhere/drop.c"
+    assert diagnostics.shown(str(tmp_path / "bpf" / "drop.c")) == "bpf/drop.c"
+    assert diagnostics.shown("/elsewhere/drop.c") == "/elsewhere/drop.c"

@@ -1,4 +1,4 @@
-"""Whose turn it is to compile: no more processes at a time than there are CPUs."""
+"""Limits how many compilers run at once: as many as there are CPUs, in each lab."""
 
 import fcntl
 import os
@@ -10,8 +10,8 @@ from netlab.kernel import files
 
 
 @contextmanager
-def turn(work_folder: str) -> Iterator[None]:
-    """Wait until fewer processes than CPUs compile for this lab; the kernel ends a turn with its process."""
+def take(work_folder: str) -> Iterator[None]:
+    """Hold one of the lab's slots, waiting for a free one; the kernel frees it when the process ends."""
     files.ensure_folder(work_folder, files.FOR_OWNER)
     mode = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW
     locks = [os.open(paths.compile_lock(work_folder, n), mode, 0o600) for n in range(os.cpu_count() or 1)]

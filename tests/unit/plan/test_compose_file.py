@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from netlab.plan import compose
+from netlab.plan import compose_file
 from netlab.plan.planner import plan
 from netlab.topology import document, validate
 from netlab.topology.document.dump import dump
@@ -25,7 +25,7 @@ FILES = {
 
 def exported(path: str) -> str:
     """Return what `netlab export compose` prints, the checkout's path taken out before long lines are folded."""
-    said = json.dumps(compose.compose(plan(validate.topology(document.load(path)))))
+    said = json.dumps(compose_file.compose(plan(validate.topology(document.load(path)))))
     data, notes = json.loads(said.replace(ROOT, "/ROOT"))
     return dump(data, notes)
 

@@ -8,7 +8,7 @@ import pytest
 
 from netlab.kernel import cgroups
 from netlab.record import mark
-from netlab.supervise import group
+from netlab.supervise import lab_cgroup
 from tests.contents import CONTENTS, put
 
 Host = Callable[..., None]
@@ -58,11 +58,11 @@ def test_the_group_lies_below_that_of_up(
 ) -> None:
     """What limits the caller limits the lab; version 2 comes first, and no controller that would limit it anew."""
     host(*hierarchies)
-    made = group.make("one", f"{tmp_path}/lab")
+    made = lab_cgroup.make("one", f"{tmp_path}/lab")
 
     assert made == f"{tmp_path}/{expected}/{mark.mark('one')}"
     assert os.path.isdir(made)
-    assert group.find("one", f"{tmp_path}/lab") == [made]
+    assert lab_cgroup.find("one", f"{tmp_path}/lab") == [made]
 
 
 @pytest.mark.parametrize(
@@ -78,20 +78,20 @@ def test_without_a_group_to_write_to_there_is_none(
     (tmp_path / "file").rmdir()
     (tmp_path / "file").touch()
 
-    assert group.make("one", f"{tmp_path}/lab") == ""
-    assert group.find("one", f"{tmp_path}/lab") == []
+    assert lab_cgroup.make("one", f"{tmp_path}/lab") == ""
+    assert lab_cgroup.find("one", f"{tmp_path}/lab") == []
 
 
 def test_a_group_is_found_by_its_name_when_the_folder_is_lost(host: Host, tmp_path: Path) -> None:
     """Wherever it is; not those of other labs, nor those of a container, whose labs may have the same names."""
     host(("unified", "cgroup2", "rw", "/", "/jobs/7"))
-    made = group.make("one", f"{tmp_path}/lab")
-    group.make("two", f"{tmp_path}/lab")
+    made = lab_cgroup.make("one", f"{tmp_path}/lab")
+    lab_cgroup.make("two", f"{tmp_path}/lab")
     os.mkdir(f"{tmp_path}/unified/netlab.one.4026530000")
     (tmp_path / "lab/group").unlink()
 
-    assert group.find("one", f"{tmp_path}/lab") == [made]
-    assert group.labs() == {"one", "two"}
+    assert lab_cgroup.find("one", f"{tmp_path}/lab") == [made]
+    assert lab_cgroup.labs() == {"one", "two"}
 
 
 def test_a_file_that_names_another_group_is_not_believed(host: Host, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_file_that_names_another_group_is_not_believed(host: Host, tmp_path: P
     host(V2)
     (tmp_path / "lab/group").write_text(f"{tmp_path}/unified")
 
-    assert group.find("one", f"{tmp_path}/lab") == []
+    assert lab_cgroup.find("one", f"{tmp_path}/lab") == []
 
 
 @pytest.mark.parametrize("content", CONTENTS)
@@ -107,14 +107,14 @@ def test_a_damaged_file_is_told_and_the_group_found_by_its_name(host: Host, tmp_
     """Or `down` would leave it, with who is in it."""
     host(V2)
     folder = f"{tmp_path}/lab"
-    made = group.make("one", folder)
-    assert group.problem("one", folder) == ("", "")
+    made = lab_cgroup.make("one", folder)
+    assert lab_cgroup.problem("one", folder) == ("", "")
     os.unlink(f"{folder}/group")
-    assert group.problem("one", folder) == ("", "")
+    assert lab_cgroup.problem("one", folder) == ("", "")
     put(f"{folder}/group", content)
 
-    assert group.problem("one", folder)[0].startswith(f"{folder}/group, which says where its control group is, is")
-    assert group.find("one", folder) == [made]
+    assert lab_cgroup.problem("one", folder)[0].startswith(f"{folder}/group, which says where its control group is, is")
+    assert lab_cgroup.find("one", folder) == [made]
 
 
 @pytest.mark.parametrize(
@@ -123,31 +123,31 @@ def test_a_damaged_file_is_told_and_the_group_found_by_its_name(host: Host, tmp_
 def test_a_frozen_group_is_told_and_thawed(host: Host, tmp_path: Path, name: str, frozen: str, free: str) -> None:
     host(V2)
     folder = f"{tmp_path}/lab"
-    made = group.make("one", folder)
+    made = lab_cgroup.make("one", folder)
     Path(made, name).write_text(f"{frozen}\n")
-    assert group.problem("one", folder) == (f"its control group {made} is frozen", f"echo {free} >{made}/{name}")
+    assert lab_cgroup.problem("one", folder) == (f"its control group {made} is frozen", f"echo {free} >{made}/{name}")
     os.truncate(f"{made}/{name}", 0)
     cgroups.thaw([made])
 
     assert Path(made, name).read_text() == free
-    assert group.problem("one", folder) == ("", "")
+    assert lab_cgroup.problem("one", folder) == ("", "")
 
 
 def test_a_group_that_is_gone_is_told(host: Host, tmp_path: Path) -> None:
     """But not where this host had no room for one."""
     host(V2)
     folder = f"{tmp_path}/lab"
-    made = group.make("one", folder)
+    made = lab_cgroup.make("one", folder)
     os.rmdir(made)
-    assert group.problem("one", folder) == (f"its control group {made} is gone", "")
+    assert lab_cgroup.problem("one", folder) == (f"its control group {made} is gone", "")
     host()
-    group.make("one", folder)
+    lab_cgroup.make("one", folder)
     host(("file", "cgroup2", "rw", "/", "/"))
     (tmp_path / "file").rmdir()
     (tmp_path / "file").touch()
-    group.make("one", folder)
+    lab_cgroup.make("one", folder)
 
-    assert group.problem("one", folder) == ("", "")
+    assert lab_cgroup.problem("one", folder) == ("", "")
 
 
 DELEGATED = ("unified", "cgroup2", "rw", "/", "/user.slice/user@1000.service/app.slice/terminal.scope")
@@ -161,7 +161,7 @@ def test_a_group_that_others_can_change_is_not_built_in(host: Host, tmp_path: Pa
     os.chown(theirs, -1, os.getgroups()[-1] if os.geteuid() else 65534)
     theirs.chmod(mode)
 
-    assert group.make("one", f"{tmp_path}/lab") == f"{tmp_path}/unified/user.slice/{mark.mark('one')}"
+    assert lab_cgroup.make("one", f"{tmp_path}/lab") == f"{tmp_path}/unified/user.slice/{mark.mark('one')}"
 
 
 @pytest.mark.root
@@ -175,7 +175,7 @@ def test_a_group_of_another_users_is_no_labs(host: Host, tmp_path: Path) -> None
     for each in (theirs, theirs.parent / mark.mark("ghost")):
         os.chown(each, 65534, 65534)
 
-    assert group.labs() == set()
-    assert group.find("phantom", f"{tmp_path}/lab") == group.find("ghost", f"{tmp_path}/lab") == []
-    assert group.make("one", f"{tmp_path}/lab") == f"{tmp_path}/unified/user.slice/{mark.mark('one')}"
-    assert group.labs() == {"one"}
+    assert lab_cgroup.labs() == set()
+    assert lab_cgroup.find("phantom", f"{tmp_path}/lab") == lab_cgroup.find("ghost", f"{tmp_path}/lab") == []
+    assert lab_cgroup.make("one", f"{tmp_path}/lab") == f"{tmp_path}/unified/user.slice/{mark.mark('one')}"
+    assert lab_cgroup.labs() == {"one"}

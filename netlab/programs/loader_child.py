@@ -18,7 +18,7 @@ from typing import TextIO, TypeVar
 from netlab import paths
 from netlab.errors import HostError, NetlabError, reason
 from netlab.kernel import files, syscalls
-from netlab.programs import attachment, bcc, bpf, cache, compiled, loader, semaphore
+from netlab.programs import attachment, bcc, bpf, cache, compile_slots, compiled, loader
 from netlab.programs.bcc import Build, Refused, Unit
 from netlab.record import shapes
 
@@ -55,7 +55,7 @@ def main() -> None:
 def _work(order: loader.Order, answers: TextIO) -> None:
     """Load and pin, say so, and attach when the parent has said where."""
     job = order.job
-    with semaphore.turn(job.work_folder):
+    with compile_slots.take(job.work_folder):
         # the compiler is C++ and hears no Python: the kernel ends the process when it has used up its time on the CPU
         signal.setitimer(signal.ITIMER_PROF, order.limits.cpu_s)
         with open(order.source_fd, "rb") as source:

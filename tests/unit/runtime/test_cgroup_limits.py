@@ -8,7 +8,7 @@ import pytest
 
 from netlab.errors import HostError, NetlabError
 from netlab.record.model import LimitsRecord as Limits
-from netlab.runtime.limits import Groups, hierarchies, labs
+from netlab.runtime.cgroup_limits import Groups, hierarchies, labs
 
 HALF = Limits(cpu=0.5, memory=64 << 20)
 # What the kernel puts into a new group

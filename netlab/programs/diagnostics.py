@@ -14,7 +14,7 @@ import re
 from typing import NamedTuple
 
 from netlab.programs.hints import with_hint
-from netlab.programs.verifier import INSTRUCTION
+from netlab.programs.verifier_log import INSTRUCTION
 from netlab.topology import sources
 
 MAX_ERRORS = 3  # the rest mostly follow from the first
@@ -172,7 +172,7 @@ def redefinition(said: str, source: Source, name: str) -> str:
 def verifier_error(said: str, source: Source, function: str) -> str:
     """Return why the kernel refused a program, and the source line of the instruction it was looking at."""
     talk = _Talk(said, source)
-    # there may be a second log, with lines of the source: see `verifier`
+    # there may be a second log, with lines of the source: see `verifier_log`
     refused = max(_REFUSED.finditer(talk.after), key=re.Match.start, default=None)
     if refused is None:
         return f"{source.shown}: the kernel refused {function}()\n{_last_lines(talk)}"

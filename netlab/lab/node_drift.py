@@ -1,7 +1,7 @@
 """What of a plan is no longer there: a lab's record against what was read of its nodes. Pure.
 
 Only what was planned and is missing, or is no longer what it was, is a problem. What somebody has added to a node (an
-address, a route, a link, a qdisc) is his own affair. `inspection` reads nodes; `health` asks the rest.
+address, a route, a link, a qdisc) is his own affair. `snapshot` reads nodes; `drift` looks at the rest of a lab.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from netlab.plan.routes import DEFAULT, DEFAULTS
 from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram, namespace
 from netlab.record.model import InterfaceRecord, NodeRecord
-from netlab.topology.subnets import Subnet, parse
+from netlab.topology.ip_arithmetic import Subnet, parse
 
 LO = 1  # its index, everywhere
 
@@ -27,7 +27,12 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         """Return it as a line for a person."""
-        return f"{self.where or 'the lab'}: {self.what}; what mends it: {self.mend}"
+        return f"{self.where or 'the lab'}: {self.said}"
+
+    @property
+    def said(self) -> str:
+        """What is wrong and what mends it, without where."""
+        return f"{self.what}; what mends it: {self.mend}"
 
 
 class Link(NamedTuple):
@@ -50,7 +55,8 @@ class Inside(NamedTuple):
 
     `addresses` are (interface's index, address as a number, its network); `routes` those of the main table, as network
     and next hop; `sysctls` those that are planned and can be read; `faces` says for interfaces that face a program
-    whether GRO is on, and whether checksums are left to the card.
+    whether GRO is on, and whether checksums are left to the card. `udp_rcvbuf_errors` are datagrams dropped as their
+    socket's buffer was full.
     """
 
     links: tuple[Link, ...]
@@ -58,6 +64,7 @@ class Inside(NamedTuple):
     routes: frozenset[tuple[Subnet, int]]
     sysctls: Mapping[str, str]
     faces: Mapping[str, tuple[bool, bool]]
+    udp_rcvbuf_errors: int = 0
 
 
 class Pins(NamedTuple):
@@ -254,8 +261,12 @@ def _leaf(name: str) -> tuple[str, str]:
 
 
 def _same(found: str, planned: str) -> bool:
-    """Say whether two texts are the same value of a sysctl: numbers may be written in several ways."""
+    """Say whether two texts are the same value of a sysctl: numbers and addresses may be written in several ways."""
+    return [*map(_meaning, found.split())] == [*map(_meaning, planned.split())]
+
+
+def _meaning(word: str) -> object:
     try:
-        return [int(word, 0) for word in found.split()] == [int(word, 0) for word in planned.split()]
-    except ValueError:
-        return found.split() == planned.split()
+        return parse(word) if ":" in word else int(word, 0)
+    except (OSError, ValueError):
+        return word

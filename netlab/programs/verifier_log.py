@@ -49,5 +49,5 @@ def log_with_lines(attempt: Attempt) -> str:
 
 
 def cpu_left_s() -> float:
-    """Return the CPU time that this process may still use before its timer ends it (`worker`), in seconds."""
+    """Return the CPU time that this process may still use before its timer ends it (`loader_child`), in seconds."""
     return signal.getitimer(signal.ITIMER_PROF)[0] or math.inf

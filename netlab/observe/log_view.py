@@ -4,28 +4,27 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
+from netlab.observe.painter import Painter
 from netlab.record.model import LabRecord
 from netlab.supervise.logs import LogLine, read
 
-_COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
-
 
 def of_nodes(
-    lab: LabRecord, nodes: Sequence[str], last: int | None, follow: bool, style: str, painted: bool
+    lab: LabRecord, nodes: Sequence[str], last: int | None, follow: bool, style: str, paint: Painter
 ) -> Iterator[str]:
     """Yield what these nodes' processes printed, in the order of time, all or the `last` lines, as text or json."""
-    return _worded(lab, read(lab.folder, nodes, last=last, follow=follow), style, painted)
+    return _worded(lab, read(lab.folder, nodes, last=last, follow=follow), style, paint)
 
 
-def of_programs(lab: LabRecord, last: int | None, follow: bool, style: str, painted: bool) -> Iterator[str]:
+def of_programs(lab: LabRecord, last: int | None, follow: bool, style: str, paint: Painter) -> Iterator[str]:
     """Yield what this lab's programs printed, as the kernel has it: each line begins with LAB/NODE."""
     found = read(lab.folder, [], trace=True, last=last, follow=follow)
-    return _worded(lab, found, style, painted, f"{lab.lab}/")
+    return _worded(lab, found, style, paint, f"{lab.lab}/")
 
 
-def _worded(lab: LabRecord, lines: Iterable[LogLine], style: str, painted: bool, prefix: str = "") -> Iterator[str]:
+def _worded(lab: LabRecord, lines: Iterable[LogLine], style: str, paint: Painter, prefix: str = "") -> Iterator[str]:
     width = max(map(len, lab.nodes), default=0) if not prefix else 0
-    colours = {node: _COLOURS[at % len(_COLOURS)] for at, node in enumerate(lab.nodes)}
+    numbers = {node: at for at, node in enumerate(lab.nodes)}
     for line in lines:
         when = line.ns + lab.clock_offset_ns
         if style == "json":
@@ -33,10 +32,8 @@ def _worded(lab: LabRecord, lines: Iterable[LogLine], style: str, painted: bool,
             yield json.dumps({**about, "text": line.text})
             continue
         node = f"{prefix}{line.node:<{width}}"
-        if painted:
-            code = 31 + _COLOURS.index(colours.get(line.node, "red"))
-            node = f"\x1b[{code}m{node}\x1b[0m"
-        yield f"{_clock(when)} {node} {line.text}"
+        who = paint.node(node, numbers[line.node]) if line.node in numbers else paint.kernel(node)
+        yield f"{_clock(when)} {who} {line.text}"
 
 
 def _clock(wall_ns: int) -> str:

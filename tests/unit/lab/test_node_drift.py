@@ -7,18 +7,21 @@ from typing import Any
 
 import pytest
 
-from netlab.lab import condition, inspection
-from netlab.lab.condition import Inside, Link, Pins
+from netlab.lab import node_drift, snapshot
+from netlab.lab.node_drift import Inside, Link, Pins
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
 from netlab.plan.routes import DEFAULT, DEFAULTS
+from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Endpoint, Node, Program, Route, Topology
 from netlab.topology.model import Link as Wire
-from netlab.topology.subnets import IPV4, IPV6, Subnet, parse
 
 PROGRAM = Program("own", "/bpf/own.c", transmits=True)
 NODES = (
-    Node("host", sysctls=(("net.ipv4.tcp_rmem", "4096 0x2000 6291456"),)),
+    Node(
+        "host",
+        sysctls=(("net.ipv4.tcp_rmem", "4096 0x2000 6291456"), ("net.ipv6.conf.eth0.stable_secret", "2001:db8::1")),
+    ),
     Node("router", routes=(Route("10.9.0.0/16", "10.0.0.1"),), program=PROGRAM),
     Node("switch", kind="switch"),
 )
@@ -56,8 +59,8 @@ def said(node: str, seen: Inside, own: Pins = OWN, passing: Pins = PASSING) -> l
     """Return what is told of a node, without what mends it."""
     about = RECORD.nodes[node]
     found = [
-        *condition.node_problems("lab", node, about, seen),
-        *condition.program_problems("lab", node, about, seen, own, passing),
+        *node_drift.node_problems("lab", node, about, seen),
+        *node_drift.program_problems("lab", node, about, seen, own, passing),
     ]
     return [f"{one.where}: {one.what}" for one in found]
 
@@ -80,7 +83,9 @@ def test_what_is_added_is_no_problem(node: str) -> None:
     extra = Link("mine", 40, "02:00:00:00:00:01", 9000, False, 0, {"native": 5, "generic": 0})
     sysctls = {**seen.sysctls, "net.ipv4.conf.all.log_martians": "1"}
     if node == "host":
+        secret = "2001:0db8:0000:0000:0000:0000:0000:0001"
         sysctls |= {"net.ipv4.tcp_rmem": "4096\t8192\t6291456", "net.ipv4.ip_forward": "1"}
+        sysctls |= {"net.ipv6.conf.eth0.stable_secret": secret}
     more = seen._replace(
         links=(*seen.links, extra),
         addresses=seen.addresses | {(40, 1, Subnet(IPV4, 0, 8))},
@@ -130,7 +135,7 @@ def test_a_program_that_a_reload_is_just_attaching_is_its_own() -> None:
 
     assert said("router", seen)
     assert [] == said("router", seen, OWN._replace(coming=frozenset({30})))
-    assert not list(condition.pin_problems("lab", "router", OWN._replace(programs={}, coming=frozenset({30}))))
+    assert not list(node_drift.pin_problems("lab", "router", OWN._replace(programs={}, coming=frozenset({30}))))
 
 
 def test_a_port_that_left_its_bridge_is_told_unless_the_bridge_has_gone() -> None:
@@ -149,8 +154,8 @@ def test_sysctls_that_one_another_set_are_told_only_when_all_are_planned_alike()
     seen = whole("host")._replace(sysctls={"net.ipv4.ip_forward": "0", "net.ipv4.conf.eth0.forwarding": "0"})
     alike = about._replace(sysctls={"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.forwarding": "1"})
 
-    assert [] == list(condition.node_problems("lab", "host", about, seen))
-    (told,) = condition.node_problems("lab", "host", alike, seen)
+    assert [] == list(node_drift.node_problems("lab", "host", about, seen))
+    (told,) = node_drift.node_problems("lab", "host", alike, seen)
     assert told.mend == "netlab exec --lab lab host sysctl -qw net.ipv4.ip_forward=1"
 
 
@@ -170,7 +175,7 @@ def test_what_cannot_be_read_is_not_told() -> None:
 )
 def test_what_mends_is_the_step_of_the_plan(lose: Callable[[Inside], Inside], mend: str) -> None:
     """As `up --dry-run` prints it, in the node."""
-    found = condition.node_problems("lab", "router", RECORD.nodes["router"], lose(whole("router")))
+    found = node_drift.node_problems("lab", "router", RECORD.nodes["router"], lose(whole("router")))
 
     assert f"netlab exec --lab lab router {mend}" in [one.mend for one in found]
 
@@ -183,7 +188,7 @@ def test_interfaces_that_face_a_program_keep_their_offloads() -> None:
 
 
 def test_pins_that_are_gone_are_told() -> None:
-    found = [one.what for one in condition.pin_problems("lab", "router", OWN._replace(maps=frozenset(), programs={}))]
+    found = [one.what for one in node_drift.pin_problems("lab", "router", OWN._replace(maps=frozenset(), programs={}))]
 
     assert ["the pin of the program own is gone", "the pin of the map seen is gone"] == found
 
@@ -204,7 +209,7 @@ def test_routes_are_read_as_the_kernel_tells_them() -> None:
 
     def read(*answers: bytes) -> Iterator[tuple[Subnet, int]]:
         for answer in answers:
-            yield from inspection._routes(answer)
+            yield from snapshot._routes(answer)
 
     assert [
         (Subnet(IPV4, 10 << 24 | 9 << 16, 16), 10 << 24 | 1),

@@ -11,8 +11,8 @@ from netlab.kernel import sysctls
 from netlab.plan.addresses import Layout, layout
 from netlab.plan.planner import Plan
 from netlab.plan.steps import AddRoute, CreateNode, Interface, StartRole
+from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, parse, text
 from netlab.topology.model import DEFAULT_MTU, Node
-from netlab.topology.subnets import FAMILIES, IPV4, IPV6, parse, text
 
 IMAGE = "netlab-node:latest"
 _RUN = '{ "$@"; echo "exited with code $?"; exec sleep infinity; }'

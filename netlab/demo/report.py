@@ -1,0 +1,125 @@
+"""The report of a play, to hand in: a Markdown file that names all that is kept beside it. Pure, but for the date."""
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import quote
+
+from netlab import __version__
+from netlab.demo import picture, show
+from netlab.demo.evidence import Claim, Evidence
+from netlab.observe.capture import Captured
+from netlab.observe.stats import LabStats
+
+CAPTURES, PROGRAMS = "captures", "programs"  # folders beside it
+_SPECIAL, _ESCAPED = r"([\\`*_\[\]<>])", r"\\\1"  # of Markdown
+_LINES = 400  # of the timeline, in the report; the file has them all
+
+
+class Played(NamedTuple):
+    """What was played: the name, the command that plays it again, and the topology's text before its `changes`."""
+
+    name: str
+    command: str
+    topology: str
+    changes: tuple[str, ...]
+
+
+def text(
+    played: Played,
+    evidence: Evidence,
+    claims: Sequence[Claim],
+    captures: Sequence[Captured],
+    lines: Sequence[str],
+    programs: Mapping[str, str],
+) -> Iterator[str]:
+    """Yield the report's lines; `lines` are those of the timeline, `programs` where each node's is, by node."""
+    yield f"# {played.name}: {show.verdict(claims)}"
+    yield f"\n{evidence.lab.description}\n"
+    yield f"Played on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
+    yield f"    {played.command}\n"
+    yield "## Claims\n"
+    yield from _table(("", "claim", "figures"), (("✓" if one.holds else "✗", one.text, one.figures) for one in claims))
+    yield "\n## The first requests, from beginning to end\n"
+    yield "Packets are arrows; what a node, or the program in its kernel, does is written beside its line.\n"
+    yield from _block(picture.draw(evidence).splitlines() or ["nothing happened"])
+    yield "\n## Timeline\n"
+    yield "Milliseconds since the first line, who speaks, what it says. All lines are stamped by one clock."
+    yield "The whole of it is in [timeline.txt](timeline.txt), and as data in [timeline.jsonl](timeline.jsonl).\n"
+    yield from _block(_shortened(lines))
+    yield "\n## Counters\n"
+    yield "What the programs counted, by the reason by which each packet left; reasons without packets are left out.\n"
+    yield from _counters(evidence.stats)
+    yield "\n## Sources\n"
+    yield "The topology is [topology.yml](topology.yml), and the lab that was made of it [lab.json](lab.json)."
+    yield "".join(f"\n- changed: {_code(change)}" for change in played.changes)
+    for node, about in evidence.lab.nodes.items():
+        for program in about.programs:
+            name, where = os.path.basename(program.path), ", ".join(program.interfaces)
+            define = ", ".join(f"{key}={value}" for key, value in program.define.items())
+            link = _link(name, f"{PROGRAMS}/{programs[node]}")
+            yield f"- {node} carried {link} on {where}{define and f', compiled with {_code(define)}'}."
+    yield "\n## Captures\n"
+    yield "Of every link, for Wireshark. A node's own packets may be seen before their checksums are computed."
+    yield ""
+    yield from _table(
+        ("link", "captured at", "frames", "lost", "note"),
+        (
+            (_link(end.file, f"{CAPTURES}/{end.file}"), f"{end.node} {end.interface}", str(frames), str(lost), end.note)
+            for end, _, frames, lost in captures
+        ),
+    )
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    if len(lines) <= _LINES:
+        return list(lines)
+    half = _LINES // 2
+    return [*lines[:half], f"… {len(lines) - 2 * half} lines are left out here …", *lines[-half:]]
+
+
+def _counters(stats: LabStats) -> Iterator[str]:
+    for node, now in stats.balancers.items():
+        names = ("received", "forwarded", "queued", "dequeued", "dropped", "completions")
+        totals = ", ".join(f"{getattr(now, name)} {name}" for name in names)
+        yield f"{node}: {totals}; {now.queue_depth} waiting.\n"
+        free = ((name, str(each.free), str(each.capacity)) for name, each in now.backends.items())
+        yield from _table(("backend", "free threads", "capacity"), free)
+        yield ""
+    for node, counted in stats.reasons().items():
+        rows = ((name, str(one.packets), str(one.bytes)) for name, one in counted.items() if one.packets)
+        yield from _table((f"reason at {node}", "packets", "bytes"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield _row(head)
+    yield _row(["---"] * len(head))
+    for row in rows:
+        yield _row(row)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _block(lines: Sequence[str]) -> Iterator[str]:
+    fence = _fence("\n".join(lines), 3)
+    yield f"{fence}text"
+    yield from lines
+    yield fence
+
+
+def _fence(text: str, least: int) -> str:
+    """Return what encloses a text that is shown as it is: more backticks than stand together in it."""
+    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
+
+
+def _code(text: str) -> str:
+    fence = _fence(text, 1)
+    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
+
+
+def _link(name: str, path: str) -> str:
+    return f"[{re.sub(_SPECIAL, _ESCAPED, name)}]({quote(path)})"

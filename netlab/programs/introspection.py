@@ -1,0 +1,66 @@
+"""Asks the kernel for the types of maps and functions, as their program's BTF has them."""
+
+import os
+from collections.abc import Iterable, Mapping
+
+from netlab.errors import NetlabError
+from netlab.programs import bpf, btf
+from netlab.programs.btf import BadBtfError, MapTypes
+from netlab.record.layouts import NONE, Layouts, MapLayout, Struct
+
+
+def layouts(maps: Mapping[str, int]) -> dict[str, Layouts]:
+    """Return what is known of maps, given by descriptors: for each the layouts of all that are in the same BTF.
+
+    That takes CAP_SYS_ADMIN. A map of which nothing is known, or only what cannot be understood, has none.
+    """
+    found: dict[int, dict[str, MapTypes]] = {}
+    for name, fd in maps.items():
+        about = bpf.map_info(fd)
+        if about.btf:
+            types = MapTypes(about.key_type, about.value_type, about.key_size, about.value_size)
+            found.setdefault(about.btf, {})[name] = types
+    known = {number: _layouts(number, types) for number, types in found.items()}
+    return {name: known[number] for number, types in found.items() for name in types if name in known[number].maps}
+
+
+def _layouts(number: int, types: Mapping[str, MapTypes]) -> Layouts:
+    """Return the layouts that one BTF has; none where it cannot be read: nobody needs it to load a program."""
+    try:
+        return btf.layouts(bpf.btf(number), types)
+    except (OSError, NetlabError, BadBtfError):
+        return NONE
+
+
+def functions_of(context: str) -> set[str] | None:
+    """Return the functions that take a pointer to a struct, and nothing else, of what this process has compiled.
+
+    None where the kernel has no types of it, or none that can be understood.
+    """
+    found: set[str] = set()
+    known = [fd for fd in map(int, os.listdir("/proc/self/fd")) if _is_types(fd)]
+    try:
+        for fd in known:
+            found |= btf.functions_of(bpf.btf_of(fd), context)
+    except BadBtfError:
+        return None
+    return found if known else None
+
+
+def _is_types(fd: int) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:btf"
+    except OSError:  # the one that lists them
+        return False
+
+
+def whole(found: Iterable[Layouts]) -> Layouts:
+    """Return all that is known of a program's maps as one."""
+    maps: dict[str, MapLayout] = {}
+    structs: dict[str, Struct] = {}
+    enums: dict[str, Mapping[str, int]] = {}
+    for each in found:
+        maps.update(each.maps)
+        structs.update(each.structs)
+        enums.update(each.enums)
+    return Layouts(maps, structs, enums)

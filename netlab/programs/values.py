@@ -1,0 +1,180 @@
+"""Values of maps, which are bytes, read and written by the names of their fields, as a program's layouts have them.
+
+A field is a whole number, or a tuple of them where it is an array. It is bytes where it is a struct, an array of single
+bytes, or no number at all. Numbers in network byte order are numbers like any other.
+"""
+
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any, NamedTuple
+
+from netlab.errors import NetlabError
+from netlab.record import layouts
+from netlab.record.layouts import NETWORK, SIGNED, STRUCT, UNSIGNED, Field, Layouts
+
+_LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_NUMBERS = {UNSIGNED, SIGNED, NETWORK}
+
+
+class _Place(NamedTuple):
+    """Where a field stands and how it is packed: as so many values, or as one (0)."""
+
+    offset: int
+    form: struct.Struct
+    values: int
+
+
+class Value:
+    """A value of a struct, whose fields are read by name: `value["depth"]`."""
+
+    def __init__(self, fields: "Fields", data: bytes) -> None:
+        self.data = data
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> Any:
+        return self._fields.get(self.data, name)
+
+
+class Fields:
+    """A struct of a program."""
+
+    def __init__(self, name: str, of: layouts.Struct) -> None:
+        self.name = name
+        self.size = of.size
+        self._fields = {field.name: field for field in of.fields}
+        self._places: dict[str, _Place] = {}
+        self._rows: dict[tuple[str, ...], struct.Struct] = {}
+
+    def field(self, name: str) -> Field:
+        """Return a field; NetlabError where the program has none of this name."""
+        if name not in self._fields:
+            there = ", ".join(self._fields)
+            raise NetlabError(f"the program's {self.name} has no field {name}, which netlab needs; it has {there}")
+        return self._fields[name]
+
+    def slice(self, name: str) -> slice:
+        """Return where a field's bytes are."""
+        field = self.field(name)
+        return slice(field.offset, field.offset + field.size)
+
+    def get(self, value: bytes, name: str) -> Any:
+        """Return a field of a value."""
+        offset, form, count = self._places.get(name) or self._place(name)
+        found = form.unpack_from(value, offset)
+        return found if count else found[0]
+
+    def of(self, data: bytes) -> Value:
+        """Return the value that these bytes are."""
+        return Value(self, data)
+
+    def pack(self, **fields: Any) -> bytes:
+        """Return a value with these fields, and zeros in all others."""
+        return self.put(bytes(self.size), **fields)
+
+    def put(self, value: bytes, **fields: Any) -> bytes:
+        """Return a value with these fields instead of those that it has; shorter bytes are followed by zeros.
+
+        A tuple for an array may be shorter, too; struct.error where a number does not fit.
+        """
+        room = bytearray(value)
+        for name, one in fields.items():
+            offset, form, count = self._places.get(name) or self._place(name)
+            if isinstance(one, bytes):
+                field = self.field(name)
+                if len(one) > field.size:
+                    raise ValueError(f"{self.name}: {name} has {field.size} bytes, not {len(one)}")
+                room[offset : offset + field.size] = one.ljust(field.size, b"\0")
+            elif count:
+                form.pack_into(room, offset, *one, *[0] * (count - len(one)))
+            else:
+                form.pack_into(room, offset, one)
+        return bytes(room)
+
+    def rows(self, data: bytes, *names: str) -> Iterator[tuple[Any, ...]]:
+        """Yield these fields, in the order in which they stand, of each of the structs that fill the data.
+
+        All at once is much faster than one after the other.
+        """
+        form = self._rows.get(names)
+        if not form:
+            form = self._rows[names] = struct.Struct("=" + self._row(names))
+        return form.iter_unpack(data)
+
+    def _row(self, names: tuple[str, ...]) -> str:
+        text, at = "", 0
+        for name in names:
+            field, letters = self.field(name), self._place(name).form.format
+            if field.offset < at or field.kind == NETWORK:
+                raise ValueError(f"{name} of {self.name} cannot be read there")
+            text += f"{field.offset - at}x{letters[1:]}"
+            at = field.offset + field.size
+        return f"{text}{self.size - at}x"
+
+    def _place(self, name: str) -> _Place:
+        """Return where a field stands and how it is packed."""
+        field = self.field(name)
+        if field.bits:
+            raise NetlabError(f"{name} of {self.name} is a bit field, which is not read")
+        count = prod(field.counts)
+        width = field.size // count if count else 0
+        is_bytes = field.kind not in _NUMBERS or width not in _LETTERS or (width == 1 and bool(field.counts))
+        if is_bytes:
+            form = struct.Struct(f"={field.size}s")
+        else:
+            letter = _LETTERS[width].lower() if field.kind == SIGNED else _LETTERS[width]
+            form = struct.Struct(f"{'>' if field.kind == NETWORK else '='}{count if field.counts else ''}{letter}")
+        place = _Place(field.offset, form, 0 if is_bytes or not field.counts else count)
+        self._places[name] = place
+        return place
+
+
+class Types:
+    """The types of a program, by name."""
+
+    def __init__(self, known: Layouts) -> None:
+        self.layouts = known
+        self._structs: dict[str, Fields] = {}
+
+    def struct(self, name: str) -> Fields:
+        """Return a struct; NetlabError where the program has none of this name."""
+        found = self._structs.get(name)
+        if not found:
+            full = f"struct {name}"
+            if full not in self.layouts.structs:
+                raise NetlabError(f"the program has no {full}, which netlab needs")
+            found = self._structs[name] = Fields(full, self.layouts.structs[full])
+        return found
+
+    def value(self, name: str) -> Fields:
+        """Return the struct that a map's values are; NetlabError where they are none."""
+        field = self.layouts.maps[name].value
+        if field.kind != STRUCT or field.counts:
+            raise NetlabError(f"the values of the program's map {name} are no structs")
+        return self.struct(field.type.removeprefix("struct "))
+
+    def enum(self, name: str) -> Mapping[str, int]:
+        """Return the numbers of an enum, by their names; NetlabError where the program has none of this name."""
+        if name not in self.layouts.enums:
+            raise NetlabError(f"the program has no `enum {name}`")
+        return self.layouts.enums[name]
+
+
+_known: dict[str, tuple[tuple[int, int], Types]] = {}  # by the path of the file: which one it was, and what it said
+
+
+def types(path: str) -> Types:
+    """Return what a file says of a program's types; it is read again only once another has taken its place.
+
+    NetlabError where it is missing or damaged.
+    """
+    try:
+        about = os.stat(path)
+    except OSError:
+        return Types(layouts.read(path))  # which says what is wrong
+    which = (about.st_ino, about.st_mtime_ns)
+    known = _known.get(path)
+    if not known or known[0] != which:
+        known = _known[path] = (which, Types(layouts.read(path)))
+    return known[1]

@@ -1,0 +1,75 @@
+"""What `up` waits for: each process is there, and none has ended that may not. Pure, but for the clock."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from netlab.kernel.kill import signal_name
+
+if TYPE_CHECKING:
+    from netlab.supervise.client import Start
+
+# A command says no READY: one that does not live so long is seen to have ended.
+TRIAL_S = 0.2
+_ALLOWED = "a process that may end, or that goes on in the background, needs may_exit: true at its node"
+
+
+class Awaited:
+    """How far the processes of a lab have come: it hears all that their supervisor tells.
+
+    `until` is how long they are waited for, CLOCK_MONOTONIC in seconds; `is_over` says that there is nothing to be
+    waited for any more.
+    """
+
+    def __init__(self, starts: Iterable["Start"], deadline_s: float) -> None:
+        self.until = time.monotonic() + deadline_s
+        self.is_over = False
+        self._deadline_s = deadline_s
+        self._starts = {one.node: one for one in starts}
+        self._late: list[str] = []  # those that have not said READY
+        self._trial_end = 0.0  # of those that have none to say
+        self._are_here = False
+
+    def hear(self, event: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Take an event; return who is to blame and why when the lab cannot become complete any more."""
+        process = event.get("process", "")
+        match event["kind"]:
+            case "started" if event["awaits_ready"]:
+                self._late.append(process)
+            case "started" if not self._starts[process].may_exit:
+                self._trial_end = event["ns"] / 1e9 + TRIAL_S
+            case "ready":
+                self._late.remove(process)
+            case "complete":
+                self._are_here = True
+                self.until = self._trial_end
+                self.is_over = time.monotonic() >= self._trial_end
+            case "failed":
+                return process, event["why"]
+            case "exited" if process in self._late:
+                return process, f"{_how(event)} before it said READY"
+            case "exited" if not self._may_end(process, event):
+                return process, f"{_how(event)} before the lab was complete ({_ALLOWED})"
+        return None
+
+    def late(self) -> tuple[str, str] | None:
+        """Return who is to blame, and why, now that the time is over; None where all have come."""
+        if self._are_here:
+            return None
+        if not self._late:
+            return "", f"the roles have not all been started within {self._deadline_s:g} s"
+        first, *others = self._late
+        nor = f" (nor has {', '.join(others[:3])}{' …' if others[3:] else ''})" if others else ""
+        return first, f"has not said READY within {self._deadline_s:g} s{nor}"
+
+    def _may_end(self, process: str, event: Mapping[str, Any]) -> bool:
+        """Say whether a process may end so: a role may, once it has done what it does."""
+        start = self._starts[process]
+        is_done = start.awaits_ready and not start.stays and event.get("exit") == 0
+        return "exit" in event and (start.may_exit or is_done)
+
+
+def _how(event: Mapping[str, Any]) -> str:
+    if "exit" in event:
+        return f"ended with exit code {event['exit']}"
+    return f"was killed by {signal_name(event['signal'])}"

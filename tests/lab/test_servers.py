@@ -1,0 +1,144 @@
+"""Servers as they are in the world, behind the balancer: they ignore, die, come back, and answer at length."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from netlab.testing.waiting import eventually
+from tests.lab.lab import ROOT, inside, lab, python, stats, texts
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.usefixtures("no_leaks"),
+    pytest.mark.skipif(not shutil.which("dnsmasq"), reason="dnsmasq is not installed (Debian: dnsmasq-base)"),
+    pytest.mark.skipif(not shutil.which("dig"), reason="dig is not installed (Debian: bind9-dnsutils)"),
+]
+
+DNS = f"{ROOT}/topologies/dns.yml"
+SERVERS = ("dns1", "dns2", "dns3")
+NODE = "nodes.lb.args."
+# Sends so many datagrams that are no questions.
+JUNK = """
+import socket, sys
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(int(sys.argv[1])):
+    own.sendto(b"x", ("lb", 53))
+"""
+
+
+def dig(server: str, *question: str, tries: int = 1, within_s: int = 60) -> str:
+    """Ask a server; return what dig prints."""
+    asking = ("dig", "+short", f"+tries={tries}", f"+time={within_s}", f"@{server}", *question)
+    return inside("client", *asking, code=None).stdout
+
+
+def listening() -> None:
+    """Wait until every server answers, asked directly."""
+    for server in SERVERS:
+        eventually(lambda server=server: dig(server, "lab.example", within_s=1) == "192.0.2.1\n")  # type: ignore[misc]
+
+
+def test_what_no_server_answers_is_dropped_in_the_end() -> None:
+    """Such requests are as many as there are threads; who asks behind them is answered all the same."""
+    options = ("capacity=2", "timeout=0.3", "on_worker_failure=retry", "retries=2")
+    with lab(DNS, *(word for each in options for word in ("--set", NODE + each)), name="poison"):
+        listening()
+        python("client", JUNK, "6")
+        assert dig("lb", "lab.example") == "192.0.2.1\n"
+        eventually(lambda: stats()["reasons"]["DROP_RETRIES_SPENT"]["packets"] == 6)
+
+        now = stats()
+        assert (now["held"], now["queue_depth"], now["retried"] >= 12) == (0, 0, True)
+        eventually(lambda: {each["free"] for each in stats()["backends"].values()} == {2})
+        given_up = [line for line in texts("trace") if line.endswith("it was sent often enough")]
+        assert len(given_up) == 6
+        assert dig("lb", "lab.example") == "192.0.2.1\n"
+
+
+# Answers to a number with so many bytes, and to all else with how much came.
+BIG = """
+import socket
+own = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+own.bind(("", 8080))
+print("READY", flush=True)
+while True:
+    data, who = own.recvfrom(65535)
+    own.sendto(b"y" * int(data), who)
+"""
+# Asks an address for so many bytes, again and again, from a new socket each time; prints what came.
+SIZES = """
+import socket, sys
+for size in map(int, sys.argv[2:]):
+    with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.settimeout(30)
+        own.connect((sys.argv[1], 8080))
+        own.send(b"%d" % size)
+        print(own.recv(65535) == b"y" * size)
+"""
+# Asks in fragments, and prints what the kernel says.
+FRAGMENTED = """
+import socket, sys
+own = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+own.settimeout(30)
+own.connect((sys.argv[1], 8080))
+own.send(b"1".zfill(3000))
+try:
+    own.recv(65535)
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> str:
+    """A balancer with six threads, before two servers whose answers are as long as they are asked for."""
+    (tmp_path / "big.py").write_text(BIG)
+    (tmp_path / "big.yml").write_text(f"""
+name: big
+nodes:
+  client: {{}}
+  lb:
+    role: balancer
+    args: {{backends: big, capacity: 3, completion: reply, policy: round-robin}}
+    xdp: balancer
+  big: {{replicas: 2, command: ["{sys.executable}", big.py]}}
+links:
+  - {{endpoints: [client, lb], subnet: [10.0.0.0/24, "fd00::/64"]}}
+  - {{endpoints: [big1, lb], subnet: [10.0.1.0/24, "fd00:0:0:1::/64"]}}
+  - {{endpoints: [big2, lb], subnet: [10.0.2.0/24, "fd00:0:0:2::/64"]}}
+""")
+    return str(tmp_path / "big.yml")
+
+
+@pytest.mark.parametrize("retries", [False, True], ids=["", "retry"])
+def test_answers_in_fragments_reach_the_client_and_free_their_threads(big: str, retries: bool) -> None:
+    """More of them than there are threads, of either family: all of each comes from the address that was asked."""
+    options = ("timeout=60", "on_worker_failure=retry") if retries else ()
+    sizes = ("10", "1472", *["3000"] * 8, "60000", "10")
+    with lab(big, *(word for each in options for word in ("--set", NODE + each)), name="fragments"):
+        eventually(lambda: all("READY" in texts("logs", f"big{number}") for number in (1, 2)))
+        for address in ("10.0.0.2", "fd00::2"):
+            assert python("client", SIZES, address, *sizes).stdout.split() == ["True"] * len(sizes)
+
+        now = stats()
+        assert (now["completions"], now["held"]) == (2 * len(sizes), 0)
+        assert {each["free"] for each in now["backends"].values()} == {3}
+        assert now["reasons"]["REPLY_FRAGMENT"]["packets"] == 2 * (8 * 2 + 40) + 2
+        assert now["carriers"]["REPLY_SENT"]["packets"] == 2 * len(sizes)
+
+
+def test_a_request_in_fragments_is_told_by_name(big: str) -> None:
+    """It passes, to a kernel that has nobody at that port and says so; no thread is taken."""
+    with lab(big, name="fragmented"):
+        for address in ("10.0.0.2", "fd00::2"):
+            assert python("client", FRAGMENTED, address).stdout == "ConnectionRefusedError\n"
+
+        now = stats()
+        assert (now["received"], now["reasons"]["PASS_FRAGMENTED_REQUEST"]["packets"]) == (0, 2)
+        said = [line for line in texts("trace") if line.endswith(" passed, it is in fragments")]
+        assert [line.rpartition(":")[0] for line in said] == [
+            "request from 10.0.0.1",
+            f"request from [fd00:{'0000:' * 6}0001]",
+        ]

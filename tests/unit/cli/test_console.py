@@ -1,0 +1,110 @@
+"""The palette: what colours mean, and when there are none."""
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from netlab import paths
+from netlab.cli import console, show
+from netlab.cli.console import Painted
+from netlab.lab.node_drift import Problem
+from netlab.observe import log_view
+from netlab.observe.status import LabStatus, NodeStatus
+from netlab.record.model import LabRecord
+from netlab.supervise import client
+from netlab.supervise.logs import LogLine
+
+STATES = {
+    ("running", 0): console.GOOD,
+    ("starting", 0): console.DOUBTFUL,
+    ("stopped", 0): console.DOUBTFUL,
+    ("killed", 9): console.BAD,
+    ("lost", 0): console.BAD,
+    ("exited", 1): console.BAD,
+    ("exited", 0): None,
+    ("not started", 0): None,
+}
+Without = Callable[[pytest.MonkeyPatch, io.StringIO], object]
+NO_COLOURS: list[Without] = [
+    lambda patch, _: patch.setenv("NO_COLOR", "1"),
+    lambda patch, _: patch.setenv("TERM", "dumb"),
+    lambda patch, _: patch.delenv("TERM"),
+    lambda patch, screen: patch.setattr(screen, "isatty", lambda: False),
+]
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """A terminal of somebody who has said nothing of colours."""
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    return screen
+
+
+def everything(screen: io.StringIO) -> str:
+    """Return what `status`, `logs` and `trace` print of a lab in which much has happened."""
+    nodes = {
+        f"n{at}": NodeStatus("host", "", "", {}, client.Process("", state, code=code), 0, 0)
+        for at, (state, code) in enumerate(STATES)
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", screen)
+        _show_all(nodes)
+    return screen.getvalue()
+
+
+def _show_all(nodes: dict[str, NodeStatus]) -> None:
+    problem = Problem("n5", "its process 5 has ended", "netlab down")
+    show.status(LabStatus("one", "not as planned", "one.yml", nodes, (problem,), looked_inside=True))
+    record = LabRecord("one", "one.yml", "netns", "/run/netlab/one", dict.fromkeys(nodes))  # type: ignore[arg-type]
+    printed = [LogLine(1, node, "out", "hello") for node in (*nodes, "")]
+    for prefix in ("", "one/"):
+        show.lines(log_view._worded(record, printed, "text", Painted(), prefix))
+
+
+def test_colours_mean_the_same_everywhere(terminal: io.StringIO) -> None:
+    """Who speaks is in none of the colours that say how it goes."""
+    seen = everything(terminal)
+
+    for (state, code), colour in STATES.items():
+        said = f"{state} {code}" if state in ("killed", "exited") else state
+        assert (f"\x1b[{colour}m{said}\x1b[0m" if colour else f"  {said}  ") in seen
+    assert f"is \x1b[{console.BAD}mnot as planned\x1b[0m, from" in seen
+    assert f"\x1b[{console.BAD}mn5\x1b[0m: its process 5 has ended" in seen
+    assert f"\x1b[{console.KERNEL}m" in seen
+    assert not {console.GOOD, console.BAD, console.DOUBTFUL} & set(console.NODES)
+    assert all(f"\x1b[{colour}m" in seen for colour in console.NODES)
+
+
+@pytest.mark.parametrize("without", NO_COLOURS, ids=["NO_COLOR", "dumb", "no TERM", "no terminal"])
+def test_there_are_no_colours_where_nobody_wants_them(
+    terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch, without: Without
+) -> None:
+    """Nor anything else of a terminal's: not a bold header."""
+    without(monkeypatch, terminal)
+
+    assert "\x1b" not in everything(terminal)
+
+
+def test_an_empty_variable_says_nothing(terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "")
+
+    assert "\x1b" in everything(terminal)
+
+
+def test_nobody_else_paints() -> None:
+    """What a terminal is told, and whether there is one, is in two modules: every verb obeys them."""
+    knowing = {
+        source.name
+        for source in Path(paths.PACKAGE).rglob("*.py")
+        if any(word in source.read_text(encoding="utf-8") for word in ("x1b[", "033[", "isatty"))
+    }
+
+    assert {"console.py", "tables.py"} == knowing

@@ -1,0 +1,71 @@
+"""Which files of a play's programs are kept, and where."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from netlab.demo import sources
+from netlab.demo.evidence import Evidence
+from netlab.observe.stats import LabStats
+from tests.unit.described import described
+
+LAB = """
+name: two
+nodes: {%s}
+links: [[a, b]]
+"""
+
+
+def evidence(folder: Path, programs: Mapping[str, str]) -> Evidence:
+    """Return what a lab leaves whose nodes carry these programs."""
+    nodes = ", ".join(f"{node}: {{xdp: {program}}}" for node, program in programs.items())
+    lab = described(LAB % nodes, folder)
+    texts = {node: (folder / program).read_text() for node, program in programs.items()}
+    return Evidence([], lab, LabStats("two", {}, {}), {}, texts, {})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with programs of one name, and a header of one name for each."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        entry = f"int {name}(struct xdp_md *ctx) {{ return XDP_PASS; }}\n"
+        (tmp_path / name / "x.c").write_text(f'#include "own.h"\n{entry}')
+        (tmp_path / name / "own.h").write_text(f"// {name}\n")
+        (tmp_path / name / "above.c").write_text(f'#include "../{name}.h"\n#include "../two/own.h"\n{entry}')
+        (tmp_path / f"{name}.h").write_text(f"// {name}\n")
+    return tmp_path
+
+
+def written(folder: Path, programs: Mapping[str, str]) -> dict[str, str]:
+    """Write what is kept, and return where each node's program is."""
+    kept = sources.kept(evidence(folder, programs))
+    kept.write(f"{folder}/kept")
+    return dict(kept.paths)
+
+
+def test_programs_of_one_name_are_both_kept(folder: Path) -> None:
+    """The second in a folder of its node's, with its header beside it."""
+    assert {"a": "x.c", "b": "b/x.c"} == written(folder, {"a": "./one/x.c", "b": "./two/x.c"})
+    for place, name in (("x.c", "one/x.c"), ("own.h", "one/own.h"), ("b/x.c", "two/x.c"), ("b/own.h", "two/own.h")):
+        assert (folder / name).read_text() == (folder / "kept" / place).read_text()
+
+
+def test_one_program_of_two_nodes_is_kept_once(folder: Path) -> None:
+    assert {"a": "x.c", "b": "x.c"} == written(folder, {"a": "./one/x.c", "b": "./one/x.c"})
+
+
+def test_headers_from_above_stand_where_the_program_finds_them(folder: Path) -> None:
+    """And so it stands in the folder that it had."""
+    assert {"a": "one/above.c", "b": "two/above.c"} == written(folder, {"a": "./one/above.c", "b": "./two/above.c"})
+    for place in ("one.h", "two.h", "two/own.h"):
+        assert (folder / place).read_text() == (folder / "kept" / place).read_text()
+
+
+def test_no_file_takes_the_name_of_a_folder() -> None:
+    """A header may be called as a node is, whose folder it would be."""
+    own = {"x.c": b"another"}
+
+    assert [False, False, True] == [sources._is_free({"x.c": b"", "b": b""}, each, own) for each in ("", "b/", "b-2/")]
+    assert not sources._is_free({"b/x.c": b""}, "", {"b": b""})

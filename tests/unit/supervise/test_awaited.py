@@ -1,0 +1,86 @@
+"""What `up` waits for, and whom it blames."""
+
+import time
+from typing import Any
+
+import pytest
+
+from netlab.supervise import awaited
+from netlab.supervise.awaited import Awaited
+from netlab.supervise.client import Start
+
+ROLE, STAYING = Start("n", ("r",)), Start("n", ("r",), stays=True)
+COMMAND = Start("n", ("c",), awaits_ready=False)
+MISSING = "exit code 3 before it said READY"
+EARLY = "before the lab was complete (a process that may end"
+
+
+def began(start: Start) -> dict[str, Any]:
+    """Return the event of a start that has just happened."""
+    return {"kind": "started", "ns": time.monotonic_ns(), "process": start.node, "awaits_ready": start.awaits_ready}
+
+
+def ended(**how: int) -> dict[str, Any]:
+    return {"kind": "exited", "ns": time.monotonic_ns(), "process": "n", **how}
+
+
+@pytest.mark.parametrize(
+    ("start", "how", "blame"),
+    [
+        (COMMAND, {"exit": 3}, f"ended with exit code 3 {EARLY}"),
+        (COMMAND, {"exit": 0}, f"ended with exit code 0 {EARLY}"),
+        (COMMAND, {"signal": 11}, f"was killed by SIGSEGV {EARLY}"),
+        (COMMAND._replace(may_exit=True), {"exit": 3}, ""),
+        (COMMAND._replace(may_exit=True), {"signal": 11}, f"was killed by SIGSEGV {EARLY}"),
+        (ROLE, {"exit": 0}, ""),
+        (ROLE, {"exit": 1}, f"ended with exit code 1 {EARLY}"),
+        (ROLE._replace(may_exit=True), {"exit": 1}, ""),
+        (STAYING, {"exit": 0}, f"ended with exit code 0 {EARLY}"),
+        (STAYING._replace(may_exit=True), {"exit": 0}, ""),
+    ],
+)
+def test_an_end_before_the_lab_is_complete_is_a_failure_unless_the_process_may(
+    start: Start, how: dict[str, int], blame: str
+) -> None:
+    """A role may end with 0, once it was READY, unless it is one that stays."""
+    up = Awaited([start], 5)
+    up.hear(began(start))
+    if start.awaits_ready:
+        up.hear({"kind": "ready", "process": "n"})
+    found = up.hear(ended(**how))
+
+    assert blame == (found[1][: len(blame)] if found else "")
+    assert (not found) == (not blame)
+
+
+@pytest.mark.parametrize("may_exit", [False, True])
+def test_a_role_that_ends_before_it_is_ready_is_a_failure_in_any_case(may_exit: bool) -> None:
+    up = Awaited([ROLE._replace(may_exit=may_exit)], 5)
+    up.hear(began(ROLE))
+
+    assert ("n", f"ended with {MISSING}") == up.hear(ended(exit=3))
+
+
+def test_a_command_is_watched_for_a_moment_after_all_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends at once is seen, whichever is told first."""
+    up = Awaited([COMMAND], 5)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    up.hear({**began(COMMAND), "ns": int(now * 1e9)})
+    up.hear({"kind": "complete"})
+
+    assert not up.is_over
+    assert up.until == pytest.approx(now + awaited.TRIAL_S)
+    assert up.late() is None
+    assert up.hear(ended(exit=1))
+
+
+@pytest.mark.parametrize("start", [ROLE, COMMAND._replace(may_exit=True)])
+def test_nobody_is_watched_who_may_end_or_has_said_ready(start: Start) -> None:
+    up = Awaited([start], 5)
+    up.hear(began(start))
+    if start.awaits_ready:
+        up.hear({"kind": "ready", "process": "n"})
+    up.hear({"kind": "complete"})
+
+    assert up.is_over
