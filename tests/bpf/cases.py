@@ -97,6 +97,7 @@ class Case(NamedTuple):
     near: str = ""  # the reason that the packet only just misses
     sweep: str = ""  # the field of which this is one of several values: all of them count as one case
     builds: tuple[str, ...] = ORDINARY
+    claims: tuple[int, int, bytes, int, int] | tuple[()] = ()  # the packet, as `Rig.claim` makes it; it stays
 
 
 # --- states -----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The balancer's packet table, last part: answers of backends, and requests that are held."""
 
-import struct
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -274,8 +273,8 @@ def holds() -> Iterator[Case]:
 def put_back(number: int, name: str, verdict: int, reason: str, before: Before, **more: Any) -> Case:
     """Return a case in which the role has the request in the first slot wait again, if that has this number."""
     client = bytes(10) + b"\xff\xff" + frames.packed(CLIENT)
-    claim = struct.pack("=14xII16s2sH", 0, number, client, (40000).to_bytes(2), 0)
-    return unmoved(verdict, name, claim, reason, before)._replace(program="requeue_run", **more)
+    claims = (0, number, client, 40000, 0)
+    return unmoved(verdict, name, b"", reason, before)._replace(program="requeue_run", claims=claims, **more)
 
 
 def retries() -> Iterator[Case]:

@@ -64,7 +64,8 @@ def pinned(path: str, mtu: int = 1500, **define: str | int) -> Iterator[str]:
         syscalls.mount("bpf", f"{folder}/bpf", "bpf")
         try:
             pins = f"{folder}/bpf/node"
-            job = loader.Job("test", "node", path, pins, folder, define=tuple(define.items()), builtins=(("MTU", mtu),))
+            given: dict[str, Any] = {"define": tuple(define.items()), "builtins": (("MTU", mtu),)}
+            job = loader.Job("test", "node", path, pins, folder, layouts=paths.layouts(pins), **given)
             compilation = loader.start(job)
             try:
                 compilation.pinned(PATIENCE_S)

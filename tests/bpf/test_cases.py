@@ -59,15 +59,17 @@ def play(rig: Rig, case: Case) -> None:
     case.before.arrange(rig)
     before, depth = seen(rig), case.before.depth
     assert (before.free, len(before.waiting)) == (case.before.free, depth if depth >= 0 else rig.size + 1 + depth)
+    claim = rig.claim(*case.claims) if case.claims else b""
+    out = claim or case.out
     with LoadedProgram.open(f"{rig.pins}/programs/{case.program}") as program, INTERFACES[case.interface](rig):
-        run = program.test_run(case.packet)
+        run = program.test_run(claim or case.packet)
     after = seen(rig)
     counted = {case.reason: 1} if case.reason else {}
     joins = [case.joins] if case.joins else []
 
     assert (run.verdict, gained(before.packets, after.packets)) == (case.verdict, counted)
-    assert run.packet == case.out
-    assert gained(before.bytes, after.bytes) == {reason: len(case.out) for reason in counted}
+    assert run.packet == out
+    assert gained(before.bytes, after.bytes) == {reason: len(out) for reason in counted}
     assert after.free == case.free
     assert after.waiting == before.waiting[case.leaves :] + joins
     assert gained(before.counters, after.counters) == case.gained
