@@ -29,3 +29,13 @@
 #define memmove __builtin_memmove
 #define memset __builtin_memset
 #endif
+
+#ifndef likely
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+#endif
+
+#ifndef READ_ONCE
+#define READ_ONCE(place) (*(volatile typeof(place) *)&(place))
+#define WRITE_ONCE(place, value) (*(volatile typeof(place) *)&(place) = (value))
+#endif

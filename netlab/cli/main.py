@@ -184,6 +184,8 @@ def stats(args: typed.Stats) -> None:
         from netlab.cli import show
 
         _show(args.format, found, show.stats)
+    for node, problem in found.problems.items():
+        say(f"netlab: {node}: {problem}")
 
 
 def balancer(args: typed.Balancer) -> None:

@@ -94,7 +94,7 @@ def stats(counted: "LabStats") -> None:
         console.print(f"{node}:" if program.reasons else f"{node}: its program counts nothing")
         if program.reasons:
             console.print(_counts_table(program.reasons))
-    if not counted.balancers and not counted.programs:
+    if not counted.balancers and not counted.programs and not counted.problems:
         say("netlab: no node of this lab carries a program")
     for node, errors in counted.udp_rcvbuf_errors.items():
         if errors:

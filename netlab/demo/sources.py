@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netlab.demo.evidence import Evidence
 from netlab.kernel import files
-from netlab.programs import headers
+from netlab.topology import sources
 
 
 class Kept(NamedTuple):
@@ -47,7 +47,7 @@ def _own(path: str, source: str) -> tuple[str, dict[str, bytes]]:
 
     Where it includes some from above its folder, so many folders above are kept too.
     """
-    included = headers.included(path, source)
+    included = {header.name: header.path for header in sources.headers(path, source)}
     above = max((name.split("/").count("..") for name in included), default=0)
     folder = "/".join(os.path.dirname(path).split("/")[-above:]) if above else ""
     place = os.path.join(folder, os.path.basename(path))

@@ -89,16 +89,16 @@ def _mode_problem(about: os.stat_result, friend: int, name: str = "it") -> str:
     return f"others can write to {name} (mode {stat.S_IMODE(about.st_mode):o})" if about.st_mode & others else ""
 
 
-def write(path: str, text: str, mode: int = 0o644) -> None:
+def write(path: str, text: str | bytes, mode: int = 0o644) -> None:
     """Write a file with this mode, whole or not at all; it replaces whatever has its name. Raises OSError."""
     fresh = f"{path}.{os.getpid()}.new"
     with suppress(FileNotFoundError):
         os.unlink(fresh)  # left by a killed process of the same number
     fd = os.open(fresh, _AS_NEW, mode)
     try:
-        with open(fd, "w", encoding="utf-8") as file:
+        with open(fd, "wb") as file:
             os.fchmod(fd, mode)
-            file.write(text)
+            file.write(text.encode() if isinstance(text, str) else text)
         os.rename(fresh, path)
     except BaseException:
         with suppress(OSError):
@@ -117,10 +117,13 @@ def opened(path: str) -> BinaryIO:
     return open(fd, "rb")
 
 
-def read(path: str) -> bytes:
-    """Return the content of a regular file; raises OSError."""
+def read(path: str, most: int = -1) -> bytes:
+    """Return the content of a regular file; raises OSError, also if it has more than `most` bytes (-1: any number)."""
     with opened(path) as file:
-        return file.read()
+        data = file.read(most + 1 if most >= 0 else -1)
+    if 0 <= most < len(data):
+        raise OSError(errno.EFBIG, f"it is longer than {most:,} bytes", path)
+    return data
 
 
 def names(folder: str) -> list[str]:

@@ -7,6 +7,7 @@ could work for ever needs its own limit of CPU time.
 import os
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 _LOOK_S = 1.0
 
@@ -32,23 +33,19 @@ class Patience:
         return now >= self._since + self._patience_s
 
 
-def of_children() -> dict[int, int]:
-    """Return the CPU time that each process below this one has used, in clock ticks."""
-    below = _family({os.getpid()})
-    del below[os.getpid()]
-    return below
+def of_holders(*files: str, pids: Collection[int] = ()) -> dict[int, int]:
+    """Return the CPU time, in ticks, of each process that holds a lock on a file (flock(2)), and of those below it.
 
-
-def of_holders(path: str) -> dict[int, int]:
-    """Return the CPU time of each process that holds a lock on a file (flock(2)), and of those below it, in ticks."""
-    try:
-        about = os.stat(path)
-    except FileNotFoundError:  # released a moment ago
-        return {}
-    wanted = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
+    And of `pids`, and of those below them.
+    """
+    wanted = set()
+    for path in files:
+        with suppress(FileNotFoundError):  # let go of, a moment ago
+            about = os.stat(path)
+            wanted.add(f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}")
     with open("/proc/locks", encoding="ascii") as file:
         found = [line.split() for line in file]
-    return _family({int(words[4]) for words in found if words[1] == "FLOCK" and words[5] == wanted})
+    return _family({*pids, *(int(words[4]) for words in found if words[1] == "FLOCK" and words[5] in wanted)})
 
 
 def _family(roots: Collection[int]) -> dict[int, int]:

@@ -81,7 +81,7 @@ class Host:
         self.tracing: _Beside | None = None
 
     def open(self) -> None:
-        """Make the lab's folder, with its hosts file and the programs' sources as they are now."""
+        """Make the lab's folder, with its hosts file."""
         from netlab.plan import hosts
 
         programs = _of(AttachProgram, self.plan.steps)
@@ -94,9 +94,6 @@ class Host:
         if programs:
             for name in (paths.PROGRAMS, paths.LAYOUTS):
                 files.make_folder(f"{self.folder}/{name}", files.FOR_GROUP)
-        for step in programs:
-            if not step.for_peer:
-                files.write(paths.source(self.folder, step.node), files.source(step.program.path), 0o640)
 
     def prepare(self, steps: Sequence[Step]) -> None:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""
@@ -107,7 +104,9 @@ class Host:
             from netlab.supervise import trace
 
             for step in programs:
-                self.compilations[step] = loader.start(self._job(step), self.lock)
+                self.compilations[step] = compilation = loader.start(self._job(step), self.lock)
+                if not step.for_peer:
+                    files.write(paths.source(self.folder, step.node), compilation.text, 0o640)
             with endings.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
         if programs or roles:

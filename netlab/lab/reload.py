@@ -13,11 +13,12 @@ from contextlib import ExitStack, suppress
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError, explain
 from netlab.kernel import endings, files, syscalls
+from netlab.lab import passing
 from netlab.lab.standing import Standing
-from netlab.programs import loader, map_reuse
+from netlab.programs import bcc, loader, map_reuse
 from netlab.record import store
 from netlab.record.model import LabRecord, ProgramRecord
-from netlab.topology.validate.programs import transmits
+from netlab.topology import sources
 from netlab.words import count, few
 
 Say = Callable[[str], None]
@@ -41,7 +42,7 @@ def reload(lab: str, node: str, define: Define, say: Say) -> None:
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
         if not program:
             raise UsageError(f"{node} has no program")
-        kept, made = _replaced(standing, node, program, define, files.source(program.path), lock, say, comes_too_late)
+        kept, made = _replaced(standing, node, program, define, lock, say, comes_too_late)
         where, new = few(program.interfaces), f", {made} new" if made else ""
         what = f"{program.name} renewed on {where} after {time.monotonic() - began:.2f} s"
         say(f"netlab: {lab}: {node}: {what}; {count(kept, 'map')} kept{new}")
@@ -52,7 +53,6 @@ def _replaced(
     node: str,
     program: ProgramRecord,
     define: Define,
-    text: str,
     lock: int,
     say: Say,
     comes_too_late: Callable[[], object],
@@ -71,8 +71,10 @@ def _replaced(
         comes_too_late()  # whatever would end us: from here on it is done, or undone, before we end
         kept = set(os.listdir(paths.map_pins(pins)))
         with ExitStack() as undo:
+            if sources.may_transmit(program.path, compilation.text.decode(errors="replace"), compilation.job.define):
+                passing.make_ready(undo, lab, node, program, lock, say)
             _take_over(undo, pins, fresh, netns)
-            before = _keep_source(undo, paths.source(folder, node), text)
+            _keep_source(undo, paths.source(folder, node), compilation.text)
             noted = store.pins(folder)
             store.note_pins(folder, {os.path.basename(pins): loaded.noted(kept)})
             undo.callback(store.note_pins, folder, noted)
@@ -92,8 +94,6 @@ def _replaced(
             shutil.rmtree(fresh)
         with suppress(FileNotFoundError):
             os.unlink(paths.successor_layouts(pins))
-    if transmits(text) and not transmits(before):
-        say(f"netlab: note: {node}'s neighbours drop what it sends by XDP_TX, unless they have programs: down, and up")
     return len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept)
 
 
@@ -112,13 +112,14 @@ def _clear_up(pins: str, fresh: str, netns: str) -> None:
 def _job(record: LabRecord, node: str, program: ProgramRecord, define: Define, fresh: str) -> loader.Job:
     """Return what the loader needs to know, all of it as it was when the lab was built, but for `define`."""
     about = record.nodes[node]
+    known = store.pins(record.folder).get(os.path.basename(about.pins))
     return loader.Job(
         record.lab,
         node,
         program.path,
         pin_folder=fresh,
         work_folder=f"{record.folder}/{paths.COMPILER}",
-        function=program.function,
+        function=program.function or (known.entry if known and bcc.is_for_something_else(known.entry) else ""),
         mode=program.mode,
         define=tuple({**program.define, **dict(define)}.items()),
         builtins=(("MTU", max(interface.mtu for interface in about.interfaces.values())),),
@@ -139,9 +140,7 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
     syscalls.inside(netns, lambda: map_reuse.renew(paths.map_pins(pins), before=others, after=programs))
 
 
-def _keep_source(undo: ExitStack, path: str, text: str) -> str:
-    """Keep the source that was compiled, in the place of the one before, which is returned."""
-    before = files.source(path)
-    undo.callback(files.write, path, before, 0o640)
+def _keep_source(undo: ExitStack, path: str, text: bytes) -> None:
+    """Keep the source that was compiled, in the place of the one before."""
+    undo.callback(files.write, path, files.read(path), 0o640)
     files.write(path, text, 0o640)
-    return before

@@ -1,12 +1,14 @@
 """What the programs of a lab count."""
 
 import os
+import struct
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab import balancer, paths
 from netlab.balancer.counters import Count
 from netlab.balancer.reports import Reporter
+from netlab.errors import NetlabError
 
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing
@@ -58,12 +60,14 @@ class LabStats(NamedTuple):
     """What the programs of a lab count, by node: balancers, and other programs.
 
     And the kernel of each node: `udp_rcvbuf_errors` are datagrams that it dropped as their socket's buffer was full.
+    `problems` says, by node, why what a program counts cannot be read.
     """
 
     lab: str
     balancers: Mapping[str, BalancerStats]
     programs: Mapping[str, ProgramStats]
     udp_rcvbuf_errors: Mapping[str, int] = {}
+    problems: Mapping[str, str] = {}
 
     def reasons(self) -> dict[str, dict[str, Count]]:
         """Return what each node's programs count by reason."""
@@ -72,21 +76,27 @@ class LabStats(NamedTuple):
 
 
 def read(standing: "Standing") -> LabStats:
-    """Return what the lab's programs, and the kernels of its nodes, count now."""
+    """Return what the lab's programs, and the kernels of its nodes, count now: whatever of it can be read."""
     from netlab.lab import snapshot
 
     lab = standing.record
     balancers: dict[str, BalancerStats] = {}
     programs: dict[str, ProgramStats] = {}
+    problems: dict[str, str] = {}
     for name, node in lab.nodes.items():
         if not node.program:
             continue
-        if balancer.has_balancer(node.pins):
-            balancers[name] = _balancer(node.pins)
-        else:
-            programs[name] = ProgramStats(_reasons(node.pins, "reasons", "reason"))
+        try:
+            if balancer.has_balancer(node.pins):
+                balancers[name] = _balancer(node.pins)
+            else:
+                programs[name] = ProgramStats(_reasons(node.pins, "reasons", "reason"))
+        except (NetlabError, OSError) as error:
+            problems[name] = str(error)
+        except (struct.error, LookupError, ValueError) as error:  # bytes that are laid out in another way
+            problems[name] = f"its maps are not as netlab expects maps of these names: {error}"
     errors = snapshot.udp_rcvbuf_errors(lab.nodes, standing.runtime.netns_path)
-    return LabStats(lab.lab, balancers, programs, errors)
+    return LabStats(lab.lab, balancers, programs, errors, problems)
 
 
 def _balancer(pins: str) -> BalancerStats:

@@ -170,12 +170,13 @@ def _programs(topology: Topology, interfaces: tuple[Interface, ...]) -> list[Ste
 def _receivers(lab: str, interfaces: tuple[Interface, ...], ends: dict[tuple[str, str], Program]) -> list[Step]:
     """Return the steps that make XDP_TX arrive: veth drops such frames unless the other end has a program too.
 
-    (veth_xdp_flush in drivers/net/veth.c; redirected frames do with GRO, see FaceProgram.)
+    (veth_xdp_flush in drivers/net/veth.c; redirected frames do with GRO, see FaceProgram.) In generic mode they leave
+    as ordinary ones.
     """
     wanted: dict[str, list[str]] = {}
     for interface in interfaces:
         program = ends.get((interface.peer, interface.peer_interface))
-        if program and program.transmits and (interface.node, interface.name) not in ends:
+        if program and program.transmits and program.mode == "native" and (interface.node, interface.name) not in ends:
             wanted.setdefault(interface.node, []).append(interface.name)
     passing = Program("pass", os.path.join(assets.folder("bpf"), "pass.c"))
     return [AttachProgram(node, passing, tuple(names), lab, for_peer=True) for node, names in wanted.items()]

@@ -57,6 +57,37 @@ def attach(program: int, interfaces: Sequence[str], mode: str, *, replaces: bool
         channel.close()
 
 
+def attach_where_none(program: int, interfaces: Sequence[str]) -> list[str]:
+    """Attach a loaded program natively to those of these interfaces that have none, and return their names.
+
+    Where it cannot be attached to one of them, it is attached to none.
+    """
+    channel = Channel()
+    attached: list[str] = []
+    try:
+        for interface in interfaces:
+            if not any(_attached(channel, _index(interface), mode) for mode in _FLAGS):
+                _attach(channel, program, interface, "native", None)
+                attached.append(interface)
+    except (Refused, OSError):
+        detach(attached)
+        raise
+    finally:
+        channel.close()
+    return attached
+
+
+def detach(interfaces: Sequence[str]) -> None:
+    """Take the native programs off these interfaces of this process's namespace; one that is gone has none."""
+    channel = Channel()
+    try:
+        for interface in interfaces:
+            with suppress(OSError):
+                _set(channel, _index(interface), _NONE, _FLAGS["native"])
+    finally:
+        channel.close()
+
+
 def _attach(channel: Channel, program: int, interface: str, mode: str, before: dict[int, int] | None) -> None:
     """Attach a program to an interface, and see that the kernel agrees.
 

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -18,6 +18,7 @@ from netlab.programs.loader import Job
 from netlab.programs.maps import possible_cpus
 from netlab.programs.verifier_log import log_with_lines
 from netlab.record import layouts, mark
+from netlab.topology import sources
 
 if TYPE_CHECKING:
     from bcc import BPF
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: `diagnostics` maps lines with it
 DEVMAP_SUFFIX = "_devmap"
 RUN_SUFFIX = "_run"  # of programs that user space runs by BPF_PROG_TEST_RUN, and nobody attaches
+CONTEXT = "xdp_md"  # the struct that a program is given
 REASONS, REASON = "reasons", "reason"  # a map, and the enum that numbers its entries
 USUAL_ENTRIES = ("xdp_prog", "xdp")
 
@@ -38,23 +40,23 @@ class Unit(NamedTuple):
     key: str
 
     @classmethod
-    def of(cls, job: Job) -> Self:
-        """Read the source; raises OSError."""
+    def of(cls, job: Job, text: bytes) -> Self:
+        """Put a job and its source together; raises OSError, and refuses what would keep the compiler for ever."""
         path, work_folder = job.path, job.work_folder
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder)]
+        flags += headers.flags_for(_whole(path, text.decode(errors="replace")))
         own = [("LAB_NODE", f'"{mark.printed(job.lab)}/{job.node}"'), ("NETLAB_CPUS", possible_cpus())]
         for name, value in [*job.builtins, *job.define, *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
-        text = files.read(path)
         # what the work folder has are links to folders of the system's
         return cls(job, text, flags, cache.key(path, text, [flag.replace(work_folder, "") for flag in flags]))
 
-    def entry(self, names: list[str]) -> str:
+    def entry(self, names: list[str], in_headers: Sequence[str] = ()) -> str:
         """Return which of its programs is the one to attach."""
         stem = os.path.basename(self.job.path).partition(".")[0]
-        return choose_entry(
-            [name for name in names if not name.endswith((DEVMAP_SUFFIX, RUN_SUFFIX))], self.job.function, stem
-        )
+        # where another program was attached, one for something else does not take its place
+        others = () if self.job.successor_of else names
+        return choose_entry(names, self.job.function, stem, in_headers, others)
 
     def adopt(self, maps: dict[str, int]) -> None:
         """Write down how the maps are laid out, and let their descriptors mean those of an earlier build, if any."""
@@ -69,7 +71,7 @@ class Unit(NamedTuple):
         """Add the names of reasons, by the text that is loaded, where the program does without bpf/verdict.h."""
         if REASONS not in known.maps or REASON in known.enums:
             return known
-        text = headers.with_included(self.job.path, self.text.decode(errors="replace"))
+        text = sources.with_headers(self.job.path, self.text.decode(errors="replace"))
         return known._replace(enums={**known.enums, REASON: headers.enum_in(text, REASON)})
 
 
@@ -102,26 +104,26 @@ def load(unit: Unit) -> Build:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(rule)
-    maps, names = _maps(module), _program_names(module, unit.text.decode(errors="replace"))
+    maps, (names, in_headers) = _maps(module), _program_names(module)
     made = _taken(module, maps, names, unit) if paths.cache_folder() else None
     unit.adopt(maps)
-    entry = unit.entry(names)
+    entry = unit.entry(names, in_headers)
     for name in names:
         with _refusal("verify", name):
-            _verify(module, name)
+            _verify(module, name, _attach_type(name) if name != entry else 0)
     if made:
         cache.keep(unit.key, made, dependencies, headers.kernel_source(), began)
     return Build(entry, maps, {name: module.funcs[name.encode()].fd for name in names}, module)
 
 
-def _verify(module: "BPF", name: str) -> None:
+def _verify(module: "BPF", name: str, attach_type: int) -> None:
     """Load a program; one that is refused has its lines in the log, also where bcc has left them out."""
     try:
-        module.load_func(name, module.XDP, None, _attach_type(name) or -1)
+        module.load_func(name, module.XDP, None, attach_type or -1)
     except Exception as error:  # bcc raises nothing narrower
         code = ctypes.get_errno()
         if code == errno.EINVAL:
-            log = log_with_lines(lambda size: _attempt(module, name.encode(), size))
+            log = log_with_lines(lambda size: _attempt(module, name.encode(), attach_type, size))
             if log:
                 sys.stderr.write(f"bpf: Failed to load program: {os.strerror(code)}\n{log}")
                 sys.stderr.flush()
@@ -129,7 +131,7 @@ def _verify(module: "BPF", name: str) -> None:
         raise error from None
 
 
-def _attempt(module: "BPF", name: bytes, size: int) -> tuple[str, bool]:
+def _attempt(module: "BPF", name: bytes, attach_type: int, size: int) -> tuple[str, bool]:
     """Load a program with a log of so many bytes; return the log, and whether that was too small for it."""
     from bcc import lib
 
@@ -137,9 +139,8 @@ def _attempt(module: "BPF", name: bytes, size: int) -> tuple[str, bool]:
     handle = module.module
     text = (lib.bpf_function_start(handle, name), lib.bpf_function_size(handle, name))
     about = (lib.bpf_module_license(handle), lib.bpf_module_kern_version(handle))
-    attach_type = _attach_type(name.decode()) or -1
     with syscalls.silenced(2):  # bcc prints each log
-        fd = lib.bcc_func_load(handle, module.XDP, name, *text, *about, 1, room, size, None, 0, attach_type)
+        fd = lib.bcc_func_load(handle, module.XDP, name, *text, *about, 1, room, size, None, 0, attach_type or -1)
     if fd >= 0:
         os.close(fd)
     return room.value.decode(errors="replace"), fd == -errno.ENOSPC
@@ -207,13 +208,16 @@ def _talk() -> str:
     return os.pread(2, os.fstat(2).st_size, 0).decode(errors="replace")
 
 
-def _program_names(module: "BPF", text: str) -> list[str]:
-    """Return the functions of a module that are XDP programs."""
+def _program_names(module: "BPF") -> tuple[list[str], list[str]]:
+    """Return the functions of a module that are XDP programs, and those that would be, but stand in a header."""
     from bcc import lib
 
     numbers = range(lib.bpf_num_functions(module.module))
-    functions = [lib.bpf_function_name(module.module, number).decode() for number in numbers]
-    return [name for name in functions if re.search(rf"\b{name}\s*\(\s*struct\s+xdp_md\s*\*\s*\w+\s*\)", text)]
+    names = [lib.bpf_function_name(module.module, number).decode() for number in numbers]
+    programs = introspection.functions_of(CONTEXT)
+    if programs is None:
+        return names, []
+    return [name for name in names if name in programs], sorted(programs.difference(names))
 
 
 def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) -> compiled.Compiled | None:
@@ -239,25 +243,49 @@ def _attach_type(name: str) -> int:
     return bpf.ATTACH_DEVMAP if name.endswith(DEVMAP_SUFFIX) else 0
 
 
-def choose_entry(candidates: list[str], wanted: str, stem: str) -> str:
+def is_for_something_else(name: str) -> bool:
+    """Say whether a program's name tells that it is not for an interface: see DEVMAP_SUFFIX and RUN_SUFFIX."""
+    return name.endswith((DEVMAP_SUFFIX, RUN_SUFFIX))
+
+
+def choose_entry(
+    names: Sequence[str], wanted: str, stem: str, in_headers: Sequence[str] = (), others: Sequence[str] = ()
+) -> str:
     """Return which of a file's XDP programs is the one to attach.
 
-    That is the one wanted, or else the one named like the file, or `xdp_prog`, or `xdp`, or the only one.
+    That is the one wanted, or else the one named like the file, or `xdp_prog`, or `xdp`, or the only one, among those
+    whose names do not say that they are for something else, or, if there is none, of `others`. None of `in_headers` can
+    be.
     """
     shape = "`int NAME(struct xdp_md *ctx)`, not static"
-    names = ", ".join(candidates)
+    plain = [name for name in names if not is_for_something_else(name)]
+    candidates = plain or others
+    if wanted in names:
+        return wanted
+    if in_headers and (wanted in in_headers or not candidates):
+        name = wanted or in_headers[0]
+        way_out = "make it `static inline`, and let a function of the file, `int NAME(struct xdp_md *ctx)`, call it"
+        raise Refused("plain", f"has no program {name} itself: {name}() is in a header, where bcc sees none: {way_out}")
     if wanted:
-        if wanted in candidates:
-            return wanted
-        raise Refused("plain", f"has no program {wanted}: {f'it has {names}' if names else 'a program is ' + shape}")
+        it_has = f"it has {', '.join(names)}" if names else f"a program is {shape}"
+        raise Refused("plain", f"has no program {wanted}: {it_has}")
     if not candidates:
         raise Refused("plain", f"has no program: a program is a function {shape}")
     for name in (re.sub(r"\W", "_", stem), *USUAL_ENTRIES):
-        if name in candidates:
+        if name in names:
             return name
     if len(candidates) > 1:
-        raise Refused("plain", f"has several programs, {names}: say which one to attach by `function:`")
+        raise Refused("plain", f"has several programs, {', '.join(candidates)}: say which one to attach by `function:`")
     return candidates[0]
+
+
+def _whole(path: str, source: str) -> str:
+    """Return a source with its headers; refuse one of which the compiler would see no end."""
+    found = list(sources.headers(path, source))
+    for header in found:
+        if header.text is None:
+            raise Refused("plain", f"includes {header.path}: {header.problem}")
+    return "\n".join([source, *(header.text or "" for header in found)])
 
 
 def _maps(module: "BPF") -> dict[str, int]:

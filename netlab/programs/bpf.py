@@ -150,9 +150,14 @@ def load_btf(types: bytes) -> int:
 def btf(number: int) -> bytes:
     """Return the BTF that the kernel has under a number, as it was given; this takes CAP_SYS_ADMIN."""
     with Object(open_by_id(BTF_BY_ID, number, f"open the types {number}")) as types:
-        _, size = struct.unpack_from("=QI", info(types.fd))
-        room = ctypes.create_string_buffer(size)
-        info(types.fd, struct.pack("=QI", ctypes.addressof(room), size))
+        return btf_of(types.fd)
+
+
+def btf_of(fd: int) -> bytes:
+    """Return the BTF behind a descriptor, as it was given to the kernel."""
+    _, size = struct.unpack_from("=QI", info(fd))
+    room = ctypes.create_string_buffer(size)
+    info(fd, struct.pack("=QI", ctypes.addressof(room), size))
     return room.raw
 
 

@@ -5,7 +5,7 @@ Documentation/bpf/btf.rst. A program of anybody's may have any type; what is not
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from netlab.record.layouts import NETWORK, OTHER, SIGNED, STRUCT, UNSIGNED, Field, Layouts, MapLayout, Struct
@@ -66,6 +66,16 @@ def layouts(data: bytes, maps: Mapping[str, MapTypes]) -> Layouts:
     return Layouts(found, reader.structs, reader.enums)
 
 
+def functions_of(data: bytes, context: str) -> set[str]:
+    """Return the functions that take one parameter, a pointer to a struct of this name; BadBtfError as above."""
+    try:
+        return set(_Reader(data).functions_of(context))
+    except BadBtfError:
+        raise
+    except (struct.error, IndexError, ValueError) as error:
+        raise BadBtfError(f"damaged types: {error}") from error
+
+
 class _Reader:
     """Reads types when they are asked for. `structs` and `enums` are those that were met."""
 
@@ -117,6 +127,17 @@ class _Reader:
                     _, number = self._at(self._data, "II", each.more + 8 * parameter)
                     bare = self._types[self._bare(number)[0]]
                     self._field("", bare.rest if bare.kind == _PTR else number, 0)
+
+    def functions_of(self, context: str) -> Iterator[str]:
+        """Yield the names of functions that take a pointer to a struct of this name, and nothing else."""
+        for function in self._types:
+            each = self._types[function.rest] if function.kind == _FUNC else None
+            if each and each.members == 1:
+                _, number = self._at(self._data, "II", each.more)
+                pointer = self._types[self._bare(number)[0]]
+                pointed = self._types[self._bare(pointer.rest)[0]] if pointer.kind == _PTR else None
+                if pointed and pointed.kind in (_STRUCT, _FWD) and self._text(pointed.name) == context:
+                    yield self._text(function.name)
 
     def _bare(self, number: int) -> tuple[int, str]:
         """Return a type's number without its other names, and the first of those."""

@@ -20,6 +20,7 @@ from typing import Any
 from netlab import paths
 from netlab.kernel import files
 from netlab.programs.compiled import Code, Compiled, MapShape
+from netlab.topology import sources
 
 ENTRIES = 128  # of which the one that was used least lately goes first
 _FORMAT = 1
@@ -151,8 +152,7 @@ def _digest(text: bytes) -> bytes:
 
 
 def _digest_of(path: str) -> str:
-    with open(path, "rb") as file:
-        return _digest(file.read()).decode()
+    return _digest(files.read(path, sources.MAX_BYTES)).decode()
 
 
 def _packed(what: Compiled) -> dict[str, Any]:

@@ -89,7 +89,9 @@ def code(name: str, instructions: bytes, maps: Mapping[str, int], attach_type: i
     return Code(name, instructions, named, attach_type)
 
 
-def load(what: Compiled, prepare: Callable[[dict[str, int]], None]) -> tuple[dict[str, int], dict[str, int]]:
+def load(
+    what: Compiled, entry: str, prepare: Callable[[dict[str, int]], None]
+) -> tuple[dict[str, int], dict[str, int]]:
     """Make the maps, then load the programs; return the descriptors of both by name, which are the caller's.
 
     `prepare` is given those of the maps before the first program is loaded. Raises OSError, with nothing left behind.
@@ -107,7 +109,8 @@ def load(what: Compiled, prepare: Callable[[dict[str, int]], None]) -> tuple[dic
                 os.close(types)
         prepare(maps)
         for each in what.programs:
-            programs[each.name] = _load_program(each, what.license, maps)
+            attach_type = each.attach_type if each.name != entry else 0
+            programs[each.name] = _load_program(each._replace(attach_type=attach_type), what.license, maps)
             made.callback(os.close, programs[each.name])
         made.pop_all()
     return maps, programs

@@ -13,10 +13,9 @@ import os
 import re
 from typing import NamedTuple
 
-from netlab import assets
-from netlab.kernel import files
 from netlab.programs.hints import with_hint
 from netlab.programs.verifier_log import INSTRUCTION
+from netlab.topology import sources
 
 MAX_ERRORS = 3  # the rest mostly follow from the first
 MAX_REASONS = 3  # lines of the verifier after the one that says most
@@ -47,14 +46,19 @@ _STATE = re.compile(
     r"|mark_precise|propagating)"
 )
 _CALLED = re.compile(r"0x[0-9a-f]+: i64 = Constant<(\d+)>")
-_INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
 _LINKS = re.compile(r"^/.*/headers/uapi/")  # where `headers` links to the system's headers
+
+
+_INDIRECT_CALL = "unknown opcode 8d"  # what a method of a map in a header becomes, which bcc does not see
+_METHOD = re.compile(
+    r"\b\w+\.(?:lookup\w*|update|insert|delete|\w*increment|redirect_map|perf_submit\w*|push|pop|peek|call|ringbuf_\w+)\s*\("
+)
 
 
 class Source(NamedTuple):
     """The file of a program: its path, its name in messages, and its lines.
 
-    `headers` are the files that it includes by `#include "NAME"`, and those that these include: path and lines of each.
+    `headers` are the headers that `sources` finds: path and lines of each.
     """
 
     path: str
@@ -63,27 +67,15 @@ class Source(NamedTuple):
     headers: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @classmethod
-    def read(cls, path: str) -> "Source":
-        """Return the file at `path`; one that cannot be read has no lines. Its name is relative if it is below here."""
-        found = {path: _lines(path)}
-        ahead = [path]
-        while ahead:
-            file = ahead.pop()
-            folders = (os.path.dirname(file), os.path.dirname(path), assets.folder("bpf"))
-            for include in filter(None, map(_INCLUDE.match, found[file])):
-                places = [os.path.join(folder, include[1]) for folder in folders]
-                header = next(filter(os.path.isfile, places), "")
-                if header and header not in found:
-                    found[header] = _lines(header)
-                    ahead.append(header)
-        return cls(path, shown(path), found.pop(path), tuple(found.items()))
+    def of(cls, path: str, text: bytes) -> "Source":
+        """Return the file at `path`, which holds this text, with its headers. Its name is relative if it is below here.
 
-
-def _lines(path: str) -> tuple[str, ...]:
-    try:
-        return tuple(files.read(path).decode(errors="replace").splitlines())
-    except OSError:
-        return ()
+        A header that cannot be read has no lines.
+        """
+        source = text.decode(errors="replace")
+        found = {each.path: each.text or "" for each in sources.headers(path, source) if each.path != path}
+        headers = tuple((header, tuple(lines.splitlines())) for header, lines in found.items())
+        return cls(path, shown(path), tuple(source.splitlines()), headers)
 
 
 def shown(path: str) -> str:
@@ -136,9 +128,21 @@ class _Talk:
 
     def start_of(self, function: str) -> str:
         """Return FILE:LINE of a program, for complaints that know no line of their own."""
-        entry = re.compile(rf"\b{re.escape(function)}\s*\(\s*struct\s+xdp_md\b")
-        number = next((n for n, line in enumerate(self.source.lines, start=1) if entry.search(line)), 0)
+        begins = rf"\b{re.escape(function)}\b"
+        for shape in (rf"{begins}\s*\(\s*struct\s+xdp_md\b", rf"{begins}\s*\([^;]*$", begins):
+            entry = re.compile(shape)
+            number = next((n for n, line in enumerate(self.source.lines, start=1) if entry.search(line)), 0)
+            if number:
+                break
         return self.place(_VIRTUAL_MAIN[0], number, moved=False)
+
+    def method_in_header(self) -> tuple[str, str] | None:
+        """Return place and text of the first line of a header that calls a method of a map."""
+        for file, lines in self.source.headers:
+            for number, line in enumerate(lines, start=1):
+                if _METHOD.search(line):
+                    return self.place(file, number, moved=False), f"    {line.strip()}"
+        return None
 
     def line(self, number: int) -> str:
         """Return a line of the author's, or nothing."""
@@ -176,6 +180,8 @@ def verifier_error(said: str, source: Source, function: str) -> str:
     last = max((n for n, line in enumerate(lines) if INSTRUCTION.match(line)), default=-1)
     reasons = [line.strip() for line in lines[last + 1 :] if line.strip() and not _STATE.match(line)]
     place, line = _looked_at(talk, lines[: last + 1]) or (talk.start_of(function), "")
+    if reasons and reasons[0] == _INDIRECT_CALL:
+        place, line = talk.method_in_header() or (place, line)
     if not reasons:
         return f"{place}: the kernel refused {function}(): {refused['text']}"
     message = [f"{place}: the verifier refused {function}(): {reasons[0]}", line, *reasons[1 : 1 + MAX_REASONS]]

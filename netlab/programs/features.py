@@ -17,6 +17,7 @@ from netlab import assets
 from netlab.kernel import syscalls
 from netlab.kernel.netlink import Channel
 from netlab.programs import bpf
+from netlab.topology import sources
 
 LEAST = (6, 1)  # the oldest kernel on which `make test-kernels` runs; pyproject.toml, README.md and docs say it too
 
@@ -24,7 +25,6 @@ _XDP_DROP, _XDP_REDIRECT = 1, 4
 _BROADCAST = 8
 _REDIRECT_MAP, _XDP_LOAD_BYTES = 51, 189  # enum bpf_func_id
 _TEST_FRAME = bytes(64)
-_INCLUDE = re.compile(rb'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
 
 # enum rtnetlink_groups and friends: linux/rtnetlink.h, linux/if_link.h
 _NEWLINK, _SETLINK, _REQUEST_CREATE, _REQUEST = 16, 19, 0x601, 1
@@ -41,7 +41,7 @@ class Feature(NamedTuple):
     name: str
     since: tuple[int, int]
     is_there: Callable[[], bool]
-    words: re.Pattern[bytes] | None = None
+    words: re.Pattern[str] | None = None
 
 
 def lack(path: str) -> str:
@@ -49,7 +49,7 @@ def lack(path: str) -> str:
 
     A program of netlab's own on a kernel that is too old for it gets a line too.
     """
-    text = _text(path, set())
+    text = _text(path)
     missing = [each for each in FEATURES if each.words and each.words.search(text) and not _has(each)]
     here = os.uname().release
     if missing:
@@ -92,19 +92,12 @@ def is_ours(path: str) -> bool:
     return os.path.dirname(os.path.realpath(path)) == os.path.realpath(assets.folder("bpf"))
 
 
-def _text(path: str, seen: set[str]) -> bytes:
-    """Return a source with the headers that stand beside it, or beside netlab's own programs."""
-    if path in seen:
-        return b""
-    seen.add(path)
+def _text(path: str) -> str:
+    """Return a source with its headers; nothing of one that cannot be read any more."""
     try:
-        with open(path, "rb") as file:
-            text = file.read()
+        return sources.with_headers(path, sources.read(path))
     except OSError:
-        return b""
-    folders = (os.path.dirname(path), assets.folder("bpf"))
-    names = [os.fsdecode(name) for name in _INCLUDE.findall(text)]
-    return b"\n".join([text, *(_text(os.path.join(folder, name), seen) for name in names for folder in folders)])
+        return ""
 
 
 @contextmanager
@@ -244,17 +237,17 @@ def _attribute(kind: int, value: bytes) -> bytes:
 
 
 FEATURES = (
-    Feature("LRU hash maps", (4, 10), _can_make(bpf.LRU_HASH), re.compile(rb"lru_hash|LRU_HASH")),
-    Feature("maps of maps", (4, 12), _array_of_maps, re.compile(rb"\bBPF_(ARRAY|HASH)_OF_MAPS\b")),
+    Feature("LRU hash maps", (4, 10), _can_make(bpf.LRU_HASH), re.compile(r"lru_hash|LRU_HASH")),
+    Feature("maps of maps", (4, 12), _array_of_maps, re.compile(r"\bBPF_(ARRAY|HASH)_OF_MAPS\b")),
     Feature("native XDP on veth", (4, 19), _native_on_veth),
-    Feature("spin locks in maps", (5, 1), _spin_lock, re.compile(rb"\bbpf_spin_lock\b")),
-    Feature("egress programs in devmaps", (5, 8), _devmap_with_egress, re.compile(rb"\bBPF_XDP_REDIRECT_MAP\b")),
-    Feature("broadcast by bpf_redirect_map", (5, 14), _broadcast, re.compile(rb"\bBPF_F_BROADCAST\b")),
+    Feature("spin locks in maps", (5, 1), _spin_lock, re.compile(r"\bbpf_spin_lock\b")),
+    Feature("egress programs in devmaps", (5, 8), _devmap_with_egress, re.compile(r"\bBPF_XDP_REDIRECT_MAP\b")),
+    Feature("broadcast by bpf_redirect_map", (5, 14), _broadcast, re.compile(r"\bBPF_F_BROADCAST\b")),
     Feature(
         "bpf_xdp_load_bytes and bpf_xdp_store_bytes",
         (5, 18),
         _load_bytes,
-        re.compile(rb"\bbpf_xdp_((load|store)_bytes|get_buff_len)\b"),
+        re.compile(r"\bbpf_xdp_((load|store)_bytes|get_buff_len)\b"),
     ),
     Feature("test runs on frames that are real", (5, 18), _live_frames),
 )

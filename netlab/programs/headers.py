@@ -13,9 +13,9 @@ from netlab.errors import HostError
 from netlab.kernel import files
 
 _SYSTEM = "/usr/include"
+_OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that the kernel has for itself, and programs bring along
 _LINKED = ("linux", "asm", "asm-generic")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
-_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
 def flags(program: str, work_folder: str) -> list[str]:
@@ -35,30 +35,9 @@ def flags(program: str, work_folder: str) -> list[str]:
     ]
 
 
-def included(program: str, source: str) -> dict[str, str]:
-    """Return the headers that a program includes by a name in quotes, directly or not: the path of each by its name.
-
-    `program` is the path of the program, `source` its text. Names are relative to the folder in which they are found:
-    the program's own, or netlab's. Those that are in neither are left out.
-    """
-    found: dict[str, str] = {}
-    waiting = [("", source)]
-    while waiting:
-        beside, text = waiting.pop()
-        for name in _INCLUDE.findall(text):
-            for candidate in (os.path.normpath(os.path.join(beside, name)), name):
-                path = _beside(program, candidate)
-                if path and candidate not in found:
-                    found[candidate] = path
-                    waiting.append((os.path.dirname(candidate), _text(path)))
-                if path:
-                    break
-    return found
-
-
-def with_included(program: str, source: str) -> str:
-    """Return the text of a program, followed by that of all headers which `included` finds."""
-    return "\n".join([source, *map(_text, included(program, source).values())])
+def flags_for(source: str) -> list[str]:
+    """Return the options that keep bpf/kernel from defining what a program, given with its headers, defines itself."""
+    return [f"-DNETLAB_OWN_{name.upper()}" for name in _OFTEN_OWN if re.search(rf"\bstruct\s+{name}\s*{{", source)]
 
 
 def enum_in(source: str, name: str) -> dict[str, int]:
@@ -66,20 +45,6 @@ def enum_in(source: str, name: str) -> dict[str, int]:
     found = re.search(rf"\benum\s+{name}\s*\{{([^}}]*)\}}", _COMMENT.sub("", source))
     names = [each.split("=")[0].strip() for each in found[1].split(",") if each.strip()] if found else []
     return {each: number for number, each in enumerate(names)}
-
-
-def _beside(program: str, name: str) -> str:
-    """Return the path of a header in the program's folder or else in netlab's; "" if it is in neither."""
-    paths = (os.path.join(folder, name) for folder in (os.path.dirname(program), assets.folder("bpf")))
-    return next(filter(os.path.isfile, paths), "")
-
-
-def _text(path: str) -> str:
-    """Return the text of a header; nothing of one that cannot be read, or has just gone."""
-    try:
-        return files.read(path).decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def kernel_source() -> str:

@@ -8,14 +8,21 @@ _LENGTH = (
     "bound the length, above and below, right before the helper is called; barrier_var() of bounds.h keeps the "
     "compiler from leaving out a check whose outcome it knows"
 )
+_METHOD = (
+    "bcc knows methods of maps in the program's own file alone: put a function there, above the include of the header, "
+    "such as static inline u64 *find(u32 *key) { return MAP.lookup(key); }, and let the header call that"
+)
 # The first whose words are all in the message is given.
 _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("SEC(",), "bcc needs no SEC(): leave it out"),
     (("bpf_helpers.h",), "bcc declares the helpers itself: leave the include out"),
     (("bpf_endian.h",), "bcc declares bpf_htons() and the like itself: leave the include out"),
+    (("nested too deeply",), "a file includes itself: a header begins with #pragma once"),
     (("file not found",), "headers are looked for beside the program, in netlab's bpf folder and in linux-libc-dev"),
     (("bpf_trace_printk(", "expected ';' at end of declaration"), "the format must be a string literal"),
     (("too many arg", "bpf_trace_printk"), "it prints three values at most"),
+    (("too many arg", "bpf_printk"), "it prints three values at most"),
+    (("unknown opcode 8d",), _METHOD),
     (("implicit declaration",), "there is no such function or helper: is it misspelt?"),
     (("undeclared function",), "there is no such function or helper: is it misspelt?"),
     (("cannot use map function inside a macro",), "call it in a static inline function instead"),

@@ -1,5 +1,6 @@
-"""Asks the kernel for the types of maps that were made, as their program's BTF has them."""
+"""Asks the kernel for the types of maps and functions, as their program's BTF has them."""
 
+import os
 from collections.abc import Iterable, Mapping
 
 from netlab.errors import NetlabError
@@ -29,6 +30,28 @@ def _layouts(number: int, types: Mapping[str, MapTypes]) -> Layouts:
         return btf.layouts(bpf.btf(number), types)
     except (OSError, NetlabError, BadBtfError):
         return NONE
+
+
+def functions_of(context: str) -> set[str] | None:
+    """Return the functions that take a pointer to a struct, and nothing else, of what this process has compiled.
+
+    None where the kernel has no types of it, or none that can be understood.
+    """
+    found: set[str] = set()
+    known = [fd for fd in map(int, os.listdir("/proc/self/fd")) if _is_types(fd)]
+    try:
+        for fd in known:
+            found |= btf.functions_of(bpf.btf_of(fd), context)
+    except BadBtfError:
+        return None
+    return found if known else None
+
+
+def _is_types(fd: int) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:btf"
+    except OSError:  # the one that lists them
+        return False
 
 
 def whole(found: Iterable[Layouts]) -> Layouts:

@@ -16,27 +16,21 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab import paths
-from netlab.errors import HostError, NetlabError, reason
-from netlab.kernel import progress
+from netlab.errors import HostError, NetlabError, UsageError, reason
+from netlab.kernel import files, progress
 from netlab.record import shapes
 from netlab.record.notes import Pinned
+from netlab.topology import sources
 
 if TYPE_CHECKING:
     from netlab.programs.diagnostics import Source
 
 COMPILE_LIMIT_S = 300  # of CPU time
+MEMORY_LIMIT = 2 << 30  # bytes; the balancer takes an eighth of it
 PATIENCE_S = 60.0
-_NO_MAP = "could not open bpf map: "  # as bcc says it
 _SIGKILL = 9
-_SIGPROF = 27
 _READ_BYTES = 65536
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.loader_child import main; main()"
-
-
-_REFUSED_OURS = (
-    "this kernel, {1}, refuses {0}, a program of netlab's own, though it is new enough (docs/kernels.md says which are "
-    "tried): a fault of netlab's, to be reported with this: {2}"
-)
 
 
 class Job(NamedTuple):
@@ -85,12 +79,23 @@ class Loaded(NamedTuple):
         )
 
 
+class Limits(NamedTuple):
+    """What a child may use: CPU time to compile, load and pin, and bytes of memory."""
+
+    cpu_s: float = COMPILE_LIMIT_S
+    memory: int = MEMORY_LIMIT
+
+
 class Order(NamedTuple):
-    """The first line for a child: its job, the process that dies with it, and the CPU time that it may take."""
+    """The first line for a child: its job, the process that dies with it, and what it may use.
+
+    `source_fd` is where it finds the program's text.
+    """
 
     job: Job
     parent: int
-    limit_s: float
+    limits: Limits
+    source_fd: int
 
 
 class Place(NamedTuple):
@@ -107,21 +112,21 @@ class Refusal(NamedTuple):
     text: str
 
 
-def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S) -> "Compilation":
+def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilation":  # noqa: B008 - it is immutable
     """Start a child on a job and return at once; many may be started, only as many compile at a time as there are CPUs.
 
-    `lock_fd` is the lab's lock, which the child holds too for as long as it lives. Compiling, loading and pinning may
-    take `compile_limit_s` of CPU time. The child dies with the *thread* that calls this. UsageError where the
-    environment names no folder to keep in what is compiled.
+    `lock_fd` is the lab's lock, which the child holds too for as long as it lives. It dies with the *thread* that calls
+    this. UsageError where the source cannot be read, or the environment names no folder to keep in what is compiled.
     """
     paths.cache_folder()
+    text = _source_of(job.path)
+    source = _in_memory(text)
     job_out, job_in = os.pipe()
     answer_out, answer_in = os.pipe()
     talk = os.memfd_create("netlab-compiler", os.MFD_CLOEXEC)
     actions = [(os.POSIX_SPAWN_DUP2, job_out, 0), (os.POSIX_SPAWN_DUP2, answer_in, 1), (os.POSIX_SPAWN_DUP2, talk, 2)]
-    if lock_fd >= 0:
-        # glibc takes a copy onto itself as the order to keep it open across exec
-        actions.append((os.POSIX_SPAWN_DUP2, lock_fd, lock_fd))
+    # glibc takes a copy onto itself as the order to keep it open across exec
+    actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in (source, lock_fd) if fd >= 0]
     # without the site module, which has said here already where modules are
     argv = [sys.executable, "-IS", "-c", _BOOT, *_folders()]
     try:
@@ -131,21 +136,39 @@ def start(job: Job, lock_fd: int = -1, compile_limit_s: float = COMPILE_LIMIT_S)
             os.close(fd)
         raise HostError(f"cannot start {sys.executable}: {reason(error)}") from error
     finally:
-        os.close(job_out)
-        os.close(answer_in)
-    compilation = Compilation(job, pid, job_in, answer_out, talk, compile_limit_s)
-    compilation.tell(Order(job, os.getpid(), compile_limit_s))
+        for fd in (job_out, answer_in, source):
+            os.close(fd)
+    compilation = Compilation(job, text, pid, job_in, answer_out, talk, limits)
+    compilation.tell(Order(job, os.getpid(), limits, source))
     return compilation
+
+
+def _source_of(path: str) -> bytes:
+    """Return the text of a program, which is read once: what is kept and shown is what was compiled."""
+    try:
+        return files.read(path, sources.MAX_BYTES)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _in_memory(text: bytes) -> int:
+    """Return the descriptor of a nameless file with this text."""
+    fd = os.memfd_create("netlab-source", os.MFD_CLOEXEC)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(text)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
 
 
 class Compilation:
     """A child at work on a job. Whatever happens, call `finish` or `kill` in the end: each of them reaps the child."""
 
     def __init__(
-        self, job: Job, pid: int, job_in: int, answer_out: int, talk: int, compile_limit_s: float = COMPILE_LIMIT_S
+        self, job: Job, text: bytes, pid: int, job_in: int, answer_out: int, talk: int, limits: Limits
     ) -> None:
         self.job = job
-        self.compile_limit_s = compile_limit_s
+        self.text = text  # what is compiled
+        self.limits = limits
         self.pid = pid  # 0 once the child is reaped
         self._job_in = job_in
         self._answer_out = answer_out
@@ -166,8 +189,8 @@ class Compilation:
     def finish(self, patience_s: float = PATIENCE_S) -> Loaded:
         """Wait until the kernel says that the program is attached where it should be.
 
-        Gives up when neither the child nor any other has used CPU time for `patience_s` seconds: it may have to wait
-        for its turn to compile. Raises NetlabError with the lines that matter (`NODE: FILE:LINE:COLUMN: ...`), or
+        Gives up when neither the child nor those whose turn it is to compile have used CPU time for `patience_s`
+        seconds. Raises NetlabError with the lines that matter (`NODE: FILE:LINE:COLUMN: ...`), or
         HostError when this host cannot load programs at all. In each case the child is gone.
         """
         loaded = self.pinned(patience_s)
@@ -197,12 +220,15 @@ class Compilation:
             raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader is gone")
         poll = select.poll()
         poll.register(self._answer_out, select.POLLIN)
-        patience = progress.Patience(progress.of_children, patience_s)
+        # it may wait for its turn
+        turns = [paths.compile_lock(self.job.work_folder, number) for number in range(os.cpu_count() or 1)]
+        patience = progress.Patience(lambda: progress.of_holders(*turns, pids=[self.pid]), patience_s)
         while b"\n" not in self._text:
             if not poll.poll(patience.pause_s * 1000):
                 if patience.is_over():
                     self.kill()
-                    raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader does not answer")
+                    why = f"for {patience_s:g} s it has used no CPU time: does the program include a pipe or a device?"
+                    raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader does not answer; {why}")
                 continue
             text = os.read(self._answer_out, _READ_BYTES)
             if not text:
@@ -216,46 +242,18 @@ class Compilation:
 
     def _failure(self, kind: str, text: str) -> NetlabError:
         """Reap a child that has given up, and return the error that says why."""
-        from netlab.programs import diagnostics, features
+        from netlab.programs import failures
 
-        talk, source = self._talk_text(), self._source()
+        talk = self._talk_text()
         self.kill()
-        if lack := self._lack(kind, talk):
-            return HostError(f"{self.job.node}: {source.shown} {lack}")
-        match kind:
-            case "host":
-                return HostError(f"{self.job.node}: {text}")
-            case "compile":
-                text = diagnostics.compile_error(talk, source)
-            case "verify":
-                text = diagnostics.verifier_error(talk, source, text)
-                if features.is_ours(self.job.path):
-                    line = text.partition("\n")[0]  # what the author of a program needs beside it is no user's business
-                    return HostError(f"{self.job.node}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
-            case "redefined":
-                text = diagnostics.redefinition(talk, source, text)
-            case _:
-                text = f"{source.shown}: {text}"
-        return NetlabError(f"{self.job.node}: {text}")
-
-    def _lack(self, kind: str, talk: str) -> str:
-        """Return one line on what this kernel lacks, if that may be why it has refused the program; else ""."""
-        from netlab.programs import features
-
-        if kind == "verify" or (kind == "compile" and _NO_MAP in talk):
-            return features.lack(self.job.path)
-        return features.attach_lack() if kind == "attach" and self.job.mode == "native" else ""
+        return failures.refused(self.job, kind, text, talk, self._source())
 
     def _crash(self) -> NetlabError:
         """Reap a child that ended without an answer, and return the error that says why."""
-        from netlab.programs import diagnostics
+        from netlab.programs import failures
 
-        talk, source = self._talk_text(), self._source()
-        status = self._reap()
-        if status == -_SIGPROF:
-            limit = f"more than {self.compile_limit_s:g} s of CPU time"
-            return NetlabError(f"{self.job.node}: {source.shown}: takes too long to compile and load: {limit}")
-        return NetlabError(f"{self.job.node}: {diagnostics.crash(talk, source, status)}")
+        talk = self._talk_text()
+        return failures.crashed(self.job, self._reap(), talk, self._source(), self.limits)
 
     def _reap(self) -> int:
         """Wait for the end of a child that is ending, let go of all that belongs to it, and return its exit status.
@@ -279,7 +277,7 @@ class Compilation:
         """Return the program's file in the form that `diagnostics` needs."""
         from netlab.programs.diagnostics import Source
 
-        return Source.read(self.job.path)
+        return Source.of(self.job.path, self.text)
 
 
 def _folders() -> list[str]:

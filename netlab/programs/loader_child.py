@@ -8,6 +8,7 @@ say goes to stderr, where the loader finds what matters.
 import errno
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -33,6 +34,7 @@ def main() -> None:
     if not order:
         return
     syscalls.die_with_parent(order.parent)
+    resource.setrlimit(resource.RLIMIT_DATA, (order.limits.memory, order.limits.memory))
     os.chdir("/")  # bcc looks for headers in the current folder before all others
     try:
         _work(order, answers)
@@ -55,8 +57,9 @@ def _work(order: loader.Order, answers: TextIO) -> None:
     job = order.job
     with compile_slots.take(job.work_folder):
         # the compiler is C++ and hears no Python: the kernel ends the process when it has used up its time on the CPU
-        signal.setitimer(signal.ITIMER_PROF, order.limit_s)
-        unit = Unit.of(job)
+        signal.setitimer(signal.ITIMER_PROF, order.limits.cpu_s)
+        with open(order.source_fd, "rb") as source:
+            unit = Unit.of(job, source.read())
         notes: list[str] = []
         loaded = _from_cache(unit, notes.append) or bcc.load(unit)
         _pin(loaded, job.pin_folder)
@@ -91,7 +94,7 @@ def _from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
         return None
     entry = unit.entry([each.name for each in kept.programs])
     try:
-        maps, programs = compiled.load(kept, unit.adopt)
+        maps, programs = compiled.load(kept, entry, unit.adopt)
     except OSError:
         cache.forget(unit.key)
         return None

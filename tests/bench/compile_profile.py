@@ -45,7 +45,7 @@ def main(output: str, started_ns: int, what: str) -> None:
     with tempfile.TemporaryDirectory(prefix="netlab-bench-") as folder:
         define, builtins = (("QUEUE", 1024), ("TRACE", 1)), (("MTU", 1500),)
         job = loader.Job("bench", "lb", str(BALANCER), "", folder, define=define, builtins=builtins)
-        source = bcc.Unit.of(job)
+        source = bcc.Unit.of(job, BALANCER.read_bytes())
         text = source.text
         if what == "headers":
             everything = "\n".join(sources.of("balancer").values())
@@ -59,7 +59,7 @@ def main(output: str, started_ns: int, what: str) -> None:
         watch.stage(BCC)
         module: Any = bcc._compiled(source._replace(text=text), [])
         watch.stage(CONSTRUCTOR)
-        for name in bcc._program_names(module, text.decode()):
+        for name in bcc._program_names(module)[0]:
             module.load_func(name, module.XDP, None, bcc._attach_type(name) or -1)
             watch.stage(LOADED.format(name))
     Path(output).write_text(json.dumps(watch.found))

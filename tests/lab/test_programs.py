@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ PACKET = bytes(64)
 XDP_DROP, XDP_PASS = 1, 2
 IP_NATIVE, IP_GENERIC = 1, 2  # how `ip -json` says it
 
+LIMITS = loader.Limits(cpu_s=60)
 PASSING = "int pass(struct xdp_md *ctx) { return XDP_PASS; }\n"
 
 
@@ -46,7 +47,7 @@ class Bench:
         return f"{self.folder}/bpf/{NODE}/{path}"
 
     def start(
-        self, source: str | Path, name: str = "test.c", *, compile_limit_s: float = 60, **job: Any
+        self, source: str | Path, name: str = "test.c", *, limits: loader.Limits = LIMITS, **job: Any
     ) -> loader.Compilation:
         """Start a child on a program, given as text or as a file."""
         path = source
@@ -54,9 +55,7 @@ class Bench:
             path = self.folder / name
             path.write_text(source)
         pins = job.pop("pin_folder", self.pin("").rstrip("/"))
-        compilation = loader.start(
-            loader.Job(LAB, NODE, str(path), pins, f"{self.folder}/work", **job), compile_limit_s=compile_limit_s
-        )
+        compilation = loader.start(loader.Job(LAB, NODE, str(path), pins, f"{self.folder}/work", **job), limits=limits)
         self.started.append(compilation)
         return compilation
 
@@ -264,6 +263,13 @@ def test_generic_mode_is_had_by_asking(bench: Bench) -> None:
             id="four values",
         ),
         pytest.param(
+            'int pass(struct xdp_md *ctx)\n{\n\tbpf_printk("%d %d %d %d", 1, 2, 3, 4);\n\treturn XDP_PASS;\n}\n',
+            "test.c:3: in pass(): too many args to helper 6\n"
+            '    bpf_printk("%d %d %d %d", 1, 2, 3, 4);\n'
+            "(it prints three values at most)",
+            id="four values in another way",
+        ),
+        pytest.param(
             "int pass(struct xdp_md *ctx)\n{\n"
             '\tchar format[] = "one";\n\tbpf_trace_printk(format);\n\treturn XDP_PASS;\n}\n',
             "test.c:4:19: error: expected ';' at end of declaration\n"
@@ -284,7 +290,7 @@ def test_generic_mode_is_had_by_asking(bench: Bench) -> None:
             id="two entries",
         ),
         pytest.param("\0\1\2", "test.c: is no C source: it holds a zero byte", id="binary"),
-        pytest.param(Path("nowhere.c"), "nowhere.c: No such file or directory: nowhere.c", id="no file"),
+        pytest.param(Path("nowhere.c"), "cannot read nowhere.c: No such file or directory", id="no file"),
     ],
 )
 def test_what_is_wrong_is_said_in_the_authors_terms(bench: Bench, source: str | Path, text: str) -> None:
@@ -513,6 +519,146 @@ def test_a_namespace_that_is_gone_is_named(bench: Bench) -> None:
         compilation.finish(PATIENCE_S)
 
 
+def test_a_source_is_read_once(bench: Bench) -> None:
+    """What is compiled is what the parent has read, and keeps, whatever becomes of the file meanwhile."""
+    compilation = bench.start("int fixed(struct xdp_md *ctx) { return XDP_DROP; } /* \xe9 */\n", "fixed.c")
+    first = (bench.folder / "fixed.c").read_bytes()
+    (bench.folder / "fixed.c").write_text("no program\n")
+    compilation.pinned(PATIENCE_S)
+
+    assert first == compilation.text
+    assert bench.verdict("fixed") == XDP_DROP
+
+
+SEEN = "BPF_ARRAY(seen, u64, 1);\n"
+KINDS = """
+#define PROGRAM(name) int name(struct xdp_md *ctx)
+typedef struct xdp_md context;
+static int helper(struct xdp_md *ctx) { return XDP_PASS; }
+PROGRAM(by_macro) { return helper(ctx); }
+int constant(const struct xdp_md *ctx) { return XDP_PASS; }
+int defined(struct CTXTYPE *ctx) { return XDP_PASS; }
+__attribute__((unused)) int attribute(struct xdp_md *ctx __attribute__((unused))) { return XDP_PASS; }
+int comment(struct xdp_md /* this */ * /* one */ ctx) { return XDP_PASS; }
+int renamed(context *ctx) { return XDP_PASS; }
+enum xdp_action
+lines(
+	struct xdp_md
+	*ctx
+) { return XDP_PASS; }
+int plain(int number) { return number; }
+int other(struct __sk_buff *skb) { return 0; }
+/* int absent(struct xdp_md *ctx) { return XDP_PASS; } */
+"""
+
+
+@pytest.mark.parametrize("map_of_its", ["", SEEN])
+def test_programs_are_known_by_what_they_take(bench: Bench, map_of_its: str) -> None:
+    """However that is written; and functions that take something else are none."""
+    programs = {"by_macro", "constant", "defined", "attribute", "comment", "renamed", "lines"}
+
+    loaded = bench.pinned(map_of_its + KINDS, function="by_macro", define=(("CTXTYPE", "xdp_md"),))
+
+    assert programs == set(loaded.programs)
+
+
+@pytest.mark.parametrize("name", ["my_devmap", "my_run"])
+def test_a_program_may_have_a_name_that_means_something_else(bench: Bench, name: str) -> None:
+    """When it is the only one, or is asked for; from the cache too."""
+    alone = f"int {name}(struct xdp_md *ctx) {{ return XDP_DROP; }}\n"
+    for source, interface, function, mode in (
+        (alone, "eth0", "", "native"),
+        (alone + PASSING, "eth1", name, "native"),
+        (alone, "lo", "", "generic"),
+    ):
+        compilation = bench.start(source, pin_folder=bench.pin(interface), function=function, mode=mode)
+        compilation.attach(f"/run/netns/{bench.netns}", [interface])
+
+        assert name == compilation.finish(PATIENCE_S).function
+
+
+@pytest.mark.parametrize("job", [{}, {"function": "far"}])
+def test_a_function_in_a_header_is_told_for_what_it_is(bench: Bench, job: dict[str, str]) -> None:
+    (bench.folder / "far.h").write_text("int far(struct xdp_md *ctx) { return XDP_PASS; }\n")
+
+    said = bench.error('#include "far.h"\n', **job)
+
+    assert said == (
+        "test.c: has no program far itself: far() is in a header, where bcc sees none: make it `static inline`, and "
+        "let a function of the file, `int NAME(struct xdp_md *ctx)`, call it"
+    )
+
+
+def test_a_method_of_a_map_in_a_header_is_told(bench: Bench) -> None:
+    """bcc turns methods into calls in the file itself alone; the message says so, and the way round that works."""
+    use = "static inline int use(u32 key)\n{\n\treturn WAY(&key) ? XDP_PASS : XDP_DROP;\n}\n"
+    program = '#include "use.h"\nint pass(struct xdp_md *ctx) { return use(0); }\n'
+    (bench.folder / "use.h").write_text(use.replace("WAY", "seen.lookup"))
+    said = bench.error(f"{SEEN}{program}")
+    (bench.folder / "use.h").write_text(use.replace("WAY", "find"))
+    bench.pinned(f"{SEEN}static inline u64 *find(u32 *key) {{ return seen.lookup(key); }}\n{program}")
+
+    assert said.startswith(
+        "use.h:3: the verifier refused pass(): unknown opcode 8d\n    return seen.lookup(&key) ? XDP_PASS : XDP_DROP;\n"
+    )
+    assert "(bcc knows methods of maps in the program's own file alone: put a function there" in said
+
+
+OF_THE_KERNEL = """
+#define KBUILD_MODNAME "mine"
+#include <uapi/linux/bpf.h>
+#include <linux/compiler.h>
+#include <linux/etherdevice.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_vlan.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/skbuff.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <net/ip.h>
+#include <net/sock.h>
+
+BPF_TABLE(MAPTYPE, uint32_t, long, seen, 256);
+
+int count(struct CTXTYPE *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ethhdr *ethernet = data;
+	struct vlan_hdr *tag = (void *)(ethernet + 1);
+	uint64_t offset = sizeof(*ethernet) + sizeof(struct vlan_hdr) + sizeof(struct iphdr) + sizeof(struct tcphdr);
+	uint32_t index = sizeof(struct udphdr) + sizeof(struct ipv6hdr);
+	long *value;
+
+	if (unlikely(data + offset > end))
+		return RETURNCODE;
+	if (ethernet->h_proto == htons(ETH_P_8021Q) && tag->h_vlan_encapsulated_proto == htons(ETH_P_IP))
+		index = (ntohs(tag->h_vlan_TCI) & VLAN_VID_MASK) & 255;
+	value = seen.lookup(&index);
+	if (likely(value))
+		__sync_fetch_and_add(value, 1);
+	return READ_ONCE(index) == VLAN_N_VID ? XDP_DROP : RETURNCODE;
+}
+"""
+OWN_TAG = """
+#include <linux/if_vlan.h>
+struct vlan_hdr { __be16 tci, proto; };
+int own(struct xdp_md *ctx) { return sizeof(struct vlan_hdr) == 4 ? XDP_PASS : XDP_DROP; }
+"""
+
+
+def test_what_bccs_own_examples_take_from_the_kernels_headers_is_there(bench: Bench) -> None:
+    """They load as they are, with their constants; and so do programs that bring along what user space has not."""
+    define = (("MAPTYPE", '"percpu_array"'), ("CTXTYPE", "xdp_md"), ("RETURNCODE", "XDP_PASS"))
+    loaded = bench.pinned(OF_THE_KERNEL, "count.c", define=define)
+    own = bench.pinned(OWN_TAG, "own.c")
+
+    assert ("count", ("count",), ("seen",)) == loaded[:3]
+    assert own.function == "own"
+
+
 def test_a_child_killed_while_it_compiles_leaves_nothing(bench: Bench) -> None:
     """Neither process nor pin nor program nor map is left, at once or later."""
     compilation = bench.start("BPF_ARRAY(half_made_map, u32, 1);\nint half_made(struct xdp_md *ctx) { return 1; }\n")
@@ -556,7 +702,7 @@ def test_the_child_dies_with_its_parent(bench: Bench) -> None:
 
 def test_a_compiler_that_takes_too_long_is_ended(bench: Bench) -> None:
     """The kernel's timer ends it, inside the compiler too."""
-    said = bench.error(PASSING, compile_limit_s=0.02)
+    said = bench.error(PASSING, limits=LIMITS._replace(cpu_s=0.02))
 
     assert said == "test.c: takes too long to compile and load: more than 0.02 s of CPU time"
     assert set() == bench.pins()
@@ -565,7 +711,7 @@ def test_a_compiler_that_takes_too_long_is_ended(bench: Bench) -> None:
 def test_a_compiler_at_work_is_waited_for_until_its_cpu_time_is_used_up(bench: Bench) -> None:
     """However long that takes on the clock: the parent's patience is shorter, and does not run out."""
     doubled = "".join(f"#define X{n + 1} X{n} X{n}\n" for n in range(60))
-    child = bench.start(f"#define X0 +1\n{doubled}{PASSING}int n = 0 X60;\n", compile_limit_s=2)
+    child = bench.start(f"#define X0 +1\n{doubled}{PASSING}int n = 0 X60;\n", limits=LIMITS._replace(cpu_s=2))
 
     with pytest.raises(NetlabError, match=r"test\.c: takes too long .* more than 2 s of CPU time$"):
         child.pinned(0.5)
@@ -573,12 +719,65 @@ def test_a_compiler_at_work_is_waited_for_until_its_cpu_time_is_used_up(bench: B
     assert child.pid == 0
 
 
+def test_a_compiler_that_takes_too_much_is_ended(bench: Bench) -> None:
+    """Its memory has a limit too, so that no machine is filled by a few lines."""
+    said = bench.error(
+        f"{PASSING}int huge[1 << 28] = {{[(1 << 28) - 1] = 1}};\n", limits=LIMITS._replace(memory=1 << 28)
+    )
+
+    assert said == "test.c: takes too much to compile and load: more than 256 MB of memory"
+    assert set() == bench.pins()
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 33)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (make_pipe, "it is a device, pipe or socket, no regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is a device, pipe or socket, no regular file"),
+        (make_huge, "it is longer than 16,777,216 bytes"),
+    ],
+)
+def test_a_header_without_an_end_is_not_begun(bench: Bench, make: Callable[[Path], None], why: str) -> None:
+    """The compiler would wait for a pipe for ever, or read as long."""
+    make(bench.folder / "endless.h")
+
+    assert f"test.c: includes {bench.folder}/endless.h: {why}" == bench.error(f'#include "endless.h"\n{PASSING}')
+
+
+def test_who_waits_for_a_pipe_is_told_so(bench: Bench) -> None:
+    """Which is included by another way than a plain name; others at work meanwhile do not keep us waiting."""
+    os.mkfifo(bench.folder / "endless.h")
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            child = bench.start(f'#define HEADER "endless.h"\n#include HEADER\n{PASSING}')
+            eventually(lambda: b"libbcc" in Path(f"/proc/{child.pid}/maps").read_bytes())
+            with pytest.raises(
+                NetlabError, match=r"test\.c: .* for 2 s it has used no CPU time: does the program include a pipe"
+            ):
+                child.pinned(2)
+        finally:
+            busy.kill()
+
+
+def test_a_program_that_includes_itself_is_told_where(bench: Bench) -> None:
+    assert bench.error(f'#include "test.c"\n{PASSING}').startswith("test.c:1:10: error: #include nested too deeply\n")
+
+
 def test_a_child_that_does_not_answer_is_ended(bench: Bench) -> None:
     """The parent waits for so long and no longer, when nothing gets on."""
     compilation = bench.start(PASSING)
     os.kill(compilation.pid, signal.SIGSTOP)
 
-    with pytest.raises(NetlabError, match=r"test\.c: the loader does not answer$"):
+    with pytest.raises(NetlabError, match=r"test\.c: the loader does not answer; for 0\.05 s it has used"):
         compilation.finish(0.05)
 
     assert compilation.pid == 0

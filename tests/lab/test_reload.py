@@ -460,12 +460,16 @@ def test_a_define_holds_until_the_next_reload(tmp_path: Path) -> None:
     assert third < 1000000
 
 
-def test_a_new_xdp_tx_is_warned_of(tmp_path: Path) -> None:
-    """Neighbours were made ready for what the program of `up` sends, so a build that sends otherwise gets a note."""
+def test_neighbours_are_made_ready_for_a_new_xdp_tx(tmp_path: Path) -> None:
+    """They were made ready for what the program of `up` sends, so they get programs that pass; once."""
     with pair(tmp_path) as source:
         quiet = netlab("reload", "right").stderr
+        before = inside("left", "ip", "link").stdout
         source.write_text(COUNTING.replace("XDP_PASS", "XDP_TX"))
         noted = netlab("reload", "right").stderr
+        again = netlab("reload", "right").stderr
+        after = inside("left", "ip", "link").stdout
 
-    assert "XDP_TX" not in quiet
-    assert "note: right's neighbours drop what it sends by XDP_TX" in noted
+    assert [0, 2] == [text.count("prog/xdp") for text in (before, after)]
+    assert "left: pass attached to eth0, eth1 (native), for what right transmits" in noted
+    assert "pass" not in quiet + again

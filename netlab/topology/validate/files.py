@@ -4,6 +4,7 @@ import os
 import stat
 
 from netlab.assets import folder
+from netlab.topology import sources
 from netlab.topology.document.tree import Item, show
 from netlab.topology.validate.findings import Findings, place
 from netlab.topology.validate.rules import word
@@ -18,6 +19,8 @@ class Files:
     def __init__(self, beside: str) -> None:
         self._beside = beside
         self._known: dict[tuple[str, str], str] = {}
+        self._texts: dict[str, str] = {}
+        self._transmits: dict[tuple[object, ...], bool] = {}
 
     def rule(self, kind: str, findings: Findings, item: Item, path: str) -> tuple[str, str] | None:
         """Return the name of the program or role that `item` names, and the absolute path of its file."""
@@ -33,7 +36,7 @@ class Files:
             where = "no such file" + (" beside the topology" if self._beside and not os.path.isabs(written) else "")
         else:
             file, where = "", f"a path that does not end in {suffix}"
-        wrong = _unfit(kind, file) if file else ""
+        wrong = self._unfit(kind, file) if file else ""
         if file and not wrong:
             return os.path.basename(file)[: -len(suffix)], file
         message = f"expected {WHAT[kind]}, found {show(written)}: {wrong or where}"
@@ -41,15 +44,37 @@ class Files:
         findings.add(place(item, path), message, findings.nearest(written, known) if known else "")
         return None
 
+    def may_transmit(self, program: str, define: tuple[tuple[str, str | int], ...]) -> bool:
+        """Say whether a program that `rule` has found may return XDP_TX."""
+        case = (program, define)
+        if case not in self._transmits:
+            self._transmits[case] = sources.may_transmit(program, self._texts[program], define)
+        return self._transmits[case]
+
+    def _unfit(self, kind: str, file: str) -> str:
+        """Return why what is there cannot be the file of a program or role, "" if it can."""
+        try:
+            mode = os.stat(file).st_mode
+            if not stat.S_ISREG(mode):
+                what = "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"
+                return f"{show(file)} is {what}, no regular file"
+            if kind == "bpf" and file not in self._texts:
+                self._texts[file] = sources.read(file)
+        except OSError as error:
+            return f"{show(file)} cannot be read: {error.strerror}"
+        if kind == "bpf" and os.fsencode(file).decode(errors="replace") != file:
+            return f"{show(file)} is no UTF-8, and the compiler takes no other path: rename it, or its folder"
+        return ""
+
     def _by_path(self, written: str) -> str:
         file = os.path.abspath(os.path.join(self._beside, written))
-        return file if os.path.exists(file) else ""
+        return file if _is_there(file) else ""
 
     def _by_name(self, kind: str, written: str) -> str:
         """Return the file of this name, or "". A thousand nodes of one role look once."""
         if (kind, written) not in self._known:
             files = (os.path.join(directory, written + SUFFIXES[kind]) for directory in self._folders(kind))
-            self._known[kind, written] = next((file for file in files if os.path.exists(file)), "")
+            self._known[kind, written] = next(filter(_is_there, files), "")
         return self._known[kind, written]
 
     def _folders(self, kind: str) -> tuple[str, ...]:
@@ -68,14 +93,15 @@ class Files:
         return sorted(names)
 
 
-def _unfit(kind: str, file: str) -> str:
-    """Return why what is there cannot be the file of a program or role, "" if it can."""
-    mode = os.stat(file).st_mode
-    if not stat.S_ISREG(mode):
-        return f"{show(file)} is {'a directory' if stat.S_ISDIR(mode) else 'a device, pipe or socket'}, no regular file"
-    if kind == "bpf" and os.fsencode(file).decode(errors="replace") != file:
-        return f"{show(file)} is no UTF-8, and the compiler takes no other path: rename it, or its folder"
-    return ""
+def _is_there(file: str) -> bool:
+    """Say whether there is a file, or something that keeps us from seeing whether there is."""
+    try:
+        os.stat(file)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _files(directory: str, suffix: str) -> list[str]:

@@ -1,9 +1,7 @@
 """`xdp:`: the program of a node, and the links that it is attached to."""
 
-import re
 from typing import NamedTuple
 
-from netlab.kernel import files
 from netlab.topology.document.tree import Item, Mapping, Scalar, show
 from netlab.topology.model import Program
 from netlab.topology.validate.files import Files
@@ -40,7 +38,8 @@ def read_program(files: Files, findings: Findings, item: Item, path: str) -> Wri
 
     if isinstance(item, Scalar) and item.value is not None:
         found = program(findings, item, path) or NONE
-        return WrittenProgram(Program(*found, transmits=_transmits(found[1])), (), place(item, path))
+        transmits = found != NONE and files.may_transmit(found[1], ())
+        return WrittenProgram(Program(*found, transmits=transmits), (), place(item, path))
     fields = Fields(findings, item, path, XDP_KEYS, "a program, or a mapping with program")
     if not isinstance(item, Mapping):
         return None
@@ -50,19 +49,9 @@ def read_program(files: Files, findings: Findings, item: Item, path: str) -> Wri
     define = fields.read("define", constants, NO_CONSTANTS)
     interfaces = fields.read("interfaces", INTERFACES, ())
     chosen = tuple(dict.fromkeys(interface.text for interface in interfaces))
-    read = Program(*found, function, mode, define, chosen, _transmits(found[1]))
+    transmits = found != NONE and files.may_transmit(found[1], define)
+    read = Program(*found, function, mode, define, chosen, transmits)
     return WrittenProgram(read, interfaces, fields.place)
-
-
-def transmits(text: str) -> bool:
-    """Say whether a program's own text, without its comments, speaks of XDP_TX."""
-    return "XDP_TX" in re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
-
-
-def _transmits(path: str) -> bool:
-    if not path:
-        return False
-    return transmits(files.read(path).decode(errors="replace"))
 
 
 def check_program(

@@ -73,19 +73,19 @@ def changes(look: Callable[[], object]) -> None:
 
 def test_who_works_is_seen() -> None:
     """Here it is a process below the one that was started, which only waits."""
-    with running(PARENT):
-        changes(progress.of_children)
+    with running(PARENT) as pid:
+        changes(lambda: progress.of_holders(pids=[pid]))
 
 
 def test_who_stands_still_is_seen() -> None:
     """What we use ourselves does not count."""
     with running(IDLE) as pid:
         eventually(lambda: sleeps(pid))
-        before = progress.of_children()
+        before = progress.of_holders(pids=[pid])
         work(0.1)
 
         assert pid in before
-        assert progress.of_children() == before
+        assert progress.of_holders(pids=[pid]) == before
 
 
 def test_who_works_with_a_lock_held_is_seen(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ def test_who_works_with_a_lock_held_is_seen(tmp_path: Path) -> None:
 
 
 def test_who_works_without_the_lock_does_not_count(tmp_path: Path) -> None:
-    with running(IDLE, tmp_path / "lock") as pid, running(BUSY):
+    with running(IDLE, tmp_path / "lock") as pid, running(BUSY) as busy:
         eventually(lambda: sleeps(pid))
         before = progress.of_holders(str(tmp_path / "lock"))
-        changes(progress.of_children)
+        changes(lambda: progress.of_holders(pids=[busy]))
 
         assert list(before) == [pid]
         assert progress.of_holders(str(tmp_path / "lock")) == before

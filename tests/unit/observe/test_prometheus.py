@@ -48,6 +48,7 @@ STATS: dict[str, Any] = {
         }
     },
     "programs": {"server": {"reasons": {"PASS_ODD": {"packets": 5, "bytes": 275}}}},
+    "problems": {},
 }
 
 
@@ -109,4 +110,4 @@ def test_names_of_any_kind_come_through() -> None:
 
 
 def test_a_lab_without_programs_has_no_samples() -> None:
-    assert samples({"lab": "bare", "balancers": {}, "programs": {}}) == {}
+    assert samples({"lab": "bare", "balancers": {}, "programs": {}, "problems": {}}) == {}

@@ -108,7 +108,7 @@ def test_headers_are_read_with_what_they_include(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     (tmp_path / "b.h").write_text('#include "a.h"\n#include "verdict.h"\n#include "nowhere.h"\n')
 
-    found = Source.read(str(tmp_path / "p.c")).headers
+    found = Source.of(str(tmp_path / "p.c"), (tmp_path / "p.c").read_bytes()).headers
 
     assert [f"{tmp_path}/a.h", f"{tmp_path}/b.h"] == [path for path, _ in found][:2]
     assert {"verdict.h", "packet.h", "bounds.h"} == {Path(path).name for path, _ in found[2:]}
@@ -250,7 +250,7 @@ def test_the_end_of_a_compiler_is_explained(talk: str, status: int, said: str) -
 
 def test_a_source_that_is_gone_has_no_lines() -> None:
     """Messages can be made even when the file has vanished meanwhile."""
-    source = Source.read("/nowhere/drop.c")
+    source = Source.of("/nowhere/drop.c", b"")
 
     assert Source("/nowhere/drop.c", "/nowhere/drop.c", ()) == source
     assert (

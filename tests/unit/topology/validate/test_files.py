@@ -1,5 +1,6 @@
 """Programs and roles that a topology names: what is no file of that kind."""
 
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -66,3 +67,44 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
 
     assert [mistake.path for mistake in caught.value.mistakes] == ["nodes.a.xdp"]
     assert "is no UTF-8" in str(caught.value)
+
+
+def make_loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def make_huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 33)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"), [(make_loop, "Too many levels of symbolic links"), (make_huge, "longer than 16,777,216 bytes")]
+)
+@pytest.mark.parametrize("written", ["mine", "./mine.c", "{program: ./mine.c, define: {A: 1}}"])
+def test_a_program_that_cannot_be_read_hides_no_other_mistake(
+    tmp_path: Path, make: Callable[[Path], None], why: str, written: str
+) -> None:
+    """It is a mistake like the others, with its place."""
+    make(tmp_path / "mine.c")
+    (tmp_path / "lab.yml").write_text(f"{{name: x, nodes: {{a: {{xdp: {written}}}, b: {{oops: 1}}}}, links: [[a, b]]}}")
+    with pytest.raises(TopologyError) as caught:
+        validate.topology(document.load(str(tmp_path / "lab.yml"), []))
+
+    program, other = caught.value.mistakes
+    assert "cannot be read" in program.message
+    assert why in program.message
+    assert other.path == "nodes.b.oops"
+
+
+def test_a_program_that_others_alone_may_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does one of which only the permission is wrong, or that goes while it is read."""
+
+    def refuse(path: str, _: int) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr("netlab.kernel.files.read", refuse)
+    found = mistakes("{name: x, nodes: {a: {xdp: pass}, b: {oops: 1}}, links: [[a, b]]}")
+
+    assert ["nodes.a.xdp", "nodes.b.oops"] == [line.split(": ")[1] for line in found]
+    assert "pass.c' cannot be read: Permission denied" in found[0]

@@ -1,0 +1,68 @@
+"""Programs that pass everything, for the other ends of the links of a program that begins to send by XDP_TX.
+
+`up` attaches them as the plan says; here they come later, with a new build that transmits where the one before did not.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+
+from netlab import assets, paths
+from netlab.errors import NetlabError
+from netlab.kernel import syscalls
+from netlab.lab.standing import Standing
+from netlab.programs import attachment, loader
+from netlab.programs.bcc import Refused
+from netlab.programs.maps import LoadedProgram
+from netlab.record import store
+from netlab.record.model import LabRecord, ProgramRecord
+
+_NAME = "pass"
+
+
+def make_ready(
+    undo: ExitStack, lab: Standing, node: str, program: ProgramRecord, lock: int, say: Callable[[str], None]
+) -> None:
+    """Attach a program that passes to each other end of a node's links that has no program; `undo` takes it off.
+
+    Raises NetlabError, with nothing attached, where one cannot be.
+    """
+    if program.mode != "native":  # in generic mode what a program transmits leaves as any other frame
+        return
+    for peer, interfaces in _without(lab.record, node, program):
+        pins = f"{lab.record.nodes[peer].pins}_peer"
+        if not os.path.exists(paths.program_pin(pins, _NAME)):
+            _pin(lab.record, peer, pins, lock)
+        netns = lab.runtime.netns_path(peer)
+        with LoadedProgram.open(paths.program_pin(pins, _NAME)) as passing:
+            try:
+                attached = syscalls.inside(netns, partial(attachment.attach_where_none, passing.fd, interfaces))
+            except Refused as refusal:
+                raise NetlabError(f"{peer}: {_NAME} {refusal.text}") from None
+        undo.callback(syscalls.inside, netns, partial(attachment.detach, attached))
+        if attached:
+            where = ", ".join(attached)
+            say(f"netlab: {lab.record.lab}: {peer}: {_NAME} attached to {where} (native), for what {node} transmits")
+
+
+def _without(record: LabRecord, node: str, program: ProgramRecord) -> Iterator[tuple[str, list[str]]]:
+    """Yield the other ends of the links with a program, by node, that are to have none of their own."""
+    found: dict[str, list[str]] = {}
+    for name in program.interfaces:
+        port = record.nodes[node].interfaces[name]
+        own = (interface for each in record.nodes[port.peer].programs for interface in each.interfaces)
+        if port.peer_interface not in own:
+            found.setdefault(port.peer, []).append(port.peer_interface)
+    yield from found.items()
+
+
+def _pin(record: LabRecord, peer: str, pins: str, lock: int) -> None:
+    """Load the program that passes, and pin it; pinned alone it does nothing, so that it may stay."""
+    path = os.path.join(assets.folder("bpf"), f"{_NAME}.c")
+    compilation = loader.start(loader.Job(record.lab, peer, path, pins, f"{record.folder}/{paths.COMPILER}"), lock)
+    try:
+        loaded = compilation.pinned()
+    finally:
+        compilation.kill()
+    store.note_pins(record.folder, {os.path.basename(pins): loaded.noted()})

@@ -1,0 +1,55 @@
+"""What the failure of a child means: an error for the author of the program, or for the one whose host it is."""
+
+import os
+import signal
+
+from netlab.errors import HostError, NetlabError
+from netlab.programs import diagnostics, features
+from netlab.programs.diagnostics import Source
+from netlab.programs.loader import Job, Limits
+
+_NO_MAP = "could not open bpf map: "  # as bcc says it
+_NO_MEMORY = ("LLVM ERROR: out of memory", "std::bad_alloc", "MemoryError")
+_REFUSED_OURS = (
+    "this kernel, {1}, refuses {0}, a program of netlab's own, though it is new enough (docs/kernels.md says which are "
+    "tried): a fault of netlab's, to be reported with this: {2}"
+)
+
+
+def refused(job: Job, kind: str, text: str, talk: str, source: Source) -> NetlabError:
+    """Return the error of a child that has given up, for a reason of this kind; `talk` is what bcc and clang said."""
+    if lack := _lack(job, kind, talk):
+        return HostError(f"{job.node}: {source.shown} {lack}")
+    match kind:
+        case "host":
+            return HostError(f"{job.node}: {text}")
+        case "compile":
+            text = diagnostics.compile_error(talk, source)
+        case "verify":
+            text = diagnostics.verifier_error(talk, source, text)
+            if features.is_ours(job.path):
+                line = text.partition("\n")[0]  # what the author of a program needs beside it is no user's business
+                return HostError(f"{job.node}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
+        case "redefined":
+            text = diagnostics.redefinition(talk, source, text)
+        case _:
+            text = f"{source.shown}: {text}"
+    return NetlabError(f"{job.node}: {text}")
+
+
+def _lack(job: Job, kind: str, talk: str) -> str:
+    """Return one line on what this kernel lacks, if that may be why it has refused the program; else ""."""
+    if kind == "verify" or (kind == "compile" and _NO_MAP in talk):
+        return features.lack(job.path)
+    return features.attach_lack() if kind == "attach" and job.mode == "native" else ""
+
+
+def crashed(job: Job, status: int, talk: str, source: Source, limits: Limits) -> NetlabError:
+    """Return the error of a child that ended without an answer; `status` is its exit status, negative for a signal."""
+    if status == -signal.SIGPROF:
+        limit = f"more than {limits.cpu_s:g} s of CPU time"
+        return NetlabError(f"{job.node}: {source.shown}: takes too long to compile and load: {limit}")
+    if any(words in talk for words in _NO_MEMORY):
+        limit = f"more than {limits.memory >> 20:,} MB of memory"
+        return NetlabError(f"{job.node}: {source.shown}: takes too much to compile and load: {limit}")
+    return NetlabError(f"{job.node}: {diagnostics.crash(talk, source, status)}")
