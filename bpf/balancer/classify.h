@@ -5,6 +5,7 @@
 #include "balancer/completions.h"
 #include "balancer/ingress.h"
 #include "balancer/reasons.h"
+#include "balancer/refusals.h"
 #include "balancer/replies.h"
 #include "balancer/requests.h"
 
@@ -75,7 +76,7 @@ static __always_inline __u32 receive_for_others(struct xdp_md *ctx, struct confi
 		return receive_reply(ctx, c, here, datagram, shape == FIRST_FRAGMENT);
 	if (shape == FRAGMENT || shape == IPV6_FRAGMENT)
 		return receive_fragment(ctx, here, datagram);
-	return PASS_NOT_LOCAL;
+	return shape == NO_UDP ? receive_refusal(ctx, c, here, datagram) : PASS_NOT_LOCAL;
 }
 
 /* Do what is to be done with a frame that comes in, and return the reason by which it leaves. */

@@ -34,6 +34,8 @@ enum reason {
 	REPLY_FREED,                /* the same, and a thread more is free */
 	REPLY_CARRIED,              /* the same, and a clone of it is on its way to fetch a queued request */
 	REPLY_FRAGMENT,             /* a later fragment of a reply, on its way to the client like the first */
+	BACKEND_REFUSED,            /* ICMP: nobody listens at a backend's port; it gets no requests */
+	REFUSED_AGAIN,              /* the same of one that gets none as it is */
 	REPORT_AGREED,              /* a backend's report says what we know */
 	REPORT_BEGUN,               /* its first one */
 	REPORT_RESTARTED,           /* the first one since it has started again: what it had in hand is gone */
@@ -49,6 +51,8 @@ enum reason {
 	KICKED,                     /* a carrier that user space has sent, because a thread is free again */
 	KICK_NEEDLESS,              /* the same, but nothing waits, or no thread is free */
 	BACKEND_SILENT,             /* user space has found that a backend no longer reports; it gets no requests */
+	BACKEND_EXCLUDED,           /* user space has found that a backend is ill; it gets no requests */
+	BACKEND_READMITTED,         /* it has found that one is well which was ill or refused; it gets requests again */
 	ROLE_RESUMED,               /* the role has started again, and goes on with the state that is there */
 	DROP_RETRIES_SPENT,         /* a request that no backend has done, although it was sent again `retries` times */
 	REASONS

@@ -318,6 +318,10 @@ class Rig(Program):
                 earlier = {time: (value[time] - int(seconds * 1e9)) % 2**64 for time in times}
                 there.set(at, fields.put(value.data, **earlier))
 
+    def is_absent(self, index: int) -> bool:
+        """Return whether a backend, from 0, gets no requests."""
+        return bool(self._reporter(index, "silent"))
+
     def overdue(self, index: int) -> int:
         """Return how many completions that were taken for lost may still come from a backend, from 0."""
         return self._reporter(index, "overdue")

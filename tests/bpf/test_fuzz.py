@@ -106,6 +106,11 @@ def feed(both: Both, batch: list[bytes], source: random.Random) -> int:
             came_in += 1
             if answer := both.answer(source.randrange(8)):
                 both.leave(answer)
+        if both.model.replies and source.random() < 0.05:
+            came_in += both.answer_in_fragments(source.randrange(8))
+        if source.random() < 0.03:
+            came_in += sum(both.refuse(which) for which in range(8))
+            came_in += both.look_after(source.randrange(len(CAPACITY)), source.random() < 0.7)  # counted if it is news
         if both.model.holds and source.random() < 0.1 and (held := list(both.model.held)):
             came_in += both.let_go(source.choice(held), source.random() < 0.3) == 2  # it is counted as it goes
     return came_in
