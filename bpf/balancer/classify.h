@@ -9,6 +9,15 @@
 #include "balancer/replies.h"
 #include "balancer/requests.h"
 
+static __always_inline __u32 refuse_neighbour(struct datagram *datagram)
+{
+	if (datagram->ipv4)
+		trace("request from %pI4 dropped, it shares the backends' network", &datagram->ipv4->saddr);
+	else
+		trace("request from %pI6 dropped, it shares the backends' network", &datagram->source);
+	return DROP_NEIGHBOUR;
+}
+
 /* A packet to one of our ports: what every receiver would drop must not take a thread. */
 static __always_inline __u32 receive_at_port(struct xdp_md *ctx, struct config *c, struct interface *here,
 					     struct datagram *datagram)
@@ -36,6 +45,8 @@ static __always_inline __u32 receive_at_port(struct xdp_md *ctx, struct config *
 		return PASS_MARTIAN;
 	if (!(c->families & (datagram->ipv4 ? HAS_IPV4 : HAS_IPV6)))
 		return PASS_OTHER_FAMILY;
+	if (c->replies && is_neighbour(here, datagram))
+		return refuse_neighbour(datagram);
 	return receive_request(ctx, c, s, r, datagram, here->number);
 }
 

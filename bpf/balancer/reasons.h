@@ -20,6 +20,7 @@ enum reason {
 	DROP_BAD_LENGTH,            /* to one of our ports, but the UDP length contradicts the IP length */
 	DROP_NO_CHECKSUM,           /* IPv6 without a UDP checksum: every receiver would drop it (RFC 8200, 8.1) */
 	DROP_TOO_LONG,              /* a request longer than a backend's link carries */
+	DROP_NEIGHBOUR,             /* a request whose answer would not come by us: from the backends' own network */
 	DROP_QUEUE_FULL,
 	DROP_COPY_FAILED,           /* the kernel refused to copy a request into its slot */
 	FORWARDED,                  /* a request sent on at once */

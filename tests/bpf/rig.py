@@ -16,7 +16,7 @@ from scapy.packet import Packet, Raw
 
 from netlab import balancer, paths
 from netlab.balancer import holds, layout
-from netlab.balancer.layout import FIRST, STATE_COUNTERS, Config, key, room_of
+from netlab.balancer.layout import FIRST, STATE_COUNTERS, Config, address, key, room_of
 from netlab.kernel import syscalls
 from netlab.programs import loader, values
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
@@ -381,6 +381,17 @@ class Rig(Program):
     def interface_without(self, version: int) -> Iterator[None]:
         """Let the program believe that the interface which frames come in on has no address of an IP version."""
         with self._changed("interfaces", socket.if_nametoindex("lo"), **{f"ipv{version}": bytes(16)}):
+            yield
+
+    @contextmanager
+    def neighbours(self) -> Iterator[None]:
+        """Let the program believe that the backends live in the networks of the clients, behind the same interface."""
+        pack = self.types.struct("network").pack
+        networks = {
+            "ipv4_network": pack(address=address("10.0.0.0"), mask=b"\xff" * 15 + b"\0"),
+            "ipv6_network": pack(address=address("fd00::"), mask=b"\xff" * 8),
+        }
+        with self._changed("interfaces", socket.if_nametoindex("lo"), networks=3, **networks):
             yield
 
     @contextmanager

@@ -48,6 +48,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], list[list[bytes]]]] = {  # and what is
 WEIGHTS = [(1, 1, 1), (3, 1, 2), (0, 2, 1), (1, 0, 0), (0, 0, 0)]  # in turns
 BYTES = (0, 1, 4, 17, 0x45, 128, 255)  # that mean something in some field
 NEVER = {
+    "DROP_NEIGHBOUR",  # nobody lives in the backends' network
     "PASS_UNCONFIGURED",  # it is set up
     "COMPLETION_WRONG_INTERFACE",  # all frames come in on one
     "REPORT_WRONG_INTERFACE",
