@@ -44,6 +44,7 @@ INTERFACES: dict[str, Callable[[Rig], AbstractContextManager[None]]] = {
     "not the client's": lambda rig: rig.clients_elsewhere(),
     "not ours": lambda rig: rig.unknown_interface(),
     "without an address of IPv4": lambda rig: rig.interface_without(4),
+    "neighbours": lambda rig: rig.neighbours(),
     "without an address of IPv6": lambda rig: rig.interface_without(6),
 }
 EMPTY_COUNTS: Mapping[str, int] = {}

@@ -109,6 +109,24 @@ def replies() -> Iterator[Case]:
         yield from far(version)
 
 
+def neighbours() -> Iterator[Case]:
+    """Yield requests of clients that live in the backends' network, whom these would answer past the balancer."""
+    dropped = "DROP_NEIGHBOUR"
+    for version in VERSIONS:
+        name, fresh = Y[version], replying(free=2)
+        near: dict[str, Any] = {"near": dropped, "interface": "neighbours"}
+        one = request(b"1", version)
+        yield drops(f"from the backends' network, {name}", one, dropped, fresh, interface="neighbours")
+        yield forwards(f"from the clients' network, {name}", one, fresh, near=dropped)
+        yield forwards(f"where completions free, {name}", one, Before({"backends": 1, "capacity": 2}, (), (2,)), **near)
+        other = {4: ("10.0.1.0", "11.0.0.2", "10.1.0.2"), 6: ("fd00:0:0:1::9", "fc00::2", "fd01::2")}[version]
+        for address in other:
+            packet = request(b"1", version, ip_src=address)
+            yield forwards(f"from {address}, which is another network", packet, fresh, **near)
+        own = request(b"1", version, ip_src=address_of(1, version))
+        yield forwards(f"from a backend itself, {name}", own, fresh, **near)
+
+
 def age(rig: Rig) -> None:
     rig.run("age_run", bytes(14))
 
@@ -342,4 +360,4 @@ def held_by_replies() -> Iterator[Case]:
 
 
 EIGHT = ("silent", "traced")  # requests that may be kept
-PARTS = (replies, departures, holds, retries, held_by_replies)
+PARTS = (replies, neighbours, departures, holds, retries, held_by_replies)

@@ -10,12 +10,12 @@ import pytest
 
 from netlab.programs.headers import enum_in
 from netlab.programs.maps import LoadedProgram
-from tests.bpf import cases_backends, cases_fragments, cases_replies, cases_requests, sources
+from tests.bpf import cases_absent, cases_backends, cases_fragments, cases_replies, cases_requests, sources
 from tests.bpf.cases import BUILDS, INTERFACES, Case
 from tests.bpf.cases_passed import PASSED
 from tests.bpf.rig import Rig, built
 
-MORE = (*cases_requests.PARTS, *cases_backends.PARTS, *cases_replies.PARTS, *cases_fragments.PARTS)
+MORE = (*cases_requests.PARTS, *cases_backends.PARTS, *cases_replies.PARTS, *cases_fragments.PARTS, *cases_absent.PARTS)
 CASES = [*PASSED, *(case for part in MORE for case in part())]
 WHAT = "cases of the balancer, those that differ in one field only counted as one"
 ELSEWHERE = {  # reasons that take more than a packet and a state, and where they are shown
