@@ -21,7 +21,7 @@
  *   flows.h        who has asked                       fragments.h answers in fragments
  *   reasons.h      why a frame leaves                  report.h    the packet that a backend sends
  *   ingress.h      which addresses are our own         settings.h  numbers, those of `define:` too
- *   maps.h         how the headers reach the maps
+ *   refusals.h     backends where nobody listens       maps.h      how the headers reach the maps
  */
 #include <uapi/linux/bpf.h>
 
@@ -231,6 +231,18 @@ int watch_run(struct xdp_md *ctx)
 	return watch_backend(ctx);
 }
 
+/* A backend is ill; returns whether that is news. */
+int exclude_run(struct xdp_md *ctx)
+{
+	return exclude_backend(ctx);
+}
+
+/* A backend is well again; returns whether that is news. */
+int readmit_run(struct xdp_md *ctx)
+{
+	return readmit_backend(ctx);
+}
+
 /* A held request is done; returns whether it was held. */
 int release_run(struct xdp_md *ctx)
 {
@@ -257,6 +269,7 @@ union layouts {
 	enum policy policy;
 	enum known_by known_by;
 	enum family family;
+	enum absence absence;
 	struct hold hold;
 	struct claim claim;
 	struct report report;

@@ -3,8 +3,8 @@
 The program does all the work in the kernel; this role writes its maps once and says READY. Then it looks ten times a
 second whether a carrier was lost: requests that wait beside a free thread get another. With a `timeout` it also has the
 program free the threads that were not heard of for so long. With `on_worker_failure: retry` it hears what is done of
-the requests that the program holds, and has those that were lost with a worker sent again. Stop it, and requests go on
-being balanced.
+the requests that the program holds, and has those that were lost with a worker sent again. With `health` it asks the
+backends whether they are well. Stop it, and requests go on being balanced.
 """
 
 import signal
@@ -59,6 +59,35 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "minimum": 0,
         "maximum": 1000,
         "help": "how often such a request is sent again before it is dropped",
+    },
+    "health": {
+        "type": "text",
+        "choices": ["none", "udp", "command"],
+        "default": "none",
+        "needs": {"udp": [["health_with"]], "command": [["health_with"]]},
+        "help": "how backends are asked whether they are well: by a UDP packet that they answer, or a command",
+    },
+    "health_with": {
+        "type": "text",
+        "help": "the data of that packet, \\xNN for a byte, or the command, with the backend as $NAME and $ADDRESS",
+    },
+    "health_interval": {
+        "type": "number",
+        "default": 1,
+        "minimum": 0.1,
+        "help": "seconds from one check of a backend to the next, and for which it may last",
+    },
+    "health_rise": {
+        "type": "integer",
+        "default": 2,
+        "minimum": 1,
+        "help": "so many good checks in a row bring a backend back",
+    },
+    "health_fall": {
+        "type": "integer",
+        "default": 3,
+        "minimum": 1,
+        "help": "after so many bad checks in a row a backend gets no requests",
     },
     "capacity": {"type": "integer", "default": 5, "minimum": 1, "maximum": 65535, "help": "threads of each backend"},
 }
@@ -119,8 +148,11 @@ def main() -> None:
     freed_by = "freed by replies" if chosen.replies else f"completions on {chosen.completion_port}"
     say(f"balancing UDP port {chosen.service_port} to {', '.join(now.capacity)}, {freed_by}, {now.policy}")
     look = looking(balancer.Keeper(pins), chosen, args.timeout) if chosen.holds else None
+    healer = balancer.Healer(pins)
+    health = checking(healer, args)
     ready()
-    heal(Rounds(balancer.Healer(pins), args.timeout, bool(chosen.report_port), look))
+    heal(Rounds(healer, args.timeout, bool(chosen.report_port), look, health.look))
+    health.end()
 
 
 def looking(keeper: balancer.Keeper, chosen: balancer.Settings, timeout_s: float) -> Callable[[], int]:
@@ -133,6 +165,17 @@ def looking(keeper: balancer.Keeper, chosen: balancer.Settings, timeout_s: float
         message = f"cannot hear reports on port {chosen.report_port}: {error.strerror}; is the role running already?"
         raise NetlabError(message) from None
     return lambda: keeper.look_at_reports(listener.heard())
+
+
+def checking(healer: balancer.Healer, args: Any) -> "balancer.Checks | balancer.Patience":
+    """Return what looks after the backends' health."""
+    if args.health == "none":
+        return balancer.Patience(healer)
+    rule = balancer.Rule(args.health_interval, args.health_rise, args.health_fall)
+    start = balancer.command(args.health_with)
+    if args.health == "udp":
+        start = balancer.question(args.service_port, args.health_with)
+    return balancer.Checks(healer, start, rule)
 
 
 def is_ended(endings: set[signal.Signals], within_s: float) -> bool:
@@ -148,12 +191,19 @@ class Rounds:
     """What the program cannot do by itself, and has done for it again and again."""
 
     def __init__(
-        self, healer: balancer.Healer, timeout_s: float, is_told: bool, look: Callable[[], int] | None
+        self,
+        healer: balancer.Healer,
+        timeout_s: float,
+        is_told: bool,
+        look: Callable[[], int] | None,
+        health: Callable[[], list[str]] | None = None,
     ) -> None:
         """`timeout_s` is 0 for never; `is_told` says that backends report, so that one can fall silent.
 
-        `look`, where requests are held, is called most often, as each of them keeps a slot meanwhile.
+        `look`, where requests are held, is called most often, as each of them keeps a slot meanwhile. `health` looks
+        after that of the backends, and returns what there is to say.
         """
+        self._health = health
         self._healer, self._timeout_s, self._is_told, self._look = healer, timeout_s, is_told, look
         self._age_s = timeout_s / (healer.ages - 1)  # what was taken at the end of an age has the whole timeout
         self._every_s = min(self._age_s or WATCH_S, WATCH_S)
@@ -174,6 +224,8 @@ class Rounds:
         if self._is_told and (now := self._healer.watch()) != self._silent:
             self._silent = now
             say(f"silent: {now} backends")
+        for line in self._health() if self._health else ():
+            say(line)
         self._healer.arrange()
         self._healer.kick()
 

@@ -5,8 +5,18 @@
 #include "balancer/completions.h"
 #include "balancer/ingress.h"
 #include "balancer/reasons.h"
+#include "balancer/refusals.h"
 #include "balancer/replies.h"
 #include "balancer/requests.h"
+
+static __always_inline __u32 refuse_neighbour(struct datagram *datagram)
+{
+	if (datagram->ipv4)
+		trace("request from %pI4 dropped, it shares the backends' network", &datagram->ipv4->saddr);
+	else
+		trace("request from %pI6 dropped, it shares the backends' network", &datagram->source);
+	return DROP_NEIGHBOUR;
+}
 
 /* A packet to one of our ports: what every receiver would drop must not take a thread. */
 static __always_inline __u32 receive_at_port(struct xdp_md *ctx, struct config *c, struct interface *here,
@@ -35,6 +45,8 @@ static __always_inline __u32 receive_at_port(struct xdp_md *ctx, struct config *
 		return PASS_MARTIAN;
 	if (!(c->families & (datagram->ipv4 ? HAS_IPV4 : HAS_IPV6)))
 		return PASS_OTHER_FAMILY;
+	if (c->replies && is_neighbour(here, datagram))
+		return refuse_neighbour(datagram);
 	return receive_request(ctx, c, s, r, datagram, here->number);
 }
 
@@ -75,7 +87,7 @@ static __always_inline __u32 receive_for_others(struct xdp_md *ctx, struct confi
 		return receive_reply(ctx, c, here, datagram, shape == FIRST_FRAGMENT);
 	if (shape == FRAGMENT || shape == IPV6_FRAGMENT)
 		return receive_fragment(ctx, here, datagram);
-	return PASS_NOT_LOCAL;
+	return shape == NO_UDP ? receive_refusal(ctx, c, here, datagram) : PASS_NOT_LOCAL;
 }
 
 /* Do what is to be done with a frame that comes in, and return the reason by which it leaves. */

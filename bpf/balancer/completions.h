@@ -98,7 +98,7 @@ static __always_inline __u32 receive_report(struct xdp_md *ctx, struct config *c
 	bpf_spin_lock(&s->lock);
 	before = *free_threads(s, index);
 	reason = apply_report(s, c, reporter, index, backend->capacity, now, &totals);
-	*reports(s, index) = 1;
+	*reports(s, index) |= HAS_REPORTED;
 	marked = *sent(s, index);
 	is_marked = needs_marker(reporter, &totals, marked, now);
 	marker = reporter->markers_sent;

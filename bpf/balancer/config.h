@@ -43,6 +43,12 @@ struct backend {
 	char name[NAME_BYTES];
 };
 
+/* Addresses that are the same in the bits of the mask. */
+struct network {
+	struct address address;
+	struct address mask;
+};
+
 /* One of this node's own. */
 struct interface {
 	__u16 mac[ETH_ALEN / 2]; /* a whole word at a time is compared */
@@ -50,6 +56,9 @@ struct interface {
 	__u32 in_use;            /* 0: no interface of ours has this index */
 	struct address ipv4;     /* its first ones, which are most often asked */
 	struct address ipv6;
+	__u32 networks;          /* enum family: those in which backends live behind it, in one network each: */
+	struct network ipv4_network;
+	struct network ipv6_network;
 };
 
 struct devmap_entry {

@@ -57,12 +57,14 @@ static __always_inline int begin_backend(struct xdp_md *ctx)
 {
 	__u32 zero = 0, *index = index_in(ctx);
 	struct backend *backend = index ? find_backend(index) : NULL;
+	struct reporter *reporter = index ? find_reporter(index) : NULL;
 	struct state *s = find_state(&zero);
 	struct config *c = find_config(&zero);
 
-	if (!s || !c || !backend)
+	if (!s || !c || !backend || !reporter)
 		return 0;
 	bpf_spin_lock(&s->lock);
+	reporter->silent = PRESENT;
 	free_all_threads(s, c, *index, backend->capacity);
 	bpf_spin_unlock(&s->lock);
 	trace("begin: %s has %u free threads", backend->name, backend->capacity);
@@ -73,7 +75,7 @@ static __always_inline int begin_backend(struct xdp_md *ctx)
  * silent. */
 static __always_inline int watch_backend(struct xdp_md *ctx)
 {
-	__u32 zero = 0, free = 0, silent, reason = BACKEND_SILENT;
+	__u32 zero = 0, in_hand = 0, silent, reason = BACKEND_SILENT;
 	__u64 now = bpf_ktime_get_ns();
 	__u32 *at = index_in(ctx);
 	struct reporter *reporter = at ? find_reporter(at) : NULL;
@@ -88,18 +90,75 @@ static __always_inline int watch_backend(struct xdp_md *ctx)
 
 	bpf_spin_lock(&s->lock);
 	if (reporter->incarnation && !reporter->silent && now > reporter->heard_ns + SILENT_NS) {
-		reporter->silent = has_gone = true;
-		reporter->overload = 0;
-		free = *free_threads(s, index);
-		set_free_threads(s, c, index, 0);
+		in_hand = leave_out(s, c, reporter, index, backend->capacity, SILENT);
+		has_gone = true;
 	}
-	silent = reporter->silent;
+	silent = reporter->silent == SILENT;
 	bpf_spin_unlock(&s->lock);
 	if (has_gone) {
-		trace("silent: %s gets no requests, %u were in its hands", backend->name, backend->capacity - free);
+		trace("silent: %s gets no requests, %u were in its hands", backend->name, in_hand);
 		tally(find_count(&reason), ctx);
 	}
 	return silent;
+}
+
+/* Take all threads of a backend that is found to be ill. Returns whether it got requests until now. */
+static __always_inline int exclude_backend(struct xdp_md *ctx)
+{
+	__u32 zero = 0, in_hand = 0, reason = BACKEND_EXCLUDED;
+	__u32 *at = index_in(ctx);
+	struct reporter *reporter = at ? find_reporter(at) : NULL;
+	struct backend *backend = at ? find_backend(at) : NULL;
+	struct state *s = find_state(&zero);
+	struct config *c = find_config(&zero);
+	bool was_present;
+
+	if (!s || !c || !reporter || !backend)
+		return 0;
+	__u32 index = *at;
+
+	bpf_spin_lock(&s->lock);
+	was_present = !reporter->silent;
+	if (was_present)
+		in_hand = leave_out(s, c, reporter, index, backend->capacity, ILL);
+	bpf_spin_unlock(&s->lock);
+	if (was_present) {
+		trace("excluded: %s gets no requests, %u were in its hands", backend->name, in_hand);
+		tally(find_count(&reason), ctx);
+	}
+	return was_present;
+}
+
+/* Let a backend that was refusing, or ill, get requests again: all its threads are free. One that has reported waits for
+ * its next report, which knows better. Returns whether it was one of these. */
+static __always_inline int readmit_backend(struct xdp_md *ctx)
+{
+	__u32 zero = 0, reason = BACKEND_READMITTED;
+	__u32 *at = index_in(ctx);
+	struct reporter *reporter = at ? find_reporter(at) : NULL;
+	struct backend *backend = at ? find_backend(at) : NULL;
+	struct state *s = find_state(&zero);
+	struct config *c = find_config(&zero);
+	bool was_absent;
+
+	if (!s || !c || !reporter || !backend)
+		return 0;
+	__u32 index = *at;
+
+	bpf_spin_lock(&s->lock);
+	was_absent = reporter->silent == REFUSING || reporter->silent == ILL;
+	if (was_absent && *reports(s, index) & HAS_REPORTED) {
+		reporter->silent = SILENT;
+	} else if (was_absent) {
+		reporter->silent = PRESENT;
+		free_all_threads(s, c, index, backend->capacity);
+	}
+	bpf_spin_unlock(&s->lock);
+	if (was_absent) {
+		trace("readmitted: %s gets requests again", backend->name);
+		tally(find_count(&reason), ctx);
+	}
+	return was_absent;
 }
 
 /* Send the frame to fetch a queued request for a backend, if one waits and a thread is free. A live run

@@ -35,6 +35,24 @@ static __always_inline bool is_addressed_to(struct interface *ours, struct ethhd
 	       (theirs[0] == ours->mac[0] && theirs[1] == ours->mac[1] && theirs[2] == ours->mac[2]);
 }
 
+static __always_inline bool is_in_network(struct address *address, struct network *network)
+{
+	__be32 *ours = network->address.word, *mask = network->mask.word, *word = address->word;
+
+	return !(((word[0] ^ ours[0]) & mask[0]) | ((word[1] ^ ours[1]) & mask[1]) | ((word[2] ^ ours[2]) & mask[2]) |
+		 ((word[3] ^ ours[3]) & mask[3]));
+}
+
+/* Whether a client lives in the network of the backends behind its interface: they would answer it directly, past us,
+ * and it takes no answer from another address than it has asked. A backend itself may be alone there. */
+static __always_inline bool is_neighbour(struct interface *here, struct datagram *datagram)
+{
+	if (!(here->networks & (datagram->ipv4 ? HAS_IPV4 : HAS_IPV6)))
+		return false;
+	return is_in_network(&datagram->source, datagram->ipv4 ? &here->ipv4_network : &here->ipv6_network) &&
+	       !find_backend_at(&datagram->source);
+}
+
 /* Whether a request claims to be from where it goes, or from the first address of the interface that it comes in on:
  * its answer would not leave this node. */
 static __always_inline bool is_from_ourselves(struct interface *here, struct datagram *datagram)

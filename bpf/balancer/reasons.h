@@ -20,6 +20,7 @@ enum reason {
 	DROP_BAD_LENGTH,            /* to one of our ports, but the UDP length contradicts the IP length */
 	DROP_NO_CHECKSUM,           /* IPv6 without a UDP checksum: every receiver would drop it (RFC 8200, 8.1) */
 	DROP_TOO_LONG,              /* a request longer than a backend's link carries */
+	DROP_NEIGHBOUR,             /* a request whose answer would not come by us: from the backends' own network */
 	DROP_QUEUE_FULL,
 	DROP_COPY_FAILED,           /* the kernel refused to copy a request into its slot */
 	FORWARDED,                  /* a request sent on at once */
@@ -34,6 +35,8 @@ enum reason {
 	REPLY_FREED,                /* the same, and a thread more is free */
 	REPLY_CARRIED,              /* the same, and a clone of it is on its way to fetch a queued request */
 	REPLY_FRAGMENT,             /* a later fragment of a reply, on its way to the client like the first */
+	BACKEND_REFUSED,            /* ICMP: nobody listens at a backend's port; it gets no requests */
+	REFUSED_AGAIN,              /* the same of one that gets none as it is */
 	REPORT_AGREED,              /* a backend's report says what we know */
 	REPORT_BEGUN,               /* its first one */
 	REPORT_RESTARTED,           /* the first one since it has started again: what it had in hand is gone */
@@ -49,6 +52,8 @@ enum reason {
 	KICKED,                     /* a carrier that user space has sent, because a thread is free again */
 	KICK_NEEDLESS,              /* the same, but nothing waits, or no thread is free */
 	BACKEND_SILENT,             /* user space has found that a backend no longer reports; it gets no requests */
+	BACKEND_EXCLUDED,           /* user space has found that a backend is ill; it gets no requests */
+	BACKEND_READMITTED,         /* it has found that one is well which was ill or refused; it gets requests again */
 	ROLE_RESUMED,               /* the role has started again, and goes on with the state that is there */
 	DROP_RETRIES_SPENT,         /* a request that no backend has done, although it was sent again `retries` times */
 	REASONS

@@ -11,6 +11,14 @@
 #include "balancer/report.h"
 #include "balancer/threads.h"
 
+/* Why a backend gets no requests. Its threads all count as taken meanwhile, and none of them grows old. */
+enum absence {
+	PRESENT,
+	SILENT,   /* it has reported, and no longer does */
+	REFUSING, /* its kernel says that nobody listens at its port */
+	ILL,      /* so user space has found */
+};
+
 struct reporter {
 	__u64 incarnation;         /* 0: has never reported */
 	__u64 heard_ns;            /* when its last report came */
@@ -22,7 +30,7 @@ struct reporter {
 	__u32 received;
 	__u32 completed;
 	__u32 lost;                /* of this incarnation's requests, on their way to it */
-	__u32 silent;              /* has not reported for too long: gets no requests */
+	__u32 silent;              /* enum absence */
 	__u32 lost_requests;       /* in all, of every incarnation; for people to read, as are the next two */
 	__u32 lost_completions;    /* reports have made up for them; fewer, when one was only late */
 	__u32 doubled_completions; /* came twice, or from nowhere */
@@ -39,6 +47,19 @@ static __always_inline bool reduces_overload(struct reporter *reporter)
 
 	reporter->overload -= is_overloaded;
 	return is_overloaded;
+}
+
+/* Let a backend get no requests any more, for a reason. Returns how many it has in hand. */
+static __always_inline __u32 leave_out(struct state *s, struct config *c, struct reporter *reporter, __u32 index,
+				       __u32 capacity, __u32 absence)
+{
+	__u32 free = *free_threads(s, index);
+
+	reporter->silent = absence;
+	reporter->overload = 0;
+	*reports(s, index) |= IS_ABSENT;
+	set_free_threads(s, c, index, 0);
+	return capacity - free;
 }
 
 /* A new incarnation. What was sent before it began is in nobody's hands. Its very first report may come when requests
@@ -143,7 +164,7 @@ static __always_inline __u32 apply_report(struct state *s, struct config *c, str
 
 	reporter->overload = (__s32)(in_hand - capacity) > 0 ? in_hand - capacity : 0;
 	if (reason == REPORT_AGREED && reporter->silent) {
-		reason = REPORT_RETURNED;
+		reason = reporter->silent == ILL ? REPORT_AGREED : REPORT_RETURNED;
 	} else if (reason == REPORT_AGREED) {
 		__s32 spare = free - reporter->overload, newly_lost = lost - reporter->lost;
 
@@ -156,7 +177,12 @@ static __always_inline __u32 apply_report(struct state *s, struct config *c, str
 	reporter->received = received;
 	reporter->completed = completed;
 	reporter->heard_ns = now;
-	reporter->silent = 0;
+	if (reporter->silent == ILL) {
+		reporter->overload = 0;
+		return reason;
+	}
+	reporter->silent = PRESENT;
+	*reports(s, index) &= ~IS_ABSENT;
 	set_free_threads(s, c, index, free);
 	return reason;
 }

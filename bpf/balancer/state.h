@@ -12,6 +12,9 @@
 #include "balancer/settings.h"
 #include "bounds.h"
 
+/* What is known of a backend beside its threads, as bits. */
+enum known { HAS_REPORTED = 1, IS_ABSENT = 2 };
+
 /* All that must change together. */
 struct state {
 	struct bpf_spin_lock lock;
@@ -39,7 +42,7 @@ struct state {
 	__u64 held;           /* how many are now */
 	__u32 free_threads[MAX_BACKENDS];
 	__u32 taken[MAX_BACKENDS][AGES]; /* threads, by age */
-	__u32 reports[MAX_BACKENDS];     /* whether each has reported */
+	__u32 reports[MAX_BACKENDS];     /* enum known */
 	__u32 sent[MAX_BACKENDS];        /* requests to each, in all */
 	__u64 chosen_at[MAX_BACKENDS];   /* each last, in choices */
 	__u64 tree[2 * MAX_BACKENDS];    /* the bid of each node */
@@ -60,7 +63,8 @@ static __always_inline __u32 *taken(struct state *s, __u32 index, __u32 distance
 	return s->taken[0] + masked(at, MAX_BACKENDS * AGES - 1);
 }
 
-/* Whether a backend has reported. Then its reports tell which threads are taken, and none of those grows old. */
+/* Whether a backend has reported: then its reports tell which threads are taken. And whether it is absent (reporter.h):
+ * then all are. In neither case do any grow old. */
 static __always_inline __u32 *reports(struct state *s, __u32 index)
 {
 	return s->reports + masked(index, MAX_BACKENDS - 1);

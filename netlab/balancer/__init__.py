@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from netlab.balancer.counters import Count, Snapshot, counts, has_balancer, snapshot
 from netlab.balancer.discovery import expand, find, own_lab
 from netlab.balancer.healer import Healer
+from netlab.balancer.health import Checks, Patience, Rule, command, question
 from netlab.balancer.holds import Heard, Keeper, Listener
 from netlab.balancer.layout import BY_REPLIES, BY_REPORTS, POLICIES
-from netlab.balancer.reports import Reporter, reporters
+from netlab.balancer.reports import Reporter, absent, reporters
 from netlab.balancer.settings import Backend, Interface, Settings, set_up
 
 if TYPE_CHECKING:
@@ -18,20 +19,26 @@ __all__ = [
     "BY_REPORTS",
     "POLICIES",
     "Backend",
+    "Checks",
     "Count",
     "Healer",
     "Heard",
     "Interface",
     "Keeper",
     "Listener",
+    "Patience",
     "Reporter",
+    "Rule",
     "Settings",
     "Snapshot",
+    "absent",
+    "command",
     "counts",
     "expand",
     "find",
     "has_balancer",
     "own_lab",
+    "question",
     "reporters",
     "set_up",
     "snapshot",

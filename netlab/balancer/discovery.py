@@ -82,4 +82,7 @@ def _find(nodes: "Nodes", here: str, name: str, capacity: int) -> Backend:
     if not any(found for found, *_ in ways):
         raise NetlabError(f"{name} shares no network with {here}; link them, or link both to one switch")
     found, interface, our, their = max(ways, key=lambda way: len(way[0]))
-    return Backend(name, found.get(4), found.get(6), their.mac, interface, our.mac, min(our.mtu, their.mtu), capacity)
+    networks = [address.network for address in addresses(our)]
+    common = [each for each in networks if any(ipaddress.ip_address(address) in each for address in found.values())]
+    mtu, ours = min(our.mtu, their.mtu), tuple(map(str, common))
+    return Backend(name, found.get(4), found.get(6), their.mac, interface, our.mac, mtu, capacity, ours)

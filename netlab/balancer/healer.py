@@ -7,6 +7,7 @@ from netlab import paths
 from netlab.balancer import layout
 from netlab.balancer.counters import snapshot
 from netlab.balancer.layout import ETHERNET_HEADER, Config, Entry, entries
+from netlab.balancer.reports import absent
 from netlab.programs.maps import LoadedProgram
 
 
@@ -34,6 +35,24 @@ class Healer:
         """Take the threads of backends that have fallen silent; return how many are silent now."""
         with self._program("watch_run") as watch:
             return sum(watch.test_run(carrier(entry)).verdict for entry in self._entries().values())
+
+    def exclude(self, backend: Entry) -> bool:
+        """Let a backend that is found to be ill get no requests; say whether it did until now."""
+        with self._program("exclude_run") as exclude:
+            return bool(exclude.test_run(carrier(backend)).verdict)
+
+    def readmit(self, backend: Entry) -> bool:
+        """Let a backend get requests again that is ill or has refused; say whether it was."""
+        with self._program("readmit_run") as readmit:
+            return bool(readmit.test_run(carrier(backend)).verdict)
+
+    def backends(self) -> dict[int, Entry]:
+        """Return the backends that there are now, by index."""
+        return self._entries()
+
+    def absent(self) -> dict[str, str]:
+        """Return why backends get no requests, by name, of those that have refused or are ill: `refusing`, `ill`."""
+        return {name: why for name, why in absent(self._pins).items() if why != "silent"}
 
     def arrange(self) -> None:
         """Let policy and weights hold as they are set: a command that was killed may have written them, and no more."""

@@ -210,9 +210,10 @@ class Keeper:
     # --- by replies ---------------------------------------------------------------------------------------------------
 
     def look_at_replies(self, timeout_s: float) -> int:
-        """Retry what left so long ago; the program releases what is answered by itself."""
-        before_ns = time.monotonic_ns() - int(timeout_s * 1e9)
-        return self._retry([each for each in self.held() if each.since_ns < before_ns])
+        """Retry what left so long ago, or is at a backend that is absent; what is answered the program releases."""
+        before_ns, held = time.monotonic_ns() - int(timeout_s * 1e9), self.held()
+        gone = {index for index in {each.backend for each in held} if self._reporter(index)["silent"]}  # enum absence
+        return self._retry([each for each in held if each.since_ns < before_ns or each.backend in gone])
 
     # --- by the program -----------------------------------------------------------------------------------------------
 

@@ -28,12 +28,23 @@ _COUNTED = ("received", "completed", "lost_requests", "lost_completions", "doubl
 def reporters(pins: str) -> dict[str, Reporter | None]:
     """Return what the program knows of each backend; None of one that has never reported."""
     found: dict[str, Reporter | None] = {}
-    struct_reporter = types(pins).struct("reporter")
+    struct_reporter, silent = types(pins).struct("reporter"), types(pins).enum("absence")["SILENT"]
     with map_of(pins, "reporters") as known:
         for index, backend in entries(pins, Config.read(pins)).items():
             now = struct_reporter.of(known.get(key(index)))
             heard_s = max(time.monotonic_ns() - now["heard_ns"], 0) / 1e9
             counted = {name: now[name] for name in _COUNTED}
-            is_silent = bool(now["silent"])
+            is_silent = now["silent"] == silent
             found[backend.name] = Reporter(heard_s, silent=is_silent, **counted) if now["incarnation"] else None
+    return found
+
+
+def absent(pins: str) -> dict[str, str]:
+    """Return of each backend that gets no requests, but is not drained, why: `silent`, `refusing` or `ill`."""
+    found, program = {}, types(pins)
+    why = {number: name.lower() for name, number in program.enum("absence").items()}
+    with map_of(pins, "reporters") as known:
+        for index, backend in entries(pins, Config.read(pins)).items():
+            if absence := program.struct("reporter").get(known.get(key(index)), "silent"):
+                found[backend.name] = why[absence]
     return found

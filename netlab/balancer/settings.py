@@ -1,5 +1,6 @@
 """Sets the balancer up: what its role writes before the first request is taken."""
 
+import ipaddress
 import socket
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,13 +10,14 @@ from netlab.balancer import layout
 from netlab.balancer.layout import FIRST, IPV4, IPV6, Config, Entry, map_of
 from netlab.errors import NetlabError
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
+from netlab.programs.values import Fields, Types
 
 
 class Backend(NamedTuple):
     """A backend as the program knows it: where it is, how to reach it, how many threads it has.
 
     `ipv4` and `ipv6` are its addresses, of which it has at least one; `interface` is the balancer's own, which leads to
-    it, with `our_mac`; `mtu` is the smaller of both ends'.
+    it, with `our_mac`; `mtu` is the smaller of both ends'; `networks` are those of that interface which it is in.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Backend(NamedTuple):
     our_mac: str
     mtu: int
     capacity: int
+    networks: tuple[str, ...] = ()
 
 
 class Interface(NamedTuple):
@@ -173,6 +176,7 @@ def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int)
         map_of(pins, "pairs") as pairs,
         LoadedProgram.open(paths.program_pin(pins, "egress_devmap")) as egress,
     ):
+        _write_networks(interfaces, struct_interface, ifindex, layout.types(pins), backend.networks)
         ours = entry_of.pack(ifindex=ifindex, program=egress.fd)
         _write_pair(carriers, index, ours, ours)
         for client, _ in socket.if_nameindex() if pair_interfaces else ():
@@ -185,6 +189,20 @@ def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int)
         for address in filter(any, addresses):
             index_of.set(address, layout.key(index))
     return entry
+
+
+def _write_networks(
+    interfaces: Map, struct_interface: Fields, ifindex: int, known: Types, networks: Sequence[str]
+) -> None:
+    """Say in which networks behind an interface of ours backends live."""
+    there = struct_interface.of(interfaces.get(layout.key(ifindex)))
+    families, fields = there["networks"], {}
+    for each in map(ipaddress.ip_network, networks):
+        mask = b"\xff" * (16 - len(each.netmask.packed)) + each.netmask.packed
+        address = layout.address(str(each.network_address))
+        fields[f"ipv{each.version}_network"] = known.struct("network").pack(address=address, mask=mask)
+        families |= known.enum("family")[IPV4 if each.version == 4 else IPV6]
+    interfaces.set(layout.key(ifindex), struct_interface.put(there.data, networks=families, **fields))
 
 
 def _write_pair(into: Map, at: int, *doors: bytes) -> None:

@@ -4,6 +4,7 @@ Everything is compared with the lab's record (docs/adr/0011-status-compares.md).
 inside nodes, nor of pins: what can be seen is told all the same.
 """
 
+import json
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
@@ -171,6 +172,8 @@ def _process(record: LabRecord, planned: ProcessRecord, entry: client.Process, i
             yield Problem(entry.node, f"{who} has ended, and nobody has seen how", anew(lab))
         case "stopped":
             yield Problem(entry.node, f"{who} is stopped", f"kill -CONT {entry.pid}")
+        case "exited" | "killed" if entry.stopped_by_request and is_watched:
+            yield Problem(entry.node, f"{who} was stopped by a request to the supervisor", _start(folder, entry.node))
         case "killed":
             yield Problem(entry.node, f"{who} was killed by {signal_name(entry.code)}", anew(lab))
         case "exited" if planned.may_exit:
@@ -182,6 +185,12 @@ def _process(record: LabRecord, planned: ProcessRecord, entry: client.Process, i
     log = paths.log(folder, entry.node)
     if _is_gone(log):
         yield Problem(entry.node, f"its log {log} is gone", anew(lab))
+
+
+def _start(folder: str, node: str) -> str:
+    """Return the command that asks a lab's supervisor to start a process."""
+    request = json.dumps({"do": "start", "process": node})
+    return f"echo '{request}' | sudo nc -NU {folder}/{paths.SOCKET}"
 
 
 # ---- what does -------------------------------------------------------------------------------------------------------

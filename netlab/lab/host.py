@@ -133,16 +133,18 @@ class Host:
 
         program = step.program
         mtu = max(interface.mtu for interface in self.plan.interfaces if interface.node == step.node)
+        pins = self.standing.record.nodes[step.node].pins + ("_peer" if step.for_peer else "")
         return loader.Job(
             self.lab,
             step.node,
             program.path,
-            pin_folder=self.standing.record.nodes[step.node].pins + ("_peer" if step.for_peer else ""),
+            pin_folder=pins,
             work_folder=f"{self.folder}/{paths.COMPILER}",
             function=program.function,
             mode=program.mode,
             define=program.define,
             builtins=(("MTU", mtu),),
+            layouts=paths.layouts(pins),
         )
 
     def do(self, stage: Stage) -> None:

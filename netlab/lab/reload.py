@@ -123,6 +123,7 @@ def _job(record: LabRecord, node: str, program: ProgramRecord, define: Define, f
         mode=program.mode,
         define=tuple({**program.define, **dict(define)}.items()),
         builtins=(("MTU", max(interface.mtu for interface in about.interfaces.values())),),
+        layouts=paths.successor_layouts(about.pins),
         successor_of=about.pins,
     )
 

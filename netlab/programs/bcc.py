@@ -61,12 +61,11 @@ class Unit(NamedTuple):
     def adopt(self, maps: dict[str, int]) -> None:
         """Write down how the maps are laid out, and let their descriptors mean those of an earlier build, if any."""
         found = introspection.layouts(maps)
-        before = self.job.successor_of
-        if before:
-            map_reuse.adopt(maps, before, found)
-        path = paths.successor_layouts(before) if before else paths.layouts(self.job.pin_folder)
-        files.ensure_folder(os.path.dirname(path), files.FOR_GROUP)
-        layouts.write(path, self._with_reasons(introspection.whole(found.values())))
+        if self.job.successor_of:
+            map_reuse.adopt(maps, self.job.successor_of, found)
+        if path := self.job.layouts:
+            files.ensure_folder(os.path.dirname(path), files.FOR_GROUP)
+            layouts.write(path, self._with_reasons(introspection.whole(found.values())))
 
     def _with_reasons(self, known: layouts.Layouts) -> layouts.Layouts:
         """Add the names of reasons, by the text that is loaded, where the program does without bpf/verdict.h."""

@@ -41,6 +41,8 @@ class Job(NamedTuple):
     `pin_folder`/maps/NAME and programs as `pin_folder`/programs/FUNCTION; `pin_folder` is made, in a BPF file system
     that is there. `work_folder` holds files that the children share, and must be the same for all jobs of a lab.
 
+    `layouts` is the file to write down how the maps are laid out, or "" for none; its folder is made.
+
     `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
     `map_reuse`), and its program is replaced where it is attached.
     """
@@ -54,6 +56,7 @@ class Job(NamedTuple):
     mode: str = "native"  # native | generic
     define: tuple[tuple[str, str | int], ...] = ()
     builtins: tuple[tuple[str, str | int], ...] = ()
+    layouts: str = ""
     successor_of: str = ""
 
 

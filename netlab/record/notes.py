@@ -60,6 +60,14 @@ class Ready(NamedTuple):
     ready_ns: Count
 
 
+class StopRequested(NamedTuple):
+    """Somebody has asked the supervisor to stop a node's process."""
+
+    node: str
+    pid: Pid
+    stop_ns: Count
+
+
 class Exited(NamedTuple):
     """A node's process has ended by itself."""
 
@@ -78,9 +86,9 @@ class Killed(NamedTuple):
     signal: Count
 
 
-Fact = Begun | Started | Ready | Exited | Killed
+Fact = Begun | Started | Ready | StopRequested | Exited | Killed
 _BY_FIELDS: dict[frozenset[str], type[Fact]] = {
-    frozenset(kind._fields): kind for kind in (Begun, Started, Ready, Exited, Killed)
+    frozenset(kind._fields): kind for kind in (Begun, Started, Ready, StopRequested, Exited, Killed)
 }
 
 

@@ -106,6 +106,7 @@ class Children:
         if not child.pid or child.reaped:
             raise Refused(f"{name} does not run")
         self._again.discard(name)
+        self._facts.add(node=name, pid=child.pid, stop_ns=time.monotonic_ns())
         self._stop(child)
 
     def restart(self, name: str) -> None:

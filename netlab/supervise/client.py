@@ -80,7 +80,8 @@ class Process(NamedTuple):
     `killed` (by the signal `code`) or `lost`: it is gone and nobody saw how, because the supervisor had died.
     `started_ns` and `ended_ns` are
     CLOCK_MONOTONIC, 0 where they do not apply. `cpu_percent` is of one CPU, the average since the start; it,
-    `rss_bytes` and `threads` are None where they cannot be read.
+    `rss_bytes` and `threads` are None where they cannot be read. `stopped_by_request` says that an ended process was
+    to end: somebody has asked the supervisor for it.
     """
 
     node: str
@@ -93,6 +94,7 @@ class Process(NamedTuple):
     cpu_percent: float | None = None
     rss_bytes: int | None = None
     threads: int | None = None
+    stopped_by_request: bool = False
 
 
 def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
@@ -250,7 +252,7 @@ def _process(node: str, fate: state.Fate) -> Process:
     known = Process(node, "lost", began.pid, 0, began.argv, began.started_ns)
     if ended:
         how, code = ("exited", ended.exit) if isinstance(ended, Exited) else ("killed", ended.signal)
-        return known._replace(state=how, code=code, ended_ns=ended.ended_ns)
+        return known._replace(state=how, code=code, ended_ns=ended.ended_ns, stopped_by_request=bool(fate.stop))
     waits = began.awaits_ready and not fate.ready
     if not is_alive(known.pid, began.start_ticks):
         return known

@@ -48,11 +48,15 @@ def is_damaged(folder: str) -> bool:
 
 
 class Fate(NamedTuple):
-    """What is known of a node's process: how it was started, that it has said READY, how it has ended."""
+    """What is known of a node's process: how it was started, that it has said READY, how it has ended.
+
+    `stop` says that somebody has asked the supervisor to stop it.
+    """
 
     started: notes.Started | None = None
     ready: notes.Ready | None = None
     ended: notes.Exited | notes.Killed | None = None
+    stop: notes.StopRequested | None = None
 
 
 def _written(folder: str) -> list[notes.Fact | None]:
@@ -81,6 +85,8 @@ def read(folder: str) -> dict[str, Fate]:
                 found[fact.node] = Fate(fact)
             case notes.Ready():
                 found[fact.node] = found.get(fact.node, Fate())._replace(ready=fact)
+            case notes.StopRequested():
+                found[fact.node] = found.get(fact.node, Fate())._replace(stop=fact)
             case notes.Exited() | notes.Killed():
                 found[fact.node] = found.get(fact.node, Fate())._replace(ended=fact)
     return found

@@ -37,11 +37,11 @@ class Both:
         before, after = self.model.free[:], self.rig.threads()
         index = self.model.index_of[source_of(frame)]
         lacks = self.rig.overdue(index), self.rig.overload(index)
-        must_carry, may_pass = self.model.believe(frame, after.free[index], *lacks)
+        must_carry, may_pass = self.model.believe(frame, after.free[index], *lacks, self.rig.is_absent(index))
 
         assert packet == frame
         assert verdict in ({REDIRECT} if must_carry else {PASS, DROP} if may_pass else {DROP}), frame.hex()
-        assert 0 <= after.free[index] <= self.model.capacity[index]
+        assert 0 <= after.free[index] <= self.model.capacity[index] * (not self.model.absent[index])
         assert [*before[:index], *before[index + 1 :]] == [*after.free[:index], *after.free[index + 1 :]]
         return Expected(verdict, HEARD, packet)
 
@@ -54,12 +54,21 @@ class Both:
         """Let a backend answer a request of one of the latest flows; return the frame if it goes on, or nothing."""
         if not self.model.flows:
             return b""
-        latest = list(self.model.flows)[-8:]
-        client, port, index = latest[which % len(latest)]
-        to = socket.inet_ntop(socket.AF_INET6, client)
-        to = to.removeprefix("::ffff:") if "." in to else to
-        frame = frames.udp(b"answer", address_of(index + 1, 6 if ":" in to else 4), to, (SERVICE, port))
+        source, to, port = self._latest(which)
+        frame = frames.udp(b"answer", source, to, (SERVICE, port))
         return frame if self.arrive(frame).verdict == REDIRECT else b""
+
+    def answer_in_fragments(self, which: int) -> int:
+        """Let a backend answer a request at length, as `answer` does; return how many frames that takes."""
+        if not self.model.flows:
+            return 0
+        source, to, port = self._latest(which)
+        parts = frames.fragments(frames.udp(bytes(2000), source, to, (SERVICE, port)), 1000)
+        for each in parts:
+            run = self.arrive(each)
+            if run.verdict == REDIRECT and run.packet:
+                self.leave(run.packet)
+        return len(parts)
 
     def weigh(self, *weights: int) -> None:
         self.model.weigh(*weights)
@@ -71,6 +80,30 @@ class Both:
         frame = bytes(completion(index + 1, version=4 if there.ipv4 else 6))
         self.model.begin(index)
         assert self.rig.run("begin_run", frame) == self.model.capacity[index]
+
+    def look_after(self, index: int, is_well: bool) -> bool:
+        """Let user space find that a backend is ill, or well; return whether that is news."""
+        there = self.rig.settings.backends[index]
+        frame = bytes(completion(index + 1, version=4 if there.ipv4 else 6))
+        is_news = self.model.readmit(index) if is_well else self.model.exclude(index)
+        assert self.rig.run("readmit_run" if is_well else "exclude_run", frame) == is_news
+        return is_news
+
+    def refuse(self, which: int) -> bool:
+        """Let a backend's kernel refuse a request of one of the latest flows; return whether there is any."""
+        if not self.model.flows:
+            return False
+        self.arrive(frames.refusal(*self._latest(which, is_waiting=True)))
+        return True
+
+    def _latest(self, which: int, is_waiting: bool = False) -> tuple[str, str, int]:
+        """Return of one of the latest flows the backend's address, and the client's address and port."""
+        waiting = [key for key, flow in self.model.flows.items() if flow.outstanding]
+        latest = (waiting if is_waiting and waiting else list(self.model.flows))[-8:]
+        client, port, index = latest[which % len(latest)]
+        to = socket.inet_ntop(socket.AF_INET6, client)
+        to = to.removeprefix("::ffff:") if "." in to else to
+        return address_of(index + 1, 6 if ":" in to else 4), to, port
 
     def age(self) -> None:
         """Let all taken threads grow older; the model follows."""
@@ -105,6 +138,7 @@ class Both:
         held = rig.held()
         assert (rig.waiting(), dict(held.values())) == (model.waiting(), model.holders())
         assert sorted([*rig.queue().slots(), *held]) == list(range(rig.slots))
+        assert [rig.is_absent(index) for index, _ in enumerate(model.absent)] == list(map(bool, model.absent))
         assert rig.kept() == len(model.queue) + len(held)
         others = {name: count for name, count in model.reasons.items() if name != HEARD}
         assert {name: count for name, count in counts.items() if name not in heard} == others

@@ -44,6 +44,7 @@ INTERFACES: dict[str, Callable[[Rig], AbstractContextManager[None]]] = {
     "not the client's": lambda rig: rig.clients_elsewhere(),
     "not ours": lambda rig: rig.unknown_interface(),
     "without an address of IPv4": lambda rig: rig.interface_without(4),
+    "neighbours": lambda rig: rig.neighbours(),
     "without an address of IPv6": lambda rig: rig.interface_without(6),
 }
 EMPTY_COUNTS: Mapping[str, int] = {}
@@ -97,6 +98,7 @@ class Case(NamedTuple):
     near: str = ""  # the reason that the packet only just misses
     sweep: str = ""  # the field of which this is one of several values: all of them count as one case
     builds: tuple[str, ...] = ORDINARY
+    claims: tuple[int, int, bytes, int, int] | tuple[()] = ()  # the packet, as `Rig.claim` makes it; it stays
 
 
 # --- states -----------------------------------------------------------------------------------------------------------

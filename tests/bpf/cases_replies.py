@@ -1,6 +1,5 @@
 """The balancer's packet table, last part: answers of backends, and requests that are held."""
 
-import struct
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -108,6 +107,24 @@ def replies() -> Iterator[Case]:
         yield passes(f"reply to a request that waits, {name}", packet, none, waits)
         yield answers(f"reply while another waits, on one interface, {name}", reply(1), waits, near="REPLY_CARRIED")
         yield from far(version)
+
+
+def neighbours() -> Iterator[Case]:
+    """Yield requests of clients that live in the backends' network, whom these would answer past the balancer."""
+    dropped = "DROP_NEIGHBOUR"
+    for version in VERSIONS:
+        name, fresh = Y[version], replying(free=2)
+        near: dict[str, Any] = {"near": dropped, "interface": "neighbours"}
+        one = request(b"1", version)
+        yield drops(f"from the backends' network, {name}", one, dropped, fresh, interface="neighbours")
+        yield forwards(f"from the clients' network, {name}", one, fresh, near=dropped)
+        yield forwards(f"where completions free, {name}", one, Before({"backends": 1, "capacity": 2}, (), (2,)), **near)
+        other = {4: ("10.0.1.0", "11.0.0.2", "10.1.0.2"), 6: ("fd00:0:0:1::9", "fc00::2", "fd01::2")}[version]
+        for address in other:
+            packet = request(b"1", version, ip_src=address)
+            yield forwards(f"from {address}, which is another network", packet, fresh, **near)
+        own = request(b"1", version, ip_src=address_of(1, version))
+        yield forwards(f"from a backend itself, {name}", own, fresh, **near)
 
 
 def age(rig: Rig) -> None:
@@ -274,8 +291,8 @@ def holds() -> Iterator[Case]:
 def put_back(number: int, name: str, verdict: int, reason: str, before: Before, **more: Any) -> Case:
     """Return a case in which the role has the request in the first slot wait again, if that has this number."""
     client = bytes(10) + b"\xff\xff" + frames.packed(CLIENT)
-    claim = struct.pack("=14xII16s2sH", 0, number, client, (40000).to_bytes(2), 0)
-    return unmoved(verdict, name, claim, reason, before)._replace(program="requeue_run", **more)
+    claims = (0, number, client, 40000, 0)
+    return unmoved(verdict, name, b"", reason, before)._replace(program="requeue_run", claims=claims, **more)
 
 
 def retries() -> Iterator[Case]:
@@ -343,4 +360,4 @@ def held_by_replies() -> Iterator[Case]:
 
 
 EIGHT = ("silent", "traced")  # requests that may be kept
-PARTS = (replies, departures, holds, retries, held_by_replies)
+PARTS = (replies, neighbours, departures, holds, retries, held_by_replies)

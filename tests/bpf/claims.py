@@ -82,6 +82,28 @@ def fragment_of(frame: bytes) -> str:
     return "first" if is_first and room >= frames.UDP else "later"
 
 
+def refused_by(frame: bytes) -> tuple[bytes, int] | None:
+    """Return whose request an ICMP error says to have met a closed port, by address and port; None of other frames.
+
+    What is quoted must be a request between the hosts that the error is between, with all of its ports.
+    """
+    is_v6, icmp = frames.is_ipv6(frame), frames.ETHERNET + (frames.IPV6 if frames.is_ipv6(frame) else frames.IP)
+    inner = frame[icmp + 8 :]
+    kind, protocol, udp = (b"\1\4", 58, frames.IPV6) if is_v6 else (b"\3\3", 1, frames.IP)
+    outer = frame[frames.ETHERNET :]
+    if len(inner) < udp + frames.UDP or outer[6 if is_v6 else 9] != protocol or frame[icmp : icmp + 2] != kind:
+        return None
+    if not is_v6 and (outer[0] & 15 != 5 or int.from_bytes(outer[6:8]) & 0x3FFF or inner[0] != 0x45):
+        return None
+    if inner[0] >> 4 != (6 if is_v6 else 4) or inner[6 if is_v6 else 9] != socket.IPPROTO_UDP:
+        return None
+    quoted = frame[: frames.ETHERNET] + inner
+    if (source_of(quoted), destination_of(quoted)) != (destination_of(frame), source_of(frame)):
+        return None
+    port, service = (int.from_bytes(inner[at : at + 2]) for at in (udp, udp + 2))
+    return (source_of(quoted), port) if service == SERVICE else None
+
+
 def identification_of(frame: bytes) -> bytes:
     """Return what all fragments of one packet have in common."""
     return frame[58:62] if frames.is_ipv6(frame) else frame[18:20]

@@ -172,3 +172,15 @@ def moved_fragment(frame: bytes, macs: bytes, source: bytes) -> bytes:
     """Return a later fragment with other MACs and another source; only an IPv4 header has a checksum then."""
     at = 22 if is_ipv6(frame) else 26
     return with_header_checksum(macs + frame[12:at] + source + frame[at + len(source) :])
+
+
+def refusal(source: str, client: str, port: int, to_mac: str = LB_MAC) -> bytes:
+    """Return what the kernel of a host answers to a request of a client's port where nobody listens (ICMP)."""
+    quoted = udp(b"", client, source, (port, SERVICE))[ETHERNET:]
+    if ":" in source:
+        error = b"\x01\x04" + bytes(6) + quoted
+        header = struct.pack("!IHBB", 6 << 28, len(error), 58, 64) + packed(source) + packed(client)
+        return mac(to_mac) + mac(CLIENT_MAC) + b"\x86\xdd" + header + error
+    error = b"\x03\x03" + bytes(6) + quoted
+    header = struct.pack("!BBHHHBBH", 0x45, 0, IP + len(error), 1, 0, 64, 1, 0) + packed(source) + packed(client)
+    return with_header_checksum(mac(to_mac) + mac(CLIENT_MAC) + b"\x08\x00" + header + error)

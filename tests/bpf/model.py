@@ -19,6 +19,7 @@ from tests.bpf.claims import (
     is_report,
     mapped,
     ports_of,
+    refused_by,
     source_of,
     stranger,
 )
@@ -28,6 +29,7 @@ LONGEST = 1514  # bytes of a frame that the backends' links carry
 HEARD = "REPORT"  # any of the reasons of one that is heard
 DEAF = {"REPORT_MALFORMED", "REPORT_STRANGER", "REPORT_WRONG_INTERFACE"}  # and the others
 REDIRECTED = {"FORWARDED", "COMPLETION_CARRIED", "REPLIED", "REPLY_FREED", "REPLY_FRAGMENT"}
+SILENT, REFUSING, ILL = "silent", "refusing", "ill"  # why a backend gets no requests
 FlowKey = tuple[bytes, int, int]  # the client's address and port, and the backend
 FragmentKey = tuple[bytes, bytes, int]  # the client's address, the packet's identification, and the backend
 
@@ -92,6 +94,8 @@ class Model:
         self.queue: list[Kept] = []  # those that wait
         self.held: dict[int, Kept] = {}  # by number
         self.flows: dict[FlowKey, Flow] = {}
+        self.reported = [False] * len(capacity)
+        self.absent = [""] * len(capacity)  # why each gets no requests
         self.fragments: dict[FragmentKey, tuple[bytes, bytes]] = {}  # the MACs, and the address that was asked
         self.last = [0] * len(capacity)  # when each was chosen last, counted in choices
         self.overload = [0] * len(capacity)  # requests in hand beyond the threads
@@ -124,6 +128,8 @@ class Model:
         reason, packet = stranger(frame, self.ports), frame
         if reason == "PASS_NOT_LOCAL" and fragment_of(frame) == "later":
             reason, packet = self._fragment(frame, from_home)
+        elif reason == "PASS_NOT_LOCAL" and refused_by(frame):
+            reason = self._refusal(frame, from_home)
         elif reason == "PASS_NOT_LOCAL" and (is_datagram(frame) or fragment_of(frame)):
             reason = self._reply(frame, from_home)
         elif not reason and ports_of(frame)[1] != SERVICE:
@@ -166,6 +172,11 @@ class Model:
             return f"{kind}_WRONG_INTERFACE"
         if kind == "REPORT":
             return HEARD if is_report(frame) else "REPORT_MALFORMED"
+        return self._completion(index)
+
+    def _completion(self, index: int) -> str:
+        if self.absent[index]:
+            return "COMPLETION_LATE"
         if self._is_overloaded(index):
             return "COMPLETION_FREED"
         if not self._give(index):
@@ -195,6 +206,22 @@ class Model:
             return "PASS_NOT_LOCAL", frame
         return "REPLY_FRAGMENT", frames.moved_fragment(frame, macs, service)
 
+    def _refusal(self, frame: bytes, from_home: bool) -> str:
+        """Take in an ICMP error by which nobody listens at a backend's port."""
+        index, (client, port) = self.index_of.get(source_of(frame), -1), refused_by(frame) or (b"", 0)
+        flow = self.flows.get((mapped(client), port, index))
+        wrong = {reason for holds, reason in contradictory(frame) if holds} & {"PASS_OTHER_HOST", "PASS_MALFORMED_IP"}
+        if not flow or not from_home or wrong or not answer(flow):
+            return "PASS_NOT_LOCAL"
+        return "BACKEND_REFUSED" if self._leave_out(index, REFUSING) else "REFUSED_AGAIN"
+
+    def _leave_out(self, index: int, why: str) -> bool:
+        """Let a backend have no threads, if it is not absent already."""
+        if self.absent[index]:
+            return False
+        self.absent[index], self.free[index], self.overload[index] = why, 0, 0
+        return True
+
     def _fragment_key(self, frame: bytes) -> FragmentKey:
         return mapped(destination_of(frame)), identification_of(frame), self.index_of.get(source_of(frame), -1)
 
@@ -210,12 +237,15 @@ class Model:
         index = self.index_of.get(source_of(frame), -1)
         return index, self.flows.get((mapped(destination_of(frame)), ports_of(frame)[1], index))
 
-    def believe(self, frame: bytes, free: int, overdue: int, overload: int) -> tuple[bool, bool]:
+    def believe(self, frame: bytes, free: int, overdue: int, overload: int, is_absent: bool) -> tuple[bool, bool]:
         """Believe what a report has made of its backend's free threads, and of the completions that may still come.
 
         Return whether it must carry, or may pass.
         """
         index = self.index_of[source_of(frame)]
+        if not is_absent and self.absent[index] != ILL:  # one that is ill stays so, and an old report says nothing
+            self.absent[index] = ""
+        self.reported[index] = True
         self.overdue[index], self.overload[index] = overdue, overload
         enough, self.free[index] = free > (self.free[index] if self.holds else 0), free
         must_carry = enough and bool(self.queue) and bool(self.weights[index])
@@ -252,8 +282,8 @@ class Model:
         return self.holder
 
     def _give(self, index: int) -> bool:
-        """Let a backend have a thread more; false if it has all."""
-        if self.free[index] >= self.capacity[index]:
+        """Let a backend have a thread more; false if it has all, or is absent."""
+        if self.absent[index] or self.free[index] >= self.capacity[index]:
             return False
         self.free[index] += 1
         self.counters["completions"] += 1
@@ -323,6 +353,23 @@ class Model:
 
     def begin(self, index: int) -> None:
         self.free[index] = self.capacity[index]
+        self.absent[index], self.reported[index] = "", False
+
+    def exclude(self, index: int) -> bool:
+        """Let a backend be ill; return whether that is news."""
+        is_news = self._leave_out(index, ILL)
+        self.reasons.update(["BACKEND_EXCLUDED"] * is_news)
+        return is_news
+
+    def readmit(self, index: int) -> bool:
+        """Let a backend be well that is ill or refuses; return whether it is. One that reports does so first."""
+        if self.absent[index] not in (ILL, REFUSING):
+            return False
+        self.absent[index] = SILENT if self.reported[index] else ""
+        if not self.reported[index]:
+            self.free[index] = self.capacity[index]
+        self.reasons["BACKEND_READMITTED"] += 1
+        return True
 
     def forget(self) -> None:
         self.flows.clear()

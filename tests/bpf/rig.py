@@ -16,7 +16,7 @@ from scapy.packet import Packet, Raw
 
 from netlab import balancer, paths
 from netlab.balancer import holds, layout
-from netlab.balancer.layout import FIRST, STATE_COUNTERS, Config, key, room_of
+from netlab.balancer.layout import FIRST, STATE_COUNTERS, Config, address, key, room_of
 from netlab.kernel import syscalls
 from netlab.programs import loader, values
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
@@ -64,7 +64,8 @@ def pinned(path: str, mtu: int = 1500, **define: str | int) -> Iterator[str]:
         syscalls.mount("bpf", f"{folder}/bpf", "bpf")
         try:
             pins = f"{folder}/bpf/node"
-            job = loader.Job("test", "node", path, pins, folder, define=tuple(define.items()), builtins=(("MTU", mtu),))
+            given: dict[str, Any] = {"define": tuple(define.items()), "builtins": (("MTU", mtu),)}
+            job = loader.Job("test", "node", path, pins, folder, layouts=paths.layouts(pins), **given)
             compilation = loader.start(job)
             try:
                 compilation.pinned(PATIENCE_S)
@@ -318,6 +319,10 @@ class Rig(Program):
                 earlier = {time: (value[time] - int(seconds * 1e9)) % 2**64 for time in times}
                 there.set(at, fields.put(value.data, **earlier))
 
+    def is_absent(self, index: int) -> bool:
+        """Return whether a backend, from 0, gets no requests."""
+        return bool(self._reporter(index, "silent"))
+
     def overdue(self, index: int) -> int:
         """Return how many completions that were taken for lost may still come from a backend, from 0."""
         return self._reporter(index, "overdue")
@@ -377,6 +382,17 @@ class Rig(Program):
     def interface_without(self, version: int) -> Iterator[None]:
         """Let the program believe that the interface which frames come in on has no address of an IP version."""
         with self._changed("interfaces", socket.if_nametoindex("lo"), **{f"ipv{version}": bytes(16)}):
+            yield
+
+    @contextmanager
+    def neighbours(self) -> Iterator[None]:
+        """Let the program believe that the backends live in the networks of the clients, behind the same interface."""
+        pack = self.types.struct("network").pack
+        networks = {
+            "ipv4_network": pack(address=address("10.0.0.0"), mask=b"\xff" * 15 + b"\0"),
+            "ipv6_network": pack(address=address("fd00::"), mask=b"\xff" * 8),
+        }
+        with self._changed("interfaces", socket.if_nametoindex("lo"), networks=3, **networks):
             yield
 
     @contextmanager

@@ -10,12 +10,12 @@ import pytest
 
 from netlab.programs.headers import enum_in
 from netlab.programs.maps import LoadedProgram
-from tests.bpf import cases_backends, cases_fragments, cases_replies, cases_requests, sources
+from tests.bpf import cases_absent, cases_backends, cases_fragments, cases_replies, cases_requests, sources
 from tests.bpf.cases import BUILDS, INTERFACES, Case
 from tests.bpf.cases_passed import PASSED
 from tests.bpf.rig import Rig, built
 
-MORE = (*cases_requests.PARTS, *cases_backends.PARTS, *cases_replies.PARTS, *cases_fragments.PARTS)
+MORE = (*cases_requests.PARTS, *cases_backends.PARTS, *cases_replies.PARTS, *cases_fragments.PARTS, *cases_absent.PARTS)
 CASES = [*PASSED, *(case for part in MORE for case in part())]
 WHAT = "cases of the balancer, those that differ in one field only counted as one"
 ELSEWHERE = {  # reasons that take more than a packet and a state, and where they are shown
@@ -59,15 +59,17 @@ def play(rig: Rig, case: Case) -> None:
     case.before.arrange(rig)
     before, depth = seen(rig), case.before.depth
     assert (before.free, len(before.waiting)) == (case.before.free, depth if depth >= 0 else rig.size + 1 + depth)
+    claim = rig.claim(*case.claims) if case.claims else b""
+    out = claim or case.out
     with LoadedProgram.open(f"{rig.pins}/programs/{case.program}") as program, INTERFACES[case.interface](rig):
-        run = program.test_run(case.packet)
+        run = program.test_run(claim or case.packet)
     after = seen(rig)
     counted = {case.reason: 1} if case.reason else {}
     joins = [case.joins] if case.joins else []
 
     assert (run.verdict, gained(before.packets, after.packets)) == (case.verdict, counted)
-    assert run.packet == case.out
-    assert gained(before.bytes, after.bytes) == {reason: len(case.out) for reason in counted}
+    assert run.packet == out
+    assert gained(before.bytes, after.bytes) == {reason: len(out) for reason in counted}
     assert after.free == case.free
     assert after.waiting == before.waiting[case.leaves :] + joins
     assert gained(before.counters, after.counters) == case.gained

@@ -48,6 +48,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], list[list[bytes]]]] = {  # and what is
 WEIGHTS = [(1, 1, 1), (3, 1, 2), (0, 2, 1), (1, 0, 0), (0, 0, 0)]  # in turns
 BYTES = (0, 1, 4, 17, 0x45, 128, 255)  # that mean something in some field
 NEVER = {
+    "DROP_NEIGHBOUR",  # nobody lives in the backends' network
     "PASS_UNCONFIGURED",  # it is set up
     "COMPLETION_WRONG_INTERFACE",  # all frames come in on one
     "REPORT_WRONG_INTERFACE",
@@ -106,6 +107,11 @@ def feed(both: Both, batch: list[bytes], source: random.Random) -> int:
             came_in += 1
             if answer := both.answer(source.randrange(8)):
                 both.leave(answer)
+        if both.model.replies and source.random() < 0.05:
+            came_in += both.answer_in_fragments(source.randrange(8))
+        if source.random() < 0.03:
+            came_in += sum(both.refuse(which) for which in range(8))
+            came_in += both.look_after(source.randrange(len(CAPACITY)), source.random() < 0.7)  # counted if it is news
         if both.model.holds and source.random() < 0.1 and (held := list(both.model.held)):
             came_in += both.let_go(source.choice(held), source.random() < 0.3) == 2  # it is counted as it goes
     return came_in

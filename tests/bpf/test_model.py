@@ -1,6 +1,7 @@
 """The balancer beside its model: random operations, and after each of them both are in the same state."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import hypothesis
@@ -99,7 +100,8 @@ COMPLETIONS = st.builds(
 )
 REPLIES = st.builds(a_reply, WORKERS, VERSIONS, PORTS)
 TOLD = st.builds(a_report, WORKERS, st.integers(0, 6), st.integers(0, 6), st.sampled_from((0, 1, 1, 1, 2)), VERSIONS)
-ANSWERS = st.builds(lambda which: Step("answer", worker=which), st.integers(0, 7))  # to requests that have left
+KINDS_OF_ANSWERS = st.sampled_from(("answer", "answer", "answer in fragments"))
+ANSWERS = st.builds(lambda what, which: Step(what, worker=which), KINDS_OF_ANSWERS, st.integers(0, 7))  # what has left
 WORDS = {
     "completions": COMPLETIONS,
     "replies": st.one_of(ANSWERS, REPLIES.map(lambda frame: Step("arrive", frame))),
@@ -111,6 +113,8 @@ OTHERS = st.one_of(
     st.builds(lambda weights: Step("weigh", weights=weights), st.tuples(*[st.sampled_from((0, 1, 1, 2, 5))] * 3)),
     st.builds(lambda worker: Step("begin", worker=worker), WORKERS),
     st.sampled_from([Step("age"), Step("forget")]),
+    st.builds(lambda what, worker: Step(what, worker=worker), st.sampled_from(("ill", "well", "well")), WORKERS),
+    st.builds(lambda which: Step("refuse", worker=which), st.integers(0, 7)),
 )
 CARRIERS = st.builds(lambda worker, version: Step("leave", a_completion(worker, version=version)), WORKERS, VERSIONS)
 LEAVING = st.one_of(CARRIERS, CARRIERS, REPLIES.map(lambda frame: Step("leave", frame)))
@@ -123,26 +127,33 @@ def steps(words: str, holds: bool) -> st.SearchStrategy[list[Step]]:
     return st.lists(st.one_of(*kinds, *[LET_GO] * holds), min_size=STEPS // 2, max_size=STEPS)
 
 
+def answered(both: Both, which: int) -> None:
+    """Let a request be answered, if there is one, and its answer leave, if it goes on."""
+    if frame := both.answer(which):
+        both.leave(frame)
+
+
 def taken(both: Both, step: Step) -> None:
     """Let the program and the model take a step, and compare what came out."""
     count, held = len(both.model.free), sorted(both.model.held)
-    if step.what.startswith("arrive"):
-        both.arrive(step.frame, from_home=step.what == "arrive")
-    elif step.what == "leave":
-        both.leave(step.frame)
-    elif step.what == "weigh":
-        both.weigh(*step.weights[:count])
-    elif step.what == "answer":
-        if frame := both.answer(step.worker):
-            both.leave(frame)
-    elif step.what == "begin":
-        both.begin((step.worker - 1) % count)
-    elif step.what == "age":
-        both.age()
-    elif step.what == "forget":
-        both.forget()
-    elif held:
-        both.let_go(held[step.worker % len(held)], step.what == "done")
+    index = (step.worker - 1) % count
+    kinds: dict[str, Callable[[], object]] = {
+        "arrive": lambda: both.arrive(step.frame),
+        "arrive elsewhere": lambda: both.arrive(step.frame, from_home=False),
+        "leave": lambda: both.leave(step.frame),
+        "weigh": lambda: both.weigh(*step.weights[:count]),
+        "answer": lambda: answered(both, step.worker),
+        "answer in fragments": lambda: both.answer_in_fragments(step.worker),
+        "begin": lambda: both.begin(index),
+        "ill": lambda: both.look_after(index, is_well=False),
+        "well": lambda: both.look_after(index, is_well=True),
+        "refuse": lambda: both.refuse(step.worker),
+        "age": both.age,
+        "forget": both.forget,
+        "done": lambda: held and both.let_go(held[step.worker % len(held)], is_done=True),
+        "again": lambda: held and both.let_go(held[step.worker % len(held)], is_done=False),
+    }
+    kinds[step.what]()
 
 
 def agree(rig: Rig, counted: Counter[str], words: str, capacity: tuple[int, ...], policy: str, holds: bool) -> None:

@@ -235,6 +235,74 @@ def test_a_mutant_that_holds_is_caught(name: str, counted: Counter[str]) -> None
     counted["mutants caught"] += 1
 
 
+def fault_of_absence(changes: Sequence[tuple[str, str]], rounds: int) -> str:
+    """Let requests come and be completed on one CPU, and their backend fall ill and be well on the other.
+
+    Say what is wrong while it is ill, when it has none of its threads, or in the end, when it is well.
+    """
+    board, frame = Board(1), bytes(completion(1))
+    with built(held_open(*changes)) as rig:
+        rig.reset(backends=1, capacity=3, replies=False)
+
+        def come_and_go() -> None:
+            for number in range(rounds):
+                rig.program.test_run(numbered(number))
+                if rig.program.test_run(frame).verdict == REDIRECT:
+                    rig.egress.test_run(frame)
+            board.cells[0] = 1
+
+        used, turns, news = 0, 0, [0, 0]
+        with (
+            LoadedProgram.open(f"{rig.pins}/programs/exclude_run") as exclude,
+            LoadedProgram.open(f"{rig.pins}/programs/readmit_run") as readmit,
+            beside(come_and_go),
+        ):
+            while not board.cells[0]:
+                news[0] += exclude.test_run(frame).verdict
+                used += rig.now().free["worker1"] != 0
+                linger(turns)
+                used += rig.now().free["worker1"] != 0
+                news[1] += readmit.test_run(frame).verdict
+                for _ in range(3):
+                    rig.egress.test_run(frame)  # as the balancer's role does: there are free threads
+                turns += 1
+        while rig.now().depth:
+            rig.run("begin_run", frame)
+            rig.egress.test_run(frame)
+        queue, counters, threads = rig.queue(), rig.now().counters, rig.threads()
+        said = [rig.counts()[name].packets for name in ("BACKEND_EXCLUDED", "BACKEND_READMITTED")]
+    board.close()
+    faults = {
+        "one that is ill has threads": used,
+        "threads lost or doubled": threads.free[0] + threads.taken[0] != 3,
+        "slots lost or doubled": sorted(queue.slots()) != list(range(rig.slots)),
+        "counted": said != [turns, turns] or news != [turns, turns],
+        "requests lost": counters["received"] != counters["forwarded"] + counters["dequeued"] + counters["dropped"],
+        "nothing happened": 0 in (turns, counters["dequeued"], counters["completions"]),
+    }
+    return ", ".join(name for name, is_wrong in faults.items() if is_wrong)
+
+
+def test_a_backend_falls_ill_and_is_well_while_requests_come_and_go(counted: Counter[str]) -> None:
+    """While it is ill no request and no completion gives it a thread; nothing is lost by it."""
+    assert fault_of_absence((), 4 * ROUNDS) == ""
+    counted["race rounds"] += 4 * ROUNDS
+
+
+ABSENCE = {
+    "a completion frees a thread of one that is ill": (("is_late = reporter->silent;", "is_late = false;"),),
+    "its threads are not taken": (("\treporter->overload = 0;\n\t*reports", "\treturn 0;\n\t*reports"),),
+    "an age that is not forgotten": (("\t\t*taken(s, index, distance) = 0;\n", ""),),
+    "no lock": (("bpf_spin_lock(&s->lock);", ""), ("bpf_spin_unlock(&s->lock);", "")),
+}
+
+
+@pytest.mark.parametrize("name", ABSENCE)
+def test_a_mutant_with_backends_that_are_ill_is_caught(name: str, counted: Counter[str]) -> None:
+    eventually(lambda: fault_of_absence(ABSENCE[name], 5 * MUTANT_ROUNDS), "a fault")
+    counted["mutants caught"] += 1
+
+
 ALONE = "insert_flow(&key, &fresh);"
 APART = (ALONE, f"{PAUSE} {ALONE}")  # the window between looking for a flow and making it
 COUNTS = "__sync_fetch_and_add(&flow->outstanding, 1);\n\tflow->service ="  # a request, not an answer too many

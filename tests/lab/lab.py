@@ -23,6 +23,8 @@ OF_THE_ROLE = (
     "BACKEND_SILENT",
     "ROLE_RESUMED",
     "DROP_RETRIES_SPENT",
+    "BACKEND_EXCLUDED",
+    "BACKEND_READMITTED",
 )  # what the balancer's role has had counted
 
 

@@ -118,7 +118,8 @@ def lose(name: str, folder: Path, **define: int) -> None:
     """Attach the program that loses packets to the switch, where no topology can have one."""
     (folder / "lose.c").write_text(LOSE)
     record = store.read(name)
-    job = loader.Job(name, "wire", f"{folder}/lose.c", _pins(name), str(folder), define=tuple(define.items()))
+    pins, defined = _pins(name), tuple(define.items())
+    job = loader.Job(name, "wire", f"{folder}/lose.c", pins, str(folder), define=defined, layouts=paths.layouts(pins))
     compilation = loader.start(job)
     compilation.attach(f"{record.folder}/netns/wire", tuple(record.nodes["wire"].interfaces))
     compilation.finish(PATIENCE_S)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,26 @@ def test_a_lab_without_processes_and_programs_has_no_supervisor(tmp_path: Path) 
         with pytest.raises(NetlabError, match="neither processes nor programs"), talk.to(paths.folder_of(name)):
             pass
         netlab("status")
+
+
+def test_a_process_that_was_stopped_by_request_is_started_by_another(topology: str) -> None:
+    """`status` says so, and names the request. One that was killed, or has ended by itself, is told as ever."""
+    with lab(topology) as name:
+        folder = paths.folder_of(name)
+        with talk.to(folder) as supervisor:
+            for node in ("a", "b"):
+                supervisor.stop(node, PATIENCE_S)
+        problems = json.loads(netlab("status", "--format", "json", code=1).stdout)["problems"]
+        assert ["a", "b"] == [problem["where"] for problem in problems]
+        for problem in problems:
+            assert problem["what"].endswith(" was stopped by a request to the supervisor")
+            request, _, there = problem["mend"].removeprefix("echo '").partition("' | sudo nc -NU ")
+            with socket.socket(socket.AF_UNIX) as asking:
+                asking.connect(there)
+                asking.sendall(f"{request}\n".encode())
+                asking.shutdown(socket.SHUT_WR)
+                while asking.recv(1 << 16):
+                    pass
+        eventually(lambda: " is up, from" in netlab("status", code=None).stdout)
+        os.kill(pid("b"), signal.SIGKILL)
+        eventually(lambda: "was killed by SIGKILL; what mends it: netlab down" in netlab("status", code=None).stdout)

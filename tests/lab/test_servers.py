@@ -1,13 +1,18 @@
 """Servers as they are in the world, behind the balancer: they ignore, die, come back, and answer at length."""
 
+import os
+import re
 import shutil
+import signal
+import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from netlab.testing.waiting import eventually
-from tests.lab.lab import ROOT, inside, lab, python, stats, texts
+from netlab.testing.waiting import PATIENCE_S, eventually
+from tests.lab.lab import ROOT, again, background, frozen, inside, lab, pid, pids, python, stats, texts
 
 pytestmark = [
     pytest.mark.root,
@@ -142,3 +147,85 @@ def test_a_request_in_fragments_is_told_by_name(big: str) -> None:
             "request from 10.0.0.1",
             f"request from [fd00:{'0000:' * 6}0001]",
         ]
+
+
+HEALTH = (
+    "health=command",
+    "health_with=dig +short +time=1 +tries=1 @$ADDRESS lab.example | grep -qx 192.0.2.1",
+    "health_interval=0.3",
+)
+RATE = 200  # questions a second
+
+
+def settings(*options: str) -> list[str]:
+    return [word for each in options for word in ("--set", NODE + each)]
+
+
+def asked(folder: Path, seconds: float) -> "subprocess.Popen[str]":
+    """Ask so many questions a second, for so long."""
+    questions = folder / "questions"
+    questions.write_text("lab.example A\nwhoami.example TXT\n")
+    load = ("-d", str(questions), "-l", str(seconds), "-Q", str(RATE), "-t", "1", "-c", "4")
+    return background("client", ["dnsperf", "-s", "lb", *load])
+
+
+def lost(asking: "subprocess.Popen[str]") -> int:
+    """Return how many of the questions had no answer; all others had one."""
+    said = asking.communicate(timeout=PATIENCE_S)[0]
+    found = [re.search(rf"Queries {what}: +(\d+)", said) for what in ("sent", "completed", "lost")]
+    sent, completed, missing = (int(each[1]) for each in found if each)
+    assert sent == completed + missing > 0
+    return missing
+
+
+@pytest.mark.skipif(not shutil.which("dnsperf"), reason="dnsperf is not installed")
+def test_a_server_that_dies_is_out_within_a_second_and_back_when_it_is_well(tmp_path: Path) -> None:
+    """Its kernel tells that nobody listens: one second of losses at the most, then none, also when it comes back."""
+    options = settings("policy=round-robin", *HEALTH)
+    with lab(DNS, *options, "--set", "nodes.lb.xdp.define.TRACE=0", name="dies"):
+        listening()
+        dying = asked(tmp_path, 2)
+        eventually(lambda: stats()["completions"] > RATE / 2)
+        os.kill(pid("dns2"), signal.SIGKILL)
+        assert lost(dying) <= RATE
+        now = stats()
+        assert (now["reasons"]["BACKEND_REFUSED"]["packets"], now["backends"]["dns2"]["free"]) == (1, 0)
+
+        assert lost(asked(tmp_path, 2)) == 0
+        returning = asked(tmp_path, 4)
+        with again("dns2"):
+            eventually(lambda: stats()["reasons"]["BACKEND_READMITTED"]["packets"] == 1)
+            assert lost(returning) == 0
+            whoami = {dig("lb", "whoami.example", "txt").strip() for _ in range(3)}
+            assert whoami == {f'"{server}"' for server in SERVERS}
+        assert any("health: dns2 is well, and gets requests again" in line for line in texts("logs", "lb"))
+
+
+def test_what_a_dead_server_refuses_is_asked_of_another_at_once() -> None:
+    """With retry nobody waits for the timeout."""
+    options = settings("policy=first-free", "timeout=60", "on_worker_failure=retry")
+    with lab(DNS, *options, name="refused"):
+        listening()
+        os.kill(pid("dns1"), signal.SIGKILL)
+        eventually(lambda: not inside("dns1", "ss", "-Hlun", "sport", "=", "53").stdout)
+        assert dig("lb", "whoami.example", "txt") == '"dns2"\n'
+
+        assert (stats()["retried"], stats()["held"]) == (1, 0)
+        told = [line for line in texts("trace") if line.startswith(("refused: ", "retry "))]
+        assert told == ["refused: dns1 gets no requests, 1 were in its hands", "retry #1, which was at dns1, depth 1"]
+
+
+def test_a_server_that_hangs_is_excluded_by_its_checks() -> None:
+    """No kernel tells of it; a question that is not answered does, and one that is brings it back."""
+    question = r"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03lab\x07example\x00\x00\x01\x00\x01"
+    health = ("health=udp", f"health_with={question}", "health_interval=0.2", "health_fall=2")
+    with lab(DNS, *settings("policy=round-robin", *health), name="hangs"):
+        listening()
+        with frozen(*pids("dns3")):
+            eventually(lambda: stats()["reasons"]["BACKEND_EXCLUDED"]["packets"] == 1)
+            whoami = Counter(dig("lb", "whoami.example", "txt").strip() for _ in range(6))
+            assert whoami == {'"dns1"': 3, '"dns2"': 3}
+        eventually(lambda: stats()["reasons"]["BACKEND_READMITTED"]["packets"] == 1)
+        assert {dig("lb", "whoami.example", "txt").strip() for _ in range(3)} == {f'"{each}"' for each in SERVERS}
+        told = [line for line in texts("trace") if line.startswith(("excluded", "readmitted"))]
+        assert told == ["excluded: dns3 gets no requests, 0 were in its hands", "readmitted: dns3 gets requests again"]

@@ -1,0 +1,207 @@
+"""Whether backends are well: asked again and again, by a UDP question or a command, and told to the program.
+
+A backend whose checks fail is excluded, and one that is excluded, or that has refused a request, is readmitted when its
+checks succeed. Without checks one that has refused is tried again after a while.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple, Protocol
+
+from netlab.balancer.healer import Healer
+from netlab.balancer.layout import Entry
+from netlab.errors import NetlabError
+
+REFUSED_S = 5.0  # until a backend that has refused is tried again, where there are no checks
+_MAPPED = bytes(10) + b"\xff\xff"
+
+
+class Check(Protocol):
+    """A check under way."""
+
+    def outcome(self) -> bool | None:
+        """Return whether the backend is well, None while that is not known."""
+
+    def end(self) -> None:
+        """Wait for it no longer."""
+
+
+Start = Callable[[Entry], Check]
+
+
+class Rule(NamedTuple):
+    """When a backend is checked, in seconds, and how many outcomes in a row make it well, or ill."""
+
+    interval_s: float
+    rise: int
+    fall: int
+
+
+class Question:
+    """A UDP packet to a backend: it is well if anything comes back from there."""
+
+    def __init__(self, entry: Entry, port: int, data: bytes) -> None:
+        address = address_of(entry)
+        self._socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._is_sent = True
+        try:
+            self._socket.connect((address, port))
+            self._socket.send(data)
+        except OSError:
+            self._is_sent = False
+
+    def outcome(self) -> bool | None:
+        """See whether anything has come."""
+        try:
+            self._socket.recv(1)
+        except BlockingIOError:
+            return None if self._is_sent else False
+        except OSError:  # its kernel says that nobody listens
+            return False
+        return True
+
+    def end(self) -> None:
+        """Take nothing any more."""
+        self._socket.close()
+
+
+class Command:
+    """A line for the shell, which finds the backend in $NAME and $ADDRESS: it is well if that ends with 0."""
+
+    def __init__(self, entry: Entry, line: str) -> None:
+        about = {"NAME": entry.name, "ADDRESS": address_of(entry)}
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", line],
+            env={**os.environ, **about},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # so that it ends with all that it has started
+            preexec_fn=_unblocked,  # noqa: PLW1509 - the role has no threads
+        )
+
+    def outcome(self) -> bool | None:
+        """See whether it has ended, and how."""
+        code = self._process.poll()
+        return None if code is None else code == 0
+
+    def end(self) -> None:
+        """Kill it, with all that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, 9)
+        self._process.wait()
+
+
+def _unblocked() -> None:
+    """Take the signals that the role waits for: they are blocked there, and would be here."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
+
+
+def address_of(entry: Entry) -> str:
+    """Return a backend's address, of IPv4 if it has one."""
+    if any(entry.ipv4):
+        return socket.inet_ntop(socket.AF_INET, entry.ipv4.removeprefix(_MAPPED))
+    return socket.inet_ntop(socket.AF_INET6, entry.ipv6)
+
+
+def question(port: int, text: str) -> Start:
+    r"""Return what asks a UDP question; \xNN and the like in its text are bytes. Raises NetlabError for others."""
+    try:
+        data = text.encode("latin-1", "backslashreplace").decode("unicode_escape").encode("latin-1")
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        raise NetlabError(f"health_with: {text!r} has a backslash that begins no byte ({error})") from None
+    return lambda entry: Question(entry, port, data)
+
+
+def command(line: str) -> Start:
+    """Return what runs a line of the shell."""
+    return lambda entry: Command(entry, line)
+
+
+class _Backend:
+    """What is known of one backend's health."""
+
+    def __init__(self) -> None:
+        self.check: Check | None = None
+        self.due_s = self.began_s = 0.0
+        self.row = 0  # outcomes in a row, below zero if they were bad
+        self.was_absent = False
+
+    def note(self, is_well: bool) -> None:
+        self.row = max(self.row, 0) + 1 if is_well else min(self.row, 0) - 1
+        if self.check:
+            self.check.end()
+        self.check = None
+
+
+class Checks:
+    """Checks all backends, each on its own; never waits."""
+
+    def __init__(self, healer: Healer, start: Start, rule: Rule) -> None:
+        self._healer, self._start, self._rule = healer, start, rule
+        self._known: dict[str, _Backend] = {}
+
+    def look(self) -> list[str]:
+        """Take in what is known by now, start what is due; return what has changed, in words."""
+        there, said = {entry.name: entry for entry in self._healer.backends().values()}, []
+        absent = self._healer.absent()
+        for name in [name for name in self._known if name not in there]:
+            self._forget(name)
+        for name, entry in there.items():
+            known = self._known.setdefault(name, _Backend())
+            if known.was_absent is not (name in absent):  # by the program: what was found before that says nothing
+                known.was_absent, known.row = name in absent, 0
+            self._go_on(known, entry)
+            if name in absent and known.row >= self._rule.rise and self._healer.readmit(entry):
+                said.append(f"health: {name} is well, and gets requests again")
+            elif name not in absent and -known.row >= self._rule.fall and self._healer.exclude(entry):
+                said.append(f"health: {name} is ill, and gets no requests")
+        return said
+
+    def end(self) -> None:
+        """Wait for nothing any more."""
+        for name in list(self._known):
+            self._forget(name)
+
+    def _go_on(self, known: _Backend, entry: Entry) -> None:
+        now = time.monotonic()
+        outcome = known.check.outcome() if known.check else None
+        if outcome is not None:
+            known.note(outcome)
+        elif known.check and now >= known.began_s + self._rule.interval_s:
+            known.note(False)
+        if not known.check and now >= known.due_s:
+            known.check, known.began_s, known.due_s = self._start(entry), now, now + self._rule.interval_s
+
+    def _forget(self, name: str) -> None:
+        if check := self._known.pop(name).check:
+            check.end()
+
+
+class Patience:
+    """Tries again after a while those that have refused, where nobody checks them."""
+
+    def __init__(self, healer: Healer) -> None:
+        self._healer = healer
+        self._since: dict[str, float] = {}
+
+    def look(self) -> list[str]:
+        """Return who is tried again now, in words."""
+        absent, now = self._healer.absent(), time.monotonic()
+        self._since = {name: self._since.get(name, now) for name in absent}
+        over = [name for name, since in self._since.items() if now >= since + REFUSED_S]
+        there = {entry.name: entry for entry in self._healer.backends().values()} if over else {}
+        return [
+            f"refused: {name} is tried again after {REFUSED_S:g} s"
+            for name in over
+            if name in there and self._healer.readmit(there[name])
+        ]
+
+    def end(self) -> None:
+        """Nothing is under way."""
