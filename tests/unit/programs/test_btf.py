@@ -156,6 +156,36 @@ def test_enums_are_found_by_what_functions_take() -> None:
     assert found.structs["union both"].fields[0].kind == "signed"
 
 
+def function(types: Types, name: str, *takes: int) -> None:
+    """Add a function that takes these."""
+    proto = types.add(FUNC_PROTO, members=len(takes), more=[number for each in takes for number in (0, each)])
+    types.add(FUNC, name, members=1, rest=proto)
+
+
+def test_functions_are_found_by_what_they_take() -> None:
+    """One pointer to a struct of a name, whatever other names that has, and nothing else."""
+    types = Types()
+    context, other = types.struct("context", 4), types.struct("other", 4)
+    pointer = types.add(PTR, rest=context)
+    function(types, "plain", pointer)
+    function(types, "constant", types.add(PTR, rest=types.add(CONST, rest=context)))
+    function(types, "renamed", types.add(TYPEDEF, "p", rest=types.add(PTR, rest=types.add(TYPEDEF, "c", rest=context))))
+    function(types, "declared", types.add(PTR, rest=types.add(FWD, "context")))
+    function(types, "nothing")
+    function(types, "two", pointer, pointer)
+    function(types, "value", context)
+    function(types, "another", types.add(PTR, rest=other))
+    function(types, "further", types.add(PTR, rest=pointer))
+
+    assert btf.functions_of(types.bytes(), "context") == {"plain", "constant", "renamed", "declared"}
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x9f\xeb\x01\x00", bytes(64)])
+def test_functions_of_damaged_types_are_refused(damage: bytes) -> None:
+    with pytest.raises(BadBtfError):
+        btf.functions_of(damage, "context")
+
+
 def circle(types: Types) -> int:
     """Return a type that is another name for itself."""
     return types.add(TYPEDEF, "same", rest=types.count + 1)
