@@ -46,6 +46,10 @@ class Bench:
         """Return where something of the node's is pinned."""
         return f"{self.folder}/bpf/{NODE}/{path}"
 
+    def beside(self, node: str) -> str:
+        """Return where the pins of another node are."""
+        return f"{self.folder}/bpf/{node}"
+
     def start(
         self, source: str | Path, name: str = "test.c", *, limits: loader.Limits = LIMITS, **job: Any
     ) -> loader.Compilation:
@@ -507,7 +511,7 @@ def test_another_program_is_not_replaced(bench: Bench) -> None:
     bench.attach("eth0")
 
     with pytest.raises(NetlabError, match=r"cannot be attached to eth0: another program is attached there$"):
-        bench.attach("eth0", pin_folder=bench.pin("again"))
+        bench.attach("eth0", pin_folder=bench.beside("again"))
 
 
 def test_a_namespace_that_is_gone_is_named(bench: Bench) -> None:
@@ -571,7 +575,7 @@ def test_a_program_may_have_a_name_that_means_something_else(bench: Bench, name:
         (alone + PASSING, "eth1", name, "native"),
         (alone, "lo", "", "generic"),
     ):
-        compilation = bench.start(source, pin_folder=bench.pin(interface), function=function, mode=mode)
+        compilation = bench.start(source, pin_folder=bench.beside(interface), function=function, mode=mode)
         compilation.attach(f"/run/netns/{bench.netns}", [interface])
 
         assert name == compilation.finish(PATIENCE_S).function
@@ -685,7 +689,7 @@ def test_a_loaded_program_goes_with_its_pins(bench: Bench) -> None:
 def test_the_child_dies_with_its_parent(bench: Bench) -> None:
     """`kill -9` of the parent ends its children, in whatever they are."""
     (bench.folder / "test.c").write_text(PASSING)
-    job = loader.Job(LAB, NODE, f"{bench.folder}/test.c", bench.pin(""), f"{bench.folder}/work")
+    job = loader.Job(LAB, NODE, f"{bench.folder}/test.c", bench.beside(NODE), f"{bench.folder}/work")
     script = (
         "import time; from netlab.programs import loader\n"
         f"child = loader.start(loader.{job!r})\n"
@@ -786,7 +790,7 @@ def test_a_child_that_does_not_answer_is_ended(bench: Bench) -> None:
 def test_the_child_holds_the_labs_lock(bench: Bench) -> None:
     """The lock is free only when the child is gone too."""
     (bench.folder / "test.c").write_text(PASSING)
-    job = loader.Job(LAB, NODE, f"{bench.folder}/test.c", bench.pin(""), f"{bench.folder}/work")
+    job = loader.Job(LAB, NODE, f"{bench.folder}/test.c", bench.beside(NODE), f"{bench.folder}/work")
     with (
         open(bench.folder / "lock", "w", encoding="ascii") as ours,
         open(bench.folder / "lock", "w", encoding="ascii") as other,
@@ -807,7 +811,7 @@ def test_the_child_holds_the_labs_lock(bench: Bench) -> None:
 def test_more_programs_than_processors_are_all_loaded(bench: Bench) -> None:
     """Many children take turns at compiling, and each attaches in the end."""
     count = 2 * (os.cpu_count() or 1) + 1
-    children = [bench.start(PASSING, f"test{n}.c", pin_folder=bench.pin(str(n))) for n in range(count)]
+    children = [bench.start(PASSING, f"test{n}.c", pin_folder=bench.beside(str(n))) for n in range(count)]
     for child in children:
         child.attach(f"/run/netns/{bench.netns}", [])
 
