@@ -107,7 +107,8 @@ def _backends_table(now: "BalancerStats") -> Any:
     table = tables.table("BACKEND", "FREE THREADS", "CAPACITY", "WEIGHT", *heard)
     for name, backend in now.backends.items():
         weight = "drained" if backend.drained else str(backend.weight)
-        cells = (name, str(backend.free), str(backend.capacity), weight)
+        free = f"{backend.free}, {backend.absent}" if backend.absent else str(backend.free)
+        cells = (name, free, str(backend.capacity), weight)
         table.add_row(*cells, *(_report_cells(backend.reports) if heard else ()))
     return table
 

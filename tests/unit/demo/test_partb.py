@@ -41,7 +41,7 @@ CLAIMS = {
 
 
 LATER = {"expired": 0, "retried": 0, "unheld": 0, "held": 0, "report_port": 0, "holds": False}
-OF_BACKENDS = {"weight": 1, "drained": False, "reports": None}
+OF_BACKENDS = {"weight": 1, "drained": False, "reports": None, "absent": ""}
 
 
 def _node(role: str, interfaces: dict[str, dict[str, list[str]]]) -> NodeRecord:
