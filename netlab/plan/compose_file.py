@@ -248,9 +248,9 @@ def _network_names(plan: Plan, where: Layout) -> dict[int, str]:
 
 
 def _order(nodes: Sequence[Node]) -> tuple[dict[str, list[str]], list[str]]:
-    """Return which nodes each is started after, and those that could never start, as they come after each other.
+    """Return which nodes each is started after, and those of which each would have to start before the other.
 
-    Processes do not wait in a circle, but the nodes that they are in may; who does is after none of them here.
+    Processes do not wait in a circle, but the nodes that they are in may: those are not started after each other here.
     """
     after = {
         node.name: dict.fromkeys(node_of(key) for process in node.processes for key in process.after) for node in nodes
@@ -262,7 +262,9 @@ def _order(nodes: Sequence[Node]) -> tuple[dict[str, list[str]], list[str]]:
     while ready := [name for name, others in rest.items() if placed.issuperset(others)]:
         placed.update(ready)
         rest = {name: others for name, others in rest.items() if name not in placed}
-    kept = {name: [each for each in others if name in placed or each in placed] for name, others in after.items()}
+    while ends := rest.keys() - {each for others in rest.values() for each in others}:
+        rest = {name: others for name, others in rest.items() if name not in ends}
+    kept = {name: [each for each in others if name not in rest or each not in rest] for name, others in after.items()}
     return kept, list(rest)
 
 
