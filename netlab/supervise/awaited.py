@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # A command says no READY: one that does not live so long is seen to have ended.
 TRIAL_S = 0.2
-_ALLOWED = "a process that may end, or that goes on in the background, needs may_exit: true at its node"
+_ALLOWED = "a process that may end, or that goes on in the background, needs may_exit: true"
 
 
 class Awaited:

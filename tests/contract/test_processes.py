@@ -115,6 +115,8 @@ def test_run_takes_one_by_its_key(one: str) -> None:
     """The node alone is enough where one process has its name, or is the only one."""
     assert netlab("run", "r/by-hand", "--upto", "2", code=4).stdout == "number 0 blue\nnumber 1 blue\n"
     assert netlab("run", "last", code=4).stdout == "number 0 \n"
+    with open(f"{paths.folder_of(one)}/{paths.RECORD}", encoding="utf-8") as file:
+        assert "blue" not in file.read()  # which others than root may read
     assert f"r has several processes: name one of {', '.join(KEYS)}" in netlab("run", "r", code=2).stderr
     assert "r has no process 'bgpd'; it has r/counter," in netlab("run", "r/bgpd", code=2).stderr
     assert "w1 has no process 'x'; it has w1, w1/own" in netlab("logs", "w1/x", code=2).stderr
