@@ -145,12 +145,14 @@ def test_only_what_status_shows_can_be_read(labs: str) -> None:
 
 
 def test_everybody_has_status(labs: str) -> None:
-    """The same as root's, who has looked into the nodes too."""
+    """The same as root's, who has looked into the nodes too, and what their kernels have counted."""
     code, out, err = netlab_as_user("status", "--lab", LAB, "--format", "json")
     ours = json.loads(netlab("status", "--lab", LAB, "--format", "json").stdout)
 
     assert (0, "") == (code, err)
     theirs = json.loads(out)
+    counted = [{node.pop("udp_rcvbuf_errors") for node in told["nodes"].values()} for told in (ours, theirs)]
+    assert counted == [{0}, {None}]
     for node in (*theirs["nodes"].values(), *ours["nodes"].values()):
         for process in (node["process"] or {}, *node["processes"]):
             for changing in ("cpu_percent", "rss_bytes", "threads"):
