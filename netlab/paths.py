@@ -63,9 +63,22 @@ def netns_name(lab: str, node: str) -> str:
     return f"{lab}.{node}"
 
 
-def log(folder: str, node: str) -> str:
-    """Return the file with what a node printed."""
-    return f"{folder}/{LOGS}/{node}.log"
+def process_key(node: str, name: str) -> str:
+    """Return what a node's process is called: NODE where it has the node's own name, else NODE/NAME.
+
+    Nobody else in the lab has this key: no name of a node or a process holds a slash.
+    """
+    return node if name == node else f"{node}/{name}"
+
+
+def node_of(key: str) -> str:
+    """Return the node of the process that is called so."""
+    return key.partition("/")[0]
+
+
+def log(folder: str, process: str) -> str:
+    """Return the file with what a process, by its key, printed: NODE.log or NODE.NAME.log, as no name holds a dot."""
+    return f"{folder}/{LOGS}/{process.replace('/', '.')}.log"
 
 
 def source(folder: str, node: str) -> str:

@@ -149,10 +149,11 @@ def main() -> None:
     say(f"balancing UDP port {chosen.service_port} to {', '.join(now.capacity)}, {freed_by}, {now.policy}")
     look = looking(balancer.Keeper(pins), chosen, args.timeout) if chosen.holds else None
     healer = balancer.Healer(pins)
-    health = checking(healer, args)
+    health, own = checking(healer, args), balancer.OwnRequests(args.service_port)
     ready()
-    heal(Rounds(healer, args.timeout, bool(chosen.report_port), look, health.look))
+    heal(Rounds(healer, args.timeout, bool(chosen.report_port), look, lambda: [*health.look(), *own.look()]))
     health.end()
+    own.end()
 
 
 def looking(keeper: balancer.Keeper, chosen: balancer.Settings, timeout_s: float) -> Callable[[], int]:
@@ -201,7 +202,7 @@ class Rounds:
         """`timeout_s` is 0 for never; `is_told` says that backends report, so that one can fall silent.
 
         `look`, where requests are held, is called most often, as each of them keeps a slot meanwhile. `health` looks
-        after that of the backends, and returns what there is to say.
+        after that of the backends, and at who asks in vain, and returns what there is to say.
         """
         self._health = health
         self._healer, self._timeout_s, self._is_told, self._look = healer, timeout_s, is_told, look

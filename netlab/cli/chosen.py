@@ -43,13 +43,18 @@ def planned(args: typed.OfTopology) -> "Plan":
     return plan(topology, written)
 
 
-def lab_of(args: typed.OfNode) -> "Standing":
-    """Return the lab that the verb means, as root and with the node it names in it."""
+def standing(args: typed.Arguments) -> "Standing":
+    """Return the lab that the verb means, as root."""
     lab = store.choose(args.lab)
     elevate(args, lab)
     from netlab.lab.standing import Standing
 
-    found = Standing.read(lab)
+    return Standing.read(lab)
+
+
+def lab_of(args: typed.OfNode) -> "Standing":
+    """Return the lab that the verb means, as root and with the node it names in it."""
+    found = standing(args)
     store.node_of(found.record, args.node)
     return found
 

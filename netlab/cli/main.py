@@ -118,15 +118,17 @@ def shell(args: typed.OfNode) -> NoReturn:
 
 
 def run(args: typed.Run) -> NoReturn:
-    """Run a node's own role again in the foreground, with other options behind its own."""
-    lab = chosen.lab_of(args)
+    """Run a process of a node again in the foreground, with other options behind its own."""
+    lab = chosen.standing(args)
     from netlab.cli import become
     from netlab.lab import launch
+    from netlab.record import named
     from netlab.runtime.base import home_of
 
-    argv, variables = launch.process(lab, args.node, args.options)
+    node, process = named.process(lab.record, args.process)
+    argv, variables = launch.process(lab, node, process, args.options)
     os.chdir(home_of(lab.record))
-    become.enter(lab, args.node, argv, variables)
+    become.enter(lab, node, argv, variables)
 
 
 def status(args: typed.Status) -> int:
@@ -153,12 +155,13 @@ def logs(args: typed.Logs) -> None:
     """Show what the roles printed, in the order of time."""
     from netlab.cli import show
     from netlab.observe import log_view
+    from netlab.record import named
 
     lab = store.read(store.choose(args.lab))
-    for node in args.nodes:
-        store.node_of(lab, node)
+    called = [key for words in args.processes for key in named.keys(lab, words)]
+    keys = list(dict.fromkeys(called)) if args.processes else [key for key, _ in lab.processes()]
     how = (args.lines, args.follow, args.format, Painted())
-    show.lines(log_view.of_nodes(lab, args.nodes or list(lab.nodes), *how))
+    show.lines(log_view.of_processes(lab, keys, *how))
 
 
 def trace(args: typed.Trace) -> None:

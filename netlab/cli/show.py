@@ -30,7 +30,12 @@ def status(found: "LabStatus") -> None:
     table = tables.table("NODE", "WHAT", "PROGRAM", "STATE", "PID", "CPU", "MEMORY", "ADDRESSES")
     for name, node in found.nodes.items():
         addresses = [each for port in node.addresses.values() for each in port if ":" not in each]
-        table.add_row(name, node.role or node.kind, node.program, *_process_cells(node.process), few(addresses))
+        own = next((one for one in node.processes if one.process == name), None)
+        others = [one for one in node.processes if one is not own]
+        role = own.role if own else "" if others else node.role
+        table.add_row(name, role or node.kind, node.program, *_process_cells(own), few(addresses))
+        for process in others:
+            table.add_row(process.process, process.role or "command", "", *_process_cells(process), "")
     limited = not found.looked_inside and found.state != "half-built"
     state = "up, as far as can be seen without root" if limited and found.state == "up" else found.state
     state = _PAINT.good(state) if found.state == "up" else _PAINT.bad(state)
@@ -107,7 +112,8 @@ def _backends_table(now: "BalancerStats") -> Any:
     table = tables.table("BACKEND", "FREE THREADS", "CAPACITY", "WEIGHT", *heard)
     for name, backend in now.backends.items():
         weight = "drained" if backend.drained else str(backend.weight)
-        cells = (name, str(backend.free), str(backend.capacity), weight)
+        free = f"{backend.free}, {backend.absent}" if backend.absent else str(backend.free)
+        cells = (name, free, str(backend.capacity), weight)
         table.add_row(*cells, *(_report_cells(backend.reports) if heard else ()))
     return table
 

@@ -63,9 +63,10 @@ class Exec(OfNode):
     command: list[str]
 
 
-class Run(OfNode):
-    """The arguments of `run`."""
+class Run(Arguments):
+    """The arguments of `run`; the process is NODE or NODE/NAME."""
 
+    process: str
     options: list[str]
 
 
@@ -84,9 +85,9 @@ class Trace(Arguments):
 
 
 class Logs(Trace):
-    """The arguments of `logs`."""
+    """The arguments of `logs`; each process is NODE, for all there, or NODE/NAME."""
 
-    nodes: list[str]
+    processes: list[str]
 
 
 class Stats(Arguments):

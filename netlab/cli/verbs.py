@@ -101,15 +101,23 @@ VERBS = {
     ),
     "shell": Verb("open a shell in a node", typed.OfNode, (_NODE,)),
     "run": Verb(
-        "run a node's role in the foreground",
+        "run a node's process in the foreground",
         typed.Run,
-        (_NODE, _argument("options", metavar="OPTION", nargs=_REST, help="options of the role, over the topology's")),
+        (
+            _argument("process", metavar="NODE", help="the node, or NODE/NAME where it has several processes"),
+            _argument("options", metavar="OPTION", nargs=_REST, help="options of the role, over the topology's"),
+        ),
     ),
     "status": Verb("show the nodes and what runs in them", typed.Status, (_LAB, _FORMAT)),
     "logs": Verb(
         "show what the roles printed",
         typed.Logs,
-        (_argument("nodes", metavar="NODE", nargs="*", help="only these nodes"), _LAST, _FOLLOW, _FORMAT),
+        (
+            _argument("processes", metavar="NODE", nargs="*", help="only these nodes, or processes NODE/NAME"),
+            _LAST,
+            _FOLLOW,
+            _FORMAT,
+        ),
     ),
     "trace": Verb("show what the programs printed", typed.Trace, (_LAST, _FOLLOW, _FORMAT)),
     "stats": Verb(

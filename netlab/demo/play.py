@@ -124,8 +124,8 @@ def _follow(evidence: Evidence, is_over: Callable[[Evidence], bool], show: Calla
         patience_s = _SETTLE_S if is_over(evidence) else _QUIET_S + asked_s if has_ended else _SILENT_S
         return quiet_s > patience_s or time.monotonic() - begun > _LONGEST_S
 
-    nodes = list(evidence.lab.nodes)
-    for line in logs.read(evidence.lab.folder, nodes, trace=True, follow=True, until=is_done):
+    processes = [key for key, _ in evidence.lab.processes()]
+    for line in logs.read(evidence.lab.folder, processes, trace=True, follow=True, until=is_done):
         entry = Entry(line, parse(line))
         timeline.append(entry)
         show(entry, timeline[0].line.ns)

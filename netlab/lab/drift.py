@@ -97,7 +97,7 @@ def _files(record: LabRecord) -> Iterator[tuple[str, str]]:
         for name, kind in ((paths.BPF, "BPF file system"), (paths.TRACING, "tracefs")):
             if not os.path.ismount(f"{folder}/{name}"):
                 yield "", f"its {kind} is gone: nothing is mounted at {folder}/{name}"
-    if any(about.program or about.process for about in record.nodes.values()) and state.is_damaged(folder):
+    if any(about.program or about.processes for about in record.nodes.values()) and state.is_damaged(folder):
         yield "", f"{folder}/{paths.PROCESSES}, where its supervisor writes down what happens, is gone or damaged"
 
 
@@ -137,10 +137,10 @@ def _unnamed(record: LabRecord, path: str) -> str:
 def _processes(record: LabRecord) -> Iterator[Problem]:
     """Yield what has happened to the supervisor and the nodes' processes."""
     lab, folder = record.lab, record.folder
-    entries = {entry.node: entry for entry in client.processes(folder)}
+    entries = {entry.process: entry for entry in client.processes(folder)}
     supervisor = client.supervisor_pid(folder)
-    if not supervisor and any(about.program or about.process for about in record.nodes.values()):
-        lost = [entry.node for entry in entries.values() if entry.state == "lost"]
+    if not supervisor and any(about.program or about.processes for about in record.nodes.values()):
+        lost = [entry.process for entry in entries.values() if entry.state == "lost"]
         after = f", and with it the process{'es' if lost[1:] else ''} of {', '.join(lost)}" if lost else ""
         yield Problem("", f"its supervisor has died{after}", anew(lab))
     elif supervisor and pids.is_stopped(supervisor):
@@ -154,10 +154,9 @@ def _processes(record: LabRecord) -> Iterator[Problem]:
     if supervisor:
         what, mend = lab_cgroup.problem(lab, folder)
         yield from [Problem("", what, mend or anew(lab))] if what else ()
-    for node, about in record.nodes.items():
-        if about.process and about.process.autostart:
-            entry = entries.get(node) or client.Process(node, "not started")
-            yield from _process(record, about.process, entry, bool(supervisor))
+    for key, process in record.processes():
+        if process.autostart:
+            yield from _process(record, process, entries.get(key) or client.unstarted(key), bool(supervisor))
 
 
 def _process(record: LabRecord, planned: ProcessRecord, entry: client.Process, is_watched: bool) -> Iterator[Problem]:
@@ -166,30 +165,32 @@ def _process(record: LabRecord, planned: ProcessRecord, entry: client.Process, i
     who = f"its process {entry.pid}"
     match entry.state:
         case "not started":
-            yield Problem(entry.node, f"{folder}/{paths.PROCESSES} says nothing of its process", anew(lab))
+            yield Problem(entry.process, f"{folder}/{paths.PROCESSES} says nothing of its process", anew(lab))
             return
         case "lost" if is_watched:
-            yield Problem(entry.node, f"{who} has ended, and nobody has seen how", anew(lab))
+            yield Problem(entry.process, f"{who} has ended, and nobody has seen how", anew(lab))
         case "stopped":
-            yield Problem(entry.node, f"{who} is stopped", f"kill -CONT {entry.pid}")
+            yield Problem(entry.process, f"{who} is stopped", f"kill -CONT {entry.pid}")
         case "exited" | "killed" if entry.stopped_by_request and is_watched:
-            yield Problem(entry.node, f"{who} was stopped by a request to the supervisor", _start(folder, entry.node))
+            yield Problem(
+                entry.process, f"{who} was stopped by a request to the supervisor", _start(folder, entry.process)
+            )
         case "killed":
-            yield Problem(entry.node, f"{who} was killed by {signal_name(entry.code)}", anew(lab))
+            yield Problem(entry.process, f"{who} was killed by {signal_name(entry.code)}", anew(lab))
         case "exited" if planned.may_exit:
             pass
         case "exited" if entry.code:
-            yield Problem(entry.node, f"{who} has ended with exit code {entry.code}", anew(lab))
+            yield Problem(entry.process, f"{who} has ended with exit code {entry.code}", anew(lab))
         case "exited" if planned.stays:
-            yield Problem(entry.node, f"{who} has ended, and its role is one that stays", anew(lab))
-    log = paths.log(folder, entry.node)
+            yield Problem(entry.process, f"{who} has ended, and its role is one that stays", anew(lab))
+    log = paths.log(folder, entry.process)
     if _is_gone(log):
-        yield Problem(entry.node, f"its log {log} is gone", anew(lab))
+        yield Problem(entry.process, f"its log {log} is gone", anew(lab))
 
 
-def _start(folder: str, node: str) -> str:
+def _start(folder: str, process: str) -> str:
     """Return the command that asks a lab's supervisor to start a process."""
-    request = json.dumps({"do": "start", "process": node})
+    request = json.dumps({"do": "start", "process": process})
     return f"echo '{request}' | sudo nc -NU {folder}/{paths.SOCKET}"
 
 

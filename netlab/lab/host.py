@@ -126,7 +126,7 @@ class Host:
     def _check(self, step: StartRole, problem: str) -> None:
         """Refuse a command with a problem; a role says READY, or else."""
         if problem and not step.awaits_ready:
-            raise NetlabError(f"{step.node}: command {step.argv[0]}: {problem}")
+            raise NetlabError(f"{step.key}: command {step.argv[0]}: {problem}")
 
     def _job(self, step: AttachProgram) -> "Job":
         from netlab.programs import loader
@@ -202,15 +202,15 @@ class Host:
         from netlab.runtime import entry
         from netlab.supervise import client
 
-        starts = []
+        starts, processes = [], dict(self.standing.record.processes())
         for step in steps:
-            planned = self.standing.record.nodes[step.node].processes[0]
-            argv, variables = launch.process(self.standing, step.node)
+            planned = processes[step.key]
+            argv, variables = launch.process(self.standing, step.node, planned)
             wrapped = self.runtime.wrap(step.node, argv)
             if wrapped.place:
                 self._check(step, entry.problem(wrapped.place, argv[0], variables, self.home))
             about = (tuple(variables.items()), step.after, step.awaits_ready, self.home, wrapped.place, step.autostart)
-            starts.append(client.Start(step.node, tuple(wrapped.argv), *about, planned.stays, planned.may_exit))
+            starts.append(client.Start(step.key, tuple(wrapped.argv), *about, planned.stays, planned.may_exit))
         client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell)
 
     def _tell(self, event: dict[str, Any]) -> None:

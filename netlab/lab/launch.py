@@ -5,21 +5,20 @@ import sys
 from collections.abc import Sequence
 
 from netlab import paths
-from netlab.errors import NetlabError, UsageError
+from netlab.errors import NetlabError
 from netlab.lab.standing import Standing
+from netlab.record.model import ProcessRecord
 from netlab.runtime.base import Command
 
 
-def process(lab: Standing, node: str, more: Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:
-    """Return argv, not yet wrapped, and variables of a node's own role or command; `more` goes behind its arguments.
+def process(
+    lab: Standing, node: str, process: ProcessRecord, more: Sequence[str] = ()
+) -> tuple[list[str], dict[str, str]]:
+    """Return argv, not yet wrapped, and variables of a process of a node; `more` goes behind its arguments.
 
-    A role runs under netlab's own interpreter, or the one of its node's image, and finds netlab's modules. UsageError
-    when the node has neither.
+    A role runs under netlab's own interpreter, or the one of its node's image, and finds netlab's modules.
     """
-    process = lab.record.nodes[node].process
-    if process is None:
-        raise UsageError(f"{node} has neither a role nor a command to run")
-    argv, variables = [*process.argv, *more], lab.record.variables(node)
+    argv, variables = [*process.argv, *more], {**lab.record.variables(node), **process.env}
     if process.awaits_ready:
         if not lab.runtime.has_files:
             argv[0] = sys.executable

@@ -9,11 +9,11 @@ from netlab.record.model import LabRecord
 from netlab.supervise.logs import LogLine, read
 
 
-def of_nodes(
-    lab: LabRecord, nodes: Sequence[str], last: int | None, follow: bool, style: str, paint: Painter
+def of_processes(
+    lab: LabRecord, keys: Sequence[str], last: int | None, follow: bool, style: str, paint: Painter
 ) -> Iterator[str]:
-    """Yield what these nodes' processes printed, in the order of time, all or the `last` lines, as text or json."""
-    return _worded(lab, read(lab.folder, nodes, last=last, follow=follow), style, paint)
+    """Yield what these processes printed, in the order of time, all or the `last` lines, as text or json."""
+    return _worded(lab, read(lab.folder, keys, last=last, follow=follow), style, paint)
 
 
 def of_programs(lab: LabRecord, last: int | None, follow: bool, style: str, paint: Painter) -> Iterator[str]:
@@ -23,16 +23,17 @@ def of_programs(lab: LabRecord, last: int | None, follow: bool, style: str, pain
 
 
 def _worded(lab: LabRecord, lines: Iterable[LogLine], style: str, paint: Painter, prefix: str = "") -> Iterator[str]:
-    width = max(map(len, lab.nodes), default=0) if not prefix else 0
+    width = max(map(len, (*lab.nodes, *(key for key, _ in lab.processes()))), default=0) if not prefix else 0
     numbers = {node: at for at, node in enumerate(lab.nodes)}
     for line in lines:
         when = line.ns + lab.clock_offset_ns
         if style == "json":
             about = {"time_ns": when, "monotonic_ns": line.ns, "node": line.node, "stream": line.stream}
-            yield json.dumps({**about, "text": line.text})
+            of_process = {} if prefix else {"process": line.source}
+            yield json.dumps({**about, **of_process, "text": line.text})
             continue
-        node = f"{prefix}{line.node:<{width}}"
-        who = paint.node(node, numbers[line.node]) if line.node in numbers else paint.kernel(node)
+        source = f"{prefix}{line.source:<{width}}"
+        who = paint.node(source, numbers[line.node]) if line.node in numbers else paint.kernel(source)
         yield f"{_clock(when)} {who} {line.text}"
 
 

@@ -17,13 +17,17 @@ Reasons = Mapping[str, Count]
 
 
 class BackendStats(NamedTuple):
-    """A backend of a balancer: its threads, and what its reports say, None where it has sent none."""
+    """A backend of a balancer: its threads, and what its reports say, None where it has sent none.
+
+    `absent` says why it gets no requests, other than that it is drained: `silent`, `refusing`, `ill`, or nothing.
+    """
 
     free: int
     capacity: int
     weight: int
     drained: bool
     reports: Reporter | None
+    absent: str = ""
 
 
 class BalancerStats(NamedTuple):
@@ -101,7 +105,7 @@ def read(standing: "Standing") -> LabStats:
 
 def _balancer(pins: str) -> BalancerStats:
     now = balancer.snapshot(pins)
-    reports = balancer.reporters(pins)
+    reports, absent = balancer.reporters(pins), balancer.absent(pins)
     return BalancerStats(
         ready=now.ready,
         **now.counters,
@@ -111,7 +115,9 @@ def _balancer(pins: str) -> BalancerStats:
         report_port=now.report_port,
         holds=now.holds,
         backends={
-            name: BackendStats(now.free[name], capacity, now.weights[name], name in now.drained, reports[name])
+            name: BackendStats(
+                now.free[name], capacity, now.weights[name], name in now.drained, reports[name], absent.get(name, "")
+            )
             for name, capacity in now.capacity.items()
         },
         reasons=_reasons(pins, "reasons", "reason"),

@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.lab import node_drift
+from netlab.paths import process_key
 from netlab.record import store
-from netlab.supervise.client import Process, processes
+from netlab.supervise.client import Process, processes, unstarted
 
 if TYPE_CHECKING:
     from netlab.lab.drift import Drift
 
 
 class NodeStatus(NamedTuple):
-    """A node: the name of its program, "" for none; `addresses` by interface; None for a node without a process.
+    """A node: the name of its program, "" for none; `addresses` by interface.
 
+    `process` is the only one, None where there is none or several; `role` is that one's. `processes` are all.
     `memory_kills` are processes that the kernel has killed as the node's memory was used up; `udp_rcvbuf_errors`
     datagrams that it dropped as their socket's buffer was full, None where the node was not looked into.
     """
@@ -25,6 +27,7 @@ class NodeStatus(NamedTuple):
     process: Process | None
     memory_kills: int
     udp_rcvbuf_errors: int | None
+    processes: tuple[Process, ...] = ()
 
 
 class LabStatus(NamedTuple):
@@ -55,16 +58,20 @@ def _nodes(found: "Drift") -> dict[str, NodeStatus]:
     lab = found.lab
     if lab is None:
         return {}
-    running = {entry.node: entry for entry in processes(lab.record.folder)}
-    return {
-        name: NodeStatus(
+    running = {entry.process: entry for entry in processes(lab.record.folder)}
+    nodes: dict[str, NodeStatus] = {}
+    for name, node in lab.record.nodes.items():
+        keyed = ((process_key(name, process.name), process) for process in node.processes)
+        its = tuple((running.get(key) or unstarted(key))._replace(role=process.role) for key, process in keyed)
+        only = its[0] if len(its) == 1 else None
+        nodes[name] = NodeStatus(
             node.kind,
-            node.role,
+            only.role if only else "",
             node.program.name if node.program else "",
             {port: about.addresses for port, about in node.interfaces.items()},
-            (running.get(name) or Process(name, "not started")) if node.process else None,
+            only,
             lab.runtime.memory_kills(name),
             found.udp_rcvbuf_errors.get(name),
+            its,
         )
-        for name, node in lab.record.nodes.items()
-    }
+    return nodes

@@ -5,9 +5,12 @@ become services that set their own routes, for which Compose has no word, before
 """
 
 import os
+import shlex
+from collections.abc import Sequence
 
 from netlab import assets
 from netlab.kernel import sysctls
+from netlab.paths import node_of
 from netlab.plan.addresses import Layout, layout
 from netlab.plan.planner import Plan
 from netlab.plan.steps import AddRoute, CreateNode, Interface, StartRole
@@ -40,7 +43,11 @@ class _Lab:
         self.layout: Layout = layout(plan.topology)
         self.names = _network_names(plan, self.layout)
         self.gateways = {number: self._gateways(number) for number in self.names}
-        self.processes = {step.node: step for step in plan.steps if isinstance(step, StartRole)}
+        self.processes: dict[str, list[StartRole]] = {node.name: [] for node in plan.topology.nodes}
+        for step in plan.steps:
+            if isinstance(step, StartRole):
+                self.processes[step.node].append(step)
+        self.after, self.circular = _order(plan.topology.nodes)
         self.sysctls = {step.node: step.sysctls for step in plan.steps if isinstance(step, CreateNode)}
         self.routes = [step for step in plan.steps if isinstance(step, AddRoute)]
         self.ends: dict[str, list[int]] = {node.name: [] for node in plan.topology.nodes}
@@ -74,7 +81,7 @@ class _Lab:
                 {"type": "bind", "source": folder, "target": folder, "read_only": True}
                 for folder in self._folders(node)
             ],
-            "depends_on": list(node.after),
+            "depends_on": self.after[node.name],
             "environment": {"NETLAB_LAB": self.plan.topology.name, "NETLAB_NODE": node.name, **self._variables(node)},
             "networks": self._networks(node),
             "network_mode": "" if self.ends[node.name] else "none",
@@ -83,7 +90,7 @@ class _Lab:
             "sysctls": {
                 name: value for name, value in self.sysctls[node.name] if not self._is_of_interface(name, node)
             },
-            "cap_add": ["NET_ADMIN"] if self._routes(node) or self._argv(node) else [],
+            "cap_add": ["NET_ADMIN"] if self._routes(node) or self._running(node) else [],
             "cpus": node.limits.cpu,
             "mem_limit": node.limits.memory,
             "memswap_limit": node.limits.memory,
@@ -116,11 +123,13 @@ class _Lab:
             "sysctls of single interfaces are left out": tuned,
             "each name has one address, and the name of all replicas only resolves for neighbours": list(replicas),
             "these do not start by themselves: docker-compose exec starts them": self._by_hand(),
+            "the processes of these start at once, whatever they come after": self._with_several(),
+            "these start in any order, as they wait for processes of each other": self.circular,
             "addresses are the engine's choice where it finds none for itself": without,
             "these images need python3 for roles, and ip for routes": list(images),
         }
         found = [f"{sentence}: {', '.join(names)}" for sentence, names in lists.items() if names]
-        if any(node.after for node in nodes):
+        if any(self.after.values()):
             found.append("what a node comes after has been started when it starts, but need not be READY")
         return [*found, "links are bridges, with the engine's own address on each; there are no traces and no counters"]
 
@@ -128,33 +137,37 @@ class _Lab:
 
     def _command(self, node: Node) -> list[str]:
         """Return what the container runs: routes first, and in the end what lasts, as nodes outlive their processes."""
-        argv, routes = self._argv(node), self._routes(node)
-        if argv:
-            return ["sh", "-c", " && ".join([*routes, _RUN]), "netlab", *argv]
+        running, routes = self._running(node), self._routes(node)
+        if len(running) == 1:
+            return ["sh", "-c", " && ".join([*routes, _RUN]), "netlab", *_argv_there(running[0])]
+        if running:
+            beside = " ".join(_beside(step, node) for step in running)
+            return ["sh", "-c", " && ".join([*routes, f"{{ {beside} exec {' '.join(_IDLE)}; }}"])]
         return ["sh", "-c", " && ".join([*routes, " ".join(("exec", *_IDLE))])] if routes else _IDLE
 
-    def _argv(self, node: Node) -> list[str]:
-        """Return a node's role or command as it is called in the container, nothing if it does not start there."""
-        process = self.processes.get(node.name)
-        if process is None or not process.autostart or (node.role and node.program):
-            return []
-        own = assets.folder("roles")
+    def _running(self, node: Node) -> list[StartRole]:
+        """Return the processes that start with the container."""
         return [
-            f"{_ROLES_THERE}/{os.path.basename(word)}" if node.role and os.path.dirname(word) == own else word
-            for word in process.argv
+            step for step in self.processes[node.name] if step.autostart and not (step.awaits_ready and node.program)
         ]
 
     def _folders(self, node: Node) -> list[str]:
-        """Return the folders of this machine that a node's process is looked for in."""
-        folder = os.path.dirname(node.role_path) if node.role else self._folder(node)
-        return [folder] if self._argv(node) and folder not in ("", assets.folder("roles")) else []
+        """Return the folders of this machine that a node's processes are looked for in."""
+        roles = [os.path.dirname(step.argv[1]) for step in self._running(node) if step.awaits_ready]
+        return [
+            each for each in dict.fromkeys([*roles, self._folder(node)]) if each not in ("", assets.folder("roles"))
+        ]
 
     def _folder(self, node: Node) -> str:
         """Return the folder that a command starts in, the topology's."""
-        return os.path.dirname(self.plan.topology.path) if node.command and self._argv(node) else ""
+        has_commands = any(not step.awaits_ready for step in self._running(node))
+        return os.path.dirname(self.plan.topology.path) if has_commands else ""
 
     def _variables(self, node: Node) -> dict[str, str]:
-        return {**({"PYTHONUNBUFFERED": "1"} if node.role and self._argv(node) else {}), **dict(node.env)}
+        """Return the variables of a container; of several processes each has its own in its command."""
+        has_roles = any(step.awaits_ready for step in self._running(node))
+        only = self.processes[node.name][0].env if len(self.processes[node.name]) == 1 else node.env
+        return {**({"PYTHONUNBUFFERED": "1"} if has_roles else {}), **dict(only)}
 
     def _routes(self, node: Node) -> list[str]:
         """Return the commands that set a node's routes, as far as what they go through is in the file."""
@@ -212,7 +225,10 @@ class _Lab:
         return [node.name for node in self.plan.topology.nodes if node.program]
 
     def _by_hand(self) -> list[str]:
-        return [name for name, step in self.processes.items() if not step.autostart]
+        return [step.key for its in self.processes.values() for step in its if not step.autostart]
+
+    def _with_several(self) -> list[str]:
+        return [node.name for node in self.plan.topology.nodes if len(self._running(node)) > 1]
 
     def _is_of_interface(self, name: str, node: Node) -> bool:
         return sysctls.is_of(name, (self.plan.interfaces[end].name for end in self.ends[node.name]))
@@ -229,6 +245,43 @@ def _network_names(plan: Plan, where: Layout) -> dict[int, str]:
                 name += f"-{number}"
             found[number] = name
     return found
+
+
+def _order(nodes: Sequence[Node]) -> tuple[dict[str, list[str]], list[str]]:
+    """Return which nodes each is started after, and those of which each would have to start before the other.
+
+    Processes do not wait in a circle, but the nodes that they are in may: those are not started after each other here.
+    """
+    after = {
+        node.name: dict.fromkeys(node_of(key) for process in node.processes for key in process.after) for node in nodes
+    }
+    for name, others in after.items():
+        others.pop(name, None)
+    placed: set[str] = set()
+    rest = after
+    while ready := [name for name, others in rest.items() if placed.issuperset(others)]:
+        placed.update(ready)
+        rest = {name: others for name, others in rest.items() if name not in placed}
+    while ends := rest.keys() - {each for others in rest.values() for each in others}:
+        rest = {name: others for name, others in rest.items() if name not in ends}
+    kept = {name: [each for each in others if name not in rest or each not in rest] for name, others in after.items()}
+    return kept, list(rest)
+
+
+def _argv_there(step: StartRole) -> list[str]:
+    """Return a role or command as it is called in the container."""
+    own = assets.folder("roles")
+    return [
+        f"{_ROLES_THERE}/{os.path.basename(word)}" if step.awaits_ready and os.path.dirname(word) == own else word
+        for word in step.argv
+    ]
+
+
+def _beside(step: StartRole, node: Node) -> str:
+    """Return one of several processes as a shell starts it beside the others, with the variables that are its own."""
+    variables = [f"{name}={value}" for name, value in step.env if (name, value) not in node.env]
+    words = [*(("env", *variables) if variables else ()), *_argv_there(step)]
+    return f'{{ {shlex.join(words)}; echo "{step.name} exited with code $?"; }} &'
 
 
 def _bare(address: str) -> str:

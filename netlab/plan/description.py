@@ -1,6 +1,7 @@
 """Plan → the lab's record: what it keeps, and what every process of the lab can read. Pure."""
 
 from netlab import paths
+from netlab.paths import process_key
 from netlab.plan.planner import Plan
 from netlab.plan.steps import AddBridge, AddRoute, AttachProgram, CreateNode, FaceProgram, Interface, StartRole
 from netlab.record.model import (
@@ -13,7 +14,7 @@ from netlab.record.model import (
     ProgramRecord,
     RouteRecord,
 )
-from netlab.topology.model import NODE_IMAGE, Node
+from netlab.topology.model import NODE_IMAGE, Node, Process
 
 
 class _Steps:
@@ -26,7 +27,7 @@ class _Steps:
         self.faces: set[tuple[str, str]] = set()
         self.passes: set[tuple[str, str]] = set()
         self.programs: dict[str, list[ProgramRecord]] = {}
-        self.processes: dict[str, StartRole] = {}
+        self.processes: dict[str, StartRole] = {}  # by key
         for step in plan.steps:
             match step:
                 case CreateNode():
@@ -42,7 +43,7 @@ class _Steps:
                 case AttachProgram():
                     self.programs.setdefault(step.node, []).append(_program(step))
                 case StartRole():
-                    self.processes[step.node] = step
+                    self.processes[step.key] = step
 
 
 def describe(plan: Plan, folder: str) -> LabRecord:
@@ -62,14 +63,12 @@ def describe(plan: Plan, folder: str) -> LabRecord:
 
 
 def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord], folder: str) -> NodeRecord:
-    process = steps.processes.get(node.name)
     return NodeRecord(
         node.kind,
-        node.role,
         LimitsRecord(node.limits.cpu, node.limits.memory),
         interfaces,
         tuple(steps.programs.get(node.name, ())),
-        (_process(process, node),) if process else (),
+        tuple(_process(steps.processes[process_key(node.name, each.name)], each) for each in node.processes),
         node.replica_of,
         paths.pins(folder, node.name),
         dict(node.env),
@@ -103,5 +102,15 @@ def _program(step: AttachProgram) -> ProgramRecord:
     )
 
 
-def _process(step: StartRole, node: Node) -> ProcessRecord:
-    return ProcessRecord(step.argv, step.autostart, node.stays, node.may_exit, step.after, step.awaits_ready)
+def _process(step: StartRole, process: Process) -> ProcessRecord:
+    return ProcessRecord(
+        process.name,
+        process.role,
+        step.argv,
+        step.autostart,
+        process.stays,
+        process.may_exit,
+        step.after,
+        step.awaits_ready,
+        dict(process.env),
+    )

@@ -9,6 +9,7 @@ import os
 from typing import NamedTuple
 
 from netlab import assets
+from netlab.paths import process_key
 from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
 from netlab.plan.mistakes import Misfit, PlanError
@@ -28,7 +29,7 @@ from netlab.plan.steps import (
 )
 from netlab.topology.document.tree import Document
 from netlab.topology.ip_arithmetic import FAMILIES, parse
-from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Program, Topology
+from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Process, Program, Topology
 
 # 1 is lo; where the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
 # On a switch the bridge takes it and its ports follow.
@@ -184,36 +185,43 @@ def _receivers(lab: str, interfaces: tuple[Interface, ...], ends: dict[tuple[str
 
 def _processes(topology: Topology) -> list[Step]:
     """Return what runs in the nodes: in the order of the file, but each behind those it comes `after`."""
-    waiting = [node for node in topology.nodes if node.role or node.command]
-    started = {node.name for node in waiting if node.autostart}
+    waiting = [
+        (process_key(node.name, process.name), node, process) for node in topology.nodes for process in node.processes
+    ]
+    started = {key for key, _, process in waiting if process.autostart}
     placed: set[str] = set()
     steps: list[Step] = []
     while waiting:
         # Only what is started by itself can be waited for.
-        ready = [node for node in waiting if placed.issuperset(started.intersection(node.after))]
+        ready = [one for one in waiting if placed.issuperset(started.intersection(one[2].after))]
         ready = ready or waiting  # A cycle is a mistake that has been refused already.
-        for node in ready:
-            after = tuple(name for name in node.after if name in started)
+        for _, node, process in ready:
             steps.append(
                 StartRole(
                     node.name,
-                    _argv(node),
-                    after,
-                    node.env,
-                    bool(node.role),
-                    node.autostart,
+                    _argv(process),
+                    tuple(key for key in process.after if key in started),
+                    _variables(node, process),
+                    bool(process.role),
+                    process.autostart,
                     topology.name,
                     topology.runtime == "docker",
+                    process.name,
                 )
             )
-        placed.update(node.name for node in ready)
-        waiting = [node for node in waiting if node.name not in placed]
+        placed.update(key for key, _, _ in ready)
+        waiting = [one for one in waiting if one[0] not in placed]
     return steps
 
 
-def _argv(node: Node) -> tuple[str, ...]:
-    """Return a node's command line: an option has its values behind it, underscores in its name become dashes."""
-    if not node.role:
-        return node.command
-    options = (word for key, values in node.args for word in ("--" + key.replace("_", "-"), *values))
-    return ("python3", node.role_path, *options)
+def _variables(node: Node, process: Process) -> tuple[tuple[str, str], ...]:
+    """Return what the file puts into a process's environment: its own over its node's."""
+    return tuple({**dict(node.env), **dict(process.env)}.items()) if process.env else node.env
+
+
+def _argv(process: Process) -> tuple[str, ...]:
+    """Return a command line: an option has its values behind it, underscores in its name become dashes."""
+    if not process.role:
+        return process.command
+    options = (word for key, values in process.args for word in ("--" + key.replace("_", "-"), *values))
+    return ("python3", process.role_path, *options)

@@ -11,23 +11,11 @@ several, the last one first.
 from collections.abc import Iterable
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
+from netlab.paths import process_key
+from netlab.plan.equality import compared_by_kind
 from netlab.topology.model import Program
 
 BRIDGE = "br0"
-_Kind = TypeVar("_Kind", bound=type[tuple[object, ...]])
-
-
-def _compared_by_kind(kind: _Kind) -> _Kind:
-    """Let steps of two kinds differ also where all of their values are the same, as tuples would not."""
-
-    def equal(self: tuple[object, ...], other: object) -> bool:
-        return type(other) is kind and tuple.__eq__(self, other)
-
-    def differs(self: tuple[object, ...], other: object) -> bool:
-        return not equal(self, other)
-
-    kind.__eq__, kind.__ne__ = equal, differs  # type: ignore[assignment, method-assign]
-    return kind
 
 
 class Interface(NamedTuple):
@@ -48,7 +36,7 @@ class Interface(NamedTuple):
     peer_interface: str
 
 
-@_compared_by_kind
+@compared_by_kind
 class CreateNode(NamedTuple):
     """A network namespace, or a container made of `image` with one, under the same name.
 
@@ -83,7 +71,7 @@ class CreateNode(NamedTuple):
         return f"ip netns del {name}" + (f"\ndocker rm --force {name}" if self.image else "")
 
 
-@_compared_by_kind
+@compared_by_kind
 class AddBridge(NamedTuple):
     """A bridge device in a switch node's namespace, up."""
 
@@ -101,7 +89,7 @@ class AddBridge(NamedTuple):
         return f"ip -n {namespace(self.lab, self.node)} link del {self.name}"
 
 
-@_compared_by_kind
+@compared_by_kind
 class AddLink(NamedTuple):
     """A veth pair, both ends in their final namespaces with names, indexes, MACs, MTU and bridge set, and up."""
 
@@ -128,7 +116,7 @@ class AddLink(NamedTuple):
         return f"ip -n {namespace(self.lab, end.node)} link set {_quoted(end.name)}{master} up"
 
 
-@_compared_by_kind
+@compared_by_kind
 class AddAddress(NamedTuple):
     """An address with its prefix length on an interface."""
 
@@ -149,7 +137,7 @@ class AddAddress(NamedTuple):
         return f"ip -n {namespace(self.lab, self.node)} addr del {self.address} dev {_quoted(self.interface)}"
 
 
-@_compared_by_kind
+@compared_by_kind
 class AddRoute(NamedTuple):
     """A route: `to` is a network or `default`; `via` the next hop's address."""
 
@@ -171,7 +159,7 @@ class AddRoute(NamedTuple):
         return f"ip -n {namespace(self.lab, self.node)}{family} route {verb} {self.to} via {self.via}"
 
 
-@_compared_by_kind
+@compared_by_kind
 class FaceProgram(NamedTuple):
     """Make one end of a link safe for an XDP program on the other end: GRO on, and TX checksum offload off.
 
@@ -196,7 +184,7 @@ class FaceProgram(NamedTuple):
         return f"ip netns exec {name} ethtool -K {_quoted(self.interface)} {offloads}"
 
 
-@_compared_by_kind
+@compared_by_kind
 class AttachProgram(NamedTuple):
     """An XDP program, compiled once for its node and attached to these interfaces of it.
 
@@ -226,11 +214,11 @@ class AttachProgram(NamedTuple):
         return "\n".join(f"ip -n {where} link set dev {_quoted(name)} {mode} off" for name in self.interfaces)
 
 
-@_compared_by_kind
+@compared_by_kind
 class StartRole(NamedTuple):
-    """A node's process: its role, or its command.
+    """A process of a node: a role, or a command; `name` is its own, the node's if empty.
 
-    `after` are the nodes whose processes are started before; with `awaits_ready` the process says READY when it is.
+    `after` are the keys of those that are started before; with `awaits_ready` the process says READY when it is.
     One that is not `autostart` is recorded, so that it can be started later. `env` is what the file says. `container`
     says that it is started in one.
     """
@@ -243,27 +231,36 @@ class StartRole(NamedTuple):
     autostart: bool = True
     lab: str = ""
     container: bool = False
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the process is called in the lab."""
+        return process_key(self.node, self.name or self.node)
 
     def __str__(self) -> str:
         """Return the line that would start it by hand, as a comment when it is not started by itself."""
         variables = tuple(f"{name}={value}" for name, value in self.env)
         words = (*(("env",) if variables else ()), *variables, *self.argv)
         command = " ".join(_quoted(word) for word in words)
-        waits = f"  # after {' '.join(self.after)}" if self.after else ""
+        notes = [self.key] if "/" in self.key else []
+        notes += [f"after {' '.join(self.after)}"] if self.after else []
+        about = f"  # {', '.join(notes)}" if notes else ""
         enter = "docker exec" if self.container else "ip netns exec"
-        line = f"{enter} {namespace(self.lab, self.node)} {command}{waits}"
+        line = f"{enter} {namespace(self.lab, self.node)} {command}{about}"
         return line if self.autostart else "# not started: " + line.replace("\n", "\n# ")
 
     def undone(self) -> str:
         """Return a shell comment: which process it is, only the lab's supervisor knows."""
-        return f"# netlab: end the process of {namespace(self.lab, self.node)}"
+        which = "process" if self.key == self.node else f"process {self.name}"
+        return f"# netlab: end the {which} of {namespace(self.lab, self.node)}"
 
 
 Step = CreateNode | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | AttachProgram | StartRole
 _Step = TypeVar("_Step", bound=Step)
 
 
-@_compared_by_kind
+@compared_by_kind
 class Undo(NamedTuple, Generic[_Step]):
     """The inverse of a step: afterwards it is as if that had not been done."""
 

@@ -72,7 +72,8 @@ class Unit(NamedTuple):
         if REASONS not in known.maps or REASON in known.enums:
             return known
         text = sources.with_headers(self.job.path, self.text.decode(errors="replace"))
-        return known._replace(enums={**known.enums, REASON: headers.enum_in(text, REASON)})
+        found = headers.enum_in(text, REASON)
+        return known._replace(enums={**known.enums, REASON: found}) if found else known
 
 
 class Build(NamedTuple):

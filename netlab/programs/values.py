@@ -8,6 +8,7 @@ import os
 import struct
 from collections.abc import Iterator, Mapping
 from math import prod
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from netlab.errors import NetlabError
@@ -93,24 +94,25 @@ class Fields:
         return bytes(room)
 
     def rows(self, data: bytes, *names: str) -> Iterator[tuple[Any, ...]]:
-        """Yield these fields, in the order in which they stand, of each of the structs that fill the data.
+        """Yield these fields of each of the structs that fill the data; none may be in network byte order, or an array.
 
         All at once is much faster than one after the other.
         """
-        form = self._rows.get(names)
-        if not form:
-            form = self._rows[names] = struct.Struct("=" + self._row(names))
-        return form.iter_unpack(data)
+        ordered = sorted(names, key=lambda name: self.field(name).offset)
+        form = self._rows.get(names) or self._row(ordered)
+        self._rows[names] = form
+        rows = form.iter_unpack(data)
+        return rows if ordered == list(names) else map(itemgetter(*map(ordered.index, names)), rows)
 
-    def _row(self, names: tuple[str, ...]) -> str:
-        text, at = "", 0
-        for name in names:
-            field, letters = self.field(name), self._place(name).form.format
-            if field.offset < at or field.kind == NETWORK:
-                raise ValueError(f"{name} of {self.name} cannot be read there")
-            text += f"{field.offset - at}x{letters[1:]}"
+    def _row(self, ordered: list[str]) -> struct.Struct:
+        text, at = "=", 0
+        for name in ordered:
+            field, place = self.field(name), self._place(name)
+            if field.kind == NETWORK or place.values:
+                raise ValueError(f"{name} of {self.name} is no number in the host's byte order")
+            text += f"{field.offset - at}x{place.form.format[1:]}"
             at = field.offset + field.size
-        return f"{text}{self.size - at}x"
+        return struct.Struct(f"{text}{self.size - at}x")
 
     def _place(self, name: str) -> _Place:
         """Return where a field stands and how it is packed."""

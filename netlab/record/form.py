@@ -5,7 +5,7 @@ import json
 from netlab.record import model, shapes
 from netlab.record.model import LabRecord, ProcessRecord
 
-FORMAT = 2  # of lab.json and status.json; change it for anything that an older netlab would not understand
+FORMAT = 3  # of lab.json and status.json; change it for anything that an older netlab would not understand
 _KEY = "format"
 
 
@@ -40,10 +40,10 @@ def public(record: LabRecord) -> dict[str, object]:
     """Return the part of a record that `status` needs, as JSON."""
     nodes = {
         name: {
-            **{key: shapes.plain(getattr(node, key)) for key in ("kind", "role", "limits")},
+            **{key: shapes.plain(getattr(node, key)) for key in ("kind", "limits")},
             "interfaces": {name: {"addresses": list(port.addresses)} for name, port in node.interfaces.items()},
             "programs": [{"name": program.name} for program in node.programs],
-            "processes": [_public_process(process, node.role) for process in node.processes],
+            "processes": [_public_process(process) for process in node.processes],
         }
         for name, node in record.nodes.items()
     }
@@ -51,8 +51,7 @@ def public(record: LabRecord) -> dict[str, object]:
     return {"lab": record.lab, _KEY: FORMAT, **about, "nodes": nodes}
 
 
-def _public_process(process: ProcessRecord, role: str) -> dict[str, object]:
+def _public_process(process: ProcessRecord) -> dict[str, object]:
     """Leave out the arguments of a command, which are private; a role's file and its interpreter are not."""
-    argv = list(process.argv[:2]) if role else []
-    about = {"autostart": process.autostart, "stays": process.stays, "may_exit": process.may_exit}
-    return {"argv": argv, **about}
+    about = {key: getattr(process, key) for key in ("name", "role", "autostart", "stays", "may_exit")}
+    return {**about, "argv": list(process.argv[:2]) if process.role else []}

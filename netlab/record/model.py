@@ -129,27 +129,30 @@ class ProgramRecord(NamedTuple):
 
 
 class ProcessRecord(NamedTuple):
-    """What runs in a node: a role or a command, not yet wrapped; what it comes after; whether it prints READY.
+    """What runs in a node: a role ("" for none) or a command, not yet wrapped, and whether it prints READY.
 
-    `stays` and `may_exit` are what topology.model.Node says.
+    `name`, `stays` and `may_exit` are what topology.model.Process says; `after` are keys (paths.process_key).
+    `env`, its own over the node's, is root's, and has a file of its own.
     """
 
+    name: Label
+    role: str
     argv: tuple[str, ...]
     autostart: bool
     stays: bool
     may_exit: bool
     after: tuple[str, ...] = ()
     awaits_ready: bool = False
+    env: Mapping[str, str] = {}
 
 
 class NodeRecord(NamedTuple):
     """A node. `pins` is the folder of its pins. `env` is for root, and in a file of its own.
 
-    `role` is "" if there is none. Today there is at most one program and one process.
+    Today there is at most one program.
     """
 
     kind: Kind
-    role: str
     limits: LimitsRecord
     interfaces: Mapping[InterfaceName, InterfaceRecord]
     programs: tuple[ProgramRecord, ...]
@@ -170,8 +173,8 @@ class NodeRecord(NamedTuple):
 
     @property
     def process(self) -> ProcessRecord | None:
-        """The only process, if there is one."""
-        return self.processes[0] if self.processes else None
+        """The only process, if there is one and no other."""
+        return self.processes[0] if len(self.processes) == 1 else None
 
 
 class LabRecord(NamedTuple):
@@ -187,6 +190,14 @@ class LabRecord(NamedTuple):
     nodes: Mapping[Label, NodeRecord]
     description: str = ""
     clock_offset_ns: int = 0
+
+    def processes(self) -> Iterator[tuple[str, ProcessRecord]]:
+        """Yield all processes with their keys (paths.process_key), in the order of the file."""
+        return (
+            (paths.process_key(name, process.name), process)
+            for name, node in self.nodes.items()
+            for process in node.processes
+        )
 
     def variables(self, node: str) -> dict[str, str]:
         """Return the variables that every process of a node has, besides those of its caller."""
@@ -216,6 +227,9 @@ def _loose_ends(lab: LabRecord, node: NodeRecord) -> Iterator[tuple[tuple[str | 
     for at, program in enumerate(node.programs):
         if not program.interfaces or not node.interfaces.keys() >= set(program.interfaces):
             yield ("programs", at, "interfaces"), "interfaces of the node", ", ".join(program.interfaces)
+    names = [process.name for process in node.processes]
     for at, process in enumerate(node.processes):
-        if len(process.argv) <= bool(node.role):
+        if len(process.argv) <= bool(process.role):
             yield ("processes", at, "argv"), "a command", " ".join(process.argv)
+        if process.name in names[:at]:
+            yield ("processes", at, "name"), "a name of its own", process.name

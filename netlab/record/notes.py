@@ -35,16 +35,16 @@ class Containers(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """A supervisor has begun, and will start processes in these nodes; all times here are CLOCK_MONOTONIC."""
+    """A supervisor has begun, and will start these processes, by key; all times here are CLOCK_MONOTONIC."""
 
-    nodes: tuple[str, ...]
+    processes: tuple[str, ...]
     ns: Count
 
 
 class Started(NamedTuple):
-    """A node's process was started."""
+    """A process was started."""
 
-    node: str
+    process: str
     pid: Pid
     start_ticks: Count
     started_ns: Count
@@ -53,34 +53,34 @@ class Started(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """A node's process has printed READY."""
+    """A process has printed READY."""
 
-    node: str
+    process: str
     pid: Pid
     ready_ns: Count
 
 
 class StopRequested(NamedTuple):
-    """Somebody has asked the supervisor to stop a node's process."""
+    """Somebody has asked the supervisor to stop a process."""
 
-    node: str
+    process: str
     pid: Pid
     stop_ns: Count
 
 
 class Exited(NamedTuple):
-    """A node's process has ended by itself."""
+    """A process has ended by itself."""
 
-    node: str
+    process: str
     pid: Pid
     ended_ns: Count
     exit: Count
 
 
 class Killed(NamedTuple):
-    """A node's process was ended by a signal."""
+    """A process was ended by a signal."""
 
-    node: str
+    process: str
     pid: Pid
     ended_ns: Count
     signal: Count

@@ -87,8 +87,27 @@ def read(lab: str) -> LabRecord:
         variables = _load(lab, paths.ENVIRONMENT, lambda data: shapes.read(dict[str, dict[str, str]], data))
     except PermissionError:
         return found
-    own = {name: node._replace(env=variables[name]) for name, node in found.nodes.items() if name in variables}
+    whose = {paths.node_of(key) for key in variables}
+    own = {name: _with_variables(name, found.nodes[name], variables) for name in whose if name in found.nodes}
     return found._replace(nodes={**found.nodes, **own}) if own else found
+
+
+def _with_variables(name: str, node: NodeRecord, variables: Mapping[str, Mapping[str, str]]) -> NodeRecord:
+    """Return a node with what env.json has of it by NODE, and of its processes by NODE/NAME."""
+    own = tuple(each._replace(env=variables.get(f"{name}/{each.name}", {})) for each in node.processes)
+    return node._replace(env=variables.get(name, {}), processes=own)
+
+
+def _variables(record: LabRecord) -> dict[str, Mapping[str, str]]:
+    """Return what env.json is to have: by NODE, and by NODE/NAME what is a process's own, where there is anything."""
+    of_processes = {
+        f"{name}/{each.name}": each.env for name, node in record.nodes.items() for each in node.processes if each.env
+    }
+    return {**{name: node.env for name, node in record.nodes.items() if node.env}, **of_processes}
+
+
+def _without_variables(node: NodeRecord) -> NodeRecord:
+    return node._replace(env={}, processes=tuple(each._replace(env={}) for each in node.processes))
 
 
 def shown(lab: str) -> LabRecord:
@@ -161,15 +180,14 @@ def create(record: LabRecord, with_programs: bool) -> None:
     `clock_offset_ns` is set to the offset of this moment.
     """
     lab, folder, room = record.lab, paths.folder_of(record.lab), size()
-    variables = {name: node.env for name, node in record.nodes.items() if node.env}
-    bare = {name: node._replace(env={}) for name, node in record.nodes.items()}
+    bare = {name: _without_variables(node) for name, node in record.nodes.items()}
     whole = record._replace(nodes=bare, clock_offset_ns=time.time_ns() - time.monotonic_ns())
     try:
         files.ensure_folder(paths.LABS, files.FOR_ALL)
         files.make_folder(folder, files.FOR_ALL)
         # Files in it get the group of the folder.
         syscalls.mount(mark.mark(lab), folder, "tmpfs", data=f"mode=2755,gid={_group()},size={room}")
-        _dump(f"{folder}/{paths.ENVIRONMENT}", shapes.plain(variables), 0o600)
+        _dump(f"{folder}/{paths.ENVIRONMENT}", shapes.plain(_variables(record)), 0o600)
         _dump(f"{folder}/{paths.STATUS}", form.public(record), 0o444)
         _dump(f"{folder}/{paths.RECORD}", form.plain(whole), 0o440)
         for name, mode in ((paths.NETNS, files.FOR_ALL), (paths.ETC, files.FOR_ALL), (paths.LOGS, files.FOR_GROUP)):

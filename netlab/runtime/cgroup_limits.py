@@ -20,6 +20,7 @@ from netlab.record.model import LimitsRecord
 
 MOUNTS = "/proc/self/mountinfo"
 CONTROLLERS = ("cpu", "memory")
+_NO_QUOTA = "-1"  # in cgroup v1
 PERIOD_US = 100_000  # the kernel's own; what a node may use of each
 _REMOVE_DEADLINE_S = 30.0  # a busy machine takes a while to bury the dead
 _POLL_S = 0.01
@@ -78,7 +79,10 @@ class Groups:
             for hierarchy in there:
                 self._make(hierarchy)
         except OSError as error:
-            raise HostError(f"cannot limit the nodes of {self._lab}: {error.filename}: {error.strerror}") from error
+            message = f"cannot limit the nodes of {self._lab}: {error.filename}: {error.strerror}"
+            if error.errno == errno.EINVAL:
+                message += "; a control group above it may have a lower limit: ask for less, or leave `limits` out"
+            raise HostError(message) from error
 
     def prefix(self, node: str) -> list[str]:
         """Return what goes before an argv, to put into the node's groups whoever executes it."""
@@ -169,7 +173,8 @@ def _settings(hierarchy: Hierarchy, limits: LimitsRecord) -> Iterator[tuple[str,
             yield "cpu.max", f"{quota} {PERIOD_US}"
         else:
             yield "cpu.cfs_period_us", str(PERIOD_US)
-            yield "cpu.cfs_quota_us", str(quota)
+            # In v1 no group may have more than the one above it.
+            yield "cpu.cfs_quota_us", str(quota) if limits.cpu <= _cores_of(hierarchy.path) else _NO_QUOTA
     if limits.memory and "memory" in hierarchy.controllers:
         if hierarchy.unified:
             yield "memory.max", str(limits.memory)
@@ -177,6 +182,12 @@ def _settings(hierarchy: Hierarchy, limits: LimitsRecord) -> Iterator[tuple[str,
         else:
             yield "memory.limit_in_bytes", str(limits.memory)
             yield "memory.memsw.limit_in_bytes", str(limits.memory)
+
+
+def _cores_of(group: str) -> float:
+    """Return the cores that a group of cgroup v1 may use: infinity where it has no quota, or is above all groups."""
+    quota, period = _read(f"{group}/cpu.cfs_quota_us").strip(), _read(f"{group}/cpu.cfs_period_us").strip()
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else float("inf")
 
 
 def _same(name: str, now: str, planned: str) -> bool:

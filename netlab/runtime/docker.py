@@ -245,7 +245,7 @@ def shared(record: LabRecord) -> list[str]:
 
     A folder right below / is not shared: a container has its own /tmp, /etc and so on. A role there is, as a file.
     """
-    running = (process.argv for node in record.nodes.values() for process in node.processes if node.role)
+    running = (process.argv for _, process in record.processes() if process.role)
     roles = [role for argv in running for role in argv[1:2]]
     folders = dict.fromkeys(role if _is_top(os.path.dirname(role)) else os.path.dirname(role) for role in roles)
     home = home_of(record)

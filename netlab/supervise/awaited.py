@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # A command says no READY: one that does not live so long is seen to have ended.
 TRIAL_S = 0.2
-_ALLOWED = "a process that may end, or that goes on in the background, needs may_exit: true at its node"
+_ALLOWED = "a process that may end, or that goes on in the background, needs may_exit: true"
 
 
 class Awaited:
@@ -25,7 +25,7 @@ class Awaited:
         self.until = time.monotonic() + deadline_s
         self.is_over = False
         self._deadline_s = deadline_s
-        self._starts = {one.node: one for one in starts}
+        self._starts = {one.process: one for one in starts}
         self._late: list[str] = []  # those that have not said READY
         self._trial_end = 0.0  # of those that have none to say
         self._are_here = False

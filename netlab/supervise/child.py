@@ -63,7 +63,7 @@ class Pipe:
 
 
 class Child:
-    """A node's process, started once: what to run, what it comes after, and how far it has come.
+    """A process of a node, started once: what to run, what it comes after, and how far it has come.
 
     `here` says that others may come after it: it has said READY or, where none is awaited, has been started. An ended
     process is reaped only when nobody writes to its pipes any more: until then its number, which is also that of its
@@ -74,7 +74,7 @@ class Child:
 
     def __init__(self, start: dict[str, Any], log: logs.Writer) -> None:
         self._start = start
-        self.node: str = start["node"]
+        self.name: str = start["process"]
         self.argv: list[str] = start["argv"]
         self.env: dict[str, str] = start["env"]
         self.after: set[str] = set(start["after"])

@@ -34,7 +34,7 @@ class Children:
         def log(name: str) -> logs.Writer:
             return logs.Writer(paths.log(os.curdir, name), log_limit)
 
-        self._all = {start["node"]: Child(start, log(start["node"])) for start in starts}
+        self._all = {start["process"]: Child(start, log(start["process"])) for start in starts}
         self._inherited = inherited
         self._loop = loop
         self._stream = stream
@@ -43,16 +43,16 @@ class Children:
         self._startable: deque[Child] = deque()
         self._stopping: list[Child] = []
         self._again: set[str] = set()  # to be started once they have been stopped
-        self._first = {start["node"] for start in starts if start["autostart"]}
+        self._first = {start["process"] for start in starts if start["autostart"]}
         self._missing = set(self._first)  # those of them that are not here yet
         self._is_leaving = False
 
     def begin(self) -> None:
         """Have those start that start by themselves, each once those before it are here."""
-        self._facts.add(nodes=list(self._all), ns=time.monotonic_ns())
+        self._facts.add(processes=list(self._all), ns=time.monotonic_ns())
         for child in self._all.values():
-            child.after &= self._first  # a node that starts nothing is there already
-            if child.node in self._first and not child.after:
+            child.after &= self._first  # one that does not start by itself is not waited for
+            if child.name in self._first and not child.after:
                 self._startable.append(child)
         if not self._missing:
             self._stream.tell("complete")
@@ -100,13 +100,13 @@ class Children:
     def stop(self, name: str) -> None:
         """Ask a process to end, and kill it when it has had its time; what it has left behind goes too."""
         child = self._known(name)
-        if child in self._startable and child.node not in self._missing:
+        if child in self._startable and child.name not in self._missing:
             self._startable.remove(child)
             return
         if not child.pid or child.reaped:
             raise Refused(f"{name} does not run")
         self._again.discard(name)
-        self._facts.add(node=name, pid=child.pid, stop_ns=time.monotonic_ns())
+        self._facts.add(process=name, pid=child.pid, stop_ns=time.monotonic_ns())
         self._stop(child)
 
     def restart(self, name: str) -> None:
@@ -155,7 +155,7 @@ class Children:
         return bool(child.pid) and not child.end
 
     def _state(self, child: Child) -> dict[str, object]:
-        known: dict[str, object] = {"process": child.node, "awaits_ready": child.awaits_ready}
+        known: dict[str, object] = {"process": child.name, "awaits_ready": child.awaits_ready}
         if not child.pid:
             return {**known, "state": "starting" if child in self._startable else "not started"}
         known |= {"pid": child.pid, "started_ns": child.started_ns}
@@ -170,7 +170,7 @@ class Children:
         if not child.pid or child.reaped or (child.killed and child.end):
             self._renew(child)
         else:
-            self._again.add(child.node)
+            self._again.add(child.name)
             self._stop(child)
 
     def _renew(self, child: Child) -> None:
@@ -178,7 +178,7 @@ class Children:
         if child.pid:
             if not child.reaped:
                 self._past.append(child)
-            self._all[child.node] = child = child.successor()
+            self._all[child.name] = child = child.successor()
         self._startable.append(child)
 
     def _start(self, child: Child) -> None:
@@ -187,13 +187,13 @@ class Children:
         try:
             pidfd = child.start(self._inherited)
         except OSError as error:
-            self._stream.tell("failed", process=child.node, why=f"cannot be started: {error.strerror}")
+            self._stream.tell("failed", process=child.name, why=f"cannot be started: {error.strerror}")
             return
         about = {"pid": child.pid, "awaits_ready": child.awaits_ready}
         began = {"start_ticks": pids.start_ticks(child.pid), "started_ns": child.started_ns}
-        self._facts.add(node=child.node, **about, **began, argv=child.argv)
+        self._facts.add(process=child.name, **about, **began, argv=child.argv)
         child.note(f"started as process {child.pid}")
-        self._stream.tell("started", child.started_ns, process=child.node, **about)
+        self._stream.tell("started", child.started_ns, process=child.name, **about)
         for fd in child.pipes:
             self._loop.watch(fd, partial(self._read, child, fd))
         self._loop.watch(pidfd, partial(self._end, child, pidfd))
@@ -215,23 +215,23 @@ class Children:
 
     def _take(self, child: Child, fd: int, data: bytes) -> None:
         ready, lines = child.take(fd, data)
-        self._stream.tell_lines(child.node, lines)
+        self._stream.tell_lines(child.name, lines)
         if ready:
             now = time.monotonic_ns()
-            self._facts.add(node=child.node, pid=child.pid, ready_ns=now)
-            self._stream.tell("ready", now, process=child.node, pid=child.pid)
+            self._facts.add(process=child.name, pid=child.pid, ready_ns=now)
+            self._stream.tell("ready", now, process=child.name, pid=child.pid)
             self._is_here(child)
 
     def _is_here(self, child: Child) -> None:
         """Let those start that have waited for this one alone."""
         child.here = True
-        if child.node not in self._missing:
+        if child.name not in self._missing:
             return
-        self._missing.remove(child.node)
+        self._missing.remove(child.name)
         for other in self._all.values():
-            if child.node in other.after:
-                other.after.discard(child.node)
-                if other.node in self._first and not other.after and not other.pid and not self._is_leaving:
+            if child.name in other.after:
+                other.after.discard(child.name)
+                if other.name in self._first and not other.after and not other.pid and not self._is_leaving:
                     self._startable.append(other)
         if not self._missing:
             self._stream.tell("complete")
@@ -243,9 +243,9 @@ class Children:
             repeat(partial(self._read, child, fd))
         how = child.result()
         now = time.monotonic_ns()
-        self._facts.add(node=child.node, pid=child.pid, ended_ns=now, **how)
+        self._facts.add(process=child.name, pid=child.pid, ended_ns=now, **how)
         child.note(f"exited with code {how['exit']}" if "exit" in how else f"killed by {signal_name(how['signal'])}")
-        self._stream.tell("exited", now, process=child.node, pid=child.pid, **how)
+        self._stream.tell("exited", now, process=child.name, pid=child.pid, **how)
         if child.killed:  # and with it all of its group, whoever else may hold its pipes
             self._go_on(child)
         self._reap(child)
@@ -277,8 +277,8 @@ class Children:
 
     def _go_on(self, child: Child) -> None:
         """Start a process again that was to be stopped before, now that nothing of it runs."""
-        if child.end and child.node in self._again and self._all[child.node] is child:
-            self._again.discard(child.node)
+        if child.end and child.name in self._again and self._all[child.name] is child:
+            self._again.discard(child.name)
             self._renew(child)
 
     def _living(self) -> Iterator[Child]:

@@ -33,13 +33,13 @@ _SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
 
 
 class Start(NamedTuple):
-    """One node's process: an argv that enters its namespace, what is added to the environment, whom it waits for.
+    """A process, by its key: an argv that enters its node, what is added to the environment, whom it waits for.
 
     `cwd` is the folder that it starts in; `place` the container that it goes into, None for none. One without
-    `autostart` starts only when somebody asks for it. `stays` and `may_exit` are what topology.model.Node says.
+    `autostart` starts only when somebody asks for it. `stays` and `may_exit` are what topology.model.Process says.
     """
 
-    node: str
+    process: str
     argv: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
     after: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class Connection:
 
 
 class Process(NamedTuple):
-    """What a node's process is doing.
+    """What a process is doing; `process` is its key (paths.process_key), `role` is for who knows the lab's record.
 
     `state` is `not started`, `starting` (no READY yet), `running`, `stopped` (as by SIGSTOP), `exited` (with `code`),
     `killed` (by the signal `code`) or `lost`: it is gone and nobody saw how, because the supervisor had died.
@@ -85,6 +85,7 @@ class Process(NamedTuple):
     """
 
     node: str
+    process: str
     state: str
     pid: int = 0
     code: int = 0
@@ -95,6 +96,7 @@ class Process(NamedTuple):
     rss_bytes: int | None = None
     threads: int | None = None
     stopped_by_request: bool = False
+    role: str = ""
 
 
 def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
@@ -194,12 +196,12 @@ def _events(supervisor: Connection, awaited: Awaited) -> Iterator[dict[str, Any]
                 complaint = line  # of a traceback, the last line counts
 
 
-def _failure(supervisor: Connection, node: str, what: str) -> NetlabError:
+def _failure(supervisor: Connection, process: str, what: str) -> NetlabError:
     """Stop everything, so that the log is complete, and return the error with its last lines."""
     abandon(supervisor)
-    lines = logs.tail(supervisor.folder, node, _LAST_LINES)
+    lines = logs.tail(supervisor.folder, process, _LAST_LINES)
     said = "; its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else "; it has printed nothing"
-    return NetlabError(f"{node} {what}{said}" if node else what)
+    return NetlabError(f"{process} {what}{said}" if process else what)
 
 
 def stop_supervisor(folder: str) -> bool:
@@ -234,22 +236,27 @@ def supervisor_pid(folder: str) -> int:
 
 
 def processes(folder: str) -> list[Process]:
-    """Return what each node's process is doing, in the order of the file; needs no root."""
+    """Return what each process is doing that a supervisor was to start; needs no root."""
     settled = time.monotonic() + _SETTLE_S
     while True:
         there = supervisor_pid(folder)
-        found = [_process(node, fate) for node, fate in state.read(folder).items()]
+        found = [_process(key, fate) for key, fate in state.read(folder).items()]
         # One that has just ended is about to be written down, as long as there is somebody to do it.
         if not there or time.monotonic() > settled or not any(one.state == "lost" for one in found):
             return found
         time.sleep(_SETTLE_INTERVAL_S)
 
 
-def _process(node: str, fate: state.Fate) -> Process:
+def unstarted(key: str) -> Process:
+    """Return what is known of a process that nobody has started."""
+    return Process(paths.node_of(key), key, "not started")
+
+
+def _process(key: str, fate: state.Fate) -> Process:
     began, ended = fate.started, fate.ended
     if not began:
-        return Process(node, "not started")
-    known = Process(node, "lost", began.pid, 0, began.argv, began.started_ns)
+        return unstarted(key)
+    known = Process(paths.node_of(key), key, "lost", began.pid, 0, began.argv, began.started_ns)
     if ended:
         how, code = ("exited", ended.exit) if isinstance(ended, Exited) else ("killed", ended.signal)
         return known._replace(state=how, code=code, ended_ns=ended.ended_ns, stopped_by_request=bool(fate.stop))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files
 
@@ -18,20 +19,26 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *rang
 
 
 class LogLine(NamedTuple):
-    r"""One line: when (CLOCK_MONOTONIC), of which node, on which stream, and its text, safe to print on a terminal.
+    r"""One line: when (CLOCK_MONOTONIC), who printed it, on which stream, and its text, safe to print on a terminal.
 
-    Bytes that are no UTF-8, and control characters but the tab, are shown as `\x1b`. `cut` says that the text goes on
-    in the node's next line of this stream.
+    `source` is the key of a process (paths.process_key), or the node of a program. Bytes that are no UTF-8, and control
+    characters but the tab, are shown as `\x1b`. `cut` says that the text goes on in the source's next line of this
+    stream.
     """
 
     ns: int
-    node: str
+    source: str
     stream: str
     text: str
     cut: bool = False
 
+    @property
+    def node(self) -> str:
+        """The node of who has printed it."""
+        return paths.node_of(self.source)
 
-def parse(raw: bytes, node: str) -> LogLine | None:
+
+def parse(raw: bytes, source: str) -> LogLine | None:
     """Return a line of a file; None for what is none, such as half a line."""
     ns, _, rest = raw.partition(b" ")
     kind, space, printed = rest.partition(b" ")
@@ -41,16 +48,16 @@ def parse(raw: bytes, node: str) -> LogLine | None:
     text = printed.removesuffix(b"\r").decode("utf-8", "backslashreplace").translate(_CONTROL)
     if stream == "trace":  # LAB/NODE text, or LAB/NODE: text
         name, _, text = text.partition(" ")
-        node = name.partition("/")[2].rstrip(":")
-    return LogLine(int(ns), node, stream.rstrip("+"), text, stream.endswith("+"))
+        source = name.partition("/")[2].rstrip(":")
+    return LogLine(int(ns), source, stream.rstrip("+"), text, stream.endswith("+"))
 
 
 class File:
     """A log being read: the older part first, then the newer one, and on into the files that follow it."""
 
-    def __init__(self, path: str, node: str) -> None:
+    def __init__(self, path: str, source: str) -> None:
         self.path = path
-        self.node = node
+        self.source = source
         self._fd = -1
         self._rest = b""
 
@@ -130,6 +137,6 @@ class File:
             left -= len(block)
             *whole, self._rest = (self._rest + block).split(b"\n")
             for raw in whole:
-                line = parse(raw, self.node)
+                line = parse(raw, self.source)
                 if line is not None:
                     yield line

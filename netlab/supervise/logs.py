@@ -1,10 +1,10 @@
-"""What the nodes printed: the files that the supervisor writes, and everything that reads them.
+"""What processes printed: the files that the supervisor writes, and everything that reads them.
 
 A log is a text file of `NS STREAM TEXT` lines: CLOCK_MONOTONIC nanoseconds, then `out`, `err`, `note` (the supervisor
 speaks: started, ready, exited), `trace` (a print statement of a program) or `lost` (how many of those were lost). A
 `+` behind the stream says that the line was cut there and goes on in the next one. TEXT is what was printed, byte for
-byte. NODE.log holds a node's lines, and NODE.log.1 the ones before it once it has reached its limit; the trace is
-kept one folder higher, where no node's name can meet it.
+byte. NODE.log, or NODE.NAME.log (paths.log), holds a process's lines, and NODE.log.1 the ones before it once it has
+reached its limit; the trace is kept one folder higher, where no process's name can meet it.
 """
 
 import os
@@ -109,20 +109,20 @@ def limit_for(count: int, folder: str) -> int:
 
 def read(
     folder: str,
-    nodes: Sequence[str],
+    processes: Sequence[str],
     *,
     trace: bool = False,
     last: int | None = None,
     follow: bool = False,
     until: Callable[[], bool] = lambda: False,
 ) -> Iterator[LogLine]:
-    """Yield the lines of these nodes, and of the trace if wanted, in the order of their times.
+    """Yield the lines of these processes, by their keys, and of the trace if wanted, in the order of their times.
 
-    A node that has printed nothing has no lines. With `last`, begin with so many of the last ones. With `follow`, go on
-    with what comes until the lab is gone, or `until()` says so, which is asked again and again; lines of different
-    nodes are then in order as long as they reach their files within 30 ms.
+    Who has printed nothing has no lines. With `last`, begin with so many of the last ones. With `follow`, go on with
+    what comes until the lab is gone, or `until()` says so, which is asked again and again; lines of different processes
+    are then in order as long as they reach their files within 30 ms.
     """
-    files = [File(paths.log(folder, node), node) for node in nodes]
+    files = [File(paths.log(folder, process), process) for process in processes]
     if trace:
         files.append(File(f"{folder}/{paths.TRACE_LOG}", ""))
     _allow_files(2 * len(files) + 64)
@@ -136,15 +136,15 @@ def read(
             file.close()
 
 
-def tail(folder: str, node: str, count: int) -> list[str]:
-    """Return the text of the last lines that a node itself printed."""
+def tail(folder: str, process: str, count: int) -> list[str]:
+    """Return the text of the last lines that a process itself printed."""
     try:
-        with files.opened(paths.log(folder, node)) as file:
+        with files.opened(paths.log(folder, process)) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
             raw = file.read().split(b"\n")[:-1]
     except OSError:
         return []
-    lines = [line for line in (parse(text, node) for text in raw) if line is not None]
+    lines = [line for line in (parse(text, process) for text in raw) if line is not None]
     return [line.text for line in lines if line.stream in ("out", "err")][-count:]
 
 

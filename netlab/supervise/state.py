@@ -48,7 +48,7 @@ def is_damaged(folder: str) -> bool:
 
 
 class Fate(NamedTuple):
-    """What is known of a node's process: how it was started, that it has said READY, how it has ended.
+    """What is known of a process: how it was started, that it has said READY, how it has ended.
 
     `stop` says that somebody has asked the supervisor to stop it.
     """
@@ -75,18 +75,18 @@ def _written(folder: str) -> list[notes.Fact | None]:
 
 
 def read(folder: str) -> dict[str, Fate]:
-    """Return what is known of each node's process; what cannot be read is left out."""
+    """Return what is known of each process, by its key; what cannot be read is left out."""
     found: dict[str, Fate] = {}
     for fact in filter(None, _written(folder)):
         match fact:
             case notes.Begun():
-                found.update(dict.fromkeys(fact.nodes, Fate()))
+                found.update(dict.fromkeys(fact.processes, Fate()))
             case notes.Started():
-                found[fact.node] = Fate(fact)
+                found[fact.process] = Fate(fact)
             case notes.Ready():
-                found[fact.node] = found.get(fact.node, Fate())._replace(ready=fact)
+                found[fact.process] = found.get(fact.process, Fate())._replace(ready=fact)
             case notes.StopRequested():
-                found[fact.node] = found.get(fact.node, Fate())._replace(stop=fact)
+                found[fact.process] = found.get(fact.process, Fate())._replace(stop=fact)
             case notes.Exited() | notes.Killed():
-                found[fact.node] = found.get(fact.node, Fate())._replace(ended=fact)
+                found[fact.process] = found.get(fact.process, Fate())._replace(ended=fact)
     return found

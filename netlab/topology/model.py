@@ -45,20 +45,17 @@ class Limits(NamedTuple):
     memory: int = 0
 
 
-class Node(NamedTuple):
-    """A host or a switch of the lab.
+class Process(NamedTuple):
+    """What runs in a node: a role, or a command. Its name is the node's where it was written as the only one.
 
     `role_path` is the absolute path of the role's Python file. `args` are the role's options in order, each with its
     values as text: a list in the file is several values, a mere `true` none, and `false` leaves the option out.
     `stays` says that the role ends only when it is told to; `may_exit` that the process may end at any time and with
-    any exit code. `command` is an argv instead of a role. `after` names
-    nodes, replicas already expanded. `replica_of` is the name in the file that this node was expanded from, or "".
-    `capabilities` are names without CAP_, for the Docker runtime.
+    any exit code. `command` is an argv instead of a role. `after` are the keys of processes (paths.process_key),
+    replicas already expanded. `env` is its own, over the node's.
     """
 
     name: str
-    kind: str = "host"  # host | switch
-    replica_of: str = ""
     role: str = ""
     role_path: str = ""
     args: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -67,6 +64,20 @@ class Node(NamedTuple):
     after: tuple[str, ...] = ()
     autostart: bool = True
     may_exit: bool = False
+    env: tuple[tuple[str, str], ...] = ()
+
+
+class Node(NamedTuple):
+    """A host or a switch of the lab.
+
+    `replica_of` is the name in the file that this node was expanded from, or "". `capabilities` are names without
+    CAP_, for the Docker runtime.
+    """
+
+    name: str
+    kind: str = "host"  # host | switch
+    replica_of: str = ""
+    processes: tuple[Process, ...] = ()
     program: Program | None = None
     routes: tuple[Route, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()

@@ -43,11 +43,11 @@ class Lab:
         return supervisor
 
     def state(self, node: str) -> tuple[str, int]:
-        found = {one.node: one for one in client.processes(self.folder)}[node]
+        found = {one.process: one for one in client.processes(self.folder)}[node]
         return found.state, found.code
 
     def pid(self, node: str) -> int:
-        return {one.node: one.pid for one in client.processes(self.folder)}[node]
+        return {one.process: one.pid for one in client.processes(self.folder)}[node]
 
     def printed(self, node: str) -> list[str]:
         return [line.text for line in logs.read(self.folder, [node]) if line.stream in ("out", "err")]

@@ -59,7 +59,6 @@ def pair(made: Lab, subnet: str = "") -> Standing:
     nodes = {
         end.node: NodeRecord(
             "host",
-            "",
             LimitsRecord(),
             {end.name: InterfaceRecord((), peer=end.peer, peer_interface=end.peer_interface)},
             (),

@@ -48,7 +48,7 @@ def problems(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 
 def pids() -> dict[str, str]:
     """Return the lab's processes by the names that a way of damage has for them."""
-    known = {one.node: str(one.pid) for one in client.processes(FOLDER)}
+    known = {one.process: str(one.pid) for one in client.processes(FOLDER)}
     return {**known, "supervisor": str(client.supervisor_pid(FOLDER))}
 
 

@@ -103,7 +103,7 @@ def test_a_lab_is_looked_at(tmp_path: str) -> None:
         seen = status.read(LAB)
         counted = stats.read(standing)
         command = launch.command(standing, "right", ["true"])
-        said = list(log_view.of_nodes(standing.record, ["right"], None, follow=False, style="text", paint=Plain()))
+        said = list(log_view.of_processes(standing.record, ["right"], None, follow=False, style="text", paint=Plain()))
 
         assert before == state()
     assert ("up", ["left", "right"]) == (seen.state, list(seen.nodes))

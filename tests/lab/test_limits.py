@@ -82,10 +82,13 @@ def throttled(name: str) -> int:
 
 def test_a_busy_loop_gets_its_share(limited: str) -> None:
     """Its CPU time is the share of the wall time that the file says, but for one period of 0.1 s at the end."""
-    used = float(python("small", BUSY, str(SHARE * 1.5), "0.1").stdout)
 
-    assert used < SHARE * 1.5
-    assert throttled(limited) > 0
+    def is_held_up() -> bool:
+        """Be busy for a while; where others leave the node less than its share, its limit need not hold it up."""
+        assert float(python("small", BUSY, str(SHARE * 1.5), "0.1").stdout) < SHARE * 1.5
+        return throttled(limited) > 0
+
+    eventually(is_held_up, "the kernel holds up the busy loop")
 
 
 def test_a_node_without_limits_gets_more(limited: str) -> None:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -49,10 +50,18 @@ def lab() -> Iterator[PartA]:
 
 
 def ends(started: "subprocess.Popen[str]") -> tuple[int, str]:
-    """Return a command's exit code and what it has printed."""
-    text = started.communicate(timeout=PATIENCE_S)[0]
+    """Return a command's exit code and what it has printed since; one that does not end in time is killed.
+
+    Not by `communicate`: with a deadline it leaves out what `wait_for` has read ahead.
+    """
+    assert started.stdout
+    deadline = threading.Timer(PATIENCE_S, started.kill)
+    deadline.start()
+    text = started.stdout.read()
+    code = started.wait()
+    deadline.cancel()
     assert "Traceback" not in text
-    return started.returncode, text
+    return code, text
 
 
 def wait_for(started: "subprocess.Popen[str]", beginning: str) -> str:

@@ -145,16 +145,23 @@ def test_only_what_status_shows_can_be_read(labs: str) -> None:
 
 
 def test_everybody_has_status(labs: str) -> None:
-    """The same as root's, who has looked into the nodes too."""
+    """The same as root's, who has looked into the nodes too, and what their kernels have counted."""
     code, out, err = netlab_as_user("status", "--lab", LAB, "--format", "json")
     ours = json.loads(netlab("status", "--lab", LAB, "--format", "json").stdout)
 
     assert (0, "") == (code, err)
     theirs = json.loads(out)
+    counted = [{node.pop("udp_rcvbuf_errors") for node in told["nodes"].values()} for told in (ours, theirs)]
+    assert counted == [{0}, {None}]
     for node in (*theirs["nodes"].values(), *ours["nodes"].values()):
-        for changing in ("cpu_percent", "rss_bytes", "threads"):
-            (node["process"] or {}).pop(changing, None)
+        for process in (node["process"] or {}, *node["processes"]):
+            for changing in ("cpu_percent", "rss_bytes", "threads"):
+                process.pop(changing, None)
     assert (ours.pop("looked_inside"), theirs.pop("looked_inside")) == (True, False)
+    inside = {each["udp_rcvbuf_errors"] for each in theirs["nodes"].values()}  # which only nodes themselves tell
+    assert {None} == inside
+    for node in (*theirs["nodes"].values(), *ours["nodes"].values()):
+        del node["udp_rcvbuf_errors"]
     assert ours == theirs
 
 

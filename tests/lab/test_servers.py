@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from netlab.testing.waiting import PATIENCE_S, eventually
-from tests.lab.lab import ROOT, again, background, frozen, inside, lab, pid, pids, python, stats, texts
+from tests.lab.lab import ROOT, again, background, frozen, inside, lab, netlab, pid, pids, python, stats, texts
 
 pytestmark = [
     pytest.mark.root,
@@ -190,6 +190,8 @@ def test_a_server_that_dies_is_out_within_a_second_and_back_when_it_is_well(tmp_
         assert lost(dying) <= RATE
         now = stats()
         assert (now["reasons"]["BACKEND_REFUSED"]["packets"], now["backends"]["dns2"]["free"]) == (1, 0)
+        assert [each["absent"] for each in now["backends"].values()] == ["", "refusing", ""]
+        assert re.search(r"dns2 +0, refusing +30", netlab("stats").stdout)
 
         assert lost(asked(tmp_path, 2)) == 0
         returning = asked(tmp_path, 4)
@@ -229,3 +231,64 @@ def test_a_server_that_hangs_is_excluded_by_its_checks() -> None:
         assert {dig("lb", "whoami.example", "txt").strip() for _ in range(3)} == {f'"{each}"' for each in SERVERS}
         told = [line for line in texts("trace") if line.startswith(("excluded", "readmitted"))]
         assert told == ["excluded: dns3 gets no requests, 0 were in its hands", "readmitted: dns3 gets requests again"]
+
+
+# Asks an address, and prints who has refused that.
+ASKS = """
+import socket, sys
+own = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+own.settimeout(30)
+own.connect((sys.argv[1], 8080))
+own.send(b"10")
+try:
+    print(len(own.recv(100)))
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+def test_requests_of_its_own_node_are_refused_by_name(big: str) -> None:
+    """They go by the loopback, where no program is; the kernel answers that nobody listens, and the role says why."""
+    with lab(big, name="own"):
+        for address in ("10.0.0.2", "fd00::2"):
+            assert python("lb", ASKS, address).stdout == "ConnectionRefusedError\n"
+            who = re.escape(f"[{address}]" if ":" in address else address)
+            said = rf"refused: 1 request of this node itself, the last from {who}:\d+; the program sees .*"
+            eventually(lambda said=said: any(re.fullmatch(said, line) for line in texts("logs", "lb")))  # type: ignore[misc]
+        assert stats()["received"] == 0
+        assert python("client", ASKS, "10.0.0.2").stdout == "10\n"
+
+
+NEIGHBOURS = """
+name: neighbours
+nodes:
+  client: {{}}
+  far: {{}}
+  sw: {{kind: switch}}
+  lb:
+    role: balancer
+    args: {{backends: big, capacity: 3, completion: reply}}
+    xdp: balancer
+  big: {{replicas: 2, command: ["{python}", big.py]}}
+links:
+  - [client, sw]
+  - [lb, sw]
+  - [big, sw]
+  - [far, lb]
+"""
+
+
+def test_client_and_server_in_one_network_are_refused_by_name(big: str) -> None:
+    """A server would answer its neighbour past the balancer; a client that lives elsewhere is served."""
+    path = Path(big).with_name("neighbours.yml")
+    path.write_text(NEIGHBOURS.format(python=sys.executable))
+    with lab(str(path), name="neighbours"):
+        eventually(lambda: all("READY" in texts("logs", f"big{number}") for number in (1, 2)))
+        ours = re.search(r"inet (\S+)/", inside("lb", "ip", "-4", "addr", "show", "eth0").stdout)
+        assert ours
+        python("client", ASKS.replace("settimeout(30)", "settimeout(0.3)"), ours[1])
+
+        now = stats()
+        assert (now["received"], now["reasons"]["DROP_NEIGHBOUR"]["packets"]) == (0, 1)
+        assert [line for line in texts("trace") if line.endswith(" dropped, it shares the backends' network")]
+        assert python("far", ASKS, ours[1]).stdout == "10\n"

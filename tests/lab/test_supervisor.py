@@ -428,7 +428,7 @@ def test_a_damaged_record_names_nobody(lab: Lab, text: str) -> None:
     with open(f"{lab.folder}/supervisor", "w", encoding="utf-8") as file:
         file.write(text)
     with open(f"{lab.folder}/processes", "w", encoding="utf-8") as file:
-        file.write('{"nodes": ["a"], "ns": 1}\n{"node": "a", "pi')
+        file.write('{"processes": ["a"], "ns": 1}\n{"process": "a", "pi')
 
     assert not client.stop_supervisor(lab.folder)
-    assert client.processes(lab.folder) == [client.Process("a", "not started")]
+    assert client.processes(lab.folder) == [client.unstarted("a")]

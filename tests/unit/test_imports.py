@@ -40,7 +40,7 @@ ONLY_USERS = {
 }
 # What is in a path of netlab's own, and in no other text.
 OWNED = ("/run/netlab", "/run/netns", "/etc/netns", "/var/cache", "lab.json", "env.json", "status.json", "trace.log")
-OWNED_FOLDERS = ("maps", "programs", "logs", "bpf", "netns", "tracing")
+OWNED_FOLDERS = ("maps", "programs", "logs", "bpf", "netns", "tracing", "layouts")
 
 
 def modules() -> dict[str, str]:

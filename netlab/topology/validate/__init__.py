@@ -6,11 +6,13 @@ does not hide other mistakes, nor cause more of them.
 """
 
 import os
+from itertools import repeat
 
 from netlab.errors import TopologyError
 from netlab.topology import declared
 from netlab.topology.document.tree import Document, Mapping
 from netlab.topology.model import Node, Topology
+from netlab.topology.validate import order
 from netlab.topology.validate.addresses import Addressing
 from netlab.topology.validate.args import Roles
 from netlab.topology.validate.files import Files
@@ -18,7 +20,6 @@ from netlab.topology.validate.findings import Findings
 from netlab.topology.validate.links import Interfaces, connect, name_interfaces, read_links
 from netlab.topology.validate.names import Names
 from netlab.topology.validate.nodes import Draft, read_nodes
-from netlab.topology.validate.order import Starts, resolve
 from netlab.topology.validate.programs import check_program
 from netlab.topology.validate.routes import Neighbours
 from netlab.topology.validate.rules import Fields, choice, is_label, label, text
@@ -26,6 +27,7 @@ from netlab.topology.validate.rules import Fields, choice, is_label, label, text
 __all__ = ["is_label", "topology"]
 
 KEYS = ("name", "description", "message", "runtime", "nodes", "links")
+MAX_PROCESSES = 4096
 PLANNED = ("checks",)  # keys that may come to mean something: none is taken before anything obeys it
 
 
@@ -76,14 +78,26 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     return result._replace(nodes=nodes, links=addressing.links())
 
 
-def _check_nodes(findings: Findings, names: Names, drafts: list[Draft]) -> dict[str, tuple[str, ...]]:
-    """Check what nodes say of each other, and return the nodes that each is started after."""
+def _check_nodes(findings: Findings, names: Names, drafts: list[Draft]) -> dict[str, tuple[order.After, ...]]:
+    """Check what processes say of nodes and of each other, and return what each is started after."""
+    _check_count(findings, names, drafts)
     roles = Roles(findings, names)
+    starts = {}
     for draft in drafts:
-        if draft.role:
-            roles.check(draft.role)
-    starts = {draft.declared.name: Starts(draft.has_process, draft.node.autostart, draft.after) for draft in drafts}
-    return resolve(findings, names, starts)
+        for written in draft.processes:
+            if written.role:
+                roles.check(written.role)
+        its = ((written.process.name, written.process.autostart, written.after) for written in draft.processes)
+        starts[draft.declared.name] = order.Starts(draft.has_process, tuple(order.Start(*one) for one in its))
+    return order.resolve(findings, names, starts)
+
+
+def _check_count(findings: Findings, names: Names, drafts: list[Draft]) -> None:
+    count = sum(len(draft.processes) * len(names.members[draft.declared.name]) for draft in drafts)
+    if names.replicas_known and count > MAX_PROCESSES:
+        where = max(drafts, key=lambda draft: len(draft.processes)).declared.place
+        message = f"expected at most {MAX_PROCESSES:,} processes in the lab, found {count:,}"
+        findings.add(where, message, "fewer replicas")
 
 
 def _check_surroundings(
@@ -98,19 +112,18 @@ def _check_surroundings(
             check_program(findings, names, draft.program, interfaces, name)
 
 
-def _nodes(draft: Draft, names: Names, after: tuple[str, ...]) -> list[Node]:
+def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...]) -> list[Node]:
     """Return the node, or its replicas, complete."""
-    name, role = draft.declared.name, draft.role
-    args = tuple((arg.key, arg.values or ()) for arg in role.args if arg.given) if role else ()
+    name = draft.declared.name
+    roles = dict.fromkeys(written.role.path for written in draft.processes if written.role)
+    of_roles = (capability for path in roles for capability in declared.capabilities(path))
     node = draft.node._replace(
-        role=role.name if role else "",
-        role_path=role.path if role else "",
-        args=args,
-        capabilities=(*draft.node.capabilities, *(declared.capabilities(role.path) if role else ())),
-        stays=declared.stays(role.path) if role else False,
-        after=after,
+        capabilities=tuple(dict.fromkeys((*draft.node.capabilities, *of_roles))),
         program=draft.program.program if draft.program else None,
         routes=tuple(route.route() for route in draft.routes),
         replica_of=name if names.is_replicated(name) else "",
     )
-    return [node._replace(name=member) for member in names.members[name]]
+    members = names.members[name]
+    written = [one.of(members, each) for one, each in zip(draft.processes, after, strict=True)]
+    processes = zip(*written, strict=True) if written else repeat(())
+    return [node._replace(name=member, processes=its) for member, its in zip(members, processes)]  # noqa: B905

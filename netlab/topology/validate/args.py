@@ -24,7 +24,7 @@ class Arg(NamedTuple):
 
 
 class WrittenRole(NamedTuple):
-    """What a node runs: the name and file of its role, where both were written, and the options."""
+    """What a process runs: the name and file of its role, where both were written, and the options."""
 
     name: str
     path: str

@@ -1,5 +1,6 @@
 """The names of a lab: nodes, replicated nodes and their replicas."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from netlab.topology.document.tree import show
@@ -73,11 +74,14 @@ class Names:
         """Return whether `name` stands for the replicas of a node, however many."""
         return bool(self.declared[name].replicas) and self.declared[name].name == name
 
-    def find(self, name: Name, what: str = "a node") -> tuple[str, ...]:
-        """Return the nodes that `name` stands for, () after adding the mistake where there are none."""
+    def find(self, name: Name, what: str = "a node", others: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return the nodes that `name` stands for, () after adding the mistake where there are none.
+
+        `others` are names that could have been meant, too.
+        """
         members = self.members.get(name.text, ())
         if not members and name.text.rstrip("0123456789") not in self._uncertain:
-            hint = self._findings.nearest(name.text, self.members)
+            hint = self._findings.nearest(name.text, [*others, *self.members])
             self._findings.add(name.place, f"expected {what}, found no node {show(name.text)}", hint)
         return members
 

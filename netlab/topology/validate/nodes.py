@@ -4,48 +4,24 @@ from typing import NamedTuple
 
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
 from netlab.topology.model import Limits, Node
-from netlab.topology.validate.args import Arg, WrittenRole, read_args
+from netlab.topology.validate import processes
 from netlab.topology.validate.files import Files
-from netlab.topology.validate.findings import Findings, Name, place
+from netlab.topology.validate.findings import Findings, place
 from netlab.topology.validate.names import Declared
+from netlab.topology.validate.processes import WrittenProcess, read_processes
 from netlab.topology.validate.programs import WrittenProgram, read_program
 from netlab.topology.validate.routes import WrittenRoute, read_routes
-from netlab.topology.validate.rules import (
-    LABEL,
-    LABEL_LENGTH,
-    Fields,
-    boolean,
-    choice,
-    integer,
-    is_label,
-    name,
-    one_or_more,
-    suggest_label,
-)
-from netlab.topology.validate.settings import capabilities, command, environment, image, limits, sysctls
+from netlab.topology.validate.rules import LABEL, LABEL_LENGTH, Fields, choice, integer, is_label, suggest_label
+from netlab.topology.validate.settings import capabilities, environment, image, limits, sysctls
 
 KIND = choice("host", "switch")
 REPLICAS = integer(1, 1000)
-AFTER = one_or_more(name, "a list of nodes", least=0)
 SWITCH_KEYS = ("kind", "replicas", "sysctls")
 NODE_KEYS = (
     *SWITCH_KEYS,
-    *(
-        "role",
-        "args",
-        "command",
-        "after",
-        "autostart",
-        "may_exit",
-        "xdp",
-        "routes",
-        "env",
-        "limits",
-        "image",
-        "capabilities",
-    ),
+    *processes.KEYS,
+    *(processes.LIST, "xdp", "routes", "env", "limits", "image", "capabilities"),
 )
-PROCESS_KEYS = ("args", "after", "autostart", "may_exit")  # they say something about the process of a node
 TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
 
 
@@ -54,9 +30,8 @@ class Draft(NamedTuple):
 
     declared: Declared
     node: Node
-    role: WrittenRole | None
+    processes: tuple[WrittenProcess, ...]
     program: WrittenProgram | None
-    after: tuple[Name, ...]
     routes: tuple[WrittenRoute, ...]
     has_process: bool
 
@@ -77,13 +52,11 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
     replicas = fields.read("replicas", REPLICAS, None if "replicas" in fields else 0)
     declared = Declared(key.text, place(key, path), replicas, None if kind is None else kind == "switch")
     _check_name(findings, declared)
-    _check_kind(findings, fields, kind)
+    if kind == "switch":
+        _check_switch(findings, fields)
     node = Node(
         key.text,
         kind or "host",
-        command=fields.read("command", command, ()),
-        autostart=fields.read("autostart", boolean, default=True),
-        may_exit=fields.read("may_exit", boolean, default=False),
         sysctls=fields.read("sysctls", sysctls, ()),
         env=fields.read("env", environment, ()),
         limits=fields.read("limits", limits, Limits()),
@@ -93,21 +66,11 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
     return Draft(
         declared,
         node,
-        _read_role(files, fields) if kind != "switch" else None,
+        read_processes(files, fields) if kind != "switch" else (),
         fields.read("xdp", lambda *at: read_program(files, *at), None) if kind != "switch" else None,
-        fields.read("after", AFTER, ()),
         fields.read("routes", read_routes, ()),
-        kind != "switch" and ("role" in fields or "command" in fields),
+        kind != "switch" and processes.is_written(fields),
     )
-
-
-def _read_role(files: Files, fields: Fields) -> WrittenRole | None:
-    none: tuple[Arg, ...] = ()
-    args = fields.read("args", read_args, none)
-    found = fields.read("role", lambda *at: files.rule("roles", *at), None)
-    if found is None:
-        return None
-    return WrittenRole(*found, fields.key_place("role"), args, fields.key_place("args"))
 
 
 def _check_name(findings: Findings, declared: Declared) -> None:
@@ -131,22 +94,9 @@ def _reads_as_number(written: str) -> bool:
     return written.isdigit() or (written.startswith("0x") and not written[2:].strip("0123456789abcdef"))
 
 
-def _check_kind(findings: Findings, fields: Fields, kind: str | None) -> None:
-    """Add the mistakes of keys that do not go together."""
-    if kind == "switch":
-        for key in NODE_KEYS:
-            if key in fields and key not in SWITCH_KEYS:
-                message = f"expected no such key on a switch, found {key}"
-                findings.add(fields.key_place(key), message, "a switch only forwards frames, use kind: host")
-        return
-    if "role" in fields and "command" in fields:
-        message = "expected a role or a command, found both"
-        findings.add(fields.key_place("command"), message, "leave one of them out")
-    if "args" in fields and "command" in fields and "role" not in fields:
-        findings.add(fields.key_place("args"), "expected a role for these args, found a command", "add them to it")
-    if "role" in fields or "command" in fields:
-        return
-    for key in PROCESS_KEYS:
-        if key in fields:
-            wanted = "a role" if key == "args" else "a role or a command"
-            findings.add(fields.key_place(key), f"expected {wanted} that {key} can apply to, found none")
+def _check_switch(findings: Findings, fields: Fields) -> None:
+    """Add the mistakes of keys that a switch has no use for."""
+    for key in NODE_KEYS:
+        if key in fields and key not in SWITCH_KEYS:
+            message = f"expected no such key on a switch, found {key}"
+            findings.add(fields.key_place(key), message, "a switch only forwards frames, use kind: host")

@@ -13,7 +13,7 @@ from netlab.cli.console import Painted
 from netlab.lab.node_drift import Problem
 from netlab.observe import log_view
 from netlab.observe.status import LabStatus, NodeStatus
-from netlab.record.model import LabRecord
+from netlab.record.model import LabRecord, LimitsRecord, NodeRecord
 from netlab.supervise import client
 from netlab.supervise.logs import LogLine
 
@@ -50,10 +50,10 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 def everything(screen: io.StringIO) -> str:
     """Return what `status`, `logs` and `trace` print of a lab in which much has happened."""
-    nodes = {
-        f"n{at}": NodeStatus("host", "", "", {}, client.Process("", state, code=code), 0, 0)
-        for at, (state, code) in enumerate(STATES)
-    }
+    nodes = {}
+    for at, (state, code) in enumerate(STATES):
+        its = (client.Process(f"n{at}", f"n{at}", state, code=code),)
+        nodes[f"n{at}"] = NodeStatus("host", "", "", {}, its[0], 0, 0, its)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", screen)
         _show_all(nodes)
@@ -63,7 +63,8 @@ def everything(screen: io.StringIO) -> str:
 def _show_all(nodes: dict[str, NodeStatus]) -> None:
     problem = Problem("n5", "its process 5 has ended", "netlab down")
     show.status(LabStatus("one", "not as planned", "one.yml", nodes, (problem,), looked_inside=True))
-    record = LabRecord("one", "one.yml", "netns", "/run/netlab/one", dict.fromkeys(nodes))  # type: ignore[arg-type]
+    plain = NodeRecord("host", LimitsRecord(), {}, (), ())
+    record = LabRecord("one", "one.yml", "netns", "/run/netlab/one", dict.fromkeys(nodes, plain))
     printed = [LogLine(1, node, "out", "hello") for node in (*nodes, "")]
     for prefix in ("", "one/"):
         show.lines(log_view._worded(record, printed, "text", Painted(), prefix))

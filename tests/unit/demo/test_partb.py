@@ -41,12 +41,12 @@ CLAIMS = {
 
 
 LATER = {"expired": 0, "retried": 0, "unheld": 0, "held": 0, "report_port": 0, "holds": False}
-OF_BACKENDS = {"weight": 1, "drained": False, "reports": None}
+OF_BACKENDS = {"weight": 1, "drained": False, "reports": None, "absent": ""}
 
 
-def _node(role: str, interfaces: dict[str, dict[str, list[str]]]) -> NodeRecord:
+def _node(interfaces: dict[str, dict[str, list[str]]]) -> NodeRecord:
     ports = {name: InterfaceRecord(tuple(about["addresses"])) for name, about in interfaces.items()}
-    return NodeRecord("host", role, LimitsRecord(), ports, (), ())
+    return NodeRecord("host", LimitsRecord(), ports, (), ())
 
 
 class Play:
@@ -67,8 +67,8 @@ class Play:
 
     @property
     def lab(self) -> LabRecord:
-        """As much of the lab's record as was kept: roles and addresses."""
-        nodes = {name: _node(**about) for name, about in self.recorded["lab"]["nodes"].items()}
+        """As much of the lab's record as is needed: addresses."""
+        nodes = {name: _node(about["interfaces"]) for name, about in self.recorded["lab"]["nodes"].items()}
         return LabRecord("demo", "", "netns", "/run/netlab/demo", nodes)
 
     def find(self, pattern: str) -> int:

@@ -40,8 +40,8 @@ STATS: dict[str, Any] = {
             "queue_depth": 4,
             "queue_capacity": 1024,
             "backends": {
-                "worker1": {"free": 0, "capacity": 5, "weight": 3, "drained": False, "reports": REPORTS},
-                "worker2": {"free": 2, "capacity": 5, "weight": 1, "drained": True, "reports": None},
+                "worker1": {"free": 0, "capacity": 5, "weight": 3, "drained": False, "reports": REPORTS, "absent": ""},
+                "worker2": {"free": 2, "capacity": 5, "weight": 1, "drained": True, "reports": None, "absent": "ill"},
             },
             "reasons": {"FORWARDED": COUNT},
             "carriers": {"CARRIER_SENT": COUNT},

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +20,21 @@ GOLDEN = os.path.join(ROOT, "tests", "golden")
 FILES = {
     "everything": f"{GOLDEN}/compose/everything.yml",
     "partb": f"{ROOT}/topologies/partb.yml",
+    "processes": f"{GOLDEN}/compose/processes.yml",
     "router": f"{ROOT}/topologies/router.yml",
     "switch": f"{ROOT}/topologies/switch.yml",
 }
+
+
+SEVERAL = """
+name: x
+nodes:
+  r:
+    env: {A: "node's"}
+    processes:
+      one: {command: [sh, -c, 'echo "$A"; exit 3']}
+      two: {command: [sh, -c, 'echo "$A"'], env: {A: "own 'b' $"}}
+"""
 
 
 def exported(path: str) -> str:
@@ -58,6 +72,25 @@ def test_every_address_is_in_its_network_once(name: str) -> None:
 def services_on(data: Any, network: str) -> list[Any]:
     """Return the services that are on a network."""
     return [service for service in data["services"].values() if network in service.get("networks", {})]
+
+
+def test_the_processes_of_a_node_all_run_with_their_own_variables(tmp_path: Path) -> None:
+    """What the shell is given does that, whatever is in their words; each says whose end it was."""
+    (tmp_path / "lab.yml").write_text(SEVERAL)
+    (tmp_path / "sleep").write_text("#!/bin/sh\n")  # what the container goes on with
+    (tmp_path / "sleep").chmod(0o755)
+    data, _ = compose_file.compose(plan(validate.topology(document.load(str(tmp_path / "lab.yml")))))
+    words = json.loads(json.dumps(data).replace("$$", "$"))["services"]["r"]["command"]
+
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "A": "node's"}
+    shown = subprocess.run(words, check=True, env=environment, capture_output=True, text=True)
+
+    assert sorted(shown.stdout.splitlines()) == [
+        "node's",
+        "one exited with code 3",
+        "own 'b' $",
+        "two exited with code 0",
+    ]
 
 
 def test_what_is_said_survives_the_way_through_yaml() -> None:

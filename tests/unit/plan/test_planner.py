@@ -19,7 +19,7 @@ from netlab.plan.steps import (
     StartRole,
     Step,
 )
-from netlab.topology.model import Endpoint, Link, Node, Program, Route, Topology
+from netlab.topology.model import Endpoint, Link, Node, Process, Program, Route, Topology
 from tests.checkout import ROOT
 
 ORDER = (CreateNode, AddBridge, AddLink, AddAddress, AddRoute, FaceProgram, AttachProgram, StartRole)
@@ -49,11 +49,15 @@ def roles(topology: Topology) -> list[StartRole]:
     return [step for step in steps(topology, StartRole) if isinstance(step, StartRole)]
 
 
+def node(name: str, *processes: Process) -> Node:
+    return Node(name, processes=processes)
+
+
 def everything() -> Topology:
     """Return a topology that has every kind of step."""
     nodes = (
-        Node("client", role="client", role_path="/roles/client.py", after=("lb",)),
-        Node("lb", program=PROGRAM, command=("sleep", "9")),
+        node("client", Process("client", "client", "/roles/client.py", after=("lb",))),
+        node("lb", Process("lb", command=("sleep", "9")))._replace(program=PROGRAM),
         Node("s", kind="switch"),
         Node("web1", replica_of="web"),
         Node("web2", replica_of="web"),
@@ -191,43 +195,44 @@ def test_a_program_without_interfaces_is_attached_to_all_of_its_node() -> None:
 
 def test_a_role_is_started_with_its_options() -> None:
     args = (("service_port", ("8080",)), ("sleep", ("0.2", "0.5")), ("verbose", ()))
-    node = Node("w", role="worker", role_path="/roles/worker.py", args=args, env=(("MODE", "a b"),))
+    worker = node("w", Process("w", "worker", "/roles/worker.py", args))._replace(env=(("MODE", "a b"),))
 
-    assert roles(lab((node,))) == [
+    assert roles(lab((worker,))) == [
         StartRole(
             "w",
             ("python3", "/roles/worker.py", "--service-port", "8080", "--sleep", "0.2", "0.5", "--verbose"),
             env=(("MODE", "a b"),),
             lab="demo",
+            name="w",
         )
     ]
-    assert lines(lab((node,)), StartRole) == [
+    assert lines(lab((worker,)), StartRole) == [
         "ip netns exec demo.w env 'MODE=a b' python3 /roles/worker.py --service-port 8080 --sleep 0.2 0.5 --verbose"
     ]
 
 
 def test_a_command_is_not_waited_for() -> None:
-    assert roles(lab((Node("a", command=("sleep", "9")),))) == [
-        StartRole("a", ("sleep", "9"), awaits_ready=False, lab="demo")
+    assert roles(lab((node("a", Process("a", command=("sleep", "9"))),))) == [
+        StartRole("a", ("sleep", "9"), awaits_ready=False, lab="demo", name="a")
     ]
 
 
 def test_what_is_not_started_is_recorded_and_printed_as_a_comment() -> None:
-    node = Node("a", command=("sh", "-c", "echo 1\necho 2"), autostart=False)
+    later = node("a", Process("a", command=("sh", "-c", "echo 1\necho 2"), autostart=False))
 
-    assert not roles(lab((node,)))[0].autostart
-    assert lines(lab((node,)), StartRole) == ["# not started: ip netns exec demo.a sh -c 'echo 1", "# echo 2'"]
+    assert not roles(lab((later,)))[0].autostart
+    assert lines(lab((later,)), StartRole) == ["# not started: ip netns exec demo.a sh -c 'echo 1", "# echo 2'"]
 
 
 def test_processes_come_after_those_they_name_and_otherwise_in_the_order_of_the_file() -> None:
     run = ("true",)
     nodes = (
-        Node("c", command=run, after=("b", "silent", "later")),
-        Node("b", command=run, after=("a",)),
-        Node("x", command=run),
-        Node("a", command=run),
+        node("c", Process("c", command=run, after=("b", "silent", "later"))),
+        node("b", Process("b", command=run, after=("a",))),
+        node("x", Process("x", command=run)),
+        node("a", Process("a", command=run)),
         Node("silent"),
-        Node("later", command=run, autostart=False),
+        node("later", Process("later", command=run, autostart=False)),
     )
 
     found = roles(lab(nodes))
@@ -238,6 +243,30 @@ def test_processes_come_after_those_they_name_and_otherwise_in_the_order_of_the_
         ("later", ()),
         ("b", ("a",)),
         ("c", ("b",)),
+    ]
+
+
+def test_the_processes_of_a_node_have_its_variables_and_their_own() -> None:
+    """Each is named in the line that starts it, but the one that has the node's name."""
+    run = ("true",)
+    nodes = (
+        node(
+            "r",
+            Process("ospfd", command=run, after=("r/zebra", "r"), env=(("AREA", "1"),)),
+            Process("zebra", command=run),
+            Process("r", command=run, after=("r/zebra",)),
+        )._replace(env=(("AREA", "0"), ("X", "y"))),
+    )
+
+    assert [(step.key, step.after) for step in roles(lab(nodes))] == [
+        ("r/zebra", ()),
+        ("r", ("r/zebra",)),
+        ("r/ospfd", ("r/zebra", "r")),
+    ]
+    assert lines(lab(nodes), StartRole) == [
+        "ip netns exec demo.r env AREA=0 X=y true  # r/zebra",
+        "ip netns exec demo.r env AREA=0 X=y true  # after r/zebra",
+        "ip netns exec demo.r env AREA=1 X=y true  # r/ospfd, after r/zebra r",
     ]
 
 

@@ -42,6 +42,7 @@ UNDONE: dict[Step, str] = {
         "ip -n lab.a link set dev eth0 xdpgeneric off\nip -n lab.a link set dev eth1 xdpgeneric off"
     ),
     StartRole("a", ("sleep", "9"), lab="lab"): "# netlab: end the process of lab.a",
+    StartRole("a", ("sleep", "9"), lab="lab", name="b"): "# netlab: end the process b of lab.a",
 }
 
 

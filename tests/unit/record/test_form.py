@@ -78,6 +78,17 @@ def test_a_wrong_type_at_any_depth_is_told_with_its_place(folder: str, name: str
     assert count > 100
 
 
+PROCESS = {
+    "name": "p",
+    "role": "",
+    "argv": ["p"],
+    "autostart": True,
+    "stays": False,
+    "may_exit": False,
+    "after": [],
+    "awaits_ready": False,
+    "env": {},
+}
 NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.interfaces.eth0.addresses[0]", "10.0.0.300/24", "an IP address with its prefix length"),
     ("nodes.a.interfaces.eth0.addresses[0]", "10.0.0.1/33", "an IP address with its prefix length"),
@@ -93,6 +104,8 @@ NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.processes[0].argv", [], "a command"),
     ("nodes.a.processes[0].argv[0]", "sle\0ep", "text"),
     ("nodes.a.processes[0].argv[0]", "\ud800", "text"),
+    ("nodes.a.processes[0].name", "a/b", "a name of letters a-z"),
+    ("nodes.a.processes", [PROCESS, PROCESS], "a name of its own, found"),
     ("nodes.a.sysctls", {"kernel.hostname": "x"}, "a dotted name such as"),
     ("nodes.a.sysctls", {"net./.x": "x"}, "a dotted name such as"),
     ("nodes.a.routes", [{"to": "10.0.0.0", "via": "10.0.0.2"}], "an IP network or 'default'"),

@@ -142,7 +142,7 @@ def test_a_pipe_does_not_keep_the_supervisor(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     os.mkfifo("processes")
     writer = state.Recorder()
-    writer.add(node="a", pid=7, ready_ns=1)
+    writer.add(process="a", pid=7, ready_ns=1)
     os.unlink("processes")
     writer.due = 0
     writer.retry()

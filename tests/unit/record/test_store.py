@@ -68,7 +68,7 @@ def test_a_record_that_is_missing_or_damaged_is_said_so(root: Path) -> None:
 
 def test_a_misspelt_node_gets_the_nearest_name() -> None:
     """And exit code 2."""
-    worker, client = (NodeRecord("host", role, LimitsRecord(), {}, (), ()) for role in ("worker", "client"))
+    worker, client = (NodeRecord("host", LimitsRecord(cpu), {}, (), ()) for cpu in (1, 2))
     record = LabRecord("one", "", "netns", "/run/netlab/one", {"worker1": worker, "client": client})
 
     assert store.node_of(record, "client") == client

@@ -82,6 +82,19 @@ def test_half_a_core_under_v1(host: Host, tmp_path: Path) -> None:
     assert not (tmp_path / "unified/netlab").exists()
 
 
+def test_under_v1_more_than_netlab_itself_may_use_is_no_quota(host: Host, tmp_path: Path) -> None:
+    """The kernel takes no quota there that is larger than that of the group above, which holds anyway."""
+    mounts = host("cpu")
+    for name, text in zip(FILES["cpu"], ("50000\n", "100000\n"), strict=True):
+        (tmp_path / "cpu" / name).write_text(text)
+    groups = Groups("x", {"a": Limits(cpu=2.5), "b": Limits(cpu=1.5)}, mounts)
+
+    groups.make()
+
+    assert ["-1", "150000"] == [(tmp_path / f"cpu/netlab/x/{node}/cpu.cfs_quota_us").read_text() for node in "ab"]
+    assert groups.changed("a") == []
+
+
 def test_half_a_core_under_v2(host: Host, tmp_path: Path) -> None:
     """The controllers are handed down to the node's group, which has no swap of its own."""
     Groups("x", {"a": HALF}, host(v2="cpuset cpu memory pids")).make()

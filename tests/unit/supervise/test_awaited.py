@@ -17,7 +17,7 @@ EARLY = "before the lab was complete (a process that may end"
 
 def began(start: Start) -> dict[str, Any]:
     """Return the event of a start that has just happened."""
-    return {"kind": "started", "ns": time.monotonic_ns(), "process": start.node, "awaits_ready": start.awaits_ready}
+    return {"kind": "started", "ns": time.monotonic_ns(), "process": start.process, "awaits_ready": start.awaits_ready}
 
 
 def ended(**how: int) -> dict[str, Any]:

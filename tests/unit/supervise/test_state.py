@@ -8,9 +8,9 @@ import pytest
 from netlab.supervise import client, state
 
 STARTED = (
-    f'{{"node": "a", "pid": {os.getpid()}, "start_ticks": 1, "started_ns": 5, "argv": ["x"], "awaits_ready": false}}'
+    f'{{"process": "a", "pid": {os.getpid()}, "start_ticks": 1, "started_ns": 5, "argv": ["x"], "awaits_ready": false}}'
 )
-NODES = '{"nodes": ["a", "b"], "ns": 1}'
+NODES = '{"processes": ["a", "b"], "ns": 1}'
 
 
 def written(folder: Path, *lines: str) -> str:
@@ -19,10 +19,10 @@ def written(folder: Path, *lines: str) -> str:
 
 
 def test_whole_lines_are_read(tmp_path: Path) -> None:
-    folder = written(tmp_path, NODES, STARTED, '{"node": "a", "pid": 7, "ended_ns": 9, "exit": 3}')
+    folder = written(tmp_path, NODES, STARTED, '{"process": "a", "pid": 7, "ended_ns": 9, "exit": 3}')
 
     assert not state.is_damaged(folder)
-    assert [(one.node, one.state, one.code) for one in client.processes(folder)] == [
+    assert [(one.process, one.state, one.code) for one in client.processes(folder)] == [
         ("a", "exited", 3),
         ("b", "not started", 0),
     ]
@@ -31,24 +31,38 @@ def test_whole_lines_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        *("", '{"node": "a", "pi', "[1]", "7", '{"node": "b", "pid"' + NODES, "\0" * 40, "[" * 99999, "null", "{}"),
-        *('{"nodes": 5}', '{"nodes": 5, "ns": 1}', '{"nodes": [["a"]], "ns": 1}', '{"node": ["a"]}'),
-        *('{"node": "b", "argv": ["x"]}', '{"node": "b", "pid": 7, "ended_ns": 9}', STARTED.replace('["x"]', "7")),
-        *('{"node": "b", "pid": -1, "ready_ns": 9}', '{"node": "b", "pid": 7, "ready_ns": 9, "argv": ["x"]}'),
-        '{"node": "b", "pid": 99999999999999999999999, "ready_ns": 9}',
+        *(
+            "",
+            '{"process": "a", "pi',
+            "[1]",
+            "7",
+            '{"process": "b", "pid"' + NODES,
+            "\0" * 40,
+            "[" * 99999,
+            "null",
+            "{}",
+        ),
+        *('{"processes": 5}', '{"processes": 5, "ns": 1}', '{"processes": [["a"]], "ns": 1}', '{"process": ["a"]}'),
+        *(
+            '{"process": "b", "argv": ["x"]}',
+            '{"process": "b", "pid": 7, "ended_ns": 9}',
+            STARTED.replace('["x"]', "7"),
+        ),
+        *('{"process": "b", "pid": -1, "ready_ns": 9}', '{"process": "b", "pid": 7, "ready_ns": 9, "argv": ["x"]}'),
+        '{"process": "b", "pid": 99999999999999999999999, "ready_ns": 9}',
     ],
     ids=lambda line: line[:200].replace(str(os.getpid()), "PID"),
 )
 def test_a_line_that_is_none_is_told_and_costs_the_others_nothing(tmp_path: Path, line: str) -> None:
     """As a full file system leaves it: half a line, and behind it the next."""
-    folder = written(tmp_path, NODES, STARTED, line, '{"node": "a", "pid": 7, "ended_ns": 9, "signal": 9}')
+    folder = written(tmp_path, NODES, STARTED, line, '{"process": "a", "pid": 7, "ended_ns": 9, "signal": 9}')
 
     assert state.is_damaged(folder)
-    assert next((one.node, one.state, one.code) for one in client.processes(folder)) == ("a", "killed", 9)
+    assert next((one.process, one.state, one.code) for one in client.processes(folder)) == ("a", "killed", 9)
 
 
 def test_without_the_line_that_says_how_it_was_started_nothing_is_known(tmp_path: Path) -> None:
-    folder = written(tmp_path, '{"node": "a", "pid": 7, "ready_ns": 9}')
+    folder = written(tmp_path, '{"process": "a", "pid": 7, "ready_ns": 9}')
 
     assert [one.state for one in client.processes(folder)] == ["not started"]
 
@@ -59,9 +73,9 @@ def test_a_file_that_is_not_there_or_empty_is_damaged(tmp_path: Path) -> None:
 
 
 def test_of_a_process_that_was_started_again_the_first_end_is_forgotten(tmp_path: Path) -> None:
-    ended = '{"node": "a", "pid": 7, "ended_ns": 9, "exit": 3}'
+    ended = '{"process": "a", "pid": 7, "ended_ns": 9, "exit": 3}'
     again = STARTED.replace('"started_ns": 5', '"started_ns": 10')
-    folder = written(tmp_path, NODES, STARTED, '{"node": "a", "pid": 7, "ready_ns": 6}', ended, again)
+    folder = written(tmp_path, NODES, STARTED, '{"process": "a", "pid": 7, "ready_ns": 6}', ended, again)
 
     fate = state.read(folder)["a"]
     assert (fate.ready, fate.ended) == (None, None)

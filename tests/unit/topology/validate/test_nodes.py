@@ -9,8 +9,8 @@ def test_replicas_share_their_tuples() -> None:
         "{name: x, nodes: {a: {replicas: 1000, command: [a]}, b: {replicas: 1000, command: [b], after: a}}}"
     ).nodes
 
-    assert 1000 == len(nodes[-1].after)
-    assert nodes[-1].after is nodes[-2].after
+    assert 1000 == len(nodes[-1].processes[0].after)
+    assert nodes[-1].processes[0].after is nodes[-2].processes[0].after
 
 
 def test_as_many_nodes_as_one_lab_may_have() -> None:
@@ -20,6 +20,17 @@ def test_as_many_nodes_as_one_lab_may_have() -> None:
 
     assert 4096 == len(topology(text % rest).nodes)
     assert "4,096" in mistakes(text % f"{rest}, f: ")[0]
+
+
+def test_as_many_processes_as_one_lab_may_have() -> None:
+    """4,096 processes are allowed, and not one more."""
+    text = "{name: x, nodes: {a: {replicas: 1000, processes: {%s}}, b: {replicas: 96, command: [b]}, %s}}"
+    four = ", ".join(f"p{number}: {{command: [p]}}" for number in range(4))
+
+    assert 4 == len(topology(text % (four, "c: ")).nodes[999].processes)
+    assert ["expected at most 4,096 processes in the lab, found 4,097"] == [
+        mistake.partition("a: ")[2].partition(" (")[0] for mistake in mistakes(text % (four, "c: {command: [c]}"))
+    ]
 
 
 def test_an_unknown_kind_hides_what_follows_from_it() -> None:

@@ -1,0 +1,42 @@
+"""What a person calls the processes of a lab → their keys; UsageError, with those there are, where there is none."""
+
+from typing import NoReturn
+
+from netlab.errors import UsageError
+from netlab.paths import process_key
+from netlab.record import store
+from netlab.record.model import LabRecord, ProcessRecord
+
+
+def process(record: LabRecord, called: str) -> tuple[str, ProcessRecord]:
+    """Return node and process that NODE/NAME means; NODE is the one of that name, or the only one there."""
+    node, _, name = called.partition("/")
+    there = _there(record, node)
+    if not there:
+        raise UsageError(f"{node} has neither a role nor a command to run")
+    if "/" not in called and len(there) == 1:
+        return node, next(iter(there.values()))
+    found = there.get(process_key(node, name if "/" in called else node))
+    if found is None and "/" not in called:
+        raise UsageError(f"{node} has several processes: name one of {', '.join(there)}")
+    return node, found or _missing(node, name, there)
+
+
+def keys(record: LabRecord, called: str) -> list[str]:
+    """Return the keys that NODE, for all of its processes, or NODE/NAME means."""
+    node, slash, name = called.partition("/")
+    there = _there(record, node)
+    if not slash:
+        return list(there)
+    key = process_key(node, name)
+    if key not in there:
+        _missing(node, name, there)
+    return [key]
+
+
+def _there(record: LabRecord, node: str) -> dict[str, ProcessRecord]:
+    return {process_key(node, each.name): each for each in store.node_of(record, node).processes}
+
+
+def _missing(node: str, name: str, there: dict[str, ProcessRecord]) -> NoReturn:
+    raise UsageError(f"{node} has no process {name!r}; it has {', '.join(there) or 'none'}")

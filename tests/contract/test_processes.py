@@ -1,0 +1,169 @@
+"""Several processes in a node are the same on both runtimes: order, logs, states, ends and verbs, each by its key."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab import paths
+from netlab.supervise import talk
+from netlab.testing.waiting import PATIENCE_S, eventually
+from tests.lab.lab import lab, netlab, texts
+
+pytestmark = pytest.mark.root
+
+# Two daemons and a role in a router, where the role comes last; replicas with processes of their own; one after all.
+TOPOLOGY = """
+name: processes
+nodes:
+  r:
+    env: {AREA: "0", COLOUR: red}
+    processes:
+      counter: {role: counter, after: [zebra, ospfd], args: {upto: 1}}
+      ospfd: {command: [sh, -c, "echo area $AREA $COLOUR; exec sleep inf"], after: [zebra], env: {AREA: "1"}}
+      zebra: {command: [sh, -c, "echo begun $AREA; exec sleep inf"]}
+      by-hand: {role: counter, autostart: false, args: {upto: 1}, env: {COLOUR: blue}}
+  w:
+    replicas: 2
+    processes:
+      w1: {command: [sleep, inf]}
+      own: {command: [sh, -c, "echo $NETLAB_NODE; exec sleep inf"], after: [w1]}
+  last: {role: counter, after: [r, w2/own], args: {upto: 1}}
+links: [[r, w], [r, last]]
+"""
+COUNTER = """
+import os, signal, sys
+from netlab import options
+from netlab.role import say
+OPTIONS = {"upto": {"type": "integer", "required": True, "help": "how far"}}
+STAYS = True
+args = options.parse(OPTIONS, "counts")
+for number in range(args.upto):
+    say(f"number {number} {os.environ.get('COLOUR', '')}")
+if "NETLAB_STAMPED" in os.environ:
+    say("READY")
+    signal.sigwait({signal.SIGTERM})
+sys.exit(4)
+"""
+FILES = {"counter.py": COUNTER}
+KEYS = ["r/counter", "r/ospfd", "r/zebra", "r/by-hand"]
+
+
+def status(code: int | None = 0) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(netlab("status", "--format", "json", code=code).stdout)
+    return found
+
+
+def processes(code: int | None = 0) -> dict[str, dict[str, Any]]:
+    """Return what `status` says of each process, by its key."""
+    nodes = status(code)["nodes"]
+    return {process["process"]: process for about in nodes.values() for process in about["processes"]}
+
+
+def test_they_start_in_their_order(one: str) -> None:
+    """Each after those it names: in its own node, its own replica, all of another node, one of another node."""
+    began = {key: process["started_ns"] for key, process in processes().items()}
+
+    assert began.pop("r/by-hand") == 0
+    assert began["r/zebra"] < began["r/ospfd"] < began["r/counter"] < began["last"]
+    assert began["w1"] < began["w1/own"]
+    assert began["w2/w1"] < began["w2/own"] < began["last"]
+
+
+def test_status_has_each_by_its_key(one: str) -> None:
+    """A line for each, below the node's, which is that of the process with its name; `process` is that of only one."""
+    nodes = status()["nodes"]
+    shown = netlab("status", env={**os.environ, "COLUMNS": "200"}).stdout
+    rows = [line.replace("│", " ").split()[:3] for line in shown.splitlines()]
+
+    assert KEYS == [process["process"] for process in nodes["r"]["processes"]]
+    assert (None, "last") == (nodes["r"]["process"], nodes["last"]["process"]["process"])
+    assert ["counter", "", "", "counter"] == [process["role"] for process in nodes["r"]["processes"]]
+    assert {"r"} == {process["node"] for process in nodes["r"]["processes"]}
+    expected = (
+        ["r", "host"],
+        *(["r/counter", "counter", "running"], ["r/ospfd", "command", "running"], ["r/by-hand", "counter", "not"]),
+        *(["w1", "host", "running"], ["w1/own", "command", "running"], ["last", "counter", "running"]),
+    )
+    for row in expected:
+        assert any(each[: len(row)] == row for each in rows), (row, shown)
+
+
+def test_logs_are_of_a_node_or_of_one(one: str) -> None:
+    """A line says whose it is; the processes of a node have its variables, and over them their own."""
+    eventually(lambda: "area 1 red" in texts("logs", "r/ospfd"))
+    lines = [json.loads(line) for line in netlab("logs", "r", "w2/own", "--format", "json").stdout.splitlines()]
+    said = {(line["node"], line["process"], line["text"]) for line in lines if line["stream"] == "out"}
+
+    assert said == {
+        ("r", "r/zebra", "begun 0"),
+        ("r", "r/ospfd", "area 1 red"),
+        ("r", "r/counter", "number 0 red"),
+        ("w2", "w2/own", "w2"),
+    }
+    assert ["r/zebra"] == [line.split()[1] for line in netlab("logs", "r/zebra").stdout.splitlines()][-1:]
+    assert sorted(os.listdir(f"{paths.folder_of(one)}/{paths.LOGS}")) == sorted(
+        f"{name}.log" for name in ("r.counter", "r.ospfd", "r.zebra", "w1", "w1.own", "w2.w1", "w2.own", "last")
+    )
+
+
+def test_run_takes_one_by_its_key(one: str) -> None:
+    """The node alone is enough where one process has its name, or is the only one."""
+    assert netlab("run", "r/by-hand", "--upto", "2", code=4).stdout == "number 0 blue\nnumber 1 blue\n"
+    assert netlab("run", "last", code=4).stdout == "number 0 \n"
+    with open(f"{paths.folder_of(one)}/{paths.RECORD}", encoding="utf-8") as file:
+        assert "blue" not in file.read()  # which others than root may read
+    assert f"r has several processes: name one of {', '.join(KEYS)}" in netlab("run", "r", code=2).stderr
+    assert "r has no process 'bgpd'; it has r/counter," in netlab("run", "r/bgpd", code=2).stderr
+    assert "w1 has no process 'x'; it has w1, w1/own" in netlab("logs", "w1/x", code=2).stderr
+    assert "did you mean last?" in netlab("logs", "lats/x", code=2).stderr
+
+
+@pytest.fixture
+def pair(runtime: str, tmp_path: Path) -> Iterator[str]:
+    """A lab of one node with two processes, a role and a command, for tests that change which processes run."""
+    (tmp_path / "counter.py").write_text(COUNTER)
+    its = {"role": {"role": "counter", "args": {"upto": 1}}, "command": {"command": ["sleep", "inf"]}}
+    (tmp_path / "lab.yml").write_text(json.dumps({"name": "pair", "nodes": {"r": {"processes": its}}}))
+    with lab(str(tmp_path / "lab.yml"), "--runtime", runtime, name="pair") as name:
+        yield name
+
+
+def test_one_is_restarted_and_one_is_killed(pair: str) -> None:
+    """By its key, the other goes on as it was, and so does its log; `status` names what was killed, until it runs."""
+    before = processes()
+    with talk.to(paths.folder_of(pair)) as supervisor:
+        supervisor.restart("r/role", PATIENCE_S)
+        restarted = processes()
+        os.kill(before["r/command"]["pid"], signal.SIGKILL)
+        eventually(lambda: processes(None)["r/command"]["state"] == "killed")
+        [problem] = status(1)["problems"]
+        supervisor.start("r/command", PATIENCE_S)
+        states = supervisor.states()
+
+    assert before["r/role"]["pid"] != restarted["r/role"]["pid"] == states["r/role"]["pid"]
+    assert before["r/command"]["pid"] == restarted["r/command"]["pid"] != states["r/command"]["pid"]
+    assert ["number 0 "] * 2 == [text for text in texts("logs", "r/role") if text.startswith("number")]
+    assert problem["where"] == "r/command"
+    assert "was killed by SIGKILL" in problem["what"]
+    assert status()["state"] == "up"
+
+
+def test_one_that_fails_ends_up(runtime: str, tmp_path: Path) -> None:
+    """With its key and its last lines."""
+    topology = tmp_path / "lab.yml"
+    stays, fails = {"command": ["sleep", "inf"]}, {"command": ["sh", "-c", "echo broken; exit 3"], "after": "stays"}
+    topology.write_text(json.dumps({"name": "fails", "nodes": {"a": {"processes": {"stays": stays, "fails": fails}}}}))
+    options = ("--lab", "fails", "--runtime", runtime)
+
+    assert "a/fails ended with exit code 3 before the lab was complete" in (
+        said := netlab("up", str(topology), *options, code=1).stderr
+    )
+    assert said.rstrip().endswith("broken")
+    fails["command"] = ["nosuch"]
+    topology.write_text(json.dumps({"name": "fails", "nodes": {"a": {"processes": {"fails": fails | {"after": []}}}}}))
+    assert "a/fails: command nosuch: no such command" in netlab("up", str(topology), *options, code=1).stderr
