@@ -1,4 +1,4 @@
-"""The programs and roles that a topology names: beside it first, then netlab's own."""
+"""Finds the programs and roles that a topology names: beside it first, then among netlab's own."""
 
 import os
 import stat
@@ -52,7 +52,7 @@ class Files:
         return self._transmits[case]
 
     def _unfit(self, kind: str, file: str) -> str:
-        """Return why what is there cannot be the file of a program or role, "" if it can."""
+        """Return why a file cannot be a program or role, "" if it can."""
         try:
             mode = os.stat(file).st_mode
             if not stat.S_ISREG(mode):
@@ -71,7 +71,7 @@ class Files:
         return file if _is_there(file) else ""
 
     def _by_name(self, kind: str, written: str) -> str:
-        """Return the file of this name, or "". A thousand nodes of one role look once."""
+        """Return the file of this name, or "". A thousand nodes with one role need one look-up."""
         if (kind, written) not in self._known:
             files = (os.path.join(directory, written + SUFFIXES[kind]) for directory in self._folders(kind))
             self._known[kind, written] = next(filter(_is_there, files), "")
@@ -94,7 +94,7 @@ class Files:
 
 
 def _is_there(file: str) -> bool:
-    """Say whether there is a file, or something that keeps us from seeing whether there is."""
+    """Say whether there is a file, or whether we may not see if there is one."""
     try:
         os.stat(file)
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -105,7 +105,7 @@ def _is_there(file: str) -> bool:
 
 
 def _files(directory: str, suffix: str) -> list[str]:
-    """Return the names of a folder's files that end so; none of one that cannot be read."""
+    """Return the names of a folder's files with this ending; none if it cannot be read."""
     try:
         names = os.listdir(directory)
     except OSError:
