@@ -38,7 +38,7 @@ def used(tree: ast.AST) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if room(name) != "cli" or name == "__main__"))
-def test_the_process_is_the_callers(module: str) -> None:
+def test_nothing_below_cli_prints_exits_or_changes_the_process(module: str) -> None:
     """Whoever imports netlab, as a library or a test, goes on as before; what there is to say, it is told."""
     names = set(used(parsed(MODULES[module])))
     found = {what for what, forbidden in FORBIDDEN.items() if names.intersection(forbidden)}
