@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.programs import bpf, comparison, introspection
+from netlab.programs import bpf, field_comparison, map_btf
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.record.layouts import NONE, Layouts
 
@@ -29,11 +29,11 @@ def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None
             for name in made
             if os.path.exists(paths.map_pin(pins, name))
         }
-        before = introspection.layouts({name: old.fd for name, old in there.items()})
+        before = map_btf.layouts({name: old.fd for name, old in there.items()})
         wrong = []
         for name, old in there.items():
             found = _differences(old, Map(os.dup(made[name])))
-            found += comparison.differences(name, before.get(name, NONE), known.get(name, NONE))
+            found += field_comparison.differences(name, before.get(name, NONE), known.get(name, NONE))
             wrong += [f"{name}: {', '.join(found)}"] if found else []
         if wrong:
             lines = "\n".join(f"    {text}" for text in wrong)
