@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.programs import bpf, field_comparison, map_btf
+from netlab.programs import bpf, field_comparison, kernel_btf
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.record.layouts import NONE, Layouts
 
@@ -29,7 +29,7 @@ def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None
             for name in made
             if os.path.exists(paths.map_pin(pins, name))
         }
-        before = map_btf.layouts({name: old.fd for name, old in there.items()})
+        before = kernel_btf.layouts({name: old.fd for name, old in there.items()})
         wrong = []
         for name, old in there.items():
             found = _differences(old, Map(os.dup(made[name])))
