@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netlab.demo.evidence import Evidence
 from netlab.kernel import files
-from netlab.topology import sources
+from netlab.topology import program_text
 
 
 class Kept(NamedTuple):
@@ -47,7 +47,7 @@ def _own(path: str, source: str) -> tuple[str, dict[str, bytes]]:
 
     If it includes files from above its folder, as many folders above it are kept.
     """
-    included = {header.name: header.path for header in sources.headers(path, source)}
+    included = {header.name: header.path for header in program_text.headers(path, source)}
     above = max((name.split("/").count("..") for name in included), default=0)
     folder = "/".join(os.path.dirname(path).split("/")[-above:]) if above else ""
     place = os.path.join(folder, os.path.basename(path))

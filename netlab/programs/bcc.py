@@ -18,7 +18,7 @@ from netlab.programs.loader import Job
 from netlab.programs.maps import possible_cpus
 from netlab.programs.verifier_log import log_with_lines
 from netlab.record import layouts, mark
-from netlab.topology import sources
+from netlab.topology import program_text
 
 if TYPE_CHECKING:
     from bcc import BPF
@@ -282,7 +282,7 @@ def choose_entry(
 
 def _whole(path: str, source: str) -> str:
     """Return a source with its headers; refuse one of which the compiler would see no end."""
-    found = list(sources.headers(path, source))
+    found = list(program_text.headers(path, source))
     for header in found:
         if header.text is None:
             raise Refused("plain", f"includes {header.path}: {header.problem}")
