@@ -71,7 +71,7 @@ class Unit(NamedTuple):
         """Add the names of reasons, by the text that is loaded, where the program does without bpf/verdict.h."""
         if REASONS not in known.maps or REASON in known.enums:
             return known
-        text = sources.with_headers(self.job.path, self.text.decode(errors="replace"))
+        text = program_text.with_headers(self.job.path, self.text.decode(errors="replace"))
         found = headers.enum_in(text, REASON)
         return known._replace(enums={**known.enums, REASON: found}) if found else known
 
