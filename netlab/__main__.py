@@ -1,10 +1,10 @@
-"""The command `netlab`, which `python -m netlab` is too: a process from its start to its end."""
+"""The command `netlab`, also as `python -m netlab`: one process from start to end."""
 
 import gc
 import os
 import sys
 
-COLLECT_FROM = 100_000  # new objects; Python's 700 come together again and again while modules load, none of it garbage
+COLLECT_FROM = 100_000  # new objects; Python's default, 700, is reached all the time while modules load, in vain
 
 
 def run() -> None:
@@ -21,8 +21,8 @@ def run() -> None:
             if stream:
                 stream.flush()
     except OSError:
-        sys.exit(code)  # Python tries once more, and tells what could not be written
-    os._exit(code)  # to take every module down in good order takes longer than to make four namespaces
+        sys.exit(code)  # Python tries once more, and reports what could not be written
+    os._exit(code)  # to tear down every module takes longer than to make four namespaces
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from netlab import paths
 def folder(kind: str) -> str:
     """Return the absolute path of netlab's own `bpf`, `roles` or `topologies`.
 
-    An installed wheel carries them in the package; in a checkout they stand beside it.
+    An installed wheel has them in the package. In a checkout they are beside the package.
     """
     installed = os.path.join(paths.PACKAGE, "assets", kind)
     return installed if os.path.isdir(installed) else os.path.join(paths.IMPORTED_FROM, kind)

@@ -1,4 +1,4 @@
-"""Every error that netlab raises on purpose, and the exit code each one ends the command with.
+"""Every error that netlab raises on purpose, and the exit code of the command for each.
 
 NetlabError            1   the work failed, and was undone
 ├── UsageError         2   a wrong option or argument
@@ -60,7 +60,7 @@ class Mistake(NamedTuple):
 
 
 class TopologyError(UsageError):
-    """A topology that cannot be built, with every mistake that was found in it, in the order of the file."""
+    """A topology that cannot be built, with all its mistakes in the order of the file."""
 
     def __init__(self, file: str, mistakes: list[Mistake]) -> None:
         self.file = file
@@ -69,20 +69,20 @@ class TopologyError(UsageError):
 
 
 def reason(error: OSError) -> str:
-    """Return what the kernel says of an error, and which limit of this host it means, if it means one."""
+    """Return what the kernel says of an error, and the limit of this host that it means, if any."""
     what = error.strerror or str(error)
     limit = _LIMITS.get(error.errno or 0)
     return f"{what} ({limit})" if limit else what
 
 
 def refuse_lack(error: OSError, what: str) -> None:
-    """Raise HostError where an error means a limit of this host; `what` says what could not be done."""
+    """Raise HostError if an error means a limit of this host; `what` says what could not be done."""
     if error.errno in _LIMITS:
         raise HostError(f"{what}: {reason(error)}") from error
 
 
 def _lack(error: BaseException) -> str:
-    """Return what this host has refused, or lacks; "" for an error that is not the host's."""
+    """Return what this host has refused or lacks; "" for an error that is not the host's."""
     match error:
         case OSError():
             return f"{error.filename}: {reason(error)}" if error.filename else reason(error)

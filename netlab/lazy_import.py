@@ -1,7 +1,7 @@
-"""Importing less than a library is made of, where that is a part of what `up` takes.
+"""Imports only parts of a library, where importing is a good part of the time that `up` takes.
 
-Whatever is not expected here costs time and nothing else: a stand-in that is asked for more becomes the module, and
-when a library is laid out otherwise, all of it is imported (`imported`).
+Anything unexpected here only costs time: a stand-in that is asked for more becomes the module, and a library with
+another layout is imported whole (`imported`).
 """
 
 import sys
@@ -16,18 +16,18 @@ T = TypeVar("T")
 
 
 def module(name: str, /, **known: object) -> None:
-    """Put a module into sys.modules that runs its own code only when something unknown is asked of it.
+    """Put a module into sys.modules that runs its own code only when it is asked for something unknown.
 
-    Modules of a package can be imported meanwhile, and `import pyroute2; pyroute2.IPRoute` of other code in this
-    process works as ever: the first attribute that is not there runs the module's code, in this same module object.
-    importlib's LazyLoader does not serve: it runs the code as soon as a module of the package is imported.
+    Meanwhile modules of a package can be imported. `import pyroute2; pyroute2.IPRoute` of other code in this process
+    works as always: the first missing attribute runs the module's code, in this same module object. importlib's
+    LazyLoader does not help: it runs the code as soon as a module of the package is imported.
     """
     above, _, own = name.rpartition(".")
     if name in sys.modules or (above and above not in sys.modules):
         return
     spec = PathFinder.find_spec(name, sys.modules[above].__path__ if above else None)
     if spec is None or spec.loader is None:
-        return  # installed in a way of its own: it is imported as usual
+        return  # it is installed in another way, and is imported as usual
     loader = spec.loader
     module = ModuleType(name)
     module.__dict__.update(known, __spec__=spec, __loader__=loader, __package__=spec.parent, __file__=spec.origin)
@@ -49,9 +49,9 @@ def module(name: str, /, **known: object) -> None:
 
 @contextmanager
 def postponed(name: str, /, **known: object) -> Iterator[None]:
-    """Have `import NAME`, while this lasts, give what imports the module when something unknown is asked of it.
+    """Let `import NAME` give a stand-in meanwhile, which imports the module when asked for something unknown.
 
-    So code that is loaded meanwhile has it from the first use on, and all other code as ever.
+    So code that is loaded meanwhile gets the module at its first use. All other code gets it as always.
     """
     stand_in = ModuleType(name)
 
@@ -72,12 +72,12 @@ def postponed(name: str, /, **known: object) -> Iterator[None]:
 
 
 def imported(library: str, stand_ins: Callable[[], AbstractContextManager[None]], load: Callable[[], T]) -> T:
-    """Return what `load` imports of a library while there are stand-ins; without these, when that fails."""
+    """Return what `load` imports of a library with stand-ins; if that fails, without them."""
     before = set(sys.modules)
     try:
         with stand_ins():
             return load()
-    except Exception:  # noqa: BLE001 - a version laid out otherwise: the ordinary way decides
+    except Exception:  # noqa: BLE001 - a version with another layout: import it in the ordinary way
         for name in set(sys.modules) - before:
             if name.partition(".")[0] == library:
                 del sys.modules[name]

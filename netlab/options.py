@@ -1,20 +1,20 @@
-"""What a role accepts on its command line: one description, read by two.
+"""What a role accepts on its command line: one description with two readers.
 
-A role's file may hold a literal
+A role's file may have a literal
 
     OPTIONS = {
         "target": {"type": "endpoint", "required": True, "help": "the service, as NODE:PORT"},
         "sleep": {"type": "number", "values": [1, 2], "default": [0.2, 0.5], "minimum": 0, "help": "seconds"},
     }
 
-which validation reads without running the file (`declared`), and by which the role itself parses its command line;
-a literal CAPABILITIES, a list of what its process may do in a container beside what all may, and STAYS = True where
-only a signal ends it: `status` takes any end of such a role for a fault, of others one with a code other than 0.
+Validation reads it without running the file (`declared`). The role itself parses its command line with it. The file may
+also have a literal CAPABILITIES: what its process may do in a container besides the default. With STAYS = True only a
+signal ends the role: `status` then takes any end for a fault, else only an end with another code than 0.
 
 Keys of an option: `type` (integer, number, text, port, endpoint, node, flag), `required`, `default`, `minimum`,
-`maximum`, `choices`, `help`, `values` ([least, most]: the option takes a list of so many values), and `needs`: what a
-value cannot be without, as {VALUE: [[CONDITION, ...], ...]}. All conditions of one of the lists must hold; a condition
-is `NAME=VALUE`, or the NAME of an option that must have another value than its default.
+`maximum`, `choices`, `help`, `values` and `needs`. `values` is [least, most]: the option takes a list of so many
+values. `needs` says what a value requires, as {VALUE: [[CONDITION, ...], ...]}: all conditions of one of the lists must
+hold. A condition is `NAME=VALUE`, or the NAME of an option that must have another value than its default.
 """
 
 import os
@@ -35,7 +35,7 @@ SHOWN = 60  # characters
 
 
 class Endpoint(NamedTuple):
-    """Where a service is: `host` is the name of a node, or an address; an address pair such as sockets take."""
+    """The address of a service: `host` is the name of a node, or an address. It is a pair, as sockets take it."""
 
     host: str
     port: int
@@ -71,7 +71,7 @@ def expected(option: Option) -> str:
 def problem(option: Option, texts: Sequence[str]) -> str:
     """Return what is wrong with the values of an option ("expected …, found …"), or "" for good ones.
 
-    Whether the nodes named there exist is not looked at: `hosts` returns their names.
+    It does not check whether the nodes in them exist; `hosts` returns their names.
     """
     least, most = option.get("values", ONE_VALUE)
     if not least <= len(texts) <= most:
@@ -85,9 +85,9 @@ def problem(option: Option, texts: Sequence[str]) -> str:
 
 
 def unmet(options: Options, given: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
-    """Yield each option whose value needs what is not given, and what is wrong ("expected …, found …").
+    """Yield each option whose value needs something that is not given, and what is wrong ("expected …, found …").
 
-    `given` has the values of the options that are written, which are good ones, by their names in `options`.
+    `given` has the good values of the options that are written, by their names in `options`.
     """
     for name, option in options.items():
         chosen = _text_of(option, given.get(name, ()))
@@ -120,7 +120,7 @@ def hosts(option: Option, texts: Sequence[str]) -> list[str]:
 
 
 def _value(option: Option, text: str) -> Any:
-    """Return the value that `text` stands for, None if it is not what the option takes."""
+    """Return the value that `text` means, None if the option does not take it."""
     value: Any = text
     kind = option["type"]
     if kind in ("integer", "port"):
@@ -153,7 +153,7 @@ def _integer(text: str) -> int | None:
 
 def _number(text: str) -> float | None:
     if text.strip("0123456789+-.eE"):
-        return None  # float() takes "nan", "1_000", blanks and other scripts' digits as well.
+        return None  # float() would also take "nan", "1_000", blanks and digits of other scripts.
     try:
         number = float(text)
     except ValueError:
@@ -192,11 +192,11 @@ def _show(text: str) -> str:
 
 
 def parse(options: Options, description: str, argv: Sequence[str] | None = None) -> "argparse.Namespace":
-    """Parse a role's command line and return its options, typed, under their names.
+    """Parse a role's command line, and return its options, typed, under their names.
 
     `argv` is what follows the role's own name, by default that of this process. An option with `values` gives a list,
-    an endpoint an Endpoint. The last occurrence of an option wins; `--service_port` is `--service-port`. Ends the
-    process with exit code 2, and a message, if the command line is wrong.
+    an endpoint an Endpoint. If an option is there twice, the last one counts. `--service_port` is `--service-port`. A
+    wrong command line ends the process with a message and exit code 2.
     """
     import argparse
     import sys
@@ -212,7 +212,7 @@ def parse(options: Options, description: str, argv: Sequence[str] | None = None)
         value = getattr(arguments, _key(name))
         texts = value if isinstance(value, list) else [value]
         if not all(isinstance(text, str) for text in texts):
-            continue  # A default, which is typed already, or a flag.
+            continue  # A default, which has its type already, or a flag.
         if wrong := problem(option, texts):
             parser.error(f"--{_dashed(name)}: {wrong}")
         given[name] = texts

@@ -1,7 +1,7 @@
-"""Every path that netlab owns: names, and functions that put them together. Nothing is read or made here.
+"""Every path that netlab owns: names, and functions that put them together. This module reads and makes nothing.
 
-A lab owns its folder, /run/netlab/LAB, and all in it; docs/architecture.md shows who may read what. Elsewhere it has
-names in /run/netns and /etc/netns, control groups, and a trace instance, each of which says whose it is.
+A lab owns its folder, /run/netlab/LAB, and everything in it; docs/architecture.md shows who may read what. Elsewhere it
+has names in /run/netns and /etc/netns, control groups, and a trace instance. Each of these shows whose it is.
 """
 
 import os
@@ -12,8 +12,8 @@ PACKAGE = os.path.dirname(os.path.abspath(__file__))
 IMPORTED_FROM = os.path.dirname(PACKAGE)  # what goes on sys.path
 
 LABS = "/run/netlab"
-RUN_NETNS, ETC_NETNS = "/run/netns", "/etc/netns"  # where `ip netns` looks for namespaces, and for files of their own
-CACHE_VARIABLE = "NETLAB_CACHE"  # another folder for what was compiled, or nothing: then nothing is kept
+RUN_NETNS, ETC_NETNS = "/run/netns", "/etc/netns"  # where `ip netns` looks for namespaces, and for their files
+CACHE_VARIABLE = "NETLAB_CACHE"  # another folder for compiled programs; empty: nothing is kept
 _CACHE = "/var/cache/netlab"
 
 # ---- in a lab's folder -----------------------------------------------------------------------------------------------
@@ -40,12 +40,12 @@ _LONGEST = 63
 
 
 def is_label(name: str) -> bool:
-    """Say whether a name can be a lab's: a DNS label in small letters."""
+    """Say whether a name can be a lab's: a DNS label in lower case."""
     return 0 < len(name) <= _LONGEST and _LETTERS.issuperset(name) and "-" not in (name[0], name[-1])
 
 
 def folder_of(lab: str) -> str:
-    """Return the lab's folder, whether or not it exists; a name that is no DNS label is a UsageError."""
+    """Return the lab's folder, whether or not it exists; UsageError if the name is no DNS label."""
     if not is_label(lab):
         raise UsageError(
             f"{lab!r} is no name for a lab: expected letters a-z, digits and inner hyphens, {_LONGEST} at most"
@@ -54,7 +54,7 @@ def folder_of(lab: str) -> str:
 
 
 def lock(lab: str) -> str:
-    """Return the lab's lock, which stands beside its folder."""
+    """Return the lab's lock, which is beside its folder."""
     return f"{folder_of(lab)}.lock"
 
 
@@ -82,17 +82,17 @@ def log(folder: str, process: str) -> str:
 
 
 def source(folder: str, node: str) -> str:
-    """Return where a node's program is kept as it was compiled last."""
+    """Return where a node's program is kept, as it was compiled last."""
     return f"{folder}/{PROGRAMS}/{node}.c"
 
 
 def trace_instance(folder: str, mark: str) -> str:
-    """Return a lab's trace instance, in the tracefs of its folder; it is called by the lab's mark."""
+    """Return a lab's trace instance, in the tracefs of its folder; its name is the lab's mark."""
     return f"{folder}/{TRACING}/instances/{mark}"
 
 
 def compile_lock(work_folder: str, number: int) -> str:
-    """Return what a compiler locks while it works."""
+    """Return the file that a compiler locks while it works."""
     return f"{work_folder}/compile.{number}"
 
 
@@ -122,7 +122,7 @@ def program_pin(pin_folder: str, name: str) -> str:
 
 
 def successor_pins(pin_folder: str) -> str:
-    """Return the folder with the pins of a new build of a node's program, while it takes the place of the old one."""
+    """Return the folder with the pins of a new build of a node's program, until it has replaced the old one."""
     return f"{pin_folder}/reload"
 
 
@@ -138,7 +138,7 @@ def successor_layouts(pin_folder: str) -> str:
 
 
 def cache_folder() -> str:
-    """Return the folder, "" when nothing is kept; UsageError when the variable names none that is the same anywhere."""
+    """Return the folder, "" if nothing is kept; UsageError if the variable is no absolute path."""
     found = os.environ.get(CACHE_VARIABLE, _CACHE)
     if found and not found.startswith("/"):
         raise UsageError(

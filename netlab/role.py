@@ -1,8 +1,8 @@
-"""What roles share: a line printed whole and with its time, and addresses, data and numbers as people write them.
+"""What roles share: printing a line whole and with its time; addresses, data and numbers in readable form.
 
-A line is stamped when it is printed, not when the lab's supervisor gets round to reading it: `@NS ` before the text,
-CLOCK_MONOTONIC in nanoseconds, which the supervisor takes off again. So what a role says before it sends a packet comes
-before what the kernel says of that packet. Without a supervisor, as in `netlab run`, lines carry no stamp.
+A line is stamped when it is printed, and not when the supervisor reads it: `@NS ` before the text, CLOCK_MONOTONIC in
+nanoseconds. The supervisor removes the stamp. So a line that a role prints before it sends a packet comes before the
+kernel's line on that packet. Without a supervisor, as in `netlab run`, lines have no stamp.
 """
 
 import json
@@ -20,7 +20,7 @@ SHOWN = 64  # bytes of data that are printed
 
 
 def say(line: str) -> None:
-    """Print a line at once, by one write, so that threads never mix theirs; that nobody reads is no reason to stop."""
+    """Print a line at once, with one write, so that threads never mix lines; go on if nobody reads it."""
     stamp = f"@{time.monotonic_ns()} " if os.environ.get(STAMPED) else ""
     with suppress(OSError):
         if sys.stdout:
@@ -51,13 +51,13 @@ def mapped(host: str) -> bytes:
 
 
 def digest(client: bytes, port: int, data: bytes) -> bytes:
-    """Return what tells a request from others, in DIGEST_BYTES: the same for the same client, port and data."""
+    """Return DIGEST_BYTES that tell requests apart: the same for the same client, port and data."""
     from hashlib import blake2b
 
     return blake2b(client + port.to_bytes(2) + data, digest_size=DIGEST_BYTES).digest()
 
 
 def place(address: Any) -> str:
-    """Return a socket address as HOST:PORT, an IPv4 one as such also on an IPv6 socket."""
+    """Return a socket address as HOST:PORT; an IPv4 address on an IPv6 socket is written as IPv4."""
     host, port = address[0].removeprefix("::ffff:"), address[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

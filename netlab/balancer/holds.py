@@ -17,8 +17,8 @@ from typing import NamedTuple
 from netlab import paths
 from netlab.balancer import layout
 from netlab.balancer.layout import FIRST, Config, entries, key, map_of
+from netlab.programs.map_values import Types, Value
 from netlab.programs.maps import LoadedProgram
-from netlab.programs.values import Types, Value
 from netlab.role import DIGEST_BYTES, digest, mapped
 
 LOST_NS = 1_000_000_000  # a backend that has not got a request for so long will not get it; a slow one gets it twice

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from netlab import paths
-from netlab.programs import values
+from netlab.programs import map_values
+from netlab.programs.map_values import Types
 from netlab.programs.maps import BPF_F_LOCK, LoadedProgram, Map, possible_cpus
-from netlab.programs.values import Types
 
 POLICIES = ("most-free", "round-robin", "random", "first-free")  # as people write those of `enum policy`
 # How it is known that a held request is done, and the families of addresses: names of `enum known_by`, `enum family`.
@@ -31,10 +31,10 @@ def map_of(pins: str, name: str) -> Map:
 
 def types(pins: str) -> Types:
     """Return the types of the program at these pins, as it was loaded."""
-    return values.types(paths.layouts(pins))
+    return map_values.types(paths.layouts(pins))
 
 
-def state(pins: str) -> values.Value:
+def state(pins: str) -> map_values.Value:
     """Return the state whole, as it was at one moment."""
     with map_of(pins, "state") as there:
         return types(pins).struct("state").of(there.get(FIRST, BPF_F_LOCK))

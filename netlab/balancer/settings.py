@@ -9,8 +9,8 @@ from netlab import paths
 from netlab.balancer import layout
 from netlab.balancer.layout import FIRST, IPV4, IPV6, Config, Entry, map_of
 from netlab.errors import NetlabError
+from netlab.programs.map_values import Fields, Types
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
-from netlab.programs.values import Fields, Types
 
 
 class Backend(NamedTuple):

@@ -1,1 +1,1 @@
-"""What a person may type, and one function a verb."""
+"""What a user may type, and one function for each verb."""

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def _formatter(prog: str) -> "argparse.HelpFormatter":
-    """Return what argparse lays its texts out with, told the width: to learn it by itself, argparse loads shutil.
+    """Return argparse's formatter with a known width: to find the width by itself, argparse loads shutil.
 
-    It needs one for each option that it is told of, so that would cost every verb 2 ms.
+    It makes one formatter for each option, so this would cost every verb 2 ms.
     """
     from argparse import HelpFormatter
 
@@ -38,12 +38,12 @@ def _columns() -> int:
 
 
 def parse(words: list[str]) -> typed.Arguments:
-    """Parse the command line, into the type that the verb's arguments come in."""
+    """Parse the command line, and return the arguments in the type of the verb."""
     return plain_exec(words) or by_argparse(words)
 
 
 def plain_exec(words: list[str]) -> typed.Exec | None:
-    """Return what argparse makes of an `exec` as it is mostly typed, without loading argparse; None for all else."""
+    """Return what argparse would make of a common form of `exec`, without loading argparse; None for anything else."""
     lab: str | None = None
     match words:
         case ["exec", "--lab", name, node, command, *rest]:
@@ -61,13 +61,13 @@ def plain_exec(words: list[str]) -> typed.Exec | None:
 
 
 def by_argparse(words: list[str]) -> typed.Arguments:
-    """Return what argparse makes of it; only the verb that is named has its options built, which saves milliseconds."""
+    """Return what argparse makes of the words; only the verb's own options are built, which saves milliseconds."""
     from argparse import ArgumentParser
 
     from netlab.cli.verbs import VERBS
 
     class Parser(ArgumentParser):
-        """One whose words cannot fail."""
+        """A parser whose messages cannot fail."""
 
         def error(self, message: str) -> NoReturn:
             say(f"{self.format_usage()}{self.prog}: error: {message}")

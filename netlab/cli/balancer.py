@@ -1,4 +1,4 @@
-"""`netlab balancer`: a word of a person's to a change of a running balancer."""
+"""Applies `netlab balancer` commands to a running balancer."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,13 +21,13 @@ ACTIONS = {
     "remove": "NODE ... [--timeout SECONDS] [--now]",
 }
 OPTIONS = {"capacity": "add", "timeout": "remove", "now": "remove"}  # each belongs to one action
-WAIT_S = 30.0  # for the requests in hand of a backend that is to go
+WAIT_S = 30.0  # for the requests in hand of a backend that is removed
 
 
 def operate(lab: Standing, args: typed.Balancer, say: Say) -> None:
-    """Do what `args` says: `action` and its `words`; `node` may name the balancer, if there are several in the lab.
+    """Do `args.action` with `args.words_of_action`; `args.node` names the balancer, if the lab has several.
 
-    Raises UsageError for what is not understood, NetlabError for what cannot be done now; nothing is changed then,
+    Raises UsageError for what is not understood, NetlabError for what cannot be done now. Then nothing has changed,
     except that backends to be removed are drained.
     """
     if args.action not in ACTIONS:
@@ -44,7 +44,7 @@ def operate(lab: Standing, args: typed.Balancer, say: Say) -> None:
 
 
 def _node(lab: LabRecord, wanted: str | None) -> str:
-    """Return the node whose balancer is meant."""
+    """Return the node of the balancer that is meant."""
     there = [name for name, node in lab.nodes.items() if balancer.has_balancer(node.pins)]
     if wanted and wanted not in there:
         raise UsageError(f"{wanted} carries no balancer; {', '.join(there) or 'no node of this lab'} does")
@@ -56,7 +56,7 @@ def _node(lab: LabRecord, wanted: str | None) -> str:
 
 
 def _done(lab: LabRecord, here: str, args: typed.Balancer, netns: str) -> str:
-    """Make the change, and return what a person is told of it."""
+    """Make the change, and return what to tell the user."""
     pins, words = lab.nodes[here].pins, args.words_of_action
     if args.action == "policy":
         if words[1:] or words[0] not in balancer.POLICIES:
@@ -84,7 +84,7 @@ def _done(lab: LabRecord, here: str, args: typed.Balancer, netns: str) -> str:
 
 
 def _names(lab: LabRecord, words: list[str]) -> list[str]:
-    """Return the nodes that are meant, a replicated one's name being that of all its replicas."""
+    """Return the nodes that are meant; a replicated node's name means all its replicas."""
     replicated = {node.replica_of for node in lab.nodes.values()}
     for word in words:
         if word not in replicated:

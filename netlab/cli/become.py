@@ -1,4 +1,4 @@
-"""Becomes a command in a node of a lab: terminal, signals and exit code are then its own."""
+"""Becomes a command in a node of a lab, so that terminal, signals and exit code are the command's."""
 
 import os
 import signal
@@ -13,13 +13,14 @@ from netlab.lab import launch
 from netlab.lab.standing import Standing
 from netlab.runtime.base import Place
 
-_KEPT = ("TERM", "COLORTERM")  # of the caller's variables: what says how to speak to the terminal that is handed in
+_KEPT = ("TERM", "COLORTERM")  # of the caller's variables: they describe the terminal
 
 
 def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
     """Become a command in a node.
 
-    One that is not there ends this process with exit code 127, one that cannot be executed with 126, as in a shell.
+    If the command does not exist, this process ends with exit code 127; if it cannot be executed, with 126, as in a
+    shell.
     """
     wrapped = launch.command(lab, node, argv)
     umask.give_back()
@@ -35,9 +36,9 @@ def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str,
 
 
 def _enter_container(place: Place, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
-    """Run a command in a container as if this process were it: terminal, signals, stops and its end are handed on.
+    """Run a command in a container as if this process were the command: terminal, signals, stops and its end.
 
-    The command sees `variables` over the container's own, and this process ends as it does.
+    The command sees `variables` in addition to the container's own. This process ends as the command ends.
     """
     from netlab.cli import signal_proxy
     from netlab.kernel import syscalls
@@ -59,14 +60,14 @@ def _enter_container(place: Place, argv: Sequence[str], variables: Mapping[str, 
             os._exit(code)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _execute(argv, environment)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, there must not be two of the caller
+    except BaseException as error:  # noqa: BLE001 - in any case there must not be two of the caller
         say(f"netlab: cannot enter the container: {error}")
     finally:
         os._exit(1)
 
 
 def _complain(command: str, variables: Mapping[str, str]) -> int:
-    """Say why a command cannot be run here, and return the exit code that a shell would end with; 0 if it can."""
+    """Say why a command cannot be run here, and return the exit code of a shell for that; 0 if it can."""
     wrong = commands.problem(command, variables)
     if wrong:
         say(f"netlab: {command}: {wrong}")
@@ -74,7 +75,7 @@ def _complain(command: str, variables: Mapping[str, str]) -> int:
 
 
 def _execute(argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
-    """Become a command, with these and no other variables; raises OSError where that fails."""
-    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and by whom it becomes
+    """Become a command, with exactly these variables; raises OSError if that fails."""
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and the new program would, too
         signal.signal(ignored, signal.SIG_DFL)
     os.execvpe(argv[0], list(argv), dict(variables))

@@ -1,4 +1,4 @@
-"""What a verb works on, as its words say: a plan, or a lab that stands; and as root."""
+"""What a verb works on: a plan, or a lab that stands; and the way to root."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netlab.plan.planner import Plan
 
 
-# All variables that say how netlab is to work, but NETLAB_LAB.
+# All variables that control netlab, except NETLAB_LAB.
 KEPT = (
     "DOCKER_HOST",
     "DOCKER_TLS_VERIFY",
@@ -60,9 +60,9 @@ def lab_of(args: typed.OfNode) -> "Standing":
 
 
 def elevate(args: typed.Arguments, lab: str | None = None) -> None:
-    """Go on as root: start this very command again through sudo when we are not.
+    """Go on as root: if we are not, start this very command again through sudo.
 
-    sudo drops the environment, so the lab goes with it as an option, and what else we are told by variables in words.
+    sudo drops the environment. So the lab is passed as an option, and all other variables that matter as words.
     """
     if os.geteuid() == 0:
         return
@@ -79,7 +79,7 @@ def elevate(args: typed.Arguments, lab: str | None = None) -> None:
 
 
 def _told() -> dict[str, str]:
-    """Return what the variables of the caller say. Certificates that are in his home are not in root's."""
+    """Return the caller's variables that matter; root has another home, so the folder of certificates is added."""
     found = {name: os.environ[name] for name in KEPT if name in os.environ}
     if found.get("DOCKER_TLS_VERIFY") and not found.get("DOCKER_CERT_PATH"):
         found["DOCKER_CERT_PATH"] = os.path.expanduser("~/.docker")

@@ -1,25 +1,25 @@
-"""The streams that netlab was started with, what it says to a person on stderr, and the one palette of colours.
+"""The streams that netlab was started with, messages to the user on stderr, and the one palette of colours.
 
-stdout is for data. Colours are for a terminal that has them, and a person who wants them: TERM=dumb and NO_COLOR
-(https://no-color.org) take them away from every verb.
+stdout is for data. Colours are used only on a terminal that has them. TERM=dumb and NO_COLOR (https://no-color.org)
+switch them off for every verb.
 """
 
 import io
 import os
 import sys
 
-# By what they mean. Who speaks is in none of the colours of good, bad and doubtful.
+# Colours by their meaning. No node has a colour of good, bad or doubtful.
 GOOD, BAD, DOUBTFUL, KERNEL = "32", "31", "33", "33"
 NODES = ("36", "34", "35", "96", "94", "95")
 
 
 def is_painted() -> bool:
-    """Say whether stdout is a terminal that shows colours, and nobody has said that there should be none."""
+    """Say whether stdout is a terminal that shows colours, and colours are not switched off."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("NO_COLOR")
 
 
 class Painted:
-    """Marks texts by what they mean, as observe.painter has it, in colours."""
+    """Marks texts with colours by their meaning: see observe.painter."""
 
     def node(self, text: str, number: int) -> str:
         """Return it in the colour of a node."""
@@ -30,15 +30,15 @@ class Painted:
         return self._paint(text, KERNEL)
 
     def good(self, text: str) -> str:
-        """Return it in the colour of what is as it should be."""
+        """Return it in the colour of what is good."""
         return self._paint(text, GOOD)
 
     def bad(self, text: str) -> str:
-        """Return it in the colour of what is not."""
+        """Return it in the colour of what is bad."""
         return self._paint(text, BAD)
 
     def doubtful(self, text: str) -> str:
-        """Return it in the colour of what may become either."""
+        """Return it in the colour of what may become good or bad."""
         return self._paint(text, DOUBTFUL)
 
     def _paint(self, text: str, colour: str) -> str:
@@ -46,7 +46,7 @@ class Painted:
 
 
 def say(text: str) -> None:
-    """Tell the person something. Where nobody can be told, the work goes on all the same."""
+    """Tell the user something. If that is impossible, go on."""
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:  # a full disk, or a pipe that nobody reads
@@ -54,11 +54,11 @@ def say(text: str) -> None:
 
 
 def have_streams() -> None:
-    """Have stdin, stdout and stderr, also where whoever started us has closed them: nothing else is to be opened there.
+    """Make sure that stdin, stdout and stderr are open, so that nothing else is opened with their numbers.
 
-    Or a person's words would go into the first file that is opened, and what `print` has no stream for to stdout.
+    Otherwise messages would go into the first file that is opened, and `print` would have no stream.
     """
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest that is free
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest free number
         pass
     os.close(number)
     if sys.stdout is None:
@@ -66,5 +66,5 @@ def have_streams() -> None:
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # ✓ in an encoding that lacks it is no reason to fail
+        if isinstance(stream, io.TextIOWrapper):  # a ✓ that an encoding lacks must not be an error
             stream.reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""What is seen of a play: lines as they happen and how it went, for people, or all of it as JSON in the end."""
+"""How a play is shown: lines as they happen and the outcome for people, or everything as JSON at the end."""
 
 import json
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from netlab.record.model import LabRecord
 
 
 class Text:
-    """Prints lines as they happen, and in the end what was counted and what holds."""
+    """Prints lines as they happen, and at the end the counters and the claims."""
 
     def begin(self, lab: LabRecord) -> None:
-        """Get ready for the lines of a lab."""
+        """Prepare for the lines of a lab."""
         self._timeline = worded.Timeline(lab, Painted())
 
     def line(self, entry: Entry, begin_ns: int) -> None:
@@ -33,16 +33,16 @@ class Text:
 
 
 class Json:
-    """Prints all in the end, as data."""
+    """Prints everything at the end, as data."""
 
     def begin(self, lab: LabRecord) -> None:
-        """Nothing is seen yet."""
+        """Print nothing yet."""
 
     def line(self, entry: Entry, begin_ns: int) -> None:
-        """Lines come in the end."""
+        """Print nothing yet."""
 
     def end(self, evidence: Evidence, claims: Sequence[Claim]) -> None:
-        """Print all of the play."""
+        """Print everything."""
         data = {
             "lab": evidence.lab.lab,
             "holds": all(claim.holds for claim in claims),

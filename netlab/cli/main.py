@@ -1,4 +1,4 @@
-"""The command line: one function a verb, which imports what it needs and no more, because most verbs must be fast."""
+"""The command line: one function for each verb, which imports only what it needs, because most verbs must be fast."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run netlab and return its exit code: 0 done, 1 failed and undone, 2 usage or bad topology, 3 host unfit."""
+    """Run netlab, and return its exit code: 0 done, 1 failed and undone, 2 usage or bad topology, 3 host unfit."""
     try:
         have_streams()
         return _run(list(sys.argv[1:] if argv is None else argv))
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if text:
             say(text)
         if isinstance(error, OSError) or isinstance(error.__cause__, BrokenPipeError):
-            # stdout may be what failed: the exit must not try to write to it once more
+            # stdout may be what failed: the exit must not write to it again
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return code
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     try:
         args = arguments.parse(words)
-    except SystemExit:  # argparse has said what there is to say, on stdout where it was asked to
+    except SystemExit:  # argparse has printed everything already
         sys.stdout.flush()
         raise
     named = args.named if isinstance(args, typed.Named) else None
@@ -84,7 +84,7 @@ def down(args: typed.Down) -> None:
         apply.down_all(say)
         return
     if args.lab:
-        paths.folder_of(args.lab)  # a wrong name needs no root to be told
+        paths.folder_of(args.lab)  # a wrong name is reported without asking for root
         there = [args.lab]
     else:
         there = removal.labs_with_leftovers()
@@ -98,7 +98,7 @@ def down(args: typed.Down) -> None:
 
 
 def exec_(args: typed.Exec) -> NoReturn:
-    """Run a command in a node; its exit code is ours."""
+    """Run a command in a node; its exit code is netlab's."""
     lab = chosen.lab_of(args)
     if not args.command:
         raise UsageError(f"exec needs a command: netlab exec {args.node} COMMAND [ARGUMENT ...]")
@@ -239,7 +239,7 @@ def demo(args: typed.Demo) -> int:
 
     try:
         return 0 if run(args, Json() if args.format == "json" else Text(), say) else 1
-    except BrokenPipeError as error:  # no success, as it is for verbs that only show something
+    except BrokenPipeError as error:  # an error here, but no error for verbs that only show something
         raise NetlabError("nobody reads on: the demo was not played to its end") from error
 
 
@@ -265,9 +265,9 @@ _VERBS: dict[str, Callable[..., int | None]] = {
 
 
 def _end_with_what_is_called() -> None:
-    """From here on, hear signals that would end this process only where what is called does.
+    """From now on, accept signals that would end this process only while the called code accepts them.
 
-    What comes after that comes too late, until the process ends: its exit code says whether the lab stands.
+    A later signal comes too late, until the process ends: the exit code says whether the lab stands.
     """
     import signal
 

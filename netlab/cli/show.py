@@ -1,4 +1,4 @@
-"""What a lab shows, for people: tables of what `observe` returns as data, and lines as they come."""
+"""What a lab shows, for people: tables of the data that `observe` returns, and lines as they come."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,7 +19,7 @@ _PAINT = Painted()
 
 
 def lines(texts: Iterable[str]) -> None:
-    """Print lines as they come, until Ctrl-C, which is how a person ends what follows a log."""
+    """Print lines as they come, until Ctrl-C, which is how a user stops following a log."""
     with suppress(KeyboardInterrupt):
         for text in texts:
             print(text, flush=True)
@@ -80,7 +80,7 @@ def _state(process: "Process") -> Any:
 
 
 def stats(counted: "LabStats") -> None:
-    """Print what the programs count as tables."""
+    """Print what the programs count, as tables."""
     console = tables.console()
     for node, now in counted.balancers.items():
         if not now.ready:
@@ -107,7 +107,7 @@ def stats(counted: "LabStats") -> None:
 
 
 def _backends_table(now: "BalancerStats") -> Any:
-    """Return who has how many threads; with what their reports say, where they may report."""
+    """Return a table of the backends and their threads, with their reports, if they may report."""
     heard = ("REPORTS", "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS") if now.report_port else ()
     table = tables.table("BACKEND", "FREE THREADS", "CAPACITY", "WEIGHT", *heard)
     for name, backend in now.backends.items():

@@ -1,6 +1,6 @@
-"""Stand in for a child: hand on the signals that we get, stop when it stops, and end as it ends.
+"""Stands in for a child: passes signals on to it, stops when it stops, and ends as it ends.
 
-For the command that a person has started in a container: what is asked of this process is meant for that one.
+It is for a command in a container: a signal to this process is meant for the command.
 """
 
 import os
@@ -16,7 +16,7 @@ _UNBLOCKABLE = {signal.SIGKILL, signal.SIGSTOP}
 def end_as(pid: int) -> NoReturn:
     """Wait for a child, and end with its exit code, or by the signal that has ended it.
 
-    All signals are blocked by the caller, so that none is lost between its fork and this.
+    The caller blocks all signals, so that none is lost between its fork and this.
     """
     terminal = _Terminal()
     awaited = signal.valid_signals() - _UNBLOCKABLE
@@ -24,20 +24,20 @@ def end_as(pid: int) -> NoReturn:
         information = signal.sigwaitinfo(awaited)
         if information.si_signo == signal.SIGCHLD:
             _follow(pid, terminal)
-        elif information.si_code <= 0:  # a process has sent it; what the terminal sends, all of its group get
+        elif information.si_code <= 0:  # a process has sent it; the terminal's signals reach the whole group
             with suppress(ProcessLookupError):
                 os.kill(pid, information.si_signo)
 
 
 def _follow(pid: int, terminal: "_Terminal") -> None:
-    """Do as the child has done, if it has done anything."""
+    """Do what the child has done, if it has done anything."""
     found, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
     if not found:
         return
     if os.WIFSTOPPED(status):
         terminal.take_back()
         os.kill(os.getpid(), signal.SIGSTOP)
-        # Here we go on: whoever has continued us, a shell or a person, means the child.
+        # Here we go on: whoever has continued us, a shell or a user, means the child.
         os.kill(pid, signal.SIGCONT)
         return
     terminal.take_back()
@@ -50,7 +50,7 @@ def _follow(pid: int, terminal: "_Terminal") -> None:
 
 
 def _die_by(number: int) -> NoReturn:
-    """End by a signal, without a dump of this process's memory, which nobody has asked for."""
+    """End by a signal, without a core dump, which nobody has asked for."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if number not in _UNBLOCKABLE:
         signal.signal(number, signal.SIG_DFL)
@@ -62,7 +62,7 @@ def _die_by(number: int) -> NoReturn:
 class _Terminal:
     """The terminal, if this process is in its foreground: a shell in a container cannot give it back to us.
 
-    It does not see our process group, which is outside of its PID namespace.
+    Such a shell does not see our process group, which is outside its PID namespace.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class _Terminal:
                 os.close(descriptor)
 
     def take_back(self) -> None:
-        """Be in the foreground again."""
+        """Put this process into the foreground again."""
         if self._descriptor >= 0:
-            with suppress(OSError):  # it has been hung up
+            with suppress(OSError):  # the terminal is gone
                 os.tcsetpgrp(self._descriptor, os.getpgrp())  # SIGTTOU is blocked, so it does not stop us

@@ -5,17 +5,17 @@ from typing import Any, Literal
 
 from netlab.cli.console import is_painted
 
-_NUMBERS = {  # columns that stand on the right
+_NUMBERS = {  # columns that are aligned to the right
     "PACKETS", "BYTES", "PID", "CPU", "MEMORY", "FREE THREADS", "CAPACITY", "WEIGHT",
     "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS",
 }  # fmt: skip
 
 
 def console() -> Any:
-    """Return where tables are printed: stdout."""
+    """Return the console for tables: stdout."""
     from rich.console import Console
 
-    # Texts are shown as they are: what stands in brackets, or between colons, may be the name of a folder. And a pipe
+    # Texts are printed unchanged: text in brackets, or between colons, may be the name of a folder. And a pipe
     # or a file is as wide as its lines: nothing is cut or folded there.
     width = None if sys.stdout.isatty() else 10_000
     colours: Literal["auto"] | None = "auto" if is_painted() else None
@@ -30,7 +30,7 @@ def painted(text: str) -> Any:
 
 
 def table(*columns: str) -> Any:
-    """Return an empty table with these columns; those of numbers stand on the right."""
+    """Return an empty table with these columns; numbers are aligned to the right."""
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False, header_style="bold")

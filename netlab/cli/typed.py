@@ -1,10 +1,10 @@
-"""What a person has typed, as types: the arguments of each verb. They are plain classes, which are fast to make."""
+"""The arguments of each verb, as types. They are plain classes, which are fast to make."""
 
 from collections.abc import Sequence
 
 
 class Arguments:
-    """What every verb is told: the lab that is meant, None for the only one, and all words as they were typed."""
+    """What every verb has: the lab that is meant (None for the only one), and all words as they were typed."""
 
     verb: str
     words: Sequence[str]
@@ -31,7 +31,7 @@ class Status(Named):
 
 
 class OfTopology(Arguments):
-    """The arguments of verbs that read a topology: its file, and what is changed in it."""
+    """The arguments of verbs that read a topology: its file, and changes to it."""
 
     file: str
     set: list[str]
@@ -52,7 +52,7 @@ class Export(OfTopology):
 
 
 class OfNode(Arguments):
-    """The arguments of verbs that deal with one node."""
+    """The arguments of verbs for one node."""
 
     node: str
 
@@ -77,7 +77,7 @@ class Reload(OfNode):
 
 
 class Trace(Arguments):
-    """The arguments of `trace`; of `lines`, None is all."""
+    """The arguments of `trace`; `lines` None means all."""
 
     lines: int | None
     follow: bool

@@ -1,4 +1,4 @@
-"""What a person may type: every verb with its arguments."""
+"""What a user may type: every verb with its arguments."""
 
 import re
 import sys
@@ -11,14 +11,14 @@ LONGEST_S = 1e6  # eleven days
 
 
 class Argument(NamedTuple):
-    """An argument as argparse takes it: names and keywords of `add_argument`."""
+    """An argument for argparse: names and keywords of `add_argument`."""
 
     names: tuple[str, ...]
     keywords: Mapping[str, Any]
 
 
 class Verb(NamedTuple):
-    """A verb's one line of help, its arguments and the type that they come in, and which lab it means."""
+    """A verb: one line of help, its arguments and their type, and which lab it means."""
 
     help: str
     kind: type[typed.Arguments]
@@ -31,14 +31,14 @@ def _argument(*names: str, **keywords: object) -> Argument:
 
 
 def number(text: str) -> int:
-    """Return a number of lines, for argparse; nobody has more than a machine can count."""
+    """Return a number of lines, for argparse; there is no larger number than a machine can count."""
     if int(text) < 0:
         raise ValueError
     return min(int(text), sys.maxsize)
 
 
 def seconds(text: str) -> float:
-    """Return a number of seconds, for argparse; the system calls that wait take no more than some weeks."""
+    """Return a number of seconds, for argparse; system calls that wait take at most some weeks."""
     if not 0 < float(text) < float("inf"):
         raise ValueError
     return min(float(text), LONGEST_S)

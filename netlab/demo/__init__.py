@@ -1,1 +1,1 @@
-"""`netlab demo`: play a lab, show all that happened in one timeline, and check every claim of its exercise."""
+"""`netlab demo`: plays a lab, shows everything that happens in one timeline, and checks each claim of the exercise."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 def seconds_in(data: str) -> float | None:
-    """Return the seconds that a request's data asks for; None if it is no decimal number."""
+    """Return the seconds that a request's data asks for; None if it is not a decimal number."""
     return float(data) if re.fullmatch(r"\d+(\.\d+)?", data) else None
 
 
@@ -22,7 +22,7 @@ class Asked(NamedTuple):
 
     @property
     def seconds(self) -> float | None:
-        """What its data asks for; None if that is no number."""
+        """The seconds that its data asks for; None if that is no number."""
         return seconds_in(self.data)
 
 
@@ -55,7 +55,7 @@ class Received(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A worker's thread takes the worker's request `number`, whose data asks for nothing that it can do."""
+    """A worker's thread takes the worker's request `number`, but cannot do what its data asks for."""
 
     number: int
     client: str
@@ -116,7 +116,7 @@ class Drop(NamedTuple):
 
 
 class Completion(NamedTuple):
-    """A backend's thread is free: `free` of its threads are now, and `depth` requests wait."""
+    """A backend's thread is free: now `free` of its threads are, and `depth` requests wait."""
 
     backend: str
     free: int
@@ -218,7 +218,7 @@ class Exited(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """So many lines or segments were lost before anybody could write them down."""
+    """So many lines or segments were lost before they could be recorded."""
 
     amount: int
 

@@ -1,4 +1,4 @@
-"""What a play of a lab leaves to judge it by, and what a judgement is: plain data, which needs no lab."""
+"""The evidence of a play, and what a claim is: plain data, which needs no lab."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
@@ -12,7 +12,7 @@ _E = TypeVar("_E")
 
 
 class Entry(NamedTuple):
-    """A line of the timeline: when and where it was printed, and the event that it tells, if it is one."""
+    """A line of the timeline: when and where it was printed, and its event, if it is one."""
 
     line: LogLine
     event: Event | None
@@ -27,11 +27,11 @@ class Sockets(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """All of it, in the end.
+    """Everything that is known in the end.
 
-    The timeline in the order of time, the lab's record, what the programs have counted (as `netlab
-    stats` shows it), the nodes' TCP, and the programs' sources as they were compiled, by node. `probes`
-    says what became of packets that are none of the lab's own, sent to a node with a program, by what they were.
+    It has the timeline in the order of time, the lab's record, the programs' counters (as `netlab stats` shows them),
+    the nodes' TCP, and, by node, the programs' sources as they were compiled. `probes` has what became of packets that
+    do not belong to the lab, sent to a node with a program, by kind of packet.
     """
 
     timeline: list[Entry]
@@ -58,7 +58,7 @@ class Evidence(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """One sentence of the exercise, whether it holds, and the figures that say so."""
+    """One sentence of the exercise, whether it holds, and the figures that show it."""
 
     text: str
     holds: bool
@@ -66,7 +66,7 @@ class Claim(NamedTuple):
 
 
 def few(figures: Iterable[str], limit: int = 4) -> str:
-    """Return figures on one line; of many, the first ones and how many more there are."""
+    """Return figures on one line; of many, the first ones, and how many more there are."""
     shown = list(figures)
     more = [f"and {len(shown) - limit} more"] if shown[limit:] else []
     return "; ".join([*shown[:limit], *more])

@@ -1,14 +1,14 @@
-"""A balancer's trace, played again on a short model of it: who has how many threads free, and who waits in which order.
+"""Replays a balancer's trace on a small model: the free threads of each backend, and the order of waiting requests.
 
 The program decides under its lock and prints after it. So two CPUs can print in the opposite order of their decisions,
-mostly some µs apart: each line is true of the moment of its decision, and only its place may be wrong. `replay` puts
-the lines in an order that the model accepts, where there is one. It takes line by line in the order of time. Where one
-does not fit, a few were printed late, this one or others that are still to come: it looks for the places of these among
-the lines of the last WINDOW_NS, and keeps the order of time in all else. If there are none, the line contradicts the
-others: that is written down, and the model goes on with what the line says.
+mostly within some µs. Each line is true of the moment of its decision; only its place may be wrong. `replay` puts the
+lines into an order that the model accepts, if there is one. It takes the lines in the order of time. If one does not
+fit, a few lines were printed late: this one, or others that come later. It searches places for these among the lines of
+the last WINDOW_NS, and otherwise keeps the order of time. If there are none, the line contradicts the others. This is
+recorded, and the model goes on with what the line says.
 
-This cannot explain a mistake of the program away. Nearly every line tells a count or the depth, each of which goes up
-and down one by one, so of two lines about the same count only one fits next.
+This cannot hide a mistake of the program. Almost every line has a count or the depth, which go up and down one by one.
+So of two lines about the same count, only one can come next.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,8 +17,8 @@ from typing import NamedTuple
 from netlab.demo.events import Completion, Dequeue, Drop, Forward, Ignored, Queue, Request
 from netlab.supervise.logs import LogLine
 
-WINDOW_NS = 10_000_000  # a CPU that holds the decision may be interrupted before it prints it
-LATE = 4  # lines that may have been printed late around one that does not fit
+WINDOW_NS = 10_000_000  # a CPU may be interrupted between its decision and the print
+LATE = 4  # lines that may have been printed late around a line that does not fit
 TRIES = 2000  # steps of the search for their places
 
 Decision = Request | Forward | Queue | Dequeue | Drop | Completion | Ignored
@@ -27,8 +27,8 @@ Told = tuple[LogLine, Decision]
 # What a line can contradict.
 NUMBER = "number"  # requests are numbered one by one, and each is decided on once
 FREE = "free"  # threads are taken and freed one by one, from none to the capacity
-NEEDLESS = "needless"  # nothing is queued while a thread is free and nobody waits for it
-ORDER = "order"  # the oldest goes first, and nobody overtakes those that wait
+NEEDLESS = "needless"  # nothing is queued while a thread is free and nothing waits
+ORDER = "order"  # the oldest goes first, and nothing overtakes those that wait
 DEPTH = "depth"  # the queue grows and shrinks one by one
 
 
@@ -40,7 +40,7 @@ class Objection(NamedTuple):
 
 
 class Contradiction(NamedTuple):
-    """A line that fits nowhere, and one of the model's objections."""
+    """A line that fits nowhere, and one objection of the model."""
 
     line: LogLine
     event: Decision
@@ -49,7 +49,7 @@ class Contradiction(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A line in its place, and what stood before it: how many threads of all were free, how many requests waited."""
+    """A line in its place, and the state before it: how many of all threads were free, how many requests waited."""
 
     line: LogLine
     event: Decision
@@ -58,7 +58,7 @@ class Step(NamedTuple):
 
 
 class Model:
-    """What the balancer has in hand: all threads are free at first, and nothing waits."""
+    """The state of the balancer: at first all threads are free, and nothing waits."""
 
     def __init__(self, capacity: Mapping[str, int]) -> None:
         """`capacity` is in threads, by backend."""
@@ -70,7 +70,7 @@ class Model:
         self.depth = 0  # len(waiting), unless a line has contradicted it
 
     def objections(self, event: Decision) -> Iterator[Objection]:
-        """Yield why this cannot happen next; nothing if it can."""
+        """Yield why this event cannot come next; nothing if it can."""
         if isinstance(event, Request) and event.number != self.number + 1:
             yield Objection(NUMBER, f"request #{self.number + 1}")
         if isinstance(event, Forward | Queue | Drop) and event.number not in self.undecided:
@@ -105,7 +105,7 @@ class Model:
             yield Objection(FREE, f"free {free - 1}")
 
     def take(self, event: Decision) -> None:
-        """Go on to the state after an event, as the event tells it."""
+        """Go to the state after an event, as the event says it."""
         if isinstance(event, Request):
             self.number = event.number
             self.undecided.append(event.number)
@@ -117,13 +117,13 @@ class Model:
             self.waiting.append(event.number)
         if isinstance(event, Dequeue):
             self.free[event.backend] = max(self.free.get(event.backend, 0) - 1, 0)
-            if event.number in self.waiting:  # it has been the oldest, so nothing waits before it
+            if event.number in self.waiting:  # it was the oldest, so nothing waits before it
                 del self.waiting[: self.waiting.index(event.number) + 1]
         if isinstance(event, Queue | Dequeue | Completion):
             self.depth = event.depth
 
     def after(self, events: Iterable[Decision]) -> "Model":
-        """Return the state after these events; this one stays as it is."""
+        """Return the state after these events; this one does not change."""
         model = Model(self.capacity)
         model.free, model.number, model.depth = dict(self.free), self.number, self.depth
         model.undecided, model.waiting = list(self.undecided), list(self.waiting)
@@ -136,7 +136,7 @@ class Model:
 
 
 class History(NamedTuple):
-    """What a balancer did, step by step, the lines that contradict those before them, and what it has in the end."""
+    """What a balancer did, step by step; the lines that contradict those before them; and the state at the end."""
 
     steps: tuple[Step, ...]
     contradictions: tuple[Contradiction, ...]
@@ -148,7 +148,7 @@ class History(NamedTuple):
 
 
 def replay(lines: Iterable[Told], capacity: Mapping[str, int]) -> History:
-    """Play one balancer's lines, which are in the order of time; `capacity` is in threads, by backend."""
+    """Replay one balancer's lines, which are in the order of time; `capacity` is in threads, by backend."""
     model = Model(capacity)
     steps: list[Step] = []
     contradictions: list[Contradiction] = []
@@ -163,7 +163,7 @@ def _ordered(lines: Iterable[Told], capacity: Mapping[str, int]) -> Iterator[Tol
     """Yield the lines in an order that the model accepts, as far as there is one."""
     pending = list(lines)
     recent: list[Told] = []  # their order may still change
-    before, now = Model(capacity), Model(capacity)  # as it was before the recent lines, and after them
+    before, now = Model(capacity), Model(capacity)  # before the recent lines, and after them
     while pending:
         first = pending.pop(0)
         while recent and first[0].ns - recent[0][0].ns > WINDOW_NS:
@@ -185,16 +185,16 @@ def _ordered(lines: Iterable[Told], capacity: Mapping[str, int]) -> Iterator[Tol
 
 
 def _reordered(model: Model, lines: Sequence[Told], count: int) -> tuple[int, ...]:
-    """Return an order, by place, in which the first `count` lines fit, with those behind them that they need.
+    """Return an order, by place, in which the first `count` lines fit, with later lines that they need.
 
-    With as few late lines as possible: those taken before others that were printed up to the window earlier. Nothing
-    if there is no such order.
+    It has as few late lines as possible. A line is late if it is taken before others that were printed earlier, at most
+    a window before. The result is empty if there is no such order.
     """
     return next((order for late in range(1, LATE + 1) if (order := _search(model, lines, count, late))), ())
 
 
 def _search(model: Model, lines: Sequence[Told], count: int, late: int) -> tuple[int, ...]:
-    """Return such an order with so many late lines; tries first to keep the order of time as long as possible."""
+    """Return such an order with so many late lines; first try to keep the order of time as long as possible."""
     path = [_Fork((), model, _choices((), model, lines, late), late)]
     tries = TRIES
     while path and tries:
@@ -213,7 +213,7 @@ def _search(model: Model, lines: Sequence[Told], count: int, late: int) -> tuple
 
 
 class _Fork(NamedTuple):
-    """A state of the search: the lines taken, by place, the model after them, what may be next, late lines left."""
+    """A state of the search: the lines taken, by place; the model after them; what may be next; late lines left."""
 
     taken: tuple[int, ...]
     model: Model
@@ -222,7 +222,7 @@ class _Fork(NamedTuple):
 
 
 def _choices(taken: tuple[int, ...], model: Model, lines: Sequence[Told], late: int) -> Iterator[int]:
-    """Yield which lines may be next, by place: the first that is left, and late ones if any are allowed."""
+    """Yield which lines may be next, by place: the first one that is left, and late ones if any are allowed."""
     first = next(at for at in range(len(lines)) if at not in taken)
     for at in range(first, len(lines) if late else first + 1):
         line, event = lines[at]

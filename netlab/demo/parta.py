@@ -1,4 +1,4 @@
-"""Part A's claims: what the exercise says of a server that loses every other byte, checked against what was printed."""
+"""Part A's claims: the exercise's statements on a server that loses every other byte, checked against the lines."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -8,20 +8,20 @@ from netlab.demo.events import Accepted, Arrived, Byte, Closed, Connected, EndOf
 from netlab.demo.evidence import Claim, Evidence, few, nothing_is_lost
 
 _JUDGED = {"odd": "pass", "even": "drop"}
-# What the dropper prints of a segment, and the reason by which it counts it.
+# What the dropper prints of a segment, and the reason under which it counts it.
 _REASONS = {"odd": "PASS_ODD", "even": "DROP_EVEN", "SYN": "PASS_SYN", "ACK": "PASS_BARE_ACK", "FIN": "PASS_FIN"}
 _NUMBERS = 1 << 32
 _WORDING = "segment from port 40000, seq 1001, 1 bytes: odd, pass"
 
 
 class _Play(NamedTuple):
-    """One connection of a play, told by its three witnesses."""
+    """One connection of a play, as its three witnesses tell it."""
 
     isn: int
     port: int  # the client's
     connection: str  # the server's name for it
     sent: list[Byte]
-    said_sent: int  # how many bytes the client says it has sent
+    said_sent: int  # how many bytes the client says that it has sent
     segments: list[Segment]  # all of the connection
     judged: list[Segment]  # those among them that carry the client's bytes
     arrived: list[Arrived]
@@ -33,12 +33,12 @@ class _Play(NamedTuple):
 
 
 def is_over(evidence: Evidence) -> bool:
-    """Whether the client has ended, and the server has read the end of all that it sent."""
+    """Say whether the client has ended, and the server has read the end of everything that it sent."""
     return bool(evidence.events(Exited)) and len(evidence.events(EndOfFile)) == len(evidence.events(Accepted)) > 0
 
 
 def claims(evidence: Evidence) -> list[Claim]:
-    """Return the claims of part A, each with what the play shows of it."""
+    """Return the claims of part A, each with what the play shows."""
     plays = _plays(evidence)
     return [
         _the_client_sends_each_byte_in_a_segment(plays),
@@ -57,7 +57,7 @@ def claims(evidence: Evidence) -> list[Claim]:
 
 
 def _plays(evidence: Evidence) -> list[_Play]:
-    """Sort the client's lines by connection: what it says belongs to the last one that it has opened."""
+    """Sort the client's lines by connection: each belongs to the last connection that it has opened."""
     plays: list[_Play] = []
     for _, event in evidence.timeline:
         if isinstance(event, Connected):

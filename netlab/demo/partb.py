@@ -1,4 +1,4 @@
-"""Part B's claims: what the exercise says of a balancer that lets requests wait, checked against what was printed."""
+"""Part B's claims: the exercise's statements on a balancer that lets requests wait, checked against the lines."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -27,24 +27,24 @@ from netlab.demo.witnesses import Play, sorted_out
 _E = TypeVar("_E")
 _ROUNDING_S = 1e-5  # seconds are printed to the microsecond, and summed
 _CLOCK_S = 1e-3
-_LATE_S = 0.1  # a request may overtake the waking of an idle thread, but by no more than a busy machine needs for that
+_LATE_S = 0.1  # a request may arrive before an idle thread is awake, but not by more than a busy machine needs for that
 
 
 def is_over(evidence: Evidence) -> bool:
-    """Whether the client has ended, all that it has sent is finished, and the kernel has seen every completion."""
+    """Say whether the client has ended, all that it has sent is finished, and the kernel has seen every completion."""
     asked = sum(event.requests for event in evidence.events(AskedAll))
     done = min(len(evidence.events(Finished)), len(evidence.events(Completion)))
     return bool(evidence.events(Exited)) and 0 < asked <= done
 
 
 def low(evidence: Evidence) -> list[Claim]:
-    """Return the claims when a thread is always free."""
+    """Return the claims for a play in which a thread is always free."""
     play = sorted_out(evidence)
     return [*_always(evidence, play), _nothing_is_queued(play)]
 
 
 def high(evidence: Evidence) -> list[Claim]:
-    """Return the claims when there are more requests than threads."""
+    """Return the claims for a play with more requests than threads."""
     play = sorted_out(evidence)
     queued = (_those_without_a_thread_are_queued(play), _every_queued_packet_leaves_in_order(play))
     return [*_always(evidence, play), *queued]

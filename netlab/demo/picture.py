@@ -1,4 +1,4 @@
-"""A sequence picture, in plain text: nodes side by side, time downwards, packets as arrows between them."""
+"""A sequence diagram in plain text: nodes side by side, time downwards, packets as arrows."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -24,11 +24,11 @@ from netlab.demo.evidence import Entry, Evidence
 
 _WIDTH = 30  # characters from one node's line to the next
 _ROWS = 40
-_REQUESTS = 2  # followed from the first on, and one that waits
+_REQUESTS = 2  # shown from the first one on, and one that waits
 
 
 class Row(NamedTuple):
-    """One line of the picture: a packet from a node to another, or, with the same node twice, what happens there."""
+    """One line of the picture: a packet from one node to another, or, with the same node twice, what happens there."""
 
     ns: int
     source: str
@@ -48,7 +48,7 @@ def draw(evidence: Evidence) -> str:
 
 
 def _line(row: Row, nodes: Sequence[str]) -> str:
-    """Return a row's lifelines with its arrow or its remark."""
+    """Return a row's lifelines with its arrow or remark."""
     at = [_WIDTH // 2 + index * _WIDTH for index in range(len(nodes))]
     line = [" "] * (_WIDTH * len(nodes))
     for column in at:
@@ -64,7 +64,7 @@ def _line(row: Row, nodes: Sequence[str]) -> str:
 
 
 def _written(line: str, at: int, text: str) -> str:
-    """Return a line with a text over it; what has no room is cut."""
+    """Return a line with a text over it, cut if there is no room."""
     room = _WIDTH - 3
     text = text if len(text) <= room else f"{text[: room - 1]}…"
     return line[:at] + text + line[at + len(text) :]
@@ -103,14 +103,14 @@ def _segment_row(event: Event | None, node: str, server: str) -> tuple[str, str,
 
 
 class _Followed:
-    """The requests of part B whose whole life is shown, and how the witnesses' own numbers belong together."""
+    """The requests of part B that are shown from beginning to end, and how the witnesses' numbers belong together."""
 
     def __init__(self, evidence: Evidence) -> None:
         waits = [event.number for event in evidence.events(Queue)][:1]
         at_once = [event.number for event in evidence.events(Forward)][:_REQUESTS]
         self.numbers = {*at_once, *waits}
         self.balancer = next(iter(evidence.stats.balancers), "")
-        self.sent: dict[str, list[int]] = {}  # to each worker, in order: its own numbers count these
+        self.sent: dict[str, list[int]] = {}  # to each worker, in order: the worker's own numbers count these
         for _, event in evidence.timeline:
             if isinstance(event, Forward | Dequeue):
                 self.sent.setdefault(event.backend, []).append(event.number)
@@ -121,7 +121,7 @@ class _Followed:
         self.completed = dict.fromkeys(self.finished, 0)
 
     def _makes_room(self, evidence: Evidence, waits: list[int]) -> set[int]:
-        """Return the request whose completion takes the first one that waits out of the queue."""
+        """Return the request whose completion takes the first waiting request out of the queue."""
         completed = dict.fromkeys(self.finished, 0)
         for _, event in evidence.timeline:
             if isinstance(event, Completion) and event.backend in completed:
@@ -133,7 +133,7 @@ class _Followed:
         return set()
 
     def number(self, worker: str, own: int) -> int:
-        """Return the balancer's number of a worker's own `own`-th request, 0 if nobody knows."""
+        """Return the balancer's number of a worker's own `own`-th request, 0 if it is not known."""
         sent = self.sent.get(worker, [])
         return sent[own - 1] if 0 < own <= len(sent) else 0
 

@@ -1,4 +1,4 @@
-"""Builds a lab, follows what happens in it until it is over, collects the evidence, and takes the lab down."""
+"""Builds a lab, follows it until it is over, collects the evidence, and removes the lab."""
 
 import socket
 import time
@@ -23,19 +23,19 @@ from netlab.record import store
 from netlab.record.model import InterfaceRecord, LabRecord
 from netlab.supervise import logs
 
-# A play in which nothing happens for so long, beside what a request asks for, comes to no better end: once a role has
+# If nothing happens for so long, besides what a request asks for, a play will not end better: after a role has
 # ended, and before that.
 _QUIET_S, _SILENT_S = 3.0, 60.0
 _LONGEST_S = 600.0
 _SETTLE_S = 0.2  # for the last lines of a play that is over
-_SOCKETS_S = 1.0  # for TCP to let go of its connections
+_SOCKETS_S = 1.0  # for TCP to close its connections
 _SOCKETS_INTERVAL_S = 0.05
 _CLOSED_PORT, _PROBE_S = 1, 1.0
-_LISTEN = "0A"  # of a socket, in /proc/net/tcp
+_LISTEN = "0A"  # state of a socket, in /proc/net/tcp
 
 
 class Demo(NamedTuple):
-    """What can be played: a topology, with changes, when it is over, and what the exercise claims of it."""
+    """What can be played: a topology with changes, when it is over, and what the exercise claims of it."""
 
     about: str
     topology: str
@@ -52,7 +52,7 @@ DEMOS = {
     "parta": Demo(
         "a server that loses every other byte",
         "parta",
-        _client(connections=2, isn=1000),  # initial numbers of either parity
+        _client(connections=2, isn=1000),  # one initial number is even, one is odd
         parta.is_over,
         parta.claims,
     ),
@@ -83,25 +83,25 @@ def play(
 ) -> Evidence:
     """Build a plan's lab, call `show` with every line and the time of the first one, and return the evidence.
 
-    A capture begins when the links stand, before anything runs, and has stopped when this returns. The lab is
-    taken down whatever happens. NetlabError when one of its name stands already, or is not up in `deadline_s` seconds.
+    Captures begin when the links are made, before anything runs, and have stopped when this returns. The lab is removed
+    in any case. NetlabError if a lab of its name exists already, or is not up within `deadline_s` seconds.
     """
     lab = plan.topology.name
     with endings.raising(), ExitStack() as in_the_end:
         if capture:
             in_the_end.callback(capture.stop)
-        with endings.waiting():  # but while `up` listens: so a lab that stands is never without its end
+        with endings.waiting():  # except while `up` listens: so no lab is ever left behind
             if lab in store.labs() or not apply.up(plan, deadline_s, say, capture.start if capture else None):
                 raise NetlabError(f"a lab named {lab} is up: netlab down --lab {lab} first, or play with --lab NAME")
             in_the_end.callback(apply.down, lab, say)
         if capture:
-            in_the_end.callback(capture.stop)  # before the lab goes; once more does no harm
+            in_the_end.callback(capture.stop)  # before the lab is removed; a second call does no harm
         standing = Standing.read(lab)
         record = standing.record
         evidence = Evidence([], record, stats.LabStats(record.lab, {}, {}), {}, _sources(record), {})
         _follow(evidence, is_over, show)
         evidence = evidence._replace(stats=stats.read(standing), sockets=_settled_sockets(standing))
-        return evidence._replace(probes=_probe(standing))  # last, because it is counted too
+        return evidence._replace(probes=_probe(standing))  # at the end, because these packets are counted, too
 
 
 def _sources(lab: LabRecord) -> dict[str, str]:
@@ -150,7 +150,7 @@ def _sockets(lab: Standing) -> dict[str, Sockets]:
 
 
 def _sockets_here() -> Sockets:
-    """Read the network of the calling thread, which /proc/net, being that of the main thread, is not."""
+    """Read the network of the calling thread; /proc/net would be that of the main thread."""
     with open("/proc/thread-self/net/snmp", encoding="ascii") as file:
         names, values = (line.split()[1:] for line in file if line.startswith("Tcp:"))
     counters = dict(zip(names, map(int, values), strict=True))
@@ -159,7 +159,7 @@ def _sockets_here() -> Sockets:
 
 
 def _probe(lab: Standing) -> dict[str, str]:
-    """Knock at a closed port of each node with a program, from a host: where packets pass, somebody says: refused."""
+    """Send packets to a closed port of each node with a program, from a host: if they pass, they are refused."""
     found: dict[str, str] = {}
     for node, about in lab.record.nodes.items():
         for program in about.programs:
@@ -174,9 +174,9 @@ def _probe(lab: Standing) -> dict[str, str]:
 
 
 def _hosts_behind(lab: LabRecord, node: str, port: InterfaceRecord) -> Iterator[str]:
-    """Yield the hosts at the other end of a node's interface: where that is a switch, those behind it.
+    """Yield the hosts at the other end of a node's interface; if that is a switch, the hosts behind it.
 
-    Switches have no address to be answered at, and are joined without loops.
+    Switches have no address for an answer, and are joined without loops.
     """
     other = lab.nodes[port.peer]
     if other.kind != "switch":

@@ -1,4 +1,4 @@
-"""The report of a play, to hand in: a Markdown file that names all that is kept beside it. Pure, but for the date."""
+"""The report of a play, to hand in: a Markdown file, with links to what is saved beside it. Pure, but for the date."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from netlab.observe.stats import LabStats
 
 CAPTURES, PROGRAMS = "captures", "programs"  # folders beside it
 _SPECIAL, _ESCAPED = r"([\\`*_\[\]<>])", r"\\\1"  # of Markdown
-_LINES = 400  # of the timeline, in the report; the file has them all
+_LINES = 400  # of the timeline, in the report; the file has all of them
 
 
 class Played(NamedTuple):
@@ -35,7 +35,7 @@ def text(
     lines: Sequence[str],
     programs: Mapping[str, str],
 ) -> Iterator[str]:
-    """Yield the report's lines; `lines` are those of the timeline, `programs` where each node's is, by node."""
+    """Yield the report's lines; `lines` are those of the timeline, `programs` the path of each node's program."""
     yield f"# {played.name}: {show.verdict(claims)}"
     yield f"\n{evidence.lab.description}\n"
     yield f"Played on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
@@ -112,7 +112,7 @@ def _block(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _fence(text: str, least: int) -> str:
-    """Return what encloses a text that is shown as it is: more backticks than stand together in it."""
+    """Return a fence for a text that is shown unchanged: more backticks than there are in a row in the text."""
     return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
 
 

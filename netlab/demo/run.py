@@ -1,4 +1,4 @@
-"""What `netlab demo` does from beginning to end: play, judge, and keep if wanted."""
+"""`netlab demo` from beginning to end: play, judge, and save if wanted."""
 
 import os
 import shlex
@@ -27,7 +27,7 @@ def _find(name: str) -> Demo:
 
 
 class Wanted(Protocol):
-    """What a person wants of a demo: its name, a topology of his own and changes to it, where to keep everything."""
+    """What a user wants of a demo: its name, a topology of his own and changes to it, and where to save everything."""
 
     name: str
     file: str | None
@@ -42,13 +42,13 @@ class Audience(Protocol):
     """Who sees a play."""
 
     def begin(self, lab: LabRecord) -> None:
-        """See the lab's description, before anything happens."""
+        """Get the lab's record, before anything happens."""
 
     def line(self, entry: Entry, begin_ns: int) -> None:
-        """See a line as it happens, with the time of the first one."""
+        """Get a line when it happens, with the time of the first one."""
 
     def end(self, evidence: Evidence, claims: Sequence[Claim]) -> None:
-        """See what came of it, before anything is kept."""
+        """Get the outcome, before anything is saved."""
 
 
 def run(wanted: Wanted, audience: Audience, say: Callable[[str], None]) -> bool:

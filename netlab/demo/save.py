@@ -1,4 +1,4 @@
-"""Keeps a play in a folder: what it printed, what was captured, what it was made of, and a report to hand in."""
+"""Saves a play in a folder: what it printed, what was captured, its sources, and a report to hand in."""
 
 import json
 import os
@@ -17,22 +17,22 @@ from netlab.record import form, shapes
 
 @contextmanager
 def folder(path: str) -> Iterator[str]:
-    """Make a folder to be filled, and give its absolute path; after an error nothing of it is left.
+    """Make a folder to be filled, and yield its absolute path; after an error nothing of it is left.
 
-    UsageError when there is something at that path already: what is there is never overwritten. Or when others could
-    change that folder, or put another in its place: they could make root write elsewhere.
+    UsageError if there is something at that path already, because nothing is ever overwritten. Also if others could
+    change the folder, or put another in its place: they could make root write elsewhere.
     """
     where = os.path.abspath(path)
     made = _highest_missing(where)
     try:
         _refuse_others(path, where)
         os.makedirs(where, exist_ok=True)
-        _refuse_others(path, where)  # in /tmp somebody may just have made it
+        _refuse_others(path, where)  # in /tmp somebody else may just have made it
         if not path or os.listdir(where):
             raise UsageError(f"--save {path!r}: expected a folder that is not there yet, or is empty")
         if made:
             os.chmod(where, 0o777 & ~(umask.callers() | 0o022))
-        os.mkdir(f"{where}/{report.CAPTURES}")  # from here on it is not empty for anybody else
+        os.mkdir(f"{where}/{report.CAPTURES}")  # from now on it is not empty, so nobody else takes it
     except OSError as error:
         raise UsageError(f"--save {path}: expected a folder that can be made: {error.strerror}") from error
     try:
@@ -46,7 +46,7 @@ def folder(path: str) -> Iterator[str]:
 
 
 def _empty(folder: str) -> None:
-    """Remove all that is in a folder, as far as that can be done: there is an error already that is to be told."""
+    """Remove everything in a folder, as far as possible; the error that led here is the one to report."""
     for name in files.names(folder):
         path = f"{folder}/{name}"
         if os.path.isdir(path) and not os.path.islink(path):
@@ -57,7 +57,7 @@ def _empty(folder: str) -> None:
 
 
 def _refuse_others(path: str, where: str) -> None:
-    """Raise UsageError where others than root, and who has called us through sudo, decide what that folder is."""
+    """Raise UsageError if others than root, and whoever called us through sudo, can change or replace that folder."""
     user = os.environ.get("SUDO_UID", "")
     friend = int(user) if user.isdecimal() else 0
     wrong = files.problem_around(f"{where}/{report.CAPTURES}", friend)
@@ -68,7 +68,7 @@ def _refuse_others(path: str, where: str) -> None:
 
 
 def _highest_missing(path: str) -> str:
-    """Return the topmost folder on the way to `path` that is not there yet; "" if all are."""
+    """Return the topmost folder on the way to `path` that does not exist; "" if all exist."""
     missing = ""
     while not os.path.lexists(path):
         missing, path = path, os.path.dirname(path)
@@ -76,7 +76,7 @@ def _highest_missing(path: str) -> str:
 
 
 def _give_away(path: str) -> None:
-    """Let what root has written belong to the user who started it through sudo."""
+    """Give what root has written to the user who called us through sudo."""
     user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if user.isdigit() and group.isdigit():
         for _, _, names, place in os.fwalk(path):
@@ -89,7 +89,7 @@ def write(
 ) -> None:
     """Write everything but the captures: timeline, counters, claims, topology, programs and the report.
 
-    NetlabError when the disk is full, or the like.
+    NetlabError when the disk is full, for example.
     """
     try:
         _write(into, played, evidence, claims, captures)

@@ -1,4 +1,4 @@
-"""The timeline, and what is claimed of it, as lines for people and as data for programs."""
+"""The timeline and the claims, as lines for people and as data for programs."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,7 +8,7 @@ from netlab.record.model import LabRecord
 
 
 class Timeline:
-    """How the lines of one lab are written: who speaks, in which colour, and how wide."""
+    """The form of one lab's lines: who prints, in which colour, and how wide."""
 
     def __init__(self, lab: LabRecord, paint: Painter) -> None:
         carriers = [name for name, node in lab.nodes.items() if node.programs]
@@ -18,14 +18,14 @@ class Timeline:
         self._paint = paint
 
     def who(self, entry: Entry) -> str:
-        """Return who speaks in a line: a node, or the kernel."""
+        """Return who printed a line: a node, or the kernel."""
         line = entry.line
         if line.stream in ("trace", "lost"):
             return self._kernels.get(line.node, "kernel")
         return line.node
 
     def text(self, entry: Entry, begin_ns: int) -> str:
-        """Return a line of the timeline, with the milliseconds since its first one."""
+        """Return a line of the timeline, with the milliseconds since the first line."""
         who = self.who(entry)
         wide = f"{who:<{self._width}}"
         name = self._paint.node(wide, self._numbers[who]) if who in self._numbers else self._paint.kernel(wide)
@@ -48,7 +48,7 @@ def as_data(evidence: Evidence) -> Iterator[dict[str, object]]:
 
 
 def claim(one: Claim, paint: Painter) -> str:
-    """Return a claim as a line, with the figures behind it."""
+    """Return a claim as a line, with its figures."""
     mark = paint.good("✓") if one.holds else paint.bad("✗")
     return f"{mark} {one.text}: {one.figures}"
 

@@ -1,4 +1,4 @@
-"""Which files a play's programs were made of, and where they are kept, so that they compile there as they did."""
+"""Which files a play's programs were made of, and where they are saved, so that they compile there again."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from netlab.demo.evidence import Evidence
 from netlab.kernel import files
-from netlab.topology import sources
+from netlab.topology import program_text
 
 
 class Kept(NamedTuple):
-    """What is kept of programs: each node's by its path, and all files, both relative to the folder of programs."""
+    """What is saved of programs: the path of each node's program, and all files; relative to the folder of programs."""
 
     paths: Mapping[str, str]
     contents: Mapping[str, bytes]
@@ -26,10 +26,10 @@ class Kept(NamedTuple):
 
 
 def kept(evidence: Evidence) -> Kept:
-    """Return the lab's programs as they were compiled, with the headers of their own and of netlab that they include.
+    """Return the lab's programs as they were compiled, with the headers, own ones and netlab's, that they include.
 
-    A node's program that needs a name which another one has already is kept in a folder of the node's.
-    Raises OSError where a header cannot be read.
+    If two nodes' programs need the same name, the second is in a folder of its node's name. Raises OSError if a header
+    cannot be read.
     """
     paths: dict[str, str] = {}
     contents: dict[str, bytes] = {}
@@ -43,11 +43,11 @@ def kept(evidence: Evidence) -> Kept:
 
 
 def _own(path: str, source: str) -> tuple[str, dict[str, bytes]]:
-    """Return where a program is among its files, and these by their paths.
+    """Return the path of a program among its files, and these by their paths.
 
-    Where it includes some from above its folder, so many folders above are kept too.
+    If it includes files from above its folder, as many folders above it are kept.
     """
-    included = {header.name: header.path for header in sources.headers(path, source)}
+    included = {header.name: header.path for header in program_text.headers(path, source)}
     above = max((name.split("/").count("..") for name in included), default=0)
     folder = "/".join(os.path.dirname(path).split("/")[-above:]) if above else ""
     place = os.path.join(folder, os.path.basename(path))
@@ -56,13 +56,13 @@ def _own(path: str, source: str) -> tuple[str, dict[str, bytes]]:
 
 
 def _folders(node: str) -> Iterator[str]:
-    """Yield where a node's program could be, the best first; a folder of headers may have the name of a node."""
+    """Yield folders for a node's program, the best first; a folder of headers may have the name of a node."""
     yield from ("", f"{node}/")
     yield from (f"{node}-{number}/" for number in count(2))
 
 
 def _is_free(contents: Mapping[str, bytes], folder: str, own: Mapping[str, bytes]) -> bool:
-    """Say whether files can be added to a folder: no other file has a name of theirs, or that of a folder of theirs."""
+    """Say whether files can be added to a folder: no other file has the name of one of them, or of its folder."""
     for name, content in own.items():
         path = folder + name
         if contents.get(path, content) != content or any(each.startswith(f"{path}/") for each in contents):

@@ -1,4 +1,4 @@
-"""Who said what in a play of part B: client, kernel and workers, put together. The claims are in `partb`."""
+"""A play of part B: the lines of client, kernel and workers, put together. The claims are in `partb`."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -25,24 +25,24 @@ from netlab.record.model import LabRecord
 
 
 class Play(NamedTuple):
-    """A play of part B, sorted out: who said what, and what the balancer's lines say in their order."""
+    """A play of part B, sorted: who printed what, and the balancer's lines in the order of its decisions."""
 
     asked: list[Asked]
     asked_by: dict[str, list[Asked]]  # by client
     data: dict[int, str]  # by the balancer's number
-    said_asked: int  # how many the clients say they have sent
-    now: BalancerStats | None  # what it has counted, if there is one
+    said_asked: int  # how many the clients say that they have sent
+    now: BalancerStats | None  # what it has counted, if there is a balancer
     history: History
     received: dict[str, list[Received]]  # by worker
     finished: dict[str, list[Finished]]  # by worker
     sent: dict[str, list[int]]  # the balancer's numbers, by worker
-    lasted_s: dict[tuple[str, int], float]  # from received to finished, by worker and its own number
-    waited_s: dict[tuple[str, int], float]  # for a thread that was busy when the request was sent; the same
-    threads: dict[tuple[str, int], list[Received | Finished]]  # what each thread has printed, by worker and its number
+    lasted_s: dict[tuple[str, int], float]  # from received to finished, by worker and the worker's number
+    waited_s: dict[tuple[str, int], float]  # for a thread that was busy when the request was sent; the same keys
+    threads: dict[tuple[str, int], list[Received | Finished]]  # what each thread has printed, by worker and thread
 
 
 def sorted_out(evidence: Evidence) -> Play:
-    """Put together what everybody has said."""
+    """Put together what all have printed."""
     node, now = next(iter(evidence.stats.balancers.items()), ("", None))
     workers = {name: each.capacity for name, each in now.backends.items()} if now else {}
     kinds = (Request, Forward, Queue, Dequeue, Drop, Completion, Ignored)
@@ -73,7 +73,7 @@ def sorted_out(evidence: Evidence) -> Play:
 
 
 def _data(played: History, asked_by: Mapping[str, list[Asked]], lab: LabRecord) -> dict[int, str]:
-    """Return what each of the balancer's requests carries: a client's requests arrive in the order that it says."""
+    """Return the data of each of the balancer's requests: a client's requests arrive in the order of its lines."""
     client_at = {
         address.partition("/")[0]: name
         for name, node in lab.nodes.items()
@@ -91,11 +91,11 @@ def _data(played: History, asked_by: Mapping[str, list[Asked]], lab: LabRecord) 
 
 
 def _host(place: str) -> str:
-    """Return the address in HOST:PORT, an IPv6 one as short as it may be: the kernel prints all of its zeros."""
+    """Return the address in HOST:PORT, an IPv6 address in its short form: the kernel prints all zeros."""
     host = place.rpartition(":")[0]
     try:
         return str(ip_address(host.removeprefix("[").removesuffix("]")))
-    except ValueError:  # a program of the user's own may print what it likes
+    except ValueError:  # a user's own program may print anything
         return host
 
 
@@ -114,9 +114,9 @@ def _threads(evidence: Evidence) -> dict[tuple[str, int], list[Received | Finish
 
 
 def _waited(evidence: Evidence, played: History, data: Mapping[int, str]) -> dict[tuple[str, int], float]:
-    """Return for how long each request that a worker has received was waiting for the very thread that has taken it.
+    """Return how long each request that a worker has received was waiting for the very thread that has taken it.
 
-    Equal data that is sent to a worker arrives there in that order.
+    Equal data that is sent to a worker arrives there in the same order.
     """
     sent_ns: dict[tuple[str, str], deque[int]] = {}
     for step in played.of(Forward, Dequeue):

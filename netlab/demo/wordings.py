@@ -1,6 +1,6 @@
-"""Reads lines of logs and trace as events: the one place that knows how roles and programs word them.
+"""Reads lines of logs and trace as events: the one place that knows the wording of roles and programs.
 
-A line that is none of these is no event; it stays in the timeline as it was printed.
+A line in no known form is no event. It stays in the timeline as it was printed.
 """
 
 import json
@@ -43,7 +43,7 @@ _PLACES = {"N": r"(\d+)", "F": r"(\d+(?:\.\d+)?)", "S": rf"({_STRING})(?:\.\.\.)
 _READERS: dict[str, Callable[[str], Any]] = {"N": int, "F": float, "S": json.loads, "W": str, "T": str}
 
 # Stream, wording, event. In a wording `{N}` is a whole number, `{F}` any number, `{S}` a quoted string, `{W}` a word,
-# `{T}` all the rest; they are the event's fields, in order. `s?` is a plural.
+# `{T}` all the rest. They are the event's fields, in order. `s?` is a plural.
 _WORDINGS: tuple[tuple[str, str, type[Event]], ...] = (
     ("out", "request #{N} to {W}: {S} ({N} bytes?)", Asked),
     ("out", "sent {N} requests? in {F} s", AskedAll),
@@ -92,7 +92,7 @@ _FORMS = [_form(*wording) for wording in _WORDINGS]
 
 
 def parse(line: LogLine) -> Event | None:
-    """Return what a line says, None if it is no event."""
+    """Return the event of a line, None if it is none."""
     for form in _FORMS:
         if form.stream == line.stream and (found := form.pattern.fullmatch(line.text)):
             values = [read(text) for read, text in zip(form.readers, found.groups(), strict=True)]

@@ -1,12 +1,12 @@
-"""What the kernel counts of a network namespace."""
+"""The kernel's counters of a network namespace."""
 
 _IPV4, _IPV6 = "/proc/thread-self/net/snmp", "/proc/thread-self/net/snmp6"
 
 
 def udp_rcvbuf_errors() -> int:
-    """Return how many datagrams were dropped as their socket's buffer was full, in the calling thread's namespace.
+    """Return how many datagrams were dropped because their socket's buffer was full, in the calling thread's namespace.
 
-    It is the sum of UdpRcvbufErrors and Udp6RcvbufErrors; raises OSError where they cannot be read.
+    It is the sum of UdpRcvbufErrors and Udp6RcvbufErrors; raises OSError if these cannot be read.
     """
     return _of_ipv4(_text(_IPV4)) + _of_ipv6(_text(_IPV6))
 

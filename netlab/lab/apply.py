@@ -1,7 +1,7 @@
 """Plan → a lab that stands, and a lab → nothing left.
 
-`build` does the steps of a plan on a Machine, stage by stage, and undoes everything when one fails; `up` and `down` do
-so with this host, under the lab's lock.
+`build` does the steps of a plan on a Machine, stage by stage, and undoes everything if one fails. `up` and `down` do
+this on this host, under the lab's lock.
 """
 
 import os
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
     from netlab.record.model import LabRecord
 
 Say = Callable[[str], None]
-MOST = 20  # problems of a lab that are told at once
+MOST = 20  # problems of a lab in one message
 
 
 class Machine(Protocol):
     """What building a lab does to a machine, in this order."""
 
     def open(self) -> None:
-        """Make the lab's folder and write down what the lab is meant to be."""
+        """Make the lab's folder, and record what the lab is meant to be."""
 
     def prepare(self, steps: Sequence[Step]) -> None:
-        """Begin, for all of the steps, what takes long and needs no nodes: compile the programs."""
+        """Begin what takes long and needs no nodes, for all steps: compile the programs."""
 
     def do(self, stage: Stage) -> None:
-        """Do the steps of a stage; those of the stages before are done."""
+        """Do the steps of a stage; those of earlier stages are done."""
 
     def complete(self) -> None:
-        """Write down that the lab stands."""
+        """Record that the lab stands."""
 
     def undo(self) -> list[str]:
-        """Remove everything that belongs to the lab, however far it has come, and return what was found."""
+        """Remove everything that belongs to the lab, at any stage, and return what was found."""
 
 
 def build(machine: Machine, steps: Sequence[Step]) -> None:
-    """Do a list of steps on a machine; what fails, or is interrupted, is undone before the error goes on.
+    """Do a list of steps on a machine; undo everything if a step fails or is interrupted, and then raise the error.
 
-    A signal that comes when the lab is already written down as standing reaches the caller after that.
+    A signal that comes after the lab was recorded as standing reaches the caller after that.
     """
     with endings.raising() as comes_too_late:
         _build(machine, steps, comes_too_late)
@@ -61,7 +61,7 @@ def _build(machine: Machine, steps: Sequence[Step], comes_too_late: Callable[[],
         machine.prepare(steps)
         for stage in stages(steps):
             machine.do(stage)
-        comes_too_late()  # whatever would end us: either the lab is undone, or it stands
+        comes_too_late()  # whatever would end us now: either the lab is undone, or it stands
         machine.complete()
     except BaseException as error:
         with endings.waiting():
@@ -70,7 +70,7 @@ def _build(machine: Machine, steps: Sequence[Step], comes_too_late: Callable[[],
 
 
 def _undo(machine: Machine, error: BaseException) -> None:
-    """Undo after an error, which is what a person has to hear of first, also when not all can be undone."""
+    """Undo after an error, and raise this error first, even if not everything can be undone."""
     try:
         machine.undo()
     except NetlabError as problem:
@@ -80,11 +80,10 @@ def _undo(machine: Machine, error: BaseException) -> None:
 def up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Standing], None] | None" = None) -> bool:
     """Build a plan's lab on this host, and return when every role is ready.
 
-    Does nothing, and returns False, when the same lab stands already. A signal that comes too late to undo the lab
-    reaches the caller when it stands. `before_roles` is called with the lab once its nodes, links and programs stand
-    and before anything runs there. Raises NetlabError,
-    with everything undone, when a step fails, when the roles are not ready `deadline_s` seconds after they were
-    started, or when another lab of this name is there.
+    Does nothing, and returns False, if the same lab stands already. A signal that comes too late to undo the lab
+    reaches the caller when it stands. `before_roles` is called with the lab when its nodes, links and programs are
+    made, and before anything runs in it. Raises NetlabError, with everything undone, if a step fails, if the roles are
+    not ready `deadline_s` seconds after they were started, or if another lab of this name exists.
     """
     from netlab.plan.description import describe
 
@@ -105,7 +104,7 @@ def up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Stand
 
 
 def down(lab: str, say: Say) -> None:
-    """Remove everything that belongs to a lab, whatever is left of it; a lab that is not there is no error."""
+    """Remove everything that belongs to a lab, whatever is left of it; it is no error if there is no such lab."""
     from netlab.lab import standing
 
     _refuse_from_inside()
@@ -124,7 +123,7 @@ def down(lab: str, say: Say) -> None:
 
 
 def down_all(say: Say) -> None:
-    """Remove every lab of this machine; NetlabError, when all the others are gone, names those that are not."""
+    """Remove every lab of this machine; NetlabError, after all others are removed, names those that are not."""
     _refuse_from_inside()
     left = []
     labs = removal.labs_with_leftovers(containers=True)
@@ -141,7 +140,7 @@ def down_all(say: Say) -> None:
 
 
 def _refuse_another(record: "LabRecord") -> None:
-    """Raise NetlabError unless the lab that stands is complete and is the one of this record."""
+    """Raise NetlabError unless the lab that stands is complete and has this record."""
     lab = record.lab
     if not store.is_complete(lab):
         raise NetlabError(f"{lab} is not whole, as after an `up` that was cut off: netlab down --lab {lab} removes it")
@@ -162,10 +161,10 @@ def _refuse_another(record: "LabRecord") -> None:
 
 
 def _refuse_left(lab: str) -> None:
-    """Raise NetlabError where a lab of this name still runs, whose folder somebody has removed."""
+    """Raise NetlabError if a lab of this name still runs, but somebody has removed its folder."""
     from netlab.supervise import identity
 
-    # Names in /run go with a `down` and with a reboot: mostly there are none, and nobody is looked for.
+    # Names in /run go with a `down` and with a reboot. Mostly there are none, and nothing is searched.
     if removal.has_names(lab, paths.RUN_NETNS) and (found := identity.supervisors(paths.folder_of(lab))):
         raise NetlabError(
             f"an earlier lab {lab}, whose folder somebody has removed, still runs (its supervisor is process"
@@ -174,7 +173,7 @@ def _refuse_left(lab: str) -> None:
 
 
 def _refuse_from_inside() -> None:
-    """Raise UsageError in a node: what is mounted there does not reach the host, and a `down` would end itself."""
+    """Raise UsageError in a node: mounts made there do not reach the host, and a `down` would end itself."""
     about = os.stat("/proc/self/ns/net")
     for lab in store.labs():
         if (about.st_dev, about.st_ino) in removal.namespaces(paths.folder_of(lab)):

@@ -1,4 +1,4 @@
-"""How a command runs in a node of a lab that stands: its argv, and what it finds in its environment."""
+"""How a command runs in a node of a lab that stands: its argv and its environment."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ def process(
 
 
 def command(lab: Standing, node: str, argv: Sequence[str]) -> Command:
-    """Return how a command runs in a node; NetlabError where the node is not there any more."""
+    """Return how a command runs in a node; NetlabError if the node does not exist any more."""
     name = lab.record.lab
     if not os.path.exists(lab.runtime.netns_path(node)):
         raise NetlabError(f"{node} has no namespace: the lab {name} is not whole; netlab down --lab {name}")
@@ -37,9 +37,9 @@ def command(lab: Standing, node: str, argv: Sequence[str]) -> Command:
 
 
 def shell(lab: Standing) -> list[str]:
-    """Return the argv of an interactive shell; bash says in its prompt where it is."""
+    """Return the argv of an interactive shell; the prompt of bash shows where it is."""
     settings = f"{lab.record.folder}/{paths.BASHRC}"
-    if lab.runtime.has_files:  # and perhaps no bash
+    if lab.runtime.has_files:  # which may have no bash
         return ["sh", "-c", 'command -v bash >/dev/null && exec bash --rcfile "$0"; exec sh', settings]
     program = os.environ.get("SHELL") or "/bin/sh"
     return [program, "--rcfile", settings] if os.path.basename(program) == "bash" else [program]

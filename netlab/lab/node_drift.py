@@ -1,7 +1,7 @@
-"""What of a plan is no longer there: a lab's record against what was read of its nodes. Pure.
+"""What of a node is no longer as planned: the lab's record compared with what was read in the node. Pure.
 
-Only what was planned and is missing, or is no longer what it was, is a problem. What somebody has added to a node (an
-address, a route, a link, a qdisc) is his own affair. `snapshot` reads nodes; `drift` looks at the rest of a lab.
+A problem is only what was planned and is missing or changed. What somebody has added to a node (an address, a route, a
+link, a qdisc) is his own affair. `snapshot` reads nodes. `drift` looks at the rest of a lab.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,11 +12,11 @@ from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram, nam
 from netlab.record.model import InterfaceRecord, NodeRecord
 from netlab.topology.ip_arithmetic import Subnet, parse
 
-LO = 1  # its index, everywhere
+LO = 1  # its index in every namespace
 
 
 class Problem(NamedTuple):
-    """What of a lab is not as planned: where (a node, with its interface if it is one's), what, and what mends it.
+    """What of a lab is not as planned: where (a node, with the interface if it is about one), what, and what mends it.
 
     `where` is "" for the lab as a whole.
     """
@@ -26,7 +26,7 @@ class Problem(NamedTuple):
     mend: str
 
     def __str__(self) -> str:
-        """Return it as a line for a person."""
+        """Return it as a line for people."""
         return f"{self.where or 'the lab'}: {self.said}"
 
     @property
@@ -38,7 +38,7 @@ class Problem(NamedTuple):
 class Link(NamedTuple):
     """An interface as it is: `master` is the index of the bridge that it is a port of, 0 for none.
 
-    `programs` are the kernel's numbers of the programs attached, by mode, 0 for none.
+    `programs` are the kernel's numbers of the attached programs, by mode, 0 for none.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Link(NamedTuple):
 class Inside(NamedTuple):
     """What was read in a node.
 
-    `addresses` are (interface's index, address as a number, its network); `routes` those of the main table, as network
-    and next hop; `sysctls` those that are planned and can be read; `faces` says for interfaces that face a program
-    whether GRO is on, and whether checksums are left to the card. `udp_rcvbuf_errors` are datagrams dropped as their
-    socket's buffer was full.
+    `addresses` are (interface's index, address as a number, its network). `routes` are those of the main table, as
+    network and next hop. `sysctls` are those that are planned and can be read. `faces` says, for each interface that
+    faces a program, whether GRO is on, and whether checksums are offloaded. `udp_rcvbuf_errors` counts datagrams that
+    were dropped because their socket's buffer was full.
     """
 
     links: tuple[Link, ...]
@@ -68,10 +68,10 @@ class Inside(NamedTuple):
 
 
 class Pins(NamedTuple):
-    """What is pinned of a node: numbers of programs by name, names of maps, those of a build that is to replace it.
+    """What is pinned of a node: numbers of programs by name, names of maps, numbers of a new build's programs.
 
-    `entry` is the program that is attached, `expected` what was pinned when the lab was built: both "" and () where the
-    lab does not know.
+    `entry` is the program that is attached. `expected` is what was pinned when the lab was built. They are "" and () if
+    the lab does not know.
     """
 
     programs: Mapping[str, int]
@@ -82,13 +82,13 @@ class Pins(NamedTuple):
 
     @property
     def gone(self) -> list[str]:
-        """Those that were pinned and are not, such as maps/NAME."""
+        """Those that were pinned and are gone, such as maps/NAME."""
         there = {*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in self.maps)}
         return [name for name in self.expected if name not in there]
 
     @property
     def is_whole(self) -> bool:
-        """Whether all is there that was pinned when the lab was built."""
+        """Whether everything is there that was pinned when the lab was built."""
         return bool(self.expected) and not self.gone
 
 
@@ -96,7 +96,7 @@ NO_PINS = Pins({})
 
 
 def anew(lab: str) -> str:
-    """Return what mends all that nothing smaller does."""
+    """Return what mends everything that nothing smaller mends."""
     return f"netlab down {lab}, then up"
 
 
@@ -106,14 +106,14 @@ def in_node(lab: str, node: str, command: str) -> str:
 
 
 def node_problems(lab: str, node: str, about: NodeRecord, seen: Inside) -> Iterator[Problem]:
-    """Yield what is not as planned in a node, but for its programs; `about` is the node's part of the record."""
+    """Yield what is not as planned in a node, except for its programs; `about` is the node's part of the record."""
     yield from _Node(lab, node, about, seen).problems()
 
 
 def program_problems(
     lab: str, node: str, about: NodeRecord, seen: Inside, own: Pins, passing: Pins
 ) -> Iterator[Problem]:
-    """Yield which programs are not attached as planned: the node's own, and those that stand for its neighbours'."""
+    """Yield which programs are not attached as planned: the node's own, and those that pass, for neighbours."""
     planned = [(name, program.name, program.mode, own) for program in about.programs for name in program.interfaces]
     planned += [(name, "pass", "native", passing) for name, port in about.interfaces.items() if port.passes]
     links = {link.name: link for link in seen.links}
@@ -126,8 +126,8 @@ def program_problems(
 
 
 def pin_problems(lab: str, node: str, pins: Pins) -> Iterator[Problem]:
-    """Yield what is no longer pinned of the program of a node, or of the one that stands there for a neighbour's."""
-    if pins.coming:  # a reload is just moving them
+    """Yield what is no longer pinned of a node's program, or of the one that only passes, for a neighbour."""
+    if pins.coming:  # a reload is moving them at this moment
         return
     for name in pins.gone:
         kind, _, plain = name.partition("/")
@@ -147,7 +147,7 @@ def _attachment(attached: Mapping[str, int], called: str, mode: str, pins: Pins)
 
 
 class _Node:
-    """One node's plan beside what was read there."""
+    """One node: its plan, and what was read there."""
 
     def __init__(self, lab: str, node: str, about: NodeRecord, seen: Inside) -> None:
         self.lab, self.node, self.about, self.seen = lab, node, about, seen
@@ -155,7 +155,7 @@ class _Node:
         self.by_index = {link.index: link for link in seen.links}
 
     def problems(self) -> Iterator[Problem]:
-        """Yield everything, from the devices up."""
+        """Yield all problems, beginning with devices."""
         lo = self.by_index.get(LO)
         if lo and not lo.is_up:
             yield self._problem(lo.name, "the interface is down", _set(lo.name, "up"))
@@ -177,7 +177,7 @@ class _Node:
         return Problem(where, what, in_node(self.lab, self.node, command) if command else anew(self.lab))
 
     def _gone(self, name: str, index: int, there: bool) -> Problem:
-        """Say how an interface is gone: its index is its own, a name can be given to another."""
+        """Say how an interface is gone: an index stays with its interface, but a name can go to another."""
         if there:
             return self._problem(name, "the interface is gone, and another one has its name")
         now = self.by_index.get(index)
@@ -214,7 +214,7 @@ class _Node:
             yield self._problem(name, what, self._command(FaceProgram(self.node, name, self.lab)))
 
     def _routes(self, gone: list[Subnet]) -> Iterator[Problem]:
-        """Yield routes that are gone, but for those that have gone with their interface."""
+        """Yield routes that are gone, except those that went with their interface."""
         for to, via in self.about.routes:
             number, alone = parse(via)
             network = DEFAULTS[alone.family] if to == DEFAULT else parse(to)[1]
@@ -231,37 +231,38 @@ class _Node:
                 yield self._problem("", f"its sysctl {name} is {found}, planned is {value}", command)
 
     def _is_telling(self, name: str, value: str) -> bool:
-        """Say whether a sysctl of another value was changed after `up`.
+        """Say whether a sysctl with another value was changed after `up`.
 
-        A node that forwards though it need not is no less than was planned. And one sysctl may have set another: those
-        of the same leaf (net.ipv4.conf.all.forwarding, net.ipv4.ip_forward) are told only when all are planned alike.
+        A node that forwards without need is no less than planned. And one sysctl may have set another: those with the
+        same leaf (net.ipv4.conf.all.forwarding, net.ipv4.ip_forward) are reported only if all have the same planned
+        value.
         """
         leaf = _leaf(name)
         alike = {other for each, other in self.about.sysctls.items() if _leaf(each) == leaf}
         return len(alike) == 1 and not (leaf[1] == "forwarding" and value == "0")
 
     def _command(self, step: AddAddress | AddRoute | FaceProgram | CreateNode) -> str:
-        """Return the command of a step as it is typed inside the node; of CreateNode, its sysctls."""
+        """Return the command of a step as it is typed inside the node; for CreateNode, its sysctls."""
         line = str(step).splitlines()[-1]
         where = namespace(self.lab, self.node)
         return line.replace(f"ip -n {where}", "ip", 1).replace(f"ip netns exec {where} ", "", 1)
 
 
 def _set(interface: str, change: str) -> str:
-    """Return the command that changes an interface of the node where it is typed."""
+    """Return the command that changes an interface, as it is typed inside the node."""
     import shlex
 
     return f"ip link set {shlex.quote(interface)} {change}"
 
 
 def _leaf(name: str) -> tuple[str, str]:
-    """Return a sysctl's family (net.ipv4) and its last part, which is what one of another name may set too."""
+    """Return a sysctl's family (net.ipv4) and its last part; another sysctl with the same two may set it."""
     parts = name.replace("/", ".").split(".")
     return ".".join(parts[:2]), "forwarding" if parts[-1] == "ip_forward" else parts[-1]
 
 
 def _same(found: str, planned: str) -> bool:
-    """Say whether two texts are the same value of a sysctl: numbers and addresses may be written in several ways."""
+    """Say whether two texts are the same value of a sysctl: numbers and addresses can be written in several ways."""
     return [*map(_meaning, found.split())] == [*map(_meaning, planned.split())]
 
 

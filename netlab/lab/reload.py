@@ -13,12 +13,12 @@ from contextlib import ExitStack, suppress
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError, explain
 from netlab.kernel import endings, files, syscalls
-from netlab.lab import passing
+from netlab.lab import pass_programs
 from netlab.lab.standing import Standing
 from netlab.programs import bcc, loader, map_reuse
 from netlab.record import store
 from netlab.record.model import LabRecord, ProgramRecord
-from netlab.topology import sources
+from netlab.topology import program_text
 from netlab.words import count, few
 
 Say = Callable[[str], None]
@@ -71,8 +71,9 @@ def _replaced(
         comes_too_late()  # whatever would end us: from here on it is done, or undone, before we end
         kept = set(os.listdir(paths.map_pins(pins)))
         with ExitStack() as undo:
-            if sources.may_transmit(program.path, compilation.text.decode(errors="replace"), compilation.job.define):
-                passing.make_ready(undo, lab, node, program, lock, say)
+            text = compilation.text.decode(errors="replace")
+            if program_text.may_transmit(program.path, text, compilation.job.define):
+                pass_programs.make_ready(undo, lab, node, program, lock, say)
             _take_over(undo, pins, fresh, netns)
             _keep_source(undo, paths.source(folder, node), compilation.text)
             noted = store.pins(folder)

@@ -1,6 +1,6 @@
-"""A record → nothing left: finds what belongs to a lab on this host, whatever stage it is in, and removes it.
+"""A record → nothing left: finds everything that belongs to a lab on this host, at any stage, and removes it.
 
-Everything is found from the lab's name alone (docs/adr/0003-the-machine-is-the-journal.md).
+The lab's name is enough to find everything (docs/adr/0003-the-machine-is-the-journal.md).
 """
 
 import os
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def remove(lab: str, *runtimes: "Runtime") -> list[str]:
-    """Remove a lab from this host and return what was found; each part is looked for, so that any may be missing.
+    """Remove a lab from this host, and return what was found; any part may be missing.
 
-    A part that cannot be removed does not keep the others, but the folder, without which it would not be found again.
-    NetlabError then says which, and a later `down` tries again.
+    If a part cannot be removed, the others still are, except the folder, without which the part could not be found
+    again. NetlabError then says which part; a later `down` tries again.
     """
     folder = paths.folder_of(lab)
     parts: tuple[Callable[[], list[str]], ...] = (
@@ -37,7 +37,7 @@ def remove(lab: str, *runtimes: "Runtime") -> list[str]:
     for part in parts:
         try:
             found += part()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other parts still have to go
+        except Exception as error:  # noqa: BLE001 - in any case the other parts must go
             problems.append(explain(error)[0].removeprefix("netlab: "))
     if not problems and store.remove(lab):
         found.append(f"the folder {folder}")
@@ -62,7 +62,7 @@ def _close_trace(lab: str) -> list[str]:
 def labs_with_leftovers(containers: bool = False) -> list[str]:
     """Return the labs of this machine, also those of which only a name, limits or a trace instance is left.
 
-    Or only `containers`: for these an engine that answers is asked, which takes longer than all the rest.
+    With `containers`, return only labs with containers: this asks an engine, which takes longer than all the rest.
     """
     from netlab.runtime import cgroup_limits
     from netlab.supervise import trace
@@ -78,9 +78,9 @@ def labs_with_leftovers(containers: bool = False) -> list[str]:
 
 
 def find(lab: str | None) -> str:
-    """Return the lab that is meant, also one of which only leftovers are there; "" where none is meant or there.
+    """Return the lab that is meant, also if only leftovers of it exist; "" if none is meant or none exists.
 
-    Raises as `store.choose` for one that is not there, and UsageError where there are several.
+    Raises as `store.choose` for a lab that does not exist, and UsageError if there are several.
     """
     there = store.labs()
     left = labs_with_leftovers() if lab not in there and (lab or not there) else []
@@ -92,12 +92,12 @@ def find(lab: str | None) -> str:
 
 
 def has_names(lab: str, folder: str) -> bool:
-    """Say whether a folder of names of namespaces has some of this lab."""
+    """Say whether a folder of names of namespaces has names of this lab."""
     return lab in _named_in(folder, f"{lab}.")
 
 
 def _named_in(folder: str, prefix: str = "") -> Iterator[str]:
-    """Yield the labs that names in a folder belong to; with `prefix`, only names that begin so are looked at."""
+    """Yield the labs that names in a folder belong to; with `prefix`, only names that begin with it count."""
     for name in files.names(folder):
         target = files.target(f"{folder}/{name}") if name.startswith(prefix) else ""
         if target.startswith(f"{paths.LABS}/"):
@@ -105,12 +105,12 @@ def _named_in(folder: str, prefix: str = "") -> Iterator[str]:
 
 
 def _stop_processes(lab: str, folder: str) -> list[str]:
-    """Stop the lab's supervisor and whatever else is the lab's, and remove the control group that they were in."""
+    """Stop the lab's supervisor and all other processes of the lab, and remove their control group."""
     from netlab.kernel import kill
     from netlab.supervise import client
 
     groups = lab_cgroup.find(lab, folder)
-    cgroups.thaw(groups)  # the frozen hear nothing, and some cannot even be killed
+    cgroups.thaw(groups)  # frozen processes get no signals, and some cannot even be killed
     found = ["a supervisor"] if client.stop_supervisor(folder) else []
     variable = f"NETLAB_NODE_FILE={folder}/{paths.RECORD}"
     stopped = kill.stop_all(kill.Whose(namespaces(folder), variable, mark.mark(lab), groups))

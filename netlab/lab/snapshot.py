@@ -1,6 +1,6 @@
 """Reads nodes of a lab from inside: links, addresses, routes, sysctls, offloads; and what is pinned of their programs.
 
-A thread goes into one namespace after the other, with three questions to the kernel's routing netlink in each. See
+A thread enters one namespace after the other, and asks the kernel's routing netlink three questions in each. See
 linux/if_link.h, if_addr.h, rtnetlink.h.
 """
 
@@ -24,7 +24,7 @@ from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet
 THREADS_FROM = 100  # nodes
 _RTM_GETLINK, _RTM_GETADDR, _RTM_GETROUTE = 18, 22, 26
 _REQUEST_ALL = 0x301  # NLM_F_REQUEST, NLM_F_DUMP
-_QUESTION = struct.Struct("=IHHII BxHiII")  # struct nlmsghdr; struct ifinfomsg, larger than what others begin with
+_QUESTION = struct.Struct("=IHHII BxHiII")  # struct nlmsghdr; struct ifinfomsg, larger than the others' structs
 _LINK, _ADDRESS, _ROUTE = struct.Struct("=BxHiII"), struct.Struct("=BBBBI"), struct.Struct("=8BI")
 _IFF_UP = 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_XDP = 1, 3, 4, 10, 43

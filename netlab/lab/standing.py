@@ -1,4 +1,4 @@
-"""A lab that stands, as all who deal with it get it: what it is meant to be, and where its nodes live."""
+"""A lab that stands: its record, and the runtime of its nodes."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Standing:
-    """A lab's record, and the runtime that its nodes live in, which is made once."""
+    """A lab's record, and the runtime of its nodes, which is made once."""
 
     def __init__(self, record: LabRecord) -> None:
         self.record = record
@@ -35,7 +35,7 @@ def _runtime(record: LabRecord) -> "Runtime":
 
 
 def runtimes_left(lab: str, folder: str) -> "list[Runtime]":
-    """Return the runtimes in which something of a lab may be left: all where its record is lost, or not understood."""
+    """Return the runtimes that may have something left of a lab: all, if its record is lost or not understood."""
     try:
         return [Standing.read(lab).runtime]
     except NetlabError:

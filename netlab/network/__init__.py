@@ -1,1 +1,1 @@
-"""The network of a lab, made in namespaces that exist."""
+"""The network of a lab, made in namespaces that exist already."""

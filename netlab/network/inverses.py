@@ -1,6 +1,6 @@
-"""What undoes links, bridges, addresses, routes and offloads, in namespaces that stay.
+"""Undoes links, bridges, addresses, routes and offloads, in namespaces that stay.
 
-It is done in two rounds, each for all the nodes that it concerns, so that nothing is gone before what stands on it:
+There are two rounds, each for all the nodes that it concerns, so that nothing is removed before what depends on it:
 
     empty     offloads, routes and addresses
     remove    links, each at one of its ends, and then bridges
@@ -29,9 +29,9 @@ class _Leaving:
 
 
 def undo(steps: Sequence[NetworkStep], messages: Messages, netns_path: Callable[[str], str]) -> None:
-    """Undo these steps, a route before the address that it needs where they stand in that order.
+    """Undo these steps; a route goes before the address that it needs, if they come in this order.
 
-    Raises NetlabError, with the inverse and the kernel's reason, when one fails.
+    Raises NetlabError, with the inverse and the kernel's reason, if one fails.
     """
     work = _by_node(steps)
     emptied = [node for node in work if node.faces or node.addressing]
@@ -81,7 +81,7 @@ def _taken_away(messages: Messages, step: AddAddress | AddRoute) -> Request:
 
 
 def _remove(visitor: Visitor, node: _Leaving) -> None:
-    """Remove links and bridges, which take with them whatever is left on them."""
+    """Remove links and bridges, and with them whatever is left on them."""
     channel = visitor.enter(node.name)
     requests: list[Request] = [(Undo(link), visitor.messages.no_link(link.a.index)) for link in node.links]
     requests += [(Undo(bridge), visitor.messages.no_link(bridge.index)) for bridge in node.bridges]

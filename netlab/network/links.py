@@ -1,15 +1,15 @@
-"""The network of a lab: links, bridges, addresses, routes and offloads, made in namespaces that exist.
+"""The network of a lab: links, bridges, addresses, routes and offloads, made in namespaces that exist already.
 
-What makes this fast: no link is ever moved, which would wait 14 ms for every CPU, but made inside one node with its
-other end named by a descriptor; every index is the plan's, so nothing is looked up; and a node's messages go out
-together.
+Three things make this fast. No link is ever moved, which would wait 14 ms for every CPU: it is made inside one node,
+and a descriptor names the node of its other end. Every index is the plan's, so nothing is looked up. And all messages
+of a node are sent together.
 
-A node's links are its own or come from the other side, made by the node with fewer of them. So the work is done in
-three rounds, each for all the nodes it concerns:
+Each link is made by the end whose node has fewer links. So a node makes some of its links, and gets the others. There
+are three rounds, each for all the nodes that it concerns:
 
-    prepare   nodes that get links from others: sysctls and lo, which must stand before the first link does
-    create    nodes that own links or are alone: (prepare), their links; and the rest when no link comes from others
-    finish    nodes that got links from others: those come up and into their bridge, then addresses and routes
+    prepare   nodes that get links from others: sysctls and lo, which must be set before the first link exists
+    create    nodes that make links or have none: (prepare), their links; the rest, if they get no links from others
+    finish    nodes that got links from others: set these up and into their bridge, then addresses and routes
 """
 
 import os
@@ -28,7 +28,7 @@ from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNo
 NetworkStep = AddBridge | AddLink | AddAddress | AddRoute | FaceProgram
 Change = CreateNode | NetworkStep | Undo[NetworkStep]
 
-LINKS_AT_ONCE = 100  # the descriptors a thread holds for the other ends
+LINKS_AT_ONCE = 100  # the descriptors that a thread holds for the other ends
 _LO = 1
 _ETHTOOL_STXCSUM = 0x17
 _ETHTOOL_SGRO = 0x2C
@@ -36,7 +36,7 @@ FACED, UNFACED = ((_ETHTOOL_SGRO, 1), (_ETHTOOL_STXCSUM, 0)), ((_ETHTOOL_SGRO, 0
 
 
 class _Node:
-    """What is to be done in one node; `create` is None where it stands already."""
+    """What is to be done in one node; `create` is None if the node exists already."""
 
     __slots__ = ("addressing", "bridges", "create", "faces", "given", "late_sysctls", "name", "own", "ports")
 
@@ -46,7 +46,7 @@ class _Node:
         self.own: list[tuple[AddLink, Interface, Interface]] = []
         self.given = False  # whether others make links that end here
         self.bridges: list[AddBridge] = []
-        self.ports: list[tuple[AddLink, Interface]] = []  # ends that are yet to come up, or to go into a bridge
+        self.ports: list[tuple[AddLink, Interface]] = []  # ends that must still be set up, or put into a bridge
         self.addressing: list[AddAddress | AddRoute] = []
         self.faces: list[FaceProgram] = []
         self.late_sysctls: list[tuple[str, str]] = []
@@ -55,9 +55,8 @@ class _Node:
 def build(changes: Iterable[Change], netns_path: Callable[[str], str]) -> None:
     """Do these steps, or undo them, in order, in the namespaces at `netns_path(node)`, which exist.
 
-    CreateNode is what makes a new namespace a node's: its sysctls, and lo. The calling thread stays in its own
-    namespace. Raises NetlabError, with the step and the kernel's reason, when one fails; some of the others may have
-    been done then.
+    CreateNode makes a new namespace a node: it sets sysctls and lo. The calling thread stays in its own namespace.
+    Raises NetlabError, with the step and the kernel's reason, if one fails; some of the others may have been done then.
     """
     messages = Messages()
     for undoes, together in groupby(changes, lambda change: isinstance(change, Undo)):
@@ -70,7 +69,7 @@ def build(changes: Iterable[Change], netns_path: Callable[[str], str]) -> None:
 
 
 def _make(steps: Sequence[CreateNode | NetworkStep], messages: Messages, netns_path: Callable[[str], str]) -> None:
-    """Do these steps, whatever order is fastest."""
+    """Do these steps in the order that is fastest."""
     work = _by_node(steps)
     given = [node for node in work if node.given]
     makers = [node for node in work if node.own or not node.given]
@@ -109,7 +108,7 @@ def _nodes_of(step: CreateNode | NetworkStep) -> tuple[str, ...]:
 
 
 def _prepare(visitor: Visitor, node: _Node) -> None:
-    """Make a node ready for the links that others make."""
+    """Make a node ready for links that others make."""
     channel = visitor.enter(node.name)
     try:
         request(channel, _beginning(visitor, node))
@@ -118,7 +117,7 @@ def _prepare(visitor: Visitor, node: _Node) -> None:
 
 
 def _create(visitor: Visitor, node: _Node) -> None:
-    """Make a node's own links, and all of the node when no others end in it."""
+    """Make a node's own links, and everything else in the node if no others end in it."""
     channel = visitor.enter(node.name)
     far_ends: list[int] = []
     try:
@@ -139,7 +138,7 @@ def _create(visitor: Visitor, node: _Node) -> None:
 
 
 def _finish(visitor: Visitor, node: _Node) -> None:
-    """Do what had to wait for the links from others."""
+    """Do what had to wait for links from others."""
     channel = visitor.enter(node.name)
     try:
         request(channel, _end(visitor.messages, node))
@@ -149,7 +148,7 @@ def _finish(visitor: Visitor, node: _Node) -> None:
 
 
 def _beginning(visitor: Visitor, node: _Node) -> list[Request]:
-    """Write the sysctls, as far as they exist without the links; return what stands before the links."""
+    """Write the sysctls that exist without links; return the requests that come before the links."""
     if not node.create:
         return []
     missing = visitor.sysctls.write_all(node.name, node.create.sysctls)
@@ -164,7 +163,7 @@ def _beginning(visitor: Visitor, node: _Node) -> list[Request]:
 
 
 def _end(messages: Messages, node: _Node) -> list[Request]:
-    """Return what stands on the links: a bridge and its ports, addresses, routes."""
+    """Return the requests that come after the links: a bridge and its ports, addresses, routes."""
     index = {bridge.name: bridge.index for bridge in node.bridges}
     requests: list[Request] = [(step, messages.bridge(step.index, step.name)) for step in node.bridges]
     for link, end in node.ports:
@@ -183,7 +182,7 @@ def _end(messages: Messages, node: _Node) -> list[Request]:
 
 
 def _index(link: AddLink, bridge: str) -> int:
-    """Return the index of a bridge that stands already in the node where the thread is."""
+    """Return the index of a bridge that exists already in the node where the thread is."""
     try:
         return socket.if_nametoindex(bridge)
     except OSError as error:
@@ -191,7 +190,7 @@ def _index(link: AddLink, bridge: str) -> int:
 
 
 def _settle(visitor: Visitor, node: _Node, channel: Channel) -> None:
-    """Do what is not said by netlink: the offloads, and sysctls that came to exist with the links."""
+    """Do what netlink cannot: offloads, and sysctls that exist only with the links."""
     for step in node.faces:
         offload(channel, step, step.interface, FACED)
     if node.late_sysctls:

@@ -1,10 +1,10 @@
-"""Routing netlink messages in bytes, encoded by pyroute2; pure, and without the sequence numbers.
+"""Routing netlink messages in bytes, encoded by pyroute2; pure, and without sequence numbers.
 
-Two things here are for speed, and both were measured. `import pyroute2` runs a package that imports all of itself,
-asyncio included: 150 ms, more than the whole of a small lab takes; only the modules of the three message classes cost
-25 ms, or 18 without logging and traceback, which they ask for and do not use. And pyroute2 takes 40 to 250 µs to encode
-a message, of which a thousand nodes need eight thousand: so messages that differ in nothing but the bytes of some
-values are encoded once, as a template that the values are put into.
+Two things here are for speed; both were measured. First, `import pyroute2` runs a package that imports all of itself,
+also asyncio: 150 ms, more than a small lab takes. The modules of the three message classes alone take 25 ms, and 18
+without logging and traceback, which they load and do not use. Second, pyroute2 takes 40 to 250 µs to encode a message,
+and a thousand nodes need eight thousand. So messages that differ only in the bytes of some values are encoded once, as
+a template for these values.
 """
 
 import socket
@@ -22,57 +22,57 @@ _RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
 _NLM_F_REQUEST = 1
 _NLM_F_EXCL_CREATE = 0x600
 _IFF_UP = 1
-_IFA_F_NODAD = 2  # without it an IPv6 address is of no use for the first second
+_IFA_F_NODAD = 2  # without it an IPv6 address cannot be used for the first second
 _RT_TABLE_MAIN = 254
-_RTPROT_BOOT = 3  # what `ip route add` says too
+_RTPROT_BOOT = 3  # as `ip route add` does
 _RTN_UNICAST = 1
 _FAMILIES = {4: socket.AF_INET, 16: socket.AF_INET6}  # by the length of an address
 
-_Message = Any  # one of pyroute2's, which carry no types
-_Wire = Callable[[bytes], Any]  # bytes as they stand in a message → the value pyroute2 makes them of
+_Message = Any  # one of pyroute2's, which have no types
+_Wire = Callable[[bytes], Any]  # bytes as they are in a message → the value that pyroute2 takes for them
 
 
 class Messages:
-    """The encoder; one serves all threads. Addresses and names are text, as in the plan."""
+    """The encoder; all threads share one. Addresses and names are text, as in the plan."""
 
     def __init__(self) -> None:
         self._classes = _classes()
         self._templates: dict[tuple[object, ...], bytes] = {}
 
     def veth(self, near: Interface, far: Interface, namespace: int) -> bytes:
-        """Return what makes a veth pair: `near`, up, where it is sent, `far` in the namespace open as `namespace`.
+        """Return the message for a veth pair: `near`, up, in the namespace it is sent in; `far` in `namespace`.
 
-        The far end cannot come up with it: a veth refuses to be opened before it knows its peer.
+        The far end cannot be created up: a veth refuses to be opened before it knows its peer.
         """
         ends = [(_u32(end.index), end.name.encode(), _mac(end.mac), _u32(end.mtu)) for end in (near, far)]
         return self._encode(_VETH, (), *ends[0], *ends[1], _u32(namespace))
 
     def bridge(self, index: int, name: str) -> bytes:
-        """Return what makes a bridge, up, that forwards from the first frame on: no spanning tree, no waiting."""
+        """Return the message for a bridge, up, that forwards from the first frame on: no spanning tree."""
         return self._encode(_BRIDGE, (), _u32(index), name.encode())
 
     def up(self, index: int, bridge: int = 0) -> bytes:
-        """Return what sets an interface up, as a port of the bridge with that index if there is one."""
+        """Return the message that sets an interface up, as a port of the bridge with that index if there is one."""
         return self._encode(_PORT, (), _u32(index), _u32(bridge)) if bridge else self._encode(_UP, (), _u32(index))
 
     def address(self, index: int, address: str) -> bytes:
-        """Return what gives an interface an address, such as 10.0.1.1/24."""
+        """Return the message that gives an interface an address, such as 10.0.1.1/24."""
         return self._addressed(_RTM_NEWADDR, index, address)
 
     def route(self, to: str, via: str) -> bytes:
-        """Return what adds a route to a network, or `default`, through a neighbour."""
+        """Return the message that adds a route to a network, or `default`, through a neighbour."""
         return self._routed(_RTM_NEWROUTE, to, via)
 
     def no_link(self, index: int) -> bytes:
-        """Return what removes an interface, and, if that is an end of a pair, the other end."""
+        """Return the message that removes an interface, and with one end of a pair the other end."""
         return self._encode(_NO_LINK, (), _u32(index))
 
     def no_address(self, index: int, address: str) -> bytes:
-        """Return what takes an address away from an interface."""
+        """Return the message that removes an address from an interface."""
         return self._addressed(_RTM_DELADDR, index, address)
 
     def no_route(self, to: str, via: str) -> bytes:
-        """Return what removes a route."""
+        """Return the message that removes a route."""
         return self._routed(_RTM_DELROUTE, to, via)
 
     def _addressed(self, kind: int, index: int, address: str) -> bytes:
@@ -87,7 +87,7 @@ class Messages:
         return self._encode(_ROUTE, (kind, int(prefix or 8 * len(network))), network, _address(via))
 
     def _encode(self, shape: "_Shape", constants: tuple[int, ...], *wire: bytes) -> bytes:
-        """Return the message of this shape with these values; through a template, when there is one."""
+        """Return the message of this shape with these values; by a template, if there is one."""
         key = (shape, constants, *map(len, wire))
         template = self._templates.get(key)
         if template is None:
@@ -95,7 +95,7 @@ class Messages:
         return template % wire if template else self._by_pyroute2(shape, constants, wire)
 
     def _template(self, shape: "_Shape", constants: tuple[int, ...], wire: tuple[bytes, ...]) -> bytes:
-        """Return the message with a `%b` for each value, or b"" where a value's place cannot be told for sure.
+        """Return the message with a `%b` for each value, or b"" if the place of a value is not certain.
 
         The places are found by encoding values whose bytes occur nowhere else.
         """
@@ -109,7 +109,7 @@ class Messages:
         pieces = []
         for mark in marks:
             piece, found, rest = rest.partition(mark)
-            if not found:  # in another order than the values
+            if not found:  # they are in another order than the values
                 return b""
             pieces.append(piece.replace(b"%", b"%%"))
         return b"%b".join([*pieces, rest.replace(b"%", b"%%")])
@@ -130,7 +130,7 @@ class _Classes(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """How one kind of message is built: by what, and of which values, in the order they stand in."""
+    """How one kind of message is built: by which function, and from which values, in their order."""
 
     build: Callable[..., _Message]
     values: tuple[_Wire, ...]
@@ -252,7 +252,7 @@ _DEFAULT = _Shape(_default_route, (_host,))
 
 
 class _Log:
-    """A logger that becomes one when somebody logs: pyroute2's modules ask for theirs as they load, and log nothing."""
+    """A stand-in for a logger: pyroute2's modules ask for one when they load, and log nothing."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -265,14 +265,14 @@ class _Log:
 
 
 def _classes() -> _Classes:
-    """Return pyroute2's message classes, without running the package's own __init__ where that can be avoided."""
+    """Return pyroute2's message classes, without running the package's own __init__ if possible."""
     return lazy_import.imported("pyroute2", _stand_ins, _imported)
 
 
 @contextmanager
 def _stand_ins() -> Iterator[None]:
     lazy_import.module("pyroute2")
-    # Its settings, of which the classes look at three; to know the rest it loads multiprocessing: 5 ms.
+    # pyroute2's settings: the classes use three of them; to compute the others it loads multiprocessing, 5 ms
     lazy_import.module("pyroute2.config", AF_BRIDGE=7, data_plugins_pkgs=[], data_plugins_path=[])
     with lazy_import.postponed("traceback"), lazy_import.postponed("logging", getLogger=_Log):
         yield

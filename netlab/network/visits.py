@@ -1,4 +1,4 @@
-"""Visits to nodes: threads that go from one namespace to the next, and what they ask of the kernel there."""
+"""Visits to nodes: threads that go from one namespace to the next, and their requests to the kernel there."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +11,14 @@ from netlab.kernel.netlink import Channel
 from netlab.kernel.syscalls import in_threads, setns
 from netlab.network.messages import Messages
 
-THREADS_FROM = 100  # nodes; the kernel makes one link at a time, so a second thread saves only a tenth, from here on
+THREADS_FROM = 100  # nodes; the kernel makes one link at a time: a second thread saves only a tenth, from here on
 
-Request = tuple[object, bytes]  # a step, whose text is its name, and the message that does it
+Request = tuple[object, bytes]  # a step, whose text names it, and the message that does it
 _Work = TypeVar("_Work")
 
 
 class Visitor:
-    """One thread of `visit_all`: it stays in the last node that it has entered."""
+    """One thread of `visit_all`; it stays in the node that it has entered last."""
 
     def __init__(self, messages: Messages, netns_path: Callable[[str], str]) -> None:
         self.messages = messages
@@ -26,7 +26,7 @@ class Visitor:
         self._netns_path = netns_path
 
     def close(self) -> None:
-        """Let go of what the thread holds."""
+        """Release what the thread holds."""
         self.sysctls.close()
 
     def enter(self, node: str) -> Channel:
@@ -54,7 +54,7 @@ def visit_all(
     messages: Messages,
     netns_path: Callable[[str], str],
 ) -> None:
-    """Call `visit` for each of these, in threads of their own: the calling thread stays where it is."""
+    """Call `visit` for each of these, in new threads: the calling thread stays where it is."""
     if works:
         count = 2 if len(works) >= THREADS_FROM else 1
         in_threads(count, partial(_visit_all, visit, messages, netns_path), works)
@@ -76,7 +76,7 @@ def _visit_all(
 
 
 def request(channel: Channel, requests: Sequence[Request]) -> None:
-    """Have the kernel do these; NetlabError names the step that it refuses."""
+    """Let the kernel do these requests; NetlabError names the step that it refuses."""
     try:
         refusal = channel.request([message for _, message in requests])
     except OSError as error:

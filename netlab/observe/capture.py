@@ -1,12 +1,12 @@
-"""A pcap file of every link of a lab, written by netlab itself: packet sockets at one end of each, and one reader.
+"""Captures every link of a lab into a pcap file: a packet socket at one end of each link, and one reader.
 
-A file holds both directions, whole frames, with the kernel's wall-clock times in nanoseconds (draft-ietf-opsawg-pcap);
-Wireshark, tcpdump and scapy read it. Where an interface carries an XDP program, frames meet the program before they
-would meet a packet socket, so a link is captured at an end without one, if it has such an end.
+A file has both directions and whole frames, with the kernel's wall-clock times in nanoseconds (draft-ietf-opsawg-pcap).
+Wireshark, tcpdump and scapy can read it. At an interface with an XDP program, frames reach the program before a packet
+socket. So a link is captured at an end without a program, if it has such an end.
 
-What a packet socket sees is not in all respects what crosses the link: a TCP segment that leaves may yet have to be
-cut, and several that arrived may have been made one (GSO and GRO: frames longer than the MTU); and the checksum of one
-that leaves may yet have to be computed, except towards a program, for there netlab switches that offload off.
+A packet socket does not see exactly what crosses the link. A TCP segment that leaves may still have to be cut, and
+several that arrived may have been merged (GSO and GRO: frames longer than the MTU). The checksum of a segment that
+leaves may not be computed yet, except towards a program, because netlab switches that offload off there.
 """
 
 import errno
@@ -27,20 +27,20 @@ from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
 from netlab.record.model import LabRecord
 
-SNAPLEN = 1 << 18  # what Wireshark takes; the longest frame that the kernel makes without being told to is 64 KiB
+SNAPLEN = 1 << 18  # what Wireshark takes; the longest frame that the kernel makes by default is 64 KiB
 # Magic number of nanoseconds, version, two fields that are zero, longest frame, LINKTYPE_ETHERNET.
 _HEADER = struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, SNAPLEN, 1)
-_RECORD = struct.Struct("<IIII")  # seconds, nanoseconds, bytes that follow, bytes that there were
+_RECORD = struct.Struct("<IIII")  # seconds, nanoseconds, bytes in the file, bytes of the frame
 _MACS = 12  # bytes of an Ethernet header before the VLAN tag
-_BUFFER_BYTES = 32 << 20  # for a link: some 80,000 small frames that the reader has not got round to
-_FRAMES_AT_ONCE = 256  # of one link, before the others have their turn
+_BUFFER_BYTES = 32 << 20  # for a link: some 80,000 small frames that wait for the reader
+_FRAMES_AT_ONCE = 256  # of one link, before the other links have their turn
 
 _ETH_P_ALL = 3
 _SO_ATTACH_FILTER, _SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 26, 33, 35  # asm-generic/socket.h
 _SOL_PACKET, _PACKET_STATISTICS, _PACKET_AUXDATA = 263, 6, 8  # linux/if_packet.h, as those below
 _VLAN_VALID, _VLAN_TPID_VALID = 1 << 4, 1 << 6
 _AUXDATA = struct.Struct("=III4xHH")  # struct tpacket_auxdata: status, len, snaplen, (mac, net), vlan_tci, vlan_tpid
-_STATISTICS = struct.Struct("=II")  # frames for the socket, and those of them that it had no room for
+_STATISTICS = struct.Struct("=II")  # frames for the socket, and those of them without room
 _TIMESPEC = struct.Struct("@ll")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_AUXDATA.size)
 _RETURN_NOTHING = array("Q", struct.pack("=HBBI", 0x06, 0, 0, 0))  # one struct sock_filter: BPF_RET | BPF_K, 0 bytes
@@ -57,7 +57,7 @@ class End(NamedTuple):
 
     @property
     def file(self) -> str:
-        """Return the name of the link's file; no other link's is the same, for no node's name has a dot."""
+        """Return the name of the link's file; it is unique, because no node's name has a dot."""
         return f"{self.node}.{self.interface}--{self.peer}.{self.peer_interface}.pcap"
 
     @property
@@ -68,7 +68,7 @@ class End(NamedTuple):
 
 
 class Captured(NamedTuple):
-    """A link's file: `frames` are in it, and `lost` are not, because they came faster than they could be written."""
+    """A link's file: `frames` are in it; `lost` came faster than they could be written."""
 
     end: End
     path: str
@@ -77,10 +77,10 @@ class Captured(NamedTuple):
 
 
 def ends(lab: LabRecord) -> list[End]:
-    """Return, for every link of a lab, where it is captured: at an end that carries no program.
+    """Return, for every link of a lab, where it is captured: at an end without a program.
 
-    When both ends do, or neither, it is the end whose node comes first in the file. The programs that netlab puts at
-    other nodes' programs' peers do not count: they pass everything.
+    If both ends have programs, or neither has, it is the end whose node comes first in the file. Programs that netlab
+    attaches at the peers of other nodes' programs do not count: they pass everything.
     """
 
     def carries(node: str, interface: str) -> bool:
@@ -100,9 +100,9 @@ def ends(lab: LabRecord) -> list[End]:
 
 
 class Capture:
-    """The capture of all links of one lab into a folder that exists; constructing it touches nothing.
+    """The capture of all links of one lab into a folder that exists; the constructor touches nothing.
 
-    `start` it once the links stand. Until `stop`, a thread writes what it hears; it goes with the process.
+    `start` it when the links are made. Until `stop`, a thread writes the frames; it ends with the process.
     """
 
     def __init__(self, folder: str) -> None:
@@ -115,7 +115,7 @@ class Capture:
     def start(self, lab: Standing) -> None:
         """Capture every frame of a lab's links from now on; the calling thread stays in its namespace.
 
-        NetlabError, with nothing left open, when a link cannot be captured.
+        NetlabError, with nothing left open, if a link cannot be captured.
         """
         try:
             syscalls.in_threads(1, partial(self._open, lab.runtime.netns_path), ends(lab.record))
@@ -124,7 +124,7 @@ class Capture:
             self._close()
             self._taps.clear()
             raise
-        # The thread takes no signals: those that the caller blocks would reach the process through it all the same.
+        # The thread takes no signals. Otherwise signals that the caller blocks would reach the process through it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             self._thread.start()
@@ -132,10 +132,10 @@ class Capture:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def stop(self) -> list[Captured]:
-        """Write what was heard until now, close the files, and return them in the order of `ends`.
+        """Write what was captured until now, close the files, and return them in the order of `ends`.
 
-        A frame that is still on its way to the captured end is not waited for. Nothing happens when nothing was
-        started, or when all has been stopped already. NetlabError when a file could not be written to its end.
+        It does not wait for a frame that is on its way to the captured end. It does nothing if nothing was started, or
+        if everything was stopped before. NetlabError if a file could not be written to its end.
         """
         if self._says >= 0:
             os.close(self._says)
@@ -155,7 +155,7 @@ class Capture:
                 raise NetlabError(f"cannot capture at {end.node} {end.interface}: {error}") from error
 
     def _run(self) -> None:
-        """Do what the thread does."""
+        """Run the thread."""
         buffer = memoryview(bytearray(SNAPLEN - 4))  # a VLAN tag may have to be put back
         try:
             self._read(buffer)
@@ -169,7 +169,7 @@ class Capture:
             self._close()
 
     def _read(self, buffer: memoryview) -> None:
-        """Write what the links' sockets hear, until the pipe ends."""
+        """Write the frames of the links' sockets, until the pipe ends."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._hears, selectors.EVENT_READ)
             for tap in self._taps:
@@ -181,7 +181,7 @@ class Capture:
                     key.data.take(buffer)
 
     def _close(self) -> None:
-        """Let go of everything but the pipe's end that `stop` closes."""
+        """Close everything but the end of the pipe that `stop` closes."""
         for tap in self._taps:
             tap.close()
         if self._hears >= 0:
@@ -190,7 +190,7 @@ class Capture:
 
 
 class _Tap:
-    """A link's packet socket and file, and what has gone through."""
+    """A link's packet socket and file, and the counts of its frames."""
 
     def __init__(self, end: End, path: str, namespace: str) -> None:
         """Open both, and leave the calling thread in the namespace; raises OSError."""
@@ -210,12 +210,12 @@ class _Tap:
         """Move some frames into the file without waiting; say whether there may be more."""
         for _ in range(_FRAMES_AT_ONCE):
             try:
-                # MSG_TRUNC: the length is the frame's, even where the buffer is shorter.
+                # MSG_TRUNC: the length is the frame's, even if the buffer is shorter.
                 length, ancillary, _, _ = self.socket.recvmsg_into((buffer,), _ANCILLARY_BYTES, socket.MSG_TRUNC)
             except BlockingIOError:
                 return False
             except OSError as error:
-                if error.errno != errno.ENETDOWN:  # said once, when the interface goes down; it may come up again
+                if error.errno != errno.ENETDOWN:  # reported once, when the interface goes down; it may come up again
                     raise
             else:
                 self._file.write(packet_record(buffer[:length], length, ancillary))
@@ -223,12 +223,12 @@ class _Tap:
         return True
 
     def hush(self) -> None:
-        """Let nothing more into the socket; what it has heard can still be taken."""
+        """Let no more frames into the socket; those in it can still be taken."""
         program = struct.pack("@HP", len(_RETURN_NOTHING), _RETURN_NOTHING.buffer_info()[0])
         self.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
     def finish(self, buffer: memoryview) -> None:
-        """Take what is left, and see that it is all in the file; raises OSError."""
+        """Take what is left, and make sure that it is in the file; raises OSError."""
         while self.take(buffer):
             pass
         statistics = self.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
@@ -236,16 +236,16 @@ class _Tap:
         self._file.flush()
 
     def close(self) -> None:
-        """Close both, whatever has happened to them."""
+        """Close both, in any case."""
         self.socket.close()
-        with suppress(OSError):  # the disk is full, which `take` or `finish` has found out
+        with suppress(OSError):  # the disk is full; `take` or `finish` has reported it
             self._file.close()
 
 
 def _packet_socket(namespace: str, interface: str) -> socket.socket:
-    """Return a socket that hears all of an interface, in a namespace that the calling thread enters for good.
+    """Return a socket for all frames of an interface, in a namespace that the calling thread enters for good.
 
-    Of protocol 0 at first: any other would hear all interfaces until it is bound to one.
+    It has protocol 0 at first: with any other it would get frames of all interfaces until it is bound to one.
     """
     descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -266,9 +266,9 @@ def _packet_socket(namespace: str, interface: str) -> socket.socket:
 
 
 def packet_record(frame: memoryview, length: int, ancillary: list[tuple[int, int, bytes]]) -> bytes:
-    """Return a frame as it stands in the file: with its time, and with the VLAN tag that the kernel has put aside.
+    """Return a frame in the form of the file: with its time, and with the VLAN tag that the kernel has put aside.
 
-    `length` is the whole frame's, which may be longer than what there is of it; `ancillary` came with it.
+    `length` is that of the whole frame, which may be longer than what was captured; `ancillary` came with the frame.
     """
     seconds = nanoseconds = 0
     tag = b""

@@ -17,7 +17,7 @@ def of_processes(
 
 
 def of_programs(lab: LabRecord, last: int | None, follow: bool, style: str, paint: Painter) -> Iterator[str]:
-    """Yield what this lab's programs printed, as the kernel has it: each line begins with LAB/NODE."""
+    """Yield what this lab's programs have printed; each line begins with LAB/NODE, as in the kernel's trace."""
     found = read(lab.folder, [], trace=True, last=last, follow=follow)
     return _worded(lab, found, style, paint, f"{lab.lab}/")
 

@@ -1,26 +1,26 @@
-"""What a text may mean to whoever reads it on a terminal; in which colours is for the roof to say (cli/console)."""
+"""What a text on a terminal may mean; `cli/console` chooses the colours."""
 
 from typing import Protocol
 
 
 class Painter(Protocol):
-    """Marks texts by what they mean."""
+    """Marks texts by their meaning."""
 
     def node(self, text: str, number: int) -> str:
-        """Mark what a node says, or what is said of it; nodes are numbered in the lab's order."""
+        """Mark what a node prints, or what is said of it; nodes are numbered in the lab's order."""
 
     def kernel(self, text: str) -> str:
-        """Mark what a program in the kernel says."""
+        """Mark what a program in the kernel prints."""
 
     def good(self, text: str) -> str:
-        """Mark what is as it should be."""
+        """Mark what is good."""
 
     def bad(self, text: str) -> str:
-        """Mark what is not."""
+        """Mark what is bad."""
 
 
 class Plain:
-    """Leaves texts as they are, for files and programs."""
+    """Leaves texts unchanged, for files and programs."""
 
     def node(self, text: str, number: int) -> str:  # noqa: ARG002 - as Painter has it
         """Return the text."""

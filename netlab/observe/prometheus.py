@@ -1,4 +1,4 @@
-"""Counters as Prometheus reads them: its text format, version 0.0.4. Pure."""
+"""Counters in Prometheus's text format, version 0.0.4. Pure."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,7 +9,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 class _Family(NamedTuple):
-    """A metric: its name without the prefix `netlab_`, what it is, and a sentence of help."""
+    """A metric: its name without the prefix `netlab_`, its kind, and a sentence of help."""
 
     name: str
     kind: str

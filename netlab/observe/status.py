@@ -1,4 +1,4 @@
-"""What of a lab stands, and whether it is as planned."""
+"""The state of a lab: its nodes, their processes, and whether it is as planned."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -45,7 +45,7 @@ class LabStatus(NamedTuple):
 
 
 def read(lab: str) -> LabStatus:
-    """Return how a lab fares; needs no root."""
+    """Return the state of a lab; needs no root."""
     from netlab.lab import drift
 
     found = drift.examine(lab)

@@ -1,13 +1,12 @@
-"""What the file leaves unsaid about links: interface names, MACs, segments, subnets and addresses. Pure.
+"""Chooses what the file leaves open about links: interface names, MACs, segments, subnets and addresses. Pure.
 
-A *segment* is one broadcast domain: a link between two hosts, or all the links of a connected set of switches. The
-ends of all links are numbered: end 2·K is `a` of link K, end 2·K+1 its `b`.
+A *segment* is one broadcast domain: a link between two hosts, or all the links of a connected set of switches. The ends
+of all links are numbered: end 2·K is `a` of link K, end 2·K+1 is its `b`.
 
-Segments are numbered in the order of their first links, and segment N gets 10.0.N.0/24 (10.1.0.0/24 after
-10.0.255.0/24) and fd00:0:0:N::/64, N in hexadecimal. A number whose subnet would overlap anything written in the file
-is skipped for both families, so that they agree. A segment whose subnets are written uses its number up all the same,
-so that writing one does not renumber the others. A segment with more than 254 hosts takes several numbers, for one
-larger IPv4 subnet.
+Segments are numbered in the order of their first links. Segment N gets 10.0.N.0/24 (10.1.0.0/24 after 10.0.255.0/24)
+and fd00:0:0:N::/64, with N in hexadecimal. A number is skipped, for both families, if its subnet overlaps anything
+written in the file. A segment with written subnets also uses up its number, so a written subnet does not renumber the
+others. A segment with more than 254 hosts takes several numbers, for one larger IPv4 subnet.
 """
 
 from collections.abc import Iterator
@@ -17,29 +16,29 @@ from netlab.plan.mistakes import Misfit, PlanError
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, LOWEST_IPV6_MTU, Subnet, parse, text
 from netlab.topology.model import Endpoint, Topology
 
-# Where numbers lead: (first address, how many /24). The second pool is for files that write 10.0.0.0/8 themselves.
+# Where numbers lead: (first address, how many /24). The second pool is for files that use 10.0.0.0/8 themselves.
 POOLS = ((10 << 24, 65536), (172 << 24 | 16 << 16, 4096))
 POOL_IPV6 = 0xFD00 << 112
 NUMBERS = sum(count for _, count in POOLS)
 
 
 class Segment(NamedTuple):
-    """One broadcast domain: its links, and those of their ends that are on hosts, both in the file's order."""
+    """One broadcast domain: its links, and the ends of these that are on hosts, in the order of the file."""
 
     links: tuple[int, ...]
     ends: tuple[int, ...]
     switched: bool
 
 
-# What the file says about an end's addresses: each as a number, with the network it is in.
+# What the file says about an end's addresses: each as a number, with its network.
 Written = tuple[list[tuple[int, Subnet]], ...]
 
 
 class Layout(NamedTuple):
-    """Where everything is: by end its segment (a position) and its addresses by family, by segment its subnets.
+    """Where everything is: each end's segment (a position) and addresses by family, each segment's subnets.
 
-    Addresses are canonical and carry their prefix length. A switch's ends have none, and the ends of a link too narrow
-    for IPv6 have no automatic IPv6 one.
+    Addresses are canonical and have their prefix length. A switch's ends have none. The ends of a link that is too
+    narrow for IPv6 have no automatic IPv6 address.
     """
 
     ends: tuple[Endpoint, ...]
@@ -52,7 +51,7 @@ class Layout(NamedTuple):
 def layout(topology: Topology) -> Layout:
     """Choose segments, subnets and addresses.
 
-    PlanError when a written subnet is too small for its segment, or the written ones leave no room for another.
+    PlanError if a written subnet is too small for its segment, or if the written ones leave no room for another.
     """
     ends = tuple(end for link in topology.links for end in (link.a, link.b))
     segments = _segments(topology, ends)
@@ -67,7 +66,7 @@ def layout(topology: Topology) -> Layout:
 
 
 def interface_names(topology: Topology) -> tuple[str, ...]:
-    """Return the interface name of each end: the K-th link of a node gives ethK unless the file says otherwise."""
+    """Return the interface name of each end: the K-th link of a node is ethK, unless the file gives a name."""
     count: dict[str, int] = {}
     names = []
     for end in (end for link in topology.links for end in (link.a, link.b)):
@@ -77,7 +76,7 @@ def interface_names(topology: Topology) -> tuple[str, ...]:
 
 
 def macs(topology: Topology) -> tuple[str, ...]:
-    """Return the MAC of each end: 02:6e, the link's number in three bytes, the end's; 02:6f and so on where written."""
+    """Return the MAC of each end: 02:6e, the link in three bytes, the end in one; 02:6f … where that is taken."""
     used = {end.mac.lower() for link in topology.links for end in (link.a, link.b) if end.mac}
     chosen = []
     for number, link in enumerate(topology.links):
@@ -121,7 +120,7 @@ def _segments(topology: Topology, ends: tuple[Endpoint, ...]) -> tuple[Segment, 
 
 
 def _subnets(topology: Topology, segments: tuple[Segment, ...], written: Written) -> tuple[dict[int, Subnet], ...]:
-    """Return each segment's subnets by family: a link's, or the network of a written address, or an automatic one."""
+    """Return each segment's subnets by family: the link's, or the network of a written address, or an automatic one."""
     chosen: list[dict[int, Subnet]] = []
     taken: dict[int, list[tuple[int, int]]] = {IPV4: [], IPV6: []}
     for segment in segments:
@@ -143,7 +142,7 @@ def _subnets(topology: Topology, segments: tuple[Segment, ...], written: Written
 
 
 def _choose(segment: Segment, known: dict[int, Subnet], number: int, taken: dict[int, list[tuple[int, int]]]) -> int:
-    """Add the subnets that a segment lacks, from this number on, and return the number for the next segment."""
+    """Add the missing subnets of a segment, from this number on; return the number for the next segment."""
     families = tuple(family for family in FAMILIES if family not in known)
     size, length = 1, 24
     while IPV4 in families and len(segment.ends) > (size << 8) - 2:
@@ -158,7 +157,7 @@ def _choose(segment: Segment, known: dict[int, Subnet], number: int, taken: dict
 def _free(number: int, size: int, families: tuple[int, ...], taken: dict[int, list[tuple[int, int]]]) -> int:
     """Return the first multiple of `size`, from `number` on, where subnets of these families overlap nothing written.
 
-    `taken` holds ranges of numbers, the last first; those left behind are removed, since numbers only ever grow.
+    `taken` has ranges of numbers, the last first. Ranges that are passed are removed, because numbers only grow.
     """
     number = -(-number // size) * size
     moved = True
@@ -174,7 +173,7 @@ def _free(number: int, size: int, families: tuple[int, ...], taken: dict[int, li
 
 
 def _numbers(subnet: Subnet) -> list[tuple[int, int]]:
-    """Return the ranges of numbers whose automatic subnets of its family this subnet overlaps."""
+    """Return the ranges of numbers whose automatic subnets of this family overlap this subnet."""
     pools, shift = (((POOL_IPV6, NUMBERS),), 64) if subnet.family == IPV6 else (POOLS, 8)
     ranges, before = [], 0
     for first, count in pools:
@@ -188,7 +187,7 @@ def _numbers(subnet: Subnet) -> list[tuple[int, int]]:
 def _addresses(
     topology: Topology, segments: tuple[Segment, ...], subnets: tuple[dict[int, Subnet], ...], written: Written
 ) -> tuple[dict[int, str], ...]:
-    """Return the addresses of every end by family: the written ones, and the first free ones of its subnets."""
+    """Return the addresses of every end by family: the written ones, or the first free ones of its subnets."""
     used = {(subnet.family, number) for said in written for number, subnet in said}
     narrow = {number for number, link in enumerate(topology.links) if 0 < link.mtu < LOWEST_IPV6_MTU}
     chosen: list[dict[int, str]] = [
@@ -212,7 +211,7 @@ def _addresses(
 
 
 def _usable(subnet: Subnet, used: set[tuple[int, int]]) -> Iterator[int]:
-    """Return the addresses that a host can still have, in order, as numbers."""
+    """Return the addresses that hosts can still have, in order, as numbers."""
     family, first, last = subnet.family, subnet.base, subnet.last
     if last - first > 1:  # Not a single address, nor a point-to-point link (RFC 3021, RFC 6164).
         first, last = first + 1, last - (family == IPV4)

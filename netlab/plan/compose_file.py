@@ -1,7 +1,7 @@
-"""Plan → a file for Docker Compose, as far as Compose can say what a lab is, and the list of what it cannot. Pure.
+"""Plan → a file for Docker Compose, as far as Compose can express a lab, and a list of what it cannot. Pure.
 
-A segment becomes a network of the engine's, whose bridge has an address of its own: the highest that nobody has. Hosts
-become services that set their own routes, for which Compose has no word, before they become their role or command.
+A segment becomes a network of the engine. Its bridge needs an address of its own: the highest free one. Hosts become
+services. Compose has no key for routes, so a service sets its routes itself before it becomes its role or command.
 """
 
 import os
@@ -26,7 +26,7 @@ _HIGHEST_GATEWAY = 0xFFFE  # above the first address: .254 of a /24, and no more
 
 
 def compose(plan: Plan) -> tuple[dict[str, object], list[str]]:
-    """Return a compose file as plain data, and in sentences what of the lab is not in it."""
+    """Return a compose file as plain data, and sentences on what of the lab is not in it."""
     about = _Lab(plan)
     data = {
         "services": {node.name: about.service(node) for node in plan.topology.nodes if node.kind != "switch"},
@@ -36,7 +36,7 @@ def compose(plan: Plan) -> tuple[dict[str, object], list[str]]:
 
 
 class _Lab:
-    """A plan, looked at from where a compose file needs it."""
+    """A plan, in the form that a compose file needs."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -62,7 +62,7 @@ class _Lab:
             for family, gateway in self.gateways[number].items()
         ]
         mtu = min(self.plan.interfaces[end].mtu for end in self.layout.segments[number].ends)
-        # Who sends on what comes from another network is a router of the lab, and must not be taken for the outside.
+        # A node that forwards packets from another network is a router of the lab; the engine must not masquerade them.
         options = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
         if mtu != DEFAULT_MTU:
             options["com.docker.network.driver.mtu"] = str(mtu)
@@ -98,7 +98,7 @@ class _Lab:
         return {key: value for key, value in said.items() if value}
 
     def notes(self) -> list[str]:
-        """Return what is not in the file, a sentence each."""
+        """Return what is not in the file, one sentence each."""
         nodes = self.plan.topology.nodes
         several = [node.name for node in nodes if node.kind != "switch" and len(self.ends[node.name]) > 1]
         replicas = dict.fromkeys(node.replica_of for node in nodes if node.replica_of)
@@ -133,7 +133,7 @@ class _Lab:
             found.append("what a node comes after has been started when it starts, but need not be READY")
         return [*found, "links are bridges, with the engine's own address on each; there are no traces and no counters"]
 
-    # What a service is made of.
+    # What a service consists of.
 
     def _command(self, node: Node) -> list[str]:
         """Return what the container runs: routes first, and in the end what lasts, as nodes outlive their processes."""
@@ -170,7 +170,7 @@ class _Lab:
         return {**({"PYTHONUNBUFFERED": "1"} if has_roles else {}), **dict(only)}
 
     def _routes(self, node: Node) -> list[str]:
-        """Return the commands that set a node's routes, as far as what they go through is in the file."""
+        """Return the commands that set a node's routes, as far as their next hops are in the file."""
         reached = [
             self.layout.subnets[number][family]
             for number in (self.layout.segment_of[end] for end in self.ends[node.name])
@@ -183,7 +183,7 @@ class _Lab:
         ]
 
     def _networks(self, node: Node) -> dict[str, dict[str, object]]:
-        """Return the networks that a node is on, and its addresses there; on each it can be but once."""
+        """Return the networks that a node is on, each once, and its addresses there."""
         found: dict[str, dict[str, object]] = {}
         for end in self.ends[node.name]:
             number, own = self.layout.segment_of[end], self.layout.addresses[end]
@@ -208,7 +208,7 @@ class _Lab:
         return [_bare(own[family]) for family in self.gateways[number] if family in own]
 
     def _gateways(self, number: int) -> dict[int, int]:
-        """Return an address for the engine's bridge in each family in which the segment has one to spare."""
+        """Return a free address for the engine's bridge in each family in which the segment has one."""
         words = [word for end in self.layout.segments[number].ends for word in self.layout.addresses[end].values()]
         hosts = {(subnet.family, address) for address, subnet in map(parse, words)}
         found = {}
@@ -235,7 +235,7 @@ class _Lab:
 
 
 def _network_names(plan: Plan, where: Layout) -> dict[int, str]:
-    """Return a name for each segment that hosts are on: its switch's, or those of the two nodes it links."""
+    """Return a name for each segment with hosts: its switch's, or those of its two nodes."""
     found: dict[int, str] = {}
     for number, segment in enumerate(where.segments):
         first: Interface = plan.interfaces[2 * segment.links[0]]
@@ -290,7 +290,7 @@ def _bare(address: str) -> str:
 
 
 def _literal(value: object) -> object:
-    """Return plain data in which no dollar sign asks Compose for a variable."""
+    """Return plain data in which no dollar sign names a variable of Compose."""
     if isinstance(value, dict):
         return {key: _literal(each) for key, each in value.items()}
     if isinstance(value, list):

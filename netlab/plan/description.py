@@ -1,4 +1,4 @@
-"""Plan → the lab's record: what it keeps, and what every process of the lab can read. Pure."""
+"""Plan → the lab's record, which every process of the lab can read. Pure."""
 
 from netlab import paths
 from netlab.paths import process_key
@@ -47,7 +47,7 @@ class _Steps:
 
 
 def describe(plan: Plan, folder: str) -> LabRecord:
-    """Return the lab's record; the same for the same plan."""
+    """Return the lab's record; it is the same for the same plan."""
     topology, steps = plan.topology, _Steps(plan)
     interfaces: dict[str, dict[str, InterfaceRecord]] = {node.name: {} for node in topology.nodes}
     for interface in plan.interfaces:

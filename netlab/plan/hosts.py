@@ -1,12 +1,12 @@
-"""What a lab's nodes see in /etc: every node's name resolves, in every node, to all of the node's addresses. Pure."""
+"""What a lab's nodes see in /etc: in every node, a node's name resolves to all of its addresses. Pure."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from netlab.plan.planner import Plan
 
-# Files beside `hosts` that nodes have in place of the host's: names resolve to IPv4 first, as the labs' programs
-# expect, and a name that is not in the lab fails at once, for no name server can be reached from there.
+# Files beside `hosts` that nodes see in the place of the host's. Names resolve to IPv4 first, as the labs' programs
+# expect. A name outside the lab fails at once, because no name server can be reached.
 BESIDE = {"gai.conf": "precedence ::ffff:0:0/96 100\n", "resolv.conf": "# a lab has no name server\n"}
 LOCALHOST = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback")
 
@@ -14,8 +14,8 @@ LOCALHOST = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback")
 def text(plan: "Plan") -> str:
     """Return the contents of /etc/hosts: localhost, then every IPv4 address, then every IPv6 address, node by node.
 
-    A replica's addresses also carry the name it has in the file, so that `worker` resolves to all of worker1, worker2
-    and so on. The node's own name comes first: it is what an address resolves back to.
+    A replica's addresses also have its name in the file, so that `worker` resolves to worker1, worker2 and so on. The
+    node's own name comes first, because an address resolves back to the first name.
     """
     names = {node.name: f"{node.name} {node.replica_of}".rstrip() for node in plan.topology.nodes}
     addresses: dict[str, list[str]] = {name: [] for name in names}

@@ -1,4 +1,4 @@
-"""Mistakes that show only when everything is chosen, and where in the file they stand."""
+"""Mistakes that show only when everything is chosen, with their place in the file."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from netlab.topology.validate.findings import Findings, place
 
 
 class Misfit(NamedTuple):
-    """A mistake: the keys that lead to it, of a link its number in the topology; what was expected and found there."""
+    """A mistake: the keys that lead to it (for a link, its number in the topology), and what was expected and found."""
 
     keys: tuple[str, ...]
     message: str
@@ -25,7 +25,7 @@ class PlanError(UsageError):
         super().__init__("\n".join(f"{'.'.join(misfit.keys)}: {misfit.message}" for misfit in misfits))
 
     def located(self, document: Document, topology: Topology) -> TopologyError:
-        """Return it with line and column of each mistake in the document that the topology was read from."""
+        """Return the error with line and column of each mistake, in the document that the topology was read from."""
         findings = Findings(document)
         for (first, second, *more), message in self.misfits:
             item, path = document.root, ""
@@ -37,7 +37,7 @@ class PlanError(UsageError):
 
 
 def _of_link(root: Item, topology: Topology, number: int) -> str:
-    """Return which of the file's links became the topology's: one of a replicated node is a link for each replica."""
+    """Return which of the file's links became this link of the topology: each replica has a link of its own."""
     links = _below(root, "links")
     at = 0
     for index, link in enumerate(links.items if isinstance(links, List) else ()):
@@ -61,7 +61,7 @@ def _members(topology: Topology, end: Item) -> int:
 
 
 def _below(item: Item, key: str) -> Item:
-    """Return what a key leads to, or, where the file has it in another form, the whole."""
+    """Return the value of a key; the whole item, if the file has another form there."""
     if isinstance(item, Mapping):
         return next((child for name, child in item.pairs if name.text == key), item)
     if isinstance(item, List) and key.isdigit():

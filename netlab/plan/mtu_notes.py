@@ -1,4 +1,4 @@
-"""What a person should see of the MTUs of links, though nothing is wrong with them."""
+"""Notes on the MTUs of links for people; nothing is wrong with the plan."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ _SHOWN = 3  # links of each MTU
 def of_switches(topology: Topology, where: Layout) -> Iterator[str]:
     """Yield a sentence for each set of connected switches whose links have different MTUs: long frames are lost there.
 
-    A bridge says nothing to who sends them, as a router would.
+    Unlike a router, a bridge tells the sender nothing.
     """
     switches = {node.name for node in topology.nodes if node.kind == "switch"}
     for segment in where.segments:

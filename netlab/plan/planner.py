@@ -1,8 +1,8 @@
 """Topology → Plan: every name, address and step of a lab, chosen the same way on every run. Pure.
 
-Choices are stable: a node or link added at the end of the file does not rename or renumber what stood before. (Two
-exceptions follow from their nature: a link that joins two switched segments makes them one, and a segment that grows
-past 254 hosts needs a larger subnet.)
+Choices are stable: a node or link that is added at the end of the file does not rename or renumber those before it.
+There are two exceptions: a link that joins two switched segments makes them one, and a segment that grows past 254
+hosts needs a larger subnet.
 """
 
 import os
@@ -31,12 +31,12 @@ from netlab.topology.document.tree import Document
 from netlab.topology.ip_arithmetic import FAMILIES, parse
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Process, Program, Topology
 
-# 1 is lo; where the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
-# On a switch the bridge takes it and its ports follow.
+# 1 is lo. If the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
+# On a switch the bridge has this index, and its ports follow.
 FIRST_INDEX = 16
-# A namespace inherits some of these from the host: each is set, one way or the other, so that every host behaves alike.
+# A namespace inherits some of these from the host. Each is set, so that every host behaves alike.
 NO_DUPLICATE_DETECTION = (("net.ipv6.conf.default.accept_dad", "0"), ("net.ipv6.conf.all.accept_dad", "0"))
-# Between routers the way there and the way back may differ, which a strict reverse path filter takes for forgery.
+# Between routers the two directions may take different ways, which a strict reverse path filter takes for forgery.
 NO_REVERSE_PATH_FILTER = (("net.ipv4.conf.default.rp_filter", "0"), ("net.ipv4.conf.all.rp_filter", "0"))
 # Or IPv6 addresses would be gone for good after `ip link set eth0 down` and `up`, where IPv4 addresses stay.
 KEPT_ADDRESSES = (("net.ipv6.conf.all.keep_addr_on_down", "1"),)
@@ -45,9 +45,9 @@ KEPT_ADDRESSES = (("net.ipv6.conf.all.keep_addr_on_down", "1"),)
 class Plan(NamedTuple):
     """A lab, ready to be built.
 
-    `interfaces` are those of the file's links in order, `a` before `b`. `steps` stand in the order in which they are
+    `interfaces` are those of the file's links in order, `a` before `b`. `steps` are in the order in which they are
     done: CreateNode, AddBridge, AddLink, AddAddress, AddRoute, FaceProgram, AttachProgram, StartRole. `notes` are
-    sentences about the choices that a person should see.
+    sentences about the choices, for people.
     """
 
     topology: Topology
@@ -59,8 +59,8 @@ class Plan(NamedTuple):
 def plan(topology: Topology, document: Document | None = None) -> Plan:
     """Return the plan of a validated topology, which may have been read from a document.
 
-    PlanError, or with the document TopologyError, when its subnets leave no room for the addresses that it needs, or
-    its routes lead through no neighbours.
+    PlanError, or TopologyError if there is a document, if its subnets have no room for the addresses that it needs, or
+    if its routes lead through no neighbours.
     """
     try:
         return _plan(topology)
@@ -140,7 +140,7 @@ def _image(topology: Topology, node: Node) -> str:
 
 
 def _sysctls(node: Node, links: int) -> tuple[tuple[str, str], ...]:
-    """Return what is written below /proc/sys in a node: netlab's defaults, overridden by the file's."""
+    """Return what is written below /proc/sys in a node: netlab's defaults, overridden by the file."""
     forwards = node.kind != "switch" and links > 1
     chosen = {"net.ipv4.ip_forward": str(int(forwards)), "net.ipv6.conf.all.forwarding": str(int(forwards))}
     chosen.update(NO_DUPLICATE_DETECTION)
@@ -153,7 +153,7 @@ def _sysctls(node: Node, links: int) -> tuple[tuple[str, str], ...]:
 
 
 def _programs(topology: Topology, interfaces: tuple[Interface, ...]) -> list[Step]:
-    """Return the steps that attach programs, after those that make the other ends of their links ready for them."""
+    """Return the steps that attach programs, after those that prepare the other ends of their links."""
     attached: list[AttachProgram] = []
     for node in topology.nodes:
         if node.program:
@@ -169,10 +169,10 @@ def _programs(topology: Topology, interfaces: tuple[Interface, ...]) -> list[Ste
 
 
 def _receivers(lab: str, interfaces: tuple[Interface, ...], ends: dict[tuple[str, str], Program]) -> list[Step]:
-    """Return the steps that make XDP_TX arrive: veth drops such frames unless the other end has a program too.
+    """Return the steps that make XDP_TX arrive: veth drops such frames unless the other end has a program, too.
 
-    (veth_xdp_flush in drivers/net/veth.c; redirected frames do with GRO, see FaceProgram.) In generic mode they leave
-    as ordinary ones.
+    (veth_xdp_flush in drivers/net/veth.c. Redirected frames need only GRO, see FaceProgram.) In generic mode such
+    frames leave as ordinary ones.
     """
     wanted: dict[str, list[str]] = {}
     for interface in interfaces:

@@ -1,17 +1,17 @@
 """The routes of a lab: how every address reaches every other. Pure.
 
-Three sources, for each host and family:
+Each host has, in each family, routes from three sources:
 
-1. The routes the file writes for the node, as they are.
-2. A host with one link has a default route: through its peer, or, behind switches, through the only router of its
-   segment. A router is a host with several links; it forwards.
-3. Any other host has one route for each segment it is not on, through the first router of a shortest path; among equal
-   paths the one whose router comes first in the file. So routers know the way, and so does a host between two routers.
+1. The routes that the file writes for the node, unchanged. 2. A host with one link has a default route: through its
+peer, or, behind switches, through the only router of its segment. A router is a host with several links; it forwards.
+3. Any other host has one route for each segment that it is not on. It leads through the first router of a shortest
+path; of equal paths, through the router that comes first in the file. So routers know the way, and so does a host
+between two routers.
 
-A chosen route gives way to a written one that covers its destination: a written `default` replaces them all.
+A chosen route is left out if a written one covers its destination. A written `default` replaces all chosen routes.
 
-A star needs no route of the third kind, however many leaves it has. A lab that would need more than MAX_TRANSIT of them
-(a chain of 140 routers) gets none, and a note that says so: they grow as routers times segments.
+A star needs no route of the third kind, however many leaves it has. Such routes grow as routers times segments. A lab
+that would need more than MAX_TRANSIT of them (a chain of 140 routers) gets none, and a note says so.
 """
 
 from netlab.plan.addresses import Layout
@@ -23,7 +23,7 @@ DEFAULTS = {IPV4: Subnet(IPV4, 0, 0), IPV6: Subnet(IPV6, 0, 0)}
 DEFAULT = "default"
 
 
-# A node, where to, and the neighbour's address it goes through, which tells the family.
+# A node, a destination, and the address of the neighbour that leads there, which shows the family.
 Hop = tuple[str, str, str]
 
 
@@ -58,7 +58,7 @@ def _node_routes(node: Node, known: _Map, transit: dict[int, int]) -> list[Hop]:
         chosen = [(known.layout.subnets[segment][family], end) for segment, end in transit.items()]
         if gateway is not None:
             chosen.append((DEFAULTS[family], gateway))
-        # A link may lack IPv6: then nothing of that family goes through it.
+        # A link may lack IPv6; then no IPv6 route goes through it.
         reached = {segment_of[end] for end in known.ends_of[node.name] if family in addresses[end]}
         for to, end in chosen:
             if segment_of[end] not in reached or family not in addresses[end]:
@@ -70,14 +70,14 @@ def _node_routes(node: Node, known: _Map, transit: dict[int, int]) -> list[Hop]:
 
 
 def _network(route: Route) -> Subnet:
-    """Return where a written route leads."""
+    """Return the destination of a written route."""
     if route.to == DEFAULT:
         return DEFAULTS[IPV6 if ":" in route.via else IPV4]
     return parse(route.to)[1]
 
 
 def _gateway(name: str, known: _Map) -> int | None:
-    """Return the neighbour's end that a host with one link has its default route through; None if there is none."""
+    """Return the neighbour's end that is the default gateway of a host with one link; None if there is none."""
     own = known.ends_of.get(name, [])
     if len(own) != 1:
         return None
@@ -102,12 +102,12 @@ def _transit(topology: Topology, known: _Map) -> tuple[dict[str, dict[int, int]]
 
 
 def _paths(name: str, known: _Map) -> dict[int, int]:
-    """Return the neighbour's end on the shortest path to every segment that a host is not on, by segment."""
+    """Return, by segment, the neighbour's end on the shortest path to every segment that a host is not on."""
     own = list(dict.fromkeys(known.layout.segment_of[end] for end in known.ends_of[name]))
     via: dict[int, int | None] = dict.fromkeys(own)
     seen = {name}
     waiting = own.copy()
-    for segment in waiting:  # It grows while it is read: breadth first.
+    for segment in waiting:  # The list grows while it is read: breadth first.
         for end in known.routers[segment]:
             router = known.layout.ends[end].node
             if router in seen:

@@ -1,4 +1,4 @@
-"""What of a list of steps is done together: as stages, in the order of the list. Pure."""
+"""Which steps of a list are done together: stages, in the order of the list. Pure."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -19,7 +19,7 @@ from netlab.plan.steps import (
 
 
 class Work(Enum):
-    """What is done as a whole: its steps need one another, or are faster together than one by one."""
+    """What is done as a whole: its steps need one another, or are faster together."""
 
     NETWORK = "nodes, and what joins them"
     PROGRAMS = "programs at their interfaces"
@@ -27,20 +27,20 @@ class Work(Enum):
 
 
 class Stage(NamedTuple):
-    """Steps of one work, in order."""
+    """Steps of one kind of work, in order."""
 
     work: Work
     steps: tuple[Step, ...]
 
 
 def stages(steps: Iterable[Step]) -> Iterator[Stage]:
-    """Yield steps that follow each other and are of one work as a stage; none is moved before another."""
+    """Yield neighbouring steps of one kind of work as a stage; no step is moved before another."""
     for work, together in groupby(steps, work_of):
         yield Stage(work, tuple(together))
 
 
 def work_of(step: Step) -> Work:
-    """Return the work that a step is a part of."""
+    """Return the kind of work that a step belongs to."""
     match step:
         case CreateNode() | AddBridge() | AddLink() | AddAddress() | AddRoute() | FaceProgram():
             return Work.NETWORK

@@ -1,10 +1,10 @@
 """The steps of a plan: what each one changes, its inverse, and the shell commands that would do the same. Pure.
 
-`str(step)` is the one text of a step: `up --dry-run` prints it, the log has it, golden tests compare it. Every line of
-it can be run by hand as root, in order, from CreateNode to FaceProgram; what follows needs netlab (programs are a
-comment) or occupies a terminal (roles). Each step carries the lab's name for that text alone.
+`str(step)` is the only text of a step: `up --dry-run` prints it, messages contain it, golden tests compare it. From
+CreateNode to FaceProgram every line can be run by hand as root, in order. The steps after these need netlab (programs
+are a comment) or occupy a terminal (roles). A step has the lab's name only for this text.
 
-Steps are compared by their kind and their values. `inverse(step)` is what undoes it, as data; `inverses(steps)` undoes
+Steps are compared by their kind and their values. `inverse(step)` is what undoes it, as data. `inverses(steps)` undoes
 several, the last one first.
 """
 
@@ -21,8 +21,8 @@ BRIDGE = "br0"
 class Interface(NamedTuple):
     """One end of a link, with everything chosen.
 
-    `index` is its ifindex in its node's namespace; `addresses` carry prefix lengths, IPv4 before IPv6; `bridge` is
-    the bridge device it is a port of ("" on a host). `peer` and `peer_interface` name the other end.
+    `index` is its ifindex in its node's namespace. `addresses` have prefix lengths, IPv4 before IPv6. `bridge` is the
+    bridge that it is a port of ("" on a host). `peer` and `peer_interface` are the other end.
     """
 
     node: str
@@ -38,9 +38,9 @@ class Interface(NamedTuple):
 
 @compared_by_kind
 class CreateNode(NamedTuple):
-    """A network namespace, or a container made of `image` with one, under the same name.
+    """A network namespace, or a container made of `image`, with the same name.
 
-    `sysctls` are dotted names below /proc/sys and are written before any link exists.
+    `sysctls` are dotted names below /proc/sys. They are written before any link exists.
     """
 
     node: str
@@ -91,7 +91,7 @@ class AddBridge(NamedTuple):
 
 @compared_by_kind
 class AddLink(NamedTuple):
-    """A veth pair, both ends in their final namespaces with names, indexes, MACs, MTU and bridge set, and up."""
+    """A veth pair; both ends are in their final namespaces with names, indexes, MACs, MTU and bridge set, and up."""
 
     a: Interface
     b: Interface
@@ -100,11 +100,11 @@ class AddLink(NamedTuple):
     def __str__(self) -> str:
         """Return the equivalent `ip` lines."""
         pair = f"ip link add {self._made(self.a)} type veth peer name {self._made(self.b)}"
-        # Neither end can be made up: a veth refuses to be opened before it has its peer.
+        # Neither end can be created up: a veth refuses to be opened before it has its peer.
         return "\n".join((pair, self._raised(self.a), self._raised(self.b)))
 
     def undone(self) -> str:
-        """Return the line that removes the pair: with one end goes the other."""
+        """Return the line that removes the pair: the other end goes with this one."""
         return f"ip -n {namespace(self.lab, self.a.node)} link del {_quoted(self.a.name)}"
 
     def _made(self, end: Interface) -> str:
@@ -128,12 +128,12 @@ class AddAddress(NamedTuple):
 
     def __str__(self) -> str:
         """Return the equivalent `ip` line."""
-        # Duplicate detection would keep an IPv6 address unusable for a second.
+        # With duplicate detection an IPv6 address would be unusable for a second.
         how = " nodad" if ":" in self.address else ""
         return f"ip -n {namespace(self.lab, self.node)} addr add {self.address} dev {_quoted(self.interface)}{how}"
 
     def undone(self) -> str:
-        """Return the line that takes the address away."""
+        """Return the line that removes the address."""
         return f"ip -n {namespace(self.lab, self.node)} addr del {self.address} dev {_quoted(self.interface)}"
 
 
@@ -161,10 +161,10 @@ class AddRoute(NamedTuple):
 
 @compared_by_kind
 class FaceProgram(NamedTuple):
-    """Make one end of a link safe for an XDP program on the other end: GRO on, and TX checksum offload off.
+    """Make one end of a link safe for an XDP program at the other end: GRO on, and TX checksum offload off.
 
-    With GRO, frames that the program redirects into the link arrive; without the offload, frames reach the program
-    with their checksum computed. The program need not be attached yet.
+    With GRO, frames that the program redirects into the link arrive. Without the offload, frames reach the program with
+    their checksum computed. The program need not be attached yet.
     """
 
     node: str
@@ -176,7 +176,7 @@ class FaceProgram(NamedTuple):
         return self._line("gro on tx off")
 
     def undone(self) -> str:
-        """Return the line that makes the offloads what they are on a new link."""
+        """Return the line that sets the offloads as on a new link."""
         return self._line("gro off tx on")
 
     def _line(self, offloads: str) -> str:
@@ -186,10 +186,10 @@ class FaceProgram(NamedTuple):
 
 @compared_by_kind
 class AttachProgram(NamedTuple):
-    """An XDP program, compiled once for its node and attached to these interfaces of it.
+    """An XDP program, compiled once for its node and attached to these of its interfaces.
 
     `program.interfaces` is what the file says, `interfaces` what it means. With `for_peer` it is not the node's own
-    program, but stands at the other end of a link so that what the program there sends by XDP_TX arrives.
+    program. It is at the other end of a link, so that frames arrive that the program there sends by XDP_TX.
     """
 
     node: str
@@ -199,7 +199,7 @@ class AttachProgram(NamedTuple):
     for_peer: bool = False
 
     def __str__(self) -> str:
-        """Return a shell comment: no one command compiles and attaches as netlab does."""
+        """Return a shell comment: no command compiles and attaches as netlab does."""
         program = self.program
         function = f" function {program.function}" if program.function else ""
         constants = " ".join(f"{name}={value}" for name, value in program.define)
@@ -209,7 +209,7 @@ class AttachProgram(NamedTuple):
         return text.replace("\n", " ")
 
     def undone(self) -> str:
-        """Return the lines that detach the program; what is pinned of it is netlab's to remove."""
+        """Return the lines that detach the program; netlab removes its pins."""
         where, mode = namespace(self.lab, self.node), "xdpgeneric" if self.program.mode == "generic" else "xdpdrv"
         return "\n".join(f"ip -n {where} link set dev {_quoted(name)} {mode} off" for name in self.interfaces)
 
@@ -239,7 +239,7 @@ class StartRole(NamedTuple):
         return process_key(self.node, self.name or self.node)
 
     def __str__(self) -> str:
-        """Return the line that would start it by hand, as a comment when it is not started by itself."""
+        """Return the line that would start it by hand; a comment if it does not start by itself."""
         variables = tuple(f"{name}={value}" for name, value in self.env)
         words = (*(("env",) if variables else ()), *variables, *self.argv)
         command = " ".join(_quoted(word) for word in words)
@@ -262,7 +262,7 @@ _Step = TypeVar("_Step", bound=Step)
 
 @compared_by_kind
 class Undo(NamedTuple, Generic[_Step]):
-    """The inverse of a step: afterwards it is as if that had not been done."""
+    """The inverse of a step: afterwards everything is as if the step had not been done."""
 
     step: _Step
 
@@ -276,22 +276,22 @@ def inverse(change: Undo[_Step]) -> _Step: ...
 @overload
 def inverse(change: _Step) -> Undo[_Step]: ...
 def inverse(change: Step | Undo[Any]) -> Step | Undo[Any]:
-    """Return what undoes a step, or, of what undoes one, that step."""
+    """Return what undoes a step; for an inverse, the step itself."""
     return change.step if isinstance(change, Undo) else Undo(change)
 
 
 def inverses(steps: Iterable[_Step]) -> list[Undo[_Step]]:
-    """Return what undoes several steps: the last one first, since it may stand on those before."""
+    """Return what undoes several steps, the last one first, because it may depend on those before it."""
     return [Undo(step) for step in reversed(tuple(steps))]
 
 
 def namespace(lab: str, node: str) -> str:
-    """Return the name of a node's network namespace: no label holds a dot, so no two collide."""
+    """Return the name of a node's network namespace; no label contains a dot, so no two are equal."""
     return f"{lab}.{node}" if lab else node
 
 
 def _quoted(word: str) -> str:
-    """Return a word as the shell needs it."""
+    """Return a word, quoted for the shell."""
     import shlex
 
     return shlex.quote(word)

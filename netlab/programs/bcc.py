@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
 from netlab.kernel import files, syscalls
-from netlab.programs import bpf, cache, compiled, headers, introspection, map_reuse
+from netlab.programs import bpf, cache, compiled, headers, kernel_btf, map_reuse
 from netlab.programs.loader import Job
 from netlab.programs.maps import possible_cpus
 from netlab.programs.verifier_log import log_with_lines
 from netlab.record import layouts, mark
-from netlab.topology import sources
+from netlab.topology import program_text
 
 if TYPE_CHECKING:
     from bcc import BPF
@@ -60,18 +60,18 @@ class Unit(NamedTuple):
 
     def adopt(self, maps: dict[str, int]) -> None:
         """Write down how the maps are laid out, and let their descriptors mean those of an earlier build, if any."""
-        found = introspection.layouts(maps)
+        found = kernel_btf.layouts(maps)
         if self.job.successor_of:
             map_reuse.adopt(maps, self.job.successor_of, found)
         if path := self.job.layouts:
             files.ensure_folder(os.path.dirname(path), files.FOR_GROUP)
-            layouts.write(path, self._with_reasons(introspection.whole(found.values())))
+            layouts.write(path, self._with_reasons(kernel_btf.whole(found.values())))
 
     def _with_reasons(self, known: layouts.Layouts) -> layouts.Layouts:
         """Add the names of reasons, by the text that is loaded, where the program does without bpf/verdict.h."""
         if REASONS not in known.maps or REASON in known.enums:
             return known
-        text = sources.with_headers(self.job.path, self.text.decode(errors="replace"))
+        text = program_text.with_headers(self.job.path, self.text.decode(errors="replace"))
         found = headers.enum_in(text, REASON)
         return known._replace(enums={**known.enums, REASON: found}) if found else known
 
@@ -215,7 +215,7 @@ def _program_names(module: "BPF") -> tuple[list[str], list[str]]:
 
     numbers = range(lib.bpf_num_functions(module.module))
     names = [lib.bpf_function_name(module.module, number).decode() for number in numbers]
-    programs = introspection.functions_of(CONTEXT)
+    programs = kernel_btf.functions_of(CONTEXT)
     if programs is None:
         return names, []
     return [name for name in names if name in programs], sorted(programs.difference(names))
@@ -282,7 +282,7 @@ def choose_entry(
 
 def _whole(path: str, source: str) -> str:
     """Return a source with its headers; refuse one of which the compiler would see no end."""
-    found = list(sources.headers(path, source))
+    found = list(program_text.headers(path, source))
     for header in found:
         if header.text is None:
             raise Refused("plain", f"includes {header.path}: {header.problem}")

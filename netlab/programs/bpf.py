@@ -34,19 +34,19 @@ PER_CPU = tuple(map(MAP_TYPES.index, ("percpu_hash", "percpu_array", "lru_percpu
 ANY, LOCK = 0, 4  # flags of a lookup or an update: BPF_ANY, BPF_F_LOCK
 RDONLY_PROG = 1 << 7  # BPF_F_RDONLY_PROG, of a map
 LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES, of a test run
-NAME_BYTES = 15  # and a zero
+NAME_BYTES = 15  # without the final zero
 
 _ATTR_BYTES = 128
 _INFO_BYTES = 256
 _MAP_INFO = struct.Struct("=6I16s4x4x16x3I")
 _PROG_INFO = struct.Struct("=2I")
-MAP_NAME_AT, PROG_NAME_AT = 24, 64  # where names stand in what the kernel says of one
+MAP_NAME_AT, PROG_NAME_AT = 24, 64  # where names are in the kernel's information
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def call(command: int, attr: "ctypes.Array[ctypes.c_char]", what: str) -> int:
-    """Call bpf(2) and return its result; raise OSError naming what was tried."""
+    """Call bpf(2) and return its result; an OSError says what was tried."""
     machine = os.uname().machine
     if machine not in _SYSCALL_NUMBER:
         raise HostError(f"netlab does not know the number of bpf(2) on {machine}")
@@ -65,9 +65,9 @@ def attributes(layout: str, *values: int | bytes) -> "ctypes.Array[ctypes.c_char
 
 
 def info(fd: int, begin: bytes = b"") -> bytes:
-    """Return what the kernel says of an object: struct bpf_map_info, bpf_prog_info or bpf_btf_info.
+    """Return the kernel's information on an object: struct bpf_map_info, bpf_prog_info or bpf_btf_info.
 
-    `begin` is what stands in it before: where the kernel is to write what does not fit in.
+    `begin` is its content before the call, which may say where the kernel is to write more.
     """
     room = ctypes.create_string_buffer(begin, _INFO_BYTES)
     call(OBJ_INFO, attributes("IIQ", fd, len(room), ctypes.addressof(room)), "ask about a BPF object")
@@ -81,7 +81,7 @@ def pin(fd: int, path: str) -> None:
 
 
 class MapInfo(NamedTuple):
-    """What the kernel says of a map; the last three are numbers: of its BTF, and in that of its key and value."""
+    """The kernel's information on a map; the last three are numbers: its BTF, its key's and value's type there."""
 
     type: int
     id: int
@@ -96,7 +96,7 @@ class MapInfo(NamedTuple):
 
 
 def map_info(fd: int) -> MapInfo:
-    """Return what the kernel says of a map."""
+    """Return the kernel's information on a map."""
     return MapInfo._make(_MAP_INFO.unpack_from(info(fd)))
 
 
@@ -107,7 +107,7 @@ def program_id(fd: int) -> int:
 
 
 def open_by_id(command: int, number: int, what: str) -> int:
-    """Return a descriptor of what has a number: `command` is MAP_BY_ID or the like."""
+    """Return a descriptor of the object with this number; `command` is MAP_BY_ID, for example."""
     return call(command, attributes("III", number, 0, 0), what)
 
 
@@ -121,9 +121,10 @@ def create_map(
     name: str = "",
     types: tuple[int, int, int] = (0, 0, 0),
 ) -> int:
-    """Make a map of keys and values of so many bytes, with so many entries; return its descriptor.
+    """Make a map with keys and values of these sizes and so many entries; return its descriptor.
 
-    `inner` is a map such as a map of maps will hold; `types` are a descriptor of BTF, and numbers in it as in MapInfo.
+    `inner` is an example of the maps that a map of maps will contain. `types` are a descriptor of BTF, and numbers as
+    in MapInfo.
     """
     text = name.encode()[:NAME_BYTES]
     return call(MAP_CREATE, attributes("5III16sIIII", kind, *sizes, flags, inner, 0, text, 0, *types), what)
@@ -142,13 +143,13 @@ def load_program(instructions: bytes, what: str, terms: bytes = b"GPL", name: st
 
 
 def load_btf(types: bytes) -> int:
-    """Give the kernel types; return their descriptor."""
+    """Load types into the kernel; return their descriptor."""
     held = ctypes.create_string_buffer(types, len(types))
     return call(BTF_LOAD, attributes("QQIII", ctypes.addressof(held), 0, len(types), 0, 0), "load types")
 
 
 def btf(number: int) -> bytes:
-    """Return the BTF that the kernel has under a number, as it was given; this takes CAP_SYS_ADMIN."""
+    """Return the BTF with this number, as it was loaded; this takes CAP_SYS_ADMIN."""
     with Object(open_by_id(BTF_BY_ID, number, f"open the types {number}")) as types:
         return btf_of(types.fd)
 
@@ -162,7 +163,7 @@ def btf_of(fd: int) -> bytes:
 
 
 class Object:
-    """A file descriptor of a BPF object, closed at the end of a `with`, or as soon as nobody has it any more."""
+    """A file descriptor of a BPF object, closed at the end of a `with`, or when it is no longer used."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

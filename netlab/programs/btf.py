@@ -1,7 +1,7 @@
-"""The types of a program as BTF has them, and what of it whoever reads its maps must know.
+"""The types of a program in BTF, and the layouts that readers of its maps need.
 
-Bytes in, layouts out: nothing is asked of the kernel here. Source: include/uapi/linux/btf.h, and the kernel's
-Documentation/bpf/btf.rst. A program of anybody's may have any type; what is not understood is said by its size alone.
+Bytes in, layouts out: this module asks the kernel nothing. Source: include/uapi/linux/btf.h, and the kernel's
+Documentation/bpf/btf.rst. A user's program may have any type. Of a type that is not understood, only the size is told.
 """
 
 import struct
@@ -28,7 +28,7 @@ _INT_SIGNED = 1
 _IN_NETWORK_ORDER = {f"__be{bits}" for bits in (16, 32, 64)}
 _POINTER_BYTES = 8
 _DEEPEST = 64  # levels of types
-_MOST = 50_000  # fields; what is deeper or more is taken for damaged
+_MOST = 50_000  # fields; types that are deeper, or more fields, count as damaged
 
 
 class MapTypes(NamedTuple):
@@ -41,7 +41,7 @@ class MapTypes(NamedTuple):
 
 
 class BadBtfError(ValueError):
-    """These bytes are no BTF, or one that is not understood."""
+    """These bytes are not BTF, or a BTF that is not understood."""
 
 
 class _Type(NamedTuple):
@@ -50,11 +50,11 @@ class _Type(NamedTuple):
     members: int
     flag: bool
     rest: int  # size in bytes, or the number of another type
-    more: int  # where what follows it begins
+    more: int  # the offset of what follows it
 
 
 def layouts(data: bytes, maps: Mapping[str, MapTypes]) -> Layouts:
-    """Return the layouts of maps, of what functions take, and of all that these hold; BadBtfError for damaged bytes."""
+    """Return the layouts of maps, of functions' parameters, and of all types in them; BadBtfError if damaged."""
     try:
         reader = _Reader(data)
         found = {name: reader.map_layout(types) for name, types in maps.items() if types.value}
@@ -77,7 +77,7 @@ def functions_of(data: bytes, context: str) -> set[str]:
 
 
 class _Reader:
-    """Reads types when they are asked for. `structs` and `enums` are those that were met."""
+    """Reads types when they are asked for. `structs` and `enums` are those that were found."""
 
     def __init__(self, data: bytes) -> None:
         self._order = "<" if data[:2] == _MAGIC.to_bytes(2, "little") else ">"
@@ -88,7 +88,7 @@ class _Reader:
         self._texts = data[length + text_at : length + text_at + text_size]
         self.structs: dict[str, Struct] = {}
         self.enums: dict[str, dict[str, int]] = {}
-        self._names: dict[int, str] = {}  # of structs that were met
+        self._names: dict[int, str] = {}  # of structs that were found
         self._fields = 0  # so far
         self._types = self._scan(length + type_at, length + type_at + type_size)
 
@@ -96,7 +96,7 @@ class _Reader:
         return struct.unpack_from(self._order + form, data, at)
 
     def _scan(self, at: int, end: int) -> list[_Type]:
-        """Return all types, by number: each takes as much room as its kind says. Number 0 is void."""
+        """Return all types, by number; the size of each depends on its kind. Number 0 is void."""
         found = [_Type(0, 0, 0, flag=False, rest=0, more=0)]
         read = struct.Struct(self._order + _TYPE)
         while at < end:
@@ -114,12 +114,12 @@ class _Reader:
         return self._texts[at : self._texts.index(b"\0", at)].decode()
 
     def map_layout(self, types: MapTypes) -> MapLayout:
-        """Return what a map's keys and values are."""
+        """Return the types of a map's keys and values."""
         key = self._field("key", types.key, 0) if types.key else Field("key", 0, types.key_size, OTHER, "")
         return MapLayout(key, self._field("value", types.value, 0))
 
     def add_parameters(self) -> None:
-        """Meet what functions take, or point to: types that no map need hold."""
+        """Find the parameters of functions, and what they point to: types that need not be in a map."""
         for function in self._types:
             if function.kind == _FUNC:
                 each = self._types[function.rest]
@@ -140,7 +140,7 @@ class _Reader:
                     yield self._text(function.name)
 
     def _bare(self, number: int) -> tuple[int, str]:
-        """Return a type's number without its other names, and the first of those."""
+        """Return a type's number without its other names, and the first of these."""
         name = ""
         for _ in range(_DEEPEST):
             each = self._types[number]
@@ -152,7 +152,7 @@ class _Reader:
         raise BadBtfError("types that name each other")
 
     def _field(self, name: str, number: int, offset: int) -> Field:
-        """Return the field of this type."""
+        """Return a field of this type."""
         counts: list[int] = []
         number, alias = self._bare(number)
         while (each := self._types[number]).kind == _ARRAY:
@@ -168,7 +168,7 @@ class _Reader:
         return Field(name, offset, size, kind, text, tuple(counts))
 
     def _element(self, each: _Type, number: int, alias: str) -> tuple[int, str, str]:
-        """Return the size, the kind and the name of a type that is no array."""
+        """Return size, kind and name of a type that is not an array."""
         match each.kind:
             case kind if kind in (_STRUCT, _UNION):
                 return each.rest, STRUCT, self._struct(each, number, alias)
@@ -186,7 +186,7 @@ class _Reader:
         return 0, OTHER, alias or self._text(each.name)
 
     def _enum(self, each: _Type, alias: str) -> tuple[str, bool]:
-        """Note an enum, and return its name, and whether it has numbers below zero."""
+        """Note an enum; return its name, and whether it has negative numbers."""
         form, step = ("Ii", 8) if each.kind == _ENUM else ("III", 12)
         values: dict[str, int] = {}
         for member in range(each.members):
@@ -199,19 +199,19 @@ class _Reader:
         return f"enum {name}".rstrip(), any(value < 0 for value in values.values())
 
     def _struct(self, each: _Type, number: int, alias: str) -> str:
-        """Note a struct or union, and return by what name."""
+        """Note a struct or union, and return its name."""
         if number in self._names:
             return self._names[number]
         word = "struct" if each.kind == _STRUCT else "union"
         name = f"{word} {self._text(each.name) or alias or number}"
         name = f"{name}#{number}" if name in self.structs else name
         self._names[number] = name
-        self.structs[name] = Struct(each.rest, ())  # its place, and a name for whoever is in a circle
+        self.structs[name] = Struct(each.rest, ())  # its place, and a name for types that contain each other
         self.structs[name] = Struct(each.rest, tuple(self._members(each, 0)))
         return name
 
     def _members(self, each: _Type, base: int, depth: int = 0) -> list[Field]:
-        """Return the fields of a struct, with those of nameless structs in it; `base` is where it begins."""
+        """Return the fields of a struct, with those of nameless structs in it; `base` is its offset."""
         found: list[Field] = []
         self._fields += each.members
         if depth > _DEEPEST or self._fields > _MOST:

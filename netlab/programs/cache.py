@@ -20,7 +20,7 @@ from typing import Any
 from netlab import paths
 from netlab.kernel import files
 from netlab.programs.compiled import Code, Compiled, MapShape
-from netlab.topology import sources
+from netlab.topology import program_text
 
 ENTRIES = 128  # of which the one that was used least lately goes first
 _FORMAT = 1
@@ -152,7 +152,7 @@ def _digest(text: bytes) -> bytes:
 
 
 def _digest_of(path: str) -> str:
-    return _digest(files.read(path, sources.MAX_BYTES)).decode()
+    return _digest(files.read(path, program_text.MAX_BYTES)).decode()
 
 
 def _packed(what: Compiled) -> dict[str, Any]:

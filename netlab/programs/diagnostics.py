@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from netlab.programs.hints import with_hint
 from netlab.programs.verifier_log import INSTRUCTION
-from netlab.topology import sources
+from netlab.topology import program_text
 
 MAX_ERRORS = 3  # the rest mostly follow from the first
 MAX_REASONS = 3  # lines of the verifier after the one that says most
@@ -58,7 +58,7 @@ _METHOD = re.compile(
 class Source(NamedTuple):
     """The file of a program: its path, its name in messages, and its lines.
 
-    `headers` are the headers that `sources` finds: path and lines of each.
+    `headers` are the headers that `program_text` finds: path and lines of each.
     """
 
     path: str
@@ -73,7 +73,7 @@ class Source(NamedTuple):
         A header that cannot be read has no lines.
         """
         source = text.decode(errors="replace")
-        found = {each.path: each.text or "" for each in sources.headers(path, source) if each.path != path}
+        found = {each.path: each.text or "" for each in program_text.headers(path, source) if each.path != path}
         headers = tuple((header, tuple(lines.splitlines())) for header, lines in found.items())
         return cls(path, shown(path), tuple(source.splitlines()), headers)
 

@@ -17,7 +17,7 @@ from netlab import assets
 from netlab.kernel import syscalls
 from netlab.kernel.netlink import Channel
 from netlab.programs import bpf
-from netlab.topology import sources
+from netlab.topology import program_text
 
 LEAST = (6, 1)  # the oldest kernel on which `make test-kernels` runs; pyproject.toml, README.md and docs say it too
 
@@ -95,7 +95,7 @@ def is_ours(path: str) -> bool:
 def _text(path: str) -> str:
     """Return a source with its headers; nothing of one that cannot be read any more."""
     try:
-        return sources.with_headers(path, sources.read(path))
+        return program_text.with_headers(path, program_text.read(path))
     except OSError:
         return ""
 

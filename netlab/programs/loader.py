@@ -20,7 +20,7 @@ from netlab.errors import HostError, NetlabError, UsageError, reason
 from netlab.kernel import files, progress
 from netlab.record import shapes
 from netlab.record.notes import Pinned
-from netlab.topology import sources
+from netlab.topology import program_text
 
 if TYPE_CHECKING:
     from netlab.programs.diagnostics import Source
@@ -146,7 +146,7 @@ def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilatio
 def _source_of(path: str) -> bytes:
     """Return the text of a program, which is read once: what is kept and shown is what was compiled."""
     try:
-        return files.read(path, sources.MAX_BYTES)
+        return files.read(path, program_text.MAX_BYTES)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
 

@@ -1,4 +1,4 @@
-"""What a new build of a program takes over from the one before: its maps, and its places in them."""
+"""What a new build of a program takes over from the old one: its maps, and its places in them."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.programs import bpf, comparison, introspection
+from netlab.programs import bpf, field_comparison, kernel_btf
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.record.layouts import NONE, Layouts
 
@@ -17,11 +17,11 @@ _NUMBER_BYTES = 4
 
 
 def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None:
-    """Let the descriptors of maps that were just made mean the maps of the same names that are pinned.
+    """Let the descriptors of newly made maps mean the pinned maps of the same names.
 
-    `made` has the descriptors by name, which no program has been loaded with so far: instructions name a map by its
-    descriptor, so that is all that it takes. `known` says how they are laid out. Raises NetlabError, with every
-    difference and with nothing changed, when a map has another shape than the pinned one, or other fields.
+    `made` has the descriptors by name. No program was loaded with them yet. Instructions name a map by its descriptor,
+    so nothing else needs to change. `known` has the layouts. Raises NetlabError, with every difference and nothing
+    changed, if a map has another shape or other fields than the pinned one.
     """
     with ExitStack() as opened:
         there = {
@@ -29,11 +29,11 @@ def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None
             for name in made
             if os.path.exists(paths.map_pin(pins, name))
         }
-        before = introspection.layouts({name: old.fd for name, old in there.items()})
+        before = kernel_btf.layouts({name: old.fd for name, old in there.items()})
         wrong = []
         for name, old in there.items():
             found = _differences(old, Map(os.dup(made[name])))
-            found += comparison.differences(name, before.get(name, NONE), known.get(name, NONE))
+            found += field_comparison.differences(name, before.get(name, NONE), known.get(name, NONE))
             wrong += [f"{name}: {', '.join(found)}"] if found else []
         if wrong:
             lines = "\n".join(f"    {text}" for text in wrong)
@@ -46,7 +46,7 @@ def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None
 
 
 def _differences(old: Map, new: Map) -> list[str]:
-    """Say in what the shape of a new map is not that of the old one; the new one is closed."""
+    """Say how the shape of a new map differs from the old one; the new one is closed."""
     with new:
         pairs = (
             ("of type {}", _type(new.type), _type(old.type)),
@@ -63,11 +63,11 @@ def _type(number: int) -> str:
 
 
 def renew(maps: str, before: str, after: str) -> None:
-    """Put the programs of a new build where maps hold those of the old one, as devmaps hold egress programs.
+    """Replace programs of the old build by those of the new one in maps that contain programs, such as devmaps.
 
-    `maps` is the folder of the maps' pins, `before` and `after` those of the programs'. A program takes the place of
-    the one of its name; one that has no successor is a NetlabError. Runs inside the node's network namespace, to which
-    the interfaces in devmaps belong.
+    `maps` is the folder of the maps' pins; `before` and `after` are those of the programs' pins. A program is replaced
+    by the one with its name; NetlabError if there is none. Runs inside the node's network namespace, to which the
+    interfaces in devmaps belong.
     """
     with ExitStack() as opened:
         names = {opened.enter_context(LoadedProgram.open(f"{before}/{name}")).id: name for name in os.listdir(before)}
@@ -78,7 +78,7 @@ def renew(maps: str, before: str, after: str) -> None:
 
 
 def _renew(name: str, holder: Map, names: dict[int, str], successors: dict[str, LoadedProgram]) -> None:
-    """Renew the entries of one map, and of the maps that it holds."""
+    """Replace programs in one map, and in the maps that it contains."""
     is_of_maps = holder.type in bpf.MAPS_OF_MAPS
     if not is_of_maps and (holder.type, holder.value_size) not in _HOLDERS:
         return

@@ -1,7 +1,7 @@
-"""Where the values of a program's maps have their fields, by name: what the loader has read in the program's BTF.
+"""The places of fields in the values of a program's maps, by name, as the loader has read them from the program's BTF.
 
-There is one file for each node's program, `layouts/NODE.json`. A role in a container may not ask the kernel for BTF, so
-this file is how it knows. Whoever reads a map later reads it as it was loaded, whatever the source has become.
+Each node's program has a file, `layouts/NODE.json`. A role in a container may not ask the kernel for BTF; it reads this
+file. Every reader sees a map as it was loaded, whatever has become of the source.
 """
 
 import json
@@ -17,15 +17,15 @@ MODE = 0o640  # as the program's source
 # The kinds of a field. Those of whole numbers:
 UNSIGNED, SIGNED, NETWORK = "unsigned", "signed", "network"  # the last is unsigned, in network byte order
 STRUCT = "struct"  # or a union; its `type` is one of Layouts.structs
-OTHER = "other"  # a pointer, a float, a spin lock's inside and the like: its bytes are all that is said
+OTHER = "other"  # a pointer, a float, the inside of a spin lock and the like: only its bytes are known
 
 
 class Field(NamedTuple):
     """A field of a struct, or a key or value of a map: `size` bytes from `offset` on.
 
-    `kind` is that of an element, and `type` its name in C, such as "__u32" or "struct address". `counts` are the
-    lengths of an array, the outermost first; () where it is none. A bit field has `bits` of them, from `first_bit` of
-    its offset on; otherwise both are 0.
+    `kind` is that of an element, `type` its name in C, such as "__u32" or "struct address". `counts` are the lengths of
+    an array, the outermost first; () if it is not an array. A bit field has `bits` bits, from `first_bit` after its
+    offset; otherwise both are 0.
     """
 
     name: str
@@ -39,21 +39,21 @@ class Field(NamedTuple):
 
 
 class Struct(NamedTuple):
-    """A struct or union: its size in bytes, and its fields. Those of a nameless one in it stand among its own."""
+    """A struct or union: its size in bytes, and its fields, with those of nameless structs in it."""
 
     size: Count
     fields: tuple[Field, ...]
 
 
 class MapLayout(NamedTuple):
-    """What a map's keys and values are; each is a field that begins at 0."""
+    """The types of a map's keys and values; each is a field at offset 0."""
 
     key: Field
     value: Field
 
 
 class Layouts(NamedTuple):
-    """All that is known of a program's types: `structs` by "struct NAME", `enums` by NAME, and maps by name."""
+    """Everything that is known of a program's types: `structs` by "struct NAME", `enums` by NAME, and maps by name."""
 
     maps: Mapping[str, MapLayout]
     structs: Mapping[str, Struct]
@@ -64,12 +64,12 @@ NONE = Layouts({}, {}, {})
 
 
 def write(path: str, layouts: Layouts) -> None:
-    """Write down what is known of a program, in the place of what was there."""
+    """Write what is known of a program, in the place of the old file."""
     files.write(path, json.dumps(shapes.plain(layouts), separators=(",", ":")), MODE)
 
 
 def read(path: str) -> Layouts:
-    """Return what was written down; NetlabError where that is missing or damaged."""
+    """Return what was written; NetlabError if it is missing or damaged."""
     try:
         return shapes.read(Layouts, files.load(path))
     except FileNotFoundError:

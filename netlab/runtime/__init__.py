@@ -1,1 +1,1 @@
-"""Where nodes live: network namespaces, containers, control groups, and ways into them."""
+"""Where nodes live: network namespaces, containers, control groups, and the ways into them."""

@@ -1,4 +1,4 @@
-"""What a runtime does: make the nodes of a lab, say where their namespaces are, and run a command in one."""
+"""What a runtime does: it makes a lab's nodes, knows their namespaces, and runs a command in one."""
 
 import os
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """A container to go into: its first process, when that was started (clock ticks since boot), and what is allowed.
+    """A container to enter: its first process, when that was started (clock ticks since boot), and what is allowed.
 
-    `capabilities` are names, beside those that the first process has.
+    `capabilities` are names, in addition to those of the first process.
     """
 
     pid: int
@@ -20,40 +20,40 @@ class Place(NamedTuple):
 
 
 class Command(NamedTuple):
-    """How a command runs in a node: what to execute, and the container to go into before (None: none)."""
+    """How a command runs in a node: what to execute, and the container to enter before (None: none)."""
 
     argv: list[str]
     place: Place | None = None
 
 
 class Runtime(Protocol):
-    """Where the nodes of one lab live. Everything else in netlab needs no more than this.
+    """Where the nodes of one lab live. The rest of netlab needs no more than this.
 
-    `has_files` says that nodes have a root file system of their own: the host's programs and its Python are not there.
+    `has_files` says that nodes have a root file system of their own: they do not have the host's programs and Python.
     """
 
     has_files: bool
 
     def create(self, nodes: Sequence[str]) -> None:
-        """Make these nodes, none of which exists; on an error `destroy` removes what was made."""
+        """Make these nodes, none of which exists; after an error `destroy` removes what was made."""
 
     def destroy(self) -> list[str]:
-        """Remove what is left of the lab's nodes, built wholly, in part or not at all, and return which had any."""
+        """Remove whatever is left of the lab's nodes, complete or not; return which nodes had anything."""
 
     def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
-        """Return what is gone of these nodes of a lab that was up, as (node, in words); the node "" is all of them."""
+        """Return what is gone of these nodes of a lab that was up, as (node, in words); "" means all of them."""
 
     def netns_path(self, node: str) -> str:
-        """Return the path of a node's network namespace: to be opened, and given to setns(2)."""
+        """Return the path of a node's network namespace, to be opened and given to setns(2)."""
 
     def wrap(self, node: str, argv: Sequence[str]) -> Command:
-        """Return how `argv` runs in a node; NetlabError, which says why, where nothing can run there any more."""
+        """Return how `argv` runs in a node; NetlabError, with the reason, if nothing can run there any more."""
 
     def memory_kills(self, node: str) -> int:
         """Return how many processes of a node the kernel has killed because the node had used up its memory."""
 
 
 def home_of(record: "LabRecord") -> str:
-    """Return the folder that the lab's processes start in: their topology's, where its other paths begin too."""
+    """Return the folder that the lab's processes start in: their topology's, where its other paths begin, too."""
     folder = os.path.dirname(record.topology)
     return folder if os.path.isdir(folder) else "/"

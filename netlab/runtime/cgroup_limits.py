@@ -1,8 +1,8 @@
-"""What a node may use, by control groups: one for each limited node, in the hierarchy of each controller it needs.
+"""What a node may use, by control groups: one for each limited node, in the hierarchy of each controller that it needs.
 
-A node's group is HIERARCHY/netlab/LAB/NODE, so that a lab's name alone finds all of them. A hierarchy is cgroup v1's of
-a controller, or v2's where that offers it; a host may have both. A process puts itself into its node's groups before
-it becomes `ip netns exec`, which hides the hierarchies, and so before it becomes what the node is to run.
+A node's group is HIERARCHY/netlab/LAB/NODE, so a lab's name is enough to find all of them. A hierarchy is cgroup v1's
+of a controller, or v2's if that offers it; a host may have both. A process enters its node's groups before it becomes
+`ip netns exec`, which hides the hierarchies. So it is limited before it becomes what the node is to run.
 """
 
 import errno
@@ -24,12 +24,12 @@ _NO_QUOTA = "-1"  # in cgroup v1
 PERIOD_US = 100_000  # the kernel's own; what a node may use of each
 _REMOVE_DEADLINE_S = 30.0  # a busy machine takes a while to bury the dead
 _POLL_S = 0.01
-# 0 is whoever writes it; the shell does so itself.
+# 0 means the process that writes it: the shell itself.
 _JOIN = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit 1; shift; done; shift; exec "$@"'
 
 
 class Hierarchy(NamedTuple):
-    """A file system of control groups: where it is mounted, whether it is v2's, and those of CONTROLLERS it offers."""
+    """A file system of control groups: where it is mounted, whether it is v2's, and which of CONTROLLERS it offers."""
 
     path: str
     unified: bool
@@ -37,7 +37,7 @@ class Hierarchy(NamedTuple):
 
 
 def hierarchies(mounts: str = MOUNTS) -> list[Hierarchy]:
-    """Return the hierarchies that this process sees, cgroup v1's before v2's, each controller in one of them only."""
+    """Return the hierarchies that this process sees, cgroup v1's before v2's, with each controller in one only."""
     found: dict[str, Hierarchy] = {}
     with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
         lines = [line.split() for line in file if " - cgroup" in line]
@@ -56,7 +56,7 @@ def labs(mounts: str = MOUNTS) -> set[str]:
 
 
 class Groups:
-    """The groups of one lab, for the nodes in `limits`, which all have some; constructing it touches nothing."""
+    """The groups of one lab, for the nodes in `limits`, which all have limits; the constructor touches nothing."""
 
     def __init__(self, lab: str, limits: Mapping[str, LimitsRecord], mounts: str = MOUNTS) -> None:
         self._lab = lab
@@ -64,7 +64,7 @@ class Groups:
         self._mounts = mounts
 
     def make(self) -> None:
-        """Make the groups, with nobody in them; HostError, before any is made, when this host cannot limit a node."""
+        """Make the groups, without members; HostError, before any is made, if this host cannot limit a node."""
         if not self._limits:
             return
         there = hierarchies(self._mounts)
@@ -85,7 +85,7 @@ class Groups:
             raise HostError(message) from error
 
     def prefix(self, node: str) -> list[str]:
-        """Return what goes before an argv, to put into the node's groups whoever executes it."""
+        """Return what goes before an argv, so that whoever executes it enters the node's groups."""
         if node not in self._limits:
             return []
         groups = [group for _, group in self._groups(node)]
@@ -95,15 +95,15 @@ class Groups:
         return ["sh", "-c", _JOIN, "netlab", *groups, "--"]
 
     def stand(self, node: str) -> bool:
-        """Say whether the node's groups are all there."""
+        """Say whether all the node's groups exist."""
         return all(os.path.isdir(group) for _, group in self._groups(node))
 
     def changed(self, node: str) -> list[str]:
-        """Return which of the node's limits are not as planned any more, in words; a frozen group is one of them."""
+        """Return in words which of the node's limits are not as planned; a frozen group is one of them."""
         found = []
         for hierarchy, group in self._groups(node):
             for name, planned in (*_settings(hierarchy, self._limits[node]), ("cgroup.freeze", "0")):
-                now = _read(f"{group}/{name}").strip()  # "" without accounting for swap, or where it cannot be read
+                now = _read(f"{group}/{name}").strip()  # "" without accounting for swap, or if it cannot be read
                 if now and not _same(name, now, planned):
                     found.append(f"{group}/{name} is {now}, planned is {planned}")
         return found
@@ -115,9 +115,9 @@ class Groups:
         return next((_kills(*each) for each in self._groups(node) if "memory" in each[0].controllers), 0)
 
     def remove(self) -> list[str]:
-        """Remove the lab's groups, whichever there are, end who is in them, and return the nodes that had some.
+        """Remove the lab's groups, end the processes in them, and return the nodes that had groups.
 
-        NetlabError when one cannot be removed.
+        NetlabError if one cannot be removed.
         """
         removed: dict[str, None] = {}
         for hierarchy in hierarchies(self._mounts):
@@ -125,7 +125,7 @@ class Groups:
             removed.update(dict.fromkeys(_folders(top)))
             for folder, _, _ in os.walk(top, topdown=False):
                 _remove(folder)
-            with suppress(OSError):  # not there, or others' labs are in it
+            with suppress(OSError):  # it is not there, or contains other labs
                 os.rmdir(f"{hierarchy.path}/{paths.LIMITS}")
         return list(removed)
 
@@ -143,15 +143,15 @@ class Groups:
         for node, limits in wanted.items():
             os.mkdir(f"{top}/{node}")
             for name, value in _settings(hierarchy, limits):
-                # without accounting for swap, the kernel has no limit of it either
+                # without accounting for swap, the kernel cannot limit it either
                 if "sw" not in name or os.path.exists(f"{top}/{node}/{name}"):
                     _write(f"{top}/{node}/{name}", value)
 
 
 def _above(hierarchy: Hierarchy, lab: str) -> str:
-    """Make the groups above a lab's nodes, if need be, and return the one that these go into."""
+    """Make the groups above a lab's nodes, if need be, and return the lowest of these."""
     folders = [hierarchy.path, f"{hierarchy.path}/{paths.LIMITS}", f"{hierarchy.path}/{paths.LIMITS}/{lab}"]
-    with suppress(FileNotFoundError):  # the `down` of another lab may remove the second just while it is empty
+    with suppress(FileNotFoundError):  # the `down` of another lab may remove the second while it is empty
         os.makedirs(folders[-1], exist_ok=True)
     os.makedirs(folders[-1], exist_ok=True)
     for folder in folders if hierarchy.unified else ():
@@ -191,7 +191,7 @@ def _cores_of(group: str) -> float:
 
 
 def _same(name: str, now: str, planned: str) -> bool:
-    """Say whether a setting is as planned: the kernel counts memory in pages, and leaves out what is less than one."""
+    """Say whether a setting is as planned: the kernel counts memory in whole pages."""
     if name.startswith("memory.") and now.isdigit():
         page = os.sysconf("SC_PAGE_SIZE")
         return int(now) // page == int(planned) // page
@@ -199,7 +199,7 @@ def _same(name: str, now: str, planned: str) -> bool:
 
 
 def _remove(group: str) -> None:
-    """Remove a group, and whatever still lives in it."""
+    """Remove a group, and end the processes in it."""
     deadline = time.monotonic() + _REMOVE_DEADLINE_S
     while True:
         try:
@@ -222,7 +222,7 @@ def _kill(group: str) -> None:
             raise NetlabError(f"process {pid} has called this command from inside the lab; end it first")
         pidfd = kill.open_pidfd(pid)
         if pidfd >= 0:
-            if pid in _pids(group):  # asked once more, now that the id is held
+            if pid in _pids(group):  # asked once more, because the pidfd now holds the id
                 kill.send(pidfd, signal.SIGKILL)
             os.close(pidfd)
 
@@ -232,7 +232,7 @@ def _pids(group: str) -> Sequence[int]:
 
 
 def memory_kills_around(pid: int, mounts: str = MOUNTS) -> int:
-    """Return how many processes of the group that a process is in were killed because its memory was used up."""
+    """Return how many processes in the group of a process were killed because its memory was used up."""
     paths = [line.split(":", 2) for line in _read(f"/proc/{pid}/cgroup").splitlines()]  # number:controllers:path
     for each in hierarchies(mounts):
         for _, controllers, path in paths:

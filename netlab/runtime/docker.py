@@ -1,7 +1,7 @@
-"""Nodes as containers of a Docker engine, whose network namespaces are held and named as those of the other runtime.
+"""Nodes as containers of a Docker engine; their network namespaces are held and named as in the other runtime.
 
-The engine makes containers without any network; what they are joined by is netlab's work. What must be known of them
-later is in the lab's file `containers`, so that only `up` and `down` speak to the engine: see record.notes.
+The engine makes containers without a network; netlab joins them. What must be known of them later is in the lab's file
+`containers`, so only `up` and `down` talk to the engine: see record.notes.
 """
 
 import json
@@ -25,7 +25,7 @@ from netlab.runtime.names import Names
 _SETTLE_S, _SETTLE_INTERVAL_S = 1.0, 0.1
 # What a container's first process runs, below the engine's own init, which reaps: it only has to stay.
 _STAY = ["sleep", "infinity"]
-# Interfaces and routes are a node's own to change, as in a namespace; what else is allowed is the engine's default.
+# A node may change its interfaces and routes, as in a namespace; all else is the engine's default.
 _CAPABILITIES = ["NET_ADMIN"]
 _LAB, _NODE, _MARK = "netlab.lab", "netlab.node", "netlab.mark"
 _IPV6 = ("net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6")  # the engine disables it
@@ -54,7 +54,7 @@ class Docker:
     def create(self, nodes: Sequence[str]) -> None:
         """Start a container for each of these nodes, and give it the names of a namespace.
 
-        Raises HostError when no engine answers, or an image is missing, before anything is made.
+        Raises HostError, before anything is made, if no engine answers or an image is missing.
         """
         where, mark = engine.address(), os.urandom(8).hex()
         with engine.connected(where) as client:
@@ -73,9 +73,9 @@ class Docker:
             self._write(Containers(where, mark, made))
 
     def destroy(self) -> list[str]:
-        """Remove the lab's containers and then the names of their namespaces, and return the names of both.
+        """Remove the lab's containers, then the names of their namespaces; return the names of both.
 
-        The names tell of the containers when all else of the lab has gone, so they stay where no engine answers.
+        If all else of the lab is gone, the names show that it had containers. So they stay if no engine answers.
         """
         removed = self._remove_containers()
         return list(dict.fromkeys([*self._names.remove(), *removed]))
@@ -85,7 +85,7 @@ class Docker:
         if not known and self._has_none():
             return []
         where = known.engine if known else engine.address()
-        # What an `up` that was cut off has asked for may only just be coming.
+        # An `up` that was cut off may have asked for a container that is not listed yet.
         until = time.monotonic() + (_SETTLE_S if known and not known.nodes else 0)
         removed: list[str] = []
         with engine.connected(where) as client:
@@ -99,15 +99,15 @@ class Docker:
                 time.sleep(_SETTLE_INTERVAL_S)
 
     def _has_none(self) -> bool:
-        """Say whether a lab of which nobody knows whom it has asked for containers cannot have any."""
+        """Say whether a lab, of which no engine is known, cannot have containers."""
         if os.path.exists(f"{self._folder}/{paths.RECORD}") and not os.path.lexists(
             f"{self._folder}/{paths.CONTAINERS}"
         ):
-            return True  # `up` writes down whom it asks before it asks for anything
+            return True  # `up` records which engine it asks, before it asks for anything
         return not self._names.there() and not engine.answers(engine.address())
 
     def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
-        """Return which containers have ended, and which names are gone, as (node, in words)."""
+        """Return which containers have ended and which names are gone, as (node, in words)."""
         known = self._read()
         if known and not engine.answers(known.engine):
             return [("", f"its Docker engine at {known.engine} has ended")]
@@ -120,41 +120,42 @@ class Docker:
         return self._names.target(node)
 
     def wrap(self, node: str, argv: Sequence[str]) -> Command:
-        """Return how `argv` runs in the node's container; NetlabError where that has ended."""
+        """Return how `argv` runs in the node's container; NetlabError if that has ended."""
         first = self._first(node)
         if not first or not is_alive(*first):
             raise NetlabError(f"the container {self._lab}.{node} has ended: netlab down and up make it anew")
         return Command(list(argv), Place(*first, self._planned.nodes[node].capabilities))
 
     def memory_kills(self, node: str) -> int:
-        """Return how many processes of the node the kernel has killed, as long as its container has not ended."""
+        """Return how many processes of the node the kernel has killed, while its container runs."""
         first = self._first(node)
         limited = first and self._planned.nodes[node].limits.memory and is_alive(*first)
         return cgroup_limits.memory_kills_around(first.pid) if first and limited else 0
 
     def _first(self, node: str) -> ProcessId | None:
-        """Return the first process of a node's container, None where nobody knows it."""
+        """Return the first process of a node's container, None if it is not known."""
         known = self._read()
         return known.nodes.get(node) if known else None
 
     def _read(self) -> Containers | None:
         try:
             return shapes.read(Containers, files.load(f"{self._folder}/{paths.CONTAINERS}"))
-        except (OSError, ValueError):  # `up` has not come so far, or there is no folder any more
+        except (OSError, ValueError):  # `up` has not come so far, or the folder is gone
             return None
 
     def _write(self, known: Containers) -> None:
         files.write(f"{self._folder}/{paths.CONTAINERS}", json.dumps(shapes.plain(known)))
 
     def _is_ours(self, container: Mapping[str, Any], mark: str) -> bool:
-        """Say whether a container with the lab's label is this lab's own, and no stranger's with the same.
+        """Say whether a container with the lab's label is this lab's own.
 
-        It has the lab's mark or, where the mark has gone with the lab's folder, was given that folder to see.
+        It has the lab's mark. If the mark is gone with the lab's folder, it is the lab's if it was given that folder to
+        see.
         """
         return bool(container["Labels"].get(_MARK) == mark) if mark else _was_given(container, self._folder)
 
     def _refuse_others(self, client: Any, nodes: Sequence[str]) -> None:
-        """Raise NetlabError where a name that we need is another container's."""
+        """Raise NetlabError if another container has a name that we need."""
         wanted = {f"{self._lab}.{node}" for node in nodes}
         for container in client.containers(all=True, filters={"name": f"^/{self._lab}[.]"}):
             for name in wanted.intersection(_names(container)):
@@ -189,7 +190,7 @@ class Docker:
         return known
 
     def _sees_our_files(self, pid: int) -> bool:
-        """Say whether the engine means by its paths and process ids what we do, and not another machine's."""
+        """Say whether the engine's paths and process ids are this machine's, and not another's."""
         here = f"{self._folder}/{paths.RECORD}"
         try:
             return os.path.samefile(here, f"/proc/{pid}/root{here}")
@@ -205,11 +206,11 @@ class Docker:
             userns_mode="host",
             cap_add=_CAPABILITIES,
             sysctls=dict.fromkeys(_IPV6, "0") if os.path.exists("/proc/sys/net/ipv6") else {},
-            # as a quota: a share of more processors than the host has would be refused, and is no limit
+            # as a quota: the engine would refuse more processors than the host has, and that is no limit
             cpu_period=cgroup_limits.PERIOD_US if allowed.cpu else None,
             cpu_quota=round(allowed.cpu * cgroup_limits.PERIOD_US) or None,
             mem_limit=allowed.memory or None,
-            memswap_limit=allowed.memory or None,  # or what does not fit into memory would go to swap
+            memswap_limit=allowed.memory or None,  # otherwise what does not fit into memory would go to swap
             mounts=self._mounts(),
         )
         return client.create_container_config(
@@ -226,7 +227,7 @@ class Docker:
         )
 
     def _mounts(self) -> list[Any]:
-        """Return what a container sees of this host, read only and where it is here, so that lab.json's paths hold."""
+        """Return what a container sees of this host, read-only and at the same paths, so that lab.json's paths hold."""
         own = (paths.RECORD, paths.BASHRC, paths.BPF, paths.LAYOUTS)
         seen = [
             *shared(self._planned),
@@ -243,7 +244,8 @@ class Docker:
 def shared(record: LabRecord) -> list[str]:
     """Return what nodes with files of their own see of this host: netlab's modules, the lab's roles and its folder.
 
-    A folder right below / is not shared: a container has its own /tmp, /etc and so on. A role there is, as a file.
+    A folder right below / is not shared: a container has its own /tmp, /etc and so on. A role there is shared as a
+    file.
     """
     running = (process.argv for _, process in record.processes() if process.role)
     roles = [role for argv in running for role in argv[1:2]]
@@ -257,7 +259,7 @@ def _is_top(folder: str) -> bool:
 
 
 def labs() -> set[str]:
-    """Return the labs that have containers in the engine that a person means; none when nobody answers there."""
+    """Return the labs that have containers in the engine that is meant; none if no engine answers."""
     where = engine.address()
     if not engine.answers(where):
         return set()
@@ -268,7 +270,7 @@ def labs() -> set[str]:
 
 
 def _was_given(container: Mapping[str, Any], folder: str) -> bool:
-    """Say whether a container was given a lab's folder to see, which nobody gives to one that is not the lab's."""
+    """Say whether a container was given a lab's folder to see; nobody gives it to a container that is not the lab's."""
     return any(mount.get("Source") == f"{folder}/{paths.RECORD}" for mount in container["Mounts"])
 
 

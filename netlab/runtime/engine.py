@@ -1,4 +1,4 @@
-"""A Docker engine, spoken to through its SDK, whose errors become ours. The only user of that library."""
+"""A Docker engine, used through its SDK, whose errors become netlab's. The only user of that library."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ from typing import Any
 from netlab.errors import HostError, NetlabError, UsageError
 from netlab.topology.model import NODE_IMAGE
 
-THREADS = 8  # what an engine does at a time without being slower for it
+THREADS = 8  # requests that an engine does at a time without becoming slower
 _DEFAULT = "unix:///var/run/docker.sock"
 _PATIENCE = "DOCKER_CLIENT_TIMEOUT"  # how long one request may take, as for docker-compose
 _PATIENCE_S = 60
@@ -17,13 +17,13 @@ _LISTEN_S = 1.0
 
 
 def address() -> str:
-    """Return where the engine is that a person means: as for the engine's own client, DOCKER_HOST says so."""
+    """Return the address of the engine that is meant: DOCKER_HOST, as for the engine's own client."""
     return os.environ.get("DOCKER_HOST") or _DEFAULT
 
 
 @contextmanager
 def connected(where: str) -> Iterator[Any]:
-    """Speak to the engine at an address; what it refuses is a NetlabError, and HostError that none answers."""
+    """Connect to the engine at an address; a refusal is a NetlabError, and HostError if no engine answers."""
     patience_s = _patience_s()
     import docker
     from docker.errors import APIError, DockerException
@@ -48,7 +48,7 @@ def connected(where: str) -> Iterator[Any]:
 
 
 def _patience_s() -> int:
-    """Return for how many seconds a request may stay without an answer; UsageError for what is no number of them."""
+    """Return how many seconds a request may stay without an answer; UsageError if that is no number."""
     text = os.environ.get(_PATIENCE) or str(_PATIENCE_S)
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31):
         raise UsageError(f"{_PATIENCE} is {text!r}: expected a number of seconds, such as {_PATIENCE_S}")
@@ -56,7 +56,7 @@ def _patience_s() -> int:
 
 
 def answers(where: str) -> bool:
-    """Say whether somebody listens at an engine's address, without its SDK; not whether we may speak to it."""
+    """Say whether anybody listens at an engine's address, without its SDK; not whether we may use it."""
     if not where.startswith("unix://"):
         return True
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
@@ -71,7 +71,7 @@ def answers(where: str) -> bool:
 
 
 def check_image(client: Any, image: str, nodes: Sequence[str]) -> None:
-    """Raise HostError, with what builds it, where an image that these nodes should be made of is not there."""
+    """Raise HostError, with the command that builds it, if an image for these nodes is missing."""
     from docker.errors import ImageNotFound
 
     try:
@@ -83,7 +83,7 @@ def check_image(client: Any, image: str, nodes: Sequence[str]) -> None:
 
 
 def check_running(client: Any, container: str, node: str) -> None:
-    """Raise NetlabError, with what it has said, where a container has ended as soon as it was started."""
+    """Raise NetlabError, with its output, if a container has ended as soon as it was started."""
     about = client.inspect_container(container)
     if about["State"]["Running"]:
         return
@@ -95,7 +95,7 @@ def check_running(client: Any, container: str, node: str) -> None:
 
 
 def remove(client: Any, container: str) -> None:
-    """Remove a container, running or not, with its anonymous volumes; one that somebody has removed is gone too."""
+    """Remove a container, running or not, with its anonymous volumes; a container that is gone is no error."""
     from docker.errors import NotFound
 
     try:
@@ -105,7 +105,7 @@ def remove(client: Any, container: str) -> None:
 
 
 def _innermost(error: BaseException) -> str:
-    """Return what was wrong in the end, without the layers that say it again."""
+    """Return the innermost reason, without the layers that repeat it."""
     while inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
         error = inner
     return str(error)

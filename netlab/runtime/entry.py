@@ -1,8 +1,8 @@
-"""Become part of a container from outside: its namespaces, control groups, capabilities, environment and root.
+"""Enters a container from outside: its namespaces, control groups, capabilities, environment and root.
 
-A process goes in twice. Its parent forks it into the container's PID namespace (`fork`), because no process can change
-its own; everything else it does itself before it executes anything (`join`). So it is its parent's own child, with
-its terminal, its pipes and its exit code, and a process of the container for the container's engine.
+A process enters in two steps. Its parent forks it into the container's PID namespace (`fork`), because no process can
+change its own. It does the rest itself before it executes anything (`join`). So it is its parent's own child, with its
+terminal, its pipes and its exit code. For the engine it is a process of the container.
 """
 
 import errno
@@ -15,13 +15,13 @@ from netlab.kernel.capabilities import mask
 from netlab.kernel.pids import is_alive
 from netlab.runtime.base import Place
 
-_NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")  # the mounts last: /proc is the host's until then
+_NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")  # the mounts last: until then /proc is the host's
 
 
 def fork(place: Place) -> int:
-    """Fork into the container's PID namespace; as os.fork does, return the child's id, and 0 in the child.
+    """Fork into the container's PID namespace; like os.fork, return the child's id, and 0 in the child.
 
-    The id is the one that this process sees. Raises OSError, and ProcessLookupError where the container has ended.
+    The id is the one that this process sees. Raises OSError, and ProcessLookupError if the container has ended.
     """
     own = os.open("/proc/thread-self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -36,7 +36,7 @@ def fork(place: Place) -> int:
         try:
             pid = os.fork()
         finally:
-            if pid:  # the child's own is final
+            if pid:  # the child's PID namespace cannot change any more
                 syscalls.setns(own, syscalls.CLONE_NEWPID)
         return pid
     finally:
@@ -44,16 +44,16 @@ def fork(place: Place) -> int:
 
 
 def join(place: Place, folder: str) -> dict[str, str]:
-    """Bring this process, which `fork` has made, all the way in, and return the container's environment.
+    """Let this process, which `fork` has made, enter completely; return the container's environment.
 
-    It is then in `folder`, or in / where the container has no such folder. Raises OSError.
+    Afterwards it is in `folder`, or in / if the container has no such folder. Raises OSError.
     """
     container = f"/proc/{place.pid}"
     environment = _environment(container)
     allowed = _bounding(container) | mask(place.capabilities)
     for group in _control_groups(place.pid):
         with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
-            file.write("0")  # whoever writes that
+            file.write("0")  # 0 means the process that writes it
     namespaces = [os.open(f"{container}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in _NAMESPACES]
     for descriptor in namespaces:
         syscalls.setns(descriptor, 0)
@@ -85,9 +85,9 @@ def problem(place: Place, command: str, variables: Mapping[str, str], folder: st
 
 
 class Copies:
-    """What a container's first process prints, as it seems to its engine: whatever is written here.
+    """The output of a container's first process, for its engine: whatever is written here.
 
-    Never waits and never raises: where the engine does not take a line in time, it has not got it.
+    It never waits and never raises. If the engine does not take a line in time, the line is dropped.
     """
 
     def __init__(self, place: Place) -> None:
@@ -95,13 +95,13 @@ class Copies:
         self._descriptors: dict[bytes, int] = {}
 
     def write(self, stream: bytes, text: bytes) -> None:
-        """Write a line to `out` or `err`; a + behind that says that the line goes on."""
+        """Write a line to `out` or `err`; a + behind the stream says that the line goes on."""
         end = b"" if stream.endswith(b"+") else b"\n"
         with suppress(OSError):
             os.write(self._descriptor(stream.rstrip(b"+")), text + end)
 
     def close(self) -> None:
-        """Let go of the container, whose engine waits for the end of what it prints."""
+        """Release the container; its engine waits for the end of this output."""
         for descriptor in self._descriptors.values():
             os.close(descriptor)
         self._descriptors.clear()
@@ -110,7 +110,7 @@ class Copies:
         if stream not in self._descriptors:
             path = f"/proc/{self._place.pid}/fd/{1 if stream == b'out' else 2}"
             self._descriptors[stream] = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            if not is_alive(self._place.pid, self._place.start_ticks):  # it may have been somebody else's
+            if not is_alive(self._place.pid, self._place.start_ticks):  # the pipe may belong to another process
                 self.close()
                 raise ProcessLookupError
         return self._descriptors[stream]
@@ -122,7 +122,7 @@ def _environment(container: str) -> dict[str, str]:
 
 
 def _bounding(container: str) -> int:
-    """Return the mask of what a container's first process, and whatever it executes, may be allowed."""
+    """Return the mask of what a container's first process, and whatever it executes, may have."""
     with open(f"{container}/status", encoding="ascii", errors="replace") as file:
         return next(int(line.split()[1], 16) for line in file if line.startswith("CapBnd:"))
 
@@ -130,8 +130,8 @@ def _bounding(container: str) -> int:
 def _control_groups(pid: int) -> Iterator[str]:
     """Yield the folders of a process's control groups, of either version (cgroups(7)), as they are mounted here.
 
-    Those that this process is in as well are left out. OSError where one is not to be seen from here: without it the
-    limits would not hold.
+    Those that this process is also in are left out. OSError if one cannot be seen from here, because limits would not
+    hold without it.
     """
     mounted = _hierarchies()
     ours = dict(_memberships("self"))
@@ -157,7 +157,7 @@ def _hierarchies() -> dict[str, str]:
 
 
 def _memberships(pid: int | str) -> Iterator[tuple[str, str]]:
-    """Yield the first controller of each hierarchy, "" for version 2, and the path of a process's group in it."""
+    """Yield the first controller of each hierarchy ("" for version 2), and the path of a process's group in it."""
     with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             _, controllers, path = line.rstrip("\n").split(":", 2)

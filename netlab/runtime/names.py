@@ -1,7 +1,7 @@
-"""The names by which `ip netns` finds the nodes of a lab: symlinks into the lab's folder.
+"""The names by which `ip netns` finds a lab's nodes: symlinks into the lab's folder.
 
-So whose they are is read off their targets, even after a crash at any point, or a reboot, which those in /etc outlive.
-Each runtime spells the targets in its own way, so that what the nodes were can be read there too.
+The target of a symlink shows whose it is, even after a crash at any point. Those in /etc also outlive a reboot. Each
+runtime writes the targets in its own form, which shows what the nodes were.
 """
 
 import os
@@ -16,8 +16,8 @@ from netlab.kernel import files, syscalls
 class Names:
     """The symlinks of one lab in one runtime.
 
-    `folder` is the lab's own, with its namespaces in netns/ and its files in etc/; `way` is a symlink in it which leads
-    back to it, by which the targets go ("" for none).
+    `folder` is the lab's own, with its namespaces in netns/ and its files in etc/. `way` is a symlink in it that leads
+    back to it; the targets go through it ("" for none).
     """
 
     def __init__(self, lab: str, folder: str, run_netns: str, etc_netns: str, way: str = "") -> None:
@@ -31,7 +31,7 @@ class Names:
     def make(self, nodes: Sequence[str]) -> None:
         """Make the names of these nodes, and the folder for their namespaces.
 
-        Raises NetlabError, before anything is made, when a name is taken by something that is not this lab's.
+        Raises NetlabError, before anything is made, if something that is not this lab's has one of the names.
         """
         names = {paths.netns_name(self._lab, node): node for node in nodes}
         for folder in (self._run_netns, self._etc_netns):
@@ -46,9 +46,9 @@ class Names:
         self._symlink_alike(f"{self._home}/{paths.ETC}", [os.path.join(self._etc_netns, name) for name in names])
 
     def remove(self) -> list[str]:
-        """Remove the symlinks that are this runtime's of the lab, whatever they are called, and return their names.
+        """Remove this runtime's symlinks of the lab, whatever they are called, and return their names.
 
-        Their folders go with the last name in them.
+        Their folders are removed with the last name in them.
         """
         removed: dict[str, None] = {}
         for folder in (self._run_netns, self._etc_netns):
@@ -57,12 +57,12 @@ class Names:
                 _remove(os.path.join(folder, name))
             removed.update(dict.fromkeys(ours))
             if ours:
-                with suppress(OSError):  # it holds others' names, or `ip netns` has mounted it
+                with suppress(OSError):  # it contains others' names, or `ip netns` has mounted it
                     os.rmdir(folder)
         return list(removed)
 
     def there(self) -> bool:
-        """Say whether any symlink is there that is this runtime's of the lab."""
+        """Say whether there is any symlink of the lab in this runtime."""
         return bool(self._ours(self._run_netns) or self._ours(self._etc_netns))
 
     def target(self, node: str) -> str:
@@ -76,7 +76,7 @@ class Names:
         syscalls.mount(namespace, path, "", syscalls.MS_BIND)
 
     def lost(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
-        """Return what somebody has taken away of these nodes, as (node, in words): their namespaces, or their names."""
+        """Return what is gone of these nodes, as (node, in words): their namespaces, or their names."""
         device = _device(self._folder)
         found = []
         for node in nodes:
@@ -93,7 +93,7 @@ class Names:
         return found
 
     def check(self, node: str) -> None:
-        """Raise NetlabError where somebody has removed the node's name."""
+        """Raise NetlabError if somebody has removed the node's name."""
         if not os.path.lexists(path := self._path(node)):
             raise NetlabError(f"somebody has removed {path}: netlab down and up make it anew")
 
@@ -103,21 +103,21 @@ class Names:
     def _symlink(self, target: str, path: str) -> None:
         try:
             os.symlink(target, path)
-        except FileNotFoundError:  # a `down` may just have removed the folder, empty
+        except FileNotFoundError:  # a `down` may just have removed the empty folder
             files.ensure_folder(os.path.dirname(path), files.FOR_ALL)
             self._symlink(target, path)
         except FileExistsError:
             self._refuse_foreign(path)
 
     def _symlink_alike(self, target: str, paths: Sequence[str]) -> None:
-        """Make symlinks to the same target as one file with many names, where the file system has that.
+        """Make symlinks to the same target as one file with many names, if the file system can do that.
 
-        These are on a disk, where a thousand new files can take most of a second.
+        They are on a disk, where a thousand new files can take most of a second.
         """
         for path in paths:
             try:
                 os.link(paths[0], path, follow_symlinks=False)
-            except OSError:  # the first; or EMLINK, EPERM, EEXIST …
+            except OSError:  # the first one; or EMLINK, EPERM, EEXIST …
                 self._symlink(target, path)
 
     def _refuse_foreign(self, path: str) -> None:

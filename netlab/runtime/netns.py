@@ -1,7 +1,7 @@
 """Nodes as network namespaces, without a process or a daemon to hold them.
 
-A lab's namespaces are bind mounts in its own folder, which is a file system of its own: one detaching umount drops
-them all, where a umount each takes 0.4 s for a thousand.
+A lab's namespaces are bind mounts in its own folder, which is a file system of its own. One detaching umount removes
+all of them; a umount for each would take 0.4 s for a thousand.
 """
 
 import errno
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netlab.record.model import LimitsRecord
     from netlab.runtime.cgroup_limits import Groups
 
-THREADS_FROM = 100  # nodes; unshare holds no lock of Python's, so two threads take about 0.7 of the time from here on
+THREADS_FROM = 100  # nodes; unshare needs no lock of Python's, so from here on two threads take about 0.7 of the time
 
 
 class Netns:
@@ -44,8 +44,8 @@ class Netns:
     def create(self, nodes: Sequence[str]) -> None:
         """Make a namespace for each of these nodes, and the names by which `ip netns` finds it.
 
-        Raises, before any namespace is made, NetlabError when a name is taken by something that is not this lab's, and
-        HostError when this host cannot limit a node.
+        Raises, before any namespace is made, NetlabError if something that is not this lab's has one of the names, and
+        HostError if this host cannot limit a node.
         """
         self._names.make(nodes)
         if self._limits:
@@ -53,12 +53,12 @@ class Netns:
         syscalls.in_threads(2 if len(nodes) >= THREADS_FROM else 1, self._make_all, nodes)
 
     def destroy(self) -> list[str]:
-        """Remove names and control groups, and return which nodes had any; the namespaces go with the folder."""
+        """Remove names and control groups; return which nodes had any; the namespaces go with the folder."""
         limited = (paths.netns_name(self._lab, node) for node in self._groups().remove())
         return list(dict.fromkeys([*self._names.remove(), *limited]))
 
     def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
-        """Return which namespaces, names and limits are gone, or other ones than planned, as (node, in words)."""
+        """Return which namespaces, names and limits are gone or not as planned, as (node, in words)."""
         found = self._names.lost(nodes)
         if self._limits:
             groups = self._groups()
@@ -72,9 +72,9 @@ class Netns:
         return self._names.target(node)
 
     def wrap(self, node: str, argv: Sequence[str]) -> Command:
-        """Return how `argv` runs in the node's namespace, with the lab's files in place of those in /etc.
+        """Return how `argv` runs in the node's namespace, with the lab's files in the place of those in /etc.
 
-        Where the node has limits, it puts itself under them first.
+        If the node has limits, the command first enters its control groups.
         """
         self._names.check(node)
         prefix = self._groups().prefix(node) if node in self._limits else []
@@ -94,12 +94,12 @@ class Netns:
             self._make(node)
 
     def _make(self, node: str) -> None:
-        """Put the calling thread into a new namespace, and hold that by a mount."""
+        """Move the calling thread into a new namespace, and hold that by a mount."""
         try:
             syscalls.unshare_net()
-            # thread-self: /proc/self would be the namespace of the main thread, which is the host's.
+            # thread-self, because /proc/self would be the main thread's namespace, which is the host's.
             self._names.hold(node, "/proc/thread-self/ns/net")
         except OSError as error:
-            # unshare says "no space left" when it means a number of namespaces
+            # unshare says "no space left" when there are too many namespaces
             hint = " (raise the sysctl user.max_net_namespaces)" if error.errno == errno.ENOSPC else ""
             raise NetlabError(f"cannot make the namespace of node {node}: {error}{hint}") from error

@@ -1,1 +1,1 @@
-"""Processes of a lab: the supervisor, what it starts, and what it writes down."""
+"""Processes of a lab: the supervisor, the processes that it starts, and what it records."""

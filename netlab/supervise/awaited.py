@@ -1,4 +1,4 @@
-"""What `up` waits for: each process is there, and none has ended that may not. Pure, but for the clock."""
+"""What `up` waits for: every process is there, and none has ended that may not. Pure, but for the clock."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -9,16 +9,16 @@ from netlab.kernel.kill import signal_name
 if TYPE_CHECKING:
     from netlab.supervise.client import Start
 
-# A command says no READY: one that does not live so long is seen to have ended.
+# A command prints no READY: one that lives less than this is seen to have ended.
 TRIAL_S = 0.2
 _ALLOWED = "a process that may end, or that goes on in the background, needs may_exit: true"
 
 
 class Awaited:
-    """How far the processes of a lab have come: it hears all that their supervisor tells.
+    """The progress of a lab's processes, from their supervisor's events.
 
-    `until` is how long they are waited for, CLOCK_MONOTONIC in seconds; `is_over` says that there is nothing to be
-    waited for any more.
+    `until` is how long to wait for them, CLOCK_MONOTONIC in seconds. `is_over` says that there is nothing more to wait
+    for.
     """
 
     def __init__(self, starts: Iterable["Start"], deadline_s: float) -> None:
@@ -31,7 +31,7 @@ class Awaited:
         self._are_here = False
 
     def hear(self, event: Mapping[str, Any]) -> tuple[str, str] | None:
-        """Take an event; return who is to blame and why when the lab cannot become complete any more."""
+        """Take an event; if the lab cannot become complete any more, return which process is the reason, and why."""
         process = event.get("process", "")
         match event["kind"]:
             case "started" if event["awaits_ready"]:
@@ -53,7 +53,7 @@ class Awaited:
         return None
 
     def late(self) -> tuple[str, str] | None:
-        """Return who is to blame, and why, now that the time is over; None where all have come."""
+        """Return which process is late, and why, when the time is over; None if all are there."""
         if self._are_here:
             return None
         if not self._late:
@@ -63,7 +63,7 @@ class Awaited:
         return first, f"has not said READY within {self._deadline_s:g} s{nor}"
 
     def _may_end(self, process: str, event: Mapping[str, Any]) -> bool:
-        """Say whether a process may end so: a role may, once it has done what it does."""
+        """Say whether a process may end in this way: a role may end when it has done its work."""
         start = self._starts[process]
         is_done = start.awaits_ready and not start.stays and event.get("exit") == 0
         return "exit" in event and (start.may_exit or is_done)

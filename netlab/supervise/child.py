@@ -1,4 +1,4 @@
-"""One process of a lab, seen by the supervisor that starts it: its pipes, its log, its end."""
+"""One process of a lab, as the supervisor that starts it sees it: its pipes, its log, its end."""
 
 import os
 import resource
@@ -14,24 +14,24 @@ from netlab.runtime import entry
 from netlab.runtime.base import Place
 from netlab.supervise import logs
 
-_LINE_LIMIT = 1 << 14  # a longer line is cut, so that a flood without a line's end costs no memory
-_OLDEST_NS = 60_000_000_000  # a line that says to be older is not believed: it only looks like one with a stamp
+_LINE_LIMIT = 1 << 14  # a longer line is cut, so that output without line ends costs no memory
+_OLDEST_NS = 60_000_000_000  # an older stamp is not believed: the line only looks as if it had one
 _DIGITS = 19
 _TO_DEFAULT = (
-    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD),  # as `up` may have been started
-    *(signal.SIGPIPE, signal.SIGXFSZ),  # which Python ignores
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD),  # as they were for `up`
+    *(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these
 )
 
 
 class Inherited(NamedTuple):
-    """What a child gets back as it was before the supervisor changed it for itself."""
+    """What a child gets back, as it was before the supervisor changed it for itself."""
 
     umask: int
     nofile: tuple[int, int]
 
 
 class Pipe:
-    """What was read from a process's stdout or stderr, in lines; those of a role may be `stamped`."""
+    """The lines read from a process's stdout or stderr; a role's may be `stamped`."""
 
     def __init__(self, stream: bytes, stamped: bool = False) -> None:
         self.stream = stream
@@ -39,9 +39,9 @@ class Pipe:
         self.rest = b""
 
     def take(self, data: bytes, earliest: int, now: int) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yield the lines that these bytes complete: time, stream as the log has it, text; no bytes end the last line.
+        """Yield the lines that these bytes complete: time, stream as in the log, text; no bytes end the last line.
 
-        Times do not go back, and lie between `earliest`, that of the line before, and `now`.
+        Times do not go back. They are between `earliest`, the time of the line before, and `now`.
         """
         lines = (self.rest + data).split(b"\n")
         self.rest = lines.pop()
@@ -54,7 +54,7 @@ class Pipe:
             self.rest = b""
 
     def _when(self, line: bytes, now: int) -> tuple[int, bytes]:
-        """Return when a line was printed, and its text: a role's says so itself (netlab/role.py), others come now."""
+        """Return when a line was printed, and its text: a role's line has its time (netlab/role.py), others `now`."""
         if self.stamped and line.startswith(b"@"):
             stamp, blank, text = line[1:].partition(b" ")
             if blank and stamp.isdigit() and len(stamp) <= _DIGITS and now - _OLDEST_NS <= int(stamp) <= now:
@@ -65,11 +65,11 @@ class Pipe:
 class Child:
     """A process of a node, started once: what to run, what it comes after, and how far it has come.
 
-    `here` says that others may come after it: it has said READY or, where none is awaited, has been started. An ended
-    process is reaped only when nobody writes to its pipes any more: until then its number, which is also that of its
-    process group, goes to no other, and what it left running can be signalled safely. `patience` is when the next step
-    of stopping it is due (CLOCK_MONOTONIC in seconds), 0 while it is not being stopped; `killed` says that SIGKILL was
-    the last one.
+    `here` says that others may come after it: it has printed READY or, if READY is not awaited, was started. An ended
+    process is reaped only when nobody writes to its pipes any more. Until then its number, which is also that of its
+    process group, goes to no other process, and what it left running can be signalled safely. `patience` is when the
+    next step of stopping it is due (CLOCK_MONOTONIC in seconds), 0 if it is not being stopped. `killed` says that
+    SIGKILL was the last step.
     """
 
     def __init__(self, start: dict[str, Any], log: logs.Writer) -> None:
@@ -93,11 +93,11 @@ class Child:
         self._copies = entry.Copies(self.place) if self.place else None
 
     def successor(self) -> "Child":
-        """Return the same process, not started yet, which goes on in the same log."""
+        """Return the same process, not started yet, which continues the same log."""
         return Child(self._start, self._log)
 
     def start(self, inherited: Inherited) -> int:
-        """Start the process and return a pidfd of it; OSError when the machine has no room for it."""
+        """Start the process and return its pidfd; OSError if the machine has no room for it."""
         (out, out_end), (err, err_end) = pipes = os.pipe(), os.pipe()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
@@ -118,9 +118,9 @@ class Child:
                     os.close(reading)
 
     def take(self, fd: int, data: bytes) -> tuple[bool, list[bytes]]:
-        """Write down what one of the pipes has given, nothing being its end.
+        """Record what one of the pipes has given; no data is its end.
 
-        Say whether the process is READY by that, and which lines the log has got.
+        Say whether the process has become READY by that, and which lines the log has got.
         """
         now, ready, entries = time.monotonic_ns(), False, []
         for ns, stream, text in self.pipes[fd].take(data, self._log.latest, now):
@@ -142,12 +142,12 @@ class Child:
         self._log.write(now, logs.entry(now, "note", text))
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process and all of its group."""
+        """Send a signal to the process and its group."""
         with suppress(PermissionError):
             try:
                 os.killpg(self.pid, number)
             except ProcessLookupError:  # it has not made its group yet
-                os.kill(self.pid, number)  # not reaped, so the number is still its own
+                os.kill(self.pid, number)  # it is not reaped, so the number is still its own
 
     def _watched(self) -> int:
         try:
@@ -159,14 +159,14 @@ class Child:
             raise
 
     def result(self) -> dict[str, int]:
-        """Return how the process, which has ended, did so: its code as `exit`, or the number of a `signal`."""
+        """Return how an ended process has ended: its code as `exit`, or the number of a `signal`."""
         result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         exited, code = (result.si_code == os.CLD_EXITED, result.si_status) if result else (True, 0)
         self.end = {"exit" if exited else "signal": code}
         return self.end
 
     def reap(self) -> None:
-        """Give up the number of an ended process."""
+        """Release the number of an ended process."""
         os.waitpid(self.pid, 0)
         self.reaped = True
         if self._copies:
@@ -178,7 +178,7 @@ class Child:
             os.setsid()
             for number in _TO_DEFAULT:
                 signal.signal(number, signal.SIG_DFL)
-            syscalls.die_with_parent(0 if self.place else supervisor)  # who is outside of a container has no id there
+            syscalls.die_with_parent(0 if self.place else supervisor)  # in a container, a parent outside has no id
             resource.setrlimit(resource.RLIMIT_NOFILE, inherited.nofile)
             os.umask(inherited.umask)
             for fd, standard in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
@@ -189,7 +189,7 @@ class Child:
             else:
                 os.chdir(self.cwd)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            # Or a role in Python would keep its lines, READY among them, until it has printed 8 KB.
+            # Otherwise a role in Python would keep its lines, and READY, until it has printed 8 KB.
             stamped = {role.STAMPED: "1"} if self.awaits_ready else {}
             os.execvpe(self.argv[0], self.argv, {"PYTHONUNBUFFERED": "1", **environment, **self.env, **stamped})
         except OSError as error:

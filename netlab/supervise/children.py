@@ -1,4 +1,4 @@
-"""All processes of a lab: in which order they start, what is told of them, and how they are stopped."""
+"""All processes of a lab: their order of starting, their events, and how they are stopped."""
 
 import os
 import signal
@@ -17,16 +17,16 @@ from netlab.supervise.loop import Loop
 from netlab.supervise.stream import Stream
 
 _READ_BYTES = 1 << 16
-_STARTS_A_ROUND = 8  # between two looks at what those already running have to say
+_STARTS_A_ROUND = 8  # between two looks at the output of running processes
 _READS_AT_ONCE = 64
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer: nothing has gone wrong here
-    """Why a request is not done, in words for who has asked."""
+class Refused(Exception):  # noqa: N818 - it is an answer: nothing has gone wrong
+    """Why a request is not done, in words for whoever has asked."""
 
 
 class Children:
-    """The processes by name, and those that they have followed and of which something is left."""
+    """The processes by name, and earlier runs of which something is left."""
 
     def __init__(
         self, starts: list[dict[str, Any]], log_limit: int, inherited: Inherited, loop: Loop, stream: Stream
@@ -58,12 +58,12 @@ class Children:
             self._stream.tell("complete")
 
     def turn(self) -> None:
-        """Do what is due: start some, lose patience with some, write down what has found no room."""
+        """Do what is due: start some, take the next step of stopping some, record what had no room before."""
         for _ in range(min(_STARTS_A_ROUND, len(self._startable))):
             self._start(self._startable.popleft())
         now = time.monotonic()
         for child in [each for each in self._stopping if now >= each.patience]:
-            if child.killed:  # more than that cannot be done
+            if child.killed:  # nothing more can be done
                 self._stopping.remove(child)
             else:
                 self._kill(child)
@@ -71,23 +71,23 @@ class Children:
 
     @property
     def due(self) -> float:
-        """When something is due (CLOCK_MONOTONIC in seconds), infinity if nothing is."""
+        """Return when something is due (CLOCK_MONOTONIC in seconds), infinity if nothing is."""
         if self._startable:
             return 0.0
         return min([self._facts.due or float("inf"), *(child.patience for child in self._stopping)])
 
     def drain(self) -> None:
-        """Take over what is still to be read."""
+        """Read everything that is still in the pipes."""
         for child in self._living():
             for fd in list(child.pipes):
                 repeat(partial(self._read, child, fd))
                 if fd in child.pipes:
                     self._take(child, fd, b"")
 
-    # What may be asked for; Refused says why not.
+    # Requests; Refused says why one is not done.
 
     def start(self, name: str) -> None:
-        """Start a process that does not run, whatever comes before it, once nothing is left of the group it had."""
+        """Start a process that does not run, without `after:`, when nothing of its old group is left."""
         child = self._known(name)
         if self._is_leaving:
             raise Refused("the lab is being removed")
@@ -98,7 +98,7 @@ class Children:
         self._replace(child)
 
     def stop(self, name: str) -> None:
-        """Ask a process to end, and kill it when it has had its time; what it has left behind goes too."""
+        """Ask a process to end, and kill it after its grace time, with what it has left behind."""
         child = self._known(name)
         if child in self._startable and child.name not in self._missing:
             self._startable.remove(child)
@@ -110,7 +110,7 @@ class Children:
         self._stop(child)
 
     def restart(self, name: str) -> None:
-        """Stop a process, if it runs, and start it once it has ended."""
+        """Stop a process, if it runs, and start it when it has ended."""
         child = self._known(name)
         if self._runs(child) and not self._is_leaving:
             self._replace(child)
@@ -118,18 +118,18 @@ class Children:
             self.start(name)
 
     def signal(self, name: str, number: int) -> None:
-        """Send a signal to a process and all of its group."""
+        """Send a signal to a process and its group."""
         child = self._known(name)
         if not self._runs(child):
             raise Refused(f"{name} does not run")
         child.signal(number)
 
     def states(self) -> list[dict[str, object]]:
-        """Return what each process is doing."""
+        """Return the state of each process."""
         return [self._state(child) for child in self._all.values()]
 
     def stop_all(self) -> None:
-        """Ask every process to end, and start none any more."""
+        """Ask every process to end, and start no more."""
         self._is_leaving = True
         self._startable.clear()
         self._again.clear()
@@ -137,14 +137,14 @@ class Children:
             self._stop(child)
 
     def have_ended(self) -> bool:
-        """Say whether all have ended that can be ended, once they have all been told to.
+        """Say whether all have ended that can end, after they were told to.
 
-        One who has left the group may hold a pipe; a process inside the kernel may not die.
+        A process that has left the group may hold a pipe. A process inside the kernel may not die.
         """
         now = time.monotonic()
         return all(child.killed and (child.end or now >= child.patience) for child in self._living())
 
-    # What happens to them.
+    # What happens to processes.
 
     def _known(self, name: str) -> Child:
         if name not in self._all:
@@ -166,7 +166,7 @@ class Children:
         return {**known, "state": "stopped" if pids.is_stopped(child.pid) else "running" if child.here else "starting"}
 
     def _replace(self, child: Child) -> None:
-        """Stop what there still is of a process, if anything, and have it start."""
+        """Stop what is left of a process, if anything, and start it."""
         if not child.pid or child.reaped or (child.killed and child.end):
             self._renew(child)
         else:
@@ -174,7 +174,7 @@ class Children:
             self._stop(child)
 
     def _renew(self, child: Child) -> None:
-        """Have a process start that has run before, or has not run yet."""
+        """Start a process that has run before, or has not run yet."""
         if child.pid:
             if not child.reaped:
                 self._past.append(child)
@@ -182,7 +182,7 @@ class Children:
         self._startable.append(child)
 
     def _start(self, child: Child) -> None:
-        if child.pid:  # by request, while those before it were awaited
+        if child.pid:  # on request, while those before it were awaited
             return
         try:
             pidfd = child.start(self._inherited)
@@ -201,7 +201,7 @@ class Children:
             self._is_here(child)
 
     def _read(self, child: Child, fd: int) -> bool:
-        """Take over what a pipe holds, but no more than lets others have their turn; say whether it was anything."""
+        """Read what a pipe holds, but no more than is fair to others; say whether there was anything."""
         try:
             data = os.read(fd, _READ_BYTES)
         except BlockingIOError:
@@ -223,7 +223,7 @@ class Children:
             self._is_here(child)
 
     def _is_here(self, child: Child) -> None:
-        """Let those start that have waited for this one alone."""
+        """Start the processes that have waited only for this one."""
         child.here = True
         if child.name not in self._missing:
             return
@@ -237,7 +237,7 @@ class Children:
             self._stream.tell("complete")
 
     def _end(self, child: Child, pidfd: int) -> None:
-        """Write down how a process has ended, after everything that it said before."""
+        """Record how a process has ended, after everything that it has printed."""
         self._loop.close(pidfd)
         for fd in list(child.pipes):
             repeat(partial(self._read, child, fd))
@@ -253,21 +253,21 @@ class Children:
     def _reap(self, child: Child) -> None:
         if child.end and not child.pipes and not child.reaped:
             if child.patience:
-                child.signal(signal.SIGKILL)  # whoever of its group is left, in silence
+                child.signal(signal.SIGKILL)  # whoever is left of its group, without a message
             child.reap()
             for gone in (self._past, self._stopping):
                 if child in gone:
                     gone.remove(child)
             self._go_on(child)
 
-    # How they are stopped.
+    # How processes are stopped.
 
     def _stop(self, child: Child) -> None:
         if not child.patience:
             self._stopping.append(child)
             child.patience = time.monotonic() + GRACE_S
             child.signal(signal.SIGTERM)
-            child.signal(signal.SIGCONT)  # a stopped process hears nothing
+            child.signal(signal.SIGCONT)  # a stopped process gets no signal
 
     def _kill(self, child: Child) -> None:
         child.killed = True
@@ -286,7 +286,7 @@ class Children:
 
 
 def repeat(read: Callable[[], bool]) -> None:
-    """Read on until there is nothing, or so much that somebody must be filling it as fast."""
+    """Read on until there is nothing, or until so much came that somebody must be writing as fast."""
     for _ in range(_READS_AT_ONCE):
         if not read():
             return

@@ -1,4 +1,4 @@
-"""How a lab's supervisor is started, and known again: by what the lab's folder says of it, or by its command line."""
+"""How a lab's supervisor is started and recognized: by the lab's folder, or by its command line."""
 
 import os
 
@@ -8,22 +8,22 @@ from netlab.kernel.pids import PID_NAMESPACE, is_ours, start_ticks
 from netlab.record import shapes
 from netlab.record.notes import ProcessId
 
-# How the supervisor is started: the rest of its command line is where netlab is, and the lab's folder.
+# How the supervisor is started; the rest of its command line is where netlab is, and the lab's folder.
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from {} import main; main(*sys.argv[2:])"
 SUPERVISOR_BOOT = _BOOT.format("netlab.supervise.supervisor")
-BOOTS = (SUPERVISOR_BOOT, _BOOT.format("netlab.supervisor"))  # and as builds before the rooms start it
+BOOTS = (SUPERVISOR_BOOT, _BOOT.format("netlab.supervisor"))  # the second is how builds before the rooms started it
 
 
 def find_supervisor(folder: str) -> tuple[int, int]:
-    """Return the process id of a lab's supervisor and its start time, zeros where there is none.
+    """Return the process id of a lab's supervisor and its start time, zeros if there is none.
 
-    Where that does not say it any more, it is known by its command line.
+    If the folder does not say it any more, it is recognized by its command line.
     """
     return noted_supervisor(folder) or next(iter(supervisors(folder)), (0, 0))
 
 
 def noted_supervisor(folder: str) -> tuple[int, int] | None:
-    """Return what the lab's folder says of its supervisor, None where it says nothing, or nothing that could be."""
+    """Return what the lab's folder says of its supervisor, None if it says nothing, or nothing possible."""
     try:
         return shapes.read(ProcessId, files.load(f"{folder}/{paths.SUPERVISOR}"))
     except (OSError, ValueError):
@@ -33,9 +33,9 @@ def noted_supervisor(folder: str) -> tuple[int, int] | None:
 def supervisors(folder: str) -> list[tuple[int, int]]:
     """Return every supervisor that was started for this folder, as process id and start time.
 
-    They are known by their command lines, word for word: where a folder was removed by hand and made anew, that of
-    the lab before may still run. One of another container, whose folder of this name is another, is none of them; nor
-    is a process of another user, who may give it any command line.
+    They are recognized by exactly their command line. If a folder was removed by hand and made again, the supervisor of
+    the earlier lab may still run. A supervisor in another container is none of them, because its folder of this name is
+    another. Nor is a process of another user, who could give it any command line.
     """
     found = []
     for name in os.listdir("/proc"):

@@ -1,11 +1,11 @@
-"""A lab's own control group: what its supervisor starts is in it, whatever it does to its namespaces or environment.
+"""A lab's own control group: what its supervisor starts is in it, whatever it does to namespaces or environment.
 
-The group limits nothing. It is called by the lab's mark and lies right below the group of the `up` that made it, so
-that whatever holds for that one, such as a quota, holds for the lab too. Where a user has been given that group, as
-systemd gives one to each user's own services, it lies below the nearest around it that is root's, up to the top: who
-has a group may freeze all that is below. Where it is stands in the lab's file `group` before it is made; when that is
-lost, the group is looked for by its name, where only root can make one. Version 2 of control groups is taken, and else
-any hierarchy of version 1. On a host that has none to write to, a lab has no group.
+The group limits nothing. Its name is the lab's mark. It is right below the group of the `up` that made it, so
+everything that holds for that group, such as a quota, holds for the lab, too. If that group belongs to a user, as
+systemd gives one to each user's own services, it is below the nearest group above that is root's, at last the top:
+whoever has a group can freeze everything below. Its path is in the lab's file `group` before it is made. If the file is
+lost, the group is found by its name, where only root can make one. netlab uses version 2 of control groups, or else any
+hierarchy of version 1. On a host without a writable one, a lab has no group.
 """
 
 import _thread
@@ -23,7 +23,7 @@ from netlab.record import mark
 class Move:
     """Puts a process into a group, in a thread: for some milliseconds the kernel waits for all its CPUs.
 
-    A thread of the lowest level, because nobody waits until it has begun.
+    It uses a thread of the lowest level, because that does not wait until the thread has begun.
     """
 
     def __init__(self, group: str, pid: int) -> None:
@@ -42,7 +42,7 @@ class Move:
             self._run()
 
     def wait(self) -> None:
-        """Wait until the process is in the group, or cannot be put there; more than once does no harm."""
+        """Wait until the process is in the group, or cannot be put there; a second call does no harm."""
         with self._done:
             pass
 
@@ -60,21 +60,21 @@ class Move:
 
 
 def join(lab: str, folder: str, pid: int) -> Move:
-    """Begin to put a process into a group that is made for the lab, where this host has room for one."""
+    """Make a group for the lab, if this host can have one, and begin to put a process into it."""
     move = Move(make(lab, folder), pid)
     move.begin()
     return move
 
 
 def make(lab: str, folder: str) -> str:
-    """Make the lab's group and return its path; "" where this host has no group to make one in."""
+    """Make the lab's group and return its path; "" if this host has no group to make it in."""
     for group in _places(mark.mark(lab)):
         try:
             with open(f"{folder}/{paths.GROUP}", "wb", opener=_for_root) as file:
                 file.write(os.fsencode(group))
             with suppress(FileExistsError):
                 os.mkdir(group, mode=0o755)
-        except OSError:  # read only, or no more groups are allowed
+        except OSError:  # it is read-only, or no more groups are allowed
             continue
         return group
     with suppress(OSError):
@@ -87,7 +87,7 @@ def _for_root(path: str, flags: int) -> int:
 
 
 def find(lab: str, folder: str) -> list[str]:
-    """Return the lab's groups: the one that its file tells of or, without that, whichever are called like it."""
+    """Return the lab's groups: the one in its file, or, without that, all groups with its name."""
     try:
         group = _noted(lab, folder)
     except OSError:
@@ -98,7 +98,7 @@ def find(lab: str, folder: str) -> list[str]:
 
 
 def _noted(lab: str, folder: str) -> str:
-    """Return the group that the lab's file tells of, "" if it tells of none that could be; raises OSError."""
+    """Return the group in the lab's file, "" if there is none that is possible; raises OSError."""
     group = os.fsdecode(files.read(f"{folder}/{paths.GROUP}"))
     return group if os.path.basename(group) == mark.mark(lab) and os.path.isabs(group) else ""
 
@@ -106,7 +106,7 @@ def _noted(lab: str, folder: str) -> str:
 def problem(lab: str, folder: str) -> tuple[str, str]:
     """Return what is wrong with the group that was made for a lab, and the command that mends it.
 
-    Both are "" where nothing is, where none was made, and where the caller may not read where it is.
+    Both are "" if nothing is wrong, if no group was made, or if the caller may not read where it is.
     """
     try:
         group = _noted(lab, folder)
@@ -130,14 +130,14 @@ def labs() -> set[str]:
 
 
 def _hierarchies() -> Iterator[tuple[str, str, str]]:
-    """Yield where each hierarchy is mounted, its root there, and its controllers ("" for version 2, which is first)."""
+    """Yield where each hierarchy is mounted, its root, and its controllers ("" for version 2, which is first)."""
     lines = [line.split() for line in cgroups.lines(cgroups.MOUNTS) if " - cgroup" in line]
     found = []
     for words in lines:
         kind, _, options = words[words.index("-") + 1 :][:3]
         if kind in ("cgroup", "cgroup2"):
             found.append(("" if kind == "cgroup2" else options.partition(",")[2], words[4], words[3]))
-    # The others of version 1 cannot be joined without more ado, or count what is used once more.
+    # The other controllers of version 1 need settings before one can join, or count usage twice.
     for want in ("", "name=", "freezer", "pids"):
         for controllers, path, root in found:
             if controllers.rpartition(",")[2].startswith(want) if want else not controllers:
@@ -145,7 +145,7 @@ def _hierarchies() -> Iterator[tuple[str, str, str]]:
 
 
 def _places(name: str) -> Iterator[str]:
-    """Yield where the caller could make a group of this name, the best first."""
+    """Yield where the caller could make a group of this name, the best place first."""
     own = [line.split(":", 2)[1:] for line in cgroups.lines(cgroups.OWN)]
     for path, root, controllers in _hierarchies():
         for mine, place in own:
@@ -155,7 +155,7 @@ def _places(name: str) -> Iterator[str]:
 
 
 def _safe(top: str, names: Sequence[str]) -> str:
-    """Return how far one comes on the way from a hierarchy's top through groups that only root can change."""
+    """Return the last group on the way from a hierarchy's top such that only root can change all of the way."""
     at = ""
     for path in accumulate((top, *filter(None, names)), "{}/{}".format):
         if not _is_safe(path):
@@ -175,7 +175,7 @@ def _is_safe(group: str) -> bool:
 
 
 def _everywhere() -> Iterator[tuple[str, str]]:
-    """Yield name and path of each group that is a lab's: whose name says so, and that only root can have made."""
+    """Yield name and path of each lab's group: its name says so, and only root can have made it."""
     for path, _, _ in _hierarchies():
         for folder, names, _ in os.walk(path) if _is_safe(path) else ():
             names[:] = [name for name in names if _is_safe(f"{folder}/{name}")]

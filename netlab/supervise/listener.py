@@ -1,4 +1,4 @@
-"""The supervisor's socket: who may connect, what connections ask, and how many of them there may be."""
+"""The supervisor's socket: who may connect, their requests, and how many connections there may be."""
 
 import os
 import resource
@@ -15,7 +15,7 @@ from netlab.supervise.stream import Reader, Stream
 
 _BACKLOG = 128
 _ACCEPTS_A_TURN = 16
-_MOST = 512  # connections; fewer where this process may open few files, which processes need too
+_MOST = 512  # connections; fewer if this process may open few files, because processes need files, too
 _SHARE = 4
 _REST_S = 0.1
 _READ_BYTES = 1 << 12
@@ -23,23 +23,23 @@ _CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user, group
 
 
 class Listener:
-    """The socket in the lab's folder, which is the current one. Only root may connect, or whoever this process is."""
+    """The socket in the lab's folder, which is the current folder. Only root and this process's user may connect."""
 
     def __init__(self, lab: str, loop: Loop, stream: Stream, requests: Requests) -> None:
         self._lab = lab
         self._loop = loop
         self._stream = stream
         self._requests = requests
-        self.rests = 0.0  # until when nobody is let in, as there was no room
+        self.rests = 0.0  # until when nobody is accepted, because there was no room
         self._most = min(_MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SHARE)
 
     def open(self) -> None:
-        """Listen from now on; OSError where the folder has no room."""
-        import socket  # here, as processes are being started meanwhile
+        """Listen from now on; OSError if the folder has no room."""
+        import socket  # imported here, while processes are being started
 
         self._credentials = (socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        os.fchmod(self._socket.fileno(), 0o600)  # which the file gets, from its first moment
+        os.fchmod(self._socket.fileno(), 0o600)  # the file has this mode from its first moment
         with suppress(FileNotFoundError):
             os.unlink(paths.SOCKET)
         self._socket.bind(paths.SOCKET)
@@ -58,7 +58,7 @@ class Listener:
                 connection, _ = self._socket.accept()
             except BlockingIOError:
                 return
-            except ConnectionError:  # it has gone already
+            except ConnectionError:  # it is gone already
                 continue
             except OSError:  # there is no room for it
                 if not self._make_room():
@@ -73,7 +73,7 @@ class Listener:
             self._add(connection.detach())
 
     def _add(self, fd: int) -> None:
-        """Begin to speak with somebody; where there are too many, one who only holds the line has to go."""
+        """Accept a connection; if there are too many, close the oldest one that does not watch."""
         if len(self._stream.readers) >= self._most and not self._make_room():
             with suppress(OSError):
                 os.write(fd, schema.message("error", why=f"{self._most} others are connected already"))
@@ -86,7 +86,7 @@ class Listener:
         self._stream.add(reader)
 
     def _make_room(self) -> bool:
-        """Hang up on the oldest connection that hears no events, and say whether there is one."""
+        """Close the oldest connection that watches nothing, and say whether there is one."""
         for reader in self._stream.readers.values():
             if reader.readable and not reader.kinds:
                 self._stream.close(reader)
@@ -94,9 +94,9 @@ class Listener:
         return False
 
     def _serve(self, reader: Reader, inbox: bytearray) -> None:
-        """Answer what one has asked, as long as the answers find room; whole lines, and the last one also without end.
+        """Answer the requests of one reader, while there is room for answers; the last line may lack its end.
 
-        Who has ended what he asks gets his answers, and is let go.
+        A reader that has ended its side gets its answers, and is then closed.
         """
         ended = False
         try:
@@ -105,7 +105,7 @@ class Listener:
             ended = not data
         except BlockingIOError:
             pass
-        except OSError:  # it has gone
+        except OSError:  # the other side is gone
             ended = True
             inbox.clear()
         while not reader.is_full and (end := inbox.find(b"\n")) >= 0:

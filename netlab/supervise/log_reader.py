@@ -1,6 +1,6 @@
-"""One log being read: its lines forwards, from its last ones if wanted, and on into the files that follow it.
+"""Reads one log: its lines forwards, from the last ones if wanted, and on into the files that follow it.
 
-What a line is made of, and who writes it, is in `logs`.
+`logs` says what a line consists of, and writes it.
 """
 
 import os
@@ -53,7 +53,7 @@ def parse(raw: bytes, source: str) -> LogLine | None:
 
 
 class File:
-    """A log being read: the older part first, then the newer one, and on into the files that follow it."""
+    """A log that is being read: the older part first, then the newer one, and on into the files that follow."""
 
     def __init__(self, path: str, source: str) -> None:
         self.path = path
@@ -62,12 +62,12 @@ class File:
         self._rest = b""
 
     def lines(self) -> Iterator[LogLine]:
-        """Yield what there is now; called again, what has come since. What comes meanwhile is left for then."""
+        """Yield the lines that are there now; the next call yields what has come since."""
         current, older = self._inode(self.path), self._inode(self.path + ".1")
         if self._fd < 0 and not self._enter(self.path + ".1" if older else self.path):
             return
         yield from self._read()
-        # `current` bounds the chase after a writer that goes from file to file faster than we read.
+        # `current` is a limit, in case the writer goes from file to file faster than we read.
         while (here := os.fstat(self._fd).st_ino) not in (current, newest := self._inode(self.path)) and newest:
             older = self._inode(self.path + ".1")
             yield from self._read()  # what was written between the last read and the change of files
@@ -77,7 +77,7 @@ class File:
             yield from self._read()
 
     def skip_to_last(self, count: int) -> None:
-        """Go to where the last `count` of the lines that are there now begin, reading no more than these."""
+        """Go to the beginning of the last `count` lines that are there now; read no more than these."""
         left = count
         for path in (self.path, self.path + ".1"):
             newer = self._fd
@@ -91,7 +91,7 @@ class File:
                 return
 
     def _rewind(self, count: int) -> int:
-        """Go to the last `count` lines of the file, or to its start where it has less, and say how many these are."""
+        """Go to the last `count` lines of the file, or to its start if it has fewer; return how many there are."""
         start, found, rest = os.lseek(self._fd, 0, os.SEEK_END), 0, b""
         while start and count:
             end, start = start, max(0, start - _BACK_BLOCK)

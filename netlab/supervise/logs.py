@@ -19,11 +19,11 @@ from netlab.words import count
 
 __all__ = ["LogLine", "Writer", "entry", "limit_for", "read", "tail", "write_whole"]
 
-FILE_LIMIT = 16 << 20  # bytes, at most; the newest one to two times this much is kept, because /run is memory
+FILE_LIMIT = 16 << 20  # bytes, at most; one to two times this much of the newest is kept, because /run is memory
 _TAIL = 1 << 16
 _FOLLOW_INTERVAL_S = 0.05
-_SETTLE_NS = 30_000_000  # a line is in its file this long after it was stamped, unless the machine is overwhelmed
-_NOTE = 100  # bytes kept free for the note on what is lost
+_SETTLE_NS = 30_000_000  # a line is in its file this long after its stamp, unless the machine is overloaded
+_NOTE = 100  # bytes kept free for the note on lost lines
 _PAGE = 4096  # what a file takes at least, and by which it grows
 
 
@@ -35,16 +35,16 @@ def entry(ns: int, stream: str, text: str) -> bytes:
 class Writer:
     """Appends to one log.
 
-    It holds no file open between two writes, so that a thousand logs cost no descriptors and none of them keeps a
-    removed lab's file system alive. It never raises: lines that find no room, or are longer than a whole file may be,
-    are counted, and the next that do say so.
+    It keeps no file open between two writes. So a thousand logs need no descriptors, and none of them keeps a removed
+    lab's file system alive. It never raises. Lines without room, or longer than a whole file may be, are counted; the
+    next lines that fit come with the count.
     """
 
     def __init__(self, path: str, limit: int = FILE_LIMIT) -> None:
         self.path = path
         self.limit = limit
         self.lost = 0
-        self.latest = 0  # the time of the newest line, where somebody keeps it: times in a log do not go back
+        self.latest = 0  # the time of the newest line, for writers whose times must not go back
 
     def write(self, ns: int, entries: bytes) -> None:
         """Append whole entries; `ns` is the time of the newest."""
@@ -56,7 +56,7 @@ class Writer:
                 self.lost += part.count(b"\n")
 
     def _append(self, data: bytes) -> bool:
-        """Append, in a new file if this one would pass the limit; all of it or nothing, and say which."""
+        """Append, in a new file if this one would pass the limit; all of it or nothing; say which."""
         try:
             fd = self._open()
             try:
@@ -77,7 +77,7 @@ class Writer:
 
 
 def _parts(entries: bytes, limit: int) -> Iterator[bytes]:
-    """Yield whole entries in parts that do not pass the limit, unless a single one does."""
+    """Yield whole entries in parts that do not pass the limit, unless a single entry does."""
     while len(entries) > limit:
         cut = entries.rfind(b"\n", 0, limit) + 1 or entries.find(b"\n") + 1
         yield entries[:cut]
@@ -87,7 +87,7 @@ def _parts(entries: bytes, limit: int) -> Iterator[bytes]:
 
 
 def write_whole(fd: int, data: bytes, size: int) -> bool:
-    """Append to an open file of this size all of it or nothing, as where the file system is full, and say which."""
+    """Append all of it or nothing to an open file of this size, as when the file system is full; say which."""
     written = 0
     try:
         written = os.write(fd, data)
@@ -98,9 +98,9 @@ def write_whole(fd: int, data: bytes, size: int) -> bool:
 
 
 def limit_for(count: int, folder: str) -> int:
-    """Return the limit of each of so many logs in a folder, so that all of them take no more than half of its room.
+    """Return a limit for each of so many logs in a folder, so that all of them take at most half of its room.
 
-    It is a page at least: a folder of less than 16 KiB for each log is too small for its lab.
+    It is at least a page. A folder with less than 16 KiB for each log is too small for its lab.
     """
     about = os.statvfs(folder)
     share = about.f_blocks * about.f_frsize // 2 // (2 * max(1, count))
@@ -149,7 +149,7 @@ def tail(folder: str, process: str, count: int) -> list[str]:
 
 
 def _merged(files: list[File]) -> Iterator[LogLine]:
-    """Yield what the files hold now, in the order of time, without holding it all."""
+    """Yield what is in the files now, in the order of time, without loading all of it."""
     import heapq
 
     return heapq.merge(*(file.lines() for file in files), key=lambda line: line.ns)
@@ -161,10 +161,10 @@ def _last(lines: Iterator[LogLine], count: int | None) -> Iterable[LogLine]:
 
 
 def _follow(folder: str, files: list[File], last: int | None, until: Callable[[], bool]) -> Iterator[LogLine]:
-    """Yield lines as they come, until somebody says so, or the folder of the logs is gone or is another lab's."""
+    """Yield lines as they come, until `until()`, or until the folder of the logs is gone or is another lab's."""
     import time
 
-    try:  # held open, so that no later lab's file system can have this one's device number
+    try:  # kept open, so that no later lab's file system can get this one's device number
         fd = os.open(f"{folder}/{paths.LOGS}", os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise NetlabError(f"there are no logs in {folder}: {error.strerror}") from error
@@ -200,7 +200,7 @@ def _is(fd: int, path: str) -> bool:
 
 
 def _allow_files(count: int) -> None:
-    """Let this process hold so many files open, as far as its hard limit goes."""
+    """Let this process open so many files, as far as its hard limit allows."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""Waits for descriptors, and calls whoever has asked for one: all that the supervisor does, it does from here."""
+"""Waits for descriptors, and calls their handlers: everything that the supervisor does starts here."""
 
 import os
 import select
@@ -8,9 +8,8 @@ from collections.abc import Callable
 class Loop:
     """An epoll(7) whose descriptors have handlers.
 
-    A handler may close any descriptor. It opens none but for connections: the number of a descriptor that was closed
-    goes to the next one that is opened, and what had happened to the old one would be told of the new one. So
-    processes are started between two turns.
+    A handler may close any descriptor. It opens none, except for connections. Otherwise a new descriptor could get the
+    number of a closed one, and would get the old one's events. So processes are started between two turns.
     """
 
     def __init__(self) -> None:
@@ -19,13 +18,13 @@ class Loop:
         self._events: dict[int, int] = {}
 
     def turn(self, timeout_s: float) -> None:
-        """Wait until something happens, for so many seconds at most (-1: for ever), and have it handled."""
+        """Wait for events, for so many seconds at most (-1: without limit), and call the handlers."""
         for fd, _ in self._epoll.poll(timeout_s):
-            if fd in self._handlers:  # else one that was handled before it in this turn has closed it
+            if fd in self._handlers:  # otherwise a handler has closed it before, in this turn
                 self._handlers[fd]()
 
     def watch(self, fd: int, handler: Callable[[], object], events: int = select.EPOLLIN) -> None:
-        """Have the handler called whenever one of the events is there; said again, it is for other events."""
+        """Call the handler whenever one of the events is there; a second call changes the events."""
         if fd not in self._events:
             self._epoll.register(fd, events)
         elif events != self._events[fd]:
@@ -33,7 +32,7 @@ class Loop:
         self._handlers[fd], self._events[fd] = handler, events
 
     def forget(self, fd: int) -> None:
-        """Watch a descriptor no more; one that nobody watches does no harm."""
+        """Stop watching a descriptor; one that is not watched does no harm."""
         if self._handlers.pop(fd, None):
             del self._events[fd]
             self._epoll.unregister(fd)

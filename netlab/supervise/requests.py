@@ -1,4 +1,4 @@
-"""What a connection asks of the supervisor: a JSON object a line, and one line in answer to each."""
+"""Requests of a connection to the supervisor: one JSON object a line, and one line as the answer to each."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ from netlab.supervise.children import Children, Refused
 from netlab.supervise.stream import Reader, Stream
 
 _Asked = dict[str, Any]
-_MOST_SHOWN = 60  # characters of what was asked, in an answer
+_MOST_SHOWN = 60  # characters of a request in an answer
 
 
 class Requests:
@@ -29,7 +29,7 @@ class Requests:
         }
 
     def answer(self, reader: Reader, line: bytes) -> bytes:
-        """Do what a line asks for, and return the answer, or the error."""
+        """Do what a line asks for, and return the answer or the error."""
         known: _Asked = {}
         try:
             asked = _parsed(line)
@@ -52,7 +52,7 @@ class Requests:
 def _parsed(line: bytes) -> _Asked:
     try:
         asked = json.loads(line)
-    except (ValueError, RecursionError):  # no JSON, or no UTF-8
+    except (ValueError, RecursionError):  # it is not JSON, or not UTF-8
         asked = None
     if not isinstance(asked, dict):
         raise Refused(f'expected a JSON object such as {{"do": "state"}}, found {_shown(line)}')
@@ -73,7 +73,7 @@ def _name(asked: _Asked) -> str:
 
 
 def _signal(asked: _Asked) -> int:
-    """Return the number of a signal that is meant by its name or its number."""
+    """Return the number of a signal that is given by its name or number."""
     wanted = asked.get("signal")
     valid = signal.valid_signals()
     if isinstance(wanted, str) and wanted in signal.Signals.__members__:
@@ -84,6 +84,6 @@ def _signal(asked: _Asked) -> int:
 
 
 def _shown(value: object) -> str:
-    """Return what somebody has sent, as far as it is worth showing."""
+    """Return a received value for a message, shortened."""
     text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else json.dumps(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} …"

@@ -1,4 +1,4 @@
-"""What a lab's supervisor has written down: the file `processes` in the lab's folder, a line of JSON for each event."""
+"""What a lab's supervisor records: the file `processes` in the lab's folder, one line of JSON for each event."""
 
 import json
 import os
@@ -15,7 +15,7 @@ _REST_S = 0.5  # between two tries to write into a full file system
 
 
 class Recorder:
-    """Appends to the file in the current folder. What finds no room there waits for it, so that no line is half."""
+    """Appends to the file in the current folder. Lines without room wait, so that no line is half."""
 
     def __init__(self) -> None:
         self.due = 0.0  # when to try again, CLOCK_MONOTONIC; 0 while nothing waits
@@ -38,12 +38,12 @@ class Recorder:
 
 
 def _at_once(path: str, flags: int) -> int:
-    """Open a file, and no pipe in its place that nobody reads."""
+    """Open a file without waiting, even if a pipe is in its place."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
 
 
 def is_damaged(folder: str) -> bool:
-    """Say whether what the supervisor has written down cannot be read, or not all of it."""
+    """Say whether the supervisor's file cannot be read, or not completely."""
     return not _written(folder) or None in _written(folder)
 
 
@@ -60,7 +60,7 @@ class Fate(NamedTuple):
 
 
 def _written(folder: str) -> list[notes.Fact | None]:
-    """Return everything that the supervisor has written down, None for each line that nobody could have meant."""
+    """Return everything that the supervisor has recorded, None for each line that makes no sense."""
     try:
         lines = files.read(f"{folder}/{paths.PROCESSES}").split(b"\n")[:-1]
     except OSError:

@@ -1,4 +1,4 @@
-"""Who hears what happens in a lab: readers, each with a buffer of its own, so that none holds up anybody else."""
+"""The readers of a lab's events, each with a buffer of its own, so that none delays the others."""
 
 import os
 import select
@@ -10,16 +10,16 @@ from netlab.supervise.loop import Loop
 
 _WRITE_BYTES = 1 << 16
 _ROOM = 1 << 18  # bytes that wait for a reader
-_ROOM_FOR_ALL = 1 << 24  # and for all of them together: where there are many, each has less
+_ROOM_FOR_ALL = 1 << 24  # for all of them together: if there are many readers, each has less
 _LEAST_ROOM = 1 << 15
 
 
 class Reader:
-    """One who hears, by a descriptor that is never waited for, and what has still to be written there.
+    """One reader: its descriptor, which never blocks, and what has still to be written there.
 
-    An event that finds no room is lost. When half of the room is free again, the reader is told how many were.
-    `readable` is called when the other side has said something. `kinds` are the events that it wants. `is_ending` says
-    that it goes once everything is written.
+    An event that does not fit is lost. When half of the room is free again, the reader is told how many were lost.
+    `readable` is called when the other side has sent something. `kinds` are the events that it wants. `is_ending` says
+    that it is removed when everything is written.
     """
 
     def __init__(
@@ -42,16 +42,16 @@ class Reader:
             self.waiting += event
 
     def answer(self, message: bytes) -> None:
-        """Take what must not be lost; while a reader is full, nothing is asked for it."""
+        """Take a message that must not be lost; while a reader is full, its requests are not read."""
         self.waiting += message
 
     @property
     def is_full(self) -> bool:
-        """Say whether as much waits as may."""
+        """Say whether the buffer is full."""
         return len(self.waiting) >= self.room
 
     def flush(self) -> None:
-        """Write what the descriptor takes now; raises OSError when the other side has gone."""
+        """Write what the descriptor takes now; raises OSError if the other side is gone."""
         self.is_blocked = False
         while self.waiting:
             try:
@@ -65,41 +65,41 @@ class Reader:
 
 
 class Stream:
-    """All readers of a lab, and what is told to them."""
+    """All readers of a lab, and what is sent to them."""
 
     def __init__(self, loop: Loop) -> None:
         self.readers: dict[int, Reader] = {}  # by descriptor, the oldest first
         self._loop = loop
-        self._wanted: frozenset[str] = frozenset()  # by anybody
+        self._wanted: frozenset[str] = frozenset()  # by any reader
 
     def add(self, reader: Reader) -> None:
-        """Let one hear from now on."""
+        """Send events to a reader from now on."""
         self.readers[reader.fd] = reader
         self.reckon()
         self._settle(reader)
 
     def remove(self, reader: Reader) -> None:
-        """Let one hear no more; the descriptor is the caller's again."""
+        """Send nothing more to a reader; the caller gets the descriptor back."""
         if self.readers.pop(reader.fd, None):
             self._loop.forget(reader.fd)
             self.reckon()
 
     def close(self, reader: Reader) -> None:
-        """Let one hear no more, and hang up."""
+        """Send nothing more to a reader, and close its descriptor."""
         if reader.fd in self.readers:
             self.remove(reader)
             os.close(reader.fd)
 
     def reckon(self) -> None:
-        """See anew what anybody wants to hear, and how much may wait for each: after a change of either."""
+        """Compute again which events anybody wants, and how much room each reader has: after a change of either."""
         self._wanted = frozenset(kind for reader in self.readers.values() for kind in reader.kinds)
         room = max(_LEAST_ROOM, min(_ROOM, _ROOM_FOR_ALL // max(1, len(self.readers))))
         for reader in self.readers.values():
-            if reader.readable:  # that is, not the pipe of `up`, of which nothing may be lost
+            if reader.readable:  # that is, not the pipe of `up`, for which nothing may be lost
                 reader.room = room
 
     def tell(self, kind: str, ns: int = 0, **what: object) -> None:
-        """Tell everybody who wants to hear it an event: of now, unless its time is given."""
+        """Send an event to every reader that wants it: of this moment, unless a time is given."""
         if kind in self._wanted:
             event = schema.event(kind, ns, **what)
             for reader in self.readers.values():
@@ -107,7 +107,7 @@ class Stream:
                     reader.hear(event)
 
     def tell_lines(self, process: str, entries: Collection[bytes]) -> None:
-        """Tell what a process has printed, as its log has it."""
+        """Send what a process has printed, as in its log."""
         if "line" in self._wanted:
             for entry in entries:
                 if (line := parse(entry.rstrip(b"\n"), process)) and line.stream in ("out", "err"):
@@ -115,14 +115,14 @@ class Stream:
                     self.tell("line", line.ns, process=process, stream=line.stream, text=line.text, **more)
 
     def tell_trace(self, entries: Collection[bytes]) -> None:
-        """Tell what programs have printed, as the lab's trace has it."""
+        """Send what programs have printed, as in the lab's trace."""
         if "trace" in self._wanted:
             for entry in entries:
                 if (line := parse(entry.rstrip(b"\n"), "")) and line.stream == "trace":
                     self.tell("trace", line.ns, node=line.node, text=line.text)
 
     def flush(self) -> bool:
-        """Write to everybody what can be written, and say whether there is more to write at once."""
+        """Write to all readers what can be written; say whether there is more to write at once."""
         for reader in list(self.readers.values()):
             if (reader.waiting and not reader.is_blocked) or reader.is_ending:
                 self._flush(reader)
@@ -132,15 +132,15 @@ class Stream:
         was_full = reader.is_full
         try:
             reader.flush()
-        except OSError:  # the other side has gone
+        except OSError:  # the other side is gone
             reader.waiting.clear()
             reader.is_ending = True
         if was_full and not reader.is_full and reader.readable and not reader.is_ending:
-            reader.readable()  # some of what it has asked may still be there, unanswered
+            reader.readable()  # some requests may still be there, unanswered
         self._settle(reader)
 
     def _wake(self, reader: Reader) -> None:
-        """See to a reader of whose descriptor something is to be told."""
+        """Handle a reader whose descriptor has an event."""
         if reader.is_blocked:
             self._flush(reader)
         if reader.readable and not reader.is_ending and reader.fd in self.readers:
@@ -148,7 +148,7 @@ class Stream:
             self._settle(reader)
 
     def _settle(self, reader: Reader) -> None:
-        """Wait for what a reader needs next, or let it go."""
+        """Wait for what a reader needs next, or remove it."""
         if reader.fd not in self.readers:
             return
         if reader.is_ending and not reader.waiting:

@@ -1,18 +1,18 @@
-"""The one process that a lab leaves running beside its roles: their parent.
+"""The one process that a lab has besides its roles: their parent.
 
-It starts every node's process once those it comes `after` are there, writes down what they print and how they end, and
+It starts every node's process when those in its `after` are there, records what they print and how they end, and
 collects the trace of the lab's programs. `client` starts it, in a session of its own, and talks to it:
 
-    stdin     a JSON line, the job; then `keep` when `up` has done everything. If `up` ends before that, all stops
+    stdin     a JSON line, the job; then `keep` when `up` has done everything. If `up` ends before that, all is stopped
     stdout    JSON lines, what happens to processes until then, as in `schema`
-    fd 3      the lab's lock, held until the file `supervisor` in the lab's folder says who this is
+    fd 3      the lab's lock, held until the file `supervisor` in the lab's folder says which process this is
 
-From the first start on it listens on a socket in the lab's folder too, for requests and for readers of what happens:
+From the first start on it also listens on a socket in the lab's folder, for requests and for readers of events:
 `listener`, `requests` and `stream`; docs/supervisor.md shows all of it.
 
-The file `processes` there gets a JSON line for everything that happens to a process. The kernel kills the roles when
-this process dies, so that none is ever left that nobody watches. It stays until SIGTERM, which stops the roles and
-ends it. It has one thread, and imports little.
+The file `processes` there gets a JSON line for everything that happens to a process. When this process dies, the kernel
+kills the roles, so none is left that nobody watches. It stays until SIGTERM, which stops the roles and ends it. It has
+one thread, and imports little.
 """
 
 import json
@@ -38,12 +38,12 @@ from netlab.supervise.stream import Reader, Stream
 
 LOCK_FD = 3
 _READ_BYTES = 1 << 16
-_NO_LIMIT = 1 << 62  # bytes that may wait for `up`, which has to hear everything
+_NO_LIMIT = 1 << 62  # bytes that may wait for `up`, which must get everything
 _TRACE_REST_S = 0.01
 
 
 class Supervisor:
-    """Everything this process does once it has its job."""
+    """Everything that this process does after it has its job."""
 
     def __init__(self, job: dict[str, Any], inherited: Inherited) -> None:
         limit = logs.limit_for(len(job["starts"]) + bool(job["trace"]), os.curdir)
@@ -57,7 +57,7 @@ class Supervisor:
         self.is_leaving = False
 
     def run(self) -> None:
-        """Start, watch and write down, and return when everything has been stopped."""
+        """Start, watch and record, and return when everything is stopped."""
         self._watch()
         self.children.begin()
         self.children.turn()
@@ -73,7 +73,7 @@ class Supervisor:
         self.stream.flush()
 
     def _timeout(self) -> float:
-        """Return for how many seconds to wait for something to happen."""
+        """Return for how many seconds to wait for events."""
         due = min(self.children.due, self.trace_rests or float("inf"), self.listener.rests or float("inf"))
         return max(0.0, due - time.monotonic()) if due < float("inf") else -1
 
@@ -97,7 +97,7 @@ class Supervisor:
             self.loop.watch(self.trace.fd, self._read_trace)
 
     def _read_trace(self) -> None:
-        """Take over the trace, and rest: a look at every line would cost a busy lab a quarter of a CPU."""
+        """Read the trace, and rest: a look at every line would cost a busy lab a quarter of a CPU."""
         if self.trace:
             repeat(self.trace.read)
             self.loop.forget(self.trace.fd)
@@ -109,7 +109,7 @@ class Supervisor:
             self.loop.watch(self.trace.fd, self._read_trace)
 
     def _hear(self) -> None:
-        """Take the last word of `up`, `keep`, or its silence; nobody listens any more then."""
+        """Read `keep`, or end of file if `up` has died; then close the pipe."""
         kept, null = os.read(0, _READ_BYTES).startswith(b"keep"), os.open(os.devnull, os.O_RDWR)
         self.loop.forget(0)
         self.stream.remove(self.up)
@@ -121,13 +121,13 @@ class Supervisor:
 
 
 def main(folder: str) -> None:
-    """Say who this is, take the job and do it.
+    """Record which process this is, take the job and do it.
 
-    All files are those of the folder that this process is in: when somebody removes it by hand and another lab takes
-    its name, what is written here stays out of that one.
+    All files are in the folder that is this process's current one. If somebody removes it by hand and another lab takes
+    its name, this process writes nothing there.
     """
     os.chdir(folder)
-    os.closerange(LOCK_FD + 1, 1 << 20)  # whatever else `up` had inherited
+    os.closerange(LOCK_FD + 1, 1 << 20)  # whatever else was inherited from `up`
     umask.take()
     nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (nofile[1], nofile[1]))
@@ -141,14 +141,14 @@ def main(folder: str) -> None:
             break
     else:
         return  # `up` has ended before it came to the roles
-    syscalls.libc()  # loaded once here rather than in every child
+    syscalls.libc()  # loaded once here, and not in every child
     files.ensure_folder(paths.LOGS, files.FOR_GROUP)
     what = json.loads(job)
     Supervisor(what, Inherited(what["umask"], nofile)).run()
 
 
 def _leave_word(path: str, kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
-    """Write down the error that ends this process, where `up` hears it and where it can be found later."""
+    """Record the error that ends this process, where `up` reads it and where it can be found later."""
     from traceback import format_exception
 
     text = "".join(format_exception(kind, error, where))

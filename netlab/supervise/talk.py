@@ -1,4 +1,4 @@
-"""Speak to the supervisor of a lab: ask, and hear what happens. docs/supervisor.md has all that may be said.
+"""Talks to the supervisor of a lab: sends requests and reads events; docs/supervisor.md has all messages.
 
 As root, in a `with`:
 
@@ -24,7 +24,7 @@ from netlab.errors import NetlabError
 from netlab.kernel.kill import signal_name
 from netlab.supervise import schema
 
-ANSWER_S = 10.0  # for an answer; the supervisor gives it at once, unless it is stopped
+ANSWER_S = 10.0  # for an answer; the supervisor answers at once, unless it is stopped
 _READ_BYTES = 1 << 16
 _TIMEVAL = struct.pack("ll", int(ANSWER_S), 0)
 _ENDED = ("exited", "killed", "not started")  # states of a process that does not run
@@ -39,11 +39,11 @@ class Talk:
         self._who = f"the supervisor in {folder}"
         self._socket = connection
         self._rest = b""
-        self._came: deque[Message] = deque()  # messages that were read and not given out yet
+        self._came: deque[Message] = deque()  # messages that were read and not returned yet
         self._asked = 0
 
     def greet(self) -> Message:
-        """Return the first message; NetlabError when it is not of the version that this netlab speaks."""
+        """Return the first message; NetlabError if its version is not this netlab's."""
         hello = self._next(time.monotonic() + ANSWER_S)
         if hello is None:
             raise self._silent()
@@ -57,23 +57,23 @@ class Talk:
         return hello
 
     def ask(self, do: str, **what: object) -> Message:
-        """Return the answer to a request; NetlabError, in words, when it is refused, or when nobody answers."""
+        """Return the answer to a request; NetlabError, with the reason, if it is refused, or if nobody answers."""
         answer, before = self._ask(do, **what)
         self._came.extendleft(reversed(before))
         return answer
 
     def states(self) -> dict[str, Message]:
-        """Return what each process is doing, by its name."""
+        """Return the state of each process, by its name."""
         return {one["process"]: one for one in self.ask("state")["processes"]}
 
     def signal(self, process: str, number: int) -> None:
-        """Send a signal to a process and all of its group."""
+        """Send a signal to a process and its group."""
         self.ask("signal", process=process, signal=number)
 
     def start(self, process: str, deadline_s: float) -> None:
-        """Start a process, and return when it is there: READY or, where none is awaited, started.
+        """Start a process, and return when it is there: READY, or, if READY is not awaited, started.
 
-        NetlabError when it is not within so many seconds, or when it ends before.
+        NetlabError if that takes longer than `deadline_s` seconds, or if it ends before.
         """
         self._begin("start", process, deadline_s)
 
@@ -82,7 +82,7 @@ class Talk:
         self._begin("restart", process, deadline_s)
 
     def stop(self, process: str, deadline_s: float) -> None:
-        """Stop a process, and return when it has ended; NetlabError when it has not within so many seconds."""
+        """Stop a process, and return when it has ended; NetlabError if it has not ended in time."""
         until = time.monotonic() + deadline_s
         self.ask("watch", kinds=schema.LIFE)
         self._ask("stop", process=process)
@@ -90,9 +90,9 @@ class Talk:
             self._await(process, ("exited",), until, f"has not ended within {deadline_s:g} s")
 
     def events(self, kinds: Sequence[str] = schema.KINDS, deadline_s: float = float("inf")) -> Iterator[Message]:
-        """Return what happens from now on, until the supervisor ends, or the time is over.
+        """Return the events from now on, until the supervisor ends, or the time is over.
 
-        {"kind": "lost", "count": N} stands where N events were lost, as they were not taken in time.
+        {"kind": "lost", "count": N} is where N events were lost, because they were not read in time.
         """
         self.ask("watch", kinds=[*kinds])
         return self._heard((*kinds, "lost"), time.monotonic() + deadline_s)
@@ -123,7 +123,7 @@ class Talk:
     def _begin(self, do: str, process: str, deadline_s: float) -> None:
         until, late = time.monotonic() + deadline_s, f"is not there within {deadline_s:g} s"
         self.ask("watch", kinds=schema.LIFE)
-        self._ask(do, process=process)  # it is started after the answer, and what was before is of no matter
+        self._ask(do, process=process)  # it is started after the answer, so what came before does not matter
         event = self._await(process, ("started", "failed"), until, late)
         if event["kind"] == "started" and event["awaits_ready"]:
             event = self._await(process, ("ready", "exited"), until, late)
@@ -141,7 +141,7 @@ class Talk:
         raise NetlabError(f"{process} {late}") if time.monotonic() >= until else self._silent()
 
     def _next(self, until: float) -> Message | None:
-        """Return the next message; None at the deadline, and when the supervisor has hung up."""
+        """Return the next message; None at the deadline, and when the supervisor has closed the connection."""
         while not self._came:
             left = min(until - time.monotonic(), 1e6)
             if left <= 0 or not select.select([self._socket], [], [], left)[0]:
@@ -162,11 +162,11 @@ class Talk:
 
 @contextmanager
 def to(folder: str) -> Iterator[Talk]:
-    """Speak to the supervisor of the lab with this folder; NetlabError when there is none, or when we may not."""
+    """Connect to the supervisor of the lab with this folder; NetlabError if there is none, or if we may not."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)  # for the connection too
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)  # for connecting, too
         try:
-            fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # as the name of a socket has to be short
+            fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # a socket's name must be short
             try:
                 connection.connect(f"/proc/self/fd/{fd}/{paths.SOCKET}")
             finally:

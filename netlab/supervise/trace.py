@@ -1,9 +1,9 @@
 """The lab's own instance of the kernel's trace: what its programs print with `bpf_trace_printk`.
 
-Every instance gets every print on the machine and none steals another's, so each lab has one, which keeps the lines
-that begin with the lab's name (the kernel filters, the reader checks). It is called by the lab's mark, as containers on
-one machine see each other's instances. Its clock is CLOCK_MONOTONIC, that of the logs.
-See Documentation/trace/ftrace.rst in the kernel.
+Every instance gets every print on the machine, and none takes another's lines. So each lab has an instance, which keeps
+the lines that begin with the lab's name: the kernel filters, the reader checks. Its name is the lab's mark, because
+containers on one machine see each other's instances. Its clock is CLOCK_MONOTONIC, as in the logs. See
+Documentation/trace/ftrace.rst in the kernel.
 """
 
 import errno
@@ -32,9 +32,9 @@ def instance(folder: str, lab: str) -> str:
 
 
 def open_instance(folder: str, lab: str) -> None:
-    """Make the lab's instance and have it collect what the lab's programs print from now on.
+    """Make the lab's instance, and let it collect what the lab's programs print from now on.
 
-    Takes some 80 ms, nearly all of it waiting in the kernel, where other threads may run. HostError when the kernel
+    This takes some 80 ms, almost all of it waiting in the kernel, while other threads may run. HostError if the kernel
     has no such event.
     """
     where = instance(folder, lab)
@@ -43,7 +43,7 @@ def open_instance(folder: str, lab: str) -> None:
             os.mkdir(where)
         _write(f"{where}/trace_clock", "mono")
         _write(f"{where}/buffer_size_kb", str(min(_BUFFER_KB, _BUFFERS_KB // (os.cpu_count() or 1))))
-        _write(f"{where}/buffer_percent", "0")  # wake the reader for every line, not when the buffer is half full
+        _write(f"{where}/buffer_percent", "0")  # wake the reader for every line, and not when the buffer is half full
         _write(f"{where}/{_EVENT}/filter", f'bpf_string ~ "{mark.printed(lab)}/*"')
         _write(f"{where}/{_EVENT}/enable", "1")
     except OSError as error:
@@ -53,7 +53,7 @@ def open_instance(folder: str, lab: str) -> None:
 
 
 def close_instance(lab: str) -> bool:
-    """Remove the lab's instance with what it holds, and say whether there was one. OSError while somebody reads it."""
+    """Remove the lab's instance with its content; say whether there was one. OSError while somebody reads it."""
     with _instances() as folder:
         try:
             os.rmdir(f"{folder}/{mark.mark(lab)}")
@@ -74,9 +74,9 @@ def labs() -> list[str]:
 
 @contextmanager
 def _instances() -> Iterator[str]:
-    """Yield the folder of all instances, in a tracefs that is mounted nowhere: a lab's own may be gone.
+    """Yield the folder of all instances, in a tracefs that is mounted nowhere, because a lab's own may be gone.
 
-    A folder that is not there, where the kernel has no tracing.
+    Yield a folder that does not exist, if the kernel has no tracing.
     """
     try:
         tracefs = syscalls.open_file_system("tracefs")
@@ -92,10 +92,10 @@ def _instances() -> Iterator[str]:
 
 
 class Collector:
-    """Moves the lab's trace from the kernel into the lab's log, as far as there is one to read."""
+    """Moves the lab's trace from the kernel into the lab's log, if there is a trace."""
 
     def __init__(self, folder: str, lab: str, log_limit: int, stream: Stream) -> None:
-        """Open the instance; OSError when there is none. What comes is told to the stream too."""
+        """Open the instance; OSError if there is none. The lines also go to the stream."""
         self.fd = os.open(f"{instance(folder, lab)}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
         self._prefix = f"{mark.printed(lab)}/".encode()
         self._log = logs.Writer(f"{folder}/{paths.TRACE_LOG}", log_limit)
@@ -104,7 +104,7 @@ class Collector:
         self._lost = 0
 
     def read(self) -> bool:
-        """Take over some lines without waiting, and say whether there were any."""
+        """Move some lines without waiting, and say whether there were any."""
         try:
             data = os.read(self.fd, _READ_BYTES)
         except BlockingIOError:
@@ -130,7 +130,7 @@ class Collector:
 def parse(raw: bytes, prefix: bytes) -> tuple[int, bytes] | None:
     """Return the time in nanoseconds and the text of a line of the pipe, if its text begins with the prefix.
 
-    A line is `TASK-PID [CPU] FLAGS SECONDS.MICROSECONDS: bpf_trace_printk: TEXT`, and TASK may hold anything.
+    A line is `TASK-PID [CPU] FLAGS SECONDS.MICROSECONDS: bpf_trace_printk: TEXT`. TASK may contain anything.
     """
     head, mark, text = raw.partition(_MARK)
     if not mark or not text.startswith(prefix):

@@ -1,1 +1,1 @@
-"""What tests of labs need, netlab's own and those of whoever uses it; nothing else in netlab knows of it."""
+"""What tests of labs need: netlab's own tests, and those of its users. Nothing else in netlab imports it."""

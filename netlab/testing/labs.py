@@ -1,4 +1,4 @@
-"""A lab as a person has it, for tests: by the command `netlab`, run as a process of its own."""
+"""A lab for tests, as a user has it: made by the command `netlab`, in a process of its own."""
 
 import os
 import subprocess
@@ -11,10 +11,10 @@ from netlab.testing.waiting import PATIENCE_S
 
 
 def netlab(*words: str, code: int | None = 0, **keywords: Any) -> subprocess.CompletedProcess[str]:
-    """Run a netlab command to its end, and return it with all that it printed, as text.
+    """Run a netlab command to its end, and return it with all its output as text.
 
-    `keywords` are more, or other ones, for `subprocess.run`. AssertionError, with what it said, when its exit code is
-    not `code` (None: any), or when it shows a traceback, which no netlab command may.
+    `keywords` are more arguments, or other ones, for `subprocess.run`. AssertionError, with the output, if the exit
+    code is not `code` (None: any), or if there is a traceback, which no netlab command may print.
     """
     how = {"capture_output": True, "text": True, "timeout": PATIENCE_S, "stdin": subprocess.DEVNULL, **keywords}
     done: subprocess.CompletedProcess[str] = subprocess.run(
@@ -28,9 +28,9 @@ def netlab(*words: str, code: int | None = 0, **keywords: Any) -> subprocess.Com
 
 @contextmanager
 def lab(topology: str, *options: str, name: str, **keywords: Any) -> Iterator[str]:
-    """Build a lab under a name of its own, and remove it afterwards; meanwhile it is the one that every command means.
+    """Build a lab under its own name, and remove it afterwards; meanwhile it is the one that every command means.
 
-    `options` are more words for `netlab up`, `keywords` are for `netlab`, as `cwd`. Needs root, as `up` does.
+    `options` are more words for `netlab up`. `keywords` are for `netlab`, such as `cwd`. Needs root, as `up` does.
     """
     before = os.environ.get("NETLAB_LAB")
     os.environ["NETLAB_LAB"] = name

@@ -3,8 +3,8 @@
     with nothing_left():
         ...
 
-It looks at all that this process can see of the machine: whatever else makes namespaces, programs or mounts there at
-the same time looks like a leak. `machine` is what namespaces do not keep apart.
+It looks at everything that this process can see of the machine. So if others make namespaces, programs or mounts there
+at the same time, these look like leaks. `machine` looks only at what namespaces do not separate.
 """
 
 import glob
@@ -28,13 +28,13 @@ _NEXT_ID = {"program": bpf.PROG_NEXT_ID, "map": bpf.MAP_NEXT_ID}
 _BY_ID = {"program": bpf.PROG_BY_ID, "map": bpf.MAP_BY_ID}
 _NAME = {"program": bpf.PROG_NAME_AT, "map": bpf.MAP_NAME_AT}
 _POLL_S = 0.02
-# Of these nobody else's may be taken away either. Of the others, some go by themselves.
+# Of these, nobody else's may be removed either. Of the others, some go by themselves.
 _NAMES = {f"name in {folder}": folder for folder in (paths.RUN_NETNS, paths.ETC_NETNS)}
 _STAYS = (*_NAMES, "link of the host", "netlab mount")
 
 
 def snapshot() -> Snapshot:
-    """Return what there is now of everything that a lab could leave behind: for each kind, descriptions."""
+    """Return everything that a lab could leave behind and that is there now: descriptions, by kind."""
     mounts = _mounts()
     return {
         **{what: set(listed(folder)) for what, folder in _NAMES.items()},
@@ -50,7 +50,7 @@ def snapshot() -> Snapshot:
 
 
 def machine() -> Snapshot:
-    """Return what there is, on the whole machine, of what no namespace keeps apart or takes along."""
+    """Return what is there on the whole machine that no namespace separates or removes."""
     return {
         "BPF program": set(_bpf_objects("program")),
         "BPF map": set(_bpf_objects("map")),
@@ -61,9 +61,9 @@ def machine() -> Snapshot:
 
 
 def difference(before: Snapshot, after: Snapshot) -> list[str]:
-    """Return a sentence for each thing that is there now and was not before, and for each that should still be.
+    """Return a sentence for each thing that is new, and for each that should still be there.
 
-    What a lab that stood before has in its own folder is its own, such as what it has logged since.
+    The own folder of a lab that stood before is ignored: it has written logs since, for example.
     """
     stood = tuple(f"{what}/" for what in before["file"] if os.path.dirname(what) == paths.LABS)
     new = {kind: {what for what in after[kind] - before[kind] if not what.startswith(stood)} for kind in after}
@@ -78,7 +78,7 @@ def difference(before: Snapshot, after: Snapshot) -> list[str]:
 def settled(before: Snapshot, deadline_s: float = 30.0, looks: Callable[[], Snapshot] = snapshot) -> list[str]:
     """Return the difference between then and now, as soon as there is none, or at the deadline.
 
-    The kernel frees namespaces and programs behind the caller's back.
+    The kernel frees namespaces and programs later than the calls that remove them return.
     """
     deadline = time.monotonic() + deadline_s
     while True:
@@ -90,7 +90,7 @@ def settled(before: Snapshot, deadline_s: float = 30.0, looks: Callable[[], Snap
 
 @contextmanager
 def nothing_left(deadline_s: float = 30.0) -> Iterator[None]:
-    """AssertionError, with a line for each thing, when what was done meanwhile leaves, or takes away, anything.
+    """AssertionError, with a line for each thing, if the block leaves anything behind, or takes anything away.
 
     What goes by itself has `deadline_s` seconds for it.
     """
@@ -101,7 +101,7 @@ def nothing_left(deadline_s: float = 30.0) -> Iterator[None]:
 
 
 def listed(folder: str) -> list[str]:
-    """Return the names in a folder; none if it is not there, or not ours to read."""
+    """Return the names in a folder; none if it does not exist, or if we may not read it."""
     try:
         return os.listdir(folder)
     except OSError:
@@ -131,10 +131,10 @@ def _trace_instances() -> list[str]:
 
 
 def _files() -> Iterator[str]:
-    """Yield what there is of labs, and files named netlab* where temporary files are."""
+    """Yield the files of labs, and files named netlab* in folders for temporary files."""
     for folder, folders, names in os.walk(paths.LABS):
         yield from (os.path.join(folder, name) for name in [*folders, *names])
-        folders[:] = [name for name in folders if name != "tracing"]  # thousands of the kernel's own
+        folders[:] = [name for name in folders if name != "tracing"]  # it has thousands of the kernel's own files
     for folder in {tempfile.gettempdir(), "/run", "/dev/shm", "/var/tmp"}:  # noqa: S108 - looks, writes nothing
         yield from glob.glob(f"{glob.escape(folder)}/*netlab*")
 
@@ -146,7 +146,7 @@ def _cgroups(mounts: list[str]) -> Iterator[str]:
 
 
 def _processes() -> Iterator[str]:
-    """Yield processes that look like netlab's or live in another network namespace; not this one, nor its ancestors."""
+    """Yield processes that look like netlab's, or are in another network namespace; not this one and its ancestors."""
     own = os.readlink("/proc/self/ns/net")
     line = set(_ancestors())
     for name in os.listdir("/proc"):
@@ -156,7 +156,7 @@ def _processes() -> Iterator[str]:
                     command = file.read().replace(b"\0", b" ").decode(errors="replace").strip()
                 if command and ("netlab" in command or os.readlink(f"/proc/{name}/ns/net") != own):
                     yield f"{name}: {command[:200]}"
-            except OSError:  # it has ended, or is not ours to look at
+            except OSError:  # it has ended, or we may not look
                 continue
 
 
@@ -169,14 +169,14 @@ def _ancestors() -> Iterator[int]:
 
 
 def _descriptors(process: str) -> Iterator[tuple[str, str]]:
-    """Yield number and target of each descriptor of a process; none of one that ends, or that we may not look at."""
+    """Yield number and target of each descriptor of a process; none if it ends, or if we may not look."""
     for number in listed(f"/proc/{process}/fd"):
         with suppress(OSError):
             yield number, os.readlink(f"/proc/{process}/fd/{number}")
 
 
 def _bpf_held() -> Iterator[str]:
-    """Yield each BPF object that a process holds. Others end with the mount, the interface or the object that does."""
+    """Yield each BPF object that a process holds. Others end with the mount, interface or object that holds them."""
     for process in filter(str.isdecimal, os.listdir("/proc")):
         for number, link in _descriptors(process):
             if link.startswith("anon_inode:bpf"):
@@ -184,16 +184,16 @@ def _bpf_held() -> Iterator[str]:
 
 
 def _bpf_objects(kind: str) -> Iterator[str]:
-    """Yield the id and the name of every map or XDP program; nothing where that is not allowed.
+    """Yield the id and the name of every map or XDP program; nothing if that is not allowed.
 
-    Programs of other types are not netlab's: systemd, for one, loads some whenever it likes.
+    Programs of other types are not netlab's: for example, systemd loads some at any time.
     """
     number = 0
     while True:
         about = bpf.attributes("III", number, 0, 0)
         try:
             bpf.call(_NEXT_ID[kind], about, f"look for a {kind}")
-        except (OSError, NetlabError):  # there is no other, or we may not look, or know not how
+        except (OSError, NetlabError):  # there is no other, or we may not look, or cannot
             return
         (number,) = struct.unpack_from("=I", about, 4)
         info = _bpf_info(kind, number)
@@ -203,7 +203,7 @@ def _bpf_objects(kind: str) -> Iterator[str]:
 
 
 def _bpf_info(kind: str, number: int) -> bytes:
-    """Return struct bpf_prog_info or bpf_map_info; zeros for what has gone meanwhile."""
+    """Return struct bpf_prog_info or bpf_map_info; zeros if the object is gone."""
     try:
         with bpf.Object(bpf.open_by_id(_BY_ID[kind], number, f"open a {kind}")) as found:
             return bpf.info(found.fd)

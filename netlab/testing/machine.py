@@ -1,4 +1,4 @@
-"""A machine on which nothing is built: what makes plans and builds them is tested without root, and at once."""
+"""A fake machine that builds nothing: with it, code that makes and builds plans is tested without root, and at once."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ OPEN, PREPARE, COMPLETE, UNDO = "open", "prepare", "complete", "undo"
 
 
 class FakeMachine:
-    """A Machine (`netlab.lab.apply.build`) that only remembers what was asked of it.
+    """A Machine (`netlab.lab.apply.build`) that only records what it is asked to do.
 
-    `done` has, in order, each step that was done, and the words above for what is no step. At `failing`, a step or one
-    of these words, it raises `error`, once that has been remembered.
+    `done` has, in order, each step, and for all else one of the words above. At `failing`, a step or one of these
+    words, it raises `error` after recording it.
     """
 
     def __init__(self, failing: object = None, error: BaseException | None = None) -> None:
@@ -24,26 +24,26 @@ class FakeMachine:
         self._error = error or NetlabError(f"a fake machine fails at {failing}, as it was told")
 
     def open(self) -> None:
-        """Remember it."""
+        """Record it."""
         self._remember(OPEN)
 
     def prepare(self, steps: Sequence[Step]) -> None:
-        """Remember it, and for which steps."""
+        """Record it, with its steps."""
         self.prepared = tuple(steps)
         self._remember(PREPARE)
 
     def do(self, stage: Stage) -> None:
-        """Remember each step."""
+        """Record each step."""
         self.stages.append(stage)
         for step in stage.steps:
             self._remember(step)
 
     def complete(self) -> None:
-        """Remember it."""
+        """Record it."""
         self._remember(COMPLETE)
 
     def undo(self) -> list[str]:
-        """Remember it; there is nothing to be found."""
+        """Record it; there is nothing to find."""
         self._remember(UNDO)
         return []
 

@@ -1,8 +1,8 @@
 """How long a test waits for what must happen.
 
-No test passes or fails by the speed of its machine: it waits until something is so, and brings about what it wants to
-see. The deadline is only there to end a test that would wait for ever; it is as long as a machine may need that is
-shared by many. Where the processor is emulated, NETLAB_TEST_PATIENCE is a longer one, in seconds.
+No test depends on the speed of its machine. It waits for a condition, and causes what it wants to see. The deadline
+only ends a test that would wait for ever. So it is as long as a machine needs that many share. For an emulated
+processor NETLAB_TEST_PATIENCE is a longer deadline, in seconds.
 """
 
 import os
@@ -15,7 +15,7 @@ _POLL_S = 0.01
 
 
 def eventually(condition: Callable[[], object], what: str = "the condition", patience_s: float = PATIENCE_S) -> None:
-    """Wait until something is so; AssertionError at the deadline, in seconds, says what was waited for."""
+    """Wait until the condition holds; AssertionError after `patience_s` seconds says what was waited for."""
     ends = time.monotonic() + patience_s
     while not condition():
         if time.monotonic() >= ends:

@@ -1,1 +1,1 @@
-"""Text to model: a topology file, every mistake in it, and what it says."""
+"""Text to model: a topology file, every mistake in it, and its meaning."""

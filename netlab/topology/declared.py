@@ -1,4 +1,4 @@
-"""Reads what a role says of itself (`options.py`) from its file, of which nothing is run."""
+"""Reads what a role declares (`options.py`) from its file, without running it."""
 
 from functools import cache
 from typing import Any
@@ -11,10 +11,10 @@ MAX_BYTES = 1 << 20
 
 
 def read(path: str) -> options.Options | None:
-    """Return the OPTIONS of the role in the Python file `path`, None if it has none. Nothing of the file is run.
+    """Return the OPTIONS of the role in the Python file `path`, None if it has none. The file is not run.
 
-    Raises OSError if it cannot be read, and ValueError, with a message for the role's author, if it is no Python or
-    its OPTIONS are not as described in options.py.
+    Raises OSError if it cannot be read. Raises ValueError, with a message for the role's author, if it is not Python or
+    if its OPTIONS are not as described in options.py.
     """
     found: options.Options | None = _literal(path, "OPTIONS")
     if wrong := "" if found is None else _wrong(found):
@@ -35,7 +35,7 @@ def capabilities(path: str) -> tuple[str, ...]:
 
 @cache
 def stays(path: str) -> bool:
-    """Say whether the role in the Python file `path` is STAYS = True, one that only a signal ends; raises as `read`."""
+    """Say whether the role in the Python file `path` declares STAYS = True; raises as `read` does."""
     found = _literal(path, "STAYS")
     if found is not None and not isinstance(found, bool):
         raise ValueError("its STAYS is neither True nor False")
@@ -43,7 +43,7 @@ def stays(path: str) -> bool:
 
 
 def _literal(path: str, name: str) -> Any:
-    """Return the literal that a Python file gives this name, None if there is none."""
+    """Return the literal that a Python file assigns to this name, None if there is none."""
     with files.opened(path) as file:
         source = file.read(MAX_BYTES + 1)
     if name.encode() not in source:
@@ -65,7 +65,7 @@ def _literal(path: str, name: str) -> Any:
 
 @cache
 def _statements(source: bytes) -> list[Any]:
-    """Return what a Python file consists of; ValueError if it is no Python."""
+    """Return the statements of a Python file; ValueError if it is not Python."""
     import ast
 
     try:
@@ -75,7 +75,7 @@ def _statements(source: bytes) -> list[Any]:
 
 
 def _wrong(found: object) -> str:
-    """Return what keeps OPTIONS from being understood, or ""."""
+    """Return why OPTIONS cannot be understood, or ""."""
     if not isinstance(found, dict):
         return "its OPTIONS are not a dict"
     for name, option in found.items():
@@ -91,7 +91,7 @@ def _wrong(found: object) -> str:
 def _wrong_option(option: dict[object, object]) -> str:
     if unknown := sorted(str(key) for key in option if key not in options.KEYS):
         return f"the unknown key {unknown[0]!r}"
-    if option.get("type") not in list(options.EXPECTED):  # a list, since what stands there may have no hash
+    if option.get("type") not in list(options.EXPECTED):  # a list, because what is there may not be hashable
         return f"no type of {', '.join(options.EXPECTED)}"
     if not _is_range(option.get("values", options.ONE_VALUE)):
         return "`values` that are not [least, most]"

@@ -10,7 +10,7 @@ LOWEST_IPV6_MTU = 1280  # RFC 8200; the kernel takes no IPv6 address on a narrow
 
 
 class Subnet(NamedTuple):
-    """An IP network, its first address as a number."""
+    """An IP network; `base` is its first address as a number."""
 
     family: int
     base: int
@@ -38,7 +38,7 @@ def text(family: int, number: int) -> str:
 
 
 def parse(word: str) -> tuple[int, Subnet]:
-    """Return an address with its prefix length (`10.0.1.1/24`; without one: the address alone) and the subnet it is in.
+    """Return an address as a number, and the subnet it is in: `10.0.1.1/24`, or without a length the address alone.
 
     The word has been validated.
     """

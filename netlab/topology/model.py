@@ -1,15 +1,15 @@
 """The topology as netlab understands it: frozen, complete, and free of I/O.
 
-These are named tuples rather than dataclasses because importing `dataclasses` costs about a tenth of the time that
-`up` takes for a small lab (docs/adr/0002-start-fast.md).
+These are named tuples and not dataclasses, because importing `dataclasses` costs about a tenth of the time that `up`
+takes for a small lab (docs/adr/0002-start-fast.md).
 
-Order everywhere is the order of the file; replicas are already expanded.
+Everything is in the order of the file. Replicas are already expanded.
 """
 
 from typing import NamedTuple
 
 DEFAULT_MTU = 1500
-NODE_IMAGE = "netlab-node:latest"  # what containers are made of that say nothing else; `make image` builds it
+NODE_IMAGE = "netlab-node:latest"  # the image of containers whose node names none; `make image` builds it
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ - 1
 Scalar = str | int | float | bool
 
@@ -17,9 +17,9 @@ Scalar = str | int | float | bool
 class Program(NamedTuple):
     """An XDP program on a node.
 
-    `path` is the absolute path of its C file; `function` the entry, or "" for the only candidate in the file;
-    `interfaces` the interfaces it is attached to, or () for all of the node's. `transmits` says that it may answer
-    with XDP_TX, which takes more of the other ends of its links than other verdicts do.
+    `path` is the absolute path of its C file. `function` is the entry, or "" for the only candidate in the file.
+    `interfaces` are those it is attached to, or () for all of the node's. `transmits` says that it may return XDP_TX,
+    for which the other ends of its links need more than for other verdicts.
     """
 
     name: str
@@ -88,9 +88,9 @@ class Node(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """One end of a link, as written: empty strings and tuples are for the plan to choose.
+    """One end of a link, as written; the plan chooses what is empty.
 
-    `addresses` carry their prefix length (`10.0.1.1/24`), at most one IPv4 and one IPv6.
+    `addresses` have their prefix length (`10.0.1.1/24`), at most one IPv4 and one IPv6.
     """
 
     node: str
@@ -109,7 +109,7 @@ class Link(NamedTuple):
 
 
 class Topology(NamedTuple):
-    """A validated topology. `path` is the absolute path of its file, "" where there is none."""
+    """A validated topology. `path` is the absolute path of its file, "" if there is none."""
 
     name: str
     path: str

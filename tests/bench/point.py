@@ -9,7 +9,7 @@ import sys
 
 from netlab import paths
 from netlab.balancer.layout import key
-from netlab.programs import values
+from netlab.programs import map_values
 from netlab.programs.maps import Map
 
 
@@ -18,7 +18,7 @@ def main(lab: str) -> None:
     with open(f"/run/netlab/{lab}/lab.json", encoding="utf-8") as file:
         nodes = json.load(file)["nodes"]
     pins = paths.pins(paths.folder_of(lab), "lb")
-    types = values.types(paths.layouts(pins))
+    types = map_values.types(paths.layouts(pins))
     with Map.open(paths.map_pin(pins, "workers")) as workers, Map.open(paths.map_pin(pins, "doors")) as doors:
         for number in range(workers.max_entries):
             ours = f"eth{number + 1}"

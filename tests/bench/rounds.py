@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from netlab import paths
 from netlab.balancer.layout import FIRST, key
-from netlab.programs import values
+from netlab.programs import map_values
 from netlab.programs.maps import LoadedProgram, Map
 from tests.bench.measure import Samples
 from tests.bpf import sources
@@ -42,7 +42,7 @@ class Rounds:
 
     def __init__(self, pins: str) -> None:
         self._pins = pins
-        self._types = values.types(paths.layouts(pins))
+        self._types = map_values.types(paths.layouts(pins))
         self._program = LoadedProgram.open(f"{pins}/programs/rounds")
         self._frame, self._target = (Map.open(f"{pins}/maps/{name}") for name in ("frame", "target"))
         with Map.open(f"{pins}/maps/doors") as doors:

@@ -14,7 +14,7 @@ import time
 
 from netlab import paths
 from netlab.balancer.layout import FIRST
-from netlab.programs import values
+from netlab.programs import map_values
 from netlab.programs.maps import LoadedProgram, Map
 
 FIRST_PORT, SERVICE = 10_000, 8080
@@ -41,7 +41,7 @@ def main(lab: str, count: int, rate: float) -> None:
     """Send them."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     pins = paths.pins(paths.folder_of(lab), "client")
-    types = values.types(paths.layouts(pins))
+    types = map_values.types(paths.layouts(pins))
     packet = frame(lab)
     with Map.open(f"{pins}/maps/shot") as shot, LoadedProgram.open(f"{pins}/programs/fire_run") as fire:
         ifindex = socket.if_nametoindex("eth0")

@@ -18,7 +18,7 @@ from netlab import balancer, paths
 from netlab.balancer import holds, layout
 from netlab.balancer.layout import FIRST, STATE_COUNTERS, Config, address, key, room_of
 from netlab.kernel import syscalls
-from netlab.programs import loader, values
+from netlab.programs import loader, map_values
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
 from netlab.testing.waiting import PATIENCE_S
 from tests.bpf import sources
@@ -81,7 +81,7 @@ class Program:
 
     def __init__(self, pins: str, function: str) -> None:
         self.pins = pins
-        self.types = values.types(paths.layouts(pins))
+        self.types = map_values.types(paths.layouts(pins))
         self.program = LoadedProgram.open(f"{pins}/programs/{function}")
 
     def close(self) -> None:
@@ -270,7 +270,7 @@ class Rig(Program):
         count: int = self.state()["kept"]
         return count
 
-    def state(self) -> values.Value:
+    def state(self) -> map_values.Value:
         """Return the state; only while no packet is on its way."""
         return self.types.struct("state").of(self._state.get(FIRST))
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from netlab import paths
 from netlab.balancer.layout import key
-from netlab.programs import loader, values
+from netlab.programs import loader, map_values
 from netlab.programs.maps import Map
 from netlab.record import store
 from netlab.testing.waiting import PATIENCE_S
@@ -151,8 +151,8 @@ def wires(name: str) -> Wires:
     return Wires(*counts)
 
 
-def _types(name: str) -> values.Types:
-    return values.types(paths.layouts(_pins(name)))
+def _types(name: str) -> map_values.Types:
+    return map_values.types(paths.layouts(_pins(name)))
 
 
 def _pins(name: str) -> str:

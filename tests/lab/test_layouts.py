@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netlab import paths
-from netlab.programs import values
+from netlab.programs import map_values
 from netlab.record import store
 from tests.lab.lab import LAB, inside, lab, netlab
 
@@ -56,7 +56,7 @@ def test_reasons_are_those_of_the_program_that_was_loaded(tmp_path: Path) -> Non
         inside("left", "ping", "-c1", "odd")
         counted = json.loads(netlab("stats", "--format", "json").stdout)["programs"]
         record = store.read(LAB)
-        known = {name: values.types(paths.layouts(node.pins)).layouts for name, node in record.nodes.items()}
+        known = {name: map_values.types(paths.layouts(node.pins)).layouts for name, node in record.nodes.items()}
         mode = stat.S_IMODE(os.stat(paths.layouts(record.nodes["left"].pins)).st_mode)
 
     names = ["PASS_SHORT", "PASS_OTHER"]

@@ -127,7 +127,8 @@ def test_everything_in_the_node_is_under_its_limits(limited: str) -> None:
 
 
 def test_a_command_run_again_is_under_them_too(tmp_path: Path, topology: str) -> None:
-    text = Path(topology).read_text().replace("[sleep, inf]", '[grep, "/netlab/", /proc/self/cgroup]', 1)
+    command = '[grep, "/netlab/", /proc/self/cgroup]\n    may_exit: true'
+    text = Path(topology).read_text().replace("[sleep, inf]", command, 1)
     Path(topology).write_text(text)
     with lab(topology) as name:
         shown = netlab("run", "small").stdout

@@ -93,7 +93,7 @@ def row(module: str) -> int:
     return next(at for at, rooms in enumerate(ROWS) if room(module) in rooms)
 
 
-def test_the_house_fits_a_glance() -> None:
+def test_the_table_has_every_room_once_in_few_rows() -> None:
     """Every room has its place, once, and no place is empty."""
     assert len(ROWS) <= MOST_ROWS
     assert sorted(name for rooms in ROWS for name in rooms) == sorted({room(module) for module in MODULES})
@@ -149,7 +149,7 @@ def test_libraries_have_one_user() -> None:
             assert module in users, f"netlab.{module} imports {name}, which only {sorted(users)} may"
 
 
-def test_roles_know_little_of_netlab() -> None:
+def test_roles_import_only_what_they_may() -> None:
     """A role may use the maps, the balancer, what roles share, its options and the errors; netlab imports no role."""
     for name in os.listdir(f"{ROOT}/roles"):
         if name.endswith(".py"):

@@ -45,7 +45,7 @@ def test_a_full_pipe_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize(("words", "code"), [(MANY, 0), (FEW, 0), (FAILS, 1), (("frob",), 2)])
-def test_a_reader_who_has_gone_is_no_failure(words: tuple[str, ...], code: int) -> None:
+def test_a_reader_that_has_ended_is_no_failure(words: tuple[str, ...], code: int) -> None:
     """Nothing is said of the pipe, and the exit code is that of the work."""
     reader, writer = os.pipe()
     os.close(reader)
@@ -76,7 +76,7 @@ def test_a_closed_stdout_is_no_failure(words: tuple[str, ...], code: int) -> Non
     assert subprocess.run(line, cwd=ROOT, check=False, timeout=PATIENCE_S).returncode == code
 
 
-def test_data_comes_whole_though_nobody_can_be_talked_to() -> None:
+def test_data_is_complete_without_stderr() -> None:
     """Stdout is not stderr."""
     with Path("/dev/full").open("w") as full, start(*FEW, stdout=subprocess.PIPE, stderr=full) as process:
         assert namespaces(process.stdout) > 0
@@ -85,7 +85,7 @@ def test_data_comes_whole_though_nobody_can_be_talked_to() -> None:
 
 
 @pytest.mark.parametrize("words", [FAILS, ("frob",), ("validate", PARTB), ("validate", "/none")])
-def test_talk_that_cannot_be_written_changes_nothing(words: tuple[str, ...]) -> None:
+def test_a_message_that_cannot_be_written_changes_nothing(words: tuple[str, ...]) -> None:
     """The exit code is that of the work, and stdout has nothing but data, also where stderr is full or closed."""
     line = [sys.executable, "-m", "netlab", *words]
     codes = set()

@@ -1,4 +1,4 @@
-"""YAML text → Document: a tree in which every value knows its line and column. The only user of a YAML library."""
+"""YAML text → Document: a tree in which every value has its line and column. The only user of a YAML library."""
 
 import os
 from typing import TYPE_CHECKING

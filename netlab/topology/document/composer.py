@@ -1,8 +1,8 @@
 """YAML text → tree.
 
-The tree is built from the parser's events, not from PyYAML's node graph: composing that graph recurses in C, and a
-file of nothing but `- - - -` ends the process with a segmentation fault. Events need no recursion, so that depth and
-size are limited before they hurt.
+The tree is built from the parser's events, not from PyYAML's node graph. Composing that graph recurses in C, and a file
+with nothing but `- - - -` ends the process with a segmentation fault. Events need no recursion, so depth and size can
+be limited in time.
 """
 
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import yaml
 
-MAX_VALUES = 200_000  # with every alias written out
+MAX_VALUES = 200_000  # with every alias expanded
 MAX_DEPTH = 40
 MERGE = "<<"
 
@@ -43,9 +43,10 @@ class ComposeError(Exception):
 
 
 def compose(text: str, mistakes: list[Mistake], *, empty: bool = False) -> Item:
-    """Return the tree of the one document in `text`; null only where `empty` is true.
+    """Return the tree of the one document in `text`; null only if `empty` is true.
 
-    Appends to `mistakes` what it can go on after, and raises ComposeError at the first thing that it cannot.
+    Appends mistakes to `mistakes` if it can go on after them. Raises ComposeError at the first one after which it
+    cannot.
     """
     builder = _Builder(mistakes)
     for event in _events(text):
@@ -73,7 +74,7 @@ def _events(text: str) -> "Iterator[yaml.Event]":
         raise _syntax(error) from None
     except YAMLError as error:
         raise _character(text, error) from None
-    except UnicodeEncodeError:  # An argument of --set may hold bytes that are no UTF-8.
+    except UnicodeEncodeError:  # An argument of --set may have bytes that are not UTF-8.
         raise ComposeError(1, 1, "", "expected YAML text in UTF-8, found bytes that are none") from None
 
 
@@ -105,7 +106,7 @@ def _where(event: "yaml.Event") -> tuple[int, int]:
 
 
 class _Frame:
-    """A list or mapping that is not closed yet; `size` counts the values in it, `height` its levels."""
+    """A list or mapping that is still open; `size` counts its values, `height` its levels."""
 
     def __init__(self, event: "yaml.CollectionStartEvent", *, mapping: bool) -> None:
         self.line, self.column = _where(event)
@@ -117,13 +118,13 @@ class _Frame:
         self.size = self.height = 1
 
     def step(self) -> str | None:
-        """Return the key or the index of the value that comes next; None if that is a key itself."""
+        """Return the key or the index of the next value; None if that is a key itself."""
         if self.mapping:
             return self.key.text if isinstance(self.key, Scalar) else None
         return str(len(self.items))
 
     def add(self, item: Item) -> None:
-        """Add the next key or value; what stands under a key that is no text is left out."""
+        """Add the next key or value; a value whose key is not text is left out."""
         if not self.mapping:
             self.items.append(item)
         elif self.key is None:
@@ -135,7 +136,7 @@ class _Frame:
 
 
 class _Builder:
-    """Builds the tree from events; `root` is there once its last event was."""
+    """Builds the tree from events; `root` is complete after the last event."""
 
     def __init__(self, mistakes: list[Mistake]) -> None:
         self.root: Item | None = None
@@ -223,7 +224,7 @@ class _Builder:
             self._stop(event, f"expected at most {MAX_VALUES:,} values, found more (aliases count as written out)")
 
     def _add(self, item: Item, size: int, height: int, anchor: str | None) -> None:
-        """Put a finished value where it belongs: the root, a list, a key, or the value of the key before it."""
+        """Put a finished value in its place: the root, a list, a key, or the value of the last key."""
         if anchor:
             self._anchors[anchor] = (item, size, height)
         if not self._open:
@@ -237,7 +238,7 @@ class _Builder:
         frame.add(item)
 
     def _unique(self, pairs: list[tuple[Scalar, Item]]) -> list[tuple[Scalar, Item]]:
-        """Return `pairs` without those whose key was there before; these are mistakes."""
+        """Return `pairs` without those whose key was there before; each of these is a mistake."""
         first: dict[str, tuple[Scalar, Item]] = {}
         for pair in pairs:
             key, earlier = pair[0], first.setdefault(pair[0].text, pair)
@@ -247,7 +248,7 @@ class _Builder:
         return list(first.values())
 
     def _merged(self, pairs: list[tuple[Scalar, Item]]) -> list[tuple[Scalar, Item]]:
-        """Return `pairs` with the mappings under `<<` merged in; keys written out win, then the first mapping."""
+        """Return `pairs` with the mappings under `<<` merged in; written keys win, then the first mapping."""
         merge = next((item for key, item in pairs if key.text == MERGE), None)
         if merge is None:
             return pairs

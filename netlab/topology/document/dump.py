@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 
 def dump(data: object, comments: Sequence[str] = ()) -> str:
-    """Return the data, in its own order, as one YAML document below these lines of comment."""
+    """Return the data, in its own order, as one YAML document with these lines of comment at the top."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
         def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's own signature
-            """Have what is there twice written out twice."""
+            """Write what is there twice two times, without aliases."""
             return True
 
     text: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110)

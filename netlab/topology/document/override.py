@@ -1,24 +1,24 @@
-"""`--set path=value`: change one place of a topology that has been read."""
+"""`--set path=value`: changes one place of a topology that has been read."""
 
 from typing import NoReturn
 
 from netlab.errors import UsageError
 from netlab.topology.document.tree import Document, Item, Mapping, Scalar, Sequence, join, moved, nearest, show
 
-# Where a short form may stand, and the key of the long form that it is short for; None is any step.
+# Where a short form may be, and the key of its long form; None is any step.
 SHORT_FORMS: tuple[tuple[tuple[str | None, ...], str], ...] = (
     (("links", None), "endpoints"),
     (("links", None, "endpoints", None), "node"),
     (("nodes", None, "xdp"), "program"),
 )
 MADE_WHEN_MISSING = ("args", "env", "sysctls", "limits")
-DOTTED_KEYS = "sysctls"  # the one mapping whose keys hold dots
+DOTTED_KEYS = "sysctls"  # the one mapping whose keys contain dots
 
 
 def override(document: Document, target: str, value: Item) -> Document:
     """Return `document` with `value` at the path `target`.
 
-    A key may be new if the mapping around it exists; an entry of a list is named by its number, from 0. Raises
+    A key may be new if the mapping around it exists. An entry of a list is named by its number, from 0. Raises
     UsageError for a path that leads nowhere.
     """
     if target.endswith("."):
@@ -28,7 +28,7 @@ def override(document: Document, target: str, value: Item) -> Document:
 
 
 def _put(item: Item, done: tuple[str, ...], rest: str, value: Item, target: str) -> Item:
-    """Return `item`, which stands at the path `done`, with `value` at the path `rest` below it."""
+    """Return `item`, which is at the path `done`, with `value` at the path `rest` below it."""
     if not rest:
         return moved(value, item.line, item.column)
     item = _long_form(item, done, rest.partition(".")[0])
@@ -72,7 +72,7 @@ def _put_entry(sequence: Sequence, done: tuple[str, ...], rest: str, value: Item
 
 
 def _long_form(item: Item, done: tuple[str, ...], step: str) -> Item:
-    """Return the mapping with the key `step` that `item` is a short form of; nothing at all is an empty mapping."""
+    """Return the mapping with the key `step` that `item` is a short form of; null is an empty mapping."""
     if isinstance(item, Mapping) or (isinstance(item, Sequence) and step.isdigit()):
         return item
     if isinstance(item, Scalar) and item.value is None:

@@ -1,8 +1,8 @@
-"""PyYAML's C parser, or its Python one where there is none.
+"""PyYAML's C parser, or its Python parser if there is no other.
 
-Of the rest of its package the C parser takes nothing but classes of errors, for which it has nine modules loaded. All
-of the package is 14 ms to import, the parser alone 2: so the modules are stand-ins until somebody else wants them, and
-all of its errors are MarkedYAMLError itself, but the one about characters.
+From the rest of its package the C parser needs only classes of errors, for which it loads nine modules. The whole
+package takes 14 ms to import, the parser alone 2. So the modules are stand-ins until other code needs them. All errors
+are MarkedYAMLError itself, except the one about characters.
 """
 
 from collections.abc import Iterator

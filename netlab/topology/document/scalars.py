@@ -1,11 +1,11 @@
-"""What an unquoted value means.
+"""The meaning of an unquoted value.
 
-Types are those of YAML 1.2, and fewer: `yes`, `no` and `on` are text, and so are `0755` and `1:30`.
+The types are those of YAML 1.2, and fewer: `yes`, `no` and `on` are text, and so are `0755` and `1:30`.
 """
 
-LONGEST_NUMBER = 40  # characters: int() of a megabyte of digits takes its time
+LONGEST_NUMBER = 40  # characters: int() of a megabyte of digits takes long
 
-# Control characters but for tab and newline, and halves of characters, which have no UTF-8.
+# Control characters except tab and newline, and surrogates, which have no UTF-8.
 UNWANTED = (("\0", "\x08"), ("\x0b", "\x1f"), ("\x7f", "\x9f"), ("\ud800", "\udfff"))
 
 CONSTANTS: dict[str, float | bool | None] = {
@@ -19,7 +19,7 @@ CONSTANTS: dict[str, float | bool | None] = {
 
 
 def resolve(text: str) -> str | int | float | bool | None:
-    """Return what the unquoted `text` means: null, true or false, a number, or else the text itself."""
+    """Return the meaning of the unquoted `text`: null, true or false, a number, or the text itself."""
     if text in CONSTANTS:
         return CONSTANTS[text]
     if text[0] not in "+-.0123456789" or len(text) > LONGEST_NUMBER:
@@ -38,7 +38,7 @@ def resolve(text: str) -> str | int | float | bool | None:
 
 
 def control_character(text: str) -> str:
-    """Return the first character of `text` that no terminal or command should meet, or ""; tab and newline may be."""
+    """Return the first character of `text` that no terminal or command should get, or ""; tab and newline may be."""
     if text.isprintable():
         return ""
     return next((character for character in text if any(low <= character <= high for low, high in UNWANTED)), "")

@@ -1,4 +1,4 @@
-"""The text of a topology file: read without waiting for anybody, and never more than it may hold."""
+"""Reads the text of a topology file, without waiting, and up to a limit."""
 
 import os
 import stat
@@ -12,11 +12,11 @@ MAX_BYTES = 1 << 20
 def read(path: str) -> str:
     """Return the text of the file `path`.
 
-    Raises UsageError where there is no regular file that can be read, TopologyError where it holds no text or more
-    than MAX_BYTES of it.
+    Raises UsageError if there is no regular file that can be read, TopologyError if it is not text, or longer than
+    MAX_BYTES.
     """
     try:
-        # Without O_NONBLOCK a named pipe would keep us here until somebody writes to it.
+        # Without O_NONBLOCK, a named pipe would make us wait until somebody writes to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
             data = _read(path, descriptor)
@@ -32,7 +32,7 @@ def read(path: str) -> str:
 
 
 def _read(path: str, descriptor: int) -> bytes:
-    """Return what the regular file holds, and one byte too many where that is more than MAX_BYTES."""
+    """Return the content of a regular file, and one byte too many if it is longer than MAX_BYTES."""
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         what = "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"
@@ -46,7 +46,7 @@ def _read(path: str, descriptor: int) -> bytes:
 
 
 def _shipped(path: str) -> str:
-    """Return a hint at the topology of this name that netlab brings along, or ""."""
+    """Return a hint to netlab's own topology of this name, or ""."""
     from netlab.assets import folder
 
     name = os.path.basename(path)
@@ -58,7 +58,7 @@ def _shipped(path: str) -> str:
 
 
 def _text(path: str, data: bytes) -> str:
-    """Return `data` as text, or refuse what is too long or no text."""
+    """Return `data` as text, or refuse it if it is too long or is not text."""
     if len(data) > MAX_BYTES:
         message = f"expected a topology of at most {MAX_BYTES:,} bytes, found a longer file"
         raise TopologyError(path, [Mistake(1, 1, "", message, "use replicas, or split the lab")])

@@ -1,7 +1,7 @@
-"""The tree of a topology file: lists, mappings and single values that all know where they stand.
+"""The tree of a topology file: lists, mappings and single values, each with its place in the file.
 
-`document` builds it, `overrides` edits it, `validate` reads it. A place in it is a dotted path such as
-`nodes.lb.xdp.mode` or `links.0.mtu`, in messages and in `--set` alike.
+`document` builds it, `override` edits it, `validate` reads it. A place in it is a dotted path such as
+`nodes.lb.xdp.mode` or `links.0.mtu`, in messages and in `--set`.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,12 +11,12 @@ from netlab.errors import Mistake
 if TYPE_CHECKING:
     from collections.abc import Sequence as SequenceOf
 
-SHOWN = 60  # characters of a value that a message repeats
-SHOWN_NAMES = 20  # of those that are known, in a hint
+SHOWN = 60  # characters of a value in a message
+SHOWN_NAMES = 20  # known names in a hint
 
 
 class Scalar(NamedTuple):
-    """A single value: `value` is what it means, `text` how it was written. Lines and columns count from 1."""
+    """A single value: `value` is its meaning, `text` how it was written. Lines and columns count from 1."""
 
     line: int
     column: int
@@ -33,7 +33,7 @@ class Sequence(NamedTuple):
 
 
 class Mapping(NamedTuple):
-    """Keys with their values in the order of the file; no key twice."""
+    """Keys with their values in the order of the file; each key is there once."""
 
     line: int
     column: int
@@ -46,9 +46,9 @@ Item = Scalar | Sequence | Mapping
 class Document(NamedTuple):
     """A topology file as a tree.
 
-    `file` is its name as the user gave it, for messages; `path` is absolute, "" where there is no file. `mistakes`
-    are those that did not keep the tree from being built, such as a key written twice. `overridden` are the paths
-    that `--set` has changed.
+    `file` is its name as the user gave it, for messages. `path` is absolute, "" if there is no file. `mistakes` are
+    those in spite of which the tree could be built, such as a key written twice. `overridden` are the paths that
+    `--set` has changed.
     """
 
     file: str
@@ -59,12 +59,12 @@ class Document(NamedTuple):
 
 
 def show(text: str) -> str:
-    """Return `text` quoted, on one line, without anything that could upset a terminal, and not too long."""
+    """Return `text` quoted, on one line, shortened, and without characters that could disturb a terminal."""
     return repr(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
 
 
 def printable(text: str) -> str:
-    """Return `text` on one line and without anything that could upset a terminal."""
+    """Return `text` on one line, without characters that could disturb a terminal."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
@@ -95,7 +95,7 @@ def closest(name: str, known: "SequenceOf[str]") -> str:
 
 
 def nearest(name: str, known: "SequenceOf[str]") -> str:
-    """Return a hint at the known name that is most like `name`, or at a few of those there are."""
+    """Return a hint to the known name that is most like `name`, or to a few known names."""
     if near := closest(name, known):
         return f"did you mean {show(near)}?"
     if not known:
@@ -104,7 +104,7 @@ def nearest(name: str, known: "SequenceOf[str]") -> str:
 
 
 def moved(item: Item, line: int, column: int) -> Item:
-    """Return `item` with everything in it standing at one place of the file."""
+    """Return `item` with one place of the file for everything in it."""
     if isinstance(item, Sequence):
         return Sequence(line, column, tuple(moved(child, line, column) for child in item.items))
     if isinstance(item, Mapping):
@@ -114,7 +114,7 @@ def moved(item: Item, line: int, column: int) -> Item:
 
 
 def plain(item: Item) -> object:
-    """Return `item` as ordinary Python values: dict, list, str, int, float, bool, None."""
+    """Return `item` as plain Python values: dict, list, str, int, float, bool, None."""
     if isinstance(item, Sequence):
         return [plain(child) for child in item.items]
     if isinstance(item, Mapping):

@@ -1,8 +1,8 @@
 """Document → Topology: every mistake at once, or a topology that can be planned.
 
-Rules for single values are in `rules`; each part of a topology has a module. What is written in one place about
-another (a link to a node, an address in a subnet) is checked after everything has been read, so that one misspelt key
-does not hide other mistakes, nor cause more of them.
+Rules for single values are in `rules`. Each part of a topology has a module. What one place says of another (a link of
+a node, an address of a subnet) is checked when everything has been read. So a misspelt key hides no other mistake, and
+causes no more of them.
 """
 
 import os
@@ -63,14 +63,14 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     before = len(findings)
     written = fields.read("links", read_links, ())
     if drafts is None:
-        return None  # Without nodes everything else would be a mistake, too.
+        return None  # Without nodes, everything else would be a mistake, too.
     names = Names(findings, [draft.declared for draft in drafts], fields.key_place("nodes"))
     wires = connect(findings, names, written)
     interfaces = name_interfaces(findings, names, wires)
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
     addressing = Addressing(findings, names, wires) if names.kinds_known else None
-    if addressing and sound:  # Otherwise a missing interface may be the doing of another mistake.
+    if addressing and sound:  # Otherwise another mistake may be the reason for a missing interface.
         _check_surroundings(findings, names, drafts, addressing, interfaces)
     if findings or not addressing:
         return None

@@ -1,4 +1,4 @@
-"""Written subnets, addresses and MACs, held against each other: segment by segment, then all together."""
+"""Compares written subnets, addresses and MACs: segment by segment, then all together."""
 
 from netlab.topology.document.tree import show
 from netlab.topology.ip_arithmetic import IPV6, LOWEST_IPV6_MTU, Subnet
@@ -12,15 +12,15 @@ WrittenSubnet = tuple[Subnet, Name]
 
 
 class Segment:
-    """One broadcast domain: how many hosts it has, and what is written about it, with places.
+    """One broadcast domain: the number of its hosts, and what is written about it, with places.
 
-    Its subnet of a family is the one written on any of its links, or else the network of its first written address
-    that has a prefix length; `links` says which link that was.
+    Its subnet of a family is the one written on any of its links, or else the network of its first written address with
+    a prefix length; `links` has the link where it is written.
     """
 
     def __init__(self) -> None:
         self.hosts = 0
-        self.open = False  # whether a mistake leaves it open which subnets there are
+        self.open = False  # whether a mistake hides which subnets there are
         self.subnets: dict[int, WrittenSubnet] = {}  # by family
         self.links: dict[int, WrittenLink] = {}  # by family
         self.addresses: dict[tuple[int, int], Name] = {}  # by family and number
@@ -28,7 +28,7 @@ class Segment:
 
 
 class Addressing:
-    """Reads everything that is written about addresses. `segments` are known by their number on the wires."""
+    """Reads everything that is written about addresses. The keys of `segments` are the numbers on the wires."""
 
     def __init__(self, findings: Findings, names: Names, wires: list[Wire]) -> None:
         self._findings = findings
@@ -61,7 +61,7 @@ class Addressing:
         )
 
     def written(self, number: int, side: int) -> tuple[Address, ...]:
-        """Return what is written at one end of a wire, 0 or 1."""
+        """Return what is written at one end (0 or 1) of a wire."""
         return self._addresses.get((number, side), ())
 
     def _endpoint(self, number: int, side: int, wire: Wire) -> Endpoint:
@@ -96,7 +96,7 @@ class Addressing:
                 self._macs[number, side] = self._read_mac(segment, end.mac)
 
     def _subnets_of(self, link: WrittenLink) -> tuple[WrittenSubnet, ...]:
-        """Return a link's subnets, of each family one at most; a link of many replicas is read once."""
+        """Return a link's subnets, at most one of each family; a link with many replicas is read once."""
         if link.place not in self._link_subnets:
             good: dict[int, WrittenSubnet] = {}
             for name in link.subnets:
@@ -110,7 +110,7 @@ class Addressing:
         return self._link_subnets[link.place]
 
     def _agree(self, segment: Segment, written: WrittenSubnet, link: WrittenLink) -> None:
-        """Note the subnet of a segment; add the mistake of a second, different one."""
+        """Note the subnet of a segment; add a mistake if there is a second, different one."""
         subnet, name = written
         known, first = segment.subnets.setdefault(subnet.family, written)
         segment.links.setdefault(subnet.family, link)
@@ -119,7 +119,7 @@ class Addressing:
             self._findings.add(name.place, message)
 
     def _read_addresses(self, end: End, switch: str) -> tuple[Address, ...]:
-        """Return the addresses of one end, IPv4 first; of each family one at most."""
+        """Return the addresses of one end, IPv4 first, at most one of each family."""
         if switch:
             message = f"expected no address on {switch}, a switch, found {show(end.addresses[0].text)}"
             self._findings.add(end.addresses[0].place, message)
@@ -144,7 +144,7 @@ class Addressing:
     # --- checking ---
 
     def _imply_subnets(self, wire: Wire, addresses: tuple[Address, ...]) -> None:
-        """Take the network of an address for its segment's subnet if none is written."""
+        """If no subnet is written, take the network of an address as its segment's subnet."""
         segment = self.segments[wire.segment]
         for address in addresses:
             if address.length is not None and address.family not in segment.subnets:
@@ -185,7 +185,7 @@ class Addressing:
                     self._findings.add(name.place, message)
 
     def _check_overlaps(self) -> None:
-        """Add the mistakes of subnets that share addresses. Sorted, each need only be held against one before it."""
+        """Add the mistakes of subnets that overlap. They are sorted, so each is compared with one before it."""
         found = [
             (subnet.family, subnet.base, subnet.last, str(subnet), name, segment.links[family])
             for segment in self.segments.values()

@@ -1,4 +1,4 @@
-"""`args:`: the options of a role, checked against what the role's file says it takes."""
+"""`args:`: the options of a role, checked against what the role's file declares."""
 
 from typing import NamedTuple
 
@@ -12,9 +12,9 @@ from netlab.topology.validate.settings import LETTERS
 
 
 class Arg(NamedTuple):
-    """An option as written: its values as text, none for a mere `true`, None where they were wrong.
+    """An option as written: its values as text, () for `true`, None if they were wrong.
 
-    `given` is false for `false`, which is the same as not writing the option.
+    `given` is false for `false`, which means the same as leaving the option out.
     """
 
     key: str
@@ -62,7 +62,7 @@ def _read_arg(findings: Findings, key: str, item: Item, path: str) -> Arg:
     values = []
     for number, entry in enumerate(entries):
         if isinstance(entry, Scalar) and entry.value is not None and not isinstance(entry.value, bool):
-            # A number is passed on as written, but no role need know 0x10.
+            # A number is passed on as written, but roles need not know 0x10.
             hexadecimal = isinstance(entry.value, int) and "x" in entry.text
             values.append(str(entry.value) if hexadecimal else entry.text)
         else:

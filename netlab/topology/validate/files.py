@@ -1,10 +1,10 @@
-"""The programs and roles that a topology names: beside it first, then netlab's own."""
+"""Finds the programs and roles that a topology names: beside it first, then among netlab's own."""
 
 import os
 import stat
 
 from netlab.assets import folder
-from netlab.topology import sources
+from netlab.topology import program_text
 from netlab.topology.document.tree import Item, show
 from netlab.topology.validate.findings import Findings, place
 from netlab.topology.validate.rules import word
@@ -48,18 +48,18 @@ class Files:
         """Say whether a program that `rule` has found may return XDP_TX."""
         case = (program, define)
         if case not in self._transmits:
-            self._transmits[case] = sources.may_transmit(program, self._texts[program], define)
+            self._transmits[case] = program_text.may_transmit(program, self._texts[program], define)
         return self._transmits[case]
 
     def _unfit(self, kind: str, file: str) -> str:
-        """Return why what is there cannot be the file of a program or role, "" if it can."""
+        """Return why a file cannot be a program or role, "" if it can."""
         try:
             mode = os.stat(file).st_mode
             if not stat.S_ISREG(mode):
                 what = "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"
                 return f"{show(file)} is {what}, no regular file"
             if kind == "bpf" and file not in self._texts:
-                self._texts[file] = sources.read(file)
+                self._texts[file] = program_text.read(file)
         except OSError as error:
             return f"{show(file)} cannot be read: {error.strerror}"
         if kind == "bpf" and os.fsencode(file).decode(errors="replace") != file:
@@ -71,7 +71,7 @@ class Files:
         return file if _is_there(file) else ""
 
     def _by_name(self, kind: str, written: str) -> str:
-        """Return the file of this name, or "". A thousand nodes of one role look once."""
+        """Return the file of this name, or "". A thousand nodes with one role need one look-up."""
         if (kind, written) not in self._known:
             files = (os.path.join(directory, written + SUFFIXES[kind]) for directory in self._folders(kind))
             self._known[kind, written] = next(filter(_is_there, files), "")
@@ -94,7 +94,7 @@ class Files:
 
 
 def _is_there(file: str) -> bool:
-    """Say whether there is a file, or something that keeps us from seeing whether there is."""
+    """Say whether there is a file, or whether we may not see if there is one."""
     try:
         os.stat(file)
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -105,7 +105,7 @@ def _is_there(file: str) -> bool:
 
 
 def _files(directory: str, suffix: str) -> list[str]:
-    """Return the names of a folder's files that end so; none of one that cannot be read."""
+    """Return the names of a folder's files with this ending; none if it cannot be read."""
     try:
         names = os.listdir(directory)
     except OSError:

@@ -1,4 +1,4 @@
-"""The mistakes found so far, and where each of them stands."""
+"""The mistakes found so far, each with its place."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ MAX_SEARCHES = 40  # for the nearest name: each costs some milliseconds among th
 
 
 class Place(NamedTuple):
-    """A place in the file: line and column from 1, and the path of what stands there."""
+    """A place in the file: line and column from 1, and the path of what is there."""
 
     line: int
     column: int
@@ -25,7 +25,7 @@ class Name(NamedTuple):
 
 
 def place(item: Item, path: str) -> Place:
-    """Return where `item`, whose path is `path`, stands."""
+    """Return the place of `item`, whose path is `path`."""
     return Place(item.line, item.column, path)
 
 
@@ -42,11 +42,11 @@ class Findings:
         return len(self._mistakes)
 
     def mistakes(self) -> list[Mistake]:
-        """Return the mistakes in the order they were found; those in values from `--set` say so."""
+        """Return the mistakes in the order they were found, with a remark if the value is from `--set`."""
         return [self._with_origin(mistake) for mistake in self._mistakes]
 
     def add(self, where: Place, message: str, hint: str = "") -> None:
-        """Add a mistake; `message` says what was expected and what was found, `hint` the way out."""
+        """Add a mistake; `message` says what was expected and found, `hint` what to do."""
         self._mistakes[Mistake(*where, printable(message), printable(hint))] = None
 
     def wrong(self, item: Item, path: str, expected: str, hint: str = "") -> None:
@@ -54,12 +54,12 @@ class Findings:
         self.add(place(item, path), f"expected {expected}, found {found(item)}", hint)
 
     def nearest(self, name: str, known: Iterable[str]) -> str:
-        """Return a hint at the known name that is most like `name`; "" once that was asked very often."""
+        """Return a hint to the known name that is most like `name`; "" after MAX_SEARCHES searches."""
         self._searches += 1
         return nearest(name, list(known)) if self._searches <= MAX_SEARCHES else ""
 
     def closest(self, name: str, known: Sequence[str]) -> str:
-        """Return the known name that `name` may be a misspelling of, or ""; "" once that was asked very often."""
+        """Return the known name that `name` may be a misspelling of, or ""; also "" after MAX_SEARCHES searches."""
         self._searches += 1
         return closest(name, known) if self._searches <= MAX_SEARCHES else ""
 

@@ -26,7 +26,7 @@ LONGEST_LENGTH = 3  # digits
 
 
 class Address(NamedTuple):
-    """A written address; `length` is its prefix length, None where none is written."""
+    """A written address; `length` is its prefix length, None if none is written."""
 
     family: int
     number: int
@@ -34,7 +34,7 @@ class Address(NamedTuple):
     name: Name
 
     def subnet(self) -> Subnet:
-        """Return the network that the prefix length makes."""
+        """Return the network with this prefix length."""
         length = BITS[self.family] if self.length is None else self.length
         rest = BITS[self.family] - length
         return Subnet(self.family, self.number >> rest << rest, length)
@@ -46,7 +46,7 @@ class Address(NamedTuple):
 
 
 def parse_address(name: Name) -> Address | None:
-    """Return the address that is written, None if it is none."""
+    """Return the written address, None if it is not one."""
     import socket
 
     word, slash, length = name.text.partition("/")
@@ -63,7 +63,7 @@ def parse_address(name: Name) -> Address | None:
 
 
 def read_address(findings: Findings, name: Name, example: str = "10.0.1.1/24 or fd00:1::1/64") -> Address | None:
-    """Return the address that is written, or None after adding the mistake."""
+    """Return the written address; None, after adding the mistake, if it is not one."""
     address = parse_address(name)
     if address is None:
         findings.add(name.place, f"expected an address such as {example}, found {show(name.text)}")
@@ -71,7 +71,7 @@ def read_address(findings: Findings, name: Name, example: str = "10.0.1.1/24 or 
 
 
 def read_subnet(findings: Findings, name: Name, what: str = "a subnet") -> Subnet | None:
-    """Return the subnet that is written, or None after adding the mistake."""
+    """Return the written subnet; None, after adding the mistake, if it is not one."""
     address = parse_address(name)
     if address is None:
         found = show(name.text)
@@ -105,7 +105,7 @@ def capacity(subnet: Subnet) -> int:
 
 
 def check_host(findings: Findings, address: Address, subnet: Subnet) -> None:
-    """Add the mistake of an address that means the whole subnet."""
+    """Add a mistake if the address means the whole subnet."""
     if subnet.last - subnet.base < PAIR:
         return
     if address.number == subnet.base:

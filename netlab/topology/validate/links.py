@@ -1,4 +1,4 @@
-"""`links:`: what is written, and the wires that it means: one for each replica, with interface names and segments."""
+"""`links:`: what is written, and the resulting wires: one for each replica, with interface names and segments."""
 
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ class WrittenLink(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """A link between two nodes; links that switches join have the same `segment`."""
+    """A link between two nodes; links that are joined by switches have the same `segment`."""
 
     link: WrittenLink
     nodes: tuple[str, str]
@@ -102,7 +102,7 @@ def _read_end(findings: Findings, item: Item, path: str) -> End | None:
 
 
 def _interface(findings: Findings, item: Item, path: str) -> Name | None:
-    """Take the name of a network interface, as the kernel and its files do."""
+    """Take the name of a network interface, by the rules of the kernel and of /proc/sys."""
     written = name(findings, item, path)
     if written is None:
         return None
@@ -121,7 +121,7 @@ def _interface(findings: Findings, item: Item, path: str) -> Name | None:
 
 
 def connect(findings: Findings, names: Names, links: tuple[WrittenLink, ...]) -> list[Wire]:
-    """Return the wires of all links, with those left out that are mistakes."""
+    """Return the wires of all links, without those that are mistakes."""
     wires: list[Wire] = []
     joined = _Switches(findings, names)
     for link in links:
@@ -159,7 +159,7 @@ def _pairs(findings: Findings, names: Names, link: WrittenLink) -> list[tuple[st
 
 
 def _check_words(findings: Findings, link: WrittenLink) -> None:
-    """Add the mistakes in addresses, MACs and subnets of a link that will be no wire, where nobody else reads them."""
+    """Add the mistakes in addresses, MACs and subnets of a link that becomes no wire; nobody else reads them."""
     for end in link.ends:
         for address in end.addresses:
             read_address(findings, address)
@@ -170,7 +170,7 @@ def _check_words(findings: Findings, link: WrittenLink) -> None:
 
 
 def _without_single(findings: Findings, link: WrittenLink, count: int) -> WrittenLink:
-    """Return the link of several replicas without what only one link can have, which is a mistake."""
+    """Return a link of several replicas without what only one link can have; that is a mistake."""
     for end in link.ends:
         for written in (*end.addresses, *((end.mac,) if end.mac else ())):
             message = f"expected nothing that only one link can have, found {show(written.text)} for {count} links"
@@ -180,7 +180,7 @@ def _without_single(findings: Findings, link: WrittenLink, count: int) -> Writte
 
 
 class _Switches:
-    """Which switches are joined by links, and how many links each has."""
+    """The switches that are joined by links, and the number of links of each."""
 
     def __init__(self, findings: Findings, names: Names) -> None:
         self._findings = findings
@@ -196,7 +196,7 @@ class _Switches:
         return switch
 
     def join(self, link: WrittenLink, pair: tuple[str, str]) -> None:
-        """Note a link; add the mistake of one that closes a loop."""
+        """Note a link; add a mistake if it closes a loop."""
         switches = [node for node in pair if node in self._leader]
         for switch in switches:
             self._ports[switch] = self._ports.get(switch, 0) + 1
@@ -209,14 +209,14 @@ class _Switches:
             self._leader[b] = a
 
     def check_ports(self) -> None:
-        """Add the mistakes of switches with more links than a bridge has ports."""
+        """Add a mistake for each switch with more links than a bridge has ports."""
         for switch, count in self._ports.items():
             if count > MAX_PORTS:
                 message = f"expected at most {MAX_PORTS:,} links of one switch, found {count:,} of {switch}"
                 self._findings.add(self._last[switch].place, message, "put several switches in a row")
 
     def segment(self, number: int, one: Wire) -> int:
-        """Return the segment of wire `number`: below 0 its switches', else its own."""
+        """Return the segment of wire `number`: a number below 0 for that of its switches, else its own."""
         for node in one.nodes:
             if node in self._leader:
                 return -1 - self._number[self._find(node)]
@@ -229,8 +229,8 @@ class _Switches:
 def name_interfaces(findings: Findings, names: Names, wires: list[Wire]) -> Interfaces:
     """Return the wires of each node by the name of their interface there.
 
-    The K-th link of a node is ethK, from 0, unless it has a written name. A written name that is another link's, even
-    an unwritten one, is a mistake: a topology that says eth1 should mean the eth1 that it gets.
+    The K-th link of a node is ethK, from 0, unless a name is written. A written name must not be another link's,
+    whether written or chosen: a topology that says eth1 should get exactly that eth1.
     """
     interfaces: Interfaces = {}
     places: dict[tuple[str, str], Name | None] = {}
@@ -257,7 +257,7 @@ def name_interfaces(findings: Findings, names: Names, wires: list[Wire]) -> Inte
 def _clash(
     findings: Findings, node: str, written: Name, link: WrittenLink, other: WrittenLink, *, chosen: bool
 ) -> None:
-    """Add the mistake of the name written in `link` that another link has too, whether written or `chosen`."""
+    """Add the mistake that another link has the name written in `link`, too, whether written or `chosen`."""
     message = f"expected interface names of their own, found {written.text} twice on {node}"
     if other is link:
         findings.add(written.place, message, "leave it out, so that each replica's link gets one of its own")

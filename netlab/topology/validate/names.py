@@ -12,7 +12,7 @@ MAX_NODES = 4096
 class Declared(NamedTuple):
     """A name in `nodes:`; `replicas` is 0 for a node that is not replicated.
 
-    Replicas are None, and so is whether it is a switch, where what is written is wrong.
+    If what is written is wrong, `replicas` is None, or `is_switch` is.
     """
 
     name: str
@@ -22,11 +22,11 @@ class Declared(NamedTuple):
 
 
 class Names:
-    """What each name stands for.
+    """What each name means.
 
-    `members` has a node for itself, a replica for itself, and a replicated node for all its replicas. `declared` says
-    where a name comes from: that of a replica is its replicated node.
-    `kinds_known` and `replicas_known` are false where mistakes leave it open what the lab looks like.
+    `members` has, for a node or a replica, itself; for a replicated node, all its replicas. `declared` has the place of
+    each name; a replica has that of its replicated node. `kinds_known` and `replicas_known` are false if mistakes hide
+    the shape of the lab.
     """
 
     def __init__(self, findings: Findings, declared: list[Declared], place: Place) -> None:
@@ -59,7 +59,7 @@ class Names:
             self.members.setdefault(replica, (replica,))
 
     def _collide(self, one: Declared, other: Declared, replica: str) -> None:
-        """Add the mistake of a replica with the name of something else, where the later of the two is written."""
+        """Add the mistake of a replica with the name of something else, at the later of the two."""
         later, earlier = (one, other) if one.place > other.place else (other, one)
         line = earlier.place.line
         both = "is a replica of " + (f"both {one.name} and {other.name}" if other.name != replica else one.name)
@@ -67,11 +67,11 @@ class Names:
         self._findings.add(later.place, message, "rename one of them")
 
     def is_switch(self, name: str) -> bool:
-        """Return whether the node, or replicated node, of this name is a switch."""
+        """Say whether the node, or replicated node, of this name is a switch."""
         return bool(self.declared[name].switch)
 
     def is_replicated(self, name: str) -> bool:
-        """Return whether `name` stands for the replicas of a node, however many."""
+        """Say whether `name` means the replicas of a node, however many."""
         return bool(self.declared[name].replicas) and self.declared[name].name == name
 
     def find(self, name: Name, what: str = "a node", others: Sequence[str] = ()) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ class Names:
         return members
 
     def find_host(self, name: Name) -> tuple[str, ...]:
-        """Return the hosts that `name` stands for, () after adding the mistake where there are none."""
+        """Return the hosts that `name` means; (), after adding the mistake, if there are none."""
         members = self.find(name, "a host")
         if members and self.is_switch(name.text):
             self._findings.add(name.place, f"expected a host, found {show(name.text)}, a switch", "it has no address")

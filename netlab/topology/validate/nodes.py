@@ -1,4 +1,4 @@
-"""`nodes:`: each node by itself. What it says of others is kept until they are known."""
+"""`nodes:`: each node by itself. What it says of other nodes is kept until these are known."""
 
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
 
 
 class Draft(NamedTuple):
-    """A node, or replicated node, as written. `node` has all that needs no other node and no link."""
+    """A node, or replicated node, as written. `node` has everything that needs no other node and no link."""
 
     declared: Declared
     node: Node
@@ -46,7 +46,7 @@ def read_nodes(files: Files, findings: Findings, item: Item, path: str) -> list[
 
 def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: str) -> Draft:
     if isinstance(item, Scalar) and item.value is None:
-        item = Mapping(item.line, item.column, ())  # A plain node has nothing to say.
+        item = Mapping(item.line, item.column, ())  # A plain node needs no keys.
     fields = Fields(findings, item, path, NODE_KEYS, "a mapping")
     kind = fields.read("kind", KIND, None if "kind" in fields else "host")
     replicas = fields.read("replicas", REPLICAS, None if "replicas" in fields else 0)
@@ -74,7 +74,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
 
 
 def _check_name(findings: Findings, declared: Declared) -> None:
-    """Add the mistake of a name that no host can have, with its longest replica's number."""
+    """Add the mistake of a name that no host can have, with the number of its last replica."""
     written = declared.name
     longest = written + (str(declared.replicas) if declared.replicas else "")
     if not is_label(written):
@@ -90,7 +90,7 @@ def _check_name(findings: Findings, declared: Declared) -> None:
 
 
 def _reads_as_number(written: str) -> bool:
-    """Return whether inet_aton() would take the name for an IPv4 address: digits, or 0x and hexadecimal ones."""
+    """Say whether inet_aton() would read the name as an IPv4 address: digits, or 0x and hexadecimal digits."""
     return written.isdigit() or (written.startswith("0x") and not written[2:].strip("0123456789abcdef"))
 
 

@@ -17,7 +17,7 @@ EVERYTHING = (Subnet(IPV4, 0, 0), Subnet(IPV6, 0, 0))
 
 
 class WrittenRoute(NamedTuple):
-    """A route whose ends can be read; `to` is canonical."""
+    """A route whose two parts could be read; `to` is canonical."""
 
     to: str
     via: Address
@@ -47,7 +47,7 @@ def _read_route(findings: Findings, item: Item, path: str) -> WrittenRoute | Non
 
 
 def _read_target(findings: Findings, to: Name) -> Subnet | None:
-    """Return where a route leads; an address alone is a network of one."""
+    """Return the destination of a route; an address alone is a network of one."""
     address = parse_address(to)
     if address and address.length is None:
         return address.subnet()
@@ -58,7 +58,7 @@ read_routes = sequence(_read_route, "a list of routes, each with to and via")
 
 
 class Neighbours:
-    """Checks that the gateways of routes are neighbours, as far as written subnets tell."""
+    """Checks that the gateways of routes are neighbours, as far as written subnets show."""
 
     def __init__(self, findings: Findings, names: Names, addressing: Addressing) -> None:
         self._findings = findings
@@ -87,7 +87,7 @@ class Neighbours:
                     break
 
     def _unreachable(self, node: str, via: Address) -> str:
-        """Return what was expected of a gateway, "" for a good one or where only the plan will know."""
+        """Return what was expected of a gateway; "" if it is good, or if only the plan can know."""
         segments = self._segments.get(node)
         if not segments:
             return f"the address of a neighbour, but {node} has no link"

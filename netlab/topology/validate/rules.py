@@ -1,6 +1,6 @@
-"""Rules: what one value must be. A rule returns the value, or None after it has added the mistake to the findings.
+"""Rules: what one value must be. A rule returns the value, or None after adding the mistake to the findings.
 
-A rule with settings is made by a function: `integer(1, 1000)`, `sequence(text, "a list of names")`.
+A function makes a rule with settings: `integer(1, 1000)`, `sequence(text, "a list of names")`.
 """
 
 from collections.abc import Callable
@@ -85,7 +85,7 @@ def choice(*words: str) -> Rule[str]:
 
 
 def sequence(entry: Rule[T], what: str, least: int = 0) -> Rule[tuple[T, ...]]:
-    """Make the rule of a list; entries that are wrong are left out of it."""
+    """Make the rule of a list; wrong entries are left out."""
 
     def rule(findings: Findings, item: Item, path: str) -> tuple[T, ...] | None:
         if not isinstance(item, Sequence) or len(item.items) < least:
@@ -111,7 +111,7 @@ def one_or_more(entry: Rule[T], what: str, least: int = 1) -> Rule[tuple[T, ...]
 
 
 def pairs(key_problem: Callable[[str], str], value: Rule[T], what: str) -> Rule[tuple[tuple[str, T], ...]]:
-    """Make the rule of a mapping with keys of the user's choice.
+    """Make the rule of a mapping whose keys the user chooses.
 
     `key_problem` returns what was expected of a key, or "" for a good one.
     """
@@ -134,7 +134,7 @@ def pairs(key_problem: Callable[[str], str], value: Rule[T], what: str) -> Rule[
 
 
 def is_label(written: str) -> bool:
-    """Return whether `written` is a DNS label in lower case."""
+    """Say whether `written` is a DNS label in lower case."""
     return (
         0 < len(written) <= LABEL_LENGTH
         and not written.strip(LOWER + DIGITS + "-")
@@ -144,7 +144,7 @@ def is_label(written: str) -> bool:
 
 
 def label(findings: Findings, item: Item, path: str) -> str | None:
-    """Take a DNS label, which names labs and nodes."""
+    """Take a DNS label, the name of a lab or node."""
     if not isinstance(item, Scalar) or item.value is None or isinstance(item.value, bool):
         findings.wrong(item, path, LABEL)
     elif not is_label(item.text):
@@ -155,7 +155,7 @@ def label(findings: Findings, item: Item, path: str) -> str | None:
 
 
 def suggest_label(written: str) -> str:
-    """Return a hint at a label that is like `written`, or ""."""
+    """Return a hint to a label that is like `written`, or ""."""
     if not written.isascii() or len(written) > LABEL_LENGTH:
         return ""
     kept = (character if character in LOWER + DIGITS else "-" for character in written.lower())
@@ -164,7 +164,7 @@ def suggest_label(written: str) -> str:
 
 
 class Fields:
-    """The keys of one mapping, read one by one; `known` are all that it may have."""
+    """The keys of one mapping, read one by one; `known` are all that are allowed."""
 
     def __init__(self, findings: Findings, item: Item, path: str, known: SequenceOf[str], what: str) -> None:
         self.findings = findings
@@ -180,7 +180,7 @@ class Fields:
                 self._add_unknown(key, child, known)
 
     def _add_unknown(self, key: Scalar, child: Item, known: SequenceOf[str]) -> None:
-        """Add the mistake of an unknown key, and read on as if it were the known one that it is like."""
+        """Add the mistake of an unknown key, and read on as if it were the known key that is most like it."""
         where, message = place(key, join(self.path, key.text)), f"expected a known key, found {show(key.text)}"
         self.findings.add(where, message, self.findings.nearest(key.text, known))
         meant = self.findings.closest(key.text, known)
@@ -192,17 +192,17 @@ class Fields:
         return key in self._pairs
 
     def key_place(self, key: str) -> Place:
-        """Return where `key` stands, or the mapping itself if it has no such key."""
+        """Return the place of `key`, or of the mapping if it has no such key."""
         pair = self._pairs.get(key)
         return place(pair[0], join(self.path, pair[0].text)) if pair else self.place
 
     def value_place(self, key: str) -> Place:
-        """Return where the value of `key` stands, or the mapping itself if it has no such key."""
+        """Return the place of the value of `key`, or of the mapping if it has no such key."""
         pair = self._pairs.get(key)
         return place(pair[1], join(self.path, pair[0].text)) if pair else self.place
 
     def read(self, key: str, rule: Rule[T], default: D) -> T | D:
-        """Return the value of `key`, or `default` where it is missing or wrong."""
+        """Return the value of `key`, or `default` if it is missing or wrong."""
         pair = self._pairs.get(key)
         if pair is None:
             return default

@@ -8,7 +8,7 @@ from netlab.topology.validate.rules import DIGITS, LOWER, Fields, pairs, scalar,
 
 LETTERS = LOWER + LOWER.upper()
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-# Docker's engine takes no less of either, and a topology should be good for every runtime.
+# Docker's engine accepts no less of either, and a topology should be good for every runtime.
 MIN_CORES = 0.01
 MAX_CORES = 4096
 MIN_MEMORY = 6 << 20
@@ -17,7 +17,7 @@ LONGEST_NUMBER = 16  # digits
 
 
 def is_word(written: str) -> bool:
-    """Return whether `written` is a C identifier, which is also what a shell takes for a variable's name."""
+    """Say whether `written` is a C identifier, which is also what a shell takes as a variable's name."""
     return bool(written) and not written.strip(LETTERS + DIGITS + "_") and written[0] not in DIGITS
 
 
@@ -29,7 +29,7 @@ def _variable_problem(key: str) -> str:
 
 def _sysctl_problem(key: str) -> str:
     parts = key.split(".")
-    # A slash stands for a dot in a name, as for sysctl(8), but a name of nothing else would lead elsewhere.
+    # A slash in a name means a dot, as for sysctl(8), but a name of dots and slashes alone would lead elsewhere.
     good = len(parts) > 1 and parts[0] == "net" and all(part.strip("/") for part in parts)
     return "" if good and not key.strip(LETTERS + DIGITS + "._-/") else "a dotted name such as net.ipv4.tcp_ecn"
 

@@ -285,7 +285,7 @@ def test_the_engines_own_library_obeys_no_variable_that_sudo_would_lose() -> Non
     assert {"DOCKER_HOST"} < Variables.asked <= set(chosen.KEPT)
 
 
-def test_no_room_for_a_thread_is_the_hosts_lack() -> None:
+def test_too_few_threads_are_a_host_error() -> None:
     """Python has no type for it. A stack larger than there are addresses makes the kernel refuse."""
     code = """
         import threading

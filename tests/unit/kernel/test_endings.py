@@ -49,7 +49,7 @@ def test_they_raise_where_the_caller_lets_them_wait_and_wait_again_afterwards() 
         signal.sigwait({signal.SIGINT})
 
 
-def test_what_waits_is_heard_when_the_context_ends() -> None:
+def test_a_signal_that_waits_is_delivered_when_the_context_ends() -> None:
     done = []
 
     def work() -> None:

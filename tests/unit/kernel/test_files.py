@@ -24,7 +24,7 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("wanted", [files.FOR_ALL, files.FOR_GROUP, files.FOR_OWNER])
-def test_a_folder_has_the_mode_that_was_said(tmp_path: Path, wanted: int) -> None:
+def test_a_folder_has_the_given_mode(tmp_path: Path, wanted: int) -> None:
     """Those that had to be made around it have it too."""
     files.make_folder(f"{tmp_path}/one", wanted)
     files.ensure_folder(f"{tmp_path}/two/three", wanted)
@@ -32,7 +32,7 @@ def test_a_folder_has_the_mode_that_was_said(tmp_path: Path, wanted: int) -> Non
     assert [mode(tmp_path / name) for name in ("one", "two", "two/three")] == [wanted] * 3
 
 
-def test_a_folder_hands_its_group_on(tmp_path: Path) -> None:
+def test_a_folder_gives_its_group_to_what_is_in_it(tmp_path: Path) -> None:
     files.make_folder(f"{tmp_path}/lab", files.FOR_ALL)
     (tmp_path / "lab").chmod(0o2755)
     files.make_folder(f"{tmp_path}/lab/logs", files.FOR_GROUP)
@@ -40,7 +40,7 @@ def test_a_folder_hands_its_group_on(tmp_path: Path) -> None:
     assert oct(0o2750) == oct(mode(tmp_path / "lab" / "logs"))
 
 
-def test_a_file_has_the_mode_that_was_said(tmp_path: Path) -> None:
+def test_a_file_has_the_given_mode(tmp_path: Path) -> None:
     """Also where there was another before."""
     for wanted in (0o644, 0o640, 0o600, 0o444):
         files.write(f"{tmp_path}/file", "text", wanted)

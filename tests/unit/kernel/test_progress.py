@@ -52,7 +52,7 @@ def work(seconds: float) -> None:
         pass
 
 
-def test_who_is_seen_to_get_on_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_makes_progress_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long a look takes; and from the last time that something has changed on."""
     clock = count(step=1000.0)
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
@@ -71,13 +71,13 @@ def changes(look: Callable[[], object]) -> None:
         eventually(lambda before=before: look() != before, "some CPU time")  # type: ignore[misc]
 
 
-def test_who_works_is_seen() -> None:
+def test_cpu_time_shows_progress() -> None:
     """Here it is a process below the one that was started, which only waits."""
     with running(PARENT) as pid:
         changes(lambda: progress.of_holders(pids=[pid]))
 
 
-def test_who_stands_still_is_seen() -> None:
+def test_no_cpu_time_shows_no_progress() -> None:
     """What we use ourselves does not count."""
     with running(IDLE) as pid:
         eventually(lambda: sleeps(pid))
@@ -88,12 +88,12 @@ def test_who_stands_still_is_seen() -> None:
         assert progress.of_holders(pids=[pid]) == before
 
 
-def test_who_works_with_a_lock_held_is_seen(tmp_path: Path) -> None:
+def test_a_process_that_holds_the_lock_and_works_is_seen(tmp_path: Path) -> None:
     with running(PARENT, tmp_path / "lock"):
         changes(lambda: progress.of_holders(str(tmp_path / "lock")))
 
 
-def test_who_works_without_the_lock_does_not_count(tmp_path: Path) -> None:
+def test_a_process_that_works_without_the_lock_does_not_count(tmp_path: Path) -> None:
     with running(IDLE, tmp_path / "lock") as pid, running(BUSY) as busy:
         eventually(lambda: sleeps(pid))
         before = progress.of_holders(str(tmp_path / "lock"))

@@ -134,7 +134,7 @@ def test_a_wide_written_subnet_is_skipped_as_a_whole() -> None:
     assert subnets(topology) == [["10.0.0.0/16", "fd00::/64"], ["10.1.0.0/24", "fd00:0:0:100::/64"]]
 
 
-def test_whoever_takes_all_of_10_leaves_172_16() -> None:
+def test_a_file_that_uses_all_of_10_gets_subnets_of_172_16() -> None:
     topology = lab(link("a", "b", "10.0.0.0/8"), link("b", "c"))
 
     assert subnets(topology)[1] == ["172.16.0.0/24", "fd00:0:1::/64"]

@@ -199,14 +199,14 @@ def test_a_cache_is_no_link(home: Path, header: Path, tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
-def test_a_name_that_depends_on_where_one_stands_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(paths.CACHE_VARIABLE, "cache")
 
     with pytest.raises(UsageError, match="NETLAB_CACHE is 'cache': expected the absolute path"):
         paths.cache_folder()
 
 
-def test_a_disk_that_is_full_costs_the_entry_and_nothing_else(home: Path, header: Path) -> None:
+def test_a_full_disk_loses_the_entry_and_nothing_else(home: Path, header: Path) -> None:
     """No part of it is left."""
     keep("one", header)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -230,7 +230,7 @@ def test_what_is_not_the_caches_own_stays(home: Path, header: Path, monkeypatch:
     assert os.listdir(home) == ["thesis.tex"]
 
 
-def test_a_cache_that_cannot_be_written_is_none(home: Path, header: Path) -> None:
+def test_without_a_writable_cache_nothing_is_kept(home: Path, header: Path) -> None:
     """Nothing fails for want of a cache."""
     home.write_text("a file")
     keep("one", header)

@@ -114,7 +114,7 @@ def test_headers_are_read_with_what_they_include(tmp_path: Path) -> None:
     assert {"verdict.h", "packet.h", "bounds.h"} == {Path(path).name for path, _ in found[2:]}
 
 
-def test_states_of_registers_are_no_reasons() -> None:
+def test_states_of_registers_are_left_out() -> None:
     """What the verifier prints of its state between instruction and reason is left out, and long reasons are cut."""
     said = diagnostics.verifier_error(
         log_of(
@@ -168,7 +168,7 @@ def test_a_line_that_bcc_rewrote_is_found_again() -> None:
     ]
 
 
-def test_clangs_errors_lose_what_is_bccs() -> None:
+def test_errors_of_clang_are_shown_without_bccs_own_lines() -> None:
     """Virtual names, warnings, counts, options and places in foreign headers go; the author's notes stay."""
     talk = (
         COMMAND + "/virtual/main.c:3:1: warning: unused variable 'a' [-Wunused-variable]\n"

@@ -106,7 +106,7 @@ def test_a_program_of_ours_on_an_old_kernel_gets_one_line(name: str, monkeypatch
     assert ("Linux 6.1 or newer" in lack) == (name != "balancer")
 
 
-def test_who_may_not_ask_learns_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_rights_nothing_is_reported_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without rights the kernel's own words say more."""
     OldKernel(monkeypatch, error=errno.EPERM)
 

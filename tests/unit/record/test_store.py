@@ -37,7 +37,7 @@ def test_the_only_lab_is_meant(root: Path) -> None:
     assert store.choose(None) == "one"
 
 
-def test_several_labs_have_to_be_chosen_from(root: Path) -> None:
+def test_one_of_several_labs_must_be_chosen(root: Path) -> None:
     """The error lists them."""
     make(root, "one")
     make(root, "two")
@@ -56,7 +56,7 @@ def test_a_name_that_is_no_label_is_refused(name: str) -> None:
         paths.folder_of(name)
 
 
-def test_a_record_that_is_missing_or_damaged_is_said_so(root: Path) -> None:
+def test_a_missing_or_damaged_record_is_reported(root: Path) -> None:
     """Both say how to get rid of what is left."""
     make(root, "torn")
     with pytest.raises(NetlabError, match="netlab down --lab torn"):

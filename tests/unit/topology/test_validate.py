@@ -69,7 +69,7 @@ def test_shipped_topologies(path: str) -> None:
     assert read.description
 
 
-def test_a_misspelt_key_is_read_on() -> None:
+def test_a_misspelt_key_is_read_as_the_known_one() -> None:
     """What stands under a misspelt key is checked as if the key were right."""
     found = mistakes("{name: x, nodse: {a: {rolle: nothing}}}")
 

@@ -124,7 +124,7 @@ def test_a_mistake_in_a_setting_says_so(lab: str) -> None:
 @pytest.mark.parametrize(
     "value", ["[" * 100_000, "- " * 1000, "{a: " * 1000, "9" * 100_000, "*" * 1000, "\ud800", "\t"]
 )
-def test_horrors_as_values(lab: str, value: str) -> None:
+def test_broken_values_are_refused(lab: str, value: str) -> None:
     """A value is read as carefully as a file."""
     with pytest.raises(UsageError):
         validate.topology(document.load(lab, [f"description={value}"]))

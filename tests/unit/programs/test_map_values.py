@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from netlab.errors import NetlabError
-from netlab.programs import values
-from netlab.programs.values import Fields, Types
+from netlab.programs import map_values
+from netlab.programs.map_values import Fields, Types
 from netlab.record import layouts
 from netlab.record.layouts import NETWORK, NONE, OTHER, SIGNED, STRUCT, UNSIGNED, Field, Layouts, MapLayout, Struct
 
@@ -89,21 +89,21 @@ def test_a_file_is_read_once_until_another_takes_its_place(tmp_path: Path) -> No
     path = str(tmp_path / "layouts" / "one.json")
     os.mkdir(tmp_path / "layouts")
     layouts.write(path, KNOWN)
-    first = values.types(path)
-    assert values.types(path) is first
+    first = map_values.types(path)
+    assert map_values.types(path) is first
     assert first.layouts == KNOWN
     assert first.value("m").size == 40
 
     layouts.write(path, NONE)
-    assert values.types(path).layouts == NONE
+    assert map_values.types(path).layouts == NONE
 
 
 def test_a_file_that_is_missing_or_damaged_says_so(tmp_path: Path) -> None:
     """With where, what and what to do."""
     path = tmp_path / "one.json"
     with pytest.raises(NetlabError, match=r"one\.json, which says how .* is not there: netlab down, and netlab up"):
-        values.types(str(path))
+        map_values.types(str(path))
 
     path.write_text(json.dumps({"maps": {}, "structs": {"struct a": {"size": -1, "fields": []}}, "enums": {}}))
     with pytest.raises(NetlabError, match=r"is damaged \(structs\.struct a\.size: expected a whole number from 0 on"):
-        values.types(str(path))
+        map_values.types(str(path))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netlab.programs import comparison
+from netlab.programs import field_comparison
 from netlab.record.layouts import NETWORK, NONE, OTHER, SIGNED, STRUCT, UNSIGNED, Field, Layouts, MapLayout, Struct
 
 KEY = Field("key", 0, 4, UNSIGNED, "unsigned int")
@@ -47,7 +47,7 @@ CHANGES = {
 def test_fields_must_stand_where_they_stood_and_mean_the_same(name: str) -> None:
     fields, expected = CHANGES[name]
 
-    assert comparison.differences("m", OLD, build(*fields)) == expected
+    assert field_comparison.differences("m", OLD, build(*fields)) == expected
 
 
 def test_structs_in_structs_are_followed_to_their_fields() -> None:
@@ -58,9 +58,9 @@ def test_structs_in_structs_are_followed_to_their_fields() -> None:
     moved = build(outer, inner=Struct(4, (A._replace(name="z"),)))
     no_struct = build(outer._replace(kind=UNSIGNED, type="__u32"))
 
-    assert comparison.differences("m", before, same) == []
-    assert comparison.differences("m", before, moved) == ["field in.z instead of in.a, at byte 0"]
-    assert comparison.differences("m", before, no_struct) == ["field in of type __u32 instead of struct inner"]
+    assert field_comparison.differences("m", before, same) == []
+    assert field_comparison.differences("m", before, moved) == ["field in.z instead of in.a, at byte 0"]
+    assert field_comparison.differences("m", before, no_struct) == ["field in of type __u32 instead of struct inner"]
 
 
 def test_keys_and_values_that_are_no_structs_are_compared_as_a_whole() -> None:
@@ -70,20 +70,20 @@ def test_keys_and_values_that_are_no_structs_are_compared_as_a_whole() -> None:
     signed = build(value=number._replace(kind=SIGNED, type="long long"), key=KEY._replace(kind=NETWORK, type="__be32"))
     smaller = build(value=number._replace(size=4, type="__u32"))
 
-    assert comparison.differences("m", before, signed) == [
+    assert field_comparison.differences("m", before, signed) == [
         "keys of type __be32 instead of unsigned int",
         "values of type long long instead of __u64",
     ]
-    assert comparison.differences("m", before, smaller) == []
+    assert field_comparison.differences("m", before, smaller) == []
 
 
 def test_keys_have_fields_too() -> None:
     key = Field("key", 0, 24, STRUCT, "struct mine")
 
-    assert comparison.differences("m", build(A, key=key, value=KEY), build(B, key=key, value=KEY)) == [
+    assert field_comparison.differences("m", build(A, key=key, value=KEY), build(B, key=key, value=KEY)) == [
         "key's field a is gone, which was __u32 at byte 0"
     ]
 
 
 def test_a_build_that_does_not_tell_has_no_differences() -> None:
-    assert comparison.differences("m", NONE, OLD) == comparison.differences("m", OLD, NONE) == []
+    assert field_comparison.differences("m", NONE, OLD) == field_comparison.differences("m", OLD, NONE) == []

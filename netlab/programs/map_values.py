@@ -1,7 +1,7 @@
-"""Values of maps, which are bytes, read and written by the names of their fields, as a program's layouts have them.
+"""Values of maps, which are bytes, read and written by the names of their fields, with a program's layouts.
 
-A field is a whole number, or a tuple of them where it is an array. It is bytes where it is a struct, an array of single
-bytes, or no number at all. Numbers in network byte order are numbers like any other.
+A field is a whole number, or a tuple of them if it is an array. It is bytes if it is a struct, an array of single
+bytes, or not a whole number. Numbers in network byte order are numbers like any other.
 """
 
 import os
@@ -20,7 +20,7 @@ _NUMBERS = {UNSIGNED, SIGNED, NETWORK}
 
 
 class _Place(NamedTuple):
-    """Where a field stands and how it is packed: as so many values, or as one (0)."""
+    """The place of a field, and how it is packed: as so many values, or as one (0)."""
 
     offset: int
     form: struct.Struct
@@ -49,14 +49,14 @@ class Fields:
         self._rows: dict[tuple[str, ...], struct.Struct] = {}
 
     def field(self, name: str) -> Field:
-        """Return a field; NetlabError where the program has none of this name."""
+        """Return a field; NetlabError if the program has none of this name."""
         if name not in self._fields:
             there = ", ".join(self._fields)
             raise NetlabError(f"the program's {self.name} has no field {name}, which netlab needs; it has {there}")
         return self._fields[name]
 
     def slice(self, name: str) -> slice:
-        """Return where a field's bytes are."""
+        """Return the place of a field's bytes."""
         field = self.field(name)
         return slice(field.offset, field.offset + field.size)
 
@@ -67,7 +67,7 @@ class Fields:
         return found if count else found[0]
 
     def of(self, data: bytes) -> Value:
-        """Return the value that these bytes are."""
+        """Return these bytes as a value."""
         return Value(self, data)
 
     def pack(self, **fields: Any) -> bytes:
@@ -75,9 +75,9 @@ class Fields:
         return self.put(bytes(self.size), **fields)
 
     def put(self, value: bytes, **fields: Any) -> bytes:
-        """Return a value with these fields instead of those that it has; shorter bytes are followed by zeros.
+        """Return a value with these fields replaced; shorter bytes are followed by zeros.
 
-        A tuple for an array may be shorter, too; struct.error where a number does not fit.
+        A tuple for an array may be shorter, too; struct.error if a number does not fit.
         """
         room = bytearray(value)
         for name, one in fields.items():
@@ -96,7 +96,7 @@ class Fields:
     def rows(self, data: bytes, *names: str) -> Iterator[tuple[Any, ...]]:
         """Yield these fields of each of the structs that fill the data; none may be in network byte order, or an array.
 
-        All at once is much faster than one after the other.
+        This is much faster than one call for each.
         """
         ordered = sorted(names, key=lambda name: self.field(name).offset)
         form = self._rows.get(names) or self._row(ordered)
@@ -115,7 +115,7 @@ class Fields:
         return struct.Struct(f"{text}{self.size - at}x")
 
     def _place(self, name: str) -> _Place:
-        """Return where a field stands and how it is packed."""
+        """Return the place of a field, and how it is packed."""
         field = self.field(name)
         if field.bits:
             raise NetlabError(f"{name} of {self.name} is a bit field, which is not read")
@@ -140,7 +140,7 @@ class Types:
         self._structs: dict[str, Fields] = {}
 
     def struct(self, name: str) -> Fields:
-        """Return a struct; NetlabError where the program has none of this name."""
+        """Return a struct; NetlabError if the program has none of this name."""
         found = self._structs.get(name)
         if not found:
             full = f"struct {name}"
@@ -150,31 +150,31 @@ class Types:
         return found
 
     def value(self, name: str) -> Fields:
-        """Return the struct that a map's values are; NetlabError where they are none."""
+        """Return the struct of a map's values; NetlabError if they are not structs."""
         field = self.layouts.maps[name].value
         if field.kind != STRUCT or field.counts:
             raise NetlabError(f"the values of the program's map {name} are no structs")
         return self.struct(field.type.removeprefix("struct "))
 
     def enum(self, name: str) -> Mapping[str, int]:
-        """Return the numbers of an enum, by their names; NetlabError where the program has none of this name."""
+        """Return the numbers of an enum by their names; NetlabError if the program has none of this name."""
         if name not in self.layouts.enums:
             raise NetlabError(f"the program has no `enum {name}`")
         return self.layouts.enums[name]
 
 
-_known: dict[str, tuple[tuple[int, int], Types]] = {}  # by the path of the file: which one it was, and what it said
+_known: dict[str, tuple[tuple[int, int], Types]] = {}  # by the path of the file: which file it was, and its types
 
 
 def types(path: str) -> Types:
-    """Return what a file says of a program's types; it is read again only once another has taken its place.
+    """Return the types in a file; it is read again only if another file has replaced it.
 
-    NetlabError where it is missing or damaged.
+    NetlabError if it is missing or damaged.
     """
     try:
         about = os.stat(path)
     except OSError:
-        return Types(layouts.read(path))  # which says what is wrong
+        return Types(layouts.read(path))  # this says what is wrong
     which = (about.st_ino, about.st_mtime_ns)
     known = _known.get(path)
     if not known or known[0] != which:

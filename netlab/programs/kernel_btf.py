@@ -1,4 +1,4 @@
-"""Asks the kernel for the types of maps and functions, as their program's BTF has them."""
+"""Asks the kernel for the types of maps and functions, as they are in their program's BTF."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -10,9 +10,9 @@ from netlab.record.layouts import NONE, Layouts, MapLayout, Struct
 
 
 def layouts(maps: Mapping[str, int]) -> dict[str, Layouts]:
-    """Return what is known of maps, given by descriptors: for each the layouts of all that are in the same BTF.
+    """Return the layouts of maps, given by descriptors: for each, all layouts of its BTF.
 
-    That takes CAP_SYS_ADMIN. A map of which nothing is known, or only what cannot be understood, has none.
+    This takes CAP_SYS_ADMIN. A map has no layouts if its types are not known or not understood.
     """
     found: dict[int, dict[str, MapTypes]] = {}
     for name, fd in maps.items():
@@ -25,7 +25,7 @@ def layouts(maps: Mapping[str, int]) -> dict[str, Layouts]:
 
 
 def _layouts(number: int, types: Mapping[str, MapTypes]) -> Layouts:
-    """Return the layouts that one BTF has; none where it cannot be read: nobody needs it to load a program."""
+    """Return the layouts of one BTF; none if it cannot be read, because no program needs them to load."""
     try:
         return btf.layouts(bpf.btf(number), types)
     except (OSError, NetlabError, BadBtfError):
@@ -33,9 +33,9 @@ def _layouts(number: int, types: Mapping[str, MapTypes]) -> Layouts:
 
 
 def functions_of(context: str) -> set[str] | None:
-    """Return the functions that take a pointer to a struct, and nothing else, of what this process has compiled.
+    """Return the functions, of what this process has compiled, whose only parameter is a pointer to this struct.
 
-    None where the kernel has no types of it, or none that can be understood.
+    None if the kernel has no types of it, or none that can be understood.
     """
     found: set[str] = set()
     known = [fd for fd in map(int, os.listdir("/proc/self/fd")) if _is_types(fd)]
@@ -55,7 +55,7 @@ def _is_types(fd: int) -> bool:
 
 
 def whole(found: Iterable[Layouts]) -> Layouts:
-    """Return all that is known of a program's maps as one."""
+    """Return everything that is known of a program's maps as one."""
     maps: dict[str, MapLayout] = {}
     structs: dict[str, Struct] = {}
     enums: dict[str, Mapping[str, int]] = {}

@@ -6,10 +6,10 @@ from netlab.record.layouts import OTHER, STRUCT, Field, Layouts
 
 
 def differences(name: str, before: Layouts, now: Layouts) -> list[str]:
-    """Return in what the fields of a map are not what they were, in words.
+    """Return in words how the fields of a map have changed.
 
-    Each field of before must stand where it stood, and mean the same; others may stand where none did. Sizes of keys
-    and values are compared elsewhere. Nothing is found where one of the builds does not tell.
+    Each old field must keep its place and its meaning; new ones may be where none were. Sizes of keys and values are
+    compared elsewhere. If one of the builds has no BTF, nothing is found.
     """
     if name not in before.maps or name not in now.maps:
         return []
@@ -24,7 +24,7 @@ def differences(name: str, before: Layouts, now: Layouts) -> list[str]:
 
 
 class _Sides:
-    """A field, and the build that it is of."""
+    """A field, and the build that it belongs to."""
 
     def __init__(self, build: Layouts, field: Field) -> None:
         self.build = build
@@ -39,7 +39,7 @@ class _Sides:
         return self.field.offset, self.field.first_bit
 
     def shape(self) -> tuple[object, ...]:
-        """Return what must be the same in both builds; the names of numbers and structs may differ."""
+        """Return what must be equal in both builds; the names of numbers and structs may differ."""
         field = self.field
         name = field.type if field.kind == OTHER else ""
         return field.kind, field.counts, field.bits, name, 0 if self.is_struct else field.size
@@ -54,7 +54,7 @@ class _Sides:
 
 
 def _side(plural: str, word: str, old: _Sides, new: _Sides) -> Iterator[str]:
-    """Compare keys or values as a whole; where they have other sizes, that says it all of what is no struct."""
+    """Compare keys or values as a whole; if they are no structs, another size says enough."""
     if old.shape()[:-1] != new.shape()[:-1]:
         if old.field.size == new.field.size or old.is_struct or new.is_struct:
             yield f"{plural} of type {new} instead of {old}"
@@ -83,7 +83,7 @@ def _bit(side: _Sides) -> str:
 
 
 def _gone(path: str, was: _Sides, fresh: list[_Sides]) -> str:
-    """Say what has become of a field that is no longer there: another name, or nothing."""
+    """Say what has become of a field that is gone: another name, or nothing."""
     here = [each for each in fresh if (each.place(), each.shape()) == (was.place(), was.shape())]
     if here:
         return f"{path}{here[0].field.name} instead of {path}{was.field.name}, {was.where()}"

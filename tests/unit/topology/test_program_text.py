@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from netlab.programs import headers
-from netlab.topology import sources
+from netlab.topology import program_text
 from tests.checkout import ROOT
 
 BPF = Path(ROOT) / "bpf"
@@ -18,7 +18,7 @@ def names(folder: Path, **texts: str) -> list[str]:
         path = folder / f"{name.replace('__', '/')}.h"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    return sorted(header.name for header in sources.headers(str(folder / "mine.c"), '#include "one.h"\n'))
+    return sorted(header.name for header in program_text.headers(str(folder / "mine.c"), '#include "one.h"\n'))
 
 
 def test_headers_are_followed_and_none_is_taken_twice(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_header_beside_the_program_hides_netlabs(tmp_path: Path) -> None:
     (tmp_path / "balancer").mkdir()
     (tmp_path / "balancer" / "choice.h").write_text("")
 
-    found = {name: path for name, path, *_ in sources.headers(str(tmp_path / "mine.c"), own.read_text())}
+    found = {name: path for name, path, *_ in program_text.headers(str(tmp_path / "mine.c"), own.read_text())}
 
     assert found["balancer/choice.h"] == str(tmp_path / "balancer" / "choice.h")
     assert found["balancer/threads.h"] == str(BPF / "balancer" / "threads.h")
@@ -50,7 +50,7 @@ def test_a_header_beside_the_program_hides_netlabs(tmp_path: Path) -> None:
 def test_every_header_of_the_balancers_is_included_by_its_name_in_the_folder_of_programs() -> None:
     expected = {f"balancer/{path.name}" for path in (BPF / "balancer").iterdir()}
 
-    found = sources.headers(str(BPF / "balancer.c"), (BPF / "balancer.c").read_text())
+    found = program_text.headers(str(BPF / "balancer.c"), (BPF / "balancer.c").read_text())
 
     assert expected == {header.name for header in found if "/" in header.name}
 
@@ -59,7 +59,7 @@ def test_every_header_of_the_balancers_is_included_by_its_name_in_the_folder_of_
 def test_reasons_may_stand_in_a_header(enum: str) -> None:
     path = BPF / "balancer.c"
 
-    assert headers.enum_in(sources.with_headers(str(path), path.read_text()), enum)
+    assert headers.enum_in(program_text.with_headers(str(path), path.read_text()), enum)
 
 
 def test_a_header_that_cannot_be_read_has_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,13 +72,13 @@ def test_a_header_that_cannot_be_read_has_no_text(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("netlab.kernel.files.read", refuse)
     text = '#include "one.h"\n'
 
-    assert sources.with_headers(str(tmp_path / "mine.c"), text).strip() == text.strip()
+    assert program_text.with_headers(str(tmp_path / "mine.c"), text).strip() == text.strip()
 
 
 def may_transmit(folder: Path, source: str, header: str = "", **define: str | int) -> bool:
     """Say whether a program beside a header of this text, answer.h, may return XDP_TX."""
     (folder / "answer.h").write_text(header)
-    return sources.may_transmit(str(folder / "mine.c"), source, tuple(define.items()))
+    return program_text.may_transmit(str(folder / "mine.c"), source, tuple(define.items()))
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_what_does_not_transmit(tmp_path: Path, source: str, header: str, define
 def test_programs_of_netlabs_own_do_not_transmit(name: str) -> None:
     path = BPF / f"{name}.c"
 
-    assert not sources.may_transmit(str(path), path.read_text(), ())
+    assert not program_text.may_transmit(str(path), path.read_text(), ())
 
 
 def test_a_header_that_cannot_be_read_may_say_anything(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "answer.h")
 
-    assert sources.may_transmit(str(tmp_path / "mine.c"), '#include "answer.h"\n', ())
+    assert program_text.may_transmit(str(tmp_path / "mine.c"), '#include "answer.h"\n', ())
