@@ -44,7 +44,7 @@ def resolve(findings: Findings, names: Names, starts: dict[str, Starts]) -> dict
     """Return, for each name in `nodes:` and each of its processes, what that is started after."""
     order = _Order(findings, names, starts)
     found = {
-        node: tuple(tuple(order.awaited(names.declared[node], start)) for start in its.processes)
+        node: tuple(tuple(dict.fromkeys(order.awaited(names.declared[node], start))) for start in its.processes)
         for node, its in starts.items()
     }
     _find_cycles(findings, order.waits)
@@ -70,26 +70,32 @@ class _Order:
         self._findings = findings
         self._names = names
         self._starts = starts
+        self._named = {node: {start.name: start for start in its.processes} for node, its in starts.items()}
+        self._called = {node: [name for name in named if name] for node, named in self._named.items()}
         self.waits: _Waits = {
             process_key(node, start.name or node): [] for node, its in starts.items() for start in its.processes
         }
 
     def awaited(self, own: Declared, start: Start) -> Iterator[Awaited]:
         """Yield what a process waits for, and add the mistakes of what it cannot wait for."""
+        known: set[str] = set()
         for other in start.after:
+            if other.text in known:
+                continue
             for nodes, declared, found in self._meant(own, start, other):
+                known.add(other.text)
                 self.waits[_key(own, start)].append((_key(declared, found), other.place))
                 yield Awaited(nodes, found.name)
 
     def _meant(self, own: Declared, start: Start, other: Name) -> Iterator[tuple[tuple[str, ...], Declared, Start]]:
         """Yield the nodes, () for the same one, and the process there, for each that a name means."""
         node, slash, process = other.text.partition("/")
-        its = self._starts[own.name].processes
-        if not slash and (found := _named(its, other.text)):
+        others = self._called[own.name]
+        if not slash and (found := self._named[own.name].get(other.text)):
             yield from (((), own, one) for one in self._startable(start, other, found))
             return
-        of_node = Name(node, other.place)
-        nodes = self._names.find(of_node, self._wanted(its), [one.name for one in its if one.name])
+        wanted = "a process of this node, or another node" if others else "another node"
+        nodes = self._names.find(Name(node, other.place), wanted, others)
         if not nodes:
             return
         declared = self._names.declared[node]
@@ -98,9 +104,6 @@ class _Order:
         elif found := self._process_of(declared, other, node, process):
             here = () if declared is own and not own.replicas else nodes
             yield from ((here, declared, one) for one in self._startable(start, other, found))
-
-    def _wanted(self, its: Sequence[Start]) -> str:
-        return "a process of this node, or another node" if any(one.name for one in its) else "another node"
 
     def _of_node(self, own: Declared, declared: Declared, other: Name) -> Sequence[Start]:
         """Return all processes of a node that start by themselves; add the mistake where it has none."""
@@ -121,7 +124,9 @@ class _Order:
     def _process_of(self, declared: Declared, other: Name, node: str, process: str) -> Start | None:
         """Return the process that NODE/NAME means; add the mistake where there is none."""
         its = self._starts[declared.name]
-        found = _named(its.processes, process) or (_named(its.processes, "") if process == node else None)
+        named = self._named[declared.name]
+        found = named.get(process) if process else None
+        found = found or (named.get("") if process == node else None)
         if not found and (its.processes or not its.has_process):
             known = [process_key(node, one.name or node) for one in its.processes]
             message = f"expected a process of {node}, found no {show(other.text)}"
@@ -140,10 +145,6 @@ class _Order:
             self._findings.add(other.place, message)
         else:
             yield found
-
-
-def _named(its: Sequence[Start], name: str) -> Start | None:
-    return next((one for one in its if one.name == name), None)
 
 
 def _key(declared: Declared, start: Start) -> str:
