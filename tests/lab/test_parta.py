@@ -57,7 +57,8 @@ def ends(started: "subprocess.Popen[str]") -> tuple[int, str]:
     assert started.stdout
     deadline = threading.Timer(PATIENCE_S, started.kill)
     deadline.start()
-    text = started.stdout.read()
+    with started.stdout as stdout:
+        text = stdout.read()
     code = started.wait()
     deadline.cancel()
     assert "Traceback" not in text
