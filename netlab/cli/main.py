@@ -271,7 +271,7 @@ def _end_with_what_is_called() -> None:
     """
     import signal
 
-    from netlab.kernel.endings import ENDINGS
+    from netlab.kernel.signals import ENDINGS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
 

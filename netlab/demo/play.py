@@ -13,7 +13,7 @@ from netlab.demo.events import Asked, Exited
 from netlab.demo.evidence import Claim, Entry, Evidence, Sockets
 from netlab.demo.wordings import parse
 from netlab.errors import NetlabError
-from netlab.kernel import endings, files, syscalls
+from netlab.kernel import files, signals, syscalls
 from netlab.lab import apply
 from netlab.lab.standing import Standing
 from netlab.observe import stats
@@ -87,10 +87,10 @@ def play(
     in any case. NetlabError if a lab of its name exists already, or is not up within `deadline_s` seconds.
     """
     lab = plan.topology.name
-    with endings.raising(), ExitStack() as in_the_end:
+    with signals.raising(), ExitStack() as in_the_end:
         if capture:
             in_the_end.callback(capture.stop)
-        with endings.waiting():  # except while `up` listens: so no lab is ever left behind
+        with signals.waiting():  # except while `up` listens: so no lab is ever left behind
             if lab in store.labs() or not apply.up(plan, deadline_s, say, capture.start if capture else None):
                 raise NetlabError(f"a lab named {lab} is up: netlab down --lab {lab} first, or play with --lab NAME")
             in_the_end.callback(apply.down, lab, say)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from netlab import paths
 from netlab.errors import NetlabError, UsageError, explain
-from netlab.kernel import endings
+from netlab.kernel import signals
 from netlab.lab import removal
 from netlab.lab.host import Host
 from netlab.plan.stages import Stage, stages
@@ -51,7 +51,7 @@ def build(machine: Machine, steps: Sequence[Step]) -> None:
 
     A signal that comes after the lab was recorded as standing reaches the caller after that.
     """
-    with endings.raising() as comes_too_late:
+    with signals.raising() as comes_too_late:
         _build(machine, steps, comes_too_late)
 
 
@@ -64,7 +64,7 @@ def _build(machine: Machine, steps: Sequence[Step], comes_too_late: Callable[[],
         comes_too_late()  # whatever would end us now: either the lab is undone, or it stands
         machine.complete()
     except BaseException as error:
-        with endings.waiting():
+        with signals.waiting():
             _undo(machine, error)
         raise
 
@@ -91,7 +91,7 @@ def up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Stand
     lab = plan.topology.name
     record = describe(plan, paths.folder_of(lab))
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
-    with endings.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
+    with signals.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
         if lab in store.labs():
             _refuse_another(record)
             say(f"netlab: {lab} is up already")
@@ -112,7 +112,7 @@ def down(lab: str, say: Say) -> None:
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
     with store.locked(lab, waiting=lambda: say(waiting), may_do_without=True):
         state = "up" if store.is_complete(lab) else "half-built"
-        with endings.waiting():
+        with signals.waiting():
             found = removal.remove(lab, *standing.runtimes_left(lab, folder))
     if not found:
         say(f"netlab: {lab} is not up, and nothing of it is left")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError
-from netlab.kernel import commands, endings, files
+from netlab.kernel import commands, files, signals
 from netlab.lab import removal
 from netlab.lab.standing import Standing
 from netlab.plan.planner import Plan
@@ -107,7 +107,7 @@ class Host:
                 self.compilations[step] = compilation = loader.start(self._job(step), self.lock)
                 if not step.for_peer:
                     files.write(paths.source(self.folder, step.node), compilation.text, 0o640)
-            with endings.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
+            with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
         if programs or roles:
             from netlab.supervise import client

@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError, explain
-from netlab.kernel import endings, files, syscalls
+from netlab.kernel import files, signals, syscalls
 from netlab.lab import pass_programs
 from netlab.lab.standing import Standing
 from netlab.programs import bcc, loader, map_reuse
@@ -34,7 +34,7 @@ def reload(lab: str, node: str, define: Define, say: Say) -> None:
     map would need another shape; UsageError when there is no program, or no source.
     """
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
-    with endings.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
+    with signals.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
         began = time.monotonic()
         standing = Standing.read(lab)
         program = store.node_of(standing.record, node).program

@@ -32,7 +32,7 @@ ACTING = (
     "supervise/client",
     "supervise/trace",
     "kernel/syscalls",
-    "kernel/endings",
+    "kernel/signals",
     "runtime/cgroup_limits",
     "runtime/netns",
     "runtime/names",

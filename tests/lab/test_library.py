@@ -13,7 +13,7 @@ from netlab.cli.balancer import operate
 from netlab.demo import parta
 from netlab.demo.play import play
 from netlab.errors import NetlabError
-from netlab.kernel.endings import ENDINGS
+from netlab.kernel.signals import ENDINGS
 from netlab.lab import apply, launch
 from netlab.lab.host import Host
 from netlab.lab.reload import reload

@@ -24,7 +24,7 @@ MAY = {  # and why
     "runtime.entry": {"ends or replaces", "moves"},  # children that it forks
     "supervise.child": {"ends or replaces", "moves", "has signals otherwise"},  # the same
     "kernel.syscalls": {"ends or replaces", "moves"},  # for processes of our own
-    "kernel.endings": {"has signals otherwise"},  # contexts, after which they are as before
+    "kernel.signals": {"has signals otherwise"},  # contexts, after which they are as before
     "observe.capture": {"has signals otherwise"},  # the same
 }
 
