@@ -112,7 +112,8 @@ def _backends_table(now: "BalancerStats") -> Any:
     table = tables.table("BACKEND", "FREE THREADS", "CAPACITY", "WEIGHT", *heard)
     for name, backend in now.backends.items():
         weight = "drained" if backend.drained else str(backend.weight)
-        free = f"{backend.free}, {backend.absent}" if backend.absent else str(backend.free)
+        is_told = backend.absent in ("", "silent")  # its reports say that it is silent
+        free = str(backend.free) if is_told else f"{backend.free}, {backend.absent}"
         cells = (name, free, str(backend.capacity), weight)
         table.add_row(*cells, *(_report_cells(backend.reports) if heard else ()))
     return table

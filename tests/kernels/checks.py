@@ -33,6 +33,7 @@ FEATURES = (
         (f"{_LAB}dns.py::test_answers_come_from_the_address_that_was_asked",),
         (f"{_LAB}dns.py",),
     ),
+    Feature("servers that die, or answer in fragments", more=(f"{_LAB}servers.py",)),
     Feature("`reload` and `stats`", (f"{_LAB}dns.py::test_a_reload_between_two_questions",), (f"{_LAB}reload.py",)),
     Feature(
         "limits of CPU and memory",
