@@ -162,10 +162,10 @@ def settings(*options: str) -> list[str]:
 
 
 def asked(folder: Path, seconds: float) -> "subprocess.Popen[str]":
-    """Ask so many questions a second, for so long."""
+    """Ask so many questions a second, for so long; one that is not answered for very long is lost."""
     questions = folder / "questions"
     questions.write_text("lab.example A\nwhoami.example TXT\n")
-    load = ("-d", str(questions), "-l", str(seconds), "-Q", str(RATE), "-t", "1", "-c", "4")
+    load = ("-d", str(questions), "-l", str(seconds), "-Q", str(RATE), "-t", "20", "-c", "4")
     return background("client", ["dnsperf", "-s", "lb", *load])
 
 
