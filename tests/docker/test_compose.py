@@ -85,7 +85,7 @@ def test_roles_run_where_no_program_is_needed(partb: Path) -> None:
     eventually(lambda: "sent 30 requests" in compose(partb, "logs", "client").stdout)
     eventually(lambda: "exited with code 0" in compose(partb, "logs", "client").stdout)
 
-    assert "READY" in compose(partb, "logs", "worker2").stdout
+    assert "ready" in compose(partb, "logs", "worker2").stdout
     assert "" == compose(partb, "exec", "-T", "client", "true").stdout
 
 
