@@ -40,7 +40,8 @@ nodes:
 def exported(path: str) -> str:
     """Return what `netlab export compose` prints, the checkout's path taken out before long lines are folded."""
     said = json.dumps(compose_file.compose(plan(validate.topology(document.load(path)))))
-    data, notes = json.loads(said.replace(ROOT, "/ROOT"))
+    # Where the checkout's path has a blank, a shell's line has the path in quotes.
+    data, notes = json.loads(re.sub(r"'(/ROOT[^' ]*)'", r"\1", said.replace(ROOT, "/ROOT")))
     return dump(data, notes)
 
 
