@@ -63,7 +63,8 @@ static __always_inline __u32 leave_out(struct state *s, struct config *c, struct
 }
 
 /* A new incarnation. What was sent before it began is in nobody's hands. Its very first report may come when requests
- * that it will still get are on their way already. Returns the reason to count it by. */
+ * that it will still get are on their way already; while it is absent no threads tell how many, and those that come
+ * after all are found then. Returns the reason to count it by. */
 static __always_inline __u32 begin_incarnation(struct state *s, struct reporter *reporter, __u32 index, __u32 in_hand,
 					       struct totals *totals)
 {
@@ -156,7 +157,7 @@ static __always_inline __u32 apply_report(struct state *s, struct config *c, str
 	    ((__s32)(received - reporter->received) < 0 || (__s32)(completed - reporter->completed) < 0))
 		return REPORT_OLD;
 	if (reporter->incarnation != totals->incarnation)
-		reason = begin_incarnation(s, reporter, index, capacity - before, totals);
+		reason = begin_incarnation(s, reporter, index, reporter->silent ? 0 : capacity - before, totals);
 
 	__u32 lost = lost_requests(s, reporter, index, totals);
 	__u32 in_hand = *sent(s, index) - reporter->sent_before - lost - completed;

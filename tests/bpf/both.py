@@ -39,8 +39,12 @@ class Both:
         lacks = self.rig.overdue(index), self.rig.overload(index)
         must_carry, may_pass = self.model.believe(frame, after.free[index], *lacks, self.rig.is_absent(index))
 
-        assert packet == frame
-        assert verdict in ({REDIRECT} if must_carry else {PASS, DROP} if may_pass else {DROP}), frame.hex()
+        if packet != frame:
+            assert (verdict, must_carry, packet) == (REDIRECT, False, frames.marked(frame, index + 1, packet)), (
+                frame.hex()
+            )
+        else:
+            assert verdict in ({REDIRECT} if must_carry else {PASS, DROP} if may_pass else {DROP}), frame.hex()
         assert 0 <= after.free[index] <= self.model.capacity[index] * (not self.model.absent[index])
         assert [*before[:index], *before[index + 1 :]] == [*after.free[:index], *after.free[index + 1 :]]
         return Expected(verdict, HEARD, packet)

@@ -23,6 +23,10 @@ def exclude(rig: Rig) -> None:
     rig.run("exclude_run", raw(completion(1)))
 
 
+def readmit(rig: Rig) -> None:
+    rig.run("readmit_run", raw(completion(1)))
+
+
 def silence(rig: Rig) -> None:
     rig.later(3600)
     rig.run("watch_run", raw(completion(1)))
@@ -124,6 +128,19 @@ def absent() -> Iterator[Case]:
         yield tells(f"report of one that is ill, {name}", told, "REPORT_AGREED", ill, near="REPORT_RETURNED")
 
 
+def first_reports() -> Iterator[Case]:
+    """Yield first reports of a backend that is absent: its threads counted as taken, which says nothing of requests."""
+    one = raw(request())
+    for markers, heard in (("markers", (0, 0, 0)), ("no markers", None)):
+        for received, done, free in ((0, 0, 2), (1, 0, 1), (2, 2, 2)):
+            first = report(1, received, done, heard=heard)
+            name = f"{received} received, {done} done, reads {markers}"
+            refuses = two(one, one, refusal(4), free=(0, 2), report_port=REPORTS)
+            yield tells(f"first report of one that refuses, {name}", first, "REPORT_BEGUN", refuses, free)
+            ill = two(one, one, exclude, raw(first), readmit, free=(0, 2), report_port=REPORTS)
+            yield tells(f"report of one that was ill for its first, {name}", first, "REPORT_RETURNED", ill, free)
+
+
 def looked_after() -> Iterator[Case]:
     """Yield what user space has done to backends."""
     one, frame = raw(request()), completion(1)
@@ -156,4 +173,4 @@ def aged() -> Iterator[Case]:
         yield unmoved(0, f"threads of one that {name} grow old", bytes(14), "", before)._replace(program="age_run")
 
 
-PARTS = (refusals, absent, looked_after, aged)
+PARTS = (refusals, absent, first_reports, looked_after, aged)

@@ -35,6 +35,7 @@ class Report(NamedTuple):
 
 
 _REPORT = struct.Struct("!4s3IQ4I")
+REPORT = _REPORT.size
 _ON_WIRE = (
     *("magic", "received", "completed", "listed", "incarnation"),
     *("reads_markers", "marker", "sent", "received_at_marker"),
@@ -150,6 +151,22 @@ def answered(frame: bytes, macs: bytes, asked: bytes, port: int | None = None) -
     """
     ports = [(udp_at(frame) + 2, port.to_bytes(2))] if port is not None else []
     return rewritten(frame, macs, (ETHERNET + (8 if is_ipv6(frame) else 12), asked), *ports)
+
+
+def marked(frame: bytes, index: int, sent: bytes) -> bytes:
+    """Return the marker that a report of worker`index` may become, or nothing if that reads none.
+
+    Its number, and what it says of requests, are those of `sent`: tests of markers have them.
+    """
+    at, size, one = udp_at(frame), 16 if is_ipv6(frame) else 4, backend(index)
+    told, said = Report.read(frame[at + UDP : at + UDP + REPORT]), Report.read(sent[at + UDP : at + UDP + REPORT])
+    if not told.reads_markers:
+        return b""
+    marker = told._replace(magic=b"NLM1", marker=said.marker, sent=said.sent).pack()
+    addresses = frame[at - size : at] + frame[at - 2 * size : at - size]
+    ports = frame[at + 2 : at + 4] + SERVICE.to_bytes(2)
+    changes = (at - 2 * size, addresses), (at, ports), (at + UDP, marker)
+    return rewritten(frame, mac(one.mac) + mac(one.our_mac), *changes)
 
 
 def fragments(frame: bytes, size: int = 1480, number: int = 7) -> list[bytes]:
