@@ -15,6 +15,7 @@ from netlab.balancer.counters import snapshot
 from netlab.balancer.healer import Healer, carrier
 from netlab.balancer.holds import Keeper
 from netlab.balancer.layout import IPV4, IPV6, Config, Entry, entries, map_of
+from netlab.balancer.reports import absent
 from netlab.balancer.settings import Backend, families, write_backend
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel import syscalls
@@ -156,9 +157,12 @@ def remove(pins: str, names: Sequence[str], deadline_s: float, now: bool) -> Non
 
 
 def in_hand(pins: str, names: Sequence[str]) -> dict[str, int]:
-    """Return how many threads are taken, of those backends that have any."""
-    now = snapshot(pins)
-    return {name: count for name in names if (count := now.capacity[name] - now.free[name])}
+    """Return how many threads are taken, of those backends that have any.
+
+    An absent backend is left out: all its threads count as taken whatever it has, and no completion frees one.
+    """
+    now, gone = snapshot(pins), absent(pins)
+    return {name: count for name in names if name not in gone and (count := now.capacity[name] - now.free[name])}
 
 
 def _config(pins: str) -> Config:

@@ -9,6 +9,7 @@ import pytest
 from netlab.balancer import BY_REPORTS, Keeper, control, layout
 from netlab.errors import UsageError
 from netlab.programs.maps import Map
+from tests.bpf.cases_absent import exclude, refusal, silence
 from tests.bpf.rig import Rig, backend, request
 from tests.bpf.test_healing import REPORTS, reply, report
 
@@ -69,6 +70,23 @@ def test_flows_of_others_stay(rig: Rig) -> None:
 
     assert rig.push(reply(1))[2] == "REPLY_FREED"
     assert rig.push(reply(2))[2] == "PASS_NOT_LOCAL"
+
+
+@pytest.mark.parametrize(
+    "absence", [exclude, silence, lambda rig: rig.push(refusal(4))], ids=["ill", "silent", "refusing"]
+)
+def test_one_that_is_absent_is_removed_at_once(rig: Rig, absence: Callable[[Rig], object]) -> None:
+    """All its threads count as taken whatever it has, and no completion frees one: there is nothing to wait for."""
+    rig.reset(backends=2, capacity=2, policy="first-free", report_port=REPORTS)
+    rig.push(report(1, 0, 0))
+    rig.push(request())
+    assert control.in_hand(rig.pins, ["worker1", "worker2"]) == {"worker1": 1}
+    absence(rig)
+    assert rig.free() == (0, 2)
+    assert control.in_hand(rig.pins, ["worker1", "worker2"]) == {}
+    control.remove(rig.pins, ["worker1"], 0, now=False)
+
+    assert rig.free() == (2,)
 
 
 class CutOffError(BaseException):
