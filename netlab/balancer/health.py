@@ -132,6 +132,7 @@ class _Backend:
         self.due_s = self.began_s = 0.0
         self.row = 0  # outcomes in a row, below zero if they were bad
         self.was_absent = False
+        self.trouble = ""  # why no check of it could begin
 
     def note(self, is_well: bool) -> None:
         self.row = max(self.row, 0) + 1 if is_well else min(self.row, 0) - 1
@@ -157,7 +158,7 @@ class Checks:
             known = self._known.setdefault(name, _Backend())
             if known.was_absent is not (name in absent):  # by the program: what was found before that says nothing
                 known.was_absent, known.row = name in absent, 0
-            self._go_on(known, entry)
+            said += self._go_on(known, entry)
             if name in absent and known.row >= self._rule.rise and self._healer.readmit(entry):
                 said.append(f"health: {name} is well, and gets requests again")
             elif name not in absent and -known.row >= self._rule.fall and self._healer.exclude(entry):
@@ -169,15 +170,30 @@ class Checks:
         for name in list(self._known):
             self._forget(name)
 
-    def _go_on(self, known: _Backend, entry: Entry) -> None:
+    def _go_on(self, known: _Backend, entry: Entry) -> list[str]:
+        """Note what is known of a check by now, and begin the next if it is due; return what is to be said."""
         now = time.monotonic()
         outcome = known.check.outcome() if known.check else None
         if outcome is not None:
             known.note(outcome)
         elif known.check and now >= known.began_s + self._rule.interval_s:
             known.note(False)
-        if not known.check and now >= known.due_s:
-            known.check, known.began_s, known.due_s = self._start(entry), now, now + self._rule.interval_s
+        if known.check or now < known.due_s:
+            return []
+        known.began_s, known.due_s = now, now + self._rule.interval_s
+        return self._begin(known, entry)
+
+    def _begin(self, known: _Backend, entry: Entry) -> list[str]:
+        """Begin a check. If this machine has no room for it, it is a bad one; the others are checked all the same."""
+        before, known.trouble = known.trouble, ""
+        try:
+            known.check = self._start(entry)
+        except OSError as error:
+            known.note(False)
+            known.trouble = error.strerror or str(error)
+        if known.trouble in ("", before):
+            return []
+        return [f"health: {entry.name} cannot be checked, which is a bad check: {known.trouble}"]
 
     def _forget(self, name: str) -> None:
         if check := self._known.pop(name).check:

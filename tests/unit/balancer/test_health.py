@@ -1,6 +1,7 @@
 """The health of backends: how it is asked for, and what is made of it."""
 
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -132,6 +133,44 @@ def test_a_backend_that_is_removed_is_forgotten(healer: Healer, clock: Clock) ->
     watch.look()
 
     assert [each.ended for each in begun] == [True]
+
+
+def test_a_check_that_cannot_begin_is_a_bad_one_and_keeps_no_other_from_its_own(healer: Healer, clock: Clock) -> None:
+    """It is said once, and begun again when the next is due: this machine may have no room for now."""
+    healer.there = {0: ONE, 1: SIX}
+    begun: list[str] = []
+    refusals = 4
+
+    def start(entry: Entry) -> Check:
+        begun.append(entry.name)
+        if entry is ONE and begun.count("one") <= refusals:
+            raise OSError(24, "Too many open files")
+        return Check([True])
+
+    watch = health.Checks(healer, start, health.Rule(1.0, rise=2, fall=3))  # type: ignore[arg-type]
+
+    assert looked(watch, clock, 1) == ["health: one cannot be checked, which is a bad check: Too many open files"]
+    assert watch.look() == []
+    assert looked(watch, clock, 2) == ["health: one is ill, and gets no requests"]
+    assert begun == ["one", "six"] * 3
+    assert looked(watch, clock, 3) == []
+    assert looked(watch, clock, 1) == ["health: one is well, and gets requests again"]
+    assert healer.done == ["exclude one", "readmit one"]
+
+
+def test_a_machine_without_room_for_a_check_does_not_stop_the_round(
+    healer: Healer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*words: Any, **named: Any) -> Any:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.setattr(socket, "socket", refuse)
+    why = "health: one cannot be checked, which is a bad check: Resource temporarily unavailable"
+
+    for start in (health.command("true"), health.question(53, "a")):
+        watch = health.Checks(healer, start, health.Rule(1.0, rise=2, fall=3))  # type: ignore[arg-type]
+        assert looked(watch, clock, 1) == [why]
 
 
 def test_without_checks_one_that_has_refused_is_tried_again_after_a_while(healer: Healer, clock: Clock) -> None:
