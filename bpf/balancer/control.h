@@ -130,7 +130,8 @@ static __always_inline int exclude_backend(struct xdp_md *ctx)
 }
 
 /* Let a backend that was refusing, or ill, get requests again: all its threads are free. One that has reported waits for
- * its next report, which knows better. Returns whether it was one of these. */
+ * its next report, which knows better, and is counted as its return. Returns 0 if it was none of these, 1 if it gets
+ * requests, 2 if it waits for that report. */
 static __always_inline int readmit_backend(struct xdp_md *ctx)
 {
 	__u32 zero = 0, reason = BACKEND_READMITTED;
@@ -139,7 +140,7 @@ static __always_inline int readmit_backend(struct xdp_md *ctx)
 	struct backend *backend = at ? find_backend(at) : NULL;
 	struct state *s = find_state(&zero);
 	struct config *c = find_config(&zero);
-	bool was_absent;
+	bool was_absent, is_awaited;
 
 	if (!s || !c || !reporter || !backend)
 		return 0;
@@ -147,13 +148,18 @@ static __always_inline int readmit_backend(struct xdp_md *ctx)
 
 	bpf_spin_lock(&s->lock);
 	was_absent = reporter->silent == REFUSING || reporter->silent == ILL;
-	if (was_absent && *reports(s, index) & HAS_REPORTED) {
+	is_awaited = was_absent && *reports(s, index) & HAS_REPORTED;
+	if (is_awaited) {
 		reporter->silent = SILENT;
 	} else if (was_absent) {
 		reporter->silent = PRESENT;
 		free_all_threads(s, c, index, backend->capacity);
 	}
 	bpf_spin_unlock(&s->lock);
+	if (is_awaited) {
+		trace("awaited: %s gets requests with its next report", backend->name);
+		return 2;
+	}
 	if (was_absent) {
 		trace("readmitted: %s gets requests again", backend->name);
 		tally(find_count(&reason), ctx);

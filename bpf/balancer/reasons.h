@@ -44,7 +44,7 @@ enum reason {
 	REPORT_COMPLETION_LOST,     /* it has completed more than we have heard of; the threads are free */
 	REPORT_COMPLETION_LATE,     /* one that a report had made up for has freed a thread more, which is taken */
 	REPORT_COMPLETION_DOUBLED,  /* it has completed less than we have heard of otherwise; the threads are taken */
-	REPORT_RETURNED,            /* it was silent for too long, and is back */
+	REPORT_RETURNED,            /* it was silent for too long, refused or was ill, and is back */
 	REPORT_OLD,                 /* overtaken by a later one */
 	REPORT_MALFORMED,
 	REPORT_STRANGER,            /* as with completions */

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from enum import IntEnum
 
 from netlab import paths
 from netlab.balancer import layout
@@ -9,6 +10,14 @@ from netlab.balancer.counters import snapshot
 from netlab.balancer.layout import ETHERNET_HEADER, Config, Entry, entries
 from netlab.balancer.reports import absent
 from netlab.programs.maps import LoadedProgram
+
+
+class Readmission(IntEnum):
+    """When a backend gets requests that is well again: what `readmit_run` returns (bpf/balancer/control.h)."""
+
+    NONE = 0  # it was neither ill nor had it refused
+    AT_ONCE = 1
+    WITH_REPORT = 2  # its next one: it has reported before, and that knows better what it has in hand
 
 
 class Healer:
@@ -41,10 +50,10 @@ class Healer:
         with self._program("exclude_run") as exclude:
             return bool(exclude.test_run(carrier(backend)).verdict)
 
-    def readmit(self, backend: Entry) -> bool:
-        """Let a backend get requests again that is ill or has refused; say whether it was."""
+    def readmit(self, backend: Entry) -> Readmission:
+        """Let a backend get requests again that is ill or has refused; say whether it was, and when it gets them."""
         with self._program("readmit_run") as readmit:
-            return bool(readmit.test_run(carrier(backend)).verdict)
+            return Readmission(readmit.test_run(carrier(backend)).verdict)
 
     def backends(self) -> dict[int, Entry]:
         """Return the backends that there are now, by index."""

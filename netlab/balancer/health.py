@@ -13,11 +13,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from netlab.balancer.healer import Healer
+from netlab.balancer.healer import Healer, Readmission
 from netlab.balancer.layout import Entry
 from netlab.errors import NetlabError
 
 REFUSED_S = 5.0  # until a backend that has refused is tried again, where there are no checks
+_WHEN = {Readmission.AT_ONCE: "again", Readmission.WITH_REPORT: "with its next report"}
+_TRIED = {
+    Readmission.AT_ONCE: f"is tried again after {REFUSED_S:g} s",
+    Readmission.WITH_REPORT: f"gets requests {_WHEN[Readmission.WITH_REPORT]}",
+}
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -159,8 +164,8 @@ class Checks:
             if known.was_absent is not (name in absent):  # by the program: what was found before that says nothing
                 known.was_absent, known.row = name in absent, 0
             said += self._go_on(known, entry)
-            if name in absent and known.row >= self._rule.rise and self._healer.readmit(entry):
-                said.append(f"health: {name} is well, and gets requests again")
+            if name in absent and known.row >= self._rule.rise and (when := self._healer.readmit(entry)):
+                said.append(f"health: {name} is well, and gets requests {_WHEN[when]}")
             elif name not in absent and -known.row >= self._rule.fall and self._healer.exclude(entry):
                 said.append(f"health: {name} is ill, and gets no requests")
         return said
@@ -213,11 +218,8 @@ class Patience:
         self._since = {name: self._since.get(name, now) for name in absent}
         over = [name for name, since in self._since.items() if now >= since + REFUSED_S]
         there = {entry.name: entry for entry in self._healer.backends().values()} if over else {}
-        return [
-            f"refused: {name} is tried again after {REFUSED_S:g} s"
-            for name in over
-            if name in there and self._healer.readmit(there[name])
-        ]
+        tried = {name: self._healer.readmit(there[name]) for name in over if name in there}
+        return [f"refused: {name} {_TRIED[when]}" for name, when in tried.items() if when]
 
     def end(self) -> None:
         """Nothing is under way."""

@@ -86,12 +86,12 @@ class Both:
         assert self.rig.run("begin_run", frame) == self.model.capacity[index]
 
     def look_after(self, index: int, is_well: bool) -> bool:
-        """Let user space find that a backend is ill, or well; return whether that is news."""
+        """Let user space find that a backend is ill, or well; return whether that is counted."""
         there = self.rig.settings.backends[index]
         frame = bytes(completion(index + 1, version=4 if there.ipv4 else 6))
-        is_news = self.model.readmit(index) if is_well else self.model.exclude(index)
-        assert self.rig.run("readmit_run" if is_well else "exclude_run", frame) == is_news
-        return is_news
+        news = self.model.readmit(index) if is_well else self.model.exclude(index)
+        assert self.rig.run("readmit_run" if is_well else "exclude_run", frame) == news
+        return news == 1
 
     def refuse(self, which: int) -> bool:
         """Let a backend's kernel refuse a request of one of the latest flows; return whether there is any."""

@@ -155,7 +155,8 @@ def looked_after() -> Iterator[Case]:
         ("is well again", "readmit_run", 1, back, ill, (2, 2), ""),
         ("listens again", "readmit_run", 1, back, refuses, (2, 2), ""),
         ("was well", "readmit_run", 0, "", well, (1, 2), back),
-        ("is well, and has to report", "readmit_run", 1, back, told.then(exclude, free=(0, 2)), (0, 2), ""),
+        ("is well, and has to report", "readmit_run", 2, "", told.then(exclude, free=(0, 2)), (0, 2), back),
+        ("refuses, and has to report", "readmit_run", 2, "", told.then(refusal(4), free=(0, 2)), (0, 2), back),
         ("is silent", "readmit_run", 0, "", told.then(silence, free=(0, 2)), (0, 2), back),
     ):
         case = unmoved(verdict, f"one that {name}", frame, reason, before)

@@ -361,15 +361,16 @@ class Model:
         self.reasons.update(["BACKEND_EXCLUDED"] * is_news)
         return is_news
 
-    def readmit(self, index: int) -> bool:
-        """Let a backend be well that is ill or refuses; return whether it is. One that reports does so first."""
+    def readmit(self, index: int) -> int:
+        """Let a backend be well that is ill or refuses; return 1 if it is, and 2 if it has to report first."""
         if self.absent[index] not in (ILL, REFUSING):
-            return False
-        self.absent[index] = SILENT if self.reported[index] else ""
-        if not self.reported[index]:
-            self.free[index] = self.capacity[index]
+            return 0
+        if self.reported[index]:
+            self.absent[index] = SILENT
+            return 2
+        self.absent[index], self.free[index] = "", self.capacity[index]
         self.reasons["BACKEND_READMITTED"] += 1
-        return True
+        return 1
 
     def forget(self) -> None:
         self.flows.clear()

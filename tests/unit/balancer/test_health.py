@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from netlab.balancer import health
+from netlab.balancer.healer import Readmission
 from netlab.balancer.layout import Entry, address
 from netlab.errors import NetlabError
 from netlab.testing.waiting import eventually
@@ -24,6 +25,7 @@ class Healer:
         self.why: dict[str, str] = {}
         self.there = {0: ONE}
         self.done: list[str] = []
+        self.readmission = Readmission.AT_ONCE
 
     def backends(self) -> dict[int, Entry]:
         return self.there
@@ -36,10 +38,10 @@ class Healer:
         self.why[backend.name] = "ill"
         return True
 
-    def readmit(self, backend: Entry) -> bool:
+    def readmit(self, backend: Entry) -> Readmission:
         self.done.append(f"readmit {backend.name}")
         del self.why[backend.name]
-        return True
+        return self.readmission
 
 
 class Check:
@@ -118,6 +120,20 @@ def test_what_was_found_before_a_backend_has_refused_says_nothing(healer: Healer
 
     assert looked(watch, clock, 1) == []
     assert looked(watch, clock, 1) == ["health: one is well, and gets requests again"]
+
+
+def test_one_that_reports_is_not_said_to_get_requests_before_it_has(healer: Healer, clock: Clock) -> None:
+    healer.readmission = Readmission.WITH_REPORT
+    healer.why["one"] = "ill"
+    assert looked(checks(healer, [True] * 9), clock, 3) == [
+        "health: one is well, and gets requests with its next report"
+    ]
+
+    healer.why["one"] = "refusing"
+    patience = health.Patience(healer)  # type: ignore[arg-type]
+    assert patience.look() == []
+    clock.now += health.REFUSED_S
+    assert patience.look() == ["refused: one gets requests with its next report"]
 
 
 def test_a_backend_that_is_removed_is_forgotten(healer: Healer, clock: Clock) -> None:
