@@ -64,7 +64,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": "text",
         "choices": ["none", "udp", "command"],
         "default": "none",
-        "needs": {"udp": [["health_with"]], "command": [["health_with"]]},
+        "needs": {"udp": [["health_with", "completion=reply"]], "command": [["health_with"]]},
         "help": "how backends are asked whether they are well: by a UDP packet that they answer, or a command",
     },
     "health_with": {

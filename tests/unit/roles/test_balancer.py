@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab.options import unmet
 from roles import balancer as role
 from roles import worker
 from tests.checkout import ROOT
@@ -85,6 +86,17 @@ def test_what_the_kernel_refuses_is_said_once_and_tried_again(monkeypatch: pytes
 
     assert healed(Healer((busy, busy, small, "", busy))).count("kick") == 6
     assert said == [f"cannot heal: {each}; trying again" for each in (busy, small, busy)]
+
+
+def test_a_question_by_udp_needs_backends_that_answer() -> None:
+    """A worker answers by a completion, as to a request: each question would free a thread that nobody has taken."""
+    question = {"health": ["udp"], "health_with": ["0"]}
+
+    assert [*unmet(role.OPTIONS, question)] == [
+        ("health", "expected health_with and completion: reply beside udp, found 'udp' without")
+    ]
+    assert [*unmet(role.OPTIONS, {**question, "completion": ["reply"]})] == []
+    assert [*unmet(role.OPTIONS, {"health": ["command"], "health_with": ["true"]})] == []
 
 
 def test_the_times_add_up_to_what_is_promised() -> None:
