@@ -56,7 +56,8 @@ struct interface {
 	__u32 in_use;            /* 0: no interface of ours has this index */
 	struct address ipv4;     /* its first ones, which are most often asked */
 	struct address ipv6;
-	__u32 networks;          /* enum family: those in which backends live behind it, in one network each: */
+	__u32 networks;          /* enum family: those in which backends live behind it, in one network each, */
+	__u32 crowded;           /* and those in which several do: */
 	struct network ipv4_network;
 	struct network ipv6_network;
 };

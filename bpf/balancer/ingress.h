@@ -44,13 +44,15 @@ static __always_inline bool is_in_network(struct address *address, struct networ
 }
 
 /* Whether a client lives in the network of the backends behind its interface: they would answer it directly, past us,
- * and it takes no answer from another address than it has asked. A backend itself may be alone there. */
+ * and it takes no answer from another address than it has asked. A backend that is alone there has no other to do so. */
 static __always_inline bool is_neighbour(struct interface *here, struct datagram *datagram)
 {
-	if (!(here->networks & (datagram->ipv4 ? HAS_IPV4 : HAS_IPV6)))
+	__u32 family = datagram->ipv4 ? HAS_IPV4 : HAS_IPV6;
+
+	if (!(here->networks & family))
 		return false;
 	return is_in_network(&datagram->source, datagram->ipv4 ? &here->ipv4_network : &here->ipv6_network) &&
-	       !find_backend_at(&datagram->source);
+	       (here->crowded & family || !find_backend_at(&datagram->source));
 }
 
 /* Whether a request claims to be from where it goes, or from the first address of the interface that it comes in on:

@@ -16,7 +16,7 @@ from netlab.balancer.healer import Healer, carrier
 from netlab.balancer.holds import Keeper
 from netlab.balancer.layout import IPV4, IPV6, Config, Entry, entries, map_of
 from netlab.balancer.reports import absent
-from netlab.balancer.settings import Backend, families, write_backend
+from netlab.balancer.settings import Backend, families, write_backend, write_networks
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel import syscalls
 from netlab.programs.maps import LoadedProgram
@@ -91,6 +91,7 @@ def _join(pins: str, config: Config, index: int, backend: Backend) -> Config:
     """Let a backend take an unused place: all of it is there before its weight says that it is."""
     _vacate(pins, config, index)
     entry = write_backend(pins, index, backend, config.pair_interfaces)
+    write_networks(pins, entry.ifindex, [*entries(pins, config).values(), entry], backend.networks)
     with LoadedProgram.open(paths.program_pin(pins, "begin_run")) as begin:
         begin.test_run(carrier(entry))
     entry.write(pins, index)  # with its name: one that is cut off here is a backend without requests

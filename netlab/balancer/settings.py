@@ -2,14 +2,13 @@
 
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from netlab import paths
 from netlab.balancer import layout
 from netlab.balancer.layout import FIRST, IPV4, IPV6, Config, Entry, map_of
 from netlab.errors import NetlabError
-from netlab.programs.map_values import Fields, Types
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
 
 
@@ -84,8 +83,11 @@ def set_up(pins: str, settings: Settings) -> bool:
             resume.test_run(bytes(layout.ETHERNET_HEADER))
         return False
     _write_ourselves(pins, settings)
+    written: list[Entry] = []
     for index, backend in enumerate(settings.backends):
-        write_backend(pins, index, backend, wanted.pair_interfaces).write(pins, index)
+        written.append(write_backend(pins, index, backend, wanted.pair_interfaces))
+        write_networks(pins, written[-1].ifindex, written, backend.networks)
+        written[-1].write(pins, index)
     with map_of(pins, "state") as state:
         free = tuple(backend.capacity for backend in settings.backends)
         state.set(FIRST, layout.types(pins).struct("state").pack(free_threads=free))
@@ -176,7 +178,6 @@ def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int)
         map_of(pins, "pairs") as pairs,
         LoadedProgram.open(paths.program_pin(pins, "egress_devmap")) as egress,
     ):
-        _write_networks(interfaces, struct_interface, ifindex, layout.types(pins), backend.networks)
         ours = entry_of.pack(ifindex=ifindex, program=egress.fd)
         _write_pair(carriers, index, ours, ours)
         for client, _ in socket.if_nameindex() if pair_interfaces else ():
@@ -191,18 +192,35 @@ def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int)
     return entry
 
 
-def _write_networks(
-    interfaces: Map, struct_interface: Fields, ifindex: int, known: Types, networks: Sequence[str]
-) -> None:
-    """Say in which networks behind an interface of ours backends live."""
-    there = struct_interface.of(interfaces.get(layout.key(ifindex)))
-    families, fields = there["networks"], {}
-    for each in map(ipaddress.ip_network, networks):
-        mask = b"\xff" * (16 - len(each.netmask.packed)) + each.netmask.packed
-        address = layout.address(str(each.network_address))
-        fields[f"ipv{each.version}_network"] = known.struct("network").pack(address=address, mask=mask)
-        families |= known.enum("family")[IPV4 if each.version == 4 else IPV6]
-    interfaces.set(layout.key(ifindex), struct_interface.put(there.data, networks=families, **fields))
+def write_networks(pins: str, ifindex: int, backends: Iterable[Entry], networks: Sequence[str] = ()) -> None:
+    """Say in which networks behind an interface of ours backends live, and in which of these several do.
+
+    `backends` are all that there are; `networks` are those of the interface that are not known yet.
+    """
+    struct_interface, struct_network = (layout.types(pins).struct(name) for name in ("interface", "network"))
+    bits, fields = layout.types(pins).enum("family"), {"networks": 0, "crowded": 0}
+    behind = [each for each in backends if each.ifindex == ifindex]
+    with map_of(pins, "interfaces") as interfaces:
+        value = interfaces.get(layout.key(ifindex))
+        for each in map(ipaddress.ip_network, networks):
+            mask = b"\xff" * (16 - len(each.netmask.packed)) + each.netmask.packed
+            network = struct_network.pack(address=layout.address(str(each.network_address)), mask=mask)
+            value = struct_interface.put(value, **{f"ipv{each.version}_network": network})
+        for family, place, addresses in (
+            (IPV4, "ipv4_network", [each.ipv4 for each in behind]),
+            (IPV6, "ipv6_network", [each.ipv6 for each in behind]),
+        ):
+            known = struct_network.of(struct_interface.get(value, place))
+            count = sum(_is_in(address, known["address"], known["mask"]) for address in addresses)
+            fields["networks"] |= bits[family] * (count > 0)
+            fields["crowded"] |= bits[family] * (count > 1)
+        interfaces.set(layout.key(ifindex), struct_interface.put(value, **fields))
+
+
+def _is_in(address: bytes, network: bytes, mask: bytes) -> bool:
+    """Whether an address is in a network; none is in one that is not known, which has no mask."""
+    differs, bits = (int.from_bytes(address) ^ int.from_bytes(network)), int.from_bytes(mask)
+    return bits != 0 and any(address) and not differs & bits
 
 
 def _write_pair(into: Map, at: int, *doors: bytes) -> None:

@@ -45,6 +45,9 @@ INTERFACES: dict[str, Callable[[Rig], AbstractContextManager[None]]] = {
     "not ours": lambda rig: rig.unknown_interface(),
     "without an address of IPv4": lambda rig: rig.interface_without(4),
     "neighbours": lambda rig: rig.neighbours(),
+    "the first one's": lambda rig: rig.neighbours(1),
+    "the first one's, and others'": lambda rig: rig.neighbours(1, crowded=3),
+    "the first one's, and others' of IPv4": lambda rig: rig.neighbours(1, crowded=1),
     "without an address of IPv6": lambda rig: rig.interface_without(6),
 }
 EMPTY_COUNTS: Mapping[str, int] = {}

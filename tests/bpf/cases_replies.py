@@ -124,7 +124,14 @@ def neighbours() -> Iterator[Case]:
             packet = request(b"1", version, ip_src=address)
             yield forwards(f"from {address}, which is another network", packet, fresh, **near)
         own = request(b"1", version, ip_src=address_of(1, version))
-        yield forwards(f"from a backend itself, {name}", own, fresh, **near)
+        alone, crowd = "the first one's", "the first one's, and others'"
+        yield forwards(f"from a backend itself, {name}", own, fresh, near=dropped, interface=alone)
+        yield drops(f"from a backend among others, {name}", own, dropped, fresh, interface=crowd)
+        mixed = f"{crowd} of IPv4"
+        if version == 4:
+            yield drops(f"from a backend among others of {name}", own, dropped, fresh, interface=mixed)
+        else:
+            yield forwards(f"from a backend alone in {name}", own, fresh, near=dropped, interface=mixed)
 
 
 def age(rig: Rig) -> None:

@@ -385,14 +385,17 @@ class Rig(Program):
             yield
 
     @contextmanager
-    def neighbours(self) -> Iterator[None]:
-        """Let the program believe that the backends live in the networks of the clients, behind the same interface."""
+    def neighbours(self, number: int = 0, crowded: int = 0) -> Iterator[None]:
+        """Let the program believe that the backends live in the networks of the clients, behind the same interface.
+
+        In worker`number`'s, if it is not 0; `crowded` says in which families several of them do.
+        """
         pack = self.types.struct("network").pack
         networks = {
-            "ipv4_network": pack(address=address("10.0.0.0"), mask=b"\xff" * 15 + b"\0"),
-            "ipv6_network": pack(address=address("fd00::"), mask=b"\xff" * 8),
+            "ipv4_network": pack(address=address(f"10.0.{number}.0"), mask=b"\xff" * 15 + b"\0"),
+            "ipv6_network": pack(address=address(f"fd00:0:0:{number:x}::"), mask=b"\xff" * 8),
         }
-        with self._changed("interfaces", socket.if_nametoindex("lo"), networks=3, **networks):
+        with self._changed("interfaces", socket.if_nametoindex("lo"), networks=3, crowded=crowded, **networks):
             yield
 
     @contextmanager

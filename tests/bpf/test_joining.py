@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netlab.balancer import BY_REPORTS, Keeper, control, layout
+from netlab.balancer import BY_REPORTS, Keeper, control, layout, set_up
 from netlab.errors import UsageError
 from netlab.programs.maps import Map
 from tests.bpf.cases_absent import exclude, refusal, silence
@@ -87,6 +87,31 @@ def test_one_that_is_absent_is_removed_at_once(rig: Rig, absence: Callable[[Rig]
     control.remove(rig.pins, ["worker1"], 0, now=False)
 
     assert rig.free() == (2,)
+
+
+IN_ONE = ("10.0.2.0/23", "fd00:0:0:2::/63")  # networks, which worker2 and worker3 share
+OF_TWO = {4: ("10.0.2.2", "10.0.2.9"), 6: ("fd00:0:0:2::2", "fd00:0:0:2::9")}  # worker2, and a host beside it
+
+
+def neighbours(rig: Rig) -> set[tuple[str, str]]:
+    """Return what becomes of requests of worker2, and of another host in its network."""
+    return {
+        (rig.push(request(ip_src=own, version=version))[2], rig.push(request(ip_src=other, version=version))[2])
+        for version, (own, other) in OF_TWO.items()
+    }
+
+
+@pytest.mark.parametrize("by", ["set_up", "add"])
+def test_a_backend_may_ask_as_long_as_no_other_shares_its_network(rig: Rig, by: str) -> None:
+    """That one would answer it past the balancer, and the thread would stay taken."""
+    alone, beside = (backend(index, 9)._replace(networks=IN_ONE) for index in (2, 3))
+    for there, found in (([alone], ("FORWARDED", "DROP_NEIGHBOUR")), ([alone, beside], ("DROP_NEIGHBOUR",) * 2)):
+        rig.reset(backends=1, capacity=9, replies=True, ready=by == "add")
+        if by == "add":
+            control.add(rig.pins, there)
+        else:
+            assert set_up(rig.pins, rig.settings._replace(backends=(backend(1, 9), *there)))
+        assert neighbours(rig) == {found}
 
 
 class CutOffError(BaseException):
