@@ -149,6 +149,9 @@ def remove(pins: str, names: Sequence[str], deadline_s: float, now: bool) -> Non
             what = ", ".join(f"{name} {count}" for name, count in left.items())
             raise NetlabError(f"requests in hand after {deadline_s:g} s: {what}; drained, but not removed (see --now)")
         time.sleep(_LOOK_S)
+    others = [entry for index, entry in entries(pins, config).items() if index not in found]
+    for ifindex in {entry.ifindex for entry in found.values()}:
+        write_networks(pins, ifindex, others)
     with map_of(pins, "backend_at") as index_of:
         for index, entry in found.items():
             for address in filter(any, (entry.ipv4, entry.ipv6)):

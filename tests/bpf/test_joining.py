@@ -114,6 +114,20 @@ def test_a_backend_may_ask_as_long_as_no_other_shares_its_network(rig: Rig, by: 
         assert neighbours(rig) == {found}
 
 
+def test_whoever_lives_where_no_backend_does_any_more_may_ask(rig: Rig) -> None:
+    """A network is refused as long as a backend lives there, and a backend as long as another does; not for ever."""
+    rig.reset(backends=1, capacity=9, replies=True)
+    control.add(rig.pins, [backend(index, 9)._replace(networks=IN_ONE) for index in (2, 3)])
+    assert neighbours(rig) == {("DROP_NEIGHBOUR", "DROP_NEIGHBOUR")}
+    control.remove(rig.pins, ["worker3"], 0, now=True)
+    assert neighbours(rig) == {("FORWARDED", "DROP_NEIGHBOUR")}
+    control.remove(rig.pins, ["worker2"], 0, now=True)
+    assert neighbours(rig) == {("FORWARDED", "FORWARDED")}
+    control.add(rig.pins, [backend(3, 9)._replace(networks=IN_ONE)])
+
+    assert neighbours(rig) == {("DROP_NEIGHBOUR", "DROP_NEIGHBOUR")}
+
+
 class CutOffError(BaseException):
     """What ends a command in its middle, as kill -9 does."""
 
