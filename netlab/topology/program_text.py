@@ -11,14 +11,19 @@ from netlab.kernel import files
 
 MAX_BYTES = 1 << 24  # of a program, and of each header
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTILINE)
-_COMMENT = re.compile(r'("(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\')|/\*.*?\*/|//[^\n]*', re.DOTALL)
+_STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"?|\'(?:\\.|[^\'\\\n])*\'?|/\*.*?\*/|//[^\n]*', re.DOTALL)
 _INCLUDE_OF_A_MACROS = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[^\s"<]', re.MULTILINE)
-_NAMED = re.compile(r"XDP_TX\b|XDP\w*\s*##")  # whole, or put together by a macro
-_NUMBER = r"\(*(?:0[xX])?0*3[uUlL]*\)*"  # of XDP_TX in linux/bpf.h
-_DEFINED = re.compile(rf"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+{_NUMBER}[ \t]*(?:$|/[/*])", re.MULTILINE)
-_SET = re.compile(rf"=[ \t]*{_NUMBER}[ \t]*(?:[,;}}\n]|/[/*])")
-_WORD = re.compile(r"(\w+)[ \t]*$")
-_LONGEST_WORD = 80
+_ASSEMBLER = re.compile(r"\basm\b|\b__asm")
+_NAMED = re.compile(r"\bXDP(?:_(?:TX?)?)?\b")  # whole, or a beginning, to which a macro may put the rest
+_TRANSMIT = 3  # XDP_TX in linux/bpf.h
+_NUMBER = re.compile(r"(?:0[xX]0*3|0[bB]0*11|0*3)[uUlL]*")
+_DEFINED = re.compile(rf"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+\(*{_NUMBER.pattern}\)*[ \t]*$", re.MULTILINE)
+_ENUM = re.compile(r"\benum\b(?:\s+(\w+))?\s*\{([^{}]*)\}")
+_ENUMERATOR = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:=\s*(0[xX][0-9a-fA-F]+|0|[1-9][0-9]*)[uUlL]*\s*)?")
+_REASON = "reason"  # the enum by which a program counts: see bpf/verdict.h
+_TOKEN = re.compile(r"\w+|[][;{}]")
+_COMPARED = ("==", "!=", "<", ">")
+_NEAR = 8
 
 
 class Header(NamedTuple):
@@ -65,31 +70,94 @@ def with_headers(program: str, source: str) -> str:
     return "\n".join([source, *(header.text or "" for header in headers(program, source))])
 
 
+def enumerators(body: str) -> dict[str, int]:
+    """Return the names of an enum, by what stands between its braces without comments, each with its number.
+
+    {} where one has a value that is neither a decimal nor a hexadecimal number.
+    """
+    numbers: dict[str, int] = {}
+    following = 0
+    for each in body.split(","):
+        if not each.strip():
+            continue
+        found = _ENUMERATOR.fullmatch(each)
+        if not found:
+            return {}
+        numbers[found[1]] = int(found[2], 0) if found[2] else following
+        following = numbers[found[1]] + 1
+    return numbers
+
+
+def without_comments(text: str, *, strings: bool = True) -> str:
+    """Return C text with a space for each comment, and an empty string for each string if there are to be none."""
+
+    def kept(found: re.Match[str]) -> str:
+        if found[0][0] == "/":
+            return " "
+        return found[0] if strings else '""'
+
+    return _STRING_OR_COMMENT.sub(kept, text)
+
+
 def may_transmit(program: str, source: str, define: Iterable[tuple[str, str | int]]) -> bool:
     """Say whether a program may return XDP_TX: whether its text, its headers and constants cannot rule that out.
 
-    They can where they name it in comments only, and return no such number. A header that cannot be read, or whose name
-    is a macro's, may say anything. What a program returns out of a map is not seen.
+    They can where they name neither it nor its number, but in comments, strings, comparisons and brackets, nor as a
+    reason to count by. Numbers in netlab's own headers are no verdicts. A header that cannot be read, or whose name is
+    a macro's, may say anything. What a program returns out of a map or reckons is not seen.
     """
-    constants = [f"#define {name} {value}" for name, value in define]
-    texts = [source, *(header.text for header in headers(program, source))]
-    return None in texts or _may_transmit("\n".join([*constants, *filter(None, texts)]))
+    found = list(headers(program, source))
+    if any(header.text is None for header in found):
+        return True
+    constants = "\n".join(f"#define {name} {value}" for name, value in define)
+    ours = {header.path for header in found if header.path.startswith(os.path.join(assets.folder("bpf"), ""))}
+    texts = (source, *(header.text or "" for header in found if header.path not in ours))
+    return _may_transmit((constants, *texts), tuple(header.text or "" for header in found if header.path in ours))
 
 
 @cache  # a thousand nodes may have one program
-def _may_transmit(text: str) -> bool:
-    text = text.replace("\r\n", "\n").replace("\\\n", "")
-    return _speaks_of_it(text) and _speaks_of_it(_COMMENT.sub(lambda found: found[1] or " ", text))
-
-
-def _speaks_of_it(text: str) -> bool:
-    """Say whether a text names XDP_TX, includes what nobody knows, or returns its number or what is set to that."""
-    if _NAMED.search(text) or _INCLUDE_OF_A_MACROS.search(text):
+def _may_transmit(own: tuple[str, ...], brought: tuple[str, ...]) -> bool:
+    """Say whether texts of a program's own, or the headers that netlab brings for it, speak of XDP_TX."""
+    own_code = "\n".join(map(_code, own))
+    texts = (own_code, *map(_code, brought))
+    if any(_NAMED.search(text) or _INCLUDE_OF_A_MACROS.search(text) for text in texts):
         return True
-    before = (_WORD.search(text, max(found.start() - _LONGEST_WORD, 0), found.start()) for found in _SET.finditer(text))
-    names = {*_DEFINED.findall(text), *(word[1] for word in before if word)}
-    numbers = "|".join([_NUMBER, *names])
-    return bool(re.search(rf"\breturn\b(?:[^;]*[?:])?\s*\(?(?:{numbers})\s*\)?\s*[;:]", text))
+    return _has_its_number(own_code)
+
+
+def _code(text: str) -> str:
+    """Return C text without comments and, where no assembler stands in them, without strings."""
+    text = text.replace("\r\n", "\n").replace("\\\n", "")
+    return without_comments(text, strings=bool(_ASSEMBLER.search(text)))
+
+
+def _has_its_number(code: str) -> bool:
+    """Say whether the number of XDP_TX, or a name for it, stands where it may be a verdict."""
+    names = set(_DEFINED.findall(code))
+
+    def named(found: re.Match[str]) -> str:
+        numbers = enumerators(found[2])
+        if found[1] != _REASON:
+            names.update(name for name, number in numbers.items() if number == _TRANSMIT)
+        return " " if numbers else found[0]
+
+    code = _ENUM.sub(named, _DEFINED.sub("", code))
+    depth = 0
+    for found in _TOKEN.finditer(code):
+        word = found[0]
+        if word in "[]":
+            depth = max(depth + (1 if word == "[" else -1), 0)
+        elif word in ";{}":
+            depth = 0
+        elif not depth and (word in names or _NUMBER.fullmatch(word)) and not _is_compared(code, *found.span()):
+            return True
+    return False
+
+
+def _is_compared(code: str, start: int, end: int) -> bool:
+    """Say whether what stands there is one side of a comparison, a distance to shift by, or the label of a case."""
+    before, after = code[max(start - _NEAR, 0) : start].rstrip(), code[end : end + _NEAR].lstrip()
+    return before.endswith((*_COMPARED, "<=", ">=", "case")) or after.startswith(_COMPARED)
 
 
 def _beside(program: str, name: str) -> str:

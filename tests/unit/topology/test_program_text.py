@@ -1,6 +1,7 @@
 """What the text of a program and of its headers tells."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,20 @@ def may_transmit(folder: Path, source: str, header: str = "", **define: str | in
         ("return XDP_\\\nTX;", "", {}),
         ('printk("http://x"); return XDP_TX;', "", {}),
         ("#include HEADER\nreturn BACK;", "", {"HEADER": '"answer.h"'}),
+        ("int verdict = is_mine ? 3 : 2; return verdict;", "", {}),
+        ("return (int)3;", "", {}),
+        ("return 0b11;", "", {}),
+        ("#define BACK() 3\nreturn BACK();", "", {}),
+        ("#define BACK 3\n#define ANSWER BACK\nreturn ANSWER;", "", {}),
+        ('#include "answer.h"\nint verdict = BACK; return verdict;', "#define BACK 3\n", {}),
+        ("int verdict = VERDICT; return verdict;", "", {"VERDICT": 3}),
+        ("enum verdict { STOP, DROP, PASS, BACK };\nreturn BACK;", "", {}),
+        ("enum { BACK = 1 + 2 - 0, OTHER = 3 };\nreturn OTHER;", "", {}),
+        ("#define DO(what) XDP##what\nreturn DO(_TX);", "", {}),
+        ("#define DO(one, other) one##other\nreturn DO(XDP_, TX);", "", {}),
+        ('int verdict; asm("%0 = 3" : "=r"(verdict)); return verdict;', "", {}),
+        ("mac[a[0] + 1]; return 3;", "", {}),
+        ("#define OPEN [\nint a; return 3;", "", {}),
     ],
 )
 def test_what_may_transmit(tmp_path: Path, source: str, header: str, define: dict[str, str | int]) -> None:
@@ -114,6 +129,11 @@ def test_what_may_transmit(tmp_path: Path, source: str, header: str, define: dic
         ("#include <linux/bpf.h>\nreturn VERDICT;", "", {"VERDICT": "XDP_PASS"}),
         ("#define TRIES 3\nreturn mac[3] == TRIES ? XDP_PASS : 13;", "", {"PORT": 3}),
         ("return XDP_TXT;", "", {}),
+        ('printk("XDP_TX %3d: 3"); return XDP_PASS;', "", {}),
+        ("#define TRIES 3\nreturn n < TRIES && mac[a[0] + 3] >= 3 ? 1 : 2;", "", {}),
+        ("switch (n) { case 3: return n << 3; }", "", {}),
+        ("enum reason { SHORT, OTHER, LONG, LAST };\ncount(LAST); return XDP_PASS;", "", {}),
+        ('#include "balancer/refusals.h"\nreturn XDP_PASS;', "", {}),
     ],
 )
 def test_what_does_not_transmit(tmp_path: Path, source: str, header: str, define: dict[str, str | int]) -> None:
@@ -131,3 +151,14 @@ def test_a_header_that_cannot_be_read_may_say_anything(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "answer.h")
 
     assert program_text.may_transmit(str(tmp_path / "mine.c"), '#include "answer.h"\n', ())
+
+
+@pytest.mark.parametrize("text", ["return ", "XDP", '\\"', "a ? 3 : "])
+def test_what_repeats_costs_no_more_than_its_length(tmp_path: Path, text: str) -> None:
+    """Not its square, with which a megabyte would take hours."""
+    began = time.monotonic()
+
+    may_transmit(tmp_path, f'"{text * 60_000}')
+    may_transmit(tmp_path, text * 60_000)
+
+    assert time.monotonic() - began < 4
