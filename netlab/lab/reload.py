@@ -68,11 +68,12 @@ def _replaced(
         loaded = compilation.pinned()
         for note in loaded.notes:
             say(f"netlab: note: {note}")
+        text = compilation.text.decode(errors="replace")
+        transmits = program_text.may_transmit(program.path, text, compilation.job.define)
         comes_too_late()  # whatever would end us: from here on it is done, or undone, before we end
         kept = set(os.listdir(paths.map_pins(pins)))
         with ExitStack() as undo:
-            text = compilation.text.decode(errors="replace")
-            if program_text.may_transmit(program.path, text, compilation.job.define):
+            if transmits:
                 pass_programs.make_ready(undo, lab, node, program, lock, say)
             _take_over(undo, pins, fresh, netns)
             _keep_source(undo, paths.source(folder, node), compilation.text)

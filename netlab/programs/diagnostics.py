@@ -11,6 +11,8 @@ between it prints the rewritten text, so that its talk has three parts:
 import difflib
 import os
 import re
+from collections import Counter
+from functools import cached_property
 from typing import NamedTuple
 
 from netlab.programs.hints import with_hint
@@ -21,7 +23,9 @@ MAX_ERRORS = 3  # the rest mostly follow from the first
 MAX_REASONS = 3  # lines of the verifier after the one that says most
 
 _VIRTUAL_MAIN = ("/virtual/main.c", "main.c")
-_REWRITTEN = re.compile(r"^#if defined\(BPF_LICENSE\)\n.*?^#include <bcc/footer\.h>\n", re.DOTALL | re.MULTILINE)
+_REWRITTEN = re.compile(r"^#if defined\(BPF_LICENSE\)\n", re.MULTILINE)
+_FOOTER = re.compile(r"^#include <bcc/footer\.h>\n", re.MULTILINE)
+_MOST_ALIKE = 1_000_000  # pairs of a rewritten line and one of the source: comparing them all takes half a second
 _SECOND_TRY = "WARNING: compilation failure, trying with system bpf.h"
 _COMPLAINT = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?P<column>\d+): (?P<kind>[a-z ]+): (?P<text>.*)")
 _OPTION = re.compile(r" \[-W[^]]*\]$")
@@ -40,7 +44,8 @@ _REFUSED = re.compile(
     r"^bpf: Failed to load program: (?P<text>[^\n]*)\n(?P<log>.*?)(?=^processed \d+ insns|^HINT:|^Traceback|\Z)",
     re.DOTALL | re.MULTILINE,
 )
-_ANNOTATION = re.compile(r"; (?P<text>.*?)\s*(?:@ (?P<file>\S+):(?P<line>\d+))?$")
+_ANNOTATED = "; "
+_PLACE = re.compile(r"(\S+):(\d+)")
 _STATE = re.compile(
     r"\s*(?:\d+: |;|from \d+ to |R\d+\w*=|frame\d|fp-?\d|(?:cur|old) state:|last_idx|regs=|parent |caller|callee"
     r"|mark_precise|propagating)"
@@ -91,10 +96,11 @@ class _Talk:
     def __init__(self, text: str, source: Source) -> None:
         self.source = source
         text = text.partition(_SECOND_TRY)[0]
-        rewritten = _REWRITTEN.search(text)
-        self.before = text[: rewritten.start()] if rewritten else text
-        self.after = text[rewritten.end() :] if rewritten else ""
-        self._rewritten = rewritten[0].splitlines() if rewritten else []
+        begin = _REWRITTEN.search(text)
+        end = _FOOTER.search(text, begin.end()) if begin else None
+        self.before = text[: begin.start()] if begin and end else text
+        self.after = text[end.end() :] if end else ""
+        self._rewritten = text[begin.start() : end.end()].splitlines() if begin and end else []
 
     def place(self, file: str, number: int, *, moved: bool) -> str:
         """Return FILE:LINE in the author's terms; `moved` numbers are those of the rewritten source."""
@@ -108,11 +114,28 @@ class _Talk:
         """Return the number of the line that became this line of the rewritten source; 0 if there is none."""
         if not 0 < number <= len(self._rewritten) or not self.source.lines:
             return 0
-        match = difflib.SequenceMatcher(None, self._rewritten, self.source.lines, autojunk=False)
-        for _, begin, end, first, last in match.get_opcodes():
+        for begin, end, first, last in self._blocks:
             if begin < number <= end:  # bcc adds lines before what it rewrites, so count from the end
                 return min(max(last - (end - number), first + 1), len(self.source.lines))
         return 0
+
+    @cached_property
+    def _blocks(self) -> list[list[int]]:
+        """Return from and to which lines of the rewritten source, and of the author's; none where too many are alike.
+
+        Comparing takes as long as there are pairs of equal lines, in large sources those of lines that are rare.
+        """
+        equal = Counter(self.source.lines)
+        alike = [equal[line] for line in self._rewritten]
+        is_large = sum(alike) > _MOST_ALIKE
+        rare = len(self.source.lines) // 100 + 1  # what difflib takes for it
+        if is_large and sum(number for number in alike if number <= rare) > _MOST_ALIKE:
+            return []
+        match = difflib.SequenceMatcher(None, self._rewritten, self.source.lines, autojunk=is_large)
+        blocks = match.get_opcodes()
+        if is_large and all(kind != "equal" for kind, *_ in blocks):
+            return []
+        return [numbers for _, *numbers in blocks]
 
     def find(self, text: str) -> tuple[str, int]:
         """Return file and number of the line that reads like this, for older kernels, which say neither.
@@ -129,9 +152,15 @@ class _Talk:
     def start_of(self, function: str) -> str:
         """Return FILE:LINE of a program, for complaints that know no line of their own."""
         begins = rf"\b{re.escape(function)}\b"
-        for shape in (rf"{begins}\s*\(\s*struct\s+xdp_md\b", rf"{begins}\s*\([^;]*$", begins):
+        lines = self.source.lines
+        unfinished = [line.rpartition(";")[2] for line in lines]
+        for shape, among in (
+            (rf"{begins}\s*\(\s*struct\s+xdp_md\b", lines),
+            (rf"{begins}\s*\(", unfinished),
+            (begins, lines),
+        ):
             entry = re.compile(shape)
-            number = next((n for n, line in enumerate(self.source.lines, start=1) if entry.search(line)), 0)
+            number = next((n for n, line in enumerate(among, start=1) if entry.search(line)), 0)
             if number:
                 break
         return self.place(_VIRTUAL_MAIN[0], number, moved=False)
@@ -235,14 +264,25 @@ def _is_authors(file: str) -> bool:
 
 def _looked_at(talk: _Talk, log: list[str]) -> tuple[str, str] | None:
     """Return the place and the text of the last source line in a log of the verifier's, if it names any."""
-    found = next((match for entry in reversed(log) if (match := _ANNOTATION.match(entry)) and match["text"]), None)
-    if found is None:
+    text, file, number = next((found for found in map(_annotation, reversed(log)) if found[0]), ("", "", 0))
+    if not text:
         return None
-    file, number = (found["file"], int(found["line"])) if found["file"] else talk.find(found["text"])
     if not file:
-        return talk.source.shown, f"    {found['text']}"
-    line = talk.line(talk.original(number)) if file in _VIRTUAL_MAIN else found["text"]
-    return talk.place(file, number, moved=True), f"    {line or found['text']}"
+        file, number = talk.find(text)
+    if not file:
+        return talk.source.shown, f"    {text}"
+    line = talk.line(talk.original(number)) if file in _VIRTUAL_MAIN else text
+    return talk.place(file, number, moved=True), f"    {line or text}"
+
+
+def _annotation(entry: str) -> tuple[str, str, int]:
+    """Return the source line that a line of the verifier's log holds, its file and number; "" and 0 for what is not."""
+    if not entry.startswith(_ANNOTATED):
+        return "", "", 0
+    whole = entry.removeprefix(_ANNOTATED)
+    text, _, place = whole.rpartition("@ ")
+    found = _PLACE.fullmatch(place)
+    return (text.rstrip(), found[1], int(found[2])) if found else (whole.rstrip(), "", 0)
 
 
 def _last_lines(talk: _Talk) -> str:

@@ -11,11 +11,11 @@ import re
 from netlab import assets
 from netlab.errors import HostError
 from netlab.kernel import files
+from netlab.topology import program_text
 
 _SYSTEM = "/usr/include"
 _OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that the kernel has for itself, and programs bring along
 _LINKED = ("linux", "asm", "asm-generic")
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
 
 def flags(program: str, work_folder: str) -> list[str]:
@@ -42,7 +42,7 @@ def flags_for(source: str) -> list[str]:
 
 def enum_in(source: str, name: str) -> dict[str, int]:
     """Return an enum as it stands in a program's C text, each name with its place in it; {} where there is none."""
-    found = re.search(rf"\benum\s+{name}\s*\{{([^}}]*)\}}", _COMMENT.sub("", source))
+    found = re.search(rf"\benum\s+{name}\s*\{{([^{{}}]*)\}}", program_text.without_comments(source))
     names = [each.split("=")[0].strip() for each in found[1].split(",") if each.strip()] if found else []
     return {each: number for number, each in enumerate(names)}
 

@@ -11,7 +11,7 @@ from netlab.kernel import files
 
 MAX_BYTES = 1 << 24  # of a program, and of each header
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTILINE)
-_STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"?|\'(?:\\.|[^\'\\\n])*\'?|/\*.*?\*/|//[^\n]*', re.DOTALL)
+_STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"?|\'(?:\\.|[^\'\\\n])*\'?|/\*.*?(?:\*/|\Z)|//[^\n]*', re.DOTALL)
 _INCLUDE_OF_A_MACROS = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[^\s"<]', re.MULTILINE)
 _ASSEMBLER = re.compile(r"\basm\b|\b__asm")
 _NAMED = re.compile(r"\bXDP(?:_(?:TX?)?)?\b")  # whole, or a beginning, to which a macro may put the rest

@@ -1,5 +1,6 @@
 """The headers that programs are compiled with."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -14,3 +15,13 @@ def test_a_host_without_headers_is_told_what_to_install(tmp_path: Path, monkeypa
 
     with pytest.raises(HostError, match="linux-libc-dev"):
         headers.flags("/home/me/drop.c", str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["enum reason { ", "/* "])
+def test_an_enum_is_sought_in_time_that_grows_with_the_text(text: str) -> None:
+    """Not with its square, with which a megabyte would take hours."""
+    began = time.monotonic()
+
+    assert not headers.enum_in(text * 60_000, "reason")
+
+    assert time.monotonic() - began < 4

@@ -113,6 +113,7 @@ def may_transmit(folder: Path, source: str, header: str = "", **define: str | in
         ("#define DO(one, other) one##other\nreturn DO(XDP_, TX);", "", {}),
         ('int verdict; asm("%0 = 3" : "=r"(verdict)); return verdict;', "", {}),
         ("mac[a[0] + 1]; return 3;", "", {}),
+        ("return 3; /* to the end", "", {}),
         ("#define OPEN [\nint a; return 3;", "", {}),
     ],
 )
@@ -153,7 +154,7 @@ def test_a_header_that_cannot_be_read_may_say_anything(tmp_path: Path) -> None:
     assert program_text.may_transmit(str(tmp_path / "mine.c"), '#include "answer.h"\n', ())
 
 
-@pytest.mark.parametrize("text", ["return ", "XDP", '\\"', "a ? 3 : "])
+@pytest.mark.parametrize("text", ["return ", "XDP", '\\"', "a ? 3 : ", "/* "])
 def test_what_repeats_costs_no_more_than_its_length(tmp_path: Path, text: str) -> None:
     """Not its square, with which a megabyte would take hours."""
     began = time.monotonic()
@@ -162,3 +163,7 @@ def test_what_repeats_costs_no_more_than_its_length(tmp_path: Path, text: str) -
     may_transmit(tmp_path, text * 60_000)
 
     assert time.monotonic() - began < 4
+
+
+def test_what_an_open_comment_hides_is_not_there(tmp_path: Path) -> None:
+    assert not may_transmit(tmp_path, "return XDP_PASS; /* return XDP_TX;")

@@ -1,0 +1,39 @@
+"""What a reload does before it can no longer be interrupted."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from netlab.errors import NetlabError
+from netlab.lab import reload
+
+
+def test_the_source_is_read_for_xdp_tx_while_a_signal_still_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be large, and afterwards nothing but the swap itself is to take time."""
+    done: list[str] = []
+
+    def may_transmit(*_: object) -> bool:
+        done.append("read")
+        return False
+
+    def too_late() -> None:
+        done.append("too late")
+        raise NetlabError("the end of this test")
+
+    compilation = SimpleNamespace(
+        pinned=lambda: SimpleNamespace(notes=()), text=b"", job=SimpleNamespace(define=()), kill=lambda: None
+    )
+    nodes = {"a": SimpleNamespace(pins="/nowhere/a")}
+    lab: Any = SimpleNamespace(
+        record=SimpleNamespace(folder="/nowhere", nodes=nodes), runtime=SimpleNamespace(netns_path=str)
+    )
+    program: Any = SimpleNamespace(path="/nowhere/a.c")
+    monkeypatch.setattr(reload, "_job", lambda *_: None)
+    monkeypatch.setattr("netlab.programs.loader.start", lambda *_: compilation)
+    monkeypatch.setattr("netlab.topology.program_text.may_transmit", may_transmit)
+
+    with pytest.raises(NetlabError, match="the end of this test"):
+        reload._replaced(lab, "a", program, (), -1, print, too_late)
+
+    assert ["read", "too late"] == done
