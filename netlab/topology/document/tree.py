@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SHOWN = 60  # characters of a value in a message
 SHOWN_NAMES = 20  # known names in a hint
+_LONGEST = 200  # characters of a name for which a similar one is sought
 
 
 class Scalar(NamedTuple):
@@ -88,9 +89,11 @@ def found(item: Item) -> str:
 
 
 def closest(name: str, known: "SequenceOf[str]") -> str:
-    """Return the known name that `name` may be a misspelling of, or ""."""
+    """Return the known name that `name` may be a misspelling of, or ""; nobody misspells what is longer than a line."""
     import difflib
 
+    if len(name) > _LONGEST:  # comparing two takes the square of their length
+        return ""
     return next(iter(difflib.get_close_matches(name, known, n=1)), "")
 
 
