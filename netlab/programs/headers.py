@@ -41,10 +41,12 @@ def flags_for(source: str) -> list[str]:
 
 
 def enum_in(source: str, name: str) -> dict[str, int]:
-    """Return an enum as it stands in a program's C text, each name with its place in it; {} where there is none."""
+    """Return an enum as it stands in a program's C text, each name with its number.
+
+    {} where there is none, or one of its values is no plain number.
+    """
     found = re.search(rf"\benum\s+{name}\s*\{{([^{{}}]*)\}}", program_text.without_comments(source))
-    names = [each.split("=")[0].strip() for each in found[1].split(",") if each.strip()] if found else []
-    return {each: number for number, each in enumerate(names)}
+    return program_text.enumerators(found[1]) if found else {}
 
 
 def kernel_source() -> str:

@@ -17,6 +17,23 @@ def test_a_host_without_headers_is_told_what_to_install(tmp_path: Path, monkeypa
         headers.flags("/home/me/drop.c", str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("body", "numbers"),
+    [
+        ("PASSED, DROPPED /* 7 */, REASONS", {"PASSED": 0, "DROPPED": 1, "REASONS": 2}),
+        ("DROPPED = 1, PASSED = 2", {"DROPPED": 1, "PASSED": 2}),
+        ("FIRST = 0x10u, SECOND, THIRD = 3,", {"FIRST": 16, "SECOND": 17, "THIRD": 3}),
+        ("FIRST, SECOND = 1 << 3, THIRD", {}),
+        ("FIRST = OTHER, SECOND", {}),
+        ("FIRST = 010", {}),
+        ("\n#ifdef MORE\nFIRST,\n#endif\nSECOND", {}),
+    ],
+)
+def test_an_enum_has_the_numbers_that_its_text_gives(body: str, numbers: dict[str, int]) -> None:
+    """Wrong names would be worse than none, so an enum that only a compiler understands has none."""
+    assert headers.enum_in(f"enum reason {{ {body} }};", "reason") == numbers
+
+
 @pytest.mark.parametrize("text", ["enum reason { ", "/* "])
 def test_an_enum_is_sought_in_time_that_grows_with_the_text(text: str) -> None:
     """Not with its square, with which a megabyte would take hours."""
