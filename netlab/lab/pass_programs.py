@@ -4,8 +4,9 @@
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from netlab import assets, paths
@@ -24,7 +25,7 @@ _NAME = "pass"
 def make_ready(
     undo: ExitStack, lab: Standing, node: str, program: ProgramRecord, lock: int, say: Callable[[str], None]
 ) -> None:
-    """Attach a program that passes to each other end of a node's links that has no program; `undo` takes it off.
+    """Attach a program that passes to each other end of a node's links that has no program; `undo` removes it.
 
     Raises NetlabError, with nothing attached, where one cannot be.
     """
@@ -33,6 +34,7 @@ def make_ready(
     for peer, interfaces in _without(lab.record, node, program):
         pins = f"{lab.record.nodes[peer].pins}_peer"
         if not os.path.exists(paths.program_pin(pins, _NAME)):
+            undo.callback(_unpin, lab.record, pins)
             _pin(lab.record, peer, pins, lock)
         netns = lab.runtime.netns_path(peer)
         with LoadedProgram.open(paths.program_pin(pins, _NAME)) as passing:
@@ -58,7 +60,7 @@ def _without(record: LabRecord, node: str, program: ProgramRecord) -> Iterator[t
 
 
 def _pin(record: LabRecord, peer: str, pins: str, lock: int) -> None:
-    """Load the program that passes, and pin it; pinned alone it does nothing, so that it may stay."""
+    """Load the program that passes, and pin it."""
     path = os.path.join(assets.folder("bpf"), f"{_NAME}.c")
     compilation = loader.start(loader.Job(record.lab, peer, path, pins, f"{record.folder}/{paths.COMPILER}"), lock)
     try:
@@ -66,3 +68,10 @@ def _pin(record: LabRecord, peer: str, pins: str, lock: int) -> None:
     finally:
         compilation.kill()
     store.note_pins(record.folder, {os.path.basename(pins): loaded.noted()})
+
+
+def _unpin(record: LabRecord, pins: str) -> None:
+    """Remove what `_pin` has pinned, as far as it came."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(pins)
+    store.forget_pins(record.folder, os.path.basename(pins))

@@ -223,7 +223,16 @@ def _mount_file_systems(folder: str) -> None:
 
 def note_pins(folder: str, found: "Mapping[str, Pinned]") -> None:
     """Add to what is known of a lab's pins; the keys are their folders below bpf/."""
-    files.write(f"{folder}/{paths.PINNED}", json.dumps(shapes.plain({**pins(folder), **found})), 0o600)
+    _write_pins(folder, {**pins(folder), **found})
+
+
+def forget_pins(folder: str, name: str) -> None:
+    """Take what is known of one folder of pins away, if anything is."""
+    _write_pins(folder, {each: pinned for each, pinned in pins(folder).items() if each != name})
+
+
+def _write_pins(folder: str, known: "Mapping[str, Pinned]") -> None:
+    files.write(f"{folder}/{paths.PINNED}", json.dumps(shapes.plain(known)), 0o600)
 
 
 def pins(folder: str) -> "dict[str, Pinned]":

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from netlab.balancer import Snapshot
+from netlab.lab import pass_programs
+from netlab.lab.standing import Standing as Lab
 from netlab.programs.maps import LoadedProgram, Map
+from netlab.record import store
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.feed import fed
 from tests.lab.lab import LAB, PARTB, ROOT, background, frozen, inside, lab, netlab, pids, stats, texts, uncounted
@@ -473,3 +476,22 @@ def test_neighbours_are_made_ready_for_a_new_xdp_tx(tmp_path: Path) -> None:
     assert [0, 2] == [text.count("prog/xdp") for text in (before, after)]
     assert "left: pass attached to eth0, eth1 (native), for what right transmits" in noted
     assert "pass" not in quiet + again
+
+
+def test_a_reload_that_fails_late_leaves_nothing_at_neighbours(tmp_path: Path) -> None:
+    """What was made ready for its XDP_TX is taken off, and no pin of it stays."""
+    said: list[str] = []
+    with pair(tmp_path):
+        there = Lab.read(LAB)
+        before = os.listdir(f"/run/netlab/{LAB}/bpf"), store.pins(there.record.folder)
+        program = there.record.nodes["right"].program
+        assert program
+        with store.locked(LAB, waiting=pytest.fail) as lock, ExitStack() as undo:
+            pass_programs.make_ready(undo, there, "right", program, lock, said.append)
+            ready = inside("left", "ip", "link").stdout
+        after = os.listdir(f"/run/netlab/{LAB}/bpf"), store.pins(there.record.folder)
+        left = inside("left", "ip", "link").stdout
+
+    assert [2, 0] == [text.count("prog/xdp") for text in (ready, left)]
+    assert len(said) == 1
+    assert before == after
