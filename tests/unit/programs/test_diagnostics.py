@@ -218,33 +218,33 @@ def test_a_large_source_with_many_equal_lines_is_compared_in_bounded_time(lines:
     """Which line it was is said where that can be told soon."""
     number = LICENCE.count("\n") + len(lines) * 3 // 4
     rewritten = LICENCE + "\n".join(lines) + FOOTER
-    began = time.monotonic()
+    began = time.process_time()
 
     said = diagnostics.compile_error(
         f"{rewritten}/virtual/main.c:{number}:1: error: bad\n", Source("/home/me/big.c", "big.c", lines)
     )
 
     assert said.startswith(f"{place}:1: error: bad")
-    assert time.monotonic() - began < 8
+    assert time.process_time() - began < 8
 
 
 def test_a_source_line_of_spaces_is_read_from_the_log_at_once() -> None:
     """It stands in the verifier's log as the author wrote it."""
     talk = log_of("6.1", "R0 invalid mem access").replace("; *count += 1;", f"; *count{' ' * 200_000}+= 1;")
-    began = time.monotonic()
+    began = time.process_time()
 
     assert "the verifier refused drop(): R0 invalid mem access" in diagnostics.verifier_error(talk, SOURCE, "drop")
-    assert time.monotonic() - began < 4
+    assert time.process_time() - began < 4
 
 
 def test_a_long_line_of_calls_is_not_taken_for_a_functions_begin() -> None:
     source = Source("/home/me/drop.c", "drop.c", ("f(" * 100_000 + ";", "int f(void *context)"))
-    began = time.monotonic()
+    began = time.process_time()
 
     said = diagnostics.crash("LLVM ERROR: x\nerror: main.c:0:0: in function f i32 (i8*): gave up\n", source, 1)
 
     assert said.startswith("drop.c:2: in f(): gave up")
-    assert time.monotonic() - began < 4
+    assert time.process_time() - began < 4
 
 
 def test_a_second_try_of_bccs_is_not_shown() -> None:

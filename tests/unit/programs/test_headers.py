@@ -37,8 +37,8 @@ def test_an_enum_has_the_numbers_that_its_text_gives(body: str, numbers: dict[st
 @pytest.mark.parametrize("text", ["enum reason { ", "/* "])
 def test_an_enum_is_sought_in_time_that_grows_with_the_text(text: str) -> None:
     """Not with its square, with which a megabyte would take hours."""
-    began = time.monotonic()
+    began = time.process_time()
 
     assert not headers.enum_in(text * 60_000, "reason")
 
-    assert time.monotonic() - began < 4
+    assert time.process_time() - began < 4

@@ -157,12 +157,12 @@ def test_a_header_that_cannot_be_read_may_say_anything(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["return ", "XDP", '\\"', "a ? 3 : ", "/* "])
 def test_what_repeats_costs_no_more_than_its_length(tmp_path: Path, text: str) -> None:
     """Not its square, with which a megabyte would take hours."""
-    began = time.monotonic()
+    began = time.process_time()
 
     may_transmit(tmp_path, f'"{text * 60_000}')
     may_transmit(tmp_path, text * 60_000)
 
-    assert time.monotonic() - began < 4
+    assert time.process_time() - began < 4
 
 
 def test_what_an_open_comment_hides_is_not_there(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ def test_a_huge_name_is_not_compared() -> None:
     characters = [chr(0x4E00 + number % 300) for number in range(100_000)]
     one = "".join(characters)
     random.Random(1).shuffle(characters)
-    began = time.monotonic()
+    began = time.process_time()
 
     assert not closest(one, ["".join(characters)])
     assert closest("clinet", ["server", "client"]) == "client"
-    assert time.monotonic() - began < 4
+    assert time.process_time() - began < 4
