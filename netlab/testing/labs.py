@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from netlab.record import store
 from netlab.testing.waiting import PATIENCE_S
 
 
@@ -31,7 +32,10 @@ def lab(topology: str, *options: str, name: str, **keywords: Any) -> Iterator[st
     """Build a lab under its own name, and remove it afterwards; meanwhile it is the one that every command means.
 
     `options` are more words for `netlab up`. `keywords` are for `netlab`, such as `cwd`. Needs root, as `up` does.
+    AssertionError if there is a lab of this name already, which stays.
     """
+    if name in store.labs():
+        raise AssertionError(f"there is a lab named {name} already: netlab down --lab {name} first, or another name")
     before = os.environ.get("NETLAB_LAB")
     os.environ["NETLAB_LAB"] = name
     try:
