@@ -43,3 +43,17 @@ def test_a_lab_that_was_there_before_stays(stand_in: Path, monkeypatch: pytest.M
         pass
 
     assert ["up x.yml", "down"] == (stand_in / "asked").read_text().splitlines()
+
+
+@pytest.mark.parametrize("verb", ["exec", "run", "shell", "logs", "trace", "demo"])
+def test_a_traceback_of_a_nodes_own_command_is_no_fault_of_netlab(stand_in: Path, verb: str) -> None:
+    (stand_in / "says").write_text("Traceback (most recent call last):")
+
+    assert labs.netlab(verb, "a", cwd=stand_in).stdout.startswith("Traceback")
+
+
+def test_a_traceback_of_any_other_command_is_told(stand_in: Path) -> None:
+    (stand_in / "says").write_text("Traceback (most recent call last):")
+
+    with pytest.raises(AssertionError, match=r"netlab status: exit 0\nTraceback"):
+        labs.netlab("status", cwd=stand_in)
