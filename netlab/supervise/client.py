@@ -183,9 +183,11 @@ def abandon(supervisor: Connection) -> None:
 def _events(supervisor: Connection, awaited: Awaited) -> Iterator[dict[str, Any]]:
     """Yield what the supervisor says, as long as it is awaited; NetlabError when it dies."""
     rest, complaint = b"", b"killed?"
+    poll = select.poll()
+    poll.register(supervisor.says, select.POLLIN)
     while (left := awaited.until - time.monotonic()) > 0:
-        if not select.select([supervisor.says], [], [], left)[0]:
-            return
+        if not poll.poll(min(left, 1e6) * 1000):
+            continue
         data = os.read(supervisor.says, _READ_BYTES)
         if not data:
             raise NetlabError(
