@@ -45,6 +45,7 @@ def _enter_container(place: Place, argv: Sequence[str], variables: Mapping[str, 
     from netlab.runtime import entry
 
     folder = os.getcwd()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if the caller ignores it, nobody hears how a child has ended
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = entry.fork(place)

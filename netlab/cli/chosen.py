@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netlab.plan.planner import Plan
 
 
+_NO_COLOUR = "NO_COLOR"
 # All variables that control netlab, except NETLAB_LAB.
 KEPT = (
     "DOCKER_HOST",
@@ -24,7 +25,7 @@ KEPT = (
     store.SIZE_VARIABLE,
     paths.CACHE_VARIABLE,
     "NETLAB_DEBUG",
-    "NO_COLOR",
+    _NO_COLOUR,
 )
 
 
@@ -62,12 +63,15 @@ def lab_of(args: typed.OfNode) -> "Standing":
 def elevate(args: typed.Arguments, lab: str | None = None) -> None:
     """Go on as root: if we are not, start this very command again through sudo.
 
-    sudo drops the environment. So the lab is passed as an option, and all other variables that matter as words.
+    sudo drops the environment. So the lab is passed as an option, and all other variables that matter as words of
+    `env`. A rule that lets somebody run netlab through sudo does not let him run `env`, so it is there only if needed.
     """
     if os.geteuid() == 0:
         return
     lab = lab or args.lab
-    kept = [f"{name}={value}" for name, value in _told().items()]
+    told = _told()
+    # many have this one for all programs, and netlab works without it
+    kept = [f"{name}={value}" for name, value in told.items()] if told.keys() - {_NO_COLOUR} else []
     words = [args.words[0], *(("--lab", lab) if lab and not args.lab_given else ()), *args.words[1:]]
     program = sys.argv[0]
     start = [program] if os.access(program, os.X_OK) else [sys.executable, "-I", "-m", "netlab"]

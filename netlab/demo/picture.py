@@ -71,13 +71,16 @@ def _written(line: str, at: int, text: str) -> str:
 
 
 def _rows(evidence: Evidence) -> Iterator[Row]:
-    """Yield what the picture shows: of part B the life of a few requests, of part A everything from the beginning."""
+    """Yield what the picture shows: of part B the life of a few requests, of part A everything from the beginning.
+
+    A line may name what is no node: roles and programs print what they like.
+    """
     followed = _Followed(evidence)
     servers = [name for name, node in evidence.lab.nodes.items() if node.programs]
     for entry in evidence.timeline:
         line, event = entry
         row = followed.row(entry) or (_segment_row(event, line.node, servers[0]) if servers else None)
-        if row:
+        if row and {row[0], row[1]} <= evidence.lab.nodes.keys():
             yield Row(line.ns, *row)
 
 

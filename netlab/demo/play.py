@@ -93,7 +93,7 @@ def play(
         with signals.waiting():  # except while `up` listens: so no lab is ever left behind
             if lab in store.labs() or not apply.up(plan, deadline_s, say, capture.start if capture else None):
                 raise NetlabError(f"a lab named {lab} is up: netlab down --lab {lab} first, or play with --lab NAME")
-            in_the_end.callback(apply.down, lab, say)
+            in_the_end.callback(_remove, lab, say)
         if capture:
             in_the_end.callback(capture.stop)  # before the lab is removed; a second call does no harm
         standing = Standing.read(lab)
@@ -102,6 +102,12 @@ def play(
         _follow(evidence, is_over, show)
         evidence = evidence._replace(stats=stats.read(standing), sockets=_settled_sockets(standing))
         return evidence._replace(probes=_probe(standing))  # at the end, because these packets are counted, too
+
+
+def _remove(lab: str, say: Callable[[str], None]) -> None:
+    """Remove the lab, whatever would end us: nobody else does it."""
+    with signals.waiting():
+        apply.down(lab, say)
 
 
 def _sources(lab: LabRecord) -> dict[str, str]:

@@ -39,11 +39,27 @@ from netlab.demo.events import (
 from netlab.supervise.logs import LogLine
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
-_PLACES = {"N": r"(\d+)", "F": r"(\d+(?:\.\d+)?)", "S": rf"({_STRING})(?:\.\.\.)?", "W": r"(\S+)", "T": r"(.*)"}
-_READERS: dict[str, Callable[[str], Any]] = {"N": int, "F": float, "S": json.loads, "W": str, "T": str}
+_PLACES = {
+    "N": r"(\d{1,20})",  # 64 bits; Python does not read numbers of thousands of digits
+    "F": r"(\d+(?:\.\d+)?)",
+    "S": rf"({_STRING})(?:\.\.\.)?",
+    "A": r"(\S+:\d{1,5})",
+    "W": r"(\S+)",
+    "T": r"(.*)",
+}
 
-# Stream, wording, event. In a wording `{N}` is a whole number, `{F}` any number, `{S}` a quoted string, `{W}` a word,
-# `{T}` all the rest. They are the event's fields, in order. `s?` is a plural.
+
+def _string(quoted: str) -> str:
+    """Return a quoted string; ValueError if JSON has no such string, or UTF-8 cannot write it."""
+    text: str = json.loads(quoted)
+    text.encode()
+    return text
+
+
+_READERS: dict[str, Callable[[str], Any]] = {"N": int, "F": float, "S": _string, "A": str, "W": str, "T": str}
+
+# Stream, wording, event. In a wording `{N}` is a whole number, `{F}` any number, `{S}` a quoted string, `{A}` an
+# address with a port, `{W}` a word, `{T}` all the rest. They are the event's fields, in order. `s?` is a plural.
 _WORDINGS: tuple[tuple[str, str, type[Event]], ...] = (
     ("out", "request #{N} to {W}: {S} ({N} bytes?)", Asked),
     ("out", "sent {N} requests? in {F} s", AskedAll),
@@ -59,7 +75,7 @@ _WORDINGS: tuple[tuple[str, str, type[Event]], ...] = (
     ("trace", "completion from {W}, free {N}, depth {N}", Completion),
     ("trace", "completion from {W} ignored, {T}", Ignored),
     ("trace", "segment from port {N}, seq {N}, {N} bytes: {T}, {W}", Segment),
-    ("out", "connected to {W} from {W}: initial sequence number {N}", Connected),
+    ("out", "connected to {W} from {A}: initial sequence number {N}", Connected),
     ("out", "attempt {N}: the SYN with sequence number {N} is not answered; trying another number", Unanswered),
     ("out", "byte #{N} {S}: seq {N}, at {F} s", Byte),
     ("out", "sent {N} bytes? in {F} s", SentBytes),
@@ -83,8 +99,8 @@ class _Form(NamedTuple):
 
 
 def _form(stream: str, wording: str, event: type[Event]) -> _Form:
-    kinds = re.findall(r"\{([NFSWT])\}", wording)
-    pattern = re.sub(r"\\\{([NFSWT])\\\}", lambda found: _PLACES[found[1]], re.escape(wording)).replace(r"s\?", "s?")
+    kinds = re.findall(r"\{([NFSAWT])\}", wording)
+    pattern = re.sub(r"\\\{([NFSAWT])\\\}", lambda found: _PLACES[found[1]], re.escape(wording)).replace(r"s\?", "s?")
     return _Form(stream, re.compile(pattern), tuple(_READERS[kind] for kind in kinds), event)
 
 
@@ -95,7 +111,10 @@ def parse(line: LogLine) -> Event | None:
     """Return the event of a line, None if it is none."""
     for form in _FORMS:
         if form.stream == line.stream and (found := form.pattern.fullmatch(line.text)):
-            values = [read(text) for read, text in zip(form.readers, found.groups(), strict=True)]
+            try:
+                values = [read(text) for read, text in zip(form.readers, found.groups(), strict=True)]
+            except ValueError:  # no string of JSON
+                continue
             event: Event = form.event(*values[: len(form.event._fields)])
             return event
     return None

@@ -1,13 +1,19 @@
-"""Signals that end a process (SIGINT, SIGTERM, SIGHUP), while work is done that must not be left half done."""
+"""Signals that end a process (SIGINT, SIGTERM, SIGHUP), while work is done that must not be left half done.
 
+A mask is the calling thread's alone. Where a library's caller has more threads, another one takes the signal, and
+Python calls its handler in the main thread all the same. So the main thread has handlers here that only remember it.
+"""
+
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_Handler = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
@@ -21,30 +27,60 @@ def raising() -> Iterator[Callable[[], object]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    wait = partial(signal.pthread_sigmask, signal.SIG_BLOCK, ENDINGS)
-    mask = wait()
-    before = [(number, signal.signal(number, _interrupt)) for number in ENDINGS]
-    try:
+    late: list[int] = []
+    is_too_late = False
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        if not is_too_late:
+            raise KeyboardInterrupt
+        late.append(number)
+
+    def comes_too_late() -> None:
+        nonlocal is_too_late
+        is_too_late = True
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+
+    with _blocked(), _heard_by(hear, late):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
-        yield wait
-    finally:
         try:
-            wait()  # this may raise what has come just before
+            yield comes_too_late
         finally:
-            for number, handler in before:
-                signal.signal(number, handler)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # this may raise what has come just before
 
 
 @contextmanager
 def waiting() -> Iterator[None]:
     """Let these signals wait until the context ends, as until an undo is done."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    came: list[int] = []
+    with _blocked(), _heard_by(lambda number, _: came.append(number), came):
+        yield
+
+
+@contextmanager
+def _blocked() -> Iterator[None]:
+    """Block the signals in this thread, and have its mask as it was afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # this may raise what has come just before
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def _heard_by(handler: _Handler, remembered: list[int]) -> Iterator[None]:
+    """Have a handler in the main thread; afterwards the one before it gets what was remembered, as if it came then."""
+    with ExitStack() as in_the_end:
+        in_the_end.callback(_send, remembered)
+        for number in ENDINGS:
+            before = signal.getsignal(number)
+            # one that is not Python's could not be given back
+            if before is not None and threading.current_thread() is threading.main_thread():
+                in_the_end.callback(signal.signal, number, before)
+                signal.signal(number, handler)
+        yield
+
+
+def _send(numbers: list[int]) -> None:
+    for number in dict.fromkeys(numbers):
+        os.kill(os.getpid(), number)

@@ -105,7 +105,7 @@ def read(standing: "Standing") -> LabStats:
 
 def _balancer(pins: str) -> BalancerStats:
     now = balancer.snapshot(pins)
-    reports, absent = balancer.reporters(pins), balancer.absent(pins)
+    reports, absent = balancer.reporters(pins), balancer.absent(pins)  # meanwhile a backend may have been removed
     return BalancerStats(
         ready=now.ready,
         **now.counters,
@@ -116,7 +116,12 @@ def _balancer(pins: str) -> BalancerStats:
         holds=now.holds,
         backends={
             name: BackendStats(
-                now.free[name], capacity, now.weights[name], name in now.drained, reports[name], absent.get(name, "")
+                now.free[name],
+                capacity,
+                now.weights[name],
+                name in now.drained,
+                reports.get(name),
+                absent.get(name, ""),
             )
             for name, capacity in now.capacity.items()
         },

@@ -258,7 +258,7 @@ class Compilation:
     def _reap(self) -> int:
         """Wait for the end of a child that is ending, let go of all that belongs to it, and return its exit status.
 
-        An exit status of 0 where somebody who was interrupted has reaped it before.
+        An exit status of 0 where somebody who was interrupted has reaped it before, or the caller ignores SIGCHLD.
         """
         status = 0
         with suppress(ChildProcessError):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stubborn
 _LAST_LINES = 10
 _READ_BYTES = 1 << 16
+# What the caller may ignore, and the supervisor must not: it hears of the ends of its children, and is stopped.
+_TO_DEFAULT = (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
 
 
@@ -115,7 +117,7 @@ def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
     actions = [(os.POSIX_SPAWN_DUP2, fd, at) for fd, at in ends]
     try:
         pid = os.posix_spawn(
-            argv[0], argv, os.environ, file_actions=actions, setsid=True, setsigmask=(), setsigdef=(signal.SIGTERM,)
+            argv[0], argv, os.environ, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_TO_DEFAULT
         )
     finally:
         for fd in (job_end, progress_end, lock):
@@ -173,16 +175,19 @@ def abandon(supervisor: Connection) -> None:
     pidfd = os.pidfd_open(supervisor.pid)  # our own child: the id is its own until we have waited for it
     end([pidfd], STOP_DEADLINE_S)
     os.close(pidfd)
-    os.waitpid(supervisor.pid, os.WNOHANG)
+    with suppress(ChildProcessError):  # where the caller ignores SIGCHLD, the kernel has reaped it
+        os.waitpid(supervisor.pid, os.WNOHANG)
     supervisor.pid = 0
 
 
 def _events(supervisor: Connection, awaited: Awaited) -> Iterator[dict[str, Any]]:
     """Yield what the supervisor says, as long as it is awaited; NetlabError when it dies."""
     rest, complaint = b"", b"killed?"
+    poll = select.poll()
+    poll.register(supervisor.says, select.POLLIN)
     while (left := awaited.until - time.monotonic()) > 0:
-        if not select.select([supervisor.says], [], [], left)[0]:
-            return
+        if not poll.poll(min(left, 1e6) * 1000):
+            continue
         data = os.read(supervisor.says, _READ_BYTES)
         if not data:
             raise NetlabError(

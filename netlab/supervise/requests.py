@@ -85,5 +85,8 @@ def _signal(asked: _Asked) -> int:
 
 def _shown(value: object) -> str:
     """Return a received value for a message, shortened."""
-    text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else json.dumps(value)
+    try:
+        text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else json.dumps(value)
+    except RecursionError:  # what JSON could just read may be too deep to be written
+        text = "a list in lists" if isinstance(value, list) else "an object in objects"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} …"

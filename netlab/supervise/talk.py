@@ -38,6 +38,8 @@ class Talk:
     def __init__(self, folder: str, connection: socket.socket) -> None:
         self._who = f"the supervisor in {folder}"
         self._socket = connection
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
         self._rest = b""
         self._came: deque[Message] = deque()  # messages that were read and not returned yet
         self._asked = 0
@@ -144,7 +146,7 @@ class Talk:
         """Return the next message; None at the deadline, and when the supervisor has closed the connection."""
         while not self._came:
             left = min(until - time.monotonic(), 1e6)
-            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
+            if left <= 0 or not self._poll.poll(left * 1000):
                 return None
             try:
                 data = self._socket.recv(_READ_BYTES)

@@ -29,8 +29,10 @@ OF_THE_ROLE = (
 
 
 def netlab(*words: str, **keywords: Any) -> subprocess.CompletedProcess[str]:
-    """Run a netlab command in the checkout and check its exit code, `code` (None: any)."""
-    return labs.netlab(*words, **{"cwd": ROOT, **keywords})
+    """Run a netlab command in the checkout and check its exit code, `code` (None: any); nothing prints a traceback."""
+    done = labs.netlab(*words, **{"cwd": ROOT, **keywords})
+    assert "Traceback" not in f"{done.stdout}{done.stderr}", f"netlab {' '.join(words)}\n{done.stdout}{done.stderr}"
+    return done
 
 
 def lab(topology: str, *options: str, name: str = LAB) -> AbstractContextManager[str]:

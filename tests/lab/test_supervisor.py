@@ -223,6 +223,20 @@ def test_the_supervisor_stays_when_its_last_process_has_ended(lab: Lab) -> None:
     assert not client.stop_supervisor(lab.folder)
 
 
+def test_it_hears_of_ends_where_the_caller_ignores_them(lab: Lab) -> None:
+    """Whoever calls `up` may have `trap '' CHLD`: how a process has ended must be known all the same."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        supervisor = lab.up(shell("a", "echo READY; exit 7")._replace(may_exit=True), shell("b", f"echo READY; {STAY}"))
+        eventually(lambda: lab.state("a") == ("exited", 7), "its end")
+
+        assert client.supervisor_pid(lab.folder) == supervisor.pid
+        assert lab.state("b") == ("running", 0)
+        client.abandon(supervisor)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_stopping_is_gentle_first(lab: Lab) -> None:
     lab.up(shell("a", "trap 'echo bye; exit 5' TERM; echo READY; while :; do sleep 0.05; done"))
 

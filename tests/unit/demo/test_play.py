@@ -1,10 +1,15 @@
-"""From where a demo knocks at what it has played."""
+"""A play from its beginning to its end, and from where it knocks at what it has played."""
 
+import os
+import signal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from netlab.demo import play
+from netlab.lab import apply
 from tests.unit.described import described
 
 LAB = """
@@ -31,3 +36,19 @@ def test_hosts_behind_switches_are_found(tmp_path: Path, port: str, hosts: list[
     lab = described(LAB, tmp_path)
 
     assert hosts == list(play._hosts_behind(lab, "server", lab.nodes["server"].interfaces[port]))
+
+
+def test_a_signal_as_the_lab_is_removed_waits_until_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+
+    def down(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("removed")
+
+    monkeypatch.setattr(apply, "up", lambda *_: True)
+    monkeypatch.setattr(apply, "down", down)
+    plan: Any = SimpleNamespace(topology=SimpleNamespace(name="never-up"))
+    with pytest.raises(KeyboardInterrupt):
+        play.play(plan, lambda _: True, 1, lambda _: None, lambda *_: None)
+
+    assert ["removed"] == done

@@ -3,11 +3,14 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pytest
 
 from netlab.kernel import signals
+from netlab.testing.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +64,84 @@ def test_a_signal_that_waits_is_delivered_when_the_context_ends() -> None:
         work()
 
     assert ["to its end"] == done
+
+
+@contextmanager
+def too_late() -> Iterator[None]:
+    with signals.raising() as comes_too_late:
+        comes_too_late()
+        yield
+
+
+@pytest.fixture
+def other() -> Iterator[Callable[[signal.Signals], None]]:
+    """Give a signal to another thread, which does not block it, and return when it has come."""
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    before = signal.set_wakeup_fd(tell)
+
+    def give(number: signal.Signals) -> None:
+        assert thread.ident
+        signal.pthread_kill(thread.ident, number)
+        assert bytes([number]) == os.read(told, 1)
+
+    yield give
+    signal.set_wakeup_fd(before)
+    over.set()
+    thread.join()
+    os.close(told)
+    os.close(tell)
+
+
+@pytest.mark.parametrize("context", [signals.waiting, too_late])
+def test_what_another_thread_takes_waits_too(
+    context: Callable[[], AbstractContextManager[None]], other: Callable[[signal.Signals], None]
+) -> None:
+    """A mask is one thread's, and Python calls the handler in the main thread, whoever has taken the signal."""
+    done, heard = [], []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        with context():
+            other(signal.SIGTERM)
+            done.append(len(heard))
+        eventually(lambda: heard, "the signal")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert [0] == done
+    assert [signal.SIGTERM] == heard
+
+
+def test_a_handler_that_is_not_python_s_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python could not set it again."""
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)
+    set_to: list[object] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "signal", lambda *what: set_to.append(what))
+        with signals.waiting(), signals.raising():
+            pass
+    monkeypatch.undo()
+
+    assert [] == set_to
+
+
+def test_what_comes_while_they_are_blocked_leaves_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python looks for signals when it has blocked them, and then raises."""
+    block = signal.pthread_sigmask
+
+    def interrupted(how: int, numbers: Any) -> Any:
+        found = block(how, numbers)
+        if how == signal.SIG_BLOCK and numbers:
+            raise KeyboardInterrupt
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "pthread_sigmask", interrupted)
+        with pytest.raises(KeyboardInterrupt), signals.waiting():
+            pass
 
 
 def test_another_thread_has_no_handlers_to_set() -> None:

@@ -92,6 +92,16 @@ def test_what_cannot_be_done_is_said(known: Known, line: bytes, why: str) -> Non
     assert [] == known.done
 
 
+@pytest.mark.parametrize(("opens", "closes"), [(b"[", b"]"), (b'{"a":', b"}")])
+@pytest.mark.parametrize("key", [b"do", b"process", b"signal", b"kinds"])
+def test_what_is_deep_is_answered_like_anything_else(known: Known, key: bytes, opens: bytes, closes: bytes) -> None:
+    """JSON reads a little deeper than it writes: some of these depths are in between."""
+    verbs = {b"process": b'"do":"stop",', b"signal": b'"do":"signal","process":"a",', b"kinds": b'"do":"watch",'}
+    for depth in range(900, 1001):
+        line = b'{%s"%s":%s1%s}' % (verbs.get(key, b""), key, opens * depth, closes * depth)
+        assert "error" == answer(known, line)["kind"]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["a", "start", "watch"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -1,7 +1,9 @@
 """The client of a supervisor's socket, with somebody else at the other end."""
 
+import fcntl
 import json
 import os
+import resource
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,9 +14,20 @@ from typing import Any
 import pytest
 
 from netlab.errors import NetlabError
-from netlab.supervise import talk
+from netlab.supervise import client, talk
+from netlab.supervise.awaited import Awaited
+from netlab.testing.waiting import PATIENCE_S
 
 HELLO = {"kind": "hello", "version": 1, "lab": "lab1", "kinds": []}
+
+
+@pytest.fixture
+def far() -> Iterator[int]:
+    """A number that descriptors may have where the caller has more than 1024 files open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+    yield 1500
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @contextmanager
@@ -103,3 +116,24 @@ def test_what_is_no_socket_is_told(tmp_path: Path, content: str) -> None:
 
     with pytest.raises(NetlabError, match=r"not up, or has neither|has died; netlab down"), talk.to(str(tmp_path)):
         pass
+
+
+def test_who_has_many_files_open_may_talk(tmp_path: Path, far: int) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, ours, socket.socket(fileno=fcntl.fcntl(ours.fileno(), fcntl.F_DUPFD_CLOEXEC, far)) as connection:
+        theirs.sendall(json.dumps(HELLO).encode() + b"\n")
+
+        assert HELLO == talk.Talk(str(tmp_path), connection).greet()
+
+
+def test_who_has_many_files_open_may_start_a_supervisor(far: int) -> None:
+    reading, writing = os.pipe()
+    says = fcntl.fcntl(reading, fcntl.F_DUPFD_CLOEXEC, far)
+    try:
+        os.write(writing, b'{"kind": "ready"}\n')
+        supervisor = client.Connection("lab1", "", 0, -1, says, None)  # type: ignore[arg-type]
+
+        assert {"kind": "ready"} == next(client._events(supervisor, Awaited([], PATIENCE_S)))
+    finally:
+        for fd in (reading, writing, says):
+            os.close(fd)

@@ -1,0 +1,20 @@
+"""A command as if it were the process that starts it."""
+
+import subprocess
+import sys
+
+from netlab.testing.waiting import PATIENCE_S
+
+SCRIPT = """
+import os, signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+from netlab.cli import become
+from netlab.runtime import entry
+entry.fork, entry.join = lambda place: os.fork(), lambda place, folder: os.environ
+become._enter_container(None, ["sh", "-c", "exit 7"], {})
+"""
+
+
+def test_a_container_s_command_gives_its_exit_code_to_who_ignores_the_ends_of_children() -> None:
+    """As after `trap '' CHLD` in a shell."""
+    assert 7 == subprocess.run([sys.executable, "-c", SCRIPT], check=False, timeout=PATIENCE_S).returncode
