@@ -4,7 +4,6 @@ import os
 import stat
 
 from netlab.assets import folder
-from netlab.topology import program_text
 from netlab.topology.document.tree import Item, show
 from netlab.topology.validate.findings import Findings, place
 from netlab.topology.validate.rules import word
@@ -48,6 +47,8 @@ class Files:
         """Say whether a program that `rule` has found may return XDP_TX."""
         case = (program, define)
         if case not in self._transmits:
+            from netlab.topology import program_text
+
             self._transmits[case] = program_text.may_transmit(program, self._texts[program], define)
         return self._transmits[case]
 
@@ -59,6 +60,8 @@ class Files:
                 what = "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"
                 return f"{show(file)} is {what}, no regular file"
             if kind == "bpf" and file not in self._texts:
+                from netlab.topology import program_text  # here, as labs without programs need none of it
+
                 self._texts[file] = program_text.read(file)
         except OSError as error:
             return f"{show(file)} cannot be read: {error.strerror}"
