@@ -250,7 +250,7 @@ def test_a_user_runs_with_sudo_only_what_needs_root(machine: Machine) -> None:
     ] == machine.calls()
 
 
-def test_as_many_run_at_a_time_as_there_are_processors(machine: Machine) -> None:
+def test_one_more_runs_at_a_time_than_there_are_processors(machine: Machine) -> None:
     """Those that need root, each in a cell of its own, where this machine has them."""
     machine.setup("venv")
     machine.calls()
@@ -259,11 +259,15 @@ def test_as_many_run_at_a_time_as_there_are_processors(machine: Machine) -> None
 
     machine.has(uid=1000, processors=4)
     assert machine.test() == 0
-    assert [f"--tx=4*popen//python={ready}", f"--tx=4*popen//python=.ci/cell {ready}"] == places(machine)
+    assert [f"--tx=5*popen//python={ready}", f"--tx=5*popen//python=.ci/cell {ready}"] == places(machine)
 
     machine.has(uid=1000, processors=4, cells=False)
     assert machine.test() == 0
-    assert [f"--tx=4*popen//python={ready}", ""] == places(machine)
+    assert [f"--tx=5*popen//python={ready}", ""] == places(machine)
+
+    machine.has(uid=1000, processors=1)
+    assert machine.test() == 0
+    assert ["", ""] == places(machine)
 
 
 def places(machine: Machine) -> list[str]:
