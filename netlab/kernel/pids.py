@@ -3,6 +3,7 @@
 import os
 
 PID_NAMESPACE = "/proc/self/ns/pid"
+_CHILDREN = "/proc/{}/task/{}/children"
 
 
 def start_ticks(pid: int) -> int:
@@ -50,6 +51,23 @@ def is_stopped(pid: int) -> bool:
     """Say whether a process is stopped, by a signal or by its tracer, and so does nothing."""
     fields = _stat(pid)
     return bool(fields) and fields[0] in (b"T", b"t")
+
+
+def has_started_another(pid: int, ticks: int) -> bool:
+    """Say whether the process that was started at that time has a child that runs another program than it runs.
+
+    A kernel that lists no children (CONFIG_PROC_CHILDREN) cannot tell, and then any process counts.
+    """
+    if not os.path.exists(_CHILDREN.format(*[os.getpid()] * 2)):
+        return is_alive(pid, ticks)
+    try:
+        with open(_CHILDREN.format(pid, pid), "rb") as file:
+            children = file.read().split()
+        own = os.stat(f"/proc/{pid}/exe")
+        others = [os.stat(f"/proc/{int(child)}/exe") for child in children]
+    except OSError:  # one of them has ended
+        return False
+    return start_ticks(pid) == ticks and any(not os.path.samestat(own, other) for other in others)
 
 
 def _stat(pid: int) -> list[bytes]:

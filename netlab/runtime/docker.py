@@ -14,7 +14,7 @@ from typing import Any
 from netlab import paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import files, syscalls
-from netlab.kernel.pids import is_alive, start_ticks
+from netlab.kernel.pids import has_started_another, is_alive, start_ticks
 from netlab.record import shapes
 from netlab.record.model import LabRecord
 from netlab.record.notes import Containers, ProcessId
@@ -23,6 +23,7 @@ from netlab.runtime.base import Command, Place, home_of
 from netlab.runtime.names import Names
 
 _SETTLE_S, _SETTLE_INTERVAL_S = 1.0, 0.1
+_STARTS_S, _STARTS_INTERVAL_S = 10.0, 0.005
 # What a container's first process runs, below the engine's own init, which reaps: it only has to stay.
 _STAY = ["sleep", "infinity"]
 # A node may change its interfaces and routes, as in a namespace; all else is the engine's default.
@@ -176,18 +177,33 @@ class Docker:
         container = client.create_container_from_config(self._config(client, node, mark), f"{self._lab}.{node}")["Id"]
         client.start(container)
         pid = client.inspect_container(container)["State"]["Pid"]
-        known = ProcessId(pid, start_ticks(pid))
-        if not self._sees_our_files(pid):
-            engine.check_running(client, container, node)
-            raise HostError(
-                f"the containers of this Docker engine do not see {self._folder}: netlab needs an engine of this host, "
-                f"with its mounts and its process ids"
-            )
+        first = ProcessId(pid, start_ticks(pid))
+        self._await_stay(client, container, node, first)
         try:
             self._names.hold(node, f"/proc/{pid}/ns/net")
         except OSError as error:
             raise NetlabError(f"cannot hold the namespace of the container of {node}: {error}") from error
-        return known
+        return first
+
+    def _await_stay(self, client: Any, container: str, node: str, first: ProcessId) -> None:
+        """Return when the engine's init has started what the container stays with.
+
+        Raises NetlabError if that ended, as in an image without it, and HostError if the engine is not of this host.
+        A process that is about to end has lost its root before the engine knows of it: so one look is not enough.
+        """
+        until = time.monotonic() + _STARTS_S
+        while time.monotonic() < until:
+            if not (seen := self._sees_our_files(first.pid)):
+                engine.check_running(client, container, node)
+            elif has_started_another(*first):
+                return
+            time.sleep(_STARTS_INTERVAL_S)
+        if seen:
+            raise NetlabError(f"the container of {node} has not started `{_STAY[0]}` after {_STARTS_S:g} s")
+        raise HostError(
+            f"the containers of this Docker engine do not see {self._folder}: netlab needs an engine of this host, "
+            f"with its mounts and its process ids"
+        )
 
     def _sees_our_files(self, pid: int) -> bool:
         """Say whether the engine's paths and process ids are this machine's, and not another's."""
