@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from netlab.balancer.counters import Count, Snapshot, counts, has_balancer, snapshot
 from netlab.balancer.discovery import expand, find, own_lab
 from netlab.balancer.healer import Healer
-from netlab.balancer.health import Checks, Patience, Rule, command, question
+from netlab.balancer.health_checks import Checks, Patience, Rule, command, question
 from netlab.balancer.holds import Heard, Keeper, Listener
 from netlab.balancer.layout import BY_REPLIES, BY_REPORTS, POLICIES
 from netlab.balancer.ourselves import OwnRequests

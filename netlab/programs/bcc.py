@@ -15,8 +15,8 @@ from netlab.errors import HostError, refuse_lack
 from netlab.kernel import files, syscalls
 from netlab.programs import bpf, cache, compiled, headers, kernel_btf, map_reuse
 from netlab.programs.loader import Job
+from netlab.programs.log_capture import log_with_lines
 from netlab.programs.maps import possible_cpus
-from netlab.programs.verifier_log import log_with_lines
 from netlab.record import layouts, mark
 from netlab.topology import program_text
 

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from netlab.programs.hints import with_hint
-from netlab.programs.verifier_log import INSTRUCTION
+from netlab.programs.log_capture import INSTRUCTION
 from netlab.topology import program_text
 
 MAX_ERRORS = 3  # the rest mostly follow from the first
@@ -201,7 +201,7 @@ def redefinition(said: str, source: Source, name: str) -> str:
 def verifier_error(said: str, source: Source, function: str) -> str:
     """Return why the kernel refused a program, and the source line of the instruction it was looking at."""
     talk = _Talk(said, source)
-    # there may be a second log, with lines of the source: see `verifier_log`
+    # there may be a second log, with lines of the source: see `log_capture`
     refused = max(_REFUSED.finditer(talk.after), key=re.Match.start, default=None)
     if refused is None:
         return f"{source.shown}: the kernel refused {function}()\n{_last_lines(talk)}"

@@ -20,8 +20,8 @@ from netlab.kernel.kill import GRACE_S, end, have_ended, open_pidfd
 from netlab.kernel.pids import is_alive, is_stopped
 from netlab.record.notes import Exited
 from netlab.supervise import lab_cgroup, logs, state
-from netlab.supervise.awaited import Awaited
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
+from netlab.supervise.readiness import Readiness
 
 if TYPE_CHECKING:
     from netlab.runtime.base import Place
@@ -139,7 +139,7 @@ def start(
     with the last lines of the one to blame, when a process ends before it is READY, or before all are there though it
     may not, or when they are not all there after `deadline_s` seconds; everything is stopped then.
     """
-    awaited = Awaited(starts, deadline_s)
+    awaited = Readiness(starts, deadline_s)
     parts = [{**one._asdict(), "env": dict(one.env)} for one in starts]
     job = {"lab": supervisor.lab, "umask": umask.callers(), "trace": trace, "starts": parts}
     supervisor.move.wait()  # before it starts anything
@@ -180,7 +180,7 @@ def abandon(supervisor: Connection) -> None:
     supervisor.pid = 0
 
 
-def _events(supervisor: Connection, awaited: Awaited) -> Iterator[dict[str, Any]]:
+def _events(supervisor: Connection, awaited: Readiness) -> Iterator[dict[str, Any]]:
     """Yield what the supervisor says, as long as it is awaited; NetlabError when it dies."""
     rest, complaint = b"", b"killed?"
     poll = select.poll()

@@ -20,7 +20,7 @@ OWN_PROCESSES = {"__main__", "programs.loader_child", "supervise.supervisor"}
 MAY = {  # and why
     "role": {"prints"},  # a role is a program, and this is how it speaks
     "programs.bcc": {"prints"},  # in the loader's child, where bcc prints
-    "balancer.health": {"has signals otherwise"},  # in the child that a check starts
+    "balancer.health_checks": {"has signals otherwise"},  # in the child that a check starts
     "runtime.entry": {"ends or replaces", "moves"},  # children that it forks
     "supervise.child": {"ends or replaces", "moves", "has signals otherwise"},  # the same
     "kernel.syscalls": {"ends or replaces", "moves"},  # for processes of our own

@@ -15,7 +15,7 @@ import pytest
 
 from netlab.errors import NetlabError
 from netlab.supervise import client, talk
-from netlab.supervise.awaited import Awaited
+from netlab.supervise.readiness import Readiness
 from netlab.testing.waiting import PATIENCE_S
 
 HELLO = {"kind": "hello", "version": 1, "lab": "lab1", "kinds": []}
@@ -133,7 +133,7 @@ def test_who_has_many_files_open_may_start_a_supervisor(far: int) -> None:
         os.write(writing, b'{"kind": "ready"}\n')
         supervisor = client.Connection("lab1", "", 0, -1, says, None)  # type: ignore[arg-type]
 
-        assert {"kind": "ready"} == next(client._events(supervisor, Awaited([], PATIENCE_S)))
+        assert {"kind": "ready"} == next(client._events(supervisor, Readiness([], PATIENCE_S)))
     finally:
         for fd in (reading, writing, says):
             os.close(fd)

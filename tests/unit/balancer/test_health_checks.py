@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netlab.balancer import health
+from netlab.balancer import health_checks
 from netlab.balancer.healer import Readmission
 from netlab.balancer.layout import Entry, address
 from netlab.errors import NetlabError
@@ -79,12 +79,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def checks(healer: Healer, answers: list[bool | None]) -> health.Checks:
+def checks(healer: Healer, answers: list[bool | None]) -> health_checks.Checks:
     start: Any = lambda entry: Check(answers)  # noqa: E731
-    return health.Checks(healer, start, health.Rule(1.0, rise=2, fall=3))  # type: ignore[arg-type]
+    return health_checks.Checks(healer, start, health_checks.Rule(1.0, rise=2, fall=3))  # type: ignore[arg-type]
 
 
-def looked(watch: health.Checks, clock: Clock, times: int) -> list[str]:
+def looked(watch: health_checks.Checks, clock: Clock, times: int) -> list[str]:
     """Look so often, with a second before each; return what was said."""
     said = []
     for _ in range(times):
@@ -130,9 +130,9 @@ def test_one_that_reports_is_not_said_to_get_requests_before_it_has(healer: Heal
     ]
 
     healer.why["one"] = "refusing"
-    patience = health.Patience(healer)  # type: ignore[arg-type]
+    patience = health_checks.Patience(healer)  # type: ignore[arg-type]
     assert patience.look() == []
-    clock.now += health.REFUSED_S
+    clock.now += health_checks.REFUSED_S
     assert patience.look() == ["refused: one gets requests with its next report"]
 
 
@@ -143,7 +143,7 @@ def test_a_backend_that_is_removed_is_forgotten(healer: Healer, clock: Clock) ->
         begun.append(Check([]))
         return begun[-1]
 
-    watch = health.Checks(healer, start, health.Rule(1.0, 1, 1))  # type: ignore[arg-type]
+    watch = health_checks.Checks(healer, start, health_checks.Rule(1.0, 1, 1))  # type: ignore[arg-type]
     watch.look()
     healer.there = {}
     watch.look()
@@ -163,7 +163,7 @@ def test_a_check_that_cannot_begin_is_a_bad_one_and_keeps_no_other_from_its_own(
             raise OSError(24, "Too many open files")
         return Check([True])
 
-    watch = health.Checks(healer, start, health.Rule(1.0, rise=2, fall=3))  # type: ignore[arg-type]
+    watch = health_checks.Checks(healer, start, health_checks.Rule(1.0, rise=2, fall=3))  # type: ignore[arg-type]
 
     assert looked(watch, clock, 1) == ["health: one cannot be checked, which is a bad check: Too many open files"]
     assert watch.look() == []
@@ -184,16 +184,16 @@ def test_a_machine_without_room_for_a_check_does_not_stop_the_round(
     monkeypatch.setattr(socket, "socket", refuse)
     why = "health: one cannot be checked, which is a bad check: Resource temporarily unavailable"
 
-    for start in (health.command("true"), health.question(53, "a")):
-        watch = health.Checks(healer, start, health.Rule(1.0, rise=2, fall=3))  # type: ignore[arg-type]
+    for start in (health_checks.command("true"), health_checks.question(53, "a")):
+        watch = health_checks.Checks(healer, start, health_checks.Rule(1.0, rise=2, fall=3))  # type: ignore[arg-type]
         assert looked(watch, clock, 1) == [why]
 
 
 def test_without_checks_one_that_has_refused_is_tried_again_after_a_while(healer: Healer, clock: Clock) -> None:
-    watch = health.Patience(healer)  # type: ignore[arg-type]
+    watch = health_checks.Patience(healer)  # type: ignore[arg-type]
     healer.why["one"] = "refusing"
     assert watch.look() == []
-    clock.now += health.REFUSED_S - 1
+    clock.now += health_checks.REFUSED_S - 1
     assert watch.look() == []
     clock.now += 1
 
@@ -218,7 +218,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[tuple[Entry, "socket.sock
 
 def test_a_question_is_answered(server: tuple[Entry, "socket.socket"]) -> None:
     entry, own = server
-    check = health.question(own.getsockname()[1], r"a\x00\xff\\n")(entry)
+    check = health_checks.question(own.getsockname()[1], r"a\x00\xff\\n")(entry)
     assert check.outcome() is None
     data, sender = own.recvfrom(100)
     own.sendto(b"", sender)
@@ -232,7 +232,7 @@ def test_a_question_to_a_closed_port_is_a_bad_check(server: tuple[Entry, "socket
     entry, own = server
     port = own.getsockname()[1]
     own.close()
-    check = health.question(port, "a")(entry)
+    check = health_checks.question(port, "a")(entry)
 
     eventually(lambda: check.outcome() is False)
     check.end()
@@ -240,19 +240,19 @@ def test_a_question_to_a_closed_port_is_a_bad_check(server: tuple[Entry, "socket
 
 def test_a_text_that_is_no_data_is_refused_by_name() -> None:
     with pytest.raises(NetlabError, match=r"health_with: .* has a backslash that begins no byte"):
-        health.question(53, r"\x1")
+        health_checks.question(53, r"\x1")
 
 
 @pytest.mark.parametrize(("line", "is_well"), [('test "$NAME $ADDRESS" = "one 127.0.0.1"', True), ("exit 3", False)])
 def test_a_command_tells_by_its_end(line: str, is_well: bool) -> None:
-    check = health.command(line)(ONE)
+    check = health_checks.command(line)(ONE)
 
     eventually(lambda: check.outcome() is is_well)
     check.end()
 
 
 def test_a_command_that_goes_on_is_ended_with_all_that_it_has_started() -> None:
-    check: Any = health.command("sleep 1000 & sleep 1000")(ONE)
+    check: Any = health_checks.command("sleep 1000 & sleep 1000")(ONE)
     assert check.outcome() is None
 
     check.end()

@@ -14,7 +14,7 @@ TRIAL_S = 0.2
 _ALLOWED = "a process that may end, or that goes on in the background, needs may_exit: true"
 
 
-class Awaited:
+class Readiness:
     """The progress of a lab's processes, from their supervisor's events.
 
     `until` is how long to wait for them, CLOCK_MONOTONIC in seconds. `is_over` says that there is nothing more to wait

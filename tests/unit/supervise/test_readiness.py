@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from netlab.supervise import awaited
-from netlab.supervise.awaited import Awaited
+from netlab.supervise import readiness
 from netlab.supervise.client import Start
+from netlab.supervise.readiness import Readiness
 
 ROLE, STAYING = Start("n", ("r",)), Start("n", ("r",), stays=True)
 COMMAND = Start("n", ("c",), awaits_ready=False)
@@ -43,7 +43,7 @@ def test_an_end_before_the_lab_is_complete_is_a_failure_unless_the_process_may(
     start: Start, how: dict[str, int], blame: str
 ) -> None:
     """A role may end with 0, once it was READY, unless it is one that stays."""
-    up = Awaited([start], 5)
+    up = Readiness([start], 5)
     up.hear(began(start))
     if start.awaits_ready:
         up.hear({"kind": "ready", "process": "n"})
@@ -55,7 +55,7 @@ def test_an_end_before_the_lab_is_complete_is_a_failure_unless_the_process_may(
 
 @pytest.mark.parametrize("may_exit", [False, True])
 def test_a_role_that_ends_before_it_is_ready_is_a_failure_in_any_case(may_exit: bool) -> None:
-    up = Awaited([ROLE._replace(may_exit=may_exit)], 5)
+    up = Readiness([ROLE._replace(may_exit=may_exit)], 5)
     up.hear(began(ROLE))
 
     assert ("n", f"ended with {MISSING}") == up.hear(ended(exit=3))
@@ -63,21 +63,21 @@ def test_a_role_that_ends_before_it_is_ready_is_a_failure_in_any_case(may_exit: 
 
 def test_a_command_is_watched_for_a_moment_after_all_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """What ends at once is seen, whichever is told first."""
-    up = Awaited([COMMAND], 5)
+    up = Readiness([COMMAND], 5)
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now)
     up.hear({**began(COMMAND), "ns": int(now * 1e9)})
     up.hear({"kind": "complete"})
 
     assert not up.is_over
-    assert up.until == pytest.approx(now + awaited.TRIAL_S)
+    assert up.until == pytest.approx(now + readiness.TRIAL_S)
     assert up.late() is None
     assert up.hear(ended(exit=1))
 
 
 @pytest.mark.parametrize("start", [ROLE, COMMAND._replace(may_exit=True)])
 def test_nobody_is_watched_who_may_end_or_has_said_ready(start: Start) -> None:
-    up = Awaited([start], 5)
+    up = Readiness([start], 5)
     up.hear(began(start))
     if start.awaits_ready:
         up.hear({"kind": "ready", "process": "n"})

@@ -6,8 +6,8 @@ from itertools import count
 
 import pytest
 
-from netlab.programs import verifier_log
-from netlab.programs.verifier_log import log_with_lines
+from netlab.programs import log_capture
+from netlab.programs.log_capture import log_with_lines
 
 PLAIN = """\
 0: R1=ctx() R10=fp0
@@ -84,7 +84,7 @@ def test_no_line_is_looked_for_when_the_time_is_nearly_used_up(
     cpu_s, clock_s = count(step=1), count(step=1000)
     monkeypatch.setattr(time, "process_time", lambda: float(next(cpu_s)))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock_s)))
-    monkeypatch.setattr(verifier_log, "cpu_left_s", lambda: left_s)
+    monkeypatch.setattr(log_capture, "cpu_left_s", lambda: left_s)
 
     assert bool(log_with_lines(kernel.load)) == finds
     assert (kernel.attempts > 1) == finds
@@ -94,7 +94,7 @@ def test_the_time_that_is_left_is_that_of_the_timer() -> None:
     before = signal.getitimer(signal.ITIMER_PROF)
     signal.setitimer(signal.ITIMER_PROF, 1000)
     try:
-        assert 900 < verifier_log.cpu_left_s() < 1001
+        assert 900 < log_capture.cpu_left_s() < 1001
     finally:
         signal.setitimer(signal.ITIMER_PROF, *before)
-    assert before[0] or verifier_log.cpu_left_s() == float("inf")
+    assert before[0] or log_capture.cpu_left_s() == float("inf")
