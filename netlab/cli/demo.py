@@ -27,7 +27,9 @@ class Text:
         print()
         show.stats(evidence.stats)
         print()
-        for claim in claims:
+        for at, claim in enumerate(claims):
+            if worded.is_closer(claim) and not worded.is_closer(claims[at - 1]):
+                print("\nA closer look, at the lines and maps of netlab's own programs:")
             print(worded.claim(claim, Painted()))
         print(worded.verdict(claims), flush=True)
 
@@ -45,8 +47,8 @@ class Json:
         """Print everything."""
         data = {
             "lab": evidence.lab.lab,
-            "holds": all(claim.holds for claim in claims),
-            "claims": [claim._asdict() for claim in claims],
+            "holds": worded.all_hold(claims),
+            "claims": [worded.claim_as_data(claim) for claim in claims],
             "counters": shapes.plain(evidence.stats),
             "timeline": list(worded.as_data(evidence)),
         }

@@ -15,6 +15,7 @@ from netlab.observe.stats import LabStats
 
 CAPTURES, PROGRAMS = "captures", "programs"  # folders beside it
 _SPECIAL, _ESCAPED = r"([\\`*_\[\]<>])", r"\\\1"  # of Markdown
+_MARKS = {"met": "✓", "failed": "✗", "unjudged": "–"}
 _LINES = 400  # of the timeline, in the report; the file has all of them
 
 
@@ -41,7 +42,7 @@ def text(
     yield f"Played on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
     yield f"    {played.command}\n"
     yield "## Claims\n"
-    yield from _table(("", "claim", "figures"), (("✓" if one.holds else "✗", one.text, one.figures) for one in claims))
+    yield from _table(("", "claim", "figures"), ((_MARKS[one.verdict], one.text, one.figures) for one in claims))
     yield "\n## The first requests, from beginning to end\n"
     yield "Packets are arrows; what a node, or the program in its kernel, does is written beside its line.\n"
     yield from _block(picture.draw(evidence).splitlines() or ["nothing happened"])

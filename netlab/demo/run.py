@@ -4,26 +4,19 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from netlab import assets
-from netlab.demo import report, save
+from netlab.demo import report, save, scenes, show
 from netlab.demo.evidence import Claim, Entry, Evidence
-from netlab.demo.play import DEMOS, Demo, play
-from netlab.errors import UsageError
+from netlab.demo.play import play
+from netlab.demo.scenes import Scene
+from netlab.judge.facts import Balancing, Dropping
 from netlab.observe.capture import Capture
 from netlab.plan.description import describe
-from netlab.plan.planner import plan
+from netlab.plan.planner import Plan, plan
 from netlab.record.model import LabRecord
 from netlab.topology import document, validate
-
-
-def _find(name: str) -> Demo:
-    """Return a demo by its name; UsageError, with all of them, if there is none."""
-    if name not in DEMOS:
-        known = "\n".join(f"  {each:<12}{demo.about}" for each, demo in DEMOS.items())
-        raise UsageError(f"there is no demo {name}; there are\n{known}")
-    return DEMOS[name]
 
 
 class Wanted(Protocol):
@@ -52,27 +45,56 @@ class Audience(Protocol):
 
 
 def run(wanted: Wanted, audience: Audience, say: Callable[[str], None]) -> bool:
-    """Play a demo, and say whether all of its claims hold."""
-    demo = _find(wanted.name)
-    path = wanted.file or os.path.join(assets.folder("topologies"), f"{demo.topology}.yml")
-    written = document.load(path, [*demo.changes, *wanted.set])
-    topology = validate.topology(written)
-    runtime = wanted.runtime or topology.runtime
-    planned = plan(topology._replace(name=wanted.lab or f"demo-{wanted.name}", runtime=runtime), written)
+    """Play a demo, and say whether none of its claims fails."""
+    scene = scenes.find(wanted.name)
+    path = wanted.file or os.path.join(assets.folder("topologies"), f"{scene.topology}.yml")
+    cast = _cast(scene, path, wanted)
     with save.folder(wanted.save) if wanted.save is not None else nullcontext() as work:
         capture = Capture(f"{work}/{report.CAPTURES}") if work else None
-        audience.begin(describe(planned, ""))
-        evidence = play(planned, demo.is_over, wanted.timeout, say, audience.line, capture)
-        claims = demo.claims(evidence)
+        audience.begin(describe(cast.plan, ""))
+        evidence = play(cast.plan, scene.is_over, wanted.timeout, say, audience.line, capture, cast.facts)
+        claims = judged(scene, evidence)
         audience.end(evidence, claims)
         if work:
             words = [*filter(None, (wanted.name, wanted.file)), *(f"--set={change}" for change in wanted.set)]
             words += [f"--runtime={wanted.runtime}"] if wanted.runtime else []
-            changes = (*demo.changes, *wanted.set)
-            played = report.Played(wanted.name, shlex.join(["netlab", "demo", *words]), _text(path), changes)
+            played = report.Played(wanted.name, shlex.join(["netlab", "demo", *words]), _text(path), cast.changes)
             save.write(work, played, evidence, claims, capture.stop() if capture else [])
             say(f"netlab: everything is in {wanted.save}; its report is {os.path.join(str(wanted.save), 'report.md')}")
-    return all(claim.holds for claim in claims)
+    return show.all_hold(claims)
+
+
+def judged(scene: Scene, evidence: Evidence) -> list[Claim]:
+    """Return the claims on behaviour, and behind them a closer look where there is something to look at."""
+    return [*scene.judge(evidence), *(scene.closer(evidence) if _is_ours(evidence) else [])]
+
+
+def _is_ours(evidence: Evidence) -> bool:
+    """Say whether a program counts in maps as netlab's own programs do."""
+    return bool(evidence.stats.balancers) or any(each.reasons for each in evidence.stats.programs.values())
+
+
+class _Cast(NamedTuple):
+    """Who plays: the plan, the facts of its lab, and the changes by which it differs from the file."""
+
+    plan: Plan
+    facts: Balancing | Dropping
+    changes: tuple[str, ...]
+
+
+def _cast(scene: Scene, path: str, wanted: Wanted) -> _Cast:
+    """Read the topology twice: first to know who the client is, and then with what it has to send."""
+    name = wanted.lab or f"demo-{wanted.name}"
+
+    def read(changes: Sequence[str]) -> tuple[Plan, Balancing | Dropping]:
+        written = document.load(path, changes)
+        topology = validate.topology(written)
+        planned = plan(topology._replace(name=name, runtime=wanted.runtime or topology.runtime), written)
+        return planned, scene.facts(topology, describe(planned, ""))
+
+    first, known = read(wanted.set)
+    changes = (*scenes.changes(scene, first.topology, known.client), *wanted.set)
+    return _Cast(*read(changes), changes)
 
 
 def _text(path: str) -> str:

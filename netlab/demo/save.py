@@ -107,7 +107,7 @@ def _write(
         "timeline.txt": "".join(f"{line}\n" for line in lines),
         "timeline.jsonl": "".join(f"{json.dumps(each)}\n" for each in show.as_data(evidence)),
         "counters.json": json.dumps(shapes.plain(evidence.stats), indent=2) + "\n",
-        "claims.json": json.dumps([claim._asdict() for claim in claims], indent=2) + "\n",
+        "claims.json": json.dumps([show.claim_as_data(claim) for claim in claims], indent=2) + "\n",
         "topology.yml": played.topology,
         "lab.json": json.dumps(form.plain(evidence.lab), indent=2) + "\n",
         "report.md": "\n".join(report.text(played, evidence, claims, captures, lines, programs.paths)) + "\n",

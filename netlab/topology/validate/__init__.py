@@ -11,10 +11,11 @@ from itertools import repeat
 from netlab.errors import TopologyError
 from netlab.topology import declared
 from netlab.topology.document.tree import Document, Mapping
-from netlab.topology.model import Node, Topology
+from netlab.topology.model import Judged, Node, Topology
 from netlab.topology.validate import order
 from netlab.topology.validate.addresses import Addressing
 from netlab.topology.validate.args import Roles
+from netlab.topology.validate.demo import read_demo, resolved
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings
 from netlab.topology.validate.links import Interfaces, connect, name_interfaces, read_links
@@ -26,7 +27,7 @@ from netlab.topology.validate.rules import Fields, choice, is_label, label, text
 
 __all__ = ["is_label", "topology"]
 
-KEYS = ("name", "description", "message", "runtime", "nodes", "links")
+KEYS = ("name", "description", "message", "runtime", "nodes", "links", "demo")
 MAX_PROCESSES = 4096
 PLANNED = ("checks",)  # keys that may come to mean something: none is taken before anything obeys it
 
@@ -62,11 +63,13 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     drafts = fields.require("nodes", lambda *at: read_nodes(files, *at), None)
     before = len(findings)
     written = fields.read("links", read_links, ())
+    said = fields.read("demo", read_demo, None)
     if drafts is None:
         return None  # Without nodes, everything else would be a mistake, too.
     names = Names(findings, [draft.declared for draft in drafts], fields.key_place("nodes"))
     wires = connect(findings, names, written)
     interfaces = name_interfaces(findings, names, wires)
+    judged = resolved(said, names) if said else Judged()
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
     addressing = Addressing(findings, names, wires) if names.kinds_known else None
@@ -75,7 +78,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     if findings or not addressing:
         return None
     nodes = tuple(node for draft in drafts for node in _nodes(draft, names, after[draft.declared.name]))
-    return result._replace(nodes=nodes, links=addressing.links())
+    return result._replace(nodes=nodes, links=addressing.links(), judged=judged)
 
 
 def _check_nodes(findings: Findings, names: Names, drafts: list[Draft]) -> dict[str, tuple[order.After, ...]]:
