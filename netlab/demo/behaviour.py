@@ -1,7 +1,7 @@
 """The judge's view of a play: from the evidence to the claims on behaviour."""
 
 from netlab.demo import partb
-from netlab.demo.events import Completion, Exited, Finished
+from netlab.demo.events import AskedAll, Completion, Exited, Finished
 from netlab.demo.evidence import Claim, Evidence
 from netlab.judge import balanced
 from netlab.judge import parta as judge_parta
@@ -14,7 +14,9 @@ def is_balanced(evidence: Evidence) -> bool:
 
     If balancer and workers print lines that netlab knows, these must have come, too.
     """
-    if not any(line.node == _facts(evidence).client for line, _ in evidence.of(Exited)):
+    client = _facts(evidence).client
+    has_client_ended = any(line.node == client for line, _ in evidence.of(Exited))
+    if not has_client_ended and not any(line.node == client for line, _ in evidence.of(AskedAll)):
         return False
     story = _story(evidence)
     is_done = bool(story.requests) and not story.lost and len(story.completions) >= len(story.arrivals)

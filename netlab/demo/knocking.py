@@ -32,9 +32,7 @@ def at_programs(lab: Standing) -> dict[str, str]:
 
 def from_node(lab: Standing, node: str, target: str, ports: dict[int, tuple[str, ...]]) -> dict[str, str]:
     """Send packets from a node to another one, to these ports by these protocols, and return the answers."""
-    about = lab.record.nodes[target]
-    beside = [each for each in about.interfaces.values() if node in _hosts_behind(lab.record, target, each)]
-    host = next(filter(None, map(_address, beside)), "")
+    host = address_facing(lab.record, node, target)
     kinds = dict(_KINDS)
     return {
         f"{what} from {node} to port {port} of {target}": knock(lab, node, host, kinds[what], port)
@@ -42,6 +40,13 @@ def from_node(lab: Standing, node: str, target: str, ports: dict[int, tuple[str,
         for what in protocols
         if host
     }
+
+
+def address_facing(lab: LabRecord, node: str, target: str) -> str:
+    """Return the address of a node at its interface to another one; any address if they are not beside each other."""
+    interfaces = lab.nodes[target].interfaces.values()
+    facing = [each for each in interfaces if node in _hosts_behind(lab, target, each)]
+    return next(filter(None, map(_address, (*facing, *interfaces))), "")
 
 
 def knock(lab: Standing, node: str, host: str, kind: int, port: int = CLOSED_PORT) -> str:

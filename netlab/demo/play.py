@@ -8,6 +8,7 @@ from netlab import paths
 from netlab.demo import knocking, sockets
 from netlab.demo.events import Asked, Exited
 from netlab.demo.evidence import Entry, Evidence
+from netlab.demo.extras import Extras
 from netlab.demo.wordings import parse
 from netlab.errors import NetlabError
 from netlab.judge import packets
@@ -23,6 +24,7 @@ from netlab.plan.planner import Plan
 from netlab.record import store
 from netlab.record.model import LabRecord
 from netlab.supervise import logs
+from netlab.supervise.logs import LogLine
 
 # If nothing happens for so long, besides what a request asks for, a play will not end better: after a role has
 # ended, and before that.
@@ -39,16 +41,17 @@ def play(
     show: Callable[[Entry, int], None],
     capture: Capture | None = None,
     facts: Balancing | Dropping | None = None,
+    extras_of: Callable[[Standing], Extras] | None = None,
 ) -> Evidence:
     """Build a plan's lab, call `show` with every line and the time of the first one, and return the evidence.
 
     With `facts` the evidence has what is seen on the links. Watching and captures begin when the links are made, before
     anything runs, and have stopped when this returns. The lab is removed in any case. NetlabError if a lab of its name
-    exists already, or is not up within `deadline_s` seconds.
+    exists already, or is not up within `deadline_s` seconds. `extras_of` returns what netlab does itself meanwhile.
     """
     lab = plan.topology.name
     seen: list[Packet] = []
-    watch = Watch(lambda sight: _add(seen, sight))
+    watch = Watch(lambda sight: _add(seen, sight, facts))
 
     def before_roles(standing: Standing) -> None:
         if facts:
@@ -70,17 +73,20 @@ def play(
         standing = Standing.read(lab)
         record = standing.record
         evidence = Evidence([], record, stats.LabStats(record.lab, {}, {}), {}, _sources(record), {}, facts, seen)
-        _follow(evidence, is_over, show)
+        extras = extras_of(standing) if extras_of else None
+        if extras:
+            in_the_end.callback(extras.stop)
+        _follow(evidence, is_over, show, extras)
         evidence = evidence._replace(until_ns=time.time_ns())
         evidence = evidence._replace(stats=stats.read(standing), sockets=sockets.settled(standing))
         probes = knocking.at_programs(standing)  # at the end, because these packets are counted, too
         watch.stop()
-        return evidence._replace(probes=probes)
+        return evidence._replace(probes={**probes, **(extras.answers if extras else {})})
 
 
-def _add(seen: list[Packet], sight: Sight) -> None:
+def _add(seen: list[Packet], sight: Sight, facts: Balancing | Dropping | None) -> None:
     packet = packets.read(sight.ns, sight.node, sight.interface, sight.leaves, sight.frame, sight.is_unfinished)
-    if packet:
+    if packet and facts and facts.concerns(packet):
         seen.append(packet)
 
 
@@ -98,27 +104,45 @@ def _sources(lab: LabRecord) -> dict[str, str]:
     return sources
 
 
-def _follow(evidence: Evidence, is_over: Callable[[Evidence], bool], show: Callable[[Entry, int], None]) -> None:
+def _follow(
+    evidence: Evidence,
+    is_over: Callable[[Evidence], bool],
+    show: Callable[[Entry, int], None],
+    extras: Extras | None,
+) -> None:
     """Add every line to the timeline as it comes, until the play is over, or nothing happens any more."""
     timeline = evidence.timeline
     begun = last = time.monotonic()
     asked_s, seen = 0.0, 0
 
-    def is_done() -> bool:
-        nonlocal last, seen
-        if len(evidence.packets) > seen:
-            last, seen = time.monotonic(), len(evidence.packets)
-        quiet_s = time.monotonic() - last
-        has_ended = any(isinstance(entry.event, Exited) for entry in timeline)
-        patience_s = _SETTLE_S if is_over(evidence) else _QUIET_S + asked_s if has_ended else _SILENT_S
-        return quiet_s > patience_s or time.monotonic() - begun > _LONGEST_S
-
-    processes = [key for key, _ in evidence.lab.processes()]
-    for line in logs.read(evidence.lab.folder, processes, trace=True, follow=True, until=is_done):
+    def add(line: LogLine) -> None:
+        nonlocal last, asked_s
         entry = Entry(line, parse(line))
         timeline.append(entry)
         show(entry, timeline[0].line.ns)
         last = time.monotonic()
         if isinstance(entry.event, Asked):
             asked_s = max(asked_s, entry.event.seconds or 0.0)
+
+    def is_done() -> bool:
+        nonlocal last, seen
+        if len(evidence.packets) > seen:
+            last, seen = time.monotonic(), len(evidence.packets)
+        quiet_s = time.monotonic() - last
+        if extras:
+            for line in extras.step(evidence, quiet_s):
+                add(line)
+        has_ended = any(isinstance(entry.event, Exited) for entry in timeline)
+        patience_s = (
+            _SETTLE_S
+            if is_over(evidence) and (not extras or extras.is_done)
+            else _QUIET_S + asked_s
+            if has_ended
+            else _SILENT_S
+        )
+        return quiet_s > patience_s or time.monotonic() - begun > _LONGEST_S
+
+    processes = [key for key, _ in evidence.lab.processes()]
+    for line in logs.read(evidence.lab.folder, processes, trace=True, follow=True, until=is_done):
+        add(line)
     timeline.sort(key=lambda entry: entry.line.ns)

@@ -9,9 +9,11 @@ from typing import NamedTuple, Protocol
 from netlab import assets
 from netlab.demo import report, save, scenes, show
 from netlab.demo.evidence import Claim, Entry, Evidence
+from netlab.demo.extras import Extras
 from netlab.demo.play import play
 from netlab.demo.scenes import Scene
 from netlab.judge.facts import Balancing, Dropping
+from netlab.lab.standing import Standing
 from netlab.observe.capture import Capture
 from netlab.plan.description import describe
 from netlab.plan.planner import Plan, plan
@@ -52,7 +54,9 @@ def run(wanted: Wanted, audience: Audience, say: Callable[[str], None]) -> bool:
     with save.folder(wanted.save) if wanted.save is not None else nullcontext() as work:
         capture = Capture(f"{work}/{report.CAPTURES}") if work else None
         audience.begin(describe(cast.plan, ""))
-        evidence = play(cast.plan, scene.is_over, wanted.timeout, say, audience.line, capture, cast.facts)
+        evidence = play(
+            cast.plan, scene.is_over, wanted.timeout, say, audience.line, capture, cast.facts, _extras(scene, cast)
+        )
         claims = judged(scene, evidence)
         audience.end(evidence, claims)
         if work:
@@ -62,6 +66,15 @@ def run(wanted: Wanted, audience: Audience, say: Callable[[str], None]) -> bool:
             save.write(work, played, evidence, claims, capture.stop() if capture else [])
             say(f"netlab: everything is in {wanted.save}; its report is {os.path.join(str(wanted.save), 'report.md')}")
     return show.all_hold(claims)
+
+
+def _extras(scene: Scene, cast: "_Cast") -> Callable[[Standing], Extras] | None:
+    """Return what netlab does itself during a play."""
+    known, script = cast.facts, scene.script
+    if not isinstance(known, Balancing) or script is None:
+        return None
+    own = None if cast.is_client_told else script
+    return lambda standing: Extras(standing, known, own, waits=script.rest_s > 0)
 
 
 def judged(scene: Scene, evidence: Evidence) -> list[Claim]:
@@ -80,6 +93,7 @@ class _Cast(NamedTuple):
     plan: Plan
     facts: Balancing | Dropping
     changes: tuple[str, ...]
+    is_client_told: bool
 
 
 def _cast(scene: Scene, path: str, wanted: Wanted) -> _Cast:
@@ -93,8 +107,9 @@ def _cast(scene: Scene, path: str, wanted: Wanted) -> _Cast:
         return planned, scene.facts(topology, describe(planned, ""))
 
     first, known = read(wanted.set)
-    changes = (*scenes.changes(scene, first.topology, known.client), *wanted.set)
-    return _Cast(*read(changes), changes)
+    told = scenes.changes(scene, first.topology, known.client)
+    changes = (*told, *wanted.set)
+    return _Cast(*read(changes), changes, bool(told))
 
 
 def _text(path: str) -> str:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from netlab.demo import behaviour, parta, partb
 from netlab.demo.evidence import Claim, Evidence
+from netlab.demo.extras import Script
 from netlab.errors import UsageError
 from netlab.judge import facts
 from netlab.record.model import LabRecord
@@ -13,7 +14,7 @@ from netlab.topology.model import Topology
 
 
 class Scene(NamedTuple):
-    """A demo: its topology, the options that its client gets, and how it is judged.
+    """A demo: its topology, what its client sends, the options by which it does, and how it is judged.
 
     `judge` returns the claims on behaviour, which hold for any program. `closer` returns those on the lines and maps of
     netlab's own programs.
@@ -21,6 +22,7 @@ class Scene(NamedTuple):
 
     about: str
     topology: str
+    script: Script | None
     sends: Mapping[str, object]
     facts: Callable[[Topology, LabRecord], facts.Balancing | facts.Dropping]
     is_over: Callable[[Evidence], bool]
@@ -28,10 +30,22 @@ class Scene(NamedTuple):
     closer: Callable[[Evidence], list[Claim]]
 
 
+LOW = Script(30, 0.1, (0.2, 0.5))
+HIGH = Script(40, 0.02, (0.7, 1.0), late=5, rest_s=3.0)
+
+
+def _sent(script: Script) -> dict[str, object]:
+    """Return the options by which netlab's own client sends this."""
+    late = {"late": script.late, "rest": script.rest_s}
+    sends = {"count": script.requests, "interval": script.interval_s, "sleep": list(script.sleep), **late}
+    return {**sends, "distinct": "true"}
+
+
 SCENES = {
     "parta": Scene(
         "a server that loses every other byte",
         "parta",
+        None,
         {"connections": 2, "isn": 1000},  # one initial number is even, one is odd
         facts.dropping,
         parta.is_over,
@@ -41,7 +55,8 @@ SCENES = {
     "partb-low": Scene(
         "short requests: a thread is always free",
         "partb",
-        {"count": 30, "interval": 0.1, "sleep": [0.2, 0.5], "distinct": "true"},
+        LOW,
+        _sent(LOW),
         facts.balancing,
         behaviour.is_balanced,
         behaviour.partb_low,
@@ -50,7 +65,8 @@ SCENES = {
     "partb-high": Scene(
         "long requests: they wait in the kernel",
         "partb",
-        {"count": 40, "interval": 0.02, "sleep": [0.7, 1], "late": 5, "rest": 3, "distinct": "true"},
+        HIGH,
+        _sent(HIGH),
         facts.balancing,
         behaviour.is_balanced,
         behaviour.partb_high,
@@ -80,4 +96,4 @@ def changes(scene: Scene, topology: Topology, client: str) -> Sequence[str]:
     return ()
 
 
-_OWN = {"distinct"}  # options that only netlab's own roles have, and that are not needed
+_OWN = {"distinct", "late", "rest"}  # options that only netlab's own roles have, and that are not needed

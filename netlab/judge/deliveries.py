@@ -102,7 +102,7 @@ def ip_checksums_are_right(play: Play) -> Claim:
 
 def udp_checksums_are_right(play: Play) -> Claim:
     """Return the claim on the checksums of UDP."""
-    text, name = "its UDP checksum is right, for even and odd lengths, or 0 for none", "partb.udp_checksum"
+    text, name = "its UDP checksum is right, or 0 for none", "partb.udp_checksum"
     checked = [each for each in play.story.arrivals if each.packet.checksum != UNFINISHED]
     if not checked:
         return unjudged(text, "nothing came to a worker with a checksum that is computed", name)

@@ -9,6 +9,7 @@ from ipaddress import ip_interface
 from typing import NamedTuple
 
 from netlab.errors import UsageError
+from netlab.judge.packets import TCP, UDP, Packet
 from netlab.record.model import InterfaceRecord, LabRecord
 from netlab.topology.model import Node, Process, Topology
 
@@ -45,6 +46,10 @@ class Balancing(NamedTuple):
         """Return the addresses of a node."""
         return {address for place in self.places[node] for address in place.addresses}
 
+    def concerns(self, packet: Packet) -> bool:
+        """Say whether the judge wants to see a packet."""
+        return packet.protocol == UDP
+
     def watched(self) -> list[tuple[str, str]]:
         """Return the interfaces to be watched: where no judged program is in front of the watcher."""
         return [(node, place.interface) for node in (self.client, *self.threads) for place in self.places[node]]
@@ -62,6 +67,10 @@ class Dropping(NamedTuple):
     def addresses(self, node: str) -> set[str]:
         """Return the addresses of a node."""
         return {address for place in self.places[node] for address in place.addresses}
+
+    def concerns(self, packet: Packet) -> bool:
+        """Say whether the judge wants to see a packet."""
+        return packet.protocol == TCP and self.port in (packet.source_port, packet.target_port)
 
     def watched(self) -> list[tuple[str, str]]:
         """Return the interfaces to be watched: before the program, at the client, and behind it, at the server."""
