@@ -108,7 +108,7 @@ class Balancer(Arguments):
 
 
 class Demo(Arguments):
-    """The arguments of `demo`; the timeout in seconds."""
+    """The arguments of `demo`; times in seconds."""
 
     name: str
     file: str | None
@@ -116,4 +116,5 @@ class Demo(Arguments):
     runtime: str | None
     save: str | None
     timeout: float
+    time_limit: float
     format: str

@@ -174,6 +174,13 @@ VERBS = {
             _RUNTIME,
             _argument("--save", metavar="DIR", help="keep timeline, captures, sources and a report in a new folder"),
             _TIMEOUT,
+            _argument(
+                "--time-limit",
+                type=seconds,
+                default=600.0,
+                metavar="SECONDS",
+                help="end after this long, judge what was seen, exit with 6 (600)",
+            ),
             _FORMAT,
         ),
         "demo-DEMO",

@@ -1,12 +1,14 @@
 """The judge's view of a play: from the evidence to the claims on behaviour."""
 
+from netlab import paths
 from netlab.demo import partb
-from netlab.demo.events import AskedAll, Completion, Exited, Finished
+from netlab.demo.events import AskedAll, Completion, Exited, Finished, Lost
 from netlab.demo.evidence import Claim, Evidence
 from netlab.judge import balanced
 from netlab.judge import parta as judge_parta
 from netlab.judge import partb as judge_partb
 from netlab.judge.facts import Balancing, Dropping
+from netlab.judge.lines import Line
 
 
 def is_balanced(evidence: Evidence) -> bool:
@@ -26,12 +28,14 @@ def is_balanced(evidence: Evidence) -> bool:
 
 def partb_low(evidence: Evidence) -> list[Claim]:
     """Return the claims for a play in which a thread is always free."""
-    return judge_partb.low(_story(evidence), evidence.probes)
+    story = _story(evidence)
+    return [*judge_partb.low(story, evidence.probes), *judge_partb.prints(story, _printed(evidence))]
 
 
 def partb_high(evidence: Evidence) -> list[Claim]:
     """Return the claims for a play with more requests than threads."""
-    return judge_partb.high(_story(evidence), evidence.probes)
+    story = _story(evidence)
+    return [*judge_partb.high(story, evidence.probes), *judge_partb.prints(story, _printed(evidence))]
 
 
 def parta(evidence: Evidence) -> list[Claim]:
@@ -39,6 +43,27 @@ def parta(evidence: Evidence) -> list[Claim]:
     if not isinstance(evidence.facts, Dropping):
         raise TypeError("part A is judged by the facts of a lab with a server that drops")
     return judge_parta.claims(judge_parta.tell(list(evidence.packets), evidence.facts), evidence.probes)
+
+
+def _printed(evidence: Evidence) -> judge_partb.Printed:
+    """Return who has printed what."""
+    facts = _facts(evidence)
+    return judge_partb.Printed(
+        program=_lines(evidence, facts.balancer, "trace"),
+        client=_lines(evidence, facts.client, "out", "err"),
+        workers={name: _lines(evidence, name, "out", "err") for name in facts.threads},
+        lost=sum(event.amount for event in evidence.events(Lost)),
+        patterns=facts.patterns,
+        netlabs=evidence.netlabs,
+    )
+
+
+def _lines(evidence: Evidence, node: str, *streams: str) -> list[Line]:
+    return [
+        Line(line.ns, paths.node_of(line.node), line.text)
+        for line, _ in evidence.timeline
+        if paths.node_of(line.node) == node and line.stream in streams
+    ]
 
 
 def _facts(evidence: Evidence) -> Balancing:

@@ -36,7 +36,8 @@ class Evidence(NamedTuple):
     It has the timeline in the order of time, the lab's record, the programs' counters (as `netlab stats` shows them),
     the nodes' TCP, and, by node, the programs' sources as they were compiled. `probes` has what became of packets that
     do not belong to the lab, sent to a node with a program, by kind of packet. `facts` are what the judge knows of the
-    lab, `packets` what was seen on its links until `until_ns` (wall clock).
+    lab, `packets` what was seen on its links until `until_ns` (CLOCK_MONOTONIC). `is_cut` says that the
+    play was not over in time. netlab itself has sent `netlabs` of the requests, the last ones.
     """
 
     timeline: list[Entry]
@@ -48,6 +49,8 @@ class Evidence(NamedTuple):
     facts: Balancing | Dropping | None = None
     packets: Sequence[Packet] = ()
     until_ns: int = 0
+    is_cut: bool = False
+    netlabs: int = 0
 
     @property
     def begin_ns(self) -> int:

@@ -7,6 +7,7 @@
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from netlab.lab.standing import Standing
 from netlab.supervise.logs import LogLine
 
 _QUIET_S, _STUCK_S = 1.0, 4.0  # after which a client of one's own has had its turn: all is served, or something is not
+_PAUSE_NS = 200_000_000  # after which a client has sent all that it sends at a time
+_FILLS = 10  # how often the queue is filled, until it is as deep as promised: meanwhile some leave
 _SHORT_S = (0.01, 0.19)  # sleep times of requests that fill the queue
 
 
@@ -51,13 +54,18 @@ class Extras:
         self._senders: list[Sender] = []
         self._knocker: threading.Thread | None = None
         self.answers: dict[str, str] = {}
-        self.has_filled = not (waits and facts.queue)
+        self._fills = _FILLS if waits and facts.queue else 0
 
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to do, but what the play gave no occasion for."""
         is_knocking = self._knocker is not None and self._knocker.is_alive()
         return not is_knocking and not any(each.is_busy for each in self._senders) and not self._script
+
+    @property
+    def sent(self) -> int:
+        """How many requests netlab has sent."""
+        return sum(each.sent for each in self._senders)
 
     def step(self, evidence: Evidence, quiet_s: float) -> list[LogLine]:
         """Do what it is time for, and return the lines on what was sent."""
@@ -67,7 +75,7 @@ class Extras:
             self._script = None
         replayed = list(moments(story)) if self._waits else []
         if replayed and not replayed[-1].after.free and replayed[-1].after.waiting:
-            self._while_all_are_busy(evidence, story, replayed[-1])
+            self._while_all_are_busy(evidence, story, replayed)
         return [line for sender in self._senders for line in sender.lines()]
 
     def stop(self) -> None:
@@ -81,12 +89,16 @@ class Extras:
         is_served = not story.lost and len(story.completions) >= len(story.arrivals)
         return quiet_s > (_QUIET_S if is_served else _STUCK_S)
 
-    def _while_all_are_busy(self, evidence: Evidence, story: Story, now: Moment) -> None:
+    def _while_all_are_busy(self, evidence: Evidence, story: Story, replayed: list[Moment]) -> None:
         if not self._knocker:
             self._knocker = _background(self._knock)
-        if not self.has_filled and not self._script and not any(each.is_busy for each in self._senders):
-            self.has_filled = True
-            missing = max(self._facts.queue - len(now.after.waiting), 0)
+        is_sending = time.monotonic_ns() - story.requests[-1].ns < _PAUSE_NS
+        if not self._fills or self._script or is_sending or any(each.is_busy for each in self._senders):
+            return
+        deepest = max(len(each.after.waiting) for each in replayed)
+        missing = self._facts.queue - len(replayed[-1].after.waiting)
+        self._fills = self._fills - 1 if deepest < self._facts.queue else 0
+        if self._fills:
             data = distinct(_SHORT_S, {each.key for each in story.requests})
             self._send(evidence, [Cue(0.0, next(data)) for _ in range(missing)])
 

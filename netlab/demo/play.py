@@ -1,8 +1,12 @@
 """Builds a lab, follows it until it is over, collects the evidence, and removes the lab."""
 
+import math
+import os
+import signal
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from netlab import paths
 from netlab.demo import knocking, sockets
@@ -10,7 +14,7 @@ from netlab.demo.events import Asked, Exited
 from netlab.demo.evidence import Entry, Evidence
 from netlab.demo.extras import Extras
 from netlab.demo.wordings import parse
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, TimeLimitError
 from netlab.judge import packets
 from netlab.judge.facts import Balancing, Dropping
 from netlab.judge.packets import Packet
@@ -29,7 +33,7 @@ from netlab.supervise.logs import LogLine
 # If nothing happens for so long, besides what a request asks for, a play will not end better: after a role has
 # ended, and before that.
 _QUIET_S, _SILENT_S = 3.0, 60.0
-_LONGEST_S = 600.0
+_LOOKS = 20
 _SETTLE_S = 0.2  # for the last lines of a play that is over
 
 
@@ -42,16 +46,21 @@ def play(
     capture: Capture | None = None,
     facts: Balancing | Dropping | None = None,
     extras_of: Callable[[Standing], Extras] | None = None,
+    ends: float = math.inf,
 ) -> Evidence:
     """Build a plan's lab, call `show` with every line and the time of the first one, and return the evidence.
 
     With `facts` the evidence has what is seen on the links. Watching and captures begin when the links are made, before
     anything runs, and have stopped when this returns. The lab is removed in any case. NetlabError if a lab of its name
     exists already, or is not up within `deadline_s` seconds. `extras_of` returns what netlab does itself meanwhile.
+
+    At `ends` (time.monotonic) the play is cut: the evidence is what was seen until then. TimeLimitError if the lab is
+    not even up.
     """
     lab = plan.topology.name
     seen: list[Packet] = []
-    watch = Watch(lambda sight: _add(seen, sight, facts))
+    offset_ns = _clock_offset_ns()
+    watch = Watch(lambda sight: _add(seen, sight, facts, offset_ns))
 
     def before_roles(standing: Standing) -> None:
         if facts:
@@ -63,7 +72,7 @@ def play(
         in_the_end.callback(watch.stop)
         if capture:
             in_the_end.callback(capture.stop)
-        with signals.waiting():  # except while `up` listens: so no lab is ever left behind
+        with _cut_at(ends), signals.waiting():  # except while `up` listens: so no lab is ever left behind
             if lab in store.labs() or not apply.up(plan, deadline_s, say, before_roles):
                 raise NetlabError(f"a lab named {lab} is up: netlab down --lab {lab} first, or play with --lab NAME")
             in_the_end.callback(_remove, lab, say)
@@ -76,18 +85,52 @@ def play(
         extras = extras_of(standing) if extras_of else None
         if extras:
             in_the_end.callback(extras.stop)
-        _follow(evidence, is_over, show, extras)
-        evidence = evidence._replace(until_ns=time.time_ns())
+        _follow(evidence, is_over, show, extras, ends)
+        evidence = evidence._replace(until_ns=time.monotonic_ns(), is_cut=time.monotonic() > ends)
         evidence = evidence._replace(stats=stats.read(standing), sockets=sockets.settled(standing))
         probes = knocking.at_programs(standing)  # at the end, because these packets are counted, too
         watch.stop()
+        if extras:
+            evidence = evidence._replace(netlabs=extras.sent)
         return evidence._replace(probes={**probes, **(extras.answers if extras else {})})
 
 
-def _add(seen: list[Packet], sight: Sight, facts: Balancing | Dropping | None) -> None:
-    packet = packets.read(sight.ns, sight.node, sight.interface, sight.leaves, sight.frame, sight.is_unfinished)
+@contextmanager
+def _cut_at(ends: float) -> Iterator[None]:
+    """Interrupt what is done in this context at a moment; TimeLimitError then."""
+    cut = threading.Event()
+
+    def end() -> None:
+        cut.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    timer = threading.Timer(max(ends - time.monotonic(), 0.0), end)
+    timer.daemon = True
+    if ends < math.inf:
+        timer.start()
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if cut.is_set():
+            raise TimeLimitError("the lab was not up in time (--time-limit)") from error
+        raise
+    finally:
+        timer.cancel()
+
+
+def _add(seen: list[Packet], sight: Sight, facts: Balancing | Dropping | None, offset_ns: int) -> None:
+    packet = packets.read(
+        sight.ns - offset_ns, sight.node, sight.interface, sight.leaves, sight.frame, sight.is_unfinished
+    )
     if packet and facts and facts.concerns(packet):
         seen.append(packet)
+
+
+def _clock_offset_ns() -> int:
+    """Return wall-clock time minus CLOCK_MONOTONIC, the clock of all lines; of some looks, the least interrupted."""
+    looks = ((time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(_LOOKS))
+    before, wall, after = min(looks, key=lambda each: each[2] - each[0])
+    return wall - (before + after) // 2
 
 
 def _remove(lab: str, say: Callable[[str], None]) -> None:
@@ -109,10 +152,11 @@ def _follow(
     is_over: Callable[[Evidence], bool],
     show: Callable[[Entry, int], None],
     extras: Extras | None,
+    ends: float,
 ) -> None:
     """Add every line to the timeline as it comes, until the play is over, or nothing happens any more."""
     timeline = evidence.timeline
-    begun = last = time.monotonic()
+    last = time.monotonic()
     asked_s, seen = 0.0, 0
 
     def add(line: LogLine) -> None:
@@ -140,7 +184,7 @@ def _follow(
             if has_ended
             else _SILENT_S
         )
-        return quiet_s > patience_s or time.monotonic() - begun > _LONGEST_S
+        return quiet_s > patience_s or time.monotonic() > ends
 
     processes = [key for key, _ in evidence.lab.processes()]
     for line in logs.read(evidence.lab.folder, processes, trace=True, follow=True, until=is_done):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from netlab import __version__
 from netlab.demo import picture, show
 from netlab.demo.evidence import Claim, Evidence
+from netlab.demo.outcome import Outcome
 from netlab.observe.capture import Captured
 from netlab.observe.stats import LabStats
 
@@ -72,6 +73,17 @@ def text(
             for end, _, frames, lost in captures
         ),
     )
+
+
+def of_failure(played: Played, found: Outcome) -> Iterator[str]:
+    """Yield the report's lines on a demo that was not played."""
+    yield f"# {played.name}: {found.word}\n"
+    yield f"Tried on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
+    yield f"    {played.command}\n"
+    yield "The lab did not come up, so nothing was judged:\n"
+    yield from _block(found.problem.splitlines())
+    yield "\nThe topology is [topology.yml](topology.yml)."
+    yield "".join(f"\n- changed: {_code(change)}" for change in played.changes)
 
 
 def _shortened(lines: Sequence[str]) -> list[str]:

@@ -54,6 +54,7 @@ class Sender:
     ) -> None:
         """`first` is the number of the first request."""
         self._node, self._target, self._script, self._first = node, target, script, first
+        self.sent = 0
         self._lines: deque[LogLine] = deque()
         send = partial(syscalls.inside, lab.runtime.netns_path(node), self._send)
         self._thread = threading.Thread(target=send, name="netlab-sender", daemon=True)
@@ -78,7 +79,7 @@ class Sender:
     def _send(self) -> None:
         host, port = self._target
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        begun, sent = time.monotonic(), 0
+        begun = time.monotonic()
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         with socket.socket(family, socket.SOCK_DGRAM) as sending:
             for number, cue in enumerate(self._script, self._first):
@@ -88,10 +89,10 @@ class Sender:
                 self._tell(said)
                 try:
                     sending.sendto(cue.data.encode(), self._target)
-                    sent += 1
+                    self.sent += 1
                 except OSError as error:
                     self._tell(f"request #{number} not sent: {error.strerror}")
-        self._tell(f"sent {count(sent, 'request')} in {time.monotonic() - begun:.3f} s")
+        self._tell(f"sent {count(self.sent, 'request')} in {time.monotonic() - begun:.3f} s")
 
     def _tell(self, text: str) -> None:
         self._lines.append(LogLine(time.monotonic_ns(), self._node, "out", text))

@@ -41,6 +41,7 @@ class Balancing(NamedTuple):
     completion_port: int
     queue: int = 0
     reports: bool = False
+    patterns: tuple[tuple[str, str], ...] = ()  # of lines, by what they are about
 
     def addresses(self, node: str) -> set[str]:
         """Return the addresses of a node."""
@@ -97,6 +98,7 @@ def balancing(topology: Topology, lab: LabRecord) -> Balancing:
         completion_port=said.completion_port or _port(first.get("balancer"), COMPLETION_PORT),
         queue=said.queue,
         reports="report" in first,
+        patterns=said.prints,
     )
 
 

@@ -43,7 +43,7 @@ class Segment(NamedTuple):
         return f"{self.what} from port {packet.source_port}, seq {packet.seq}: {fate}"
 
 
-class Story(NamedTuple):
+class Traffic(NamedTuple):
     """All segments to the server's port, and those that came out of the program without having been sent."""
 
     facts: Dropping
@@ -62,8 +62,8 @@ class Story(NamedTuple):
         return [each for each in self.segments if not each.packet.data]
 
 
-def tell(packets: Iterable[Packet], facts: Dropping) -> Story:
-    """Sort packets into a story."""
+def tell(packets: Iterable[Packet], facts: Dropping) -> Traffic:
+    """sort packets."""
     ordered = sorted((each for each in packets if each.protocol == TCP), key=lambda each: each.ns)
     service = facts.addresses(facts.server)
     is_for_it = [each for each in ordered if each.target in service and each.target_port == facts.port]
@@ -80,57 +80,57 @@ def tell(packets: Iterable[Packet], facts: Dropping) -> Story:
         for each in ordered
         if each.node == facts.client and not each.leaves and each.flags & SYN and each.flags & ACK
     }
-    return Story(facts, segments, [each for each in behind if _key(each) not in known], len(answers))
+    return Traffic(facts, segments, [each for each in behind if _key(each) not in known], len(answers))
 
 
 def _key(packet: Packet) -> tuple[object, ...]:
     return packet.source, packet.source_port, packet.seq, packet.flags, packet.data
 
 
-def claims(story: Story, probes: Mapping[str, str]) -> list[Claim]:
+def claims(traffic: Traffic, probes: Mapping[str, str]) -> list[Claim]:
     """Return the claims; `probes` says what became of other packets."""
     return [
-        _segments_are_sent(story),
-        _even_numbers_are_dropped(story),
-        _odd_numbers_pass(story),
-        _verdicts_alternate(story),
-        _the_rest_is_judged_in_one_way(story),
-        _nothing_is_changed(story),
+        _segments_are_sent(traffic),
+        _even_numbers_are_dropped(traffic),
+        _odd_numbers_pass(traffic),
+        _verdicts_alternate(traffic),
+        _the_rest_is_judged_in_one_way(traffic),
+        _nothing_is_changed(traffic),
         other_traffic_passes(probes, "parta.other_traffic"),
     ]
 
 
-def _segments_are_sent(story: Story) -> Claim:
-    facts = story.facts
+def _segments_are_sent(traffic: Traffic) -> Claim:
+    facts = traffic.facts
     text = f"{facts.client} opens connections to port {facts.port} of {facts.server}, and sends data"
-    wrong = [] if story.opened else ["no connection was opened"]
-    wrong += [] if story.data else [f"no segment with data has left {facts.client}"]
-    right = f"{count(story.opened, 'connection')}, {count(len(story.data), 'segment')} with data"
+    wrong = [] if traffic.opened else ["no connection was opened"]
+    wrong += [] if traffic.data else [f"no segment with data has left {facts.client}"]
+    right = f"{count(traffic.opened, 'connection')}, {count(len(traffic.data), 'segment')} with data"
     return judged(text, wrong, right, "parta.segments")
 
 
-def _even_numbers_are_dropped(story: Story) -> Claim:
+def _even_numbers_are_dropped(traffic: Traffic) -> Claim:
     text, name = "a segment with data and an even sequence number is dropped", "parta.even_dropped"
-    even = [each for each in story.data if each.is_even]
+    even = [each for each in traffic.data if each.is_even]
     if not even:
         return unjudged(text, "no such segment was sent", name)
     wrong = [str(each) for each in even if each.passed]
     return judged(text, wrong, f"{len(even)} of {len(even)} dropped", name)
 
 
-def _odd_numbers_pass(story: Story) -> Claim:
+def _odd_numbers_pass(traffic: Traffic) -> Claim:
     text, name = "a segment with data and an odd sequence number passes", "parta.odd_passes"
-    odd = [each for each in story.data if not each.is_even]
+    odd = [each for each in traffic.data if not each.is_even]
     if not odd:
         return unjudged(text, "no such segment was sent", name)
     wrong = [str(each) for each in odd if not each.passed]
     return judged(text, wrong, f"{len(odd)} of {len(odd)} passed", name)
 
 
-def _verdicts_alternate(story: Story) -> Claim:
+def _verdicts_alternate(traffic: Traffic) -> Claim:
     text, name = "so alternate segments with data are dropped", "parta.alternate"
     connections: dict[int, list[Segment]] = {}
-    for each in story.data:
+    for each in traffic.data:
         connections.setdefault(each.packet.source_port, []).append(each)
     pairs = [pair for each in connections.values() for pair in pairwise(each)]
     if not pairs or any(one.is_even == other.is_even for one, other in pairs):
@@ -140,24 +140,24 @@ def _verdicts_alternate(story: Story) -> Claim:
     return judged(text, wrong, "; ".join(words), name)
 
 
-def _the_rest_is_judged_in_one_way(story: Story) -> Claim:
+def _the_rest_is_judged_in_one_way(traffic: Traffic) -> Claim:
     """Return the claim on handshake, acknowledgements and FIN: the exercise can be read in two ways."""
     text, name = "segments without data pass, or all of them are judged by their number as well", "parta.rest"
-    if not story.rest:
+    if not traffic.rest:
         return unjudged(text, "none was sent", name)
-    kinds = ", ".join(f"{number} {kind}" for kind, number in Counter(each.what for each in story.rest).items())
-    dropped = [str(each) for each in story.rest if not each.passed]
-    against = [str(each) for each in story.rest if each.passed == each.is_even]
-    if story.facts.judges_all or (dropped and not against):
+    kinds = ", ".join(f"{number} {kind}" for kind, number in Counter(each.what for each in traffic.rest).items())
+    dropped = [str(each) for each in traffic.rest if not each.passed]
+    against = [str(each) for each in traffic.rest if each.passed == each.is_even]
+    if traffic.facts.judges_all or (dropped and not against):
         return judged(text, against, f"{kinds}: judged by their number", name)
     return judged(text, dropped, f"{kinds}: all pass", name)
 
 
-def _nothing_is_changed(story: Story) -> Claim:
+def _nothing_is_changed(traffic: Traffic) -> Claim:
     text, name = "what passes is not changed", "parta.unchanged"
-    passed = [each for each in story.segments if each.passed]
-    if not passed and not story.strange:
+    passed = [each for each in traffic.segments if each.passed]
+    if not passed and not traffic.strange:
         return unjudged(text, "nothing passed", name)
-    wrong = [f"seq {each.seq}, {count(len(each.data), 'byte')}: nobody has sent this" for each in story.strange]
-    wrong += [f"seq {each.seq} has a wrong checksum" for each in story.strange if each.checksum == WRONG]
+    wrong = [f"seq {each.seq}, {count(len(each.data), 'byte')}: nobody has sent this" for each in traffic.strange]
+    wrong += [f"seq {each.seq} has a wrong checksum" for each in traffic.strange if each.checksum == WRONG]
     return judged(text, wrong, count(len(passed), "segment"), name)

@@ -3,29 +3,63 @@
 Nothing is asked of how the balancer does it: any policy is right that uses a free thread.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from netlab.judge import deliveries, queueing
+from netlab.judge import deliveries, lines, met, queueing, speakers
 from netlab.judge.balanced import Story
 from netlab.judge.claim import Claim, judged, unjudged
+from netlab.judge.lines import Line
 from netlab.judge.played import Play
+from netlab.judge.prints import claims as print_claims
 from netlab.judge.threads import moments
 
 PASSED = ("connection refused", "answered")  # what becomes of a probe that passes
 
 
+class Printed(NamedTuple):
+    """What was printed: by the balancer's program, by the client and by each worker, and how many lines were lost.
+
+    `patterns` say what lines are about, for wordings that netlab does not know; `netlabs` requests were netlab's own.
+    """
+
+    program: Sequence[Line] = ()
+    client: Sequence[Line] = ()
+    workers: Mapping[str, Sequence[Line]] = {}
+    lost: int = 0
+    patterns: Sequence[tuple[str, str]] = ()
+    netlabs: int = 0
+
+
 def low(story: Story, probes: Mapping[str, str]) -> list[Claim]:
     """Return the claims on a play in which a thread is always free; `probes` says what became of other packets."""
-    play = Play(story, list(moments(story)))
+    play = played(story)
     return [*_always(play, probes), queueing.nothing_waits(play)]
 
 
 def high(story: Story, probes: Mapping[str, str]) -> list[Claim]:
     """Return the claims on a play with more requests than threads."""
-    play = Play(story, list(moments(story)))
+    play = played(story)
     waiting = [queueing.those_without_a_thread_wait, queueing.a_free_thread_is_used, queueing.first_in_first_out]
     waiting += [queueing.as_deep] if story.facts.queue else []
     return [*_always(play, probes), *(claim(play) for claim in waiting)]
+
+
+def prints(story: Story, printed: Printed) -> list[Claim]:
+    """Return the claims on what was printed."""
+    happened = met.happened(played(story))
+    names = story.facts.places.keys()
+    told = lines.read(printed.program, happened, names, printed.patterns)
+    return [
+        *print_claims(told, happened, printed.lost),
+        speakers.client_prints(story, printed.client, printed.netlabs),
+        *speakers.workers_print(story, printed.workers),
+    ]
+
+
+def played(story: Story) -> Play:
+    """Return a story with its moments."""
+    return Play(story, list(moments(story)))
 
 
 def _always(play: Play, probes: Mapping[str, str]) -> list[Claim]:

@@ -251,7 +251,7 @@ def test_a_lab_that_is_up_is_left_alone() -> None:
     """A demo neither plays in somebody's lab nor takes it down."""
     netlab("up", f"{ROOT}/topologies/pair.yml", "--lab", "demo-parta")
     try:
-        done = netlab("demo", "parta", code=1)
+        done = netlab("demo", "parta", code=8)
         assert "netlab down --lab demo-parta" in done.stderr
         assert '"state": "up"' in netlab("status", "--lab", "demo-parta", "--format", "json").stdout
     finally:

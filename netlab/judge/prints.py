@@ -1,0 +1,209 @@
+"""Part B's claims on what is printed: for each packet a line that says what is asked, in its time, and true. Pure.
+
+Each claim says which wordings it has taken. `lines` finds out what a wording is about.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from netlab.judge.claim import Claim, few, judged, unjudged
+from netlab.judge.lines import (
+    AFTER_NS,
+    BEFORE_NS,
+    DEQUEUED,
+    FORWARDED,
+    FREED,
+    QUEUED,
+    RECEIVED,
+    Happened,
+    Line,
+    Told,
+    Wording,
+)
+
+_AGREES = 0.5  # of a value's lines must agree before it is taken for what it should name; the rest are mistakes
+_BURST_NS = 10_000_000  # a line so long after a packet may be about that one, although others have come since
+_HINT = "(what other wordings mean can be said: prints: in demo:, or --prints FILE)"
+
+
+class Named(NamedTuple):
+    """The value of a wording that names something, how many lines agree, and those that do not."""
+
+    wording: Wording
+    agree: int
+    wrong: list[str]
+
+
+def claims(told: Told, happened: Sequence[Happened], lost: int) -> list[Claim]:
+    """Return the claims on a balancer's lines; `lost` lines were lost before they could be kept."""
+    found = [_received(told, happened), _forwarded(told, happened)]
+    found += [_only(told, happened, QUEUED, FORWARDED)] if any(each.kind == QUEUED for each in happened) else []
+    found += [_freed(told, happened)]
+    found += [_only(told, happened, DEQUEUED, FREED)] if any(each.kind == DEQUEUED for each in happened) else []
+    return [_excused(claim, lost) for claim in found]
+
+
+def _excused(claim: Claim, lost: int) -> Claim:
+    if lost and claim.holds is False:
+        return unjudged(claim.text, f"{lost} lines were lost before they could be kept; {claim.figures}", claim.id)
+    return claim._replace(is_timed=True)
+
+
+def uncovered(lines: Iterable[Line], moments: Sequence[int]) -> list[int]:
+    """Return the moments that have no line of their own in their time."""
+    left = sorted(line.ns for line in lines)
+    found = []
+    for ns in moments:
+        while left and left[0] < ns - BEFORE_NS:
+            left.pop(0)
+        if left and left[0] <= ns + AFTER_NS:
+            left.pop(0)
+        else:
+            found.append(ns)
+    return found
+
+
+def _received(told: Told, happened: Sequence[Happened]) -> Claim:
+    text, name = "the program prints each request that it receives", "partb.print.received"
+    moments = [each.ns for each in happened if each.kind not in (FREED, DEQUEUED)]
+    return _covered(text, name, told.of(RECEIVED) or told.of(FORWARDED, QUEUED), moments, happened, [])
+
+
+def _forwarded(told: Told, happened: Sequence[Happened]) -> Claim:
+    text, name = "it prints to which server each request goes that leaves at once", "partb.print.forwarded"
+    moments = [each.ns for each in happened if each.kind == FORWARDED]
+    if not moments:
+        return unjudged(text, "none left at once", name)
+    best = _best(told.of(FORWARDED, RECEIVED), FORWARDED, _server_of)
+    if not best:
+        return judged(text, [f"no line at such a request names its server, always in the same way {_HINT}"], "", name)
+    lies = [
+        f'"{line.text}", but this request waited'
+        for line, at in zip(best.wording.lines, best.wording.at, strict=True)
+        if at and at.kind == QUEUED and not any(0 <= line.ns - ns <= _BURST_NS for ns in moments)
+    ]
+    return _covered(text, name, [best.wording], moments, happened, [*best.wrong, *lies])
+
+
+def _freed(told: Told, happened: Sequence[Happened]) -> Claim:
+    text, name = "it prints each completion, with the threads that are free now", "partb.print.freed"
+    moments = [each.ns for each in happened if each.kind in (FREED, DEQUEUED)]
+    if not moments:
+        return unjudged(text, "no completion came", name)
+    wordings = told.of(FREED)
+    of_worker = _best(wordings, (FREED, DEQUEUED), lambda values: _counts(values, lambda at: at.free), "free")
+    of_all = _best(wordings, (FREED, DEQUEUED), lambda values: _counts(values, lambda at: at.total), "free")
+    best = max(filter(None, (of_worker, of_all)), key=lambda each: each.agree, default=None)
+    if not best:
+        return judged(text, [f"no line at a completion names the free threads {_HINT}"], "", name)
+    return _covered(text, name, [best.wording], moments, happened, best.wrong)
+
+
+def _only(told: Told, happened: Sequence[Happened], kind: str, other: str) -> Claim:
+    """Return the claim that something is printed that happens at some packets only."""
+    texts = {
+        QUEUED: ("it prints each request that has to wait", "partb.print.queued"),
+        DEQUEUED: ("it prints each request that has waited, when it leaves", "partb.print.dequeued"),
+    }
+    text, name = texts[kind]
+    moments = [each.ns for each in happened if each.kind == kind]
+    wordings = told.of(kind)
+    if not wordings:
+        wordings = [each for each in told.of(RECEIVED, FREED) if _tells_apart(each, kind, other)]
+    if not wordings:
+        what = "has to wait" if kind == QUEUED else "leaves after it has waited"
+        return judged(text, [f"no wording comes only when a request {what} {_HINT}"], "", name)
+    return _covered(text, name, wordings, moments, happened, [])
+
+
+def _tells_apart(wording: Wording, kind: str, other: str) -> bool:
+    """Say whether a value of a wording is always the same at one kind of thing, and never that at the other kind."""
+    for key in wording.values[0]:
+        found: dict[str, set[str]] = {kind: set(), other: set()}
+        for values, at in zip(wording.values, wording.at, strict=True):
+            if at and at.kind in found:
+                found[at.kind].add(values.get(key, ""))
+        if found[kind] and not found[kind] & found[other] and 1 in map(len, found.values()):
+            return True
+    return False
+
+
+def _covered(
+    text: str,
+    name: str,
+    wordings: Sequence[Wording],
+    moments: Sequence[int],
+    happened: Sequence[Happened],
+    wrong: list[str],
+) -> Claim:
+    """Return the claim that each of these moments has a line of these wordings."""
+    lines = [line for wording in wordings for line in wording.lines]
+    begin = happened[0].ns if happened else 0
+    missing = [f"no line in the time of what came at {(ns - begin) / 1e6:.1f} ms" for ns in uncovered(lines, moments)]
+    took = few((f'"{wording.text}"' for wording in wordings), 3) or "no wording"
+    figures = f"{len(moments) - len(missing)} of {len(moments)}; taken: {took}"
+    claim = judged(text, [*wrong, *missing], figures, name)
+    return claim if claim.holds else claim._replace(figures=f"{figures}; {claim.figures}")
+
+
+class Pair(NamedTuple):
+    """A value, what happened last before its line, all that the line may be about, and the line."""
+
+    value: str
+    at: Happened
+    near: tuple[Happened, ...]
+    line: Line
+
+
+Pairs = list[Pair]
+
+
+def _best(
+    wordings: Iterable[Wording],
+    kinds: str | tuple[str, ...],
+    check: Callable[[Pairs], tuple[int, list[str]]],
+    group: str = "server",
+) -> Named | None:
+    """Return the wording, and in it the value, that agrees best with what happened; None if none does at all."""
+    found: list[Named] = []
+    for wording in wordings:
+        named = [key for key in wording.values[0] if key == group]
+        for key in named or wording.values[0]:
+            pairs = list(_pairs(wording, key, kinds))
+            agree, wrong = check(pairs)
+            if pairs and agree > _AGREES * len(pairs):
+                found.append(Named(wording, agree, wrong))
+    return max(found, key=lambda each: (each.agree, -len(each.wrong)), default=None)
+
+
+def _pairs(wording: Wording, key: str, kinds: str | tuple[str, ...]) -> Iterator[Pair]:
+    for line, values, at, near in zip(wording.lines, wording.values, wording.at, wording.near, strict=True):
+        if at and at.kind in kinds and key in values:
+            yield Pair(values[key], at, tuple(each for each in near if each.kind in kinds), line)
+
+
+def _server_of(pairs: Pairs) -> tuple[int, list[str]]:
+    """Compare the names of servers: each worker has one name, and no two have the same."""
+    seen: dict[str, Counter[str]] = {}
+    for value, at, _, _ in pairs:
+        seen.setdefault(at.worker, Counter())[value] += 1
+    usual = {worker: counts.most_common(1)[0][0] for worker, counts in seen.items()}
+    if len(set(usual.values())) < len(usual):
+        return 0, []
+    wrong = [
+        f'"{line.text}", but it came to {at.worker}, elsewhere called {usual[at.worker]}'
+        for value, at, near, line in pairs
+        if value not in {usual.get(each.worker) for each in near}
+    ]
+    return len(pairs) - len(wrong), wrong
+
+
+def _counts(pairs: Pairs, expected: Callable[[Happened], frozenset[int]]) -> tuple[int, list[str]]:
+    """Compare counts of free threads."""
+    wrong = []
+    for value, _, near, line in pairs:
+        right = frozenset().union(*map(expected, near))
+        if not value.isdecimal() or int(value) not in right:
+            wrong.append(f'"{line.text}", but {" or ".join(map(str, sorted(right)))} were free')
+    return len(pairs) - len(wrong), wrong
