@@ -117,4 +117,5 @@ class Demo(Arguments):
     save: str | None
     timeout: float
     time_limit: float
+    prints: str | None
     format: str

@@ -173,6 +173,7 @@ VERBS = {
             _SET,
             _RUNTIME,
             _argument("--save", metavar="DIR", help="keep timeline, captures, sources and a report in a new folder"),
+            _argument("--prints", metavar="FILE", help="patterns that say what the program's lines are about"),
             _TIMEOUT,
             _argument(
                 "--time-limit",

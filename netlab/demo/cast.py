@@ -14,6 +14,7 @@ from netlab.lab.standing import Standing
 from netlab.plan.description import describe
 from netlab.plan.planner import Plan, plan
 from netlab.topology import document, validate
+from netlab.topology.validate.demo import read_prints
 
 
 class Wanted(Protocol):
@@ -25,6 +26,7 @@ class Wanted(Protocol):
     lab: str | None
     runtime: str | None
     save: str | None
+    prints: str | None
     timeout: float  # seconds, until all roles are ready
     time_limit: float  # seconds, for all of it
 
@@ -51,6 +53,7 @@ class Cast(NamedTuple):
         """Return what a report says of it."""
         words = [*filter(None, (wanted.name, wanted.file)), *(f"--set={change}" for change in wanted.set)]
         words += [f"--runtime={wanted.runtime}"] if wanted.runtime else []
+        words += [f"--prints={wanted.prints}"] if wanted.prints else []
         with open(self.path, encoding="utf-8") as file:
             return report.Played(wanted.name, shlex.join(["netlab", "demo", *words]), file.read(), self.changes)
 
@@ -61,9 +64,13 @@ def cast(wanted: Wanted) -> Cast:
     path = wanted.file or os.path.join(assets.folder("topologies"), f"{scene.topology}.yml")
     name = wanted.lab or f"demo-{wanted.name}"
 
+    patterns = read_prints(document.load(wanted.prints)) if wanted.prints else ()
+
     def read(changes: Sequence[str]) -> tuple[Plan, Balancing | Dropping]:
         written = document.load(path, changes)
         topology = validate.topology(written)
+        if patterns:
+            topology = topology._replace(judged=topology.judged._replace(prints=patterns))
         planned = plan(topology._replace(name=name, runtime=wanted.runtime or topology.runtime), written)
         return planned, scene.facts(topology, describe(planned, ""))
 

@@ -3,7 +3,8 @@
 import re
 from typing import NamedTuple
 
-from netlab.topology.document.tree import Item
+from netlab.errors import TopologyError
+from netlab.topology.document.tree import Document, Item
 from netlab.topology.model import Judged
 from netlab.topology.validate.findings import Findings, Name
 from netlab.topology.validate.names import Names
@@ -13,10 +14,7 @@ _NODES = ("client", "balancer", "server")
 _PORTS = ("service_port", "worker_port", "completion_port", "port")
 _PORT = integer(1, 65535, "a port")
 _MOST_THREADS, _MOST_WAITING = 1000, 100_000
-PRINTS = (
-    *("received", "forwarded", "queued", "dequeued", "freed"),
-    *("asked", "served", "finished", "judged", "sent", "arrived"),
-)  # what a line can say; judge/prints has what each names
+PRINTS = ("received", "forwarded", "queued", "dequeued", "freed")  # what a line can say (judge/lines)
 
 
 class Said(NamedTuple):
@@ -39,7 +37,7 @@ def read_demo(findings: Findings, item: Item, path: str) -> Said | None:
         completion_port=fields.read("completion_port", _PORT, 0),
         port=fields.read("port", _PORT, 0),
         queue=fields.read("queue", integer(1, _MOST_WAITING), 0),
-        prints=fields.read("prints", pairs(_print_problem, _pattern, "a mapping of patterns of lines"), ()),
+        prints=fields.read("prints", _prints, ()),
     )
     workers = fields.read("workers", one_or_more(name, "a node, or a list of nodes"), ())
     return Said(judged, tuple((key, each) for key, each in nodes if each), workers)
@@ -52,6 +50,19 @@ def resolved(said: Said, names: Names) -> Judged:
     of = {key: nodes.get(key, "") for key in _NODES}
     judged = said.judged._replace(client=of["client"], balancer=of["balancer"], server=of["server"])
     return judged._replace(workers=tuple(workers))
+
+
+def read_prints(document: Document) -> tuple[tuple[str, str], ...]:
+    """Return the patterns of a file of its own; TopologyError with all its mistakes."""
+    findings = Findings(document)
+    found = _prints(findings, document.root, "")
+    if findings:
+        raise TopologyError(document.file, findings.mistakes())
+    return found or ()
+
+
+def _prints(findings: Findings, item: Item, path: str) -> tuple[tuple[str, str], ...] | None:
+    return pairs(_print_problem, _pattern, "a mapping of patterns of lines")(findings, item, path)
 
 
 def _print_problem(key: str) -> str:
