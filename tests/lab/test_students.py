@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +119,21 @@ def test_every_mistake_is_tried() -> None:
     files = {name.removesuffix(".c") for name in os.listdir(STUDENTS) if name.endswith(".c")}
 
     assert files - {"balancer"} == set(MISTAKES)
+
+
+# --- roles of one's own -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
+@pytest.mark.parametrize("demo", ["partb-low", "partb-high"])
+def test_client_and_workers_may_be_anything(tmp_path: Path, demo: str) -> None:
+    """In C and in shell, with lines of their own: netlab sends the requests of the demo from the client's node."""
+    for name in ("strange.yml", "balancer.c", "balancer.h", "roles/asker.sh"):
+        shutil.copy(f"{STUDENTS}/{name}", tmp_path)
+    subprocess.run(["cc", "-O1", "-pthread", "-o", tmp_path / "server", f"{STUDENTS}/roles/server.c"], check=True)
+    done = netlab("demo", demo, str(tmp_path / "strange.yml"), "--format", "json")
+
+    found = json.loads(done.stdout)
+    assert {claim["verdict"] for claim in found["claims"]} == {"met"}, found["claims"]
+    requests = {claim["id"]: claim["figures"] for claim in found["claims"]}["partb.requests"]
+    assert requests == ("33 requests" if demo == "partb-low" else "48 requests")
