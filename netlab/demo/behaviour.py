@@ -4,7 +4,7 @@ from netlab import paths
 from netlab.demo import partb
 from netlab.demo.events import AskedAll, Completion, Exited, Finished, Lost
 from netlab.demo.evidence import Claim, Evidence
-from netlab.judge import balanced
+from netlab.judge import balanced, segment_prints
 from netlab.judge import parta as judge_parta
 from netlab.judge import partb as judge_partb
 from netlab.judge.facts import Balancing, Dropping
@@ -40,9 +40,17 @@ def partb_high(evidence: Evidence) -> list[Claim]:
 
 def parta(evidence: Evidence) -> list[Claim]:
     """Return the claims on a server that loses segments."""
-    if not isinstance(evidence.facts, Dropping):
+    facts = evidence.facts
+    if not isinstance(facts, Dropping):
         raise TypeError("part A is judged by the facts of a lab with a server that drops")
-    return judge_parta.claims(judge_parta.tell(list(evidence.packets), evidence.facts), evidence.probes)
+    traffic = judge_parta.tell(list(evidence.packets), facts)
+    printed = segment_prints.Printed(
+        program=_lines(evidence, facts.server, "trace"),
+        client=_lines(evidence, facts.client, "out", "err"),
+        server=_lines(evidence, facts.server, "out", "err"),
+        lost=sum(event.amount for event in evidence.events(Lost)),
+    )
+    return [*judge_parta.claims(traffic, evidence.probes), *segment_prints.claims(traffic, printed)]
 
 
 def _printed(evidence: Evidence) -> judge_partb.Printed:

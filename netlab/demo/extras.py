@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from netlab.demo import knocking
+from netlab.demo import knocking, sockets
 from netlab.demo.events import Asked
 from netlab.demo.evidence import Evidence
 from netlab.demo.sending import Cue, Sender, cues, distinct
@@ -22,6 +22,7 @@ from netlab.lab.standing import Standing
 from netlab.supervise.logs import LogLine
 
 _QUIET_S, _STUCK_S = 1.0, 4.0  # after which a client of one's own has had its turn: all is served, or something is not
+_LATEST_S = 20.0  # after which workers that do not listen are waited for no longer
 _PAUSE_NS = 200_000_000  # after which a client has sent all that it sends at a time
 _FILLS = 10  # how often the queue is filled, until it is as deep as promised: meanwhile some leave
 _SHORT_S = (0.01, 0.19)  # sleep times of requests that fill the queue
@@ -70,7 +71,7 @@ class Extras:
     def step(self, evidence: Evidence, quiet_s: float) -> list[LogLine]:
         """Do what it is time for, and return the lines on what was sent."""
         story = tell(list(evidence.packets), self._facts, 0)
-        if self._script and self._is_clients_turn_over(story, quiet_s):
+        if self._script and self._is_clients_turn_over(story, quiet_s) and self._are_workers_there(quiet_s):
             self._send(evidence, self._script.cues(each.key for each in story.requests))
             self._script = None
         replayed = list(moments(story)) if self._waits else []
@@ -88,6 +89,11 @@ class Extras:
     def _is_clients_turn_over(self, story: Story, quiet_s: float) -> bool:
         is_served = not story.lost and len(story.completions) >= len(story.arrivals)
         return quiet_s > (_QUIET_S if is_served else _STUCK_S)
+
+    def _are_workers_there(self, quiet_s: float) -> bool:
+        """Say whether all workers listen, or have had time enough for it."""
+        port, lab = self._facts.worker_port, self._lab
+        return quiet_s > _LATEST_S or all(sockets.listens(lab, name, port) for name in self._facts.threads)
 
     def _while_all_are_busy(self, evidence: Evidence, story: Story, replayed: list[Moment]) -> None:
         if not self._knocker:

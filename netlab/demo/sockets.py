@@ -1,4 +1,4 @@
-"""What the kernels of a lab's nodes say of TCP after a play."""
+"""What the kernels of a lab's nodes say of their sockets."""
 
 import time
 
@@ -19,6 +19,19 @@ def settled(lab: Standing) -> dict[str, Sockets]:
         if not any(node.connections for node in found.values()) or time.monotonic() > end:
             return found
         time.sleep(_INTERVAL_S)
+
+
+def listens(lab: Standing, node: str, port: int) -> bool:
+    """Say whether something in a node waits for packets at a UDP port."""
+
+    def look() -> bool:
+        ports = []
+        for protocol in ("udp", "udp6"):
+            with open(f"/proc/thread-self/net/{protocol}", encoding="ascii") as file:
+                ports += [line.split()[1].rpartition(":")[2] for line in file.readlines()[1:]]
+        return f"{port:04X}" in ports
+
+    return syscalls.inside(lab.runtime.netns_path(node), look)
 
 
 def _of_nodes(lab: Standing) -> dict[str, Sockets]:

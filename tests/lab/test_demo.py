@@ -220,10 +220,10 @@ def test_a_worker_with_fewer_threads_than_it_claims_fails_its_claim() -> None:
     """Everything is served all the same, and in order: but requests come to workers that have no thread for them."""
     wrong = failed("partb-high", *FAST, "--set=nodes.worker.args.threads=3")
 
-    assert [text.partition(":")[0] for text in wrong] == [
+    assert {
         "a request goes only to a worker that has a free thread",
         "every worker has the threads that the balancer counts on",
-    ]
+    } <= {text.partition(":")[0] for text in wrong}
 
 
 def test_a_switch_in_between_changes_nothing(tmp_path: Path) -> None:

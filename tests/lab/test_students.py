@@ -137,3 +137,26 @@ def test_client_and_workers_may_be_anything(tmp_path: Path, demo: str) -> None:
     assert {claim["verdict"] for claim in found["claims"]} == {"met"}, found["claims"]
     requests = {claim["id"]: claim["figures"] for claim in found["claims"]}["partb.requests"]
     assert requests == ("33 requests" if demo == "partb-low" else "48 requests")
+
+
+# --- part A -----------------------------------------------------------------------------------------------------------
+
+DROPPERS = {
+    "right": ((), ""),
+    "drops odd ones": (("DROPPED(number)=((number) & 1)",), "even_dropped"),
+    "drops one in four": (("DROPPED(number)=(((number) & 3) == 0)",), "alternate"),
+    "says the opposite now and then": (("SAID(number)=(((number) & 7) < 1)",), "print.verdict"),
+}
+
+
+@pytest.mark.parametrize("mistake", DROPPERS)
+def test_a_dropper_of_ones_own(mistake: str, tmp_path: Path) -> None:
+    defines, claim = DROPPERS[mistake]
+    text = Path(f"{STUDENTS}/droppers/dropper.c").read_text()
+    lines = [f"#define {each.replace(')=', ') ', 1)}\n" for each in defines]
+    (tmp_path / "mine.c").write_text("".join(lines) + text)
+    words = (f"--set=nodes.server.xdp={tmp_path}/mine.c", "--set=nodes.client.args.delay=0.01", "--format", "json")
+    found = json.loads(netlab("demo", "parta", *words, code=1 if claim else 0).stdout)
+
+    failed = {each["id"].removeprefix("parta.") for each in found["claims"] if each["verdict"] == "failed"}
+    assert claim in failed if claim else not failed, found["claims"]
