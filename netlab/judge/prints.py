@@ -70,7 +70,7 @@ def _received(told: Told, happened: Sequence[Happened]) -> Claim:
     decisions = told.of(FORWARDED, QUEUED)
     alone = [each for each in told.of(RECEIVED) if each not in decisions]
     is_enough = sum(len(each.lines) for each in alone) > _AGREES * len(moments)
-    return _covered(text, name, alone if is_enough else [*alone, *decisions], moments, happened, [])
+    return _covered(text, name, alone if is_enough else [*alone, *decisions], [], moments, happened)
 
 
 def _forwarded(told: Told, happened: Sequence[Happened]) -> Claim:
@@ -78,15 +78,17 @@ def _forwarded(told: Told, happened: Sequence[Happened]) -> Claim:
     moments = [each.ns for each in happened if each.kind == FORWARDED]
     if not moments:
         return unjudged(text, "none left at once", name)
-    best = _best(told.of(FORWARDED, RECEIVED), FORWARDED, _server_of)
-    if not best:
+    wordings = told.of(FORWARDED, RECEIVED)
+    found = _all(wordings, FORWARDED, _server_of) or _by_text(told.of(FORWARDED))
+    if not found:
         return judged(text, [f"no line at such a request names its server, always in the same way {_HINT}"], "", name)
     lies = [
         f'"{line.text}", but this request waited'
+        for best in found
         for line, at in zip(best.wording.lines, best.wording.at, strict=True)
         if at and at.kind == QUEUED and not any(0 <= line.ns - ns <= _BURST_NS for ns in moments)
     ]
-    return _covered(text, name, [best.wording], moments, happened, [*best.wrong, *lies])
+    return _covered(text, name, *_taken(found, moments), moments, happened, lies)
 
 
 def _freed(told: Told, happened: Sequence[Happened]) -> Claim:
@@ -95,12 +97,23 @@ def _freed(told: Told, happened: Sequence[Happened]) -> Claim:
     if not moments:
         return unjudged(text, "no completion came", name)
     wordings = told.of(FREED)
-    of_worker = _best(wordings, (FREED, DEQUEUED), lambda values: _counts(values, lambda at: at.free), "free")
-    of_all = _best(wordings, (FREED, DEQUEUED), lambda values: _counts(values, lambda at: at.total), "free")
-    best = max(filter(None, (of_worker, of_all)), key=lambda each: each.agree, default=None)
-    if not best:
+    of_worker = _all(wordings, (FREED, DEQUEUED), lambda values: _counts(values, lambda at: at.free), "free")
+    of_all = _all(wordings, (FREED, DEQUEUED), lambda values: _counts(values, lambda at: at.total), "free")
+    found = max(of_worker, of_all, key=lambda each: sum(one.agree for one in each))
+    if not found:
         return judged(text, [f"no line at a completion names the free threads {_HINT}"], "", name)
-    return _covered(text, name, [best.wording], moments, happened, best.wrong)
+    return _covered(text, name, *_taken(found, moments), moments, happened)
+
+
+def _taken(found: Sequence[Named], moments: Sequence[int]) -> tuple[list[Wording], list[str]]:
+    """Return as many of the wordings as are needed, the best first, and what is wrong with their values."""
+    taken: list[Named] = []
+    left = len(moments) + 1
+    for each in sorted(found, key=lambda each: -each.agree):
+        lines = [line for one in (*taken, each) for line in one.wording.lines]
+        if (missing := len(uncovered(lines, moments))) < left:
+            taken, left = [*taken, each], missing
+    return [each.wording for each in taken], [wrong for each in taken for wrong in each.wrong]
 
 
 def _only(told: Told, happened: Sequence[Happened], kind: str, other: str) -> Claim:
@@ -117,7 +130,7 @@ def _only(told: Told, happened: Sequence[Happened], kind: str, other: str) -> Cl
     if not wordings:
         what = "has to wait" if kind == QUEUED else "leaves after it has waited"
         return judged(text, [f"no wording comes only when a request {what} {_HINT}"], "", name)
-    return _covered(text, name, wordings, moments, happened, [])
+    return _covered(text, name, wordings, [], moments, happened)
 
 
 def _tells_apart(wording: Wording, kind: str, other: str) -> bool:
@@ -136,9 +149,10 @@ def _covered(
     text: str,
     name: str,
     wordings: Sequence[Wording],
+    wrong: list[str],
     moments: Sequence[int],
     happened: Sequence[Happened],
-    wrong: list[str],
+    more: Iterable[str] = (),
 ) -> Claim:
     """Return the claim that each of these moments has a line of these wordings."""
     if not moments:
@@ -148,7 +162,7 @@ def _covered(
     missing = [f"no line in the time of what came at {(ns - begin) / 1e6:.1f} ms" for ns in uncovered(lines, moments)]
     took = few((f'"{wording.text}"' for wording in wordings), 3) or "no wording"
     figures = f"{len(moments) - len(missing)} of {len(moments)}; taken: {took}"
-    claim = judged(text, [*wrong, *missing], figures, name)
+    claim = judged(text, [*wrong, *more, *missing], figures, name)
     return claim if claim.holds else claim._replace(figures=f"{figures}; {claim.figures}")
 
 
@@ -164,22 +178,42 @@ class Pair(NamedTuple):
 Pairs = list[Pair]
 
 
-def _best(
+def _all(
     wordings: Iterable[Wording],
     kinds: str | tuple[str, ...],
     check: Callable[[Pairs], tuple[int, list[str]]],
     group: str = "server",
+) -> list[Named]:
+    """Return the wordings of which a value agrees with what happened, each with the value that agrees best."""
+    best = (_best(wording, kinds, check, group) for wording in wordings)
+    return [each for each in best if each]
+
+
+def _best(
+    wording: Wording, kinds: str | tuple[str, ...], check: Callable[[Pairs], tuple[int, list[str]]], group: str
 ) -> Named | None:
-    """Return the wording, and in it the value, that agrees best with what happened; None if none does at all."""
+    """Return the value of a wording that agrees best with what happened; None if none does at all."""
     found: list[Named] = []
-    for wording in wordings:
-        named = [key for key in wording.values[0] if key == group]
-        for key in named or wording.values[0]:
-            pairs = list(_pairs(wording, key, kinds))
-            agree, wrong = check(pairs)
-            if pairs and agree > _AGREES * len(pairs):
-                found.append(Named(wording, agree, wrong))
+    named = [key for key in wording.values[0] if key == group]
+    for key in named or wording.values[0]:
+        pairs = list(_pairs(wording, key, kinds))
+        agree, wrong = check(pairs)
+        if pairs and agree > _AGREES * len(pairs):
+            found.append(Named(wording, agree, wrong))
     return max(found, key=lambda each: (each.agree, -len(each.wrong)), default=None)
+
+
+def _by_text(wordings: Sequence[Wording]) -> list[Named]:
+    """Return wordings that name the server by their text, if each worker has one of its own: "sent to the left one"."""
+    pairs = [
+        Pair(wording.text, at, near, line)
+        for wording in wordings
+        for line, at, near in zip(wording.lines, wording.at, wording.near, strict=True)
+        if at and at.kind == FORWARDED
+    ]
+    agree, wrong = _server_of(pairs)
+    is_one_each = len(wordings) > 1 and agree > _AGREES * len(pairs)
+    return [Named(each, 0, wrong if each is wordings[0] else []) for each in wordings] if is_one_each else []
 
 
 def _pairs(wording: Wording, key: str, kinds: str | tuple[str, ...]) -> Iterator[Pair]:

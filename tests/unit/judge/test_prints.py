@@ -50,6 +50,18 @@ def addresses(what: str, number: int, worker: str, free: int) -> list[str]:
     }[what]
 
 
+def mixed(what: str, number: int, worker: str, free: int) -> list[str]:
+    """Say at a completion in one line what becomes of the thread, and call workers by words."""
+    word = dict(zip(WORKERS, ("left", "middle", "right"), strict=True)).get(worker, "")
+    return {
+        "received": [],
+        "forwarded": [f"packet {number}: to the {word} one"],
+        "queued": [f"packet {number}: nobody there"],
+        "freed": [f"{worker} done, free {free}"],
+        "dequeued": [],
+    }[what]
+
+
 def ours(what: str, number: int, worker: str, free: int) -> list[str]:
     """Say it as netlab's own balancer does."""
     return {
@@ -73,7 +85,9 @@ def lines(packets: list[Packet], say: Say) -> list[Line]:
             texts = [*say("received", number, "", 0), *say(each.kind, number, each.worker, free)]
         else:
             texts = say("freed", number, each.worker, max(each.free))
-            texts += say("dequeued", number, each.worker, free) if each.kind == "dequeued" else []
+            if each.kind == "dequeued":
+                more = say("dequeued", number, each.worker, free)
+                texts = [*texts, *more] if say is not mixed else [f"{texts[0]}, which gets the next one"]
         found += [Line(each.ns + 10_000 * (at + 1), "lb", text) for at, text in enumerate(texts)]
     return found
 
@@ -102,7 +116,7 @@ def failed(found: Mapping[str, Claim]) -> set[str]:
     return {name for name, claim in found.items() if claim.holds is False}
 
 
-@pytest.mark.parametrize("say", [plain, numbers, addresses, ours])
+@pytest.mark.parametrize("say", [plain, numbers, addresses, ours, mixed])
 def test_any_wording_is_understood(say: Say) -> None:
     for packets in (high_play(), low_play()):
         found = claims(packets, lines(packets, say))
@@ -144,7 +158,7 @@ WRONG: dict[str, tuple[Say, str]] = {
     "nothing of those that wait": (changed("queued", lambda _: []), "queued"),
     "one that waits is not printed": (changed("queued", lambda _: [], 5), "queued"),
     "says that one is sent that waits": (changed("queued", lambda _: ["packet 5 goes to worker1"]), "forwarded queued"),
-    "another number of free threads": (changed("freed", lambda texts: [f"{texts[0]}7"], 6), "freed"),
+    "another number of free threads": (changed("freed", lambda texts: [texts[0].replace(": ", ": 1")], 6), "freed"),
     "no free threads": (changed("freed", lambda _: ["somebody is done"]), "freed"),
     "nothing of those that leave later": (changed("dequeued", lambda _: []), "dequeued"),
     "one that leaves later is not printed": (changed("dequeued", lambda _: [], 5), "dequeued"),
