@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from netlab import paths
-from netlab.cli import arguments, chosen, typed
+from netlab.cli import arguments, chosen, inside, typed
 from netlab.cli.console import Painted, have_streams, say
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
@@ -253,6 +253,7 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "logs": logs,
     "trace": trace,
     "stats": stats,
+    "maps": inside.maps,
     "balancer": balancer,
     "reload": reload,
     "validate": validate,

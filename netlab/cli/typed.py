@@ -96,6 +96,18 @@ class Stats(Arguments):
     format: str
 
 
+class Maps(Arguments):
+    """The arguments of `maps`: words; at most so many entries; for how many seconds to watch (None: no end)."""
+
+    target: list[str]
+    watch: bool
+    every: float
+    duration: float | None
+    limit: int
+    all: bool
+    format: str
+
+
 class Balancer(Arguments):
     """The arguments of `balancer`; the timeout in seconds."""
 

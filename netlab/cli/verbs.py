@@ -73,6 +73,7 @@ _RUNTIME = _argument("--runtime", choices=("netns", "docker"), help="where nodes
 _TIMEOUT = _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)")
 _NODE = _argument("node", metavar="NODE", help="the node")
 _FORMAT = _argument("--format", choices=("text", "json"), default="text", help="how to print (text)")
+_JSON = _argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
 _LAB = _argument("named", metavar="LAB", nargs="?", help="the lab, as with --lab")
 _LAST = _argument("-n", "--lines", type=number, metavar="N", help="begin with the last N lines (with all)")
 _FOLLOW = _argument("-f", "--follow", action="store_true", help="go on with what comes")
@@ -124,6 +125,26 @@ VERBS = {
         "show what the programs count",
         typed.Stats,
         (_argument("--format", choices=("text", "json", "prometheus"), default="text", help="how to print (text)"),),
+    ),
+    "maps": Verb(
+        "show, watch and change the maps of programs",
+        typed.Maps,
+        (
+            _argument(
+                "target",
+                metavar="WORD",
+                nargs="*",
+                help="NODE, NODE MAP or NODE MAP KEY to show; set NODE MAP KEY VALUE, delete NODE MAP KEY or clear "
+                "NODE MAP to change (a queue has no KEY)",
+            ),
+            _argument("--watch", action="store_true", help="show what changes, and how fast"),
+            _argument("--every", type=seconds, default=1.0, metavar="SECONDS", help="look so often (1)"),
+            _argument("--for", dest="duration", type=seconds, metavar="SECONDS", help="watch so long (until Ctrl-C)"),
+            _argument("--limit", type=number, default=1000, metavar="N", help="show at most N entries (1000)"),
+            _argument("--all", action="store_true", help="show also the entries of arrays that are zeros"),
+            _FORMAT,
+            _JSON,
+        ),
     ),
     "balancer": Verb(
         "change a running balancer, and lose no request",

@@ -149,6 +149,8 @@ class ProcessRecord(NamedTuple):
 class NodeRecord(NamedTuple):
     """A node. `pins` is the folder of its pins. `env` is for root, and in a file of its own.
 
+    `maps` is what the file writes into maps of its programs, as JSON: entries by the name of the map.
+
     Today there is at most one program.
     """
 
@@ -165,6 +167,7 @@ class NodeRecord(NamedTuple):
     bridge: BridgeRecord | None = None
     routes: tuple[RouteRecord, ...] = ()
     sysctls: Mapping[Sysctl, str] = {}
+    maps: Mapping[str, str] = {}
 
     @property
     def program(self) -> ProgramRecord | None:

@@ -1,0 +1,138 @@
+"""Writes the entries that a topology has for maps into the maps of loaded programs."""
+
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+
+from netlab.errors import Mistake, TopologyError, reason
+from netlab.kernel import syscalls
+from netlab.lab.standing import Standing
+from netlab.plan.fill_maps import FillMaps
+from netlab.programs import bpf, map_types, pinned
+from netlab.programs.lab_names import LabNames
+from netlab.programs.map_writer import MapWriter
+from netlab.programs.maps import Map
+from netlab.programs.written_values import Misfit
+from netlab.topology.document.tree import Item, Mapping, Scalar, join, nearest
+from netlab.topology.document.tree import Sequence as List
+from netlab.topology.model import MapEntries
+
+MOST = 20  # mistakes in one message
+
+
+def fill(standing: Standing, steps: Sequence[FillMaps], file: str) -> None:
+    """Write into the maps of these nodes, whose programs are loaded.
+
+    Raises TopologyError with the mistakes of all of them, and with nothing written, for entries that do not fit their
+    maps; with the first one that the kernel refuses otherwise.
+    """
+    mistakes: dict[Mistake, None] = {}
+    with ExitStack() as opened:
+        ready = []
+        for step in steps:
+            fills = [_Filling(standing, step.node, each, opened) for each in step.maps]
+            for filling in fills:
+                mistakes.update(dict.fromkeys(map(_mistake, filling.misfits)))
+            ready.append((step.node, fills))
+        if mistakes:
+            raise TopologyError(file, list(mistakes)[:MOST])
+        for node, fills in ready:
+            try:
+                # an interface is looked up in the namespace of whoever writes the entry of a devmap
+                syscalls.inside(standing.runtime.netns_path(node), partial(_write, fills))
+            except Misfit as misfit:
+                raise TopologyError(file, [_mistake(misfit)]) from None
+
+
+def _mistake(misfit: Misfit) -> Mistake:
+    return Mistake(misfit.item.line, misfit.item.column, misfit.path, misfit.message, misfit.hint)
+
+
+def _write(fills: "list[_Filling]") -> None:
+    for each in fills:
+        each.write()
+
+
+class _Filling:
+    """The entries for one map, as the kernel takes them; `misfits` are those that do not fit."""
+
+    def __init__(self, standing: Standing, node: str, entries: MapEntries, opened: ExitStack) -> None:
+        self.name = entries.name
+        self.entries = entries
+        self.path = entries.path
+        self.misfits: list[Misfit] = []
+        self._ready: list[tuple[Item, str, bytes, list[bytes]]] = []
+        names = LabNames(standing.record, node)
+        there = pinned.maps(standing.record.nodes[node])
+        if self.name.text not in there:
+            hint = nearest(self.name.text, list(there))
+            self.misfits.append(Misfit(self.name, self.path, f"a map of the program on {node}", hint))
+            return
+        of = Map.open(there[self.name.text])
+        self._map = opened.enter_context(of)
+        self._writer = opened.enter_context(
+            closing(MapWriter(map_types.typed({self.name.text: of})[self.name.text], names))
+        )
+        self._read()
+
+    def _read(self) -> None:
+        try:
+            self._writer.check_kind(self.name, self.path)
+            pairs = list(self._pairs())
+        except Misfit as misfit:
+            self.misfits.append(misfit)
+            return
+        seen: dict[bytes, Item] = {}
+        for key_item, item, path in pairs:
+            try:
+                key = self._writer.key(key_item, path) if self._map.key_size else b""
+                self._ready.append((key_item, path, key, self._writer.values(item, path)))
+            except Misfit as misfit:
+                self.misfits.append(misfit)
+                continue
+            first = seen.setdefault(key, key_item)
+            if key and first is not key_item:
+                self.misfits.append(Misfit(key_item, path, "each key once", f"line {first.line} has the same one"))
+        if len(pairs) > self._map.max_entries:
+            hint = f"there are {len(pairs)}"
+            self.misfits.append(Misfit(self.name, self.path, f"at most {self._map.max_entries} entries", hint))
+
+    def _pairs(self) -> Iterator[tuple[Item, Item, str]]:
+        """Yield keys and values with their paths."""
+        content, of = self.entries.content, self._writer.target
+        if isinstance(content, List):
+            for number, item in enumerate(content.items):
+                path = f"{self.path}.{number}"
+                if of.map.type in bpf.QUEUES:
+                    yield item, item, path
+                elif of.map.type in bpf.ARRAYS:
+                    yield Scalar(item.line, item.column, number, str(number)), item, path
+                else:
+                    yield (*_key_and_value(item, path), path)
+        elif of.map.type in bpf.QUEUES:
+            raise Misfit(content, self.path, f"a list of values, as {of.name} is a {of.kind}, which has no keys")
+        else:
+            for key, item in content.pairs:
+                yield key, item, join(self.path, key.text)
+
+    def write(self) -> None:
+        """Write all entries; Misfit for one that the kernel refuses."""
+        for item, path, key, values in self._ready:
+            try:
+                self._map.set_per_cpu(key, values)
+            except OSError as error:
+                raise Misfit(item, path, f"an entry that the kernel takes for {self.name.text}", _why(error)) from None
+
+
+def _why(error: OSError) -> str:
+    words = {errno.E2BIG: "the map is full", errno.EINVAL: "the kernel says: Invalid argument"}
+    return words.get(error.errno or 0, f"the kernel says: {reason(error)}")
+
+
+def _key_and_value(item: Item, path: str) -> tuple[Item, Item]:
+    """Return both parts of an entry that is written as `{key: …, value: …}`."""
+    pairs = {key.text: each for key, each in item.pairs} if isinstance(item, Mapping) else {}
+    if pairs.keys() != {"key", "value"}:
+        raise Misfit(item, path, "a mapping with key and value")
+    return pairs["key"], pairs["value"]
