@@ -10,3 +10,11 @@ def maps(args: typed.Maps) -> None:
     from netlab.cli.maps import operate
 
     operate(lab, args, say)
+
+
+def programs(args: typed.Programs) -> None:
+    """Show the programs of a lab, and what a run of each takes."""
+    lab = chosen.standing(args)
+    from netlab.cli.programs import show
+
+    show(lab, args)

@@ -254,6 +254,7 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "trace": trace,
     "stats": stats,
     "maps": inside.maps,
+    "programs": inside.programs,
     "balancer": balancer,
     "reload": reload,
     "validate": validate,

@@ -108,6 +108,14 @@ class Maps(Arguments):
     format: str
 
 
+class Programs(Arguments):
+    """The arguments of `programs`: the node, None for all; for how many seconds to count runs, None for not at all."""
+
+    node: str | None
+    duration: float | None
+    format: str
+
+
 class Balancer(Arguments):
     """The arguments of `balancer`; the timeout in seconds."""
 

@@ -146,6 +146,18 @@ VERBS = {
             _JSON,
         ),
     ),
+    "programs": Verb(
+        "show the programs: where, how large, since when, and what a run takes",
+        typed.Programs,
+        (
+            _argument("node", metavar="NODE", nargs="?", help="only this node's"),
+            _argument(
+                "--for", dest="duration", type=seconds, metavar="SECONDS", help="count runs and their time for so long"
+            ),
+            _FORMAT,
+            _JSON,
+        ),
+    ),
     "balancer": Verb(
         "change a running balancer, and lose no request",
         typed.Balancer,

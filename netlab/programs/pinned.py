@@ -22,6 +22,11 @@ def programs(node: NodeRecord) -> dict[str, str]:
     return _pins(list(map(paths.program_pins, folders(node))))
 
 
+def programs_in(folder: str) -> dict[str, str]:
+    """Return where each program of one folder of pins is pinned, by the name of its function."""
+    return _pins([paths.program_pins(folder)])
+
+
 def _pins(places: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for place in places:
