@@ -68,8 +68,8 @@ def set_up(pins: str, settings: Settings) -> bool:
 
     Runs in the balancer's network namespace, as a devmap's ifindex belongs to the namespace of its writer. Returns
     False if the balancer is set up already: then nothing is written, as requests may be on their way, and policy and
-    backends may have been changed since. Raises NetlabError if it was set up with other values of what cannot change, such as
-    ports, or if the program's slots are too small for the links.
+    backends may have been changed since. Raises NetlabError if it was set up with other values of what cannot change,
+    such as ports, or if the program's slots are too small for the links.
     """
     wanted, there = _config(pins, settings), Config.read(pins)
     _check_room(pins, wanted)
