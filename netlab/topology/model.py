@@ -15,7 +15,7 @@ Scalar = str | int | float | bool
 
 
 class Program(NamedTuple):
-    """An XDP program on a node.
+    """An XDP program on a node, which has no other one of its name.
 
     `path` is the absolute path of its C file. `function` is the entry, or "" for the only candidate in the file.
     `interfaces` are those it is attached to, or () for all of the node's. `transmits` says that it may return XDP_TX,
@@ -78,7 +78,7 @@ class Node(NamedTuple):
     kind: str = "host"  # host | switch
     replica_of: str = ""
     processes: tuple[Process, ...] = ()
-    program: Program | None = None
+    programs: tuple[Program, ...] = ()
     routes: tuple[Route, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
     env: tuple[tuple[str, str], ...] = ()

@@ -119,7 +119,7 @@ def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...]) -> list[N
     of_roles = (capability for path in roles for capability in declared.capabilities(path))
     node = draft.node._replace(
         capabilities=tuple(dict.fromkeys((*draft.node.capabilities, *of_roles))),
-        program=draft.program.program if draft.program else None,
+        programs=(draft.program.program,) if draft.program else (),
         routes=tuple(route.route() for route in draft.routes),
         replica_of=name if names.is_replicated(name) else "",
     )

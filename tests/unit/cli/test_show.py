@@ -35,7 +35,8 @@ def test_the_state_says_how_much_was_seen(
 @pytest.mark.parametrize("name", ["/home/u/[lab1]/x.yml", "/home/[/old]/x.yml", "/home/:smile:/[bold]x[/].yml"])
 def test_what_looks_like_markup_is_a_name(capsys: pytest.CaptureFixture[str], name: str) -> None:
     """Of the topology, of a program, of a reason: whatever has come from a file is shown letter by letter."""
-    node = status.NodeStatus("host", name, name, {}, None, 0, None)
+    program = status.ProgramStatus("a", name, ())
+    node = status.NodeStatus("host", name, name, {}, None, 0, None, programs=(program,))
     show.status(SEEN._replace(topology=name, nodes={"a": node}))
     show.stats(LabStats("one", {}, {"a": ProgramStats({name: Count(1, 2)})}))
     shown = capsys.readouterr().out
