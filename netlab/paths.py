@@ -79,7 +79,7 @@ def program_key(node: str, name: str, *, is_only: bool) -> str:
 
 def is_program_name(name: str) -> bool:
     """Say whether one of several programs of a node can have this name, which is in its key and in names of files."""
-    return 0 < len(name) <= _LONGEST and _PROGRAM_LETTERS.issuperset(name) and name[0] != "-"
+    return 0 < len(name) <= _LONGEST and _PROGRAM_LETTERS.issuperset(name) and "-" not in (name[0], name[-1])
 
 
 def node_of(key: str) -> str:

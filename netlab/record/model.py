@@ -240,7 +240,7 @@ def _loose_programs(lab: LabRecord, node: str) -> Iterator[tuple[tuple[str | int
             yield ("programs", at, "interfaces"), "interfaces of the node", ", ".join(program.interfaces)
         free.difference_update(program.interfaces)
         if program.name in names or (there[1:] and not paths.is_program_name(program.name)):
-            yield ("programs", at, "name"), "a name of its own, of letters, digits, _ and -", program.name
+            yield ("programs", at, "name"), "a name of its own, of letters, digits, _ and inner -", program.name
         names.add(program.name)
         if program.pins != (pins := paths.pins(lab.folder, key)):
             yield ("programs", at, "pins"), pins, program.pins

@@ -63,7 +63,7 @@ def test_one_of_several_programs_may_be_called_so(name: str) -> None:
     assert paths.is_program_name(name)
 
 
-@pytest.mark.parametrize("name", ["", "-a", "a.b", "a/b", "..", "a b", "a\n", 'a"', "é", "٣", "a" * 64])
+@pytest.mark.parametrize("name", ["", "-a", "a-", "a.b", "a/b", "..", "a b", "a\n", 'a"', "é", "٣", "a" * 64])
 def test_one_of_several_programs_may_not_be_called_so(name: str) -> None:
     """The name is in paths, in keys, and in a text of the program."""
     assert not paths.is_program_name(name)

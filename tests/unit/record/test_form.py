@@ -113,7 +113,7 @@ NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.programs", [PROGRAM, {**PROGRAM, "name": "q"}], "/bpf/a_p, found"),
     ("nodes.a.programs", [{**PROGRAM, "interfaces": ["eth7"]}], "interfaces of the node, found"),
     ("nodes.a.programs", [{**PROGRAM, "interfaces": []}], "interfaces of the node, found"),
-    ("nodes.a.programs", [{**PROGRAM, "name": "../x"}, PROGRAM], "a name of its own, of letters, digits, _ and -"),
+    ("nodes.a.programs", [{**PROGRAM, "name": "../x"}, PROGRAM], "a name of its own, of letters, digits, _ and"),
     ("nodes.a.processes[0].argv", [], "a command"),
     ("nodes.a.processes[0].argv[0]", "sle\0ep", "text"),
     ("nodes.a.processes[0].argv[0]", "\ud800", "text"),
