@@ -89,7 +89,7 @@ def _check_program(program: "ProgramRecord", backends: Sequence[Backend]) -> Non
     for backend in backends:
         if backend.interface not in program.interfaces:
             raise NetlabError(
-                f"the program is not on {backend.interface}, where {backend.name} lives; leave out xdp's `interfaces`"
+                f"the program is not on {backend.interface}, where {backend.name} lives; add it to its `interfaces`"
             )
 
 
