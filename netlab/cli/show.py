@@ -33,8 +33,9 @@ def status(found: "LabStatus") -> None:
         own = next((one for one in node.processes if one.process == name), None)
         others = [one for one in node.processes if one is not own]
         role = own.role if own else "" if others else node.role
-        programs = ", ".join(each.name for each in node.programs)
-        table.add_row(name, role or node.kind, programs, *_process_cells(own), few(addresses))
+        table.add_row(name, role or node.kind, node.program, *_process_cells(own), few(addresses))
+        for program in node.programs if len(node.programs) > 1 else ():
+            table.add_row(program.program, f"xdp on {few(program.interfaces)}", program.name, *_process_cells(None), "")
         for process in others:
             table.add_row(process.process, process.role or "command", "", *_process_cells(process), "")
     limited = not found.looked_inside and found.state != "half-built"

@@ -142,6 +142,7 @@ def _swapped(undo: ExitStack, folder: str, renewal: _Renewal) -> _Maps:
     undo.callback(syscalls.exchange, *layouts)
     before = syscalls.inside(renewal.netns, partial(attachment.numbers, program.interfaces, program.mode))
     undo.callback(syscalls.inside, renewal.netns, partial(attachment.put_back, before, program.mode))
+    undo.callback(compilation.kill)  # first, or it could attach the new build after that
     compilation.attach(renewal.netns, program.interfaces)
     compilation.finish()
     return _Maps(len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept))

@@ -196,7 +196,7 @@ def test_every_verb_calls_them_by_node_and_name(tmp_path: Path) -> None:
 
     assert (line["node"], line["program"]) == ("fw", "fw/inside")
     assert f"{LAB}/fw/inside seen " in shown
-    assert "outside, inside, echo, other" in table
+    assert ["fw/echo", "xdp", "on", "eth2", "echo"] in [line.split() for line in table.splitlines()]
     assert node["program"] == ""
     assert node["programs"][2] == {"program": "fw/echo", "name": "echo", "interfaces": ["eth2"]}
     assert f'netlab_program_packets_total{{lab="{LAB}",node="fw",program="inside",reason="PASS_INSIDE"}}' in measured
@@ -327,6 +327,14 @@ int stamp_devmap(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 """
+OVER = """
+#include <uapi/linux/bpf.h>
+
+int over(struct xdp_md *ctx)
+{
+	return bpf_redirect(17, 0);
+}
+"""
 CABLE = """
 name: cable
 nodes:
@@ -338,6 +346,25 @@ nodes:
       - {program: ./doors.c, name: back, interfaces: [eth1], define: {MARK: 2}}
 links: [[left, cable], [right, cable]]
 """
+
+
+@pytest.mark.parametrize(("there", "arrives"), [("", False), (", {program: pass, interfaces: [eth1]}", True)])
+def test_where_frames_are_redirected_to_there_is_a_program_too(tmp_path: Path, there: str, arrives: bool) -> None:
+    """Or they are lost: one that passes is enough."""
+    (tmp_path / "over.c").write_text(OVER)
+    (tmp_path / "over.yml").write_text(
+        f"name: over\nnodes: {{left: , right: , cable: {{xdp: [{{program: ./over.c, interfaces: [eth0]}}{there}]}}}}\n"
+        "links: [[left, cable], [right, cable]]\n"
+    )
+    with lab(str(tmp_path / "over.yml")), listening("right") as receiver:
+        sent("left", 1)
+        receiver.settimeout(5 if arrives else 1)
+        try:
+            found = receiver.recv(100)
+        except TimeoutError:
+            found = b""
+
+    assert (found == FRAME) is arrives
 
 
 def test_second_programs_of_devmaps_belong_to_their_own_program(tmp_path: Path) -> None:

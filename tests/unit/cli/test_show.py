@@ -35,13 +35,27 @@ def test_the_state_says_how_much_was_seen(
 @pytest.mark.parametrize("name", ["/home/u/[lab1]/x.yml", "/home/[/old]/x.yml", "/home/:smile:/[bold]x[/].yml"])
 def test_what_looks_like_markup_is_a_name(capsys: pytest.CaptureFixture[str], name: str) -> None:
     """Of the topology, of a program, of a reason: whatever has come from a file is shown letter by letter."""
-    program = status.ProgramStatus("a", name, ())
-    node = status.NodeStatus("host", name, name, {}, None, 0, None, programs=(program,))
+    node = status.NodeStatus("host", name, name, {}, None, 0, None)
     show.status(SEEN._replace(topology=name, nodes={"a": node}))
     show.stats(LabStats("one", {}, {"a": ProgramStats({name: Count(1, 2)})}))
     shown = capsys.readouterr().out
 
     assert 4 == shown.count(name)
+
+
+def test_each_of_several_programs_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what it is called, and where it is; the only one stands beside its node."""
+    two = tuple(status.ProgramStatus(f"fw/{name}", name, (f"eth{at}",)) for at, name in enumerate(("out", "in")))
+    one = (status.ProgramStatus("lb", "balancer", ("eth0", "eth1")),)
+    fw = status.NodeStatus("host", "", "", {"eth0": ("10.0.0.1/24",)}, None, 0, None, programs=two)
+    lb = status.NodeStatus("host", "", "balancer", {}, None, 0, None, programs=one)
+    show.status(SEEN._replace(nodes={"fw": fw, "lb": lb}))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+
+    assert lines == [
+        *(["fw", "host", "10.0.0.1/24"], ["fw/out", "xdp", "on", "eth0", "out"], ["fw/in", "xdp", "on", "eth1", "in"]),
+        ["lb", "host", "balancer"],
+    ]
 
 
 @pytest.mark.parametrize(
