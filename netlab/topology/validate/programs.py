@@ -12,6 +12,7 @@ from netlab.topology.validate.names import Names
 from netlab.topology.validate.rules import Fields, Rule, choice, name, one_or_more, pairs, word
 from netlab.topology.validate.settings import is_word
 
+# Without a `name`, a program is called as its function, or else as its file. One of several has `interfaces`.
 XDP_KEYS = ("program", "name", "function", "define", "interfaces", "mode")
 XDP = "a program, a mapping with program, or a list of these"
 NAME = "a name of at most 63 letters, digits, underscores and inner hyphens"
