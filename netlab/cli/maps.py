@@ -45,11 +45,11 @@ def _change(lab: Standing, action: str, words: list[str], say: Say) -> None:
     usage = f"netlab maps {action} {ACTIONS[action]}"
     if len(words) < len("NM"):
         raise UsageError(f"maps {action} needs more: {usage}")
-    node, map_name, *rest = words
-    map_view.nodes(lab.record, node)
+    called, map_name, *rest = words
+    program = map_view.program_with(lab.record, called, map_name)
     with (
         store.locked(name, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {name}")),
-        Viewer(lab.record, node) as viewer,
+        Viewer(lab.record, program) as viewer,
     ):
         of = viewer.of(map_name)
         keys = int(bool(of.map.key_size))  # a queue has none
@@ -59,14 +59,14 @@ def _change(lab: Standing, action: str, words: list[str], say: Say) -> None:
         key = rest[0] if keys and rest else None
         match action:
             case "set":
-                map_changes.put(lab, node, of, key, rest[-1])
+                map_changes.put(lab, program, of, key, rest[-1])
                 said = f"{key or 'a value'} set" if keys else "a value put in"
             case "delete":
-                map_changes.delete(lab, node, of, key)
+                map_changes.delete(lab, program, of, key)
                 said = f"{key} deleted" if keys else "the next value taken out"
             case _:
-                said = f"{entries(map_changes.clear(node, of))} cleared"
-    say(f"netlab: {name}: {node}: {map_name}: {said}")
+                said = f"{entries(map_changes.clear(program, of))} cleared"
+    say(f"netlab: {name}: {program}: {map_name}: {said}")
 
 
 # ---- showing ---------------------------------------------------------------------------------------------------------
@@ -78,21 +78,21 @@ def _list(found: list[MapAbout], style: str) -> None:
         return
     from netlab.cli import tables
 
-    table = tables.table("NODE", "MAP", "KIND", "ID", "KEY", "VALUE", "ENTRIES", "MEMORY")
+    table = tables.table("PROGRAM", "MAP", "KIND", "ID", "KEY", "VALUE", "ENTRIES", "MEMORY")
     for each in found:
         size = f"{each.memory_bytes / 1e3:,.1f} kB"
         table.add_row(
-            *(each.node, each.name, each.kind, str(each.id), each.key, each.value, str(each.max_entries), size)
+            *(each.program, each.name, each.kind, str(each.id), each.key, each.value, str(each.max_entries), size)
         )
     tables.console().print(table)
 
 
-def _show(lab: Standing, args: typed.Maps, node: str, name: str, key: str | None = None) -> None:
-    map_view.nodes(lab.record, node)
-    with Viewer(lab.record, node) as viewer:
+def _show(lab: Standing, args: typed.Maps, called: str, name: str, key: str | None = None) -> None:
+    program = map_view.program_with(lab.record, called, name)
+    with Viewer(lab.record, program) as viewer:
         of = viewer.of(name)
         if key is not None:
-            entry = viewer.entry(of, map_changes.key_of(lab, node, of, key))
+            entry = viewer.entry(of, map_changes.key_of(lab, program, of, key))
             if args.format == "json":
                 _print_json(_plain_entry(entry))
             else:
@@ -108,7 +108,7 @@ def _show(lab: Standing, args: typed.Maps, node: str, name: str, key: str | None
 def _lines(view: MapView, indent: str) -> Iterator[str]:
     about = view.about
     types = f"{about.kind}, {about.key} → {about.value}"
-    yield f"{indent}{about.node}: {about.name}: {types}, at most {entries(about.max_entries)}"
+    yield f"{indent}{about.program}: {about.name}: {types}, at most {entries(about.max_entries)}"
     for entry in view.entries:
         yield from _entry_lines(entry, f"{indent}  ")
     if view.problem:

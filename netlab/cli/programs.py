@@ -8,16 +8,13 @@ from netlab.cli.console import say
 from netlab.lab.standing import Standing
 from netlab.observe import program_view
 from netlab.observe.program_view import ProgramView
-from netlab.record import shapes, store
+from netlab.record import shapes
 from netlab.words import few
 
 
 def show(lab: Standing, args: typed.Programs) -> None:
-    """Show the programs of a lab, or of one node."""
-    record = lab.record
-    if args.node:
-        store.node_of(record, args.node)
-    found = program_view.read(record, [args.node] if args.node else list(record.nodes), args.duration or 0)
+    """Show the programs of a lab, or those that NODE or NODE/NAME means."""
+    found = program_view.read(lab.record, args.node or "", args.duration or 0)
     if args.format == "json":
         print(json.dumps({"programs": shapes.plain(found)}, indent=2))
         return

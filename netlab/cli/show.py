@@ -34,6 +34,8 @@ def status(found: "LabStatus") -> None:
         others = [one for one in node.processes if one is not own]
         role = own.role if own else "" if others else node.role
         table.add_row(name, role or node.kind, node.program, *_process_cells(own), few(addresses))
+        for program in node.programs if len(node.programs) > 1 else ():
+            table.add_row(program.program, f"xdp on {few(program.interfaces)}", program.name, *_process_cells(None), "")
         for process in others:
             table.add_row(process.process, process.role or "command", "", *_process_cells(process), "")
     limited = not found.looked_inside and found.state != "half-built"
@@ -95,16 +97,16 @@ def stats(counted: "LabStats") -> None:
         )
         console.print(_backends_table(now))
         console.print(_counts_table({**now.reasons, **now.carriers}))
-    for node, program in counted.programs.items():
+    for key, program in counted.programs.items():
         counts = program.reasons or program.counters
         nothing = "has no plain counters" if program.maps else "counts nothing"
-        console.print(f"{node}:" if counts else f"{node}: its program {nothing}")
+        console.print(f"{key}:" if counts else f"{key}: its program {nothing}")
         if program.reasons:
             console.print(_counts_table(program.reasons))
         if program.counters:
             console.print(_counters_table(program.counters))
         if program.maps:
-            console.print(f"{node}: other maps, which netlab maps {node} MAP shows: {', '.join(program.maps)}")
+            console.print(f"{key}: other maps, which netlab maps {key} MAP shows: {', '.join(program.maps)}")
     if not counted.balancers and not counted.programs and not counted.problems:
         say("netlab: no node of this lab carries a program")
     for node, errors in counted.udp_rcvbuf_errors.items():

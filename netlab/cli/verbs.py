@@ -135,7 +135,7 @@ VERBS = {
                 metavar="WORD",
                 nargs="*",
                 help="NODE, NODE MAP or NODE MAP KEY to show; set NODE MAP KEY VALUE, delete NODE MAP KEY or clear "
-                "NODE MAP to change (a queue has no KEY)",
+                "NODE MAP to change (a queue has no KEY); one of several programs of a node is NODE/NAME",
             ),
             _argument("--watch", action="store_true", help="show what changes, and how fast"),
             _argument("--every", type=seconds, default=1.0, metavar="SECONDS", help="look so often (1)"),
@@ -150,7 +150,7 @@ VERBS = {
         "show the programs: where, how large, since when, and what a run takes",
         typed.Programs,
         (
-            _argument("node", metavar="NODE", nargs="?", help="only this node's"),
+            _argument("node", metavar="NODE", nargs="?", help="only this node's, or one of several: NODE/NAME"),
             _argument(
                 "--for", dest="duration", type=seconds, metavar="SECONDS", help="count runs and their time for so long"
             ),
@@ -169,17 +169,17 @@ VERBS = {
                 nargs="*",
                 help="NODE ... to drain, undrain, add and remove; NODE ... NUMBER to weight; a policy's name",
             ),
-            _argument("--node", metavar="NODE", help="the balancer's node, if there are several"),
+            _argument("--node", metavar="NODE", help="the balancer's node, or NODE/NAME, if there are several"),
             _argument("--capacity", type=threads, metavar="THREADS", help="of what is added (what the others have)"),
             _argument("--timeout", type=seconds, metavar="SECONDS", help="wait this long to remove one (30)"),
             _argument("--now", action="store_true", help="remove it whatever it has in hand"),
         ),
     ),
     "reload": Verb(
-        "replace a node's program by a new build of its source, and keep the maps",
+        "replace a node's programs by new builds of their sources, and keep the maps",
         typed.Reload,
         (
-            _NODE,
+            _argument("program", metavar="NODE", help="the node, or NODE/NAME for one of several programs"),
             _argument(
                 "--define",
                 action="append",

@@ -29,12 +29,12 @@ class Change(NamedTuple):
     per_second: dict[str, float]
 
 
-def watch(lab: Standing, args: typed.Maps, node: str, name: str, key: str | None = None) -> None:
+def watch(lab: Standing, args: typed.Maps, called: str, name: str, key: str | None = None) -> None:
     """Show what changes in a map, or at one of its keys, until Ctrl-C or for as long as was asked."""
-    map_view.nodes(lab.record, node)
-    with Viewer(lab.record, node) as viewer, suppress(KeyboardInterrupt):
+    program = map_view.program_with(lab.record, called, name)
+    with Viewer(lab.record, program) as viewer, suppress(KeyboardInterrupt):
         of = viewer.of(name)
-        only = map_changes.key_of(lab, node, of, key) if key is not None else None
+        only = map_changes.key_of(lab, program, of, key) if key is not None else None
 
         def read() -> dict[str, EntryView]:
             entries = viewer.entries(of, args.limit, only)

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+from netlab import paths
 from netlab.errors import Mistake, NetlabError, UsageError, reason
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
@@ -14,10 +15,15 @@ from netlab.topology.document.composer import ComposeError, compose
 from netlab.topology.document.tree import Item, Scalar
 
 
-def key_of(lab: Standing, node: str, of: TypedMap, text: str) -> bytes:
-    """Return a key as it is typed; UsageError if it cannot be one."""
-    with closing(MapWriter(of, LabNames(lab.record, node))) as writer:
+def key_of(lab: Standing, program: str, of: TypedMap, text: str) -> bytes:
+    """Return a key as it is typed, for a map of the program with this key in the lab; UsageError if it is none."""
+    with closing(_writer(lab, program, of)) as writer:
         return _key(writer, text)
+
+
+def _writer(lab: Standing, program: str, of: TypedMap) -> MapWriter:
+    node = paths.node_of(program)
+    return MapWriter(of, LabNames(lab.record, node), dict(lab.record.programs_of(node))[program].pins)
 
 
 def _key(writer: MapWriter, text: str) -> bytes:
@@ -29,9 +35,9 @@ def _key(writer: MapWriter, text: str) -> bytes:
         raise UsageError(f"key {text}: {misfit}") from None
 
 
-def put(lab: Standing, node: str, of: TypedMap, key: str | None, value: str) -> None:
+def put(lab: Standing, program: str, of: TypedMap, key: str | None, value: str) -> None:
     """Write an entry; without a key, put a value into a queue or onto a stack."""
-    with closing(MapWriter(of, LabNames(lab.record, node))) as writer:
+    with closing(_writer(lab, program, of)) as writer:
         try:
             writer.check_kind(_item(of.name), "")
             number = b"" if key is None else _key(writer, key)
@@ -39,33 +45,35 @@ def put(lab: Standing, node: str, of: TypedMap, key: str | None, value: str) -> 
         except Misfit as misfit:
             raise UsageError(f"value {value}: {misfit}") from None
         # an interface is looked up in the namespace of whoever writes the entry of a devmap
-        netns = lab.runtime.netns_path(node)
+        netns = lab.runtime.netns_path(paths.node_of(program))
         try:
             syscalls.inside(netns, lambda: of.map.set_per_cpu(number, values))
         except OSError as error:
-            raise NetlabError(f"the kernel does not take this entry for {of.name} of {node}: {reason(error)}") from None
+            raise NetlabError(
+                f"the kernel does not take this entry for {of.name} of {program}: {reason(error)}"
+            ) from None
 
 
-def delete(lab: Standing, node: str, of: TypedMap, key: str | None) -> None:
+def delete(lab: Standing, program: str, of: TypedMap, key: str | None) -> None:
     """Remove an entry; without a key, the next one of a queue or a stack. NetlabError if there is none."""
     try:
         if key is None:
             of.map.pop()
         else:
-            of.map.delete(key_of(lab, node, of, key))
+            of.map.delete(key_of(lab, program, of, key))
     except KeyError:
         what = "has no such key" if key is not None else "is empty"
-        raise NetlabError(f"{of.name} of {node} {what}") from None
+        raise NetlabError(f"{of.name} of {program} {what}") from None
     except OSError as error:
         hint = (
             ": entries of an array are always there: set one to 0, or clear it"
             if of.map.type in bpf.FULL_ARRAYS
             else ""
         )
-        raise NetlabError(f"the kernel removes no entry of {of.name} of {node}: {reason(error)}{hint}") from None
+        raise NetlabError(f"the kernel removes no entry of {of.name} of {program}: {reason(error)}{hint}") from None
 
 
-def clear(node: str, of: TypedMap) -> int:
+def clear(program: str, of: TypedMap) -> int:
     """Remove all entries, or set them to zeros where they are always there; return how many there were."""
     try:
         if of.map.type in bpf.QUEUES:
@@ -78,7 +86,7 @@ def clear(node: str, of: TypedMap) -> int:
             else:
                 _remove(of, key)
     except OSError as error:
-        raise NetlabError(f"the kernel does not clear {of.name} of {node}: {reason(error)}") from None
+        raise NetlabError(f"the kernel does not clear {of.name} of {program}: {reason(error)}") from None
     return len(entries)
 
 

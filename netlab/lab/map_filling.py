@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
+from typing import NamedTuple
 
 from netlab.errors import Mistake, TopologyError, reason
 from netlab.kernel import syscalls
@@ -31,9 +32,11 @@ def fill(standing: Standing, steps: Sequence[FillMaps], file: str) -> None:
     with ExitStack() as opened:
         ready = []
         for step in steps:
-            fills = [_Filling(standing, step.node, each, opened) for each in step.maps]
-            for filling in fills:
-                mistakes.update(dict.fromkeys(map(_mistake, filling.misfits)))
+            fills = []
+            for each in step.maps:
+                found = _fillings(standing, step.node, each, opened)
+                mistakes.update(dict.fromkeys(_mistake(misfit) for misfit in found.misfits))
+                fills += found.ready
             ready.append((step.node, fills))
         if mistakes:
             raise TopologyError(file, list(mistakes)[:MOST])
@@ -54,26 +57,42 @@ def _write(fills: "list[_Filling]") -> None:
         each.write()
 
 
+class _Found(NamedTuple):
+    """The maps that entries are for, and what of the entries does not fit."""
+
+    ready: "list[_Filling]"
+    misfits: list[Misfit]
+
+
+def _fillings(standing: Standing, node: str, entries: MapEntries, opened: ExitStack) -> _Found:
+    """Find the maps of this name, one in each of the node's programs that has it."""
+    folders = [program.pins for program in standing.record.nodes[node].programs]
+    there = {folder: pinned.maps(folder) for folder in folders}
+    ready = []
+    for folder, maps in there.items():
+        if entries.name.text in maps:
+            of = opened.enter_context(Map.open(maps[entries.name.text]))
+            target = map_types.typed({entries.name.text: of})[entries.name.text]
+            writer = MapWriter(target, LabNames(standing.record, node), folder)
+            ready.append(_Filling(entries, opened.enter_context(closing(writer))))
+    if ready:
+        return _Found(ready, [misfit for each in ready for misfit in each.misfits])
+    hint = nearest(entries.name.text, [name for maps in there.values() for name in maps])
+    what = "a map of the program" if len(folders) == 1 else "a map of one of the programs"
+    return _Found([], [Misfit(entries.name, entries.path, f"{what} on {node}", hint)])
+
+
 class _Filling:
     """The entries for one map, as the kernel takes them; `misfits` are those that do not fit."""
 
-    def __init__(self, standing: Standing, node: str, entries: MapEntries, opened: ExitStack) -> None:
+    def __init__(self, entries: MapEntries, writer: MapWriter) -> None:
         self.name = entries.name
         self.entries = entries
         self.path = entries.path
         self.misfits: list[Misfit] = []
+        self._writer = writer
+        self._map = writer.target.map
         self._ready: list[tuple[Item, str, bytes, list[bytes]]] = []
-        names = LabNames(standing.record, node)
-        there = pinned.maps(standing.record.nodes[node])
-        if self.name.text not in there:
-            hint = nearest(self.name.text, list(there))
-            self.misfits.append(Misfit(self.name, self.path, f"a map of the program on {node}", hint))
-            return
-        of = Map.open(there[self.name.text])
-        self._map = opened.enter_context(of)
-        self._writer = opened.enter_context(
-            closing(MapWriter(map_types.typed({self.name.text: of})[self.name.text], names))
-        )
         self._read()
 
     def _read(self) -> None:

@@ -3,18 +3,19 @@
 import errno
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
 from typing import Any, NamedTuple, Self
 
+from netlab import paths
 from netlab.errors import NetlabError, UsageError
 from netlab.programs import bpf, map_reader, map_types, pinned
 from netlab.programs.lab_names import LabNames, packed
 from netlab.programs.map_types import TypedMap
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.programs.shown_values import Shower, is_set
-from netlab.record import store
+from netlab.record import named
 from netlab.record.model import LabRecord
 
 _NUMBER_BYTES = 4
@@ -41,9 +42,13 @@ class EntryView(NamedTuple):
 
 
 class MapAbout(NamedTuple):
-    """What a map is; `key` and `value` are types in C, or how many bytes they have."""
+    """What a map is, and whose: `program` is NODE, or NODE/NAME of one of several.
+
+    `key` and `value` are types in C, or how many bytes they have.
+    """
 
     node: str
+    program: str
     name: str
     kind: str
     id: int
@@ -67,15 +72,17 @@ class MapView(NamedTuple):
 
 
 class Viewer:
-    """Reads the maps of one node. Maps are open until it is closed."""
+    """Reads the maps of one program, given by its key in the lab. Maps are open until it is closed."""
 
-    def __init__(self, lab: LabRecord, node: str) -> None:
-        self.lab = lab
-        self.node = node
+    def __init__(self, lab: LabRecord, program: str) -> None:
+        self.program = program
+        self.node = node = paths.node_of(program)
         self.names = LabNames(lab, node)
         self._opened = ExitStack()
-        paths = pinned.maps(lab.nodes[node])
-        maps = {name: self._opened.enter_context(Map.open(path)) for name, path in paths.items()}
+        self._pins = dict(lab.programs_of(node))[program].pins
+        self._all_pins = [each.pins for each in lab.nodes[node].programs]
+        there = pinned.maps(self._pins)
+        maps = {name: self._opened.enter_context(Map.open(path)) for name, path in there.items()}
         self.maps = map_types.typed(maps)
         # maps for which the file has entries by addresses, which are often plain numbers in the program
         self._of_addresses = {name for name, text in lab.nodes[node].maps.items() if _has_addresses(text)}
@@ -88,19 +95,17 @@ class Viewer:
 
     def of(self, name: str) -> TypedMap:
         """Return the map of this name; UsageError if there is none."""
-        if name in self.maps:
-            return self.maps[name]
-        import difflib
-
-        near = difflib.get_close_matches(name, self.maps, 1)
-        it_has = f"it has {', '.join(self.maps)}" if self.maps else "it has none"
-        raise UsageError(f"{self.node} has no map {name}; " + (f"did you mean {near[0]}?" if near else it_has))
+        if name not in self.maps:
+            raise _no_map(self.program, name, self.maps)
+        return self.maps[name]
 
     def about(self, of: TypedMap) -> MapAbout:
         """Say what a map is."""
         key = "number" if of.map.type in bpf.ARRAYS and not of.key.type else of.words(of.key)
         value = _VALUES.get(of.map.type) or of.words(of.value)
-        return MapAbout(self.node, of.name, of.kind, of.map.id, key, value, of.map.max_entries, _memory(of.map))
+        return MapAbout(
+            self.node, self.program, of.name, of.kind, of.map.id, key, value, of.map.max_entries, _memory(of.map)
+        )
 
     def view(self, of: TypedMap, most: int, with_zeros: bool = False, depth: int = 0) -> MapView:
         """Return what is in a map, at most so many entries; zeros of an array are left out unless they are wanted."""
@@ -127,7 +132,7 @@ class Viewer:
         try:
             return self._entry(of, map_reader.Entry(key, tuple(of.map.get_per_cpu(key))), 1 << 16, 0)
         except KeyError:
-            raise NetlabError(f"{of.name} of {self.node} has no such key") from None
+            raise NetlabError(f"{of.name} of {self.program} has no such key") from None
 
     def entries(self, of: TypedMap, most: int, only: bytes | None = None) -> list[EntryView]:
         """Return at most so many entries, also those that are zeros, or the one with this key, if it is there."""
@@ -190,10 +195,11 @@ class Viewer:
 
     def _program(self, number: int) -> Any:
         """Return the name of a program, in full if it is one of the node's."""
-        for name, path in pinned.programs(self.lab.nodes[self.node]).items():
-            with LoadedProgram.open(path) as program:
-                if program.id == number:
-                    return name
+        for folder in self._all_pins:
+            for name, path in pinned.functions(folder).items():
+                with LoadedProgram.open(path) as program:
+                    if program.id == number:
+                        return name
         try:
             with bpf.Object(bpf.open_by_id(bpf.PROG_BY_ID, number, "open a program")) as program:
                 return bpf.program_info(program.fd).name.partition(b"\0")[0].decode(errors="replace")
@@ -231,19 +237,36 @@ def _memory(of: Map) -> int:
     return int(fields.get("memlock", "0"))
 
 
-def nodes(lab: LabRecord, wanted: str = "") -> list[str]:
-    """Return the nodes that have a program, or the one that is wanted; UsageError if that has none."""
-    if wanted:
-        if not store.node_of(lab, wanted).programs:
-            raise UsageError(f"{wanted} has no program, and so no maps")
-        return [wanted]
-    return [name for name, node in lab.nodes.items() if node.programs]
+def programs(lab: LabRecord, called: str = "") -> list[str]:
+    """Return the keys of all programs, or of those that NODE or NODE/NAME means; UsageError if it means none."""
+    return list(named.programs(lab, called)) if called else [key for key, _ in lab.programs()]
 
 
-def all_of(lab: LabRecord, wanted: str = "") -> list[MapAbout]:
-    """Return what the maps of a lab, or of one of its nodes, are."""
+def program_with(lab: LabRecord, called: str, name: str) -> str:
+    """Return the key of the only program with a map of this name, of those that are meant; UsageError if none."""
+    meant = named.programs(lab, called)
+    there = {key: pinned.maps(program.pins) for key, program in meant.items()}
+    found = [key for key, maps in there.items() if name in maps]
+    if not found:
+        raise _no_map(called, name, [each for maps in there.values() for each in maps])
+    if len(found) > 1:
+        raise UsageError(f"several programs of {called} have a map {name}: name one of {', '.join(found)}")
+    return found[0]
+
+
+def _no_map(whose: str, name: str, there: Iterable[str]) -> UsageError:
+    import difflib
+
+    known = list(there)
+    near = difflib.get_close_matches(name, known, 1)
+    it_has = f"it has {', '.join(known)}" if known else "it has none"
+    return UsageError(f"{whose} has no map {name}; " + (f"did you mean {near[0]}?" if near else it_has))
+
+
+def all_of(lab: LabRecord, called: str = "") -> list[MapAbout]:
+    """Return what the maps of a lab are, or of the programs that are meant."""
     found = []
-    for node in nodes(lab, wanted):
-        with Viewer(lab, node) as viewer:
+    for key in programs(lab, called):
+        with Viewer(lab, key) as viewer:
             found += [viewer.about(each) for each in viewer.maps.values()]
     return found

@@ -12,11 +12,11 @@ MOST = 100  # numbers of a map that are not zero; a map with more is a table rat
 Counters = Mapping[str, Mapping[str, int]]
 
 
-def read(lab: LabRecord, node: str, known: frozenset[str]) -> tuple[Counters, tuple[str, ...]]:
+def read(lab: LabRecord, program: str, known: frozenset[str]) -> tuple[Counters, tuple[str, ...]]:
     """Return the numbers that are not zero, by map and key, and the names of all other maps; `known` are left out."""
     counters: dict[str, dict[str, int]] = {}
     others = []
-    with Viewer(lab, node) as viewer:
+    with Viewer(lab, program) as viewer:
         for name, each in viewer.maps.items():
             if name in known:
                 continue

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
 
+from netlab import paths
 from netlab.programs import bpf, pinned
 from netlab.programs.maps import LoadedProgram
-from netlab.record import store
+from netlab.record import named, store
 from netlab.record.model import LabRecord
 
 _INSTRUCTION_BYTES = 8
@@ -56,14 +57,13 @@ class _Place(NamedTuple):
     mode: str
 
 
-def read(lab: LabRecord, nodes: list[str], measure_s: float = 0) -> list[ProgramView]:
-    """Return the programs of these nodes; with `measure_s`, count for so many seconds what they run."""
+def read(lab: LabRecord, called: str = "", measure_s: float = 0) -> list[ProgramView]:
+    """Return all programs of a lab, or those that NODE or NODE/NAME means.
+
+    With `measure_s`, count for so many seconds what they run. UsageError if there is no such node or program.
+    """
     with ExitStack() as opened:
-        found = [
-            (place, opened.enter_context(LoadedProgram.open(place.path)))
-            for node in nodes
-            for place in _places(lab, node)
-        ]
+        found = [(place, opened.enter_context(LoadedProgram.open(place.path))) for place in _places(lab, called)]
         if not measure_s:
             return [_view(place, bpf.program_info(program.fd)) for place, program in found]
         opened.enter_context(bpf.run_statistics())
@@ -78,17 +78,22 @@ def read(lab: LabRecord, nodes: list[str], measure_s: float = 0) -> list[Program
         return views
 
 
-def _places(lab: LabRecord, node: str) -> Iterator[_Place]:
-    """Yield the programs of a node: its own, and the one that only passes, for programs at other ends of its links."""
-    record, known = lab.nodes[node], store.pins(lab.folder)
-    for program, folder in zip(record.programs, pinned.folders(record), strict=False):
-        noted = known.get(os.path.basename(folder))
-        for name, path in pinned.programs_in(folder).items():
-            is_attached = noted is not None and name == noted.entry
-            yield _Place(path, node, program.name, name, program.interfaces if is_attached else (), program.mode)
-    passing = tuple(name for name, port in record.interfaces.items() if port.passes)
-    for name, path in pinned.programs_in(f"{record.pins}_peer").items():
-        yield _Place(path, node, "pass", name, passing, "native")
+def _places(lab: LabRecord, called: str) -> Iterator[_Place]:
+    """Yield what nodes carry: their own programs, and the one that only passes, for programs at other ends of links."""
+    known = store.pins(lab.folder)
+    if called:
+        store.node_of(lab, paths.node_of(called))
+    only = dict(named.programs(lab, called)) if "/" in called else None
+    for node in [paths.node_of(called)] if called else lab.nodes:
+        for key, program in lab.programs_of(node):
+            if only is None or key in only:
+                noted = known.get(os.path.basename(program.pins))
+                for name, path in pinned.functions(program.pins).items():
+                    where = program.interfaces if noted and name == noted.entry else ()
+                    yield _Place(path, node, program.name, name, where, program.mode)
+        passing = pinned.functions(paths.passing_pins(lab.folder, node)) if only is None else {}
+        where = tuple(name for name, port in lab.nodes[node].interfaces.items() if port.passes)
+        yield from (_Place(path, node, "pass", name, where, "native") for name, path in passing.items())
 
 
 def _view(place: _Place, info: bpf.ProgramInfo) -> ProgramView:

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 
+from netlab import paths
 from netlab.kernel import files
 from netlab.programs.lab_names import IPV4_BYTES, packed
 from netlab.record import store
@@ -19,14 +20,15 @@ NAME = "lab.h"
 _FOLDER = "lab"  # of the compilers' work folder
 
 
-def flags(lab: str, node: str, program: str, source: str, work_folder: str) -> tuple[list[str], bytes]:
+def flags(lab: str, key: str, program: str, source: str, work_folder: str) -> tuple[list[str], bytes]:
     """Return the compiler's options that find the header, which is written anew, and its text; nothing if not included.
 
-    `source` is the program with its headers. One of its own of this name, beside it, comes first. NetlabError if the
-    lab has no record.
+    `key` is the program's in its lab, `source` its text with its headers. A header of this name beside the program comes
+    first. NetlabError if the lab has no record.
     """
     if not program_text.includes(source, NAME) or os.path.exists(os.path.join(os.path.dirname(program), NAME)):
         return [], b""
+    node = paths.node_of(key)
     folder = os.path.join(work_folder, _FOLDER, node)
     made = text(store.read(lab), node)
     for each in (work_folder, os.path.dirname(folder), folder):

@@ -22,12 +22,17 @@ _WRITABLE = (
 
 
 class MapWriter:
-    """Writes keys and values of one map of a node. Programs and maps that it names are open until it is closed."""
+    """Writes keys and values of one map of a program, whose pins are in a folder.
 
-    def __init__(self, target: TypedMap, names: LabNames) -> None:
+    Programs and maps that are named are open until it is closed.
+    """
+
+    def __init__(self, target: TypedMap, names: LabNames, pins: str) -> None:
         self.target = target
         self.names = names
-        self._node = names.lab.nodes[names.node]
+        # its own come first, then those of the node's other programs
+        others = [program.pins for program in names.lab.nodes[names.node].programs if program.pins != pins]
+        self._folders = (*others, pins)
         self._writer = Writer(target.known, names)
         self._opened = ExitStack()
 
@@ -136,7 +141,7 @@ class MapWriter:
         """Return the descriptor of a program of the node."""
         if isinstance(item, Mapping) and len(item.pairs) == 1 and item.pairs[0][0].text in ("fd", "id"):
             return self._program(item.pairs[0][1], join(path, item.pairs[0][0].text))
-        there = pinned.programs(self._node)
+        there = {name: path for folder in self._folders for name, path in pinned.functions(folder).items()}
         if not isinstance(item, Scalar) or item.text not in there:
             hint = nearest(item.text, list(there)) if isinstance(item, Scalar) else ""
             raise Misfit(item, path, f"a program of {self.names.node}", hint)
@@ -144,7 +149,7 @@ class MapWriter:
 
     def _inner(self, item: Item, path: str) -> bytes:
         """Return the descriptor of a map of the node."""
-        there = pinned.maps(self._node)
+        there = {name: path for folder in self._folders for name, path in pinned.maps(folder).items()}
         if not isinstance(item, Scalar) or item.text not in there:
             hint = nearest(item.text, list(there)) if isinstance(item, Scalar) else ""
             raise Misfit(item, path, f"a map of {self.names.node}, to be an entry of {self.target.name}", hint)

@@ -1,36 +1,22 @@
-"""The maps and programs of a node, as they are pinned."""
+"""What is pinned of a program: its maps, and its functions, each of which the kernel takes for a program."""
 
 import os
-from contextlib import suppress
 
 from netlab import paths
-from netlab.record.model import NodeRecord
 
 
-def folders(node: NodeRecord) -> list[str]:
-    """Return the folders of a node's pins, one for each of its programs."""
-    return [node.pins] if node.programs else []
+def maps(folder: str) -> dict[str, str]:
+    """Return where each map is pinned, by its name; `folder` is the one of the program's pins."""
+    return _pins(paths.map_pins(folder))
 
 
-def maps(node: NodeRecord) -> dict[str, str]:
-    """Return where each map of a node's programs is pinned, by its name."""
-    return _pins(list(map(paths.map_pins, folders(node))))
+def functions(folder: str) -> dict[str, str]:
+    """Return where each function is pinned, by its name."""
+    return _pins(paths.program_pins(folder))
 
 
-def programs(node: NodeRecord) -> dict[str, str]:
-    """Return where each program of a node is pinned, by the name of its function."""
-    return _pins(list(map(paths.program_pins, folders(node))))
-
-
-def programs_in(folder: str) -> dict[str, str]:
-    """Return where each program of one folder of pins is pinned, by the name of its function."""
-    return _pins([paths.program_pins(folder)])
-
-
-def _pins(places: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for place in places:
-        with suppress(FileNotFoundError):
-            for name in sorted(os.listdir(place)):
-                found.setdefault(name, f"{place}/{name}")
-    return found
+def _pins(place: str) -> dict[str, str]:
+    try:
+        return {name: f"{place}/{name}" for name in sorted(os.listdir(place))}
+    except FileNotFoundError:
+        return {}

@@ -184,7 +184,7 @@ def test_entries_are_set_deleted_and_cleared(built: str) -> None:
 
 REFUSED = (
     ("lb bloked", 2, "lb has no map bloked; did you mean blocked?"),
-    ("client", 2, "client has no program, and so no maps"),
+    ("client", 2, "client has no program"),
     ("nobody", 2, "has no node nobody"),
     ("lb blocked 1.2.3.4", 1, "blocked of lb has no such key"),
     ("lb waiting 1", 2, "waiting is a queue, which has no keys"),
@@ -261,3 +261,54 @@ links: [[a, lb]]
         "13:18: nodes.lb.maps.calls.0: expected a program of lb, found 'nothing' (known: all, egress_devmap, other)",
     ]
     assert "netlab: 7 mistakes in " in said
+
+
+TWO = """
+name: two
+nodes:
+  a: {}
+  fw:
+    xdp:
+      - {program: ./all.c, function: all, interfaces: [eth0], name: outside}
+      - {program: ./other.c, interfaces: [eth1]}
+    maps: {blocked: {client: 1, 10.9.9.9: 2}, own: [7]}
+  client: {}
+links: [[a, fw], [fw, client]]
+"""
+OTHER = """
+#include <uapi/linux/bpf.h>
+
+BPF_HASH(blocked, u32, u64, 64);
+BPF_ARRAY(own, u32, 4);
+
+int other(struct xdp_md *ctx)
+{
+    u32 key = 0;
+    u64 *value = blocked.lookup(&key);
+    u32 *number = own.lookup(&key);
+    return value && number ? XDP_DROP : XDP_PASS;
+}
+"""
+
+
+def test_each_of_several_programs_has_maps_of_its_own(folder: Path) -> None:
+    """Entries go into the maps of this name of all programs of the node, each by its own types."""
+    (folder / "other.c").write_text(OTHER)
+    (folder / "two.yml").write_text(TWO)
+    with lab(str(folder / "two.yml")):
+        for program, value in (("fw/outside", "__u32"), ("fw/other", "__u64")):
+            found = json.loads(netlab("maps", program, "blocked", "--json").stdout)
+            assert (found["program"], found["value"]) == (program, value)
+            assert {each["key"]: each["value"] for each in found["entries"]} == {"10.0.1.2": 1, "10.9.9.9": 2}
+        refused = netlab("maps", "fw", "blocked", code=2).stderr
+        netlab("maps", "set", "fw/other", "blocked", "10.9.9.9", str(1 << 40))
+        only_there = netlab("maps", "fw", "own").stdout
+        listed = {each["program"] for each in json.loads(netlab("maps", "fw", "--json").stdout)["maps"]}
+        loaded = json.loads(netlab("programs", "fw/other", "--json").stdout)["programs"]
+        counted = json.loads(netlab("stats", "--format", "json").stdout)["programs"]
+
+    assert "several programs of fw have a map blocked: name one of fw/outside, fw/other" in refused
+    assert only_there.splitlines()[:2] == ["fw/other: own: array, int → __u32, at most 4 entries", "  0: 7"]
+    assert listed == {"fw/outside", "fw/other"}
+    assert [(each["node"], each["program"], each["interfaces"]) for each in loaded] == [("fw", "other", ["eth1"])]
+    assert counted["fw/other"]["counters"] == {"own": {"0": 7}}

@@ -71,7 +71,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
     for draft in drafts:
-        programs = [draft.program.program] if draft.program else []
+        programs = [written.program for written in draft.programs]
         check_maps(findings, draft.node.maps, programs, draft.declared.name)
     addressing = Addressing(findings, names, wires) if names.kinds_known else None
     if addressing and sound:  # Otherwise another mistake may be the reason for a missing interface.
@@ -112,8 +112,8 @@ def _check_surroundings(
     for draft in drafts:
         name = draft.declared.name
         neighbours.check(name, draft.routes)
-        if draft.program:
-            check_program(findings, names, draft.program, interfaces, name)
+        for program in draft.programs:
+            check_program(findings, names, program, interfaces, name)
 
 
 def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...]) -> list[Node]:
@@ -123,7 +123,7 @@ def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...]) -> list[N
     of_roles = (capability for path in roles for capability in declared.capabilities(path))
     node = draft.node._replace(
         capabilities=tuple(dict.fromkeys((*draft.node.capabilities, *of_roles))),
-        program=draft.program.program if draft.program else None,
+        programs=tuple(written.program for written in draft.programs),
         routes=tuple(route.route() for route in draft.routes),
         replica_of=name if names.is_replicated(name) else "",
     )
