@@ -120,15 +120,18 @@ def shell(args: typed.OfNode) -> NoReturn:
 def run(args: typed.Run) -> NoReturn:
     """Run a process of a node again in the foreground, with other options behind its own."""
     lab = chosen.standing(args)
-    from netlab.cli import become
-    from netlab.lab import launch
-    from netlab.record import named
-    from netlab.runtime.base import home_of
+    from netlab.cli import foreground
 
-    node, process = named.process(lab.record, args.process)
-    argv, variables = launch.process(lab, node, process, args.options)
-    os.chdir(home_of(lab.record))
-    become.enter(lab, node, argv, variables)
+    foreground.run(lab, args.process, args.options)
+
+
+def change(args: typed.Change) -> None:
+    """Start, stop or restart processes of nodes."""
+    lab = store.choose(args.lab)
+    chosen.elevate(args, lab)
+    from netlab.cli import processes
+
+    processes.change(store.read(lab), args.verb, args.processes, args.timeout, say)
 
 
 def status(args: typed.Status) -> int:
@@ -249,6 +252,9 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "exec": exec_,
     "shell": shell,
     "run": run,
+    "start": change,
+    "stop": change,
+    "restart": change,
     "status": status,
     "logs": logs,
     "trace": trace,

@@ -70,6 +70,13 @@ class Run(Arguments):
     options: list[str]
 
 
+class Change(Arguments):
+    """The arguments of `start`, `stop` and `restart`: processes as NODE or NODE/NAME; the timeout in seconds."""
+
+    processes: list[str]
+    timeout: float
+
+
 class Reload(OfNode):
     """The arguments of `reload`."""
 

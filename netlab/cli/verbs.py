@@ -72,6 +72,16 @@ _SET = _argument(
 _RUNTIME = _argument("--runtime", choices=("netns", "docker"), help="where nodes live (default: what the file says)")
 _TIMEOUT = _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)")
 _NODE = _argument("node", metavar="NODE", help="the node")
+_CHANGED = (
+    _argument("processes", metavar="NODE", nargs="+", help="the node, or NODE/NAME for one of several processes"),
+    _argument(
+        "--timeout",
+        type=seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="wait this long for each (30)",
+    ),
+)
 _FORMAT = _argument("--format", choices=("text", "json"), default="text", help="how to print (text)")
 _LAB = _argument("named", metavar="LAB", nargs="?", help="the lab, as with --lab")
 _LAST = _argument("-n", "--lines", type=number, metavar="N", help="begin with the last N lines (with all)")
@@ -108,6 +118,9 @@ VERBS = {
             _argument("options", metavar="OPTION", nargs=_REST, help="options of the role, over the topology's"),
         ),
     ),
+    "start": Verb("start processes of nodes that do not run", typed.Change, _CHANGED),
+    "stop": Verb("stop processes of nodes, and leave the nodes as they are", typed.Change, _CHANGED),
+    "restart": Verb("stop processes of nodes, and start them again", typed.Change, _CHANGED),
     "status": Verb("show the nodes and what runs in them", typed.Status, (_LAB, _FORMAT)),
     "logs": Verb(
         "show what the roles printed",

@@ -17,13 +17,15 @@ from netlab.kernel import files
 from netlab.supervise.log_reader import File, LogLine, parse
 from netlab.words import count
 
-__all__ = ["LogLine", "Writer", "entry", "limit_for", "read", "tail", "write_whole"]
+__all__ = ["LogLine", "Writer", "entry", "last_words", "limit_for", "read", "tail", "write_whole"]
 
 FILE_LIMIT = 16 << 20  # bytes, at most; one to two times this much of the newest is kept, because /run is memory
 _TAIL = 1 << 16
+_LAST_LINES = 10
 _FOLLOW_INTERVAL_S = 0.05
 _SETTLE_NS = 30_000_000  # a line is in its file this long after its stamp, unless the machine is overloaded
 _NOTE = 100  # bytes kept free for the note on lost lines
+STARTED = "started as process "  # a note: a run begins here
 _PAGE = 4096  # what a file takes at least, and by which it grows
 
 
@@ -137,7 +139,7 @@ def read(
 
 
 def tail(folder: str, process: str, count: int) -> list[str]:
-    """Return the text of the last lines that a process itself printed."""
+    """Return the text of the last lines that the newest run of a process itself printed."""
     try:
         with files.opened(paths.log(folder, process)) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
@@ -145,7 +147,15 @@ def tail(folder: str, process: str, count: int) -> list[str]:
     except OSError:
         return []
     lines = [line for line in (parse(text, process) for text in raw) if line is not None]
-    return [line.text for line in lines if line.stream in ("out", "err")][-count:]
+    starts = [at for at, line in enumerate(lines) if line.stream == "note" and line.text.startswith(STARTED)]
+    newest = lines[starts[-1] if starts else 0 :]
+    return [line.text for line in newest if line.stream in ("out", "err")][-count:]
+
+
+def last_words(folder: str, process: str) -> str:
+    """Return how a message goes on that says why a process has failed: with the last lines of its newest run."""
+    lines = tail(folder, process, _LAST_LINES)
+    return "; its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else "; it has printed nothing"
 
 
 def _merged(files: list[File]) -> Iterator[LogLine]:

@@ -12,7 +12,7 @@ import pytest
 from netlab import paths
 from netlab.supervise import talk
 from netlab.testing.waiting import PATIENCE_S, eventually
-from tests.lab.lab import lab, netlab, texts
+from tests.lab.lab import lab, netlab, start, texts
 
 pytestmark = pytest.mark.root
 
@@ -39,12 +39,13 @@ COUNTER = """
 import os, signal, sys
 from netlab import options
 from netlab.role import say
-OPTIONS = {"upto": {"type": "integer", "required": True, "help": "how far"}}
+OPTIONS = {"upto": {"type": "integer", "required": True, "help": "how far"}, "leave": {"type": "flag"}}
 STAYS = True
 args = options.parse(OPTIONS, "counts")
 for number in range(args.upto):
     say(f"number {number} {os.environ.get('COLOUR', '')}")
-if "NETLAB_STAMPED" in os.environ:
+if not args.leave:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     say("READY")
     signal.sigwait({signal.SIGTERM})
 sys.exit(4)
@@ -113,8 +114,9 @@ def test_logs_are_of_a_node_or_of_one(one: str) -> None:
 
 def test_run_takes_one_by_its_key(one: str) -> None:
     """The node alone is enough where one process has its name, or is the only one."""
-    assert netlab("run", "r/by-hand", "--upto", "2", code=4).stdout == "number 0 blue\nnumber 1 blue\n"
-    assert netlab("run", "last", code=4).stdout == "number 0 \n"
+    shown = netlab("run", "r/by-hand", "--upto", "2", "--leave", code=4).stdout
+    assert shown == "number 0 blue\nnumber 1 blue\n"
+    assert netlab("run", "last", "--leave", code=4).stdout == "number 0 \n"
     with open(f"{paths.folder_of(one)}/{paths.RECORD}", encoding="utf-8") as file:
         assert "blue" not in file.read()  # which others than root may read
     assert f"r has several processes: name one of {', '.join(KEYS)}" in netlab("run", "r", code=2).stderr
@@ -151,6 +153,76 @@ def test_one_is_restarted_and_one_is_killed(pair: str) -> None:
     assert problem["where"] == "r/command"
     assert "was killed by SIGKILL" in problem["what"]
     assert status()["state"] == "up"
+
+
+def test_run_writes_into_the_log(pair: str) -> None:
+    """What it shows is in the log of the process, in its time, with its beginning and its end, and its two outputs."""
+    before = texts("logs", "r/role")
+    shown = netlab("run", "r/role", "--upto", "2", "--leave", code=4).stdout
+    lines = [json.loads(line) for line in netlab("logs", "r/role", "--format", "json").stdout.splitlines()]
+    began, *said, ended = lines[len(before) :]
+
+    assert shown == "number 0 \nnumber 1 \n"
+    assert began["text"].startswith("started in the foreground as process ")
+    assert began["text"].endswith(", with --upto 2 --leave")
+    assert [("out", "number 0 "), ("out", "number 1 ")] == [(line["stream"], line["text"]) for line in said]
+    assert ("note", "in the foreground exited with code 4") == (ended["stream"], ended["text"])
+    assert sorted(line["monotonic_ns"] for line in lines) == [line["monotonic_ns"] for line in lines]
+
+
+def test_run_says_ready_to_a_person_and_to_the_log(pair: str) -> None:
+    with start("r/role") as running:
+        assert running.stdout
+        assert ["number 0 \n", "ready\n"] == [running.stdout.readline(), running.stdout.readline()]
+        eventually(lambda: ["number 0 ", "ready"] == texts("logs", "r/role")[-2:])
+        running.terminate()
+        assert running.wait(PATIENCE_S) == 4
+    assert "in the foreground exited with code 4" == texts("logs", "r/role")[-1]
+
+
+def test_stop_start_and_restart(pair: str) -> None:
+    """`status` tells one that was stopped on request from one that has died, and what starts it again."""
+    before = processes()
+    assert "pair: r/role stopped" in netlab("stop", "r/role").stderr
+    assert "r/role does not run" in netlab("stop", "r/role").stderr
+    os.kill(before["r/command"]["pid"], signal.SIGKILL)
+    eventually(lambda: processes(None)["r/command"]["state"] == "killed")
+    problems = {problem["where"]: problem for problem in status(1)["problems"]}
+    assert problems["r/role"]["what"].endswith("was stopped on request")
+    assert problems["r/command"]["what"].endswith("was killed by SIGKILL")
+    assert {True, False} == {one["stopped_by_request"] for one in processes(1).values()}
+    shown = netlab("status", code=1, env={**os.environ, "COLUMNS": "200"}).stdout
+    assert ["stopped on request", "killed 9"] == [
+        text for text in ("stopped on request", "killed 9") if f" {text} " in shown
+    ]
+    for problem in problems.values():
+        assert "started: process " in netlab(*problem["mend"].split()[1:]).stderr
+    assert "up" == status()["state"]
+    assert "r/role runs already: process " in netlab("start", "r/role").stderr
+    now = processes()
+    restarted = netlab("restart", "r").stderr
+    assert ["r/role", "r/command"] == [line.split()[2] for line in restarted.splitlines()]
+    assert not {one["pid"] for one in now.values()} & {one["pid"] for one in processes().values()}
+    notes = [text for text in texts("logs", "r/role") if not text.startswith(("number", "started"))]
+    assert ["ready", "asked to stop", "exited with code 4", "ready", "exited with code 4", "ready"] == notes
+
+
+def test_what_cannot_be_changed_is_said(pair: str) -> None:
+    assert "r has no process 'x'; it has r/role, r/command" in netlab("restart", "r/x", code=2).stderr
+    assert "has no node q" in netlab("stop", "q", code=2).stderr
+    netlab("stop", "r/role")
+    begun = netlab("start", "r/role", "--timeout", "0.001", code=1).stderr
+    assert "r/role is not there within 0.001 s" in begun
+
+
+def test_a_command_that_fails_at_once_is_told_with_its_last_lines(runtime: str, tmp_path: Path) -> None:
+    """Those of this run, not of earlier ones."""
+    script = "[ -e gone ] || { touch gone; echo first; exec sleep inf; }; echo broken >&2; exit 3"
+    (tmp_path / "lab.yml").write_text(json.dumps({"name": "pair", "nodes": {"a": {"command": ["sh", "-c", script]}}}))
+    with lab(str(tmp_path / "lab.yml"), "--runtime", runtime, name="pair"):
+        if runtime == "netns":
+            said = netlab("restart", "a", code=1).stderr
+            assert said.splitlines() == ["netlab: a has ended at once, by exit code 3; its last lines:", "  broken"]
 
 
 def test_one_that_fails_ends_up(runtime: str, tmp_path: Path) -> None:
