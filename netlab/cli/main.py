@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from netlab import paths
 from netlab.cli import arguments, chosen, typed
-from netlab.cli.console import Painted, have_streams, say
+from netlab.cli.console import have_streams, say
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
 from netlab.words import count
@@ -156,24 +156,23 @@ def status(args: typed.Status) -> int:
 
 def logs(args: typed.Logs) -> None:
     """Show what the roles printed, in the order of time."""
-    from netlab.cli import show
-    from netlab.observe import log_view
-    from netlab.record import named
+    from netlab.cli import printed
 
-    lab = store.read(store.choose(args.lab))
-    called = [key for words in args.processes for key in named.keys(lab, words)]
-    keys = list(dict.fromkeys(called)) if args.processes else [key for key, _ in lab.processes()]
-    how = (args.lines, args.follow, args.format, Painted())
-    show.lines(log_view.of_processes(lab, keys, *how))
+    printed.logs(args)
 
 
 def trace(args: typed.Trace) -> None:
     """Show what the programs of this lab printed."""
-    from netlab.cli import show
-    from netlab.observe import log_view
+    from netlab.cli import printed
 
-    data = store.read(store.choose(args.lab))
-    show.lines(log_view.of_programs(data, args.lines, args.follow, args.format, Painted()))
+    printed.trace(args)
+
+
+def timeline(args: typed.Timeline) -> None:
+    """Show logs, trace and changes of processes in one order."""
+    from netlab.cli import printed
+
+    printed.timeline(args)
 
 
 def stats(args: typed.Stats) -> None:
@@ -258,6 +257,7 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "status": status,
     "logs": logs,
     "trace": trace,
+    "timeline": timeline,
     "stats": stats,
     "balancer": balancer,
     "reload": reload,

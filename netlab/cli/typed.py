@@ -1,5 +1,6 @@
 """The arguments of each verb, as types. They are plain classes, which are fast to make."""
 
+import re
 from collections.abc import Sequence
 
 
@@ -95,6 +96,17 @@ class Logs(Trace):
     """The arguments of `logs`; each process is NODE, for all there, or NODE/NAME."""
 
     processes: list[str]
+
+
+class Timeline(Arguments):
+    """The arguments of `timeline`; `since_ns` is in nanoseconds since the epoch; `save` is a new file."""
+
+    processes: list[str]
+    follow: bool
+    format: str
+    since_ns: int
+    grep: re.Pattern[str] | None
+    save: str | None
 
 
 class Stats(Arguments):

@@ -113,6 +113,7 @@ class Children:
         """Stop a process, if it runs, and start it when it has ended."""
         child = self._known(name)
         if self._runs(child) and not self._is_leaving:
+            self._note(child, "asked to restart")
             self._replace(child)
         else:
             self.start(name)

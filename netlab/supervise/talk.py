@@ -128,7 +128,8 @@ class Talk:
         self._asked += 1
         try:
             self._socket.sendall(json.dumps({"do": do, "id": self._asked, **what}).encode() + b"\n")
-        except OSError:
+        except OSError as error:
+            self.is_over = isinstance(error, ConnectionError)
             raise self._silent() from None
         before = []
         until = time.monotonic() + ANSWER_S

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from netlab import paths
 from netlab.supervise import talk
 from netlab.testing.waiting import PATIENCE_S, eventually
-from tests.lab.lab import lab, netlab, start, texts
+from tests.lab.lab import ROOT, lab, netlab, start, texts
 
 pytestmark = pytest.mark.root
 
@@ -204,7 +206,55 @@ def test_stop_start_and_restart(pair: str) -> None:
     assert ["r/role", "r/command"] == [line.split()[2] for line in restarted.splitlines()]
     assert not {one["pid"] for one in now.values()} & {one["pid"] for one in processes().values()}
     notes = [text for text in texts("logs", "r/role") if not text.startswith(("number", "started"))]
-    assert ["ready", "asked to stop", "exited with code 4", "ready", "exited with code 4", "ready"] == notes
+    assert [
+        *("ready", "asked to stop", "exited with code 4"),
+        *("ready", "asked to restart", "exited with code 4", "ready"),
+    ] == notes
+
+
+def test_the_timeline_has_all_that_happens_in_one_order(pair: str, tmp_path: Path) -> None:
+    """Of all or of some, from a time on, with a text, saved as text or as JSON lines by the name of the file."""
+    netlab("restart", "r/command")
+    file, data = tmp_path / "all.txt", tmp_path / "all.jsonl"
+    shown = netlab("timeline", "--save", str(file)).stdout
+    lines = [json.loads(line) for line in netlab("timeline", "--json", "--save", str(data)).stdout.splitlines()]
+    said = [(line["process"], line["stream"], line["text"].rstrip("0123456789")) for line in lines]
+
+    assert shown == file.read_text()
+    assert lines == [json.loads(line) for line in data.read_text().splitlines()]
+    assert [line.split(maxsplit=3)[1:] for line in shown.splitlines()] == [
+        [line["process"], line["stream"], line["text"]] for line in lines
+    ]
+    assert [line["monotonic_ns"] for line in lines] == sorted(line["monotonic_ns"] for line in lines)
+    assert ("r/role", "out", "number 0 ") in said
+    assert ("r/role", "note", "ready") in said
+    begun, ended = "started as process ", "killed by SIGTERM"
+    assert [begun, "asked to restart", ended, begun] == [text for who, _, text in said if who == "r/command"]
+    some = netlab("timeline", "r/role", "--grep", "^number", "--since", "1h").stdout
+    assert ["r/role", "out", "number", "0"] == some.split()[1:]
+    assert "" == netlab("timeline", "--since", "0s").stdout
+    assert "there is one already" in netlab("timeline", "--save", str(file), code=2).stderr
+    assert "expected a regular expression, found '('" in netlab("timeline", "--grep", "(", code=2).stderr
+    assert "expected a time ago, as 10s" in netlab("timeline", "--since", "noon", code=2).stderr
+    assert "r has no process 'x'" in netlab("timeline", "r/x", code=2).stderr
+
+
+def test_the_timeline_goes_on_until_the_lab_is_removed(pair: str) -> None:
+    before = netlab("timeline").stdout
+    words = [sys.executable, "-m", "netlab", "timeline", "-f"]
+    with subprocess.Popen(words, cwd=ROOT, text=True, stdout=subprocess.PIPE) as following:
+        assert following.stdout
+        assert before == "".join(following.stdout.readline() for _ in before.splitlines())
+        netlab("run", "r/role", "--upto", "2", "--leave", code=4)
+        netlab("restart", "r/role")
+        netlab("down")
+        heard = [line.split(maxsplit=3) for line in following.stdout.read().splitlines()]
+        assert 0 == following.wait(PATIENCE_S)
+
+    texts = [text.split(" as process")[0] for _, who, _, text in heard if who == "r/role"]
+    run = ["started in the foreground", "number 0 ", "number 1 ", "in the foreground exited with code 4"]
+    again = ["asked to restart", "exited with code 4", "started", "number 0 ", "ready", "exited with code 4"]
+    assert [text.strip() for text in run + again] == [text.strip() for text in texts]
 
 
 def test_what_cannot_be_changed_is_said(pair: str) -> None:
