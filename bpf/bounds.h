@@ -9,17 +9,17 @@
  */
 #pragma once
 
-/* Hide from the compiler what it knows of a variable, so that a check of it that follows stays in the program. */
+/* Hide from the compiler what it knows of a variable, so that it keeps the check that follows. */
 #define barrier_var(variable) asm volatile("" : "+r"(variable))
 
-/* A number of which the verifier, too, knows that it has no bits but these. */
+/* A number whose other bits are zero, which the verifier knows, too. */
 static __always_inline __u32 masked(__u32 number, const __u32 mask)
 {
 	barrier_var(number);
 	return number & mask;
 }
 
-/* A 16-bit number of a packet's in the host's byte order, to be added to a pointer into that packet. */
+/* A 16-bit number from a packet, in the host's byte order, that will be added to a pointer into that packet. */
 static __always_inline __u32 host_u16(__be16 number)
 {
 	return masked(bpf_ntohs(number), 0xffff);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A UDP packet of either family: how it is told from all that is none, and how its addresses are rewritten. */
+/* UDP packets of both families: how they are recognised, and how their addresses are rewritten. */
 #pragma once
 
 #include "address.h"
 #include "rewrite.h"
 
-/* Why a packet is no datagram, the first that holds. Those from NO_UDP on have addresses. */
+/* Why a packet is no datagram: the first of these that is true. Packets from NO_UDP on have addresses. */
 enum shape {
 	DATAGRAM,
 	NO_IP,          /* ARP, a VLAN tag, or shorter than an Ethernet header */
@@ -96,7 +96,7 @@ static __always_inline __u32 read_ipv6(struct cursor *cursor, struct datagram *d
 	return is_ipv6_extension(ip->nexthdr) ? IPV6_EXTENSION : NO_UDP;
 }
 
-/* Say what the packet is; the datagram is whole when it is one, or the first fragment of one. */
+/* Say what a packet is. All fields are set for a datagram, and for the first fragment of one. */
 static __always_inline __u32 read_datagram(struct xdp_md *ctx, struct datagram *datagram)
 {
 	struct cursor cursor = packet(ctx);
@@ -122,8 +122,8 @@ static __always_inline __u32 read_datagram(struct xdp_md *ctx, struct datagram *
 	return datagram->ipv4 ? FRAGMENT : IPV6_FRAGMENT;
 }
 
-/* Find the parts of a packet that was a datagram when it came, after what leaves all pointers to it behind: a change of
- * its length, or its return from a slot. What it claims was checked then; only the bounds are checked again. */
+/* Find the parts of a datagram again, after a change of its length or its return from a slot, which both make pointers
+ * to it invalid. What it claims was checked when it came; only the bounds are checked again. */
 static __always_inline bool find_datagram(struct xdp_md *ctx, struct datagram *datagram)
 {
 	struct cursor cursor = packet(ctx);
@@ -173,7 +173,7 @@ static __always_inline void give_destination(struct datagram *datagram, struct a
 		rewrite_ipv6(&datagram->ipv6->daddr, datagram->udp, to->word);
 }
 
-/* Give a fragment that has no ports, and so no checksum of UDP, another source. */
+/* Give a fragment without ports, and so without a UDP checksum, another source. */
 static __always_inline void give_fragment_source(struct datagram *datagram, struct address *to)
 {
 	__be32 ipv4 = to->word[3];
@@ -187,7 +187,7 @@ static __always_inline void give_fragment_source(struct datagram *datagram, stru
 	}
 }
 
-/* Let a packet go back to where it came from. No checksum changes by that. */
+/* Send a packet back to where it came from. No checksum changes by that. */
 static __always_inline void swap_addresses(struct datagram *datagram)
 {
 	if (datagram->ipv4) {

@@ -33,7 +33,7 @@ static __always_inline struct cursor packet(struct xdp_md *ctx)
 	return cursor;
 }
 
-/* The length of a frame, which lies in one piece. No helper is called for it: that costs as much as a look-up. */
+/* The length of a frame in one piece. A helper would cost as much as a map look-up. */
 static __always_inline int length_of(struct xdp_md *ctx)
 {
 	return (void *)(long)ctx->data_end - (void *)(long)ctx->data;
@@ -49,14 +49,14 @@ static __always_inline struct ethhdr *parse_ethernet(struct cursor *cursor)
 	return ethernet;
 }
 
-/* Give a frame another MAC, by words of the two bytes that all MACs are aligned to. */
+/* Copy a MAC by words of two bytes, to which all MACs are aligned. */
 static __always_inline void copy_mac(void *to, const void *from)
 {
 	for (int i = 0; i < ETH_ALEN / 2; i++)
 		((__u16 *)to)[i] = ((const __u16 *)from)[i];
 }
 
-/* The fixed part only; NULL also when the header or the packet claims to be longer than the frame. */
+/* The fixed part only; NULL also if the header or the packet claims to be longer than the frame. */
 static __always_inline struct iphdr *parse_ipv4(struct cursor *cursor)
 {
 	struct iphdr *ip = cursor->at;
@@ -73,7 +73,7 @@ static __always_inline struct iphdr *parse_ipv4(struct cursor *cursor)
 	return ip;
 }
 
-/* The fixed header; NULL also when the packet claims to be longer than the frame. */
+/* The fixed header; NULL also if the packet claims to be longer than the frame. */
 static __always_inline struct ipv6hdr *parse_ipv6(struct cursor *cursor)
 {
 	struct ipv6hdr *ip = cursor->at;

@@ -1,10 +1,10 @@
-"""Sets up the node's XDP program `balancer`: which ports, which backends, which policy. Then it helps that to heal.
+"""Sets up the node's XDP program `balancer`: which ports, which backends, which policy. Then it helps it to recover.
 
-The program does all the work in the kernel; this role writes its maps once and says READY. Then it looks ten times a
-second whether a carrier was lost: requests that wait beside a free thread get another. With a `timeout` it also has the
-program free the threads that were not heard of for so long. With `on_worker_failure: retry` it hears what is done of
-the requests that the program holds, and has those that were lost with a worker sent again. With `health` it asks the
-backends whether they are well. Stop it, and requests go on being balanced.
+The program does all the work in the kernel; this role writes its maps once and says READY. Ten times a second it looks
+whether a carrier was lost: a request that waits beside a free thread gets another one. With `timeout` it has threads
+freed whose completion does not come. With `on_worker_failure: retry` it reads the workers' reports, and has requests
+sent again that were lost with a worker. With `health` it checks whether the backends are well. If it is stopped, the
+program goes on balancing.
 """
 
 import signal
@@ -92,7 +92,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "capacity": {"type": "integer", "default": 5, "minimum": 1, "maximum": 65535, "help": "threads of each backend"},
 }
 
-CAPABILITIES = ["BPF"]  # for the pair of map entries that a carrier needs; on older kernels, for any look at a map
+CAPABILITIES = ["BPF"]  # to make the small devmaps that carriers need; on older kernels, to open any map
 WATCH_S = 0.1
 LOOK_S = 0.02
 
@@ -124,7 +124,7 @@ def settings(lab: "balancer.LabRecord", here: str, args: Any) -> balancer.Settin
 
 
 def known_by(args: Any) -> str:
-    """Return how it is known that a request is done, if requests are held until then; else ""."""
+    """Return by what a held request is known to be done; "" if requests are not held."""
     if args.on_worker_failure != "retry":
         return ""
     return balancer.BY_REPLIES if args.completion == "reply" and args.timeout else balancer.BY_REPORTS
@@ -157,7 +157,7 @@ def main() -> None:
 
 
 def looking(keeper: balancer.Keeper, chosen: balancer.Settings, timeout_s: float) -> Callable[[], int]:
-    """Return what looks after the requests that are held, and returns how many of them are to be sent again."""
+    """Return a function that looks after the held requests, and returns how many wait again."""
     if chosen.holds == balancer.BY_REPLIES:
         return lambda: keeper.look_at_replies(timeout_s)
     try:
@@ -169,7 +169,7 @@ def looking(keeper: balancer.Keeper, chosen: balancer.Settings, timeout_s: float
 
 
 def checking(healer: balancer.Healer, args: Any) -> "balancer.Checks | balancer.Patience":
-    """Return what looks after the backends' health."""
+    """Return what watches the backends' health."""
     if args.health == "none":
         return balancer.Patience(healer)
     rule = balancer.Rule(args.health_interval, args.health_rise, args.health_fall)
@@ -180,16 +180,16 @@ def checking(healer: balancer.Healer, args: Any) -> "balancer.Checks | balancer.
 
 
 def is_ended(endings: set[signal.Signals], within_s: float) -> bool:
-    """Wait for one of these signals, for so long; say whether it has come.
+    """Wait at most so long for one of these signals; return whether it has come.
 
-    Python makes up a signal, of no number, when the process was stopped and goes on after that time.
+    If the process was stopped, and continues after that time, Python returns a signal without a number.
     """
     info = signal.sigtimedwait(endings, within_s)
     return info is not None and info.si_signo in endings
 
 
 class Rounds:
-    """What the program cannot do by itself, and has done for it again and again."""
+    """Rounds of work that the program cannot do by itself."""
 
     def __init__(
         self,
@@ -199,14 +199,14 @@ class Rounds:
         look: Callable[[], int] | None,
         health: Callable[[], list[str]] | None = None,
     ) -> None:
-        """`timeout_s` is 0 for never; `is_told` says that backends report, so that one can fall silent.
+        """`timeout_s` is 0 for never. `is_told`: backends report, so that one can fall silent.
 
-        `look`, where requests are held, is called most often, as each of them keeps a slot meanwhile. `health` looks
-        after that of the backends, and at who asks in vain, and returns what there is to say.
+        `look` releases held requests; it is called most often, as each of them takes a slot. `health` returns lines
+        about the backends' health, and about requests that nobody can serve.
         """
         self._health = health
         self._healer, self._timeout_s, self._is_told, self._look = healer, timeout_s, is_told, look
-        self._age_s = timeout_s / (healer.ages - 1)  # what was taken at the end of an age has the whole timeout
+        self._age_s = timeout_s / (healer.ages - 1)  # a thread taken at the end of an age has the whole timeout, too
         self._every_s = min(self._age_s or WATCH_S, WATCH_S)
         self.pause_s = LOOK_S if look else self._every_s
         self._older, self._due, self._silent = time.monotonic() + self._age_s, 0.0, 0
@@ -219,7 +219,7 @@ class Rounds:
             return
         self._due = time.monotonic() + self._every_s
         if self._timeout_s and time.monotonic() >= self._older:
-            self._older = time.monotonic() + self._age_s  # none is made up for: a role that was stopped heard of nobody
+            self._older = time.monotonic() + self._age_s  # without those missed: a stopped role knows of nobody
             if expired := self._healer.age():
                 say(f"expired: {expired} threads are free again, not heard of for {self._timeout_s:g} s")
         if self._is_told and (now := self._healer.watch()) != self._silent:
@@ -232,7 +232,7 @@ class Rounds:
 
 
 def heal(rounds: Rounds) -> None:
-    """Make one round after the other until SIGTERM; where the kernel refuses something, say so once, and go on."""
+    """Do rounds until SIGTERM. If the kernel refuses something, say so once, and go on."""
     trouble = ""
     while not is_ended({signal.SIGTERM, signal.SIGINT}, rounds.pause_s):
         try:

@@ -9,8 +9,8 @@ from that range (`seed` makes the draws repeatable). The requests leave on a sch
 which no delay shifts; 0 sends as fast as possible. `late` more of them follow after a `rest`. `payload` pads the data
 with spaces to that many bytes.
 
-Nobody answers. What the network has to say is printed and does not stop the client; its exit code is 1 when a request
-could not be sent.
+Nobody answers. Errors of the network are printed, and do not stop the client; its exit code is 1 if a request could not
+be sent.
 """
 
 import json
@@ -44,7 +44,7 @@ OPTIONS: options.Options = {
         "help": "bytes of each request; 0 is as many as the number takes",
     },
 }
-REFUSALS = 3  # of earlier requests, reported instead of sending this one
+REFUSALS = 3  # so often, sending may report the refusal of an earlier request instead
 
 
 def connect(target: options.Endpoint) -> socket.socket:
@@ -64,7 +64,7 @@ def send(connected: socket.socket, data: bytes) -> str:
     for _ in range(REFUSALS):
         try:
             connected.send(data)
-        except ConnectionRefusedError:  # the news is of an earlier request, and this one has not left
+        except ConnectionRefusedError:  # it is about an earlier request, and this one was not sent
             say("refused: nobody listens at the target's port, or did not when an earlier request arrived")
         except OSError as error:
             return str(error.strerror)

@@ -1,4 +1,4 @@
-"""Sends bytes over a TCP connection, each in a segment of its own, whose numbers rise by one although some are lost.
+"""Sends bytes over a TCP connection, each in a segment of its own: the numbers rise by one, even if some are lost.
 
 An ordinary socket cannot do that: TCP sends a lost segment again, with the same sequence number, and nothing new before
 that has arrived (`--mode stream` shows it). So this client connects like any other, then freezes its socket
@@ -11,8 +11,8 @@ that has arrived (`--mode stream` shows it). So this client connects like any ot
     FIN: seq 2957312280, the first that the server has not got
     closed: the server has acknowledged the FIN, and sent its own
 
-The end of a stream is where its first hole is: a FIN behind the hole would never be heard. When a SYN is not answered,
-as may be when every segment is judged by its number, it tries again with another number.
+The server's TCP reads the stream up to the first lost byte, so the FIN has the number of that byte: behind it, the FIN
+would never be read. If a SYN is not answered, as its number may be even, the client tries again with another number.
 """
 
 import select
@@ -35,12 +35,12 @@ OPTIONS: options.Options = {
     "connections": {"type": "integer", "default": 1, "minimum": 1, "help": "one after the other, each with all bytes"},
     "text": {"type": "text", "default": "abcdefghijklmnopqrstuvwxyz", "help": "what to send, again and again"},
     "mode": {"type": "text", "choices": ["segments", "stream"], "default": "segments", "help": "stream: by TCP itself"},
-    # One more at each attempt to connect. The kernel, which takes 0 for none, chooses without.
+    # One more at each attempt to connect; without it the kernel chooses. 0 would mean "none" to the kernel.
     "isn": {"type": "integer", "minimum": 1, "maximum": 0xFFFFFFFF, "help": "the initial sequence number"},
     "patience": {"type": "number", "default": 5, "minimum": 0.1, "help": "seconds to wait for an acknowledgement"},
 }
 SYN_S = 0.5  # for an answer to the SYN: before TCP itself sends it again, after a second
-ATTEMPTS = 30  # at connecting; with even odds for each, all fail once in a billion
+ATTEMPTS = 30  # to connect; if each fails half of the time, all fail once in a billion
 FIN_S = 0.25  # for an answer to the FIN
 SETTLE_S = 0.05  # for the last acknowledgement, which TCP may delay
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -50,7 +50,7 @@ TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21  # linux/tcp.h, as thos
 RECEIVE_QUEUE, SEND_QUEUE, REPAIR_ON, REPAIR_OFF_SILENTLY = 1, 2, 1, -1
 # Ports, sequence number, acknowledgement, data offset, flags, window, checksum, urgent pointer.
 HEADER = struct.Struct("!HHIIBBHHH")
-WINDOW = 502  # units that the handshake agreed on; nobody sends us data
+WINDOW = 502  # in the units that the handshake agreed on; any would do, as nobody sends us data
 NUMBERS = 1 << 32
 
 
@@ -75,7 +75,7 @@ def later(number: int, than: int) -> bool:
 
 
 def freeze(connection: socket.socket) -> tuple[int, int]:
-    """Make the kernel send nothing more on a socket by itself; return the next numbers to send and to receive."""
+    """Stop the kernel from sending on a socket by itself; return the next numbers to send and to receive."""
     connection.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_ON)
     numbers = []
     for queue in (SEND_QUEUE, RECEIVE_QUEUE):
@@ -85,7 +85,7 @@ def freeze(connection: socket.socket) -> tuple[int, int]:
 
 
 def begin_with(connection: socket.socket, isn: int) -> None:
-    """Let a socket that is not connected yet do so with this number."""
+    """Set the initial sequence number of a socket that is not connected yet."""
     connection.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_ON)
     connection.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, SEND_QUEUE)
     connection.setsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ, struct.pack("=I", isn))
@@ -93,7 +93,7 @@ def begin_with(connection: socket.socket, isn: int) -> None:
 
 
 def connect(family: int, address: tuple[str, int], isn: int | None) -> socket.socket:
-    """Return a connected socket; a SYN that is not answered is followed by one with another number."""
+    """Return a connected socket; after a SYN without an answer, try one with another number."""
     for attempt in range(1, ATTEMPTS + 1):
         connection = socket.socket(family, socket.SOCK_STREAM)
         if isn is not None:
@@ -111,7 +111,7 @@ def connect(family: int, address: tuple[str, int], isn: int | None) -> socket.so
 
 
 class Frozen:
-    """A connection whose segments we write and read ourselves; they go without timestamps, which Linux accepts."""
+    """A connection whose segments we write and read ourselves, without timestamps, which Linux accepts."""
 
     def __init__(self, connection: socket.socket, raw: socket.socket) -> None:
         self.raw = raw

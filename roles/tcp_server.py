@@ -1,15 +1,15 @@
-"""Accepts TCP connections, and prints every segment's data as it arrives, also what TCP withholds behind a hole.
+"""Accepts TCP connections, and prints the data of each segment as it arrives, also what TCP keeps back behind a hole.
 
-An ordinary server prints what `recv` gives it: bytes in order. Where segments are lost on the way, that is the run of
-bytes before the first hole, and nothing of what arrives after it. So this one also listens on packet sockets, where the
-kernel shows each segment that has got past the interface's XDP program, and prints those:
+An ordinary server prints what `recv` gives it: bytes in order. If a segment is lost on the way, `recv` gives the bytes
+before it, and nothing of what arrives after it. So this server also listens on packet sockets, where the kernel shows
+each segment that has passed the interface's XDP program, and prints those:
 
     connection #1 from 10.0.0.1:40001
     segment on #1: seq 2957312281, "b" (1 byte)
     end of file on #1: TCP delivered 0 bytes in order: ""
 
-The last line says what `recv` has given in all. A segment that belongs to no open connection is one `on none`. Segments
-that came too fast are counted in a line of their own. At SIGTERM it says `stopped: 1 connection, 5 segments`.
+The last line says what `recv` has given in all. A segment of no open connection is `on none`. Segments that came too
+fast to be seen are counted in a line of their own. At SIGTERM it says `stopped: 1 connection, 5 segments`.
 """
 
 import ctypes
@@ -37,7 +37,7 @@ SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
 VNET_HEADER = struct.Struct("=BBHHHH")  # struct virtio_net_hdr; the fourth is the size of segments that were merged
 TCP_HEADER = struct.Struct("!HHIIBBHHH")  # ports, sequence number, acknowledgement, data offset, flags, …
 LONGEST = 1 << 17
-BUFFER = 8 << 20  # bytes of segments that may wait until we get round to them
+BUFFER = 8 << 20  # bytes of segments that may wait for us
 KEPT = 256  # bytes that `recv` gave, to be shown in the end
 ACCEPT_S = 0.02  # the segment that opens a connection may be seen a moment before the connection is
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))  # seconds, seconds, probes
@@ -46,7 +46,7 @@ KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 5), (socket.TCP_K
 def filter_for(port: int) -> bytes:
     """Return the kernel's filter (classic BPF, linux/filter.h) for TCP to a port, in Ethernet frames.
 
-    It spares us every other packet of this node.
+    So we do not have to read the other packets of this node.
     """
     tcp, ip, match, reject = socket.IPPROTO_TCP, ETHERNET_HEADER, 14, 15
 

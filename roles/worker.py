@@ -8,10 +8,11 @@ another one with the time slept so far, and tells the balancer that it is free a
 
 Data that is no such number is refused (`thread 2 refuses: not a number`), and completed at once. At SIGTERM it ends at
 once: `stopped: received 12, completed 10, slept 4.75 s`. Without a `balancer` it sends no completions.
-To `report`, if given, go running totals, with each completion and five times a second (bpf/balancer/report.h), and
-digests of the requests that were completed last and of those in hand, so that the balancer knows which it need not
-keep. Among the requests then come markers of the balancer's, which are none: they say how many requests were sent
-before them, and the worker reports how many of those have come, so that the balancer knows what was lost on the way.
+
+With `report` it also sends reports, with each completion and five times a second (bpf/balancer/report.h): its totals,
+and digests of the requests that it completed last and of those in hand, so that the balancer knows which requests it
+need not keep. Among the requests there are then markers of the balancer. A marker says how many requests were sent
+before it, and the worker reports how many of those have come, so that the balancer knows what was lost on the way.
 """
 
 import os
@@ -40,9 +41,9 @@ OPTIONS: options.Options = {
 }
 LONGEST_S = 3600
 HEARTBEAT_S = 0.2
-# Reports, as in bpf/balancer/report.h: magic, received, completed, how many digests are of completed requests,
-# incarnation, that markers are read, and of the last one its number, the requests sent before it, and those of them
-# received.
+# A report, as in bpf/balancer/report.h: magic, received, completed, how many digests are of completed requests,
+# incarnation, whether markers are read, and of the last marker: its number, the requests sent before it, and how many
+# of those were received.
 REPORT = struct.Struct("!4sIIIQ4I")
 DIGESTS = 64  # of either kind, at most: a report must fit in any packet
 NUMBERS = 1 << 32
@@ -50,7 +51,7 @@ NUMBER = re.compile(rb"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})")
 
 
 def seconds_in(data: bytes) -> float:
-    """Return what a request asks for; ValueError, with the reason, if that is nothing a worker can do."""
+    """Return the seconds that a request asks for; ValueError, with the reason, if a worker cannot do that."""
     text = data.strip(b" \t\r\n\0")
     if not NUMBER.fullmatch(text):
         raise ValueError("not a number")
@@ -63,7 +64,7 @@ def seconds_in(data: bytes) -> float:
 
 
 def resolve(family: int, endpoint: options.Endpoint) -> Any:
-    """Return an address of an endpoint for a socket of this family, IPv4 first; ends the worker if there is none."""
+    """Return an endpoint's address for a socket of this family, IPv4 first; end the worker if there is none."""
     try:
         found = socket.getaddrinfo(*endpoint, family, socket.SOCK_DGRAM, 0, socket.AI_V4MAPPED | socket.AI_ALL)
     except (OSError, UnicodeError) as error:
@@ -72,7 +73,7 @@ def resolve(family: int, endpoint: options.Endpoint) -> Any:
 
 
 class Worker:
-    """The threads' common socket, and what they have done together."""
+    """What the threads share: the socket, and the counts."""
 
     def __init__(self, port: int, balancer: options.Endpoint | None, report: options.Endpoint | None) -> None:
         family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
@@ -81,13 +82,13 @@ class Worker:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # IPv4 as well
         self.balancer = resolve(family, balancer) if balancer else None
         self.report = resolve(family, report) if report else None
-        self.incarnation = int.from_bytes(os.urandom(8)) or 1  # who knows it is the balancer, and may send markers
+        self.incarnation = int.from_bytes(os.urandom(8)) or 1  # only the balancer knows it, and so may send markers
         try:
             self.socket.bind(("", port))
         except OSError as error:
             sys.exit(f"worker: cannot listen on port {port}: {error.strerror}")
-        self.turn = threading.Lock()  # to read the socket, so that requests are counted in the order in which they come
-        self.lock = threading.Lock()  # held while printing too, so that the lines tell the same order as the counts
+        self.turn = threading.Lock()  # to read the socket: requests are numbered in the order in which they come
+        self.lock = threading.Lock()  # held while printing too, so that lines and counts have the same order
         self.received = self.completed = 0
         self.marker = (0, 0, 0)  # its number, the requests sent before it, and those of them received
         self.in_hand: list[bytes] = []  # digests
@@ -101,7 +102,7 @@ class Worker:
             try:
                 with self.turn:
                     number, seconds, known_as = self.take(thread)
-            except OSError as error:  # news of something that was sent earlier
+            except OSError as error:  # about a packet that was sent earlier
                 say(f"thread {thread}: {error.strerror}")
                 continue
             time.sleep(seconds)
@@ -110,7 +111,7 @@ class Worker:
             self.finish(said, seconds, known_as)
 
     def take(self, thread: int) -> tuple[int, float, bytes]:
-        """Wait for a request, hearing the markers before it; return its number, how long to sleep, and its digest."""
+        """Wait for a request, and answer markers before it; return its number, how long to sleep, and its digest."""
         data, sender = self.socket.recvfrom(65535)
         while self.heard(data):
             data, sender = self.socket.recvfrom(65535)
@@ -119,7 +120,7 @@ class Worker:
         return *self.begin(about, data, thread, known_as), known_as
 
     def heard(self, data: bytes) -> bool:
-        """Tell the balancer what has come before its marker; False if this is none: only it knows our incarnation."""
+        """Return whether this is a marker, and answer it with a report; only the balancer knows our incarnation."""
         if not self.report or len(data) < REPORT.size or not data.startswith(b"NLM1"):
             return False
         *_, incarnation, _, number, sent, _ = REPORT.unpack_from(data)
@@ -157,20 +158,20 @@ class Worker:
             self.tell()
 
     def tell(self) -> None:
-        """Report the totals, by which the balancer sees what was lost; the lock is held, so that none is overtaken."""
+        """Report the totals; the caller holds the lock, so that reports leave in the order of the counts."""
         totals = self.received % NUMBERS, self.completed % NUMBERS
         report = REPORT.pack(b"NLR1", *totals, len(self.done), self.incarnation, 1, *self.marker)
         self.send(report + b"".join((*self.done, *self.in_hand[:DIGESTS])), self.report, "report")
 
     def beat(self) -> None:
-        """Report again and again, so that a loss is seen although nothing happens, for ever."""
+        """Report five times a second for ever, so that a loss is seen although nothing else happens."""
         while True:
             with self.lock:
                 self.tell()
             time.sleep(HEARTBEAT_S)
 
     def send(self, data: bytes, to: Any, what: str) -> None:
-        """Send a packet, if there is anybody to send it to; print why it could not be sent."""
+        """Send a packet, if there is an address for it; print why it could not be sent."""
         if to:
             try:
                 self.socket.sendto(data, to)

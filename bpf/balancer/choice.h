@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The choice of a backend stands ready in a tournament tree (Knuth, The Art of Computer Programming 3, 5.4.1).
+ * A tournament tree has the choice of a backend ready (Knuth, The Art of Computer Programming 3, 5.4.1).
  *
- * Backends are its leaves, from MAX_BACKENDS on, and node n stands for 2n and 2n + 1. Each node has the best bid below
- * it, and whose that is. The choice stands in the lowest node that has all backends below it, the root; a change
- * concerns one node on each level up to there. All of this happens under state.lock.
+ * The backends are its leaves, from MAX_BACKENDS on; the children of node n are 2n and 2n + 1. Each node holds the best
+ * bid below it, and the backend that made it. The root is the lowest node that has all backends below it: it holds the
+ * choice. A change updates one node on each level up to the root. All of this happens under state.lock.
  */
 #pragma once
 
 #include "balancer/config.h"
 #include "balancer/state.h"
 
-/* A bid has 62 bits: free threads (16) times weight (10), then how long the last turn is ago, in choices, which are
- * counted anew before they need more bits. */
+/* A bid has 62 bits: free threads (16) times weight (10), then how many choices ago the backend was chosen. Choices are
+ * counted anew before they need more bits (build_tree). */
 #define ORDER_BITS 36
 
-/* All ones where a number is negative, else zero. The barriers hide from the compiler that a branch could do that. */
+/* All ones if a number is negative, else zero. The barriers keep the compiler from using a branch for it. */
 static __always_inline __u64 mask_if_negative(__u64 number)
 {
 	barrier_var(number);
@@ -29,14 +29,14 @@ static __always_inline __u64 mask_if_same(__u32 one, __u32 other)
 	return mask_if_negative((__u64)(one ^ other) - 1);
 }
 
-/* One number where the mask has ones, else the other. */
+/* The one number if the mask is all ones, the other if it is zero. */
 static __always_inline __u64 select(__u64 mask, __u64 one, __u64 other)
 {
 	return other ^ ((one ^ other) & mask);
 }
 
-/* What a backend bids for the next request: nothing without a free thread or a weight; else its chances, or how much it
- * is wanted. All masks and no branches, here and below: the verifier follows every branch. */
+/* A backend's bid for the next request: 0 without a free thread or a weight. At random, its chances; otherwise, its
+ * rank. Masks in place of branches, here and below, because the verifier follows every branch. */
 static __always_inline __u64 bid(struct state *s, struct config *c, __u32 index)
 {
 	__u64 share = weight(c, index), threads = *free_threads(s, index) * share;
@@ -48,8 +48,8 @@ static __always_inline __u64 bid(struct state *s, struct config *c, __u32 index)
 	return select(mask_if_same(s->policy, RANDOM), share, wanted) & mask_if_negative(-threads);
 }
 
-/* Set a node from the two below it: the larger bid and its backend, the first one's if they are the same; at random,
- * the sum of all chances. */
+/* Set a node from its two children: the larger bid and its backend, the first child's if both are equal. At random, the
+ * bid is the sum of both. */
 static __always_inline void set_node(struct state *s, __u32 at, __u64 at_random)
 {
 	__u64 one = *node(s, 2 * at), other = *node(s, 2 * at + 1), loses = mask_if_negative(one - other);
@@ -58,7 +58,7 @@ static __always_inline void set_node(struct state *s, __u32 at, __u64 at_random)
 	*winner(s, at) = select(loses, *winner(s, 2 * at + 1), *winner(s, 2 * at));
 }
 
-/* Let the tree follow a change of a backend's free threads, or of its turn. */
+/* Update the tree after a change of a backend's free threads, or of its turn. */
 static __always_inline void update_tree(struct state *s, struct config *c, __u32 index)
 {
 	__u64 at_random = mask_if_same(s->policy, RANDOM);
@@ -74,7 +74,7 @@ static __always_inline void update_tree(struct state *s, struct config *c, __u32
 	}
 }
 
-/* Build the tree anew. When half of the numbers for choices are used up, the older half of them is forgotten. */
+/* Build the tree anew. If half of the numbers for choices are used up, forget the older half of the choices. */
 static __always_inline void build_tree(struct state *s, struct config *c)
 {
 	__u64 at_random, forgotten = s->choices >> (ORDER_BITS - 1) ? s->choices - (1ULL << (ORDER_BITS - 2)) : 0;
@@ -99,7 +99,7 @@ static __always_inline void build_tree(struct state *s, struct config *c)
 		s->root >>= below < c->backends;
 }
 
-/* The backend whose chances a random number falls into, from the root of the tree down to it. */
+/* The backend whose share of the chances a random number falls into; it is found from the root down. */
 static __always_inline __u32 drawn_backend(struct state *s, __u32 random)
 {
 	__u64 rest = *node(s, s->root) * random >> 32;

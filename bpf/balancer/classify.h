@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Tells requests, completions, reports and replies from all that is none of the balancer's. */
+/* Tells requests, completions, reports and replies from each other, and from what the balancer passes. */
 #pragma once
 
 #include "balancer/completions.h"
@@ -18,7 +18,7 @@ static __always_inline __u32 refuse_neighbour(struct datagram *datagram)
 	return DROP_NEIGHBOUR;
 }
 
-/* A packet to one of our ports: what every receiver would drop must not take a thread. */
+/* A packet to one of our ports. A packet that every receiver would drop must not take a thread. */
 static __always_inline __u32 receive_at_port(struct xdp_md *ctx, struct config *c, struct interface *here,
 					     struct datagram *datagram)
 {
@@ -65,7 +65,7 @@ static __always_inline __u32 reason_of(__u32 shape)
 	}
 }
 
-/* The first fragment of a packet to us: a request in fragments is none, which is said. */
+/* The first fragment of a packet to us. A request in fragments is not balanced; the trace says so. */
 static __always_inline __u32 receive_first_fragment(struct config *c, struct interface *here, struct datagram *datagram)
 {
 	__u32 port = bpf_ntohs(datagram->udp->source);
@@ -90,7 +90,7 @@ static __always_inline __u32 receive_for_others(struct xdp_md *ctx, struct confi
 	return shape == NO_UDP ? receive_refusal(ctx, c, here, datagram) : PASS_NOT_LOCAL;
 }
 
-/* Do what is to be done with a frame that comes in, and return the reason by which it leaves. */
+/* Handle a frame that comes in, and return the reason by which it leaves. */
 static __always_inline __u32 classify(struct xdp_md *ctx)
 {
 	__u32 zero = 0;

@@ -7,9 +7,9 @@
 #include "balancer/reporter.h"
 #include "datagram.h"
 
-/* A completion. One that came too late for its report leaves all as it is, if it can be told by that: no thread is in
- * hand, or nobody knows how many are, as the backend is silent. Otherwise it frees a thread, for it may be the next one
- * as well, and the next report tells. */
+/* A completion. If a report has already made up for it, it is late and changes nothing. It is known to be late if all
+ * threads are free, or if the backend is silent, so that nobody knows which are taken. Otherwise it frees a thread, as
+ * it may also be the next completion; the next report corrects that. */
 static __always_inline __u32 receive_completion(struct config *c, struct state *s, __u32 index, struct backend *backend)
 {
 	__u32 free = 0, depth = 0;
@@ -72,10 +72,10 @@ static __always_inline void trace_report(__u32 reason, struct backend *backend, 
 		trace("report from %s: it is back, free %u, depth %u", backend->name, free, depth);
 }
 
-/* A report: the backend's own totals. It carries a queued request like a completion, as long as a thread is free: more
- * than one may have become so by it, and a carrier may be lost; one too many finds nothing. Where requests are held the
- * role must read it, and sees to the others: only what is free by it, and was not before, makes it a carrier. One by
- * which requests are missing, and that is no carrier, goes back as a marker, by the door that requests leave by. */
+/* A report: the backend's own totals. While a thread is free, the report fetches a queued request as a completion does:
+ * it may have freed more than one thread, and a carrier may be lost. A carrier too many finds nothing to carry. If
+ * requests are held, the role must read reports, too; then a report becomes a carrier only if it has freed a thread. A
+ * report that is no carrier, and by which requests are missing, goes back as a marker, the way that requests go. */
 static __always_inline __u32 receive_report(struct xdp_md *ctx, struct config *c, struct state *s,
 					    struct datagram *datagram, __u32 index, struct backend *backend)
 {
@@ -119,7 +119,7 @@ static __always_inline __u32 receive_report(struct xdp_md *ctx, struct config *c
 	return reason | IS_SENT_BACK;
 }
 
-/* A completion or a report, if it is from a backend, and from where that backend lives. */
+/* A completion or a report. It counts only from a backend's address, by the interface that leads to that backend. */
 static __always_inline __u32 receive_from_backend(struct xdp_md *ctx, struct config *c, struct state *s,
 						  struct datagram *datagram, bool is_report)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What user space tells the balancer: its settings, its backends, and the interfaces of its node. */
+/* What user space writes: the settings, the backends, and the interfaces of this node. */
 #pragma once
 
 #include "address.h"
@@ -12,7 +12,7 @@ enum family { HAS_IPV4 = 1, HAS_IPV6 = 2 };
 /* Which backend with a free thread gets a request. A weight counts threads, turns or chances that many times. */
 enum policy { MOST_FREE, ROUND_ROBIN, RANDOM, FIRST_FREE };
 
-/* By what it is known that a request is done, and need not be held any longer. */
+/* How it is known that a held request is done. */
 enum known_by { NOT_HELD, BY_REPORTS, BY_REPLIES };
 
 struct config {
@@ -43,7 +43,7 @@ struct backend {
 	char name[NAME_BYTES];
 };
 
-/* Addresses that are the same in the bits of the mask. */
+/* All addresses that agree in the bits of the mask. */
 struct network {
 	struct address address;
 	struct address mask;
@@ -67,7 +67,7 @@ struct devmap_entry {
 	__u32 program;         /* fd of the egress program */
 };
 
-/* How much a backend is to get in comparison with others; 0 is nothing: it is drained, or gone. */
+/* A backend's share of the requests, relative to the others. 0: it gets none, as it is drained or removed. */
 static __always_inline __u32 weight(struct config *c, __u32 index)
 {
 	return c->weights[masked(index, MAX_BACKENDS - 1)];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What user space has done under state.lock: it never writes the state itself.
+ * Changes that user space asks for: it never writes the state itself, these functions do so under state.lock.
  *
- * Each of these is the body of a program that user space runs by BPF_PROG_TEST_RUN. One that is about a backend gets a
- * frame that looks like a completion of that backend. What is about held requests is in holding.h.
+ * Each of them is the body of a program that user space runs by BPF_PROG_TEST_RUN. To name a backend, user space gives
+ * a frame that looks like a completion of that backend. The functions for held requests are in holding.h.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 #include "balancer/reporter.h"
 #include "datagram.h"
 
-/* The index of the backend that a frame of user space's is about, or NULL. */
+/* The index of the backend that a frame from user space names, or NULL. */
 static __always_inline __u32 *index_in(struct xdp_md *ctx)
 {
 	struct datagram datagram;
@@ -35,7 +35,7 @@ static __always_inline int apply_settings(void)
 	return 1;
 }
 
-/* Let threads grow old; returns how many are free by that. */
+/* Make taken threads one age older, and free the too old ones. Returns how many were freed. */
 static __always_inline int age_threads(void)
 {
 	__u32 zero = 0, count;
@@ -52,7 +52,7 @@ static __always_inline int age_threads(void)
 	return count;
 }
 
-/* Let a backend that is new, or has come back, begin: all its threads are free. Returns how many. */
+/* Start with a backend that is new or has come back: all its threads are free. Returns how many. */
 static __always_inline int begin_backend(struct xdp_md *ctx)
 {
 	__u32 zero = 0, *index = index_in(ctx);
@@ -71,8 +71,7 @@ static __always_inline int begin_backend(struct xdp_md *ctx)
 	return backend->capacity;
 }
 
-/* Take all threads of a backend that has reported, and no longer does: nobody is there. Returns whether it is
- * silent. */
+/* Take all threads of a backend that has reported, and no longer does. Returns whether it is silent. */
 static __always_inline int watch_backend(struct xdp_md *ctx)
 {
 	__u32 zero = 0, in_hand = 0, silent, reason = BACKEND_SILENT;
@@ -102,7 +101,7 @@ static __always_inline int watch_backend(struct xdp_md *ctx)
 	return silent;
 }
 
-/* Take all threads of a backend that is found to be ill. Returns whether it got requests until now. */
+/* Take all threads of a backend whose health checks fail. Returns whether it got requests until now. */
 static __always_inline int exclude_backend(struct xdp_md *ctx)
 {
 	__u32 zero = 0, in_hand = 0, reason = BACKEND_EXCLUDED;
@@ -129,9 +128,9 @@ static __always_inline int exclude_backend(struct xdp_md *ctx)
 	return was_present;
 }
 
-/* Let a backend that was refusing, or ill, get requests again: all its threads are free. One that has reported waits for
- * its next report, which knows better, and is counted as its return. Returns 0 if it was none of these, 1 if it gets
- * requests, 2 if it waits for that report. */
+/* Send requests again to a backend that was refusing or ill: all its threads are free. A backend that reports gets them
+ * from its next report on, which says which threads are taken; that report counts as its return. Returns 0 if it was
+ * neither refusing nor ill, 1 if it gets requests now, 2 if it waits for its report. */
 static __always_inline int readmit_backend(struct xdp_md *ctx)
 {
 	__u32 zero = 0, reason = BACKEND_READMITTED;

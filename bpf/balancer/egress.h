@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Frames that we have redirected, as they leave: requests stay as they are, replies are rewritten, carriers filled. */
+/* Frames that we have redirected, as they leave: requests do not change, replies are rewritten, carriers are filled. */
 #pragma once
 
 #include "balancer/flows.h"
@@ -9,7 +9,7 @@
 #include "balancer/replies.h"
 #include "balancer/reporter.h"
 
-/* A carrier could not be filled: all is as if it had never come, but that the request counts as one that waits again.
+/* A carrier could not be filled: undo the decision. The request waits again, in its old place, and counts as retried.
  * A backend that has fallen silent meanwhile gets no thread back. */
 static __always_inline void undo_dequeue(struct state *s, struct config *c, struct ring *r, __u32 index,
 					 struct backend *backend, __u32 slot_number)
@@ -25,8 +25,8 @@ static __always_inline void undo_dequeue(struct state *s, struct config *c, stru
 	bpf_spin_unlock(&s->lock);
 }
 
-/* A carrier on its way to a backend. Takes the oldest queued request, if one still waits and a thread of that backend
- * is still free. Grows first: a failing adjustment must come before the decision, which cannot be taken back. */
+/* A carrier on its way to a backend. It takes the oldest queued request, if one still waits and that backend still has
+ * a free thread. The frame grows first: that may fail, and must do so before the decision. */
 static __always_inline __u32 fill_carrier(struct xdp_md *ctx, __u32 index, struct backend *backend, struct config *c,
 					  struct state *s, struct ring *r)
 {
@@ -126,7 +126,7 @@ static __always_inline __u32 egress(struct xdp_md *ctx, __u32 ifindex)
 	return fill_carrier(ctx, *index, backend, c, s, r);
 }
 
-/* Let a frame leave by an interface, and count it, unless it is a request: that was counted when it was forwarded. */
+/* Handle a frame that leaves by an interface, and count it. A request was counted when it was forwarded. */
 static __always_inline int leave(struct xdp_md *ctx, __u32 ifindex)
 {
 	__u32 reason = egress(ctx, ifindex);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which requests are answered by whom: what a reply needs to look as if the balancer itself had sent it.
+ * Flows: which client a backend's answer belongs to, so that a reply can look as if the balancer itself had sent it.
  *
  * A flow is written when a request leaves for a backend, and read when that backend answers the client. Replies are
  * rewritten only where there is a flow; other UDP of the same hosts passes untouched.
@@ -11,11 +11,11 @@
 #include "balancer/maps.h"
 #include "datagram.h"
 
-/* Where an answer must tell which request it answers, each request leaves from a port of its own, and is a flow of its
- * own: its number in the place of the client's port. These ports are below those that a client's kernel chooses (32768
- * and up on Linux, RFC 6335: 49152), so that what a client asks a backend directly is not taken for it. */
+/* If requests are held, an answer must tell which request it answers. So each request leaves from a port of its own,
+ * made of its number, and is a flow of its own. These ports are below those that a client's kernel chooses (32768 and
+ * up on Linux, RFC 6335: 49152), so that they are not mistaken for a client's own packets to a backend. */
 #define FIRST_NUMBERED 1024
-#define NUMBERED 31743 /* and one more, for whose port is the service's */
+#define NUMBERED 31743 /* and one more, in the place of the service's port */
 
 struct flow_key {
 	struct address client;
@@ -44,7 +44,7 @@ struct leaving {
 	__u32 number;           /* of the request */
 };
 
-/* The port from which a numbered request leaves; never that of the service, by which egress tells answers. */
+/* The port from which a numbered request leaves. It is never the service's port, by which egress knows answers. */
 static __always_inline __be16 numbered_port(__u32 number, __be16 service_port)
 {
 	__be16 port = bpf_htons(FIRST_NUMBERED + number % NUMBERED);
@@ -52,7 +52,7 @@ static __always_inline __be16 numbered_port(__u32 number, __be16 service_port)
 	return port == service_port ? bpf_htons(FIRST_NUMBERED + NUMBERED) : port;
 }
 
-/* Count an answer: take one off the requests that a flow waits for; false if it has waited for none. */
+/* Count an answer: one request less of this flow is outstanding. False if none was. */
 static __always_inline bool count_answer(struct flow *flow)
 {
 	__s64 before = __sync_fetch_and_add(&flow->outstanding, -1);
@@ -63,8 +63,9 @@ static __always_inline bool count_answer(struct flow *flow)
 	return false;
 }
 
-/* Record the flow of a request, which stands in the packet as it came, before it leaves to a backend. Of several at the
- * same time one makes the flow, and each counts in it; its answers come from the address that was asked last. */
+/* Record the flow of a request before it leaves to a backend; the packet still has the addresses that it came with. Of
+ * several CPUs at once one inserts the flow, and each counts in it. Answers come from the address that was asked last.
+ * */
 static __always_inline void record_flow(struct datagram *datagram, struct leaving *leaving)
 {
 	__u32 ifindex = leaving->ifindex;
@@ -88,8 +89,8 @@ static __always_inline void record_flow(struct datagram *datagram, struct leavin
 	copy_mac(flow->our_mac, here->mac); /* the request itself may have been to a group */
 }
 
-/* The same for a request that is held until it is answered: it leaves from a numbered port, by which its answer tells
- * it from others of the client's. */
+/* The same for a request that is held until it is answered. It leaves from a numbered port, which its answer comes back
+ * to. */
 static __always_inline void record_numbered_flow(struct datagram *datagram, struct config *c, struct leaving *leaving)
 {
 	struct flow_key key = { .client = datagram->source, .backend = leaving->backend };

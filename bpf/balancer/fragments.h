@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Answers in fragments. Only the first fragment carries ports, and is a reply as others are. It is remembered for a
- * while, by what all fragments of a packet have in common, so that the others reach the same client from the same
- * address. One that comes before the first passes, as do all others that nobody has asked for.
+ * Answers in fragments. Only the first fragment carries ports; it is handled as any reply. What all fragments of that
+ * packet have in common is remembered for a while, so that the others reach the same client from the same address. A
+ * fragment that comes before the first passes, as do those of packets that are no answers.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct fragment_key {
 	__u32 backend;
 };
 
-/* What the first fragment of an answer has told. */
+/* What is known from the first fragment of an answer. */
 struct fragment {
 	__u64 since_ns;         /* when it came */
 	struct address service; /* as in struct flow, and so are the next three */
@@ -42,8 +42,8 @@ static __always_inline void remember_fragment(struct datagram *datagram, __u32 i
 	update_fragment(&key, &fragment);
 }
 
-/* A fragment without ports that is not for us. One of an answer follows its first, from the address that the client has
- * asked; it is rewritten here, since where it leaves nothing would tell whose it is. */
+/* A fragment without ports that is not for us. A later fragment of an answer is sent after the first, from the address
+ * that the client has asked. It is rewritten here: at the exit nothing in it would tell whose it is. */
 static __always_inline __u32 receive_fragment(struct xdp_md *ctx, struct interface *here, struct datagram *datagram)
 {
 	__u32 *index = find_backend_at(&datagram->source);

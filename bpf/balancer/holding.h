@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Requests that have left to a backend, and are held: kept in their slots until it is known that they are done. */
+/* Held requests: they have left to a backend, and keep their slots until it is known that they are done. */
 #pragma once
 
 #include "balancer/flows.h"
@@ -21,21 +21,22 @@ struct holds {
 	unsigned char by_slot[SLOTS * sizeof(struct hold)] __attribute__((aligned(8)));
 };
 
-/* Which held request user space means: a frame of it has this behind an Ethernet header that nobody reads. */
+/* Names a held request: user space gives a frame with this behind an Ethernet header, which is not read. */
 struct claim {
 	__u32 slot;
 	__u32 number;
 	struct flow_key flow;
 };
 
-/* Up to where user space has read what a backend has done: it is written and read there, and here to outlive it. */
+/* How far user space has read a backend's reports. Only user space uses it; it is a map so that it outlives the role.
+ * */
 struct progress {
 	__u64 incarnation;
 	__u32 completed;
 	__u32 padding;
 };
 
-/* What is held in a slot. As in masked(), what is proven of the index must be proven of the register that is used. */
+/* What is held in a slot. As in masked(), the check must be on the register that is used. */
 static __always_inline struct hold *hold_at(struct holds *h, __u32 slot)
 {
 	__u64 at = slot;
@@ -47,8 +48,8 @@ static __always_inline struct hold *hold_at(struct holds *h, __u32 slot)
 	return (struct hold *)h->by_slot + at;
 }
 
-/* Hold a request no longer, under state.lock: false when the slot holds another one by now, or none. It keeps `tries`,
- * so many as it was put back; 0 if it leaves its slot. */
+/* Stop holding a request, under state.lock. False if the slot holds another one by now, or none. `tries` is what the
+ * slot keeps: how often the request was put back, or 0 if it leaves its slot. */
 static __always_inline bool end_hold(struct state *s, struct hold *hold, __u32 number, __u32 tries)
 {
 	if (!hold->backend || hold->number != number)
@@ -61,8 +62,8 @@ static __always_inline bool end_hold(struct state *s, struct hold *hold, __u32 n
 	return true;
 }
 
-/* Hold a request that is leaving to a backend, if it stands in a slot. That is written before it leaves, so that no
- * answer comes sooner. */
+/* Hold a request that is leaving to a backend, if it has a slot. This is written before it leaves, so that no answer
+ * can come before. */
 static __always_inline void hold_request(struct state *s, struct ring *r, __u32 slot_number, bool copied, __u32 number,
 					 __u32 index)
 {
@@ -85,7 +86,7 @@ static __always_inline void hold_request(struct state *s, struct ring *r, __u32 
 	bpf_spin_unlock(&s->lock);
 }
 
-/* The held request that a frame of user space's is about, or NULL. */
+/* The held request that a frame from user space names, or NULL. */
 static __always_inline struct claim *claim_in(struct xdp_md *ctx)
 {
 	struct cursor cursor = packet(ctx);
@@ -137,8 +138,8 @@ static __always_inline void say_requeued(struct xdp_md *ctx, __u32 became, __u32
 	tally(find_count(&reason), ctx);
 }
 
-/* A held request will not be done by the backend that has it: its flow no longer waits for the answer, and it waits
- * again, behind what has not failed, or is dropped if it was sent as often as may be. */
+/* The backend that has a held request will not do it. Its flow no longer waits for the answer. The request waits again,
+ * behind all others, or is dropped if it was sent again `retries` times. */
 static __always_inline int requeue(struct xdp_md *ctx)
 {
 	__u32 zero = 0, slot, number, index, depth, tries, became = NOT_REQUEUED;

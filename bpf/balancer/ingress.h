@@ -7,7 +7,7 @@
 #include "balancer/maps.h"
 #include "datagram.h"
 
-/* The interface that a frame came in on, or NULL when that is none of ours. */
+/* The interface that a frame came in on, or NULL if it is not in the map. */
 static __always_inline struct interface *ingress_interface(struct xdp_md *ctx)
 {
 	__u32 ifindex = ctx->ingress_ifindex;
@@ -24,7 +24,7 @@ static __always_inline bool is_local(struct interface *here, struct address *add
 	return find_local_address(address);
 }
 
-/* Whether a frame is for this interface, which must be known; one to a group is. */
+/* Whether a frame is for this interface, or for a group. False if the interface is not known. */
 static __always_inline bool is_addressed_to(struct interface *ours, struct ethhdr *ethernet)
 {
 	__u16 *theirs = (__u16 *)ethernet->h_dest;
@@ -43,8 +43,8 @@ static __always_inline bool is_in_network(struct address *address, struct networ
 		 ((word[3] ^ ours[3]) & mask[3]));
 }
 
-/* Whether a client lives in the network of the backends behind its interface: they would answer it directly, past us,
- * and it takes no answer from another address than it has asked. A backend that is alone there has no other to do so. */
+/* Whether a client is in the network of the backends behind its interface. They would answer it directly, past us, and
+ * it accepts answers only from the address that it has asked. A backend that is alone there cannot be such a client. */
 static __always_inline bool is_neighbour(struct interface *here, struct datagram *datagram)
 {
 	__u32 family = datagram->ipv4 ? HAS_IPV4 : HAS_IPV6;

@@ -3,8 +3,8 @@
  * How all headers reach the maps. The maps and these functions are defined in the program's file: bcc knows the methods
  * of maps, such as `map.lookup()`, in that file only.
  *
- * Each find_…() returns NULL where a map has no such entry. The verifier wants that checked of arrays of one entry,
- * too. Keys are given by their address, as the helpers take them.
+ * Each find_…() returns NULL if a map has no such entry. The verifier wants this check for arrays of one entry, too.
+ * Keys are given by their address, as the helpers take them.
  */
 #pragma once
 

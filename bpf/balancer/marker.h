@@ -6,9 +6,9 @@
 #include "balancer/reporter.h"
 #include "datagram.h"
 
-/* Whether a backend that has just reported gets a marker, which then counts as sent: when requests have neither arrived
- * nor are lost. So one of its threads is idle, or will be when those have arrived, and reads the marker; where it has
- * fewer threads than we know of, few markers wait with the requests. Under state.lock. */
+/* Whether a backend that has just reported gets a marker, which then counts as sent. It gets one if some requests have
+ * neither arrived nor are known to be lost: then one of its threads is idle, or will be when they arrive, and reads the
+ * marker. If it has fewer threads than we know of, only few markers wait among its requests. Under state.lock. */
 static __always_inline bool needs_marker(struct reporter *reporter, struct totals *totals, __u32 sent, __u64 now)
 {
 	__u32 open = reporter->markers_sent - reporter->marker_answered;

@@ -2,8 +2,8 @@
 /*
  * The queue of requests that wait, and the slots that keep requests.
  *
- * A slot is owned by whoever took its number off the queue, the stack of spare ones or the holds. Numbers change hands
- * under state.lock; a slot is read and written by its owner without it, as no helper can be called there.
+ * Who takes a slot's number off the queue, the stack of spares or the holds owns the slot. Numbers are taken and given
+ * under state.lock. The owner reads and writes the slot without the lock, as no helper can be called under it.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ struct slot {
 
 /* ---- under state.lock ---- */
 
-/* Whether as many requests are kept as may be. Those that wait and those that are held share the room. */
+/* Whether there is no room for another request. Those that wait and those that are held share the room. */
 static __always_inline bool is_full(struct state *s)
 {
 	return s->kept >= QUEUE;
@@ -52,7 +52,7 @@ static __always_inline void give_slot(struct state *s, struct ring *r, __u32 slo
 		((__u32 *)r->spare)[s->spares++] = slot;
 }
 
-/* Keep a request no longer. */
+/* Give a slot back. */
 static __always_inline void drop_slot(struct state *s, struct ring *r, __u32 slot)
 {
 	give_slot(s, r, slot);
@@ -81,7 +81,7 @@ static __always_inline __u32 pop(struct state *s, struct ring *r)
 	return slot;
 }
 
-/* Let a request wait before all others: it could not leave, and has not failed. */
+/* Put a request back before all others: it could not leave, which is not its fault. */
 static __always_inline void push_front(struct state *s, struct ring *r, __u32 slot)
 {
 	__u32 place = s->head ? s->head - 1 : SLOTS - 1;
@@ -121,7 +121,7 @@ static __always_inline bool copy_in(struct xdp_md *ctx, struct slot *slot, __u32
 	return copied;
 }
 
-/* Own the slot that this CPU has in reserve, or another if it has none. Whoever interrupts us from then on has none. */
+/* Take the slot that this CPU has in reserve, or another if it has none. Who interrupts us then finds no reserve. */
 static __always_inline __u32 take_reserve(struct state *s, struct ring *r, __u64 *in_reserve)
 {
 	__u32 slot = __sync_lock_test_and_set(in_reserve, 0) - 1;
@@ -134,7 +134,7 @@ static __always_inline __u32 take_reserve(struct state *s, struct ring *r, __u64
 	return slot;
 }
 
-/* Have a slot in reserve; whoever has interrupted us may have put one there as well. */
+/* Put a slot into the reserve; who has interrupted us may have put one there already. */
 static __always_inline void keep_reserve(struct state *s, struct ring *r, __u64 *in_reserve, __u32 slot)
 {
 	__u32 other = __sync_lock_test_and_set(in_reserve, (__u32)(slot + 1)) - 1;

@@ -2,8 +2,8 @@
 /*
  * Backends where nobody listens: their kernel answers a request with an ICMP error, `port unreachable`, to the client.
  *
- * It quotes the request as it has arrived there. It is believed if it comes from where that backend lives, and the
- * request is one that a flow waits for.
+ * The error quotes the request as it has arrived there. We believe it if it comes in by that backend's interface, and
+ * if a flow waits for the quoted request.
  */
 #pragma once
 
@@ -65,7 +65,7 @@ static __always_inline struct udphdr *quoted_ipv6(struct datagram *datagram, voi
 	return udp;
 }
 
-/* Read what a packet to somebody else quotes, if it says that a port is closed. */
+/* Read the request that an ICMP error quotes, if the error says that a port is closed. */
 static __always_inline bool read_refusal(struct xdp_md *ctx, struct datagram *datagram, struct quoted *quoted)
 {
 	void *end = packet(ctx).end;
@@ -80,7 +80,7 @@ static __always_inline bool read_refusal(struct xdp_md *ctx, struct datagram *da
 	return true;
 }
 
-/* Let a backend that refuses get no requests any more. */
+/* Send no more requests to a backend that refuses. */
 static __always_inline __u32 refuse_backend(struct config *c, __u32 index, struct backend *backend)
 {
 	__u32 zero = 0, in_hand = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Replies of backends to clients: redirected where they come in, and rewritten where they leave. */
+/* Replies of backends to clients: they are redirected as they come in, and rewritten as they leave. */
 #pragma once
 
 #include "balancer/flows.h"
@@ -39,9 +39,9 @@ static __always_inline void free_by_reply(struct config *c, struct state *s, str
 	*decision = (struct reply_decision){ .free = free, .depth = depth, .freed = freed, .is_needed = is_needed };
 }
 
-/* A packet, or the first fragment of one, that is not for us. A backend's answer to a request is sent on by the egress program, which lets
- * it look as if it came from the address that the client has asked; handed to the stack, that would be our
- * own address, a martian. */
+/* A packet, or the first fragment of one, that is not for us. A backend's answer to a request is redirected, and the
+ * egress program gives it the address that the client has asked. If it had that address here, the stack would drop it
+ * as a martian: it is our own. */
 static __always_inline __u32 receive_reply(struct xdp_md *ctx, struct config *c, struct interface *here,
 					   struct datagram *datagram, bool is_fragment)
 {
@@ -96,7 +96,7 @@ static __always_inline __u32 receive_reply(struct xdp_md *ctx, struct config *c,
 	return decision.freed ? REPLY_FREED : REPLIED;
 }
 
-/* Let a backend's answer, as it leaves, come from the address that the client has asked. */
+/* Give a backend's answer, as it leaves, the address that the client has asked. */
 static __always_inline __u32 rewrite_reply(struct datagram *datagram, struct config *c, struct flow *flow)
 {
 	copy_mac(datagram->ethernet->h_dest, flow->mac);

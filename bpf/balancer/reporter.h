@@ -40,7 +40,7 @@ struct reporter {
 	__u32 unused;
 };
 
-/* Count a completion off the overload, if there is one: then it frees no thread. */
+/* Reduce the overload by one completion, if there is an overload; such a completion frees no thread. */
 static __always_inline bool reduces_overload(struct reporter *reporter)
 {
 	bool is_overloaded = !reporter->silent && reporter->overload;
@@ -49,7 +49,7 @@ static __always_inline bool reduces_overload(struct reporter *reporter)
 	return is_overloaded;
 }
 
-/* Let a backend get no requests any more, for a reason. Returns how many it has in hand. */
+/* Send no more requests to a backend, for a reason. Returns how many it has in hand. */
 static __always_inline __u32 leave_out(struct state *s, struct config *c, struct reporter *reporter, __u32 index,
 				       __u32 capacity, __u32 absence)
 {
@@ -62,9 +62,9 @@ static __always_inline __u32 leave_out(struct state *s, struct config *c, struct
 	return capacity - free;
 }
 
-/* A new incarnation. What was sent before it began is in nobody's hands. Its very first report may come when requests
- * that it will still get are on their way already; while it is absent no threads tell how many, and those that come
- * after all are found then. Returns the reason to count it by. */
+/* A new incarnation. Requests that were sent before it began are gone. When its very first report comes, requests that
+ * it will get may already be on their way. While it is absent, the threads do not say how many; those that arrive later
+ * are noticed then. Returns the reason to count. */
 static __always_inline __u32 begin_incarnation(struct state *s, struct reporter *reporter, __u32 index, __u32 in_hand,
 					       struct totals *totals)
 {
@@ -81,8 +81,8 @@ static __always_inline __u32 begin_incarnation(struct state *s, struct reporter 
 	return known_before ? REPORT_RESTARTED : REPORT_BEGUN;
 }
 
-/* How many requests are lost, by what a report says of the last marker, if that is news. Below zero, so many more have
- * arrived than were sent to this incarnation. Only what two markers in a row agree upon is believed: on another CPU a
+/* How many requests are lost, by what a report says of the last marker, if that is new. Below zero: so many more have
+ * arrived than were sent to this incarnation. Two markers in a row must agree before it is believed: on another CPU a
  * request may be counted just before a marker and leave just behind it, or the other way round. */
 static __always_inline __s32 lost_by_markers(struct reporter *reporter, struct totals *totals, __u32 sent_to_it)
 {
@@ -101,7 +101,7 @@ static __always_inline __s32 lost_by_markers(struct reporter *reporter, struct t
 	return lost > most ? most : lost;
 }
 
-/* How many requests of this incarnation are lost, by all that a report says. */
+/* How many requests of this incarnation are lost, by everything that a report says. */
 static __always_inline __u32 lost_requests(struct state *s, struct reporter *reporter, __u32 index,
 					   struct totals *totals)
 {
@@ -121,8 +121,8 @@ static __always_inline __u32 lost_requests(struct state *s, struct reporter *rep
 	return lost;
 }
 
-/* Account for the completions that have not come, or have come too often, by a report: so many are taken for lost or,
- * below zero, so many are too many. Of those, as many as are overdue were late; the others came twice. */
+/* Correct the count of completions by a report: so many have not come, and are taken for lost; below zero, so many came
+ * too often. Of those, as many as are overdue were only late; the others came twice. */
 static __always_inline __u32 account_completions(struct reporter *reporter, __s32 not_heard, __u64 now)
 {
 	__u32 surplus = not_heard < 0 ? -not_heard : 0, late;

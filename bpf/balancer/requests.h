@@ -18,8 +18,8 @@ struct decision {
 	__u32 reason;
 };
 
-/* Cut off what stands behind a packet: it could make the frame too long for the backend's link. The datagram is found
- * again if that has moved it; false if it cannot be. */
+/* Cut off bytes behind a packet, which could make the frame too long for the backend's link. Then the datagram is found
+ * again, as pointers to it are no longer valid; false if that fails. */
 static __always_inline bool trim(struct xdp_md *ctx, __u32 length, struct datagram *datagram)
 {
 	int surplus = length_of(ctx) - (int)length;
@@ -52,8 +52,8 @@ static __always_inline __u32 forward(struct xdp_md *ctx, struct config *c, struc
 	return FORWARDED;
 }
 
-/* Decide about a request that did not seem to have to wait. Returns whether it has to after all: then nothing is
- * decided but its number. */
+/* Decide about a request that seemed not to have to wait. Returns whether it has to wait after all; then only its
+ * number is decided. */
 static __always_inline bool decide_at_once(struct config *c, struct state *s, struct ring *r, bool is_too_long,
 					   __u32 random, struct decision *decision)
 {
@@ -81,7 +81,7 @@ static __always_inline bool decide_at_once(struct config *c, struct state *s, st
 	return waits;
 }
 
-/* Decide about a request that has a copy in a slot of ours, as it had to wait for all that we knew. */
+/* Decide about a request that was copied into a slot of ours, as it seemed to have to wait. */
 static __always_inline void decide_with_copy(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
 					     __u32 length, __u32 interface_number, __u32 random,
 					     struct decision *decision)
@@ -126,8 +126,8 @@ static __always_inline void decide_with_copy(struct xdp_md *ctx, struct config *
 	keep_reserve(s, r, in_reserve, own);
 }
 
-/* Say that a request has come. That is said when all is decided: the verifier follows a decision once for each way that
- * leads to it, and there are many through what prints addresses of two families. */
+/* Trace a request. This comes after the decision: the verifier follows the decision once for each path that leads to
+ * it, and printing addresses of two families makes many paths. */
 static __always_inline void trace_request(struct datagram *datagram, __u32 number)
 {
 	if (datagram->ipv4)
@@ -136,8 +136,8 @@ static __always_inline void trace_request(struct datagram *datagram, __u32 numbe
 		trace("request #%u from [%pI6]:%u", number, &datagram->source, bpf_ntohs(datagram->udp->source));
 }
 
-/* A request. Whether it has to wait is looked up before it is decided under the lock: then it is copied first. So one
- * that waits takes the lock but once, as does one that is sent on at once. */
+/* A request. A look without the lock tells whether it seems to have to wait; if so, it is copied into a slot first. So
+ * the lock is taken only once, whether it waits or is sent on. */
 static __always_inline __u32 receive_request(struct xdp_md *ctx, struct config *c, struct state *s, struct ring *r,
 					     struct datagram *datagram, __u32 interface_number)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The balancer's numbers: those that a topology's `define:` may set, and those that are fixed. */
+/* The balancer's constants: those that a topology's `define:` may set, and fixed ones. */
 #pragma once
 
 /* From `define:`; netlab itself defines MTU, the largest of the node's interfaces, and NETLAB_CPUS. */
@@ -13,7 +13,7 @@
 #define MTU 1500
 #endif
 #ifndef FLOWS
-#define FLOWS 16384             /* when there are so many, the one that was used least lately goes first */
+#define FLOWS 16384             /* if there are more, the least recently used one is removed */
 #endif
 #ifndef FRAGMENTS
 #define FRAGMENTS 4096          /* answers in fragments at a time, as FLOWS */
@@ -25,7 +25,7 @@
 #define MARK_NS 50000000ULL     /* between two markers; twice as long for each one that is not answered */
 #endif
 #ifndef SILENT_NS
-#define SILENT_NS 700000000ULL  /* a backend that reports, and then does not for so long, is dead or cut off */
+#define SILENT_NS 700000000ULL  /* a backend that has reported, and then does not for so long, is dead or cut off */
 #endif
 #ifndef LATE_NS
 #define LATE_NS 1000000000ULL   /* for so long a completion that was taken for lost may still come */
@@ -37,7 +37,7 @@
 #define MAX_INTERFACES 1024
 #define MAX_PAIRS 4096          /* of a backend and an interface */
 #define MAX_OPEN 16             /* markers that are not answered, and count for MARK_NS */
-#define AGES 8                  /* in so many steps a thread that is not heard of grows old */
+#define AGES 8                  /* after so many ages a thread without a completion is free again */
 #define MAX_LOCAL_ADDRESSES 1024
 #define NAME_BYTES 64           /* a DNS label and its end */
 #define NONE 0xffffffff         /* no backend, no slot */

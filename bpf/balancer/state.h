@@ -15,7 +15,7 @@
 /* What is known of a backend beside its threads, as bits. */
 enum known { HAS_REPORTED = 1, IS_ABSENT = 2 };
 
-/* All that must change together. */
+/* All that must change as one. */
 struct state {
 	struct bpf_spin_lock lock;
 	__u32 depth;          /* requests waiting */
@@ -63,8 +63,8 @@ static __always_inline __u32 *taken(struct state *s, __u32 index, __u32 distance
 	return s->taken[0] + masked(at, MAX_BACKENDS * AGES - 1);
 }
 
-/* Whether a backend has reported: then its reports tell which threads are taken. And whether it is absent (reporter.h):
- * then all are. In neither case do any grow old. */
+/* Whether a backend has reported, so that its reports tell which threads are taken, or is absent (reporter.h), so that
+ * all are taken. In both cases threads do not age. */
 static __always_inline __u32 *reports(struct state *s, __u32 index)
 {
 	return s->reports + masked(index, MAX_BACKENDS - 1);

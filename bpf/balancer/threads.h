@@ -13,8 +13,9 @@ static __always_inline void take_thread(struct state *s, struct config *c, __u32
 	update_tree(s, c, index);
 }
 
-/* Take a thread of the backend that the policy chooses; NONE when no thread is free. Ties go to whose last turn is
- * longest ago. In turn, a backend gets as many requests in a row as it weighs, or as it has threads for. */
+/* Take a thread of the backend that the policy chooses; NONE if no thread is free. Of equal backends, the one that was
+ * chosen least recently is taken. By ROUND_ROBIN a backend gets as many requests in a row as its weight, or as it has
+ * free threads. */
 static __always_inline __u32 choose_thread(struct state *s, struct config *c, __u32 random)
 {
 	__u32 chosen = s->last_chosen;
@@ -34,7 +35,7 @@ static __always_inline __u32 choose_thread(struct state *s, struct config *c, __
 	return chosen;
 }
 
-/* Free a thread, the one that was taken first; false when all are free already. */
+/* Free the thread that was taken first; false if all are free already. */
 static __always_inline bool free_thread(struct state *s, struct config *c, __u32 index, __u32 capacity)
 {
 	if (*free_threads(s, index) >= capacity)
@@ -53,7 +54,7 @@ static __always_inline bool free_thread(struct state *s, struct config *c, __u32
 	return true;
 }
 
-/* Correct the free threads of a backend, and the ages of those that are taken, so that both go on adding up. */
+/* Correct the free threads of a backend, and the ages of the taken ones, so that together they stay its capacity. */
 static __always_inline void set_free_threads(struct state *s, struct config *c, __u32 index, __u32 free)
 {
 	__u32 before = *free_threads(s, index), surplus = free > before ? free - before : 0;
@@ -71,7 +72,7 @@ static __always_inline void set_free_threads(struct state *s, struct config *c, 
 	update_tree(s, c, index);
 }
 
-/* Let a backend begin: all its threads are free, and it has not reported. */
+/* Start with a backend: all its threads are free, and it has not reported. */
 static __always_inline void free_all_threads(struct state *s, struct config *c, __u32 index, __u32 capacity)
 {
 #pragma nounroll
@@ -82,8 +83,8 @@ static __always_inline void free_all_threads(struct state *s, struct config *c, 
 	update_tree(s, c, index);
 }
 
-/* Let all taken threads grow older by one age, and free those that were not heard of for all of them, but not those of
- * a backend that reports: one that is busy for long says so, and one that is silent is not there. Returns how many. */
+/* Make all taken threads one age older, and free those that had all ages without a completion. Not those of a backend
+ * that reports: its reports say which threads are busy. Returns how many were freed. */
 static __always_inline __u32 expire_threads(struct state *s, struct config *c)
 {
 	__u32 count = 0;

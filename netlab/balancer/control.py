@@ -1,8 +1,8 @@
-"""Changes a balancer while requests come in: who gets how many of them, by which policy, who joins, who leaves.
+"""Changes a balancer while requests come in: its policy and weights, who joins, who leaves.
 
-Configuration is in a map of its own, each word of which is read once a decision. Counts change only by the program's
-own code, under its lock. A request that is decided upon while a word changes goes by the old one or the new one; what
-waits then is sent on by carriers, since a thread that counts again has no completion to announce it.
+The settings are in a map of their own. The program reads each word of it once for each decision, so a decision that is
+made during a change follows the old word or the new one. Only the program's own code changes counts, under its lock.
+After a change carriers fetch the requests that wait: a thread that counts again sends no completion.
 """
 
 import time
@@ -26,25 +26,25 @@ _LOOK_S = 0.05
 
 
 def set_policy(pins: str, policy: str) -> None:
-    """Choose among free backends by another policy, from the next request on."""
+    """Set the policy by which the program chooses among free backends, from the next request on."""
     _config(pins)._replace(policy=policy).write(pins)
 
 
 def drain(pins: str, names: Sequence[str]) -> None:
-    """Send these backends no more requests; those in hand are finished."""
+    """Send these backends no more requests; they finish what they have."""
     config = _config(pins)
     config.sharing(dict.fromkeys(_found(pins, config, names), 0)).write(pins)
 
 
 def undrain(pins: str, names: Sequence[str], netns: str = "") -> None:
-    """Send these backends requests again, with the weight that they had; for `netns` see `add`."""
+    """Send these backends requests again, with the weights that they had; for `netns` see `add`."""
     config = _config(pins)
     config.sharing({index: entry.weight for index, entry in _found(pins, config, names).items()}).write(pins)
     _inside(netns, Healer(pins).kick)
 
 
 def set_weight(pins: str, names: Sequence[str], weight: int) -> None:
-    """Give backends a weight, from 1 to MAX_WEIGHT; one that is drained stays so, and has it afterwards."""
+    """Give backends a weight, from 1 to MAX_WEIGHT. A drained one stays drained, and has this weight afterwards."""
     config = _config(pins)
     found = _found(pins, config, names)
     for index, entry in found.items():
@@ -53,12 +53,13 @@ def set_weight(pins: str, names: Sequence[str], weight: int) -> None:
 
 
 def add(pins: str, backends: Sequence[Backend], netns: str = "") -> None:
-    """Let backends take part, with all their threads free.
+    """Add backends, with all their threads free.
 
-    Devmaps and carriers belong to the network namespace of whoever writes them: `netns` is the file of the balancer's,
-    and the calling thread stays where it is; without it, that is in the balancer's. Raises UsageError when one of them
-    is a backend already, NetlabError when there is no room, or when one cannot take what the others take: a request
-    that waits must suit whichever thread becomes free. Nothing has changed then.
+    Devmaps and carriers belong to the network namespace of the process that writes them. `netns` is the file of the
+    balancer's namespace; without it, the caller is in that namespace. The calling thread stays where it is.
+
+    Raises UsageError if one of them is a backend already. Raises NetlabError if there is no room, or if one cannot take
+    what the others take: a request that waits must suit whichever thread becomes free. Nothing has changed then.
     """
     config = _config(pins)
     there = entries(pins, config)
@@ -88,22 +89,22 @@ def _join_all(pins: str, config: Config, places: Sequence[tuple[int, Backend]]) 
 
 
 def _join(pins: str, config: Config, index: int, backend: Backend) -> Config:
-    """Let a backend take an unused place: all of it is there before its weight says that it is."""
+    """Put a backend into an unused place. Its weight, which makes it count, is written last."""
     _vacate(pins, config, index)
     entry = write_backend(pins, index, backend, config.pair_interfaces)
     write_networks(pins, entry.ifindex, [*entries(pins, config).values(), entry], backend.networks)
     with LoadedProgram.open(paths.program_pin(pins, "begin_run")) as begin:
         begin.test_run(carrier(entry))
-    entry.write(pins, index)  # with its name: one that is cut off here is a backend without requests
+    entry.write(pins, index)  # with its name; if we are killed here, it is a backend that gets no requests
     config = config._replace(backends=max(config.backends, index + 1)).sharing({index: entry.weight})
     config.write(pins)
     return config
 
 
 def _vacate(pins: str, config: Config, index: int) -> None:
-    """Let nothing of whoever had a place before pass for the next one's; what is held for it waits again.
+    """Forget all that belonged to the last backend in a place; requests that it held go back into the queue.
 
-    What was read of its reports may stay: that is kept with the incarnation that it is of.
+    What was read of its reports may stay, as it is stored with its incarnation.
     """
     if config.holds:
         Keeper(pins).put_back(index)
@@ -112,11 +113,11 @@ def _vacate(pins: str, config: Config, index: int) -> None:
     with map_of(pins, "backend_at") as index_of:
         known = list(index_of.keys())
         for address in (each for each in known if index_of.get(each) == layout.key(index)):
-            index_of.delete(address)  # left by an add that was cut off
+            index_of.delete(address)  # left by an add that was killed
     with map_of(pins, "flows") as flows:
         there, key_of = list(flows.keys()), layout.types(pins).struct("flow_key")
         for flow in (each for each in there if key_of.get(each, "backend") == index):
-            with suppress(KeyError):  # forgotten meanwhile
+            with suppress(KeyError):  # the program has removed it meanwhile
                 flows.delete(flow)
 
 
@@ -133,10 +134,10 @@ def _check_suits(config: Config, backend: Backend) -> None:
 
 
 def remove(pins: str, names: Sequence[str], deadline_s: float, now: bool) -> None:
-    """Drain backends, wait until they have nothing in hand, and forget them; with `now`, do not wait.
+    """Drain backends, wait until they have no requests, and remove them; with `now`, do not wait.
 
-    What comes from them afterwards is from strangers. Raises NetlabError when they are not done within the deadline,
-    in seconds; they are drained then, and still backends.
+    What they send afterwards comes from strangers. Raises NetlabError if they are not done within `deadline_s` seconds;
+    they are drained then, but not removed.
     """
     config = _config(pins)
     found = _found(pins, config, names)
@@ -155,15 +156,15 @@ def remove(pins: str, names: Sequence[str], deadline_s: float, now: bool) -> Non
     with map_of(pins, "backend_at") as index_of:
         for index, entry in found.items():
             for address in filter(any, (entry.ipv4, entry.ipv6)):
-                with suppress(KeyError):  # by an earlier remove, or an add, that was cut off
+                with suppress(KeyError):  # gone by an earlier remove, or never there by an add, that was killed
                     index_of.delete(address)
             entry._replace(name="").write(pins, index)
 
 
 def in_hand(pins: str, names: Sequence[str]) -> dict[str, int]:
-    """Return how many threads are taken, of those backends that have any.
+    """Return how many threads are taken of each of these backends that has such threads.
 
-    An absent backend is left out: all its threads count as taken whatever it has, and no completion frees one.
+    Absent backends are left out. All their threads count as taken, and no completion frees one.
     """
     now, gone = snapshot(pins), absent(pins)
     return {name: count for name in names if name not in gone and (count := now.capacity[name] - now.free[name])}

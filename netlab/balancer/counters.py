@@ -1,4 +1,4 @@
-"""What the balancer counts, read whole and at one moment."""
+"""Reads the balancer's counters and state, all as of one moment."""
 
 import os
 from typing import NamedTuple
@@ -9,19 +9,19 @@ from netlab.balancer.layout import STATE_COUNTERS, Config, entries, key, map_of,
 
 
 class Count(NamedTuple):
-    """Packets, and their bytes, that left by one reason."""
+    """How many packets left for one reason, and their bytes."""
 
     packets: int
     bytes: int
 
 
 class Snapshot(NamedTuple):
-    """A balancer at one moment: `free` and `counters` belong together, the reasons are read right after them.
+    """A balancer at one moment; `free` and `counters` are read together.
 
-    `ready` says that it takes requests. `free` and `capacity` are threads by backend; `weights` are what those have
-    that are not `drained`. `counters` has received, which is forwarded + queued + dropped, dequeued and completions,
-    all in requests, and expired, in threads; retried, unheld and held, too, which is how many are held now, if requests
-    are at all: `holds`. `report_port` is 0 when nobody may report.
+    `ready`: it takes requests. `free` and `capacity`: threads of each backend. `weights`: of each backend, also while
+    it is `drained`. `counters`: `received` = `forwarded` + `queued` + `dropped`, `dequeued`, `completions`, `retried`
+    and `unheld` count requests since the start, `expired` counts threads; `held` is how many requests are held now.
+    `holds`: requests are held until they are done. `report_port`: 0 if backends do not report.
     """
 
     ready: bool
@@ -38,7 +38,7 @@ class Snapshot(NamedTuple):
 
 
 def snapshot(pins: str) -> Snapshot:
-    """Read a balancer's state whole, under its lock."""
+    """Read a balancer's state as a whole, under its lock."""
     config = Config.read(pins)
     backends = entries(pins, config)
     state = layout.state(pins)
@@ -74,7 +74,7 @@ def counts(pins: str, map_name: str, enum: str) -> dict[str, Count]:
     found = {}
     with map_of(pins, map_name) as reasons:
         for name, number in names.items():
-            if number < reasons.max_entries:  # the last one counts them
+            if number < reasons.max_entries:  # the last name of the enum is only its size
                 each = [fields.of(value) for value in reasons.get_per_cpu(key(number))]
                 found[name] = Count(sum(one["packets"] for one in each), sum(one["bytes"] for one in each))
     return found

@@ -1,4 +1,4 @@
-"""Finds backends among the nodes of a lab: by which of our interfaces, and at which addresses, they are reached."""
+"""Finds the backends among the nodes of a lab: the addresses of each, and the interface of ours that leads to it."""
 
 import ipaddress
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def own_lab() -> "tuple[LabRecord, str]":
-    """Return the lab that this process lives in, and its node; NetlabError where it is no process of a lab."""
+    """Return the lab and the node that this process runs in; NetlabError if it runs in none."""
     from netlab.record import store  # which only the balancer's own role needs
 
     return store.own_lab()
 
 
 def expand(nodes: "Nodes", names: list[str]) -> list[str]:
-    """Replace the name of a replicated node by its replicas; keep the order, each once."""
+    """Replace the name of a replicated node by the names of its replicas; keep the order, and each name once."""
     found: dict[str, None] = {}
     for name in names:
         members = [name] if name in nodes else [node for node in nodes if nodes[node].replica_of == name]
@@ -37,7 +37,7 @@ def addresses(interface: "InterfaceRecord") -> list[ipaddress.IPv4Interface | ip
 
 
 def shared(ours: "InterfaceRecord", theirs: "InterfaceRecord") -> dict[int, str]:
-    """Return, by IP version, their first address on a network that both interfaces are on."""
+    """Return, by IP version, the first address of `theirs` in a network that both interfaces have."""
     networks = [address.network for address in addresses(ours)]
     found: dict[int, str] = {}
     for address in addresses(theirs):
@@ -49,8 +49,8 @@ def shared(ours: "InterfaceRecord", theirs: "InterfaceRecord") -> dict[int, str]
 def find(nodes: "Nodes", here: str, names: Sequence[str], capacity: int) -> tuple[Backend, ...]:
     """Find the backends of the balancer in node `here`.
 
-    Raises UsageError when one is the balancer itself, NetlabError when one is no neighbour, or lives where the program
-    cannot serve it.
+    Raises UsageError if one is the balancer itself. Raises NetlabError if one is no neighbour, or is behind an
+    interface that does not carry the program.
     """
     if here in names:
         raise UsageError(f"{here} is the balancer itself")
@@ -60,7 +60,7 @@ def find(nodes: "Nodes", here: str, names: Sequence[str], capacity: int) -> tupl
 
 
 def _check_program(program: "ProgramRecord | None", backends: Sequence[Backend]) -> None:
-    """Refuse what the program cannot serve: backends where it does not stand, frames that cannot grow."""
+    """Refuse backends behind interfaces without the program, and a mode in which frames cannot grow."""
     if not program:
         raise NetlabError("this node carries no program; give it `xdp: balancer`")
     if program.mode != "native":
@@ -73,7 +73,7 @@ def _check_program(program: "ProgramRecord | None", backends: Sequence[Backend])
 
 
 def _find(nodes: "Nodes", here: str, name: str, capacity: int) -> Backend:
-    """Find a backend on one of our own networks, where it has most families."""
+    """Find a backend in a network of ours; of several, in the one in which it has addresses of both families."""
     ways = [
         (shared(our, their), interface, our, their)
         for interface, our in nodes[here].interfaces.items()

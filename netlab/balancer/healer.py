@@ -1,4 +1,4 @@
-"""Heals the balancer from user space: by programs of its own file, run under its lock."""
+"""Repairs the balancer's state from user space: runs programs of its own file, which take its lock."""
 
 import socket
 import struct
@@ -13,18 +13,18 @@ from netlab.programs.maps import LoadedProgram
 
 
 class Readmission(IntEnum):
-    """When a backend gets requests that is well again: what `readmit_run` returns (bpf/balancer/control.h)."""
+    """When a backend that is well again gets requests: what `readmit_run` returns (bpf/balancer/control.h)."""
 
-    NONE = 0  # it was neither ill nor had it refused
+    NONE = 0  # it was not absent
     AT_ONCE = 1
-    WITH_REPORT = 2  # its next one: it has reported before, and that knows better what it has in hand
+    WITH_REPORT = 2  # when its next report comes: it has reported before, and its report says what it has in hand
 
 
 class Healer:
-    """Frees the threads that were not heard of for too long, and sends queued requests to those that are free.
+    """Frees threads whose completion does not come, and sends queued requests to free threads.
 
-    The program heals itself with every completion; this is for when none comes any more. It runs in the balancer's
-    network namespace, and changes the state only through the program's own code, under its lock.
+    The program does both with every completion; this is for when none comes any more. It runs in the balancer's network
+    namespace, and changes the state only through the program's own code, under its lock.
     """
 
     def __init__(self, pins: str) -> None:
@@ -32,44 +32,44 @@ class Healer:
 
     @property
     def ages(self) -> int:
-        """In how many ages a thread that is not heard of is free again."""
+        """After how many ages a thread without a completion is free again."""
         return layout.ages(self._pins)
 
     def age(self) -> int:
-        """Let all taken threads grow older by one age; return how many are free again, being too old."""
+        """Make all taken threads one age older; return how many became too old, and are free again."""
         with self._program("age_run") as age:
             return age.test_run(bytes(ETHERNET_HEADER)).verdict
 
     def watch(self) -> int:
-        """Take the threads of backends that have fallen silent; return how many are silent now."""
+        """Take all threads of backends that have fallen silent; return how many backends are silent now."""
         with self._program("watch_run") as watch:
             return sum(watch.test_run(carrier(entry)).verdict for entry in self._entries().values())
 
     def exclude(self, backend: Entry) -> bool:
-        """Let a backend that is found to be ill get no requests; say whether it did until now."""
+        """Send no more requests to a backend that is ill; return whether it got them until now."""
         with self._program("exclude_run") as exclude:
             return bool(exclude.test_run(carrier(backend)).verdict)
 
     def readmit(self, backend: Entry) -> Readmission:
-        """Let a backend get requests again that is ill or has refused; say whether it was, and when it gets them."""
+        """Send requests again to a backend that was ill or refused; return when it gets them."""
         with self._program("readmit_run") as readmit:
             return Readmission(readmit.test_run(carrier(backend)).verdict)
 
     def backends(self) -> dict[int, Entry]:
-        """Return the backends that there are now, by index."""
+        """Return the present backends by index."""
         return self._entries()
 
     def absent(self) -> dict[str, str]:
-        """Return why backends get no requests, by name, of those that have refused or are ill: `refusing`, `ill`."""
+        """Return the names of backends that are `refusing` or `ill`, each with that word."""
         return {name: why for name, why in absent(self._pins).items() if why != "silent"}
 
     def arrange(self) -> None:
-        """Let policy and weights hold as they are set: a command that was killed may have written them, and no more."""
+        """Apply policy and weights as written; a command that was killed may have written them and no more."""
         with self._program("arrange_run") as arrange:
             arrange.test_run(bytes(ETHERNET_HEADER))
 
     def kick(self) -> int:
-        """Send a carrier for each free thread, as long as requests wait; return how many."""
+        """Send a carrier for each free thread, at most one for each request that waits; return how many."""
         if not layout.state(self._pins)["depth"]:
             return 0
         now = snapshot(self._pins)
@@ -81,7 +81,7 @@ class Healer:
         return len(threads[: now.depth])
 
     def _program(self, name: str) -> LoadedProgram:
-        """Open a program where it is pinned now: a reload may have put a new build there."""
+        """Open a program by its pin, as a reload may have put a new build there."""
         return LoadedProgram.open(paths.program_pin(self._pins, name))
 
     def _entries(self) -> dict[int, Entry]:
@@ -89,7 +89,7 @@ class Healer:
 
 
 def carrier(backend: Entry) -> bytes:
-    """Return a frame that looks like a backend's completion; where it goes to is written into it later."""
+    """Return a frame that looks like a backend's completion; the program writes into it where it goes."""
     macs, udp = backend.our_mac + backend.mac, struct.pack("!HHHH", 0, 0, 8, 0)
     if any(backend.ipv4):
         address = backend.ipv4[-4:]

@@ -1,7 +1,7 @@
-"""Whether backends are well: asked again and again, by a UDP question or a command, and told to the program.
+"""Checks the health of backends again and again, by a UDP question or a command, and tells the program.
 
-A backend whose checks fail is excluded, and one that is excluded, or that has refused a request, is readmitted when its
-checks succeed. Without checks one that has refused is tried again after a while.
+A backend whose checks fail is excluded. One that is excluded, or has refused a request, is readmitted when its checks
+succeed. Without checks, a backend that has refused is tried again after some seconds.
 """
 
 import os
@@ -17,7 +17,7 @@ from netlab.balancer.healer import Healer, Readmission
 from netlab.balancer.layout import Entry
 from netlab.errors import NetlabError
 
-REFUSED_S = 5.0  # until a backend that has refused is tried again, where there are no checks
+REFUSED_S = 5.0  # after which a backend that has refused is tried again, without checks
 _WHEN = {Readmission.AT_ONCE: "again", Readmission.WITH_REPORT: "with its next report"}
 _TRIED = {
     Readmission.AT_ONCE: f"is tried again after {REFUSED_S:g} s",
@@ -30,17 +30,17 @@ class Check(Protocol):
     """A check under way."""
 
     def outcome(self) -> bool | None:
-        """Return whether the backend is well, None while that is not known."""
+        """Return whether the backend is well; None while the check is not over."""
 
     def end(self) -> None:
-        """Wait for it no longer."""
+        """Give the check up."""
 
 
 Start = Callable[[Entry], Check]
 
 
 class Rule(NamedTuple):
-    """When a backend is checked, in seconds, and how many outcomes in a row make it well, or ill."""
+    """A check every `interval_s` seconds; `rise` good ones in a row make a backend well, `fall` bad ones ill."""
 
     interval_s: float
     rise: int
@@ -48,7 +48,7 @@ class Rule(NamedTuple):
 
 
 class Question:
-    """A UDP packet to a backend: it is well if anything comes back from there."""
+    """A UDP packet to a backend: the backend is well if it answers with anything."""
 
     def __init__(self, entry: Entry, port: int, data: bytes) -> None:
         address = address_of(entry)
@@ -62,22 +62,22 @@ class Question:
             self._is_sent = False
 
     def outcome(self) -> bool | None:
-        """See whether anything has come."""
+        """Return True if an answer has come."""
         try:
             self._socket.recv(1)
         except BlockingIOError:
             return None if self._is_sent else False
-        except OSError:  # its kernel says that nobody listens
+        except OSError:  # the backend's kernel says that nobody listens
             return False
         return True
 
     def end(self) -> None:
-        """Take nothing any more."""
+        """Close the socket."""
         self._socket.close()
 
 
 class Command:
-    """A line for the shell, which finds the backend in $NAME and $ADDRESS: it is well if that ends with 0."""
+    """A shell line, with the backend as $NAME and $ADDRESS: the backend is well if its exit code is 0."""
 
     def __init__(self, entry: Entry, line: str) -> None:
         about = {"NAME": entry.name, "ADDRESS": address_of(entry)}
@@ -87,12 +87,12 @@ class Command:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # so that it ends with all that it has started
+            start_new_session=True,  # so that `end` kills also what it has started
             preexec_fn=_unblocked,  # noqa: PLW1509 - the role has no threads
         )
 
     def outcome(self) -> bool | None:
-        """See whether it has ended, and how."""
+        """Return whether the exit code is 0; None while it runs."""
         code = self._process.poll()
         return None if code is None else code == 0
 
@@ -104,19 +104,19 @@ class Command:
 
 
 def _unblocked() -> None:
-    """Take the signals that the role waits for: they are blocked there, and would be here."""
+    """Unblock signals: the role blocks those that it waits for, and a child inherits that."""
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
 
 
 def address_of(entry: Entry) -> str:
-    """Return a backend's address, of IPv4 if it has one."""
+    """Return a backend's address: IPv4 if it has one."""
     if any(entry.ipv4):
         return socket.inet_ntop(socket.AF_INET, entry.ipv4.removeprefix(_MAPPED))
     return socket.inet_ntop(socket.AF_INET6, entry.ipv6)
 
 
 def question(port: int, text: str) -> Start:
-    r"""Return what asks a UDP question; \xNN and the like in its text are bytes. Raises NetlabError for others."""
+    r"""Return what starts a UDP question. Escapes such as \xNN are bytes; NetlabError if one is no byte."""
     try:
         data = text.encode("latin-1", "backslashreplace").decode("unicode_escape").encode("latin-1")
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
@@ -125,7 +125,7 @@ def question(port: int, text: str) -> Start:
 
 
 def command(line: str) -> Start:
-    """Return what runs a line of the shell."""
+    """Return what starts a shell line."""
     return lambda entry: Command(entry, line)
 
 
@@ -135,9 +135,9 @@ class _Backend:
     def __init__(self) -> None:
         self.check: Check | None = None
         self.due_s = self.began_s = 0.0
-        self.row = 0  # outcomes in a row, below zero if they were bad
+        self.row = 0  # how many outcomes in a row were good; below zero: how many were bad
         self.was_absent = False
-        self.trouble = ""  # why no check of it could begin
+        self.trouble = ""  # why its last check could not begin
 
     def note(self, is_well: bool) -> None:
         self.row = max(self.row, 0) + 1 if is_well else min(self.row, 0) - 1
@@ -154,14 +154,14 @@ class Checks:
         self._known: dict[str, _Backend] = {}
 
     def look(self) -> list[str]:
-        """Take in what is known by now, start what is due; return what has changed, in words."""
+        """Note the outcomes, and start the checks that are due; return a line for each change."""
         there, said = {entry.name: entry for entry in self._healer.backends().values()}, []
         absent = self._healer.absent()
         for name in [name for name in self._known if name not in there]:
             self._forget(name)
         for name, entry in there.items():
             known = self._known.setdefault(name, _Backend())
-            if known.was_absent is not (name in absent):  # by the program: what was found before that says nothing
+            if known.was_absent is not (name in absent):  # the program has changed it: earlier outcomes do not count
                 known.was_absent, known.row = name in absent, 0
             said += self._go_on(known, entry)
             if name in absent and known.row >= self._rule.rise and (when := self._healer.readmit(entry)):
@@ -171,12 +171,12 @@ class Checks:
         return said
 
     def end(self) -> None:
-        """Wait for nothing any more."""
+        """Give all checks up."""
         for name in list(self._known):
             self._forget(name)
 
     def _go_on(self, known: _Backend, entry: Entry) -> list[str]:
-        """Note what is known of a check by now, and begin the next if it is due; return what is to be said."""
+        """Note the outcome of a check, and begin the next one if it is due; return lines to print."""
         now = time.monotonic()
         outcome = known.check.outcome() if known.check else None
         if outcome is not None:
@@ -189,7 +189,7 @@ class Checks:
         return self._begin(known, entry)
 
     def _begin(self, known: _Backend, entry: Entry) -> list[str]:
-        """Begin a check. If this machine has no room for it, it is a bad one; the others are checked all the same."""
+        """Begin a check. If this node has no room for it, that is a bad one; other backends are still checked."""
         before, known.trouble = known.trouble, ""
         try:
             known.check = self._start(entry)
@@ -206,14 +206,14 @@ class Checks:
 
 
 class Patience:
-    """Tries again after a while those that have refused, where nobody checks them."""
+    """Readmits backends that have refused, after REFUSED_S seconds; used where there are no checks."""
 
     def __init__(self, healer: Healer) -> None:
         self._healer = healer
         self._since: dict[str, float] = {}
 
     def look(self) -> list[str]:
-        """Return who is tried again now, in words."""
+        """Readmit those whose time is over; return a line for each."""
         absent, now = self._healer.absent(), time.monotonic()
         self._since = {name: self._since.get(name, now) for name in absent}
         over = [name for name, since in self._since.items() if now >= since + REFUSED_S]
@@ -222,4 +222,4 @@ class Patience:
         return [f"refused: {name} {_TRIED[when]}" for name, when in tried.items() if when]
 
     def end(self) -> None:
-        """Nothing is under way."""
+        """Do nothing: no check is under way."""

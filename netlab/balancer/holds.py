@@ -1,9 +1,8 @@
-"""Lets go of the requests that the balancer holds: those that are done, and those that another backend must do.
+"""Releases the requests that the balancer holds when they are done, and puts those back that another backend must do.
 
-The program keeps a request in its slot when it sends it to a backend (bpf/balancer/holding.h). An
-answer that tells that it is done the program sees by itself; the backends' reports are read here. All changes are made
-by the program's own code, under its lock; what is kept here can be read again from the maps, so the process may die at
-any moment.
+The program keeps a request in its slot while a backend has it (bpf/balancer/holding.h). The program itself sees an
+answer by which the request is done; the backends' reports are read here. Only the program's own code changes the state,
+under its lock. What is kept here can be read again from the maps, so this process may die at any moment.
 """
 
 import socket
@@ -21,17 +20,17 @@ from netlab.programs.map_values import Types, Value
 from netlab.programs.maps import LoadedProgram
 from netlab.role import DIGEST_BYTES, digest, mapped
 
-LOST_NS = 1_000_000_000  # a backend that has not got a request for so long will not get it; a slow one gets it twice
+LOST_NS = 1_000_000_000  # a request that a backend has not reported for so long is lost; a slow one gets it twice
 
 _NUMBERS = 1 << 32
 _IPV4 = b"\x08\x00"
 
 
 class Held(NamedTuple):
-    """A request at a backend, given by its index: where it is kept, when it left, and what it is.
+    """A request that a backend has: its slot, its number, the backend's index, when it left, and what it is.
 
-    `client` is an IPv6 address, or an IPv4 one mapped into that; requests with the same `digest` are of the same client
-    and port, and carry the same data.
+    `client` is an IPv6 address, or an IPv4 address mapped into IPv6. Requests of one client and port with the same data
+    have the same `digest`.
     """
 
     slot: int
@@ -44,10 +43,10 @@ class Held(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a worker tells: its totals, modulo 2^32, and digests of its last requests.
+    """A worker's report: its totals, modulo 2^32, and digests of its last requests.
 
-    The last of `done` is number `completed`; `in_hand` are all that it has received and not completed, if there are as
-    many as the totals say.
+    The last of `done` is request number `completed`. `in_hand` are the requests that it has received and not completed:
+    all of them, if they are as many as the totals say.
     """
 
     received: int
@@ -57,7 +56,7 @@ class Report(NamedTuple):
     in_hand: tuple[bytes, ...]
 
     def done_since(self, completed: int) -> tuple[bytes, ...] | None:
-        """Return what was done after so many were completed, as far as it is told; None from an older report."""
+        """Return what was done after the first `completed` requests, as far as listed; None if the report is older."""
         news = (self.completed - completed) % _NUMBERS
         if news >= _NUMBERS // 2:
             return None
@@ -65,20 +64,20 @@ class Report(NamedTuple):
 
 
 def read_report(known: Types, data: bytes) -> Report | None:
-    """Return what a report's data says, `struct report` and digests behind it; None if it is none."""
+    """Read a report, `struct report` and then digests; None if the data is no report."""
     fields = known.struct("report")
     if len(data) < fields.size or fields.get(data, "magic") != known.enum("magic")["REPORT_MAGIC"]:
         return None
     report = fields.of(data)
     rest = range(fields.size, len(data) - DIGEST_BYTES + 1, DIGEST_BYTES)
     digests, listed = tuple(data[at : at + DIGEST_BYTES] for at in rest), report["listed"]
-    # as the program has it, for which it is no number
+    # in the program's byte order: it only compares it
     incarnation = int.from_bytes(data[fields.slice("incarnation")], sys.byteorder)
     return Report(report["received"], report["completed"], incarnation, digests[:listed], digests[listed:])
 
 
 def done_of(held: Iterable[Held], digests: Iterable[bytes]) -> list[Held]:
-    """Return the requests that are done: for each digest one, of several that are the same the one that left first."""
+    """Return the requests that are done: one for each digest; of several equal ones, that which left first."""
     waiting: dict[bytes, list[Held]] = {}
     for each in sorted(held, key=lambda each: each.since_ns, reverse=True):
         waiting.setdefault(each.digest, []).append(each)
@@ -86,9 +85,9 @@ def done_of(held: Iterable[Held], digests: Iterable[bytes]) -> list[Held]:
 
 
 def lost_of(held: Iterable[Held], report: Report, before_ns: int) -> list[Held]:
-    """Return the requests that left before a time and that the backend neither has in hand nor has told to be done.
+    """Return the requests that left before a time, and that the backend neither has in hand nor has done.
 
-    None of them when the report does not tell of all in hand.
+    The result is empty if the report does not list all that is in hand.
     """
     if len(report.in_hand) != (report.received - report.completed) % _NUMBERS:
         return []
@@ -102,16 +101,16 @@ def lost_of(held: Iterable[Held], report: Report, before_ns: int) -> list[Held]:
 
 
 class Heard(NamedTuple):
-    """Reports, each an IPv6 (or mapped) source address and data, in the order in which they came: after `since_ns`."""
+    """Reports that came after `since_ns`, in order: each an IPv6 (or mapped) source address, and data."""
 
     packets: Sequence[tuple[bytes, bytes]]
     since_ns: int
 
 
 class Keeper:
-    """Watches over what the program at these pins holds.
+    """Watches the requests that the program at these pins holds.
 
-    Each look lets go of what it can, and returns how many requests were put back into the queue, to be carried.
+    Each look releases what is done, and returns how many requests were put back into the queue.
     """
 
     def __init__(self, pins: str) -> None:
@@ -122,13 +121,13 @@ class Keeper:
         self._latest: dict[int, tuple[Report, int]] = {}  # of each backend, and a time after which it came
 
     def held(self) -> list[Held]:
-        """Return all requests that are held now."""
+        """Return the requests that are held now."""
         known, hold = layout.types(self._pins), layout.types(self._pins).struct("hold")
         fresh = known.struct("state").get(self._maps["state"].get(FIRST), "fresh")
         holds = self._maps["held"].get(FIRST)[: fresh * hold.size]
         found = []
         for slot, (backend, number, since_ns) in enumerate(hold.rows(holds, "backend", "number", "since_ns")):
-            if backend and since_ns:  # both, since one that is just being written may be read in part
+            if backend and since_ns:  # both: one that the program is writing may be half there
                 one = self._known.get((slot, number))
                 if not one or (one.backend, one.since_ns) != (backend - 1, since_ns):
                     one = self._read(slot, number, backend - 1, since_ns)
@@ -137,7 +136,7 @@ class Keeper:
         return found
 
     def put_back(self, backend: int) -> int:
-        """Put back all that is held for whoever has this index; return how many."""
+        """Put back all requests of the backend with this index; return how many."""
         return self._retry([each for each in self.held() if each.backend == backend])
 
     def _read(self, slot: int, number: int, backend: int, since_ns: int) -> Held:
@@ -152,10 +151,10 @@ class Keeper:
     # --- by reports ---------------------------------------------------------------------------------------------------
 
     def look_at_reports(self, heard: Heard) -> int:
-        """Take in reports.
+        """Read reports.
 
-        A backend that is silent or no longer one will do nothing that it has; one that reports has what it says; one
-        that has never reported does not tell, so that nothing is held for it.
+        A backend that is silent or removed will do nothing of what it has. One that reports has what it says. Of one
+        that has never reported nothing is known, so nothing is held for it.
         """
         held: dict[int, list[Held]] = {}
         for each in self.held():
@@ -187,19 +186,19 @@ class Keeper:
         return layout.types(self._pins).struct("reporter").of(self._maps["reporters"].get(key(index)))
 
     def _take_in(self, index: int, report: Report, held: list[Held]) -> bool:
-        """Release what a backend has done, one for each time that it was done; `held` is its own and loses those.
+        """Release what a backend has done, and remove it from `held`, the requests of this backend.
 
-        Says whether the report is its latest.
+        Returns whether the report is its latest.
         """
         if report.incarnation != self._reporter(index)["incarnation"]:
-            return False  # the program has not heard it, and knows what to believe
+            return False  # the program has not accepted this report
         progress = layout.types(self._pins).struct("progress")
         mark = progress.of(self._maps["marks"].get(key(index)))
         is_known = mark["incarnation"] == report.incarnation
         news = report.done_since(mark["completed"]) if is_known else report.done
         if news is None:
             return False
-        # The mark comes first: what is not released by a process that dies here is retried, and not forgotten.
+        # The mark is written first: if this process dies now, requests are retried; otherwise they would be forgotten.
         now = progress.pack(incarnation=report.incarnation, completed=report.completed)
         self._maps["marks"].set(key(index), now)
         for each in done_of(held, news):
@@ -210,7 +209,7 @@ class Keeper:
     # --- by replies ---------------------------------------------------------------------------------------------------
 
     def look_at_replies(self, timeout_s: float) -> int:
-        """Retry what left so long ago, or is at a backend that is absent; what is answered the program releases."""
+        """Retry what left `timeout_s` ago, or is at an absent backend; the program itself releases what is answered."""
         before_ns, held = time.monotonic_ns() - int(timeout_s * 1e9), self.held()
         gone = {index for index in {each.backend for each in held} if self._reporter(index)["silent"]}  # enum absence
         return self._retry([each for each in held if each.since_ns < before_ns or each.backend in gone])
@@ -220,12 +219,12 @@ class Keeper:
     def _retry(self, held: list[Held]) -> int:
         """Put requests back behind all that wait, the oldest first; return how many wait again.
 
-        The program drops those that were put back as often as may be.
+        The program drops those that were put back too often.
         """
         return self._let_go("requeue_run", sorted(held, key=lambda each: each.number))
 
     def _let_go(self, name: str, held: Iterable[Held]) -> int:
-        """Have a program let go of these, where it is pinned now: a reload may have put a new build there."""
+        """Run a program for each of these; it is opened by its pin, as a reload may have put a new build there."""
         known = layout.types(self._pins)
         let_go = known.enum("requeued")["WAITS_AGAIN"]  # release_run says as much
         with LoadedProgram.open(paths.program_pin(self._pins, name)) as program:
@@ -233,13 +232,13 @@ class Keeper:
 
 
 def claim(known: Types, held: Held) -> bytes:
-    """Return the frame by which user space says which request it means: behind an Ethernet header, `struct claim`."""
+    """Return the frame that tells the program which request is meant: an Ethernet header and `struct claim`."""
     flow = known.struct("flow_key").pack(client=held.client, port=held.port, backend=held.backend)
     return bytes(layout.ETHERNET_HEADER) + known.struct("claim").pack(slot=held.slot, number=held.number, flow=flow)
 
 
 class Listener:
-    """Hears the reports that the program hands on to the stack."""
+    """Receives the reports that the program passes to the stack."""
 
     MOST = 1000  # at a time
     ROOM_BYTES = 1 << 22  # each takes a page
@@ -257,7 +256,7 @@ class Listener:
         self._socket.bind(("", port))
 
     def heard(self) -> Heard:
-        """Return what has come since the last time; what is left then has come after it, too."""
+        """Return at most MOST reports that have come since the last call; the rest comes with the next one."""
         now_ns, since_ns, found = time.monotonic_ns(), self._since_ns, []
         with suppress(BlockingIOError):
             for _ in range(self.MOST):

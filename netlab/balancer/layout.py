@@ -1,4 +1,4 @@
-"""The balancer's settings, backends and state, read and written by the names that its program has for their fields."""
+"""The balancer's settings, backends and state, read and written by the names of the fields in its program."""
 
 import socket
 import struct
@@ -10,7 +10,7 @@ from netlab.programs import map_values
 from netlab.programs.map_values import Types
 from netlab.programs.maps import BPF_F_LOCK, LoadedProgram, Map, possible_cpus
 
-POLICIES = ("most-free", "round-robin", "random", "first-free")  # as people write those of `enum policy`
+POLICIES = ("most-free", "round-robin", "random", "first-free")  # `enum policy` as people write it
 # How it is known that a held request is done, and the families of addresses: names of `enum known_by`, `enum family`.
 BY_REPORTS, BY_REPLIES = "BY_REPORTS", "BY_REPLIES"
 IPV4, IPV6 = "HAS_IPV4", "HAS_IPV6"
@@ -35,18 +35,18 @@ def types(pins: str) -> Types:
 
 
 def state(pins: str) -> map_values.Value:
-    """Return the state whole, as it was at one moment."""
+    """Return the whole state, as of one moment."""
     with map_of(pins, "state") as there:
         return types(pins).struct("state").of(there.get(FIRST, BPF_F_LOCK))
 
 
 def ages(pins: str) -> int:
-    """Return in how many ages a thread that is not heard of grows old."""
+    """Return after how many ages a thread without a completion is free again."""
     return types(pins).struct("state").field("taken").counts[-1]
 
 
 def room_of(slots: Map) -> int:
-    """Return how many requests may be kept in so many slots: there are two more for each CPU."""
+    """Return how many requests have room in these slots, of which each CPU needs two for itself."""
     count: int = slots.max_entries - 2 * possible_cpus()
     return count
 
@@ -62,22 +62,23 @@ def mac(text: str) -> bytes:
 
 
 def address(text: str | None) -> bytes:
-    """Return an address of either family as the program has it: IPv4 mapped into IPv6 (RFC 4291, 2.5.5.2)."""
+    """Return an address as the program stores it: IPv4 is mapped into IPv6 (RFC 4291, 2.5.5.2)."""
     if text is None:
         return bytes(16)
     return socket.inet_pton(socket.AF_INET6, text if ":" in text else f"::ffff:{text}")
 
 
 def _name_of(names: Mapping[str, int], number: int) -> str:
-    """Return which name of an enum has a number; what the program has written itself has one."""
+    """Return the name of an enum's number; the number as text if there is none."""
     return next((name for name, each in names.items() if each == number), str(number))
 
 
 class Config(NamedTuple):
-    """The settings, `struct config`; `backends` counts the entries in use, `weights` are by index, 0 gets nothing.
+    """The settings, `struct config`.
 
-    `families` are of IPV4 and IPV6. `holds` is BY_REPORTS or BY_REPLIES, or "" where no request is held;
-    one that is held is sent again at most `retries` times.
+    `backends` counts the entries in use. `weights` are by index; a backend of weight 0 gets nothing. `families` holds
+    IPV4, IPV6 or both. `holds` is BY_REPORTS or BY_REPLIES, or "" if no request is held; a held request is sent again
+    at most `retries` times.
     """
 
     ready: int
@@ -110,7 +111,7 @@ class Config(NamedTuple):
         return cls(**{**fields, **found})
 
     def write(self, pins: str) -> None:
-        """Write the settings, and let policy and weights hold; each word that stays the same is so all the while."""
+        """Write the settings, and apply policy and weights; a word that stays the same is never seen otherwise."""
         known = types(pins)
         fields = {
             **self._asdict(),
@@ -124,12 +125,12 @@ class Config(NamedTuple):
             arrange.test_run(bytes(ETHERNET_HEADER))
 
     def sharing(self, weights: dict[int, int]) -> Self:
-        """Return settings with other weights, by the index of their backends."""
+        """Return the settings with these weights, by index of the backend."""
         return self._replace(weights=tuple(weights.get(index, each) for index, each in enumerate(self.weights)))
 
 
 class Entry(NamedTuple):
-    """A backend as it stands in the program, `struct backend`; `weight` is what it has when it is not drained."""
+    """A backend in the program, `struct backend`; `weight` is the one that it has when it is not drained."""
 
     ipv4: bytes
     ipv6: bytes
@@ -141,14 +142,14 @@ class Entry(NamedTuple):
     name: str
 
     def write(self, pins: str, index: int) -> None:
-        """Write it; one without a name is none."""
+        """Write it; an entry without a name is no backend."""
         value = types(pins).struct("backend").pack(**{**self._asdict(), "name": self.name.encode()})
         with map_of(pins, "backends") as backends:
             backends.set(key(index), value)
 
 
 def entries(pins: str, config: Config) -> dict[int, Entry]:
-    """Return the backends that the program has, by their index."""
+    """Return the program's backends by index."""
     found = {}
     struct_backend = types(pins).struct("backend")
     with map_of(pins, "backends") as backends:

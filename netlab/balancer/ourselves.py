@@ -1,4 +1,4 @@
-"""Hears requests that the balancer's own node sends: they go by its loopback, where no program sees them."""
+"""Notices requests that the balancer's own node sends: they take its loopback, where no XDP program sees them."""
 
 import socket
 from contextlib import suppress
@@ -12,10 +12,10 @@ _MOST = 100  # packets at a time
 
 
 class OwnRequests:
-    """Requests of this node itself, which its kernel refuses: nobody listens at the service port."""
+    """Requests of this node itself. Its kernel refuses them, as nobody listens at the service port."""
 
     def __init__(self, service_port: int) -> None:
-        """Listen on the loopback, if this process may."""
+        """Listen on the loopback; without the right to do so, nothing is noticed."""
         self._port, self._socket = service_port, None
         with suppress(OSError):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ANY))
@@ -23,7 +23,7 @@ class OwnRequests:
             self._socket.bind(("lo", _ANY))
 
     def look(self) -> list[str]:
-        """Return what there is to say of those that have come since the last time."""
+        """Return a line about those that have come since the last call, if any."""
         senders = self._senders(self._socket) if self._socket else []
         if not senders:
             return []
@@ -32,7 +32,7 @@ class OwnRequests:
         return [f"refused: {how_many}; {why}"]
 
     def end(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         if self._socket:
             self._socket.close()
 

@@ -1,4 +1,4 @@
-"""What the balancer knows of its backends by their reports, `struct reporter` in bpf/balancer/reporter.h."""
+"""Reads what the balancer knows of its backends from their reports: `struct reporter`, bpf/balancer/reporter.h."""
 
 import time
 from typing import NamedTuple
@@ -7,10 +7,10 @@ from netlab.balancer.layout import Config, entries, key, map_of, types
 
 
 class Reporter(NamedTuple):
-    """A backend that reports; its last report came `heard_s` seconds ago, and it is silent if that is too long.
+    """A backend that reports. Its last report came `heard_s` seconds ago; if that is too long, it is `silent`.
 
-    `received` and `completed` are the backend's own totals since it began. What was lost on the way to it and back, and
-    the completions that came twice, count on when it begins again; what came too late is not lost, as soon as it comes.
+    `received` and `completed` are the backend's own totals since it started. The other three count also over restarts:
+    requests and completions lost on the way, and completions that came twice. A late one counts as lost until it comes.
     """
 
     heard_s: float
@@ -26,7 +26,7 @@ _COUNTED = ("received", "completed", "lost_requests", "lost_completions", "doubl
 
 
 def reporters(pins: str) -> dict[str, Reporter | None]:
-    """Return what the program knows of each backend; None of one that has never reported."""
+    """Return what the program knows of each backend, by name; None for one that has never reported."""
     found: dict[str, Reporter | None] = {}
     struct_reporter, silent = types(pins).struct("reporter"), types(pins).enum("absence")["SILENT"]
     with map_of(pins, "reporters") as known:
@@ -40,7 +40,7 @@ def reporters(pins: str) -> dict[str, Reporter | None]:
 
 
 def absent(pins: str) -> dict[str, str]:
-    """Return of each backend that gets no requests, but is not drained, why: `silent`, `refusing` or `ill`."""
+    """Return why each absent backend gets no requests, by name: `silent`, `refusing` or `ill`."""
     found, program = {}, types(pins)
     why = {number: name.lower() for name, number in program.enum("absence").items()}
     with map_of(pins, "reporters") as known:

@@ -1,4 +1,4 @@
-"""Sets the balancer up: what its role writes before the first request is taken."""
+"""Sets the balancer up: all that its role writes before the program takes requests."""
 
 import ipaddress
 import socket
@@ -13,10 +13,10 @@ from netlab.programs.maps import DEVMAP, LoadedProgram, Map
 
 
 class Backend(NamedTuple):
-    """A backend as the program knows it: where it is, how to reach it, how many threads it has.
+    """A backend: how to reach it, and how many threads it has (`capacity`).
 
-    `ipv4` and `ipv6` are its addresses, of which it has at least one; `interface` is the balancer's own, which leads to
-    it, with `our_mac`; `mtu` is the smaller of both ends'; `networks` are those of that interface which it is in.
+    It has at least one of `ipv4` and `ipv6`. `interface` is the balancer's interface that leads to it; `our_mac` is its
+    MAC. `mtu` is the smaller one of both ends. `networks` are those of that interface that the backend is in.
     """
 
     name: str
@@ -31,14 +31,14 @@ class Backend(NamedTuple):
 
 
 class Interface(NamedTuple):
-    """One of the balancer's own interfaces, with addresses of both families."""
+    """One of the balancer's own interfaces, with its addresses of both families."""
 
     name: str
     mac: str
     addresses: tuple[str, ...]
 
     def fields(self, number: int) -> dict[str, bytes | int]:
-        """Return the fields of its `struct interface`; `number` is which of ours it is."""
+        """Return the fields of its `struct interface`; `number` is its place among ours."""
         ipv4, ipv6 = (next((each for each in self.addresses if (":" in each) is is_6), None) for is_6 in (False, True))
         first = {"ipv4": layout.address(ipv4), "ipv6": layout.address(ipv6)}
         return {"mac": layout.mac(self.mac), "number": number, "in_use": 1, **first}
@@ -47,9 +47,9 @@ class Interface(NamedTuple):
 class Settings(NamedTuple):
     """What the balancer is told once, before it takes its first request; `interfaces` are its own.
 
-    With `replies` a backend's reply frees the thread of its request; there are no completions then. To `report_port`,
-    if it is not 0, backends may tell their running totals. With `holds` a request is kept until it is
-    known to be done, BY_REPORTS or BY_REPLIES, and sent again at most `retries` times.
+    `replies`: a backend's reply frees the thread of its request, and there are no completions. `report_port`: where
+    backends report their totals; 0 if they do not. `holds`: a request is kept until it is known to be done, BY_REPORTS
+    or BY_REPLIES, and sent again at most `retries` times; "" if requests are not held.
     """
 
     service_port: int
@@ -64,12 +64,12 @@ class Settings(NamedTuple):
 
 
 def set_up(pins: str, settings: Settings) -> bool:
-    """Write the settings, all threads free, and only then let the program take requests.
+    """Write the settings, with all threads free; only then the program takes requests.
 
-    Runs inside the balancer's network namespace, since a devmap's ifindex belongs to that of its writer. When it is
-    set up already, that is counted, nothing is done, and False returned: the state must not be written under
-    traffic, and policy and backends may have been changed since. NetlabError when it was set up with other ports,
-    or otherwise in what stays, or when the program's slots are too small for the links.
+    Runs in the balancer's network namespace, as a devmap's ifindex belongs to the namespace of its writer. Returns
+    False if the balancer is set up already: then nothing is written, as requests may be on their way, and policy and
+    backends may have been changed since. Raises NetlabError if it was set up with other values of what cannot change,
+    such as ports, or if the program's slots are too small for the links.
     """
     wanted, there = _config(pins, settings), Config.read(pins)
     _check_room(pins, wanted)
@@ -91,7 +91,7 @@ def set_up(pins: str, settings: Settings) -> bool:
     with map_of(pins, "state") as state:
         free = tuple(backend.capacity for backend in settings.backends)
         state.set(FIRST, layout.types(pins).struct("state").pack(free_threads=free))
-    wanted._replace(ready=0).write(pins)  # the choice of a backend is ready before the first request
+    wanted._replace(ready=0).write(pins)  # so that the tree of choices is built before the first request
     wanted.write(pins)
     return True
 
@@ -116,12 +116,12 @@ def _config(pins: str, settings: Settings) -> Config:
 
 
 def _fixed(config: Config) -> tuple[int | str, ...]:
-    """Return the settings that stay as long as the lab."""
+    """Return the settings that cannot change while the lab stands."""
     return config.service_port, config.completion_port, config.report_port, config.replies, config.holds
 
 
 def _pair_interfaces(pins: str, settings: Settings) -> int:
-    """Return how many interfaces the pairs of a backend have; 0 when all pairs together would be too many."""
+    """Return with how many interfaces each backend is paired; 0 if there would be too many pairs."""
     count = len(settings.interfaces) if settings.replies else 0
     with map_of(pins, "pairs") as pairs:
         return count if count * len(settings.backends) <= pairs.max_entries else 0
@@ -134,7 +134,7 @@ def families(backends: Sequence[Backend]) -> frozenset[str]:
 
 
 def _check_room(pins: str, wanted: Config) -> None:
-    """Refuse more backends, and longer frames, than the program was compiled for."""
+    """Refuse more backends, or longer frames, than the program was compiled for."""
     room, longest = layout.types(pins).struct("slot").field("frame").size, wanted.longest
     with map_of(pins, "backends") as backends:
         if wanted.backends > backends.max_entries:
@@ -161,9 +161,9 @@ def _write_ourselves(pins: str, settings: Settings) -> None:
 
 
 def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int) -> Entry:
-    """Write a backend, with a weight of 1, and the devmaps of carriers to it: its own and its pairs.
+    """Write a backend of weight 1, and the devmaps for carriers to it: its own and its pairs.
 
-    All but its name, by which it is a backend: that is written with the entry that this returns, when all is there.
+    All but its name, which makes it a backend: the caller writes that, with the entry that this returns, at the end.
     """
     addresses = layout.address(backend.ipv4), layout.address(backend.ipv6)
     ifindex = socket.if_nametoindex(backend.interface)
@@ -181,7 +181,7 @@ def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int)
         ours = entry_of.pack(ifindex=ifindex, program=egress.fd)
         _write_pair(carriers, index, ours, ours)
         for client, _ in socket.if_nameindex() if pair_interfaces else ():
-            if client >= interfaces.max_entries:  # none of ours: they have doors
+            if client >= interfaces.max_entries:  # no interface of the lab: those are in the map
                 continue
             there = struct_interface.of(interfaces.get(layout.key(client)))
             pair = index * pair_interfaces + there["number"]
@@ -193,9 +193,9 @@ def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int)
 
 
 def write_networks(pins: str, ifindex: int, backends: Iterable[Entry], networks: Sequence[str] = ()) -> None:
-    """Say in which networks behind an interface of ours backends live, and in which of these several do.
+    """Write, for an interface of ours, in which networks behind it there are backends, and in which there are several.
 
-    `backends` are all that there are; `networks` are those of the interface that are not known yet.
+    `backends` are all backends; `networks` are those of the interface that the map does not have yet.
     """
     struct_interface, struct_network = (layout.types(pins).struct(name) for name in ("interface", "network"))
     bits, fields = layout.types(pins).enum("family"), {"networks": 0, "crowded": 0}
@@ -218,7 +218,7 @@ def write_networks(pins: str, ifindex: int, backends: Iterable[Entry], networks:
 
 
 def _is_in(address: bytes, network: bytes, mask: bytes) -> bool:
-    """Whether an address is in a network; none is in one that is not known, which has no mask."""
+    """Say whether an address is in a network; a network without a mask is not known, and has no addresses."""
     differs, bits = (int.from_bytes(address) ^ int.from_bytes(network)), int.from_bytes(mask)
     return bits != 0 and any(address) and not differs & bits
 

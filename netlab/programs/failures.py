@@ -1,4 +1,4 @@
-"""What the failure of a child means: an error for the author of the program, or for the one whose host it is."""
+"""Turns the failure of a child into an error: about the program, or about this host."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ _REFUSED_OURS = (
 
 
 def refused(job: Job, kind: str, text: str, talk: str, source: Source) -> NetlabError:
-    """Return the error of a child that has given up, for a reason of this kind; `talk` is what bcc and clang said."""
+    """Return the error of a child that gave up for a reason of this kind; `talk` is what bcc and clang said."""
     if lack := _lack(job, kind, talk):
         return HostError(f"{job.node}: {source.shown} {lack}")
     match kind:
@@ -28,7 +28,7 @@ def refused(job: Job, kind: str, text: str, talk: str, source: Source) -> Netlab
         case "verify":
             text = diagnostics.verifier_error(talk, source, text)
             if features.is_ours(job.path):
-                line = text.partition("\n")[0]  # what the author of a program needs beside it is no user's business
+                line = text.partition("\n")[0]  # the rest helps only the author of a program
                 return HostError(f"{job.node}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
         case "redefined":
             text = diagnostics.redefinition(talk, source, text)
