@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from netlab import paths
 from netlab.cli import arguments, chosen, typed
@@ -11,9 +11,6 @@ from netlab.cli.console import have_streams, say
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
 from netlab.words import count
-
-if TYPE_CHECKING:
-    from netlab.plan.planner import Plan
 
 _T = TypeVar("_T")
 
@@ -60,7 +57,7 @@ def _run(words: list[str]) -> int:
 def up(args: typed.Up) -> None:
     """Build the lab of a topology and start its roles."""
     lab = chosen.planned(args)
-    _note(lab)
+    chosen.note(lab)
     if args.dry_run:
         print("\n".join(str(step) for step in lab.steps))
         return
@@ -154,25 +151,11 @@ def status(args: typed.Status) -> int:
     return 1 if found.problems else 0
 
 
-def logs(args: typed.Logs) -> None:
-    """Show what the roles printed, in the order of time."""
+def lines(args: typed.Trace | typed.Timeline) -> None:
+    """Show lines: what processes and programs have printed, and what has happened to them."""
     from netlab.cli import printed
 
-    printed.logs(args)
-
-
-def trace(args: typed.Trace) -> None:
-    """Show what the programs of this lab printed."""
-    from netlab.cli import printed
-
-    printed.trace(args)
-
-
-def timeline(args: typed.Timeline) -> None:
-    """Show logs, trace and changes of processes in one order."""
-    from netlab.cli import printed
-
-    printed.timeline(args)
+    printed.VERBS[args.verb](args)
 
 
 def stats(args: typed.Stats) -> None:
@@ -215,9 +198,17 @@ def reload(args: typed.Reload) -> None:
 def validate(args: typed.OfTopology) -> None:
     """Check a topology and build nothing."""
     lab = chosen.planned(args)
-    _note(lab)
+    chosen.note(lab)
     counts = f"{count(len(lab.topology.nodes), 'node')}, {count(len(lab.topology.links), 'link')}"
     say(f"netlab: {args.file} is a good topology: {counts}")
+
+
+def new(args: typed.New) -> None:
+    """Write a small start of a lab."""
+    from netlab.cli.new import write
+
+    for line in write(args.kind, args.folder):
+        say(line)
 
 
 def export(args: typed.Export) -> None:
@@ -255,13 +246,14 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "stop": change,
     "restart": change,
     "status": status,
-    "logs": logs,
-    "trace": trace,
-    "timeline": timeline,
+    "logs": lines,
+    "trace": lines,
+    "timeline": lines,
     "stats": stats,
     "balancer": balancer,
     "reload": reload,
     "validate": validate,
+    "new": new,
     "export": export,
     "demo": demo,
 }
@@ -280,12 +272,6 @@ def _end_with_what_is_called() -> None:
     from netlab.kernel.signals import ENDINGS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-
-
-def _note(lab: "Plan") -> None:
-    """Tell what a person should see of a plan."""
-    for note in lab.notes:
-        say(f"netlab: note: {note}")
 
 
 def _show(style: str, data: _T, table: Callable[[_T], None]) -> None:

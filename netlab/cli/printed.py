@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import TextIO
+from typing import Any, TextIO
 
 from netlab.cli import chosen, show, typed
 from netlab.cli.console import Painted
@@ -56,6 +56,9 @@ def timeline(args: typed.Timeline) -> None:
                 for line in lines:
                     print(kept(line), file=file)
             raise
+
+
+VERBS: dict[str, Callable[[Any], None]] = {"logs": logs, "trace": trace, "timeline": timeline}
 
 
 def _saved(

@@ -52,6 +52,13 @@ class Export(OfTopology):
     tool: str
 
 
+class New(Arguments):
+    """The arguments of `new`: what is to be made, and the folder for it."""
+
+    kind: str
+    folder: str
+
+
 class OfNode(Arguments):
     """The arguments of verbs for one node."""
 

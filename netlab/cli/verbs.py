@@ -226,6 +226,20 @@ VERBS = {
         ),
     ),
     "validate": Verb("check a topology", typed.OfTopology, (_FILE, _SET), "the topology's name"),
+    "new": Verb(
+        "write a small start of your own, with comments, into a folder",
+        typed.New,
+        (
+            _argument(
+                "kind",
+                metavar="KIND",
+                choices=("dropper", "balancer", "role", "parta", "partb"),
+                help="a program that drops, a balancer to be finished, a role, or part A or B of the exercise",
+            ),
+            _argument("folder", metavar="DIR", help="where to write it; it is made, and nothing is overwritten"),
+        ),
+        "none",
+    ),
     "export": Verb(
         "print a topology for another tool",
         typed.Export,
