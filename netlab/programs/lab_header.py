@@ -23,8 +23,8 @@ _FOLDER = "lab"  # of the compilers' work folder
 def flags(lab: str, key: str, program: str, source: str, work_folder: str) -> tuple[list[str], bytes]:
     """Return the compiler's options that find the header, which is written anew, and its text; nothing if not included.
 
-    `key` is the program's in its lab, `source` its text with its headers. A header of this name beside the program comes
-    first. NetlabError if the lab has no record.
+    `key` is the program's in its lab, `source` its text with its headers. A header of this name beside the program
+    comes first. NetlabError if the lab has no record.
     """
     if not program_text.includes(source, NAME) or os.path.exists(os.path.join(os.path.dirname(program), NAME)):
         return [], b""

@@ -110,7 +110,9 @@ def test_counters_and_gauges_are_told_apart() -> None:
 
 def test_names_of_any_kind_come_through() -> None:
     node = 'a "b\\c"\nd'
-    found = samples({**STATS, "balancers": {}, "programs": {node: {"reasons": {"PASS": COUNT}, "counters": {}, "maps": []}}})
+    found = samples(
+        {**STATS, "balancers": {}, "programs": {node: {"reasons": {"PASS": COUNT}, "counters": {}, "maps": []}}}
+    )
 
     assert found["netlab_program_packets_total", "under-test", node, "PASS"] == 3
 
