@@ -18,7 +18,7 @@ _SHORTEST_S = 1e-3
 _PARTS = 12  # of a value that are told on one line
 
 
-class Change(NamedTuple):
+class MapChange(NamedTuple):
     """A key whose value is another than before: `what` is changed, new or gone. Rates are by the path of a number."""
 
     time: float
@@ -54,7 +54,9 @@ def _left(args: typed.Maps, began: float) -> float:
     return args.every if args.duration is None else began + args.duration - time.monotonic()
 
 
-def changes(before: dict[str, EntryView], now: dict[str, EntryView], at_s: float, passed_s: float) -> Iterator[Change]:
+def changes(
+    before: dict[str, EntryView], now: dict[str, EntryView], at_s: float, passed_s: float
+) -> Iterator[MapChange]:
     """Yield what has changed in `passed_s` seconds, at `at_s`."""
     at_s = round(at_s, 3)
     for key, entry in now.items():
@@ -67,10 +69,10 @@ def changes(before: dict[str, EntryView], now: dict[str, EntryView], at_s: float
             for path, number in _leaves("", entry.value)
             if isinstance(number, int) and number != earlier.get(path, 0)
         }
-        yield Change(at_s, entry.key, "changed" if old else "new", old.value if old else None, entry.value, rates)
+        yield MapChange(at_s, entry.key, "changed" if old else "new", old.value if old else None, entry.value, rates)
     for key, entry in before.items():
         if key not in now:
-            yield Change(at_s, entry.key, "gone", entry.value, None, {})
+            yield MapChange(at_s, entry.key, "gone", entry.value, None, {})
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -85,7 +87,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _text(change: Change) -> str:
+def _text(change: MapChange) -> str:
     head = f"{change.time:9.3f}  {'next' if change.key is None else line(change.key)}:"
     if change.what == "gone":
         return f"{head} gone, was {short(change.before)}"
