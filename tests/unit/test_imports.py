@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -57,11 +58,13 @@ def modules() -> dict[str, str]:
 MODULES = modules()
 
 
+@cache
 def parsed(path: str) -> ast.Module:
     with open(path, encoding="utf-8") as file:
         return ast.parse(file.read())
 
 
+@cache
 def imported(path: str) -> set[str]:
     """Return the modules that a file imports anywhere, but not for type checking alone."""
     tree = parsed(path)
