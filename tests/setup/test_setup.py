@@ -254,6 +254,7 @@ def test_make_alone_lists_the_targets(machine: Machine) -> None:
 def test_root_runs_all_tests_at_once(machine: Machine) -> None:
     machine.setup("venv")
     machine.calls()
+    machine.has(uid=0, cells=False)
     machine.pytest_ends(lab=3)
 
     assert machine.test("-x") == 3
@@ -263,12 +264,13 @@ def test_root_runs_all_tests_at_once(machine: Machine) -> None:
 def test_a_user_runs_with_sudo_only_what_needs_root(machine: Machine) -> None:
     machine.setup("venv")
     machine.calls()
-    machine.has(uid=1000)
+    machine.has(uid=1000, cells=False)
     machine.pytest_ends()
 
     assert machine.test("-k", "two words") == 0
     assert [
         f"pytest unit -m pytest -m not root and (not docker and not slow) {FOR_ROOT} -k two words",
+        "sudo",  # which asks for a cell
         "sudo",
         "pytest lab -m pytest -m root and (not docker and not slow) -p no:cacheprovider -k two words",
     ] == machine.calls()
@@ -291,7 +293,7 @@ def test_one_more_runs_at_a_time_than_there_are_processors(machine: Machine) -> 
 
     machine.has(uid=1000, processors=1)
     assert machine.test() == 0
-    assert ["", ""] == places(machine)
+    assert ["", f"--tx=1*popen//python=.ci/cell {ready}"] == places(machine)
 
 
 def places(machine: Machine) -> list[str]:
