@@ -72,6 +72,8 @@ def _process_cells(process: "Process | None") -> tuple[Any, str, str, str]:
 
 def _state(process: "Process") -> Any:
     """Return what a process does, in the colour of what that means."""
+    if process.stopped_by_request:
+        return tables.painted(_PAINT.doubtful("stopped on request"))
     code = f" {process.code}" if process.state in ("exited", "killed") else ""
     said = process.state + code
     if process.state == "running":
