@@ -179,7 +179,15 @@ UP_AND_DOWN = "netlab.cli.main, netlab.lab.apply, netlab.lab.removal, netlab.run
         pytest.param("netlab.cli.main", PLANS | WRITES, id="all verbs"),
         pytest.param(
             "netlab.cli.main, netlab.cli.become, netlab.lab.launch, netlab.runtime.netns",
-            {*PLANS, *WRITES, "netlab.record.notes", "netlab.supervise", "argparse"},
+            {
+                *PLANS,
+                *WRITES,
+                "netlab.record.notes",
+                "netlab.supervise",
+                "netlab.cli.signal_proxy",
+                "argparse",
+                "threading",
+            },
             id="exec",
         ),
         pytest.param(UP_AND_DOWN, {*PLANS, "netlab.record.notes", "netlab.supervise.client"}, id="up"),
