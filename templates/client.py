@@ -8,7 +8,7 @@ import time
 from netlab import options
 from netlab.role import ready, say
 
-OPTIONS: options.Options = {  # what `args:` of the topology may set; `netlab demo` sets all of these
+OPTIONS: options.Options = {  # for `args:` and the command line; `netlab demo` sets all of these
     "target": {"type": "endpoint", "required": True, "help": "the service, as NODE:PORT"},
     "count": {"type": "integer", "default": 30, "minimum": 0, "help": "requests to send"},
     "interval": {"type": "number", "default": 0.1, "minimum": 0, "help": "seconds from one request to the next"},

@@ -85,9 +85,10 @@ class Change(Arguments):
     timeout: float
 
 
-class Reload(OfNode):
-    """The arguments of `reload`."""
+class Reload(Arguments):
+    """The arguments of `reload`; the program is NODE, for all there, or NODE/NAME."""
 
+    program: str
     define: list[tuple[str, str]]
 
 

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from netlab import assets
 from netlab.topology.model import Topology
 
-_KINDS = {"role": ("roles", ".py"), "program": ("bpf", ".c")}
+_FOLDERS = {"role": "roles", "program": "bpf"}
 
 
 def of(topology: Topology) -> Iterator[str]:
     """Yield a sentence for each file that is not netlab's own; of a name that netlab has, too, it says so."""
     roles = (("role", each.role, each.role_path) for node in topology.nodes for each in node.processes if each.role)
-    programs = (("program", node.program.name, node.program.path) for node in topology.nodes if node.program)
+    programs = (("program", each.name, each.path) for node in topology.nodes for each in node.programs)
     for what, name, path in dict.fromkeys((*roles, *programs)):
-        folder, suffix = _KINDS[what]
-        own = os.path.join(assets.folder(folder), name + suffix)
+        own = os.path.join(assets.folder(_FOLDERS[what]), os.path.basename(path))
         if path != own:
             yield f"the {what} {name} is {path}" + (", not netlab's own" if os.path.exists(own) else "")
