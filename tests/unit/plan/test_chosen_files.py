@@ -18,11 +18,11 @@ def role(name: str, path: str) -> Node:
 def test_netlab_s_own_are_not_named() -> None:
     own = (f"{assets.folder('roles')}/client.py", f"{assets.folder('bpf')}/balancer.c")
 
-    assert [] == named(role("client", own[0]), Node("lb", program=Program("balancer", own[1])), Node("bare"))
+    assert [] == named(role("client", own[0]), Node("lb", programs=(Program("balancer", own[1]),)), Node("bare"))
 
 
 @pytest.mark.parametrize(("name", "more"), [("client", ", not netlab's own"), ("mine", "")])
 def test_others_are_named_once_each_and_what_they_hide(name: str, more: str) -> None:
-    nodes = role(name, f"/x/{name}.py"), role(name, f"/x/{name}.py"), Node("lb", program=Program("lb", "/x/lb.c"))
+    nodes = role(name, f"/x/{name}.py"), role(name, f"/x/{name}.py"), Node("lb", programs=(Program("lb", "/x/lb.c"),))
 
     assert [f"the role {name} is /x/{name}.py{more}", "the program lb is /x/lb.c"] == named(*nodes)
