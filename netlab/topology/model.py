@@ -18,9 +18,9 @@ class Program(NamedTuple):
     """An XDP program on a node.
 
     `name` is what the file calls it, or else `function`, or else the name of its C file without the ending; no other
-    program of the node has it. `path` is the absolute path of its C file. `function` is the entry, or "" for the only candidate in the file.
-    `interfaces` are those it is attached to, or () for all of the node's. `transmits` says that it may return XDP_TX,
-    for which the other ends of its links need more than for other verdicts.
+    program of the node has it. `path` is the absolute path of the C file. `function` is the entry, or "" for the only
+    candidate in the file. `interfaces` are those it is attached to, or () for all of the node's. `transmits` says that
+    it may return XDP_TX, for which the other ends of its links need more than for other verdicts.
     """
 
     name: str
