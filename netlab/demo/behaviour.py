@@ -44,7 +44,7 @@ def parta(evidence: Evidence) -> list[Claim]:
     if not isinstance(facts, Dropping):
         raise TypeError("part A is judged by the facts of a lab with a server that drops")
     traffic = judge_parta.tell(list(evidence.packets), facts)
-    printed = segment_prints.Printed(
+    printed = segment_prints.Said(
         program=_lines(evidence, facts.server, "trace"),
         client=_lines(evidence, facts.client, "out", "err"),
         server=_lines(evidence, facts.server, "out", "err"),

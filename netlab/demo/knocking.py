@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from functools import partial
 
+from netlab import paths
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
 from netlab.record.model import InterfaceRecord, LabRecord
@@ -17,16 +18,16 @@ _KINDS = (("TCP", socket.SOCK_STREAM), ("UDP", socket.SOCK_DGRAM))
 
 
 def at_programs(lab: Standing) -> dict[str, str]:
-    """Send packets to a closed port of each node with a program, from a host beside it, and return the answers."""
+    """Send packets to a closed port behind each program, from a host beside it, and return the answers."""
     found: dict[str, str] = {}
-    for node, about in lab.record.nodes.items():
-        for program in about.programs:
-            port = about.interfaces[program.interfaces[0]]
-            peer = next(_hosts_behind(lab.record, node, port), "")
-            for what, kind in _KINDS:
-                name = f"{what} to port {CLOSED_PORT} of {node}"
-                host = _address(port)
-                found[name] = knock(lab, peer, host, kind) if peer and host else "there is nobody to knock"
+    for key, program in lab.record.programs():
+        node = paths.node_of(key)
+        port = lab.record.nodes[node].interfaces[program.interfaces[0]]
+        peer = next(_hosts_behind(lab.record, node, port), "")
+        for what, kind in _KINDS:
+            host = _address(port)
+            name = f"{what} to port {CLOSED_PORT} of {key}"
+            found[name] = knock(lab, peer, host, kind) if peer and host else "there is nobody to knock"
     return found
 
 

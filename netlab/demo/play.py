@@ -140,11 +140,7 @@ def _remove(lab: str, say: Callable[[str], None]) -> None:
 
 
 def _sources(lab: LabRecord) -> dict[str, str]:
-    sources = {}
-    for node, about in lab.nodes.items():
-        if about.programs:
-            sources[node] = files.source(paths.source(lab.folder, node))
-    return sources
+    return {key: files.source(paths.source(lab.folder, key)) for key, _ in lab.programs()}
 
 
 def _follow(

@@ -110,14 +110,13 @@ def dropping(topology: Topology, lab: LabRecord) -> Dropping:
     client = said.client or _client(nodes, {server})
     port = said.port or _number(_options(nodes[server]).get("port"), 0)
     port = port or _port(_options(nodes[client]).get("target"), SERVER_PORT)
-    program = nodes[server].program
-    define = dict(program.define) if program else {}
+    define = dict(pair for program in nodes[server].programs for pair in program.define)
     judges_all = str(define.get("JUDGE_ALL", 0)) not in ("0", "")
     return Dropping(client, server, _places(lab, (client, server)), port, judges_all)
 
 
 def _with_a_program(nodes: Iterable[Node], key: str) -> str:
-    found = [node.name for node in nodes if node.program]
+    found = [node.name for node in nodes if node.programs]
     if len(found) != 1:
         raise UsageError(_unclear(key, "one node with a program", found))
     return found[0]

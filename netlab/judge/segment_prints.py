@@ -17,7 +17,7 @@ _SIGNED = 1 << 31
 _LONG = 4  # a number with fewer digits may stand for many things
 
 
-class Printed(NamedTuple):
+class Said(NamedTuple):
     """What was printed: by the program, the client and the server."""
 
     program: Sequence[Line] = ()
@@ -26,7 +26,7 @@ class Printed(NamedTuple):
     lost: int = 0
 
 
-def claims(traffic: Traffic, printed: Printed) -> list[Claim]:
+def claims(traffic: Traffic, printed: Said) -> list[Claim]:
     """Return the claims on what was printed."""
     found = [
         _each_is_printed(traffic, printed.program),

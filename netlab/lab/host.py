@@ -10,6 +10,7 @@ from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, files, signals
 from netlab.lab import removal
 from netlab.lab.standing import Standing
+from netlab.plan.fill_maps import FillMaps
 from netlab.plan.planner import Plan
 from netlab.plan.stages import Stage, Work
 from netlab.plan.steps import AddLink, AttachProgram, CreateNode, StartRole, Step
@@ -106,7 +107,7 @@ class Host:
             for step in programs:
                 self.compilations[step] = compilation = loader.start(self._job(step), self.lock)
                 if not step.for_peer:
-                    files.write(paths.source(self.folder, step.node), compilation.text, 0o640)
+                    files.write(paths.source(self.folder, step.key), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
         if programs or roles:
@@ -133,10 +134,10 @@ class Host:
 
         program = step.program
         mtu = max(interface.mtu for interface in self.plan.interfaces if interface.node == step.node)
-        pins = self.standing.record.nodes[step.node].pins + ("_peer" if step.for_peer else "")
+        pins = paths.passing_pins(self.folder, step.node) if step.for_peer else paths.pins(self.folder, step.key)
         return loader.Job(
             self.lab,
-            step.node,
+            step.key,
             program.path,
             pin_folder=pins,
             work_folder=f"{self.folder}/{paths.COMPILER}",
@@ -153,6 +154,7 @@ class Host:
             case Work.NETWORK:
                 self._connect(stage.steps)
             case Work.PROGRAMS:
+                self._fill(_of(FillMaps, stage.steps))
                 self._attach(_of(AttachProgram, stage.steps))
             case Work.PROCESSES:
                 self._start(_of(StartRole, stage.steps))
@@ -167,9 +169,22 @@ class Host:
         self.runtime.create(nodes)
         self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
         links.build(
-            [step for step in steps if not isinstance(step, AttachProgram | StartRole)], self.runtime.netns_path
+            [step for step in steps if not isinstance(step, FillMaps | AttachProgram | StartRole)],
+            self.runtime.netns_path,
         )
         self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
+
+    def _fill(self, steps: Sequence[FillMaps]) -> None:
+        """Write what the file has for maps into them, before any packet meets their programs."""
+        if not steps:
+            return
+        from netlab.lab import map_filling
+
+        nodes = {step.node for step in steps}
+        for attached, compilation in self.compilations.items():
+            if attached.node in nodes:
+                compilation.pinned()
+        map_filling.fill(self.standing, steps, self.plan.topology.path or "the topology")
 
     def _attach(self, steps: Sequence[AttachProgram]) -> None:
         """Attach each program where it belongs, as soon as it is compiled."""
@@ -183,7 +198,8 @@ class Host:
             notes.update(dict.fromkeys(loaded.notes))
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
             where = few(step.interfaces)
-            self.say(f"netlab: {self.lab}: {step.node}: {step.program.name} attached to {where} ({step.program.mode})")
+            what = f"{step.program.name} attached to {where} ({step.program.mode})"
+            self.say(f"netlab: {self.lab}: {step.node}: {what}")
         if pinned:
             store.note_pins(self.folder, pinned)
         for note in notes:

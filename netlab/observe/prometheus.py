@@ -18,6 +18,7 @@ class _Family(NamedTuple):
 
 _PACKETS = _Family("program_packets_total", "counter", "Packets that have left a program, by reason.")
 _BYTES = _Family("program_bytes_total", "counter", "Bytes of the packets that have left a program, by reason.")
+_COUNTERS = _Family("program_counter", "gauge", "Whole numbers in the arrays of a program, but zeros.")
 _FULL = _Family(
     "node_udp_rcvbuf_errors_total", "counter", "Datagrams dropped in a node as their socket's buffer was full."
 )
@@ -79,24 +80,39 @@ def _lines(stats: LabStats) -> Iterator[str]:
     lab = stats.lab
     for family, key in ((_PACKETS, "packets"), (_BYTES, "bytes")):
         yield from _head(family)
-        for node, reasons in stats.reasons().items():
+        for program, reasons in stats.reasons().items():
             for reason, count in reasons.items():
-                yield _sample(family, getattr(count, key), lab=lab, node=node, reason=reason)
+                yield _sample(family, getattr(count, key), lab=lab, **_labels(program), reason=reason)
+    counters = {
+        (program, name, key): number
+        for program, counted in stats.programs.items()
+        for name, numbers in counted.counters.items()
+        for key, number in numbers.items()
+    }
+    yield from _head(_COUNTERS) if counters else ()
+    for (program, name, key), number in counters.items():
+        yield _sample(_COUNTERS, number, lab=lab, **_labels(program), map=name, key=key)
     yield from _head(_FULL)
     yield from (_sample(_FULL, errors, lab=lab, node=node) for node, errors in stats.udp_rcvbuf_errors.items())
     for family, key in _BALANCER if stats.balancers else ():
         yield from _head(family)
-        for node, now in stats.balancers.items():
-            yield _sample(family, getattr(now, key), lab=lab, node=node)
+        for program, now in stats.balancers.items():
+            yield _sample(family, getattr(now, key), lab=lab, **_labels(program))
     backends = {
-        (node, name): backend for node, now in stats.balancers.items() for name, backend in now.backends.items()
+        (program, name): backend for program, now in stats.balancers.items() for name, backend in now.backends.items()
     }
     reports = {place: backend.reports for place, backend in backends.items() if backend.reports}
     for families, values in ((_BACKENDS, backends), (_REPORTS, reports)):
         for family, key in families if values else ():
             yield from _head(family)
-            for (node, name), value in values.items():
-                yield _sample(family, getattr(value, key), lab=lab, node=node, backend=name)
+            for (program, name), value in values.items():
+                yield _sample(family, getattr(value, key), lab=lab, **_labels(program), backend=name)
+
+
+def _labels(program: str) -> dict[str, str]:
+    """Return what tells programs apart, by their keys: the node, and the name of one of several there."""
+    node, _, name = program.partition("/")
+    return {"node": node, "program": name} if name else {"node": node}
 
 
 def _head(family: _Family) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from netlab.paths import process_key
 from netlab.plan.equality import compared_by_kind
+from netlab.plan.fill_maps import FillMaps
 from netlab.topology.model import Program
 
 BRIDGE = "br0"
@@ -188,13 +189,15 @@ class FaceProgram(NamedTuple):
 class AttachProgram(NamedTuple):
     """An XDP program, compiled once for its node and attached to these of its interfaces.
 
-    `program.interfaces` is what the file says, `interfaces` what it means. With `for_peer` it is not the node's own
-    program. It is at the other end of a link, so that frames arrive that the program there sends by XDP_TX.
+    `program.interfaces` is what the file says, `interfaces` what it means. `key` is what the program is called in the
+    lab. With `for_peer` it is not the node's own program. It is at the other end of a link, so that frames arrive that
+    the program there sends by XDP_TX.
     """
 
     node: str
     program: Program
     interfaces: tuple[str, ...]
+    key: str
     lab: str = ""
     for_peer: bool = False
 
@@ -205,7 +208,8 @@ class AttachProgram(NamedTuple):
         constants = " ".join(f"{name}={value}" for name, value in program.define)
         defined = f" with {constants}" if constants else ""
         where = " ".join((namespace(self.lab, self.node), *self.interfaces))
-        text = f"# netlab: compile {program.path}{defined}, attach{function} {program.mode} at {where}"
+        called = f" as {self.key}" if self.key != self.node else ""
+        text = f"# netlab: compile {program.path}{defined}, attach{function} {program.mode} at {where}{called}"
         return text.replace("\n", " ")
 
     def undone(self) -> str:
@@ -256,7 +260,7 @@ class StartRole(NamedTuple):
         return f"# netlab: end the {which} of {namespace(self.lab, self.node)}"
 
 
-Step = CreateNode | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | AttachProgram | StartRole
+Step = CreateNode | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | FillMaps | AttachProgram | StartRole
 _Step = TypeVar("_Step", bound=Step)
 
 

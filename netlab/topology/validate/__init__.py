@@ -19,6 +19,7 @@ from netlab.topology.validate.demo import read_demo, resolved
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings
 from netlab.topology.validate.links import Interfaces, connect, name_interfaces, read_links
+from netlab.topology.validate.maps import check_maps
 from netlab.topology.validate.names import Names
 from netlab.topology.validate.nodes import Draft, read_nodes
 from netlab.topology.validate.programs import check_program
@@ -72,6 +73,9 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     judged = resolved(said, names) if said else Judged()
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
+    for draft in drafts:
+        programs = [written.program for written in draft.programs]
+        check_maps(findings, draft.node.maps, programs, draft.declared.name)
     addressing = Addressing(findings, names, wires) if names.kinds_known else None
     if addressing and sound:  # Otherwise another mistake may be the reason for a missing interface.
         _check_surroundings(findings, names, drafts, addressing, interfaces)
@@ -111,8 +115,8 @@ def _check_surroundings(
     for draft in drafts:
         name = draft.declared.name
         neighbours.check(name, draft.routes)
-        if draft.program:
-            check_program(findings, names, draft.program, interfaces, name)
+        for program in draft.programs:
+            check_program(findings, names, program, interfaces, name)
 
 
 def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...]) -> list[Node]:
@@ -122,7 +126,7 @@ def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...]) -> list[N
     of_roles = (capability for path in roles for capability in declared.capabilities(path))
     node = draft.node._replace(
         capabilities=tuple(dict.fromkeys((*draft.node.capabilities, *of_roles))),
-        program=draft.program.program if draft.program else None,
+        programs=tuple(written.program for written in draft.programs),
         routes=tuple(route.route() for route in draft.routes),
         replica_of=name if names.is_replicated(name) else "",
     )

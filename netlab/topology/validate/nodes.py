@@ -7,9 +7,10 @@ from netlab.topology.model import Limits, Node
 from netlab.topology.validate import processes
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings, place
+from netlab.topology.validate.maps import read_maps
 from netlab.topology.validate.names import Declared
 from netlab.topology.validate.processes import WrittenProcess, read_processes
-from netlab.topology.validate.programs import WrittenProgram, read_program
+from netlab.topology.validate.programs import WrittenProgram, read_programs
 from netlab.topology.validate.routes import WrittenRoute, read_routes
 from netlab.topology.validate.rules import LABEL, LABEL_LENGTH, Fields, choice, integer, is_label, suggest_label
 from netlab.topology.validate.settings import capabilities, environment, image, limits, sysctls
@@ -20,7 +21,7 @@ SWITCH_KEYS = ("kind", "replicas", "sysctls")
 NODE_KEYS = (
     *SWITCH_KEYS,
     *processes.KEYS,
-    *(processes.LIST, "xdp", "routes", "env", "limits", "image", "capabilities"),
+    *(processes.LIST, "xdp", "maps", "routes", "env", "limits", "image", "capabilities"),
 )
 TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
 
@@ -31,7 +32,7 @@ class Draft(NamedTuple):
     declared: Declared
     node: Node
     processes: tuple[WrittenProcess, ...]
-    program: WrittenProgram | None
+    programs: tuple[WrittenProgram, ...]
     routes: tuple[WrittenRoute, ...]
     has_process: bool
 
@@ -62,12 +63,13 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         limits=fields.read("limits", limits, Limits()),
         image=fields.read("image", image, ""),
         capabilities=fields.read("capabilities", capabilities, ()),
+        maps=fields.read("maps", read_maps, ()) if kind != "switch" else (),
     )
     return Draft(
         declared,
         node,
         read_processes(files, fields) if kind != "switch" else (),
-        fields.read("xdp", lambda *at: read_program(files, *at), None) if kind != "switch" else None,
+        fields.read("xdp", lambda *at: read_programs(files, *at), ()) if kind != "switch" else (),
         fields.read("routes", read_routes, ()),
         kind != "switch" and processes.is_written(fields),
     )

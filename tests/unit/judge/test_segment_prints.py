@@ -8,7 +8,7 @@ from netlab.judge import parta, segment_prints
 from netlab.judge.claim import Claim
 from netlab.judge.lines import Line
 from netlab.judge.packets import Packet
-from netlab.judge.segment_prints import Printed
+from netlab.judge.segment_prints import Said
 from tests.unit.judge.test_parta import FACTS, answer, behind, right, segment, sent
 
 Say = Callable[[Packet], str]
@@ -37,7 +37,7 @@ def letter(packet: Packet) -> str:
 
 
 def claims(**changes: object) -> dict[str, Claim]:
-    good = Printed(lines(plain), lines(letter), lines(letter, only_passed=True))
+    good = Said(lines(plain), lines(letter), lines(letter, only_passed=True))
     found = segment_prints.claims(told(), good._replace(**changes))  # type: ignore[arg-type]
     return {claim.id.removeprefix("parta.print."): claim for claim in found}
 
@@ -58,7 +58,7 @@ def test_a_number_may_be_printed_as_a_signed_one() -> None:
     traffic = told(high)
     said = [Line(each.ns + 5, "server", f"{'in' if each.seq % 2 else 'out'} {each.seq - 2**32}") for each in high]
 
-    found = segment_prints.claims(traffic, Printed(said, said, said))
+    found = segment_prints.claims(traffic, Said(said, said, said))
 
     assert [claim.verdict for claim in found] == ["met"] * 4
 

@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 
+from netlab.plan.fill_maps import FillMaps
 from netlab.plan.planner import plan
 from netlab.plan.stages import Work, stages, work_of
 from netlab.plan.steps import (
@@ -22,7 +23,8 @@ from netlab.plan.steps import (
     inverse,
     inverses,
 )
-from netlab.topology.model import Endpoint, Link, Node, Program, Topology
+from netlab.topology.document.tree import Scalar, Sequence
+from netlab.topology.model import Endpoint, Link, MapEntries, Node, Program, Topology
 
 A = Interface("a", "eth0", 16, "02:00:00:00:00:01", 1500, ("10.0.0.1/24",), "", "b", "up link")
 B = Interface("b", "up link", 16, "02:00:00:00:00:02", 1500, ("10.0.0.2/24",), "", "a", "eth0")
@@ -37,8 +39,13 @@ UNDONE: dict[Step, str] = {
     AddRoute("a", "default", "fd00::2", "lab"): "ip -n lab.a -6 route del default via fd00::2",
     AddRoute("a", "10.1.0.0/16", "10.0.0.2", "lab"): "ip -n lab.a route del 10.1.0.0/16 via 10.0.0.2",
     FaceProgram("a", "eth0", "lab"): "ip netns exec lab.a ethtool -K eth0 gro off tx on",
-    AttachProgram("a", PROGRAM._replace(mode="native"), ("eth0",), "lab"): "ip -n lab.a link set dev eth0 xdpdrv off",
-    AttachProgram("a", PROGRAM, ("eth0", "eth1"), "lab"): (
+    FillMaps("a", (MapEntries(Scalar(1, 1, "m", "m"), "", Sequence(1, 1, ())),), "lab"): (
+        "# netlab: remove from maps of lab.a: m (0 entries)"
+    ),
+    AttachProgram(
+        "a", PROGRAM._replace(mode="native"), ("eth0",), "a", "lab"
+    ): "ip -n lab.a link set dev eth0 xdpdrv off",
+    AttachProgram("a", PROGRAM, ("eth0", "eth1"), "a/dropper", "lab"): (
         "ip -n lab.a link set dev eth0 xdpgeneric off\nip -n lab.a link set dev eth1 xdpgeneric off"
     ),
     StartRole("a", ("sleep", "9"), lab="lab"): "# netlab: end the process of lab.a",
@@ -96,7 +103,7 @@ def test_steps_of_two_kinds_are_never_equal(kind: type[Step], other: type[Step])
 
 def test_stages_keep_the_order_of_the_steps() -> None:
     """Steps of one work that follow each other are done together, and none is moved before another."""
-    a, b, attach, start = CreateNode("a"), CreateNode("b"), AttachProgram("a", PROGRAM, ()), StartRole("a", ("x",))
+    a, b, attach, start = CreateNode("a"), CreateNode("b"), AttachProgram("a", PROGRAM, (), "a"), StartRole("a", ("x",))
     found = list(stages([a, AddBridge("a", "br0", 1), attach, start, attach, b, AddRoute("b", "default", "::1")]))
 
     assert [Work.NETWORK, Work.PROGRAMS, Work.PROCESSES, Work.PROGRAMS, Work.NETWORK] == [each.work for each in found]
