@@ -101,8 +101,8 @@ class Extras:
         is_sending = time.monotonic_ns() - story.requests[-1].ns < _PAUSE_NS
         if not self._fills or self._script or is_sending or any(each.is_busy for each in self._senders):
             return
-        deepest = max(len(each.after.waiting) for each in replayed)
-        missing = self._facts.queue - len(replayed[-1].after.waiting)
+        deepest = max(each.after.waiting for each in replayed)
+        missing = self._facts.queue - replayed[-1].after.waiting
         self._fills = self._fills - 1 if deepest < self._facts.queue else 0
         if self._fills:
             data = distinct(_SHORT_S, {each.key for each in story.requests})

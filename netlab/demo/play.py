@@ -34,6 +34,7 @@ from netlab.supervise.logs import LogLine
 # ended, and before that.
 _QUIET_S, _SILENT_S = 3.0, 60.0
 _LOOKS = 20
+_MOST_PACKETS = 200_000  # that are judged; who floods a lab is judged by the first of them
 _SETTLE_S = 0.2  # for the last lines of a play that is over
 
 
@@ -122,7 +123,7 @@ def _add(seen: list[Packet], sight: Sight, facts: Balancing | Dropping | None, o
     packet = packets.read(
         sight.ns - offset_ns, sight.node, sight.interface, sight.leaves, sight.frame, sight.is_unfinished
     )
-    if packet and facts and facts.concerns(packet):
+    if packet and facts and facts.concerns(packet) and len(seen) < _MOST_PACKETS:
         seen.append(packet)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 BEFORE_NS, AFTER_NS = 200_000, 100_000_000  # a line comes so long before what it is about at most, or after it
 _NEAR_NS = 5_000_000  # a line may be about anything that happened so long before it: two processors print
+_MOST_NEAR = 20
 _MOST = 0.8  # of a wording's lines make it one about something
 _SHARE = 0.5  # of all moments of a kind must have a line of a wording that is about them, too
 RECEIVED, FORWARDED, QUEUED, FREED, DEQUEUED = "received", "forwarded", "queued", "freed", "dequeued"
@@ -128,7 +129,7 @@ def _wording(
     for line in lines:
         place = bisect_right(times, line.ns) - 1
         is_in_time = place >= 0 and line.ns - happened[place].ns <= AFTER_NS
-        first = bisect_left(times, line.ns - _NEAR_NS)
+        first = max(bisect_left(times, line.ns - _NEAR_NS), place - _MOST_NEAR)
         at.append(happened[place] if is_in_time else None)
         near.append(tuple(happened[min(first, place) : place + 1]) if is_in_time else ())
     return Wording(text, tuple(lines), tuple(values), tuple(at), tuple(near))

@@ -1,7 +1,7 @@
 """What a balancer met and did, moment by moment, as its lines should tell it: from packets alone. Pure."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Container
 
 from netlab.judge.balanced import Arrival, Completion, Request
 from netlab.judge.lines import DEQUEUED, FORWARDED, FREED, QUEUED, Happened
@@ -14,6 +14,7 @@ _ABOUT_NS = 5_000_000  # within which a count may be that of another moment: two
 def happened(play: Play) -> list[Happened]:
     """Return everything that the balancer met, in the order of time."""
     waited = {each.number for each in play.waited}
+    stuck = play.story.stuck
     taken = _completions_that_send(play, waited)
     found = []
     times = [each.ns for each in play.moments]
@@ -21,7 +22,7 @@ def happened(play: Play) -> list[Happened]:
         what = moment.what
         if isinstance(what, Request):
             arrival = play.story.served.get(what.number)
-            found.append(Happened(what.ns, _kind(play, what, arrival, waited), arrival.worker if arrival else ""))
+            found.append(Happened(what.ns, _kind(what, arrival, waited, stuck), arrival.worker if arrival else ""))
         elif isinstance(what, Completion):
             near = play.moments[bisect_left(times, what.ns - _ABOUT_NS) : bisect_right(times, what.ns + _ABOUT_NS)]
             most = play.story.facts.threads[what.worker]
@@ -32,26 +33,25 @@ def happened(play: Play) -> list[Happened]:
     return found
 
 
-def _kind(play: Play, request: Request, arrival: Arrival | None, waited: Iterable[int]) -> str:
+def _kind(request: Request, arrival: Arrival | None, waited: Container[int], stuck: Container[int]) -> str:
     """Return what became of a request."""
     if arrival is None:
-        return QUEUED if request.number in play.story.stuck else ""
+        return QUEUED if request.number in stuck else ""
     is_late = (arrival.ns - request.ns) / 1e6 > TOLERANCE_MS
     return QUEUED if request.number in waited or is_late else FORWARDED
 
 
-def _completions_that_send(play: Play, waited: Iterable[int]) -> set[Completion]:
+def _completions_that_send(play: Play, numbers: Container[int]) -> set[Completion]:
     """Return the completions after which a request that waited has left: the last one before it, of its worker."""
-    left = list(play.story.completions)
+    stacks: dict[str, list[Completion]] = {name: [] for name in play.story.facts.threads}
     found: set[Completion] = set()
-    for number in sorted(waited, key=lambda each: play.story.served[each].ns if each in play.story.served else 0):
-        arrival = play.story.served.get(number)
-        if arrival is None:
-            continue
-        before = [each for each in left if each.ns <= arrival.ns]
-        own = [each for each in before if each.worker == arrival.worker]
-        if before:
-            taken = (own or before)[-1]
-            found.add(taken)
-            left.remove(taken)
+    for moment in play.moments:
+        what = moment.what
+        if isinstance(what, Completion):
+            stacks[what.worker].append(what)
+        elif isinstance(what, Arrival) and what.request and not what.again and what.request.number in numbers:
+            own = stacks[what.worker]
+            latest = own or max(stacks.values(), key=lambda each: each[-1].ns if each else 0)
+            if latest:
+                found.add(latest.pop())
     return found

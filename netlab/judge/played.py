@@ -21,7 +21,7 @@ class Play(NamedTuple):
         return [
             moment.what
             for moment in self.moments
-            if isinstance(moment.what, Request) and (not moment.before.free or moment.before.waiting)
+            if isinstance(moment.what, Request) and (not moment.before.free or moment.before.waiting > 0)
         ]
 
 
@@ -31,7 +31,7 @@ def lost_unfairly(play: Play) -> Iterator[Request]:
     queue = play.story.facts.queue
     for moment in play.moments:
         if isinstance(moment.what, Request) and moment.what.number in lost:
-            is_full = queue and len(moment.before.waiting) >= queue and not moment.before.free
+            is_full = queue and moment.before.waiting >= queue and not moment.before.free
             if not is_full:
                 yield moment.what
 

@@ -3,6 +3,8 @@
 Each claim says which wordings it has taken. `lines` finds out what a wording is about.
 """
 
+import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -24,6 +26,7 @@ from netlab.judge.lines import (
 
 _AGREES = 0.5  # of a value's lines must agree before it is taken for what it should name; the rest are mistakes
 _BURST_NS = 10_000_000  # a line so long after a packet may be about that one, although others have come since
+_COUNT = re.compile(r"[0-9]{1,9}")
 _HINT = "(what other wordings mean can be said: prints: in demo:, or --prints FILE)"
 
 
@@ -52,13 +55,12 @@ def _excused(claim: Claim, lost: int) -> Claim:
 
 def uncovered(lines: Iterable[Line], moments: Sequence[int]) -> list[int]:
     """Return the moments that have no line of their own in their time."""
-    left = sorted(line.ns for line in lines)
-    found = []
+    times = sorted(line.ns for line in lines)
+    found, at = [], 0
     for ns in moments:
-        while left and left[0] < ns - BEFORE_NS:
-            left.pop(0)
-        if left and left[0] <= ns + AFTER_NS:
-            left.pop(0)
+        at = max(at, bisect_left(times, ns - BEFORE_NS))
+        if at < len(times) and times[at] <= ns + AFTER_NS:
+            at += 1
         else:
             found.append(ns)
     return found
@@ -243,6 +245,6 @@ def _counts(pairs: Pairs, expected: Callable[[Happened], frozenset[int]]) -> tup
     wrong = []
     for value, _, near, line in pairs:
         right = frozenset().union(*map(expected, near))
-        if not value.isdecimal() or int(value) not in right:
+        if not _COUNT.fullmatch(value) or int(value) not in right:
             wrong.append(f'"{line.text}", but {" or ".join(map(str, sorted(right)))} were free')
     return len(pairs) - len(wrong), wrong

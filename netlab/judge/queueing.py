@@ -87,7 +87,7 @@ def those_without_a_thread_wait(play: Play) -> Claim:
         return unjudged(text, "every request found a free thread", name)
     lost = {each.number for each in lost_unfairly(play)}
     wrong = [f"{named(each)} was never served" for each in play.waited if each.number in lost]
-    deepest = max(len(moment.after.waiting) for moment in play.moments)
+    deepest = max(moment.after.waiting for moment in play.moments)
     return judged(text, wrong, f"{len(play.waited)} waited, up to {deepest} at a time", name)
 
 
@@ -120,7 +120,7 @@ def as_deep(play: Play) -> Claim:
     """Return the claim on the depth of the queue."""
     queue = play.story.facts.queue
     text, name = "as many requests may wait as are promised", "partb.depth"
-    deepest = max((len(moment.after.waiting) for moment in play.moments), default=0)
+    deepest = max((moment.after.waiting for moment in play.moments), default=0)
     lost = list(lost_unfairly(play))
     if not lost and deepest < queue:
         return unjudged(text, f"never more than {deepest} waited, {queue} are promised", name)

@@ -72,16 +72,19 @@ def _missing(about: Iterable[tuple[int, bytes, str]], lines: Sequence[Line]) -> 
     missing = []
     for ns, key, what in about:
         words = key.decode("ascii", "backslashreplace")
-        has_it = re.compile(rf"(?<![\d.]){re.escape(words)}(?![\d]|\.\d)")
-        fits = (
-            at for at, line in enumerate(left) if -_BEFORE_NS <= line.ns - ns <= _AFTER_NS and has_it.search(line.text)
-        )
+        in_time = ((at, line) for at, line in enumerate(left) if -_BEFORE_NS <= line.ns - ns <= _AFTER_NS)
+        fits = (at for at, line in in_time if words in line.text and _has_word(line.text, words))
         found = next(fits, None)
         if found is None:
             missing.append(f"no line {what}")
         else:
             del left[found]
     return missing
+
+
+def _has_word(text: str, words: str) -> bool:
+    """Say whether a text has this, and not only as a part of a longer number."""
+    return re.search(rf"(?<![\d.]){re.escape(words)}(?!\d|\.\d)", text) is not None
 
 
 def _seconds(data: bytes) -> float | None:

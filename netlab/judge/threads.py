@@ -1,5 +1,6 @@
 """How many threads were free and how many requests waited at each moment of a story. Pure."""
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -9,10 +10,11 @@ Happening = Request | Arrival | Completion
 
 
 class State(NamedTuple):
-    """How many threads of all workers are free, and the requests that wait, oldest first."""
+    """How many threads of all workers are free, how many requests wait, and the oldest of these."""
 
     free: int
-    waiting: tuple[Request, ...] = ()
+    waiting: int = 0
+    oldest: Request | None = None
 
 
 class Moment(NamedTuple):
@@ -43,7 +45,7 @@ def moments(story: Story) -> Iterator[Moment]:
     threads = story.facts.threads
     waits = story.served.keys() | story.stuck
     in_hand = dict.fromkeys(threads, 0)
-    waiting: dict[int, Request] = {}
+    waiting: OrderedDict[int, Request] = OrderedDict()
     state = State(sum(threads.values()))
     happenings: list[Happening] = [*story.requests, *story.arrivals, *story.completions]
     for what in sorted(happenings, key=lambda each: each.ns):
@@ -55,7 +57,7 @@ def moments(story: Story) -> Iterator[Moment]:
         else:
             in_hand[what.worker] = max(in_hand[what.worker] - 1, 0)
         free = sum(max(count - in_hand[name], 0) for name, count in threads.items())
-        before, state = state, State(free, tuple(waiting.values()))
+        before, state = state, State(free, len(waiting), next(iter(waiting.values()), None))
         yield Moment(what.ns, what, before, state, dict(in_hand))
 
 
@@ -67,7 +69,7 @@ def wastes(replayed: list[Moment], until_ns: int) -> Iterator[Waste]:
     found_free = {each.what.number for each in replayed if isinstance(each.what, Request) and each.before.free}
     begun: Waste | None = None
     for moment in replayed:
-        oldest = moment.after.waiting[0] if moment.after.free and moment.after.waiting else None
+        oldest = moment.after.oldest if moment.after.free else None
         if begun and begun.request != oldest:
             yield begun._replace(ns=moment.ns - begun.begin_ns)
             begun = None
