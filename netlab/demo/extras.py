@@ -24,7 +24,7 @@ from netlab.supervise.logs import LogLine
 _QUIET_S, _STUCK_S = 1.0, 4.0  # after which a client of one's own has had its turn: all is served, or something is not
 _LATEST_S = 20.0  # after which workers that do not listen are waited for no longer
 _PAUSE_NS = 200_000_000  # after which a client has sent all that it sends at a time
-_FILLS = 10  # how often the queue is filled, until it is as deep as promised: meanwhile some leave
+_FILLS = 30  # how often the queue is filled, until it is as deep as promised: meanwhile some leave
 _SHORT_S = (0.01, 0.19)  # sleep times of requests that fill the queue
 
 

@@ -70,7 +70,7 @@ def test_a_program_that_cannot_be_attached_has_an_exit_code_of_its_own(word: str
 
 def test_a_play_that_does_not_end_is_cut_and_judged(tmp_path: Path) -> None:
     """What was seen until then is judged, and kept."""
-    words = ("--set=nodes.client.args.interval=100", "--time-limit=4", f"--save={tmp_path}/kept")
+    words = ("--set=nodes.client.args.interval=100", "--time-limit=15", f"--save={tmp_path}/kept")
     done = netlab("demo", "partb-low", f"{STUDENTS}/student.yml", *words, "--format", "json", code=6)
 
     found = json.loads(done.stdout)
