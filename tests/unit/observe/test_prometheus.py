@@ -109,5 +109,18 @@ def test_names_of_any_kind_come_through() -> None:
     assert found["netlab_program_packets_total", "under-test", node, "PASS"] == 3
 
 
+def test_one_of_several_programs_has_a_label_of_its_own() -> None:
+    """Beside its node, so that a node's figures can be added up; the only one has none."""
+    found = written(
+        {**STATS, "balancers": {}, "programs": {"fw/in": {"reasons": {"PASS": COUNT}}, "lb": {"reasons": {}}}}
+    )
+    both = written({**STATS, "balancers": {"fw/lb": next(iter(STATS["balancers"].values()))}, "programs": {}})
+
+    assert '{lab="under-test",node="fw",program="in",reason="PASS"}' in found
+    assert 'netlab_balancer_queue_depth{lab="under-test",node="fw",program="lb"}' in both
+    assert 'netlab_balancer_threads_free{lab="under-test",node="fw",program="lb",backend="' in both
+    assert 'program=""' not in found + both
+
+
 def test_a_lab_without_programs_has_no_samples() -> None:
     assert samples({"lab": "bare", "balancers": {}, "programs": {}, "problems": {}}) == {}
