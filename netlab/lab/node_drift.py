@@ -7,10 +7,9 @@ link, a qdisc) is his own affair. `snapshot` reads nodes. `drift` looks at the r
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from netlab.plan.routes import DEFAULT, DEFAULTS
 from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram, namespace
 from netlab.record.model import InterfaceRecord, NodeRecord
-from netlab.topology.ip_arithmetic import Subnet, parse
+from netlab.topology.ip_arithmetic import DEFAULT, DEFAULTS, Subnet, parse
 
 LO = 1  # its index in every namespace
 

@@ -1,8 +1,15 @@
 """What the set-up does on which machine, and that it does and says nothing where nothing is to be done."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from tests.checkout import ROOT
 from tests.setup.conftest import ALL_PACKAGES, Machine
+
+FOLDERS_FOR_ROOT = ("tests/bpf", "tests/contract", "tests/docker")
+FOR_ROOT = " ".join(f"--ignore={folder}" for folder in FOLDERS_FOR_ROOT)
 
 
 def test_nothing_missing_installs_nothing_and_says_nothing(machine: Machine) -> None:
@@ -58,6 +65,23 @@ def test_a_user_without_sudo_is_told_which_command_needs_root(machine: Machine) 
 
     assert done.returncode == 1
     assert "this needs root, and there is no sudo here; say it as root: " in done.stderr
+
+
+def test_a_command_runs_in_a_cell_where_there_are_cells(machine: Machine) -> None:
+    """The machine's own cell, a stand-in, runs nothing."""
+    machine.has(cells=True)
+    inside = machine.setup("cell", "echo", "out")
+    machine.has(cells=False)
+    outside = machine.setup("cell", "echo", "out")
+
+    assert [(0, ""), (0, "out\n")] == [(done.returncode, done.stdout) for done in (inside, outside)]
+
+
+def test_a_user_without_sudo_is_told_that_a_cell_needs_root(machine: Machine) -> None:
+    machine.has(uid=1000)
+    machine.without("sudo")
+
+    assert "this needs root, and there is no sudo here" in machine.setup("cell", "true").stderr
 
 
 def test_what_apt_said_is_shown_when_it_fails(machine: Machine) -> None:
@@ -245,7 +269,7 @@ def test_a_user_runs_with_sudo_only_what_needs_root(machine: Machine) -> None:
 
     assert machine.test("-k", "two words") == 0
     assert [
-        "pytest unit -m pytest -m not root and (not docker and not slow) -k two words",
+        f"pytest unit -m pytest -m not root and (not docker and not slow) {FOR_ROOT} -k two words",
         "sudo",  # which asks for a cell
         "sudo",
         "pytest lab -m pytest -m root and (not docker and not slow) -p no:cacheprovider -k two words",
@@ -286,7 +310,19 @@ def test_tests_without_root_can_run_alone(machine: Machine) -> None:
     machine.pytest_ends()
 
     assert machine.run("env", "WITHOUT_ROOT=1", "sh", ".ci/test").returncode == 0
-    assert ["pytest unit -m pytest -m not root and (not docker and not slow)"] == machine.calls()
+    assert [f"pytest unit -m pytest -m not root and (not docker and not slow) {FOR_ROOT}"] == machine.calls()
+
+
+def test_what_a_user_does_not_even_load_all_needs_root() -> None:
+    """Every file of tests there says so of all its tests."""
+    paths = [path for folder in FOLDERS_FOR_ROOT for path in Path(ROOT, folder).glob("**/test_*.py")]
+
+    assert len(paths) > 20
+    assert [] == [
+        path
+        for path in paths
+        if not re.search(r"^pytestmark = .*mark\.root|^    pytest\.mark\.root", path.read_text(), re.MULTILINE)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from netlab.lab import node_drift, snapshot
 from netlab.lab.node_drift import Inside, Link, Pins
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
-from netlab.plan.routes import DEFAULT, DEFAULTS
-from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet, parse
+from netlab.topology.ip_arithmetic import DEFAULT, DEFAULTS, IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Endpoint, Node, Program, Route, Topology
 from netlab.topology.model import Link as Wire
 
