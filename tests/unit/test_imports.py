@@ -37,7 +37,10 @@ ONLY_USERS = {
     "pyroute2": {"network.messages"},
     "rich": {"cli.tables"},
     "docker": {"runtime.engine"},
-    "ctypes": {*(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "maps")), "kernel.syscalls"},
+    "ctypes": {
+        *(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "map_reader", "maps")),
+        "kernel.syscalls",
+    },
 }
 # What is in a path of netlab's own, and in no other text.
 OWNED = ("/run/netlab", "/run/netns", "/etc/netns", "/var/cache", "lab.json", "env.json", "status.json", "trace.log")
