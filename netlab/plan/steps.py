@@ -4,7 +4,7 @@
 CreateNode to FaceProgram every line can be run by hand as root, in order. The steps after these need netlab (programs
 are a comment) or occupy a terminal (roles). A step has the lab's name only for this text.
 
-Steps are compared by kind and values. `inverse(step)` is what undoes one, `inverses(steps)` several, the last one first.
+Steps are compared by kind and values. `inverse(step)` undoes one; `inverses(steps)` undo several, the last one first.
 """
 
 from collections.abc import Iterable
