@@ -4,8 +4,7 @@
 CreateNode to FaceProgram every line can be run by hand as root, in order. The steps after these need netlab (programs
 are a comment) or occupy a terminal (roles). A step has the lab's name only for this text.
 
-Steps are compared by their kind and their values. `inverse(step)` is what undoes it, as data. `inverses(steps)` undoes
-several, the last one first.
+Steps are compared by kind and values. `inverse(step)` undoes one; `inverses(steps)` undo several, the last one first.
 """
 
 from collections.abc import Iterable
