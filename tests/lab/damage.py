@@ -196,9 +196,9 @@ WAYS = [
         "echo ",
     ),
     # processes
-    Way("kill -KILL $a", "a: its process PID was killed by SIGKILL"),
-    Way("kill -TERM $a", "a: its process PID has ended, and its role is one that stays"),
-    Way("kill -TERM $h", "h: its process PID was killed by SIGTERM"),
+    Way("kill -KILL $a", "a: its process PID was killed by SIGKILL", "netlab start --lab dmg a"),
+    Way("kill -TERM $a", "a: its process PID has ended, and its role is one that stays", "netlab start --lab dmg a"),
+    Way("kill -TERM $h", "h: its process PID was killed by SIGTERM", "netlab start --lab dmg h"),
     Way("kill -STOP $a", "a: its process PID is stopped", "kill -CONT "),
     Way("kill -STOP $supervisor; kill -KILL $a", "a: its process PID has ended, and nobody has seen how"),
     Way("kill -KILL $supervisor", "the lab: its supervisor has died, and with it the processes of a, h"),
