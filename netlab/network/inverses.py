@@ -76,7 +76,7 @@ def _taken_away(messages: Messages, step: AddAddress | AddRoute) -> Request:
         case AddAddress():
             return Undo(step), messages.no_address(step.index, step.address)
         case AddRoute():
-            return Undo(step), messages.no_route(step.to, step.via)
+            return Undo(step), messages.no_route(step)
     assert_never(step)
 
 

@@ -175,7 +175,7 @@ def _end(messages: Messages, node: _Node) -> list[Request]:
             case AddAddress():
                 requests.append((step, messages.address(step.index, step.address)))
             case AddRoute():
-                requests.append((step, messages.route(step.to, step.via)))
+                requests.append((step, messages.route(step)))
             case _:
                 assert_never(step)
     return requests

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from netlab import assets
 from netlab.kernel import sysctls
 from netlab.paths import node_of
+from netlab.plan import compose_routes
 from netlab.plan.addresses import Layout, layout
 from netlab.plan.planner import Plan
 from netlab.plan.steps import AddRoute, CreateNode, Interface, StartRole
@@ -125,6 +126,10 @@ class _Lab:
             "these do not start by themselves: docker-compose exec starts them": self._by_hand(),
             "the processes of these start at once, whatever they come after": self._with_several(),
             "these start in any order, as they wait for processes of each other": self.circular,
+            "routes to what is on a link, or through link-local addresses, are left out": compose_routes.left_out(
+                self.routes
+            ),
+            "these have the engine's default route, though no automatic ones": compose_routes.not_automatic(nodes),
             "addresses are the engine's choice where it finds none for itself": without,
             "these images need python3 for roles, and ip for routes": list(images),
         }
@@ -176,11 +181,7 @@ class _Lab:
             for number in (self.layout.segment_of[end] for end in self.ends[node.name])
             for family in self.gateways[number]
         ]
-        return [
-            f"ip {'-6 ' if ':' in step.via else ''}route replace {step.to} via {step.via}"
-            for step in self.routes
-            if step.node == node.name and any(subnet.covers(parse(step.via)[1]) for subnet in reached)
-        ]
+        return compose_routes.commands((step for step in self.routes if step.node == node.name), reached)
 
     def _networks(self, node: Node) -> dict[str, dict[str, object]]:
         """Return the networks that a node is on, each once, and its addresses there."""

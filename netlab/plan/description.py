@@ -35,7 +35,7 @@ class _Steps:
                 case AddBridge():
                     self.bridges[step.node] = BridgeRecord(step.name, step.index)
                 case AddRoute():
-                    self.routes.setdefault(step.node, []).append(RouteRecord(step.to, step.via))
+                    self.routes.setdefault(step.node, []).append(_route(step))
                 case FaceProgram():
                     self.faces.add((step.node, step.interface))
                 case AttachProgram() if step.for_peer:
@@ -93,6 +93,10 @@ def _interface(interface: Interface, steps: _Steps) -> InterfaceRecord:
         place in steps.faces,
         place in steps.passes,
     )
+
+
+def _route(step: AddRoute) -> RouteRecord:
+    return RouteRecord(step.to, step.via, step.metric, step.interface, step.kind, step.index)
 
 
 def _program(step: AttachProgram) -> ProgramRecord:

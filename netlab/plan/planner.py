@@ -12,7 +12,7 @@ from netlab import assets
 from netlab.paths import process_key
 from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
-from netlab.plan.mistakes import Misfit, PlanError
+from netlab.plan.mistakes import PlanError
 from netlab.plan.routes import routes
 from netlab.plan.steps import (
     BRIDGE,
@@ -28,7 +28,7 @@ from netlab.plan.steps import (
     Step,
 )
 from netlab.topology.document.tree import Document
-from netlab.topology.ip_arithmetic import FAMILIES, parse
+from netlab.topology.ip_arithmetic import FAMILIES
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Process, Program, Topology
 
 # 1 is lo. If the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
@@ -73,7 +73,6 @@ def plan(topology: Topology, document: Document | None = None) -> Plan:
 def _plan(topology: Topology) -> Plan:
     where = layout(topology)
     interfaces = _interfaces(topology, where)
-    _check_routes(topology, interfaces)
     hops, note = routes(topology, where)
     lab = topology.name
     count: dict[str, int] = {}
@@ -90,29 +89,13 @@ def _plan(topology: Topology) -> Plan:
         for interface in interfaces
         for address in interface.addresses
     ]
-    steps += [AddRoute(*hop, lab) for hop in hops]
+    index_of = {(interface.node, interface.name): interface.index for interface in interfaces}
+    steps += [AddRoute(*hop, index_of.get((hop.node, hop.interface), 0), lab) for hop in hops]
     steps += _programs(topology, interfaces)
     steps += _processes(topology)
     return Plan(
         topology, interfaces, tuple(steps), (*((note,) if note else ()), *mtu_notes.of_switches(topology, where))
     )
-
-
-def _check_routes(topology: Topology, interfaces: tuple[Interface, ...]) -> None:
-    """Raise PlanError for written routes whose next hop is no neighbour, now that all addresses are chosen."""
-    wrong: dict[tuple[str, ...], Misfit] = {}
-    for node in topology.nodes:
-        for number, route in enumerate(node.routes):
-            own = [each for end in interfaces if end.node == node.name for each in end.addresses]
-            hop, alone = parse(route.via)
-            neighbours = [subnet for at, subnet in map(parse, own) if at != hop and subnet.covers(alone)]
-            if not neighbours and not route.via.lower().startswith("fe80:"):
-                has = f"{node.name} has {', '.join(own) or 'no address'}"
-                what = f"expected the address of a neighbour, found {route.via} ({has})"
-                keys = ("nodes", node.replica_of or node.name, "routes", str(number), "via")
-                wrong.setdefault(keys, Misfit(keys, what))  # one of several replicas is enough
-    if wrong:
-        raise PlanError([*wrong.values()])
 
 
 def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:

@@ -2,29 +2,29 @@
 
 Each host has, in each family, routes from three sources:
 
-1. The routes that the file writes for the node, unchanged. 2. A host with one link has a default route: through its
-peer, or, behind switches, through the only router of its segment. A router is a host with several links; it forwards.
-3. Any other host has one route for each segment that it is not on. It leads through the first router of a shortest
-path; of equal paths, through the router that comes first in the file. So routers know the way, and so does a host
-between two routers.
+1. The routes that the file writes for the node, unchanged (plan/next_hops). 2. A host with one link has a default
+route: through its peer, or, behind switches, through the only router of its segment. A router is a host with several
+links; it forwards. 3. Any other host has one route for each segment that it is not on. It leads through the first
+router of a shortest path; of equal paths, through the router that comes first in the file. So routers know the way, and
+so does a host between two routers.
 
 A chosen route is left out if a written one covers its destination. A written `default` replaces all chosen routes.
+There are none at a node whose file says `routes: none`. All chosen routes have AUTOMATIC_METRIC: every other route to
+the same network wins, such as one of a routing daemon.
 
 A star needs no route of the third kind, however many leaves it has. Such routes grow as routers times segments. A lab
 that would need more than MAX_TRANSIT of them (a chain of 140 routers) gets none, and a note says so.
 """
 
 from netlab.plan.addresses import Layout
-from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, Subnet, parse
-from netlab.topology.model import Node, Route, Topology
+from netlab.plan.next_hops import Hop, written
+from netlab.topology.ip_arithmetic import DEFAULT, DEFAULTS, FAMILIES
+from netlab.topology.model import Node, Topology
 
 MAX_TRANSIT = 20_000
-DEFAULTS = {IPV4: Subnet(IPV4, 0, 0), IPV6: Subnet(IPV6, 0, 0)}
-DEFAULT = "default"
-
-
-# A node, a destination, and the address of the neighbour that leads there, which shows the family.
-Hop = tuple[str, str, str]
+# FRR reads the highest byte of a kernel route's metric as its administrative distance: 0 is the best, so that with a
+# metric below 1 << 24 it would never use what it learns. 255 is the last resort.
+AUTOMATIC_METRIC = 255 << 24
 
 
 class _Map:
@@ -42,15 +42,25 @@ class _Map:
 
 
 def routes(topology: Topology, layout: Layout) -> tuple[list[Hop], str]:
-    """Return every node's routes in the order of the file, and a note ("" when there is nothing to say)."""
+    """Return every node's routes in the order of the file, and a note ("" when there is nothing to say).
+
+    PlanError if a written next hop is no neighbour.
+    """
+    own = written(topology, layout)
     known = _Map(topology, layout)
     transit, note = _transit(topology, known)
-    return [hop for node in topology.nodes for hop in _node_routes(node, known, transit.get(node.name, {}))], note
+    return [
+        hop
+        for node in topology.nodes
+        for hop in _node_routes(node, known, transit.get(node.name, {}), own.get(node.name, []))
+    ], note
 
 
-def _node_routes(node: Node, known: _Map, transit: dict[int, int]) -> list[Hop]:
+def _node_routes(node: Node, known: _Map, transit: dict[int, int], own: list[Hop]) -> list[Hop]:
     """Return a node's routes: the chosen ones that no written one covers, then the written ones."""
-    written = [(_network(route), route) for route in node.routes]
+    if not node.automatic_routes:
+        return own
+    covered = [(hop.network(), hop) for hop in own]
     gateway = _gateway(node.name, known)
     addresses, segment_of = known.layout.addresses, known.layout.segment_of
     hops: list[Hop] = []
@@ -63,17 +73,11 @@ def _node_routes(node: Node, known: _Map, transit: dict[int, int]) -> list[Hop]:
         for to, end in chosen:
             if segment_of[end] not in reached or family not in addresses[end]:
                 continue
-            if not written or not any(network.covers(to) for network, _ in written):
+            # One without a next hop is for what no other route takes.
+            if not any(network == to if hop.kind else network.covers(to) for network, hop in covered):
                 via = addresses[end][family].partition("/")[0]
-                hops.append((node.name, str(to) if to.length else DEFAULT, via))
-    return hops + [(node.name, route.to if network.length else DEFAULT, route.via) for network, route in written]
-
-
-def _network(route: Route) -> Subnet:
-    """Return the destination of a written route."""
-    if route.to == DEFAULT:
-        return DEFAULTS[IPV6 if ":" in route.via else IPV4]
-    return parse(route.to)[1]
+                hops.append(Hop(node.name, str(to) if to.length else DEFAULT, via, AUTOMATIC_METRIC))
+    return hops + own
 
 
 def _gateway(name: str, known: _Map) -> int | None:
@@ -93,7 +97,7 @@ def _transit(topology: Topology, known: _Map) -> tuple[dict[str, dict[int, int]]
     found: dict[str, dict[int, int]] = {}
     total = 0
     for node in topology.nodes:
-        if known.ends_of.get(node.name) and _gateway(node.name, known) is None:
+        if node.automatic_routes and known.ends_of.get(node.name) and _gateway(node.name, known) is None:
             found[node.name] = _paths(node.name, known)
             total += len(found[node.name])
         if total > MAX_TRANSIT:

@@ -139,11 +139,19 @@ class AddAddress(NamedTuple):
 
 @compared_by_kind
 class AddRoute(NamedTuple):
-    """A route: `to` is a network or `default`; `via` the next hop's address."""
+    """A route: `to` is a network or `default`; `via` the next hop's address.
+
+    Without a next hop, `to` is a network that is on the link of `interface`, or one of a `kind` (blackhole, prohibit,
+    unreachable). `index` is that of the interface.
+    """
 
     node: str
     to: str
-    via: str
+    via: str = ""
+    metric: int = 0
+    interface: str = ""
+    kind: str = ""
+    index: int = 0  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
     lab: str = ""
 
     def __str__(self) -> str:
@@ -155,8 +163,12 @@ class AddRoute(NamedTuple):
         return self._line("del")
 
     def _line(self, verb: str) -> str:
-        family = " -6" if ":" in self.via else ""
-        return f"ip -n {namespace(self.lab, self.node)}{family} route {verb} {self.to} via {self.via}"
+        family = " -6" if ":" in (self.via or self.to) else ""
+        kind = f"{self.kind} " if self.kind else ""
+        via = f" via {self.via}" if self.via else ""
+        where = f" dev {_quoted(self.interface)}" if self.interface else ""
+        metric = f" metric {self.metric}" if self.metric else ""
+        return f"ip -n {namespace(self.lab, self.node)}{family} route {verb} {kind}{self.to}{via}{where}{metric}"
 
 
 @compared_by_kind

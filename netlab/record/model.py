@@ -71,6 +71,10 @@ Label = Annotated[str, Rule("a name of letters a-z, digits and inner hyphens", p
 InterfaceName = Annotated[str, Rule("the name of a network interface", _is_interface)]
 Host = Annotated[str, Rule("an IP address", is_host)]
 Address = Annotated[str, Rule("an IP address with its prefix length", is_address)]
+NextHop = Annotated[str, Rule("an IP address, or nothing", lambda text: not text or is_host(text))]
+RouteKind = Annotated[str, _one_of("", "unreachable", "blackhole", "prohibit")]
+RouteMetric = Annotated[int, Rule("the metric of a route", lambda metric: 0 <= metric < 1 << 32)]
+RouteIndex = Annotated[int, Rule("the index of a network interface, or 0", lambda index: 0 <= index <= _MOST_INDEX)]
 Network = Annotated[str, Rule(f"an IP network or {_DEFAULT!r}", _is_network)]
 Mac = Annotated[str, Rule("a MAC such as 02:00:00:00:00:01", _is_mac)]
 Sysctl = Annotated[str, Rule("a dotted name such as net.ipv4.tcp_ecn", _is_sysctl)]
@@ -111,10 +115,14 @@ class BridgeRecord(NamedTuple):
 
 
 class RouteRecord(NamedTuple):
-    """A route: a network, or `default`, and the next hop."""
+    """A route: a network, or `default`, and the next hop; the rest as in plan.steps.AddRoute."""
 
     to: Network
-    via: Host
+    via: NextHop
+    metric: RouteMetric = 0
+    interface: str = ""
+    kind: RouteKind = ""
+    index: RouteIndex = 0  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
 
 
 class ProgramRecord(NamedTuple):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 DEFAULT_MTU = 1500
 NODE_IMAGE = "netlab-node:latest"  # the image of containers whose node names none; `make image` builds it
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ - 1
+ROUTE_KINDS = ("unreachable", "blackhole", "prohibit")  # of routes without a next hop
 Scalar = str | int | float | bool
 
 
@@ -32,10 +33,18 @@ class Program(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A static route: `to` is a network such as `10.9.0.0/16` or `default`, `via` an address of a neighbour."""
+    """A static route: `to` is a network such as `10.9.0.0/16` or `default`.
+
+    `via` is an address of a neighbour, or the neighbour's name. It is "" for a route to what is on the link of
+    `interface`, and for one of a `kind` (ROUTE_KINDS) that takes packets no further. A `default` without an address is
+    one of each family. Of several routes to one network the kernel takes that with the lowest `metric`.
+    """
 
     to: str
-    via: str
+    via: str = ""
+    interface: str = ""
+    kind: str = ""
+    metric: int = 0
 
 
 class Limits(NamedTuple):
@@ -70,8 +79,8 @@ class Process(NamedTuple):
 class Node(NamedTuple):
     """A host or a switch of the lab.
 
-    `replica_of` is the name in the file that this node was expanded from, or "". `capabilities` are names without
-    CAP_, for the Docker runtime.
+    `replica_of` is the name in the file that this node was expanded from, or "". `automatic_routes` says that the plan
+    adds routes to those in `routes`. `capabilities` are names without CAP_, for the Docker runtime.
     """
 
     name: str
@@ -85,6 +94,7 @@ class Node(NamedTuple):
     limits: Limits = Limits()
     image: str = ""
     capabilities: tuple[str, ...] = ()
+    automatic_routes: bool = True
 
 
 class Endpoint(NamedTuple):

@@ -10,7 +10,7 @@ from itertools import repeat
 
 from netlab.errors import TopologyError
 from netlab.topology import declared
-from netlab.topology.document.tree import Document, Mapping
+from netlab.topology.document.tree import Document, Item, Mapping
 from netlab.topology.model import Node, Topology
 from netlab.topology.validate import order
 from netlab.topology.validate.addresses import Addressing
@@ -21,12 +21,12 @@ from netlab.topology.validate.links import Interfaces, connect, name_interfaces,
 from netlab.topology.validate.names import Names
 from netlab.topology.validate.nodes import Draft, read_nodes
 from netlab.topology.validate.programs import check_program
-from netlab.topology.validate.routes import Neighbours
+from netlab.topology.validate.routes import NONE, Neighbours, read_default
 from netlab.topology.validate.rules import Fields, choice, is_label, label, text
 
 __all__ = ["is_label", "topology"]
 
-KEYS = ("name", "description", "message", "runtime", "nodes", "links")
+KEYS = ("name", "description", "message", "runtime", "defaults", "nodes", "links")
 MAX_PROCESSES = 4096
 PLANNED = ("checks",)  # keys that may come to mean something: none is taken before anything obeys it
 
@@ -58,6 +58,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
         if key in fields:
             message = f"expected no {key}, which this netlab would take and never run, found some"
             findings.add(fields.key_place(key), message, "leave them out")
+    routes = fields.read("defaults", _read_defaults, True)
     files = Files(os.path.dirname(document.path) if document.path else "")
     drafts = fields.require("nodes", lambda *at: read_nodes(files, *at), None)
     before = len(findings)
@@ -74,8 +75,14 @@ def _read(document: Document, findings: Findings) -> Topology | None:
         _check_surroundings(findings, names, drafts, addressing, interfaces)
     if findings or not addressing:
         return None
-    nodes = tuple(node for draft in drafts for node in _nodes(draft, names, after[draft.declared.name]))
+    nodes = tuple(node for draft in drafts for node in _nodes(draft, names, after[draft.declared.name], routes))
     return result._replace(nodes=nodes, links=addressing.links())
+
+
+def _read_defaults(findings: Findings, item: Item, path: str) -> bool | None:
+    """Read `defaults:`, what nodes have that say nothing else: whether there are automatic routes."""
+    fields = Fields(findings, item, path, ("routes",), "a mapping with routes")
+    return fields.read("routes", read_default, "") != NONE
 
 
 def _check_nodes(findings: Findings, names: Names, drafts: list[Draft]) -> dict[str, tuple[order.After, ...]]:
@@ -104,23 +111,24 @@ def _check_surroundings(
     findings: Findings, names: Names, drafts: list[Draft], addressing: Addressing, interfaces: Interfaces
 ) -> None:
     """Check what nodes say of their interfaces and neighbours."""
-    neighbours = Neighbours(findings, names, addressing)
+    neighbours = Neighbours(findings, names, addressing, interfaces)
     for draft in drafts:
         name = draft.declared.name
-        neighbours.check(name, draft.routes)
+        neighbours.check(name, draft.routes.routes)
         if draft.program:
             check_program(findings, names, draft.program, interfaces, name)
 
 
-def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...]) -> list[Node]:
-    """Return the node, or its replicas, complete."""
+def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...], has_routes: bool) -> list[Node]:
+    """Return the node, or its replicas, complete; `has_routes` is what the lab says of automatic routes."""
     name = draft.declared.name
     roles = dict.fromkeys(written.role.path for written in draft.processes if written.role)
     of_roles = (capability for path in roles for capability in declared.capabilities(path))
     node = draft.node._replace(
         capabilities=tuple(dict.fromkeys((*draft.node.capabilities, *of_roles))),
         program=draft.program.program if draft.program else None,
-        routes=tuple(route.route() for route in draft.routes),
+        routes=tuple(route.route() for route in draft.routes.routes),
+        automatic_routes=has_routes if draft.routes.automatic is None else draft.routes.automatic,
         replica_of=name if names.is_replicated(name) else "",
     )
     members = names.members[name]

@@ -10,7 +10,7 @@ from netlab.topology.validate.findings import Findings, place
 from netlab.topology.validate.names import Declared
 from netlab.topology.validate.processes import WrittenProcess, read_processes
 from netlab.topology.validate.programs import WrittenProgram, read_program
-from netlab.topology.validate.routes import WrittenRoute, read_routes
+from netlab.topology.validate.routes import WrittenRoutes, read_routes
 from netlab.topology.validate.rules import LABEL, LABEL_LENGTH, Fields, choice, integer, is_label, suggest_label
 from netlab.topology.validate.settings import capabilities, environment, image, limits, sysctls
 
@@ -32,7 +32,7 @@ class Draft(NamedTuple):
     node: Node
     processes: tuple[WrittenProcess, ...]
     program: WrittenProgram | None
-    routes: tuple[WrittenRoute, ...]
+    routes: WrittenRoutes
     has_process: bool
 
 
@@ -68,7 +68,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         node,
         read_processes(files, fields) if kind != "switch" else (),
         fields.read("xdp", lambda *at: read_program(files, *at), None) if kind != "switch" else None,
-        fields.read("routes", read_routes, ()),
+        fields.read("routes", read_routes, WrittenRoutes()),
         kind != "switch" and processes.is_written(fields),
     )
 
