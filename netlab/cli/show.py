@@ -1,6 +1,6 @@
 """What a lab shows, for people: tables of the data that `observe` returns, and lines as they come."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,8 @@ def status(found: "LabStatus") -> None:
     """Print a lab's nodes as a table, and below it what is not as planned."""
     table = tables.table("NODE", "WHAT", "PROGRAM", "STATE", "PID", "CPU", "MEMORY", "ADDRESSES")
     for name, node in found.nodes.items():
-        addresses = [each for port in node.addresses.values() for each in port if ":" not in each]
+        planned = [each for port in node.addresses.values() for each in port]
+        addresses = [each for each in planned if ":" not in each] or planned
         own = next((one for one in node.processes if one.process == name), None)
         others = [one for one in node.processes if one is not own]
         role = own.role if own else "" if others else node.role
@@ -42,6 +43,8 @@ def status(found: "LabStatus") -> None:
     print(f"lab {found.lab} is {state}, from {found.topology or 'no file'}")
     tables.console().print(table)
     for name, node in found.nodes.items():
+        for interface, now in node.addresses_now.items():
+            print(_addresses_now(f"{name} {interface}", now, node.addresses.get(interface, ())))
         if node.memory_kills:
             killed = count(node.memory_kills, "process", "es")
             print(f"{name}: its memory was used up, and the kernel has killed {killed} there")
@@ -53,6 +56,11 @@ def status(found: "LabStatus") -> None:
         print(f"… and {len(found.problems) - _MOST} more: --format json has all")
     if limited:
         say(f"netlab: note: to look into the nodes takes root: sudo netlab status {found.lab}")
+
+
+def _addresses_now(where: str, now: Sequence[str], planned: Sequence[str]) -> str:
+    """Return a line on an interface that has other addresses than planned."""
+    return f"{where}: it has {', '.join(now) or 'no address'} now, planned is {', '.join(planned) or 'none'}"
 
 
 def _full_buffers(node: str, errors: int) -> str:

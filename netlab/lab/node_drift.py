@@ -4,16 +4,17 @@ A problem is only what was planned and is missing or changed. What somebody has 
 link, a qdisc) is his own affair. `snapshot` reads nodes. `drift` looks at the rest of a lab.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from netlab.lab import route_drift
 from netlab.lab.route_drift import Route
+from netlab.plan.steps import LO_INDEX as LO
 from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram, namespace
 from netlab.record.model import InterfaceRecord, NodeRecord
 from netlab.topology.ip_arithmetic import Subnet, parse
 
-LO = 1  # its index in every namespace
+NO_PEERS: Mapping[str, str] = {}
 
 
 class Problem(NamedTuple):
@@ -160,6 +161,8 @@ class _Node:
         lo = self.by_index.get(LO)
         if lo and not lo.is_up:
             yield self._problem(lo.name, "the interface is down", _set(lo.name, "up"))
+        if lo:
+            yield from self._addresses(lo.name, LO, self.about.loopback)
         gone: list[Subnet] = []
         names = set()
         if self.about.bridge:
@@ -206,15 +209,20 @@ class _Node:
         if port.bridge and bridge and link.master != bridge.index and bridge.index in self.by_index:
             what = f"it is no port of {port.bridge} any more"
             yield self._problem(name, what, _set(name, f"master {port.bridge}"))
-        for address in port.addresses:
-            if (port.index, *parse(address)) not in self.seen.addresses:
-                step = AddAddress(self.node, name, port.index, address, self.lab)
-                yield self._problem(name, f"its address {address} is gone", self._command(step))
+        yield from self._addresses(name, port.index, port.addresses, port.peers)
         if name in self.seen.faces and self.seen.faces[name] != (True, False):
             gro, checksums = self.seen.faces[name]
             wrong = [*(() if gro else ("GRO is off",)), *(("TX checksum offload is on",) if checksums else ())]
             what = f"{' and '.join(wrong)}, which loses or spoils frames of the program at the other end"
             yield self._problem(name, what, self._command(FaceProgram(self.node, name, self.lab)))
+
+    def _addresses(
+        self, name: str, index: int, planned: Iterable[str], peers: Mapping[str, str] = NO_PEERS
+    ) -> Iterator[Problem]:
+        for address in planned:
+            if (index, *parse(address)) not in self.seen.addresses:
+                step = AddAddress(self.node, name, index, address, self.lab, peers.get(address, ""))
+                yield self._problem(name, f"its address {address} is gone", self._command(step))
 
     def _routes(self, gone: list[Subnet], without: Collection[str]) -> Iterator[Problem]:
         """Yield routes that are gone, except those that went with their interface.

@@ -56,9 +56,9 @@ class Messages:
         """Return the message that sets an interface up, as a port of the bridge with that index if there is one."""
         return self._encode(_PORT, (), _u32(index), _u32(bridge)) if bridge else self._encode(_UP, (), _u32(index))
 
-    def address(self, index: int, address: str) -> bytes:
-        """Return the message that gives an interface an address, such as 10.0.1.1/24."""
-        return self._addressed(_RTM_NEWADDR, index, address)
+    def address(self, index: int, address: str, peer: str = "") -> bytes:
+        """Return the message that gives an interface an address, such as 10.0.1.1/24, perhaps with the other end's."""
+        return self._addressed(_RTM_NEWADDR, index, address, peer)
 
     def route(self, route: AddRoute) -> bytes:
         """Return the message that adds a route."""
@@ -68,16 +68,18 @@ class Messages:
         """Return the message that removes an interface, and with one end of a pair the other end."""
         return self._encode(_NO_LINK, (), _u32(index))
 
-    def no_address(self, index: int, address: str) -> bytes:
+    def no_address(self, index: int, address: str, peer: str = "") -> bytes:
         """Return the message that removes an address from an interface."""
-        return self._addressed(_RTM_DELADDR, index, address)
+        return self._addressed(_RTM_DELADDR, index, address, peer)
 
     def no_route(self, route: AddRoute) -> bytes:
         """Return the message that removes a route."""
         return self._routed(_RTM_DELROUTE, route)
 
-    def _addressed(self, kind: int, index: int, address: str) -> bytes:
+    def _addressed(self, kind: int, index: int, address: str, peer: str) -> bytes:
         text, _, prefix = address.partition("/")
+        if peer:
+            return self._encode(_WITH_PEER, (kind, int(prefix)), _u32(index), _address(text), _address(peer))
         return self._encode(_ADDRESS, (kind, int(prefix)), _u32(index), _address(text))
 
     def _routed(self, kind: int, route: AddRoute) -> bytes:
@@ -221,13 +223,13 @@ def _completed(message: _Message, kind: int, attributes: list[tuple[str, object]
     return message
 
 
-def _addressed(classes: _Classes, kind: int, prefix: int, index: int, address: str) -> _Message:
+def _addressed(classes: _Classes, kind: int, prefix: int, index: int, address: str, peer: str = "") -> _Message:
     message = classes.address()
     message["family"] = socket.AF_INET6 if ":" in address else socket.AF_INET
     message["prefixlen"] = prefix
     message["flags"] = _IFA_F_NODAD if ":" in address else 0
     message["index"] = index
-    return _completed(message, kind, [("IFA_LOCAL", address)])
+    return _completed(message, kind, [("IFA_LOCAL", address), *([("IFA_ADDRESS", peer)] if peer else [])])
 
 
 def _routed(
@@ -259,6 +261,7 @@ _UP = _Shape(_up, (_number,))
 _PORT = _Shape(_port, (_number, _number))
 _NO_LINK = _Shape(_no_link, (_number,))
 _ADDRESS = _Shape(_addressed, (_number, _host))
+_WITH_PEER = _Shape(_addressed, (_number, _host, _host))
 _ROUTE = _Shape(_routed, (_host, _host))
 _DEFAULT = _Shape(_default_route, (_host,))
 _ON_LINK = _Shape(_on_link, (_host,))

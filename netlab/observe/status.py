@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 class NodeStatus(NamedTuple):
-    """A node: the name of its program, "" for none; `addresses` by interface.
+    """A node: the name of its program, "" for none; `addresses` by interface, as planned.
 
     `process` is the only one, None where there is none or several; `role` is that one's. `processes` are all.
     `memory_kills` are processes that the kernel has killed as the node's memory was used up; `udp_rcvbuf_errors`
     datagrams that it dropped as their socket's buffer was full, None where the node was not looked into.
+    `addresses_now` are those that are there, by interface, only of interfaces where they are not as planned.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class NodeStatus(NamedTuple):
     memory_kills: int
     udp_rcvbuf_errors: int | None
     processes: tuple[Process, ...] = ()
+    addresses_now: Mapping[str, tuple[str, ...]] = {}
 
 
 class LabStatus(NamedTuple):
@@ -68,10 +70,11 @@ def _nodes(found: "Drift") -> dict[str, NodeStatus]:
             node.kind,
             only.role if only else "",
             node.program.name if node.program else "",
-            {port: about.addresses for port, about in node.interfaces.items()},
+            node.all_addresses(),
             only,
             lab.runtime.memory_kills(name),
             found.udp_rcvbuf_errors.get(name),
             its,
+            found.addresses.get(name, {}),
         )
     return nodes

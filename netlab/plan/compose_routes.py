@@ -1,4 +1,4 @@
-"""Routes of a plan as commands of a container that Compose has made. Pure."""
+"""Routes and loopback addresses of a plan as commands of a container that Compose has made. Pure."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,6 +15,11 @@ def commands(routes: Iterable[AddRoute], reached: Sequence[Subnet]) -> list[str]
         for route in routes
         if route.kind or (route.via and any(subnet.covers(parse(route.via)[1]) for subnet in reached))
     ]
+
+
+def loopbacks(node: Node) -> list[str]:
+    """Return the commands that set a node's loopback addresses."""
+    return [f"ip addr replace {address} dev lo" for address in node.loopback]
 
 
 def left_out(routes: Iterable[AddRoute]) -> list[str]:

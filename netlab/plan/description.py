@@ -77,6 +77,7 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord], fol
         steps.bridges.get(node.name),
         tuple(steps.routes.get(node.name, ())),
         steps.sysctls.get(node.name, {}),
+        node.loopback,
     )
 
 
@@ -92,6 +93,7 @@ def _interface(interface: Interface, steps: _Steps) -> InterfaceRecord:
         interface.bridge,
         place in steps.faces,
         place in steps.passes,
+        dict(interface.peers),
     )
 
 

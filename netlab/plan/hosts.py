@@ -14,13 +14,16 @@ LOCALHOST = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback")
 def text(plan: "Plan") -> str:
     """Return the contents of /etc/hosts: localhost, then every IPv4 address, then every IPv6 address, node by node.
 
-    A replica's addresses also have its name in the file, so that `worker` resolves to worker1, worker2 and so on. The
-    node's own name comes first, because an address resolves back to the first name.
+    Addresses of a node's links come before those of its loopback interface. A replica's addresses also have its name
+    in the file, so that `worker` resolves to worker1, worker2 and so on. The node's own name comes first, because an
+    address resolves back to the first name.
     """
     names = {node.name: f"{node.name} {node.replica_of}".rstrip() for node in plan.topology.nodes}
     addresses: dict[str, list[str]] = {name: [] for name in names}
     for interface in plan.interfaces:
         addresses[interface.node] += (address.partition("/")[0] for address in interface.addresses)
+    for node in plan.topology.nodes:
+        addresses[node.name] += (address.partition("/")[0] for address in node.loopback)
     lines = [f"{address} {names[node]}" for node, own in addresses.items() for address in own]
     lines.sort(key=lambda line: ":" in line)
     return "\n".join((*LOCALHOST, *lines, ""))

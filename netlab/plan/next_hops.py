@@ -98,9 +98,11 @@ class _There:
 
     def _check(self, node: str, via: str, interface: str) -> None:
         """Raise LookupError for an address that is no neighbour's, now that all addresses are chosen."""
-        own = [address for end in self._own(node, interface) for address in self.layout.addresses[end].values()]
+        ends = self._own(node, interface)
+        own = [each for end in ends for each in (*self.layout.addresses[end].values(), *self.layout.further[end])]
         hop, alone = parse(via)
-        neighbours = [subnet for at, subnet in map(parse, own) if at != hop and subnet.covers(alone)]
+        on_link = (each for end in ends for each in self.layout.on_link(end))
+        neighbours = [subnet for at, subnet in on_link if at != hop and subnet.covers(alone)]
         if not neighbours and not via.lower().startswith("fe80:"):
             at = f" at {interface}" if interface else ""
             has = f"{node} has {', '.join(own) or 'no address'}{at}"

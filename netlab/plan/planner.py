@@ -16,6 +16,8 @@ from netlab.plan.mistakes import PlanError
 from netlab.plan.routes import routes
 from netlab.plan.steps import (
     BRIDGE,
+    LO,
+    LO_INDEX,
     AddAddress,
     AddBridge,
     AddLink,
@@ -28,7 +30,7 @@ from netlab.plan.steps import (
     Step,
 )
 from netlab.topology.document.tree import Document
-from netlab.topology.ip_arithmetic import FAMILIES
+from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Process, Program, Topology
 
 # 1 is lo. If the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
@@ -76,8 +78,8 @@ def _plan(topology: Topology) -> Plan:
     hops, note = routes(topology, where)
     lab = topology.name
     count: dict[str, int] = {}
-    for interface in interfaces:
-        count[interface.node] = count.get(interface.node, 0) + 1
+    for end in where.ends:
+        count[end.node] = count.get(end.node, 0) + (not end.joined)
     steps: list[Step] = [
         CreateNode(node.name, _sysctls(node, count.get(node.name, 0)), lab, _image(topology, node))
         for node in topology.nodes
@@ -85,10 +87,13 @@ def _plan(topology: Topology) -> Plan:
     steps += [AddBridge(node.name, BRIDGE, FIRST_INDEX, lab) for node in topology.nodes if node.kind == "switch"]
     steps += [AddLink(interfaces[end], interfaces[end + 1], lab) for end in range(0, len(interfaces), 2)]
     steps += [
-        AddAddress(interface.node, interface.name, interface.index, address, lab)
+        AddAddress(
+            interface.node, interface.name, interface.index, address, lab, dict(interface.peers).get(address, "")
+        )
         for interface in interfaces
         for address in interface.addresses
     ]
+    steps += [AddAddress(node.name, LO, LO_INDEX, address, lab) for node in topology.nodes for address in node.loopback]
     index_of = {(interface.node, interface.name): interface.index for interface in interfaces}
     steps += [AddRoute(*hop, index_of.get((hop.node, hop.interface), 0), lab) for hop in hops]
     steps += _programs(topology, interfaces)
@@ -109,11 +114,22 @@ def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:
         bridge = BRIDGE if end.node in switches else ""
         index = position[end.node] = position.get(end.node, FIRST_INDEX - 1 + bool(bridge)) + 1
         said = where.addresses[number]
-        own = tuple(said[family] for family in FAMILIES if family in said)
+        own = (*(said[family] for family in FAMILIES if family in said), *where.further[number])
         peer = where.ends[number ^ 1].node
         mtu = link.mtu or DEFAULT_MTU
         found.append(
-            Interface(end.node, names[number], index, addresses[number], mtu, own, bridge, peer, names[number ^ 1])
+            Interface(
+                end.node,
+                names[number],
+                index,
+                addresses[number],
+                mtu,
+                own,
+                bridge,
+                peer,
+                names[number ^ 1],
+                tuple((said[IPV6 if ":" in each else IPV4], each) for each in end.peers),
+            )
         )
     return tuple(found)
 

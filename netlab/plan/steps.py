@@ -16,13 +16,15 @@ from netlab.plan.equality import compared_by_kind
 from netlab.topology.model import Program
 
 BRIDGE = "br0"
+LO, LO_INDEX = "lo", 1  # in every namespace
 
 
 class Interface(NamedTuple):
     """One end of a link, with everything chosen.
 
-    `index` is its ifindex in its node's namespace. `addresses` have prefix lengths, IPv4 before IPv6. `bridge` is the
-    bridge that it is a port of ("" on a host). `peer` and `peer_interface` are the other end.
+    `index` is its ifindex in its node's namespace. `addresses` have prefix lengths, the first IPv4 one before the first
+    IPv6 one, and further ones behind. `bridge` is the bridge that it is a port of ("" on a host). `peer` and
+    `peer_interface` are the other end. `peers` are point-to-point addresses, each with its other end.
     """
 
     node: str
@@ -34,6 +36,7 @@ class Interface(NamedTuple):
     bridge: str
     peer: str
     peer_interface: str
+    peers: tuple[tuple[str, str], ...] = ()
 
 
 @compared_by_kind
@@ -118,23 +121,28 @@ class AddLink(NamedTuple):
 
 @compared_by_kind
 class AddAddress(NamedTuple):
-    """An address with its prefix length on an interface."""
+    """An address with its prefix length on an interface; with a `peer` that address alone is on the link."""
 
     node: str
     interface: str
     index: int  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
     address: str
     lab: str = ""
+    peer: str = ""
 
     def __str__(self) -> str:
         """Return the equivalent `ip` line."""
         # With duplicate detection an IPv6 address would be unusable for a second.
-        how = " nodad" if ":" in self.address else ""
-        return f"ip -n {namespace(self.lab, self.node)} addr add {self.address} dev {_quoted(self.interface)}{how}"
+        return self._line("add") + (" nodad" if ":" in self.address else "")
 
     def undone(self) -> str:
         """Return the line that removes the address."""
-        return f"ip -n {namespace(self.lab, self.node)} addr del {self.address} dev {_quoted(self.interface)}"
+        return self._line("del")
+
+    def _line(self, verb: str) -> str:
+        address, _, length = self.address.partition("/")
+        said = f"{address} peer {self.peer}/{length}" if self.peer else self.address
+        return f"ip -n {namespace(self.lab, self.node)} addr {verb} {said} dev {_quoted(self.interface)}"
 
 
 @compared_by_kind

@@ -41,6 +41,7 @@ def public(record: LabRecord) -> dict[str, object]:
     nodes = {
         name: {
             **{key: shapes.plain(getattr(node, key)) for key in ("kind", "limits")},
+            **({"loopback": list(node.loopback)} if node.loopback else {}),
             "interfaces": {name: {"addresses": list(port.addresses)} for name, port in node.interfaces.items()},
             "programs": [{"name": program.name} for program in node.programs],
             "processes": [_public_process(process) for process in node.processes],

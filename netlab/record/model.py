@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 from netlab import paths
 from netlab.record.shapes import Count, MisfitError, Rule
 
-_DEFAULT = "default"
+_DEFAULT, _LO = "default", "lo"
 _MOST_CORES = 1 << 16
 _MOST_INDEX = (1 << 31) - 1
 _LONGEST_INTERFACE = 15
@@ -93,7 +93,8 @@ class InterfaceRecord(NamedTuple):
     """One of a node's interfaces; `addresses` have their prefix lengths.
 
     `bridge` is the bridge that it is a port of, "" for none. `faces` says that the other end carries a program.
-    `passes` says that this end carries the program that only passes.
+    `passes` says that this end carries the program that only passes. `peers` has
+    the other end of each address that is point-to-point.
     """
 
     addresses: tuple[Address, ...]
@@ -105,6 +106,7 @@ class InterfaceRecord(NamedTuple):
     bridge: str = ""
     faces: bool = False
     passes: bool = False
+    peers: Mapping[Address, Host] = {}
 
 
 class BridgeRecord(NamedTuple):
@@ -173,6 +175,12 @@ class NodeRecord(NamedTuple):
     bridge: BridgeRecord | None = None
     routes: tuple[RouteRecord, ...] = ()
     sysctls: Mapping[Sysctl, str] = {}
+    loopback: tuple[Address, ...] = ()
+
+    def all_addresses(self) -> dict[str, tuple[str, ...]]:
+        """Return what is planned, by interface."""
+        planned = {name: port.addresses for name, port in self.interfaces.items()}
+        return {**planned, _LO: self.loopback} if self.loopback else planned
 
     @property
     def program(self) -> ProgramRecord | None:

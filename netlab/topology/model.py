@@ -8,6 +8,8 @@ Everything is in the order of the file. Replicas are already expanded.
 
 from typing import NamedTuple
 
+from netlab.topology.ip_arithmetic import FAMILIES
+
 DEFAULT_MTU = 1500
 NODE_IMAGE = "netlab-node:latest"  # the image of containers whose node names none; `make image` builds it
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ - 1
@@ -80,7 +82,8 @@ class Node(NamedTuple):
     """A host or a switch of the lab.
 
     `replica_of` is the name in the file that this node was expanded from, or "". `automatic_routes` says that the plan
-    adds routes to those in `routes`. `capabilities` are names without CAP_, for the Docker runtime.
+    adds routes to those in `routes`. `loopback` are addresses of `lo`, with their prefix length. `capabilities` are
+    names without CAP_, for the Docker runtime.
     """
 
     name: str
@@ -95,18 +98,25 @@ class Node(NamedTuple):
     image: str = ""
     capabilities: tuple[str, ...] = ()
     automatic_routes: bool = True
+    loopback: tuple[str, ...] = ()
 
 
 class Endpoint(NamedTuple):
     """One end of a link, as written; the plan chooses what is empty.
 
-    `addresses` have their prefix length (`10.0.1.1/24`), at most one IPv4 and one IPv6.
+    `addresses` have their prefix length (`10.0.1.1/24`), IPv4 first. `peers` are the other ends of point-to-point
+    addresses, for the first address of their family. `automatic` are the families of which the plan gives it an address
+    if none is written. A `joined` end has no address, and its node hands on what arrives there: the links of its joined
+    ends are one network, as those of a switch are.
     """
 
     node: str
     interface: str = ""
     addresses: tuple[str, ...] = ()
     mac: str = ""
+    peers: tuple[str, ...] = ()
+    automatic: tuple[int, ...] = FAMILIES
+    joined: bool = False
 
 
 class Link(NamedTuple):

@@ -1,6 +1,6 @@
 """The names of a lab: nodes, replicated nodes and their replicas."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from netlab.topology.document.tree import show
@@ -19,6 +19,7 @@ class Declared(NamedTuple):
     place: Place
     replicas: int | None
     switch: bool | None
+    joins: bool = False  # it has no addresses, and hands on what arrives
 
 
 class Names:
@@ -69,6 +70,15 @@ class Names:
     def is_switch(self, name: str) -> bool:
         """Say whether the node, or replicated node, of this name is a switch."""
         return bool(self.declared[name].switch)
+
+    def join(self, nodes: Iterable[str]) -> None:
+        """Note that these hosts join their links."""
+        for name in nodes:
+            self.declared[name] = self.declared[name]._replace(joins=True)
+
+    def joins(self, name: str) -> bool:
+        """Say whether a host hands frames from link to link, without addresses of its own."""
+        return self.declared[name].joins
 
     def is_replicated(self, name: str) -> bool:
         """Say whether `name` means the replicas of a node, however many."""

@@ -6,7 +6,8 @@ from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
 from netlab.topology.model import Limits, Node
 from netlab.topology.validate import processes
 from netlab.topology.validate.files import Files
-from netlab.topology.validate.findings import Findings, place
+from netlab.topology.validate.findings import Findings, Name, place
+from netlab.topology.validate.links import ADDRESSES, NO_ADDRESS
 from netlab.topology.validate.names import Declared
 from netlab.topology.validate.processes import WrittenProcess, read_processes
 from netlab.topology.validate.programs import WrittenProgram, read_program
@@ -20,7 +21,7 @@ SWITCH_KEYS = ("kind", "replicas", "sysctls")
 NODE_KEYS = (
     *SWITCH_KEYS,
     *processes.KEYS,
-    *(processes.LIST, "xdp", "routes", "env", "limits", "image", "capabilities"),
+    *(processes.LIST, "xdp", "address", "loopback", "routes", "env", "limits", "image", "capabilities"),
 )
 TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
 
@@ -33,6 +34,7 @@ class Draft(NamedTuple):
     processes: tuple[WrittenProcess, ...]
     program: WrittenProgram | None
     routes: WrittenRoutes
+    loopback: tuple[Name, ...]
     has_process: bool
 
 
@@ -50,7 +52,8 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
     fields = Fields(findings, item, path, NODE_KEYS, "a mapping")
     kind = fields.read("kind", KIND, None if "kind" in fields else "host")
     replicas = fields.read("replicas", REPLICAS, None if "replicas" in fields else 0)
-    declared = Declared(key.text, place(key, path), replicas, None if kind is None else kind == "switch")
+    joins = fields.read("address", choice(NO_ADDRESS), "") == NO_ADDRESS
+    declared = Declared(key.text, place(key, path), replicas, None if kind is None else kind == "switch", joins)
     _check_name(findings, declared)
     if kind == "switch":
         _check_switch(findings, fields)
@@ -69,6 +72,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         read_processes(files, fields) if kind != "switch" else (),
         fields.read("xdp", lambda *at: read_program(files, *at), None) if kind != "switch" else None,
         fields.read("routes", read_routes, WrittenRoutes()),
+        fields.read("loopback", ADDRESSES, ()),
         kind != "switch" and processes.is_written(fields),
     )
 

@@ -144,11 +144,18 @@ class Neighbours:
         self._interfaces = interfaces
         self._segments: dict[str, list[int]] = {}
         self._own: dict[str, set[tuple[int, int]]] = {}
+        self._networks: dict[str, list[Subnet]] = {}  # that addresses of a node say, besides those of its segments
         for number, wire in enumerate(addressing.wires):
             for side, node in enumerate(wire.nodes):
                 self._segments.setdefault(node, []).append(wire.segment)
                 own = self._own.setdefault(node, set())
-                own.update((address.family, address.number) for address in addressing.written(number, side))
+                written = addressing.written(number, side)
+                own.update((address.family, address.number) for address in written)
+                further = [
+                    *(one.subnet() for one in written if one.length),
+                    *map(Address.subnet, addressing.peers(number, side)),
+                ]
+                self._networks.setdefault(node, []).extend(further)
 
     def check(self, group: str, routes: tuple[WrittenRoute, ...]) -> None:
         """Add the mistakes in the routes of one node, or replicated node."""
@@ -203,6 +210,7 @@ class Neighbours:
             return f"the address of a neighbour, not of {node} itself"
         subnets = [self._addressing.segments[segment].subnets.get(via.family) for segment in segments]
         known = [written[0] for written in subnets if written]
+        known += (one for one in self._networks[node] if one.family == via.family and one not in known)
         if len(known) < len(subnets) or any(subnet.base <= via.number <= subnet.last for subnet in known):
             return ""
         shown = ", ".join(map(str, known[:SHOWN])) + (", …" if len(known) > SHOWN else "")

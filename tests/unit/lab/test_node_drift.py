@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from netlab.lab import node_drift, route_drift, snapshot
+from netlab.lab import addresses_now, node_drift, route_drift, snapshot
 from netlab.lab.node_drift import Inside, Link, Pins
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
@@ -251,3 +251,32 @@ def test_a_route_of_somebody_else_is_not_the_planned_one(route: RouteRecord, tol
     assert [told] == [one.what for one in found]
     both = frozenset((there, *others[change]))
     assert [] == [*node_drift.node_problems("lab", "router", about, seen._replace(routes=both))]
+
+
+PORT = RECORD.nodes["host"].interfaces["eth0"]
+PEERED = PORT._replace(addresses=("10.4.0.1/32", "fd00::1/64"), peers={"10.4.0.1/32": "10.5.0.1"})
+ADDRESSED = RECORD.nodes["host"]._replace(loopback=("10.255.0.1/32",), interfaces={"eth0": PEERED})
+
+
+def with_addresses(*found: tuple[int, str]) -> Inside:
+    return whole("host")._replace(addresses=frozenset((index, *parse(word)) for index, word in found))
+
+
+def test_loopback_and_point_to_point_addresses_are_told_with_what_sets_them() -> None:
+    found = node_drift.node_problems("lab", "host", ADDRESSED, with_addresses((16, "fd00::1/64")))
+
+    assert [
+        ("host lo", "its address 10.255.0.1/32 is gone", "ip addr add 10.255.0.1/32 dev lo"),
+        ("host eth0", "its address 10.4.0.1/32 is gone", "ip addr add 10.4.0.1 peer 10.5.0.1/32 dev eth0"),
+    ] == [(one.where, one.what, one.mend.partition("host ")[2]) for one in found if "address" in one.what]
+
+
+def test_addresses_are_shown_where_they_are_not_as_planned() -> None:
+    """Without those that every interface has; of an interface that is new, too, and in the order of the addresses."""
+    kernels = ((1, "127.0.0.1/8"), (1, "::1/128"), (16, "fe80::6eff:fe00:0/64"))
+    planned = ((1, "10.255.0.1/32"), (16, "10.4.0.1/32"), (16, "fd00::1/64"))
+
+    assert {} == addresses_now.changed(ADDRESSED, with_addresses(*kernels, *planned))
+    assert {"lo": ("10.255.0.1/32", "10.255.0.2/32"), "eth0": ()} == addresses_now.changed(
+        ADDRESSED, with_addresses(*kernels, planned[0], (1, "10.255.0.2/32"))
+    )

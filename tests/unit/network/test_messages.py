@@ -33,6 +33,10 @@ CASES: list[Callable[[Messages], bytes]] = [
     *(lambda messages, index=index: messages.up(index) for index in (1, 0x25256225)),
     *(lambda messages, index=index: messages.up(index, 3) for index in (1, 0x25256225)),
     *(lambda messages, address=address: messages.address(5, address) for address in sorted(ADDRESSES)),
+    *(
+        lambda messages, peer=peer: messages.address(5, peer[0], peer[1])
+        for peer in (("10.4.0.1/32", "10.5.0.1"), ("fd00::1/128", "fd00::2"))
+    ),
     *(lambda messages, via=via: messages.route(AddRoute("a", "default", via)) for via in HOSTS),
     *(
         lambda messages, to=to: messages.route(AddRoute("a", to, "10.0.0.2", 20))

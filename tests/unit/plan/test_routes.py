@@ -252,3 +252,40 @@ def test_a_route_without_a_next_hop_covers_only_its_own_network() -> None:
         ("::/0", "blackhole"),
         ("10.0.2.0/24", "unreachable"),
     ]
+
+
+def odd() -> Topology:
+    """Return a triangle with point-to-point, second and loopback addresses, and an end without any."""
+    nodes = tuple(Node(name, loopback=(f"10.255.0.{at}/32",)) for at, name in enumerate("abc", 1))
+    links = (
+        Link(Endpoint("a", addresses=("10.4.0.1/32",), peers=("10.5.0.1",)),
+             Endpoint("b", addresses=("10.5.0.1/32",), peers=("10.4.0.1",))),
+        Link(Endpoint("b", addresses=("10.6.0.1/24", "10.7.0.1/24")), Endpoint("c", addresses=("10.6.0.2/16",))),
+        Link(Endpoint("a", automatic=()), Endpoint("c")),
+    )  # fmt: skip
+    return Topology("lab", "", nodes, links)
+
+
+def test_routes_lead_to_addresses_that_are_in_no_network() -> None:
+    """Of loopback interfaces, of point-to-point links and of second networks; through neighbours that are on a link."""
+    assert ipv4(odd()) == [
+        "a default 10.5.0.1",
+        "b 10.0.2.0/24 10.6.0.2",
+        "b 10.255.0.1/32 10.4.0.1",
+        "b 10.255.0.3/32 10.6.0.2",
+        "c 10.7.0.0/24 10.6.0.1",
+        "c 10.255.0.2/32 10.6.0.1",
+        "c 10.5.0.1/32 10.6.0.1",
+        "c 10.255.0.1/32 10.6.0.1",
+        "c 10.4.0.1/32 10.6.0.1",
+    ]
+
+
+def test_one_network_on_two_links_has_one_route() -> None:
+    """And none where it is on a link."""
+    ends = [Endpoint(name, addresses=(f"10.8.0.{at}/24",)) for at, name in enumerate("ab", 1)]
+    bare = [Endpoint(name, automatic=()) for name in "rs"]
+    links = (*map(Link, ends, bare), Link(Endpoint("a"), Endpoint("x")), Link(Endpoint("b"), Endpoint("x")))
+    topology = Topology("lab", "", tuple(map(Node, "abrsxy")), (*links, Link(Endpoint("x"), Endpoint("y"))))
+
+    assert [route for route in ipv4(topology) if "10.8" in route] == ["x 10.8.0.0/24 10.0.2.1"]
