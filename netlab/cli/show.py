@@ -1,6 +1,6 @@
 """What a lab shows, for people: tables of the data that `observe` returns, and lines as they come."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from netlab.words import count, few
 if TYPE_CHECKING:
     from netlab.balancer.reports import Reporter
     from netlab.observe.stats import BalancerStats, LabStats, Reasons
-    from netlab.observe.status import LabStatus
+    from netlab.observe.status import LabStatus, NodeStatus
     from netlab.supervise.client import Process
 
 _MOST = 50  # problems in a table
@@ -35,6 +35,8 @@ def status(found: "LabStatus") -> None:
         others = [one for one in node.processes if one is not own]
         role = own.role if own else "" if others else node.role
         table.add_row(name, role or node.kind, node.program, *_process_cells(own), few(addresses))
+        for program in node.programs if len(node.programs) > 1 else ():
+            table.add_row(program.program, f"xdp on {few(program.interfaces)}", program.name, *_process_cells(None), "")
         for process in others:
             table.add_row(process.process, process.role or "command", "", *_process_cells(process), "")
     limited = not found.looked_inside and found.state != "half-built"
@@ -43,13 +45,8 @@ def status(found: "LabStatus") -> None:
     print(f"lab {found.lab} is {state}, from {found.topology or 'no file'}")
     tables.console().print(table)
     for name, node in found.nodes.items():
-        for interface, now in node.addresses_now.items():
-            print(_addresses_now(f"{name} {interface}", now, node.addresses.get(interface, ())))
-        if node.memory_kills:
-            killed = count(node.memory_kills, "process", "es")
-            print(f"{name}: its memory was used up, and the kernel has killed {killed} there")
-        if node.udp_rcvbuf_errors:
-            print(_full_buffers(name, node.udp_rcvbuf_errors))
+        for line in _remarks(name, node):
+            print(line)
     for problem in found.problems[:_MOST]:
         print(f"{_PAINT.bad(problem.where or 'the lab')}: {problem.said}")
     if found.problems[_MOST:]:
@@ -58,9 +55,16 @@ def status(found: "LabStatus") -> None:
         say(f"netlab: note: to look into the nodes takes root: sudo netlab status {found.lab}")
 
 
-def _addresses_now(where: str, now: Sequence[str], planned: Sequence[str]) -> str:
-    """Return a line on an interface that has other addresses than planned."""
-    return f"{where}: it has {', '.join(now) or 'no address'} now, planned is {', '.join(planned) or 'none'}"
+def _remarks(name: str, node: "NodeStatus") -> Iterator[str]:
+    """Yield lines on a node that its row has no room for."""
+    for interface, now in node.addresses_now.items():
+        planned = ", ".join(node.addresses.get(interface, ())) or "none"
+        yield f"{name} {interface}: it has {', '.join(now) or 'no address'} now, planned is {planned}"
+    if node.memory_kills:
+        killed = count(node.memory_kills, "process", "es")
+        yield f"{name}: its memory was used up, and the kernel has killed {killed} there"
+    if node.udp_rcvbuf_errors:
+        yield _full_buffers(name, node.udp_rcvbuf_errors)
 
 
 def _full_buffers(node: str, errors: int) -> str:
@@ -78,6 +82,8 @@ def _process_cells(process: "Process | None") -> tuple[Any, str, str, str]:
 
 def _state(process: "Process") -> Any:
     """Return what a process does, in the colour of what that means."""
+    if process.stopped_by_request:
+        return tables.painted(_PAINT.doubtful("stopped on request"))
     code = f" {process.code}" if process.state in ("exited", "killed") else ""
     said = process.state + code
     if process.state == "running":
@@ -103,8 +109,8 @@ def stats(counted: "LabStats") -> None:
         )
         console.print(_backends_table(now))
         console.print(_counts_table({**now.reasons, **now.carriers}))
-    for node, program in counted.programs.items():
-        console.print(f"{node}:" if program.reasons else f"{node}: its program counts nothing")
+    for key, program in counted.programs.items():
+        console.print(f"{key}:" if program.reasons else f"{key}: its program counts nothing")
         if program.reasons:
             console.print(_counts_table(program.reasons))
     if not counted.balancers and not counted.programs and not counted.problems:

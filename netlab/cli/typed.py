@@ -1,5 +1,6 @@
 """The arguments of each verb, as types. They are plain classes, which are fast to make."""
 
+import re
 from collections.abc import Sequence
 
 
@@ -51,6 +52,13 @@ class Export(OfTopology):
     tool: str
 
 
+class New(Arguments):
+    """The arguments of `new`: what is to be made, and the folder for it."""
+
+    kind: str
+    folder: str
+
+
 class OfNode(Arguments):
     """The arguments of verbs for one node."""
 
@@ -70,9 +78,17 @@ class Run(Arguments):
     options: list[str]
 
 
-class Reload(OfNode):
-    """The arguments of `reload`."""
+class Change(Arguments):
+    """The arguments of `start`, `stop` and `restart`: processes as NODE or NODE/NAME; the timeout in seconds."""
 
+    processes: list[str]
+    timeout: float
+
+
+class Reload(Arguments):
+    """The arguments of `reload`; the program is NODE, for all there, or NODE/NAME."""
+
+    program: str
     define: list[tuple[str, str]]
 
 
@@ -88,6 +104,17 @@ class Logs(Trace):
     """The arguments of `logs`; each process is NODE, for all there, or NODE/NAME."""
 
     processes: list[str]
+
+
+class Timeline(Arguments):
+    """The arguments of `timeline`; `since_ns` is in nanoseconds since the epoch; `save` is a new file."""
+
+    processes: list[str]
+    follow: bool
+    format: str
+    since_ns: int
+    grep: re.Pattern[str] | None
+    save: str | None
 
 
 class Stats(Arguments):

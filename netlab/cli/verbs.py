@@ -61,6 +61,39 @@ def constant(text: str) -> tuple[str, str]:
     return name, value
 
 
+def moment(text: str) -> int:
+    """Return a time, such as 10s ago or 16:59:03 of the last 24 hours, as nanoseconds since the epoch, for argparse."""
+    import time
+
+    now_ns = time.time_ns()
+    if ago := re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|)", text, re.ASCII):
+        return now_ns - int(float(ago[1]) * {"ms": 1e6, "m": 6e10, "h": 3.6e12}.get(ago[2], 1e9))
+    of_day = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(\.\d{1,9})?)?", text, re.ASCII)
+    if not of_day:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(
+            f"expected a time ago, as 10s, 5m or 2h, or of day, as 16:59 or 16:59:03.5, found {text!r}"
+        )
+    day = time.localtime()[:3]
+    for days in (0, 1):
+        clock = (day[0], day[1], day[2] - days, int(of_day[1]), int(of_day[2]), int(of_day[3] or 0), 0, 0, -1)
+        found_ns = int(time.mktime(clock)) * 10**9 + int(float(of_day[4] or 0) * 1e9)
+        if found_ns <= now_ns:
+            break
+    return found_ns
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Return a regular expression of Python's, for argparse."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"expected a regular expression, found {text!r}: {error}") from None
+
+
 _FILE = _argument("file", metavar="FILE", help="the topology")
 _SET = _argument(
     "--set",
@@ -72,6 +105,16 @@ _SET = _argument(
 _RUNTIME = _argument("--runtime", choices=("netns", "docker"), help="where nodes live (default: what the file says)")
 _TIMEOUT = _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)")
 _NODE = _argument("node", metavar="NODE", help="the node")
+_CHANGED = (
+    _argument("processes", metavar="NODE", nargs="+", help="the node, or NODE/NAME for one of several processes"),
+    _argument(
+        "--timeout",
+        type=seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="wait this long for each (30)",
+    ),
+)
 _FORMAT = _argument("--format", choices=("text", "json"), default="text", help="how to print (text)")
 _LAB = _argument("named", metavar="LAB", nargs="?", help="the lab, as with --lab")
 _LAST = _argument("-n", "--lines", type=number, metavar="N", help="begin with the last N lines (with all)")
@@ -108,6 +151,9 @@ VERBS = {
             _argument("options", metavar="OPTION", nargs=_REST, help="options of the role, over the topology's"),
         ),
     ),
+    "start": Verb("start processes of nodes that do not run", typed.Change, _CHANGED),
+    "stop": Verb("stop processes of nodes, and leave the nodes as they are", typed.Change, _CHANGED),
+    "restart": Verb("stop processes of nodes, and start them again", typed.Change, _CHANGED),
     "status": Verb("show the nodes and what runs in them", typed.Status, (_LAB, _FORMAT)),
     "logs": Verb(
         "show what the roles printed",
@@ -120,6 +166,28 @@ VERBS = {
         ),
     ),
     "trace": Verb("show what the programs printed", typed.Trace, (_LAST, _FOLLOW, _FORMAT)),
+    "timeline": Verb(
+        "show what processes and programs have printed, and what has happened to them, in one order",
+        typed.Timeline,
+        (
+            _argument("processes", metavar="NODE", nargs="*", help="only these nodes, or processes NODE/NAME"),
+            _FOLLOW,
+            _argument(
+                "--since",
+                dest="since_ns",
+                type=moment,
+                default=0,
+                metavar="TIME",
+                help="begin then: 10s, 5m or 2h ago, or at 16:59:03",
+            ),
+            _argument("--grep", type=pattern, metavar="REGEX", help="only lines with this in their text"),
+            _argument(
+                "--save", metavar="FILE", help="write the lines into a new file, too; .json and .jsonl as JSON lines"
+            ),
+            _FORMAT,
+            _argument("--json", dest="format", action="store_const", const="json", help="as --format json"),
+        ),
+    ),
     "stats": Verb(
         "show what the programs count",
         typed.Stats,
@@ -136,17 +204,17 @@ VERBS = {
                 nargs="*",
                 help="NODE ... to drain, undrain, add and remove; NODE ... NUMBER to weight; a policy's name",
             ),
-            _argument("--node", metavar="NODE", help="the balancer's node, if there are several"),
+            _argument("--node", metavar="NODE", help="the balancer's node, or NODE/NAME, if there are several"),
             _argument("--capacity", type=threads, metavar="THREADS", help="of what is added (what the others have)"),
             _argument("--timeout", type=seconds, metavar="SECONDS", help="wait this long to remove one (30)"),
             _argument("--now", action="store_true", help="remove it whatever it has in hand"),
         ),
     ),
     "reload": Verb(
-        "replace a node's program by a new build of its source, and keep the maps",
+        "replace a node's programs by new builds of their sources, and keep the maps",
         typed.Reload,
         (
-            _NODE,
+            _argument("program", metavar="NODE", help="the node, or NODE/NAME for one of several programs"),
             _argument(
                 "--define",
                 action="append",
@@ -158,6 +226,20 @@ VERBS = {
         ),
     ),
     "validate": Verb("check a topology", typed.OfTopology, (_FILE, _SET), "the topology's name"),
+    "new": Verb(
+        "write a small start of your own, with comments, into a folder",
+        typed.New,
+        (
+            _argument(
+                "kind",
+                metavar="KIND",
+                choices=("dropper", "balancer", "role", "parta", "partb"),
+                help="a program that drops, a balancer to be finished, a role, or part A or B of the exercise",
+            ),
+            _argument("folder", metavar="DIR", help="where to write it; it is made, and nothing is overwritten"),
+        ),
+        "none",
+    ),
     "export": Verb(
         "print a topology for another tool",
         typed.Export,

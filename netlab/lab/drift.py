@@ -4,7 +4,6 @@ Everything is compared with the lab's record (docs/adr/0011-status-compares.md).
 inside nodes, nor of pins: what can be seen is told all the same.
 """
 
-import json
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
@@ -15,11 +14,12 @@ from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.kill import signal_name
 from netlab.lab import addresses_now, node_drift, snapshot
-from netlab.lab.node_drift import NO_PINS, Inside, Problem, anew
+from netlab.lab.node_drift import NO_PINS, Inside, Pins, Problem, anew
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
 from netlab.record import store
 from netlab.record.model import LabRecord, ProcessRecord
+from netlab.record.notes import Pinned
 from netlab.supervise import client, identity, lab_cgroup, state, trace
 
 
@@ -70,11 +70,12 @@ def _examined(lab: Standing) -> Drift:
 
 def _outside(lab: Standing) -> Iterator[Problem]:
     record = lab.record
-    for node, what in lab.runtime.broken(list(record.nodes)):
+    broken = lab.runtime.broken(list(record.nodes))
+    for node, what in broken:
         yield Problem(node, what, anew(record.lab))
     for where, what in (*_in_etc(record), *_files(record)):
         yield Problem(where, what, anew(record.lab))
-    yield from _processes(record)
+    yield from _processes(record, {node for node, _ in broken})
 
 
 def _in_etc(record: LabRecord) -> Iterator[tuple[str, str]]:
@@ -94,14 +95,14 @@ def _files(record: LabRecord) -> Iterator[tuple[str, str]]:
         store.public(record.lab)
     except NetlabError:
         yield "", f"{folder}/{paths.STATUS}, which others than root read, is gone or damaged"
-    for node, about in record.nodes.items():
-        if about.program and _is_gone(paths.source(folder, node)):
-            yield node, f"{paths.source(folder, node)}, the source of its program, is gone"
-    if any(about.program for about in record.nodes.values()):
+    for key, _ in record.programs():
+        if _is_gone(paths.source(folder, key)):
+            yield key, f"{paths.source(folder, key)}, the source of its program, is gone"
+    if any(about.programs for about in record.nodes.values()):
         for name, kind in ((paths.BPF, "BPF file system"), (paths.TRACING, "tracefs")):
             if not os.path.ismount(f"{folder}/{name}"):
                 yield "", f"its {kind} is gone: nothing is mounted at {folder}/{name}"
-    if any(about.program or about.processes for about in record.nodes.values()) and state.is_damaged(folder):
+    if any(about.programs or about.processes for about in record.nodes.values()) and state.is_damaged(folder):
         yield "", f"{folder}/{paths.PROCESSES}, where its supervisor writes down what happens, is gone or damaged"
 
 
@@ -138,12 +139,12 @@ def _unnamed(record: LabRecord, path: str) -> str:
     return ""
 
 
-def _processes(record: LabRecord) -> Iterator[Problem]:
-    """Yield what has happened to the supervisor and the nodes' processes."""
+def _processes(record: LabRecord, broken: Collection[str]) -> Iterator[Problem]:
+    """Yield what has happened to the supervisor and the nodes' processes; nothing can start in nodes in `broken`."""
     lab, folder = record.lab, record.folder
     entries = {entry.process: entry for entry in client.processes(folder)}
     supervisor = client.supervisor_pid(folder)
-    if not supervisor and any(about.program or about.processes for about in record.nodes.values()):
+    if not supervisor and any(about.programs or about.processes for about in record.nodes.values()):
         lost = [entry.process for entry in entries.values() if entry.state == "lost"]
         after = f", and with it the process{'es' if lost[1:] else ''} of {', '.join(lost)}" if lost else ""
         yield Problem("", f"its supervisor has died{after}", anew(lab))
@@ -160,11 +161,19 @@ def _processes(record: LabRecord) -> Iterator[Problem]:
         yield from [Problem("", what, mend or anew(lab))] if what else ()
     for key, process in record.processes():
         if process.autostart:
-            yield from _process(record, process, entries.get(key) or client.unstarted(key), bool(supervisor))
+            entry = entries.get(key) or client.unstarted(key)
+            can_start = bool(supervisor) and not {"", entry.node}.intersection(broken)
+            mend = f"netlab start --lab {lab} {key}" if can_start else anew(lab)
+            yield from _process(record, process, entry, bool(supervisor), mend)
 
 
-def _process(record: LabRecord, planned: ProcessRecord, entry: client.Process, is_watched: bool) -> Iterator[Problem]:
-    """Yield what has happened to a node's process; where nobody watches, what is lost is told with the supervisor."""
+def _process(
+    record: LabRecord, planned: ProcessRecord, entry: client.Process, is_watched: bool, mend: str
+) -> Iterator[Problem]:
+    """Yield what has happened to a node's process; where nobody watches, what is lost is told with the supervisor.
+
+    `mend` is what brings back a process that has ended.
+    """
     lab, folder = record.lab, record.folder
     who = f"its process {entry.pid}"
     match entry.state:
@@ -176,26 +185,18 @@ def _process(record: LabRecord, planned: ProcessRecord, entry: client.Process, i
         case "stopped":
             yield Problem(entry.process, f"{who} is stopped", f"kill -CONT {entry.pid}")
         case "exited" | "killed" if entry.stopped_by_request and is_watched:
-            yield Problem(
-                entry.process, f"{who} was stopped by a request to the supervisor", _start(folder, entry.process)
-            )
+            yield Problem(entry.process, f"{who} was stopped on request", mend)
         case "killed":
-            yield Problem(entry.process, f"{who} was killed by {signal_name(entry.code)}", anew(lab))
+            yield Problem(entry.process, f"{who} was killed by {signal_name(entry.code)}", mend)
         case "exited" if planned.may_exit:
             pass
         case "exited" if entry.code:
-            yield Problem(entry.process, f"{who} has ended with exit code {entry.code}", anew(lab))
+            yield Problem(entry.process, f"{who} has ended with exit code {entry.code}", mend)
         case "exited" if planned.stays:
-            yield Problem(entry.process, f"{who} has ended, and its role is one that stays", anew(lab))
+            yield Problem(entry.process, f"{who} has ended, and its role is one that stays", mend)
     log = paths.log(folder, entry.process)
     if _is_gone(log):
         yield Problem(entry.process, f"its log {log} is gone", anew(lab))
-
-
-def _start(folder: str, process: str) -> str:
-    """Return the command that asks a lab's supervisor to start a process."""
-    request = json.dumps({"do": "start", "process": process})
-    return f"echo '{request}' | sudo nc -NU {folder}/{paths.SOCKET}"
 
 
 # ---- what does -------------------------------------------------------------------------------------------------------
@@ -213,22 +214,26 @@ def _inside(standing: Standing, told: Collection[str]) -> tuple[list[Problem], d
 def _problems_inside(record: LabRecord, told: Collection[str], found: Mapping[str, Inside | None]) -> Iterator[Problem]:
     lab, folder = record.lab, record.folder
     known = store.pins(folder)
-    if any(about.program for about in record.nodes.values()):
+    if any(about.programs for about in record.nodes.values()):
         if os.path.ismount(f"{folder}/{paths.TRACING}") and not os.path.isdir(trace.instance(folder, lab)):
             yield Problem("", f"its trace instance {trace.instance(folder, lab)} is gone", anew(lab))
         if not known:
             yield Problem("", f"{folder}/{paths.PINNED}, which says what is pinned, is gone or damaged", anew(lab))
     mounted = os.path.ismount(f"{folder}/{paths.BPF}")
     for node, about in record.nodes.items():
-        names = (node, f"{node}_peer")
-        own, passing = (
-            snapshot.pins(paths.pins(folder, name), known[name]) if name in known else NO_PINS for name in names
-        )
+        own = {key: _pins(program.pins, known) for key, program in record.programs_of(node)}
+        passing = _pins(paths.passing_pins(folder, node), known)
         if mounted:  # else they are all gone, and that is told
-            yield from node_drift.pin_problems(lab, node, own)
-            yield from node_drift.pin_problems(lab, node, passing)
+            for where, pins in (*own.items(), (node, passing)):
+                yield from node_drift.pin_problems(lab, where, pins)
         if seen := found.get(node):
             yield from node_drift.node_problems(lab, node, about, seen)
             yield from node_drift.program_problems(lab, node, about, seen, own, passing)
         elif node not in told:
             yield Problem(node, "its namespace cannot be entered", anew(lab))
+
+
+def _pins(folder: str, known: Mapping[str, Pinned]) -> Pins:
+    """Return what is pinned in a folder; NO_PINS if the lab does not know of it."""
+    name = os.path.basename(folder)
+    return snapshot.pins(folder, known[name]) if name in known else NO_PINS

@@ -106,7 +106,7 @@ class Host:
             for step in programs:
                 self.compilations[step] = compilation = loader.start(self._job(step), self.lock)
                 if not step.for_peer:
-                    files.write(paths.source(self.folder, step.node), compilation.text, 0o640)
+                    files.write(paths.source(self.folder, step.key), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
         if programs or roles:
@@ -133,10 +133,10 @@ class Host:
 
         program = step.program
         mtu = max(interface.mtu for interface in self.plan.interfaces if interface.node == step.node)
-        pins = self.standing.record.nodes[step.node].pins + ("_peer" if step.for_peer else "")
+        pins = paths.passing_pins(self.folder, step.node) if step.for_peer else paths.pins(self.folder, step.key)
         return loader.Job(
             self.lab,
-            step.node,
+            step.key,
             program.path,
             pin_folder=pins,
             work_folder=f"{self.folder}/{paths.COMPILER}",
@@ -183,7 +183,8 @@ class Host:
             notes.update(dict.fromkeys(loaded.notes))
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
             where = few(step.interfaces)
-            self.say(f"netlab: {self.lab}: {step.node}: {step.program.name} attached to {where} ({step.program.mode})")
+            what = f"{step.program.name} attached to {where} ({step.program.mode})"
+            self.say(f"netlab: {self.lab}: {step.node}: {what}")
         if pinned:
             store.note_pins(self.folder, pinned)
         for note in notes:

@@ -12,13 +12,22 @@ if TYPE_CHECKING:
     from netlab.lab.drift import Drift
 
 
-class NodeStatus(NamedTuple):
-    """A node: the name of its program, "" for none; `addresses` by interface, as planned.
+class ProgramStatus(NamedTuple):
+    """A program of a node: its key (paths.program_key), its name, and the interfaces that it is on."""
 
-    `process` is the only one, None where there is none or several; `role` is that one's. `processes` are all.
-    `memory_kills` are processes that the kernel has killed as the node's memory was used up; `udp_rcvbuf_errors`
-    datagrams that it dropped as their socket's buffer was full, None where the node was not looked into.
-    `addresses_now` are those that are there, by interface, only of interfaces where they are not as planned.
+    program: str
+    name: str
+    interfaces: tuple[str, ...]
+
+
+class NodeStatus(NamedTuple):
+    """A node: the name of its only program, "" for none or several, which are all in `programs`.
+
+    `addresses` are by interface, as planned; `addresses_now` those that are there, only of interfaces with others than
+    planned. `process` is the only one, None where there is none or several; `role` is that one's.
+    `processes` are all. `memory_kills` are processes that the kernel has killed as the node's memory was used up;
+    `udp_rcvbuf_errors` datagrams that it dropped as their socket's buffer was full, None where the node was not looked
+    into.
     """
 
     kind: str
@@ -29,6 +38,7 @@ class NodeStatus(NamedTuple):
     memory_kills: int
     udp_rcvbuf_errors: int | None
     processes: tuple[Process, ...] = ()
+    programs: tuple[ProgramStatus, ...] = ()
     addresses_now: Mapping[str, tuple[str, ...]] = {}
 
 
@@ -69,12 +79,13 @@ def _nodes(found: "Drift") -> dict[str, NodeStatus]:
         nodes[name] = NodeStatus(
             node.kind,
             only.role if only else "",
-            node.program.name if node.program else "",
+            node.programs[0].name if len(node.programs) == 1 else "",
             node.all_addresses(),
             only,
             lab.runtime.memory_kills(name),
             found.udp_rcvbuf_errors.get(name),
             its,
+            tuple(ProgramStatus(key, each.name, each.interfaces) for key, each in lab.record.programs_of(name)),
             found.addresses.get(name, {}),
         )
     return nodes

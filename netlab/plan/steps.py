@@ -11,7 +11,7 @@ several, the last one first.
 from collections.abc import Iterable
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
-from netlab.paths import process_key
+from netlab.paths import label_of, process_key
 from netlab.plan.equality import compared_by_kind
 from netlab.topology.model import Program
 
@@ -56,7 +56,7 @@ class CreateNode(NamedTuple):
         name = namespace(self.lab, self.node)
         lines = [f"ip netns add {name}", f"ip -n {name} link set lo up"]
         if self.image:
-            how = f"--name {name} --hostname {self.node} --network none --init --cap-add NET_ADMIN"
+            how = f"--name {name} --hostname {label_of(self.node)} --network none --init --cap-add NET_ADMIN"
             ipv6 = "".join(f" --sysctl net.ipv6.conf.{which}.disable_ipv6=0" for which in ("all", "default"))
             first = f"$(docker inspect --format '{{{{.State.Pid}}}}' {name})"
             lines = [
@@ -208,13 +208,15 @@ class FaceProgram(NamedTuple):
 class AttachProgram(NamedTuple):
     """An XDP program, compiled once for its node and attached to these of its interfaces.
 
-    `program.interfaces` is what the file says, `interfaces` what it means. With `for_peer` it is not the node's own
-    program. It is at the other end of a link, so that frames arrive that the program there sends by XDP_TX.
+    `program.interfaces` is what the file says, `interfaces` what it means. `key` is what the program is called in the
+    lab. With `for_peer` it is not the node's own program. It is at the other end of a link, so that frames arrive that
+    the program there sends by XDP_TX.
     """
 
     node: str
     program: Program
     interfaces: tuple[str, ...]
+    key: str
     lab: str = ""
     for_peer: bool = False
 
@@ -225,7 +227,8 @@ class AttachProgram(NamedTuple):
         constants = " ".join(f"{name}={value}" for name, value in program.define)
         defined = f" with {constants}" if constants else ""
         where = " ".join((namespace(self.lab, self.node), *self.interfaces))
-        text = f"# netlab: compile {program.path}{defined}, attach{function} {program.mode} at {where}"
+        called = f" as {self.key}" if self.key != self.node else ""
+        text = f"# netlab: compile {program.path}{defined}, attach{function} {program.mode} at {where}{called}"
         return text.replace("\n", " ")
 
     def undone(self) -> str:

@@ -16,7 +16,7 @@ def joining(drafts: Sequence[Draft], links: Sequence[WrittenLink]) -> Iterator[s
 
     Nothing but a bridge has two links in one subnet, and the kernel would make none of them.
     """
-    able = {draft.declared.name for draft in drafts if draft.program and draft.declared.replicas == 0}
+    able = {draft.declared.name for draft in drafts if draft.programs and draft.declared.replicas == 0}
     if not able:
         return
     subnets: dict[str, list[set[Subnet]]] = {}

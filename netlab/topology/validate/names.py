@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from netlab.paths import label_of
 from netlab.topology.document.tree import show
 from netlab.topology.validate.findings import Findings, Name, Place
 
@@ -44,6 +45,7 @@ class Names:
         self.replicas_known = not self._uncertain
         for one in declared:
             self._expand(one)
+        self._check_labels()
 
     def _expand(self, one: Declared) -> None:
         if not one.replicas or one.name in self._uncertain:
@@ -58,6 +60,20 @@ class Names:
                 collided.add((one.name, other.name))
                 self._collide(one, other, replica)
             self.members.setdefault(replica, (replica,))
+
+    def _check_labels(self) -> None:
+        """Add the mistakes of names that make one DNS label, at the later of two."""
+        seen: dict[str, tuple[str, Declared]] = {}
+        collided = set()
+        for name, one in self.declared.items():
+            other, first = seen.setdefault(label_of(name), (name, one))
+            if other == name or (one.name, first.name) in collided:
+                continue
+            collided.add((one.name, first.name))
+            later, earlier = ((name, one), (other, first)) if one.place > first.place else ((other, first), (name, one))
+            message = f"expected names that make DNS labels of their own, found {show(later[0])}, which makes"
+            found = f"{show(label_of(name))} as {show(earlier[0])} does (line {earlier[1].place.line})"
+            self._findings.add(later[1].place, f"{message} {found}", "rename one of them")
 
     def _collide(self, one: Declared, other: Declared, replica: str) -> None:
         """Add the mistake of a replica with the name of something else, at the later of the two."""

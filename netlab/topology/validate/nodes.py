@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from netlab.paths import is_name, label_of
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
 from netlab.topology.model import Limits, Node
 from netlab.topology.validate import processes
@@ -10,9 +11,9 @@ from netlab.topology.validate.findings import Findings, Name, place
 from netlab.topology.validate.links import ADDRESSES, NO_ADDRESS
 from netlab.topology.validate.names import Declared
 from netlab.topology.validate.processes import WrittenProcess, read_processes
-from netlab.topology.validate.programs import WrittenProgram, read_program
+from netlab.topology.validate.programs import WrittenProgram, read_programs
 from netlab.topology.validate.routes import WrittenRoutes, read_routes
-from netlab.topology.validate.rules import LABEL, LABEL_LENGTH, Fields, choice, integer, is_label, suggest_label
+from netlab.topology.validate.rules import LABEL_LENGTH, NAME, Fields, choice, integer, suggest_name
 from netlab.topology.validate.settings import capabilities, environment, image, limits, sysctls
 
 KIND = choice("host", "switch")
@@ -32,7 +33,7 @@ class Draft(NamedTuple):
     declared: Declared
     node: Node
     processes: tuple[WrittenProcess, ...]
-    program: WrittenProgram | None
+    programs: tuple[WrittenProgram, ...]
     routes: WrittenRoutes
     loopback: tuple[Name, ...]
     has_process: bool
@@ -70,7 +71,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         declared,
         node,
         read_processes(files, fields) if kind != "switch" else (),
-        fields.read("xdp", lambda *at: read_program(files, *at), None) if kind != "switch" else None,
+        fields.read("xdp", lambda *at: read_programs(files, *at), ()) if kind != "switch" else (),
         fields.read("routes", read_routes, WrittenRoutes()),
         fields.read("loopback", ADDRESSES, ()),
         kind != "switch" and processes.is_written(fields),
@@ -81,14 +82,14 @@ def _check_name(findings: Findings, declared: Declared) -> None:
     """Add the mistake of a name that no host can have, with the number of its last replica."""
     written = declared.name
     longest = written + (str(declared.replicas) if declared.replicas else "")
-    if not is_label(written):
-        findings.add(declared.place, f"expected {LABEL}, found {show(written)}", suggest_label(written))
+    if not is_name(written):
+        findings.add(declared.place, f"expected {NAME}, found {show(written)}", suggest_name(written))
     elif len(longest) > LABEL_LENGTH:
         message = f"expected a name of at most {LABEL_LENGTH} characters with its number, found {show(longest)}"
         findings.add(declared.place, message)
-    elif written in TAKEN_NAMES:
+    elif label_of(written) in TAKEN_NAMES:
         findings.add(declared.place, f"expected a name of your own, found {show(written)}, which every host has")
-    elif _reads_as_number(written):
+    elif _reads_as_number(written.lower()):
         message = f"expected a name with a letter, found {show(written)}, which programs take for an address"
         findings.add(declared.place, message, f"such as n{written}")
 

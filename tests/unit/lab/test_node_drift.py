@@ -22,7 +22,7 @@ NODES = (
         "host",
         sysctls=(("net.ipv4.tcp_rmem", "4096 0x2000 6291456"), ("net.ipv6.conf.eth0.stable_secret", "2001:db8::1")),
     ),
-    Node("router", routes=(Route("10.9.0.0/16", "10.0.0.1"),), program=PROGRAM),
+    Node("router", routes=(Route("10.9.0.0/16", "10.0.0.1"),), programs=(PROGRAM,)),
     Node("switch", kind="switch"),
 )
 WIRES = (
@@ -56,9 +56,10 @@ def whole(node: str) -> Inside:
 def said(node: str, seen: Inside, own: Pins = OWN, passing: Pins = PASSING) -> list[str]:
     """Return what is told of a node, without what mends it."""
     about = RECORD.nodes[node]
+    pins = dict.fromkeys((key for key, _ in RECORD.programs_of(node)), own)
     found = [
         *node_drift.node_problems("lab", node, about, seen),
-        *node_drift.program_problems("lab", node, about, seen, own, passing),
+        *node_drift.program_problems("lab", node, about, seen, pins, passing),
     ]
     return [f"{one.where}: {one.what}" for one in found]
 

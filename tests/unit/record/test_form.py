@@ -90,6 +90,15 @@ PROCESS = {
     "awaits_ready": False,
     "env": {},
 }
+PROGRAM = {
+    "name": "p",
+    "interfaces": ["eth0"],
+    "path": "/p.c",
+    "function": "",
+    "mode": "native",
+    "define": {},
+    "pins": "/sys/fs/bpf",
+}
 NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.interfaces.eth0.addresses[0]", "10.0.0.300/24", "an IP address with its prefix length"),
     ("nodes.a.interfaces.eth0.addresses[0]", "10.0.0.1/33", "an IP address with its prefix length"),
@@ -101,11 +110,15 @@ NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.limits.cpu", float("nan"), "a number of cores"),
     ("nodes.a.limits.memory", -1, "a whole number from 0 on"),
     ("nodes.a.kind", "router", "host or switch"),
-    ("nodes.a.pins", "/sys/fs/bpf", "/bpf/a, found"),
+    ("nodes.a.programs", [PROGRAM], "/bpf/a, found"),
+    ("nodes.a.programs", [PROGRAM, {**PROGRAM, "name": "q"}], "/bpf/a_p, found"),
+    ("nodes.a.programs", [{**PROGRAM, "interfaces": ["eth7"]}], "interfaces of the node, found"),
+    ("nodes.a.programs", [{**PROGRAM, "interfaces": []}], "interfaces of the node, found"),
+    ("nodes.a.programs", [{**PROGRAM, "name": "../x"}, PROGRAM], "a name of its own, of letters, digits, _ and"),
     ("nodes.a.processes[0].argv", [], "a command"),
     ("nodes.a.processes[0].argv[0]", "sle\0ep", "text"),
     ("nodes.a.processes[0].argv[0]", "\ud800", "text"),
-    ("nodes.a.processes[0].name", "a/b", "a name of letters a-z"),
+    ("nodes.a.processes[0].name", "a/b", "a name of letters, digits"),
     ("nodes.a.processes", [PROCESS, PROCESS], "a name of its own, found"),
     ("nodes.a.sysctls", {"kernel.hostname": "x"}, "a dotted name such as"),
     ("nodes.a.sysctls", {"net./.x": "x"}, "a dotted name such as"),
@@ -116,7 +129,7 @@ NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.routes", [{**ROUTE, "kind": "throw"}], "unreachable or blackhole or prohibit"),
     ("nodes.a.routes", [{**ROUTE, "metric": -1}], "the metric of a route"),
     ("nodes.a.routes", [{**ROUTE, "index": 1 << 31}], "the index of a network interface, or 0"),
-    ("nodes", {"../x": {}}, "a name of letters a-z, digits and inner hyphens"),
+    ("nodes", {"../x": {}}, "a name of letters, digits, and inner hyphens and underscores"),
     ("runtime", "podman", "netns or docker"),
 )
 
