@@ -24,7 +24,8 @@ ready()
 begun = time.monotonic()
 for number in range(1, chosen.count + chosen.late + 1):
     time.sleep(chosen.interval + (chosen.rest if number == chosen.count + 1 else 0))
-    data = f"{random.uniform(min(chosen.sleep), max(chosen.sleep)):.3f}"
+    seconds = random.uniform(min(chosen.sleep), max(chosen.sleep))
+    data = f"{seconds:.3f}{number:03d}"  # the number makes it another one in each request: they can be told apart
     host, port = client.getpeername()
     say(f"request #{number} to {host}:{port}: {json.dumps(data)} ({len(data)} bytes)")
     client.send(data.encode())

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from netlab.cli import signal_proxy
 from netlab.cli.console import say
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, umask
@@ -26,6 +25,8 @@ def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str,
     wrapped = launch.command(lab, node, argv)
     umask.give_back()
     if wrapped.place:
+        from netlab.cli import signal_proxy
+
         signal_proxy.end_as(_start(wrapped, argv[0], variables))
     found = {**os.environ, **variables}
     if code := _complain(argv[0], found):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
 from netlab import paths
-from netlab.cli import arguments, chosen, typed
+from netlab.cli import arguments, chosen, inside, typed
 from netlab.cli.console import have_streams, say
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
@@ -251,6 +251,8 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "trace": lines,
     "timeline": lines,
     "stats": stats,
+    "maps": inside.maps,
+    "programs": inside.programs,
     "balancer": balancer,
     "reload": reload,
     "validate": validate,

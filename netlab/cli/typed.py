@@ -123,6 +123,26 @@ class Stats(Arguments):
     format: str
 
 
+class Maps(Arguments):
+    """The arguments of `maps`: words; at most so many entries; for how many seconds to watch (None: no end)."""
+
+    target: list[str]
+    watch: bool
+    every: float
+    duration: float | None
+    limit: int
+    all: bool
+    format: str
+
+
+class Programs(Arguments):
+    """The arguments of `programs`: the node, None for all; for how many seconds to count runs, None for not at all."""
+
+    node: str | None
+    duration: float | None
+    format: str
+
+
 class Balancer(Arguments):
     """The arguments of `balancer`; the timeout in seconds."""
 

@@ -116,6 +116,7 @@ _CHANGED = (
     ),
 )
 _FORMAT = _argument("--format", choices=("text", "json"), default="text", help="how to print (text)")
+_JSON = _argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
 _LAB = _argument("named", metavar="LAB", nargs="?", help="the lab, as with --lab")
 _LAST = _argument("-n", "--lines", type=number, metavar="N", help="begin with the last N lines (with all)")
 _FOLLOW = _argument("-f", "--follow", action="store_true", help="go on with what comes")
@@ -192,6 +193,38 @@ VERBS = {
         "show what the programs count",
         typed.Stats,
         (_argument("--format", choices=("text", "json", "prometheus"), default="text", help="how to print (text)"),),
+    ),
+    "maps": Verb(
+        "show, watch and change the maps of programs",
+        typed.Maps,
+        (
+            _argument(
+                "target",
+                metavar="WORD",
+                nargs="*",
+                help="NODE, NODE MAP or NODE MAP KEY to show; set NODE MAP KEY VALUE, delete NODE MAP KEY or clear "
+                "NODE MAP to change (a queue has no KEY); one of several programs of a node is NODE/NAME",
+            ),
+            _argument("--watch", action="store_true", help="show what changes, and how fast"),
+            _argument("--every", type=seconds, default=1.0, metavar="SECONDS", help="look so often (1)"),
+            _argument("--for", dest="duration", type=seconds, metavar="SECONDS", help="watch so long (until Ctrl-C)"),
+            _argument("--limit", type=number, default=1000, metavar="N", help="show at most N entries (1000)"),
+            _argument("--all", action="store_true", help="show also the entries of arrays that are zeros"),
+            _FORMAT,
+            _JSON,
+        ),
+    ),
+    "programs": Verb(
+        "show the programs: where, how large, since when, and what a run takes",
+        typed.Programs,
+        (
+            _argument("node", metavar="NODE", nargs="?", help="only this node's, or one of several: NODE/NAME"),
+            _argument(
+                "--for", dest="duration", type=seconds, metavar="SECONDS", help="count runs and their time for so long"
+            ),
+            _FORMAT,
+            _JSON,
+        ),
     ),
     "balancer": Verb(
         "change a running balancer, and lose no request",

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from netlab.errors import NetlabError
 from netlab.observe.log_view import clock
 from netlab.observe.painter import Painter
-from netlab.record import named
+from netlab.paths import process_key
+from netlab.record import named, store
 from netlab.record.model import LabRecord
 from netlab.supervise import logs, schema, talk
 from netlab.supervise.logs import LogLine
@@ -23,7 +24,7 @@ _FOREVER_S = 1e6
 
 
 class Chosen(NamedTuple):
-    """Which lines are wanted: of these processes, by their keys, of the programs of these nodes, and when and what.
+    """Which lines are wanted: of these processes and these programs, by their keys, and when and what.
 
     `since_ns` is CLOCK_MONOTONIC; `pattern` is looked for in the text.
     """
@@ -47,15 +48,24 @@ class Chosen(NamedTuple):
 
 def choose(lab: LabRecord, words: Sequence[str], since_ns: int = 0, pattern: re.Pattern[str] | None = None) -> Chosen:
     """Return what is meant by NODE, with all its processes and programs, and by NODE/NAME; no words mean everything."""
+    programs = [key for key, _ in lab.programs()]
     if not words:
-        return Chosen([key for key, _ in lab.processes()], lab.nodes.keys(), since_ns, pattern)
-    keys = dict.fromkeys(key for word in words for key in named.keys(lab, word))
-    return Chosen(list(keys), {word for word in words if "/" not in word}, since_ns, pattern)
+        return Chosen([key for key, _ in lab.processes()], programs, since_ns, pattern)
+    processes: dict[str, None] = {}
+    known: set[str] = set()
+    for word in words:
+        node, slash, name = word.partition("/")
+        store.node_of(lab, node)
+        meant = [key for key, each in lab.programs_of(node) if not slash or each.name == name]
+        known.update(meant)
+        if not slash or not meant or process_key(node, name) in dict(lab.processes()):
+            processes.update(dict.fromkeys(named.keys(lab, word)))
+    return Chosen(list(processes), known, since_ns, pattern)
 
 
 def form(lab: LabRecord, style: str, paint: Painter) -> Callable[[LogLine], str]:
     """Return what makes a text of a line: for people, with time, process and stream, or as JSON on one line."""
-    width = max((len(key) for key in (*lab.nodes, *(key for key, _ in lab.processes()))), default=0)
+    width = max((len(key) for key in (*lab.nodes, *dict(lab.processes()), *dict(lab.programs()))), default=0)
     numbers = {node: at for at, node in enumerate(lab.nodes)}
 
     def text(line: LogLine) -> str:
@@ -66,9 +76,10 @@ def form(lab: LabRecord, style: str, paint: Painter) -> Callable[[LogLine], str]
 
     def data(line: LogLine) -> str:
         known = {"time_ns": line.ns + lab.clock_offset_ns, "monotonic_ns": line.ns, "node": line.node or None}
-        process = line.source if line.stream not in ("trace", "lost") else None
+        whose = {"process": None if line.stream in ("trace", "lost") else line.source}
+        of_program = {"program": line.source} if line.stream == "trace" else {}
         more = {"cut": True} if line.cut else {}
-        return json.dumps({**known, "process": process, "stream": line.stream, "text": line.text, **more})
+        return json.dumps({**known, **whose, **of_program, "stream": line.stream, "text": line.text, **more})
 
     return data if style == "json" else text
 
@@ -136,7 +147,7 @@ def _line(event: talk.Message) -> LogLine:
         case "note":
             return LogLine(ns, event["process"], "note", event["text"])
         case "trace":
-            return LogLine(ns, event["node"], "trace", event["text"])
+            return LogLine(ns, event["program"], "trace", event["text"])
         case "overrun":
             return LogLine(ns, "", "lost", event["text"])
     missing = f"{event['count']} lines are missing here, as this reader was too slow: netlab timeline shows them"

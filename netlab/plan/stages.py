@@ -5,6 +5,7 @@ from enum import Enum
 from itertools import groupby
 from typing import NamedTuple, assert_never
 
+from netlab.plan.fill_maps import FillMaps
 from netlab.plan.steps import (
     AddAddress,
     AddBridge,
@@ -44,7 +45,7 @@ def work_of(step: Step) -> Work:
     match step:
         case CreateNode() | AddBridge() | AddLink() | AddAddress() | AddRoute() | FaceProgram():
             return Work.NETWORK
-        case AttachProgram():
+        case FillMaps() | AttachProgram():
             return Work.PROGRAMS
         case StartRole():
             return Work.PROCESSES

@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from netlab.paths import label_of, process_key
 from netlab.plan.equality import compared_by_kind
+from netlab.plan.fill_maps import FillMaps
 from netlab.topology.model import Program
 
 BRIDGE = "br0"
@@ -279,7 +280,7 @@ class StartRole(NamedTuple):
         return f"# netlab: end the {which} of {namespace(self.lab, self.node)}"
 
 
-Step = CreateNode | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | AttachProgram | StartRole
+Step = CreateNode | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | FillMaps | AttachProgram | StartRole
 _Step = TypeVar("_Step", bound=Step)
 
 

@@ -23,6 +23,7 @@ from netlab.topology.validate.findings import Findings
 from netlab.topology.validate.links import Interfaces, connect, name_interfaces, read_automatic, read_links
 from netlab.topology.validate.loopbacks import Loopbacks
 from netlab.topology.validate.loopbacks import read as read_loopbacks
+from netlab.topology.validate.maps import check_maps
 from netlab.topology.validate.names import Names
 from netlab.topology.validate.nodes import Draft, read_nodes
 from netlab.topology.validate.programs import check_program
@@ -76,6 +77,9 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     interfaces = name_interfaces(findings, names, wires)
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
+    for draft in drafts:
+        programs = [written.program for written in draft.programs]
+        check_maps(findings, draft.node.maps, programs, draft.declared.name)
     addressing = Addressing(findings, names, wires, defaults.automatic) if names.kinds_known else None
     loopbacks = _read_loopbacks(findings, names, drafts, addressing) if addressing else {}
     if addressing and sound:  # Otherwise another mistake may be the reason for a missing interface.

@@ -9,6 +9,7 @@ from netlab.topology.validate import processes
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings, Name, place
 from netlab.topology.validate.links import ADDRESSES, NO_ADDRESS
+from netlab.topology.validate.maps import read_maps
 from netlab.topology.validate.names import Declared
 from netlab.topology.validate.processes import WrittenProcess, read_processes
 from netlab.topology.validate.programs import WrittenProgram, read_programs
@@ -22,7 +23,7 @@ SWITCH_KEYS = ("kind", "replicas", "sysctls")
 NODE_KEYS = (
     *SWITCH_KEYS,
     *processes.KEYS,
-    *(processes.LIST, "xdp", "address", "loopback", "routes", "env", "limits", "image", "capabilities"),
+    *(processes.LIST, "xdp", "maps", "address", "loopback", "routes", "env", "limits", "image", "capabilities"),
 )
 TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
 
@@ -66,6 +67,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         limits=fields.read("limits", limits, Limits()),
         image=fields.read("image", image, ""),
         capabilities=fields.read("capabilities", capabilities, ()),
+        maps=fields.read("maps", read_maps, ()) if kind != "switch" else (),
     )
     return Draft(
         declared,

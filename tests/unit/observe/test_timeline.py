@@ -11,7 +11,7 @@ from netlab.errors import UsageError
 from netlab.observe import timeline
 from netlab.observe.painter import Plain
 from netlab.observe.timeline import Chosen
-from netlab.record.model import LabRecord, LimitsRecord, NodeRecord, ProcessRecord
+from netlab.record.model import LabRecord, LimitsRecord, NodeRecord, ProcessRecord, ProgramRecord
 from netlab.supervise.logs import LogLine
 
 
@@ -19,13 +19,18 @@ def process(name: str) -> ProcessRecord:
     return ProcessRecord(name, "", ("true",), autostart=True, stays=False, may_exit=False)
 
 
-def node(*names: str) -> NodeRecord:
-    return NodeRecord("host", LimitsRecord(), {}, (), tuple(map(process, names)))
+def node(*names: str, programs: tuple[str, ...] = ()) -> NodeRecord:
+    carried = tuple(ProgramRecord(name, ("eth0",)) for name in programs)
+    return NodeRecord("host", LimitsRecord(), {}, carried, tuple(map(process, names)))
 
 
 @pytest.fixture
 def lab(tmp_path: Path) -> LabRecord:
-    nodes = {"r": node("zebra", "ospfd"), "lb": node(), "client": node("client")}
+    nodes = {
+        "r": node("zebra", "ospfd", programs=("one", "two")),
+        "lb": node(programs=("balancer",)),
+        "client": node("client"),
+    }
     os.mkdir(tmp_path / "logs")
     return LabRecord("lab1", "", "netns", str(tmp_path), nodes, "", 10**18)
 
@@ -48,12 +53,14 @@ def test_lines_of_all_come_in_the_order_of_time_and_at_one_moment_in_that_of_the
 
 
 def test_some_are_chosen_by_node_by_process_by_time_and_by_text(lab: LabRecord) -> None:
-    """A node has its processes and its programs. That lines were lost is told in any case."""
-    trace = "1 trace lab1/lb one\n4 trace lab1/r two\n8 lost 3 lines lost, 3 in all: they came too fast\n"
+    """A node has its processes and its programs, and each has a name. That lines were lost is told in any case."""
+    trace = "1 trace lab1/lb one\n4 trace lab1/r/two: two\n4 trace lab1/r/one x\n"
+    trace += "8 lost 3 lines lost, 3 in all: they came too fast\n"
     write(lab, client="3 out three\n", r_zebra="5 out five\n", r_ospfd="6 out six\n", trace=trace)
     lost = ":3 lines lost, 3 in all: they came too fast"
 
-    assert ["r:two", "r/zebra:five", "r/ospfd:six", lost] == told(lab, "r")
+    assert ["r/two:two", "r/one:x", "r/zebra:five", "r/ospfd:six", lost] == told(lab, "r")
+    assert ["r/two:two", lost] == told(lab, "r/two")
     assert ["r/ospfd:six", lost] == told(lab, "r/ospfd")
     assert ["lb:one", "client:three", lost] == told(lab, "client", "lb")
     assert ["r/zebra:five", "r/ospfd:six", lost] == told(lab, since_ns=5)
@@ -79,6 +86,15 @@ def test_a_line_says_when_who_and_on_which_stream(lab: LabRecord) -> None:
         "stream": "out",
         "text": "exited with code 0",
         "cut": True,
+    }
+    assert json.loads(data(LogLine(1, "r/two", "trace", "x"))) == {
+        "time_ns": 10**18 + 1,
+        "monotonic_ns": 1,
+        "node": "r",
+        "process": None,
+        "program": "r/two",
+        "stream": "trace",
+        "text": "x",
     }
     assert (None, None) == tuple(json.loads(data(LogLine(1, "", "lost", "x")))[key] for key in ("node", "process"))
 
