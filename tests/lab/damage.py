@@ -144,12 +144,12 @@ WAYS = [
     Way(
         "ip -n dmg.a route del default",
         "a: its default route through 10.0.0.2 is gone",
-        inside("a", "ip route add default via 10.0.0.2"),
+        inside("a", "ip route add default via 10.0.0.2 metric 4278190080"),
     ),
     Way(
         "ip -n dmg.a -6 route del default",
         "a: its default route through fd00::2 is gone",
-        inside("a", "ip -6 route add default via fd00::2"),
+        inside("a", "ip -6 route add default via fd00::2 metric 4278190080"),
     ),
     Way(
         "ip -n dmg.h route replace 10.99.0.0/16 via 10.0.2.77",
