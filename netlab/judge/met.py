@@ -13,7 +13,7 @@ _ABOUT_NS = 5_000_000  # within which a count may be that of another moment: two
 
 def happened(play: Play) -> list[Happened]:
     """Return everything that the balancer met, in the order of time."""
-    waited = {each.number for each in play.waited}
+    waited = _really_waited(play)
     stuck = play.story.stuck
     taken = _completions_that_send(play, waited)
     found = []
@@ -31,6 +31,17 @@ def happened(play: Play) -> list[Happened]:
             kind = DEQUEUED if what in taken else FREED
             found.append(Happened(what.ns, kind, what.worker, free, total))
     return found
+
+
+def _really_waited(play: Play) -> set[int]:
+    """Return the requests that waited until a thread became free; others came to a worker that had none."""
+    done = [each.ns for each in play.story.completions]
+    served = play.story.served
+    return {
+        each.number
+        for each in play.waited
+        if each.number not in served or bisect_left(done, each.ns) < bisect_left(done, served[each.number].ns)
+    }
 
 
 def _kind(request: Request, arrival: Arrival | None, waited: Container[int], stuck: Container[int]) -> str:

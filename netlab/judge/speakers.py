@@ -13,6 +13,7 @@ from netlab.judge.played import named
 from netlab.words import count
 
 _BEFORE_NS, _AFTER_NS = 200_000_000, 500_000_000  # a line and its packet are so far from each other at most
+_WORKER_NS = 600_000_000_000  # a worker that gets more than it has threads for prints some later
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _UNITS = (1, 1_000, 1_000_000)  # seconds, milliseconds, microseconds
 _NEAR, _NEAR_S = 0.02, 0.05  # by which a printed total may differ: rounding, and the time that a sleep really takes
@@ -41,7 +42,7 @@ def _each_request(story: Story, lines: Mapping[str, Sequence[Line]]) -> Claim:
     for worker in story.facts.threads:
         got = [each for each in story.arrivals if each.worker == worker and each.request and not each.again]
         about = ((each.ns, each.request.key, f"at {worker} of {named(each.request)}") for each in got if each.request)
-        missing += _missing(about, lines.get(worker, ()))
+        missing += _missing(about, lines.get(worker, ()), _WORKER_NS)
     return judged(text, missing, count(len(story.arrivals), "request"), name, is_timed=True)
 
 
@@ -66,13 +67,13 @@ def _the_total(story: Story, lines: Mapping[str, Sequence[Line]]) -> Claim:
     return judged(text, wrong, ", ".join(right), name)
 
 
-def _missing(about: Iterable[tuple[int, bytes, str]], lines: Sequence[Line]) -> list[str]:
+def _missing(about: Iterable[tuple[int, bytes, str]], lines: Sequence[Line], after_ns: int = _AFTER_NS) -> list[str]:
     """Return what has no line of its own with its data, in its time."""
     left = list(lines)
     missing = []
     for ns, key, what in about:
         words = key.decode("ascii", "backslashreplace")
-        in_time = ((at, line) for at, line in enumerate(left) if -_BEFORE_NS <= line.ns - ns <= _AFTER_NS)
+        in_time = ((at, line) for at, line in enumerate(left) if -_BEFORE_NS <= line.ns - ns <= after_ns)
         fits = (at for at, line in in_time if words in line.text and _has_word(line.text, words))
         found = next(fits, None)
         if found is None:

@@ -10,7 +10,7 @@ from netlab.judge.lines import Line
 from netlab.judge.met import happened
 from netlab.judge.packets import Packet
 from netlab.judge.partb import Printed
-from tests.unit.judge.synthetic import MS, WORKERS, facts, high_play, low_play, story
+from tests.unit.judge.synthetic import MS, WORKERS, Balancer, facts, high_play, low_play, story
 
 Say = Callable[[str, int, str, int], list[str]]  # what, the packet's number, the worker, its free threads
 
@@ -238,6 +238,23 @@ def test_data_that_are_no_number_have_no_total() -> None:
     found = {claim.id: claim for claim in partb.prints(story(packets), Printed())}
 
     assert found["partb.print.slept"].holds is None
+
+
+def test_who_sends_to_a_worker_without_a_thread_and_says_so_prints_the_truth() -> None:
+    """It is the capacity that is wrong, and not the line; and the worker may say later that it has begun."""
+
+    def seven(balancer: Balancer) -> str:
+        return balancer.most_free() or "worker1"
+
+    packets = high_play(Balancer(seven))
+    asked, served = spoken(packets)
+    late = {name: [line._replace(ns=line.ns + 900 * MS) for line in told] for name, told in served.items()}
+    about = Printed(lines(packets, plain), asked, late)
+    wrong = [claim.id for claim in partb.prints(story(packets), about) if claim.holds is False]
+
+    assert "partb.print.forwarded" not in wrong
+    assert "partb.print.worker" not in wrong
+    assert [claim.id for claim in partb.high(story(packets), {}) if claim.holds is False] == ["partb.capacity"]
 
 
 @pytest.mark.parametrize("late_ms", [0.05, 1.0, 4.0])
