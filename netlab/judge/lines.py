@@ -146,7 +146,8 @@ def _by_moments(wordings: Iterable[Wording], happened: Sequence[Happened]) -> di
 def _about(wording: Wording, happened: Sequence[Happened]) -> list[str]:
     """Return what a wording is about: of one that comes at every request, only that these are received."""
     for first, second, both in ((FORWARDED, QUEUED, RECEIVED), (FREED, DEQUEUED, FREED)):
-        if wording.share(first, second) < _MOST:
+        lost = ("",) if both == RECEIVED else ()  # requests that were lost have been received
+        if wording.share(first, second, *lost) < _MOST:
             continue
         counts = {kind: sum(each.kind == kind for each in happened) for kind in (first, second)}
         shares = {kind: wording.share(kind) * len(wording.lines) / (counts[kind] or 1) for kind in (first, second)}

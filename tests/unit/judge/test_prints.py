@@ -216,6 +216,14 @@ def test_lines_that_were_lost_excuse_those_that_are_missing() -> None:
     assert "3 lines were lost" in found["received"].figures
 
 
+def test_requests_that_are_lost_are_received_all_the_same() -> None:
+    packets = high_play()
+    printed = lines(packets, plain)
+    lost = [each for each in packets if each.node == "client" or each.leaves or each.data not in (b"0.108", b"0.110")]
+
+    assert "received" not in failed(claims(lost, printed))
+
+
 def test_a_client_that_is_silent() -> None:
     packets = high_play()
     printed = lines(packets, plain)
