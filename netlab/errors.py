@@ -1,6 +1,9 @@
 """Every error that netlab raises on purpose, and the exit code of the command for each.
 
 NetlabError            1   the work failed, and was undone
+├── BuildError         1   a program of the user's does not compile
+├── VerifierError      1   the kernel's verifier refuses it
+├── TimeLimitError     1   a demo was not over in time
 ├── UsageError         2   a wrong option or argument
 │   └── TopologyError  2   a topology with mistakes, all of them at once
 └── HostError          3   this host cannot do it: not root, a missing tool, an old kernel
@@ -24,6 +27,18 @@ class NetlabError(Exception):
     """The work failed; the message says what happened and what to do about it."""
 
     exit_code = 1
+
+
+class BuildError(NetlabError):
+    """A program does not compile, or is no program."""
+
+
+class VerifierError(NetlabError):
+    """The kernel's verifier refuses a program."""
+
+
+class TimeLimitError(NetlabError):
+    """Something was not over in the time that the caller gave it."""
 
 
 class UsageError(NetlabError):

@@ -35,6 +35,7 @@ OPTIONS: options.Options = {
     },
     "late": {"type": "integer", "default": 0, "minimum": 0, "help": "requests more, after a rest"},
     "rest": {"type": "number", "default": 0, "minimum": 0, "help": "seconds of rest before those"},
+    "distinct": {"type": "flag", "help": "no two requests ask for the same time"},
     "seed": {"type": "integer", "help": "makes the draws the same in every run"},
     "payload": {
         "type": "integer",
@@ -73,6 +74,21 @@ def send(connected: socket.socket, data: bytes) -> str:
     return "refused again and again"
 
 
+def draw(draws: random.Random, low: float, high: float, taken: set[str]) -> str:
+    """Return a number of seconds as text, and add it to those that are taken: it is none of them.
+
+    It is short, as long as the range allows it. If there are not enough numbers, it is a little above the range.
+    """
+    for digits in (3, 3, 3, 3, 6, 6):
+        drawn = decimal(min(max(round(draws.uniform(low, high), digits), low), high))
+        if drawn not in taken:
+            break
+    else:
+        drawn = decimal(round(high + len(taken) / 1_000_000, 6))
+    taken.add(drawn)
+    return drawn
+
+
 def main() -> int:
     """Send all requests; return the exit code."""
     chosen = options.parse(OPTIONS, __doc__.partition("\n")[0])
@@ -80,6 +96,7 @@ def main() -> int:
     where = place(connected.getpeername())
     draws = random.Random(chosen.seed)  # noqa: S311
     low, high = min(chosen.sleep), max(chosen.sleep)
+    taken: set[str] = set()
     failed = sent = 0
     ready()
     begun = time.monotonic()
@@ -87,8 +104,9 @@ def main() -> int:
         for number in range(chosen.count + chosen.late):
             rest = chosen.rest if number >= chosen.count else 0
             time.sleep(max(0.0, begun + number * chosen.interval + rest - time.monotonic()))
-            drawn = round(draws.uniform(low, high), 3)  # short, as long as the range allows it
-            text = decimal(min(max(drawn, low), high))
+            text = draw(draws, low, high, taken)
+            if not chosen.distinct:
+                taken.clear()
             data = text.encode().ljust(chosen.payload)
             say(f"request #{number + 1} to {where}: {json.dumps(text)} ({count(len(data), 'byte')})")
             if problem := send(connected, data):

@@ -228,13 +228,9 @@ def export(args: typed.Export) -> None:
 def demo(args: typed.Demo) -> int:
     """Play a lab, show what happens in it, and check every claim of its exercise."""
     chosen.elevate(args)
-    from netlab.cli.demo import Json, Text
-    from netlab.demo.run import run
+    from netlab.cli.demo import play
 
-    try:
-        return 0 if run(args, Json() if args.format == "json" else Text(), say) else 1
-    except BrokenPipeError as error:  # an error here, but no error for verbs that only show something
-        raise NetlabError("nobody reads on: the demo was not played to its end") from error
+    return play(args)
 
 
 _VERBS: dict[str, Callable[..., int | None]] = {

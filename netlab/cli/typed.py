@@ -155,7 +155,7 @@ class Balancer(Arguments):
 
 
 class Demo(Arguments):
-    """The arguments of `demo`; the timeout in seconds."""
+    """The arguments of `demo`; times in seconds."""
 
     name: str
     file: str | None
@@ -163,4 +163,6 @@ class Demo(Arguments):
     runtime: str | None
     save: str | None
     timeout: float
+    time_limit: float
+    prints: str | None
     format: str

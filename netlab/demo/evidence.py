@@ -1,13 +1,17 @@
-"""The evidence of a play, and what a claim is: plain data, which needs no lab."""
+"""The evidence of a play: plain data, which needs no lab."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from netlab.demo.events import Event, Lost
+from netlab.judge.claim import Claim, few
+from netlab.judge.facts import Balancing, Dropping
+from netlab.judge.packets import Packet
 from netlab.observe.stats import LabStats
 from netlab.record.model import LabRecord
 from netlab.supervise.logs import LogLine
 
+__all__ = ["Claim", "Entry", "Evidence", "Sockets", "closer", "few", "nothing_is_lost"]
 _E = TypeVar("_E")
 
 
@@ -31,7 +35,9 @@ class Evidence(NamedTuple):
 
     It has the timeline in the order of time, the lab's record, the programs' counters (as `netlab stats` shows them),
     the nodes' TCP, and, by key, the programs' sources as they were compiled. `probes` has what became of packets that
-    do not belong to the lab, sent to a node with a program, by kind of packet.
+    do not belong to the lab, sent to a node with a program, by kind of packet. `facts` are what the judge knows of the
+    lab, `packets` what was seen on its links until `until_ns` (CLOCK_MONOTONIC). `is_cut` says that the
+    play was not over in time. netlab itself has sent `netlabs` of the requests, the last ones.
     """
 
     timeline: list[Entry]
@@ -40,6 +46,11 @@ class Evidence(NamedTuple):
     sockets: Mapping[str, Sockets]
     sources: Mapping[str, str]
     probes: Mapping[str, str]
+    facts: Balancing | Dropping | None = None
+    packets: Sequence[Packet] = ()
+    until_ns: int = 0
+    is_cut: bool = False
+    netlabs: int = 0
 
     @property
     def begin_ns(self) -> int:
@@ -57,19 +68,9 @@ class Evidence(NamedTuple):
         return [event for _, event in self.of(kind)]
 
 
-class Claim(NamedTuple):
-    """One sentence of the exercise, whether it holds, and the figures that show it."""
-
-    text: str
-    holds: bool
-    figures: str
-
-
-def few(figures: Iterable[str], limit: int = 4) -> str:
-    """Return figures on one line; of many, the first ones, and how many more there are."""
-    shown = list(figures)
-    more = [f"and {len(shown) - limit} more"] if shown[limit:] else []
-    return "; ".join([*shown[:limit], *more])
+def closer(part: str, **claims: Claim) -> list[Claim]:
+    """Return claims that look closer than packets can show, each with an id of its part and its name."""
+    return [claim._replace(id=f"{part}.closer.{name}") for name, claim in claims.items()]
 
 
 def nothing_is_lost(evidence: Evidence) -> Claim:

@@ -1,11 +1,11 @@
-"""Part A's claims: the exercise's statements on a server that loses every other byte, checked against the lines."""
+"""A closer look at part A: the exercise's statements, checked against the lines and maps of netlab's own programs."""
 
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
 from netlab.demo.events import Accepted, Arrived, Byte, Closed, Connected, EndOfFile, Exited, Fin, Segment, SentBytes
-from netlab.demo.evidence import Claim, Evidence, few, nothing_is_lost
+from netlab.demo.evidence import Claim, Evidence, closer, few, nothing_is_lost
 
 _JUDGED = {"odd": "pass", "even": "drop"}
 # What the dropper prints of a segment, and the reason under which it counts it.
@@ -40,20 +40,21 @@ def is_over(evidence: Evidence) -> bool:
 def claims(evidence: Evidence) -> list[Claim]:
     """Return the claims of part A, each with what the play shows."""
     plays = _plays(evidence)
-    return [
-        _the_client_sends_each_byte_in_a_segment(plays),
-        _the_kernel_judges_each_of_them(evidence, plays),
-        _even_numbers_are_dropped(plays),
-        _verdicts_alternate(plays),
-        _the_odd_ones_arrive(plays),
-        _the_rest_passes(evidence, plays),
-        _other_packets_pass(evidence),
-        _connections_end_in_good_order(evidence, plays),
-        _nothing_is_sent_twice(evidence, plays),
-        _no_socket_is_left(evidence),
-        _the_counters_agree(evidence),
-        nothing_is_lost(evidence),
-    ]
+    return closer(
+        "parta",
+        sent=_the_client_sends_each_byte_in_a_segment(plays),
+        judged=_the_kernel_judges_each_of_them(evidence, plays),
+        even_dropped=_even_numbers_are_dropped(plays),
+        alternate=_verdicts_alternate(plays),
+        odd_arrive=_the_odd_ones_arrive(plays),
+        rest_passes=_the_rest_passes(evidence, plays),
+        others_pass=_other_packets_pass(evidence),
+        good_order=_connections_end_in_good_order(evidence, plays),
+        nothing_twice=_nothing_is_sent_twice(evidence, plays),
+        no_socket_left=_no_socket_is_left(evidence),
+        counters=_the_counters_agree(evidence),
+        no_line_lost=nothing_is_lost(evidence),
+    )
 
 
 def _plays(evidence: Evidence) -> list[_Play]:

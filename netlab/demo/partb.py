@@ -1,4 +1,4 @@
-"""Part B's claims: the exercise's statements on a balancer that lets requests wait, checked against the lines."""
+"""A closer look at part B: the exercise's statements, checked against the lines and maps of netlab's own programs."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from netlab.demo.events import (
     Request,
     seconds_in,
 )
-from netlab.demo.evidence import Claim, Evidence, few, nothing_is_lost
+from netlab.demo.evidence import Claim, Evidence, closer, few, nothing_is_lost
 from netlab.demo.witnesses import Play, sorted_out
 
 _E = TypeVar("_E")
@@ -40,31 +40,33 @@ def is_over(evidence: Evidence) -> bool:
 def low(evidence: Evidence) -> list[Claim]:
     """Return the claims for a play in which a thread is always free."""
     play = sorted_out(evidence)
-    return [*_always(evidence, play), _nothing_is_queued(play)]
+    return [*_always(evidence, play), *closer("partb", nothing_queued=_nothing_is_queued(play))]
 
 
 def high(evidence: Evidence) -> list[Claim]:
     """Return the claims for a play with more requests than threads."""
     play = sorted_out(evidence)
-    queued = (_those_without_a_thread_are_queued(play), _every_queued_packet_leaves_in_order(play))
-    return [*_always(evidence, play), *queued]
+    queued = _those_without_a_thread_are_queued(play)
+    in_order = _every_queued_packet_leaves_in_order(play)
+    return [*_always(evidence, play), *closer("partb", queued=queued, in_order=in_order)]
 
 
 def _always(evidence: Evidence, play: Play) -> list[Claim]:
-    return [
-        _every_request_is_printed_at_the_client(play),
-        _every_packet_is_in_the_trace(play),
-        _it_goes_to_a_worker_with_a_free_thread(play),
-        _it_is_queued_only_without_one(play),
-        _every_completion_is_in_the_trace(play),
-        _workers_print_each_packet(play),
-        _workers_print_what_they_slept(play),
-        _workers_have_their_threads(play),
-        _every_request_is_served_once(play),
-        _all_threads_are_free_in_the_end(play),
-        _the_counters_agree(play),
-        nothing_is_lost(evidence),
-    ]
+    return closer(
+        "partb",
+        asked=_every_request_is_printed_at_the_client(play),
+        traced=_every_packet_is_in_the_trace(play),
+        free_thread=_it_goes_to_a_worker_with_a_free_thread(play),
+        queued_only_without=_it_is_queued_only_without_one(play),
+        completions=_every_completion_is_in_the_trace(play),
+        received=_workers_print_each_packet(play),
+        slept=_workers_print_what_they_slept(play),
+        threads=_workers_have_their_threads(play),
+        served_once=_every_request_is_served_once(play),
+        all_free=_all_threads_are_free_in_the_end(play),
+        counters=_the_counters_agree(play),
+        no_line_lost=nothing_is_lost(evidence),
+    )
 
 
 # --- one function a claim ---------------------------------------------------------------------------------------------

@@ -10,12 +10,14 @@ from urllib.parse import quote
 from netlab import __version__
 from netlab.demo import picture, show
 from netlab.demo.evidence import Claim, Evidence
+from netlab.demo.outcome import Outcome
 from netlab.observe.capture import Captured
 from netlab.observe.stats import LabStats
 from netlab.paths import node_of
 
 CAPTURES, PROGRAMS = "captures", "programs"  # folders beside it
 _SPECIAL, _ESCAPED = r"([\\`*_\[\]<>])", r"\\\1"  # of Markdown
+_MARKS = {"met": "✓", "failed": "✗", "unjudged": "–"}
 _LINES = 400  # of the timeline, in the report; the file has all of them
 
 
@@ -42,7 +44,7 @@ def text(
     yield f"Played on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
     yield f"    {played.command}\n"
     yield "## Claims\n"
-    yield from _table(("", "claim", "figures"), (("✓" if one.holds else "✗", one.text, one.figures) for one in claims))
+    yield from _table(("", "claim", "figures"), ((_MARKS[one.verdict], one.text, one.figures) for one in claims))
     yield "\n## The first requests, from beginning to end\n"
     yield "Packets are arrows; what a node, or the program in its kernel, does is written beside its line.\n"
     yield from _block(picture.draw(evidence).splitlines() or ["nothing happened"])
@@ -72,6 +74,17 @@ def text(
             for end, _, frames, lost in captures
         ),
     )
+
+
+def of_failure(played: Played, found: Outcome) -> Iterator[str]:
+    """Yield the report's lines on a demo that was not played."""
+    yield f"# {played.name}: {found.word}\n"
+    yield f"Tried on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
+    yield f"    {played.command}\n"
+    yield "The lab did not come up, so nothing was judged:\n"
+    yield from _block(found.problem.splitlines())
+    yield "\nThe topology is [topology.yml](topology.yml)."
+    yield "".join(f"\n- changed: {_code(change)}" for change in played.changes)
 
 
 def _shortened(lines: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 from netlab.demo import report, show, sources
 from netlab.demo.evidence import Claim, Evidence
+from netlab.demo.outcome import Outcome
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel import files, umask
 from netlab.observe.capture import Captured
@@ -91,8 +92,26 @@ def write(
 
     NetlabError when the disk is full, for example.
     """
-    try:
+    with _told(into):
         _write(into, played, evidence, claims, captures)
+
+
+def failure(into: str, played: report.Played, found: Outcome) -> None:
+    """Write what there is of a demo that was not played: the topology, and a report that says why; as `write`."""
+    with _told(into):
+        texts = {
+            "topology.yml": played.topology,
+            "claims.json": "[]\n",
+            "report.md": "\n".join(report.of_failure(played, found)) + "\n",
+        }
+        for name, text in texts.items():
+            files.write(f"{into}/{name}", text)
+
+
+@contextmanager
+def _told(into: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise NetlabError(f"--save: cannot write to {into}: {error.strerror}") from error
 
@@ -102,16 +121,17 @@ def _write(
 ) -> None:
     plain = show.Timeline(evidence.lab, Plain())
     lines = [plain.text(entry, evidence.begin_ns) for entry in evidence.timeline]
-    programs = sources.kept(evidence)
     texts = {
         "timeline.txt": "".join(f"{line}\n" for line in lines),
         "timeline.jsonl": "".join(f"{json.dumps(each)}\n" for each in show.as_data(evidence)),
         "counters.json": json.dumps(shapes.plain(evidence.stats), indent=2) + "\n",
-        "claims.json": json.dumps([claim._asdict() for claim in claims], indent=2) + "\n",
+        "claims.json": json.dumps([show.claim_as_data(claim) for claim in claims], indent=2) + "\n",
         "topology.yml": played.topology,
         "lab.json": json.dumps(form.plain(evidence.lab), indent=2) + "\n",
-        "report.md": "\n".join(report.text(played, evidence, claims, captures, lines, programs.paths)) + "\n",
     }
     for name, text in texts.items():
         files.write(f"{into}/{name}", text)
+    programs = sources.kept(evidence)
     programs.write(f"{into}/{report.PROGRAMS}")
+    told = "\n".join(report.text(played, evidence, claims, captures, lines, programs.paths))
+    files.write(f"{into}/report.md", told + "\n")

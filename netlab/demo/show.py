@@ -50,11 +50,31 @@ def as_data(evidence: Evidence) -> Iterator[dict[str, object]]:
 
 def claim(one: Claim, paint: Painter) -> str:
     """Return a claim as a line, with its figures."""
-    mark = paint.good("✓") if one.holds else paint.bad("✗")
-    return f"{mark} {one.text}: {one.figures}"
+    return f"{_mark(one, paint)} {one.text}: {one.figures}"
+
+
+def _mark(one: Claim, paint: Painter) -> str:
+    return "–" if one.holds is None else paint.good("✓") if one.holds else paint.bad("✗")
+
+
+def is_closer(one: Claim) -> bool:
+    """Say whether a claim is on lines and maps that only netlab's own programs have."""
+    return ".closer." in one.id
+
+
+def claim_as_data(one: Claim) -> dict[str, object]:
+    """Return a claim as plain data: `holds` is null if it cannot be judged."""
+    return {"id": one.id, "text": one.text, "verdict": one.verdict, "holds": one.holds, "figures": one.figures}
 
 
 def verdict(claims: Iterable[Claim]) -> str:
-    """Return how many claims hold."""
+    """Return how many claims hold, of those that can be judged, and how many cannot."""
     held = [one.holds for one in claims]
-    return f"{sum(held)} of {len(held)} claims hold"
+    judged = [each for each in held if each is not None]
+    left = f", {len(held) - len(judged)} cannot be judged" if len(held) > len(judged) else ""
+    return f"{sum(judged)} of {len(judged)} claims hold{left}"
+
+
+def all_hold(claims: Iterable[Claim]) -> bool:
+    """Say whether no claim fails."""
+    return all(one.holds is not False for one in claims)

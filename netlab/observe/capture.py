@@ -39,10 +39,12 @@ _ETH_P_ALL = 3
 _SO_ATTACH_FILTER, _SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 26, 33, 35  # asm-generic/socket.h
 _SOL_PACKET, _PACKET_STATISTICS, _PACKET_AUXDATA = 263, 6, 8  # linux/if_packet.h, as those below
 _VLAN_VALID, _VLAN_TPID_VALID = 1 << 4, 1 << 6
+_CHECKSUM_NOT_READY = 1 << 3
+_AUXILIARY = (_SOL_PACKET, _PACKET_AUXDATA)
 _AUXDATA = struct.Struct("=III4xHH")  # struct tpacket_auxdata: status, len, snaplen, (mac, net), vlan_tci, vlan_tpid
 _STATISTICS = struct.Struct("=II")  # frames for the socket, and those of them without room
 _TIMESPEC = struct.Struct("@ll")
-_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_AUXDATA.size)
+ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_AUXDATA.size)
 _RETURN_NOTHING = array("Q", struct.pack("=HBBI", 0x06, 0, 0, 0))  # one struct sock_filter: BPF_RET | BPF_K, 0 bytes
 
 
@@ -198,7 +200,7 @@ class _Tap:
         self.path = path
         self.frames = 0
         self.lost = 0
-        self.socket = _packet_socket(namespace, end.interface)
+        self.socket = packet_socket(namespace, end.interface)
         try:
             self._file = open(path, "xb", buffering=1 << 18)  # noqa: SIM115 - closed by `close`
             self._file.write(_HEADER)
@@ -211,7 +213,7 @@ class _Tap:
         for _ in range(_FRAMES_AT_ONCE):
             try:
                 # MSG_TRUNC: the length is the frame's, even if the buffer is shorter.
-                length, ancillary, _, _ = self.socket.recvmsg_into((buffer,), _ANCILLARY_BYTES, socket.MSG_TRUNC)
+                length, ancillary, _, _ = self.socket.recvmsg_into((buffer,), ANCILLARY_BYTES, socket.MSG_TRUNC)
             except BlockingIOError:
                 return False
             except OSError as error:
@@ -242,7 +244,7 @@ class _Tap:
             self._file.close()
 
 
-def _packet_socket(namespace: str, interface: str) -> socket.socket:
+def packet_socket(namespace: str, interface: str) -> socket.socket:
     """Return a socket for all frames of an interface, in a namespace that the calling thread enters for good.
 
     It has protocol 0 at first: with any other it would get frames of all interfaces until it is bound to one.
@@ -270,14 +272,25 @@ def packet_record(frame: memoryview, length: int, ancillary: list[tuple[int, int
 
     `length` is that of the whole frame, which may be longer than what was captured; `ancillary` came with the frame.
     """
-    seconds = nanoseconds = 0
+    seconds, nanoseconds = time_of(ancillary)
     tag = b""
     for level, kind, data in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
-            seconds, nanoseconds = _TIMESPEC.unpack(data)
-        elif (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA):
+        if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA):
             status, _, _, tci, tpid = _AUXDATA.unpack(data)
             if status & _VLAN_VALID:
                 tag = struct.pack("!HH", tpid if status & _VLAN_TPID_VALID else 0x8100, tci)
     head = _RECORD.pack(seconds, nanoseconds, len(frame) + len(tag), length + len(tag))
     return b"".join((head, frame[:_MACS], tag, frame[_MACS:]))
+
+
+def time_of(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int]:
+    """Return when a frame was seen, in seconds and nanoseconds of the wall clock; zeros if the kernel did not say."""
+    times = (data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS))
+    seconds, nanoseconds = _TIMESPEC.unpack(next(times, bytes(_TIMESPEC.size)))
+    return seconds, nanoseconds
+
+
+def is_unfinished(ancillary: list[tuple[int, int, bytes]]) -> bool:
+    """Say whether the kernel has still to compute a frame's checksum."""
+    statuses = (_AUXDATA.unpack(data)[0] for level, kind, data in ancillary if (level, kind) == _AUXILIARY)
+    return any(status & _CHECKSUM_NOT_READY for status in statuses)

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from netlab.errors import HostError, NetlabError
+from netlab.errors import BuildError, HostError, NetlabError, VerifierError
 from netlab.programs import diagnostics, features
 from netlab.programs.diagnostics import Source
 from netlab.programs.loader import Job, Limits
@@ -30,11 +30,12 @@ def refused(job: Job, kind: str, text: str, talk: str, source: Source) -> Netlab
             if features.is_ours(job.path):
                 line = text.partition("\n")[0]  # the rest helps only the author of a program
                 return HostError(f"{job.key}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
+            return VerifierError(f"{job.key}: {text}")
         case "redefined":
             text = diagnostics.redefinition(talk, source, text)
         case _:
             text = f"{source.shown}: {text}"
-    return NetlabError(f"{job.key}: {text}")
+    return NetlabError(f"{job.key}: {text}") if kind == "attach" else BuildError(f"{job.key}: {text}")
 
 
 def _lack(job: Job, kind: str, talk: str) -> str:
@@ -48,8 +49,8 @@ def crashed(job: Job, status: int, talk: str, source: Source, limits: Limits) ->
     """Return the error of a child that ended without an answer; `status` is its exit status, negative for a signal."""
     if status == -signal.SIGPROF:
         limit = f"more than {limits.cpu_s:g} s of CPU time"
-        return NetlabError(f"{job.key}: {source.shown}: takes too long to compile and load: {limit}")
+        return BuildError(f"{job.key}: {source.shown}: takes too long to compile and load: {limit}")
     if any(words in talk for words in _NO_MEMORY):
         limit = f"more than {limits.memory >> 20:,} MB of memory"
-        return NetlabError(f"{job.key}: {source.shown}: takes too much to compile and load: {limit}")
-    return NetlabError(f"{job.key}: {diagnostics.crash(talk, source, status)}")
+        return BuildError(f"{job.key}: {source.shown}: takes too much to compile and load: {limit}")
+    return BuildError(f"{job.key}: {diagnostics.crash(talk, source, status)}")

@@ -144,6 +144,26 @@ class Link(NamedTuple):
     mtu: int = 0
 
 
+class Judged(NamedTuple):
+    """What `netlab demo` is told of a lab, where processes' options do not say it; "", () and 0 are: not said.
+
+    `workers` are nodes, replicas already expanded. `threads` are those of each worker. `queue` is how many requests may
+    wait. `prints` has patterns of lines, by what they say (docs/judge.md).
+    """
+
+    client: str = ""
+    balancer: str = ""
+    server: str = ""
+    workers: tuple[str, ...] = ()
+    threads: int = 0
+    service_port: int = 0
+    worker_port: int = 0
+    completion_port: int = 0
+    port: int = 0
+    queue: int = 0
+    prints: tuple[tuple[str, str], ...] = ()
+
+
 class Topology(NamedTuple):
     """A validated topology. `path` is the absolute path of its file, "" if there is none."""
 
@@ -154,3 +174,4 @@ class Topology(NamedTuple):
     description: str = ""
     message: str = ""
     runtime: str = "netns"  # netns | docker
+    judged: Judged = Judged()

@@ -10,7 +10,7 @@ import pytest
 
 from netlab.testing.waiting import eventually
 from tests.contract.demos import DEMOS, played
-from tests.lab.lab import PARTB, frozen, inside, lab, netlab, pids, stats, texts
+from tests.lab.lab import PARTB, ROOT, frozen, inside, lab, netlab, pids, stats, texts
 
 pytestmark = pytest.mark.root
 
@@ -247,6 +247,14 @@ def test_demos(runtime: str, demo: str) -> None:
 
     assert len(found["claims"]) >= 12
     assert [] == [claim for claim in found["claims"] if not claim["holds"]]
+
+
+def test_a_balancer_of_ones_own_is_judged(runtime: str) -> None:
+    """One that shares nothing with netlab's, from packets alone."""
+    words = (f"{ROOT}/tests/lab/students/student.yml", "--lab", "student", "--runtime", runtime, "--format", "json")
+    found = json.loads(netlab("demo", "partb-high", *words).stdout)
+
+    assert {"met"} == {claim["verdict"] for claim in found["claims"]}
 
 
 def test_a_limit_beyond_the_host_is_none(runtime: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def failed(demo: str, *options: str) -> list[str]:
     """Play a demo that must fail, and return the claims that do not hold."""
     found = played(demo, *options, code=1)
     assert not found["holds"]
-    return [claim["text"] for claim in found["claims"] if not claim["holds"]]
+    return [claim["text"] for claim in found["claims"] if claim["holds"] is False]
 
 
 def mutated(folder: Path, name: str, *changes: tuple[str, str]) -> str:
@@ -216,10 +217,13 @@ def test_a_wrong_balancer_fails_its_claim(tmp_path: Path, mistake: str) -> None:
 
 
 def test_a_worker_with_fewer_threads_than_it_claims_fails_its_claim() -> None:
-    """Everything is served all the same, and in order: only that requests wait for a thread of the worker's tells."""
+    """Everything is served all the same, and in order: but requests come to workers that have no thread for them."""
     wrong = failed("partb-high", *FAST, "--set=nodes.worker.args.threads=3")
 
-    assert [text.partition(":")[0] for text in wrong] == ["every worker has the threads that the balancer counts on"]
+    assert {
+        "a request goes only to a worker that has a free thread",
+        "every worker has the threads that the balancer counts on",
+    } <= {text.partition(":")[0] for text in wrong}
 
 
 def test_a_switch_in_between_changes_nothing(tmp_path: Path) -> None:
@@ -247,7 +251,7 @@ def test_a_lab_that_is_up_is_left_alone() -> None:
     """A demo neither plays in somebody's lab nor takes it down."""
     netlab("up", f"{ROOT}/topologies/pair.yml", "--lab", "demo-parta")
     try:
-        done = netlab("demo", "parta", code=1)
+        done = netlab("demo", "parta", code=8)
         assert "netlab down --lab demo-parta" in done.stderr
         assert '"state": "up"' in netlab("status", "--lab", "demo-parta", "--format", "json").stdout
     finally:
@@ -313,7 +317,7 @@ def test_everything_is_kept(tmp_path: Path) -> None:
     shown = netlab("demo", "parta", "--save", str(kept), "--set=nodes.client.args.delay=0.01").stdout
 
     report = (kept / "report.md").read_text()
-    assert report.startswith("# parta: 12 of 12 claims hold")
+    assert re.match(r"# parta: (\d+) of \1 claims hold\n", report)
     assert "nodes.client.args.delay=0.01" in report
     for link in ("timeline.txt", "timeline.jsonl", "topology.yml", "lab.json", "programs/dropper.c"):
         assert f"({link})" in report
@@ -323,7 +327,7 @@ def test_everything_is_kept(tmp_path: Path) -> None:
     assert [line["text"] for line in lines if line["event"] == "Byte"] == [
         line.split("client  ")[1] for line in shown.splitlines() if "  byte #" in line
     ]
-    assert all(claim["holds"] for claim in json.loads((kept / "claims.json").read_text()))
+    assert all(claim["verdict"] == "met" for claim in json.loads((kept / "claims.json").read_text()))
     assert (
         json.loads((kept / "counters.json").read_text())["programs"]["server"]["reasons"]["PASS_ODD"]["packets"] == 10
     )

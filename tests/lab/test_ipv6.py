@@ -74,7 +74,7 @@ def test_all_claims_of_part_b_hold_over_ipv6() -> None:
     """Requests and completions over IPv6: the demo reads them as it does IPv4, and finds every request again."""
     played = json.loads(netlab("demo", "partb-high", *OVER_IPV6, "--format", "json").stdout)
 
-    assert [claim["claim"] for claim in played["claims"] if not claim["holds"]] == []
+    assert [] == [claim for claim in played["claims"] if claim["holds"] is False]
     said = "".join(line["text"] for line in played["timeline"])
     assert f"to [{LB}]:8080" in said
     assert f"from [{CLIENT}]:" in said

@@ -21,7 +21,7 @@ ROWS: list[tuple[str, ...]] = [
     ("observe",),
     ("lab",),
     ("supervise", "balancer", "network", "maps"),
-    ("runtime", "programs", "plan"),
+    ("runtime", "programs", "plan", "judge"),
     ("record",),
     ("topology",),
     ("kernel",),

@@ -26,6 +26,7 @@ MAY = {  # and why
     "kernel.syscalls": {"ends or replaces", "moves"},  # for processes of our own
     "kernel.signals": {"has signals otherwise"},  # contexts, after which they are as before
     "observe.capture": {"has signals otherwise"},  # the same
+    "observe.watch": {"has signals otherwise"},  # the same
 }
 
 

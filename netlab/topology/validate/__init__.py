@@ -13,11 +13,12 @@ from netlab.errors import TopologyError
 from netlab.topology import declared
 from netlab.topology.document.tree import Document, Item, Mapping
 from netlab.topology.ip_arithmetic import FAMILIES
-from netlab.topology.model import Node, Topology
+from netlab.topology.model import Judged, Node, Topology
 from netlab.topology.validate import order
 from netlab.topology.validate.addresses import Addressing
 from netlab.topology.validate.args import Roles
 from netlab.topology.validate.bridging import joining
+from netlab.topology.validate.demo import read_demo, resolved
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings
 from netlab.topology.validate.links import Interfaces, connect, name_interfaces, read_automatic, read_links
@@ -32,7 +33,7 @@ from netlab.topology.validate.rules import Fields, choice, is_label, label, text
 
 __all__ = ["is_label", "topology"]
 
-KEYS = ("name", "description", "message", "runtime", "defaults", "nodes", "links")
+KEYS = ("name", "description", "message", "runtime", "defaults", "nodes", "links", "demo")
 MAX_PROCESSES = 4096
 PLANNED = ("checks",)  # keys that may come to mean something: none is taken before anything obeys it
 
@@ -69,12 +70,14 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     drafts = fields.require("nodes", lambda *at: read_nodes(files, *at), None)
     before = len(findings)
     written = fields.read("links", read_links, ())
+    said = fields.read("demo", read_demo, None)
     if drafts is None:
         return None  # Without nodes, everything else would be a mistake, too.
     names = Names(findings, [draft.declared for draft in drafts], fields.key_place("nodes"))
     names.join(joining(drafts, written))
     wires = connect(findings, names, written)
     interfaces = name_interfaces(findings, names, wires)
+    judged = resolved(said, names) if said else Judged()
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
     for draft in drafts:
@@ -91,7 +94,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
         for draft in drafts
         for node in _nodes(draft, names, after[draft.declared.name], defaults, loopbacks[draft.declared.name])
     )
-    return result._replace(nodes=nodes, links=addressing.links())
+    return result._replace(nodes=nodes, links=addressing.links(), judged=judged)
 
 
 def _read_loopbacks(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netlab.demo import play
+from netlab.demo import knocking, play
 from netlab.lab import apply
 from tests.unit.described import described
 
@@ -35,7 +35,7 @@ def test_hosts_behind_switches_are_found(tmp_path: Path, port: str, hosts: list[
     """A switch has no address to be answered at."""
     lab = described(LAB, tmp_path)
 
-    assert hosts == list(play._hosts_behind(lab, "server", lab.nodes["server"].interfaces[port]))
+    assert hosts == list(knocking._hosts_behind(lab, "server", lab.nodes["server"].interfaces[port]))
 
 
 def test_a_signal_as_the_lab_is_removed_waits_until_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
