@@ -11,7 +11,7 @@ from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, umask
 from netlab.lab import launch
 from netlab.lab.standing import Standing
-from netlab.runtime.base import Place
+from netlab.runtime.base import Entrance, Place
 
 _KEPT = ("TERM", "COLORTERM")  # of the caller's variables: they describe the terminal
 
@@ -27,6 +27,8 @@ def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str,
     if wrapped.place:
         _enter_container(wrapped.place, wrapped.argv, variables)
     found = {**os.environ, **variables}
+    if wrapped.entrance:
+        _step_into(wrapped.entrance)
     if code := _complain(argv[0], found):
         sys.exit(code)
     try:
@@ -65,6 +67,16 @@ def _enter_container(place: Place, argv: Sequence[str], variables: Mapping[str, 
         say(f"netlab: cannot enter the container: {error}")
     finally:
         os._exit(1)
+
+
+def _step_into(entrance: Entrance) -> None:
+    """Enter a node with files of its own, whose commands may be others than the host's."""
+    from netlab.runtime import entry
+
+    try:
+        entry.step_into(entrance, os.getcwd())
+    except OSError as error:
+        raise NetlabError(f"cannot enter the node: {error}; netlab status shows what is gone") from None
 
 
 def _complain(command: str, variables: Mapping[str, str]) -> int:

@@ -10,11 +10,13 @@ from netlab.record.model import (
     LabRecord,
     LimitsRecord,
     NodeRecord,
+    OwnFileRecord,
+    OwnFolderRecord,
     ProcessRecord,
     ProgramRecord,
     RouteRecord,
 )
-from netlab.topology.model import NODE_IMAGE, Node, Process
+from netlab.topology.model import NODE_IMAGE, Node, OwnFile, Process
 
 
 class _Steps:
@@ -77,6 +79,8 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord], fol
         steps.bridges.get(node.name),
         tuple(steps.routes.get(node.name, ())),
         steps.sysctls.get(node.name, {}),
+        tuple(map(_own_file, node.own.files)),
+        tuple(OwnFolderRecord(*each) for each in node.own.folders),
     )
 
 
@@ -93,6 +97,12 @@ def _interface(interface: Interface, steps: _Steps) -> InterfaceRecord:
         place in steps.faces,
         place in steps.passes,
     )
+
+
+def _own_file(file: OwnFile) -> OwnFileRecord:
+    from hashlib import sha256  # here, as most labs need none of it
+
+    return OwnFileRecord(file.path, file.mode, file.owner, file.source, sha256(file.content).hexdigest())
 
 
 def _program(step: AttachProgram) -> ProgramRecord:

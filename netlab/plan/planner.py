@@ -23,6 +23,7 @@ from netlab.plan.steps import (
     AttachProgram,
     CreateNode,
     FaceProgram,
+    GiveFiles,
     Interface,
     StartRole,
     Step,
@@ -46,8 +47,8 @@ class Plan(NamedTuple):
     """A lab, ready to be built.
 
     `interfaces` are those of the file's links in order, `a` before `b`. `steps` are in the order in which they are
-    done: CreateNode, AddBridge, AddLink, AddAddress, AddRoute, FaceProgram, AttachProgram, StartRole. `notes` are
-    sentences about the choices, for people.
+    done: CreateNode, GiveFiles, AddBridge, AddLink, AddAddress, AddRoute, FaceProgram, AttachProgram, StartRole.
+    `notes` are sentences about the choices, for people.
     """
 
     topology: Topology
@@ -83,6 +84,7 @@ def _plan(topology: Topology) -> Plan:
         CreateNode(node.name, _sysctls(node, count.get(node.name, 0)), lab, _image(topology, node))
         for node in topology.nodes
     ]
+    steps += [GiveFiles(node.name, node.own, lab) for node in topology.nodes if any(node.own)]
     steps += [AddBridge(node.name, BRIDGE, FIRST_INDEX, lab) for node in topology.nodes if node.kind == "switch"]
     steps += [AddLink(interfaces[end], interfaces[end + 1], lab) for end in range(0, len(interfaces), 2)]
     steps += [

@@ -13,6 +13,7 @@ from netlab.plan.steps import (
     AttachProgram,
     CreateNode,
     FaceProgram,
+    GiveFiles,
     StartRole,
     Step,
 )
@@ -42,7 +43,7 @@ def stages(steps: Iterable[Step]) -> Iterator[Stage]:
 def work_of(step: Step) -> Work:
     """Return the kind of work that a step belongs to."""
     match step:
-        case CreateNode() | AddBridge() | AddLink() | AddAddress() | AddRoute() | FaceProgram():
+        case CreateNode() | GiveFiles() | AddBridge() | AddLink() | AddAddress() | AddRoute() | FaceProgram():
             return Work.NETWORK
         case AttachProgram():
             return Work.PROGRAMS

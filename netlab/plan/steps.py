@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from netlab.paths import process_key
 from netlab.plan.equality import compared_by_kind
-from netlab.topology.model import Program
+from netlab.topology.model import OwnFiles, Program
 
 BRIDGE = "br0"
 
@@ -69,6 +69,28 @@ class CreateNode(NamedTuple):
         """Return the lines that remove the node."""
         name = namespace(self.lab, self.node)
         return f"ip netns del {name}" + (f"\ndocker rm --force {name}" if self.image else "")
+
+
+@compared_by_kind
+class GiveFiles(NamedTuple):
+    """What a node sees in the place of the host's files, and a host name of its own: its name."""
+
+    node: str
+    own: OwnFiles
+    lab: str = ""
+
+    def __str__(self) -> str:
+        """Return a shell comment: mount namespaces without processes need netlab."""
+        return f"# netlab: {namespace(self.lab, self.node)} has for itself {self._paths()}"
+
+    def undone(self) -> str:
+        """Return a shell comment, too."""
+        return f"# netlab: {namespace(self.lab, self.node)} sees the host's own {self._paths()} again"
+
+    def _paths(self) -> str:
+        files = (f"{each.path} ({len(each.content):,} bytes)" for each in self.own.files)
+        folders = (f"{each.path}/" for each in self.own.folders)
+        return ", ".join((*files, *folders))
 
 
 @compared_by_kind
@@ -256,7 +278,7 @@ class StartRole(NamedTuple):
         return f"# netlab: end the {which} of {namespace(self.lab, self.node)}"
 
 
-Step = CreateNode | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | AttachProgram | StartRole
+Step = CreateNode | GiveFiles | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | AttachProgram | StartRole
 _Step = TypeVar("_Step", bound=Step)
 
 

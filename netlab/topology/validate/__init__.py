@@ -11,7 +11,7 @@ from itertools import repeat
 from netlab.errors import TopologyError
 from netlab.topology import declared
 from netlab.topology.document.tree import Document, Mapping
-from netlab.topology.model import Node, Topology
+from netlab.topology.model import Node, OwnFiles, Topology
 from netlab.topology.validate import order
 from netlab.topology.validate.addresses import Addressing
 from netlab.topology.validate.args import Roles
@@ -58,7 +58,8 @@ def _read(document: Document, findings: Findings) -> Topology | None:
         if key in fields:
             message = f"expected no {key}, which this netlab would take and never run, found some"
             findings.add(fields.key_place(key), message, "leave them out")
-    files = Files(os.path.dirname(document.path) if document.path else "")
+    beside = os.path.dirname(document.path) if document.path else ""
+    files = Files(beside)
     drafts = fields.require("nodes", lambda *at: read_nodes(files, *at), None)
     before = len(findings)
     written = fields.read("links", read_links, ())
@@ -69,13 +70,25 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     interfaces = name_interfaces(findings, names, wires)
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
+    own = _read_own(findings, beside, names, drafts)
     addressing = Addressing(findings, names, wires) if names.kinds_known else None
     if addressing and sound:  # Otherwise another mistake may be the reason for a missing interface.
         _check_surroundings(findings, names, drafts, addressing, interfaces)
     if findings or not addressing:
         return None
-    nodes = tuple(node for draft in drafts for node in _nodes(draft, names, after[draft.declared.name]))
+    nodes = tuple(node for draft in drafts for node in _nodes(draft, names, after[draft.declared.name], own))
     return result._replace(nodes=nodes, links=addressing.links())
+
+
+def _read_own(findings: Findings, beside: str, names: Names, drafts: list[Draft]) -> dict[str, OwnFiles]:
+    """Read the files that nodes have of their own, and return them by node."""
+    given = [(draft.declared.name, draft.own) for draft in drafts if draft.own]
+    if not given:
+        return {}
+    from netlab.topology.validate.own_files import Sources
+
+    sources = Sources(findings, beside)
+    return {node: sources.own(written, node) for name, written in given for node in names.members[name]}
 
 
 def _check_nodes(findings: Findings, names: Names, drafts: list[Draft]) -> dict[str, tuple[order.After, ...]]:
@@ -112,7 +125,7 @@ def _check_surroundings(
             check_program(findings, names, draft.program, interfaces, name)
 
 
-def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...]) -> list[Node]:
+def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...], own: dict[str, OwnFiles]) -> list[Node]:
     """Return the node, or its replicas, complete."""
     name = draft.declared.name
     roles = dict.fromkeys(written.role.path for written in draft.processes if written.role)
@@ -126,4 +139,5 @@ def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...]) -> list[N
     members = names.members[name]
     written = [one.of(members, each) for one, each in zip(draft.processes, after, strict=True)]
     processes = zip(*written, strict=True) if written else repeat(())
-    return [node._replace(name=member, processes=its) for member, its in zip(members, processes)]  # noqa: B905
+    nodes = [node._replace(name=member, processes=its) for member, its in zip(members, processes)]  # noqa: B905
+    return [one._replace(own=own[one.name]) for one in nodes] if draft.own else nodes

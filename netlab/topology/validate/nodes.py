@@ -1,6 +1,6 @@
 """`nodes:`: each node by itself. What it says of other nodes is kept until these are known."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
 from netlab.topology.model import Limits, Node
@@ -14,13 +14,18 @@ from netlab.topology.validate.routes import WrittenRoute, read_routes
 from netlab.topology.validate.rules import LABEL, LABEL_LENGTH, Fields, choice, integer, is_label, suggest_label
 from netlab.topology.validate.settings import capabilities, environment, image, limits, sysctls
 
+if TYPE_CHECKING:
+    from netlab.topology.validate.own_files import WrittenFiles
+
 KIND = choice("host", "switch")
 REPLICAS = integer(1, 1000)
+OWN = ("files", "private")
 SWITCH_KEYS = ("kind", "replicas", "sysctls")
 NODE_KEYS = (
     *SWITCH_KEYS,
     *processes.KEYS,
     *(processes.LIST, "xdp", "routes", "env", "limits", "image", "capabilities"),
+    *OWN,
 )
 TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
 
@@ -34,6 +39,7 @@ class Draft(NamedTuple):
     program: WrittenProgram | None
     routes: tuple[WrittenRoute, ...]
     has_process: bool
+    own: "WrittenFiles | None"
 
 
 def read_nodes(files: Files, findings: Findings, item: Item, path: str) -> list[Draft] | None:
@@ -70,7 +76,17 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         fields.read("xdp", lambda *at: read_program(files, *at), None) if kind != "switch" else None,
         fields.read("routes", read_routes, ()),
         kind != "switch" and processes.is_written(fields),
+        _read_own(fields) if kind != "switch" else None,
     )
+
+
+def _read_own(fields: Fields) -> "WrittenFiles | None":
+    """Read what a node has of the file system for itself; None if nothing is written."""
+    if not any(key in fields for key in OWN):
+        return None
+    from netlab.topology.validate import own_files  # here, as most labs need none of it
+
+    return own_files.read(fields)
 
 
 def _check_name(findings: Findings, declared: Declared) -> None:
