@@ -125,6 +125,7 @@ class _Lab:
             "these do not start by themselves: docker-compose exec starts them": self._by_hand(),
             "the processes of these start at once, whatever they come after": self._with_several(),
             "these start in any order, as they wait for processes of each other": self.circular,
+            "files and folders of their own are not given to these": [node.name for node in nodes if any(node.own)],
             "addresses are the engine's choice where it finds none for itself": without,
             "these images need python3 for roles, and ip for routes": list(images),
         }
