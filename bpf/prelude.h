@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What netlab puts before every program: what bcc takes from the kernel's own headers, which netlab does without.
- * netlab defines LAB_NODE, the text "LAB/NODE", and MTU on the command line.
+ * netlab defines LAB_NODE, the text "LAB/NODE" or, for one of several programs, "LAB/NODE/NAME", and MTU on the command
+ * line.
  */
 #pragma once
 
 /*
- * Begin each trace line with the lab and the node, so that `netlab trace` can tell whose it is. This is what bcc makes
+ * Begin each trace line with LAB_NODE, so that `netlab trace` can tell whose it is. This is what bcc makes
  * of bpf_trace_printk(), which must not stand in a macro; as there, the format is a string literal, with three values
  * at most.
  */

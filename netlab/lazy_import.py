@@ -60,6 +60,8 @@ def postponed(name: str, /, **known: object) -> Iterator[None]:
             del sys.modules[name]
 
     def complete(attribute: str) -> Any:
+        if attribute == "__path__" and not _is_package(name):  # `from NAME import` asks whether there is one
+            raise AttributeError(attribute)
         step_aside()
         return getattr(import_module(name), attribute)
 
@@ -69,6 +71,11 @@ def postponed(name: str, /, **known: object) -> Iterator[None]:
         yield
     finally:
         step_aside()
+
+
+def _is_package(name: str) -> bool:
+    spec = PathFinder.find_spec(name)
+    return spec is None or spec.submodule_search_locations is not None
 
 
 def imported(library: str, stand_ins: Callable[[], AbstractContextManager[None]], load: Callable[[], T]) -> T:

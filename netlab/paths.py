@@ -38,6 +38,7 @@ LIMITS = "netlab"  # the control group above LAB/NODE
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _LONGEST = 63
+_PROGRAM_LETTERS = _LETTERS | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 
 
 def is_label(name: str) -> bool:
@@ -82,8 +83,18 @@ def process_key(node: str, name: str) -> str:
     return node if name == node else f"{node}/{name}"
 
 
+def program_key(node: str, name: str, *, is_only: bool) -> str:
+    """Return what a node's program is called: NODE if it is the only one there, else NODE/NAME."""
+    return node if is_only else f"{node}/{name}"
+
+
+def is_program_name(name: str) -> bool:
+    """Say whether one of several programs of a node can have this name, which is in its key and in names of files."""
+    return 0 < len(name) <= _LONGEST and _PROGRAM_LETTERS.issuperset(name) and "-" not in (name[0], name[-1])
+
+
 def node_of(key: str) -> str:
-    """Return the node of the process that is called so."""
+    """Return the node of the process or program that is called so."""
     return key.partition("/")[0]
 
 
@@ -92,9 +103,9 @@ def log(folder: str, process: str) -> str:
     return f"{folder}/{LOGS}/{process.replace('/', '.')}.log"
 
 
-def source(folder: str, node: str) -> str:
-    """Return where a node's program is kept, as it was compiled last."""
-    return f"{folder}/{PROGRAMS}/{node}.c"
+def source(folder: str, program: str) -> str:
+    """Return where a program, by its key, is kept as it was compiled last: NODE.c or NODE.NAME.c."""
+    return f"{folder}/{PROGRAMS}/{program.replace('/', '.')}.c"
 
 
 def trace_instance(folder: str, mark: str) -> str:
@@ -107,13 +118,21 @@ def compile_lock(work_folder: str, number: int) -> str:
     return f"{work_folder}/compile.{number}"
 
 
-def pins(folder: str, node: str) -> str:
-    """Return the folder with a node's pins."""
-    return f"{folder}/{BPF}/{node}"
+def pins(folder: str, program: str) -> str:
+    """Return the folder with a program's pins, by its key: NODE, or NODE_NAME, as a BPF file system takes no dots.
+
+    No node's name has an underscore.
+    """
+    return f"{folder}/{BPF}/{program.replace('/', '_')}"
+
+
+def passing_pins(folder: str, node: str) -> str:
+    """Return the folder with the pins of the program that only passes, which a node has for its neighbours."""
+    return f"{folder}/{BPF}/_{node}"
 
 
 def map_pins(pin_folder: str) -> str:
-    """Return the folder with the maps among a node's pins."""
+    """Return the folder with the maps among a program's pins."""
     return f"{pin_folder}/maps"
 
 
@@ -123,28 +142,28 @@ def map_pin(pin_folder: str, name: str) -> str:
 
 
 def program_pins(pin_folder: str) -> str:
-    """Return the folder with the programs among a node's pins."""
+    """Return the folder with the functions among a program's pins, each of which the kernel takes for a program."""
     return f"{pin_folder}/programs"
 
 
 def program_pin(pin_folder: str, name: str) -> str:
-    """Return where a program is pinned."""
+    """Return where a function of a program is pinned."""
     return f"{program_pins(pin_folder)}/{name}"
 
 
 def successor_pins(pin_folder: str) -> str:
-    """Return the folder with the pins of a new build of a node's program, until it has replaced the old one."""
+    """Return the folder with the pins of a new build of a program, until it has replaced the old one."""
     return f"{pin_folder}/reload"
 
 
 def layouts(pin_folder: str) -> str:
     """Return what says how the maps of a program are laid out: beside bpf/, whose file system takes no files."""
-    above, node = os.path.split(pin_folder)
-    return f"{os.path.dirname(above)}/{LAYOUTS}/{node}.json"
+    above, name = os.path.split(pin_folder)
+    return f"{os.path.dirname(above)}/{LAYOUTS}/{name}.json"
 
 
 def successor_layouts(pin_folder: str) -> str:
-    """Return what says so of a new build, while it takes the place of the old one; no node's name has a dot."""
+    """Return what says so of a new build, while it takes the place of the old one; no name has a dot."""
     return f"{layouts(pin_folder).removesuffix('.json')}.reload.json"
 
 

@@ -89,6 +89,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "minimum": 1,
         "help": "after so many bad checks in a row a backend gets no requests",
     },
+    "program": {"type": "text", "help": "the name of the balancer, if the node carries several"},
     "capacity": {"type": "integer", "default": 5, "minimum": 1, "maximum": 65535, "help": "threads of each backend"},
 }
 
@@ -97,14 +98,14 @@ WATCH_S = 0.1
 LOOK_S = 0.02
 
 
-def settings(lab: "balancer.LabRecord", here: str, args: Any) -> balancer.Settings:
+def settings(lab: "balancer.LabRecord", here: str, program: "balancer.ProgramRecord", args: Any) -> balancer.Settings:
     """Turn the role's options and the lab's addresses into the program's settings."""
     if args.service_port == args.completion_port:
         raise NetlabError(f"service_port and completion_port are both {args.service_port}; they must differ")
     if args.report_port in (args.service_port, args.completion_port):
         raise NetlabError(f"report_port is {args.report_port}, as another port is; it must differ")
     names = balancer.expand(lab.nodes, args.backends)
-    backends = balancer.find(lab.nodes, here, names, args.capacity)
+    backends = balancer.find(lab.nodes, here, program, names, args.capacity)
     if not all(each.ipv4 for each in backends) and not all(each.ipv6 for each in backends):
         raise NetlabError("backends: some have only IPv4, others only IPv6; a queued request must suit them all")
     return balancer.Settings(
@@ -134,10 +135,9 @@ def main() -> None:
     """Set the program up and wait for SIGTERM."""
     args = options.parse(OPTIONS, __doc__)
     lab, here = balancer.own_lab()
-    pins = lab.nodes[here].pins
-    if not balancer.has_balancer(pins):
-        raise NetlabError(f"{here} carries no balancer program; give the node `xdp: balancer`")
-    chosen = settings(lab, here, args)
+    program = balancer.own_program(lab, here, args.program or "")
+    pins = program.pins
+    chosen = settings(lab, here, program, args)
     if balancer.set_up(pins, chosen):
         for backend in chosen.backends:
             where = " ".join(filter(None, (backend.ipv4, backend.ipv6)))

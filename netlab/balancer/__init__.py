@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from netlab.balancer.counters import Count, Snapshot, counts, has_balancer, snapshot
-from netlab.balancer.discovery import expand, find, own_lab
+from netlab.balancer.discovery import carried, expand, find, own_lab, own_program
 from netlab.balancer.healer import Healer
 from netlab.balancer.health_checks import Checks, Patience, Rule, command, question
 from netlab.balancer.holds import Heard, Keeper, Listener
@@ -14,6 +14,7 @@ from netlab.balancer.settings import Backend, Interface, Settings, set_up
 
 if TYPE_CHECKING:
     from netlab.record.model import LabRecord as LabRecord
+    from netlab.record.model import ProgramRecord as ProgramRecord
 
 __all__ = [
     "BY_REPLIES",
@@ -34,12 +35,14 @@ __all__ = [
     "Settings",
     "Snapshot",
     "absent",
+    "carried",
     "command",
     "counts",
     "expand",
     "find",
     "has_balancer",
     "own_lab",
+    "own_program",
     "question",
     "reporters",
     "set_up",

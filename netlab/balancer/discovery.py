@@ -4,6 +4,8 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from netlab import paths
+from netlab.balancer.counters import has_balancer
 from netlab.balancer.settings import Backend
 from netlab.errors import NetlabError, UsageError
 
@@ -18,6 +20,25 @@ def own_lab() -> "tuple[LabRecord, str]":
     from netlab.record import store  # which only the balancer's own role needs
 
     return store.own_lab()
+
+
+def carried(lab: "LabRecord") -> "dict[str, ProgramRecord]":
+    """Return the programs of a lab that are balancers, by key."""
+    return {key: program for key, program in lab.programs() if has_balancer(program.pins)}
+
+
+def own_program(lab: "LabRecord", here: str, name: str = "") -> "ProgramRecord":
+    """Return the balancer in node `here`, the one of this name if there are several; or NetlabError."""
+    there = [program for key, program in carried(lab).items() if paths.node_of(key) == here]
+    found = [program for program in there if name in ("", program.name)]
+    if not there:
+        raise NetlabError(f"{here} carries no balancer program; give the node `xdp: balancer`")
+    names = ", ".join(program.name for program in there)
+    if not found:
+        raise NetlabError(f"{here} carries no balancer named {name}; it carries {names}")
+    if found[1:]:
+        raise NetlabError(f"{here} carries several balancers: choose one of {names} by the option program")
+    return found[0]
 
 
 def expand(nodes: "Nodes", names: list[str]) -> list[str]:
@@ -46,8 +67,10 @@ def shared(ours: "InterfaceRecord", theirs: "InterfaceRecord") -> dict[int, str]
     return found
 
 
-def find(nodes: "Nodes", here: str, names: Sequence[str], capacity: int) -> tuple[Backend, ...]:
-    """Find the backends of the balancer in node `here`.
+def find(
+    nodes: "Nodes", here: str, program: "ProgramRecord", names: Sequence[str], capacity: int
+) -> tuple[Backend, ...]:
+    """Find the backends of a balancer, a program of node `here`.
 
     Raises UsageError if one is the balancer itself. Raises NetlabError if one is no neighbour, or is behind an
     interface that does not carry the program.
@@ -55,20 +78,18 @@ def find(nodes: "Nodes", here: str, names: Sequence[str], capacity: int) -> tupl
     if here in names:
         raise UsageError(f"{here} is the balancer itself")
     found = tuple(_find(nodes, here, name, capacity) for name in names)
-    _check_program(nodes[here].program, found)
+    _check_program(program, found)
     return found
 
 
-def _check_program(program: "ProgramRecord | None", backends: Sequence[Backend]) -> None:
+def _check_program(program: "ProgramRecord", backends: Sequence[Backend]) -> None:
     """Refuse backends behind interfaces without the program, and a mode in which frames cannot grow."""
-    if not program:
-        raise NetlabError("this node carries no program; give it `xdp: balancer`")
     if program.mode != "native":
         raise NetlabError("the balancer needs native mode: in generic mode no frame can take a queued request out")
     for backend in backends:
         if backend.interface not in program.interfaces:
             raise NetlabError(
-                f"the program is not on {backend.interface}, where {backend.name} lives; leave out xdp's `interfaces`"
+                f"the program is not on {backend.interface}, where {backend.name} lives; add it to its `interfaces`"
             )
 
 

@@ -25,6 +25,10 @@ def _formatter(prog: str) -> "argparse.HelpFormatter":
     return HelpFormatter(prog, width=_columns() - 2)
 
 
+def _plural(one: str, many: str, number: int) -> str:
+    return one if number == 1 else many
+
+
 def _columns() -> int:
     """Return the terminal's width as shutil.get_terminal_size does."""
     try:
@@ -62,9 +66,12 @@ def plain_exec(words: list[str]) -> typed.Exec | None:
 
 def by_argparse(words: list[str]) -> typed.Arguments:
     """Return what argparse makes of the words; only the verb's own options are built, which saves milliseconds."""
-    from argparse import ArgumentParser
-
     from netlab.cli.verbs import VERBS
+    from netlab.lazy_import import postponed
+
+    # netlab speaks English only. gettext, which argparse asks for translations, would take more than a millisecond.
+    with postponed("gettext", gettext=str, ngettext=_plural):
+        from argparse import ArgumentParser
 
     class Parser(ArgumentParser):
         """A parser whose messages cannot fail."""

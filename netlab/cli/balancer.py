@@ -7,8 +7,10 @@ from netlab.balancer import control
 from netlab.cli import typed
 from netlab.errors import UsageError
 from netlab.lab.standing import Standing
+from netlab.paths import node_of
 from netlab.record import store
-from netlab.record.model import LabRecord
+from netlab.record.model import LabRecord, ProgramRecord
+from netlab.runtime.base import Runtime
 from netlab.words import count
 
 Say = Callable[[str], None]
@@ -37,27 +39,29 @@ def operate(lab: Standing, args: typed.Balancer, say: Say) -> None:
     for option, action in OPTIONS.items():
         if getattr(args, option) and args.action != action:
             raise UsageError(f"balancer {args.action} takes no --{option}; {action} does")
-    name, here = lab.record.lab, _node(lab.record, args.node)
+    name, (here, program) = lab.record.lab, _meant(lab.record, args.node)
     with store.locked(name, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {name}")):
-        said = _done(lab.record, here, args, lab.runtime.netns_path(here))
+        said = _done(lab.record, here, program, args, lab.runtime)
     say(f"netlab: {name}: {here}: {said}")
 
 
-def _node(lab: LabRecord, wanted: str | None) -> str:
-    """Return the node of the balancer that is meant."""
-    there = [name for name, node in lab.nodes.items() if balancer.has_balancer(node.pins)]
-    if wanted and wanted not in there:
+def _meant(lab: LabRecord, wanted: str | None) -> tuple[str, ProgramRecord]:
+    """Return the balancer that is meant, with its key; `wanted` is that, or the node of the only one there."""
+    there = balancer.carried(lab)
+    found = {key: each for key, each in there.items() if not wanted or wanted in (key, node_of(key))}
+    if wanted and not found:
         raise UsageError(f"{wanted} carries no balancer; {', '.join(there) or 'no node of this lab'} does")
     if not there:
         raise UsageError(f"no node of the lab {lab.lab} carries a balancer")
-    if not wanted and len(there) > 1:
-        raise UsageError(f"several nodes carry a balancer: choose one of {', '.join(there)} with --node NODE")
-    return wanted or there[0]
+    if len(found) > 1:
+        raise UsageError(f"there are several balancers: choose one of {', '.join(found)} with --node NODE")
+    return next(iter(found.items()))
 
 
-def _done(lab: LabRecord, here: str, args: typed.Balancer, netns: str) -> str:
+def _done(lab: LabRecord, key: str, program: ProgramRecord, args: typed.Balancer, runtime: Runtime) -> str:
     """Make the change, and return what to tell the user."""
-    pins, words = lab.nodes[here].pins, args.words_of_action
+    pins, words, here = program.pins, args.words_of_action, node_of(key)
+    netns = runtime.netns_path(here)
     if args.action == "policy":
         if words[1:] or words[0] not in balancer.POLICIES:
             raise UsageError(f"policy {' '.join(words)}: expected one of {', '.join(balancer.POLICIES)}")
@@ -77,7 +81,7 @@ def _done(lab: LabRecord, here: str, args: typed.Balancer, netns: str) -> str:
         return f"{listed}: weight {weight}"
     if args.action == "add":
         capacity = args.capacity or max(balancer.snapshot(pins).capacity.values(), default=1)
-        control.add(pins, balancer.find(lab.nodes, here, names, capacity), netns)
+        control.add(pins, balancer.find(lab.nodes, here, program, names, capacity), netns)
         return f"{listed} added, {capacity} threads each"
     control.remove(pins, names, args.timeout or WAIT_S, args.now)
     return f"{listed} removed"

@@ -202,12 +202,13 @@ def balancer(args: typed.Balancer) -> None:
 
 
 def reload(args: typed.Reload) -> None:
-    """Replace a node's program by a new build of its source, under traffic, and keep the maps."""
-    lab = chosen.lab_of(args)
+    """Replace programs of a node by new builds of their sources, under traffic, and keep the maps."""
+    lab = store.choose(args.lab)
+    chosen.elevate(args, lab)
     from netlab.lab.reload import reload
 
     _end_with_what_is_called()
-    reload(lab.record.lab, args.node, tuple(args.define), say)
+    reload(lab, args.program, tuple(args.define), say)
 
 
 def validate(args: typed.OfTopology) -> None:

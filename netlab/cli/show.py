@@ -34,6 +34,8 @@ def status(found: "LabStatus") -> None:
         others = [one for one in node.processes if one is not own]
         role = own.role if own else "" if others else node.role
         table.add_row(name, role or node.kind, node.program, *_process_cells(own), few(addresses))
+        for program in node.programs if len(node.programs) > 1 else ():
+            table.add_row(program.program, f"xdp on {few(program.interfaces)}", program.name, *_process_cells(None), "")
         for process in others:
             table.add_row(process.process, process.role or "command", "", *_process_cells(process), "")
     limited = not found.looked_inside and found.state != "half-built"
@@ -95,8 +97,8 @@ def stats(counted: "LabStats") -> None:
         )
         console.print(_backends_table(now))
         console.print(_counts_table({**now.reasons, **now.carriers}))
-    for node, program in counted.programs.items():
-        console.print(f"{node}:" if program.reasons else f"{node}: its program counts nothing")
+    for key, program in counted.programs.items():
+        console.print(f"{key}:" if program.reasons else f"{key}: its program counts nothing")
         if program.reasons:
             console.print(_counts_table(program.reasons))
     if not counted.balancers and not counted.programs and not counted.problems:

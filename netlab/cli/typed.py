@@ -70,9 +70,10 @@ class Run(Arguments):
     options: list[str]
 
 
-class Reload(OfNode):
-    """The arguments of `reload`."""
+class Reload(Arguments):
+    """The arguments of `reload`; the program is NODE, for all there, or NODE/NAME."""
 
+    program: str
     define: list[tuple[str, str]]
 
 

@@ -136,17 +136,17 @@ VERBS = {
                 nargs="*",
                 help="NODE ... to drain, undrain, add and remove; NODE ... NUMBER to weight; a policy's name",
             ),
-            _argument("--node", metavar="NODE", help="the balancer's node, if there are several"),
+            _argument("--node", metavar="NODE", help="the balancer's node, or NODE/NAME, if there are several"),
             _argument("--capacity", type=threads, metavar="THREADS", help="of what is added (what the others have)"),
             _argument("--timeout", type=seconds, metavar="SECONDS", help="wait this long to remove one (30)"),
             _argument("--now", action="store_true", help="remove it whatever it has in hand"),
         ),
     ),
     "reload": Verb(
-        "replace a node's program by a new build of its source, and keep the maps",
+        "replace a node's programs by new builds of their sources, and keep the maps",
         typed.Reload,
         (
-            _NODE,
+            _argument("program", metavar="NODE", help="the node, or NODE/NAME for one of several programs"),
             _argument(
                 "--define",
                 action="append",

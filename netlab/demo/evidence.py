@@ -30,7 +30,7 @@ class Evidence(NamedTuple):
     """Everything that is known in the end.
 
     It has the timeline in the order of time, the lab's record, the programs' counters (as `netlab stats` shows them),
-    the nodes' TCP, and, by node, the programs' sources as they were compiled. `probes` has what became of packets that
+    the nodes' TCP, and, by key, the programs' sources as they were compiled. `probes` has what became of packets that
     do not belong to the lab, sent to a node with a program, by kind of packet.
     """
 

@@ -21,6 +21,7 @@ from netlab.demo.events import (
     Segment,
 )
 from netlab.demo.evidence import Entry, Evidence
+from netlab.paths import node_of
 
 _WIDTH = 30  # characters from one node's line to the next
 _ROWS = 40
@@ -112,7 +113,7 @@ class _Followed:
         waits = [event.number for event in evidence.events(Queue)][:1]
         at_once = [event.number for event in evidence.events(Forward)][:_REQUESTS]
         self.numbers = {*at_once, *waits}
-        self.balancer = next(iter(evidence.stats.balancers), "")
+        self.balancer = node_of(next(iter(evidence.stats.balancers), ""))
         self.sent: dict[str, list[int]] = {}  # to each worker, in order: the worker's own numbers count these
         for _, event in evidence.timeline:
             if isinstance(event, Forward | Dequeue):

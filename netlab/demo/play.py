@@ -111,11 +111,7 @@ def _remove(lab: str, say: Callable[[str], None]) -> None:
 
 
 def _sources(lab: LabRecord) -> dict[str, str]:
-    sources = {}
-    for node, about in lab.nodes.items():
-        if about.programs:
-            sources[node] = files.source(paths.source(lab.folder, node))
-    return sources
+    return {key: files.source(paths.source(lab.folder, key)) for key, _ in lab.programs()}
 
 
 def _follow(evidence: Evidence, is_over: Callable[[Evidence], bool], show: Callable[[Entry, int], None]) -> None:
@@ -165,17 +161,17 @@ def _sockets_here() -> Sockets:
 
 
 def _probe(lab: Standing) -> dict[str, str]:
-    """Send packets to a closed port of each node with a program, from a host: if they pass, they are refused."""
+    """Send packets to a closed port behind each program, from a host: if they pass, they are refused."""
     found: dict[str, str] = {}
-    for node, about in lab.record.nodes.items():
-        for program in about.programs:
-            port = about.interfaces[program.interfaces[0]]
-            host = next(each.partition("/")[0] for each in port.addresses if ":" not in each)
-            peer = next(_hosts_behind(lab.record, node, port), "")
-            for what, kind in (("TCP", socket.SOCK_STREAM), ("UDP", socket.SOCK_DGRAM)):
-                knock = partial(_answer, host, kind)
-                answer = syscalls.inside(lab.runtime.netns_path(peer), knock) if peer else "there is nobody to knock"
-                found[f"{what} to port {_CLOSED_PORT} of {node}"] = answer
+    for key, program in lab.record.programs():
+        node = paths.node_of(key)
+        port = lab.record.nodes[node].interfaces[program.interfaces[0]]
+        host = next(each.partition("/")[0] for each in port.addresses if ":" not in each)
+        peer = next(_hosts_behind(lab.record, node, port), "")
+        for what, kind in (("TCP", socket.SOCK_STREAM), ("UDP", socket.SOCK_DGRAM)):
+            knock = partial(_answer, host, kind)
+            answer = syscalls.inside(lab.runtime.netns_path(peer), knock) if peer else "there is nobody to knock"
+            found[f"{what} to port {_CLOSED_PORT} of {key}"] = answer
     return found
 
 

@@ -12,6 +12,7 @@ from netlab.demo import picture, show
 from netlab.demo.evidence import Claim, Evidence
 from netlab.observe.capture import Captured
 from netlab.observe.stats import LabStats
+from netlab.paths import node_of
 
 CAPTURES, PROGRAMS = "captures", "programs"  # folders beside it
 _SPECIAL, _ESCAPED = r"([\\`*_\[\]<>])", r"\\\1"  # of Markdown
@@ -35,7 +36,7 @@ def text(
     lines: Sequence[str],
     programs: Mapping[str, str],
 ) -> Iterator[str]:
-    """Yield the report's lines; `lines` are those of the timeline, `programs` the path of each node's program."""
+    """Yield the report's lines; `lines` are those of the timeline, `programs` the path of each program, by its key."""
     yield f"# {played.name}: {show.verdict(claims)}"
     yield f"\n{evidence.lab.description}\n"
     yield f"Played on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
@@ -55,12 +56,12 @@ def text(
     yield "\n## Sources\n"
     yield "The topology is [topology.yml](topology.yml), and the lab that was made of it [lab.json](lab.json)."
     yield "".join(f"\n- changed: {_code(change)}" for change in played.changes)
-    for node, about in evidence.lab.nodes.items():
-        for program in about.programs:
-            name, where = os.path.basename(program.path), ", ".join(program.interfaces)
-            define = ", ".join(f"{key}={value}" for key, value in program.define.items())
-            link = _link(name, f"{PROGRAMS}/{programs[node]}")
-            yield f"- {node} carried {link} on {where}{define and f', compiled with {_code(define)}'}."
+    for key, program in evidence.lab.programs():
+        name, where = os.path.basename(program.path), ", ".join(program.interfaces)
+        define = ", ".join(f"{constant}={value}" for constant, value in program.define.items())
+        link = _link(name, f"{PROGRAMS}/{programs[key]}")
+        entry = f"{_code(program.function)} of " if program.function else ""
+        yield f"- {node_of(key)} carried {entry}{link} on {where}{define and f', compiled with {_code(define)}'}."
     yield "\n## Captures\n"
     yield "Of every link, for Wireshark. A node's own packets may be seen before their checksums are computed."
     yield ""
@@ -81,16 +82,16 @@ def _shortened(lines: Sequence[str]) -> list[str]:
 
 
 def _counters(stats: LabStats) -> Iterator[str]:
-    for node, now in stats.balancers.items():
+    for key, now in stats.balancers.items():
         names = ("received", "forwarded", "queued", "dequeued", "dropped", "completions")
         totals = ", ".join(f"{getattr(now, name)} {name}" for name in names)
-        yield f"{node}: {totals}; {now.queue_depth} waiting.\n"
+        yield f"{key}: {totals}; {now.queue_depth} waiting.\n"
         free = ((name, str(each.free), str(each.capacity)) for name, each in now.backends.items())
         yield from _table(("backend", "free threads", "capacity"), free)
         yield ""
-    for node, counted in stats.reasons().items():
+    for key, counted in stats.reasons().items():
         rows = ((name, str(one.packets), str(one.bytes)) for name, one in counted.items() if one.packets)
-        yield from _table((f"reason at {node}", "packets", "bytes"), rows)
+        yield from _table((f"reason at {key}", "packets", "bytes"), rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -11,8 +11,8 @@ class Timeline:
     """The form of one lab's lines: who prints, in which colour, and how wide."""
 
     def __init__(self, lab: LabRecord, paint: Painter) -> None:
-        carriers = [name for name, node in lab.nodes.items() if node.programs]
-        self._kernels = {name: "kernel" if len(carriers) == 1 else f"kernel@{name}" for name in carriers}
+        carriers = [key for key, _ in lab.programs()]
+        self._kernels = {key: "kernel" if len(carriers) == 1 else f"kernel@{key}" for key in carriers}
         self._numbers = {name: at for at, name in enumerate(lab.nodes)}
         self._width = max(map(len, [*lab.nodes, *self._kernels.values()]))
         self._paint = paint
@@ -21,7 +21,7 @@ class Timeline:
         """Return who printed a line: a node, or the kernel."""
         line = entry.line
         if line.stream in ("trace", "lost"):
-            return self._kernels.get(line.node, "kernel")
+            return self._kernels.get(line.source, "kernel")
         return line.node
 
     def text(self, entry: Entry, begin_ns: int) -> str:
@@ -40,6 +40,7 @@ def as_data(evidence: Evidence) -> Iterator[dict[str, object]]:
             "time_ns": line.ns + evidence.lab.clock_offset_ns,
             "monotonic_ns": line.ns,
             "node": line.node,
+            "source": line.source,
             "stream": line.stream,
             "text": line.text,
             "event": type(event).__name__ if event is not None else None,

@@ -11,7 +11,7 @@ from netlab.topology import program_text
 
 
 class Kept(NamedTuple):
-    """What is saved of programs: the path of each node's program, and all files; relative to the folder of programs."""
+    """What is saved of programs: the path of each, by its key, and all files; relative to the folder of programs."""
 
     paths: Mapping[str, str]
     contents: Mapping[str, bytes]
@@ -28,16 +28,15 @@ class Kept(NamedTuple):
 def kept(evidence: Evidence) -> Kept:
     """Return the lab's programs as they were compiled, with the headers, own ones and netlab's, that they include.
 
-    If two nodes' programs need the same name, the second is in a folder of its node's name. Raises OSError if a header
+    If two programs need the same name, the second is in a folder that is called as it is. Raises OSError if a header
     cannot be read.
     """
     paths: dict[str, str] = {}
     contents: dict[str, bytes] = {}
-    for node, source in evidence.sources.items():
-        [program] = evidence.lab.nodes[node].programs
-        place, own = _own(program.path, source)
-        folder = next(each for each in _folders(node) if _is_free(contents, each, own))
-        paths[node] = folder + place
+    for key, program in evidence.lab.programs():
+        place, own = _own(program.path, evidence.sources[key])
+        folder = next(each for each in _folders(key.replace("/", ".")) if _is_free(contents, each, own))
+        paths[key] = folder + place
         contents.update({folder + name: content for name, content in own.items()})
     return Kept(paths, contents)
 
@@ -55,10 +54,10 @@ def _own(path: str, source: str) -> tuple[str, dict[str, bytes]]:
     return place, {**{name: files.read(header) for name, header in places.items()}, place: source.encode()}
 
 
-def _folders(node: str) -> Iterator[str]:
-    """Yield folders for a node's program, the best first; a folder of headers may have the name of a node."""
-    yield from ("", f"{node}/")
-    yield from (f"{node}-{number}/" for number in count(2))
+def _folders(name: str) -> Iterator[str]:
+    """Yield folders for a program of this name, the best first; a folder of headers may have it, too."""
+    yield from ("", f"{name}/")
+    yield from (f"{name}-{number}/" for number in count(2))
 
 
 def _is_free(contents: Mapping[str, bytes], folder: str, own: Mapping[str, bytes]) -> bool:

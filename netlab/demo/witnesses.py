@@ -43,10 +43,10 @@ class Play(NamedTuple):
 
 def sorted_out(evidence: Evidence) -> Play:
     """Put together what all have printed."""
-    node, now = next(iter(evidence.stats.balancers.items()), ("", None))
+    key, now = next(iter(evidence.stats.balancers.items()), ("", None))
     workers = {name: each.capacity for name, each in now.backends.items()} if now else {}
     kinds = (Request, Forward, Queue, Dequeue, Drop, Completion, Ignored)
-    lines = ((line, event) for line, event in evidence.timeline if isinstance(event, kinds) and line.node == node)
+    lines = ((line, event) for line, event in evidence.timeline if isinstance(event, kinds) and line.source == key)
     played = replay(lines, workers)
     asked_by: dict[str, list[Asked]] = {}
     for line, event in evidence.of(Asked):

@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from netlab.kernel import cgroups
-from netlab.kernel.pids import is_ours, parent
+from netlab.kernel.pids import environment, is_ours, parent
 
 GRACE_S = 2.0  # from SIGTERM to SIGKILL
 _BATCH = 64  # processes waited for at once, each with a file descriptor
@@ -65,7 +65,7 @@ class Whose(NamedTuple):
                 seen[mounts] = sees_files_of(pid, self.mark)
             if seen[mounts] and (_namespace(pid, "user") == host.users or is_ours(int(pid))):
                 return True
-        shows = bool(self.variable) and space not in host.networks and self.variable.encode() in _environment(pid)
+        shows = bool(self.variable) and space not in host.networks and self.variable.encode() in environment(pid)
         return shows and is_ours(int(pid))
 
 
@@ -114,14 +114,6 @@ def _demand(age_s: float) -> int:
         return signal.SIGTERM
     # Interactive shells ignore SIGTERM.
     return signal.SIGHUP if age_s < GRACE_S else signal.SIGKILL
-
-
-def _environment(pid: int | str) -> list[bytes]:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return file.read().split(b"\0")
-    except OSError:  # it has ended
-        return []
 
 
 def sees_files_of(pid: int | str, mark: str) -> bool:

@@ -1,8 +1,11 @@
 """Which process is it? An id is given to another process one day; an id with a start time is not."""
 
 import os
+import time
 
 PID_NAMESPACE = "/proc/self/ns/pid"
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD in linux/sched.h
+_EXEC_S, _EXEC_INTERVAL_S = 1.0, 0.001
 _CHILDREN = "/proc/{}/task/{}/children"
 
 
@@ -68,6 +71,32 @@ def has_started_another(pid: int, ticks: int) -> bool:
     except OSError:  # one of them has ended
         return False
     return start_ticks(pid) == ticks and any(not os.path.samestat(own, other) for other in others)
+
+
+def environment(pid: int | str) -> list[bytes]:
+    """Return the variables, `NAME=value`, that a process was started with; [] if it has ended or we may not read them.
+
+    While a process replaces its program (execve(2)) it has none for a moment: then we look again.
+    """
+    until = time.monotonic() + _EXEC_S
+    try:
+        while True:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                found = file.read()
+            if found or _has_no_environment(int(pid)) or time.monotonic() > until:
+                return found.split(b"\0")
+            time.sleep(_EXEC_INTERVAL_S)
+    except OSError:
+        return []
+
+
+def _has_no_environment(pid: int) -> bool:
+    """Say whether a process has no variables, and not only none at this moment."""
+    fields = _stat(pid)
+    if not fields or fields[0] in (b"Z", b"X") or int(fields[6]) & _KERNEL_THREAD:
+        return True
+    start, end = fields[47:49]  # of the environment in memory; 0 until the kernel has put it there
+    return start == end != b"0"
 
 
 def _stat(pid: int) -> list[bytes]:

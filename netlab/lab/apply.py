@@ -13,14 +13,13 @@ from netlab import paths
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.kernel import kill, signals
 from netlab.lab import removal
-from netlab.lab.host import Host
-from netlab.plan.stages import Stage, stages
-from netlab.plan.steps import Step
 from netlab.record import store
 
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing
     from netlab.plan.planner import Plan
+    from netlab.plan.stages import Stage
+    from netlab.plan.steps import Step
     from netlab.record.model import LabRecord
 
 Say = Callable[[str], None]
@@ -33,10 +32,10 @@ class Machine(Protocol):
     def open(self) -> None:
         """Make the lab's folder, and record what the lab is meant to be."""
 
-    def prepare(self, steps: Sequence[Step]) -> None:
+    def prepare(self, steps: "Sequence[Step]") -> None:
         """Begin what takes long and needs no nodes, for all steps: compile the programs."""
 
-    def do(self, stage: Stage) -> None:
+    def do(self, stage: "Stage") -> None:
         """Do the steps of a stage; those of earlier stages are done."""
 
     def complete(self) -> None:
@@ -46,7 +45,7 @@ class Machine(Protocol):
         """Remove everything that belongs to the lab, at any stage, and return what was found."""
 
 
-def build(machine: Machine, steps: Sequence[Step]) -> None:
+def build(machine: Machine, steps: "Sequence[Step]") -> None:
     """Do a list of steps on a machine; undo everything if a step fails or is interrupted, and then raise the error.
 
     A signal that comes after the lab was recorded as standing reaches the caller after that.
@@ -55,7 +54,9 @@ def build(machine: Machine, steps: Sequence[Step]) -> None:
         _build(machine, steps, comes_too_late)
 
 
-def _build(machine: Machine, steps: Sequence[Step], comes_too_late: Callable[[], object]) -> None:
+def _build(machine: Machine, steps: "Sequence[Step]", comes_too_late: Callable[[], object]) -> None:
+    from netlab.plan.stages import stages
+
     try:
         machine.open()
         machine.prepare(steps)
@@ -85,6 +86,7 @@ def up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Stand
     made, and before anything runs in it. Raises NetlabError, with everything undone, if a step fails, if the roles are
     not ready `deadline_s` seconds after they were started, or if another lab of this name exists.
     """
+    from netlab.lab.host import Host
     from netlab.plan.description import describe
 
     _refuse_from_inside()
@@ -162,10 +164,12 @@ def _refuse_another(record: "LabRecord") -> None:
 
 def _refuse_left(lab: str) -> None:
     """Raise NetlabError if a lab of this name still runs, but somebody has removed its folder."""
+    # Names in /run go with a `down` and with a reboot. Mostly there are none, and nothing is searched.
+    if not removal.has_names(lab, paths.RUN_NETNS):
+        return
     from netlab.supervise import identity
 
-    # Names in /run go with a `down` and with a reboot. Mostly there are none, and nothing is searched.
-    if removal.has_names(lab, paths.RUN_NETNS) and (found := identity.supervisors(paths.folder_of(lab))):
+    if found := identity.supervisors(paths.folder_of(lab)):
         raise NetlabError(
             f"an earlier lab {lab}, whose folder somebody has removed, still runs (its supervisor is process"
             f" {found[0][0]}): netlab down --lab {lab} removes it"

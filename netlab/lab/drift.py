@@ -15,11 +15,12 @@ from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.kill import signal_name
 from netlab.lab import node_drift, snapshot
-from netlab.lab.node_drift import NO_PINS, Inside, Problem, anew
+from netlab.lab.node_drift import NO_PINS, Inside, Pins, Problem, anew
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
 from netlab.record import store
 from netlab.record.model import LabRecord, ProcessRecord
+from netlab.record.notes import Pinned
 from netlab.supervise import client, identity, lab_cgroup, state, trace
 
 
@@ -90,14 +91,14 @@ def _files(record: LabRecord) -> Iterator[tuple[str, str]]:
         store.public(record.lab)
     except NetlabError:
         yield "", f"{folder}/{paths.STATUS}, which others than root read, is gone or damaged"
-    for node, about in record.nodes.items():
-        if about.program and _is_gone(paths.source(folder, node)):
-            yield node, f"{paths.source(folder, node)}, the source of its program, is gone"
-    if any(about.program for about in record.nodes.values()):
+    for key, _ in record.programs():
+        if _is_gone(paths.source(folder, key)):
+            yield key, f"{paths.source(folder, key)}, the source of its program, is gone"
+    if any(about.programs for about in record.nodes.values()):
         for name, kind in ((paths.BPF, "BPF file system"), (paths.TRACING, "tracefs")):
             if not os.path.ismount(f"{folder}/{name}"):
                 yield "", f"its {kind} is gone: nothing is mounted at {folder}/{name}"
-    if any(about.program or about.processes for about in record.nodes.values()) and state.is_damaged(folder):
+    if any(about.programs or about.processes for about in record.nodes.values()) and state.is_damaged(folder):
         yield "", f"{folder}/{paths.PROCESSES}, where its supervisor writes down what happens, is gone or damaged"
 
 
@@ -139,7 +140,7 @@ def _processes(record: LabRecord) -> Iterator[Problem]:
     lab, folder = record.lab, record.folder
     entries = {entry.process: entry for entry in client.processes(folder)}
     supervisor = client.supervisor_pid(folder)
-    if not supervisor and any(about.program or about.processes for about in record.nodes.values()):
+    if not supervisor and any(about.programs or about.processes for about in record.nodes.values()):
         lost = [entry.process for entry in entries.values() if entry.state == "lost"]
         after = f", and with it the process{'es' if lost[1:] else ''} of {', '.join(lost)}" if lost else ""
         yield Problem("", f"its supervisor has died{after}", anew(lab))
@@ -209,22 +210,26 @@ def _inside(standing: Standing, told: Collection[str]) -> tuple[list[Problem], d
 def _problems_inside(record: LabRecord, told: Collection[str], found: Mapping[str, Inside | None]) -> Iterator[Problem]:
     lab, folder = record.lab, record.folder
     known = store.pins(folder)
-    if any(about.program for about in record.nodes.values()):
+    if any(about.programs for about in record.nodes.values()):
         if os.path.ismount(f"{folder}/{paths.TRACING}") and not os.path.isdir(trace.instance(folder, lab)):
             yield Problem("", f"its trace instance {trace.instance(folder, lab)} is gone", anew(lab))
         if not known:
             yield Problem("", f"{folder}/{paths.PINNED}, which says what is pinned, is gone or damaged", anew(lab))
     mounted = os.path.ismount(f"{folder}/{paths.BPF}")
     for node, about in record.nodes.items():
-        names = (node, f"{node}_peer")
-        own, passing = (
-            snapshot.pins(paths.pins(folder, name), known[name]) if name in known else NO_PINS for name in names
-        )
+        own = {key: _pins(program.pins, known) for key, program in record.programs_of(node)}
+        passing = _pins(paths.passing_pins(folder, node), known)
         if mounted:  # else they are all gone, and that is told
-            yield from node_drift.pin_problems(lab, node, own)
-            yield from node_drift.pin_problems(lab, node, passing)
+            for where, pins in (*own.items(), (node, passing)):
+                yield from node_drift.pin_problems(lab, where, pins)
         if seen := found.get(node):
             yield from node_drift.node_problems(lab, node, about, seen)
             yield from node_drift.program_problems(lab, node, about, seen, own, passing)
         elif node not in told:
             yield Problem(node, "its namespace cannot be entered", anew(lab))
+
+
+def _pins(folder: str, known: Mapping[str, Pinned]) -> Pins:
+    """Return what is pinned in a folder; NO_PINS if the lab does not know of it."""
+    name = os.path.basename(folder)
+    return snapshot.pins(folder, known[name]) if name in known else NO_PINS

@@ -10,9 +10,10 @@ from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, files, signals
 from netlab.lab import removal
 from netlab.lab.standing import Standing
+from netlab.plan.file_steps import GiveFiles
 from netlab.plan.planner import Plan
 from netlab.plan.stages import Stage, Work
-from netlab.plan.steps import AddLink, AttachProgram, CreateNode, GiveFiles, StartRole, Step
+from netlab.plan.steps import AddLink, AttachProgram, CreateNode, StartRole, Step
 from netlab.record import store
 from netlab.record.model import LabRecord
 from netlab.runtime.base import home_of
@@ -106,7 +107,7 @@ class Host:
             for step in programs:
                 self.compilations[step] = compilation = loader.start(self._job(step), self.lock)
                 if not step.for_peer:
-                    files.write(paths.source(self.folder, step.node), compilation.text, 0o640)
+                    files.write(paths.source(self.folder, step.key), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
         if programs or roles:
@@ -134,10 +135,10 @@ class Host:
 
         program = step.program
         mtu = max(interface.mtu for interface in self.plan.interfaces if interface.node == step.node)
-        pins = self.standing.record.nodes[step.node].pins + ("_peer" if step.for_peer else "")
+        pins = paths.passing_pins(self.folder, step.node) if step.for_peer else paths.pins(self.folder, step.key)
         return loader.Job(
             self.lab,
-            step.node,
+            step.key,
             program.path,
             pin_folder=pins,
             work_folder=f"{self.folder}/{paths.COMPILER}",
@@ -185,7 +186,8 @@ class Host:
             notes.update(dict.fromkeys(loaded.notes))
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
             where = few(step.interfaces)
-            self.say(f"netlab: {self.lab}: {step.node}: {step.program.name} attached to {where} ({step.program.mode})")
+            what = f"{step.program.name} attached to {where} ({step.program.mode})"
+            self.say(f"netlab: {self.lab}: {step.node}: {what}")
         if pinned:
             store.note_pins(self.folder, pinned)
         for note in notes:

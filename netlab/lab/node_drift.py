@@ -7,10 +7,10 @@ link, a qdisc) is his own affair. `snapshot` reads nodes. `drift` looks at the r
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from netlab.plan.routes import DEFAULT, DEFAULTS
-from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram, namespace
+from netlab.plan.command_words import namespace
+from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram
 from netlab.record.model import InterfaceRecord, NodeRecord
-from netlab.topology.ip_arithmetic import Subnet, parse
+from netlab.topology.ip_arithmetic import DEFAULT, DEFAULTS, Subnet, parse
 
 LO = 1  # its index in every namespace
 
@@ -68,10 +68,10 @@ class Inside(NamedTuple):
 
 
 class Pins(NamedTuple):
-    """What is pinned of a node: numbers of programs by name, names of maps, numbers of a new build's programs.
+    """What is pinned of a program: numbers of functions by name, names of maps, numbers of a new build's functions.
 
-    `entry` is the program that is attached. `expected` is what was pinned when the lab was built. They are "" and () if
-    the lab does not know.
+    `entry` is the one that is attached. `expected` is what was pinned when the lab was built. They are "" and () if the
+    lab does not know.
     """
 
     programs: Mapping[str, int]
@@ -111,27 +111,34 @@ def node_problems(lab: str, node: str, about: NodeRecord, seen: Inside) -> Itera
 
 
 def program_problems(
-    lab: str, node: str, about: NodeRecord, seen: Inside, own: Pins, passing: Pins
+    lab: str, node: str, about: NodeRecord, seen: Inside, own: Mapping[str, Pins], passing: Pins
 ) -> Iterator[Problem]:
-    """Yield which programs are not attached as planned: the node's own, and those that pass, for neighbours."""
-    planned = [(name, program.name, program.mode, own) for program in about.programs for name in program.interfaces]
-    planned += [(name, "pass", "native", passing) for name, port in about.interfaces.items() if port.passes]
+    """Yield which programs are not attached as planned: the node's own, and those that pass, for neighbours.
+
+    `own` are, in the order of the record, the keys of the node's programs and what is pinned of them.
+    """
+    planned = [
+        (name, program.name, program.mode, key, pins)
+        for program, (key, pins) in zip(about.programs, own.items(), strict=True)
+        for name in program.interfaces
+    ]
+    planned += [(name, "pass", "native", "", passing) for name, port in about.interfaces.items() if port.passes]
     links = {link.name: link for link in seen.links}
-    for name, called, mode, pins in planned:
+    for name, called, mode, key, pins in planned:
         if name in links and (what := _attachment(links[name].programs, called, mode, pins)):
             others = any(number for other, number in links[name].programs.items() if other != mode)
-            renewable = pins is own and own.is_whole and not others
-            mend = f"netlab reload --lab {lab} {node}, with its source as it is now" if renewable else anew(lab)
+            renewable = key and pins.is_whole and not others
+            mend = f"netlab reload --lab {lab} {key}, with its source as it is now" if renewable else anew(lab)
             yield Problem(f"{node} {name}", what, mend)
 
 
-def pin_problems(lab: str, node: str, pins: Pins) -> Iterator[Problem]:
-    """Yield what is no longer pinned of a node's program, or of the one that only passes, for a neighbour."""
+def pin_problems(lab: str, where: str, pins: Pins) -> Iterator[Problem]:
+    """Yield what is no longer pinned of a program, by its key, or of the one that only passes, by its node."""
     if pins.coming:  # a reload is moving them at this moment
         return
     for name in pins.gone:
         kind, _, plain = name.partition("/")
-        yield Problem(node, f"the pin of the {kind.removesuffix('s')} {plain} is gone", anew(lab))
+        yield Problem(where, f"the pin of the {kind.removesuffix('s')} {plain} is gone", anew(lab))
 
 
 def _attachment(attached: Mapping[str, int], called: str, mode: str, pins: Pins) -> str:

@@ -32,7 +32,7 @@ def make_ready(
     if program.mode != "native":  # in generic mode what a program transmits leaves as any other frame
         return
     for peer, interfaces in _without(lab.record, node, program):
-        pins = f"{lab.record.nodes[peer].pins}_peer"
+        pins = paths.passing_pins(lab.record.folder, peer)
         if not os.path.exists(paths.program_pin(pins, _NAME)):
             undo.callback(_unpin, lab.record, pins)
             _pin(lab.record, peer, pins, lock)

@@ -1,22 +1,24 @@
-"""Replaces the program of a node by a new build of its source, under traffic, and keeps the maps.
+"""Replaces programs of a node by new builds of their sources, under traffic, and keeps the maps.
 
-The new build is compiled and loaded beside the old one, with the maps that are there, and pinned in a folder of its
+A new build is compiled and loaded beside the old one, with the maps that are there, and pinned in a folder of its
 own. Only then does anything change: pins, entries of maps, what is attached, each without a gap; what fails is undone.
 """
 
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from functools import partial
+from typing import NamedTuple
 
 from netlab import paths
-from netlab.errors import HostError, NetlabError, UsageError, explain
+from netlab.errors import HostError, NetlabError, explain
 from netlab.kernel import files, signals, syscalls
 from netlab.lab import pass_programs
 from netlab.lab.standing import Standing
-from netlab.programs import bcc, loader, map_reuse
-from netlab.record import store
+from netlab.programs import attachment, bcc, loader, map_reuse
+from netlab.record import named, store
 from netlab.record.model import LabRecord, ProgramRecord
 from netlab.topology import program_text
 from netlab.words import count, few
@@ -25,78 +27,125 @@ Say = Callable[[str], None]
 Define = tuple[tuple[str, str | int], ...]
 
 
-def reload(lab: str, node: str, define: Define, say: Say) -> None:
-    """Compile the source of a node's program as it is now, and let the new build take the place of the old one.
+class _Renewal(NamedTuple):
+    """A program that is being replaced: the folder of its pins, and the one of the new build's, which is compiled."""
 
-    `define` overrides constants of the topology, this time. Every map that is there is kept, with what is in it, under
-    its name. A signal that comes too late to undo it reaches the caller when it is done. Raises NetlabError, with the
-    old program going on as if nothing had been, when the source does not compile, the kernel refuses the program, or a
-    map would need another shape; UsageError when there is no program, or no source.
+    key: str
+    program: ProgramRecord
+    compilation: loader.Compilation
+    pins: str
+    fresh: str
+    netns: str
+
+    def end(self) -> None:
+        """End the compiler, and remove what only the change itself needs."""
+        self.compilation.kill()
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.fresh)
+        with suppress(FileNotFoundError):
+            os.unlink(paths.successor_layouts(self.pins))
+
+
+class _Maps(NamedTuple):
+    """How many maps a new build has kept, and how many are new."""
+
+    kept: int
+    made: int
+
+
+def reload(lab: str, called: str, define: Define, say: Say) -> None:
+    """Compile the source of a program as it is now, and let the new build take the place of the old one.
+
+    `called` is NODE, for all programs of a node, or NODE/NAME; all are replaced or none. `define` overrides constants
+    of the topology, this time. Every map that is there is kept, with what is in it, under its name. A signal that comes
+    too late to undo it reaches the caller when it is done. Raises NetlabError, with the old programs going on as if
+    nothing had been, when a source does not compile, the kernel refuses a program, or a map would need another shape;
+    UsageError when there is no program, or no source.
     """
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
     with signals.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
         began = time.monotonic()
         standing = Standing.read(lab)
-        program = store.node_of(standing.record, node).program
         if not store.is_complete(lab):
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
-        if not program:
-            raise UsageError(f"{node} has no program")
-        kept, made = _replaced(standing, node, program, define, lock, say, comes_too_late)
-        where, new = few(program.interfaces), f", {made} new" if made else ""
-        what = f"{program.name} renewed on {where} after {time.monotonic() - began:.2f} s"
-        say(f"netlab: {lab}: {node}: {what}; {count(kept, 'map')} kept{new}")
+        programs = named.programs(standing.record, called)
+        renewed = _replaced(standing, programs, define, lock, say, comes_too_late)
+        after = f"after {time.monotonic() - began:.2f} s"
+        for key, program in programs.items():
+            kept, made = renewed[key]
+            what = f"{program.name} renewed on {few(program.interfaces)} {after}; {count(kept, 'map')} kept"
+            say(f"netlab: {lab}: {paths.node_of(key)}: {what}{f', {made} new' if made else ''}")
 
 
 def _replaced(
     lab: Standing,
-    node: str,
-    program: ProgramRecord,
+    programs: Mapping[str, ProgramRecord],
     define: Define,
     lock: int,
     say: Say,
     comes_too_late: Callable[[], object],
-) -> tuple[int, int]:
-    """Build and swap; return how many maps were kept, and how many are new."""
-    folder, pins = lab.record.folder, lab.record.nodes[node].pins
-    netns = lab.runtime.netns_path(node)
-    fresh = paths.successor_pins(pins)
-    if os.path.exists(fresh):
-        _clear_up(pins, fresh, netns)
-    compilation = loader.start(_job(lab.record, node, program, define, fresh), lock)
+) -> dict[str, _Maps]:
+    """Build all, then swap all, by key; return what became of their maps."""
+    renewals: list[_Renewal] = []
     try:
-        loaded = compilation.pinned()
-        for note in loaded.notes:
-            say(f"netlab: note: {note}")
-        text = compilation.text.decode(errors="replace")
-        transmits = program_text.may_transmit(program.path, text, compilation.job.define)
+        for key, program in programs.items():
+            renewals.append(_begun(lab, key, program, define, lock))
+        for each in renewals:
+            for note in each.compilation.pinned().notes:
+                say(f"netlab: note: {note}")
+        transmitting = {each.key for each in renewals if _may_transmit(each)}
         comes_too_late()  # whatever would end us: from here on it is done, or undone, before we end
-        kept = set(os.listdir(paths.map_pins(pins)))
         with ExitStack() as undo:
-            if transmits:
-                pass_programs.make_ready(undo, lab, node, program, lock, say)
-            _take_over(undo, pins, fresh, netns)
-            _keep_source(undo, paths.source(folder, node), compilation.text)
-            noted = store.pins(folder)
-            store.note_pins(folder, {os.path.basename(pins): loaded.noted(kept)})
-            undo.callback(store.note_pins, folder, noted)
-            layouts = paths.successor_layouts(pins), paths.layouts(pins)
-            syscalls.exchange(*layouts)
-            undo.callback(syscalls.exchange, *layouts)
-            compilation.attach(netns, program.interfaces)
-            compilation.finish()
+            renewed = {}
+            for each in renewals:
+                if each.key in transmitting:
+                    pass_programs.make_ready(undo, lab, paths.node_of(each.key), each.program, lock, say)
+                renewed[each.key] = _swapped(undo, lab.record.folder, each)
             undo.pop_all()
     except (NetlabError, OSError) as error:
-        as_before = f"nothing was changed; {node} goes on with the program that it has"
+        has = "the program that it has" if len(programs) == 1 else "the programs that it has"
+        as_before = f"nothing was changed; {paths.node_of(next(iter(programs)))} goes on with {has}"
         what, kind = explain(error)[0], type(error) if isinstance(error, NetlabError) else HostError
         raise kind(f"{what.removeprefix('netlab: ')}\nnetlab: {as_before}") from None
     finally:
-        compilation.kill()
-        with suppress(FileNotFoundError):
-            shutil.rmtree(fresh)
-        with suppress(FileNotFoundError):
-            os.unlink(paths.successor_layouts(pins))
-    return len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept)
+        for each in renewals:
+            each.end()
+    return renewed
+
+
+def _begun(lab: Standing, key: str, program: ProgramRecord, define: Define, lock: int) -> _Renewal:
+    """Start to compile, after what an earlier reload may have left is cleared up."""
+    netns, fresh = lab.runtime.netns_path(paths.node_of(key)), paths.successor_pins(program.pins)
+    if os.path.exists(fresh):
+        _clear_up(program.pins, fresh, netns)
+    compilation = loader.start(_job(lab.record, key, program, define, fresh), lock)
+    return _Renewal(key, program, compilation, program.pins, fresh, netns)
+
+
+def _may_transmit(renewal: _Renewal) -> bool:
+    compilation = renewal.compilation
+    text = compilation.text.decode(errors="replace")
+    return program_text.may_transmit(renewal.program.path, text, compilation.job.define)
+
+
+def _swapped(undo: ExitStack, folder: str, renewal: _Renewal) -> _Maps:
+    """Let the new build take the place of the old one; `undo` changes it back."""
+    pins, program, compilation = renewal.pins, renewal.program, renewal.compilation
+    loaded, kept = compilation.pinned(), set(os.listdir(paths.map_pins(pins)))
+    _take_over(undo, pins, renewal.fresh, renewal.netns)
+    _keep_source(undo, paths.source(folder, renewal.key), compilation.text)
+    noted = store.pins(folder)
+    store.note_pins(folder, {os.path.basename(pins): loaded.noted(kept)})
+    undo.callback(store.note_pins, folder, noted)
+    layouts = paths.successor_layouts(pins), paths.layouts(pins)
+    syscalls.exchange(*layouts)
+    undo.callback(syscalls.exchange, *layouts)
+    before = syscalls.inside(renewal.netns, partial(attachment.numbers, program.interfaces, program.mode))
+    undo.callback(syscalls.inside, renewal.netns, partial(attachment.put_back, before, program.mode))
+    undo.callback(compilation.kill)  # first, or it could attach the new build after that
+    compilation.attach(renewal.netns, program.interfaces)
+    compilation.finish()
+    return _Maps(len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept))
 
 
 def _clear_up(pins: str, fresh: str, netns: str) -> None:
@@ -111,22 +160,22 @@ def _clear_up(pins: str, fresh: str, netns: str) -> None:
     shutil.rmtree(fresh)
 
 
-def _job(record: LabRecord, node: str, program: ProgramRecord, define: Define, fresh: str) -> loader.Job:
+def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fresh: str) -> loader.Job:
     """Return what the loader needs to know, all of it as it was when the lab was built, but for `define`."""
-    about = record.nodes[node]
-    known = store.pins(record.folder).get(os.path.basename(about.pins))
+    known = store.pins(record.folder).get(os.path.basename(program.pins))
+    mtus = [interface.mtu for interface in record.nodes[paths.node_of(key)].interfaces.values()]
     return loader.Job(
         record.lab,
-        node,
+        key,
         program.path,
         pin_folder=fresh,
         work_folder=f"{record.folder}/{paths.COMPILER}",
         function=program.function or (known.entry if known and bcc.is_for_something_else(known.entry) else ""),
         mode=program.mode,
         define=tuple({**program.define, **dict(define)}.items()),
-        builtins=(("MTU", max(interface.mtu for interface in about.interfaces.values())),),
-        layouts=paths.successor_layouts(about.pins),
-        successor_of=about.pins,
+        builtins=(("MTU", max(mtus)),),
+        layouts=paths.successor_layouts(program.pins),
+        successor_of=program.pins,
     )
 
 

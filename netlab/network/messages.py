@@ -1,10 +1,10 @@
 """Routing netlink messages in bytes, encoded by pyroute2; pure, and without sequence numbers.
 
 Two things here are for speed; both were measured. First, `import pyroute2` runs a package that imports all of itself,
-also asyncio: 150 ms, more than a small lab takes. The modules of the three message classes alone take 25 ms, and 18
-without logging and traceback, which they load and do not use. Second, pyroute2 takes 40 to 250 µs to encode a message,
-and a thousand nodes need eight thousand. So messages that differ only in the bytes of some values are encoded once, as
-a template for these values.
+also asyncio: 150 ms, more than a small lab takes. The modules of the three message classes alone take 25 ms, and 17
+without logging, traceback and pkgutil, which they load and do not use. Second, pyroute2 takes 40 to 250 µs to encode a
+message, and a thousand nodes need eight thousand. So messages that differ only in the bytes of some values are encoded
+once, as a template for these values.
 """
 
 import socket
@@ -274,7 +274,11 @@ def _stand_ins() -> Iterator[None]:
     lazy_import.module("pyroute2")
     # pyroute2's settings: the classes use three of them; to compute the others it loads multiprocessing, 5 ms
     lazy_import.module("pyroute2.config", AF_BRIDGE=7, data_plugins_pkgs=[], data_plugins_path=[])
-    with lazy_import.postponed("traceback"), lazy_import.postponed("logging", getLogger=_Log):
+    with (
+        lazy_import.postponed("traceback"),
+        lazy_import.postponed("pkgutil"),
+        lazy_import.postponed("logging", getLogger=_Log),
+    ):
         yield
 
 

@@ -17,7 +17,7 @@ def of_processes(
 
 
 def of_programs(lab: LabRecord, last: int | None, follow: bool, style: str, paint: Painter) -> Iterator[str]:
-    """Yield what this lab's programs have printed; each line begins with LAB/NODE, as in the kernel's trace."""
+    """Yield what this lab's programs have printed; each line begins with LAB/KEY, as in the kernel's trace."""
     found = read(lab.folder, [], trace=True, last=last, follow=follow)
     return _worded(lab, found, style, paint, f"{lab.lab}/")
 
@@ -29,8 +29,8 @@ def _worded(lab: LabRecord, lines: Iterable[LogLine], style: str, paint: Painter
         when = line.ns + lab.clock_offset_ns
         if style == "json":
             about = {"time_ns": when, "monotonic_ns": line.ns, "node": line.node, "stream": line.stream}
-            of_process = {} if prefix else {"process": line.source}
-            yield json.dumps({**about, **of_process, "text": line.text})
+            whose = {"program" if prefix else "process": line.source}
+            yield json.dumps({**about, **whose, "text": line.text})
             continue
         source = f"{prefix}{line.source:<{width}}"
         who = paint.node(source, numbers[line.node]) if line.node in numbers else paint.kernel(source)

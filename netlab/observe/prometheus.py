@@ -79,24 +79,30 @@ def _lines(stats: LabStats) -> Iterator[str]:
     lab = stats.lab
     for family, key in ((_PACKETS, "packets"), (_BYTES, "bytes")):
         yield from _head(family)
-        for node, reasons in stats.reasons().items():
+        for program, reasons in stats.reasons().items():
             for reason, count in reasons.items():
-                yield _sample(family, getattr(count, key), lab=lab, node=node, reason=reason)
+                yield _sample(family, getattr(count, key), lab=lab, **_labels(program), reason=reason)
     yield from _head(_FULL)
     yield from (_sample(_FULL, errors, lab=lab, node=node) for node, errors in stats.udp_rcvbuf_errors.items())
     for family, key in _BALANCER if stats.balancers else ():
         yield from _head(family)
-        for node, now in stats.balancers.items():
-            yield _sample(family, getattr(now, key), lab=lab, node=node)
+        for program, now in stats.balancers.items():
+            yield _sample(family, getattr(now, key), lab=lab, **_labels(program))
     backends = {
-        (node, name): backend for node, now in stats.balancers.items() for name, backend in now.backends.items()
+        (program, name): backend for program, now in stats.balancers.items() for name, backend in now.backends.items()
     }
     reports = {place: backend.reports for place, backend in backends.items() if backend.reports}
     for families, values in ((_BACKENDS, backends), (_REPORTS, reports)):
         for family, key in families if values else ():
             yield from _head(family)
-            for (node, name), value in values.items():
-                yield _sample(family, getattr(value, key), lab=lab, node=node, backend=name)
+            for (program, name), value in values.items():
+                yield _sample(family, getattr(value, key), lab=lab, **_labels(program), backend=name)
+
+
+def _labels(program: str) -> dict[str, str]:
+    """Return what tells programs apart, by their keys: the node, and the name of one of several there."""
+    node, _, name = program.partition("/")
+    return {"node": node, "program": name} if name else {"node": node}
 
 
 def _head(family: _Family) -> Iterator[str]:

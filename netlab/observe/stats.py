@@ -61,10 +61,10 @@ class ProgramStats(NamedTuple):
 
 
 class LabStats(NamedTuple):
-    """What the programs of a lab count, by node: balancers, and other programs.
+    """What the programs of a lab count, by key (paths.program_key): balancers, and other programs.
 
     And the kernel of each node: `udp_rcvbuf_errors` are datagrams that it dropped as their socket's buffer was full.
-    `problems` says, by node, why what a program counts cannot be read.
+    `problems` says, by key, why what a program counts cannot be read.
     """
 
     lab: str
@@ -74,7 +74,7 @@ class LabStats(NamedTuple):
     problems: Mapping[str, str] = {}
 
     def reasons(self) -> dict[str, dict[str, Count]]:
-        """Return what each node's programs count by reason."""
+        """Return, by key, what each program counts by reason."""
         balancers = {name: {**now.reasons, **now.carriers} for name, now in self.balancers.items()}
         return {**balancers, **{name: dict(now.reasons) for name, now in self.programs.items()}}
 
@@ -87,18 +87,16 @@ def read(standing: "Standing") -> LabStats:
     balancers: dict[str, BalancerStats] = {}
     programs: dict[str, ProgramStats] = {}
     problems: dict[str, str] = {}
-    for name, node in lab.nodes.items():
-        if not node.program:
-            continue
+    for key, program in lab.programs():
         try:
-            if balancer.has_balancer(node.pins):
-                balancers[name] = _balancer(node.pins)
+            if balancer.has_balancer(program.pins):
+                balancers[key] = _balancer(program.pins)
             else:
-                programs[name] = ProgramStats(_reasons(node.pins, "reasons", "reason"))
+                programs[key] = ProgramStats(_reasons(program.pins, "reasons", "reason"))
         except (NetlabError, OSError) as error:
-            problems[name] = str(error)
+            problems[key] = str(error)
         except (struct.error, LookupError, ValueError) as error:  # bytes that are laid out in another way
-            problems[name] = f"its maps are not as netlab expects maps of these names: {error}"
+            problems[key] = f"its maps are not as netlab expects maps of these names: {error}"
     errors = snapshot.udp_rcvbuf_errors(lab.nodes, standing.runtime.netns_path)
     return LabStats(lab.lab, balancers, programs, errors, problems)
 

@@ -12,12 +12,21 @@ if TYPE_CHECKING:
     from netlab.lab.drift import Drift
 
 
-class NodeStatus(NamedTuple):
-    """A node: the name of its program, "" for none; `addresses` by interface.
+class ProgramStatus(NamedTuple):
+    """A program of a node: its key (paths.program_key), its name, and the interfaces that it is on."""
 
-    `process` is the only one, None where there is none or several; `role` is that one's. `processes` are all.
-    `memory_kills` are processes that the kernel has killed as the node's memory was used up; `udp_rcvbuf_errors`
-    datagrams that it dropped as their socket's buffer was full, None where the node was not looked into.
+    program: str
+    name: str
+    interfaces: tuple[str, ...]
+
+
+class NodeStatus(NamedTuple):
+    """A node: the name of its only program, "" for none or several, which are all in `programs`.
+
+    `addresses` are by interface. `process` is the only one, None where there is none or several; `role` is that one's.
+    `processes` are all. `memory_kills` are processes that the kernel has killed as the node's memory was used up;
+    `udp_rcvbuf_errors` datagrams that it dropped as their socket's buffer was full, None where the node was not looked
+    into.
     """
 
     kind: str
@@ -28,6 +37,7 @@ class NodeStatus(NamedTuple):
     memory_kills: int
     udp_rcvbuf_errors: int | None
     processes: tuple[Process, ...] = ()
+    programs: tuple[ProgramStatus, ...] = ()
 
 
 class LabStatus(NamedTuple):
@@ -67,11 +77,12 @@ def _nodes(found: "Drift") -> dict[str, NodeStatus]:
         nodes[name] = NodeStatus(
             node.kind,
             only.role if only else "",
-            node.program.name if node.program else "",
+            node.programs[0].name if len(node.programs) == 1 else "",
             {port: about.addresses for port, about in node.interfaces.items()},
             only,
             lab.runtime.memory_kills(name),
             found.udp_rcvbuf_errors.get(name),
             its,
+            tuple(ProgramStatus(key, each.name, each.interfaces) for key, each in lab.record.programs_of(name)),
         )
     return nodes

@@ -13,7 +13,7 @@ from netlab.kernel import sysctls
 from netlab.paths import node_of
 from netlab.plan.addresses import Layout, layout
 from netlab.plan.planner import Plan
-from netlab.plan.steps import AddRoute, CreateNode, Interface, StartRole
+from netlab.plan.steps import AddRoute, AttachProgram, CreateNode, Interface, StartRole
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, parse, text
 from netlab.topology.model import DEFAULT_MTU, Node
 
@@ -149,7 +149,7 @@ class _Lab:
     def _running(self, node: Node) -> list[StartRole]:
         """Return the processes that start with the container."""
         return [
-            step for step in self.processes[node.name] if step.autostart and not (step.awaits_ready and node.program)
+            step for step in self.processes[node.name] if step.autostart and not (step.awaits_ready and node.programs)
         ]
 
     def _folders(self, node: Node) -> list[str]:
@@ -223,7 +223,7 @@ class _Lab:
     # What nodes have in common.
 
     def _with_programs(self) -> list[str]:
-        return [node.name for node in self.plan.topology.nodes if node.program]
+        return [step.key for step in self.plan.steps if isinstance(step, AttachProgram) and not step.for_peer]
 
     def _by_hand(self) -> list[str]:
         return [step.key for its in self.processes.values() for step in its if not step.autostart]

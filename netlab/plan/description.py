@@ -22,7 +22,7 @@ from netlab.topology.model import NODE_IMAGE, Node, OwnFile, Process
 class _Steps:
     """What the steps of a plan do, by node."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, folder: str) -> None:
         self.sysctls: dict[str, dict[str, str]] = {}
         self.bridges: dict[str, BridgeRecord] = {}
         self.routes: dict[str, list[RouteRecord]] = {}
@@ -43,14 +43,14 @@ class _Steps:
                 case AttachProgram() if step.for_peer:
                     self.passes.update((step.node, name) for name in step.interfaces)
                 case AttachProgram():
-                    self.programs.setdefault(step.node, []).append(_program(step))
+                    self.programs.setdefault(step.node, []).append(_program(step, folder))
                 case StartRole():
                     self.processes[step.key] = step
 
 
 def describe(plan: Plan, folder: str) -> LabRecord:
     """Return the lab's record; it is the same for the same plan."""
-    topology, steps = plan.topology, _Steps(plan)
+    topology, steps = plan.topology, _Steps(plan, folder)
     interfaces: dict[str, dict[str, InterfaceRecord]] = {node.name: {} for node in topology.nodes}
     for interface in plan.interfaces:
         interfaces[interface.node][interface.name] = _interface(interface, steps)
@@ -59,12 +59,12 @@ def describe(plan: Plan, folder: str) -> LabRecord:
         topology.path,
         topology.runtime,
         folder,
-        {node.name: _node(node, steps, interfaces[node.name], folder) for node in topology.nodes},
+        {node.name: _node(node, steps, interfaces[node.name]) for node in topology.nodes},
         topology.description,
     )
 
 
-def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord], folder: str) -> NodeRecord:
+def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> NodeRecord:
     return NodeRecord(
         node.kind,
         LimitsRecord(node.limits.cpu, node.limits.memory),
@@ -72,7 +72,6 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord], fol
         tuple(steps.programs.get(node.name, ())),
         tuple(_process(steps.processes[process_key(node.name, each.name)], each) for each in node.processes),
         node.replica_of,
-        paths.pins(folder, node.name),
         dict(node.env),
         node.image or NODE_IMAGE,
         node.capabilities,
@@ -105,10 +104,16 @@ def _own_file(file: OwnFile) -> OwnFileRecord:
     return OwnFileRecord(file.path, file.mode, file.owner, file.source, sha256(file.content).hexdigest())
 
 
-def _program(step: AttachProgram) -> ProgramRecord:
+def _program(step: AttachProgram, folder: str) -> ProgramRecord:
     program = step.program
     return ProgramRecord(
-        program.name, program.path, program.function, program.mode, dict(program.define), step.interfaces
+        program.name,
+        step.interfaces,
+        program.path,
+        program.function,
+        program.mode,
+        dict(program.define),
+        paths.pins(folder, step.key),
     )
 
 

@@ -9,9 +9,10 @@ import os
 from typing import NamedTuple
 
 from netlab import assets
-from netlab.paths import process_key
+from netlab.paths import process_key, program_key
 from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
+from netlab.plan.file_steps import GiveFiles
 from netlab.plan.mistakes import Misfit, PlanError
 from netlab.plan.routes import routes
 from netlab.plan.steps import (
@@ -23,7 +24,6 @@ from netlab.plan.steps import (
     AttachProgram,
     CreateNode,
     FaceProgram,
-    GiveFiles,
     Interface,
     StartRole,
     Step,
@@ -158,9 +158,10 @@ def _programs(topology: Topology, interfaces: tuple[Interface, ...]) -> list[Ste
     """Return the steps that attach programs, after those that prepare the other ends of their links."""
     attached: list[AttachProgram] = []
     for node in topology.nodes:
-        if node.program:
-            own = tuple(interface.name for interface in interfaces if interface.node == node.name)
-            attached.append(AttachProgram(node.name, node.program, node.program.interfaces or own, topology.name))
+        own = tuple(interface.name for interface in interfaces if node.programs and interface.node == node.name)
+        for program in node.programs:
+            key = program_key(node.name, program.name, is_only=len(node.programs) == 1)
+            attached.append(AttachProgram(node.name, program, program.interfaces or own, key, topology.name))
     ends = {(step.node, name): step.program for step in attached for name in step.interfaces}
     faced = [
         FaceProgram(interface.node, interface.name, topology.name)
@@ -182,7 +183,7 @@ def _receivers(lab: str, interfaces: tuple[Interface, ...], ends: dict[tuple[str
         if program and program.transmits and program.mode == "native" and (interface.node, interface.name) not in ends:
             wanted.setdefault(interface.node, []).append(interface.name)
     passing = Program("pass", os.path.join(assets.folder("bpf"), "pass.c"))
-    return [AttachProgram(node, passing, tuple(names), lab, for_peer=True) for node, names in wanted.items()]
+    return [AttachProgram(node, passing, tuple(names), node, lab, for_peer=True) for node, names in wanted.items()]
 
 
 def _processes(topology: Topology) -> list[Step]:

@@ -15,12 +15,10 @@ that would need more than MAX_TRANSIT of them (a chain of 140 routers) gets none
 """
 
 from netlab.plan.addresses import Layout
-from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, Subnet, parse
+from netlab.topology.ip_arithmetic import DEFAULT, DEFAULTS, FAMILIES, IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Node, Route, Topology
 
 MAX_TRANSIT = 20_000
-DEFAULTS = {IPV4: Subnet(IPV4, 0, 0), IPV6: Subnet(IPV6, 0, 0)}
-DEFAULT = "default"
 
 
 # A node, a destination, and the address of the neighbour that leads there, which shows the family.

@@ -5,6 +5,7 @@ from enum import Enum
 from itertools import groupby
 from typing import NamedTuple, assert_never
 
+from netlab.plan.file_steps import GiveFiles
 from netlab.plan.steps import (
     AddAddress,
     AddBridge,
@@ -13,7 +14,6 @@ from netlab.plan.steps import (
     AttachProgram,
     CreateNode,
     FaceProgram,
-    GiveFiles,
     StartRole,
     Step,
 )

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from netlab.paths import process_key
+from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
-from netlab.topology.model import OwnFiles, Program
+from netlab.plan.file_steps import GiveFiles
+from netlab.topology.model import Program
 
 BRIDGE = "br0"
 
@@ -57,11 +59,11 @@ class CreateNode(NamedTuple):
             ipv6 = "".join(f" --sysctl net.ipv6.conf.{which}.disable_ipv6=0" for which in ("all", "default"))
             first = f"$(docker inspect --format '{{{{.State.Pid}}}}' {name})"
             lines = [
-                f"docker run --detach {how}{ipv6} --entrypoint sleep {_quoted(self.image)} infinity",
+                f"docker run --detach {how}{ipv6} --entrypoint sleep {quoted(self.image)} infinity",
                 f"ip netns attach {name} {first}",
             ]
         if self.sysctls:
-            values = " ".join(_quoted(f"{key}={value}") for key, value in self.sysctls)
+            values = " ".join(quoted(f"{key}={value}") for key, value in self.sysctls)
             lines.append(f"ip netns exec {name} sysctl -qw {values}")
         return "\n".join(lines)
 
@@ -69,28 +71,6 @@ class CreateNode(NamedTuple):
         """Return the lines that remove the node."""
         name = namespace(self.lab, self.node)
         return f"ip netns del {name}" + (f"\ndocker rm --force {name}" if self.image else "")
-
-
-@compared_by_kind
-class GiveFiles(NamedTuple):
-    """What a node sees in the place of the host's files, and a host name of its own: its name."""
-
-    node: str
-    own: OwnFiles
-    lab: str = ""
-
-    def __str__(self) -> str:
-        """Return a shell comment: mount namespaces without processes need netlab."""
-        return f"# netlab: {namespace(self.lab, self.node)} has for itself {self._paths()}"
-
-    def undone(self) -> str:
-        """Return a shell comment, too."""
-        return f"# netlab: {namespace(self.lab, self.node)} sees the host's own {self._paths()} again"
-
-    def _paths(self) -> str:
-        files = (f"{each.path} ({len(each.content):,} bytes)" for each in self.own.files)
-        folders = (f"{each.path}/" for each in self.own.folders)
-        return ", ".join((*files, *folders))
 
 
 @compared_by_kind
@@ -127,15 +107,15 @@ class AddLink(NamedTuple):
 
     def undone(self) -> str:
         """Return the line that removes the pair: the other end goes with this one."""
-        return f"ip -n {namespace(self.lab, self.a.node)} link del {_quoted(self.a.name)}"
+        return f"ip -n {namespace(self.lab, self.a.node)} link del {quoted(self.a.name)}"
 
     def _made(self, end: Interface) -> str:
-        where = f"{_quoted(end.name)} netns {namespace(self.lab, end.node)} index {end.index}"
+        where = f"{quoted(end.name)} netns {namespace(self.lab, end.node)} index {end.index}"
         return f"{where} address {end.mac} mtu {end.mtu}"
 
     def _raised(self, end: Interface) -> str:
         master = f" master {end.bridge}" if end.bridge else ""
-        return f"ip -n {namespace(self.lab, end.node)} link set {_quoted(end.name)}{master} up"
+        return f"ip -n {namespace(self.lab, end.node)} link set {quoted(end.name)}{master} up"
 
 
 @compared_by_kind
@@ -152,11 +132,11 @@ class AddAddress(NamedTuple):
         """Return the equivalent `ip` line."""
         # With duplicate detection an IPv6 address would be unusable for a second.
         how = " nodad" if ":" in self.address else ""
-        return f"ip -n {namespace(self.lab, self.node)} addr add {self.address} dev {_quoted(self.interface)}{how}"
+        return f"ip -n {namespace(self.lab, self.node)} addr add {self.address} dev {quoted(self.interface)}{how}"
 
     def undone(self) -> str:
         """Return the line that removes the address."""
-        return f"ip -n {namespace(self.lab, self.node)} addr del {self.address} dev {_quoted(self.interface)}"
+        return f"ip -n {namespace(self.lab, self.node)} addr del {self.address} dev {quoted(self.interface)}"
 
 
 @compared_by_kind
@@ -203,20 +183,22 @@ class FaceProgram(NamedTuple):
 
     def _line(self, offloads: str) -> str:
         name = namespace(self.lab, self.node)
-        return f"ip netns exec {name} ethtool -K {_quoted(self.interface)} {offloads}"
+        return f"ip netns exec {name} ethtool -K {quoted(self.interface)} {offloads}"
 
 
 @compared_by_kind
 class AttachProgram(NamedTuple):
     """An XDP program, compiled once for its node and attached to these of its interfaces.
 
-    `program.interfaces` is what the file says, `interfaces` what it means. With `for_peer` it is not the node's own
-    program. It is at the other end of a link, so that frames arrive that the program there sends by XDP_TX.
+    `program.interfaces` is what the file says, `interfaces` what it means. `key` is what the program is called in the
+    lab. With `for_peer` it is not the node's own program. It is at the other end of a link, so that frames arrive that
+    the program there sends by XDP_TX.
     """
 
     node: str
     program: Program
     interfaces: tuple[str, ...]
+    key: str
     lab: str = ""
     for_peer: bool = False
 
@@ -227,13 +209,14 @@ class AttachProgram(NamedTuple):
         constants = " ".join(f"{name}={value}" for name, value in program.define)
         defined = f" with {constants}" if constants else ""
         where = " ".join((namespace(self.lab, self.node), *self.interfaces))
-        text = f"# netlab: compile {program.path}{defined}, attach{function} {program.mode} at {where}"
+        called = f" as {self.key}" if self.key != self.node else ""
+        text = f"# netlab: compile {program.path}{defined}, attach{function} {program.mode} at {where}{called}"
         return text.replace("\n", " ")
 
     def undone(self) -> str:
         """Return the lines that detach the program; netlab removes its pins."""
         where, mode = namespace(self.lab, self.node), "xdpgeneric" if self.program.mode == "generic" else "xdpdrv"
-        return "\n".join(f"ip -n {where} link set dev {_quoted(name)} {mode} off" for name in self.interfaces)
+        return "\n".join(f"ip -n {where} link set dev {quoted(name)} {mode} off" for name in self.interfaces)
 
 
 @compared_by_kind
@@ -264,7 +247,7 @@ class StartRole(NamedTuple):
         """Return the line that would start it by hand; a comment if it does not start by itself."""
         variables = tuple(f"{name}={value}" for name, value in self.env)
         words = (*(("env",) if variables else ()), *variables, *self.argv)
-        command = " ".join(_quoted(word) for word in words)
+        command = " ".join(quoted(word) for word in words)
         notes = [self.key] if "/" in self.key else []
         notes += [f"after {' '.join(self.after)}"] if self.after else []
         about = f"  # {', '.join(notes)}" if notes else ""
@@ -305,15 +288,3 @@ def inverse(change: Step | Undo[Any]) -> Step | Undo[Any]:
 def inverses(steps: Iterable[_Step]) -> list[Undo[_Step]]:
     """Return what undoes several steps, the last one first, because it may depend on those before it."""
     return [Undo(step) for step in reversed(tuple(steps))]
-
-
-def namespace(lab: str, node: str) -> str:
-    """Return the name of a node's network namespace; no label contains a dot, so no two are equal."""
-    return f"{lab}.{node}" if lab else node
-
-
-def _quoted(word: str) -> str:
-    """Return a word, quoted for the shell."""
-    import shlex
-
-    return shlex.quote(word)

@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from netlab.errors import refuse_lack
@@ -75,6 +75,38 @@ def attach_where_none(program: int, interfaces: Sequence[str]) -> list[str]:
     finally:
         channel.close()
     return attached
+
+
+def numbers(interfaces: Sequence[str], mode: str) -> dict[str, int]:
+    """Return the kernel's numbers of what is attached to these interfaces of this process's namespace, 0 for none.
+
+    An interface that is gone is left out.
+    """
+    channel = Channel()
+    found = {}
+    try:
+        for interface in interfaces:
+            with suppress(OSError):
+                found[interface] = _attached(channel, _index(interface), mode)
+    finally:
+        channel.close()
+    return found
+
+
+def put_back(before: Mapping[str, int], mode: str) -> None:
+    """Attach again what `numbers` has found, in the place of whatever is there now."""
+    channel = Channel()
+    try:
+        for interface, number in before.items():
+            with suppress(OSError):
+                fd = _open(number)
+                try:
+                    _set(channel, _index(interface), fd, _FLAGS[mode])
+                finally:
+                    if fd != _NONE:
+                        os.close(fd)
+    finally:
+        channel.close()
 
 
 def detach(interfaces: Sequence[str]) -> None:

@@ -45,7 +45,7 @@ class Unit(NamedTuple):
         path, work_folder = job.path, job.work_folder
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder)]
         flags += headers.flags_for(_whole(path, text.decode(errors="replace")))
-        own = [("LAB_NODE", f'"{mark.printed(job.lab)}/{job.node}"'), ("NETLAB_CPUS", possible_cpus())]
+        own = [("LAB_NODE", f'"{mark.printed(job.lab)}/{job.key}"'), ("NETLAB_CPUS", possible_cpus())]
         for name, value in [*job.builtins, *job.define, *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
         # what the work folder has are links to folders of the system's

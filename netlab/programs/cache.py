@@ -1,9 +1,8 @@
 """Keeps what the compiler has made, so that the same source is compiled once.
 
-An entry is found by all that goes into a compilation: the source, its options, the compiler and the kernel; and it
-counts only while every header that was read has the content that it had then. Source: the direct mode of ccache. What
-ccache does not see is not seen here either: a new header that would now be found before one of the same name, in
-another folder than the program's.
+An entry is found by all that goes into a compilation: the source, its options, the compiler and the kernel. It counts
+only while every header that was read then has the same content. This is the direct mode of ccache, with its limit: if
+a new header of the same name appears in a folder that is searched earlier, other than the program's, nobody sees it.
 """
 
 import base64
@@ -22,7 +21,7 @@ from netlab.kernel import files
 from netlab.programs.compiled import Code, Compiled, MapShape
 from netlab.topology import program_text
 
-ENTRIES = 128  # of which the one that was used least lately goes first
+ENTRIES = 128  # if there are more, the least recently used one is removed
 _FORMAT = 1
 _INSTRUCTION_BYTES = 8
 _VIRTUAL = "/virtual/"  # where bcc has its own headers; they change with it
@@ -35,7 +34,7 @@ Say = Callable[[str], None]
 
 
 def key(path: str, source: bytes, flags: Sequence[str]) -> str:
-    """Return the name of the entry of a source that stands at a path."""
+    """Return the name of the entry for the source at a path."""
     compiler = importlib.util.find_spec("bcc")
     about = os.stat(compiler.origin) if compiler and compiler.origin else None
     beside = sorted(name for name in os.listdir(os.path.dirname(path)) if name.endswith(".h"))
@@ -44,9 +43,9 @@ def key(path: str, source: bytes, flags: Sequence[str]) -> str:
 
 
 def find(name: str, say: Say) -> Compiled | None:
-    """Return what is kept under a name, if the headers are still what they were.
+    """Return the entry of a name, if its headers have not changed.
 
-    What others than root could have put there is not used, and `say` is told.
+    An entry that somebody else than root could have written is not used, and `say` is told.
     """
     folder = _folder(say)
     if folder < 0:
@@ -81,7 +80,7 @@ def _found(folder: int, name: str, say: Say) -> Compiled | None:
 
 
 def keep(name: str, what: Compiled, dependencies: str, beside: str, began: float) -> None:
-    """Keep what was compiled from `began` on, in seconds of the epoch; a cache that cannot be written is none.
+    """Keep what was compiled since `began`, in seconds of the epoch. A cache that cannot be written is no error.
 
     `dependencies` is the rule for make that the compiler wrote, in which paths are relative to the folder `beside`.
     """
@@ -114,7 +113,7 @@ def forget(name: str) -> None:
 
 
 def _folder(say: Say) -> int:
-    """Return a descriptor of the cache's folder, by which alone it is used; -1 if there is none, or none of root's."""
+    """Open the cache's folder, which is used by this descriptor only; -1 if there is none, or others can write it."""
     path = paths.cache_folder()
     try:
         folder = os.open(path, _AS_FOLDER)
@@ -131,7 +130,7 @@ def _folder(say: Say) -> int:
 
 
 def _prune(folder: int) -> None:
-    """Remove entries that were not used for long; whatever else is there is not ours."""
+    """Remove the least recently used entries; other files in the folder stay."""
     with os.scandir(folder) as found:
         entries = [
             (entry.stat(follow_symlinks=False).st_mtime, entry.name) for entry in found if _NAME.match(entry.name)

@@ -1,4 +1,4 @@
-"""What the failure of a child means: an error for the author of the program, or for the one whose host it is."""
+"""Turns the failure of a child into an error: about the program, or about this host."""
 
 import os
 import signal
@@ -17,24 +17,24 @@ _REFUSED_OURS = (
 
 
 def refused(job: Job, kind: str, text: str, talk: str, source: Source) -> NetlabError:
-    """Return the error of a child that has given up, for a reason of this kind; `talk` is what bcc and clang said."""
+    """Return the error of a child that gave up for a reason of this kind; `talk` is what bcc and clang said."""
     if lack := _lack(job, kind, talk):
-        return HostError(f"{job.node}: {source.shown} {lack}")
+        return HostError(f"{job.key}: {source.shown} {lack}")
     match kind:
         case "host":
-            return HostError(f"{job.node}: {text}")
+            return HostError(f"{job.key}: {text}")
         case "compile":
             text = diagnostics.compile_error(talk, source)
         case "verify":
             text = diagnostics.verifier_error(talk, source, text)
             if features.is_ours(job.path):
-                line = text.partition("\n")[0]  # what the author of a program needs beside it is no user's business
-                return HostError(f"{job.node}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
+                line = text.partition("\n")[0]  # the rest helps only the author of a program
+                return HostError(f"{job.key}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
         case "redefined":
             text = diagnostics.redefinition(talk, source, text)
         case _:
             text = f"{source.shown}: {text}"
-    return NetlabError(f"{job.node}: {text}")
+    return NetlabError(f"{job.key}: {text}")
 
 
 def _lack(job: Job, kind: str, talk: str) -> str:
@@ -48,8 +48,8 @@ def crashed(job: Job, status: int, talk: str, source: Source, limits: Limits) ->
     """Return the error of a child that ended without an answer; `status` is its exit status, negative for a signal."""
     if status == -signal.SIGPROF:
         limit = f"more than {limits.cpu_s:g} s of CPU time"
-        return NetlabError(f"{job.node}: {source.shown}: takes too long to compile and load: {limit}")
+        return NetlabError(f"{job.key}: {source.shown}: takes too long to compile and load: {limit}")
     if any(words in talk for words in _NO_MEMORY):
         limit = f"more than {limits.memory >> 20:,} MB of memory"
-        return NetlabError(f"{job.node}: {source.shown}: takes too much to compile and load: {limit}")
-    return NetlabError(f"{job.node}: {diagnostics.crash(talk, source, status)}")
+        return NetlabError(f"{job.key}: {source.shown}: takes too much to compile and load: {limit}")
+    return NetlabError(f"{job.key}: {diagnostics.crash(talk, source, status)}")

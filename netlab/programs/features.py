@@ -1,4 +1,4 @@
-"""What of the kernel netlab and its programs need: each by name, since when Linux has it, and whether it is here.
+"""The kernel features that netlab and its programs need: the name of each, since which Linux, and a probe for it.
 
 Nothing is asked in the usual case. Only once the kernel has refused a program is it asked, by trying, for what the
 source of that program names; what a program does not use it need not have.
@@ -33,9 +33,9 @@ _VETH, _INDEX, _DRIVER_MODE = "veth-probe", 7, 4
 
 
 class Feature(NamedTuple):
-    """Something that a kernel has or has not: its name, since when Linux has it, and how to find out.
+    """A feature of a kernel: its name, the first Linux with it, and a probe.
 
-    `words` is what a source that needs it has in it, None where no source tells.
+    A source that needs it matches `words`; None if a source does not show it.
     """
 
     name: str
@@ -45,9 +45,9 @@ class Feature(NamedTuple):
 
 
 def lack(path: str) -> str:
-    """Return one line on what a program that was refused needs and this kernel lacks; "" when it lacks nothing.
+    """Return one line on what a refused program needs and this kernel lacks; "" if it lacks nothing.
 
-    A program of netlab's own on a kernel that is too old for it gets a line too.
+    There is also a line for a program of netlab's own on a kernel that is too old for it.
     """
     text = _text(path)
     missing = [each for each in FEATURES if each.words and each.words.search(text) and not _has(each)]
@@ -72,7 +72,7 @@ def version(release: str) -> tuple[int, int]:
 
 
 def _has(feature: Feature) -> bool:
-    """Try; who cannot be asked, for example without rights, counts as there: the kernel's own words say more then."""
+    """Probe. A feature that cannot be probed, as without rights, counts as there: the kernel's error says more."""
     try:
         return feature.is_there()
     except OSError as error:
@@ -93,7 +93,7 @@ def is_ours(path: str) -> bool:
 
 
 def _text(path: str) -> str:
-    """Return a source with its headers; nothing of one that cannot be read any more."""
+    """Return a source with its headers; "" if it cannot be read any more."""
     try:
         return program_text.with_headers(path, program_text.read(path))
     except OSError:

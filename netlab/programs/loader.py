@@ -1,4 +1,4 @@
-"""The parent's side of XDP programs: one short-lived child a node compiles, loads, pins and attaches.
+"""The parent's side of XDP programs: one short-lived child a program compiles, loads, pins and attaches.
 
     compilation = start(job)                    the child compiles, loads and pins, while the parent builds the lab
     compilation.attach(namespace, interfaces)   tells the child where, once that stands
@@ -34,7 +34,7 @@ _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.loader_chi
 
 
 class Job(NamedTuple):
-    """What a child is to load.
+    """What a child is to load: `key` is what the program is called in its lab (paths.program_key).
 
     `path` is the absolute path of the C file and `function` its entry, or "" for the conventional one. `define` and
     `builtins` become macros of the program, builtins first; a builtin may be overridden. Maps are pinned as
@@ -48,7 +48,7 @@ class Job(NamedTuple):
     """
 
     lab: str
-    node: str
+    key: str
     path: str
     pin_folder: str
     work_folder: str
@@ -190,7 +190,7 @@ class Compilation:
         """Wait until the kernel says that the program is attached where it should be.
 
         Gives up when neither the child nor those whose turn it is to compile have used CPU time for `patience_s`
-        seconds. Raises NetlabError with the lines that matter (`NODE: FILE:LINE:COLUMN: ...`), or
+        seconds. Raises NetlabError with the lines that matter (`KEY: FILE:LINE:COLUMN: ...`), or
         HostError when this host cannot load programs at all. In each case the child is gone.
         """
         loaded = self.pinned(patience_s)
@@ -217,7 +217,7 @@ class Compilation:
     def _answer(self, patience_s: float) -> object:
         """Return the child's next line, or raise the failure that it, or its end, stands for."""
         if not self.pid:
-            raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader is gone")
+            raise NetlabError(f"{self.job.key}: {self._source().shown}: the loader is gone")
         poll = select.poll()
         poll.register(self._answer_out, select.POLLIN)
         # it may wait for its turn
@@ -228,7 +228,7 @@ class Compilation:
                 if patience.is_over():
                     self.kill()
                     why = f"for {patience_s:g} s it has used no CPU time: does the program include a pipe or a device?"
-                    raise NetlabError(f"{self.job.node}: {self._source().shown}: the loader does not answer; {why}")
+                    raise NetlabError(f"{self.job.key}: {self._source().shown}: the loader does not answer; {why}")
                 continue
             text = os.read(self._answer_out, _READ_BYTES)
             if not text:

@@ -1,9 +1,9 @@
-"""The verifier's log of a program that is refused, with the lines of the source also where bcc leaves them out.
+"""Gets the verifier's log of a refused program with source lines, also where bcc leaves them out.
 
-bcc hands the kernel a program with the lines of its source. Is it refused with EINVAL, bcc takes that for the word of a
-kernel which knows no such lines, and tries again without: that log names no line. But a log for which the buffer is too
-small is refused with ENOSPC, and stays as it is. So a buffer that lacks a little shows what is wanted, but for one end:
-the last part before Linux 6.4, the first part since.
+bcc loads a program together with the lines of its source. If the kernel answers EINVAL, bcc believes that the kernel
+does not know such lines, and loads it again without them; then the log names no line. If the log's buffer is too small,
+the kernel answers ENOSPC instead, and bcc does not try again. So a buffer that is a little too small gives a log with
+lines. One end of it is missing: the last part before Linux 6.4, the first part since.
 """
 
 import math
@@ -16,17 +16,16 @@ Attempt = Callable[[int], tuple[str, bool]]
 """Loads the program with a log of so many bytes; returns the log, and whether the buffer was too small for it."""
 
 LOG_BYTES = 1 << 20
-ATTEMPTS = 16  # for the first part; the last one is found by the first of them
-_MARGIN = (
-    3  # attempts for which CPU time must be left: a line is a help, and who runs out of time is ended without a word
-)
+ATTEMPTS = 16  # to find a size for which only the first part is missing; for the last part the first one does
+# Attempts for which CPU time must be left. A source line is only a help, and a process out of time is killed silently.
+_MARGIN = 3
 
 INSTRUCTION = re.compile(r"\d+: \([0-9a-f]{2}\)")
-_LOOKED_AT_BYTES = 16  # of the line behind the last instruction, which says why
+_LOOKED_AT_BYTES = 16  # of the line after the last instruction, which says why
 
 
 def log_with_lines(attempt: Attempt) -> str:
-    """Return the whole log of a program that is refused with EINVAL, with source lines; "" where none can be had."""
+    """Return the whole log, with source lines, of a program refused with EINVAL; "" if there is none to be had."""
     began_s = time.process_time()
     whole, _ = attempt(LOG_BYTES)
     takes_s = time.process_time() - began_s
@@ -35,7 +34,7 @@ def log_with_lines(attempt: Attempt) -> str:
     if not 0 <= last < len(lines) - 1:
         return ""
     end = lines[last] + lines[last + 1][:_LOOKED_AT_BYTES]
-    least, most = len(whole), 4 * len(whole)  # what is too small, and what is not; lines are about as long as states
+    least, most = len(whole), 4 * len(whole)  # too small, and not: source lines take about as much as the rest
     size = least
     for _ in range(ATTEMPTS):
         if least >= most or cpu_left_s() < _MARGIN * takes_s:

@@ -42,7 +42,7 @@ def public(record: LabRecord) -> dict[str, object]:
         name: {
             **{key: shapes.plain(getattr(node, key)) for key in ("kind", "limits")},
             "interfaces": {name: {"addresses": list(port.addresses)} for name, port in node.interfaces.items()},
-            "programs": [{"name": program.name} for program in node.programs],
+            "programs": [{"name": program.name, "interfaces": list(program.interfaces)} for program in node.programs],
             "processes": [_public_process(process) for process in node.processes],
         }
         for name, node in record.nodes.items()

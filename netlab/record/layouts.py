@@ -1,7 +1,8 @@
 """The places of fields in the values of a program's maps, by name, as the loader has read them from the program's BTF.
 
-Each node's program has a file, `layouts/NODE.json`. A role in a container may not ask the kernel for BTF; it reads this
-file. Every reader sees a map as it was loaded, whatever has become of the source.
+Each program has a file, `layouts/NODE.json`, or `layouts/NODE_NAME.json` if its node has several. A role in a container
+may not ask the kernel for BTF; it reads this file. Every reader sees a map as it was loaded, even if the source has
+changed since.
 """
 
 import json

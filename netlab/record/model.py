@@ -137,14 +137,15 @@ class RouteRecord(NamedTuple):
 
 
 class ProgramRecord(NamedTuple):
-    """A program on interfaces of a node: see topology.model.Program."""
+    """A program on interfaces of a node: see topology.model.Program. `pins` is the folder of its pins."""
 
     name: str
+    interfaces: tuple[InterfaceName, ...]
     path: str = ""
     function: str = ""
     mode: Mode = "native"
     define: Mapping[str, str | int] = {}
-    interfaces: tuple[InterfaceName, ...] = ()
+    pins: str = ""
 
 
 class ProcessRecord(NamedTuple):
@@ -166,10 +167,7 @@ class ProcessRecord(NamedTuple):
 
 
 class NodeRecord(NamedTuple):
-    """A node. `pins` is the folder of its pins. `env` is for root, and in a file of its own.
-
-    Today there is at most one program.
-    """
+    """A node. `env` is for root, and in a file of its own."""
 
     kind: Kind
     limits: LimitsRecord
@@ -177,7 +175,6 @@ class NodeRecord(NamedTuple):
     programs: tuple[ProgramRecord, ...]
     processes: tuple[ProcessRecord, ...]
     replica_of: str = ""
-    pins: str = ""
     env: Mapping[str, str] = {}
     image: str = ""
     capabilities: tuple[str, ...] = ()
@@ -195,11 +192,6 @@ class NodeRecord(NamedTuple):
     def own_paths(self) -> list[str]:
         """Return the paths of what the node has of the file system for itself."""
         return [*(each.path for each in self.files), *(each.path for each in self.private)]
-
-    @property
-    def program(self) -> ProgramRecord | None:
-        """The only program, if there is one."""
-        return self.programs[0] if self.programs else None
 
     @property
     def process(self) -> ProcessRecord | None:
@@ -229,6 +221,15 @@ class LabRecord(NamedTuple):
             for process in node.processes
         )
 
+    def programs(self) -> Iterator[tuple[str, ProgramRecord]]:
+        """Yield all programs with their keys (paths.program_key), in the order of the file."""
+        return (each for name in self.nodes for each in self.programs_of(name))
+
+    def programs_of(self, node: str) -> Iterator[tuple[str, ProgramRecord]]:
+        """Yield the programs of a node with their keys."""
+        there = self.nodes[node].programs
+        return ((paths.program_key(node, each.name, is_only=len(there) == 1), each) for each in there)
+
     def variables(self, node: str) -> dict[str, str]:
         """Return the variables that every process of a node has, besides those of its caller."""
         return {
@@ -242,9 +243,7 @@ class LabRecord(NamedTuple):
 def check_whole(lab: LabRecord) -> None:
     """Raise MisfitError if one part of a complete record refers to another part that is not there."""
     for name, node in lab.nodes.items():
-        pins = paths.pins(lab.folder, name)
-        ends = [*_loose_ends(lab, node), *([] if node.pins == pins else [(("pins",), pins, node.pins)])]
-        for keys, expected, found in ends:
+        for keys, expected, found in (*_loose_ends(lab, node), *_loose_programs(lab, name)):
             misfit = MisfitError(expected, found)
             misfit.keys = [*reversed(keys), name, "nodes"]
             raise misfit
@@ -254,12 +253,24 @@ def _loose_ends(lab: LabRecord, node: NodeRecord) -> Iterator[tuple[tuple[str | 
     for interface, port in node.interfaces.items():
         if port.peer not in lab.nodes or port.peer_interface not in lab.nodes[port.peer].interfaces:
             yield ("interfaces", interface, "peer"), "the other end of its link", f"{port.peer} {port.peer_interface}"
-    for at, program in enumerate(node.programs):
-        if not program.interfaces or not node.interfaces.keys() >= set(program.interfaces):
-            yield ("programs", at, "interfaces"), "interfaces of the node", ", ".join(program.interfaces)
     names = [process.name for process in node.processes]
     for at, process in enumerate(node.processes):
         if len(process.argv) <= bool(process.role):
             yield ("processes", at, "argv"), "a command", " ".join(process.argv)
         if process.name in names[:at]:
             yield ("processes", at, "name"), "a name of its own", process.name
+
+
+def _loose_programs(lab: LabRecord, node: str) -> Iterator[tuple[tuple[str | int, ...], str, object]]:
+    there = lab.nodes[node].programs
+    free = set(lab.nodes[node].interfaces)
+    names: set[str] = set()
+    for at, (key, program) in enumerate(lab.programs_of(node)):
+        if not program.interfaces or not free.issuperset(program.interfaces):
+            yield ("programs", at, "interfaces"), "interfaces of the node", ", ".join(program.interfaces)
+        free.difference_update(program.interfaces)
+        if program.name in names or (there[1:] and not paths.is_program_name(program.name)):
+            yield ("programs", at, "name"), "a name of its own, of letters, digits, _ and inner -", program.name
+        names.add(program.name)
+        if program.pins != (pins := paths.pins(lab.folder, key)):
+            yield ("programs", at, "pins"), pins, program.pins

@@ -1,11 +1,11 @@
-"""What a person calls the processes of a lab → their keys; UsageError, with those there are, where there is none."""
+"""What a person calls the processes and programs of a lab → their keys; UsageError where there is none, with others."""
 
 from typing import NoReturn
 
 from netlab.errors import UsageError
 from netlab.paths import process_key
 from netlab.record import store
-from netlab.record.model import LabRecord, ProcessRecord
+from netlab.record.model import LabRecord, ProcessRecord, ProgramRecord
 
 
 def process(record: LabRecord, called: str) -> tuple[str, ProcessRecord]:
@@ -32,6 +32,20 @@ def keys(record: LabRecord, called: str) -> list[str]:
     if key not in there:
         _missing(node, name, there)
     return [key]
+
+
+def programs(record: LabRecord, called: str) -> dict[str, ProgramRecord]:
+    """Return, by key, the programs that NODE, for all that it carries, or NODE/NAME means."""
+    node, slash, name = called.partition("/")
+    store.node_of(record, node)
+    there = dict(record.programs_of(node))
+    if not there:
+        raise UsageError(f"{node} has no program")
+    found = {key: each for key, each in there.items() if not slash or each.name == name}
+    if not found:
+        others = ", ".join(f"{node}/{each.name}" for each in there.values())
+        raise UsageError(f"{node} has no program {name!r}; it has {others}")
+    return found
 
 
 def _there(record: LabRecord, node: str) -> dict[str, ProcessRecord]:

@@ -1,9 +1,9 @@
-"""The types of the other files in a lab's folder: who its processes are, what is pinned, what has happened."""
+"""The types of small files in a lab's folder: who its processes are, what is pinned; `facts` has what happened."""
 
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
-from netlab.record.shapes import Count, MisfitError, Rule, read
+from netlab.record.shapes import Count, Rule
 
 _MOST_PIDS = 1 << 22
 Pid = Annotated[int, Rule("the id of a process", lambda pid: 0 < pid <= _MOST_PIDS)]
@@ -29,72 +29,3 @@ class Containers(NamedTuple):
     engine: str
     mark: str
     nodes: Mapping[str, ProcessId]
-
-
-# ---- what a supervisor writes: one line each -------------------------------------------------------------------------
-
-
-class Begun(NamedTuple):
-    """A supervisor has begun, and will start these processes, by key; all times here are CLOCK_MONOTONIC."""
-
-    processes: tuple[str, ...]
-    ns: Count
-
-
-class Started(NamedTuple):
-    """A process was started."""
-
-    process: str
-    pid: Pid
-    start_ticks: Count
-    started_ns: Count
-    argv: tuple[str, ...]
-    awaits_ready: bool
-
-
-class Ready(NamedTuple):
-    """A process has printed READY."""
-
-    process: str
-    pid: Pid
-    ready_ns: Count
-
-
-class StopRequested(NamedTuple):
-    """Somebody has asked the supervisor to stop a process."""
-
-    process: str
-    pid: Pid
-    stop_ns: Count
-
-
-class Exited(NamedTuple):
-    """A process has ended by itself."""
-
-    process: str
-    pid: Pid
-    ended_ns: Count
-    exit: Count
-
-
-class Killed(NamedTuple):
-    """A process was ended by a signal."""
-
-    process: str
-    pid: Pid
-    ended_ns: Count
-    signal: Count
-
-
-Fact = Begun | Started | Ready | StopRequested | Exited | Killed
-_BY_FIELDS: dict[frozenset[str], type[Fact]] = {
-    frozenset(kind._fields): kind for kind in (Begun, Started, Ready, StopRequested, Exited, Killed)
-}
-
-
-def fact(value: object) -> Fact:
-    """Return the type for a line that a supervisor has written; MisfitError if a field is missing or unknown."""
-    kind = _BY_FIELDS.get(frozenset(value)) if isinstance(value, dict) else None
-    if kind is None:
-        raise MisfitError("something that a supervisor writes down", value)
-    return read(kind, value)

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError
 from netlab.kernel import files, syscalls
-from netlab.record import form, mark, shapes
-from netlab.record.lock import Lock
+from netlab.record import form, shapes
 from netlab.record.model import LabRecord, NodeRecord
 
 if TYPE_CHECKING:
@@ -37,7 +36,9 @@ _DEFAULT_SIZE = "20%"  # of memory; it is a limit, and takes nothing before it i
 
 def size() -> str:
     """Return how much memory a lab's folder may take, for mount(8): NETLAB_SIZE, or a fifth; or UsageError."""
-    wanted = os.environ.get(SIZE_VARIABLE) or _DEFAULT_SIZE
+    wanted = os.environ.get(SIZE_VARIABLE)
+    if not wanted:
+        return _DEFAULT_SIZE
     if not re.fullmatch(_SIZE, wanted):
         raise UsageError(f"{SIZE_VARIABLE} is {wanted!r}: expected a size, such as 512M, 2G or 20% (of memory)")
     return wanted
@@ -179,6 +180,8 @@ def create(record: LabRecord, with_programs: bool) -> None:
 
     `clock_offset_ns` is set to the offset of this moment.
     """
+    from netlab.record import mark
+
     lab, folder, room = record.lab, paths.folder_of(record.lab), size()
     bare = {name: _without_variables(node) for name, node in record.nodes.items()}
     whole = record._replace(nodes=bare, clock_offset_ns=time.time_ns() - time.monotonic_ns())
@@ -280,6 +283,8 @@ def locked(
     Raises OSError if there is no room for the lock. With `may_do_without`, nobody has the lock then, if there is no
     folder either: there is no lab to guard.
     """
+    from netlab.record.lock import Lock
+
     lock = Lock(paths.LABS, paths.lock(lab))
     try:
         try:

@@ -14,6 +14,7 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files
 from netlab.record.model import LabRecord
+from netlab.runtime import engine
 from netlab.runtime.base import home_of
 from netlab.topology.model import OwnFile, OwnFiles, OwnFolder
 
@@ -92,7 +93,7 @@ class ContainerFiles:
             os.makedirs(source, files.FOR_ALL, exist_ok=True)
             os.chown(source, uid, gid)
             os.chmod(source, folder.mode or files.FOR_ALL)
-        elif folder.mode or folder.owner or not _has(client, container, folder.path):
+        elif folder.mode or folder.owner or not engine.has(client, container, folder.path):
             archive.addfile(_entry(folder.path, folder.mode or files.FOR_ALL, uid, gid, is_folder=True))
 
     def _give_file(self, archive: "tarfile.TarFile", file: OwnFile, owner: Owner) -> None:
@@ -148,7 +149,7 @@ class _Owners:
 
     def _numbers(self, path: str, name: str) -> tuple[int, int]:
         if path not in self._known:
-            lines = (line.split(":") for line in _read(self._client, self._container, path).splitlines())
+            lines = (line.split(":") for line in engine.text_of(self._client, self._container, path).splitlines())
             self._known[path] = {words[0]: words[2:4] for words in lines}
         one, other, *_ = (*self._known[path][name], "0")
         return int(one), int(other) if other.isdigit() else 0
@@ -176,27 +177,3 @@ def _entry(path: str, mode: int, uid: int, gid: int, *, is_folder: bool = False)
     entry.type = tarfile.DIRTYPE if is_folder else tarfile.REGTYPE
     entry.mode, entry.uid, entry.gid = mode, uid, gid
     return entry
-
-
-def _has(client: Any, container: str, path: str) -> bool:
-    from docker.errors import NotFound
-
-    try:
-        stream, _ = client.get_archive(container, path)
-    except NotFound:
-        return False
-    stream.close()
-    return True
-
-
-def _read(client: Any, container: str, path: str) -> str:
-    """Return the text of a file of a container; "" if it has none."""
-    import tarfile
-
-    if not _has(client, container, path):
-        return ""
-    stream, _ = client.get_archive(container, path)
-    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
-        member = archive.next()
-        file = archive.extractfile(member) if member else None
-        return file.read().decode(errors="replace") if file else ""

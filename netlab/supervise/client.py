@@ -18,13 +18,13 @@ from netlab.errors import NetlabError
 from netlab.kernel import umask
 from netlab.kernel.kill import GRACE_S, end, have_ended, open_pidfd
 from netlab.kernel.pids import is_alive, is_stopped
-from netlab.record.notes import Exited
-from netlab.supervise import lab_cgroup, logs, state
+from netlab.supervise import lab_cgroup
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
-from netlab.supervise.readiness import Readiness
 
 if TYPE_CHECKING:
     from netlab.runtime.base import Entrance, Place
+    from netlab.supervise import state
+    from netlab.supervise.readiness import Readiness
 
 STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stubborn
 _LAST_LINES = 10
@@ -141,6 +141,8 @@ def start(
     with the last lines of the one to blame, when a process ends before it is READY, or before all are there though it
     may not, or when they are not all there after `deadline_s` seconds; everything is stopped then.
     """
+    from netlab.supervise.readiness import Readiness
+
     awaited = Readiness(starts, deadline_s)
     parts = [{**one._asdict(), "env": dict(one.env)} for one in starts]
     job = {"lab": supervisor.lab, "umask": umask.callers(), "trace": trace, "starts": parts}
@@ -182,7 +184,7 @@ def abandon(supervisor: Connection) -> None:
     supervisor.pid = 0
 
 
-def _events(supervisor: Connection, awaited: Readiness) -> Iterator[dict[str, Any]]:
+def _events(supervisor: Connection, awaited: "Readiness") -> Iterator[dict[str, Any]]:
     """Yield what the supervisor says, as long as it is awaited; NetlabError when it dies."""
     rest, complaint = b"", b"killed?"
     poll = select.poll()
@@ -205,6 +207,8 @@ def _events(supervisor: Connection, awaited: Readiness) -> Iterator[dict[str, An
 
 def _failure(supervisor: Connection, process: str, what: str) -> NetlabError:
     """Stop everything, so that the log is complete, and return the error with its last lines."""
+    from netlab.supervise import logs
+
     abandon(supervisor)
     lines = logs.tail(supervisor.folder, process, _LAST_LINES)
     said = "; its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else "; it has printed nothing"
@@ -244,6 +248,8 @@ def supervisor_pid(folder: str) -> int:
 
 def processes(folder: str) -> list[Process]:
     """Return what each process is doing that a supervisor was to start; needs no root."""
+    from netlab.supervise import state
+
     settled = time.monotonic() + _SETTLE_S
     while True:
         there = supervisor_pid(folder)
@@ -259,7 +265,9 @@ def unstarted(key: str) -> Process:
     return Process(paths.node_of(key), key, "not started")
 
 
-def _process(key: str, fate: state.Fate) -> Process:
+def _process(key: str, fate: "state.Fate") -> Process:
+    from netlab.record.facts import Exited
+
     began, ended = fate.started, fate.ended
     if not began:
         return unstarted(key)

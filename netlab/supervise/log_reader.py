@@ -21,9 +21,8 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *rang
 class LogLine(NamedTuple):
     r"""One line: when (CLOCK_MONOTONIC), who printed it, on which stream, and its text, safe to print on a terminal.
 
-    `source` is the key of a process (paths.process_key), or the node of a program. Bytes that are no UTF-8, and control
-    characters but the tab, are shown as `\x1b`. `cut` says that the text goes on in the source's next line of this
-    stream.
+    `source` is the key of a process or of a program (see `paths`). Bytes that are no UTF-8, and control characters but
+    the tab, are shown as `\x1b`. `cut` says that the text goes on in the source's next line of this stream.
     """
 
     ns: int
@@ -46,7 +45,7 @@ def parse(raw: bytes, source: str) -> LogLine | None:
         return None
     stream = kind.decode("ascii", "replace")
     text = printed.removesuffix(b"\r").decode("utf-8", "backslashreplace").translate(_CONTROL)
-    if stream == "trace":  # LAB/NODE text, or LAB/NODE: text
+    if stream == "trace":  # LAB/KEY text, or LAB/KEY: text
         name, _, text = text.partition(" ")
         source = name.partition("/")[2].rstrip(":")
     return LogLine(int(ns), source, stream.rstrip("+"), text, stream.endswith("+"))

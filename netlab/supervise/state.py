@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from netlab import paths
 from netlab.kernel import files
-from netlab.record import notes
+from netlab.record import facts
 from netlab.supervise import logs
 
 _REST_S = 0.5  # between two tries to write into a full file system
@@ -53,22 +53,22 @@ class Fate(NamedTuple):
     `stop` says that somebody has asked the supervisor to stop it.
     """
 
-    started: notes.Started | None = None
-    ready: notes.Ready | None = None
-    ended: notes.Exited | notes.Killed | None = None
-    stop: notes.StopRequested | None = None
+    started: facts.Started | None = None
+    ready: facts.Ready | None = None
+    ended: facts.Exited | facts.Killed | None = None
+    stop: facts.StopRequested | None = None
 
 
-def _written(folder: str) -> list[notes.Fact | None]:
+def _written(folder: str) -> list[facts.Fact | None]:
     """Return everything that the supervisor has recorded, None for each line that makes no sense."""
     try:
         lines = files.read(f"{folder}/{paths.PROCESSES}").split(b"\n")[:-1]
     except OSError:
         return []
-    found: list[notes.Fact | None] = []
+    found: list[facts.Fact | None] = []
     for line in lines:
         try:
-            found.append(notes.fact(json.loads(line)))
+            found.append(facts.fact(json.loads(line)))
         except (ValueError, RecursionError):
             found.append(None)
     return found
@@ -79,14 +79,14 @@ def read(folder: str) -> dict[str, Fate]:
     found: dict[str, Fate] = {}
     for fact in filter(None, _written(folder)):
         match fact:
-            case notes.Begun():
+            case facts.Begun():
                 found.update(dict.fromkeys(fact.processes, Fate()))
-            case notes.Started():
+            case facts.Started():
                 found[fact.process] = Fate(fact)
-            case notes.Ready():
+            case facts.Ready():
                 found[fact.process] = found.get(fact.process, Fate())._replace(ready=fact)
-            case notes.StopRequested():
+            case facts.StopRequested():
                 found[fact.process] = found.get(fact.process, Fate())._replace(stop=fact)
-            case notes.Exited() | notes.Killed():
+            case facts.Exited() | facts.Killed():
                 found[fact.process] = found.get(fact.process, Fate())._replace(ended=fact)
     return found

@@ -119,7 +119,7 @@ class Stream:
         if "trace" in self._wanted:
             for entry in entries:
                 if (line := parse(entry.rstrip(b"\n"), "")) and line.stream == "trace":
-                    self.tell("trace", line.ns, node=line.node, text=line.text)
+                    self.tell("trace", line.ns, node=line.node, program=line.source, text=line.text)
 
     def flush(self) -> bool:
         """Write to all readers what can be written; say whether there is more to write at once."""

@@ -28,7 +28,7 @@ from typing import Any
 
 from netlab import paths
 from netlab.kernel import files, pids, syscalls, umask
-from netlab.supervise import logs, schema, trace
+from netlab.supervise import logs, schema, trace_collector
 from netlab.supervise.child import Inherited
 from netlab.supervise.children import Children, repeat
 from netlab.supervise.listener import Listener
@@ -52,7 +52,7 @@ class Supervisor:
         self.children = Children(job["starts"], limit, inherited, self.loop, self.stream)
         self.listener = Listener(job["lab"], self.loop, self.stream, Requests(self.children, self.stream))
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
-        self.trace = trace.Collector(os.curdir, job["lab"], limit, self.stream) if job["trace"] else None
+        self.trace = trace_collector.Collector(os.curdir, job["lab"], limit, self.stream) if job["trace"] else None
         self.trace_rests = 0.0  # until when, while nobody waits for it
         self.is_leaving = False
 

@@ -30,6 +30,10 @@ class Subnet(NamedTuple):
         return self.family == other.family and self.base <= other.base and other.last <= self.last
 
 
+DEFAULTS = {family: Subnet(family, 0, 0) for family in FAMILIES}  # what a default route leads to
+DEFAULT = "default"  # and how it is written
+
+
 def text(family: int, number: int) -> str:
     """Return an address as canonical text."""
     if family == IPV4:

@@ -17,9 +17,10 @@ Scalar = str | int | float | bool
 class Program(NamedTuple):
     """An XDP program on a node.
 
-    `path` is the absolute path of its C file. `function` is the entry, or "" for the only candidate in the file.
-    `interfaces` are those it is attached to, or () for all of the node's. `transmits` says that it may return XDP_TX,
-    for which the other ends of its links need more than for other verdicts.
+    `name` is what the file calls it, or else `function`, or else the name of its C file without the ending; no other
+    program of the node has it. `path` is the absolute path of its C file. `function` is the entry, or "" for the only
+    candidate in the file. `interfaces` are those it is attached to, or () for all of the node's. `transmits` says that
+    it may return XDP_TX, for which the other ends of its links need more than for other verdicts.
     """
 
     name: str
@@ -111,7 +112,7 @@ class Node(NamedTuple):
     kind: str = "host"  # host | switch
     replica_of: str = ""
     processes: tuple[Process, ...] = ()
-    program: Program | None = None
+    programs: tuple[Program, ...] = ()
     routes: tuple[Route, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
     env: tuple[tuple[str, str], ...] = ()

@@ -1,6 +1,5 @@
 """The balancer's packet table, played: each case on each build that it is for, by BPF_PROG_TEST_RUN."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -8,19 +7,13 @@ from typing import NamedTuple
 
 import pytest
 
-from netlab.programs.headers import enum_in
 from netlab.programs.maps import LoadedProgram
-from tests.bpf import cases_absent, cases_backends, cases_fragments, cases_replies, cases_requests, sources
 from tests.bpf.cases import BUILDS, INTERFACES, Case
-from tests.bpf.cases_passed import PASSED
 from tests.bpf.rig import Rig, built
+from tests.bpf.table import CASES
 
-MORE = (*cases_requests.PARTS, *cases_backends.PARTS, *cases_replies.PARTS, *cases_fragments.PARTS, *cases_absent.PARTS)
-CASES = [*PASSED, *(case for part in MORE for case in part())]
+pytestmark = pytest.mark.root
 WHAT = "cases of the balancer, those that differ in one field only counted as one"
-ELSEWHERE = {  # reasons that take more than a packet and a state, and where they are shown
-    "REPORT_REQUEST_LOST": "test_healing.py",
-}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +69,6 @@ def play(rig: Rig, case: Case) -> None:
     assert after.asked - before.asked == case.asked
 
 
-@pytest.mark.root
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_a_packet_leaves_and_changes_the_state_as_the_table_says(
     builds: Callable[[str], Rig], case: Case, distinct: dict[str, set[str]]
@@ -89,20 +81,3 @@ def test_a_packet_leaves_and_changes_the_state_as_the_table_says(
             error.add_note(f"by the build {name}")
             raise
     distinct[WHAT].add(case.sweep or case.name)
-
-
-def test_the_table_has_more_than_250_cases() -> None:
-    """By their names, of which none stands for two; those that differ in one field only count as one."""
-    assert [name for name, count in Counter(case.name for case in CASES).items() if count > 1] == []
-    assert len({case.sweep or case.name for case in CASES}) > 250
-
-
-def test_every_reason_has_a_case_for_it_and_one_that_only_just_misses_it() -> None:
-    text = sources.of("balancer")[sources.REASONS]
-    names = {*list(enum_in(text, "reason"))[:-1], *list(enum_in(text, "carrier_reason"))[:-1]}
-    hit, missed = {case.reason for case in CASES}, {case.near for case in CASES}
-
-    assert [case.name for case in CASES if case.near and case.near == case.reason] == []
-    assert names - hit == set(ELSEWHERE)
-    assert names - missed == set(ELSEWHERE)
-    assert (hit | missed) - names == {""}

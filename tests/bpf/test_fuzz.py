@@ -14,7 +14,7 @@ from tests.bpf.both import MANY, Both
 from tests.bpf.frames import NO_CHECKSUM
 from tests.bpf.model import HEARD
 from tests.bpf.rig import CLIENT, CLIENT6, LB, LB6, LOCAL, LONG, REDIRECT, SERVICE, SILENT, Rig, completion, request
-from tests.bpf.test_cases import CASES
+from tests.bpf.table import CASES
 from tests.bpf.test_healing import REPORTS, reply, report
 
 pytestmark = [pytest.mark.root, pytest.mark.parametrize("rig", [SILENT], ids=["silent"], indirect=True)]

@@ -64,7 +64,7 @@ WAYS = [
         "ip -n dmg.m link set eth0 xdp off", "m eth0: no XDP program is attached in native mode; planned is own", RELOAD
     ),
     Way(
-        "ip -force -n dmg.m link set eth0 xdpdrv pinned $F/bpf/r_peer/programs/pass",
+        "ip -force -n dmg.m link set eth0 xdpdrv pinned $F/bpf/_r/programs/pass",
         "m eth0: another XDP program (number ",
         RELOAD,
     ),
@@ -76,7 +76,7 @@ WAYS = [
     Way("rm $F/bpf/m/maps/seen", "m: the pin of the map seen is gone"),
     Way("rm $F/bpf/m/programs/own", "m: the pin of the program own is gone"),
     Way("rm -r $F/bpf/m", "m: the pin of the map seen is gone"),
-    Way("rm $F/bpf/r_peer/programs/pass", "r: the pin of the program pass is gone"),
+    Way("rm $F/bpf/_r/programs/pass", "r: the pin of the program pass is gone"),
     Way("umount -l $F/bpf", "the lab: its BPF file system is gone"),
     Way("umount -l $F/tracing", "the lab: its tracefs is gone"),
     Way(

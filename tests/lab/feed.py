@@ -67,7 +67,7 @@ class Feed:
 @contextmanager
 def fed(lab: str, data: Callable[[int], str], load: Load) -> Iterator[Feed]:
     """Send requests from the lab's node `client` meanwhile; at the end all that were sent have arrived at `lb`."""
-    pins = store.read(lab).nodes["lb"].pins
+    pins = dict(store.read(lab).programs())["lb"].pins
     client = background("client", ["python3", "-c", CLIENT], stdin=subprocess.PIPE, stdout=None, stderr=None)
     feed = Feed(pins, client, data, load)
     with ThreadPoolExecutor(1) as pool:

@@ -4,13 +4,24 @@ import json
 import os
 from typing import Any
 
+import pytest
+
 from netlab.kernel import cgroups
 from netlab.kernel.pids import is_alive, start_ticks
-from netlab.supervise import client, lab_cgroup, logs
+from netlab.supervise import client, identity, lab_cgroup, logs
 from netlab.supervise.client import Start
 from netlab.testing.waiting import PATIENCE_S, eventually
 
 STAY = "exec sleep 1000"
+GRACE_S = 0.3  # from SIGTERM to SIGKILL, of an impatient supervisor
+_IMPATIENT = f"from netlab.kernel import kill; kill.GRACE_S = {GRACE_S}; from netlab.supervise"
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make supervisors kill the stubborn soon."""
+    boot = identity.SUPERVISOR_BOOT.replace("from netlab.supervise", _IMPATIENT)
+    monkeypatch.setattr(client, "SUPERVISOR_BOOT", boot)
+    monkeypatch.setattr(identity, "BOOTS", (*identity.BOOTS, boot))
 
 
 def shell(node: str, script: str, after: tuple[str, ...] = (), *, awaits_ready: bool = True) -> Start:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from netlab.plan.command_words import namespace
 from netlab.plan.planner import Plan, plan
-from netlab.plan.steps import AttachProgram, StartRole, namespace
+from netlab.plan.steps import AttachProgram, StartRole
 from netlab.topology.model import Endpoint, Link, Node, Program, Topology
 
 LAB = "dry-run-test"
@@ -75,7 +76,7 @@ def test_the_printed_lines_make_the_interfaces_of_the_plan() -> None:
 @pytest.mark.skipif(not shutil.which("ethtool"), reason="ethtool is not installed")
 def test_the_printed_lines_make_the_links_of_a_program_safe() -> None:
     program = Program("dropper", "/bpf/dropper.c", interfaces=("eth0",))
-    nodes = tuple(node._replace(program=program) if node.name == "r1" else node for node in NODES)
+    nodes = tuple(node._replace(programs=(program,)) if node.name == "r1" else node for node in NODES)
     run_by_hand(plan(TOPOLOGY._replace(nodes=nodes)))
 
     features = inside("h1", "ethtool", "-k", "uplink")

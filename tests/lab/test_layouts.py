@@ -56,8 +56,8 @@ def test_reasons_are_those_of_the_program_that_was_loaded(tmp_path: Path) -> Non
         inside("left", "ping", "-c1", "odd")
         counted = json.loads(netlab("stats", "--format", "json").stdout)["programs"]
         record = store.read(LAB)
-        known = {name: map_values.types(paths.layouts(node.pins)).layouts for name, node in record.nodes.items()}
-        mode = stat.S_IMODE(os.stat(paths.layouts(record.nodes["left"].pins)).st_mode)
+        known = {key: map_values.types(paths.layouts(program.pins)).layouts for key, program in record.programs()}
+        mode = stat.S_IMODE(os.stat(paths.layouts(paths.pins(record.folder, "left"))).st_mode)
 
     names = ["PASS_SHORT", "PASS_OTHER"]
     assert [list(counted[node]["reasons"]) for node in ("left", "right")] == [names, names]

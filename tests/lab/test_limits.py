@@ -92,8 +92,12 @@ def test_a_busy_loop_gets_its_share(limited: str) -> None:
 
 
 def test_a_node_without_limits_gets_more(limited: str) -> None:
-    """The bound above is the limit's doing: the same loop next door is beyond it, as soon as the machine has time."""
-    assert float(python("free", BUSY, str(SHARE * 1.5), str(PATIENCE_S / 2)).stdout) > SHARE * 1.5
+    """The bound above is the limit's doing: the same loop next door is beyond it, as soon as the machine has time.
+
+    In each 1.5 s that the loop looks at, one with the limit can get one period's share more than SHARE of them.
+    """
+    beyond = SHARE * 1.1
+    assert float(python("free", BUSY, str(beyond), str(PATIENCE_S / 2)).stdout) > beyond
 
 
 def test_who_takes_too_much_memory_is_killed(limited: str) -> None:

@@ -484,8 +484,7 @@ def test_a_reload_that_fails_late_leaves_nothing_at_neighbours(tmp_path: Path) -
     with pair(tmp_path):
         there = Lab.read(LAB)
         before = os.listdir(f"/run/netlab/{LAB}/bpf"), store.pins(there.record.folder)
-        program = there.record.nodes["right"].program
-        assert program
+        (program,) = there.record.nodes["right"].programs
         with store.locked(LAB, waiting=pytest.fail) as lock, ExitStack() as undo:
             pass_programs.make_ready(undo, there, "right", program, lock, said.append)
             ready = inside("left", "ip", "link").stdout

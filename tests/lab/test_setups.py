@@ -17,6 +17,10 @@ nodes:
   two: {}
 links: [[client, lb], [one, lb], [two, lb]]
 """
+TWO = (
+    "[{program: balancer, name: a, interfaces: [eth0, eth1], define: {QUEUE: 4}},"
+    " {program: balancer, name: b, interfaces: [eth2], define: {QUEUE: 4}}]"
+)
 REFUSED = [
     ("nodes.lb.xdp.interfaces=[eth0]", "the program is not on eth1, where one lives"),
     ("nodes.lb.xdp.mode=generic", "needs native mode"),
@@ -26,6 +30,15 @@ REFUSED = [
     ("nodes.lb.args.report_port=9090", "must differ"),
     ("nodes.lb.xdp.define={MTU: 600}", "the backends' links carry 1514"),
     ("nodes.lb.xdp.define={QUEUE: 0}", "QUEUE must be at least 1"),
+    (f"nodes.lb.xdp={TWO}", "lb carries several balancers: choose one of a, b by the option program"),
+    (
+        f"nodes.lb={{role: balancer, args: {{backends: [one, two], program: c}}, xdp: {TWO}}}",
+        "named c; it carries a, b",
+    ),
+    (
+        f"nodes.lb={{role: balancer, args: {{backends: [one, two], program: b}}, xdp: {TWO}}}",
+        "is not on eth1, where one",
+    ),
 ]
 
 

@@ -180,7 +180,7 @@ def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFi
     with lab(str(tmp_path / "lossy.yml"), *options, name="soak"), ThreadPoolExecutor(1) as pool:
         lose("soak", tmp_path, REQUESTS=LOST, COMPLETIONS=LOST, NAMES=REQUESTS)
         about = store.read("soak")
-        pins = about.nodes["lb"].pins
+        pins = dict(about.programs())["lb"].pins
         eventually(lambda: all(balancer.reporters(pins).values()))
         client = background("client", [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=None, stderr=None)
         traffic = pool.submit(Feed(pins, client, data, in_chunks).flow)

@@ -134,24 +134,35 @@ def test_a_process_that_does_not_start_by_itself_is_started_when_somebody_asks(l
     assert lab.state("a") == ("running", 0)
 
 
-def test_stopping_one_is_gentle_first_and_reaches_its_group(lab: Lab) -> None:
+def test_stopping_one_is_gentle_first(lab: Lab) -> None:
+    """Also when it is stopped as by a terminal: it goes on first."""
     gentle = "trap 'echo bye; exit 5' TERM; echo READY; while :; do sleep 0.05; done"
-    stubborn = "trap '' TERM; sleep 1000 & echo READY; while :; do sleep 1000; done"
-    lab.up(shell("gentle", gentle), shell("stubborn", stubborn), shell("other", ROLE))
-    group = lab.pid("stubborn")
-    eventually(lambda: len(members(group)) == 3, "the children")
+    lab.up(shell("gentle", gentle), shell("other", ROLE))
     os.kill(lab.pid("gentle"), signal.SIGSTOP)
 
     with talk.to(lab.folder) as supervisor:
         supervisor.stop("gentle", PATIENCE_S)
-        supervisor.stop("stubborn", PATIENCE_S)
 
     assert (lab.state("gentle"), lab.printed("gentle")[-1]) == (("exited", 5), "bye")
+    assert lab.state("other") == ("running", 0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_stopping_a_stubborn_one_kills_its_group(lab: Lab) -> None:
+    stubborn = "trap '' TERM; sleep 1000 & echo READY; while :; do sleep 1000; done"
+    lab.up(shell("stubborn", stubborn), shell("other", ROLE))
+    group = lab.pid("stubborn")
+    eventually(lambda: len(members(group)) == 3, "the children")
+
+    with talk.to(lab.folder) as supervisor:
+        supervisor.stop("stubborn", PATIENCE_S)
+
     assert lab.state("stubborn") == ("killed", signal.SIGKILL)
     assert lab.state("other") == ("running", 0)
     eventually(lambda: not members(group), "the end of the children")
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("do", ["start", "restart"])
 def test_what_a_process_has_left_behind_ends_before_the_next_one_starts(lab: Lab, do: str) -> None:
     lab.up(shell("a", f"(trap '' TERM; {STAY}) & echo READY; exit 0"))
@@ -166,6 +177,7 @@ def test_what_a_process_has_left_behind_ends_before_the_next_one_starts(lab: Lab
     assert lab.pid("a") != group
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("role", [ROLE, "trap '' TERM; echo READY; while :; do sleep 1000; done"])
 def test_who_has_left_the_group_does_not_keep_the_next_one_from_starting(lab: Lab, role: str) -> None:
     """It holds the pipes of the process, and goes on printing."""

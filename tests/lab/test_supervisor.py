@@ -247,6 +247,7 @@ def test_stopping_is_gentle_first(lab: Lab) -> None:
     assert not client.stop_supervisor(lab.folder)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_the_stubborn_the_frozen_and_their_children_are_stopped(lab: Lab) -> None:
     stubborn = "trap '' TERM HUP INT; sleep 1000 & echo READY; while :; do sleep 1000; done"
     lab.up(shell("stubborn", stubborn), shell("frozen", f"echo READY; {STAY}"))

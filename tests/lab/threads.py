@@ -15,7 +15,7 @@ class Threads:
     """The backends of a lab's node `lb`, as its program knows them."""
 
     def __init__(self, lab: str) -> None:
-        self.pins = store.read(lab).nodes["lb"].pins
+        self.pins = dict(store.read(lab).programs())["lb"].pins
 
     def free(self) -> tuple[int, ...]:
         return tuple(balancer.snapshot(self.pins).free.values())

@@ -1,8 +1,15 @@
 """What the set-up does on which machine, and that it does and says nothing where nothing is to be done."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from tests.checkout import ROOT
 from tests.setup.conftest import ALL_PACKAGES, Machine
+
+FOLDERS_FOR_ROOT = ("tests/bpf", "tests/contract", "tests/docker")
+FOR_ROOT = " ".join(f"--ignore={folder}" for folder in FOLDERS_FOR_ROOT)
 
 
 def test_nothing_missing_installs_nothing_and_says_nothing(machine: Machine) -> None:
@@ -230,6 +237,7 @@ def test_make_alone_lists_the_targets(machine: Machine) -> None:
 def test_root_runs_all_tests_at_once(machine: Machine) -> None:
     machine.setup("venv")
     machine.calls()
+    machine.has(uid=0, cells=False)
     machine.pytest_ends(lab=3)
 
     assert machine.test("-x") == 3
@@ -239,12 +247,13 @@ def test_root_runs_all_tests_at_once(machine: Machine) -> None:
 def test_a_user_runs_with_sudo_only_what_needs_root(machine: Machine) -> None:
     machine.setup("venv")
     machine.calls()
-    machine.has(uid=1000)
+    machine.has(uid=1000, cells=False)
     machine.pytest_ends()
 
     assert machine.test("-k", "two words") == 0
     assert [
-        "pytest unit -m pytest -m not root and (not docker and not slow) -k two words",
+        f"pytest unit -m pytest -m not root and (not docker and not slow) {FOR_ROOT} -k two words",
+        "sudo",  # which asks for a cell
         "sudo",
         "pytest lab -m pytest -m root and (not docker and not slow) -p no:cacheprovider -k two words",
     ] == machine.calls()
@@ -267,7 +276,7 @@ def test_one_more_runs_at_a_time_than_there_are_processors(machine: Machine) -> 
 
     machine.has(uid=1000, processors=1)
     assert machine.test() == 0
-    assert ["", ""] == places(machine)
+    assert ["", f"--tx=1*popen//python=.ci/cell {ready}"] == places(machine)
 
 
 def places(machine: Machine) -> list[str]:
@@ -284,7 +293,19 @@ def test_tests_without_root_can_run_alone(machine: Machine) -> None:
     machine.pytest_ends()
 
     assert machine.run("env", "WITHOUT_ROOT=1", "sh", ".ci/test").returncode == 0
-    assert ["pytest unit -m pytest -m not root and (not docker and not slow)"] == machine.calls()
+    assert [f"pytest unit -m pytest -m not root and (not docker and not slow) {FOR_ROOT}"] == machine.calls()
+
+
+def test_what_a_user_does_not_even_load_all_needs_root() -> None:
+    """Every file of tests there says so of all its tests."""
+    paths = [path for folder in FOLDERS_FOR_ROOT for path in Path(ROOT, folder).glob("**/test_*.py")]
+
+    assert len(paths) > 20
+    assert [] == [
+        path
+        for path in paths
+        if not re.search(r"^pytestmark = .*mark\.root|^    pytest\.mark\.root", path.read_text(), re.MULTILINE)
+    ]
 
 
 @pytest.mark.parametrize(

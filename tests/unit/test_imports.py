@@ -165,19 +165,62 @@ SLOW = {
 }
 
 
+PLANS = {"netlab.topology", "netlab.plan"}
+WRITES = {"netlab.record.lock", "netlab.record.mark"}
+UP_AND_DOWN = "netlab.cli.main, netlab.lab.apply, netlab.lab.removal, netlab.runtime.netns"
+
+
 @pytest.mark.parametrize(
-    "modules",
+    ("modules", "more"),
     [
-        "netlab.cli.main",
-        "netlab.cli.main, netlab.cli.become, netlab.lab.launch, netlab.runtime.netns",
-        "netlab.supervise.supervisor",
+        pytest.param("netlab.cli.main", PLANS | WRITES, id="all verbs"),
+        pytest.param(
+            "netlab.cli.main, netlab.cli.become, netlab.lab.launch, netlab.runtime.netns",
+            {*PLANS, *WRITES, "netlab.record.notes", "netlab.supervise", "argparse"},
+            id="exec",
+        ),
+        pytest.param(UP_AND_DOWN, {*PLANS, "netlab.record.notes", "netlab.supervise.client"}, id="up"),
+        pytest.param(
+            f"{UP_AND_DOWN}, netlab.supervise.client, netlab.supervise.trace",
+            {*PLANS, "netlab.record.facts", "netlab.supervise.logs", "netlab.supervise.stream"},
+            id="down",
+        ),
+        pytest.param(
+            "netlab.cli.main, netlab.lab.removal, netlab.observe.status, netlab.lab.drift, netlab.runtime.netns",
+            {*WRITES - {"netlab.record.mark"}, "netlab.plan.planner", "netlab.plan.addresses", "netlab.plan.routes"},
+            id="status",
+        ),
+        pytest.param("netlab.supervise.supervisor", PLANS, id="supervisor"),
     ],
 )
-def test_fast_paths_import_nothing_slow(modules: str) -> None:
-    """The command line, what `exec` needs, and the process that stays in every lab start without slow libraries."""
-    code = f"import {modules}, sys; print(*sys.modules)"
-    shown = subprocess.run(
-        [sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE_S
-    )
+def test_fast_paths_import_nothing_slow(modules: str, more: set[str]) -> None:
+    """What verbs that are typed often need, and the process that stays in every lab, start without what they need not.
 
-    assert not SLOW & set(shown.stdout.split())
+    `up` plans before it loads these, and loads what a lab has as it comes to it.
+    """
+    loaded = set(python(f"import {modules}, sys; print(*sys.modules)").split())
+
+    assert set() == (SLOW | more) & loaded
+
+
+def test_a_command_line_is_parsed_without_translations() -> None:
+    """argparse would load gettext, which reads the locale; what it says, also of several, is in English."""
+    code = """
+import sys
+from netlab.cli.arguments import by_argparse
+print(by_argparse(["status", "mine"]).named, *({"gettext", "locale"} & set(sys.modules)))
+import gettext
+print(gettext.__spec__.name)
+try:
+    by_argparse(["down", "one", "two"])
+except SystemExit as end:
+    print(end.code)
+"""
+
+    assert python(code).split() == ["mine", "gettext", "2"]
+
+
+def python(code: str) -> str:
+    """Run code in a Python of its own, without the site module, and return what it prints."""
+    argv = [sys.executable, "-S", "-c", code]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE_S).stdout

@@ -65,6 +65,28 @@ def test_what_is_postponed_and_used_at_once_is_imported_at_once() -> None:
     assert late is lazily_tested
 
 
+def test_a_known_name_of_a_postponed_module_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`from` asks any module for its path first; only a package has one."""
+    (tmp_path / "lazily_alone.py").write_text("name = 'whole'\nother = 'too'\n")
+    monkeypatch.delitem(sys.modules, "lazily_alone", raising=False)
+    with lazy_import.postponed("lazily_alone", name="known before"):
+        from lazily_alone import name  # type: ignore[import-not-found]
+
+        untouched = "lazily_alone" in sys.modules
+        from lazily_alone import other
+
+    assert untouched
+    assert (name, other) == ("known before", "too")
+
+
+def test_a_module_of_a_postponed_package_is_imported() -> None:
+    with lazy_import.postponed(NAME):
+        from lazily_tested import part
+        from lazily_tested.part import answer
+
+    assert part.answer is answer
+
+
 def test_what_is_there_already_is_not_replaced() -> None:
     import lazily_tested as first
 

@@ -37,3 +37,33 @@ def test_no_two_logs_are_one_file() -> None:
     assert "/x/logs/r1.log" in logs
     assert "/x/logs/r1.r2.log" in logs
     assert 2 * len(logs) == len({*logs, *(f"{log}.1" for log in logs)})
+
+
+def test_no_two_programs_share_a_file() -> None:
+    """Whatever their names, and whether a node has one or several; nor do they with what passes for neighbours."""
+    nodes, names = ("a", "b", "a-b", "b-a", "peer"), ("a", "b", "b_a", "_a", "a-b", "peer", "reload", "A")
+    keys = [paths.program_key(node, name, is_only=False) for node in nodes for name in names]
+    keys += [paths.program_key(node, "a", is_only=True) for node in nodes]
+    pins = [*(paths.pins("/x", key) for key in keys), *(paths.passing_pins("/x", node) for node in nodes)]
+    others = [
+        *map(paths.layouts, pins),
+        *map(paths.successor_layouts, pins),
+        *(paths.source("/x", key) for key in keys),
+    ]
+
+    assert len(keys) == len(set(keys))
+    assert {"/x/bpf/a", "/x/bpf/a_b"} < set(pins)
+    assert {"/x/layouts/a_b.json", "/x/layouts/a_b.reload.json", "/x/programs/a.b.c"} < set(others)
+    assert len(pins + others) == len({*pins, *others})
+    assert not any("." in pin for pin in pins)  # which a BPF file system does not take
+
+
+@pytest.mark.parametrize("name", ["a", "xdp_prog", "_x", "B-2", "7", "a" * 63])
+def test_one_of_several_programs_may_be_called_so(name: str) -> None:
+    assert paths.is_program_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a-", "a.b", "a/b", "..", "a b", "a\n", 'a"', "é", "٣", "a" * 64])
+def test_one_of_several_programs_may_not_be_called_so(name: str) -> None:
+    """The name is in paths, in keys, and in a text of the program."""
+    assert not paths.is_program_name(name)

@@ -5,11 +5,13 @@ from typing import NoReturn
 from netlab.errors import UsageError
 from netlab.topology.document.tree import Document, Item, Mapping, Scalar, Sequence, join, moved, nearest, show
 
+ENTRY = "#"  # an entry of a list, by its number
 # Where a short form may be, and the key of its long form; None is any step.
 SHORT_FORMS: tuple[tuple[tuple[str | None, ...], str], ...] = (
     (("links", None), "endpoints"),
     (("links", None, "endpoints", None), "node"),
     (("nodes", None, "xdp"), "program"),
+    (("nodes", None, "xdp", ENTRY), "program"),
 )
 MADE_WHEN_MISSING = ("args", "env", "sysctls", "limits")
 DOTTED_KEYS = "sysctls"  # the one mapping whose keys contain dots
@@ -78,10 +80,13 @@ def _long_form(item: Item, done: tuple[str, ...], step: str) -> Item:
     if isinstance(item, Scalar) and item.value is None:
         return Mapping(item.line, item.column, ())
     for place, key in SHORT_FORMS:
-        fits = len(place) == len(done) and all(want in (None, there) for want, there in zip(place, done, strict=True))
-        if fits:
+        if len(place) == len(done) and all(map(_fits, place, done)):
             return Mapping(item.line, item.column, ((Scalar(item.line, item.column, key, key), item),))
     return item
+
+
+def _fits(want: str | None, there: str) -> bool:
+    return want in (None, there) or (want == ENTRY and there.isdigit())
 
 
 def _path(done: tuple[str, ...]) -> str:

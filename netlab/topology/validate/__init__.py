@@ -121,8 +121,8 @@ def _check_surroundings(
     for draft in drafts:
         name = draft.declared.name
         neighbours.check(name, draft.routes)
-        if draft.program:
-            check_program(findings, names, draft.program, interfaces, name)
+        for program in draft.programs:
+            check_program(findings, names, program, interfaces, name)
 
 
 def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...], own: dict[str, OwnFiles]) -> list[Node]:
@@ -132,7 +132,7 @@ def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...], own: dict
     of_roles = (capability for path in roles for capability in declared.capabilities(path))
     node = draft.node._replace(
         capabilities=tuple(dict.fromkeys((*draft.node.capabilities, *of_roles))),
-        program=draft.program.program if draft.program else None,
+        programs=tuple(written.program for written in draft.programs),
         routes=tuple(route.route() for route in draft.routes),
         replica_of=name if names.is_replicated(name) else "",
     )

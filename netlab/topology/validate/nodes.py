@@ -9,7 +9,7 @@ from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings, place
 from netlab.topology.validate.names import Declared
 from netlab.topology.validate.processes import WrittenProcess, read_processes
-from netlab.topology.validate.programs import WrittenProgram, read_program
+from netlab.topology.validate.programs import WrittenProgram, read_programs
 from netlab.topology.validate.routes import WrittenRoute, read_routes
 from netlab.topology.validate.rules import LABEL, LABEL_LENGTH, Fields, choice, integer, is_label, suggest_label
 from netlab.topology.validate.settings import capabilities, environment, image, limits, sysctls
@@ -36,7 +36,7 @@ class Draft(NamedTuple):
     declared: Declared
     node: Node
     processes: tuple[WrittenProcess, ...]
-    program: WrittenProgram | None
+    programs: tuple[WrittenProgram, ...]
     routes: tuple[WrittenRoute, ...]
     has_process: bool
     own: "WrittenFiles | None"
@@ -73,7 +73,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         declared,
         node,
         read_processes(files, fields) if kind != "switch" else (),
-        fields.read("xdp", lambda *at: read_program(files, *at), None) if kind != "switch" else None,
+        fields.read("xdp", lambda *at: read_programs(files, *at), ()) if kind != "switch" else (),
         fields.read("routes", read_routes, ()),
         kind != "switch" and processes.is_written(fields),
         _read_own(fields) if kind != "switch" else None,

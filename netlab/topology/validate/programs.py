@@ -1,8 +1,9 @@
-"""`xdp:`: the program of a node, and the links that it is attached to."""
+"""`xdp:`: the programs of a node, and the links that they are attached to."""
 
 from typing import NamedTuple
 
-from netlab.topology.document.tree import Item, Mapping, Scalar, show
+from netlab.paths import is_program_name
+from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, show
 from netlab.topology.model import Program
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings, Name, Place, place
@@ -11,7 +12,10 @@ from netlab.topology.validate.names import Names
 from netlab.topology.validate.rules import Fields, Rule, choice, name, one_or_more, pairs, word
 from netlab.topology.validate.settings import is_word
 
-XDP_KEYS = ("program", "function", "define", "interfaces", "mode")
+# Without a `name`, a program is called as its function, or else as its file. One of several has `interfaces`.
+XDP_KEYS = ("program", "name", "function", "define", "interfaces", "mode")
+XDP = "a program, a mapping with program, or a list of these"
+NAME = "a name of at most 63 letters, digits, underscores and inner hyphens"
 MODE = choice("native", "generic")
 INTERFACES = one_or_more(name, "a list of interfaces")
 NONE = ("", "")  # stands for a program that is a mistake
@@ -23,35 +27,83 @@ NO_CONSTANTS: tuple[tuple[str, str | int], ...] = ()
 
 
 class WrittenProgram(NamedTuple):
-    """A program, and the interfaces it is meant for with their places; the node has them once links are known."""
+    """A program, and the interfaces it is meant for with their places; the node has them once links are known.
+
+    `named` is the place of what gives the program its name.
+    """
 
     program: Program
     interfaces: tuple[Name, ...]
+    says_where: bool
     place: Place
+    named: Place
 
 
-def read_program(files: Files, findings: Findings, item: Item, path: str) -> WrittenProgram | None:
-    """Read `xdp:`, which is a program's name, or a mapping."""
+def read_programs(files: Files, findings: Findings, item: Item, path: str) -> tuple[WrittenProgram, ...] | None:
+    """Read `xdp:`, which is a program, or a list of programs on different interfaces."""
+    if not isinstance(item, Sequence):
+        only = _read_program(files, findings, item, path)
+        return only and (only,)
+    if not item.items:
+        findings.wrong(item, path, XDP)
+        return None
+    read = (_read_program(files, findings, each, f"{path}.{number}") for number, each in enumerate(item.items))
+    found = tuple(each for each in read if each)
+    if len(item.items) > 1:
+        _check_several(findings, found)
+    return found
+
+
+def _read_program(files: Files, findings: Findings, item: Item, path: str) -> WrittenProgram | None:
+    """Read a program's name, or a mapping."""
 
     def program(findings: Findings, item: Item, path: str) -> tuple[str, str] | None:
         return files.rule("bpf", findings, item, path)
 
+    where = place(item, path)
     if isinstance(item, Scalar) and item.value is not None:
         found = program(findings, item, path) or NONE
         transmits = found != NONE and files.may_transmit(found[1], ())
-        return WrittenProgram(Program(*found, transmits=transmits), (), place(item, path))
-    fields = Fields(findings, item, path, XDP_KEYS, "a program, or a mapping with program")
+        return WrittenProgram(Program(*found, transmits=transmits), (), False, where, where)
+    fields = Fields(findings, item, path, XDP_KEYS, XDP)
     if not isinstance(item, Mapping):
         return None
-    found = fields.require("program", program, NONE)
+    called, file = fields.require("program", program, NONE)
+    name = fields.read("name", _name, "")
     function = fields.read("function", _function, "")
     mode = fields.read("mode", MODE, "native")
     define = fields.read("define", constants, NO_CONSTANTS)
     interfaces = fields.read("interfaces", INTERFACES, ())
     chosen = tuple(dict.fromkeys(interface.text for interface in interfaces))
-    transmits = found != NONE and files.may_transmit(found[1], define)
-    read = Program(*found, function, mode, define, chosen, transmits)
-    return WrittenProgram(read, interfaces, fields.place)
+    transmits = bool(file) and files.may_transmit(file, define)
+    read = Program(name or function or called, file, function, mode, define, chosen, transmits)
+    named = fields.value_place("name" if name else "function" if function else "program")
+    return WrittenProgram(read, interfaces, "interfaces" in fields, where, named)
+
+
+def _check_several(findings: Findings, written: tuple[WrittenProgram, ...]) -> None:
+    """Add the mistakes of programs of one node that cannot be told apart, or meet on an interface."""
+    names: dict[str, Place] = {}
+    taken: dict[str, Place] = {}
+    for one in written:
+        name = one.program.name
+        if name in names:
+            found = f"found two programs called {show(name)} (the other on line {names[name].line})"
+            findings.add(one.named, f"expected names of their own, {found}", "give one of them another `name`")
+        elif name and not is_program_name(name):
+            findings.add(
+                one.named, f"expected {NAME} for one of several programs, found {show(name)}", "give it a `name`"
+            )
+        if name:
+            names.setdefault(name, one.named)
+        if not one.says_where:
+            message = "expected interfaces, as the node has several programs, found none"
+            findings.add(one.place, message, "such as interfaces: [eth0]")
+        for text, where in {interface.text: interface.place for interface in one.interfaces}.items():
+            if text in taken:
+                found = f"found two (the other on line {taken[text].line})"
+                findings.add(where, f"expected one program on {show(text)}, {found}")
+            taken.setdefault(text, where)
 
 
 def check_program(
@@ -74,6 +126,14 @@ def check_program(
             if attached and wire.link.mtu > MAX_NATIVE_MTU and written.program.mode == "native" and wire.link.mtu_place:
                 message = f"expected an mtu of at most {MAX_NATIVE_MTU:,} for the program on {group}"
                 findings.add(wire.link.mtu_place, f"{message}, found {wire.link.mtu}", "or set its mode to generic")
+
+
+def _name(findings: Findings, item: Item, path: str) -> str | None:
+    written = word(findings, item, path)
+    if written is not None and not is_program_name(written):
+        findings.add(place(item, path), f"expected {NAME}, found {show(written)}")
+        return None
+    return written
 
 
 def _constant_problem(key: str) -> str:

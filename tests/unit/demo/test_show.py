@@ -1,6 +1,7 @@
 """A play as a timeline."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from netlab.cli import console
 from netlab.cli.console import Painted
 from netlab.demo import show
-from netlab.demo.evidence import Claim
+from netlab.demo.evidence import Claim, Entry
 from netlab.observe.painter import Plain
+from netlab.supervise.logs import LogLine
 from tests.unit.demo.test_parta import recorded
+from tests.unit.described import described
 
 
 @pytest.fixture
@@ -26,6 +29,19 @@ def test_every_line_says_when_and_who() -> None:
     lines = [timeline.text(entry, evidence.begin_ns) for entry in evidence.timeline]
     assert all(re.fullmatch(r" *\d+\.\d{3} ms  (client|server|kernel)  .*", line) for line in lines)
     assert lines[0].startswith("      0.000 ms  ")
+
+
+def test_one_of_several_programs_speaks_with_its_name(tmp_path: Path) -> None:
+    """And a process of the same node with the node's."""
+    fw = "{xdp: [{program: pass, interfaces: [eth0]}, {program: pass, name: other, interfaces: [eth1]}]}"
+    lab = described(f"name: x\nnodes: {{fw: {fw}, h: }}\nlinks: [[fw, h], [fw, h]]\n", tmp_path)
+    timeline = show.Timeline(lab, Plain())
+    lines = (LogLine(0, "fw/other", "trace", "seen"), LogLine(0, "fw/probe", "out", "sent"))
+    entries = [Entry(line, None) for line in lines]
+
+    assert ["kernel@fw/other", "fw"] == [timeline.who(entry) for entry in entries]
+    evidence = recorded()._replace(timeline=entries)
+    assert [("fw", "fw/other"), ("fw", "fw/probe")] == [(one["node"], one["source"]) for one in show.as_data(evidence)]
 
 
 @pytest.mark.usefixtures("terminal")

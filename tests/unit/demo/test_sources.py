@@ -8,6 +8,7 @@ import pytest
 from netlab.demo import sources
 from netlab.demo.evidence import Evidence
 from netlab.observe.stats import LabStats
+from netlab.record.model import LabRecord
 from tests.unit.described import described
 
 LAB = """
@@ -20,8 +21,12 @@ links: [[a, b]]
 def evidence(folder: Path, programs: Mapping[str, str]) -> Evidence:
     """Return what a lab leaves whose nodes carry these programs."""
     nodes = ", ".join(f"{node}: {{xdp: {program}}}" for node, program in programs.items())
-    lab = described(LAB % nodes, folder)
-    texts = {node: (folder / program).read_text() for node, program in programs.items()}
+    return left(folder, described(LAB % nodes, folder), programs)
+
+
+def left(folder: Path, lab: LabRecord, programs: Mapping[str, str]) -> Evidence:
+    """Return what a lab leaves with these programs, by key."""
+    texts = {key: (folder / program).read_text() for key, program in programs.items()}
     return Evidence([], lab, LabStats("two", {}, {}), {}, texts, {})
 
 
@@ -50,6 +55,18 @@ def test_programs_of_one_name_are_both_kept(folder: Path) -> None:
     assert {"a": "x.c", "b": "b/x.c"} == written(folder, {"a": "./one/x.c", "b": "./two/x.c"})
     for place, name in (("x.c", "one/x.c"), ("own.h", "one/own.h"), ("b/x.c", "two/x.c"), ("b/own.h", "two/own.h")):
         assert (folder / name).read_text() == (folder / "kept" / place).read_text()
+
+
+def test_programs_of_one_node_are_all_kept(folder: Path) -> None:
+    """Two functions of a file once, and another file of its name in a folder that is called as the program is."""
+    entries = "{program: ./one/x.c, interfaces: [eth0]}, {program: ./one/x.c, name: again, interfaces: [eth1]}"
+    third = "{program: ./two/x.c, name: third, interfaces: [eth2]}"
+    links = "links: [[a, b], [a, b], [a, b]]"
+    lab = described(f"name: two\nnodes: {{a: {{xdp: [{entries}, {third}]}}, b: {{}}}}\n{links}\n", folder)
+    kept = sources.kept(left(folder, lab, {"a/x": "one/x.c", "a/again": "one/x.c", "a/third": "two/x.c"}))
+
+    assert {"a/x": "x.c", "a/again": "x.c", "a/third": "a.third/x.c"} == kept.paths
+    assert kept.contents["a.third/own.h"] == b"// two\n"
 
 
 def test_one_program_of_two_nodes_is_kept_once(folder: Path) -> None:

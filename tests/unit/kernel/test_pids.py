@@ -1,13 +1,15 @@
 """What is asked about processes, of real ones."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from netlab.kernel import pids
-from netlab.testing.waiting import eventually
+from netlab.testing.waiting import PATIENCE_S, eventually
 
 _WAITS = "cat >/dev/null"  # until its input ends
 
@@ -43,3 +45,28 @@ def test_a_process_that_has_ended_has_no_child() -> None:
         eventually(lambda: not pids.is_alive(pid, ticks))
 
         assert not pids.has_started_another(pid, ticks)
+
+
+def test_the_environment_of_a_process_that_replaces_its_program_again_and_again(tmp_path: Path) -> None:
+    """It is the same at every look, although for a moment the kernel shows none."""
+    script = tmp_path / "again"
+    script.write_text('#!/bin/sh\nexec "$0"\n')
+    script.chmod(0o755)
+    with subprocess.Popen([script], env={"NAME": "value"}) as process:
+        try:
+            seen = {b"NAME=value" in pids.environment(process.pid) for _ in range(500)}
+        finally:
+            process.kill()
+
+    assert seen == {True}
+    assert pids.environment(process.pid) == []
+
+
+def test_a_process_without_an_environment() -> None:
+    with subprocess.Popen(["/bin/sleep", "1000"], env={}) as process:
+        began = time.monotonic()
+        found = pids.environment(process.pid)
+        process.kill()
+
+    assert found == [b""]
+    assert time.monotonic() - began < PATIENCE_S

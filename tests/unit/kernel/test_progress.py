@@ -18,7 +18,7 @@ from netlab.kernel import progress
 from netlab.record import store
 from netlab.testing.waiting import eventually
 
-PATIENCE_S = 0.6
+PATIENCE_S = 0.2
 BUSY = "print(flush=True)\nwhile True: pass"
 IDLE = "import time; print(flush=True); time.sleep(600)"
 # One that waits while a process below it works, and one that waits while nobody does.

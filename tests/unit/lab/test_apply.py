@@ -19,7 +19,7 @@ STEPS: list[Step] = [
         Interface("a", "eth0", 16, "", 1500, (), "", "b", "eth0"), Interface("b", "eth0", 16, "", 1500, (), "", "a", "")
     ),
     AddRoute("a", "default", "10.0.0.2"),
-    AttachProgram("b", Program("pass", "/pass.c"), ("eth0",)),
+    AttachProgram("b", Program("pass", "/pass.c"), ("eth0",), "b"),
     StartRole("a", ("sleep", "9")),
 ]
 STAGES: list[object] = ["open", "prepare", *STEPS, "complete"]

@@ -11,8 +11,7 @@ from netlab.lab import node_drift, snapshot
 from netlab.lab.node_drift import Inside, Link, Pins
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
-from netlab.plan.routes import DEFAULT, DEFAULTS
-from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet, parse
+from netlab.topology.ip_arithmetic import DEFAULT, DEFAULTS, IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Endpoint, Node, Program, Route, Topology
 from netlab.topology.model import Link as Wire
 
@@ -22,7 +21,7 @@ NODES = (
         "host",
         sysctls=(("net.ipv4.tcp_rmem", "4096 0x2000 6291456"), ("net.ipv6.conf.eth0.stable_secret", "2001:db8::1")),
     ),
-    Node("router", routes=(Route("10.9.0.0/16", "10.0.0.1"),), program=PROGRAM),
+    Node("router", routes=(Route("10.9.0.0/16", "10.0.0.1"),), programs=(PROGRAM,)),
     Node("switch", kind="switch"),
 )
 WIRES = (
@@ -58,9 +57,10 @@ def whole(node: str) -> Inside:
 def said(node: str, seen: Inside, own: Pins = OWN, passing: Pins = PASSING) -> list[str]:
     """Return what is told of a node, without what mends it."""
     about = RECORD.nodes[node]
+    pins = dict.fromkeys((key for key, _ in RECORD.programs_of(node)), own)
     found = [
         *node_drift.node_problems("lab", node, about, seen),
-        *node_drift.program_problems("lab", node, about, seen, own, passing),
+        *node_drift.program_problems("lab", node, about, seen, pins, passing),
     ]
     return [f"{one.where}: {one.what}" for one in found]
 

@@ -7,6 +7,7 @@ import pytest
 
 from netlab.errors import NetlabError
 from netlab.lab import reload
+from netlab.record.model import ProgramRecord
 
 
 def test_the_source_is_read_for_xdp_tx_while_a_signal_still_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,16 +25,13 @@ def test_the_source_is_read_for_xdp_tx_while_a_signal_still_ends_the_command(mon
     compilation = SimpleNamespace(
         pinned=lambda: SimpleNamespace(notes=()), text=b"", job=SimpleNamespace(define=()), kill=lambda: None
     )
-    nodes = {"a": SimpleNamespace(pins="/nowhere/a")}
-    lab: Any = SimpleNamespace(
-        record=SimpleNamespace(folder="/nowhere", nodes=nodes), runtime=SimpleNamespace(netns_path=str)
-    )
-    program: Any = SimpleNamespace(path="/nowhere/a.c")
+    lab: Any = SimpleNamespace(record=None, runtime=SimpleNamespace(netns_path=str))
+    programs = {key: ProgramRecord(key, ("eth0",), f"/nowhere/{key}.c", pins=f"/nowhere/{key}") for key in ("a", "b")}
     monkeypatch.setattr(reload, "_job", lambda *_: None)
     monkeypatch.setattr("netlab.programs.loader.start", lambda *_: compilation)
     monkeypatch.setattr("netlab.topology.program_text.may_transmit", may_transmit)
 
     with pytest.raises(NetlabError, match="the end of this test"):
-        reload._replaced(lab, "a", program, (), -1, print, too_late)
+        reload._replaced(lab, programs, (), -1, print, too_late)
 
-    assert ["read", "too late"] == done
+    assert ["read", "read", "too late"] == done

@@ -105,7 +105,15 @@ def test_pyroute2_itself_is_not_run() -> None:
     loaded = python("import sys; from netlab.network.messages import Messages; Messages(); print(*sys.modules)").split()
 
     assert "pyroute2.netlink.rtnl.ifinfmsg" in loaded
-    assert not {"asyncio", "multiprocessing", "logging", "traceback", "pyroute2.iproute", "pyroute2.ndb"} & set(loaded)
+    assert not {
+        "asyncio",
+        "multiprocessing",
+        "logging",
+        "traceback",
+        "pkgutil",
+        "pyroute2.iproute",
+        "pyroute2.ndb",
+    } & set(loaded)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +128,7 @@ def test_pyroute2_itself_is_not_run() -> None:
         ("from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg as other; print(other is m._classes.link)", "True"),
         ("import logging; print(logging.getLogger() is logging.root, logging.__spec__.name)", "True logging"),
         ("import logging.handlers, traceback; print(bool(logging.handlers.SocketHandler))", "True"),
+        ("import pkgutil; print(pkgutil.iter_modules.__module__, pkgutil.__spec__.name)", "pkgutil pkgutil"),
         ("from pyroute2.netlink import log; print(log.isEnabledFor(40), log.name)", "True pyroute2.netlink"),
     ],
 )

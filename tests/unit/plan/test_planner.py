@@ -57,7 +57,7 @@ def everything() -> Topology:
     """Return a topology that has every kind of step."""
     nodes = (
         node("client", Process("client", "client", "/roles/client.py", after=("lb",))),
-        node("lb", Process("lb", command=("sleep", "9")))._replace(program=PROGRAM),
+        node("lb", Process("lb", command=("sleep", "9")))._replace(programs=(PROGRAM,)),
         Node("s", kind="switch"),
         Node("web1", replica_of="web"),
         Node("web2", replica_of="web"),
@@ -170,13 +170,13 @@ def test_written_sysctls_come_last_and_override() -> None:
 
 
 def test_only_the_links_of_a_program_are_made_safe_and_at_their_other_ends() -> None:
-    nodes = (Node("a"), Node("lb", program=PROGRAM._replace(interfaces=("eth1",), mode="generic")), Node("b"))
+    nodes = (Node("a"), Node("lb", programs=(PROGRAM._replace(interfaces=("eth1",), mode="generic"),)), Node("b"))
 
     assert steps(lab(nodes, "a lb", "b lb", "a b"), FaceProgram) == [FaceProgram("b", "eth0", "demo")]
 
 
 def test_where_programs_face_each_other_both_ends_are_made_safe() -> None:
-    nodes = (Node("a", program=PROGRAM), Node("b", program=PROGRAM))
+    nodes = (Node("a", programs=(PROGRAM,)), Node("b", programs=(PROGRAM,)))
 
     assert lines(lab(nodes, "a b"), FaceProgram) == [
         "ip netns exec demo.a ethtool -K eth0 gro on tx off",
@@ -187,7 +187,7 @@ def test_where_programs_face_each_other_both_ends_are_made_safe() -> None:
 def test_a_program_without_interfaces_is_attached_to_all_of_its_node() -> None:
     found = steps(everything(), AttachProgram)
 
-    assert found == [AttachProgram("lb", PROGRAM, ("eth0", "eth1"), "demo")]
+    assert found == [AttachProgram("lb", PROGRAM, ("eth0", "eth1"), "lb", "demo")]
     assert str(found[0]) == (
         "# netlab: compile /bpf/balancer.c with QUEUE=1024 TRACE=1, attach native at demo.lb eth0 eth1"
     )

@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 
+from netlab.plan.file_steps import GiveFiles
 from netlab.plan.planner import plan
 from netlab.plan.stages import Work, stages, work_of
 from netlab.plan.steps import (
@@ -15,7 +16,6 @@ from netlab.plan.steps import (
     AttachProgram,
     CreateNode,
     FaceProgram,
-    GiveFiles,
     Interface,
     StartRole,
     Step,
@@ -41,8 +41,10 @@ UNDONE: dict[Step, str] = {
     AddRoute("a", "default", "fd00::2", "lab"): "ip -n lab.a -6 route del default via fd00::2",
     AddRoute("a", "10.1.0.0/16", "10.0.0.2", "lab"): "ip -n lab.a route del 10.1.0.0/16 via 10.0.0.2",
     FaceProgram("a", "eth0", "lab"): "ip netns exec lab.a ethtool -K eth0 gro off tx on",
-    AttachProgram("a", PROGRAM._replace(mode="native"), ("eth0",), "lab"): "ip -n lab.a link set dev eth0 xdpdrv off",
-    AttachProgram("a", PROGRAM, ("eth0", "eth1"), "lab"): (
+    AttachProgram(
+        "a", PROGRAM._replace(mode="native"), ("eth0",), "a", "lab"
+    ): "ip -n lab.a link set dev eth0 xdpdrv off",
+    AttachProgram("a", PROGRAM, ("eth0", "eth1"), "a/dropper", "lab"): (
         "ip -n lab.a link set dev eth0 xdpgeneric off\nip -n lab.a link set dev eth1 xdpgeneric off"
     ),
     StartRole("a", ("sleep", "9"), lab="lab"): "# netlab: end the process of lab.a",
@@ -100,7 +102,7 @@ def test_steps_of_two_kinds_are_never_equal(kind: type[Step], other: type[Step])
 
 def test_stages_keep_the_order_of_the_steps() -> None:
     """Steps of one work that follow each other are done together, and none is moved before another."""
-    a, b, attach, start = CreateNode("a"), CreateNode("b"), AttachProgram("a", PROGRAM, ()), StartRole("a", ("x",))
+    a, b, attach, start = CreateNode("a"), CreateNode("b"), AttachProgram("a", PROGRAM, (), "a"), StartRole("a", ("x",))
     found = list(stages([a, AddBridge("a", "br0", 1), attach, start, attach, b, AddRoute("b", "default", "::1")]))
 
     assert [Work.NETWORK, Work.PROGRAMS, Work.PROCESSES, Work.PROGRAMS, Work.NETWORK] == [each.work for each in found]

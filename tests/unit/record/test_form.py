@@ -89,6 +89,15 @@ PROCESS = {
     "awaits_ready": False,
     "env": {},
 }
+PROGRAM = {
+    "name": "p",
+    "interfaces": ["eth0"],
+    "path": "/p.c",
+    "function": "",
+    "mode": "native",
+    "define": {},
+    "pins": "/sys/fs/bpf",
+}
 NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.interfaces.eth0.addresses[0]", "10.0.0.300/24", "an IP address with its prefix length"),
     ("nodes.a.interfaces.eth0.addresses[0]", "10.0.0.1/33", "an IP address with its prefix length"),
@@ -100,7 +109,11 @@ NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.limits.cpu", float("nan"), "a number of cores"),
     ("nodes.a.limits.memory", -1, "a whole number from 0 on"),
     ("nodes.a.kind", "router", "host or switch"),
-    ("nodes.a.pins", "/sys/fs/bpf", "/bpf/a, found"),
+    ("nodes.a.programs", [PROGRAM], "/bpf/a, found"),
+    ("nodes.a.programs", [PROGRAM, {**PROGRAM, "name": "q"}], "/bpf/a_p, found"),
+    ("nodes.a.programs", [{**PROGRAM, "interfaces": ["eth7"]}], "interfaces of the node, found"),
+    ("nodes.a.programs", [{**PROGRAM, "interfaces": []}], "interfaces of the node, found"),
+    ("nodes.a.programs", [{**PROGRAM, "name": "../x"}, PROGRAM], "a name of its own, of letters, digits, _ and"),
     ("nodes.a.processes[0].argv", [], "a command"),
     ("nodes.a.processes[0].argv[0]", "sle\0ep", "text"),
     ("nodes.a.processes[0].argv[0]", "\ud800", "text"),

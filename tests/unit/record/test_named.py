@@ -1,6 +1,7 @@
-"""What a person calls the processes of a lab."""
+"""What a person calls the processes and programs of a lab."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ nodes:
   one: {processes: {zebra: {command: [z], env: {A: b}}}}
   h: {command: [h]}
   idle:
+  fw: {xdp: [{program: pass, interfaces: [eth0]}, {program: dropper, name: fw, interfaces: [eth1]}]}
+  lb: {xdp: {program: balancer, interfaces: [eth0]}}
+links: [[fw, lb], [fw, lb]]
 """
 
 
@@ -78,3 +82,31 @@ def test_variables_of_nodes_and_of_processes_come_from_one_file(folder: str) -> 
     node = store.read("one").nodes["a"]
 
     assert ({"X": "1"}, {"X": "2"}) == (node.env, node.processes[0].env)
+
+
+@pytest.mark.parametrize(
+    ("called", "found"),
+    [
+        *(("fw", ["fw/pass", "fw/fw"]), ("fw/pass", ["fw/pass"]), ("fw/fw", ["fw/fw"])),
+        *(("lb", ["lb"]), ("lb/balancer", ["lb"])),
+    ],
+)
+def test_programs(record: LabRecord, called: str, found: list[str]) -> None:
+    """The node means all of its programs, also where one has its name; the only one is the node's."""
+    assert found == list(named.programs(record, called))
+
+
+@pytest.mark.parametrize(
+    ("called", "message"),
+    [
+        ("fw/droper", "fw has no program 'droper'; it has fw/pass, fw/fw"),
+        ("fw/pass/x", "fw has no program 'pass/x'; it has"),
+        ("lb/lb", "lb has no program 'lb'; it has lb/balancer"),
+        ("h", "h has no program"),
+        ("h/h", "h has no program"),
+        ("ffw", "the lab x has no node ffw; did you mean fw?"),
+    ],
+)
+def test_no_program(record: LabRecord, called: str, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}"):
+        named.programs(record, called)

@@ -14,7 +14,8 @@ from netlab.errors import HostError, NetlabError, UsageError
 from netlab.kernel import files
 from netlab.lab import standing
 from netlab.record import shapes, store
-from netlab.record.notes import Pinned, Ready
+from netlab.record.facts import Ready
+from netlab.record.notes import Pinned
 from netlab.runtime.docker import Docker
 from netlab.runtime.netns import Netns
 from netlab.supervise import client, identity, lab_cgroup, state

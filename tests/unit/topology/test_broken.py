@@ -1,14 +1,18 @@
 """Whatever stands in a topology file: it is understood, or refused with what is wrong, where, and exit code 2."""
 
+import io
 import os
 import random
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from typing import NamedTuple
 
 import pytest
 
-from netlab.errors import NetlabError, TopologyError, UsageError
+from netlab.cli import main
+from netlab.errors import NetlabError, UsageError
 from netlab.topology import document, validate
 from tests.checkout import ROOT
 from tests.unit.topology.broken import broken, write_all
@@ -29,11 +33,26 @@ def read(path: str) -> NetlabError | None:
     return None
 
 
+class Refusal(NamedTuple):
+    """What the command says of a broken topology: its exit code, stdout, and the lines on stderr."""
+
+    path: str
+    code: int
+    out: str
+    lines: list[str]
+
+
 @pytest.fixture(scope="module")
-def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, NetlabError | None]]:
-    """Return the path and the error of each broken topology by its name."""
-    folder = write_all(str(tmp_path_factory.mktemp("broken")))
-    return {name: (path, read(path)) for path, name in folder.items()}
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Refusal]:
+    """Try to build each broken topology, by the command itself; they are many, so each is tried once."""
+    found = {}
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("NETLAB_LAB", raising=False)
+        for path, name in write_all(str(tmp_path_factory.mktemp("broken"))).items():
+            with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+                code = main.main(["up", "--dry-run", path])
+            found[name] = Refusal(path, code, out.getvalue(), err.getvalue().removesuffix("\n").split("\n"))
+    return found
 
 
 def test_there_are_many() -> None:
@@ -51,20 +70,26 @@ def test_the_good_one_is_good(tmp_path: os.PathLike[str]) -> None:
     assert read(good) is None
 
 
-def test_every_mistake_has_its_place(refusals: dict[str, tuple[str, NetlabError | None]]) -> None:
-    """Each broken topology is refused: file:line:column, and what was expected."""
-    assert [] == [name for name, (_, error) in refusals.items() if error is None]
-    for name, (path, error) in refusals.items():
-        assert isinstance(error, TopologyError), name
-        assert error.exit_code == UsageError.exit_code, name
-        for line in str(error).split("\n"):
+def test_every_one_ends_with_code_2(refusals: dict[str, Refusal]) -> None:
+    """A message, nothing on stdout, and never a traceback."""
+    assert {(2, "")} == {(each.code, each.out) for each in refusals.values()}
+    for name, refusal in refusals.items():
+        assert not re.search("Traceback|inside netlab", "\n".join(refusal.lines)), name
+
+
+def test_every_mistake_has_its_place(refusals: dict[str, Refusal]) -> None:
+    """Each broken topology is refused: file:line:column, and what was expected; in the end how many there are."""
+    for name, (path, _, _, (*mistakes, last)) in refusals.items():
+        assert mistakes, name
+        assert re.fullmatch(rf"netlab: {len(mistakes)} mistakes? in {re.escape(path)}; nothing was made", last), name
+        for line in mistakes:
             assert re.match(rf"{re.escape(path)}:[1-9]\d*:[1-9]\d*: (.+: )?expected .+", line), (name, line)
 
 
-def test_every_message_can_be_printed(refusals: dict[str, tuple[str, NetlabError | None]]) -> None:
+def test_every_message_can_be_printed(refusals: dict[str, Refusal]) -> None:
     """No message holds what a terminal would obey, or what is no text."""
-    for name, (_, error) in refusals.items():
-        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", str(error)), name
+    for name, refusal in refusals.items():
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "".join(refusal.lines)), name
 
 
 def mutated(rng: random.Random, text: bytes) -> bytes:

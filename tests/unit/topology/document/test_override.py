@@ -15,6 +15,7 @@ nodes:
   b:
   c: &c {env: {X: y}}
   d: *c
+  e: {xdp: [pass, {program: pass}]}
 links:
   - [a, b]
   - {endpoints: [{node: a}, b]}
@@ -45,6 +46,8 @@ def lab(tmp_path: Path) -> str:
         ("nodes.b.args.count=5", ["nodes", "b", "args", "count"], 5),
         ("nodes.b.sysctls.net.ipv4.ip_forward=1", ["nodes", "b", "sysctls", "net.ipv4.ip_forward"], 1),
         ("nodes.a.xdp.mode=generic", ["nodes", "a", "xdp"], {"program": "pass", "mode": "generic"}),
+        ("nodes.e.xdp.0.define={X: 1}", ["nodes", "e", "xdp", 0], {"program": "pass", "define": {"X": 1}}),
+        ("nodes.e.xdp.1.mode=generic", ["nodes", "e", "xdp", 1, "mode"], "generic"),
         ("nodes.a.xdp=other", ["nodes", "a", "xdp"], "other"),
         ("links.0.mtu=1400", ["links", 0], {"endpoints": ["a", "b"], "mtu": 1400}),
         ("links.0.1=c", ["links", 0], ["a", "c"]),

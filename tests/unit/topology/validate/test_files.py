@@ -16,9 +16,8 @@ from tests.unit.topology.texts import mistakes, topology
 
 def test_without_a_file_nothing_is_looked_up_beside_it() -> None:
     """A topology from text finds netlab's own programs, and no files of the current folder."""
-    read = topology("{name: x, nodes: {a: {xdp: balancer}, b: }, links: [[a, b]]}").nodes[0].program
+    (read,) = topology("{name: x, nodes: {a: {xdp: balancer}, b: }, links: [[a, b]]}").nodes[0].programs
 
-    assert read
     assert os.path.join(ROOT, "bpf", "balancer.c") == read.path
     assert mistakes("{name: x, nodes: {a: {xdp: nothing}, b: }, links: [[a, b]]}")
 

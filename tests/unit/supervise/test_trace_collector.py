@@ -1,6 +1,6 @@
 import pytest
 
-from netlab.supervise import trace
+from netlab.supervise import trace_collector
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from netlab.supervise import trace
     ],
 )  # fmt: skip
 def test_lines_of_the_pipe(raw: bytes, found: tuple[int, bytes] | None) -> None:
-    assert found == trace.parse(raw, b"lab1/")
+    assert found == trace_collector.parse(raw, b"lab1/")
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_lines_of_the_pipe(raw: bytes, found: tuple[int, bytes] | None) -> None:
     ],
 )
 def test_lines_about_lost_events(raw: bytes, count: int) -> None:
-    assert count == trace.lost(raw)
+    assert count == trace_collector.lost(raw)
