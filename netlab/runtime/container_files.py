@@ -112,6 +112,7 @@ class ContainerFiles:
     def _made(self, path: str) -> str:
         """Make what is mounted at a path; the container has it from its start on."""
         source = f"{self._place}/{list(self._mounted).index(path)}"
+        files.ensure_folder(f"{self._folder}/{paths.OWN}", files.FOR_OWNER)
         os.makedirs(self._place, files.FOR_ALL, exist_ok=True)
         if isinstance(self._mounted[path], OwnFile):
             files.write(source, b"")
