@@ -25,6 +25,7 @@ BIN := .venv/bin
 TEST_PACKAGES := ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
 DAEMON_PACKAGES := frr
 KERNEL_PACKAGES := qemu-system-x86 kmod busybox-static file
+SOAK := tests/lab/test_soak.py tests/lab/test_killed_reloads.py tests/lab/test_endurance.py
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables time gcc libc6-dev
 
 .NOTPARALLEL:
@@ -63,11 +64,12 @@ test: dev lint
 
 ## make test-bpf    the programs alone, at length: a million fuzzed packets, 300,000 rounds of each race
 test-bpf: dev
-	@$(SETUP) root env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/bpf $(ARGS)
+	@$(SETUP) cell env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/bpf $(ARGS)
 
-## make soak        100,000 requests, packets lost on purpose, workers and the balancer's role killed, and a full account
+## make soak        100,000 requests, packets lost on purpose, workers and the balancer's role killed, and a full account;
+##                  196 reloads under traffic, half of them killed; 1,000 labs, 200 killed on their way (15 minutes)
 soak: dev
-	@$(SETUP) root env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/lab/test_soak.py $(ARGS)
+	@$(SETUP) cell env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider $(SOAK) $(ARGS)
 
 ## make test-docker both runtimes against one contract, and what can go wrong; starts a Docker engine if none answers
 test-docker: dev

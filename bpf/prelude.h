@@ -7,9 +7,9 @@
 #pragma once
 
 /*
- * Begin each trace line with LAB_NODE, so that `netlab trace` can tell whose it is. This is what bcc makes
- * of bpf_trace_printk(), which must not stand in a macro; as there, the format is a string literal, with three values
- * at most.
+ * Begin each trace line with LAB_NODE, so that `netlab trace` can tell whose it is. This is what bcc makes of
+ * bpf_trace_printk(), which must not stand in a macro; as there, the format is a string literal, with three values at
+ * most.
  */
 #define bpf_trace_printk(format, ...)                                                   \
 	({                                                                                  \

@@ -11,10 +11,7 @@ Validation reads it without running the file (`declared`). The role itself parse
 also have a literal CAPABILITIES: what its process may do in a container besides the default. With STAYS = True only a
 signal ends the role: `status` then takes any end for a fault, else only an end with another code than 0.
 
-Keys of an option: `type` (integer, number, text, port, endpoint, node, flag), `required`, `default`, `minimum`,
-`maximum`, `choices`, `help`, `values` and `needs`. `values` is [least, most]: the option takes a list of so many
-values. `needs` says what a value requires, as {VALUE: [[CONDITION, ...], ...]}: all conditions of one of the lists must
-hold. A condition is `NAME=VALUE`, or the NAME of an option that must have another value than its default.
+KEYS has the keys of an option, EXPECTED its types; docs/roles.md is made from both.
 """
 
 import os
@@ -27,7 +24,18 @@ if TYPE_CHECKING:
 Option = Mapping[str, Any]
 Options = Mapping[str, Option]
 
-KEYS = frozenset(("type", "required", "default", "minimum", "maximum", "choices", "help", "values", "needs"))
+KEYS = {  # of an option, and what each says; docs/roles.md has this table, too
+    "type": "what a value is, one of the types below; every option has it",
+    "required": "`True`: the option must be given",
+    "default": "the value where none is given; a list where the option takes several",
+    "minimum": "the least number",
+    "maximum": "the greatest number",
+    "choices": "a list of all values that there are",
+    "help": "one line for a person",
+    "values": "`[least, most]`: the option takes a list of so many values",
+    "needs": "`{VALUE: [[CONDITION, ...], ...]}`: what this value requires. All conditions of one of the lists must "
+    "hold. A condition is `NAME=VALUE`, or the `NAME` of an option that must have another value than its default",
+}
 ONE_VALUE = [1, 1]
 HIGHEST_PORT = 65535
 LONGEST_INTEGER = 19  # digits
@@ -41,7 +49,7 @@ class Endpoint(NamedTuple):
     port: int
 
 
-EXPECTED = {
+EXPECTED = {  # each type, and what a value must be
     "integer": "a whole number",
     "number": "a number",
     "text": "text",

@@ -2,7 +2,7 @@
 
 A line is stamped when it is printed, and not when the supervisor reads it: `@NS ` before the text, CLOCK_MONOTONIC in
 nanoseconds. The supervisor removes the stamp. So a line that a role prints before it sends a packet comes before the
-kernel's line on that packet. Without a supervisor, as in `netlab run`, lines have no stamp.
+kernel's line on that packet. `netlab run` does the same. In a role that somebody starts by hand, lines have no stamp.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 
 from netlab.words import count as count  # noqa: PLC0414 - one of what roles share
 
-STAMPED = "NETLAB_STAMPED"  # set by the supervisor for the roles that it starts
+STAMPED = "NETLAB_STAMPED"  # set by the supervisor, and by `netlab run`, for the roles that they start
 DIGEST_BYTES = 8
 SHOWN = 64  # bytes of data that are printed
 

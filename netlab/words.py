@@ -8,6 +8,11 @@ def count(number: int, what: str, ending: str = "s") -> str:
     return f"{number} {what}{'' if number == 1 else ending}"
 
 
+def entries(number: int) -> str:
+    """Return `1 entry`, `2 entries`."""
+    return f"{number} entr{'y' if number == 1 else 'ies'}"
+
+
 def few(names: Sequence[str], most: int = 4) -> str:
     """Return names as a list; of many, only the first ones and how many more there are."""
     more = f" and {len(names) - most} more" if names[most:] else ""

@@ -11,7 +11,7 @@ from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, umask
 from netlab.lab import launch
 from netlab.lab.standing import Standing
-from netlab.runtime.base import Entrance, Place
+from netlab.runtime.base import Command, Entrance
 
 _KEPT = ("TERM", "COLORTERM")  # of the caller's variables: they describe the terminal
 
@@ -25,7 +25,9 @@ def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str,
     wrapped = launch.command(lab, node, argv)
     umask.give_back()
     if wrapped.place:
-        _enter_container(wrapped.place, wrapped.argv, variables)
+        from netlab.cli import signal_proxy
+
+        signal_proxy.end_as(_start(wrapped, argv[0], variables))
     found = {**os.environ, **variables}
     if wrapped.entrance:
         _step_into(wrapped.entrance)
@@ -37,34 +39,46 @@ def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str,
         raise HostError(f"{wrapped.argv[0]} is not installed; on Debian: apt-get install iproute2") from None
 
 
-def _enter_container(place: Place, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
-    """Run a command in a container as if this process were the command: terminal, signals, stops and its end.
+def start(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str, str], outputs: tuple[int, int]) -> int:
+    """Start a command in a node as a child of this process, with these two outputs, and return its process id.
 
-    The command sees `variables` in addition to the container's own. This process ends as the command ends.
+    All signals are blocked from now on: signal_proxy.end_as passes them on.
     """
-    from netlab.cli import signal_proxy
+    wrapped = launch.command(lab, node, argv)
+    umask.give_back()
+    return _start(wrapped, argv[0], variables, outputs)
+
+
+def _start(wrapped: Command, command: str, variables: Mapping[str, str], outputs: tuple[int, int] = (1, 2)) -> int:
+    """Start a command with terminal and signals of this process; in a container it sees `variables` besides its own."""
     from netlab.kernel import syscalls
     from netlab.runtime import entry
 
-    folder = os.getcwd()
+    place, folder = wrapped.place, os.getcwd()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if the caller ignores it, nobody hears how a child has ended
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
-        pid = entry.fork(place)
+        pid = entry.fork(place) if place else os.fork()
     except OSError as error:
-        raise NetlabError(f"cannot enter the container, which has ended: {error.strerror}") from None
+        what = "cannot enter the container, which has ended" if place else "cannot start a process"
+        raise NetlabError(f"{what}: {error.strerror}") from None
     if pid:
-        signal_proxy.end_as(pid)
+        return pid
     try:
         syscalls.die_with_parent()
+        for at, output in enumerate(outputs, 1):
+            os.dup2(output, at)
         terminal = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment = {**entry.join(place, folder), **terminal, **variables}
-        if code := _complain(argv[0], environment):
+        own = {**entry.join(place, folder), **terminal} if place else os.environ
+        environment = {**own, **variables}
+        if wrapped.entrance:
+            entry.step_into(wrapped.entrance, folder)
+        if code := _complain(command, environment):
             os._exit(code)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        _execute(argv, environment)
+        _execute(wrapped.argv, environment)
     except BaseException as error:  # noqa: BLE001 - in any case there must not be two of the caller
-        say(f"netlab: cannot enter the container: {error}")
+        say(f"netlab: cannot {'enter the container' if place else f'run {wrapped.argv[0]}'}: {error}")
     finally:
         os._exit(1)
 

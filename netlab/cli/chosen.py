@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.cli import typed
+from netlab.cli.console import say
 from netlab.errors import HostError
 from netlab.kernel import umask
 from netlab.record import store
@@ -42,6 +43,14 @@ def planned(args: typed.OfTopology) -> "Plan":
     if isinstance(args, typed.Up) and args.runtime:
         topology = topology._replace(runtime=args.runtime)
     return plan(topology, written)
+
+
+def note(plan: "Plan") -> None:
+    """Tell what a person should see of a plan: which files were chosen, and what may be meant otherwise."""
+    from netlab.plan import chosen_files
+
+    for text in (*chosen_files.of(plan.topology), *plan.notes):
+        say(f"netlab: note: {text}")
 
 
 def standing(args: typed.Arguments) -> "Standing":

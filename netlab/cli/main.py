@@ -3,17 +3,14 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from netlab import paths
-from netlab.cli import arguments, chosen, typed
-from netlab.cli.console import Painted, have_streams, say
+from netlab.cli import arguments, chosen, inside, typed
+from netlab.cli.console import have_streams, say
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
 from netlab.words import count
-
-if TYPE_CHECKING:
-    from netlab.plan.planner import Plan
 
 _T = TypeVar("_T")
 
@@ -60,7 +57,7 @@ def _run(words: list[str]) -> int:
 def up(args: typed.Up) -> None:
     """Build the lab of a topology and start its roles."""
     lab = chosen.planned(args)
-    _note(lab)
+    chosen.note(lab)
     if args.dry_run:
         print("\n".join(str(step) for step in lab.steps))
         return
@@ -120,15 +117,18 @@ def shell(args: typed.OfNode) -> NoReturn:
 def run(args: typed.Run) -> NoReturn:
     """Run a process of a node again in the foreground, with other options behind its own."""
     lab = chosen.standing(args)
-    from netlab.cli import become
-    from netlab.lab import launch
-    from netlab.record import named
-    from netlab.runtime.base import home_of
+    from netlab.cli import foreground
 
-    node, process = named.process(lab.record, args.process)
-    argv, variables = launch.process(lab, node, process, args.options)
-    os.chdir(home_of(lab.record))
-    become.enter(lab, node, argv, variables)
+    foreground.run(lab, args.process, args.options)
+
+
+def change(args: typed.Change) -> None:
+    """Start, stop or restart processes of nodes."""
+    lab = store.choose(args.lab)
+    chosen.elevate(args, lab)
+    from netlab.cli import processes
+
+    processes.change(store.read(lab), args.verb, args.processes, args.timeout, say)
 
 
 def status(args: typed.Status) -> int:
@@ -151,26 +151,11 @@ def status(args: typed.Status) -> int:
     return 1 if found.problems else 0
 
 
-def logs(args: typed.Logs) -> None:
-    """Show what the roles printed, in the order of time."""
-    from netlab.cli import show
-    from netlab.observe import log_view
-    from netlab.record import named
+def lines(args: typed.Trace | typed.Timeline) -> None:
+    """Show lines: what processes and programs have printed, and what has happened to them."""
+    from netlab.cli import printed
 
-    lab = store.read(store.choose(args.lab))
-    called = [key for words in args.processes for key in named.keys(lab, words)]
-    keys = list(dict.fromkeys(called)) if args.processes else [key for key, _ in lab.processes()]
-    how = (args.lines, args.follow, args.format, Painted())
-    show.lines(log_view.of_processes(lab, keys, *how))
-
-
-def trace(args: typed.Trace) -> None:
-    """Show what the programs of this lab printed."""
-    from netlab.cli import show
-    from netlab.observe import log_view
-
-    data = store.read(store.choose(args.lab))
-    show.lines(log_view.of_programs(data, args.lines, args.follow, args.format, Painted()))
+    printed.VERBS[args.verb](args)
 
 
 def stats(args: typed.Stats) -> None:
@@ -214,9 +199,17 @@ def reload(args: typed.Reload) -> None:
 def validate(args: typed.OfTopology) -> None:
     """Check a topology and build nothing."""
     lab = chosen.planned(args)
-    _note(lab)
+    chosen.note(lab)
     counts = f"{count(len(lab.topology.nodes), 'node')}, {count(len(lab.topology.links), 'link')}"
     say(f"netlab: {args.file} is a good topology: {counts}")
+
+
+def new(args: typed.New) -> None:
+    """Write a small start of a lab."""
+    from netlab.cli.new import write
+
+    for line in write(args.kind, args.folder):
+        say(line)
 
 
 def export(args: typed.Export) -> None:
@@ -250,13 +243,20 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "exec": exec_,
     "shell": shell,
     "run": run,
+    "start": change,
+    "stop": change,
+    "restart": change,
     "status": status,
-    "logs": logs,
-    "trace": trace,
+    "logs": lines,
+    "trace": lines,
+    "timeline": lines,
     "stats": stats,
+    "maps": inside.maps,
+    "programs": inside.programs,
     "balancer": balancer,
     "reload": reload,
     "validate": validate,
+    "new": new,
     "export": export,
     "demo": demo,
 }
@@ -275,12 +275,6 @@ def _end_with_what_is_called() -> None:
     from netlab.kernel.signals import ENDINGS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-
-
-def _note(lab: "Plan") -> None:
-    """Tell what a person should see of a plan."""
-    for note in lab.notes:
-        say(f"netlab: note: {note}")
 
 
 def _show(style: str, data: _T, table: Callable[[_T], None]) -> None:

@@ -1,6 +1,6 @@
 """What a lab shows, for people: tables of the data that `observe` returns, and lines as they come."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,8 @@ def _process_cells(process: "Process | None") -> tuple[Any, str, str, str]:
 
 def _state(process: "Process") -> Any:
     """Return what a process does, in the colour of what that means."""
+    if process.stopped_by_request:
+        return tables.painted(_PAINT.doubtful("stopped on request"))
     code = f" {process.code}" if process.state in ("exited", "killed") else ""
     said = process.state + code
     if process.state == "running":
@@ -98,9 +100,15 @@ def stats(counted: "LabStats") -> None:
         console.print(_backends_table(now))
         console.print(_counts_table({**now.reasons, **now.carriers}))
     for key, program in counted.programs.items():
-        console.print(f"{key}:" if program.reasons else f"{key}: its program counts nothing")
+        counts = program.reasons or program.counters
+        nothing = "has no plain counters" if program.maps else "counts nothing"
+        console.print(f"{key}:" if counts else f"{key}: its program {nothing}")
         if program.reasons:
             console.print(_counts_table(program.reasons))
+        if program.counters:
+            console.print(_counters_table(program.counters))
+        if program.maps:
+            console.print(f"{key}: other maps, which netlab maps {key} MAP shows: {', '.join(program.maps)}")
     if not counted.balancers and not counted.programs and not counted.problems:
         say("netlab: no node of this lab carries a program")
     for node, errors in counted.udp_rcvbuf_errors.items():
@@ -126,6 +134,17 @@ def _report_cells(reports: "Reporter | None") -> tuple[str, ...]:
         return "none so far", "", "", ""
     state = f"silent for {reports.heard_s:.1f} s" if reports.silent else "reporting"
     return state, *map(str, (reports.lost_requests, reports.lost_completions, reports.doubled_completions))
+
+
+def _counters_table(counters: "Mapping[str, Mapping[str, int]]") -> Any:
+    """Return a table of the whole numbers in arrays; those that are zero are not there."""
+    table = tables.table("MAP", "KEY", "COUNT")
+    for name, numbers in counters.items():
+        for key, number in numbers.items():
+            table.add_row(name, key, str(number))
+        if not numbers:
+            table.add_row(name, "", "0")
+    return table
 
 
 def _counts_table(reasons: "Reasons") -> Any:

@@ -1,35 +1,39 @@
 """Stands in for a child: passes signals on to it, stops when it stops, and ends as it ends.
 
-It is for a command in a container: a signal to this process is meant for the command.
+It is for a command in a container, and for one whose output is read: a signal to this process is meant for the command.
 """
 
 import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
+
+from netlab.kernel.signals import ENDINGS
 
 _UNBLOCKABLE = {signal.SIGKILL, signal.SIGSTOP}
 
 
-def end_as(pid: int) -> NoReturn:
+def end_as(pid: int, finish: Callable[[int], None] = lambda _: None) -> NoReturn:
     """Wait for a child, and end with its exit code, or by the signal that has ended it.
 
-    The caller blocks all signals, so that none is lost between its fork and this.
+    Before that `finish` gets the code, or the number of the signal as a negative one. Signals that end a process end
+    this one meanwhile. The caller blocks all signals, so that none is lost between its fork and this.
     """
     terminal = _Terminal()
     awaited = signal.valid_signals() - _UNBLOCKABLE
     while True:
         information = signal.sigwaitinfo(awaited)
         if information.si_signo == signal.SIGCHLD:
-            _follow(pid, terminal)
+            _follow(pid, terminal, finish)
         elif information.si_code <= 0:  # a process has sent it; the terminal's signals reach the whole group
             with suppress(ProcessLookupError):
                 os.kill(pid, information.si_signo)
 
 
-def _follow(pid: int, terminal: "_Terminal") -> None:
+def _follow(pid: int, terminal: "_Terminal", finish: Callable[[int], None]) -> None:
     """Do what the child has done, if it has done anything."""
     found, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
     if not found:
@@ -41,6 +45,8 @@ def _follow(pid: int, terminal: "_Terminal") -> None:
         os.kill(pid, signal.SIGCONT)
         return
     terminal.take_back()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+    finish(os.waitstatus_to_exitcode(status))
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()

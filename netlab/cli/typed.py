@@ -1,5 +1,6 @@
 """The arguments of each verb, as types. They are plain classes, which are fast to make."""
 
+import re
 from collections.abc import Sequence
 
 
@@ -51,6 +52,13 @@ class Export(OfTopology):
     tool: str
 
 
+class New(Arguments):
+    """The arguments of `new`: what is to be made, and the folder for it."""
+
+    kind: str
+    folder: str
+
+
 class OfNode(Arguments):
     """The arguments of verbs for one node."""
 
@@ -68,6 +76,13 @@ class Run(Arguments):
 
     process: str
     options: list[str]
+
+
+class Change(Arguments):
+    """The arguments of `start`, `stop` and `restart`: processes as NODE or NODE/NAME; the timeout in seconds."""
+
+    processes: list[str]
+    timeout: float
 
 
 class Reload(Arguments):
@@ -91,9 +106,40 @@ class Logs(Trace):
     processes: list[str]
 
 
+class Timeline(Arguments):
+    """The arguments of `timeline`; `since_ns` is in nanoseconds since the epoch; `save` is a new file."""
+
+    processes: list[str]
+    follow: bool
+    format: str
+    since_ns: int
+    grep: re.Pattern[str] | None
+    save: str | None
+
+
 class Stats(Arguments):
     """The arguments of `stats`."""
 
+    format: str
+
+
+class Maps(Arguments):
+    """The arguments of `maps`: words; at most so many entries; for how many seconds to watch (None: no end)."""
+
+    target: list[str]
+    watch: bool
+    every: float
+    duration: float | None
+    limit: int
+    all: bool
+    format: str
+
+
+class Programs(Arguments):
+    """The arguments of `programs`: the node, None for all; for how many seconds to count runs, None for not at all."""
+
+    node: str | None
+    duration: float | None
     format: str
 
 

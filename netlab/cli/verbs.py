@@ -61,6 +61,39 @@ def constant(text: str) -> tuple[str, str]:
     return name, value
 
 
+def moment(text: str) -> int:
+    """Return a time, such as 10s ago or 16:59:03 of the last 24 hours, as nanoseconds since the epoch, for argparse."""
+    import time
+
+    now_ns = time.time_ns()
+    if ago := re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|)", text, re.ASCII):
+        return now_ns - int(float(ago[1]) * {"ms": 1e6, "m": 6e10, "h": 3.6e12}.get(ago[2], 1e9))
+    of_day = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(\.\d{1,9})?)?", text, re.ASCII)
+    if not of_day:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(
+            f"expected a time ago, as 10s, 5m or 2h, or of day, as 16:59 or 16:59:03.5, found {text!r}"
+        )
+    day = time.localtime()[:3]
+    for days in (0, 1):
+        clock = (day[0], day[1], day[2] - days, int(of_day[1]), int(of_day[2]), int(of_day[3] or 0), 0, 0, -1)
+        found_ns = int(time.mktime(clock)) * 10**9 + int(float(of_day[4] or 0) * 1e9)
+        if found_ns <= now_ns:
+            break
+    return found_ns
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Return a regular expression of Python's, for argparse."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"expected a regular expression, found {text!r}: {error}") from None
+
+
 _FILE = _argument("file", metavar="FILE", help="the topology")
 _SET = _argument(
     "--set",
@@ -72,7 +105,18 @@ _SET = _argument(
 _RUNTIME = _argument("--runtime", choices=("netns", "docker"), help="where nodes live (default: what the file says)")
 _TIMEOUT = _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)")
 _NODE = _argument("node", metavar="NODE", help="the node")
+_CHANGED = (
+    _argument("processes", metavar="NODE", nargs="+", help="the node, or NODE/NAME for one of several processes"),
+    _argument(
+        "--timeout",
+        type=seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="wait this long for each (30)",
+    ),
+)
 _FORMAT = _argument("--format", choices=("text", "json"), default="text", help="how to print (text)")
+_JSON = _argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
 _LAB = _argument("named", metavar="LAB", nargs="?", help="the lab, as with --lab")
 _LAST = _argument("-n", "--lines", type=number, metavar="N", help="begin with the last N lines (with all)")
 _FOLLOW = _argument("-f", "--follow", action="store_true", help="go on with what comes")
@@ -108,6 +152,9 @@ VERBS = {
             _argument("options", metavar="OPTION", nargs=_REST, help="options of the role, over the topology's"),
         ),
     ),
+    "start": Verb("start processes of nodes that do not run", typed.Change, _CHANGED),
+    "stop": Verb("stop processes of nodes, and leave the nodes as they are", typed.Change, _CHANGED),
+    "restart": Verb("stop processes of nodes, and start them again", typed.Change, _CHANGED),
     "status": Verb("show the nodes and what runs in them", typed.Status, (_LAB, _FORMAT)),
     "logs": Verb(
         "show what the roles printed",
@@ -120,10 +167,64 @@ VERBS = {
         ),
     ),
     "trace": Verb("show what the programs printed", typed.Trace, (_LAST, _FOLLOW, _FORMAT)),
+    "timeline": Verb(
+        "show what processes and programs have printed, and what has happened to them, in one order",
+        typed.Timeline,
+        (
+            _argument("processes", metavar="NODE", nargs="*", help="only these nodes, or processes NODE/NAME"),
+            _FOLLOW,
+            _argument(
+                "--since",
+                dest="since_ns",
+                type=moment,
+                default=0,
+                metavar="TIME",
+                help="begin then: 10s, 5m or 2h ago, or at 16:59:03",
+            ),
+            _argument("--grep", type=pattern, metavar="REGEX", help="only lines with this in their text"),
+            _argument(
+                "--save", metavar="FILE", help="write the lines into a new file, too; .json and .jsonl as JSON lines"
+            ),
+            _FORMAT,
+            _argument("--json", dest="format", action="store_const", const="json", help="as --format json"),
+        ),
+    ),
     "stats": Verb(
         "show what the programs count",
         typed.Stats,
         (_argument("--format", choices=("text", "json", "prometheus"), default="text", help="how to print (text)"),),
+    ),
+    "maps": Verb(
+        "show, watch and change the maps of programs",
+        typed.Maps,
+        (
+            _argument(
+                "target",
+                metavar="WORD",
+                nargs="*",
+                help="NODE, NODE MAP or NODE MAP KEY to show; set NODE MAP KEY VALUE, delete NODE MAP KEY or clear "
+                "NODE MAP to change (a queue has no KEY); one of several programs of a node is NODE/NAME",
+            ),
+            _argument("--watch", action="store_true", help="show what changes, and how fast"),
+            _argument("--every", type=seconds, default=1.0, metavar="SECONDS", help="look so often (1)"),
+            _argument("--for", dest="duration", type=seconds, metavar="SECONDS", help="watch so long (until Ctrl-C)"),
+            _argument("--limit", type=number, default=1000, metavar="N", help="show at most N entries (1000)"),
+            _argument("--all", action="store_true", help="show also the entries of arrays that are zeros"),
+            _FORMAT,
+            _JSON,
+        ),
+    ),
+    "programs": Verb(
+        "show the programs: where, how large, since when, and what a run takes",
+        typed.Programs,
+        (
+            _argument("node", metavar="NODE", nargs="?", help="only this node's, or one of several: NODE/NAME"),
+            _argument(
+                "--for", dest="duration", type=seconds, metavar="SECONDS", help="count runs and their time for so long"
+            ),
+            _FORMAT,
+            _JSON,
+        ),
     ),
     "balancer": Verb(
         "change a running balancer, and lose no request",
@@ -158,6 +259,20 @@ VERBS = {
         ),
     ),
     "validate": Verb("check a topology", typed.OfTopology, (_FILE, _SET), "the topology's name"),
+    "new": Verb(
+        "write a small start of your own, with comments, into a folder",
+        typed.New,
+        (
+            _argument(
+                "kind",
+                metavar="KIND",
+                choices=("dropper", "balancer", "role", "parta", "partb"),
+                help="a program that drops, a balancer to be finished, a role, or part A or B of the exercise",
+            ),
+            _argument("folder", metavar="DIR", help="where to write it; it is made, and nothing is overwritten"),
+        ),
+        "none",
+    ),
     "export": Verb(
         "print a topology for another tool",
         typed.Export,

@@ -60,7 +60,7 @@ _READERS: dict[str, Callable[[str], Any]] = {"N": int, "F": float, "S": _string,
 
 # Stream, wording, event. In a wording `{N}` is a whole number, `{F}` any number, `{S}` a quoted string, `{A}` an
 # address with a port, `{W}` a word, `{T}` all the rest. They are the event's fields, in order. `s?` is a plural.
-_WORDINGS: tuple[tuple[str, str, type[Event]], ...] = (
+WORDINGS: tuple[tuple[str, str, type[Event]], ...] = (
     ("out", "request #{N} to {W}: {S} ({N} bytes?)", Asked),
     ("out", "sent {N} requests? in {F} s", AskedAll),
     ("out", "request #{N} not sent: {T}", NotAsked),
@@ -104,7 +104,7 @@ def _form(stream: str, wording: str, event: type[Event]) -> _Form:
     return _Form(stream, re.compile(pattern), tuple(_READERS[kind] for kind in kinds), event)
 
 
-_FORMS = [_form(*wording) for wording in _WORDINGS]
+_FORMS = [_form(*wording) for wording in WORDINGS]
 
 
 def parse(line: LogLine) -> Event | None:

@@ -4,7 +4,6 @@ Everything is compared with the lab's record (docs/adr/0011-status-compares.md).
 inside nodes, nor of pins: what can be seen is told all the same.
 """
 
-import json
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
@@ -67,11 +66,12 @@ def _examined(lab: Standing) -> Drift:
 
 def _outside(lab: Standing) -> Iterator[Problem]:
     record = lab.record
-    for node, what in lab.runtime.broken(list(record.nodes)):
+    broken = lab.runtime.broken(list(record.nodes))
+    for node, what in broken:
         yield Problem(node, what, anew(record.lab))
     for where, what in (*_in_etc(record), *_files(record)):
         yield Problem(where, what, anew(record.lab))
-    yield from _processes(record)
+    yield from _processes(record, {node for node, _ in broken})
 
 
 def _in_etc(record: LabRecord) -> Iterator[tuple[str, str]]:
@@ -135,8 +135,8 @@ def _unnamed(record: LabRecord, path: str) -> str:
     return ""
 
 
-def _processes(record: LabRecord) -> Iterator[Problem]:
-    """Yield what has happened to the supervisor and the nodes' processes."""
+def _processes(record: LabRecord, broken: Collection[str]) -> Iterator[Problem]:
+    """Yield what has happened to the supervisor and the nodes' processes; nothing can start in nodes in `broken`."""
     lab, folder = record.lab, record.folder
     entries = {entry.process: entry for entry in client.processes(folder)}
     supervisor = client.supervisor_pid(folder)
@@ -157,11 +157,19 @@ def _processes(record: LabRecord) -> Iterator[Problem]:
         yield from [Problem("", what, mend or anew(lab))] if what else ()
     for key, process in record.processes():
         if process.autostart:
-            yield from _process(record, process, entries.get(key) or client.unstarted(key), bool(supervisor))
+            entry = entries.get(key) or client.unstarted(key)
+            can_start = bool(supervisor) and not {"", entry.node}.intersection(broken)
+            mend = f"netlab start --lab {lab} {key}" if can_start else anew(lab)
+            yield from _process(record, process, entry, bool(supervisor), mend)
 
 
-def _process(record: LabRecord, planned: ProcessRecord, entry: client.Process, is_watched: bool) -> Iterator[Problem]:
-    """Yield what has happened to a node's process; where nobody watches, what is lost is told with the supervisor."""
+def _process(
+    record: LabRecord, planned: ProcessRecord, entry: client.Process, is_watched: bool, mend: str
+) -> Iterator[Problem]:
+    """Yield what has happened to a node's process; where nobody watches, what is lost is told with the supervisor.
+
+    `mend` is what brings back a process that has ended.
+    """
     lab, folder = record.lab, record.folder
     who = f"its process {entry.pid}"
     match entry.state:
@@ -173,26 +181,18 @@ def _process(record: LabRecord, planned: ProcessRecord, entry: client.Process, i
         case "stopped":
             yield Problem(entry.process, f"{who} is stopped", f"kill -CONT {entry.pid}")
         case "exited" | "killed" if entry.stopped_by_request and is_watched:
-            yield Problem(
-                entry.process, f"{who} was stopped by a request to the supervisor", _start(folder, entry.process)
-            )
+            yield Problem(entry.process, f"{who} was stopped on request", mend)
         case "killed":
-            yield Problem(entry.process, f"{who} was killed by {signal_name(entry.code)}", anew(lab))
+            yield Problem(entry.process, f"{who} was killed by {signal_name(entry.code)}", mend)
         case "exited" if planned.may_exit:
             pass
         case "exited" if entry.code:
-            yield Problem(entry.process, f"{who} has ended with exit code {entry.code}", anew(lab))
+            yield Problem(entry.process, f"{who} has ended with exit code {entry.code}", mend)
         case "exited" if planned.stays:
-            yield Problem(entry.process, f"{who} has ended, and its role is one that stays", anew(lab))
+            yield Problem(entry.process, f"{who} has ended, and its role is one that stays", mend)
     log = paths.log(folder, entry.process)
     if _is_gone(log):
         yield Problem(entry.process, f"its log {log} is gone", anew(lab))
-
-
-def _start(folder: str, process: str) -> str:
-    """Return the command that asks a lab's supervisor to start a process."""
-    request = json.dumps({"do": "start", "process": process})
-    return f"echo '{request}' | sudo nc -NU {folder}/{paths.SOCKET}"
 
 
 # ---- what does -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from netlab.kernel import commands, files, signals
 from netlab.lab import removal
 from netlab.lab.standing import Standing
 from netlab.plan.file_steps import GiveFiles
+from netlab.plan.fill_maps import FillMaps
 from netlab.plan.planner import Plan
 from netlab.plan.stages import Stage, Work
 from netlab.plan.steps import AddLink, AttachProgram, CreateNode, StartRole, Step
@@ -155,6 +156,7 @@ class Host:
             case Work.NETWORK:
                 self._connect(stage.steps)
             case Work.PROGRAMS:
+                self._fill(_of(FillMaps, stage.steps))
                 self._attach(_of(AttachProgram, stage.steps))
             case Work.PROCESSES:
                 self._start(_of(StartRole, stage.steps))
@@ -169,10 +171,22 @@ class Host:
         self.runtime.create(nodes, {step.node: step.own for step in _of(GiveFiles, steps)})
         self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
         links.build(
-            [step for step in steps if not isinstance(step, GiveFiles | AttachProgram | StartRole)],
+            [step for step in steps if not isinstance(step, GiveFiles | FillMaps | AttachProgram | StartRole)],
             self.runtime.netns_path,
         )
         self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
+
+    def _fill(self, steps: Sequence[FillMaps]) -> None:
+        """Write what the file has for maps into them, before any packet meets their programs."""
+        if not steps:
+            return
+        from netlab.lab import map_filling
+
+        nodes = {step.node for step in steps}
+        for attached, compilation in self.compilations.items():
+            if attached.node in nodes:
+                compilation.pinned()
+        map_filling.fill(self.standing, steps, self.plan.topology.path or "the topology")
 
     def _attach(self, steps: Sequence[AttachProgram]) -> None:
         """Attach each program where it belongs, as soon as it is compiled."""

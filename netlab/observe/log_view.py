@@ -34,8 +34,9 @@ def _worded(lab: LabRecord, lines: Iterable[LogLine], style: str, paint: Painter
             continue
         source = f"{prefix}{line.source:<{width}}"
         who = paint.node(source, numbers[line.node]) if line.node in numbers else paint.kernel(source)
-        yield f"{_clock(when)} {who} {line.text}"
+        yield f"{clock(when)} {who} {line.text}"
 
 
-def _clock(wall_ns: int) -> str:
+def clock(wall_ns: int) -> str:
+    """Return a time of day, to the microsecond."""
     return f"{time.strftime('%H:%M:%S', time.localtime(wall_ns // 1_000_000_000))}.{wall_ns // 1000 % 1_000_000:06d}"

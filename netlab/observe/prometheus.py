@@ -18,6 +18,7 @@ class _Family(NamedTuple):
 
 _PACKETS = _Family("program_packets_total", "counter", "Packets that have left a program, by reason.")
 _BYTES = _Family("program_bytes_total", "counter", "Bytes of the packets that have left a program, by reason.")
+_COUNTERS = _Family("program_counter", "gauge", "Whole numbers in the arrays of a program, but zeros.")
 _FULL = _Family(
     "node_udp_rcvbuf_errors_total", "counter", "Datagrams dropped in a node as their socket's buffer was full."
 )
@@ -82,6 +83,15 @@ def _lines(stats: LabStats) -> Iterator[str]:
         for program, reasons in stats.reasons().items():
             for reason, count in reasons.items():
                 yield _sample(family, getattr(count, key), lab=lab, **_labels(program), reason=reason)
+    counters = {
+        (program, name, key): number
+        for program, counted in stats.programs.items()
+        for name, numbers in counted.counters.items()
+        for key, number in numbers.items()
+    }
+    yield from _head(_COUNTERS) if counters else ()
+    for (program, name, key), number in counters.items():
+        yield _sample(_COUNTERS, number, lab=lab, **_labels(program), map=name, key=key)
     yield from _head(_FULL)
     yield from (_sample(_FULL, errors, lab=lab, node=node) for node, errors in stats.udp_rcvbuf_errors.items())
     for family, key in _BALANCER if stats.balancers else ():

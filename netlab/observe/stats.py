@@ -12,7 +12,9 @@ from netlab.errors import NetlabError
 
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing
+    from netlab.record.model import LabRecord
 
+_REASONS = "reasons"  # the map of packets and bytes by reason
 Reasons = Mapping[str, Count]
 
 
@@ -55,9 +57,14 @@ class BalancerStats(NamedTuple):
 
 
 class ProgramStats(NamedTuple):
-    """What a program that is no balancer counts."""
+    """What a program that is no balancer counts.
+
+    `counters` are the whole numbers in its arrays that are not zero, by map and key; `maps` are its other maps.
+    """
 
     reasons: Reasons
+    counters: Mapping[str, Mapping[str, int]] = {}
+    maps: tuple[str, ...] = ()
 
 
 class LabStats(NamedTuple):
@@ -92,13 +99,20 @@ def read(standing: "Standing") -> LabStats:
             if balancer.has_balancer(program.pins):
                 balancers[key] = _balancer(program.pins)
             else:
-                programs[key] = ProgramStats(_reasons(program.pins, "reasons", "reason"))
+                programs[key] = _program(lab, key, program.pins)
         except (NetlabError, OSError) as error:
             problems[key] = str(error)
         except (struct.error, LookupError, ValueError) as error:  # bytes that are laid out in another way
             problems[key] = f"its maps are not as netlab expects maps of these names: {error}"
     errors = snapshot.udp_rcvbuf_errors(lab.nodes, standing.runtime.netns_path)
     return LabStats(lab.lab, balancers, programs, errors, problems)
+
+
+def _program(lab: "LabRecord", key: str, pins: str) -> ProgramStats:
+    from netlab.observe import plain_counters
+
+    reasons = _reasons(pins, _REASONS, "reason")
+    return ProgramStats(reasons, *plain_counters.read(lab, key, frozenset([_REASONS] if reasons else [])))
 
 
 def _balancer(pins: str) -> BalancerStats:
@@ -123,7 +137,7 @@ def _balancer(pins: str) -> BalancerStats:
             )
             for name, capacity in now.capacity.items()
         },
-        reasons=_reasons(pins, "reasons", "reason"),
+        reasons=_reasons(pins, _REASONS, "reason"),
         carriers=_reasons(pins, "carrier_reasons", "carrier_reason"),
     )
 

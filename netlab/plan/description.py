@@ -1,5 +1,8 @@
 """Plan → the lab's record, which every process of the lab can read. Pure."""
 
+import json
+from typing import TYPE_CHECKING
+
 from netlab import paths
 from netlab.paths import process_key
 from netlab.plan.planner import Plan
@@ -17,6 +20,9 @@ from netlab.record.model import (
     RouteRecord,
 )
 from netlab.topology.model import NODE_IMAGE, Node, OwnFile, Process
+
+if TYPE_CHECKING:
+    from netlab.topology.document.tree import Item
 
 
 class _Steps:
@@ -78,9 +84,17 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> 
         steps.bridges.get(node.name),
         tuple(steps.routes.get(node.name, ())),
         steps.sysctls.get(node.name, {}),
+        {each.name.text: json.dumps(_plain(each.content)) for each in node.maps},
         tuple(map(_own_file, node.own.files)),
         tuple(OwnFolderRecord(*each) for each in node.own.folders),
     )
+
+
+def _plain(item: "Item") -> object:
+    """Return what is written in a file as JSON has it, with the order of its keys."""
+    from netlab.topology.document.tree import plain
+
+    return plain(item)
 
 
 def _interface(interface: Interface, steps: _Steps) -> InterfaceRecord:

@@ -13,6 +13,7 @@ from netlab.paths import process_key, program_key
 from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
 from netlab.plan.file_steps import GiveFiles
+from netlab.plan.fill_maps import FillMaps
 from netlab.plan.mistakes import Misfit, PlanError
 from netlab.plan.routes import routes
 from netlab.plan.steps import (
@@ -47,8 +48,8 @@ class Plan(NamedTuple):
     """A lab, ready to be built.
 
     `interfaces` are those of the file's links in order, `a` before `b`. `steps` are in the order in which they are
-    done: CreateNode, GiveFiles, AddBridge, AddLink, AddAddress, AddRoute, FaceProgram, AttachProgram, StartRole.
-    `notes` are sentences about the choices, for people.
+    done: CreateNode, GiveFiles, AddBridge, AddLink, AddAddress, AddRoute, FaceProgram, FillMaps, AttachProgram,
+    StartRole. `notes` are sentences about the choices, for people.
     """
 
     topology: Topology
@@ -168,7 +169,8 @@ def _programs(topology: Topology, interfaces: tuple[Interface, ...]) -> list[Ste
         for interface in interfaces
         if ends and (interface.peer, interface.peer_interface) in ends
     ]
-    return [*faced, *attached, *_receivers(topology.name, interfaces, ends)]
+    filled = [FillMaps(node.name, node.maps, topology.name) for node in topology.nodes if node.maps]
+    return [*faced, *filled, *attached, *_receivers(topology.name, interfaces, ends)]
 
 
 def _receivers(lab: str, interfaces: tuple[Interface, ...], ends: dict[tuple[str, str], Program]) -> list[Step]:

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import NamedTuple, assert_never
 
 from netlab.plan.file_steps import GiveFiles
+from netlab.plan.fill_maps import FillMaps
 from netlab.plan.steps import (
     AddAddress,
     AddBridge,
@@ -45,7 +46,7 @@ def work_of(step: Step) -> Work:
     match step:
         case CreateNode() | GiveFiles() | AddBridge() | AddLink() | AddAddress() | AddRoute() | FaceProgram():
             return Work.NETWORK
-        case AttachProgram():
+        case FillMaps() | AttachProgram():
             return Work.PROGRAMS
         case StartRole():
             return Work.PROCESSES

@@ -15,6 +15,7 @@ from netlab.paths import process_key
 from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 from netlab.plan.file_steps import GiveFiles
+from netlab.plan.fill_maps import FillMaps
 from netlab.topology.model import Program
 
 BRIDGE = "br0"
@@ -261,7 +262,8 @@ class StartRole(NamedTuple):
         return f"# netlab: end the {which} of {namespace(self.lab, self.node)}"
 
 
-Step = CreateNode | GiveFiles | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | AttachProgram | StartRole
+_OfNetwork = CreateNode | GiveFiles | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram
+Step = _OfNetwork | FillMaps | AttachProgram | StartRole
 _Step = TypeVar("_Step", bound=Step)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
 from netlab.kernel import files, syscalls
-from netlab.programs import bpf, cache, compiled, headers, kernel_btf, map_reuse
+from netlab.programs import bpf, cache, compiled, headers, kernel_btf, lab_header, map_reuse
 from netlab.programs.loader import Job
 from netlab.programs.log_capture import log_with_lines
 from netlab.programs.maps import possible_cpus
@@ -44,12 +44,14 @@ class Unit(NamedTuple):
         """Put a job and its source together; raises OSError, and refuses what would keep the compiler for ever."""
         path, work_folder = job.path, job.work_folder
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder)]
-        flags += headers.flags_for(_whole(path, text.decode(errors="replace")))
+        whole = _whole(path, text.decode(errors="replace"))
+        more, of_lab = lab_header.flags(job.lab, job.key, path, whole, work_folder)
+        flags += [*headers.flags_for(whole), *more]
         own = [("LAB_NODE", f'"{mark.printed(job.lab)}/{job.key}"'), ("NETLAB_CPUS", possible_cpus())]
         for name, value in [*job.builtins, *job.define, *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
         # what the work folder has are links to folders of the system's
-        return cls(job, text, flags, cache.key(path, text, [flag.replace(work_folder, "") for flag in flags]))
+        return cls(job, text, flags, cache.key(path, text + of_lab, [flag.replace(work_folder, "") for flag in flags]))
 
     def entry(self, names: list[str], in_headers: Sequence[str] = ()) -> str:
         """Return which of its programs is the one to attach."""
@@ -113,7 +115,7 @@ def load(unit: Unit) -> Build:
         with _refusal("verify", name):
             _verify(module, name, _attach_type(name) if name != entry else 0)
     if made:
-        cache.keep(unit.key, made, dependencies, headers.kernel_source(), began)
+        cache.keep(unit.key, made, dependencies, headers.kernel_source(), began, unit.job.work_folder)
     return Build(entry, maps, {name: module.funcs[name.encode()].fd for name in names}, module)
 
 

@@ -15,7 +15,8 @@ _SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, 
 # enum bpf_cmd
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD, OBJ_PIN, OBJ_GET = range(8)
 TEST_RUN, PROG_NEXT_ID, MAP_NEXT_ID, PROG_BY_ID, MAP_BY_ID, OBJ_INFO = range(10, 16)
-BTF_LOAD, BTF_BY_ID = 18, 19
+BTF_LOAD, BTF_BY_ID, MAP_POP = 18, 19, 21  # MAP_POP is BPF_MAP_LOOKUP_AND_DELETE_ELEM
+MAP_LOOKUP_BATCH, ENABLE_STATS = 24, 32
 XDP = 6  # enum bpf_prog_type
 ATTACH_DEVMAP = 33  # enum bpf_attach_type: BPF_XDP_DEVMAP
 # enum bpf_map_type, by the names that bcc has for them
@@ -30,7 +31,15 @@ HASH, ARRAY, PROG_ARRAY, LRU_HASH, ARRAY_OF_MAPS, HASH_OF_MAPS, DEVMAP, DEVMAP_H
     ("hash", "array", "prog", "lru_hash", "array_of_maps", "hash_of_maps", "devmap", "devmap_hash", "cpumap"),
 )
 MAPS_OF_MAPS = (ARRAY_OF_MAPS, HASH_OF_MAPS)
-PER_CPU = tuple(map(MAP_TYPES.index, ("percpu_hash", "percpu_array", "lru_percpu_hash")))
+DEVMAPS = (DEVMAP, DEVMAP_HASH)
+PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, LPM_TRIE, QUEUE, STACK = map(
+    MAP_TYPES.index, ("percpu_hash", "percpu_array", "lru_percpu_hash", "lpm_trie", "queue", "stack")
+)
+PER_CPU = (PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)
+QUEUES = (QUEUE, STACK)  # maps without keys
+ARRAYS = (ARRAY, PERCPU_ARRAY, PROG_ARRAY, ARRAY_OF_MAPS, DEVMAP, CPUMAP)  # a key is a number below max_entries
+FULL_ARRAYS = (ARRAY, PERCPU_ARRAY)  # every key is there, and none can be deleted
+BATCHED = (HASH, ARRAY, LRU_HASH, LPM_TRIE, PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)  # may be read by many entries
 ANY, LOCK = 0, 4  # flags of a lookup or an update: BPF_ANY, BPF_F_LOCK
 RDONLY_PROG = 1 << 7  # BPF_F_RDONLY_PROG, of a map
 LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES, of a test run
@@ -39,7 +48,7 @@ NAME_BYTES = 15  # without the final zero
 _ATTR_BYTES = 128
 _INFO_BYTES = 256
 _MAP_INFO = struct.Struct("=6I16s4x4x16x3I")
-_PROG_INFO = struct.Struct("=2I")
+_PROG_INFO = struct.Struct("=2I8sII16xQ16x16s112xQQ8xI")
 MAP_NAME_AT, PROG_NAME_AT = 24, 64  # where names are in the kernel's information
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -100,10 +109,38 @@ def map_info(fd: int) -> MapInfo:
     return MapInfo._make(_MAP_INFO.unpack_from(info(fd)))
 
 
+class ProgramInfo(NamedTuple):
+    """The kernel's information on a program: sizes in bytes, `loaded_ns` since boot, and what its runs have taken.
+
+    Runs are counted only while statistics are on (`run_statistics`). `verified` are the instructions that the verifier
+    has looked at, 0 if the kernel does not tell.
+    """
+
+    type: int
+    id: int
+    tag: bytes
+    jited_bytes: int
+    xlated_bytes: int
+    loaded_ns: int
+    name: bytes
+    run_ns: int
+    runs: int
+    verified: int
+
+
+def program_info(fd: int) -> ProgramInfo:
+    """Return the kernel's information on a program."""
+    return ProgramInfo._make(_PROG_INFO.unpack_from(info(fd)))
+
+
 def program_id(fd: int) -> int:
     """Return the kernel's number of a program."""
-    _, number = _PROG_INFO.unpack_from(info(fd))
-    return int(number)
+    return program_info(fd).id
+
+
+def run_statistics() -> "Object":
+    """Let the kernel count the runs of all programs and their time, for as long as the result is open."""
+    return Object(call(ENABLE_STATS, attributes("I", 0), "count what programs run"))
 
 
 def open_by_id(command: int, number: int, what: str) -> int:

@@ -79,14 +79,18 @@ def _found(folder: int, name: str, say: Say) -> Compiled | None:
     return what
 
 
-def keep(name: str, what: Compiled, dependencies: str, beside: str, began: float) -> None:
+def keep(name: str, what: Compiled, dependencies: str, beside: str, began: float, work_folder: str = "") -> None:
     """Keep what was compiled since `began`, in seconds of the epoch. A cache that cannot be written is no error.
 
     `dependencies` is the rule for make that the compiler wrote, in which paths are relative to the folder `beside`.
+    Headers in `work_folder` are of netlab's making, and in the key.
     """
     with suppress(OSError):
         headers = {}
+        ours = os.path.join(os.path.realpath(work_folder), "") if work_folder else ""
         for header in _paths(dependencies, beside):
+            if ours and header.startswith(ours):
+                continue
             if os.stat(header).st_mtime >= began - 1:  # it may have changed while it was read; clocks are coarse
                 return
             headers[header] = _digest_of(header)

@@ -5,7 +5,7 @@ Imports no bcc, so that a long-lived process can use it without carrying a compi
 
 import ctypes
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
 from netlab.errors import NetlabError
@@ -44,8 +44,9 @@ class Map(bpf.Object):
         super().__init__(fd)
         shape = bpf.map_info(self.fd)
         self.type, self.id, self.key_size, self.value_size, self.max_entries, self.flags = shape[:6]
-        self._stride = (self.value_size + 7) & ~7
-        self._cpus = possible_cpus() if self.type in bpf.PER_CPU else 1
+        self.is_per_cpu = self.type in bpf.PER_CPU
+        self.stride = (self.value_size + 7) & ~7  # from one CPU's value to the next
+        self.cpus = possible_cpus() if self.is_per_cpu else 1
 
     @classmethod
     def open(cls, path: str) -> Self:
@@ -69,7 +70,8 @@ class Map(bpf.Object):
             raise ValueError(f"the key has {len(key)} bytes, the map's keys {self.key_size}")
         held = ctypes.create_string_buffer(key, len(key))
         address = ctypes.addressof(value) if value is not None else 0
-        bpf.call(command, bpf.attributes("IIQQQ", self.fd, 0, ctypes.addressof(held), address, flags), what)
+        key_at = ctypes.addressof(held) if key else 0  # a queue has no keys
+        bpf.call(command, bpf.attributes("IIQQQ", self.fd, 0, key_at, address, flags), what)
 
     def get(self, key: bytes, flags: int = BPF_ANY) -> bytes:
         """Return the value at a key. KeyError when there is none; BPF_F_LOCK reads a locked value whole."""
@@ -77,19 +79,33 @@ class Map(bpf.Object):
 
     def get_per_cpu(self, key: bytes, flags: int = BPF_ANY) -> list[bytes]:
         """Return the value at a key on every possible CPU (one value for a map that is not per-CPU)."""
-        value = ctypes.create_string_buffer(self._stride * self._cpus)
+        value = ctypes.create_string_buffer(self.stride * self.cpus)
         try:
             self._call(bpf.MAP_LOOKUP, key, value, flags, "look up a key")
         except FileNotFoundError:
             raise KeyError(key) from None
-        return [value.raw[at : at + self.value_size] for at in range(0, len(value), self._stride)]
+        return [value.raw[at : at + self.value_size] for at in range(0, len(value), self.stride)]
 
     def set(self, key: bytes, value: bytes, flags: int = BPF_ANY) -> None:
         """Write a whole value; on a per-CPU map the same on every CPU."""
-        if len(value) != self.value_size:
-            raise ValueError(f"the value has {len(value)} bytes, the map's values {self.value_size}")
-        held = ctypes.create_string_buffer(value.ljust(self._stride, b"\0") * self._cpus, self._stride * self._cpus)
-        self._call(bpf.MAP_UPDATE, key, held, flags, "update a key")
+        self.set_per_cpu(key, [value] * self.cpus, flags)
+
+    def set_per_cpu(self, key: bytes, values: Sequence[bytes], flags: int = BPF_ANY) -> None:
+        """Write a whole value for each possible CPU."""
+        for value in values:
+            if len(value) != self.value_size:
+                raise ValueError(f"the value has {len(value)} bytes, the map's values {self.value_size}")
+        whole = b"".join(value.ljust(self.stride, b"\0") for value in values)
+        self._call(bpf.MAP_UPDATE, key, ctypes.create_string_buffer(whole, len(whole)), flags, "update a key")
+
+    def pop(self) -> bytes:
+        """Take the next value out of a queue or a stack; KeyError when it is empty."""
+        value = ctypes.create_string_buffer(self.stride)
+        try:
+            self._call(bpf.MAP_POP, b"", value, BPF_ANY, "take a value")
+        except FileNotFoundError:
+            raise KeyError(b"") from None
+        return value.raw[: self.value_size]
 
     def delete(self, key: bytes) -> None:
         """Remove a key; KeyError when it is not there."""

@@ -167,7 +167,10 @@ class ProcessRecord(NamedTuple):
 
 
 class NodeRecord(NamedTuple):
-    """A node. `env` is for root, and in a file of its own."""
+    """A node. `env` is for root, and in a file of its own.
+
+    `maps` is what the file writes into maps of its programs, as JSON: entries by the name of the map.
+    """
 
     kind: Kind
     limits: LimitsRecord
@@ -181,6 +184,7 @@ class NodeRecord(NamedTuple):
     bridge: BridgeRecord | None = None
     routes: tuple[RouteRecord, ...] = ()
     sysctls: Mapping[Sysctl, str] = {}
+    maps: Mapping[str, str] = {}
     files: tuple[OwnFileRecord, ...] = ()
     private: tuple[OwnFolderRecord, ...] = ()
 

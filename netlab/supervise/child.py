@@ -4,12 +4,12 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 from netlab import role
-from netlab.kernel import syscalls
+from netlab.kernel import pids, syscalls
 from netlab.runtime import entry
 from netlab.runtime.base import Entrance, Place
 from netlab.supervise import logs
@@ -21,6 +21,14 @@ _TO_DEFAULT = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD),  # as they were for `up`
     *(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these
 )
+
+
+class Printed(NamedTuple):
+    """A line for a log: when it was printed (CLOCK_MONOTONIC), the stream as in the log, and the text."""
+
+    ns: int
+    stream: str
+    text: bytes
 
 
 class Inherited(NamedTuple):
@@ -138,10 +146,30 @@ class Child:
             self._log.write(now, b"".join(entries))
         return ready, entries
 
-    def note(self, text: str) -> None:
-        """Write a line of the supervisor's own into the log."""
-        self._log.latest = now = time.monotonic_ns()
-        self._log.write(now, logs.entry(now, "note", text))
+    def note(self, text: str) -> list[bytes]:
+        """Write a line of the supervisor's own into the log, and return what the log has got."""
+        return self.record([Printed(time.monotonic_ns(), "note", text.encode())])
+
+    def record(self, lines: Sequence[Printed]) -> list[bytes]:
+        """Write lines of somebody else into the log, and return what the log has got; their times do not go back."""
+        now, entries = time.monotonic_ns(), []
+        for ns, stream, text in lines:
+            self._log.latest = min(max(ns, now - _OLDEST_NS, self._log.latest), now)
+            entries.append(b"%d %s %s\n" % (self._log.latest, stream.encode(), text))
+        self._log.write(now, b"".join(entries))
+        return entries
+
+    def state(self, is_startable: bool) -> dict[str, object]:
+        """Return the state of the process, as a message has it; `is_startable` says that it is about to be started."""
+        known: dict[str, object] = {"process": self.name, "awaits_ready": self.awaits_ready}
+        if not self.pid:
+            return {**known, "state": "starting" if is_startable else "not started"}
+        known |= {"pid": self.pid, "started_ns": self.started_ns}
+        if self.end:
+            return {**known, "state": "exited" if "exit" in self.end else "killed", **self.end}
+        if self.patience:
+            return {**known, "state": "stopping"}
+        return {**known, "state": "stopped" if pids.is_stopped(self.pid) else "running" if self.here else "starting"}
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and its group."""

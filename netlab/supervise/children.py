@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,13 +12,12 @@ from netlab import paths
 from netlab.kernel import pids
 from netlab.kernel.kill import GRACE_S, signal_name
 from netlab.supervise import logs, state
-from netlab.supervise.child import Child, Inherited
-from netlab.supervise.loop import Loop
+from netlab.supervise.child import Child, Inherited, Printed
+from netlab.supervise.loop import Loop, repeat
 from netlab.supervise.stream import Stream
 
 _READ_BYTES = 1 << 16
 _STARTS_A_ROUND = 8  # between two looks at the output of running processes
-_READS_AT_ONCE = 64
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer: nothing has gone wrong
@@ -107,12 +106,14 @@ class Children:
             raise Refused(f"{name} does not run")
         self._again.discard(name)
         self._facts.add(process=name, pid=child.pid, stop_ns=time.monotonic_ns())
+        self._note(child, "asked to stop")
         self._stop(child)
 
     def restart(self, name: str) -> None:
         """Stop a process, if it runs, and start it when it has ended."""
         child = self._known(name)
         if self._runs(child) and not self._is_leaving:
+            self._note(child, "asked to restart")
             self._replace(child)
         else:
             self.start(name)
@@ -126,7 +127,12 @@ class Children:
 
     def states(self) -> list[dict[str, object]]:
         """Return the state of each process."""
-        return [self._state(child) for child in self._all.values()]
+        return [child.state(child in self._startable) for child in self._all.values()]
+
+    def log(self, name: str, lines: Sequence[Printed]) -> None:
+        """Record what was printed by a process that somebody else has started in the place of this one."""
+        child = self._known(name)
+        self._stream.tell_lines(name, child.record(lines))
 
     def stop_all(self) -> None:
         """Ask every process to end, and start no more."""
@@ -154,16 +160,8 @@ class Children:
     def _runs(self, child: Child) -> bool:
         return bool(child.pid) and not child.end
 
-    def _state(self, child: Child) -> dict[str, object]:
-        known: dict[str, object] = {"process": child.name, "awaits_ready": child.awaits_ready}
-        if not child.pid:
-            return {**known, "state": "starting" if child in self._startable else "not started"}
-        known |= {"pid": child.pid, "started_ns": child.started_ns}
-        if child.end:
-            return {**known, "state": "exited" if "exit" in child.end else "killed", **child.end}
-        if child.patience:
-            return {**known, "state": "stopping"}
-        return {**known, "state": "stopped" if pids.is_stopped(child.pid) else "running" if child.here else "starting"}
+    def _note(self, child: Child, text: str) -> None:
+        self._stream.tell_lines(child.name, child.note(text))
 
     def _replace(self, child: Child) -> None:
         """Stop what is left of a process, if anything, and start it."""
@@ -187,12 +185,14 @@ class Children:
         try:
             pidfd = child.start(self._inherited)
         except OSError as error:
-            self._stream.tell("failed", process=child.name, why=f"cannot be started: {error.strerror}")
+            why = f"cannot be started: {error.strerror}"
+            self._note(child, why)
+            self._stream.tell("failed", process=child.name, why=why)
             return
         about = {"pid": child.pid, "awaits_ready": child.awaits_ready}
         began = {"start_ticks": pids.start_ticks(child.pid), "started_ns": child.started_ns}
         self._facts.add(process=child.name, **about, **began, argv=child.argv)
-        child.note(f"started as process {child.pid}")
+        self._note(child, f"{logs.STARTED}{child.pid}")
         self._stream.tell("started", child.started_ns, process=child.name, **about)
         for fd in child.pipes:
             self._loop.watch(fd, partial(self._read, child, fd))
@@ -244,7 +244,8 @@ class Children:
         how = child.result()
         now = time.monotonic_ns()
         self._facts.add(process=child.name, pid=child.pid, ended_ns=now, **how)
-        child.note(f"exited with code {how['exit']}" if "exit" in how else f"killed by {signal_name(how['signal'])}")
+        text = f"exited with code {how['exit']}" if "exit" in how else f"killed by {signal_name(how['signal'])}"
+        self._note(child, text)
         self._stream.tell("exited", now, process=child.name, pid=child.pid, **how)
         if child.killed:  # and with it all of its group, whoever else may hold its pipes
             self._go_on(child)
@@ -283,10 +284,3 @@ class Children:
 
     def _living(self) -> Iterator[Child]:
         return (child for child in (*self._all.values(), *self._past) if child.pid and not child.reaped)
-
-
-def repeat(read: Callable[[], bool]) -> None:
-    """Read on until there is nothing, or until so much came that somebody must be writing as fast."""
-    for _ in range(_READS_AT_ONCE):
-        if not read():
-            return

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from netlab.supervise.readiness import Readiness
 
 STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stubborn
-_LAST_LINES = 10
 _READ_BYTES = 1 << 16
 # What the caller may ignore, and the supervisor must not: it hears of the ends of its children, and is stopped.
 _TO_DEFAULT = (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -210,9 +209,7 @@ def _failure(supervisor: Connection, process: str, what: str) -> NetlabError:
     from netlab.supervise import logs
 
     abandon(supervisor)
-    lines = logs.tail(supervisor.folder, process, _LAST_LINES)
-    said = "; its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else "; it has printed nothing"
-    return NetlabError(f"{process} {what}{said}" if process else what)
+    return NetlabError(f"{process} {what}{logs.last_words(supervisor.folder, process)}" if process else what)
 
 
 def stop_supervisor(folder: str) -> bool:

@@ -10,6 +10,7 @@ reached its limit; the trace is kept one folder higher, where no process's name 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from netlab import paths
 from netlab.errors import NetlabError
@@ -17,13 +18,15 @@ from netlab.kernel import files
 from netlab.supervise.log_reader import File, LogLine, parse
 from netlab.words import count
 
-__all__ = ["LogLine", "Writer", "entry", "limit_for", "read", "tail", "write_whole"]
+__all__ = ["LogLine", "Writer", "entry", "last_words", "limit_for", "merged", "opened", "read", "tail", "write_whole"]
 
 FILE_LIMIT = 16 << 20  # bytes, at most; one to two times this much of the newest is kept, because /run is memory
 _TAIL = 1 << 16
+_LAST_LINES = 10
 _FOLLOW_INTERVAL_S = 0.05
 _SETTLE_NS = 30_000_000  # a line is in its file this long after its stamp, unless the machine is overloaded
 _NOTE = 100  # bytes kept free for the note on lost lines
+STARTED = "started as process "  # a note: a run begins here
 _PAGE = 4096  # what a file takes at least, and by which it grows
 
 
@@ -107,6 +110,20 @@ def limit_for(count: int, folder: str) -> int:
     return max(_PAGE, min(FILE_LIMIT, share // _PAGE * _PAGE))
 
 
+@contextmanager
+def opened(folder: str, processes: Sequence[str], trace: bool) -> Iterator[list[File]]:
+    """Yield the logs of these processes, by their keys, and behind them that of the trace if wanted."""
+    files = [File(paths.log(folder, process), process) for process in processes]
+    if trace:
+        files.append(File(f"{folder}/{paths.TRACE_LOG}", ""))
+    _allow_files(2 * len(files) + 64)
+    try:
+        yield files
+    finally:
+        for file in files:
+            file.close()
+
+
 def read(
     folder: str,
     processes: Sequence[str],
@@ -122,22 +139,15 @@ def read(
     what comes until the lab is gone, or `until()` says so, which is asked again and again; lines of different processes
     are then in order as long as they reach their files within 30 ms.
     """
-    files = [File(paths.log(folder, process), process) for process in processes]
-    if trace:
-        files.append(File(f"{folder}/{paths.TRACE_LOG}", ""))
-    _allow_files(2 * len(files) + 64)
-    try:
+    with opened(folder, processes, trace) as files:
         if last is not None:
             for file in files:
                 file.skip_to_last(last)
-        yield from _follow(folder, files, last, until) if follow else _last(_merged(files), last)
-    finally:
-        for file in files:
-            file.close()
+        yield from _follow(folder, files, last, until) if follow else _last(merged(files), last)
 
 
 def tail(folder: str, process: str, count: int) -> list[str]:
-    """Return the text of the last lines that a process itself printed."""
+    """Return the text of the last lines that the newest run of a process itself printed."""
     try:
         with files.opened(paths.log(folder, process)) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
@@ -145,11 +155,22 @@ def tail(folder: str, process: str, count: int) -> list[str]:
     except OSError:
         return []
     lines = [line for line in (parse(text, process) for text in raw) if line is not None]
-    return [line.text for line in lines if line.stream in ("out", "err")][-count:]
+    starts = [at for at, line in enumerate(lines) if line.stream == "note" and line.text.startswith(STARTED)]
+    newest = lines[starts[-1] if starts else 0 :]
+    return [line.text for line in newest if line.stream in ("out", "err")][-count:]
 
 
-def _merged(files: list[File]) -> Iterator[LogLine]:
-    """Yield what is in the files now, in the order of time, without loading all of it."""
+def last_words(folder: str, process: str) -> str:
+    """Return how a message goes on that says why a process has failed: with the last lines of its newest run."""
+    lines = tail(folder, process, _LAST_LINES)
+    return "; its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else "; it has printed nothing"
+
+
+def merged(files: list[File]) -> Iterator[LogLine]:
+    """Yield what is in the files now, in the order of time, without loading all of it; the next call goes on there.
+
+    Lines of the same time come in the order of the files.
+    """
     import heapq
 
     return heapq.merge(*(file.lines() for file in files), key=lambda line: line.ns)
@@ -171,7 +192,7 @@ def _follow(folder: str, files: list[File], last: int | None, until: Callable[[]
     try:
         waiting: list[LogLine] = []
         settled = time.monotonic_ns() - _SETTLE_NS
-        for line in _last(_merged(files), last):
+        for line in _last(merged(files), last):
             if line.ns <= settled:
                 yield line
             else:

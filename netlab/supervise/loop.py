@@ -4,6 +4,8 @@ import os
 import select
 from collections.abc import Callable
 
+_READS_AT_ONCE = 64
+
 
 class Loop:
     """An epoll(7) whose descriptors have handlers.
@@ -41,3 +43,10 @@ class Loop:
         """Close a descriptor, and watch it no more."""
         self.forget(fd)
         os.close(fd)
+
+
+def repeat(read: Callable[[], bool]) -> None:
+    """Read on until there is nothing, or until so much came that somebody must be writing as fast."""
+    for _ in range(_READS_AT_ONCE):
+        if not read():
+            return

@@ -3,13 +3,16 @@
 import json
 import signal
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 from netlab.supervise import schema
+from netlab.supervise.child import Printed
 from netlab.supervise.children import Children, Refused
 from netlab.supervise.stream import Reader, Stream
 
 _Asked = dict[str, Any]
+_STREAMS = ("out", "out+", "err", "err+", "note")
 _MOST_SHOWN = 60  # characters of a request in an answer
 
 
@@ -25,6 +28,7 @@ class Requests:
             "restart": lambda _, asked: self._children.restart(_name(asked)),
             "signal": lambda _, asked: self._children.signal(_name(asked), _signal(asked)),
             "state": lambda *_: None,
+            "log": lambda _, asked: self._children.log(_name(asked), _lines(asked)),
             "watch": self._watch,
         }
 
@@ -70,6 +74,25 @@ def _name(asked: _Asked) -> str:
     if not isinstance(name, str):
         raise Refused(f"`process` is {_shown(name)}: expected the name of a process")
     return name
+
+
+def _lines(asked: _Asked) -> list[Printed]:
+    """Return the lines of a request: [time, stream, text]; bytes that are not UTF-8 are lone surrogates."""
+    lines = asked.get("lines")
+    if not isinstance(lines, list) or not all(_is_line(line) for line in lines):
+        raise Refused(
+            f"`lines` is {_shown(lines)}: expected a list of [NANOSECONDS, STREAM, TEXT], STREAM one of"
+            f" {', '.join(_STREAMS)}"
+        )
+    return [Printed(ns, stream, text.encode(errors="surrogateescape")) for ns, stream, text in lines]
+
+
+def _is_line(line: object) -> bool:
+    match line:
+        case [int(), str(stream), str(text)] if stream in _STREAMS and "\n" not in text:
+            with suppress(UnicodeEncodeError):
+                return bool(text.encode(errors="surrogateescape") or True)
+    return False
 
 
 def _signal(asked: _Asked) -> int:

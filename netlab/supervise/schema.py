@@ -9,7 +9,8 @@ import time
 
 VERSION = 1
 LIFE = ("started", "ready", "exited", "failed", "complete")  # what happens to processes
-KINDS = (*LIFE, "line", "trace", "overrun")  # the events that a reader may choose
+LOGGED = ("line", "note", "trace", "overrun")  # what is in the logs, too
+KINDS = (*LIFE, *LOGGED)  # the events that a reader may choose
 LINE_LIMIT = 1 << 16  # bytes of a request
 
 

@@ -107,12 +107,15 @@ class Stream:
                     reader.hear(event)
 
     def tell_lines(self, process: str, entries: Collection[bytes]) -> None:
-        """Send what a process has printed, as in its log."""
-        if "line" in self._wanted:
+        """Send what a process has printed, and what was noted of it, as in its log."""
+        if not self._wanted.isdisjoint(("line", "note")):
             for entry in entries:
-                if (line := parse(entry.rstrip(b"\n"), process)) and line.stream in ("out", "err"):
+                line = parse(entry.rstrip(b"\n"), process)
+                if line and line.stream in ("out", "err"):
                     more = {"cut": True} if line.cut else {}
                     self.tell("line", line.ns, process=process, stream=line.stream, text=line.text, **more)
+                elif line:
+                    self.tell("note", line.ns, process=process, text=line.text)
 
     def tell_trace(self, entries: Collection[bytes]) -> None:
         """Send what programs have printed, as in the lab's trace."""

@@ -30,9 +30,9 @@ from netlab import paths
 from netlab.kernel import files, pids, syscalls, umask
 from netlab.supervise import logs, schema, trace_collector
 from netlab.supervise.child import Inherited
-from netlab.supervise.children import Children, repeat
+from netlab.supervise.children import Children
 from netlab.supervise.listener import Listener
-from netlab.supervise.loop import Loop
+from netlab.supervise.loop import Loop, repeat
 from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
 

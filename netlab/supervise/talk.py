@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel.kill import signal_name
 from netlab.supervise import schema
+from netlab.supervise.readiness import TRIAL_S
 
 ANSWER_S = 10.0  # for an answer; the supervisor answers at once, unless it is stopped
 _READ_BYTES = 1 << 16
@@ -30,6 +31,15 @@ _TIMEVAL = struct.pack("ll", int(ANSWER_S), 0)
 _ENDED = ("exited", "killed", "not started")  # states of a process that does not run
 
 Message = dict[str, Any]
+
+
+class NotThereError(NetlabError):
+    """A process that was asked for does not run, or is not ready."""
+
+
+def runs(state: Mapping[str, Any]) -> bool:
+    """Say whether a process in this state runs, or is about to."""
+    return state["state"] not in _ENDED
 
 
 class Talk:
@@ -43,6 +53,7 @@ class Talk:
         self._rest = b""
         self._came: deque[Message] = deque()  # messages that were read and not returned yet
         self._asked = 0
+        self.is_over = False  # the supervisor has closed the connection
 
     def greet(self) -> Message:
         """Return the first message; NetlabError if its version is not this netlab's."""
@@ -88,7 +99,7 @@ class Talk:
         until = time.monotonic() + deadline_s
         self.ask("watch", kinds=schema.LIFE)
         self._ask("stop", process=process)
-        while self.states()[process]["state"] not in _ENDED:
+        while runs(self.states()[process]):
             self._await(process, ("exited",), until, f"has not ended within {deadline_s:g} s")
 
     def events(self, kinds: Sequence[str] = schema.KINDS, deadline_s: float = float("inf")) -> Iterator[Message]:
@@ -97,19 +108,28 @@ class Talk:
         {"kind": "lost", "count": N} is where N events were lost, because they were not read in time.
         """
         self.ask("watch", kinds=[*kinds])
-        return self._heard((*kinds, "lost"), time.monotonic() + deadline_s)
+        return self.heard(kinds, deadline_s)
 
-    def _heard(self, kinds: Sequence[str], until: float) -> Iterator[Message]:
+    def heard(self, kinds: Sequence[str], deadline_s: float) -> Iterator[Message]:
+        """Return events that come within this time, of kinds that are watched; `is_over` says that no more will."""
+        until = time.monotonic() + deadline_s
         while message := self._next(until):
-            if message["kind"] in kinds:
+            if message["kind"] in (*kinds, "lost"):
                 yield message
+
+    def try_out(self, process: str) -> None:
+        """Give a command, which never says READY, a moment to fail; NotThereError if it has ended by then."""
+        for event in self.heard(("exited",), TRIAL_S):
+            if event["kind"] == "exited" and event["process"] == process:
+                raise NotThereError(f"{process} has ended at once, by {_how(event)}")
 
     def _ask(self, do: str, **what: object) -> tuple[Message, list[Message]]:
         """Return the answer to a request, and what came before it."""
         self._asked += 1
         try:
             self._socket.sendall(json.dumps({"do": do, "id": self._asked, **what}).encode() + b"\n")
-        except OSError:
+        except OSError as error:
+            self.is_over = isinstance(error, ConnectionError)
             raise self._silent() from None
         before = []
         until = time.monotonic() + ANSWER_S
@@ -130,17 +150,16 @@ class Talk:
         if event["kind"] == "started" and event["awaits_ready"]:
             event = self._await(process, ("ready", "exited"), until, late)
         if event["kind"] == "failed":
-            raise NetlabError(f"{process} {event['why']}")
+            raise NotThereError(f"{process} {event['why']}")
         if event["kind"] == "exited":
-            how = f"exit code {event['exit']}" if "exit" in event else signal_name(event["signal"])
-            raise NetlabError(f"{process} has ended before it said READY, by {how}")
+            raise NotThereError(f"{process} has ended before it said READY, by {_how(event)}")
 
     def _await(self, process: str, kinds: Sequence[str], until: float, late: str) -> Message:
         """Return the next event of a process, of one of these kinds."""
         while message := self._next(until):
             if message["kind"] in kinds and message["process"] == process:
                 return message
-        raise NetlabError(f"{process} {late}") if time.monotonic() >= until else self._silent()
+        raise NotThereError(f"{process} {late}") if time.monotonic() >= until else self._silent()
 
     def _next(self, until: float) -> Message | None:
         """Return the next message; None at the deadline, and when the supervisor has closed the connection."""
@@ -153,6 +172,7 @@ class Talk:
             except ConnectionError:
                 data = b""
             if not data:
+                self.is_over = True
                 return None
             *lines, self._rest = (self._rest + data).split(b"\n")
             self._came.extend(json.loads(line) for line in lines)
@@ -160,6 +180,10 @@ class Talk:
 
     def _silent(self) -> NetlabError:
         return NetlabError(f"{self._who} does not answer: it is stopped, or has ended; netlab status says more")
+
+
+def _how(event: Message) -> str:
+    return f"exit code {event['exit']}" if "exit" in event else signal_name(event["signal"])
 
 
 @contextmanager

@@ -45,8 +45,8 @@ class Collector:
                 yield b"%d trace %s\n" % line
             elif missing := lost(raw):
                 self._lost += missing
-                self._stream.tell("overrun", now, count=missing)
                 what = f"{count(missing, 'line')} lost, {self._lost} in all: they came too fast"
+                self._stream.tell("overrun", now, count=missing, text=what)
                 yield logs.entry(now, "lost", what)
 
 

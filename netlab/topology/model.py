@@ -6,7 +6,10 @@ takes for a small lab (docs/adr/0002-start-fast.md).
 Everything is in the order of the file. Replicas are already expanded.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from netlab.topology.document import tree
 
 DEFAULT_MTU = 1500
 NODE_IMAGE = "netlab-node:latest"  # the image of containers whose node names none; `make image` builds it
@@ -101,6 +104,17 @@ class OwnFiles(NamedTuple):
     folders: tuple[OwnFolder, ...] = ()
 
 
+class MapEntries(NamedTuple):
+    """What is written into a map before anything runs in the node: its name, its path in the file, and the entries.
+
+    Of what type they must be only the loaded program says. So they are kept as they are written, with their places.
+    """
+
+    name: "tree.Scalar"
+    path: str
+    content: "tree.Mapping | tree.Sequence"
+
+
 class Node(NamedTuple):
     """A host or a switch of the lab.
 
@@ -119,6 +133,7 @@ class Node(NamedTuple):
     limits: Limits = Limits()
     image: str = ""
     capabilities: tuple[str, ...] = ()
+    maps: tuple[MapEntries, ...] = ()
     own: OwnFiles = OwnFiles()
 
 

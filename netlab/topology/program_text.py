@@ -65,6 +65,11 @@ def headers(program: str, source: str) -> Iterator[Header]:
                     break
 
 
+def includes(text: str, name: str) -> bool:
+    """Say whether a text includes a header of this name."""
+    return name in text and name in _INCLUDE.findall(text)
+
+
 def with_headers(program: str, source: str) -> str:
     """Return the text of a program, followed by that of all its headers."""
     return "\n".join([source, *(header.text or "" for header in headers(program, source))])

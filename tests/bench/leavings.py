@@ -4,6 +4,7 @@ import glob
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
@@ -84,14 +85,14 @@ def is_engine(pid: int) -> bool:
     return False
 
 
-def kernel_kb() -> int:
-    """Return how much memory the kernel holds for itself, and in file systems in memory (proc(5))."""
+def kernel_kb(kinds: Sequence[str] = KERNEL) -> int:
+    """Return how much memory the kernel holds for itself, and in file systems in memory: kinds of proc(5)'s meminfo."""
     for path in glob.glob("/sys/kernel/slab/*/shrink"):
         with suppress(OSError), open(path, "w", encoding="ascii") as file:
             file.write("1")
     with open("/proc/meminfo", encoding="ascii") as file:
         found = {line.split(":")[0]: int(line.split()[1]) for line in file}
-    return sum(found[name] for name in KERNEL)
+    return sum(found[name] for name in kinds)
 
 
 class Mark:

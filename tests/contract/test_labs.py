@@ -47,12 +47,12 @@ COUNTER = """
 import os, signal, sys, time
 from netlab import options
 from netlab.role import say
-OPTIONS = {"upto": {"type": "integer", "required": True, "help": "how far"}}
+OPTIONS = {"upto": {"type": "integer", "required": True, "help": "how far"}, "leave": {"type": "flag"}}
 CAPABILITIES = ["SYS_NICE"]
 args = options.parse(OPTIONS, "counts")
 for number in range(args.upto):
     say(f"number {number} {os.environ.get('COLOUR', '')}")
-if "NETLAB_STAMPED" in os.environ:
+if not args.leave:
     say("READY")
     signal.sigwait({signal.SIGTERM})
 sys.exit(4)
@@ -149,7 +149,7 @@ def test_status_measures_the_process_itself(one: str) -> None:
 
 def test_run_starts_a_role_that_does_not_start_by_itself(one: str) -> None:
     """In the foreground, with other options behind its own, and its exit code is that of `run`."""
-    shown = netlab("run", "other", "--upto", "2", code=4).stdout
+    shown = netlab("run", "other", "--upto", "2", "--leave", code=4).stdout
 
     assert shown == "number 0 \nnumber 1 \n"
 

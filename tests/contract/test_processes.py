@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from netlab import paths
 from netlab.supervise import talk
 from netlab.testing.waiting import PATIENCE_S, eventually
-from tests.lab.lab import lab, netlab, texts
+from tests.lab.lab import ROOT, lab, netlab, start, texts
 
 pytestmark = pytest.mark.root
 
@@ -39,12 +41,13 @@ COUNTER = """
 import os, signal, sys
 from netlab import options
 from netlab.role import say
-OPTIONS = {"upto": {"type": "integer", "required": True, "help": "how far"}}
+OPTIONS = {"upto": {"type": "integer", "required": True, "help": "how far"}, "leave": {"type": "flag"}}
 STAYS = True
 args = options.parse(OPTIONS, "counts")
 for number in range(args.upto):
     say(f"number {number} {os.environ.get('COLOUR', '')}")
-if "NETLAB_STAMPED" in os.environ:
+if not args.leave:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     say("READY")
     signal.sigwait({signal.SIGTERM})
 sys.exit(4)
@@ -113,8 +116,9 @@ def test_logs_are_of_a_node_or_of_one(one: str) -> None:
 
 def test_run_takes_one_by_its_key(one: str) -> None:
     """The node alone is enough where one process has its name, or is the only one."""
-    assert netlab("run", "r/by-hand", "--upto", "2", code=4).stdout == "number 0 blue\nnumber 1 blue\n"
-    assert netlab("run", "last", code=4).stdout == "number 0 \n"
+    shown = netlab("run", "r/by-hand", "--upto", "2", "--leave", code=4).stdout
+    assert shown == "number 0 blue\nnumber 1 blue\n"
+    assert netlab("run", "last", "--leave", code=4).stdout == "number 0 \n"
     with open(f"{paths.folder_of(one)}/{paths.RECORD}", encoding="utf-8") as file:
         assert "blue" not in file.read()  # which others than root may read
     assert f"r has several processes: name one of {', '.join(KEYS)}" in netlab("run", "r", code=2).stderr
@@ -151,6 +155,124 @@ def test_one_is_restarted_and_one_is_killed(pair: str) -> None:
     assert problem["where"] == "r/command"
     assert "was killed by SIGKILL" in problem["what"]
     assert status()["state"] == "up"
+
+
+def test_run_writes_into_the_log(pair: str) -> None:
+    """What it shows is in the log of the process, in its time, with its beginning and its end, and its two outputs."""
+    before = texts("logs", "r/role")
+    shown = netlab("run", "r/role", "--upto", "2", "--leave", code=4).stdout
+    lines = [json.loads(line) for line in netlab("logs", "r/role", "--format", "json").stdout.splitlines()]
+    began, *said, ended = lines[len(before) :]
+
+    assert shown == "number 0 \nnumber 1 \n"
+    assert began["text"].startswith("started in the foreground as process ")
+    assert began["text"].endswith(", with --upto 2 --leave")
+    assert [("out", "number 0 "), ("out", "number 1 ")] == [(line["stream"], line["text"]) for line in said]
+    assert ("note", "in the foreground exited with code 4") == (ended["stream"], ended["text"])
+    assert sorted(line["monotonic_ns"] for line in lines) == [line["monotonic_ns"] for line in lines]
+
+
+def test_run_says_ready_to_a_person_and_to_the_log(pair: str) -> None:
+    with start("r/role") as running:
+        assert running.stdout
+        assert ["number 0 \n", "ready\n"] == [running.stdout.readline(), running.stdout.readline()]
+        eventually(lambda: ["number 0 ", "ready"] == texts("logs", "r/role")[-2:])
+        running.terminate()
+        assert running.wait(PATIENCE_S) == 4
+    assert "in the foreground exited with code 4" == texts("logs", "r/role")[-1]
+
+
+def test_stop_start_and_restart(pair: str) -> None:
+    """`status` tells one that was stopped on request from one that has died, and what starts it again."""
+    before = processes()
+    assert "pair: r/role stopped" in netlab("stop", "r/role").stderr
+    assert "r/role does not run" in netlab("stop", "r/role").stderr
+    os.kill(before["r/command"]["pid"], signal.SIGKILL)
+    eventually(lambda: processes(None)["r/command"]["state"] == "killed")
+    problems = {problem["where"]: problem for problem in status(1)["problems"]}
+    assert problems["r/role"]["what"].endswith("was stopped on request")
+    assert problems["r/command"]["what"].endswith("was killed by SIGKILL")
+    assert {True, False} == {one["stopped_by_request"] for one in processes(1).values()}
+    shown = netlab("status", code=1, env={**os.environ, "COLUMNS": "200"}).stdout
+    assert ["stopped on request", "killed 9"] == [
+        text for text in ("stopped on request", "killed 9") if f" {text} " in shown
+    ]
+    for problem in problems.values():
+        assert "started: process " in netlab(*problem["mend"].split()[1:]).stderr
+    assert "up" == status()["state"]
+    assert "r/role runs already: process " in netlab("start", "r/role").stderr
+    now = processes()
+    restarted = netlab("restart", "r").stderr
+    assert ["r/role", "r/command"] == [line.split()[2] for line in restarted.splitlines()]
+    assert not {one["pid"] for one in now.values()} & {one["pid"] for one in processes().values()}
+    notes = [text for text in texts("logs", "r/role") if not text.startswith(("number", "started"))]
+    assert [
+        *("ready", "asked to stop", "exited with code 4"),
+        *("ready", "asked to restart", "exited with code 4", "ready"),
+    ] == notes
+
+
+def test_the_timeline_has_all_that_happens_in_one_order(pair: str, tmp_path: Path) -> None:
+    """Of all or of some, from a time on, with a text, saved as text or as JSON lines by the name of the file."""
+    netlab("restart", "r/command")
+    file, data = tmp_path / "all.txt", tmp_path / "all.jsonl"
+    shown = netlab("timeline", "--save", str(file)).stdout
+    lines = [json.loads(line) for line in netlab("timeline", "--json", "--save", str(data)).stdout.splitlines()]
+    said = [(line["process"], line["stream"], line["text"].rstrip("0123456789")) for line in lines]
+
+    assert shown == file.read_text()
+    assert lines == [json.loads(line) for line in data.read_text().splitlines()]
+    assert [line.split(maxsplit=3)[1:] for line in shown.splitlines()] == [
+        [line["process"], line["stream"], line["text"]] for line in lines
+    ]
+    assert [line["monotonic_ns"] for line in lines] == sorted(line["monotonic_ns"] for line in lines)
+    assert ("r/role", "out", "number 0 ") in said
+    assert ("r/role", "note", "ready") in said
+    begun, ended = "started as process ", "killed by SIGTERM"
+    assert [begun, "asked to restart", ended, begun] == [text for who, _, text in said if who == "r/command"]
+    some = netlab("timeline", "r/role", "--grep", "^number", "--since", "1h").stdout
+    assert ["r/role", "out", "number", "0"] == some.split()[1:]
+    assert "" == netlab("timeline", "--since", "0s").stdout
+    assert "there is one already" in netlab("timeline", "--save", str(file), code=2).stderr
+    assert "expected a regular expression, found '('" in netlab("timeline", "--grep", "(", code=2).stderr
+    assert "expected a time ago, as 10s" in netlab("timeline", "--since", "noon", code=2).stderr
+    assert "r has no process 'x'" in netlab("timeline", "r/x", code=2).stderr
+
+
+def test_the_timeline_goes_on_until_the_lab_is_removed(pair: str) -> None:
+    before = netlab("timeline").stdout
+    words = [sys.executable, "-m", "netlab", "timeline", "-f"]
+    with subprocess.Popen(words, cwd=ROOT, text=True, stdout=subprocess.PIPE) as following:
+        assert following.stdout
+        assert before == "".join(following.stdout.readline() for _ in before.splitlines())
+        netlab("run", "r/role", "--upto", "2", "--leave", code=4)
+        netlab("restart", "r/role")
+        netlab("down")
+        heard = [line.split(maxsplit=3) for line in following.stdout.read().splitlines()]
+        assert 0 == following.wait(PATIENCE_S)
+
+    texts = [text.split(" as process")[0] for _, who, _, text in heard if who == "r/role"]
+    run = ["started in the foreground", "number 0 ", "number 1 ", "in the foreground exited with code 4"]
+    again = ["asked to restart", "exited with code 4", "started", "number 0 ", "ready", "exited with code 4"]
+    assert [text.strip() for text in run + again] == [text.strip() for text in texts]
+
+
+def test_what_cannot_be_changed_is_said(pair: str) -> None:
+    assert "r has no process 'x'; it has r/role, r/command" in netlab("restart", "r/x", code=2).stderr
+    assert "has no node q" in netlab("stop", "q", code=2).stderr
+    netlab("stop", "r/role")
+    begun = netlab("start", "r/role", "--timeout", "0.001", code=1).stderr
+    assert "r/role is not there within 0.001 s" in begun
+
+
+def test_a_command_that_fails_at_once_is_told_with_its_last_lines(runtime: str, tmp_path: Path) -> None:
+    """Those of this run, not of earlier ones."""
+    script = "[ -e gone ] || { touch gone; echo first; exec sleep inf; }; echo broken >&2; exit 3"
+    (tmp_path / "lab.yml").write_text(json.dumps({"name": "pair", "nodes": {"a": {"command": ["sh", "-c", script]}}}))
+    with lab(str(tmp_path / "lab.yml"), "--runtime", runtime, name="pair"):
+        if runtime == "netns":
+            said = netlab("restart", "a", code=1).stderr
+            assert said.splitlines() == ["netlab: a has ended at once, by exit code 3; its last lines:", "  broken"]
 
 
 def test_one_that_fails_ends_up(runtime: str, tmp_path: Path) -> None:

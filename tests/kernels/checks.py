@@ -51,6 +51,10 @@ FEATURES = (
     Feature("healing of totals", more=("tests/bpf/test_healing.py", f"{_LAB}healing.py")),
     Feature("loading, pins and errors of programs", more=(f"{_LAB}programs.py", f"{_LAB}compiled_once.py")),
     Feature("links, namespaces and sysctls", more=(f"{_LAB}links.py", f"{_LAB}netns.py", f"{_LAB}sysctls.py")),
+    Feature(
+        "maps that are filled and shown, programs, `lab.h`",
+        more=(f"{_LAB}maps.py", f"{_LAB}program_view.py", f"{_LAB}lab_header.py"),
+    ),
     Feature("trace", more=(f"{_LAB}trace.py",)),
     Feature("IPv6", more=(f"{_LAB}ipv6.py",)),
     Feature("`up` and `down`, interrupted and stopped", more=(f"{_LAB}stopping.py", f"{_LAB}supervisor.py")),

@@ -263,7 +263,7 @@ def test_what_happens_is_told_to_all_who_want_to_hear_it(lab: Lab) -> None:
             reader.ask("watch", kinds=[*wanted])
         readers[0].ask("start", process="a")
         found = [[reader._next(time.monotonic() + PATIENCE_S) for _ in range(3)] for reader in readers]
-        rest = [[reader._next(time.monotonic() + PATIENCE_S) for _ in range(3)] for reader in readers[1::2]]
+        rest = [[reader._next(time.monotonic() + PATIENCE_S) for _ in range(6)] for reader in readers[1::2]]
 
     lines = [("line", "a", "out", "one"), ("line", "a", "err", "two"), ("line", "a", "out", "three")]
     for heard in found[::2]:
@@ -275,6 +275,8 @@ def test_what_happens_is_told_to_all_who_want_to_hear_it(lab: Lab) -> None:
         assert ["started", "line", "ready", "exited"] == [
             one["kind"] for one in every if one.get("text") in (None, "one")
         ]
+        notes = [one["text"].rstrip("0123456789") for one in every if one["kind"] == "note"]
+        assert ["started as process ", "ready", "exited with code "] == notes
         assert len({one["pid"] for one in every if "pid" in one}) == 1
         assert every[-1]["exit"] == 4
         assert all(one["process"] == "a" and one["ns"] <= time.monotonic_ns() for one in every)

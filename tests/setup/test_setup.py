@@ -67,6 +67,23 @@ def test_a_user_without_sudo_is_told_which_command_needs_root(machine: Machine) 
     assert "this needs root, and there is no sudo here; say it as root: " in done.stderr
 
 
+def test_a_command_runs_in_a_cell_where_there_are_cells(machine: Machine) -> None:
+    """The machine's own cell, a stand-in, runs nothing."""
+    machine.has(cells=True)
+    inside = machine.setup("cell", "echo", "out")
+    machine.has(cells=False)
+    outside = machine.setup("cell", "echo", "out")
+
+    assert [(0, ""), (0, "out\n")] == [(done.returncode, done.stdout) for done in (inside, outside)]
+
+
+def test_a_user_without_sudo_is_told_that_a_cell_needs_root(machine: Machine) -> None:
+    machine.has(uid=1000)
+    machine.without("sudo")
+
+    assert "this needs root, and there is no sudo here" in machine.setup("cell", "true").stderr
+
+
 def test_what_apt_said_is_shown_when_it_fails(machine: Machine) -> None:
     machine.has(packages="python3")
     machine.fails("apt")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -36,7 +37,10 @@ ONLY_USERS = {
     "pyroute2": {"network.messages"},
     "rich": {"cli.tables"},
     "docker": {"runtime.engine"},
-    "ctypes": {*(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "maps")), "kernel.syscalls"},
+    "ctypes": {
+        *(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "map_reader", "maps")),
+        "kernel.syscalls",
+    },
 }
 # What is in a path of netlab's own, and in no other text.
 OWNED = ("/run/netlab", "/run/netns", "/etc/netns", "/var/cache", "lab.json", "env.json", "status.json", "trace.log")
@@ -57,11 +61,13 @@ def modules() -> dict[str, str]:
 MODULES = modules()
 
 
+@cache
 def parsed(path: str) -> ast.Module:
     with open(path, encoding="utf-8") as file:
         return ast.parse(file.read())
 
 
+@cache
 def imported(path: str) -> set[str]:
     """Return the modules that a file imports anywhere, but not for type checking alone."""
     tree = parsed(path)
@@ -176,7 +182,15 @@ UP_AND_DOWN = "netlab.cli.main, netlab.lab.apply, netlab.lab.removal, netlab.run
         pytest.param("netlab.cli.main", PLANS | WRITES, id="all verbs"),
         pytest.param(
             "netlab.cli.main, netlab.cli.become, netlab.lab.launch, netlab.runtime.netns",
-            {*PLANS, *WRITES, "netlab.record.notes", "netlab.supervise", "argparse"},
+            {
+                *PLANS,
+                *WRITES,
+                "netlab.record.notes",
+                "netlab.supervise",
+                "netlab.cli.signal_proxy",
+                "argparse",
+                "threading",
+            },
             id="exec",
         ),
         pytest.param(UP_AND_DOWN, {*PLANS, "netlab.record.notes", "netlab.supervise.client"}, id="up"),

@@ -18,6 +18,7 @@ from netlab.topology.validate.args import Roles
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings
 from netlab.topology.validate.links import Interfaces, connect, name_interfaces, read_links
+from netlab.topology.validate.maps import check_maps
 from netlab.topology.validate.names import Names
 from netlab.topology.validate.nodes import Draft, read_nodes
 from netlab.topology.validate.programs import check_program
@@ -71,6 +72,9 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
     own = _read_own(findings, beside, names, drafts)
+    for draft in drafts:
+        programs = [written.program for written in draft.programs]
+        check_maps(findings, draft.node.maps, programs, draft.declared.name)
     addressing = Addressing(findings, names, wires) if names.kinds_known else None
     if addressing and sound:  # Otherwise another mistake may be the reason for a missing interface.
         _check_surroundings(findings, names, drafts, addressing, interfaces)

@@ -7,6 +7,7 @@ from netlab.topology.model import Limits, Node
 from netlab.topology.validate import processes
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings, place
+from netlab.topology.validate.maps import read_maps
 from netlab.topology.validate.names import Declared
 from netlab.topology.validate.processes import WrittenProcess, read_processes
 from netlab.topology.validate.programs import WrittenProgram, read_programs
@@ -24,7 +25,7 @@ SWITCH_KEYS = ("kind", "replicas", "sysctls")
 NODE_KEYS = (
     *SWITCH_KEYS,
     *processes.KEYS,
-    *(processes.LIST, "xdp", "routes", "env", "limits", "image", "capabilities"),
+    *(processes.LIST, "xdp", "maps", "routes", "env", "limits", "image", "capabilities"),
     *OWN,
 )
 TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
@@ -68,6 +69,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         limits=fields.read("limits", limits, Limits()),
         image=fields.read("image", image, ""),
         capabilities=fields.read("capabilities", capabilities, ()),
+        maps=fields.read("maps", read_maps, ()) if kind != "switch" else (),
     )
     return Draft(
         declared,

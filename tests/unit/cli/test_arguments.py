@@ -48,7 +48,7 @@ def test_arguments_come_in_the_type_of_their_verb(verb: str) -> None:
     """Which declares all that argparse gives, and nothing else."""
     words = [verb]
     for argument in VERBS[verb].arguments:
-        if not argument.names[0].startswith("-") and argument.keywords.get("nargs") is None:
+        if not argument.names[0].startswith("-") and argument.keywords.get("nargs") in (None, "+"):
             words += argument.keywords.get("choices", ["x"])[:1]
     found = arguments.by_argparse(words)
 

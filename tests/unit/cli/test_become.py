@@ -11,7 +11,9 @@ signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 from netlab.cli import become
 from netlab.runtime import entry
 entry.fork, entry.join = lambda place: os.fork(), lambda place, folder: os.environ
-become._enter_container(None, ["sh", "-c", "exit 7"], {})
+from netlab.cli import signal_proxy
+from netlab.runtime.base import Command, Place
+signal_proxy.end_as(become._start(Command(["sh", "-c", "exit 7"], Place(1, 1)), "sh", {}))
 """
 
 

@@ -47,7 +47,13 @@ STATS: dict[str, Any] = {
             "carriers": {"CARRIER_SENT": COUNT},
         }
     },
-    "programs": {"server": {"reasons": {"PASS_ODD": {"packets": 5, "bytes": 275}}}},
+    "programs": {
+        "server": {
+            "reasons": {"PASS_ODD": {"packets": 5, "bytes": 275}},
+            "counters": {"sizes": {"1": 7, "LONG": -2}},
+            "maps": ["others"],
+        }
+    },
     "problems": {},
 }
 
@@ -81,7 +87,7 @@ def test_every_count_is_read_with_its_labels() -> None:
     assert found["netlab_balancer_backend_drained", "under-test", "lb", "worker1"] == 0
     assert found["netlab_balancer_backend_drained", "under-test", "lb", "worker2"] == 1
     assert found["netlab_node_udp_rcvbuf_errors_total", "under-test", "server"] == 9
-    assert len(found) == 6 + 12 + 8 + 7 + 2
+    assert len(found) == 6 + 12 + 8 + 7 + 2 + 2
 
 
 def test_what_a_backend_reports_is_read() -> None:
@@ -104,9 +110,22 @@ def test_counters_and_gauges_are_told_apart() -> None:
 
 def test_names_of_any_kind_come_through() -> None:
     node = 'a "b\\c"\nd'
-    found = samples({**STATS, "balancers": {}, "programs": {node: {"reasons": {"PASS": COUNT}}}})
+    found = samples(
+        {**STATS, "balancers": {}, "programs": {node: {"reasons": {"PASS": COUNT}, "counters": {}, "maps": []}}}
+    )
 
     assert found["netlab_program_packets_total", "under-test", node, "PASS"] == 3
+
+
+def test_plain_counters_have_the_names_of_their_maps_and_keys() -> None:
+    """They are gauges: whether they only grow nobody has said."""
+    lines = [line for line in written(STATS).splitlines() if "program_counter" in line]
+
+    assert lines[1:] == [
+        "# TYPE netlab_program_counter gauge",
+        'netlab_program_counter{lab="under-test",node="server",map="sizes",key="1"} 7',
+        'netlab_program_counter{lab="under-test",node="server",map="sizes",key="LONG"} -2',
+    ]
 
 
 def test_a_lab_without_programs_has_no_samples() -> None:

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 
 from netlab.plan.file_steps import GiveFiles
+from netlab.plan.fill_maps import FillMaps
 from netlab.plan.planner import plan
 from netlab.plan.stages import Work, stages, work_of
 from netlab.plan.steps import (
@@ -23,7 +24,8 @@ from netlab.plan.steps import (
     inverse,
     inverses,
 )
-from netlab.topology.model import Endpoint, Link, Node, OwnFile, OwnFiles, OwnFolder, Program, Topology
+from netlab.topology.document.tree import Scalar, Sequence
+from netlab.topology.model import Endpoint, Link, MapEntries, Node, OwnFile, OwnFiles, OwnFolder, Program, Topology
 
 A = Interface("a", "eth0", 16, "02:00:00:00:00:01", 1500, ("10.0.0.1/24",), "", "b", "up link")
 B = Interface("b", "up link", 16, "02:00:00:00:00:02", 1500, ("10.0.0.2/24",), "", "a", "eth0")
@@ -41,6 +43,9 @@ UNDONE: dict[Step, str] = {
     AddRoute("a", "default", "fd00::2", "lab"): "ip -n lab.a -6 route del default via fd00::2",
     AddRoute("a", "10.1.0.0/16", "10.0.0.2", "lab"): "ip -n lab.a route del 10.1.0.0/16 via 10.0.0.2",
     FaceProgram("a", "eth0", "lab"): "ip netns exec lab.a ethtool -K eth0 gro off tx on",
+    FillMaps("a", (MapEntries(Scalar(1, 1, "m", "m"), "", Sequence(1, 1, ())),), "lab"): (
+        "# netlab: remove from maps of lab.a: m (0 entries)"
+    ),
     AttachProgram(
         "a", PROGRAM._replace(mode="native"), ("eth0",), "a", "lab"
     ): "ip -n lab.a link set dev eth0 xdpdrv off",

@@ -51,6 +51,11 @@ def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str,
         ({"do": "restart", "process": "a"}, ("restart", "a")),
         ({"do": "signal", "process": "a", "signal": "SIGHUP"}, ("signal", "a", 1)),
         ({"do": "signal", "process": "a", "signal": 64}, ("signal", "a", 64)),
+        ({"do": "log", "process": "a", "lines": []}, ("log", "a", [])),
+        (
+            {"do": "log", "process": "a", "lines": [[5, "out", "one"], [6, "err+", "\udcff"], [7, "note", ""]]},
+            ("log", "a", [(5, "out", b"one"), (6, "err+", b"\xff"), (7, "note", b"")]),
+        ),
     ],
 )
 def test_what_is_asked_is_done(known: Known, asked: dict[str, Any], done: tuple[object, ...]) -> None:
@@ -65,7 +70,7 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
     assert answer(known, b'{"do": "watch", "kinds": ["line"]}', reader)["processes"] == [{"process": "a"}]
     assert {"line"} == reader.kinds
     answer(known, b'{"do": "watch"}', reader)
-    assert {"started", "ready", "exited", "failed", "complete", "line", "trace", "overrun"} == reader.kinds
+    assert {"started", "ready", "exited", "failed", "complete", "line", "note", "trace", "overrun"} == reader.kinds
 
 
 @pytest.mark.parametrize(
@@ -74,7 +79,7 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
         (b"hello", 'expected a JSON object such as {"do": "state"}, found hello'),
         (b"\xff" * 70, 'expected a JSON object such as {"do": "state"}, found ' + "\\xff" * 15 + " …"),
         (b"[1]", 'expected a JSON object such as {"do": "state"}, found [1]'),
-        (b"{}", "`do` is null: expected one of start, stop, restart, signal, state, watch"),
+        (b"{}", "`do` is null: expected one of start, stop, restart, signal, state, log, watch"),
         (b'{"do": "start"}', "`process` is null: expected the name of a process"),
         (b'{"do": "stop", "process": "nobody"}', "there is no process nobody"),
         (
@@ -108,6 +113,26 @@ JSON = st.recursive(
     max_leaves=5,
 )
 ASKED = st.dictionaries(st.sampled_from(["do", "id", "process", "signal", "kinds"]), JSON)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        '"a"',
+        "[7]",
+        '[[1, "in", "a"]]',
+        '[["1", "out", "a"]]',
+        r'[[1, "out", "a\nb"]]',
+        '[[1, "out"]]',
+        r'[[1, "out", "\ud800"]]',
+    ],
+)
+def test_lines_that_are_none_get_into_no_log(known: Known, lines: str) -> None:
+    said = answer(known, f'{{"do": "log", "process": "a", "lines": {lines}}}'.encode())["why"]
+
+    assert said.startswith("`lines` is ")
+    assert said.endswith("expected a list of [NANOSECONDS, STREAM, TEXT], STREAM one of out, out+, err, err+, note")
+    assert [] == known.done
 
 
 @settings(deadline=None)

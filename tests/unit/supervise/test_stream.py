@@ -60,8 +60,9 @@ def test_each_hears_the_kinds_that_it_wants(stream: Stream) -> None:
     ready = {"kind": "ready", "ns": 5, "process": "a", "pid": 7}
     out = {"kind": "line", "ns": 6, "process": "a", "stream": "out", "text": "one"}
     err = {"kind": "line", "ns": 8, "process": "a", "stream": "err", "text": "tw\\xff", "cut": True}
+    note = {"kind": "note", "ns": 7, "process": "a", "text": "ready"}
     trace = {"kind": "trace", "ns": 9, "node": "lb", "program": "lb", "text": "seen"}
-    assert [ready, out, err, trace] == heard(stream, all_of_it)
+    assert [ready, out, note, err, trace] == heard(stream, all_of_it)
     assert [out, err] == heard(stream, lines)
     assert [] == heard(stream, nothing)
 

@@ -1,0 +1,85 @@
+"""The verbs that show lines: logs, trace and timeline."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any, TextIO
+
+from netlab.cli import chosen, show, typed
+from netlab.cli.console import Painted
+from netlab.errors import UsageError
+from netlab.kernel import umask
+from netlab.observe import log_view
+from netlab.observe.painter import Plain
+from netlab.record import named, store
+from netlab.supervise.logs import LogLine
+
+_AS_JSON = (".json", ".jsonl")
+
+
+def logs(args: typed.Logs) -> None:
+    """Show what processes printed."""
+    lab = store.read(store.choose(args.lab))
+    called = [key for words in args.processes for key in named.keys(lab, words)]
+    keys = list(dict.fromkeys(called)) if args.processes else [key for key, _ in lab.processes()]
+    show.lines(log_view.of_processes(lab, keys, args.lines, args.follow, args.format, Painted()))
+
+
+def trace(args: typed.Trace) -> None:
+    """Show what programs printed."""
+    lab = store.read(store.choose(args.lab))
+    show.lines(log_view.of_programs(lab, args.lines, args.follow, args.format, Painted()))
+
+
+def timeline(args: typed.Timeline) -> None:
+    """Show everything that was printed or has happened; save it, if wanted, in a new file."""
+    name = store.choose(args.lab)
+    if args.follow:
+        chosen.elevate(args, name)
+    from netlab.observe import timeline as observed
+
+    lab = store.read(name)
+    since_ns = args.since_ns - lab.clock_offset_ns if args.since_ns else 0
+    wanted = observed.choose(lab, args.processes, since_ns, args.grep)
+    lines = observed.read(lab, wanted, args.follow)
+    shown = observed.form(lab, args.format, Painted())
+    with _new_file(args.save) if args.save is not None else nullcontext() as file:
+        if file is None:
+            show.lines(map(shown, lines))
+            return
+        as_json = args.save.endswith(_AS_JSON) if args.save else False
+        kept = observed.form(lab, "json" if as_json else "text", Plain())
+        try:
+            show.lines(_saved(lines, shown, kept, file))
+        except BrokenPipeError:  # whoever reads our output has seen enough; the file is to have all there is now
+            if not args.follow:
+                for line in lines:
+                    print(kept(line), file=file)
+            raise
+
+
+VERBS: dict[str, Callable[[Any], None]] = {"logs": logs, "trace": trace, "timeline": timeline}
+
+
+def _saved(
+    lines: Iterator[LogLine], shown: Callable[[LogLine], str], kept: Callable[[LogLine], str], file: TextIO
+) -> Iterator[str]:
+    """Write lines into a file, and yield them as they are to be shown."""
+    for line in lines:
+        print(kept(line), file=file)
+        yield shown(line)
+
+
+def _new_file(path: str) -> TextIO:
+    """Make a file that belongs to whoever has called sudo; UsageError if there is one of this name, or it cannot be."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise UsageError(f"--save {path}: expected the name of a new file, and there is one already") from None
+    except OSError as error:
+        raise UsageError(f"--save {path}: expected a file that can be made: {error.strerror}") from None
+    os.fchmod(fd, 0o666 & ~umask.callers())
+    user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() == 0 and user.isdigit() and group.isdigit():
+        os.fchown(fd, int(user), int(group))
+    return open(fd, "w", encoding="utf-8", buffering=1)

@@ -1,0 +1,157 @@
+"""Writes the entries that a topology has for maps into the maps of loaded programs."""
+
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+from typing import NamedTuple
+
+from netlab.errors import Mistake, TopologyError, reason
+from netlab.kernel import syscalls
+from netlab.lab.standing import Standing
+from netlab.plan.fill_maps import FillMaps
+from netlab.programs import bpf, map_types, pinned
+from netlab.programs.lab_names import LabNames
+from netlab.programs.map_writer import MapWriter
+from netlab.programs.maps import Map
+from netlab.programs.written_values import Misfit
+from netlab.topology.document.tree import Item, Mapping, Scalar, join, nearest
+from netlab.topology.document.tree import Sequence as List
+from netlab.topology.model import MapEntries
+
+MOST = 20  # mistakes in one message
+
+
+def fill(standing: Standing, steps: Sequence[FillMaps], file: str) -> None:
+    """Write into the maps of these nodes, whose programs are loaded.
+
+    Raises TopologyError with the mistakes of all of them, and with nothing written, for entries that do not fit their
+    maps; with the first one that the kernel refuses otherwise.
+    """
+    mistakes: dict[Mistake, None] = {}
+    with ExitStack() as opened:
+        ready = []
+        for step in steps:
+            fills = []
+            for each in step.maps:
+                found = _fillings(standing, step.node, each, opened)
+                mistakes.update(dict.fromkeys(_mistake(misfit) for misfit in found.misfits))
+                fills += found.ready
+            ready.append((step.node, fills))
+        if mistakes:
+            raise TopologyError(file, list(mistakes)[:MOST])
+        for node, fills in ready:
+            try:
+                # an interface is looked up in the namespace of whoever writes the entry of a devmap
+                syscalls.inside(standing.runtime.netns_path(node), partial(_write, fills))
+            except Misfit as misfit:
+                raise TopologyError(file, [_mistake(misfit)]) from None
+
+
+def _mistake(misfit: Misfit) -> Mistake:
+    return Mistake(misfit.item.line, misfit.item.column, misfit.path, misfit.message, misfit.hint)
+
+
+def _write(fills: "list[_Filling]") -> None:
+    for each in fills:
+        each.write()
+
+
+class _Found(NamedTuple):
+    """The maps that entries are for, and what of the entries does not fit."""
+
+    ready: "list[_Filling]"
+    misfits: list[Misfit]
+
+
+def _fillings(standing: Standing, node: str, entries: MapEntries, opened: ExitStack) -> _Found:
+    """Find the maps of this name, one in each of the node's programs that has it."""
+    folders = [program.pins for program in standing.record.nodes[node].programs]
+    there = {folder: pinned.maps(folder) for folder in folders}
+    ready = []
+    for folder, maps in there.items():
+        if entries.name.text in maps:
+            of = opened.enter_context(Map.open(maps[entries.name.text]))
+            target = map_types.typed({entries.name.text: of})[entries.name.text]
+            writer = MapWriter(target, LabNames(standing.record, node), folder)
+            ready.append(_Filling(entries, opened.enter_context(closing(writer))))
+    if ready:
+        return _Found(ready, [misfit for each in ready for misfit in each.misfits])
+    hint = nearest(entries.name.text, [name for maps in there.values() for name in maps])
+    what = "a map of the program" if len(folders) == 1 else "a map of one of the programs"
+    return _Found([], [Misfit(entries.name, entries.path, f"{what} on {node}", hint)])
+
+
+class _Filling:
+    """The entries for one map, as the kernel takes them; `misfits` are those that do not fit."""
+
+    def __init__(self, entries: MapEntries, writer: MapWriter) -> None:
+        self.name = entries.name
+        self.entries = entries
+        self.path = entries.path
+        self.misfits: list[Misfit] = []
+        self._writer = writer
+        self._map = writer.target.map
+        self._ready: list[tuple[Item, str, bytes, list[bytes]]] = []
+        self._read()
+
+    def _read(self) -> None:
+        try:
+            self._writer.check_kind(self.name, self.path)
+            pairs = list(self._pairs())
+        except Misfit as misfit:
+            self.misfits.append(misfit)
+            return
+        seen: dict[bytes, Item] = {}
+        for key_item, item, path in pairs:
+            try:
+                key = self._writer.key(key_item, path) if self._map.key_size else b""
+                self._ready.append((key_item, path, key, self._writer.values(item, path)))
+            except Misfit as misfit:
+                self.misfits.append(misfit)
+                continue
+            first = seen.setdefault(key, key_item)
+            if key and first is not key_item:
+                self.misfits.append(Misfit(key_item, path, "each key once", f"line {first.line} has the same one"))
+        if len(pairs) > self._map.max_entries:
+            hint = f"there are {len(pairs)}"
+            self.misfits.append(Misfit(self.name, self.path, f"at most {self._map.max_entries} entries", hint))
+
+    def _pairs(self) -> Iterator[tuple[Item, Item, str]]:
+        """Yield keys and values with their paths."""
+        content, of = self.entries.content, self._writer.target
+        if isinstance(content, List):
+            for number, item in enumerate(content.items):
+                path = f"{self.path}.{number}"
+                if of.map.type in bpf.QUEUES:
+                    yield item, item, path
+                elif of.map.type in bpf.ARRAYS:
+                    yield Scalar(item.line, item.column, number, str(number)), item, path
+                else:
+                    yield (*_key_and_value(item, path), path)
+        elif of.map.type in bpf.QUEUES:
+            raise Misfit(content, self.path, f"a list of values, as {of.name} is a {of.kind}, which has no keys")
+        else:
+            for key, item in content.pairs:
+                yield key, item, join(self.path, key.text)
+
+    def write(self) -> None:
+        """Write all entries; Misfit for one that the kernel refuses."""
+        for item, path, key, values in self._ready:
+            try:
+                self._map.set_per_cpu(key, values)
+            except OSError as error:
+                raise Misfit(item, path, f"an entry that the kernel takes for {self.name.text}", _why(error)) from None
+
+
+def _why(error: OSError) -> str:
+    words = {errno.E2BIG: "the map is full", errno.EINVAL: "the kernel says: Invalid argument"}
+    return words.get(error.errno or 0, f"the kernel says: {reason(error)}")
+
+
+def _key_and_value(item: Item, path: str) -> tuple[Item, Item]:
+    """Return both parts of an entry that is written as `{key: …, value: …}`."""
+    pairs = {key.text: each for key, each in item.pairs} if isinstance(item, Mapping) else {}
+    if pairs.keys() != {"key", "value"}:
+        raise Misfit(item, path, "a mapping with key and value")
+    return pairs["key"], pairs["value"]

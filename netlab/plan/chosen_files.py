@@ -1,0 +1,19 @@
+"""Which files a topology's roles and programs are, where they are not netlab's own; nothing is wrong with that."""
+
+import os
+from collections.abc import Iterator
+
+from netlab import assets
+from netlab.topology.model import Topology
+
+_FOLDERS = {"role": "roles", "program": "bpf"}
+
+
+def of(topology: Topology) -> Iterator[str]:
+    """Yield a sentence for each file that is not netlab's own; of a name that netlab has, too, it says so."""
+    roles = (("role", each.role, each.role_path) for node in topology.nodes for each in node.processes if each.role)
+    programs = (("program", each.name, each.path) for node in topology.nodes for each in node.programs)
+    for what, name, path in dict.fromkeys((*roles, *programs)):
+        own = os.path.join(assets.folder(_FOLDERS[what]), os.path.basename(path))
+        if path != own:
+            yield f"the {what} {name} is {path}" + (", not netlab's own" if os.path.exists(own) else "")

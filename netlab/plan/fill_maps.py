@@ -1,0 +1,28 @@
+"""The step that writes into maps."""
+
+from typing import NamedTuple
+
+from netlab.paths import netns_name
+from netlab.plan.equality import compared_by_kind
+from netlab.topology.model import MapEntries
+from netlab.words import entries
+
+
+@compared_by_kind
+class FillMaps(NamedTuple):
+    """What is written into the maps of a node's programs, when these are loaded and not yet attached."""
+
+    node: str
+    maps: tuple[MapEntries, ...]
+    lab: str
+
+    def __str__(self) -> str:
+        """Return a shell comment: the types of the entries are in the program."""
+        return f"# netlab: write into maps of {netns_name(self.lab, self.node)}: {self._named()}"
+
+    def undone(self) -> str:
+        """Return a shell comment: entries are in their maps, and go with these."""
+        return f"# netlab: remove from maps of {netns_name(self.lab, self.node)}: {self._named()}"
+
+    def _named(self) -> str:
+        return ", ".join(f"{each.name.text} ({entries(len(each.content[2]))})" for each in self.maps)

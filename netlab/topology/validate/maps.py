@@ -1,0 +1,95 @@
+"""`maps:`: what is written into the maps of a node's programs, as far as it can be judged before they are loaded."""
+
+import re
+from collections.abc import Sequence as SequenceOf
+
+from netlab.topology import program_text
+from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, join, show
+from netlab.topology.model import MapEntries, Program
+from netlab.topology.validate.findings import Findings, place
+from netlab.topology.validate.settings import is_word
+
+ENTRIES = "entries"
+_DECLARED = re.compile(r"\bBPF_[A-Z0-9_]+\s*\(([^;{}]*?)\)\s*;|\}\s*(\w+)\s+SEC\s*\(\s*\"\.maps\"")
+_WORD = re.compile(r"\w+")
+
+
+def read_maps(findings: Findings, item: Item, path: str) -> tuple[MapEntries, ...] | None:
+    """Read `maps:`, a mapping of maps to their entries."""
+    if not isinstance(item, Mapping):
+        findings.wrong(item, path, "a mapping of maps to entries")
+        return None
+    found = []
+    for key, child in item.pairs:
+        below = join(path, key.text)
+        if not is_word(key.text):
+            findings.add(place(key, below), f"expected the name of a map, found {show(key.text)}")
+            continue
+        content, below = _entries(findings, child, below)
+        if isinstance(content, Scalar):
+            findings.wrong(content, below, "a mapping of keys to values, or a list")
+            continue
+        children = content.items if isinstance(content, Sequence) else tuple(each for _, each in content.pairs)
+        names = range(len(children)) if isinstance(content, Sequence) else [each.text for each, _ in content.pairs]
+        for name, each in zip(names, children, strict=True):
+            _check(findings, each, join(below, str(name)))
+        found.append(MapEntries(key, below, content))
+    return tuple(found)
+
+
+def _entries(findings: Findings, item: Item, path: str) -> tuple[Item, str]:
+    """Return the entries of a map, which may stand alone or under the key `entries`."""
+    if not isinstance(item, Mapping):
+        return item, path
+    entries = [each for key, each in item.pairs if key.text == ENTRIES]
+    if not entries:
+        return item, path
+    for key, _ in item.pairs:
+        if key.text != ENTRIES:
+            hint = f"put all entries under {ENTRIES}"
+            findings.add(
+                place(key, join(path, key.text)), f"expected nothing beside {ENTRIES}, found {show(key.text)}", hint
+            )
+    return entries[0], join(path, ENTRIES)
+
+
+def _check(findings: Findings, item: Item, path: str) -> None:
+    """Add the mistakes of values that fit no map: nothing, and numbers that are not whole."""
+    if isinstance(item, Scalar):
+        if item.value is None or isinstance(item.value, float):
+            findings.wrong(item, path, "a whole number, a text, a list or a mapping")
+        return
+    pairs = item.items if isinstance(item, Sequence) else tuple(each for _, each in item.pairs)
+    names = range(len(pairs)) if isinstance(item, Sequence) else [key.text for key, _ in item.pairs]
+    for name, each in zip(names, pairs, strict=True):
+        _check(findings, each, join(path, str(name)))
+
+
+def check_maps(findings: Findings, maps: tuple[MapEntries, ...], programs: SequenceOf[Program], node: str) -> None:
+    """Add the mistakes of maps that no source of a node's programs can have: their names are nowhere in the texts."""
+    if not maps:
+        return
+    if not programs:
+        findings.add(
+            place(maps[0].name, maps[0].path), f"expected an xdp program on {node}, whose maps these are, found none"
+        )
+        return
+    texts = [*(_text(each.path) for each in programs), *(str(value) for each in programs for _, value in each.define)]
+    if any("##" in text or "\0" in text for text in texts):  # names may be put together, or it is no source
+        return
+    words = {word for text in texts for word in _WORD.findall(text)}
+    declared = [word for text in texts for found in _DECLARED.finditer(text) for word in _WORD.findall(found[0])]
+    likely = [word for word in dict.fromkeys(declared) if word.islower()]
+    for each in maps:
+        if each.name.text not in words:
+            hint = findings.closest(each.name.text, likely)
+            message = f"expected a map of the program on {node}, found {show(each.name.text)}"
+            findings.add(place(each.name, each.path), message, f"did you mean {show(hint)}?" if hint else "")
+
+
+def _text(path: str) -> str:
+    """Return the text of a program with its headers; one that cannot be read is a mistake elsewhere."""
+    try:
+        return program_text.with_headers(path, program_text.read(path))
+    except OSError:
+        return "\0"

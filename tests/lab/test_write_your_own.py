@@ -1,0 +1,110 @@
+"""What `netlab new` writes runs as it is; docs/write-your-own.md makes a whole balancer of it, command by command."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from netlab.testing.waiting import PATIENCE_S, eventually
+from tests.lab.lab import ROOT, inside, lab, netlab, texts
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
+
+PAGE = Path(ROOT, "docs", "write-your-own.md")
+JUDGES_ANY = find_spec("netlab.judge") is not None  # else a demo takes no balancer but netlab's own for one
+
+
+def blocks() -> Iterator[tuple[str, str]]:
+    """Yield the kind and the text of each block of code on the page."""
+    for found in re.finditer(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL):
+        yield found[1], found[2]
+
+
+def replaced(program: str, function: str) -> str:
+    """Return a program with another function in the place of the one of its name."""
+    head = function.partition("\n{")[0]
+    begin = program.index(f"{head}\n{{")
+    return program[:begin] + function + program[program.index("\n}\n", begin) + 3 :]
+
+
+def command(line: str, folder: Path) -> None:
+    """Run a command of the page as a shell would, with this checkout's netlab."""
+    path = folder / "netlab"
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(ROOT)} exec {shlex.quote(sys.executable)} -m netlab "$@"\n')
+    path.chmod(0o755)
+    variables = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    text = line.replace("sudo ", "")
+    done = subprocess.run(
+        ["sh", "-c", text],
+        check=False, cwd=folder / "mine", env=variables, capture_output=True, text=True, timeout=PATIENCE_S,
+    )  # fmt: skip
+    said = f"$ {line}\n{done.stdout}{done.stderr}"
+    fails = line.startswith("netlab demo") and not JUDGES_ANY
+    assert done.returncode == 0 or fails, said
+    assert "Traceback" not in said
+    assert "error inside netlab" not in said
+
+
+def test_the_page_leads_to_a_balancer_that_is_judged(tmp_path: Path) -> None:
+    """Each command succeeds; each function takes the place of that of its name. Requests wait, and leave in order."""
+    source = tmp_path / "mine" / "balancer.c"
+    functions = 0
+    for kind, text in blocks():
+        if kind == "c":
+            source.write_text(replaced(source.read_text(), text))
+            functions += 1
+        elif kind == "sh":
+            for line in text.splitlines():
+                if line == "netlab new balancer mine":
+                    netlab("new", "balancer", str(tmp_path / "mine"))
+                elif line == "sudo netlab down":
+                    told = [json.loads(each) for each in netlab("timeline", "--json").stdout.splitlines()]
+                    command(line, tmp_path)
+                elif line != "cd mine":
+                    command(line, tmp_path)
+
+    traced = [one["text"] for one in told if one["stream"] == "trace"]
+    waited, left = (
+        [int(found[1]) for text in traced if (found := re.match(rf"{what} #(\d+)", text))]
+        for what in ("queue", "dequeue")
+    )
+    assert 3 == functions
+    assert waited == left == sorted(left)
+    assert left
+    assert 30 + 40 + 40 == sum(one["text"].startswith("received #") for one in told)
+    if JUDGES_ANY:
+        assert (tmp_path / "mine" / "high" / "report.md").is_file()
+
+
+@pytest.mark.parametrize("kind", ["dropper", "parta", "partb", "role"])
+def test_what_is_new_runs(kind: str, tmp_path: Path) -> None:
+    """It is a good topology, is as planned when it is up, and traffic passes."""
+    netlab("new", kind, str(tmp_path))
+    [topology] = tmp_path.glob("*.yml")
+    netlab("validate", str(topology))
+    with lab(str(topology)):
+        match kind:
+            case "role":
+                inside("asker", "bash", "-c", "echo hello >/dev/udp/echo/7")
+                eventually(lambda: any(text.startswith("6 bytes from 10.0.0.2:") for text in texts("logs", "echo")))
+            case "partb":
+                eventually(lambda: 30 == sum(text.startswith("received #") for text in everything()))
+                assert 30 == sum(text.startswith("forward #") for text in texts("trace"))
+            case _:
+                eventually(lambda: any(text.startswith("end of file on #1") for text in texts("logs", "server")))
+                judged = [text for text in texts("trace") if " 1 bytes: " in text]
+                assert {"odd, pass", "even, drop"} == {text.partition(": ")[2] for text in judged}
+                assert 10 == len(judged)
+                assert 5 == sum(text.startswith("segment on #1: ") for text in texts("logs", "server"))
+        netlab("status")
+
+
+def everything() -> list[str]:
+    return [json.loads(line)["text"] for line in netlab("timeline", "--json").stdout.splitlines()]
