@@ -42,6 +42,21 @@ class Layout(NamedTuple):
         tuple[MountPoint, str, int], ...
     ]  # with their numbers, as nodes that differ only in contents share this
     etc: frozenset[str]  # of the names in /etc, those of its own
+    below: tuple[tuple[str, MountPoint], ...] = ()  # the host's mounts that are to be seen in places
+
+    def beside(self, mounts: Iterable[str], folder: str) -> "Layout":
+        """Return this with what is below its places: of these mounts, those in places that show what the host has.
+
+        The lab's folder is to be seen everywhere. What is mounted below another of these mounts goes with it; it comes
+        after it.
+        """
+        found: list[tuple[str, MountPoint]] = []
+        for path in mounts:
+            place = self.holder(path)
+            inside = bool(found) and path.startswith(f"{found[-1][0]}/")
+            if place and place.path != path and not inside and (place.keeps or path == folder):
+                found.append((path, place))
+        return self._replace(below=tuple(found))
 
     def holder(self, path: str) -> MountPoint | None:
         """Return the innermost place that a path is in."""

@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from netlab import paths
@@ -59,14 +59,25 @@ class Views:
     def make(self, own: "Mapping[str, OwnFiles]", netns_path: Callable[[str], str]) -> None:
         """Make the views of these nodes, whose network namespaces exist."""
         layouts: dict[object, Layout] = {}
-        works = [(node, its, _layout(layouts, node, its)) for node, its in own.items()]
+        works = [(node, its, self._layout(layouts, node, its)) for node, its in own.items()]
         count = 2 if len(works) >= THREADS_FROM else 1
         syscalls.in_threads(count, lambda each: self._make_all(each, netns_path), works)
+
+    def _layout(self, known: dict[object, Layout], node: str, own: "OwnFiles") -> Layout:
+        """Return where a node's own files are; nodes with the same paths are laid out once."""
+        key = (own.folders, tuple(each.path for each in own.files))
+        try:
+            if key not in known:
+                known[key] = lay_out(own).beside(self._mounts, self._folder)
+        except NetlabError as error:
+            raise NetlabError(f"{node}: {error}") from None
+        return known[key]
 
     def _take(self, _: Iterator[None]) -> None:
         """In a thread of its own: copy the host's mounts, which are the template from here on.
 
-        Other labs' mounts are not in it, as they may be many. Nor is /sys, which shows the host's network.
+        The lab's files in /etc are in it. Other labs' mounts are not, as they may be many, nor is /sys, which shows the
+        host's network.
         """
         self._host = os.open(_OWN_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
         syscalls.unshare(syscalls.CLONE_NEWNS)
@@ -76,6 +87,9 @@ class Views:
             while os.path.ismount(path):
                 syscalls.umount(path)
         self._mounts = tuple(_mount_points())
+        for name in files.names(f"{self._folder}/{paths.ETC}"):
+            if os.path.exists(f"/etc/{name}"):
+                syscalls.mount(f"{self._folder}/{paths.ETC}/{name}", f"/etc/{name}", "", syscalls.MS_BIND)
         self._template = os.open(_OWN_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
 
     def _make_all(self, works: "Iterator[tuple[str, OwnFiles, Layout]]", netns_path: Callable[[str], str]) -> None:
@@ -103,7 +117,7 @@ class Views:
             syscalls.setns(mounts, syscalls.CLONE_NEWNS)
             socket.sethostname(node)
             syscalls.mount("sysfs", "/sys", "sysfs")
-            _Mounting(self._lab, self._folder, node, layout, self._mounts).do()
+            _Mounting(self._lab, self._folder, node, layout).do()
         finally:
             os.close(mounts)
             syscalls.setns(self._host, syscalls.CLONE_NEWNS)
@@ -148,28 +162,26 @@ class Views:
 class _Mounting:
     """What is mounted in one node's view, by a thread that is in it."""
 
-    def __init__(self, lab: str, folder: str, node: str, layout: Layout, mounts: Sequence[str]) -> None:
+    def __init__(self, lab: str, folder: str, node: str, layout: Layout) -> None:
         self._lab = lab
         self._folder = folder
         self._own = paths.own_files(folder, node)
         self._layout = layout
-        self._mounts = mounts
         self._open: list[int] = []
 
     def do(self) -> None:
-        """Mount every place, then the lab's files in /etc that are not the node's own.
+        """Mount every place, then, if one has hidden them, the lab's files in /etc that are not the node's own.
 
         What is mounted is opened before: places hide each other, and what is below them.
         """
         try:
             sources = [self._sources(place) for place in self._layout.places]
-            below = [(path, self._kept(syscalls.clone_mounts(path))) for path in self._hidden()]
-            etc = f"{self._folder}/{paths.ETC}"
-            shown = [(name, self._opened(f"{etc}/{name}")) for name in files.names(etc) if name not in self._layout.etc]
+            below = [(*each, self._kept(syscalls.clone_mounts(each[0]))) for each in self._layout.below]
+            shown = list(self._shown()) if self._layout.holder("/etc/hosts") else []
             for place, opened in zip(self._layout.places, sources, strict=True):
                 self._mount(place, opened)
-                for path, copy in below:
-                    if self._layout.holder(path) == place:
+                for path, its, copy in below:
+                    if its == place:
                         syscalls.place_mounts(copy, path)
             for name, source in shown:
                 if os.path.exists(f"/etc/{name}"):
@@ -178,19 +190,10 @@ class _Mounting:
             for descriptor in self._open:
                 os.close(descriptor)
 
-    def _hidden(self) -> Iterator[str]:
-        """Yield the host's mounts below places that show what the host has, and the lab's folder.
-
-        What is mounted below one of these goes with it.
-        """
-        last = "\0"
-        for path in self._mounts:
-            place = self._layout.holder(path)
-            if place is None or place.path == path or path.startswith(f"{last}/"):
-                continue
-            if place.keeps or path == self._folder:
-                last = path
-                yield path
+    def _shown(self) -> Iterator[tuple[str, str]]:
+        """Yield the lab's files for /etc that are not the node's own, opened."""
+        etc = f"{self._folder}/{paths.ETC}"
+        return ((name, self._opened(f"{etc}/{name}")) for name in files.names(etc) if name not in self._layout.etc)
 
     def _sources(self, place: MountPoint) -> tuple[str, ...]:
         content = own_folders.content_of(self._own, self._layout, place)
@@ -218,17 +221,6 @@ class _Mounting:
     def _kept(self, descriptor: int) -> int:
         self._open.append(descriptor)
         return descriptor
-
-
-def _layout(known: dict[object, Layout], node: str, own: "OwnFiles") -> Layout:
-    """Return where a node's own files are; nodes with the same paths are laid out once."""
-    key = (own.folders, tuple(each.path for each in own.files))
-    try:
-        if key not in known:
-            known[key] = lay_out(own)
-    except NetlabError as error:
-        raise NetlabError(f"{node}: {error}") from None
-    return known[key]
 
 
 def _mount_points() -> Iterator[str]:

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,6 +125,7 @@ def test_the_hosts_mounts_below_a_folder_are_seen(tmp_path: Path) -> None:
 
 def test_they_are_gone_with_the_lab(tmp_path: Path) -> None:
     """Also the mounts in them, which would hold the host's file systems: asked by the numbers of the namespaces."""
+    number_of("/proc/self/ns/mnt")  # or the test is skipped
     netlab("up", written(tmp_path, IDLE), "--lab", LAB)
     numbers = [number_of(f"/run/netlab/{LAB}/spaces/{node}.mnt") for node in "ab"]
     stood = [mounts_in(number) for number in numbers]
@@ -249,7 +249,7 @@ def test_links_of_the_host_are_followed_but_not_written_through(tmp_path: Path) 
 
 @pytest.mark.parametrize("what", ["fifo", "huge", "directory", "link"])
 def test_hostile_sources_are_refused_by_place(tmp_path: Path, what: str) -> None:
-    """At once, and with the line: a pipe is not waited for, and of a gigabyte not all is read."""
+    """With the line: a pipe is not waited for, and of a gigabyte not all is read."""
     source = tmp_path / "source"
     if what == "fifo":
         os.mkfifo(source)
@@ -260,11 +260,9 @@ def test_hostile_sources_are_refused_by_place(tmp_path: Path, what: str) -> None
         source.mkdir()
     else:
         source.symlink_to(source)
-    begun = time.monotonic()
     said = netlab("up", written(tmp_path, only("files: {/etc/x: source}")), code=2).stderr
 
     assert "lab.yml:3:23: nodes.a.files./etc/x: expected a file to give to the node, found 'source': " in said
-    assert time.monotonic() - begun < 10
 
 
 def test_namespaces_younger_than_they_look(tmp_path: Path) -> None:
