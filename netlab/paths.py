@@ -38,12 +38,22 @@ LIMITS = "netlab"  # the control group above LAB/NODE
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _LONGEST = 63
-_PROGRAM_LETTERS = _LETTERS | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+_NAME_LETTERS = _LETTERS | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 
 
 def is_label(name: str) -> bool:
     """Say whether a name can be a lab's: a DNS label in lower case."""
     return 0 < len(name) <= _LONGEST and _LETTERS.issuperset(name) and "-" not in (name[0], name[-1])
+
+
+def is_name(name: str) -> bool:
+    """Say whether a node or a process can have this name; `label_of` makes a DNS label of it."""
+    return 0 < len(name) <= _LONGEST and _NAME_LETTERS.issuperset(name) and is_label(label_of(name))
+
+
+def label_of(name: str) -> str:
+    """Return the DNS label that is made of the name of a node, where one must be."""
+    return name.lower().replace("_", "-")
 
 
 def folder_of(lab: str) -> str:
@@ -90,7 +100,7 @@ def program_key(node: str, name: str, *, is_only: bool) -> str:
 
 def is_program_name(name: str) -> bool:
     """Say whether one of several programs of a node can have this name, which is in its key and in names of files."""
-    return 0 < len(name) <= _LONGEST and _PROGRAM_LETTERS.issuperset(name) and "-" not in (name[0], name[-1])
+    return 0 < len(name) <= _LONGEST and _NAME_LETTERS.issuperset(name) and "-" not in (name[0], name[-1])
 
 
 def node_of(key: str) -> str:

@@ -10,8 +10,9 @@
 #include <uapi/linux/in.h>
 #include <uapi/linux/ip.h>
 #include <uapi/linux/udp.h>
+#include "lab.h"             /* made by netlab for each lab: addresses and interfaces as constants (docs/programs.md) */
 
-#define SERVERS 3
+#define SERVERS LAB_WORKER_COUNT
 #define THREADS 5            /* of each server */
 #define SERVICE_PORT 8080    /* of the balancer, and of the servers */
 #define COMPLETION_PORT 9090
@@ -22,13 +23,6 @@
 /* Not the number of a server: what becomes of a request that no server gets now. */
 #define WAITS SERVERS
 #define NO_ROOM (SERVERS + 1)
-
-/*
- * Server 0 is worker1, and so on. The lab is the same on every run: `netlab up balancer.yml --dry-run` prints the
- * interfaces of lb, with their indexes and addresses.
- */
-#define FIRST_INTERFACE 17                           /* eth1 of lb, which leads to worker1 */
-#define ADDRESS(server) (10 << 24 | ((server) + 1) << 8 | 1)           /* 10.0.1.1, 10.0.2.1, 10.0.3.1 */
 
 struct request {             /* one that waits: what it takes to make the packet again */
 	u32 number;
@@ -111,19 +105,37 @@ static __always_inline int parse(struct xdp_md *ctx, struct packet *packet)
 	return packet->ip->ihl == 5 && packet->ip->protocol == IPPROTO_UDP && !(packet->ip->frag_off & htons(0x3fff));
 }
 
+/* Return which server has this address, from 0 for worker1; SERVERS for none. */
+static __always_inline u32 server_at(u32 address)
+{
+	u32 server = SERVERS;
+
+#define HAS_ADDRESS(number, NAME) \
+	if (address == TO_##NAME##_IP4) \
+		server = number;
+	LAB_EACH_WORKER(HAS_ADDRESS)         /* a line for each: HAS_ADDRESS(0, WORKER1) HAS_ADDRESS(1, WORKER2) … */
+	return server;
+}
+
 /* Send a packet to a server: only its addresses and checksums change. */
 static __always_inline int send(struct packet *packet, u32 server)
 {
-	u8 to[ETH_ALEN] = {2, 0x6e, 0, 0, server + 1, 0}, from[ETH_ALEN] = {2, 0x6e, 0, 0, server + 1, 1};
+	u32 interface = 0;
 
-	__builtin_memcpy(packet->ethernet->h_dest, to, ETH_ALEN);
-	__builtin_memcpy(packet->ethernet->h_source, from, ETH_ALEN);
-	packet->ip->daddr = htonl(ADDRESS(server));
+#define GOES_TO(number, NAME) \
+	if (server == number) { \
+		u8 to[ETH_ALEN] = TO_##NAME##_MAC, from[ETH_ALEN] = TO_##NAME##_MY_MAC; \
+		__builtin_memcpy(packet->ethernet->h_dest, to, ETH_ALEN); \
+		__builtin_memcpy(packet->ethernet->h_source, from, ETH_ALEN); \
+		packet->ip->daddr = TO_##NAME##_IP4; \
+		interface = TO_##NAME##_IFINDEX; \
+	}
+	LAB_EACH_WORKER(GOES_TO)
 	packet->ip->check = 0;
 	packet->ip->check = checksum(packet->ip);
 	packet->udp->dest = htons(SERVICE_PORT);
 	packet->udp->check = 0;      /* none, which IPv4 allows */
-	return bpf_redirect(FIRST_INTERFACE + server, 0);
+	return bpf_redirect(interface, 0);
 }
 
 /*
@@ -165,10 +177,10 @@ static __always_inline int receive_request(struct xdp_md *ctx, struct packet *pa
 
 static __always_inline int receive_completion(struct xdp_md *ctx, struct packet *packet, struct state *state)
 {
-	u32 server = (ntohl(packet->ip->saddr) >> 8 & 255) - 1;
+	u32 server = server_at(packet->ip->saddr);
 	struct request request = {};
 
-	if (server >= SERVERS || ntohl(packet->ip->saddr) != ADDRESS(server))
+	if (server == SERVERS)
 		return XDP_DROP;
 	bpf_spin_lock(&state->lock);
 	u32 depth = state->next - state->first;      /* before it goes, if one does */

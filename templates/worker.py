@@ -30,19 +30,22 @@ def serve(thread: int) -> None:
     slept = 0.0
     while True:
         data, (host, port) = server.recvfrom(1500)
-        text = data.rstrip(b"\0 ").decode()
-        seconds = float(text)
+        text = data.rstrip(b"\0 ").decode(errors="replace")
+        try:
+            seconds = min(max(0.0, float(text)), 3600.0)
+        except ValueError:  # no number: done at once, as the balancer waits for the thread
+            seconds = 0.0
         with lock:
             received += 1
             number = received
             about = f"{json.dumps(text)} ({len(data)} bytes), thread {thread}"
-            say(f"received #{number} from {host}:{port}: {about} sleeps {seconds:g} s")
+            say(f"received #{number} from {host}:{port}: {about} sleeps {seconds} s")
         time.sleep(seconds)
         slept += seconds
         with lock:
             slept_by_all += seconds
             so_far = f"{slept:.3f} s so far; all threads {slept_by_all:.3f} s so far"
-            say(f"finished #{number}: thread {thread} slept {seconds:g} s, {so_far}")
+            say(f"finished #{number}: thread {thread} slept {seconds} s, {so_far}")
             server.sendto(b"done", balancer)  # a completion: this thread is free again
 
 

@@ -34,7 +34,7 @@ def operate(lab: Standing, args: typed.Maps, say: Say) -> None:
     elif args.watch:
         raise UsageError("--watch needs a map: netlab maps --watch NODE MAP")
     elif len(args.target) < len("NM"):
-        _list(map_view.all_of(lab.record, *args.target), args.format)
+        _list(map_view.all_of(lab.record, *args.target), args.format, say)
     else:
         _show(lab, args, *args.target)
 
@@ -72,9 +72,12 @@ def _change(lab: Standing, action: str, words: list[str], say: Say) -> None:
 # ---- showing ---------------------------------------------------------------------------------------------------------
 
 
-def _list(found: list[MapAbout], style: str) -> None:
+def _list(found: list[MapAbout], style: str, say: Say) -> None:
     if style == "json":
         _print_json({"maps": [each._asdict() for each in found]})
+        return
+    if not found:
+        say("netlab: no program here has a map")
         return
     from netlab.cli import tables
 

@@ -1,6 +1,6 @@
 """What a lab shows, for people: tables of the data that `observe` returns, and lines as they come."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from netlab.words import count, few
 if TYPE_CHECKING:
     from netlab.balancer.reports import Reporter
     from netlab.observe.stats import BalancerStats, LabStats, Reasons
-    from netlab.observe.status import LabStatus
+    from netlab.observe.status import LabStatus, NodeStatus
     from netlab.supervise.client import Process
 
 _MOST = 50  # problems in a table
@@ -29,7 +29,8 @@ def status(found: "LabStatus") -> None:
     """Print a lab's nodes as a table, and below it what is not as planned."""
     table = tables.table("NODE", "WHAT", "PROGRAM", "STATE", "PID", "CPU", "MEMORY", "ADDRESSES")
     for name, node in found.nodes.items():
-        addresses = [each for port in node.addresses.values() for each in port if ":" not in each]
+        planned = [each for port in node.addresses.values() for each in port]
+        addresses = [each for each in planned if ":" not in each] or planned
         own = next((one for one in node.processes if one.process == name), None)
         others = [one for one in node.processes if one is not own]
         role = own.role if own else "" if others else node.role
@@ -44,17 +45,26 @@ def status(found: "LabStatus") -> None:
     print(f"lab {found.lab} is {state}, from {found.topology or 'no file'}")
     tables.console().print(table)
     for name, node in found.nodes.items():
-        if node.memory_kills:
-            killed = count(node.memory_kills, "process", "es")
-            print(f"{name}: its memory was used up, and the kernel has killed {killed} there")
-        if node.udp_rcvbuf_errors:
-            print(_full_buffers(name, node.udp_rcvbuf_errors))
+        for line in _remarks(name, node):
+            print(line)
     for problem in found.problems[:_MOST]:
         print(f"{_PAINT.bad(problem.where or 'the lab')}: {problem.said}")
     if found.problems[_MOST:]:
         print(f"… and {len(found.problems) - _MOST} more: --format json has all")
     if limited:
         say(f"netlab: note: to look into the nodes takes root: sudo netlab status {found.lab}")
+
+
+def _remarks(name: str, node: "NodeStatus") -> Iterator[str]:
+    """Yield lines on a node that its row has no room for."""
+    for interface, now in node.addresses_now.items():
+        planned = ", ".join(node.addresses.get(interface, ())) or "none"
+        yield f"{name} {interface}: it has {', '.join(now) or 'no address'} now, planned is {planned}"
+    if node.memory_kills:
+        killed = count(node.memory_kills, "process", "es")
+        yield f"{name}: its memory was used up, and the kernel has killed {killed} there"
+    if node.udp_rcvbuf_errors:
+        yield _full_buffers(name, node.udp_rcvbuf_errors)
 
 
 def _full_buffers(node: str, errors: int) -> str:

@@ -13,7 +13,7 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.kill import signal_name
-from netlab.lab import node_drift, snapshot
+from netlab.lab import addresses_now, node_drift, snapshot
 from netlab.lab.node_drift import NO_PINS, Inside, Pins, Problem, anew
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
@@ -27,12 +27,14 @@ class Drift(NamedTuple):
     """What is not as planned; `is_whole` says that nodes were looked into; `lab` is None if its record is damaged.
 
     `udp_rcvbuf_errors` are, by node, datagrams dropped as their socket's buffer was full: of nodes looked into.
+    `addresses` are, by node and interface, those that are there now, of interfaces where they are not as planned.
     """
 
     problems: tuple[Problem, ...]
     is_whole: bool
     lab: Standing | None
     udp_rcvbuf_errors: Mapping[str, int] = {}
+    addresses: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
 
 
 def examine(lab: str) -> Drift:
@@ -58,7 +60,9 @@ def _examined(lab: Standing) -> Drift:
     except PermissionError:
         return Drift(outside, False, lab)
     errors = {node: seen.udp_rcvbuf_errors for node, seen in found.items() if seen}
-    return Drift((*outside, *inside), True, lab, errors)
+    planned = lab.record.nodes
+    addresses = {node: addresses_now.changed(planned[node], seen) for node, seen in found.items() if seen}
+    return Drift((*outside, *inside), True, lab, errors, addresses)
 
 
 # ---- what needs no root ----------------------------------------------------------------------------------------------
@@ -128,8 +132,8 @@ def _unnamed(record: LabRecord, path: str) -> str:
         return "is gone"
     there = {(words[0], name) for line in lines if (words := line.split()) for name in words[1:]}
     for node, about in record.nodes.items():
-        for port in about.interfaces.values():
-            for address in port.addresses:
+        for addresses in about.all_addresses().values():
+            for address in addresses:
                 if (address.partition("/")[0], node) not in there:
                     return f"does not say any more that {node} is {address.partition('/')[0]}"
     return ""

@@ -4,15 +4,18 @@ A problem is only what was planned and is missing or changed. What somebody has 
 link, a qdisc) is his own affair. `snapshot` reads nodes. `drift` looks at the rest of a lab.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from netlab.lab import route_drift
+from netlab.lab.route_drift import Route
 from netlab.plan.command_words import namespace
+from netlab.plan.steps import LO_INDEX as LO
 from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram
 from netlab.record.model import InterfaceRecord, NodeRecord
-from netlab.topology.ip_arithmetic import DEFAULT, DEFAULTS, Subnet, parse
+from netlab.topology.ip_arithmetic import Subnet, parse
 
-LO = 1  # its index in every namespace
+NO_PEERS: Mapping[str, str] = {}
 
 
 class Problem(NamedTuple):
@@ -53,15 +56,15 @@ class Link(NamedTuple):
 class Inside(NamedTuple):
     """What was read in a node.
 
-    `addresses` are (interface's index, address as a number, its network). `routes` are those of the main table, as
-    network and next hop. `sysctls` are those that are planned and can be read. `faces` says, for each interface that
-    faces a program, whether GRO is on, and whether checksums are offloaded. `udp_rcvbuf_errors` counts datagrams that
-    were dropped because their socket's buffer was full.
+    `addresses` are (interface's index, address as a number, its network). `routes` are those of the main table.
+    `sysctls` are those that are planned and can be read. `faces` says, for each interface that faces a program, whether
+    GRO is on, and whether checksums are offloaded. `udp_rcvbuf_errors` counts datagrams that were dropped because their
+    socket's buffer was full.
     """
 
     links: tuple[Link, ...]
     addresses: frozenset[tuple[int, int, Subnet]]
-    routes: frozenset[tuple[Subnet, int]]
+    routes: frozenset[Route]
     sysctls: Mapping[str, str]
     faces: Mapping[str, tuple[bool, bool]]
     udp_rcvbuf_errors: int = 0
@@ -166,7 +169,10 @@ class _Node:
         lo = self.by_index.get(LO)
         if lo and not lo.is_up:
             yield self._problem(lo.name, "the interface is down", _set(lo.name, "up"))
+        if lo:
+            yield from self._addresses(lo.name, LO, self.about.loopback)
         gone: list[Subnet] = []
+        names = set()
         if self.about.bridge:
             yield from self._bridge(*self.about.bridge)
         for name, port in self.about.interfaces.items():
@@ -175,8 +181,9 @@ class _Node:
                 yield from self._interface(name, port, link)
             else:
                 gone += [parse(address)[1] for address in port.addresses]
+                names.add(name)
                 yield self._gone(name, port.index, bool(link))
-        yield from self._routes(gone)
+        yield from self._routes(gone, names)
         yield from self._sysctls()
 
     def _problem(self, interface: str, what: str, command: str = "") -> Problem:
@@ -210,25 +217,33 @@ class _Node:
         if port.bridge and bridge and link.master != bridge.index and bridge.index in self.by_index:
             what = f"it is no port of {port.bridge} any more"
             yield self._problem(name, what, _set(name, f"master {port.bridge}"))
-        for address in port.addresses:
-            if (port.index, *parse(address)) not in self.seen.addresses:
-                step = AddAddress(self.node, name, port.index, address, self.lab)
-                yield self._problem(name, f"its address {address} is gone", self._command(step))
+        yield from self._addresses(name, port.index, port.addresses, port.peers)
         if name in self.seen.faces and self.seen.faces[name] != (True, False):
             gro, checksums = self.seen.faces[name]
             wrong = [*(() if gro else ("GRO is off",)), *(("TX checksum offload is on",) if checksums else ())]
             what = f"{' and '.join(wrong)}, which loses or spoils frames of the program at the other end"
             yield self._problem(name, what, self._command(FaceProgram(self.node, name, self.lab)))
 
-    def _routes(self, gone: list[Subnet]) -> Iterator[Problem]:
-        """Yield routes that are gone, except those that went with their interface."""
-        for to, via in self.about.routes:
-            number, alone = parse(via)
-            network = DEFAULTS[alone.family] if to == DEFAULT else parse(to)[1]
-            if (network, number) not in self.seen.routes and not any(subnet.covers(alone) for subnet in gone):
-                command = self._command(AddRoute(self.node, to, via, self.lab))
-                what = "default route" if to == DEFAULT else f"route to {to}"
-                yield self._problem("", f"its {what} through {via} is gone", command)
+    def _addresses(
+        self, name: str, index: int, planned: Iterable[str], peers: Mapping[str, str] = NO_PEERS
+    ) -> Iterator[Problem]:
+        for address in planned:
+            if (index, *parse(address)) not in self.seen.addresses:
+                step = AddAddress(self.node, name, index, address, self.lab, peers.get(address, ""))
+                yield self._problem(name, f"its address {address} is gone", self._command(step))
+
+    def _routes(self, gone: list[Subnet], without: Collection[str]) -> Iterator[Problem]:
+        """Yield routes that are gone, except those that went with their interface.
+
+        Another route to the same network, such as a routing daemon's, does not replace one: it has another metric.
+        """
+        for route in self.about.routes:
+            if route_drift.planned(route) in self.seen.routes or route.interface in without:
+                continue
+            if route.via and any(subnet.covers(parse(route.via)[1]) for subnet in gone):
+                continue
+            step = AddRoute(self.node, *route, self.lab)
+            yield self._problem("", f"its {route_drift.called(route)} is gone", self._command(step))
 
     def _sysctls(self) -> Iterator[Problem]:
         for name, value in self.about.sysctls.items():

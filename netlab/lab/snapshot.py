@@ -17,6 +17,7 @@ from netlab.kernel import snmp, sysctls
 from netlab.kernel.netlink import Channel, attributes
 from netlab.kernel.syscalls import in_threads, setns
 from netlab.lab.node_drift import Inside, Link, Pins
+from netlab.lab.route_drift import Route
 from netlab.record.model import InterfaceRecord, NodeRecord
 from netlab.record.notes import Pinned
 from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet
@@ -30,7 +31,8 @@ _IFF_UP = 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_XDP = 1, 3, 4, 10, 43
 _IFLA_XDP_PROG_ID = {"native": 5, "generic": 6}
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_RTA_DST, _RTA_GATEWAY, _RTA_MULTIPATH = 1, 5, 9
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH = 1, 4, 5, 6, 9
+_RTN_KINDS = {1: "", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 _RT_TABLE_MAIN = 254
 _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop
 _FAMILIES = {socket.AF_INET: IPV4, socket.AF_INET6: IPV6}
@@ -136,22 +138,27 @@ def _address(answer: bytes) -> tuple[int, int, Subnet] | None:
     return index, int.from_bytes(own, "big"), _network(_FAMILIES[family], own, length)
 
 
-def _routes(answer: bytes) -> Iterator[tuple[Subnet, int]]:
-    """Yield where a route of the main table leads, and through whom: through several, one by one."""
-    family, length, _, _, table, *_ = _ROUTE.unpack_from(answer)
-    if family not in _FAMILIES or table != _RT_TABLE_MAIN:
+def _routes(answer: bytes) -> Iterator[Route]:
+    """Yield a route of the main table; one through several neighbours as one through each."""
+    family, length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(answer)
+    if family not in _FAMILIES or table != _RT_TABLE_MAIN or kind not in _RTN_KINDS:
         return
     about = dict(attributes(answer[_ROUTE.size :]))
     to = _network(_FAMILIES[family], about.get(_RTA_DST, b""), length)
-    for hop in (about, *_hops(about.get(_RTA_MULTIPATH, b""))):
-        if via := hop.get(_RTA_GATEWAY):
-            yield to, int.from_bytes(via, "big")
+    metric = _number(about.get(_RTA_PRIORITY, b""))
+    for index, via in _hops(about):
+        yield Route.known(to, int.from_bytes(via, "big"), metric, _RTN_KINDS[kind], index)
 
 
-def _hops(data: bytes) -> Iterator[dict[int, bytes]]:
+def _hops(about: Mapping[int, bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the interface's index and the next hop of a route, or of each of its several ways."""
+    data = about.get(_RTA_MULTIPATH, b"")
+    if not data:
+        yield _number(about.get(_RTA_OIF, b"")), about.get(_RTA_GATEWAY, b"")
     while len(data) >= _NEXT_HOP.size:
-        length = max(_NEXT_HOP.unpack_from(data)[0], _NEXT_HOP.size)
-        yield dict(attributes(data[_NEXT_HOP.size : length]))
+        length, _, _, index = _NEXT_HOP.unpack_from(data)
+        length = max(length, _NEXT_HOP.size)
+        yield index, dict(attributes(data[_NEXT_HOP.size : length])).get(_RTA_GATEWAY, b"")
         data = data[(length + 3) & ~3 :]
 
 

@@ -74,9 +74,9 @@ def _empty(visitor: Visitor, node: _Leaving) -> None:
 def _taken_away(messages: Messages, step: AddAddress | AddRoute) -> Request:
     match step:
         case AddAddress():
-            return Undo(step), messages.no_address(step.index, step.address)
+            return Undo(step), messages.no_address(step.index, step.address, step.peer)
         case AddRoute():
-            return Undo(step), messages.no_route(step.to, step.via)
+            return Undo(step), messages.no_route(step)
     assert_never(step)
 
 

@@ -173,9 +173,9 @@ def _end(messages: Messages, node: _Node) -> list[Request]:
     for step in node.addressing:
         match step:
             case AddAddress():
-                requests.append((step, messages.address(step.index, step.address)))
+                requests.append((step, messages.address(step.index, step.address, step.peer)))
             case AddRoute():
-                requests.append((step, messages.route(step.to, step.via)))
+                requests.append((step, messages.route(step)))
             case _:
                 assert_never(step)
     return requests

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from netlab import lazy_import
-from netlab.plan.steps import Interface
+from netlab.plan.steps import AddRoute, Interface
 
 _RTM_NEWLINK, _RTM_DELLINK = 16, 17
 _RTM_NEWADDR, _RTM_DELADDR = 20, 21
@@ -25,7 +25,8 @@ _IFF_UP = 1
 _IFA_F_NODAD = 2  # without it an IPv6 address cannot be used for the first second
 _RT_TABLE_MAIN = 254
 _RTPROT_BOOT = 3  # as `ip route add` does
-_RTN_UNICAST = 1
+_RTN_KINDS = {"": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8}
+_RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 0, 253
 _FAMILIES = {4: socket.AF_INET, 16: socket.AF_INET6}  # by the length of an address
 
 _Message = Any  # one of pyroute2's, which have no types
@@ -55,36 +56,42 @@ class Messages:
         """Return the message that sets an interface up, as a port of the bridge with that index if there is one."""
         return self._encode(_PORT, (), _u32(index), _u32(bridge)) if bridge else self._encode(_UP, (), _u32(index))
 
-    def address(self, index: int, address: str) -> bytes:
-        """Return the message that gives an interface an address, such as 10.0.1.1/24."""
-        return self._addressed(_RTM_NEWADDR, index, address)
+    def address(self, index: int, address: str, peer: str = "") -> bytes:
+        """Return the message that gives an interface an address, such as 10.0.1.1/24, perhaps with the other end's."""
+        return self._addressed(_RTM_NEWADDR, index, address, peer)
 
-    def route(self, to: str, via: str) -> bytes:
-        """Return the message that adds a route to a network, or `default`, through a neighbour."""
-        return self._routed(_RTM_NEWROUTE, to, via)
+    def route(self, route: AddRoute) -> bytes:
+        """Return the message that adds a route."""
+        return self._routed(_RTM_NEWROUTE, route)
 
     def no_link(self, index: int) -> bytes:
         """Return the message that removes an interface, and with one end of a pair the other end."""
         return self._encode(_NO_LINK, (), _u32(index))
 
-    def no_address(self, index: int, address: str) -> bytes:
+    def no_address(self, index: int, address: str, peer: str = "") -> bytes:
         """Return the message that removes an address from an interface."""
-        return self._addressed(_RTM_DELADDR, index, address)
+        return self._addressed(_RTM_DELADDR, index, address, peer)
 
-    def no_route(self, to: str, via: str) -> bytes:
+    def no_route(self, route: AddRoute) -> bytes:
         """Return the message that removes a route."""
-        return self._routed(_RTM_DELROUTE, to, via)
+        return self._routed(_RTM_DELROUTE, route)
 
-    def _addressed(self, kind: int, index: int, address: str) -> bytes:
+    def _addressed(self, kind: int, index: int, address: str, peer: str) -> bytes:
         text, _, prefix = address.partition("/")
+        if peer:
+            return self._encode(_WITH_PEER, (kind, int(prefix)), _u32(index), _address(text), _address(peer))
         return self._encode(_ADDRESS, (kind, int(prefix)), _u32(index), _address(text))
 
-    def _routed(self, kind: int, to: str, via: str) -> bytes:
-        if to == "default":
-            return self._encode(_DEFAULT, (kind,), _address(via))
-        text, _, prefix = to.partition("/")
+    def _routed(self, kind: int, route: AddRoute) -> bytes:
+        about: tuple[int, ...] = (kind, _RTN_KINDS[route.kind], route.metric, route.index)
+        if route.to == "default":
+            return self._encode(_DEFAULT, about, _address(route.via))
+        text, _, prefix = route.to.partition("/")
         network = _address(text)
-        return self._encode(_ROUTE, (kind, int(prefix or 8 * len(network))), network, _address(via))
+        about = (*about, int(prefix or 8 * len(network)))
+        if not route.via:
+            return self._encode(_ON_LINK, about, network)
+        return self._encode(_ROUTE, about, network, _address(route.via))
 
     def _encode(self, shape: "_Shape", constants: tuple[int, ...], *wire: bytes) -> bytes:
         """Return the message of this shape with these values; by a template, if there is one."""
@@ -216,28 +223,35 @@ def _completed(message: _Message, kind: int, attributes: list[tuple[str, object]
     return message
 
 
-def _addressed(classes: _Classes, kind: int, prefix: int, index: int, address: str) -> _Message:
+def _addressed(classes: _Classes, kind: int, prefix: int, index: int, address: str, peer: str = "") -> _Message:
     message = classes.address()
     message["family"] = socket.AF_INET6 if ":" in address else socket.AF_INET
     message["prefixlen"] = prefix
     message["flags"] = _IFA_F_NODAD if ":" in address else 0
     message["index"] = index
-    return _completed(message, kind, [("IFA_LOCAL", address)])
+    return _completed(message, kind, [("IFA_LOCAL", address), *([("IFA_ADDRESS", peer)] if peer else [])])
 
 
-def _routed(classes: _Classes, kind: int, prefix: int, to: str, via: str) -> _Message:
+def _routed(
+    classes: _Classes, kind: int, way: int, metric: int, index: int, prefix: int, to: str, via: str
+) -> _Message:
     message = classes.route()
-    message["family"] = socket.AF_INET6 if ":" in via else socket.AF_INET
+    message["family"] = socket.AF_INET6 if ":" in (via or to) else socket.AF_INET
     message["dst_len"] = prefix
     message["table"] = _RT_TABLE_MAIN
     message["proto"] = _RTPROT_BOOT
-    message["type"] = _RTN_UNICAST
-    destination: list[tuple[str, object]] = [("RTA_DST", to)] if prefix else []
-    return _completed(message, kind, [*destination, ("RTA_GATEWAY", via)])
+    message["type"] = way
+    message["scope"] = _RT_SCOPE_UNIVERSE if via or way != _RTN_KINDS[""] else _RT_SCOPE_LINK
+    attributes = {"RTA_DST": to if prefix else "", "RTA_GATEWAY": via, "RTA_OIF": index, "RTA_PRIORITY": metric}
+    return _completed(message, kind, [(name, value) for name, value in attributes.items() if value])
 
 
-def _default_route(classes: _Classes, kind: int, via: str) -> _Message:
-    return _routed(classes, kind, 0, "", via)
+def _default_route(classes: _Classes, kind: int, way: int, metric: int, index: int, via: str) -> _Message:
+    return _routed(classes, kind, way, metric, index, 0, "", via)
+
+
+def _on_link(classes: _Classes, kind: int, way: int, metric: int, index: int, prefix: int, to: str) -> _Message:
+    return _routed(classes, kind, way, metric, index, prefix, to, "")
 
 
 _END = (_number, bytes.decode, _colons, _number)
@@ -247,8 +261,10 @@ _UP = _Shape(_up, (_number,))
 _PORT = _Shape(_port, (_number, _number))
 _NO_LINK = _Shape(_no_link, (_number,))
 _ADDRESS = _Shape(_addressed, (_number, _host))
+_WITH_PEER = _Shape(_addressed, (_number, _host, _host))
 _ROUTE = _Shape(_routed, (_host, _host))
 _DEFAULT = _Shape(_default_route, (_host,))
+_ON_LINK = _Shape(_on_link, (_host,))
 
 
 class _Log:

@@ -23,7 +23,8 @@ class ProgramStatus(NamedTuple):
 class NodeStatus(NamedTuple):
     """A node: the name of its only program, "" for none or several, which are all in `programs`.
 
-    `addresses` are by interface. `process` is the only one, None where there is none or several; `role` is that one's.
+    `addresses` are by interface, as planned; `addresses_now` those that are there, only of interfaces with others than
+    planned. `process` is the only one, None where there is none or several; `role` is that one's.
     `processes` are all. `memory_kills` are processes that the kernel has killed as the node's memory was used up;
     `udp_rcvbuf_errors` datagrams that it dropped as their socket's buffer was full, None where the node was not looked
     into.
@@ -38,6 +39,7 @@ class NodeStatus(NamedTuple):
     udp_rcvbuf_errors: int | None
     processes: tuple[Process, ...] = ()
     programs: tuple[ProgramStatus, ...] = ()
+    addresses_now: Mapping[str, tuple[str, ...]] = {}
 
 
 class LabStatus(NamedTuple):
@@ -78,11 +80,12 @@ def _nodes(found: "Drift") -> dict[str, NodeStatus]:
             node.kind,
             only.role if only else "",
             node.programs[0].name if len(node.programs) == 1 else "",
-            {port: about.addresses for port, about in node.interfaces.items()},
+            node.all_addresses(),
             only,
             lab.runtime.memory_kills(name),
             found.udp_rcvbuf_errors.get(name),
             its,
             tuple(ProgramStatus(key, each.name, each.interfaces) for key, each in lab.record.programs_of(name)),
+            found.addresses.get(name, {}),
         )
     return nodes

@@ -6,10 +6,12 @@ of all links are numbered: end 2·K is `a` of link K, end 2·K+1 is its `b`.
 Segments are numbered in the order of their first links. Segment N gets 10.0.N.0/24 (10.1.0.0/24 after 10.0.255.0/24)
 and fd00:0:0:N::/64, with N in hexadecimal. A number is skipped, for both families, if its subnet overlaps anything
 written in the file. A segment with written subnets also uses up its number, so a written subnet does not renumber the
-others. A segment with more than 254 hosts takes several numbers, for one larger IPv4 subnet.
+others. A segment with more than 254 hosts takes several numbers, for one larger IPv4 subnet. In a family of which no
+end of a segment gets an automatic address, and none has a written one in a network, the segment has no subnet.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from netlab.plan.mistakes import Misfit, PlanError
@@ -23,7 +25,10 @@ NUMBERS = sum(count for _, count in POOLS)
 
 
 class Segment(NamedTuple):
-    """One broadcast domain: its links, and the ends of these that are on hosts, in the order of the file."""
+    """One broadcast domain: its links, and the ends of these that are on hosts, in the order of the file.
+
+    Ends of hosts that hand frames on (Endpoint.joined) are no more hosts than those of switches.
+    """
 
     links: tuple[int, ...]
     ends: tuple[int, ...]
@@ -38,7 +43,7 @@ class Layout(NamedTuple):
     """Where everything is: each end's segment (a position) and addresses by family, each segment's subnets.
 
     Addresses are canonical and have their prefix length. A switch's ends have none. The ends of a link that is too
-    narrow for IPv6 have no automatic IPv6 address.
+    narrow for IPv6 have no automatic IPv6 address. `further` are each end's second addresses.
     """
 
     ends: tuple[Endpoint, ...]
@@ -46,6 +51,13 @@ class Layout(NamedTuple):
     segment_of: tuple[int, ...]
     subnets: tuple[dict[int, Subnet], ...]
     addresses: tuple[dict[int, str], ...]
+    further: tuple[tuple[str, ...], ...]
+
+    def on_link(self, end: int) -> list[tuple[int, Subnet]]:
+        """Return each of an end's addresses, as a number, and the network that is on the link by it."""
+        own = [parse(word) for word in (*self.addresses[end].values(), *self.further[end])]
+        mine = {subnet.family: number for number, subnet in reversed(own)}
+        return own + [(mine[peer.family], peer) for _, peer in map(parse, self.ends[end].peers)]
 
 
 def layout(topology: Topology) -> Layout:
@@ -59,10 +71,19 @@ def layout(topology: Topology) -> Layout:
     for number, segment in enumerate(segments):
         for link in segment.links:
             segment_of[2 * link] = segment_of[2 * link + 1] = number
-    written = tuple([parse(word) for word in end.addresses] for end in ends)
-    subnets = _subnets(topology, segments, written)
-    addresses = _addresses(topology, segments, subnets, written)
-    return Layout(ends, segments, tuple(segment_of), subnets, addresses)
+    said = tuple([parse(word) for word in end.addresses] for end in ends)
+    written = tuple([*{one[1].family: one for one in reversed(its)}.values()] for its in said)
+    used = {(subnet.family, number) for its in said for number, subnet in its}
+    loopbacks = [parse(word) for node in topology.nodes for word in node.loopback]
+    used.update((subnet.family, number) for number, subnet in loopbacks)
+    others = [subnet for _, subnet in itertools.chain(loopbacks, *said)]
+    subnets = _subnets(topology, ends, segments, written, others)
+    addresses = _addresses(topology, ends, segments, subnets, written, used)
+    further = tuple(
+        tuple(f"{text(one[1].family, one[0])}/{one[1].length}" for one in its if one not in first)
+        for its, first in zip(said, written, strict=True)
+    )
+    return Layout(ends, segments, tuple(segment_of), subnets, addresses, further)
 
 
 def interface_names(topology: Topology) -> tuple[str, ...]:
@@ -94,7 +115,9 @@ def macs(topology: Topology) -> tuple[str, ...]:
 
 def _segments(topology: Topology, ends: tuple[Endpoint, ...]) -> tuple[Segment, ...]:
     """Return the broadcast domains, in the order of their first links."""
-    leader = {node.name: node.name for node in topology.nodes if node.kind == "switch"}
+    switches = {node.name for node in topology.nodes if node.kind == "switch"}
+    joins = [end.joined or end.node in switches for end in ends]
+    leader = {end.node: end.node for number, end in enumerate(ends) if joins[number]}
 
     def found(switch: str) -> str:
         while leader[switch] != switch:
@@ -102,38 +125,51 @@ def _segments(topology: Topology, ends: tuple[Endpoint, ...]) -> tuple[Segment, 
             switch = leader[switch]
         return switch
 
-    for link in topology.links:
-        if link.a.node in leader and link.b.node in leader:
+    for number, link in enumerate(topology.links):
+        if joins[2 * number] and joins[2 * number + 1]:
             leader[found(link.b.node)] = found(link.a.node)
     links: dict[str | int, list[int]] = {}
     for number, link in enumerate(topology.links):
-        switch = link.a.node if link.a.node in leader else link.b.node
-        links.setdefault(found(switch) if switch in leader else number, []).append(number)
+        switch = link.a.node if joins[2 * number] else link.b.node
+        is_switched = joins[2 * number] or joins[2 * number + 1]
+        links.setdefault(found(switch) if is_switched else number, []).append(number)
     return tuple(
         Segment(
             tuple(numbers),
-            tuple(end for number in numbers for end in (2 * number, 2 * number + 1) if ends[end].node not in leader),
+            tuple(end for number in numbers for end in (2 * number, 2 * number + 1) if not joins[end]),
             isinstance(key, str),
         )
         for key, numbers in links.items()
     )
 
 
-def _subnets(topology: Topology, segments: tuple[Segment, ...], written: Written) -> tuple[dict[int, Subnet], ...]:
-    """Return each segment's subnets by family: the link's, or the network of a written address, or an automatic one."""
+def _subnets(
+    topology: Topology,
+    ends: tuple[Endpoint, ...],
+    segments: tuple[Segment, ...],
+    written: Written,
+    others: Iterable[Subnet],
+) -> tuple[dict[int, Subnet], ...]:
+    """Return each segment's subnets by family: the link's, or the network of a written address, or an automatic one.
+
+    `others` are more networks that automatic ones may not overlap.
+    """
     chosen: list[dict[int, Subnet]] = []
     taken: dict[int, list[tuple[int, int]]] = {IPV4: [], IPV6: []}
     for segment in segments:
         said = [parse(word)[1] for link in segment.links for word in topology.links[link].subnets]
-        said += [subnet for end in segment.ends for _, subnet in written[end]]
+        own = [subnet for end in segment.ends for _, subnet in written[end] if not subnet.is_host]
+        said += sorted(own, key=lambda subnet: subnet.length)  # one may be in another, which is the segment's then
         chosen.append({subnet.family: subnet for subnet in reversed(said)})
         for subnet in said:
             taken[subnet.family] += _numbers(subnet)
+    for subnet in others:
+        taken[subnet.family] += _numbers(subnet)
     for ranges in taken.values():
         ranges.sort(reverse=True)
     number = 0
     for segment, known in zip(segments, chosen, strict=True):
-        number = _choose(segment, known, number, taken)
+        number = _choose(segment, known, _wanted(segment, ends, written), number, taken)
         if number > NUMBERS:
             names = " and ".join(end.node for end in topology.links[segment.links[0]][:2])
             what = f"no subnet is left for the link of {names}: write its subnets, or smaller ones elsewhere"
@@ -141,16 +177,31 @@ def _subnets(topology: Topology, segments: tuple[Segment, ...], written: Written
     return tuple(chosen)
 
 
-def _choose(segment: Segment, known: dict[int, Subnet], number: int, taken: dict[int, list[tuple[int, int]]]) -> int:
-    """Add the missing subnets of a segment, from this number on; return the number for the next segment."""
-    families = tuple(family for family in FAMILIES if family not in known)
+def _wanted(segment: Segment, ends: tuple[Endpoint, ...], written: Written) -> set[int]:
+    """Return the families of which a segment has automatic addresses; a segment without hosts has subnets of both."""
+    if not segment.ends:
+        return {*FAMILIES}
+    wanted: set[int] = set()
+    for end in segment.ends:
+        wanted.update({*ends[end].automatic} - {subnet.family for _, subnet in written[end]})
+    return wanted
+
+
+def _choose(
+    segment: Segment, known: dict[int, Subnet], wanted: set[int], number: int, taken: dict[int, list[tuple[int, int]]]
+) -> int:
+    """Add the wanted subnets that a segment lacks, from this number on; return the number for the next segment."""
+    families = tuple(family for family in FAMILIES if family in wanted and family not in known)
     size, length = 1, 24
     while IPV4 in families and len(segment.ends) > (size << 8) - 2:
         size, length = 2 * size, length - 1
     number = _free(number, size, families, taken)
     pool, count = POOLS[0] if number < POOLS[0][1] else POOLS[1]
-    known.setdefault(IPV4, Subnet(IPV4, pool + (number % count << 8), length))
-    known.setdefault(IPV6, Subnet(IPV6, POOL_IPV6 + (number << 64), 64))
+    free = {
+        IPV4: Subnet(IPV4, pool + (number % count << 8), length),
+        IPV6: Subnet(IPV6, POOL_IPV6 + (number << 64), 64),
+    }
+    known.update((family, free[family]) for family in families)
     return number + size
 
 
@@ -185,10 +236,14 @@ def _numbers(subnet: Subnet) -> list[tuple[int, int]]:
 
 
 def _addresses(
-    topology: Topology, segments: tuple[Segment, ...], subnets: tuple[dict[int, Subnet], ...], written: Written
+    topology: Topology,
+    ends: tuple[Endpoint, ...],
+    segments: tuple[Segment, ...],
+    subnets: tuple[dict[int, Subnet], ...],
+    written: Written,
+    used: set[tuple[int, int]],
 ) -> tuple[dict[int, str], ...]:
-    """Return the addresses of every end by family: the written ones, or the first free ones of its subnets."""
-    used = {(subnet.family, number) for said in written for number, subnet in said}
+    """Return the addresses of every end by family: the first written ones, or the first free ones of its subnets."""
     narrow = {number for number, link in enumerate(topology.links) if 0 < link.mtu < LOWEST_IPV6_MTU}
     chosen: list[dict[int, str]] = [
         {subnet.family: f"{text(subnet.family, number)}/{subnet.length}" for number, subnet in said} for said in written
@@ -198,7 +253,7 @@ def _addresses(
             free = _usable(subnet, used)
             for end in segment.ends:
                 own = chosen[end]
-                if family in own or (family == IPV6 and end // 2 in narrow):
+                if family in own or family not in ends[end].automatic or (family == IPV6 and end // 2 in narrow):
                     continue
                 number = next(free, None)
                 if number is None:
@@ -206,6 +261,7 @@ def _addresses(
                     node = (link.b if end % 2 else link.a).node
                     what = f"subnet {subnet} has no address left for {node}: write a larger one"
                     raise PlanError([Misfit(("links", str(end // 2)), what)])
+                used.add((family, number))  # two segments may share a subnet
                 own[family] = f"{text(family, number)}/{subnet.length}"
     return tuple(chosen)
 

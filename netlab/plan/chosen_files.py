@@ -12,7 +12,8 @@ _FOLDERS = {"role": "roles", "program": "bpf"}
 def of(topology: Topology) -> Iterator[str]:
     """Yield a sentence for each file that is not netlab's own; of a name that netlab has, too, it says so."""
     roles = (("role", each.role, each.role_path) for node in topology.nodes for each in node.processes if each.role)
-    programs = (("program", each.name, each.path) for node in topology.nodes for each in node.programs)
+    files = (each.path for node in topology.nodes for each in node.programs)  # several may be of one file
+    programs = (("program", os.path.basename(path).removesuffix(".c"), path) for path in files)
     for what, name, path in dict.fromkeys((*roles, *programs)):
         own = os.path.join(assets.folder(_FOLDERS[what]), os.path.basename(path))
         if path != own:

@@ -6,12 +6,13 @@ services. Compose has no key for routes, so a service sets its routes itself bef
 
 import os
 import shlex
-from collections.abc import Sequence
 
 from netlab import assets
 from netlab.kernel import sysctls
-from netlab.paths import node_of
+from netlab.paths import label_of
+from netlab.plan import compose_routes
 from netlab.plan.addresses import Layout, layout
+from netlab.plan.compose_order import start_order
 from netlab.plan.planner import Plan
 from netlab.plan.steps import AddRoute, AttachProgram, CreateNode, Interface, StartRole
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, parse, text
@@ -42,17 +43,20 @@ class _Lab:
         self.plan = plan
         self.layout: Layout = layout(plan.topology)
         self.names = _network_names(plan, self.layout)
-        self.gateways = {number: self._gateways(number) for number in self.names}
+        self.gateways: dict[int, dict[int, int]] = {}
+        for number in self.names:
+            self.gateways[number] = self._gateways(number)
         self.processes: dict[str, list[StartRole]] = {node.name: [] for node in plan.topology.nodes}
         for step in plan.steps:
             if isinstance(step, StartRole):
                 self.processes[step.node].append(step)
-        self.after, self.circular = _order(plan.topology.nodes)
+        self.after, self.circular = start_order(plan.topology.nodes)
         self.sysctls = {step.node: step.sysctls for step in plan.steps if isinstance(step, CreateNode)}
         self.routes = [step for step in plan.steps if isinstance(step, AddRoute)]
         self.ends: dict[str, list[int]] = {node.name: [] for node in plan.topology.nodes}
         for number, interface in enumerate(plan.interfaces):
-            self.ends[interface.node].append(number)
+            if not self.layout.ends[number].joined:
+                self.ends[interface.node].append(number)
 
     def network(self, number: int) -> dict[str, object]:
         """Return one network: the subnets of a segment."""
@@ -73,7 +77,7 @@ class _Lab:
         """Return one node."""
         said = {
             "image": node.image or IMAGE,
-            "hostname": node.name,
+            "hostname": label_of(node.name),
             "init": True,
             "command": self._command(node),
             "working_dir": self._folder(node),
@@ -126,6 +130,11 @@ class _Lab:
             "the processes of these start at once, whatever they come after": self._with_several(),
             "these start in any order, as they wait for processes of each other": self.circular,
             "files and folders of their own are not given to these": [node.name for node in nodes if any(node.own)],
+            "routes to what is on a link, or through link-local addresses, are left out": compose_routes.left_out(
+                self.routes
+            ),
+            "these have the engine's default route, though no automatic ones": compose_routes.not_automatic(nodes),
+            "only the first address of each family is there": self._with_further(),
             "addresses are the engine's choice where it finds none for itself": without,
             "these images need python3 for roles, and ip for routes": list(images),
         }
@@ -171,24 +180,21 @@ class _Lab:
         return {**({"PYTHONUNBUFFERED": "1"} if has_roles else {}), **dict(only)}
 
     def _routes(self, node: Node) -> list[str]:
-        """Return the commands that set a node's routes, as far as their next hops are in the file."""
+        """Return the commands that set a node's loopback addresses, and its routes as far as the file has next hops."""
         reached = [
             self.layout.subnets[number][family]
             for number in (self.layout.segment_of[end] for end in self.ends[node.name])
             for family in self.gateways[number]
         ]
-        return [
-            f"ip {'-6 ' if ':' in step.via else ''}route replace {step.to} via {step.via}"
-            for step in self.routes
-            if step.node == node.name and any(subnet.covers(parse(step.via)[1]) for subnet in reached)
-        ]
+        routes = compose_routes.commands((step for step in self.routes if step.node == node.name), reached)
+        return [*compose_routes.loopbacks(node), *routes]
 
     def _networks(self, node: Node) -> dict[str, dict[str, object]]:
         """Return the networks that a node is on, each once, and its addresses there."""
         found: dict[str, dict[str, object]] = {}
         for end in self.ends[node.name]:
-            number, own = self.layout.segment_of[end], self.layout.addresses[end]
-            said: dict[str, object] = {_KEYS[kind]: _bare(own[kind]) for kind in self.gateways[number] if kind in own}
+            number = self.layout.segment_of[end]
+            said: dict[str, object] = {_KEYS[kind]: _bare(address) for kind, address in self._own(end).items()}
             found.setdefault(self.names[number], said | ({"aliases": [node.replica_of]} if node.replica_of else {}))
         return found
 
@@ -205,15 +211,26 @@ class _Lab:
 
     def _said(self, end: int) -> list[str]:
         """Return the addresses of an end that are in the file, IPv4 first."""
+        return [_bare(address) for address in self._own(end).values()]
+
+    def _own(self, end: int) -> dict[int, str]:
+        """Return the addresses of an end that the engine can give it, by family: those in its network."""
         number, own = self.layout.segment_of[end], self.layout.addresses[end]
-        return [_bare(own[family]) for family in self.gateways[number] if family in own]
+        networks = {family: self.layout.subnets[number][family] for family in self.gateways[number] if family in own}
+        return {kind: own[kind] for kind, subnet in networks.items() if subnet.covers(parse(_bare(own[kind]))[1])}
 
     def _gateways(self, number: int) -> dict[int, int]:
-        """Return a free address for the engine's bridge in each family in which the segment has one."""
+        """Return a free address for the engine's bridge in each family in which the segment has one.
+
+        The engine takes no subnet twice, so the second of two segments that share one has none there.
+        """
+        taken = {self.layout.subnets[other][family] for other, there in self.gateways.items() for family in there}
         words = [word for end in self.layout.segments[number].ends for word in self.layout.addresses[end].values()]
         hosts = {(subnet.family, address) for address, subnet in map(parse, words)}
         found = {}
         for family, subnet in sorted(self.layout.subnets[number].items()):
+            if subnet in taken:
+                continue
             own = {address for kind, address in hosts if kind == family}
             highest = min(subnet.last - 1, subnet.base + _HIGHEST_GATEWAY)
             if free := next((each for each in range(highest, subnet.base, -1) if each not in own), 0):
@@ -231,6 +248,9 @@ class _Lab:
     def _with_several(self) -> list[str]:
         return [node.name for node in self.plan.topology.nodes if len(self._running(node)) > 1]
 
+    def _with_further(self) -> list[str]:
+        return [name for name, ends in self.ends.items() if any(self.layout.further[end] for end in ends)]
+
     def _is_of_interface(self, name: str, node: Node) -> bool:
         return sysctls.is_of(name, (self.plan.interfaces[end].name for end in self.ends[node.name]))
 
@@ -246,27 +266,6 @@ def _network_names(plan: Plan, where: Layout) -> dict[int, str]:
                 name += f"-{number}"
             found[number] = name
     return found
-
-
-def _order(nodes: Sequence[Node]) -> tuple[dict[str, list[str]], list[str]]:
-    """Return which nodes each is started after, and those of which each would have to start before the other.
-
-    Processes do not wait in a circle, but the nodes that they are in may: those are not started after each other here.
-    """
-    after = {
-        node.name: dict.fromkeys(node_of(key) for process in node.processes for key in process.after) for node in nodes
-    }
-    for name, others in after.items():
-        others.pop(name, None)
-    placed: set[str] = set()
-    rest = after
-    while ready := [name for name, others in rest.items() if placed.issuperset(others)]:
-        placed.update(ready)
-        rest = {name: others for name, others in rest.items() if name not in placed}
-    while ends := rest.keys() - {each for others in rest.values() for each in others}:
-        rest = {name: others for name, others in rest.items() if name not in ends}
-    kept = {name: [each for each in others if name not in rest or each not in rest] for name, others in after.items()}
-    return kept, list(rest)
 
 
 def _argv_there(step: StartRole) -> list[str]:

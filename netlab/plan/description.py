@@ -43,7 +43,7 @@ class _Steps:
                 case AddBridge():
                     self.bridges[step.node] = BridgeRecord(step.name, step.index)
                 case AddRoute():
-                    self.routes.setdefault(step.node, []).append(RouteRecord(step.to, step.via))
+                    self.routes.setdefault(step.node, []).append(_route(step))
                 case FaceProgram():
                     self.faces.add((step.node, step.interface))
                 case AttachProgram() if step.for_peer:
@@ -85,6 +85,7 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> 
         tuple(steps.routes.get(node.name, ())),
         steps.sysctls.get(node.name, {}),
         {each.name.text: json.dumps(_plain(each.content)) for each in node.maps},
+        node.loopback,
         tuple(map(_own_file, node.own.files)),
         tuple(OwnFolderRecord(*each) for each in node.own.folders),
     )
@@ -109,6 +110,7 @@ def _interface(interface: Interface, steps: _Steps) -> InterfaceRecord:
         interface.bridge,
         place in steps.faces,
         place in steps.passes,
+        dict(interface.peers),
     )
 
 
@@ -116,6 +118,10 @@ def _own_file(file: OwnFile) -> OwnFileRecord:
     from hashlib import sha256  # here, as most labs need none of it
 
     return OwnFileRecord(file.path, file.mode, file.owner, file.source, sha256(file.content).hexdigest())
+
+
+def _route(step: AddRoute) -> RouteRecord:
+    return RouteRecord(step.to, step.via, step.metric, step.interface, step.kind, step.index)
 
 
 def _program(step: AttachProgram, folder: str) -> ProgramRecord:

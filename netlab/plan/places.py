@@ -17,7 +17,8 @@ def located(misfits: Sequence[Misfit], document: Document, topology: Topology) -
         item, path = document.root, ""
         place_of = _of_link(item, topology, int(second)) if first == "links" else second
         for key in (first, place_of, *more):
-            item, path = _below(item, key), join(path, key)
+            at = _after_word(item, key)
+            item, path = _below(item, at), join(path, at)
         findings.add(place(item, path), message)
     return TopologyError(document.file, findings.mistakes())
 
@@ -44,6 +45,12 @@ def _members(topology: Topology, end: Item) -> int:
     name = _below(end, "node")
     text = name.text if isinstance(name, Scalar) else ""
     return max(1, sum(node.replica_of == text for node in topology.nodes))
+
+
+def _after_word(item: Item, key: str) -> str:
+    """Return the place of an entry in its list: a list of routes may begin with a word, `auto` or `none`."""
+    begins = isinstance(item, List) and item.items and isinstance(item.items[0], Scalar)
+    return str(int(key) + 1) if begins and key.isdigit() else key
 
 
 def _below(item: Item, key: str) -> Item:

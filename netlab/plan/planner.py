@@ -14,10 +14,12 @@ from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
-from netlab.plan.mistakes import Misfit, PlanError
+from netlab.plan.mistakes import PlanError
 from netlab.plan.routes import routes
 from netlab.plan.steps import (
     BRIDGE,
+    LO,
+    LO_INDEX,
     AddAddress,
     AddBridge,
     AddLink,
@@ -30,7 +32,7 @@ from netlab.plan.steps import (
     Step,
 )
 from netlab.topology.document.tree import Document
-from netlab.topology.ip_arithmetic import FAMILIES, parse
+from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Process, Program, Topology
 
 # 1 is lo. If the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
@@ -75,12 +77,11 @@ def plan(topology: Topology, document: Document | None = None) -> Plan:
 def _plan(topology: Topology) -> Plan:
     where = layout(topology)
     interfaces = _interfaces(topology, where)
-    _check_routes(topology, interfaces)
     hops, note = routes(topology, where)
     lab = topology.name
     count: dict[str, int] = {}
-    for interface in interfaces:
-        count[interface.node] = count.get(interface.node, 0) + 1
+    for end in where.ends:
+        count[end.node] = count.get(end.node, 0) + (not end.joined)
     steps: list[Step] = [
         CreateNode(node.name, _sysctls(node, count.get(node.name, 0)), lab, _image(topology, node))
         for node in topology.nodes
@@ -89,33 +90,20 @@ def _plan(topology: Topology) -> Plan:
     steps += [AddBridge(node.name, BRIDGE, FIRST_INDEX, lab) for node in topology.nodes if node.kind == "switch"]
     steps += [AddLink(interfaces[end], interfaces[end + 1], lab) for end in range(0, len(interfaces), 2)]
     steps += [
-        AddAddress(interface.node, interface.name, interface.index, address, lab)
+        AddAddress(
+            interface.node, interface.name, interface.index, address, lab, dict(interface.peers).get(address, "")
+        )
         for interface in interfaces
         for address in interface.addresses
     ]
-    steps += [AddRoute(*hop, lab) for hop in hops]
+    steps += [AddAddress(node.name, LO, LO_INDEX, address, lab) for node in topology.nodes for address in node.loopback]
+    index_of = {(interface.node, interface.name): interface.index for interface in interfaces}
+    steps += [AddRoute(*hop, index_of.get((hop.node, hop.interface), 0), lab) for hop in hops]
     steps += _programs(topology, interfaces)
     steps += _processes(topology)
     return Plan(
         topology, interfaces, tuple(steps), (*((note,) if note else ()), *mtu_notes.of_switches(topology, where))
     )
-
-
-def _check_routes(topology: Topology, interfaces: tuple[Interface, ...]) -> None:
-    """Raise PlanError for written routes whose next hop is no neighbour, now that all addresses are chosen."""
-    wrong: dict[tuple[str, ...], Misfit] = {}
-    for node in topology.nodes:
-        for number, route in enumerate(node.routes):
-            own = [each for end in interfaces if end.node == node.name for each in end.addresses]
-            hop, alone = parse(route.via)
-            neighbours = [subnet for at, subnet in map(parse, own) if at != hop and subnet.covers(alone)]
-            if not neighbours and not route.via.lower().startswith("fe80:"):
-                has = f"{node.name} has {', '.join(own) or 'no address'}"
-                what = f"expected the address of a neighbour, found {route.via} ({has})"
-                keys = ("nodes", node.replica_of or node.name, "routes", str(number), "via")
-                wrong.setdefault(keys, Misfit(keys, what))  # one of several replicas is enough
-    if wrong:
-        raise PlanError([*wrong.values()])
 
 
 def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:
@@ -129,11 +117,22 @@ def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:
         bridge = BRIDGE if end.node in switches else ""
         index = position[end.node] = position.get(end.node, FIRST_INDEX - 1 + bool(bridge)) + 1
         said = where.addresses[number]
-        own = tuple(said[family] for family in FAMILIES if family in said)
+        own = (*(said[family] for family in FAMILIES if family in said), *where.further[number])
         peer = where.ends[number ^ 1].node
         mtu = link.mtu or DEFAULT_MTU
         found.append(
-            Interface(end.node, names[number], index, addresses[number], mtu, own, bridge, peer, names[number ^ 1])
+            Interface(
+                end.node,
+                names[number],
+                index,
+                addresses[number],
+                mtu,
+                own,
+                bridge,
+                peer,
+                names[number ^ 1],
+                tuple((said[IPV6 if ":" in each else IPV4], each) for each in end.peers),
+            )
         )
     return tuple(found)
 

@@ -4,14 +4,13 @@
 CreateNode to FaceProgram every line can be run by hand as root, in order. The steps after these need netlab (programs
 are a comment) or occupy a terminal (roles). A step has the lab's name only for this text.
 
-Steps are compared by their kind and their values. `inverse(step)` is what undoes it, as data. `inverses(steps)` undoes
-several, the last one first.
+Steps are compared by kind and values. `inverse(step)` undoes one; `inverses(steps)` undo several, the last one first.
 """
 
 from collections.abc import Iterable
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
-from netlab.paths import process_key
+from netlab.paths import label_of, process_key
 from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 from netlab.plan.file_steps import GiveFiles
@@ -19,13 +18,15 @@ from netlab.plan.fill_maps import FillMaps
 from netlab.topology.model import Program
 
 BRIDGE = "br0"
+LO, LO_INDEX = "lo", 1  # in every namespace
 
 
 class Interface(NamedTuple):
     """One end of a link, with everything chosen.
 
-    `index` is its ifindex in its node's namespace. `addresses` have prefix lengths, IPv4 before IPv6. `bridge` is the
-    bridge that it is a port of ("" on a host). `peer` and `peer_interface` are the other end.
+    `index` is its ifindex in its node's namespace. `addresses` have prefix lengths, the first IPv4 one before the first
+    IPv6 one, and further ones behind. `bridge` is the bridge that it is a port of ("" on a host). `peer` and
+    `peer_interface` are the other end. `peers` are point-to-point addresses, each with its other end.
     """
 
     node: str
@@ -37,6 +38,7 @@ class Interface(NamedTuple):
     bridge: str
     peer: str
     peer_interface: str
+    peers: tuple[tuple[str, str], ...] = ()
 
 
 @compared_by_kind
@@ -56,7 +58,7 @@ class CreateNode(NamedTuple):
         name = namespace(self.lab, self.node)
         lines = [f"ip netns add {name}", f"ip -n {name} link set lo up"]
         if self.image:
-            how = f"--name {name} --hostname {self.node} --network none --init --cap-add NET_ADMIN"
+            how = f"--name {name} --hostname {label_of(self.node)} --network none --init --cap-add NET_ADMIN"
             ipv6 = "".join(f" --sysctl net.ipv6.conf.{which}.disable_ipv6=0" for which in ("all", "default"))
             first = f"$(docker inspect --format '{{{{.State.Pid}}}}' {name})"
             lines = [
@@ -121,32 +123,45 @@ class AddLink(NamedTuple):
 
 @compared_by_kind
 class AddAddress(NamedTuple):
-    """An address with its prefix length on an interface."""
+    """An address with its prefix length on an interface; with a `peer` that address alone is on the link."""
 
     node: str
     interface: str
     index: int  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
     address: str
     lab: str = ""
+    peer: str = ""
 
     def __str__(self) -> str:
         """Return the equivalent `ip` line."""
         # With duplicate detection an IPv6 address would be unusable for a second.
-        how = " nodad" if ":" in self.address else ""
-        return f"ip -n {namespace(self.lab, self.node)} addr add {self.address} dev {quoted(self.interface)}{how}"
+        return self._line("add") + (" nodad" if ":" in self.address else "")
 
     def undone(self) -> str:
         """Return the line that removes the address."""
-        return f"ip -n {namespace(self.lab, self.node)} addr del {self.address} dev {quoted(self.interface)}"
+        return self._line("del")
+
+    def _line(self, verb: str) -> str:
+        address, _, length = self.address.partition("/")
+        said = f"{address} peer {self.peer}/{length}" if self.peer else self.address
+        return f"ip -n {namespace(self.lab, self.node)} addr {verb} {said} dev {quoted(self.interface)}"
 
 
 @compared_by_kind
 class AddRoute(NamedTuple):
-    """A route: `to` is a network or `default`; `via` the next hop's address."""
+    """A route: `to` is a network or `default`; `via` the next hop's address.
+
+    Without a next hop, `to` is a network that is on the link of `interface`, or one of a `kind` (blackhole, prohibit,
+    unreachable). `index` is that of the interface.
+    """
 
     node: str
     to: str
-    via: str
+    via: str = ""
+    metric: int = 0
+    interface: str = ""
+    kind: str = ""
+    index: int = 0  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
     lab: str = ""
 
     def __str__(self) -> str:
@@ -158,8 +173,12 @@ class AddRoute(NamedTuple):
         return self._line("del")
 
     def _line(self, verb: str) -> str:
-        family = " -6" if ":" in self.via else ""
-        return f"ip -n {namespace(self.lab, self.node)}{family} route {verb} {self.to} via {self.via}"
+        family = " -6" if ":" in (self.via or self.to) else ""
+        kind = f"{self.kind} " if self.kind else ""
+        via = f" via {self.via}" if self.via else ""
+        where = f" dev {quoted(self.interface)}" if self.interface else ""
+        metric = f" metric {self.metric}" if self.metric else ""
+        return f"ip -n {namespace(self.lab, self.node)}{family} route {verb} {kind}{self.to}{via}{where}{metric}"
 
 
 @compared_by_kind

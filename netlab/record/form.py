@@ -5,7 +5,7 @@ import json
 from netlab.record import model, shapes
 from netlab.record.model import LabRecord, ProcessRecord
 
-FORMAT = 4  # of lab.json and status.json; change it for anything that an older netlab would not understand
+FORMAT = 5  # of lab.json and status.json; change it for anything that an older netlab would not understand
 _KEY = "format"
 
 
@@ -41,6 +41,7 @@ def public(record: LabRecord) -> dict[str, object]:
     nodes = {
         name: {
             **{key: shapes.plain(getattr(node, key)) for key in ("kind", "limits")},
+            **({"loopback": list(node.loopback)} if node.loopback else {}),
             "interfaces": {name: {"addresses": list(port.addresses)} for name, port in node.interfaces.items()},
             "programs": [{"name": program.name, "interfaces": list(program.interfaces)} for program in node.programs],
             "processes": [_public_process(process) for process in node.processes],

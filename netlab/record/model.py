@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 from netlab import paths
 from netlab.record.shapes import Count, MisfitError, Rule
 
-_DEFAULT = "default"
+_DEFAULT, _LO = "default", "lo"
 _MOST_CORES = 1 << 16
 _MOST_INDEX = (1 << 31) - 1
 _LONGEST_INTERFACE = 15
@@ -68,9 +68,14 @@ Kind = Annotated[str, _one_of("host", "switch")]
 Mode = Annotated[str, _one_of("native", "generic")]
 RuntimeName = Annotated[str, _one_of("netns", "docker")]
 Label = Annotated[str, Rule("a name of letters a-z, digits and inner hyphens", paths.is_label)]
+Name = Annotated[str, Rule("a name of letters, digits, and inner hyphens and underscores", paths.is_name)]
 InterfaceName = Annotated[str, Rule("the name of a network interface", _is_interface)]
 Host = Annotated[str, Rule("an IP address", is_host)]
 Address = Annotated[str, Rule("an IP address with its prefix length", is_address)]
+NextHop = Annotated[str, Rule("an IP address, or nothing", lambda text: not text or is_host(text))]
+RouteKind = Annotated[str, _one_of("", "unreachable", "blackhole", "prohibit")]
+RouteMetric = Annotated[int, Rule("the metric of a route", lambda metric: 0 <= metric < 1 << 32)]
+RouteIndex = Annotated[int, Rule("the index of a network interface, or 0", lambda index: 0 <= index <= _MOST_INDEX)]
 Network = Annotated[str, Rule(f"an IP network or {_DEFAULT!r}", _is_network)]
 Mac = Annotated[str, Rule("a MAC such as 02:00:00:00:00:01", _is_mac)]
 Sysctl = Annotated[str, Rule("a dotted name such as net.ipv4.tcp_ecn", _is_sysctl)]
@@ -108,7 +113,8 @@ class InterfaceRecord(NamedTuple):
     """One of a node's interfaces; `addresses` have their prefix lengths.
 
     `bridge` is the bridge that it is a port of, "" for none. `faces` says that the other end carries a program.
-    `passes` says that this end carries the program that only passes.
+    `passes` says that this end carries the program that only passes. `peers` has
+    the other end of each address that is point-to-point.
     """
 
     addresses: tuple[Address, ...]
@@ -120,6 +126,7 @@ class InterfaceRecord(NamedTuple):
     bridge: str = ""
     faces: bool = False
     passes: bool = False
+    peers: Mapping[Address, Host] = {}
 
 
 class BridgeRecord(NamedTuple):
@@ -130,10 +137,14 @@ class BridgeRecord(NamedTuple):
 
 
 class RouteRecord(NamedTuple):
-    """A route: a network, or `default`, and the next hop."""
+    """A route: a network, or `default`, and the next hop; the rest as in plan.steps.AddRoute."""
 
     to: Network
-    via: Host
+    via: NextHop
+    metric: RouteMetric = 0
+    interface: str = ""
+    kind: RouteKind = ""
+    index: RouteIndex = 0  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
 
 
 class ProgramRecord(NamedTuple):
@@ -155,7 +166,7 @@ class ProcessRecord(NamedTuple):
     `env`, its own over the node's, is root's, and has a file of its own.
     """
 
-    name: Label
+    name: Name
     role: str
     argv: tuple[str, ...]
     autostart: bool
@@ -185,6 +196,7 @@ class NodeRecord(NamedTuple):
     routes: tuple[RouteRecord, ...] = ()
     sysctls: Mapping[Sysctl, str] = {}
     maps: Mapping[str, str] = {}
+    loopback: tuple[Address, ...] = ()
     files: tuple[OwnFileRecord, ...] = ()
     private: tuple[OwnFolderRecord, ...] = ()
 
@@ -196,6 +208,11 @@ class NodeRecord(NamedTuple):
     def own_paths(self) -> list[str]:
         """Return the paths of what the node has of the file system for itself."""
         return [*(each.path for each in self.files), *(each.path for each in self.private)]
+
+    def all_addresses(self) -> dict[str, tuple[str, ...]]:
+        """Return what is planned, by interface."""
+        planned = {name: port.addresses for name, port in self.interfaces.items()}
+        return {**planned, _LO: self.loopback} if self.loopback else planned
 
     @property
     def process(self) -> ProcessRecord | None:
@@ -213,7 +230,7 @@ class LabRecord(NamedTuple):
     topology: str
     runtime: RuntimeName
     folder: str
-    nodes: Mapping[Label, NodeRecord]
+    nodes: Mapping[Name, NodeRecord]
     description: str = ""
     clock_offset_ns: int = 0
 

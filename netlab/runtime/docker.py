@@ -240,7 +240,7 @@ class Docker:
             image=about.image,
             entrypoint=_STAY,
             command=[],
-            hostname=node,
+            hostname=paths.label_of(node),
             user="0:0",
             working_dir="/",
             environment=self._planned.variables(node),

@@ -25,6 +25,11 @@ class Subnet(NamedTuple):
         """The last address as a number."""
         return self.base + (1 << BITS[self.family] - self.length) - 1
 
+    @property
+    def is_host(self) -> bool:
+        """Whether it is one address alone."""
+        return self.length == BITS[self.family]
+
     def covers(self, other: "Subnet") -> bool:
         """Tell whether every address of the other network is in this one."""
         return self.family == other.family and self.base <= other.base and other.last <= self.last

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from netlab.topology.document import tree
 
+from netlab.topology.ip_arithmetic import FAMILIES
+
 DEFAULT_MTU = 1500
 NODE_IMAGE = "netlab-node:latest"  # the image of containers whose node names none; `make image` builds it
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ - 1
+ROUTE_KINDS = ("unreachable", "blackhole", "prohibit")  # of routes without a next hop
 Scalar = str | int | float | bool
 
 
@@ -36,10 +39,18 @@ class Program(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A static route: `to` is a network such as `10.9.0.0/16` or `default`, `via` an address of a neighbour."""
+    """A static route: `to` is a network such as `10.9.0.0/16` or `default`.
+
+    `via` is an address of a neighbour, or the neighbour's name. It is "" for a route to what is on the link of
+    `interface`, and for one of a `kind` (ROUTE_KINDS) that takes packets no further. A `default` without an address is
+    one of each family. Of several routes to one network the kernel takes that with the lowest `metric`.
+    """
 
     to: str
-    via: str
+    via: str = ""
+    interface: str = ""
+    kind: str = ""
+    metric: int = 0
 
 
 class Limits(NamedTuple):
@@ -118,8 +129,9 @@ class MapEntries(NamedTuple):
 class Node(NamedTuple):
     """A host or a switch of the lab.
 
-    `replica_of` is the name in the file that this node was expanded from, or "". `capabilities` are names without
-    CAP_, for the Docker runtime.
+    `replica_of` is the name in the file that this node was expanded from, or "". `automatic_routes` says that the plan
+    adds routes to those in `routes`. `loopback` are addresses of `lo`, with their prefix length. `capabilities` are
+    names without CAP_, for the Docker runtime.
     """
 
     name: str
@@ -134,19 +146,27 @@ class Node(NamedTuple):
     image: str = ""
     capabilities: tuple[str, ...] = ()
     maps: tuple[MapEntries, ...] = ()
+    automatic_routes: bool = True
+    loopback: tuple[str, ...] = ()
     own: OwnFiles = OwnFiles()
 
 
 class Endpoint(NamedTuple):
     """One end of a link, as written; the plan chooses what is empty.
 
-    `addresses` have their prefix length (`10.0.1.1/24`), at most one IPv4 and one IPv6.
+    `addresses` have their prefix length (`10.0.1.1/24`), IPv4 first. `peers` are the other ends of point-to-point
+    addresses, for the first address of their family. `automatic` are the families of which the plan gives it an address
+    if none is written. A `joined` end has no address, and its node hands on what arrives there: the links of its joined
+    ends are one network, as those of a switch are.
     """
 
     node: str
     interface: str = ""
     addresses: tuple[str, ...] = ()
     mac: str = ""
+    peers: tuple[str, ...] = ()
+    automatic: tuple[int, ...] = FAMILIES
+    joined: bool = False
 
 
 class Link(NamedTuple):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from netlab import paths
 from netlab.supervise import talk
 from netlab.testing.waiting import PATIENCE_S, eventually
+from tests.contract.terminal import Terminal
 from tests.lab.lab import ROOT, lab, netlab, start, texts
 
 pytestmark = pytest.mark.root
@@ -180,6 +182,29 @@ def test_run_says_ready_to_a_person_and_to_the_log(pair: str) -> None:
         running.terminate()
         assert running.wait(PATIENCE_S) == 4
     assert "in the foreground exited with code 4" == texts("logs", "r/role")[-1]
+
+
+def test_run_is_a_job_of_the_shell_that_has_started_it(pair: str) -> None:
+    """It stops by Ctrl-Z, goes on by `fg`, ends by Ctrl-C, and gives the terminal back."""
+    outer = Terminal(["bash", "--norc", "-i"], ROOT)
+    try:
+        outer.type("PS1='>''> '\n")
+        outer.until(">> ")
+        outer.type(f"{shlex.quote(sys.executable)} -m netlab run r/command\n")
+        eventually(lambda: texts("logs", "r/command")[-1].startswith("started in the foreground"))
+        outer.type("\x1a")
+        outer.until("Stopped")
+        outer.until(">> ")
+        outer.type("fg\n")
+        outer.until("netlab run")
+        outer.type("\x03")
+        outer.until(">> ")
+        outer.type("echo code=$?; exit\n")
+        outer.until("code=130")
+        assert outer.wait() == 0
+    finally:
+        outer.close()
+    assert "in the foreground killed by SIGINT" == texts("logs", "r/command")[-1]
 
 
 def test_stop_start_and_restart(pair: str) -> None:

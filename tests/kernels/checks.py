@@ -34,7 +34,11 @@ FEATURES = (
         (f"{_LAB}dns.py",),
     ),
     Feature("servers that die, or answer in fragments", more=(f"{_LAB}servers.py",)),
-    Feature("`reload` and `stats`", (f"{_LAB}dns.py::test_a_reload_between_two_questions",), (f"{_LAB}reload.py",)),
+    Feature(
+        "`reload` and `stats`",
+        (f"{_LAB}dns.py::test_a_reload_between_two_questions",),
+        (f"{_LAB}reload.py", f"{_LAB}several_programs.py"),
+    ),
     Feature(
         "limits of CPU and memory",
         (

@@ -144,12 +144,12 @@ WAYS = [
     Way(
         "ip -n dmg.a route del default",
         "a: its default route through 10.0.0.2 is gone",
-        inside("a", "ip route add default via 10.0.0.2"),
+        inside("a", "ip route add default via 10.0.0.2 metric 4278190080"),
     ),
     Way(
         "ip -n dmg.a -6 route del default",
         "a: its default route through fd00::2 is gone",
-        inside("a", "ip -6 route add default via fd00::2"),
+        inside("a", "ip -6 route add default via fd00::2 metric 4278190080"),
     ),
     Way(
         "ip -n dmg.h route replace 10.99.0.0/16 via 10.0.2.77",
@@ -196,9 +196,9 @@ WAYS = [
         "echo ",
     ),
     # processes
-    Way("kill -KILL $a", "a: its process PID was killed by SIGKILL"),
-    Way("kill -TERM $a", "a: its process PID has ended, and its role is one that stays"),
-    Way("kill -TERM $h", "h: its process PID was killed by SIGTERM"),
+    Way("kill -KILL $a", "a: its process PID was killed by SIGKILL", "netlab start --lab dmg a"),
+    Way("kill -TERM $a", "a: its process PID has ended, and its role is one that stays", "netlab start --lab dmg a"),
+    Way("kill -TERM $h", "h: its process PID was killed by SIGTERM", "netlab start --lab dmg h"),
     Way("kill -STOP $a", "a: its process PID is stopped", "kill -CONT "),
     Way("kill -STOP $supervisor; kill -KILL $a", "a: its process PID has ended, and nobody has seen how"),
     Way("kill -KILL $supervisor", "the lab: its supervisor has died, and with it the processes of a, h"),

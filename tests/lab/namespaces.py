@@ -67,7 +67,7 @@ class Lab:
 
     def route(self, node: str, to: str, via: str) -> None:
         """Add a route."""
-        self.steps.append(AddRoute(node, to, via, self.name))
+        self.steps.append(AddRoute(node, to, via, lab=self.name))
 
     def build(self) -> None:
         """Make all of it."""

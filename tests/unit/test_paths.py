@@ -67,3 +67,18 @@ def test_one_of_several_programs_may_be_called_so(name: str) -> None:
 def test_one_of_several_programs_may_not_be_called_so(name: str) -> None:
     """The name is in paths, in keys, and in a text of the program."""
     assert not paths.is_program_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("PC1", "pc1"), ("ws_random", "ws-random"), ("a" * 63, "a" * 63), ("x__Y", "x--y")]
+)
+def test_a_name_makes_a_label(name: str, label: str) -> None:
+    assert paths.is_name(name)
+    assert label == paths.label_of(name)
+    assert paths.is_label(label)
+
+
+@pytest.mark.parametrize("name", ["", "_", "_a", "a_", "-a", "A-", "a.b", "a/b", "..", "a\n", "É", "\u212a", "a" * 64])
+def test_no_other_name_is_a_nodes(name: str) -> None:
+    """It could lead out of a folder, or make no label."""
+    assert not paths.is_name(name)

@@ -7,27 +7,32 @@ causes no more of them.
 
 import os
 from itertools import repeat
+from typing import NamedTuple
 
 from netlab.errors import TopologyError
 from netlab.topology import declared
-from netlab.topology.document.tree import Document, Mapping
+from netlab.topology.document.tree import Document, Item, Mapping
+from netlab.topology.ip_arithmetic import FAMILIES
 from netlab.topology.model import Node, OwnFiles, Topology
 from netlab.topology.validate import order
 from netlab.topology.validate.addresses import Addressing
 from netlab.topology.validate.args import Roles
+from netlab.topology.validate.bridging import joining
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings
-from netlab.topology.validate.links import Interfaces, connect, name_interfaces, read_links
+from netlab.topology.validate.links import Interfaces, connect, name_interfaces, read_automatic, read_links
+from netlab.topology.validate.loopbacks import Loopbacks
+from netlab.topology.validate.loopbacks import read as read_loopbacks
 from netlab.topology.validate.maps import check_maps
 from netlab.topology.validate.names import Names
 from netlab.topology.validate.nodes import Draft, read_nodes
 from netlab.topology.validate.programs import check_program
-from netlab.topology.validate.routes import Neighbours
+from netlab.topology.validate.routes import NONE, Neighbours, read_default
 from netlab.topology.validate.rules import Fields, choice, is_label, label, text
 
 __all__ = ["is_label", "topology"]
 
-KEYS = ("name", "description", "message", "runtime", "nodes", "links")
+KEYS = ("name", "description", "message", "runtime", "defaults", "nodes", "links")
 MAX_PROCESSES = 4096
 PLANNED = ("checks",)  # keys that may come to mean something: none is taken before anything obeys it
 
@@ -59,6 +64,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
         if key in fields:
             message = f"expected no {key}, which this netlab would take and never run, found some"
             findings.add(fields.key_place(key), message, "leave them out")
+    defaults = fields.read("defaults", _read_defaults, Defaults())
     beside = os.path.dirname(document.path) if document.path else ""
     files = Files(beside)
     drafts = fields.require("nodes", lambda *at: read_nodes(files, *at), None)
@@ -67,6 +73,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     if drafts is None:
         return None  # Without nodes, everything else would be a mistake, too.
     names = Names(findings, [draft.declared for draft in drafts], fields.key_place("nodes"))
+    names.join(joining(drafts, written))
     wires = connect(findings, names, written)
     interfaces = name_interfaces(findings, names, wires)
     sound = names.replicas_known and len(findings) == before
@@ -75,12 +82,17 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     for draft in drafts:
         programs = [written.program for written in draft.programs]
         check_maps(findings, draft.node.maps, programs, draft.declared.name)
-    addressing = Addressing(findings, names, wires) if names.kinds_known else None
+    addressing = Addressing(findings, names, wires, defaults.automatic) if names.kinds_known else None
+    loopbacks = _read_loopbacks(findings, names, drafts, addressing) if addressing else {}
     if addressing and sound:  # Otherwise another mistake may be the reason for a missing interface.
         _check_surroundings(findings, names, drafts, addressing, interfaces)
     if findings or not addressing:
         return None
-    nodes = tuple(node for draft in drafts for node in _nodes(draft, names, after[draft.declared.name], own))
+    nodes = tuple(
+        node
+        for draft in drafts
+        for node in _nodes(draft, names, after[draft.declared.name], defaults, loopbacks[draft.declared.name], own)
+    )
     return result._replace(nodes=nodes, links=addressing.links())
 
 
@@ -93,6 +105,30 @@ def _read_own(findings: Findings, beside: str, names: Names, drafts: list[Draft]
 
     sources = Sources(findings, beside)
     return {node: sources.own(written, node) for name, written in given for node in names.members[name]}
+
+
+def _read_loopbacks(
+    findings: Findings, names: Names, drafts: list[Draft], addressing: Addressing
+) -> dict[str, Loopbacks]:
+    """Return the loopback addresses of each name in `nodes:`."""
+    return {
+        name: read_loopbacks(findings, addressing, draft.loopback, len(names.members[name]))
+        for draft in drafts
+        for name in (draft.declared.name,)
+    }
+
+
+class Defaults(NamedTuple):
+    """What holds for nodes and links that say nothing else: automatic routes, and families of automatic addresses."""
+
+    routes: bool = True
+    automatic: tuple[int, ...] = FAMILIES
+
+
+def _read_defaults(findings: Findings, item: Item, path: str) -> Defaults:
+    """Read `defaults:`."""
+    fields = Fields(findings, item, path, ("routes", "addresses"), "a mapping with routes or addresses")
+    return Defaults(fields.read("routes", read_default, "") != NONE, fields.read("addresses", read_automatic, FAMILIES))
 
 
 def _check_nodes(findings: Findings, names: Names, drafts: list[Draft]) -> dict[str, tuple[order.After, ...]]:
@@ -121,15 +157,22 @@ def _check_surroundings(
     findings: Findings, names: Names, drafts: list[Draft], addressing: Addressing, interfaces: Interfaces
 ) -> None:
     """Check what nodes say of their interfaces and neighbours."""
-    neighbours = Neighbours(findings, names, addressing)
+    neighbours = Neighbours(findings, names, addressing, interfaces)
     for draft in drafts:
         name = draft.declared.name
-        neighbours.check(name, draft.routes)
+        neighbours.check(name, draft.routes.routes)
         for program in draft.programs:
             check_program(findings, names, program, interfaces, name)
 
 
-def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...], own: dict[str, OwnFiles]) -> list[Node]:
+def _nodes(
+    draft: Draft,
+    names: Names,
+    after: tuple[order.After, ...],
+    defaults: Defaults,
+    loopbacks: Loopbacks,
+    own: dict[str, OwnFiles],
+) -> list[Node]:
     """Return the node, or its replicas, complete."""
     name = draft.declared.name
     roles = dict.fromkeys(written.role.path for written in draft.processes if written.role)
@@ -137,11 +180,15 @@ def _nodes(draft: Draft, names: Names, after: tuple[order.After, ...], own: dict
     node = draft.node._replace(
         capabilities=tuple(dict.fromkeys((*draft.node.capabilities, *of_roles))),
         programs=tuple(written.program for written in draft.programs),
-        routes=tuple(route.route() for route in draft.routes),
+        routes=tuple(route.route() for route in draft.routes.routes),
+        automatic_routes=defaults.routes if draft.routes.automatic is None else draft.routes.automatic,
         replica_of=name if names.is_replicated(name) else "",
     )
     members = names.members[name]
     written = [one.of(members, each) for one, each in zip(draft.processes, after, strict=True)]
     processes = zip(*written, strict=True) if written else repeat(())
-    nodes = [node._replace(name=member, processes=its) for member, its in zip(members, processes)]  # noqa: B905
+    nodes = [
+        node._replace(name=member, processes=its, loopback=own)
+        for member, its, own in zip(members, processes, loopbacks)  # noqa: B905
+    ]
     return [one._replace(own=own[one.name]) for one in nodes] if draft.own else nodes

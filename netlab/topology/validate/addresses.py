@@ -1,42 +1,32 @@
 """Compares written subnets, addresses and MACs: segment by segment, then all together."""
 
 from netlab.topology.document.tree import show
-from netlab.topology.ip_arithmetic import IPV6, LOWEST_IPV6_MTU, Subnet
+from netlab.topology.ip_arithmetic import BITS, FAMILIES
 from netlab.topology.model import Endpoint, Link
+from netlab.topology.validate import segments
 from netlab.topology.validate.findings import Findings, Name, Place
-from netlab.topology.validate.ip import Address, capacity, check_host, check_usable, read_address, read_mac, read_subnet
+from netlab.topology.validate.ip import Address, check_host, check_usable, read_address, read_mac, read_subnet
 from netlab.topology.validate.links import End, Wire, WrittenLink
 from netlab.topology.validate.names import Names
-
-WrittenSubnet = tuple[Subnet, Name]
-
-
-class Segment:
-    """One broadcast domain: the number of its hosts, and what is written about it, with places.
-
-    Its subnet of a family is the one written on any of its links, or else the network of its first written address with
-    a prefix length; `links` has the link where it is written.
-    """
-
-    def __init__(self) -> None:
-        self.hosts = 0
-        self.open = False  # whether a mistake hides which subnets there are
-        self.subnets: dict[int, WrittenSubnet] = {}  # by family
-        self.links: dict[int, WrittenLink] = {}  # by family
-        self.addresses: dict[tuple[int, int], Name] = {}  # by family and number
-        self.macs: dict[str, Name] = {}
+from netlab.topology.validate.segments import Segment, WrittenSubnet
 
 
 class Addressing:
-    """Reads everything that is written about addresses. The keys of `segments` are the numbers on the wires."""
+    """Reads everything that is written about addresses. The keys of `segments` are the numbers on the wires.
 
-    def __init__(self, findings: Findings, names: Names, wires: list[Wire]) -> None:
+    `automatic` are the families of automatic addresses at links that say nothing of them.
+    """
+
+    def __init__(self, findings: Findings, names: Names, wires: list[Wire], automatic: tuple[int, ...]) -> None:
         self._findings = findings
         self._names = names
+        self._automatic = automatic
         self.wires = wires
         self._link_subnets: dict[Place, tuple[WrittenSubnet, ...]] = {}
         self._addresses: dict[tuple[int, int], tuple[Address, ...]] = {}  # by wire and side
+        self._peers: dict[tuple[int, int], tuple[Address, ...]] = {}  # by wire and side
         self._macs: dict[tuple[int, int], str] = {}  # by wire and side
+        self._taken: dict[tuple[int, int], Name] = {}  # addresses, by family and number
         self.segments: dict[int, Segment] = {}
         for number, wire in enumerate(wires):
             self._read_wire(number, wire)
@@ -44,9 +34,7 @@ class Addressing:
             self._imply_subnets(wires[number], addresses)
         for (number, _), addresses in self._addresses.items():
             self._check_addresses(self.segments[wires[number].segment], addresses)
-        self._check_sizes()
-        self._check_overlaps()
-        self._check_mtus()
+        segments.check(findings, self.segments.values(), wires, self.segments)
 
     def links(self) -> tuple[Link, ...]:
         """Return the links of the topology."""
@@ -64,17 +52,46 @@ class Addressing:
         """Return what is written at one end (0 or 1) of a wire."""
         return self._addresses.get((number, side), ())
 
+    def peers(self, number: int, side: int) -> tuple[Address, ...]:
+        """Return the other ends of the point-to-point addresses at one end of a wire."""
+        return self._peers.get((number, side), ())
+
+    def take(self, address: Address) -> None:
+        """Note that an address is somebody's; add the mistake if it is another one's, too."""
+        first = self._taken.setdefault((address.family, address.number), address.name)
+        if first is not address.name:
+            line = first.place.line
+            message = f"expected an address of its own, found {address}, which line {line} has too"
+            self._findings.add(address.name.place, message)
+
     def _endpoint(self, number: int, side: int, wire: Wire) -> Endpoint:
-        interface = wire.link.ends[side].interface
-        addresses = self.written(number, side)
-        mac = self._macs.get((number, side), "")
-        with_length = (self._with_length(self.segments[wire.segment], address) for address in addresses)
-        return Endpoint(wire.nodes[side], interface.text if interface else "", tuple(with_length), mac)
+        end, node = wire.link.ends[side], wire.nodes[side]
+        is_joined = self._is_joined(node, end)
+        return Endpoint(
+            node,
+            end.interface.text if end.interface else "",
+            tuple(self._with_length(self.segments[wire.segment], one) for one in self.written(number, side)),
+            self._macs.get((number, side), ""),
+            tuple(str(peer) for peer in self.peers(number, side)),
+            () if end.is_bare or self._names.joins(node) else self._families(wire),
+            is_joined,
+        )
+
+    def _families(self, wire: Wire) -> tuple[int, ...]:
+        """Return the families of automatic addresses at a link; a written subnet is for such addresses."""
+        if wire.link.automatic is not None:
+            return wire.link.automatic
+        on_links = self.segments[wire.segment].on_links
+        return tuple(family for family in FAMILIES if family in self._automatic or family in on_links)
+
+    def _is_joined(self, node: str, end: End) -> bool:
+        return self._names.joins(node) and not end.addresses
 
     @staticmethod
     def _with_length(segment: Segment, address: Address) -> str:
-        subnet, _ = segment.subnets[address.family]
-        return str(address._replace(length=subnet.length))
+        if address.length is not None:
+            return str(address)
+        return str(address._replace(length=segment.subnets[address.family][0].length))
 
     # --- reading ---
 
@@ -89,9 +106,13 @@ class Addressing:
                 self._agree(segment, written, wire.link)
         for side, (node, end) in enumerate(zip(wire.nodes, wire.link.ends, strict=True)):
             switch = self._names.is_switch(node)
-            segment.hosts += not switch
+            is_bare = end.is_bare or self._is_joined(node, end)
+            segment.hosts += not switch and not is_bare
+            segment.is_bridged |= is_bare
             if end.addresses:
                 self._addresses[number, side] = self._read_addresses(end, node if switch else "")
+            if end.peers:
+                self._peers[number, side] = self._read_peers(number, side, end)
             if end.mac:
                 self._macs[number, side] = self._read_mac(segment, end.mac)
 
@@ -114,24 +135,46 @@ class Addressing:
         subnet, name = written
         known, first = segment.subnets.setdefault(subnet.family, written)
         segment.links.setdefault(subnet.family, link)
+        segment.on_links.add(subnet.family)
         if known != subnet:
             message = f"expected {known}, which line {first.place.line} gives to the same switches, found {subnet}"
             self._findings.add(name.place, message)
 
     def _read_addresses(self, end: End, switch: str) -> tuple[Address, ...]:
-        """Return the addresses of one end, IPv4 first, at most one of each family."""
+        """Return the addresses of one end, IPv4 first. One with a peer, and no length, is one alone."""
         if switch:
             message = f"expected no address on {switch}, a switch, found {show(end.addresses[0].text)}"
             self._findings.add(end.addresses[0].place, message)
             return ()
+        found = [read_address(self._findings, name) for name in end.addresses]
+        return tuple(sorted(filter(None, found), key=lambda address: address.family))
+
+    def _read_peers(self, number: int, side: int, end: End) -> tuple[Address, ...]:
+        """Return the peers of one end, at most one of each family; their addresses are whole ones from here on."""
+        own = {address.family: address for address in reversed(self.written(number, side))}
         good: dict[int, Address] = {}
-        for name in end.addresses:
-            address = read_address(self._findings, name)
-            if address and address.family in good:
-                found = f"found a second IPv{address.family} one, {show(name.text)}"
-                self._findings.add(name.place, f"expected one IPv4 and one IPv6 address, {found}")
-            elif address:
-                good[address.family] = address
+        for name in end.peers:
+            peer = read_address(self._findings, name, "10.0.1.2 or fd00:1::2")
+            if not peer:
+                continue
+            mine, bits = own.get(peer.family), BITS[peer.family]
+            if peer.length is not None:
+                self._findings.add(name.place, f"expected an address without a prefix length, found {peer}")
+            elif not mine or peer.family in good:
+                message = f"expected a peer for each first address of this end, found {peer}"
+                self._findings.add(name.place, message, "" if mine else f"it has no IPv{peer.family} address")
+            elif mine.length not in (None, bits):
+                message = f"expected an address of one host beside peer, found {mine}"
+                self._findings.add(mine.name.place, message, f"its prefix length is /{bits}, or is left out")
+            elif mine.number == peer.number:
+                self._findings.add(name.place, f"expected the address of the other end, found {peer}, this end's own")
+            elif check_usable(self._findings, name, peer.subnet()):
+                good[peer.family] = peer
+        whole = (
+            one._replace(length=BITS[one.family]) if one is own[one.family] and one.family in good else one
+            for one in self.written(number, side)
+        )
+        self._addresses[number, side] = tuple(whole)
         return tuple(good[family] for family in sorted(good))
 
     def _read_mac(self, segment: Segment, name: Name) -> str:
@@ -144,75 +187,50 @@ class Addressing:
     # --- checking ---
 
     def _imply_subnets(self, wire: Wire, addresses: tuple[Address, ...]) -> None:
-        """If no subnet is written, take the network of an address as its segment's subnet."""
+        """If no subnet is written, take the widest network of a first address as its segment's subnet."""
         segment = self.segments[wire.segment]
         for address in addresses:
-            if address.length is not None and address.family not in segment.subnets:
-                segment.subnets[address.family] = (address.subnet(), address.name)
+            if address.length is None or not check_usable(self._findings, address.name, address.subnet()):
+                continue
+            known, _ = segment.subnets.get(address.family, (None, None))
+            subnet = address.subnet()
+            is_wider = known and address.family not in segment.on_links and subnet.covers(known)
+            if subnet.is_host:
+                continue
+            if _is_first(address, addresses) and (not known or is_wider):
+                segment.subnets[address.family] = (subnet, address.name)
                 segment.links[address.family] = wire.link
-                check_usable(self._findings, address.name, address.subnet())
+            elif not _is_first(address, addresses):
+                segment.further.append((subnet, address.name, wire.link))
 
     def _check_addresses(self, segment: Segment, addresses: tuple[Address, ...]) -> None:
         for address in addresses:
             place = address.name.place
-            subnet, origin = segment.subnets.get(address.family, (None, address.name))
-            if subnet:
-                self._check_inside(address, subnet, origin)
+            subnet, _ = segment.subnets.get(address.family, (None, None))
+            if address.length is not None and not (subnet and _is_first(address, addresses)):
+                check_host(self._findings, address, address.subnet())
+            elif subnet:
+                self._check_inside(segment, address, is_first=_is_first(address, addresses))
             elif not segment.open:
                 self._findings.add(place, f"expected a prefix length, as the link has no subnet, found {address}")
-            first = segment.addresses.setdefault((address.family, address.number), address.name)
-            if first is not address.name:
-                line = first.place.line
-                self._findings.add(place, f"expected an address of its own, found {address}, which line {line} has too")
+            self.take(address)
 
-    def _check_inside(self, address: Address, subnet: Subnet, origin: Name) -> None:
+    def _check_inside(self, segment: Segment, address: Address, *, is_first: bool) -> None:
+        subnet, origin = segment.subnets[address.family]
         where = f"{subnet}, the subnet of line {origin.place.line}"
+        own = subnet if address.length is None else address.subnet()
+        if own.is_host and address.length is not None:
+            return  # It is in no network, and says so.
         if not subnet.base <= address.number <= subnet.last:
-            self._findings.add(address.name.place, f"expected an address in {where}, found {address}")
-        elif address.length not in (None, subnet.length):
+            hint = "" if address.length or is_first else "a second address of another network has its prefix length"
+            self._findings.add(address.name.place, f"expected an address in {where}, found {address}", hint)
+        elif address.family in segment.on_links and own != subnet:
             message = f"expected the prefix length of {where}, found /{address.length}"
             self._findings.add(address.name.place, message, "leave the prefix length out")
         else:
-            check_host(self._findings, address, subnet)
+            check_host(self._findings, address, own)
 
-    def _check_sizes(self) -> None:
-        for segment in self.segments.values():
-            for subnet, name in segment.subnets.values():
-                if segment.hosts > capacity(subnet):
-                    message = (
-                        f"expected room for {segment.hosts} hosts, found {subnet} with room for {capacity(subnet)}"
-                    )
-                    self._findings.add(name.place, message)
 
-    def _check_overlaps(self) -> None:
-        """Add the mistakes of subnets that overlap. They are sorted, so each is compared with one before it."""
-        found = [
-            (subnet.family, subnet.base, subnet.last, str(subnet), name, segment.links[family])
-            for segment in self.segments.values()
-            for family, (subnet, name) in segment.subnets.items()
-            if family in segment.links
-        ]
-        found.sort(key=lambda entry: entry[:3])
-        widest = None
-        for entry in found:
-            if widest and entry[0] == widest[0] and entry[1] <= widest[2]:
-                self._overlap(widest[3:], entry[3:])
-            if not widest or entry[0] != widest[0] or entry[2] > widest[2]:
-                widest = entry
-
-    def _overlap(self, one: tuple[str, Name, WrittenLink], other: tuple[str, Name, WrittenLink]) -> None:
-        first, second = sorted((one, other), key=lambda entry: entry[1].place)
-        if first[2] is second[2]:
-            message = f"expected a subnet of its own for each replica's link, found {first[0]} for all"
-            self._findings.add(first[1].place, message, "leave it out, or put a switch between them")
-            return
-        message = f"expected subnets that share no address, found {second[0]}, which overlaps {first[0]}"
-        self._findings.add(second[1].place, f"{message} on line {first[1].place.line}")
-
-    def _check_mtus(self) -> None:
-        """Add the mistakes of IPv6 on links that are too narrow for it."""
-        for wire in self.wires:
-            link, subnets = wire.link, self.segments[wire.segment].subnets
-            if 0 < link.mtu < LOWEST_IPV6_MTU and IPV6 in subnets and link.mtu_place:
-                message = f"expected an mtu of at least {LOWEST_IPV6_MTU} for the IPv6 subnet {subnets[IPV6][0]}"
-                self._findings.add(link.mtu_place, f"{message}, found {link.mtu}")
+def _is_first(address: Address, addresses: tuple[Address, ...]) -> bool:
+    """Say whether it is the first one of its family at its end."""
+    return next(one for one in addresses if one.family == address.family) is address

@@ -3,21 +3,25 @@
 from typing import NamedTuple
 
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, show
+from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6
 from netlab.topology.model import MAX_INTERFACE_NAME
 from netlab.topology.validate.findings import Findings, Name, Place, place
 from netlab.topology.validate.ip import read_address, read_mac, read_subnet
 from netlab.topology.validate.names import Names
-from netlab.topology.validate.rules import DIGITS, Fields, integer, name, one_or_more
+from netlab.topology.validate.rules import DIGITS, Fields, choice, integer, name, one_or_more
 from netlab.topology.validate.settings import LETTERS
 
-LINK_KEYS = ("endpoints", "subnet", "mtu")
-END_KEYS = ("node", "interface", "address", "mac")
+LINK_KEYS = ("endpoints", "subnet", "addresses", "mtu")
+END_KEYS = ("node", "interface", "address", "peer", "mac")
 MAX_WIRES = 16_384
 BOTH = 2  # ends of a link
 MAX_PORTS = 1023  # of a Linux bridge
 MTU = integer(68, 65_535)
+PEERS = one_or_more(name, "the address of the other end, or a list of an IPv4 and an IPv6 one")
 SUBNETS = one_or_more(name, "a subnet, or a list of subnets")
 ADDRESSES = one_or_more(name, "an address, or a list of addresses")
+NO_ADDRESS = "none"
+AUTOMATIC = {"auto": FAMILIES, "ipv4": (IPV4,), "ipv6": (IPV6,), NO_ADDRESS: ()}  # families of automatic addresses
 BRIDGE = "br0"  # every switch has an interface of this name already
 TAKEN_INTERFACES = ("lo", "all", "default")  # the last two are names below /proc/sys/net
 
@@ -29,16 +33,19 @@ class End(NamedTuple):
     interface: Name | None = None
     addresses: tuple[Name, ...] = ()
     mac: Name | None = None
+    peers: tuple[Name, ...] = ()
+    is_bare: bool = False  # it shall have no address
 
 
 class WrittenLink(NamedTuple):
-    """A link, as written; `mtu` 0 is the default."""
+    """A link, as written; `mtu` 0 is the default, and so is `automatic` None."""
 
     place: Place
     ends: tuple[End, End]
     subnets: tuple[Name, ...] = ()
     mtu: int = 0
     mtu_place: Place | None = None
+    automatic: tuple[int, ...] | None = None
 
 
 class Wire(NamedTuple):
@@ -72,7 +79,14 @@ def _read_link(findings: Findings, item: Item, path: str) -> WrittenLink | None:
     ends = fields.require("endpoints", _read_ends, None)
     subnets = fields.read("subnet", SUBNETS, ())
     mtu, mtu_place = fields.read("mtu", MTU, 0), fields.value_place("mtu")
-    return WrittenLink(where, ends, subnets, mtu, mtu_place) if ends else None
+    automatic = fields.read("addresses", read_automatic, None)
+    return WrittenLink(where, ends, subnets, mtu, mtu_place, automatic) if ends else None
+
+
+def read_automatic(findings: Findings, item: Item, path: str) -> tuple[int, ...] | None:
+    """Read `addresses:`, the families of which there are automatic addresses."""
+    written = choice(*AUTOMATIC)(findings, item, path)
+    return None if written is None else AUTOMATIC[written]
 
 
 def _read_ends(findings: Findings, item: Item, path: str) -> tuple[End, End] | None:
@@ -97,8 +111,9 @@ def _read_end(findings: Findings, item: Item, path: str) -> End | None:
     node = fields.require("node", name, None)
     interface = fields.read("interface", _interface, None)
     addresses = fields.read("address", ADDRESSES, ())
-    mac = fields.read("mac", name, None)
-    return End(node, interface, addresses, mac) if node else None
+    is_bare = [address.text for address in addresses] == [NO_ADDRESS]
+    mac, peers = fields.read("mac", name, None), fields.read("peer", PEERS, ())
+    return End(node, interface, () if is_bare else addresses, mac, peers, is_bare) if node else None
 
 
 def _interface(findings: Findings, item: Item, path: str) -> Name | None:
@@ -165,6 +180,8 @@ def _check_words(findings: Findings, link: WrittenLink) -> None:
             read_address(findings, address)
         if end.mac:
             read_mac(findings, end.mac)
+        for peer in end.peers:
+            read_address(findings, peer)
     for subnet in link.subnets:
         read_subnet(findings, subnet)
 
@@ -172,19 +189,21 @@ def _check_words(findings: Findings, link: WrittenLink) -> None:
 def _without_single(findings: Findings, link: WrittenLink, count: int) -> WrittenLink:
     """Return a link of several replicas without what only one link can have; that is a mistake."""
     for end in link.ends:
-        for written in (*end.addresses, *((end.mac,) if end.mac else ())):
+        for written in (*end.addresses, *end.peers, *((end.mac,) if end.mac else ())):
             message = f"expected nothing that only one link can have, found {show(written.text)} for {count} links"
             findings.add(written.place, message, "leave it out, or link single replicas")
-    a, b = (end._replace(addresses=(), mac=None) for end in link.ends)
+    a, b = (end._replace(addresses=(), peers=(), mac=None) for end in link.ends)
     return link._replace(ends=(a, b))
 
 
 class _Switches:
-    """The switches that are joined by links, and the number of links of each."""
+    """The switches that are joined by links, and the number of links of each; also nodes that hand frames on."""
 
     def __init__(self, findings: Findings, names: Names) -> None:
         self._findings = findings
-        switches = [one for one in names.members if len(names.members[one]) == 1 and names.is_switch(one)]
+        self._names = names
+        singles = (one for one in names.members if names.members[one] == (one,))
+        switches = [one for one in singles if names.is_switch(one) or names.joins(one)]
         self._leader = {one: one for one in switches}
         self._number = {one: number for number, one in enumerate(switches)}
         self._ports: dict[str, int] = {}
@@ -197,16 +216,20 @@ class _Switches:
 
     def join(self, link: WrittenLink, pair: tuple[str, str]) -> None:
         """Note a link; add a mistake if it closes a loop."""
-        switches = [node for node in pair if node in self._leader]
-        for switch in switches:
+        switches = [node for node, end in zip(pair, link.ends, strict=True) if self._is_joined(node, end)]
+        for switch in filter(self._names.is_switch, switches):
             self._ports[switch] = self._ports.get(switch, 0) + 1
             self._last[switch] = link
         if len(switches) == BOTH:
             a, b = map(self._find, switches)
-            if a == b:
+            if a == b and all(map(self._names.is_switch, switches)):
                 message = f"expected switches without a loop, found one through {pair[0]} and {pair[1]}"
                 self._findings.add(link.place, message, "frames would circle for ever: there is no spanning tree")
             self._leader[b] = a
+
+    def _is_joined(self, node: str, end: End) -> bool:
+        """Say whether the links of a node at such ends are one network."""
+        return node in self._leader and (self._names.is_switch(node) or not end.addresses)
 
     def check_ports(self) -> None:
         """Add a mistake for each switch with more links than a bridge has ports."""
@@ -217,8 +240,8 @@ class _Switches:
 
     def segment(self, number: int, one: Wire) -> int:
         """Return the segment of wire `number`: a number below 0 for that of its switches, else its own."""
-        for node in one.nodes:
-            if node in self._leader:
+        for node, end in zip(one.nodes, one.link.ends, strict=True):
+            if self._is_joined(node, end):
                 return -1 - self._number[self._find(node)]
         return number
 

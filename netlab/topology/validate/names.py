@@ -1,8 +1,9 @@
 """The names of a lab: nodes, replicated nodes and their replicas."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from netlab.paths import label_of
 from netlab.topology.document.tree import show
 from netlab.topology.validate.findings import Findings, Name, Place
 
@@ -19,6 +20,7 @@ class Declared(NamedTuple):
     place: Place
     replicas: int | None
     switch: bool | None
+    joins: bool = False  # it has no addresses, and hands on what arrives
 
 
 class Names:
@@ -43,6 +45,7 @@ class Names:
         self.replicas_known = not self._uncertain
         for one in declared:
             self._expand(one)
+        self._check_labels()
 
     def _expand(self, one: Declared) -> None:
         if not one.replicas or one.name in self._uncertain:
@@ -58,6 +61,20 @@ class Names:
                 self._collide(one, other, replica)
             self.members.setdefault(replica, (replica,))
 
+    def _check_labels(self) -> None:
+        """Add the mistakes of names that make one DNS label, at the later of two."""
+        seen: dict[str, tuple[str, Declared]] = {}
+        collided = set()
+        for name, one in self.declared.items():
+            other, first = seen.setdefault(label_of(name), (name, one))
+            if other == name or (one.name, first.name) in collided:
+                continue
+            collided.add((one.name, first.name))
+            later, earlier = ((name, one), (other, first)) if one.place > first.place else ((other, first), (name, one))
+            message = f"expected names that make DNS labels of their own, found {show(later[0])}, which makes"
+            found = f"{show(label_of(name))} as {show(earlier[0])} does (line {earlier[1].place.line})"
+            self._findings.add(later[1].place, f"{message} {found}", "rename one of them")
+
     def _collide(self, one: Declared, other: Declared, replica: str) -> None:
         """Add the mistake of a replica with the name of something else, at the later of the two."""
         later, earlier = (one, other) if one.place > other.place else (other, one)
@@ -69,6 +86,15 @@ class Names:
     def is_switch(self, name: str) -> bool:
         """Say whether the node, or replicated node, of this name is a switch."""
         return bool(self.declared[name].switch)
+
+    def join(self, nodes: Iterable[str]) -> None:
+        """Note that these hosts join their links."""
+        for name in nodes:
+            self.declared[name] = self.declared[name]._replace(joins=True)
+
+    def joins(self, name: str) -> bool:
+        """Say whether a host hands frames from link to link, without addresses of its own."""
+        return self.declared[name].joins
 
     def is_replicated(self, name: str) -> bool:
         """Say whether `name` means the replicas of a node, however many."""

@@ -2,17 +2,19 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from netlab.paths import is_name, label_of
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
 from netlab.topology.model import Limits, Node
 from netlab.topology.validate import processes
 from netlab.topology.validate.files import Files
-from netlab.topology.validate.findings import Findings, place
+from netlab.topology.validate.findings import Findings, Name, place
+from netlab.topology.validate.links import ADDRESSES, NO_ADDRESS
 from netlab.topology.validate.maps import read_maps
 from netlab.topology.validate.names import Declared
 from netlab.topology.validate.processes import WrittenProcess, read_processes
 from netlab.topology.validate.programs import WrittenProgram, read_programs
-from netlab.topology.validate.routes import WrittenRoute, read_routes
-from netlab.topology.validate.rules import LABEL, LABEL_LENGTH, Fields, choice, integer, is_label, suggest_label
+from netlab.topology.validate.routes import WrittenRoutes, read_routes
+from netlab.topology.validate.rules import LABEL_LENGTH, NAME, Fields, choice, integer, suggest_name
 from netlab.topology.validate.settings import capabilities, environment, image, limits, sysctls
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ SWITCH_KEYS = ("kind", "replicas", "sysctls")
 NODE_KEYS = (
     *SWITCH_KEYS,
     *processes.KEYS,
-    *(processes.LIST, "xdp", "maps", "routes", "env", "limits", "image", "capabilities"),
+    *(processes.LIST, "xdp", "maps", "address", "loopback", "routes", "env", "limits", "image", "capabilities"),
     *OWN,
 )
 TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
@@ -38,7 +40,8 @@ class Draft(NamedTuple):
     node: Node
     processes: tuple[WrittenProcess, ...]
     programs: tuple[WrittenProgram, ...]
-    routes: tuple[WrittenRoute, ...]
+    routes: WrittenRoutes
+    loopback: tuple[Name, ...]
     has_process: bool
     own: "WrittenFiles | None"
 
@@ -57,7 +60,8 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
     fields = Fields(findings, item, path, NODE_KEYS, "a mapping")
     kind = fields.read("kind", KIND, None if "kind" in fields else "host")
     replicas = fields.read("replicas", REPLICAS, None if "replicas" in fields else 0)
-    declared = Declared(key.text, place(key, path), replicas, None if kind is None else kind == "switch")
+    joins = fields.read("address", choice(NO_ADDRESS), "") == NO_ADDRESS
+    declared = Declared(key.text, place(key, path), replicas, None if kind is None else kind == "switch", joins)
     _check_name(findings, declared)
     if kind == "switch":
         _check_switch(findings, fields)
@@ -76,7 +80,8 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         node,
         read_processes(files, fields) if kind != "switch" else (),
         fields.read("xdp", lambda *at: read_programs(files, *at), ()) if kind != "switch" else (),
-        fields.read("routes", read_routes, ()),
+        fields.read("routes", read_routes, WrittenRoutes()),
+        fields.read("loopback", ADDRESSES, ()),
         kind != "switch" and processes.is_written(fields),
         _read_own(fields) if kind != "switch" else None,
     )
@@ -95,14 +100,14 @@ def _check_name(findings: Findings, declared: Declared) -> None:
     """Add the mistake of a name that no host can have, with the number of its last replica."""
     written = declared.name
     longest = written + (str(declared.replicas) if declared.replicas else "")
-    if not is_label(written):
-        findings.add(declared.place, f"expected {LABEL}, found {show(written)}", suggest_label(written))
+    if not is_name(written):
+        findings.add(declared.place, f"expected {NAME}, found {show(written)}", suggest_name(written))
     elif len(longest) > LABEL_LENGTH:
         message = f"expected a name of at most {LABEL_LENGTH} characters with its number, found {show(longest)}"
         findings.add(declared.place, message)
-    elif written in TAKEN_NAMES:
+    elif label_of(written) in TAKEN_NAMES:
         findings.add(declared.place, f"expected a name of your own, found {show(written)}, which every host has")
-    elif _reads_as_number(written):
+    elif _reads_as_number(written.lower()):
         message = f"expected a name with a letter, found {show(written)}, which programs take for an address"
         findings.add(declared.place, message, f"such as n{written}")
 

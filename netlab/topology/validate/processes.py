@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from netlab.paths import is_name
 from netlab.topology import declared
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
 from netlab.topology.model import Process
@@ -10,7 +11,7 @@ from netlab.topology.validate.args import Arg, WrittenRole, read_args
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings, Name, place
 from netlab.topology.validate.order import After, expand
-from netlab.topology.validate.rules import LABEL, Fields, boolean, is_label, name, one_or_more, suggest_label
+from netlab.topology.validate.rules import NAME, Fields, boolean, name, one_or_more, suggest_name
 from netlab.topology.validate.settings import command, environment
 
 KEYS = ("role", "args", "command", "after", "autostart", "may_exit")  # at a node they say it of its only process
@@ -62,8 +63,8 @@ def _read_list(files: Files, findings: Findings, item: Item, path: str) -> tuple
 
 
 def _read_entry(files: Files, findings: Findings, key: Scalar, item: Item, path: str) -> WrittenProcess:
-    if not is_label(key.text):
-        findings.add(place(key, path), f"expected {LABEL}, found {show(key.text)}", suggest_label(key.text))
+    if not is_name(key.text):
+        findings.add(place(key, path), f"expected {NAME}, found {show(key.text)}", suggest_name(key.text))
     fields = Fields(findings, item, path, _ENTRY_KEYS, "a mapping with a role or a command")
     if isinstance(item, Mapping) and not is_written(fields):
         findings.add(place(key, path), "expected a role or a command, found neither")

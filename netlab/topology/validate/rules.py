@@ -18,6 +18,7 @@ LOWER = "abcdefghijklmnopqrstuvwxyz"
 DIGITS = "0123456789"
 LABEL_LENGTH = 63
 LABEL = f"a name of at most {LABEL_LENGTH} lower-case letters, digits and hyphens"
+NAME = f"a name of at most {LABEL_LENGTH} letters a-z and A-Z, digits, and inner hyphens and underscores"
 
 
 def text(findings: Findings, item: Item, path: str) -> str | None:
@@ -133,6 +134,15 @@ def pairs(key_problem: Callable[[str], str], value: Rule[T], what: str) -> Rule[
     return rule
 
 
+def suggest_name(written: str) -> str:
+    """Return a hint to a name for a node or process that is like `written`, or ""."""
+    if not written.isascii() or len(written) > LABEL_LENGTH:
+        return ""
+    kept = (character if character in LOWER + LOWER.upper() + DIGITS + "_" else "-" for character in written)
+    suggestion = "".join(kept).strip("-_")
+    return f"such as {show(suggestion)}" if suggestion else ""
+
+
 def is_label(written: str) -> bool:
     """Say whether `written` is a DNS label in lower case."""
     return (
@@ -144,7 +154,7 @@ def is_label(written: str) -> bool:
 
 
 def label(findings: Findings, item: Item, path: str) -> str | None:
-    """Take a DNS label, the name of a lab or node."""
+    """Take a DNS label, the name of a lab."""
     if not isinstance(item, Scalar) or item.value is None or isinstance(item.value, bool):
         findings.wrong(item, path, LABEL)
     elif not is_label(item.text):

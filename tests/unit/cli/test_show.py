@@ -92,3 +92,15 @@ def test_a_note_that_nobody_can_read_is_no_failure(monkeypatch: pytest.MonkeyPat
     with open("/dev/full", "w", encoding="utf-8") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", full)
         show.status(SEEN)
+
+
+def test_addresses_that_are_not_as_planned_are_told_below_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an interface that has lost all, and of one that nobody has planned."""
+    now = {"eth0": (), "tun0": ("10.9.0.1/24",)}
+    node = status.NodeStatus("host", "", "", {"eth0": ("fd00::1/64",)}, None, 0, 0, addresses_now=now)
+    show.status(SEEN._replace(nodes={"a": node}))
+
+    told = capsys.readouterr().out
+    assert "fd00::1/64" in told.partition("a eth0")[0]
+    assert "a eth0: it has no address now, planned is fd00::1/64\n" in told
+    assert "a tun0: it has 10.9.0.1/24 now, planned is none\n" in told

@@ -1,6 +1,7 @@
 """What the benchmark makes of what its jobs take, and of what they find."""
 
 import math
+import os
 import random
 from collections.abc import Callable, Sequence
 
@@ -11,7 +12,7 @@ from tests.bench.importing import by_package
 from tests.bench.measure import Aim, Job, Middle, Part, Table, interleave, middle, quantile, ratio
 from tests.bench.page import cell, judged, verdict
 
-RUNS = 2000
+RUNS = 2000 if os.environ.get("SLOW") else 500  # of each kind; always the same ones
 Draw = Callable[[random.Random], float]
 DRAWS: dict[str, Draw] = {
     "normal": lambda draws: draws.gauss(1, 0.1),

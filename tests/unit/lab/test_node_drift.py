@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from netlab.lab import node_drift, snapshot
+from netlab.lab import addresses_now, node_drift, route_drift, snapshot
 from netlab.lab.node_drift import Inside, Link, Pins
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
-from netlab.topology.ip_arithmetic import DEFAULT, DEFAULTS, IPV4, IPV6, Subnet, parse
+from netlab.record.model import RouteRecord
+from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Endpoint, Node, Program, Route, Topology
 from netlab.topology.model import Link as Wire
 
@@ -48,9 +49,7 @@ def whole(node: str) -> Inside:
         addresses |= {(port.index, *parse(address)) for address in port.addresses}
         if port.faces:
             faces[name] = (True, False)
-    routes = {
-        (DEFAULTS[parse(via)[1].family] if to == DEFAULT else parse(to)[1], parse(via)[0]) for to, via in about.routes
-    }
+    routes = map(route_drift.planned, about.routes)
     return Inside(tuple(links), frozenset(addresses), frozenset(routes), about.sysctls, faces)
 
 
@@ -89,7 +88,7 @@ def test_what_is_added_is_no_problem(node: str) -> None:
     more = seen._replace(
         links=(*seen.links, extra),
         addresses=seen.addresses | {(40, 1, Subnet(IPV4, 0, 8))},
-        routes=seen.routes | {(Subnet(IPV6, 0, 0), 1)},
+        routes=seen.routes | {route_drift.Route(Subnet(IPV6, 0, 0), 1, 20)},
         sysctls=sysctls,
     )
 
@@ -203,16 +202,82 @@ def test_routes_are_read_as_the_kernel_tells_them() -> None:
     via = [socket.inet_aton(f"10.0.0.{number}") for number in (1, 2)]
     hops = b"".join(struct.pack("=HBBi", 16, 0, 0, 16) + attribute(5, each) for each in via)
     several = head.pack(socket.AF_INET, 16, 0, 0, 254, 3, 0, 1, 0) + attribute(1, socket.inet_aton("10.9.0.0"))
-    default = head.pack(socket.AF_INET6, 0, 0, 0, 254, 3, 0, 1, 0) + attribute(5, bytes(15) + b"\x09")
+    metric = attribute(6, struct.pack("=I", 20))
+    default = head.pack(socket.AF_INET6, 0, 0, 0, 254, 3, 0, 1, 0) + attribute(5, bytes(15) + b"\x09") + metric
     local = head.pack(socket.AF_INET, 32, 0, 0, 255, 2, 0, 2, 0) + attribute(1, via[0])
     bridged = head.pack(socket.AF_BRIDGE, 0, 0, 0, 254, 3, 0, 1, 0) + attribute(5, via[0])
 
-    def read(*answers: bytes) -> Iterator[tuple[Subnet, int]]:
+    bare = head.pack(socket.AF_INET6, 32, 0, 0, 254, 3, 0, 6, 0) + attribute(1, b"\xfd\x09" + bytes(14)) + metric
+    linked = head.pack(socket.AF_INET, 0, 0, 0, 254, 3, 253, 1, 0) + attribute(4, struct.pack("=I", 17))
+
+    def read(*answers: bytes) -> Iterator[route_drift.Route]:
         for answer in answers:
             yield from snapshot._routes(answer)
 
     assert [
-        (Subnet(IPV4, 10 << 24 | 9 << 16, 16), 10 << 24 | 1),
-        (Subnet(IPV4, 10 << 24 | 9 << 16, 16), 10 << 24 | 2),
-        (Subnet(IPV6, 0, 0), 9),
-    ] == list(read(several + attribute(9, hops), default, local, bridged))
+        route_drift.Route(Subnet(IPV4, 10 << 24 | 9 << 16, 16), 10 << 24 | 1, 0),
+        route_drift.Route(Subnet(IPV4, 10 << 24 | 9 << 16, 16), 10 << 24 | 2, 0),
+        route_drift.Route(Subnet(IPV6, 0, 0), 9, 20),
+        route_drift.Route(Subnet(IPV6, 0xFD09 << 112, 32), 0, 20, "blackhole"),
+        route_drift.Route(Subnet(IPV4, 0, 0), 0, 0, "", 17),
+    ] == list(read(several + attribute(9, hops), default, local, bridged, bare, linked))
+
+
+@pytest.mark.parametrize(
+    ("route", "told"),
+    [
+        (RouteRecord("10.9.0.0/16", "10.0.0.1"), "its route to 10.9.0.0/16 through 10.0.0.1 is gone"),
+        (RouteRecord("default", "fd00::1", 255 << 24), "its default route through fd00::1 is gone"),
+        (RouteRecord("10.9.0.0/16", "", 0, "eth0", "", 16), "its route to 10.9.0.0/16 at eth0 is gone"),
+        (RouteRecord("::/0", "", 0, "", "blackhole"), "its blackhole route to ::/0 is gone"),
+        (RouteRecord("default", "fe80::1", 0, "eth0", "", 16), "its default route through fe80::1 is gone"),
+    ],
+)
+@pytest.mark.parametrize("change", ["metric", "via", "kind", "index", "nothing"])
+def test_a_route_of_somebody_else_is_not_the_planned_one(route: RouteRecord, told: str, change: str) -> None:
+    """One to the same network with another metric, as of a routing daemon, or in another way."""
+    there = route_drift.planned(route)
+    others: dict[str, list[route_drift.Route]] = {
+        "metric": [there._replace(metric=20)],
+        "via": [there._replace(via=there.via + 1)],
+        "kind": [there._replace(kind="unreachable")],
+        "index": [there._replace(index=99)],
+        "nothing": [],
+    }
+    seen = whole("router")
+    about = RECORD.nodes["router"]._replace(routes=(route,))
+
+    found = node_drift.node_problems("lab", "router", about, seen._replace(routes=frozenset(others[change])))
+
+    assert [told] == [one.what for one in found]
+    both = frozenset((there, *others[change]))
+    assert [] == [*node_drift.node_problems("lab", "router", about, seen._replace(routes=both))]
+
+
+PORT = RECORD.nodes["host"].interfaces["eth0"]
+PEERED = PORT._replace(addresses=("10.4.0.1/32", "fd00::1/64"), peers={"10.4.0.1/32": "10.5.0.1"})
+ADDRESSED = RECORD.nodes["host"]._replace(loopback=("10.255.0.1/32",), interfaces={"eth0": PEERED})
+
+
+def with_addresses(*found: tuple[int, str]) -> Inside:
+    return whole("host")._replace(addresses=frozenset((index, *parse(word)) for index, word in found))
+
+
+def test_loopback_and_point_to_point_addresses_are_told_with_what_sets_them() -> None:
+    found = node_drift.node_problems("lab", "host", ADDRESSED, with_addresses((16, "fd00::1/64")))
+
+    assert [
+        ("host lo", "its address 10.255.0.1/32 is gone", "ip addr add 10.255.0.1/32 dev lo"),
+        ("host eth0", "its address 10.4.0.1/32 is gone", "ip addr add 10.4.0.1 peer 10.5.0.1/32 dev eth0"),
+    ] == [(one.where, one.what, one.mend.partition("host ")[2]) for one in found if "address" in one.what]
+
+
+def test_addresses_are_shown_where_they_are_not_as_planned() -> None:
+    """Without those that every interface has; of an interface that is new, too, and in the order of the addresses."""
+    kernels = ((1, "127.0.0.1/8"), (1, "::1/128"), (16, "fe80::6eff:fe00:0/64"))
+    planned = ((1, "10.255.0.1/32"), (16, "10.4.0.1/32"), (16, "fd00::1/64"))
+
+    assert {} == addresses_now.changed(ADDRESSED, with_addresses(*kernels, *planned))
+    assert {"lo": ("10.255.0.1/32", "10.255.0.2/32"), "eth0": ()} == addresses_now.changed(
+        ADDRESSED, with_addresses(*kernels, planned[0], (1, "10.255.0.2/32"))
+    )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from netlab.network.messages import Messages
-from netlab.plan.steps import Interface
+from netlab.plan.steps import AddRoute, Interface
 from netlab.testing.waiting import PATIENCE_S
 from tests.checkout import ROOT
 
@@ -33,12 +33,30 @@ CASES: list[Callable[[Messages], bytes]] = [
     *(lambda messages, index=index: messages.up(index) for index in (1, 0x25256225)),
     *(lambda messages, index=index: messages.up(index, 3) for index in (1, 0x25256225)),
     *(lambda messages, address=address: messages.address(5, address) for address in sorted(ADDRESSES)),
-    *(lambda messages, via=via: messages.route("default", via) for via in HOSTS),
-    *(lambda messages, to=to: messages.route(to, "10.0.0.2") for to in ("10.9.0.0/16", "10.9.0.7", "192.0.2.128/25")),
-    *(lambda messages, to=to: messages.route(to, "fd00::2") for to in ("fd09::/32", "fd00::7", "::/0")),
+    *(
+        lambda messages, peer=peer: messages.address(5, peer[0], peer[1])
+        for peer in (("10.4.0.1/32", "10.5.0.1"), ("fd00::1/128", "fd00::2"))
+    ),
+    *(lambda messages, via=via: messages.route(AddRoute("a", "default", via)) for via in HOSTS),
+    *(
+        lambda messages, to=to: messages.route(AddRoute("a", to, "10.0.0.2", 20))
+        for to in ("10.9.0.0/16", "10.9.0.7", "192.0.2.128/25")
+    ),
+    *(lambda messages, to=to: messages.route(AddRoute("a", to, "fd00::2")) for to in ("fd09::/32", "fd00::7", "::/0")),
+    *(
+        lambda messages, route=route: messages.route(route)
+        for route in (
+            AddRoute("a", "10.9.0.0/16", interface="eth0", index=16),
+            AddRoute("a", "::/0", kind="blackhole"),
+            AddRoute("a", "default", "fe80::1", 4_278_190_080, "eth0", index=16),
+        )
+    ),
     *(lambda messages, index=index: messages.no_link(index) for index in (1, 0x25256225)),
     *(lambda messages, address=address: messages.no_address(5, address) for address in sorted(ADDRESSES)),
-    *(lambda messages, to=to: messages.no_route(to, "10.0.0.2") for to in ("default", "10.9.0.0/16", "10.9.0.7")),
+    *(
+        lambda messages, to=to: messages.no_route(AddRoute("a", to, "10.0.0.2"))
+        for to in ("default", "10.9.0.0/16", "10.9.0.7")
+    ),
 ]
 
 
@@ -82,14 +100,14 @@ def test_usual_shapes_have_templates() -> None:
     messages.up(2, 3)
     for text in ("10.0.0.1/24", "fd00::1/64"):
         messages.address(2, text)
-        messages.route("default", text.partition("/")[0])
+        messages.route(AddRoute("a", "default", text.partition("/")[0], 255 << 24))
 
     assert all(messages._templates.values())
 
 
 def test_route_without_a_length_is_to_a_host(direct: Messages) -> None:
     """An address is a network of one."""
-    assert direct.route("10.9.0.7/32", "10.0.0.2") == direct.route("10.9.0.7", "10.0.0.2")
+    assert direct.route(AddRoute("a", "10.9.0.7/32", "10.0.0.2")) == direct.route(AddRoute("a", "10.9.0.7", "10.0.0.2"))
 
 
 def python(code: str) -> str:

@@ -117,6 +117,20 @@ def test_names_of_any_kind_come_through() -> None:
     assert found["netlab_program_packets_total", "under-test", node, "PASS"] == 3
 
 
+def test_one_of_several_programs_has_a_label_of_its_own() -> None:
+    """Beside its node, so that a node's figures can be added up; the only one has none."""
+    counted = {"reasons": {"PASS": COUNT}, "counters": {"sizes": {"1": 7}}, "maps": []}
+    found = written({**STATS, "balancers": {}, "programs": {"fw/in": counted, "lb": counted}})
+    both = written({**STATS, "balancers": {"fw/lb": next(iter(STATS["balancers"].values()))}, "programs": {}})
+
+    assert '{lab="under-test",node="fw",program="in",reason="PASS"}' in found
+    assert '{lab="under-test",node="fw",program="in",map="sizes",key="1"}' in found
+    assert '{lab="under-test",node="lb",reason="PASS"}' in found
+    assert 'netlab_balancer_queue_depth{lab="under-test",node="fw",program="lb"}' in both
+    assert 'netlab_balancer_threads_free{lab="under-test",node="fw",program="lb",backend="' in both
+    assert 'program=""' not in found + both
+
+
 def test_plain_counters_have_the_names_of_their_maps_and_keys() -> None:
     """They are gauges: whether they only grow nobody has said."""
     lines = [line for line in written(STATS).splitlines() if "program_counter" in line]

@@ -199,3 +199,76 @@ def test_what_is_added_at_the_end_changes_nothing_before_it() -> None:
     assert addresses(after)[:8] == addresses(before)
     assert macs(after)[:8] == macs(before)
     assert interface_names(after)[:8] == interface_names(before)
+
+
+def test_second_addresses_stand_behind_the_first_of_each_family() -> None:
+    topology = lab(
+        Link(Endpoint("a", addresses=("10.1.0.1/24", "10.2.0.1/24", "fd01::1/64", "10.1.0.9/24")), Endpoint("b"))
+    )
+
+    found = layout(topology)
+
+    assert addresses(topology) == [["10.1.0.1/24", "fd01::1/64"], ["10.1.0.2/24", "fd01::2/64"]]
+    assert found.further == (("10.2.0.1/24", "10.1.0.9/24"), ())
+
+
+def test_the_widest_network_of_the_first_addresses_is_the_subnet() -> None:
+    hosts = [
+        Link(Endpoint(name, addresses=(word,)), Endpoint("s"))
+        for name, word in (("a", "10.6.0.1/24"), ("b", "10.6.0.2/16"))
+    ]
+
+    found = layout(lab(*hosts, link("c", "s"), switches=("s",)))
+
+    assert str(found.subnets[0][4]) == "10.6.0.0/16"
+    assert found.addresses[4][4] == "10.6.0.3/16"
+
+
+def test_one_address_alone_is_no_subnet_and_none_is_chosen_for_nobody() -> None:
+    one, other = ("10.4.0.1/32",), ("10.5.0.1/32",)
+    topology = lab(
+        Link(Endpoint("a", addresses=one, peers=("10.5.0.1",)), Endpoint("b", addresses=other)), link("a", "b")
+    )
+
+    found = layout(topology)
+
+    assert [sorted(subnets) for subnets in found.subnets] == [[6], [4, 6]]
+    assert [str(subnet) for _, subnet in found.on_link(0)] == ["10.4.0.1/32", "fd00::/64", "10.5.0.1/32"]
+    assert found.addresses[2][4] == "10.0.1.1/24"
+
+
+def test_automatic_addresses_are_of_the_families_that_are_wanted() -> None:
+    links = [Link(Endpoint("a", automatic=said), Endpoint("b", automatic=said)) for said in ((4,), (6,), ())]
+
+    found = layout(lab(*links))
+
+    assert [sorted(own) for own in found.addresses] == [[4], [4], [6], [6], [], []]
+    assert [sorted(subnets) for subnets in found.subnets] == [[4], [6], []]
+
+
+def test_links_of_joined_ends_are_one_segment_in_which_their_node_has_no_address() -> None:
+    cable = Endpoint("cable", automatic=(), joined=True)
+    topology = lab(Link(Endpoint("a"), cable), Link(cable, Endpoint("b")), Link(Endpoint("cable"), Endpoint("c")))
+
+    assert addresses(topology) == [
+        ["10.0.0.1/24", "fd00::1/64"],
+        [],
+        [],
+        ["10.0.0.2/24", "fd00::2/64"],
+        ["10.0.1.1/24", "fd00:0:0:1::1/64"],
+        ["10.0.1.2/24", "fd00:0:0:1::2/64"],
+    ]
+
+
+def test_two_segments_with_one_subnet_have_no_address_twice() -> None:
+    bare = Endpoint("r", automatic=())
+    topology = lab(*(Link(Endpoint(name), bare, ("10.8.0.0/24",)) for name in "abc"))
+
+    assert [own[4] for own in layout(topology).addresses[::2]] == ["10.8.0.1/24", "10.8.0.2/24", "10.8.0.3/24"]
+
+
+def test_automatic_subnets_skip_loopback_addresses() -> None:
+    topology = lab(link("a", "b"))
+    node = topology.nodes[0]._replace(loopback=("10.0.0.77/32", "fd00:0:0:1::1/128"))
+
+    assert subnets(topology._replace(nodes=(node, *topology.nodes[1:]))) == [["10.0.2.0/24", "fd00:0:0:2::/64"]]

@@ -21,6 +21,12 @@ def test_netlab_s_own_are_not_named() -> None:
     assert [] == named(role("client", own[0]), Node("lb", programs=(Program("balancer", own[1]),)), Node("bare"))
 
 
+def test_several_programs_of_a_file_are_named_once_and_as_it() -> None:
+    several = tuple(Program(name, "/x/fw.c", function=name) for name in ("outside", "inside"))
+
+    assert ["the program fw is /x/fw.c"] == named(Node("fw", programs=several))
+
+
 @pytest.mark.parametrize(("name", "more"), [("client", ", not netlab's own"), ("mine", "")])
 def test_others_are_named_once_each_and_what_they_hide(name: str, more: str) -> None:
     nodes = role(name, f"/x/{name}.py"), role(name, f"/x/{name}.py"), Node("lb", programs=(Program("lb", "/x/lb.c"),))

@@ -18,6 +18,7 @@ from tests.checkout import ROOT
 
 GOLDEN = os.path.join(ROOT, "tests", "golden")
 FILES = {
+    "addresses": f"{GOLDEN}/compose/addresses.yml",
     "everything": f"{GOLDEN}/compose/everything.yml",
     "partb": f"{ROOT}/topologies/partb.yml",
     "processes": f"{GOLDEN}/compose/processes.yml",

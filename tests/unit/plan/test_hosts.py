@@ -27,3 +27,21 @@ def test_a_lab_without_links_knows_localhost_only() -> None:
     text = hosts.text(plan(Topology("lab", "", (Node("alone"),), ())))
 
     assert text == "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+
+
+def test_loopback_addresses_come_behind_those_of_links() -> None:
+    nodes = (Node("a", loopback=("10.255.0.1/32", "fd00:ff::1/128")), Node("b"))
+    link = Link(Endpoint("a", addresses=("10.1.0.1/24", "10.2.0.1/24")), Endpoint("b"))
+
+    assert hosts.text(plan(Topology("lab", "", nodes, (link,)))).splitlines()[2:] == [
+        *("10.1.0.1 a", "10.2.0.1 a", "10.255.0.1 a", "10.1.0.2 b"),
+        *("fd00::1 a", "fd00:ff::1 a", "fd00::2 b"),
+    ]
+
+
+def test_labels_stand_beside_names_that_are_none() -> None:
+    nodes = (Node("PC_1"), Node("R1", replica_of="R"))
+
+    text = hosts.text(plan(Topology("lab", "", nodes, (Link(Endpoint("PC_1"), Endpoint("R1")),))))
+
+    assert text.splitlines()[2:4] == ["10.0.0.1 PC_1 pc-1", "10.0.0.2 R1 R r1 r"]

@@ -57,3 +57,29 @@ def test_a_link_without_room_for_a_subnet_is_told_where_it_stands() -> None:
     what = "no subnet is left for the link of b and leaf1: write its subnets, or smaller ones elsewhere"
 
     assert [f"lab.yml:6:3: links.2: {what}"] == mistakes(FULL)
+
+
+NAMES = """\
+name: names
+nodes:
+  a: {routes: [{to: "fd09::/32", via: b}, {to: default, via: b}]}
+  b:
+  leaf:
+    replicas: 2
+    routes:
+    - none
+    - {to: "fd09::/32", via: a, interface: eth0}
+    - {to: 10.9.0.0/16, via: 10.0.0.2, interface: eth1}
+links: [{endpoints: [a, b], mtu: 1000}, {endpoints: [leaf, b]}, [leaf, a]]
+"""
+
+
+def test_a_neighbour_without_the_address_that_a_route_needs_is_told_where_it_stands() -> None:
+    """Of the family of the destination, or at the interface."""
+    has = "(leaf1 has 10.0.3.1/24, fd00:0:0:3::1/64 at eth1)"
+
+    assert [
+        "lab.yml:3:39: nodes.a.routes.0.via: expected a neighbour of a with an IPv6 address, found b",
+        "lab.yml:9:30: nodes.leaf.routes.1.via: expected a neighbour of leaf1 at eth0 with an IPv6 address, found a",
+        f"lab.yml:10:30: nodes.leaf.routes.2.via: expected the address of a neighbour, found 10.0.0.2 {has}",
+    ] == mistakes(NAMES)

@@ -40,8 +40,12 @@ UNDONE: dict[Step, str] = {
     AddBridge("s", "br0", 16, "lab"): "ip -n lab.s link del br0",
     AddLink(B, A, "lab"): "ip -n lab.b link del 'up link'",
     AddAddress("b", "up link", 16, "fd00::2/64", "lab"): "ip -n lab.b addr del fd00::2/64 dev 'up link'",
-    AddRoute("a", "default", "fd00::2", "lab"): "ip -n lab.a -6 route del default via fd00::2",
-    AddRoute("a", "10.1.0.0/16", "10.0.0.2", "lab"): "ip -n lab.a route del 10.1.0.0/16 via 10.0.0.2",
+    AddRoute("a", "default", "fd00::2", lab="lab"): "ip -n lab.a -6 route del default via fd00::2",
+    AddRoute("a", "10.1.0.0/16", "10.0.0.2", lab="lab"): "ip -n lab.a route del 10.1.0.0/16 via 10.0.0.2",
+    AddRoute("a", "10.1.0.0/16", interface="up link", index=16, metric=9, lab="lab"): (
+        "ip -n lab.a route del 10.1.0.0/16 dev 'up link' metric 9"
+    ),
+    AddRoute("a", "::/0", kind="blackhole", lab="lab"): "ip -n lab.a -6 route del blackhole ::/0",
     FaceProgram("a", "eth0", "lab"): "ip netns exec lab.a ethtool -K eth0 gro off tx on",
     FillMaps("a", (MapEntries(Scalar(1, 1, "m", "m"), "", Sequence(1, 1, ())),), "lab"): (
         "# netlab: remove from maps of lab.a: m (0 entries)"

@@ -78,6 +78,7 @@ def test_a_wrong_type_at_any_depth_is_told_with_its_place(folder: str, name: str
     assert count > 100
 
 
+ROUTE = {"to": "default", "via": "10.0.0.2", "metric": 0, "interface": "", "kind": "", "index": 0}
 PROCESS = {
     "name": "p",
     "role": "",
@@ -117,15 +118,18 @@ NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.processes[0].argv", [], "a command"),
     ("nodes.a.processes[0].argv[0]", "sle\0ep", "text"),
     ("nodes.a.processes[0].argv[0]", "\ud800", "text"),
-    ("nodes.a.processes[0].name", "a/b", "a name of letters a-z"),
+    ("nodes.a.processes[0].name", "a/b", "a name of letters, digits"),
     ("nodes.a.processes", [PROCESS, PROCESS], "a name of its own, found"),
     ("nodes.a.sysctls", {"kernel.hostname": "x"}, "a dotted name such as"),
     ("nodes.a.sysctls", {"net./.x": "x"}, "a dotted name such as"),
-    ("nodes.a.routes", [{"to": "10.0.0.0", "via": "10.0.0.2"}], "an IP network or 'default'"),
-    ("nodes.a.routes", [{"to": "default", "via": "gateway"}], "an IP address, found"),
+    ("nodes.a.routes", [{**ROUTE, "to": "10.0.0.0"}], "an IP network or 'default'"),
+    ("nodes.a.routes", [{**ROUTE, "via": "gateway"}], "an IP address, or nothing, found"),
     ("nodes.a.routes", [{"to": "default"}], "the key via, found to"),
-    ("nodes.a.routes", [{"to": "default", "via": "10.0.0.2", "dev": "eth0"}], "no key but to, via, found dev"),
-    ("nodes", {"../x": {}}, "a name of letters a-z, digits and inner hyphens"),
+    ("nodes.a.routes", [{**ROUTE, "dev": "eth0"}], "no key but to, via, metric, interface, kind, index, found dev"),
+    ("nodes.a.routes", [{**ROUTE, "kind": "throw"}], "unreachable or blackhole or prohibit"),
+    ("nodes.a.routes", [{**ROUTE, "metric": -1}], "the metric of a route"),
+    ("nodes.a.routes", [{**ROUTE, "index": 1 << 31}], "the index of a network interface, or 0"),
+    ("nodes", {"../x": {}}, "a name of letters, digits, and inner hyphens and underscores"),
     ("runtime", "podman", "netns or docker"),
 )
 

@@ -1,0 +1,22 @@
+"""Addresses of a node as they are, where they are not as planned. Pure."""
+
+from collections.abc import Mapping
+
+from netlab.lab.node_drift import Inside
+from netlab.record.model import NodeRecord
+from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet, text
+
+# What interfaces have by themselves.
+_KERNELS = (Subnet(IPV4, 127 << 24, 8), Subnet(IPV6, 1, 128), Subnet(IPV6, 0xFE80 << 112, 10))
+
+
+def changed(about: NodeRecord, seen: Inside) -> Mapping[str, tuple[str, ...]]:
+    """Return, by interface, all addresses of those that have others than planned; also of interfaces that are new."""
+    planned = about.all_addresses()
+    now: dict[str, list[str]] = {link.name: [] for link in seen.links}
+    names = {link.index: link.name for link in seen.links}
+    for index, number, network in sorted(seen.addresses):
+        own = Subnet(network.family, number, network.length)
+        if index in names and not any(one.family == own.family and one.base <= number <= one.last for one in _KERNELS):
+            now[names[index]].append(f"{text(own.family, number)}/{own.length}")
+    return {name: tuple(its) for name, its in now.items() if {*its} != {*planned.get(name, ())}}
