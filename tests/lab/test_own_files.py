@@ -25,6 +25,7 @@ name: idle
 nodes:
   a: {files: {/etc/netlab-test: {text: "of a"}}, private: [/var/log, {path: /opt, content: host}]}
   b: {files: {/etc/netlab-test: {text: "of b"}}, limits: {memory: 64M}}
+  PC_1: {files: {/etc/netlab-test: {text: "of ${node}"}}}
   plain: {}
 """
 
@@ -90,6 +91,12 @@ def test_what_is_mounted_in_a_node_stays(idle: str) -> None:
 def test_nodes_without_any_are_as_before(idle: str) -> None:
     assert f"{os.uname().nodename}\n" == inside("plain", "hostname").stdout
     assert 1 == inside("plain", "cat", "/etc/netlab-test", code=1).returncode
+
+
+def test_the_host_name_is_as_it_is_written(idle: str) -> None:
+    """With its capitals, as in `${node}`."""
+    assert "PC_1\n" == inside("PC_1", "hostname").stdout
+    assert "of PC_1" == inside("PC_1", "cat", "/etc/netlab-test").stdout
 
 
 def test_limits_hold_in_them_too(idle: str) -> None:
