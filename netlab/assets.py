@@ -1,4 +1,4 @@
-"""Where netlab's own programs, roles, topologies and starts of a lab are."""
+"""Where netlab's own programs, roles and topologies are."""
 
 import os
 
@@ -6,7 +6,7 @@ from netlab import paths
 
 
 def folder(kind: str) -> str:
-    """Return the absolute path of netlab's own `bpf`, `roles`, `topologies` or `templates`.
+    """Return the absolute path of netlab's own `bpf`, `roles` or `topologies`.
 
     An installed wheel has them in the package. In a checkout they are beside the package.
     """

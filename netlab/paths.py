@@ -9,6 +9,7 @@ import os
 from netlab.errors import UsageError
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
+TEMPLATES = os.path.join(PACKAGE, "templates")  # of `netlab new`
 IMPORTED_FROM = os.path.dirname(PACKAGE)  # what goes on sys.path
 
 LABS = "/run/netlab"

@@ -3,8 +3,8 @@
 import os
 from typing import NamedTuple
 
-from netlab import assets
 from netlab.errors import UsageError
+from netlab.paths import TEMPLATES
 
 
 class Start(NamedTuple):
@@ -33,7 +33,7 @@ def write(kind: str, folder: str) -> list[str]:
         os.makedirs(folder or os.curdir, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: expected a folder, or one that can be made: {error.strerror}") from None
-    paths = {os.path.join(folder, name): os.path.join(assets.folder("templates"), name) for name in start.files}
+    paths = {os.path.join(folder, name): os.path.join(TEMPLATES, name) for name in start.files}
     if there := [path for path in paths if os.path.lexists(path)]:
         raise UsageError(f"{', '.join(there)}: there already, and nothing is overwritten: choose another folder")
     for path, template in paths.items():

@@ -60,9 +60,7 @@ def run(*command: str, cwd: Path | None = None) -> str:
 
 def carried() -> set[str]:
     """Return what the checkout has for programs, roles and topologies."""
-    files = [
-        path for kind in ("bpf", "roles", "templates", "topologies") for path in CHECKOUT.joinpath(kind).rglob("*")
-    ]
+    files = [path for kind in ("bpf", "roles", "topologies") for path in CHECKOUT.joinpath(kind).rglob("*")]
     return {str(path.relative_to(CHECKOUT)) for path in files if path.is_file() and "__pycache__" not in path.parts}
 
 

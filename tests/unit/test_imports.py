@@ -50,7 +50,8 @@ OWNED_FOLDERS = ("maps", "programs", "logs", "bpf", "netns", "tracing", "layouts
 def modules() -> dict[str, str]:
     """Return the file of each of netlab's modules by its name below netlab; a package's is that of its `__init__`."""
     found = {}
-    for folder, _, names in os.walk(f"{ROOT}/netlab"):
+    for folder, folders, names in os.walk(f"{ROOT}/netlab"):
+        folders[:] = [name for name in folders if name != "templates"]  # nobody imports those: they are copied
         for name in names:
             path = os.path.relpath(f"{folder}/{name}", f"{ROOT}/netlab")
             if name.endswith(".py") and path != "__init__.py":

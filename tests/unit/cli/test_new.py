@@ -9,7 +9,7 @@ from netlab.cli import new
 from netlab.cli.main import main
 from netlab.cli.verbs import VERBS
 from netlab.errors import UsageError
-from tests.checkout import ROOT
+from netlab.paths import TEMPLATES
 
 
 def test_every_kind_may_be_typed() -> None:
@@ -19,7 +19,7 @@ def test_every_kind_may_be_typed() -> None:
 
 
 def test_every_file_belongs_to_a_start() -> None:
-    there = {name for name in os.listdir(f"{ROOT}/templates") if "." in name}
+    there = {name for name in os.listdir(TEMPLATES) if "." in name}
 
     assert there == {name for start in new.STARTS.values() for name in start.files}
 
