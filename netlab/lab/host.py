@@ -15,7 +15,7 @@ from netlab.plan.fill_maps import FillMaps
 from netlab.plan.planner import Plan
 from netlab.plan.stages import Stage, Work
 from netlab.plan.steps import AddLink, AttachProgram, CreateNode, StartRole, Step
-from netlab.record import store
+from netlab.record import noted_pins, store
 from netlab.record.model import LabRecord
 from netlab.runtime.base import home_of
 from netlab.words import count, few
@@ -203,7 +203,7 @@ class Host:
             what = f"{step.program.name} attached to {where} ({step.program.mode})"
             self.say(f"netlab: {self.lab}: {step.node}: {what}")
         if pinned:
-            store.note_pins(self.folder, pinned)
+            noted_pins.note(self.folder, pinned)
         for note in notes:
             self.say(f"netlab: note: {note}")
         if self.tracing:

@@ -7,8 +7,7 @@ are a comment) or occupy a terminal (roles). A step has the lab's name only for 
 Steps are compared by kind and values. `inverse(step)` undoes one; `inverses(steps)` undo several, the last one first.
 """
 
-from collections.abc import Iterable
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from typing import NamedTuple
 
 from netlab.paths import label_of, process_key
 from netlab.plan.command_words import namespace, quoted
@@ -283,29 +282,3 @@ class StartRole(NamedTuple):
 
 _OfNetwork = CreateNode | GiveFiles | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram
 Step = _OfNetwork | FillMaps | AttachProgram | StartRole
-_Step = TypeVar("_Step", bound=Step)
-
-
-@compared_by_kind
-class Undo(NamedTuple, Generic[_Step]):
-    """The inverse of a step: afterwards everything is as if the step had not been done."""
-
-    step: _Step
-
-    def __str__(self) -> str:
-        """Return the equivalent lines."""
-        return self.step.undone()
-
-
-@overload
-def inverse(change: Undo[_Step]) -> _Step: ...
-@overload
-def inverse(change: _Step) -> Undo[_Step]: ...
-def inverse(change: Step | Undo[Any]) -> Step | Undo[Any]:
-    """Return what undoes a step; for an inverse, the step itself."""
-    return change.step if isinstance(change, Undo) else Undo(change)
-
-
-def inverses(steps: Iterable[_Step]) -> list[Undo[_Step]]:
-    """Return what undoes several steps, the last one first, because it may depend on those before it."""
-    return [Undo(step) for step in reversed(tuple(steps))]

@@ -20,10 +20,8 @@ from netlab.plan.steps import (
     Interface,
     StartRole,
     Step,
-    Undo,
-    inverse,
-    inverses,
 )
+from netlab.plan.undo import Undo, inverse, inverses
 from netlab.topology.document.tree import Scalar, Sequence
 from netlab.topology.model import Endpoint, Link, MapEntries, Node, OwnFile, OwnFiles, OwnFolder, Program, Topology
 
