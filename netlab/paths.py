@@ -27,6 +27,7 @@ SUPERVISOR, SUPERVISOR_LOG, PROCESSES = "supervisor", "supervisor.log", "process
 SOCKET = "supervisor.sock"
 TRACE_LOG = "trace.log"
 GROUP = "group"
+OWN, SPACES = "own", "spaces"  # what nodes have of the file system for themselves, and the namespaces that show it
 LAYOUTS = "layouts"
 CONTAINERS, BACK = "containers", "docker"  # BACK is a symlink that leads back to the folder
 BASHRC = "bashrc"
@@ -73,6 +74,16 @@ def lock(lab: str) -> str:
 def netns_name(lab: str, node: str) -> str:
     """Return the name by which `ip netns` knows a node."""
     return f"{lab}.{node}"
+
+
+def space(folder: str, node: str, kind: str) -> str:
+    """Return where a node's namespace of a kind, `mnt` or `uts`, is mounted; no node's name has a dot."""
+    return f"{folder}/{SPACES}/{node}.{kind}"
+
+
+def own_files(folder: str, node: str) -> str:
+    """Return the folder with what a node has of the file system for itself."""
+    return f"{folder}/{OWN}/{node}"
 
 
 def process_key(node: str, name: str) -> str:

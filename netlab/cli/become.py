@@ -11,7 +11,7 @@ from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, umask
 from netlab.lab import launch
 from netlab.lab.standing import Standing
-from netlab.runtime.base import Command
+from netlab.runtime.base import Command, Entrance
 
 _KEPT = ("TERM", "COLORTERM")  # of the caller's variables: they describe the terminal
 
@@ -29,6 +29,8 @@ def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str,
 
         signal_proxy.end_as(_start(wrapped, argv[0], variables))
     found = {**os.environ, **variables}
+    if wrapped.entrance:
+        _step_into(wrapped.entrance)
     if code := _complain(argv[0], found):
         sys.exit(code)
     try:
@@ -69,6 +71,8 @@ def _start(wrapped: Command, command: str, variables: Mapping[str, str], outputs
         terminal = {name: os.environ[name] for name in _KEPT if name in os.environ}
         own = {**entry.join(place, folder), **terminal} if place else os.environ
         environment = {**own, **variables}
+        if wrapped.entrance:
+            entry.step_into(wrapped.entrance, folder)
         if code := _complain(command, environment):
             os._exit(code)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -77,6 +81,16 @@ def _start(wrapped: Command, command: str, variables: Mapping[str, str], outputs
         say(f"netlab: cannot {'enter the container' if place else f'run {wrapped.argv[0]}'}: {error}")
     finally:
         os._exit(1)
+
+
+def _step_into(entrance: Entrance) -> None:
+    """Enter a node with files of its own, whose commands may be others than the host's."""
+    from netlab.runtime import entry
+
+    try:
+        entry.step_into(entrance, os.getcwd())
+    except OSError as error:
+        raise NetlabError(f"cannot enter the node: {error}; netlab status shows what is gone") from None
 
 
 def _complain(command: str, variables: Mapping[str, str]) -> int:

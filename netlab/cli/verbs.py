@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from netlab.cli import typed
+from netlab.cli.values import moment, pattern
 
 LONGEST_S = 1e6  # eleven days
 
@@ -59,39 +60,6 @@ def constant(text: str) -> tuple[str, str]:
 
         raise ArgumentTypeError(f"expected NAME=VALUE, with a C constant's name, found {text!r}")
     return name, value
-
-
-def moment(text: str) -> int:
-    """Return a time, such as 10s ago or 16:59:03 of the last 24 hours, as nanoseconds since the epoch, for argparse."""
-    import time
-
-    now_ns = time.time_ns()
-    if ago := re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|)", text, re.ASCII):
-        return now_ns - int(float(ago[1]) * {"ms": 1e6, "m": 6e10, "h": 3.6e12}.get(ago[2], 1e9))
-    of_day = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(\.\d{1,9})?)?", text, re.ASCII)
-    if not of_day:
-        from argparse import ArgumentTypeError
-
-        raise ArgumentTypeError(
-            f"expected a time ago, as 10s, 5m or 2h, or of day, as 16:59 or 16:59:03.5, found {text!r}"
-        )
-    day = time.localtime()[:3]
-    for days in (0, 1):
-        clock = (day[0], day[1], day[2] - days, int(of_day[1]), int(of_day[2]), int(of_day[3] or 0), 0, 0, -1)
-        found_ns = int(time.mktime(clock)) * 10**9 + int(float(of_day[4] or 0) * 1e9)
-        if found_ns <= now_ns:
-            break
-    return found_ns
-
-
-def pattern(text: str) -> re.Pattern[str]:
-    """Return a regular expression of Python's, for argparse."""
-    try:
-        return re.compile(text)
-    except re.error as error:
-        from argparse import ArgumentTypeError
-
-        raise ArgumentTypeError(f"expected a regular expression, found {text!r}: {error}") from None
 
 
 _FILE = _argument("file", metavar="FILE", help="the topology")

@@ -120,7 +120,9 @@ def opened(path: str) -> BinaryIO:
 def read(path: str, most: int = -1) -> bytes:
     """Return the content of a regular file; raises OSError, also if it has more than `most` bytes (-1: any number)."""
     with opened(path) as file:
-        data = file.read(most + 1 if most >= 0 else -1)
+        data: bytes | None = file.read(most + 1 if most >= 0 else -1)
+    if data is None:  # one of the kernel's that gives lines as they come
+        raise OSError(errno.EAGAIN, "it has nothing to be read now", path)
     if 0 <= most < len(data):
         raise OSError(errno.EFBIG, f"it is longer than {most:,} bytes", path)
     return data

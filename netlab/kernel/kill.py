@@ -62,7 +62,7 @@ class Whose(NamedTuple):
         mounts = _namespace(pid, "mnt") if self.mark else None
         if mounts and mounts not in host.mounts:
             if mounts not in seen:
-                seen[mounts] = _sees_files_of(pid, self.mark)
+                seen[mounts] = sees_files_of(pid, self.mark)
             if seen[mounts] and (_namespace(pid, "user") == host.users or is_ours(int(pid))):
                 return True
         shows = bool(self.variable) and space not in host.networks and self.variable.encode() in environment(pid)
@@ -116,15 +116,20 @@ def _demand(age_s: float) -> int:
     return signal.SIGHUP if age_s < GRACE_S else signal.SIGKILL
 
 
-def _sees_files_of(pid: int | str, mark: str) -> bool:
-    """Say whether `ip netns exec` has mounted files of the lab with this mark over those in /etc for a process."""
+def sees_files_of(pid: int | str, mark: str) -> bool:
+    """Say whether a process sees files of the lab with this mark in the place of the host's.
+
+    `ip netns exec` mounts some over those in /etc; a node with files of its own has more, and overlays.
+    """
     try:
         with open(f"/proc/{pid}/mountinfo", "rb") as file:
             lines = file.read().split(b"\n")
     except OSError:  # it has ended
         return False
-    source = f" - tmpfs {mark} ".encode()
-    return any(line.split()[3].startswith(b"/etc/") for line in lines if source in line)
+    source, overlay = f" - tmpfs {mark} ".encode(), f" - overlay {mark} ".encode()
+    return any(
+        overlay in line or (source in line and line.split()[3].startswith((b"/etc/", b"/own/"))) for line in lines
+    )
 
 
 def _namespace(pid: int | str, kind: str = "net") -> tuple[int, int] | None:

@@ -17,6 +17,8 @@ MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
 CLONE_NEWNET = 0x40000000
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_FS = 0x00000200
 CLONE_NEWPID = 0x20000000
 PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
@@ -25,7 +27,9 @@ _CAPABILITY_VERSION = 0x20080522
 SIGKILL = 9
 # Their numbers are the same on every architecture; the C library has functions for them only since 2.36.
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
+_OPEN_TREE, _MOVE_MOUNT = 428, 429
 _FSCONFIG_CMD_CREATE = 6
+_OPEN_TREE_CLONE, _AT_RECURSIVE, _MOVE_MOUNT_F_EMPTY_PATH = 1, 0x8000, 4
 _CLOSE_ON_EXEC = 1
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -77,6 +81,26 @@ def open_file_system(kind: str) -> int:
         return _syscall(_FSMOUNT, "fsmount", context, _CLOSE_ON_EXEC, 0)
     finally:
         os.close(context)
+
+
+def clone_mounts(path: str) -> int:
+    """Return a descriptor of a copy of the mount at `path` with all mounts below it, for `place_mounts`.
+
+    Raises OSError.
+    """
+    flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
+    return _syscall(_OPEN_TREE, "open_tree", _AT_FDCWD, os.fsencode(path), flags, path=path)
+
+
+def place_mounts(copy: int, path: str) -> None:
+    """Mount at `path` what `clone_mounts` has copied; raises OSError."""
+    arguments = (copy, b"", _AT_FDCWD, os.fsencode(path), _MOVE_MOUNT_F_EMPTY_PATH)
+    _syscall(_MOVE_MOUNT, "move_mount", *arguments, path=path)
+
+
+def unshare(kinds: int) -> None:
+    """Give the calling *thread* something of its own (CLONE_…); raises OSError. See `in_threads`."""
+    _check(libc().unshare(kinds), "unshare")
 
 
 def unshare_net() -> None:
@@ -255,11 +279,11 @@ def libc() -> Any:
     return found
 
 
-def _syscall(number: int, call: str, *arguments: object) -> int:
+def _syscall(number: int, call: str, *arguments: object, path: str = "") -> int:
     """Make a system call by its number."""
     import ctypes
 
-    return _check(libc().syscall(ctypes.c_long(number), *arguments), call)
+    return _check(libc().syscall(ctypes.c_long(number), *arguments), call, path)
 
 
 def _check(result: int, call: str, path: str = "") -> int:

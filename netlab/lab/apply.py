@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from netlab import paths
 from netlab.errors import NetlabError, UsageError, explain
-from netlab.kernel import signals
+from netlab.kernel import kill, signals
 from netlab.lab import removal
 from netlab.record import store
 
@@ -178,7 +178,10 @@ def _refuse_left(lab: str) -> None:
 
 def _refuse_from_inside() -> None:
     """Raise UsageError in a node: mounts made there do not reach the host, and a `down` would end itself."""
+    from netlab.record import mark
+
     about = os.stat("/proc/self/ns/net")
     for lab in store.labs():
-        if (about.st_dev, about.st_ino) in removal.namespaces(paths.folder_of(lab)):
+        in_network = (about.st_dev, about.st_ino) in removal.namespaces(paths.folder_of(lab))
+        if in_network or kill.sees_files_of("self", mark.mark(lab)):
             raise UsageError(f"this is a node of the lab {lab}: labs are built and removed from outside")

@@ -17,7 +17,7 @@ from netlab.lab import addresses_now, node_drift, snapshot
 from netlab.lab.node_drift import NO_PINS, Inside, Pins, Problem, anew
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
-from netlab.record import store
+from netlab.record import noted_pins, store
 from netlab.record.model import LabRecord, ProcessRecord
 from netlab.record.notes import Pinned
 from netlab.supervise import client, identity, lab_cgroup, state, trace
@@ -213,7 +213,7 @@ def _inside(standing: Standing, told: Collection[str]) -> tuple[list[Problem], d
 
 def _problems_inside(record: LabRecord, told: Collection[str], found: Mapping[str, Inside | None]) -> Iterator[Problem]:
     lab, folder = record.lab, record.folder
-    known = store.pins(folder)
+    known = noted_pins.read(folder)
     if any(about.programs for about in record.nodes.values()):
         if os.path.ismount(f"{folder}/{paths.TRACING}") and not os.path.isdir(trace.instance(folder, lab)):
             yield Problem("", f"its trace instance {trace.instance(folder, lab)} is gone", anew(lab))

@@ -10,11 +10,12 @@ from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, files, signals
 from netlab.lab import removal
 from netlab.lab.standing import Standing
+from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.planner import Plan
 from netlab.plan.stages import Stage, Work
 from netlab.plan.steps import AddLink, AttachProgram, CreateNode, StartRole, Step
-from netlab.record import store
+from netlab.record import noted_pins, store
 from netlab.record.model import LabRecord
 from netlab.runtime.base import home_of
 from netlab.words import count, few
@@ -121,7 +122,8 @@ class Host:
             return
         if roles and commands.problem("ip", os.environ):
             raise HostError("ip is not installed; on Debian: apt-get install iproute2")
-        for step in roles:
+        own = self.standing.record.nodes
+        for step in (each for each in roles if not own[each.node].has_own_files):  # a command may be one of these files
             self._check(step, commands.problem(step.argv[0], {**os.environ, **dict(step.env)}, self.home))
 
     def _check(self, step: StartRole, problem: str) -> None:
@@ -166,10 +168,10 @@ class Host:
         from netlab.network import links
 
         nodes = [step.node for step in _of(CreateNode, steps)]
-        self.runtime.create(nodes)
+        self.runtime.create(nodes, {step.node: step.own for step in _of(GiveFiles, steps)})
         self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
         links.build(
-            [step for step in steps if not isinstance(step, FillMaps | AttachProgram | StartRole)],
+            [step for step in steps if not isinstance(step, GiveFiles | FillMaps | AttachProgram | StartRole)],
             self.runtime.netns_path,
         )
         self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
@@ -201,7 +203,7 @@ class Host:
             what = f"{step.program.name} attached to {where} ({step.program.mode})"
             self.say(f"netlab: {self.lab}: {step.node}: {what}")
         if pinned:
-            store.note_pins(self.folder, pinned)
+            noted_pins.note(self.folder, pinned)
         for note in notes:
             self.say(f"netlab: note: {note}")
         if self.tracing:
@@ -226,7 +228,8 @@ class Host:
             if wrapped.place:
                 self._check(step, entry.problem(wrapped.place, argv[0], variables, self.home))
             about = (tuple(variables.items()), step.after, step.awaits_ready, self.home, wrapped.place, step.autostart)
-            starts.append(client.Start(step.key, tuple(wrapped.argv), *about, planned.stays, planned.may_exit))
+            how = (*about, planned.stays, planned.may_exit, wrapped.entrance)
+            starts.append(client.Start(step.key, tuple(wrapped.argv), *how))
         client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell)
 
     def _tell(self, event: dict[str, Any]) -> None:

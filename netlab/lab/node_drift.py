@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from netlab.lab import route_drift
 from netlab.lab.route_drift import Route
+from netlab.plan.command_words import namespace
 from netlab.plan.steps import LO_INDEX as LO
-from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram, namespace
+from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram
 from netlab.record.model import InterfaceRecord, NodeRecord
 from netlab.topology.ip_arithmetic import Subnet, parse
 

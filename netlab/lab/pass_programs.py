@@ -16,7 +16,7 @@ from netlab.lab.standing import Standing
 from netlab.programs import attachment, loader
 from netlab.programs.bcc import Refused
 from netlab.programs.maps import LoadedProgram
-from netlab.record import store
+from netlab.record import noted_pins
 from netlab.record.model import LabRecord, ProgramRecord
 
 _NAME = "pass"
@@ -67,11 +67,11 @@ def _pin(record: LabRecord, peer: str, pins: str, lock: int) -> None:
         loaded = compilation.pinned()
     finally:
         compilation.kill()
-    store.note_pins(record.folder, {os.path.basename(pins): loaded.noted()})
+    noted_pins.note(record.folder, {os.path.basename(pins): loaded.noted()})
 
 
 def _unpin(record: LabRecord, pins: str) -> None:
     """Remove what `_pin` has pinned, as far as it came."""
     with suppress(FileNotFoundError):
         shutil.rmtree(pins)
-    store.forget_pins(record.folder, os.path.basename(pins))
+    noted_pins.forget(record.folder, os.path.basename(pins))

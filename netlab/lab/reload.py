@@ -18,7 +18,7 @@ from netlab.kernel import files, signals, syscalls
 from netlab.lab import pass_programs
 from netlab.lab.standing import Standing
 from netlab.programs import attachment, bcc, loader, map_reuse
-from netlab.record import named, store
+from netlab.record import named, noted_pins, store
 from netlab.record.model import LabRecord, ProgramRecord
 from netlab.topology import program_text
 from netlab.words import count, few
@@ -134,9 +134,9 @@ def _swapped(undo: ExitStack, folder: str, renewal: _Renewal) -> _Maps:
     loaded, kept = compilation.pinned(), set(os.listdir(paths.map_pins(pins)))
     _take_over(undo, pins, renewal.fresh, renewal.netns)
     _keep_source(undo, paths.source(folder, renewal.key), compilation.text)
-    noted = store.pins(folder)
-    store.note_pins(folder, {os.path.basename(pins): loaded.noted(kept)})
-    undo.callback(store.note_pins, folder, noted)
+    noted = noted_pins.read(folder)
+    noted_pins.note(folder, {os.path.basename(pins): loaded.noted(kept)})
+    undo.callback(noted_pins.note, folder, noted)
     layouts = paths.successor_layouts(pins), paths.layouts(pins)
     syscalls.exchange(*layouts)
     undo.callback(syscalls.exchange, *layouts)
@@ -162,7 +162,7 @@ def _clear_up(pins: str, fresh: str, netns: str) -> None:
 
 def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fresh: str) -> loader.Job:
     """Return what the loader needs to know, all of it as it was when the lab was built, but for `define`."""
-    known = store.pins(record.folder).get(os.path.basename(program.pins))
+    known = noted_pins.read(record.folder).get(os.path.basename(program.pins))
     mtus = [interface.mtu for interface in record.nodes[paths.node_of(key)].interfaces.values()]
     return loader.Job(
         record.lab,

@@ -31,7 +31,8 @@ def _runtime(record: LabRecord) -> "Runtime":
     from netlab.runtime.netns import Netns
 
     limits = {name: node.limits for name, node in record.nodes.items() if any(node.limits)}
-    return Netns(record.lab, record.folder, limits=limits)
+    viewers = {name: node.own_paths() for name, node in record.nodes.items() if node.has_own_files}
+    return Netns(record.lab, record.folder, limits=limits, viewers=viewers)
 
 
 def runtimes_left(lab: str, folder: str) -> "list[Runtime]":

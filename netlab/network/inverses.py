@@ -12,7 +12,8 @@ from typing import assert_never
 from netlab.network.links import UNFACED, NetworkStep
 from netlab.network.messages import Messages
 from netlab.network.visits import Request, Visitor, offload, request, visit_all
-from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, FaceProgram, Undo
+from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, FaceProgram
+from netlab.plan.undo import Undo
 
 
 class _Leaving:

@@ -23,7 +23,8 @@ from netlab.kernel import sysctls
 from netlab.kernel.netlink import Channel
 from netlab.network.messages import Messages
 from netlab.network.visits import Request, Visitor, failed, offload, request, visit_all
-from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, FaceProgram, Interface, Undo
+from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, FaceProgram, Interface
+from netlab.plan.undo import Undo
 
 NetworkStep = AddBridge | AddLink | AddAddress | AddRoute | FaceProgram
 Change = CreateNode | NetworkStep | Undo[NetworkStep]

@@ -9,11 +9,10 @@ once, as a template for these values.
 
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from netlab import lazy_import
+from netlab.network.message_classes import Classes, pyroute2_classes
 from netlab.plan.steps import AddRoute, Interface
 
 _RTM_NEWLINK, _RTM_DELLINK = 16, 17
@@ -37,7 +36,7 @@ class Messages:
     """The encoder; all threads share one. Addresses and names are text, as in the plan."""
 
     def __init__(self) -> None:
-        self._classes = _classes()
+        self._classes = pyroute2_classes()
         self._templates: dict[tuple[object, ...], bytes] = {}
 
     def veth(self, near: Interface, far: Interface, namespace: int) -> bytes:
@@ -128,14 +127,6 @@ class Messages:
         return bytes(message.data)
 
 
-class _Classes(NamedTuple):
-    """pyroute2's classes."""
-
-    link: Any
-    address: Any
-    route: Any
-
-
 class _Shape(NamedTuple):
     """How one kind of message is built: by which function, and from which values, in their order."""
 
@@ -167,7 +158,7 @@ def _host(wire: bytes) -> str:
     return socket.inet_ntop(_FAMILIES[len(wire)], wire)
 
 
-def _link(classes: _Classes, flags: int, index: int, attributes: list[tuple[str, object]]) -> _Message:
+def _link(classes: Classes, flags: int, index: int, attributes: list[tuple[str, object]]) -> _Message:
     message = classes.link()
     message["header"] = {"type": _RTM_NEWLINK, "flags": _NLM_F_REQUEST | flags}
     message["index"] = index
@@ -176,33 +167,33 @@ def _link(classes: _Classes, flags: int, index: int, attributes: list[tuple[str,
     return message
 
 
-def _up(classes: _Classes, index: int) -> _Message:
+def _up(classes: Classes, index: int) -> _Message:
     return _link(classes, 0, index, [])
 
 
-def _port(classes: _Classes, index: int, bridge: int) -> _Message:
+def _port(classes: Classes, index: int, bridge: int) -> _Message:
     return _link(classes, 0, index, [("IFLA_MASTER", bridge)])
 
 
-def _no_link(classes: _Classes, index: int) -> _Message:
+def _no_link(classes: Classes, index: int) -> _Message:
     message = classes.link()
     message["header"] = {"type": _RTM_DELLINK, "flags": _NLM_F_REQUEST}
     message["index"] = index
     return message
 
 
-def _made(classes: _Classes, index: int, name: str, extra: list[tuple[str, object]], kind: str, data: Any) -> _Message:
+def _made(classes: Classes, index: int, name: str, extra: list[tuple[str, object]], kind: str, data: Any) -> _Message:
     info = {"attrs": [("IFLA_INFO_KIND", kind), ("IFLA_INFO_DATA", {"attrs": data})]}
     return _link(classes, _NLM_F_EXCL_CREATE, index, [("IFLA_IFNAME", name), *extra, ("IFLA_LINKINFO", info)])
 
 
-def _bridge(classes: _Classes, index: int, name: str) -> _Message:
+def _bridge(classes: Classes, index: int, name: str) -> _Message:
     settings = [("IFLA_BR_FORWARD_DELAY", 0), ("IFLA_BR_STP_STATE", 0), ("IFLA_BR_MCAST_SNOOPING", 0)]
     return _made(classes, index, name, [], "bridge", settings)
 
 
 def _veth(
-    classes: _Classes, index: int, name: str, mac: str, mtu: int,
+    classes: Classes, index: int, name: str, mac: str, mtu: int,
     far_index: int, far_name: str, far_mac: str, far_mtu: int, namespace: int,
 ) -> _Message:  # fmt: skip
     far_attributes = [
@@ -223,7 +214,7 @@ def _completed(message: _Message, kind: int, attributes: list[tuple[str, object]
     return message
 
 
-def _addressed(classes: _Classes, kind: int, prefix: int, index: int, address: str, peer: str = "") -> _Message:
+def _addressed(classes: Classes, kind: int, prefix: int, index: int, address: str, peer: str = "") -> _Message:
     message = classes.address()
     message["family"] = socket.AF_INET6 if ":" in address else socket.AF_INET
     message["prefixlen"] = prefix
@@ -232,9 +223,7 @@ def _addressed(classes: _Classes, kind: int, prefix: int, index: int, address: s
     return _completed(message, kind, [("IFA_LOCAL", address), *([("IFA_ADDRESS", peer)] if peer else [])])
 
 
-def _routed(
-    classes: _Classes, kind: int, way: int, metric: int, index: int, prefix: int, to: str, via: str
-) -> _Message:
+def _routed(classes: Classes, kind: int, way: int, metric: int, index: int, prefix: int, to: str, via: str) -> _Message:
     message = classes.route()
     message["family"] = socket.AF_INET6 if ":" in (via or to) else socket.AF_INET
     message["dst_len"] = prefix
@@ -246,11 +235,11 @@ def _routed(
     return _completed(message, kind, [(name, value) for name, value in attributes.items() if value])
 
 
-def _default_route(classes: _Classes, kind: int, way: int, metric: int, index: int, via: str) -> _Message:
+def _default_route(classes: Classes, kind: int, way: int, metric: int, index: int, via: str) -> _Message:
     return _routed(classes, kind, way, metric, index, 0, "", via)
 
 
-def _on_link(classes: _Classes, kind: int, way: int, metric: int, index: int, prefix: int, to: str) -> _Message:
+def _on_link(classes: Classes, kind: int, way: int, metric: int, index: int, prefix: int, to: str) -> _Message:
     return _routed(classes, kind, way, metric, index, prefix, to, "")
 
 
@@ -265,44 +254,3 @@ _WITH_PEER = _Shape(_addressed, (_number, _host, _host))
 _ROUTE = _Shape(_routed, (_host, _host))
 _DEFAULT = _Shape(_default_route, (_host,))
 _ON_LINK = _Shape(_on_link, (_host,))
-
-
-class _Log:
-    """A stand-in for a logger: pyroute2's modules ask for one when they load, and log nothing."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getattr__(self, attribute: str) -> Any:
-        import logging
-
-        # not logging.getLogger, which is this class while the stand-in is there
-        return getattr(logging.Logger.manager.getLogger(self._name), attribute)
-
-
-def _classes() -> _Classes:
-    """Return pyroute2's message classes, without running the package's own __init__ if possible."""
-    return lazy_import.imported("pyroute2", _stand_ins, _imported)
-
-
-@contextmanager
-def _stand_ins() -> Iterator[None]:
-    lazy_import.module("pyroute2")
-    # pyroute2's settings: the classes use three of them; to compute the others it loads multiprocessing, 5 ms
-    lazy_import.module("pyroute2.config", AF_BRIDGE=7, data_plugins_pkgs=[], data_plugins_path=[])
-    with (
-        lazy_import.postponed("traceback"),
-        lazy_import.postponed("pkgutil"),
-        lazy_import.postponed("logging", getLogger=_Log),
-    ):
-        yield
-
-
-def _imported() -> _Classes:
-    from importlib import import_module
-
-    package = "pyroute2.netlink.rtnl"
-    link: Any = import_module(f"{package}.ifinfmsg")
-    address: Any = import_module(f"{package}.ifaddrmsg")
-    route: Any = import_module(f"{package}.rtmsg")
-    return _Classes(link.ifinfmsg, address.ifaddrmsg, route.rtmsg)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from netlab import paths
 from netlab.programs import bpf, pinned
 from netlab.programs.maps import LoadedProgram
-from netlab.record import named, store
+from netlab.record import named, noted_pins, store
 from netlab.record.model import LabRecord
 
 _INSTRUCTION_BYTES = 8
@@ -80,7 +80,7 @@ def read(lab: LabRecord, called: str = "", measure_s: float = 0) -> list[Program
 
 def _places(lab: LabRecord, called: str) -> Iterator[_Place]:
     """Yield what nodes carry: their own programs, and the one that only passes, for programs at other ends of links."""
-    known = store.pins(lab.folder)
+    known = noted_pins.read(lab.folder)
     if called:
         store.node_of(lab, paths.node_of(called))
     only = dict(named.programs(lab, called)) if "/" in called else None

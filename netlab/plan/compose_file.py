@@ -129,6 +129,7 @@ class _Lab:
             "these do not start by themselves: docker-compose exec starts them": self._by_hand(),
             "the processes of these start at once, whatever they come after": self._with_several(),
             "these start in any order, as they wait for processes of each other": self.circular,
+            "files and folders of their own are not given to these": [node.name for node in nodes if any(node.own)],
             "routes to what is on a link, or through link-local addresses, are left out": compose_routes.left_out(
                 self.routes
             ),

@@ -13,11 +13,13 @@ from netlab.record.model import (
     LabRecord,
     LimitsRecord,
     NodeRecord,
+    OwnFileRecord,
+    OwnFolderRecord,
     ProcessRecord,
     ProgramRecord,
     RouteRecord,
 )
-from netlab.topology.model import NODE_IMAGE, Node, Process
+from netlab.topology.model import NODE_IMAGE, Node, OwnFile, Process
 
 if TYPE_CHECKING:
     from netlab.topology.document.tree import Item
@@ -84,6 +86,8 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> 
         steps.sysctls.get(node.name, {}),
         {each.name.text: json.dumps(_plain(each.content)) for each in node.maps},
         node.loopback,
+        tuple(map(_own_file, node.own.files)),
+        tuple(OwnFolderRecord(*each) for each in node.own.folders),
     )
 
 
@@ -108,6 +112,12 @@ def _interface(interface: Interface, steps: _Steps) -> InterfaceRecord:
         place in steps.passes,
         dict(interface.peers),
     )
+
+
+def _own_file(file: OwnFile) -> OwnFileRecord:
+    from hashlib import sha256  # here, as most labs need none of it
+
+    return OwnFileRecord(file.path, file.mode, file.owner, file.source, sha256(file.content).hexdigest())
 
 
 def _route(step: AddRoute) -> RouteRecord:

@@ -12,6 +12,7 @@ from netlab import assets
 from netlab.paths import process_key, program_key
 from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
+from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.mistakes import PlanError
 from netlab.plan.routes import routes
@@ -49,8 +50,8 @@ class Plan(NamedTuple):
     """A lab, ready to be built.
 
     `interfaces` are those of the file's links in order, `a` before `b`. `steps` are in the order in which they are
-    done: CreateNode, AddBridge, AddLink, AddAddress, AddRoute, FaceProgram, FillMaps, AttachProgram, StartRole. `notes`
-    are sentences about the choices, for people.
+    done: CreateNode, GiveFiles, AddBridge, AddLink, AddAddress, AddRoute, FaceProgram, FillMaps, AttachProgram,
+    StartRole. `notes` are sentences about the choices, for people.
     """
 
     topology: Topology
@@ -85,6 +86,7 @@ def _plan(topology: Topology) -> Plan:
         CreateNode(node.name, _sysctls(node, count.get(node.name, 0)), lab, _image(topology, node))
         for node in topology.nodes
     ]
+    steps += [GiveFiles(node.name, node.own, lab) for node in topology.nodes if any(node.own)]
     steps += [AddBridge(node.name, BRIDGE, FIRST_INDEX, lab) for node in topology.nodes if node.kind == "switch"]
     steps += [AddLink(interfaces[end], interfaces[end + 1], lab) for end in range(0, len(interfaces), 2)]
     steps += [

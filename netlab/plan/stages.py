@@ -5,6 +5,7 @@ from enum import Enum
 from itertools import groupby
 from typing import NamedTuple, assert_never
 
+from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.steps import (
     AddAddress,
@@ -43,7 +44,7 @@ def stages(steps: Iterable[Step]) -> Iterator[Stage]:
 def work_of(step: Step) -> Work:
     """Return the kind of work that a step belongs to."""
     match step:
-        case CreateNode() | AddBridge() | AddLink() | AddAddress() | AddRoute() | FaceProgram():
+        case CreateNode() | GiveFiles() | AddBridge() | AddLink() | AddAddress() | AddRoute() | FaceProgram():
             return Work.NETWORK
         case FillMaps() | AttachProgram():
             return Work.PROGRAMS

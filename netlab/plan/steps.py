@@ -7,11 +7,12 @@ are a comment) or occupy a terminal (roles). A step has the lab's name only for 
 Steps are compared by kind and values. `inverse(step)` undoes one; `inverses(steps)` undo several, the last one first.
 """
 
-from collections.abc import Iterable
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from typing import NamedTuple
 
 from netlab.paths import label_of, process_key
+from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
+from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.topology.model import Program
 
@@ -60,11 +61,11 @@ class CreateNode(NamedTuple):
             ipv6 = "".join(f" --sysctl net.ipv6.conf.{which}.disable_ipv6=0" for which in ("all", "default"))
             first = f"$(docker inspect --format '{{{{.State.Pid}}}}' {name})"
             lines = [
-                f"docker run --detach {how}{ipv6} --entrypoint sleep {_quoted(self.image)} infinity",
+                f"docker run --detach {how}{ipv6} --entrypoint sleep {quoted(self.image)} infinity",
                 f"ip netns attach {name} {first}",
             ]
         if self.sysctls:
-            values = " ".join(_quoted(f"{key}={value}") for key, value in self.sysctls)
+            values = " ".join(quoted(f"{key}={value}") for key, value in self.sysctls)
             lines.append(f"ip netns exec {name} sysctl -qw {values}")
         return "\n".join(lines)
 
@@ -108,15 +109,15 @@ class AddLink(NamedTuple):
 
     def undone(self) -> str:
         """Return the line that removes the pair: the other end goes with this one."""
-        return f"ip -n {namespace(self.lab, self.a.node)} link del {_quoted(self.a.name)}"
+        return f"ip -n {namespace(self.lab, self.a.node)} link del {quoted(self.a.name)}"
 
     def _made(self, end: Interface) -> str:
-        where = f"{_quoted(end.name)} netns {namespace(self.lab, end.node)} index {end.index}"
+        where = f"{quoted(end.name)} netns {namespace(self.lab, end.node)} index {end.index}"
         return f"{where} address {end.mac} mtu {end.mtu}"
 
     def _raised(self, end: Interface) -> str:
         master = f" master {end.bridge}" if end.bridge else ""
-        return f"ip -n {namespace(self.lab, end.node)} link set {_quoted(end.name)}{master} up"
+        return f"ip -n {namespace(self.lab, end.node)} link set {quoted(end.name)}{master} up"
 
 
 @compared_by_kind
@@ -142,7 +143,7 @@ class AddAddress(NamedTuple):
     def _line(self, verb: str) -> str:
         address, _, length = self.address.partition("/")
         said = f"{address} peer {self.peer}/{length}" if self.peer else self.address
-        return f"ip -n {namespace(self.lab, self.node)} addr {verb} {said} dev {_quoted(self.interface)}"
+        return f"ip -n {namespace(self.lab, self.node)} addr {verb} {said} dev {quoted(self.interface)}"
 
 
 @compared_by_kind
@@ -174,7 +175,7 @@ class AddRoute(NamedTuple):
         family = " -6" if ":" in (self.via or self.to) else ""
         kind = f"{self.kind} " if self.kind else ""
         via = f" via {self.via}" if self.via else ""
-        where = f" dev {_quoted(self.interface)}" if self.interface else ""
+        where = f" dev {quoted(self.interface)}" if self.interface else ""
         metric = f" metric {self.metric}" if self.metric else ""
         return f"ip -n {namespace(self.lab, self.node)}{family} route {verb} {kind}{self.to}{via}{where}{metric}"
 
@@ -201,7 +202,7 @@ class FaceProgram(NamedTuple):
 
     def _line(self, offloads: str) -> str:
         name = namespace(self.lab, self.node)
-        return f"ip netns exec {name} ethtool -K {_quoted(self.interface)} {offloads}"
+        return f"ip netns exec {name} ethtool -K {quoted(self.interface)} {offloads}"
 
 
 @compared_by_kind
@@ -234,7 +235,7 @@ class AttachProgram(NamedTuple):
     def undone(self) -> str:
         """Return the lines that detach the program; netlab removes its pins."""
         where, mode = namespace(self.lab, self.node), "xdpgeneric" if self.program.mode == "generic" else "xdpdrv"
-        return "\n".join(f"ip -n {where} link set dev {_quoted(name)} {mode} off" for name in self.interfaces)
+        return "\n".join(f"ip -n {where} link set dev {quoted(name)} {mode} off" for name in self.interfaces)
 
 
 @compared_by_kind
@@ -265,7 +266,7 @@ class StartRole(NamedTuple):
         """Return the line that would start it by hand; a comment if it does not start by itself."""
         variables = tuple(f"{name}={value}" for name, value in self.env)
         words = (*(("env",) if variables else ()), *variables, *self.argv)
-        command = " ".join(_quoted(word) for word in words)
+        command = " ".join(quoted(word) for word in words)
         notes = [self.key] if "/" in self.key else []
         notes += [f"after {' '.join(self.after)}"] if self.after else []
         about = f"  # {', '.join(notes)}" if notes else ""
@@ -279,42 +280,5 @@ class StartRole(NamedTuple):
         return f"# netlab: end the {which} of {namespace(self.lab, self.node)}"
 
 
-Step = CreateNode | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | FillMaps | AttachProgram | StartRole
-_Step = TypeVar("_Step", bound=Step)
-
-
-@compared_by_kind
-class Undo(NamedTuple, Generic[_Step]):
-    """The inverse of a step: afterwards everything is as if the step had not been done."""
-
-    step: _Step
-
-    def __str__(self) -> str:
-        """Return the equivalent lines."""
-        return self.step.undone()
-
-
-@overload
-def inverse(change: Undo[_Step]) -> _Step: ...
-@overload
-def inverse(change: _Step) -> Undo[_Step]: ...
-def inverse(change: Step | Undo[Any]) -> Step | Undo[Any]:
-    """Return what undoes a step; for an inverse, the step itself."""
-    return change.step if isinstance(change, Undo) else Undo(change)
-
-
-def inverses(steps: Iterable[_Step]) -> list[Undo[_Step]]:
-    """Return what undoes several steps, the last one first, because it may depend on those before it."""
-    return [Undo(step) for step in reversed(tuple(steps))]
-
-
-def namespace(lab: str, node: str) -> str:
-    """Return the name of a node's network namespace; no label contains a dot, so no two are equal."""
-    return f"{lab}.{node}" if lab else node
-
-
-def _quoted(word: str) -> str:
-    """Return a word, quoted for the shell."""
-    import shlex
-
-    return shlex.quote(word)
+_OfNetwork = CreateNode | GiveFiles | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram
+Step = _OfNetwork | FillMaps | AttachProgram | StartRole

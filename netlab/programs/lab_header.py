@@ -7,7 +7,7 @@ plan, so they are known before there is any interface.
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from netlab import paths
 from netlab.kernel import files
@@ -87,6 +87,7 @@ def _nodes(lab: LabRecord) -> Iterator[tuple[str, str]]:
     for node, about in lab.nodes.items():
         for name, record in about.interfaces.items():
             yield from _interface(f"LAB_{_in_c(node)}_{_in_c(name)}", record)
+        yield from _addresses(f"LAB_{_in_c(node)}_LO", about.loopback)
         for record in about.interfaces.values():
             yield from _interface(f"LAB_{_in_c(node)}", record)
 
@@ -108,15 +109,21 @@ def _interface(prefix: str, record: InterfaceRecord) -> Iterator[tuple[str, str]
     yield f"{prefix}_IFINDEX", str(record.index)
     yield f"{prefix}_MAC", _mac(record.mac)
     yield f"{prefix}_MTU", str(record.mtu)
-    for address in record.addresses:
+    yield from _addresses(prefix, record.addresses)
+
+
+def _addresses(prefix: str, addresses: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield addresses and the lengths of their prefixes: …_IP4, …_IP4_2 and so on."""
+    count = {"IP4": 0, "IP6": 0}
+    for address in addresses:
         alone, _, length = address.partition("/")
         data = packed(alone) or b""
         family = "IP4" if len(data) == IPV4_BYTES else "IP6"
-        if family == "IP4":
-            yield f"{prefix}_IP4", f"0x{int.from_bytes(data, sys.byteorder):08x}U /* {alone} */"
-        else:
-            yield f"{prefix}_IP6", f"{_bytes(data)} /* {alone} */"
-        yield f"{prefix}_{family}_LENGTH", length
+        count[family] += 1
+        name = f"{prefix}_{family}{f'_{count[family]}' if count[family] > 1 else ''}"
+        in_c = f"0x{int.from_bytes(data, sys.byteorder):08x}U" if family == "IP4" else _bytes(data)
+        yield name, f"{in_c} /* {alone} */"
+        yield f"{name}_LENGTH", length
 
 
 def _mac(mac: str) -> str:

@@ -90,6 +90,25 @@ class LimitsRecord(NamedTuple):
     memory: Count = 0
 
 
+class OwnFileRecord(NamedTuple):
+    """A file of a node's own: see topology.model.OwnFile. `digest` is SHA-256 of its content, which is not here."""
+
+    path: str
+    mode: Count
+    owner: str
+    source: str
+    digest: str
+
+
+class OwnFolderRecord(NamedTuple):
+    """A folder of a node's own: see topology.model.OwnFolder."""
+
+    path: str
+    keeps: bool
+    mode: Count
+    owner: str
+
+
 class InterfaceRecord(NamedTuple):
     """One of a node's interfaces; `addresses` have their prefix lengths.
 
@@ -178,6 +197,17 @@ class NodeRecord(NamedTuple):
     sysctls: Mapping[Sysctl, str] = {}
     maps: Mapping[str, str] = {}
     loopback: tuple[Address, ...] = ()
+    files: tuple[OwnFileRecord, ...] = ()
+    private: tuple[OwnFolderRecord, ...] = ()
+
+    @property
+    def has_own_files(self) -> bool:
+        """Whether the node sees something else than the host in some places."""
+        return bool(self.files or self.private)
+
+    def own_paths(self) -> list[str]:
+        """Return the paths of what the node has of the file system for itself."""
+        return [*(each.path for each in self.files), *(each.path for each in self.private)]
 
     def all_addresses(self) -> dict[str, tuple[str, ...]]:
         """Return what is planned, by interface."""

@@ -26,7 +26,7 @@ from netlab.record import form, shapes
 from netlab.record.model import LabRecord, NodeRecord
 
 if TYPE_CHECKING:
-    from netlab.record.notes import Pinned
+    pass
 
 SIZE_VARIABLE = "NETLAB_SIZE"
 _SIZE = r"[1-9][0-9]{0,9}[kmgKMG%]?"
@@ -222,30 +222,6 @@ def _mount_file_systems(folder: str) -> None:
             syscalls.mount(source, f"{folder}/{name}", kind, data=options)
         except OSError as error:
             raise HostError(f"cannot mount a {kind} file system, which XDP programs need: {error.strerror}") from None
-
-
-def note_pins(folder: str, found: "Mapping[str, Pinned]") -> None:
-    """Add to what is known of a lab's pins; the keys are their folders below bpf/."""
-    _write_pins(folder, {**pins(folder), **found})
-
-
-def forget_pins(folder: str, name: str) -> None:
-    """Take what is known of one folder of pins away, if anything is."""
-    _write_pins(folder, {each: pinned for each, pinned in pins(folder).items() if each != name})
-
-
-def _write_pins(folder: str, known: "Mapping[str, Pinned]") -> None:
-    files.write(f"{folder}/{paths.PINNED}", json.dumps(shapes.plain(known)), 0o600)
-
-
-def pins(folder: str) -> "dict[str, Pinned]":
-    """Return what is known of a lab's pins; nothing if that cannot be read."""
-    from netlab.record.notes import Pinned
-
-    try:
-        return shapes.read(dict[str, Pinned], files.load(f"{folder}/{paths.PINNED}"))
-    except (OSError, ValueError):
-        return {}
 
 
 def mark_complete(lab: str) -> None:

@@ -1,11 +1,12 @@
 """What a runtime does: it makes a lab's nodes, knows their namespaces, and runs a command in one."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from netlab.record.model import LabRecord
+    from netlab.topology.model import OwnFiles
 
 
 class Place(NamedTuple):
@@ -19,11 +20,25 @@ class Place(NamedTuple):
     capabilities: tuple[str, ...] = ()
 
 
+class Entrance(NamedTuple):
+    """How a process enters a node by itself: the folders of its control groups, the files of its namespaces.
+
+    The mounts come last, as until then the files are the host's.
+    """
+
+    groups: tuple[str, ...]
+    namespaces: tuple[str, ...]
+
+
 class Command(NamedTuple):
-    """How a command runs in a node: what to execute, and the container to enter before (None: none)."""
+    """How a command runs in a node: what to execute, and what to enter before (None: nothing).
+
+    `place` is a container; `entrance` a node with files of its own.
+    """
 
     argv: list[str]
     place: Place | None = None
+    entrance: Entrance | None = None
 
 
 class Runtime(Protocol):
@@ -34,8 +49,11 @@ class Runtime(Protocol):
 
     has_files: bool
 
-    def create(self, nodes: Sequence[str]) -> None:
-        """Make these nodes, none of which exists; after an error `destroy` removes what was made."""
+    def create(self, nodes: Sequence[str], own: "Mapping[str, OwnFiles] | None" = None) -> None:
+        """Make these nodes, none of which exists; after an error `destroy` removes what was made.
+
+        `own` is what some of them have of the file system for themselves.
+        """
 
     def destroy(self) -> list[str]:
         """Remove whatever is left of the lab's nodes, complete or not; return which nodes had anything."""

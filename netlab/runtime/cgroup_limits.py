@@ -86,13 +86,15 @@ class Groups:
 
     def prefix(self, node: str) -> list[str]:
         """Return what goes before an argv, so that whoever executes it enters the node's groups."""
-        if node not in self._limits:
-            return []
+        return ["sh", "-c", _JOIN, "netlab", *self.folders(node), "--"] if node in self._limits else []
+
+    def folders(self, node: str) -> list[str]:
+        """Return the folders of the node's groups; NetlabError if one is gone."""
         groups = [group for _, group in self._groups(node)]
         for group in groups:
             if not os.path.isdir(group):
                 raise NetlabError(f"somebody has removed {group}: netlab down and up make it anew")
-        return ["sh", "-c", _JOIN, "netlab", *groups, "--"]
+        return groups
 
     def stand(self, node: str) -> bool:
         """Say whether all the node's groups exist."""

@@ -19,8 +19,10 @@ from netlab.record import shapes
 from netlab.record.model import LabRecord
 from netlab.record.notes import Containers, ProcessId
 from netlab.runtime import cgroup_limits, engine
-from netlab.runtime.base import Command, Place, home_of
+from netlab.runtime.base import Command, Place
+from netlab.runtime.container_files import ContainerFiles, gone
 from netlab.runtime.names import Names
+from netlab.topology.model import OwnFiles
 
 _SETTLE_S, _SETTLE_INTERVAL_S = 1.0, 0.1
 _STARTS_S, _STARTS_INTERVAL_S = 10.0, 0.005
@@ -52,12 +54,12 @@ class Docker:
             raise NetlabError(f"the record of {self._lab} is lost: netlab down --lab {self._lab}")
         return self._record
 
-    def create(self, nodes: Sequence[str]) -> None:
+    def create(self, nodes: Sequence[str], own: Mapping[str, OwnFiles] | None = None) -> None:
         """Start a container for each of these nodes, and give it the names of a namespace.
 
         Raises HostError, before anything is made, if no engine answers or an image is missing.
         """
-        where, mark = engine.address(), os.urandom(8).hex()
+        where, mark, given = engine.address(), os.urandom(8).hex(), own or {}
         with engine.connected(where) as client:
             for image, users in self._images(nodes).items():
                 engine.check_image(client, image, users)
@@ -68,7 +70,7 @@ class Docker:
 
             def make(items: Iterator[str]) -> None:
                 for node in items:
-                    made[node] = self._make(client, node, mark)
+                    made[node] = self._make(client, node, mark, given.get(node, OwnFiles()))
 
             syscalls.in_threads(min(engine.THREADS, len(nodes)), make, nodes)
             self._write(Containers(where, mark, made))
@@ -112,9 +114,11 @@ class Docker:
         known = self._read()
         if known and not engine.answers(known.engine):
             return [("", f"its Docker engine at {known.engine} has ended")]
-        alive = {name for name, first in known.nodes.items() if is_alive(*first)} if known else set()
-        ended = [(node, "its container has ended") for node in nodes if node not in alive]
-        return [*ended, *self._names.lost(nodes)]
+        alive = {name: first.pid for name, first in known.nodes.items() if is_alive(*first)} if known else {}
+        found = [(node, "its container has ended") for node in nodes if node not in alive]
+        for node in (each for each in nodes if each in alive):
+            found += ((node, what) for what in gone(alive[node], self._planned.nodes[node].own_paths()))
+        return [*found, *self._names.lost(nodes)]
 
     def netns_path(self, node: str) -> str:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""
@@ -172,9 +176,12 @@ class Docker:
             images.setdefault(self._planned.nodes[node].image, []).append(node)
         return images
 
-    def _make(self, client: Any, node: str, mark: str) -> ProcessId:
+    def _make(self, client: Any, node: str, mark: str, own: OwnFiles) -> ProcessId:
         """Start a node's container, hold its namespace, and return its first process."""
-        container = client.create_container_from_config(self._config(client, node, mark), f"{self._lab}.{node}")["Id"]
+        its = ContainerFiles(self._planned, self._folder, node, own)
+        config = self._config(client, node, mark, its.mounts())
+        container = client.create_container_from_config(config, f"{self._lab}.{node}")["Id"]
+        its.give(client, container)
         client.start(container)
         pid = client.inspect_container(container)["State"]["Pid"]
         first = ProcessId(pid, start_ticks(pid))
@@ -213,7 +220,7 @@ class Docker:
         except OSError:
             return False
 
-    def _config(self, client: Any, node: str, mark: str) -> Any:
+    def _config(self, client: Any, node: str, mark: str, mounts: Sequence[Mapping[str, object]]) -> Any:
         about = self._planned.nodes[node]
         allowed = about.limits
         host = client.create_host_config(
@@ -227,7 +234,7 @@ class Docker:
             cpu_quota=round(allowed.cpu * cgroup_limits.PERIOD_US) or None,
             mem_limit=allowed.memory or None,
             memswap_limit=allowed.memory or None,  # otherwise what does not fit into memory would go to swap
-            mounts=self._mounts(),
+            mounts=mounts,
         )
         return client.create_container_config(
             image=about.image,
@@ -241,37 +248,6 @@ class Docker:
             healthcheck={"test": ["NONE"]},
             host_config=host,
         )
-
-    def _mounts(self) -> list[Any]:
-        """Return what a container sees of this host, read-only and at the same paths, so that lab.json's paths hold."""
-        own = (paths.RECORD, paths.BASHRC, paths.BPF, paths.LAYOUTS)
-        seen = [
-            *shared(self._planned),
-            *(f"{self._folder}/{name}" for name in own),
-        ]
-        pairs = {path: path for path in seen if os.path.exists(path)}
-        etc = f"{self._folder}/{paths.ETC}"
-        pairs.update({f"/etc/{name}": f"{etc}/{name}" for name in os.listdir(etc)})
-        return [
-            {"Type": "bind", "Target": target, "Source": source, "ReadOnly": True} for target, source in pairs.items()
-        ]
-
-
-def shared(record: LabRecord) -> list[str]:
-    """Return what nodes with files of their own see of this host: netlab's modules, the lab's roles and its folder.
-
-    A folder right below / is not shared: a container has its own /tmp, /etc and so on. A role there is shared as a
-    file.
-    """
-    running = (process.argv for _, process in record.processes() if process.role)
-    roles = [role for argv in running for role in argv[1:2]]
-    folders = dict.fromkeys(role if _is_top(os.path.dirname(role)) else os.path.dirname(role) for role in roles)
-    home = home_of(record)
-    return [paths.PACKAGE, *folders, *(() if _is_top(home) else (home,))]
-
-
-def _is_top(folder: str) -> bool:
-    return os.path.dirname(folder) == "/"
 
 
 def labs() -> set[str]:

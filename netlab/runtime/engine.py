@@ -94,6 +94,32 @@ def check_running(client: Any, container: str, node: str) -> None:
     )
 
 
+def has(client: Any, container: str, path: str) -> bool:
+    """Say whether a container has anything at a path."""
+    from docker.errors import NotFound
+
+    try:
+        stream, _ = client.get_archive(container, path)
+    except NotFound:
+        return False
+    stream.close()
+    return True
+
+
+def text_of(client: Any, container: str, path: str) -> str:
+    """Return the text of a file of a container; "" if it has none."""
+    import io
+    import tarfile
+
+    if not has(client, container, path):
+        return ""
+    stream, _ = client.get_archive(container, path)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+        member = archive.next()
+        file = archive.extractfile(member) if member else None
+        return file.read().decode(errors="replace") if file else ""
+
+
 def remove(client: Any, container: str) -> None:
     """Remove a container, running or not, with its anonymous volumes; a container that is gone is no error."""
     from docker.errors import NotFound

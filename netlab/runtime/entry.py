@@ -1,8 +1,8 @@
-"""Enters a container from outside: its namespaces, control groups, capabilities, environment and root.
+"""Enters a node: its namespaces, and a container also by its capabilities, environment and root.
 
-A process enters in two steps. Its parent forks it into the container's PID namespace (`fork`), because no process can
-change its own. It does the rest itself before it executes anything (`join`). So it is its parent's own child, with its
-terminal, its pipes and its exit code. For the engine it is a process of the container.
+A process enters a container in two steps. Its parent forks it into the container's PID namespace (`fork`), because no
+process can change its own. It does the rest itself before it executes anything (`join`). So it is its parent's own
+child, with its terminal, its pipes and its exit code. For the engine it is a process of the container.
 """
 
 import errno
@@ -13,7 +13,7 @@ from contextlib import suppress
 from netlab.kernel import commands, syscalls
 from netlab.kernel.capabilities import mask
 from netlab.kernel.pids import is_alive
-from netlab.runtime.base import Place
+from netlab.runtime.base import Entrance, Place
 
 _NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")  # the mounts last: until then /proc is the host's
 
@@ -64,6 +64,24 @@ def join(place: Place, folder: str) -> dict[str, str]:
         os.chdir("/")
     syscalls.limit_capabilities(allowed)
     return environment
+
+
+def step_into(entrance: Entrance, folder: str) -> None:
+    """Let this process, which has one thread, enter a node with files of its own. Raises OSError.
+
+    Afterwards it is in `folder`, or in / if the node sees no such folder.
+    """
+    namespaces = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in entrance.namespaces]
+    for group in entrance.groups:
+        with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
+            file.write("0")  # 0 means the process that writes it
+    for descriptor in namespaces:
+        syscalls.setns(descriptor, 0)
+        os.close(descriptor)
+    try:
+        os.chdir(folder)
+    except OSError:
+        os.chdir("/")
 
 
 def problem(place: Place, command: str, variables: Mapping[str, str], folder: str) -> str:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import syscalls
-from netlab.runtime.base import Command
+from netlab.runtime.base import Command, Entrance
 from netlab.runtime.names import Names
 
 if TYPE_CHECKING:
     from netlab.record.model import LimitsRecord
     from netlab.runtime.cgroup_limits import Groups
+    from netlab.topology.model import OwnFiles
 
 THREADS_FROM = 100  # nodes; unshare needs no lock of Python's, so from here on two threads take about 0.7 of the time
 
@@ -24,7 +25,7 @@ THREADS_FROM = 100  # nodes; unshare needs no lock of Python's, so from here on 
 class Netns:
     """The namespaces of one lab; `folder` exists, is the lab's alone, and is mounted by the record.
 
-    `limits` are those of the nodes that have some.
+    `limits` are those of the nodes that have some. `viewers` are the paths of own files, by node.
     """
 
     has_files = False
@@ -36,13 +37,16 @@ class Netns:
         run_netns: str = paths.RUN_NETNS,
         etc_netns: str = paths.ETC_NETNS,
         limits: "Mapping[str, LimitsRecord] | None" = None,
+        viewers: "Mapping[str, Sequence[str]] | None" = None,
     ) -> None:
         self._lab = lab
+        self._folder = folder or paths.folder_of(lab)
         self._limits = limits or {}
-        self._names = Names(lab, folder or paths.folder_of(lab), run_netns, etc_netns)
+        self._viewers = viewers or {}
+        self._names = Names(lab, self._folder, run_netns, etc_netns)
 
-    def create(self, nodes: Sequence[str]) -> None:
-        """Make a namespace for each of these nodes, and the names by which `ip netns` finds it.
+    def create(self, nodes: Sequence[str], own: "Mapping[str, OwnFiles] | None" = None) -> None:
+        """Make the namespaces of each of these nodes, and the names by which `ip netns` finds it.
 
         Raises, before any namespace is made, NetlabError if something that is not this lab's has one of the names, and
         HostError if this host cannot limit a node.
@@ -50,7 +54,18 @@ class Netns:
         self._names.make(nodes)
         if self._limits:
             self._groups().make()
-        syscalls.in_threads(2 if len(nodes) >= THREADS_FROM else 1, self._make_all, nodes)
+        if not own:
+            self._make_networks(nodes)
+            return
+        from netlab.runtime.views import Views
+
+        views = Views(self._lab, self._folder)
+        try:
+            views.open()
+            self._make_networks(nodes)
+            views.make(own, self.netns_path)
+        finally:
+            views.close()
 
     def destroy(self) -> list[str]:
         """Remove names and control groups; return which nodes had any; the namespaces go with the folder."""
@@ -60,6 +75,10 @@ class Netns:
     def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
         """Return which namespaces, names and limits are gone or not as planned, as (node, in words)."""
         found = self._names.lost(nodes)
+        if self._viewers:
+            from netlab.runtime import view_loss
+
+            found += view_loss.lost(self._folder, self._viewers)
         if self._limits:
             groups = self._groups()
             for node in self._limits:
@@ -77,8 +96,15 @@ class Netns:
         If the node has limits, the command first enters its control groups.
         """
         self._names.check(node)
+        if node in self._viewers:
+            return Command(list(argv), entrance=self._entrance(node))
         prefix = self._groups().prefix(node) if node in self._limits else []
         return Command([*prefix, "ip", "netns", "exec", paths.netns_name(self._lab, node), *argv])
+
+    def _entrance(self, node: str) -> Entrance:
+        groups = self._groups().folders(node) if node in self._limits else []
+        spaces = (paths.space(self._folder, node, kind) for kind in ("uts", "mnt"))
+        return Entrance(tuple(groups), (self.netns_path(node), *spaces))
 
     def memory_kills(self, node: str) -> int:
         """Return how many processes of the node the kernel has killed because the node had used up its memory."""
@@ -88,6 +114,9 @@ class Netns:
         from netlab.runtime.cgroup_limits import Groups
 
         return Groups(self._lab, self._limits)
+
+    def _make_networks(self, nodes: Sequence[str]) -> None:
+        syscalls.in_threads(2 if len(nodes) >= THREADS_FROM else 1, self._make_all, nodes)
 
     def _make_all(self, nodes: Iterator[str]) -> None:
         for node in nodes:

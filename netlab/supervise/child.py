@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 from netlab import role
 from netlab.kernel import pids, syscalls
 from netlab.runtime import entry
-from netlab.runtime.base import Place
+from netlab.runtime.base import Entrance, Place
 from netlab.supervise import logs
 
 _LINE_LIMIT = 1 << 14  # a longer line is cut, so that output without line ends costs no memory
@@ -89,6 +89,8 @@ class Child:
         self.awaits_ready: bool = start["awaits_ready"]
         self.cwd: str = start["cwd"]
         self.place = Place(*start["place"]) if start["place"] else None
+        entrance = start.get("entrance")
+        self.entrance = Entrance(*map(tuple, entrance)) if entrance else None
         self.pid = 0
         self.started_ns = 0
         self.here = False
@@ -214,6 +216,8 @@ class Child:
             environment: Mapping[str, str] = os.environ
             if self.place:
                 environment = entry.join(self.place, self.cwd)
+            elif self.entrance:
+                entry.step_into(self.entrance, self.cwd)
             else:
                 os.chdir(self.cwd)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())

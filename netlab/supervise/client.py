@@ -22,7 +22,7 @@ from netlab.supervise import lab_cgroup
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
 
 if TYPE_CHECKING:
-    from netlab.runtime.base import Place
+    from netlab.runtime.base import Entrance, Place
     from netlab.supervise import state
     from netlab.supervise.readiness import Readiness
 
@@ -36,7 +36,8 @@ _SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
 class Start(NamedTuple):
     """A process, by its key: an argv that enters its node, what is added to the environment, whom it waits for.
 
-    `cwd` is the folder that it starts in; `place` the container that it goes into, None for none. One without
+    `cwd` is the folder that it starts in; `place` the container that it goes into, `entrance` how it enters
+    a node with files of its own, None for neither. One without
     `autostart` starts only when somebody asks for it. `stays` and `may_exit` are what topology.model.Process says.
     """
 
@@ -50,6 +51,7 @@ class Start(NamedTuple):
     autostart: bool = True
     stays: bool = False
     may_exit: bool = False
+    entrance: "Entrance | None" = None
 
 
 class Connection:

@@ -82,6 +82,39 @@ class Process(NamedTuple):
     env: tuple[tuple[str, str], ...] = ()
 
 
+class OwnFile(NamedTuple):
+    """A file of a node's own: the absolute path that the node sees it at, its content, its permissions.
+
+    `owner` is USER or USER:GROUP, by name or number, "" for root. `source` is the absolute path of the file that it was
+    read from, "" for text.
+    """
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+    owner: str = ""
+    source: str = ""
+
+
+class OwnFolder(NamedTuple):
+    """A folder of a node's own, by its absolute path: empty, or with `keeps` over what the host has there.
+
+    `mode` 0 and `owner` "" are those of the host's folder, or 755 and root if it has none.
+    """
+
+    path: str
+    keeps: bool = False
+    mode: int = 0
+    owner: str = ""
+
+
+class OwnFiles(NamedTuple):
+    """What a node's processes see in the place of the host's files; with any of it, the host name is the node's."""
+
+    files: tuple[OwnFile, ...] = ()
+    folders: tuple[OwnFolder, ...] = ()
+
+
 class MapEntries(NamedTuple):
     """What is written into a map before anything runs in the node: its name, its path in the file, and the entries.
 
@@ -115,6 +148,7 @@ class Node(NamedTuple):
     maps: tuple[MapEntries, ...] = ()
     automatic_routes: bool = True
     loopback: tuple[str, ...] = ()
+    own: OwnFiles = OwnFiles()
 
 
 class Endpoint(NamedTuple):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from netlab.cli import main
-from netlab.record import mark, store
+from netlab.record import mark, noted_pins
 from netlab.record.notes import Pinned
 from netlab.supervise import client
 from netlab.testing import leaks
@@ -264,7 +264,7 @@ def test_a_reload_without_room_for_its_notes_changes_nothing(
         raise OSError(28, "No space left on device", f"{folder}/pinned")
 
     with monkeypatch.context() as patch:
-        patch.setattr("netlab.record.store.note_pins", full)
+        patch.setattr("netlab.record.noted_pins.note", full)
         assert netlab("reload", "--lab", LAB, "m") == 3
     assert "No space left on device" in (said := capsys.readouterr().err)
     assert "nothing was changed" in said
@@ -275,10 +275,10 @@ def test_what_a_reload_changes_meanwhile_is_no_problem(
     whole: Built, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was noted is read before what is pinned."""
-    known = store.pins(FOLDER)
+    known = noted_pins.read(FOLDER)
     before = {**known, "m": Pinned("older", ("maps/seen", "programs/older"))}
     answers = [before, known]
-    monkeypatch.setattr("netlab.record.store.pins", lambda _: answers.pop(0) if answers[1:] else known)
+    monkeypatch.setattr("netlab.record.noted_pins.read", lambda _: answers.pop(0) if answers[1:] else known)
 
     assert problems(capsys) == {}
     assert answers == [known]

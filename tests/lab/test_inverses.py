@@ -10,7 +10,8 @@ import pytest
 
 from netlab.errors import NetlabError
 from netlab.network import links, visits
-from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, FaceProgram, Undo, inverses
+from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, FaceProgram
+from netlab.plan.undo import Undo, inverses
 from netlab.testing.waiting import eventually
 from tests.lab.namespaces import ROUTER, Lab
 

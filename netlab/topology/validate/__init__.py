@@ -13,7 +13,7 @@ from netlab.errors import TopologyError
 from netlab.topology import declared
 from netlab.topology.document.tree import Document, Item, Mapping
 from netlab.topology.ip_arithmetic import FAMILIES
-from netlab.topology.model import Judged, Node, Topology
+from netlab.topology.model import Judged, Node, OwnFiles, Topology
 from netlab.topology.validate import order
 from netlab.topology.validate.addresses import Addressing
 from netlab.topology.validate.args import Roles
@@ -66,7 +66,8 @@ def _read(document: Document, findings: Findings) -> Topology | None:
             message = f"expected no {key}, which this netlab would take and never run, found some"
             findings.add(fields.key_place(key), message, "leave them out")
     defaults = fields.read("defaults", _read_defaults, Defaults())
-    files = Files(os.path.dirname(document.path) if document.path else "")
+    beside = os.path.dirname(document.path) if document.path else ""
+    files = Files(beside)
     drafts = fields.require("nodes", lambda *at: read_nodes(files, *at), None)
     before = len(findings)
     written = fields.read("links", read_links, ())
@@ -80,6 +81,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     judged = resolved(said, names) if said else Judged()
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
+    own = _read_own(findings, beside, names, drafts)
     for draft in drafts:
         programs = [written.program for written in draft.programs]
         check_maps(findings, draft.node.maps, programs, draft.declared.name)
@@ -92,9 +94,20 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     nodes = tuple(
         node
         for draft in drafts
-        for node in _nodes(draft, names, after[draft.declared.name], defaults, loopbacks[draft.declared.name])
+        for node in _nodes(draft, names, after[draft.declared.name], defaults, loopbacks[draft.declared.name], own)
     )
     return result._replace(nodes=nodes, links=addressing.links(), judged=judged)
+
+
+def _read_own(findings: Findings, beside: str, names: Names, drafts: list[Draft]) -> dict[str, OwnFiles]:
+    """Read the files that nodes have of their own, and return them by node."""
+    given = [(draft.declared.name, draft.own) for draft in drafts if draft.own]
+    if not given:
+        return {}
+    from netlab.topology.validate.own_files import Sources
+
+    sources = Sources(findings, beside)
+    return {node: sources.own(written, node) for name, written in given for node in names.members[name]}
 
 
 def _read_loopbacks(
@@ -156,7 +169,12 @@ def _check_surroundings(
 
 
 def _nodes(
-    draft: Draft, names: Names, after: tuple[order.After, ...], defaults: Defaults, loopbacks: Loopbacks
+    draft: Draft,
+    names: Names,
+    after: tuple[order.After, ...],
+    defaults: Defaults,
+    loopbacks: Loopbacks,
+    own: dict[str, OwnFiles],
 ) -> list[Node]:
     """Return the node, or its replicas, complete."""
     name = draft.declared.name
@@ -172,7 +190,8 @@ def _nodes(
     members = names.members[name]
     written = [one.of(members, each) for one, each in zip(draft.processes, after, strict=True)]
     processes = zip(*written, strict=True) if written else repeat(())
-    return [
+    nodes = [
         node._replace(name=member, processes=its, loopback=own)
         for member, its, own in zip(members, processes, loopbacks)  # noqa: B905
     ]
+    return [one._replace(own=own[one.name]) for one in nodes] if draft.own else nodes

@@ -1,6 +1,6 @@
 """`nodes:`: each node by itself. What it says of other nodes is kept until these are known."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.paths import is_name, label_of
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
@@ -17,13 +17,18 @@ from netlab.topology.validate.routes import WrittenRoutes, read_routes
 from netlab.topology.validate.rules import LABEL_LENGTH, NAME, Fields, choice, integer, suggest_name
 from netlab.topology.validate.settings import capabilities, environment, image, limits, sysctls
 
+if TYPE_CHECKING:
+    from netlab.topology.validate.own_files import WrittenFiles
+
 KIND = choice("host", "switch")
 REPLICAS = integer(1, 1000)
+OWN = ("files", "private")
 SWITCH_KEYS = ("kind", "replicas", "sysctls")
 NODE_KEYS = (
     *SWITCH_KEYS,
     *processes.KEYS,
     *(processes.LIST, "xdp", "maps", "address", "loopback", "routes", "env", "limits", "image", "capabilities"),
+    *OWN,
 )
 TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
 
@@ -38,6 +43,7 @@ class Draft(NamedTuple):
     routes: WrittenRoutes
     loopback: tuple[Name, ...]
     has_process: bool
+    own: "WrittenFiles | None"
 
 
 def read_nodes(files: Files, findings: Findings, item: Item, path: str) -> list[Draft] | None:
@@ -77,7 +83,17 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         fields.read("routes", read_routes, WrittenRoutes()),
         fields.read("loopback", ADDRESSES, ()),
         kind != "switch" and processes.is_written(fields),
+        _read_own(fields) if kind != "switch" else None,
     )
+
+
+def _read_own(fields: Fields) -> "WrittenFiles | None":
+    """Read what a node has of the file system for itself; None if nothing is written."""
+    if not any(key in fields for key in OWN):
+        return None
+    from netlab.topology.validate import own_files  # here, as most labs need none of it
+
+    return own_files.read(fields)
 
 
 def _check_name(findings: Findings, declared: Declared) -> None:

@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 
+from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.planner import plan
 from netlab.plan.stages import Work, stages, work_of
@@ -19,12 +20,10 @@ from netlab.plan.steps import (
     Interface,
     StartRole,
     Step,
-    Undo,
-    inverse,
-    inverses,
 )
+from netlab.plan.undo import Undo, inverse, inverses
 from netlab.topology.document.tree import Scalar, Sequence
-from netlab.topology.model import Endpoint, Link, MapEntries, Node, Program, Topology
+from netlab.topology.model import Endpoint, Link, MapEntries, Node, OwnFile, OwnFiles, OwnFolder, Program, Topology
 
 A = Interface("a", "eth0", 16, "02:00:00:00:00:01", 1500, ("10.0.0.1/24",), "", "b", "up link")
 B = Interface("b", "up link", 16, "02:00:00:00:00:02", 1500, ("10.0.0.2/24",), "", "a", "eth0")
@@ -33,6 +32,9 @@ PROGRAM = Program("dropper", "/bpf/dropper.c", mode="generic")
 UNDONE: dict[Step, str] = {
     CreateNode("a", (), "lab"): "ip netns del lab.a",
     CreateNode("a", (), "lab", "image"): "ip netns del lab.a\ndocker rm --force lab.a",
+    GiveFiles("a", OwnFiles((OwnFile("/etc/x", b"12"),), (OwnFolder("/run/y"),)), "lab"): (
+        "# netlab: lab.a sees the host's own /etc/x (2 bytes), /run/y/ again"
+    ),
     AddBridge("s", "br0", 16, "lab"): "ip -n lab.s link del br0",
     AddLink(B, A, "lab"): "ip -n lab.b link del 'up link'",
     AddAddress("b", "up link", 16, "fd00::2/64", "lab"): "ip -n lab.b addr del fd00::2/64 dev 'up link'",

@@ -13,14 +13,21 @@ from tests.unit.described import described
 
 LAB = """
 name: x
-nodes: {client: {}, other-one: {}, sw: {kind: switch}, sw2: {kind: switch}, lb: {}, worker: {replicas: 2}, far: {}}
+nodes:
+  client: {}
+  other-one: {}
+  sw: {kind: switch}
+  sw2: {kind: switch}
+  lb: {}
+  worker: {replicas: 2}
+  far: {loopback: [10.255.0.1/32]}
 links:
   - [client, sw]
   - [other-one, sw2]
   - [sw, sw2]
   - [sw, lb]
   - [lb, worker]
-  - {endpoints: [{node: worker1, interface: a.b}, far], mtu: 1400}
+  - {endpoints: [{node: worker1, interface: a.b}, {node: far, address: [10.7.0.2/24, 10.7.0.3/24]}], mtu: 1400}
 """
 
 
@@ -61,6 +68,8 @@ def test_every_node_and_the_replicas_of_one(constants: dict[str, str]) -> None:
     assert (constants["LAB_WORKER1_A_B_MTU"], constants["LAB_FAR_MTU"]) == ("1400", "1400")
     assert constants["LAB_OTHER_ONE_IP4"] == constants["TO_OTHER_ONE_IP4"]
     assert constants["LAB_WORKER_COUNT"] == "2"
+    assert (constants["LAB_FAR_IP4"], constants["LAB_FAR_IP4_2"]) == (ipv4("10.7.0.2"), ipv4("10.7.0.3"))
+    assert (constants["LAB_FAR_LO_IP4"], constants["LAB_FAR_LO_IP4_LENGTH"]) == (ipv4("10.255.0.1"), "32")
     assert constants["LAB_EACH_WORKER(DO)"] == "DO(0, WORKER1) DO(1, WORKER2)"
 
 

@@ -13,7 +13,7 @@ from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError
 from netlab.kernel import files
 from netlab.lab import standing
-from netlab.record import shapes, store
+from netlab.record import noted_pins, shapes, store
 from netlab.record.facts import Ready
 from netlab.record.notes import Pinned
 from netlab.runtime.docker import Docker
@@ -64,7 +64,7 @@ def asked(folder: str) -> dict[str, Callable[[], object]]:
     return {
         "read": lambda: store.read("one"),
         "public": lambda: store.public("one"),
-        "pins": lambda: store.pins(folder),
+        "pins": lambda: noted_pins.read(folder),
         "complete": lambda: store.is_complete("one"),
         "facts": lambda: (state.read(folder), state.is_damaged(folder), client.processes(folder)),
         "supervisor": lambda: identity.find_supervisor(folder),

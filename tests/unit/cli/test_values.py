@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 
 import pytest
 
-from netlab.cli.verbs import moment, pattern
+from netlab.cli.values import moment, pattern
 
 HOUR_NS = 3600 * 10**9
 
