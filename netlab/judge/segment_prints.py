@@ -4,6 +4,7 @@ A line is about a segment if it has the segment's number or its data in it, in i
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -51,8 +52,7 @@ def _each_is_printed(traffic: Traffic, lines: Sequence[Line]) -> Claim:
 
 def _verdicts_are_told(traffic: Traffic, lines: Sequence[Line]) -> Claim:
     text, name = "and says truly whether it drops the segment or lets it pass", "parta.print.verdict"
-    found = _about(traffic.data, lines, BEFORE_NS, _PROGRAM_NS, with_data=False)
-    told = [(segment, line.text) for segment, line in found if line]
+    told = _lines_with_verdicts(traffic.data, lines)
     kinds = {segment.passed for segment, _ in told}
     if len(kinds) < len((True, False)):
         return unjudged(text, "no line on a dropped one, or none on one that passed", name)
@@ -68,6 +68,36 @@ def _verdicts_are_told(traffic: Traffic, lines: Sequence[Line]) -> Claim:
     ]
     shown = [f'"{next(iter(dict.fromkeys(words[passed])))}"' for passed in (True, False)]
     return judged(text, wrong, f"passed: {shown[0]}; dropped: {shown[1]}", name)
+
+
+def _lines_with_verdicts(segments: Sequence[Segment], lines: Sequence[Line]) -> list[tuple[Segment, str]]:
+    """Return the segments with a line of each that seems to say what becomes of it.
+
+    Of several with the segment's number, such as one on an acknowledgement before it, that is the line whose wording
+    comes at those that pass much more often than at those that are dropped, or much less often.
+    """
+    left, near = sorted(lines), []
+    times = [line.ns for line in left]
+    for segment in segments:
+        first = bisect_left(times, segment.packet.ns - BEFORE_NS)
+        last = bisect_right(times, segment.packet.ns + _PROGRAM_NS)
+        near.append([at for at in range(first, last) if _has(left[at].text, segment, with_data=False)])
+    shares: dict[str, dict[bool, float]] = {}
+    for passed in (True, False):
+        same = [(segment, found) for segment, found in zip(segments, near, strict=True) if segment.passed == passed]
+        for segment, found in same:
+            for words in {_words(left[at].text, segment) for at in found}:
+                share = shares.setdefault(words, {True: 0.0, False: 0.0})
+                share[passed] += 1 / len(same)
+    told, taken = [], set()
+    for segment, found in zip(segments, near, strict=True):
+        free = [at for at in found if at not in taken]
+        if free:
+            said = [shares[_words(left[at].text, segment)] for at in free]
+            best = free[max(range(len(free)), key=lambda at: abs(said[at][True] - said[at][False]))]
+            taken.add(best)
+            told.append((segment, left[best].text))
+    return told
 
 
 def _words(text: str, segment: Segment) -> str:

@@ -196,7 +196,7 @@ def test_run_is_a_job_of_the_shell_that_has_started_it(pair: str) -> None:
         outer.until("Stopped")
         outer.until(">> ")
         outer.type("fg\n")
-        outer.until("netlab run")
+        eventually(lambda: os.tcgetpgrp(outer.fd) != outer.pid)  # the shell gives the terminal away after its line
         outer.type("\x03")
         outer.until(">> ")
         outer.type("echo code=$?; exit\n")

@@ -325,7 +325,7 @@ def test_everything_is_kept(tmp_path: Path) -> None:
     assert (kept / "timeline.txt").read_text() in shown
     lines = [json.loads(line) for line in (kept / "timeline.jsonl").read_text().splitlines()]
     assert [line["text"] for line in lines if line["event"] == "Byte"] == [
-        line.split("client  ")[1] for line in shown.splitlines() if "  byte #" in line
+        line.split("client  ")[1] for line in (kept / "timeline.txt").read_text().splitlines() if "  byte #" in line
     ]
     assert all(claim["verdict"] == "met" for claim in json.loads((kept / "claims.json").read_text()))
     assert (

@@ -92,3 +92,14 @@ def test_a_server_need_not_print_what_tcp_keeps() -> None:
 
 def test_lines_that_were_lost_excuse_those_that_are_missing() -> None:
     assert claims(program=[], lost=2)["program"].holds is None
+
+
+def test_a_line_on_an_acknowledgement_of_the_same_number_is_none_on_the_data() -> None:
+    """The handshake's, just before the first byte; also if the program says something else of each segment first."""
+    first = told().data[0].packet
+    for say, expected in ((plain, "met"), (lambda each: f"number {each.seq}: let in", "failed")):
+        verdicts = lines(say)
+        noted = [*lines(lambda each: f"number {each.seq} came", later_ns=20), *verdicts]
+        for said in (verdicts, noted):
+            bare = Line(first.ns - 150_000, "x", f"number {first.seq}: bare acknowledgement, let in")
+            assert claims(program=[bare, *said])["verdict"].verdict == expected
