@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ _DEFAULT = "unix:///var/run/docker.sock"
 _PATIENCE = "DOCKER_CLIENT_TIMEOUT"  # how long one request may take, as for docker-compose
 _PATIENCE_S = 60
 _LISTEN_S = 1.0
+_REMOVE_S, _REMOVE_INTERVAL_S = 30.0, 0.2
 
 
 def address() -> str:
@@ -121,13 +123,24 @@ def text_of(client: Any, container: str, path: str) -> str:
 
 
 def remove(client: Any, container: str) -> None:
-    """Remove a container, running or not, with its anonymous volumes; a container that is gone is no error."""
-    from docker.errors import NotFound
+    """Remove a container, running or not, with its anonymous volumes; a container that is gone is no error.
 
-    try:
-        client.remove_container(container, v=True, force=True)
-    except NotFound:
-        pass
+    An engine may refuse to remove one that it is just starting, or that another removes: it is asked again for a while.
+    """
+    from docker.errors import APIError, NotFound
+
+    until = time.monotonic() + _REMOVE_S
+    while True:
+        try:
+            client.remove_container(container, v=True, force=True)
+        except NotFound:
+            pass
+        except APIError:
+            if time.monotonic() < until:
+                time.sleep(_REMOVE_INTERVAL_S)
+                continue
+            raise
+        return
 
 
 def _innermost(error: BaseException) -> str:

@@ -170,4 +170,4 @@ def test_whole_labs_run_in_the_container(dev: None) -> None:
     done = says(DEV, "netlab demo parta", LABS)
 
     assert done.returncode == 0, done.stderr
-    assert "12 of 12 claims hold" in done.stdout
+    assert re.search(r"^(\d+) of \1 claims hold$", done.stdout, re.MULTILINE)

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from docker.errors import APIError, NotFound
 
 from netlab.errors import HostError, UsageError
 from netlab.runtime import engine
@@ -37,3 +38,30 @@ def test_certificates_that_are_not_there_are_told(tmp_path: Path, monkeypatch: p
 
     with pytest.raises(HostError, match=r"no Docker engine answers at tcp://.*certificate"):
         engine.connected("tcp://127.0.0.1:1").__enter__()
+
+
+class Refusing:
+    """A client of an engine that refuses to remove a container some times."""
+
+    def __init__(self, refusals: list[Exception]) -> None:
+        self.left = refusals
+
+    def remove_container(self, *_: object, **__: object) -> None:
+        if self.left:
+            raise self.left.pop(0)
+
+
+def test_an_engine_that_is_just_starting_a_container_is_asked_again_to_remove_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Up to a deadline; a container that is gone meanwhile is no error."""
+    monkeypatch.setattr(engine, "_REMOVE_INTERVAL_S", 0)
+    refusal = APIError("tried to kill container, but did not receive an exit event")
+    for refusals in ([refusal, refusal], [refusal, NotFound("no such container")]):
+        client = Refusing([*refusals])
+        engine.remove(client, "c")
+        assert client.left == []
+
+    monkeypatch.setattr(engine, "_REMOVE_S", 0)
+    with pytest.raises(APIError, match="did not receive an exit event"):
+        engine.remove(Refusing([refusal]), "c")

@@ -1,0 +1,73 @@
+"""What tests share that send a signal to netlab at a line: a small lab, the lines, and what is left afterwards."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from netlab.testing import leaks
+from netlab.testing.waiting import PATIENCE_S
+from tests.lab.lab import PARTB, ROOT, netlab
+
+KILLED = f"{ROOT}/tests/lab/killed.py"
+SMALL = """
+name: small
+nodes:
+  left:
+    command: [sleep, inf]
+    limits: {cpu: 0.9, memory: 64M}
+    files: {/etc/netlab-test/x: {text: x, owner: daemon}, /etc/hosts: {text: x}}
+    private: [/run/netlab-test, /var/log, {path: /opt, content: host}]
+  right:
+    xdp: pass
+    command: [sleep, inf]
+  alone: {}
+  hub:
+    kind: switch
+links:
+  - [left, right]
+  - [left, hub]
+"""
+
+
+def small(folder: str) -> str:
+    """Write the file of a small lab with everything that a plan can have, and return its path."""
+    path = f"{folder}/small.yml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(SMALL)
+    return path
+
+
+def run_killed(where: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that is sent a signal at a line, as SIGNAL@FILE:LINE; see killed.py."""
+    argv = [sys.executable, KILLED, where, *words]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
+def lines_of(tmp_path: str, *words: str) -> list[str]:
+    """Return every line that a netlab command executes on its way through the modules that change the machine."""
+    listing = f"{tmp_path}/lines"
+    done = run_killed("list", listing, *words)
+    assert done.returncode == 0, done.stderr
+    with open(listing, encoding="utf-8") as file:
+        return file.read().split("\n")
+
+
+def clean_after(where: str, before: leaks.Snapshot) -> list[str]:
+    """Take the lab down and return what is left of it then, each with the place of the kill."""
+    netlab("down", "--lab", "small")
+    return [f"killed at {where}: {each}" for each in leaks.settled(before)]
+
+
+def seconds_of_up() -> float:
+    """Return how long `up` of part B takes here and now."""
+    begun = time.monotonic()
+    netlab("up", PARTB)
+    took_s = time.monotonic() - begun
+    netlab("down", "--lab", "partb")
+    return took_s
+
+
+# Every line takes minutes, so the usual run takes every twentieth.
+STEPS = [pytest.param(20, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
