@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab.testing.waiting import eventually
 from tests.lab.endurance import TOPOLOGY, Rounds, growth, held, kept, lost_with_an_instance
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
@@ -19,6 +20,14 @@ def rounds(tmp_path: Path) -> Rounds:
     (tmp_path / "lab.yml").write_text(TOPOLOGY)
     made = Rounds(str(tmp_path / "lab.yml"))
     made.play(4, killed=2)
+
+    def keeps_no_more() -> bool:
+        """Say whether a round has compiled nothing: what is made of a file that has just been written is not kept."""
+        before = kept()
+        made.play(1, killed=0)
+        return before == kept() != {}
+
+    eventually(keeps_no_more)
     return made
 
 
