@@ -7,7 +7,7 @@ child, with its terminal, its pipes and its exit code. For the engine it is a pr
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from netlab.kernel import commands, syscalls
@@ -51,17 +51,7 @@ def join(place: Place, folder: str) -> dict[str, str]:
     container = f"/proc/{place.pid}"
     environment = _environment(container)
     allowed = _bounding(container) | mask(place.capabilities)
-    for group in _control_groups(place.pid):
-        with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
-            file.write("0")  # 0 means the process that writes it
-    namespaces = [os.open(f"{container}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in _NAMESPACES]
-    for descriptor in namespaces:
-        syscalls.setns(descriptor, 0)
-        os.close(descriptor)
-    try:
-        os.chdir(folder)
-    except OSError:
-        os.chdir("/")
+    _enter([f"{container}/ns/{name}" for name in _NAMESPACES], _control_groups(place.pid), folder)
     syscalls.limit_capabilities(allowed)
     return environment
 
@@ -71,11 +61,19 @@ def step_into(entrance: Entrance, folder: str) -> None:
 
     Afterwards it is in `folder`, or in / if the node sees no such folder.
     """
-    namespaces = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in entrance.namespaces]
-    for group in entrance.groups:
+    _enter(entrance.namespaces, entrance.groups, folder)
+
+
+def _enter(paths: Iterable[str], groups: Iterable[str], folder: str) -> None:
+    """Let this process enter control groups, then namespaces, given by their files, and a folder, or / without it.
+
+    The namespaces are opened first: inside the first of them the files of the others may not be seen.
+    """
+    descriptors = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in paths]
+    for group in groups:
         with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
             file.write("0")  # 0 means the process that writes it
-    for descriptor in namespaces:
+    for descriptor in descriptors:
         syscalls.setns(descriptor, 0)
         os.close(descriptor)
     try:
