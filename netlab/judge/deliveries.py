@@ -23,13 +23,14 @@ def each_is_served_once(play: Play) -> Claim:
     story = play.story
     if not story.requests:
         return unjudged(text, "no request was sent", name)
-    wrong = [f"{named(each)}, sent at {story.ms(each.ns)}, never came to a worker" for each in lost_unfairly(play)]
+    unfair = list(lost_unfairly(play))
+    wrong = [f"{named(each)}, sent at {story.ms(each.ns)}, never came to a worker" for each in unfair]
     wrong += [
         f"{named(each.request)} came again, to {each.worker} at {story.ms(each.ns)}"
         for each in story.arrivals
         if each.request and each.again
     ]
-    refused = len(story.lost) - len(list(lost_unfairly(play)))
+    refused = len(story.lost) - len(unfair)
     right = f"{len(story.served)} of {len(story.requests)}"
     right += f", {refused} refused because {story.facts.queue} waited already" if refused else ""
     return judged(text, wrong, right, name)

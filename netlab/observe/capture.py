@@ -17,7 +17,7 @@ import socket
 import struct
 import threading
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -172,15 +172,7 @@ class Capture:
 
     def _read(self, buffer: memoryview) -> None:
         """Write the frames of the links' sockets, until the pipe ends."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._hears, selectors.EVENT_READ)
-            for tap in self._taps:
-                selector.register(tap.socket, selectors.EVENT_READ, tap)
-            while True:
-                for key, _ in selector.select():
-                    if key.data is None:
-                        return
-                    key.data.take(buffer)
+        until_the_pipe_ends(self._hears, [(tap.socket, partial(tap.take, buffer)) for tap in self._taps])
 
     def _close(self) -> None:
         """Close everything but the end of the pipe that `stop` closes."""
@@ -242,6 +234,19 @@ class _Tap:
         self.socket.close()
         with suppress(OSError):  # the disk is full; `take` or `finish` has reported it
             self._file.close()
+
+
+def until_the_pipe_ends(pipe: int, readers: Iterable[tuple[socket.socket, Callable[[], object]]]) -> None:
+    """Call a socket's reader whenever it has frames, until the other end of the pipe is closed."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        for opened, take in readers:
+            selector.register(opened, selectors.EVENT_READ, take)
+        while True:
+            for key, _ in selector.select():
+                if key.data is None:
+                    return
+                key.data()
 
 
 def packet_socket(namespace: str, interface: str) -> socket.socket:

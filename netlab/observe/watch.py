@@ -6,7 +6,6 @@ it sees only what the program has let pass. `capture` has the same for files.
 
 import errno
 import os
-import selectors
 import signal
 import socket
 import threading
@@ -17,7 +16,7 @@ from typing import NamedTuple
 from netlab.errors import NetlabError
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
-from netlab.observe.capture import ANCILLARY_BYTES, SNAPLEN, is_unfinished, packet_socket, time_of
+from netlab.observe.capture import ANCILLARY_BYTES, SNAPLEN, is_unfinished, packet_socket, time_of, until_the_pipe_ends
 
 _PACKET_OUTGOING = 4  # linux/if_packet.h
 _FRAMES_AT_ONCE = 256
@@ -100,16 +99,7 @@ class Watch:
             self._close()
 
     def _read(self, buffer: memoryview) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._hears, selectors.EVENT_READ)
-            for each in self._sockets:
-                selector.register(each[2], selectors.EVENT_READ, each)
-            while True:
-                for key, _ in selector.select():
-                    if key.data is None:
-                        return
-                    node, interface, opened = key.data
-                    self._take(node, interface, opened, buffer)
+        until_the_pipe_ends(self._hears, [(each[2], partial(self._take, *each, buffer)) for each in self._sockets])
 
     def _take(self, node: str, interface: str, opened: socket.socket, buffer: memoryview) -> bool:
         """Hand over some frames without waiting; say whether there may be more."""
