@@ -114,9 +114,9 @@ def log(folder: str, process: str) -> str:
     return f"{folder}/{LOGS}/{process.replace('/', '.')}.log"
 
 
-def source(folder: str, program: str) -> str:
-    """Return where a program, by its key, is kept as it was compiled last: NODE.c or NODE.NAME.c."""
-    return f"{folder}/{PROGRAMS}/{program.replace('/', '.')}.c"
+def source(folder: str, program: str, path: str) -> str:
+    """Return where a program, by its key and its path, is kept as it was loaded last: NODE.c, NODE.NAME.c or NODE.o."""
+    return f"{folder}/{PROGRAMS}/{program.replace('/', '.')}{os.path.splitext(path)[1] or '.c'}"
 
 
 def trace_instance(folder: str, mark: str) -> str:
@@ -127,6 +127,19 @@ def trace_instance(folder: str, mark: str) -> str:
 def compile_lock(work_folder: str, number: int) -> str:
     """Return the file that a compiler locks while it works."""
     return f"{work_folder}/compile.{number}"
+
+
+def pin_lock(work_folder: str) -> str:
+    """Return the file that is locked while maps are looked for, or made, that programs of a node share."""
+    return f"{work_folder}/pins"
+
+
+def shared_pins(pin_folder: str, node: str) -> str:
+    """Return the folder with maps that programs of a node share by their names (LIBBPF_PIN_BY_NAME): NODE_.
+
+    `pin_folder` is that of one of these programs. Each has a name, so none has the folder NODE_.
+    """
+    return f"{os.path.dirname(pin_folder)}/{node}_"
 
 
 def pins(folder: str, program: str) -> str:

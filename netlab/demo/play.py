@@ -141,7 +141,7 @@ def _remove(lab: str, say: Callable[[str], None]) -> None:
 
 
 def _sources(lab: LabRecord) -> dict[str, str]:
-    return {key: files.source(paths.source(lab.folder, key)) for key, _ in lab.programs()}
+    return {key: files.source(paths.source(lab.folder, key, program.path)) for key, program in lab.programs()}
 
 
 def _follow(

@@ -95,9 +95,9 @@ def _files(record: LabRecord) -> Iterator[tuple[str, str]]:
         store.public(record.lab)
     except NetlabError:
         yield "", f"{folder}/{paths.STATUS}, which others than root read, is gone or damaged"
-    for key, _ in record.programs():
-        if _is_gone(paths.source(folder, key)):
-            yield key, f"{paths.source(folder, key)}, the source of its program, is gone"
+    for key, program in record.programs():
+        if _is_gone(source := paths.source(folder, key, program.path)):
+            yield key, f"{source}, the source of its program, is gone"
     if any(about.programs for about in record.nodes.values()):
         for name, kind in ((paths.BPF, "BPF file system"), (paths.TRACING, "tracefs")):
             if not os.path.ismount(f"{folder}/{name}"):

@@ -108,7 +108,7 @@ class Host:
             for step in programs:
                 self.compilations[step] = compilation = loader.start(self._job(step), self.lock)
                 if not step.for_peer:
-                    files.write(paths.source(self.folder, step.key), compilation.text, 0o640)
+                    files.write(paths.source(self.folder, step.key, step.program.path), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
         if programs or roles:
@@ -148,6 +148,10 @@ class Host:
             define=program.define,
             builtins=(("MTU", mtu),),
             layouts=paths.layouts(pins),
+            dialect=program.dialect,
+            include=program.include,
+            cflags=program.cflags,
+            map_sizes=program.map_sizes,
         )
 
     def do(self, stage: Stage) -> None:

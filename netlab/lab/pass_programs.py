@@ -14,7 +14,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
 from netlab.programs import attachment, loader
-from netlab.programs.bcc import Refused
+from netlab.programs.build import Refused
 from netlab.programs.maps import LoadedProgram
 from netlab.record import noted_pins
 from netlab.record.model import LabRecord, ProgramRecord

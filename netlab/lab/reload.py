@@ -17,10 +17,11 @@ from netlab.errors import HostError, NetlabError, explain
 from netlab.kernel import files, signals, syscalls
 from netlab.lab import pass_programs
 from netlab.lab.standing import Standing
-from netlab.programs import attachment, bcc, loader, map_reuse
+from netlab.programs import attachment, build, loader, map_reuse
+from netlab.programs.maps import Map
 from netlab.record import named, noted_pins, store
 from netlab.record.model import LabRecord, ProgramRecord
-from netlab.topology import program_text
+from netlab.topology import dialect
 from netlab.words import count, few
 
 Say = Callable[[str], None]
@@ -124,24 +125,25 @@ def _begun(lab: Standing, key: str, program: ProgramRecord, define: Define, lock
 
 def _may_transmit(renewal: _Renewal) -> bool:
     compilation = renewal.compilation
-    text = compilation.text.decode(errors="replace")
-    return program_text.may_transmit(renewal.program.path, text, compilation.job.define)
+    job = compilation.job
+    return dialect.may_transmit(job.path, compilation.text, job.define, job.include)
 
 
 def _swapped(undo: ExitStack, folder: str, renewal: _Renewal) -> _Maps:
     """Let the new build take the place of the old one; `undo` changes it back."""
     pins, program, compilation = renewal.pins, renewal.program, renewal.compilation
-    loaded, kept = compilation.pinned(), set(os.listdir(paths.map_pins(pins)))
+    loaded, before = compilation.pinned(), set(os.listdir(paths.map_pins(pins)))
+    kept = before - set(_renewed(pins, renewal.fresh))
     _take_over(undo, pins, renewal.fresh, renewal.netns)
-    _keep_source(undo, paths.source(folder, renewal.key), compilation.text)
+    _keep_source(undo, paths.source(folder, renewal.key, program.path), compilation.text)
     noted = noted_pins.read(folder)
-    noted_pins.note(folder, {os.path.basename(pins): loaded.noted(kept)})
+    noted_pins.note(folder, {os.path.basename(pins): loaded.noted(before)})
     undo.callback(noted_pins.note, folder, noted)
     layouts = paths.successor_layouts(pins), paths.layouts(pins)
     syscalls.exchange(*layouts)
     undo.callback(syscalls.exchange, *layouts)
-    before = syscalls.inside(renewal.netns, partial(attachment.numbers, program.interfaces, program.mode))
-    undo.callback(syscalls.inside, renewal.netns, partial(attachment.put_back, before, program.mode))
+    attached = syscalls.inside(renewal.netns, partial(attachment.numbers, program.interfaces, program.mode))
+    undo.callback(syscalls.inside, renewal.netns, partial(attachment.put_back, attached, program.mode))
     undo.callback(compilation.kill)  # first, or it could attach the new build after that
     compilation.attach(renewal.netns, program.interfaces)
     compilation.finish()
@@ -170,12 +172,16 @@ def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fr
         program.path,
         pin_folder=fresh,
         work_folder=f"{record.folder}/{paths.COMPILER}",
-        function=program.function or (known.entry if known and bcc.is_for_something_else(known.entry) else ""),
+        function=program.function or (known.entry if known and build.is_for_something_else(known.entry) else ""),
         mode=program.mode,
         define=tuple({**program.define, **dict(define)}.items()),
         builtins=(("MTU", max(mtus)),),
         layouts=paths.successor_layouts(program.pins),
         successor_of=program.pins,
+        dialect=program.dialect,
+        include=program.include,
+        cflags=program.cflags,
+        map_sizes=tuple(program.map_sizes.items()),
     )
 
 
@@ -184,11 +190,26 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
     for name in sorted(set(os.listdir(paths.map_pins(fresh))) - set(os.listdir(paths.map_pins(pins)))):
         os.rename(paths.map_pin(fresh, name), paths.map_pin(pins, name))
         undo.callback(os.unlink, paths.map_pin(pins, name))
+    for name in _renewed(pins, fresh):
+        pin = paths.map_pin(pins, name), paths.map_pin(fresh, name)
+        syscalls.exchange(*pin)
+        undo.callback(syscalls.exchange, *pin)
     programs, others = paths.program_pins(pins), paths.program_pins(fresh)
     syscalls.exchange(others, programs)
     undo.callback(syscalls.exchange, others, programs)
     undo.callback(syscalls.inside, netns, lambda: map_reuse.renew(paths.map_pins(pins), before=programs, after=others))
     syscalls.inside(netns, lambda: map_reuse.renew(paths.map_pins(pins), before=others, after=programs))
+
+
+def _renewed(pins: str, fresh: str) -> list[str]:
+    """Return the maps of an earlier build that the new one has anew, as constants are."""
+    names = sorted(set(os.listdir(paths.map_pins(fresh))) & set(os.listdir(paths.map_pins(pins))))
+    return [name for name in names if _number(pins, name) != _number(fresh, name)]
+
+
+def _number(pins: str, name: str) -> int:
+    with Map.open(paths.map_pin(pins, name)) as found:
+        return found.id
 
 
 def _keep_source(undo: ExitStack, path: str, text: bytes) -> None:

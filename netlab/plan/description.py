@@ -134,6 +134,10 @@ def _program(step: AttachProgram, folder: str) -> ProgramRecord:
         program.mode,
         dict(program.define),
         paths.pins(folder, step.key),
+        program.dialect,
+        program.include,
+        program.cflags,
+        dict(program.map_sizes),
     )
 
 

@@ -14,7 +14,7 @@ from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
-from netlab.topology.model import Program
+from netlab.topology.model import OBJECT, Program
 
 BRIDGE = "br0"
 LO, LO_INDEX = "lo", 1  # in every namespace
@@ -207,7 +207,7 @@ class FaceProgram(NamedTuple):
 
 @compared_by_kind
 class AttachProgram(NamedTuple):
-    """An XDP program, compiled once for its node and attached to these of its interfaces.
+    """An XDP program, compiled once for its node unless it is an object, and attached to these of its interfaces.
 
     `program.interfaces` is what the file says, `interfaces` what it means. `key` is what the program is called in the
     lab. With `for_peer` it is not the node's own program. It is at the other end of a link, so that frames arrive that
@@ -229,7 +229,8 @@ class AttachProgram(NamedTuple):
         defined = f" with {constants}" if constants else ""
         where = " ".join((namespace(self.lab, self.node), *self.interfaces))
         called = f" as {self.key}" if self.key != self.node else ""
-        text = f"# netlab: compile {program.path}{defined}, attach{function} {program.mode} at {where}{called}"
+        make = "load" if program.path.endswith(OBJECT) else "compile"
+        text = f"# netlab: {make} {program.path}{defined}, attach{function} {program.mode} at {where}{called}"
         return text.replace("\n", " ")
 
     def undone(self) -> str:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from netlab.errors import refuse_lack
 from netlab.kernel.netlink import Channel, attributes
 from netlab.programs import bpf
-from netlab.programs.bcc import Refused
+from netlab.programs.build import Refused
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
 _NLM_F_REQUEST = 1

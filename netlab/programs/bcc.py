@@ -6,29 +6,25 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
-from netlab.kernel import files, syscalls
-from netlab.programs import bpf, cache, compiled, headers, kernel_btf, lab_header, map_reuse
+from netlab.kernel import syscalls
+from netlab.programs import bpf, build, cache, compiled, headers, kernel_btf, lab_header
+from netlab.programs.build import Build, Refused
 from netlab.programs.loader import Job
 from netlab.programs.log_capture import log_with_lines
 from netlab.programs.maps import possible_cpus
-from netlab.record import layouts, mark
-from netlab.topology import program_text
+from netlab.record import mark
 
 if TYPE_CHECKING:
     from bcc import BPF
 
 DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: `diagnostics` maps lines with it
-DEVMAP_SUFFIX = "_devmap"
-RUN_SUFFIX = "_run"  # of programs that user space runs by BPF_PROG_TEST_RUN, and nobody attaches
-CONTEXT = "xdp_md"  # the struct that a program is given
-REASONS, REASON = "reasons", "reason"  # a map, and the enum that numbers its entries
-USUAL_ENTRIES = ("xdp_prog", "xdp")
 
 
 class Unit(NamedTuple):
@@ -40,60 +36,18 @@ class Unit(NamedTuple):
     key: str
 
     @classmethod
-    def of(cls, job: Job, text: bytes) -> Self:
-        """Put a job and its source together; raises OSError, and refuses what would keep the compiler for ever."""
+    def of(cls, job: Job, text: bytes, whole: str) -> Self:
+        """Put a job, its source, and the same with its headers together."""
         path, work_folder = job.path, job.work_folder
-        flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder)]
-        whole = _whole(path, text.decode(errors="replace"))
+        flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder, job.include)]
         more, of_lab = lab_header.flags(job.lab, job.key, path, whole, work_folder)
         flags += [*headers.flags_for(whole), *more]
         own = [("LAB_NODE", f'"{mark.printed(job.lab)}/{job.key}"'), ("NETLAB_CPUS", possible_cpus())]
         for name, value in [*job.builtins, *job.define, *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
+        flags += job.cflags
         # what the work folder has are links to folders of the system's
         return cls(job, text, flags, cache.key(path, text + of_lab, [flag.replace(work_folder, "") for flag in flags]))
-
-    def entry(self, names: list[str], in_headers: Sequence[str] = ()) -> str:
-        """Return which of its programs is the one to attach."""
-        stem = os.path.basename(self.job.path).partition(".")[0]
-        # where another program was attached, one for something else does not take its place
-        others = () if self.job.successor_of else names
-        return choose_entry(names, self.job.function, stem, in_headers, others)
-
-    def adopt(self, maps: dict[str, int]) -> None:
-        """Write down how the maps are laid out, and let their descriptors mean those of an earlier build, if any."""
-        found = kernel_btf.layouts(maps)
-        if self.job.successor_of:
-            map_reuse.adopt(maps, self.job.successor_of, found)
-        if path := self.job.layouts:
-            files.ensure_folder(os.path.dirname(path), files.FOR_GROUP)
-            layouts.write(path, self._with_reasons(kernel_btf.whole(found.values())))
-
-    def _with_reasons(self, known: layouts.Layouts) -> layouts.Layouts:
-        """Add the names of reasons, by the text that is loaded, where the program does without bpf/verdict.h."""
-        if REASONS not in known.maps or REASON in known.enums:
-            return known
-        text = program_text.with_headers(self.job.path, self.text.decode(errors="replace"))
-        found = headers.enum_in(text, REASON)
-        return known._replace(enums={**known.enums, REASON: found}) if found else known
-
-
-class Build(NamedTuple):
-    """What the kernel has: the program to attach, and the descriptors of maps and programs by name."""
-
-    entry: str
-    maps: dict[str, int]
-    programs: dict[str, int]
-    module: "BPF | None" = None  # what has compiled it, if it was compiled now
-
-
-class Refused(Exception):  # noqa: N818 - it is an answer rather than an error
-    """The job cannot be done; `kind` says who refuses: compile, verify, redefined, host, or plain."""
-
-    def __init__(self, kind: str, text: str = "") -> None:
-        super().__init__(text)
-        self.kind = kind
-        self.text = text
 
 
 def load(unit: Unit) -> Build:
@@ -109,14 +63,29 @@ def load(unit: Unit) -> Build:
             os.unlink(rule)
     maps, (names, in_headers) = _maps(module), _program_names(module)
     made = _taken(module, maps, names, unit) if paths.cache_folder() else None
-    unit.adopt(maps)
-    entry = unit.entry(names, in_headers)
+    build.adopt(unit.job, unit.text, maps)
+    entry = build.entry(unit.job, names, in_headers)
     for name in names:
         with _refusal("verify", name):
             _verify(module, name, _attach_type(name) if name != entry else 0)
     if made:
         cache.keep(unit.key, made, dependencies, headers.kernel_source(), began, unit.job.work_folder)
-    return Build(entry, maps, {name: module.funcs[name.encode()].fd for name in names}, module)
+    programs = {name: module.funcs[name.encode()].fd for name in names}
+    return Build(entry, maps, programs, partial(_forget, module))
+
+
+def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
+    """Load what was compiled of this source before; None when it was not, or the kernel does not take it."""
+    kept = cache.find(unit.key, note)
+    if not isinstance(kept, compiled.Compiled):
+        return None
+    entry = build.entry(unit.job, [each.name for each in kept.programs])
+    try:
+        maps, programs = compiled.load(kept, entry, partial(build.adopt, unit.job, unit.text))
+    except OSError:
+        cache.forget(unit.key)
+        return None
+    return Build(entry, maps, programs)
 
 
 def _verify(module: "BPF", name: str, attach_type: int) -> None:
@@ -149,7 +118,7 @@ def _attempt(module: "BPF", name: bytes, attach_type: int, size: int) -> tuple[s
     return room.value.decode(errors="replace"), fd == -errno.ENOSPC
 
 
-def forget(module: "BPF") -> None:
+def _forget(module: "BPF") -> None:
     """Give back what the compiler holds; the programs stay open."""
     from bcc import lib
 
@@ -169,7 +138,7 @@ def _compiled(unit: Unit, more_flags: list[str]) -> "BPF":
     # bcc reads all of it to choose a helper that only tracing programs use: a quarter of the time of a compilation
     with syscalls.hidden("/proc/kallsyms"), _refusal("compile"):
         module = compiler(text=unit.text, debug=DEBUG_PREPROCESSOR, cflags=[*unit.flags, *more_flags])
-    talk = _talk()
+    talk = build.talk()
     for name, _ in unit.job.define:
         if f"'{name}' macro redefined" in talk:
             raise Refused("redefined", name)
@@ -201,14 +170,9 @@ def _refusal(kind: str, text: str = "") -> Iterator[None]:
         if ctypes.get_errno() == errno.EPERM and os.geteuid() != 0:
             raise HostError("loading programs needs root") from error
         for number in (errno.EMFILE, errno.ENFILE):
-            if os.strerror(number) in f"{error}{_talk()}":
+            if os.strerror(number) in f"{error}{build.talk()}":
                 refuse_lack(OSError(number, os.strerror(number)), "a program cannot be loaded")
         raise Refused(kind, text or str(error)) from error
-
-
-def _talk() -> str:
-    """Return what has been said on stderr so far, which is a file."""
-    return os.pread(2, os.fstat(2).st_size, 0).decode(errors="replace")
 
 
 def _program_names(module: "BPF") -> tuple[list[str], list[str]]:
@@ -217,7 +181,7 @@ def _program_names(module: "BPF") -> tuple[list[str], list[str]]:
 
     numbers = range(lib.bpf_num_functions(module.module))
     names = [lib.bpf_function_name(module.module, number).decode() for number in numbers]
-    programs = kernel_btf.functions_of(CONTEXT)
+    programs = kernel_btf.functions_of(build.CONTEXT)
     if programs is None:
         return names, []
     return [name for name in names if name in programs], sorted(programs.difference(names))
@@ -243,52 +207,7 @@ def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) ->
 
 
 def _attach_type(name: str) -> int:
-    return bpf.ATTACH_DEVMAP if name.endswith(DEVMAP_SUFFIX) else 0
-
-
-def is_for_something_else(name: str) -> bool:
-    """Say whether a program's name tells that it is not for an interface: see DEVMAP_SUFFIX and RUN_SUFFIX."""
-    return name.endswith((DEVMAP_SUFFIX, RUN_SUFFIX))
-
-
-def choose_entry(
-    names: Sequence[str], wanted: str, stem: str, in_headers: Sequence[str] = (), others: Sequence[str] = ()
-) -> str:
-    """Return which of a file's XDP programs is the one to attach.
-
-    That is the one wanted, or else the one named like the file, or `xdp_prog`, or `xdp`, or the only one, among those
-    whose names do not say that they are for something else, or, if there is none, of `others`. None of `in_headers` can
-    be.
-    """
-    shape = "`int NAME(struct xdp_md *ctx)`, not static"
-    plain = [name for name in names if not is_for_something_else(name)]
-    candidates = plain or others
-    if wanted in names:
-        return wanted
-    if in_headers and (wanted in in_headers or not candidates):
-        name = wanted or in_headers[0]
-        way_out = "make it `static inline`, and let a function of the file, `int NAME(struct xdp_md *ctx)`, call it"
-        raise Refused("plain", f"has no program {name} itself: {name}() is in a header, where bcc sees none: {way_out}")
-    if wanted:
-        it_has = f"it has {', '.join(names)}" if names else f"a program is {shape}"
-        raise Refused("plain", f"has no program {wanted}: {it_has}")
-    if not candidates:
-        raise Refused("plain", f"has no program: a program is a function {shape}")
-    for name in (re.sub(r"\W", "_", stem), *USUAL_ENTRIES):
-        if name in names:
-            return name
-    if len(candidates) > 1:
-        raise Refused("plain", f"has several programs, {', '.join(candidates)}: say which one to attach by `function:`")
-    return candidates[0]
-
-
-def _whole(path: str, source: str) -> str:
-    """Return a source with its headers; refuse one of which the compiler would see no end."""
-    found = list(program_text.headers(path, source))
-    for header in found:
-        if header.text is None:
-            raise Refused("plain", f"includes {header.path}: {header.problem}")
-    return "\n".join([source, *(header.text or "" for header in found)])
+    return bpf.ATTACH_DEVMAP if name.endswith(build.DEVMAP_SUFFIX) else 0
 
 
 def _maps(module: "BPF") -> dict[str, int]:

@@ -27,6 +27,7 @@ _SAME = {_TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _TYPE_TAG}  # other names for a
 _INT_SIGNED = 1
 _IN_NETWORK_ORDER = {f"__be{bits}" for bits in (16, 32, 64)}
 _POINTER_BYTES = 8
+_FORMAT = ".____fmt"  # ends the names of what bpf_printk() is to print
 _DEEPEST = 64  # levels of types
 _MOST = 50_000  # fields; types that are deeper, or more fields, count as damaged
 
@@ -170,7 +171,7 @@ class _Reader:
     def _element(self, each: _Type, number: int, alias: str) -> tuple[int, str, str]:
         """Return size, kind and name of a type that is not an array."""
         match each.kind:
-            case kind if kind in (_STRUCT, _UNION):
+            case kind if kind in (_STRUCT, _UNION, _DATASEC):
                 return each.rest, STRUCT, self._struct(each, number, alias)
             case kind if kind == _INT:
                 (encoding,) = self._at(self._data, "I", each.more)
@@ -202,13 +203,29 @@ class _Reader:
         """Note a struct or union, and return its name."""
         if number in self._names:
             return self._names[number]
-        word = "struct" if each.kind == _STRUCT else "union"
+        word = {_STRUCT: "struct", _UNION: "union", _DATASEC: "section"}[each.kind]
         name = f"{word} {self._text(each.name) or alias or number}"
         name = f"{name}#{number}" if name in self.structs else name
         self._names[number] = name
         self.structs[name] = Struct(each.rest, ())  # its place, and a name for types that contain each other
-        self.structs[name] = Struct(each.rest, tuple(self._members(each, 0)))
+        members = self._variables(each) if each.kind == _DATASEC else self._members(each, 0)
+        self.structs[name] = Struct(each.rest, tuple(members))
         return name
+
+    def _variables(self, each: _Type) -> list[Field]:
+        """Return the global variables of a section, without the texts of bpf_printk()."""
+        self._fields += each.members
+        if self._fields > _MOST:
+            raise BadBtfError("too many variables")
+        found: list[Field] = []
+        for member in range(each.members):
+            number, offset, _ = self._at(self._data, "III", each.more + 12 * member)
+            variable = self._types[number]
+            if variable.kind != _VAR:
+                raise BadBtfError("a section that holds something else than variables")
+            if not (name := self._text(variable.name)).endswith(_FORMAT):
+                found.append(self._field(name, variable.rest, offset))
+        return found
 
     def _members(self, each: _Type, base: int, depth: int = 0) -> list[Field]:
         """Return the fields of a struct, with those of nameless structs in it; `base` is its offset."""

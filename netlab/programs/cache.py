@@ -31,18 +31,20 @@ _AS_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _AS_ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 Say = Callable[[str], None]
+Made = Compiled | bytes  # what a compiler makes: bcc its own form, others an object
 
 
-def key(path: str, source: bytes, flags: Sequence[str]) -> str:
-    """Return the name of the entry for the source at a path."""
-    compiler = importlib.util.find_spec("bcc")
-    about = os.stat(compiler.origin) if compiler and compiler.origin else None
+def key(path: str, source: bytes, flags: Sequence[str], compiler: str = "") -> str:
+    """Return the name of the entry for the source at a path; the compiler is a file, or bcc."""
+    bcc = None if compiler else importlib.util.find_spec("bcc")
+    file = compiler or (bcc.origin if bcc else None)
+    about = os.stat(file) if file else None
     beside = sorted(name for name in os.listdir(os.path.dirname(path)) if name.endswith(".h"))
     parts = [_FORMAT, path, beside, *flags, *os.uname()[2:], about and (about.st_size, about.st_mtime_ns)]
     return hashlib.sha256(json.dumps(parts).encode() + source).hexdigest()
 
 
-def find(name: str, say: Say) -> Compiled | None:
+def find(name: str, say: Say) -> Made | None:
     """Return the entry of a name, if its headers have not changed.
 
     An entry that somebody else than root could have written is not used, and `say` is told.
@@ -58,7 +60,7 @@ def find(name: str, say: Say) -> Compiled | None:
         os.close(folder)
 
 
-def _found(folder: int, name: str, say: Say) -> Compiled | None:
+def _found(folder: int, name: str, say: Say) -> Made | None:
     path = os.path.join(paths.cache_folder(), name)
     with open(os.open(name, _AS_ENTRY, dir_fd=folder), "rb") as file:
         about = os.fstat(file.fileno())
@@ -79,7 +81,7 @@ def _found(folder: int, name: str, say: Say) -> Compiled | None:
     return what
 
 
-def keep(name: str, what: Compiled, dependencies: str, beside: str, began: float, work_folder: str = "") -> None:
+def keep(name: str, what: Made, dependencies: str, beside: str, began: float, work_folder: str = "") -> None:
     """Keep what was compiled since `began`, in seconds of the epoch. A cache that cannot be written is no error.
 
     `dependencies` is the rule for make that the compiler wrote, in which paths are relative to the folder `beside`.
@@ -158,13 +160,17 @@ def _digest_of(path: str) -> str:
     return _digest(files.read(path, program_text.MAX_BYTES)).decode()
 
 
-def _packed(what: Compiled) -> dict[str, Any]:
+def _packed(what: Made) -> dict[str, Any]:
+    if isinstance(what, bytes):
+        return {"object": _text(what)}
     programs = [(each.name, _text(each.instructions), dict(each.maps), each.attach_type) for each in what.programs]
     return {"license": _text(what.license), "btf": _text(what.btf), "maps": what.maps, "programs": programs}
 
 
-def _unpacked(entry: dict[str, Any]) -> Compiled:
+def _unpacked(entry: dict[str, Any]) -> Made:
     """Return what an entry holds; ValueError, TypeError or the like where it has another form than `_packed` makes."""
+    if "object" in entry:
+        return _bytes(entry["object"])
     maps = tuple(_shape(*each) for each in entry["maps"])
     names = {each.name: each.name for each in maps}
     programs = []

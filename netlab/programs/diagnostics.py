@@ -12,12 +12,13 @@ import difflib
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 from netlab.programs.hints import with_hint
 from netlab.programs.log_capture import INSTRUCTION
-from netlab.topology import program_text
+from netlab.topology import object_file, program_text
 
 MAX_ERRORS = 3  # the rest mostly follow from the first
 MAX_REASONS = 3  # lines of the verifier after the one that says most
@@ -27,8 +28,8 @@ _REWRITTEN = re.compile(r"^#if defined\(BPF_LICENSE\)\n", re.MULTILINE)
 _FOOTER = re.compile(r"^#include <bcc/footer\.h>\n", re.MULTILINE)
 _MOST_ALIKE = 1_000_000  # pairs of a rewritten line and one of the source: comparing them all takes half a second
 _SECOND_TRY = "WARNING: compilation failure, trying with system bpf.h"
-_COMPLAINT = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?P<column>\d+): (?P<kind>[a-z ]+): (?P<text>.*)")
-_OPTION = re.compile(r" \[-W[^]]*\]$")
+COMPLAINT = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?P<column>\d+): (?P<kind>[a-z ]+): (?P<text>.*)")
+OPTION = re.compile(r" \[-W[^]]*\]$")
 _BACKEND = re.compile(
     r"^error: (?P<file>[^:]+):(?P<line>\d+):\d+: in function (?P<function>\w+) .*?\): (?P<text>.*)", re.MULTILINE
 )
@@ -46,7 +47,7 @@ _REFUSED = re.compile(
 )
 _ANNOTATED = "; "
 _PLACE = re.compile(r"(\S+):(\d+)")
-_STATE = re.compile(
+STATE = re.compile(
     r"\s*(?:\d+: |;|from \d+ to |R\d+\w*=|frame\d|fp-?\d|(?:cur|old) state:|last_idx|regs=|parent |caller|callee"
     r"|mark_precise|propagating)"
 )
@@ -72,13 +73,17 @@ class Source(NamedTuple):
     headers: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @classmethod
-    def of(cls, path: str, text: bytes) -> "Source":
+    def of(cls, path: str, text: bytes, include: Sequence[str] = ()) -> "Source":
         """Return the file at `path`, which holds this text, with its headers. Its name is relative if it is below here.
 
-        A header that cannot be read has no lines.
+        A header that cannot be read has no lines, and neither has an object.
         """
+        if object_file.is_object(text):
+            return cls(path, shown(path), ())
         source = text.decode(errors="replace")
-        found = {each.path: each.text or "" for each in program_text.headers(path, source) if each.path != path}
+        found = {
+            each.path: each.text or "" for each in program_text.headers(path, source, include) if each.path != path
+        }
         headers = tuple((header, tuple(lines.splitlines())) for header, lines in found.items())
         return cls(path, shown(path), tuple(source.splitlines()), headers)
 
@@ -207,7 +212,7 @@ def verifier_error(said: str, source: Source, function: str) -> str:
         return f"{source.shown}: the kernel refused {function}()\n{_last_lines(talk)}"
     lines = refused["log"].splitlines()
     last = max((n for n, line in enumerate(lines) if INSTRUCTION.match(line)), default=-1)
-    reasons = [line.strip() for line in lines[last + 1 :] if line.strip() and not _STATE.match(line)]
+    reasons = [line.strip() for line in lines[last + 1 :] if line.strip() and not STATE.match(line)]
     place, line = _looked_at(talk, lines[: last + 1]) or (talk.start_of(function), "")
     if reasons and reasons[0] == _INDIRECT_CALL:
         place, line = talk.method_in_header() or (place, line)
@@ -241,7 +246,7 @@ def _errors(talk: _Talk, text: str, *, moved: bool) -> list[str]:
     errors: list[list[str]] = []
     taking = False
     for line in text.splitlines():
-        found = _COMPLAINT.match(line)
+        found = COMPLAINT.match(line)
         if found is None:
             taking = taking and not _NOISE.match(line)
             if taking:
@@ -253,7 +258,7 @@ def _errors(talk: _Talk, text: str, *, moved: bool) -> list[str]:
         if taking:
             place = talk.place(found["file"], int(found["line"]), moved=moved)
             kind = found["kind"].removeprefix("fatal ")
-            errors[-1].append(f"{place}:{found['column']}: {kind}: {_OPTION.sub('', found['text'])}")
+            errors[-1].append(f"{place}:{found['column']}: {kind}: {OPTION.sub('', found['text'])}")
     return ["\n".join(lines) for lines in errors]
 
 
@@ -264,7 +269,7 @@ def _is_authors(file: str) -> bool:
 
 def _looked_at(talk: _Talk, log: list[str]) -> tuple[str, str] | None:
     """Return the place and the text of the last source line in a log of the verifier's, if it names any."""
-    text, file, number = next((found for found in map(_annotation, reversed(log)) if found[0]), ("", "", 0))
+    text, file, number = next((found for found in map(annotation, reversed(log)) if found[0]), ("", "", 0))
     if not text:
         return None
     if not file:
@@ -275,7 +280,7 @@ def _looked_at(talk: _Talk, log: list[str]) -> tuple[str, str] | None:
     return talk.place(file, number, moved=True), f"    {line or text}"
 
 
-def _annotation(entry: str) -> tuple[str, str, int]:
+def annotation(entry: str) -> tuple[str, str, int]:
     """Return the source line that a line of the verifier's log holds, its file and number; "" and 0 for what is not."""
     if not entry.startswith(_ANNOTATED):
         return "", "", 0

@@ -4,9 +4,10 @@ import os
 import signal
 
 from netlab.errors import BuildError, HostError, NetlabError, VerifierError
-from netlab.programs import diagnostics, features
+from netlab.programs import diagnostics, features, object_diagnostics
 from netlab.programs.diagnostics import Source
 from netlab.programs.loader import Job, Limits
+from netlab.topology import dialect
 
 _NO_MAP = "could not open bpf map: "  # as bcc says it
 _NO_MEMORY = ("LLVM ERROR: out of memory", "std::bad_alloc", "MemoryError")
@@ -31,6 +32,12 @@ def refused(job: Job, kind: str, text: str, talk: str, source: Source) -> Netlab
                 line = text.partition("\n")[0]  # the rest helps only the author of a program
                 return HostError(f"{job.key}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
             return VerifierError(f"{job.key}: {text}")
+        case "clang":
+            text = object_diagnostics.compile_error(talk, source, text)
+        case "refused":
+            return VerifierError(f"{job.key}: {object_diagnostics.verifier_error(talk, source, text)}")
+        case "object":
+            text = object_diagnostics.object_error(talk, source, text)
         case "redefined":
             text = diagnostics.redefinition(talk, source, text)
         case _:
@@ -40,7 +47,7 @@ def refused(job: Job, kind: str, text: str, talk: str, source: Source) -> Netlab
 
 def _lack(job: Job, kind: str, talk: str) -> str:
     """Return one line on what this kernel lacks, if that may be why it has refused the program; else ""."""
-    if kind == "verify" or (kind == "compile" and _NO_MAP in talk):
+    if kind in {"verify", "refused"} or (kind == "compile" and _NO_MAP in talk):
         return features.lack(job.path)
     return features.attach_lack() if kind == "attach" and job.mode == "native" else ""
 
@@ -53,4 +60,6 @@ def crashed(job: Job, status: int, talk: str, source: Source, limits: Limits) ->
     if any(words in talk for words in _NO_MEMORY):
         limit = f"more than {limits.memory >> 20:,} MB of memory"
         return BuildError(f"{job.key}: {source.shown}: takes too much to compile and load: {limit}")
-    return BuildError(f"{job.key}: {diagnostics.crash(talk, source, status)}")
+    is_object = not source.lines or dialect.of_text("\n".join(source.lines)) == dialect.LIBBPF
+    crash = object_diagnostics.crash if is_object or job.dialect == dialect.LIBBPF else diagnostics.crash
+    return BuildError(f"{job.key}: {crash(talk, source, status)}")

@@ -7,6 +7,7 @@ programs compile the same everywhere, and ten times faster.
 
 import os
 import re
+from collections.abc import Sequence
 
 from netlab import assets
 from netlab.errors import HostError
@@ -18,15 +19,17 @@ _OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that the kernel has for itse
 _LINKED = ("linux", "asm", "asm-generic")
 
 
-def flags(program: str, work_folder: str) -> list[str]:
+def flags(program: str, work_folder: str, include: Sequence[str] = ()) -> list[str]:
     """Return the compiler's options that find every header a program at this path may include.
+
+    `include` are more folders, after the program's own.
 
     bcc looks for some of them below `uapi/`, where the kernel keeps them: links in `work_folder` supply that name.
     Several processes may do this at a time. Raises HostError where the system's headers are missing.
     """
     links = _uapi(work_folder)
     own = assets.folder("bpf")
-    includes = (os.path.dirname(program), own, os.path.dirname(links), links)
+    includes = (os.path.dirname(program), *include, own, os.path.dirname(links), links)
     return [
         f"-DPAGE_SIZE={os.sysconf('SC_PAGE_SIZE')}",
         *(f"-I{folder}" for folder in includes),

@@ -36,10 +36,12 @@ _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.loader_chi
 class Job(NamedTuple):
     """What a child is to load: `key` is what the program is called in its lab (paths.program_key).
 
-    `path` is the absolute path of the C file and `function` its entry, or "" for the conventional one. `define` and
-    `builtins` become macros of the program, builtins first; a builtin may be overridden. Maps are pinned as
-    `pin_folder`/maps/NAME and programs as `pin_folder`/programs/FUNCTION; `pin_folder` is made, in a BPF file system
-    that is there. `work_folder` holds files that the children share, and must be the same for all jobs of a lab.
+    `path` is the absolute path of the C file, or of an object, and `function` its entry, or "" for the conventional
+    one. `define` and `builtins` become macros of the program, builtins first; a builtin may be overridden. In libbpf's
+    dialect there are no builtins, and `define` sets global variables, too. Maps are pinned as `pin_folder`/maps/NAME
+    and programs as `pin_folder`/programs/FUNCTION; `pin_folder` is made, in a BPF file system that is there.
+    `work_folder` holds files that the children share, and must be the same for all jobs of a lab. What `dialect`,
+    `include`, `cflags` and `map_sizes` are, topology.model.Program says.
 
     `layouts` is the file to write down how the maps are laid out, or "" for none; its folder is made.
 
@@ -58,6 +60,10 @@ class Job(NamedTuple):
     builtins: tuple[tuple[str, str | int], ...] = ()
     layouts: str = ""
     successor_of: str = ""
+    dialect: str = ""  # bcc | libbpf
+    include: tuple[str, ...] = ()
+    cflags: tuple[str, ...] = ()
+    map_sizes: tuple[tuple[str, int], ...] = ()
 
 
 class Loaded(NamedTuple):
@@ -277,7 +283,7 @@ class Compilation:
         """Return the program's file in the form that `diagnostics` needs."""
         from netlab.programs.diagnostics import Source
 
-        return Source.of(self.job.path, self.text)
+        return Source.of(self.job.path, self.text, self.job.include)
 
 
 def _folders() -> list[str]:

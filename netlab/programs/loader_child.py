@@ -18,9 +18,10 @@ from typing import TextIO, TypeVar
 from netlab import paths
 from netlab.errors import HostError, NetlabError, reason
 from netlab.kernel import files, syscalls
-from netlab.programs import attachment, bcc, bpf, cache, compile_slots, compiled, loader
-from netlab.programs.bcc import Build, Refused, Unit
+from netlab.programs import attachment, bpf, build, compile_slots, loader
+from netlab.programs.build import Build, Refused
 from netlab.record import shapes
+from netlab.topology import dialect, object_file
 
 _T = TypeVar("_T")
 
@@ -55,18 +56,17 @@ def main() -> None:
 def _work(order: loader.Order, answers: TextIO) -> None:
     """Load and pin, say so, and attach when the parent has said where."""
     job = order.job
+    notes: list[str] = []
     with compile_slots.take(job.work_folder):
         # the compiler is C++ and hears no Python: the kernel ends the process when it has used up its time on the CPU
         signal.setitimer(signal.ITIMER_PROF, order.limits.cpu_s)
         with open(order.source_fd, "rb") as source:
-            unit = Unit.of(job, source.read())
-        notes: list[str] = []
-        loaded = _from_cache(unit, notes.append) or bcc.load(unit)
+            loaded = _load(order, source.read(), notes.append)
         _pin(loaded, job.pin_folder)
         signal.setitimer(signal.ITIMER_PROF, 0)
     _answer(answers, loader.Loaded(loaded.entry, tuple(loaded.programs), tuple(loaded.maps), tuple(notes)))
-    if loaded.module and not select.select([sys.stdin], [], [], 0)[0]:
-        bcc.forget(loaded.module)  # the wait for the rest of the lab may be long
+    if loaded.forget and not select.select([sys.stdin], [], [], 0)[0]:
+        loaded.forget()  # the wait for the rest of the lab may be long
     where = _line(loader.Place)
     if not where:
         return
@@ -87,18 +87,22 @@ def _answer(answers: TextIO, answer: object) -> None:
     answers.flush()
 
 
-def _from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
-    """Load what was compiled of this source before; None when it was not, or the kernel does not take it."""
-    kept = cache.find(unit.key, note)
-    if not kept:
-        return None
-    entry = unit.entry([each.name for each in kept.programs])
-    try:
-        maps, programs = compiled.load(kept, entry, unit.adopt)
-    except OSError:
-        cache.forget(unit.key)
-        return None
-    return Build(entry, maps, programs)
+def _load(order: loader.Order, text: bytes, note: Callable[[str], None]) -> Build:
+    """Load a program in its dialect; what only the other one needs is not imported."""
+    job = order.job
+    if object_file.is_object(text):
+        from netlab.programs import libbpf
+
+        return libbpf.load_object(job, text)
+    whole = build.whole(job, text.decode(errors="replace"))
+    if (job.dialect or dialect.of_text(whole)) == dialect.LIBBPF:
+        from netlab.programs import libbpf
+
+        return libbpf.load_source(order, text, whole, note)
+    from netlab.programs import bcc
+
+    unit = bcc.Unit.of(job, text, whole)
+    return bcc.from_cache(unit, note) or bcc.load(unit)
 
 
 def _pin(loaded: Build, folder: str) -> None:

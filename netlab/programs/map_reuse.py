@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import NetlabError
@@ -16,6 +17,16 @@ _HOLDERS = {(bpf.PROG_ARRAY, 4), (bpf.DEVMAP, 8), (bpf.DEVMAP_HASH, 8), (bpf.CPU
 _NUMBER_BYTES = 4
 
 
+class Shape(NamedTuple):
+    """What must be equal in a map and in the one that takes its place."""
+
+    type: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int
+
+
 def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None:
     """Let the descriptors of newly made maps mean the pinned maps of the same names.
 
@@ -23,38 +34,46 @@ def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None
     so nothing else needs to change. `known` has the layouts. Raises NetlabError, with every difference and nothing
     changed, if a map has another shape or other fields than the pinned one.
     """
+    shapes = {}
+    for name, fd in made.items():
+        about = bpf.map_info(fd)
+        shapes[name] = Shape(about.type, about.key_size, about.value_size, about.max_entries, about.flags)
     with ExitStack() as opened:
-        there = {
-            name: opened.enter_context(Map.open(paths.map_pin(pins, name)))
-            for name in made
-            if os.path.exists(paths.map_pin(pins, name))
-        }
-        before = kernel_btf.layouts({name: old.fd for name, old in there.items()})
-        wrong = []
-        for name, old in there.items():
-            found = _differences(old, Map(os.dup(made[name])))
-            found += field_comparison.differences(name, before.get(name, NONE), known.get(name, NONE))
-            wrong += [f"{name}: {', '.join(found)}"] if found else []
-        if wrong:
-            lines = "\n".join(f"    {text}" for text in wrong)
-            raise NetlabError(
-                "the maps of the lab cannot be kept, for the source has other shapes for them now; "
-                f"netlab down and netlab up make new ones:\n{lines}"
-            )
-        for name, old in there.items():
+        for name, old in kept(shapes, pins, known, opened).items():
             os.dup2(old.fd, made[name], inheritable=False)
 
 
-def _differences(old: Map, new: Map) -> list[str]:
-    """Say how the shape of a new map differs from the old one; the new one is closed."""
-    with new:
-        pairs = (
-            ("of type {}", _type(new.type), _type(old.type)),
-            ("keys of {} bytes", new.key_size, old.key_size),
-            ("values of {} bytes", new.value_size, old.value_size),
-            ("{} entries", new.max_entries, old.max_entries),
-            ("flags {}", new.flags, old.flags),
+def kept(shapes: Mapping[str, Shape], pins: str, known: Mapping[str, Layouts], opened: ExitStack) -> dict[str, Map]:
+    """Return the pinned maps that maps of these shapes and layouts can be; raises as `adopt` does."""
+    there = {
+        name: opened.enter_context(Map.open(paths.map_pin(pins, name)))
+        for name in shapes
+        if os.path.exists(paths.map_pin(pins, name))
+    }
+    before = kernel_btf.layouts({name: old.fd for name, old in there.items()})
+    wrong = []
+    for name, old in there.items():
+        found = _differences(old, shapes[name])
+        found += field_comparison.differences(name, before.get(name, NONE), known.get(name, NONE))
+        wrong += [f"{name}: {', '.join(found)}"] if found else []
+    if wrong:
+        lines = "\n".join(f"    {text}" for text in wrong)
+        raise NetlabError(
+            "the maps of the lab cannot be kept, for the source has other shapes for them now; "
+            f"netlab down and netlab up make new ones:\n{lines}"
         )
+    return there
+
+
+def _differences(old: Map, new: Shape) -> list[str]:
+    """Say how the shape of a new map differs from the old one."""
+    pairs = (
+        ("of type {}", _type(new.type), _type(old.type)),
+        ("keys of {} bytes", new.key_size, old.key_size),
+        ("values of {} bytes", new.value_size, old.value_size),
+        ("{} entries", new.max_entries, old.max_entries),
+        ("flags {}", new.flags, old.flags),
+    )
     return [f"{what.format(now)} instead of {before}" for what, now, before in pairs if now != before]
 
 

@@ -66,6 +66,7 @@ def _one_of(*words: str) -> Rule:
 
 Kind = Annotated[str, _one_of("host", "switch")]
 Mode = Annotated[str, _one_of("native", "generic")]
+Dialect = Annotated[str, _one_of("", "bcc", "libbpf")]
 RuntimeName = Annotated[str, _one_of("netns", "docker")]
 Label = Annotated[str, Rule("a name of letters a-z, digits and inner hyphens", paths.is_label)]
 Name = Annotated[str, Rule("a name of letters, digits, and inner hyphens and underscores", paths.is_name)]
@@ -157,6 +158,10 @@ class ProgramRecord(NamedTuple):
     mode: Mode = "native"
     define: Mapping[str, str | int] = {}
     pins: str = ""
+    dialect: Dialect = ""
+    include: tuple[str, ...] = ()
+    cflags: tuple[str, ...] = ()
+    map_sizes: Mapping[str, Count] = {}
 
 
 class ProcessRecord(NamedTuple):

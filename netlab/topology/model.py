@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 from netlab.topology.ip_arithmetic import FAMILIES
 
 DEFAULT_MTU = 1500
+OBJECT = ".o"  # ends the name of a program that is compiled already
 NODE_IMAGE = "netlab-node:latest"  # the image of containers whose node names none; `make image` builds it
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ - 1
 ROUTE_KINDS = ("unreachable", "blackhole", "prohibit")  # of routes without a next hop
@@ -23,10 +24,14 @@ Scalar = str | int | float | bool
 class Program(NamedTuple):
     """An XDP program on a node.
 
-    `name` is what the file calls it, or else `function`, or else the name of its C file without the ending; no other
-    program of the node has it. `path` is the absolute path of its C file. `function` is the entry, or "" for the only
-    candidate in the file. `interfaces` are those it is attached to, or () for all of the node's. `transmits` says that
-    it may return XDP_TX, for which the other ends of its links need more than for other verdicts.
+    `name` is what the file calls it, or else `function`, or else the name of its file without the ending; no other
+    program of the node has it. `path` is the absolute path of its C file, or of a ready object. `function` is the
+    entry, or its section, or "" for the only candidate in the file. `interfaces` are those it is attached to, or () for
+    all of the node's. `transmits` says that it may return XDP_TX, for which the other ends of its links need more than
+    for other verdicts.
+
+    `dialect` is "" where the file itself tells it. `include` are absolute paths of folders with headers, and `cflags`
+    more options, for the compiler. `map_sizes` are how many entries maps have, where the topology says so.
     """
 
     name: str
@@ -36,6 +41,10 @@ class Program(NamedTuple):
     define: tuple[tuple[str, str | int], ...] = ()
     interfaces: tuple[str, ...] = ()
     transmits: bool = False
+    dialect: str = ""  # bcc | libbpf
+    include: tuple[str, ...] = ()
+    cflags: tuple[str, ...] = ()
+    map_sizes: tuple[tuple[str, int], ...] = ()
 
 
 class Route(NamedTuple):
@@ -119,11 +128,13 @@ class MapEntries(NamedTuple):
     """What is written into a map before anything runs in the node: its name, its path in the file, and the entries.
 
     Of what type they must be only the loaded program says. So they are kept as they are written, with their places.
+    `max_entries` is how many the map can have, 0 for as many as the program says.
     """
 
     name: "tree.Scalar"
     path: str
     content: "tree.Mapping | tree.Sequence"
+    max_entries: int = 0
 
 
 class Node(NamedTuple):

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -40,14 +40,19 @@ class Header(NamedTuple):
 
 def read(path: str) -> str:
     """Return the text of a program; raises OSError where it is no regular file, cannot be read or is too long."""
-    return files.read(path, MAX_BYTES).decode(errors="replace")
+    return read_bytes(path).decode(errors="replace")
 
 
-def headers(program: str, source: str) -> Iterator[Header]:
+def read_bytes(path: str) -> bytes:
+    """Return a program, source or object; raises OSError as `read` does."""
+    return files.read(path, MAX_BYTES)
+
+
+def headers(program: str, source: str, include: Sequence[str] = ()) -> Iterator[Header]:
     """Yield the headers that a program includes, directly or not, each once.
 
-    `program` is the path of the program, `source` its text. They are looked for in the program's folder, and then in
-    netlab's. Those that are in neither are left out.
+    `program` is the path of the program, `source` its text. They are looked for in the program's folder, then in those
+    of `include`, and then in netlab's. Those that are in none are left out.
     """
     found: set[str] = set()
     waiting = [("", source)]
@@ -55,7 +60,7 @@ def headers(program: str, source: str) -> Iterator[Header]:
         beside, text = waiting.pop()
         for name in _INCLUDE.findall(text):
             for candidate in (os.path.normpath(os.path.join(beside, name)), name):
-                path = _beside(program, candidate)
+                path = _beside(program, candidate, include)
                 if path and candidate not in found:
                     found.add(candidate)
                     header = _header(candidate, path)
@@ -70,9 +75,9 @@ def includes(text: str, name: str) -> bool:
     return name in text and name in _INCLUDE.findall(text)
 
 
-def with_headers(program: str, source: str) -> str:
+def with_headers(program: str, source: str, include: Sequence[str] = ()) -> str:
     """Return the text of a program, followed by that of all its headers."""
-    return "\n".join([source, *(header.text or "" for header in headers(program, source))])
+    return "\n".join([source, *(header.text or "" for header in headers(program, source, include))])
 
 
 def enumerators(body: str) -> dict[str, int]:
@@ -104,14 +109,16 @@ def without_comments(text: str, *, strings: bool = True) -> str:
     return _STRING_OR_COMMENT.sub(kept, text)
 
 
-def may_transmit(program: str, source: str, define: Iterable[tuple[str, str | int]]) -> bool:
+def may_transmit(
+    program: str, source: str, define: Iterable[tuple[str, str | int]], include: Sequence[str] = ()
+) -> bool:
     """Say whether a program may return XDP_TX: whether its text, its headers and constants cannot rule that out.
 
     They can where they name neither it nor its number, but in comments, strings, comparisons and brackets, nor as a
     reason to count by. Numbers in netlab's own headers are no verdicts. A header that cannot be read, or whose name is
     a macro's, may say anything. What a program returns out of a map or reckons is not seen.
     """
-    found = list(headers(program, source))
+    found = list(headers(program, source, include))
     if any(header.text is None for header in found):
         return True
     constants = "\n".join(f"#define {name} {value}" for name, value in define)
@@ -165,9 +172,9 @@ def _is_compared(code: str, start: int, end: int) -> bool:
     return before.endswith((*_COMPARED, "<=", ">=", "case")) or after.startswith(_COMPARED)
 
 
-def _beside(program: str, name: str) -> str:
-    """Return the path of a header in the program's folder or else in netlab's; "" if it is in neither."""
-    paths = (os.path.join(folder, name) for folder in (os.path.dirname(program), assets.folder("bpf")))
+def _beside(program: str, name: str, include: Sequence[str]) -> str:
+    """Return the path of a header in the program's folder, one of `include`, or else netlab's; "" if it is in none."""
+    paths = (os.path.join(folder, name) for folder in (os.path.dirname(program), *include, assets.folder("bpf")))
     return next((path for path in paths if os.path.exists(path) and not os.path.isdir(path)), "")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.kernel import syscalls
-from netlab.programs import bcc, loader
+from netlab.programs import bcc, build, loader
 from tests.bpf import sources
 
 BALANCER = Path(__file__).parent.parent.parent / "bpf" / "balancer.c"
@@ -45,13 +45,13 @@ def main(output: str, started_ns: int, what: str) -> None:
     with tempfile.TemporaryDirectory(prefix="netlab-bench-") as folder:
         define, builtins = (("QUEUE", 1024), ("TRACE", 1)), (("MTU", 1500),)
         job = loader.Job("bench", "lb", str(BALANCER), "", folder, define=define, builtins=builtins)
-        source = bcc.Unit.of(job, BALANCER.read_bytes())
+        source = bcc.Unit.of(job, BALANCER.read_bytes(), BALANCER.read_text())
         text = source.text
         if what == "headers":
             everything = "\n".join(sources.of("balancer").values())
             others = dict.fromkeys(re.findall(r'^#include [<"](?!balancer/).*$', everything, re.MULTILINE))
             text = "\n".join([*others, NOTHING]).encode()
-        bcc._talk = str  # what is said goes elsewhere
+        build.talk = str  # what is said goes elsewhere
         os.chdir("/")
         syscalls.die_with_parent(os.getppid())
         watch.stage(START)

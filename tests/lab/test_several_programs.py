@@ -161,7 +161,7 @@ def test_each_interface_has_its_own_program(tmp_path: Path) -> None:
         sent("left", 5)
         sent("right", 2)
         counted = packets()
-        kept = {key: Path(paths.source(f"/run/netlab/{LAB}", key)).read_text() for key in KEYS}
+        kept = {key: Path(paths.source(f"/run/netlab/{LAB}", key, "x.c")).read_text() for key in KEYS}
         folders = sorted(name for name in os.listdir(f"/run/netlab/{LAB}/bpf") if "." not in name)
         text = source.read_text()
 

@@ -48,7 +48,7 @@ def test_no_two_programs_share_a_file() -> None:
     others = [
         *map(paths.layouts, pins),
         *map(paths.successor_layouts, pins),
-        *(paths.source("/x", key) for key in keys),
+        *(paths.source("/x", key, "y.c") for key in keys),
     ]
 
     assert len(keys) == len(set(keys))

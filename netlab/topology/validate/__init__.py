@@ -88,7 +88,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     addressing = Addressing(findings, names, wires, defaults.automatic) if names.kinds_known else None
     loopbacks = _read_loopbacks(findings, names, drafts, addressing) if addressing else {}
     if addressing and sound:  # Otherwise another mistake may be the reason for a missing interface.
-        _check_surroundings(findings, names, drafts, addressing, interfaces)
+        _check_surroundings(findings, names, files, drafts, addressing, interfaces)
     if findings or not addressing:
         return None
     nodes = tuple(
@@ -157,7 +157,12 @@ def _check_count(findings: Findings, names: Names, drafts: list[Draft]) -> None:
 
 
 def _check_surroundings(
-    findings: Findings, names: Names, drafts: list[Draft], addressing: Addressing, interfaces: Interfaces
+    findings: Findings,
+    names: Names,
+    files: Files,
+    drafts: list[Draft],
+    addressing: Addressing,
+    interfaces: Interfaces,
 ) -> None:
     """Check what nodes say of their interfaces and neighbours."""
     neighbours = Neighbours(findings, names, addressing, interfaces)
@@ -165,7 +170,7 @@ def _check_surroundings(
         name = draft.declared.name
         neighbours.check(name, draft.routes.routes)
         for program in draft.programs:
-            check_program(findings, names, program, interfaces, name)
+            check_program(findings, names, files, program, interfaces, name)
 
 
 def _nodes(
@@ -180,9 +185,10 @@ def _nodes(
     name = draft.declared.name
     roles = dict.fromkeys(written.role.path for written in draft.processes if written.role)
     of_roles = (capability for path in roles for capability in declared.capabilities(path))
+    sizes = tuple((each.name.text, each.max_entries) for each in draft.node.maps if each.max_entries)
     node = draft.node._replace(
         capabilities=tuple(dict.fromkeys((*draft.node.capabilities, *of_roles))),
-        programs=tuple(written.program for written in draft.programs),
+        programs=tuple(written.program._replace(map_sizes=sizes) for written in draft.programs),
         routes=tuple(route.route() for route in draft.routes.routes),
         automatic_routes=defaults.routes if draft.routes.automatic is None else draft.routes.automatic,
         replica_of=name if names.is_replicated(name) else "",

@@ -5,11 +5,15 @@ import stat
 
 from netlab.assets import folder
 from netlab.topology.document.tree import Item, show
+from netlab.topology.model import OBJECT
 from netlab.topology.validate.findings import Findings, place
 from netlab.topology.validate.rules import word
 
 SUFFIXES = {"bpf": ".c", "roles": ".py"}
 WHAT = {"bpf": "a program", "roles": "a role"}
+
+
+Constants = tuple[tuple[str, str | int], ...]
 
 
 class Files:
@@ -18,7 +22,7 @@ class Files:
     def __init__(self, beside: str) -> None:
         self._beside = beside
         self._known: dict[tuple[str, str], str] = {}
-        self._texts: dict[str, str] = {}
+        self._programs: dict[str, bytes] = {}
         self._transmits: dict[tuple[object, ...], bool] = {}
 
     def rule(self, kind: str, findings: Findings, item: Item, path: str) -> tuple[str, str] | None:
@@ -27,6 +31,7 @@ class Files:
         if written is None:
             return None
         suffix = SUFFIXES[kind]
+        suffix = OBJECT if kind == "bpf" and written.endswith(OBJECT) else suffix
         if "/" not in written and not written.endswith(suffix):
             file = self._by_name(kind, written)
             where = f"no {show(f'{kind}/{written}{suffix}')[1:-1]} beside the topology, nor in netlab"
@@ -34,23 +39,47 @@ class Files:
             file = self._by_path(written)
             where = "no such file" + (" beside the topology" if self._beside and not os.path.isabs(written) else "")
         else:
-            file, where = "", f"a path that does not end in {suffix}"
+            endings = f"{suffix} or {OBJECT}" if kind == "bpf" else suffix
+            file, where = "", f"a path that does not end in {endings}"
         wrong = self._unfit(kind, file) if file else ""
         if file and not wrong:
-            return os.path.basename(file)[: -len(suffix)], file
+            name = os.path.basename(file)[: -len(suffix)]
+            return name.removesuffix(".bpf") if kind == "bpf" else name, file
         message = f"expected {WHAT[kind]}, found {show(written)}: {wrong or where}"
         known = [] if wrong else self._neighbours(kind, written) or self._names(kind)
         findings.add(place(item, path), message, findings.nearest(written, known) if known else "")
         return None
 
-    def may_transmit(self, program: str, define: tuple[tuple[str, str | int], ...]) -> bool:
-        """Say whether a program that `rule` has found may return XDP_TX."""
-        case = (program, define)
-        if case not in self._transmits:
-            from netlab.topology import program_text
+    def folder(self, findings: Findings, item: Item, path: str) -> str | None:
+        """Return the absolute path of a folder that `item` names, such as one with headers."""
+        written = word(findings, item, path)
+        if written is None:
+            return None
+        found = os.path.abspath(os.path.join(self._beside, os.path.expanduser(written)))
+        if os.path.isdir(found):
+            return found
+        findings.add(place(item, path), f"expected a folder with headers, found {show(written)}: no such folder")
+        return None
 
-            self._transmits[case] = program_text.may_transmit(program, self._texts[program], define)
+    def may_transmit(self, program: str, define: Constants, include: tuple[str, ...] = ()) -> bool:
+        """Say whether a program that `rule` has found may return XDP_TX."""
+        case = (program, define, include)
+        if case not in self._transmits:
+            data = self._programs[program]
+            if program.endswith(OBJECT):
+                from netlab.topology import dialect  # here, as most labs have no objects
+
+                self._transmits[case] = dialect.may_transmit(program, data, define, include)
+            else:
+                from netlab.topology import program_text
+
+                text = data.decode(errors="replace")
+                self._transmits[case] = program_text.may_transmit(program, text, define, include)
         return self._transmits[case]
+
+    def has_words(self, program: str, words: str) -> bool:
+        """Say whether these words are in a program that `rule` has found."""
+        return words.encode() in self._programs.get(program, b"")
 
     def _unfit(self, kind: str, file: str) -> str:
         """Return why a file cannot be a program or role, "" if it can."""
@@ -59,12 +88,14 @@ class Files:
             if not stat.S_ISREG(mode):
                 what = "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"
                 return f"{show(file)} is {what}, no regular file"
-            if kind == "bpf" and file not in self._texts:
+            if kind == "bpf" and file not in self._programs:
                 from netlab.topology import program_text  # here, as labs without programs need none of it
 
-                self._texts[file] = program_text.read(file)
+                self._programs[file] = program_text.read_bytes(file)
         except OSError as error:
             return f"{show(file)} cannot be read: {error.strerror}"
+        if kind == "bpf" and file.endswith(OBJECT) and (wrong := _object_problem(self._programs[file])):
+            return f"{show(file)} is {wrong}"
         if kind == "bpf" and os.fsencode(file).decode(errors="replace") != file:
             return f"{show(file)} is no UTF-8, and the compiler takes no other path: rename it, or its folder"
         return ""
@@ -94,6 +125,19 @@ class Files:
         suffix = SUFFIXES[kind]
         names = {name[: -len(suffix)] for directory in self._folders(kind) for name in _files(directory, suffix)}
         return sorted(names)
+
+
+def _object_problem(data: bytes) -> str:
+    """Return what a file is that is no object for BPF; "" for one that may be loaded."""
+    from netlab.topology import object_file  # here, as most labs have no objects
+
+    if not object_file.is_object(data):
+        return "no object: expected what clang -c -target bpf writes" if data else "empty"
+    try:
+        object_file.sections(data)
+    except object_file.BadObjectError as error:
+        return str(error)
+    return ""
 
 
 def _is_there(file: str) -> bool:

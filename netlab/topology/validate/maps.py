@@ -5,11 +5,14 @@ from collections.abc import Sequence as SequenceOf
 
 from netlab.topology import program_text
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, join, show
-from netlab.topology.model import MapEntries, Program
+from netlab.topology.model import OBJECT, MapEntries, Program
 from netlab.topology.validate.findings import Findings, place
+from netlab.topology.validate.rules import integer
 from netlab.topology.validate.settings import is_word
 
-ENTRIES = "entries"
+ENTRIES, SIZE = "entries", "max_entries"
+MOST_ENTRIES = (1 << 32) - 1
+COUNT = integer(1, MOST_ENTRIES)
 _DECLARED = re.compile(r"\bBPF_[A-Z0-9_]+\s*\(([^;{}]*?)\)\s*;|\}\s*(\w+)\s+SEC\s*\(\s*\"\.maps\"")
 _WORD = re.compile(r"\w+")
 
@@ -25,7 +28,7 @@ def read_maps(findings: Findings, item: Item, path: str) -> tuple[MapEntries, ..
         if not is_word(key.text):
             findings.add(place(key, below), f"expected the name of a map, found {show(key.text)}")
             continue
-        content, below = _entries(findings, child, below)
+        size, content, below = _entries(findings, child, below)
         if isinstance(content, Scalar):
             findings.wrong(content, below, "a mapping of keys to values, or a list")
             continue
@@ -33,24 +36,28 @@ def read_maps(findings: Findings, item: Item, path: str) -> tuple[MapEntries, ..
         names = range(len(children)) if isinstance(content, Sequence) else [each.text for each, _ in content.pairs]
         for name, each in zip(names, children, strict=True):
             _check(findings, each, join(below, str(name)))
-        found.append(MapEntries(key, below, content))
+        found.append(MapEntries(key, below, content, size))
     return tuple(found)
 
 
-def _entries(findings: Findings, item: Item, path: str) -> tuple[Item, str]:
-    """Return the entries of a map, which may stand alone or under the key `entries`."""
-    if not isinstance(item, Mapping):
-        return item, path
-    entries = [each for key, each in item.pairs if key.text == ENTRIES]
-    if not entries:
-        return item, path
-    for key, _ in item.pairs:
-        if key.text != ENTRIES:
+def _entries(findings: Findings, item: Item, path: str) -> tuple[int, Item, str]:
+    """Return the size of a map, 0 if it is not said, and its entries, which may stand alone or under `entries`."""
+    keys = {key.text for key, _ in item.pairs} if isinstance(item, Mapping) else set()
+    if not isinstance(item, Mapping) or not keys & {ENTRIES, SIZE}:
+        return 0, item, path
+    content: Item = Mapping(item.line, item.column, ())
+    size, where = 0, path
+    for key, child in item.pairs:
+        below = join(path, key.text)
+        if key.text == ENTRIES:
+            content, where = child, below
+        elif key.text == SIZE:
+            size = COUNT(findings, child, below) or 0
+        else:
             hint = f"put all entries under {ENTRIES}"
-            findings.add(
-                place(key, join(path, key.text)), f"expected nothing beside {ENTRIES}, found {show(key.text)}", hint
-            )
-    return entries[0], join(path, ENTRIES)
+            message = f"expected nothing beside {ENTRIES} and {SIZE}, found {show(key.text)}"
+            findings.add(place(key, below), message, hint)
+    return size, content, where
 
 
 def _check(findings: Findings, item: Item, path: str) -> None:
@@ -74,7 +81,7 @@ def check_maps(findings: Findings, maps: tuple[MapEntries, ...], programs: Seque
             place(maps[0].name, maps[0].path), f"expected an xdp program on {node}, whose maps these are, found none"
         )
         return
-    texts = [*(_text(each.path) for each in programs), *(str(value) for each in programs for _, value in each.define)]
+    texts = [*(_text(each) for each in programs), *(str(value) for each in programs for _, value in each.define)]
     if any("##" in text or "\0" in text for text in texts):  # names may be put together, or it is no source
         return
     words = {word for text in texts for word in _WORD.findall(text)}
@@ -87,9 +94,23 @@ def check_maps(findings: Findings, maps: tuple[MapEntries, ...], programs: Seque
             findings.add(place(each.name, each.path), message, f"did you mean {show(hint)}?" if hint else "")
 
 
-def _text(path: str) -> str:
-    """Return the text of a program with its headers; one that cannot be read is a mistake elsewhere."""
+def _text(program: Program) -> str:
+    """Return the text of a program with its headers, or the names in an object.
+
+    One that cannot be read is a mistake elsewhere.
+    """
     try:
-        return program_text.with_headers(path, program_text.read(path))
+        if program.path.endswith(OBJECT):
+            return _names(program.path)
+        return program_text.with_headers(program.path, program_text.read(program.path), program.include)
     except OSError:
+        return "\0"
+
+
+def _names(path: str) -> str:
+    from netlab.topology import object_file  # here, as most labs have no objects
+
+    try:
+        return "\n".join(object_file.words(program_text.read_bytes(path)))
+    except object_file.BadObjectError:
         return "\0"

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from netlab.paths import is_program_name
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, show
-from netlab.topology.model import Program
+from netlab.topology.model import OBJECT, Program
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings, Name, Place, place
 from netlab.topology.validate.links import Interfaces
@@ -13,16 +13,20 @@ from netlab.topology.validate.rules import Fields, Rule, choice, name, one_or_mo
 from netlab.topology.validate.settings import is_word
 
 # Without a `name`, a program is called as its function, or else as its file. One of several has `interfaces`.
-XDP_KEYS = ("program", "name", "function", "define", "interfaces", "mode")
+XDP_KEYS = ("program", "name", "function", "define", "interfaces", "mode", "dialect", "include", "cflags")
 XDP = "a program, a mapping with program, or a list of these"
 NAME = "a name of at most 63 letters, digits, underscores and inner hyphens"
 MODE = choice("native", "generic")
+DIALECT = choice("bcc", "libbpf")
+FRAGMENTS = "xdp.frags"  # begins the section of a program that takes packets in several pieces
 INTERFACES = one_or_more(name, "a list of interfaces")
 NONE = ("", "")  # stands for a program that is a mistake
 MAX_NATIVE_MTU = 3500  # a page less what XDP needs of it
 LOWEST_CONSTANT, HIGHEST_CONSTANT = -(1 << 63), (1 << 64) - 1
 
 
+# What names of sections have besides: a function may be called by its section, such as xdp/devmap.
+IN_SECTIONS = str.maketrans("./-", "___")
 NO_CONSTANTS: tuple[tuple[str, str | int], ...] = ()
 
 
@@ -73,12 +77,34 @@ def _read_program(files: Files, findings: Findings, item: Item, path: str) -> Wr
     function = fields.read("function", _function, "")
     mode = fields.read("mode", MODE, "native")
     define = fields.read("define", constants, NO_CONSTANTS)
+    dialect = fields.read("dialect", DIALECT, "")
+    include = fields.read("include", one_or_more(files.folder, "a folder with headers, or a list of these"), ())
+    cflags = fields.read("cflags", one_or_more(word, "an option of the compiler, or a list of these"), ())
+    if file.endswith(OBJECT):
+        _check_object(findings, fields, dialect)
     interfaces = fields.read("interfaces", INTERFACES, ())
     chosen = tuple(dict.fromkeys(interface.text for interface in interfaces))
-    transmits = bool(file) and files.may_transmit(file, define)
-    read = Program(name or function or called, file, function, mode, define, chosen, transmits)
+    transmits = bool(file) and files.may_transmit(file, define, include)
+    how = (function, mode, define, chosen, transmits, dialect, include, cflags)
+    read = Program(name or _as_name(function) or called, file, *how)
     named = fields.value_place("name" if name else "function" if function else "program")
     return WrittenProgram(read, interfaces, "interfaces" in fields, where, named)
+
+
+def _as_name(function: str) -> str:
+    """Return the name of a program by its function, or by its section, which may have other signs."""
+    return "".join(sign if sign.isalnum() or sign == "_" else "-" for sign in function).strip("-")
+
+
+def _check_object(findings: Findings, fields: Fields, dialect: str) -> None:
+    """Add the mistakes of an object for which something is said that only a source can have."""
+    for key in ("include", "cflags"):
+        if key in fields:
+            findings.add(
+                fields.key_place(key), f"expected no {key} for an object, which is compiled already, found some"
+            )
+    if dialect == "bcc":
+        findings.add(fields.value_place("dialect"), "expected libbpf for an object, found 'bcc'", "leave it out")
 
 
 def _check_several(findings: Findings, written: tuple[WrittenProgram, ...]) -> None:
@@ -107,9 +133,10 @@ def _check_several(findings: Findings, written: tuple[WrittenProgram, ...]) -> N
 
 
 def check_program(
-    findings: Findings, names: Names, written: WrittenProgram, interfaces: Interfaces, group: str
+    findings: Findings, names: Names, files: Files, written: WrittenProgram, interfaces: Interfaces, group: str
 ) -> None:
     """Add the mistakes of a program whose node, or replicated node, lacks the interfaces for it."""
+    is_fragmented = files.has_words(written.program.path, FRAGMENTS)
     for node in names.members[group]:
         own = interfaces.get(node, {})
         if not own:
@@ -121,6 +148,8 @@ def check_program(
             findings.add(other.place, message, findings.nearest(other.text, own))
         if missing:
             return
+        if is_fragmented:
+            continue
         for own_name, wire in own.items():
             attached = not written.interfaces or own_name in written.program.interfaces
             if attached and wire.link.mtu > MAX_NATIVE_MTU and written.program.mode == "native" and wire.link.mtu_place:
@@ -157,7 +186,7 @@ def _constant(findings: Findings, item: Item, path: str) -> str | int | None:
 
 def _function(findings: Findings, item: Item, path: str) -> str | None:
     written = word(findings, item, path)
-    if written is not None and not is_word(written):
+    if written is not None and not is_word(written.translate(IN_SECTIONS)):
         findings.add(place(item, path), f"expected the name of a C function, found {written!r}")
         return None
     return written

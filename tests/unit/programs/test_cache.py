@@ -51,7 +51,7 @@ def keep(name: str, *paths: Path | str, beside: str = "/", began: float = LONG_A
     cache.keep(name, MADE, rule(*paths), beside, began)
 
 
-def find(name: str, *notes: str) -> Compiled | None:
+def find(name: str, *notes: str) -> cache.Made | None:
     """Return what is found, and expect these notes about it."""
     told: list[str] = []
     found = cache.find(name, told.append)

@@ -98,6 +98,10 @@ PROGRAM = {
     "mode": "native",
     "define": {},
     "pins": "/sys/fs/bpf",
+    "dialect": "",
+    "include": [],
+    "cflags": [],
+    "map_sizes": {},
 }
 NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.interfaces.eth0.addresses[0]", "10.0.0.300/24", "an IP address with its prefix length"),

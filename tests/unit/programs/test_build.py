@@ -2,7 +2,7 @@
 
 import pytest
 
-from netlab.programs.bcc import Refused, choose_entry
+from netlab.programs.build import Refused, choose_entry
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""Which dialect of C a program is written in: bcc's, or that of libbpf, in which ready objects are, too."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from netlab.topology import object_file, program_text
+
+BCC, LIBBPF = "bcc", "libbpf"
+_OF_LIBBPF = re.compile(
+    r'^[ \t]*#[ \t]*include[ \t]*["<](?:[\w./-]*/)?(?:bpf_helpers|vmlinux)\.h[">]|\b(?:SEC|__section|section)\s*\(\s*"',
+    re.MULTILINE,
+)
+_OF_BCC = re.compile(
+    r"^[ \t]*BPF_(?:F?TABLE\w*|(?:(?:PERCPU|LRU|LRU_PERCPU)_)?HASH|(?:PERCPU_)?ARRAY|HISTOGRAM|PERF_OUTPUT|PERF_ARRAY"
+    r"|(?:PERCPU_)?CGROUP_STORAGE|LPM_TRIE|STACK_TRACE|STACK|QUEUE|QUEUESTACK|PROG_ARRAY|DEVMAP|CPUMAP|XSKMAP|SOCKMAP"
+    r"|XDP_REDIRECT_MAP|(?:ARRAY|HASH)_OF_MAPS|RINGBUF_OUTPUT|SOCKHASH|SK_STORAGE)\s*\(",
+    re.MULTILINE,
+)
+
+
+def of_text(text: str) -> str:
+    """Return the dialect of a source, given with its headers.
+
+    Maps of bcc's tell it, as libbpf has none such; or else sections, and the headers of libbpf.
+    """
+    code = program_text.without_comments(text)
+    return LIBBPF if _OF_LIBBPF.search(code) and not _OF_BCC.search(code) else BCC
+
+
+def of_file(path: str, data: bytes, include: Sequence[str] = ()) -> str:
+    """Return the dialect of a program at a path."""
+    if object_file.is_object(data):
+        return LIBBPF
+    source = data.decode(errors="replace")
+    return of_text(program_text.with_headers(path, source, include))
+
+
+def may_transmit(path: str, data: bytes, define: Iterable[tuple[str, str | int]], include: Sequence[str] = ()) -> bool:
+    """Say whether a program may return XDP_TX, whose text or object this is."""
+    if not object_file.is_object(data):
+        return program_text.may_transmit(path, data.decode(errors="replace"), define, include)
+    try:
+        return object_file.may_transmit(data)
+    except object_file.BadObjectError:
+        return False  # it will not be loaded
