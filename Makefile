@@ -22,14 +22,15 @@ PARTS =
 SETUP := PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' sh .ci/setup
 BIN := .venv/bin
 
-TEST_PACKAGES := ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
+LIBBPF_PACKAGES := clang libbpf-dev
+TEST_PACKAGES := $(LIBBPF_PACKAGES) ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
 DAEMON_PACKAGES := frr
 KERNEL_PACKAGES := qemu-system-x86 kmod busybox-static file
 SOAK := tests/lab/test_soak.py tests/lab/test_killed_reloads.py tests/lab/test_endurance.py
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables time gcc libc6-dev
 
 .NOTPARALLEL:
-.PHONY: help install demo check test test-bpf test-docker test-kernels soak lint bench bench-quick image image-dev uninstall clean dev
+.PHONY: help install install-libbpf demo check test test-bpf test-docker test-kernels soak lint bench bench-quick image image-dev uninstall clean dev
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -39,6 +40,10 @@ install:
 	@$(SETUP) packages
 	@$(SETUP) venv
 	@$(SETUP) link
+
+## make install-libbpf  clang and libbpf's headers, for sources of libbpf's dialect (docs/libbpf.md); objects need neither
+install-libbpf:
+	@$(SETUP) packages $(LIBBPF_PACKAGES)
 
 dev:
 	@$(SETUP) packages $(TEST_PACKAGES)

@@ -111,7 +111,8 @@ class Viewer:
         """Return what is in a map, at most so many entries; zeros of an array are left out unless they are wanted."""
         shown: list[EntryView] = []
         zeros, more = 0, False
-        leave_out = of.map.type in bpf.FULL_ARRAYS and not with_zeros
+        is_array = of.map.type in bpf.FULL_ARRAYS and not of.value.type.startswith("section ")
+        leave_out = is_array and not with_zeros
         try:
             for entry in self._entries(of):
                 if leave_out and not any(map(any, entry.values)):

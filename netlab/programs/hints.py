@@ -18,6 +18,7 @@ _METHOD = (
 Hints = tuple[tuple[tuple[str, ...], str], ...]
 # The first whose words are all in the message is given.
 _OF_BCC: Hints = (
+    (("redefinition of '_license'",), "bcc adds the licence GPL itself: leave it out, or #define BPF_LICENSE another"),
     (("SEC(",), "bcc needs no SEC(): leave it out, or say `dialect: libbpf`"),
     (("bpf_helpers.h",), "bcc declares the helpers itself: leave the include out, or say `dialect: libbpf`"),
     (("bpf_endian.h",), "bcc declares bpf_htons() and the like itself: leave the include out"),
@@ -35,14 +36,17 @@ _OF_BCC: Hints = (
 _OF_LIBBPF: Hints = (
     (("BPF_HASH",), 'BPF_HASH() and the like are bcc\'s: say `dialect: bcc`, or declare a struct in SEC(".maps")'),
     (("BPF_ARRAY",), 'BPF_ARRAY() and the like are bcc\'s: say `dialect: bcc`, or declare a struct in SEC(".maps")'),
-    (("__uint(",), "__uint() and SEC() are in <bpf/bpf_helpers.h>, which the source must include"),
+    (
+        ("a specifier or qualifier", "__uint("),
+        "__uint() and SEC() are in <bpf/bpf_helpers.h>, which the source must include",
+    ),
     (("'SEC'",), "SEC() is in <bpf/bpf_helpers.h>"),
-    (("SEC(",), "SEC() is in <bpf/bpf_helpers.h>, which the source must include"),
+    (("expected parameter declarator", "SEC("), "SEC() is in <bpf/bpf_helpers.h>, which the source must include"),
     (
         ("file not found",),
         "headers are looked for beside the program, in the folders of `include:`, and in /usr/include",
     ),
-    (("GPL",), 'say under which licence it is: char _license[] SEC("license") = "GPL";'),
+    (("GPL-restricted",), 'say under which licence it is: char _license[] SEC("license") = "GPL";'),
     (("Invalid usage of the XADD",), "an atomic operation whose result is used needs `cflags: [-mcpu=v3]`"),
     (("stack limit",), "keep large things in a BPF_MAP_TYPE_PERCPU_ARRAY"),
     (("BTF is required",), "compile it with -g, which brings the types of its maps"),

@@ -31,6 +31,7 @@ _T = TypeVar("_T")
 _NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, without which no trie of prefixes can be made
 _CONSTANT = ("rodata", "kconfig")  # maps that belong to one build
 _STRINGS = re.compile(r"rodata_str|rodata_cst")  # of which no program knows the names
+_OWN_ERRORS = 4000  # enum libbpf_errno begins here
 _NAME = re.compile(r"\w+")
 _REFUSED = re.compile(r"^libbpf: prog '([^']*)': BPF program load failed: ", re.MULTILINE)
 
@@ -69,7 +70,7 @@ def _load(job: Job, data: bytes, text: bytes, macros: set[str]) -> Build:
     opened = _open(job, data)
     maps = _by_name("map", ((_map_name(each), each) for each in opened.maps))
     programs = _by_name("program", ((each.name, each) for each in _xdp_programs(opened)))
-    entry = _entry(job, programs)
+    entry = _entry(job, opened, programs)
     _choose(programs, entry)
     known = _layouts(opened.types(), maps)
     global_variables.set_all(job, maps, known, macros)
@@ -100,7 +101,8 @@ def _open(job: Job, data: bytes) -> ObjectFile:
     try:
         return ObjectFile(data, stem, root)
     except OSError as error:
-        raise Refused("object", f"libbpf does not open it: {error.strerror}") from None
+        why = error.strerror if (error.errno or 0) < _OWN_ERRORS else "its form is wrong"
+        raise Refused("object", f"libbpf does not open it: {why}") from None
 
 
 def _map_name(each: ObjectMap) -> str:
@@ -147,7 +149,7 @@ def _attach_type(program: Program) -> int:
     return ATTACH_DEVMAP if is_egress else ATTACH_INTERFACE
 
 
-def _entry(job: Job, programs: dict[str, Program]) -> str:
+def _entry(job: Job, opened: ObjectFile, programs: dict[str, Program]) -> str:
     """Return the program to attach: the one called so, or else the only one in the section called so."""
     wanted = job.function
     if wanted and wanted not in programs:
@@ -155,6 +157,9 @@ def _entry(job: Job, programs: dict[str, Program]) -> str:
         if len(inside) > 1:
             raise Refused("plain", f"has several programs in the section {wanted}: {', '.join(inside)}")
         wanted = inside[0] if inside else wanted
+    if not programs and opened.programs:
+        there = ", ".join(f"{each.name} in {each.section}" for each in opened.programs)
+        raise Refused("plain", f"has no program for XDP, which takes a struct {build.CONTEXT} *: it has {there}")
     ordinary = [name for name, each in programs.items() if each.attach_type == ATTACH_INTERFACE and each.is_wanted]
     names = list(programs) if wanted or not ordinary else ordinary
     return build.entry(job._replace(function=wanted), names)

@@ -22,6 +22,7 @@ from netlab.programs import attachment, bpf, build, compile_slots, loader
 from netlab.programs.build import Build, Refused
 from netlab.record import shapes
 from netlab.topology import dialect, object_file
+from netlab.topology.model import OBJECT
 
 _T = TypeVar("_T")
 
@@ -90,7 +91,7 @@ def _answer(answers: TextIO, answer: object) -> None:
 def _load(order: loader.Order, text: bytes, note: Callable[[str], None]) -> Build:
     """Load a program in its dialect; what only the other one needs is not imported."""
     job = order.job
-    if object_file.is_object(text):
+    if object_file.is_object(text) or job.path.endswith(OBJECT):
         from netlab.programs import libbpf
 
         return libbpf.load_object(job, text)

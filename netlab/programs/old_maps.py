@@ -45,7 +45,7 @@ def _fields(body: str) -> str:
     made, at = [], 0
     while found := _FIELD.search(body, at):
         end = _end(body, found.end())
-        made += [body[at : found.start()], _field(found[1] or found[2], body[found.end() : end])]
+        made += [body[at : found.start()], _lines(found[0]) + _field(found[1] or found[2], body[found.end() : end])]
         at = min(end + 1, len(body))  # without the comma
     return "".join([*made, body[at:]])
 

@@ -55,6 +55,8 @@ def sections(data: bytes) -> Mapping[str, Section]:
 
 def _header(data: bytes) -> tuple[int, int, int, int]:
     """Return where the table of sections is, its entries' size and number, and which of them has their names."""
+    if not is_object(data):
+        raise BadObjectError("no object: expected what clang -c -target bpf writes" if data else "empty")
     if len(data) < _HEADER.size:
         raise BadObjectError(f"an object that is cut off after {len(data)} bytes")
     ident, kind, machine, _, _, _, at, _, _, _, _, entry, count, names_at = _HEADER.unpack_from(data)

@@ -1,0 +1,252 @@
+"""Ready objects and sources of libbpf's dialect are loaded by the child, or refused with the lines that matter."""
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from netlab import paths
+from netlab.errors import BuildError, HostError, NetlabError, VerifierError
+from netlab.programs import cache, clang, loader
+from netlab.programs.maps import Map
+from netlab.testing.waiting import PATIENCE_S
+from tests.lab.clang import HEAD, compiled, needed
+from tests.lab.test_programs import LAB, NODE, XDP_DROP, XDP_PASS, Bench, bench
+
+__all__ = ["bench"]
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="loading programs needs root"),
+    needed,
+    pytest.mark.usefixtures("own_cache"),
+]
+
+FUZZED = int(os.environ.get("NETLAB_FUZZED_OBJECTS", "40"))
+PASSING = 'SEC("xdp") int pass(struct xdp_md *ctx) { return XDP_PASS; }\n'
+OLD = """\
+struct bpf_map_def SEC("maps") hits = {
+	.type = BPF_MAP_TYPE_LPM_TRIE,
+	.key_size = sizeof(__u64),
+	.value_size = sizeof(struct xdp_md),
+	.max_entries = 3,
+};
+SEC("prog") int old(struct xdp_md *ctx) { __u64 key = 32; return bpf_map_lookup_elem(&hits, &key) ? 1 : 2; }
+"""
+BEYOND = """\
+SEC("xdp") int beyond(struct xdp_md *ctx)
+{
+	char *data = (void *)(long)ctx->data;
+
+	return data[20];
+}
+"""
+ARRAY = """
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, int);
+	__type(value, int);
+} hits SEC(".maps");
+SEC("xdp") int longname(struct xdp_md *ctx) { int key = 0; return bpf_map_lookup_elem(&hits, &key) ? 1 : 2; }
+"""
+GLOBAL = 'const volatile int verdict = XDP_PASS;\nSEC("xdp") int global(struct xdp_md *ctx) { return verdict; }\n'
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of the test's own, without the types of the kernel."""
+    monkeypatch.setenv(paths.CACHE_VARIABLE, str(tmp_path / "cache"))
+
+
+def made(bench: Bench, source: str) -> Path:
+    """Compile a source by hand."""
+    return compiled(HEAD + source, bench.folder / "ready.o")
+
+
+def written(bench: Bench, source: str, name: str = "test.c") -> Path:
+    """Write a source into a folder of its own, as beside the bench's stands a BPF file system called bpf."""
+    path = bench.folder / "source" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(source)
+    return path
+
+
+def test_a_source_and_its_object_are_loaded(bench: Bench) -> None:
+    """The object is kept, and loaded again without clang."""
+    assert bench.pinned(written(bench, HEAD + PASSING)).programs == ("pass",)
+    assert bench.verdict("pass") == XDP_PASS
+
+    shutil.rmtree(bench.pin("").rstrip("/"))
+    assert bench.pinned(made(bench, PASSING)).programs == ("pass",)
+    assert bench.verdict("pass") == XDP_PASS
+
+
+def test_what_clang_has_made_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time it is not run; a header that has changed counts."""
+    header = written(bench, "", "answer.h")
+    header.write_text("#define ANSWER XDP_PASS\n")
+    os.utime(header, (1_000_000_000, 1_000_000_000))
+    source = HEAD + '#include "answer.h"\n' + PASSING.replace("XDP_PASS", "ANSWER")
+    bench.pinned(written(bench, source))
+    names = [name for name in os.listdir(paths.cache_folder()) if len(name) == 64]
+    found = cache.find(names[0], print)
+
+    assert len(names) == 1
+    assert isinstance(found, bytes)
+    assert found.startswith(b"\x7fELF")
+    header.write_text("#define ANSWER XDP_DROP\n")
+    shutil.rmtree(bench.pin("").rstrip("/"))
+    bench.pinned(written(bench, source))
+    assert bench.verdict("pass") == XDP_DROP
+
+
+def test_old_declarations_are_translated(bench: Bench) -> None:
+    """Of maps, and a section that libbpf 1.0 does not know; a trie gets the flag that the kernel wants."""
+    loaded = bench.pinned(written(bench, HEAD + OLD))
+
+    assert loaded.function == "old"
+    with Map.open(bench.pin("maps/hits")) as hits:
+        assert (hits.key_size, hits.value_size, hits.max_entries, hits.flags) == (8, 24, 3, 1)
+
+
+def test_globals_are_set(bench: Bench) -> None:
+    """In a ready object, by a number or a name; a name that is none, and a value that does not fit, are refused."""
+    path = made(bench, GLOBAL)
+    bench.pinned(path, define=(("verdict", "XDP_DROP"),))
+    assert bench.verdict("global") == XDP_DROP
+
+    unknown = "has no global variable verdikt, which `define` is to set: it has verdict"
+    assert unknown in bench.error(path, define=(("verdikt", 1),))
+    assert "cannot set verdict as `define` says: expected a number from -2147483648" in bench.error(
+        path, define=(("verdict", 1 << 40),)
+    )
+
+
+def test_a_constant_of_the_source_is_a_macro(bench: Bench) -> None:
+    """Where there is no variable of the name."""
+    source = HEAD + "#ifndef VERDICT\n#define VERDICT XDP_PASS\n#endif\n" + PASSING.replace("XDP_PASS;", "VERDICT;")
+    bench.pinned(written(bench, source), define=(("VERDICT", "XDP_DROP"),))
+
+    assert bench.verdict("pass") == XDP_DROP
+
+
+@pytest.mark.parametrize(
+    ("source", "job", "words"),
+    [
+        (PASSING.replace("XDP_PASS", "XDP_PSS"), {}, "test.c:4:50: error: use of undeclared identifier 'XDP_PSS'"),
+        ('#include "nosuch.h"\n', {}, "in the folders of `include:`"),
+        (PASSING + PASSING.replace("pass", "other"), {}, "has several programs, pass, other: say which one"),
+        (PASSING, {"function": "xdq"}, "has no program xdq: it has pass"),
+        (PASSING + PASSING.replace("pass", "a"), {"function": "xdp"}, "several programs in the section xdp: pass, a"),
+        ('SEC("tc") int cls(struct __sk_buff *skb) { return 0; }\n', {}, "has no program for XDP"),
+        (BEYOND, {}, "test.c:8: the verifier refused beyond(): invalid access to packet"),
+        (BEYOND, {}, "(first compare the end of what is read with ctx->data_end)"),
+    ],
+)
+def test_a_source_is_refused_with_its_lines(bench: Bench, source: str, job: dict[str, str], words: str) -> None:
+    """As sources of bcc's dialect are."""
+    assert words in bench.error(written(bench, HEAD + source), **job)
+
+
+def test_an_object_is_refused_with_the_lines_that_it_has(bench: Bench) -> None:
+    """The source itself may be anywhere."""
+    with pytest.raises(VerifierError) as error:
+        bench.start(made(bench, BEYOND)).pinned(PATIENCE_S)
+
+    text = str(error.value)
+    assert "ready.o" in text
+    assert ": the verifier refused beyond(): invalid access to packet" in text
+    assert "    return data[20];" in text
+
+
+def test_an_object_without_a_licence(bench: Bench) -> None:
+    """The hint is what to write."""
+    source = "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n" + PASSING.replace("{", '{ bpf_printk("x");')
+    assert 'char _license[] SEC("license") = "GPL";' in bench.error(compiled(source, bench.folder / "bare.o"))
+
+
+def renamed(path: Path, old: bytes, new: bytes) -> Path:
+    """Change a name in an object, wherever it stands."""
+    assert len(old) == len(new)
+    path.write_bytes(path.read_bytes().replace(old, new))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda path: renamed(path, b"longname", b"../../ab"), "called '../../ab': expected a name of C"),
+        (lambda path: renamed(path, b"hits", b"a/./"), "called 'a/./': expected a name of C"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-200]), "cut off"),
+        (lambda path: path.write_bytes(path.read_bytes()[:50]), "cut off after 50 bytes"),
+        (lambda path: renamed(path, b".maps", b"maps\0"), 'has maps in the section "maps"'),
+    ],
+)
+def test_objects_that_lie(bench: Bench, change: object, words: str) -> None:
+    """They are refused in words, and nothing is pinned."""
+    path = made(bench, ARRAY)
+    change(path)  # type: ignore[operator]
+
+    assert words in bench.error(path)
+    assert not bench.pins()
+
+
+def test_damaged_types_are_no_reason_to_crash(bench: Bench) -> None:
+    """A program that needs none of them is loaded; a map whose types are gone is not."""
+    path = made(bench, GLOBAL)
+    data = path.read_bytes()
+    at = data.index(b"\x9f\xeb")
+    path.write_bytes(data[: at + 24] + b"\xff" * 100 + data[at + 124 :])
+    assert bench.pinned(path).function == "global"
+
+
+def test_fuzzed_objects_never_end_netlab(bench: Bench) -> None:
+    """Whatever stands in them: they are loaded or refused, and libbpf's crash is told as one."""
+    whole = made(bench, ARRAY + GLOBAL)
+    data, chance = whole.read_bytes(), random.Random(7)
+    ends: list[NetlabError | None] = []
+    for number in range(FUZZED):
+        spoilt = bytearray(data)
+        for _ in range(chance.choice((1, 3, 30))):
+            spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)
+        path = bench.folder / "fuzzed.o"
+        path.write_bytes(spoilt[: chance.randrange(len(spoilt)) if number % 7 == 0 else None])
+        ends.append(ended(bench.start(path, pin_folder=f"{bench.folder}/bpf/{number}", function="global")))
+    refusals = [end for end in ends if end]
+
+    assert 0 < len(refusals) < FUZZED
+    assert {end.exit_code for end in refusals} == {1}
+    assert all(str(end).startswith(f"{NODE}: ") for end in refusals)
+
+
+def ended(compilation: loader.Compilation) -> NetlabError | None:
+    """Return how a child has ended; None if it has loaded its program."""
+    try:
+        compilation.pinned(PATIENCE_S)
+    except NetlabError as error:
+        return error
+    finally:
+        compilation.kill()
+    return None
+
+
+def test_without_clang_the_way_out_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 3. An object needs none."""
+    path = made(bench, PASSING)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("glob.glob", lambda _: [])
+    with pytest.raises(HostError, match=r"which is not installed: make install-libbpf .*clang libbpf-dev"):
+        clang.find()
+    job = loader.Job(LAB, NODE, str(path), bench.pin("").rstrip("/"), f"{bench.folder}/work")
+    compilation = loader.start(job)
+    assert compilation.pinned(PATIENCE_S).function == "pass"
+    compilation.kill()
+
+
+def test_a_source_is_no_bytes(bench: Bench) -> None:
+    """A zero byte in a source is told."""
+    with pytest.raises(BuildError, match="holds a zero byte"):
+        bench.start(written(bench, HEAD + PASSING + "\0")).pinned(PATIENCE_S)
