@@ -1,5 +1,6 @@
 """Loads programs of libbpf's dialect: ready objects, and sources that clang makes into such."""
 
+import errno
 import fcntl
 import os
 import re
@@ -78,7 +79,7 @@ def _load(job: Job, data: bytes, text: bytes, macros: set[str]) -> Build:
     with ExitStack() as held:
         _keep(job, maps, known, held)
         held.enter_context(_alone(job, maps))
-        _make(opened)
+        _make(opened, maps)
     build.note(job, text, known)
     shown = {name: each.fd for name, each in maps.items() if not _STRINGS.match(name) and each.fd >= 0}
     return Build(entry, shown, {name: each.fd for name, each in programs.items() if each.is_wanted})
@@ -234,11 +235,15 @@ def _alone(job: Job, maps: dict[str, ObjectMap]) -> Iterator[None]:
         yield
 
 
-def _make(opened: ObjectFile) -> None:
+def _make(opened: ObjectFile, maps: dict[str, ObjectMap]) -> None:
     """Make maps and load programs, or say which program was refused."""
     try:
         opened.load()
     except OSError as error:
         if refused := _REFUSED.search(build.talk()):
             raise Refused("refused", refused[1]) from None
+        unsized = [name for name, each in maps.items() if not each.number("max_entries") and each.fd < 0]
+        if unsized and error.errno == errno.EINVAL:
+            what = f"has maps without a size, which its own loader sets: {', '.join(unsized)}"
+            raise Refused("plain", f"{what}; say it by `maps: {{{unsized[0]}: {{max_entries: N}}}}`") from None
         raise Refused("object", f"cannot be loaded: {os.strerror(error.errno or 0)}") from None

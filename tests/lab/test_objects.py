@@ -141,6 +141,7 @@ def test_a_constant_of_the_source_is_a_macro(bench: Bench) -> None:
         (PASSING + PASSING.replace("pass", "other"), {}, "has several programs, pass, other: say which one"),
         (PASSING, {"function": "xdq"}, "has no program xdq: it has pass"),
         (PASSING + PASSING.replace("pass", "a"), {"function": "xdp"}, "several programs in the section xdp: pass, a"),
+        (ARRAY.replace("max_entries, 1", "max_entries, 0"), {}, "by `maps: {hits: {max_entries: N}}`"),
         ('SEC("tc") int cls(struct __sk_buff *skb) { return 0; }\n', {}, "has no program for XDP"),
         (BEYOND, {}, "test.c:8: the verifier refused beyond(): invalid access to packet"),
         (BEYOND, {}, "(first compare the end of what is read with ctx->data_end)"),

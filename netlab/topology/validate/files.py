@@ -46,7 +46,7 @@ class Files:
             name = os.path.basename(file)[: -len(suffix)]
             return name.removesuffix(".bpf") if kind == "bpf" else name, file
         message = f"expected {WHAT[kind]}, found {show(written)}: {wrong or where}"
-        known = [] if wrong else self._neighbours(kind, written) or self._names(kind)
+        known = [] if wrong else self._neighbours(written, suffix) or self._names(kind)
         findings.add(place(item, path), message, findings.nearest(written, known) if known else "")
         return None
 
@@ -114,10 +114,10 @@ class Files:
     def _folders(self, kind: str) -> tuple[str, ...]:
         return (os.path.join(self._beside, kind), self._beside, folder(kind)) if self._beside else (folder(kind),)
 
-    def _neighbours(self, kind: str, written: str) -> list[str]:
-        """Return the paths of the files in the folder of a written path, for a hint."""
+    def _neighbours(self, written: str, suffix: str) -> list[str]:
+        """Return the paths of the files with this ending in the folder of a written path, for a hint."""
         directory = os.path.dirname(written)
-        names = _files(os.path.join(self._beside, directory), SUFFIXES[kind]) if directory else []
+        names = _files(os.path.join(self._beside, directory), suffix) if directory else []
         return [os.path.join(directory, name) for name in names]
 
     def _names(self, kind: str) -> list[str]:

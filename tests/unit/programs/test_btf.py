@@ -11,7 +11,7 @@ from netlab.record.layouts import Field, Layouts, Struct
 
 # enum in linux/btf.h
 INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO = range(1, 14)
-FLOAT, ENUM64 = 16, 19
+VAR, DATASEC, FLOAT, ENUM64 = 14, 15, 16, 19
 SIGNED = 1 << 24
 FLAG = 1 << 31
 
@@ -116,6 +116,21 @@ def test_nameless_parts_and_bit_fields_stand_where_they_are() -> None:
     ]
     named = found["struct outer"].fields[-1]
     assert (named.offset, found[named.type].size) == (8, 4)
+
+
+def test_a_section_has_its_global_variables_for_fields() -> None:
+    """Those of functions have two names; the texts of bpf_printk() are left out."""
+    types = Types()
+    number = types.integer("int", 4, SIGNED)
+    variables = [types.add(VAR, name, 0, number, [1]) for name in ("level", "f.once", "f.____fmt")]
+    more = [part for at, each in enumerate(variables) for part in (each, 4 * at, 4)]
+    section = types.add(DATASEC, ".data", len(variables), 12, more)
+    found = value_of(types, section, 12)
+
+    assert found.maps["mine"].value.type == "section .data"
+    assert found.structs["section .data"] == Struct(
+        12, (Field("level", 0, 4, "signed", "int"), Field("f.once", 4, 4, "signed", "int"))
+    )
 
 
 def test_what_cannot_be_said_has_its_size() -> None:
