@@ -59,6 +59,11 @@ FEATURES = (
         "maps that are filled and shown, programs, `lab.h`",
         more=(f"{_LAB}maps.py", f"{_LAB}program_view.py", f"{_LAB}lab_header.py"),
     ),
+    Feature(
+        "ready objects, and libbpf's dialect",
+        (f"{_LAB}objects.py::test_a_source_and_its_object_are_loaded",),
+        (f"{_LAB}objects.py", f"{_LAB}libbpf.py", f"{_LAB}libbpf_demo.py"),
+    ),
     Feature("trace", more=(f"{_LAB}trace.py",)),
     Feature("IPv6", more=(f"{_LAB}ipv6.py",)),
     Feature("`up` and `down`, interrupted and stopped", more=(f"{_LAB}stopping.py", f"{_LAB}supervisor.py")),
