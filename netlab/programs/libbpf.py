@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from netlab import paths
-from netlab.programs import bpf, btf, build, cache, global_variables, map_reuse, old_maps
+from netlab.programs import bpf, btf, build, map_reuse
 from netlab.programs.btf import BadBtfError, MapTypes
 from netlab.programs.build import Build, Refused
 from netlab.programs.libbpf_calls import (
@@ -39,7 +39,7 @@ _REFUSED = re.compile(r"^libbpf: prog '([^']*)': BPF program load failed: ", re.
 
 def load_source(order: Order, text: bytes, whole: str, say: Callable[[str], None]) -> Build:
     """Compile a source, given also with its headers, and load what is made of it, which is kept."""
-    from netlab.programs import clang
+    from netlab.programs import cache, clang, old_maps
 
     job, began = order.job, time.time()
     if b"\0" in text:
@@ -74,7 +74,10 @@ def _load(job: Job, data: bytes, text: bytes, macros: set[str]) -> Build:
     entry = _entry(job, opened, programs)
     _choose(programs, entry)
     known = _layouts(opened.types(), maps)
-    global_variables.set_all(job, maps, known, macros)
+    if job.define:
+        from netlab.programs import global_variables  # here, as most objects are loaded as they are
+
+        global_variables.set_all(job, maps, known, macros)
     _size(job, maps)
     with ExitStack() as held:
         _keep(job, maps, known, held)
