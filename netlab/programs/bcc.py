@@ -125,7 +125,7 @@ def _verify(module: "BPF", name: str, attach_type: int) -> None:
         module.load_func(name, module.XDP, None, attach_type or -1)
     except Exception as error:  # bcc raises nothing narrower
         code = ctypes.get_errno()
-        if code == errno.EINVAL:
+        if code in (errno.EINVAL, errno.E2BIG):  # E2BIG: the verifier has walked too far
             log = log_with_lines(lambda size: _attempt(module, name.encode(), attach_type, size))
             if log:
                 sys.stderr.write(f"bpf: Failed to load program: {os.strerror(code)}\n{log}")

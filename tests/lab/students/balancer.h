@@ -14,7 +14,7 @@
 #ifndef USED_WORKERS
 #define USED_WORKERS WORKERS
 #endif
-#define ROOM 32   /* bytes of data that a place has */
+#define ROOM 16   /* bytes of data that a place has */
 #define PLACES 128
 #ifndef DEPTH
 #define DEPTH PLACES
@@ -107,8 +107,8 @@ static __always_inline int ask(struct xdp_md *ctx, struct office *o, struct head
 
 #pragma unroll
 	for (int at = 0; at < ROOM; at++)
-		if (at < length && (void *)(data + at + 1) <= end)
-			request.data[at] = data[at];
+		if ((void *)(data + at + 1) <= end)
+			request.data[at] = data[at] & ((int)(at - length) >> 31); /* 0 behind the data, without a branch */
 	bpf_spin_lock(&o->lock);
 	number = ++o->seen;
 	if (!o->length) {
@@ -182,6 +182,7 @@ static __always_inline int done(struct xdp_md *ctx, struct office *o, struct hea
 	u32 length = request.length & 63;
 	if (length > ROOM)
 		return XDP_ABORTED;
+	/* The frame ends with the data then. */
 	if (bpf_xdp_adjust_tail(ctx, (int)(sizeof(*all) + length) - (int)(end - (void *)all)))
 		return XDP_ABORTED;
 	all = (void *)(long)ctx->data;
@@ -191,7 +192,7 @@ static __always_inline int done(struct xdp_md *ctx, struct office *o, struct hea
 	u8 *data = (u8 *)(all + 1);
 #pragma unroll
 	for (int at = 0; at < ROOM; at++)
-		if (at < length && (void *)(data + at + 1) <= end)
+		if ((void *)(data + at + 1) <= end)
 			data[at] = request.data[at];
 	all->ip.saddr = request.client;
 	all->ip.ttl = 63;
