@@ -14,6 +14,7 @@
 #ifndef USED_WORKERS
 #define USED_WORKERS WORKERS
 #endif
+#define FRONT (sizeof(struct ethhdr) + sizeof(struct iphdr)) /* bytes before the UDP header */
 #define ROOM 16   /* bytes of data that a place has */
 #define PLACES 128
 #ifndef DEPTH
@@ -27,8 +28,8 @@
 
 struct kept {
 	u32 client;
-	u16 port;
-	u16 length;
+	u32 length;        /* of the data, of which there are zeros behind it */
+	struct udphdr udp; /* as the client has sent it */
 	u8 data[ROOM];
 };
 
@@ -102,13 +103,12 @@ static __always_inline void keep(struct office *o, struct kept *request)
 static __always_inline int ask(struct xdp_md *ctx, struct office *o, struct headers *all, void *end)
 {
 	u32 length = ntohs(all->udp.len) - sizeof(struct udphdr), worker = WORKERS, number, waiting = 0;
-	u8 *data = (u8 *)(all + 1);
-	struct kept request = {.client = all->ip.saddr, .port = all->udp.source, .length = length};
+	u32 copied = length <= ROOM ? length : 0;
+	struct kept request = {.client = all->ip.saddr, .length = length};
 
-#pragma unroll
-	for (int at = 0; at < ROOM; at++)
-		if ((void *)(data + at + 1) <= end)
-			request.data[at] = data[at] & ((int)(at - length) >> 31); /* 0 behind the data, without a branch */
+	asm volatile("" : "+r"(copied)); /* or the verifier does not see that it is bounded */
+	if (bpf_xdp_load_bytes(ctx, FRONT, &request.udp, sizeof(request.udp) + copied))
+		return XDP_DROP;
 	bpf_spin_lock(&o->lock);
 	number = ++o->seen;
 	if (!o->length) {
@@ -179,26 +179,21 @@ static __always_inline int done(struct xdp_md *ctx, struct office *o, struct hea
 	bpf_trace_printk("server %d finished one, %d of its threads idle", worker + 1, free);
 	if (!is_sent)
 		return XDP_DROP;
-	u32 length = request.length & 63;
+	u32 length = request.length & 31;
 	if (length > ROOM)
 		return XDP_ABORTED;
-	/* The frame ends with the data then. */
+	asm volatile("" : "+r"(length));
 	if (bpf_xdp_adjust_tail(ctx, (int)(sizeof(*all) + length) - (int)(end - (void *)all)))
+		return XDP_ABORTED;
+	if (bpf_xdp_store_bytes(ctx, FRONT, &request.udp, sizeof(request.udp) + length))
 		return XDP_ABORTED;
 	all = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
 	if ((void *)(all + 1) > end)
 		return XDP_ABORTED;
-	u8 *data = (u8 *)(all + 1);
-#pragma unroll
-	for (int at = 0; at < ROOM; at++)
-		if ((void *)(data + at + 1) <= end)
-			data[at] = request.data[at];
 	all->ip.saddr = request.client;
 	all->ip.ttl = 63;
 	all->ip.tot_len = htons(sizeof(struct iphdr) + sizeof(struct udphdr) + length);
-	all->udp.source = request.port;
-	all->udp.len = htons(sizeof(struct udphdr) + length);
 	direct(all, worker, &request);
 	bpf_trace_printk("one from the line goes out to server %d", worker + 1);
 	return XDP_TX;
