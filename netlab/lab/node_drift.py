@@ -166,7 +166,7 @@ class _Node:
 
     def problems(self) -> Iterator[Problem]:
         """Yield all problems, beginning with devices."""
-        lo = self.by_index.get(LO)
+        lo = self.by_index.get(LO) if self.about.kind != "host" else None
         if lo and not lo.is_up:
             yield self._problem(lo.name, "the interface is down", _set(lo.name, "up"))
         if lo:

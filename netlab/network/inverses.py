@@ -12,6 +12,7 @@ from typing import assert_never
 from netlab.network.links import UNFACED, NetworkStep
 from netlab.network.messages import Messages
 from netlab.network.visits import Request, Visitor, offload, request, visit_all
+from netlab.plan.host_steps import GuardHost
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, FaceProgram
 from netlab.plan.undo import Undo
 
@@ -54,6 +55,8 @@ def _by_node(steps: Sequence[NetworkStep]) -> list[_Leaving]:
                 at(step.node).addressing.append(step)
             case AddBridge():
                 at(step.node).bridges.append(step)
+            case GuardHost():
+                pass  # it goes with its link
             case FaceProgram():
                 at(step.node).faces.append(step)
             case _:

@@ -55,6 +55,10 @@ class Messages:
         """Return the message that sets an interface up, as a port of the bridge with that index if there is one."""
         return self._encode(_PORT, (), _u32(index), _u32(bridge)) if bridge else self._encode(_UP, (), _u32(index))
 
+    def alias(self, index: int, text: str) -> bytes:
+        """Return the message that shows, for people and for `down`, whose an interface is."""
+        return self._encode(_ALIAS, (), _u32(index), text.encode())
+
     def address(self, index: int, address: str, peer: str = "") -> bytes:
         """Return the message that gives an interface an address, such as 10.0.1.1/24, perhaps with the other end's."""
         return self._addressed(_RTM_NEWADDR, index, address, peer)
@@ -175,6 +179,12 @@ def _port(classes: Classes, index: int, bridge: int) -> _Message:
     return _link(classes, 0, index, [("IFLA_MASTER", bridge)])
 
 
+def _alias(classes: Classes, index: int, text: str) -> _Message:
+    message = _link(classes, 0, index, [("IFLA_IFALIAS", text)])
+    message["flags"] = message["change"] = 0
+    return message
+
+
 def _no_link(classes: Classes, index: int) -> _Message:
     message = classes.link()
     message["header"] = {"type": _RTM_DELLINK, "flags": _NLM_F_REQUEST}
@@ -247,6 +257,7 @@ _END = (_number, bytes.decode, _colons, _number)
 _VETH = _Shape(_veth, (*_END, *_END, _number))
 _BRIDGE = _Shape(_bridge, (_number, bytes.decode))
 _UP = _Shape(_up, (_number,))
+_ALIAS = _Shape(_alias, (_number, bytes.decode))
 _PORT = _Shape(_port, (_number, _number))
 _NO_LINK = _Shape(_no_link, (_number,))
 _ADDRESS = _Shape(_addressed, (_number, _host))

@@ -11,10 +11,12 @@ end of a segment gets an automatic address, and none has a written one in a netw
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from netlab.plan.host_steps import interface_name
 from netlab.plan.mistakes import Misfit, PlanError
+from netlab.plan.surroundings import Taken, refuse
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, LOWEST_IPV6_MTU, Subnet, parse, text
 from netlab.topology.model import Endpoint, Topology
 
@@ -60,10 +62,10 @@ class Layout(NamedTuple):
         return own + [(mine[peer.family], peer) for _, peer in map(parse, self.ends[end].peers)]
 
 
-def layout(topology: Topology) -> Layout:
-    """Choose segments, subnets and addresses.
+def layout(topology: Topology, taken: Sequence[Taken] = ()) -> Layout:
+    """Choose segments, subnets and addresses. `taken` are networks of this host, which the lab must not use.
 
-    PlanError if a written subnet is too small for its segment, or if the written ones leave no room for another.
+    PlanError if a written subnet is too small for its segment or overlaps a taken one, or if no other is left.
     """
     ends = tuple(end for link in topology.links for end in (link.a, link.b))
     segments = _segments(topology, ends)
@@ -76,7 +78,9 @@ def layout(topology: Topology) -> Layout:
     used = {(subnet.family, number) for its in said for number, subnet in its}
     loopbacks = [parse(word) for node in topology.nodes for word in node.loopback]
     used.update((subnet.family, number) for number, subnet in loopbacks)
-    others = [subnet for _, subnet in itertools.chain(loopbacks, *said)]
+    others = [subnet for _, subnet in itertools.chain(loopbacks, *said)] + [one.network for one in taken]
+    if taken:
+        refuse(topology, taken)
     subnets = _subnets(topology, ends, segments, written, others)
     addresses = _addresses(topology, ends, segments, subnets, written, used)
     further = tuple(
@@ -87,12 +91,17 @@ def layout(topology: Topology) -> Layout:
 
 
 def interface_names(topology: Topology) -> tuple[str, ...]:
-    """Return the interface name of each end: the K-th link of a node is ethK, unless the file gives a name."""
+    """Return the interface name of each end: the K-th link of a node is ethK, unless the file gives a name.
+
+    On this host it is one of the lab's own.
+    """
+    hosts = {node.name: node.internet for node in topology.nodes if node.kind == "host"}
     count: dict[str, int] = {}
     names = []
     for end in (end for link in topology.links for end in (link.a, link.b)):
         position = count[end.node] = count.get(end.node, -1) + 1
-        names.append(end.interface or f"eth{position}")
+        on_host = interface_name(topology.name, position, is_way=hosts[end.node]) if end.node in hosts else ""
+        names.append(on_host or end.interface or f"eth{position}")
     return tuple(names)
 
 

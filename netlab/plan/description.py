@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.paths import process_key
+from netlab.plan.host_steps import GuardHost, OpenInternet
 from netlab.plan.planner import Plan
 from netlab.plan.steps import AddBridge, AddRoute, AttachProgram, CreateNode, FaceProgram, Interface, StartRole
 from netlab.record.model import (
@@ -40,6 +41,8 @@ class _Steps:
             match step:
                 case CreateNode():
                     self.sysctls[step.node] = dict(step.sysctls)
+                case GuardHost() | OpenInternet():
+                    self.sysctls.setdefault(step.node, {}).update(step.sysctls)
                 case AddBridge():
                     self.bridges[step.node] = BridgeRecord(step.name, step.index)
                 case AddRoute():
@@ -67,6 +70,8 @@ def describe(plan: Plan, folder: str) -> LabRecord:
         folder,
         {node.name: _node(node, steps, interfaces[node.name]) for node in topology.nodes},
         topology.description,
+        avoided=tuple(str(one.network) for one in plan.surroundings.taken),
+        outside=plan.surroundings.outside,
     )
 
 
@@ -88,6 +93,7 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> 
         node.loopback,
         tuple(map(_own_file, node.own.files)),
         tuple(OwnFolderRecord(*each) for each in node.own.folders),
+        node.internet,
     )
 
 

@@ -14,6 +14,7 @@ from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
+from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
 from netlab.topology.model import Program
 
 BRIDGE = "br0"
@@ -280,5 +281,6 @@ class StartRole(NamedTuple):
         return f"# netlab: end the {which} of {namespace(self.lab, self.node)}"
 
 
-_OfNetwork = CreateNode | GiveFiles | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram
+_OfHost = JoinHost | GuardHost | OpenInternet
+_OfNetwork = CreateNode | GiveFiles | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram | _OfHost
 Step = _OfNetwork | FillMaps | AttachProgram | StartRole

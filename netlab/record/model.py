@@ -64,7 +64,7 @@ def _one_of(*words: str) -> Rule:
     return Rule(" or ".join(words), words.__contains__)
 
 
-Kind = Annotated[str, _one_of("host", "switch")]
+Kind = Annotated[str, _one_of("node", "switch", "host")]
 Mode = Annotated[str, _one_of("native", "generic")]
 RuntimeName = Annotated[str, _one_of("netns", "docker")]
 Label = Annotated[str, Rule("a name of letters a-z, digits and inner hyphens", paths.is_label)]
@@ -178,9 +178,10 @@ class ProcessRecord(NamedTuple):
 
 
 class NodeRecord(NamedTuple):
-    """A node. `env` is for root, and in a file of its own.
+    """A node: an ordinary one, a switch, or this host itself. `env` is for root, and in a file of its own.
 
     `maps` is what the file writes into maps of its programs, as JSON: entries by the name of the map.
+    `internet` says that the lab reaches the outside through this host.
     """
 
     kind: Kind
@@ -199,6 +200,7 @@ class NodeRecord(NamedTuple):
     loopback: tuple[Address, ...] = ()
     files: tuple[OwnFileRecord, ...] = ()
     private: tuple[OwnFolderRecord, ...] = ()
+    internet: bool = False
 
     @property
     def has_own_files(self) -> bool:
@@ -223,6 +225,7 @@ class NodeRecord(NamedTuple):
 class LabRecord(NamedTuple):
     """A lab; `topology` is its file, "" for none; `folder` is the lab's own.
 
+    `avoided` are networks of this host, which the lab was planned beside; `outside` the families of its way out.
     `clock_offset_ns` is wall-clock time minus CLOCK_MONOTONIC; with it all verbs show the same times.
     """
 
@@ -233,6 +236,8 @@ class LabRecord(NamedTuple):
     nodes: Mapping[Name, NodeRecord]
     description: str = ""
     clock_offset_ns: int = 0
+    avoided: tuple[Network, ...] = ()
+    outside: tuple[int, ...] = ()
 
     def processes(self) -> Iterator[tuple[str, ProcessRecord]]:
         """Yield all processes with their keys (paths.process_key), in the order of the file."""

@@ -127,15 +127,15 @@ class MapEntries(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A host or a switch of the lab.
+    """A node of the lab: an ordinary one, a switch, or this host itself.
 
     `replica_of` is the name in the file that this node was expanded from, or "". `automatic_routes` says that the plan
     adds routes to those in `routes`. `loopback` are addresses of `lo`, with their prefix length. `capabilities` are
-    names without CAP_, for the Docker runtime.
+    names without CAP_, for the Docker runtime. `internet` says that the lab reaches the outside through this host.
     """
 
     name: str
-    kind: str = "host"  # host | switch
+    kind: str = "node"  # node | switch | host
     replica_of: str = ""
     processes: tuple[Process, ...] = ()
     programs: tuple[Program, ...] = ()
@@ -149,6 +149,7 @@ class Node(NamedTuple):
     automatic_routes: bool = True
     loopback: tuple[str, ...] = ()
     own: OwnFiles = OwnFiles()
+    internet: bool = False
 
 
 class Endpoint(NamedTuple):

@@ -14,7 +14,7 @@ from netlab.topology import declared
 from netlab.topology.document.tree import Document, Item, Mapping
 from netlab.topology.ip_arithmetic import FAMILIES
 from netlab.topology.model import Judged, Node, OwnFiles, Topology
-from netlab.topology.validate import order
+from netlab.topology.validate import host, order
 from netlab.topology.validate.addresses import Addressing
 from netlab.topology.validate.args import Roles
 from netlab.topology.validate.bridging import joining
@@ -79,6 +79,11 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     wires = connect(findings, names, written)
     interfaces = name_interfaces(findings, names, wires)
     judged = resolved(said, names) if said else Judged()
+    for draft in drafts:
+        if draft.declared.host:
+            pairs = (wire.nodes for wire in wires)
+            host.check_links(findings, draft.declared, written, pairs, wanted=draft.node.internet)
+            host.check_routes(findings, draft.routes.routes)
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
     own = _read_own(findings, beside, names, drafts)

@@ -7,6 +7,7 @@ import pytest
 
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
+from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
 from netlab.plan.planner import plan
 from netlab.plan.stages import Work, stages, work_of
 from netlab.plan.steps import (
@@ -44,6 +45,9 @@ UNDONE: dict[Step, str] = {
         "ip -n lab.a route del 10.1.0.0/16 dev 'up link' metric 9"
     ),
     AddRoute("a", "::/0", kind="blackhole", lab="lab"): "ip -n lab.a -6 route del blackhole ::/0",
+    JoinHost("w", "lab"): "ip netns del lab.w",
+    GuardHost("w", "nl-lab-0", 9, lab="lab"): "# netlab: lab.w nl-lab-0 goes with its link",
+    OpenInternet("w", ("nl-lab-0",), (4,), "lab"): "nft delete table inet netlab_lab",
     FaceProgram("a", "eth0", "lab"): "ip netns exec lab.a ethtool -K eth0 gro off tx on",
     FillMaps("a", (MapEntries(Scalar(1, 1, "m", "m"), "", Sequence(1, 1, ())),), "lab"): (
         "# netlab: remove from maps of lab.a: m (0 entries)"
