@@ -29,6 +29,7 @@ class Drift(NamedTuple):
 
     `udp_rcvbuf_errors` are, by node, datagrams dropped as their socket's buffer was full: of nodes looked into.
     `addresses` are, by node and interface, those that are there now, of interfaces where they are not as planned.
+    `ports` are, by switch and interface, the states of ports, such as forwarding or blocking.
     """
 
     problems: tuple[Problem, ...]
@@ -36,6 +37,7 @@ class Drift(NamedTuple):
     lab: Standing | None
     udp_rcvbuf_errors: Mapping[str, int] = {}
     addresses: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
+    ports: Mapping[str, Mapping[str, str]] = {}
 
 
 def examine(lab: str) -> Drift:
@@ -64,7 +66,12 @@ def _examined(lab: Standing) -> Drift:
     own = {node for node, about in planned.items() if about.kind != "host"}
     errors = {node: seen.udp_rcvbuf_errors for node, seen in found.items() if seen and node in own}
     addresses = {node: addresses_now.changed(planned[node], seen) for node, seen in found.items() if seen}
-    return Drift((*outside, *inside), True, lab, errors, addresses)
+    ports = {
+        node: {link.name: link.state for link in seen.links if link.state}
+        for node, seen in found.items()
+        if seen and planned[node].bridge
+    }
+    return Drift((*outside, *inside), True, lab, errors, addresses, ports)
 
 
 # ---- what needs no root ----------------------------------------------------------------------------------------------

@@ -25,10 +25,11 @@ from netlab.network.messages import Messages
 from netlab.network.visits import Request, Visitor, failed, offload, request, visit_all
 from netlab.plan.host_steps import GuardHost
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, FaceProgram, Interface
+from netlab.plan.switch_steps import SetVlans
 from netlab.plan.undo import Undo
 from netlab.record.mark import mark
 
-NetworkStep = AddBridge | AddLink | GuardHost | AddAddress | AddRoute | FaceProgram
+NetworkStep = AddBridge | AddLink | SetVlans | GuardHost | AddAddress | AddRoute | FaceProgram
 Change = CreateNode | NetworkStep | Undo[NetworkStep]
 
 LINKS_AT_ONCE = 100  # the descriptors that a thread holds for the other ends
@@ -41,7 +42,19 @@ FACED, UNFACED = ((_ETHTOOL_SGRO, 1), (_ETHTOOL_STXCSUM, 0)), ((_ETHTOOL_SGRO, 0
 class _Node:
     """What is to be done in one node; `create` is None if the node exists already."""
 
-    __slots__ = ("addressing", "bridges", "create", "faces", "given", "guards", "late_sysctls", "name", "own", "ports")
+    __slots__ = (
+        "addressing",
+        "bridges",
+        "create",
+        "faces",
+        "given",
+        "guards",
+        "late_sysctls",
+        "name",
+        "own",
+        "ports",
+        "vlans",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -50,6 +63,7 @@ class _Node:
         self.given = False  # whether others make links that end here
         self.bridges: list[AddBridge] = []
         self.ports: list[tuple[AddLink, Interface]] = []  # ends that must still be set up, or put into a bridge
+        self.vlans: list[SetVlans] = []
         self.addressing: list[AddAddress | AddRoute] = []
         self.guards: list[GuardHost] = []
         self.faces: list[FaceProgram] = []
@@ -107,6 +121,8 @@ def _by_node(steps: Sequence[CreateNode | NetworkStep]) -> list[_Node]:
                 work[step.node].bridges.append(step)
             case GuardHost():
                 work[step.node].guards.append(step)
+            case SetVlans():
+                work[step.node].vlans.append(step)
             case FaceProgram():
                 work[step.node].faces.append(step)
             case _:
@@ -178,12 +194,17 @@ def _beginning(visitor: Visitor, node: _Node) -> list[Request]:
 def _end(messages: Messages, node: _Node) -> list[Request]:
     """Return the requests that come after the links: a bridge and its ports, addresses, routes."""
     index = {bridge.name: bridge.index for bridge in node.bridges}
-    requests: list[Request] = [(step, messages.bridge(step.index, step.name)) for step in node.bridges]
+    requests: list[Request] = [
+        (step, messages.bridge(step.index, step.name, step.stp, step.filters)) for step in node.bridges
+    ]
     requests += [(step, messages.alias(step.index, mark(step.lab))) for step in node.guards]
     for link, end in node.ports:
         if end.bridge and end.bridge not in index:
             index[end.bridge] = _index(link, end.bridge)
         requests.append((link, messages.up(end.index, index[end.bridge] if end.bridge else 0)))
+    for port in node.vlans:
+        bare = [(port, messages.vlan(port.index, port.vlan, tagged=False))] if port.vlan else []
+        requests += [*bare, *((port, messages.vlan(port.index, vlan, tagged=True)) for vlan in port.vlans)]
     for step in node.addressing:
         match step:
             case AddAddress():

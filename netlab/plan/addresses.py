@@ -17,6 +17,7 @@ from typing import NamedTuple
 from netlab.plan.host_steps import interface_name
 from netlab.plan.mistakes import Misfit, PlanError
 from netlab.plan.surroundings import Taken, refuse
+from netlab.topology.bridged import UNTAGGED, Domain, Joined, common, domains
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, LOWEST_IPV6_MTU, Subnet, parse, text
 from netlab.topology.model import Endpoint, Topology
 
@@ -124,29 +125,39 @@ def macs(topology: Topology) -> tuple[str, ...]:
 
 def _segments(topology: Topology, ends: tuple[Endpoint, ...]) -> tuple[Segment, ...]:
     """Return the broadcast domains, in the order of their first links."""
-    switches = {node.name for node in topology.nodes if node.kind == "switch"}
+    switches = {node.name: node.filters for node in topology.nodes if node.kind == "switch"}
     joins = [end.joined or end.node in switches for end in ends]
-    leader = {end.node: end.node for number, end in enumerate(ends) if joins[number]}
 
-    def found(switch: str) -> str:
-        while leader[switch] != switch:
-            leader[switch] = leader[leader[switch]]
-            switch = leader[switch]
-        return switch
+    def ports(number: int) -> list[dict[int, Domain]]:
+        pair = (2 * number, 2 * number + 1)
+        return [
+            domains(
+                ends[end].node,
+                ends[end].port,
+                filters=switches.get(ends[end].node, False),
+                tags=ends[end ^ 1].port.vlans,
+            )
+            for end in pair
+            if joins[end]
+        ]
 
-    for number, link in enumerate(topology.links):
-        if joins[2 * number] and joins[2 * number + 1]:
-            leader[found(link.b.node)] = found(link.a.node)
-    links: dict[str | int, list[int]] = {}
-    for number, link in enumerate(topology.links):
-        switch = link.a.node if joins[2 * number] else link.b.node
-        is_switched = joins[2 * number] or joins[2 * number + 1]
-        links.setdefault(found(switch) if is_switched else number, []).append(number)
+    joined = Joined()
+    of_link = [
+        ports(number) if joins[2 * number] or joins[2 * number + 1] else [] for number in range(len(topology.links))
+    ]
+    for its in of_link:
+        for one, other in common(*its) if len(its) > 1 else ():
+            joined.join(one, other)
+    links: dict[Domain | int, list[int]] = {}
+    for number, its in enumerate(of_link):
+        pairs = common(*its) if len(its) > 1 else []
+        domain = pairs[0][0] if pairs else its[0].get(UNTAGGED) if len(its) == 1 else None
+        links.setdefault(joined.leader(domain) if domain else number, []).append(number)
     return tuple(
         Segment(
             tuple(numbers),
             tuple(end for number in numbers for end in (2 * number, 2 * number + 1) if not joins[end]),
-            isinstance(key, str),
+            isinstance(key, tuple),
         )
         for key, numbers in links.items()
     )

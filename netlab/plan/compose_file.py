@@ -122,9 +122,7 @@ class _Lab:
         lists = {
             "XDP programs are not attached, and roles on their nodes do not start": self._with_programs(),
             "switches are the engine's own bridges": [node.name for node in nodes if node.kind == "switch"],
-            "this is the host itself, which reaches each container, and is no service": [
-                node.name for node in nodes if node.kind == "host"
-            ],
+            "this is the host itself, and no service": [node.name for node in nodes if node.kind == "host"],
             "names and MACs of the interfaces are the engine's choice on nodes with several links": several,
             "only the first link to a switch is there": twice,
             "sysctls of single interfaces are left out": tuned,

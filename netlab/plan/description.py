@@ -7,7 +7,8 @@ from netlab import paths
 from netlab.paths import process_key
 from netlab.plan.host_steps import GuardHost, OpenInternet
 from netlab.plan.planner import Plan
-from netlab.plan.steps import AddBridge, AddRoute, AttachProgram, CreateNode, FaceProgram, Interface, StartRole
+from netlab.plan.steps import AddBridge, AddRoute, AttachProgram, CreateNode, FaceProgram, Interface, StartRole, Step
+from netlab.plan.switch_steps import SetVlans
 from netlab.record.model import (
     BridgeRecord,
     InterfaceRecord,
@@ -33,28 +34,35 @@ class _Steps:
         self.sysctls: dict[str, dict[str, str]] = {}
         self.bridges: dict[str, BridgeRecord] = {}
         self.routes: dict[str, list[RouteRecord]] = {}
+        self.vlans: dict[tuple[str, str], SetVlans] = {}
         self.faces: set[tuple[str, str]] = set()
         self.passes: set[tuple[str, str]] = set()
         self.programs: dict[str, list[ProgramRecord]] = {}
         self.processes: dict[str, StartRole] = {}  # by key
         for step in plan.steps:
+            self._read_network(step)
             match step:
                 case CreateNode():
                     self.sysctls[step.node] = dict(step.sysctls)
                 case GuardHost() | OpenInternet():
                     self.sysctls.setdefault(step.node, {}).update(step.sysctls)
-                case AddBridge():
-                    self.bridges[step.node] = BridgeRecord(step.name, step.index)
-                case AddRoute():
-                    self.routes.setdefault(step.node, []).append(_route(step))
-                case FaceProgram():
-                    self.faces.add((step.node, step.interface))
                 case AttachProgram() if step.for_peer:
                     self.passes.update((step.node, name) for name in step.interfaces)
                 case AttachProgram():
                     self.programs.setdefault(step.node, []).append(_program(step, folder))
                 case StartRole():
                     self.processes[step.key] = step
+
+    def _read_network(self, step: Step) -> None:
+        match step:
+            case AddBridge():
+                self.bridges[step.node] = BridgeRecord(step.name, step.index, step.stp, step.filters)
+            case SetVlans():
+                self.vlans[step.node, step.interface] = step
+            case AddRoute():
+                self.routes.setdefault(step.node, []).append(_route(step))
+            case FaceProgram():
+                self.faces.add((step.node, step.interface))
 
 
 def describe(plan: Plan, folder: str) -> LabRecord:
@@ -117,6 +125,7 @@ def _interface(interface: Interface, steps: _Steps) -> InterfaceRecord:
         place in steps.faces,
         place in steps.passes,
         dict(interface.peers),
+        *((vlans.vlan, vlans.vlans) if (vlans := steps.vlans.get(place)) else ()),
     )
 
 

@@ -33,6 +33,7 @@ from netlab.plan.steps import (
     Step,
 )
 from netlab.plan.surroundings import NOWHERE, Surroundings
+from netlab.plan.switch_steps import SetVlans
 from netlab.topology.document.tree import Document
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Process, Program, Topology
@@ -52,7 +53,7 @@ class Plan(NamedTuple):
     """A lab, ready to be built.
 
     `interfaces` are those of the file's links in order, `a` before `b`. `steps` are in the order in which they are
-    done: CreateNode, JoinHost, GiveFiles, AddBridge, AddLink, GuardHost, AddAddress, AddRoute, OpenInternet,
+    done: CreateNode, JoinHost, GiveFiles, AddBridge, AddLink, SetVlans, GuardHost, AddAddress, AddRoute, OpenInternet,
     FaceProgram, FillMaps, AttachProgram, StartRole. `notes` are sentences about the choices, for people.
     `surroundings` are what of this host the choices took into account.
     """
@@ -95,8 +96,14 @@ def _plan(topology: Topology, surroundings: Surroundings) -> Plan:
     ]
     steps += [JoinHost(node.name, lab) for node in topology.nodes if node.kind == "host"]
     steps += [GiveFiles(node.name, node.own, lab) for node in topology.nodes if any(node.own)]
-    steps += [AddBridge(node.name, BRIDGE, FIRST_INDEX, lab) for node in topology.nodes if node.kind == "switch"]
+    switches = {node.name: node for node in topology.nodes if node.kind == "switch"}
+    steps += [AddBridge(name, BRIDGE, FIRST_INDEX, lab, node.stp, node.filters) for name, node in switches.items()]
     steps += [AddLink(interfaces[end], interfaces[end + 1], lab) for end in range(0, len(interfaces), 2)]
+    steps += [
+        SetVlans(end.node, end.name, end.index, port.untagged(), port.vlans, lab)
+        for end, (*_, port) in zip(interfaces, where.ends, strict=True)
+        if switches and end.node in switches and switches[end.node].filters
+    ]
     hosts = {node.name: node.internet for node in topology.nodes if node.kind == "host"}
     steps += [GuardHost(end.node, end.name, end.index, hosts[end.node], lab) for end in interfaces if end.node in hosts]
     steps += [

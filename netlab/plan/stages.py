@@ -19,6 +19,7 @@ from netlab.plan.steps import (
     StartRole,
     Step,
 )
+from netlab.plan.switch_steps import SetVlans
 
 
 class Work(Enum):
@@ -47,7 +48,7 @@ def work_of(step: Step) -> Work:
     match step:
         case CreateNode() | GiveFiles() | AddBridge() | AddLink() | AddAddress() | AddRoute() | FaceProgram():
             return Work.NETWORK
-        case JoinHost() | GuardHost() | OpenInternet():
+        case SetVlans() | JoinHost() | GuardHost() | OpenInternet():
             return Work.NETWORK
         case FillMaps() | AttachProgram():
             return Work.PROGRAMS

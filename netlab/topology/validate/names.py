@@ -22,6 +22,8 @@ class Declared(NamedTuple):
     switch: bool | None
     joins: bool = False  # it has no addresses, and hands on what arrives
     host: bool = False  # it is this host itself
+    stp: bool = False  # a switch that keeps loops out
+    filters: bool | None = None  # a switch that tells VLANs apart; None where that is not written
 
 
 class Names:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 KIND = choice("node", "switch", "host")
 REPLICAS = integer(1, 1000)
 OWN = ("files", "private")
-SWITCH_KEYS = ("kind", "replicas", "sysctls")
+OF_SWITCHES = ("stp", "vlan_filtering")
+SWITCH_KEYS = ("kind", "replicas", "sysctls", *OF_SWITCHES)
 HAS_NOTHING = ("switch", "host")  # kinds of nodes in which nothing of the lab runs
 NODE_KEYS = (
     *SWITCH_KEYS,
@@ -65,15 +66,15 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
     replicas = fields.read("replicas", REPLICAS, None if "replicas" in fields else 0)
     joins = fields.read("address", choice(NO_ADDRESS), "") == NO_ADDRESS
     is_switch = None if kind is None else kind == "switch"
-    declared = Declared(key.text, place(key, path), replicas, is_switch, joins, kind == "host")
+    stp, filters = fields.read("stp", boolean, False), fields.read("vlan_filtering", boolean, None)
+    declared = Declared(key.text, place(key, path), replicas, is_switch, joins, kind == "host", stp, filters)
     _check_name(findings, declared)
     if kind == "switch":
         _check_switch(findings, fields)
     elif kind == "host":
         host.check_keys(findings, fields, NODE_KEYS)
-    elif "internet" in fields:
-        message = "expected no such key on an ordinary node, found internet"
-        findings.add(fields.key_place("internet"), message, "it belongs to a node of kind: host")
+    elif kind == "node":
+        _check_ordinary(findings, fields)
     has_own = kind not in HAS_NOTHING
     node = Node(
         key.text,
@@ -85,6 +86,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         capabilities=fields.read("capabilities", capabilities, ()),
         maps=fields.read("maps", read_maps, ()) if has_own else (),
         internet=fields.read("internet", boolean, False),
+        stp=stp,
     )
     return Draft(
         declared,
@@ -126,6 +128,14 @@ def _check_name(findings: Findings, declared: Declared) -> None:
 def _reads_as_number(written: str) -> bool:
     """Say whether inet_aton() would read the name as an IPv4 address: digits, or 0x and hexadecimal digits."""
     return written.isdigit() or (written.startswith("0x") and not written[2:].strip("0123456789abcdef"))
+
+
+def _check_ordinary(findings: Findings, fields: Fields) -> None:
+    """Add the mistakes of keys that belong to other kinds of nodes."""
+    for key, kind in (("internet", "host"), *((key, "switch") for key in OF_SWITCHES)):
+        if key in fields:
+            message = f"expected no such key on an ordinary node, found {key}"
+            findings.add(fields.key_place(key), message, f"it belongs to a node of kind: {kind}")
 
 
 def _check_switch(findings: Findings, fields: Fields) -> None:

@@ -22,6 +22,7 @@ from netlab.plan.steps import (
     StartRole,
     Step,
 )
+from netlab.plan.switch_steps import SetVlans
 from netlab.plan.undo import Undo, inverse, inverses
 from netlab.topology.document.tree import Scalar, Sequence
 from netlab.topology.model import Endpoint, Link, MapEntries, Node, OwnFile, OwnFiles, OwnFolder, Program, Topology
@@ -37,6 +38,9 @@ UNDONE: dict[Step, str] = {
         "# netlab: lab.a sees the host's own /etc/x (2 bytes), /run/y/ again"
     ),
     AddBridge("s", "br0", 16, "lab"): "ip -n lab.s link del br0",
+    SetVlans("s", "eth0", 17, 10, (20,), "lab"): (
+        "bridge -n lab.s vlan del dev eth0 vid 10 pvid untagged\nbridge -n lab.s vlan del dev eth0 vid 20"
+    ),
     AddLink(B, A, "lab"): "ip -n lab.b link del 'up link'",
     AddAddress("b", "up link", 16, "fd00::2/64", "lab"): "ip -n lab.b addr del fd00::2/64 dev 'up link'",
     AddRoute("a", "default", "fd00::2", lab="lab"): "ip -n lab.a -6 route del default via fd00::2",

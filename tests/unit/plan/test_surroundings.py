@@ -2,9 +2,10 @@
 
 import pytest
 
+from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
 from netlab.plan.mistakes import PlanError
 from netlab.plan.planner import Plan, plan
-from netlab.plan.steps import AddRoute, GuardHost, JoinHost, OpenInternet
+from netlab.plan.steps import AddRoute
 from netlab.plan.surroundings import Surroundings, Taken
 from netlab.topology.ip_arithmetic import parse
 from netlab.topology.model import Endpoint, Link, Node, Route, Topology
