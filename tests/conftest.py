@@ -11,8 +11,10 @@ import pytest
 
 from netlab import paths
 from netlab.testing import leaks
+from tests.beside import ordered, pytest_xdist_make_scheduler
 
-CACHE = pytest.StashKey[str]()
+__all__ = ["pytest_xdist_make_scheduler"]
+COMPILED = pytest.StashKey[str]()
 BEFORE = pytest.StashKey[leaks.Snapshot]()
 
 
@@ -26,7 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if not is_worker(config):
-        os.environ[paths.CACHE_VARIABLE] = config.stash[CACHE] = tempfile.mkdtemp(prefix="compiled-")
+        config.stash[COMPILED] = tempfile.mkdtemp(prefix="compiled-")
+        os.environ[paths.CACHE_VARIABLE] = os.path.join(config.stash[COMPILED], "cache")
         config.stash[BEFORE] = machine()
 
 
@@ -52,11 +55,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Throw away what was compiled."""
     if not is_worker(config):
-        shutil.rmtree(config.stash[CACHE])
+        shutil.rmtree(config.stash[COMPILED])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs root when we are not."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs root when we are not; beside others, begin with what takes longest."""
+    if is_worker(config):
+        ordered(items)
     if os.geteuid() != 0:
         for item in items:
             if item.get_closest_marker("root"):
