@@ -64,6 +64,8 @@ FEATURES = (
         (f"{_LAB}objects.py::test_a_source_and_its_object_are_loaded",),
         (f"{_LAB}objects.py", f"{_LAB}libbpf.py", f"{_LAB}libbpf_demo.py"),
     ),
+    Feature("switches with spanning trees and VLANs", more=(f"{_LAB}switches.py",)),
+    Feature("the host as a node, NAT to the outside", more=(f"{_LAB}outside.py",)),
     Feature("trace", more=(f"{_LAB}trace.py",)),
     Feature("IPv6", more=(f"{_LAB}ipv6.py",)),
     Feature("`up` and `down`, interrupted and stopped", more=(f"{_LAB}stopping.py", f"{_LAB}supervisor.py")),
