@@ -44,7 +44,7 @@ class Evidence(NamedTuple):
     lab: LabRecord
     stats: LabStats
     sockets: Mapping[str, Sockets]
-    sources: Mapping[str, str]
+    sources: Mapping[str, bytes]
     probes: Mapping[str, str]
     facts: Balancing | Dropping | None = None
     packets: Sequence[Packet] = ()

@@ -140,8 +140,8 @@ def _remove(lab: str, say: Callable[[str], None]) -> None:
         apply.down(lab, say)
 
 
-def _sources(lab: LabRecord) -> dict[str, str]:
-    return {key: files.source(paths.source(lab.folder, key, program.path)) for key, program in lab.programs()}
+def _sources(lab: LabRecord) -> dict[str, bytes]:
+    return {key: files.read(paths.source(lab.folder, key, program.path)) for key, program in lab.programs()}
 
 
 def _follow(

@@ -1,13 +1,14 @@
 """Which files a play's programs were made of, and where they are saved, so that they compile there again."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
 from netlab.demo.evidence import Evidence
 from netlab.kernel import files
 from netlab.topology import program_text
+from netlab.topology.model import OBJECT
 
 
 class Kept(NamedTuple):
@@ -34,24 +35,25 @@ def kept(evidence: Evidence) -> Kept:
     paths: dict[str, str] = {}
     contents: dict[str, bytes] = {}
     for key, program in evidence.lab.programs():
-        place, own = _own(program.path, evidence.sources[key])
+        place, own = _own(program.path, evidence.sources[key], program.include)
         folder = next(each for each in _folders(key.replace("/", ".")) if _is_free(contents, each, own))
         paths[key] = folder + place
         contents.update({folder + name: content for name, content in own.items()})
     return Kept(paths, contents)
 
 
-def _own(path: str, source: str) -> tuple[str, dict[str, bytes]]:
-    """Return the path of a program among its files, and these by their paths.
+def _own(path: str, data: bytes, include: Sequence[str]) -> tuple[str, dict[str, bytes]]:
+    """Return the path of a program among its files, and these by their paths; an object is alone.
 
     If it includes files from above its folder, as many folders above it are kept.
     """
-    included = {header.name: header.path for header in program_text.headers(path, source)}
+    source = "" if path.endswith(OBJECT) else data.decode(errors="replace")
+    included = {header.name: header.path for header in program_text.headers(path, source, include)}
     above = max((name.split("/").count("..") for name in included), default=0)
     folder = "/".join(os.path.dirname(path).split("/")[-above:]) if above else ""
     place = os.path.join(folder, os.path.basename(path))
     places = {os.path.normpath(os.path.join("/", folder, name))[1:]: header for name, header in included.items()}
-    return place, {**{name: files.read(header) for name, header in places.items()}, place: source.encode()}
+    return place, {**{name: files.read(header) for name, header in places.items()}, place: data}
 
 
 def _folders(name: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -84,7 +85,7 @@ def compiled(job: Job, text: bytes, made: Options, cpu_s: float) -> tuple[bytes,
         done = subprocess.run(
             argv, input=begin + text, check=False, cwd="/", stdout=2, preexec_fn=partial(_limit, os.getpid(), cpu_s)
         )
-        _judge(job, done.returncode)
+        _judge(job, done.returncode, cpu_s)
         with open(files[0], "rb") as made_file, open(files[1], encoding="utf-8", errors="surrogateescape") as rule:
             return made_file.read(), rule.read()
     finally:
@@ -99,11 +100,13 @@ def _limit(parent: int, cpu_s: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_s) + 1, int(cpu_s) + 1))
 
 
-def _judge(job: Job, status: int) -> None:
+def _judge(job: Job, status: int, cpu_s: float) -> None:
     """Refuse what the compiler has not compiled."""
     talk = build.talk()
     if status and _NO_HELPERS.search(talk):
         raise HostError(f"{job.path} includes headers of libbpf, which are not installed: {INSTALL}")
+    if status == -signal.SIGXCPU:
+        raise Refused("plain", f"takes too long to compile: more than {cpu_s:g} s of CPU time")
     if status < 0:
         raise Refused("clang", f"clang was killed by signal {-status}")
     if status:

@@ -9,8 +9,9 @@ from netlab import paths
 from netlab.errors import HostError
 from netlab.kernel import files, syscalls
 from netlab.programs import libbpf_calls
+from netlab.topology import program_text
 
-NAME = "vmlinux.h"
+NAME = program_text.KERNEL_TYPES
 _BTF = "/sys/kernel/btf/vmlinux"
 _BEGIN = """\
 #ifndef __VMLINUX_H__

@@ -10,6 +10,7 @@ from netlab import assets
 from netlab.kernel import files
 
 MAX_BYTES = 1 << 24  # of a program, and of each header
+KERNEL_TYPES = "vmlinux.h"  # a header with all types of a kernel, three megabytes, which say nothing of a program
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTILINE)
 _STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"?|\'(?:\\.|[^\'\\\n])*\'?|/\*.*?(?:\*/|\Z)|//[^\n]*', re.DOTALL)
 _INCLUDE_OF_A_MACROS = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[^\s"<]', re.MULTILINE)
@@ -52,13 +53,15 @@ def headers(program: str, source: str, include: Sequence[str] = ()) -> Iterator[
     """Yield the headers that a program includes, directly or not, each once.
 
     `program` is the path of the program, `source` its text. They are looked for in the program's folder, then in those
-    of `include`, and then in netlab's. Those that are in none are left out.
+    of `include`, and then in netlab's. Those that are in none are left out, and so is `vmlinux.h`.
     """
     found: set[str] = set()
     waiting = [("", source)]
     while waiting:
         beside, text = waiting.pop()
         for name in _INCLUDE.findall(text):
+            if os.path.basename(name) == KERNEL_TYPES:
+                continue
             for candidate in (os.path.normpath(os.path.join(beside, name)), name):
                 path = _beside(program, candidate, include)
                 if path and candidate not in found:

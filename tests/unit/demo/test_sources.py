@@ -26,7 +26,7 @@ def evidence(folder: Path, programs: Mapping[str, str]) -> Evidence:
 
 def left(folder: Path, lab: LabRecord, programs: Mapping[str, str]) -> Evidence:
     """Return what a lab leaves with these programs, by key."""
-    texts = {key: (folder / program).read_text() for key, program in programs.items()}
+    texts = {key: (folder / program).read_bytes() for key, program in programs.items()}
     return Evidence([], lab, LabStats("two", {}, {}), {}, texts, {})
 
 
