@@ -60,6 +60,8 @@ def _remarks(name: str, node: "NodeStatus") -> Iterator[str]:
     for interface, now in node.addresses_now.items():
         planned = ", ".join(node.addresses.get(interface, ())) or "none"
         yield f"{name} {interface}: it has {', '.join(now) or 'no address'} now, planned is {planned}"
+    if node.stp and node.ports:
+        yield f"{name}: {', '.join(f'{port} {state}' for port, state in node.ports.items())}"
     if node.memory_kills:
         killed = count(node.memory_kills, "process", "es")
         yield f"{name}: its memory was used up, and the kernel has killed {killed} there"

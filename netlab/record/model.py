@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, NamedTuple
 
 from netlab import paths
-from netlab.record.shapes import Count, MisfitError, Rule
+from netlab.record.shapes import Count, Rule
 
 _DEFAULT, _LO = "default", "lo"
 _MOST_CORES = 1 << 16
+_VLANS = 4095
 _MOST_INDEX = (1 << 31) - 1
 _LONGEST_INTERFACE = 15
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -64,7 +65,7 @@ def _one_of(*words: str) -> Rule:
     return Rule(" or ".join(words), words.__contains__)
 
 
-Kind = Annotated[str, _one_of("host", "switch")]
+Kind = Annotated[str, _one_of("node", "switch", "host")]
 Mode = Annotated[str, _one_of("native", "generic")]
 RuntimeName = Annotated[str, _one_of("netns", "docker")]
 Label = Annotated[str, Rule("a name of letters a-z, digits and inner hyphens", paths.is_label)]
@@ -80,6 +81,7 @@ Network = Annotated[str, Rule(f"an IP network or {_DEFAULT!r}", _is_network)]
 Mac = Annotated[str, Rule("a MAC such as 02:00:00:00:00:01", _is_mac)]
 Sysctl = Annotated[str, Rule("a dotted name such as net.ipv4.tcp_ecn", _is_sysctl)]
 Index = Annotated[int, Rule("the index of a network interface", lambda index: 0 < index <= _MOST_INDEX)]
+Vlan = Annotated[int, Rule("a VLAN, or 0", lambda vlan: 0 <= vlan < _VLANS)]
 Cores = Annotated[float, Rule("a number of cores", lambda cores: 0 <= cores <= _MOST_CORES)]
 
 
@@ -114,7 +116,7 @@ class InterfaceRecord(NamedTuple):
 
     `bridge` is the bridge that it is a port of, "" for none. `faces` says that the other end carries a program.
     `passes` says that this end carries the program that only passes. `peers` has
-    the other end of each address that is point-to-point.
+    the other end of each address that is point-to-point. `vlan` and `vlans` are what plan.steps.SetVlans says.
     """
 
     addresses: tuple[Address, ...]
@@ -127,13 +129,21 @@ class InterfaceRecord(NamedTuple):
     faces: bool = False
     passes: bool = False
     peers: Mapping[Address, Host] = {}
+    vlan: Vlan = 0
+    vlans: tuple[Vlan, ...] = ()
 
 
 class BridgeRecord(NamedTuple):
-    """The bridge of a switch."""
+    """The bridge of a switch; `stp` and `filters` are what plan.steps.AddBridge says."""
 
     name: InterfaceName
     index: Index  # type: ignore[assignment]
+    stp: bool = False
+    filters: bool = False
+
+    def options(self) -> frozenset[str]:
+        """Return the bridge's options that are on, as `ip` calls them."""
+        return frozenset({"stp_state"} if self.stp else ()) | frozenset({"vlan_filtering"} if self.filters else ())
 
 
 class RouteRecord(NamedTuple):
@@ -178,9 +188,10 @@ class ProcessRecord(NamedTuple):
 
 
 class NodeRecord(NamedTuple):
-    """A node. `env` is for root, and in a file of its own.
+    """A node: an ordinary one, a switch, or this host itself. `env` is for root, and in a file of its own.
 
     `maps` is what the file writes into maps of its programs, as JSON: entries by the name of the map.
+    `internet` says that the lab reaches the outside through this host.
     """
 
     kind: Kind
@@ -199,6 +210,7 @@ class NodeRecord(NamedTuple):
     loopback: tuple[Address, ...] = ()
     files: tuple[OwnFileRecord, ...] = ()
     private: tuple[OwnFolderRecord, ...] = ()
+    internet: bool = False
 
     @property
     def has_own_files(self) -> bool:
@@ -223,6 +235,7 @@ class NodeRecord(NamedTuple):
 class LabRecord(NamedTuple):
     """A lab; `topology` is its file, "" for none; `folder` is the lab's own.
 
+    `avoided` are networks of this host, which the lab was planned beside; `outside` the families of its way out.
     `clock_offset_ns` is wall-clock time minus CLOCK_MONOTONIC; with it all verbs show the same times.
     """
 
@@ -233,6 +246,8 @@ class LabRecord(NamedTuple):
     nodes: Mapping[Name, NodeRecord]
     description: str = ""
     clock_offset_ns: int = 0
+    avoided: tuple[Network, ...] = ()
+    outside: tuple[int, ...] = ()
 
     def processes(self) -> Iterator[tuple[str, ProcessRecord]]:
         """Yield all processes with their keys (paths.process_key), in the order of the file."""
@@ -259,39 +274,3 @@ class LabRecord(NamedTuple):
             "NETLAB_NODE_FILE": f"{self.folder}/{paths.RECORD}",
             **self.nodes[node].env,
         }
-
-
-def check_whole(lab: LabRecord) -> None:
-    """Raise MisfitError if one part of a complete record refers to another part that is not there."""
-    for name, node in lab.nodes.items():
-        for keys, expected, found in (*_loose_ends(lab, node), *_loose_programs(lab, name)):
-            misfit = MisfitError(expected, found)
-            misfit.keys = [*reversed(keys), name, "nodes"]
-            raise misfit
-
-
-def _loose_ends(lab: LabRecord, node: NodeRecord) -> Iterator[tuple[tuple[str | int, ...], str, object]]:
-    for interface, port in node.interfaces.items():
-        if port.peer not in lab.nodes or port.peer_interface not in lab.nodes[port.peer].interfaces:
-            yield ("interfaces", interface, "peer"), "the other end of its link", f"{port.peer} {port.peer_interface}"
-    names = [process.name for process in node.processes]
-    for at, process in enumerate(node.processes):
-        if len(process.argv) <= bool(process.role):
-            yield ("processes", at, "argv"), "a command", " ".join(process.argv)
-        if process.name in names[:at]:
-            yield ("processes", at, "name"), "a name of its own", process.name
-
-
-def _loose_programs(lab: LabRecord, node: str) -> Iterator[tuple[tuple[str | int, ...], str, object]]:
-    there = lab.nodes[node].programs
-    free = set(lab.nodes[node].interfaces)
-    names: set[str] = set()
-    for at, (key, program) in enumerate(lab.programs_of(node)):
-        if not program.interfaces or not free.issuperset(program.interfaces):
-            yield ("programs", at, "interfaces"), "interfaces of the node", ", ".join(program.interfaces)
-        free.difference_update(program.interfaces)
-        if program.name in names or (there[1:] and not paths.is_program_name(program.name)):
-            yield ("programs", at, "name"), "a name of its own, of letters, digits, _ and inner -", program.name
-        names.add(program.name)
-        if program.pins != (pins := paths.pins(lab.folder, key)):
-            yield ("programs", at, "pins"), pins, program.pins

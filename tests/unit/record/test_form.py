@@ -109,7 +109,7 @@ NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.interfaces.eth0.peer", "nobody", "the other end of its link"),
     ("nodes.a.limits.cpu", float("nan"), "a number of cores"),
     ("nodes.a.limits.memory", -1, "a whole number from 0 on"),
-    ("nodes.a.kind", "router", "host or switch"),
+    ("nodes.a.kind", "router", "node or switch or host"),
     ("nodes.a.programs", [PROGRAM], "/bpf/a, found"),
     ("nodes.a.programs", [PROGRAM, {**PROGRAM, "name": "q"}], "/bpf/a_p, found"),
     ("nodes.a.programs", [{**PROGRAM, "interfaces": ["eth7"]}], "interfaces of the node, found"),
