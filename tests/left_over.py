@@ -1,7 +1,7 @@
 """What all tests together have left on the machine, that no single test can see: its cell did not hold it.
 
 Others may use the machine meanwhile. So what is there when the tests have ended counts only if it does not go, and what
-comes later is none of ours. Cells, and trace instances by their marks, are ours if a process that ran our tests was there.
+comes later is none of ours. Cells, and trace instances by their marks, are ours if one of our processes was there.
 """
 
 import glob
@@ -21,7 +21,7 @@ OURS = "whose"  # the key of what a worker hands over
 
 
 def whose() -> list[str]:
-    """Return what the marks of all labs end with that are made where this process is, and the name of its cell, if any."""
+    """Return what the marks of all labs end with that are made where this process is, and its cell, if any."""
     return [mark.mark("").rpartition(".")[2], *_cells(tempfile.gettempdir())]
 
 
