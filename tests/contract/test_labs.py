@@ -229,7 +229,7 @@ def test_a_second_up_and_a_second_down(runtime: str, tmp_path: Path) -> None:
 
 def test_balancer_serves_and_counts(runtime: str) -> None:
     """Part B: requests are served, `stats` counts them, and `run` sends more."""
-    with lab(PARTB, "--runtime", runtime, "--set", "nodes.client.args.count=5"):
+    with lab(PARTB, "--runtime", runtime, "--set", "nodes.client.args.count=5", name="served"):
         with frozen(*pids("worker1", "worker2", "worker3")):
             netlab("run", "client", "--count", "20", "--sleep", "0", "--interval", "0")
             eventually(lambda: stats()["queue_depth"] >= 5)

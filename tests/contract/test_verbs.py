@@ -18,7 +18,7 @@ pytestmark = pytest.mark.root
 @pytest.fixture
 def quiet(runtime: str) -> Iterator[str]:
     """Part B, whose client waits to be started."""
-    with lab(PARTB, "--runtime", runtime, "--set", "nodes.client.autostart=false") as name:
+    with lab(PARTB, "--runtime", runtime, "--set", "nodes.client.autostart=false", name="at-work") as name:
         yield name
 
 
@@ -44,7 +44,7 @@ def test_a_balancer_is_changed_under_traffic(quiet: str) -> None:
 def test_followers_see_everything_until_the_lab_goes(runtime: str, tmp_path: Path) -> None:
     """What was there, and what comes; then they end by themselves."""
     files = {verb: tmp_path / verb for verb in ("logs", "trace")}
-    with lab(PARTB, "--runtime", runtime, "--set", "nodes.client.autostart=false"):
+    with lab(PARTB, "--runtime", runtime, "--set", "nodes.client.autostart=false", name="followed"):
         requests(5, 5)
         followers = [follow(verb, file) for verb, file in files.items()]
         eventually(lambda: all(file.read_text() for file in files.values()))
