@@ -27,7 +27,8 @@ name: way
 nodes: {a: {}, r: {}, world: {kind: host, internet: true}}
 links: [[a, r], [r, world]]
 """
-OTHER = "name: other\nnodes: {b: {}, world: {kind: host, internet: true}}\nlinks: [[b, world]]\n"
+LONG = "another-lab-with-a-name-that-no-interface-can-have"
+OTHER = f"name: {LONG}\n" + "nodes: {b: {}, world: {kind: host, internet: true}}\nlinks: [[b, world]]\n"
 CLOSED = "name: shut\nnodes: {c: {}, world: {kind: host}}\nlinks: [[c, world]]\n"
 SAY = """
 import socket, sys
@@ -164,13 +165,13 @@ def test_two_labs_share_the_host_and_the_last_one_sets_it_back(host: Machine, wa
     host.netlab("down", "way")
     again = host.netlab("up", str(other)).stderr
     with host.server(socket.SOCK_STREAM, FAR[0], 7001, bytes.upper) as seen:
-        told = say(host, "other", "b", socket.SOCK_STREAM, FAR[0], 7001)
-    addresses = json.loads(host.netlab("status", "other", "--format", "json").stdout)["nodes"]["b"]["addresses"]
+        told = say(host, LONG, "b", socket.SOCK_STREAM, FAR[0], 7001)
+    addresses = json.loads(host.netlab("status", LONG, "--format", "json").stdout)["nodes"]["b"]["addresses"]
     host.netlab("up", way)
-    host.netlab("down", "other")
+    host.netlab("down", LONG)
 
     assert ("HELLO", [HOST_AT[0]]) == (told, seen)
-    assert "other is up already" in again
+    assert f"{LONG} is up already" in again
     assert ["10.0.2.1/24", "fd00:0:0:2::1/64"] == addresses["eth0"]
     assert "up" == json.loads(host.netlab("status", "way", "--format", "json").stdout)["state"]
 
