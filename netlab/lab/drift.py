@@ -102,7 +102,7 @@ def _files(record: LabRecord) -> Iterator[tuple[str, str]]:
         for name, kind in ((paths.BPF, "BPF file system"), (paths.TRACING, "tracefs")):
             if not os.path.ismount(f"{folder}/{name}"):
                 yield "", f"its {kind} is gone: nothing is mounted at {folder}/{name}"
-    if any(about.programs or about.processes for about in record.nodes.values()) and state.is_damaged(folder):
+    if record.has_supervisor and state.is_damaged(folder):
         yield "", f"{folder}/{paths.PROCESSES}, where its supervisor writes down what happens, is gone or damaged"
 
 
@@ -144,7 +144,7 @@ def _processes(record: LabRecord, broken: Collection[str]) -> Iterator[Problem]:
     lab, folder = record.lab, record.folder
     entries = {entry.process: entry for entry in client.processes(folder)}
     supervisor = client.supervisor_pid(folder)
-    if not supervisor and any(about.programs or about.processes for about in record.nodes.values()):
+    if not supervisor and record.has_supervisor:
         lost = [entry.process for entry in entries.values() if entry.state == "lost"]
         after = f", and with it the process{'es' if lost[1:] else ''} of {', '.join(lost)}" if lost else ""
         yield Problem("", f"its supervisor has died{after}", anew(lab))

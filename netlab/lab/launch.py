@@ -3,12 +3,20 @@
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.lab.standing import Standing
 from netlab.record.model import ProcessRecord
 from netlab.runtime.base import Command
+
+if TYPE_CHECKING:
+    from netlab.plan.setup_steps import RunSetup
+    from netlab.supervise.job import Setup
+    from netlab.topology.model import SetupCommand
+
+_SHOWN = 60  # characters of a command in a message
 
 
 def process(
@@ -26,6 +34,26 @@ def process(
         variables["PYTHONPATH"] = paths.IMPORTED_FROM + (os.pathsep + there if there else "")
         variables["PYTHONUNBUFFERED"] = "1"
     return argv, variables
+
+
+def setup(lab: Standing, step: "RunSetup", home: str) -> "Setup":
+    """Return how a node is set up, from the folder `home`."""
+    from netlab.supervise.job import Setup
+
+    commands, wrapped = [], None
+    for each in step.commands:
+        wrapped = lab.runtime.wrap(step.node, each.argv)
+        commands.append((tuple(wrapped.argv), _called(each)))
+    how = (wrapped.place, wrapped.entrance) if wrapped else (None, None)
+    return Setup(step.node, tuple(commands), tuple(lab.record.variables(step.node).items()), home, *how)
+
+
+def _called(command: "SetupCommand") -> str:
+    """Return what a command is called in messages: its line in the file, and what is written there, shortened."""
+    words = command.argv[-1] if command.argv[:2] == ("sh", "-c") else " ".join(command.argv)
+    first, *more = words.strip().splitlines()
+    text = first if len(first) <= _SHOWN and not more else f"{first[:_SHOWN]} …"
+    return f"line {command.line}: {text}"
 
 
 def command(lab: Standing, node: str, argv: Sequence[str]) -> Command:

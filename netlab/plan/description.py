@@ -88,6 +88,7 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> 
         node.loopback,
         tuple(map(_own_file, node.own.files)),
         tuple(OwnFolderRecord(*each) for each in node.own.folders),
+        tuple(each.argv for each in node.setup),
     )
 
 

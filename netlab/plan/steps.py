@@ -14,6 +14,7 @@ from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
+from netlab.plan.setup_steps import RunSetup
 from netlab.topology.model import Program
 
 BRIDGE = "br0"
@@ -281,4 +282,4 @@ class StartRole(NamedTuple):
 
 
 _OfNetwork = CreateNode | GiveFiles | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram
-Step = _OfNetwork | FillMaps | AttachProgram | StartRole
+Step = _OfNetwork | FillMaps | AttachProgram | RunSetup | StartRole

@@ -4,11 +4,10 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from netlab import paths
 from netlab.kernel import pids
 from netlab.kernel.kill import GRACE_S, signal_name
 from netlab.supervise import logs, state
@@ -28,11 +27,13 @@ class Children:
     """The processes by name, and earlier runs of which something is left."""
 
     def __init__(
-        self, starts: list[dict[str, Any]], log_limit: int, inherited: Inherited, loop: Loop, stream: Stream
+        self,
+        starts: list[dict[str, Any]],
+        inherited: Inherited,
+        loop: Loop,
+        stream: Stream,
+        log: Callable[[str], logs.Writer],
     ) -> None:
-        def log(name: str) -> logs.Writer:
-            return logs.Writer(paths.log(os.curdir, name), log_limit)
-
         self._all = {start["process"]: Child(start, log(start["process"])) for start in starts}
         self._inherited = inherited
         self._loop = loop

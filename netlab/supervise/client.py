@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.kernel import umask
 from netlab.kernel.kill import GRACE_S, end, have_ended, open_pidfd
 from netlab.kernel.pids import is_alive, is_stopped
 from netlab.supervise import lab_cgroup
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
 
 if TYPE_CHECKING:
-    from netlab.runtime.base import Entrance, Place
     from netlab.supervise import state
+    from netlab.supervise.job import Setup, Start
     from netlab.supervise.readiness import Readiness
 
 STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stubborn
@@ -31,27 +30,6 @@ _READ_BYTES = 1 << 16
 # What the caller may ignore, and the supervisor must not: it hears of the ends of its children, and is stopped.
 _TO_DEFAULT = (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
-
-
-class Start(NamedTuple):
-    """A process, by its key: an argv that enters its node, what is added to the environment, whom it waits for.
-
-    `cwd` is the folder that it starts in; `place` the container that it goes into, `entrance` how it enters
-    a node with files of its own, None for neither. One without
-    `autostart` starts only when somebody asks for it. `stays` and `may_exit` are what topology.model.Process says.
-    """
-
-    process: str
-    argv: tuple[str, ...]
-    env: tuple[tuple[str, str], ...] = ()
-    after: tuple[str, ...] = ()
-    awaits_ready: bool = True
-    cwd: str = "/"
-    place: "Place | None" = None
-    autostart: bool = True
-    stays: bool = False
-    may_exit: bool = False
-    entrance: "Entrance | None" = None
 
 
 class Connection:
@@ -128,26 +106,27 @@ def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
 
 def start(
     supervisor: Connection,
-    starts: Sequence[Start],
+    starts: "Sequence[Start]",
     trace: bool,
     deadline_s: float,
     tell: Callable[[dict[str, Any]], None] = lambda _: None,
+    setups: "Sequence[Setup]" = (),
 ) -> None:
-    """Have the processes started in their order, and return when every one is there.
+    """Have the nodes set up, the processes started in their order, and return when every one is there.
 
     A process is there when it has said READY or, where none is awaited, once it has been started and has not
     ended at once. `tell` gets what happens: {"kind": "started", …}, and so on, as in docs/supervisor.md. NetlabError,
     with the last lines of the one to blame, when a process ends before it is READY, or before all are there though it
-    may not, or when they are not all there after `deadline_s` seconds; everything is stopped then.
+    may not, or when they are not all there after `deadline_s` seconds; so too when a command of a setup fails, or takes
+    longer than that. Everything is stopped then.
     """
+    from netlab.supervise import job
     from netlab.supervise.readiness import Readiness
 
     awaited = Readiness(starts, deadline_s)
-    parts = [{**one._asdict(), "env": dict(one.env)} for one in starts]
-    job = {"lab": supervisor.lab, "umask": umask.callers(), "trace": trace, "starts": parts}
     supervisor.move.wait()  # before it starts anything
     with suppress(BrokenPipeError), open(supervisor.hears, "wb", closefd=False) as pipe:
-        pipe.write(json.dumps(job).encode() + b"\n")
+        pipe.write(job.encoded(supervisor.lab, trace, deadline_s, setups, starts))
     for event in _events(supervisor, awaited):
         if blame := awaited.hear(event):
             raise _failure(supervisor, *blame)

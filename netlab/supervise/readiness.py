@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from netlab.kernel.kill import signal_name
 
 if TYPE_CHECKING:
-    from netlab.supervise.client import Start
+    from netlab.supervise.job import Start
 
 # A command prints no READY: one that lives less than this is seen to have ended.
 TRIAL_S = 0.2
+_SLACK_S = 2.0  # for the supervisor, which ends what has not set up its node in time
 _ALLOWED = "a process that may end, or that goes on in the background, needs may_exit: true"
 
 
@@ -34,6 +35,10 @@ class Readiness:
         """Take an event; if the lab cannot become complete any more, return which process is the reason, and why."""
         process = event.get("process", "")
         match event["kind"]:
+            case "setup":
+                self.until = time.monotonic() + self._deadline_s + _SLACK_S
+            case "prepared":
+                self.until = time.monotonic() + self._deadline_s
             case "started" if event["awaits_ready"]:
                 self._late.append(process)
             case "started" if not self._starts[process].may_exit:

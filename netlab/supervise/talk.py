@@ -199,7 +199,7 @@ def to(folder: str) -> Iterator[Talk]:
                 os.close(fd)
         except FileNotFoundError:
             raise NetlabError(
-                f"no supervisor listens in {folder}: its lab is not up, or has neither processes nor programs"
+                f"no supervisor listens in {folder}: its lab is not up, or has neither processes nor programs nor setup"
             ) from None
         except PermissionError:
             raise NetlabError(f"only root may speak to the supervisor in {folder}: use sudo") from None

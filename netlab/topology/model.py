@@ -82,6 +82,13 @@ class Process(NamedTuple):
     env: tuple[tuple[str, str], ...] = ()
 
 
+class SetupCommand(NamedTuple):
+    """A command that prepares a node before any process starts: its argv, and the line of the file where it is."""
+
+    argv: tuple[str, ...]
+    line: int = 0
+
+
 class OwnFile(NamedTuple):
     """A file of a node's own: the absolute path that the node sees it at, its content, its permissions.
 
@@ -149,6 +156,7 @@ class Node(NamedTuple):
     automatic_routes: bool = True
     loopback: tuple[str, ...] = ()
     own: OwnFiles = OwnFiles()
+    setup: tuple[SetupCommand, ...] = ()
 
 
 class Endpoint(NamedTuple):

@@ -17,7 +17,7 @@ import pytest
 from netlab.errors import NetlabError
 from netlab.kernel.pids import is_alive, start_ticks
 from netlab.supervise import client, schema, talk
-from netlab.supervise.client import Start
+from netlab.supervise.job import Start
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.processes import STAY, Lab, members, shell
 

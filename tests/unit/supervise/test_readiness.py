@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from netlab.supervise import readiness
-from netlab.supervise.client import Start
+from netlab.supervise.job import Start
 from netlab.supervise.readiness import Readiness
 
 ROLE, STAYING = Start("n", ("r",)), Start("n", ("r",), stays=True)
