@@ -223,26 +223,22 @@ class Host:
         if not self.supervisor:
             return
         from netlab.lab import launch
-        from netlab.runtime import entry
-        from netlab.supervise import client, job
+        from netlab.supervise import client
 
         setups = [launch.setup(self.standing, step, self.home) for step in prepared]
-        starts, processes = [], dict(self.standing.record.processes())
+        processes = dict(self.standing.record.processes())
+        starts = []
         for step in steps:
-            planned = processes[step.key]
-            argv, variables = launch.process(self.standing, step.node, planned)
-            wrapped = self.runtime.wrap(step.node, argv)
-            if wrapped.place:
-                self._check(step, entry.problem(wrapped.place, argv[0], variables, self.home))
-            about = (tuple(variables.items()), step.after, step.awaits_ready, self.home, wrapped.place, step.autostart)
-            how = (*about, planned.stays, planned.may_exit, wrapped.entrance)
-            starts.append(job.Start(step.key, tuple(wrapped.argv), *how))
+            start, problem = launch.start(self.standing, step, processes[step.key], self.home)
+            self._check(step, problem)
+            starts.append(start)
         client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell, setups)
 
     def _tell(self, event: dict[str, Any]) -> None:
         words = {"prepared": "set up", "ready": "ready", "exited": "has ended"}
         if event["kind"] in words:
             how = f" with exit code {event['exit']}" if event.get("exit") else ""
+            how += ", and starts again" if event.get("again") else ""
             who = event.get("process") or event["node"]
             self.say(f"netlab: {self.lab}: {who} {words[event['kind']]}{how}")
 

@@ -13,7 +13,8 @@ from netlab.runtime.base import Command
 
 if TYPE_CHECKING:
     from netlab.plan.setup_steps import RunSetup
-    from netlab.supervise.job import Setup
+    from netlab.plan.steps import StartRole
+    from netlab.supervise.job import Setup, Start
     from netlab.topology.model import SetupCommand
 
 _SHOWN = 60  # characters of a command in a message
@@ -27,13 +28,43 @@ def process(
     A role runs under netlab's own interpreter, or the one of its node's image, and finds netlab's modules.
     """
     argv, variables = [*process.argv, *more], {**lab.record.variables(node), **process.env}
-    if process.awaits_ready:
+    if process.role:
         if not lab.runtime.has_files:
             argv[0] = sys.executable
         there = variables.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
         variables["PYTHONPATH"] = paths.IMPORTED_FROM + (os.pathsep + there if there else "")
         variables["PYTHONUNBUFFERED"] = "1"
     return argv, variables
+
+
+def start(lab: Standing, step: "StartRole", planned: ProcessRecord, home: str) -> "tuple[Start, str]":
+    """Return how a supervisor starts a process, from the folder `home`, and what is wrong with it, "" for nothing."""
+    from netlab.runtime import entry
+    from netlab.supervise.job import Start
+
+    argv, variables = process(lab, step.node, planned)
+    wrapped = lab.runtime.wrap(step.node, argv)
+    problem = entry.problem(wrapped.place, argv[0], variables, home) if wrapped.place else ""
+    sign = planned.ready
+    looked = lab.runtime.wrap(step.node, sign.argv).argv if sign and sign.argv else ()
+    found = Start(
+        step.key,
+        tuple(wrapped.argv),
+        tuple(variables.items()),
+        step.after,
+        planned.awaits_ready,
+        home,
+        wrapped.place,
+        step.autostart,
+        planned.stays,
+        planned.may_exit,
+        wrapped.entrance,
+        bool(planned.role),
+        (sign.kind, sign.what, tuple(looked), sign.within) if sign else None,
+        (planned.restart.when, planned.restart.at_most),
+        not planned.role,
+    )
+    return found, problem
 
 
 def setup(lab: Standing, step: "RunSetup", home: str) -> "Setup":

@@ -214,6 +214,8 @@ def _processes(topology: Topology) -> list[Step]:
                     topology.name,
                     topology.runtime == "docker",
                     process.name,
+                    process.ready,
+                    process.restart,
                 )
             )
         placed.update(key for key, _, _ in ready)

@@ -73,6 +73,8 @@ InterfaceName = Annotated[str, Rule("the name of a network interface", _is_inter
 Host = Annotated[str, Rule("an IP address", is_host)]
 Address = Annotated[str, Rule("an IP address with its prefix length", is_address)]
 NextHop = Annotated[str, Rule("an IP address, or nothing", lambda text: not text or is_host(text))]
+ReadyKind = Annotated[str, _one_of("", "line", "port", "file", "command", "http")]
+RestartWhen = Annotated[str, _one_of("no", "on-failure", "always")]
 RouteKind = Annotated[str, _one_of("", "unreachable", "blackhole", "prohibit")]
 RouteMetric = Annotated[int, Rule("the metric of a route", lambda metric: 0 <= metric < 1 << 32)]
 RouteIndex = Annotated[int, Rule("the index of a network interface, or 0", lambda index: 0 <= index <= _MOST_INDEX)]
@@ -159,8 +161,24 @@ class ProgramRecord(NamedTuple):
     pins: str = ""
 
 
+class ReadyRecord(NamedTuple):
+    """What shows that a process is ready: see topology.model.Ready."""
+
+    kind: ReadyKind
+    what: str
+    argv: tuple[str, ...]
+    within: float
+
+
+class RestartRecord(NamedTuple):
+    """When a process starts again by itself: see topology.model.Restart."""
+
+    when: RestartWhen = "no"
+    at_most: Count = 0
+
+
 class ProcessRecord(NamedTuple):
-    """What runs in a node: a role ("" for none) or a command, not yet wrapped, and whether it prints READY.
+    """What runs in a node: a role ("" for none) or a command, not yet wrapped, and whether it is waited for.
 
     `name`, `stays` and `may_exit` are what topology.model.Process says; `after` are keys (paths.process_key).
     `env`, its own over the node's, is root's, and has a file of its own.
@@ -175,6 +193,8 @@ class ProcessRecord(NamedTuple):
     after: tuple[str, ...] = ()
     awaits_ready: bool = False
     env: Mapping[str, str] = {}
+    ready: ReadyRecord | None = None
+    restart: RestartRecord = RestartRecord()
 
 
 class NodeRecord(NamedTuple):

@@ -21,6 +21,7 @@ from netlab.supervise import lab_cgroup
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
 
 if TYPE_CHECKING:
+    from netlab.record import facts
     from netlab.supervise import state
     from netlab.supervise.job import Setup, Start
     from netlab.supervise.readiness import Readiness
@@ -58,11 +59,13 @@ class Process(NamedTuple):
     """What a process is doing; `process` is its key (paths.process_key), `role` is for who knows the lab's record.
 
     `state` is `not started`, `starting` (no READY yet), `running`, `stopped` (as by SIGSTOP), `exited` (with `code`),
-    `killed` (by the signal `code`) or `lost`: it is gone and nobody saw how, because the supervisor had died.
-    `started_ns` and `ended_ns` are
+    `killed` (by the signal `code`), `gone` (it had gone on in the background, and nobody saw how it ended),
+    `restarting` (it has ended, and starts again by itself in a moment) or `lost`: it is gone and nobody saw how,
+    because the supervisor had died. `started_ns` and `ended_ns` are
     CLOCK_MONOTONIC, 0 where they do not apply. `cpu_percent` is of one CPU, the average since the start; it,
     `rss_bytes` and `threads` are None where they cannot be read. `stopped_by_request` says that an ended process was
-    to end: somebody has asked the supervisor for it.
+    to end: somebody has asked the supervisor for it. `restarts` are how often it has started again by itself, in a row;
+    `exhausted` says that it does not any more, as it has as often as it may. `late` is why it is not ready in its time.
     """
 
     node: str
@@ -78,6 +81,9 @@ class Process(NamedTuple):
     threads: int | None = None
     stopped_by_request: bool = False
     role: str = ""
+    restarts: int = 0
+    exhausted: bool = False
+    late: str = ""
 
 
 def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
@@ -242,20 +248,31 @@ def unstarted(key: str) -> Process:
 
 
 def _process(key: str, fate: "state.Fate") -> Process:
-    from netlab.record.facts import Exited
-
     began, ended = fate.started, fate.ended
     if not began:
         return unstarted(key)
-    known = Process(paths.node_of(key), key, "lost", began.pid, 0, began.argv, began.started_ns)
+    known = Process(paths.node_of(key), key, "lost", began.pid, 0, began.argv, began.started_ns, restarts=fate.restarts)
     if ended:
-        how, code = ("exited", ended.exit) if isinstance(ended, Exited) else ("killed", ended.signal)
-        return known._replace(state=how, code=code, ended_ns=ended.ended_ns, stopped_by_request=bool(fate.stop))
+        how, code = _ending(ended)
+        how = "restarting" if fate.restarting else how
+        restarts = fate.restarting.count if fate.restarting else fate.restarts
+        known = known._replace(restarts=restarts, stopped_by_request=bool(fate.stop), exhausted=bool(fate.exhausted))
+        return known._replace(state=how, code=code, ended_ns=ended.ended_ns)
+    known = known._replace(late=fate.late.why if fate.late else "")
     waits = began.awaits_ready and not fate.ready
     if not is_alive(known.pid, began.start_ticks):
         return known
     now = "stopped" if is_stopped(known.pid) else "starting" if waits else "running"
     return _measured(known._replace(state=now))
+
+
+def _ending(ended: "facts.Ended") -> tuple[str, int]:
+    """Return the state of a process that has ended, and its code."""
+    from netlab.record.facts import Exited, Killed
+
+    if isinstance(ended, Exited):
+        return "exited", ended.exit
+    return ("killed", ended.signal) if isinstance(ended, Killed) else ("gone", 0)
 
 
 def _measured(process: Process) -> Process:

@@ -15,6 +15,10 @@ class Start(NamedTuple):
     `cwd` is the folder that it starts in; `place` the container that it goes into, `entrance` how it enters
     a node with files of its own, None for neither. One without
     `autostart` starts only when somebody asks for it. `stays` and `may_exit` are what topology.model.Process says.
+
+    `ready` is what shows that it is: kind, what, an argv that enters the node, and seconds; None is the READY of a
+    role. `runs_role` says that it is one in any case. `restart` is when it starts again by itself, and how often.
+    `is_grouped` says that all that it starts is kept in a control group: that in `group`, or one of its own.
     """
 
     process: str
@@ -28,6 +32,21 @@ class Start(NamedTuple):
     stays: bool = False
     may_exit: bool = False
     entrance: "Entrance | None" = None
+    runs_role: bool = False
+    ready: "tuple[str, str, tuple[str, ...], float] | None" = None
+    restart: tuple[str, int] = ("no", 0)
+    is_grouped: bool = False
+    group: str = ""
+
+    @property
+    def is_role(self) -> bool:
+        """Whether it is a role, which prints its lines with their times, and may end when its work is done."""
+        return self.runs_role or (self.awaits_ready and not self.ready)
+
+    @property
+    def within(self) -> float:
+        """How many seconds it has to become ready, 0 if nobody has said so."""
+        return self.ready[3] if self.ready else 0.0
 
 
 class Setup(NamedTuple):

@@ -1,6 +1,5 @@
 """In the supervisor: runs the setup of nodes, before the first process starts, and says what fails."""
 
-import os
 import signal
 import time
 from collections import deque
@@ -11,10 +10,10 @@ from typing import Any
 from netlab.kernel.kill import signal_name
 from netlab.supervise import logs
 from netlab.supervise.child import Child, Inherited
-from netlab.supervise.loop import Loop, repeat
+from netlab.supervise.intake import Intake
+from netlab.supervise.loop import Loop
 from netlab.supervise.stream import Stream
 
-_READ_BYTES = 1 << 16
 _AT_ONCE = 8  # nodes
 
 
@@ -22,7 +21,7 @@ class _Node:
     """A node's setup: the commands that have not begun, and the one that runs, which may do so until `due`."""
 
     def __init__(self, setup: dict[str, Any], log: logs.Writer) -> None:
-        about = {**setup, "process": setup["node"], "after": (), "awaits_ready": False}
+        about = {**setup, "process": setup["node"], "awaits_ready": False, "is_grouped": False}
         self.name: str = setup["node"]
         self.commands = deque(enumerate(setup["commands"], 1))
         self._about = about
@@ -63,6 +62,7 @@ class Setups:
         self._loop = loop
         self._stream = stream
         self._done = done
+        self._intake = Intake(loop, stream, lambda _: None, self._reap)
         self._is_over = False
 
     @property
@@ -111,27 +111,12 @@ class Setups:
             self._fail(node, f"cannot be started: {error.strerror}")
             return
         self._stream.tell("setup", child.started_ns, node=node.name, pid=child.pid)
-        for fd in child.pipes:
-            self._loop.watch(fd, partial(self._read, child, fd))
+        self._intake.watch(child)
         self._loop.watch(pidfd, partial(self._end, node, child, pidfd))
-
-    def _read(self, child: Child, fd: int) -> bool:
-        """Read what a pipe holds; say whether there was anything. What runs in the background may hold it for long."""
-        try:
-            data = os.read(fd, _READ_BYTES)
-        except BlockingIOError:
-            return False
-        self._stream.tell_lines(child.name, child.take(fd, data)[1])
-        if not data:
-            self._loop.close(fd)
-            del child.pipes[fd]
-            self._reap(child)
-        return bool(data)
 
     def _end(self, node: _Node, child: Child, pidfd: int) -> None:
         self._loop.close(pidfd)
-        for fd in list(child.pipes):
-            repeat(partial(self._read, child, fd))
+        self._intake.read(child)
         how = child.result()
         node.running, node.due = None, float("inf")
         if not self._is_over and how == {"exit": 0}:
@@ -147,9 +132,8 @@ class Setups:
 
     def _fail(self, node: _Node, why: str) -> None:
         """Say what has failed, and end the others: whoever builds the lab removes it now."""
-        if running := node.running:
-            for fd in list(running.pipes):  # its last lines belong to the message
-                repeat(partial(self._read, running, fd))
+        if node.running:
+            self._intake.read(node.running)  # its last lines belong to the message
         self.stop()
         self._stream.tell("failed", process=node.name, why=f"is not set up: {node.called} {why}")
 

@@ -57,7 +57,7 @@ class Supervisor:
 
         self.loop = Loop()
         self.stream = Stream(self.loop)
-        self.children = Children(job["starts"], inherited, self.loop, self.stream, log)
+        self.children = Children(job["starts"], job["deadline_s"], inherited, self.loop, self.stream, log)
         self.listener = Listener(job["lab"], self.loop, self.stream, Requests(self.children, self.stream))
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
         self.trace = trace_collector.Collector(os.curdir, job["lab"], limit, self.stream) if job["trace"] else None
