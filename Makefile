@@ -22,7 +22,7 @@ PARTS =
 SETUP := PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' sh .ci/setup
 BIN := .venv/bin
 
-TEST_PACKAGES := ethtool dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
+TEST_PACKAGES := ethtool nftables iptables dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
 DAEMON_PACKAGES := frr
 KERNEL_PACKAGES := qemu-system-x86 kmod busybox-static file
 SOAK := tests/lab/test_soak.py tests/lab/test_killed_reloads.py tests/lab/test_endurance.py
