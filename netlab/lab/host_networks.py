@@ -27,7 +27,7 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _RTN_UNICAST, _RTN_OF_NOBODY = 1, (6, 7, 8)  # blackhole, unreachable, prohibit
 _FAMILIES = {socket.AF_INET: IPV4, socket.AF_INET6: IPV6}
 # Routes as wide as this are ways to everywhere, as those of a VPN: 0.0.0.0/1, 2000::/3.
-_WIDEST = {IPV4: 1, IPV6: 7}
+_WIDEST = {IPV4: 1, IPV6: 3}
 _KERNELS = (
     *(Subnet(IPV4, 127 << 24, 8), Subnet(IPV4, 169 << 24 | 254 << 16, 16), Subnet(IPV4, 224 << 24, 4)),
     *(Subnet(IPV6, 1, 128), Subnet(IPV6, 0xFE80 << 112, 10), Subnet(IPV6, 0xFF00 << 112, 8)),

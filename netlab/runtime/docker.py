@@ -75,7 +75,7 @@ class Docker:
                 for node in items:
                     made[node] = self._make(client, node, mark, given.get(node, OwnFiles()))
 
-            syscalls.in_threads(min(engine.THREADS, len(nodes)), make, nodes)
+            syscalls.in_threads(min(engine.THREADS, len(nodes) or 1), make, nodes)
             self._write(Containers(where, mark, made))
 
     def destroy(self) -> list[str]:

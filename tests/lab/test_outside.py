@@ -3,14 +3,18 @@
 import json
 import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from netlab.testing import leaks
-from netlab.testing.waiting import PATIENCE_S
+from netlab.testing.waiting import PATIENCE_S, eventually
+from tests.lab.lab import ROOT
 from tests.lab.outside import FAR, HOST_AT, Machine, machine, name_reply
 
 pytestmark = [
@@ -132,6 +136,24 @@ def test_status_sees_damage_and_down_mends_it(host: Machine, way: str, damage: s
     host.netlab("up", way)
 
     assert any(f"{one['where']}: {one['what']}".startswith(DAMAGE[damage]) for one in found), found
+
+
+def test_down_ends_what_was_executed_there_and_nothing_else_on_the_host(host: Machine, way: str) -> None:
+    own = host.inside(lambda: subprocess.Popen(["sleep", "inf"]))
+    words = [sys.executable, "-m", "netlab", "exec", "--lab", "way", "world", "sleep", "inf"]
+    executed = host.inside(lambda: subprocess.Popen(words, cwd=ROOT))
+    try:
+        eventually(lambda: Path(f"/proc/{executed.pid}/comm").read_text() == "sleep\n", "it runs")
+        host.netlab("down", "way")
+
+        assert executed.wait(PATIENCE_S) == -signal.SIGTERM
+        assert own.poll() is None
+    finally:
+        own.kill()
+        own.wait()
+        executed.kill()
+        executed.wait()
+        host.netlab("up", way)
 
 
 def test_two_labs_share_the_host_and_the_last_one_sets_it_back(host: Machine, way: str, tmp_path: Path) -> None:
