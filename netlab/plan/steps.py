@@ -221,9 +221,8 @@ class FaceProgram(NamedTuple):
 class AttachProgram(NamedTuple):
     """An XDP program, compiled once for its node unless it is an object, and attached to these of its interfaces.
 
-    `program.interfaces` is what the file says, `interfaces` what it means. `key` is what the program is called in the
-    lab. With `for_peer` it is not the node's own program. It is at the other end of a link, so that frames arrive that
-    the program there sends by XDP_TX.
+    `program.interfaces` is what the file says, `interfaces` what it means. `key` is what it is called in the lab. One
+    `for_peer` is not the node's own: with it, frames arrive that the program at the other end sends by XDP_TX.
     """
 
     node: str
@@ -239,9 +238,10 @@ class AttachProgram(NamedTuple):
         function = f" function {program.function}" if program.function else ""
         constants = " ".join(f"{name}={value}" for name, value in program.define)
         defined = f" with {constants}" if constants else ""
+        make = "load" if program.path.endswith(OBJECT) else "compile"
         where = " ".join((namespace(self.lab, self.node), *self.interfaces))
         called = f" as {self.key}" if self.key != self.node else ""
-        text = f"# netlab: {'load' if program.path.endswith(OBJECT) else 'compile'} {program.path}{defined}, attach{function} {program.mode} at {where}{called}"
+        text = f"# netlab: {make} {program.path}{defined}, attach{function} {program.mode} at {where}{called}"
         return text.replace("\n", " ")
 
     def undone(self) -> str:
