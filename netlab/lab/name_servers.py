@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from netlab.kernel import files
-from netlab.record.model import is_host
+from netlab.record.rules import is_host
 
 RESOLV_CONF = "/etc/resolv.conf"
 BEHIND = ("/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf")

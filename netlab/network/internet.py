@@ -21,7 +21,7 @@ from netlab.network.host_commands import run, tried
 from netlab.plan.host_steps import FORWARDING, OpenInternet, lab_of_table, ruleset, table_name
 from netlab.record import shapes
 from netlab.record.lock import Lock
-from netlab.record.model import Sysctl
+from netlab.record.rules import Sysctl
 from netlab.topology.ip_arithmetic import IPV6
 
 _PATIENCE_S = 60.0

@@ -19,6 +19,8 @@ from netlab.record.model import (
     OwnFolderRecord,
     ProcessRecord,
     ProgramRecord,
+    ReadyRecord,
+    RestartRecord,
     RouteRecord,
 )
 from netlab.topology.model import NODE_IMAGE, Node, OwnFile, Process
@@ -102,6 +104,7 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> 
         tuple(map(_own_file, node.own.files)),
         tuple(OwnFolderRecord(*each) for each in node.own.folders),
         node.internet,
+        tuple(each.argv for each in node.setup),
     )
 
 
@@ -161,6 +164,8 @@ def _process(step: StartRole, process: Process) -> ProcessRecord:
         process.stays,
         process.may_exit,
         step.after,
-        step.awaits_ready,
+        step.awaits_ready or bool(process.ready),
         dict(process.env),
+        ReadyRecord(*process.ready) if process.ready else None,
+        RestartRecord(*process.restart),
     )

@@ -17,6 +17,7 @@ from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet, interface_index
 from netlab.plan.mistakes import PlanError
 from netlab.plan.routes import routes
+from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import (
     BRIDGE,
     LO,
@@ -54,7 +55,7 @@ class Plan(NamedTuple):
 
     `interfaces` are those of the file's links in order, `a` before `b`. `steps` are in the order in which they are
     done: CreateNode, JoinHost, GiveFiles, AddBridge, AddLink, SetVlans, GuardHost, AddAddress, AddRoute, OpenInternet,
-    FaceProgram, FillMaps, AttachProgram, StartRole. `notes` are sentences about the choices, for people.
+    FaceProgram, FillMaps, AttachProgram, RunSetup, StartRole. `notes` are sentences about the choices, for people.
     `surroundings` are what of this host the choices took into account.
     """
 
@@ -120,6 +121,8 @@ def _plan(topology: Topology, surroundings: Surroundings) -> Plan:
         ours = tuple(end.name for end in interfaces if end.node == host)
         steps.append(OpenInternet(host, ours, surroundings.outside, lab))
     steps += _programs(topology, interfaces)
+    there = topology.runtime == "docker"
+    steps += [RunSetup(node.name, node.setup, node.env, lab, there) for node in topology.nodes if node.setup]
     steps += _processes(topology)
     notes = (*((note,) if note else ()), *mtu_notes.of_switches(topology, where))
     return Plan(topology, interfaces, tuple(steps), notes, surroundings)
@@ -231,6 +234,8 @@ def _processes(topology: Topology) -> list[Step]:
                     topology.name,
                     topology.runtime == "docker",
                     process.name,
+                    process.ready,
+                    process.restart,
                 )
             )
         placed.update(key for key, _, _ in ready)

@@ -20,6 +20,7 @@ def _loose_ends(lab: LabRecord, node: NodeRecord) -> Iterator[tuple[tuple[str | 
     for interface, port in node.interfaces.items():
         if port.peer not in lab.nodes or port.peer_interface not in lab.nodes[port.peer].interfaces:
             yield ("interfaces", interface, "peer"), "the other end of its link", f"{port.peer} {port.peer_interface}"
+    yield from ((("setup", at), "a command", "") for at, argv in enumerate(node.setup) if not argv)
     names = [process.name for process in node.processes]
     for at, process in enumerate(node.processes):
         if len(process.argv) <= bool(process.role):

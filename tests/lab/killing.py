@@ -15,16 +15,20 @@ SMALL = """
 name: small
 nodes:
   left:
-    command: [sleep, inf]
+    processes:
+      daemon: {command: [sh, -c, "setsid sleep 1000 >/dev/null 2>&1 & exit 0"], restart: always}
+      left: {command: [sh, -c, "exec sleep inf"], ready: {command: ["true"]}, after: [daemon]}
     limits: {cpu: 0.9, memory: 64M}
     files: {/etc/netlab-test/x: {text: x, owner: daemon}, /etc/hosts: {text: x}}
     private: [/run/netlab-test, /var/log, {path: /opt, content: host}]
+    setup: ["sleep 1000 & echo set up", [ip, link, set, lo, up]]
   right:
     xdp: pass
     command: [sleep, inf]
   alone: {}
   hub:
     kind: switch
+    setup: ip link set br0 type bridge stp_state 1
 links:
   - [left, right]
   - [left, hub]

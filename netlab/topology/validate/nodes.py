@@ -16,6 +16,7 @@ from netlab.topology.validate.programs import WrittenProgram, read_programs
 from netlab.topology.validate.routes import WrittenRoutes, read_routes
 from netlab.topology.validate.rules import LABEL_LENGTH, NAME, Fields, boolean, choice, integer, suggest_name
 from netlab.topology.validate.settings import capabilities, environment, image, limits, sysctls
+from netlab.topology.validate.setup import setup
 
 if TYPE_CHECKING:
     from netlab.topology.validate.own_files import WrittenFiles
@@ -24,7 +25,7 @@ KIND = choice("node", "switch", "host")
 REPLICAS = integer(1, 1000)
 OWN = ("files", "private")
 OF_SWITCHES = ("stp", "vlan_filtering")
-SWITCH_KEYS = ("kind", "replicas", "sysctls", *OF_SWITCHES)
+SWITCH_KEYS = ("kind", "replicas", "sysctls", "setup", *OF_SWITCHES)
 HAS_NOTHING = ("switch", "host")  # kinds of nodes in which nothing of the lab runs
 NODE_KEYS = (
     *SWITCH_KEYS,
@@ -87,6 +88,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         maps=fields.read("maps", read_maps, ()) if has_own else (),
         internet=fields.read("internet", boolean, False),
         stp=stp,
+        setup=fields.read("setup", setup, ()),
     )
     return Draft(
         declared,

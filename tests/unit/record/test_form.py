@@ -89,6 +89,8 @@ PROCESS = {
     "after": [],
     "awaits_ready": False,
     "env": {},
+    "ready": None,
+    "restart": {"when": "no", "at_most": 5},
 }
 PROGRAM = {
     "name": "p",
@@ -152,7 +154,7 @@ def test_nonsense_of_the_right_type_is_told_with_its_place(
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(7, "it has format 7"), (None, "it has no format number"), ("1", 'it has format "1"'), (True, "it has format tr")],
+    [(8, "it has format 8"), (None, "it has no format number"), ("1", 'it has format "1"'), (True, "it has format tr")],
 )
 @pytest.mark.parametrize("name", ["lab.json", "status.json"])
 def test_a_record_of_another_format_is_told_by_its_number(folder: str, name: str, number: object, said: str) -> None:
