@@ -32,7 +32,7 @@ def run(lab: Standing, called: str, options: Sequence[str]) -> NoReturn:
     """Run the process that is called so, with more options behind its own, and end as it does."""
     node, process = named.process(lab.record, called)
     argv, variables = launch.process(lab, node, process, options)
-    if process.awaits_ready:
+    if process.role:
         variables[role.STAMPED] = "1"
     os.chdir(home_of(lab.record))
     log = Log(lab.record.folder, process_key(node, process.name))
@@ -41,7 +41,7 @@ def run(lab: Standing, called: str, options: Sequence[str]) -> NoReturn:
     for end in (out_end, err_end):
         os.close(end)
     log.note(f"started in the foreground as process {pid}, with {' '.join(options) or 'no more options'}")
-    reader = Reader({out: Pipe(b"out", process.awaits_ready), err: Pipe(b"err")}, log)
+    reader = Reader({out: Pipe(b"out", bool(process.role)), err: Pipe(b"err")}, log)
     reader.start()
 
     def finish(code: int) -> None:

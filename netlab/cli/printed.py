@@ -20,8 +20,8 @@ _AS_JSON = (".json", ".jsonl")
 def logs(args: typed.Logs) -> None:
     """Show what processes printed."""
     lab = store.read(store.choose(args.lab))
-    called = [key for words in args.processes for key in named.keys(lab, words)]
-    keys = list(dict.fromkeys(called)) if args.processes else [key for key, _ in lab.processes()]
+    called = [key for words in args.processes for key in named.logs(lab, words)]
+    keys = list(dict.fromkeys(called)) if args.processes else list(lab.logs())
     show.lines(log_view.of_processes(lab, keys, args.lines, args.follow, args.format, Painted()))
 
 

@@ -10,6 +10,7 @@ from netlab.supervise import logs, talk
 
 Say = Callable[[str], None]
 _States = Mapping[str, Mapping[str, Any]]
+_STOPS_S = 5.0  # for the end of the run before
 _DONE = {"start": "started", "restart": "restarted"}
 
 
@@ -26,7 +27,7 @@ def change(record: LabRecord, do: str, words: Sequence[str], deadline_s: float, 
         meant = [key for word in words for key in _meant(record, do, word, states)] or called
         for key in _ordered(known, dict.fromkeys(meant), do):
             runs = talk.runs(states[key])
-            if do == "stop" if not runs else do == "start":
+            if do == "start" if runs else do == "stop" and not talk.waits(states[key]):
                 doing = f"runs already: process {states[key]['pid']}" if runs else "does not run"
                 say(f"netlab: {record.lab}: {key} {doing}")
             elif do == "stop":
@@ -43,7 +44,7 @@ def _start(
 ) -> None:
     try:
         begin = supervisor.start if do == "start" else supervisor.restart
-        begin(key, deadline_s)
+        begin(key, max(deadline_s, process.ready.within + _STOPS_S) if process.ready else deadline_s)
         if not process.awaits_ready and not process.may_exit:
             supervisor.try_out(key)
     except talk.NotThereError as error:
@@ -62,7 +63,7 @@ def _meant(record: LabRecord, do: str, word: str, states: _States) -> list[str]:
     keys = _keys(record, word)
     if not keys[1:]:
         return keys
-    running = [key for key in keys if talk.runs(states[key])]
+    running = [key for key in keys if talk.runs(states[key]) or talk.waits(states[key])]
     if do == "stop":
         return running
     known = dict(record.processes())

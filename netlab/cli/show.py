@@ -60,6 +60,9 @@ def _remarks(name: str, node: "NodeStatus") -> Iterator[str]:
     for interface, now in node.addresses_now.items():
         planned = ", ".join(node.addresses.get(interface, ())) or "none"
         yield f"{name} {interface}: it has {', '.join(now) or 'no address'} now, planned is {planned}"
+    for process in node.processes:
+        if process.restarts and process.state not in ("restarting", "exited", "killed", "gone"):
+            yield f"{process.process}: it has started again by itself, {count(process.restarts, 'time')} in a row"
     if node.memory_kills:
         killed = count(node.memory_kills, "process", "es")
         yield f"{name}: its memory was used up, and the kernel has killed {killed} there"
@@ -88,9 +91,9 @@ def _state(process: "Process") -> Any:
     said = process.state + code
     if process.state == "running":
         return tables.painted(_PAINT.good(said))
-    if process.state in ("killed", "lost") or process.code:
+    if process.state in ("killed", "lost", "gone") or process.code:
         return tables.painted(_PAINT.bad(said))
-    return tables.painted(_PAINT.doubtful(said) if process.state in ("starting", "stopped") else said)
+    return tables.painted(_PAINT.doubtful(said) if process.state in ("starting", "stopped", "restarting") else said)
 
 
 def stats(counted: "LabStats") -> None:

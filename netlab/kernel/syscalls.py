@@ -76,10 +76,10 @@ def open_proc() -> int:
 
 def open_file_system(kind: str) -> int:
     """Return a descriptor of a file system of this kind that is mounted nowhere; raises OSError (before Linux 5.2)."""
-    context = _syscall(_FSOPEN, "fsopen", kind.encode(), _CLOSE_ON_EXEC)
+    context = call(_FSOPEN, "fsopen", kind.encode(), _CLOSE_ON_EXEC)
     try:
-        _syscall(_FSCONFIG, "fsconfig", context, _FSCONFIG_CMD_CREATE, None, None, 0)
-        return _syscall(_FSMOUNT, "fsmount", context, _CLOSE_ON_EXEC, 0)
+        call(_FSCONFIG, "fsconfig", context, _FSCONFIG_CMD_CREATE, None, None, 0)
+        return call(_FSMOUNT, "fsmount", context, _CLOSE_ON_EXEC, 0)
     finally:
         os.close(context)
 
@@ -90,13 +90,13 @@ def clone_mounts(path: str) -> int:
     Raises OSError.
     """
     flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
-    return _syscall(_OPEN_TREE, "open_tree", _AT_FDCWD, os.fsencode(path), flags, path=path)
+    return call(_OPEN_TREE, "open_tree", _AT_FDCWD, os.fsencode(path), flags, path=path)
 
 
 def place_mounts(copy: int, path: str) -> None:
     """Mount at `path` what `clone_mounts` has copied; raises OSError."""
     arguments = (copy, b"", _AT_FDCWD, os.fsencode(path), _MOVE_MOUNT_F_EMPTY_PATH)
-    _syscall(_MOVE_MOUNT, "move_mount", *arguments, path=path)
+    call(_MOVE_MOUNT, "move_mount", *arguments, path=path)
 
 
 def unshare(kinds: int) -> None:
@@ -280,11 +280,11 @@ def libc() -> Any:
     return found
 
 
-def _syscall(number: int, call: str, *arguments: object, path: str = "") -> int:
-    """Make a system call by its number."""
+def call(number: int, name: str, *arguments: object, path: str = "") -> int:
+    """Make a system call by its number, and return its answer; `name` is what messages call it. Raises OSError."""
     import ctypes
 
-    return _check(libc().syscall(ctypes.c_long(number), *arguments), call, path)
+    return _check(libc().syscall(ctypes.c_long(number), *arguments), name, path)
 
 
 def _check(result: int, call: str, path: str = "") -> int:

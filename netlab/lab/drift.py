@@ -12,13 +12,12 @@ from typing import NamedTuple
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
-from netlab.kernel.kill import signal_name
-from netlab.lab import addresses_now, node_drift, snapshot
+from netlab.lab import addresses_now, node_drift, process_drift, snapshot
 from netlab.lab.node_drift import NO_PINS, Inside, Pins, Problem, anew
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
 from netlab.record import noted_pins, store
-from netlab.record.model import LabRecord, ProcessRecord
+from netlab.record.model import LabRecord
 from netlab.record.notes import Pinned
 from netlab.supervise import client, identity, lab_cgroup, state, trace
 
@@ -102,7 +101,7 @@ def _files(record: LabRecord) -> Iterator[tuple[str, str]]:
         for name, kind in ((paths.BPF, "BPF file system"), (paths.TRACING, "tracefs")):
             if not os.path.ismount(f"{folder}/{name}"):
                 yield "", f"its {kind} is gone: nothing is mounted at {folder}/{name}"
-    if any(about.programs or about.processes for about in record.nodes.values()) and state.is_damaged(folder):
+    if record.has_supervisor and state.is_damaged(folder):
         yield "", f"{folder}/{paths.PROCESSES}, where its supervisor writes down what happens, is gone or damaged"
 
 
@@ -144,7 +143,7 @@ def _processes(record: LabRecord, broken: Collection[str]) -> Iterator[Problem]:
     lab, folder = record.lab, record.folder
     entries = {entry.process: entry for entry in client.processes(folder)}
     supervisor = client.supervisor_pid(folder)
-    if not supervisor and any(about.programs or about.processes for about in record.nodes.values()):
+    if not supervisor and record.has_supervisor:
         lost = [entry.process for entry in entries.values() if entry.state == "lost"]
         after = f", and with it the process{'es' if lost[1:] else ''} of {', '.join(lost)}" if lost else ""
         yield Problem("", f"its supervisor has died{after}", anew(lab))
@@ -164,39 +163,9 @@ def _processes(record: LabRecord, broken: Collection[str]) -> Iterator[Problem]:
             entry = entries.get(key) or client.unstarted(key)
             can_start = bool(supervisor) and not {"", entry.node}.intersection(broken)
             mend = f"netlab start --lab {lab} {key}" if can_start else anew(lab)
-            yield from _process(record, process, entry, bool(supervisor), mend)
-
-
-def _process(
-    record: LabRecord, planned: ProcessRecord, entry: client.Process, is_watched: bool, mend: str
-) -> Iterator[Problem]:
-    """Yield what has happened to a node's process; where nobody watches, what is lost is told with the supervisor.
-
-    `mend` is what brings back a process that has ended.
-    """
-    lab, folder = record.lab, record.folder
-    who = f"its process {entry.pid}"
-    match entry.state:
-        case "not started":
-            yield Problem(entry.process, f"{folder}/{paths.PROCESSES} says nothing of its process", anew(lab))
-            return
-        case "lost" if is_watched:
-            yield Problem(entry.process, f"{who} has ended, and nobody has seen how", anew(lab))
-        case "stopped":
-            yield Problem(entry.process, f"{who} is stopped", f"kill -CONT {entry.pid}")
-        case "exited" | "killed" if entry.stopped_by_request and is_watched:
-            yield Problem(entry.process, f"{who} was stopped on request", mend)
-        case "killed":
-            yield Problem(entry.process, f"{who} was killed by {signal_name(entry.code)}", mend)
-        case "exited" if planned.may_exit:
-            pass
-        case "exited" if entry.code:
-            yield Problem(entry.process, f"{who} has ended with exit code {entry.code}", mend)
-        case "exited" if planned.stays:
-            yield Problem(entry.process, f"{who} has ended, and its role is one that stays", mend)
-    log = paths.log(folder, entry.process)
-    if _is_gone(log):
-        yield Problem(entry.process, f"its log {log} is gone", anew(lab))
+            yield from process_drift.problems(lab, folder, process, entry, is_watched=bool(supervisor), mend=mend)
+            if entry.state != "not started" and _is_gone(log := paths.log(folder, key)):
+                yield Problem(key, f"its log {log} is gone", anew(lab))
 
 
 # ---- what does -------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from netlab.lab.standing import Standing
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.planner import Plan
+from netlab.plan.setup_steps import RunSetup
 from netlab.plan.stages import Stage, Work
 from netlab.plan.steps import AddLink, AttachProgram, CreateNode, StartRole, Step
 from netlab.record import noted_pins, store
@@ -100,7 +101,8 @@ class Host:
     def prepare(self, steps: Sequence[Step]) -> None:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""
         programs, roles = _of(AttachProgram, steps), _of(StartRole, steps)
-        self._check_commands(roles)
+        setups = _of(RunSetup, steps)
+        self._check_commands(roles, bool(roles or setups))
         if programs:
             from netlab.programs import loader
             from netlab.supervise import trace
@@ -111,16 +113,16 @@ class Host:
                     files.write(paths.source(self.folder, step.key), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
-        if programs or roles:
+        if programs or roles or setups:
             from netlab.supervise import client
 
             self.supervisor = client.spawn(self.lab, self.folder, self.lock)
 
-    def _check_commands(self, roles: Sequence[StartRole]) -> None:
+    def _check_commands(self, roles: Sequence[StartRole], any_runs: bool) -> None:
         """Refuse what could not be started in the end."""
         if self.runtime.has_files:  # which come with the nodes
             return
-        if roles and commands.problem("ip", os.environ):
+        if any_runs and commands.problem("ip", os.environ):
             raise HostError("ip is not installed; on Debian: apt-get install iproute2")
         own = self.standing.record.nodes
         for step in (each for each in roles if not own[each.node].has_own_files):  # a command may be one of these files
@@ -159,7 +161,7 @@ class Host:
                 self._fill(_of(FillMaps, stage.steps))
                 self._attach(_of(AttachProgram, stage.steps))
             case Work.PROCESSES:
-                self._start(_of(StartRole, stage.steps))
+                self._start(_of(RunSetup, stage.steps), _of(StartRole, stage.steps))
             case _:
                 assert_never(stage.work)
 
@@ -171,7 +173,11 @@ class Host:
         self.runtime.create(nodes, {step.node: step.own for step in _of(GiveFiles, steps)})
         self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
         links.build(
-            [step for step in steps if not isinstance(step, GiveFiles | FillMaps | AttachProgram | StartRole)],
+            [
+                step
+                for step in steps
+                if not isinstance(step, GiveFiles | FillMaps | AttachProgram | RunSetup | StartRole)
+            ],
             self.runtime.netns_path,
         )
         self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
@@ -209,39 +215,37 @@ class Host:
         if self.tracing:
             self.tracing.result()
 
-    def _start(self, steps: Sequence[StartRole]) -> None:
-        """Start the roles that start by themselves, in their order."""
+    def _start(self, prepared: Sequence[RunSetup], steps: Sequence[StartRole]) -> None:
+        """Set up the nodes, then start the roles that start by themselves, in their order."""
         self.supervises = True
         if self.before_roles:
             self.before_roles(self.standing)
         if not self.supervisor:
             return
         from netlab.lab import launch
-        from netlab.runtime import entry
         from netlab.supervise import client
 
-        starts, processes = [], dict(self.standing.record.processes())
+        setups = [launch.setup(self.standing, step, self.home) for step in prepared]
+        processes = dict(self.standing.record.processes())
+        starts = []
         for step in steps:
-            planned = processes[step.key]
-            argv, variables = launch.process(self.standing, step.node, planned)
-            wrapped = self.runtime.wrap(step.node, argv)
-            if wrapped.place:
-                self._check(step, entry.problem(wrapped.place, argv[0], variables, self.home))
-            about = (tuple(variables.items()), step.after, step.awaits_ready, self.home, wrapped.place, step.autostart)
-            how = (*about, planned.stays, planned.may_exit, wrapped.entrance)
-            starts.append(client.Start(step.key, tuple(wrapped.argv), *how))
-        client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell)
+            start, problem = launch.start(self.standing, step, processes[step.key], self.home)
+            self._check(step, problem)
+            starts.append(start)
+        client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell, setups)
 
     def _tell(self, event: dict[str, Any]) -> None:
-        words = {"ready": "ready", "exited": "has ended"}
+        words = {"prepared": "set up", "ready": "ready", "exited": "has ended"}
         if event["kind"] in words:
             how = f" with exit code {event['exit']}" if event.get("exit") else ""
-            self.say(f"netlab: {self.lab}: {event['process']} {words[event['kind']]}{how}")
+            how += ", and starts again" if event.get("again") else ""
+            who = event.get("process") or event["node"]
+            self.say(f"netlab: {self.lab}: {who} {words[event['kind']]}{how}")
 
     def complete(self) -> None:
         """Let the supervisor go on without us, and write down that the lab stands."""
         if not self.supervises:  # a lab without processes, whose programs' lines are to be kept all the same
-            self._start([])
+            self._start([], [])
         if self.supervisor:
             from netlab.supervise import client
 

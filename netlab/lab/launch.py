@@ -3,12 +3,21 @@
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.lab.standing import Standing
 from netlab.record.model import ProcessRecord
 from netlab.runtime.base import Command
+
+if TYPE_CHECKING:
+    from netlab.plan.setup_steps import RunSetup
+    from netlab.plan.steps import StartRole
+    from netlab.supervise.job import Setup, Start
+    from netlab.topology.model import SetupCommand
+
+_SHOWN = 60  # characters of a command in a message
 
 
 def process(
@@ -19,13 +28,63 @@ def process(
     A role runs under netlab's own interpreter, or the one of its node's image, and finds netlab's modules.
     """
     argv, variables = [*process.argv, *more], {**lab.record.variables(node), **process.env}
-    if process.awaits_ready:
+    if process.role:
         if not lab.runtime.has_files:
             argv[0] = sys.executable
         there = variables.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
         variables["PYTHONPATH"] = paths.IMPORTED_FROM + (os.pathsep + there if there else "")
         variables["PYTHONUNBUFFERED"] = "1"
     return argv, variables
+
+
+def start(lab: Standing, step: "StartRole", planned: ProcessRecord, home: str) -> "tuple[Start, str]":
+    """Return how a supervisor starts a process, from the folder `home`, and what is wrong with it, "" for nothing."""
+    from netlab.runtime import entry
+    from netlab.supervise.job import Start
+
+    argv, variables = process(lab, step.node, planned)
+    wrapped = lab.runtime.wrap(step.node, argv)
+    problem = entry.problem(wrapped.place, argv[0], variables, home) if wrapped.place else ""
+    sign = planned.ready
+    looked = lab.runtime.wrap(step.node, sign.argv).argv if sign and sign.argv else ()
+    found = Start(
+        step.key,
+        tuple(wrapped.argv),
+        tuple(variables.items()),
+        step.after,
+        planned.awaits_ready,
+        home,
+        wrapped.place,
+        step.autostart,
+        planned.stays,
+        planned.may_exit,
+        wrapped.entrance,
+        bool(planned.role),
+        (sign.kind, sign.what, tuple(looked), sign.within) if sign else None,
+        (planned.restart.when, planned.restart.at_most),
+        not planned.role,
+    )
+    return found, problem
+
+
+def setup(lab: Standing, step: "RunSetup", home: str) -> "Setup":
+    """Return how a node is set up, from the folder `home`."""
+    from netlab.supervise.job import Setup
+
+    commands, wrapped = [], None
+    for each in step.commands:
+        wrapped = lab.runtime.wrap(step.node, each.argv)
+        commands.append((tuple(wrapped.argv), _called(each)))
+    how = (wrapped.place, wrapped.entrance) if wrapped else (None, None)
+    return Setup(step.node, tuple(commands), tuple(lab.record.variables(step.node).items()), home, *how)
+
+
+def _called(command: "SetupCommand") -> str:
+    """Return what a command is called in messages: its line in the file, and what is written there, shortened."""
+    words = command.argv[-1] if command.argv[:2] == ("sh", "-c") else " ".join(command.argv)
+    first, *more = words.strip().splitlines()
+    text = first if len(first) <= _SHOWN and not more else f"{first[:_SHOWN]} …"
+    return f"line {command.line}: {text}"
 
 
 def command(lab: Standing, node: str, argv: Sequence[str]) -> Command:

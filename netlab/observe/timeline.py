@@ -50,7 +50,7 @@ def choose(lab: LabRecord, words: Sequence[str], since_ns: int = 0, pattern: re.
     """Return what is meant by NODE, with all its processes and programs, and by NODE/NAME; no words mean everything."""
     programs = [key for key, _ in lab.programs()]
     if not words:
-        return Chosen([key for key, _ in lab.processes()], programs, since_ns, pattern)
+        return Chosen(list(lab.logs()), programs, since_ns, pattern)
     processes: dict[str, None] = {}
     known: set[str] = set()
     for word in words:
@@ -59,7 +59,7 @@ def choose(lab: LabRecord, words: Sequence[str], since_ns: int = 0, pattern: re.
         meant = [key for key, each in lab.programs_of(node) if not slash or each.name == name]
         known.update(meant)
         if not slash or not meant or process_key(node, name) in dict(lab.processes()):
-            processes.update(dict.fromkeys(named.keys(lab, word)))
+            processes.update(dict.fromkeys(named.logs(lab, word)))
     return Chosen(list(processes), known, since_ns, pattern)
 
 

@@ -5,12 +5,11 @@ services. Compose has no key for routes, so a service sets its routes itself bef
 """
 
 import os
-import shlex
 
 from netlab import assets
 from netlab.kernel import sysctls
 from netlab.paths import label_of
-from netlab.plan import compose_routes
+from netlab.plan import compose_commands, compose_routes
 from netlab.plan.addresses import Layout, layout
 from netlab.plan.compose_order import start_order
 from netlab.plan.planner import Plan
@@ -19,10 +18,7 @@ from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, parse, text
 from netlab.topology.model import DEFAULT_MTU, Node
 
 IMAGE = "netlab-node:latest"
-_RUN = '{ "$@"; echo "exited with code $?"; exec sleep infinity; }'
-_IDLE = ["sleep", "infinity"]
 _KEYS = {IPV4: "ipv4_address", IPV6: "ipv6_address"}
-_ROLES_THERE = "/opt/netlab/roles"  # in the image (Dockerfile)
 _HIGHEST_GATEWAY = 0xFFFE  # above the first address: .254 of a /24, and no more than four digits in IPv6
 
 
@@ -79,7 +75,7 @@ class _Lab:
             "image": node.image or IMAGE,
             "hostname": label_of(node.name),
             "init": True,
-            "command": self._command(node),
+            "command": compose_commands.command(node, self._routes(node), self._running(node)),
             "working_dir": self._folder(node),
             "volumes": [
                 {"type": "bind", "source": folder, "target": folder, "read_only": True}
@@ -94,7 +90,7 @@ class _Lab:
             "sysctls": {
                 name: value for name, value in self.sysctls[node.name] if not self._is_of_interface(name, node)
             },
-            "cap_add": ["NET_ADMIN"] if self._routes(node) or self._running(node) else [],
+            "cap_add": ["NET_ADMIN"] if self._routes(node) or node.setup or self._running(node) else [],
             "cpus": node.limits.cpu,
             "mem_limit": node.limits.memory,
             "memswap_limit": node.limits.memory,
@@ -128,6 +124,8 @@ class _Lab:
             "each name has one address, and the name of all replicas only resolves for neighbours": list(replicas),
             "these do not start by themselves: docker-compose exec starts them": self._by_hand(),
             "the processes of these start at once, whatever they come after": self._with_several(),
+            "these are set up before their own processes, and not before those of others": self._set_up(hosts=True),
+            "the setup of switches is left out": self._set_up(hosts=False),
             "these start in any order, as they wait for processes of each other": self.circular,
             "files and folders of their own are not given to these": [node.name for node in nodes if any(node.own)],
             "routes to what is on a link, or through link-local addresses, are left out": compose_routes.left_out(
@@ -145,16 +143,6 @@ class _Lab:
 
     # What a service consists of.
 
-    def _command(self, node: Node) -> list[str]:
-        """Return what the container runs: routes first, and in the end what lasts, as nodes outlive their processes."""
-        running, routes = self._running(node), self._routes(node)
-        if len(running) == 1:
-            return ["sh", "-c", " && ".join([*routes, _RUN]), "netlab", *_argv_there(running[0])]
-        if running:
-            beside = " ".join(_beside(step, node) for step in running)
-            return ["sh", "-c", " && ".join([*routes, f"{{ {beside} exec {' '.join(_IDLE)}; }}"])]
-        return ["sh", "-c", " && ".join([*routes, " ".join(("exec", *_IDLE))])] if routes else _IDLE
-
     def _running(self, node: Node) -> list[StartRole]:
         """Return the processes that start with the container."""
         return [
@@ -170,7 +158,7 @@ class _Lab:
 
     def _folder(self, node: Node) -> str:
         """Return the folder that a command starts in, the topology's."""
-        has_commands = any(not step.awaits_ready for step in self._running(node))
+        has_commands = node.setup or any(not step.awaits_ready for step in self._running(node))
         return os.path.dirname(self.plan.topology.path) if has_commands else ""
 
     def _variables(self, node: Node) -> dict[str, str]:
@@ -245,6 +233,9 @@ class _Lab:
     def _by_hand(self) -> list[str]:
         return [step.key for its in self.processes.values() for step in its if not step.autostart]
 
+    def _set_up(self, hosts: bool) -> list[str]:
+        return [node.name for node in self.plan.topology.nodes if node.setup and (node.kind == "host") == hosts]
+
     def _with_several(self) -> list[str]:
         return [node.name for node in self.plan.topology.nodes if len(self._running(node)) > 1]
 
@@ -266,22 +257,6 @@ def _network_names(plan: Plan, where: Layout) -> dict[int, str]:
                 name += f"-{number}"
             found[number] = name
     return found
-
-
-def _argv_there(step: StartRole) -> list[str]:
-    """Return a role or command as it is called in the container."""
-    own = assets.folder("roles")
-    return [
-        f"{_ROLES_THERE}/{os.path.basename(word)}" if step.awaits_ready and os.path.dirname(word) == own else word
-        for word in step.argv
-    ]
-
-
-def _beside(step: StartRole, node: Node) -> str:
-    """Return one of several processes as a shell starts it beside the others, with the variables that are its own."""
-    variables = [f"{name}={value}" for name, value in step.env if (name, value) not in node.env]
-    words = [*(("env", *variables) if variables else ()), *_argv_there(step)]
-    return f'{{ {shlex.join(words)}; echo "{step.name} exited with code $?"; }} &'
 
 
 def _bare(address: str) -> str:

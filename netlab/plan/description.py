@@ -17,6 +17,8 @@ from netlab.record.model import (
     OwnFolderRecord,
     ProcessRecord,
     ProgramRecord,
+    ReadyRecord,
+    RestartRecord,
     RouteRecord,
 )
 from netlab.topology.model import NODE_IMAGE, Node, OwnFile, Process
@@ -88,6 +90,7 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> 
         node.loopback,
         tuple(map(_own_file, node.own.files)),
         tuple(OwnFolderRecord(*each) for each in node.own.folders),
+        tuple(each.argv for each in node.setup),
     )
 
 
@@ -146,6 +149,8 @@ def _process(step: StartRole, process: Process) -> ProcessRecord:
         process.stays,
         process.may_exit,
         step.after,
-        step.awaits_ready,
+        step.awaits_ready or bool(process.ready),
         dict(process.env),
+        ReadyRecord(*process.ready) if process.ready else None,
+        RestartRecord(*process.restart),
     )

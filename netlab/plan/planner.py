@@ -16,6 +16,7 @@ from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.mistakes import PlanError
 from netlab.plan.routes import routes
+from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import (
     BRIDGE,
     LO,
@@ -51,7 +52,7 @@ class Plan(NamedTuple):
 
     `interfaces` are those of the file's links in order, `a` before `b`. `steps` are in the order in which they are
     done: CreateNode, GiveFiles, AddBridge, AddLink, AddAddress, AddRoute, FaceProgram, FillMaps, AttachProgram,
-    StartRole. `notes` are sentences about the choices, for people.
+    RunSetup, StartRole. `notes` are sentences about the choices, for people.
     """
 
     topology: Topology
@@ -100,6 +101,8 @@ def _plan(topology: Topology) -> Plan:
     index_of = {(interface.node, interface.name): interface.index for interface in interfaces}
     steps += [AddRoute(*hop, index_of.get((hop.node, hop.interface), 0), lab) for hop in hops]
     steps += _programs(topology, interfaces)
+    there = topology.runtime == "docker"
+    steps += [RunSetup(node.name, node.setup, node.env, lab, there) for node in topology.nodes if node.setup]
     steps += _processes(topology)
     return Plan(
         topology, interfaces, tuple(steps), (*((note,) if note else ()), *mtu_notes.of_switches(topology, where))
@@ -211,6 +214,8 @@ def _processes(topology: Topology) -> list[Step]:
                     topology.name,
                     topology.runtime == "docker",
                     process.name,
+                    process.ready,
+                    process.restart,
                 )
             )
         placed.update(key for key, _, _ in ready)

@@ -7,6 +7,7 @@ from typing import NamedTuple, assert_never
 
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
+from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import (
     AddAddress,
     AddBridge,
@@ -48,6 +49,6 @@ def work_of(step: Step) -> Work:
             return Work.NETWORK
         case FillMaps() | AttachProgram():
             return Work.PROGRAMS
-        case StartRole():
+        case RunSetup() | StartRole():
             return Work.PROCESSES
     assert_never(step)

@@ -10,11 +10,13 @@ Steps are compared by kind and values. `inverse(step)` undoes one; `inverses(ste
 from typing import NamedTuple
 
 from netlab.paths import label_of, process_key
+from netlab.plan import starting
 from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
-from netlab.topology.model import Program
+from netlab.plan.setup_steps import RunSetup
+from netlab.topology.model import Program, Ready, Restart
 
 BRIDGE = "br0"
 LO, LO_INDEX = "lo", 1  # in every namespace
@@ -242,7 +244,8 @@ class AttachProgram(NamedTuple):
 class StartRole(NamedTuple):
     """A process of a node: a role, or a command; `name` is its own, the node's if empty.
 
-    `after` are the keys of those that are started before; with `awaits_ready` the process says READY when it is.
+    `after` are the keys of those that are started before; with `awaits_ready` the process is a role, which says READY
+    when it is, unless something else shows that it is `ready`.
     One that is not `autostart` is recorded, so that it can be started later. `env` is what the file says. `container`
     says that it is started in one.
     """
@@ -256,6 +259,8 @@ class StartRole(NamedTuple):
     lab: str = ""
     container: bool = False
     name: str = ""
+    ready: Ready | None = None
+    restart: Restart = Restart()
 
     @property
     def key(self) -> str:
@@ -269,6 +274,7 @@ class StartRole(NamedTuple):
         command = " ".join(quoted(word) for word in words)
         notes = [self.key] if "/" in self.key else []
         notes += [f"after {' '.join(self.after)}"] if self.after else []
+        notes += [*starting.ready_words(self.ready), *starting.restart_words(self.restart)]
         about = f"  # {', '.join(notes)}" if notes else ""
         enter = "docker exec" if self.container else "ip netns exec"
         line = f"{enter} {namespace(self.lab, self.node)} {command}{about}"
@@ -281,4 +287,4 @@ class StartRole(NamedTuple):
 
 
 _OfNetwork = CreateNode | GiveFiles | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram
-Step = _OfNetwork | FillMaps | AttachProgram | StartRole
+Step = _OfNetwork | FillMaps | AttachProgram | RunSetup | StartRole

@@ -32,6 +32,54 @@ class Ready(NamedTuple):
     ready_ns: Count
 
 
+class Late(NamedTuple):
+    """A process is not ready in its time."""
+
+    process: str
+    pid: Pid
+    late_ns: Count
+    why: str
+
+
+class Followed(NamedTuple):
+    """A process `before` has ended, and goes on in the background as another one."""
+
+    process: str
+    pid: Pid
+    before: Pid
+    start_ticks: Count
+    followed_ns: Count
+
+
+class Gone(NamedTuple):
+    """A process in the background has ended, and nobody has seen how."""
+
+    process: str
+    pid: Pid
+    ended_ns: Count
+    gone: Count
+
+
+class Restarting(NamedTuple):
+    """An ended process starts again by itself, `pause_s` seconds after that, the `count`-th time in a row."""
+
+    process: str
+    pid: Pid
+    restart_ns: Count
+    count: Count  # type: ignore[assignment]  # it hides tuple.count, which nobody calls
+    at_most: Count
+    pause_s: float
+
+
+class Exhausted(NamedTuple):
+    """An ended process does not start again: it has as often as it may."""
+
+    process: str
+    pid: Pid
+    exhausted_ns: Count
+    at_most: Count
+
+
 class StopRequested(NamedTuple):
     """Somebody has asked the supervisor to stop a process."""
 
@@ -58,10 +106,11 @@ class Killed(NamedTuple):
     signal: Count
 
 
-Fact = Begun | Started | Ready | StopRequested | Exited | Killed
-_BY_FIELDS: dict[frozenset[str], type[Fact]] = {
-    frozenset(kind._fields): kind for kind in (Begun, Started, Ready, StopRequested, Exited, Killed)
-}
+Ended = Exited | Killed | Gone
+OfOne = Started | Ready | Late | Followed | StopRequested | Ended | Restarting | Exhausted  # process
+Fact = Begun | OfOne
+_KINDS = (Begun, Started, Ready, Late, Followed, StopRequested, Exited, Killed, Gone, Restarting, Exhausted)
+_BY_FIELDS: dict[frozenset[str], type[Fact]] = {frozenset(kind._fields): kind for kind in _KINDS}
 
 
 def fact(value: object) -> Fact:

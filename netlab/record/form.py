@@ -2,10 +2,10 @@
 
 import json
 
-from netlab.record import model, shapes
+from netlab.record import shapes, whole
 from netlab.record.model import LabRecord, ProcessRecord
 
-FORMAT = 5  # of lab.json and status.json; change it for anything that an older netlab would not understand
+FORMAT = 6  # of lab.json and status.json; change it for anything that an older netlab would not understand
 _KEY = "format"
 
 
@@ -27,7 +27,7 @@ def parsed(data: object, is_part: bool = False) -> LabRecord:
         raise OtherFormatError(data.get(_KEY))
     found = shapes.read(LabRecord, {key: value for key, value in data.items() if key != _KEY}, is_part)
     if not is_part:
-        model.check_whole(found)
+        whole.check_whole(found)
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, NamedTuple
 
 from netlab import paths
-from netlab.record.shapes import Count, MisfitError, Rule
+from netlab.record.shapes import Count, Rule
 
 _DEFAULT, _LO = "default", "lo"
 _MOST_CORES = 1 << 16
@@ -73,6 +73,8 @@ InterfaceName = Annotated[str, Rule("the name of a network interface", _is_inter
 Host = Annotated[str, Rule("an IP address", is_host)]
 Address = Annotated[str, Rule("an IP address with its prefix length", is_address)]
 NextHop = Annotated[str, Rule("an IP address, or nothing", lambda text: not text or is_host(text))]
+ReadyKind = Annotated[str, _one_of("", "line", "port", "file", "command", "http")]
+RestartWhen = Annotated[str, _one_of("no", "on-failure", "always")]
 RouteKind = Annotated[str, _one_of("", "unreachable", "blackhole", "prohibit")]
 RouteMetric = Annotated[int, Rule("the metric of a route", lambda metric: 0 <= metric < 1 << 32)]
 RouteIndex = Annotated[int, Rule("the index of a network interface, or 0", lambda index: 0 <= index <= _MOST_INDEX)]
@@ -159,8 +161,24 @@ class ProgramRecord(NamedTuple):
     pins: str = ""
 
 
+class ReadyRecord(NamedTuple):
+    """What shows that a process is ready: see topology.model.Ready."""
+
+    kind: ReadyKind
+    what: str
+    argv: tuple[str, ...]
+    within: float
+
+
+class RestartRecord(NamedTuple):
+    """When a process starts again by itself: see topology.model.Restart."""
+
+    when: RestartWhen = "no"
+    at_most: Count = 0
+
+
 class ProcessRecord(NamedTuple):
-    """What runs in a node: a role ("" for none) or a command, not yet wrapped, and whether it prints READY.
+    """What runs in a node: a role ("" for none) or a command, not yet wrapped, and whether it is waited for.
 
     `name`, `stays` and `may_exit` are what topology.model.Process says; `after` are keys (paths.process_key).
     `env`, its own over the node's, is root's, and has a file of its own.
@@ -175,12 +193,15 @@ class ProcessRecord(NamedTuple):
     after: tuple[str, ...] = ()
     awaits_ready: bool = False
     env: Mapping[str, str] = {}
+    ready: ReadyRecord | None = None
+    restart: RestartRecord = RestartRecord()
 
 
 class NodeRecord(NamedTuple):
     """A node. `env` is for root, and in a file of its own.
 
-    `maps` is what the file writes into maps of its programs, as JSON: entries by the name of the map.
+    `maps` is what the file writes into maps of its programs, as JSON: entries by the name of the map. `setup` are
+    commands, not yet wrapped.
     """
 
     kind: Kind
@@ -199,6 +220,7 @@ class NodeRecord(NamedTuple):
     loopback: tuple[Address, ...] = ()
     files: tuple[OwnFileRecord, ...] = ()
     private: tuple[OwnFolderRecord, ...] = ()
+    setup: tuple[tuple[str, ...], ...] = ()
 
     @property
     def has_own_files(self) -> bool:
@@ -242,6 +264,22 @@ class LabRecord(NamedTuple):
             for process in node.processes
         )
 
+    def logs(self) -> Iterator[str]:
+        """Yield what has a log: all processes by their keys, and by their names nodes that were set up."""
+        for name in self.nodes:
+            yield from self.logs_of(name)
+
+    def logs_of(self, node: str) -> list[str]:
+        """Return what of a node has a log; what its setup prints is first, in the log of the node's own name."""
+        about = self.nodes[node]
+        keys = (paths.process_key(node, process.name) for process in about.processes)
+        return list(dict.fromkeys((*((node,) if about.setup else ()), *keys)))
+
+    @property
+    def has_supervisor(self) -> bool:
+        """Whether the lab has a supervisor, as far as is known: others than root do not see `setup`."""
+        return any(about.programs or about.processes or about.setup for about in self.nodes.values())
+
     def programs(self) -> Iterator[tuple[str, ProgramRecord]]:
         """Yield all programs with their keys (paths.program_key), in the order of the file."""
         return (each for name in self.nodes for each in self.programs_of(name))
@@ -259,39 +297,3 @@ class LabRecord(NamedTuple):
             "NETLAB_NODE_FILE": f"{self.folder}/{paths.RECORD}",
             **self.nodes[node].env,
         }
-
-
-def check_whole(lab: LabRecord) -> None:
-    """Raise MisfitError if one part of a complete record refers to another part that is not there."""
-    for name, node in lab.nodes.items():
-        for keys, expected, found in (*_loose_ends(lab, node), *_loose_programs(lab, name)):
-            misfit = MisfitError(expected, found)
-            misfit.keys = [*reversed(keys), name, "nodes"]
-            raise misfit
-
-
-def _loose_ends(lab: LabRecord, node: NodeRecord) -> Iterator[tuple[tuple[str | int, ...], str, object]]:
-    for interface, port in node.interfaces.items():
-        if port.peer not in lab.nodes or port.peer_interface not in lab.nodes[port.peer].interfaces:
-            yield ("interfaces", interface, "peer"), "the other end of its link", f"{port.peer} {port.peer_interface}"
-    names = [process.name for process in node.processes]
-    for at, process in enumerate(node.processes):
-        if len(process.argv) <= bool(process.role):
-            yield ("processes", at, "argv"), "a command", " ".join(process.argv)
-        if process.name in names[:at]:
-            yield ("processes", at, "name"), "a name of its own", process.name
-
-
-def _loose_programs(lab: LabRecord, node: str) -> Iterator[tuple[tuple[str | int, ...], str, object]]:
-    there = lab.nodes[node].programs
-    free = set(lab.nodes[node].interfaces)
-    names: set[str] = set()
-    for at, (key, program) in enumerate(lab.programs_of(node)):
-        if not program.interfaces or not free.issuperset(program.interfaces):
-            yield ("programs", at, "interfaces"), "interfaces of the node", ", ".join(program.interfaces)
-        free.difference_update(program.interfaces)
-        if program.name in names or (there[1:] and not paths.is_program_name(program.name)):
-            yield ("programs", at, "name"), "a name of its own, of letters, digits, _ and inner -", program.name
-        names.add(program.name)
-        if program.pins != (pins := paths.pins(lab.folder, key)):
-            yield ("programs", at, "pins"), pins, program.pins

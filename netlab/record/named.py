@@ -34,6 +34,11 @@ def keys(record: LabRecord, called: str) -> list[str]:
     return [key]
 
 
+def logs(record: LabRecord, called: str) -> list[str]:
+    """Return the keys of the logs that NODE, with what its setup has printed, or NODE/NAME means."""
+    return keys(record, called) if "/" in called else (store.node_of(record, called), record.logs_of(called))[1]
+
+
 def programs(record: LabRecord, called: str) -> dict[str, ProgramRecord]:
     """Return, by key, the programs that NODE, for all that it carries, or NODE/NAME means."""
     node, slash, name = called.partition("/")

@@ -7,7 +7,7 @@ child, with its terminal, its pipes and its exit code. For the engine it is a pr
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from netlab.kernel import commands, syscalls
@@ -18,10 +18,11 @@ from netlab.runtime.base import Entrance, Place
 _NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")  # the mounts last: until then /proc is the host's
 
 
-def fork(place: Place) -> int:
+def fork(place: Place, born: Callable[[], int] = os.fork) -> int:
     """Fork into the container's PID namespace; like os.fork, return the child's id, and 0 in the child.
 
-    The id is the one that this process sees. Raises OSError, and ProcessLookupError if the container has ended.
+    `born` is what forks. The id is the one that this process sees. Raises OSError, and ProcessLookupError if the
+    container has ended.
     """
     own = os.open("/proc/thread-self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -34,7 +35,7 @@ def fork(place: Place) -> int:
             os.close(theirs)
         pid = -1
         try:
-            pid = os.fork()
+            pid = born()
         finally:
             if pid:  # the child's PID namespace cannot change any more
                 syscalls.setns(own, syscalls.CLONE_NEWPID)
@@ -43,15 +44,16 @@ def fork(place: Place) -> int:
         os.close(own)
 
 
-def join(place: Place, folder: str) -> dict[str, str]:
+def join(place: Place, folder: str, keeps_group: bool = False) -> dict[str, str]:
     """Let this process, which `fork` has made, enter completely; return the container's environment.
 
-    Afterwards it is in `folder`, or in / if the container has no such folder. Raises OSError.
+    With `keeps_group` it stays in its control group of version 2, which is one below the container's, or the container
+    is in none. Afterwards it is in `folder`, or in / if the container has no such folder. Raises OSError.
     """
     container = f"/proc/{place.pid}"
     environment = _environment(container)
     allowed = _bounding(container) | mask(place.capabilities)
-    _enter([f"{container}/ns/{name}" for name in _NAMESPACES], _control_groups(place.pid), folder)
+    _enter([f"{container}/ns/{name}" for name in _NAMESPACES], _control_groups(place.pid, keeps_group), folder)
     syscalls.limit_capabilities(allowed)
     return environment
 
@@ -143,8 +145,20 @@ def _bounding(container: str) -> int:
         return next(int(line.split()[1], 16) for line in file if line.startswith("CapBnd:"))
 
 
-def _control_groups(pid: int) -> Iterator[str]:
+def unified_group(place: Place) -> str:
+    """Return the container's control group of version 2, "" if it is in none; OSError if that cannot be seen here."""
+    path = dict(_memberships(place.pid)).get("", "/")
+    if path == "/":
+        return ""
+    if "" not in (mounted := _hierarchies()):
+        raise OSError(errno.ENOENT, f"its control group {path} of version 2 is not mounted here")
+    return mounted[""] + path
+
+
+def _control_groups(pid: int, but_unified: bool = False) -> Iterator[str]:
     """Yield the folders of a process's control groups, of either version (cgroups(7)), as they are mounted here.
+
+    With `but_unified`, leave out that of version 2.
 
     Those that this process is also in are left out. OSError if one cannot be seen from here, because limits would not
     hold without it.
@@ -152,7 +166,7 @@ def _control_groups(pid: int) -> Iterator[str]:
     mounted = _hierarchies()
     ours = dict(_memberships("self"))
     for name, path in _memberships(pid):
-        if path == ours.get(name):
+        if path == ours.get(name) or (but_unified and not name):
             continue
         if name not in mounted:
             raise OSError(errno.ENOENT, f"its control group {path} of {name or 'version 2'} is not mounted here")

@@ -6,17 +6,22 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from netlab import role
 from netlab.kernel import pids, syscalls
 from netlab.runtime import entry
 from netlab.runtime.base import Entrance, Place
 from netlab.supervise import logs
+from netlab.supervise.signs import of as readiness_of
+
+if TYPE_CHECKING:
+    from netlab.supervise.group import Group
 
 _LINE_LIMIT = 1 << 14  # a longer line is cut, so that output without line ends costs no memory
 _OLDEST_NS = 60_000_000_000  # an older stamp is not believed: the line only looks as if it had one
 _DIGITS = 19
+_ENDS = {"exit": "exited", "signal": "killed"}
 _TO_DEFAULT = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD),  # as they were for `up`
     *(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these
@@ -71,22 +76,29 @@ class Pipe:
 
 
 class Child:
-    """A process of a node, started once: what to run, what it comes after, and how far it has come.
+    """A process of a node, started once: what to run, and how far it has come.
 
-    `here` says that others may come after it: it has printed READY or, if READY is not awaited, was started. An ended
-    process is reaped only when nobody writes to its pipes any more. Until then its number, which is also that of its
-    process group, goes to no other process, and what it left running can be signalled safely. `patience` is when the
-    next step of stopping it is due (CLOCK_MONOTONIC in seconds), 0 if it is not being stopped. `killed` says that
-    SIGKILL was the last step.
+    `here` says that others may come after it: it is ready or, if that is not awaited, was started. An ended process is
+    reaped only when nobody writes to its pipes any more. Until then its number, which is also that of its process
+    group, goes to no other process, and what it left running can be signalled safely. `patience` is when the next step
+    of stopping it is due (CLOCK_MONOTONIC in seconds), 0 if it is not being stopped. `killed` says that SIGKILL was the
+    last step.
+
+    All that a command starts is also in a control group. If it ends, and others are left there, it goes on in the
+    background: `pid` is then the oldest of these, `is_followed` says so, and nobody sees how that one ends.
     """
 
-    def __init__(self, start: dict[str, Any], log: logs.Writer) -> None:
+    def __init__(self, start: dict[str, Any], log: logs.Writer, shows: bool = True) -> None:
         self._start = start
         self.name: str = start["process"]
         self.argv: list[str] = start["argv"]
         self.env: dict[str, str] = start["env"]
-        self.after: set[str] = set(start["after"])
         self.awaits_ready: bool = start["awaits_ready"]
+        self.ready = readiness_of(start)
+        self.is_role: bool = start.get("runs_role", False) or self.ready.is_said
+        when, at_most = start.get("restart") or ("no", 0)
+        self.restart: tuple[str, int] = (when, at_most)
+        self.stays: bool = start.get("stays", False)
         self.cwd: str = start["cwd"]
         self.place = Place(*start["place"]) if start["place"] else None
         entrance = start.get("entrance")
@@ -94,17 +106,24 @@ class Child:
         self.pid = 0
         self.started_ns = 0
         self.here = False
-        self.end: dict[str, int] = {}  # its exit code, or the signal that has killed it
+        self.end: dict[str, int] = {}  # its exit code, or the signal that has killed it, or that nobody has seen how
+        self.is_followed = False
         self.reaped = False
         self.patience = 0.0
         self.killed = False
         self.pipes: dict[int, Pipe] = {}
         self._log = log
-        self._copies = entry.Copies(self.place) if self.place else None
+        self._copies = entry.Copies(self.place) if self.place and shows else None
+        self._group: Group | None = None
 
     def successor(self) -> "Child":
         """Return the same process, not started yet, which continues the same log."""
         return Child(self._start, self._log)
+
+    def beside(self, argv: Sequence[str], log: logs.Writer) -> "Child":
+        """Return another process in the same surroundings, which belongs to no group and shows nobody its lines."""
+        about = {"argv": argv, "awaits_ready": False, "runs_role": False, "is_grouped": False}
+        return Child({**self._start, **about}, log, shows=False)
 
     def start(self, inherited: Inherited) -> int:
         """Start the process and return its pidfd; OSError if the machine has no room for it."""
@@ -113,11 +132,11 @@ class Child:
         try:
             supervisor = os.getpid()
             self.started_ns = time.monotonic_ns()
-            self.pid = entry.fork(self.place) if self.place else os.fork()
+            self.pid = self._fork()
             if self.pid == 0:
                 self._become(out_end, err_end, supervisor, inherited)
             pidfd = self._watched()
-            self.pipes = {out: Pipe(b"out", self.awaits_ready), err: Pipe(b"err")}
+            self.pipes = {out: Pipe(b"out", self.is_role), err: Pipe(b"err")}
             return pidfd
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -134,11 +153,12 @@ class Child:
         """
         now, ready, entries = time.monotonic_ns(), False, []
         for ns, stream, text in self.pipes[fd].take(data, self._log.latest, now):
-            if text == b"READY" and stream == b"out" and self.awaits_ready and not self.here and not ready:
+            is_sign = not self.here and not ready and self.ready.shown_by(stream, text)
+            if not (is_sign and self.ready.is_said):
+                entries.append(b"%d %s %s\n" % (ns, stream, text))
+            if is_sign:
                 ready = True
                 entries.append(logs.entry(ns, "note", "ready"))
-            else:
-                entries.append(b"%d %s %s\n" % (ns, stream, text))
             self._log.latest = ns
             if self._copies:
                 self._copies.write(stream, text)
@@ -166,13 +186,16 @@ class Child:
             return {**known, "state": "starting" if is_startable else "not started"}
         known |= {"pid": self.pid, "started_ns": self.started_ns}
         if self.end:
-            return {**known, "state": "exited" if "exit" in self.end else "killed", **self.end}
+            word = next((word for key, word in _ENDS.items() if key in self.end), "gone")
+            return {**known, "state": word, **({} if word == "gone" else self.end)}
         if self.patience:
             return {**known, "state": "stopping"}
         return {**known, "state": "stopped" if pids.is_stopped(self.pid) else "running" if self.here else "starting"}
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process and its group."""
+        """Send a signal to the process and its group; of a command, to all that it has started."""
+        if (self._group and self._group.signal(number)) or self.is_followed:
+            return
         with suppress(PermissionError):
             try:
                 os.killpg(self.pid, number)
@@ -188,8 +211,34 @@ class Child:
             self.pid = 0
             raise
 
+    @property
+    def is_grouped(self) -> bool:
+        """Whether there is a group in which all that it has started is found."""
+        return self._group is not None
+
+    def left(self) -> list[int]:
+        """Return what of a command runs, the oldest first; an ended process is not among these."""
+        return self._group.members() if self._group else []
+
+    def may_run_on(self) -> bool:
+        """Say whether something of it runs although the process that was started has ended."""
+        return (self.is_followed and not self.end) or bool(self.left())
+
+    def leave_group(self) -> None:
+        """Leave the group to the next run of the process: nothing of this one is in it."""
+        self._group = None
+
+    def go_on_as(self, pid: int) -> None:
+        """Take another process, in the background, for this one, which has ended."""
+        if not self.reaped:
+            os.waitpid(self.pid, 0)
+        self.pid, self.end, self.is_followed, self.reaped = pid, {}, True, True
+
     def result(self) -> dict[str, int]:
-        """Return how an ended process has ended: its code as `exit`, or the number of a `signal`."""
+        """Return how an ended process has ended: its code as `exit`, the number of a `signal`, or `gone`."""
+        if self.is_followed:  # it is nobody's child here
+            self.end = {"gone": 1}
+            return self.end
         result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         exited, code = (result.si_code == os.CLD_EXITED, result.si_status) if result else (True, 0)
         self.end = {"exit" if exited else "signal": code}
@@ -197,10 +246,21 @@ class Child:
 
     def reap(self) -> None:
         """Release the number of an ended process."""
-        os.waitpid(self.pid, 0)
+        if not self.reaped:
+            os.waitpid(self.pid, 0)
         self.reaped = True
         if self._copies:
             self._copies.close()
+
+    def _fork(self) -> int:
+        """Fork, a command into a group of its own: a daemon is found there, whatever it has done to its session."""
+        if self._start.get("is_grouped"):
+            from netlab.supervise import group
+
+            self._group = group.of_process(self.name, self.place, self._start["group"])
+        if self._group:
+            return self._group.fork(self.place)
+        return entry.fork(self.place) if self.place else os.fork()
 
     def _become(self, out: int, err: int, supervisor: int, inherited: Inherited) -> NoReturn:
         """In the new process: leave everything of the supervisor behind, and run the program."""
@@ -215,14 +275,14 @@ class Child:
                 os.dup2(fd, standard)
             environment: Mapping[str, str] = os.environ
             if self.place:
-                environment = entry.join(self.place, self.cwd)
+                environment = entry.join(self.place, self.cwd, self._group is not None and self._group.is_entered)
             elif self.entrance:
                 entry.step_into(self.entrance, self.cwd)
             else:
                 os.chdir(self.cwd)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             # Otherwise a role in Python would keep its lines, and READY, until it has printed 8 KB.
-            stamped = {role.STAMPED: "1"} if self.awaits_ready else {}
+            stamped = {role.STAMPED: "1"} if self.is_role else {}
             os.execvpe(self.argv[0], self.argv, {"PYTHONUNBUFFERED": "1", **environment, **self.env, **stamped})
         except OSError as error:
             os.write(err, os.fsencode(f"cannot run {self.argv[0]}: {error.strerror}\n"))

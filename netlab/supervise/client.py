@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.kernel import umask
 from netlab.kernel.kill import GRACE_S, end, have_ended, open_pidfd
 from netlab.kernel.pids import is_alive, is_stopped
 from netlab.supervise import lab_cgroup
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
 
 if TYPE_CHECKING:
-    from netlab.runtime.base import Entrance, Place
+    from netlab.record import facts
     from netlab.supervise import state
+    from netlab.supervise.job import Setup, Start
     from netlab.supervise.readiness import Readiness
 
 STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stubborn
@@ -31,27 +31,6 @@ _READ_BYTES = 1 << 16
 # What the caller may ignore, and the supervisor must not: it hears of the ends of its children, and is stopped.
 _TO_DEFAULT = (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
-
-
-class Start(NamedTuple):
-    """A process, by its key: an argv that enters its node, what is added to the environment, whom it waits for.
-
-    `cwd` is the folder that it starts in; `place` the container that it goes into, `entrance` how it enters
-    a node with files of its own, None for neither. One without
-    `autostart` starts only when somebody asks for it. `stays` and `may_exit` are what topology.model.Process says.
-    """
-
-    process: str
-    argv: tuple[str, ...]
-    env: tuple[tuple[str, str], ...] = ()
-    after: tuple[str, ...] = ()
-    awaits_ready: bool = True
-    cwd: str = "/"
-    place: "Place | None" = None
-    autostart: bool = True
-    stays: bool = False
-    may_exit: bool = False
-    entrance: "Entrance | None" = None
 
 
 class Connection:
@@ -80,11 +59,13 @@ class Process(NamedTuple):
     """What a process is doing; `process` is its key (paths.process_key), `role` is for who knows the lab's record.
 
     `state` is `not started`, `starting` (no READY yet), `running`, `stopped` (as by SIGSTOP), `exited` (with `code`),
-    `killed` (by the signal `code`) or `lost`: it is gone and nobody saw how, because the supervisor had died.
-    `started_ns` and `ended_ns` are
+    `killed` (by the signal `code`), `gone` (it had gone on in the background, and nobody saw how it ended),
+    `restarting` (it has ended, and starts again by itself in a moment) or `lost`: it is gone and nobody saw how,
+    because the supervisor had died. `started_ns` and `ended_ns` are
     CLOCK_MONOTONIC, 0 where they do not apply. `cpu_percent` is of one CPU, the average since the start; it,
     `rss_bytes` and `threads` are None where they cannot be read. `stopped_by_request` says that an ended process was
-    to end: somebody has asked the supervisor for it.
+    to end: somebody has asked the supervisor for it. `restarts` are how often it has started again by itself, in a row;
+    `exhausted` says that it does not any more, as it has as often as it may. `late` is why it is not ready in its time.
     """
 
     node: str
@@ -100,6 +81,9 @@ class Process(NamedTuple):
     threads: int | None = None
     stopped_by_request: bool = False
     role: str = ""
+    restarts: int = 0
+    exhausted: bool = False
+    late: str = ""
 
 
 def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
@@ -128,26 +112,27 @@ def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
 
 def start(
     supervisor: Connection,
-    starts: Sequence[Start],
+    starts: "Sequence[Start]",
     trace: bool,
     deadline_s: float,
     tell: Callable[[dict[str, Any]], None] = lambda _: None,
+    setups: "Sequence[Setup]" = (),
 ) -> None:
-    """Have the processes started in their order, and return when every one is there.
+    """Have the nodes set up, the processes started in their order, and return when every one is there.
 
     A process is there when it has said READY or, where none is awaited, once it has been started and has not
     ended at once. `tell` gets what happens: {"kind": "started", …}, and so on, as in docs/supervisor.md. NetlabError,
     with the last lines of the one to blame, when a process ends before it is READY, or before all are there though it
-    may not, or when they are not all there after `deadline_s` seconds; everything is stopped then.
+    may not, or when they are not all there after `deadline_s` seconds; so too when a command of a setup fails, or takes
+    longer than that. Everything is stopped then.
     """
+    from netlab.supervise import job
     from netlab.supervise.readiness import Readiness
 
     awaited = Readiness(starts, deadline_s)
-    parts = [{**one._asdict(), "env": dict(one.env)} for one in starts]
-    job = {"lab": supervisor.lab, "umask": umask.callers(), "trace": trace, "starts": parts}
     supervisor.move.wait()  # before it starts anything
     with suppress(BrokenPipeError), open(supervisor.hears, "wb", closefd=False) as pipe:
-        pipe.write(json.dumps(job).encode() + b"\n")
+        pipe.write(job.encoded(supervisor.lab, trace, deadline_s, setups, starts))
     for event in _events(supervisor, awaited):
         if blame := awaited.hear(event):
             raise _failure(supervisor, *blame)
@@ -263,20 +248,31 @@ def unstarted(key: str) -> Process:
 
 
 def _process(key: str, fate: "state.Fate") -> Process:
-    from netlab.record.facts import Exited
-
     began, ended = fate.started, fate.ended
     if not began:
         return unstarted(key)
-    known = Process(paths.node_of(key), key, "lost", began.pid, 0, began.argv, began.started_ns)
+    known = Process(paths.node_of(key), key, "lost", began.pid, 0, began.argv, began.started_ns, restarts=fate.restarts)
     if ended:
-        how, code = ("exited", ended.exit) if isinstance(ended, Exited) else ("killed", ended.signal)
-        return known._replace(state=how, code=code, ended_ns=ended.ended_ns, stopped_by_request=bool(fate.stop))
+        how, code = _ending(ended)
+        how = "restarting" if fate.restarting else how
+        restarts = fate.restarting.count if fate.restarting else fate.restarts
+        known = known._replace(restarts=restarts, stopped_by_request=bool(fate.stop), exhausted=bool(fate.exhausted))
+        return known._replace(state=how, code=code, ended_ns=ended.ended_ns)
+    known = known._replace(late=fate.late.why if fate.late else "")
     waits = began.awaits_ready and not fate.ready
     if not is_alive(known.pid, began.start_ticks):
         return known
     now = "stopped" if is_stopped(known.pid) else "starting" if waits else "running"
     return _measured(known._replace(state=now))
+
+
+def _ending(ended: "facts.Ended") -> tuple[str, int]:
+    """Return the state of a process that has ended, and its code."""
+    from netlab.record.facts import Exited, Killed
+
+    if isinstance(ended, Exited):
+        return "exited", ended.exit
+    return ("killed", ended.signal) if isinstance(ended, Killed) else ("gone", 0)
 
 
 def _measured(process: Process) -> Process:

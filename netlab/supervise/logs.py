@@ -27,6 +27,7 @@ _FOLLOW_INTERVAL_S = 0.05
 _SETTLE_NS = 30_000_000  # a line is in its file this long after its stamp, unless the machine is overloaded
 _NOTE = 100  # bytes kept free for the note on lost lines
 STARTED = "started as process "  # a note: a run begins here
+SETUP = "setup: "  # a note: a command of the node's setup begins here
 _PAGE = 4096  # what a file takes at least, and by which it grows
 
 
@@ -155,7 +156,7 @@ def tail(folder: str, process: str, count: int) -> list[str]:
     except OSError:
         return []
     lines = [line for line in (parse(text, process) for text in raw) if line is not None]
-    starts = [at for at, line in enumerate(lines) if line.stream == "note" and line.text.startswith(STARTED)]
+    starts = [at for at, line in enumerate(lines) if line.stream == "note" and line.text.startswith((STARTED, SETUP))]
     newest = lines[starts[-1] if starts else 0 :]
     return [line.text for line in newest if line.stream in ("out", "err")][-count:]
 

@@ -5,24 +5,27 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from netlab.kernel.kill import signal_name
+from netlab.words import count
 
 if TYPE_CHECKING:
-    from netlab.supervise.client import Start
+    from netlab.supervise.job import Start
 
 # A command prints no READY: one that lives less than this is seen to have ended.
 TRIAL_S = 0.2
+_SLACK_S = 2.0  # for the supervisor, which ends what has not set up its node in time
 _ALLOWED = "a process that may end, or that goes on in the background, needs may_exit: true"
 
 
 class Readiness:
     """The progress of a lab's processes, from their supervisor's events.
 
-    `until` is how long to wait for them, CLOCK_MONOTONIC in seconds. `is_over` says that there is nothing more to wait
-    for.
+    The supervisor says which process is late: each has `deadline_s` seconds after its start, or its own time. `until`
+    is how long to wait for the supervisor, CLOCK_MONOTONIC in seconds. `is_over` says that there is nothing more to
+    wait for.
     """
 
     def __init__(self, starts: Iterable["Start"], deadline_s: float) -> None:
-        self.until = time.monotonic() + deadline_s
+        self.until = time.monotonic() + deadline_s + _SLACK_S
         self.is_over = False
         self._deadline_s = deadline_s
         self._starts = {one.process: one for one in starts}
@@ -34,10 +37,10 @@ class Readiness:
         """Take an event; if the lab cannot become complete any more, return which process is the reason, and why."""
         process = event.get("process", "")
         match event["kind"]:
-            case "started" if event["awaits_ready"]:
-                self._late.append(process)
-            case "started" if not self._starts[process].may_exit:
-                self._trial_end = event["ns"] / 1e9 + TRIAL_S
+            case "setup" | "prepared" | "restarting":
+                self._wait_on(self._deadline_s)
+            case "started":
+                self._hear_start(process, event)
             case "ready":
                 self._late.remove(process)
             case "complete":
@@ -46,10 +49,34 @@ class Readiness:
                 self.is_over = time.monotonic() >= self._trial_end
             case "failed":
                 return process, event["why"]
-            case "exited" if process in self._late:
-                return process, f"{_how(event)} before it said READY"
-            case "exited" if not self._may_end(process, event):
-                return process, f"{_how(event)} before the lab was complete ({_ALLOWED})"
+            case "late":
+                return process, event["why"] + self._nor(process, event["why"].split()[0])
+            case "exhausted":
+                return process, f"has ended again, after {count(event['at_most'], 'restart')}"
+            case "exited":
+                return self._hear_end(process, event)
+        return None
+
+    def _hear_start(self, process: str, event: Mapping[str, Any]) -> None:
+        start = self._starts[process]
+        if event["awaits_ready"]:
+            self._late.append(process)
+            self._wait_on(start.within or self._deadline_s)
+        elif not start.may_exit:
+            self._trial_end = event["ns"] / 1e9 + TRIAL_S
+
+    def _hear_end(self, process: str, event: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Take an end; one that starts again by itself does so, or is said to be exhausted."""
+        was_late = process in self._late
+        if was_late:
+            self._late.remove(process)
+        has_failed = event.get("exit") != 0
+        if self._starts[process].restart[0] != "no" and (event.get("again") or has_failed or not was_late):
+            return None
+        if was_late:
+            return process, f"{_how(event)} before it {self._was_due(process)}"
+        if not self._may_end(process, event):
+            return process, f"{_how(event)} before the lab was complete ({_ALLOWED})"
         return None
 
     def late(self) -> tuple[str, str] | None:
@@ -57,19 +84,29 @@ class Readiness:
         if self._are_here:
             return None
         if not self._late:
-            return "", f"the roles have not all been started within {self._deadline_s:g} s"
-        first, *others = self._late
-        nor = f" (nor has {', '.join(others[:3])}{' …' if others[3:] else ''})" if others else ""
-        return first, f"has not said READY within {self._deadline_s:g} s{nor}"
+            return "", f"the processes have not all been started within {self._deadline_s:g} s"
+        return "", "its supervisor does not say that they are ready, or late: it is stopped?"
+
+    def _was_due(self, process: str) -> str:
+        return "was ready" if self._starts[process].ready else "said READY"
+
+    def _wait_on(self, seconds: float) -> None:
+        self.until = max(self.until, time.monotonic() + seconds + _SLACK_S)
+
+    def _nor(self, process: str, verb: str) -> str:
+        others = [each for each in self._late if each != process]
+        return f" (nor {verb} {', '.join(others[:3])}{' …' if others[3:] else ''})" if others else ""
 
     def _may_end(self, process: str, event: Mapping[str, Any]) -> bool:
         """Say whether a process may end in this way: a role may end when it has done its work."""
         start = self._starts[process]
-        is_done = start.awaits_ready and not start.stays and event.get("exit") == 0
+        is_done = start.is_role and not start.stays and event.get("exit") == 0
         return "exit" in event and (start.may_exit or is_done)
 
 
 def _how(event: Mapping[str, Any]) -> str:
     if "exit" in event:
         return f"ended with exit code {event['exit']}"
+    if "signal" not in event:
+        return "ended in the background"
     return f"was killed by {signal_name(event['signal'])}"

@@ -48,15 +48,21 @@ def is_damaged(folder: str) -> bool:
 
 
 class Fate(NamedTuple):
-    """What is known of a process: how it was started, that it has said READY, how it has ended.
+    """What is known of a process: how it was started, that it is ready or late, how it has ended.
 
-    `stop` says that somebody has asked the supervisor to stop it.
+    `started` has the process that runs now, also if that is another one, in the background. `stop` says that somebody
+    has asked the supervisor to stop it. `restarting` is what comes after its end by itself, or `exhausted` that nothing
+    does; `restarts` are those in a row before this run.
     """
 
     started: facts.Started | None = None
     ready: facts.Ready | None = None
-    ended: facts.Exited | facts.Killed | None = None
+    ended: facts.Ended | None = None
     stop: facts.StopRequested | None = None
+    late: facts.Late | None = None
+    restarting: facts.Restarting | None = None
+    exhausted: facts.Exhausted | None = None
+    restarts: int = 0
 
 
 def _written(folder: str) -> list[facts.Fact | None]:
@@ -77,16 +83,33 @@ def _written(folder: str) -> list[facts.Fact | None]:
 def read(folder: str) -> dict[str, Fate]:
     """Return what is known of each process, by its key; what cannot be read is left out."""
     found: dict[str, Fate] = {}
-    for fact in filter(None, _written(folder)):
-        match fact:
-            case facts.Begun():
-                found.update(dict.fromkeys(fact.processes, Fate()))
-            case facts.Started():
-                found[fact.process] = Fate(fact)
-            case facts.Ready():
-                found[fact.process] = found.get(fact.process, Fate())._replace(ready=fact)
-            case facts.StopRequested():
-                found[fact.process] = found.get(fact.process, Fate())._replace(stop=fact)
-            case facts.Exited() | facts.Killed():
-                found[fact.process] = found.get(fact.process, Fate())._replace(ended=fact)
+    for fact in _written(folder):
+        if isinstance(fact, facts.Begun):
+            found.update(dict.fromkeys(fact.processes, Fate()))
+        elif fact is not None:
+            found[fact.process] = _after(found.get(fact.process, Fate()), fact)
     return found
+
+
+def _after(fate: Fate, fact: facts.OfOne) -> Fate:
+    """Return what is known of a process after one more thing that has happened to it."""
+    now = fate
+    match fact:
+        case facts.Started():
+            now = Fate(fact, restarts=fate.restarting.count if fate.restarting else 0)
+        case facts.Ready():
+            now = fate._replace(ready=fact, late=None)
+        case facts.Late():
+            now = fate._replace(late=fact)
+        case facts.Followed():
+            began = fate.started and fate.started._replace(pid=fact.pid, start_ticks=fact.start_ticks)
+            now = fate._replace(started=began)
+        case facts.StopRequested():
+            now = fate._replace(stop=fact, restarting=None)
+        case facts.Restarting():
+            now = fate._replace(restarting=fact)
+        case facts.Exhausted():
+            now = fate._replace(exhausted=fact)
+        case facts.Exited() | facts.Killed() | facts.Gone():
+            now = fate._replace(ended=fact)
+    return now

@@ -22,9 +22,9 @@ import select
 import signal
 import sys
 import time
-from functools import partial
+from functools import cache, partial
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab import paths
 from netlab.kernel import files, pids, syscalls, umask
@@ -36,6 +36,9 @@ from netlab.supervise.loop import Loop, repeat
 from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
 
+if TYPE_CHECKING:
+    from netlab.supervise.setups import Setups
+
 LOCK_FD = 3
 _READ_BYTES = 1 << 16
 _NO_LIMIT = 1 << 62  # bytes that may wait for `up`, which must get everything
@@ -46,23 +49,35 @@ class Supervisor:
     """Everything that this process does after it has its job."""
 
     def __init__(self, job: dict[str, Any], inherited: Inherited) -> None:
-        limit = logs.limit_for(len(job["starts"]) + bool(job["trace"]), os.curdir)
+        limit = logs.limit_for(len(job["starts"]) + len(job["setups"]) + bool(job["trace"]), os.curdir)
+
+        @cache  # a node's setup and its process of the node's name have one log
+        def log(name: str) -> logs.Writer:
+            return logs.Writer(paths.log(os.curdir, name), limit)
+
         self.loop = Loop()
         self.stream = Stream(self.loop)
-        self.children = Children(job["starts"], limit, inherited, self.loop, self.stream)
+        self.children = Children(job["starts"], job["deadline_s"], inherited, self.loop, self.stream, log)
         self.listener = Listener(job["lab"], self.loop, self.stream, Requests(self.children, self.stream))
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
         self.trace = trace_collector.Collector(os.curdir, job["lab"], limit, self.stream) if job["trace"] else None
         self.trace_rests = 0.0  # until when, while nobody waits for it
+        self.setups: Setups | None = None
+        if job["setups"]:
+            from netlab.supervise import setups
+
+            about = (inherited, self.loop, self.stream, log, self._begin)
+            self.setups = setups.Setups(job["setups"], job["deadline_s"], *about)
         self.is_leaving = False
 
     def run(self) -> None:
         """Start, watch and record, and return when everything is stopped."""
         self._watch()
-        self.children.begin()
-        self.children.turn()
-        self.listener.open()
+        if not self.setups:
+            self._begin()
         while not (self.is_leaving and self.children.have_ended()):
+            if self.setups:
+                self.setups.turn()
             self.children.turn()
             self._wake_trace()
             self.listener.wake()
@@ -72,15 +87,25 @@ class Supervisor:
             repeat(self.trace.read)
         self.stream.flush()
 
+    def _begin(self) -> None:
+        """Start the processes, now that all nodes are set up."""
+        self.setups = None
+        self.children.begin()
+        self.children.turn()
+        self.listener.open()
+
     def _timeout(self) -> float:
         """Return for how many seconds to wait for events."""
         due = min(self.children.due, self.trace_rests or float("inf"), self.listener.rests or float("inf"))
+        due = min(due, self.setups.due) if self.setups else due
         return max(0.0, due - time.monotonic()) if due < float("inf") else -1
 
     def _stop(self) -> None:
         """Ask every process to end, and end with the last one."""
         if not self.is_leaving:
             self.is_leaving = True
+            if self.setups:
+                self.setups.stop()
             self.children.stop_all()
 
     def _watch(self) -> None:

@@ -28,7 +28,7 @@ from netlab.supervise.readiness import TRIAL_S
 ANSWER_S = 10.0  # for an answer; the supervisor answers at once, unless it is stopped
 _READ_BYTES = 1 << 16
 _TIMEVAL = struct.pack("ll", int(ANSWER_S), 0)
-_ENDED = ("exited", "killed", "not started")  # states of a process that does not run
+_ENDED = ("exited", "killed", "gone", "not started", "restarting")  # states of a process that does not run
 
 Message = dict[str, Any]
 
@@ -38,8 +38,13 @@ class NotThereError(NetlabError):
 
 
 def runs(state: Mapping[str, Any]) -> bool:
-    """Say whether a process in this state runs, or is about to."""
+    """Say whether a process in this state runs, or is about to because somebody has asked for it."""
     return state["state"] not in _ENDED
+
+
+def waits(state: Mapping[str, Any]) -> bool:
+    """Say whether a process in this state starts again by itself in a moment."""
+    return bool(state["state"] == "restarting")
 
 
 class Talk:
@@ -118,10 +123,20 @@ class Talk:
                 yield message
 
     def try_out(self, process: str) -> None:
-        """Give a command, which never says READY, a moment to fail; NotThereError if it has ended by then."""
-        for event in self.heard(("exited",), TRIAL_S):
-            if event["kind"] == "exited" and event["process"] == process:
-                raise NotThereError(f"{process} has ended at once, by {_how(event)}")
+        """Give a command of which nothing shows that it is ready a moment to fail; NotThereError if it has by then.
+
+        If somebody else restarts it meanwhile, that start is the one that counts.
+        """
+        until = time.monotonic() + TRIAL_S
+        while event := self._event(process, ("exited", "started", "failed"), until):
+            if event["kind"] == "started":
+                until = time.monotonic() + TRIAL_S
+            elif event["kind"] == "failed":
+                raise NotThereError(f"{process} {event['why']}")
+            elif event.get("again"):
+                until = time.monotonic() + ANSWER_S
+            else:
+                raise NotThereError(f"{process} {_ended(event, 'has ended at once')}")
 
     def _ask(self, do: str, **what: object) -> tuple[Message, list[Message]]:
         """Return the answer to a request, and what came before it."""
@@ -147,19 +162,30 @@ class Talk:
         self.ask("watch", kinds=schema.LIFE)
         self._ask(do, process=process)  # it is started after the answer, so what came before does not matter
         event = self._await(process, ("started", "failed"), until, late)
-        if event["kind"] == "started" and event["awaits_ready"]:
-            event = self._await(process, ("ready", "exited"), until, late)
-        if event["kind"] == "failed":
+        while event["kind"] == "started" and event["awaits_ready"]:
+            event = self._await(process, ("ready", "exited", "late"), until, late)
+            if event.get("again"):  # somebody else has asked for that, or it starts again by itself
+                event = self._await(process, ("started", "failed"), until, late)
+        if event["kind"] in ("failed", "late"):
             raise NotThereError(f"{process} {event['why']}")
         if event["kind"] == "exited":
-            raise NotThereError(f"{process} has ended before it said READY, by {_how(event)}")
+            raise NotThereError(f"{process} {_ended(event, 'has ended before it was ready')}")
 
     def _await(self, process: str, kinds: Sequence[str], until: float, late: str) -> Message:
         """Return the next event of a process, of one of these kinds."""
+        if event := self._event(process, kinds, until):
+            return event
+        if time.monotonic() < until:
+            raise self._silent()
+        why = self.states()[process].get("why")
+        raise NotThereError(f"{process} {late}{f': {why}' if why else ''}")
+
+    def _event(self, process: str, kinds: Sequence[str], until: float) -> Message | None:
+        """Return the next event of a process, of one of these kinds; None if none comes in time."""
         while message := self._next(until):
-            if message["kind"] in kinds and message["process"] == process:
+            if message["kind"] in kinds and message.get("process") == process:
                 return message
-        raise NotThereError(f"{process} {late}") if time.monotonic() >= until else self._silent()
+        return None
 
     def _next(self, until: float) -> Message | None:
         """Return the next message; None at the deadline, and when the supervisor has closed the connection."""
@@ -182,8 +208,13 @@ class Talk:
         return NetlabError(f"{self._who} does not answer: it is stopped, or has ended; netlab status says more")
 
 
-def _how(event: Message) -> str:
-    return f"exit code {event['exit']}" if "exit" in event else signal_name(event["signal"])
+def _ended(event: Message, what: str) -> str:
+    """Return how a message goes on that says how a process has ended."""
+    if event.get("asked"):
+        return "was stopped meanwhile, as somebody else has asked for that"
+    if "exit" in event:
+        return f"{what}, by exit code {event['exit']}"
+    return f"{what}, by {signal_name(event['signal'])}" if "signal" in event else what
 
 
 @contextmanager
@@ -199,7 +230,7 @@ def to(folder: str) -> Iterator[Talk]:
                 os.close(fd)
         except FileNotFoundError:
             raise NetlabError(
-                f"no supervisor listens in {folder}: its lab is not up, or has neither processes nor programs"
+                f"no supervisor listens in {folder}: its lab is not up, or has neither processes nor programs nor setup"
             ) from None
         except PermissionError:
             raise NetlabError(f"only root may speak to the supervisor in {folder}: use sudo") from None

@@ -17,6 +17,8 @@ DEFAULT_MTU = 1500
 NODE_IMAGE = "netlab-node:latest"  # the image of containers whose node names none; `make image` builds it
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ - 1
 ROUTE_KINDS = ("unreachable", "blackhole", "prohibit")  # of routes without a next hop
+# What can show that a process is ready.
+LINE, PORT, FILE, COMMAND, HTTP = "line", "port", "file", "command", "http"
 Scalar = str | int | float | bool
 
 
@@ -60,6 +62,26 @@ class Limits(NamedTuple):
     memory: int = 0
 
 
+class Ready(NamedTuple):
+    """What shows that a process is ready: a line it prints, a port, a file, a command that succeeds, a page.
+
+    `kind` is one of these, or "" for the READY of a role. `what` is the text or regular expression of the line; a port
+    as 80/tcp; a path; a URL; the command as text, with its `argv`. `within` is how many seconds it has, 0 if unsaid.
+    """
+
+    kind: str = ""
+    what: str = ""
+    argv: tuple[str, ...] = ()
+    within: float = 0.0
+
+
+class Restart(NamedTuple):
+    """When a process starts again by itself after its end, and at most how often in a row."""
+
+    when: str = "no"  # no | on-failure | always
+    at_most: int = 5
+
+
 class Process(NamedTuple):
     """What runs in a node: a role, or a command. Its name is the node's where it was written as the only one.
 
@@ -67,7 +89,8 @@ class Process(NamedTuple):
     values as text: a list in the file is several values, a mere `true` none, and `false` leaves the option out.
     `stays` says that the role ends only when it is told to; `may_exit` that the process may end at any time and with
     any exit code. `command` is an argv instead of a role. `after` are the keys of processes (paths.process_key),
-    replicas already expanded. `env` is its own, over the node's.
+    replicas already expanded. `env` is its own, over the node's. `ready` is None where the kind of process says it: a
+    role prints READY, a command is ready once it is started.
     """
 
     name: str
@@ -80,6 +103,15 @@ class Process(NamedTuple):
     autostart: bool = True
     may_exit: bool = False
     env: tuple[tuple[str, str], ...] = ()
+    ready: Ready | None = None
+    restart: Restart = Restart()
+
+
+class SetupCommand(NamedTuple):
+    """A command that prepares a node before any process starts: its argv, and the line of the file where it is."""
+
+    argv: tuple[str, ...]
+    line: int = 0
 
 
 class OwnFile(NamedTuple):
@@ -149,6 +181,7 @@ class Node(NamedTuple):
     automatic_routes: bool = True
     loopback: tuple[str, ...] = ()
     own: OwnFiles = OwnFiles()
+    setup: tuple[SetupCommand, ...] = ()
 
 
 class Endpoint(NamedTuple):

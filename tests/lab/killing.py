@@ -19,12 +19,14 @@ nodes:
     limits: {cpu: 0.9, memory: 64M}
     files: {/etc/netlab-test/x: {text: x, owner: daemon}, /etc/hosts: {text: x}}
     private: [/run/netlab-test, /var/log, {path: /opt, content: host}]
+    setup: ["sleep 1000 & echo set up", [ip, link, set, lo, up]]
   right:
     xdp: pass
     command: [sleep, inf]
   alone: {}
   hub:
     kind: switch
+    setup: ip link set br0 type bridge stp_state 1
 links:
   - [left, right]
   - [left, hub]

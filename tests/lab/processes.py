@@ -9,7 +9,7 @@ import pytest
 from netlab.kernel import cgroups
 from netlab.kernel.pids import is_alive, start_ticks
 from netlab.supervise import client, identity, lab_cgroup, logs
-from netlab.supervise.client import Start
+from netlab.supervise.job import Start
 from netlab.testing.waiting import PATIENCE_S, eventually
 
 STAY = "exec sleep 1000"

@@ -17,7 +17,7 @@ import pytest
 from netlab.errors import NetlabError
 from netlab.kernel.pids import is_alive, start_ticks
 from netlab.supervise import client, schema, talk
-from netlab.supervise.client import Start
+from netlab.supervise.job import Start
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.processes import STAY, Lab, members, shell
 
@@ -212,7 +212,7 @@ def test_a_start_that_fails_is_told(lab: Lab) -> None:
         Start("never", ("sleep", "1000"), autostart=False),
     )
     with talk.to(lab.folder) as supervisor:
-        with pytest.raises(NetlabError, match="a has ended before it said READY, by exit code 3"):
+        with pytest.raises(NetlabError, match="a has ended before it was ready, by exit code 3"):
             supervisor.start("a", PATIENCE_S)
         with pytest.raises(NetlabError, match=r"never is not there within 0\.2 s"):
             supervisor.start("never", 0.2)

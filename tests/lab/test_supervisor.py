@@ -20,7 +20,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import syscalls
 from netlab.kernel.pids import is_alive, start_ticks
 from netlab.supervise import client, logs
-from netlab.supervise.client import Start
+from netlab.supervise.job import Start
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.processes import STAY, Lab, members, shell
 
@@ -299,14 +299,15 @@ def test_ctrl_c_and_a_closed_terminal_do_not_reach_it(lab: Lab) -> None:
 UP = """
     import os, sys, time
     from netlab.supervise import client
+    from netlab.supervise.job import Start
     folder, ending = sys.argv[1:]
     lock = os.open(folder + "/lock", os.O_RDWR)
     supervisor = client.spawn("lab1", folder, lock)
     if ending == "spawned":
         os.kill(os.getpid(), 9)
-    starts = [client.Start("a", ("sh", "-c", "echo READY; exec sleep 1000"))]
+    starts = [Start("a", ("sh", "-c", "echo READY; exec sleep 1000"))]
     if ending == "waiting":
-        starts.append(client.Start("never", ("sleep", "1000")))
+        starts.append(Start("never", ("sleep", "1000")))
         tell = lambda event: event["kind"] == "ready" and os.kill(os.getpid(), 9)
     else:
         tell = lambda event: None

@@ -16,6 +16,7 @@ from netlab.topology.validate.programs import WrittenProgram, read_programs
 from netlab.topology.validate.routes import WrittenRoutes, read_routes
 from netlab.topology.validate.rules import LABEL_LENGTH, NAME, Fields, choice, integer, suggest_name
 from netlab.topology.validate.settings import capabilities, environment, image, limits, sysctls
+from netlab.topology.validate.setup import setup
 
 if TYPE_CHECKING:
     from netlab.topology.validate.own_files import WrittenFiles
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 KIND = choice("host", "switch")
 REPLICAS = integer(1, 1000)
 OWN = ("files", "private")
-SWITCH_KEYS = ("kind", "replicas", "sysctls")
+SWITCH_KEYS = ("kind", "replicas", "sysctls", "setup")
 NODE_KEYS = (
     *SWITCH_KEYS,
     *processes.KEYS,
@@ -74,6 +75,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         image=fields.read("image", image, ""),
         capabilities=fields.read("capabilities", capabilities, ()),
         maps=fields.read("maps", read_maps, ()) if kind != "switch" else (),
+        setup=fields.read("setup", setup, ()),
     )
     return Draft(
         declared,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from netlab.paths import is_name
 from netlab.topology import declared
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
-from netlab.topology.model import Process
+from netlab.topology.model import Process, Ready, Restart
 from netlab.topology.validate.args import Arg, WrittenRole, read_args
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings, Name, place
@@ -14,7 +14,9 @@ from netlab.topology.validate.order import After, expand
 from netlab.topology.validate.rules import NAME, Fields, boolean, name, one_or_more, suggest_name
 from netlab.topology.validate.settings import command, environment
 
-KEYS = ("role", "args", "command", "after", "autostart", "may_exit")  # at a node they say it of its only process
+KEPT = ("after", "autostart", "may_exit", "restart")  # beside several processes, they hold for those that say nothing
+OWN = ("role", "args", "command", "ready")
+KEYS = (*OWN, *KEPT)  # at a node they say it of its only process
 LIST = "processes"
 _ENTRY_KEYS = (*KEYS, "env")
 _AFTER = one_or_more(name, "a list of nodes", least=0)
@@ -46,23 +48,28 @@ def read_processes(files: Files, fields: Fields) -> tuple[WrittenProcess, ...]:
     """Read what a node runs, and add the mistakes of keys that do not go together."""
     if LIST not in fields:
         _check_keys(fields)
-        only = _read(files, fields, "")
+        only = _read(files, fields, "", _NOTHING_SAID)
         return (only,) if is_written(fields) else ()
-    for key in KEYS:
+    for key in OWN:
         if key in fields:
             message = f"expected {key} in one of the {LIST}, found it beside them"
             fields.findings.add(fields.key_place(key), message, "move it there, or leave it out")
-    return fields.read(LIST, lambda *at: _read_list(files, *at), ())
+    shared = _read_kept(fields, _NOTHING_SAID)
+    return fields.read(LIST, lambda *at: _read_list(files, shared, *at), ())
 
 
-def _read_list(files: Files, findings: Findings, item: Item, path: str) -> tuple[WrittenProcess, ...] | None:
+def _read_list(
+    files: Files, shared: "_Kept", findings: Findings, item: Item, path: str
+) -> tuple[WrittenProcess, ...] | None:
     if not isinstance(item, Mapping) or not item.pairs:
         findings.wrong(item, path, "a mapping with at least one process")
         return None
-    return tuple(_read_entry(files, findings, key, value, join(path, key.text)) for key, value in item.pairs)
+    return tuple(_read_entry(files, shared, findings, key, value, join(path, key.text)) for key, value in item.pairs)
 
 
-def _read_entry(files: Files, findings: Findings, key: Scalar, item: Item, path: str) -> WrittenProcess:
+def _read_entry(
+    files: Files, shared: "_Kept", findings: Findings, key: Scalar, item: Item, path: str
+) -> WrittenProcess:
     if not is_name(key.text):
         findings.add(place(key, path), f"expected {NAME}, found {show(key.text)}", suggest_name(key.text))
     fields = Fields(findings, item, path, _ENTRY_KEYS, "a mapping with a role or a command")
@@ -70,18 +77,59 @@ def _read_entry(files: Files, findings: Findings, key: Scalar, item: Item, path:
         findings.add(place(key, path), "expected a role or a command, found neither")
     else:
         _check_keys(fields)
-    found = _read(files, fields, key.text)
+    found = _read(files, fields, key.text, shared)
     return found._replace(process=found.process._replace(env=fields.read("env", environment, ())))
 
 
-def _read(files: Files, fields: Fields, called: str) -> WrittenProcess:
+class _Kept(NamedTuple):
+    """What a node may say for all of its processes."""
+
+    after: tuple[Name, ...] = ()
+    autostart: bool = True
+    may_exit: bool = False
+    restart: Restart = Restart()
+
+
+_NOTHING_SAID = _Kept()
+
+
+def _read_kept(fields: Fields, shared: _Kept) -> _Kept:
+    """Read these keys; `shared` is what holds where nothing is said."""
+    return _Kept(
+        fields.read("after", _AFTER, shared.after),
+        fields.read("autostart", boolean, shared.autostart),
+        fields.read("may_exit", boolean, shared.may_exit),
+        _read_restart(fields, shared.restart),
+    )
+
+
+def _read(files: Files, fields: Fields, called: str, shared: _Kept) -> WrittenProcess:
+    kept = _read_kept(fields, shared)
     process = Process(
         called,
         command=fields.read("command", command, ()),
-        autostart=fields.read("autostart", boolean, default=True),
-        may_exit=fields.read("may_exit", boolean, default=False),
+        autostart=kept.autostart,
+        may_exit=kept.may_exit,
+        ready=_read_ready(fields),
+        restart=kept.restart,
     )
-    return WrittenProcess(process, _read_role(files, fields), fields.read("after", _AFTER, ()))
+    return WrittenProcess(process, _read_role(files, fields), kept.after)
+
+
+def _read_restart(fields: Fields, default: Restart) -> Restart:
+    if "restart" not in fields:
+        return default
+    from netlab.topology.validate.readiness import restart  # here, as most labs need none of it
+
+    return fields.read("restart", restart, default)
+
+
+def _read_ready(fields: Fields) -> Ready | None:
+    if "ready" not in fields:
+        return None
+    from netlab.topology.validate.readiness import ready
+
+    return fields.read("ready", lambda *at: ready("role" in fields, *at), None)
 
 
 def _read_role(files: Files, fields: Fields) -> WrittenRole | None:

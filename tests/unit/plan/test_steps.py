@@ -8,6 +8,7 @@ import pytest
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.planner import plan
+from netlab.plan.setup_steps import RunSetup
 from netlab.plan.stages import Work, stages, work_of
 from netlab.plan.steps import (
     AddAddress,
@@ -23,7 +24,18 @@ from netlab.plan.steps import (
 )
 from netlab.plan.undo import Undo, inverse, inverses
 from netlab.topology.document.tree import Scalar, Sequence
-from netlab.topology.model import Endpoint, Link, MapEntries, Node, OwnFile, OwnFiles, OwnFolder, Program, Topology
+from netlab.topology.model import (
+    Endpoint,
+    Link,
+    MapEntries,
+    Node,
+    OwnFile,
+    OwnFiles,
+    OwnFolder,
+    Program,
+    SetupCommand,
+    Topology,
+)
 
 A = Interface("a", "eth0", 16, "02:00:00:00:00:01", 1500, ("10.0.0.1/24",), "", "b", "up link")
 B = Interface("b", "up link", 16, "02:00:00:00:00:02", 1500, ("10.0.0.2/24",), "", "a", "eth0")
@@ -54,6 +66,7 @@ UNDONE: dict[Step, str] = {
     AttachProgram("a", PROGRAM, ("eth0", "eth1"), "a/dropper", "lab"): (
         "ip -n lab.a link set dev eth0 xdpgeneric off\nip -n lab.a link set dev eth1 xdpgeneric off"
     ),
+    RunSetup("a", (SetupCommand(("true",)),), lab="lab"): "# netlab: nothing undoes the setup of lab.a",
     StartRole("a", ("sleep", "9"), lab="lab"): "# netlab: end the process of lab.a",
     StartRole("a", ("sleep", "9"), lab="lab", name="b"): "# netlab: end the process b of lab.a",
 }

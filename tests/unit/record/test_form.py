@@ -89,6 +89,8 @@ PROCESS = {
     "after": [],
     "awaits_ready": False,
     "env": {},
+    "ready": None,
+    "restart": {"when": "no", "at_most": 5},
 }
 PROGRAM = {
     "name": "p",

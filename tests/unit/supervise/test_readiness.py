@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from netlab.supervise import readiness
-from netlab.supervise.client import Start
+from netlab.supervise.job import Start
 from netlab.supervise.readiness import Readiness
 
 ROLE, STAYING = Start("n", ("r",)), Start("n", ("r",), stays=True)
@@ -84,3 +84,56 @@ def test_nobody_is_watched_who_may_end_or_has_said_ready(start: Start) -> None:
     up.hear({"kind": "complete"})
 
     assert up.is_over
+
+
+DAEMON = Start("n", ("c",), ready=("port", "80/tcp", (), 7.0))
+
+
+def test_a_command_with_a_sign_may_not_end_as_a_role_may() -> None:
+    up = Readiness([DAEMON], 5)
+    up.hear(began(DAEMON))
+    up.hear({"kind": "ready", "process": "n"})
+
+    found = up.hear(ended(exit=0))
+    assert found
+    assert found[1].startswith("ended with exit code 0 before the lab was complete")
+
+
+def test_who_is_late_is_told_with_the_others() -> None:
+    others = [DAEMON._replace(process=name) for name in ("a", "b", "c", "d", "e")]
+    up = Readiness([DAEMON, *others], 5)
+    for each in (DAEMON, *others):
+        up.hear(began(each))
+    up.hear({"kind": "ready", "process": "a"})
+
+    why = "is not ready within 7 s: nobody listens"
+    assert ("n", f"{why} (nor is b, c, d …)") == up.hear({"kind": "late", "process": "n", "why": why})
+
+
+def test_a_process_with_more_time_is_waited_for() -> None:
+    """Until the supervisor says that it is late."""
+    up = Readiness([DAEMON], 5)
+    before = up.until
+    up.hear(began(DAEMON))
+
+    assert up.until - before > 1.5
+
+
+def test_one_that_starts_again_is_a_failure_only_when_it_does_not_any_more() -> None:
+    again = DAEMON._replace(restart=("on-failure", 1))
+    up = Readiness([again], 5)
+    up.hear(began(again))
+
+    assert up.hear({**ended(exit=3), "again": True}) is None
+    assert up.hear({"kind": "restarting", "process": "n", "ns": 1}) is None
+    up.hear(began(again))
+    assert up.hear(ended(exit=3)) is None
+    assert ("n", "has ended again, after 1 restart") == up.hear({"kind": "exhausted", "process": "n", "at_most": 1})
+
+
+def test_one_that_starts_again_only_after_a_failure_may_not_end_before_it_is_ready() -> None:
+    again = DAEMON._replace(restart=("on-failure", 1))
+    up = Readiness([again], 5)
+    up.hear(began(again))
+
+    assert ("n", "ended with exit code 0 before it was ready") == up.hear(ended(exit=0))

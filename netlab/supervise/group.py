@@ -1,0 +1,86 @@
+"""In the supervisor: the control group of one command. All that it has started is in it, whatever that has become."""
+
+import os
+import signal
+from contextlib import suppress
+
+from netlab import paths
+from netlab.kernel import cgroups, clone, pids
+from netlab.kernel.files import read
+from netlab.kernel.kill import open_pidfd
+from netlab.runtime import entry
+from netlab.runtime.base import Place
+
+
+def of_process(process: str, place: Place | None, given: str = "") -> "Group | None":
+    """Return the group of a process, by its key: as given, or else below its container's or the lab's.
+
+    None if there is no group of version 2 to make it in.
+    """
+    name = process.replace("/", ".")
+    try:
+        above = "" if given or not place else entry.unified_group(place)
+        lab = "" if given or above else os.fsdecode(read(paths.GROUP))
+    except OSError:
+        return None
+    path = given or (f"{above}/{paths.MARK}{name}" if above else f"{lab}/{name}")
+    return Group(path) if os.path.exists(f"{os.path.dirname(path)}/cgroup.controllers") else None
+
+
+class Group:
+    """A group of version 2, made when it is first needed."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.is_entered = False  # by a process that was started
+
+    def fork(self, place: Place | None) -> int:
+        """Fork, into a container's PID namespace if there is one; return as os.fork. The child is in the group.
+
+        If the group cannot be made, or entered, it is not, and what it leaves behind is not found.
+        """
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(self.path, mode=0o755)
+            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return entry.fork(place) if place else os.fork()
+        self.is_entered = True
+        try:
+            return entry.fork(place, lambda: self._fork(fd)) if place else self._fork(fd)
+        finally:
+            os.close(fd)
+
+    def _fork(self, fd: int) -> int:
+        try:
+            return clone.fork_into(fd)
+        except OSError:
+            pid = os.fork()
+            if pid == 0:
+                self._write("cgroup.procs", b"0")  # this process
+            return pid
+
+    def members(self) -> list[int]:
+        """Return the processes in the group, the oldest first; zombies are in none."""
+        return sorted(cgroups.members([self.path]), key=pids.start_ticks)
+
+    def signal(self, number: int) -> bool:
+        """Send a signal to all in the group; say whether there was anybody."""
+        if number == signal.SIGKILL:
+            self._write("cgroup.kill", b"1")  # since Linux 5.14
+        found = self.members()
+        for pid in found:
+            if (pidfd := open_pidfd(pid)) >= 0:
+                with suppress(ProcessLookupError, PermissionError):
+                    if pid in cgroups.members([self.path]):  # once more, because the pidfd now holds the id
+                        signal.pidfd_send_signal(pidfd, number)
+                os.close(pidfd)
+        return bool(found)
+
+    def _write(self, name: str, data: bytes) -> None:
+        with suppress(OSError):
+            fd = os.open(f"{self.path}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, data)
+            finally:
+                os.close(fd)

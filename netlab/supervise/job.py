@@ -1,0 +1,72 @@
+"""What `up` gives a lab's supervisor to do, as data."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from netlab.kernel import umask
+
+if TYPE_CHECKING:
+    from netlab.runtime.base import Entrance, Place
+
+
+class Start(NamedTuple):
+    """A process, by its key: an argv that enters its node, what is added to the environment, whom it waits for.
+
+    `cwd` is the folder that it starts in; `place` the container that it goes into, `entrance` how it enters
+    a node with files of its own, None for neither. One without
+    `autostart` starts only when somebody asks for it. `stays` and `may_exit` are what topology.model.Process says.
+
+    `ready` is what shows that it is: kind, what, an argv that enters the node, and seconds; None is the READY of a
+    role. `runs_role` says that it is one in any case. `restart` is when it starts again by itself, and how often.
+    `is_grouped` says that all that it starts is kept in a control group: that in `group`, or one of its own.
+    """
+
+    process: str
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    after: tuple[str, ...] = ()
+    awaits_ready: bool = True
+    cwd: str = "/"
+    place: "Place | None" = None
+    autostart: bool = True
+    stays: bool = False
+    may_exit: bool = False
+    entrance: "Entrance | None" = None
+    runs_role: bool = False
+    ready: "tuple[str, str, tuple[str, ...], float] | None" = None
+    restart: tuple[str, int] = ("no", 0)
+    is_grouped: bool = False
+    group: str = ""
+
+    @property
+    def is_role(self) -> bool:
+        """Whether it is a role, which prints its lines with their times, and may end when its work is done."""
+        return self.runs_role or (self.awaits_ready and not self.ready)
+
+    @property
+    def within(self) -> float:
+        """How many seconds it has to become ready, 0 if nobody has said so."""
+        return self.ready[3] if self.ready else 0.0
+
+
+class Setup(NamedTuple):
+    """The setup of a node: argvs that enter it, each with what it is called in messages; the rest as in Start."""
+
+    node: str
+    commands: tuple[tuple[tuple[str, ...], str], ...]
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str = "/"
+    place: "Place | None" = None
+    entrance: "Entrance | None" = None
+
+
+def encoded(lab: str, trace: bool, deadline_s: float, setups: Sequence[Setup], starts: Sequence[Start]) -> bytes:
+    """Return the job as its supervisor reads it: one line of JSON."""
+    import json
+
+    parts = {
+        "setups": [{**one._asdict(), "env": dict(one.env)} for one in setups],
+        "starts": [{**one._asdict(), "env": dict(one.env)} for one in starts],
+    }
+    about = {"lab": lab, "umask": umask.callers(), "trace": trace, "deadline_s": deadline_s}
+    return json.dumps({**about, **parts}).encode() + b"\n"

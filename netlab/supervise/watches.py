@@ -1,0 +1,122 @@
+"""In the supervisor: waits for processes to become ready, each for its time."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from netlab.supervise import signs
+from netlab.supervise.child import Child, Inherited
+from netlab.supervise.loop import Loop
+
+if TYPE_CHECKING:
+    from netlab.supervise.probes import Try
+
+_FIRST_S, _LONGEST_S, _GROWS = 0.01, 0.3, 1.5  # from one look to the next
+_TRY_S = 5.0  # for a look that takes a while
+_NEVER = float("inf")
+
+
+class Watch:
+    """Looks again and again whether a process is ready; `until` is when it is late, `why` what is missing."""
+
+    def __init__(self, child: Child, patience_s: float, inherited: Inherited, loop: Loop) -> None:
+        now = time.monotonic()
+        self.child = child
+        self.patience_s = child.ready.within or patience_s
+        self.until = now + self.patience_s if self.patience_s else _NEVER
+        self.why = child.ready.missing()
+        self._inherited = inherited
+        self._loop = loop
+        self._pause_s = _FIRST_S
+        self._next = now + _FIRST_S if child.ready.is_looked_for else _NEVER
+        self._trying: Try | None = None
+
+    @property
+    def due(self) -> float:
+        """Return when something is due (CLOCK_MONOTONIC in seconds)."""
+        return 0.0 if self._trying and self._trying.result is not None else min(self.until, self._next)
+
+    def is_ready(self, now: float) -> bool:
+        """Look, if it is time; say whether the process is found to be ready."""
+        if self._trying:
+            if self._trying.result is None and now >= self._next:
+                self._trying.cancel()
+            return self._trying.result is not None and self._has_seen(self._trying.result)
+        return now >= self._next and self._look(now)
+
+    def cancel(self) -> None:
+        """Look no more."""
+        if self._trying:
+            self._trying.cancel()
+            self._trying = None
+
+    def _look(self, now: float) -> bool:
+        from netlab.supervise import probes
+
+        match self.child.ready.kind:
+            case signs.PORT:
+                return self._has_seen(probes.port(self.child))
+            case signs.FILE:
+                return self._has_seen(probes.file(self.child))
+            case signs.COMMAND:
+                self._trying = probes.CommandTry(self.child, self._inherited, self._loop)
+            case signs.HTTP:
+                self._trying = probes.HttpTry(self.child, self._loop)
+        self._next = now + _TRY_S
+        return False
+
+    def _has_seen(self, why: str) -> bool:
+        self.cancel()
+        self.why = why
+        self._next = time.monotonic() + self._pause_s
+        self._pause_s = min(self._pause_s * _GROWS, _LONGEST_S)
+        return not why
+
+
+class Watches:
+    """All processes that are not ready yet."""
+
+    def __init__(self, inherited: Inherited, loop: Loop) -> None:
+        self._inherited = inherited
+        self._loop = loop
+        self._all: dict[Child, Watch] = {}
+
+    @property
+    def due(self) -> float:
+        """Return when something is due (CLOCK_MONOTONIC in seconds), infinity if nothing is."""
+        return min((watch.due for watch in self._all.values()), default=_NEVER)
+
+    def add(self, child: Child, patience_s: float) -> None:
+        """Wait for a process that was started; it is late after these seconds, unless it has its own; 0 is never."""
+        self._all[child] = Watch(child, patience_s, self._inherited, self._loop)
+
+    def drop(self, child: Child) -> None:
+        """Wait no more for a process."""
+        if watch := self._all.pop(child, None):
+            watch.cancel()
+
+    def why(self, child: Child) -> str:
+        """Return what is missing for a process to be ready, "" if that is not known."""
+        return self._all[child].why if child in self._all else ""
+
+    def ready(self) -> Iterator[Child]:
+        """Look, where it is time, and yield those that are found to be ready."""
+        now = time.monotonic()
+        for child, watch in list(self._all.items()):
+            if watch.due <= now and watch.is_ready(now):
+                yield child
+
+    def late(self) -> Iterator[tuple[Child, str]]:
+        """Yield those that are late, each once, and what is wrong in words."""
+        now = time.monotonic()
+        for child, watch in self._all.items():
+            if watch.until <= now:
+                watch.until = _NEVER
+                yield child, said_late(child, watch)
+
+
+def said_late(child: Child, watch: Watch) -> str:
+    """Return how a message says that a process is late."""
+    if child.ready.is_said:
+        return f"has not said READY within {watch.patience_s:g} s"
+    return f"is not ready within {watch.patience_s:g} s: {watch.why or 'nobody has looked yet'}"
