@@ -27,10 +27,15 @@ SUPERVISOR, SUPERVISOR_LOG, PROCESSES = "supervisor", "supervisor.log", "process
 SOCKET = "supervisor.sock"
 TRACE_LOG = "trace.log"
 GROUP = "group"
+OUTSIDE = "outside"  # the host's own namespace, for a node that is the host; not beside those that `down` empties
 OWN, SPACES = "own", "spaces"  # what nodes have of the file system for themselves, and the namespaces that show it
 LAYOUTS = "layouts"
 CONTAINERS, BACK = "containers", "docker"  # BACK is a symlink that leads back to the folder
 BASHRC = "bashrc"
+
+# ---- beside it -------------------------------------------------------------------------------------------------------
+
+_FORWARDING = ".forwarding."
 
 # ---- elsewhere on the machine ----------------------------------------------------------------------------------------
 
@@ -69,6 +74,21 @@ def folder_of(lab: str) -> str:
 def lock(lab: str) -> str:
     """Return the lab's lock, which is beside its folder."""
     return f"{folder_of(lab)}.lock"
+
+
+def forwarding(netns: int) -> str:
+    """Return what says how a network namespace of the host forwarded before labs; no lab's name begins with a dot."""
+    return f"{LABS}/{_FORWARDING}{netns}"
+
+
+def is_forwarding(name: str) -> bool:
+    """Say whether a file beside the labs' folders is such a one, its lock, or what is left of writing one."""
+    return name.startswith(_FORWARDING)
+
+
+def forwarding_lock() -> str:
+    """Return the lock of whoever changes what the host forwards."""
+    return f"{LABS}/{_FORWARDING}lock"
 
 
 def netns_name(lab: str, node: str) -> str:

@@ -1,6 +1,5 @@
 """What all tests share: who may run them, and that they leave nothing behind."""
 
-import glob
 import os
 import shutil
 import signal
@@ -11,9 +10,11 @@ import pytest
 
 from netlab import paths
 from netlab.testing import leaks
+from tests import left_over
+from tests.beside import ordered, pytest_xdist_make_scheduler
 
-CACHE = pytest.StashKey[str]()
-BEFORE = pytest.StashKey[leaks.Snapshot]()
+__all__ = ["pytest_xdist_make_scheduler"]
+COMPILED = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,15 +27,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if not is_worker(config):
-        os.environ[paths.CACHE_VARIABLE] = config.stash[CACHE] = tempfile.mkdtemp(prefix="compiled-")
-        config.stash[BEFORE] = machine()
-
-
-def machine() -> leaks.Snapshot:
-    """Return what there is on the whole machine, cells included, of what none of them keeps to itself."""
-    found = leaks.machine()
-    found["file"].update(glob.glob("/tmp/cell-*"))  # noqa: S108 - looks, writes nothing
-    return found
+        config.stash[COMPILED] = tempfile.mkdtemp(prefix="compiled-")
+        os.environ[paths.CACHE_VARIABLE] = os.path.join(config.stash[COMPILED], "cache")
+        config.pluginmanager.register(left_over.LeftOver())
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -43,20 +38,21 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the whole when something is left that no single test can see: its cell does not hold it."""
-    if not is_worker(session.config) and (left := leaks.settled(session.config.stash[BEFORE], looks=machine)):
-        print("\nwhen all tests had ended:", *left[:40], sep="\n")
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    """Hand over, as a worker, whose labs ours were."""
+    if is_worker(session.config):
+        session.config.workeroutput[left_over.OURS] = left_over.whose()  # type: ignore[attr-defined]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Throw away what was compiled."""
     if not is_worker(config):
-        shutil.rmtree(config.stash[CACHE])
+        shutil.rmtree(config.stash[COMPILED])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs root when we are not."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs root when we are not; beside others, begin with what takes longest."""
+    if is_worker(config):
+        ordered(items)
     if os.geteuid() != 0:
         for item in items:
             if item.get_closest_marker("root"):

@@ -14,6 +14,8 @@ from netlab.record import store
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing
     from netlab.plan.planner import Plan
+    from netlab.plan.surroundings import Surroundings
+    from netlab.topology.model import Topology
 
 
 _NO_COLOUR = "NO_COLOR"
@@ -42,7 +44,18 @@ def planned(args: typed.OfTopology) -> "Plan":
         topology = topology._replace(name=args.lab)
     if isinstance(args, typed.Up) and args.runtime:
         topology = topology._replace(runtime=args.runtime)
-    return plan(topology, written)
+    return plan(topology, written, surroundings_of(topology))
+
+
+def surroundings_of(topology: "Topology") -> "Surroundings":
+    """Return what of this host a lab must take into account; only one with a node that is this host has to."""
+    from netlab.plan.surroundings import NOWHERE
+
+    if not any(node.kind == "host" for node in topology.nodes):
+        return NOWHERE
+    from netlab.lab import host_networks
+
+    return host_networks.around(topology)
 
 
 def note(plan: "Plan") -> None:

@@ -63,6 +63,8 @@ def _remarks(name: str, node: "NodeStatus") -> Iterator[str]:
     for process in node.processes:
         if process.restarts and process.state not in ("restarting", "exited", "killed", "gone"):
             yield f"{process.process}: it has started again by itself, {count(process.restarts, 'time')} in a row"
+    if node.stp and node.ports:
+        yield f"{name}: {', '.join(f'{port} {state}' for port, state in node.ports.items())}"
     if node.memory_kills:
         killed = count(node.memory_kills, "process", "es")
         yield f"{name}: its memory was used up, and the kernel has killed {killed} there"

@@ -10,6 +10,7 @@ from netlab.demo import report, scenes
 from netlab.demo.extras import Extras
 from netlab.demo.scenes import Scene
 from netlab.judge.facts import Balancing, Dropping
+from netlab.lab import host_networks
 from netlab.lab.standing import Standing
 from netlab.plan.description import describe
 from netlab.plan.planner import Plan, plan
@@ -71,7 +72,8 @@ def cast(wanted: Wanted) -> Cast:
         topology = validate.topology(written)
         if patterns:
             topology = topology._replace(judged=topology.judged._replace(prints=patterns))
-        planned = plan(topology._replace(name=name, runtime=wanted.runtime or topology.runtime), written)
+        meant = topology._replace(name=name, runtime=wanted.runtime or topology.runtime)
+        planned = plan(meant, written, host_networks.around(meant))
         return planned, scene.facts(topology, describe(planned, ""))
 
     first, known = read(wanted.set)

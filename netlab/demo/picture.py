@@ -1,27 +1,18 @@
-"""A sequence diagram in plain text: nodes side by side, time downwards, packets as arrows."""
+"""A sequence diagram in plain text: nodes side by side, time downwards, packets as arrows.
 
-import json
-from collections.abc import Iterator, Sequence
+It is drawn from the packets alone, so that it does not matter whose programs and roles are played.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from netlab.demo.events import (
-    Arrived,
-    Asked,
-    Byte,
-    Completion,
-    Connected,
-    Dequeue,
-    EndOfFile,
-    Event,
-    Fin,
-    Finished,
-    Forward,
-    Queue,
-    Received,
-    Segment,
-)
-from netlab.demo.evidence import Entry, Evidence
-from netlab.paths import node_of
+from netlab.demo.evidence import Evidence
+from netlab.judge import balanced, parta, partb
+from netlab.judge.balanced import Arrival, Request, Story
+from netlab.judge.facts import Balancing, Dropping
+from netlab.judge.played import Play, shown
+from netlab.judge.speakers import seconds
+from netlab.judge.threads import Moment
 
 _WIDTH = 30  # characters from one node's line to the next
 _ROWS = 40
@@ -38,14 +29,15 @@ class Row(NamedTuple):
 
 
 def draw(evidence: Evidence) -> str:
-    """Return the picture of how a play began."""
+    """Return the picture of how a play began: of part B the life of a few requests, of part A the first segments."""
     rows = list(_rows(evidence))[:_ROWS]
     seen = {name for row in rows for name in (row.source, row.target)}
     nodes = [name for name in evidence.lab.nodes if name in seen]
     if not rows:
         return ""
     head = " " * 14 + "".join(f"{name:^{_WIDTH}}" for name in nodes).rstrip()
-    return "\n".join([head, *(f"{(row.ns - evidence.begin_ns) / 1e6:>10.3f} ms {_line(row, nodes)}" for row in rows)])
+    begin_ns = min(rows[0].ns, evidence.begin_ns or rows[0].ns)
+    return "\n".join([head, *(f"{(row.ns - begin_ns) / 1e6:>10.3f} ms {_line(row, nodes)}" for row in rows)])
 
 
 def _line(row: Row, nodes: Sequence[str]) -> str:
@@ -72,100 +64,79 @@ def _written(line: str, at: int, text: str) -> str:
 
 
 def _rows(evidence: Evidence) -> Iterator[Row]:
-    """Yield what the picture shows: of part B the life of a few requests, of part A everything from the beginning.
+    match evidence.facts:
+        case Balancing() as facts:
+            yield from _requests(partb.played(balanced.tell(evidence.packets, facts, evidence.until_ns)))
+        case Dropping() as facts:
+            yield from _segments(parta.tell(evidence.packets, facts))
+        case None:
+            pass
 
-    A line may name what is no node: roles and programs print what they like.
+
+def _segments(traffic: parta.Traffic) -> Iterator[Row]:
+    """Yield each segment, and what became of it."""
+    client, server = traffic.facts.client, traffic.facts.server
+    for segment in traffic.segments:
+        data = segment.packet.data
+        what = shown(data) if data else segment.what
+        parity = "even" if segment.is_even else "odd"
+        yield Row(segment.packet.ns, client, server, f"seq {segment.packet.seq} {what}")
+        if not segment.passed:
+            yield Row(segment.packet.ns, server, server, f"✗ {what}, {parity}: dropped")
+        elif data:
+            yield Row(segment.packet.ns, server, server, f"{what}, {parity}: arrives")
+
+
+def _requests(play: Play) -> Iterator[Row]:
+    """Yield the life of a few requests: sent, waiting or not, at a worker, done."""
+    waited = {each.number for each in play.waited}
+    balancer = play.story.facts.balancer
+    done = _done(play.story)
+    followed = _followed(play, waited, done)
+    for moment in play.moments:
+        what, ns = moment.what, moment.ns
+        if isinstance(what, Request):
+            if what.number in followed:
+                yield Row(ns, play.story.facts.client, balancer, f"#{what.number} {shown(what.packet.data)}")
+            if what.number in followed & waited:
+                yield Row(ns, balancer, balancer, f"#{what.number} waits, depth {moment.after.waiting}")
+        elif isinstance(what, Arrival):
+            if what.request and what.request.number in followed:
+                yield Row(ns, balancer, what.worker, f"#{what.request.number}, {_free(play, moment, what.worker)}")
+        elif (number := done.get((what.worker, ns))) in followed:
+            yield Row(ns, what.worker, balancer, f"#{number} done, {_free(play, moment, what.worker)}")
+
+
+def _free(play: Play, moment: Moment, worker: str) -> str:
+    return f"{max(play.story.facts.threads[worker] - moment.in_hand[worker], 0)} free"
+
+
+def _followed(play: Play, waited: set[int], done: Mapping[tuple[str, int], int]) -> set[int]:
+    """Return the first requests that do not wait, the first that does, and the one whose end lets that one go."""
+    served = sorted(play.story.served)
+    followed = {*[each for each in served if each not in waited][:_REQUESTS]}
+    for number in [each for each in served if each in waited][:1]:
+        arrival = play.story.served[number]
+        before = [ns for worker, ns in done if worker == arrival.worker and ns <= arrival.ns]
+        followed |= {number, *(done[arrival.worker, ns] for ns in before[-1:])}
+    return followed
+
+
+def _done(story: Story) -> dict[tuple[str, int], int]:
+    """Return which request is done when a worker says so, by worker and moment.
+
+    Completions do not name requests. The request that should have been done first is taken for the first: it has come
+    first, and asks for least time.
     """
-    followed = _Followed(evidence)
-    servers = [name for name, node in evidence.lab.nodes.items() if node.programs]
-    for entry in evidence.timeline:
-        line, event = entry
-        row = followed.row(entry) or (_segment_row(event, line.node, servers[0]) if servers else None)
-        if row and {row[0], row[1]} <= evidence.lab.nodes.keys():
-            yield Row(line.ns, *row)
+    found = {}
+    for worker in story.facts.threads:
+        ends = sorted(_ends(each for each in story.arrivals if each.worker == worker))
+        moments = [each.ns for each in story.completions if each.worker == worker]
+        found.update({(worker, ns): number for ns, (_, number) in zip(moments, ends, strict=False)})
+    return found
 
 
-def _segment_row(event: Event | None, node: str, server: str) -> tuple[str, str, str] | None:
-    """Return who sends what to whom in an event of part A."""
-    row = None
-    match event:
-        case Connected(isn=isn):
-            row = node, node, f"connected, ISN {isn}"
-        case Byte(data=data, seq=seq):
-            row = node, server, f"seq {seq} {json.dumps(data)}"
-        case Segment(seq=seq, what=what, verdict="drop"):
-            row = node, node, f"✗ {seq} {what}: dropped"
-        case Segment(seq=seq, what="odd"):
-            row = node, node, f"{seq} odd: passes"
-        case Arrived(data=data):
-            row = node, node, f"{json.dumps(data)} arrives"
-        case Fin(seq=seq):
-            row = node, server, f"seq {seq} FIN"
-        case EndOfFile():
-            row = node, node, "end of file"
-    return row
-
-
-class _Followed:
-    """The requests of part B that are shown from beginning to end, and how the witnesses' numbers belong together."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        waits = [event.number for event in evidence.events(Queue)][:1]
-        at_once = [event.number for event in evidence.events(Forward)][:_REQUESTS]
-        self.numbers = {*at_once, *waits}
-        self.balancer = node_of(next(iter(evidence.stats.balancers), ""))
-        self.sent: dict[str, list[int]] = {}  # to each worker, in order: the worker's own numbers count these
-        for _, event in evidence.timeline:
-            if isinstance(event, Forward | Dequeue):
-                self.sent.setdefault(event.backend, []).append(event.number)
-        self.finished: dict[str, list[int]] = {}
-        for line, finished in evidence.of(Finished):
-            self.finished.setdefault(line.node, []).append(self.number(line.node, finished.number))
-        self.numbers |= self._makes_room(evidence, waits)
-        self.completed = dict.fromkeys(self.finished, 0)
-
-    def _makes_room(self, evidence: Evidence, waits: list[int]) -> set[int]:
-        """Return the request whose completion takes the first waiting request out of the queue."""
-        completed = dict.fromkeys(self.finished, 0)
-        for _, event in evidence.timeline:
-            if isinstance(event, Completion) and event.backend in completed:
-                completed[event.backend] += 1
-            if isinstance(event, Dequeue) and event.number in waits:
-                numbers = self.finished.get(event.backend, [])
-                at = completed.get(event.backend, 0) - 1
-                return {numbers[at]} if 0 <= at < len(numbers) else set()
-        return set()
-
-    def number(self, worker: str, own: int) -> int:
-        """Return the balancer's number of a worker's own `own`-th request, 0 if it is not known."""
-        sent = self.sent.get(worker, [])
-        return sent[own - 1] if 0 < own <= len(sent) else 0
-
-    def row(self, entry: Entry) -> tuple[str, str, str] | None:
-        """Return who sends what to whom in a line, if it is about one of these requests."""
-        line, event = entry
-        node = line.node
-        row = None
-        match event:
-            case Asked(number=number, data=data) if number in self.numbers:
-                row = node, self.balancer, f'#{number} "{data}"'
-            case Forward(number=number, backend=backend, free=free) if number in self.numbers:
-                row = node, backend, f"#{number}, free {free}"
-            case Queue(number=number, depth=depth) if number in self.numbers:
-                row = node, node, f"#{number} waits, depth {depth}"
-            case Dequeue(number=number, backend=backend, depth=depth) if number in self.numbers:
-                row = node, backend, f"#{number}, depth {depth}"
-            case Received(number=own, thread=thread) if (number := self.number(node, own)) in self.numbers:
-                row = node, node, f"#{number}: thread {thread} sleeps"
-            case Finished(number=own, thread=thread) if (number := self.number(node, own)) in self.numbers:
-                row = node, node, f"#{number}: thread {thread} is done"
-            case Completion(backend=backend, free=free):
-                row = self._completion(node, backend, free)
-        return row
-
-    def _completion(self, node: str, backend: str, free: int) -> tuple[str, str, str] | None:
-        at = self.completed.get(backend, 0)
-        self.completed[backend] = at + 1
-        numbers = self.finished.get(backend, [])
-        known = at < len(numbers) and numbers[at] in self.numbers
-        return (backend, node, f"#{numbers[at]} completed, free {free}") if known else None
+def _ends(arrivals: Iterable[Arrival]) -> Iterator[tuple[float, int]]:
+    """Yield when requests should be done, and their numbers."""
+    for each in arrivals:
+        yield each.ns + (seconds(each.packet.data) or 0) * 1e9, each.request.number if each.request else 0

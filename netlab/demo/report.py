@@ -46,7 +46,7 @@ def text(
     yield "## Claims\n"
     yield from _table(("", "claim", "figures"), ((_MARKS[one.verdict], one.text, one.figures) for one in claims))
     yield "\n## The first requests, from beginning to end\n"
-    yield "Packets are arrows; what a node, or the program in its kernel, does is written beside its line.\n"
+    yield "Packets are arrows; what becomes of one at a node is written beside its line. All is read from packets.\n"
     yield from _block(picture.draw(evidence).splitlines() or ["nothing happened"])
     yield "\n## Timeline\n"
     yield "Milliseconds since the first line, who speaks, what it says. All lines are stamped by one clock."

@@ -124,7 +124,7 @@ def _with_a_program(nodes: Iterable[Node], key: str) -> str:
 
 def _workers(nodes: Mapping[str, Node], balancer: str) -> tuple[str, ...]:
     """Return who works: who has an option `threads`, or sends completions; otherwise the replicas of one node."""
-    hosts = [node for node in nodes.values() if node.kind == "host" and node.name != balancer]
+    hosts = [node for node in nodes.values() if node.kind == "node" and node.name != balancer]
     able = tuple(node.name for node in hosts if _options(node).keys() & {"threads", "balancer"})
     replicated = {node.replica_of for node in hosts if node.replica_of}
     if not able and len(replicated) == 1:
@@ -136,7 +136,7 @@ def _workers(nodes: Mapping[str, Node], balancer: str) -> tuple[str, ...]:
 
 def _client(nodes: Mapping[str, Node], others: set[str]) -> str:
     """Return who asks: a node called client, or who has an option `target`, or the only host that is left."""
-    hosts = [node for node in nodes.values() if node.kind == "host" and node.name not in others]
+    hosts = [node for node in nodes.values() if node.kind == "node" and node.name not in others]
     with_target = [node.name for node in hosts if "target" in _options(node)]
     named = [node.name for node in hosts if node.name == "client"]
     for found in (named, with_target, [node.name for node in hosts if node.processes], [node.name for node in hosts]):

@@ -50,7 +50,7 @@ def _the_total(story: Story, lines: Mapping[str, Sequence[Line]]) -> Claim:
     text, name = "each worker prints the total time that it has slept", "partb.print.slept"
     wrong, right = [], []
     for worker in story.facts.threads:
-        asked = [_seconds(each.packet.data) for each in story.arrivals if each.worker == worker]
+        asked = [seconds(each.packet.data) for each in story.arrivals if each.worker == worker]
         if not asked:
             continue
         if None in asked:
@@ -88,6 +88,7 @@ def _has_word(text: str, words: str) -> bool:
     return re.search(rf"(?<![\d.]){re.escape(words)}(?!\d|\.\d)", text) is not None
 
 
-def _seconds(data: bytes) -> float | None:
+def seconds(data: bytes) -> float | None:
+    """Return how long a request asks to sleep; None if its data are no number of seconds."""
     text = data.strip(b" \0\t\r\n").decode("ascii", "replace")
     return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text) else None

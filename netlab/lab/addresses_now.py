@@ -11,10 +11,14 @@ _KERNELS = (Subnet(IPV4, 127 << 24, 8), Subnet(IPV6, 1, 128), Subnet(IPV6, 0xFE8
 
 
 def changed(about: NodeRecord, seen: Inside) -> Mapping[str, tuple[str, ...]]:
-    """Return, by interface, all addresses of those that have others than planned; also of interfaces that are new."""
+    """Return, by interface, all addresses of those that have others than planned; also of interfaces that are new.
+
+    What this host has for itself is not the lab's.
+    """
     planned = about.all_addresses()
-    now: dict[str, list[str]] = {link.name: [] for link in seen.links}
-    names = {link.index: link.name for link in seen.links}
+    links = [link for link in seen.links if about.kind != "host" or link.name in planned]
+    now: dict[str, list[str]] = {link.name: [] for link in links}
+    names = {link.index: link.name for link in links}
     for index, number, network in sorted(seen.addresses):
         own = Subnet(network.family, number, network.length)
         if index in names and not any(one.family == own.family and one.base <= number <= one.last for one in _KERNELS):

@@ -6,18 +6,19 @@ inside nodes, nor of pins: what can be seen is told all the same.
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
+from netlab.kernel.syscalls import inside
 from netlab.lab import addresses_now, node_drift, process_drift, snapshot
 from netlab.lab.node_drift import NO_PINS, Inside, Pins, Problem, anew
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
 from netlab.record import noted_pins, store
-from netlab.record.model import LabRecord
+from netlab.record.model import LabRecord, NodeRecord
 from netlab.record.notes import Pinned
 from netlab.supervise import client, identity, lab_cgroup, state, trace
 
@@ -27,6 +28,7 @@ class Drift(NamedTuple):
 
     `udp_rcvbuf_errors` are, by node, datagrams dropped as their socket's buffer was full: of nodes looked into.
     `addresses` are, by node and interface, those that are there now, of interfaces where they are not as planned.
+    `ports` are, by switch and interface, the states of ports, such as forwarding or blocking.
     """
 
     problems: tuple[Problem, ...]
@@ -34,6 +36,7 @@ class Drift(NamedTuple):
     lab: Standing | None
     udp_rcvbuf_errors: Mapping[str, int] = {}
     addresses: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
+    ports: Mapping[str, Mapping[str, str]] = {}
 
 
 def examine(lab: str) -> Drift:
@@ -58,10 +61,16 @@ def _examined(lab: Standing) -> Drift:
             inside, found = _inside(lab, told)
     except PermissionError:
         return Drift(outside, False, lab)
-    errors = {node: seen.udp_rcvbuf_errors for node, seen in found.items() if seen}
     planned = lab.record.nodes
+    own = {node for node, about in planned.items() if about.kind != "host"}
+    errors = {node: seen.udp_rcvbuf_errors for node, seen in found.items() if seen and node in own}
     addresses = {node: addresses_now.changed(planned[node], seen) for node, seen in found.items() if seen}
-    return Drift((*outside, *inside), True, lab, errors, addresses)
+    ports = {
+        node: {link.name: link.state for link in seen.links if link.state}
+        for node, seen in found.items()
+        if seen and planned[node].bridge
+    }
+    return Drift((*outside, *inside), True, lab, errors, addresses, ports)
 
 
 # ---- what needs no root ----------------------------------------------------------------------------------------------
@@ -177,10 +186,12 @@ def _inside(standing: Standing, told: Collection[str]) -> tuple[list[Problem], d
     Of nodes in `told` something was said already. PermissionError where this process may enter no node.
     """
     found = snapshot.nodes(standing.record.nodes, standing.runtime.netns_path)
-    return [*_problems_inside(standing.record, told, found)], found
+    return [*_problems_inside(standing.record, told, found, standing.runtime.netns_path)], found
 
 
-def _problems_inside(record: LabRecord, told: Collection[str], found: Mapping[str, Inside | None]) -> Iterator[Problem]:
+def _problems_inside(
+    record: LabRecord, told: Collection[str], found: Mapping[str, Inside | None], netns_path: Callable[[str], str]
+) -> Iterator[Problem]:
     lab, folder = record.lab, record.folder
     known = noted_pins.read(folder)
     if any(about.programs for about in record.nodes.values()):
@@ -198,8 +209,17 @@ def _problems_inside(record: LabRecord, told: Collection[str], found: Mapping[st
         if seen := found.get(node):
             yield from node_drift.node_problems(lab, node, about, seen)
             yield from node_drift.program_problems(lab, node, about, seen, own, passing)
+            yield from _way_outside(lab, node, about, netns_path) if about.internet else ()
         elif node not in told:
             yield Problem(node, "its namespace cannot be entered", anew(lab))
+
+
+def _way_outside(lab: str, node: str, about: NodeRecord, netns_path: Callable[[str], str]) -> Iterator[Problem]:
+    """Yield what is gone of the lab's way through this host."""
+    from netlab.network import internet
+
+    told = inside(netns_path(node), lambda: [*internet.problems(lab, list(about.interfaces))])
+    yield from (Problem(node, what, anew(lab)) for what in told)
 
 
 def _pins(folder: str, known: Mapping[str, Pinned]) -> Pins:

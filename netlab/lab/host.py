@@ -12,6 +12,7 @@ from netlab.lab import removal
 from netlab.lab.standing import Standing
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
+from netlab.plan.host_steps import JoinHost, OpenInternet
 from netlab.plan.planner import Plan
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.stages import Stage, Work
@@ -22,10 +23,13 @@ from netlab.runtime.base import home_of
 from netlab.words import count, few
 
 if TYPE_CHECKING:
+    from netlab.lab.name_servers import Names
     from netlab.programs.loader import Compilation, Job
     from netlab.supervise.client import Connection
 
 _Step = TypeVar("_Step", bound=Step)
+# Steps that are done by others than network/links.
+_ELSEWHERE = JoinHost | OpenInternet | GiveFiles | FillMaps | AttachProgram | RunSetup | StartRole
 _BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
 PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
 """
@@ -82,21 +86,30 @@ class Host:
         self.supervisor: Connection | None = None
         self.supervises = False  # whether the supervisor has its job
         self.tracing: _Beside | None = None
+        self.names: Names | None = None  # of a lab with a way outside
 
     def open(self) -> None:
         """Make the lab's folder, with its hosts file."""
         from netlab.plan import hosts
 
         programs = _of(AttachProgram, self.plan.steps)
+        if self._joins_host():
+            from netlab.lab import outside
+
+            self.names = outside.names(self.plan.steps, self.plan.interfaces)
         store.create(self.standing.record, with_programs=bool(programs))
         files.write(f"{self.folder}/{paths.ETC}/hosts", hosts.text(self.plan))
         for name, text in hosts.BESIDE.items():
             if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist
-                files.write(f"{self.folder}/{paths.ETC}/{name}", text)
+                own = self.names.text if self.names and name == hosts.RESOLV_CONF else text
+                files.write(f"{self.folder}/{paths.ETC}/{name}", own)
         files.write(f"{self.folder}/{paths.BASHRC}", _BASHRC)
         if programs:
             for name in (paths.PROGRAMS, paths.LAYOUTS):
                 files.make_folder(f"{self.folder}/{name}", files.FOR_GROUP)
+
+    def _joins_host(self) -> bool:
+        return bool(_of(JoinHost, self.plan.steps))
 
     def prepare(self, steps: Sequence[Step]) -> None:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""
@@ -169,18 +182,18 @@ class Host:
         """Make the nodes, and links, addresses and routes in them."""
         from netlab.network import links
 
-        nodes = [step.node for step in _of(CreateNode, steps)]
+        nodes = [step.node for step in steps if isinstance(step, CreateNode | JoinHost)]
         self.runtime.create(nodes, {step.node: step.own for step in _of(GiveFiles, steps)})
         self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
         links.build(
-            [
-                step
-                for step in steps
-                if not isinstance(step, GiveFiles | FillMaps | AttachProgram | RunSetup | StartRole)
-            ],
+            [step for step in steps if not isinstance(step, _ELSEWHERE)],
             self.runtime.netns_path,
         )
         self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
+        if self._joins_host():
+            from netlab.lab import outside
+
+            outside.opened(steps, self.plan.interfaces, self.names, self.lab, self.say)
 
     def _fill(self, steps: Sequence[FillMaps]) -> None:
         """Write what the file has for maps into them, before any packet meets their programs."""

@@ -12,7 +12,7 @@ from netlab.lab.route_drift import Route
 from netlab.plan.command_words import namespace
 from netlab.plan.steps import LO_INDEX as LO
 from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram
-from netlab.record.model import InterfaceRecord, NodeRecord
+from netlab.record.model import BridgeRecord, InterfaceRecord, NodeRecord
 from netlab.topology.ip_arithmetic import Subnet, parse
 
 NO_PEERS: Mapping[str, str] = {}
@@ -39,9 +39,9 @@ class Problem(NamedTuple):
 
 
 class Link(NamedTuple):
-    """An interface as it is: `master` is the index of the bridge that it is a port of, 0 for none.
+    """An interface as it is: `master` is the index of the bridge that it is a port of, 0 for none, `state` is there.
 
-    `programs` are the kernel's numbers of the attached programs, by mode, 0 for none.
+    `programs` are the kernel's numbers of the attached programs, by mode, 0 for none. `options` are a bridge's.
     """
 
     name: str
@@ -51,6 +51,8 @@ class Link(NamedTuple):
     is_up: bool
     master: int
     programs: Mapping[str, int]
+    state: str = ""
+    options: frozenset[str] = frozenset()
 
 
 class Inside(NamedTuple):
@@ -166,7 +168,7 @@ class _Node:
 
     def problems(self) -> Iterator[Problem]:
         """Yield all problems, beginning with devices."""
-        lo = self.by_index.get(LO)
+        lo = self.by_index.get(LO) if self.about.kind != "host" else None
         if lo and not lo.is_up:
             yield self._problem(lo.name, "the interface is down", _set(lo.name, "up"))
         if lo:
@@ -174,7 +176,7 @@ class _Node:
         gone: list[Subnet] = []
         names = set()
         if self.about.bridge:
-            yield from self._bridge(*self.about.bridge)
+            yield from self._bridge(self.about.bridge)
         for name, port in self.about.interfaces.items():
             link = self.by_name.get(name)
             if link and link.index == port.index:
@@ -197,12 +199,15 @@ class _Node:
         now = self.by_index.get(index)
         return self._problem(name, f"the interface is called {now.name} now" if now else "the interface is gone")
 
-    def _bridge(self, name: str, index: int) -> Iterator[Problem]:
-        link = self.by_name.get(name)
-        if not link or link.index != index:
-            yield self._gone(name, index, bool(link))
-        elif not link.is_up:
+    def _bridge(self, bridge: BridgeRecord) -> Iterator[Problem]:
+        name, link = bridge.name, self.by_name.get(bridge.name)
+        if not link or link.index != bridge.index:
+            yield self._gone(name, bridge.index, bool(link))
+            return
+        if not link.is_up:
             yield self._problem(name, "the bridge is down", _set(name, "up"))
+        for option in bridge.options() - link.options:
+            yield self._problem(name, f"its {option} is off", _set(name, f"type bridge {option} 1"))
 
     def _interface(self, name: str, port: InterfaceRecord, link: Link) -> Iterator[Problem]:
         if not link.is_up:

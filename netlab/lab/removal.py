@@ -30,6 +30,7 @@ def remove(lab: str, *runtimes: "Runtime") -> list[str]:
     parts: tuple[Callable[[], list[str]], ...] = (
         lambda: _stop_processes(lab, folder),
         lambda: _close_trace(lab),
+        lambda: _leave_host(lab, folder),
         *(partial(_destroy, runtime) for runtime in runtimes),
     )
     found: list[str] = []
@@ -59,6 +60,19 @@ def _close_trace(lab: str) -> list[str]:
     return ["a trace instance"] if trace.close_instance(lab) else []
 
 
+def _leave_host(lab: str, folder: str) -> list[str]:
+    if not os.path.isdir(f"{folder}/{paths.OUTSIDE}") and not _has_opened():
+        return []
+    from netlab.network import leaving
+
+    return leaving.leave(lab, folder)
+
+
+def _has_opened() -> bool:
+    """Say whether any lab has a way outside through a network namespace of the host."""
+    return any(paths.is_forwarding(name) for name in files.names(paths.LABS))
+
+
 def labs_with_leftovers(containers: bool = False) -> list[str]:
     """Return the labs of this machine, also those of which only a name, limits or a trace instance is left.
 
@@ -68,6 +82,10 @@ def labs_with_leftovers(containers: bool = False) -> list[str]:
     from netlab.supervise import trace
 
     found = dict.fromkeys([*store.labs(), *cgroup_limits.labs(), *lab_cgroup.labs(), *trace.labs()])
+    if _has_opened():
+        from netlab.network import internet
+
+        found.update(dict.fromkeys(internet.labs()))
     if containers:
         from netlab.runtime import docker
 

@@ -29,6 +29,12 @@ _QUESTION = struct.Struct("=IHHII BxHiII")  # struct nlmsghdr; struct ifinfomsg,
 _LINK, _ADDRESS, _ROUTE = struct.Struct("=BxHiII"), struct.Struct("=BBBBI"), struct.Struct("=8BI")
 _IFF_UP = 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_XDP = 1, 3, 4, 10, 43
+_IFLA_LINKINFO, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 18, 1, 2, 4, 5
+_IFLA_BRPORT_STATE = 1
+_BRIDGE_OPTIONS = {"stp_state": 5, "vlan_filtering": 7}  # IFLA_BR_*, as `ip` calls them
+_PORT_STATES = {
+    bytes([n]): word for n, word in enumerate(("disabled", "listening", "learning", "forwarding", "blocking"))
+}
 _IFLA_XDP_PROG_ID = {"native": 5, "generic": 6}
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH = 1, 4, 5, 6, 9
@@ -118,6 +124,10 @@ def _link(answer: bytes) -> Link:
     _, _, index, flags, _ = _LINK.unpack_from(answer)
     about = dict(attributes(answer[_LINK.size :]))
     xdp = dict(attributes(about.get(_IFLA_XDP, b"")))
+    kind = dict(attributes(about.get(_IFLA_LINKINFO, b"")))
+    own, port = (dict(attributes(kind.get(each, b""))) for each in (_IFLA_INFO_DATA, _IFLA_INFO_SLAVE_DATA))
+    is_bridge = kind.get(_IFLA_INFO_KIND, b"").rstrip(b"\0") == b"bridge"
+    is_port = kind.get(_IFLA_INFO_SLAVE_KIND, b"").rstrip(b"\0") == b"bridge"
     return Link(
         about.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
         index,
@@ -125,7 +135,9 @@ def _link(answer: bytes) -> Link:
         _number(about.get(_IFLA_MTU, b"")),
         bool(flags & _IFF_UP),
         _number(about.get(_IFLA_MASTER, b"")),
-        {mode: _number(xdp.get(kind, b"")) for mode, kind in _IFLA_XDP_PROG_ID.items()},
+        {mode: _number(xdp.get(which, b"")) for mode, which in _IFLA_XDP_PROG_ID.items()},
+        _PORT_STATES.get(port.get(_IFLA_BRPORT_STATE, b"")[:1], "") if is_port else "",
+        frozenset(name for name, which in _BRIDGE_OPTIONS.items() if is_bridge and any(own.get(which, b""))),
     )
 
 

@@ -32,7 +32,8 @@ def _runtime(record: LabRecord) -> "Runtime":
 
     limits = {name: node.limits for name, node in record.nodes.items() if any(node.limits)}
     viewers = {name: node.own_paths() for name, node in record.nodes.items() if node.has_own_files}
-    return Netns(record.lab, record.folder, limits=limits, viewers=viewers)
+    hosts = [name for name, node in record.nodes.items() if node.kind == "host"]
+    return Netns(record.lab, record.folder, limits=limits, viewers=viewers, hosts=hosts)
 
 
 def runtimes_left(lab: str, folder: str) -> "list[Runtime]":

@@ -12,14 +12,16 @@ from typing import assert_never
 from netlab.network.links import UNFACED, NetworkStep
 from netlab.network.messages import Messages
 from netlab.network.visits import Request, Visitor, offload, request, visit_all
+from netlab.plan.host_steps import GuardHost
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, FaceProgram
+from netlab.plan.switch_steps import SetVlans
 from netlab.plan.undo import Undo
 
 
 class _Leaving:
     """What is to be undone in one node."""
 
-    __slots__ = ("addressing", "bridges", "faces", "links", "name")
+    __slots__ = ("addressing", "bridges", "faces", "links", "name", "vlans")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -27,6 +29,7 @@ class _Leaving:
         self.addressing: list[AddAddress | AddRoute] = []
         self.links: list[AddLink] = []
         self.bridges: list[AddBridge] = []
+        self.vlans: list[SetVlans] = []
 
 
 def undo(steps: Sequence[NetworkStep], messages: Messages, netns_path: Callable[[str], str]) -> None:
@@ -35,7 +38,7 @@ def undo(steps: Sequence[NetworkStep], messages: Messages, netns_path: Callable[
     Raises NetlabError, with the inverse and the kernel's reason, if one fails.
     """
     work = _by_node(steps)
-    emptied = [node for node in work if node.faces or node.addressing]
+    emptied = [node for node in work if node.faces or node.addressing or node.vlans]
     visit_all(_empty, emptied, messages, netns_path)
     visit_all(_remove, [node for node in work if node.links or node.bridges], messages, netns_path)
 
@@ -50,10 +53,14 @@ def _by_node(steps: Sequence[NetworkStep]) -> list[_Leaving]:
         match step:
             case AddLink():
                 at(step.a.node).links.append(step)
+            case SetVlans():
+                at(step.node).vlans.append(step)
             case AddAddress() | AddRoute():
                 at(step.node).addressing.append(step)
             case AddBridge():
                 at(step.node).bridges.append(step)
+            case GuardHost():
+                pass  # it goes with its link
             case FaceProgram():
                 at(step.node).faces.append(step)
             case _:
@@ -67,7 +74,13 @@ def _empty(visitor: Visitor, node: _Leaving) -> None:
     try:
         for face in node.faces:
             offload(channel, Undo(face), face.interface, UNFACED)
-        request(channel, [_taken_away(visitor.messages, step) for step in node.addressing])
+        requests = [_taken_away(visitor.messages, step) for step in node.addressing]
+        requests += [
+            (Undo(step), visitor.messages.no_vlan(step.index, vlan))
+            for step in node.vlans
+            for vlan in (*((step.vlan,) if step.vlan else ()), *step.vlans)
+        ]
+        request(channel, requests)
     finally:
         channel.close()
 

@@ -23,10 +23,13 @@ from netlab.kernel import sysctls
 from netlab.kernel.netlink import Channel
 from netlab.network.messages import Messages
 from netlab.network.visits import Request, Visitor, failed, offload, request, visit_all
+from netlab.plan.host_steps import GuardHost
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, FaceProgram, Interface
+from netlab.plan.switch_steps import SetVlans
 from netlab.plan.undo import Undo
+from netlab.record.mark import mark
 
-NetworkStep = AddBridge | AddLink | AddAddress | AddRoute | FaceProgram
+NetworkStep = AddBridge | AddLink | SetVlans | GuardHost | AddAddress | AddRoute | FaceProgram
 Change = CreateNode | NetworkStep | Undo[NetworkStep]
 
 LINKS_AT_ONCE = 100  # the descriptors that a thread holds for the other ends
@@ -39,7 +42,19 @@ FACED, UNFACED = ((_ETHTOOL_SGRO, 1), (_ETHTOOL_STXCSUM, 0)), ((_ETHTOOL_SGRO, 0
 class _Node:
     """What is to be done in one node; `create` is None if the node exists already."""
 
-    __slots__ = ("addressing", "bridges", "create", "faces", "given", "late_sysctls", "name", "own", "ports")
+    __slots__ = (
+        "addressing",
+        "bridges",
+        "create",
+        "faces",
+        "given",
+        "guards",
+        "late_sysctls",
+        "name",
+        "own",
+        "ports",
+        "vlans",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -48,7 +63,9 @@ class _Node:
         self.given = False  # whether others make links that end here
         self.bridges: list[AddBridge] = []
         self.ports: list[tuple[AddLink, Interface]] = []  # ends that must still be set up, or put into a bridge
+        self.vlans: list[SetVlans] = []
         self.addressing: list[AddAddress | AddRoute] = []
+        self.guards: list[GuardHost] = []
         self.faces: list[FaceProgram] = []
         self.late_sysctls: list[tuple[str, str]] = []
 
@@ -79,13 +96,18 @@ def _make(steps: Sequence[CreateNode | NetworkStep], messages: Messages, netns_p
 
 
 def _by_node(steps: Sequence[CreateNode | NetworkStep]) -> list[_Node]:
-    """Return what each node has to do; a link belongs to the end whose node has fewer links."""
+    """Return what each node has to do; a link belongs to the end whose node has fewer links, and never to the host.
+
+    An end that a link from elsewhere brings is still down. So it is guarded before it is up.
+    """
+    host = {step.node for step in steps if isinstance(step, GuardHost)}
     work = {name: _Node(name) for step in steps for name in _nodes_of(step)}
     links = Counter(name for step in steps if isinstance(step, AddLink) for name in _nodes_of(step))
     for step in steps:
         match step:
             case AddLink():
-                near, far = (step.a, step.b) if links[step.a.node] <= links[step.b.node] else (step.b, step.a)
+                is_near = step.b.node in host or (step.a.node not in host and links[step.a.node] <= links[step.b.node])
+                near, far = (step.a, step.b) if is_near else (step.b, step.a)
                 work[near.node].own.append((step, near, far))
                 work[far.node].given = True
                 work[far.node].ports.append((step, far))
@@ -97,6 +119,10 @@ def _by_node(steps: Sequence[CreateNode | NetworkStep]) -> list[_Node]:
                 work[step.node].create = step
             case AddBridge():
                 work[step.node].bridges.append(step)
+            case GuardHost():
+                work[step.node].guards.append(step)
+            case SetVlans():
+                work[step.node].vlans.append(step)
             case FaceProgram():
                 work[step.node].faces.append(step)
             case _:
@@ -142,6 +168,8 @@ def _finish(visitor: Visitor, node: _Node) -> None:
     """Do what had to wait for links from others."""
     channel = visitor.enter(node.name)
     try:
+        for guard in node.guards:
+            visitor.sysctls.write_all(node.name, guard.sysctls)  # those that are missing guard what is missing, too
         request(channel, _end(visitor.messages, node))
         _settle(visitor, node, channel)
     finally:
@@ -166,11 +194,17 @@ def _beginning(visitor: Visitor, node: _Node) -> list[Request]:
 def _end(messages: Messages, node: _Node) -> list[Request]:
     """Return the requests that come after the links: a bridge and its ports, addresses, routes."""
     index = {bridge.name: bridge.index for bridge in node.bridges}
-    requests: list[Request] = [(step, messages.bridge(step.index, step.name)) for step in node.bridges]
+    requests: list[Request] = [
+        (step, messages.bridge(step.index, step.name, step.stp, step.filters)) for step in node.bridges
+    ]
+    requests += [(step, messages.alias(step.index, mark(step.lab))) for step in node.guards]
     for link, end in node.ports:
         if end.bridge and end.bridge not in index:
             index[end.bridge] = _index(link, end.bridge)
         requests.append((link, messages.up(end.index, index[end.bridge] if end.bridge else 0)))
+    for port in node.vlans:
+        bare = [(port, messages.vlan(port.index, port.vlan, tagged=False))] if port.vlan else []
+        requests += [*bare, *((port, messages.vlan(port.index, vlan, tagged=True)) for vlan in port.vlans)]
     for step in node.addressing:
         match step:
             case AddAddress():

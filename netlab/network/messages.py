@@ -14,8 +14,11 @@ from typing import Any, NamedTuple
 
 from netlab.network.message_classes import Classes, pyroute2_classes
 from netlab.plan.steps import AddRoute, Interface
+from netlab.plan.switch_steps import FORWARD_DELAY, HELLO, MAX_AGE
 
-_RTM_NEWLINK, _RTM_DELLINK = 16, 17
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_SETLINK = 16, 17, 19
+_AF_BRIDGE = 7
+_PVID, _UNTAGGED = 2, 4  # BRIDGE_VLAN_INFO_*
 _RTM_NEWADDR, _RTM_DELADDR = 20, 21
 _RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
 _NLM_F_REQUEST = 1
@@ -47,13 +50,25 @@ class Messages:
         ends = [(_u32(end.index), end.name.encode(), _mac(end.mac), _u32(end.mtu)) for end in (near, far)]
         return self._encode(_VETH, (), *ends[0], *ends[1], _u32(namespace))
 
-    def bridge(self, index: int, name: str) -> bytes:
-        """Return the message for a bridge, up, that forwards from the first frame on: no spanning tree."""
-        return self._encode(_BRIDGE, (), _u32(index), name.encode())
+    def bridge(self, index: int, name: str, stp: bool = False, filters: bool = False) -> bytes:
+        """Return the message for a bridge, up; without a spanning tree it forwards from the first frame on."""
+        return self._encode(_BRIDGE, (int(stp), int(filters)), _u32(index), name.encode())
+
+    def vlan(self, index: int, vlan: int, *, tagged: bool) -> bytes:
+        """Return the message that puts a port into a VLAN, with tagged frames or as that of frames without a tag."""
+        return self._encode(_VLAN, (_RTM_SETLINK, vlan, int(tagged)), _u32(index))
+
+    def no_vlan(self, index: int, vlan: int) -> bytes:
+        """Return the message that takes a port out of a VLAN."""
+        return self._encode(_VLAN, (_RTM_DELLINK, vlan, True), _u32(index))
 
     def up(self, index: int, bridge: int = 0) -> bytes:
         """Return the message that sets an interface up, as a port of the bridge with that index if there is one."""
         return self._encode(_PORT, (), _u32(index), _u32(bridge)) if bridge else self._encode(_UP, (), _u32(index))
+
+    def alias(self, index: int, text: str) -> bytes:
+        """Return the message that shows, for people and for `down`, whose an interface is."""
+        return self._encode(_ALIAS, (), _u32(index), text.encode())
 
     def address(self, index: int, address: str, peer: str = "") -> bytes:
         """Return the message that gives an interface an address, such as 10.0.1.1/24, perhaps with the other end's."""
@@ -175,6 +190,12 @@ def _port(classes: Classes, index: int, bridge: int) -> _Message:
     return _link(classes, 0, index, [("IFLA_MASTER", bridge)])
 
 
+def _alias(classes: Classes, index: int, text: str) -> _Message:
+    message = _link(classes, 0, index, [("IFLA_IFALIAS", text)])
+    message["flags"] = message["change"] = 0
+    return message
+
+
 def _no_link(classes: Classes, index: int) -> _Message:
     message = classes.link()
     message["header"] = {"type": _RTM_DELLINK, "flags": _NLM_F_REQUEST}
@@ -187,9 +208,22 @@ def _made(classes: Classes, index: int, name: str, extra: list[tuple[str, object
     return _link(classes, _NLM_F_EXCL_CREATE, index, [("IFLA_IFNAME", name), *extra, ("IFLA_LINKINFO", info)])
 
 
-def _bridge(classes: Classes, index: int, name: str) -> _Message:
-    settings = [("IFLA_BR_FORWARD_DELAY", 0), ("IFLA_BR_STP_STATE", 0), ("IFLA_BR_MCAST_SNOOPING", 0)]
+def _bridge(classes: Classes, stp: int, filters: int, index: int, name: str) -> _Message:
+    delays = [("IFLA_BR_FORWARD_DELAY", FORWARD_DELAY), ("IFLA_BR_HELLO_TIME", HELLO), ("IFLA_BR_MAX_AGE", MAX_AGE)]
+    settings = delays if stp else [("IFLA_BR_FORWARD_DELAY", 0)]
+    settings += [("IFLA_BR_STP_STATE", stp), ("IFLA_BR_MCAST_SNOOPING", 0)]
+    settings += [("IFLA_BR_VLAN_FILTERING", 1), ("IFLA_BR_VLAN_DEFAULT_PVID", 0)] if filters else []
     return _made(classes, index, name, [], "bridge", settings)
+
+
+def _vlan(classes: Classes, kind: int, vlan: int, tagged: int, index: int) -> _Message:
+    message = classes.link()
+    message["header"] = {"type": kind, "flags": _NLM_F_REQUEST}
+    message["family"] = _AF_BRIDGE
+    message["index"] = index
+    about = {"flags": 0 if tagged else _PVID | _UNTAGGED, "vid": vlan}
+    message["attrs"] = [("IFLA_AF_SPEC", {"attrs": [("IFLA_BRIDGE_VLAN_INFO", about)]})]
+    return message
 
 
 def _veth(
@@ -246,7 +280,9 @@ def _on_link(classes: Classes, kind: int, way: int, metric: int, index: int, pre
 _END = (_number, bytes.decode, _colons, _number)
 _VETH = _Shape(_veth, (*_END, *_END, _number))
 _BRIDGE = _Shape(_bridge, (_number, bytes.decode))
+_VLAN = _Shape(_vlan, (_number,))
 _UP = _Shape(_up, (_number,))
+_ALIAS = _Shape(_alias, (_number, bytes.decode))
 _PORT = _Shape(_port, (_number, _number))
 _NO_LINK = _Shape(_no_link, (_number,))
 _ADDRESS = _Shape(_addressed, (_number, _host))

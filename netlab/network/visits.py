@@ -1,16 +1,22 @@
 """Visits to nodes: threads that go from one namespace to the next, and their requests to the kernel there."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
-from netlab.errors import NetlabError
+from netlab.errors import HostError, NetlabError
 from netlab.kernel import sysctls
 from netlab.kernel.netlink import Channel
 from netlab.kernel.syscalls import in_threads, setns
 from netlab.network.messages import Messages
+from netlab.plan.steps import AddBridge
+from netlab.plan.switch_steps import SetVlans
 
+# What a kernel may have been built without, by the kind of step that needs it.
+_FILTERING = "VLAN filtering of bridges (CONFIG_BRIDGE_VLAN_FILTERING) is needed"
+_VLANS: dict[type, str] = {AddBridge: _FILTERING, SetVlans: _FILTERING}
 THREADS_FROM = 100  # nodes; the kernel makes one link at a time: a second thread saves only a tenth, from here on
 
 Request = tuple[object, bytes]  # a step, whose text names it, and the message that does it
@@ -83,6 +89,10 @@ def request(channel: Channel, requests: Sequence[Request]) -> None:
         raise failed(requests[0][0], str(error)) from error
     if refusal:
         words = f" ({refusal.words})" if refusal.words else ""
+        if refusal.errno == errno.EOPNOTSUPP and (what := _VLANS.get(type(requests[refusal.position][0]))):
+            raise HostError(
+                f"{failed(requests[refusal.position][0], what)}: this kernel, {os.uname().release}, lacks it"
+            )
         raise failed(requests[refusal.position][0], f"{os.strerror(refusal.errno)}{words}")
 
 

@@ -104,7 +104,8 @@ def read(standing: "Standing") -> LabStats:
             problems[key] = str(error)
         except (struct.error, LookupError, ValueError) as error:  # bytes that are laid out in another way
             problems[key] = f"its maps are not as netlab expects maps of these names: {error}"
-    errors = snapshot.udp_rcvbuf_errors(lab.nodes, standing.runtime.netns_path)
+    own = [name for name, about in lab.nodes.items() if about.kind != "host"]
+    errors = snapshot.udp_rcvbuf_errors(own, standing.runtime.netns_path)
     return LabStats(lab.lab, balancers, programs, errors, problems)
 
 

@@ -27,7 +27,7 @@ class NodeStatus(NamedTuple):
     planned. `process` is the only one, None where there is none or several; `role` is that one's.
     `processes` are all. `memory_kills` are processes that the kernel has killed as the node's memory was used up;
     `udp_rcvbuf_errors` datagrams that it dropped as their socket's buffer was full, None where the node was not looked
-    into.
+    into. `ports` are the states of a switch's, with a spanning tree if it has one (`stp`).
     """
 
     kind: str
@@ -40,6 +40,8 @@ class NodeStatus(NamedTuple):
     processes: tuple[Process, ...] = ()
     programs: tuple[ProgramStatus, ...] = ()
     addresses_now: Mapping[str, tuple[str, ...]] = {}
+    ports: Mapping[str, str] = {}
+    stp: bool = False
 
 
 class LabStatus(NamedTuple):
@@ -87,5 +89,7 @@ def _nodes(found: "Drift") -> dict[str, NodeStatus]:
             its,
             tuple(ProgramStatus(key, each.name, each.interfaces) for key, each in lab.record.programs_of(name)),
             found.addresses.get(name, {}),
+            found.ports.get(name, {}),
+            bool(node.bridge and node.bridge.stp),
         )
     return nodes

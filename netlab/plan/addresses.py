@@ -11,10 +11,13 @@ end of a segment gets an automatic address, and none has a written one in a netw
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from netlab.plan.host_steps import interface_name
 from netlab.plan.mistakes import Misfit, PlanError
+from netlab.plan.surroundings import Taken, refuse
+from netlab.topology.bridged import UNTAGGED, Domain, Joined, common, domains
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, LOWEST_IPV6_MTU, Subnet, parse, text
 from netlab.topology.model import Endpoint, Topology
 
@@ -60,10 +63,10 @@ class Layout(NamedTuple):
         return own + [(mine[peer.family], peer) for _, peer in map(parse, self.ends[end].peers)]
 
 
-def layout(topology: Topology) -> Layout:
-    """Choose segments, subnets and addresses.
+def layout(topology: Topology, taken: Sequence[Taken] = ()) -> Layout:
+    """Choose segments, subnets and addresses. `taken` are networks of this host, which the lab must not use.
 
-    PlanError if a written subnet is too small for its segment, or if the written ones leave no room for another.
+    PlanError if a written subnet is too small for its segment or overlaps a taken one, or if no other is left.
     """
     ends = tuple(end for link in topology.links for end in (link.a, link.b))
     segments = _segments(topology, ends)
@@ -76,7 +79,9 @@ def layout(topology: Topology) -> Layout:
     used = {(subnet.family, number) for its in said for number, subnet in its}
     loopbacks = [parse(word) for node in topology.nodes for word in node.loopback]
     used.update((subnet.family, number) for number, subnet in loopbacks)
-    others = [subnet for _, subnet in itertools.chain(loopbacks, *said)]
+    others = [subnet for _, subnet in itertools.chain(loopbacks, *said)] + [one.network for one in taken]
+    if taken:
+        refuse(topology, taken)
     subnets = _subnets(topology, ends, segments, written, others)
     addresses = _addresses(topology, ends, segments, subnets, written, used)
     further = tuple(
@@ -87,12 +92,17 @@ def layout(topology: Topology) -> Layout:
 
 
 def interface_names(topology: Topology) -> tuple[str, ...]:
-    """Return the interface name of each end: the K-th link of a node is ethK, unless the file gives a name."""
+    """Return the interface name of each end: the K-th link of a node is ethK, unless the file gives a name.
+
+    On this host it is one of the lab's own.
+    """
+    hosts = {node.name: node.internet for node in topology.nodes if node.kind == "host"}
     count: dict[str, int] = {}
     names = []
     for end in (end for link in topology.links for end in (link.a, link.b)):
         position = count[end.node] = count.get(end.node, -1) + 1
-        names.append(end.interface or f"eth{position}")
+        on_host = interface_name(topology.name, position, is_way=hosts[end.node]) if end.node in hosts else ""
+        names.append(on_host or end.interface or f"eth{position}")
     return tuple(names)
 
 
@@ -115,29 +125,39 @@ def macs(topology: Topology) -> tuple[str, ...]:
 
 def _segments(topology: Topology, ends: tuple[Endpoint, ...]) -> tuple[Segment, ...]:
     """Return the broadcast domains, in the order of their first links."""
-    switches = {node.name for node in topology.nodes if node.kind == "switch"}
+    switches = {node.name: node.filters for node in topology.nodes if node.kind == "switch"}
     joins = [end.joined or end.node in switches for end in ends]
-    leader = {end.node: end.node for number, end in enumerate(ends) if joins[number]}
 
-    def found(switch: str) -> str:
-        while leader[switch] != switch:
-            leader[switch] = leader[leader[switch]]
-            switch = leader[switch]
-        return switch
+    def ports(number: int) -> list[dict[int, Domain]]:
+        pair = (2 * number, 2 * number + 1)
+        return [
+            domains(
+                ends[end].node,
+                ends[end].port,
+                filters=switches.get(ends[end].node, False),
+                tags=ends[end ^ 1].port.vlans,
+            )
+            for end in pair
+            if joins[end]
+        ]
 
-    for number, link in enumerate(topology.links):
-        if joins[2 * number] and joins[2 * number + 1]:
-            leader[found(link.b.node)] = found(link.a.node)
-    links: dict[str | int, list[int]] = {}
-    for number, link in enumerate(topology.links):
-        switch = link.a.node if joins[2 * number] else link.b.node
-        is_switched = joins[2 * number] or joins[2 * number + 1]
-        links.setdefault(found(switch) if is_switched else number, []).append(number)
+    joined = Joined()
+    of_link = [
+        ports(number) if joins[2 * number] or joins[2 * number + 1] else [] for number in range(len(topology.links))
+    ]
+    for its in of_link:
+        for one, other in common(*its) if len(its) > 1 else ():
+            joined.join(one, other)
+    links: dict[Domain | int, list[int]] = {}
+    for number, its in enumerate(of_link):
+        pairs = common(*its) if len(its) > 1 else []
+        domain = pairs[0][0] if pairs else its[0].get(UNTAGGED) if len(its) == 1 else None
+        links.setdefault(joined.leader(domain) if domain else number, []).append(number)
     return tuple(
         Segment(
             tuple(numbers),
             tuple(end for number in numbers for end in (2 * number, 2 * number + 1) if not joins[end]),
-            isinstance(key, str),
+            isinstance(key, tuple),
         )
         for key, numbers in links.items()
     )

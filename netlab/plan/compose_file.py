@@ -26,7 +26,7 @@ def compose(plan: Plan) -> tuple[dict[str, object], list[str]]:
     """Return a compose file as plain data, and sentences on what of the lab is not in it."""
     about = _Lab(plan)
     data = {
-        "services": {node.name: about.service(node) for node in plan.topology.nodes if node.kind != "switch"},
+        "services": {node.name: about.service(node) for node in plan.topology.nodes if node.kind == "node"},
         "networks": {about.names[number]: about.network(number) for number in about.names},
     }
     return {key: _literal(value) for key, value in data.items()}, about.notes()
@@ -37,7 +37,7 @@ class _Lab:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.layout: Layout = layout(plan.topology)
+        self.layout: Layout = layout(plan.topology, plan.surroundings.taken)
         self.names = _network_names(plan, self.layout)
         self.gateways: dict[int, dict[int, int]] = {}
         for number in self.names:
@@ -100,7 +100,7 @@ class _Lab:
     def notes(self) -> list[str]:
         """Return what is not in the file, one sentence each."""
         nodes = self.plan.topology.nodes
-        several = [node.name for node in nodes if node.kind != "switch" and len(self.ends[node.name]) > 1]
+        several = [node.name for node in nodes if node.kind == "node" and len(self.ends[node.name]) > 1]
         replicas = dict.fromkeys(node.replica_of for node in nodes if node.replica_of)
         without = [
             f"{self.names[number]} ({self.layout.subnets[number][family]})"
@@ -118,6 +118,7 @@ class _Lab:
         lists = {
             "XDP programs are not attached, and roles on their nodes do not start": self._with_programs(),
             "switches are the engine's own bridges": [node.name for node in nodes if node.kind == "switch"],
+            "this is the host itself, and no service": [node.name for node in nodes if node.kind == "host"],
             "names and MACs of the interfaces are the engine's choice on nodes with several links": several,
             "only the first link to a switch is there": twice,
             "sysctls of single interfaces are left out": tuned,
@@ -234,7 +235,7 @@ class _Lab:
         return [step.key for its in self.processes.values() for step in its if not step.autostart]
 
     def _set_up(self, hosts: bool) -> list[str]:
-        return [node.name for node in self.plan.topology.nodes if node.setup and (node.kind == "host") == hosts]
+        return [node.name for node in self.plan.topology.nodes if node.setup and (node.kind != "switch") == hosts]
 
     def _with_several(self) -> list[str]:
         return [node.name for node in self.plan.topology.nodes if len(self._running(node)) > 1]

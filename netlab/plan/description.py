@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.paths import process_key
+from netlab.plan.host_steps import GuardHost, OpenInternet
 from netlab.plan.planner import Plan
-from netlab.plan.steps import AddBridge, AddRoute, AttachProgram, CreateNode, FaceProgram, Interface, StartRole
+from netlab.plan.steps import AddBridge, AddRoute, AttachProgram, CreateNode, FaceProgram, Interface, StartRole, Step
+from netlab.plan.switch_steps import SetVlans
 from netlab.record.model import (
     BridgeRecord,
     InterfaceRecord,
@@ -34,26 +36,35 @@ class _Steps:
         self.sysctls: dict[str, dict[str, str]] = {}
         self.bridges: dict[str, BridgeRecord] = {}
         self.routes: dict[str, list[RouteRecord]] = {}
+        self.vlans: dict[tuple[str, str], SetVlans] = {}
         self.faces: set[tuple[str, str]] = set()
         self.passes: set[tuple[str, str]] = set()
         self.programs: dict[str, list[ProgramRecord]] = {}
         self.processes: dict[str, StartRole] = {}  # by key
         for step in plan.steps:
+            self._read_network(step)
             match step:
                 case CreateNode():
                     self.sysctls[step.node] = dict(step.sysctls)
-                case AddBridge():
-                    self.bridges[step.node] = BridgeRecord(step.name, step.index)
-                case AddRoute():
-                    self.routes.setdefault(step.node, []).append(_route(step))
-                case FaceProgram():
-                    self.faces.add((step.node, step.interface))
+                case GuardHost() | OpenInternet():
+                    self.sysctls.setdefault(step.node, {}).update(step.sysctls)
                 case AttachProgram() if step.for_peer:
                     self.passes.update((step.node, name) for name in step.interfaces)
                 case AttachProgram():
                     self.programs.setdefault(step.node, []).append(_program(step, folder))
                 case StartRole():
                     self.processes[step.key] = step
+
+    def _read_network(self, step: Step) -> None:
+        match step:
+            case AddBridge():
+                self.bridges[step.node] = BridgeRecord(step.name, step.index, step.stp, step.filters)
+            case SetVlans():
+                self.vlans[step.node, step.interface] = step
+            case AddRoute():
+                self.routes.setdefault(step.node, []).append(_route(step))
+            case FaceProgram():
+                self.faces.add((step.node, step.interface))
 
 
 def describe(plan: Plan, folder: str) -> LabRecord:
@@ -69,6 +80,8 @@ def describe(plan: Plan, folder: str) -> LabRecord:
         folder,
         {node.name: _node(node, steps, interfaces[node.name]) for node in topology.nodes},
         topology.description,
+        avoided=tuple(str(one.network) for one in plan.surroundings.taken),
+        outside=plan.surroundings.outside,
     )
 
 
@@ -90,6 +103,7 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> 
         node.loopback,
         tuple(map(_own_file, node.own.files)),
         tuple(OwnFolderRecord(*each) for each in node.own.folders),
+        node.internet,
         tuple(each.argv for each in node.setup),
     )
 
@@ -114,6 +128,7 @@ def _interface(interface: Interface, steps: _Steps) -> InterfaceRecord:
         place in steps.faces,
         place in steps.passes,
         dict(interface.peers),
+        *((vlans.vlan, vlans.vlans) if (vlans := steps.vlans.get(place)) else ()),
     )
 
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 # Files beside `hosts` that nodes see in the place of the host's. Names resolve to IPv4 first, as the labs' programs
 # expect. A name outside the lab fails at once, because no name server can be reached.
-BESIDE = {"gai.conf": "precedence ::ffff:0:0/96 100\n", "resolv.conf": "# a lab has no name server\n"}
+RESOLV_CONF = "resolv.conf"
+BESIDE = {"gai.conf": "precedence ::ffff:0:0/96 100\n", RESOLV_CONF: "# a lab has no name server\n"}
 LOCALHOST = ("127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback")
 
 

@@ -14,6 +14,7 @@ from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
+from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet, interface_index
 from netlab.plan.mistakes import PlanError
 from netlab.plan.routes import routes
 from netlab.plan.setup_steps import RunSetup
@@ -32,6 +33,8 @@ from netlab.plan.steps import (
     StartRole,
     Step,
 )
+from netlab.plan.surroundings import NOWHERE, Surroundings
+from netlab.plan.switch_steps import SetVlans
 from netlab.topology.document.tree import Document
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Process, Program, Topology
@@ -51,34 +54,38 @@ class Plan(NamedTuple):
     """A lab, ready to be built.
 
     `interfaces` are those of the file's links in order, `a` before `b`. `steps` are in the order in which they are
-    done: CreateNode, GiveFiles, AddBridge, AddLink, AddAddress, AddRoute, FaceProgram, FillMaps, AttachProgram,
-    RunSetup, StartRole. `notes` are sentences about the choices, for people.
+    done: CreateNode, JoinHost, GiveFiles, AddBridge, AddLink, SetVlans, GuardHost, AddAddress, AddRoute, OpenInternet,
+    FaceProgram, FillMaps, AttachProgram, RunSetup, StartRole. `notes` are sentences about the choices, for people.
+    `surroundings` are what of this host the choices took into account.
     """
 
     topology: Topology
     interfaces: tuple[Interface, ...]
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
+    surroundings: Surroundings = NOWHERE
 
 
-def plan(topology: Topology, document: Document | None = None) -> Plan:
+def plan(topology: Topology, document: Document | None = None, surroundings: Surroundings = NOWHERE) -> Plan:
     """Return the plan of a validated topology, which may have been read from a document.
+
+    `surroundings` are what a lab with a node that is this host must take into account.
 
     PlanError, or TopologyError if there is a document, if its subnets have no room for the addresses that it needs, or
     if its routes lead through no neighbours.
     """
     try:
-        return _plan(topology)
+        return _plan(topology, surroundings)
     except PlanError as error:
         if document is None:
             raise
         raise error.located(document, topology) from None
 
 
-def _plan(topology: Topology) -> Plan:
-    where = layout(topology)
+def _plan(topology: Topology, surroundings: Surroundings) -> Plan:
+    where = layout(topology, surroundings.taken)
     interfaces = _interfaces(topology, where)
-    hops, note = routes(topology, where)
+    hops, note = routes(topology, where, surroundings.outside)
     lab = topology.name
     count: dict[str, int] = {}
     for end in where.ends:
@@ -86,10 +93,20 @@ def _plan(topology: Topology) -> Plan:
     steps: list[Step] = [
         CreateNode(node.name, _sysctls(node, count.get(node.name, 0)), lab, _image(topology, node))
         for node in topology.nodes
+        if node.kind != "host"
     ]
+    steps += [JoinHost(node.name, lab) for node in topology.nodes if node.kind == "host"]
     steps += [GiveFiles(node.name, node.own, lab) for node in topology.nodes if any(node.own)]
-    steps += [AddBridge(node.name, BRIDGE, FIRST_INDEX, lab) for node in topology.nodes if node.kind == "switch"]
+    switches = {node.name: node for node in topology.nodes if node.kind == "switch"}
+    steps += [AddBridge(name, BRIDGE, FIRST_INDEX, lab, node.stp, node.filters) for name, node in switches.items()]
     steps += [AddLink(interfaces[end], interfaces[end + 1], lab) for end in range(0, len(interfaces), 2)]
+    steps += [
+        SetVlans(end.node, end.name, end.index, port.untagged(), port.vlans, lab)
+        for end, (*_, port) in zip(interfaces, where.ends, strict=True)
+        if switches and end.node in switches and switches[end.node].filters
+    ]
+    hosts = {node.name: node.internet for node in topology.nodes if node.kind == "host"}
+    steps += [GuardHost(end.node, end.name, end.index, hosts[end.node], lab) for end in interfaces if end.node in hosts]
     steps += [
         AddAddress(
             interface.node, interface.name, interface.index, address, lab, dict(interface.peers).get(address, "")
@@ -100,25 +117,28 @@ def _plan(topology: Topology) -> Plan:
     steps += [AddAddress(node.name, LO, LO_INDEX, address, lab) for node in topology.nodes for address in node.loopback]
     index_of = {(interface.node, interface.name): interface.index for interface in interfaces}
     steps += [AddRoute(*hop, index_of.get((hop.node, hop.interface), 0), lab) for hop in hops]
+    for host in (name for name, is_way in hosts.items() if is_way):
+        ours = tuple(end.name for end in interfaces if end.node == host)
+        steps.append(OpenInternet(host, ours, surroundings.outside, lab))
     steps += _programs(topology, interfaces)
     there = topology.runtime == "docker"
     steps += [RunSetup(node.name, node.setup, node.env, lab, there) for node in topology.nodes if node.setup]
     steps += _processes(topology)
-    return Plan(
-        topology, interfaces, tuple(steps), (*((note,) if note else ()), *mtu_notes.of_switches(topology, where))
-    )
+    notes = (*((note,) if note else ()), *mtu_notes.of_switches(topology, where))
+    return Plan(topology, interfaces, tuple(steps), notes, surroundings)
 
 
 def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:
     """Return both ends of every link, complete."""
     names, addresses = interface_names(topology), macs(topology)
-    switches = {node.name for node in topology.nodes if node.kind == "switch"}
+    kinds = {node.name: node.kind for node in topology.nodes}
     position: dict[str, int] = {}
     found = []
     for number, end in enumerate(where.ends):
         link = topology.links[number // 2]
-        bridge = BRIDGE if end.node in switches else ""
-        index = position[end.node] = position.get(end.node, FIRST_INDEX - 1 + bool(bridge)) + 1
+        bridge = BRIDGE if kinds[end.node] == "switch" else ""
+        first = interface_index(topology.name, 0) if kinds[end.node] == "host" else FIRST_INDEX + bool(bridge)
+        index = position[end.node] = position.get(end.node, first - 1) + 1
         said = where.addresses[number]
         own = (*(said[family] for family in FAMILIES if family in said), *where.further[number])
         peer = where.ends[number ^ 1].node

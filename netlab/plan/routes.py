@@ -37,27 +37,34 @@ _Way = tuple[Sequence[Subnet], int]
 class _Map:
     """Who is where: the ends of each host that have addresses, and the routers' ends of each segment.
 
+    `forwards` has the node that is this host, and whether it is the way outside.
     `networks` are those of each segment, `alone` are by node what else it is reached by: addresses in no network, and
     those of its loopback interface.
     """
 
-    def __init__(self, topology: Topology, layout: Layout) -> None:
+    def __init__(self, topology: Topology, layout: Layout, outside: tuple[int, ...]) -> None:
         self.layout = layout
+        self.forwards = {node.name: node.internet for node in topology.nodes if node.kind == "host"}
         self.ends_of: dict[str, list[int]] = {node.name: [] for node in topology.nodes if node.kind != "switch"}
         for number, end in enumerate(layout.ends):
             if layout.addresses[number]:
                 self.ends_of[end.node].append(number)
         self.routers = [
-            [end for end in segment.ends if len(self.ends_of[layout.ends[end].node]) > 1] for segment in layout.segments
+            [end for end in segment.ends if self._is_router(layout.ends[end].node)] for segment in layout.segments
         ]
         self.networks: list[tuple[Subnet, ...]] = [tuple(subnets.values()) for subnets in layout.subnets]
         self.alone: dict[str, list[Subnet]] = {
             node.name: [parse(word)[1] for word in node.loopback] for node in topology.nodes if node.loopback
         }
+        for name in (name for name, is_way in self.forwards.items() if is_way):
+            self.alone[name] = [DEFAULTS[family] for family in outside]
         self.second: list[tuple[int, Subnet, int]] = []  # networks of second addresses, each with its segment and end
         self.is_plain = not any(end.addresses for end in layout.ends)
         if not self.is_plain:
             self._read_written()
+
+    def _is_router(self, name: str) -> bool:
+        return len(self.ends_of[name]) > 1 and self.forwards.get(name, True)
 
     def _read_written(self) -> None:
         """Note networks of second addresses, and addresses that are in no network."""
@@ -92,13 +99,15 @@ class _Map:
         return is_reached
 
 
-def routes(topology: Topology, layout: Layout) -> tuple[list[Hop], str]:
+def routes(topology: Topology, layout: Layout, outside: tuple[int, ...] = FAMILIES) -> tuple[list[Hop], str]:
     """Return every node's routes in the order of the file, and a note ("" when there is nothing to say).
+
+    `outside` are the families of which this host has a way outside, for a lab with a node that is this host.
 
     PlanError if a written next hop is no neighbour.
     """
     own = written(topology, layout)
-    known = _Map(topology, layout)
+    known = _Map(topology, layout, outside)
     transit, note = _transit(topology, known)
     return [
         hop
@@ -140,9 +149,12 @@ def _networks_at(known: _Map, end: int) -> Iterable[Subnet]:
 def _gateway(name: str, known: _Map) -> int | None:
     """Return the neighbour's end that is the default gateway of a host with one link; None if there is none."""
     own = known.ends_of.get(name, [])
-    if len(own) != 1:
+    if len(own) != 1 or name in known.forwards:
         return None
     number = known.layout.segment_of[own[0]]
+    ends = known.layout.segments[number].ends if known.forwards else ()
+    if any(known.layout.ends[end].node in known.forwards for end in ends):
+        return None  # this host is no gateway, or one beside those to the rest of the lab
     if not known.layout.segments[number].switched:
         return own[0] ^ 1
     routers = known.routers[number]

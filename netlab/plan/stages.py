@@ -7,6 +7,7 @@ from typing import NamedTuple, assert_never
 
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
+from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import (
     AddAddress,
@@ -19,6 +20,7 @@ from netlab.plan.steps import (
     StartRole,
     Step,
 )
+from netlab.plan.switch_steps import SetVlans
 
 
 class Work(Enum):
@@ -46,6 +48,8 @@ def work_of(step: Step) -> Work:
     """Return the kind of work that a step belongs to."""
     match step:
         case CreateNode() | GiveFiles() | AddBridge() | AddLink() | AddAddress() | AddRoute() | FaceProgram():
+            return Work.NETWORK
+        case SetVlans() | JoinHost() | GuardHost() | OpenInternet():
             return Work.NETWORK
         case FillMaps() | AttachProgram():
             return Work.PROGRAMS

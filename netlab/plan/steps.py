@@ -15,7 +15,9 @@ from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
+from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
 from netlab.plan.setup_steps import RunSetup
+from netlab.plan.switch_steps import FORWARD_DELAY, HELLO, MAX_AGE, SetVlans
 from netlab.topology.model import Program, Ready, Restart
 
 BRIDGE = "br0"
@@ -79,16 +81,24 @@ class CreateNode(NamedTuple):
 
 @compared_by_kind
 class AddBridge(NamedTuple):
-    """A bridge device in a switch node's namespace, up."""
+    """A bridge device in a switch node's namespace, up.
+
+    With `stp` it keeps loops out by a spanning tree, which takes 4 s, the shortest time that the kernel allows. With
+    `filters` it tells VLANs apart, and each port has those of its SetVlans.
+    """
 
     node: str
     name: str
     index: int  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
     lab: str = ""
+    stp: bool = False
+    filters: bool = False
 
     def __str__(self) -> str:
         """Return the equivalent `ip` line."""
-        return f"ip link add {self.name} netns {namespace(self.lab, self.node)} index {self.index} up type bridge"
+        made = f"ip link add {self.name} netns {namespace(self.lab, self.node)} index {self.index} up type bridge"
+        tree = f" stp_state 1 forward_delay {FORWARD_DELAY} hello_time {HELLO} max_age {MAX_AGE}" if self.stp else ""
+        return made + tree + (" vlan_filtering 1 vlan_default_pvid 0" if self.filters else "")
 
     def undone(self) -> str:
         """Return the line that removes the bridge."""
@@ -245,9 +255,8 @@ class StartRole(NamedTuple):
     """A process of a node: a role, or a command; `name` is its own, the node's if empty.
 
     `after` are the keys of those that are started before; with `awaits_ready` the process is a role, which says READY
-    when it is, unless something else shows that it is `ready`.
-    One that is not `autostart` is recorded, so that it can be started later. `env` is what the file says. `container`
-    says that it is started in one.
+    when it is, unless something else shows that it is `ready`. One that is not `autostart` is recorded, so that it can
+    be started later. `env` is what the file says. `container` says that it is started in one.
     """
 
     node: str
@@ -286,5 +295,6 @@ class StartRole(NamedTuple):
         return f"# netlab: end the {which} of {namespace(self.lab, self.node)}"
 
 
-_OfNetwork = CreateNode | GiveFiles | AddBridge | AddLink | AddAddress | AddRoute | FaceProgram
+_OfHost = JoinHost | GuardHost | OpenInternet
+_OfNetwork = CreateNode | GiveFiles | AddBridge | AddLink | SetVlans | AddAddress | AddRoute | FaceProgram | _OfHost
 Step = _OfNetwork | FillMaps | AttachProgram | RunSetup | StartRole

@@ -15,7 +15,7 @@ from netlab.errors import HostError, refuse_lack
 from netlab.kernel import files, syscalls
 from netlab.programs import bpf, cache, compiled, headers, kernel_btf, lab_header, map_reuse
 from netlab.programs.loader import Job
-from netlab.programs.log_capture import log_with_lines
+from netlab.programs.log_capture import LOG_BYTES, log_with_lines
 from netlab.programs.maps import possible_cpus
 from netlab.record import layouts, mark
 from netlab.topology import program_text
@@ -125,11 +125,14 @@ def _verify(module: "BPF", name: str, attach_type: int) -> None:
         module.load_func(name, module.XDP, None, attach_type or -1)
     except Exception as error:  # bcc raises nothing narrower
         code = ctypes.get_errno()
-        if code == errno.EINVAL:
+        log = ""
+        if code == errno.E2BIG:  # the verifier has walked for seconds: once more is enough to know that
+            log, _ = _attempt(module, name.encode(), attach_type, LOG_BYTES)
+        elif code == errno.EINVAL:
             log = log_with_lines(lambda size: _attempt(module, name.encode(), attach_type, size))
-            if log:
-                sys.stderr.write(f"bpf: Failed to load program: {os.strerror(code)}\n{log}")
-                sys.stderr.flush()
+        if log:
+            sys.stderr.write(f"bpf: Failed to load program: {os.strerror(code)}\n{log}")
+            sys.stderr.flush()
         ctypes.set_errno(code)
         raise error from None
 

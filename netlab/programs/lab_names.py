@@ -3,7 +3,8 @@
 import socket
 from functools import cached_property
 
-from netlab.record.model import InterfaceRecord, LabRecord, is_host
+from netlab.record.model import InterfaceRecord, LabRecord
+from netlab.record.rules import is_host
 from netlab.topology.ip_arithmetic import Subnet, parse
 
 IPV4_BYTES, MAC_BYTES, IPV6_BYTES = 4, 6, 16

@@ -1,16 +1,22 @@
-"""Whose is it? A lab's mark: its name and its PID namespace, as labs of one name in two containers are two labs."""
+"""Whose is it? A lab's mark: its name and its PID namespace, as labs of one name in two containers are two labs.
+
+The kernel gives the number of a namespace that is gone to another one, and a trace instance outlives the container that
+was killed. So the mark also says when the namespace's first process was started, except on the host, whose is always
+the first.
+"""
 
 import os
 
 from netlab import paths
-from netlab.kernel.pids import PID_NAMESPACE
+from netlab.kernel.pids import PID_NAMESPACE, start_ticks
 
 _FIRST = 0xEFFFFFFC  # the number of the host's own, PROC_PID_INIT_INO of the kernel's proc_ns.h
 
 
 def mark(lab: str) -> str:
     """Return the mark: the name of a lab's control group and trace instance, and the source of its folder's mount."""
-    return f"{paths.MARK}{lab}.{os.stat(PID_NAMESPACE).st_ino}"
+    number = os.stat(PID_NAMESPACE).st_ino
+    return f"{paths.MARK}{lab}.{number}" if number == _FIRST else f"{paths.MARK}{lab}.{number}-{start_ticks(1)}"
 
 
 def marked(name: str) -> str:

@@ -5,84 +5,34 @@ these. The types are named tuples and not dataclasses, for the reason in topolog
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from netlab import paths
-from netlab.record.shapes import Count, Rule
+from netlab.record.rules import (
+    Address,
+    Cores,
+    Host,
+    Index,
+    InterfaceName,
+    Kind,
+    Label,
+    Mac,
+    Mode,
+    Name,
+    Network,
+    NextHop,
+    ReadyKind,
+    RestartWhen,
+    RouteIndex,
+    RouteKind,
+    RouteMetric,
+    RuntimeName,
+    Sysctl,
+    Vlan,
+)
+from netlab.record.shapes import Count
 
-_DEFAULT, _LO = "default", "lo"
-_MOST_CORES = 1 << 16
-_MOST_INDEX = (1 << 31) - 1
-_LONGEST_INTERFACE = 15
-_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_NAMES, _SYSCTLS = frozenset(_LETTERS + "._-"), frozenset(_LETTERS + "._-/")
-_HEX = frozenset("0123456789abcdefABCDEF")
-_BYTES = frozenset(map(str, range(256)))
-_IPV6_WORDS = 8
-_MAC_LENGTH = len("02:00:00:00:00:01")
-
-
-def is_host(text: str) -> bool:
-    """Say whether a text is an IP address, like inet_pton(3), but without modules that are slow to load."""
-    if ":" not in text:
-        parts = text.split(".")
-        return len(parts) == len("abcd") and _BYTES.issuperset(parts)
-    start, gap, end = text.partition("::")
-    words = [word for part in (start, end) if part for word in part.split(":")]
-    if words and "." in words[-1] and text.endswith(words[-1]):  # the last 32 bits may be an IPv4 address
-        words[-1:] = ["0", "0"] if is_host(words[-1]) else [""]
-    is_long = len(words) == _IPV6_WORDS if not gap else len(words) < _IPV6_WORDS
-    return is_long and all(0 < len(word) <= len("ffff") and _HEX.issuperset(word) for word in words)
-
-
-def is_address(text: str) -> bool:
-    """Say whether a text is an IP address with its prefix length."""
-    address, _, length = text.partition("/")
-    is_length = length.isascii() and length.isdigit() and len(length) <= len("128")
-    return is_length and int(length) <= (128 if ":" in address else 32) and is_host(address)
-
-
-def _is_network(text: str) -> bool:
-    return text == _DEFAULT or is_address(text)
-
-
-def _is_mac(text: str) -> bool:
-    return len(text) == _MAC_LENGTH and text[2::3] == ":::::" and _HEX.issuperset(text.replace(":", ""))
-
-
-def _is_interface(text: str) -> bool:
-    return 0 < len(text) <= _LONGEST_INTERFACE and _NAMES.issuperset(text) and text[0] not in ".-"
-
-
-def _is_sysctl(text: str) -> bool:
-    """Say whether this is the name of a network sysctl, and leads nowhere else (kernel/sysctls)."""
-    parts = text.split(".")
-    return text.startswith("net.") and all(part.strip("/") for part in parts) and _SYSCTLS.issuperset(text)
-
-
-def _one_of(*words: str) -> Rule:
-    return Rule(" or ".join(words), words.__contains__)
-
-
-Kind = Annotated[str, _one_of("host", "switch")]
-Mode = Annotated[str, _one_of("native", "generic")]
-RuntimeName = Annotated[str, _one_of("netns", "docker")]
-Label = Annotated[str, Rule("a name of letters a-z, digits and inner hyphens", paths.is_label)]
-Name = Annotated[str, Rule("a name of letters, digits, and inner hyphens and underscores", paths.is_name)]
-InterfaceName = Annotated[str, Rule("the name of a network interface", _is_interface)]
-Host = Annotated[str, Rule("an IP address", is_host)]
-Address = Annotated[str, Rule("an IP address with its prefix length", is_address)]
-NextHop = Annotated[str, Rule("an IP address, or nothing", lambda text: not text or is_host(text))]
-ReadyKind = Annotated[str, _one_of("", "line", "port", "file", "command", "http")]
-RestartWhen = Annotated[str, _one_of("no", "on-failure", "always")]
-RouteKind = Annotated[str, _one_of("", "unreachable", "blackhole", "prohibit")]
-RouteMetric = Annotated[int, Rule("the metric of a route", lambda metric: 0 <= metric < 1 << 32)]
-RouteIndex = Annotated[int, Rule("the index of a network interface, or 0", lambda index: 0 <= index <= _MOST_INDEX)]
-Network = Annotated[str, Rule(f"an IP network or {_DEFAULT!r}", _is_network)]
-Mac = Annotated[str, Rule("a MAC such as 02:00:00:00:00:01", _is_mac)]
-Sysctl = Annotated[str, Rule("a dotted name such as net.ipv4.tcp_ecn", _is_sysctl)]
-Index = Annotated[int, Rule("the index of a network interface", lambda index: 0 < index <= _MOST_INDEX)]
-Cores = Annotated[float, Rule("a number of cores", lambda cores: 0 <= cores <= _MOST_CORES)]
+_LO = "lo"
 
 
 class LimitsRecord(NamedTuple):
@@ -116,7 +66,7 @@ class InterfaceRecord(NamedTuple):
 
     `bridge` is the bridge that it is a port of, "" for none. `faces` says that the other end carries a program.
     `passes` says that this end carries the program that only passes. `peers` has
-    the other end of each address that is point-to-point.
+    the other end of each address that is point-to-point. `vlan` and `vlans` are what plan.steps.SetVlans says.
     """
 
     addresses: tuple[Address, ...]
@@ -129,13 +79,21 @@ class InterfaceRecord(NamedTuple):
     faces: bool = False
     passes: bool = False
     peers: Mapping[Address, Host] = {}
+    vlan: Vlan = 0
+    vlans: tuple[Vlan, ...] = ()
 
 
 class BridgeRecord(NamedTuple):
-    """The bridge of a switch."""
+    """The bridge of a switch; `stp` and `filters` are what plan.steps.AddBridge says."""
 
     name: InterfaceName
     index: Index  # type: ignore[assignment]
+    stp: bool = False
+    filters: bool = False
+
+    def options(self) -> frozenset[str]:
+        """Return the bridge's options that are on, as `ip` calls them."""
+        return frozenset({"stp_state"} if self.stp else ()) | frozenset({"vlan_filtering"} if self.filters else ())
 
 
 class RouteRecord(NamedTuple):
@@ -198,10 +156,10 @@ class ProcessRecord(NamedTuple):
 
 
 class NodeRecord(NamedTuple):
-    """A node. `env` is for root, and in a file of its own.
+    """A node: an ordinary one, a switch, or this host itself. `env` is for root, and in a file of its own.
 
     `maps` is what the file writes into maps of its programs, as JSON: entries by the name of the map. `setup` are
-    commands, not yet wrapped.
+    commands, not yet wrapped. `internet` says that the lab reaches the outside through this host.
     """
 
     kind: Kind
@@ -220,6 +178,7 @@ class NodeRecord(NamedTuple):
     loopback: tuple[Address, ...] = ()
     files: tuple[OwnFileRecord, ...] = ()
     private: tuple[OwnFolderRecord, ...] = ()
+    internet: bool = False
     setup: tuple[tuple[str, ...], ...] = ()
 
     @property
@@ -245,6 +204,7 @@ class NodeRecord(NamedTuple):
 class LabRecord(NamedTuple):
     """A lab; `topology` is its file, "" for none; `folder` is the lab's own.
 
+    `avoided` are networks of this host, which the lab was planned beside; `outside` the families of its way out.
     `clock_offset_ns` is wall-clock time minus CLOCK_MONOTONIC; with it all verbs show the same times.
     """
 
@@ -255,6 +215,8 @@ class LabRecord(NamedTuple):
     nodes: Mapping[Name, NodeRecord]
     description: str = ""
     clock_offset_ns: int = 0
+    avoided: tuple[Network, ...] = ()
+    outside: tuple[int, ...] = ()
 
     def processes(self) -> Iterator[tuple[str, ProcessRecord]]:
         """Yield all processes with their keys (paths.process_key), in the order of the file."""

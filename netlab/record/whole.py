@@ -1,4 +1,4 @@
-"""Compares the parts of a lab's record with each other."""
+"""Whether the parts of a complete record that refer to each other are there."""
 
 from collections.abc import Iterator
 

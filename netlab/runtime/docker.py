@@ -46,7 +46,8 @@ class Docker:
         self._lab = lab
         self._folder = folder
         self._record = record
-        self._names = Names(lab, folder, paths.RUN_NETNS, paths.ETC_NETNS, way=paths.BACK)
+        hosts = [name for name, node in record.nodes.items() if node.kind == "host"] if record else []
+        self._names = Names(lab, folder, paths.RUN_NETNS, paths.ETC_NETNS, paths.BACK, hosts)
 
     @property
     def _planned(self) -> LabRecord:
@@ -60,19 +61,21 @@ class Docker:
         Raises HostError, before anything is made, if no engine answers or an image is missing.
         """
         where, mark, given = engine.address(), os.urandom(8).hex(), own or {}
+        named, nodes = nodes, [node for node in nodes if node not in self._names.hosts]
         with engine.connected(where) as client:
             for image, users in self._images(nodes).items():
                 engine.check_image(client, image, users)
             self._refuse_others(client, nodes)
             self._write(Containers(where, mark, {}))
-            self._names.make(nodes)
+            self._names.make(named)
+            self._names.hold_host()
             made: dict[str, ProcessId] = {}
 
             def make(items: Iterator[str]) -> None:
                 for node in items:
                     made[node] = self._make(client, node, mark, given.get(node, OwnFiles()))
 
-            syscalls.in_threads(min(engine.THREADS, len(nodes)), make, nodes)
+            syscalls.in_threads(min(engine.THREADS, len(nodes) or 1), make, nodes)
             self._write(Containers(where, mark, made))
 
     def destroy(self) -> list[str]:
@@ -115,7 +118,9 @@ class Docker:
         if known and not engine.answers(known.engine):
             return [("", f"its Docker engine at {known.engine} has ended")]
         alive = {name: first.pid for name, first in known.nodes.items() if is_alive(*first)} if known else {}
-        found = [(node, "its container has ended") for node in nodes if node not in alive]
+        found = [
+            (node, "its container has ended") for node in nodes if node not in alive and node not in self._names.hosts
+        ]
         for node in (each for each in nodes if each in alive):
             found += ((node, what) for what in gone(alive[node], self._planned.nodes[node].own_paths()))
         return [*found, *self._names.lost(nodes)]
@@ -126,6 +131,8 @@ class Docker:
 
     def wrap(self, node: str, argv: Sequence[str]) -> Command:
         """Return how `argv` runs in the node's container; NetlabError if that has ended."""
+        if node in self._names.hosts:
+            return Command(["ip", "netns", "exec", paths.netns_name(self._lab, node), *argv])
         first = self._first(node)
         if not first or not is_alive(*first):
             raise NetlabError(f"the container {self._lab}.{node} has ended: netlab down and up make it anew")

@@ -5,7 +5,7 @@ runtime writes the targets in its own form, which shows what the nodes were.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from netlab import paths
@@ -17,10 +17,14 @@ class Names:
     """The symlinks of one lab in one runtime.
 
     `folder` is the lab's own, with its namespaces in netns/ and its files in etc/. `way` is a symlink in it that leads
-    back to it; the targets go through it ("" for none).
+    back to it; the targets go through it ("" for none). `hosts` are nodes that are the host itself: its namespace is
+    held elsewhere, so that nobody takes it for one of the lab's.
     """
 
-    def __init__(self, lab: str, folder: str, run_netns: str, etc_netns: str, way: str = "") -> None:
+    def __init__(
+        self, lab: str, folder: str, run_netns: str, etc_netns: str, way: str = "", hosts: Collection[str] = ()
+    ) -> None:
+        self.hosts = hosts
         self._lab = lab
         self._folder = folder
         self._home = os.path.join(folder, way).rstrip("/")
@@ -39,6 +43,8 @@ class Names:
             for taken in names.keys() & set(files.names(folder)):
                 self._refuse_foreign(os.path.join(folder, taken))
         files.ensure_folder(f"{self._folder}/{paths.NETNS}", files.FOR_ALL)
+        if self.hosts:
+            files.ensure_folder(f"{self._folder}/{paths.OUTSIDE}", files.FOR_ALL)
         if self._way:
             os.symlink(".", self._home)
         for name, node in names.items():
@@ -67,7 +73,12 @@ class Names:
 
     def target(self, node: str) -> str:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""
-        return f"{self._home}/{paths.NETNS}/{node}"
+        return f"{self._home}/{paths.OUTSIDE if node in self.hosts else paths.NETNS}/{node}"
+
+    def hold_host(self) -> None:
+        """Mount the namespace of the calling thread as that of each node that is the host; raises OSError."""
+        for node in self.hosts:
+            self.hold(node, "/proc/thread-self/ns/net")
 
     def hold(self, node: str, namespace: str) -> None:
         """Mount a node's namespace, given by its path in /proc, so that it stays without processes; raises OSError."""
@@ -132,7 +143,9 @@ class Names:
         return [name for name in files.names(folder) if self._has(files.target(os.path.join(folder, name)))]
 
     def _has(self, target: str) -> bool:
-        return target == f"{self._home}/{paths.ETC}" or target.startswith(f"{self._home}/{paths.NETNS}/")
+        return target == f"{self._home}/{paths.ETC}" or target.startswith(
+            (f"{self._home}/{paths.NETNS}/", f"{self._home}/{paths.OUTSIDE}/")
+        )
 
 
 def _device(path: str) -> int | None:

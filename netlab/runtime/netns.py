@@ -5,7 +5,7 @@ all of them; a umount for each would take 0.4 s for a thousand.
 """
 
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from netlab import paths
@@ -25,7 +25,8 @@ THREADS_FROM = 100  # nodes; unshare needs no lock of Python's, so from here on 
 class Netns:
     """The namespaces of one lab; `folder` exists, is the lab's alone, and is mounted by the record.
 
-    `limits` are those of the nodes that have some. `viewers` are the paths of own files, by node.
+    `limits` are those of the nodes that have some. `viewers` are the paths of own files, by node. `hosts` are nodes
+    that are this host itself.
     """
 
     has_files = False
@@ -38,12 +39,13 @@ class Netns:
         etc_netns: str = paths.ETC_NETNS,
         limits: "Mapping[str, LimitsRecord] | None" = None,
         viewers: "Mapping[str, Sequence[str]] | None" = None,
+        hosts: Collection[str] = (),
     ) -> None:
         self._lab = lab
         self._folder = folder or paths.folder_of(lab)
         self._limits = limits or {}
         self._viewers = viewers or {}
-        self._names = Names(lab, self._folder, run_netns, etc_netns)
+        self._names = Names(lab, self._folder, run_netns, etc_netns, hosts=hosts)
 
     def create(self, nodes: Sequence[str], own: "Mapping[str, OwnFiles] | None" = None) -> None:
         """Make the namespaces of each of these nodes, and the names by which `ip netns` finds it.
@@ -52,6 +54,9 @@ class Netns:
         HostError if this host cannot limit a node.
         """
         self._names.make(nodes)
+        if self._names.hosts:
+            self._names.hold_host()
+            nodes = [node for node in nodes if node not in self._names.hosts]
         if self._limits:
             self._groups().make()
         if not own:

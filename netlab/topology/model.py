@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from netlab.topology.document import tree
 
+from netlab.topology.bridged import Port
 from netlab.topology.ip_arithmetic import FAMILIES
 
 DEFAULT_MTU = 1500
@@ -159,15 +160,16 @@ class MapEntries(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A host or a switch of the lab.
+    """A node of the lab: an ordinary one, a switch, or this host itself.
 
     `replica_of` is the name in the file that this node was expanded from, or "". `automatic_routes` says that the plan
     adds routes to those in `routes`. `loopback` are addresses of `lo`, with their prefix length. `capabilities` are
-    names without CAP_, for the Docker runtime.
+    names without CAP_, for the Docker runtime. `internet` says that the lab reaches the outside through this host.
+    Of a switch, `stp` says that it keeps loops out by a spanning tree, `filters` that it tells VLANs apart.
     """
 
     name: str
-    kind: str = "host"  # host | switch
+    kind: str = "node"  # node | switch | host
     replica_of: str = ""
     processes: tuple[Process, ...] = ()
     programs: tuple[Program, ...] = ()
@@ -181,6 +183,9 @@ class Node(NamedTuple):
     automatic_routes: bool = True
     loopback: tuple[str, ...] = ()
     own: OwnFiles = OwnFiles()
+    internet: bool = False
+    stp: bool = False
+    filters: bool = False
     setup: tuple[SetupCommand, ...] = ()
 
 
@@ -190,7 +195,7 @@ class Endpoint(NamedTuple):
     `addresses` have their prefix length (`10.0.1.1/24`), IPv4 first. `peers` are the other ends of point-to-point
     addresses, for the first address of their family. `automatic` are the families of which the plan gives it an address
     if none is written. A `joined` end has no address, and its node hands on what arrives there: the links of its joined
-    ends are one network, as those of a switch are.
+    ends are one network, as those of a switch are. `port` has the VLANs of an end at a switch that tells them apart.
     """
 
     node: str
@@ -200,6 +205,7 @@ class Endpoint(NamedTuple):
     peers: tuple[str, ...] = ()
     automatic: tuple[int, ...] = FAMILIES
     joined: bool = False
+    port: Port = Port()
 
 
 class Link(NamedTuple):

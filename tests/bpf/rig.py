@@ -411,13 +411,12 @@ class Rig(Program):
 @contextmanager
 def built(build: Build = SILENT) -> Iterator[Rig]:
     """Load a build of the balancer."""
-    with tempfile.TemporaryDirectory(prefix="netlab-built-") as folder:
-        path = sources.write(sources.changed(sources.of("balancer"), build.changes), folder)
-        times = {f"{name}_NS": seconds * 10**9 for name, seconds in TIMES.items()}
-        with pinned(path, build.mtu, QUEUE=build.queue, TRACE=build.trace, TEST_ENTRIES=1, **times) as pins:
-            rig = Rig(pins)
-            yield rig
-            rig.close()
+    path = sources.kept(sources.changed(sources.of("balancer"), build.changes))
+    times = {f"{name}_NS": seconds * 10**9 for name, seconds in TIMES.items()}
+    with pinned(path, build.mtu, QUEUE=build.queue, TRACE=build.trace, TEST_ENTRIES=1, **times) as pins:
+        rig = Rig(pins)
+        yield rig
+        rig.close()
 
 
 def request(payload: bytes = b"1", version: int = 4, **fields: object) -> Packet:

@@ -1,10 +1,13 @@
 """The sources of netlab's own programs: what stands in bpf/NAME.c and, where there is such a folder, in bpf/NAME/."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from netlab import paths
 from tests.checkout import ROOT
 
 FOLDER = Path(ROOT) / "bpf"
@@ -51,3 +54,21 @@ def write(files: Files, folder: str | Path) -> str:
             Path(folder, path).parent.mkdir(exist_ok=True)
             Path(folder, path).write_text(text, encoding="utf-8")
     return str(Path(folder, program))
+
+
+def kept(files: Files) -> str:
+    """Write a program as `write` does, the same text always to the same path, until all tests end; return that path.
+
+    Each text is compiled once so, as netlab keeps what it has compiled by the path, and trusts no header that is new.
+    """
+    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
+    folder = Path(paths.cache_folder()).parent / "sources" / digest
+    if not folder.exists():
+        beside = folder.with_name(f"{digest}.{os.getpid()}")
+        beside.mkdir(parents=True)
+        write(files, beside)
+        for path in beside.rglob("*"):
+            os.utime(path, (0, 0))
+        with suppress(OSError):  # another process has been faster
+            beside.rename(folder)
+    return str(folder / next(iter(files)))

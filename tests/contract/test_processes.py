@@ -90,9 +90,9 @@ def test_status_has_each_by_its_key(one: str) -> None:
     assert ["counter", "", "", "counter"] == [process["role"] for process in nodes["r"]["processes"]]
     assert {"r"} == {process["node"] for process in nodes["r"]["processes"]}
     expected = (
-        ["r", "host"],
+        ["r", "node"],
         *(["r/counter", "counter", "running"], ["r/ospfd", "command", "running"], ["r/by-hand", "counter", "not"]),
-        *(["w1", "host", "running"], ["w1/own", "command", "running"], ["last", "counter", "running"]),
+        *(["w1", "node", "running"], ["w1/own", "command", "running"], ["last", "counter", "running"]),
     )
     for row in expected:
         assert any(each[: len(row)] == row for each in rows), (row, shown)

@@ -59,6 +59,8 @@ FEATURES = (
         "maps that are filled and shown, programs, `lab.h`",
         more=(f"{_LAB}maps.py", f"{_LAB}program_view.py", f"{_LAB}lab_header.py"),
     ),
+    Feature("switches with spanning trees and VLANs", more=(f"{_LAB}switches.py",)),
+    Feature("the host as a node, NAT to the outside", more=(f"{_LAB}outside.py",)),
     Feature("labs with daemons: OSPF, BGP, RIP, DNS, VRRP, NAT, a TCP balancer, EVPN", more=(f"{_LAB}real_labs.py",)),
     Feature("trace", more=(f"{_LAB}trace.py",)),
     Feature("IPv6", more=(f"{_LAB}ipv6.py",)),

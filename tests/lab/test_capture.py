@@ -58,7 +58,7 @@ def pair(made: Lab, subnet: str = "") -> Standing:
     eventually(lambda: all(is_up(made, end) for end in "ab"), "the kernel has seen that the link is up")
     nodes = {
         end.node: NodeRecord(
-            "host",
+            "node",
             LimitsRecord(),
             {end.name: InterfaceRecord((), peer=end.peer, peer_interface=end.peer_interface)},
             (),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab import paths
 from netlab.testing.waiting import eventually
 from tests.lab.endurance import TOPOLOGY, Rounds, growth, held, kept, lost_with_an_instance
 
@@ -15,8 +16,9 @@ KERNEL_KB, LEAKY, FILES = 4.0, 10, 0.1
 
 
 @pytest.fixture
-def rounds(tmp_path: Path) -> Rounds:
-    """A lab of everything, that has come and gone until all that is kept has been kept once."""
+def rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rounds:
+    """A lab of everything, that has come and gone until all that is kept has been kept once, in a cache of its own."""
+    monkeypatch.setenv(paths.CACHE_VARIABLE, str(tmp_path / "cache"))
     (tmp_path / "lab.yml").write_text(TOPOLOGY)
     made = Rounds(str(tmp_path / "lab.yml"))
     made.play(4, killed=2)

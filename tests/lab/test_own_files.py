@@ -182,7 +182,9 @@ def test_a_process_that_leaves_the_nodes_network_ends_with_the_lab(tmp_path: Pat
         LAB,
     )
     with background("a", ["nsenter", "--net=/proc/1/ns/net", "env", "-i", "sleep", "1000"]) as escaped:
-        eventually(lambda: Path(f"/proc/{escaped.pid}/comm").read_text() == "sleep\n", "it is outside")
+        line = Path(f"/proc/{escaped.pid}/cmdline")  # it was outside before it was inside
+        eventually(lambda: line.read_bytes() == b"sleep\0001000\0", "it is outside again")
+        assert os.path.samefile(f"/proc/{escaped.pid}/ns/net", "/proc/1/ns/net")
         netlab("down", LAB)
 
         assert escaped.wait(20) < 0

@@ -230,6 +230,15 @@ def test_generic_mode_is_had_by_asking(bench: Bench) -> None:
             id="no length",
         ),
         pytest.param(
+            "int pass(struct xdp_md *ctx)\n{\n\tu64 sum = 0;\n\n\tfor (u32 i = 0; i < 4000000; i++)\n"
+            "\t\tsum = (sum ^ i) * 3;\n\treturn sum == ctx->rx_queue_index ? XDP_PASS : XDP_DROP;\n}\n",
+            "test.c:5: the verifier refused pass(): BPF program is too large. Processed 1000001 insn\n"
+            "    for (u32 i = 0; i < 4000000; i++)\n"
+            "(the verifier walks every path, and gave up: smaller bounds, fewer branches in loops)",
+            id="too large",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             "BPF_HASH(counts, int, u64);\n\nint pass(struct xdp_md *ctx)\n{\n\tint key = 0;\n"
             "\tu64 *count = counts.lookup(&key);\n\n\t*count += 1;\n\treturn XDP_PASS;\n}\n",
             "test.c:8: the verifier refused pass(): R0 invalid mem access 'map_value_or_null'\n"

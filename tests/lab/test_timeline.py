@@ -30,7 +30,7 @@ def lab(tmp_path: object) -> Iterator[Lab]:
 def record(lab: Lab, *nodes: str) -> LabRecord:
     def node(name: str) -> NodeRecord:
         process = ProcessRecord(name, "", ("true",), autostart=True, stays=False, may_exit=False)
-        return NodeRecord("host", LimitsRecord(), {}, (), (process,))
+        return NodeRecord("node", LimitsRecord(), {}, (), (process,))
 
     return LabRecord(lab.name, "", "netns", lab.folder, {name: node(name) for name in nodes})
 

@@ -3,6 +3,8 @@
 import os
 import re
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,6 +19,7 @@ from netlab.programs import bpf, maps
 from netlab.record import mark
 from netlab.supervise import client, logs, talk, trace
 from netlab.testing.waiting import eventually
+from tests.lab.lab import ROOT
 from tests.lab.processes import STAY, Lab, shell
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
@@ -187,3 +190,20 @@ def test_a_lab_of_which_only_the_trace_instance_is_left_is_found(lab: Lab, capsy
     assert "removed what was left of it: a trace instance" in capsys.readouterr().err
     assert trace.labs() == []
     trace.open_instance(lab.folder, NAME)  # what the fixture takes away
+
+
+def test_a_later_namespace_that_gets_the_same_number_has_other_labs() -> None:
+    """A container may be killed, and leaves its instance; the next one has its number, and must not find it."""
+    says = "import os; from netlab.record import mark; print(os.stat('/proc/self/ns/pid').st_ino, mark.mark('x'))"
+    words = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", says]
+    found: dict[str, set[str]] = {}
+
+    def is_used_again() -> bool:
+        number, its = subprocess.run(words, check=True, capture_output=True, text=True, cwd=ROOT).stdout.split()
+        marks = found.setdefault(number, set())
+        is_known = bool(marks)
+        assert its not in marks
+        marks.add(its)
+        return is_known
+
+    eventually(is_used_again, "a number is used again")

@@ -14,14 +14,22 @@ from netlab.topology import declared
 from netlab.topology.document.tree import Document, Item, Mapping
 from netlab.topology.ip_arithmetic import FAMILIES
 from netlab.topology.model import Judged, Node, OwnFiles, Topology
-from netlab.topology.validate import order
+from netlab.topology.validate import host, order, switches
 from netlab.topology.validate.addresses import Addressing
 from netlab.topology.validate.args import Roles
 from netlab.topology.validate.bridging import joining
 from netlab.topology.validate.demo import read_demo, resolved
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings
-from netlab.topology.validate.links import Interfaces, connect, name_interfaces, read_automatic, read_links
+from netlab.topology.validate.links import (
+    Interfaces,
+    Wire,
+    WrittenLink,
+    connect,
+    name_interfaces,
+    read_automatic,
+    read_links,
+)
 from netlab.topology.validate.loopbacks import Loopbacks
 from netlab.topology.validate.loopbacks import read as read_loopbacks
 from netlab.topology.validate.maps import check_maps
@@ -79,6 +87,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     wires = connect(findings, names, written)
     interfaces = name_interfaces(findings, names, wires)
     judged = resolved(said, names) if said else Judged()
+    _check_kinds(findings, names, drafts, written, wires)
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
     own = _read_own(findings, beside, names, drafts)
@@ -96,7 +105,21 @@ def _read(document: Document, findings: Findings) -> Topology | None:
         for draft in drafts
         for node in _nodes(draft, names, after[draft.declared.name], defaults, loopbacks[draft.declared.name], own)
     )
+    if filtering := switches.filtering(names, written):
+        nodes = tuple(node._replace(filters=(node.replica_of or node.name) in filtering) for node in nodes)
     return result._replace(nodes=nodes, links=addressing.links(), judged=judged)
+
+
+def _check_kinds(
+    findings: Findings, names: Names, drafts: list[Draft], links: tuple[WrittenLink, ...], wires: list[Wire]
+) -> None:
+    """Check what may be said of links of a switch, and of the host."""
+    switches.check_ends(findings, names, links)
+    for draft in drafts:
+        if draft.declared.host:
+            pairs = (wire.nodes for wire in wires)
+            host.check_links(findings, draft.declared, links, pairs, wanted=draft.node.internet)
+            host.check_routes(findings, draft.routes.routes)
 
 
 def _read_own(findings: Findings, beside: str, names: Names, drafts: list[Draft]) -> dict[str, OwnFiles]:

@@ -1,5 +1,6 @@
 """Compares written subnets, addresses and MACs: segment by segment, then all together."""
 
+from netlab.topology.bridged import Port
 from netlab.topology.document.tree import show
 from netlab.topology.ip_arithmetic import BITS, FAMILIES
 from netlab.topology.model import Endpoint, Link
@@ -75,6 +76,7 @@ class Addressing:
             tuple(str(peer) for peer in self.peers(number, side)),
             () if end.is_bare or self._names.joins(node) else self._families(wire),
             is_joined,
+            end.vlans.port if end.vlans else Port(),
         )
 
     def _families(self, wire: Wire) -> tuple[int, ...]:

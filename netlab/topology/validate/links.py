@@ -10,12 +10,13 @@ from netlab.topology.validate.ip import read_address, read_mac, read_subnet
 from netlab.topology.validate.names import Names
 from netlab.topology.validate.rules import DIGITS, Fields, choice, integer, name, one_or_more
 from netlab.topology.validate.settings import LETTERS
+from netlab.topology.validate.switches import KEYS as VLAN_KEYS
+from netlab.topology.validate.switches import Switches, WrittenVlans, read_vlans
 
 LINK_KEYS = ("endpoints", "subnet", "addresses", "mtu")
-END_KEYS = ("node", "interface", "address", "peer", "mac")
+END_KEYS = ("node", "interface", "address", "peer", "mac", *VLAN_KEYS)
 MAX_WIRES = 16_384
 BOTH = 2  # ends of a link
-MAX_PORTS = 1023  # of a Linux bridge
 MTU = integer(68, 65_535)
 PEERS = one_or_more(name, "the address of the other end, or a list of an IPv4 and an IPv6 one")
 SUBNETS = one_or_more(name, "a subnet, or a list of subnets")
@@ -35,6 +36,7 @@ class End(NamedTuple):
     mac: Name | None = None
     peers: tuple[Name, ...] = ()
     is_bare: bool = False  # it shall have no address
+    vlans: WrittenVlans | None = None
 
 
 class WrittenLink(NamedTuple):
@@ -113,7 +115,8 @@ def _read_end(findings: Findings, item: Item, path: str) -> End | None:
     addresses = fields.read("address", ADDRESSES, ())
     is_bare = [address.text for address in addresses] == [NO_ADDRESS]
     mac, peers = fields.read("mac", name, None), fields.read("peer", PEERS, ())
-    return End(node, interface, () if is_bare else addresses, mac, peers, is_bare) if node else None
+    vlans = read_vlans(fields)
+    return End(node, interface, () if is_bare else addresses, mac, peers, is_bare, vlans) if node else None
 
 
 def _interface(findings: Findings, item: Item, path: str) -> Name | None:
@@ -138,7 +141,7 @@ def _interface(findings: Findings, item: Item, path: str) -> Name | None:
 def connect(findings: Findings, names: Names, links: tuple[WrittenLink, ...]) -> list[Wire]:
     """Return the wires of all links, without those that are mistakes."""
     wires: list[Wire] = []
-    joined = _Switches(findings, names)
+    joined = Switches(findings, names, links)
     for link in links:
         pairs = _pairs(findings, names, link)
         if not pairs:
@@ -194,56 +197,6 @@ def _without_single(findings: Findings, link: WrittenLink, count: int) -> Writte
             findings.add(written.place, message, "leave it out, or link single replicas")
     a, b = (end._replace(addresses=(), peers=(), mac=None) for end in link.ends)
     return link._replace(ends=(a, b))
-
-
-class _Switches:
-    """The switches that are joined by links, and the number of links of each; also nodes that hand frames on."""
-
-    def __init__(self, findings: Findings, names: Names) -> None:
-        self._findings = findings
-        self._names = names
-        singles = (one for one in names.members if names.members[one] == (one,))
-        switches = [one for one in singles if names.is_switch(one) or names.joins(one)]
-        self._leader = {one: one for one in switches}
-        self._number = {one: number for number, one in enumerate(switches)}
-        self._ports: dict[str, int] = {}
-        self._last: dict[str, WrittenLink] = {}
-
-    def _find(self, switch: str) -> str:
-        while self._leader[switch] != switch:
-            self._leader[switch] = switch = self._leader[self._leader[switch]]
-        return switch
-
-    def join(self, link: WrittenLink, pair: tuple[str, str]) -> None:
-        """Note a link; add a mistake if it closes a loop."""
-        switches = [node for node, end in zip(pair, link.ends, strict=True) if self._is_joined(node, end)]
-        for switch in filter(self._names.is_switch, switches):
-            self._ports[switch] = self._ports.get(switch, 0) + 1
-            self._last[switch] = link
-        if len(switches) == BOTH:
-            a, b = map(self._find, switches)
-            if a == b and all(map(self._names.is_switch, switches)):
-                message = f"expected switches without a loop, found one through {pair[0]} and {pair[1]}"
-                self._findings.add(link.place, message, "frames would circle for ever: there is no spanning tree")
-            self._leader[b] = a
-
-    def _is_joined(self, node: str, end: End) -> bool:
-        """Say whether the links of a node at such ends are one network."""
-        return node in self._leader and (self._names.is_switch(node) or not end.addresses)
-
-    def check_ports(self) -> None:
-        """Add a mistake for each switch with more links than a bridge has ports."""
-        for switch, count in self._ports.items():
-            if count > MAX_PORTS:
-                message = f"expected at most {MAX_PORTS:,} links of one switch, found {count:,} of {switch}"
-                self._findings.add(self._last[switch].place, message, "put several switches in a row")
-
-    def segment(self, number: int, one: Wire) -> int:
-        """Return the segment of wire `number`: a number below 0 for that of its switches, else its own."""
-        for node, end in zip(one.nodes, one.link.ends, strict=True):
-            if self._is_joined(node, end):
-                return -1 - self._number[self._find(node)]
-        return number
 
 
 # --- interface names --------------------------------------------------------------------------------------------------

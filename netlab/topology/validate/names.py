@@ -13,7 +13,7 @@ MAX_NODES = 4096
 class Declared(NamedTuple):
     """A name in `nodes:`; `replicas` is 0 for a node that is not replicated.
 
-    If what is written is wrong, `replicas` is None, or `is_switch` is.
+    If what is written is wrong, `replicas` is None, or `switch` is.
     """
 
     name: str
@@ -21,6 +21,9 @@ class Declared(NamedTuple):
     replicas: int | None
     switch: bool | None
     joins: bool = False  # it has no addresses, and hands on what arrives
+    host: bool = False  # it is this host itself
+    stp: bool = False  # a switch that keeps loops out
+    filters: bool | None = None  # a switch that tells VLANs apart; None where that is not written
 
 
 class Names:
@@ -86,6 +89,10 @@ class Names:
     def is_switch(self, name: str) -> bool:
         """Say whether the node, or replicated node, of this name is a switch."""
         return bool(self.declared[name].switch)
+
+    def is_host(self, name: str) -> bool:
+        """Say whether the node of this name is this host itself."""
+        return self.declared[name].host
 
     def join(self, nodes: Iterable[str]) -> None:
         """Note that these hosts join their links."""

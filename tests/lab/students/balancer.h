@@ -14,7 +14,8 @@
 #ifndef USED_WORKERS
 #define USED_WORKERS WORKERS
 #endif
-#define ROOM 32   /* bytes of data that a place has */
+#define FRONT (sizeof(struct ethhdr) + sizeof(struct iphdr)) /* bytes before the UDP header */
+#define ROOM 16   /* bytes of data that a place has */
 #define PLACES 128
 #ifndef DEPTH
 #define DEPTH PLACES
@@ -27,8 +28,8 @@
 
 struct kept {
 	u32 client;
-	u16 port;
-	u16 length;
+	u32 length;        /* of the data, of which there are zeros behind it */
+	struct udphdr udp; /* as the client has sent it */
 	u8 data[ROOM];
 };
 
@@ -53,10 +54,10 @@ static __always_inline u32 folded(u32 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* Writes the checksum of UDP over `length` bytes of data; none if they are too many to count. */
-static __always_inline void sign(struct headers *all, u32 length, void *end)
+/* Writes the checksum of UDP over data with zeros behind it; none if it is too long to be in `data`. */
+static __always_inline void sign(struct headers *all, u8 *data, u32 length)
 {
-	u8 *data = (u8 *)(all + 1);
+	u16 *half = (u16 *)data;
 	u32 sum = htons(IPPROTO_UDP) + all->udp.len + all->udp.len + all->udp.source + all->udp.dest;
 
 	all->udp.check = 0;
@@ -64,21 +65,17 @@ static __always_inline void sign(struct headers *all, u32 length, void *end)
 		return;
 	sum += (all->ip.saddr & 0xffff) + (all->ip.saddr >> 16) + (all->ip.daddr & 0xffff) + (all->ip.daddr >> 16);
 #pragma unroll
-	for (int at = 0; at < ROOM; at++) {
-		if (at >= length || (void *)(data + at + 1) > end)
-			break;
+	for (int at = 0; at < ROOM / 2; at++)
 #ifdef WRONG_ODD
-		if (at + 1 == length && !(at & 1))
-			break;
+		if (2 * at + 1 != length)
 #endif
-		sum += at & 1 ? data[at] << 8 : data[at];
-	}
+			sum += half[at];
 	sum = ~folded(sum) & 0xffff;
 	all->udp.check = sum ? sum : 0xffff;
 }
 
 /* Sends a packet that holds a request to a worker, whose MAC and address come from its number. */
-static __always_inline void direct(struct headers *all, u32 worker, u32 length, void *end)
+static __always_inline void direct(struct headers *all, u32 worker, struct kept *request)
 {
 	u8 home[ETH_ALEN] = {2, 0x6e, 0, 0, worker + 1, 0}, here[ETH_ALEN] = {2, 0x6e, 0, 0, worker + 1, 1};
 	u16 *half = (u16 *)&all->ip;
@@ -95,7 +92,7 @@ static __always_inline void direct(struct headers *all, u32 worker, u32 length, 
 		sum += half[at];
 	all->ip.check = ~folded(sum);
 #endif
-	sign(all, length, end);
+	sign(all, request->data, request->length);
 }
 
 static __always_inline void keep(struct office *o, struct kept *request)
@@ -106,13 +103,12 @@ static __always_inline void keep(struct office *o, struct kept *request)
 static __always_inline int ask(struct xdp_md *ctx, struct office *o, struct headers *all, void *end)
 {
 	u32 length = ntohs(all->udp.len) - sizeof(struct udphdr), worker = WORKERS, number, waiting = 0;
-	u8 *data = (u8 *)(all + 1);
-	struct kept request = {.client = all->ip.saddr, .port = all->udp.source, .length = length};
+	u32 copied = length <= ROOM ? length : 0;
+	struct kept request = {.client = all->ip.saddr, .length = length};
 
-#pragma unroll
-	for (int at = 0; at < ROOM; at++)
-		if (at < length && (void *)(data + at + 1) <= end)
-			request.data[at] = data[at];
+	asm volatile("" : "+r"(copied)); /* or the verifier does not see that it is bounded */
+	if (bpf_xdp_load_bytes(ctx, FRONT, &request.udp, sizeof(request.udp) + copied))
+		return XDP_DROP;
 	bpf_spin_lock(&o->lock);
 	number = ++o->seen;
 	if (!o->length) {
@@ -142,7 +138,7 @@ static __always_inline int ask(struct xdp_md *ctx, struct office *o, struct head
 		return XDP_DROP;
 	}
 	bpf_trace_printk("packet %d sent to server %d", number, worker + 1);
-	direct(all, worker, length, end);
+	direct(all, worker, &request);
 	return bpf_redirect(FIRST_INTERFACE + worker, 0);
 }
 
@@ -183,26 +179,22 @@ static __always_inline int done(struct xdp_md *ctx, struct office *o, struct hea
 	bpf_trace_printk("server %d finished one, %d of its threads idle", worker + 1, free);
 	if (!is_sent)
 		return XDP_DROP;
-	u32 length = request.length & 63;
+	u32 length = request.length & 31;
 	if (length > ROOM)
 		return XDP_ABORTED;
+	asm volatile("" : "+r"(length));
 	if (bpf_xdp_adjust_tail(ctx, (int)(sizeof(*all) + length) - (int)(end - (void *)all)))
+		return XDP_ABORTED;
+	if (bpf_xdp_store_bytes(ctx, FRONT, &request.udp, sizeof(request.udp) + length))
 		return XDP_ABORTED;
 	all = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
 	if ((void *)(all + 1) > end)
 		return XDP_ABORTED;
-	u8 *data = (u8 *)(all + 1);
-#pragma unroll
-	for (int at = 0; at < ROOM; at++)
-		if (at < length && (void *)(data + at + 1) <= end)
-			data[at] = request.data[at];
 	all->ip.saddr = request.client;
 	all->ip.ttl = 63;
 	all->ip.tot_len = htons(sizeof(struct iphdr) + sizeof(struct udphdr) + length);
-	all->udp.source = request.port;
-	all->udp.len = htons(sizeof(struct udphdr) + length);
-	direct(all, worker, length, end);
+	direct(all, worker, &request);
 	bpf_trace_printk("one from the line goes out to server %d", worker + 1);
 	return XDP_TX;
 }

@@ -53,7 +53,7 @@ def everything(screen: io.StringIO) -> str:
     nodes = {}
     for at, (state, code) in enumerate(STATES):
         its = (client.Process(f"n{at}", f"n{at}", state, code=code),)
-        nodes[f"n{at}"] = NodeStatus("host", "", "", {}, its[0], 0, 0, its)
+        nodes[f"n{at}"] = NodeStatus("node", "", "", {}, its[0], 0, 0, its)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", screen)
         _show_all(nodes)
@@ -63,7 +63,7 @@ def everything(screen: io.StringIO) -> str:
 def _show_all(nodes: dict[str, NodeStatus]) -> None:
     problem = Problem("n5", "its process 5 has ended", "netlab down")
     show.status(LabStatus("one", "not as planned", "one.yml", nodes, (problem,), looked_inside=True))
-    plain = NodeRecord("host", LimitsRecord(), {}, (), ())
+    plain = NodeRecord("node", LimitsRecord(), {}, (), ())
     record = LabRecord("one", "one.yml", "netns", "/run/netlab/one", dict.fromkeys(nodes, plain))
     printed = [LogLine(1, node, "out", "hello") for node in (*nodes, "")]
     for prefix in ("", "one/"):

@@ -24,7 +24,7 @@ NODES = {
     "bare": (),
 }
 LAB = LabRecord(
-    "lab1", "", "netns", "/x", {name: NodeRecord("host", LimitsRecord(), {}, (), its) for name, its in NODES.items()}
+    "lab1", "", "netns", "/x", {name: NodeRecord("node", LimitsRecord(), {}, (), its) for name, its in NODES.items()}
 )
 
 

@@ -46,7 +46,7 @@ OF_BACKENDS = {"weight": 1, "drained": False, "reports": None, "absent": ""}
 
 def _node(interfaces: dict[str, dict[str, list[str]]]) -> NodeRecord:
     ports = {name: InterfaceRecord(tuple(about["addresses"])) for name, about in interfaces.items()}
-    return NodeRecord("host", LimitsRecord(), ports, (), ())
+    return NodeRecord("node", LimitsRecord(), ports, (), ())
 
 
 class Play:

@@ -30,6 +30,10 @@ CASES: list[Callable[[Messages], bytes]] = [
         for near, far in itertools.product(["e", "~", "%b%b", "eth0", "eth4711", "fifteen-letters"], repeat=2)
     ),
     *(lambda messages, name=name: messages.bridge(7, name) for name in ("br0", "b", "bridge")),
+    *(lambda messages, on=on: messages.bridge(7, "br0", *on) for on in itertools.product((False, True), repeat=2)),
+    *(lambda messages, tagged=tagged: messages.vlan(17, 4094, tagged=tagged) for tagged in (False, True)),
+    lambda messages: messages.no_vlan(17, 10),
+    *(lambda messages, text=text: messages.alias(1 << 30, text) for text in ("netlab.a.4026531836", "x")),
     *(lambda messages, index=index: messages.up(index) for index in (1, 0x25256225)),
     *(lambda messages, index=index: messages.up(index, 3) for index in (1, 0x25256225)),
     *(lambda messages, address=address: messages.address(5, address) for address in sorted(ADDRESSES)),

@@ -21,7 +21,7 @@ def process(name: str) -> ProcessRecord:
 
 def node(*names: str, programs: tuple[str, ...] = ()) -> NodeRecord:
     carried = tuple(ProgramRecord(name, ("eth0",)) for name in programs)
-    return NodeRecord("host", LimitsRecord(), {}, carried, tuple(map(process, names)))
+    return NodeRecord("node", LimitsRecord(), {}, carried, tuple(map(process, names)))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from netlab.topology.model import Endpoint, Link, Node, Topology
 def lab(*links: Link, switches: tuple[str, ...] = ()) -> Topology:
     """Return a topology of these links; every node they name is a host, except the switches."""
     names = dict.fromkeys(end.node for link in links for end in (link.a, link.b))
-    nodes = tuple(Node(name, "switch" if name in switches else "host") for name in names)
+    nodes = tuple(Node(name, "switch" if name in switches else "node") for name in names)
     return Topology("lab", "", nodes, links)
 
 

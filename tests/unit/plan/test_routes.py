@@ -11,7 +11,7 @@ def lab(*pairs: str, switches: str = "", routes: dict[str, tuple[Route, ...]] | 
     """Return a topology of these links, such as `h1 r1`."""
     links = tuple(Link(Endpoint(a), Endpoint(b)) for a, b in (pair.split() for pair in pairs))
     names = dict.fromkeys(name for pair in pairs for name in pair.split())
-    nodes = (Node(name, "switch" if name in switches.split() else "host") for name in names)
+    nodes = (Node(name, "switch" if name in switches.split() else "node") for name in names)
     return Topology("lab", "", tuple(node._replace(routes=(routes or {}).get(node.name, ())) for node in nodes), links)
 
 
@@ -34,7 +34,7 @@ Table = list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str]]  # netwo
 def unreachable(topology: Topology) -> list[tuple[str, str]]:
     """Return (node, address) for every address that no hop by hop walk through both families' routes gets to."""
     where = layout(topology)
-    tables: dict[str, Table] = {node.name: [] for node in topology.nodes if node.kind == "host"}
+    tables: dict[str, Table] = {node.name: [] for node in topology.nodes if node.kind == "node"}
     owner: dict[Address, str] = {}
     for end, found in zip(where.ends, where.addresses, strict=True):
         for address in map(ipaddress.ip_interface, found.values()):

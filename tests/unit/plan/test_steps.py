@@ -7,6 +7,7 @@ import pytest
 
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
+from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
 from netlab.plan.planner import plan
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.stages import Work, stages, work_of
@@ -22,6 +23,7 @@ from netlab.plan.steps import (
     StartRole,
     Step,
 )
+from netlab.plan.switch_steps import SetVlans
 from netlab.plan.undo import Undo, inverse, inverses
 from netlab.topology.document.tree import Scalar, Sequence
 from netlab.topology.model import (
@@ -48,6 +50,9 @@ UNDONE: dict[Step, str] = {
         "# netlab: lab.a sees the host's own /etc/x (2 bytes), /run/y/ again"
     ),
     AddBridge("s", "br0", 16, "lab"): "ip -n lab.s link del br0",
+    SetVlans("s", "eth0", 17, 10, (20,), "lab"): (
+        "bridge -n lab.s vlan del dev eth0 vid 10 pvid untagged\nbridge -n lab.s vlan del dev eth0 vid 20"
+    ),
     AddLink(B, A, "lab"): "ip -n lab.b link del 'up link'",
     AddAddress("b", "up link", 16, "fd00::2/64", "lab"): "ip -n lab.b addr del fd00::2/64 dev 'up link'",
     AddRoute("a", "default", "fd00::2", lab="lab"): "ip -n lab.a -6 route del default via fd00::2",
@@ -56,6 +61,9 @@ UNDONE: dict[Step, str] = {
         "ip -n lab.a route del 10.1.0.0/16 dev 'up link' metric 9"
     ),
     AddRoute("a", "::/0", kind="blackhole", lab="lab"): "ip -n lab.a -6 route del blackhole ::/0",
+    JoinHost("w", "lab"): "ip netns del lab.w",
+    GuardHost("w", "nl-lab-0", 9, lab="lab"): "# netlab: lab.w nl-lab-0 goes with its link",
+    OpenInternet("w", ("nl-lab-0",), (4,), "lab"): "nft delete table inet netlab_lab",
     FaceProgram("a", "eth0", "lab"): "ip netns exec lab.a ethtool -K eth0 gro off tx on",
     FillMaps("a", (MapEntries(Scalar(1, 1, "m", "m"), "", Sequence(1, 1, ())),), "lab"): (
         "# netlab: remove from maps of lab.a: m (0 entries)"

@@ -111,7 +111,7 @@ NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.interfaces.eth0.peer", "nobody", "the other end of its link"),
     ("nodes.a.limits.cpu", float("nan"), "a number of cores"),
     ("nodes.a.limits.memory", -1, "a whole number from 0 on"),
-    ("nodes.a.kind", "router", "host or switch"),
+    ("nodes.a.kind", "router", "node or switch or host"),
     ("nodes.a.programs", [PROGRAM], "/bpf/a, found"),
     ("nodes.a.programs", [PROGRAM, {**PROGRAM, "name": "q"}], "/bpf/a_p, found"),
     ("nodes.a.programs", [{**PROGRAM, "interfaces": ["eth7"]}], "interfaces of the node, found"),
@@ -154,7 +154,7 @@ def test_nonsense_of_the_right_type_is_told_with_its_place(
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(7, "it has format 7"), (None, "it has no format number"), ("1", 'it has format "1"'), (True, "it has format tr")],
+    [(8, "it has format 8"), (None, "it has no format number"), ("1", 'it has format "1"'), (True, "it has format tr")],
 )
 @pytest.mark.parametrize("name", ["lab.json", "status.json"])
 def test_a_record_of_another_format_is_told_by_its_number(folder: str, name: str, number: object, said: str) -> None:

@@ -68,7 +68,7 @@ def test_a_missing_or_damaged_record_is_reported(root: Path) -> None:
 
 def test_a_misspelt_node_gets_the_nearest_name() -> None:
     """And exit code 2."""
-    worker, client = (NodeRecord("host", LimitsRecord(cpu), {}, (), ()) for cpu in (1, 2))
+    worker, client = (NodeRecord("node", LimitsRecord(cpu), {}, (), ()) for cpu in (1, 2))
     record = LabRecord("one", "", "netns", "/run/netlab/one", {"worker1": worker, "client": client})
 
     assert store.node_of(record, "client") == client

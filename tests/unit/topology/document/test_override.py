@@ -121,7 +121,7 @@ def test_a_mistake_in_a_setting_says_so(lab: str) -> None:
     with pytest.raises(TopologyError) as caught:
         validate.topology(document.load(lab, ["nodes.c.kind=router"]))
 
-    assert f"{lab}:5:6: nodes.c.kind: expected host or switch, found 'router' (set by --set)" in str(caught.value)
+    assert f"{lab}:5:6: nodes.c.kind: expected node, switch or host, found 'router' (set by --set)" in str(caught.value)
 
 
 @pytest.mark.parametrize(

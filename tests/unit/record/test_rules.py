@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from netlab.record.model import is_address, is_host
+from netlab.record.rules import is_address, is_host
 
 TEXTS = (
     *("10.0.0.1", "10.0.0.256", "10.0.0", "10.0.0.01", "10.0.0.1.2", "", "a", "10.0.0.\u0661", "1.2.3.-4", " 1.2.3.4"),

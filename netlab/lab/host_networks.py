@@ -1,0 +1,138 @@
+"""What of this host a lab that joins it must not disturb: its networks, name servers and gateways. Needs no root.
+
+While a lab stands, it is what the lab was planned beside: so the same file is the same lab.
+"""
+
+import os
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from netlab import paths
+from netlab.errors import NetlabError
+from netlab.kernel.netlink import Channel, attributes
+from netlab.plan.host_steps import is_interface_of
+from netlab.plan.surroundings import NOWHERE, Surroundings, Taken
+from netlab.record import store
+from netlab.topology.ip_arithmetic import BITS, FAMILIES, IPV4, IPV6, Subnet, parse
+from netlab.topology.model import Topology
+
+_RTM_GETADDR, _RTM_GETROUTE = 22, 26
+_REQUEST_ALL = 0x301  # NLM_F_REQUEST, NLM_F_DUMP
+_QUESTION = struct.Struct("=IHHII BxHiII")  # struct nlmsghdr; struct ifinfomsg, larger than the others' structs
+_ADDRESS, _ROUTE = struct.Struct("=BBBBI"), struct.Struct("=8BI")
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
+_RTN_UNICAST, _RTN_OF_NOBODY = 1, (6, 7, 8)  # blackhole, unreachable, prohibit
+_FAMILIES = {socket.AF_INET: IPV4, socket.AF_INET6: IPV6}
+# Routes as wide as this are ways to everywhere, as those of a VPN: 0.0.0.0/1, 2000::/3.
+_WIDEST = {IPV4: 1, IPV6: 3}
+_KERNELS = (
+    *(Subnet(IPV4, 127 << 24, 8), Subnet(IPV4, 169 << 24 | 254 << 16, 16), Subnet(IPV4, 224 << 24, 4)),
+    *(Subnet(IPV6, 1, 128), Subnet(IPV6, 0xFE80 << 112, 10), Subnet(IPV6, 0xFF00 << 112, 8)),
+)
+
+
+def around(topology: Topology) -> Surroundings:
+    """Return what a lab must take into account; nothing for one without a node that is this host."""
+    if not any(node.kind == "host" for node in topology.nodes):
+        return NOWHERE
+    return _of_standing(topology.name) or _read(topology.name)
+
+
+def _of_standing(lab: str) -> Surroundings | None:
+    """Return what a lab that stands was planned beside; None if there is none."""
+    if not os.path.exists(f"{paths.folder_of(lab)}/{paths.RECORD}"):
+        return None
+    try:
+        record = store.read(lab)
+    except NetlabError:  # that is told later
+        return None
+    if not any(node.kind == "host" for node in record.nodes.values()):
+        return None
+    return Surroundings(tuple(Taken(parse(network)[1]) for network in record.avoided), record.outside)
+
+
+class _Route(NamedTuple):
+    """A route of the host: to which network, through whom (None: nobody), at which interface."""
+
+    to: Subnet
+    via: Subnet | None
+    index: int  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
+
+
+def _read(lab: str) -> Surroundings:
+    names = dict(socket.if_nameindex())
+    own = {index for index, name in names.items() if is_interface_of(name, lab)}
+    channel = Channel()
+    try:
+        addresses, routes = [*_addresses(channel)], [*_routes(channel)]
+    finally:
+        channel.close()
+    taken: dict[Subnet, str] = {}
+    for network, index in addresses:
+        if index not in own:
+            taken.setdefault(network, f"address of {names.get(index, 'an interface')}")
+    outside = set()
+    for route in routes:
+        if route.index in own:
+            continue
+        if route.to.length <= _WIDEST[route.to.family]:
+            outside.add(route.to.family)
+            if route.via:
+                taken.setdefault(route.via, "its gateway")
+        else:
+            taken.setdefault(route.to, f"route through {names.get(route.index, 'nothing')}")
+    for server in _name_servers():
+        taken.setdefault(server, "its name server")
+    found = tuple(
+        Taken(*each) for each in sorted(taken.items()) if not any(known.covers(each[0]) for known in _KERNELS)
+    )
+    return Surroundings(found, tuple(family for family in FAMILIES if family == IPV4 or family in outside))
+
+
+def _all(channel: Channel, kind: int) -> list[bytes]:
+    return channel.ask_all(_QUESTION.pack(_QUESTION.size, kind, _REQUEST_ALL, 0, 0, socket.AF_UNSPEC, 0, 0, 0, 0))
+
+
+def _addresses(channel: Channel) -> Iterator[tuple[Subnet, int]]:
+    """Yield the network of each address, with the interface's index; of a point-to-point one, both ends."""
+    for answer in _all(channel, _RTM_GETADDR):
+        family, length, _, _, index = _ADDRESS.unpack_from(answer)
+        about = dict(attributes(answer[_ADDRESS.size :]))
+        if family in _FAMILIES:
+            for data in {about.get(_IFA_ADDRESS, b""), about.get(_IFA_LOCAL, b"")} - {b""}:
+                yield _network(_FAMILIES[family], data, length), index
+
+
+def _routes(channel: Channel) -> Iterator[_Route]:
+    """Yield the routes of all tables, as rules may lead to any."""
+    for answer in _all(channel, _RTM_GETROUTE):
+        family, length, _, _, _, _, _, kind, _ = _ROUTE.unpack_from(answer)
+        about = dict(attributes(answer[_ROUTE.size :]))
+        if family in _FAMILIES and (kind == _RTN_UNICAST or (kind in _RTN_OF_NOBODY and length)):
+            via = about.get(_RTA_GATEWAY)
+            bits = BITS[_FAMILIES[family]]
+            yield _Route(
+                _network(_FAMILIES[family], about.get(_RTA_DST, b""), length),
+                _network(_FAMILIES[family], via, bits) if via else None,
+                _number(about),
+            )
+
+
+def _number(about: Mapping[int, bytes]) -> int:
+    data = about.get(_RTA_OIF, b"")
+    return struct.unpack("=I", data)[0] if len(data) == struct.calcsize("=I") else 0
+
+
+def _network(family: int, data: bytes, length: int) -> Subnet:
+    rest = BITS[family] - length
+    return Subnet(family, int.from_bytes(data, "big") >> rest << rest, length)
+
+
+def _name_servers() -> Iterator[Subnet]:
+    from netlab.lab import name_servers
+
+    for server in name_servers.servers(name_servers.RESOLV_CONF):
+        yield parse(server)[1]

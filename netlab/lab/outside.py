@@ -1,0 +1,79 @@
+"""What `up` does, tells and writes where a lab joins this host's own network."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from netlab.errors import HostError
+from netlab.kernel import commands
+from netlab.kernel.sysctls import Sysctls
+from netlab.lab import name_servers
+from netlab.lab.name_servers import Names
+from netlab.plan.host_steps import FORWARDING, GuardHost, OpenInternet, table_name
+from netlab.plan.steps import Interface, Step
+from netlab.topology.ip_arithmetic import IPV6
+from netlab.words import few
+
+if TYPE_CHECKING:
+    from netlab.network.internet import Opened
+
+Say = Callable[[str], None]
+
+
+def names(steps: Sequence[Step], interfaces: Sequence[Interface]) -> Names | None:
+    """Return the name servers of a lab with a way outside; None for another one. HostError without what it needs."""
+    step = next((each for each in steps if isinstance(each, OpenInternet)), None)
+    if not step:
+        return None
+    if commands.problem("nft", os.environ):
+        raise HostError("internet: true needs nft, which is not installed; on Debian: apt-get install nftables")
+    return name_servers.chosen(_addresses(step.node, interfaces))
+
+
+def opened(steps: Sequence[Step], interfaces: Sequence[Interface], names: Names | None, lab: str, say: Say) -> None:
+    """Open the way outside, if the plan has one, and say plainly what of this host is open to the lab."""
+    guards = [step for step in steps if isinstance(step, GuardHost)]
+    for node in dict.fromkeys(step.node for step in guards):
+        at = few([address.partition("/")[0] for address in _addresses(node, interfaces)]) or "no address"
+        where = few([step.interface for step in guards if step.node == node])
+        say(f"netlab: {lab}: {node} is this host: the lab reaches all that listens here, at {at} ({where})")
+        if not all(step.forwards for step in guards) and _forwards_ipv6():
+            say(f"netlab: {lab}: {node}: note: this host forwards IPv6 packets, also those of the lab")
+    for step in (each for each in steps if isinstance(each, OpenInternet)):
+        from netlab.network import internet
+
+        found = internet.open_way(step, *(names[1:] if names else ()))
+        for line in _told(step, found, names):
+            say(f"netlab: {lab}: {step.node}: {line}")
+
+
+def _told(step: OpenInternet, found: "Opened", names: Names | None) -> list[str]:
+    families = " and ".join(f"IPv{family}" for family in step.families)
+    table = f"table inet {table_name(step.lab)} of nftables"
+    lines = [f"the lab reaches the outside through this host ({families}), with the host's addresses: {table}"]
+    if found.changed:
+        own = " ".join(f"{name}=1" for name in found.changed)
+        lines.append(f"{own} until the last such lab goes; packets of others are not forwarded")
+    if found.tools:
+        lines.append(f"the host drops what it forwards ({', '.join(found.tools)}): new rules let the lab through")
+    lines += [
+        f"note: the chain {chain.name} of {chain.family} {chain.table} drops what this host forwards: allow it for"
+        f" {few(step.interfaces)}"
+        for chain in found.others
+    ]
+    if names and names.resolver:
+        lines.append(f"its name server {names.resolver} is asked at {names.at}")
+    return lines
+
+
+def _forwards_ipv6() -> bool:
+    """Say whether this host forwards IPv6 packets for somebody: unlike IPv4's, that is a matter of all interfaces."""
+    reader = Sysctls()
+    try:
+        return "1" in reader.read_all([FORWARDING[IPV6]]).values()
+    finally:
+        reader.close()
+
+
+def _addresses(node: str, interfaces: Sequence[Interface]) -> list[str]:
+    return [address for end in interfaces if end.node == node for address in end.addresses]

@@ -1,0 +1,115 @@
+"""Rules of the host that would drop a lab's packets on their way through: Docker sets iptables' FORWARD to DROP.
+
+A packet passes only if every table lets it pass. So the lab's interfaces get rules of their own in iptables' FORWARD
+chain, of either kind. They name the interface, which is how they are found again. The policy stays as it is. Other
+tables that drop by default are their owners' affair, and are only told.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from netlab.errors import HostError
+from netlab.kernel import files
+from netlab.network.host_commands import run, tried
+from netlab.plan.host_steps import is_interface_of, lab_of_table
+
+_TOOLS = {"ip": "iptables", "ip6": "ip6tables"}
+_LEGACY_TABLES = {"ip": "/proc/thread-self/net/ip_tables_names", "ip6": "/proc/thread-self/net/ip6_tables_names"}
+_CHAIN = "FORWARD"
+
+
+class Chain(NamedTuple):
+    """A chain that drops what it does not know of the packets that the host forwards."""
+
+    family: str
+    table: str
+    name: str
+
+    @property
+    def tool(self) -> str:
+        """The command that it belongs to; "" for one of nftables' own."""
+        return f"{_TOOLS[self.family]}-nft" if self[1:] == ("filter", _CHAIN) and self.family in _TOOLS else ""
+
+
+def let_through(interfaces: Sequence[str], lock: int) -> tuple[list[str], list[Chain]]:
+    """Let the host forward from and to a lab's interfaces; return the commands that did it, and who may still drop."""
+    chains = dropping(lock)
+    passed = [chain for chain in chains if chain.tool and _accept(chain.tool, interfaces, lock)]
+    used = [chain.tool for chain in passed]
+    used += [tool for tool in _legacy() if _drops(tool, lock) and _accept(tool, interfaces, lock)]
+    return used, [chain for chain in chains if chain not in passed]
+
+
+def take_back(lab: str, lock: int) -> None:
+    """Remove the rules for a lab's interfaces."""
+    for tool in (*(chain.tool for chain in _chains(lock) if chain.tool), *_legacy()):
+        for line in _listed(tool, lock):
+            if _is_of(line, lab):
+                run([tool, "--wait", "-D", *line.split()[1:]], lock)
+
+
+def stopped(interfaces: Sequence[str]) -> list[str]:
+    """Return the commands whose chain drops what comes from or goes to one of these interfaces, for want of a rule."""
+    tools = [chain.tool for chain in dropping() if chain.tool]
+    tools += filter(_drops, _legacy())
+    wanted = {" ".join(_rule(way, name)) for name in interfaces for way in ("-i", "-o")}
+    return [tool for tool in tools if not wanted.issubset(line.removeprefix("-A ") for line in _listed(tool))]
+
+
+def dropping(lock: int = -1) -> list[Chain]:
+    """Return the chains of nftables, but for labs' own, that drop what the host forwards by default."""
+    return [chain for chain in _chains(lock, drops=True) if not lab_of_table(chain.table)]
+
+
+def _chains(lock: int = -1, *, drops: bool = False) -> Iterator[Chain]:
+    for entry in json.loads(run(["nft", "-j", "list", "chains"], lock))["nftables"]:
+        about = entry.get("chain", {})
+        if about.get("hook") == "forward" and (not drops or about.get("policy") == "drop"):
+            yield Chain(about["family"], about["table"], about["name"])
+
+
+def _legacy() -> Iterator[str]:
+    """Yield the commands whose older kind of tables exists; to ask them would make these tables."""
+    for family, path in _LEGACY_TABLES.items():
+        try:
+            if "filter" in files.read(path).decode().split():
+                yield f"{_TOOLS[family]}-legacy"
+        except OSError:  # this kernel has none of these
+            pass
+
+
+def _listed(tool: str, lock: int = -1) -> list[str]:
+    """Return the rules of the chain; none where the command is gone."""
+    try:
+        code, out, _ = tried([tool, "--wait", "-S", _CHAIN], lock)
+    except HostError:
+        return []
+    return [] if code else out.splitlines()
+
+
+def _drops(tool: str, lock: int = -1) -> bool:
+    return f"-P {_CHAIN} DROP" in _listed(tool, lock)
+
+
+def _rule(way: str, interface: str) -> list[str]:
+    return [_CHAIN, way, interface, "-j", "ACCEPT"]
+
+
+def _accept(tool: str, interfaces: Sequence[str], lock: int) -> bool:
+    """Add the rules; False where there is no such command."""
+    try:
+        for interface in interfaces:
+            for way in ("-i", "-o"):
+                run([tool, "--wait", "-I", *_rule(way, interface)], lock)
+    except HostError:
+        return False
+    return True
+
+
+def _is_of(line: str, lab: str) -> bool:
+    words = line.split()
+    return words[:2] == ["-A", _CHAIN] and any(
+        way in ("-i", "-o") and is_interface_of(name, lab) for way, name in pairwise(words)
+    )

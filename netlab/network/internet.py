@@ -1,0 +1,202 @@
+"""The way from a lab through this host to the outside: a table of nftables, and what the host forwards.
+
+Everything is found by the lab's name. How the host forwarded before labs is in a file, written before anything is
+changed and removed when the last of these labs is gone; it is the network namespace's, so its name has that number.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from glob import glob
+from typing import NamedTuple
+
+from netlab import paths
+from netlab.errors import HostError, NetlabError
+from netlab.kernel import files
+from netlab.kernel.sysctls import Sysctls
+from netlab.network import firewalls
+from netlab.network.firewalls import Chain
+from netlab.network.host_commands import run, tried
+from netlab.plan.host_steps import FORWARDING, OpenInternet, lab_of_table, ruleset, table_name
+from netlab.record import shapes
+from netlab.record.lock import Lock
+from netlab.record.rules import Sysctl
+from netlab.topology.ip_arithmetic import IPV6
+
+_PATIENCE_S = 60.0
+# What a kernel may lack, each with a table that only loads if it is there.
+_PROBES = {
+    "nf_tables": "table inet netlab-probe {}",
+    "nf_tables' chains of type nat": "table inet netlab-probe { chain c { type nat hook postrouting priority 100; }; }",
+    "nf_tables' masquerade": (
+        "table inet netlab-probe { chain c { type nat hook postrouting priority 100; masquerade; }; }"
+    ),
+    "nf_tables' connection tracking (ct)": (
+        "table inet netlab-probe { chain c { type filter hook forward priority 0; ct state established accept; }; }"
+    ),
+}
+
+
+class Opened(NamedTuple):
+    """What was opened: sysctls that were changed, commands that let the lab through, chains that may still drop."""
+
+    changed: tuple[str, ...]
+    tools: tuple[str, ...]
+    others: tuple[Chain, ...]
+
+
+def open_way(step: OpenInternet, resolver: str = "", at: str = "") -> Opened:
+    """Open the way; HostError, with the name of what is missing, if this host cannot do it."""
+    with _locked(step.lab) as lock:
+        before = _remembered(step.families)
+        closed = tuple(family for family in step.families if before.get(FORWARDING[family]) == "0")
+        table = table_name(step.lab)
+        rules = ruleset(step, closed, resolver, at)
+        _load(f"table inet {table} {{}}\ndelete table inet {table}\n{rules}", lock)
+        tools, others = firewalls.let_through(step.interfaces, lock)
+        wanted = [(name, "2") for name, value in before.items() if name.endswith(".accept_ra") and value == "1"]
+        wanted += [*step.sysctls]
+        wanted += [(f"net.ipv4.conf.{name}.route_localnet", "1") for name in step.interfaces if resolver]
+        changed = tuple(name for name, value in step.sysctls if before.get(name) != value)
+        _write(wanted)
+    return Opened(changed, tuple(tools), tuple(others))
+
+
+def close_way(lab: str) -> list[str]:
+    """Remove what a lab has opened, and set back what the last lab needed; return what was found."""
+    path = paths.forwarding(_namespace())
+    if not any(map(paths.is_forwarding, files.names(paths.LABS))):
+        return []
+    with _locked(lab) as lock:  # which removes one that was left
+        for left in glob(f"{path}.*.new"):  # by a killed process that was writing
+            os.unlink(left)
+        if not os.path.exists(path):
+            return []
+        own, tables = table_name(lab), _tables(lock)
+        firewalls.take_back(lab, lock)
+        if own in tables:
+            run(["nft", "delete", "table", "inet", own], lock)
+        if not any(map(lab_of_table, tables - {own})):
+            _restore(path)
+    return ["a table of nftables"] if own in tables else []
+
+
+def labs() -> list[str]:
+    """Return the labs with a table in this namespace; none where no lab has opened a way."""
+    if not os.path.exists(paths.forwarding(_namespace())):
+        return []
+    with suppress(HostError):
+        return sorted(filter(None, map(lab_of_table, _tables())))
+    return []
+
+
+def problems(lab: str, interfaces: Sequence[str]) -> Iterator[str]:
+    """Yield what of the way is gone, for root."""
+    table = table_name(lab)
+    code, out, _ = tried(["nft", "-j", "list", "table", "inet", table])
+    if code:
+        yield f"its table inet {table} of nftables is gone: nothing of the lab reaches the outside"
+    else:
+        entries = json.loads(out)["nftables"]
+        filled = {entry["rule"]["chain"] for entry in entries if "rule" in entry}
+        wanted = {"outward", "inward"} | {entry["chain"]["name"] for entry in entries if "chain" in entry}
+        for chain in sorted(wanted - filled):
+            yield f"the chain {chain} of its table inet {table} of nftables has lost its rules"
+    for tool in firewalls.stopped(interfaces):
+        yield f"this host drops what it forwards ({tool} -S FORWARD), and no rule lets {', '.join(interfaces)} through"
+
+
+def _tables(lock: int = -1) -> set[str]:
+    entries = json.loads(run(["nft", "-j", "list", "tables"], lock))["nftables"]
+    return {entry["table"]["name"] for entry in entries if entry.get("table", {}).get("family") == "inet"}
+
+
+def _load(text: str, lock: int) -> None:
+    code, _, words = tried(["nft", "-f", "-"], lock, text)
+    if not code:
+        return
+    for what, probe in _PROBES.items():
+        if tried(["nft", "--check", "-f", "-"], lock, probe)[0]:
+            here = os.uname().release
+            raise HostError(f"internet: true needs {what}: this kernel, {here}, has not got it (nft: {words})")
+    raise NetlabError(f"cannot `nft -f -` the table of {text.split()[2]}: {words}")
+
+
+# ---- what the host forwards ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _locked(lab: str) -> Iterator[int]:
+    """Hold the lock of what the host forwards; yields its descriptor."""
+    lock = Lock(paths.LABS, paths.forwarding_lock())
+    try:
+        lock.acquire(lab, _PATIENCE_S, lambda: None)
+        yield lock.fd
+    finally:
+        lock.release(is_kept=False)
+
+
+def _namespace() -> int:
+    return os.stat("/proc/thread-self/ns/net").st_ino
+
+
+def _remembered(families: Sequence[int]) -> Mapping[str, str]:
+    """Return the sysctls of these families as they were before labs; written down before they are changed."""
+    path = paths.forwarding(_namespace())
+    known = dict(_read(path)) if os.path.exists(path) else {}
+    fresh = {name: value for family in families for name, value in _as_it_is(family).items()}
+    if missing := {name: value for name, value in fresh.items() if FORWARDING[_family(name)] not in known}:
+        known.update(missing)
+        files.write(path, json.dumps(known), 0o600)
+    return known
+
+
+def _family(name: str) -> int:
+    return int(name.removeprefix("net.ipv")[0])
+
+
+def _as_it_is(family: int) -> dict[str, str]:
+    """Return what `net.ipv4.ip_forward`, or IPv6's, is; and what of interfaces changes with it."""
+    whole = FORWARDING[family]
+    names = [whole]
+    interfaces = [each.replace(".", "/") for each in files.names(f"/proc/sys/net/ipv{family}/conf") if each != "all"]
+    names += [f"net.ipv{family}.conf.{each}.forwarding" for each in interfaces]
+    if family == IPV6:  # a host that forwards does not listen to routers, unless this is 2
+        names += [f"net.ipv6.conf.{each}.accept_ra" for each in interfaces]
+    reader = Sysctls()
+    try:
+        found = reader.read_all(names)
+    finally:
+        reader.close()
+    if found.get(whole) != "0":  # then nothing changes
+        return {whole: found[whole]} if whole in found else {}
+    return {name: value for name, value in found.items() if name == whole or value == "1"}
+
+
+def _restore(path: str) -> None:
+    try:
+        before = _read(path)
+        _write([(name, value) for name, value in before.items() if name in FORWARDING.values()])
+        _write([(name, value) for name, value in before.items() if name not in FORWARDING.values()])
+    finally:
+        os.unlink(path)
+
+
+def _read(path: str) -> Mapping[str, str]:
+    """Return the file's content; NetlabError if somebody has spoilt it."""
+    try:
+        return shapes.read(dict[Sysctl, str], files.load(path))
+    except (OSError, ValueError) as error:
+        raise NetlabError(
+            f"{path}, which says how this host forwarded before labs, is damaged ({error}): "
+            "see whether net.ipv4.ip_forward and net.ipv6.conf.all.forwarding are as you want them"
+        ) from None
+
+
+def _write(settings: Sequence[tuple[str, str]]) -> None:
+    writer = Sysctls()
+    try:
+        writer.write_all("this host", settings)  # of interfaces that are gone, nothing is there to be set
+    finally:
+        writer.close()

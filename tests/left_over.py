@@ -1,0 +1,71 @@
+"""What all tests together have left on the machine, that no single test can see: its cell did not hold it.
+
+Others may use the machine meanwhile. So what is there when the tests have ended counts only if it does not go, and what
+comes later is none of ours. A trace instance is ours by its mark, a folder of a cell if nobody lives in that.
+"""
+
+import glob
+import os
+import time
+from typing import Any
+
+import pytest
+
+from netlab.record import mark
+from netlab.testing import leaks
+
+SETTLED_WITHIN_S = 120.0
+POLL_S = 0.02
+OURS = "whose"  # the key of what a worker hands over
+
+
+def whose() -> str:
+    """Return what the marks of all labs end with that are made where this process is."""
+    return mark.mark("").rpartition(".")[2]
+
+
+class LeftOver:
+    """A plugin of the process that gives out the tests, or runs them all."""
+
+    def __init__(self) -> None:
+        self._ours = {whose()}
+        self._before = self._machine()
+        self._was_root = False
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note whether any test was run that could leave something."""
+        self._was_root = self._was_root or ("root" in report.keywords and report.when == "call")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over whose labs a worker's were."""
+        self._ours.add(getattr(node, "workeroutput", {}).get(OURS, ""))
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail the whole if something stays."""
+        if self._was_root and (left := self.left()):
+            print("\nwhen all tests had ended:", *sorted(left)[:40], sep="\n")
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def left(self, within_s: float = SETTLED_WITHIN_S) -> set[str]:
+        """Return a sentence for each thing that is new since the beginning, and does not go."""
+        ends = time.monotonic() + within_s
+        found = set(leaks.difference(self._before, self._machine()))
+        while found and time.monotonic() < ends:
+            time.sleep(POLL_S)
+            found &= set(leaks.difference(self._before, self._machine()))
+        return found
+
+    def _machine(self) -> leaks.Snapshot:
+        """Return what there is on the whole machine, cells included, of what none of them keeps to itself."""
+        found = leaks.machine()
+        found["file"].update(path for path in glob.glob("/tmp/cell-*") if not _is_lived_in(path))  # noqa: S108
+        found["cgroup"] = {path for path in found["cgroup"] if not any(map(_is_lived_in, path.split("/")))}
+        found["trace instance"] = {name for name in found["trace instance"] if name.rpartition(".")[2] in self._ours}
+        return found
+
+
+def _is_lived_in(name: str) -> bool:
+    """Say whether a name is that of a cell, `cell-PID` or `cell-PID-MORE`, whose process has not ended."""
+    kind, _, rest = os.path.basename(name).partition("-")
+    return kind == "cell" and os.path.exists(f"/proc/{rest.partition('-')[0]}/")
