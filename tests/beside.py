@@ -12,7 +12,13 @@ from xdist.scheduler import LoadScopeScheduling
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
-WHOLE = ("tests/bpf/test_races.py",)  # each of its tests takes both processors: two at once would wait for each other
+WHOLE = (
+    "tests/bpf/test_races.py",  # each of its tests takes both processors: two at once would wait for each other
+    "tests/unit/topology/test_broken.py",
+    "tests/unit/roles/test_roles.py",
+    "tests/lab/test_supervisor.py",
+    "tests/lab/test_socket.py",
+)
 ALONE = (
     "tests/lab/test_students.py",
     "tests/lab/test_demo.py",

@@ -1,5 +1,6 @@
 """What all tests share: who may run them, and that they leave nothing behind."""
 
+import gc
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    gc.disable()  # until all tests are collected
     if not is_worker(config):
         config.stash[COMPILED] = tempfile.mkdtemp(prefix="compiled-")
         os.environ[paths.CACHE_VARIABLE] = os.path.join(config.stash[COMPILED], "cache")
@@ -47,6 +49,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Throw away what was compiled."""
     if not is_worker(config):
         shutil.rmtree(config.stash[COMPILED])
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector not look again and again at thousands of tests, which stay until the end."""
+    gc.enable()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

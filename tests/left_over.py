@@ -1,11 +1,12 @@
 """What all tests together have left on the machine, that no single test can see: its cell did not hold it.
 
 Others may use the machine meanwhile. So what is there when the tests have ended counts only if it does not go, and what
-comes later is none of ours. A trace instance is ours by its mark, a folder of a cell if nobody lives in that.
+comes later is none of ours. Cells, and trace instances by their marks, are ours if one of our processes was there.
 """
 
 import glob
-import os
+import re
+import tempfile
 import time
 from typing import Any
 
@@ -19,16 +20,16 @@ POLL_S = 0.02
 OURS = "whose"  # the key of what a worker hands over
 
 
-def whose() -> str:
-    """Return what the marks of all labs end with that are made where this process is."""
-    return mark.mark("").rpartition(".")[2]
+def whose() -> list[str]:
+    """Return what the marks of all labs end with that are made where this process is, and its cell, if any."""
+    return [mark.mark("").rpartition(".")[2], *_cells(tempfile.gettempdir())]
 
 
 class LeftOver:
     """A plugin of the process that gives out the tests, or runs them all."""
 
     def __init__(self) -> None:
-        self._ours = {whose()}
+        self._ours = set(whose())
         self._before = self._machine()
         self._was_root = False
 
@@ -39,7 +40,7 @@ class LeftOver:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take over whose labs a worker's were."""
-        self._ours.add(getattr(node, "workeroutput", {}).get(OURS, ""))
+        self._ours.update(getattr(node, "workeroutput", {}).get(OURS, []))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail the whole if something stays."""
@@ -59,13 +60,12 @@ class LeftOver:
     def _machine(self) -> leaks.Snapshot:
         """Return what there is on the whole machine, cells included, of what none of them keeps to itself."""
         found = leaks.machine()
-        found["file"].update(path for path in glob.glob("/tmp/cell-*") if not _is_lived_in(path))  # noqa: S108
-        found["cgroup"] = {path for path in found["cgroup"] if not any(map(_is_lived_in, path.split("/")))}
+        found["file"].update(path for path in glob.glob("/tmp/cell-*") if self._ours & {*_cells(path)})  # noqa: S108
+        found["cgroup"] = {path for path in found["cgroup"] if self._ours.issuperset(_cells(path))}
         found["trace instance"] = {name for name in found["trace instance"] if name.rpartition(".")[2] in self._ours}
         return found
 
 
-def _is_lived_in(name: str) -> bool:
-    """Say whether a name is that of a cell, `cell-PID` or `cell-PID-MORE`, whose process has not ended."""
-    kind, _, rest = os.path.basename(name).partition("-")
-    return kind == "cell" and os.path.exists(f"/proc/{rest.partition('-')[0]}/")
+def _cells(path: str) -> list[str]:
+    """Return the names of cells in a path, `cell-PID` of `cell-PID` and `cell-PID-MORE`."""
+    return re.findall(r"(?<=/)cell-\d+(?=[-/]|$)", path)

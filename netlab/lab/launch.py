@@ -43,7 +43,9 @@ def start(lab: Standing, step: "StartRole", planned: ProcessRecord, home: str) -
     from netlab.supervise.job import Start
 
     argv, variables = process(lab, step.node, planned)
-    wrapped = lab.runtime.wrap(step.node, argv)
+    wrapped, group = lab.runtime.wrap(step.node, argv), ""
+    if wrapped.groups and not planned.role:
+        wrapped, group = _grouped(wrapped, step.key)
     problem = entry.problem(wrapped.place, argv[0], variables, home) if wrapped.place else ""
     sign = planned.ready
     looked = lab.runtime.wrap(step.node, sign.argv).argv if sign and sign.argv else ()
@@ -63,8 +65,24 @@ def start(lab: Standing, step: "StartRole", planned: ProcessRecord, home: str) -
         (sign.kind, sign.what, tuple(looked), sign.within) if sign else None,
         (planned.restart.when, planned.restart.at_most),
         not planned.role,
+        group,
     )
     return found, problem
+
+
+def _grouped(command: Command, key: str) -> tuple[Command, str]:
+    """Let a process of a limited node enter a control group of its own below the node's; return that, too.
+
+    Return "" if there is none of version 2: there a process is in one group only, and in the lab's if not in this.
+    """
+    for group in (each for each in command.groups if os.path.exists(f"{each}/cgroup.controllers")):
+        own = f"{group}/{key.replace('/', '.')}"
+        if command.entrance:
+            entered = tuple(own if each == group else each for each in command.entrance.groups)
+            return command._replace(entrance=command.entrance._replace(groups=entered)), own
+        at = command.argv.index(group)  # before all words of the command itself
+        return command._replace(argv=[*command.argv[:at], own, *command.argv[at + 1 :]]), own
+    return command, ""
 
 
 def setup(lab: Standing, step: "RunSetup", home: str) -> "Setup":

@@ -68,7 +68,7 @@ class Messages:
 
     def alias(self, index: int, text: str) -> bytes:
         """Return the message that shows, for people and for `down`, whose an interface is."""
-        return self._encode(_ALIAS, (), _u32(index), text.encode())
+        return self._by_pyroute2(_ALIAS, (), (_u32(index), text.encode()))  # longer than a template takes
 
     def address(self, index: int, address: str, peer: str = "") -> bytes:
         """Return the message that gives an interface an address, such as 10.0.1.1/24, perhaps with the other end's."""

@@ -5,6 +5,7 @@ services. Compose has no key for routes, so a service sets its routes itself bef
 """
 
 import os
+from collections.abc import Callable
 
 from netlab import assets
 from netlab.kernel import sysctls
@@ -125,6 +126,8 @@ class _Lab:
             "each name has one address, and the name of all replicas only resolves for neighbours": list(replicas),
             "these do not start by themselves: docker-compose exec starts them": self._by_hand(),
             "the processes of these start at once, whatever they come after": self._with_several(),
+            "these do not start again by themselves": self._with(lambda step: step.restart.when != "no"),
+            "what shows that these are ready is not looked for": self._with(lambda step: bool(step.ready)),
             "these are set up before their own processes, and not before those of others": self._set_up(hosts=True),
             "the setup of switches is left out": self._set_up(hosts=False),
             "these start in any order, as they wait for processes of each other": self.circular,
@@ -232,7 +235,10 @@ class _Lab:
         return [step.key for step in self.plan.steps if isinstance(step, AttachProgram) and not step.for_peer]
 
     def _by_hand(self) -> list[str]:
-        return [step.key for its in self.processes.values() for step in its if not step.autostart]
+        return self._with(lambda step: not step.autostart)
+
+    def _with(self, holds: Callable[[StartRole], bool]) -> list[str]:
+        return [step.key for its in self.processes.values() for step in its if holds(step)]
 
     def _set_up(self, hosts: bool) -> list[str]:
         return [node.name for node in self.plan.topology.nodes if node.setup and (node.kind != "switch") == hosts]

@@ -33,12 +33,14 @@ class Entrance(NamedTuple):
 class Command(NamedTuple):
     """How a command runs in a node: what to execute, and what to enter before (None: nothing).
 
-    `place` is a container; `entrance` a node with files of its own.
+    `place` is a container; `entrance` a node with files of its own. `groups` are the folders of the control groups that
+    it enters on its way.
     """
 
     argv: list[str]
     place: Place | None = None
     entrance: Entrance | None = None
+    groups: tuple[str, ...] = ()
 
 
 class Runtime(Protocol):

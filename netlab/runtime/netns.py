@@ -102,9 +102,11 @@ class Netns:
         """
         self._names.check(node)
         if node in self._viewers:
-            return Command(list(argv), entrance=self._entrance(node))
-        prefix = self._groups().prefix(node) if node in self._limits else []
-        return Command([*prefix, "ip", "netns", "exec", paths.netns_name(self._lab, node), *argv])
+            entrance = self._entrance(node)
+            return Command(list(argv), entrance=entrance, groups=entrance.groups)
+        groups, enter = self._groups() if node in self._limits else None, ["ip", "netns", "exec"]
+        words = [*(groups.prefix(node) if groups else ()), *enter, paths.netns_name(self._lab, node), *argv]
+        return Command(words, groups=tuple(groups.folders(node)) if groups else ())
 
     def _entrance(self, node: str) -> Entrance:
         groups = self._groups().folders(node) if node in self._limits else []

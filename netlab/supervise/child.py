@@ -194,7 +194,7 @@ class Child:
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and its group; of a command, to all that it has started."""
-        if (self._group and self._group.signal(number)) or self.is_followed:
+        if (self._group and self._group.signal(number)) or self.reaped:
             return
         with suppress(PermissionError):
             try:

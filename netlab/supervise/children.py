@@ -72,10 +72,11 @@ class Children:
             self._start(self._startable.popleft())
         while self._background:
             self._follow(self._background.pop())
-        for child in self._watches.ready():
+        ready, late = self._watches.look()
+        for child in ready:
             self._tell.note(child, "ready")
             self._is_ready(child)
-        for child, why in self._watches.late():
+        for child, why in late:
             self._tell.late(child, why)
         self._stops.turn()
         self._tell.facts.retry()
@@ -119,10 +120,10 @@ class Children:
             if not waited:
                 raise Refused(f"{name} does not run")
             self._tell.asked_to_stop(child)
-            return
-        self._again.discard(name)
-        self._tell.asked_to_stop(child)
-        self._stops.stop(child)
+        else:
+            self._again.discard(name)
+            self._tell.asked_to_stop(child)
+            self._stops.stop(child)
 
     def restart(self, name: str) -> None:
         """Stop a process, if it runs, and start it when it has ended."""
@@ -159,10 +160,7 @@ class Children:
             self._stops.stop(child)
 
     def have_ended(self) -> bool:
-        """Say whether all have ended that can end, after they were told to.
-
-        A process that has left the group may hold a pipe. A process inside the kernel may not die.
-        """
+        """Say whether all have ended that can: others may hold a pipe, and a process inside the kernel may not die."""
         now = time.monotonic()
         return all(child.killed and (child.end or now >= child.patience) for child in self._living())
 
@@ -180,8 +178,8 @@ class Children:
         found = child.state(child in self._startable)
         if self._restarts.waits(child.name):
             return {**found, "state": "restarting"}
-        why = self._watches.why(child) if found["state"] == "starting" else ""
-        return {**found, "why": why} if why else found
+        why = self._watches.why(child)
+        return {**found, "why": why} if why and found["state"] == "starting" else found
 
     def _replace(self, child: Child) -> None:
         """Stop what is left of a process, if anything, and start it."""

@@ -1,7 +1,6 @@
 """In the supervisor: waits for processes to become ready, each for its time."""
 
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from netlab.supervise import signs
@@ -35,6 +34,11 @@ class Watch:
     def due(self) -> float:
         """Return when something is due (CLOCK_MONOTONIC in seconds)."""
         return 0.0 if self._trying and self._trying.result is not None else min(self.until, self._next)
+
+    @property
+    def is_trying(self) -> bool:
+        """Whether a look takes a while."""
+        return self._trying is not None
 
     def is_ready(self, now: float) -> bool:
         """Look, if it is time; say whether the process is found to be ready."""
@@ -80,15 +84,18 @@ class Watches:
         self._inherited = inherited
         self._loop = loop
         self._all: dict[Child, Watch] = {}
+        self._trying: list[Watch] = []  # those of them whose look takes a while
+        self._soonest = _NEVER  # not later than anything is due: there may be hundreds
 
     @property
     def due(self) -> float:
-        """Return when something is due (CLOCK_MONOTONIC in seconds), infinity if nothing is."""
-        return min((watch.due for watch in self._all.values()), default=_NEVER)
+        """Return when something may be due (CLOCK_MONOTONIC in seconds), infinity if nothing is."""
+        return min([self._soonest, *(watch.due for watch in self._trying)])
 
     def add(self, child: Child, patience_s: float) -> None:
         """Wait for a process that was started; it is late after these seconds, unless it has its own; 0 is never."""
-        self._all[child] = Watch(child, patience_s, self._inherited, self._loop)
+        watch = self._all[child] = Watch(child, patience_s, self._inherited, self._loop)
+        self._soonest = min(self._soonest, watch.due)
 
     def drop(self, child: Child) -> None:
         """Wait no more for a process."""
@@ -99,20 +106,22 @@ class Watches:
         """Return what is missing for a process to be ready, "" if that is not known."""
         return self._all[child].why if child in self._all else ""
 
-    def ready(self) -> Iterator[Child]:
-        """Look, where it is time, and yield those that are found to be ready."""
+    def look(self) -> tuple[list[Child], list[tuple[Child, str]]]:
+        """Look, where it is time; return those that are ready, and those that have become late, with words on that."""
         now = time.monotonic()
-        for child, watch in list(self._all.items()):
-            if watch.due <= now and watch.is_ready(now):
-                yield child
-
-    def late(self) -> Iterator[tuple[Child, str]]:
-        """Yield those that are late, each once, and what is wrong in words."""
-        now = time.monotonic()
+        ready: list[Child] = []
+        late: list[tuple[Child, str]] = []
+        if now < self.due:
+            return ready, late
         for child, watch in self._all.items():
-            if watch.until <= now:
+            if watch.due <= now and watch.is_ready(now):
+                ready.append(child)
+            elif watch.until <= now:
                 watch.until = _NEVER
-                yield child, said_late(child, watch)
+                late.append((child, said_late(child, watch)))
+        self._trying = [watch for watch in self._all.values() if watch.is_trying]
+        self._soonest = min((watch.due for watch in self._all.values()), default=_NEVER)
+        return ready, late
 
 
 def said_late(child: Child, watch: Watch) -> str:

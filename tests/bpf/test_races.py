@@ -119,15 +119,37 @@ FORGOTTEN = {
         )
     },
 }
-MUTANTS |= {name: ((change,), ONE_AGAINST_ONE, FULL) for name, change in FORGOTTEN.items()}
+# All of these in one build, since to compile takes longest; the state says which is in force, 0 for none.
+FORGETFUL = (
+    ("\t__u64 choices;", "\t__u64 forgotten;\n\t__u64 choices;"),
+    *(
+        (old, f"if (s->forgotten != {number}) {{ {old} }} else {{ {new} }}\n")
+        for number, (old, new) in enumerate(FORGOTTEN.values(), 1)
+    ),
+)
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+def fault_of_forgetting(number: int, rounds: int) -> str:
+    """Play rounds with one of FORGOTTEN in force, from 1 on, or with none; say what is wrong."""
+    with built(held_open(*FORGETFUL)) as rig, Map.open(f"{rig.pins}/maps/state") as state:
+        match = Match(rig, ONE_AGAINST_ONE, FULL)
+        state.set(FIRST, rig.types.value("state").put(state.get(FIRST), forgotten=number))
+        return match.first_fault(rounds, LONGEST_S if not number else PATIENCE_S)
+
+
+def test_without_any_of_these_nothing_is_forgotten() -> None:
+    assert fault_of_forgetting(0, 300) == ""
+
+
+@pytest.mark.parametrize("name", [*MUTANTS, *FORGOTTEN])
 def test_a_mutant_is_caught(name: str, counted: Counter[str]) -> None:
     """The rounds can fail: for want of the lock, of the decision under it, or of any one count."""
-    changes, rounds, depth = MUTANTS[name]
-    with built(held_open(*changes)) as rig:
-        fault = Match(rig, rounds, depth).first_fault(MOST)
+    if name in FORGOTTEN:
+        fault = fault_of_forgetting([*FORGOTTEN].index(name) + 1, MOST)
+    else:
+        changes, rounds, depth = MUTANTS[name]
+        with built(held_open(*changes)) as rig:
+            fault = Match(rig, rounds, depth).first_fault(MOST)
 
     assert fault != ""
     counted["mutants caught"] += 1

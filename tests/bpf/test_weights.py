@@ -23,9 +23,12 @@ MAX_BACKENDS = sources.number("MAX_BACKENDS")
 
 def served(rig: Rig, count: int) -> list[int]:
     """Send so many requests, which are forwarded; return to which worker each of them."""
-    out = [rig.push(request(version=4 + number % 2 * 2)) for number in range(count)]
-    assert {reason for _, _, reason in out} == {"FORWARDED"}
-    return [packet[4] for _, packet, _ in out]  # of the MAC: worker N's is 02:00:00:00:N:02
+    requests = [bytes(request(version=version)) for version in (4, 6)]
+    before = rig.counts()
+    out = [rig.program.test_run(requests[number % 2]).packet for number in range(count)]
+    more = {name: each.packets - before[name].packets for name, each in rig.counts().items()}
+    assert {name: each for name, each in more.items() if each} == {"FORWARDED": count}
+    return [packet[4] for packet in out]  # of the MAC: worker N's is 02:00:00:00:N:02
 
 
 ORDERS = [

@@ -15,7 +15,9 @@ SMALL = """
 name: small
 nodes:
   left:
-    command: [sleep, inf]
+    processes:
+      daemon: {command: [sh, -c, "setsid sleep 1000 >/dev/null 2>&1 & exit 0"], restart: always}
+      left: {command: [sh, -c, "exec sleep inf"], ready: {command: ["true"]}, after: [daemon]}
     limits: {cpu: 0.9, memory: 64M}
     files: {/etc/netlab-test/x: {text: x, owner: daemon}, /etc/hosts: {text: x}}
     private: [/run/netlab-test, /var/log, {path: /opt, content: host}]

@@ -287,7 +287,7 @@ def test_segments_that_the_dropper_drops_are_in_the_file(tmp_path: Path) -> None
         found = (re.match(r"segment on \S+: seq (\d+)", text) for text in texts("logs", "server"))
         return [int(each[1]) for each in found if each]
 
-    with lab(f"{ROOT}/topologies/parta.yml", *QUIET, name="captured") as name:
+    with lab(f"{ROOT}/topologies/parta.yml", *QUIET) as name:
         capture = Capture(str(tmp_path))
         capture.start(Standing.read(name))
         netlab("run", "client", "--count", "10", "--delay", "0", "--isn", "999")
@@ -302,7 +302,7 @@ def test_segments_that_the_dropper_drops_are_in_the_file(tmp_path: Path) -> None
 
 def test_what_a_program_redirects_is_in_the_files_of_both_links(tmp_path: Path) -> None:
     """Part B: each request on its way to the balancer, and once more on its way to a worker."""
-    with lab(PARTB, *QUIET, name="captured") as name:
+    with lab(PARTB, *QUIET) as name:
         capture = Capture(str(tmp_path))
         capture.start(Standing.read(name))
         netlab("run", "client", "--count", "12", "--sleep", "0.02", "--interval", "0.01")

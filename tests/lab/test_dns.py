@@ -77,7 +77,7 @@ def test_answers_come_from_the_address_that_was_asked() -> None:
 
 def test_what_goes_past_the_balancer_is_untouched() -> None:
     """A client that asks a server directly gets its answer from there, and no thread is taken or freed."""
-    with lab(DNS, name="dns-direct"):
+    with lab(DNS):
         listening()
         dig("lb", "lab.example")
         before = stats()
@@ -122,7 +122,7 @@ def perf(folder: Path, count: int, *options: str) -> None:
 @pytest.mark.parametrize("capacity", [1, 30])
 def test_no_query_is_lost(capacity: int, tmp_path: Path) -> None:
     """Under full load: every query is answered, those that had to wait too."""
-    with lab(DNS, "--set", f"{NODE}capacity={capacity}", "--set", "nodes.lb.xdp.define.TRACE=0", name="dns-loaded"):
+    with lab(DNS, "--set", f"{NODE}capacity={capacity}", "--set", "nodes.lb.xdp.define.TRACE=0"):
         listening()
         perf(tmp_path, 20000, "-q", "80")
 
@@ -140,7 +140,7 @@ def test_no_query_is_lost(capacity: int, tmp_path: Path) -> None:
 def test_queries_are_spread_evenly(policy: str, load: tuple[str, str], tmp_path: Path) -> None:
     """By most-free as long as each server keeps up; by turns in any case, while each has a free thread."""
     options = ("--set", f"{NODE}policy={policy}", "--set", "nodes.lb.xdp.define.TRACE=0")
-    with lab(DNS, *options, name="dns-spread"):
+    with lab(DNS, *options):
         listening()
         before = sent()
         perf(tmp_path, 900, *load)
@@ -153,7 +153,7 @@ def test_queries_are_spread_evenly(policy: str, load: tuple[str, str], tmp_path:
 def test_a_thread_whose_reply_never_comes_is_free_again() -> None:
     """After the timeout; those that wait are then sent on, although no packet has come to carry them."""
     options = ("--set", f"{NODE}capacity=1", "--set", f"{NODE}timeout=0.7")
-    with lab(DNS, *options, name="dns-stopped"):
+    with lab(DNS, *options):
         listening()
         asking = background("client", [sys.executable, "-c", SIX], stdin=subprocess.PIPE)
         with frozen(*pids(*SERVERS)):

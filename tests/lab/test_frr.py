@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from netlab.testing.waiting import eventually
-from tests.lab.lab import inside, lab
+from tests.lab.lab import inside, lab, netlab
 
 DAEMONS = "/usr/lib/frr"
 pytestmark = [
@@ -44,8 +45,14 @@ NODE = """
       /etc/frr/vtysh.conf: {{text: "service integrated-vtysh-config\\n", owner: "frr:frrvty"}}
     private: [{{path: /run/frr, owner: "frr:frr"}}, {{path: /var/log/frr, owner: "frr:frr"}}]
     processes:
-      zebra: {{command: [/usr/lib/frr/zebra, -A, 127.0.0.1, -f, /etc/frr/frr.conf]}}
-      ospfd: {{command: [/usr/lib/frr/ospfd, -A, 127.0.0.1, -f, /etc/frr/frr.conf], after: [zebra]}}
+      zebra:
+        command: [/usr/lib/frr/zebra, -d, -A, 127.0.0.1, -f, /etc/frr/frr.conf]
+        ready: {{file: /run/frr/zserv.api}}
+      ospfd:
+        command: [/usr/lib/frr/ospfd, -A, 127.0.0.1, -f, /etc/frr/frr.conf]
+        after: [zebra]
+        ready: {{command: [vtysh, -d, ospfd, -c, show version]}}
+        restart: on-failure
 """
 
 
@@ -67,6 +74,12 @@ def vtysh(node: str, command: str) -> Any:
     return json.loads(inside(node, "vtysh", "-c", f"{command} json").stdout or "{}")
 
 
+def process(key: str) -> Any:
+    """Return what `status` says of a process."""
+    nodes = json.loads(netlab("status", "--format", "json", code=None).stdout)["nodes"]
+    return next(each for each in nodes[key.split("/", maxsplit=1)[0]]["processes"] if each["process"] == key)
+
+
 def has_two_neighbours(node: str) -> bool:
     """Say whether OSPF has agreed with both neighbours of a router."""
     found = vtysh(node, "show ip ospf neighbor")["neighbors"].values()
@@ -74,13 +87,22 @@ def has_two_neighbours(node: str) -> bool:
 
 
 def test_each_router_is_its_own(ring: str) -> None:
-    """Ten routers are neighbours of two others each; what `vtysh` says and writes is of the node where it runs."""
+    """Ten routers are neighbours of two others each; what `vtysh` says and writes is of the node where it runs.
+
+    An ospfd that is killed starts again, and has its neighbours again; the zebra beside it goes on in the background.
+    """
     names = [f"r{number}" for number in range(1, COUNT + 1)]
     for name in names:
         assert f"hostname {name}\n" in inside(name, "vtysh", "-c", "show running-config").stdout
     for number, name in enumerate(names, 1):
         eventually(partial(has_two_neighbours, name), f"{name} has two neighbours", WITHIN_S)
         assert f"10.255.0.{number}" == vtysh(name, "show ip ospf")["routerId"]
+
+    was = process("r1/ospfd")["pid"]
+    os.kill(was, signal.SIGKILL)
+    eventually(lambda: process("r1/ospfd")["pid"] != was, "ospfd has started again")
+    eventually(partial(has_two_neighbours, "r1"), "r1 has two neighbours again", WITHIN_S)
+    assert "-d" in Path(f"/proc/{process('r1/zebra')['pid']}/cmdline").read_text().split("\0")  # in the background
 
     said = ("configure terminal", "interface eth0", "description only-r3", "end", "write memory")
     inside("r3", "vtysh", *(word for line in said for word in ("-c", line)))

@@ -14,7 +14,7 @@ import pytest
 
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.feed import fed, in_hand
-from tests.lab.lab import PARTB, again, background, frozen, lab, netlab, pid, python, stats, texts
+from tests.lab.lab import LAB, PARTB, again, background, frozen, lab, netlab, pid, python, stats, texts
 from tests.lab.lossy import LOSSY, lose, wires
 from tests.lab.threads import Threads
 
@@ -72,10 +72,10 @@ def completing(worker: str) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def first_free(folder: Path, name: str, **define: int) -> Iterator[Threads]:
+def first_free(folder: Path, **define: int) -> Iterator[Threads]:
     """Build the lab whose wires lose packets, in which worker1 gets every request that it has a thread for."""
     (folder / "lossy.yml").write_text(LOSSY)
-    with lab(str(folder / "lossy.yml"), *FIRST, name=name):
+    with lab(str(folder / "lossy.yml"), *FIRST) as name:
         lb = Threads(name)
         lose(name, folder, REQUESTS=1_000_000, **define)
         eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
@@ -95,8 +95,8 @@ def served(*workers: str) -> Counter[str]:
 def test_what_is_lost_on_the_way_is_found_out(tmp_path: Path) -> None:
     """One request in seven, one completion in five, one marker in three: all threads are free again at the end."""
     (tmp_path / "lossy.yml").write_text(LOSSY)
-    with lab(str(tmp_path / "lossy.yml"), name="lossy"):
-        lose("lossy", tmp_path, REQUESTS=7, COMPLETIONS=5, MARKERS=3)
+    with lab(str(tmp_path / "lossy.yml")) as name:
+        lose(name, tmp_path, REQUESTS=7, COMPLETIONS=5, MARKERS=3)
         eventually(lambda: reasons().get("REPORT_BEGUN") == 3)
         ask(140, "0.02 0.06", "0.002")
         eventually(lambda: stats()["queue_depth"] == 0 and free() == FREE)
@@ -118,7 +118,7 @@ def test_what_is_lost_on_the_way_is_found_out(tmp_path: Path) -> None:
 def test_a_lost_request_is_found_under_steady_traffic(tmp_path: Path) -> None:
     """One request is lost, and there is never a pause in which all that were sent have arrived."""
     (tmp_path / "lossy.yml").write_text(LOSSY)
-    with lab(str(tmp_path / "lossy.yml"), name="steady") as name, Threads(name).watched():
+    with lab(str(tmp_path / "lossy.yml")) as name, Threads(name).watched():
         lb = Threads(name)
         lose(name, tmp_path, REQUESTS=LOST_AFTER, COMPLETIONS=1_000_000, ONCE=1)
         eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
@@ -135,9 +135,9 @@ def test_a_lost_request_is_found_under_steady_traffic(tmp_path: Path) -> None:
 
 def test_a_lost_completion_is_found(tmp_path: Path) -> None:
     """By the report that follows it, if not by the next."""
-    with first_free(tmp_path, "gone", COMPLETIONS=1) as lb, lb.watched():
+    with first_free(tmp_path, COMPLETIONS=1) as lb, lb.watched():
         send(LONG, "0.05")
-        eventually(lambda: wires("gone").lost_completions == 1)
+        eventually(lambda: wires(LAB).lost_completions == 1)
         eventually(lambda: (lb.free(), lb.accounted()) == ((4, 5, 5), (0, 1, 0)))
         assert lb.reasons()["REPORT_COMPLETION_LOST"] == 1
         assert said("report from worker1: a completion was lost, free 4, depth 0") == 1
@@ -145,7 +145,7 @@ def test_a_lost_completion_is_found(tmp_path: Path) -> None:
 
 def test_a_completion_that_comes_twice_is_found() -> None:
     """It frees a thread that is not free, and that is taken again."""
-    with lab(PARTB, *REPORTING, *NEVER_SILENT, *FIRST, name="twice") as name:
+    with lab(PARTB, *REPORTING, *NEVER_SILENT, *FIRST) as name:
         lb = Threads(name)
         eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
         send(LONG, LONG, "0.05")
@@ -180,13 +180,13 @@ def test_a_completion_that_its_report_has_overtaken_is_found(
     tmp_path: Path, busy: list[str], free: int, reasons: dict[str, int], line: str
 ) -> None:
     """The wires keep it until the report has made up for it: then it is no longer lost, and no thread is free by it."""
-    with first_free(tmp_path, "late", COMPLETIONS=2) as lb, lb.watched(), completing("worker1") as complete:
+    with first_free(tmp_path, COMPLETIONS=2) as lb, lb.watched(), completing("worker1") as complete:
         send(*busy, "0.05")
         eventually(lambda: (lb.free(), lb.reasons()["COMPLETION_FREED"]) == ((free, 5, 5), 1))
         send("0.05")
         eventually(lambda: (lb.free(), lb.accounted()) == ((free, 5, 5), (0, 1, 0)))
         complete()
-        eventually(lambda: wires("late").completions == 3)
+        eventually(lambda: wires(LAB).completions == 3)
         eventually(lambda: (lb.free(), lb.accounted()) == ((free, 5, 5), (0, 0, 0)))
         assert reasons.items() <= lb.reasons().items()
         assert said(line) == 1
@@ -194,7 +194,7 @@ def test_a_completion_that_its_report_has_overtaken_is_found(
 
 def test_a_killed_worker_gives_back_what_it_had() -> None:
     """It gets no requests, and the others serve on; started again, it is used."""
-    with lab(PARTB, *REPORTING, name="partb-killed") as name, Threads(name).watched():
+    with lab(PARTB, *REPORTING) as name, Threads(name).watched():
         lb = Threads(name)
         eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
         send(*[LONG] * 9)
@@ -221,7 +221,7 @@ def test_a_killed_worker_gives_back_what_it_had() -> None:
 
 def test_a_worker_may_be_killed_and_started_again_before_it_is_missed() -> None:
     """What it had in hand is nobody's, by the first report of its new life."""
-    with lab(PARTB, *REPORTING, *NEVER_SILENT, name="partb-quick") as name, Threads(name).watched():
+    with lab(PARTB, *REPORTING, *NEVER_SILENT) as name, Threads(name).watched():
         lb = Threads(name)
         eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
         send(*[LONG] * 15)
@@ -235,7 +235,7 @@ def test_a_worker_may_be_killed_and_started_again_before_it_is_missed() -> None:
 
 def test_a_frozen_worker_comes_back() -> None:
     """It is missed, and used when it is there again, but for what it has in hand."""
-    with lab(PARTB, *REPORTING, name="partb-frozen") as name, Threads(name).watched():
+    with lab(PARTB, *REPORTING) as name, Threads(name).watched():
         lb = Threads(name)
         eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
         send(*[LONG] * 3)
@@ -262,7 +262,7 @@ for port, payload in ((9090, b""), (9091, data)):
     raw.sendto(ip + udp, (socket.inet_ntoa(to), 0))
 """
     names = ("COMPLETION_STRANGER", "COMPLETION_WRONG_INTERFACE", "REPORT_STRANGER", "REPORT_WRONG_INTERFACE")
-    with lab(PARTB, *REPORTING, *NEVER_SILENT, name="partb-forged") as name:
+    with lab(PARTB, *REPORTING, *NEVER_SILENT) as name:
         lb = Threads(name)
         eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
         send(*[LONG] * 13)
@@ -282,7 +282,7 @@ for port, payload in ((9090, b""), (9091, data)):
 
 def test_the_balancers_role_may_die_under_traffic() -> None:
     """The program goes on without it, and it goes on with the program: no request is lost, none is served twice."""
-    with lab(PARTB, *REPORTING, *NEVER_SILENT, name="partb-orphaned") as name, Threads(name).watched():
+    with lab(PARTB, *REPORTING, *NEVER_SILENT) as name, Threads(name).watched():
         lb = Threads(name)
         eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
         with ExitStack() as later:
@@ -303,7 +303,7 @@ def test_the_balancers_role_may_die_under_traffic() -> None:
 
 
 def test_a_worker_that_dies_while_the_role_is_away_is_missed_when_it_is_back() -> None:
-    with lab(PARTB, *REPORTING, name="partb-alone") as name, Threads(name).watched():
+    with lab(PARTB, *REPORTING) as name, Threads(name).watched():
         lb = Threads(name)
         eventually(lambda: lb.reasons()["REPORT_BEGUN"] == 3)
         send(*[LONG] * 3)

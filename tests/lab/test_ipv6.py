@@ -82,7 +82,7 @@ def test_all_claims_of_part_b_hold_over_ipv6() -> None:
 
 def test_reports_over_ipv6_and_completions_over_ipv4_are_of_one_worker() -> None:
     """No report is a stranger's, and the trace tells a client of IPv6 so that the demo reads it."""
-    with lab(PARTB, *OVER_IPV6[:2], *REPORTING, "--set", "nodes.client.autostart=false", name="partb-reporting"):
+    with lab(PARTB, *OVER_IPV6[:2], *REPORTING, "--set", "nodes.client.autostart=false"):
         netlab("run", "client", "--count", "20", "--sleep", "0.05", "--interval", "0.001")
         eventually(lambda: stats()["completions"] == 20)
         eventually(lambda: stats()["reasons"]["REPORT_AGREED"]["packets"] > 3)
@@ -135,7 +135,7 @@ def test_name_servers_are_asked_by_either_family() -> None:
     def all_answer() -> bool:
         return all(dig(server, "lab.example") == "192.0.2.1\n" for server in servers)
 
-    with lab(f"{ROOT}/topologies/dns.yml", name="dns-ipv6"):
+    with lab(f"{ROOT}/topologies/dns.yml"):
         eventually(all_answer)
         answers = Counter(dig((LB, "10.0.0.2")[turn % 2], "whoami.example", "txt").strip() for turn in range(12))
         found = stats()

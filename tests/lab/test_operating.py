@@ -12,7 +12,7 @@ import pytest
 
 from netlab.testing.waiting import eventually
 from tests.lab.feed import Feed, fed, in_hand
-from tests.lab.lab import again, frozen, lab, netlab, pid, pids, stats, texts
+from tests.lab.lab import LAB, again, frozen, lab, netlab, pid, pids, stats, texts
 from tests.lab.test_healing import free
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
@@ -63,8 +63,8 @@ def balancer(*words: str, code: int = 0) -> str:
 
 def test_every_change_under_traffic_and_no_request_is_lost(four: str) -> None:
     """Drained, weighed, removed, added, by another policy: each request is served once."""
-    with lab(four, name="four-changed"):
-        with traffic("four-changed") as feed:
+    with lab(four):
+        with traffic(LAB) as feed:
             assert "worker2 drained" in balancer("drain", "worker2")
             eventually(lambda: free()["worker2"] == 5)
             before = served()["worker2"]
@@ -92,7 +92,7 @@ def test_every_change_under_traffic_and_no_request_is_lost(four: str) -> None:
 
 def test_what_waits_goes_to_whoever_comes_back(four: str) -> None:
     """With all backends drained requests wait; an undrained one gets them at once, no completion is needed for it."""
-    with lab(four, name="four-drained"):
+    with lab(four):
         balancer("drain", "worker1", "worker2", "worker3")
         netlab("run", "client", "--count", "12", "--interval", "0", "--sleep", "0.05")
         eventually(lambda: stats()["queue_depth"] == 12)
@@ -109,7 +109,7 @@ def test_what_waits_goes_to_whoever_comes_back(four: str) -> None:
 
 def test_a_backend_with_work_in_hand_is_not_removed(four: str) -> None:
     """It stays, drained, unless it is to go now; what comes from it then is from a stranger, and changes nothing."""
-    with lab(four, name="four-removed"):
+    with lab(four):
         with frozen(*pids("worker1", "worker2", "worker3")):
             netlab("run", "client", "--count", "15", "--interval", "0", "--sleep", "0")
             eventually(lambda: free() == dict.fromkeys(ALL_FREE, 0))
@@ -125,7 +125,7 @@ def test_a_backend_with_work_in_hand_is_not_removed(four: str) -> None:
 
 
 def test_a_role_that_starts_again_keeps_what_was_changed(four: str) -> None:
-    with lab(four, name="four-restarted"):
+    with lab(four):
         balancer("remove", "worker1")
         balancer("policy", "random")
         os.kill(pid("lb"), signal.SIGKILL)
@@ -147,8 +147,8 @@ MISTAKES = [
     (("weight", "worker1", "half"), 2, "weight half: expected a whole number"),
     (("policy", "best"), 2, "policy best: expected one of most-free, round-robin, random, first-free"),
     (("drain", "worker4"), 2, "worker4 is no backend; there are worker1, worker2, worker3"),
-    (("drain", "nobody"), 2, "the lab four-mistaken has no node nobody; it has client, lb"),
-    (("add", "worker1", "wroker4"), 2, "the lab four-mistaken has no node wroker4; did you mean worker4?"),
+    (("drain", "nobody"), 2, f"the lab {LAB} has no node nobody; it has client, lb"),
+    (("add", "worker1", "wroker4"), 2, f"the lab {LAB} has no node wroker4; did you mean worker4?"),
     (("add", "worker1"), 2, "worker1 is a backend already"),
     (("add", "lb"), 2, "lb is the balancer itself"),
     (("add", "aside"), 1, "the program is not on eth6, where aside lives"),
@@ -163,7 +163,7 @@ MISTAKES = [
 
 
 def test_mistakes_are_told_and_change_nothing(four: str) -> None:
-    with lab(four, name="four-mistaken"):
+    with lab(four):
         for words, code, message in MISTAKES:
             assert message in balancer(*words, code=code)
         assert not any(each["drained"] for each in stats()["backends"].values())

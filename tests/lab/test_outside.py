@@ -27,7 +27,8 @@ name: way
 nodes: {a: {}, r: {}, world: {kind: host, internet: true}}
 links: [[a, r], [r, world]]
 """
-OTHER = "name: other\nnodes: {b: {}, world: {kind: host, internet: true}}\nlinks: [[b, world]]\n"
+LONG = "another-lab-with-a-name-that-no-interface-can-have"
+OTHER = f"name: {LONG}\n" + "nodes: {b: {}, world: {kind: host, internet: true}}\nlinks: [[b, world]]\n"
 CLOSED = "name: shut\nnodes: {c: {}, world: {kind: host}}\nlinks: [[c, world]]\n"
 SAY = """
 import socket, sys
@@ -116,26 +117,32 @@ def test_names_are_asked_of_the_hosts_server(host: Machine, way: str) -> None:
         Path("/etc/resolv.conf").write_text(kept)
 
 
-DAMAGE = {
-    "ip addr flush dev nl-way-0": "world nl-way-0: its address 10.0.1.2/24 is gone",
-    "ip link set nl-way-0 down": "world nl-way-0: the link is down",
-    "nft delete table inet netlab_way": "world: its table inet netlab_way of nftables is gone",
-    "nft flush table inet netlab_way": "world: the chain inward of its table inet netlab_way of nftables has lost its",
-    "iptables-nft -F FORWARD": "world: this host drops what it forwards (iptables-nft -S FORWARD), and no rule lets",
-    "sysctl -qw net.ipv4.ip_forward=0": "world: its sysctl net.ipv4.ip_forward is 0, planned is 1",
-    "ip route flush 10.0.0.0/24": "world: its route to 10.0.0.0/24 through 10.0.1.1 is gone",
-}
+DAMAGE = [
+    {
+        "ip addr flush dev nl-way-0": "world nl-way-0: its address 10.0.1.2/24 is gone",
+        "nft delete table inet netlab_way": "world: its table inet netlab_way of nftables is gone",
+        "iptables-nft -F FORWARD": "world: this host drops what it forwards (iptables-nft -S FORWARD), and no",
+        "sysctl -qw net.ipv4.ip_forward=0": "world: its sysctl net.ipv4.ip_forward is 0, planned is 1",
+    },
+    {
+        "ip route flush 10.0.0.0/24": "world: its route to 10.0.0.0/24 through 10.0.1.1 is gone",
+        "ip link set nl-way-0 down": "world nl-way-0: the link is down",
+        "nft flush table inet netlab_way": "world: the chain inward of its table inet netlab_way of nftables has lost",
+    },
+]
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_status_sees_damage_and_down_mends_it(host: Machine, way: str, damage: str) -> None:
+@pytest.mark.parametrize("damage", DAMAGE, ids=["one", "two"])
+def test_status_sees_damage_and_down_and_up_mend_it(host: Machine, way: str, damage: dict[str, str]) -> None:
     assert host.netlab("status", "way").returncode == 0
-    host.sh(damage)
-    found = json.loads(host.netlab("status", "way", "--format", "json", code=1).stdout)["problems"]
+    for command in damage:
+        host.sh(command)
+    problems = json.loads(host.netlab("status", "way", "--format", "json", code=1).stdout)["problems"]
     host.netlab("down", "way")
     host.netlab("up", way)
+    found = [f"{one['where']}: {one['what']}" for one in problems]
 
-    assert any(f"{one['where']}: {one['what']}".startswith(DAMAGE[damage]) for one in found), found
+    assert [told for told in damage.values() if not any(one.startswith(told) for one in found)] == [], found
 
 
 def test_down_ends_what_was_executed_there_and_nothing_else_on_the_host(host: Machine, way: str) -> None:
@@ -164,13 +171,13 @@ def test_two_labs_share_the_host_and_the_last_one_sets_it_back(host: Machine, wa
     host.netlab("down", "way")
     again = host.netlab("up", str(other)).stderr
     with host.server(socket.SOCK_STREAM, FAR[0], 7001, bytes.upper) as seen:
-        told = say(host, "other", "b", socket.SOCK_STREAM, FAR[0], 7001)
-    addresses = json.loads(host.netlab("status", "other", "--format", "json").stdout)["nodes"]["b"]["addresses"]
+        told = say(host, LONG, "b", socket.SOCK_STREAM, FAR[0], 7001)
+    addresses = json.loads(host.netlab("status", LONG, "--format", "json").stdout)["nodes"]["b"]["addresses"]
     host.netlab("up", way)
-    host.netlab("down", "other")
+    host.netlab("down", LONG)
 
     assert ("HELLO", [HOST_AT[0]]) == (told, seen)
-    assert "other is up already" in again
+    assert f"{LONG} is up already" in again
     assert ["10.0.2.1/24", "fd00:0:0:2::1/64"] == addresses["eth0"]
     assert "up" == json.loads(host.netlab("status", "way", "--format", "json").stdout)["state"]
 

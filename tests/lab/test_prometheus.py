@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from netlab.testing.waiting import eventually
-from tests.lab.lab import PARTB, lab, netlab, stats
+from tests.lab.lab import LAB, PARTB, lab, netlab, stats
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -84,7 +84,7 @@ def by_prometheus(text: str) -> list[tuple[tuple[str, Labels], float]]:
 
 def test_prometheus_reads_what_the_json_says() -> None:
     """Every number, each once, with its labels. Reports come meanwhile, so each lies between those before and after."""
-    with lab(PARTB, *RETRY, name="scraped"):
+    with lab(PARTB, *RETRY):
         eventually(lambda: all(each["reports"] for each in stats()["backends"].values()))
         netlab("balancer", "drain", "worker2")
         netlab("balancer", "weight", "worker3", "4")
@@ -98,10 +98,10 @@ def test_prometheus_reads_what_the_json_says() -> None:
     found = dict(samples)
     ages = {place: found.pop(place) for place in list(found) if place[0] == AGE}
     assert len(found) + len(ages) == len(samples)
-    assert [labels for _, labels in ages] == [("scraped", "lb", f"worker{number}") for number in (1, 2, 3)]
+    assert [labels for _, labels in ages] == [(LAB, "lb", f"worker{number}") for number in (1, 2, 3)]
     assert all(age >= 0 for age in ages.values())
     assert set(found) == set(before)
     assert {place: value for place, value in found.items() if not before[place] <= value <= after[place]} == {}
-    assert found["netlab_balancer_backend_drained", ("scraped", "lb", "worker2")] == 1
-    assert found["netlab_balancer_backend_weight", ("scraped", "lb", "worker3")] == 4
-    assert found["netlab_balancer_completions_total", ("scraped", "lb")] == 30
+    assert found["netlab_balancer_backend_drained", (LAB, "lb", "worker2")] == 1
+    assert found["netlab_balancer_backend_weight", (LAB, "lb", "worker3")] == 4
+    assert found["netlab_balancer_completions_total", (LAB, "lb")] == 30

@@ -14,7 +14,7 @@ from netlab.balancer import Snapshot
 from netlab.testing.waiting import eventually
 from tests.lab import lossy
 from tests.lab.feed import fed
-from tests.lab.lab import PARTB, ROOT, again, frozen, lab, netlab, pid, pids, python, stats, texts
+from tests.lab.lab import LAB, PARTB, ROOT, again, frozen, lab, netlab, pid, pids, python, stats, texts
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -114,7 +114,7 @@ def settled() -> bool:
 
 def test_what_a_killed_worker_had_in_hand_is_served_by_others(gate: Gate) -> None:
     """Those five first, and then what has been waiting; nothing else is sent twice."""
-    with lab(PARTB, *RETRY, *gate.options, name="retry-killed"):
+    with lab(PARTB, *RETRY, *gate.options):
         begun()
         wanted = ask(20, 1)
         eventually(lambda: stats()["held"] == 15)
@@ -140,7 +140,7 @@ def test_what_a_killed_worker_had_in_hand_is_served_by_others(gate: Gate) -> Non
 
 def test_what_a_worker_had_before_it_began_again_is_served(gate: Gate) -> None:
     """It is started again before anybody has noticed that it was gone."""
-    with lab(PARTB, *RETRY, *NEVER_SILENT, *gate.options, name="retry-again"):
+    with lab(PARTB, *RETRY, *NEVER_SILENT, *gate.options):
         begun()
         wanted = ask(15, 1)
         eventually(lambda: stats()["held"] == 15)
@@ -156,7 +156,7 @@ def test_what_a_worker_had_before_it_began_again_is_served(gate: Gate) -> None:
 
 def test_a_worker_that_was_frozen_does_its_requests_too(gate: Gate) -> None:
     """They were given to others meanwhile: served at least once, twice for those that it had."""
-    with lab(PARTB, *RETRY, *gate.options, name="retry-frozen"):
+    with lab(PARTB, *RETRY, *gate.options):
         begun()
         wanted = ask(15, 1)
         eventually(lambda: stats()["held"] == 15)
@@ -173,8 +173,8 @@ def test_a_worker_that_was_frozen_does_its_requests_too(gate: Gate) -> None:
 def test_what_is_lost_on_the_way_is_sent_again(tmp_path: Path) -> None:
     """Requests and completions are lost; each request is served, and nothing is held for ever."""
     (tmp_path / "lossy.yml").write_text(lossy.LOSSY)
-    with lab(str(tmp_path / "lossy.yml"), "--set", "nodes.lb.args.on_worker_failure=retry", name="lossy"):
-        lossy.lose("lossy", tmp_path, REQUESTS=7, COMPLETIONS=5)
+    with lab(str(tmp_path / "lossy.yml"), "--set", "nodes.lb.args.on_worker_failure=retry"):
+        lossy.lose(LAB, tmp_path, REQUESTS=7, COMPLETIONS=5)
         begun()
         wanted = ask(100, 0.02)
         eventually(lambda: settled() and free() == FREE)
@@ -186,10 +186,10 @@ def test_what_is_lost_on_the_way_is_sent_again(tmp_path: Path) -> None:
 def test_what_is_lost_is_sent_again_while_others_come(tmp_path: Path) -> None:
     """No pause is needed in which the role has read all that the program has heard."""
     (tmp_path / "lossy.yml").write_text(lossy.LOSSY)
-    with lab(str(tmp_path / "lossy.yml"), "--set", "nodes.lb.args.on_worker_failure=retry", name="lossy"):
-        lossy.lose("lossy", tmp_path, REQUESTS=100, COMPLETIONS=1 << 30)
+    with lab(str(tmp_path / "lossy.yml"), "--set", "nodes.lb.args.on_worker_failure=retry"):
+        lossy.lose(LAB, tmp_path, REQUESTS=100, COMPLETIONS=1 << 30)
         begun()
-        with fed("lossy", lambda number: f"{0.002 + number / 1e9:.9f}", few_held) as feed:
+        with fed(LAB, lambda number: f"{0.002 + number / 1e9:.9f}", few_held) as feed:
             eventually(lambda: stats()["retried"] > 0)
         eventually(settled)
         assert stats()["unheld"] == 0
@@ -198,7 +198,7 @@ def test_what_is_lost_is_sent_again_while_others_come(tmp_path: Path) -> None:
 
 def test_reports_may_be_lost() -> None:
     """Nobody hears them while the role is away; the next ones tell the same."""
-    with lab(PARTB, *RETRY, *NEVER_SILENT, name="retry-unheard"):
+    with lab(PARTB, *RETRY, *NEVER_SILENT):
         begun()
         os.kill(pid("lb"), signal.SIGKILL)
         wanted = ask(60, 0.01)
@@ -211,7 +211,7 @@ def test_reports_may_be_lost() -> None:
 
 def test_the_role_may_be_stopped_for_a_while() -> None:
     """It goes on where it was, and hears what has been told meanwhile."""
-    with lab(PARTB, *RETRY, *NEVER_SILENT, name="retry-stopped"):
+    with lab(PARTB, *RETRY, *NEVER_SILENT):
         begun()
         with frozen(pid("lb")):
             wanted = ask(30, 0.01)
@@ -223,7 +223,7 @@ def test_the_role_may_be_stopped_for_a_while() -> None:
 
 def test_the_role_may_die_before_the_worker(gate: Gate) -> None:
     """The one that is started again finds in the maps what is held, and for whom."""
-    with lab(PARTB, *RETRY, *gate.options, name="retry-orphaned"):
+    with lab(PARTB, *RETRY, *gate.options):
         begun()
         wanted = ask(15, 1)
         eventually(lambda: stats()["held"] == 15)
@@ -304,7 +304,7 @@ def answering() -> None:
 
 def test_what_a_dead_server_does_not_answer_is_answered_by_others(echoes: str) -> None:
     """Ordinary servers do not report: what is not answered within the timeout is asked of the next."""
-    with lab(echoes, name="retry-echo"):
+    with lab(echoes):
         answering()
         assert python("client", QUESTIONS, "20").stdout.strip() == "20"
         eventually(settled)
@@ -318,12 +318,12 @@ def test_what_a_dead_server_does_not_answer_is_answered_by_others(echoes: str) -
 
 def test_of_requests_in_a_row_from_one_socket_those_are_sent_again_that_were_lost(echoes: str) -> None:
     """A client may always have some on their way: each answer tells which is done, and the others are served once."""
-    with lab(echoes, "--set", "nodes.lb.args.timeout=60", name="retry-pipelined"):  # so slow is no machine
+    with lab(echoes, "--set", "nodes.lb.args.timeout=60"):  # so slow is no machine
         answering()
         assert python("client", PIPELINE, "1000").stdout.split() == ["1000", "1000"]
         eventually(settled)
         assert [stats()[name] for name in ("completions", "retried", "unheld")] == [1000, 0, 0]
-    with lab(echoes, name="retry-pipelined"):
+    with lab(echoes):
         answering()
         os.kill(pid("echo2"), signal.SIGKILL)
         assert python("client", PIPELINE, "100").stdout.split() == ["100", "100"]

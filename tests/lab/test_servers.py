@@ -48,7 +48,7 @@ def listening() -> None:
 def test_what_no_server_answers_is_dropped_in_the_end() -> None:
     """Such requests are as many as there are threads; who asks behind them is answered all the same."""
     options = ("capacity=2", "timeout=0.3", "on_worker_failure=retry", "retries=2")
-    with lab(DNS, *(word for each in options for word in ("--set", NODE + each)), name="poison"):
+    with lab(DNS, *(word for each in options for word in ("--set", NODE + each))):
         listening()
         python("client", JUNK, "6")
         assert dig("lb", "lab.example") == "192.0.2.1\n"
@@ -122,7 +122,7 @@ def test_answers_in_fragments_reach_the_client_and_free_their_threads(big: str, 
     """More of them than there are threads, of either family: all of each comes from the address that was asked."""
     options = ("timeout=60", "on_worker_failure=retry") if retries else ()
     sizes = ("10", "1472", *["3000"] * 8, "60000", "10")
-    with lab(big, *(word for each in options for word in ("--set", NODE + each)), name="fragments"):
+    with lab(big, *(word for each in options for word in ("--set", NODE + each))):
         eventually(lambda: all("READY" in texts("logs", f"big{number}") for number in (1, 2)))
         for address in ("10.0.0.2", "fd00::2"):
             assert python("client", SIZES, address, *sizes).stdout.split() == ["True"] * len(sizes)
@@ -136,7 +136,7 @@ def test_answers_in_fragments_reach_the_client_and_free_their_threads(big: str, 
 
 def test_a_request_in_fragments_is_told_by_name(big: str) -> None:
     """It passes, to a kernel that has nobody at that port and says so; no thread is taken."""
-    with lab(big, name="fragmented"):
+    with lab(big):
         for address in ("10.0.0.2", "fd00::2"):
             assert python("client", FRAGMENTED, address).stdout == "ConnectionRefusedError\n"
 
@@ -182,7 +182,7 @@ def lost(asking: "subprocess.Popen[str]") -> int:
 def test_a_server_that_dies_is_out_within_a_second_and_back_when_it_is_well(tmp_path: Path) -> None:
     """Its kernel tells that nobody listens: one second of losses at the most, then none, also when it comes back."""
     options = settings("policy=round-robin", *HEALTH)
-    with lab(DNS, *options, "--set", "nodes.lb.xdp.define.TRACE=0", name="dies"):
+    with lab(DNS, *options, "--set", "nodes.lb.xdp.define.TRACE=0"):
         listening()
         dying = asked(tmp_path, 2, patience_s=5)  # some are lost, and are waited for in vain
         eventually(lambda: stats()["completions"] > RATE / 2)
@@ -206,7 +206,7 @@ def test_a_server_that_dies_is_out_within_a_second_and_back_when_it_is_well(tmp_
 def test_what_a_dead_server_refuses_is_asked_of_another_at_once() -> None:
     """With retry nobody waits for the timeout."""
     options = settings("policy=first-free", "timeout=60", "on_worker_failure=retry")
-    with lab(DNS, *options, name="refused"):
+    with lab(DNS, *options):
         listening()
         os.kill(pid("dns1"), signal.SIGKILL)
         eventually(lambda: not inside("dns1", "ss", "-Hlun", "sport", "=", "53").stdout)
@@ -221,7 +221,7 @@ def test_a_server_that_hangs_is_excluded_by_its_checks() -> None:
     """No kernel tells of it; a question that is not answered does, and one that is brings it back."""
     question = r"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03lab\x07example\x00\x00\x01\x00\x01"
     health = ("health=udp", f"health_with={question}", "health_interval=0.2", "health_fall=2")
-    with lab(DNS, *settings("policy=round-robin", *health), name="hangs"):
+    with lab(DNS, *settings("policy=round-robin", *health)):
         listening()
         with frozen(*pids("dns3")):
             eventually(lambda: stats()["reasons"]["BACKEND_EXCLUDED"]["packets"] == 1)
@@ -249,7 +249,7 @@ except OSError as error:
 
 def test_requests_of_its_own_node_are_refused_by_name(big: str) -> None:
     """They go by the loopback, where no program is; the kernel answers that nobody listens, and the role says why."""
-    with lab(big, name="own"):
+    with lab(big):
         for address in ("10.0.0.2", "fd00::2"):
             assert python("lb", ASKS, address).stdout == "ConnectionRefusedError\n"
             who = re.escape(f"[{address}]" if ":" in address else address)
@@ -282,7 +282,7 @@ def test_client_and_server_in_one_network_are_refused_by_name(big: str) -> None:
     """A server would answer its neighbour past the balancer; a client that lives elsewhere is served."""
     path = Path(big).with_name("neighbours.yml")
     path.write_text(NEIGHBOURS.format(python=sys.executable))
-    with lab(str(path), name="neighbours"):
+    with lab(str(path)):
         eventually(lambda: all("READY" in texts("logs", f"big{number}") for number in (1, 2)))
         ours = re.search(r"inet (\S+)/", inside("lb", "ip", "-4", "addr", "show", "eth0").stdout)
         assert ours

@@ -19,7 +19,7 @@ from netlab.record import store
 from netlab.supervise import logs
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.feed import CLIENT, Feed
-from tests.lab.lab import background, lab, pid, start
+from tests.lab.lab import LAB, background, lab, pid, start
 from tests.lab.lossy import LOSSY, Fate, Wires, fates, lose, wires
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
@@ -131,7 +131,7 @@ class Trouble:
             each.wait(PATIENCE_S)
 
     def _said(self, node: str) -> str:
-        return "\n".join(logs.tail(store.read("soak").folder, node, 1))
+        return "\n".join(logs.tail(store.read(LAB).folder, node, 1))
 
     def _start(self, node: str) -> None:
         self._again.append(start(node, stdout=subprocess.DEVNULL))  # what it prints is in its log
@@ -174,9 +174,9 @@ def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "lossy.yml").write_text(LOSSY)
     defines = (f"QUEUE={QUEUE}", f"SILENT_NS={SILENT_NS}")
     options = [word for each in defines for word in ("--set", f"nodes.lb.xdp.define.{each}")]
-    with lab(str(tmp_path / "lossy.yml"), *options, name="soak"), ThreadPoolExecutor(1) as pool:
-        lose("soak", tmp_path, REQUESTS=LOST, COMPLETIONS=LOST, NAMES=REQUESTS)
-        about = store.read("soak")
+    with lab(str(tmp_path / "lossy.yml"), *options), ThreadPoolExecutor(1) as pool:
+        lose(LAB, tmp_path, REQUESTS=LOST, COMPLETIONS=LOST, NAMES=REQUESTS)
+        about = store.read(LAB)
         pins = dict(about.programs())["lb"].pins
         eventually(lambda: all(balancer.reporters(pins).values()))
         client = background("client", [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=None, stderr=None)
@@ -186,8 +186,8 @@ def test_every_request_is_accounted_for(tmp_path: Path, capsys: pytest.CaptureFi
             trouble.make()
             traffic.result()
             eventually(lambda: (balancer.snapshot(pins).depth, balancer.snapshot(pins).free) == (0, FREE))
-            found = account(REQUESTS, fates("soak"), *read(about.folder), ("worker2", "worker3"))
-            counted, heard = wires("soak"), completions(pins)
+            found = account(REQUESTS, fates(LAB), *read(about.folder), ("worker2", "worker3"))
+            counted, heard = wires(LAB), completions(pins)
             shown = table(found, counted)
         finally:
             trouble.end()

@@ -24,7 +24,7 @@ def test_a_lab_is_shown_and_removed_by_its_name() -> None:
 
 def test_the_last_lines() -> None:
     """Of all nodes together, or of one; and of the trace."""
-    with lab(PARTB, "--set=nodes.client.autostart=false", name="partb-last"):
+    with lab(PARTB, "--set=nodes.client.autostart=false"):
         netlab("run", "client", "--count", "3", "--sleep", "0", "--interval", "0")
         eventually(lambda: stats()["completions"] == 3 and len(texts("logs")) >= 10 and len(texts("trace")) >= 9)
         for words in (("logs",), ("logs", "worker2"), ("trace",)):

@@ -1,7 +1,8 @@
 """What tests have left, beside others who use the machine meanwhile: tests/left_over.py."""
 
 import glob
-import os
+import tempfile
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,7 +10,6 @@ from netlab.testing import leaks
 from tests import left_over
 
 Machine = leaks.Snapshot
-DEAD = 2**22 + 1  # above the kernel's largest process id
 
 
 def machine(**kinds: set[str]) -> Machine:
@@ -49,20 +49,29 @@ def test_what_goes_or_comes_afterwards_is_not(plugin: left_over.LeftOver, looks:
 
 
 def test_instances_of_others_are_none_of_ours(plugin: left_over.LeftOver, looks: list[Machine]) -> None:
-    ours = f"netlab.x.{left_over.whose()}"
+    ours = f"netlab.x.{left_over.whose()[0]}"
     looks[:] = [machine(**{"trace instance": {ours, "netlab.x.4026539999-1"}})]
 
     assert {f"left behind: trace instance {ours}"} == plugin.left(0.1)
 
 
-def test_a_cell_where_somebody_lives_is_none_of_ours(
+def test_of_cells_only_those_count_where_our_tests_were(
     plugin: left_over.LeftOver, looks: list[Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    theirs, left = f"cell-{os.getpid()}", f"cell-{DEAD}"
-    monkeypatch.setattr(glob, "glob", lambda _: [f"/tmp/{theirs}-abc", f"/tmp/{left}-abc"])  # noqa: S108
-    looks[:] = [machine(cgroup={f"/sys/fs/cgroup/{theirs}/netlab", f"/sys/fs/cgroup/{left}/netlab"})]
+    plugin.pytest_testnodedown(SimpleNamespace(workeroutput={left_over.OURS: ["4026530000-7", "cell-12"]}))
+    monkeypatch.setattr(glob, "glob", lambda _: ["/tmp/cell-1-abc", "/tmp/cell-12-abc"])  # noqa: S108
+    groups = {"/sys/fs/cgroup/cell-1/netlab", "/sys/fs/cgroup/cell-12/netlab", "/sys/fs/cgroup/netlab.x.4026531836"}
+    looks[:] = [machine(cgroup=groups, **{"trace instance": {"netlab.x.4026530000-7"}})]
 
     assert {
-        f"left behind: file /tmp/{left}-abc",
-        f"left behind: cgroup /sys/fs/cgroup/{left}/netlab",
+        "left behind: file /tmp/cell-12-abc",
+        "left behind: cgroup /sys/fs/cgroup/cell-12/netlab",
+        "left behind: cgroup /sys/fs/cgroup/netlab.x.4026531836",
+        "left behind: trace instance netlab.x.4026530000-7",
     } == plugin.left(0.1)
+
+
+def test_a_process_says_in_which_cell_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp/cell-345-x1")  # noqa: S108
+
+    assert ["cell-345"] == left_over.whose()[1:]

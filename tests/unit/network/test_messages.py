@@ -33,7 +33,10 @@ CASES: list[Callable[[Messages], bytes]] = [
     *(lambda messages, on=on: messages.bridge(7, "br0", *on) for on in itertools.product((False, True), repeat=2)),
     *(lambda messages, tagged=tagged: messages.vlan(17, 4094, tagged=tagged) for tagged in (False, True)),
     lambda messages: messages.no_vlan(17, 10),
-    *(lambda messages, text=text: messages.alias(1 << 30, text) for text in ("netlab.a.4026531836", "x")),
+    *(
+        lambda messages, text=text: messages.alias(1 << 30, text)
+        for text in (f"netlab.{'a' * 63}.4026531836-123456789", "x")
+    ),
     *(lambda messages, index=index: messages.up(index) for index in (1, 0x25256225)),
     *(lambda messages, index=index: messages.up(index, 3) for index in (1, 0x25256225)),
     *(lambda messages, address=address: messages.address(5, address) for address in sorted(ADDRESSES)),
