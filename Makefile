@@ -23,7 +23,7 @@ SETUP := PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' sh .ci/setup
 BIN := .venv/bin
 
 TEST_PACKAGES := ethtool nftables iptables dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
-DAEMON_PACKAGES := frr
+DAEMON_PACKAGES := frr bind9 haproxy keepalived curl
 KERNEL_PACKAGES := qemu-system-x86 kmod busybox-static file
 SOAK := tests/lab/test_soak.py tests/lab/test_killed_reloads.py tests/lab/test_endurance.py
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables time gcc libc6-dev
@@ -42,7 +42,7 @@ install:
 
 dev:
 	@$(SETUP) packages $(TEST_PACKAGES)
-	@for package in $(DAEMON_PACKAGES); do $(SETUP) packages $$package || true; done
+	@for package in $(DAEMON_PACKAGES); do $(SETUP) daemons $$package || true; done
 	@$(SETUP) venv dev
 	@$(SETUP) link || true
 
