@@ -24,7 +24,7 @@ BIN := .venv/bin
 
 LIBBPF_PACKAGES := clang libbpf-dev
 TEST_PACKAGES := $(LIBBPF_PACKAGES) ethtool nftables iptables dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
-DAEMON_PACKAGES := frr
+DAEMON_PACKAGES := frr bind9 haproxy keepalived curl
 KERNEL_PACKAGES := qemu-system-x86 kmod busybox-static file
 SOAK := tests/lab/test_soak.py tests/lab/test_killed_reloads.py tests/lab/test_endurance.py
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables time gcc libc6-dev
@@ -47,7 +47,7 @@ install-libbpf:
 
 dev:
 	@$(SETUP) packages $(TEST_PACKAGES)
-	@for package in $(DAEMON_PACKAGES); do $(SETUP) packages $$package || true; done
+	@for package in $(DAEMON_PACKAGES); do $(SETUP) daemons $$package || true; done
 	@$(SETUP) venv dev
 	@$(SETUP) link || true
 

@@ -77,7 +77,7 @@ class Views:
         """In a thread of its own: copy the host's mounts, which are the template from here on.
 
         The lab's files in /etc are in it. Other labs' mounts are not, as they may be many, nor is /sys, which shows the
-        host's network.
+        host's network. The names of namespaces are not, because `ip` complains of each that leads nowhere.
         """
         self._host = os.open(_OWN_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
         syscalls.unshare(syscalls.CLONE_NEWNS)
@@ -86,6 +86,8 @@ class Views:
         for path in ("/sys", *(each for each in others if each != self._folder)):
             while os.path.ismount(path):
                 syscalls.umount(path)
+        if os.path.isdir(paths.RUN_NETNS):
+            syscalls.mount(mark.mark(self._lab), paths.RUN_NETNS, "tmpfs", syscalls.MS_RDONLY, "size=4k,mode=755")
         self._mounts = tuple(_mount_points())
         for name in files.names(f"{self._folder}/{paths.ETC}"):
             if os.path.exists(f"/etc/{name}"):

@@ -17,7 +17,7 @@ from tests.docker.engine import Engine
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
 ROOT = Path(__file__).parent.parent.parent
-TOPOLOGIES = sorted((ROOT / "topologies").glob("*.yml"))
+TOPOLOGIES = sorted((ROOT / "topologies").rglob("*.yml"))
 PROJECT = "netlab-exported"
 
 

@@ -66,6 +66,7 @@ FEATURES = (
     ),
     Feature("switches with spanning trees and VLANs", more=(f"{_LAB}switches.py",)),
     Feature("the host as a node, NAT to the outside", more=(f"{_LAB}outside.py",)),
+    Feature("labs with daemons: OSPF, BGP, RIP, DNS, VRRP, NAT, a TCP balancer, EVPN", more=(f"{_LAB}real_labs.py",)),
     Feature("trace", more=(f"{_LAB}trace.py",)),
     Feature("IPv6", more=(f"{_LAB}ipv6.py",)),
     Feature("`up` and `down`, interrupted and stopped", more=(f"{_LAB}stopping.py", f"{_LAB}supervisor.py")),

@@ -23,10 +23,11 @@ LISTMOUNT, LSMT_ROOT = 458, (1 << 64) - 1
 IDLE = """
 name: idle
 nodes:
-  a: {files: {/etc/netlab-test: {text: "of a"}}, private: [/var/log, {path: /opt, content: host}]}
+  a: {files: {/etc/netlab-test: {text: "of a"}}, private: [/var/log, /run/of-a, {path: /opt, content: host}]}
   b: {files: {/etc/netlab-test: {text: "of b"}}, limits: {memory: 64M}}
   PC_1: {files: {/etc/netlab-test: {text: "of ${node}"}}}
   plain: {}
+links: [[a, plain]]
 """
 
 
@@ -76,6 +77,14 @@ def test_no_process_holds_them(idle: str) -> None:
     assert [1, 1] == [len(each) for each in entered]
     assert not {name.strip() for each in entered for name in each} & names_of_host().keys()
     assert not os.path.exists(f"/run/netlab/{idle}/supervisor.sock")
+
+
+def test_ip_complains_of_no_names(idle: str) -> None:
+    """It looks at each name of a namespace, to say where the other end of a link is; these would lead nowhere."""
+    shown = inside("a", "ip", "link", "show", "eth0")
+
+    assert ("", True) == (shown.stderr, "link-netns" in shown.stdout)
+    assert "" == inside("a", "ls", "/run/netns").stdout
 
 
 def test_what_is_mounted_in_a_node_stays(idle: str) -> None:

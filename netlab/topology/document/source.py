@@ -50,7 +50,7 @@ def _shipped(path: str) -> str:
     from netlab.assets import folder
 
     name = os.path.basename(path)
-    for candidate in (name, f"{name}.yml"):
+    for candidate in (name, f"{name}.yml", f"labs/{name}", f"labs/{name}.yml"):
         shipped = os.path.join(folder("topologies"), candidate)
         if name and os.path.isfile(shipped):
             return f" (netlab's own is {shipped})"

@@ -15,7 +15,7 @@ from tests.checkout import ROOT
 from tests.unit.described import described_at
 from tests.unit.plan.test_golden import GOLDEN
 
-TOPOLOGIES = sorted([*glob.glob(f"{GOLDEN}/*.yml"), *glob.glob(f"{ROOT}/topologies/*.yml")])
+TOPOLOGIES = sorted([*glob.glob(f"{GOLDEN}/*.yml"), *glob.glob(f"{ROOT}/topologies/**/*.yml", recursive=True)])
 
 
 def written(data: object) -> Any:

@@ -61,7 +61,7 @@ def test_bad_topologies(name: str) -> None:
     assert agree(f"{GOLDEN}/bad/{name}.txt", f"{caught.value}\n".replace(f"{GOLDEN}/", ""))
 
 
-@pytest.mark.parametrize("path", sorted(glob.glob(f"{ROOT}/topologies/*.yml")))
+@pytest.mark.parametrize("path", sorted(glob.glob(f"{ROOT}/topologies/**/*.yml", recursive=True)))
 def test_shipped_topologies(path: str) -> None:
     """Every topology that netlab brings along is good, and says what it shows."""
     read = validate.topology(document.load(path))

@@ -44,6 +44,11 @@ def test_a_missing_file_that_netlab_has(name: str) -> None:
     assert f"(netlab's own is {ROOT}/topologies/partb.yml)" in refused(f"/nonexistent/{name}")
 
 
+def test_a_missing_lab_that_netlab_has() -> None:
+    """The labs with daemons, which have a folder of their own, are found, too."""
+    assert f"(netlab's own is {ROOT}/topologies/labs/rip.yml)" in refused("rip")
+
+
 @pytest.mark.parametrize("path", ["", "a\0b", "x" * 5000, "/dev/null/lab.yml", "\udcff.yml"])
 def test_paths_that_no_file_has(path: str) -> None:
     """A name that cannot be a file's is refused like a missing file."""
