@@ -195,7 +195,6 @@ def nat(lab: Standing) -> None:
 
 def web_balancer(lab: Standing) -> None:
     """Each server has its turn; while one is gone, no request fails; it is asked again when it is back."""
-
     ask = "for i in 1 2 3 4 5 6 7 8 9; do curl -sf http://lb/ || exit; done"
     lab.until("client", f"[ $({{ {ask}; }} | sort -u | wc -l) = 3 ]")
 
@@ -272,7 +271,7 @@ def tell(story: Callable[[Standing], None]) -> str:
     if why := missing(story):
         return why
     lab = Standing(story.__name__.replace("_", "-"))
-    labs.netlab("up", f"topologies/labs/{lab.name}.yml", "--lab", lab.name, cwd=ROOT)
+    labs.netlab("up", f"topologies/labs/{lab.name}.yml", "--lab", lab.name, "--timeout", f"{REROUTE_S:g}", cwd=ROOT)
     try:
         lab.netlab("status")
         story(lab)
