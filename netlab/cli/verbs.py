@@ -71,7 +71,13 @@ _SET = _argument(
     help="change the topology, as in nodes.client.args.count=5",
 )
 _RUNTIME = _argument("--runtime", choices=("netns", "docker"), help="where nodes live (default: what the file says)")
-_TIMEOUT = _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait for READY this long (30)")
+_TIMEOUT = _argument(
+    "--timeout",
+    type=seconds,
+    default=30.0,
+    metavar="SECONDS",
+    help="wait this long for each process to be ready, and for each command of a setup (30)",
+)
 _NODE = _argument("node", metavar="NODE", help="the node")
 _CHANGED = (
     _argument("processes", metavar="NODE", nargs="+", help="the node, or NODE/NAME for one of several processes"),

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
@@ -47,7 +48,8 @@ class Channel:
             self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
             self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", DEADLINE_S, 0))
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BYTES)
+            with suppress(PermissionError):  # who is not root changes nothing, and needs no room for errors
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BYTES)
         except OSError:
             self._socket.close()
             raise

@@ -235,7 +235,7 @@ def processes(folder: str) -> list[Process]:
     settled = time.monotonic() + _SETTLE_S
     while True:
         there = supervisor_pid(folder)
-        found = [_process(key, fate) for key, fate in state.read(folder).items()]
+        found = [_process(key, fate, bool(there)) for key, fate in state.read(folder).items()]
         # One that has just ended is about to be written down, as long as there is somebody to do it.
         if not there or time.monotonic() > settled or not any(one.state == "lost" for one in found):
             return found
@@ -247,14 +247,14 @@ def unstarted(key: str) -> Process:
     return Process(paths.node_of(key), key, "not started")
 
 
-def _process(key: str, fate: "state.Fate") -> Process:
+def _process(key: str, fate: "state.Fate", is_watched: bool) -> Process:
     began, ended = fate.started, fate.ended
     if not began:
         return unstarted(key)
     known = Process(paths.node_of(key), key, "lost", began.pid, 0, began.argv, began.started_ns, restarts=fate.restarts)
     if ended:
         how, code = _ending(ended)
-        how = "restarting" if fate.restarting else how
+        how = "restarting" if fate.restarting and is_watched else how
         restarts = fate.restarting.count if fate.restarting else fate.restarts
         known = known._replace(restarts=restarts, stopped_by_request=bool(fate.stop), exhausted=bool(fate.exhausted))
         return known._replace(state=how, code=code, ended_ns=ended.ended_ns)

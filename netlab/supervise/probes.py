@@ -118,10 +118,10 @@ class CommandTry:
         loop.watch(self._pidfd, self._end)
 
     def cancel(self) -> None:
-        """Kill the command."""
+        """Kill the command, and do not wait for its end."""
         if self._child.pid and not self._child.end:
             self._child.signal(signal.SIGKILL)
-            self._end()
+            self.result = f"{self._what} takes too long"
         for fd in list(self._child.pipes):
             self._close(fd)
 

@@ -7,6 +7,17 @@ from typing import Any, NamedTuple
 SAID, LINE, PORT, FILE, COMMAND, HTTP = "said", "line", "port", "file", "command", "http"
 
 
+_MISSING = {
+    "": "",
+    SAID: "it has not said READY",
+    LINE: "it has printed no line with {!r}",
+    PORT: "nobody listens at port {}",
+    FILE: "there is no {}",
+    COMMAND: "{} has not ended yet",
+    HTTP: "{} gives no answer",
+}
+
+
 class Sign(NamedTuple):
     """What shows that a process is ready: see topology.model.Ready. `said` is the line READY of a role, "" nothing.
 
@@ -39,10 +50,8 @@ class Sign(NamedTuple):
         return self.what in line or bool(self.pattern.search(line))
 
     def missing(self) -> str:
-        """Return what is missing, as far as is known without looking."""
-        if self.kind == SAID:
-            return "it has not said READY"
-        return f"it has printed no line with {self.what!r}" if self.kind == LINE else ""
+        """Return what is missing, as long as nobody has looked."""
+        return _MISSING[self.kind].format(self.what)
 
 
 def of(start: Mapping[str, Any]) -> Sign:

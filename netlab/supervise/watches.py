@@ -128,4 +128,4 @@ def said_late(child: Child, watch: Watch) -> str:
     """Return how a message says that a process is late."""
     if child.ready.is_said:
         return f"has not said READY within {watch.patience_s:g} s"
-    return f"is not ready within {watch.patience_s:g} s: {watch.why or 'nobody has looked yet'}"
+    return f"is not ready within {watch.patience_s:g} s: {watch.why}"

@@ -135,14 +135,15 @@ def background(runtime: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield name
 
 
-def daemon() -> int:
-    """Return the process that the daemon has become, once that is the one which stays."""
+def daemon() -> tuple[int, int]:
+    """Return the process that the daemon has become, and when it was started, once that is the one which stays."""
 
     def is_it() -> bool:
         return Path(f"/proc/{processes()['a/daemon']['pid']}/cmdline").read_bytes().startswith(b"sleep\x001000")
 
     eventually(is_it)
-    return int(processes()["a/daemon"]["pid"])
+    pid = int(processes()["a/daemon"]["pid"])
+    return pid, pids.start_ticks(pid)
 
 
 def test_what_goes_into_the_background_is_followed(background: str) -> None:
@@ -151,18 +152,18 @@ def test_what_goes_into_the_background_is_followed(background: str) -> None:
     assert "up" == status()["state"]
     assert any("goes on in the background as process" in text for text in texts("logs", "a/daemon"))
     assert "a/daemon stopped" in netlab("stop", "a/daemon").stderr
-    assert not pids.start_ticks(first)
+    assert not pids.is_alive(*first)
     [problem] = status(1)["problems"]
     assert problem["what"].endswith("was stopped on request")
     netlab("start", "a/daemon")
     second = daemon()
     netlab("restart", "a/daemon")
     third = daemon()
-    assert not pids.start_ticks(second)
-    os.kill(third, signal.SIGKILL)
+    assert not pids.is_alive(*second)
+    os.kill(third[0], signal.SIGKILL)
     eventually(lambda: processes()["a/daemon"]["state"] == "gone")
     [problem] = status(1)["problems"]
-    assert (problem["where"], problem["what"]) == ("a/daemon", f"its process {third} has ended in the background")
+    assert (problem["where"], problem["what"]) == ("a/daemon", f"its process {third[0]} has ended in the background")
     netlab(*problem["mend"].split()[1:])
     assert daemon() not in (first, second, third)
     assert "up" == status()["state"]

@@ -191,6 +191,12 @@ def test_written_networks_that_the_host_uses_are_refused_by_place(host: Machine,
     assert "which overlaps its 198.51.100.0/24 (address of up0)" in told
 
 
+def test_to_look_at_the_hosts_networks_takes_no_root(host: Machine, way: str) -> None:
+    file = f"{ROOT}/tests/golden/ok/host.yml"
+
+    assert "is a good topology" in host.netlab("validate", file, user=65534, group=65534, extra_groups=[]).stderr
+
+
 def test_a_host_without_internet_forwards_nothing(host: Machine, way: str, tmp_path: Path) -> None:
     """Although it forwards for another lab; the lab reaches the host itself."""
     shut = tmp_path / "shut.yml"

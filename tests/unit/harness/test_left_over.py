@@ -38,21 +38,27 @@ def plugin(looks: list[Machine]) -> left_over.LeftOver:
 def test_what_stays_is_left(plugin: left_over.LeftOver, looks: list[Machine]) -> None:
     looks[:] = [machine(**{"BPF map": {"7 slots"}})]
 
-    assert {"left behind: BPF map 7 slots"} == plugin.left(0.1)
+    assert {"left behind: BPF map 7 slots"} == plugin.left(within_s=0.1)
 
 
 def test_what_goes_or_comes_afterwards_is_not(plugin: left_over.LeftOver, looks: list[Machine]) -> None:
     """Somebody else makes and removes labs all the time."""
     looks[:] = [machine(**{"BPF map": {f"{number} slots"}}) for number in (7, 8)]
 
-    assert set() == plugin.left(0.1)
+    assert set() == plugin.left(within_s=0.1)
+
+
+def test_tests_without_root_can_leave_files_only(plugin: left_over.LeftOver, looks: list[Machine]) -> None:
+    looks[:] = [machine(file={"/tmp/netlab-x"}, **{"BPF map": {"7 slots"}})]  # noqa: S108
+
+    assert {"left behind: file /tmp/netlab-x"} == plugin.left("left behind: file ", 0.1)
 
 
 def test_instances_of_others_are_none_of_ours(plugin: left_over.LeftOver, looks: list[Machine]) -> None:
     ours = f"netlab.x.{left_over.whose()[0]}"
     looks[:] = [machine(**{"trace instance": {ours, "netlab.x.4026539999-1"}})]
 
-    assert {f"left behind: trace instance {ours}"} == plugin.left(0.1)
+    assert {f"left behind: trace instance {ours}"} == plugin.left(within_s=0.1)
 
 
 def test_of_cells_only_those_count_where_our_tests_were(
@@ -68,7 +74,7 @@ def test_of_cells_only_those_count_where_our_tests_were(
         "left behind: cgroup /sys/fs/cgroup/cell-12/netlab",
         "left behind: cgroup /sys/fs/cgroup/netlab.x.4026531836",
         "left behind: trace instance netlab.x.4026530000-7",
-    } == plugin.left(0.1)
+    } == plugin.left(within_s=0.1)
 
 
 def test_a_process_says_in_which_cell_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
