@@ -271,7 +271,7 @@ def tell(story: Callable[[Standing], None]) -> str:
     if why := missing(story):
         return why
     lab = Standing(story.__name__.replace("_", "-"))
-    labs.netlab("up", f"topologies/labs/{lab.name}.yml", "--lab", lab.name, cwd=ROOT)
+    labs.netlab("up", f"topologies/labs/{lab.name}.yml", "--lab", lab.name, "--timeout", f"{REROUTE_S:g}", cwd=ROOT)
     try:
         lab.netlab("status")
         story(lab)
