@@ -291,8 +291,7 @@ def packet_record(frame: memoryview, length: int, ancillary: list[tuple[int, int
 def time_of(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int]:
     """Return when a frame was seen, in seconds and nanoseconds of the wall clock; zeros if the kernel did not say."""
     times = (data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS))
-    seconds, nanoseconds = _TIMESPEC.unpack(next(times, bytes(_TIMESPEC.size)))
-    return seconds, nanoseconds
+    return _TIMESPEC.unpack(next(times, bytes(_TIMESPEC.size)))
 
 
 def is_unfinished(ancillary: list[tuple[int, int, bytes]]) -> bool:

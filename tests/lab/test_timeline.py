@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from threading import Timer
 
 import pytest
@@ -17,7 +18,8 @@ TALKS = """
 n=0; echo READY
 while :; do n=$((n + 1)); echo line $n; echo other $n >&2; [ $((n % 20)) = 0 ] && sleep 0.01; done
 """
-FLOODS = "mkfifo go; echo READY; read go < go; echo begun; read go < go; seq 1 200000; echo over; " + STAY
+_UNTIL = "until [ -e {} ]; do sleep 0.01; done; "
+FLOODS = f"echo READY; {_UNTIL.format('one')} echo begun; {_UNTIL.format('two')} seq 1 200000; echo over; {STAY}"
 
 
 @pytest.fixture
@@ -71,9 +73,8 @@ def test_who_reads_too_slowly_is_told_what_is_missing(lab: Lab) -> None:
     about = record(lab, "a")
     heard = followed(about)
     begun = [next(heard) for _ in range(2)]
-    for after in (1, 0):
-        with open(f"{lab.folder}/go", "w", encoding="ascii") as go:
-            go.write("go\n")
+    for name, after in (("one", 1), ("two", 0)):
+        Path(lab.folder, name).touch()
         begun += [next(heard) for _ in range(after)]  # so it listens now, and hears nothing of what follows
     with talk.to(lab.folder) as supervisor:
         while "over" not in logs.tail(lab.folder, "a", 3):
