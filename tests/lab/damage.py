@@ -185,8 +185,9 @@ WAYS = [
         "h: /sys/fs/cgroup/",
     ),
     Way(
-        "for pid in $(cat $(cat $F/group)/cgroup.procs); do echo $pid >$(cat $F/group)/../cgroup.procs; done;"
-        " until rmdir $(cat $F/group) 2>/dev/null; do sleep .01; done",
+        "group=$(cat $F/group);"
+        " for pid in $(find $group -name cgroup.procs -exec cat {} +); do echo $pid >$group/../cgroup.procs; done;"
+        " while [ -e $group ]; do find $group -depth -type d -exec rmdir {} + 2>/dev/null || sleep .01; done",
         "the lab: its control group /sys/fs/cgroup/",
     ),
     Way(
