@@ -245,10 +245,12 @@ class Child:
         return self.end
 
     def reap(self) -> None:
-        """Release the number of an ended process."""
+        """Release the number of an ended process, and its group if nothing else is in that."""
         if not self.reaped:
             os.waitpid(self.pid, 0)
         self.reaped = True
+        if self._group:
+            self._group.remove()
         if self._copies:
             self._copies.close()
 

@@ -77,6 +77,11 @@ class Group:
                 os.close(pidfd)
         return bool(found)
 
+    def remove(self) -> None:
+        """Remove it, unless somebody is left in it: an engine that was killed would leave it behind."""
+        with suppress(OSError):
+            os.rmdir(self.path)
+
     def _write(self, name: str, data: bytes) -> None:
         with suppress(OSError):
             fd = os.open(f"{self.path}/{name}", os.O_WRONLY | os.O_CLOEXEC)
