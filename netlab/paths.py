@@ -163,11 +163,11 @@ def shared_pins(pin_folder: str, node: str) -> str:
 
 
 def pins(folder: str, program: str) -> str:
-    """Return the folder with a program's pins, by its key: NODE, or NODE_NAME, as a BPF file system takes no dots.
+    """Return the folder with a program's pins, by its key: NODE, or NODE=NAME, as a BPF file system takes no dots.
 
-    No node's name has an underscore.
+    No name has the sign.
     """
-    return f"{folder}/{BPF}/{program.replace('/', '_')}"
+    return f"{folder}/{BPF}/{program.replace('/', '=')}"
 
 
 def passing_pins(folder: str, node: str) -> str:

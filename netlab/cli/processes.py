@@ -1,6 +1,6 @@
 """Starts, stops and restarts processes of a lab that stands, by its supervisor."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netlab.errors import UsageError
@@ -72,12 +72,19 @@ def _meant(record: LabRecord, do: str, word: str, states: _States) -> list[str]:
 
 def _ordered(known: Mapping[str, ProcessRecord], keys: Mapping[str, object], do: str) -> Sequence[str]:
     """Return processes in the order in which `up` would start them; to be stopped, the other way round."""
-    found = list(dict.fromkeys(each for key in keys for each in _after(known, key) if each in keys))
+    found = [key for key in _after(known, keys) if key in keys]
     return found[::-1] if do == "stop" else found
 
 
-def _after(known: Mapping[str, ProcessRecord], key: str) -> Iterator[str]:
-    """Yield a process after all those that it comes after, which `up` has seen to be no circle."""
-    for before in known[key].after:
-        yield from _after(known, before)
-    yield key
+def _after(known: Mapping[str, ProcessRecord], keys: Iterable[str]) -> Iterator[str]:
+    """Yield processes, each after all those that it comes after; `up` has seen that these are no circle."""
+    seen: set[str] = set()
+    waiting = list(keys)[::-1]
+    while waiting:
+        key = waiting.pop()
+        before = [each for each in known[key].after if each not in seen]
+        if key not in seen and before:
+            waiting += [key, *before[::-1]]
+        elif key not in seen:
+            seen.add(key)
+            yield key

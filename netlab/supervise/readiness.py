@@ -30,6 +30,7 @@ class Readiness:
         self._deadline_s = deadline_s
         self._starts = {one.process: one for one in starts}
         self._late: list[str] = []  # those that have not said READY
+        self._ends: dict[str, str] = {}  # how those that start again have ended last, until they are ready
         self._trial_end = 0.0  # of those that have none to say
         self._are_here = False
 
@@ -37,12 +38,13 @@ class Readiness:
         """Take an event; if the lab cannot become complete any more, return which process is the reason, and why."""
         process = event.get("process", "")
         match event["kind"]:
-            case "setup" | "prepared" | "restarting":
+            case "setup" | "prepared":
                 self._wait_on(self._deadline_s)
             case "started":
                 self._hear_start(process, event)
             case "ready":
                 self._late.remove(process)
+                self._ends.pop(process, None)
             case "complete":
                 self._are_here = True
                 self.until = self._trial_end
@@ -61,7 +63,8 @@ class Readiness:
         start = self._starts[process]
         if event["awaits_ready"]:
             self._late.append(process)
-            self._wait_on(start.within or self._deadline_s)
+            if process not in self._ends:  # the time of those that start again is not longer
+                self._wait_on(max(start.within, self._deadline_s))
         elif not start.may_exit:
             self._trial_end = event["ns"] / 1e9 + TRIAL_S
 
@@ -71,7 +74,9 @@ class Readiness:
         if was_late:
             self._late.remove(process)
         has_failed = event.get("exit") != 0
-        if self._starts[process].restart[0] != "no" and (event.get("again") or has_failed or not was_late):
+        if self._starts[process].restart[0] != "no" and (event.get("again") or has_failed):
+            if self._starts[process].awaits_ready:
+                self._ends[process] = _how(event)
             return None
         if was_late:
             return process, f"{_how(event)} before it {self._was_due(process)}"
@@ -83,6 +88,8 @@ class Readiness:
         """Return which process is late, and why, when the time is over; None if all are there."""
         if self._are_here:
             return None
+        for process, how in self._ends.items():
+            return process, f"{how} again and again, and never {self._was_due(process)} within {self._deadline_s:g} s"
         if not self._late:
             return "", f"the processes have not all been started within {self._deadline_s:g} s"
         return "", "its supervisor does not say that they are ready, or late: it is stopped?"

@@ -294,7 +294,7 @@ def test_damage_is_told_by_program_and_mended_by_what_is_said(tmp_path: Path) ->
         (problem,) = data("status", code=1)["problems"]
         netlab("reload", "fw/inside")
         whole = netlab("status", code=0).stdout
-        os.unlink(f"/run/netlab/{LAB}/bpf/fw_echo/maps/reasons")
+        os.unlink(f"/run/netlab/{LAB}/bpf/fw=echo/maps/reasons")
         os.unlink(f"/run/netlab/{LAB}/programs/fw.outside.c")
         others = {each["where"]: each["what"] for each in data("status", code=1)["problems"]}
 
@@ -379,7 +379,7 @@ def test_second_programs_of_devmaps_belong_to_their_own_program(tmp_path: Path) 
 
     with lab(str(tmp_path / "cable.yml")):
         for name, index in (("there", 17), ("back", 16)):
-            door(f"/run/netlab/{LAB}/bpf/cable_{name}", index)
+            door(f"/run/netlab/{LAB}/bpf/cable={name}", index)
         before = passed("left", "right"), passed("right", "left")
         netlab("reload", "cable/back", "--define", "MARK=5")
         after = passed("left", "right"), passed("right", "left")

@@ -52,8 +52,8 @@ def test_no_two_programs_share_a_file() -> None:
     ]
 
     assert len(keys) == len(set(keys))
-    assert {"/x/bpf/a", "/x/bpf/a_b"} < set(pins)
-    assert {"/x/layouts/a_b.json", "/x/layouts/a_b.reload.json", "/x/programs/a.b.c"} < set(others)
+    assert {"/x/bpf/a", "/x/bpf/a=b"} < set(pins)
+    assert {"/x/layouts/a=b.json", "/x/layouts/a=b.reload.json", "/x/programs/a.b.c"} < set(others)
     assert len(pins + others) == len({*pins, *others})
     assert not any("." in pin for pin in pins)  # which a BPF file system does not take
 

@@ -117,7 +117,7 @@ NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.limits.memory", -1, "a whole number from 0 on"),
     ("nodes.a.kind", "router", "node or switch or host"),
     ("nodes.a.programs", [PROGRAM], "/bpf/a, found"),
-    ("nodes.a.programs", [PROGRAM, {**PROGRAM, "name": "q"}], "/bpf/a_p, found"),
+    ("nodes.a.programs", [PROGRAM, {**PROGRAM, "name": "q"}], "/bpf/a=p, found"),
     ("nodes.a.programs", [{**PROGRAM, "interfaces": ["eth7"]}], "interfaces of the node, found"),
     ("nodes.a.programs", [{**PROGRAM, "interfaces": []}], "interfaces of the node, found"),
     ("nodes.a.programs", [{**PROGRAM, "name": "../x"}, PROGRAM], "a name of its own, of letters, digits, _ and"),

@@ -131,6 +131,31 @@ def test_one_that_starts_again_is_a_failure_only_when_it_does_not_any_more() -> 
     assert ("n", "has ended again, after 1 restart") == up.hear({"kind": "exhausted", "process": "n", "at_most": 1})
 
 
+def test_one_that_starts_again_and_again_has_no_more_time_than_others() -> None:
+    again = DAEMON._replace(restart=("always", 1000))
+    up = Readiness([again], 5)
+    up.hear(began(again))
+    until = up.until
+    for _ in range(3):
+        assert up.hear({**ended(exit=3), "again": True}) is None
+        assert up.hear({"kind": "restarting", "process": "n"}) is None
+        up.hear(began(again))
+
+    assert up.until == until
+    up.hear({**ended(exit=3), "again": True})
+    assert ("n", "ended with exit code 3 again and again, and never was ready within 5 s") == up.late()
+
+
+def test_a_command_that_ends_well_at_once_is_a_failure_also_if_it_would_start_again_after_another_end() -> None:
+    up = Readiness([COMMAND._replace(restart=("on-failure", 1))], 5)
+    up.hear(began(COMMAND))
+
+    found = up.hear(ended(exit=0))
+
+    assert found is not None
+    assert "ended with exit code 0 before the lab was complete" in found[1]
+
+
 def test_one_that_starts_again_only_after_a_failure_may_not_end_before_it_is_ready() -> None:
     again = DAEMON._replace(restart=("on-failure", 1))
     up = Readiness([again], 5)
