@@ -15,6 +15,7 @@ _CLASS_64, _ORDERS = 2, {1: "little", 2: "big"}
 _RELOCATABLE, _BPF = 1, 247
 _MACHINES = {3: "x86", 40: "ARM", 62: "x86-64", 183: "ARM64", 243: "RISC-V"}
 _NO_BITS, _EXECUTABLE = 8, 4
+_LONGEST_NAME = 255  # bytes, so that many names that overlap take little memory, too
 _INSTRUCTION = struct.Struct("=BBhi")
 _MOVES = (0xB7, 0xB4)  # of an immediate number into a register, of 64 and of 32 bits
 _RECKONS = (0x07, 0x04, 0x17, 0x14, 0x47, 0x44, 0xA7, 0xA4)  # adds, subtracts, ors and xors an immediate number
@@ -47,6 +48,9 @@ def sections(data: bytes) -> Mapping[str, Section]:
     for _, kind, _, _, begin, size, *_ in table:
         if kind != _NO_BITS and begin + size > len(data):
             raise BadObjectError(f"an object that is cut off: {begin + size:,} bytes expected, {len(data):,} found")
+    together = sum(size for _, kind, _, _, _, size, *_ in table if kind != _NO_BITS)
+    if together > len(data):  # each is copied: many that overlap would take more memory than there is
+        raise BadObjectError(f"an object that is damaged: its sections have {together:,} bytes, more than the file")
     if names_at >= count:
         raise BadObjectError("an object that is damaged: its sections have no names")
     names = data[table[names_at][4] :][: table[names_at][5]]
@@ -76,8 +80,7 @@ def _section(data: bytes, entry: tuple[int, ...]) -> Section:
 
 
 def _text(names: bytes, at: int) -> str:
-    end = names.find(b"\0", at)
-    return names[at : end if end >= 0 else len(names)].decode(errors="replace")
+    return names[at : at + _LONGEST_NAME].partition(b"\0")[0].decode(errors="replace")
 
 
 def may_transmit(data: bytes) -> bool:

@@ -1,5 +1,7 @@
 """Ready objects: what they are, what they are instead, and whether they may transmit."""
 
+import struct
+
 import pytest
 
 from netlab.topology import object_file
@@ -42,6 +44,22 @@ def test_a_section_that_leads_out_of_the_file() -> None:
 
     with pytest.raises(BadObjectError, match="is cut off: 1,099,511"):
         object_file.sections(bytes(data))
+
+
+def test_sections_that_overlap() -> None:
+    """They are refused before any is copied, as together they may take all memory."""
+    data = bytearray(GOOD)
+    table = int.from_bytes(data[40:48], "little")
+    for number in range(1, 4):
+        data[table + 64 * number + 24 : table + 64 * number + 40] = struct.pack("=QQ", 0, len(data) // 2)
+
+    with pytest.raises(BadObjectError, match=r"damaged: its sections have .* more than the file"):
+        object_file.sections(bytes(data))
+
+
+def test_a_name_without_an_end_is_cut() -> None:
+    """Names may overlap, too."""
+    assert max(map(len, object_file.sections(made({"x" * 1000: b""})))) == 255
 
 
 @pytest.mark.parametrize(
