@@ -126,7 +126,7 @@ def _begun(lab: Standing, key: str, program: ProgramRecord, define: Define, lock
 def _may_transmit(renewal: _Renewal) -> bool:
     compilation = renewal.compilation
     job = compilation.job
-    return dialect.may_transmit(job.path, compilation.text, job.define, job.include)
+    return dialect.may_transmit(job.path, compilation.text, job.define, job.include, job.cflags)
 
 
 def _swapped(undo: ExitStack, folder: str, renewal: _Renewal) -> _Maps:

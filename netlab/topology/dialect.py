@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from netlab.topology import object_file, program_text
 
 BCC, LIBBPF = "bcc", "libbpf"
+_TRANSMIT = (3, "XDP_TX")
 _OF_LIBBPF = re.compile(
     r'^[ \t]*#[ \t]*include[ \t]*["<](?:[\w./-]*/)?(?:bpf_helpers|vmlinux)\.h[">]|\b(?:SEC|__section|section)\s*\(\s*"',
     re.MULTILINE,
@@ -35,11 +36,20 @@ def of_file(path: str, data: bytes, include: Sequence[str] = ()) -> str:
     return of_text(program_text.with_headers(path, source, include))
 
 
-def may_transmit(path: str, data: bytes, define: Iterable[tuple[str, str | int]], include: Sequence[str] = ()) -> bool:
-    """Say whether a program may return XDP_TX, whose text or object this is."""
+def may_transmit(
+    path: str,
+    data: bytes,
+    define: Iterable[tuple[str, str | int]],
+    include: Sequence[str] = (),
+    cflags: Sequence[str] = (),
+) -> bool:
+    """Say whether a program may return XDP_TX, whose text or object this is.
+
+    In an object `define` sets variables, of which any may be the verdict.
+    """
     if not object_file.is_object(data):
-        return program_text.may_transmit(path, data.decode(errors="replace"), define, include)
+        return program_text.may_transmit(path, data.decode(errors="replace"), define, include, cflags)
     try:
-        return object_file.may_transmit(data)
+        return object_file.may_transmit(data) or any(value in _TRANSMIT for _, value in define)
     except object_file.BadObjectError:
         return False  # it will not be loaded

@@ -20,6 +20,8 @@ _INSTRUCTION = struct.Struct("=BBhi")
 _MOVES = (0xB7, 0xB4)  # of an immediate number into a register, of 64 and of 32 bits
 _RECKONS = (0x07, 0x04, 0x17, 0x14, 0x47, 0x44, 0xA7, 0xA4)  # adds, subtracts, ors and xors an immediate number
 _TRANSMIT = 3  # XDP_TX
+_VARIABLES = (".rodata", ".data")  # begin the names of sections with initial values
+_WORD = struct.Struct("=I")
 
 
 class BadObjectError(ValueError):
@@ -84,11 +86,20 @@ def _text(names: bytes, at: int) -> str:
 
 
 def may_transmit(data: bytes) -> bool:
-    """Say whether a program of an object may return XDP_TX: whether its number gets into a register.
+    """Say whether a program of an object may return XDP_TX: whether its number gets into a register, or a variable.
 
-    What comes out of a map is not seen. BadObjectError as above.
+    What comes out of other maps is not seen, nor a variable of less than four bytes. BadObjectError as above.
     """
-    return any(_transmits(each.content) for each in sections(data).values() if each.is_code)
+    return any(
+        _transmits(each.content) if each.is_code else name.startswith(_VARIABLES) and _has_its_number(each.content)
+        for name, each in sections(data).items()
+    )
+
+
+def _has_its_number(content: bytes) -> bool:
+    """Say whether one of the words of a section, as variables are aligned, is the number."""
+    whole = len(content) - len(content) % _WORD.size
+    return any(word == _TRANSMIT for (word,) in _WORD.iter_unpack(content[:whole]))
 
 
 def _transmits(code: bytes) -> bool:

@@ -113,9 +113,15 @@ def without_comments(text: str, *, strings: bool = True) -> str:
 
 
 def may_transmit(
-    program: str, source: str, define: Iterable[tuple[str, str | int]], include: Sequence[str] = ()
+    program: str,
+    source: str,
+    define: Iterable[tuple[str, str | int]],
+    include: Sequence[str] = (),
+    cflags: Sequence[str] = (),
 ) -> bool:
     """Say whether a program may return XDP_TX: whether its text, its headers and constants cannot rule that out.
+
+    Options of the compiler (`cflags`) may define constants, too.
 
     They can where they name neither it nor its number, but in comments, strings, comparisons and brackets, nor as a
     reason to count by. Numbers in netlab's own headers are no verdicts. A header that cannot be read, or whose name is
@@ -124,7 +130,7 @@ def may_transmit(
     found = list(headers(program, source, include))
     if any(header.text is None for header in found):
         return True
-    constants = "\n".join(f"#define {name} {value}" for name, value in define)
+    constants = "\n".join([*(f"#define {name} {value}" for name, value in define), *cflags])
     ours = {header.path for header in found if header.path.startswith(os.path.join(assets.folder("bpf"), ""))}
     texts = (source, *(header.text or "" for header in found if header.path not in ours))
     return _may_transmit((constants, *texts), tuple(header.text or "" for header in found if header.path in ours))

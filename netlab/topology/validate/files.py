@@ -61,20 +61,22 @@ class Files:
         findings.add(place(item, path), f"expected a folder with headers, found {show(written)}: no such folder")
         return None
 
-    def may_transmit(self, program: str, define: Constants, include: tuple[str, ...] = ()) -> bool:
+    def may_transmit(
+        self, program: str, define: Constants, include: tuple[str, ...] = (), cflags: tuple[str, ...] = ()
+    ) -> bool:
         """Say whether a program that `rule` has found may return XDP_TX."""
-        case = (program, define, include)
+        case = (program, define, include, cflags)
         if case not in self._transmits:
             data = self._programs[program]
             if program.endswith(OBJECT):
                 from netlab.topology import dialect  # here, as most labs have no objects
 
-                self._transmits[case] = dialect.may_transmit(program, data, define, include)
+                self._transmits[case] = dialect.may_transmit(program, data, define, include, cflags)
             else:
                 from netlab.topology import program_text
 
                 text = data.decode(errors="replace")
-                self._transmits[case] = program_text.may_transmit(program, text, define, include)
+                self._transmits[case] = program_text.may_transmit(program, text, define, include, cflags)
         return self._transmits[case]
 
     def has_words(self, program: str, words: str) -> bool:

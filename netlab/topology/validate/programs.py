@@ -84,7 +84,7 @@ def _read_program(files: Files, findings: Findings, item: Item, path: str) -> Wr
         _check_object(findings, fields, dialect)
     interfaces = fields.read("interfaces", INTERFACES, ())
     chosen = tuple(dict.fromkeys(interface.text for interface in interfaces))
-    transmits = bool(file) and files.may_transmit(file, define, include)
+    transmits = bool(file) and files.may_transmit(file, define, include, cflags)
     how = (function, mode, define, chosen, transmits, dialect, include, cflags)
     read = Program(name or _as_name(function) or called, file, *how)
     named = fields.value_place("name" if name else "function" if function else "program")

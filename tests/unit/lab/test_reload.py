@@ -22,7 +22,7 @@ def test_the_source_is_read_for_xdp_tx_while_a_signal_still_ends_the_command(mon
         done.append("too late")
         raise NetlabError("the end of this test")
 
-    job = SimpleNamespace(path="", define=(), include=())
+    job = SimpleNamespace(path="", define=(), include=(), cflags=())
     compilation = SimpleNamespace(pinned=lambda: SimpleNamespace(notes=()), text=b"", job=job, kill=lambda: None)
     lab: Any = SimpleNamespace(record=None, runtime=SimpleNamespace(netns_path=str))
     programs = {key: ProgramRecord(key, ("eth0",), f"/nowhere/{key}.c", pins=f"/nowhere/{key}") for key in ("a", "b")}

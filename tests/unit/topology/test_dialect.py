@@ -52,3 +52,14 @@ def test_whether_a_program_may_transmit() -> None:
     assert not dialect.may_transmit("/x.o", made({"xdp": returning(2)}), ())
     assert not dialect.may_transmit("/x.o", made({"xdp": returning(3)})[:90], ())
     assert dialect.may_transmit("/x.c", b"int f(void *c) { return XDP_TX; }", ())
+
+
+@pytest.mark.parametrize("value", [3, "XDP_TX"])
+def test_a_constant_may_be_the_verdict(value: str | int) -> None:
+    """A variable of an object, or a macro of a source, by `define` or an option of the compiler."""
+    source = b"int f(void *c) { return VERDICT; }"
+    assert dialect.may_transmit("/x.o", made({"xdp": returning(2)}), (("verdict", value),))
+    assert not dialect.may_transmit("/x.o", made({"xdp": returning(2)}), (("limit", 30), ("verdict", "XDP_DROP")))
+    assert dialect.may_transmit("/x.c", source, (("VERDICT", value),))
+    assert dialect.may_transmit("/x.c", source, (), (), ("-O2", f"-DVERDICT={value}"))
+    assert not dialect.may_transmit("/x.c", source, (), (), ("-O3", "-mcpu=v3", "-DVERDICT=XDP_PASS"))

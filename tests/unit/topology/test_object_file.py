@@ -77,9 +77,18 @@ def test_whether_a_program_may_transmit(code: bytes, may: bool) -> None:
     assert object_file.may_transmit(made({"xdp": code})) is may
 
 
-def test_data_is_no_code() -> None:
-    """A table may have any bytes."""
-    assert not object_file.may_transmit(made({"xdp": returning(1), ".rodata": returning(3)}))
+@pytest.mark.parametrize(
+    ("name", "content", "may"),
+    [
+        (".rodata", b"\2\0\0\0\3\0\0\0", True),
+        (".data.mine", b"\3\0\0\0!", True),
+        (".rodata", b"\3\3\0\0\0\3\0\0", False),
+        (".BTF", b"\3\0\0\0", False),
+    ],
+)
+def test_a_variable_may_be_the_verdict(name: str, content: bytes, may: bool) -> None:
+    """Its initial value is a word of a section of variables."""
+    assert object_file.may_transmit(made({"xdp": returning(1), name: content})) is may
 
 
 def test_the_words_of_an_object_are_its_names() -> None:
