@@ -1,0 +1,30 @@
+"""How clang is found and run."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from netlab.programs import clang
+from netlab.programs.build import Refused
+from netlab.programs.loader import Job
+
+
+@pytest.fixture
+def compiler(tmp_path: Path) -> Path:
+    """A compiler that never ends."""
+    path = tmp_path / "clang"
+    path.write_text("#!/bin/sh\nwhile :; do :; done\n")
+    path.chmod(stat.S_IRWXU)
+    return path
+
+
+def test_a_compiler_that_takes_too_long_is_told(
+    compiler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is ended, and the message says why; clang itself needs time to end, and may be killed."""
+    monkeypatch.setattr("netlab.programs.build.talk", str)
+    job = Job("lab", "node", "/x.c", "/nowhere", str(tmp_path))
+
+    with pytest.raises(Refused, match=r"takes too long to compile: more than 0\.1 s of CPU time"):
+        clang.compiled(job, b"", clang.Options(str(compiler), [], b""), 0.1)
