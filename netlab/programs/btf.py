@@ -112,7 +112,10 @@ class _Reader:
         return found
 
     def _text(self, at: int) -> str:
-        return self._texts[at : self._texts.index(b"\0", at)].decode()
+        text = self._texts[at : self._texts.index(b"\0", at)].decode()
+        if not text.isprintable():
+            raise BadBtfError("a name with characters that could disturb a terminal")
+        return text
 
     def map_layout(self, types: MapTypes) -> MapLayout:
         """Return the types of a map's keys and values."""

@@ -8,6 +8,7 @@ from netlab.programs import diagnostics, features, object_diagnostics
 from netlab.programs.diagnostics import Source
 from netlab.programs.loader import Job, Limits
 from netlab.topology import dialect
+from netlab.topology.document.tree import printable
 
 _NO_MAP = "could not open bpf map: "  # as bcc says it
 _NO_MEMORY = ("LLVM ERROR: out of memory", "std::bad_alloc", "MemoryError")
@@ -19,6 +20,17 @@ _REFUSED_OURS = (
 
 def refused(job: Job, kind: str, text: str, talk: str, source: Source) -> NetlabError:
     """Return the error of a child that gave up for a reason of this kind; `talk` is what bcc and clang said."""
+    return _for_a_terminal(_refused(job, kind, text, talk, source))
+
+
+def _for_a_terminal(error: NetlabError) -> NetlabError:
+    """Return an error without characters that could disturb a terminal: names in an object may have any."""
+    lines = str(error).split("\n")
+    shown = ("\t".join(map(printable, line.split("\t"))) for line in lines)
+    return type(error)("\n".join(shown))
+
+
+def _refused(job: Job, kind: str, text: str, talk: str, source: Source) -> NetlabError:
     if lack := _lack(job, kind, talk):
         return HostError(f"{job.key}: {source.shown} {lack}")
     match kind:
@@ -62,4 +74,4 @@ def crashed(job: Job, status: int, talk: str, source: Source, limits: Limits) ->
         return BuildError(f"{job.key}: {source.shown}: takes too much to compile and load: {limit}")
     is_object = not source.lines or dialect.of_text("\n".join(source.lines)) == dialect.LIBBPF
     crash = object_diagnostics.crash if is_object or job.dialect == dialect.LIBBPF else diagnostics.crash
-    return BuildError(f"{job.key}: {crash(talk, source, status)}")
+    return _for_a_terminal(BuildError(f"{job.key}: {crash(talk, source, status)}"))

@@ -227,6 +227,15 @@ def test_types_without_an_end_are_refused(damage: object) -> None:
         value_of(types, number)
 
 
+def test_a_name_that_would_disturb_a_terminal_is_refused() -> None:
+    """An object may have any; `maps` would show it."""
+    types = Types()
+    number = types.struct("outer", 4, ("\x1b[2J", types.integer("int", 4), 0))
+
+    with pytest.raises(BadBtfError, match="disturb a terminal"):
+        value_of(types, number)
+
+
 def test_damaged_bytes_are_refused() -> None:
     """Wherever they end, whatever a byte is: they are read, or refused by the one error, and nothing else."""
     types = Types()
