@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab.errors import HostError
 from netlab.programs import clang
 from netlab.programs.build import Refused
 from netlab.programs.loader import Job
@@ -28,3 +29,16 @@ def test_a_compiler_that_takes_too_long_is_told(
 
     with pytest.raises(Refused, match=r"takes too long to compile: more than 0\.1 s of CPU time"):
         clang.compiled(job, b"", clang.Options(str(compiler), [], b""), 0.1)
+
+
+@pytest.mark.parametrize(("is_installed", "expected"), [(False, HostError), (True, Refused)])
+def test_headers_of_libbpf_are_missing_only_if_none_is_there(
+    is_installed: bool, expected: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it is a mistake in the name, or a header of a newer libbpf."""
+    monkeypatch.setattr("netlab.programs.build.talk", lambda: "fatal error: 'bpf/bpf_helper.h' file not found")
+    monkeypatch.setattr(clang, "_HELPERS", str(tmp_path if is_installed else tmp_path / "none"))
+    job = Job("lab", "node", "/x.c", "/nowhere", str(tmp_path))
+
+    with pytest.raises(expected):
+        clang._judge(job, 1, 300)
