@@ -40,7 +40,8 @@ def key(path: str, source: bytes, flags: Sequence[str], compiler: str = "") -> s
     file = compiler or (bcc.origin if bcc else None)
     about = os.stat(file) if file else None
     beside = sorted(name for name in os.listdir(os.path.dirname(path)) if name.endswith(".h"))
-    parts = [_FORMAT, path, beside, *flags, *os.uname()[2:], about and (about.st_size, about.st_mtime_ns)]
+    made_by = [compiler, os.path.realpath(compiler)] if compiler else []
+    parts = [_FORMAT, path, beside, *flags, *os.uname()[2:], about and (about.st_size, about.st_mtime_ns), *made_by]
     return hashlib.sha256(json.dumps(parts).encode() + source).hexdigest()
 
 

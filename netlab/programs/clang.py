@@ -42,7 +42,7 @@ def find() -> str:
     found = shutil.which("clang") or next((path for path in reversed(newest) if os.access(path, os.X_OK)), "")
     if not found:
         raise HostError(f"programs of libbpf's dialect are compiled by clang, which is not installed: {INSTALL}")
-    return os.path.realpath(found)
+    return found  # not what it links to, which may tell by its name what it is to be, as ccache does
 
 
 def options(job: Job, whole: str) -> Options:

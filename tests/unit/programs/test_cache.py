@@ -280,6 +280,22 @@ def test_all_that_a_compilation_depends_on_is_in_the_name(tmp_path: Path) -> Non
     assert cache.key(path, b"int x;", ["-DA=1"]) in names
 
 
+def test_the_compiler_is_in_the_name(tmp_path: Path) -> None:
+    """Its path, and what it links to: both may be links to one program, which acts by its name."""
+    for version in ("clang-14", "clang-16"):
+        (tmp_path / version).write_text("")
+        os.utime(tmp_path / version, (LONG_AGO, LONG_AGO))
+    compilers = [tmp_path / "clang", tmp_path / "ccache-clang"]
+    names = set()
+    for version in ("clang-14", "clang-16"):
+        for compiler in compilers:
+            compiler.unlink(missing_ok=True)
+            compiler.symlink_to(version)
+            names.add(cache.key(str(tmp_path / "a.c"), b"int x;", [], str(compiler)))
+
+    assert len(names) == 4
+
+
 def test_entries_are_plain_text(home: Path, header: Path) -> None:
     """What is read back is data and never code."""
     keep("one", header)

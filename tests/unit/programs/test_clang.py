@@ -31,6 +31,17 @@ def test_a_compiler_that_takes_too_long_is_told(
         clang.compiled(job, b"", clang.Options(str(compiler), [], b""), 0.1)
 
 
+def test_the_compiler_is_run_by_the_name_that_was_found(
+    compiler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link such as ccache's would be another program by the name of its target."""
+    (tmp_path / "ccache").mkdir()
+    (tmp_path / "ccache" / "clang").symlink_to(compiler)
+    monkeypatch.setenv("PATH", str(tmp_path / "ccache"))
+
+    assert clang.find() == str(tmp_path / "ccache" / "clang")
+
+
 @pytest.mark.parametrize(("is_installed", "expected"), [(False, HostError), (True, Refused)])
 def test_headers_of_libbpf_are_missing_only_if_none_is_there(
     is_installed: bool, expected: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
