@@ -4,9 +4,13 @@ import json
 
 import pytest
 
+from netlab.testing.waiting import IS_SLOW
 from tests.lab.clang import needed
 from tests.lab.lab import ROOT, netlab
 from tests.lab.test_students import FAST
+
+# An emulated processor may serve so slowly that a request finds no free thread; then this cannot be judged.
+MAY_BE_UNJUDGED = {"partb.low_sleeps_wait_for_nothing"}
 
 pytestmark = [pytest.mark.root, needed]
 
@@ -15,8 +19,7 @@ pytestmark = [pytest.mark.root, needed]
 def test_all_claims_hold(demo: str, options: tuple[str, ...]) -> None:
     claims = json.loads(netlab("demo", demo, f"{ROOT}/topologies/libbpf.yml", *options, "--format", "json").stdout)
 
-    verdicts = [claim["verdict"] for claim in claims["claims"]]
-    assert "failed" not in verdicts
-    assert (
-        verdicts.count("met") >= len(verdicts) - 1
-    )  # where processors are emulated, one may have no time to be judged
+    open_ = {claim["id"] for claim in claims["claims"] if claim["verdict"] != "met"}
+    assert claims["claims"]
+    assert open_ <= (MAY_BE_UNJUDGED if demo == "partb-low" and IS_SLOW else set())
+    assert "failed" not in {claim["verdict"] for claim in claims["claims"]}
