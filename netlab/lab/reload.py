@@ -7,8 +7,8 @@ own. Only then does anything change: pins, entries of maps, what is attached, ea
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -70,12 +70,29 @@ def reload(lab: str, called: str, define: Define, say: Say) -> None:
         if not store.is_complete(lab):
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
         programs = named.programs(standing.record, called)
-        renewed = _replaced(standing, programs, define, lock, say, comes_too_late)
+        key, program = next(iter(programs.items()))  # all are of one node
+        with _no_new_names(paths.shared_pins(program.pins, paths.node_of(key))):
+            renewed = _replaced(standing, programs, define, lock, say, comes_too_late)
         after = f"after {time.monotonic() - began:.2f} s"
         for key, program in programs.items():
             kept, made = renewed[key]
             what = f"{program.name} renewed on {few(program.interfaces)} {after}; {count(kept, 'map')} kept"
             say(f"netlab: {lab}: {paths.node_of(key)}: {what}{f', {made} new' if made else ''}")
+
+
+@contextmanager
+def _no_new_names(folder: str) -> Iterator[None]:
+    """Remove what a reload that fails has added to the maps that a node's programs share by their names."""
+    before = os.listdir(folder) if os.path.exists(folder) else None
+    try:
+        yield
+    except BaseException:
+        with suppress(FileNotFoundError):
+            for name in set(os.listdir(folder)).difference(before or ()):
+                os.unlink(f"{folder}/{name}")
+            if before is None:
+                os.rmdir(folder)
+        raise
 
 
 def _replaced(

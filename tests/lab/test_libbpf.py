@@ -236,6 +236,22 @@ def test_a_build_that_does_not_fit_changes_nothing(folder: Path, old: str, new: 
     ping("10.0.0.2", 0)
 
 
+def test_a_reload_that_fails_leaves_no_shared_map(folder: Path) -> None:
+    """Neither what one program has made before another fails, nor its name, which a later build may use otherwise."""
+    source, ready = folder / "fw.bpf.c", folder / "fw.bpf.o"
+    kept, whole = source.read_text(), ready.read_bytes()
+    both = kept[kept.index("struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY)") : kept.index('SEC("xdp") int first')]
+    source.write_text(kept.replace(both, both + both.replace("} both SEC", "} later SEC")))
+    ready.write_bytes(whole[:-200])
+    try:
+        assert "nothing was changed" in netlab("reload", "b", code=1).stderr
+    finally:
+        source.write_text(kept)
+        ready.write_bytes(whole)
+
+    assert os.listdir(f"/run/netlab/{LAB}/bpf/b_") == ["both"]
+
+
 def test_the_lab_is_as_planned(folder: Path) -> None:
     """Also after reloads; `up` sees that the same lab is there."""
     assert shown("status")["state"] == "up"
