@@ -86,13 +86,14 @@ def keep(name: str, what: Made, dependencies: str, beside: str, began: float, wo
     """Keep what was compiled since `began`, in seconds of the epoch. A cache that cannot be written is no error.
 
     `dependencies` is the rule for make that the compiler wrote, in which paths are relative to the folder `beside`.
-    Headers in `work_folder` are of netlab's making, and in the key.
+    Headers in `work_folder` and in the cache are of netlab's making: they, or the kernel they are of, are in the key.
     """
     with suppress(OSError):
         headers = {}
-        ours = os.path.join(os.path.realpath(work_folder), "") if work_folder else ""
+        folders = filter(None, (work_folder, paths.cache_folder()))
+        ours = tuple(os.path.join(os.path.realpath(folder), "") for folder in folders)
         for header in _paths(dependencies, beside):
-            if ours and header.startswith(ours):
+            if header.startswith(ours):
                 continue
             if os.stat(header).st_mtime >= began - 1:  # it may have changed while it was read; clocks are coarse
                 return

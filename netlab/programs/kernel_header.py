@@ -1,8 +1,11 @@
 """`vmlinux.h`: all types of the running kernel as one header, made from its BTF once for each kernel."""
 
 import ctypes
+import fcntl
+import glob
 import hashlib
 import os
+from contextlib import suppress
 from typing import Any
 
 from netlab import paths
@@ -39,7 +42,13 @@ def folder(work_folder: str) -> str:
         if os.path.exists(os.path.join(place, NAME)):
             return place
     files.ensure_folder(place := os.path.join(_kept() or work_folder, f"kernel-{kernel}"), files.FOR_OWNER)
-    _write(os.path.join(place, NAME))
+    at = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(at, fcntl.LOCK_EX)  # who holds it has ended if others get it, and what it left can be removed
+        if not os.path.exists(os.path.join(place, NAME)):
+            _write(os.path.join(place, NAME))
+    finally:
+        os.close(at)
     return place
 
 
@@ -55,13 +64,24 @@ def _kept() -> str:
 
 def _write(path: str) -> None:
     """Write the header, whole or not at all."""
-    fresh = f"{path}.{os.getpid()}.new"
+    for left in glob.glob(f"{glob.escape(path)}.*new"):
+        os.unlink(left)
+    fresh = f"{path}.new"
+    try:
+        _write_all(fresh)
+        os.replace(fresh, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(fresh)
+
+
+def _write_all(path: str) -> None:
     libc = syscalls.libc()
     libc.fopen.restype = ctypes.c_void_p
     libc.fputs.argtypes, libc.fclose.argtypes = (ctypes.c_char_p, ctypes.c_void_p), (ctypes.c_void_p,)
-    file = libc.fopen(os.fsencode(fresh), b"we")
+    file = libc.fopen(os.fsencode(path), b"we")
     if not file:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), fresh)
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
     try:
         libc.fputs(_BEGIN.encode(), file)
         _dump(libc, file)
@@ -69,9 +89,7 @@ def _write(path: str) -> None:
     finally:
         failed = libc.fclose(file)
     if failed:
-        os.unlink(fresh)
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), fresh)
-    os.replace(fresh, path)
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
 
 
 def _dump(libc: Any, file: int) -> None:

@@ -91,6 +91,16 @@ def test_relative_paths_are_from_where_the_compiler_ran(header: Path) -> None:
     assert find("one") == MADE
 
 
+def test_a_header_in_the_cache_is_netlabs_own(home: Path, header: Path) -> None:
+    """Such as the types of a kernel, made a moment ago: the kernel is in the key."""
+    types = home / "kernel-1" / "vmlinux.h"
+    types.parent.mkdir(parents=True)
+    types.write_text("int x;")
+    keep("one", header, types, began=types.stat().st_mtime - 60)
+
+    assert find("one")
+
+
 def test_a_header_that_was_written_meanwhile_is_not_trusted(header: Path) -> None:
     """It may have been read before the change."""
     keep("one", header, began=LONG_AGO)
