@@ -11,6 +11,7 @@ from netlab import paths
 from netlab.errors import BuildError, HostError, NetlabError, VerifierError
 from netlab.programs import cache, clang, loader
 from netlab.programs.maps import Map
+from netlab.record import mark
 from netlab.testing.waiting import PATIENCE_S
 from tests.lab.clang import HEAD, compiled, needed
 from tests.lab.test_programs import LAB, NODE, XDP_DROP, XDP_PASS, Bench, bench
@@ -34,6 +35,14 @@ struct bpf_map_def SEC("maps") hits = {
 	.max_entries = 3,
 };
 SEC("prog") int old(struct xdp_md *ctx) { __u64 key = 32; return bpf_map_lookup_elem(&hits, &key) ? 1 : 2; }
+"""
+OLD_HELPERS = """\
+#define SEC(name) __attribute__((section(name), used))
+static int (*bpf_trace_printk)(const char *format, int size, ...) = (void *)6;
+#define bpf_printk(format, args...) ({ \\
+	char line[] = format; \\
+	bpf_trace_printk(line, sizeof(line), ##args); \\
+})
 """
 BEYOND = """\
 SEC("xdp") int beyond(struct xdp_md *ctx)
@@ -69,7 +78,7 @@ def made(bench: Bench, source: str) -> Path:
 def written(bench: Bench, source: str, name: str = "test.c") -> Path:
     """Write a source into a folder of its own, as beside the bench's stands a BPF file system called bpf."""
     path = bench.folder / "source" / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(source)
     return path
 
@@ -101,6 +110,18 @@ def test_what_clang_has_made_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPat
     shutil.rmtree(bench.pin("").rstrip("/"))
     bench.pinned(written(bench, source))
     assert bench.verdict("pass") == XDP_DROP
+
+
+def test_a_source_has_its_own_old_helpers(bench: Bench) -> None:
+    """As libbpf's were before 2021; what it prints begins with the lab's name all the same."""
+    helpers = written(bench, OLD_HELPERS, "bpf/bpf_helpers.h")
+    os.utime(helpers, (1_000_000_000, 1_000_000_000))  # or nothing would be kept
+    bench.pinned(written(bench, HEAD + PASSING.replace("{", '{ bpf_printk("old %d", 7);')))
+
+    assert bench.verdict("pass") == XDP_PASS
+    found = cache.find(next(name for name in os.listdir(paths.cache_folder()) if len(name) == 64), print)
+    assert isinstance(found, bytes)
+    assert f"{mark.printed(LAB)}/{NODE} old %d".encode() in found
 
 
 def test_old_declarations_are_translated(bench: Bench) -> None:
