@@ -76,10 +76,10 @@ test-bpf: dev
 soak: dev
 	@$(SETUP) cell env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider $(SOAK) $(ARGS)
 
-## make test-docker both runtimes against one contract, and what can go wrong; starts a Docker engine if none answers
+## make test-docker the contract in containers, and what can go wrong; starts a Docker engine if none answers
 test-docker: dev
 	@for package in docker.io docker-compose debootstrap; do $(SETUP) packages $$package || true; done
-	@$(SETUP) root $(BIN)/python -m pytest -p no:cacheprovider tests/contract tests/docker $(ARGS)
+	@$(SETUP) root $(BIN)/python -m pytest -p no:cacheprovider -m docker tests/contract tests/docker $(ARGS)
 
 ## make test-kernels  what works on which kernel: Debian's in virtual machines, and this one; writes docs/kernels.md
 ##                  (SHORT=1: 15 minutes at most, KERNELS=/path/vmlinuz: others; these write nothing unless WRITE=1)

@@ -11,8 +11,8 @@ From the first start on it also listens on a socket in the lab's folder, for req
 `listener`, `requests` and `stream`; docs/supervisor.md shows all of it.
 
 The file `processes` there gets a JSON line for everything that happens to a process. When this process dies, the kernel
-kills the roles, so none is left that nobody watches. It stays until SIGTERM, which stops the roles and ends it. It has
-one thread, and imports little.
+kills the roles and commands that it has started; `down` finds what these have put into the background. It stays until
+SIGTERM, which stops the roles and ends it. It has one thread, and imports little.
 """
 
 import json
