@@ -39,6 +39,14 @@ with socket.socket(socket.AF_INET6 if ":" in at else socket.AF_INET, kind) as ow
     own.send(b"hello")
     print(own.recv(100).decode())
 """
+# From a node whose own loopback is away.
+SEND_TO_LOOPBACK = """
+ip link set lo down
+ip route replace 127.0.0.53 via 10.0.1.2
+{} -c 'import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(bytes(99), ("127.0.0.53", 53))'
+ip route del 127.0.0.53
+ip link set lo up
+"""
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +113,14 @@ def test_names_are_asked_of_the_hosts_server(host: Machine, way: str) -> None:
             own = Machine("unused")
             own.far_path = host.path if server.startswith("127.") else host.far_path
             with own.server(socket.SOCK_DGRAM, server, 53, name_reply) as seen:
+                host.netlab("exec", "--lab", "way", "r", "sh", "-ec", SEND_TO_LOOPBACK.format(sys.executable))
                 found = host.netlab("exec", "a", "getent", "ahostsv4", "anything.example.org").stdout
 
             assert f"nameserver {resolver}\nsearch example\n" == shown
             assert FAR[0] in found
             assert seen
             if server.startswith("127."):
+                assert "10.0.1.1" not in seen  # who has sent to the host's loopback
                 return
             host.netlab("down", "way")
     finally:
