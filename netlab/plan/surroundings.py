@@ -46,6 +46,8 @@ def _written(topology: Topology) -> Iterator[tuple[tuple[str, ...], Subnet]]:
         for side, end in enumerate((link.a, link.b)):
             for word in end.addresses:
                 yield ("links", str(number), "endpoints", str(side), "address"), parse(word)[1]
+            for word in end.peers:
+                yield ("links", str(number), "endpoints", str(side), "peer"), parse(word)[1]
     for node in topology.nodes:
         name = node.replica_of or node.name
         for word in node.loopback:

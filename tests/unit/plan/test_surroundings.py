@@ -56,6 +56,15 @@ def test_written_ones_that_overlap_are_refused(used: str) -> None:
     assert caught.value.misfits[0].keys == ("links", "0", "endpoints", "0", "address")
 
 
+def test_the_other_end_of_a_point_to_point_address_is_refused_alike() -> None:
+    world = Endpoint("world", addresses=("10.4.0.1/32",), peers=("198.51.100.1",))
+    asked = lab("world-a")._replace(links=(Link(world, Endpoint("a")),))
+    with pytest.raises(PlanError) as caught:
+        plan(asked, surroundings=taken("198.51.100.0/24"))
+
+    assert caught.value.misfits[0].keys == ("links", "0", "endpoints", "0", "peer")
+
+
 def test_a_route_of_the_host_is_refused_alike() -> None:
     world = WORLD._replace(routes=(Route("10.9.0.0/16", "a"),))
     with pytest.raises(PlanError) as caught:
