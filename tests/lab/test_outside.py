@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab import paths
 from netlab.testing import leaks
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import ROOT
@@ -155,6 +156,24 @@ def test_status_sees_damage_and_down_and_up_mend_it(host: Machine, way: str, dam
     assert [told for told in damage.values() if not any(one.startswith(told) for one in found)] == [], found
 
 
+def test_the_table_goes_although_somebody_has_removed_the_file_of_what_was_forwarded(host: Machine, way: str) -> None:
+    file = Path(paths.forwarding(os.stat(host.path).st_ino))
+    kept = file.read_bytes()
+    file.unlink()
+    try:
+        seen = host.netlab("status", "way", code=1).stdout
+        host.netlab("down", "way")
+        left = host.sh("nft list tables; iptables-nft -S FORWARD")
+    finally:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(kept)
+        host.netlab("up", way)
+
+    assert f"{file}, which says what this host forwarded before labs, is gone" in " ".join(seen.split())
+    assert "netlab_way" not in left
+    assert "nl-way" not in left
+
+
 def test_down_ends_what_was_executed_there_and_nothing_else_on_the_host(host: Machine, way: str) -> None:
     own = host.inside(lambda: subprocess.Popen(["sleep", "inf"]))
     words = [sys.executable, "-m", "netlab", "exec", "--lab", "way", "world", "sleep", "inf"]
@@ -208,7 +227,7 @@ def test_to_look_at_the_hosts_networks_takes_no_root(host: Machine, way: str) ->
 
 
 def test_a_host_without_internet_forwards_nothing(host: Machine, way: str, tmp_path: Path) -> None:
-    """Although it forwards for another lab; the lab reaches the host itself."""
+    """Although it forwards for another lab; the lab reaches the host itself, and takes no nft."""
     shut = tmp_path / "shut.yml"
     shut.write_text(CLOSED)
     host.netlab("up", str(shut))
@@ -218,7 +237,8 @@ def test_a_host_without_internet_forwards_nothing(host: Machine, way: str, tmp_p
         host.netlab("exec", "--lab", "shut", "c", "ip", "route", "add", "default", "via", "fd00:0:0:2::2")
         far = [host.netlab("exec", "--lab", "shut", "c", "ping", "-c1", "-W1", at, code=1).stdout for at in FAR]
     finally:
-        host.netlab("down", "shut")
+        (tmp_path / "nft").symlink_to("/bin/false")
+        host.netlab("down", "shut", env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
 
     assert "1 received" in near
     assert ["0 received" in each for each in far] == [True, True]
