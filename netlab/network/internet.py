@@ -21,7 +21,7 @@ from netlab.network.host_commands import run, tried
 from netlab.plan.host_steps import FORWARDING, OpenInternet, lab_of_table, ruleset, table_name
 from netlab.record import shapes
 from netlab.record.lock import Lock
-from netlab.record.rules import Sysctl
+from netlab.record.rules import HostSysctl
 from netlab.topology.ip_arithmetic import IPV6
 
 _PATIENCE_S = 60.0
@@ -189,22 +189,26 @@ def _as_it_is(family: int) -> dict[str, str]:
 
 
 def _restore(path: str) -> None:
+    """Set back what is in the file, and remove it; it stays where that fails, so that a later `down` can do it."""
+    before = _read(path)
     try:
-        before = _read(path)
         _write([(name, value) for name, value in before.items() if name in FORWARDING.values()])
         _write([(name, value) for name, value in before.items() if name not in FORWARDING.values()])
-    finally:
-        os.unlink(path)
+    except NetlabError as error:
+        raise NetlabError(
+            f"{error}; what this host forwarded before labs is in {path}: set that, and remove the file"
+        ) from None
+    os.unlink(path)
 
 
 def _read(path: str) -> Mapping[str, str]:
     """Return the file's content; NetlabError if somebody has spoilt it."""
     try:
-        return shapes.read(dict[Sysctl, str], files.load(path))
+        return shapes.read(dict[HostSysctl, str], files.load(path))
     except (OSError, ValueError) as error:
         raise NetlabError(
             f"{path}, which says how this host forwarded before labs, is damaged ({error}): "
-            "see whether net.ipv4.ip_forward and net.ipv6.conf.all.forwarding are as you want them"
+            f"set net.ipv4.ip_forward and net.ipv6.conf.all.forwarding as you want them, and remove {path}"
         ) from None
 
 

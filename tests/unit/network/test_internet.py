@@ -1,12 +1,14 @@
 """What `down` asks and removes of a lab's way outside, where nft is played."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from netlab import paths
+from netlab.errors import NetlabError
 from netlab.network import firewalls, internet
 
 Asked = list[str]
@@ -49,3 +51,36 @@ def test_a_lab_without_a_way_asks_nothing_while_another_has_one(asked: Asked) ->
 def test_a_lab_whose_record_is_gone_asks_only_where_some_lab_has_one(asked: Asked) -> None:
     assert [] == internet.close_way("way")
     assert [] == asked
+
+
+def spoilt(_settings: Sequence[tuple[str, str]]) -> None:
+    raise NetlabError("refused")
+
+
+def test_what_was_forwarded_is_set_back_whatever_the_interfaces_are_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written: list[tuple[str, str]] = []
+    monkeypatch.setattr(internet, "_write", written.extend)
+    path = tmp_path / "forwarding"
+    names = ["net.ipv4.ip_forward", "net.ipv4.conf.w+x.forwarding", "net.ipv4.conf.///.forwarding"]
+    path.write_text(json.dumps(dict.fromkeys(reversed(names), "1")))
+    internet._restore(str(path))
+
+    assert {*names} == {*dict(written)}
+    assert names[0] == written[0][0]  # it clears what single interfaces had
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", ['{"net.ipv4.ip_forward": "0"}', "no JSON", '{"net.ipv4.conf./..mtu": "1"}'])
+def test_the_file_stays_where_it_cannot_be_set_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
+) -> None:
+    """A later `down` does it; or whoever is told to."""
+    monkeypatch.setattr(internet, "_write", spoilt)
+    path = tmp_path / "forwarding"
+    path.write_text(content)
+    with pytest.raises(NetlabError, match=re.escape(f"{path}")):
+        internet._restore(str(path))
+
+    assert content == path.read_text()
