@@ -73,6 +73,32 @@ def test_a_route_of_the_host_is_refused_alike() -> None:
     assert caught.value.misfits[0].keys == ("nodes", "world", "routes", "0")
 
 
+@pytest.mark.parametrize(
+    ("to", "expected"),
+    [
+        ("64.0.0.0/2", "no wider network than /8"),
+        ("2000::/3", "no wider network than /8"),
+        ("169.254.169.254/32", "no loopback, link-local or multicast network"),
+        ("fe80::/64", "no loopback, link-local or multicast network"),
+    ],
+)
+def test_routes_of_the_host_to_half_the_world_or_to_each_links_own_are_refused(to: str, expected: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        plan(lab("a-world", world=WORLD._replace(routes=(Route(to, "a"),))), surroundings=taken())
+
+    assert f"expected {expected} beside this host, found {to}" in str(caught.value)
+    assert caught.value.misfits[0].keys == ("nodes", "world", "routes", "0")
+
+
+def test_links_within_the_lab_are_refused_alike_where_the_host_would_have_a_route_to_them() -> None:
+    inner = lab("a-r", "r-world", a=("169.254.169.1/24", "fe80::1/64"))
+    with pytest.raises(PlanError) as caught:
+        plan(inner, surroundings=taken())
+
+    assert [misfit.keys for misfit in caught.value.misfits] == [("links", "0", "endpoints", "0", "address")]
+    plan(lab("a-r", a=("169.254.169.1/24",)))  # beside no host
+
+
 def test_every_node_has_a_way_outside_and_the_host_none_but_to_the_lab() -> None:
     found = plan(lab("a-r", "r-world"), surroundings=taken())
 
