@@ -13,7 +13,7 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel.netlink import Channel, attributes
 from netlab.plan.host_steps import is_interface_of
-from netlab.plan.surroundings import NOWHERE, Surroundings, Taken
+from netlab.plan.surroundings import NOWHERE, SPECIAL, Surroundings, Taken
 from netlab.record import store
 from netlab.topology.ip_arithmetic import BITS, FAMILIES, IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Topology
@@ -28,10 +28,6 @@ _RTN_UNICAST, _RTN_OF_NOBODY = 1, (6, 7, 8)  # blackhole, unreachable, prohibit
 _FAMILIES = {socket.AF_INET: IPV4, socket.AF_INET6: IPV6}
 # Routes as wide as this are ways to everywhere, as those of a VPN: 0.0.0.0/1, 2000::/3.
 _WIDEST = {IPV4: 1, IPV6: 3}
-_KERNELS = (
-    *(Subnet(IPV4, 127 << 24, 8), Subnet(IPV4, 169 << 24 | 254 << 16, 16), Subnet(IPV4, 224 << 24, 4)),
-    *(Subnet(IPV6, 1, 128), Subnet(IPV6, 0xFE80 << 112, 10), Subnet(IPV6, 0xFF00 << 112, 8)),
-)
 
 
 def around(topology: Topology) -> Surroundings:
@@ -86,9 +82,7 @@ def _read(lab: str) -> Surroundings:
             taken.setdefault(route.to, f"route through {names.get(route.index, 'nothing')}")
     for server in _name_servers():
         taken.setdefault(server, "its name server")
-    found = tuple(
-        Taken(*each) for each in sorted(taken.items()) if not any(known.covers(each[0]) for known in _KERNELS)
-    )
+    found = tuple(Taken(*each) for each in sorted(taken.items()) if not any(known.covers(each[0]) for known in SPECIAL))
     return Surroundings(found, tuple(family for family in FAMILIES if family == IPV4 or family in outside))
 
 

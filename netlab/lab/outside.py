@@ -10,8 +10,9 @@ from netlab.kernel.sysctls import Sysctls
 from netlab.lab import name_servers
 from netlab.lab.name_servers import Names
 from netlab.plan.host_steps import FORWARDING, GuardHost, OpenInternet, table_name
-from netlab.plan.steps import Interface, Step
-from netlab.topology.ip_arithmetic import IPV6
+from netlab.plan.steps import AddRoute, Interface, Step
+from netlab.plan.surroundings import is_private
+from netlab.topology.ip_arithmetic import IPV6, parse
 from netlab.words import few
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def opened(steps: Sequence[Step], interfaces: Sequence[Interface], names: Names 
         at = few([address.partition("/")[0] for address in _addresses(node, interfaces)]) or "no address"
         where = few([step.interface for step in guards if step.node == node])
         say(f"netlab: {lab}: {node} is this host: the lab reaches all that listens here, at {at} ({where})")
+        if public := _public(node, steps, interfaces):
+            what = "it is no private network" if len(public) == 1 else "they are no private networks"
+            say(f"netlab: {lab}: {node}: note: this host reaches {', '.join(public)} only in the lab; {what}")
         if not all(step.forwards for step in guards) and _forwards_ipv6():
             say(f"netlab: {lab}: {node}: note: this host forwards IPv6 packets, also those of the lab")
     for step in (each for each in steps if isinstance(each, OpenInternet)):
@@ -45,6 +49,14 @@ def opened(steps: Sequence[Step], interfaces: Sequence[Interface], names: Names 
         found = internet.open_way(step, *(names[1:] if names else ()))
         for line in _told(step, found, names):
             say(f"netlab: {lab}: {step.node}: {line}")
+
+
+def _public(node: str, steps: Sequence[Step], interfaces: Sequence[Interface]) -> list[str]:
+    """Return the networks that the host has a route or an address in, but for private ones."""
+    words = [step.to for step in steps if isinstance(step, AddRoute) and step.node == node]
+    words += [peer for end in interfaces if end.node == node for _, peer in end.peers]
+    networks = dict.fromkeys(parse(word)[1] for word in (*_addresses(node, interfaces), *words))
+    return [str(network) for network in networks if not is_private(network)]
 
 
 def _told(step: OpenInternet, found: "Opened", names: Names | None) -> list[str]:

@@ -65,7 +65,15 @@ def _leave_host(lab: str, folder: str) -> list[str]:
         return []
     from netlab.network import leaving
 
-    return leaving.leave(lab, folder)
+    return leaving.leave(lab, folder, _has_way(lab))
+
+
+def _has_way(lab: str) -> bool | None:
+    """Say whether a lab has a way outside; None where its record does not tell."""
+    try:
+        return any(node.internet for node in store.read(lab).nodes.values())
+    except (NetlabError, OSError):
+        return None
 
 
 def _has_opened() -> bool:

@@ -21,7 +21,7 @@ from netlab.network.host_commands import run, tried
 from netlab.plan.host_steps import FORWARDING, OpenInternet, lab_of_table, ruleset, table_name
 from netlab.record import shapes
 from netlab.record.lock import Lock
-from netlab.record.rules import Sysctl
+from netlab.record.rules import HostSysctl
 from netlab.topology.ip_arithmetic import IPV6
 
 _PATIENCE_S = 60.0
@@ -63,36 +63,50 @@ def open_way(step: OpenInternet, resolver: str = "", at: str = "") -> Opened:
     return Opened(changed, tuple(tools), tuple(others))
 
 
-def close_way(lab: str) -> list[str]:
-    """Remove what a lab has opened, and set back what the last lab needed; return what was found."""
+def close_way(lab: str, has_way: bool | None = None) -> list[str]:
+    """Remove what a lab has opened, and set back what the last lab needed; return what was found.
+
+    With `has_way` the lab's table and rules go in any case. None, which is not known: if any lab has opened a way here.
+    """
     path = paths.forwarding(_namespace())
-    if not any(map(paths.is_forwarding, files.names(paths.LABS))):
+    if not (any(map(paths.is_forwarding, files.names(paths.LABS))) if has_way is None else has_way):
         return []
     with _locked(lab) as lock:  # which removes one that was left
         for left in glob(f"{path}.*.new"):  # by a killed process that was writing
             os.unlink(left)
-        if not os.path.exists(path):
+        is_known = os.path.exists(path)
+        if not is_known and not (has_way and _has_nft()):
             return []
         own, tables = table_name(lab), _tables(lock)
         firewalls.take_back(lab, lock)
         if own in tables:
             run(["nft", "delete", "table", "inet", own], lock)
-        if not any(map(lab_of_table, tables - {own})):
+        if is_known and not any(map(lab_of_table, tables - {own})):
             _restore(path)
-    return ["a table of nftables"] if own in tables else []
+    unknown = "" if is_known else f" (not set back, as {path} is gone: {' '.join(FORWARDING.values())})"
+    return [f"a table of nftables{unknown}"] if own in tables else []
+
+
+def _has_nft() -> bool:
+    """Say whether nft can be asked here: where it cannot, no lab has opened a way."""
+    with suppress(HostError):
+        return tried(["nft", "-j", "list", "tables"])[0] == 0
+    return False
 
 
 def labs() -> list[str]:
     """Return the labs with a table in this namespace; none where no lab has opened a way."""
     if not os.path.exists(paths.forwarding(_namespace())):
         return []
-    with suppress(HostError):
+    with suppress(NetlabError):
         return sorted(filter(None, map(lab_of_table, _tables())))
     return []
 
 
 def problems(lab: str, interfaces: Sequence[str]) -> Iterator[str]:
     """Yield what of the way is gone, for root."""
+    if not os.path.exists(path := paths.forwarding(_namespace())):
+        yield f"{path}, which says what this host forwarded before labs, is gone: `down` does not set that back"
     table = table_name(lab)
     code, out, _ = tried(["nft", "-j", "list", "table", "inet", table])
     if code:
@@ -175,22 +189,26 @@ def _as_it_is(family: int) -> dict[str, str]:
 
 
 def _restore(path: str) -> None:
+    """Set back what is in the file, and remove it; it stays where that fails, so that a later `down` can do it."""
+    before = _read(path)
     try:
-        before = _read(path)
         _write([(name, value) for name, value in before.items() if name in FORWARDING.values()])
         _write([(name, value) for name, value in before.items() if name not in FORWARDING.values()])
-    finally:
-        os.unlink(path)
+    except NetlabError as error:
+        raise NetlabError(
+            f"{error}; what this host forwarded before labs is in {path}: set that, and remove the file"
+        ) from None
+    os.unlink(path)
 
 
 def _read(path: str) -> Mapping[str, str]:
     """Return the file's content; NetlabError if somebody has spoilt it."""
     try:
-        return shapes.read(dict[Sysctl, str], files.load(path))
+        return shapes.read(dict[HostSysctl, str], files.load(path))
     except (OSError, ValueError) as error:
         raise NetlabError(
             f"{path}, which says how this host forwarded before labs, is damaged ({error}): "
-            "see whether net.ipv4.ip_forward and net.ipv6.conf.all.forwarding are as you want them"
+            f"set net.ipv4.ip_forward and net.ipv6.conf.all.forwarding as you want them, and remove {path}"
         ) from None
 
 

@@ -20,23 +20,26 @@ _MESSAGE = struct.Struct("=IHHII BxHiII")  # struct nlmsghdr, struct ifinfomsg
 _ABOUT = struct.calcsize("=BxHiII")
 
 
-def leave(lab: str, folder: str) -> list[str]:
+def leave(lab: str, folder: str, has_way: bool | None = None) -> list[str]:
     """Remove what a lab has made in the host's namespace, at any stage; return what was found.
 
-    It is the namespace that the lab's folder holds, whoever calls; without that, the caller's.
+    `has_way` says whether it has a way outside; None: that is not known. The namespace is the one that the lab's folder
+    holds, whoever calls; without that, the caller's.
     """
     held = [f"{folder}/{paths.OUTSIDE}/{name}" for name in files.names(f"{folder}/{paths.OUTSIDE}")]
     found: list[str] = []
     for path in held:
         try:
-            found += inside(path, partial(_leave, lab))
+            found += inside(path, partial(_leave, lab, has_way))
         except OSError:  # nothing is mounted there: `up` was killed before, or somebody has unmounted it
-            found += _leave(lab)
-    return found if held else internet.close_way(lab)  # interfaces went with the namespaces at their other ends
+            found += _leave(lab, has_way)
+    if held:
+        return found
+    return internet.close_way(lab, has_way)  # interfaces went with the namespaces at their other ends
 
 
-def _leave(lab: str) -> list[str]:
-    found = internet.close_way(lab)
+def _leave(lab: str, has_way: bool | None) -> list[str]:
+    found = internet.close_way(lab, has_way)
     channel = Channel()
     try:
         ours = [*_interfaces(channel, lab)]

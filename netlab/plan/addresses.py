@@ -80,8 +80,7 @@ def layout(topology: Topology, taken: Sequence[Taken] = ()) -> Layout:
     loopbacks = [parse(word) for node in topology.nodes for word in node.loopback]
     used.update((subnet.family, number) for number, subnet in loopbacks)
     others = [subnet for _, subnet in itertools.chain(loopbacks, *said)] + [one.network for one in taken]
-    if taken:
-        refuse(topology, taken)
+    refuse(topology, taken)
     subnets = _subnets(topology, ends, segments, written, others)
     addresses = _addresses(topology, ends, segments, subnets, written, used)
     further = tuple(

@@ -145,6 +145,7 @@ def ruleset(step: OpenInternet, closed: tuple[int, ...] = (), resolver: str = ""
 
     `closed` are the families of which the host forwarded nothing before: then it still forwards nothing else.
     `resolver` is a name server that listens only to the host itself; queries to the host's address `at` go there.
+    Nothing else of the lab's reaches the host's loopback.
     """
     ours = "{ " + ", ".join(f'"{name}"' for name in step.interfaces) + " }"
     names = {IPV4: "ipv4", IPV6: "ipv6"}
@@ -165,6 +166,11 @@ def ruleset(step: OpenInternet, closed: tuple[int, ...] = (), resolver: str = ""
             yield "  type nat hook prerouting priority dstnat; policy accept;"
             for protocol in ("udp", "tcp"):
                 yield f"  iifname {ours} ip daddr {at} {protocol} dport 53 dnat ip to {resolver}"
+            yield "}"
+            yield "chain loopback {"  # route_localnet lets these in; before the chain names, which needs it
+            yield "  type filter hook prerouting priority raw; policy accept;"
+            for side in ("daddr", "saddr"):
+                yield f"  iifname {ours} ip {side} 127.0.0.0/8 drop"
             yield "}"
 
     lines = "".join(f"  {line}\n" for line in chains())

@@ -12,6 +12,7 @@ _MOST_INDEX = (1 << 31) - 1
 _LONGEST_INTERFACE = 15
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _NAMES, _SYSCTLS = frozenset(_LETTERS + "._-"), frozenset(_LETTERS + "._-/")
+_NO_NAMES = frozenset(" \t\n\v\f\r\0")  # what the kernel takes in no interface's name
 _HEX = frozenset("0123456789abcdefABCDEF")
 _BYTES = frozenset(map(str, range(256)))
 _IPV6_WORDS = 8
@@ -52,8 +53,13 @@ def _is_interface(text: str) -> bool:
 
 def _is_sysctl(text: str) -> bool:
     """Say whether this is the name of a network sysctl, and leads nowhere else (kernel/sysctls)."""
-    parts = text.split(".")
-    return text.startswith("net.") and all(part.strip("/") for part in parts) and _SYSCTLS.issuperset(text)
+    return _is_hosts_sysctl(text) and _SYSCTLS.issuperset(text)
+
+
+def _is_hosts_sysctl(text: str) -> bool:
+    """Say the same of one that may have the name of an interface of this host, with any letters."""
+    stays = not {"", "/", "//"}.intersection(text.split("."))
+    return text.startswith("net.") and stays and _NO_NAMES.isdisjoint(text)
 
 
 def _one_of(*words: str) -> Rule:
@@ -78,6 +84,7 @@ RouteIndex = Annotated[int, Rule("the index of a network interface, or 0", lambd
 Network = Annotated[str, Rule(f"an IP network or {_DEFAULT!r}", _is_network)]
 Mac = Annotated[str, Rule("a MAC such as 02:00:00:00:00:01", _is_mac)]
 Sysctl = Annotated[str, Rule("a dotted name such as net.ipv4.tcp_ecn", _is_sysctl)]
+HostSysctl = Annotated[str, Rule("a dotted name such as net.ipv4.ip_forward", _is_hosts_sysctl)]
 Index = Annotated[int, Rule("the index of a network interface", lambda index: 0 < index <= _MOST_INDEX)]
 Vlan = Annotated[int, Rule("a VLAN, or 0", lambda vlan: 0 <= vlan < _VLANS)]
 Cores = Annotated[float, Rule("a number of cores", lambda cores: 0 <= cores <= _MOST_CORES)]

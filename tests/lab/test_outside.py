@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab import paths
 from netlab.testing import leaks
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import ROOT
@@ -38,6 +39,14 @@ with socket.socket(socket.AF_INET6 if ":" in at else socket.AF_INET, kind) as ow
     own.connect((at, port))
     own.send(b"hello")
     print(own.recv(100).decode())
+"""
+# From a node whose own loopback is away.
+SEND_TO_LOOPBACK = """
+ip link set lo down
+ip route replace 127.0.0.53 via 10.0.1.2
+{} -c 'import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(bytes(99), ("127.0.0.53", 53))'
+ip route del 127.0.0.53
+ip link set lo up
 """
 
 
@@ -105,12 +114,14 @@ def test_names_are_asked_of_the_hosts_server(host: Machine, way: str) -> None:
             own = Machine("unused")
             own.far_path = host.path if server.startswith("127.") else host.far_path
             with own.server(socket.SOCK_DGRAM, server, 53, name_reply) as seen:
+                host.netlab("exec", "--lab", "way", "r", "sh", "-ec", SEND_TO_LOOPBACK.format(sys.executable))
                 found = host.netlab("exec", "a", "getent", "ahostsv4", "anything.example.org").stdout
 
             assert f"nameserver {resolver}\nsearch example\n" == shown
             assert FAR[0] in found
             assert seen
             if server.startswith("127."):
+                assert "10.0.1.1" not in seen  # who has sent to the host's loopback
                 return
             host.netlab("down", "way")
     finally:
@@ -143,6 +154,24 @@ def test_status_sees_damage_and_down_and_up_mend_it(host: Machine, way: str, dam
     found = [f"{one['where']}: {one['what']}" for one in problems]
 
     assert [told for told in damage.values() if not any(one.startswith(told) for one in found)] == [], found
+
+
+def test_the_table_goes_although_somebody_has_removed_the_file_of_what_was_forwarded(host: Machine, way: str) -> None:
+    file = Path(paths.forwarding(os.stat(host.path).st_ino))
+    kept = file.read_bytes()
+    file.unlink()
+    try:
+        seen = host.netlab("status", "way", code=1).stdout
+        host.netlab("down", "way")
+        left = host.sh("nft list tables; iptables-nft -S FORWARD")
+    finally:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(kept)
+        host.netlab("up", way)
+
+    assert f"{file}, which says what this host forwarded before labs, is gone" in " ".join(seen.split())
+    assert "netlab_way" not in left
+    assert "nl-way" not in left
 
 
 def test_down_ends_what_was_executed_there_and_nothing_else_on_the_host(host: Machine, way: str) -> None:
@@ -198,7 +227,7 @@ def test_to_look_at_the_hosts_networks_takes_no_root(host: Machine, way: str) ->
 
 
 def test_a_host_without_internet_forwards_nothing(host: Machine, way: str, tmp_path: Path) -> None:
-    """Although it forwards for another lab; the lab reaches the host itself."""
+    """Although it forwards for another lab; the lab reaches the host itself, and takes no nft."""
     shut = tmp_path / "shut.yml"
     shut.write_text(CLOSED)
     host.netlab("up", str(shut))
@@ -208,7 +237,8 @@ def test_a_host_without_internet_forwards_nothing(host: Machine, way: str, tmp_p
         host.netlab("exec", "--lab", "shut", "c", "ip", "route", "add", "default", "via", "fd00:0:0:2::2")
         far = [host.netlab("exec", "--lab", "shut", "c", "ping", "-c1", "-W1", at, code=1).stdout for at in FAR]
     finally:
-        host.netlab("down", "shut")
+        (tmp_path / "nft").symlink_to("/bin/false")
+        host.netlab("down", "shut", env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
 
     assert "1 received" in near
     assert ["0 received" in each for each in far] == [True, True]

@@ -54,4 +54,7 @@ def test_queries_are_led_to_a_server_that_only_the_host_reaches() -> None:
 
     assert 'iifname { "nl-demo-0" } ip daddr 10.0.0.2 udp dport 53 dnat ip to 127.0.0.53' in led
     assert "tcp dport 53" in led
-    assert "dnat" not in host_steps.ruleset(step)
+    assert "type filter hook prerouting priority raw" in led
+    assert 'iifname { "nl-demo-0" } ip daddr 127.0.0.0/8 drop' in led
+    assert 'iifname { "nl-demo-0" } ip saddr 127.0.0.0/8 drop' in led
+    assert not [word for word in ("dnat", "127.0.0.0/8") if word in host_steps.ruleset(step)]

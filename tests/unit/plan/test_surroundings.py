@@ -56,12 +56,47 @@ def test_written_ones_that_overlap_are_refused(used: str) -> None:
     assert caught.value.misfits[0].keys == ("links", "0", "endpoints", "0", "address")
 
 
+def test_the_other_end_of_a_point_to_point_address_is_refused_alike() -> None:
+    world = Endpoint("world", addresses=("10.4.0.1/32",), peers=("198.51.100.1",))
+    asked = lab("world-a")._replace(links=(Link(world, Endpoint("a")),))
+    with pytest.raises(PlanError) as caught:
+        plan(asked, surroundings=taken("198.51.100.0/24"))
+
+    assert caught.value.misfits[0].keys == ("links", "0", "endpoints", "0", "peer")
+
+
 def test_a_route_of_the_host_is_refused_alike() -> None:
     world = WORLD._replace(routes=(Route("10.9.0.0/16", "a"),))
     with pytest.raises(PlanError) as caught:
         plan(lab("a-world", world=world), surroundings=taken("10.9.3.0/24"))
 
     assert caught.value.misfits[0].keys == ("nodes", "world", "routes", "0")
+
+
+@pytest.mark.parametrize(
+    ("to", "expected"),
+    [
+        ("64.0.0.0/2", "no wider network than /8"),
+        ("2000::/3", "no wider network than /8"),
+        ("169.254.169.254/32", "no loopback, link-local or multicast network"),
+        ("fe80::/64", "no loopback, link-local or multicast network"),
+    ],
+)
+def test_routes_of_the_host_to_half_the_world_or_to_each_links_own_are_refused(to: str, expected: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        plan(lab("a-world", world=WORLD._replace(routes=(Route(to, "a"),))), surroundings=taken())
+
+    assert f"expected {expected} beside this host, found {to}" in str(caught.value)
+    assert caught.value.misfits[0].keys == ("nodes", "world", "routes", "0")
+
+
+def test_links_within_the_lab_are_refused_alike_where_the_host_would_have_a_route_to_them() -> None:
+    inner = lab("a-r", "r-world", a=("169.254.169.1/24", "fe80::1/64"))
+    with pytest.raises(PlanError) as caught:
+        plan(inner, surroundings=taken())
+
+    assert [misfit.keys for misfit in caught.value.misfits] == [("links", "0", "endpoints", "0", "address")]
+    plan(lab("a-r", a=("169.254.169.1/24",)))  # beside no host
 
 
 def test_every_node_has_a_way_outside_and_the_host_none_but_to_the_lab() -> None:
