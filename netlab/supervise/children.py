@@ -128,6 +128,8 @@ class Children:
     def restart(self, name: str) -> None:
         """Stop a process, if it runs, and start it when it has ended."""
         child = self._known(name)
+        if child in self._startable and not self._is_leaving:
+            return  # somebody else has asked, too: one new run serves both
         if self._runs(child) and not self._is_leaving:
             self._tell.note(child, "asked to restart")
             self._restarts.forget(name)

@@ -251,6 +251,16 @@ def test_requests_in_one_breath_are_done_in_their_order(lab: Lab) -> None:
     assert (3, second) == (len(lab.remembered()), lab.pid("b"))
 
 
+def test_one_new_run_serves_all_who_ask_for_it_before_it_starts(lab: Lab) -> None:
+    lab.up(shell("a", ROLE), Start("b", ("sleep", "1000"), awaits_ready=False, autostart=False))
+    heard = answers(lab, *[b'{"do": "restart", "process": "b"}\n'] * 3)
+
+    assert ["hello", "answer", "answer", "answer"] == [one["kind"] for one in heard]
+    assert not [one for one in heard if "error" in one or "why" in one]
+    eventually(lambda: lab.state("b") == ("running", 0), "its run")
+    assert 2 == len(lab.remembered())
+
+
 # What is told.
 
 
