@@ -51,6 +51,9 @@ def test_an_error_ends_the_work_of_all() -> None:
     assert len(ended) == 2
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # one may hit a callback of a weak reference
 def test_an_interrupt_ends_the_work_of_all() -> None:
     """Ctrl-C, pressed again while it waits, comes out once the threads have ended."""
     main = threading.main_thread().ident
