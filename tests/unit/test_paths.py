@@ -41,7 +41,7 @@ def test_no_two_logs_are_one_file() -> None:
 
 def test_no_two_programs_share_a_file() -> None:
     """Whatever their names, and whether a node has one or several; nor do they with what passes for neighbours."""
-    nodes, names = ("a", "b", "a-b", "b-a", "peer"), ("a", "b", "b_a", "_a", "a-b", "peer", "reload", "A")
+    nodes, names = ("a", "b", "a-b", "a_b", "a__b", "peer"), ("a", "b", "b_a", "_a", "a-b", "peer", "reload", "A")
     keys = [paths.program_key(node, name, is_only=False) for node in nodes for name in names]
     keys += [paths.program_key(node, "a", is_only=True) for node in nodes]
     pins = [*(paths.pins("/x", key) for key in keys), *(paths.passing_pins("/x", node) for node in nodes)]

@@ -81,6 +81,17 @@ def test_what_a_word_means_where_nothing_runs(
     assert [(do, key) for key in done] == supervisor.done
 
 
+def test_many_that_come_after_each_other_are_put_in_order_at_once() -> None:
+    """Each after all before it, and 2,000 in one chain: neither are all ways walked, nor is the stack used up."""
+    names = [f"p{number:04}" for number in range(2000)]
+    full = {name: process(name, *names[:at]) for at, name in enumerate(names[:60])}
+    chain = {name: process(name, *names[at - 1 : at]) for at, name in enumerate(names)}
+
+    for known in (full, chain):
+        found = processes._ordered(known, dict.fromkeys(reversed(known)), "start")
+        assert found == list(known)
+
+
 def test_what_runs_is_stopped_the_other_way_round_and_restarted_even_if_up_would_not_start_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
