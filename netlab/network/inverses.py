@@ -18,7 +18,7 @@ from netlab.plan.switch_steps import SetVlans
 from netlab.plan.undo import Undo
 
 
-class _Node:
+class _NodeUndo:
     """What is to be undone in one node."""
 
     __slots__ = ("addressing", "bridges", "faces", "links", "name", "vlans")
@@ -43,11 +43,11 @@ def undo(steps: Sequence[NetworkStep], messages: Messages, netns_path: Callable[
     visit_all(_remove, [node for node in work if node.links or node.bridges], messages, netns_path)
 
 
-def _by_node(steps: Sequence[NetworkStep]) -> list[_Node]:
-    work: dict[str, _Node] = {}
+def _by_node(steps: Sequence[NetworkStep]) -> list[_NodeUndo]:
+    work: dict[str, _NodeUndo] = {}
 
-    def at(name: str) -> _Node:
-        return work.setdefault(name, _Node(name))
+    def at(name: str) -> _NodeUndo:
+        return work.setdefault(name, _NodeUndo(name))
 
     for step in steps:
         match step:
@@ -68,7 +68,7 @@ def _by_node(steps: Sequence[NetworkStep]) -> list[_Node]:
     return list(work.values())
 
 
-def _empty(visitor: Visitor, node: _Node) -> None:
+def _empty(visitor: Visitor, node: _NodeUndo) -> None:
     """Undo what depends on links."""
     channel = visitor.enter(node.name)
     try:
@@ -94,7 +94,7 @@ def _taken_away(messages: Messages, step: AddAddress | AddRoute) -> Request:
     assert_never(step)
 
 
-def _remove(visitor: Visitor, node: _Node) -> None:
+def _remove(visitor: Visitor, node: _NodeUndo) -> None:
     """Remove links and bridges; the kernel removes what still depends on them."""
     channel = visitor.enter(node.name)
     requests: list[Request] = [(Undo(link), visitor.messages.no_link(link.a.index)) for link in node.links]
