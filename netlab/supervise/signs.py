@@ -19,9 +19,9 @@ _MISSING = {
 
 
 class Sign(NamedTuple):
-    """What shows that a process is ready: see topology.model.Ready. `said` is the line READY of a role, "" nothing.
+    """What shows that a process is ready: see topology.model.Ready. The kind `said` is the line READY; "" is nothing.
 
-    `argv` enters the node. `within` is how many seconds the process has, 0 if nobody has said so.
+    `argv` enters the node. `within` is how many seconds the process has, 0 if the topology does not say.
     """
 
     kind: str = ""
@@ -50,7 +50,7 @@ class Sign(NamedTuple):
         return self.what in line or bool(self.pattern.search(line))
 
     def missing(self) -> str:
-        """Return what is missing, as long as nobody has looked."""
+        """Return what is missing, for a process that was not checked yet."""
         return _MISSING[self.kind].format(self.what)
 
 
