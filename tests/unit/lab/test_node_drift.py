@@ -121,7 +121,7 @@ def test_what_goes_with_an_interface_is_not_told_again() -> None:
         ({"programs": {"native": 8, "generic": 0}}, "another XDP program (number 8) is attached in the place of own"),
     ],
 )
-def test_an_interface_that_is_another_is_told(values: dict[str, Any], what: str) -> None:
+def test_an_interface_that_is_another_is_reported(values: dict[str, Any], what: str) -> None:
     """Also where what is attached is another program of the same node."""
     (told,) = said("router", changed(whole("router"), "eth0", **values))
 
@@ -186,7 +186,7 @@ def test_interfaces_that_face_a_program_keep_their_offloads() -> None:
     assert told.startswith("host eth0: GRO is off and TX checksum offload is on, which ")
 
 
-def test_pins_that_are_gone_are_told() -> None:
+def test_pins_that_are_gone_are_reported() -> None:
     found = [one.what for one in node_drift.pin_problems("lab", "router", OWN._replace(maps=frozenset(), programs={}))]
 
     assert ["the pin of the program own is gone", "the pin of the map seen is gone"] == found
