@@ -415,8 +415,8 @@ def fault_of_flows(rig: Rig, name: str, rounds: int) -> str:
         with closing(played(play, rounds)) as numbers:
             for number in numbers:
                 rig.program.test_run(answer)
-                now = rig.now()
-                if now.free != {"worker1": 2} or now.counters["completions"] != 2 * number:
+                now = rig.threads()
+                if now.free != [2] or now.counters["completions"] != 2 * number:
                     return f"round {number}: free {now.free}, {now.counters}"
                 for key in set(flows.keys()) - others:
                     flows.delete(key)
