@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from netlab.errors import TopologyError
+from netlab.kernel.searching import compiled
 from netlab.topology.document.tree import Document, Item
 from netlab.topology.model import Judged
 from netlab.topology.validate.findings import Findings, Name
@@ -75,7 +76,7 @@ def _pattern(findings: Findings, item: Item, path: str) -> str | None:
     if written is None:
         return None
     try:
-        re.compile(written)
+        compiled(written)
     except re.error as error:
         findings.wrong(item, path, f"a regular expression ({error})")
         return None

@@ -2,6 +2,7 @@
 
 import re
 
+from netlab.kernel.searching import compiled
 from netlab.topology.document.tree import Item, Mapping, Scalar
 from netlab.topology.model import COMMAND, FILE, HTTP, LINE, PORT, Ready, Restart
 from netlab.topology.validate.findings import Findings, Name, one_of, place
@@ -41,7 +42,7 @@ def _line(findings: Findings, item: Item, path: str) -> str | None:
             findings.wrong(item, path, "text on one line")
         return None
     try:
-        re.compile(written)
+        compiled(written)
     except re.error as error:
         hint = r"a backslash makes a character stand for itself, as \("
         findings.wrong(item, path, f"a text or a regular expression ({error.msg})", hint)
