@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from netlab import paths
 from netlab.judge.lines import Fitting
+from netlab.kernel.searching import shown
 from netlab.words import count
 
 CPU_S = 5.0  # for one pattern; a good one takes some microseconds a line
@@ -38,6 +39,6 @@ def compare(
     told = json.loads(answer.stdout)
     if "slow" in told:
         kind, pattern = told["slow"]
-        return [], f"the pattern {pattern!r} of `{kind}` takes too long on {told['text']!r}: write a simpler one"
+        return [], f"the pattern {shown(pattern)} of `{kind}` takes too long on {told['text']!r}: write a simpler one"
     fits = zip(patterns, told["values"], strict=True)
     return [Fitting(kind, pattern, values) for (kind, pattern), values in fits], ""

@@ -25,6 +25,11 @@ def compiled(pattern: str) -> re.Pattern[str]:
             raise re.error(str(error)) from None
 
 
+def shown(pattern: str) -> str:
+    """Return a regular expression in quotes, as it was written: with single backslashes, on one line."""
+    return repr(pattern).replace("\\\\", "\\")
+
+
 class Searcher:
     """A regular expression, and the CPU time that is left for all its searches together.
 

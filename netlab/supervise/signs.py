@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from netlab.kernel.searching import Searcher, TookTooLong
+from netlab.kernel.searching import Searcher, TookTooLong, shown
 
 SAID, LINE, PORT, FILE, COMMAND, HTTP = "said", "line", "port", "file", "command", "http"
 _SEARCH_CPU_S = 1.0  # for a pattern on all lines of a process: the supervisor can do nothing else meanwhile
@@ -11,7 +11,7 @@ _SEARCH_CPU_S = 1.0  # for a pattern on all lines of a process: the supervisor c
 _MISSING = {
     "": "",
     SAID: "it has not said READY",
-    LINE: "it has printed no line with {!r}",
+    LINE: "it has printed no line with {}",
     PORT: "nobody listens at port {}",
     FILE: "there is no {}",
     COMMAND: "{} has not ended yet",
@@ -56,8 +56,8 @@ class Sign(NamedTuple):
     def missing(self) -> str:
         """Return what is missing, as long as nobody has looked."""
         if self.searcher and self.searcher.gave_up:
-            return f"the pattern {self.what!r} takes too long on its lines: write a simpler one"
-        return _MISSING[self.kind].format(self.what)
+            return f"the pattern {shown(self.what)} takes too long on its lines: write a simpler one"
+        return _MISSING[self.kind].format(shown(self.what) if self.kind == LINE else self.what)
 
 
 def of(start: Mapping[str, Any]) -> Sign:

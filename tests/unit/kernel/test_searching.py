@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from netlab.kernel.searching import Searcher, TookTooLong, compiled
+from netlab.kernel.searching import Searcher, TookTooLong, compiled, shown
 
 HARMFUL, TEXT = r"(a+)+$", "a" * 60 + "b"
 
@@ -58,3 +58,7 @@ def test_a_doubtful_pattern_warns_nobody() -> None:
         warnings.simplefilter("error")
 
         assert compiled("[[a]").search("[")
+
+
+def test_a_pattern_is_shown_as_it_was_written() -> None:
+    assert r"'\d+ \(all\)\n'" == shown("\\d+ \\(all\\)\n")
