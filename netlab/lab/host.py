@@ -87,6 +87,7 @@ class Host:
         self.supervises = False  # whether the supervisor has its job
         self.tracing: _Beside | None = None
         self.names: Names | None = None  # of a lab with a way outside
+        self.told_of_background = False
 
     def open(self) -> None:
         """Make the lab's folder, with its hosts file."""
@@ -258,6 +259,11 @@ class Host:
             how += ", and starts again" if event.get("again") else ""
             who = event.get("process") or event["node"]
             self.say(f"netlab: {self.lab}: {who} {words[event['kind']]}{how}")
+        if event.get("unfollowed") and not self.told_of_background:
+            from netlab.supervise.readiness import NOT_FOLLOWED
+
+            self.told_of_background = True
+            self.say(f"netlab: {self.lab}: note: {NOT_FOLLOWED}")
 
     def complete(self) -> None:
         """Let the supervisor go on without us, and write down that the lab stands."""
