@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netlab.record.model import LabRecord
 
 Say = Callable[[str], None]
+_TRIES = 10  # to plan a lab beside others that are planned at the same moment
 MOST = 20  # problems of a lab in one message
 
 
@@ -78,18 +79,43 @@ def _undo(machine: Machine, error: BaseException) -> None:
         raise NetlabError(f"{explain(error)[0].removeprefix('netlab: ')}\nnetlab: {problem}") from error
 
 
-def up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Standing], None] | None" = None) -> bool:
+def up(
+    plan: "Plan",
+    deadline_s: float,
+    say: Say,
+    before_roles: "Callable[[Standing], None] | None" = None,
+    again: "Callable[[], Plan] | None" = None,
+) -> bool:
     """Build a plan's lab on this host, and return when every role is ready.
 
     Does nothing, and returns False, if the same lab is up already. A signal that comes too late to undo the lab
     reaches the caller when the lab is up. `before_roles` is called with the lab when its nodes, links and programs are
-    made, and before anything runs in it. Raises NetlabError, with everything undone, if a step fails, if the roles are
+    made, and before anything runs in it. `again` plans the lab once more, where another one has just taken networks of
+    this host that it would use. Raises NetlabError, with everything undone, if a step fails, if the roles are
     not ready `deadline_s` seconds after they were started, or if another lab of this name exists.
     """
+    _refuse_from_inside()
+    for _ in range(_TRIES if again else 0):
+        try:
+            return _up(plan, deadline_s, say, before_roles)
+        except NetlabError as error:
+            if not again or not _is_outdated(error):
+                raise
+            say(f"netlab: {plan.topology.name}: networks are chosen anew, as another lab has just taken some")
+            plan = again()
+    return _up(plan, deadline_s, say, before_roles)
+
+
+def _is_outdated(error: NetlabError) -> bool:
+    from netlab.lab import host_networks
+
+    return isinstance(error, host_networks.OutdatedError)
+
+
+def _up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Standing], None] | None") -> bool:
     from netlab.lab.host import Host
     from netlab.plan.description import describe
 
-    _refuse_from_inside()
     lab = plan.topology.name
     record = describe(plan, paths.folder_of(lab))
     waiting = f"netlab: waiting for another command to leave the lab {lab}"

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from netlab import paths
@@ -23,6 +24,8 @@ from netlab.runtime.base import home_of
 from netlab.words import count, few
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from netlab.lab.name_servers import Names
     from netlab.programs.loader import Compilation, Job
     from netlab.supervise.client import Connection
@@ -87,6 +90,7 @@ class Host:
         self.supervises = False  # whether the supervisor has its job
         self.tracing: _Background | None = None
         self.names: Names | None = None  # of a lab with a way outside
+        self.told_of_background = False
 
     def open(self) -> None:
         """Make the lab's folder, with its hosts file."""
@@ -97,7 +101,8 @@ class Host:
             from netlab.lab import outside
 
             self.names = outside.names(self.plan.steps, self.plan.interfaces)
-        store.create(self.standing.record, with_programs=bool(programs))
+        with self._claimed():
+            store.create(self.standing.record, with_programs=bool(programs))
         files.write(f"{self.folder}/{paths.ETC}/hosts", hosts.text(self.plan))
         for name, text in hosts.BESIDE.items():
             if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist
@@ -107,6 +112,14 @@ class Host:
         if programs:
             for name in (paths.PROGRAMS, paths.LAYOUTS):
                 files.make_folder(f"{self.folder}/{name}", files.FOR_GROUP)
+
+    def _claimed(self) -> "AbstractContextManager[None]":
+        """Return what keeps others off the networks of this host until the lab's record is written."""
+        if not self._joins_host():
+            return nullcontext()
+        from netlab.lab import host_networks
+
+        return host_networks.claimed(self.standing.record)
 
     def _joins_host(self) -> bool:
         return bool(_of(JoinHost, self.plan.steps))
@@ -259,6 +272,11 @@ class Host:
             how += ", and starts again" if event.get("again") else ""
             who = event.get("process") or event["node"]
             self.say(f"netlab: {self.lab}: {who} {words[event['kind']]}{how}")
+        if event.get("unfollowed") and not self.told_of_background:
+            from netlab.supervise.readiness import NOT_FOLLOWED
+
+            self.told_of_background = True
+            self.say(f"netlab: {self.lab}: note: {NOT_FOLLOWED}")
 
     def complete(self) -> None:
         """Let the supervisor go on without this process, and mark the lab as complete."""

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from netlab import paths
@@ -14,8 +15,9 @@ from netlab.errors import NetlabError
 from netlab.kernel.netlink import Channel, attributes
 from netlab.plan.host_steps import is_interface_of
 from netlab.plan.surroundings import NOWHERE, SPECIAL, Surroundings, Taken
-from netlab.record import store
-from netlab.topology.ip_arithmetic import BITS, FAMILIES, IPV4, IPV6, Subnet, parse
+from netlab.record import lock, store
+from netlab.record.model import LabRecord
+from netlab.topology.ip_arithmetic import BITS, DEFAULT, FAMILIES, IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Topology
 
 _RTM_GETADDR, _RTM_GETROUTE = 22, 26
@@ -50,6 +52,60 @@ def _of_standing(lab: str) -> Surroundings | None:
     return Surroundings(tuple(Taken(parse(network)[1]) for network in record.avoided), record.outside)
 
 
+class OutdatedError(NetlabError):
+    """Somebody else uses a network of a lab since that was planned: it is to be planned again."""
+
+
+@contextmanager
+def claimed(record: LabRecord) -> Iterator[None]:
+    """Hold the lock of this host's networks while a lab's record is written, which claims those of the lab.
+
+    Two labs that are planned at the same moment choose the same ones. OutdatedError for the second, which may plan
+    again: then it sees the record of the first.
+    """
+    with lock.of_host(record.lab):
+        own = [*_networks(record)]
+        for one in _read(record.lab).taken:
+            if found := next((net for net in own if net.covers(one.network) or one.network.covers(net)), None):
+                raise OutdatedError(
+                    f"{found} of the lab {record.lab} is now in use on this host ({one.what}): try again"
+                )
+        yield
+
+
+def _networks(record: LabRecord) -> Iterator[Subnet]:
+    """Yield the networks that this host has addresses in, or routes to, for a lab."""
+    for node in record.nodes.values():
+        if node.kind != "host":
+            continue
+        for end in node.interfaces.values():
+            for address in (*end.addresses, *end.peers.values()):
+                yield parse(address)[1]
+        for route in node.routes:
+            if route.to != DEFAULT:
+                yield parse(route.to)[1]
+
+
+def _of_others(lab: str) -> Iterator[tuple[Subnet, str]]:
+    """Yield the networks of other labs that join this host: one that has just been begun has no interface here yet."""
+    here = os.stat("/proc/thread-self/ns/net")
+    for other in store.labs():
+        with suppress(NetlabError):  # it is not ours to read, or has just gone
+            record = store.read(other) if other != lab else None
+            if record and not _is_elsewhere(record, here):
+                for network in _networks(record):
+                    yield network, f"the lab {other}"
+
+
+def _is_elsewhere(record: LabRecord, here: os.stat_result) -> bool:
+    """Say whether a lab joins another host, as in a container; before its node stands, nobody can tell."""
+    held = [f"{record.folder}/{paths.OUTSIDE}/{name}" for name, node in record.nodes.items() if node.kind == "host"]
+    with suppress(OSError):
+        there = os.stat(held[0]) if held else here
+        return there.st_dev == here.st_dev and there.st_ino != here.st_ino
+    return False
+
+
 class _Route(NamedTuple):
     """A route of the host: its network, its gateway (None if it has none), and its interface's index."""
 
@@ -80,6 +136,8 @@ def _read(lab: str) -> Surroundings:
                 taken.setdefault(route.via, "its gateway")
         else:
             taken.setdefault(route.to, f"route through {names.get(route.index, 'nothing')}")
+    for network, what in _of_others(lab):
+        taken.setdefault(network, what)
     for server in _name_servers():
         taken.setdefault(server, "its name server")
     found = tuple(Taken(*each) for each in sorted(taken.items()) if not any(known.covers(each[0]) for known in SPECIAL))

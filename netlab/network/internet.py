@@ -7,7 +7,7 @@ changes, and removed with the last such lab. There is one file for each network 
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from glob import glob
 from typing import NamedTuple
 
@@ -20,11 +20,10 @@ from netlab.network.firewalls import Chain
 from netlab.network.host_commands import run, tried
 from netlab.plan.host_steps import FORWARDING, OpenInternet, lab_of_table, ruleset, table_name
 from netlab.record import shapes
-from netlab.record.lock import Lock
+from netlab.record.lock import of_host
 from netlab.record.rules import HostSysctl
 from netlab.topology.ip_arithmetic import IPV6
 
-_PATIENCE_S = 60.0
 # What a kernel may lack, each with a table that loads only if the kernel has it.
 _PROBES = {
     "nf_tables": "table inet netlab-probe {}",
@@ -48,7 +47,7 @@ class Opened(NamedTuple):
 
 def open_way(step: OpenInternet, resolver: str = "", at: str = "") -> Opened:
     """Let the lab reach the outside; HostError names what is missing if this host cannot do it."""
-    with _locked(step.lab) as lock:
+    with of_host(step.lab) as lock:
         before = _remembered(step.families)
         closed = tuple(family for family in step.families if before.get(FORWARDING[family]) == "0")
         table = table_name(step.lab)
@@ -72,7 +71,7 @@ def close_way(lab: str, has_way: bool | None = None) -> list[str]:
     path = paths.forwarding(_namespace())
     if not (any(map(paths.is_forwarding, files.names(paths.LABS))) if has_way is None else has_way):
         return []
-    with _locked(lab) as lock:
+    with of_host(lab) as lock:  # which removes one that was left
         for left in glob(f"{path}.*.new"):  # of a process that was killed while it wrote
             os.unlink(left)
         is_known = os.path.exists(path)
@@ -139,17 +138,6 @@ def _load(text: str, lock: int) -> None:
 
 
 # ---- the sysctls of forwarding ---------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _locked(lab: str) -> Iterator[int]:
-    """Hold the lock of the sysctls of forwarding; yields its descriptor."""
-    lock = Lock(paths.LABS, paths.forwarding_lock())
-    try:
-        lock.acquire(lab, _PATIENCE_S, lambda: None)
-        yield lock.fd
-    finally:
-        lock.release(is_kept=False)
 
 
 def _namespace() -> int:

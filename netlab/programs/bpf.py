@@ -52,15 +52,15 @@ _MAP_INFO = struct.Struct("=6I16s4x4x16x3I")
 _PROG_INFO = struct.Struct("=2I8sII16xQ16x16s112xQQ8xI")
 MAP_NAME_AT, PROG_NAME_AT = 24, 64  # where names are in the kernel's information
 
+_MACHINE = os.uname().machine
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def call(command: int, attr: "ctypes.Array[ctypes.c_char]", what: str) -> int:
     """Call bpf(2) and return its result; if it fails, OSError has `what`, which says what was tried."""
-    machine = os.uname().machine
-    if machine not in _SYSCALL_NUMBER:
-        raise HostError(f"netlab does not know the number of bpf(2) on {machine}")
-    result: int = _libc.syscall(_SYSCALL_NUMBER[machine], command, attr, _ATTR_BYTES)
+    if _MACHINE not in _SYSCALL_NUMBER:
+        raise HostError(f"netlab does not know the number of bpf(2) on {_MACHINE}")
+    result: int = _libc.syscall(_SYSCALL_NUMBER[_MACHINE], command, attr, _ATTR_BYTES)
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")

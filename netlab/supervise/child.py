@@ -216,6 +216,11 @@ class Child:
         """Whether it has a control group, in which every process that it has started is found."""
         return self._group is not None
 
+    @property
+    def is_followed_on(self) -> bool:
+        """Whether a process that it leaves in the background would be found."""
+        return self._group is not None and self._group.is_entered
+
     def left(self) -> list[int]:
         """Return the running processes of a command, the oldest first."""
         return self._group.members() if self._group else []
@@ -277,7 +282,7 @@ class Child:
                 os.dup2(fd, standard)
             environment: Mapping[str, str] = os.environ
             if self.place:
-                environment = entry.join(self.place, self.cwd, self._group is not None and self._group.is_entered)
+                environment = entry.join(self.place, self.cwd, self.is_followed_on)
             elif self.entrance:
                 entry.step_into(self.entrance, self.cwd)
             else:

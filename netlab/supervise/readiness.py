@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # A command prints no READY: it counts as there when it has run for this long.
 TRIAL_S = 0.2
 _SLACK_S = 2.0  # more time for the supervisor, which itself ends setups that are too slow
-_ALLOWED = "a process that may end, or that goes on in the background, needs may_exit: true"
+NOT_FOLLOWED = "without control groups of version 2, what a command leaves in the background is not followed"
 
 
 class Readiness:
@@ -32,6 +32,7 @@ class Readiness:
         self._late: list[str] = []  # those that have not said READY
         self._ends: dict[str, str] = {}  # how those that start again have ended last, until they are ready
         self._trial_end = 0.0  # when the last command that prints no READY counts as there
+        self._unfollowed: set[str] = set()  # commands of which nobody sees what goes on in the background
         self._are_here = False
 
     def hear(self, event: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -61,6 +62,8 @@ class Readiness:
 
     def _hear_start(self, process: str, event: Mapping[str, Any]) -> None:
         start = self._starts[process]
+        if event.get("unfollowed"):
+            self._unfollowed.add(process)
         if event["awaits_ready"]:
             self._late.append(process)
             if process not in self._ends:  # a restart gives a process no more time
@@ -79,9 +82,10 @@ class Readiness:
                 self._ends[process] = _how(event)
             return None
         if was_late:
-            return process, f"{_how(event)} before it {self._was_due(process)}"
+            why = f" ({NOT_FOLLOWED})" if process in self._unfollowed and not has_failed else ""
+            return process, f"{_how(event)} before it {self._was_due(process)}{why}"
         if not self._may_end(process, event):
-            return process, f"{_how(event)} before the lab was complete ({_ALLOWED})"
+            return process, f"{_how(event)} before the lab was complete{self._allowed(process, event)}"
         return None
 
     def late(self) -> tuple[str, str] | None:
@@ -108,7 +112,18 @@ class Readiness:
         """Say whether a process may end in this way: a role may end when it has done its work."""
         start = self._starts[process]
         is_done = start.is_role and not start.stays and event.get("exit") == 0
-        return "exit" in event and (start.may_exit or is_done)
+        return "signal" not in event and (start.may_exit or is_done)
+
+    def _allowed(self, process: str, event: Mapping[str, Any]) -> str:
+        """Return what allows such an end, after all that netlab has seen of it."""
+        if "signal" in event:
+            return ""
+        if event.get("exit"):
+            return " (a process that may end needs may_exit: true)"
+        if process in self._unfollowed:
+            return f" ({NOT_FOLLOWED}: leave out the option that puts it there, or say may_exit: true)"
+        nothing = "" if self._starts[process].is_role else "nothing of it goes on in the background; "
+        return f" ({nothing}a process that may end needs may_exit: true)"
 
 
 def _how(event: Mapping[str, Any]) -> str:

@@ -36,7 +36,8 @@ class Telling:
         began = {"start_ticks": pids.start_ticks(child.pid), "started_ns": child.started_ns}
         self.facts.add(process=child.name, **about, **began, argv=child.argv)
         self.note(child, f"{logs.STARTED}{child.pid}")
-        self._stream.tell("started", child.started_ns, process=child.name, **about)
+        more = {} if child.is_role or child.is_followed_on else {"unfollowed": True}
+        self._stream.tell("started", child.started_ns, process=child.name, **about, **more)
 
     def failed(self, child: Child, why: str) -> None:
         """Say that a process cannot be started."""

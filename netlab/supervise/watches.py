@@ -23,12 +23,17 @@ class Watch:
         self.child = child
         self.patience_s = child.ready.within or patience_s
         self.until = now + self.patience_s if self.patience_s else _NEVER
-        self.why = child.ready.missing()
+        self._seen = ""  # what the last look has found missing
         self._inherited = inherited
         self._loop = loop
         self._pause_s = _FIRST_S
         self._next = now + _FIRST_S if child.ready.is_looked_for else _NEVER
         self._trying: Try | None = None
+
+    @property
+    def why(self) -> str:
+        """Return what is missing."""
+        return self._seen or self.child.ready.missing()
 
     @property
     def due(self) -> float:
@@ -71,7 +76,7 @@ class Watch:
 
     def _has_seen(self, why: str) -> bool:
         self.cancel()
-        self.why = why
+        self._seen = why
         self._next = time.monotonic() + self._pause_s
         self._pause_s = min(self._pause_s * _GROWS, _LONGEST_S)
         return not why
