@@ -186,7 +186,7 @@ def test_interfaces_that_face_a_program_keep_their_offloads() -> None:
     assert told.startswith("host eth0: GRO is off and TX checksum offload is on, which ")
 
 
-def test_pins_that_are_gone_are_reported() -> None:
+def test_pins_that_are_gone_are_told() -> None:
     found = [one.what for one in node_drift.pin_problems("lab", "router", OWN._replace(maps=frozenset(), programs={}))]
 
     assert ["the pin of the program own is gone", "the pin of the map seen is gone"] == found
