@@ -15,7 +15,7 @@ from netlab.kernel import files
 from netlab.topology import program_text
 
 _SYSTEM = "/usr/include"
-_OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that only the kernel's own headers have: programs define them, too
+_OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that the kernel has for itself, and programs bring along
 _LINKED = ("linux", "asm", "asm-generic")
 
 
@@ -39,10 +39,7 @@ def flags(program: str, work_folder: str, include: Sequence[str] = ()) -> list[s
 
 
 def flags_for(source: str) -> list[str]:
-    """Return the options for structs that a program defines itself, so that bpf/kernel does not define them again.
-
-    `source` is the program's text with its headers.
-    """
+    """Return the options that keep bpf/kernel from defining what a program, given with its headers, defines itself."""
     return [f"-DNETLAB_OWN_{name.upper()}" for name in _OFTEN_OWN if re.search(rf"\bstruct\s+{name}\s*{{", source)]
 
 
