@@ -23,7 +23,7 @@ from netlab.topology import program_text
 INSTALL = "make install-libbpf installs them (on Debian: apt-get install clang libbpf-dev)"
 _ARCHITECTURES = {"x86_64": "x86", "aarch64": "arm64", "riscv64": "riscv", "s390x": "s390", "ppc64le": "powerpc"}
 _NO_HELPERS = re.compile(r"fatal error: 'bpf/bpf_\w+\.h' file not found")
-_HELPERS = "/usr/include/bpf/bpf_helpers.h"  # there: what is missing is another header, or one of a newer libbpf
+_HELPERS = "/usr/include/bpf/bpf_helpers.h"  # if it exists, a missing header is another one, or of a newer libbpf
 # A global variable with this name: it is declared at the beginning of a line, as functions are.
 _VARIABLE = r"^[A-Za-z_}}][^\n;=()#]*\b{name}\b\s*(?:\[[^]\n]*\]\s*)*(?:(?:SEC|__section)\s*\([^)\n]*\)\s*)?[=;]"
 
@@ -76,7 +76,7 @@ def _needs_types(job: Job, whole: str) -> bool:
 
 
 def compiled(job: Job, text: bytes, made: Options, cpu_s: float) -> tuple[bytes, str]:
-    """Return the object that is made of a text, and the rule for make with the headers that were read."""
+    """Return the object that is compiled from a text, and the make rule with the headers that were read."""
     place = os.path.join(job.work_folder, str(os.getpid()))
     files = [f"{place}.o", f"{place}.d"]
     argv = [made.compiler, *made.flags, "-MD", "-MF", files[1], "-MT", "o", "-x", "c", "-c", "-", "-o", files[0]]

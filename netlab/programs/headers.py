@@ -15,7 +15,7 @@ from netlab.kernel import files
 from netlab.topology import program_text
 
 _SYSTEM = "/usr/include"
-_OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that the kernel has for itself, and programs bring along
+_OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that only the kernel's own headers have: programs define them, too
 _LINKED = ("linux", "asm", "asm-generic")
 
 
@@ -39,7 +39,10 @@ def flags(program: str, work_folder: str, include: Sequence[str] = ()) -> list[s
 
 
 def flags_for(source: str) -> list[str]:
-    """Return the options that keep bpf/kernel from defining what a program, given with its headers, defines itself."""
+    """Return the options for structs that a program defines itself, so that bpf/kernel does not define them again.
+
+    `source` is the program's text with its headers.
+    """
     return [f"-DNETLAB_OWN_{name.upper()}" for name in _OFTEN_OWN if re.search(rf"\bstruct\s+{name}\s*{{", source)]
 
 

@@ -29,16 +29,16 @@ from netlab.record.layouts import NONE, Layouts
 from netlab.topology import object_file
 
 _T = TypeVar("_T")
-_NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, without which no trie of prefixes can be made
-_CONSTANT = ("rodata", "kconfig")  # maps that belong to one build
-_STRINGS = re.compile(r"rodata_str|rodata_cst")  # of which no program knows the names
+_NO_PREALLOC = 1  # BPF_F_NO_PREALLOC: the kernel makes no LPM trie without it
+_CONSTANT = ("rodata", "kconfig")  # maps of constants: each build has its own
+_STRINGS = re.compile(r"rodata_str|rodata_cst")  # maps of literals, which the source does not name
 _OWN_ERRORS = 4000  # enum libbpf_errno begins here
 _NAME = re.compile(r"\w+")
 _REFUSED = re.compile(r"^libbpf: prog '([^']*)': BPF program load failed: ", re.MULTILINE)
 
 
 def load_source(order: Order, text: bytes, whole: str, say: Callable[[str], None]) -> Build:
-    """Compile a source, given also with its headers, and load what is made of it, which is kept."""
+    """Compile a source, keep the object in the cache, and load it; `whole` is the source with its headers."""
     from netlab.programs import cache, clang, old_maps
 
     job, began = order.job, time.time()
@@ -128,7 +128,7 @@ def _by_name(what: str, pairs: Iterable[tuple[str, _T]]) -> dict[str, _T]:
 
 
 def _xdp_programs(opened: ObjectFile) -> Iterator[Program]:
-    """Yield the programs for XDP, whose types are set where libbpf cannot tell them; others are left out."""
+    """Yield the programs for XDP, with their types set; the other programs will not be loaded."""
     try:
         takers = btf.functions_of(opened.types(), build.CONTEXT)
     except BadBtfError:
@@ -170,13 +170,13 @@ def _entry(job: Job, opened: ObjectFile, programs: dict[str, Program]) -> str:
 
 
 def _choose(programs: dict[str, Program], entry: str) -> None:
-    """Load the one to attach in any case, and for an interface."""
+    """Mark the program to attach: it is loaded in any case, and for an interface."""
     programs[entry].want(True)
     programs[entry].become(XDP, ATTACH_INTERFACE)
 
 
 def _layouts(types: bytes, maps: dict[str, ObjectMap]) -> Layouts:
-    """Return how the maps are laid out, by the object's BTF; nothing if that is not understood."""
+    """Return the layouts of the maps by the object's BTF; NONE if that is not understood."""
     numbers = {
         name: MapTypes(
             each.number("btf_key_type_id"),

@@ -1,6 +1,6 @@
-"""Translates maps as they were declared before libbpf 1.0, `struct bpf_map_def SEC("maps")`, into those of `.maps`.
+"""Translates declarations of maps from before libbpf 1.0, `struct bpf_map_def SEC("maps")`, into those of `.maps`.
 
-Text in, text out, with all lines in their places: complaints about the translation are about the author's lines.
+Text in, text out. All lines keep their numbers, so that the compiler's complaints name the author's lines.
 """
 
 import re
@@ -25,7 +25,7 @@ def has_any(text: str) -> bool:
 
 
 def translated(text: str) -> str:
-    """Return a source whose old declarations are new ones."""
+    """Return the source with old declarations translated."""
     return _DECLARED.sub(_declaration, text)
 
 
