@@ -727,7 +727,7 @@ def test_a_compiler_at_work_is_waited_for_until_its_cpu_time_is_used_up(bench: B
     child = bench.start(f"#define X0 +1\n{doubled}{PASSING}int n = 0 X60;\n", limits=LIMITS._replace(cpu_s=2))
 
     with pytest.raises(NetlabError, match=r"test\.c: takes too long .* more than 2 s of CPU time$"):
-        child.pinned(0.5)
+        child.pinned(1.5)
 
     assert child.pid == 0
 

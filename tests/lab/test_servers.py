@@ -190,7 +190,8 @@ def test_a_server_that_dies_is_out_within_a_second_and_back_when_it_is_well(tmp_
         assert lost(dying) <= RATE
         now = stats()
         assert (now["reasons"]["BACKEND_REFUSED"]["packets"], now["backends"]["dns2"]["free"]) == (1, 0)
-        assert [each["absent"] for each in now["backends"].values()] == ["", "refusing", ""]
+        assert now["backends"]["dns2"]["absent"] == "refusing"
+        eventually(lambda: [each["absent"] for each in stats()["backends"].values()] == ["", "refusing", ""])
         assert re.search(r"dns2 +0, refusing +30", netlab("stats").stdout)
 
         assert lost(asked(tmp_path, 2)) == 0
