@@ -60,8 +60,8 @@ class Inside(NamedTuple):
 
     `addresses` are (interface's index, address as a number, its network). `routes` are those of the main table.
     `sysctls` are those that are planned and can be read. `faces` says, for each interface that faces a program, whether
-    GRO is on, and whether checksums are offloaded. `udp_rcvbuf_errors` counts datagrams that were dropped because their
-    socket's buffer was full.
+    GRO is on, and whether checksums are offloaded. `udp_rcvbuf_errors` counts datagrams without room in their socket's
+    buffer. `vlans` are those of a switch's ports.
     """
 
     links: tuple[Link, ...]
@@ -70,13 +70,13 @@ class Inside(NamedTuple):
     sysctls: Mapping[str, str]
     faces: Mapping[str, tuple[bool, bool]]
     udp_rcvbuf_errors: int = 0
+    vlans: Mapping[int, frozenset[tuple[int, int]]] = {}
 
 
 class Pins(NamedTuple):
     """What is pinned of a program: numbers of functions by name, names of maps, numbers of a new build's functions.
 
-    `entry` is the one that is attached. `expected` is what was pinned when the lab was built. They are "" and () if the
-    lab does not know.
+    `entry` is attached, `expected` was pinned when the lab was built. They are "" and () if the lab does not know.
     """
 
     programs: Mapping[str, int]

@@ -65,7 +65,8 @@ def _told(step: OpenInternet, found: "Opened", names: Names | None) -> list[str]
     lines = [f"the lab reaches the outside through this host ({families}), with the host's addresses: {table}"]
     if found.changed:
         own = " ".join(f"{name}=1" for name in found.changed)
-        lines.append(f"{own} until the last such lab goes; packets of others are not forwarded")
+        others = f"forwarded only from {few(found.ways)}, as before" if found.ways else "not forwarded"
+        lines.append(f"{own} until the last such lab goes; packets of others are {others}")
     if found.tools:
         lines.append(f"the host drops what it forwards ({', '.join(found.tools)}): new rules let the lab through")
     lines += [
