@@ -1,4 +1,4 @@
-"""This host as a machine to build labs on: what the steps of a plan really do to it."""
+"""Does the steps of a plan on this host: the Machine of `apply` that is no test."""
 
 import os
 import threading
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from netlab.supervise.client import Connection
 
 _Step = TypeVar("_Step", bound=Step)
-# Steps that are done by others than network/links.
+# Steps that network/links does not do.
 _ELSEWHERE = JoinHost | OpenInternet | GiveFiles | FillMaps | AttachProgram | RunSetup | StartRole
 _BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
 PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
@@ -42,8 +42,8 @@ def _of(kind: type[_Step], steps: Sequence[Step]) -> list[_Step]:
     return [step for step in steps if isinstance(step, kind)]
 
 
-class _Beside(threading.Thread):
-    """A piece of work done beside the main thread; `result` waits for it and raises what it raised."""
+class _Background(threading.Thread):
+    """Work done in a thread of its own; `result` waits for it and raises what it raised."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         super().__init__(daemon=True)
@@ -88,7 +88,7 @@ class Host:
         self.compilations: dict[AttachProgram, Compilation] = {}
         self.supervisor: Connection | None = None
         self.supervises = False  # whether the supervisor has its job
-        self.tracing: _Beside | None = None
+        self.tracing: _Background | None = None
         self.names: Names | None = None  # of a lab with a way outside
         self.told_of_background = False
 
@@ -137,16 +137,17 @@ class Host:
                 self.compilations[step] = compilation = loader.start(self._job(step), self.lock)
                 if not step.for_peer:
                     files.write(paths.source(self.folder, step.key, step.program.path), compilation.text, 0o640)
-            with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
-                self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
+            # A signal between start and assignment would leave a thread that `undo` cannot join.
+            with signals.waiting():
+                self.tracing = _Background(lambda: trace.open_instance(self.folder, self.lab))
         if programs or roles or setups:
             from netlab.supervise import client
 
             self.supervisor = client.spawn(self.lab, self.folder, self.lock)
 
     def _check_commands(self, roles: Sequence[StartRole], any_runs: bool) -> None:
-        """Refuse what could not be started in the end."""
-        if self.runtime.has_files:  # which come with the nodes
+        """Refuse commands that could not be started, before anything is built."""
+        if self.runtime.has_files:  # the commands are in files that come with the nodes, and there are no nodes yet
             return
         if any_runs and commands.problem("ip", os.environ):
             raise HostError("ip is not installed; on Debian: apt-get install iproute2")
@@ -155,7 +156,7 @@ class Host:
             self._check(step, commands.problem(step.argv[0], {**os.environ, **dict(step.env)}, self.home))
 
     def _check(self, step: StartRole, problem: str) -> None:
-        """Refuse a command with a problem; a role says READY, or else."""
+        """Raise NetlabError for a command with a problem, except a role's: it will fail to say READY."""
         if problem and not step.awaits_ready:
             raise NetlabError(f"{step.key}: command {step.argv[0]}: {problem}")
 
@@ -213,7 +214,7 @@ class Host:
             outside.opened(steps, self.plan.interfaces, self.names, self.lab, self.say)
 
     def _fill(self, steps: Sequence[FillMaps]) -> None:
-        """Write what the file has for maps into them, before any packet meets their programs."""
+        """Write the topology's entries into maps, before any packet meets their programs."""
         if not steps:
             return
         from netlab.lab import map_filling
@@ -278,8 +279,8 @@ class Host:
             self.say(f"netlab: {self.lab}: note: {NOT_FOLLOWED}")
 
     def complete(self) -> None:
-        """Let the supervisor go on without us, and write down that the lab stands."""
-        if not self.supervises:  # a lab without processes, whose programs' lines are to be kept all the same
+        """Let the supervisor go on without this process, and mark the lab as complete."""
+        if not self.supervises:  # no process was started, but the supervisor keeps the programs' trace lines
             self._start([], [])
         if self.supervisor:
             from netlab.supervise import client
@@ -288,7 +289,7 @@ class Host:
         store.mark_complete(self.lab)
 
     def undo(self) -> list[str]:
-        """Remove the lab, after ending what this process has begun itself."""
+        """Remove the lab, after ending the work that this process has started."""
         for compilation in self.compilations.values():
             compilation.kill()
         if self.tracing:

@@ -1,6 +1,6 @@
-"""What of this host a lab that joins it must not disturb: its networks, name servers and gateways. Needs no root.
+"""Reads the networks, name servers and gateways of this host, which a lab that joins it must avoid. Needs no root.
 
-While a lab stands, it is what the lab was planned beside: so the same file is the same lab.
+For a lab that is up, they are taken from its record, not read again: so the same file still means the same lab.
 """
 
 import os
@@ -26,26 +26,26 @@ _QUESTION = struct.Struct("=IHHII BxHiII")  # struct nlmsghdr; struct ifinfomsg,
 _ADDRESS, _ROUTE = struct.Struct("=BBBBI"), struct.Struct("=8BI")
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
-_RTN_UNICAST, _RTN_OF_NOBODY = 1, (6, 7, 8)  # blackhole, unreachable, prohibit
+_RTN_UNICAST, _RTN_NOWHERE = 1, (6, 7, 8)  # blackhole, unreachable, prohibit
 _FAMILIES = {socket.AF_INET: IPV4, socket.AF_INET6: IPV6}
-# Routes as wide as this are ways to everywhere, as those of a VPN: 0.0.0.0/1, 2000::/3.
+# Routes with a prefix no longer than this count as default routes, such as those of a VPN: 0.0.0.0/1, 2000::/3.
 _WIDEST = {IPV4: 1, IPV6: 3}
 
 
 def around(topology: Topology) -> Surroundings:
-    """Return what a lab must take into account; nothing for one without a node that is this host."""
+    """Return the networks that a lab must avoid; none for a lab without a node that is this host."""
     if not any(node.kind == "host" for node in topology.nodes):
         return NOWHERE
     return _of_standing(topology.name) or _read(topology.name)
 
 
 def _of_standing(lab: str) -> Surroundings | None:
-    """Return what a lab that stands was planned beside; None if there is none."""
+    """Return the networks that a lab avoids that is up already; None if no such lab is up."""
     if not os.path.exists(f"{paths.folder_of(lab)}/{paths.RECORD}"):
         return None
     try:
         record = store.read(lab)
-    except NetlabError:  # that is told later
+    except NetlabError:  # `up` reads the record again later, and reports this
         return None
     if not any(node.kind == "host" for node in record.nodes.values()):
         return None
@@ -107,7 +107,7 @@ def _is_elsewhere(record: LabRecord, here: os.stat_result) -> bool:
 
 
 class _Route(NamedTuple):
-    """A route of the host: to which network, through whom (None: nobody), at which interface."""
+    """A route of the host: its network, its gateway (None if it has none), and its interface's index."""
 
     to: Subnet
     via: Subnet | None
@@ -159,11 +159,11 @@ def _addresses(channel: Channel) -> Iterator[tuple[Subnet, int]]:
 
 
 def _routes(channel: Channel) -> Iterator[_Route]:
-    """Yield the routes of all tables, as rules may lead to any."""
+    """Yield the routes of all tables, because a rule may use any of them."""
     for answer in _all(channel, _RTM_GETROUTE):
         family, length, _, _, _, _, _, kind, _ = _ROUTE.unpack_from(answer)
         about = dict(attributes(answer[_ROUTE.size :]))
-        if family in _FAMILIES and (kind == _RTN_UNICAST or (kind in _RTN_OF_NOBODY and length)):
+        if family in _FAMILIES and (kind == _RTN_UNICAST or (kind in _RTN_NOWHERE and length)):
             via = about.get(_RTA_GATEWAY)
             bits = BITS[_FAMILIES[family]]
             yield _Route(

@@ -1,4 +1,4 @@
-"""What `up` waits for: every process is there, and none has ended that may not. Pure, but for the clock."""
+"""What `up` waits for: every process is there, and none has ended that must not. Pure, except for the clock."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -10,9 +10,9 @@ from netlab.words import count
 if TYPE_CHECKING:
     from netlab.supervise.job import Start
 
-# A command prints no READY: one that lives less than this is seen to have ended.
+# A command prints no READY: it counts as there when it has run for this long.
 TRIAL_S = 0.2
-_SLACK_S = 2.0  # for the supervisor, which ends what has not set up its node in time
+_SLACK_S = 2.0  # more time for the supervisor, which itself ends setups that are too slow
 NOT_FOLLOWED = "without control groups of version 2, what a command leaves in the background is not followed"
 
 
@@ -31,12 +31,12 @@ class Readiness:
         self._starts = {one.process: one for one in starts}
         self._late: list[str] = []  # those that have not said READY
         self._ends: dict[str, str] = {}  # how those that start again have ended last, until they are ready
-        self._trial_end = 0.0  # of those that have none to say
+        self._trial_end = 0.0  # when the last command that prints no READY counts as there
         self._unfollowed: set[str] = set()  # commands of which nobody sees what goes on in the background
         self._are_here = False
 
     def hear(self, event: Mapping[str, Any]) -> tuple[str, str] | None:
-        """Take an event; if the lab cannot become complete any more, return which process is the reason, and why."""
+        """Handle an event; if the lab cannot become complete any more, return the process that failed, and why."""
         process = event.get("process", "")
         match event["kind"]:
             case "setup" | "prepared":
@@ -66,13 +66,13 @@ class Readiness:
             self._unfollowed.add(process)
         if event["awaits_ready"]:
             self._late.append(process)
-            if process not in self._ends:  # the time of those that start again is not longer
+            if process not in self._ends:  # a restart gives a process no more time
                 self._wait_on(max(start.within, self._deadline_s))
         elif not start.may_exit:
             self._trial_end = event["ns"] / 1e9 + TRIAL_S
 
     def _hear_end(self, process: str, event: Mapping[str, Any]) -> tuple[str, str] | None:
-        """Take an end; one that starts again by itself does so, or is said to be exhausted."""
+        """Handle the end of a process. If it starts again by itself, wait for that, or for `exhausted`."""
         was_late = process in self._late
         if was_late:
             self._late.remove(process)

@@ -20,9 +20,9 @@ _MISSING = {
 
 
 class Sign(NamedTuple):
-    """What shows that a process is ready: see topology.model.Ready. `said` is the line READY of a role, "" nothing.
+    """What shows that a process is ready: see topology.model.Ready. The kind `said` is the line READY; "" is nothing.
 
-    `argv` enters the node. `within` is how many seconds the process has, 0 if nobody has said so.
+    `argv` enters the node. `within` is how many seconds the process has, 0 if the topology does not say.
     """
 
     kind: str = ""
@@ -54,7 +54,7 @@ class Sign(NamedTuple):
             return False
 
     def missing(self) -> str:
-        """Return what is missing, as long as nobody has looked."""
+        """Return what is missing, for a process that was not checked yet."""
         if self.searcher and self.searcher.gave_up:
             return f"the pattern {shown(self.what)} takes too long on its lines: write a simpler one"
         return _MISSING[self.kind].format(shown(self.what) if self.kind == LINE else self.what)

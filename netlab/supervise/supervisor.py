@@ -61,7 +61,7 @@ class Supervisor:
         self.listener = Listener(job["lab"], self.loop, self.stream, Requests(self.children, self.stream))
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
         self.trace = trace_collector.Collector(os.curdir, job["lab"], limit, self.stream) if job["trace"] else None
-        self.trace_rests = 0.0  # until when, while nobody waits for it
+        self.trace_rests = 0.0  # the trace is not read before this time
         self.setups: Setups | None = None
         if job["setups"]:
             from netlab.supervise import setups
@@ -161,7 +161,7 @@ def main(folder: str) -> None:
     umask.take()
     nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (nofile[1], nofile[1]))
-    sys.excepthook = partial(_leave_word, paths.SUPERVISOR_LOG)
+    sys.excepthook = partial(_record_error, paths.SUPERVISOR_LOG)
     files.write(paths.SUPERVISOR, json.dumps({"pid": os.getpid(), "start_ticks": pids.start_ticks(os.getpid())}))
     os.close(LOCK_FD)
     job = b""
@@ -177,7 +177,7 @@ def main(folder: str) -> None:
     Supervisor(what, Inherited(what["umask"], nofile)).run()
 
 
-def _leave_word(path: str, kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+def _record_error(path: str, kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
     """Record the error that ends this process, where `up` reads it and where it can be found later."""
     from traceback import format_exception
 
