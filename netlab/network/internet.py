@@ -91,6 +91,9 @@ def close_way(lab: str, has_way: bool | None = None) -> list[str]:
     """
     path = paths.forwarding(_namespace())
     if not (any(map(paths.is_forwarding, files.names(paths.LABS))) if has_way is None else has_way):
+        if os.path.exists(paths.host_lock()):
+            with of_host(lab):  # which removes one that a killed `up` has left
+                pass
         return []
     with of_host(lab) as lock:  # which removes one that was left
         for left in glob(f"{path}.*.new"):  # of a process that was killed while it wrote

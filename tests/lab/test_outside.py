@@ -225,6 +225,39 @@ def test_two_labs_share_the_host_and_the_last_one_sets_it_back(host: Machine, wa
     assert "up" == json.loads(host.netlab("status", "way", "--format", "json").stdout)["state"]
 
 
+LAST_RULES = """
+iptables-nft -A FORWARD -p tcp -j ACCEPT; iptables-nft -A FORWARD -j REJECT
+iptables-legacy -N LAST; iptables-legacy -A LAST -j DROP; iptables-legacy -A FORWARD -j LAST
+nft 'add table inet firewalld; add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }'
+nft 'add rule inet firewalld filter_FORWARD ct state established accept; add rule inet firewalld filter_FORWARD reject'
+"""
+
+
+def test_filters_that_drop_by_a_last_rule_are_passed_or_named(tmp_path: Path) -> None:
+    file = tmp_path / "last.yml"
+    file.write_text(LAB.replace("way", "last"))
+    with machine(2) as played:
+        played.sh(LAST_RULES)
+        before = played.state()
+        said = played.netlab("up", str(file)).stderr
+        stopped = played.netlab("exec", "--lab", "last", "a", "ping", "-nc1", "-W1", FAR[0], code=1).stdout
+        played.sh("nft insert rule inet firewalld filter_FORWARD iifname nl-last-0 accept")
+        passes = played.netlab("exec", "--lab", "last", "a", "ping", "-nc1", "-W60", FAR[0]).stdout
+        played.sh("iptables-legacy -F FORWARD; iptables-legacy -A FORWARD -j LAST")
+        seen = played.netlab("status", "last", code=1).stdout
+        played.sh("nft delete rule inet firewalld filter_FORWARD handle 4")
+        played.netlab("down", "last")
+        after = played.state()
+
+    assert "the host drops what it forwards (iptables-nft, iptables-legacy): new rules let the lab through" in said
+    assert "the chain filter_FORWARD of inet firewalld drops what this host forwards: allow it for nl-last-0" in said
+    assert "--zone=trusted --add-interface=nl-last-0" in said
+    assert "100% packet loss" in stopped
+    assert "1 received" in passes
+    assert "iptables-legacy -S FORWARD" in " ".join(seen.split())
+    assert before == after
+
+
 SIDES = """
 for side in open shut; do
     ip netns add $(basename {path})-$side
