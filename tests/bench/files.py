@@ -12,8 +12,8 @@ LEAVES = 1000
 PLAIN, OWN, MORE = "netlab", "a file and a hostname", "two files, a hostname, a folder"
 MOST = 1.5
 TEXT = """\
-The same star: bare, then with a file and so a host name and a mount namespace of its own in each leaf, then with a second
-file and a private folder besides. What matters are the ratios: all are measured in turns."""
+The same star: bare, then with a file and so a host name and a mount namespace of its own in each leaf, then with a
+second file and a private folder besides. What matters are the ratios: all are measured in turns."""
 
 
 def with_files(folder: Path, leaves: int, called: str) -> Contender:
