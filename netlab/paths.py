@@ -27,6 +27,7 @@ SUPERVISOR, SUPERVISOR_LOG, PROCESSES = "supervisor", "supervisor.log", "process
 SOCKET = "supervisor.sock"
 TRACE_LOG = "trace.log"
 GROUP = "group"
+NFTABLES = "nftables"  # the lab's table on the host, as nft has listed it: what `nft -f` loads again
 OUTSIDE = "outside"  # the host's own namespace, for a node that is the host; not beside those that `down` empties
 OWN, SPACES = "own", "spaces"  # what nodes have of the file system for themselves, and the namespaces that show it
 LAYOUTS = "layouts"

@@ -13,7 +13,7 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.syscalls import inside
-from netlab.lab import addresses_now, node_drift, process_drift, snapshot
+from netlab.lab import addresses_now, node_drift, port_vlans, process_drift, snapshot
 from netlab.lab.node_drift import NO_PINS, Inside, Pins, Problem, anew
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
@@ -210,6 +210,9 @@ def _problems_inside(
         if seen := found.get(node):
             yield from node_drift.node_problems(lab, node, about, seen)
             yield from node_drift.program_problems(lab, node, about, seen, own, passing)
+            if (bridge := about.bridge) and bridge.filters:
+                ports = {link.index for link in seen.links if link.master == bridge.index}
+                yield from port_vlans.problems(lab, node, about.interfaces, ports, seen.vlans)
             yield from _way_outside(lab, node, about, netns_path) if about.internet else ()
         elif node not in told:
             yield Problem(node, "its namespace cannot be entered", anew(lab))
@@ -219,7 +222,11 @@ def _way_outside(lab: str, node: str, about: NodeRecord, netns_path: Callable[[s
     """Yield what is missing for the lab to reach the outside through this host."""
     from netlab.network import internet
 
-    told = inside(netns_path(node), lambda: [*internet.problems(lab, list(about.interfaces))])
+    told, of_table = inside(
+        netns_path(node),
+        lambda: ([*internet.problems(lab, list(about.interfaces))], internet.table_problems(lab)),
+    )
+    yield from (Problem(node, what, f"netlab exec --lab {lab} {node} {mend}") for what, mend in of_table)
     yield from (Problem(node, what, anew(lab)) for what in told)
 
 

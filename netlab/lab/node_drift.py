@@ -7,7 +7,7 @@ qdisc) is no problem. `snapshot` reads nodes. `drift` looks at the rest of a lab
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from netlab.lab import route_drift
+from netlab.lab import route_drift, sysctl_drift
 from netlab.lab.route_drift import Route
 from netlab.plan.command_words import namespace
 from netlab.plan.steps import LO_INDEX as LO
@@ -60,8 +60,8 @@ class Inside(NamedTuple):
 
     `addresses` are (interface's index, address as a number, its network). `routes` are those of the main table.
     `sysctls` are those that are planned and can be read. `faces` says, for each interface that faces a program, whether
-    GRO is on, and whether checksums are offloaded. `udp_rcvbuf_errors` counts datagrams that were dropped because their
-    socket's buffer was full.
+    GRO is on, and whether checksums are offloaded. `udp_rcvbuf_errors` counts datagrams without room in their socket's
+    buffer. `vlans` are those of a switch's ports.
     """
 
     links: tuple[Link, ...]
@@ -70,6 +70,7 @@ class Inside(NamedTuple):
     sysctls: Mapping[str, str]
     faces: Mapping[str, tuple[bool, bool]]
     udp_rcvbuf_errors: int = 0
+    vlans: Mapping[int, frozenset[tuple[int, int]]] = {}
 
 
 class Pins(NamedTuple):
@@ -251,21 +252,9 @@ class _Node:
             yield self._problem("", f"its {route_drift.called(route)} is gone", self._command(step))
 
     def _sysctls(self) -> Iterator[Problem]:
-        for name, value in self.about.sysctls.items():
-            found = self.seen.sysctls.get(name)
-            if found is not None and not _same(found, value) and self._is_changed(name, value):
-                command = self._command(CreateNode(self.node, ((name, value),), self.lab))
-                yield self._problem("", f"its sysctl {name} is {found}, planned is {value}", command)
-
-    def _is_changed(self, name: str, value: str) -> bool:
-        """Say whether a sysctl that does not have its planned value was changed after `up`.
-
-        A node that forwards although it need not is no problem. One sysctl may set another: those with the same leaf
-        (net.ipv4.conf.all.forwarding, net.ipv4.ip_forward) are reported only if all have the same planned value.
-        """
-        leaf = _leaf(name)
-        alike = {other for each, other in self.about.sysctls.items() if _leaf(each) == leaf}
-        return len(alike) == 1 and not (leaf[1] == "forwarding" and value == "0")
+        for name, found, value in sysctl_drift.changed(self.about.sysctls, self.seen.sysctls):
+            command = self._command(CreateNode(self.node, ((name, value),), self.lab))
+            yield self._problem("", f"its sysctl {name} is {found}, planned is {value}", command)
 
     def _command(self, step: AddAddress | AddRoute | FaceProgram | CreateNode) -> str:
         """Return the command of a step as a user types it inside the node; for CreateNode, its sysctls."""
@@ -279,21 +268,3 @@ def _set(interface: str, change: str) -> str:
     import shlex
 
     return f"ip link set {shlex.quote(interface)} {change}"
-
-
-def _leaf(name: str) -> tuple[str, str]:
-    """Return a sysctl's family (net.ipv4) and its last part; another sysctl with the same two may set it."""
-    parts = name.replace("/", ".").split(".")
-    return ".".join(parts[:2]), "forwarding" if parts[-1] == "ip_forward" else parts[-1]
-
-
-def _same(found: str, planned: str) -> bool:
-    """Say whether two texts are the same value of a sysctl: numbers and addresses can be written in several ways."""
-    return [*map(_meaning, found.split())] == [*map(_meaning, planned.split())]
-
-
-def _meaning(word: str) -> object:
-    try:
-        return parse(word) if ":" in word else int(word, 0)
-    except (OSError, ValueError):
-        return word

@@ -65,17 +65,24 @@ def _told(step: OpenInternet, found: "Opened", names: Names | None) -> list[str]
     lines = [f"the lab reaches the outside through this host ({families}), with the host's addresses: {table}"]
     if found.changed:
         own = " ".join(f"{name}=1" for name in found.changed)
-        lines.append(f"{own} until the last such lab goes; packets of others are not forwarded")
+        others = f"forwarded only from {few(found.ways)}, as before" if found.ways else "not forwarded"
+        lines.append(f"{own} until the last such lab goes; packets of others are {others}")
     if found.tools:
         lines.append(f"the host drops what it forwards ({', '.join(found.tools)}): new rules let the lab through")
     lines += [
         f"note: the chain {chain.name} of {chain.family} {chain.table} drops what this host forwards: allow it for"
-        f" {few(step.interfaces)}"
+        f" {few(step.interfaces)}{_by_firewalld(chain.table, step.interfaces)}"
         for chain in found.others
     ]
     if names and names.resolver:
         lines.append(f"its name server {names.resolver} is asked at {names.at}")
     return lines
+
+
+def _by_firewalld(table: str, interfaces: Sequence[str]) -> str:
+    """Return how firewalld is told, if the table is its own."""
+    words = " ".join(f"--add-interface={name}" for name in interfaces)
+    return f" (firewall-cmd --zone=trusted {words})" if table == "firewalld" else ""
 
 
 def _forwards_ipv6() -> bool:

@@ -16,6 +16,7 @@ from netlab import paths
 from netlab.kernel import snmp, sysctls
 from netlab.kernel.netlink import Channel, attributes
 from netlab.kernel.syscalls import in_threads, setns
+from netlab.lab import port_vlans
 from netlab.lab.node_drift import Inside, Link, Pins
 from netlab.lab.route_drift import Route
 from netlab.record.model import InterfaceRecord, NodeRecord
@@ -103,6 +104,7 @@ def _visit(about: NodeRecord, netns: str, reader: sysctls.Sysctls) -> Inside:
             reader.read_all(about.sysctls),
             dict(_faces(channel, about.interfaces)),
             snmp.udp_rcvbuf_errors(),
+            port_vlans.read(channel.ask_all(port_vlans.ALL)) if about.bridge and about.bridge.filters else {},
         )
     finally:
         channel.close()

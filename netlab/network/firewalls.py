@@ -1,17 +1,18 @@
 """Lets a lab's packets pass firewall rules of the host: Docker, for example, sets iptables' FORWARD chain to DROP.
 
 A packet passes only if every table lets it pass. So the lab's interfaces get rules of their own in the FORWARD chain,
-of iptables-nft or iptables-legacy. They name the interface, so they can be found again. The policy stays as it is.
-netlab does not change other tables that drop by default: `up` names them in a note.
+of iptables-nft or iptables-legacy. They name the interface, so they can be found again. Policy and other rules stay as
+they are. netlab does not change other tables that drop what no rule knows: `up` names them in a note.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netlab.errors import HostError
 from netlab.kernel import files
+from netlab.network import filter_rules
 from netlab.network.host_commands import run, tried
 from netlab.plan.host_steps import is_interface_of, lab_of_table
 
@@ -62,15 +63,28 @@ def stopped(interfaces: Sequence[str]) -> list[str]:
 
 
 def dropping(lock: int = -1) -> list[Chain]:
-    """Return the chains of nftables that drop forwarded packets by default, except those of labs."""
-    return [chain for chain in _chains(lock, drops=True) if not lab_of_table(chain.table)]
+    """Return the chains of nftables, but for labs' own, that drop what the host forwards and no rule knows."""
+    entries = json.loads(run(["nft", "-j", "list", "ruleset"], lock))["nftables"]
+    known = filter_rules.of_nft(entry["rule"] for entry in entries if "rule" in entry)
+    found = []
+    for chain, policy in _forwarding(entries):
+        rules = known.get((chain.family, chain.table), {})
+        if not lab_of_table(chain.table) and filter_rules.drops_all(rules, chain.name, policy):
+            found.append(chain)
+    return found
 
 
-def _chains(lock: int = -1, *, drops: bool = False) -> Iterator[Chain]:
-    for entry in json.loads(run(["nft", "-j", "list", "chains"], lock))["nftables"]:
+def _chains(lock: int = -1) -> list[Chain]:
+    entries = json.loads(run(["nft", "-j", "list", "chains"], lock))["nftables"]
+    return [chain for chain, _ in _forwarding(entries)]
+
+
+def _forwarding(entries: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Chain, str]]:
+    """Yield the chains that see what the host forwards, with their policies."""
+    for entry in entries:
         about = entry.get("chain", {})
-        if about.get("hook") == "forward" and (not drops or about.get("policy") == "drop"):
-            yield Chain(about["family"], about["table"], about["name"])
+        if about.get("hook") == "forward":
+            yield Chain(about["family"], about["table"], about["name"]), about.get("policy", "")
 
 
 def _legacy() -> Iterator[str]:
@@ -83,17 +97,18 @@ def _legacy() -> Iterator[str]:
             pass
 
 
-def _listed(tool: str, lock: int = -1) -> list[str]:
-    """Return the rules of the chain; none if the command is not installed."""
+def _listed(tool: str, lock: int = -1, chain: str = _CHAIN) -> list[str]:
+    """Return the rules of a chain, of all if it is ""; none if the command is not installed."""
     try:
-        code, out, _ = tried([tool, "--wait", "-S", _CHAIN], lock)
+        code, out, _ = tried([tool, "--wait", "-S", *([chain] if chain else [])], lock)
     except HostError:
         return []
     return [] if code else out.splitlines()
 
 
 def _drops(tool: str, lock: int = -1) -> bool:
-    return f"-P {_CHAIN} DROP" in _listed(tool, lock)
+    chains, policies = filter_rules.of_iptables(_listed(tool, lock, ""))
+    return filter_rules.drops_all(chains, _CHAIN, policies.get(_CHAIN, ""))
 
 
 def _rule(way: str, interface: str) -> list[str]:

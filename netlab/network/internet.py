@@ -6,6 +6,7 @@ changes, and removed with the last such lab. There is one file for each network 
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from glob import glob
@@ -18,12 +19,18 @@ from netlab.kernel.sysctls import Sysctls
 from netlab.network import firewalls
 from netlab.network.firewalls import Chain
 from netlab.network.host_commands import run, tried
-from netlab.plan.host_steps import FORWARDING, OpenInternet, lab_of_table, ruleset, table_name
+from netlab.plan.host_steps import FORWARDING, Closed, OpenInternet, lab_of_table, may_be_a_labs, ruleset, table_name
 from netlab.record import shapes
 from netlab.record.lock import of_host
 from netlab.record.rules import HostSysctl
-from netlab.topology.ip_arithmetic import IPV6
+from netlab.topology.ip_arithmetic import IPV4, IPV6
+from netlab.words import count
 
+# Where packets come in that a host forwards although it does not forward as a whole; IPv6's is new in Linux 6.17.
+_WAYS = {
+    IPV4: re.compile(r"net\.ipv4\.conf\.([^.\"]+)\.forwarding"),
+    IPV6: re.compile(r"net\.ipv6\.conf\.([^.\"]+)\.force_forwarding"),
+}
 # What a kernel may lack, each with a table that loads only if the kernel has it.
 _PROBES = {
     "nf_tables": "table inet netlab-probe {}",
@@ -38,9 +45,13 @@ _PROBES = {
 
 
 class Opened(NamedTuple):
-    """What was done: sysctls that were changed, commands that added rules, and chains that may still drop."""
+    """What was done: sysctls that were changed, commands that added rules, and chains that may still drop.
+
+    `ways` are interfaces from which the host forwards others' packets, as it did before.
+    """
 
     changed: tuple[str, ...]
+    ways: tuple[str, ...]
     tools: tuple[str, ...]
     others: tuple[Chain, ...]
 
@@ -49,17 +60,27 @@ def open_way(step: OpenInternet, resolver: str = "", at: str = "") -> Opened:
     """Let the lab reach the outside; HostError names what is missing if this host cannot do it."""
     with of_host(step.lab) as lock:
         before = _remembered(step.families)
-        closed = tuple(family for family in step.families if before.get(FORWARDING[family]) == "0")
+        closed = tuple(_closed(family, before) for family in step.families if before.get(FORWARDING[family]) == "0")
         table = table_name(step.lab)
         rules = ruleset(step, closed, resolver, at)
-        _load(f"table inet {table} {{}}\ndelete table inet {table}\n{rules}", lock)
+        empty = f"table inet {table} {{}}\ndelete table inet {table}\n"
+        _load(f"{empty}{rules}", lock)
+        files.write(f"{paths.folder_of(step.lab)}/{paths.NFTABLES}", empty + run(_listing(step.lab), lock), 0o600)
         tools, others = firewalls.let_through(step.interfaces, lock)
         wanted = [(name, "2") for name, value in before.items() if name.endswith(".accept_ra") and value == "1"]
         wanted += [*step.sysctls]
         wanted += [(f"net.ipv4.conf.{name}.route_localnet", "1") for name in step.interfaces if resolver]
         changed = tuple(name for name, value in step.sysctls if before.get(name) != value)
         _write(wanted)
-    return Opened(changed, tuple(tools), tuple(others))
+    ways = tuple(dict.fromkeys(way for each in closed for way in each.ways))
+    return Opened(changed, ways, tuple(tools), tuple(others))
+
+
+def _closed(family: int, before: Mapping[str, str]) -> Closed:
+    """Return what a host that does not forward a family still forwards: what comes in at some interfaces."""
+    found = (_WAYS[family].fullmatch(name) for name, value in before.items() if value == "1")
+    ways = sorted(way[1].replace("/", ".") for way in found if way and way[1] not in ("all", "default"))
+    return Closed(family, tuple(ways))
 
 
 def close_way(lab: str, has_way: bool | None = None) -> list[str]:
@@ -70,6 +91,9 @@ def close_way(lab: str, has_way: bool | None = None) -> list[str]:
     """
     path = paths.forwarding(_namespace())
     if not (any(map(paths.is_forwarding, files.names(paths.LABS))) if has_way is None else has_way):
+        if os.path.exists(paths.host_lock()):
+            with of_host(lab):  # which removes one that a killed `up` has left
+                pass
         return []
     with of_host(lab) as lock:  # which removes one that was left
         for left in glob(f"{path}.*.new"):  # of a process that was killed while it wrote
@@ -103,20 +127,50 @@ def labs() -> list[str]:
     return []
 
 
+def table_problems(lab: str) -> list[tuple[str, str]]:
+    """Return what is gone of the lab's table, and the command that loads it again, for root.
+
+    Compared are the lines of each chain, as nft lists them; more lines are somebody's own.
+    """
+    kept = f"{paths.folder_of(lab)}/{paths.NFTABLES}"
+    with suppress(OSError):
+        planned = _chains_of(files.read(kept).decode())
+        code, out, _ = tried(_listing(lab))
+        now, table = _chains_of(out), f"table inet {table_name(lab)} of nftables"
+        if code:
+            return [(f"its {table} is gone: nothing of the lab reaches the outside", f"nft -f {kept}")]
+        lost = {name: [line for line in lines if line not in now.get(name, ())] for name, lines in planned.items()}
+        return [
+            (f"the chain {name} of its {table} has lost {count(len(lines), 'line')}: {lines[0]}", f"nft -f {kept}")
+            for name, lines in lost.items()
+            if lines
+        ]
+    return []
+
+
+def _listing(lab: str) -> list[str]:
+    return ["nft", "--stateless", "list", "table", "inet", table_name(lab)]
+
+
+def _chains_of(listed: str) -> dict[str, list[str]]:
+    """Return the lines of each chain of a table."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in map(str.strip, listed.splitlines()):
+        if line.startswith("chain "):
+            name = line.split()[1]
+            found[name] = []
+        elif name and line not in ("", "}"):
+            found[name].append(line)
+    return found
+
+
 def problems(lab: str, interfaces: Sequence[str]) -> Iterator[str]:
     """Yield what is missing of what `open_way` has made. Needs root."""
     if not os.path.exists(path := paths.forwarding(_namespace())):
         yield f"{path}, which says what this host forwarded before labs, is gone: `down` does not set that back"
-    table = table_name(lab)
-    code, out, _ = tried(["nft", "-j", "list", "table", "inet", table])
-    if code:
-        yield f"its table inet {table} of nftables is gone: nothing of the lab reaches the outside"
-    else:
-        entries = json.loads(out)["nftables"]
-        filled = {entry["rule"]["chain"] for entry in entries if "rule" in entry}
-        wanted = {"outward", "inward"} | {entry["chain"]["name"] for entry in entries if "chain" in entry}
-        for chain in sorted(wanted - filled):
-            yield f"the chain {chain} of its table inet {table} of nftables has lost its rules"
+    if not os.path.exists(kept := f"{paths.folder_of(lab)}/{paths.NFTABLES}"):
+        yield f"{kept}, which says what its table inet {table_name(lab)} of nftables was, is gone"
     for tool in firewalls.stopped(interfaces):
         yield f"this host drops what it forwards ({tool} -S FORWARD), and no rule lets {', '.join(interfaces)} through"
 
@@ -163,10 +217,11 @@ def _as_it_is(family: int) -> dict[str, str]:
     """Return the value of a family's forwarding sysctl, and the sysctls of interfaces that change with it."""
     whole = FORWARDING[family]
     names = [whole]
-    interfaces = [each.replace(".", "/") for each in files.names(f"/proc/sys/net/ipv{family}/conf") if each != "all"]
+    known = files.names(f"/proc/sys/net/ipv{family}/conf")
+    interfaces = [each.replace(".", "/") for each in known if each != "all" and not may_be_a_labs(each)]
     names += [f"net.ipv{family}.conf.{each}.forwarding" for each in interfaces]
     if family == IPV6:  # a host that forwards ignores router advertisements, unless this is 2
-        names += [f"net.ipv6.conf.{each}.accept_ra" for each in interfaces]
+        names += [f"net.ipv6.conf.{each}.{key}" for each in interfaces for key in ("accept_ra", "force_forwarding")]
     reader = Sysctls()
     try:
         found = reader.read_all(names)

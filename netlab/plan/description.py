@@ -1,11 +1,12 @@
 """Plan → the lab's record, which every process of the lab can read. Pure."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.paths import process_key
-from netlab.plan.host_steps import GuardHost, OpenInternet
+from netlab.plan.host_steps import FORWARDING, GuardHost, OpenInternet
 from netlab.plan.planner import Plan
 from netlab.plan.steps import AddBridge, AddRoute, AttachProgram, CreateNode, FaceProgram, Interface, StartRole, Step
 from netlab.plan.switch_steps import SetVlans
@@ -98,7 +99,7 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> 
         node.capabilities,
         steps.bridges.get(node.name),
         tuple(steps.routes.get(node.name, ())),
-        steps.sysctls.get(node.name, {}),
+        _kept_sysctls(node, steps.sysctls.get(node.name, {})),
         {each.name.text: json.dumps(_plain(each.content)) for each in node.maps},
         node.loopback,
         tuple(map(_own_file, node.own.files)),
@@ -106,6 +107,16 @@ def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> 
         node.internet,
         tuple(each.argv for each in node.setup),
     )
+
+
+def _kept_sysctls(node: Node, sysctls: Mapping[str, str]) -> dict[str, str]:
+    """Return the sysctls that are to stay as they are.
+
+    Whether a node forwards that has no automatic routes is for its routing daemon to say, unless the file says it.
+    """
+    written = dict(node.sysctls)
+    free = () if node.automatic_routes or node.kind == "host" else FORWARDING.values()
+    return {name: value for name, value in sysctls.items() if name not in free or name in written}
 
 
 def _plain(item: "Item") -> object:

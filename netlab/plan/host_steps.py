@@ -30,6 +30,11 @@ def interface_index(lab: str, number: int) -> int:
     return _FIRST_INDEX + int.from_bytes(_digest(lab)[:3], "big") % _LABS * _LINKS + number
 
 
+def may_be_a_labs(name: str) -> bool:
+    """Say whether an interface has a name as labs give to theirs on the host."""
+    return name.startswith((_WAY, _NO_WAY))
+
+
 def is_interface_of(name: str, lab: str) -> bool:
     """Say whether an interface on the host has a name of this lab's."""
     stem, _, number = name[len(_WAY) :].rpartition("-")
@@ -140,12 +145,19 @@ class OpenInternet(NamedTuple):
         return f"nft delete table inet {table_name(self.lab)}"
 
 
-def ruleset(step: OpenInternet, closed: tuple[int, ...] = (), resolver: str = "", at: str = "") -> str:
+class Closed(NamedTuple):
+    """A family of which the host forwarded nothing before labs, but what came in at `ways`, which are interfaces."""
+
+    family: int
+    ways: tuple[str, ...] = ()
+
+
+def ruleset(step: OpenInternet, closed: tuple[Closed, ...] = (), resolver: str = "", at: str = "") -> str:
     """Return the lab's table, in the language of nft.
 
-    `closed` are the families in which the host did not forward before: it still forwards nothing but the lab's packets.
-    `resolver` is a name server on the host's loopback: queries to the host's address `at` are redirected to it. No
-    other packet of the lab reaches the host's loopback.
+    `closed` are the families in which the host did not forward before: it still forwards nothing but the lab's packets,
+    and what it forwarded from single interfaces. `resolver` is a name server on the host's loopback: queries to the
+    host's address `at` are redirected to it. No other packet of the lab reaches the host's loopback.
     """
     ours = "{ " + ", ".join(f'"{name}"' for name in step.interfaces) + " }"
     names = {IPV4: "ipv4", IPV6: "ipv6"}
@@ -158,8 +170,9 @@ def ruleset(step: OpenInternet, closed: tuple[int, ...] = (), resolver: str = ""
         yield "chain inward {"
         yield "  type filter hook forward priority filter; policy accept;"
         yield f"  iifname != {ours} oifname {ours} ct state != {{ established, related }} drop"
-        for family in closed:
-            yield f'  meta nfproto {names[family]} iifname != "{_WAY}*" oifname != "{_WAY}*" drop'
+        for family, ways in closed:
+            known = " iifname != { " + ", ".join(f'"{name}"' for name in ways) + " }" if ways else ""
+            yield f'  meta nfproto {names[family]} iifname != "{_WAY}*" oifname != "{_WAY}*"{known} drop'
         yield "}"
         if resolver:
             yield "chain names {"

@@ -36,6 +36,7 @@ ACTING = (
     "runtime/cgroup_limits",
     "runtime/netns",
     "lab/outside",
+    "lab/host_networks",
     "network/internet",
     "network/firewalls",
     "network/host_commands",

@@ -22,16 +22,23 @@ nodes:
     files: {/etc/netlab-test/x: {text: x, owner: daemon}, /etc/hosts: {text: x}}
     private: [/run/netlab-test, /var/log, {path: /opt, content: host}]
     setup: ["sleep 1000 & echo set up", [ip, link, set, lo, up]]
+    loopback: [10.255.0.1/32, "fd00:ff::1/128"]
+    routes: [auto, {to: 10.9.0.0/16, via: right, metric: 20}, {to: 10.8.0.0/16, type: blackhole}]
+    sysctls: {net.ipv4.ip_forward: 1}
   right:
     xdp: pass
     command: [sleep, inf]
   alone: {}
   hub:
     kind: switch
-    setup: ip link set br0 type bridge stp_state 1
+    stp: true
+    setup: ip link set br0 type bridge ageing_time 1000
+  world: {kind: host, routes: [{to: 10.7.0.0/16, via: left}]}
 links:
   - [left, right]
   - [left, hub]
+  - [{node: left, address: 10.4.0.1, peer: 10.5.0.1}, {node: right, address: 10.5.0.1, peer: 10.4.0.1}]
+  - [left, world]
 """
 
 

@@ -116,9 +116,9 @@ def _answer(own: socket.socket, kind: socket.SocketKind, reply: Callable[[bytes]
 
 
 @contextmanager
-def machine() -> Iterator[Machine]:
-    """Yield a host that has a network outside, and forwards nothing."""
-    name = f"played{os.getpid()}"
+def machine(number: int = 0) -> Iterator[Machine]:
+    """Yield a host that has a network outside, and forwards nothing; of several, each has a number."""
+    name = f"played{os.getpid()}-{number}"
     played = Machine(name)
     far = f"{name}-far"
     try:

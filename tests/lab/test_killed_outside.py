@@ -15,7 +15,15 @@ pytestmark = pytest.mark.root
 LAB = "name: small\nnodes: {a: {}, world: {kind: host, internet: true}}\nlinks: [[a, world]]\n"
 # Every line takes minutes.
 STEPS = [pytest.param(25, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
-OF_THE_HOST = ("network/", "lab/outside", "lab/removal", "runtime/names", "record/lock", "record/store")
+OF_THE_HOST = (
+    "network/",
+    "lab/outside",
+    "lab/host_networks",
+    "lab/removal",
+    "runtime/names",
+    "record/lock",
+    "record/store",
+)
 
 
 @pytest.fixture(scope="module")

@@ -157,6 +157,19 @@ def test_status_sees_damage_and_down_and_up_mend_it(host: Machine, way: str, dam
     assert [told for told in damage.values() if not any(one.startswith(told) for one in found)] == [], found
 
 
+def test_status_sees_another_rule_in_the_place_of_one_and_says_what_mends_it(host: Machine, way: str) -> None:
+    """A rule that somebody has added is his own."""
+    host.sh("nft add rule inet netlab_way inward counter")
+    assert host.netlab("status", "way").returncode == 0
+    host.sh("nft flush chain inet netlab_way outward; nft add rule inet netlab_way outward counter")
+    (problem,) = json.loads(host.netlab("status", "way", "--format", "json", code=1).stdout)["problems"]
+    host.netlab(*problem["mend"].split()[1:])
+
+    what = 'the chain outward of its table inet netlab_way of nftables has lost 1 line: iifname "nl-way-0"'
+    assert problem["what"].startswith(what)
+    assert host.netlab("status", "way").returncode == 0
+
+
 def test_the_table_goes_although_somebody_has_removed_the_file_of_what_was_forwarded(host: Machine, way: str) -> None:
     file = Path(paths.forwarding(os.stat(host.path).st_ino))
     kept = file.read_bytes()
@@ -210,6 +223,80 @@ def test_two_labs_share_the_host_and_the_last_one_sets_it_back(host: Machine, wa
     assert f"{LONG} is up already" in again
     assert ["10.0.2.1/24", "fd00:0:0:2::1/64"] == addresses["eth0"]
     assert "up" == json.loads(host.netlab("status", "way", "--format", "json").stdout)["state"]
+
+
+LAST_RULES = """
+iptables-nft -A FORWARD -p tcp -j ACCEPT; iptables-nft -A FORWARD -j REJECT
+iptables-legacy -N LAST; iptables-legacy -A LAST -j DROP; iptables-legacy -A FORWARD -j LAST
+nft 'add table inet firewalld; add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }'
+nft 'add rule inet firewalld filter_FORWARD ct state established accept; add rule inet firewalld filter_FORWARD reject'
+"""
+
+
+def test_filters_that_drop_by_a_last_rule_are_passed_or_named(tmp_path: Path) -> None:
+    file = tmp_path / "last.yml"
+    file.write_text(LAB.replace("way", "last"))
+    with machine(2) as played:
+        played.sh(LAST_RULES)
+        before = played.state()
+        said = played.netlab("up", str(file)).stderr
+        stopped = played.netlab("exec", "--lab", "last", "a", "ping", "-nc1", "-W1", FAR[0], code=1).stdout
+        played.sh("nft insert rule inet firewalld filter_FORWARD iifname nl-last-0 accept")
+        passes = played.netlab("exec", "--lab", "last", "a", "ping", "-nc1", "-W60", FAR[0]).stdout
+        played.sh("iptables-legacy -F FORWARD; iptables-legacy -A FORWARD -j LAST")
+        seen = played.netlab("status", "last", code=1).stdout
+        played.sh("nft delete rule inet firewalld filter_FORWARD handle 4")
+        played.netlab("down", "last")
+        after = played.state()
+
+    assert "the host drops what it forwards (iptables-nft, iptables-legacy): new rules let the lab through" in said
+    assert "the chain filter_FORWARD of inet firewalld drops what this host forwards: allow it for nl-last-0" in said
+    assert "--zone=trusted --add-interface=nl-last-0" in said
+    assert "100% packet loss" in stopped
+    assert "1 received" in passes
+    assert "iptables-legacy -S FORWARD" in " ".join(seen.split())
+    assert before == after
+
+
+SIDES = """
+for side in open shut; do
+    ip netns add $(basename {path})-$side
+    ip link add $side type veth peer name eth0 netns $(basename {path})-$side
+done
+ip addr add 10.98.0.1/24 dev open; ip -n $(basename {path})-open addr add 10.98.0.2/24 dev eth0
+ip addr add 10.99.0.1/24 dev shut; ip -n $(basename {path})-shut addr add 10.99.0.2/24 dev eth0
+for side in open shut; do
+    ip link set $side up
+    ip -n $(basename {path})-$side link set eth0 up
+done
+ip -n $(basename {path})-open route add default via 10.98.0.1
+ip -n $(basename {path})-shut route add default via 10.99.0.1
+ip -n $(basename {far}) route add 10.96.0.0/14 via 198.51.100.2
+sysctl -qw net.ipv4.conf.open.forwarding=1 net.ipv4.conf.up0.forwarding=1
+"""
+
+
+def test_what_the_host_forwarded_from_single_interfaces_it_still_forwards(tmp_path: Path) -> None:
+    """Before, meanwhile and afterwards; and from others, also meanwhile, nothing."""
+    file = tmp_path / "sides.yml"
+    file.write_text(LAB.replace("way", "sides"))
+    with machine(1) as played:
+        names = {side: f"{os.path.basename(played.path)}-{side}" for side in ("open", "shut")}
+        ping = "ip netns exec {} ping -nc1 -W{} 198.51.100.1 >/dev/null && echo passes || echo stops"
+        seen = []
+        try:
+            played.sh(SIDES.format(path=played.path, far=played.far_path))
+            before = played.state()
+            for words in ((), ("up", str(file)), ("down", "sides")):
+                said = played.netlab(*words).stderr if words else ""
+                seen += [played.sh(ping.format(names["open"], 60)), played.sh(ping.format(names["shut"], 1))]
+                assert ("packets of others are forwarded only from open, up0, as before" in said) == ("up" in words)
+            after = played.state()
+        finally:
+            played.sh("".join(f"ip netns del {name} || :\n" for name in names.values()))
+
+    assert ["passes\n", "stops\n"] * 3 == seen
+    assert before == after
 
 
 def test_labs_that_are_planned_at_the_same_moment_choose_other_networks(host: Machine, tmp_path: Path) -> None:

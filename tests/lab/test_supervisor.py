@@ -19,7 +19,7 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import syscalls
 from netlab.kernel.pids import is_alive, start_ticks
-from netlab.supervise import client, logs
+from netlab.supervise import client, logs, talk
 from netlab.supervise.job import Start
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.processes import STAY, Lab, members, shell
@@ -416,6 +416,22 @@ def test_what_happens_while_the_folder_is_full_is_written_later(no_leaks: None, 
     finally:
         lab.close()
         syscalls.umount(f"{tmp_path}/full")
+
+
+def test_a_pattern_that_would_take_for_ever_is_given_up_and_the_rest_goes_on(lab: Lab) -> None:
+    """Neither is it the end of the supervisor, which hears the signal that ends the search."""
+    slow = shell("slow", f"echo {'a' * 60}b; echo up; {STAY}")._replace(
+        ready=("line", "(a+)+$", (), 0.0), autostart=False
+    )
+    lab.up(shell("a", f"echo READY; {STAY}"), slow)
+    with talk.to(lab.folder) as asked:
+        asked.ask("start", process="slow")
+        eventually(lambda: "takes too long" in asked.states()["slow"].get("why", ""), "it is given up")
+        asked.restart("a", PATIENCE_S)
+
+    eventually(lambda: "up" in lab.printed("slow"), "its lines are kept")
+    assert lab.state("slow")[0] == "starting"
+    assert lab.state("a")[0] == "running"
 
 
 def fill(path: str) -> None:

@@ -97,3 +97,13 @@ def test_vlans_are_apart_and_a_kernel_without_them_is_reported(no_leaks: None, t
         inside("a10", "ping", "-c1", "-w60", "10.99.0.2")
         for number in (3, 4):
             inside("a10", "ping", "-c1", "-W1", f"10.99.0.{number}", code=1)
+        assert netlab("status").returncode == 0
+        inside("s1", "bridge", "vlan", "add", "dev", "eth0", "vid", "77")  # somebody's own
+        inside("s1", "bridge", "vlan", "add", "dev", "eth1", "vid", "21", "pvid", "untagged")
+        inside("s2", "bridge", "vlan", "del", "dev", "eth0", "vid", "10")
+        found = json.loads(netlab("status", "--format", "json", code=1).stdout)["problems"]
+        lost = ["s1 eth1: frames without a tag are not in VLAN 20", "s2 eth0: tagged frames are not in VLAN 10"]
+        assert lost == [f"{one['where']}: {one['what']}" for one in found]
+        for one in found:
+            netlab(*one["mend"].split()[1:])
+        assert netlab("status").returncode == 0

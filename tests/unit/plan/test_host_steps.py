@@ -3,7 +3,7 @@
 import pytest
 
 from netlab.plan import host_steps
-from netlab.plan.host_steps import OpenInternet
+from netlab.plan.host_steps import Closed, OpenInternet
 from netlab.topology.ip_arithmetic import IPV4, IPV6
 
 LONG = "a-very-long-name-of-a-lab"
@@ -40,12 +40,15 @@ def test_a_table_tells_its_lab() -> None:
 
 def test_a_host_that_forwarded_nothing_still_forwards_nothing_else() -> None:
     step = OpenInternet("world", ("nl-demo-0", "nl-demo-1"), (IPV4, IPV6), "demo")
-    plain, closed = host_steps.ruleset(step), host_steps.ruleset(step, (IPV4,))
+    plain, closed = host_steps.ruleset(step), host_steps.ruleset(step, (Closed(IPV4),))
 
     assert 'iifname { "nl-demo-0", "nl-demo-1" } oifname != { "nl-demo-0", "nl-demo-1" } masquerade' in plain
     assert "nfproto" not in plain
     assert 'meta nfproto ipv4 iifname != "nl-*" oifname != "nl-*" drop' in closed
     assert "nfproto ipv6" not in closed
+
+    from_some = host_steps.ruleset(step, (Closed(IPV4, ("br7", "wlan0.7")),))
+    assert 'iifname != "nl-*" oifname != "nl-*" iifname != { "br7", "wlan0.7" } drop' in from_some
 
 
 def test_queries_are_led_to_a_server_that_only_the_host_reaches() -> None:
