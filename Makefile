@@ -69,7 +69,7 @@ test: dev lint
 
 ## make test-bpf    the programs alone, at length: a million fuzzed packets, 300,000 rounds of each race
 test-bpf: dev
-	@$(SETUP) cell env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/bpf $(ARGS)
+	@PROGRAMS=1 WORKERS=$${WORKERS:-$$(nproc)} sh .ci/test $(ARGS)
 
 ## make soak        100,000 requests, packets lost on purpose, workers and the balancer's role killed, and a full account;
 ##                  196 reloads under traffic, half of them killed; 1,000 labs, 200 killed on their way (15 minutes)

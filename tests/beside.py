@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 WHOLE = (
     "tests/bpf/test_races.py",  # each of its tests takes both processors: two at once would wait for each other
+    "tests/lab/test_reload.py",  # these have builds of the balancer, which each process compiles for its own labs
+    "tests/lab/test_healing.py",
+    "tests/lab/test_retry.py",
+    "tests/lab/test_servers.py",
+    "tests/lab/test_dns.py",
     "tests/unit/topology/test_broken.py",
     "tests/unit/roles/test_roles.py",
     "tests/lab/test_supervisor.py",
@@ -22,14 +27,9 @@ WHOLE = (
 ALONE = (
     "tests/lab/test_students.py",
     "tests/lab/test_demo.py",
-    "tests/lab/test_reload.py",
     "tests/lab/test_interrupted.py",
     "tests/lab/test_killed.py",
     "tests/lab/test_killed_reloads.py",
-    "tests/lab/test_healing.py",
-    "tests/lab/test_retry.py",
-    "tests/lab/test_servers.py",
-    "tests/lab/test_dns.py",
     "tests/lab/test_escaped.py",
 )
 FIRST = (*WHOLE, *ALONE)  # by the time that they take, the longest first

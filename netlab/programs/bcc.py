@@ -24,16 +24,22 @@ from netlab.record import mark
 if TYPE_CHECKING:
     from bcc import BPF
 
+_NAMES = "LAB_NODE"  # of the lab and the node: what netlab defines for the trace, and nothing else
 DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: `diagnostics` maps lines with it
 
 
 class Unit(NamedTuple):
-    """What a job is about: the text of its program, and the compiler's options."""
+    """What a job is about: the text of its program, and the compiler's options.
+
+    `key` is what is kept of it under; `key_of_silent` the same for programs that print nothing, in which lab and node
+    are not to be found. That is "" if the source names them itself.
+    """
 
     job: Job
     text: bytes
     flags: list[str]
     key: str
+    key_of_silent: str
 
     @classmethod
     def of(cls, job: Job, text: bytes, whole: str) -> Self:
@@ -42,12 +48,22 @@ class Unit(NamedTuple):
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder, job.include)]
         more, of_lab = lab_header.flags(job.lab, job.key, path, whole, work_folder)
         flags += [*headers.flags_for(whole), *more]
-        own = [("LAB_NODE", f'"{mark.printed(job.lab)}/{job.key}"'), ("NETLAB_CPUS", possible_cpus())]
-        for name, value in [*job.builtins, *job.define, *own]:
+        for name, value in [*job.builtins, *job.define, ("NETLAB_CPUS", possible_cpus())]:
             flags += [f"-U{name}", f"-D{name}={value}"]
-        flags += job.cflags
-        # what the work folder has are links to folders of the system's
-        return cls(job, text, flags, cache.key(path, text + of_lab, [flag.replace(work_folder, "") for flag in flags]))
+        names = [f"-U{_NAMES}", f'-D{_NAMES}="{mark.printed(job.lab)}/{job.key}"']
+
+        def key(*chosen: str) -> str:
+            # what the work folder has are links to folders of the system's
+            options = [flag.replace(work_folder, "") for flag in (*flags, *chosen, *job.cflags)]
+            return cache.key(path, text + of_lab, options)
+
+        is_named = any(_NAMES in each for each in (whole, *flags, *job.cflags))
+        return cls(job, text, [*flags, *names, *job.cflags], key(*names), "" if is_named else key())
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys under which something may be kept."""
+        return [key for key in (self.key_of_silent, self.key) if key]
 
 
 def load(unit: Unit) -> Build:
@@ -69,21 +85,24 @@ def load(unit: Unit) -> Build:
         with _refusal("verify", name):
             _verify(module, name, _attach_type(name) if name != entry else 0)
     if made:
-        cache.keep(unit.key, made, dependencies, headers.kernel_source(), began, unit.job.work_folder)
+        key = unit.keys[-1 if compiled.prints(made) else 0]
+        cache.keep(key, made, dependencies, headers.kernel_source(), began, unit.job.work_folder)
     programs = {name: module.funcs[name.encode()].fd for name in names}
     return Build(entry, maps, programs, partial(_forget, module))
 
 
 def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
     """Load what was compiled of this source before; None when it was not, or the kernel does not take it."""
-    kept = cache.find(unit.key, note)
+    first, *others = unit.keys
+    kept = cache.find(first, note, *others)
     if not isinstance(kept, compiled.Compiled):
         return None
     entry = build.entry(unit.job, [each.name for each in kept.programs])
     try:
         maps, programs = compiled.load(kept, entry, partial(build.adopt, unit.job, unit.text))
     except OSError:
-        cache.forget(unit.key)
+        for key in unit.keys:
+            cache.forget(key)
         return None
     return Build(entry, maps, programs)
 

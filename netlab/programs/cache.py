@@ -46,20 +46,20 @@ def key(path: str, source: bytes, flags: Sequence[str], compiler: str = "") -> s
     return hashlib.sha256(json.dumps(parts).encode() + source).hexdigest()
 
 
-def find(name: str, say: Say) -> Made | None:
-    """Return the entry of a name, if its headers have not changed.
+def find(name: str, say: Say, *others: str) -> Made | None:
+    """Return the entry of a name, or else of the first of the others, if its headers have not changed.
 
     An entry that another user than root could have written is not used: `say` is called with the reason.
     """
     folder = _folder(say)
     if folder < 0:
         return None
-    try:
-        return _found(folder, name, say)
-    except OSError:
-        return None
-    finally:
-        os.close(folder)
+    found = None
+    for each in (name, *others):
+        with suppress(OSError):
+            found = found or _found(folder, each, say)
+    os.close(folder)
+    return found
 
 
 def _found(folder: int, name: str, say: Say) -> Made | None:

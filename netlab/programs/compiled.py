@@ -17,6 +17,8 @@ _DEVMAPS = (bpf.DEVMAP, bpf.DEVMAP_HASH)  # the kernel adds a flag to them that 
 _INSTRUCTION = struct.Struct("=BBhi")  # operation, registers, offset, immediate
 _LOAD_64 = 0x18  # takes two instructions' room
 _IS_MAP = 1  # in the place of the source register: the immediate is a map's descriptor
+_HELPER = (0x85, 0)  # the operation and the registers of a call of the helper whose number is the immediate
+_PRINTING = (6, 177)  # bpf_trace_printk, bpf_trace_vprintk
 
 
 class MapShape(NamedTuple):
@@ -87,6 +89,15 @@ def code(name: str, instructions: bytes, maps: Mapping[str, int], attach_type: i
             named[position] = names[immediate]
         position += 2 if operation == _LOAD_64 else 1
     return Code(name, instructions, named, attach_type)
+
+
+def prints(what: Compiled) -> bool:
+    """Say whether one of the programs may print into the kernel's trace."""
+    return any(
+        (operation, registers) == _HELPER and number in _PRINTING
+        for program in what.programs
+        for operation, registers, _, number in _INSTRUCTION.iter_unpack(program.instructions)
+    )
 
 
 def load(

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -53,9 +53,9 @@ ACTING = (
 )
 
 
-def tracer(see: Callable[[str], None]) -> Callable[[FrameType, str, Any], Any]:
-    """Return a trace function that tells `see` every line of the acting modules before it is executed."""
-    files = {f"{ROOT}/netlab/{name}.py": name for name in ACTING}
+def tracer(see: Callable[[str], None], modules: Sequence[str]) -> Callable[[FrameType, str, Any], Any]:
+    """Return a trace function that tells `see` every line of these modules before it is executed."""
+    files = {f"{ROOT}/netlab/{name}.py": name for name in modules}
 
     def on_line(frame: FrameType, event: str, _: Any) -> Any:
         if event == "line":
@@ -83,7 +83,8 @@ def main() -> int:
 
     from netlab.cli.main import main as command_line
 
-    function = tracer(see)
+    # where only one line matters, Python need not stop at those of other modules
+    function = tracer(see, [place.partition(":")[0]] if place else ACTING)
     threading.settrace(function)
     sys.settrace(function)
     code = command_line(words)

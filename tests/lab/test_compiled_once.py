@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netlab import paths
-from netlab.programs import bpf
+from netlab.programs import bpf, loader
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.testing.waiting import PATIENCE_S
 from tests.lab.test_programs import OWN, Bench, bench
@@ -140,6 +140,34 @@ def test_what_the_kernel_refuses_is_compiled_anew(bench: Bench, cache: Path) -> 
     assert was_compiled(bench, ANSWER, node="two")
     assert verdict(bench, "two") == 1
     assert not was_compiled(bench, ANSWER, node="three")
+
+
+@pytest.mark.parametrize(
+    ("body", "is_named"),
+    [
+        ("return XDP_PASS;", False),
+        ('bpf_trace_printk("seen"); return XDP_PASS;', True),
+        ("return sizeof(LAB_NODE);", True),
+    ],
+)
+def test_only_a_program_that_names_its_lab_is_compiled_for_each(bench: Bench, body: str, is_named: bool) -> None:
+    """By what it prints, or in its own way: the others are the same for all nodes and labs."""
+    path = bench.folder / "own.c"
+    path.write_text(f"int own(struct xdp_md *ctx) {{ {body} }}\n")
+    compiled: list[bool] = []
+    verdicts: list[int] = []
+    for lab, node in (("a", "n"), ("a", "n"), ("a", "other"), ("another", "n")):
+        pins = f"{bench.folder}/bpf/{lab}-{node}-{len(compiled)}"
+        compilation = loader.start(loader.Job(lab, node, str(path), pins, f"{bench.folder}/work"))
+        compilation.pinned(PATIENCE_S)
+        compiled.append(bool(compilation._talk_text()))
+        compilation.kill()
+        with LoadedProgram.open(f"{pins}/programs/own") as program:
+            verdicts.append(program.test_run(bytes(64)).verdict)
+
+    assert compiled == [True, False, is_named, is_named]
+    if "sizeof" in body:
+        assert verdicts[0] == verdicts[1] == verdicts[2] - 4 == verdicts[3] - 6
 
 
 def test_a_source_that_is_refused_is_refused_again(bench: Bench) -> None:

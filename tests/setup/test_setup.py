@@ -296,6 +296,24 @@ def test_one_more_runs_at_a_time_than_there_are_processors(machine: Machine) -> 
     assert ["", f"--tx=1*popen//python=.ci/cell {ready}"] == places(machine)
 
 
+def test_the_programs_at_length_have_their_races_by_themselves(machine: Machine) -> None:
+    """Each race takes two processors; the others run as many at a time as there are."""
+    machine.setup("venv")
+    machine.calls()
+    machine.pytest_ends(lab=5)
+    at_length = ("env", "PROGRAMS=1", "WORKERS=2", "sh", ".ci/test", "-x")
+
+    machine.has(uid=0, processors=2, cells=False)
+    assert machine.run(*at_length).returncode == 5
+    others, races = machine.calls()
+    assert others.endswith("-p no:cacheprovider tests/bpf --ignore=tests/bpf/test_races.py -x")
+    assert races.endswith("-m pytest -p no:cacheprovider tests/bpf/test_races.py -x")
+
+    machine.has(uid=0, processors=2)
+    machine.run(*at_length)
+    assert places(machine) == ["--tx=2*popen//python=.ci/cell env --block-signal .venv/bin/python"]
+
+
 def places(machine: Machine) -> list[str]:
     """Return where each call of pytest has run its tests; "" is in its own process."""
     return [

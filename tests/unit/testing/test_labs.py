@@ -1,5 +1,6 @@
 """The command `netlab`, as tests run it."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from netlab.testing import labs
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path) -> Path:
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which another `netlab` runs: it writes down its words, and prints the text in `says`."""
     (tmp_path / "netlab").mkdir()
     (tmp_path / "netlab" / "__init__.py").write_text("")
@@ -17,7 +18,19 @@ def stand_in(tmp_path: Path) -> Path:
         "import sys\nprint(*sys.argv[1:], file=open('asked', 'a'))\nprint(open('says').read())\n"
     )
     (tmp_path / "says").write_text("")
+    monkeypatch.setattr(labs, "command", lambda: [sys.executable, "-m", "netlab"])
     return tmp_path
+
+
+def test_the_command_is_the_one_that_was_installed_with_this_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is none, Python finds the package itself."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert [str(tmp_path / "python"), "-m", "netlab"] == labs.command()
+    (tmp_path / "netlab").touch(mode=0o755)
+
+    assert [str(tmp_path / "netlab")] == labs.command()
 
 
 def test_what_was_printed_is_text() -> None:
