@@ -13,8 +13,9 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.syscalls import inside
-from netlab.lab import addresses_now, node_drift, process_drift, snapshot
-from netlab.lab.node_drift import NO_PINS, Inside, Pins, Problem, anew
+from netlab.lab import addresses_now, node_drift, process_drift, program_drift, snapshot
+from netlab.lab.node_drift import Inside, Problem, anew
+from netlab.lab.program_drift import NO_PINS, Pins
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
 from netlab.record import noted_pins, store
@@ -205,10 +206,10 @@ def _problems_inside(
         passing = _pins(paths.passing_pins(folder, node), known)
         if mounted:  # else they are all gone, and that is told
             for where, pins in (*own.items(), (node, passing)):
-                yield from node_drift.pin_problems(lab, where, pins)
+                yield from program_drift.pin_problems(lab, where, pins)
         if seen := found.get(node):
             yield from node_drift.node_problems(lab, node, about, seen)
-            yield from node_drift.program_problems(lab, node, about, seen, own, passing)
+            yield from program_drift.program_problems(lab, node, about, seen, own, passing)
             yield from _way_outside(lab, node, about, netns_path) if about.internet else ()
         elif node not in told:
             yield Problem(node, "its namespace cannot be entered", anew(lab))

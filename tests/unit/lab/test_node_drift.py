@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from netlab.lab import addresses_now, node_drift, route_drift, snapshot
-from netlab.lab.node_drift import Inside, Link, Pins
+from netlab.lab import addresses_now, node_drift, program_drift, route_drift, snapshot
+from netlab.lab.node_drift import Inside, Link
+from netlab.lab.program_drift import Pins
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
 from netlab.record.model import RouteRecord
@@ -59,7 +60,7 @@ def said(node: str, seen: Inside, own: Pins = OWN, passing: Pins = PASSING) -> l
     pins = dict.fromkeys((key for key, _ in RECORD.programs_of(node)), own)
     found = [
         *node_drift.node_problems("lab", node, about, seen),
-        *node_drift.program_problems("lab", node, about, seen, pins, passing),
+        *program_drift.program_problems("lab", node, about, seen, pins, passing),
     ]
     return [f"{one.where}: {one.what}" for one in found]
 
@@ -134,7 +135,7 @@ def test_a_program_that_a_reload_is_just_attaching_is_its_own() -> None:
 
     assert said("router", seen)
     assert [] == said("router", seen, OWN._replace(coming=frozenset({30})))
-    assert not list(node_drift.pin_problems("lab", "router", OWN._replace(programs={}, coming=frozenset({30}))))
+    assert not list(program_drift.pin_problems("lab", "router", OWN._replace(programs={}, coming=frozenset({30}))))
 
 
 def test_a_port_that_left_its_bridge_is_told_unless_the_bridge_has_gone() -> None:
@@ -187,7 +188,9 @@ def test_interfaces_that_face_a_program_keep_their_offloads() -> None:
 
 
 def test_pins_that_are_gone_are_told() -> None:
-    found = [one.what for one in node_drift.pin_problems("lab", "router", OWN._replace(maps=frozenset(), programs={}))]
+    found = [
+        one.what for one in program_drift.pin_problems("lab", "router", OWN._replace(maps=frozenset(), programs={}))
+    ]
 
     assert ["the pin of the program own is gone", "the pin of the map seen is gone"] == found
 
