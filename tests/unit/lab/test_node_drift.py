@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from netlab.lab import addresses_now, node_drift, program_drift, route_drift, snapshot
-from netlab.lab.node_drift import Inside, Link
+from netlab.lab.node_drift import Inside, Link, Problem
 from netlab.lab.program_drift import Pins
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
 from netlab.record.model import RouteRecord
+from netlab.topology.hooks import EGRESS
 from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Endpoint, Node, Program, Route, Topology
 from netlab.topology.model import Link as Wire
@@ -136,6 +137,28 @@ def test_a_program_that_a_reload_is_just_attaching_is_its_own() -> None:
     assert said("router", seen)
     assert [] == said("router", seen, OWN._replace(coming=frozenset({30})))
     assert not list(program_drift.pin_problems("lab", "router", OWN._replace(programs={}, coming=frozenset({30}))))
+
+
+@pytest.mark.parametrize(
+    ("attached", "what"),
+    [
+        ((), "no tc program is attached at egress; planned is own"),
+        ((8, 9), "another tc program (number 8, 9) is attached at egress in the place of own"),
+    ],
+)
+def test_a_tc_program_that_is_not_attached_is_told(attached: tuple[int, ...], what: str) -> None:
+    """Others may stand beside it; a reload is just attaching a new build."""
+    about = RECORD.nodes["router"]
+    about = about._replace(programs=tuple(each._replace(hook=EGRESS, mode="") for each in about.programs))
+    places = [(name, EGRESS) for name in about.programs[0].interfaces]
+
+    def told(numbers: tuple[int, ...], own: Pins = OWN) -> list[Problem]:
+        seen = whole("router")._replace(tc=dict.fromkeys(places, numbers))
+        return list(program_drift.program_problems("lab", "router", about, seen, {"router": own}, PASSING))
+
+    assert [(f"router {name}", what) for name, _ in places] == [(one.where, one.what) for one in told(attached)]
+    assert told(attached)[0].mend == "netlab reload --lab lab router, with its source as it is now"
+    assert [] == told((3, 7, 9)) == told((30,), OWN._replace(coming=frozenset({30})))
 
 
 def test_a_port_that_left_its_bridge_is_told_unless_the_bridge_has_gone() -> None:
