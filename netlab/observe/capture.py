@@ -82,9 +82,8 @@ class Captured(NamedTuple):
 def ends(lab: LabRecord) -> list[End]:
     """Return, for every link of a lab, where it is captured: at an end without an XDP program.
 
-    If both ends have such programs, or neither has, it is the end whose node comes first in the file. Those that netlab
-    attaches at the peers of other nodes' programs do not count: they pass everything. Nor do tc programs, which see
-    what arrives later than a capture does, and what leaves earlier.
+    If both ends have such programs, or neither has, it is the end whose node comes first in the file. Programs that
+    netlab attaches at the peers of other nodes' programs do not count: they pass everything.
     """
 
     def carries(node: str, interface: str) -> bool:

@@ -45,7 +45,6 @@ class Job(NamedTuple):
     `dialect`, `include`, `cflags` and `map_sizes` are, topology.model.Program says.
 
     `layouts` is the file to write down how the maps are laid out, or "" for none; its folder is made.
-
     `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
     `map_reuse`), and its program is replaced where it is attached.
     """
@@ -107,9 +106,9 @@ class Order(NamedTuple):
 
 
 class Place(NamedTuple):
-    """The second line for a child: the file of the namespace, and the interfaces in it, to attach the program to.
+    """The second line for a child: the file of a namespace, and the interfaces there, to attach the program to.
 
-    It takes the places of the programs of an `earlier` build, by the kernel's numbers; None if there is no such build.
+    `earlier` are the kernel's numbers of the programs whose places it takes; None if it is the first build.
     """
 
     netns: str
@@ -195,7 +194,7 @@ class Compilation:
         return self._loaded
 
     def attach(self, netns: str, interfaces: Sequence[str], earlier: Iterable[int] | None = None) -> None:
-        """Say that the namespace at `netns` stands, with these interfaces, and which programs had been there."""
+        """Say that the namespace at `netns` stands, and what else Place says; returns at once."""
         self.tell(Place(netns, tuple(interfaces), None if earlier is None else tuple(earlier)))
 
     def finish(self, patience_s: float = PATIENCE_S) -> Loaded:
