@@ -184,8 +184,8 @@ def choose_entry(
     """Return which of a file's programs, which are all of the hook's kind, is the one to attach.
 
     That is the one wanted, or else the one named like the file, or as usual at this hook (`xdp`, `tc_ingress`), or the
-    only one, among those whose names do not say that they are for something else, or, if there is none, of `others`.
-    None of `in_headers` can be.
+    only one whose name has the direction of tc, or the only one at all. Those whose names say that they are for
+    something else count only if there are no others, and are among `others`. None of `in_headers` can be.
     """
     function = kind_at(hook).shape
     shape = f"`{function}`, not static"
@@ -205,6 +205,9 @@ def choose_entry(
     for name in (re.sub(r"\W", "_", stem), *_USUAL_ENTRIES[hook]):
         if name in names:
             return name
+    apt = [name for name in candidates if hook in hooks.TC and hooks.direction(hook) in name.split("_")]
+    if len(apt) == 1:
+        return apt[0]
     if len(candidates) > 1:
         raise Refused("plain", f"has several programs, {', '.join(candidates)}: say which one to attach by `function:`")
     return candidates[0]

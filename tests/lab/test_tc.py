@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from netlab.errors import NetlabError
 from netlab.kernel import syscalls
+from netlab.lab import reload
 from netlab.programs import attachment
+from netlab.programs.loader import Compilation, Loaded
 from netlab.testing.waiting import PATIENCE_S, eventually
 from netlab.topology.hooks import EGRESS, INGRESS
 from tests.lab import clang
@@ -244,6 +247,26 @@ def test_a_reload_that_fails_changes_nothing(folder: Path) -> None:
 
     assert "marked: 2 entries instead of 1" in said
     assert before == (attached(INGRESS, "eth0"), attached(EGRESS, "eth0"), attached(EGRESS, "eth1"))
+
+
+def test_a_reload_that_fails_at_the_end_puts_all_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has taken its place already leaves it again, at each hook."""
+    real = Compilation.finish
+
+    def finish(compilation: Compilation) -> Loaded:
+        found = real(compilation)
+        if compilation.job.key == KEYS[-1]:
+            raise NetlabError("the end of this test")
+        return found
+
+    before = attached(INGRESS, "eth0"), attached(EGRESS, "eth0"), attached(EGRESS, "eth1")
+    monkeypatch.setattr(Compilation, "finish", finish)
+    with pytest.raises(NetlabError, match="the end of this test"):
+        reload.reload(LAB, "b", (), print)
+
+    assert before == (attached(INGRESS, "eth0"), attached(EGRESS, "eth0"), attached(EGRESS, "eth1"))
+    assert ttl() == "42"
+    netlab("status")
 
 
 def test_what_a_killed_reload_has_left_is_taken_over(folder: Path) -> None:

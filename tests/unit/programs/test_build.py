@@ -45,6 +45,7 @@ def test_no_entry_is_guessed(candidates: list[str], wanted: str) -> None:
         (EGRESS, ["tc_ingress", "tc_egress"], "tc_egress"),
         (EGRESS, ["ingress", "egress"], "egress"),
         (INGRESS, ["other", "tc"], "tc"),
+        (INGRESS, ["handle_egress", "handle_ingress_pkt", "other"], "handle_ingress_pkt"),
     ],
 )
 def test_usual_names_are_those_of_the_hook(hook: str, names: list[str], entry: str) -> None:
