@@ -216,17 +216,19 @@ def test_every_view_says_at_which_hook_they_are(folder: Path) -> None:
     assert "tc egress on eth1" in netlab("status").stdout
 
 
-def test_a_reload_replaces_programs_under_traffic(folder: Path) -> None:
+def test_a_reload_replaces_programs_under_traffic(folder: Path, tmp_path: Path) -> None:
     """Each answer has the TTL of one of the builds, none is lost; one program is attached at the end, as before."""
     before, counted = attached(EGRESS, "eth1"), marked()
-    pinging = background("a", ["ping", "-i", "0.01", "-W", "5", "10.0.1.2"])
-    try:
-        eventually(lambda: marked() > counted, "answers")
-        netlab("reload", "b/mark", "--define", "TTL=43")
-        inside("a", "ping", "-c", "1", "-W", "5", "10.0.1.2")
-    finally:
-        pinging.send_signal(signal.SIGINT)
-        said = pinging.communicate(timeout=PATIENCE_S)[0]
+    with (tmp_path / "said").open("w") as file:
+        pinging = background("a", ["ping", "-i", "0.01", "-W", "5", "10.0.1.2"], stdout=file)
+        try:
+            eventually(lambda: marked() > counted, "answers")
+            netlab("reload", "b/mark", "--define", "TTL=43")
+            inside("a", "ping", "-c", "1", "-W", "5", "10.0.1.2")
+        finally:
+            pinging.send_signal(signal.SIGINT)
+            pinging.wait(PATIENCE_S)
+    said = (tmp_path / "said").read_text()
     ttls = [line.partition("ttl=")[2].split()[0] for line in said.splitlines() if "ttl=" in line]
     numbers = [int(line.partition("icmp_seq=")[2].split()[0]) for line in said.splitlines() if "ttl=" in line]
 
