@@ -172,7 +172,7 @@ def _attach(
 def _index(interface: str) -> int:
     try:
         return socket.if_nametoindex(interface)
-    except OSError as error:  # which has no number, also where there is no descriptor left to ask with
+    except OSError as error:  # it has no errno, even if the cause is that no descriptor is left
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
         raise OSError(errno.ENODEV, str(error)) from None
 
