@@ -59,7 +59,7 @@ def program_problems(
         if hook == XDP:
             what = _attachment(links[name].programs, called, mode, pins)
         else:
-            what = _shared_attachment(seen.tc.get((name, hook), ()), called, hook, pins)
+            what = _shared_attachment(seen.tc[name, hook], called, hook, pins) if (name, hook) in seen.tc else ""
         if what:
             others = hook == XDP and any(number for other, number in links[name].programs.items() if other != mode)
             renewable = key and pins.is_whole and not others
@@ -88,7 +88,7 @@ def _attachment(attached: Mapping[str, int], called: str, mode: str, pins: Pins)
 
 
 def _shared_attachment(attached: Collection[int], called: str, hook: str, pins: Pins) -> str:
-    """Return the same of a tc program, beside which somebody may have attached others."""
+    """Return what is wrong with a tc program, beside which others may be attached: "" for nothing."""
     at = direction(hook)
     if not attached:
         return f"no tc program is attached at {at}; planned is {called}"

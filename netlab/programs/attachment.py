@@ -64,9 +64,8 @@ def attach(
 def take_over(program: int, interfaces: Sequence[str], hook: str, mode: str, earlier: Collection[int]) -> None:
     """Let a program take the places of those of an earlier build, and no others; raises Refused."""
     there = numbers(interfaces, hook, mode)
-    attach(
-        program, [name for name in interfaces if not set(there.get(name, ())).isdisjoint(earlier)], hook, mode, earlier
-    )
+    chosen = [name for name, attached in there.items() if not set(attached).isdisjoint(earlier)]
+    attach(program, chosen, hook, mode, earlier)
 
 
 def attach_where_none(program: int, interfaces: Sequence[str]) -> list[str]:
@@ -94,7 +93,7 @@ def numbers(interfaces: Sequence[str], hook: str, mode: str) -> dict[str, list[i
 
 
 def put_back(before: Mapping[str, Sequence[int]], hook: str, mode: str) -> None:
-    """Let be attached again what `numbers` has found, in the places of what came later."""
+    """Attach again what `numbers` has found, in the places of what was attached since; an error is ignored."""
     with _opened(hook, mode) as at:
         for interface, earlier in before.items():
             with suppress(OSError):
@@ -152,7 +151,8 @@ def _attach(
         there = at.attached(index) if earlier is not None else []
         before = next((each for each in there if not at.is_shared or each in (earlier or ())), 0)
         if before:
-            undo.append(partial(at.replace, index, own, _open(before)))
+            replaced = bpf.Object(_open(before))  # it may be held by nothing else from now on
+            undo.append(lambda: at.replace(index, own, replaced.fd))
             at.replace(index, before, program)
         else:
             at.add(index, program)

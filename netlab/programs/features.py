@@ -10,7 +10,7 @@ import os
 import re
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from netlab import assets
@@ -31,6 +31,7 @@ _TEST_FRAME = bytes(64)
 _NEWLINK, _SETLINK, _REQUEST_CREATE, _REQUEST = 16, 19, 0x601, 1
 _LINKINFO, _INFO_KIND, _IFNAME, _IFLA_XDP, _NESTED = 18, 1, 3, 43, 0x8000
 _VETH, _INDEX, _DRIVER_MODE = "veth-probe", 7, 4
+_LO_INDEX = 1
 
 
 class Feature(NamedTuple):
@@ -236,9 +237,8 @@ def _tc() -> bool:
     def attach(_: Iterator[None]) -> None:
         syscalls.unshare_net()
         program, channel = bpf.load_program(_code(*_DROP), "load a program", kind=bpf.SCHED_CLS), Channel()
-        with _closing(program):
-            TcHook(channel, INGRESS).add(1, program)
-        channel.close()
+        with _closing(program), closing(channel):
+            TcHook(channel, INGRESS).add(_LO_INDEX, program)
         found.append(True)
 
     syscalls.in_threads(1, attach, [None])

@@ -138,14 +138,15 @@ def _check_object(findings: Findings, fields: Fields, dialect: str) -> None:
 
 def _named_apart(written: tuple[WrittenProgram, ...]) -> tuple[WrittenProgram, ...]:
     """Add the direction to names of tc programs that another hook has, too, unless the file gives them."""
-    taken = {(one.program.name, one.program.hook) for one in written}
+    places: dict[str, set[str]] = {}
+    for one in written:
+        places.setdefault(one.program.name, set()).add(one.program.hook)
 
     def apart(one: WrittenProgram) -> WrittenProgram:
         name, hook = one.program.name, one.program.hook
-        is_clear = (
-            one.has_name or hook == hooks.XDP or not any((name, other) in taken for other in hooks.ALL if other != hook)
-        )
-        return one if is_clear else one._replace(program=one.program._replace(name=f"{name}-{hooks.direction(hook)}"))
+        if one.has_name or hook == hooks.XDP or len(places[name]) == 1:
+            return one
+        return one._replace(program=one.program._replace(name=f"{name}-{hooks.direction(hook)}"))
 
     return tuple(map(apart, written))
 
