@@ -23,7 +23,7 @@ def show(lab: Standing, args: typed.Programs) -> None:
         return
     runs = ("RUNS", "RUNS/S", "NS/RUN")
     table = tables.table(
-        *("NODE", "PROGRAM", "FUNCTION", "INTERFACES", "MODE", "ID", "INSTRUCTIONS", "XLATED", "JITED", "SINCE"),
+        *("NODE", "PROGRAM", "FUNCTION", "INTERFACES", "HOOK", "ID", "INSTRUCTIONS", "XLATED", "JITED", "SINCE"),
         *(runs if args.duration else ()),
     )
     for each in found:
@@ -39,7 +39,7 @@ def _cells(each: ProgramView) -> tuple[str, ...]:
         each.program,
         each.function,
         few(each.interfaces) or "not attached",
-        each.mode,
+        f"{each.hook} {each.mode}".rstrip(),
         str(each.id),
         str(each.instructions),
         f"{each.xlated_bytes} B",

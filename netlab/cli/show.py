@@ -36,7 +36,9 @@ def status(found: "LabStatus") -> None:
         role = own.role if own else "" if others else node.role
         table.add_row(name, role or node.kind, node.program, *_process_cells(own), few(addresses))
         for program in node.programs if len(node.programs) > 1 else ():
-            table.add_row(program.program, f"xdp on {few(program.interfaces)}", program.name, *_process_cells(None), "")
+            table.add_row(
+                program.program, f"{program.hook} on {few(program.interfaces)}", program.name, *_process_cells(None), ""
+            )
         for process in others:
             table.add_row(process.process, process.role or "command", "", *_process_cells(process), "")
     limited = not found.looked_inside and found.state != "half-built"

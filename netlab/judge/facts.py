@@ -11,6 +11,7 @@ from typing import NamedTuple
 from netlab.errors import UsageError
 from netlab.judge.packets import TCP, UDP, Packet
 from netlab.record.model import InterfaceRecord, LabRecord
+from netlab.topology.hooks import XDP
 from netlab.topology.model import Node, Process, Topology
 
 THREADS, SERVICE_PORT, COMPLETION_PORT, SERVER_PORT = 5, 8080, 9090, 9000  # of the exercise
@@ -116,7 +117,7 @@ def dropping(topology: Topology, lab: LabRecord) -> Dropping:
 
 
 def _with_a_program(nodes: Iterable[Node], key: str) -> str:
-    found = [node.name for node in nodes if node.programs]
+    found = [node.name for node in nodes if any(each.hook == XDP for each in node.programs)]
     if len(found) != 1:
         raise UsageError(_unclear(key, "one node with a program", found))
     return found[0]

@@ -13,8 +13,9 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.syscalls import inside
-from netlab.lab import addresses_now, node_drift, port_vlans, process_drift, snapshot
-from netlab.lab.node_drift import NO_PINS, Inside, Pins, Problem, anew
+from netlab.lab import addresses_now, node_drift, port_vlans, process_drift, program_drift, snapshot
+from netlab.lab.node_drift import Inside, Problem, anew
+from netlab.lab.program_drift import NO_PINS, Pins
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
 from netlab.record import noted_pins, store
@@ -206,10 +207,10 @@ def _problems_inside(
         passing = _pins(paths.passing_pins(folder, node), known)
         if mounted:  # otherwise all pins are gone, and `_files` says so once
             for where, pins in (*own.items(), (node, passing)):
-                yield from node_drift.pin_problems(lab, where, pins)
+                yield from program_drift.pin_problems(lab, where, pins)
         if seen := found.get(node):
             yield from node_drift.node_problems(lab, node, about, seen)
-            yield from node_drift.program_problems(lab, node, about, seen, own, passing)
+            yield from program_drift.program_problems(lab, node, about, seen, own, passing)
             if (bridge := about.bridge) and bridge.filters:
                 ports = {link.index for link in seen.links if link.master == bridge.index}
                 yield from port_vlans.problems(lab, node, about.interfaces, ports, seen.vlans)

@@ -11,13 +11,14 @@ from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, files, signals
 from netlab.lab import removal
 from netlab.lab.standing import Standing
+from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import JoinHost, OpenInternet
 from netlab.plan.planner import Plan
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.stages import Stage, Work
-from netlab.plan.steps import AddLink, AttachProgram, CreateNode, StartRole, Step
+from netlab.plan.steps import AddLink, CreateNode, StartRole, Step
 from netlab.record import noted_pins, store
 from netlab.record.model import LabRecord
 from netlab.runtime.base import home_of
@@ -165,12 +166,9 @@ class Host:
         program = step.program
         mtu = max(interface.mtu for interface in self.plan.interfaces if interface.node == step.node)
         pins = paths.passing_pins(self.folder, step.node) if step.for_peer else paths.pins(self.folder, step.key)
+        what = (self.lab, step.key, program.path, pins, f"{self.folder}/{paths.COMPILER}")
         return loader.Job(
-            self.lab,
-            step.key,
-            program.path,
-            pin_folder=pins,
-            work_folder=f"{self.folder}/{paths.COMPILER}",
+            *what,
             function=program.function,
             mode=program.mode,
             define=program.define,
@@ -180,6 +178,7 @@ class Host:
             include=program.include,
             cflags=program.cflags,
             map_sizes=program.map_sizes,
+            hook=program.hook,
         )
 
     def do(self, stage: Stage) -> None:
@@ -236,7 +235,7 @@ class Host:
             notes.update(dict.fromkeys(loaded.notes))
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
             where = few(step.interfaces)
-            what = f"{step.program.name} attached to {where} ({step.program.mode})"
+            what = f"{step.program.name} attached to {where} ({step.program.where})"
             self.say(f"netlab: {self.lab}: {step.node}: {what}")
         if pinned:
             noted_pins.note(self.folder, pinned)

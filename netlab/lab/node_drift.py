@@ -41,7 +41,7 @@ class Problem(NamedTuple):
 class Link(NamedTuple):
     """An interface as it is: `master` is the index of the bridge that it is a port of, 0 for none, `state` is there.
 
-    `programs` are the kernel's numbers of the attached programs, by mode, 0 for none. `options` are a bridge's.
+    `programs` are the kernel's numbers of the attached XDP programs, by mode, 0 for none. `options` are a bridge's.
     """
 
     name: str
@@ -60,8 +60,9 @@ class Inside(NamedTuple):
 
     `addresses` are (interface's index, address as a number, its network). `routes` are those of the main table.
     `sysctls` are those that are planned and can be read. `faces` says, for each interface that faces a program, whether
-    GRO is on, and whether checksums are offloaded. `udp_rcvbuf_errors` counts datagrams without room in their socket's
-    buffer. `vlans` are those of a switch's ports.
+    GRO is on, and whether checksums are offloaded. `udp_rcvbuf_errors` counts datagrams that were dropped because their
+    socket's buffer was full. `vlans` are those of a switch's ports. `tc` are the kernel's numbers of the programs at tc
+    hooks for which one is planned, by interface and hook.
     """
 
     links: tuple[Link, ...]
@@ -71,34 +72,7 @@ class Inside(NamedTuple):
     faces: Mapping[str, tuple[bool, bool]]
     udp_rcvbuf_errors: int = 0
     vlans: Mapping[int, frozenset[tuple[int, int]]] = {}
-
-
-class Pins(NamedTuple):
-    """What is pinned of a program: numbers of functions by name, names of maps, numbers of a new build's functions.
-
-    `entry` is the one that is attached. `expected` is what was pinned when the lab was built. They are "" and () if the
-    lab does not know.
-    """
-
-    programs: Mapping[str, int]
-    maps: frozenset[str] = frozenset()
-    coming: frozenset[int] = frozenset()
-    entry: str = ""
-    expected: tuple[str, ...] = ()
-
-    @property
-    def gone(self) -> list[str]:
-        """Those that were pinned and are gone, such as maps/NAME."""
-        there = {*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in self.maps)}
-        return [name for name in self.expected if name not in there]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether everything is there that was pinned when the lab was built."""
-        return bool(self.expected) and not self.gone
-
-
-NO_PINS = Pins({})
+    tc: Mapping[tuple[str, str], tuple[int, ...]] = {}
 
 
 def anew(lab: str) -> str:
@@ -112,51 +86,8 @@ def in_node(lab: str, node: str, command: str) -> str:
 
 
 def node_problems(lab: str, node: str, about: NodeRecord, seen: Inside) -> Iterator[Problem]:
-    """Yield what is not as planned in a node, except for its programs; `about` is the node's part of the record."""
+    """Yield what is not as planned in a node but for its programs (`program_drift`); `about` is its record."""
     yield from _Node(lab, node, about, seen).problems()
-
-
-def program_problems(
-    lab: str, node: str, about: NodeRecord, seen: Inside, own: Mapping[str, Pins], passing: Pins
-) -> Iterator[Problem]:
-    """Yield which programs are not attached as planned: the node's own, and those that pass, for neighbours.
-
-    `own` are, in the order of the record, the keys of the node's programs and what is pinned of them.
-    """
-    planned = [
-        (name, program.name, program.mode, key, pins)
-        for program, (key, pins) in zip(about.programs, own.items(), strict=True)
-        for name in program.interfaces
-    ]
-    planned += [(name, "pass", "native", "", passing) for name, port in about.interfaces.items() if port.passes]
-    links = {link.name: link for link in seen.links}
-    for name, called, mode, key, pins in planned:
-        if name in links and (what := _attachment(links[name].programs, called, mode, pins)):
-            others = any(number for other, number in links[name].programs.items() if other != mode)
-            renewable = key and pins.is_whole and not others
-            mend = f"netlab reload --lab {lab} {key}, with its source as it is now" if renewable else anew(lab)
-            yield Problem(f"{node} {name}", what, mend)
-
-
-def pin_problems(lab: str, where: str, pins: Pins) -> Iterator[Problem]:
-    """Yield what is no longer pinned of a program, by its key, or of the one that only passes, by its node."""
-    if pins.coming:  # a reload is moving them at this moment
-        return
-    for name in pins.gone:
-        kind, _, plain = name.partition("/")
-        yield Problem(where, f"the pin of the {kind.removesuffix('s')} {plain} is gone", anew(lab))
-
-
-def _attachment(attached: Mapping[str, int], called: str, mode: str, pins: Pins) -> str:
-    """Return what is wrong with the program of an interface: "" for nothing."""
-    number = attached[mode]
-    if not number:
-        others = "".join(f", but one in {other} mode" for other, there in attached.items() if there and other != mode)
-        return f"no XDP program is attached in {mode} mode{others}; planned is {called}"
-    known = {pins.programs[pins.entry]} if pins.entry in pins.programs else set()
-    if known and number not in known | pins.coming:
-        return f"another XDP program (number {number}) is attached in the place of {called}"
-    return ""
 
 
 class _Node:

@@ -19,6 +19,7 @@ from netlab.programs.build import Refused
 from netlab.programs.maps import LoadedProgram
 from netlab.record import noted_pins
 from netlab.record.model import LabRecord, ProgramRecord
+from netlab.topology.hooks import XDP
 
 _NAME = "pass"
 
@@ -54,7 +55,8 @@ def _without(record: LabRecord, node: str, program: ProgramRecord) -> Iterator[t
     found: dict[str, list[str]] = {}
     for name in program.interfaces:
         port = record.nodes[node].interfaces[name]
-        own = (interface for each in record.nodes[port.peer].programs for interface in each.interfaces)
+        there = (each for each in record.nodes[port.peer].programs if each.hook == XDP)
+        own = (interface for each in there for interface in each.interfaces)
         if port.peer_interface not in own:
             found.setdefault(port.peer, []).append(port.peer_interface)
     yield from found.items()

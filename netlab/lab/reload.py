@@ -17,11 +17,12 @@ from netlab.errors import HostError, NetlabError, explain
 from netlab.kernel import files, signals, syscalls
 from netlab.lab import pass_programs
 from netlab.lab.standing import Standing
-from netlab.programs import attachment, build, loader, map_reuse
-from netlab.programs.maps import Map
+from netlab.programs import attachment, build, loader, map_reuse, pinned
+from netlab.programs.maps import LoadedProgram, Map
 from netlab.record import named, noted_pins, store
 from netlab.record.model import LabRecord, ProgramRecord
 from netlab.topology import dialect
+from netlab.topology.hooks import XDP
 from netlab.words import count, few
 
 Say = Callable[[str], None]
@@ -29,7 +30,10 @@ Define = tuple[tuple[str, str | int], ...]
 
 
 class _Renewal(NamedTuple):
-    """A program that is being replaced: the folder of its pins, and the one of the new build's, which is compiled."""
+    """A program that is being replaced: the folder of its pins, and the one of the new build's, which is compiled.
+
+    `earlier` are the kernel's numbers of what is pinned of it.
+    """
 
     key: str
     program: ProgramRecord
@@ -37,6 +41,7 @@ class _Renewal(NamedTuple):
     pins: str
     fresh: str
     netns: str
+    earlier: frozenset[int]
 
     def end(self) -> None:
         """End the compiler, and remove what only the reload needs."""
@@ -135,12 +140,14 @@ def _begun(lab: Standing, key: str, program: ProgramRecord, define: Define, lock
     """Clear up what a killed reload may have left, then start to compile."""
     netns, fresh = lab.runtime.netns_path(paths.node_of(key)), paths.successor_pins(program.pins)
     if os.path.exists(fresh):
-        _clear_up(program.pins, fresh, netns)
+        _clear_up(lab.record.folder, program, fresh, netns)
     compilation = loader.start(_job(lab.record, key, program, define, fresh), lock)
-    return _Renewal(key, program, compilation, program.pins, fresh, netns)
+    return _Renewal(key, program, compilation, program.pins, fresh, netns, _numbers(program.pins))
 
 
 def _may_transmit(renewal: _Renewal) -> bool:
+    if renewal.program.hook != XDP:
+        return False
     compilation = renewal.compilation
     job = compilation.job
     return dialect.may_transmit(job.path, compilation.text, job.define, job.include, job.cflags)
@@ -159,17 +166,20 @@ def _swapped(undo: ExitStack, folder: str, renewal: _Renewal) -> _Maps:
     layouts = paths.successor_layouts(pins), paths.layouts(pins)
     syscalls.exchange(*layouts)
     undo.callback(syscalls.exchange, *layouts)
-    attached = syscalls.inside(renewal.netns, partial(attachment.numbers, program.interfaces, program.mode))
-    undo.callback(syscalls.inside, renewal.netns, partial(attachment.put_back, attached, program.mode))
+    hook = program.hook, program.mode
+    attached = syscalls.inside(renewal.netns, partial(attachment.numbers, program.interfaces, *hook))
+    undo.callback(syscalls.inside, renewal.netns, partial(attachment.put_back, attached, *hook))
     undo.callback(compilation.kill)  # first, or it could attach the new build after that
-    compilation.attach(renewal.netns, program.interfaces)
+    compilation.attach(renewal.netns, program.interfaces, renewal.earlier)
     compilation.finish()
     return _Maps(len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept))
 
 
-def _clear_up(pins: str, fresh: str, netns: str) -> None:
-    """Remove what a reload that was killed has left; maps may hold programs of either of its builds."""
+def _clear_up(folder: str, program: ProgramRecord, fresh: str, netns: str) -> None:
+    """Remove what a reload that was killed has left; maps and hooks may hold programs of either of its builds."""
+    pins = program.pins
     if os.path.exists(paths.program_pins(fresh)):
+        syscalls.inside(netns, lambda: _take_hooks(folder, program, _numbers(fresh)))
         syscalls.inside(
             netns,
             lambda: map_reuse.renew(
@@ -177,6 +187,24 @@ def _clear_up(pins: str, fresh: str, netns: str) -> None:
             ),
         )
     shutil.rmtree(fresh)
+
+
+def _take_hooks(folder: str, program: ProgramRecord, earlier: frozenset[int]) -> None:
+    """Let what is pinned of a program be attached in the places of those with these numbers."""
+    known = noted_pins.read(folder).get(os.path.basename(program.pins))
+    pin = pinned.functions(program.pins).get(known.entry if known else "")
+    if pin:
+        with LoadedProgram.open(pin) as current:
+            attachment.take_over(current.fd, program.interfaces, program.hook, program.mode, earlier)
+
+
+def _numbers(pins: str) -> frozenset[int]:
+    """Return the kernel's numbers of the programs that are pinned in a folder."""
+    found = set()
+    for pin in pinned.functions(pins).values():
+        with LoadedProgram.open(pin) as program:
+            found.add(program.id)
+    return frozenset(found)
 
 
 def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fresh: str) -> loader.Job:
@@ -199,6 +227,7 @@ def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fr
         include=program.include,
         cflags=program.cflags,
         map_sizes=tuple(program.map_sizes.items()),
+        hook=program.hook,
     )
 
 
@@ -221,10 +250,10 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
 def _renewed(pins: str, fresh: str) -> list[str]:
     """Return the maps that the new build does not share with the old one, such as maps of constants."""
     names = sorted(set(os.listdir(paths.map_pins(fresh))) & set(os.listdir(paths.map_pins(pins))))
-    return [name for name in names if _number(pins, name) != _number(fresh, name)]
+    return [name for name in names if _map_number(pins, name) != _map_number(fresh, name)]
 
 
-def _number(pins: str, name: str) -> int:
+def _map_number(pins: str, name: str) -> int:
     with Map.open(paths.map_pin(pins, name)) as found:
         return found.id
 

@@ -17,10 +17,12 @@ from netlab.kernel import snmp, sysctls
 from netlab.kernel.netlink import Channel, attributes
 from netlab.kernel.syscalls import in_threads, setns
 from netlab.lab import port_vlans
-from netlab.lab.node_drift import Inside, Link, Pins
+from netlab.lab.node_drift import Inside, Link
+from netlab.lab.program_drift import Pins
 from netlab.lab.route_drift import Route
 from netlab.record.model import InterfaceRecord, NodeRecord
 from netlab.record.notes import Pinned
+from netlab.topology.hooks import XDP
 from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet
 
 THREADS_FROM = 100  # nodes
@@ -105,9 +107,22 @@ def _visit(about: NodeRecord, netns: str, reader: sysctls.Sysctls) -> Inside:
             dict(_faces(channel, about.interfaces)),
             snmp.udp_rcvbuf_errors(),
             port_vlans.read(channel.ask_all(port_vlans.ALL)) if about.bridge and about.bridge.filters else {},
+            _at_tc(about),
         )
     finally:
         channel.close()
+
+
+def _at_tc(about: NodeRecord) -> dict[tuple[str, str], tuple[int, ...]]:
+    """Return what is attached at tc hooks for which a program is planned."""
+    found: dict[tuple[str, str], tuple[int, ...]] = {}
+    for program in about.programs:
+        if program.hook != XDP:
+            from netlab.programs import attachment  # here, as most labs have none
+
+            there = attachment.numbers(program.interfaces, program.hook, program.mode)
+            found.update(((name, program.hook), tuple(numbers)) for name, numbers in there.items())
+    return found
 
 
 def _enter(netns: str) -> None:

@@ -26,6 +26,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
 from netlab.record.model import LabRecord
+from netlab.topology.hooks import XDP
 
 SNAPLEN = 1 << 18  # what Wireshark takes; the longest frame that the kernel makes by default is 64 KiB
 # Magic number of nanoseconds, version, two fields that are zero, longest frame, LINKTYPE_ETHERNET.
@@ -79,17 +80,16 @@ class Captured(NamedTuple):
 
 
 def ends(lab: LabRecord) -> list[End]:
-    """Return, for every link of a lab, where it is captured: at an end without a program.
+    """Return, for every link of a lab, where it is captured: at an end without an XDP program.
 
-    If both ends have programs, or neither has, it is the end whose node comes first in the file. Programs that netlab
-    attaches at the peers of other nodes' programs do not count: they pass everything.
+    If both ends have such programs, or neither has, it is the end whose node comes first in the file. Programs that
+    netlab attaches at the peers of other nodes' programs do not count: they pass everything.
     """
 
     def carries(node: str, interface: str) -> bool:
-        return any(interface in program.interfaces for program in lab.nodes[node].programs)
+        return any(each.hook == XDP and interface in each.interfaces for each in lab.nodes[node].programs)
 
-    found: list[End] = []
-    seen = set()
+    found, seen = [], set()
     for node, about in lab.nodes.items():
         for interface, link in about.interfaces.items():
             first, second = (node, interface), (link.peer, link.peer_interface)

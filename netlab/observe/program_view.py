@@ -11,6 +11,7 @@ from netlab.programs import bpf, pinned
 from netlab.programs.maps import LoadedProgram
 from netlab.record import named, noted_pins, store
 from netlab.record.model import LabRecord
+from netlab.topology.hooks import XDP
 
 _INSTRUCTION_BYTES = 8
 
@@ -26,14 +27,16 @@ class Runs(NamedTuple):
 class ProgramView(NamedTuple):
     """A loaded program of a node.
 
-    `interfaces` are () for one that is in a map, or that user space runs. `since` is in seconds of the epoch. The
-    kernel counts `runs` and `run_ns` only while statistics are on; `measured` is what it has counted for us.
+    `interfaces` are () for one that is in a map, or that user space runs. `mode` is that of XDP, "" at other hooks.
+    `since` is in seconds of the epoch. The kernel counts `runs` and `run_ns` only while statistics are on; `measured`
+    is what it has counted for us.
     """
 
     node: str
     program: str
     function: str
     interfaces: tuple[str, ...]
+    hook: str
     mode: str
     id: int
     instructions: int
@@ -54,6 +57,7 @@ class _Place(NamedTuple):
     program: str
     function: str
     interfaces: tuple[str, ...]
+    hook: str
     mode: str
 
 
@@ -90,10 +94,10 @@ def _places(lab: LabRecord, called: str) -> Iterator[_Place]:
                 noted = known.get(os.path.basename(program.pins))
                 for name, path in pinned.functions(program.pins).items():
                     where = program.interfaces if noted and name == noted.entry else ()
-                    yield _Place(path, node, program.name, name, where, program.mode)
+                    yield _Place(path, node, program.name, name, where, program.hook, program.mode)
         passing = pinned.functions(paths.passing_pins(lab.folder, node)) if only is None else {}
         where = tuple(name for name, port in lab.nodes[node].interfaces.items() if port.passes)
-        yield from (_Place(path, node, "pass", name, where, "native") for name, path in passing.items())
+        yield from (_Place(path, node, "pass", name, where, XDP, "native") for name, path in passing.items())
 
 
 def _view(place: _Place, info: bpf.ProgramInfo) -> ProgramView:
@@ -103,6 +107,7 @@ def _view(place: _Place, info: bpf.ProgramInfo) -> ProgramView:
         place.program,
         place.function,
         place.interfaces,
+        place.hook,
         place.mode,
         info.id,
         info.xlated_bytes // _INSTRUCTION_BYTES,

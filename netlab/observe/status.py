@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 class ProgramStatus(NamedTuple):
-    """A program of a node: its key (paths.program_key), its name, and the interfaces that it is on."""
+    """A program of a node: its key (paths.program_key), its name, and the interfaces and the hook that it is on."""
 
     program: str
     name: str
     interfaces: tuple[str, ...]
+    hook: str
 
 
 class NodeStatus(NamedTuple):
@@ -87,7 +88,9 @@ def _nodes(found: "Drift") -> dict[str, NodeStatus]:
             lab.runtime.memory_kills(name),
             found.udp_rcvbuf_errors.get(name),
             its,
-            tuple(ProgramStatus(key, each.name, each.interfaces) for key, each in lab.record.programs_of(name)),
+            tuple(
+                ProgramStatus(key, each.name, each.interfaces, each.hook) for key, each in lab.record.programs_of(name)
+            ),
             found.addresses.get(name, {}),
             found.ports.get(name, {}),
             bool(node.bridge and node.bridge.stp),

@@ -12,9 +12,10 @@ from netlab.kernel import sysctls
 from netlab.paths import label_of
 from netlab.plan import compose_commands, compose_routes
 from netlab.plan.addresses import Layout, layout
+from netlab.plan.attach_program import AttachProgram
 from netlab.plan.compose_order import start_order
 from netlab.plan.planner import Plan
-from netlab.plan.steps import AddRoute, AttachProgram, CreateNode, Interface, StartRole
+from netlab.plan.steps import AddRoute, CreateNode, Interface, StartRole
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6, parse, text
 from netlab.topology.model import DEFAULT_MTU, Node
 
@@ -117,7 +118,7 @@ class _Lab:
             if len({self.layout.segment_of[end] for end in self.ends[name]}) < len(self.ends[name])
         ]
         lists = {
-            "XDP programs are not attached, and roles on their nodes do not start": self._with_programs(),
+            "programs are not attached, and roles on their nodes do not start": self._with_programs(),
             "switches are the engine's own bridges": [node.name for node in nodes if node.kind == "switch"],
             "this is the host itself, and no service": [node.name for node in nodes if node.kind == "host"],
             "names and MACs of the interfaces are the engine's choice on nodes with several links": several,

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.paths import process_key
+from netlab.plan.attach_program import AttachProgram
 from netlab.plan.host_steps import FORWARDING, GuardHost, OpenInternet
 from netlab.plan.planner import Plan
-from netlab.plan.steps import AddBridge, AddRoute, AttachProgram, CreateNode, FaceProgram, Interface, StartRole, Step
+from netlab.plan.steps import AddBridge, AddRoute, CreateNode, FaceProgram, Interface, StartRole, Step
 from netlab.plan.switch_steps import SetVlans
 from netlab.record.model import (
     BridgeRecord,
@@ -158,6 +159,7 @@ def _program(step: AttachProgram, folder: str) -> ProgramRecord:
     return ProgramRecord(
         program.name,
         step.interfaces,
+        program.hook,
         program.path,
         program.function,
         program.mode,

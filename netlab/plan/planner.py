@@ -12,6 +12,7 @@ from netlab import assets
 from netlab.paths import process_key, program_key
 from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
+from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet, interface_index
@@ -26,7 +27,6 @@ from netlab.plan.steps import (
     AddBridge,
     AddLink,
     AddRoute,
-    AttachProgram,
     CreateNode,
     FaceProgram,
     Interface,
@@ -36,6 +36,7 @@ from netlab.plan.steps import (
 from netlab.plan.surroundings import NOWHERE, Surroundings
 from netlab.plan.switch_steps import SetVlans
 from netlab.topology.document.tree import Document
+from netlab.topology.hooks import XDP
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Process, Program, Topology
 
@@ -185,7 +186,7 @@ def _programs(topology: Topology, interfaces: tuple[Interface, ...]) -> list[Ste
         for program in node.programs:
             key = program_key(node.name, program.name, is_only=len(node.programs) == 1)
             attached.append(AttachProgram(node.name, program, program.interfaces or own, key, topology.name))
-    ends = {(step.node, name): step.program for step in attached for name in step.interfaces}
+    ends = {(s.node, name): s.program for s in attached if s.program.hook == XDP for name in s.interfaces}
     faced = [
         FaceProgram(interface.node, interface.name, topology.name)
         for interface in interfaces

@@ -5,21 +5,12 @@ from enum import Enum
 from itertools import groupby
 from typing import NamedTuple, assert_never
 
+from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
 from netlab.plan.setup_steps import RunSetup
-from netlab.plan.steps import (
-    AddAddress,
-    AddBridge,
-    AddLink,
-    AddRoute,
-    AttachProgram,
-    CreateNode,
-    FaceProgram,
-    StartRole,
-    Step,
-)
+from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, FaceProgram, StartRole, Step
 from netlab.plan.switch_steps import SetVlans
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from netlab.paths import label_of, process_key
 from netlab.plan import starting
+from netlab.plan.attach_program import AttachProgram
 from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 from netlab.plan.file_steps import GiveFiles
@@ -18,7 +19,7 @@ from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.switch_steps import FORWARD_DELAY, HELLO, MAX_AGE, SetVlans
-from netlab.topology.model import OBJECT, Program, Ready, Restart
+from netlab.topology.model import Ready, Restart
 
 BRIDGE = "br0"
 LO, LO_INDEX = "lo", 1  # in every namespace
@@ -215,39 +216,6 @@ class FaceProgram(NamedTuple):
     def _line(self, offloads: str) -> str:
         name = namespace(self.lab, self.node)
         return f"ip netns exec {name} ethtool -K {quoted(self.interface)} {offloads}"
-
-
-@compared_by_kind
-class AttachProgram(NamedTuple):
-    """An XDP program, compiled once for its node unless it is an object, and attached to these of its interfaces.
-
-    `program.interfaces` is what the file says, `interfaces` what it means. `key` is what it is called in the lab. One
-    `for_peer` is not the node's own: with it, frames arrive that the program at the other end sends by XDP_TX.
-    """
-
-    node: str
-    program: Program
-    interfaces: tuple[str, ...]
-    key: str
-    lab: str = ""
-    for_peer: bool = False
-
-    def __str__(self) -> str:
-        """Return a shell comment: no command compiles and attaches as netlab does."""
-        program = self.program
-        function = f" function {program.function}" if program.function else ""
-        constants = " ".join(f"{name}={value}" for name, value in program.define)
-        defined = f" with {constants}" if constants else ""
-        make = "load" if program.path.endswith(OBJECT) else "compile"
-        where = " ".join((namespace(self.lab, self.node), *self.interfaces))
-        called = f" as {self.key}" if self.key != self.node else ""
-        text = f"# netlab: {make} {program.path}{defined}, attach{function} {program.mode} at {where}{called}"
-        return text.replace("\n", " ")
-
-    def undone(self) -> str:
-        """Return the lines that detach the program; netlab removes its pins."""
-        where, mode = namespace(self.lab, self.node), "xdpgeneric" if self.program.mode == "generic" else "xdpdrv"
-        return "\n".join(f"ip -n {where} link set dev {quoted(name)} {mode} off" for name in self.interfaces)
 
 
 @compared_by_kind

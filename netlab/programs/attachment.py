@@ -1,143 +1,172 @@
-"""Attaches loaded programs to interfaces by netlink, and sees that the kernel agrees.
-
-Source: linux/if_link.h, and what libbpf does with it in bpf_xdp_attach and bpf_xdp_query.
-"""
+"""Attaches loaded programs at hooks of interfaces of this process's namespace, and sees that the kernel agrees."""
 
 import errno
-import os
 import socket
-import struct
-import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import zip_longest
+from typing import Protocol
 
 from netlab.errors import refuse_lack
-from netlab.kernel.netlink import Channel, attributes
+from netlab.kernel.netlink import Channel
 from netlab.programs import bpf
 from netlab.programs.build import Refused
+from netlab.programs.xdp_hook import XdpHook
+from netlab.topology.hooks import XDP
 
-_RTM_GETLINK, _RTM_SETLINK = 18, 19
-_NLM_F_REQUEST = 1
-_HEADERS = "=IHHII BxHiII"  # struct nlmsghdr; struct ifinfomsg: family, type, index, flags, change
-_QUESTION = struct.Struct(_HEADERS)
-_ORDER = struct.Struct(f"{_HEADERS} HH HHi HHI")  # and IFLA_XDP, in which a descriptor and flags are
-_INFO_BYTES = 16  # of struct ifinfomsg
-_IFLA_XDP, _NESTED = 43, 0x8000
-_IFLA_XDP_FD, _IFLA_XDP_FLAGS = 1, 3
-_FLAGS = {"native": 4, "generic": 2}  # XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE
-_IFLA_XDP_PROG_ID = {"native": 5, "generic": 6}  # of the program that is attached in this mode
-_UPDATE_IF_NOEXIST = 1
-_NONE = -1  # in the place of a descriptor: no program
-
-_ATTACH_PROBLEMS = {
-    errno.ENODEV: "the node has no such interface",
-    errno.ERANGE: "the peer's packets may be too large for {mode} mode: give the link an `mtu` of at most 3500",
-    errno.EBUSY: "another program is attached there",
-    errno.EEXIST: "another program is attached there, in another mode",
-    errno.EOPNOTSUPP: "its driver has no {mode} mode: try `mode: generic`",
-}
+_NATIVE, _GENERIC = "native", "generic"
 
 
-def attach(program: int, interfaces: Sequence[str], mode: str, *, replaces: bool) -> None:
+class Hook(Protocol):
+    """A hook: `xdp_hook` and `tc_hook` have them. Programs are given as descriptors, or as the kernel's numbers."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several programs may be attached there."""
+
+    def attached(self, index: int) -> list[int]:
+        """Return the numbers of what is attached to an interface."""
+
+    def add(self, index: int, program: int) -> None:
+        """Attach a program; raises OSError."""
+
+    def replace(self, index: int, number: int, program: int) -> None:
+        """Attach a program in the place of another one, without a gap; raises OSError."""
+
+    def remove(self, index: int, number: int) -> None:
+        """Detach a program; raises OSError."""
+
+    def problem(self, code: int) -> str:
+        """Return why the kernel refuses, by its error, "" if there is no more to say than that."""
+
+
+def attach(
+    program: int, interfaces: Sequence[str], hook: str, mode: str, earlier: Collection[int] | None = None
+) -> None:
     """Attach a loaded program to these interfaces of this process's namespace.
 
-    When it `replaces` others, it takes their places without a gap; if it cannot take all of them, they get them back.
+    With `earlier`, the numbers of an earlier build's programs, it takes their places without a gap. Where only one
+    program can be, it takes the place of any. If it cannot take all of them, they get them back.
     """
-    channel = Channel()
-    before: dict[int, int] = {}
-    try:
-        for interface in interfaces:
-            _attach(channel, program, interface, mode, before if replaces else None)
-    except Refused:
-        for index, earlier in before.items():
-            with suppress(OSError):
-                _set(channel, index, earlier, _FLAGS[mode])
-        raise
-    finally:
-        channel.close()
+    undo: list[Callable[[], object]] = []
+    with _opened(hook, mode) as at:
+        try:
+            for interface in interfaces:
+                _attach(at, program, interface, mode, earlier, undo)
+        except Refused:
+            for back in reversed(undo):
+                with suppress(OSError):
+                    back()
+            raise
+
+
+def take_over(program: int, interfaces: Sequence[str], hook: str, mode: str, earlier: Collection[int]) -> None:
+    """Let a program take the places of those of an earlier build, and no others; raises Refused."""
+    there = numbers(interfaces, hook, mode)
+    chosen = [name for name, attached in there.items() if not set(attached).isdisjoint(earlier)]
+    attach(program, chosen, hook, mode, earlier)
 
 
 def attach_where_none(program: int, interfaces: Sequence[str]) -> list[str]:
-    """Attach a loaded program natively to those of these interfaces that have none, and return their names.
+    """Attach a loaded program natively to those of these interfaces that have no XDP program, and return their names.
 
     Where it cannot be attached to one of them, it is attached to none.
     """
-    channel = Channel()
-    attached: list[str] = []
-    try:
-        for interface in interfaces:
-            if not any(_attached(channel, _index(interface), mode) for mode in _FLAGS):
-                _attach(channel, program, interface, "native", None)
-                attached.append(interface)
-    except (Refused, OSError):
-        detach(attached)
-        raise
-    finally:
-        channel.close()
-    return attached
+    taken = {name for mode in (_NATIVE, _GENERIC) for name, there in numbers(interfaces, XDP, mode).items() if there}
+    free = [name for name in interfaces if name not in taken]
+    attach(program, free, XDP, _NATIVE)
+    return free
 
 
-def numbers(interfaces: Sequence[str], mode: str) -> dict[str, int]:
-    """Return the kernel's numbers of what is attached to these interfaces of this process's namespace, 0 for none.
+def numbers(interfaces: Sequence[str], hook: str, mode: str) -> dict[str, list[int]]:
+    """Return the kernel's numbers of what is attached to these interfaces of this process's namespace.
 
     An interface that is gone is left out.
     """
-    channel = Channel()
     found = {}
-    try:
+    with _opened(hook, mode) as at:
         for interface in interfaces:
             with suppress(OSError):
-                found[interface] = _attached(channel, _index(interface), mode)
-    finally:
-        channel.close()
+                found[interface] = at.attached(_index(interface))
     return found
 
 
-def put_back(before: Mapping[str, int], mode: str) -> None:
-    """Attach again what `numbers` has found, in the place of whatever is there now."""
-    channel = Channel()
-    try:
-        for interface, number in before.items():
+def put_back(before: Mapping[str, Sequence[int]], hook: str, mode: str) -> None:
+    """Attach again what `numbers` has found, in the places of what was attached since; an error is ignored."""
+    with _opened(hook, mode) as at:
+        for interface, earlier in before.items():
             with suppress(OSError):
-                fd = _open(number)
-                try:
-                    _set(channel, _index(interface), fd, _FLAGS[mode])
-                finally:
-                    if fd != _NONE:
-                        os.close(fd)
-    finally:
-        channel.close()
+                index = _index(interface)
+                now = at.attached(index)
+                gone = [number for number in earlier if number not in now]
+                came = [number for number in now if number not in earlier]
+                for number, later in zip_longest(gone, came):
+                    _put_back(at, index, number, later)
+
+
+def _put_back(at: Hook, index: int, number: int | None, later: int | None) -> None:
+    """Attach a program, if there is one, in the place of a later one, if there is one."""
+    if number is None:
+        at.remove(index, later or 0)
+        return
+    with bpf.Object(_open(number)) as program:
+        if later is None:
+            at.add(index, program.fd)
+        else:
+            at.replace(index, later, program.fd)
 
 
 def detach(interfaces: Sequence[str]) -> None:
     """Take the native programs off these interfaces of this process's namespace; one that is gone has none."""
+    put_back(dict.fromkeys(interfaces, ()), XDP, _NATIVE)
+
+
+@contextmanager
+def _opened(hook: str, mode: str) -> Iterator[Hook]:
     channel = Channel()
     try:
-        for interface in interfaces:
-            with suppress(OSError):
-                _set(channel, _index(interface), _NONE, _FLAGS["native"])
+        if hook == XDP:
+            yield XdpHook(channel, mode)
+            return
+        from netlab.programs.tc_hook import TcHook  # here, as most labs have none
+
+        yield TcHook(channel, hook)
     finally:
         channel.close()
 
 
-def _attach(channel: Channel, program: int, interface: str, mode: str, before: dict[int, int] | None) -> None:
-    """Attach a program to an interface, and see that the kernel agrees.
-
-    `before` is told what it replaces, as index and descriptor; where there is no `before`, it replaces nothing.
-    """
+def _attach(
+    at: Hook,
+    program: int,
+    interface: str,
+    mode: str,
+    earlier: Collection[int] | None,
+    undo: list[Callable[[], object]],
+) -> None:
+    """Attach a program to an interface, and see that the kernel agrees; `undo` gets what takes it back."""
+    own = _program_id(program)
     try:
         index = _index(interface)
-        if before is not None:
-            before[index] = _open(_attached(channel, index, mode))
-        _set(channel, index, program, _FLAGS[mode] | (_UPDATE_IF_NOEXIST if before is None else 0))
-        attached = _attached(channel, index, mode)
+        there = at.attached(index) if earlier is not None else []
+        before = next((each for each in there if not at.is_shared or each in (earlier or ())), 0)
+        if before:
+            replaced = bpf.Object(_open(before))  # it may be held by nothing else from now on
+            undo.append(lambda: at.replace(index, own, replaced.fd))
+            at.replace(index, before, program)
+        else:
+            at.add(index, program)
+            undo.append(partial(at.remove, index, own))
+        attached = at.attached(index)
     except OSError as error:
         refuse_lack(error, f"a program cannot be attached to {interface}")
-        problem = _ATTACH_PROBLEMS.get(error.errno or 0, error.strerror or str(error)).format(mode=mode)
-        kind = "attach" if error.errno == errno.EOPNOTSUPP else "plain"
+        gone = "the node has no such interface" if error.errno == errno.ENODEV else ""
+        problem = gone or at.problem(error.errno or 0) or error.strerror or str(error)
+        kind = "attach" if error.errno == errno.EOPNOTSUPP or (at.is_shared and not gone) else "plain"
         raise Refused(kind, f"cannot be attached to {interface}: {problem}") from error
-    if attached != _program_id(program):
-        raise Refused("plain", f"is not attached to {interface} in {mode} mode, though the kernel said so")
+    if own not in attached:
+        how = f" in {mode} mode" if mode else ""
+        raise Refused("plain", f"is not attached to {interface}{how}, though the kernel said so")
 
 
 def _index(interface: str) -> int:
@@ -148,26 +177,8 @@ def _index(interface: str) -> int:
         raise OSError(errno.ENODEV, str(error)) from None
 
 
-def _set(channel: Channel, index: int, program: int, flags: int) -> None:
-    """Attach a program to an interface; OSError when the kernel refuses."""
-    xdp = (20, _IFLA_XDP | _NESTED, 8, _IFLA_XDP_FD, program, 8, _IFLA_XDP_FLAGS, flags)
-    order = _ORDER.pack(_ORDER.size, _RTM_SETLINK, _NLM_F_REQUEST, 0, 0, 0, 0, index, 0, 0, *xdp)
-    if refusal := channel.request([order]):
-        raise OSError(refusal.errno, os.strerror(refusal.errno))
-
-
-def _attached(channel: Channel, index: int, mode: str) -> int:
-    """Return the kernel's number of the program that is attached to an interface in this mode; 0 when there is none."""
-    question = _QUESTION.pack(_QUESTION.size, _RTM_GETLINK, _NLM_F_REQUEST, 0, 0, 0, 0, index, 0, 0)
-    about = dict(attributes(channel.ask(question)[_INFO_BYTES:]))
-    number = dict(attributes(about.get(_IFLA_XDP, b""))).get(_IFLA_XDP_PROG_ID[mode], bytes(4))
-    return int.from_bytes(number, sys.byteorder)
-
-
 def _open(number: int) -> int:
-    """Return a descriptor of the program that has this number, or what stands for none."""
-    if not number:
-        return _NONE
+    """Return a descriptor of the program that has this number."""
     return bpf.open_by_id(bpf.PROG_BY_ID, number, f"open the program {number}")
 
 

@@ -1,4 +1,4 @@
-"""Compiles a file of XDP programs with bcc, and keeps what came of it."""
+"""Compiles a file of programs with bcc, and keeps what came of it."""
 
 import ctypes
 import errno
@@ -53,8 +53,9 @@ class Unit(NamedTuple):
         names = [f"-U{_NAMES}", f'-D{_NAMES}="{mark.printed(job.lab)}/{job.key}"']
 
         def key(*chosen: str) -> str:
-            # what the work folder has are links to folders of the system's
-            options = [flag.replace(work_folder, "") for flag in (*flags, *chosen, *job.cflags)]
+            # what the work folder has are links to folders of the system's; what is kept is of one kind
+            kind = build.kind_at(job.hook).name
+            options = [flag.replace(work_folder, "") for flag in (*flags, *chosen, *job.cflags, kind)]
             return cache.key(path, text + of_lab, options)
 
         is_named = any(_NAMES in each for each in (whole, *flags, *job.cflags))
@@ -64,6 +65,11 @@ class Unit(NamedTuple):
     def keys(self) -> list[str]:
         """The keys under which something may be kept."""
         return [key for key in (self.key_of_silent, self.key) if key]
+
+    @property
+    def kind(self) -> build.Kind:
+        """What programs of the file are for."""
+        return build.kind_at(self.job.hook)
 
 
 def load(unit: Unit) -> Build:
@@ -77,13 +83,14 @@ def load(unit: Unit) -> Build:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(rule)
-    maps, (names, in_headers) = _maps(module), _program_names(module)
+    maps, (names, in_headers, others) = _maps(module), _program_names(module, unit.kind)
+    build.refuse_other_kind(unit.job, names, others)
     made = _taken(module, maps, names, unit) if paths.cache_folder() else None
     build.adopt(unit.job, unit.text, maps)
     entry = build.entry(unit.job, names, in_headers)
     for name in names:
         with _refusal("verify", name):
-            _verify(module, name, _attach_type(name) if name != entry else 0)
+            _verify(module, name, unit.kind, _attach_type(name, unit.kind) if name != entry else 0)
     if made:
         key = unit.keys[-1 if compiled.prints(made) else 0]
         cache.keep(key, made, dependencies, headers.kernel_source(), began, unit.job.work_folder)
@@ -99,7 +106,7 @@ def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
         return None
     entry = build.entry(unit.job, [each.name for each in kept.programs])
     try:
-        maps, programs = compiled.load(kept, entry, partial(build.adopt, unit.job, unit.text))
+        maps, programs = compiled.load(kept, entry, unit.kind.number, partial(build.adopt, unit.job, unit.text))
     except OSError:
         for key in unit.keys:
             cache.forget(key)
@@ -107,17 +114,17 @@ def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
     return Build(entry, maps, programs)
 
 
-def _verify(module: "BPF", name: str, attach_type: int) -> None:
+def _verify(module: "BPF", name: str, kind: build.Kind, attach_type: int) -> None:
     """Load a program; one that is refused has its lines in the log, also where bcc has left them out."""
     try:
-        module.load_func(name, module.XDP, None, attach_type or -1)
+        module.load_func(name, kind.number, None, attach_type or -1)
     except Exception as error:  # bcc raises nothing narrower
         code = ctypes.get_errno()
         log = ""
         if code == errno.E2BIG:  # the verifier has walked for seconds: once more is enough to know that
-            log, _ = _attempt(module, name.encode(), attach_type, LOG_BYTES)
+            log, _ = _attempt(module, name.encode(), kind, attach_type, LOG_BYTES)
         elif code == errno.EINVAL:
-            log = log_with_lines(lambda size: _attempt(module, name.encode(), attach_type, size))
+            log = log_with_lines(lambda size: _attempt(module, name.encode(), kind, attach_type, size))
         if log:
             sys.stderr.write(f"bpf: Failed to load program: {os.strerror(code)}\n{log}")
             sys.stderr.flush()
@@ -125,7 +132,7 @@ def _verify(module: "BPF", name: str, attach_type: int) -> None:
         raise error from None
 
 
-def _attempt(module: "BPF", name: bytes, attach_type: int, size: int) -> tuple[str, bool]:
+def _attempt(module: "BPF", name: bytes, kind: build.Kind, attach_type: int, size: int) -> tuple[str, bool]:
     """Load a program with a log of so many bytes; return the log, and whether that was too small for it."""
     from bcc import lib
 
@@ -134,7 +141,7 @@ def _attempt(module: "BPF", name: bytes, attach_type: int, size: int) -> tuple[s
     text = (lib.bpf_function_start(handle, name), lib.bpf_function_size(handle, name))
     about = (lib.bpf_module_license(handle), lib.bpf_module_kern_version(handle))
     with syscalls.silenced(2):  # bcc prints each log
-        fd = lib.bcc_func_load(handle, module.XDP, name, *text, *about, 1, room, size, None, 0, attach_type or -1)
+        fd = lib.bcc_func_load(handle, kind.number, name, *text, *about, 1, room, size, None, 0, attach_type or -1)
     if fd >= 0:
         os.close(fd)
     return room.value.decode(errors="replace"), fd == -errno.ENOSPC
@@ -197,16 +204,18 @@ def _refusal(kind: str, text: str = "") -> Iterator[None]:
         raise Refused(kind, text or str(error)) from error
 
 
-def _program_names(module: "BPF") -> tuple[list[str], list[str]]:
-    """Return the functions of a module that are XDP programs, and those that would be, but stand in a header."""
+def _program_names(module: "BPF", kind: build.Kind) -> tuple[list[str], list[str], list[str]]:
+    """Return the functions of a module that are programs of a kind; such in headers; and those of the other kind."""
     from bcc import lib
 
     numbers = range(lib.bpf_num_functions(module.module))
     names = [lib.bpf_function_name(module.module, number).decode() for number in numbers]
-    programs = kernel_btf.functions_of(build.CONTEXT)
+    programs = kernel_btf.functions_of(kind.context)
     if programs is None:
-        return names, []
-    return [name for name in names if name in programs], sorted(programs.difference(names))
+        return names, [], []
+    others = kernel_btf.functions_of(build.other_kind(kind).context) or ()
+    own = [name for name in names if name in programs]
+    return own, sorted(programs.difference(names)), [name for name in names if name in others]
 
 
 def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) -> compiled.Compiled | None:
@@ -222,14 +231,14 @@ def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) ->
         for name in names:
             size = lib.bpf_function_size(module.module, name.encode())
             text = ctypes.string_at(lib.bpf_function_start(module.module, name.encode()), size)
-            programs.append(compiled.code(name, text, maps, _attach_type(name)))
+            programs.append(compiled.code(name, text, maps, _attach_type(name, unit.kind)))
     except compiled.CannotBeTaken:
         return None
     return compiled.Compiled(lib.bpf_module_license(module.module), types, shapes, tuple(programs))
 
 
-def _attach_type(name: str) -> int:
-    return bpf.ATTACH_DEVMAP if name.endswith(build.DEVMAP_SUFFIX) else 0
+def _attach_type(name: str, kind: build.Kind) -> int:
+    return bpf.ATTACH_DEVMAP if kind is build.XDP_KIND and name.endswith(build.DEVMAP_SUFFIX) else 0
 
 
 def _maps(module: "BPF") -> dict[str, int]:

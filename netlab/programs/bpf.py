@@ -14,10 +14,11 @@ from netlab.errors import HostError
 _SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
 # enum bpf_cmd
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD, OBJ_PIN, OBJ_GET = range(8)
-TEST_RUN, PROG_NEXT_ID, MAP_NEXT_ID, PROG_BY_ID, MAP_BY_ID, OBJ_INFO = range(10, 16)
+PROG_ATTACH, PROG_DETACH = 8, 9
+TEST_RUN, PROG_NEXT_ID, MAP_NEXT_ID, PROG_BY_ID, MAP_BY_ID, OBJ_INFO, PROG_QUERY = range(10, 17)
 BTF_LOAD, BTF_BY_ID, MAP_POP = 18, 19, 21  # MAP_POP is BPF_MAP_LOOKUP_AND_DELETE_ELEM
 MAP_LOOKUP_BATCH, ENABLE_STATS = 24, 32
-XDP = 6  # enum bpf_prog_type
+SCHED_CLS, XDP = 3, 6  # enum bpf_prog_type
 ATTACH_DEVMAP = 33  # enum bpf_attach_type: BPF_XDP_DEVMAP
 # enum bpf_map_type, by the names that bcc has for them
 MAP_TYPES = (
@@ -44,6 +45,9 @@ BATCHED = (HASH, ARRAY, LRU_HASH, LPM_TRIE, PERCPU_HASH, PERCPU_ARRAY, LRU_PERCP
 ANY, LOCK = 0, 4  # flags of a lookup or an update: BPF_ANY, BPF_F_LOCK
 RDONLY_PROG = 1 << 7  # BPF_F_RDONLY_PROG, of a map
 LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES, of a test run
+_REPLACE = 4  # BPF_F_REPLACE, of an attachment
+_MOST_ATTACHED = 64  # BPF_MPROG_MAX
+_COUNT_AT = 24  # in union bpf_attr, after a query
 NAME_BYTES = 15  # without the final zero
 
 _ATTR_BYTES = 128
@@ -168,16 +172,41 @@ def create_map(
     return call(MAP_CREATE, attributes("5III16sIIII", kind, *sizes, flags, inner, 0, text, 0, *types), what)
 
 
-def load_program(instructions: bytes, what: str, terms: bytes = b"GPL", name: str = "", attach_type: int = 0) -> int:
-    """Load an XDP program, without a log; return its descriptor."""
+def load_program(
+    instructions: bytes, what: str, terms: bytes = b"GPL", name: str = "", attach_type: int = 0, *, kind: int = XDP
+) -> int:
+    """Load a program of a kind (enum bpf_prog_type), without a log; return its descriptor."""
     held, terms_held = ctypes.create_string_buffer(instructions, len(instructions)), ctypes.create_string_buffer(terms)
     text = name.encode()[:NAME_BYTES]
     attr = attributes(
         "IIQQIIQII16sII",
-        *(XDP, len(instructions) // 8, ctypes.addressof(held), ctypes.addressof(terms_held), 0, 0, 0, 0, 0),
+        *(kind, len(instructions) // 8, ctypes.addressof(held), ctypes.addressof(terms_held), 0, 0, 0, 0, 0),
         *(text, 0, attach_type),
     )
     return call(PROG_LOAD, attr, what)
+
+
+def attach(program: int, index: int, kind: int, before: int = 0) -> None:
+    """Attach a program to an interface of this process's namespace; `kind` is one of enum bpf_attach_type.
+
+    `before` is a descriptor of the program whose place it takes, 0 for none.
+    """
+    attr = attributes("IIIII", index, program, kind, _REPLACE if before else 0, before)
+    call(PROG_ATTACH, attr, "attach a program")
+
+
+def detach(program: int, index: int, kind: int) -> None:
+    """Detach a program from an interface of this process's namespace."""
+    call(PROG_DETACH, attributes("III", index, program, kind), "detach a program")
+
+
+def attached(index: int, kind: int) -> list[int]:
+    """Return the numbers of the programs that are attached to an interface, in their order."""
+    room = (ctypes.c_uint32 * _MOST_ATTACHED)()
+    attr = attributes("IIIIQI", index, kind, 0, 0, ctypes.addressof(room), _MOST_ATTACHED)
+    call(PROG_QUERY, attr, "ask what is attached")
+    (count,) = struct.unpack_from("=I", attr, _COUNT_AT)
+    return list(room[:count])
 
 
 def load_btf(types: bytes) -> int:

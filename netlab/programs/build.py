@@ -6,21 +6,45 @@ attached, which maps are kept from an earlier build, and what their layouts are.
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from netlab.kernel import files
 from netlab.programs import bpf, headers, kernel_btf, map_reuse
 from netlab.programs.loader import Job
 from netlab.record import layouts
-from netlab.topology import program_text
+from netlab.topology import hooks, program_text
 
 DEVMAP_SUFFIX = "_devmap"
 RUN_SUFFIX = "_run"  # of programs that user space runs by BPF_PROG_TEST_RUN, and nobody attaches
-CONTEXT = "xdp_md"  # the struct that a program is given
 REASONS, REASON = "reasons", "reason"  # a map, and the enum that numbers its entries
 LONGEST_NAME = 255  # of a file
-USUAL_ENTRIES = ("xdp_prog", "xdp")
+
+
+class Kind(NamedTuple):
+    """Programs of one kind: what they are called, the kernel's number of it, the struct that each is given.
+
+    `home` is where the topology has them.
+    """
+
+    name: str
+    number: int
+    context: str
+    home: str
+
+    @property
+    def shape(self) -> str:
+        """How the function of a program is declared."""
+        return f"int NAME(struct {self.context} *ctx)"
+
+
+XDP_KIND = Kind("XDP", bpf.XDP, "xdp_md", "`xdp:`")
+TC_KIND = Kind("tc", bpf.SCHED_CLS, "__sk_buff", "`tc: {ingress: …}` or `tc: {egress: …}`")
+_USUAL_ENTRIES = {
+    hooks.XDP: ("xdp_prog", "xdp"),
+    hooks.INGRESS: ("tc_ingress", "ingress", "tc"),
+    hooks.EGRESS: ("tc_egress", "egress", "tc"),
+}
 
 
 class Build(NamedTuple):
@@ -39,6 +63,32 @@ class Refused(Exception):  # noqa: N818 - it is an answer rather than an error
         super().__init__(text)
         self.kind = kind
         self.text = text
+
+
+def kind_at(hook: str) -> Kind:
+    """Return the kind of programs that a hook takes."""
+    return XDP_KIND if hook == hooks.XDP else TC_KIND
+
+
+def other_kind(kind: Kind) -> Kind:
+    """Return the other kind of programs."""
+    return TC_KIND if kind is XDP_KIND else XDP_KIND
+
+
+def refuse_other_kind(job: Job, names: Collection[str], others: Collection[str]) -> None:
+    """Refuse a job for a program of the other kind; `names` are the file's programs of the job's kind."""
+    kind = kind_at(job.hook)
+    other = other_kind(kind)
+    if job.function in others and job.function not in names:
+        what = f"attaches {job.function}() as a program for {kind.name}; it"
+    elif others and not names:
+        what = f"has no program for {kind.name}; {' and '.join(f'{name}()' for name in sorted(others))}"
+    else:
+        return
+    takes = "takes" if job.function in others or len(others) == 1 else "take"
+    raise Refused(
+        "plain", f"{what} {takes} a struct {other.context} *, as for {other.name}: give it under {other.home}"
+    )
 
 
 def whole(job: Job, source: str) -> str:
@@ -60,7 +110,7 @@ def entry(job: Job, names: Sequence[str], in_headers: Sequence[str] = ()) -> str
     stem = os.path.basename(job.path).partition(".")[0]
     # in a reload, a program that is not for an interface must not replace the attached one
     others = () if job.successor_of else names
-    return choose_entry(names, job.function, stem, in_headers, others)
+    return choose_entry(names, job.function, stem, in_headers, others, job.hook)
 
 
 def adopt(job: Job, text: bytes, maps: dict[str, int]) -> None:
@@ -123,31 +173,40 @@ def is_for_something_else(name: str) -> bool:
 
 
 def choose_entry(
-    names: Sequence[str], wanted: str, stem: str, in_headers: Sequence[str] = (), others: Sequence[str] = ()
+    names: Sequence[str],
+    wanted: str,
+    stem: str,
+    in_headers: Sequence[str] = (),
+    others: Sequence[str] = (),
+    hook: str = hooks.XDP,
 ) -> str:
-    """Return which of a file's XDP programs is the one to attach.
+    """Return which of a file's programs, which are all of the hook's kind, is the one to attach.
 
-    That is the one wanted, or else the one named like the file, or `xdp_prog`, or `xdp`, or the only one, among those
-    whose names do not say that they are for something else, or, if there is none, of `others`. None of `in_headers` can
-    be.
+    That is the one wanted, or else the one named like the file, or as usual at this hook (`xdp`, `tc_ingress`), or the
+    only one whose name has the direction of tc, or the only one at all. Those whose names say that they are for
+    something else count only if there are no others, and are among `others`. None of `in_headers` can be.
     """
-    shape = "`int NAME(struct xdp_md *ctx)`, not static"
+    function = kind_at(hook).shape
+    shape = f"`{function}`, not static"
     plain = [name for name in names if not is_for_something_else(name)]
     candidates = plain or others
     if wanted in names:
         return wanted
     if in_headers and (wanted in in_headers or not candidates):
         name = wanted or in_headers[0]
-        way_out = "make it `static inline`, and let a function of the file, `int NAME(struct xdp_md *ctx)`, call it"
+        way_out = f"make it `static inline`, and let a function of the file, `{function}`, call it"
         raise Refused("plain", f"has no program {name} itself: {name}() is in a header, where bcc sees none: {way_out}")
     if wanted:
         it_has = f"it has {', '.join(names)}" if names else f"a program is {shape}"
         raise Refused("plain", f"has no program {wanted}: {it_has}")
     if not candidates:
         raise Refused("plain", f"has no program: a program is a function {shape}")
-    for name in (re.sub(r"\W", "_", stem), *USUAL_ENTRIES):
+    for name in (re.sub(r"\W", "_", stem), *_USUAL_ENTRIES[hook]):
         if name in names:
             return name
+    apt = [name for name in candidates if hook in hooks.TC and hooks.direction(hook) in name.split("_")]
+    if len(apt) == 1:
+        return apt[0]
     if len(candidates) > 1:
         raise Refused("plain", f"has several programs, {', '.join(candidates)}: say which one to attach by `function:`")
     return candidates[0]

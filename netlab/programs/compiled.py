@@ -101,9 +101,11 @@ def prints(what: Compiled) -> bool:
 
 
 def load(
-    what: Compiled, entry: str, prepare: Callable[[dict[str, int]], None]
+    what: Compiled, entry: str, kind: int, prepare: Callable[[dict[str, int]], None]
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Make the maps, then load the programs; return the descriptors of both by name, which are the caller's.
+    """Make the maps, then load the programs, which are all of one kind (enum bpf_prog_type).
+
+    Return the descriptors of both by name, which are the caller's.
 
     `prepare` is given those of the maps before the first program is loaded. Raises OSError, with nothing left behind.
     """
@@ -121,7 +123,7 @@ def load(
         prepare(maps)
         for each in what.programs:
             attach_type = each.attach_type if each.name != entry else 0
-            programs[each.name] = _load_program(each._replace(attach_type=attach_type), what.license, maps)
+            programs[each.name] = _load_program(each._replace(attach_type=attach_type), kind, what.license, maps)
             made.callback(os.close, programs[each.name])
         made.pop_all()
     return maps, programs
@@ -139,9 +141,10 @@ def _make_map(shape: MapShape, types: int, made: Mapping[str, int]) -> int:
     )
 
 
-def _load_program(program: Code, terms: bytes, maps: Mapping[str, int]) -> int:
+def _load_program(program: Code, kind: int, terms: bytes, maps: Mapping[str, int]) -> int:
     """Load a program. One that is refused is compiled anew, for its lines to be shown: no log is needed here."""
     text = bytearray(program.instructions)
     for position, name in program.maps.items():
         struct.pack_into("=i", text, position * _INSTRUCTION.size + 4, maps[name])
-    return bpf.load_program(bytes(text), f"load the program {program.name}", terms, program.name, program.attach_type)
+    what = f"load the program {program.name}"
+    return bpf.load_program(bytes(text), what, terms, program.name, program.attach_type, kind=kind)

@@ -160,7 +160,7 @@ class _Talk:
         lines = self.source.lines
         unfinished = [line.rpartition(";")[2] for line in lines]
         for shape, among in (
-            (rf"{begins}\s*\(\s*struct\s+xdp_md\b", lines),
+            (rf"{begins}\s*\(\s*struct\s+(?:xdp_md|__sk_buff)\b", lines),
             (rf"{begins}\s*\(", unfinished),
             (begins, lines),
         ):

@@ -61,7 +61,7 @@ def _lack(job: Job, kind: str, talk: str) -> str:
     """Return one line on what this kernel lacks, if that may be why it has refused the program; else ""."""
     if kind in {"verify", "refused"} or (kind == "compile" and _NO_MAP in talk):
         return features.lack(job.path)
-    return features.attach_lack() if kind == "attach" and job.mode == "native" else ""
+    return features.attach_lack(job.hook) if kind == "attach" and job.mode != "generic" else ""
 
 
 def crashed(job: Job, status: int, talk: str, source: Source, limits: Limits) -> NetlabError:

@@ -10,7 +10,7 @@ import os
 import re
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from netlab import assets
@@ -18,6 +18,7 @@ from netlab.kernel import syscalls
 from netlab.kernel.netlink import Channel
 from netlab.programs import bpf
 from netlab.topology import program_text
+from netlab.topology.hooks import INGRESS, XDP
 
 LEAST = (6, 1)  # the oldest kernel of `make test-kernels`; pyproject.toml, README.md and docs name it, too
 
@@ -30,6 +31,7 @@ _TEST_FRAME = bytes(64)
 _NEWLINK, _SETLINK, _REQUEST_CREATE, _REQUEST = 16, 19, 0x601, 1
 _LINKINFO, _INFO_KIND, _IFNAME, _IFLA_XDP, _NESTED = 18, 1, 3, 43, 0x8000
 _VETH, _INDEX, _DRIVER_MODE = "veth-probe", 7, 4
+_LO_INDEX = 1
 
 
 class Feature(NamedTuple):
@@ -59,10 +61,10 @@ def lack(path: str) -> str:
     return ""
 
 
-def attach_lack() -> str:
-    """Return one line on why no program can be attached natively to a link of netlab's; "" when one can be."""
-    native = next(each for each in FEATURES if each.is_there is _native_on_veth)
-    return "" if _has(native) else f"needs {_listed([native])}: this kernel, {os.uname().release}, has not got it"
+def attach_lack(hook: str = XDP) -> str:
+    """Return one line on why no program can be attached at a hook, natively, of a link of netlab's; "" when one can."""
+    needed = next(each for each in FEATURES if each.is_there is (_native_on_veth if hook == XDP else _tc))
+    return "" if _has(needed) else f"needs {_listed([needed])}: this kernel, {os.uname().release}, has not got it"
 
 
 def version(release: str) -> tuple[int, int]:
@@ -226,6 +228,23 @@ def _native_on_veth() -> bool:
     return found[0]
 
 
+def _tc() -> bool:
+    """Attach a program for tc to the loopback of a new namespace, which goes with its thread."""
+    from netlab.programs.tc_hook import TcHook
+
+    found: list[bool] = []
+
+    def attach(_: Iterator[None]) -> None:
+        syscalls.unshare_net()
+        program, channel = bpf.load_program(_code(*_DROP), "load a program", kind=bpf.SCHED_CLS), Channel()
+        with _closing(program), closing(channel):
+            TcHook(channel, INGRESS).add(_LO_INDEX, program)
+        found.append(True)
+
+    syscalls.in_threads(1, attach, [None])
+    return bool(found)
+
+
 def _message(kind: int, flags: int, attributes: bytes) -> bytes:
     """Return a message about the probe's interface; its index is chosen here, so it need not be looked up."""
     body = struct.pack("=BxHiII", 0, 0, _INDEX, 0, 0) + attributes
@@ -240,6 +259,7 @@ FEATURES = (
     Feature("LRU hash maps", (4, 10), _can_make(bpf.LRU_HASH), re.compile(r"lru_hash|LRU_HASH")),
     Feature("maps of maps", (4, 12), _array_of_maps, re.compile(r"\bBPF_(ARRAY|HASH)_OF_MAPS\b")),
     Feature("native XDP on veth", (4, 19), _native_on_veth),
+    Feature("tc programs, by tcx or by clsact and cls_bpf", (4, 5), _tc),
     Feature("spin locks in maps", (5, 1), _spin_lock, re.compile(r"\bbpf_spin_lock\b")),
     Feature("egress programs in devmaps", (5, 8), _devmap_with_egress, re.compile(r"\bBPF_XDP_REDIRECT_MAP\b")),
     Feature("broadcast by bpf_redirect_map", (5, 14), _broadcast, re.compile(r"\bBPF_F_BROADCAST\b")),

@@ -14,8 +14,9 @@ from netlab.record.layouts import STRUCT, Field, Layouts
 from netlab.record.model import LabRecord
 from netlab.topology.document.tree import Scalar
 
-# enum xdp_action of linux/bpf.h, which is in the types of few programs
+# enum xdp_action of linux/bpf.h, which is in the types of few programs, and macros of linux/pkt_cls.h
 _VERDICTS = {"XDP_ABORTED": 0, "XDP_DROP": 1, "XDP_PASS": 2, "XDP_TX": 3, "XDP_REDIRECT": 4}
+_VERDICTS |= {"TC_ACT_UNSPEC": -1, "TC_ACT_OK": 0, "TC_ACT_SHOT": 2, "TC_ACT_STOLEN": 4, "TC_ACT_REDIRECT": 7}
 
 
 def set_all(job: Job, maps: Mapping[str, ObjectMap], known: Layouts, macros: set[str]) -> None:

@@ -17,6 +17,7 @@ from netlab.programs.libbpf_calls import (
     ATTACH_CPUMAP,
     ATTACH_DEVMAP,
     ATTACH_INTERFACE,
+    SCHED_ACT,
     UNSPECIFIED,
     XDP,
     ObjectFile,
@@ -26,7 +27,7 @@ from netlab.programs.libbpf_calls import (
 from netlab.programs.loader import Job, Order
 from netlab.programs.maps import possible_cpus
 from netlab.record.layouts import NONE, Layouts
-from netlab.topology import object_file
+from netlab.topology import hooks, object_file
 
 _T = TypeVar("_T")
 _NO_PREALLOC = 1  # BPF_F_NO_PREALLOC: the kernel makes no LPM trie without it
@@ -34,6 +35,8 @@ _CONSTANT = ("rodata", "kconfig")  # maps of constants: each build has its own
 _STRINGS = re.compile(r"rodata_str|rodata_cst")  # maps of literals, which the source does not name
 _OWN_ERRORS = 4000  # enum libbpf_errno begins here
 _NAME = re.compile(r"\w+")
+_SECTIONS = {build.XDP_KIND: re.compile("xdp"), build.TC_KIND: re.compile(r"(?:tcx?|classifier|cls)(?:$|[/_.])")}
+_DIRECTION = re.compile(r"(?:^|[/_.])(ingress|egress)$")
 _REFUSED = re.compile(r"^libbpf: prog '([^']*)': BPF program load failed: ", re.MULTILINE)
 
 
@@ -66,13 +69,17 @@ def load_object(job: Job, data: bytes) -> Build:
 
 
 def _load(job: Job, data: bytes, text: bytes, macros: set[str]) -> Build:
-    """Load an object: its XDP programs, and its maps."""
+    """Load an object: its programs of the job's kind, and its maps."""
     _check_form(data)
     opened = _open(job, data)
     maps = _by_name("map", ((_map_name(each), each) for each in opened.maps))
-    programs = _by_name("program", ((each.name, each) for each in _xdp_programs(opened)))
+    kind = build.kind_at(job.hook)
+    found = _programs(opened, kind)
+    programs = _by_name("program", ((each.name, each) for each in found))
+    _set_types(opened, kind, found)
     entry = _entry(job, opened, programs)
-    _choose(programs, entry)
+    programs[entry].want(True)  # in any case, and for an interface
+    programs[entry].become(kind.number, ATTACH_INTERFACE if kind is build.XDP_KIND else 0)
     known = _layouts(opened.types(), maps)
     if job.define:
         from netlab.programs import global_variables  # imported here: most objects are loaded as they are
@@ -127,19 +134,29 @@ def _by_name(what: str, pairs: Iterable[tuple[str, _T]]) -> dict[str, _T]:
     return found
 
 
-def _xdp_programs(opened: ObjectFile) -> Iterator[Program]:
-    """Yield the programs for XDP, with their types set; the other programs will not be loaded."""
+def _programs(opened: ObjectFile, kind: build.Kind) -> list[Program]:
+    """Return the programs of a kind, also those of which libbpf cannot tell it by the section."""
     try:
-        takers = btf.functions_of(opened.types(), build.CONTEXT)
+        takers = btf.functions_of(opened.types(), kind.context)
     except BadBtfError:
         takers = set()
+    return [
+        each
+        for each in opened.programs
+        if each.type == kind.number
+        or (each.type == UNSPECIFIED and (_SECTIONS[kind].match(each.section) or each.name in takers))
+    ]
+
+
+def _set_types(opened: ObjectFile, kind: build.Kind, programs: list[Program]) -> None:
+    """Set the types of the programs of a kind; the other programs will not be loaded."""
     for each in opened.programs:
-        is_xdp = each.type == XDP or each.section.startswith("xdp") or each.name in takers
-        if each.type in {UNSPECIFIED, XDP} and is_xdp:
-            each.become(XDP, _attach_type(each))
-            yield each
-        else:
+        if each not in programs:
             each.want(False)
+        elif kind is build.XDP_KIND:
+            each.become(XDP, _attach_type(each))
+        else:
+            each.become(kind.number, 0)  # by this type it may be attached in each direction, by each kernel
 
 
 def _attach_type(program: Program) -> int:
@@ -161,18 +178,37 @@ def _entry(job: Job, opened: ObjectFile, programs: dict[str, Program]) -> str:
         if len(inside) > 1:
             raise Refused("plain", f"has several programs in the section {wanted}: {', '.join(inside)}")
         wanted = inside[0] if inside else wanted
+    ordinary = [name for name, each in programs.items() if each.is_wanted and _is_for(each, job.hook)]
+    if not wanted or wanted not in programs:
+        _refuse_others(job, opened, programs)
+    if not wanted and not ordinary and job.hook in hooks.TC and programs:
+        there = ", ".join(f"{name} in {each.section}" for name, each in programs.items())
+        raise Refused("plain", f"has no program for {job.hook}: it has {there}; to attach one here, say `function:`")
+    return build.entry(job._replace(function=wanted), list(programs) if wanted or not ordinary else ordinary)
+
+
+def _is_for(program: Program, hook: str) -> bool:
+    """Say whether a program of a hook's kind is for this hook, by its section and types."""
+    if hook == hooks.XDP:
+        return program.attach_type == ATTACH_INTERFACE
+    found = _DIRECTION.search(program.section)
+    return not found or found[1] == hooks.direction(hook)
+
+
+def _refuse_others(job: Job, opened: ObjectFile, programs: dict[str, Program]) -> None:
+    """Refuse a job for programs of other kinds than its own."""
+    kind = build.kind_at(job.hook)
+    named = [each for each in opened.programs if job.function in (each.name, each.section)]
+    for each in named or (() if programs else opened.programs):
+        if each.type == SCHED_ACT:
+            what = f"{each.name} in the section {each.section} is an action, which netlab does not attach"
+            raise Refused("plain", f'{what}: make it a program of its own, SEC("tc")')
+    others = {each.name: each for each in _programs(opened, build.other_kind(kind))}
+    function = next((each.name for each in named if each.name in others), job.function)
+    build.refuse_other_kind(job._replace(function=function), programs, others)
     if not programs and opened.programs:
         there = ", ".join(f"{each.name} in {each.section}" for each in opened.programs)
-        raise Refused("plain", f"has no program for XDP, which takes a struct {build.CONTEXT} *: it has {there}")
-    ordinary = [name for name, each in programs.items() if each.attach_type == ATTACH_INTERFACE and each.is_wanted]
-    names = list(programs) if wanted or not ordinary else ordinary
-    return build.entry(job._replace(function=wanted), names)
-
-
-def _choose(programs: dict[str, Program], entry: str) -> None:
-    """Mark the program to attach: it is loaded in any case, and for an interface."""
-    programs[entry].want(True)
-    programs[entry].become(XDP, ATTACH_INTERFACE)
+        raise Refused("plain", f"has no program for {kind.name}, which takes a struct {kind.context} *: it has {there}")
 
 
 def _layouts(types: bytes, maps: dict[str, ObjectMap]) -> Layouts:

@@ -12,7 +12,7 @@ from typing import Any
 
 from netlab.errors import HostError
 
-UNSPECIFIED, XDP = 0, 6  # enum bpf_prog_type
+UNSPECIFIED, SCHED_CLS, SCHED_ACT, XDP = 0, 3, 4, 6  # enum bpf_prog_type
 ATTACH_DEVMAP, ATTACH_CPUMAP, ATTACH_INTERFACE = 33, 35, 37  # enum bpf_attach_type: BPF_XDP_DEVMAP and so on
 
 _P, _S, _I, _U, _Z, _B = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_size_t, ctypes.c_bool

@@ -1,4 +1,4 @@
-"""The parent's side of XDP programs: one short-lived child a program compiles, loads, pins and attaches.
+"""The parent's side of programs: one short-lived child a program compiles, loads, pins and attaches.
 
     compilation = start(job)                    the child compiles, loads and pins, while the parent builds the lab
     compilation.attach(namespace, interfaces)   tells the child where, once that stands
@@ -21,6 +21,7 @@ from netlab.kernel import files, progress
 from netlab.record import shapes
 from netlab.record.notes import Pinned
 from netlab.topology import program_text
+from netlab.topology.hooks import XDP
 
 if TYPE_CHECKING:
     from netlab.programs.diagnostics import Source
@@ -40,11 +41,10 @@ class Job(NamedTuple):
     one. `define` and `builtins` become macros of the program, builtins first; a builtin may be overridden. In libbpf's
     dialect there are no builtins, and `define` sets global variables, too. Maps are pinned as `pin_folder`/maps/NAME
     and programs as `pin_folder`/programs/FUNCTION; `pin_folder` is made, in a BPF file system that is there.
-    `work_folder` holds files that the children share, and must be the same for all jobs of a lab. What `dialect`,
-    `include`, `cflags` and `map_sizes` are, topology.model.Program says.
+    `work_folder` holds files that the children share, and must be the same for all jobs of a lab. What `hook`,
+    `dialect`, `include`, `cflags` and `map_sizes` are, topology.model.Program says.
 
     `layouts` is the file to write down how the maps are laid out, or "" for none; its folder is made.
-
     `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
     `map_reuse`), and its program is replaced where it is attached.
     """
@@ -64,6 +64,7 @@ class Job(NamedTuple):
     include: tuple[str, ...] = ()
     cflags: tuple[str, ...] = ()
     map_sizes: tuple[tuple[str, int], ...] = ()
+    hook: str = XDP
 
 
 class Loaded(NamedTuple):
@@ -105,10 +106,14 @@ class Order(NamedTuple):
 
 
 class Place(NamedTuple):
-    """The second line for a child: the file of the namespace, and the interfaces in it, to attach the program to."""
+    """The second line for a child: the file of a namespace, and the interfaces there, to attach the program to.
+
+    `earlier` are the kernel's numbers of the programs whose places it takes; None if it is the first build.
+    """
 
     netns: str
     interfaces: tuple[str, ...]
+    earlier: tuple[int, ...] | None = None
 
 
 class Refusal(NamedTuple):
@@ -188,9 +193,9 @@ class Compilation:
             self._loaded = shapes.read(Loaded, self._answer(patience_s))
         return self._loaded
 
-    def attach(self, netns: str, interfaces: Sequence[str]) -> None:
-        """Say that the namespace whose file is at `netns` stands, with these interfaces; returns at once."""
-        self.tell(Place(netns, tuple(interfaces)))
+    def attach(self, netns: str, interfaces: Sequence[str], earlier: Iterable[int] | None = None) -> None:
+        """Say that the namespace at `netns` stands, and what else Place says; returns at once."""
+        self.tell(Place(netns, tuple(interfaces), None if earlier is None else tuple(earlier)))
 
     def finish(self, patience_s: float = PATIENCE_S) -> Loaded:
         """Wait until the kernel says that the program is attached where it should be.

@@ -1,4 +1,4 @@
-"""Compiles, loads, pins and attaches one node's XDP programs: a process of its own, which alone carries a compiler.
+"""Compiles, loads, pins and attaches one node's programs: a process of its own, which alone carries a compiler.
 
 `loader` starts it. It reads two lines of JSON: the job, and later where to attach. It answers each with one: what
 is pinned, or that it is attached; or else `error`, its kind, and `text`. Everything that bcc, clang and libbpf have to
@@ -73,7 +73,7 @@ def _work(order: loader.Order, answers: TextIO) -> None:
         return
     syscalls.setns(os.open(where.netns, os.O_RDONLY | os.O_CLOEXEC))
     program = loaded.programs[loaded.entry]
-    attachment.attach(program, where.interfaces, job.mode, replaces=bool(job.successor_of))
+    attachment.attach(program, where.interfaces, job.hook, job.mode, where.earlier)
     _answer(answers, {"attached": where.interfaces})
 
 

@@ -5,7 +5,7 @@ import json
 from netlab.record import shapes, whole
 from netlab.record.model import LabRecord, ProcessRecord
 
-FORMAT = 8  # of lab.json and status.json; change it for anything that an older netlab would not understand
+FORMAT = 9  # of lab.json and status.json; change it for anything that an older netlab would not understand
 _KEY = "format"
 
 
@@ -43,7 +43,9 @@ def public(record: LabRecord) -> dict[str, object]:
             **{key: shapes.plain(getattr(node, key)) for key in ("kind", "limits")},
             **({"loopback": list(node.loopback)} if node.loopback else {}),
             "interfaces": {name: {"addresses": list(port.addresses)} for name, port in node.interfaces.items()},
-            "programs": [{"name": program.name, "interfaces": list(program.interfaces)} for program in node.programs],
+            "programs": [
+                {"name": each.name, "interfaces": list(each.interfaces), "hook": each.hook} for each in node.programs
+            ],
             "processes": [_public_process(process) for process in node.processes],
         }
         for name, node in record.nodes.items()

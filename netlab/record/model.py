@@ -12,6 +12,7 @@ from netlab.record.rules import (
     Address,
     Cores,
     Dialect,
+    Hook,
     Host,
     Index,
     InterfaceName,
@@ -113,6 +114,7 @@ class ProgramRecord(NamedTuple):
 
     name: str
     interfaces: tuple[InterfaceName, ...]
+    hook: Hook
     path: str = ""
     function: str = ""
     mode: Mode = "native"
@@ -122,6 +124,11 @@ class ProgramRecord(NamedTuple):
     include: tuple[str, ...] = ()
     cflags: tuple[str, ...] = ()
     map_sizes: Mapping[str, Count] = {}
+
+    @property
+    def where(self) -> str:
+        """The hook in a word for messages; of XDP its mode, as it has two."""
+        return self.mode or self.hook
 
 
 class ReadyRecord(NamedTuple):

@@ -68,7 +68,8 @@ def _one_of(*words: str) -> Rule:
 
 Kind = Annotated[str, _one_of("node", "switch", "host")]
 Dialect = Annotated[str, _one_of("", "bcc", "libbpf")]
-Mode = Annotated[str, _one_of("native", "generic")]
+Hook = Annotated[str, _one_of("xdp", "tc ingress", "tc egress")]
+Mode = Annotated[str, _one_of("native", "generic", "")]
 RuntimeName = Annotated[str, _one_of("netns", "docker")]
 Label = Annotated[str, Rule("a name of letters a-z, digits and inner hyphens", paths.is_label)]
 Name = Annotated[str, Rule("a name of letters, digits, and inner hyphens and underscores", paths.is_name)]

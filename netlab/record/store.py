@@ -221,7 +221,7 @@ def _mount_file_systems(folder: str) -> None:
         try:
             syscalls.mount(source, f"{folder}/{name}", kind, data=options)
         except OSError as error:
-            raise HostError(f"cannot mount a {kind} file system, which XDP programs need: {error.strerror}") from None
+            raise HostError(f"cannot mount a {kind} file system, which programs need: {error.strerror}") from None
 
 
 def mark_complete(lab: str) -> None:

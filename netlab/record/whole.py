@@ -31,12 +31,15 @@ def _loose_ends(lab: LabRecord, node: NodeRecord) -> Iterator[tuple[tuple[str | 
 
 def _loose_programs(lab: LabRecord, node: str) -> Iterator[tuple[tuple[str | int, ...], str, object]]:
     there = lab.nodes[node].programs
-    free = set(lab.nodes[node].interfaces)
+    free: dict[str, set[str]] = {}
     names: set[str] = set()
     for at, (key, program) in enumerate(lab.programs_of(node)):
-        if not program.interfaces or not free.issuperset(program.interfaces):
+        left = free.setdefault(program.hook, set(lab.nodes[node].interfaces))
+        if not program.interfaces or not left.issuperset(program.interfaces):
             yield ("programs", at, "interfaces"), "interfaces of the node", ", ".join(program.interfaces)
-        free.difference_update(program.interfaces)
+        left.difference_update(program.interfaces)
+        if bool(program.mode) != (program.hook == "xdp"):
+            yield ("programs", at, "mode"), "a mode of an XDP program, and of no other", program.mode
         if program.name in names or (there[1:] and not paths.is_program_name(program.name)):
             yield ("programs", at, "name"), "a name of its own, of letters, digits, _ and inner -", program.name
         names.add(program.name)

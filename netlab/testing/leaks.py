@@ -184,7 +184,7 @@ def _bpf_held() -> Iterator[str]:
 
 
 def _bpf_objects(kind: str) -> Iterator[str]:
-    """Yield the id and the name of every map or XDP program; nothing if that is not allowed.
+    """Yield the id and the name of every map, XDP or tc program; nothing if that is not allowed.
 
     Programs of other types are not netlab's: for example, systemd loads some at any time.
     """
@@ -197,7 +197,7 @@ def _bpf_objects(kind: str) -> Iterator[str]:
             return
         (number,) = struct.unpack_from("=I", about, 4)
         info = _bpf_info(kind, number)
-        if kind == "map" or struct.unpack_from("=I", info)[0] == bpf.XDP:
+        if kind == "map" or struct.unpack_from("=I", info)[0] in (bpf.XDP, bpf.SCHED_CLS):
             name = info[_NAME[kind] :].partition(b"\0")[0].decode(errors="replace")
             yield f"{number} {name}".rstrip()
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from netlab.topology.document import tree
 
 from netlab.topology.bridged import Port
+from netlab.topology.hooks import XDP
 from netlab.topology.ip_arithmetic import FAMILIES
 
 DEFAULT_MTU = 1500
@@ -25,13 +26,13 @@ Scalar = str | int | float | bool
 
 
 class Program(NamedTuple):
-    """An XDP program on a node.
+    """A program on a node, at one of the hooks of its interfaces (topology.hooks).
 
     `name` is what the file calls it, or else `function`, or else the name of its file without the ending; no other
     program of the node has it. `path` is the absolute path of its C file, or of a ready object. `function` is the
-    entry, or its section, or "" for the only candidate in the file. `interfaces` are those it is attached to, or () for
-    all of the node's. `transmits` says that it may return XDP_TX, for which the other ends of its links need more than
-    for other verdicts.
+    entry, or its section, or "" for the only candidate in the file. `mode` is that of an XDP program, "" at other
+    hooks. `interfaces` are those it is attached to, or () for all of the node's. `transmits` says that it may return
+    XDP_TX, for which the other ends of its links need more than for other verdicts.
 
     `dialect` is "" where the file itself tells it. `include` are absolute paths of folders with headers, and `cflags`
     more options, for the compiler. `map_sizes` are how many entries maps have, where the topology says so.
@@ -48,6 +49,12 @@ class Program(NamedTuple):
     include: tuple[str, ...] = ()
     cflags: tuple[str, ...] = ()
     map_sizes: tuple[tuple[str, int], ...] = ()
+    hook: str = XDP
+
+    @property
+    def where(self) -> str:
+        """The hook in a word for messages; of XDP its mode, as it has two."""
+        return self.mode or self.hook
 
 
 class Route(NamedTuple):

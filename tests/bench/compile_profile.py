@@ -59,8 +59,8 @@ def main(output: str, started_ns: int, what: str) -> None:
         watch.stage(BCC)
         module: Any = bcc._compiled(source._replace(text=text), [])
         watch.stage(CONSTRUCTOR)
-        for name in bcc._program_names(module)[0]:
-            module.load_func(name, module.XDP, None, bcc._attach_type(name) or -1)
+        for name in bcc._program_names(module, source.kind)[0]:
+            module.load_func(name, module.XDP, None, bcc._attach_type(name, source.kind) or -1)
             watch.stage(LOADED.format(name))
     Path(output).write_text(json.dumps(watch.found))
     sys.stderr.flush()

@@ -64,6 +64,7 @@ FEATURES = (
         (f"{_LAB}objects.py::test_a_source_and_its_object_are_loaded",),
         (f"{_LAB}objects.py", f"{_LAB}libbpf.py", f"{_LAB}libbpf_demo.py"),
     ),
+    Feature("tc programs, by tcx or by clsact", more=(f"{_LAB}tc.py",)),
     Feature("switches with spanning trees and VLANs", more=(f"{_LAB}switches.py",)),
     Feature("the host as a node, NAT to the outside", more=(f"{_LAB}outside.py",)),
     Feature("labs with daemons: OSPF, BGP, RIP, DNS, VRRP, NAT, a TCP balancer, EVPN", more=(f"{_LAB}real_labs.py",)),

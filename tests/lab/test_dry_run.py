@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from netlab.plan.attach_program import AttachProgram
 from netlab.plan.command_words import namespace
 from netlab.plan.planner import Plan, plan
-from netlab.plan.steps import AttachProgram, StartRole
+from netlab.plan.steps import StartRole
 from netlab.topology.model import Endpoint, Link, Node, Program, Topology
 
 LAB = "dry-run-test"

@@ -198,7 +198,7 @@ def test_every_verb_calls_them_by_node_and_name(tmp_path: Path) -> None:
     assert f"{LAB}/fw/inside seen " in shown
     assert ["fw/echo", "xdp", "on", "eth2", "echo"] in [line.split() for line in table.splitlines()]
     assert node["program"] == ""
-    assert node["programs"][2] == {"program": "fw/echo", "name": "echo", "interfaces": ["eth2"]}
+    assert node["programs"][2] == {"program": "fw/echo", "name": "echo", "interfaces": ["eth2"], "hook": "xdp"}
     assert f'netlab_program_packets_total{{lab="{LAB}",node="fw",program="inside",reason="PASS_INSIDE"}}' in measured
     assert "fw/inside:\n" in said
     assert "fw/other: its program counts nothing\n" in said

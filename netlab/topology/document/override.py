@@ -12,6 +12,8 @@ SHORT_FORMS: tuple[tuple[tuple[str | None, ...], str], ...] = (
     (("links", None, "endpoints", None), "node"),
     (("nodes", None, "xdp"), "program"),
     (("nodes", None, "xdp", ENTRY), "program"),
+    (("nodes", None, "tc", None), "program"),
+    (("nodes", None, "tc", None, ENTRY), "program"),
 )
 MADE_WHEN_MISSING = ("args", "env", "sysctls", "limits")
 DOTTED_KEYS = "sysctls"  # the one mapping whose keys contain dots

@@ -78,7 +78,8 @@ def check_maps(findings: Findings, maps: tuple[MapEntries, ...], programs: Seque
         return
     if not programs:
         findings.add(
-            place(maps[0].name, maps[0].path), f"expected an xdp program on {node}, whose maps these are, found none"
+            place(maps[0].name, maps[0].path),
+            f"expected an xdp or tc program on {node}, whose maps these are, found none",
         )
         return
     texts = [*(_text(each) for each in programs), *(str(value) for each in programs for _, value in each.define)]

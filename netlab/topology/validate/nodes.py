@@ -30,7 +30,7 @@ HAS_NOTHING = ("switch", "host")  # kinds of nodes in which nothing of the lab r
 NODE_KEYS = (
     *SWITCH_KEYS,
     *processes.KEYS,
-    *(processes.LIST, "xdp", "maps", "address", "loopback", "routes", "env", "limits", "image", "capabilities"),
+    *(processes.LIST, "xdp", "tc", "maps", "address", "loopback", "routes", "env", "limits", "image", "capabilities"),
     *(*OWN, "internet"),
 )
 DEFAULTS = ("routes", "addresses")  # of what a lab says once for all
@@ -95,7 +95,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         declared,
         node,
         read_processes(files, fields) if has_own else (),
-        fields.read("xdp", lambda *at: read_programs(files, *at), ()) if has_own else (),
+        read_programs(files, findings, fields) if has_own else (),
         fields.read("routes", read_routes, WrittenRoutes()),
         fields.read("loopback", ADDRESSES, ()),
         has_own and processes.is_written(fields),

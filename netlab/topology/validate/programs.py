@@ -1,8 +1,9 @@
-"""`xdp:`: the programs of a node, and the links that they are attached to."""
+"""`xdp:` and `tc:`: the programs of a node, and the links that they are attached to."""
 
 from typing import NamedTuple
 
 from netlab.paths import is_program_name
+from netlab.topology import hooks
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, show
 from netlab.topology.model import OBJECT, Program
 from netlab.topology.validate.files import Files
@@ -13,10 +14,14 @@ from netlab.topology.validate.rules import Fields, Rule, choice, name, one_or_mo
 from netlab.topology.validate.settings import is_word
 
 # Without a `name`, a program is called as its function, or else as its file. One of several has `interfaces`.
-XDP_KEYS = ("program", "name", "function", "define", "interfaces", "mode", "dialect", "include", "cflags")
-XDP = "a program, a mapping with program, or a list of these"
+TC_KEYS = ("program", "name", "function", "define", "interfaces", "dialect", "include", "cflags")
+XDP_KEYS = (*TC_KEYS, "mode")
+PROGRAM = "a program, a mapping with program, or a list of these"
+TC = f"a mapping with ingress, egress or both, each {PROGRAM}"
+DIRECTIONS = {hooks.direction(hook): hook for hook in hooks.TC}
 NAME = "a name of at most 63 letters, digits, underscores and inner hyphens"
-MODE = choice("native", "generic")
+USUAL_MODE = "native"
+MODE = choice(USUAL_MODE, "generic")
 DIALECT = choice("bcc", "libbpf")
 FRAGMENTS = "xdp.frags"  # begins the section of a program that takes packets in several pieces
 INTERFACES = one_or_more(name, "a list of interfaces")
@@ -33,7 +38,7 @@ NO_CONSTANTS: tuple[tuple[str, str | int], ...] = ()
 class WrittenProgram(NamedTuple):
     """A program, and the interfaces it is meant for with their places; the node has them once links are known.
 
-    `named` is the place of what gives the program its name.
+    `named` is the place of what gives the program its name, which `has_name` if that is `name`.
     """
 
     program: Program
@@ -41,41 +46,65 @@ class WrittenProgram(NamedTuple):
     says_where: bool
     place: Place
     named: Place
+    has_name: bool = False
 
 
-def read_programs(files: Files, findings: Findings, item: Item, path: str) -> tuple[WrittenProgram, ...] | None:
-    """Read `xdp:`, which is a program, or a list of programs on different interfaces."""
-    if not isinstance(item, Sequence):
-        only = _read_program(files, findings, item, path)
-        return only and (only,)
-    if not item.items:
-        findings.wrong(item, path, XDP)
-        return None
-    read = (_read_program(files, findings, each, f"{path}.{number}") for number, each in enumerate(item.items))
-    found = tuple(each for each in read if each)
-    if len(item.items) > 1:
-        _check_several(findings, found)
+def read_programs(files: Files, findings: Findings, fields: Fields) -> tuple[WrittenProgram, ...]:
+    """Read the programs of a node, at all of its hooks."""
+    found = fields.read("xdp", lambda *at: _read_hook(files, hooks.XDP, *at), ())
+    found += fields.read("tc", lambda *at: _read_tc(files, *at), ())
+    if len(found) > 1:
+        found = _named_apart(found)
+        _check_names(findings, found)
     return found
 
 
-def _read_program(files: Files, findings: Findings, item: Item, path: str) -> WrittenProgram | None:
+def _read_tc(files: Files, findings: Findings, item: Item, path: str) -> tuple[WrittenProgram, ...] | None:
+    """Read `tc:`, the programs of each direction."""
+    if not isinstance(item, Mapping) or not item.pairs:
+        findings.wrong(item, path, TC, "such as tc: {egress: ./mine.c}")
+        return None
+    fields = Fields(findings, item, path, tuple(DIRECTIONS), TC)
+    found: tuple[WrittenProgram, ...] = ()
+    for key, hook in DIRECTIONS.items():
+        found += fields.read(key, lambda *at, hook=hook: _read_hook(files, hook, *at), ())
+    return found
+
+
+def _read_hook(files: Files, hook: str, findings: Findings, item: Item, path: str) -> tuple[WrittenProgram, ...] | None:
+    """Read what is at one hook, which is a program, or a list of programs on different interfaces."""
+    if not isinstance(item, Sequence):
+        only = _read_program(files, hook, findings, item, path)
+        return only and (only,)
+    if not item.items:
+        findings.wrong(item, path, PROGRAM)
+        return None
+    read = (_read_program(files, hook, findings, each, f"{path}.{number}") for number, each in enumerate(item.items))
+    found = tuple(each for each in read if each)
+    if len(item.items) > 1:
+        _check_interfaces(findings, found)
+    return found
+
+
+def _read_program(files: Files, hook: str, findings: Findings, item: Item, path: str) -> WrittenProgram | None:
     """Read a program's name, or a mapping."""
 
     def program(findings: Findings, item: Item, path: str) -> tuple[str, str] | None:
         return files.rule("bpf", findings, item, path)
 
-    where = place(item, path)
+    where, is_xdp = place(item, path), hook == hooks.XDP
     if isinstance(item, Scalar) and item.value is not None:
         found = program(findings, item, path) or NONE
-        transmits = found != NONE and files.may_transmit(found[1], ())
-        return WrittenProgram(Program(*found, transmits=transmits), (), False, where, where)
-    fields = Fields(findings, item, path, XDP_KEYS, XDP)
+        transmits = is_xdp and found != NONE and files.may_transmit(found[1], ())
+        read = Program(*found, mode=USUAL_MODE if is_xdp else "", transmits=transmits, hook=hook)
+        return WrittenProgram(read, (), False, where, where)
+    fields = Fields(findings, item, path, XDP_KEYS if is_xdp else TC_KEYS, PROGRAM)
     if not isinstance(item, Mapping):
         return None
     called, file = fields.require("program", program, NONE)
     name = fields.read("name", _name, "")
     function = fields.read("function", _function, "")
-    mode = fields.read("mode", MODE, "native")
+    mode = fields.read("mode", MODE, USUAL_MODE) if is_xdp else ""
     define = fields.read("define", constants, NO_CONSTANTS)
     dialect = fields.read("dialect", DIALECT, "")
     include = fields.read("include", one_or_more(files.folder, "a folder with headers, or a list of these"), ())
@@ -84,11 +113,11 @@ def _read_program(files: Files, findings: Findings, item: Item, path: str) -> Wr
         _check_object(findings, fields, dialect)
     interfaces = fields.read("interfaces", INTERFACES, ())
     chosen = tuple(dict.fromkeys(interface.text for interface in interfaces))
-    transmits = bool(file) and files.may_transmit(file, define, include, cflags)
+    transmits = is_xdp and bool(file) and files.may_transmit(file, define, include, cflags)
     how = (function, mode, define, chosen, transmits, dialect, include, cflags)
-    read = Program(name or _as_name(function) or called, file, *how)
+    read = Program(name or _as_name(function) or called, file, *how, hook=hook)
     named = fields.value_place("name" if name else "function" if function else "program")
-    return WrittenProgram(read, interfaces, "interfaces" in fields, where, named)
+    return WrittenProgram(read, interfaces, "interfaces" in fields, where, named, bool(name))
 
 
 def _as_name(function: str) -> str:
@@ -107,10 +136,24 @@ def _check_object(findings: Findings, fields: Fields, dialect: str) -> None:
         findings.add(fields.value_place("dialect"), "expected libbpf for an object, found 'bcc'", "leave it out")
 
 
-def _check_several(findings: Findings, written: tuple[WrittenProgram, ...]) -> None:
-    """Add the mistakes of programs of one node that cannot be told apart, or meet on an interface."""
+def _named_apart(written: tuple[WrittenProgram, ...]) -> tuple[WrittenProgram, ...]:
+    """Add the direction to names of tc programs that another hook has, too, unless the file gives them."""
+    places: dict[str, set[str]] = {}
+    for one in written:
+        places.setdefault(one.program.name, set()).add(one.program.hook)
+
+    def apart(one: WrittenProgram) -> WrittenProgram:
+        name, hook = one.program.name, one.program.hook
+        if one.has_name or hook == hooks.XDP or len(places[name]) == 1:
+            return one
+        return one._replace(program=one.program._replace(name=f"{name}-{hooks.direction(hook)}"))
+
+    return tuple(map(apart, written))
+
+
+def _check_names(findings: Findings, written: tuple[WrittenProgram, ...]) -> None:
+    """Add the mistakes of programs of one node that cannot be told apart."""
     names: dict[str, Place] = {}
-    taken: dict[str, Place] = {}
     for one in written:
         name = one.program.name
         if name in names:
@@ -122,8 +165,15 @@ def _check_several(findings: Findings, written: tuple[WrittenProgram, ...]) -> N
             )
         if name:
             names.setdefault(name, one.named)
+
+
+def _check_interfaces(findings: Findings, written: tuple[WrittenProgram, ...]) -> None:
+    """Add the mistakes of programs of one hook that meet on an interface."""
+    taken: dict[str, Place] = {}
+    for one in written:
         if not one.says_where:
-            message = "expected interfaces, as the node has several programs, found none"
+            at = "the node" if one.program.hook == hooks.XDP else one.program.hook
+            message = f"expected interfaces, as {at} has several programs, found none"
             findings.add(one.place, message, "such as interfaces: [eth0]")
         for text, where in {interface.text: interface.place for interface in one.interfaces}.items():
             if text in taken:
@@ -150,7 +200,7 @@ def check_program(
             return
         if is_fragmented:
             continue
-        for own_name, wire in own.items():
+        for own_name, wire in own.items() if written.program.hook == hooks.XDP else ():
             attached = not written.interfaces or own_name in written.program.interfaces
             if attached and wire.link.mtu > MAX_NATIVE_MTU and written.program.mode == "native" and wire.link.mtu_place:
                 message = f"expected an mtu of at most {MAX_NATIVE_MTU:,} for the program on {group}"

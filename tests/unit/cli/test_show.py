@@ -45,8 +45,8 @@ def test_what_looks_like_markup_is_a_name(capsys: pytest.CaptureFixture[str], na
 
 def test_each_of_several_programs_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """With what it is called, and where it is; the only one stands beside its node."""
-    two = tuple(status.ProgramStatus(f"fw/{name}", name, (f"eth{at}",)) for at, name in enumerate(("out", "in")))
-    one = (status.ProgramStatus("lb", "balancer", ("eth0", "eth1")),)
+    two = tuple(status.ProgramStatus(f"fw/{name}", name, (f"eth{at}",), "xdp") for at, name in enumerate(("out", "in")))
+    one = (status.ProgramStatus("lb", "balancer", ("eth0", "eth1"), "xdp"),)
     fw = status.NodeStatus("node", "", "", {"eth0": ("10.0.0.1/24",)}, None, 0, None, programs=two)
     lb = status.NodeStatus("node", "", "balancer", {}, None, 0, None, programs=one)
     show.status(SEEN._replace(nodes={"fw": fw, "lb": lb}))

@@ -7,8 +7,9 @@ import pytest
 
 from netlab.errors import NetlabError
 from netlab.lab import apply
+from netlab.plan.attach_program import AttachProgram
 from netlab.plan.stages import Stage, Work
-from netlab.plan.steps import AddLink, AddRoute, AttachProgram, CreateNode, Interface, StartRole, Step
+from netlab.plan.steps import AddLink, AddRoute, CreateNode, Interface, StartRole, Step
 from netlab.testing.machine import FakeMachine
 from netlab.topology.model import Program
 

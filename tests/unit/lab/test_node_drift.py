@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from netlab.lab import addresses_now, node_drift, route_drift, snapshot
-from netlab.lab.node_drift import Inside, Link, Pins
+from netlab.lab import addresses_now, node_drift, program_drift, route_drift, snapshot
+from netlab.lab.node_drift import Inside, Link, Problem
+from netlab.lab.program_drift import Pins
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
 from netlab.record.model import RouteRecord
+from netlab.topology.hooks import EGRESS
 from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Endpoint, Node, Program, Route, Topology
 from netlab.topology.model import Link as Wire
@@ -59,7 +61,7 @@ def said(node: str, seen: Inside, own: Pins = OWN, passing: Pins = PASSING) -> l
     pins = dict.fromkeys((key for key, _ in RECORD.programs_of(node)), own)
     found = [
         *node_drift.node_problems("lab", node, about, seen),
-        *node_drift.program_problems("lab", node, about, seen, pins, passing),
+        *program_drift.program_problems("lab", node, about, seen, pins, passing),
     ]
     return [f"{one.where}: {one.what}" for one in found]
 
@@ -134,7 +136,29 @@ def test_a_program_that_a_reload_is_just_attaching_is_its_own() -> None:
 
     assert said("router", seen)
     assert [] == said("router", seen, OWN._replace(coming=frozenset({30})))
-    assert not list(node_drift.pin_problems("lab", "router", OWN._replace(programs={}, coming=frozenset({30}))))
+    assert not list(program_drift.pin_problems("lab", "router", OWN._replace(programs={}, coming=frozenset({30}))))
+
+
+@pytest.mark.parametrize(
+    ("attached", "what"),
+    [
+        ((), "no tc program is attached at egress; planned is own"),
+        ((8, 9), "another tc program (number 8, 9) is attached at egress in the place of own"),
+    ],
+)
+def test_a_tc_program_that_is_not_attached_is_told(attached: tuple[int, ...], what: str) -> None:
+    """Others may stand beside it; a reload is just attaching a new build."""
+    about = RECORD.nodes["router"]
+    about = about._replace(programs=tuple(each._replace(hook=EGRESS, mode="") for each in about.programs))
+    places = [(name, EGRESS) for name in about.programs[0].interfaces]
+
+    def told(numbers: tuple[int, ...], own: Pins = OWN) -> list[Problem]:
+        seen = whole("router")._replace(tc=dict.fromkeys(places, numbers))
+        return list(program_drift.program_problems("lab", "router", about, seen, {"router": own}, PASSING))
+
+    assert [(f"router {name}", what) for name, _ in places] == [(one.where, one.what) for one in told(attached)]
+    assert told(attached)[0].mend == "netlab reload --lab lab router, with its source as it is now"
+    assert [] == told((3, 7, 9)) == told((30,), OWN._replace(coming=frozenset({30})))
 
 
 def test_a_port_that_left_its_bridge_is_told_unless_the_bridge_has_gone() -> None:
@@ -187,7 +211,9 @@ def test_interfaces_that_face_a_program_keep_their_offloads() -> None:
 
 
 def test_pins_that_are_gone_are_told() -> None:
-    found = [one.what for one in node_drift.pin_problems("lab", "router", OWN._replace(maps=frozenset(), programs={}))]
+    found = [
+        one.what for one in program_drift.pin_problems("lab", "router", OWN._replace(maps=frozenset(), programs={}))
+    ]
 
     assert ["the pin of the program own is gone", "the pin of the map seen is gone"] == found
 

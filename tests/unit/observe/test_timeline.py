@@ -20,7 +20,7 @@ def process(name: str) -> ProcessRecord:
 
 
 def node(*names: str, programs: tuple[str, ...] = ()) -> NodeRecord:
-    carried = tuple(ProgramRecord(name, ("eth0",)) for name in programs)
+    carried = tuple(ProgramRecord(name, ("eth0",), "xdp") for name in programs)
     return NodeRecord("node", LimitsRecord(), {}, carried, tuple(map(process, names)))
 
 

@@ -6,13 +6,13 @@ from itertools import pairwise
 import pytest
 
 from netlab.errors import UsageError
+from netlab.plan.attach_program import AttachProgram
 from netlab.plan.planner import plan
 from netlab.plan.steps import (
     AddAddress,
     AddBridge,
     AddLink,
     AddRoute,
-    AttachProgram,
     CreateNode,
     FaceProgram,
     Interface,

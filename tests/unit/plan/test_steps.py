@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 
+from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
@@ -16,7 +17,6 @@ from netlab.plan.steps import (
     AddBridge,
     AddLink,
     AddRoute,
-    AttachProgram,
     CreateNode,
     FaceProgram,
     Interface,

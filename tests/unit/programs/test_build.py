@@ -2,7 +2,9 @@
 
 import pytest
 
-from netlab.programs.build import Refused, choose_entry
+from netlab.programs.build import Refused, choose_entry, refuse_other_kind
+from netlab.programs.loader import Job
+from netlab.topology.hooks import EGRESS, INGRESS, XDP
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,45 @@ def test_no_entry_is_guessed(candidates: list[str], wanted: str) -> None:
         choose_entry(candidates, wanted, "drop")
 
     assert all(name in refused.value.text for name in candidates if name != "look_run")
+
+
+@pytest.mark.parametrize(
+    ("hook", "names", "entry"),
+    [
+        (INGRESS, ["tc_ingress", "tc_egress"], "tc_ingress"),
+        (EGRESS, ["tc_ingress", "tc_egress"], "tc_egress"),
+        (EGRESS, ["ingress", "egress"], "egress"),
+        (INGRESS, ["other", "tc"], "tc"),
+        (INGRESS, ["handle_egress", "handle_ingress_pkt", "other"], "handle_ingress_pkt"),
+    ],
+)
+def test_usual_names_are_those_of_the_hook(hook: str, names: list[str], entry: str) -> None:
+    assert entry == choose_entry(names, "", "stem", hook=hook)
+    with pytest.raises(Refused, match="say which one"):
+        choose_entry(names, "", "stem", hook=XDP)
+
+
+@pytest.mark.parametrize(
+    ("hook", "function", "own", "others", "said"),
+    [
+        (XDP, "", [], ["a", "b"], "has no program for XDP; a() and b() take a struct __sk_buff *, as for tc: give it"),
+        (
+            XDP,
+            "b",
+            ["a"],
+            ["b"],
+            "attaches b() as a program for XDP; it takes a struct __sk_buff *, as for tc: give it",
+        ),
+        (EGRESS, "", [], ["a"], "has no program for tc; a() takes a struct xdp_md *, as for XDP: give it under `xdp:`"),
+    ],
+)
+def test_a_program_of_the_other_kind_is_refused(
+    hook: str, function: str, own: list[str], others: list[str], said: str
+) -> None:
+    """With the key that takes it; a file may have programs of both kinds."""
+    job = Job("lab", "a", "/a.c", "/pins", "/work", function, hook=hook)
+    with pytest.raises(Refused) as refused:
+        refuse_other_kind(job, own, others)
+
+    assert refused.value.text.startswith(said)
+    refuse_other_kind(job._replace(function=""), ["a"], ["b"])

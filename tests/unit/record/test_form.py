@@ -95,6 +95,7 @@ PROCESS = {
 PROGRAM = {
     "name": "p",
     "interfaces": ["eth0"],
+    "hook": "xdp",
     "path": "/p.c",
     "function": "",
     "mode": "native",
@@ -120,6 +121,8 @@ NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.programs", [PROGRAM, {**PROGRAM, "name": "q"}], "/bpf/a=p, found"),
     ("nodes.a.programs", [{**PROGRAM, "interfaces": ["eth7"]}], "interfaces of the node, found"),
     ("nodes.a.programs", [{**PROGRAM, "interfaces": []}], "interfaces of the node, found"),
+    ("nodes.a.programs", [{**PROGRAM, "hook": "tc"}], "xdp or tc ingress or tc egress"),
+    ("nodes.a.programs", [{**PROGRAM, "hook": "tc egress", "pins": "/x"}], "a mode of an XDP program, and of no other"),
     ("nodes.a.programs", [{**PROGRAM, "name": "../x"}, PROGRAM], "a name of its own, of letters, digits, _ and"),
     ("nodes.a.processes[0].argv", [], "a command"),
     ("nodes.a.processes[0].argv[0]", "sle\0ep", "text"),

@@ -15,7 +15,7 @@ nodes:
   b:
   c: &c {env: {X: y}}
   d: *c
-  e: {xdp: [pass, {program: pass}]}
+  e: {xdp: [pass, {program: pass}], tc: {ingress: pass, egress: [pass]}}
 links:
   - [a, b]
   - {endpoints: [{node: a}, b]}
@@ -48,6 +48,8 @@ def lab(tmp_path: Path) -> str:
         ("nodes.a.xdp.mode=generic", ["nodes", "a", "xdp"], {"program": "pass", "mode": "generic"}),
         ("nodes.e.xdp.0.define={X: 1}", ["nodes", "e", "xdp", 0], {"program": "pass", "define": {"X": 1}}),
         ("nodes.e.xdp.1.mode=generic", ["nodes", "e", "xdp", 1, "mode"], "generic"),
+        ("nodes.e.tc.ingress.name=x", ["nodes", "e", "tc", "ingress"], {"program": "pass", "name": "x"}),
+        ("nodes.e.tc.egress.0.name=x", ["nodes", "e", "tc", "egress", 0], {"program": "pass", "name": "x"}),
         ("nodes.a.xdp=other", ["nodes", "a", "xdp"], "other"),
         ("links.0.mtu=1400", ["links", 0], {"endpoints": ["a", "b"], "mtu": 1400}),
         ("links.0.1=c", ["links", 0], ["a", "c"]),
