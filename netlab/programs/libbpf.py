@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from netlab import paths
 from netlab.programs import bpf, btf, build, map_reuse
@@ -28,18 +28,23 @@ from netlab.programs.maps import possible_cpus
 from netlab.record.layouts import NONE, Layouts
 from netlab.topology import object_file
 
+if TYPE_CHECKING:
+    from netlab.programs.clang import Options
+
 _T = TypeVar("_T")
 _NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, without which no trie of prefixes can be made
+_DESCRIPTOR_BYTES = 4
 _CONSTANT = ("rodata", "kconfig")  # maps that belong to one build
 _STRINGS = re.compile(r"rodata_str|rodata_cst")  # of which no program knows the names
 _OWN_ERRORS = 4000  # enum libbpf_errno begins here
 _NAME = re.compile(r"\w+")
+_SECOND = re.compile(r"(?:^|/)(?:xdp_)?(cpumap|devmap)(?:/|$)")  # in a section's name, of libbpf's old ways, too
 _REFUSED = re.compile(r"^libbpf: prog '([^']*)': BPF program load failed: ", re.MULTILINE)
 
 
 def load_source(order: Order, text: bytes, whole: str, say: Callable[[str], None]) -> Build:
     """Compile a source, given also with its headers, and load what is made of it, which is kept."""
-    from netlab.programs import cache, clang, old_maps
+    from netlab.programs import cache, clang
 
     job, began = order.job, time.time()
     if b"\0" in text:
@@ -51,13 +56,29 @@ def load_source(order: Order, text: bytes, whole: str, say: Callable[[str], None
     macros = {name for name, _ in clang.macros(job, whole)}
     if isinstance(kept, bytes):
         return _load(job, kept, text, macros)
-    source = text.decode(errors="surrogateescape")
-    new = old_maps.translated(source).encode(errors="surrogateescape") if old_maps.has_any(source) else text
-    data, dependencies = clang.compiled(job, new, made, order.limits.cpu_s)
+    data, dependencies = _compiled(order, text, whole, made)
     loaded = _load(job, data, text, macros)
     if paths.cache_folder():
         cache.keep(key, data, dependencies, "/", began, job.work_folder)
     return loaded
+
+
+def _compiled(order: Order, text: bytes, whole: str, made: "Options") -> tuple[bytes, str]:
+    """Return the object that is made of a source, and the rule for make with its headers.
+
+    Old maps may stand in headers, and come out of macros: where there may be some, they are looked for behind those.
+    """
+    from netlab.programs import clang, old_maps
+
+    job, cpu_s = order.job, order.limits.cpu_s
+    if not old_maps.may_be_in(whole):
+        return clang.compiled(job, text, made, cpu_s)
+    plain, dependencies = clang.preprocessed(job, text, made, cpu_s)
+    new = old_maps.translated(plain.decode(errors="surrogateescape"))
+    if new is None:
+        return clang.compiled(job, text, made, cpu_s)
+    data, _ = clang.compiled(job, new.encode(errors="surrogateescape"), made, cpu_s, is_preprocessed=True)
+    return data, dependencies
 
 
 def load_object(job: Job, data: bytes) -> Build:
@@ -147,10 +168,10 @@ def _attach_type(program: Program) -> int:
     known = {ATTACH_DEVMAP, ATTACH_CPUMAP}
     if program.type == XDP and program.attach_type in known:
         return program.attach_type
-    if "cpumap" in program.section:
+    second = _SECOND.search(program.section)
+    if second and second[1] == "cpumap":
         return ATTACH_CPUMAP
-    is_egress = "devmap" in program.section or program.name.endswith(build.DEVMAP_SUFFIX)
-    return ATTACH_DEVMAP if is_egress else ATTACH_INTERFACE
+    return ATTACH_DEVMAP if second or program.name.endswith(build.DEVMAP_SUFFIX) else ATTACH_INTERFACE
 
 
 def _entry(job: Job, opened: ObjectFile, programs: dict[str, Program]) -> str:
@@ -201,6 +222,10 @@ def _size(job: Job, maps: dict[str, ObjectMap]) -> None:
             except OSError as error:
                 raise Refused("plain", build.cannot_be_sized(name, entries, str(error.strerror))) from None
     for each in maps.values():
+        if each.number("type") in bpf.OF_DESCRIPTORS:  # people leave out what can only be so
+            for size in ("key_size", "value_size"):
+                if not each.number(size):
+                    each.set(size, _DESCRIPTOR_BYTES)
         flags = each.number("map_flags")
         if each.number("type") == bpf.LPM_TRIE and not flags & _NO_PREALLOC:
             each.set("map_flags", flags | _NO_PREALLOC)
