@@ -1,7 +1,7 @@
-"""What of a node is no longer as planned: the lab's record compared with what was read in the node. Pure.
+"""Compares a node with the lab's record, and finds what is not as planned. Pure.
 
-A problem is only what was planned and is missing or changed. What somebody has added to a node (an address, a route, a
-link, a qdisc) is his own affair. `snapshot` reads nodes. `drift` looks at the rest of a lab.
+A problem is something planned that is missing or changed. Something added to a node (an address, a route, a link, a
+qdisc) is no problem. `snapshot` reads nodes. `drift` looks at the rest of a lab.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,9 +19,9 @@ NO_PEERS: Mapping[str, str] = {}
 
 
 class Problem(NamedTuple):
-    """What of a lab is not as planned: where (a node, with the interface if it is about one), what, and what mends it.
+    """Something of a lab that is not as planned: where, what, and what mends it.
 
-    `where` is "" for the lab as a whole.
+    `where` is a node, or a node and its interface; it is "" for the lab as a whole.
     """
 
     where: str
@@ -39,8 +39,9 @@ class Problem(NamedTuple):
 
 
 class Link(NamedTuple):
-    """An interface as it is: `master` is the index of the bridge that it is a port of, 0 for none, `state` is there.
+    """An interface as it is.
 
+    `master` is the index of the bridge that it is a port of, 0 for none; `state` is its state in that bridge.
     `programs` are the kernel's numbers of the attached programs, by mode, 0 for none. `options` are a bridge's.
     """
 
@@ -73,10 +74,10 @@ class Inside(NamedTuple):
 
 
 class Pins(NamedTuple):
-    """What is pinned of a program: numbers of functions by name, names of maps, numbers of a new build's functions.
+    """What is pinned of a program: its functions (numbers by name), its maps, and the functions of a new build.
 
-    `entry` is the one that is attached. `expected` is what was pinned when the lab was built. They are "" and () if the
-    lab does not know.
+    `entry` is the function that is attached. `expected` is what was pinned when the lab was built. They are "" and ()
+    if the record does not say.
     """
 
     programs: Mapping[str, int]
@@ -87,13 +88,13 @@ class Pins(NamedTuple):
 
     @property
     def gone(self) -> list[str]:
-        """Those that were pinned and are gone, such as maps/NAME."""
+        """The pins that are gone, such as maps/NAME."""
         there = {*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in self.maps)}
         return [name for name in self.expected if name not in there]
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything is there that was pinned when the lab was built."""
+        """Whether no pin is gone."""
         return bool(self.expected) and not self.gone
 
 
@@ -101,12 +102,12 @@ NO_PINS = Pins({})
 
 
 def anew(lab: str) -> str:
-    """Return what mends everything that nothing smaller mends."""
+    """Return the command that builds the lab anew, for problems that nothing smaller mends."""
     return f"netlab down {lab}, then up"
 
 
 def in_node(lab: str, node: str, command: str) -> str:
-    """Return the command that does something in a node."""
+    """Return the command line that runs a command in a node."""
     return f"netlab exec --lab {lab} {node} {command}"
 
 
@@ -118,9 +119,9 @@ def node_problems(lab: str, node: str, about: NodeRecord, seen: Inside) -> Itera
 def program_problems(
     lab: str, node: str, about: NodeRecord, seen: Inside, own: Mapping[str, Pins], passing: Pins
 ) -> Iterator[Problem]:
-    """Yield which programs are not attached as planned: the node's own, and those that pass, for neighbours.
+    """Yield which programs are not attached as planned: the node's own, and the pass programs for neighbours.
 
-    `own` are, in the order of the record, the keys of the node's programs and what is pinned of them.
+    `own` are the pins of the node's programs, by the program's key, in the order of the record.
     """
     planned = [
         (name, program.name, program.mode, key, pins)
@@ -138,8 +139,11 @@ def program_problems(
 
 
 def pin_problems(lab: str, where: str, pins: Pins) -> Iterator[Problem]:
-    """Yield what is no longer pinned of a program, by its key, or of the one that only passes, by its node."""
-    if pins.coming:  # a reload is moving them at this moment
+    """Yield the pins that are gone of a program.
+
+    `where` is the program's key, or the node for its pass program.
+    """
+    if pins.coming:  # a reload is moving the pins at this moment
         return
     for name in pins.gone:
         kind, _, plain = name.partition("/")
@@ -147,7 +151,7 @@ def pin_problems(lab: str, where: str, pins: Pins) -> Iterator[Problem]:
 
 
 def _attachment(attached: Mapping[str, int], called: str, mode: str, pins: Pins) -> str:
-    """Return what is wrong with the program of an interface: "" for nothing."""
+    """Return what is wrong with the program of an interface; "" for nothing."""
     number = attached[mode]
     if not number:
         others = "".join(f", but one in {other} mode" for other, there in attached.items() if there and other != mode)
@@ -159,7 +163,7 @@ def _attachment(attached: Mapping[str, int], called: str, mode: str, pins: Pins)
 
 
 class _Node:
-    """One node: its plan, and what was read there."""
+    """One node: its part of the record, and what was read in it."""
 
     def __init__(self, lab: str, node: str, about: NodeRecord, seen: Inside) -> None:
         self.lab, self.node, self.about, self.seen = lab, node, about, seen
@@ -193,7 +197,7 @@ class _Node:
         return Problem(where, what, in_node(self.lab, self.node, command) if command else anew(self.lab))
 
     def _gone(self, name: str, index: int, there: bool) -> Problem:
-        """Say how an interface is gone: an index stays with its interface, but a name can go to another."""
+        """Say how an interface is gone. An index belongs to one interface for ever, but a name can move to another."""
         if there:
             return self._problem(name, "the interface is gone, and another one has its name")
         now = self.by_index.get(index)
@@ -238,9 +242,9 @@ class _Node:
                 yield self._problem(name, f"its address {address} is gone", self._command(step))
 
     def _routes(self, gone: list[Subnet], without: Collection[str]) -> Iterator[Problem]:
-        """Yield routes that are gone, except those that went with their interface.
+        """Yield routes that are gone, except those whose interface is gone.
 
-        Another route to the same network, such as a routing daemon's, does not replace one: it has another metric.
+        A routing daemon's route to the same network does not replace a planned one: it has another metric.
         """
         for route in self.about.routes:
             if route_drift.planned(route) in self.seen.routes or route.interface in without:
@@ -253,30 +257,29 @@ class _Node:
     def _sysctls(self) -> Iterator[Problem]:
         for name, value in self.about.sysctls.items():
             found = self.seen.sysctls.get(name)
-            if found is not None and not _same(found, value) and self._is_telling(name, value):
+            if found is not None and not _same(found, value) and self._is_changed(name, value):
                 command = self._command(CreateNode(self.node, ((name, value),), self.lab))
                 yield self._problem("", f"its sysctl {name} is {found}, planned is {value}", command)
 
-    def _is_telling(self, name: str, value: str) -> bool:
-        """Say whether a sysctl with another value was changed after `up`.
+    def _is_changed(self, name: str, value: str) -> bool:
+        """Say whether a sysctl that does not have its planned value was changed after `up`.
 
-        A node that forwards without need is no less than planned. And one sysctl may have set another: those with the
-        same leaf (net.ipv4.conf.all.forwarding, net.ipv4.ip_forward) are reported only if all have the same planned
-        value.
+        A node that forwards although it need not is no problem. One sysctl may set another: those with the same leaf
+        (net.ipv4.conf.all.forwarding, net.ipv4.ip_forward) are reported only if all have the same planned value.
         """
         leaf = _leaf(name)
         alike = {other for each, other in self.about.sysctls.items() if _leaf(each) == leaf}
         return len(alike) == 1 and not (leaf[1] == "forwarding" and value == "0")
 
     def _command(self, step: AddAddress | AddRoute | FaceProgram | CreateNode) -> str:
-        """Return the command of a step as it is typed inside the node; for CreateNode, its sysctls."""
+        """Return the command of a step as a user types it inside the node; for CreateNode, its sysctls."""
         line = str(step).splitlines()[-1]
         where = namespace(self.lab, self.node)
         return line.replace(f"ip -n {where}", "ip", 1).replace(f"ip netns exec {where} ", "", 1)
 
 
 def _set(interface: str, change: str) -> str:
-    """Return the command that changes an interface, as it is typed inside the node."""
+    """Return the command that changes an interface, as a user types it inside the node."""
     import shlex
 
     return f"ip link set {shlex.quote(interface)} {change}"

@@ -1,4 +1,4 @@
-"""Compiles a file of XDP programs with bcc, and keeps what came of it."""
+"""Compiles a file of XDP programs with bcc, loads them, and keeps the compiled form in the cache."""
 
 import ctypes
 import errno
@@ -24,11 +24,11 @@ from netlab.record import mark
 if TYPE_CHECKING:
     from bcc import BPF
 
-DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: `diagnostics` maps lines with it
+DEBUG_PREPROCESSOR = 4  # bcc prints the source as it has rewritten it, so `diagnostics` can map lines
 
 
 class Unit(NamedTuple):
-    """What a job is about: the text of its program, and the compiler's options."""
+    """What is compiled for a job: the program's text, and the compiler's options; `key` is of the cache's entry."""
 
     job: Job
     text: bytes
@@ -37,7 +37,7 @@ class Unit(NamedTuple):
 
     @classmethod
     def of(cls, job: Job, text: bytes, whole: str) -> Self:
-        """Put a job, its source, and the same with its headers together."""
+        """Return the unit of a job; `text` is the source, and `whole` the source with its headers."""
         path, work_folder = job.path, job.work_folder
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder, job.include)]
         more, of_lab = lab_header.flags(job.lab, job.key, path, whole, work_folder)
@@ -46,12 +46,12 @@ class Unit(NamedTuple):
         for name, value in [*job.builtins, *job.define, *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
         flags += job.cflags
-        # what the work folder has are links to folders of the system's
+        # the work folder's path is of one lab only, and it contains only links to the system's folders
         return cls(job, text, flags, cache.key(path, text + of_lab, [flag.replace(work_folder, "") for flag in flags]))
 
 
 def load(unit: Unit) -> Build:
-    """Compile and load with bcc, and keep what it has made, once the kernel has taken it."""
+    """Compile and load with bcc. If the kernel accepts the programs, keep their compiled form in the cache."""
     began = time.time()
     rule = os.path.join(unit.job.work_folder, f"{os.getpid()}.d")
     try:
@@ -75,7 +75,7 @@ def load(unit: Unit) -> Build:
 
 
 def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
-    """Load what was compiled of this source before; None when it was not, or the kernel does not take it."""
+    """Load the compiled form of this source from the cache; None if it is not there, or the kernel refuses it."""
     kept = cache.find(unit.key, note)
     if not isinstance(kept, compiled.Compiled):
         return None
@@ -89,13 +89,13 @@ def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
 
 
 def _verify(module: "BPF", name: str, attach_type: int) -> None:
-    """Load a program; one that is refused has its lines in the log, also where bcc has left them out."""
+    """Load a program; if it is refused, print a verifier's log that has source lines, which bcc may leave out."""
     try:
         module.load_func(name, module.XDP, None, attach_type or -1)
     except Exception as error:  # bcc raises nothing narrower
         code = ctypes.get_errno()
         log = ""
-        if code == errno.E2BIG:  # the verifier has walked for seconds: once more is enough to know that
+        if code == errno.E2BIG:  # the verifier has run for seconds: load it once more only
             log, _ = _attempt(module, name.encode(), attach_type, LOG_BYTES)
         elif code == errno.EINVAL:
             log = log_with_lines(lambda size: _attempt(module, name.encode(), attach_type, size))
@@ -107,7 +107,7 @@ def _verify(module: "BPF", name: str, attach_type: int) -> None:
 
 
 def _attempt(module: "BPF", name: bytes, attach_type: int, size: int) -> tuple[str, bool]:
-    """Load a program with a log of so many bytes; return the log, and whether that was too small for it."""
+    """Load a program with a log buffer of `size` bytes; return the log, and whether the buffer was too small."""
     from bcc import lib
 
     room = ctypes.create_string_buffer(size)
@@ -122,7 +122,7 @@ def _attempt(module: "BPF", name: bytes, attach_type: int, size: int) -> tuple[s
 
 
 def _forget(module: "BPF") -> None:
-    """Give back what the compiler holds; the programs stay open."""
+    """Free the compiler's memory; the programs stay open."""
     from bcc import lib
 
     lib.bpf_module_destroy(module.module)
@@ -149,7 +149,7 @@ def _compiled(unit: Unit, more_flags: list[str]) -> "BPF":
 
 
 def bcc() -> Any:
-    """Return bcc's BPF class; HostError where there is none."""
+    """Return bcc's BPF class; HostError if bcc cannot be imported."""
     try:
         from bcc import BPF, lib
     except (ImportError, OSError) as error:
@@ -157,7 +157,7 @@ def bcc() -> Any:
             f"{sys.executable} cannot import bcc ({error}): install Debian's package python3-bpfcc, and run netlab "
             "from a virtual environment that /usr/bin/python3 made with --system-site-packages (PyPI's bcc is another)"
         ) from error
-    # types for what bcc's own Python does not call
+    # types of functions that bcc's own Python does not call
     lib.bpf_num_tables.argtypes = [ctypes.c_void_p]
     lib.bpf_table_name.argtypes = lib.bpf_table_fd_id.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     lib.bpf_table_name.restype = ctypes.c_char_p
@@ -166,7 +166,7 @@ def bcc() -> Any:
 
 @contextmanager
 def _refusal(kind: str, text: str = "") -> Iterator[None]:
-    """Turn what bcc raises into a refusal."""
+    """Turn exceptions of bcc into Refused, of this kind."""
     try:
         yield
     except Exception as error:  # bcc raises nothing narrower
@@ -179,7 +179,7 @@ def _refusal(kind: str, text: str = "") -> Iterator[None]:
 
 
 def _program_names(module: "BPF") -> tuple[list[str], list[str]]:
-    """Return the functions of a module that are XDP programs, and those that would be, but stand in a header."""
+    """Return the XDP programs of a module, and the functions in headers that look like XDP programs."""
     from bcc import lib
 
     numbers = range(lib.bpf_num_functions(module.module))
@@ -191,7 +191,7 @@ def _program_names(module: "BPF") -> tuple[list[str], list[str]]:
 
 
 def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) -> compiled.Compiled | None:
-    """Return what the compiler has made as plain data, or None when there is more to it than that can hold."""
+    """Return the compiled form as plain data; None if the file has something that `Compiled` cannot express."""
     from bcc import lib
 
     inner = dict(

@@ -1,7 +1,7 @@
-"""Starts the process that loads one program: a new Python, or for an object a copy of this one.
+"""Starts the process that loads one program: a new Python, or for an object a fork of this process.
 
-A compiler takes so much longer than Python to start that a new process, which has nothing of this one's, costs little.
-An object is loaded in less time than Python needs for its modules, which a copy has.
+Compared with a compiler, a new Python costs little. Compared with the loading of an object it costs much: most of its
+time is the import of modules that this process has already.
 """
 
 import gc
@@ -18,7 +18,7 @@ _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.loader_chi
 
 
 class Ends(NamedTuple):
-    """The descriptors of a child: where it reads its job, answers, and talks; and those that it keeps as they are."""
+    """The descriptors that a child gets as 0, 1 and 2, and those that it keeps under their numbers."""
 
     job: int
     answer: int
@@ -28,23 +28,23 @@ class Ends(NamedTuple):
 
 def start(ends: Ends, *, is_object: bool) -> int:
     """Start a child and return its number; OSError if that cannot be done."""
-    # a copy has only the thread that makes it, and would wait for ever for what other threads have locked
+    # a fork has no other threads, but it has their locks, and would wait for them for ever
     is_alone = is_object and len(os.listdir("/proc/self/task")) == 1
-    return _copied(ends) if is_alone else _spawned(ends)
+    return _forked(ends) if is_alone else _spawned(ends)
 
 
 def _spawned(ends: Ends) -> int:
     actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(ends[:3])]
-    # glibc takes a copy onto itself as the order to keep it open across exec
+    # for glibc, a dup2 of a descriptor onto itself means: keep it open across exec
     actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in ends.kept]
-    # without the site module, which has said here already where modules are
+    # without the site module: the child gets the parent's folders of modules
     argv = [sys.executable, "-IS", "-c", _BOOT, *_folders()]
     return os.posix_spawn(argv[0], argv, os.environ, file_actions=actions)
 
 
-def _copied(ends: Ends) -> int:
+def _forked(ends: Ends) -> int:
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed, or nobody reads it: then nothing is written twice either
+        with suppress(OSError, ValueError):  # closed, or nobody reads it
             stream.flush()
     pid = os.fork()
     if pid:
@@ -62,8 +62,8 @@ def _copied(ends: Ends) -> int:
 
 
 def _let_go(ends: Ends) -> None:
-    """Have nothing of the process that this one is a copy of: its signals, descriptors and streams."""
-    gc.disable()  # what it collects may close descriptors, whose numbers others have by now
+    """Give back the parent's signal handlers, descriptors and streams."""
+    gc.disable()  # a collected file object of the parent would close a number that is in use again
     for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(each, signal.SIG_DFL)
     for number, fd in enumerate(ends[:3]):
@@ -76,7 +76,7 @@ def _let_go(ends: Ends) -> None:
 
 
 def _folders() -> list[str]:
-    """Return where the child imports from: where this process does, but not from its current folder."""
+    """Return the folders from which the child imports: those of this process, except the current folder."""
     home = paths.IMPORTED_FROM
     with suppress(FileNotFoundError):
         here = os.getcwd()

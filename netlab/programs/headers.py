@@ -1,8 +1,8 @@
-"""The headers that programs are compiled with: netlab's own small tree, and the user-space half of the kernel's.
+"""The headers that programs are compiled with: netlab's own few (bpf/kernel), and the kernel's for user space.
 
-bcc wants the source of the running kernel, which many hosts lack. XDP programs need little of it: what bpf/kernel
-holds, and the headers that any C library is built on. Used alone, also where kernel headers are installed, it makes
-programs compile the same everywhere, and ten times faster.
+bcc looks for the source of the running kernel, which many hosts lack. XDP programs need little of it: the headers in
+bpf/kernel, and those in linux-libc-dev. netlab uses only these, also if kernel headers are installed. So programs
+compile the same everywhere, and ten times faster.
 """
 
 import os
@@ -15,7 +15,7 @@ from netlab.kernel import files
 from netlab.topology import program_text
 
 _SYSTEM = "/usr/include"
-_OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that the kernel has for itself, and programs bring along
+_OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that only the kernel's own headers have: programs define them, too
 _KERNELS = re.compile(r"\bu(?:8|16|32|64)\b")
 _KERNELS_ARE_THERE = re.compile(
     r"\btypedef\b[^;]{0,200}\bu(?:8|16|32|64)\s*;|^[ \t]*#[ \t]*define[ \t]+u(?:8|16|32|64)\b", re.MULTILINE
@@ -30,8 +30,8 @@ def flags(program: str, work_folder: str, include: Sequence[str] = ()) -> list[s
 
     `include` are more folders, after the program's own.
 
-    bcc looks for some of them below `uapi/`, where the kernel keeps them: links in `work_folder` supply that name.
-    Several processes may do this at a time. Raises HostError where the system's headers are missing.
+    bcc looks for some of them below `uapi/`, as in the kernel's source: links in `work_folder` provide that name.
+    Several processes may do this at a time. Raises HostError if the system's headers are missing.
     """
     links = _uapi(work_folder)
     own = assets.folder("bpf")
@@ -58,22 +58,26 @@ def is_kernels(source: str) -> bool:
 
 
 def of_kernel(work_folder: str) -> list[str]:
-    """Return the options with which a source finds what it expects of the kernel's own tree: headers, and names."""
+    """Return the options for a source of the kernel's own tree: folders of headers, and the kernel's names."""
     own = os.path.join(assets.folder("bpf"), "libbpf", "kernel")
     folders = (own, os.path.dirname(_uapi(work_folder)), os.path.join(kernel_source(), "include"))
     return [*(f"-I{folder}" for folder in folders), "-include", os.path.join(own, "names.h")]
 
 
 def flags_for(source: str) -> list[str]:
-    """Return the options that fit netlab's headers to a program, given with its own: what it defines, they leave."""
+    """Return the options for what netlab's headers must not define, as a program defines or uses it in its own way.
+
+    `source` is the program's text with its headers.
+    """
     own = [f"-DNETLAB_OWN_{name.upper()}" for name in _OFTEN_OWN if re.search(rf"\bstruct\s+{name}\s*{{", source)]
     return [*own, *(["-DNETLAB_PLAIN_PRINT"] if "cursor_advance" in source else [])]
 
 
 def of_libbpf(source: str, folders: Sequence[str], work_folder: str) -> list[str]:
-    """Return where headers of libbpf are found that a source includes from a checkout of it, which is not there.
+    """Return the folder for libbpf's headers that a source includes from a missing checkout, in a list; or [].
 
-    Such as "../libbpf/src/bpf_helpers.h": the installed ones take their places. They are written to `work_folder`.
+    For a name such as "../libbpf/src/bpf_helpers.h" it has a header that includes the installed one. The folder is made
+    in `work_folder`.
     """
     top = os.path.join(work_folder, "headers", "libbpf")
     base = os.path.join(top, *("below",) * _DEPTH)
@@ -93,16 +97,16 @@ def of_libbpf(source: str, folders: Sequence[str], work_folder: str) -> list[str
 
 
 def enum_in(source: str, name: str) -> dict[str, int]:
-    """Return an enum as it stands in a program's C text, each name with its number.
+    """Return an enum of a program's C text: each name with its number.
 
-    {} where there is none, or one of its values is no plain number.
+    {} if there is none, or if one of its values is no plain number.
     """
     found = re.search(rf"\benum\s+{name}\s*\{{([^{{}}]*)\}}", program_text.without_comments(source))
     return program_text.enumerators(found[1]) if found else {}
 
 
 def kernel_source() -> str:
-    """Return the folder that bcc is to take for the source of the kernel."""
+    """Return the folder that bcc uses as the kernel's source."""
     return os.path.join(assets.folder("bpf"), "kernel")
 
 

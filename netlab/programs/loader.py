@@ -1,10 +1,10 @@
-"""The parent's side of XDP programs: one short-lived child a program compiles, loads, pins and attaches.
+"""The parent's side of loading a program: one short-lived child for each program compiles, loads, pins and attaches.
 
     compilation = start(job)                    the child compiles, loads and pins, while the parent builds the lab
-    compilation.attach(namespace, interfaces)   tells the child where, once that stands
+    compilation.attach(namespace, interfaces)   tells the child where to attach, when the namespace is ready
     compilation.finish()                        waits until the program is attached, or raises what went wrong
 
-The child is `loader_child`, so that nothing but it ever carries bcc's compiler. It dies with its parent.
+The child is `loader_child`: only there is bcc's compiler, which needs much memory, imported. It dies with its parent.
 """
 
 import json
@@ -35,19 +35,19 @@ _READ_BYTES = 65536
 
 
 class Job(NamedTuple):
-    """What a child is to load: `key` is what the program is called in its lab (paths.program_key).
+    """What a child is to load: `key` is the program's key in its lab (paths.program_key).
 
     `path` is the absolute path of the C file, or of an object, and `function` its entry, or "" for the conventional
     one. `define` and `builtins` become macros of the program, builtins first; a builtin may be overridden. In libbpf's
     dialect there are no builtins, and `define` sets global variables, too. Maps are pinned as `pin_folder`/maps/NAME
-    and programs as `pin_folder`/programs/FUNCTION; `pin_folder` is made, in a BPF file system that is there.
-    `work_folder` holds files that the children share, and must be the same for all jobs of a lab. What `dialect`,
-    `include`, `cflags` and `map_sizes` are, topology.model.Program says.
+    and programs as `pin_folder`/programs/FUNCTION; the child makes `pin_folder`, in a BPF file system that is mounted.
+    `work_folder` has files that the children share, and must be the same for all jobs of a lab. topology.model.Program
+    explains `dialect`, `include`, `cflags` and `map_sizes`.
 
-    `layouts` is the file to write down how the maps are laid out, or "" for none; its folder is made.
+    `layouts` is the file for the layouts of the maps, or "" for none; the child makes its folder.
 
-    `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
-    `map_reuse`), and its program is replaced where it is attached.
+    `successor_of` is the pin folder of an earlier build, or "". The new build uses the maps of that build, which must
+    have the same shapes (see `map_reuse`), and replaces its program where it is attached.
     """
 
     lab: str
@@ -68,9 +68,9 @@ class Job(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """What stands after a program has been loaded: the entry that is attached, and the names of all pins.
+    """The answer of a child that has loaded its program: the entry to attach, and the names of all pins.
 
-    `notes` is what a person should be told of how it came about.
+    `notes` are for the user, such as that the cache was not used.
     """
 
     function: str
@@ -79,7 +79,7 @@ class Loaded(NamedTuple):
     notes: tuple[str, ...] = ()
 
     def noted(self, more: Iterable[str] = ()) -> Pinned:
-        """Return what the lab's record says of it, with `more` maps that are pinned there."""
+        """Return what the lab's record notes of it; `more` are other maps that are pinned there."""
         maps = sorted({*self.maps, *more})
         return Pinned(
             self.function, (*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in maps))
@@ -96,7 +96,7 @@ class Limits(NamedTuple):
 class Order(NamedTuple):
     """The first line for a child: its job, the process that dies with it, and what it may use.
 
-    `source_fd` is where it finds the program's text.
+    `source_fd` is the descriptor of the program's text.
     """
 
     job: Job
@@ -113,17 +113,17 @@ class Place(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A child's answer when it has failed: the kind of failure, and what is to be said of it."""
+    """A child's answer when it has failed: the kind of failure, and a text for the message."""
 
     error: str
     text: str
 
 
 def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilation":  # noqa: B008 - it is immutable
-    """Start a child on a job and return at once; many may be started, only as many compile at a time as there are CPUs.
+    """Start a child on a job, and return at once. Many may be started: only one for each CPU compiles at a time.
 
-    `lock_fd` is the lab's lock, which the child holds too for as long as it lives. It dies with the *thread* that calls
-    this. UsageError where the source cannot be read, or the environment names no folder to keep in what is compiled.
+    `lock_fd` is the lab's lock, which the child holds, too, until it ends. The child dies with the *thread* that calls
+    this. UsageError if the source cannot be read, or if NETLAB_CACHE is no usable path.
     """
     paths.cache_folder()
     text = _source_of(job.path)
@@ -147,7 +147,7 @@ def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilatio
 
 
 def _source_of(path: str) -> bytes:
-    """Return the text of a program, which is read once: what is kept and shown is what was compiled."""
+    """Return the text of a program. It is read only once, so that the text that is kept is the one compiled."""
     try:
         return files.read(path, program_text.MAX_BYTES)
     except OSError as error:
@@ -180,21 +180,21 @@ class Compilation:
         self._loaded: Loaded | None = None
 
     def pinned(self, patience_s: float = PATIENCE_S) -> Loaded:
-        """Wait until everything is loaded and pinned, which `finish` does too; raises as that does."""
+        """Wait until everything is loaded and pinned, as `finish` also does; raises the same errors."""
         if self._loaded is None:
             self._loaded = shapes.read(Loaded, self._answer(patience_s))
         return self._loaded
 
     def attach(self, netns: str, interfaces: Sequence[str]) -> None:
-        """Say that the namespace whose file is at `netns` stands, with these interfaces; returns at once."""
+        """Tell the child to attach to these interfaces in the namespace whose file is `netns`; returns at once."""
         self.tell(Place(netns, tuple(interfaces)))
 
     def finish(self, patience_s: float = PATIENCE_S) -> Loaded:
         """Wait until the kernel says that the program is attached where it should be.
 
-        Gives up when neither the child nor those whose turn it is to compile have used CPU time for `patience_s`
-        seconds. Raises NetlabError with the lines that matter (`KEY: FILE:LINE:COLUMN: ...`), or
-        HostError when this host cannot load programs at all. In each case the child is gone.
+        Gives up when neither the child nor the children that compile have used CPU time for `patience_s` seconds.
+        Raises NetlabError with the lines that matter (`KEY: FILE:LINE:COLUMN: ...`), or HostError if this host cannot
+        load programs at all. In each case the child has ended.
         """
         loaded = self.pinned(patience_s)
         self._answer(patience_s)
@@ -202,28 +202,28 @@ class Compilation:
         return loaded
 
     def kill(self) -> None:
-        """End the child and reap it; does nothing when that has been done."""
+        """Kill the child and reap it; does nothing if that was done before."""
         if not self.pid:
             return
-        # Interrupted in the middle of this, it is done again by the undo.
+        # If a signal interrupts this, the undo calls it again.
         with suppress(ProcessLookupError):
             os.kill(self.pid, _SIGKILL)
         self._reap()
 
     def tell(self, line: Order | Place) -> None:
-        """Send the child a line of JSON; a child that is gone is noticed by `finish`."""
+        """Send the child a line of JSON; if the child is gone, `finish` will say so."""
         if not self.pid:
             return
         with suppress(BrokenPipeError):
             os.write(self._job_in, json.dumps(shapes.plain(line)).encode() + b"\n")
 
     def _answer(self, patience_s: float) -> object:
-        """Return the child's next line, or raise the failure that it, or its end, stands for."""
+        """Return the child's next answer; raise an error if that is a refusal, or if the child has ended."""
         if not self.pid:
             raise NetlabError(f"{self.job.key}: {self._source().shown}: the loader is gone")
         poll = select.poll()
         poll.register(self._answer_out, select.POLLIN)
-        # it may wait for its turn
+        # the child may wait for one of these locks, and then use no CPU time
         turns = [paths.compile_lock(self.job.work_folder, number) for number in range(os.cpu_count() or 1)]
         patience = progress.Patience(lambda: progress.of_holders(*turns, pids=[self.pid]), patience_s)
         while b"\n" not in self._text:
@@ -244,7 +244,7 @@ class Compilation:
         return answer
 
     def _failure(self, kind: str, text: str) -> NetlabError:
-        """Reap a child that has given up, and return the error that says why."""
+        """Reap a child that has answered with a refusal, and return the error that says why."""
         from netlab.programs import failures
 
         talk = self._talk_text()
@@ -259,9 +259,9 @@ class Compilation:
         return failures.crashed(self.job, self._reap(), talk, self._source(), self.limits)
 
     def _reap(self) -> int:
-        """Wait for the end of a child that is ending, let go of all that belongs to it, and return its exit status.
+        """Wait until a child has ended, close its pipes, and return its exit status.
 
-        An exit status of 0 where somebody who was interrupted has reaped it before, or the caller ignores SIGCHLD.
+        The exit status is 0 if an interrupted call has reaped the child before, or if the caller ignores SIGCHLD.
         """
         status = 0
         with suppress(ChildProcessError):
@@ -272,7 +272,7 @@ class Compilation:
         return os.waitstatus_to_exitcode(status)
 
     def _talk_text(self) -> str:
-        """Return all that the child, bcc, clang and libbpf have said."""
+        """Return all output of the child, bcc, clang and libbpf."""
         size = os.fstat(self._talk).st_size
         return os.pread(self._talk, size, 0).decode(errors="replace")
 
