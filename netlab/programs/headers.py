@@ -20,7 +20,7 @@ _KERNELS = re.compile(r"\bu(?:8|16|32|64)\b")
 _KERNELS_ARE_THERE = re.compile(
     r"\btypedef\b[^;]{0,200}\bu(?:8|16|32|64)\s*;|^[ \t]*#[ \t]*define[ \t]+u(?:8|16|32|64)\b", re.MULTILINE
 )
-_OF_LIBBPF = f"{_SYSTEM}/bpf"
+_OF_LIBBPF = os.path.join(_SYSTEM, "bpf")
 _DEPTH = 4  # folders above that a name may go up to
 _LINKED = ("linux", "asm", "asm-generic")
 
