@@ -24,7 +24,7 @@ from netlab.programs.libbpf_calls import (
     Program,
 )
 from netlab.programs.loader import Job, Order
-from netlab.programs.maps import possible_cpus
+from netlab.programs.maps import Map, possible_cpus
 from netlab.record.layouts import NONE, Layouts
 from netlab.topology import object_file
 
@@ -103,6 +103,7 @@ def _load(job: Job, data: bytes, text: bytes, macros: set[str]) -> Build:
     with ExitStack() as held:
         _keep(job, maps, known, held)
         held.enter_context(_alone(job, maps))
+        _share(maps, held)
         _make(opened, maps)
     build.note(job, text, known)
     shown = {name: each.fd for name, each in maps.items() if not _STRINGS.match(name) and each.fd >= 0}
@@ -261,6 +262,15 @@ def _alone(job: Job, maps: dict[str, ObjectMap]) -> Iterator[None]:
     with open(paths.pin_lock(job.work_folder), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _share(maps: dict[str, ObjectMap], held: ExitStack) -> None:
+    """Use pinned devmaps, which libbpf refuses: it compares flags, and the kernel has added one to theirs."""
+    for each in maps.values():
+        if each.number("type") in bpf.DEVMAPS and each.pin and os.path.exists(each.pin):
+            pinned = held.enter_context(Map.open(each.pin))
+            if not map_reuse.differences(pinned, _shape(each)):
+                each.reuse(pinned.fd)
 
 
 def _make(opened: ObjectFile, maps: dict[str, ObjectMap]) -> None:

@@ -193,6 +193,26 @@ def test_a_source_of_another_tree_needs_no_edits(bench: Bench) -> None:
         assert (lines.key_size, lines.value_size, lines.max_entries) == (4, 4, 2)
 
 
+def test_a_devmap_is_shared_by_its_name(bench: Bench) -> None:
+    """Although the kernel adds a flag to it; one of another size is refused, as other maps are."""
+    source = ARRAY.replace("TYPE_ARRAY", "TYPE_DEVMAP").replace(
+        "__type(key, int);", "__type(key, int); __uint(pinning, 1);"
+    )
+    source = source.replace("bpf_map_lookup_elem(&hits, &key) ? 1 : 2", "bpf_redirect_map(&hits, key, XDP_PASS)")
+    path = made(bench, source)
+    folders = [f"{bench.folder}/bpf/{number}" for number in range(2)]
+    for folder in folders:
+        bench.pinned(path, pin_folder=folder)
+
+    numbers = set()
+    for folder in folders:
+        with Map.open(f"{folder}/maps/hits") as hits:
+            numbers.add(hits.id)
+    assert len(numbers) == 1
+    other = made(bench, source.replace("max_entries, 1", "max_entries, 2"))
+    assert "of this name and of another shape" in bench.error(other, pin_folder=f"{bench.folder}/bpf/2")
+
+
 def test_globals_are_set(bench: Bench) -> None:
     """In a ready object, by a number or a name; a name that is none, and a value that does not fit, are refused."""
     path = made(bench, GLOBAL)
