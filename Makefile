@@ -26,6 +26,7 @@ LIBBPF_PACKAGES := clang libbpf-dev
 TEST_PACKAGES := $(LIBBPF_PACKAGES) ethtool nftables iptables dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
 DAEMON_PACKAGES := frr bind9 haproxy keepalived curl
 KERNEL_PACKAGES := qemu-system-x86 kmod busybox-static file
+OBJECTS := tests/lab/test_objects.py::test_fuzzed_objects_never_end_netlab
 SOAK := tests/lab/test_soak.py tests/lab/test_killed_reloads.py tests/lab/test_endurance.py
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables time gcc libc6-dev
 
@@ -67,9 +68,10 @@ check: dev lint
 test: dev lint
 	@SLOW='$(SLOW)' $(if $(UNDER),sh .ci/under $(UNDER)) sh .ci/test $(ARGS)
 
-## make test-bpf    the programs alone, at length: a million fuzzed packets, 300,000 rounds of each race
+## make test-bpf    the programs alone, at length: a million fuzzed packets, 300,000 rounds of each race, 1,000 fuzzed
+##                  objects
 test-bpf: dev
-	@$(SETUP) cell env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/bpf $(ARGS)
+	@$(SETUP) cell env NETLAB_LONG=1 $(BIN)/python -m pytest -p no:cacheprovider tests/bpf $(OBJECTS) $(ARGS)
 
 ## make soak        100,000 requests, packets lost on purpose, workers and the balancer's role killed, and a full account;
 ##                  196 reloads under traffic, half of them killed; 1,000 labs, 200 killed on their way (15 minutes)

@@ -17,7 +17,7 @@ from netlab.errors import HostError, NetlabError, explain
 from netlab.kernel import files, signals, syscalls
 from netlab.lab import pass_programs
 from netlab.lab.standing import Standing
-from netlab.programs import attachment, build, loader, map_reuse
+from netlab.programs import attachment, build, loader, map_reuse, pinned
 from netlab.programs.maps import Map
 from netlab.record import named, noted_pins, store
 from netlab.record.model import LabRecord, ProgramRecord
@@ -71,7 +71,9 @@ def reload(lab: str, called: str, define: Define, say: Say) -> None:
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
         programs = named.programs(standing.record, called)
         key, program = next(iter(programs.items()))  # all are of one node
-        with _no_new_names(paths.shared_pins(program.pins, paths.node_of(key))):
+        shared = paths.shared_pins(program.pins, paths.node_of(key))
+        pinned.remove_strays(shared, [each.pins for each in standing.record.nodes[paths.node_of(key)].programs])
+        with _no_new_names(shared):
             renewed = _replaced(standing, programs, define, lock, say, comes_too_late)
         after = f"after {time.monotonic() - began:.2f} s"
         for key, program in programs.items():

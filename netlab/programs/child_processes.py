@@ -4,6 +4,7 @@ Compared with a compiler, a new Python costs little. Compared with the loading o
 time is the import of modules that this process has already.
 """
 
+import faulthandler
 import gc
 import os
 import signal
@@ -63,6 +64,7 @@ def _forked(ends: Ends) -> int:
 
 def _let_go(ends: Ends) -> None:
     """Give back the parent's signal handlers, descriptors and streams."""
+    faulthandler.disable()  # it would write into a descriptor that is another file here
     gc.disable()  # a collected file object of the parent would close a number that is in use again
     for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(each, signal.SIG_DFL)

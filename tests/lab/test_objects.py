@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.usefixtures("own_cache"),
 ]
 
-FUZZED = int(os.environ.get("NETLAB_FUZZED_OBJECTS", "25"))
+FUZZED = 1000 if os.environ.get("NETLAB_LONG") else 25
 PASSING = 'SEC("xdp") int pass(struct xdp_md *ctx) { return XDP_PASS; }\n'
 OLD = """\
 struct bpf_map_def SEC("maps") hits = {
