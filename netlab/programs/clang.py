@@ -30,8 +30,10 @@ _NEEDS_NEWER = re.compile(
 _NEWER = "-mcpu=v3"  # Linux 5.12
 _FROM_C, _FROM_TEXT = ("-x", "c", "-"), ("-Qunused-arguments", "-x", "cpp-output", "-")
 _HELPERS = "/usr/include/bpf/bpf_helpers.h"  # if it exists, a missing header is another one, or of a newer libbpf
-# A global variable with this name: it is declared at the beginning of a line, as functions are.
-_VARIABLE = r"^[A-Za-z_}}][^\n;=()#]*\b{name}\b\s*(?:\[[^]\n]*\]\s*)*(?:(?:SEC|__section)\s*\([^)\n]*\)\s*)?[=;]"
+_ASKED = "netlab-asked"  # begins the names of files in which names are tried
+_NO_OBJECT = re.compile(rf"^{_ASKED}/(\d+):\d+:\d+: error: ", re.MULTILINE)
+
+Define = tuple[tuple[str, str | int], ...]
 
 
 class Options(NamedTuple):
@@ -63,7 +65,6 @@ def options(job: Job, whole: str) -> Options:
     flags = ["-O2", "-g", "-target", "bpf", "-Werror=implicit-function-declaration", "-fno-color-diagnostics"]
     flags += [f"-D__TARGET_ARCH_{_ARCHITECTURES.get(machine, machine)}"]
     flags += [f'-DLAB_NODE="{mark.printed(job.lab)}/{job.key}"']
-    flags += [f"-D{name}={value}" for name, value in macros(job, whole)]
     flags += [f"-I{folder}" for folder in folders]
     if headers.is_kernels(whole):
         flags += [*headers.flags_for(whole), *headers.of_kernel(job.work_folder)]
@@ -71,10 +72,35 @@ def options(job: Job, whole: str) -> Options:
     return Options(find(), flags, of_lab)
 
 
-def macros(job: Job, whole: str) -> list[tuple[str, str | int]]:
-    """Return the constants of a job that become macros: those without a global variable of the same name."""
-    code = program_text.without_comments(whole)
-    return [each for each in job.define if not re.search(_VARIABLE.format(name=re.escape(each[0])), code, re.MULTILINE)]
+def macros(job: Job, text: bytes, made: Options, cpu_s: float) -> Define:
+    """Return the constants of a job that become macros: those whose names are no variables of the source.
+
+    Only the compiler knows, and it must be told before it compiles. So it reads the source once without them, and takes
+    the address of each name. All are macros if it cannot read the source to its end.
+    """
+    if not job.define:
+        return ()
+    asked = "".join(_asked(n, name) for n, (name, _) in enumerate(job.define))
+    argv = [made.compiler, *made.flags, "-fsyntax-only", "-ferror-limit=0", "-w", *_FROM_C]
+    limit = partial(_limit, os.getpid(), cpu_s)
+    source = _begin(job) + text + asked.encode() + b"\n"
+    done = subprocess.run(argv, input=source, check=False, cwd="/", capture_output=True, preexec_fn=limit)
+    said = done.stderr.decode(errors="replace")
+    if " fatal error: " in said or done.returncode < 0:
+        return job.define
+    found = {int(number) for number in _NO_OBJECT.findall(said)}
+    return tuple(each for n, each in enumerate(job.define) if n in found)
+
+
+def _asked(number: int, name: str) -> str:
+    """Return C that is refused unless there is a variable of a name, and no macro."""
+    address = f"static void *netlab_asked_{number} = (void *)&{name};"
+    return f'\n# 1 "{_ASKED}/{number}"\n#ifdef {name}\n#error {name}\n#else\n{address}\n#endif'
+
+
+def defined(define: Define) -> list[str]:
+    """Return the options that make constants macros."""
+    return [f"-D{name}={value}" for name, value in define]
 
 
 def _needs_types(job: Job, whole: str) -> bool:

@@ -50,14 +50,15 @@ def load_source(order: Order, text: bytes, whole: str, say: Callable[[str], None
     if b"\0" in text:
         raise Refused("plain", "is no C source: it holds a zero byte")
     made = clang.options(job, whole)
-    compiled_before = clang.without_folder(made.flags, job.work_folder)
+    compiled_before = clang.without_folder([*made.flags, *clang.defined(job.define)], job.work_folder)
     key = cache.key(job.path, text + made.text, compiled_before, made.compiler)
     kept = cache.find(key, say)
-    macros = {name for name, _ in clang.macros(job, whole)}
     if isinstance(kept, bytes):
-        return _load(job, kept, text, macros)
+        return _load(job, kept, text, {name for name, _ in job.define})
+    macros = clang.macros(job, text, made, order.limits.cpu_s)
+    made = made._replace(flags=[*made.flags, *clang.defined(macros)])
     data, dependencies = _compiled(order, text, whole, made)
-    loaded = _load(job, data, text, macros)
+    loaded = _load(job, data, text, {name for name, _ in macros})
     if paths.cache_folder():
         cache.keep(key, data, dependencies, "/", began, job.work_folder)
     return loaded
