@@ -42,7 +42,7 @@ def _of(kind: type[_Step], steps: Sequence[Step]) -> list[_Step]:
     return [step for step in steps if isinstance(step, kind)]
 
 
-class _Background(threading.Thread):
+class _Beside(threading.Thread):
     """Work done in a thread of its own; `result` waits for it and raises what it raised."""
 
     def __init__(self, work: Callable[[], None]) -> None:
@@ -88,7 +88,7 @@ class Host:
         self.compilations: dict[AttachProgram, Compilation] = {}
         self.supervisor: Connection | None = None
         self.supervises = False  # whether the supervisor has its job
-        self.tracing: _Background | None = None
+        self.tracing: _Beside | None = None
         self.names: Names | None = None  # of a lab with a way outside
         self.told_of_background = False
 
@@ -137,9 +137,8 @@ class Host:
                 self.compilations[step] = compilation = loader.start(self._job(step), self.lock)
                 if not step.for_peer:
                     files.write(paths.source(self.folder, step.key, step.program.path), compilation.text, 0o640)
-            # A signal between start and assignment would leave a thread that `undo` cannot join.
-            with signals.waiting():
-                self.tracing = _Background(lambda: trace.open_instance(self.folder, self.lab))
+            with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
+                self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
         if programs or roles or setups:
             from netlab.supervise import client
 

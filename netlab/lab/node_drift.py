@@ -39,9 +39,8 @@ class Problem(NamedTuple):
 
 
 class Link(NamedTuple):
-    """An interface as it is.
+    """An interface as it is: `master` is the index of the bridge that it is a port of, 0 for none, `state` is there.
 
-    `master` is the index of the bridge that it is a port of, 0 for none; `state` is its state in that bridge.
     `programs` are the kernel's numbers of the attached programs, by mode, 0 for none. `options` are a bridge's.
     """
 
@@ -74,10 +73,10 @@ class Inside(NamedTuple):
 
 
 class Pins(NamedTuple):
-    """What is pinned of a program: its functions (numbers by name), its maps, and the functions of a new build.
+    """What is pinned of a program: numbers of functions by name, names of maps, numbers of a new build's functions.
 
-    `entry` is the function that is attached. `expected` is what was pinned when the lab was built. They are "" and ()
-    if the record does not say.
+    `entry` is the one that is attached. `expected` is what was pinned when the lab was built. They are "" and () if the
+    lab does not know.
     """
 
     programs: Mapping[str, int]
@@ -88,13 +87,13 @@ class Pins(NamedTuple):
 
     @property
     def gone(self) -> list[str]:
-        """The pins that are gone, such as maps/NAME."""
+        """Those that were pinned and are gone, such as maps/NAME."""
         there = {*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in self.maps)}
         return [name for name in self.expected if name not in there]
 
     @property
     def is_whole(self) -> bool:
-        """Whether no pin is gone."""
+        """Whether everything is there that was pinned when the lab was built."""
         return bool(self.expected) and not self.gone
 
 
@@ -119,9 +118,9 @@ def node_problems(lab: str, node: str, about: NodeRecord, seen: Inside) -> Itera
 def program_problems(
     lab: str, node: str, about: NodeRecord, seen: Inside, own: Mapping[str, Pins], passing: Pins
 ) -> Iterator[Problem]:
-    """Yield which programs are not attached as planned: the node's own, and the pass programs for neighbours.
+    """Yield which programs are not attached as planned: the node's own, and those that pass, for neighbours.
 
-    `own` are the pins of the node's programs, by the program's key, in the order of the record.
+    `own` are, in the order of the record, the keys of the node's programs and what is pinned of them.
     """
     planned = [
         (name, program.name, program.mode, key, pins)
@@ -139,11 +138,8 @@ def program_problems(
 
 
 def pin_problems(lab: str, where: str, pins: Pins) -> Iterator[Problem]:
-    """Yield the pins that are gone of a program.
-
-    `where` is the program's key, or the node for its pass program.
-    """
-    if pins.coming:  # a reload is moving the pins at this moment
+    """Yield what is no longer pinned of a program, by its key, or of the one that only passes, by its node."""
+    if pins.coming:  # a reload is moving them at this moment
         return
     for name in pins.gone:
         kind, _, plain = name.partition("/")
@@ -151,7 +147,7 @@ def pin_problems(lab: str, where: str, pins: Pins) -> Iterator[Problem]:
 
 
 def _attachment(attached: Mapping[str, int], called: str, mode: str, pins: Pins) -> str:
-    """Return what is wrong with the program of an interface; "" for nothing."""
+    """Return what is wrong with the program of an interface: "" for nothing."""
     number = attached[mode]
     if not number:
         others = "".join(f", but one in {other} mode" for other, there in attached.items() if there and other != mode)

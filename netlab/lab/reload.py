@@ -29,7 +29,7 @@ Define = tuple[tuple[str, str | int], ...]
 
 
 class _Renewal(NamedTuple):
-    """A program that is being replaced: its new build, and the folders of the old pins and of the new ones."""
+    """A program that is being replaced: the folder of its pins, and the one of the new build's, which is compiled."""
 
     key: str
     program: ProgramRecord
@@ -163,14 +163,14 @@ def _swapped(undo: ExitStack, folder: str, renewal: _Renewal) -> _Maps:
     undo.callback(syscalls.exchange, *layouts)
     attached = syscalls.inside(renewal.netns, partial(attachment.numbers, program.interfaces, program.mode))
     undo.callback(syscalls.inside, renewal.netns, partial(attachment.put_back, attached, program.mode))
-    undo.callback(compilation.kill)  # runs first when undone: otherwise the child could still attach the new build
+    undo.callback(compilation.kill)  # first, or it could attach the new build after that
     compilation.attach(renewal.netns, program.interfaces)
     compilation.finish()
     return _Maps(len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept))
 
 
 def _clear_up(pins: str, fresh: str, netns: str) -> None:
-    """Remove what a killed reload has left. Maps may contain programs of its new build: put the old ones back."""
+    """Remove what a reload that was killed has left; maps may hold programs of either of its builds."""
     if os.path.exists(paths.program_pins(fresh)):
         syscalls.inside(
             netns,

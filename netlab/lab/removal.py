@@ -63,9 +63,9 @@ def _close_trace(lab: str) -> list[str]:
 def _leave_host(lab: str, folder: str) -> list[str]:
     if not os.path.isdir(f"{folder}/{paths.OUTSIDE}") and not _has_opened():
         return []
-    from netlab.network import leaving
+    from netlab.network import host_cleanup
 
-    return leaving.leave(lab, folder, _has_way(lab))
+    return host_cleanup.leave(lab, folder, _has_way(lab))
 
 
 def _has_way(lab: str) -> bool | None:

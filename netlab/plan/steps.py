@@ -222,7 +222,7 @@ class AttachProgram(NamedTuple):
     """An XDP program, compiled once for its node unless it is an object, and attached to these of its interfaces.
 
     `program.interfaces` is what the file says, `interfaces` what it means. `key` is what it is called in the lab. One
-    With `for_peer` it is the pass program: it is needed so that frames arrive that the other end sends by XDP_TX.
+    `for_peer` is not the node's own: with it, frames arrive that the program at the other end sends by XDP_TX.
     """
 
     node: str

@@ -1,6 +1,6 @@
-"""Attaches loaded programs to interfaces by netlink, and checks that the kernel has attached them.
+"""Attaches loaded programs to interfaces by netlink, and sees that the kernel agrees.
 
-Source: linux/if_link.h, and how libbpf uses it in bpf_xdp_attach and bpf_xdp_query.
+Source: linux/if_link.h, and what libbpf does with it in bpf_xdp_attach and bpf_xdp_query.
 """
 
 import errno
@@ -20,14 +20,14 @@ _RTM_GETLINK, _RTM_SETLINK = 18, 19
 _NLM_F_REQUEST = 1
 _HEADERS = "=IHHII BxHiII"  # struct nlmsghdr; struct ifinfomsg: family, type, index, flags, change
 _QUESTION = struct.Struct(_HEADERS)
-_ORDER = struct.Struct(f"{_HEADERS} HH HHi HHI")  # and IFLA_XDP, which contains a descriptor and flags
+_ORDER = struct.Struct(f"{_HEADERS} HH HHi HHI")  # and IFLA_XDP, in which a descriptor and flags are
 _INFO_BYTES = 16  # of struct ifinfomsg
 _IFLA_XDP, _NESTED = 43, 0x8000
 _IFLA_XDP_FD, _IFLA_XDP_FLAGS = 1, 3
 _FLAGS = {"native": 4, "generic": 2}  # XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE
 _IFLA_XDP_PROG_ID = {"native": 5, "generic": 6}  # of the program that is attached in this mode
 _UPDATE_IF_NOEXIST = 1
-_NONE = -1  # instead of a descriptor: no program
+_NONE = -1  # in the place of a descriptor: no program
 
 _ATTACH_PROBLEMS = {
     errno.ENODEV: "the node has no such interface",
@@ -41,8 +41,7 @@ _ATTACH_PROBLEMS = {
 def attach(program: int, interfaces: Sequence[str], mode: str, *, replaces: bool) -> None:
     """Attach a loaded program to these interfaces of this process's namespace.
 
-    If it `replaces` others, it takes their places without a gap. If it cannot be attached to one of the interfaces, all
-    get their earlier programs back.
+    When it `replaces` others, it takes their places without a gap; if it cannot take all of them, they get them back.
     """
     channel = Channel()
     before: dict[int, int] = {}
@@ -61,7 +60,7 @@ def attach(program: int, interfaces: Sequence[str], mode: str, *, replaces: bool
 def attach_where_none(program: int, interfaces: Sequence[str]) -> list[str]:
     """Attach a loaded program natively to those of these interfaces that have none, and return their names.
 
-    If it cannot be attached to one of them, it is attached to none.
+    Where it cannot be attached to one of them, it is attached to none.
     """
     channel = Channel()
     attached: list[str] = []
@@ -95,7 +94,7 @@ def numbers(interfaces: Sequence[str], mode: str) -> dict[str, int]:
 
 
 def put_back(before: Mapping[str, int], mode: str) -> None:
-    """Attach again the programs that `numbers` has returned, instead of those that are attached now."""
+    """Attach again what `numbers` has found, in the place of whatever is there now."""
     channel = Channel()
     try:
         for interface, number in before.items():
@@ -111,7 +110,7 @@ def put_back(before: Mapping[str, int], mode: str) -> None:
 
 
 def detach(interfaces: Sequence[str]) -> None:
-    """Detach the native programs from these interfaces of this process's namespace. One that is gone is no error."""
+    """Take the native programs off these interfaces of this process's namespace; one that is gone has none."""
     channel = Channel()
     try:
         for interface in interfaces:
@@ -122,9 +121,9 @@ def detach(interfaces: Sequence[str]) -> None:
 
 
 def _attach(channel: Channel, program: int, interface: str, mode: str, before: dict[int, int] | None) -> None:
-    """Attach a program to an interface, and check that the kernel has attached it.
+    """Attach a program to an interface, and see that the kernel agrees.
 
-    The program that it replaces is added to `before`: index and descriptor. If `before` is None, it replaces nothing.
+    `before` is told what it replaces, as index and descriptor; where there is no `before`, it replaces nothing.
     """
     try:
         index = _index(interface)
@@ -166,7 +165,7 @@ def _attached(channel: Channel, index: int, mode: str) -> int:
 
 
 def _open(number: int) -> int:
-    """Return a descriptor of the program with this number; _NONE for the number 0."""
+    """Return a descriptor of the program that has this number, or what stands for none."""
     if not number:
         return _NONE
     return bpf.open_by_id(bpf.PROG_BY_ID, number, f"open the program {number}")

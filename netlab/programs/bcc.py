@@ -1,4 +1,4 @@
-"""Compiles a file of XDP programs with bcc, loads them, and keeps the compiled form in the cache."""
+"""Compiles a file of XDP programs with bcc, and keeps what came of it."""
 
 import ctypes
 import errno
@@ -24,11 +24,11 @@ from netlab.record import mark
 if TYPE_CHECKING:
     from bcc import BPF
 
-DEBUG_PREPROCESSOR = 4  # bcc prints the source as it has rewritten it, so `diagnostics` can map lines
+DEBUG_PREPROCESSOR = 4  # bcc prints what it made of the source: `diagnostics` maps lines with it
 
 
 class Unit(NamedTuple):
-    """What is compiled for a job: the program's text, and the compiler's options; `key` is of the cache's entry."""
+    """What a job is about: the text of its program, and the compiler's options."""
 
     job: Job
     text: bytes
@@ -46,7 +46,7 @@ class Unit(NamedTuple):
         for name, value in [*job.builtins, *job.define, *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
         flags += job.cflags
-        # the work folder's path is of one lab only, and it contains only links to the system's folders
+        # what the work folder has are links to folders of the system's
         return cls(job, text, flags, cache.key(path, text + of_lab, [flag.replace(work_folder, "") for flag in flags]))
 
 
@@ -75,7 +75,7 @@ def load(unit: Unit) -> Build:
 
 
 def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
-    """Load the compiled form of this source from the cache; None if it is not there, or the kernel refuses it."""
+    """Load what was compiled of this source before; None when it was not, or the kernel does not take it."""
     kept = cache.find(unit.key, note)
     if not isinstance(kept, compiled.Compiled):
         return None
@@ -89,13 +89,13 @@ def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
 
 
 def _verify(module: "BPF", name: str, attach_type: int) -> None:
-    """Load a program; if it is refused, print a verifier's log that has source lines, which bcc may leave out."""
+    """Load a program; one that is refused has its lines in the log, also where bcc has left them out."""
     try:
         module.load_func(name, module.XDP, None, attach_type or -1)
     except Exception as error:  # bcc raises nothing narrower
         code = ctypes.get_errno()
         log = ""
-        if code == errno.E2BIG:  # the verifier has run for seconds: load it once more only
+        if code == errno.E2BIG:  # the verifier has walked for seconds: once more is enough to know that
             log, _ = _attempt(module, name.encode(), attach_type, LOG_BYTES)
         elif code == errno.EINVAL:
             log = log_with_lines(lambda size: _attempt(module, name.encode(), attach_type, size))
@@ -107,7 +107,7 @@ def _verify(module: "BPF", name: str, attach_type: int) -> None:
 
 
 def _attempt(module: "BPF", name: bytes, attach_type: int, size: int) -> tuple[str, bool]:
-    """Load a program with a log buffer of `size` bytes; return the log, and whether the buffer was too small."""
+    """Load a program with a log of so many bytes; return the log, and whether that was too small for it."""
     from bcc import lib
 
     room = ctypes.create_string_buffer(size)
@@ -179,7 +179,7 @@ def _refusal(kind: str, text: str = "") -> Iterator[None]:
 
 
 def _program_names(module: "BPF") -> tuple[list[str], list[str]]:
-    """Return the XDP programs of a module, and the functions in headers that look like XDP programs."""
+    """Return the functions of a module that are XDP programs, and those that would be, but stand in a header."""
     from bcc import lib
 
     numbers = range(lib.bpf_num_functions(module.module))

@@ -19,7 +19,7 @@ BTF_LOAD, BTF_BY_ID, MAP_POP = 18, 19, 21  # MAP_POP is BPF_MAP_LOOKUP_AND_DELET
 MAP_LOOKUP_BATCH, ENABLE_STATS = 24, 32
 XDP = 6  # enum bpf_prog_type
 ATTACH_DEVMAP = 33  # enum bpf_attach_type: BPF_XDP_DEVMAP
-# enum bpf_map_type, with bcc's names
+# enum bpf_map_type, by the names that bcc has for them
 MAP_TYPES = (
     *("unspecified", "hash", "array", "prog", "perf_output", "percpu_hash", "percpu_array", "stacktrace"),
     *("cgroup_array", "lru_hash", "lru_percpu_hash", "lpm_trie", "array_of_maps", "hash_of_maps", "devmap", "sockmap"),

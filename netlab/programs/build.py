@@ -16,7 +16,7 @@ from netlab.record import layouts
 from netlab.topology import program_text
 
 DEVMAP_SUFFIX = "_devmap"
-RUN_SUFFIX = "_run"  # of programs that user space runs by BPF_PROG_TEST_RUN; they are not attached
+RUN_SUFFIX = "_run"  # of programs that user space runs by BPF_PROG_TEST_RUN, and nobody attaches
 CONTEXT = "xdp_md"  # the struct that a program is given
 REASONS, REASON = "reasons", "reason"  # a map, and the enum that numbers its entries
 LONGEST_NAME = 255  # of a file
@@ -64,9 +64,9 @@ def entry(job: Job, names: Sequence[str], in_headers: Sequence[str] = ()) -> str
 
 
 def adopt(job: Job, text: bytes, maps: dict[str, int]) -> None:
-    """Prepare new maps before programs are loaded with them, and write their layouts to the job's file.
+    """Let maps, of which no program knows yet, be as the job says, and write down how they are laid out.
 
-    A descriptor is replaced if the topology sets the map's size, or if an earlier build has the map.
+    Their descriptors then mean maps of the size that the topology says, or those of an earlier build.
     """
     for name, entries in job.map_sizes:
         if name in maps:
@@ -127,9 +127,9 @@ def choose_entry(
 ) -> str:
     """Return which of a file's XDP programs is the one to attach.
 
-    That is the one `wanted`; or else the one named like the file, or `xdp_prog`, or `xdp`, or the only one. Programs
-    that are not for an interface (`is_for_something_else`) are left out; if nothing is left, `others` are used. A
-    program of `in_headers` cannot be attached. Raises Refused if none can be chosen.
+    That is the one wanted, or else the one named like the file, or `xdp_prog`, or `xdp`, or the only one, among those
+    whose names do not say that they are for something else, or, if there is none, of `others`. None of `in_headers` can
+    be.
     """
     shape = "`int NAME(struct xdp_md *ctx)`, not static"
     plain = [name for name in names if not is_for_something_else(name)]

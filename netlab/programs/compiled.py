@@ -15,8 +15,8 @@ from netlab.programs import bpf
 
 _DEVMAPS = (bpf.DEVMAP, bpf.DEVMAP_HASH)  # the kernel adds a flag to them that it does not accept from a caller
 _INSTRUCTION = struct.Struct("=BBhi")  # operation, registers, offset, immediate
-_LOAD_64 = 0x18  # is as long as two instructions
-_IS_MAP = 1  # as source register it says that the immediate is a map's descriptor
+_LOAD_64 = 0x18  # takes two instructions' room
+_IS_MAP = 1  # in the place of the source register: the immediate is a map's descriptor
 
 
 class MapShape(NamedTuple):
@@ -92,10 +92,9 @@ def code(name: str, instructions: bytes, maps: Mapping[str, int], attach_type: i
 def load(
     what: Compiled, entry: str, prepare: Callable[[dict[str, int]], None]
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Make the maps, then load the programs; return the descriptors of both by name, which the caller must close.
+    """Make the maps, then load the programs; return the descriptors of both by name, which are the caller's.
 
-    `prepare` is called with the maps' descriptors before the first program is loaded. Raises OSError, and then leaves
-    nothing open.
+    `prepare` is given those of the maps before the first program is loaded. Raises OSError, with nothing left behind.
     """
     types = bpf.load_btf(what.btf) if what.btf else 0
     maps: dict[str, int] = {}
@@ -130,7 +129,7 @@ def _make_map(shape: MapShape, types: int, made: Mapping[str, int]) -> int:
 
 
 def _load_program(program: Code, terms: bytes, maps: Mapping[str, int]) -> int:
-    """Load a program, without a log: if it is refused, the source is compiled again, and that shows the log."""
+    """Load a program. One that is refused is compiled anew, for its lines to be shown: no log is needed here."""
     text = bytearray(program.instructions)
     for position, name in program.maps.items():
         struct.pack_into("=i", text, position * _INSTRUCTION.size + 4, maps[name])

@@ -60,7 +60,7 @@ def lack(path: str) -> str:
 
 
 def attach_lack() -> str:
-    """Return one line on why programs cannot be attached natively to netlab's links; "" if they can."""
+    """Return one line on why no program can be attached natively to a link of netlab's; "" when one can be."""
     native = next(each for each in FEATURES if each.is_there is _native_on_veth)
     return "" if _has(native) else f"needs {_listed([native])}: this kernel, {os.uname().release}, has not got it"
 

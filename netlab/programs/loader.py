@@ -1,10 +1,10 @@
-"""The parent's side of loading a program: one short-lived child for each program compiles, loads, pins and attaches.
+"""The parent's side of XDP programs: one short-lived child a program compiles, loads, pins and attaches.
 
     compilation = start(job)                    the child compiles, loads and pins, while the parent builds the lab
-    compilation.attach(namespace, interfaces)   tells the child where to attach, when the namespace is ready
+    compilation.attach(namespace, interfaces)   tells the child where, once that stands
     compilation.finish()                        waits until the program is attached, or raises what went wrong
 
-The child is `loader_child`: only there is bcc's compiler, which needs much memory, imported. It dies with its parent.
+The child is `loader_child`, so that nothing but it ever carries bcc's compiler. It dies with its parent.
 """
 
 import json
@@ -40,14 +40,14 @@ class Job(NamedTuple):
     `path` is the absolute path of the C file, or of an object, and `function` its entry, or "" for the conventional
     one. `define` and `builtins` become macros of the program, builtins first; a builtin may be overridden. In libbpf's
     dialect there are no builtins, and `define` sets global variables, too. Maps are pinned as `pin_folder`/maps/NAME
-    and programs as `pin_folder`/programs/FUNCTION; the child makes `pin_folder`, in a BPF file system that is mounted.
-    `work_folder` has files that the children share, and must be the same for all jobs of a lab. topology.model.Program
-    explains `dialect`, `include`, `cflags` and `map_sizes`.
+    and programs as `pin_folder`/programs/FUNCTION; `pin_folder` is made, in a BPF file system that is there.
+    `work_folder` holds files that the children share, and must be the same for all jobs of a lab. What `dialect`,
+    `include`, `cflags` and `map_sizes` are, topology.model.Program says.
 
-    `layouts` is the file for the layouts of the maps, or "" for none; the child makes its folder.
+    `layouts` is the file to write down how the maps are laid out, or "" for none; its folder is made.
 
-    `successor_of` is the pin folder of an earlier build, or "". The new build uses the maps of that build, which must
-    have the same shapes (see `map_reuse`), and replaces its program where it is attached.
+    `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
+    `map_reuse`), and its program is replaced where it is attached.
     """
 
     lab: str
@@ -68,9 +68,9 @@ class Job(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """The answer of a child that has loaded its program: the entry to attach, and the names of all pins.
+    """What stands after a program has been loaded: the entry that is attached, and the names of all pins.
 
-    `notes` are for the user, such as that the cache was not used.
+    `notes` is what a person should be told of how it came about.
     """
 
     function: str
@@ -186,7 +186,7 @@ class Compilation:
         return self._loaded
 
     def attach(self, netns: str, interfaces: Sequence[str]) -> None:
-        """Tell the child to attach to these interfaces in the namespace whose file is `netns`; returns at once."""
+        """Say that the namespace whose file is at `netns` stands, with these interfaces; returns at once."""
         self.tell(Place(netns, tuple(interfaces)))
 
     def finish(self, patience_s: float = PATIENCE_S) -> Loaded:

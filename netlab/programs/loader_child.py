@@ -1,8 +1,8 @@
-"""The process that compiles, loads, pins and attaches a program. Only this process imports a compiler.
+"""Compiles, loads, pins and attaches one node's XDP programs: a process of its own, which alone carries a compiler.
 
-`loader` starts it. It reads two lines of JSON: the job, and later where to attach. It answers each with one line: what
-is pinned, or that it is attached; or else `error`, its kind, and `text`. bcc, clang and libbpf print on stderr, which
-the loader reads to find what matters.
+`loader` starts it. It reads two lines of JSON: the job, and later where to attach. It answers each with one: what
+is pinned, or that it is attached; or else `error`, its kind, and `text`. Everything that bcc, clang and libbpf have to
+say goes to stderr, where the loader finds what matters.
 """
 
 import errno

@@ -118,14 +118,13 @@ def start(
     tell: Callable[[dict[str, Any]], None] = lambda _: None,
     setups: "Sequence[Setup]" = (),
 ) -> None:
-    """Have the nodes set up and the processes started in their order, and return when every process is there.
+    """Have the nodes set up, the processes started in their order, and return when every one is there.
 
-    A process is there when it has said READY or, if that is not awaited, when it was started and has not ended at once.
-    `tell` is called with each event: {"kind": "started", …} and so on, as in docs/supervisor.md.
-
-    Raises NetlabError, with the last lines of the process that failed, and then everything is stopped: if a process
-    ends before it is READY, or before all are there although it must not end; if not all are there after `deadline_s`
-    seconds; if a command of a setup fails, or takes longer than that.
+    A process is there when it has said READY or, where none is awaited, once it has been started and has not
+    ended at once. `tell` gets what happens: {"kind": "started", …}, and so on, as in docs/supervisor.md. NetlabError,
+    with the last lines of the one to blame, when a process ends before it is READY, or before all are there though it
+    may not, or when they are not all there after `deadline_s` seconds; so too when a command of a setup fails, or takes
+    longer than that. Everything is stopped then.
     """
     from netlab.supervise import job
     from netlab.supervise.readiness import Readiness

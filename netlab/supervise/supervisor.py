@@ -61,7 +61,7 @@ class Supervisor:
         self.listener = Listener(job["lab"], self.loop, self.stream, Requests(self.children, self.stream))
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
         self.trace = trace_collector.Collector(os.curdir, job["lab"], limit, self.stream) if job["trace"] else None
-        self.trace_rests = 0.0  # the trace is not read before this time
+        self.trace_rests = 0.0  # until when, while nobody waits for it
         self.setups: Setups | None = None
         if job["setups"]:
             from netlab.supervise import setups
