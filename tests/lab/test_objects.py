@@ -56,7 +56,7 @@ SEC("xdp/cpumap_first") int tree(struct xdp_md *ctx)
 {
 	u32 key = min(0, (int)sizeof(struct udphdr)), *count = bpf_map_lookup_elem(&hits, &key);
 
-	return count && __sync_fetch_and_add(count, 1) == 0 && ntohs(htons(7)) == 7 ? XDP_DROP : XDP_PASS;
+	return count && __sync_fetch_and_add(count, 1) == 0 && be16_to_cpu(htons(7)) == 7 ? XDP_DROP : XDP_PASS;
 }
 char _license[] SEC("license") = "GPL";
 """

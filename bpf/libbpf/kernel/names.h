@@ -12,6 +12,13 @@
 #define htonl(value) __cpu_to_be32(value)
 #define ntohl(value) __be32_to_cpu(value)
 
+#define cpu_to_be16(value) __cpu_to_be16(value)
+#define cpu_to_be32(value) __cpu_to_be32(value)
+#define cpu_to_be64(value) __cpu_to_be64(value)
+#define be16_to_cpu(value) __be16_to_cpu(value)
+#define be32_to_cpu(value) __be32_to_cpu(value)
+#define be64_to_cpu(value) __be64_to_cpu(value)
+
 #define memcpy __builtin_memcpy
 #define memmove __builtin_memmove
 #define memset __builtin_memset
