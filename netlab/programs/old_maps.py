@@ -17,7 +17,7 @@ _DECLARED = re.compile(
 )
 # what a section's macro says around it, on lines of its own; the last says which line goes on behind it
 _PRAGMAS = re.compile(
-    r'(?P<line>[^\n]*)\n# \d+ "[^\n]*(?:\n#pragma GCC diagnostic [^\n]*\n(?P<goes_on># \d+ "[^\n]*))+\n'
+    r'^(?P<line>[^\n]*)\n# \d+ "[^\n]*(?:\n#pragma GCC diagnostic [^\n]*\n(?P<goes_on># \d+ "[^\n]*))+\n', re.MULTILINE
 )
 _PINS = {"PIN_NONE": "0", "PIN_OBJECT_NS": "1", "PIN_GLOBAL_NS": "1"}  # iproute2's, whose header may be missing
 _FIELD = re.compile(r"(?:\.\s*(\w+)\s*=|\b(\w+)\s*:)\s*")
