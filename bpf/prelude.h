@@ -9,13 +9,16 @@
 /*
  * Begin each trace line with LAB_NODE, so that `netlab trace` can tell whose it is. This is what bcc makes of
  * bpf_trace_printk(), which must not stand in a macro; as there, the format is a string literal, with three values at
- * most.
+ * most. What bcc reads by load_byte() and its kind must stand in no macro either: netlab defines NETLAB_PLAIN_PRINT for
+ * programs with cursor_advance().
  */
+#ifndef NETLAB_PLAIN_PRINT
 #define bpf_trace_printk(format, ...)                                                   \
 	({                                                                                  \
 		char netlab_line_[] = LAB_NODE " " format;                                      \
 		bpf_trace_printk_(netlab_line_, sizeof(netlab_line_), ##__VA_ARGS__);           \
 	})
+#endif
 #define bpf_printk bpf_trace_printk
 
 #ifndef htons

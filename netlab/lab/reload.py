@@ -76,7 +76,9 @@ def reload(lab: str, called: str, define: Define, say: Say) -> None:
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
         programs = named.programs(standing.record, called)
         key, program = next(iter(programs.items()))  # all are of one node
-        with _no_new_names(paths.shared_pins(program.pins, paths.node_of(key))):
+        shared = paths.shared_pins(program.pins, paths.node_of(key))
+        pinned.remove_strays(shared, [each.pins for each in standing.record.nodes[paths.node_of(key)].programs])
+        with _no_new_names(shared):
             renewed = _replaced(standing, programs, define, lock, say, comes_too_late)
         after = f"after {time.monotonic() - began:.2f} s"
         for key, program in programs.items():

@@ -16,6 +16,12 @@ from netlab.topology import program_text
 
 _SYSTEM = "/usr/include"
 _OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that only the kernel's own headers have: programs define them, too
+_KERNELS = re.compile(r"\bu(?:8|16|32|64)\b")
+_KERNELS_ARE_THERE = re.compile(
+    r"\btypedef\b[^;]{0,200}\bu(?:8|16|32|64)\s*;|^[ \t]*#[ \t]*define[ \t]+u(?:8|16|32|64)\b", re.MULTILINE
+)
+_OF_LIBBPF = os.path.join(_SYSTEM, "bpf")
+_DEPTH = 4  # folders above that a name may go up to
 _LINKED = ("linux", "asm", "asm-generic")
 
 
@@ -38,12 +44,56 @@ def flags(program: str, work_folder: str, include: Sequence[str] = ()) -> list[s
     ]
 
 
+def is_kernels(source: str) -> bool:
+    """Say whether a source, given with its headers, is built in the kernel's own tree, such as samples/bpf.
+
+    It includes headers from `uapi/`, or uses the kernel's names of types and brings nothing along that has them.
+    """
+    if program_text.includes_from(source, "uapi"):
+        return True
+    code = program_text.without_comments(source, strings=False)
+    return bool(_KERNELS.search(code)) and not (
+        _KERNELS_ARE_THERE.search(code) or program_text.includes(source, program_text.KERNEL_TYPES)
+    )
+
+
+def of_kernel(work_folder: str) -> list[str]:
+    """Return the options for a source of the kernel's own tree: folders of headers, and the kernel's names."""
+    own = os.path.join(assets.folder("bpf"), "libbpf", "kernel")
+    folders = (own, os.path.dirname(_uapi(work_folder)), os.path.join(kernel_source(), "include"))
+    return [*(f"-I{folder}" for folder in folders), "-include", os.path.join(own, "names.h")]
+
+
 def flags_for(source: str) -> list[str]:
-    """Return the options for structs that a program defines itself, so that bpf/kernel does not define them again.
+    """Return the options for what netlab's headers must not define, as a program defines or uses it in its own way.
 
     `source` is the program's text with its headers.
     """
-    return [f"-DNETLAB_OWN_{name.upper()}" for name in _OFTEN_OWN if re.search(rf"\bstruct\s+{name}\s*{{", source)]
+    own = [f"-DNETLAB_OWN_{name.upper()}" for name in _OFTEN_OWN if re.search(rf"\bstruct\s+{name}\s*{{", source)]
+    return [*own, *(["-DNETLAB_PLAIN_PRINT"] if "cursor_advance" in source else [])]
+
+
+def of_libbpf(source: str, folders: Sequence[str], work_folder: str) -> list[str]:
+    """Return the folder for libbpf's headers that a source includes from a missing checkout, in a list; or [].
+
+    For a name such as "../libbpf/src/bpf_helpers.h" it has a header that includes the installed one. The folder is made
+    in `work_folder`.
+    """
+    top = os.path.join(work_folder, "headers", "libbpf")
+    base = os.path.join(top, *("below",) * _DEPTH)
+    found = []
+    for name in program_text.included(source):
+        path = os.path.normpath(os.path.join(base, name))
+        here = os.path.join(_OF_LIBBPF, os.path.basename(name))
+        is_one = os.path.basename(name).startswith("bpf_") and os.path.exists(here)
+        if not is_one or os.path.dirname(name) in ("", "bpf") or not path.startswith(f"{top}/"):
+            continue
+        if not any(os.path.exists(os.path.join(folder, name)) for folder in folders):
+            files.ensure_folder(os.path.dirname(path), files.FOR_OWNER)
+            files.write(path, f"#include <bpf/{os.path.basename(name)}>\n", 0o600)
+            found.append(base)
+    files.ensure_folder(base, files.FOR_OWNER) if found else None
+    return found[:1]
 
 
 def enum_in(source: str, name: str) -> dict[str, int]:

@@ -49,6 +49,7 @@ _OF_LIBBPF: Hints = (
     (("GPL-restricted",), 'say under which licence it is: char _license[] SEC("license") = "GPL";'),
     (("Invalid usage of the XADD",), "an atomic operation whose result is used needs `cflags: [-mcpu=v3]`"),
     (("stack limit",), "keep large things in a BPF_MAP_TYPE_PERCPU_ARRAY"),
+    (("BTF for extern",), "it is one object of several: link them by `bpftool gen object`, and name what that makes"),
     (("BTF is required",), "compile it with -g, which brings the types of its maps"),
     (("parameter mismatch",), "another program of this node has pinned a map of this name and of another shape"),
     (("math between pkt pointer",), "bound the offset before it is added to a pointer"),

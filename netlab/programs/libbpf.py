@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from netlab import paths
 from netlab.programs import bpf, btf, build, map_reuse
@@ -25,42 +25,64 @@ from netlab.programs.libbpf_calls import (
     Program,
 )
 from netlab.programs.loader import Job, Order
-from netlab.programs.maps import possible_cpus
+from netlab.programs.maps import Map, possible_cpus
 from netlab.record.layouts import NONE, Layouts
 from netlab.topology import hooks, object_file
 
+if TYPE_CHECKING:
+    from netlab.programs.clang import Options
+
 _T = TypeVar("_T")
 _NO_PREALLOC = 1  # BPF_F_NO_PREALLOC: the kernel makes no LPM trie without it
+_DESCRIPTOR_BYTES = 4
 _CONSTANT = ("rodata", "kconfig")  # maps of constants: each build has its own
 _STRINGS = re.compile(r"rodata_str|rodata_cst")  # maps of literals, which the source does not name
 _OWN_ERRORS = 4000  # enum libbpf_errno begins here
 _NAME = re.compile(r"\w+")
 _SECTIONS = {build.XDP_KIND: re.compile("xdp"), build.TC_KIND: re.compile(r"(?:tcx?|classifier|cls)(?:$|[/_.])")}
 _DIRECTION = re.compile(r"(?:^|[/_.])(ingress|egress)$")
+_SECOND = re.compile(r"(?:^|/)(?:xdp_)?(cpumap|devmap)(?:/|$)")  # xdp/devmap, or xdp_devmap/NAME of old libbpf
 _REFUSED = re.compile(r"^libbpf: prog '([^']*)': BPF program load failed: ", re.MULTILINE)
 
 
 def load_source(order: Order, text: bytes, whole: str, say: Callable[[str], None]) -> Build:
     """Compile a source, keep the object in the cache, and load it; `whole` is the source with its headers."""
-    from netlab.programs import cache, clang, old_maps
+    from netlab.programs import cache, clang
 
     job, began = order.job, time.time()
     if b"\0" in text:
         raise Refused("plain", "is no C source: it holds a zero byte")
     made = clang.options(job, whole)
-    compiled_before = clang.without_folder(made.flags, job.work_folder)
+    compiled_before = clang.without_folder([*made.flags, *clang.defined(job.define)], job.work_folder)
     key = cache.key(job.path, text + made.text, compiled_before, made.compiler)
     kept = cache.find(key, say)
-    macros = {name for name, _ in clang.macros(job, whole)}
     if isinstance(kept, bytes):
-        return _load(job, kept, text, macros)
-    source = text.decode(errors="surrogateescape")
-    new = old_maps.translated(source).encode(errors="surrogateescape") if old_maps.has_any(source) else text
-    data, dependencies = clang.compiled(job, new, made, order.limits.cpu_s)
-    loaded = _load(job, data, text, macros)
+        return _load(job, kept, text, {name for name, _ in job.define})
+    macros = clang.macros(job, text, made, order.limits.cpu_s)
+    made = made._replace(flags=[*made.flags, *clang.defined(macros)])
+    data, dependencies = _compiled(order, text, whole, made)
+    loaded = _load(job, data, text, {name for name, _ in macros})
     if paths.cache_folder():
         cache.keep(key, data, dependencies, "/", began, job.work_folder)
     return loaded
+
+
+def _compiled(order: Order, text: bytes, whole: str, made: "Options") -> tuple[bytes, str]:
+    """Return the object that is compiled from a source, and the make rule with its headers.
+
+    Old maps may be declared in headers and by macros, so the preprocessed text is translated.
+    """
+    from netlab.programs import clang, old_maps
+
+    job, cpu_s = order.job, order.limits.cpu_s
+    if not old_maps.may_be_in(whole):
+        return clang.compiled(job, text, made, cpu_s)
+    plain, dependencies = clang.preprocessed(job, text, made, cpu_s)
+    new = old_maps.translated(plain.decode(errors="surrogateescape"))
+    if new is None:
+        return clang.compiled(job, text, made, cpu_s)
+    data, _ = clang.compiled(job, new.encode(errors="surrogateescape"), made, cpu_s, is_preprocessed=True)
+    return data, dependencies
 
 
 def load_object(job: Job, data: bytes) -> Build:
@@ -89,6 +111,7 @@ def _load(job: Job, data: bytes, text: bytes, macros: set[str]) -> Build:
     with ExitStack() as held:
         _keep(job, maps, known, held)
         held.enter_context(_alone(job, maps))
+        _share(maps, held)
         _make(opened, maps)
     build.note(job, text, known)
     shown = {name: each.fd for name, each in maps.items() if not _STRINGS.match(name) and each.fd >= 0}
@@ -164,10 +187,10 @@ def _attach_type(program: Program) -> int:
     known = {ATTACH_DEVMAP, ATTACH_CPUMAP}
     if program.type == XDP and program.attach_type in known:
         return program.attach_type
-    if "cpumap" in program.section:
+    second = _SECOND.search(program.section)
+    if second and second[1] == "cpumap":
         return ATTACH_CPUMAP
-    is_egress = "devmap" in program.section or program.name.endswith(build.DEVMAP_SUFFIX)
-    return ATTACH_DEVMAP if is_egress else ATTACH_INTERFACE
+    return ATTACH_DEVMAP if second or program.name.endswith(build.DEVMAP_SUFFIX) else ATTACH_INTERFACE
 
 
 def _entry(job: Job, opened: ObjectFile, programs: dict[str, Program]) -> str:
@@ -237,6 +260,10 @@ def _size(job: Job, maps: dict[str, ObjectMap]) -> None:
             except OSError as error:
                 raise Refused("plain", build.cannot_be_sized(name, entries, str(error.strerror))) from None
     for each in maps.values():
+        if each.number("type") in bpf.OF_DESCRIPTORS:  # sizes that some declarations leave out
+            for size in ("key_size", "value_size"):
+                if not each.number(size):
+                    each.set(size, _DESCRIPTOR_BYTES)
         flags = each.number("map_flags")
         if each.number("type") == bpf.LPM_TRIE and not flags & _NO_PREALLOC:
             each.set("map_flags", flags | _NO_PREALLOC)
@@ -272,6 +299,15 @@ def _alone(job: Job, maps: dict[str, ObjectMap]) -> Iterator[None]:
     with open(paths.pin_lock(job.work_folder), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _share(maps: dict[str, ObjectMap], held: ExitStack) -> None:
+    """Use pinned devmaps, which libbpf refuses: it compares flags, and the kernel has added one to theirs."""
+    for each in maps.values():
+        if each.number("type") in bpf.DEVMAPS and each.pin and os.path.exists(each.pin):
+            pinned = held.enter_context(Map.open(each.pin))
+            if not map_reuse.differences(pinned, _shape(each)):
+                each.reuse(pinned.fd)
 
 
 def _make(opened: ObjectFile, maps: dict[str, ObjectMap]) -> None:

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError, reason
 from netlab.kernel import files, progress
+from netlab.programs import child_processes
+from netlab.programs.child_processes import Ends
 from netlab.record import shapes
 from netlab.record.notes import Pinned
-from netlab.topology import program_text
+from netlab.topology import object_file, program_text
 from netlab.topology.hooks import XDP
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ MEMORY_LIMIT = 2 << 30  # bytes; the balancer takes an eighth of it
 PATIENCE_S = 60.0
 _SIGKILL = 9
 _READ_BYTES = 65536
-_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.loader_child import main; main()"
 
 
 class Job(NamedTuple):
@@ -135,13 +136,9 @@ def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilatio
     job_out, job_in = os.pipe()
     answer_out, answer_in = os.pipe()
     talk = os.memfd_create("netlab-compiler", os.MFD_CLOEXEC)
-    actions = [(os.POSIX_SPAWN_DUP2, job_out, 0), (os.POSIX_SPAWN_DUP2, answer_in, 1), (os.POSIX_SPAWN_DUP2, talk, 2)]
-    # for glibc, a dup2 of a descriptor onto itself means: keep it open across exec
-    actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in (source, lock_fd) if fd >= 0]
-    # without the site module: the child gets the parent's folders of modules
-    argv = [sys.executable, "-IS", "-c", _BOOT, *_folders()]
     try:
-        pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions)
+        kept = [fd for fd in (source, lock_fd) if fd >= 0]
+        pid = child_processes.start(Ends(job_out, answer_in, talk, kept), is_object=object_file.is_object(text))
     except OSError as error:
         for fd in (job_in, answer_out, talk):
             os.close(fd)
@@ -289,12 +286,3 @@ class Compilation:
         from netlab.programs.diagnostics import Source
 
         return Source.of(self.job.path, self.text, self.job.include)
-
-
-def _folders() -> list[str]:
-    """Return the folders from which the child imports: those of this process, except the current folder."""
-    home = paths.IMPORTED_FROM
-    with suppress(FileNotFoundError):
-        here = os.getcwd()
-        return [folder for folder in (*sys.path, home) if folder == home or folder not in ("", here)]
-    return [*sys.path, home]

@@ -53,7 +53,7 @@ def kept(shapes: Mapping[str, Shape], pins: str, known: Mapping[str, Layouts], o
     before = kernel_btf.layouts({name: old.fd for name, old in there.items()})
     wrong = []
     for name, old in there.items():
-        found = _differences(old, shapes[name])
+        found = differences(old, shapes[name])
         found += field_comparison.differences(name, before.get(name, NONE), known.get(name, NONE))
         wrong += [f"{name}: {', '.join(found)}"] if found else []
     if wrong:
@@ -65,7 +65,7 @@ def kept(shapes: Mapping[str, Shape], pins: str, known: Mapping[str, Layouts], o
     return there
 
 
-def _differences(old: Map, new: Shape) -> list[str]:
+def differences(old: Map, new: Shape) -> list[str]:
     """Say how the shape of a new map differs from the old one."""
     pairs = (
         ("of type {}", _type(new.type), _type(old.type)),

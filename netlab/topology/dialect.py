@@ -17,15 +17,19 @@ _OF_BCC = re.compile(
     r"|XDP_REDIRECT_MAP|(?:ARRAY|HASH)_OF_MAPS|RINGBUF_OUTPUT|SOCKHASH|SK_STORAGE)\s*\(",
     re.MULTILINE,
 )
+_MAPS_OF_LIBBPF = re.compile(r'"\.?maps\b|\bstruct\s+bpf_(?:map_def|elf_map)\b')
 
 
 def of_text(text: str) -> str:
     """Return the dialect of a source, given with its headers.
 
-    Maps of bcc's tell it, as libbpf has none such; or else sections, and the headers of libbpf.
+    Maps of bcc's tell it, as libbpf has none such; or else sections, and the headers of libbpf. A source that has
+    maps of both is written for both, by #ifdef, and clang needs no macro to take its half.
     """
     code = program_text.without_comments(text)
-    return LIBBPF if _OF_LIBBPF.search(code) and not _OF_BCC.search(code) else BCC
+    if not _OF_LIBBPF.search(code):
+        return BCC
+    return BCC if _OF_BCC.search(code) and not _MAPS_OF_LIBBPF.search(code) else LIBBPF
 
 
 def of_file(path: str, data: bytes, include: Sequence[str] = ()) -> str:

@@ -78,6 +78,16 @@ def includes(text: str, name: str) -> bool:
     return name in text and name in _INCLUDE.findall(text)
 
 
+def included(text: str) -> list[str]:
+    """Return the names of the headers that a text includes."""
+    return _INCLUDE.findall(text)
+
+
+def includes_from(text: str, folder: str) -> bool:
+    """Say whether a text includes a header from a folder of this name."""
+    return any(name.startswith(f"{folder}/") for name in included(text))
+
+
 def with_headers(program: str, source: str, include: Sequence[str] = ()) -> str:
     """Return the text of a program, followed by that of all its headers."""
     return "\n".join([source, *(header.text or "" for header in headers(program, source, include))])

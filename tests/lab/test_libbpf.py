@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -250,6 +252,28 @@ def test_a_reload_that_fails_leaves_no_shared_map(folder: Path) -> None:
         ready.write_bytes(whole)
 
     assert os.listdir(f"/run/netlab/{LAB}/bpf/b_") == ["both"]
+
+
+def test_a_killed_reload_leaves_no_shared_map_to_the_next(folder: Path) -> None:
+    """It would be found by its name, although no program has it; the next build may declare another of this name."""
+    source = folder / "fw.bpf.c"
+    kept = source.read_text()
+    both = kept[kept.index("struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY)") : kept.index('SEC("xdp") int first')]
+    later = both.replace("} both SEC", "} later SEC")
+    killed = (
+        "import os\nfrom netlab.lab import reload\nreload._swapped = lambda *_: os.kill(os.getpid(), 9)\n"
+        f"reload.reload({LAB!r}, 'b/first', (), print)"
+    )
+    try:
+        source.write_text(kept.replace(both, both + later))
+        assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -signal.SIGKILL
+        assert sorted(os.listdir(f"/run/netlab/{LAB}/bpf/b_")) == ["both", "later"]
+        source.write_text(kept.replace(both, both + later.replace("max_entries, 1", "max_entries, 2")))
+        netlab("reload", "b/first")
+        found = shown("maps", "b/first")["maps"]
+        assert {each["name"]: each["max_entries"] for each in found}["later"] == 2
+    finally:
+        source.write_text(kept)
 
 
 def test_the_lab_is_as_planned(folder: Path) -> None:

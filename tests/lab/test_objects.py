@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ pytestmark = [
     pytest.mark.usefixtures("own_cache"),
 ]
 
-FUZZED = int(os.environ.get("NETLAB_FUZZED_OBJECTS", "25"))
+FUZZED = 1000 if os.environ.get("NETLAB_LONG") else 25
 PASSING = 'SEC("xdp") int pass(struct xdp_md *ctx) { return XDP_PASS; }\n'
 OLD = """\
 struct bpf_map_def SEC("maps") hits = {
@@ -43,6 +44,26 @@ static int (*bpf_trace_printk)(const char *format, int size, ...) = (void *)6;
 	char line[] = format; \\
 	bpf_trace_printk(line, sizeof(line), ##args); \\
 })
+"""
+OF_A_TREE = """\
+#include <uapi/linux/bpf.h>
+#include <linux/ipv6.h>
+#include "../libbpf/src/bpf_helpers.h"
+#include "maps.h"
+struct tree_map_def SEC("maps") lines = { .type = BPF_MAP_TYPE_PERF_EVENT_ARRAY, .max_entries = 2 };
+COUNTERS(hits)
+SEC("xdp/cpumap_first") int tree(struct xdp_md *ctx)
+{
+	u32 key = min(0, (int)sizeof(struct udphdr)), *count = bpf_map_lookup_elem(&hits, &key);
+
+	return count && __sync_fetch_and_add(count, 1) == 0 && be16_to_cpu(htons(7)) == 7 ? XDP_DROP : XDP_PASS;
+}
+char _license[] SEC("license") = "GPL";
+"""
+ITS_MAPS = """\
+struct tree_map_def { u32 type, key_size, value_size, max_entries; };
+#define COUNTERS(name) struct tree_map_def SEC("maps") name = { \\
+	.type = BPF_MAP_TYPE_ARRAY, .key_size = sizeof(u32), .value_size = sizeof(u32), .max_entries = 1 };
 """
 BEYOND = """\
 SEC("xdp") int beyond(struct xdp_md *ctx)
@@ -93,6 +114,32 @@ def test_a_source_and_its_object_are_loaded(bench: Bench) -> None:
     assert bench.verdict("pass") == XDP_PASS
 
 
+def test_an_object_is_loaded_by_a_copy_of_this_process(bench: Bench) -> None:
+    """Which is quicker than a new Python, and has nothing open of what this process has; among threads it is new."""
+    path, ends = made(bench, PASSING), os.pipe()
+    own = {os.readlink(f"/proc/self/fd/{end}") for end in ends}
+    copy = bench.start(path)
+    copy.pinned(PATIENCE_S)
+
+    assert Path(f"/proc/{copy.pid}/cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes()
+    assert own.isdisjoint(os.readlink(fd) for fd in Path(f"/proc/{copy.pid}/fd").iterdir())
+    copy.kill()
+    shutil.rmtree(bench.pin("").rstrip("/"))
+    goes_on = threading.Event()
+    other = threading.Thread(target=goes_on.wait, args=(PATIENCE_S,))
+    other.start()
+    try:
+        new = bench.start(path)
+        new.pinned(PATIENCE_S)
+        assert b"-IS" in Path(f"/proc/{new.pid}/cmdline").read_bytes()
+        new.kill()
+    finally:
+        goes_on.set()
+        other.join()
+        for end in ends:
+            os.close(end)
+
+
 def test_what_clang_has_made_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second time it is not run; a header that has changed counts."""
     header = written(bench, "", "answer.h")
@@ -131,6 +178,39 @@ def test_old_declarations_are_translated(bench: Bench) -> None:
     assert loaded.function == "old"
     with Map.open(bench.pin("maps/hits")) as hits:
         assert (hits.key_size, hits.value_size, hits.max_entries, hits.flags) == (8, 24, 3, 1)
+
+
+def test_a_source_of_another_tree_needs_no_edits(bench: Bench) -> None:
+    """It has headers and names from the kernel's tree, libbpf from a checkout beside it, and old maps by a macro.
+
+    32-bit atomics need a newer instruction set; a section that only sounds like one for cpumaps is attached.
+    """
+    written(bench, ITS_MAPS, "maps.h")
+    bench.pinned(written(bench, OF_A_TREE))
+
+    assert [bench.verdict("tree"), bench.verdict("tree")] == [XDP_DROP, XDP_PASS]
+    with Map.open(bench.pin("maps/lines")) as lines:
+        assert (lines.key_size, lines.value_size, lines.max_entries) == (4, 4, 2)
+
+
+def test_a_devmap_is_shared_by_its_name(bench: Bench) -> None:
+    """Although the kernel adds a flag to it; one of another size is refused, as other maps are."""
+    source = ARRAY.replace("TYPE_ARRAY", "TYPE_DEVMAP").replace(
+        "__type(key, int);", "__type(key, int); __uint(pinning, 1);"
+    )
+    source = source.replace("bpf_map_lookup_elem(&hits, &key) ? 1 : 2", "bpf_redirect_map(&hits, key, XDP_PASS)")
+    path = made(bench, source)
+    folders = [f"{bench.folder}/bpf/{number}" for number in range(2)]
+    for folder in folders:
+        bench.pinned(path, pin_folder=folder)
+
+    numbers = set()
+    for folder in folders:
+        with Map.open(f"{folder}/maps/hits") as hits:
+            numbers.add(hits.id)
+    assert len(numbers) == 1
+    other = made(bench, source.replace("max_entries, 1", "max_entries, 2"))
+    assert "of this name and of another shape" in bench.error(other, pin_folder=f"{bench.folder}/bpf/2")
 
 
 def test_globals_are_set(bench: Bench) -> None:

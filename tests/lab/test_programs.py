@@ -32,6 +32,18 @@ IP_NATIVE, IP_GENERIC = 1, 2  # how `ip -json` says it
 
 LIMITS = loader.Limits(cpu_s=60)
 PASSING = "int pass(struct xdp_md *ctx) { return XDP_PASS; }\n"
+CURSOR = """\
+#include <bcc/proto.h>
+int filter(struct __sk_buff *skb)
+{
+	u8 *cursor = 0;
+	struct ethernet_t *ethernet = cursor_advance(cursor, sizeof(*ethernet));
+
+	bpf_trace_printk("of type %x", ethernet->type);
+	return 0;
+}
+int pass(struct xdp_md *ctx) { return XDP_PASS; }
+"""
 
 
 class Bench:
@@ -146,6 +158,15 @@ def test_a_program_is_attached_natively_and_pinned(bench: Bench) -> None:
     assert {f"{NODE}/programs/pass"} == bench.pins()
     assert bench.verdict("pass") == XDP_PASS
     assert bench.started[0].pid == 0
+
+
+def test_a_file_may_have_functions_that_read_packets_in_bccs_way(bench: Bench) -> None:
+    """bcc rewrites such reads, but not inside a macro, and netlab's print is one; the file's program is attached."""
+    source = bench.folder / "cursor.c"
+    source.write_text(CURSOR)
+
+    assert bench.pinned(source).function == "pass"
+    assert bench.verdict("pass") == XDP_PASS
 
 
 def test_generic_mode_is_had_by_asking(bench: Bench) -> None:

@@ -9,6 +9,7 @@ from netlab.errors import HostError
 from netlab.programs import clang
 from netlab.programs.build import Refused
 from netlab.programs.loader import Job
+from tests.lab.clang import needed as clang_needed
 
 
 @pytest.fixture
@@ -53,3 +54,31 @@ def test_headers_of_libbpf_are_missing_only_if_none_is_there(
 
     with pytest.raises(expected):
         clang._judge(job, 1, 300)
+
+
+@clang_needed
+def test_a_constant_is_a_macro_unless_the_source_has_a_variable_of_its_name(tmp_path: Path) -> None:
+    """However it is declared; a source that does not compile without its macros, or not at all, is read as well."""
+    names = ("plain", "far", "inside", "several", "made", "choice", "LIMIT", "unknown", "told", "local", "record")
+    source = b"""
+        #ifndef unknown
+        #error "unknown must be told"
+        #endif
+        #define LIMIT 7
+        #define VARIABLE(name) static volatile int name
+        enum { choice = 3 };
+        struct record { int told; } const volatile plain = { 1 };
+        extern int several[2][3], far;
+        static int inside
+            __attribute__((section(".data.more")));
+        VARIABLE(made);
+        int f(void) { int local = LIMIT; return undeclared + local; }
+    """
+    job = Job("lab", "node", "/x.c", "/nowhere", str(tmp_path), define=tuple((name, 1) for name in names))
+    made = clang.Options(clang.find(), ["-target", "bpf"], b"")
+
+    assert [name for name, _ in clang.macros(job, source, made, 60)] == [
+        *("choice", "LIMIT", "unknown", "told", "local", "record")
+    ]
+    assert clang.macros(job, b'#include "nosuch.h"', made, 60) == job.define
+    assert clang.macros(job._replace(define=()), source, made._replace(compiler="/none"), 60) == ()

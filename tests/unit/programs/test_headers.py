@@ -42,3 +42,39 @@ def test_an_enum_is_sought_in_time_that_grows_with_the_text(text: str) -> None:
     assert not headers.enum_in(text * 60_000, "reason")
 
     assert time.process_time() - began < 4
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("#include <uapi/linux/bpf.h>", True),
+        ("static u32 seen;", True),
+        ("typedef __u32 u32;\nstatic u32 seen;", False),
+        ("#define u32 __u32\nstatic u32 seen;", False),
+        ('#include "vmlinux.h"\nstatic u32 seen;', False),
+        ("static __u32 seen; /* a u32 */", False),
+    ],
+)
+def test_a_source_of_the_kernels_tree_is_known(source: str, expected: bool) -> None:
+    """By headers that only that tree has, or by its names of types, if nothing that it includes has them."""
+    assert headers.is_kernels(source) == expected
+
+
+def test_headers_of_a_checkout_of_libbpf_are_the_installed_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no such checkout; other headers that are missing stay so."""
+    (installed := tmp_path / "installed").mkdir()
+    (installed / "bpf_endian.h").write_text("")
+    monkeypatch.setattr(headers, "_OF_LIBBPF", str(installed))
+    source = (
+        '#include "../../libbpf/src/bpf_endian.h"\n#include "../../../../../../../bpf_endian.h"\n#include "../x.h"\n'
+    )
+
+    (folder,) = headers.of_libbpf(source, [str(tmp_path)], str(tmp_path / "work"))
+    assert (Path(folder) / "../../libbpf/src/bpf_endian.h").read_text() == "#include <bpf/bpf_endian.h>\n"
+    assert sum(path.is_file() for path in (tmp_path / "work").rglob("*")) == 1
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    (tmp_path / "a" / "libbpf" / "src").mkdir(parents=True)
+    (tmp_path / "a" / "libbpf" / "src" / "bpf_endian.h").write_text("")
+    assert not headers.of_libbpf(source, [str(tmp_path / "a" / "b" / "c")], str(tmp_path / "work"))

@@ -23,6 +23,7 @@ HELPERS = "#include <bpf/bpf_helpers.h>\n"
         ('// SEC("xdp")\nint pass(struct xdp_md *ctx) { return 2; }', "bcc"),
         ('BPF_HASH(hits, u32, u64);\nchar _license[] SEC("license") = "GPL";', "bcc"),
         ("BPF_XDP_REDIRECT_MAP(out, struct x, y, 4);\n" + HELPERS, "bcc"),
+        ("BPF_HASH(hits, u32, u64);\n" + HELPERS + 'struct bpf_map_def SEC("maps") hits;', "libbpf"),
         (HELPERS + "int BPF_KPROBE(f, int x) { return BPF_CORE_READ(x, y); }", "libbpf"),
     ],
 )

@@ -23,7 +23,10 @@ typedef __u32 uint32_t;
 typedef __u64 uint64_t;
 
 typedef unsigned long size_t;
+#ifndef __ssize_t_defined /* by the C library's headers */
 typedef long ssize_t;
+#define __ssize_t_defined
+#endif
 typedef long intptr_t;
 typedef unsigned long uintptr_t;
 
