@@ -86,6 +86,7 @@ class Host:
         self.supervisor: Connection | None = None
         self.supervises = False  # whether the supervisor has its job
         self.tracing: _Beside | None = None
+        self.counting: _Beside | None = None  # of what goes wrong with XDP
         self.names: Names | None = None  # of a lab with a way outside
 
     def open(self) -> None:
@@ -117,6 +118,7 @@ class Host:
         setups = _of(RunSetup, steps)
         self._check_commands(roles, bool(roles or setups))
         if programs:
+            from netlab.lab import xdp_watch
             from netlab.programs import loader
             from netlab.supervise import trace
 
@@ -126,6 +128,7 @@ class Host:
                     files.write(paths.source(self.folder, step.key, step.program.path), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
+                self.counting = _Beside(lambda: xdp_watch.begin(self.folder))
         if programs or roles or setups:
             from netlab.supervise import client
 
@@ -213,6 +216,10 @@ class Host:
 
     def _attach(self, steps: Sequence[AttachProgram]) -> None:
         """Attach each program where it belongs, as soon as it is compiled."""
+        from netlab.lab import xdp_watch
+
+        if self.counting:
+            xdp_watch.add_nodes(self.standing, self.counting.result, self.say)
         compilations = {step: self.compilations[step] for step in steps}
         for step, compilation in compilations.items():
             compilation.attach(self.runtime.netns_path(step.node), step.interfaces)
@@ -222,6 +229,7 @@ class Host:
             loaded = compilation.finish()
             notes.update(dict.fromkeys(loaded.notes))
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
+            xdp_watch.add_cpumaps(self.standing.record, step.node, loaded.cpumaps)
             where = few(step.interfaces)
             what = f"{step.program.name} attached to {where} ({step.program.mode})"
             self.say(f"netlab: {self.lab}: {step.node}: {what}")
@@ -239,7 +247,7 @@ class Host:
             self.before_roles(self.standing)
         if not self.supervisor:
             return
-        from netlab.lab import launch
+        from netlab.lab import launch, xdp_watch
         from netlab.supervise import client
 
         setups = [launch.setup(self.standing, step, self.home) for step in prepared]
@@ -249,7 +257,8 @@ class Host:
             start, problem = launch.start(self.standing, step, processes[step.key], self.home)
             self._check(step, problem)
             starts.append(start)
-        client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell, setups)
+        errors = xdp_watch.nodes(self.standing.record)
+        client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell, setups, errors)
 
     def _tell(self, event: dict[str, Any]) -> None:
         words = {"prepared": "set up", "ready": "ready", "exited": "has ended"}
@@ -273,8 +282,8 @@ class Host:
         """Remove the lab, after ending what this process has begun itself."""
         for compilation in self.compilations.values():
             compilation.kill()
-        if self.tracing:
-            self.tracing.join()
+        for beside in filter(None, (self.tracing, self.counting)):
+            beside.join()
         if self.supervisor:
             from netlab.supervise import client
 

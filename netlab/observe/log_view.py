@@ -17,7 +17,10 @@ def of_processes(
 
 
 def of_programs(lab: LabRecord, last: int | None, follow: bool, style: str, paint: Painter) -> Iterator[str]:
-    """Yield what this lab's programs have printed; each line begins with LAB/KEY, as in the kernel's trace."""
+    """Yield what this lab's programs have printed; each line begins with LAB/KEY, as in the kernel's trace.
+
+    Among it is what has gone wrong with XDP, as lines of the kernel's.
+    """
     found = read(lab.folder, [], trace=True, last=last, follow=follow)
     return _worded(lab, found, style, paint, f"{lab.lab}/")
 
@@ -33,8 +36,9 @@ def _worded(lab: LabRecord, lines: Iterable[LogLine], style: str, paint: Painter
             yield json.dumps({**about, **whose, "text": line.text})
             continue
         source = f"{prefix}{line.source:<{width}}"
+        text = f"kernel: {line.text}" if line.stream == "xdp" else line.text
         who = paint.node(source, numbers[line.node]) if line.node in numbers else paint.kernel(source)
-        yield f"{clock(when)} {who} {line.text}"
+        yield f"{clock(when)} {who} {text}"
 
 
 def clock(wall_ns: int) -> str:

@@ -15,10 +15,11 @@ _SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, 
 # enum bpf_cmd
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD, OBJ_PIN, OBJ_GET = range(8)
 TEST_RUN, PROG_NEXT_ID, MAP_NEXT_ID, PROG_BY_ID, MAP_BY_ID, OBJ_INFO = range(10, 16)
+TRACEPOINT_OPEN = 17  # BPF_RAW_TRACEPOINT_OPEN
 BTF_LOAD, BTF_BY_ID, MAP_POP = 18, 19, 21  # MAP_POP is BPF_MAP_LOOKUP_AND_DELETE_ELEM
 MAP_LOOKUP_BATCH, ENABLE_STATS = 24, 32
-XDP = 6  # enum bpf_prog_type
-ATTACH_DEVMAP = 33  # enum bpf_attach_type: BPF_XDP_DEVMAP
+XDP, TRACING = 6, 26  # enum bpf_prog_type
+ATTACH_TRACEPOINT, ATTACH_DEVMAP, ATTACH_CPUMAP = 23, 33, 35  # enum bpf_attach_type: BPF_TRACE_RAW_TP, BPF_XDP_DEVMAP …
 # enum bpf_map_type, by the names that bcc has for them
 MAP_TYPES = (
     *("unspecified", "hash", "array", "prog", "perf_output", "percpu_hash", "percpu_array", "stacktrace"),
@@ -33,8 +34,9 @@ HASH, ARRAY, PROG_ARRAY, LRU_HASH, ARRAY_OF_MAPS, HASH_OF_MAPS, DEVMAP, DEVMAP_H
 MAPS_OF_MAPS = (ARRAY_OF_MAPS, HASH_OF_MAPS)
 DEVMAPS = (DEVMAP, DEVMAP_HASH)
 PERF_ARRAY = MAP_TYPES.index("perf_output")
-PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, LPM_TRIE, QUEUE, STACK = map(
-    MAP_TYPES.index, ("percpu_hash", "percpu_array", "lru_percpu_hash", "lpm_trie", "queue", "stack")
+PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, LPM_TRIE, QUEUE, STACK, XSKMAP, RING = map(
+    MAP_TYPES.index,
+    ("percpu_hash", "percpu_array", "lru_percpu_hash", "lpm_trie", "queue", "stack", "xskmap", "ringbuf"),
 )
 PER_CPU = (PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)
 QUEUES = (QUEUE, STACK)  # maps without keys
@@ -42,7 +44,7 @@ ARRAYS = (ARRAY, PERCPU_ARRAY, PROG_ARRAY, ARRAY_OF_MAPS, DEVMAP, CPUMAP)  # a k
 FULL_ARRAYS = (ARRAY, PERCPU_ARRAY)  # every key is there, and none can be deleted
 BATCHED = (HASH, ARRAY, LRU_HASH, LPM_TRIE, PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)  # may be read by many entries
 ANY, LOCK = 0, 4  # flags of a lookup or an update: BPF_ANY, BPF_F_LOCK
-RDONLY_PROG = 1 << 7  # BPF_F_RDONLY_PROG, of a map
+NO_PREALLOC, RDONLY_PROG = 1, 1 << 7  # BPF_F_NO_PREALLOC and BPF_F_RDONLY_PROG, of a map
 LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES, of a test run
 NAME_BYTES = 15  # without the final zero
 
@@ -168,16 +170,30 @@ def create_map(
     return call(MAP_CREATE, attributes("5III16sIIII", kind, *sizes, flags, inner, 0, text, 0, *types), what)
 
 
-def load_program(instructions: bytes, what: str, terms: bytes = b"GPL", name: str = "", attach_type: int = 0) -> int:
-    """Load an XDP program, without a log; return its descriptor."""
+def load_program(
+    instructions: bytes,
+    what: str,
+    terms: bytes = b"GPL",
+    name: str = "",
+    attach_type: int = 0,
+    *,
+    kind: int = XDP,
+    attach_to: int = 0,
+) -> int:
+    """Load a program, without a log; return its descriptor. `attach_to` is a type of the kernel's, by its number."""
     held, terms_held = ctypes.create_string_buffer(instructions, len(instructions)), ctypes.create_string_buffer(terms)
     text = name.encode()[:NAME_BYTES]
     attr = attributes(
-        "IIQQIIQII16sII",
-        *(XDP, len(instructions) // 8, ctypes.addressof(held), ctypes.addressof(terms_held), 0, 0, 0, 0, 0),
-        *(text, 0, attach_type),
+        "IIQQIIQII16sIIIIQIIQII",
+        *(kind, len(instructions) // 8, ctypes.addressof(held), ctypes.addressof(terms_held), 0, 0, 0, 0, 0),
+        *(text, 0, attach_type, 0, 0, 0, 0, 0, 0, 0, attach_to),
     )
     return call(PROG_LOAD, attr, what)
+
+
+def attach_to_tracepoint(program: int, what: str) -> int:
+    """Let a program of the type TRACING run at its tracepoint, for as long as the returned descriptor is held."""
+    return call(TRACEPOINT_OPEN, attributes("QI", 0, program), what)
 
 
 def load_btf(types: bytes) -> int:
