@@ -35,6 +35,8 @@ TRACEPOINTS = {
     "xdp_cpumap_enqueue": CPUMAP,
     "xdp_cpumap_kthread": CPU,
 }
+OF_ERRORS = ("xdp_exception", "xdp_redirect_err")  # these fire only if something goes wrong
+ON_THE_WAY = tuple(name for name in TRACEPOINTS if name not in OF_ERRORS)  # these fire for each bunch of frames
 FIELDS = ("net_device.name", "net_device.nd_net.net", "net.ns.inum", "bpf_prog.expected_attach_type")
 
 _LOOKUP, _UPDATE, _CLOCK, _READ_KERNEL, _OUTPUT = 1, 2, 5, 113, 130  # enum bpf_func_id

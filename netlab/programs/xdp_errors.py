@@ -7,9 +7,10 @@ The pins are all that holds them, so they go with the lab's BPF file system. `xd
 import os
 import shutil
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from netlab import paths
 from netlab.errors import HostError
@@ -18,10 +19,13 @@ from netlab.programs import xdp_error_code as code
 from netlab.programs.map_reader import entries
 from netlab.programs.maps import Map
 
-NODES, CPUMAPS, COUNTS, RING = "nodes", "cpumaps", "counts", "ring"
+_MAPS = NODES, CPUMAPS, COUNTS, RING = "nodes", "cpumaps", "counts", "ring"
 _BYTES = "latin-1"  # each byte is a letter, as a name may have any
 _NUMBER = struct.Struct("=I")
 _MOST_NODES, _MOST_COUNTS, _RING_BYTES = 4096, 4096, 1 << 16
+
+
+_T = TypeVar("_T")
 
 
 class Error(NamedTuple):
@@ -57,56 +61,68 @@ def open_all(folder: str) -> None:
 
     `folder` is the lab's, and a BPF file system is mounted in it.
     """
-    try:
-        _try(folder)
-    except OSError:
-        kernel_numbers.forget()  # what is kept of them may have misled us
-        try:
-            _try(folder)
-        except OSError as error:
-            raise HostError(f"this kernel does not let netlab count it: {error}") from error
+    _twice(partial(_open_all, folder))
 
 
-def _try(folder: str) -> None:
+def count_on_the_way(folder: str) -> ExitStack:
+    """Count also what is lost after a redirect that went well, until the result is closed; HostError as above.
+
+    This is not for all time: the kernel then runs a program for each bunch of frames, whether any was lost or not.
+    """
+    return _twice(partial(_count_on_the_way, folder))
+
+
+def _twice(work: Callable[[kernel_numbers.Numbers], _T]) -> _T:
+    """Return what the work returns; if the kernel refuses it, what is kept of its numbers may have been misleading."""
+    wanted = tuple(code.TRACEPOINTS), code.FIELDS
     try:
-        _open_all(folder, kernel_numbers.numbers(tuple(code.TRACEPOINTS), code.FIELDS))
+        return work(kernel_numbers.numbers(*wanted))
     except OSError:
-        shutil.rmtree(paths.xdp_errors(folder), ignore_errors=True)
-        raise
+        kernel_numbers.forget()
+    try:
+        return work(kernel_numbers.numbers(*wanted))
+    except OSError as error:
+        raise HostError(f"this kernel does not let netlab count it: {error}") from error
 
 
 def _open_all(folder: str, numbers: kernel_numbers.Numbers) -> None:
+    place = paths.xdp_errors(folder)
     with ExitStack() as held:
-
-        def hold(fd: int) -> int:
-            return held.enter_context(bpf.Object(fd)).fd
-
-        maps = code.Maps(
-            hold(_table(NODES, _NUMBER.size, _NUMBER.size, _MOST_NODES)),
-            hold(_table(CPUMAPS, _NUMBER.size, _NUMBER.size, _MOST_NODES)),
-            hold(_table(COUNTS, code.KEY.size, code.COUNT.size, _MOST_COUNTS)),
-            hold(bpf.create_map(bpf.RING, (0, 0, _RING_BYTES), "make a ring", name=f"netlab_{RING}")),
+        made = (
+            _table(NODES, _NUMBER.size, _NUMBER.size, _MOST_NODES),
+            _table(CPUMAPS, _NUMBER.size, _NUMBER.size, _MOST_NODES),
+            _table(COUNTS, code.KEY.size, code.COUNT.size, _MOST_COUNTS),
+            bpf.create_map(bpf.RING, (0, 0, _RING_BYTES), "make a ring", name=f"netlab_{RING}"),
         )
-        links = {}
-        for name in code.TRACEPOINTS:
-            what = f"count what {name} tells"
-            loaded = hold(
-                bpf.load_program(
-                    code.program(name, maps, numbers),
-                    what,
-                    name=name,
-                    attach_type=bpf.ATTACH_TRACEPOINT,
-                    kind=bpf.TRACING,
-                    attach_to=numbers[name],
-                )
-            )
-            links[name] = hold(bpf.attach_to_tracepoint(loaded, what))
-        place = paths.xdp_errors(folder)
+        maps = code.Maps(*(held.enter_context(bpf.Object(fd)).fd for fd in made))
+        links = {name: held.enter_context(_attached(name, maps, numbers)) for name in code.OF_ERRORS}
         os.mkdir(place, 0o700)
-        for name, fd in ((NODES, maps.nodes), (CPUMAPS, maps.cpumaps), (COUNTS, maps.counts), (RING, maps.ring)):
-            bpf.pin(fd, f"{place}/{name}")
-        for name, fd in links.items():
-            bpf.pin(fd, f"{place}/{name}")
+        try:
+            for name, fd in zip(_MAPS, maps, strict=True):
+                bpf.pin(fd, f"{place}/{name}")
+            for name, link in links.items():
+                bpf.pin(link.fd, f"{place}/{name}")
+        except OSError:
+            shutil.rmtree(place)
+            raise
+
+
+def _count_on_the_way(folder: str, numbers: kernel_numbers.Numbers) -> ExitStack:
+    with ExitStack() as held, ExitStack() as opened:
+        pins = (f"{paths.xdp_errors(folder)}/{name}" for name in _MAPS)
+        maps = code.Maps(*(opened.enter_context(Map.open(pin)).fd for pin in pins))
+        for name in code.ON_THE_WAY:
+            held.enter_context(_attached(name, maps, numbers))
+        return held.pop_all()
+
+
+def _attached(name: str, maps: code.Maps, numbers: kernel_numbers.Numbers) -> bpf.Object:
+    """Return the program for a tracepoint at work, which it is as long as this is held or pinned."""
+    what, instructions = f"count what {name} tells", code.program(name, maps, numbers)
+    kind, attach_type = bpf.TRACING, bpf.ATTACH_TRACEPOINT
+    fd = bpf.load_program(instructions, what, name=name, attach_type=attach_type, kind=kind, attach_to=numbers[name])
+    with bpf.Object(fd) as loaded:
+        return bpf.Object(bpf.attach_to_tracepoint(loaded.fd, what))
 
 
 def _table(name: str, key_bytes: int, value_bytes: int, entries_at_most: int) -> int:

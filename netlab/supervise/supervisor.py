@@ -84,7 +84,7 @@ class Supervisor:
                 self.setups.turn()
             self.children.turn()
             self._wake_trace()
-            self._look_at_errors()
+            self._heed_errors()
             self.listener.wake()
             self.loop.turn(0.0 if self.stream.flush() else self._timeout())
         self.children.drain()
@@ -151,9 +151,11 @@ class Supervisor:
         self.errors = xdp_collector.ErrorCollector(os.curdir, self.errors_in, self.limit, self.stream)
         self.loop.watch(self.errors.fd, self.errors.move)
 
-    def _look_at_errors(self) -> None:
-        if self.errors and time.monotonic() >= self.errors.due:
-            self.errors.move()
+    def _heed_errors(self) -> None:
+        if self.errors:
+            self.errors.heed_readers()
+            if time.monotonic() >= self.errors.due:
+                self.errors.move()
 
     def _hear(self) -> None:
         """Read `keep`, or end of file if `up` has died; then close the pipe."""

@@ -1,13 +1,16 @@
 """In the supervisor: what goes wrong with XDP in the lab, from the kernel's ring into a log and to whoever listens.
 
 Of each error the kernel tells only the first frames in each second. How many more there were is in its count, at which
-this looks one second later, and so on until no more have come.
+this looks one second later, and so on until no more have come. What is lost after a redirect that went well is counted
+only while somebody reads these events.
 """
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 from netlab import paths
+from netlab.errors import NetlabError
 from netlab.programs import xdp_error_code as code
 from netlab.programs import xdp_errors, xdp_reasons
 from netlab.programs.maps import Map
@@ -41,6 +44,8 @@ class ErrorCollector:
         self._stream = stream
         self._told: dict[Error, _Told] = {}
         self._due_ns = 0  # of the next look at any count; 0: there is none
+        self._folder = folder
+        self._more: ExitStack | None = None  # what counts frames on their way, as long as somebody reads
 
     @property
     def fd(self) -> int:
@@ -51,6 +56,19 @@ class ErrorCollector:
     def due(self) -> float:
         """When there is something to sum up, by time.monotonic()."""
         return self._due_ns / 1e9 if self._due_ns else float("inf")
+
+    def heed_readers(self) -> None:
+        """Count frames on their way as long as somebody reads; a kernel that cannot is left alone."""
+        if self._stream.wants("xdp") is (self._more is not None):
+            return
+        if self._more is not None:
+            self._more.close()
+            self._more = None
+            return
+        try:
+            self._more = xdp_errors.count_on_the_way(self._folder)
+        except (NetlabError, OSError):
+            self._more = ExitStack()  # so that it is tried once for each reader, and not in each turn
 
     def move(self, *, at_all: bool = False) -> None:
         """Move what is there now, without waiting, and sum up the rest of seconds that are over, or of all."""

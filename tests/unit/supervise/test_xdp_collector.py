@@ -1,11 +1,13 @@
 """What has gone wrong with XDP becomes lines: the first of each second, and how many more there were."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from netlab.errors import HostError
 from netlab.programs import xdp_error_code as code
 from netlab.programs import xdp_errors
 from netlab.programs.xdp_errors import Error
@@ -122,3 +124,36 @@ def test_readers_are_told_the_same_as_data(kernel: Kernel, collector: ErrorColle
     where = b'"node": "fw", "program": "fw/in", "interface": "eth0", "reason": "interface-down", "target": "eth1"'
     rest = b'"frames": 1, "text": "%s"' % text.encode()
     assert [b'{"kind": "xdp", "ns": %d, %s, %s}\n' % (kernel.now, where, rest)] == heard
+
+
+def test_what_is_lost_on_the_way_is_counted_while_somebody_reads(
+    kernel: Kernel, collector: ErrorCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is begun once, however many read, and ended with the last of them; a kernel that refuses is asked no more."""
+    happened: list[str] = []
+
+    def begin(_: str) -> ExitStack:
+        happened.append("begun")
+        if len(happened) > 2:
+            raise HostError("no")
+        held = ExitStack()
+        held.callback(happened.append, "ended")
+        return held
+
+    monkeypatch.setattr(xdp_errors, "count_on_the_way", begin)
+    readers = [Reader(fd, kinds=("xdp",)) for fd in (0, 1)]
+    stream = collector._stream
+
+    def turn(change: Callable[[Reader], None], *whom: Reader) -> list[str]:
+        for reader in whom:
+            change(reader)
+            collector.heed_readers()
+        collector.heed_readers()
+        return list(happened)
+
+    assert [] == turn(stream.add, Reader(2, kinds=("trace",)))
+    assert ["begun"] == turn(stream.add, *readers)
+    assert ["begun"] == turn(stream.remove, readers[0])
+    assert ["begun", "ended"] == turn(stream.remove, readers[1])
+    assert ["begun", "ended", "begun"] == turn(stream.add, *readers)
+    assert ["begun", "ended", "begun"] == turn(stream.remove, *readers)
