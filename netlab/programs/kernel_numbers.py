@@ -5,17 +5,16 @@ another field than it believes is refused, and the BTF is read again.
 """
 
 import ctypes
-import hashlib
 import json
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from netlab import paths
 from netlab.errors import HostError
 from netlab.kernel import files
-from netlab.programs import libbpf_calls
 
 _TYPE = struct.Struct("=III")  # struct btf_type: name, info, and size or another type
 _MEMBER = struct.Struct("=III")  # struct btf_member: name, type, and where it is, in bits
@@ -45,6 +44,8 @@ def _kept(tracepoints: Sequence[str], fields: Sequence[str]) -> Numbers | None:
         if not path or files.problem(os.lstat(path)) or files.problem_around(path):
             return None
         known = files.load(path)
+        if known["kernel"] != _kernel():
+            return None
         return {name: int(known[name]) for name in (*tracepoints, *fields)}
     except (OSError, ValueError, TypeError, LookupError):
         return None
@@ -56,14 +57,17 @@ def _keep(found: Numbers) -> Numbers:
     with suppress(OSError, HostError):
         if path and not files.problem_around(path):
             files.ensure_folder(os.path.dirname(path), files.FOR_OWNER)
-            files.write(path, json.dumps(found), 0o600)
+            files.write(path, json.dumps({"kernel": _kernel(), **found}), 0o600)
     return found
 
 
 def _path() -> str:
-    """Return the file in the cache for this kernel; "" if nothing is to be kept."""
-    kernel = hashlib.sha256("\n".join(os.uname()[2:]).encode()).hexdigest()[:16]
-    return os.path.join(paths.cache_folder(), f"kernel-{kernel}.json") if paths.cache_folder() else ""
+    """Return the file in the cache; "" if nothing is to be kept."""
+    return os.path.join(paths.cache_folder(), "kernel-numbers.json") if paths.cache_folder() else ""
+
+
+def _kernel() -> list[str]:
+    return list(os.uname()[2:])
 
 
 def _found(tracepoints: Sequence[str], fields: Sequence[str]) -> Numbers:
@@ -74,12 +78,14 @@ def _found(tracepoints: Sequence[str], fields: Sequence[str]) -> Numbers:
 
 @contextmanager
 def _types() -> Iterator["_Types"]:
+    from netlab.programs import libbpf_calls
+
     library = libbpf_calls.library()
     handle = library.btf__load_vmlinux_btf()
     if not handle:
         raise HostError(f"this kernel, {os.uname().release}, tells nothing of its types (/sys/kernel/btf/vmlinux)")
     try:
-        yield _Types(handle)
+        yield _Types(library, handle)
     finally:
         library.btf__free(handle)
 
@@ -87,12 +93,13 @@ def _types() -> Iterator["_Types"]:
 class _Types:
     """The kernel's types, by libbpf."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, library: Any, handle: int) -> None:
+        self._library = library
         self._handle = handle
 
     def named(self, name: str, kind: int) -> int:
         """Return the number of a type."""
-        number = int(libbpf_calls.library().btf__find_by_name_kind(self._handle, name.encode(), kind))
+        number = int(self._library.btf__find_by_name_kind(self._handle, name.encode(), kind))
         if number < 0:
             raise HostError(f"this kernel, {os.uname().release}, has no {name}")
         return number
@@ -119,9 +126,8 @@ class _Types:
         return None
 
     def _members(self, number: int) -> Iterator[tuple[str, int, int]]:
-        library = libbpf_calls.library()
-        number = library.btf__resolve_type(self._handle, number)
-        address = library.btf__type_by_id(self._handle, number)
+        number = self._library.btf__resolve_type(self._handle, number)
+        address = self._library.btf__type_by_id(self._handle, number)
         if number < 0 or not address:
             return
         _, info, _ = _TYPE.unpack(ctypes.string_at(address, _TYPE.size))
@@ -129,4 +135,4 @@ class _Types:
             return
         members = ctypes.string_at(address + _TYPE.size, (info & 0xFFFF) * _MEMBER.size)
         for name, kind, bits in _MEMBER.iter_unpack(members):
-            yield libbpf_calls.library().btf__name_by_offset(self._handle, name).decode(), kind, bits
+            yield self._library.btf__name_by_offset(self._handle, name).decode(), kind, bits

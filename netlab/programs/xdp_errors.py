@@ -5,7 +5,6 @@ The pins are all that holds them, so they go with the lab's BPF file system. `xd
 """
 
 import os
-import shutil
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,7 +15,6 @@ from netlab import paths
 from netlab.errors import HostError
 from netlab.programs import bpf, kernel_numbers
 from netlab.programs import xdp_error_code as code
-from netlab.programs.map_reader import entries
 from netlab.programs.maps import Map
 
 _MAPS = NODES, CPUMAPS, COUNTS, RING = "nodes", "cpumaps", "counts", "ring"
@@ -103,8 +101,14 @@ def _open_all(folder: str, numbers: kernel_numbers.Numbers) -> None:
             for name, link in links.items():
                 bpf.pin(link.fd, f"{place}/{name}")
         except OSError:
-            shutil.rmtree(place)
+            _clear(place)
             raise
+
+
+def _clear(place: str) -> None:
+    for name in os.listdir(place):
+        os.unlink(f"{place}/{name}")
+    os.rmdir(place)
 
 
 def _count_on_the_way(folder: str, numbers: kernel_numbers.Numbers) -> ExitStack:
@@ -158,6 +162,8 @@ def counts(folder: str) -> dict[Error, Counted]:
 
 
 def _counted(found: Map) -> Iterator[tuple[Error, Counted]]:
+    from netlab.programs.map_reader import entries
+
     for entry in entries(found):
         frames, _, _, detail = code.COUNT.unpack(entry.values[0])
         yield error_of(entry.key), Counted(frames, detail)
