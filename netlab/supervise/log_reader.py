@@ -22,7 +22,7 @@ OF_KERNEL = ("trace", "lost", "xdp")  # streams that no process prints on
 
 
 class LogLine(NamedTuple):
-    r"""One line: when (CLOCK_MONOTONIC), who printed it, on which stream, and its text, safe to print on a terminal.
+    r"""One line: its time (CLOCK_MONOTONIC), its source, its stream, and its text, safe to print on a terminal.
 
     `source` is the key of a process or of a program (see `paths`), or a node for an error of XDP on an interface
     without a program of netlab's. Bytes that are no UTF-8, and control characters but
@@ -37,7 +37,7 @@ class LogLine(NamedTuple):
 
     @property
     def node(self) -> str:
-        """The node of who has printed it."""
+        """The node of the source."""
         return paths.node_of(self.source)
 
 

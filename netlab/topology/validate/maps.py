@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence as SequenceOf
 
-from netlab.topology import program_text
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, join, show
 from netlab.topology.model import OBJECT, MapEntries, Program
 from netlab.topology.validate.findings import Findings, place
@@ -13,8 +12,9 @@ from netlab.topology.validate.settings import is_word
 ENTRIES, SIZE = "entries", "max_entries"
 MOST_ENTRIES = (1 << 32) - 1
 COUNT = integer(1, MOST_ENTRIES)
-_DECLARED = re.compile(r"\bBPF_[A-Z0-9_]+\s*\(([^;{}]*?)\)\s*;|\}\s*(\w+)\s+SEC\s*\(\s*\"\.maps\"")
-_WORD = re.compile(r"\w+")
+# Not compiled here, as most labs fill no maps.
+_DECLARED = r"\bBPF_[A-Z0-9_]+\s*\(([^;{}]*?)\)\s*;|\}\s*(\w+)\s+SEC\s*\(\s*\"\.maps\""
+_WORD = r"\w+"
 
 
 def read_maps(findings: Findings, item: Item, path: str) -> tuple[MapEntries, ...] | None:
@@ -84,8 +84,10 @@ def check_maps(findings: Findings, maps: tuple[MapEntries, ...], programs: Seque
     texts = [*(_text(each) for each in programs), *(str(value) for each in programs for _, value in each.define)]
     if any("##" in text or "\0" in text for text in texts):  # names may be put together, or it is no source
         return
-    words = {word for text in texts for word in _WORD.findall(text)}
-    declared = [word for text in texts for found in _DECLARED.finditer(text) for word in _WORD.findall(found[0])]
+    words = {word for text in texts for word in re.findall(_WORD, text)}
+    declared = [
+        word for text in texts for found in re.finditer(_DECLARED, text) for word in re.findall(_WORD, found[0])
+    ]
     likely = [word for word in dict.fromkeys(declared) if word.islower()]
     for each in maps:
         if each.name.text not in words:
@@ -99,6 +101,8 @@ def _text(program: Program) -> str:
 
     One that cannot be read is a mistake elsewhere.
     """
+    from netlab.topology import program_text  # here, as most labs fill no maps
+
     try:
         if program.path.endswith(OBJECT):
             return _names(program.path)
@@ -108,7 +112,7 @@ def _text(program: Program) -> str:
 
 
 def _names(path: str) -> str:
-    from netlab.topology import object_file  # here, as most labs have no objects
+    from netlab.topology import object_file, program_text  # here, as most labs have no objects
 
     try:
         return "\n".join(object_file.words(program_text.read_bytes(path)))
