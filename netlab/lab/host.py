@@ -1,7 +1,6 @@
 """Does the steps of a plan on this host: the Machine of `apply` that is no test."""
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
@@ -10,6 +9,7 @@ from netlab import paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, files, signals
 from netlab.lab import removal
+from netlab.lab.beside import Beside
 from netlab.lab.standing import Standing
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
@@ -42,27 +42,6 @@ def _of(kind: type[_Step], steps: Sequence[Step]) -> list[_Step]:
     return [step for step in steps if isinstance(step, kind)]
 
 
-class _Beside(threading.Thread):
-    """Work done in a thread of its own; `result` waits for it and raises what it raised."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        super().__init__(daemon=True)
-        self._work = work
-        self._error: Exception | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._work()
-        except Exception as error:  # noqa: BLE001 - carried to `result`
-            self._error = error
-
-    def result(self) -> None:
-        self.join()
-        if self._error:
-            raise self._error
-
-
 class Host:
     """This host, on which a lab is really built. Constructing it touches nothing."""
 
@@ -88,8 +67,8 @@ class Host:
         self.compilations: dict[AttachProgram, Compilation] = {}
         self.supervisor: Connection | None = None
         self.supervises = False  # whether the supervisor has its job
-        self.tracing: _Beside | None = None
-        self.counting: _Beside | None = None  # of what goes wrong with XDP
+        self.tracing: Beside | None = None
+        self.counting: Beside | None = None  # of what goes wrong with XDP
         self.names: Names | None = None  # of a lab with a way outside
         self.told_of_background = False
 
@@ -140,8 +119,8 @@ class Host:
                 if not step.for_peer:
                     files.write(paths.source(self.folder, step.key, step.program.path), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
-                self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
-                self.counting = _Beside(lambda: xdp_watch.begin(self.folder))
+                self.tracing = Beside(lambda: trace.open_instance(self.folder, self.lab))
+                self.counting = Beside(lambda: xdp_watch.begin(self.folder))
         if programs or roles or setups:
             from netlab.supervise import client
 

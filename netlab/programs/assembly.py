@@ -5,7 +5,8 @@ Such programs need no compiler, and are there at once. Source: Documentation/bpf
 
 import struct
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from netlab.named_tuple import NamedTuple
 
 R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, FRAME = range(11)  # FRAME is the end of the stack
 BYTE, HALF, WORD, DOUBLE = 0x10, 0x08, 0x00, 0x18  # sizes: of 1, 2, 4 and 8 bytes

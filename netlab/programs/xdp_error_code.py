@@ -10,8 +10,8 @@ The tracepoints are in include/trace/events/xdp.h of the kernel.
 import errno
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.programs import assembly as asm
 from netlab.programs import bpf
 from netlab.programs.assembly import DOUBLE, FRAME, HALF, R0, R1, R2, R3, R4, R6, R7, R8, R9, WORD, Op

@@ -9,10 +9,11 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from netlab import paths
 from netlab.errors import HostError
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, kernel_numbers
 from netlab.programs import xdp_error_code as code
 from netlab.programs.maps import Map

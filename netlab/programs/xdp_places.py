@@ -1,8 +1,9 @@
 """Where in a lab an error of XDP was, by the numbers that the kernel knows. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypedDict
+from typing import TypedDict
 
+from netlab.named_tuple import NamedTuple
 from netlab.programs import xdp_error_code as code
 from netlab.programs.xdp_errors import Error
 from netlab.record.model import LabRecord

@@ -2,8 +2,8 @@
 
 import errno
 import os
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf
 from netlab.programs import xdp_error_code as code
 from netlab.programs.xdp_errors import Error
