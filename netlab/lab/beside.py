@@ -14,12 +14,14 @@ class Beside(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        """Do the work; a thread's own method."""
         try:
             self._work()
         except Exception as error:  # noqa: BLE001 - carried to `result`
             self._error = error
 
     def result(self) -> None:
+        """Wait for the end of the work; raises what it raised."""
         self.join()
         if self._error:
             raise self._error
