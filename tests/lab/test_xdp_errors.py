@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from netlab.kernel import syscalls
+from netlab.kernel.netlink import Channel
 from netlab.observe import xdp_losses
 from netlab.programs.maps import LoadedProgram
 from netlab.record import store
@@ -71,6 +73,7 @@ for _ in range(count):
 """
 ABORTED, UNKNOWN, NOWHERE, NO_TARGET, OUT, BY_MAP, BACK, TO_CPU, PRINTS = range(1, 10)
 FLOOD = 30_000
+SET_GRO = 0x2C  # enum of linux/ethtool.h: ETHTOOL_SGRO
 Loss = tuple[str, str, str, str]
 
 
@@ -81,8 +84,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     (folder / "act.c").write_text(SOURCE)
     (folder / "errors.yml").write_text(TOPOLOGY)
     with nothing_left(), lab(str(folder / "errors.yml")):
-        inside("b", "ethtool", "-K", "eth0", "gro", "on")
+        take_redirected("b", True)
         yield
+
+
+def take_redirected(node: str, on: bool) -> None:
+    """Let an interface take frames that XDP redirects to the other end of its link, by its GRO, or not."""
+
+    def change() -> None:
+        with closing(Channel()) as channel:
+            channel.ethtool("eth0", SET_GRO, int(on))
+
+    syscalls.inside(f"/run/netlab/{LAB}/netns/{node}", change)
 
 
 def send(what: int, count: int = 1, size: int = 46) -> None:
@@ -138,7 +151,7 @@ def test_each_loss_has_its_reason() -> None:
     lost(OUT, "interface-down", "eth1")
     lost(BY_MAP, "interface-down", "eth1")
     inside("fw", "ip", "link", "set", "eth1", "up")
-    inside("b", "ethtool", "-K", "eth0", "gro", "off")
+    take_redirected("b", False)
     with reading():  # before Linux 6.3 it is known only on the way
         lost(OUT, "no-receiver", "eth1")
         lost(BY_MAP, "no-receiver", "eth1")
@@ -162,7 +175,7 @@ def test_each_loss_has_its_reason() -> None:
 def test_xdp_tx_to_an_end_without_a_program() -> None:
     """Such frames wait in a queue that nobody empties; once it is full they are lost."""
     inside("a", "ip", "link", "set", "eth0", "xdp", "off")
-    inside("a", "ethtool", "-K", "eth0", "gro", "on")
+    take_redirected("a", True)
     before = losses()
 
     def is_full() -> bool:
