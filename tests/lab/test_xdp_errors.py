@@ -102,6 +102,10 @@ def send(what: int, count: int = 1, size: int = 46) -> None:
     python("a", SEND, str(what), str(count), str(size))
 
 
+def frame(what: int) -> bytes:
+    return bytes(12) + b"\x88\xb5" + bytes([what]).ljust(46, b"\0")
+
+
 def losses() -> Counter[Loss]:
     """Return how many frames were lost, by node, interface, reason and where they were to go."""
     found: Counter[Loss] = Counter()
@@ -191,10 +195,20 @@ def test_xdp_tx_to_an_end_without_a_program() -> None:
     assert {("fw", "eth0", "tx-receiver-full", "")} == losses().keys() - before.keys()
 
 
+def test_what_is_lost_elsewhere_is_not_counted() -> None:
+    """The same program loses frames in a namespace that is no node's."""
+    before = losses()
+    with LoadedProgram.open(f"/run/netlab/{LAB}/bpf/fw/programs/act") as program:
+        program.send(frame(NOWHERE), repeat=8)
+        program.send(frame(UNKNOWN), repeat=8)
+
+    assert before == losses()
+
+
 def test_the_queue_of_a_cpu() -> None:
     """Frames of a test run are handed on eight at a time, and here the queue has room for one."""
     with LoadedProgram.open(f"/run/netlab/{LAB}/bpf/fw/programs/act") as program, reading():
-        program.send(bytes(12) + b"\x88\xb5" + bytes([TO_CPU]).ljust(46, b"\0"), repeat=64)
+        program.send(frame(TO_CPU), repeat=64)
     eventually(lambda: losses().get(("fw", "", "cpu-full", "")), "frames for a CPU are lost")
 
     assert "redirected to CPU 0, whose queue is full" in netlab("trace").stdout
