@@ -25,7 +25,7 @@ NETNS, ETC, BPF, TRACING, PROGRAMS, LOGS, COMPILER = "netns", "etc", "bpf", "tra
 PINNED = "pinned"
 SUPERVISOR, SUPERVISOR_LOG, PROCESSES = "supervisor", "supervisor.log", "processes"
 SOCKET = "supervisor.sock"
-TRACE_LOG = "trace.log"
+TRACE_LOG, XDP_LOG = "trace.log", "xdp.log"  # what programs print; what goes wrong with XDP
 GROUP = "group"
 NFTABLES = "nftables"  # the lab's table on the host, as nft has listed it: what `nft -f` loads again
 OUTSIDE = "outside"  # the host's own namespace, for a node that is the host; not beside those that `down` empties
@@ -174,6 +174,11 @@ def pins(folder: str, program: str) -> str:
 def passing_pins(folder: str, node: str) -> str:
     """Return the folder with the pins of the program that only passes, which a node has for its neighbours."""
     return f"{folder}/{BPF}/_{node}"
+
+
+def xdp_errors(folder: str) -> str:
+    """Return the folder with the pins of what counts errors of XDP; the pins of no program are called so."""
+    return f"{folder}/{BPF}/=errors"
 
 
 def map_pins(pin_folder: str) -> str:

@@ -128,6 +128,17 @@ def stats(counted: "LabStats") -> None:
             console.print(f"{key}: other maps, which netlab maps {key} MAP shows: {', '.join(program.maps)}")
     if not counted.balancers and not counted.programs and not counted.problems:
         say("netlab: no node of this lab carries a program")
+    _losses(counted, console)
+
+
+def _losses(counted: "LabStats", console: Any) -> None:
+    """Print what was lost on the way, and by no program."""
+    if counted.xdp_losses:
+        console.print("lost by the kernel with XDP:")
+        table = tables.table("NODE", "INTERFACE", "FRAMES", "REASON")
+        for loss in counted.xdp_losses:
+            table.add_row(loss.node, loss.interface, str(loss.frames), loss.text)
+        console.print(table)
     for node, errors in counted.udp_rcvbuf_errors.items():
         if errors:
             console.print(_full_buffers(node, errors))

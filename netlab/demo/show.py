@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from netlab.demo.evidence import Claim, Entry, Evidence
 from netlab.observe.painter import Painter
 from netlab.record.model import LabRecord
+from netlab.supervise.log_reader import OF_KERNEL
 
 
 class Timeline:
@@ -20,7 +21,7 @@ class Timeline:
     def who(self, entry: Entry) -> str:
         """Return who printed a line: a node, or the kernel."""
         line = entry.line
-        if line.stream in ("trace", "lost"):
+        if line.stream in OF_KERNEL:
             return self._kernels.get(line.source, "kernel")
         return line.node
 

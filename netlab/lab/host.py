@@ -1,7 +1,6 @@
 """Does the steps of a plan on this host: the Machine of `apply` that is no test."""
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
@@ -10,6 +9,7 @@ from netlab import paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, files, signals
 from netlab.lab import removal
+from netlab.lab.beside import Beside
 from netlab.lab.standing import Standing
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
@@ -43,27 +43,6 @@ def _of(kind: type[_Step], steps: Sequence[Step]) -> list[_Step]:
     return [step for step in steps if isinstance(step, kind)]
 
 
-class _Beside(threading.Thread):
-    """Work done in a thread of its own; `result` waits for it and raises what it raised."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        super().__init__(daemon=True)
-        self._work = work
-        self._error: Exception | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._work()
-        except Exception as error:  # noqa: BLE001 - carried to `result`
-            self._error = error
-
-    def result(self) -> None:
-        self.join()
-        if self._error:
-            raise self._error
-
-
 class Host:
     """This host, on which a lab is really built. Constructing it touches nothing."""
 
@@ -89,7 +68,8 @@ class Host:
         self.compilations: dict[AttachProgram, Compilation] = {}
         self.supervisor: Connection | None = None
         self.supervises = False  # whether the supervisor has its job
-        self.tracing: _Beside | None = None
+        self.tracing: Beside | None = None
+        self.counting: Beside | None = None  # of what goes wrong with XDP
         self.names: Names | None = None  # of a lab with a way outside
         self.told_of_background = False
 
@@ -131,6 +111,7 @@ class Host:
         setups = _of(RunSetup, steps)
         self._check_commands(roles, bool(roles or setups))
         if programs:
+            from netlab.lab import xdp_watch
             from netlab.programs import loader
             from netlab.supervise import trace
 
@@ -139,7 +120,8 @@ class Host:
                 if not step.for_peer:
                     files.write(paths.source(self.folder, step.key, step.program.path), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
-                self.tracing = _Beside(lambda: trace.open_instance(self.folder, self.lab))
+                self.tracing = Beside(lambda: trace.open_instance(self.folder, self.lab))
+                self.counting = Beside(lambda: xdp_watch.begin(self.folder))
         if programs or roles or setups:
             from netlab.supervise import client
 
@@ -225,6 +207,10 @@ class Host:
 
     def _attach(self, steps: Sequence[AttachProgram]) -> None:
         """Attach each program where it belongs, as soon as it is compiled."""
+        from netlab.lab import xdp_watch
+
+        if self.counting:
+            xdp_watch.add_nodes(self.standing, self.counting.result, self.say)
         compilations = {step: self.compilations[step] for step in steps}
         for step, compilation in compilations.items():
             compilation.attach(self.runtime.netns_path(step.node), step.interfaces)
@@ -234,6 +220,7 @@ class Host:
             loaded = compilation.finish()
             notes.update(dict.fromkeys(loaded.notes))
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
+            xdp_watch.add_cpumaps(self.standing.record, step.node, loaded.cpumaps)
             where = few(step.interfaces)
             what = f"{step.program.name} attached to {where} ({step.program.where})"
             self.say(f"netlab: {self.lab}: {step.node}: {what}")
@@ -251,7 +238,7 @@ class Host:
             self.before_roles(self.standing)
         if not self.supervisor:
             return
-        from netlab.lab import launch
+        from netlab.lab import launch, xdp_watch
         from netlab.supervise import client
 
         setups = [launch.setup(self.standing, step, self.home) for step in prepared]
@@ -261,7 +248,8 @@ class Host:
             start, problem = launch.start(self.standing, step, processes[step.key], self.home)
             self._check(step, problem)
             starts.append(start)
-        client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell, setups)
+        errors = xdp_watch.nodes(self.standing.record)
+        client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell, setups, errors)
 
     def _tell(self, event: dict[str, Any]) -> None:
         words = {"prepared": "set up", "ready": "ready", "exited": "has ended"}
@@ -290,8 +278,8 @@ class Host:
         """Remove the lab, after ending the work that this process has started."""
         for compilation in self.compilations.values():
             compilation.kill()
-        if self.tracing:
-            self.tracing.join()
+        for beside in filter(None, (self.tracing, self.counting)):
+            beside.join()
         if self.supervisor:
             from netlab.supervise import client
 

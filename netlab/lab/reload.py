@@ -15,7 +15,7 @@ from typing import NamedTuple
 from netlab import paths
 from netlab.errors import HostError, NetlabError, explain
 from netlab.kernel import files, signals, syscalls
-from netlab.lab import pass_programs
+from netlab.lab import pass_programs, xdp_watch
 from netlab.lab.standing import Standing
 from netlab.programs import attachment, build, loader, map_reuse, pinned
 from netlab.programs.maps import LoadedProgram, Map
@@ -125,6 +125,7 @@ def _replaced(
             for each in renewals:
                 if each.key in transmitting:
                     pass_programs.make_ready(undo, lab, paths.node_of(each.key), each.program, lock, say)
+                xdp_watch.add_cpumaps(lab.record, paths.node_of(each.key), each.compilation.pinned().cpumaps)
                 renewed[each.key] = _swapped(undo, lab.record.folder, each)
             undo.pop_all()
     except (NetlabError, OSError) as error:

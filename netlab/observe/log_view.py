@@ -3,7 +3,9 @@
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 
+from netlab.errors import NetlabError
 from netlab.observe.painter import Painter
 from netlab.record.model import LabRecord
 from netlab.supervise.logs import LogLine, read
@@ -17,9 +19,24 @@ def of_processes(
 
 
 def of_programs(lab: LabRecord, last: int | None, follow: bool, style: str, paint: Painter) -> Iterator[str]:
-    """Yield what this lab's programs have printed; each line begins with LAB/KEY, as in the kernel's trace."""
+    """Yield what this lab's programs have printed; each line begins with LAB/KEY, as in the kernel's trace.
+
+    Among it is what has gone wrong with XDP, as lines of the kernel's.
+    """
     found = read(lab.folder, [], trace=True, last=last, follow=follow)
-    return _worded(lab, found, style, paint, f"{lab.lab}/")
+    with _reading(lab.folder) if follow else nullcontext():
+        yield from _worded(lab, found, style, paint, f"{lab.lab}/")
+
+
+@contextmanager
+def _reading(folder: str) -> Iterator[None]:
+    """Let the supervisor know that somebody reads, so that more is counted; without root nobody can."""
+    from netlab.supervise import talk
+
+    with ExitStack() as held:
+        with suppress(NetlabError, OSError):
+            held.enter_context(talk.to(folder)).ask("watch", kinds=["xdp"])
+        yield
 
 
 def _worded(lab: LabRecord, lines: Iterable[LogLine], style: str, paint: Painter, prefix: str = "") -> Iterator[str]:
@@ -33,8 +50,9 @@ def _worded(lab: LabRecord, lines: Iterable[LogLine], style: str, paint: Painter
             yield json.dumps({**about, **whose, "text": line.text})
             continue
         source = f"{prefix}{line.source:<{width}}"
+        text = f"kernel: {line.text}" if line.stream == "xdp" else line.text
         who = paint.node(source, numbers[line.node]) if line.node in numbers else paint.kernel(source)
-        yield f"{clock(when)} {who} {line.text}"
+        yield f"{clock(when)} {who} {text}"
 
 
 def clock(wall_ns: int) -> str:

@@ -1,5 +1,6 @@
 """Counters in Prometheus's text format, version 0.0.4. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ _COUNTERS = _Family("program_counter", "gauge", "Whole numbers in the arrays of 
 _FULL = _Family(
     "node_udp_rcvbuf_errors_total", "counter", "Datagrams dropped in a node as their socket's buffer was full."
 )
+_LOST = _Family("xdp_lost_frames_total", "counter", "Frames that the kernel has lost with XDP, by reason.")
 _BALANCER = (
     (_Family("balancer_requests_received_total", "counter", "Requests: forwarded + queued + dropped."), "received"),
     (_Family("balancer_requests_forwarded_total", "counter", "Requests that left at once."), "forwarded"),
@@ -92,6 +94,7 @@ def _lines(stats: LabStats) -> Iterator[str]:
     yield from _head(_COUNTERS) if counters else ()
     for (program, name, key), number in counters.items():
         yield _sample(_COUNTERS, number, lab=lab, **_labels(program), map=name, key=key)
+    yield from _losses(stats)
     yield from _head(_FULL)
     yield from (_sample(_FULL, errors, lab=lab, node=node) for node, errors in stats.udp_rcvbuf_errors.items())
     for family, key in _BALANCER if stats.balancers else ():
@@ -107,6 +110,17 @@ def _lines(stats: LabStats) -> Iterator[str]:
             yield from _head(family)
             for (program, name), value in values.items():
                 yield _sample(family, getattr(value, key), lab=lab, **_labels(program), backend=name)
+
+
+def _losses(stats: LabStats) -> Iterator[str]:
+    """Yield lost frames by what a sample tells of them, as no two samples may be alike."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for loss in stats.xdp_losses:
+        found[loss.program or loss.node, loss.interface, loss.reason, loss.target] += loss.frames
+    yield from _head(_LOST) if found else ()
+    for (program, interface, reason, target), frames in found.items():
+        where = {**_labels(program), "interface": interface, "target": target}
+        yield _sample(_LOST, frames, lab=stats.lab, **where, reason=reason)
 
 
 def _labels(program: str) -> dict[str, str]:

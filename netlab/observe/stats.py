@@ -67,11 +67,30 @@ class ProgramStats(NamedTuple):
     maps: tuple[str, ...] = ()
 
 
+class XdpLoss(NamedTuple):
+    """Frames that the kernel has lost with XDP at an interface: how many, and why.
+
+    `program` is the key of the program there, `target` the interface that they were to leave by; "" where there is none
+    or it is not known. `reason` is a name that stays the same, `text` says it in words. `detail` is what the program
+    gave for the last of them: the index or the key that it redirected to, or the action that it returned.
+    """
+
+    node: str
+    interface: str
+    program: str
+    reason: str
+    target: str
+    frames: int
+    detail: int
+    text: str
+
+
 class LabStats(NamedTuple):
     """What the programs of a lab count, by key (paths.program_key): balancers, and other programs.
 
     And the kernel of each node: `udp_rcvbuf_errors` are datagrams that it dropped as their socket's buffer was full.
-    `problems` says, by key, why what a program counts cannot be read.
+    `xdp_losses` are frames that the kernel has lost with XDP, most first. `problems` says, by key, why what a program
+    counts cannot be read.
     """
 
     lab: str
@@ -79,6 +98,7 @@ class LabStats(NamedTuple):
     programs: Mapping[str, ProgramStats]
     udp_rcvbuf_errors: Mapping[str, int] = {}
     problems: Mapping[str, str] = {}
+    xdp_losses: tuple[XdpLoss, ...] = ()
 
     def reasons(self) -> dict[str, dict[str, Count]]:
         """Return, by key, what each program counts by reason."""
@@ -106,7 +126,17 @@ def read(standing: "Standing") -> LabStats:
             problems[key] = f"its maps are not as netlab expects maps of these names: {error}"
     own = [name for name, about in lab.nodes.items() if about.kind != "host"]
     errors = snapshot.udp_rcvbuf_errors(own, standing.runtime.netns_path)
-    return LabStats(lab.lab, balancers, programs, errors, problems)
+    return LabStats(lab.lab, balancers, programs, errors, problems, _losses(lab, problems))
+
+
+def _losses(lab: "LabRecord", problems: dict[str, str]) -> tuple[XdpLoss, ...]:
+    from netlab.observe import xdp_losses
+
+    try:
+        return xdp_losses.read(lab)
+    except (NetlabError, OSError) as error:
+        problems["XDP"] = f"what the kernel has lost cannot be read: {error}"
+        return ()
 
 
 def _program(lab: "LabRecord", key: str, pins: str) -> ProgramStats:

@@ -17,6 +17,7 @@ from netlab.paths import process_key
 from netlab.record import named, store
 from netlab.record.model import LabRecord
 from netlab.supervise import logs, schema, talk
+from netlab.supervise.log_reader import OF_KERNEL
 from netlab.supervise.logs import LogLine
 
 _SETTLE_NS = 30_000_000  # a line is told this long after its stamp, unless the machine is overloaded
@@ -26,6 +27,7 @@ _FOREVER_S = 1e6
 class Chosen(NamedTuple):
     """Which lines are wanted: of these processes and these programs, by their keys, and when and what.
 
+    Among the programs are also whole nodes: something can go wrong with XDP on an interface without a program.
     `since_ns` is CLOCK_MONOTONIC; `pattern` is looked for in the text.
     """
 
@@ -38,7 +40,7 @@ class Chosen(NamedTuple):
         """Say whether a line is wanted; that lines were lost always is, of any who may have printed them."""
         if line.stream == "lost":
             return line.ns >= self.since_ns
-        if line.stream == "trace":
+        if line.stream in OF_KERNEL:
             known: Collection[str] = self.programs
         else:
             known = self.processes
@@ -48,8 +50,8 @@ class Chosen(NamedTuple):
 
 def choose(lab: LabRecord, words: Sequence[str], since_ns: int = 0, pattern: re.Pattern[str] | None = None) -> Chosen:
     """Return what is meant by NODE, with all its processes and programs, and by NODE/NAME; no words mean everything."""
-    programs = [key for key, _ in lab.programs()]
     if not words:
+        programs = {*(key for key, _ in lab.programs()), *lab.nodes}
         return Chosen(list(lab.logs()), programs, since_ns, pattern)
     processes: dict[str, None] = {}
     known: set[str] = set()
@@ -57,7 +59,7 @@ def choose(lab: LabRecord, words: Sequence[str], since_ns: int = 0, pattern: re.
         node, slash, name = word.partition("/")
         store.node_of(lab, node)
         meant = [key for key, each in lab.programs_of(node) if not slash or each.name == name]
-        known.update(meant)
+        known.update(meant if slash else (*meant, node))
         if not slash or not meant or process_key(node, name) in dict(lab.processes()):
             processes.update(dict.fromkeys(named.logs(lab, word)))
     return Chosen(list(processes), known, since_ns, pattern)
@@ -67,17 +69,18 @@ def form(lab: LabRecord, style: str, paint: Painter) -> Callable[[LogLine], str]
     """Return what makes a text of a line: for people, with time, process and stream, or as JSON on one line."""
     width = max((len(key) for key in (*lab.nodes, *dict(lab.processes()), *dict(lab.programs()))), default=0)
     numbers = {node: at for at, node in enumerate(lab.nodes)}
+    programs = dict(lab.programs())
 
     def text(line: LogLine) -> str:
         who, stream = f"{line.source:<{width}}", f"{line.stream:<5}"
         named = paint.node(who, numbers[line.node]) if line.node in numbers else who
-        kind = paint.kernel(stream) if line.stream in ("trace", "lost") else stream
+        kind = paint.kernel(stream) if line.stream in OF_KERNEL else stream
         return f"{clock(line.ns + lab.clock_offset_ns)}  {named}  {kind}  {line.text}"
 
     def data(line: LogLine) -> str:
         known = {"time_ns": line.ns + lab.clock_offset_ns, "monotonic_ns": line.ns, "node": line.node or None}
-        whose = {"process": None if line.stream in ("trace", "lost") else line.source}
-        of_program = {"program": line.source} if line.stream == "trace" else {}
+        whose = {"process": None if line.stream in OF_KERNEL else line.source}
+        of_program = {"program": line.source} if line.stream in OF_KERNEL and line.source in programs else {}
         more = {"cut": True} if line.cut else {}
         return json.dumps({**known, **whose, **of_program, "stream": line.stream, "text": line.text, **more})
 
@@ -102,7 +105,7 @@ def _followed(lab: LabRecord, processes: Sequence[str]) -> Iterator[LogLine]:
     order = {key: at for at, key in enumerate(processes)}
 
     def place(line: LogLine) -> tuple[int, int]:
-        return line.ns, order.get(line.source, len(order)) if line.stream not in ("trace", "lost") else len(order)
+        return line.ns, order.get(line.source, len(order)) if line.stream not in OF_KERNEL else len(order)
 
     with logs.opened(lab.folder, processes, trace=True) as files, talk.to(lab.folder) as supervisor:
         yield from logs.merged(files)
@@ -148,6 +151,8 @@ def _line(event: talk.Message) -> LogLine:
             return LogLine(ns, event["process"], "note", event["text"])
         case "trace":
             return LogLine(ns, event["program"], "trace", event["text"])
+        case "xdp":
+            return LogLine(ns, event["program"] or event["node"], "xdp", event["text"])
         case "overrun":
             return LogLine(ns, "", "lost", event["text"])
     missing = f"{event['count']} lines are missing here, as this reader was too slow: netlab timeline shows them"

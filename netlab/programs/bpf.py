@@ -16,10 +16,11 @@ _SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, 
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD, OBJ_PIN, OBJ_GET = range(8)
 PROG_ATTACH, PROG_DETACH = 8, 9
 TEST_RUN, PROG_NEXT_ID, MAP_NEXT_ID, PROG_BY_ID, MAP_BY_ID, OBJ_INFO, PROG_QUERY = range(10, 17)
+TRACEPOINT_OPEN = 17  # BPF_RAW_TRACEPOINT_OPEN
 BTF_LOAD, BTF_BY_ID, MAP_POP = 18, 19, 21  # MAP_POP is BPF_MAP_LOOKUP_AND_DELETE_ELEM
 MAP_LOOKUP_BATCH, ENABLE_STATS = 24, 32
-SCHED_CLS, XDP = 3, 6  # enum bpf_prog_type
-ATTACH_DEVMAP = 33  # enum bpf_attach_type: BPF_XDP_DEVMAP
+SCHED_CLS, XDP, TRACING = 3, 6, 26  # enum bpf_prog_type
+ATTACH_TRACEPOINT, ATTACH_DEVMAP, ATTACH_CPUMAP = 23, 33, 35  # enum bpf_attach_type: BPF_TRACE_RAW_TP, BPF_XDP_DEVMAP …
 # enum bpf_map_type, by the names that bcc has for them
 MAP_TYPES = (
     *("unspecified", "hash", "array", "prog", "perf_output", "percpu_hash", "percpu_array", "stacktrace"),
@@ -35,8 +36,9 @@ MAPS_OF_MAPS = (ARRAY_OF_MAPS, HASH_OF_MAPS)
 DEVMAPS = (DEVMAP, DEVMAP_HASH)
 PERF_ARRAY = MAP_TYPES.index("perf_output")
 OF_DESCRIPTORS = (PROG_ARRAY, PERF_ARRAY, MAP_TYPES.index("cgroup_array"))  # keys and values are of four bytes
-PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, LPM_TRIE, QUEUE, STACK = map(
-    MAP_TYPES.index, ("percpu_hash", "percpu_array", "lru_percpu_hash", "lpm_trie", "queue", "stack")
+PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, LPM_TRIE, QUEUE, STACK, XSKMAP, RING = map(
+    MAP_TYPES.index,
+    ("percpu_hash", "percpu_array", "lru_percpu_hash", "lpm_trie", "queue", "stack", "xskmap", "ringbuf"),
 )
 PER_CPU = (PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)
 QUEUES = (QUEUE, STACK)  # maps without keys
@@ -44,7 +46,7 @@ ARRAYS = (ARRAY, PERCPU_ARRAY, PROG_ARRAY, ARRAY_OF_MAPS, DEVMAP, CPUMAP)  # a k
 FULL_ARRAYS = (ARRAY, PERCPU_ARRAY)  # every key is there, and none can be deleted
 BATCHED = (HASH, ARRAY, LRU_HASH, LPM_TRIE, PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)  # one call reads many entries
 ANY, LOCK = 0, 4  # flags of a lookup or an update: BPF_ANY, BPF_F_LOCK
-RDONLY_PROG = 1 << 7  # BPF_F_RDONLY_PROG, of a map
+NO_PREALLOC, RDONLY_PROG = 1, 1 << 7  # BPF_F_NO_PREALLOC and BPF_F_RDONLY_PROG, of a map
 LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES, of a test run
 _REPLACE = 4  # BPF_F_REPLACE, of an attachment
 _MOST_ATTACHED = 64  # BPF_MPROG_MAX
@@ -174,15 +176,22 @@ def create_map(
 
 
 def load_program(
-    instructions: bytes, what: str, terms: bytes = b"GPL", name: str = "", attach_type: int = 0, *, kind: int = XDP
+    instructions: bytes,
+    what: str,
+    terms: bytes = b"GPL",
+    name: str = "",
+    attach_type: int = 0,
+    *,
+    kind: int = XDP,
+    attach_to: int = 0,
 ) -> int:
-    """Load a program of a kind (enum bpf_prog_type), without a log; return its descriptor."""
+    """Load a program of a kind (enum bpf_prog_type), without a log; return its descriptor. `attach_to` is a type of the kernel's, by its number."""
     held, terms_held = ctypes.create_string_buffer(instructions, len(instructions)), ctypes.create_string_buffer(terms)
     text = name.encode()[:NAME_BYTES]
     attr = attributes(
-        "IIQQIIQII16sII",
+        "IIQQIIQII16sIIIIQIIQII",
         *(kind, len(instructions) // 8, ctypes.addressof(held), ctypes.addressof(terms_held), 0, 0, 0, 0, 0),
-        *(text, 0, attach_type),
+        *(text, 0, attach_type, 0, 0, 0, 0, 0, 0, 0, attach_to),
     )
     return call(PROG_LOAD, attr, what)
 
@@ -208,6 +217,11 @@ def attached(index: int, kind: int) -> list[int]:
     call(PROG_QUERY, attr, "ask what is attached")
     (count,) = struct.unpack_from("=I", attr, _COUNT_AT)
     return list(room[:count])
+
+
+def attach_to_tracepoint(program: int, what: str) -> int:
+    """Let a program of the type TRACING run at its tracepoint, for as long as the returned descriptor is held."""
+    return call(TRACEPOINT_OPEN, attributes("QI", 0, program), what)
 
 
 def load_btf(types: bytes) -> int:

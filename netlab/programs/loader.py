@@ -71,13 +71,14 @@ class Job(NamedTuple):
 class Loaded(NamedTuple):
     """What stands after a program has been loaded: the entry that is attached, and the names of all pins.
 
-    `notes` is what a person should be told of how it came about.
+    `notes` is what a person should be told of how it came about. `cpumaps` are the kernel's numbers of its CPU maps.
     """
 
     function: str
     programs: tuple[str, ...]
     maps: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    cpumaps: tuple[int, ...] = ()
 
     def noted(self, more: Iterable[str] = ()) -> Pinned:
         """Return what the lab's record notes of it; `more` are other maps that are pinned there."""

@@ -65,7 +65,8 @@ def _work(order: loader.Order, answers: TextIO) -> None:
             loaded = _load(order, source.read(), notes.append)
         _pin(loaded, job.pin_folder)
         signal.setitimer(signal.ITIMER_PROF, 0)
-    _answer(answers, loader.Loaded(loaded.entry, tuple(loaded.programs), tuple(loaded.maps), tuple(notes)))
+    cpumaps = tuple(about.id for about in map(bpf.map_info, loaded.maps.values()) if about.type == bpf.CPUMAP)
+    _answer(answers, loader.Loaded(loaded.entry, tuple(loaded.programs), tuple(loaded.maps), tuple(notes), cpumaps))
     if loaded.forget and not select.select([sys.stdin], [], [], 0)[0]:
         loaded.forget()  # free the compiler's memory: the rest of the lab may take long
     where = _line(loader.Place)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netlab.kernel import umask
 
 if TYPE_CHECKING:
+    from netlab.programs.xdp_places import Node
     from netlab.runtime.base import Entrance, Place
 
 
@@ -60,7 +61,14 @@ class Setup(NamedTuple):
     entrance: "Entrance | None" = None
 
 
-def encoded(lab: str, trace: bool, deadline_s: float, setups: Sequence[Setup], starts: Sequence[Start]) -> bytes:
+def encoded(
+    lab: str,
+    trace: bool,
+    deadline_s: float,
+    setups: Sequence[Setup],
+    starts: Sequence[Start],
+    errors: "Sequence[Node]" = (),
+) -> bytes:
     """Return the job as its supervisor reads it: one line of JSON."""
     import json
 
@@ -68,5 +76,5 @@ def encoded(lab: str, trace: bool, deadline_s: float, setups: Sequence[Setup], s
         "setups": [{**one._asdict(), "env": dict(one.env)} for one in setups],
         "starts": [{**one._asdict(), "env": dict(one.env)} for one in starts],
     }
-    about = {"lab": lab, "umask": umask.callers(), "trace": trace, "deadline_s": deadline_s}
+    about = {"lab": lab, "umask": umask.callers(), "trace": trace, "deadline_s": deadline_s, "errors": errors}
     return json.dumps({**about, **parts}).encode() + b"\n"

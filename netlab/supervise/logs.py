@@ -1,10 +1,11 @@
 """What processes printed: the files that the supervisor writes, and everything that reads them.
 
 A log is a text file of `NS STREAM TEXT` lines: CLOCK_MONOTONIC nanoseconds, then `out`, `err`, `note` (the supervisor
-speaks: started, ready, exited), `trace` (a print statement of a program) or `lost` (how many of those were lost). A
+speaks: started, ready, exited), `trace` (a print statement of a program), `lost` (how many of those were lost) or `xdp`
+(the kernel has lost frames, and why). A
 `+` behind the stream says that the line was cut there and goes on in the next one. TEXT is what was printed, byte for
 byte. NODE.log, or NODE.NAME.log (paths.log), holds a process's lines, and NODE.log.1 the ones before it once it has
-reached its limit; the trace is kept one folder higher, where no process's name can meet it.
+reached its limit; the trace and the errors of XDP are kept one folder higher, where no process's name can meet them.
 """
 
 import os
@@ -113,10 +114,10 @@ def limit_for(count: int, folder: str) -> int:
 
 @contextmanager
 def opened(folder: str, processes: Sequence[str], trace: bool) -> Iterator[list[File]]:
-    """Yield the logs of these processes, by their keys, and behind them that of the trace if wanted."""
+    """Yield the logs of these processes, by their keys, and behind them those of the trace and of XDP if wanted."""
     files = [File(paths.log(folder, process), process) for process in processes]
     if trace:
-        files.append(File(f"{folder}/{paths.TRACE_LOG}", ""))
+        files += [File(f"{folder}/{name}", "") for name in (paths.TRACE_LOG, paths.XDP_LOG)]
     _allow_files(2 * len(files) + 64)
     try:
         yield files

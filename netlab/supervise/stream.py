@@ -98,6 +98,10 @@ class Stream:
             if reader.readable:  # that is, not the pipe of `up`, for which nothing may be lost
                 reader.room = room
 
+    def wants(self, kind: str) -> bool:
+        """Say whether any reader wants events of a kind."""
+        return kind in self._wanted
+
     def tell(self, kind: str, ns: int = 0, **what: object) -> None:
         """Send an event to every reader that wants it: of this moment, unless a time is given."""
         if kind in self._wanted:

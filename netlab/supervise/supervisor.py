@@ -37,6 +37,7 @@ from netlab.supervise.stream import Reader, Stream
 
 if TYPE_CHECKING:
     from netlab.supervise.setups import Setups
+    from netlab.supervise.xdp_collector import ErrorCollector
 
 LOCK_FD = 3
 _READ_BYTES = 1 << 16
@@ -49,7 +50,9 @@ class Supervisor:
     """Everything that this process does after it has its job."""
 
     def __init__(self, job: dict[str, Any], inherited: Inherited) -> None:
-        limit = logs.limit_for(len(job["starts"]) + len(job["setups"]) + bool(job["trace"]), os.curdir)
+        self.errors_in = job["errors"]
+        of_programs = bool(job["trace"]) + bool(self.errors_in)
+        self.limit = limit = logs.limit_for(len(job["starts"]) + len(job["setups"]) + of_programs, os.curdir)
 
         @cache  # a node's setup and its process of the node's name have one log
         def log(name: str) -> logs.Writer:
@@ -62,6 +65,7 @@ class Supervisor:
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
         self.trace = trace_collector.Collector(os.curdir, job["lab"], limit, self.stream) if job["trace"] else None
         self.trace_rests = 0.0  # until when, while nobody waits for it
+        self.errors: ErrorCollector | None = None
         self.setups: Setups | None = None
         if job["setups"]:
             from netlab.supervise import setups
@@ -80,11 +84,14 @@ class Supervisor:
                 self.setups.turn()
             self.children.turn()
             self._wake_trace()
+            self._heed_errors()
             self.listener.wake()
             self.loop.turn(0.0 if self.stream.flush() else self._timeout())
         self.children.drain()
         if self.trace:
             repeat(self.trace.read)
+        if self.errors:
+            self.errors.move(at_all=True)
         self.stream.flush()
 
     def _begin(self) -> None:
@@ -93,11 +100,13 @@ class Supervisor:
         self.children.begin()
         self.children.turn()
         self.listener.open()
+        self._watch_errors()
 
     def _timeout(self) -> float:
         """Return for how many seconds to wait for events."""
         due = min(self.children.due, self.trace_rests or float("inf"), self.listener.rests or float("inf"))
         due = min(due, self.setups.due) if self.setups else due
+        due = min(due, self.errors.due) if self.errors else due
         return max(0.0, due - time.monotonic()) if due < float("inf") else -1
 
     def _stop(self) -> None:
@@ -137,6 +146,21 @@ class Supervisor:
         if self.trace and self.trace_rests and time.monotonic() >= self.trace_rests:
             self.trace_rests = 0.0
             self.loop.watch(self.trace.fd, self._read_trace)
+
+    def _watch_errors(self) -> None:
+        """Begin to read the errors of XDP, which wait until then, while the first processes start."""
+        if not self.errors_in:
+            return
+        from netlab.supervise import xdp_collector
+
+        self.errors = xdp_collector.ErrorCollector(os.curdir, self.errors_in, self.limit, self.stream)
+        self.loop.watch(self.errors.fd, self.errors.move)
+
+    def _heed_errors(self) -> None:
+        if self.errors:
+            self.errors.heed_readers()
+            if time.monotonic() >= self.errors.due:
+                self.errors.move()
 
     def _hear(self) -> None:
         """Read `keep`, or end of file if `up` has died; then close the pipe."""

@@ -40,7 +40,7 @@ int seen(struct xdp_md *ctx)
 
 	tally(reasons.lookup(&reason), ctx);
 	trace("at eth%d", AT);
-	return XDP_PASS;
+	return ctx->data_end - ctx->data > 1000 ? 9 : XDP_PASS;
 }
 """
 FILES = {"seen.c": SEEN}
@@ -75,6 +75,21 @@ def test_each_counts_and_prints_for_itself(one: str) -> None:
     told = {(line["program"], line["text"]) for line in lines if line["text"].startswith("at eth")}
     assert told == {("lb/seen", "at eth3"), ("lb/generic", "at eth4")}
     assert f"{one}/lb/seen at eth3" in netlab("trace").stdout
+
+
+def test_what_the_kernel_loses_is_counted_for_each(one: str) -> None:
+    """In native mode and in generic mode, where the program returns no action of XDP's."""
+    for node in ("a", "b"):
+        inside(node, "ping", "-c", "1", "-W", "0.1", "-s", "1000", "lb", code=1)
+    lost = shown("stats")["xdp_losses"]
+    lines = [json.loads(line) for line in netlab("timeline", "--format", "json").stdout.splitlines()]
+
+    what = {"reason": "unknown-action", "frames": 1, "detail": 9}
+    places = [("lb/seen", "eth3"), ("lb/generic", "eth4")]
+    assert [{"node": "lb", "program": key, "interface": eth, **what} for key, eth in places] == [
+        {key: each[key] for key in ("node", "program", "interface", *what)} for each in lost
+    ]
+    assert [key for key, _ in places] == [line["program"] for line in lines if line["stream"] == "xdp"]
 
 
 def test_one_is_reloaded_alone(one: str) -> None:

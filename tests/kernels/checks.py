@@ -40,6 +40,11 @@ FEATURES = (
         (f"{_LAB}reload.py", f"{_LAB}several_programs.py"),
     ),
     Feature(
+        "what goes wrong with XDP is counted and named",
+        (f"{_LAB}xdp_errors.py::test_each_loss_has_its_reason",),
+        (f"{_LAB}xdp_errors.py",),
+    ),
+    Feature(
         "limits of CPU and memory",
         (
             f"{_LAB}limits.py::test_a_busy_loop_gets_its_share",

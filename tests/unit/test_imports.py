@@ -39,7 +39,7 @@ ONLY_USERS = {
     "docker": {"runtime.engine"},
     "ctypes": {
         *(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "map_reader", "maps")),
-        *(f"programs.{name}" for name in ("libbpf_calls", "kernel_header", "global_variables")),
+        *(f"programs.{name}" for name in ("libbpf_calls", "kernel_header", "kernel_numbers", "global_variables")),
         "kernel.syscalls",
     },
 }

@@ -18,6 +18,7 @@ REPORTS = {
     "lost_completions": 1_234_567,
     "doubled_completions": 1,
 }
+LOSS = {"node": "lb", "interface": "eth0", "program": "lb/inside", "reason": "down", "target": "eth1", "detail": 0}
 STATS: dict[str, Any] = {
     "lab": "under-test",
     "udp_rcvbuf_errors": {"lb": 0, "server": 9},
@@ -55,11 +56,16 @@ STATS: dict[str, Any] = {
         }
     },
     "problems": {},
+    "xdp_losses": [
+        {**LOSS, "frames": 12, "text": "sent to eth1, which is down"},
+        {**LOSS, "frames": 3, "text": "redirected to eth1, which is down"},
+        {**LOSS, "interface": "eth2", "program": "", "frames": 1, "text": "redirected to eth1, which is down"},
+    ],
 }
 
 
 def written(stats: dict[str, Any]) -> str:
-    return prometheus.text(shapes.read(LabStats, {"udp_rcvbuf_errors": {}, **stats}))
+    return prometheus.text(shapes.read(LabStats, {"udp_rcvbuf_errors": {}, "xdp_losses": [], **stats}))
 
 
 def samples(stats: dict[str, Any]) -> dict[tuple[str, ...], float]:
@@ -87,7 +93,9 @@ def test_every_count_is_read_with_its_labels() -> None:
     assert found["netlab_balancer_backend_drained", "under-test", "lb", "worker1"] == 0
     assert found["netlab_balancer_backend_drained", "under-test", "lb", "worker2"] == 1
     assert found["netlab_node_udp_rcvbuf_errors_total", "under-test", "server"] == 9
-    assert len(found) == 6 + 12 + 8 + 7 + 2 + 2
+    assert found["netlab_xdp_lost_frames_total", "under-test", "lb", "inside", "eth0", "eth1", "down"] == 15
+    assert found["netlab_xdp_lost_frames_total", "under-test", "lb", "eth2", "eth1", "down"] == 1
+    assert len(found) == 6 + 12 + 8 + 7 + 2 + 2 + 2
 
 
 def test_what_a_backend_reports_is_read() -> None:

@@ -37,7 +37,11 @@ def lab(tmp_path: Path) -> LabRecord:
 
 def write(lab: LabRecord, **logs: str) -> None:
     for name, text in logs.items():
-        path = f"{lab.folder}/trace.log" if name == "trace" else f"{lab.folder}/logs/{name.replace('_', '.')}.log"
+        path = (
+            f"{lab.folder}/{name}.log"
+            if name in ("trace", "xdp")
+            else f"{lab.folder}/logs/{name.replace('_', '.')}.log"
+        )
         Path(path).write_text(text)
 
 
@@ -69,6 +73,23 @@ def test_some_are_chosen_by_node_by_process_by_time_and_by_text(lab: LabRecord) 
         told(lab, "r/bgpd")
     with pytest.raises(UsageError, match="no node x"):
         told(lab, "x")
+
+
+def test_what_the_kernel_has_lost_is_of_a_program_or_of_a_node(lab: LabRecord) -> None:
+    """It has no program where XDP goes wrong on an interface without one of netlab's."""
+    write(
+        lab, trace="1 trace lab1/lb one\n", xdp="2 xdp lb eth0: two\n3 xdp r/one eth0: three\n4 xdp client eth9: four\n"
+    )
+    kept = timeline.form(lab, "json", Plain())
+    data = [json.loads(kept(line)) for line in timeline.read(lab, timeline.choose(lab, []))]
+
+    assert ["lb:one", "lb:eth0: two", "r/one:eth0: three", "client:eth9: four"] == told(lab)
+    assert ["r/one:eth0: three"] == told(lab, "r") == told(lab, "r/one")
+    assert [] == told(lab, "r/two")
+    assert ["client:eth9: four"] == told(lab, "client")
+    assert ["trace", "xdp", "xdp", "xdp"] == [each["stream"] for each in data]
+    assert ["lb", "lb", "r/one", None] == [each.get("program") for each in data]
+    assert [None] * 4 == [each["process"] for each in data]
 
 
 def test_a_line_says_when_who_and_on_which_stream(lab: LabRecord) -> None:

@@ -70,7 +70,7 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
     assert answer(known, b'{"do": "watch", "kinds": ["line"]}', reader)["processes"] == [{"process": "a"}]
     assert {"line"} == reader.kinds
     answer(known, b'{"do": "watch"}', reader)
-    assert {*schema.LIFE, "line", "note", "trace", "overrun"} == reader.kinds
+    assert {*schema.LIFE, "line", "note", "trace", "overrun", "xdp"} == reader.kinds
 
 
 @pytest.mark.parametrize(
