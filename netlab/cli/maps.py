@@ -23,7 +23,11 @@ _ELEMENTS = 64  # of an array, that are not zeros
 
 def operate(lab: Standing, args: typed.Maps, say: Say) -> None:
     """Do what the words say. UsageError for what is not understood."""
-    if args.target[:1] and args.target[0] in ACTIONS:
+    if args.follow:
+        from netlab.cli.follow import follow
+
+        follow(lab.record, args, say)
+    elif args.target[:1] and args.target[0] in ACTIONS:
         _change(lab, args.target[0], args.target[1:], say)
     elif len(args.target) > len("NMK"):
         raise UsageError(f"maps takes NODE, MAP and KEY, or first {', '.join(ACTIONS)}; found {' '.join(args.target)}")

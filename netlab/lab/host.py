@@ -86,6 +86,7 @@ class Host:
         self.supervisor: Connection | None = None
         self.supervises = False  # whether the supervisor has its job
         self.tracing: _Beside | None = None
+        self.has_events = False  # whether a program has maps of events
         self.names: Names | None = None  # of a lab with a way outside
 
     def open(self) -> None:
@@ -167,6 +168,7 @@ class Host:
             include=program.include,
             cflags=program.cflags,
             map_sizes=program.map_sizes,
+            event_types=program.event_types,
         )
 
     def do(self, stage: Stage) -> None:
@@ -221,6 +223,7 @@ class Host:
         for step, compilation in compilations.items():
             loaded = compilation.finish()
             notes.update(dict.fromkeys(loaded.notes))
+            self.has_events |= loaded.has_events
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
             where = few(step.interfaces)
             what = f"{step.program.name} attached to {where} ({step.program.mode})"
@@ -249,7 +252,8 @@ class Host:
             start, problem = launch.start(self.standing, step, processes[step.key], self.home)
             self._check(step, problem)
             starts.append(start)
-        client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell, setups)
+        has_programs, events = bool(self.compilations), self.has_events
+        client.start(self.supervisor, starts, has_programs, self.deadline_s, self._tell, setups, events=events)
 
     def _tell(self, event: dict[str, Any]) -> None:
         words = {"prepared": "set up", "ready": "ready", "exited": "has ended"}

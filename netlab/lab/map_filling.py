@@ -95,9 +95,16 @@ class _Filling:
         self._ready: list[tuple[Item, str, bytes, list[bytes]]] = []
         self._read()
 
+    def _check_kind(self) -> None:
+        of_events = self.entries.event or not self.entries.follow
+        if of_events and self._map.type not in bpf.EVENTS:
+            raise Misfit(self.name, self.path, "a ring buffer or a perf event array, as this is said of events")
+        if self.entries.content[2] or not of_events:
+            self._writer.check_kind(self.name, self.path)
+
     def _read(self) -> None:
         try:
-            self._writer.check_kind(self.name, self.path)
+            self._check_kind()
             pairs = list(self._pairs())
         except Misfit as misfit:
             self.misfits.append(misfit)

@@ -21,6 +21,7 @@ from netlab.programs import attachment, build, loader, map_reuse
 from netlab.programs.maps import Map
 from netlab.record import named, noted_pins, store
 from netlab.record.model import LabRecord, ProgramRecord
+from netlab.supervise import talk
 from netlab.topology import dialect
 from netlab.words import count, few
 
@@ -48,10 +49,11 @@ class _Renewal(NamedTuple):
 
 
 class _Maps(NamedTuple):
-    """How many maps a new build has kept, and how many are new."""
+    """How many maps a new build has kept, and how many are new; whether one is for events."""
 
     kept: int
     made: int
+    has_events: bool
 
 
 def reload(lab: str, called: str, define: Define, say: Say) -> None:
@@ -73,11 +75,22 @@ def reload(lab: str, called: str, define: Define, say: Say) -> None:
         key, program = next(iter(programs.items()))  # all are of one node
         with _no_new_names(paths.shared_pins(program.pins, paths.node_of(key))):
             renewed = _replaced(standing, programs, define, lock, say, comes_too_late)
+        if any(each.has_events for each in renewed.values()):
+            _read_events(standing.record.folder, say)
         after = f"after {time.monotonic() - began:.2f} s"
         for key, program in programs.items():
-            kept, made = renewed[key]
+            kept, made, _ = renewed[key]
             what = f"{program.name} renewed on {few(program.interfaces)} {after}; {count(kept, 'map')} kept"
             say(f"netlab: {lab}: {paths.node_of(key)}: {what}{f', {made} new' if made else ''}")
+
+
+def _read_events(folder: str, say: Say) -> None:
+    """Let what reads events see the maps of a new build, and their types."""
+    try:
+        with talk.to(folder) as supervisor:
+            supervisor.ask("look")
+    except NetlabError as error:
+        say(f"netlab: note: events of the new build are not read: {error}")
 
 
 @contextmanager
@@ -164,7 +177,7 @@ def _swapped(undo: ExitStack, folder: str, renewal: _Renewal) -> _Maps:
     undo.callback(compilation.kill)  # first, or it could attach the new build after that
     compilation.attach(renewal.netns, program.interfaces)
     compilation.finish()
-    return _Maps(len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept))
+    return _Maps(len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept), loaded.has_events)
 
 
 def _clear_up(pins: str, fresh: str, netns: str) -> None:
@@ -199,6 +212,7 @@ def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fr
         include=program.include,
         cflags=program.cflags,
         map_sizes=tuple(program.map_sizes.items()),
+        event_types=tuple(program.event_types.items()),
     )
 
 

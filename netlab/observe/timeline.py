@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from netlab.errors import NetlabError
+from netlab.observe import event_lines
 from netlab.observe.log_view import clock
 from netlab.observe.painter import Painter
 from netlab.paths import process_key
@@ -21,6 +22,7 @@ from netlab.supervise.logs import LogLine
 
 _SETTLE_NS = 30_000_000  # a line is told this long after its stamp, unless the machine is overloaded
 _FOREVER_S = 1e6
+_OF_PROGRAMS = ("trace", "event")
 
 
 class Chosen(NamedTuple):
@@ -38,7 +40,7 @@ class Chosen(NamedTuple):
         """Say whether a line is wanted; that lines were lost always is, of any who may have printed them."""
         if line.stream == "lost":
             return line.ns >= self.since_ns
-        if line.stream == "trace":
+        if line.stream in _OF_PROGRAMS:
             known: Collection[str] = self.programs
         else:
             known = self.processes
@@ -71,15 +73,17 @@ def form(lab: LabRecord, style: str, paint: Painter) -> Callable[[LogLine], str]
     def text(line: LogLine) -> str:
         who, stream = f"{line.source:<{width}}", f"{line.stream:<5}"
         named = paint.node(who, numbers[line.node]) if line.node in numbers else who
-        kind = paint.kernel(stream) if line.stream in ("trace", "lost") else stream
+        kind = paint.kernel(stream) if line.stream in (*_OF_PROGRAMS, "lost") else stream
         return f"{clock(line.ns + lab.clock_offset_ns)}  {named}  {kind}  {line.text}"
 
     def data(line: LogLine) -> str:
         known = {"time_ns": line.ns + lab.clock_offset_ns, "monotonic_ns": line.ns, "node": line.node or None}
-        whose = {"process": None if line.stream in ("trace", "lost") else line.source}
-        of_program = {"program": line.source} if line.stream == "trace" else {}
+        whose = {"process": None if line.stream in (*_OF_PROGRAMS, "lost") else line.source}
+        of_program = {"program": line.source} if line.stream in _OF_PROGRAMS else {}
         more = {"cut": True} if line.cut else {}
-        return json.dumps({**known, **whose, **of_program, "stream": line.stream, "text": line.text, **more})
+        shown = {"stream": line.stream, "text": line.text, **more}
+        event = {"event": json.loads(line.data)} if line.data else {}
+        return json.dumps({**known, **whose, **of_program, **shown, **event})
 
     return data if style == "json" else text
 
@@ -91,20 +95,21 @@ def read(lab: LabRecord, chosen: Chosen, follow: bool = False) -> Iterator[LogLi
     lines, as this reader is too slow, a line of the stream `lost` says how many.
     """
     lines = _followed(lab, chosen.processes) if follow else _before(lab, chosen.processes)
-    return filter(chosen.has, lines)
+    return filter(chosen.has, map(event_lines.worded, lines))
 
 
 def _before(lab: LabRecord, processes: Sequence[str]) -> Iterator[LogLine]:
-    return logs.read(lab.folder, processes, trace=True)
+    return logs.read(lab.folder, processes, trace=True, events=True)
 
 
 def _followed(lab: LabRecord, processes: Sequence[str]) -> Iterator[LogLine]:
     order = {key: at for at, key in enumerate(processes)}
 
     def place(line: LogLine) -> tuple[int, int]:
-        return line.ns, order.get(line.source, len(order)) if line.stream not in ("trace", "lost") else len(order)
+        is_process = line.stream not in (*_OF_PROGRAMS, "lost")
+        return line.ns, order.get(line.source, len(order)) if is_process else len(order)
 
-    with logs.opened(lab.folder, processes, trace=True) as files, talk.to(lab.folder) as supervisor:
+    with logs.opened(lab.folder, processes, trace=True, events=True) as files, talk.to(lab.folder) as supervisor:
         yield from logs.merged(files)
         try:
             supervisor.ask("watch", kinds=schema.LOGGED)
@@ -148,6 +153,8 @@ def _line(event: talk.Message) -> LogLine:
             return LogLine(ns, event["process"], "note", event["text"])
         case "trace":
             return LogLine(ns, event["program"], "trace", event["text"])
+        case "event":
+            return event_lines.raw(event)
         case "overrun":
             return LogLine(ns, "", "lost", event["text"])
     missing = f"{event['count']} lines are missing here, as this reader was too slow: netlab timeline shows them"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
 from netlab.kernel import syscalls
-from netlab.programs import bpf, build, cache, compiled, headers, kernel_btf, lab_header
+from netlab.programs import bpf, build, cache, compiled, event_text, headers, kernel_btf, lab_header
 from netlab.programs.build import Build, Refused
 from netlab.programs.loader import Job
 from netlab.programs.log_capture import LOG_BYTES, log_with_lines
@@ -42,6 +42,7 @@ class Unit(NamedTuple):
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder, job.include)]
         more, of_lab = lab_header.flags(job.lab, job.key, path, whole, work_folder)
         flags += [*headers.flags_for(whole), *more]
+        text = event_text.with_types(text, whole, is_bcc=True)
         own = [("LAB_NODE", f'"{mark.printed(job.lab)}/{job.key}"'), ("NETLAB_CPUS", possible_cpus())]
         for name, value in [*job.builtins, *job.define, *own]:
             flags += [f"-U{name}", f"-D{name}={value}"]
@@ -63,7 +64,7 @@ def load(unit: Unit) -> Build:
             os.unlink(rule)
     maps, (names, in_headers) = _maps(module), _program_names(module)
     made = _taken(module, maps, names, unit) if paths.cache_folder() else None
-    build.adopt(unit.job, unit.text, maps)
+    build.adopt(unit.job, unit.text, _types(), maps)
     entry = build.entry(unit.job, names, in_headers)
     for name in names:
         with _refusal("verify", name):
@@ -81,7 +82,7 @@ def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
         return None
     entry = build.entry(unit.job, [each.name for each in kept.programs])
     try:
-        maps, programs = compiled.load(kept, entry, partial(build.adopt, unit.job, unit.text))
+        maps, programs = compiled.load(kept, entry, partial(build.adopt, unit.job, unit.text, kept.btf))
     except OSError:
         cache.forget(unit.key)
         return None
@@ -206,7 +207,12 @@ def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) ->
             programs.append(compiled.code(name, text, maps, _attach_type(name)))
     except compiled.CannotBeTaken:
         return None
-    return compiled.Compiled(lib.bpf_module_license(module.module), types, shapes, tuple(programs))
+    return compiled.Compiled(lib.bpf_module_license(module.module), types or _types(), shapes, tuple(programs))
+
+
+def _types() -> bytes:
+    """Return the BTF of what was compiled, which no map may have; nothing if there is none."""
+    return next(iter(kernel_btf.compiled()), b"")
 
 
 def _attach_type(name: str) -> int:

@@ -32,7 +32,8 @@ HASH, ARRAY, PROG_ARRAY, LRU_HASH, ARRAY_OF_MAPS, HASH_OF_MAPS, DEVMAP, DEVMAP_H
 )
 MAPS_OF_MAPS = (ARRAY_OF_MAPS, HASH_OF_MAPS)
 DEVMAPS = (DEVMAP, DEVMAP_HASH)
-PERF_ARRAY = MAP_TYPES.index("perf_output")
+PERF_ARRAY, RING_BUFFER = map(MAP_TYPES.index, ("perf_output", "ringbuf"))
+EVENTS = (PERF_ARRAY, RING_BUFFER)  # maps without entries: programs put events into them, and readers take them out
 PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, LPM_TRIE, QUEUE, STACK = map(
     MAP_TYPES.index, ("percpu_hash", "percpu_array", "lru_percpu_hash", "lpm_trie", "queue", "stack")
 )

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from netlab import paths
-from netlab.programs import bpf, btf, build, map_reuse
+from netlab.programs import bpf, btf, build, event_text, map_reuse
 from netlab.programs.btf import BadBtfError, MapTypes
 from netlab.programs.build import Build, Refused
 from netlab.programs.libbpf_calls import (
@@ -33,6 +33,7 @@ _NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, without which no trie of prefixes can be 
 _CONSTANT = ("rodata", "kconfig")  # maps that belong to one build
 _STRINGS = re.compile(r"rodata_str|rodata_cst")  # of which no program knows the names
 _OWN_ERRORS = 4000  # enum libbpf_errno begins here
+_SLOT_BYTES = 4  # of a number, and of a descriptor in a perf event array
 _NAME = re.compile(r"\w+")
 _REFUSED = re.compile(r"^libbpf: prog '([^']*)': BPF program load failed: ", re.MULTILINE)
 
@@ -46,6 +47,7 @@ def load_source(order: Order, text: bytes, whole: str, say: Callable[[str], None
         raise Refused("plain", "is no C source: it holds a zero byte")
     made = clang.options(job, whole)
     compiled_before = clang.without_folder(made.flags, job.work_folder)
+    text = event_text.with_types(text, whole, is_bcc=False)
     key = cache.key(job.path, text + made.text, compiled_before, made.compiler)
     kept = cache.find(key, say)
     macros = {name for name, _ in clang.macros(job, whole)}
@@ -73,7 +75,7 @@ def _load(job: Job, data: bytes, text: bytes, macros: set[str]) -> Build:
     programs = _by_name("program", ((each.name, each) for each in _xdp_programs(opened)))
     entry = _entry(job, opened, programs)
     _choose(programs, entry)
-    known = _layouts(opened.types(), maps)
+    known = _layouts(job, opened.types(), maps)
     if job.define:
         from netlab.programs import global_variables  # here, as most objects are loaded as they are
 
@@ -175,7 +177,7 @@ def _choose(programs: dict[str, Program], entry: str) -> None:
     programs[entry].become(XDP, ATTACH_INTERFACE)
 
 
-def _layouts(types: bytes, maps: dict[str, ObjectMap]) -> Layouts:
+def _layouts(job: Job, types: bytes, maps: dict[str, ObjectMap]) -> Layouts:
     """Return how the maps are laid out, by the object's BTF; nothing if that is not understood."""
     numbers = {
         name: MapTypes(
@@ -186,6 +188,9 @@ def _layouts(types: bytes, maps: dict[str, ObjectMap]) -> Layouts:
         )
         for name, each in maps.items()
     }
+    of_events = [name for name, each in maps.items() if each.number("type") in bpf.EVENTS]
+    if of_events:
+        return build.of_events_too(job, types, numbers, of_events)
     try:
         return btf.layouts(types, numbers) if types else NONE
     except BadBtfError:
@@ -201,9 +206,19 @@ def _size(job: Job, maps: dict[str, ObjectMap]) -> None:
             except OSError as error:
                 raise Refused("plain", build.cannot_be_sized(name, entries, str(error.strerror))) from None
     for each in maps.values():
+        _size_of_values(each)
         flags = each.number("map_flags")
         if each.number("type") == bpf.LPM_TRIE and not flags & _NO_PREALLOC:
             each.set("map_flags", flags | _NO_PREALLOC)
+
+
+def _size_of_values(each: ObjectMap) -> None:
+    """Let maps of events have values as the kernel wants them: a declared type of values is that of the events."""
+    if each.number("type") in bpf.EVENTS:
+        size = _SLOT_BYTES if each.number("type") == bpf.PERF_ARRAY else 0
+        for which in ("key_size", "value_size"):
+            if each.number(which) != size:
+                each.set(which, size)
 
 
 def _keep(job: Job, maps: dict[str, ObjectMap], known: Layouts, held: ExitStack) -> None:

@@ -35,6 +35,8 @@ _FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # what each returns, and what it 
     "bpf_map__type": (_I, _P),
     "bpf_map__key_size": (_U, _P),
     "bpf_map__value_size": (_U, _P),
+    "bpf_map__set_key_size": (_I, _P, _U),
+    "bpf_map__set_value_size": (_I, _P, _U),
     "bpf_map__max_entries": (_U, _P),
     "bpf_map__set_max_entries": (_I, _P, _U),
     "bpf_map__map_flags": (_U, _P),

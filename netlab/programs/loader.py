@@ -41,7 +41,7 @@ class Job(NamedTuple):
     dialect there are no builtins, and `define` sets global variables, too. Maps are pinned as `pin_folder`/maps/NAME
     and programs as `pin_folder`/programs/FUNCTION; `pin_folder` is made, in a BPF file system that is there.
     `work_folder` holds files that the children share, and must be the same for all jobs of a lab. What `dialect`,
-    `include`, `cflags` and `map_sizes` are, topology.model.Program says.
+    `include`, `cflags`, `map_sizes` and `event_types` are, topology.model.Program says.
 
     `layouts` is the file to write down how the maps are laid out, or "" for none; its folder is made.
 
@@ -64,18 +64,20 @@ class Job(NamedTuple):
     include: tuple[str, ...] = ()
     cflags: tuple[str, ...] = ()
     map_sizes: tuple[tuple[str, int], ...] = ()
+    event_types: tuple[tuple[str, str], ...] = ()
 
 
 class Loaded(NamedTuple):
     """What stands after a program has been loaded: the entry that is attached, and the names of all pins.
 
-    `notes` is what a person should be told of how it came about.
+    `notes` is what a person should be told of how it came about. `has_events` says that a map of it is for events.
     """
 
     function: str
     programs: tuple[str, ...]
     maps: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    has_events: bool = False
 
     def noted(self, more: Iterable[str] = ()) -> Pinned:
         """Return what the lab's record says of it, with `more` maps that are pinned there."""

@@ -65,7 +65,8 @@ def _work(order: loader.Order, answers: TextIO) -> None:
             loaded = _load(order, source.read(), notes.append)
         _pin(loaded, job.pin_folder)
         signal.setitimer(signal.ITIMER_PROF, 0)
-    _answer(answers, loader.Loaded(loaded.entry, tuple(loaded.programs), tuple(loaded.maps), tuple(notes)))
+    names = tuple(loaded.programs), tuple(loaded.maps)
+    _answer(answers, loader.Loaded(loaded.entry, *names, tuple(notes), loaded.has_events))
     if loaded.forget and not select.select([sys.stdin], [], [], 0)[0]:
         loaded.forget()  # the wait for the rest of the lab may be long
     where = _line(loader.Place)

@@ -60,13 +60,18 @@ class Setup(NamedTuple):
     entrance: "Entrance | None" = None
 
 
-def encoded(lab: str, trace: bool, deadline_s: float, setups: Sequence[Setup], starts: Sequence[Start]) -> bytes:
-    """Return the job as its supervisor reads it: one line of JSON."""
+def encoded(
+    lab: str, trace: bool, deadline_s: float, setups: Sequence[Setup], starts: Sequence[Start], *, events: bool
+) -> bytes:
+    """Return the job as its supervisor reads it: one line of JSON.
+
+    `trace` says that there are programs, `events` that these have maps of events.
+    """
     import json
 
     parts = {
         "setups": [{**one._asdict(), "env": dict(one.env)} for one in setups],
         "starts": [{**one._asdict(), "env": dict(one.env)} for one in starts],
     }
-    about = {"lab": lab, "umask": umask.callers(), "trace": trace, "deadline_s": deadline_s}
+    about = {"lab": lab, "umask": umask.callers(), "trace": trace, "events": events, "deadline_s": deadline_s}
     return json.dumps({**about, **parts}).encode() + b"\n"

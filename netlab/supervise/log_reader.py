@@ -22,7 +22,8 @@ class LogLine(NamedTuple):
     r"""One line: when (CLOCK_MONOTONIC), who printed it, on which stream, and its text, safe to print on a terminal.
 
     `source` is the key of a process or of a program (see `paths`). Bytes that are no UTF-8, and control characters but
-    the tab, are shown as `\x1b`. `cut` says that the text goes on in the source's next line of this stream.
+    the tab, are shown as `\x1b`. `cut` says that the text goes on in the source's next line of this stream. The text of
+    an event is JSON; whoever makes another text of it keeps that as `data`.
     """
 
     ns: int
@@ -30,6 +31,7 @@ class LogLine(NamedTuple):
     stream: str
     text: str
     cut: bool = False
+    data: str = ""
 
     @property
     def node(self) -> str:
@@ -48,6 +50,8 @@ def parse(raw: bytes, source: str) -> LogLine | None:
     if stream == "trace":  # LAB/KEY text, or LAB/KEY: text
         name, _, text = text.partition(" ")
         source = name.partition("/")[2].rstrip(":")
+    elif stream == "event":  # KEY JSON
+        source, _, text = text.partition(" ")
     return LogLine(int(ns), source, stream.rstrip("+"), text, stream.endswith("+"))
 
 

@@ -34,7 +34,9 @@ class Program(NamedTuple):
     for other verdicts.
 
     `dialect` is "" where the file itself tells it. `include` are absolute paths of folders with headers, and `cflags`
-    more options, for the compiler. `map_sizes` are how many entries maps have, where the topology says so.
+    more options, for the compiler. `map_sizes` are how many entries maps have, where the topology says so, and
+    `event_types` of which struct the events are in ring buffers and perf event arrays; netlab does not read these maps
+    if they are `unfollowed`.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Program(NamedTuple):
     include: tuple[str, ...] = ()
     cflags: tuple[str, ...] = ()
     map_sizes: tuple[tuple[str, int], ...] = ()
+    event_types: tuple[tuple[str, str], ...] = ()
+    unfollowed: tuple[str, ...] = ()
 
 
 class Route(NamedTuple):
@@ -161,13 +165,16 @@ class MapEntries(NamedTuple):
     """What is written into a map before anything runs in the node: its name, its path in the file, and the entries.
 
     Of what type they must be only the loaded program says. So they are kept as they are written, with their places.
-    `max_entries` is how many the map can have, 0 for as many as the program says.
+    `max_entries` is how many the map can have, 0 for as many as the program says. `event` is the struct of the events
+    in it, "" if the file does not say it; `follow` says that netlab reads them.
     """
 
     name: "tree.Scalar"
     path: str
     content: "tree.Mapping | tree.Sequence"
     max_entries: int = 0
+    event: str = ""
+    follow: bool = True
 
 
 class Node(NamedTuple):
