@@ -25,8 +25,8 @@ def follow(lab: LabRecord, args: typed.Maps, say: Callable[[str], None]) -> None
     maps = event_view.choose(lab, *args.target)
     shown = _data if args.format == "json" else _text
     with suppress(KeyboardInterrupt):
-        say(f"netlab: {lab.lab}: events of {', '.join('/'.join(each) for each in maps)}, until Ctrl-C")
-        for told in event_view.follow(lab, maps, args.duration):
+        words = f"netlab: {lab.lab}: events of {', '.join('/'.join(each) for each in maps)}, until Ctrl-C"
+        for told in event_view.follow(lab, maps, args.duration, begun=lambda: say(words)):
             print(shown(lab, told), flush=True)
         if event_view.is_down(lab):
             say(f"netlab: {lab.lab} is down")

@@ -30,7 +30,7 @@ def text(event: dict[str, Any]) -> str:
     where = event["map"] if event["cpu"] is None else f"{event['map']} (cpu {event['cpu']})"
     if event["type"] is None:
         return f"{where}: {event['size']:,} bytes {_digits(event['value'])}"
-    rest = f", then {event['size']:,} bytes in all: {_digits(event['rest'])}" if "rest" in event else ""
+    rest = f", and after it {_digits(event['rest'])}" if "rest" in event else ""
     return f"{where}: {event['type']} {in_a_line(event['value'])}{rest}"
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -55,13 +55,17 @@ def choose(lab: LabRecord, called: str = "", name: str = "") -> list[tuple[str, 
     )
 
 
-def follow(lab: LabRecord, maps: Collection[tuple[str, str]], duration_s: float | None) -> Iterator[Told]:
-    """Yield events of these maps from now on; end when the time is over, or with the lab.
+def follow(
+    lab: LabRecord, maps: Collection[tuple[str, str]], duration_s: float | None, begun: Callable[[], None]
+) -> Iterator[Told]:
+    """Yield events of these maps from when `begun` is called; end when the time is over, or with the lab.
 
     NetlabError if the lab's supervisor has ended, and the lab has not.
     """
     with talk.to(lab.folder) as supervisor:
-        for told in supervisor.events(_KINDS, _FOREVER_S if duration_s is None else duration_s):
+        events = supervisor.events(_KINDS, _FOREVER_S if duration_s is None else duration_s)
+        begun()
+        for told in events:
             if told["kind"] == "lost":
                 text = (
                     f"{told['count']} events are missing here, as this reader was too slow: netlab timeline shows them"

@@ -37,7 +37,7 @@ _REST_S = 0.001  # after it was woken, so that one look finds many events
 _LOOK_S = 0.2  # without being woken: programs may say that they wake nobody (BPF_RB_NO_WAKEUP)
 _FULL_S = 0.005
 _END_S = 1.0
-_MANY, _NICE = 1000, 10  # events that wait, from which on others get the CPU first
+_MANY, _NICE = 10_000, 10  # events that wait, from which on others get the CPU first
 _OUT = 1
 
 

@@ -23,7 +23,8 @@ _SOFTWARE, _BPF_OUTPUT = 1, 10  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_BPF_OUTPUT
 _TIME, _RAW = 1 << 2, 1 << 10  # PERF_SAMPLE_…, in the order of a record
 _USE_CLOCK_ID, _MONOTONIC = 1 << 25, 1
 _CLOSE_ON_EXEC = 8  # PERF_FLAG_FD_CLOEXEC
-LOST, SAMPLE = 2, 9  # PERF_RECORD_…
+SAMPLE = 9  # PERF_RECORD_SAMPLE
+_FORMAT_LOST = 1 << 4  # PERF_FORMAT_LOST: read(2) tells how many events had no room, since Linux 6.0
 _HEAD_AT, _TAIL_AT = 1024 // 8, 1032 // 8  # data_head and data_tail in struct perf_event_mmap_page, in words of 8 bytes
 _RECORD = struct.Struct("=IHH")
 _PAGES, _BYTES = 64, 16 << 20  # of the buffer of one CPU, and at most of all
@@ -39,18 +40,13 @@ class Sample(NamedTuple):
 
 
 def take(data: memoryview, begin: int, end: int, into: Taken) -> list[int]:
-    """Take the records between two positions of a buffer; return the times of the events that were taken.
-
-    What the kernel has lost is counted with what there is no room for.
-    """
+    """Take the events between two positions of a buffer; return the times of those that were taken."""
     size, times = len(data), []
     while begin < end:
         kind, _, length = _RECORD.unpack(_part(data, begin % size, _RECORD.size))
         if length < _RECORD.size:
             break
-        if kind == LOST:
-            into.lost += struct.unpack("=QQ", _part(data, (begin + _RECORD.size) % size, 16))[1]
-        elif kind == SAMPLE:
+        if kind == SAMPLE:
             record = _part(data, (begin + _RECORD.size) % size, length - _RECORD.size)
             ns, own = struct.unpack_from("=QI", record)
             if len(into.events) < into.room:
@@ -72,6 +68,7 @@ class CpuBuffer:
     def __init__(self, cpu: int, pages: int) -> None:
         """Open it; OSError if the kernel does not let us."""
         self.cpu = cpu
+        self._lost = 0
         self.fd = _opened(cpu)
         try:
             self._mapped = mmap.mmap(self.fd, (pages + 1) * mmap.PAGESIZE, mmap.MAP_SHARED)
@@ -84,10 +81,19 @@ class CpuBuffer:
 
     def take(self, room: int) -> tuple[list[Sample], int]:
         """Take all events that are there now; return them, and how many are lost."""
-        taken, end = Taken(room), self._head[_HEAD_AT]
-        times = take(self._data, self._head[_TAIL_AT], end, taken)
+        taken, begin, end = Taken(room), self._head[_TAIL_AT], self._head[_HEAD_AT]
+        times = take(self._data, begin, end, taken)
         self._head[_TAIL_AT] = end
-        return list(map(Sample, times, taken.events)), taken.lost
+        lost = self._newly_lost() if end - begin > len(self._data) // 2 else 0  # with room, none was lost
+        return list(map(Sample, times, taken.events)), taken.lost + lost
+
+    def _newly_lost(self) -> int:
+        """Return how many events the kernel had no room for since the last look.
+
+        Records say so too (PERF_RECORD_LOST), but only when the next event comes.
+        """
+        before, self._lost = self._lost, struct.unpack("=QQ", os.read(self.fd, 16))[1]
+        return self._lost - before
 
     def close(self) -> None:
         """Give the memory and the descriptor back."""
@@ -103,7 +109,7 @@ def _opened(cpu: int) -> int:
         raise HostError(f"netlab does not know the number of perf_event_open(2) on {machine}")
     about = struct.pack(
         _ATTRIBUTES,
-        *(_SOFTWARE, _ATTRIBUTES_BYTES, _BPF_OUTPUT, 1, _RAW | _TIME, 0, _USE_CLOCK_ID, 1, 0, 0, 0, 0, 0),
+        *(_SOFTWARE, _ATTRIBUTES_BYTES, _BPF_OUTPUT, 1, _RAW | _TIME, _FORMAT_LOST, _USE_CLOCK_ID, 1, 0, 0, 0, 0, 0),
         *(0, _MONOTONIC, 0, 0, 0, 0),
     )
     return syscalls.call(_NUMBERS[machine], "perf_event_open", about, -1, cpu, -1, _CLOSE_ON_EXEC)
