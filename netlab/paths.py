@@ -86,8 +86,8 @@ def is_forwarding(name: str) -> bool:
     return name.startswith(_FORWARDING)
 
 
-def forwarding_lock() -> str:
-    """Return the lock of whoever changes what the host forwards."""
+def host_lock() -> str:
+    """Return the lock of whoever chooses networks beside the host's own, or changes what the host forwards."""
     return f"{LABS}/{_FORWARDING}lock"
 
 

@@ -8,7 +8,7 @@ from netlab.balancer.healer import Healer
 from netlab.balancer.health_checks import Checks, Patience, Rule, command, question
 from netlab.balancer.holds import Heard, Keeper, Listener
 from netlab.balancer.layout import BY_REPLIES, BY_REPORTS, POLICIES
-from netlab.balancer.ourselves import OwnRequests
+from netlab.balancer.own_requests import OwnRequests
 from netlab.balancer.reports import Reporter, absent, reporters
 from netlab.balancer.settings import Backend, Interface, Settings, set_up
 

@@ -65,7 +65,7 @@ def up(args: typed.Up) -> None:
     from netlab.lab import apply
 
     _end_with_what_is_called()
-    apply.up(lab, args.timeout, say)
+    apply.up(lab, args.timeout, say, again=lambda: chosen.planned(args))
     if lab.topology.message:
         say(lab.topology.message.rstrip("\n"))
 

@@ -28,8 +28,10 @@ def moment(text: str) -> int:
 
 def pattern(text: str) -> re.Pattern[str]:
     """Return a regular expression of Python's, for argparse."""
+    from netlab.kernel.searching import compiled
+
     try:
-        return re.compile(text)
+        return compiled(text)
     except re.error as error:
         from argparse import ArgumentTypeError
 

@@ -1,7 +1,7 @@
 """The judge's view of a play: from the evidence to the claims on behaviour."""
 
 from netlab import paths
-from netlab.demo import partb
+from netlab.demo import matching, partb
 from netlab.demo.events import AskedAll, Completion, Exited, Finished, Lost
 from netlab.demo.evidence import Claim, Evidence
 from netlab.judge import balanced, segment_prints
@@ -56,12 +56,15 @@ def parta(evidence: Evidence) -> list[Claim]:
 def _printed(evidence: Evidence) -> judge_partb.Printed:
     """Return who has printed what."""
     facts = _facts(evidence)
+    program = _lines(evidence, facts.balancer, "trace")
+    patterns, unread = matching.compare(facts.patterns, [line.text for line in program])
     return judge_partb.Printed(
-        program=_lines(evidence, facts.balancer, "trace"),
+        program=program,
         client=_lines(evidence, facts.client, "out", "err"),
         workers={name: _lines(evidence, name, "out", "err") for name in facts.threads},
         lost=sum(event.amount for event in evidence.events(Lost)),
-        patterns=facts.patterns,
+        patterns=patterns,
+        unread=unread,
         netlabs=evidence.netlabs,
     )
 

@@ -7,7 +7,7 @@ once or that wait, or at completions with or without a request that waits.
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 BEFORE_NS, AFTER_NS = 200_000, 100_000_000  # a line comes so long before what it is about at most, or after it
@@ -63,6 +63,14 @@ class Wording(NamedTuple):
         return sum(each is not None and each.kind in kinds for each in self.at) / len(self.at)
 
 
+class Fitting(NamedTuple):
+    """What lines are about, a pattern of these, and for each line of a program its values, None if it does not fit."""
+
+    kind: str
+    pattern: str
+    values: Sequence[Mapping[str, str] | None]
+
+
 class Told(NamedTuple):
     """The wordings by what they are about; one may be about several things."""
 
@@ -75,18 +83,16 @@ class Told(NamedTuple):
 
 
 def read(
-    lines: Iterable[Line], happened: Sequence[Happened], names: Iterable[str], patterns: Sequence[tuple[str, str]]
+    lines: Sequence[Line], happened: Sequence[Happened], names: Iterable[str], patterns: Sequence[Fitting]
 ) -> Told:
     """Sort a program's lines; `names` are those of nodes. If a pattern fits any line, only patterns count."""
-    ordered = sorted(lines)
-    for known in (patterns, OURS):
-        compiled = [(kind, re.compile(pattern)) for kind, pattern in known]
-        found = _by_patterns(ordered, happened, compiled)
-        if found:
+    ours = [fitting(kind, pattern, re.compile(pattern).search, (line.text for line in lines)) for kind, pattern in OURS]
+    for known in (patterns, ours):
+        if found := _by_patterns(lines, happened, known):
             return Told(found)
     value = re.compile("|".join([*sorted((re.escape(name) for name in names), key=len, reverse=True), r"\d+"]))
     groups: dict[str, list[Line]] = {}
-    for line in ordered:
+    for line in sorted(lines):
         groups.setdefault(value.sub("#", line.text), []).append(line)
     wordings = [
         _wording(text, same, [dict(enumerate_values(value, each.text)) for each in same], happened)
@@ -95,20 +101,25 @@ def read(
     return Told(_by_moments(wordings, happened))
 
 
+def fitting(kind: str, pattern: str, search: Callable[[str], re.Match[str] | None], texts: Iterable[str]) -> Fitting:
+    """Return which of these texts a pattern fits, by its `search`."""
+    return Fitting(kind, pattern, [_values(match) if (match := search(text)) else None for text in texts])
+
+
 def enumerate_values(value: re.Pattern[str], text: str) -> Iterable[tuple[str, str]]:
     """Yield the values of a line by their places."""
     return ((str(at), found) for at, found in enumerate(value.findall(text)))
 
 
 def _by_patterns(
-    lines: Sequence[Line], happened: Sequence[Happened], patterns: Sequence[tuple[str, re.Pattern[str]]]
+    lines: Sequence[Line], happened: Sequence[Happened], patterns: Sequence[Fitting]
 ) -> dict[str, tuple[Wording, ...]]:
     found: dict[str, tuple[Wording, ...]] = {}
-    for kind, pattern in patterns:
-        fits = [(line, match) for line in lines if (match := pattern.search(line.text))]
+    for kind, pattern, values in patterns:
+        fits = [(line, each) for line, each in zip(lines, values, strict=True) if each is not None]
+        fits.sort(key=lambda fit: fit[0])
         if fits:
-            values = [_values(match) for _, match in fits]
-            wording = _wording(pattern.pattern, [line for line, _ in fits], values, happened)
+            wording = _wording(pattern, [line for line, _ in fits], [each for _, each in fits], happened)
             found[kind] = (*found.get(kind, ()), wording)
     return found
 

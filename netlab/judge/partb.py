@@ -9,7 +9,7 @@ from typing import NamedTuple
 from netlab.judge import deliveries, lines, met, queueing, speakers
 from netlab.judge.balanced import Story
 from netlab.judge.claim import Claim, judged, unjudged
-from netlab.judge.lines import Line
+from netlab.judge.lines import Fitting, Line
 from netlab.judge.played import Play
 from netlab.judge.prints import claims as print_claims
 from netlab.judge.threads import moments
@@ -20,14 +20,16 @@ PASSED = ("connection refused", "answered")  # what becomes of a probe that pass
 class Printed(NamedTuple):
     """What was printed: by the balancer's program, by the client and by each worker, and how many lines were lost.
 
-    `patterns` say what lines are about, for wordings that netlab does not know; `netlabs` requests were netlab's own.
+    `patterns` say what the program's lines are about, for wordings that netlab does not know; `unread` says why there
+    is no telling that, "" if there is. `netlabs` requests were netlab's own.
     """
 
     program: Sequence[Line] = ()
     client: Sequence[Line] = ()
     workers: Mapping[str, Sequence[Line]] = {}
     lost: int = 0
-    patterns: Sequence[tuple[str, str]] = ()
+    patterns: Sequence[Fitting] = ()
+    unread: str = ""
     netlabs: int = 0
 
 
@@ -50,8 +52,11 @@ def prints(story: Story, printed: Printed) -> list[Claim]:
     happened = met.happened(played(story))
     names = story.facts.places.keys()
     told = lines.read(printed.program, happened, names, printed.patterns)
+    of_program = print_claims(told, happened, printed.lost)
+    if printed.unread:
+        of_program = [unjudged(claim.text, printed.unread, claim.id) for claim in of_program]
     return [
-        *print_claims(told, happened, printed.lost),
+        *of_program,
         speakers.client_prints(story, printed.client, printed.netlabs),
         *speakers.workers_print(story, printed.workers),
     ]

@@ -1,1 +1,1 @@
-"""The life of one lab: up, down, reload, commands in its nodes, and whether it is as planned."""
+"""The life of one lab: `up`, `down`, `reload`, commands in its nodes, and how it differs from its plan."""

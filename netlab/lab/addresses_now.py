@@ -1,4 +1,4 @@
-"""Addresses of a node as they are, where they are not as planned. Pure."""
+"""Finds the interfaces of a node whose addresses differ from the plan. Pure."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,14 @@ from netlab.lab.node_drift import Inside
 from netlab.record.model import NodeRecord
 from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet, text
 
-# What interfaces have by themselves.
-_KERNELS = (Subnet(IPV4, 127 << 24, 8), Subnet(IPV6, 1, 128), Subnet(IPV6, 0xFE80 << 112, 10))
+# Networks of addresses that the kernel gives to interfaces: loopback and link-local.
+_KERNEL = (Subnet(IPV4, 127 << 24, 8), Subnet(IPV6, 1, 128), Subnet(IPV6, 0xFE80 << 112, 10))
 
 
 def changed(about: NodeRecord, seen: Inside) -> Mapping[str, tuple[str, ...]]:
-    """Return, by interface, all addresses of those that have others than planned; also of interfaces that are new.
+    """Return, by interface, all addresses of each interface whose addresses are not the planned ones.
 
-    What this host has for itself is not the lab's.
+    Interfaces that were not planned are included. In a node that is this host, only the lab's interfaces count.
     """
     planned = about.all_addresses()
     links = [link for link in seen.links if about.kind != "host" or link.name in planned]
@@ -21,6 +21,6 @@ def changed(about: NodeRecord, seen: Inside) -> Mapping[str, tuple[str, ...]]:
     names = {link.index: link.name for link in links}
     for index, number, network in sorted(seen.addresses):
         own = Subnet(network.family, number, network.length)
-        if index in names and not any(one.family == own.family and one.base <= number <= one.last for one in _KERNELS):
+        if index in names and not any(one.family == own.family and one.base <= number <= one.last for one in _KERNEL):
             now[names[index]].append(f"{text(own.family, number)}/{own.length}")
     return {name: tuple(its) for name, its in now.items() if {*its} != {*planned.get(name, ())}}

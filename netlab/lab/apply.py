@@ -1,4 +1,4 @@
-"""Plan → a lab that stands, and a lab → nothing left.
+"""Builds a lab from its plan, and removes it.
 
 `build` does the steps of a plan on a Machine, stage by stage, and undoes everything if one fails. `up` and `down` do
 this on this host, under the lab's lock.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netlab.record.model import LabRecord
 
 Say = Callable[[str], None]
+_TRIES = 10  # to plan a lab beside others that are planned at the same moment
 MOST = 20  # problems of a lab in one message
 
 
@@ -30,10 +31,10 @@ class Machine(Protocol):
     """What building a lab does to a machine, in this order."""
 
     def open(self) -> None:
-        """Make the lab's folder, and record what the lab is meant to be."""
+        """Make the lab's folder, and write the lab's record."""
 
     def prepare(self, steps: "Sequence[Step]") -> None:
-        """Begin what takes long and needs no nodes, for all steps: compile the programs."""
+        """Begin the slow work that needs no nodes, such as compiling the programs of all steps."""
 
     def do(self, stage: "Stage") -> None:
         """Do the steps of a stage; those of earlier stages are done."""
@@ -48,7 +49,7 @@ class Machine(Protocol):
 def build(machine: Machine, steps: "Sequence[Step]") -> None:
     """Do a list of steps on a machine; undo everything if a step fails or is interrupted, and then raise the error.
 
-    A signal that comes after the lab was recorded as standing reaches the caller after that.
+    A signal that comes too late to undo the lab reaches the caller when the lab is complete.
     """
     with signals.raising() as comes_too_late:
         _build(machine, steps, comes_too_late)
@@ -62,7 +63,7 @@ def _build(machine: Machine, steps: "Sequence[Step]", comes_too_late: Callable[[
         machine.prepare(steps)
         for stage in stages(steps):
             machine.do(stage)
-        comes_too_late()  # whatever would end us now: either the lab is undone, or it stands
+        comes_too_late()  # from here on a signal waits: the lab becomes complete, or is undone
         machine.complete()
     except BaseException as error:
         with signals.waiting():
@@ -71,25 +72,50 @@ def _build(machine: Machine, steps: "Sequence[Step]", comes_too_late: Callable[[
 
 
 def _undo(machine: Machine, error: BaseException) -> None:
-    """Undo after an error, and raise this error first, even if not everything can be undone."""
+    """Undo after an error. If not everything can be undone, raise an error that says both, this one first."""
     try:
         machine.undo()
     except NetlabError as problem:
         raise NetlabError(f"{explain(error)[0].removeprefix('netlab: ')}\nnetlab: {problem}") from error
 
 
-def up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Standing], None] | None" = None) -> bool:
+def up(
+    plan: "Plan",
+    deadline_s: float,
+    say: Say,
+    before_roles: "Callable[[Standing], None] | None" = None,
+    again: "Callable[[], Plan] | None" = None,
+) -> bool:
     """Build a plan's lab on this host, and return when every role is ready.
 
-    Does nothing, and returns False, if the same lab stands already. A signal that comes too late to undo the lab
-    reaches the caller when it stands. `before_roles` is called with the lab when its nodes, links and programs are
-    made, and before anything runs in it. Raises NetlabError, with everything undone, if a step fails, if the roles are
+    Does nothing, and returns False, if the same lab is up already. A signal that comes too late to undo the lab
+    reaches the caller when the lab is up. `before_roles` is called with the lab when its nodes, links and programs are
+    made, and before anything runs in it. `again` plans the lab once more, where another one has just taken networks of
+    this host that it would use. Raises NetlabError, with everything undone, if a step fails, if the roles are
     not ready `deadline_s` seconds after they were started, or if another lab of this name exists.
     """
+    _refuse_from_inside()
+    for _ in range(_TRIES if again else 0):
+        try:
+            return _up(plan, deadline_s, say, before_roles)
+        except NetlabError as error:
+            if not again or not _is_outdated(error):
+                raise
+            say(f"netlab: {plan.topology.name}: networks are chosen anew, as another lab has just taken some")
+            plan = again()
+    return _up(plan, deadline_s, say, before_roles)
+
+
+def _is_outdated(error: NetlabError) -> bool:
+    from netlab.lab import host_networks
+
+    return isinstance(error, host_networks.OutdatedError)
+
+
+def _up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Standing], None] | None") -> bool:
     from netlab.lab.host import Host
     from netlab.plan.description import describe
 
-    _refuse_from_inside()
     lab = plan.topology.name
     record = describe(plan, paths.folder_of(lab))
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
@@ -125,7 +151,7 @@ def down(lab: str, say: Say) -> None:
 
 
 def down_all(say: Say) -> None:
-    """Remove every lab of this machine; NetlabError, after all others are removed, names those that are not."""
+    """Remove every lab of this machine. If some cannot be removed, NetlabError names them after all others are gone."""
     _refuse_from_inside()
     left = []
     labs = removal.labs_with_leftovers(containers=True)
@@ -142,7 +168,7 @@ def down_all(say: Say) -> None:
 
 
 def _refuse_another(record: "LabRecord") -> None:
-    """Raise NetlabError unless the lab that stands is complete and has this record."""
+    """Raise NetlabError unless the lab that is there is complete and has this record."""
     lab = record.lab
     if not store.is_complete(lab):
         raise NetlabError(f"{lab} is not whole, as after an `up` that was cut off: netlab down --lab {lab} removes it")
@@ -164,7 +190,7 @@ def _refuse_another(record: "LabRecord") -> None:
 
 def _refuse_left(lab: str) -> None:
     """Raise NetlabError if a lab of this name still runs, but somebody has removed its folder."""
-    # Names in /run go with a `down` and with a reboot. Mostly there are none, and nothing is searched.
+    # A `down` and a reboot remove the names in /run. Mostly there are none, and the slow search is not needed.
     if not removal.has_names(lab, paths.RUN_NETNS):
         return
     from netlab.supervise import identity

@@ -1,7 +1,7 @@
-"""The truth about a lab: what of it is not as planned, each with what mends it.
+"""Finds what of a lab is not as planned, and says for each problem what mends it.
 
-Everything is compared with the lab's record (docs/adr/0011-status-compares.md). Without root nothing is seen of what is
-inside nodes, nor of pins: what can be seen is told all the same.
+Everything is compared with the lab's record (docs/adr/0011-status-compares.md). Without root, nodes and pins cannot be
+read: the rest is compared all the same.
 """
 
 import os
@@ -24,11 +24,12 @@ from netlab.supervise import client, identity, lab_cgroup, state, trace
 
 
 class Drift(NamedTuple):
-    """What is not as planned; `is_whole` says that nodes were looked into; `lab` is None if its record is damaged.
+    """What is not as planned.
 
-    `udp_rcvbuf_errors` are, by node, datagrams dropped as their socket's buffer was full: of nodes looked into.
-    `addresses` are, by node and interface, those that are there now, of interfaces where they are not as planned.
-    `ports` are, by switch and interface, the states of ports, such as forwarding or blocking.
+    `is_whole` says whether nodes were read, too. `lab` is None if its record is damaged. `udp_rcvbuf_errors` counts, by
+    node that was read, the datagrams that were dropped because their socket's buffer was full. `addresses` are the
+    present addresses, by node and interface, of interfaces where they are not the planned ones. `ports` are the states
+    of ports, such as forwarding or blocking, by switch and interface.
     """
 
     problems: tuple[Problem, ...]
@@ -40,7 +41,7 @@ class Drift(NamedTuple):
 
 
 def examine(lab: str) -> Drift:
-    """Return what of a lab that has a folder is not as planned; needs no root, but sees more with it."""
+    """Return what is not as planned in a lab that has a folder. This needs no root, but sees more with it."""
     try:
         record = store.shown(lab)
     except NetlabError as error:
@@ -57,7 +58,7 @@ def _examined(lab: Standing) -> Drift:
     told = {problem.where for problem in outside}
     try:
         inside, found = _inside(lab, told)
-        if inside:  # once more: a reload may just have changed what one half of it was compared with
+        if inside:  # read again: a reload may have changed the pins while they were compared
             inside, found = _inside(lab, told)
     except PermissionError:
         return Drift(outside, False, lab)
@@ -73,7 +74,7 @@ def _examined(lab: Standing) -> Drift:
     return Drift((*outside, *inside), True, lab, errors, addresses, ports)
 
 
-# ---- what needs no root ----------------------------------------------------------------------------------------------
+# ---- compared without root -------------------------------------------------------------------------------------------
 
 
 def _outside(lab: Standing) -> Iterator[Problem]:
@@ -87,7 +88,7 @@ def _outside(lab: Standing) -> Iterator[Problem]:
 
 
 def _in_etc(record: LabRecord) -> Iterator[tuple[str, str]]:
-    """Yield what is missing of the files that nodes see in /etc, as where and what."""
+    """Yield the missing ones of the files that nodes see in /etc: for each, where the problem is and what it is."""
     etc = f"{record.folder}/{paths.ETC}"
     if unnamed := _unnamed(record, f"{etc}/hosts"):
         yield "", f"{etc}/hosts {unnamed}"
@@ -97,7 +98,7 @@ def _in_etc(record: LabRecord) -> Iterator[tuple[str, str]]:
 
 
 def _files(record: LabRecord) -> Iterator[tuple[str, str]]:
-    """Yield what is missing in the lab's folder, as where and what."""
+    """Yield what is missing in the lab's folder: for each, where the problem is and what it is."""
     folder = record.folder
     try:
         store.public(record.lab)
@@ -115,7 +116,7 @@ def _files(record: LabRecord) -> Iterator[tuple[str, str]]:
 
 
 def _is_gone(path: str) -> bool:
-    """Say whether there is no such file; one in a folder that the caller may not look into is not gone."""
+    """Say whether there is no such file. If the caller may not read the folder, the file counts as there."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -133,7 +134,7 @@ def _is_socket(path: str) -> bool:
 
 
 def _unnamed(record: LabRecord, path: str) -> str:
-    """Return what is wrong with the lab's hosts file: "" where every address of every node has its name there."""
+    """Return what is wrong with the lab's hosts file; "" if it names every address of every node."""
     try:
         lines = files.read(path).decode(errors="replace").splitlines()
     except OSError:
@@ -163,7 +164,7 @@ def _processes(record: LabRecord, broken: Collection[str]) -> Iterator[Problem]:
             "", f"{folder}/{paths.SUPERVISOR}, which says who its supervisor is, is gone or damaged", anew(lab)
         )
     if supervisor and not _is_socket(f"{folder}/{paths.SOCKET}"):
-        yield Problem("", f"{folder}/{paths.SOCKET}, where its supervisor is asked, is gone", anew(lab))
+        yield Problem("", f"{folder}/{paths.SOCKET}, the socket of its supervisor, is gone", anew(lab))
     if supervisor:
         what, mend = lab_cgroup.problem(lab, folder)
         yield from [Problem("", what, mend or anew(lab))] if what else ()
@@ -177,13 +178,13 @@ def _processes(record: LabRecord, broken: Collection[str]) -> Iterator[Problem]:
                 yield Problem(key, f"its log {log} is gone", anew(lab))
 
 
-# ---- what does -------------------------------------------------------------------------------------------------------
+# ---- compared with root ----------------------------------------------------------------------------------------------
 
 
 def _inside(standing: Standing, told: Collection[str]) -> tuple[list[Problem], dict[str, Inside | None]]:
-    """Return what is not as planned in nodes and of their programs, and what was found there.
+    """Return the problems inside nodes and of their programs, and what was read in each node.
 
-    Of nodes in `told` something was said already. PermissionError where this process may enter no node.
+    Nodes in `told` have a problem already. PermissionError if this process may enter no node.
     """
     found = snapshot.nodes(standing.record.nodes, standing.runtime.netns_path)
     return [*_problems_inside(standing.record, told, found, standing.runtime.netns_path)], found
@@ -203,7 +204,7 @@ def _problems_inside(
     for node, about in record.nodes.items():
         own = {key: _pins(program.pins, known) for key, program in record.programs_of(node)}
         passing = _pins(paths.passing_pins(folder, node), known)
-        if mounted:  # else they are all gone, and that is told
+        if mounted:  # otherwise all pins are gone, and `_files` says so once
             for where, pins in (*own.items(), (node, passing)):
                 yield from node_drift.pin_problems(lab, where, pins)
         if seen := found.get(node):
@@ -215,7 +216,7 @@ def _problems_inside(
 
 
 def _way_outside(lab: str, node: str, about: NodeRecord, netns_path: Callable[[str], str]) -> Iterator[Problem]:
-    """Yield what is gone of the lab's way through this host."""
+    """Yield what is missing for the lab to reach the outside through this host."""
     from netlab.network import internet
 
     told = inside(netns_path(node), lambda: [*internet.problems(lab, list(about.interfaces))])

@@ -1,8 +1,9 @@
-"""This host as a machine to build labs on: what the steps of a plan really do to it."""
+"""Does the steps of a plan on this host: the Machine of `apply` that is no test."""
 
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from netlab import paths
@@ -23,12 +24,14 @@ from netlab.runtime.base import home_of
 from netlab.words import count, few
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from netlab.lab.name_servers import Names
     from netlab.programs.loader import Compilation, Job
     from netlab.supervise.client import Connection
 
 _Step = TypeVar("_Step", bound=Step)
-# Steps that are done by others than network/links.
+# Steps that network/links does not do.
 _ELSEWHERE = JoinHost | OpenInternet | GiveFiles | FillMaps | AttachProgram | RunSetup | StartRole
 _BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
 PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
@@ -40,7 +43,7 @@ def _of(kind: type[_Step], steps: Sequence[Step]) -> list[_Step]:
 
 
 class _Beside(threading.Thread):
-    """A piece of work done beside the main thread; `result` waits for it and raises what it raised."""
+    """Work done in a thread of its own; `result` waits for it and raises what it raised."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         super().__init__(daemon=True)
@@ -88,6 +91,7 @@ class Host:
         self.tracing: _Beside | None = None
         self.has_events = False  # whether a program has maps of events
         self.names: Names | None = None  # of a lab with a way outside
+        self.told_of_background = False
 
     def open(self) -> None:
         """Make the lab's folder, with its hosts file."""
@@ -98,7 +102,8 @@ class Host:
             from netlab.lab import outside
 
             self.names = outside.names(self.plan.steps, self.plan.interfaces)
-        store.create(self.standing.record, with_programs=bool(programs))
+        with self._claimed():
+            store.create(self.standing.record, with_programs=bool(programs))
         files.write(f"{self.folder}/{paths.ETC}/hosts", hosts.text(self.plan))
         for name, text in hosts.BESIDE.items():
             if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist
@@ -108,6 +113,14 @@ class Host:
         if programs:
             for name in (paths.PROGRAMS, paths.LAYOUTS):
                 files.make_folder(f"{self.folder}/{name}", files.FOR_GROUP)
+
+    def _claimed(self) -> "AbstractContextManager[None]":
+        """Return what keeps others off the networks of this host until the lab's record is written."""
+        if not self._joins_host():
+            return nullcontext()
+        from netlab.lab import host_networks
+
+        return host_networks.claimed(self.standing.record)
 
     def _joins_host(self) -> bool:
         return bool(_of(JoinHost, self.plan.steps))
@@ -133,8 +146,8 @@ class Host:
             self.supervisor = client.spawn(self.lab, self.folder, self.lock)
 
     def _check_commands(self, roles: Sequence[StartRole], any_runs: bool) -> None:
-        """Refuse what could not be started in the end."""
-        if self.runtime.has_files:  # which come with the nodes
+        """Refuse commands that could not be started, before anything is built."""
+        if self.runtime.has_files:  # the commands are in files that come with the nodes, and there are no nodes yet
             return
         if any_runs and commands.problem("ip", os.environ):
             raise HostError("ip is not installed; on Debian: apt-get install iproute2")
@@ -143,7 +156,7 @@ class Host:
             self._check(step, commands.problem(step.argv[0], {**os.environ, **dict(step.env)}, self.home))
 
     def _check(self, step: StartRole, problem: str) -> None:
-        """Refuse a command with a problem; a role says READY, or else."""
+        """Raise NetlabError for a command with a problem, except a role's: it will fail to say READY."""
         if problem and not step.awaits_ready:
             raise NetlabError(f"{step.key}: command {step.argv[0]}: {problem}")
 
@@ -191,10 +204,7 @@ class Host:
         nodes = [step.node for step in steps if isinstance(step, CreateNode | JoinHost)]
         self.runtime.create(nodes, {step.node: step.own for step in _of(GiveFiles, steps)})
         self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
-        links.build(
-            [step for step in steps if not isinstance(step, _ELSEWHERE)],
-            self.runtime.netns_path,
-        )
+        links.build([step for step in steps if not isinstance(step, _ELSEWHERE)], self.runtime.netns_path)
         self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
         if self._joins_host():
             from netlab.lab import outside
@@ -202,7 +212,7 @@ class Host:
             outside.opened(steps, self.plan.interfaces, self.names, self.lab, self.say)
 
     def _fill(self, steps: Sequence[FillMaps]) -> None:
-        """Write what the file has for maps into them, before any packet meets their programs."""
+        """Write the topology's entries into maps, before any packet meets their programs."""
         if not steps:
             return
         from netlab.lab import map_filling
@@ -225,8 +235,7 @@ class Host:
             notes.update(dict.fromkeys(loaded.notes))
             self.has_events |= loaded.has_events
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
-            where = few(step.interfaces)
-            what = f"{step.program.name} attached to {where} ({step.program.mode})"
+            what = f"{step.program.name} attached to {few(step.interfaces)} ({step.program.mode})"
             self.say(f"netlab: {self.lab}: {step.node}: {what}")
         if pinned:
             noted_pins.note(self.folder, pinned)
@@ -262,10 +271,15 @@ class Host:
             how += ", and starts again" if event.get("again") else ""
             who = event.get("process") or event["node"]
             self.say(f"netlab: {self.lab}: {who} {words[event['kind']]}{how}")
+        if event.get("unfollowed") and not self.told_of_background:
+            from netlab.supervise.readiness import NOT_FOLLOWED
+
+            self.told_of_background = True
+            self.say(f"netlab: {self.lab}: note: {NOT_FOLLOWED}")
 
     def complete(self) -> None:
-        """Let the supervisor go on without us, and write down that the lab stands."""
-        if not self.supervises:  # a lab without processes, whose programs' lines are to be kept all the same
+        """Let the supervisor go on without this process, and mark the lab as complete."""
+        if not self.supervises:  # no process was started, but the supervisor keeps the programs' trace lines
             self._start([], [])
         if self.supervisor:
             from netlab.supervise import client
@@ -274,7 +288,7 @@ class Host:
         store.mark_complete(self.lab)
 
     def undo(self) -> list[str]:
-        """Remove the lab, after ending what this process has begun itself."""
+        """Remove the lab, after ending the work that this process has started."""
         for compilation in self.compilations.values():
             compilation.kill()
         if self.tracing:

@@ -1,12 +1,13 @@
-"""What of this host a lab that joins it must not disturb: its networks, name servers and gateways. Needs no root.
+"""Reads the networks, name servers and gateways of this host, which a lab that joins it must avoid. Needs no root.
 
-While a lab stands, it is what the lab was planned beside: so the same file is the same lab.
+For a lab that is up, they are taken from its record, not read again: so the same file still means the same lab.
 """
 
 import os
 import socket
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from netlab import paths
@@ -14,8 +15,9 @@ from netlab.errors import NetlabError
 from netlab.kernel.netlink import Channel, attributes
 from netlab.plan.host_steps import is_interface_of
 from netlab.plan.surroundings import NOWHERE, SPECIAL, Surroundings, Taken
-from netlab.record import store
-from netlab.topology.ip_arithmetic import BITS, FAMILIES, IPV4, IPV6, Subnet, parse
+from netlab.record import lock, store
+from netlab.record.model import LabRecord
+from netlab.topology.ip_arithmetic import BITS, DEFAULT, FAMILIES, IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Topology
 
 _RTM_GETADDR, _RTM_GETROUTE = 22, 26
@@ -24,34 +26,88 @@ _QUESTION = struct.Struct("=IHHII BxHiII")  # struct nlmsghdr; struct ifinfomsg,
 _ADDRESS, _ROUTE = struct.Struct("=BBBBI"), struct.Struct("=8BI")
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
-_RTN_UNICAST, _RTN_OF_NOBODY = 1, (6, 7, 8)  # blackhole, unreachable, prohibit
+_RTN_UNICAST, _RTN_NOWHERE = 1, (6, 7, 8)  # blackhole, unreachable, prohibit
 _FAMILIES = {socket.AF_INET: IPV4, socket.AF_INET6: IPV6}
-# Routes as wide as this are ways to everywhere, as those of a VPN: 0.0.0.0/1, 2000::/3.
+# Routes with a prefix no longer than this count as default routes, such as those of a VPN: 0.0.0.0/1, 2000::/3.
 _WIDEST = {IPV4: 1, IPV6: 3}
 
 
 def around(topology: Topology) -> Surroundings:
-    """Return what a lab must take into account; nothing for one without a node that is this host."""
+    """Return the networks that a lab must avoid; none for a lab without a node that is this host."""
     if not any(node.kind == "host" for node in topology.nodes):
         return NOWHERE
     return _of_standing(topology.name) or _read(topology.name)
 
 
 def _of_standing(lab: str) -> Surroundings | None:
-    """Return what a lab that stands was planned beside; None if there is none."""
+    """Return the networks that a lab avoids that is up already; None if no such lab is up."""
     if not os.path.exists(f"{paths.folder_of(lab)}/{paths.RECORD}"):
         return None
     try:
         record = store.read(lab)
-    except NetlabError:  # that is told later
+    except NetlabError:  # `up` reads the record again later, and reports this
         return None
     if not any(node.kind == "host" for node in record.nodes.values()):
         return None
     return Surroundings(tuple(Taken(parse(network)[1]) for network in record.avoided), record.outside)
 
 
+class OutdatedError(NetlabError):
+    """Somebody else uses a network of a lab since that was planned: it is to be planned again."""
+
+
+@contextmanager
+def claimed(record: LabRecord) -> Iterator[None]:
+    """Hold the lock of this host's networks while a lab's record is written, which claims those of the lab.
+
+    Two labs that are planned at the same moment choose the same ones. OutdatedError for the second, which may plan
+    again: then it sees the record of the first.
+    """
+    with lock.of_host(record.lab):
+        own = [*_networks(record)]
+        for one in _read(record.lab).taken:
+            if found := next((net for net in own if net.covers(one.network) or one.network.covers(net)), None):
+                raise OutdatedError(
+                    f"{found} of the lab {record.lab} is now in use on this host ({one.what}): try again"
+                )
+        yield
+
+
+def _networks(record: LabRecord) -> Iterator[Subnet]:
+    """Yield the networks that this host has addresses in, or routes to, for a lab."""
+    for node in record.nodes.values():
+        if node.kind != "host":
+            continue
+        for end in node.interfaces.values():
+            for address in (*end.addresses, *end.peers.values()):
+                yield parse(address)[1]
+        for route in node.routes:
+            if route.to != DEFAULT:
+                yield parse(route.to)[1]
+
+
+def _of_others(lab: str) -> Iterator[tuple[Subnet, str]]:
+    """Yield the networks of other labs that join this host: one that has just been begun has no interface here yet."""
+    here = os.stat("/proc/thread-self/ns/net")
+    for other in store.labs():
+        with suppress(NetlabError):  # it is not ours to read, or has just gone
+            record = store.read(other) if other != lab else None
+            if record and not _is_elsewhere(record, here):
+                for network in _networks(record):
+                    yield network, f"the lab {other}"
+
+
+def _is_elsewhere(record: LabRecord, here: os.stat_result) -> bool:
+    """Say whether a lab joins another host, as in a container; before its node stands, nobody can tell."""
+    held = [f"{record.folder}/{paths.OUTSIDE}/{name}" for name, node in record.nodes.items() if node.kind == "host"]
+    with suppress(OSError):
+        there = os.stat(held[0]) if held else here
+        return there.st_dev == here.st_dev and there.st_ino != here.st_ino
+    return False
+
+
 class _Route(NamedTuple):
-    """A route of the host: to which network, through whom (None: nobody), at which interface."""
+    """A route of the host: its network, its gateway (None if it has none), and its interface's index."""
 
     to: Subnet
     via: Subnet | None
@@ -80,6 +136,8 @@ def _read(lab: str) -> Surroundings:
                 taken.setdefault(route.via, "its gateway")
         else:
             taken.setdefault(route.to, f"route through {names.get(route.index, 'nothing')}")
+    for network, what in _of_others(lab):
+        taken.setdefault(network, what)
     for server in _name_servers():
         taken.setdefault(server, "its name server")
     found = tuple(Taken(*each) for each in sorted(taken.items()) if not any(known.covers(each[0]) for known in SPECIAL))
@@ -101,11 +159,11 @@ def _addresses(channel: Channel) -> Iterator[tuple[Subnet, int]]:
 
 
 def _routes(channel: Channel) -> Iterator[_Route]:
-    """Yield the routes of all tables, as rules may lead to any."""
+    """Yield the routes of all tables, because a rule may use any of them."""
     for answer in _all(channel, _RTM_GETROUTE):
         family, length, _, _, _, _, _, kind, _ = _ROUTE.unpack_from(answer)
         about = dict(attributes(answer[_ROUTE.size :]))
-        if family in _FAMILIES and (kind == _RTN_UNICAST or (kind in _RTN_OF_NOBODY and length)):
+        if family in _FAMILIES and (kind == _RTN_UNICAST or (kind in _RTN_NOWHERE and length)):
             via = about.get(_RTA_GATEWAY)
             bits = BITS[_FAMILIES[family]]
             yield _Route(

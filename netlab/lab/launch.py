@@ -23,9 +23,10 @@ _SHOWN = 60  # characters of a command in a message
 def process(
     lab: Standing, node: str, process: ProcessRecord, more: Sequence[str] = ()
 ) -> tuple[list[str], dict[str, str]]:
-    """Return argv, not yet wrapped, and variables of a process of a node; `more` goes behind its arguments.
+    """Return the argv and the variables of a node's process; `more` follows its arguments.
 
-    A role runs under netlab's own interpreter, or the one of its node's image, and finds netlab's modules.
+    The argv is not yet wrapped by the runtime. A role runs under netlab's own interpreter, or the one of its node's
+    image, and can import netlab's modules.
     """
     argv, variables = [*process.argv, *more], {**lab.record.variables(node), **process.env}
     if process.role:
@@ -38,7 +39,7 @@ def process(
 
 
 def start(lab: Standing, step: "StartRole", planned: ProcessRecord, home: str) -> "tuple[Start, str]":
-    """Return how a supervisor starts a process, from the folder `home`, and what is wrong with it, "" for nothing."""
+    """Return how a supervisor starts a process in the folder `home`, and what is wrong with it ("" for nothing)."""
     from netlab.runtime import entry
     from netlab.supervise.job import Start
 
@@ -71,16 +72,17 @@ def start(lab: Standing, step: "StartRole", planned: ProcessRecord, home: str) -
 
 
 def _grouped(command: Command, key: str) -> tuple[Command, str]:
-    """Let a process of a limited node enter a control group of its own below the node's; return that, too.
+    """Give a process of a node with limits its own control group below the node's; return command and group.
 
-    Return "" if there is none of version 2: there a process is in one group only, and in the lab's if not in this.
+    The group is "" without control groups of version 2. With version 2 a process is in one group only: its own replaces
+    the lab's.
     """
     for group in (each for each in command.groups if os.path.exists(f"{each}/cgroup.controllers")):
         own = f"{group}/{key.replace('/', '.')}"
         if command.entrance:
             entered = tuple(own if each == group else each for each in command.entrance.groups)
             return command._replace(entrance=command.entrance._replace(groups=entered)), own
-        at = command.argv.index(group)  # before all words of the command itself
+        at = command.argv.index(group)  # the first match is the runtime's: the command itself comes after it
         return command._replace(argv=[*command.argv[:at], own, *command.argv[at + 1 :]]), own
     return command, ""
 
@@ -98,7 +100,7 @@ def setup(lab: Standing, step: "RunSetup", home: str) -> "Setup":
 
 
 def _called(command: "SetupCommand") -> str:
-    """Return what a command is called in messages: its line in the file, and what is written there, shortened."""
+    """Return the name of a command in messages: its line in the file, and its text, shortened."""
     words = command.argv[-1] if command.argv[:2] == ("sh", "-c") else " ".join(command.argv)
     first, *more = words.strip().splitlines()
     text = first if len(first) <= _SHOWN and not more else f"{first[:_SHOWN]} …"
@@ -116,7 +118,7 @@ def command(lab: Standing, node: str, argv: Sequence[str]) -> Command:
 def shell(lab: Standing) -> list[str]:
     """Return the argv of an interactive shell; the prompt of bash shows where it is."""
     settings = f"{lab.record.folder}/{paths.BASHRC}"
-    if lab.runtime.has_files:  # which may have no bash
+    if lab.runtime.has_files:  # an image may have no bash
         return ["sh", "-c", 'command -v bash >/dev/null && exec bash --rcfile "$0"; exec sh', settings]
     program = os.environ.get("SHELL") or "/bin/sh"
     return [program, "--rcfile", settings] if os.path.basename(program) == "bash" else [program]

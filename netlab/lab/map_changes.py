@@ -16,7 +16,10 @@ from netlab.topology.document.tree import Item, Scalar
 
 
 def key_of(lab: Standing, program: str, of: TypedMap, text: str) -> bytes:
-    """Return a key as it is typed, for a map of the program with this key in the lab; UsageError if it is none."""
+    """Return the bytes of a key that a user has typed for a map; UsageError if the text is no such key.
+
+    `program` is the key of the map's program in the lab.
+    """
     with closing(_writer(lab, program, of)) as writer:
         return _key(writer, text)
 
@@ -44,7 +47,7 @@ def put(lab: Standing, program: str, of: TypedMap, key: str | None, value: str) 
             values = writer.values(_item(value), "")
         except Misfit as misfit:
             raise UsageError(f"value {value}: {misfit}") from None
-        # an interface is looked up in the namespace of whoever writes the entry of a devmap
+        # the kernel looks up a devmap's interface in the namespace of the process that writes the entry
         netns = lab.runtime.netns_path(paths.node_of(program))
         try:
             syscalls.inside(netns, lambda: of.map.set_per_cpu(number, values))
@@ -98,7 +101,7 @@ def _remove(of: TypedMap, key: bytes) -> None:
 
 
 def _emptied(of: TypedMap) -> int:
-    """Take all values out of a queue, but no more than fit into it: somebody may put in new ones."""
+    """Take all values out of a queue; stop after as many as fit into it, because a program may add new ones."""
     for count in range(of.map.max_entries):
         try:
             of.map.pop()
@@ -108,7 +111,7 @@ def _emptied(of: TypedMap) -> int:
 
 
 def _item(text: str) -> Item:
-    """Return what is typed as a value of a topology."""
+    """Return the text that a user has typed as an item of a topology."""
     mistakes: list[Mistake] = []
     try:
         found = compose(text, mistakes, empty=True) if text.strip() else Scalar(1, 1, text, text)

@@ -23,10 +23,10 @@ MOST = 20  # mistakes in one message
 
 
 def fill(standing: Standing, steps: Sequence[FillMaps], file: str) -> None:
-    """Write into the maps of these nodes, whose programs are loaded.
+    """Write the entries of these steps into the maps of nodes whose programs are loaded.
 
-    Raises TopologyError with the mistakes of all of them, and with nothing written, for entries that do not fit their
-    maps; with the first one that the kernel refuses otherwise.
+    Raises TopologyError if entries do not fit their maps: it has all such mistakes, and nothing was written. If the
+    kernel refuses an entry, TopologyError has this one.
     """
     mistakes: dict[Mistake, None] = {}
     with ExitStack() as opened:
@@ -42,7 +42,7 @@ def fill(standing: Standing, steps: Sequence[FillMaps], file: str) -> None:
             raise TopologyError(file, list(mistakes)[:MOST])
         for node, fills in ready:
             try:
-                # an interface is looked up in the namespace of whoever writes the entry of a devmap
+                # the kernel looks up a devmap's interface in the namespace of the process that writes the entry
                 syscalls.inside(standing.runtime.netns_path(node), partial(_write, fills))
             except Misfit as misfit:
                 raise TopologyError(file, [_mistake(misfit)]) from None
@@ -58,14 +58,14 @@ def _write(fills: "list[_Filling]") -> None:
 
 
 class _Found(NamedTuple):
-    """The maps that entries are for, and what of the entries does not fit."""
+    """The maps that entries are for, and the entries that do not fit."""
 
     ready: "list[_Filling]"
     misfits: list[Misfit]
 
 
 def _fillings(standing: Standing, node: str, entries: MapEntries, opened: ExitStack) -> _Found:
-    """Find the maps of this name, one in each of the node's programs that has it."""
+    """Find the maps of this name: each of the node's programs may have one."""
     folders = [program.pins for program in standing.record.nodes[node].programs]
     there = {folder: pinned.maps(folder) for folder in folders}
     ready = []
@@ -83,7 +83,7 @@ def _fillings(standing: Standing, node: str, entries: MapEntries, opened: ExitSt
 
 
 class _Filling:
-    """The entries for one map, as the kernel takes them; `misfits` are those that do not fit."""
+    """The entries for one map, in bytes as the kernel takes them; `misfits` are the entries that do not fit."""
 
     def __init__(self, entries: MapEntries, writer: MapWriter) -> None:
         self.name = entries.name

@@ -1,8 +1,8 @@
-"""Which name servers the nodes of a lab with a way outside ask: those of this host, as far as nodes can reach them.
+"""Chooses the name servers for nodes that reach the outside: those of this host, as far as nodes can reach them.
 
-A server that only the host itself can reach, on its loopback interface, is asked through the host's address on the
-lab's link; nftables lead queries there. systemd-resolved and NetworkManager write down the servers behind theirs, and
-these are asked directly.
+Nodes cannot reach a server on the host's loopback interface. They ask it at the host's address on the lab's link, and
+nftables redirects the queries. If this server is systemd-resolved's or NetworkManager's, nodes ask the servers behind
+it directly: both programs write these servers to a file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ _MOST_BYTES = 1 << 16
 
 
 class Names(NamedTuple):
-    """What nodes see as /etc/resolv.conf; a server that only the host reaches, and the address that leads to it."""
+    """The nodes' /etc/resolv.conf; a server on the host's loopback, and the address at which nodes ask it."""
 
     text: str
     resolver: str = ""
@@ -26,7 +26,7 @@ class Names(NamedTuple):
 
 
 def chosen(addresses: Sequence[str], path: str = RESOLV_CONF, behind: Sequence[str] = BEHIND) -> Names:
-    """Return what nodes get; `addresses` are those of the host on the lab's links, with prefix lengths."""
+    """Return the name servers for nodes; `addresses` are the host's on the lab's links, with prefix lengths."""
     found = [server for server in servers(path) if not _is_own(server)]
     loopback = [server for server in servers(path) if _is_own(server)]
     for other in behind if loopback and not found else ():

@@ -1,7 +1,7 @@
-"""What of a node is no longer as planned: the lab's record compared with what was read in the node. Pure.
+"""Compares a node with the lab's record, and finds what is not as planned. Pure.
 
-A problem is only what was planned and is missing or changed. What somebody has added to a node (an address, a route, a
-link, a qdisc) is his own affair. `snapshot` reads nodes. `drift` looks at the rest of a lab.
+A problem is something planned that is missing or changed. Something added to a node (an address, a route, a link, a
+qdisc) is no problem. `snapshot` reads nodes. `drift` looks at the rest of a lab.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,9 +19,9 @@ NO_PEERS: Mapping[str, str] = {}
 
 
 class Problem(NamedTuple):
-    """What of a lab is not as planned: where (a node, with the interface if it is about one), what, and what mends it.
+    """Something of a lab that is not as planned: where, what, and what mends it.
 
-    `where` is "" for the lab as a whole.
+    `where` is a node, or a node and its interface; it is "" for the lab as a whole.
     """
 
     where: str
@@ -101,12 +101,12 @@ NO_PINS = Pins({})
 
 
 def anew(lab: str) -> str:
-    """Return what mends everything that nothing smaller mends."""
+    """Return the command that builds the lab anew, for problems that nothing smaller mends."""
     return f"netlab down {lab}, then up"
 
 
 def in_node(lab: str, node: str, command: str) -> str:
-    """Return the command that does something in a node."""
+    """Return the command line that runs a command in a node."""
     return f"netlab exec --lab {lab} {node} {command}"
 
 
@@ -159,7 +159,7 @@ def _attachment(attached: Mapping[str, int], called: str, mode: str, pins: Pins)
 
 
 class _Node:
-    """One node: its plan, and what was read there."""
+    """One node: its part of the record, and what was read in it."""
 
     def __init__(self, lab: str, node: str, about: NodeRecord, seen: Inside) -> None:
         self.lab, self.node, self.about, self.seen = lab, node, about, seen
@@ -193,7 +193,7 @@ class _Node:
         return Problem(where, what, in_node(self.lab, self.node, command) if command else anew(self.lab))
 
     def _gone(self, name: str, index: int, there: bool) -> Problem:
-        """Say how an interface is gone: an index stays with its interface, but a name can go to another."""
+        """Say how an interface is gone. An index belongs to one interface for ever, but a name can move to another."""
         if there:
             return self._problem(name, "the interface is gone, and another one has its name")
         now = self.by_index.get(index)
@@ -238,9 +238,9 @@ class _Node:
                 yield self._problem(name, f"its address {address} is gone", self._command(step))
 
     def _routes(self, gone: list[Subnet], without: Collection[str]) -> Iterator[Problem]:
-        """Yield routes that are gone, except those that went with their interface.
+        """Yield routes that are gone, except those whose interface is gone.
 
-        Another route to the same network, such as a routing daemon's, does not replace one: it has another metric.
+        A routing daemon's route to the same network does not replace a planned one: it has another metric.
         """
         for route in self.about.routes:
             if route_drift.planned(route) in self.seen.routes or route.interface in without:
@@ -253,30 +253,29 @@ class _Node:
     def _sysctls(self) -> Iterator[Problem]:
         for name, value in self.about.sysctls.items():
             found = self.seen.sysctls.get(name)
-            if found is not None and not _same(found, value) and self._is_telling(name, value):
+            if found is not None and not _same(found, value) and self._is_changed(name, value):
                 command = self._command(CreateNode(self.node, ((name, value),), self.lab))
                 yield self._problem("", f"its sysctl {name} is {found}, planned is {value}", command)
 
-    def _is_telling(self, name: str, value: str) -> bool:
-        """Say whether a sysctl with another value was changed after `up`.
+    def _is_changed(self, name: str, value: str) -> bool:
+        """Say whether a sysctl that does not have its planned value was changed after `up`.
 
-        A node that forwards without need is no less than planned. And one sysctl may have set another: those with the
-        same leaf (net.ipv4.conf.all.forwarding, net.ipv4.ip_forward) are reported only if all have the same planned
-        value.
+        A node that forwards although it need not is no problem. One sysctl may set another: those with the same leaf
+        (net.ipv4.conf.all.forwarding, net.ipv4.ip_forward) are reported only if all have the same planned value.
         """
         leaf = _leaf(name)
         alike = {other for each, other in self.about.sysctls.items() if _leaf(each) == leaf}
         return len(alike) == 1 and not (leaf[1] == "forwarding" and value == "0")
 
     def _command(self, step: AddAddress | AddRoute | FaceProgram | CreateNode) -> str:
-        """Return the command of a step as it is typed inside the node; for CreateNode, its sysctls."""
+        """Return the command of a step as a user types it inside the node; for CreateNode, its sysctls."""
         line = str(step).splitlines()[-1]
         where = namespace(self.lab, self.node)
         return line.replace(f"ip -n {where}", "ip", 1).replace(f"ip netns exec {where} ", "", 1)
 
 
 def _set(interface: str, change: str) -> str:
-    """Return the command that changes an interface, as it is typed inside the node."""
+    """Return the command that changes an interface, as a user types it inside the node."""
     import shlex
 
     return f"ip link set {shlex.quote(interface)} {change}"

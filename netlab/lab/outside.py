@@ -1,4 +1,4 @@
-"""What `up` does, tells and writes where a lab joins this host's own network."""
+"""The part of `up` for a lab that joins this host's own network: what it opens, and what it says of it."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 
 
 def names(steps: Sequence[Step], interfaces: Sequence[Interface]) -> Names | None:
-    """Return the name servers of a lab with a way outside; None for another one. HostError without what it needs."""
+    """Return the name servers of a lab that reaches the outside; None for another lab. HostError if nft is missing."""
     step = next((each for each in steps if isinstance(each, OpenInternet)), None)
     if not step:
         return None
@@ -32,7 +32,7 @@ def names(steps: Sequence[Step], interfaces: Sequence[Interface]) -> Names | Non
 
 
 def opened(steps: Sequence[Step], interfaces: Sequence[Interface], names: Names | None, lab: str, say: Say) -> None:
-    """Open the way outside, if the plan has one, and say plainly what of this host is open to the lab."""
+    """Let the lab reach the outside if the plan says so, and tell the user what of this host is open to the lab."""
     guards = [step for step in steps if isinstance(step, GuardHost)]
     for node in dict.fromkeys(step.node for step in guards):
         at = few([address.partition("/")[0] for address in _addresses(node, interfaces)]) or "no address"
@@ -52,7 +52,7 @@ def opened(steps: Sequence[Step], interfaces: Sequence[Interface], names: Names 
 
 
 def _public(node: str, steps: Sequence[Step], interfaces: Sequence[Interface]) -> list[str]:
-    """Return the networks that the host has a route or an address in, but for private ones."""
+    """Return the public networks to which the lab gives the host a route or an address."""
     words = [step.to for step in steps if isinstance(step, AddRoute) and step.node == node]
     words += [peer for end in interfaces if end.node == node for _, peer in end.peers]
     networks = dict.fromkeys(parse(word)[1] for word in (*_addresses(node, interfaces), *words))
@@ -79,7 +79,7 @@ def _told(step: OpenInternet, found: "Opened", names: Names | None) -> list[str]
 
 
 def _forwards_ipv6() -> bool:
-    """Say whether this host forwards IPv6 packets for somebody: unlike IPv4's, that is a matter of all interfaces."""
+    """Say whether this host forwards IPv6 packets: unlike for IPv4, one setting decides for all interfaces."""
     reader = Sysctls()
     try:
         return "1" in reader.read_all([FORWARDING[IPV6]]).values()

@@ -1,6 +1,7 @@
-"""Programs that pass everything, for the other ends of the links of a program that begins to send by XDP_TX.
+"""Attaches pass programs, which pass every frame, at the other ends of links of a program that sends by XDP_TX.
 
-`up` attaches them as the plan says; here they come later, with a new build that transmits where the one before did not.
+In native mode a veth delivers such frames only to an end with a program. `up` attaches pass programs as the plan says;
+this module adds them later, when a reload brings a build that transmits and the build before did not.
 """
 
 import os
@@ -25,11 +26,11 @@ _NAME = "pass"
 def make_ready(
     undo: ExitStack, lab: Standing, node: str, program: ProgramRecord, lock: int, say: Callable[[str], None]
 ) -> None:
-    """Attach a program that passes to each other end of a node's links that has no program; `undo` removes it.
+    """Attach a pass program to each other end of a node's links that has no program; `undo` removes them.
 
-    Raises NetlabError, with nothing attached, where one cannot be.
+    Raises NetlabError, with nothing attached, if one cannot be attached.
     """
-    if program.mode != "native":  # in generic mode what a program transmits leaves as any other frame
+    if program.mode != "native":  # in generic mode a transmitted frame leaves like any other
         return
     for peer, interfaces in _without(lab.record, node, program):
         pins = paths.passing_pins(lab.record.folder, peer)
@@ -49,7 +50,7 @@ def make_ready(
 
 
 def _without(record: LabRecord, node: str, program: ProgramRecord) -> Iterator[tuple[str, list[str]]]:
-    """Yield the other ends of the links with a program, by node, that are to have none of their own."""
+    """Yield the other ends of the program's links that have no program planned: each node with its interfaces."""
     found: dict[str, list[str]] = {}
     for name in program.interfaces:
         port = record.nodes[node].interfaces[name]
@@ -60,7 +61,7 @@ def _without(record: LabRecord, node: str, program: ProgramRecord) -> Iterator[t
 
 
 def _pin(record: LabRecord, peer: str, pins: str, lock: int) -> None:
-    """Load the program that passes, and pin it."""
+    """Load the pass program, and pin it."""
     path = os.path.join(assets.folder("bpf"), f"{_NAME}.c")
     compilation = loader.start(loader.Job(record.lab, peer, path, pins, f"{record.folder}/{paths.COMPILER}"), lock)
     try:
@@ -71,7 +72,7 @@ def _pin(record: LabRecord, peer: str, pins: str, lock: int) -> None:
 
 
 def _unpin(record: LabRecord, pins: str) -> None:
-    """Remove what `_pin` has pinned, as far as it came."""
+    """Remove what `_pin` has pinned, also if it failed half-way."""
     with suppress(FileNotFoundError):
         shutil.rmtree(pins)
     noted_pins.forget(record.folder, os.path.basename(pins))

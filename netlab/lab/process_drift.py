@@ -1,4 +1,4 @@
-"""What of a process is not as planned, with what mends it. Pure."""
+"""Finds what of a process is not as planned, and says what mends it. Pure."""
 
 from collections.abc import Iterator
 
@@ -13,9 +13,9 @@ from netlab.words import count
 def problems(
     lab: str, folder: str, planned: ProcessRecord, entry: Process, *, is_watched: bool, mend: str
 ) -> Iterator[Problem]:
-    """Yield what has happened to a node's process; where nobody watches, what is lost is told with the supervisor.
+    """Yield what is wrong with a node's process; `mend` is what brings back a process that has ended.
 
-    `mend` is what brings back a process that has ended.
+    `is_watched` says whether the supervisor is alive. If it is not, lost processes are named with that problem.
     """
     who = f"its process {entry.pid}"
     match entry.state:

@@ -1,7 +1,7 @@
 """Replaces programs of a node by new builds of their sources, under traffic, and keeps the maps.
 
 A new build is compiled and loaded beside the old one, with the maps that are there, and pinned in a folder of its
-own. Only then does anything change: pins, entries of maps, what is attached, each without a gap; what fails is undone.
+own. Only then do pins, entries of maps and attached programs change, each without a gap. If one fails, all are undone.
 """
 
 import os
@@ -40,7 +40,7 @@ class _Renewal(NamedTuple):
     netns: str
 
     def end(self) -> None:
-        """End the compiler, and remove what only the change itself needs."""
+        """End the compiler, and remove what only the reload needs."""
         self.compilation.kill()
         with suppress(FileNotFoundError):
             shutil.rmtree(self.fresh)
@@ -57,13 +57,13 @@ class _Maps(NamedTuple):
 
 
 def reload(lab: str, called: str, define: Define, say: Say) -> None:
-    """Compile the source of a program as it is now, and let the new build take the place of the old one.
+    """Compile the present source of a program, and replace the old build by the new one.
 
     `called` is NODE, for all programs of a node, or NODE/NAME; all are replaced or none. `define` overrides constants
-    of the topology, this time. Every map that is there is kept, with what is in it, under its name. A signal that comes
-    too late to undo it reaches the caller when it is done. Raises NetlabError, with the old programs going on as if
-    nothing had been, when a source does not compile, the kernel refuses a program, or a map would need another shape;
-    UsageError when there is no program, or no source.
+    of the topology, for this reload only. Every map is kept under its name, with its entries. A signal that comes too
+    late to undo the reload reaches the caller when it is done. Raises NetlabError, and the old programs go on
+    unchanged, if a source does not compile, the kernel refuses a program, or a map would need another shape;
+    UsageError if there is no such program, or no source.
     """
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
     with signals.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
@@ -95,7 +95,7 @@ def _read_events(folder: str, say: Say) -> None:
 
 @contextmanager
 def _no_new_names(folder: str) -> Iterator[None]:
-    """Remove what a reload that fails has added to the maps that a node's programs share by their names."""
+    """If the reload fails, remove the maps that it has added in the folder of maps that a node's programs share."""
     before = os.listdir(folder) if os.path.exists(folder) else None
     try:
         yield
@@ -116,7 +116,7 @@ def _replaced(
     say: Say,
     comes_too_late: Callable[[], object],
 ) -> dict[str, _Maps]:
-    """Build all, then swap all, by key; return what became of their maps."""
+    """Build all programs, then replace all; return how many maps were kept and made, by the program's key."""
     renewals: list[_Renewal] = []
     try:
         for key, program in programs.items():
@@ -125,7 +125,7 @@ def _replaced(
             for note in each.compilation.pinned().notes:
                 say(f"netlab: note: {note}")
         transmitting = {each.key for each in renewals if _may_transmit(each)}
-        comes_too_late()  # whatever would end us: from here on it is done, or undone, before we end
+        comes_too_late()  # from here on a signal waits until the reload is done, or undone
         with ExitStack() as undo:
             renewed = {}
             for each in renewals:
@@ -145,7 +145,7 @@ def _replaced(
 
 
 def _begun(lab: Standing, key: str, program: ProgramRecord, define: Define, lock: int) -> _Renewal:
-    """Start to compile, after what an earlier reload may have left is cleared up."""
+    """Clear up what a killed reload may have left, then start to compile."""
     netns, fresh = lab.runtime.netns_path(paths.node_of(key)), paths.successor_pins(program.pins)
     if os.path.exists(fresh):
         _clear_up(program.pins, fresh, netns)
@@ -160,7 +160,7 @@ def _may_transmit(renewal: _Renewal) -> bool:
 
 
 def _swapped(undo: ExitStack, folder: str, renewal: _Renewal) -> _Maps:
-    """Let the new build take the place of the old one; `undo` changes it back."""
+    """Replace the old build by the new one; `undo` changes it back."""
     pins, program, compilation = renewal.pins, renewal.program, renewal.compilation
     loaded, before = compilation.pinned(), set(os.listdir(paths.map_pins(pins)))
     kept = before - set(_renewed(pins, renewal.fresh))
@@ -193,7 +193,7 @@ def _clear_up(pins: str, fresh: str, netns: str) -> None:
 
 
 def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fresh: str) -> loader.Job:
-    """Return what the loader needs to know, all of it as it was when the lab was built, but for `define`."""
+    """Return the loader's job: everything as it was when the lab was built, except for `define`."""
     known = noted_pins.read(record.folder).get(os.path.basename(program.pins))
     mtus = [interface.mtu for interface in record.nodes[paths.node_of(key)].interfaces.values()]
     return loader.Job(
@@ -217,7 +217,7 @@ def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fr
 
 
 def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
-    """Let the pins be those of the new build, and the entries of maps that hold programs, too."""
+    """Replace pins, and programs in entries of maps, by those of the new build."""
     for name in sorted(set(os.listdir(paths.map_pins(fresh))) - set(os.listdir(paths.map_pins(pins)))):
         os.rename(paths.map_pin(fresh, name), paths.map_pin(pins, name))
         undo.callback(os.unlink, paths.map_pin(pins, name))
@@ -233,7 +233,7 @@ def _take_over(undo: ExitStack, pins: str, fresh: str, netns: str) -> None:
 
 
 def _renewed(pins: str, fresh: str) -> list[str]:
-    """Return the maps of an earlier build that the new one has anew, as constants are."""
+    """Return the maps that the new build does not share with the old one, such as maps of constants."""
     names = sorted(set(os.listdir(paths.map_pins(fresh))) & set(os.listdir(paths.map_pins(pins))))
     return [name for name in names if _number(pins, name) != _number(fresh, name)]
 
@@ -244,6 +244,6 @@ def _number(pins: str, name: str) -> int:
 
 
 def _keep_source(undo: ExitStack, path: str, text: bytes) -> None:
-    """Keep the source that was compiled, in the place of the one before."""
+    """Keep the source that was compiled, instead of the one before."""
     undo.callback(files.write, path, files.read(path), 0o640)
     files.write(path, text, 0o640)

@@ -1,4 +1,4 @@
-"""A record → nothing left: finds everything that belongs to a lab on this host, at any stage, and removes it.
+"""Finds everything that belongs to a lab on this host, at any stage of `up` or `down`, and removes it.
 
 The lab's name is enough to find everything (docs/adr/0003-the-machine-is-the-journal.md).
 """
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def remove(lab: str, *runtimes: "Runtime") -> list[str]:
     """Remove a lab from this host, and return what was found; any part may be missing.
 
-    If a part cannot be removed, the others still are, except the folder, without which the part could not be found
-    again. NetlabError then says which part; a later `down` tries again.
+    If a part cannot be removed, the others are removed all the same, except the folder: without it the part could not
+    be found again. NetlabError then says which part; a later `down` tries again.
     """
     folder = paths.folder_of(lab)
     parts: tuple[Callable[[], list[str]], ...] = (
@@ -63,13 +63,13 @@ def _close_trace(lab: str) -> list[str]:
 def _leave_host(lab: str, folder: str) -> list[str]:
     if not os.path.isdir(f"{folder}/{paths.OUTSIDE}") and not _has_opened():
         return []
-    from netlab.network import leaving
+    from netlab.network import host_cleanup
 
-    return leaving.leave(lab, folder, _has_way(lab))
+    return host_cleanup.leave(lab, folder, _has_way(lab))
 
 
 def _has_way(lab: str) -> bool | None:
-    """Say whether a lab has a way outside; None where its record does not tell."""
+    """Say whether a lab reaches the outside through this host; None if its record does not tell."""
     try:
         return any(node.internet for node in store.read(lab).nodes.values())
     except (NetlabError, OSError):
@@ -77,14 +77,14 @@ def _has_way(lab: str) -> bool | None:
 
 
 def _has_opened() -> bool:
-    """Say whether any lab has a way outside through a network namespace of the host."""
+    """Say whether any lab reaches the outside through this host."""
     return any(paths.is_forwarding(name) for name in files.names(paths.LABS))
 
 
 def labs_with_leftovers(containers: bool = False) -> list[str]:
     """Return the labs of this machine, also those of which only a name, limits or a trace instance is left.
 
-    With `containers`, return only labs with containers: this asks an engine, which takes longer than all the rest.
+    With `containers`, return only labs with containers: this asks Docker, which is slower than all the rest.
     """
     from netlab.runtime import cgroup_limits
     from netlab.supervise import trace
@@ -104,7 +104,7 @@ def labs_with_leftovers(containers: bool = False) -> list[str]:
 
 
 def find(lab: str | None) -> str:
-    """Return the lab that is meant, also if only leftovers of it exist; "" if none is meant or none exists.
+    """Return the lab to remove, also if only leftovers of it exist; "" if none is named and none exists.
 
     Raises as `store.choose` for a lab that does not exist, and UsageError if there are several.
     """
@@ -118,12 +118,12 @@ def find(lab: str | None) -> str:
 
 
 def has_names(lab: str, folder: str) -> bool:
-    """Say whether a folder of names of namespaces has names of this lab."""
+    """Say whether a folder of named namespaces has names of this lab."""
     return lab in _named_in(folder, f"{lab}.")
 
 
 def _named_in(folder: str, prefix: str = "") -> Iterator[str]:
-    """Yield the labs that names in a folder belong to; with `prefix`, only names that begin with it count."""
+    """Yield the labs to which the names in a folder belong; with `prefix`, only names that begin with it count."""
     for name in files.names(folder):
         target = files.target(f"{folder}/{name}") if name.startswith(prefix) else ""
         if target.startswith(f"{paths.LABS}/"):

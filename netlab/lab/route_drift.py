@@ -1,4 +1,4 @@
-"""Routes of a node as they are, beside those that are planned. Pure."""
+"""Planned routes and routes of a node, in one form that can be compared. Pure."""
 
 from typing import NamedTuple
 
@@ -10,10 +10,10 @@ _LINK_LOCAL = Subnet(IPV6, 0xFE80 << 112, 10)
 
 
 class Route(NamedTuple):
-    """A route: to which network, and through whom, as a number; 0 for nobody.
+    """A route: its network, and its next hop `via` as a number, 0 for none.
 
-    `kind` is "" or what takes packets no further. `index` is that of the interface where `via` does not say which: 0
-    elsewhere.
+    `kind` is "", or the kind of a route that forwards nothing, such as blackhole. `index` is the interface's if `via`
+    does not determine the interface, otherwise 0.
     """
 
     to: Subnet
@@ -31,14 +31,14 @@ class Route(NamedTuple):
 
 
 def planned(route: RouteRecord) -> Route:
-    """Return what the kernel knows of a route that is there."""
+    """Return a planned route in the form in which the kernel reports it."""
     via, alone = parse(route.via) if route.via else (0, None)
     to = DEFAULTS[alone.family if alone else IPV4] if route.to == DEFAULT else parse(route.to)[1]
     return Route.known(to, via, route.metric, route.kind, route.index)
 
 
 def called(route: RouteRecord) -> str:
-    """Return what people are told of a route."""
+    """Return the name of a route in messages."""
     what = "default route" if route.to == DEFAULT else f"route to {route.to}"
     if route.kind:
         return f"{route.kind} {what}"

@@ -1,7 +1,7 @@
 """Reads nodes of a lab from inside: links, addresses, routes, sysctls, offloads; and what is pinned of their programs.
 
-A thread enters one namespace after the other, and asks the kernel's routing netlink three questions in each. See
-linux/if_link.h, if_addr.h, rtnetlink.h.
+A thread enters one namespace after the other, and sends three routing netlink requests in each. See linux/if_link.h,
+if_addr.h, rtnetlink.h.
 """
 
 import os
@@ -46,9 +46,9 @@ _ETHTOOL_GTXCSUM, _ETHTOOL_GGRO = 0x16, 0x2B
 
 
 def nodes(planned: Mapping[str, NodeRecord], netns_path: Callable[[str], str]) -> dict[str, Inside | None]:
-    """Return what is in each of these nodes of a lab, None for those that cannot be entered.
+    """Return what is in each of these nodes of a lab, None for a node that cannot be entered.
 
-    PermissionError where this process may enter none. The calling thread stays where it is.
+    PermissionError if this process may enter none. The calling thread stays in its own namespace.
     """
     found: dict[str, Inside | None] = {}
     count = 2 if len(planned) >= THREADS_FROM else 1
@@ -57,9 +57,9 @@ def nodes(planned: Mapping[str, NodeRecord], netns_path: Callable[[str], str]) -
 
 
 def udp_rcvbuf_errors(planned: Iterable[str], netns_path: Callable[[str], str]) -> dict[str, int]:
-    """Return how many datagrams were dropped in each of these nodes as their socket's buffer was full.
+    """Return how many datagrams were dropped in each of these nodes because their socket's buffer was full.
 
-    Nodes that cannot be entered are left out. The calling thread stays where it is.
+    Nodes that cannot be entered are left out. The calling thread stays in its own namespace.
     """
     found: dict[str, int] = {}
 
@@ -151,7 +151,7 @@ def _address(answer: bytes) -> tuple[int, int, Subnet] | None:
 
 
 def _routes(answer: bytes) -> Iterator[Route]:
-    """Yield a route of the main table; one through several neighbours as one through each."""
+    """Yield a route of the main table; a multipath route becomes one route for each next hop."""
     family, length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(answer)
     if family not in _FAMILIES or table != _RT_TABLE_MAIN or kind not in _RTN_KINDS:
         return
@@ -163,7 +163,7 @@ def _routes(answer: bytes) -> Iterator[Route]:
 
 
 def _hops(about: Mapping[int, bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield the interface's index and the next hop of a route, or of each of its several ways."""
+    """Yield the interface's index and the address of each next hop of a route."""
     data = about.get(_RTA_MULTIPATH, b"")
     if not data:
         yield _number(about.get(_RTA_OIF, b"")), about.get(_RTA_GATEWAY, b"")
@@ -177,7 +177,7 @@ def _hops(about: Mapping[int, bytes]) -> Iterator[tuple[int, bytes]]:
 def _faces(channel: Channel, interfaces: Mapping[str, InterfaceRecord]) -> Iterator[tuple[str, tuple[bool, bool]]]:
     for name, port in interfaces.items():
         if port.faces:
-            with suppress(OSError):  # it is gone, and that is told
+            with suppress(OSError):  # the interface is gone, which `node_drift` reports
                 yield name, (bool(channel.ethtool(name, _ETHTOOL_GGRO)), bool(channel.ethtool(name, _ETHTOOL_GTXCSUM)))
 
 
@@ -192,7 +192,7 @@ def _number(value: bytes) -> int:
 
 
 def pins(folder: str, known: Pinned) -> Pins:
-    """Return what is pinned below a folder, `known` being what the lab's record says of it."""
+    """Return what is pinned below a folder; `known` is what the lab's record says of it."""
     coming = frozenset(_programs(paths.program_pins(paths.successor_pins(folder))).values())
     maps = frozenset(_listed(paths.map_pins(folder)))
     return Pins(_programs(paths.program_pins(folder)), maps, coming, *known)

@@ -1,4 +1,4 @@
-"""A lab that stands: its record, and the runtime of its nodes."""
+"""A lab that was built: its record, and the runtime of its nodes."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Standing:
-    """A lab's record, and the runtime of its nodes, which is made once."""
+    """A lab that was built: its record, and the runtime of its nodes, which is made once."""
 
     def __init__(self, record: LabRecord) -> None:
         self.record = record

@@ -1,8 +1,8 @@
-"""Rules of the host that would drop a lab's packets on their way through: Docker sets iptables' FORWARD to DROP.
+"""Lets a lab's packets pass firewall rules of the host: Docker, for example, sets iptables' FORWARD chain to DROP.
 
-A packet passes only if every table lets it pass. So the lab's interfaces get rules of their own in iptables' FORWARD
-chain, of either kind. They name the interface, which is how they are found again. The policy stays as it is. Other
-tables that drop by default are their owners' affair, and are only told.
+A packet passes only if every table lets it pass. So the lab's interfaces get rules of their own in the FORWARD chain,
+of iptables-nft or iptables-legacy. They name the interface, so they can be found again. The policy stays as it is.
+netlab does not change other tables that drop by default: `up` names them in a note.
 """
 
 import json
@@ -21,7 +21,7 @@ _CHAIN = "FORWARD"
 
 
 class Chain(NamedTuple):
-    """A chain that drops what it does not know of the packets that the host forwards."""
+    """A chain of nftables for packets that the host forwards."""
 
     family: str
     table: str
@@ -29,12 +29,15 @@ class Chain(NamedTuple):
 
     @property
     def tool(self) -> str:
-        """The command that it belongs to; "" for one of nftables' own."""
+        """The iptables command that manages the chain; "" for any other chain."""
         return f"{_TOOLS[self.family]}-nft" if self[1:] == ("filter", _CHAIN) and self.family in _TOOLS else ""
 
 
 def let_through(interfaces: Sequence[str], lock: int) -> tuple[list[str], list[Chain]]:
-    """Let the host forward from and to a lab's interfaces; return the commands that did it, and who may still drop."""
+    """Let the host forward from and to a lab's interfaces.
+
+    Returns the commands that have added rules, and the chains that may still drop.
+    """
     chains = dropping(lock)
     passed = [chain for chain in chains if chain.tool and _accept(chain.tool, interfaces, lock)]
     used = [chain.tool for chain in passed]
@@ -51,7 +54,7 @@ def take_back(lab: str, lock: int) -> None:
 
 
 def stopped(interfaces: Sequence[str]) -> list[str]:
-    """Return the commands whose chain drops what comes from or goes to one of these interfaces, for want of a rule."""
+    """Return the commands whose chain drops by default and has lost its rules for one of these interfaces."""
     tools = [chain.tool for chain in dropping() if chain.tool]
     tools += filter(_drops, _legacy())
     wanted = {" ".join(_rule(way, name)) for name in interfaces for way in ("-i", "-o")}
@@ -59,7 +62,7 @@ def stopped(interfaces: Sequence[str]) -> list[str]:
 
 
 def dropping(lock: int = -1) -> list[Chain]:
-    """Return the chains of nftables, but for labs' own, that drop what the host forwards by default."""
+    """Return the chains of nftables that drop forwarded packets by default, except those of labs."""
     return [chain for chain in _chains(lock, drops=True) if not lab_of_table(chain.table)]
 
 
@@ -71,7 +74,7 @@ def _chains(lock: int = -1, *, drops: bool = False) -> Iterator[Chain]:
 
 
 def _legacy() -> Iterator[str]:
-    """Yield the commands whose older kind of tables exists; to ask them would make these tables."""
+    """Yield the iptables-legacy commands whose tables exist. Running one would make the tables, so /proc is read."""
     for family, path in _LEGACY_TABLES.items():
         try:
             if "filter" in files.read(path).decode().split():
@@ -81,7 +84,7 @@ def _legacy() -> Iterator[str]:
 
 
 def _listed(tool: str, lock: int = -1) -> list[str]:
-    """Return the rules of the chain; none where the command is gone."""
+    """Return the rules of the chain; none if the command is not installed."""
     try:
         code, out, _ = tried([tool, "--wait", "-S", _CHAIN], lock)
     except HostError:
@@ -98,7 +101,7 @@ def _rule(way: str, interface: str) -> list[str]:
 
 
 def _accept(tool: str, interfaces: Sequence[str], lock: int) -> bool:
-    """Add the rules; False where there is no such command."""
+    """Add the rules; False if the command is not installed."""
     try:
         for interface in interfaces:
             for way in ("-i", "-o"):

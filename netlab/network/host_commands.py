@@ -10,9 +10,9 @@ _PACKAGES = {"nft": "nftables"}
 
 
 def run(argv: Sequence[str], lock: int = -1, text: str = "") -> str:
-    """Return what a command prints; NetlabError with what it says if it fails, HostError if it is not installed.
+    """Return what a command prints; NetlabError with its stderr if it fails, HostError if it is not installed.
 
-    It inherits the descriptor `lock`: so if we are killed, whoever waits for the lock waits for its end.
+    The command inherits the lock's descriptor: so if this process is killed, the lock is held until the command ends.
     """
     code, out, words = tried(argv, lock, text)
     if code:

@@ -1,13 +1,13 @@
-"""The way from a lab through this host to the outside: a table of nftables, and what the host forwards.
+"""Lets a lab reach the outside through this host: by a table of nftables, and by sysctls of forwarding.
 
-Everything is found by the lab's name. How the host forwarded before labs is in a file, written before anything is
-changed and removed when the last of these labs is gone; it is the network namespace's, so its name has that number.
+The table and the rules are found by the lab's name. The sysctls of before are in a file. It is written before anything
+changes, and removed with the last such lab. There is one file for each network namespace, whose number is in its name.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from glob import glob
 from typing import NamedTuple
 
@@ -20,12 +20,11 @@ from netlab.network.firewalls import Chain
 from netlab.network.host_commands import run, tried
 from netlab.plan.host_steps import FORWARDING, OpenInternet, lab_of_table, ruleset, table_name
 from netlab.record import shapes
-from netlab.record.lock import Lock
+from netlab.record.lock import of_host
 from netlab.record.rules import HostSysctl
 from netlab.topology.ip_arithmetic import IPV6
 
-_PATIENCE_S = 60.0
-# What a kernel may lack, each with a table that only loads if it is there.
+# What a kernel may lack, each with a table that loads only if the kernel has it.
 _PROBES = {
     "nf_tables": "table inet netlab-probe {}",
     "nf_tables' chains of type nat": "table inet netlab-probe { chain c { type nat hook postrouting priority 100; }; }",
@@ -39,7 +38,7 @@ _PROBES = {
 
 
 class Opened(NamedTuple):
-    """What was opened: sysctls that were changed, commands that let the lab through, chains that may still drop."""
+    """What was done: sysctls that were changed, commands that added rules, and chains that may still drop."""
 
     changed: tuple[str, ...]
     tools: tuple[str, ...]
@@ -47,8 +46,8 @@ class Opened(NamedTuple):
 
 
 def open_way(step: OpenInternet, resolver: str = "", at: str = "") -> Opened:
-    """Open the way; HostError, with the name of what is missing, if this host cannot do it."""
-    with _locked(step.lab) as lock:
+    """Let the lab reach the outside; HostError names what is missing if this host cannot do it."""
+    with of_host(step.lab) as lock:
         before = _remembered(step.families)
         closed = tuple(family for family in step.families if before.get(FORWARDING[family]) == "0")
         table = table_name(step.lab)
@@ -64,15 +63,16 @@ def open_way(step: OpenInternet, resolver: str = "", at: str = "") -> Opened:
 
 
 def close_way(lab: str, has_way: bool | None = None) -> list[str]:
-    """Remove what a lab has opened, and set back what the last lab needed; return what was found.
+    """Undo `open_way`, and set the sysctls back after the last such lab; return what was found.
 
-    With `has_way` the lab's table and rules go in any case. None, which is not known: if any lab has opened a way here.
+    `has_way` says whether the lab's record has `internet: true`. If it is None (not known), there is something to undo
+    only if some lab of this host has a file of sysctls.
     """
     path = paths.forwarding(_namespace())
     if not (any(map(paths.is_forwarding, files.names(paths.LABS))) if has_way is None else has_way):
         return []
-    with _locked(lab) as lock:  # which removes one that was left
-        for left in glob(f"{path}.*.new"):  # by a killed process that was writing
+    with of_host(lab) as lock:  # which removes one that was left
+        for left in glob(f"{path}.*.new"):  # of a process that was killed while it wrote
             os.unlink(left)
         is_known = os.path.exists(path)
         if not is_known and not (has_way and _has_nft()):
@@ -88,14 +88,14 @@ def close_way(lab: str, has_way: bool | None = None) -> list[str]:
 
 
 def _has_nft() -> bool:
-    """Say whether nft can be asked here: where it cannot, no lab has opened a way."""
+    """Say whether nft works here: without it, no lab has a table."""
     with suppress(HostError):
         return tried(["nft", "-j", "list", "tables"])[0] == 0
     return False
 
 
 def labs() -> list[str]:
-    """Return the labs with a table in this namespace; none where no lab has opened a way."""
+    """Return the labs with a table in this namespace."""
     if not os.path.exists(paths.forwarding(_namespace())):
         return []
     with suppress(NetlabError):
@@ -104,7 +104,7 @@ def labs() -> list[str]:
 
 
 def problems(lab: str, interfaces: Sequence[str]) -> Iterator[str]:
-    """Yield what of the way is gone, for root."""
+    """Yield what is missing of what `open_way` has made. Needs root."""
     if not os.path.exists(path := paths.forwarding(_namespace())):
         yield f"{path}, which says what this host forwarded before labs, is gone: `down` does not set that back"
     table = table_name(lab)
@@ -137,18 +137,7 @@ def _load(text: str, lock: int) -> None:
     raise NetlabError(f"cannot `nft -f -` the table of {text.split()[2]}: {words}")
 
 
-# ---- what the host forwards ------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _locked(lab: str) -> Iterator[int]:
-    """Hold the lock of what the host forwards; yields its descriptor."""
-    lock = Lock(paths.LABS, paths.forwarding_lock())
-    try:
-        lock.acquire(lab, _PATIENCE_S, lambda: None)
-        yield lock.fd
-    finally:
-        lock.release(is_kept=False)
+# ---- the sysctls of forwarding ---------------------------------------------------------------------------------------
 
 
 def _namespace() -> int:
@@ -156,7 +145,7 @@ def _namespace() -> int:
 
 
 def _remembered(families: Sequence[int]) -> Mapping[str, str]:
-    """Return the sysctls of these families as they were before labs; written down before they are changed."""
+    """Return the sysctls of these families as they were before labs; write them to the file if they are not there."""
     path = paths.forwarding(_namespace())
     known = dict(_read(path)) if os.path.exists(path) else {}
     fresh = {name: value for family in families for name, value in _as_it_is(family).items()}
@@ -171,25 +160,25 @@ def _family(name: str) -> int:
 
 
 def _as_it_is(family: int) -> dict[str, str]:
-    """Return what `net.ipv4.ip_forward`, or IPv6's, is; and what of interfaces changes with it."""
+    """Return the value of a family's forwarding sysctl, and the sysctls of interfaces that change with it."""
     whole = FORWARDING[family]
     names = [whole]
     interfaces = [each.replace(".", "/") for each in files.names(f"/proc/sys/net/ipv{family}/conf") if each != "all"]
     names += [f"net.ipv{family}.conf.{each}.forwarding" for each in interfaces]
-    if family == IPV6:  # a host that forwards does not listen to routers, unless this is 2
+    if family == IPV6:  # a host that forwards ignores router advertisements, unless this is 2
         names += [f"net.ipv6.conf.{each}.accept_ra" for each in interfaces]
     reader = Sysctls()
     try:
         found = reader.read_all(names)
     finally:
         reader.close()
-    if found.get(whole) != "0":  # then nothing changes
+    if found.get(whole) != "0":  # it forwards already, so nothing of interfaces changes
         return {whole: found[whole]} if whole in found else {}
     return {name: value for name, value in found.items() if name == whole or value == "1"}
 
 
 def _restore(path: str) -> None:
-    """Set back what is in the file, and remove it; it stays where that fails, so that a later `down` can do it."""
+    """Set the sysctls back, and remove the file. It stays if that fails, so that a later `down` can try again."""
     before = _read(path)
     try:
         _write([(name, value) for name, value in before.items() if name in FORWARDING.values()])
@@ -215,6 +204,6 @@ def _read(path: str) -> Mapping[str, str]:
 def _write(settings: Sequence[tuple[str, str]]) -> None:
     writer = Sysctls()
     try:
-        writer.write_all("this host", settings)  # of interfaces that are gone, nothing is there to be set
+        writer.write_all("this host", settings)  # this leaves out sysctls of interfaces that are gone
     finally:
         writer.close()

@@ -1,6 +1,6 @@
 """Undoes links, bridges, addresses, routes and offloads, in namespaces that stay.
 
-There are two rounds, each for all the nodes that it concerns, so that nothing is removed before what depends on it:
+There are two rounds, each for all nodes that need it, so that nothing is removed before what depends on it:
 
     empty     offloads, routes and addresses
     remove    links, each at one of its ends, and then bridges
@@ -18,7 +18,7 @@ from netlab.plan.switch_steps import SetVlans
 from netlab.plan.undo import Undo
 
 
-class _Leaving:
+class _NodeUndo:
     """What is to be undone in one node."""
 
     __slots__ = ("addressing", "bridges", "faces", "links", "name", "vlans")
@@ -33,7 +33,7 @@ class _Leaving:
 
 
 def undo(steps: Sequence[NetworkStep], messages: Messages, netns_path: Callable[[str], str]) -> None:
-    """Undo these steps; a route goes before the address that it needs, if they come in this order.
+    """Undo these steps. Routes and addresses are removed in the order of the steps: routes should come first.
 
     Raises NetlabError, with the inverse and the kernel's reason, if one fails.
     """
@@ -43,11 +43,11 @@ def undo(steps: Sequence[NetworkStep], messages: Messages, netns_path: Callable[
     visit_all(_remove, [node for node in work if node.links or node.bridges], messages, netns_path)
 
 
-def _by_node(steps: Sequence[NetworkStep]) -> list[_Leaving]:
-    work: dict[str, _Leaving] = {}
+def _by_node(steps: Sequence[NetworkStep]) -> list[_NodeUndo]:
+    work: dict[str, _NodeUndo] = {}
 
-    def at(name: str) -> _Leaving:
-        return work.setdefault(name, _Leaving(name))
+    def at(name: str) -> _NodeUndo:
+        return work.setdefault(name, _NodeUndo(name))
 
     for step in steps:
         match step:
@@ -68,8 +68,8 @@ def _by_node(steps: Sequence[NetworkStep]) -> list[_Leaving]:
     return list(work.values())
 
 
-def _empty(visitor: Visitor, node: _Leaving) -> None:
-    """Undo what stands on links."""
+def _empty(visitor: Visitor, node: _NodeUndo) -> None:
+    """Undo what depends on links."""
     channel = visitor.enter(node.name)
     try:
         for face in node.faces:
@@ -94,8 +94,8 @@ def _taken_away(messages: Messages, step: AddAddress | AddRoute) -> Request:
     assert_never(step)
 
 
-def _remove(visitor: Visitor, node: _Leaving) -> None:
-    """Remove links and bridges, and with them whatever is left on them."""
+def _remove(visitor: Visitor, node: _NodeUndo) -> None:
+    """Remove links and bridges; the kernel removes what still depends on them."""
     channel = visitor.enter(node.name)
     requests: list[Request] = [(Undo(link), visitor.messages.no_link(link.a.index)) for link in node.links]
     requests += [(Undo(bridge), visitor.messages.no_link(bridge.index)) for bridge in node.bridges]

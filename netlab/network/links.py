@@ -4,8 +4,8 @@ Three things make this fast. No link is ever moved, which would wait 14 ms for e
 and a descriptor names the node of its other end. Every index is the plan's, so nothing is looked up. And all messages
 of a node are sent together.
 
-Each link is made by the end whose node has fewer links. So a node makes some of its links, and gets the others. There
-are three rounds, each for all the nodes that it concerns:
+Each link is made in the node that has fewer links. So a node makes some of its links, and gets the others. There are
+three rounds, each for all nodes that need it:
 
     prepare   nodes that get links from others: sysctls and lo, which must be set before the first link exists
     create    nodes that make links or have none: (prepare), their links; the rest, if they get no links from others
@@ -32,7 +32,7 @@ from netlab.record.mark import mark
 NetworkStep = AddBridge | AddLink | SetVlans | GuardHost | AddAddress | AddRoute | FaceProgram
 Change = CreateNode | NetworkStep | Undo[NetworkStep]
 
-LINKS_AT_ONCE = 100  # the descriptors that a thread holds for the other ends
+LINKS_AT_ONCE = 100  # links in one request: a thread holds a descriptor for the other end of each
 _LO = 1
 _ETHTOOL_STXCSUM = 0x17
 _ETHTOOL_SGRO = 0x2C
@@ -60,7 +60,7 @@ class _Node:
         self.name = name
         self.create: CreateNode | None = None
         self.own: list[tuple[AddLink, Interface, Interface]] = []
-        self.given = False  # whether others make links that end here
+        self.given = False  # whether other nodes make links that end here
         self.bridges: list[AddBridge] = []
         self.ports: list[tuple[AddLink, Interface]] = []  # ends that must still be set up, or put into a bridge
         self.vlans: list[SetVlans] = []
@@ -73,8 +73,8 @@ class _Node:
 def build(changes: Iterable[Change], netns_path: Callable[[str], str]) -> None:
     """Do these steps, or undo them, in order, in the namespaces at `netns_path(node)`, which exist.
 
-    CreateNode makes a new namespace a node: it sets sysctls and lo. The calling thread stays in its own namespace.
-    Raises NetlabError, with the step and the kernel's reason, if one fails; some of the others may have been done then.
+    CreateNode sets a new namespace's sysctls, and lo up. The calling thread stays in its own namespace. Raises
+    NetlabError, with the step and the kernel's reason, if one fails; some of the others may have been done then.
     """
     messages = Messages()
     for undoes, together in groupby(changes, lambda change: isinstance(change, Undo)):
@@ -96,9 +96,9 @@ def _make(steps: Sequence[CreateNode | NetworkStep], messages: Messages, netns_p
 
 
 def _by_node(steps: Sequence[CreateNode | NetworkStep]) -> list[_Node]:
-    """Return what each node has to do; a link belongs to the end whose node has fewer links, and never to the host.
+    """Return the work of each node. A link is made in the node that has fewer links, but never in the host.
 
-    An end that a link from elsewhere brings is still down. So it is guarded before it is up.
+    So the host's end of a link comes from another node. Such an end is still down, and it is guarded before it is up.
     """
     host = {step.node for step in steps if isinstance(step, GuardHost)}
     work = {name: _Node(name) for step in steps for name in _nodes_of(step)}
@@ -144,7 +144,7 @@ def _prepare(visitor: Visitor, node: _Node) -> None:
 
 
 def _create(visitor: Visitor, node: _Node) -> None:
-    """Make a node's own links, and everything else in the node if no others end in it."""
+    """Make a node's own links; and do everything else in the node if it gets no links from others."""
     channel = visitor.enter(node.name)
     far_ends: list[int] = []
     try:
@@ -169,7 +169,7 @@ def _finish(visitor: Visitor, node: _Node) -> None:
     channel = visitor.enter(node.name)
     try:
         for guard in node.guards:
-            visitor.sysctls.write_all(node.name, guard.sysctls)  # those that are missing guard what is missing, too
+            visitor.sysctls.write_all(node.name, guard.sysctls)  # a missing sysctl is of a feature that is missing, too
         request(channel, _end(visitor.messages, node))
         _settle(visitor, node, channel)
     finally:
@@ -217,7 +217,7 @@ def _end(messages: Messages, node: _Node) -> list[Request]:
 
 
 def _index(link: AddLink, bridge: str) -> int:
-    """Return the index of a bridge that exists already in the node where the thread is."""
+    """Return the index of a bridge that exists already in the node that the thread has entered."""
     try:
         return socket.if_nametoindex(bridge)
     except OSError as error:

@@ -16,7 +16,7 @@ class Classes(NamedTuple):
 
 
 class _Log:
-    """A stand-in for a logger: pyroute2's modules ask for one when they load, and log nothing."""
+    """A stand-in for a logger: pyroute2's modules make one when they are imported, and log nothing."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -24,7 +24,7 @@ class _Log:
     def __getattr__(self, attribute: str) -> Any:
         import logging
 
-        # not logging.getLogger, which is this class while the stand-in is there
+        # not logging.getLogger: it is this class while the stand-in is there
         return getattr(logging.Logger.manager.getLogger(self._name), attribute)
 
 

@@ -1,10 +1,10 @@
 """Routing netlink messages in bytes, encoded by pyroute2; pure, and without sequence numbers.
 
-Two things here are for speed; both were measured. First, `import pyroute2` runs a package that imports all of itself,
-also asyncio: 150 ms, more than a small lab takes. The modules of the three message classes alone take 25 ms, and 17
-without logging, traceback and pkgutil, which they load and do not use. Second, pyroute2 takes 40 to 250 µs to encode a
-message, and a thousand nodes need eight thousand. So messages that differ only in the bytes of some values are encoded
-once, as a template for these values.
+Two things here are for speed; both were measured. First, `import pyroute2` imports all of the package, also asyncio:
+150 ms, more than a small lab takes. The modules of the three message classes alone take 25 ms, and 17 ms without
+logging, traceback and pkgutil, which they import and do not use. Second, pyroute2 takes 40 to 250 µs to encode a
+message, and a thousand nodes need eight thousand messages. So messages that differ only in the bytes of some values are
+encoded once, as a template for these values.
 """
 
 import socket
@@ -31,7 +31,7 @@ _RTN_KINDS = {"": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8}
 _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 0, 253
 _FAMILIES = {4: socket.AF_INET, 16: socket.AF_INET6}  # by the length of an address
 
-_Message = Any  # one of pyroute2's, which have no types
+_Message = Any  # a message of pyroute2, which has no type hints
 _Wire = Callable[[bytes], Any]  # bytes as they are in a message → the value that pyroute2 takes for them
 
 
@@ -55,7 +55,7 @@ class Messages:
         return self._encode(_BRIDGE, (int(stp), int(filters)), _u32(index), name.encode())
 
     def vlan(self, index: int, vlan: int, *, tagged: bool) -> bytes:
-        """Return the message that puts a port into a VLAN, with tagged frames or as that of frames without a tag."""
+        """Return the message that puts a port into a VLAN: for tagged frames, or for frames without a tag."""
         return self._encode(_VLAN, (_RTM_SETLINK, vlan, int(tagged)), _u32(index))
 
     def no_vlan(self, index: int, vlan: int) -> bytes:
@@ -67,11 +67,11 @@ class Messages:
         return self._encode(_PORT, (), _u32(index), _u32(bridge)) if bridge else self._encode(_UP, (), _u32(index))
 
     def alias(self, index: int, text: str) -> bytes:
-        """Return the message that shows, for people and for `down`, whose an interface is."""
-        return self._by_pyroute2(_ALIAS, (), (_u32(index), text.encode()))  # longer than a template takes
+        """Return the message that sets an interface's alias, by which people and `down` know whose it is."""
+        return self._by_pyroute2(_ALIAS, (), (_u32(index), text.encode()))  # too long for a template
 
     def address(self, index: int, address: str, peer: str = "") -> bytes:
-        """Return the message that gives an interface an address, such as 10.0.1.1/24, perhaps with the other end's."""
+        """Return the message that gives an interface an address, such as 10.0.1.1/24, and the other end's as peer."""
         return self._addressed(_RTM_NEWADDR, index, address, peer)
 
     def route(self, route: AddRoute) -> bytes:
@@ -79,7 +79,7 @@ class Messages:
         return self._routed(_RTM_NEWROUTE, route)
 
     def no_link(self, index: int) -> bytes:
-        """Return the message that removes an interface, and with one end of a pair the other end."""
+        """Return the message that removes an interface; if it is one end of a veth pair, the other end goes, too."""
         return self._encode(_NO_LINK, (), _u32(index))
 
     def no_address(self, index: int, address: str, peer: str = "") -> bytes:
@@ -108,7 +108,7 @@ class Messages:
         return self._encode(_ROUTE, about, network, _address(route.via))
 
     def _encode(self, shape: "_Shape", constants: tuple[int, ...], *wire: bytes) -> bytes:
-        """Return the message of this shape with these values; by a template, if there is one."""
+        """Return the message of this shape with these values, made from a template if possible."""
         key = (shape, constants, *map(len, wire))
         template = self._templates.get(key)
         if template is None:
@@ -130,7 +130,7 @@ class Messages:
         pieces = []
         for mark in marks:
             piece, found, rest = rest.partition(mark)
-            if not found:  # they are in another order than the values
+            if not found:  # the marks are in another order than the values
                 return b""
             pieces.append(piece.replace(b"%", b"%%"))
         return b"%b".join([*pieces, rest.replace(b"%", b"%%")])
@@ -143,7 +143,7 @@ class Messages:
 
 
 class _Shape(NamedTuple):
-    """How one kind of message is built: by which function, and from which values, in their order."""
+    """How one kind of message is built: the function, and how each of its values is converted, in their order."""
 
     build: Callable[..., _Message]
     values: tuple[_Wire, ...]

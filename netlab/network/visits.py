@@ -1,4 +1,4 @@
-"""Visits to nodes: threads that go from one namespace to the next, and their requests to the kernel there."""
+"""Threads that enter one namespace after the other, and send requests to the kernel there."""
 
 import errno
 import os
@@ -14,17 +14,17 @@ from netlab.network.messages import Messages
 from netlab.plan.steps import AddBridge
 from netlab.plan.switch_steps import SetVlans
 
-# What a kernel may have been built without, by the kind of step that needs it.
+# Features that a kernel may lack, by the kind of step that needs them.
 _FILTERING = "VLAN filtering of bridges (CONFIG_BRIDGE_VLAN_FILTERING) is needed"
 _VLANS: dict[type, str] = {AddBridge: _FILTERING, SetVlans: _FILTERING}
-THREADS_FROM = 100  # nodes; the kernel makes one link at a time: a second thread saves only a tenth, from here on
+THREADS_FROM = 100  # nodes; the kernel makes one link at a time, so a second thread saves little: a tenth, from here on
 
 Request = tuple[object, bytes]  # a step, whose text names it, and the message that does it
 _Work = TypeVar("_Work")
 
 
 class Visitor:
-    """One thread of `visit_all`; it stays in the node that it has entered last."""
+    """One thread of `visit_all`. The thread stays in the node that it has entered last."""
 
     def __init__(self, messages: Messages, netns_path: Callable[[str], str]) -> None:
         self.messages = messages
@@ -60,7 +60,7 @@ def visit_all(
     messages: Messages,
     netns_path: Callable[[str], str],
 ) -> None:
-    """Call `visit` for each of these, in new threads: the calling thread stays where it is."""
+    """Call `visit` for each of these, in new threads: the calling thread stays in its own namespace."""
     if works:
         count = 2 if len(works) >= THREADS_FROM else 1
         in_threads(count, partial(_visit_all, visit, messages, netns_path), works)
@@ -82,7 +82,7 @@ def _visit_all(
 
 
 def request(channel: Channel, requests: Sequence[Request]) -> None:
-    """Let the kernel do these requests; NetlabError names the step that it refuses."""
+    """Send these requests; NetlabError names the step that the kernel refuses."""
     try:
         refusal = channel.request([message for _, message in requests])
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Which files a topology's roles and programs are, where they are not netlab's own; nothing is wrong with that."""
+"""Notes that name the files of a topology's roles and programs that do not come with netlab; they are no mistakes."""
 
 import os
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ _FOLDERS = {"role": "roles", "program": "bpf"}
 
 
 def of(topology: Topology) -> Iterator[str]:
-    """Yield a sentence for each file that is not netlab's own; of a name that netlab has, too, it says so."""
+    """Yield a sentence for each file that is not netlab's own; it says if netlab has a file of the same name."""
     roles = (("role", each.role, each.role_path) for node in topology.nodes for each in node.processes if each.role)
-    files = (each.path for node in topology.nodes for each in node.programs)  # several may be of one file
+    files = (each.path for node in topology.nodes for each in node.programs)  # several programs may be in one file
     programs = (("program", os.path.basename(path).removesuffix(".c"), path) for path in files)
     for what, name, path in dict.fromkeys((*roles, *programs)):
         own = os.path.join(assets.folder(_FOLDERS[what]), os.path.basename(path))

@@ -1,4 +1,4 @@
-"""What the container of a node runs in Compose: what prepares the node first, then its processes. Pure."""
+"""The commands of a node's container in Compose: first those that prepare the node, then its processes. Pure."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ _ROLES_THERE = "/opt/netlab/roles"  # in the image (Dockerfile)
 
 
 def command(node: Node, prepared: Sequence[str], running: Sequence[StartRole]) -> list[str]:
-    """Return what a container runs, in the end what lasts: nodes outlive their processes.
+    """Return the shell command of a container. It ends in a wait without end, because nodes outlive their processes.
 
     `prepared` are commands that come before the node's setup.
     """

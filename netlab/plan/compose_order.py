@@ -7,9 +7,9 @@ from netlab.topology.model import Node
 
 
 def start_order(nodes: Sequence[Node]) -> tuple[dict[str, list[str]], list[str]]:
-    """Return which nodes each is started after, and those of which each would have to start before the other.
+    """Return which nodes each node is started after, and the nodes that wait for each other in a circle.
 
-    Processes do not wait in a circle, but the nodes that they are in may: those are not started after each other here.
+    Processes never wait in a circle, but their nodes may: for those nodes, Compose gets no order.
     """
     after = {
         node.name: dict.fromkeys(node_of(key) for process in node.processes for key in process.after) for node in nodes

@@ -9,7 +9,7 @@ from netlab.topology.model import Node
 
 
 def commands(routes: Iterable[AddRoute], reached: Sequence[Subnet]) -> list[str]:
-    """Return the commands that set a node's routes, as far as their next hops are in networks that are reached."""
+    """Return the commands that set a node's routes whose next hops are in networks that the node is on."""
     return [
         _command(route)
         for route in routes

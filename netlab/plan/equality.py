@@ -6,7 +6,7 @@ _Kind = TypeVar("_Kind", bound=type[tuple[object, ...]])
 
 
 def compared_by_kind(kind: _Kind) -> _Kind:
-    """Let named tuples of two kinds differ also where all of their values are the same, as tuples would not."""
+    """Make steps of two kinds unequal even if all their values are equal: plain tuples would be equal then."""
 
     def equal(self: tuple[object, ...], other: object) -> bool:
         return type(other) is kind and tuple.__eq__(self, other)

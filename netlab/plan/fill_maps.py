@@ -10,7 +10,7 @@ from netlab.words import entries
 
 @compared_by_kind
 class FillMaps(NamedTuple):
-    """What is written into the maps of a node's programs, when these are loaded and not yet attached."""
+    """Entries for the maps of a node's programs; they are written when these are loaded and not yet attached."""
 
     node: str
     maps: tuple[MapEntries, ...]
@@ -21,7 +21,7 @@ class FillMaps(NamedTuple):
         return f"# netlab: write into maps of {netns_name(self.lab, self.node)}: {self._named()}"
 
     def undone(self) -> str:
-        """Return a shell comment: entries are in their maps, and go with these."""
+        """Return a shell comment: entries are gone with their maps."""
         return f"# netlab: remove from maps of {netns_name(self.lab, self.node)}: {self._named()}"
 
     def _named(self) -> str:

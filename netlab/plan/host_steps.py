@@ -18,15 +18,15 @@ FORWARDING = {IPV4: "net.ipv4.ip_forward", IPV6: "net.ipv6.conf.all.forwarding"}
 
 
 def interface_name(lab: str, number: int, *, is_way: bool) -> str:
-    """Return the name of the lab's interface number so on the host: at most 15 characters, and no other lab's.
+    """Return the name of a lab's interface on the host: at most 15 characters, and no other lab has it.
 
-    With `is_way` the host forwards what comes in there.
+    With `is_way` the host forwards packets that come in there.
     """
     return f"{_WAY if is_way else _NO_WAY}{_stem(lab)}-{number}"
 
 
 def interface_index(lab: str, number: int) -> int:
-    """Return its index, among so many that no two labs meet."""
+    """Return the interface's index, from a range so large that two labs hardly ever choose the same one."""
     return _FIRST_INDEX + int.from_bytes(_digest(lab)[:3], "big") % _LABS * _LINKS + number
 
 
@@ -37,7 +37,7 @@ def is_interface_of(name: str, lab: str) -> bool:
 
 
 def _stem(lab: str) -> str:
-    """Return what is in all of a lab's names of interfaces: its name, or capitals that stand for a long one."""
+    """Return the part that all interface names of a lab share: its name, or capitals instead of a long name."""
     if len(lab) <= _LONGEST:
         return lab
     from base64 import b32encode
@@ -80,7 +80,7 @@ class JoinHost(NamedTuple):
 
 @compared_by_kind
 class GuardHost(NamedTuple):
-    """An interface of the lab's on the host, where no router of the lab may change the host's own routes.
+    """An interface of the lab on the host, where no router of the lab may change the host's own routes.
 
     With `forwards` the host forwards IPv4 packets that come in there. The alias shows whose the interface is.
     """
@@ -93,7 +93,7 @@ class GuardHost(NamedTuple):
 
     @property
     def sysctls(self) -> tuple[tuple[str, str], ...]:
-        """What is written before the interface is up, where this host has it."""
+        """The sysctls that are written before the interface is up; those that this host lacks are left out."""
         return (
             (f"net.ipv6.conf.{self.interface}.accept_ra", "0"),
             (f"net.ipv6.conf.{self.interface}.accept_redirects", "0"),
@@ -109,15 +109,15 @@ class GuardHost(NamedTuple):
         return f"{alias}\nip netns exec {name} sysctl -qw {values}"
 
     def undone(self) -> str:
-        """Return a shell comment: it goes with the interface."""
+        """Return a shell comment: the guard is gone with the interface."""
         return f"# netlab: {namespace(self.lab, self.node)} {self.interface} goes with its link"
 
 
 @compared_by_kind
 class OpenInternet(NamedTuple):
-    """The way from a lab to the outside: the host forwards, and translates the lab's addresses to its own.
+    """Lets a lab reach the outside: the host forwards, and translates the lab's addresses to its own.
 
-    `families` are those of which the host itself has a way outside.
+    `families` are those in which the host itself has a default route.
     """
 
     node: str
@@ -127,11 +127,11 @@ class OpenInternet(NamedTuple):
 
     @property
     def sysctls(self) -> tuple[tuple[str, str], ...]:
-        """What the host forwards."""
+        """The sysctls that make the host forward."""
         return tuple((FORWARDING[family], "1") for family in self.families)
 
     def __str__(self) -> str:
-        """Return the equivalent `nft` and `sysctl` lines; what a host's own rules need besides, only `up` knows."""
+        """Return the equivalent `nft` and `sysctl` lines. `up` may add rules to the host's own firewall, too."""
         values = " ".join(f"{key}={value}" for key, value in self.sysctls)
         return f"nft -f - <<'EOF'\n{ruleset(self)}EOF\nsysctl -qw {values}"
 
@@ -143,9 +143,9 @@ class OpenInternet(NamedTuple):
 def ruleset(step: OpenInternet, closed: tuple[int, ...] = (), resolver: str = "", at: str = "") -> str:
     """Return the lab's table, in the language of nft.
 
-    `closed` are the families of which the host forwarded nothing before: then it still forwards nothing else.
-    `resolver` is a name server that listens only to the host itself; queries to the host's address `at` go there.
-    Nothing else of the lab's reaches the host's loopback.
+    `closed` are the families in which the host did not forward before: it still forwards nothing but the lab's packets.
+    `resolver` is a name server on the host's loopback: queries to the host's address `at` are redirected to it. No
+    other packet of the lab reaches the host's loopback.
     """
     ours = "{ " + ", ".join(f'"{name}"' for name in step.interfaces) + " }"
     names = {IPV4: "ipv4", IPV6: "ipv6"}

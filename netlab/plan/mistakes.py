@@ -1,4 +1,4 @@
-"""Mistakes that show only when everything is chosen; `places` finds them in the file."""
+"""Mistakes of a topology that only planning finds; `places` finds their lines in the file."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple

@@ -1,4 +1,4 @@
-"""Notes on the MTUs of links for people; nothing is wrong with the plan."""
+"""Notes for people on links with different MTUs; they are no mistakes."""
 
 from collections.abc import Iterator
 

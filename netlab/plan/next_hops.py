@@ -42,14 +42,14 @@ def written(topology: Topology, layout: Layout) -> dict[str, list[Hop]]:
                 found.setdefault(node.name, []).extend(there.hops(node, route))
             except LookupError as error:
                 keys = ("nodes", node.replica_of or node.name, "routes", str(number), "via")
-                wrong.setdefault(keys, Misfit(keys, str(error)))  # one of several replicas is enough
+                wrong.setdefault(keys, Misfit(keys, str(error)))  # replicas share the line: report it once
     if wrong:
         raise PlanError([*wrong.values()])
     return found
 
 
 class _There:
-    """Who is where: the nodes that a name means, and the ends of each."""
+    """Finds neighbours: the nodes that a name means, and the ends of each."""
 
     def __init__(self, topology: Topology, layout: Layout) -> None:
         self.layout = layout

@@ -1,4 +1,4 @@
-"""Where in a file the mistakes are that only a plan shows."""
+"""Finds the lines in a file of the mistakes that only planning finds."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def located(misfits: Sequence[Misfit], document: Document, topology: Topology) -
 
 
 def _of_link(root: Item, topology: Topology, number: int) -> str:
-    """Return which of the file's links became this link of the topology: each replica has a link of its own."""
+    """Return the number in the file of a link of the topology: a link of the file becomes one for each replica."""
     links = _below(root, "links")
     at = 0
     for index, link in enumerate(links.items if isinstance(links, List) else ()):

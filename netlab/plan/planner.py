@@ -44,9 +44,9 @@ from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Process, Progra
 FIRST_INDEX = 16
 # A namespace inherits some of these from the host. Each is set, so that every host behaves alike.
 NO_DUPLICATE_DETECTION = (("net.ipv6.conf.default.accept_dad", "0"), ("net.ipv6.conf.all.accept_dad", "0"))
-# Between routers the two directions may take different ways, which a strict reverse path filter takes for forgery.
+# Between routers the two directions may take different paths; a strict reverse path filter would drop such packets.
 NO_REVERSE_PATH_FILTER = (("net.ipv4.conf.default.rp_filter", "0"), ("net.ipv4.conf.all.rp_filter", "0"))
-# Or IPv6 addresses would be gone for good after `ip link set eth0 down` and `up`, where IPv4 addresses stay.
+# Otherwise `ip link set eth0 down` would remove the IPv6 addresses for good, while IPv4 addresses stay.
 KEPT_ADDRESSES = (("net.ipv6.conf.all.keep_addr_on_down", "1"),)
 
 
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
     `interfaces` are those of the file's links in order, `a` before `b`. `steps` are in the order in which they are
     done: CreateNode, JoinHost, GiveFiles, AddBridge, AddLink, SetVlans, GuardHost, AddAddress, AddRoute, OpenInternet,
     FaceProgram, FillMaps, AttachProgram, RunSetup, StartRole. `notes` are sentences about the choices, for people.
-    `surroundings` are what of this host the choices took into account.
+    `surroundings` are the networks of this host that the choices avoid.
     """
 
     topology: Topology
@@ -69,7 +69,7 @@ class Plan(NamedTuple):
 def plan(topology: Topology, document: Document | None = None, surroundings: Surroundings = NOWHERE) -> Plan:
     """Return the plan of a validated topology, which may have been read from a document.
 
-    `surroundings` are what a lab with a node that is this host must take into account.
+    `surroundings` are the networks that a lab with a node that is this host must avoid.
 
     PlanError, or TopologyError if there is a document, if its subnets have no room for the addresses that it needs, or
     if its routes lead through no neighbours.
@@ -211,7 +211,7 @@ def _receivers(lab: str, interfaces: tuple[Interface, ...], ends: dict[tuple[str
 
 
 def _processes(topology: Topology) -> list[Step]:
-    """Return what runs in the nodes: in the order of the file, but each behind those it comes `after`."""
+    """Return the processes of the nodes: in the order of the file, but each one after those in its `after`."""
     waiting = [
         (process_key(node.name, process.name), node, process) for node in topology.nodes for process in node.processes
     ]
@@ -219,7 +219,7 @@ def _processes(topology: Topology) -> list[Step]:
     placed: set[str] = set()
     steps: list[Step] = []
     while waiting:
-        # Only what is started by itself can be waited for.
+        # Only a process that starts by itself can be waited for.
         ready = [one for one in waiting if placed.issuperset(started.intersection(one[2].after))]
         ready = ready or waiting  # A cycle is a mistake that has been refused already.
         for _, node, process in ready:
@@ -244,7 +244,7 @@ def _processes(topology: Topology) -> list[Step]:
 
 
 def _variables(node: Node, process: Process) -> tuple[tuple[str, str], ...]:
-    """Return what the file puts into a process's environment: its own over its node's."""
+    """Return the variables that the file gives a process: its own override its node's."""
     return tuple({**dict(node.env), **dict(process.env)}.items()) if process.env else node.env
 
 

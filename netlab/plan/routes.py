@@ -29,13 +29,13 @@ MAX_TRANSIT = 20_000
 AUTOMATIC_METRIC = 255 << 24
 
 
-# What is at the end of a way: the networks of a segment, or the addresses of one node that are in none; and the
-# neighbour's end that the way begins at.
+# The end of a path (the networks of a segment, or the addresses of one node that are in no network), and the
+# neighbour's end where the path begins.
 _Way = tuple[Sequence[Subnet], int]
 
 
 class _Map:
-    """Who is where: the ends of each host that have addresses, and the routers' ends of each segment.
+    """Where hosts and routers are: the ends of each host that have addresses, and the routers' ends of each segment.
 
     `forwards` has the node that is this host, and whether it is the way outside.
     `networks` are those of each segment, `alone` are by node what else it is reached by: addresses in no network, and
@@ -132,7 +132,7 @@ def _node_routes(node: Node, known: _Map, transit: list[_Way], own: list[Hop]) -
             if to in there or not is_reached(end):
                 continue
             there.add(to)
-            # One without a next hop is for what no other route takes.
+            # A default route without a next hop, such as blackhole, is for packets that no other route takes.
             if not any(network == to if hop.kind else network.covers(to) for network, hop in covered):
                 via = known.layout.addresses[end][family].partition("/")[0]
                 hops.append(Hop(node.name, str(to) if to.length else DEFAULT, via, AUTOMATIC_METRIC))
@@ -175,7 +175,7 @@ def _transit(topology: Topology, known: _Map) -> tuple[dict[str, list[_Way]], st
 
 
 def _paths(name: str, known: _Map) -> list[_Way]:
-    """Return the shortest way to every segment that a host is not on, and to what else other nodes are reached by."""
+    """Return the shortest path to every segment that a host is not on, and to addresses that are in no network."""
     own = list(dict.fromkeys(known.layout.segment_of[end] for end in known.ends_of[name]))
     via: dict[int, int | None] = dict.fromkeys(own)
     seen = {name}

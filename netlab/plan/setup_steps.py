@@ -28,5 +28,5 @@ class RunSetup(NamedTuple):
         return "\n".join(" ".join(quoted(word) for word in (*before, *each.argv)) for each in self.commands)
 
     def undone(self) -> str:
-        """Return a shell comment: nobody knows what undoes them, and what they have made goes with the node."""
+        """Return a shell comment: netlab cannot undo such commands; what they have made is gone with the node."""
         return f"# netlab: nothing undoes the setup of {namespace(self.lab, self.node)}"

@@ -24,7 +24,7 @@ from netlab.plan.switch_steps import SetVlans
 
 
 class Work(Enum):
-    """What is done as a whole: its steps need one another, or are faster together."""
+    """Steps that are done together: they need one another, or are faster together."""
 
     NETWORK = "nodes, and what joins them"
     PROGRAMS = "programs at their interfaces"

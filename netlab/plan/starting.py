@@ -1,4 +1,4 @@
-"""What a plan says, in words, of how a process becomes ready, and whether it starts again."""
+"""The words of a plan for how a process becomes ready, and when it starts again."""
 
 from netlab.topology.model import COMMAND, FILE, HTTP, LINE, PORT, Ready, Restart
 

@@ -194,7 +194,7 @@ class AddRoute(NamedTuple):
 
 @compared_by_kind
 class FaceProgram(NamedTuple):
-    """Make one end of a link safe for an XDP program at the other end: GRO on, and TX checksum offload off.
+    """Prepares one end of a link for an XDP program at the other end: GRO on, and TX checksum offload off.
 
     With GRO, frames that the program redirects into the link arrive. Without the offload, frames reach the program with
     their checksum computed. The program need not be attached yet.
@@ -273,7 +273,7 @@ class StartRole(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What the process is called in the lab."""
+        """The key of the process in the lab."""
         return process_key(self.node, self.name or self.node)
 
     def __str__(self) -> str:
@@ -290,7 +290,7 @@ class StartRole(NamedTuple):
         return line if self.autostart else "# not started: " + line.replace("\n", "\n# ")
 
     def undone(self) -> str:
-        """Return a shell comment: which process it is, only the lab's supervisor knows."""
+        """Return a shell comment: only the lab's supervisor knows the process's id."""
         which = "process" if self.key == self.node else f"process {self.name}"
         return f"# netlab: end the {which} of {namespace(self.lab, self.node)}"
 

@@ -1,4 +1,4 @@
-"""What of this host a lab that joins it must not disturb. Pure: `lab/host_networks` reads it."""
+"""The networks of this host that a lab which joins it must avoid. Pure: `lab/host_networks` reads them."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class Taken(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """Networks that this host uses, and the families of which it has a way outside."""
+    """Networks that this host uses, and the families in which it has a default route."""
 
     taken: tuple[Taken, ...] = ()
     outside: tuple[int, ...] = ()
@@ -28,7 +28,7 @@ SPECIAL = (
     *(Subnet(IPV4, 127 << 24, 8), Subnet(IPV4, 169 << 24 | 254 << 16, 16), Subnet(IPV4, 224 << 24, 4)),
     *(Subnet(IPV6, 1, 128), Subnet(IPV6, 0xFE80 << 112, 10), Subnet(IPV6, 0xFF00 << 112, 8)),
 )
-_WIDEST = 8  # a wider one has more of the world than a lab can mean: 64.0.0.0/2
+_WIDEST = 8  # the shortest prefix that a lab may use: a wider network, such as 64.0.0.0/2, must be a mistake
 _PRIVATE = (
     *(Subnet(IPV4, 10 << 24, 8), Subnet(IPV4, 172 << 24 | 16 << 16, 12), Subnet(IPV4, 192 << 24 | 168 << 16, 16)),
     *(Subnet(IPV4, 100 << 24 | 64 << 16, 10), Subnet(IPV4, 198 << 24 | 18 << 16, 15), Subnet(IPV6, 0xFC00 << 112, 7)),
@@ -36,14 +36,14 @@ _PRIVATE = (
 
 
 def is_private(network: Subnet) -> bool:
-    """Say whether a network can have nobody of the outside in it."""
+    """Say whether no public address is in a network."""
     return any(known.covers(network) for known in _PRIVATE)
 
 
 def refuse(topology: Topology, taken: Sequence[Taken]) -> None:
-    """Raise PlanError if a lab that this host joins would take away what the host itself reaches.
+    """Raise PlanError if a lab that this host joins would hide networks that the host itself reaches.
 
-    Then a network that the file writes overlaps one that this host uses, is a special one, or is very wide.
+    That is so if a network of the file overlaps one that this host uses, is a special one, or is very wide.
     """
     if not any(node.kind == "host" for node in topology.nodes):
         return

@@ -1,1 +1,1 @@
-"""From a program's source or object to what is attached, and the pinned maps."""
+"""Compiles, loads, pins and attaches programs, and reads and writes their pinned maps."""

@@ -143,7 +143,7 @@ def _attach(channel: Channel, program: int, interface: str, mode: str, before: d
 def _index(interface: str) -> int:
     try:
         return socket.if_nametoindex(interface)
-    except OSError as error:  # which has no number, also where there is no descriptor left to ask with
+    except OSError as error:  # it has no errno, even if the cause is that no descriptor is left
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
         raise OSError(errno.ENODEV, str(error)) from None
 

@@ -37,7 +37,7 @@ class Unit(NamedTuple):
 
     @classmethod
     def of(cls, job: Job, text: bytes, whole: str) -> Self:
-        """Put a job, its source, and the same with its headers together."""
+        """Return the unit of a job; `text` is the source, and `whole` the source with its headers."""
         path, work_folder = job.path, job.work_folder
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder, job.include)]
         more, of_lab = lab_header.flags(job.lab, job.key, path, whole, work_folder)
@@ -52,7 +52,7 @@ class Unit(NamedTuple):
 
 
 def load(unit: Unit) -> Build:
-    """Compile and load with bcc, and keep what it has made, once the kernel has taken it."""
+    """Compile and load with bcc. If the kernel accepts the programs, keep their compiled form in the cache."""
     began = time.time()
     rule = os.path.join(unit.job.work_folder, f"{os.getpid()}.d")
     try:
@@ -123,7 +123,7 @@ def _attempt(module: "BPF", name: bytes, attach_type: int, size: int) -> tuple[s
 
 
 def _forget(module: "BPF") -> None:
-    """Give back what the compiler holds; the programs stay open."""
+    """Free the compiler's memory; the programs stay open."""
     from bcc import lib
 
     lib.bpf_module_destroy(module.module)
@@ -150,7 +150,7 @@ def _compiled(unit: Unit, more_flags: list[str]) -> "BPF":
 
 
 def bcc() -> Any:
-    """Return bcc's BPF class; HostError where there is none."""
+    """Return bcc's BPF class; HostError if bcc cannot be imported."""
     try:
         from bcc import BPF, lib
     except (ImportError, OSError) as error:
@@ -158,7 +158,7 @@ def bcc() -> Any:
             f"{sys.executable} cannot import bcc ({error}): install Debian's package python3-bpfcc, and run netlab "
             "from a virtual environment that /usr/bin/python3 made with --system-site-packages (PyPI's bcc is another)"
         ) from error
-    # types for what bcc's own Python does not call
+    # types of functions that bcc's own Python does not call
     lib.bpf_num_tables.argtypes = [ctypes.c_void_p]
     lib.bpf_table_name.argtypes = lib.bpf_table_fd_id.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     lib.bpf_table_name.restype = ctypes.c_char_p
@@ -167,7 +167,7 @@ def bcc() -> Any:
 
 @contextmanager
 def _refusal(kind: str, text: str = "") -> Iterator[None]:
-    """Turn what bcc raises into a refusal."""
+    """Turn exceptions of bcc into Refused, of this kind."""
     try:
         yield
     except Exception as error:  # bcc raises nothing narrower
@@ -192,7 +192,7 @@ def _program_names(module: "BPF") -> tuple[list[str], list[str]]:
 
 
 def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) -> compiled.Compiled | None:
-    """Return what the compiler has made as plain data, or None when there is more to it than that can hold."""
+    """Return the compiled form as plain data; None if the file has something that `Compiled` cannot express."""
     from bcc import lib
 
     inner = dict(

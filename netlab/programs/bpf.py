@@ -1,4 +1,4 @@
-"""The system call bpf(2), its numbers, and descriptors of what it makes.
+"""The system call bpf(2), its constants, and the descriptors that it returns.
 
 Attribute layouts are those of `union bpf_attr`; this and all numbers are in include/uapi/linux/bpf.h.
 """
@@ -41,7 +41,7 @@ PER_CPU = (PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)
 QUEUES = (QUEUE, STACK)  # maps without keys
 ARRAYS = (ARRAY, PERCPU_ARRAY, PROG_ARRAY, ARRAY_OF_MAPS, DEVMAP, CPUMAP)  # a key is a number below max_entries
 FULL_ARRAYS = (ARRAY, PERCPU_ARRAY)  # every key is there, and none can be deleted
-BATCHED = (HASH, ARRAY, LRU_HASH, LPM_TRIE, PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)  # may be read by many entries
+BATCHED = (HASH, ARRAY, LRU_HASH, LPM_TRIE, PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)  # one call reads many entries
 ANY, LOCK = 0, 4  # flags of a lookup or an update: BPF_ANY, BPF_F_LOCK
 RDONLY_PROG = 1 << 7  # BPF_F_RDONLY_PROG, of a map
 LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES, of a test run
@@ -53,15 +53,15 @@ _MAP_INFO = struct.Struct("=6I16s4x4x16x3I")
 _PROG_INFO = struct.Struct("=2I8sII16xQ16x16s112xQQ8xI")
 MAP_NAME_AT, PROG_NAME_AT = 24, 64  # where names are in the kernel's information
 
+_MACHINE = os.uname().machine
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def call(command: int, attr: "ctypes.Array[ctypes.c_char]", what: str) -> int:
-    """Call bpf(2) and return its result; an OSError says what was tried."""
-    machine = os.uname().machine
-    if machine not in _SYSCALL_NUMBER:
-        raise HostError(f"netlab does not know the number of bpf(2) on {machine}")
-    result: int = _libc.syscall(_SYSCALL_NUMBER[machine], command, attr, _ATTR_BYTES)
+    """Call bpf(2) and return its result; if it fails, OSError has `what`, which says what was tried."""
+    if _MACHINE not in _SYSCALL_NUMBER:
+        raise HostError(f"netlab does not know the number of bpf(2) on {_MACHINE}")
+    result: int = _libc.syscall(_SYSCALL_NUMBER[_MACHINE], command, attr, _ATTR_BYTES)
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
@@ -78,7 +78,7 @@ def attributes(layout: str, *values: int | bytes) -> "ctypes.Array[ctypes.c_char
 def info(fd: int, begin: bytes = b"") -> bytes:
     """Return the kernel's information on an object: struct bpf_map_info, bpf_prog_info or bpf_btf_info.
 
-    `begin` is its content before the call, which may say where the kernel is to write more.
+    `begin` is the content of the struct before the call: it may have addresses where the kernel writes more.
     """
     room = ctypes.create_string_buffer(begin, _INFO_BYTES)
     call(OBJ_INFO, attributes("IIQ", fd, len(room), ctypes.addressof(room)), "ask about a BPF object")
@@ -86,13 +86,13 @@ def info(fd: int, begin: bytes = b"") -> bytes:
 
 
 def pin(fd: int, path: str) -> None:
-    """Give an object a name in a BPF file system."""
+    """Pin an object in a BPF file system."""
     name = ctypes.create_string_buffer(os.fsencode(path))
     call(OBJ_PIN, attributes("QII", ctypes.addressof(name), fd, 0), f"cannot pin {path}")
 
 
 class MapInfo(NamedTuple):
-    """The kernel's information on a map; the last three are numbers: its BTF, its key's and value's type there."""
+    """The kernel's information on a map; the last three are numbers: of its BTF, and of its key's and value's types."""
 
     type: int
     id: int
@@ -112,10 +112,10 @@ def map_info(fd: int) -> MapInfo:
 
 
 class ProgramInfo(NamedTuple):
-    """The kernel's information on a program: sizes in bytes, `loaded_ns` since boot, and what its runs have taken.
+    """The kernel's information on a program: sizes in bytes, `loaded_ns` since boot, number and time of its runs.
 
-    Runs are counted only while statistics are on (`run_statistics`). `verified` are the instructions that the verifier
-    has looked at, 0 if the kernel does not tell.
+    Runs are counted only while statistics are on (`run_statistics`). `verified` counts the instructions that the
+    verifier has processed, 0 if the kernel does not tell.
     """
 
     type: int
@@ -160,10 +160,10 @@ def create_map(
     name: str = "",
     types: tuple[int, int, int] = (0, 0, 0),
 ) -> int:
-    """Make a map with keys and values of these sizes and so many entries; return its descriptor.
+    """Make a map, and return its descriptor; `sizes` are those of keys and values in bytes, and the most entries.
 
-    `inner` is an example of the maps that a map of maps will contain. `types` are a descriptor of BTF, and numbers as
-    in MapInfo.
+    `inner` is the descriptor of an example of the maps that a map of maps will contain. `types` are a descriptor of
+    BTF, and the numbers of the key's and value's types in it.
     """
     text = name.encode()[:NAME_BYTES]
     return call(MAP_CREATE, attributes("5III16sIIII", kind, *sizes, flags, inner, 0, text, 0, *types), what)
@@ -182,7 +182,7 @@ def load_program(instructions: bytes, what: str, terms: bytes = b"GPL", name: st
 
 
 def load_btf(types: bytes) -> int:
-    """Load types into the kernel; return their descriptor."""
+    """Load BTF into the kernel; return its descriptor."""
     held = ctypes.create_string_buffer(types, len(types))
     return call(BTF_LOAD, attributes("QQIII", ctypes.addressof(held), 0, len(types), 0, 0), "load types")
 

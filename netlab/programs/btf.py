@@ -1,7 +1,8 @@
 """The types of a program in BTF, and the layouts that readers of its maps need.
 
-Bytes in, layouts out: this module asks the kernel nothing. Source: include/uapi/linux/btf.h, and the kernel's
-Documentation/bpf/btf.rst. A user's program may have any type. Of a type that is not understood, only the size is told.
+Bytes in, layouts out: this module does not call the kernel. Source: include/uapi/linux/btf.h, and the kernel's
+Documentation/bpf/btf.rst. A user's program may have any type. For a type that is not understood, only the size is
+returned.
 """
 
 import struct
@@ -16,7 +17,7 @@ _TYPE = "III"  # name, info, and size or another type
 # enum in linux/btf.h
 _INT, _PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _FWD, _TYPEDEF, _VOLATILE, _CONST, _RESTRICT = range(1, 12)
 _FUNC, _FUNC_PROTO, _VAR, _DATASEC, _FLOAT, _DECL_TAG, _TYPE_TAG, _ENUM64 = range(12, 20)
-# What follows a type: bytes, and bytes for each of its members.
+# How many bytes follow a type: fixed ones, and those for each member.
 _MORE = {
     **dict.fromkeys((_INT, _VAR, _DECL_TAG), (4, 0)),
     **dict.fromkeys((_ENUM, _FUNC_PROTO), (0, 8)),
@@ -29,8 +30,9 @@ _IN_NETWORK_ORDER = {f"__be{bits}" for bits in (16, 32, 64)}
 _POINTER_BYTES, _DESCRIPTOR_BYTES = 8, 4
 EVENT_OF = "event_of_"  # begins the names of functions that show what events a map has, and that nobody runs
 _FORMAT = ".____fmt"  # ends the names of what bpf_printk() is to print
-_DEEPEST = 64  # levels of types
-_MOST = 50_000  # fields; types that are deeper, or more fields, count as damaged
+# BTF whose types nest deeper, or that has more fields, counts as damaged.
+_DEEPEST = 64
+_MOST = 50_000
 
 
 class MapTypes(NamedTuple):
@@ -43,7 +45,7 @@ class MapTypes(NamedTuple):
 
 
 class BadBtfError(ValueError):
-    """These bytes are not BTF, or a BTF that is not understood."""
+    """These bytes are not BTF, or BTF that this module does not understand."""
 
 
 class _Type(NamedTuple):
@@ -77,7 +79,7 @@ def layouts(data: bytes, maps: Mapping[str, MapTypes], of_events: Collection[str
 
 
 def functions_of(data: bytes, context: str) -> set[str]:
-    """Return the functions that take one parameter, a pointer to a struct of this name; BadBtfError as above."""
+    """Return the functions whose only parameter is a pointer to a struct of this name; BadBtfError if damaged."""
     try:
         return set(_Reader(data).functions_of(context))
     except BadBtfError:
@@ -87,7 +89,7 @@ def functions_of(data: bytes, context: str) -> set[str]:
 
 
 class _Reader:
-    """Reads types when they are asked for. `structs` and `enums` are those that were found."""
+    """Reads types when they are needed. `structs` and `enums` are those that were found so far."""
 
     def __init__(self, data: bytes) -> None:
         self._order = "<" if data[:2] == _MAGIC.to_bytes(2, "little") else ">"
@@ -132,7 +134,7 @@ class _Reader:
         return MapLayout(key, self._field("value", types.value, 0))
 
     def add_parameters(self) -> None:
-        """Find the parameters of functions, and what they point to: types that need not be in a map."""
+        """Read the types of functions' parameters, and those they point to, also if no map has them."""
         for function in self._types:
             if function.kind == _FUNC:
                 each = self._types[function.rest]
@@ -173,7 +175,7 @@ class _Reader:
                 self._field("", number, 0)
 
     def functions_of(self, context: str) -> Iterator[str]:
-        """Yield the names of functions that take a pointer to a struct of this name, and nothing else."""
+        """Yield the names of functions whose only parameter is a pointer to a struct of this name."""
         for function in self._types:
             each = self._types[function.rest] if function.kind == _FUNC else None
             if each and each.members == 1:
@@ -184,7 +186,7 @@ class _Reader:
                     yield self._text(function.name)
 
     def _bare(self, number: int) -> tuple[int, str]:
-        """Return a type's number without its other names, and the first of these."""
+        """Return the number of a type behind its typedefs and qualifiers, and the first typedef's name."""
         name = ""
         for _ in range(_DEEPEST):
             each = self._types[number]
@@ -250,7 +252,7 @@ class _Reader:
         name = f"{word} {self._text(each.name) or alias or number}"
         name = f"{name}#{number}" if name in self.structs else name
         self._names[number] = name
-        self.structs[name] = Struct(each.rest, ())  # its place, and a name for types that contain each other
+        self.structs[name] = Struct(each.rest, ())  # this reserves the name: the members may refer to this struct
         members = self._variables(each) if each.kind == _DATASEC else self._members(each, 0)
         self.structs[name] = Struct(each.rest, tuple(members))
         return name
@@ -271,7 +273,7 @@ class _Reader:
         return found
 
     def _members(self, each: _Type, base: int, depth: int = 0) -> list[Field]:
-        """Return the fields of a struct, with those of nameless structs in it; `base` is its offset."""
+        """Return the fields of a struct, with those of nameless structs in it; `base` is the struct's own offset."""
         found: list[Field] = []
         self._fields += each.members
         if depth > _DEEPEST or self._fields > _MOST:

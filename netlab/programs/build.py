@@ -1,8 +1,7 @@
-"""What both dialects have in common: from a job to a build, which programs and maps make up.
+"""What both dialects share: a Build (loaded programs and maps), and the steps from a job to it.
 
-A dialect is a module with `load`, which takes a job and gives a Build, or raises Refused. Everything before and after
-that is the same for both: which program is attached, what its maps take over from an earlier build, how they are laid
-out, where all is pinned.
+A dialect's module loads a job and returns a Build, or raises Refused. The rest is the same for both: which program is
+attached, which maps are kept from an earlier build, and what their layouts are.
 """
 
 import os
@@ -26,12 +25,12 @@ USUAL_ENTRIES = ("xdp_prog", "xdp")
 
 
 class Build(NamedTuple):
-    """What the kernel has: the program to attach, and the descriptors of maps and programs by name."""
+    """What was loaded: the name of the program to attach, and the descriptors of maps and programs by name."""
 
     entry: str
     maps: dict[str, int]
     programs: dict[str, int]
-    forget: Callable[[], None] | None = None  # gives back what a compiler holds that has done its work
+    forget: Callable[[], None] | None = None  # frees the memory of a compiler that is not needed any more
 
     @property
     def has_events(self) -> bool:
@@ -49,7 +48,7 @@ class Refused(Exception):  # noqa: N818 - it is an answer rather than an error
 
 
 def whole(job: Job, source: str) -> str:
-    """Return a source with its headers; refuse one of which the compiler would see no end."""
+    """Return a source with its headers; Refused if it includes something unfit, such as a pipe or a device."""
     found = list(program_text.headers(job.path, source, job.include))
     for header in found:
         if header.text is None:
@@ -58,14 +57,14 @@ def whole(job: Job, source: str) -> str:
 
 
 def talk() -> str:
-    """Return what compilers and libbpf have said so far on this process's stderr, which is a file."""
+    """Return what compilers and libbpf have printed so far on this process's stderr, which is a file."""
     return os.pread(2, os.fstat(2).st_size, 0).decode(errors="replace")
 
 
 def entry(job: Job, names: Sequence[str], in_headers: Sequence[str] = ()) -> str:
     """Return which of a job's programs is the one to attach."""
     stem = os.path.basename(job.path).partition(".")[0]
-    # where another program was attached, one for something else does not take its place
+    # in a reload, a program that is not for an interface must not replace the attached one
     others = () if job.successor_of else names
     return choose_entry(names, job.function, stem, in_headers, others)
 
@@ -98,7 +97,7 @@ def of_events_too(job: Job, types: bytes, maps: Mapping[str, MapTypes], of_event
 
 
 def _resize(name: str, fd: int, entries: int) -> None:
-    """Let the descriptor mean a map of the same kind with so many entries."""
+    """Replace the map behind a descriptor by one of the same kind with `entries` entries."""
     about = bpf.map_info(fd)
     if about.max_entries == entries:
         return
@@ -116,19 +115,19 @@ def _resize(name: str, fd: int, entries: int) -> None:
 
 
 def cannot_be_sized(name: str, entries: int, why: str) -> str:
-    """Return what is said of a map that cannot have the size that the topology says."""
+    """Return the message for a map that cannot have the size that the topology sets."""
     return f"cannot have {entries:,} entries in the map {name}: {why}"
 
 
 def note(job: Job, text: bytes, known: layouts.Layouts) -> None:
-    """Write down how a job's maps are laid out."""
+    """Write the layouts of a job's maps to the job's file."""
     if path := job.layouts:
         files.ensure_folder(os.path.dirname(path), files.FOR_GROUP)
         layouts.write(path, _with_reasons(job, text, known))
 
 
 def _with_reasons(job: Job, text: bytes, known: layouts.Layouts) -> layouts.Layouts:
-    """Add the names of reasons, by the text that is loaded, where the program does without bpf/verdict.h."""
+    """Add the names of reasons as the source has them, for a program that does not use bpf/verdict.h."""
     if REASONS not in known.maps or REASON in known.enums:
         return known
     source = program_text.with_headers(job.path, text.decode(errors="replace"), job.include)
@@ -138,7 +137,7 @@ def _with_reasons(job: Job, text: bytes, known: layouts.Layouts) -> layouts.Layo
 
 
 def is_for_something_else(name: str) -> bool:
-    """Say whether a program's name tells that it is not for an interface: see DEVMAP_SUFFIX and RUN_SUFFIX."""
+    """Say whether a program's name ends in DEVMAP_SUFFIX or RUN_SUFFIX: such a program is not for an interface."""
     return name.endswith((DEVMAP_SUFFIX, RUN_SUFFIX))
 
 

@@ -1,8 +1,9 @@
-"""Keeps what the compiler has made, so that the same source is compiled once.
+"""Keeps the output of the compiler, so that the same source is compiled once.
 
-An entry is found by all that goes into a compilation: the source, its options, the compiler and the kernel. It counts
-only while every header that was read then has the same content. This is the direct mode of ccache, with its limit: if
-a new header of the same name appears in a folder that is searched earlier, other than the program's, nobody sees it.
+An entry's key is made from everything that goes into a compilation: the source, its options, the compiler and the
+kernel. The entry is used only if every header that was read then still has the same content. This works like the direct
+mode of ccache, and has the same limit: a new header of the same name in a folder that is searched earlier, other than
+the program's, is not noticed.
 """
 
 import base64
@@ -24,18 +25,18 @@ from netlab.topology import program_text
 ENTRIES = 128  # if there are more, the least recently used one is removed
 _FORMAT = 1
 _INSTRUCTION_BYTES = 8
-_VIRTUAL = "/virtual/"  # where bcc has its own headers; they change with it
+_VIRTUAL = "/virtual/"  # the folder of bcc's own headers, which change only with bcc
 _WORD = re.compile(r"(?:\\.|[^\s\\])+")
-_NAME = re.compile(r"[0-9a-f]{64}")  # of an entry, whole or as its file begins while it is written
+_NAME = re.compile(r"[0-9a-f]{64}")  # of an entry's file, or how the name begins while the file is written
 _AS_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _AS_ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 Say = Callable[[str], None]
-Made = Compiled | bytes  # what a compiler makes: bcc its own form, others an object
+Made = Compiled | bytes  # the output of a compiler: bcc's as plain data, clang's as a BPF object
 
 
 def key(path: str, source: bytes, flags: Sequence[str], compiler: str = "") -> str:
-    """Return the name of the entry for the source at a path; the compiler is a file, or bcc."""
+    """Return the name of the entry for the source at a path; `compiler` is the compiler's file, "" for bcc."""
     bcc = None if compiler else importlib.util.find_spec("bcc")
     file = compiler or (bcc.origin if bcc else None)
     about = os.stat(file) if file else None
@@ -48,7 +49,7 @@ def key(path: str, source: bytes, flags: Sequence[str], compiler: str = "") -> s
 def find(name: str, say: Say) -> Made | None:
     """Return the entry of a name, if its headers have not changed.
 
-    An entry that somebody else than root could have written is not used, and `say` is told.
+    An entry that another user than root could have written is not used: `say` is called with the reason.
     """
     folder = _folder(say)
     if folder < 0:
@@ -85,8 +86,8 @@ def _found(folder: int, name: str, say: Say) -> Made | None:
 def keep(name: str, what: Made, dependencies: str, beside: str, began: float, work_folder: str = "") -> None:
     """Keep what was compiled since `began`, in seconds of the epoch. A cache that cannot be written is no error.
 
-    `dependencies` is the rule for make that the compiler wrote, in which paths are relative to the folder `beside`.
-    Headers in `work_folder` and in the cache are of netlab's making: they, or the kernel they are of, are in the key.
+    `dependencies` is the make rule that the compiler wrote; its paths are relative to the folder `beside`. netlab has
+    made the headers in `work_folder` and in the cache: the key covers their text, or the kernel they were made from.
     """
     with suppress(OSError):
         headers = {}
@@ -95,12 +96,12 @@ def keep(name: str, what: Made, dependencies: str, beside: str, began: float, wo
         for header in _paths(dependencies, beside):
             if header.startswith(ours):
                 continue
-            if os.stat(header).st_mtime >= began - 1:  # it may have changed while it was read; clocks are coarse
+            if os.stat(header).st_mtime >= began - 1:  # it may have changed during the compilation; clocks are coarse
                 return
             headers[header] = _digest_of(header)
         if not files.problem_around(paths.cache_folder()):
             os.makedirs(paths.cache_folder(), mode=files.FOR_OWNER, exist_ok=True)
-        folder = _folder(lambda _: None)  # it was told when the entry was looked for
+        folder = _folder(lambda _: None)  # `find` has already said why the cache is not used
         if folder < 0:
             return
         try:
@@ -121,7 +122,10 @@ def forget(name: str) -> None:
 
 
 def _folder(say: Say) -> int:
-    """Open the cache's folder, which is used by this descriptor only; -1 if there is none, or others can write it."""
+    """Open the cache's folder; return its descriptor, or -1 if there is none, or if other users can write to it.
+
+    Entries are opened relative to the descriptor, so that nobody can replace the folder after the check.
+    """
     path = paths.cache_folder()
     try:
         folder = os.open(path, _AS_FOLDER)
@@ -148,7 +152,7 @@ def _prune(folder: int) -> None:
 
 
 def _paths(rule: str, beside: str) -> set[str]:
-    """Return the files that a rule for make names as what its target is made from, without bcc's own."""
+    """Return the files that a make rule's target depends on, without bcc's own."""
     _, _, words = rule.replace("\\\n", " ").partition(": ")
     plain = (re.sub(r"\\(.)", r"\1", word).replace("$$", "$") for word in _WORD.findall(words))
     return {os.path.realpath(os.path.join(beside, path)) for path in plain if not path.startswith(_VIRTUAL)}
@@ -170,7 +174,7 @@ def _packed(what: Made) -> dict[str, Any]:
 
 
 def _unpacked(entry: dict[str, Any]) -> Made:
-    """Return what an entry holds; ValueError, TypeError or the like where it has another form than `_packed` makes."""
+    """Return the content of an entry; ValueError, TypeError or the like if `_packed` cannot have made it."""
     if "object" in entry:
         return _bytes(entry["object"])
     maps = tuple(_shape(*each) for each in entry["maps"])

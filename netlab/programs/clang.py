@@ -23,13 +23,13 @@ from netlab.topology import program_text
 INSTALL = "make install-libbpf installs them (on Debian: apt-get install clang libbpf-dev)"
 _ARCHITECTURES = {"x86_64": "x86", "aarch64": "arm64", "riscv64": "riscv", "s390x": "s390", "ppc64le": "powerpc"}
 _NO_HELPERS = re.compile(r"fatal error: 'bpf/bpf_\w+\.h' file not found")
-_HELPERS = "/usr/include/bpf/bpf_helpers.h"  # there: what is missing is another header, or one of a newer libbpf
+_HELPERS = "/usr/include/bpf/bpf_helpers.h"  # if it exists, a missing header is another one, or of a newer libbpf
 # A global variable with this name: it is declared at the beginning of a line, as functions are.
 _VARIABLE = r"^[A-Za-z_}}][^\n;=()#]*\b{name}\b\s*(?:\[[^]\n]*\]\s*)*(?:(?:SEC|__section)\s*\([^)\n]*\)\s*)?[=;]"
 
 
 class Options(NamedTuple):
-    """What a job's source is compiled with; `text` is what goes into them of netlab's making."""
+    """The compiler's options for a job's source; `text` is that of headers that netlab has made for it."""
 
     compiler: str
     flags: list[str]
@@ -37,16 +37,16 @@ class Options(NamedTuple):
 
 
 def find() -> str:
-    """Return the path of clang; HostError where there is none."""
+    """Return the path of clang; HostError if it is not installed."""
     newest = sorted(glob.glob("/usr/bin/clang-[0-9]*"), key=lambda path: int(re.sub(r"\D", "", path) or 0))
     found = shutil.which("clang") or next((path for path in reversed(newest) if os.access(path, os.X_OK)), "")
     if not found:
         raise HostError(f"programs of libbpf's dialect are compiled by clang, which is not installed: {INSTALL}")
-    return found  # not what it links to, which may tell by its name what it is to be, as ccache does
+    return found  # not resolved: a link may go to ccache, which finds out by its own name what to run
 
 
 def options(job: Job, whole: str) -> Options:
-    """Return how a source, given with its headers, is compiled."""
+    """Return the options for a job's source; `whole` is the source with its headers."""
     machine = os.uname().machine
     own = os.path.join(assets.folder("bpf"), "libbpf")
     folders = [own, os.path.dirname(job.path), *job.include, os.path.join(own, "bpf")]
@@ -63,20 +63,20 @@ def options(job: Job, whole: str) -> Options:
 
 
 def macros(job: Job, whole: str) -> list[tuple[str, str | int]]:
-    """Return those constants of a job that are macros, as its source has no global variable of that name."""
+    """Return the constants of a job that become macros: those without a global variable of the same name."""
     code = program_text.without_comments(whole)
     return [each for each in job.define if not re.search(_VARIABLE.format(name=re.escape(each[0])), code, re.MULTILINE)]
 
 
 def _needs_types(job: Job, whole: str) -> bool:
-    """Say whether a source includes `vmlinux.h`, and there is none that it brings along."""
+    """Say whether a source includes `vmlinux.h`, and does not bring one along."""
     name = kernel_header.NAME
     own = (os.path.join(folder, name) for folder in (os.path.dirname(job.path), *job.include))
     return program_text.includes(whole, name) and not any(map(os.path.exists, own))
 
 
 def compiled(job: Job, text: bytes, made: Options, cpu_s: float) -> tuple[bytes, str]:
-    """Return the object that is made of a text, and the rule for make with the headers that were read."""
+    """Return the object that is compiled from a text, and the make rule with the headers that were read."""
     place = os.path.join(job.work_folder, str(os.getpid()))
     files = [f"{place}.o", f"{place}.d"]
     argv = [made.compiler, *made.flags, "-MD", "-MF", files[1], "-MT", "o", "-x", "c", "-c", "-", "-o", files[0]]
@@ -95,18 +95,18 @@ def compiled(job: Job, text: bytes, made: Options, cpu_s: float) -> tuple[bytes,
 
 
 def _limit(parent: int, cpu_s: float) -> None:
-    """Let the compiler die with its parent, and use no more time than it may."""
+    """Make the compiler die with its parent, and limit its CPU time."""
     syscalls.die_with_parent(parent)
-    # SIGXCPU first, at which it removes its temporary files; SIGKILL a second later
+    # at SIGXCPU the compiler removes its temporary files; SIGKILL follows a second later
     resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_s) + 1, int(cpu_s) + 2))
 
 
 def _judge(job: Job, status: int, cpu_s: float) -> None:
-    """Refuse what the compiler has not compiled."""
+    """Raise HostError or Refused if the compiler has failed; `status` is its exit status."""
     talk = build.talk()
     if status and _NO_HELPERS.search(talk) and not os.path.exists(_HELPERS):
         raise HostError(f"{job.path} includes headers of libbpf, which are not installed: {INSTALL}")
-    if status and _cpu_used_s() > cpu_s:  # by which signal it has ended depends on how long it takes to end
+    if status and _cpu_used_s() > cpu_s:  # not decided by the signal: SIGKILL comes if it is slow to end at SIGXCPU
         raise Refused("plain", f"takes too long to compile: more than {cpu_s:g} s of CPU time")
     if status < 0:
         raise Refused("clang", f"clang was killed by signal {-status}")
@@ -128,5 +128,5 @@ def _in_c(path: str) -> str:
 
 
 def without_folder(flags: Sequence[str], work_folder: str) -> list[str]:
-    """Return options as they would be in any lab: what the work folder has is made by netlab."""
+    """Return options without the work folder's path, so that they are equal in every lab."""
     return [flag.replace(work_folder, "") for flag in flags]

@@ -1,4 +1,4 @@
-"""A compiled file of programs as plain data: taken from what the compiler has made, and given to the kernel without it.
+"""A compiled file of programs as plain data, which can be loaded without the compiler.
 
 Source: what libbpf does with an object file (bpf_object__create_maps, bpf_object_load_prog). Instructions name a map by
 its descriptor; here they name it by its name, until a map of that name is made.
@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from netlab.programs import bpf
 
-_DEVMAPS = (bpf.DEVMAP, bpf.DEVMAP_HASH)  # the kernel adds a flag of its own, which it does not accept
+_DEVMAPS = (bpf.DEVMAP, bpf.DEVMAP_HASH)  # the kernel adds a flag to them that it does not accept from a caller
 _INSTRUCTION = struct.Struct("=BBhi")  # operation, registers, offset, immediate
 _LOAD_64 = 0x18  # takes two instructions' room
 _IS_MAP = 1  # in the place of the source register: the immediate is a map's descriptor
 
 
 class MapShape(NamedTuple):
-    """What to make a map from; `key_type` and `value_type` are numbers in the BTF, `inner` a map of the same file."""
+    """How to make a map; `key_type` and `value_type` are numbers in the BTF, `inner` names a map of the same file."""
 
     name: str
     kind: int
@@ -34,7 +34,7 @@ class MapShape(NamedTuple):
 
 
 class Code(NamedTuple):
-    """A program: instructions, and the maps that are named at some of them, by position; `attach_type` or 0."""
+    """A program: its instructions, and the names of maps by the position of the instruction that uses the map."""
 
     name: str
     instructions: bytes
@@ -51,12 +51,12 @@ class Compiled(NamedTuple):
     programs: tuple[Code, ...]
 
 
-class CannotBeTaken(Exception):  # noqa: N818 - nothing is wrong: the file has something that this cannot say
-    """There is more to the file than maps and programs of the usual kinds."""
+class CannotBeTaken(Exception):  # noqa: N818 - it is no error: such a file is compiled each time
+    """The file has something that `Compiled` cannot express."""
 
 
 def shapes(maps: Mapping[str, int], inner: Mapping[str, str]) -> tuple[tuple[MapShape, ...], bytes]:
-    """Return the shapes of maps, given by their descriptors, and their BTF; `inner` says what maps of maps hold."""
+    """Return the shapes of maps and their BTF; `maps` has their descriptors, `inner` what maps of maps contain."""
     found: list[MapShape] = []
     types: set[int] = set()
     for name, fd in maps.items():
@@ -67,7 +67,7 @@ def shapes(maps: Mapping[str, int], inner: Mapping[str, str]) -> tuple[tuple[Map
         types |= {about.btf} if about.btf else set()
         sizes = about.key_size, about.value_size, about.max_entries
         shape = MapShape(name, about.type, *sizes, flags, about.key_type, about.value_type, inner.get(name, ""))
-        # what others hold is made before them
+        # an inner map must be made before the map that contains it
         found.insert(0 if name in inner.values() else len(found), shape)
     if len(types) > 1:
         raise CannotBeTaken("types of several files")
@@ -75,7 +75,7 @@ def shapes(maps: Mapping[str, int], inner: Mapping[str, str]) -> tuple[tuple[Map
 
 
 def code(name: str, instructions: bytes, maps: Mapping[str, int], attach_type: int) -> Code:
-    """Return a program whose instructions name maps by these descriptors."""
+    """Return a program; in `instructions`, maps are still named by their descriptors."""
     names = {fd: name for name, fd in maps.items()}
     named, position, last = {}, 0, len(instructions) // _INSTRUCTION.size
     while position < last:

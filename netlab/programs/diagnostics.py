@@ -1,7 +1,7 @@
-"""Picks what matters to the author of a program out of what bcc, clang and the verifier say.
+"""Picks what matters to the author of a program from the output of bcc, clang and the verifier.
 
-bcc hands clang the source as /virtual/main.c, twice: as written, and as bcc has rewritten it, which moves lines. In
-between it prints the rewritten text, so that its talk has three parts:
+bcc compiles the source as /virtual/main.c, twice: as written, and as bcc has rewritten it, which moves lines. In
+between it prints the rewritten text. So its output has three parts:
 
     complaints about the source as written
     #if defined(BPF_LICENSE) ... the rewritten source ... #include <bcc/footer.h>
@@ -21,7 +21,7 @@ from netlab.programs.log_capture import INSTRUCTION
 from netlab.topology import object_file, program_text
 
 MAX_ERRORS = 3  # the rest mostly follow from the first
-MAX_REASONS = 3  # lines of the verifier after the one that says most
+MAX_REASONS = 3  # lines of the verifier after the one that names the reason
 
 _VIRTUAL_MAIN = ("/virtual/main.c", "main.c")
 _REWRITTEN = re.compile(r"^#if defined\(BPF_LICENSE\)\n", re.MULTILINE)
@@ -55,7 +55,7 @@ _CALLED = re.compile(r"0x[0-9a-f]+: i64 = Constant<(\d+)>")
 _LINKS = re.compile(r"^/.*/headers/uapi/")  # where `headers` links to the system's headers
 
 
-_INDIRECT_CALL = "unknown opcode 8d"  # what a method of a map in a header becomes, which bcc does not see
+_INDIRECT_CALL = "unknown opcode 8d"  # a map's method that is called in a header, where bcc does not translate it
 _METHOD = re.compile(
     r"\b\w+\.(?:lookup\w*|update|insert|delete|\w*increment|redirect_map|perf_submit\w*|push|pop|peek|call|ringbuf_\w+)\s*\("
 )
@@ -64,7 +64,7 @@ _METHOD = re.compile(
 class Source(NamedTuple):
     """The file of a program: its path, its name in messages, and its lines.
 
-    `headers` are the headers that `program_text` finds: path and lines of each.
+    `headers` has path and lines of each header that `program_text` finds.
     """
 
     path: str
@@ -74,9 +74,9 @@ class Source(NamedTuple):
 
     @classmethod
     def of(cls, path: str, text: bytes, include: Sequence[str] = ()) -> "Source":
-        """Return the file at `path`, which holds this text, with its headers. Its name is relative if it is below here.
+        """Return the file at `path`, whose content is `text`, with its headers. `include` are folders of headers.
 
-        A header that cannot be read has no lines, and neither has an object.
+        A header that cannot be read has no lines, nor has a BPF object.
         """
         if object_file.is_object(text):
             return cls(path, shown(path), ())
@@ -96,7 +96,7 @@ def shown(path: str) -> str:
 
 
 class _Talk:
-    """What was said about a source as written, and about it as rewritten."""
+    """The output of the tools: the part about the source as written, and the part about the rewritten source."""
 
     def __init__(self, text: str, source: Source) -> None:
         self.source = source
@@ -108,7 +108,7 @@ class _Talk:
         self._rewritten = text[begin.start() : end.end()].splitlines() if begin and end else []
 
     def place(self, file: str, number: int, *, moved: bool) -> str:
-        """Return FILE:LINE in the author's terms; `moved` numbers are those of the rewritten source."""
+        """Return FILE:LINE of the author's file; if `moved`, `number` is a line of the rewritten source."""
         if file not in _VIRTUAL_MAIN:
             name = shown(file) if file[0] == "/" else file
             return f"{name}:{number}" if number else name
@@ -116,7 +116,7 @@ class _Talk:
         return f"{self.source.shown}:{number}" if number else self.source.shown
 
     def original(self, number: int) -> int:
-        """Return the number of the line that became this line of the rewritten source; 0 if there is none."""
+        """Return the author's line for a line of the rewritten source; 0 if there is none."""
         if not 0 < number <= len(self._rewritten) or not self.source.lines:
             return 0
         for begin, end, first, last in self._blocks:
@@ -126,14 +126,14 @@ class _Talk:
 
     @cached_property
     def _blocks(self) -> list[list[int]]:
-        """Return from and to which lines of the rewritten source, and of the author's; none where too many are alike.
+        """Return the matching blocks: their lines in the rewritten source, and in the author's; none if too slow.
 
-        Comparing takes as long as there are pairs of equal lines, in large sources those of lines that are rare.
+        The time of the comparison grows with the pairs of equal lines. In large sources only rare lines count.
         """
         equal = Counter(self.source.lines)
         alike = [equal[line] for line in self._rewritten]
         is_large = sum(alike) > _MOST_ALIKE
-        rare = len(self.source.lines) // 100 + 1  # what difflib takes for it
+        rare = len(self.source.lines) // 100 + 1  # difflib's own limit
         if is_large and sum(number for number in alike if number <= rare) > _MOST_ALIKE:
             return []
         match = difflib.SequenceMatcher(None, self._rewritten, self.source.lines, autojunk=is_large)
@@ -143,10 +143,10 @@ class _Talk:
         return [numbers for _, *numbers in blocks]
 
     def find(self, text: str) -> tuple[str, int]:
-        """Return file and number of the line that reads like this, for older kernels, which say neither.
+        """Return file and number of the line with this text, for older kernels, which name neither.
 
-        Numbers are those of the rewritten source, or of a header. The number is 0 where several lines of one file read
-        so, and the file is "" where none does, or lines of several files.
+        The number is a line of the rewritten source, or of a header. It is 0 if several lines of one file have the
+        text. The file is "" if no line has it, or lines of several files.
         """
         files = ((_VIRTUAL_MAIN[0], self._rewritten), *self.source.headers)
         found = [(file, n) for file, lines in files for n, line in enumerate(lines, start=1) if line.strip() == text]
@@ -155,7 +155,7 @@ class _Talk:
         return found[0][0] if len({file for file, _ in found}) == 1 else "", 0
 
     def start_of(self, function: str) -> str:
-        """Return FILE:LINE of a program, for complaints that know no line of their own."""
+        """Return FILE:LINE where a program begins, for complaints that name no line."""
         begins = rf"\b{re.escape(function)}\b"
         lines = self.source.lines
         unfinished = [line.rpartition(";")[2] for line in lines]
@@ -179,7 +179,7 @@ class _Talk:
         return None
 
     def line(self, number: int) -> str:
-        """Return a line of the author's, or nothing."""
+        """Return a line of the author's file; "" if there is none."""
         return self.source.lines[number - 1].strip() if 0 < number <= len(self.source.lines) else ""
 
 
@@ -197,16 +197,16 @@ def compile_error(said: str, source: Source) -> str:
 
 
 def redefinition(said: str, source: Source, name: str) -> str:
-    """Return where a program defines for itself what the topology defines."""
+    """Return the message for a program that itself defines a name of the topology's `define:`."""
     found = re.search(rf"^([^\s:]+):(\d+):\d+: warning: '{re.escape(name)}' macro redefined", said, re.MULTILINE)
     place = _Talk(said, source).place(found[1], int(found[2]), moved=False) if found else source.shown
     return f"{place}: {name} is set by the topology's `define:`, which this overrides: put `#ifndef {name}` around it"
 
 
 def verifier_error(said: str, source: Source, function: str) -> str:
-    """Return why the kernel refused a program, and the source line of the instruction it was looking at."""
+    """Return why the kernel refused a program, and the source line of the instruction that the verifier stopped at."""
     talk = _Talk(said, source)
-    # there may be a second log, with lines of the source: see `log_capture`
+    # a second log has the source lines, if there is one: see `log_capture`
     refused = max(_REFUSED.finditer(talk.after), key=re.Match.start, default=None)
     if refused is None:
         return f"{source.shown}: the kernel refused {function}()\n{_last_lines(talk)}"
@@ -223,7 +223,7 @@ def verifier_error(said: str, source: Source, function: str) -> str:
 
 
 def crash(said: str, source: Source, status: int) -> str:
-    """Return why the compiler ended its process; `status` is its exit status, negative for a signal."""
+    """Return how the compiler crashed, and why if it says so; `status` is its exit status, negative for a signal."""
     talk = _Talk(said, source)
     found = _BACKEND.search(said) or _FATAL.search(said)
     if found is None:
@@ -242,7 +242,7 @@ def crash(said: str, source: Source, status: int) -> str:
 
 
 def _errors(talk: _Talk, text: str, *, moved: bool) -> list[str]:
-    """Return each error of clang's with the lines and notes that belong to it."""
+    """Return each error of clang with the lines and notes that belong to it."""
     errors: list[list[str]] = []
     taking = False
     for line in text.splitlines():
@@ -268,7 +268,7 @@ def _is_authors(file: str) -> bool:
 
 
 def _looked_at(talk: _Talk, log: list[str]) -> tuple[str, str] | None:
-    """Return the place and the text of the last source line in a log of the verifier's, if it names any."""
+    """Return the place and the text of the last source line in a verifier's log; None if it has none."""
     text, file, number = next((found for found in map(annotation, reversed(log)) if found[0]), ("", "", 0))
     if not text:
         return None
@@ -281,7 +281,7 @@ def _looked_at(talk: _Talk, log: list[str]) -> tuple[str, str] | None:
 
 
 def annotation(entry: str) -> tuple[str, str, int]:
-    """Return the source line that a line of the verifier's log holds, its file and number; "" and 0 for what is not."""
+    """Return the source line that a line of the verifier's log quotes, its file and number; "" and 0 if unknown."""
     if not entry.startswith(_ANNOTATED):
         return "", "", 0
     whole = entry.removeprefix(_ANNOTATED)
@@ -291,6 +291,6 @@ def annotation(entry: str) -> tuple[str, str, int]:
 
 
 def _last_lines(talk: _Talk) -> str:
-    """Return the end of what was said, for the case that nothing in it is known."""
+    """Return the last lines of the output, for when nothing in it is recognised."""
     said = [line for line in (talk.before + talk.after).splitlines() if not _NOISE.match(line)]
     return "\n".join(said[-MAX_ERRORS:])

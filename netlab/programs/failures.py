@@ -1,4 +1,4 @@
-"""Turns the failure of a child into an error: about the program, or about this host."""
+"""Turns the failure of a loader's child into an error: about the program, or about this host."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from netlab.programs.loader import Job, Limits
 from netlab.topology import dialect
 from netlab.topology.document.tree import printable
 
-_NO_MAP = "could not open bpf map: "  # as bcc says it
+_NO_MAP = "could not open bpf map: "  # in bcc's output
 _NO_MEMORY = ("LLVM ERROR: out of memory", "std::bad_alloc", "MemoryError")
 _REFUSED_OURS = (
     "this kernel, {1}, refuses {0}, a program of netlab's own, though it is new enough (docs/kernels.md says which are "
@@ -19,12 +19,12 @@ _REFUSED_OURS = (
 
 
 def refused(job: Job, kind: str, text: str, talk: str, source: Source) -> NetlabError:
-    """Return the error of a child that gave up for a reason of this kind; `talk` is what bcc and clang said."""
+    """Return the error of a child that was refused for a reason of this kind; `talk` is the compilers' output."""
     return _for_a_terminal(_refused(job, kind, text, talk, source))
 
 
 def _for_a_terminal(error: NetlabError) -> NetlabError:
-    """Return an error without characters that could disturb a terminal: names in an object may have any."""
+    """Return an error without characters that could disturb a terminal: names in an object may contain them."""
     lines = str(error).split("\n")
     shown = ("\t".join(map(printable, line.split("\t"))) for line in lines)
     return type(error)("\n".join(shown))
@@ -65,7 +65,10 @@ def _lack(job: Job, kind: str, talk: str) -> str:
 
 
 def crashed(job: Job, status: int, talk: str, source: Source, limits: Limits) -> NetlabError:
-    """Return the error of a child that ended without an answer; `status` is its exit status, negative for a signal."""
+    """Return the error of a child that ended without an answer.
+
+    `status` is its exit status, negative for a signal; `talk` is the output of the compilers.
+    """
     if status == -signal.SIGPROF:
         limit = f"more than {limits.cpu_s:g} s of CPU time"
         return BuildError(f"{job.key}: {source.shown}: takes too long to compile and load: {limit}")

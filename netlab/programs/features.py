@@ -1,7 +1,7 @@
-"""The kernel features that netlab and its programs need: the name of each, since which Linux, and a probe for it.
+"""The kernel features that netlab and its programs need: the name of each, the first Linux with it, and a probe.
 
-Nothing is asked in the usual case. Only once the kernel has refused a program is it asked, by trying, for what the
-source of that program names; what a program does not use it need not have.
+Usually nothing is probed. Only when the kernel has refused a program are the features probed that the program's source
+uses. Features that it does not use may be missing.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from netlab.kernel.netlink import Channel
 from netlab.programs import bpf
 from netlab.topology import program_text
 
-LEAST = (6, 1)  # the oldest kernel on which `make test-kernels` runs; pyproject.toml, README.md and docs say it too
+LEAST = (6, 1)  # the oldest kernel of `make test-kernels`; pyproject.toml, README.md and docs name it, too
 
 _XDP_DROP, _XDP_REDIRECT = 1, 4
 _BROADCAST = 8
@@ -35,7 +35,7 @@ _VETH, _INDEX, _DRIVER_MODE = "veth-probe", 7, 4
 class Feature(NamedTuple):
     """A feature of a kernel: its name, the first Linux with it, and a probe.
 
-    A source that needs it matches `words`; None if a source does not show it.
+    A source that needs it matches `words`, which is None if sources cannot show that they need it.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Feature(NamedTuple):
 def lack(path: str) -> str:
     """Return one line on what a refused program needs and this kernel lacks; "" if it lacks nothing.
 
-    There is also a line for a program of netlab's own on a kernel that is too old for it.
+    For a program that comes with netlab, there is also a line if the kernel is too old for netlab.
     """
     text = _text(path)
     missing = [each for each in FEATURES if each.words and each.words.search(text) and not _has(each)]
@@ -72,7 +72,7 @@ def version(release: str) -> tuple[int, int]:
 
 
 def _has(feature: Feature) -> bool:
-    """Probe. A feature that cannot be probed, as without rights, counts as there: the kernel's error says more."""
+    """Probe. A feature that cannot be probed, such as without root, counts as there: the kernel's error says more."""
     try:
         return feature.is_there()
     except OSError as error:
@@ -88,7 +88,7 @@ def _dotted(numbers: tuple[int, int]) -> str:
 
 
 def is_ours(path: str) -> bool:
-    """Say whether a program is one that netlab brings."""
+    """Say whether a program comes with netlab."""
     return os.path.dirname(os.path.realpath(path)) == os.path.realpath(assets.folder("bpf"))
 
 
@@ -180,7 +180,7 @@ def _devmap_with_egress() -> bool:
 
 
 def _broadcast() -> bool:
-    """A kernel that knows the flag redirects, to nobody; one that does not aborts."""
+    """Redirect to an empty map: a kernel that knows the flag redirects to nobody; one that does not aborts."""
     devmap = _map(bpf.DEVMAP)
     with _closing(devmap):
         load_map = struct.pack("=BBhiBBhi", 0x18, 1 | (1 << 4), 0, devmap, 0, 0, 0, 0)
@@ -204,7 +204,7 @@ def _live_frames() -> bool:
 
 
 def _native_on_veth() -> bool:
-    """Make a link in a new namespace, which goes with its thread, and attach a program there."""
+    """Make a link in a new namespace, and attach a program there. The namespace ends with the thread."""
     found: list[bool] = []
 
     def attach(_: Iterator[None]) -> None:
@@ -227,7 +227,7 @@ def _native_on_veth() -> bool:
 
 
 def _message(kind: int, flags: int, attributes: bytes) -> bytes:
-    """Return a message about the interface that is probed, whose number is chosen as well."""
+    """Return a message about the probe's interface; its index is chosen here, so it need not be looked up."""
     body = struct.pack("=BxHiII", 0, 0, _INDEX, 0, 0) + attributes
     return struct.pack("=IHHII", 16 + len(body), kind, flags, 0, 0) + body
 

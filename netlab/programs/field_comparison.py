@@ -1,4 +1,4 @@
-"""Compares maps of two builds field by field: whether what one has written means the same to the other."""
+"""Compares maps of two builds field by field, to see if the new build reads the old values as they were meant."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,8 @@ from netlab.record.layouts import OTHER, STRUCT, Field, Layouts
 def differences(name: str, before: Layouts, now: Layouts) -> list[str]:
     """Return in words how the fields of a map have changed.
 
-    Each old field must keep its place and its meaning; new ones may be where none were. Sizes of keys and values are
-    compared elsewhere. If one of the builds has no BTF, nothing is found.
+    Each old field must keep its place and its type. New fields may use bytes that had no field. Sizes of keys and
+    values are compared in `map_reuse`. If one of the builds has no BTF, nothing is found.
     """
     if name not in before.maps or name not in now.maps:
         return []
@@ -19,11 +19,11 @@ def differences(name: str, before: Layouts, now: Layouts) -> list[str]:
         text
         for plural, word, was, is_now in sides
         if was.type and is_now.type
-        for text in _side(plural, word, _Sides(before, was), _Sides(now, is_now))
+        for text in _whole(plural, word, _Side(before, was), _Side(now, is_now))
     ]
 
 
-class _Sides:
+class _Side:
     """A field, and the build that it belongs to."""
 
     def __init__(self, build: Layouts, field: Field) -> None:
@@ -31,15 +31,15 @@ class _Sides:
         self.field = field
         self.is_struct = field.kind == STRUCT
 
-    def inner(self) -> "dict[str, _Sides]":
+    def inner(self) -> "dict[str, _Side]":
         """Return the fields of a struct by name."""
-        return {each.name: _Sides(self.build, each) for each in self.build.structs[self.field.type].fields}
+        return {each.name: _Side(self.build, each) for each in self.build.structs[self.field.type].fields}
 
     def place(self) -> tuple[int, int]:
         return self.field.offset, self.field.first_bit
 
     def shape(self) -> tuple[object, ...]:
-        """Return what must be equal in both builds; the names of numbers and structs may differ."""
+        """Return what must be equal in both builds. Names of number types and structs may differ."""
         field = self.field
         name = field.type if field.kind == OTHER else ""
         return field.kind, field.counts, field.bits, name, 0 if self.is_struct else field.size
@@ -53,8 +53,8 @@ class _Sides:
         return f"{byte}, bit {self.field.first_bit}" if self.field.bits else byte
 
 
-def _side(plural: str, word: str, old: _Sides, new: _Sides) -> Iterator[str]:
-    """Compare keys or values as a whole; if they are no structs, another size says enough."""
+def _whole(plural: str, word: str, old: _Side, new: _Side) -> Iterator[str]:
+    """Compare keys or values as a whole. If they are no structs, `map_reuse` reports another size."""
     if old.shape()[:-1] != new.shape()[:-1]:
         if old.field.size == new.field.size or old.is_struct or new.is_struct:
             yield f"{plural} of type {new} instead of {old}"
@@ -62,7 +62,7 @@ def _side(plural: str, word: str, old: _Sides, new: _Sides) -> Iterator[str]:
         yield from _struct(word, "", old, new)
 
 
-def _struct(word: str, path: str, old: _Sides, new: _Sides) -> Iterator[str]:
+def _struct(word: str, path: str, old: _Side, new: _Side) -> Iterator[str]:
     """Compare two structs; `path` leads to them, such as "flow."."""
     before, now = old.inner(), new.inner()
     for name, was in before.items():
@@ -78,12 +78,12 @@ def _struct(word: str, path: str, old: _Sides, new: _Sides) -> Iterator[str]:
             yield from _struct(word, f"{path}{name}.", was, is_now)
 
 
-def _bit(side: _Sides) -> str:
+def _bit(side: _Side) -> str:
     return f", bit {side.field.first_bit}" if side.field.bits else ""
 
 
-def _gone(path: str, was: _Sides, fresh: list[_Sides]) -> str:
-    """Say what has become of a field that is gone: another name, or nothing."""
+def _gone(path: str, was: _Side, fresh: list[_Side]) -> str:
+    """Say whether a field that is gone has another name now, or was removed."""
     here = [each for each in fresh if (each.place(), each.shape()) == (was.place(), was.shape())]
     if here:
         return f"{path}{here[0].field.name} instead of {path}{was.field.name}, {was.where()}"

@@ -19,9 +19,9 @@ _VERDICTS = {"XDP_ABORTED": 0, "XDP_DROP": 1, "XDP_PASS": 2, "XDP_TX": 3, "XDP_R
 
 
 def set_all(job: Job, maps: Mapping[str, ObjectMap], known: Layouts, macros: set[str]) -> None:
-    """Set the variables that a job defines; `macros` are those of its names that the compiler was given.
+    """Set the variables that a job defines; `macros` are the defined names that are macros instead.
 
-    Refused for a name that is no variable, and for a value that does not fit its type.
+    Raises Refused for a name that is no variable, and for a value that does not fit its type.
     """
     variables = {
         field.name: (each, field)
@@ -37,7 +37,7 @@ def set_all(job: Job, maps: Mapping[str, ObjectMap], known: Layouts, macros: set
 
 
 def _unknown(name: str, there: list[str]) -> str:
-    own = [each for each in there if "." not in each]  # not those of functions, such as formats of what is printed
+    own = [each for each in there if "." not in each]  # others are static variables of functions, such as formats
     it_has = (
         f"it has {', '.join(own)}" if own else "it has none that is kept: a constant of C is declared `const volatile`"
     )
@@ -60,6 +60,6 @@ def _set(job: Job, where: ObjectMap, field: Field, known: Layouts, value: str | 
 
 
 def _names(job: Job, value: str | int) -> LabNames:
-    """Return what names of the lab mean, which only a text can be."""
+    """Return the names of the lab; none for a value that is no text, so that the record need not be read."""
     record = store.read(job.lab) if isinstance(value, str) else LabRecord(job.lab, "", "netns", "", {})
     return LabNames(record, paths.node_of(job.key))

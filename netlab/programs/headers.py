@@ -1,8 +1,8 @@
-"""The headers that programs are compiled with: netlab's own small tree, and the user-space half of the kernel's.
+"""The headers that programs are compiled with: netlab's own few (bpf/kernel), and the kernel's for user space.
 
-bcc wants the source of the running kernel, which many hosts lack. XDP programs need little of it: what bpf/kernel
-holds, and the headers that any C library is built on. Used alone, also where kernel headers are installed, it makes
-programs compile the same everywhere, and ten times faster.
+bcc looks for the source of the running kernel, which many hosts lack. XDP programs need little of it: the headers in
+bpf/kernel, and those in linux-libc-dev. netlab uses only these, also if kernel headers are installed. So programs
+compile the same everywhere, and ten times faster.
 """
 
 import os
@@ -15,7 +15,7 @@ from netlab.kernel import files
 from netlab.topology import program_text
 
 _SYSTEM = "/usr/include"
-_OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that the kernel has for itself, and programs bring along
+_OFTEN_OWN = ("vlan_hdr", "vlan_ethhdr")  # structs that only the kernel's own headers have: programs define them, too
 _LINKED = ("linux", "asm", "asm-generic")
 
 
@@ -24,8 +24,8 @@ def flags(program: str, work_folder: str, include: Sequence[str] = ()) -> list[s
 
     `include` are more folders, after the program's own.
 
-    bcc looks for some of them below `uapi/`, where the kernel keeps them: links in `work_folder` supply that name.
-    Several processes may do this at a time. Raises HostError where the system's headers are missing.
+    bcc looks for some of them below `uapi/`, as in the kernel's source: links in `work_folder` provide that name.
+    Several processes may do this at a time. Raises HostError if the system's headers are missing.
     """
     links = _uapi(work_folder)
     own = assets.folder("bpf")
@@ -39,21 +39,24 @@ def flags(program: str, work_folder: str, include: Sequence[str] = ()) -> list[s
 
 
 def flags_for(source: str) -> list[str]:
-    """Return the options that keep bpf/kernel from defining what a program, given with its headers, defines itself."""
+    """Return the options for structs that a program defines itself, so that bpf/kernel does not define them again.
+
+    `source` is the program's text with its headers.
+    """
     return [f"-DNETLAB_OWN_{name.upper()}" for name in _OFTEN_OWN if re.search(rf"\bstruct\s+{name}\s*{{", source)]
 
 
 def enum_in(source: str, name: str) -> dict[str, int]:
-    """Return an enum as it stands in a program's C text, each name with its number.
+    """Return an enum of a program's C text: each name with its number.
 
-    {} where there is none, or one of its values is no plain number.
+    {} if there is none, or if one of its values is no plain number.
     """
     found = re.search(rf"\benum\s+{name}\s*\{{([^{{}}]*)\}}", program_text.without_comments(source))
     return program_text.enumerators(found[1]) if found else {}
 
 
 def kernel_source() -> str:
-    """Return the folder that bcc is to take for the source of the kernel."""
+    """Return the folder that bcc uses as the kernel's source."""
     return os.path.join(assets.folder("bpf"), "kernel")
 
 

@@ -1,4 +1,4 @@
-"""What to do about a program that clang or the verifier refuses, by what they say about it."""
+"""Hints for programs that clang or the verifier refuses, found by the text of their message."""
 
 from netlab.topology.dialect import BCC, LIBBPF
 
@@ -16,7 +16,7 @@ _METHOD = (
     "such as static inline u64 *find(u32 *key) { return MAP.lookup(key); }, and let the header call that"
 )
 Hints = tuple[tuple[tuple[str, ...], str], ...]
-# The first whose words are all in the message is given.
+# The first entry whose words are all in the message gives the hint.
 _OF_BCC: Hints = (
     (("redefinition of '_license'",), "bcc adds the licence GPL itself: leave it out, or #define BPF_LICENSE another"),
     (("SEC(",), "bcc needs no SEC(): leave it out, or say `dialect: libbpf`"),
@@ -86,7 +86,7 @@ _OF_BOTH: Hints = (
 
 
 def with_hint(message: str, dialect: str = BCC) -> str:
-    """Return the message, and below it what to do about it in this dialect, where that is known."""
+    """Return the message, and below it the hint for this dialect, if there is one."""
     for words, hint in (*(_OF_LIBBPF if dialect == LIBBPF else _OF_BCC), *_OF_BOTH):
         if all(word in message for word in words):
             return f"{message}\n({hint})"

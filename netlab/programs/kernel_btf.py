@@ -1,4 +1,4 @@
-"""Asks the kernel for the types of maps and functions, as they are in their program's BTF."""
+"""Reads the BTF of loaded maps and functions from the kernel."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -10,9 +10,9 @@ from netlab.record.layouts import NONE, Layouts, MapLayout, Struct
 
 
 def layouts(maps: Mapping[str, int]) -> dict[str, Layouts]:
-    """Return the layouts of maps, given by descriptors: for each, all layouts of its BTF.
+    """Return, for each of these maps, all layouts of its BTF; `maps` has their descriptors.
 
-    This takes CAP_SYS_ADMIN. A map has no layouts if its types are not known or not understood.
+    This needs CAP_SYS_ADMIN. A map has no layouts if its types are unknown, or not understood.
     """
     found: dict[int, dict[str, MapTypes]] = {}
     for name, fd in maps.items():
@@ -25,7 +25,7 @@ def layouts(maps: Mapping[str, int]) -> dict[str, Layouts]:
 
 
 def _layouts(number: int, types: Mapping[str, MapTypes]) -> Layouts:
-    """Return the layouts of one BTF; none if it cannot be read, because no program needs them to load."""
+    """Return the layouts of one BTF; none if it cannot be read, which is no error: programs load without layouts."""
     try:
         return btf.layouts(bpf.btf(number), types)
     except (OSError, NetlabError, BadBtfError):
@@ -33,9 +33,9 @@ def _layouts(number: int, types: Mapping[str, MapTypes]) -> Layouts:
 
 
 def functions_of(context: str) -> set[str] | None:
-    """Return the functions, of what this process has compiled, whose only parameter is a pointer to this struct.
+    """Return the functions that this process has compiled whose only parameter is a pointer to this struct.
 
-    None if the kernel has no types of it, or none that can be understood.
+    None if the kernel has no BTF of it, or none that is understood.
     """
     found: set[str] = set()
     known = compiled()
@@ -55,12 +55,12 @@ def compiled() -> list[bytes]:
 def _is_types(fd: int) -> bool:
     try:
         return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:btf"
-    except OSError:  # the one that lists them
+    except OSError:  # the descriptor by which the folder was listed: it is closed now
         return False
 
 
 def whole(found: Iterable[Layouts]) -> Layouts:
-    """Return everything that is known of a program's maps as one."""
+    """Return the layouts of a program's maps as one."""
     maps: dict[str, MapLayout] = {}
     structs: dict[str, Struct] = {}
     enums: dict[str, Mapping[str, int]] = {}

@@ -32,7 +32,7 @@ _END = """
 
 
 def folder(work_folder: str) -> str:
-    """Return the folder with the header, which is made if need be: in the cache, or else among the lab's own files.
+    """Return the folder with the header. If there is none, make it in the cache, or else in the lab's work folder.
 
     Several processes may do this at a time. HostError if this kernel has no BTF.
     """
@@ -44,7 +44,7 @@ def folder(work_folder: str) -> str:
     files.ensure_folder(place := os.path.join(_kept() or work_folder, f"kernel-{kernel}"), files.FOR_OWNER)
     at = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(at, fcntl.LOCK_EX)  # who holds it has ended if others get it, and what it left can be removed
+        fcntl.flock(at, fcntl.LOCK_EX)  # with the lock, any unfinished file is of a process that was killed
         if not os.path.exists(os.path.join(place, NAME)):
             _write(os.path.join(place, NAME))
     finally:
@@ -53,7 +53,7 @@ def folder(work_folder: str) -> str:
 
 
 def _kept() -> str:
-    """Return the cache's folder if nobody but root can change it; "" if there is none, or somebody could."""
+    """Return the cache's folder; "" if there is none, or if other users than root could change it."""
     path = paths.cache_folder()
     try:
         files.ensure_folder(path, files.FOR_OWNER) if path else None
@@ -93,7 +93,7 @@ def _write_all(path: str) -> None:
 
 
 def _dump(libc: Any, file: int) -> None:
-    """Let libbpf write every type; its callback has the form of vfprintf(3), to which it goes."""
+    """Make libbpf write every type as C; its callback has the signature of vfprintf(3), which does the writing."""
     library = libbpf_calls.library()
     types = library.btf__load_vmlinux_btf()
     if not types:

@@ -1,7 +1,7 @@
 """`lab.h`, which a program may include: what netlab knows of the lab, as constants of C with the topology's names.
 
-It is made for a node when its program is compiled, out of the lab's record. Interfaces have their indexes from the
-plan, so they are known before there is any interface.
+It is made for a node when its program is compiled, from the lab's record. The plan chooses the indexes of interfaces,
+so they are known before the interfaces exist.
 """
 
 import os
@@ -21,10 +21,10 @@ _FOLDER = "lab"  # of the compilers' work folder
 
 
 def flags(lab: str, key: str, program: str, source: str, work_folder: str) -> tuple[list[str], bytes]:
-    """Return the compiler's options that find the header, which is written anew, and its text; nothing if not included.
+    """Write the header, and return the compiler's options that find it, and its text; nothing if it is not included.
 
-    `key` is the program's in its lab, `source` its text with its headers. A header of this name beside the program
-    comes first. NetlabError if the lab has no record.
+    `key` is the program's in its lab, `source` its text with its headers. A `lab.h` beside the program is used instead.
+    NetlabError if the lab has no record.
     """
     if not program_text.includes(source, NAME) or os.path.exists(os.path.join(os.path.dirname(program), NAME)):
         return [], b""
@@ -42,7 +42,7 @@ def text(lab: LabRecord, node: str) -> str:
     own = lab.nodes[node].interfaces
     constants: dict[str, str] = {}
     for name, value in [*_own(own), *_neighbours(lab, node), *_nodes(lab), *_groups(lab)]:
-        constants.setdefault(name, value)  # names that differ only by signs that C has not: the first one counts
+        constants.setdefault(name, value)  # two names may become the same name of C: the first one counts
     lines = [f"#define {name} {value}" for name, value in constants.items()]
     about = f"/* The lab {lab.lab} as its node {node} sees it. Made by netlab: docs/programs.md explains the names. */"
     return "\n".join([about, "#pragma once", *lines, ""])
@@ -57,7 +57,7 @@ def _own(interfaces: Mapping[str, InterfaceRecord]) -> Iterator[tuple[str, str]]
 
 
 def _neighbours(lab: LabRecord, node: str) -> Iterator[tuple[str, str]]:
-    """Yield TO_CLIENT_… for each node that is reached without a router: by which interface, and what it is there."""
+    """Yield TO_CLIENT_… for each node that is reached without a router: the interface to it, and its own interface."""
     for record in lab.nodes[node].interfaces.values():
         for other, there in _segment(lab, node, record):
             name = _in_c(other)
@@ -105,7 +105,7 @@ def _groups(lab: LabRecord) -> Iterator[tuple[str, str]]:
 
 
 def _interface(prefix: str, record: InterfaceRecord) -> Iterator[tuple[str, str]]:
-    """Yield what an interface is: its index in its node, MAC, MTU, and addresses in network byte order."""
+    """Yield the constants of an interface: its index in its node, MAC, MTU, and addresses in network byte order."""
     yield f"{prefix}_IFINDEX", str(record.index)
     yield f"{prefix}_MAC", _mac(record.mac)
     yield f"{prefix}_MTU", str(record.mtu)

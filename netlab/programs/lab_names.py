@@ -1,4 +1,4 @@
-"""What a name stands for in a map: an interface's index, a MAC or an address, as a node of the lab sees it."""
+"""Translates names in maps' entries: an interface's index, a MAC or an address, as a node of the lab sees it."""
 
 import socket
 from functools import cached_property
@@ -11,7 +11,7 @@ IPV4_BYTES, MAC_BYTES, IPV6_BYTES = 4, 6, 16
 
 
 class UnknownNameError(ValueError):
-    """A name stands for nothing that fits; `expected` and `hint` are for a message."""
+    """A name does not stand for what is needed; `expected` and `hint` are for a message."""
 
     def __init__(self, expected: str, hint: str = "") -> None:
         super().__init__(expected)
@@ -39,7 +39,10 @@ class LabNames:
         return self._record(found).index if found else None
 
     def device(self, name: str) -> int:
-        """Return the index of the node's own interface that is called so, or that leads to the one called so."""
+        """Return the index of the node's own interface with this name, or of its interface linked to the one named.
+
+        UnknownNameError if there is none.
+        """
         found = self.interface(name)
         if not found:
             own = ", ".join(f"{self.node}.{each}" for each in self.lab.nodes[self.node].interfaces)
@@ -67,7 +70,7 @@ class LabNames:
         return bytes.fromhex(found[0].replace(":", "")) if found else None
 
     def address(self, name: str, size: int) -> bytes | None:
-        """Return the only address of a node or an interface that has so many bytes; None if the name means neither."""
+        """Return the only address of `size` bytes of a node or an interface; None if the name means neither."""
         records = self._meant(name)
         texts = [each.partition("/")[0] for record in records for each in record.addresses]
         found = sorted({each for each in texts if (":" in each) == (size == IPV6_BYTES)})

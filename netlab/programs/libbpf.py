@@ -1,4 +1,4 @@
-"""Loads programs of libbpf's dialect: ready objects, and sources that clang makes into such."""
+"""Loads programs of libbpf's dialect: BPF objects, and sources that clang compiles to objects."""
 
 import errno
 import fcntl
@@ -29,9 +29,9 @@ from netlab.record.layouts import NONE, Layouts
 from netlab.topology import object_file
 
 _T = TypeVar("_T")
-_NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, without which no trie of prefixes can be made
-_CONSTANT = ("rodata", "kconfig")  # maps that belong to one build
-_STRINGS = re.compile(r"rodata_str|rodata_cst")  # of which no program knows the names
+_NO_PREALLOC = 1  # BPF_F_NO_PREALLOC: the kernel makes no LPM trie without it
+_CONSTANT = ("rodata", "kconfig")  # maps of constants: each build has its own
+_STRINGS = re.compile(r"rodata_str|rodata_cst")  # maps of literals, which the source does not name
 _OWN_ERRORS = 4000  # enum libbpf_errno begins here
 _SLOT_BYTES = 4  # of a number, and of a descriptor in a perf event array
 _NAME = re.compile(r"\w+")
@@ -39,7 +39,7 @@ _REFUSED = re.compile(r"^libbpf: prog '([^']*)': BPF program load failed: ", re.
 
 
 def load_source(order: Order, text: bytes, whole: str, say: Callable[[str], None]) -> Build:
-    """Compile a source, given also with its headers, and load what is made of it, which is kept."""
+    """Compile a source, keep the object in the cache, and load it; `whole` is the source with its headers."""
     from netlab.programs import cache, clang, old_maps
 
     job, began = order.job, time.time()
@@ -63,7 +63,7 @@ def load_source(order: Order, text: bytes, whole: str, say: Callable[[str], None
 
 
 def load_object(job: Job, data: bytes) -> Build:
-    """Load a ready object."""
+    """Load an object that the user has compiled."""
     return _load(job, data, b"", set())
 
 
@@ -77,7 +77,7 @@ def _load(job: Job, data: bytes, text: bytes, macros: set[str]) -> Build:
     _choose(programs, entry)
     known = _layouts(job, opened.types(), maps)
     if job.define:
-        from netlab.programs import global_variables  # here, as most objects are loaded as they are
+        from netlab.programs import global_variables  # imported here: most objects are loaded as they are
 
         global_variables.set_all(job, maps, known, macros)
     _size(job, maps)
@@ -101,7 +101,7 @@ def _check_form(data: bytes) -> None:
 
 
 def _open(job: Job, data: bytes) -> ObjectFile:
-    """Open the object under a name of letters, which begins the names of its sections' maps."""
+    """Open the object; its name has only letters, because the names of its sections' maps begin with it."""
     stem = re.sub(r"\W", "_", os.path.basename(job.path).partition(".")[0]) or "object"
     root = paths.shared_pins(job.successor_of or job.pin_folder, paths.node_of(job.key))
     try:
@@ -112,12 +112,12 @@ def _open(job: Job, data: bytes) -> ObjectFile:
 
 
 def _map_name(each: ObjectMap) -> str:
-    """Return what a map is called: as in C, or as its section, without what a BPF file system does not take."""
+    """Return a map's name: as in C, or as its section without characters that a BPF file system refuses."""
     return each.name.partition(".")[2].replace(".", "_") if each.is_internal else each.name
 
 
 def _by_name(what: str, pairs: Iterable[tuple[str, _T]]) -> dict[str, _T]:
-    """Return these by name; each name is in a path, so it is one of C, and there once."""
+    """Return these by name; Refused if a name is no name of C, or not unique: names become part of paths."""
     found: dict[str, _T] = {}
     for name, each in pairs:
         if not _NAME.fullmatch(name) or len(name) > build.LONGEST_NAME:
@@ -130,7 +130,7 @@ def _by_name(what: str, pairs: Iterable[tuple[str, _T]]) -> dict[str, _T]:
 
 
 def _xdp_programs(opened: ObjectFile) -> Iterator[Program]:
-    """Yield the programs for XDP, whose types are set where libbpf cannot tell them; others are left out."""
+    """Yield the programs for XDP, with their types set; the other programs will not be loaded."""
     try:
         takers = btf.functions_of(opened.types(), build.CONTEXT)
     except BadBtfError:
@@ -145,7 +145,7 @@ def _xdp_programs(opened: ObjectFile) -> Iterator[Program]:
 
 
 def _attach_type(program: Program) -> int:
-    """Return what a program is for, by its section or else its name."""
+    """Return a program's attach type, by its section or else its name."""
     known = {ATTACH_DEVMAP, ATTACH_CPUMAP}
     if program.type == XDP and program.attach_type in known:
         return program.attach_type
@@ -156,7 +156,7 @@ def _attach_type(program: Program) -> int:
 
 
 def _entry(job: Job, opened: ObjectFile, programs: dict[str, Program]) -> str:
-    """Return the program to attach: the one called so, or else the only one in the section called so."""
+    """Return the program to attach: `function` may name a program, or a section with only one program."""
     wanted = job.function
     if wanted and wanted not in programs:
         inside = [name for name, each in programs.items() if each.section == wanted]
@@ -172,13 +172,13 @@ def _entry(job: Job, opened: ObjectFile, programs: dict[str, Program]) -> str:
 
 
 def _choose(programs: dict[str, Program], entry: str) -> None:
-    """Load the one to attach in any case, and for an interface."""
+    """Mark the program to attach: it is loaded in any case, and for an interface."""
     programs[entry].want(True)
     programs[entry].become(XDP, ATTACH_INTERFACE)
 
 
 def _layouts(job: Job, types: bytes, maps: dict[str, ObjectMap]) -> Layouts:
-    """Return how the maps are laid out, by the object's BTF; nothing if that is not understood."""
+    """Return the layouts of the maps by the object's BTF; NONE if that is not understood."""
     numbers = {
         name: MapTypes(
             each.number("btf_key_type_id"),
@@ -198,7 +198,7 @@ def _layouts(job: Job, types: bytes, maps: dict[str, ObjectMap]) -> Layouts:
 
 
 def _size(job: Job, maps: dict[str, ObjectMap]) -> None:
-    """Let maps be as large as the topology says, and tries of prefixes as the kernel wants them."""
+    """Set maps' sizes as the topology says, and the flag that the kernel demands of LPM tries."""
     for name, entries in job.map_sizes:
         if name in maps:
             try:
@@ -222,7 +222,7 @@ def _size_of_values(each: ObjectMap) -> None:
 
 
 def _keep(job: Job, maps: dict[str, ObjectMap], known: Layouts, held: ExitStack) -> None:
-    """Let maps be those of an earlier build, if there is one; constants belong to each build."""
+    """Use the maps of an earlier build, if there is one, except for maps of constants."""
     if not job.successor_of:
         return
     states = {name: each for name, each in maps.items() if not (each.is_internal and name.startswith(_CONSTANT))}
@@ -244,7 +244,7 @@ def _shape(each: ObjectMap) -> map_reuse.Shape:
 
 @contextmanager
 def _alone(job: Job, maps: dict[str, ObjectMap]) -> Iterator[None]:
-    """Keep others away while maps that programs of a node share by their names are looked for, and made."""
+    """Hold a lock while maps are made that programs of a node share by name: only one program may make each."""
     if not any(each.pin for each in maps.values()):
         yield
         return
@@ -254,7 +254,7 @@ def _alone(job: Job, maps: dict[str, ObjectMap]) -> Iterator[None]:
 
 
 def _make(opened: ObjectFile, maps: dict[str, ObjectMap]) -> None:
-    """Make maps and load programs, or say which program was refused."""
+    """Make maps and load programs; Refused says which program was refused, or what is wrong with the object."""
     try:
         opened.load()
     except OSError as error:

@@ -1,6 +1,6 @@
-"""libbpf.so.1 by ctypes: open a BPF object, change what is in it, load it, and see what there is.
+"""libbpf.so.1 by ctypes: open a BPF object, change its maps and programs, and load it.
 
-Source: bpf/libbpf.h and bpf/btf.h of libbpf 1.0 and later. What libbpf has to say goes to stderr.
+Source: bpf/libbpf.h and bpf/btf.h of libbpf 1.0 and later. libbpf prints its messages on stderr.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ UNSPECIFIED, XDP = 0, 6  # enum bpf_prog_type
 ATTACH_DEVMAP, ATTACH_CPUMAP, ATTACH_INTERFACE = 33, 35, 37  # enum bpf_attach_type: BPF_XDP_DEVMAP and so on
 
 _P, _S, _I, _U, _Z, _B = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_size_t, ctypes.c_bool
-_FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # what each returns, and what it takes
+_FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # type of the result, then types of the arguments
     "bpf_object__open_mem": (_P, _P, _Z, _P),
     "bpf_object__load": (_I, _P),
     "bpf_object__btf": (_P, _P),
@@ -67,7 +67,7 @@ class _Options(ctypes.Structure):
 
 @cache
 def library() -> Any:
-    """Return the library, with the types of its functions; HostError where there is none."""
+    """Return the library, with the types of its functions; HostError if it cannot be used."""
     try:
         found = ctypes.CDLL("libbpf.so.1", use_errno=True)
         for name, (gives, *takes) in _FUNCTIONS.items():
@@ -81,7 +81,7 @@ def library() -> Any:
 
 
 def check(code: int, what: str) -> None:
-    """Raise OSError for what a function of libbpf's has returned."""
+    """Raise OSError if a function of libbpf has returned an error."""
     if code < 0:
         raise OSError(-code, f"{what}: {os.strerror(-code)}")
 
@@ -96,12 +96,12 @@ class Program:
 
     @property
     def type(self) -> int:
-        """Its type, UNSPECIFIED where libbpf cannot tell by the section."""
+        """Its type; UNSPECIFIED if libbpf cannot tell it by the section."""
         return int(library().bpf_program__type(self._handle))
 
     @property
     def attach_type(self) -> int:
-        """For what it may be used."""
+        """Its attach type, such as ATTACH_DEVMAP."""
         return int(library().bpf_program__expected_attach_type(self._handle))
 
     @property
@@ -110,14 +110,14 @@ class Program:
         return bool(library().bpf_program__autoload(self._handle))
 
     def become(self, kind: int, attach_type: int) -> None:
-        """Set its types."""
+        """Set its type and its attach type."""
         check(library().bpf_program__set_type(self._handle, kind), f"set the type of {self.name}")
         check(
             library().bpf_program__set_expected_attach_type(self._handle, attach_type), f"set the type of {self.name}"
         )
 
     def want(self, is_wanted: bool) -> None:
-        """Load it, or leave it out."""
+        """Set whether it will be loaded."""
         check(library().bpf_program__set_autoload(self._handle, is_wanted), f"choose {self.name}")
 
     @property
@@ -135,11 +135,11 @@ class ObjectMap:
         self.is_internal = bool(library().bpf_map__is_internal(handle))
 
     def number(self, what: str) -> int:
-        """Return one of its numbers, by the name that libbpf has for it, such as key_size."""
+        """Return one of its properties, by libbpf's name, such as key_size."""
         return int(getattr(library(), f"bpf_map__{what}")(self._handle))
 
     def set(self, what: str, number: int) -> None:
-        """Change one of its numbers."""
+        """Change one of its properties."""
         check(getattr(library(), f"bpf_map__set_{what}")(self._handle, number), f"{what} of {self.name}")
 
     @property
@@ -148,12 +148,12 @@ class ObjectMap:
         return _text(library().bpf_map__pin_path(self._handle))
 
     def reuse(self, fd: int) -> None:
-        """Be a map that is there already, which is pinned nowhere else."""
+        """Use this existing map instead of a new one, and do not pin it."""
         check(library().bpf_map__set_pin_path(self._handle, None), f"pin {self.name}")
         check(library().bpf_map__reuse_fd(self._handle, fd), f"use the map {self.name} that is there")
 
     def initial(self) -> "ctypes.Array[ctypes.c_char] | None":
-        """Return its content before it is loaded, which can be changed; None for a map without."""
+        """Return its content before it is loaded, as a buffer that can be changed; None if it has none."""
         size = ctypes.c_size_t()
         address = library().bpf_map__initial_value(self._handle, ctypes.byref(size))
         return (ctypes.c_char * size.value).from_address(address) if address else None
@@ -168,7 +168,7 @@ class ObjectFile:
     """An open BPF object. It is never closed: its process is short-lived, and its programs live on."""
 
     def __init__(self, data: bytes, name: str, pin_root: str) -> None:
-        """Open an object that is in memory; raises OSError if it is none that libbpf understands."""
+        """Open an object that is in memory; raises OSError if libbpf does not understand it."""
         self._data = ctypes.create_string_buffer(data, len(data))
         size = ctypes.sizeof(_Options)
         self._options = _Options(size, name.encode(), relaxed_maps=True, pin_root=pin_root.encode())

@@ -34,7 +34,7 @@ _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.loader_chi
 
 
 class Job(NamedTuple):
-    """What a child is to load: `key` is what the program is called in its lab (paths.program_key).
+    """What a child is to load: `key` is the program's key in its lab (paths.program_key).
 
     `path` is the absolute path of the C file, or of an object, and `function` its entry, or "" for the conventional
     one. `define` and `builtins` become macros of the program, builtins first; a builtin may be overridden. In libbpf's
@@ -80,7 +80,7 @@ class Loaded(NamedTuple):
     has_events: bool = False
 
     def noted(self, more: Iterable[str] = ()) -> Pinned:
-        """Return what the lab's record says of it, with `more` maps that are pinned there."""
+        """Return what the lab's record notes of it; `more` are other maps that are pinned there."""
         maps = sorted({*self.maps, *more})
         return Pinned(
             self.function, (*(f"programs/{name}" for name in self.programs), *(f"maps/{name}" for name in maps))
@@ -97,7 +97,7 @@ class Limits(NamedTuple):
 class Order(NamedTuple):
     """The first line for a child: its job, the process that dies with it, and what it may use.
 
-    `source_fd` is where it finds the program's text.
+    `source_fd` is the descriptor of the program's text.
     """
 
     job: Job
@@ -114,17 +114,17 @@ class Place(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A child's answer when it has failed: the kind of failure, and what is to be said of it."""
+    """A child's answer when it has failed: the kind of failure, and a text for the message."""
 
     error: str
     text: str
 
 
 def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilation":  # noqa: B008 - it is immutable
-    """Start a child on a job and return at once; many may be started, only as many compile at a time as there are CPUs.
+    """Start a child on a job, and return at once. Many may be started: only one for each CPU compiles at a time.
 
-    `lock_fd` is the lab's lock, which the child holds too for as long as it lives. It dies with the *thread* that calls
-    this. UsageError where the source cannot be read, or the environment names no folder to keep in what is compiled.
+    `lock_fd` is the lab's lock, which the child holds, too, until it ends. The child dies with the *thread* that calls
+    this. UsageError if the source cannot be read, or if NETLAB_CACHE is no usable path.
     """
     paths.cache_folder()
     text = _source_of(job.path)
@@ -133,9 +133,9 @@ def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilatio
     answer_out, answer_in = os.pipe()
     talk = os.memfd_create("netlab-compiler", os.MFD_CLOEXEC)
     actions = [(os.POSIX_SPAWN_DUP2, job_out, 0), (os.POSIX_SPAWN_DUP2, answer_in, 1), (os.POSIX_SPAWN_DUP2, talk, 2)]
-    # glibc takes a copy onto itself as the order to keep it open across exec
+    # for glibc, a dup2 of a descriptor onto itself means: keep it open across exec
     actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in (source, lock_fd) if fd >= 0]
-    # without the site module, which has said here already where modules are
+    # without the site module: the child gets the parent's folders of modules
     argv = [sys.executable, "-IS", "-c", _BOOT, *_folders()]
     try:
         pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions)
@@ -152,7 +152,7 @@ def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilatio
 
 
 def _source_of(path: str) -> bytes:
-    """Return the text of a program, which is read once: what is kept and shown is what was compiled."""
+    """Return the text of a program. It is read only once, so that the text that is kept is the one compiled."""
     try:
         return files.read(path, program_text.MAX_BYTES)
     except OSError as error:
@@ -185,7 +185,7 @@ class Compilation:
         self._loaded: Loaded | None = None
 
     def pinned(self, patience_s: float = PATIENCE_S) -> Loaded:
-        """Wait until everything is loaded and pinned, which `finish` does too; raises as that does."""
+        """Wait until everything is loaded and pinned, as `finish` also does; raises the same errors."""
         if self._loaded is None:
             self._loaded = shapes.read(Loaded, self._answer(patience_s))
         return self._loaded
@@ -197,9 +197,9 @@ class Compilation:
     def finish(self, patience_s: float = PATIENCE_S) -> Loaded:
         """Wait until the kernel says that the program is attached where it should be.
 
-        Gives up when neither the child nor those whose turn it is to compile have used CPU time for `patience_s`
-        seconds. Raises NetlabError with the lines that matter (`KEY: FILE:LINE:COLUMN: ...`), or
-        HostError when this host cannot load programs at all. In each case the child is gone.
+        Gives up when neither the child nor the children that compile have used CPU time for `patience_s` seconds.
+        Raises NetlabError with the lines that matter (`KEY: FILE:LINE:COLUMN: ...`), or HostError if this host cannot
+        load programs at all. In each case the child has ended.
         """
         loaded = self.pinned(patience_s)
         self._answer(patience_s)
@@ -207,28 +207,28 @@ class Compilation:
         return loaded
 
     def kill(self) -> None:
-        """End the child and reap it; does nothing when that has been done."""
+        """Kill the child and reap it; does nothing if that was done before."""
         if not self.pid:
             return
-        # Interrupted in the middle of this, it is done again by the undo.
+        # If a signal interrupts this, the undo calls it again.
         with suppress(ProcessLookupError):
             os.kill(self.pid, _SIGKILL)
         self._reap()
 
     def tell(self, line: Order | Place) -> None:
-        """Send the child a line of JSON; a child that is gone is noticed by `finish`."""
+        """Send the child a line of JSON; if the child is gone, `finish` will say so."""
         if not self.pid:
             return
         with suppress(BrokenPipeError):
             os.write(self._job_in, json.dumps(shapes.plain(line)).encode() + b"\n")
 
     def _answer(self, patience_s: float) -> object:
-        """Return the child's next line, or raise the failure that it, or its end, stands for."""
+        """Return the child's next answer; raise an error if that is a refusal, or if the child has ended."""
         if not self.pid:
             raise NetlabError(f"{self.job.key}: {self._source().shown}: the loader is gone")
         poll = select.poll()
         poll.register(self._answer_out, select.POLLIN)
-        # it may wait for its turn
+        # the child may wait for one of these locks, and then use no CPU time
         turns = [paths.compile_lock(self.job.work_folder, number) for number in range(os.cpu_count() or 1)]
         patience = progress.Patience(lambda: progress.of_holders(*turns, pids=[self.pid]), patience_s)
         while b"\n" not in self._text:
@@ -249,7 +249,7 @@ class Compilation:
         return answer
 
     def _failure(self, kind: str, text: str) -> NetlabError:
-        """Reap a child that has given up, and return the error that says why."""
+        """Reap a child that has answered with a refusal, and return the error that says why."""
         from netlab.programs import failures
 
         talk = self._talk_text()
@@ -264,9 +264,9 @@ class Compilation:
         return failures.crashed(self.job, self._reap(), talk, self._source(), self.limits)
 
     def _reap(self) -> int:
-        """Wait for the end of a child that is ending, let go of all that belongs to it, and return its exit status.
+        """Wait until a child has ended, close its pipes, and return its exit status.
 
-        An exit status of 0 where somebody who was interrupted has reaped it before, or the caller ignores SIGCHLD.
+        The exit status is 0 if an interrupted call has reaped the child before, or if the caller ignores SIGCHLD.
         """
         status = 0
         with suppress(ChildProcessError):
@@ -277,7 +277,7 @@ class Compilation:
         return os.waitstatus_to_exitcode(status)
 
     def _talk_text(self) -> str:
-        """Return all that the child, bcc, clang and libbpf have said."""
+        """Return all output of the child, bcc, clang and libbpf."""
         size = os.fstat(self._talk).st_size
         return os.pread(self._talk, size, 0).decode(errors="replace")
 
@@ -289,7 +289,7 @@ class Compilation:
 
 
 def _folders() -> list[str]:
-    """Return where the child imports from: where this process does, but not from its current folder."""
+    """Return the folders from which the child imports: those of this process, except the current folder."""
     home = paths.IMPORTED_FROM
     with suppress(FileNotFoundError):
         here = os.getcwd()

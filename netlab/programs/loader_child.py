@@ -28,10 +28,10 @@ _T = TypeVar("_T")
 
 
 def main() -> None:
-    """Do one job, and end without undoing anything: what is pinned and attached stays."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, and it ends us
+    """Do one job, and end without undoing anything: pins and attached programs stay."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C, and ends this process
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # bcc talks on its standard output too
+    os.dup2(2, 1)  # bcc prints on standard output, too
     order = _line(loader.Order)
     if not order:
         return
@@ -51,15 +51,15 @@ def main() -> None:
         kind = "host" if error.errno in (errno.EMFILE, errno.ENFILE) else "plain"
         _answer(answers, loader.Refusal(kind, f"{reason(error)}{where}"))
     sys.stderr.flush()
-    os._exit(0)  # taking the compiler down in good order takes longer than it is worth
+    os._exit(0)  # not sys.exit(): the compiler's destructors take time, and nothing needs them
 
 
 def _work(order: loader.Order, answers: TextIO) -> None:
-    """Load and pin, say so, and attach when the parent has said where."""
+    """Load and pin, answer, and attach when the parent has said where."""
     job = order.job
     notes: list[str] = []
     with compile_slots.take(job.work_folder):
-        # the compiler is C++ and hears no Python: the kernel ends the process when it has used up its time on the CPU
+        # a Python handler cannot stop the compiler's C++ code: SIGPROF kills the process when its CPU time is used up
         signal.setitimer(signal.ITIMER_PROF, order.limits.cpu_s)
         with open(order.source_fd, "rb") as source:
             loaded = _load(order, source.read(), notes.append)
@@ -68,7 +68,7 @@ def _work(order: loader.Order, answers: TextIO) -> None:
     names = tuple(loaded.programs), tuple(loaded.maps)
     _answer(answers, loader.Loaded(loaded.entry, *names, tuple(notes), loaded.has_events))
     if loaded.forget and not select.select([sys.stdin], [], [], 0)[0]:
-        loaded.forget()  # the wait for the rest of the lab may be long
+        loaded.forget()  # free the compiler's memory: the rest of the lab may take long
     where = _line(loader.Place)
     if not where:
         return
@@ -79,7 +79,7 @@ def _work(order: loader.Order, answers: TextIO) -> None:
 
 
 def _line(kind: type[_T]) -> _T | None:
-    """Return the parent's next line; None when the parent has gone."""
+    """Return the parent's next line; None if the parent has ended."""
     line = sys.stdin.readline()
     return shapes.read(kind, json.loads(line)) if line.endswith("\n") else None
 
@@ -90,7 +90,7 @@ def _answer(answers: TextIO, answer: object) -> None:
 
 
 def _load(order: loader.Order, text: bytes, note: Callable[[str], None]) -> Build:
-    """Load a program in its dialect; what only the other one needs is not imported."""
+    """Load a program in its dialect. Only the modules of this dialect are imported."""
     job = order.job
     if object_file.is_object(text) or job.path.endswith(OBJECT):
         from netlab.programs import libbpf

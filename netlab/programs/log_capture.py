@@ -1,9 +1,9 @@
 """Gets the verifier's log of a refused program with source lines, also where bcc leaves them out.
 
-bcc loads a program together with the lines of its source. If the kernel answers EINVAL, bcc believes that the kernel
-does not know such lines, and loads it again without them; then the log names no line. If the log's buffer is too small,
-the kernel answers ENOSPC instead, and bcc does not try again. So a buffer that is a little too small gives a log with
-lines. One end of it is missing: the last part before Linux 6.4, the first part since.
+bcc loads a program together with the lines of its source. If the kernel answers EINVAL, bcc assumes that the kernel
+does not support source lines, and loads the program again without them; then the log names no line. If the log's buffer
+is too small, the kernel answers ENOSPC instead, and bcc does not try again. So a buffer that is a little too small
+gives a log with lines. One end of it is missing: the last part before Linux 6.4, the first part since.
 """
 
 import math
@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 
 Attempt = Callable[[int], tuple[str, bool]]
-"""Loads the program with a log of so many bytes; returns the log, and whether the buffer was too small for it."""
+"""Loads the program with a log buffer of this size in bytes; returns the log, and whether the buffer was too small."""
 
 LOG_BYTES = 1 << 20
-ATTEMPTS = 16  # to find a size for which only the first part is missing; for the last part the first one does
-# Attempts for which CPU time must be left. A source line is only a help, and a process out of time is killed silently.
+ATTEMPTS = 16  # at most, to find the right size since Linux 6.4; before, the first attempt is enough
+# The CPU time of so many attempts must be left: source lines only help, and a process out of CPU time is killed.
 _MARGIN = 3
 
 INSTRUCTION = re.compile(r"\d+: \([0-9a-f]{2}\)")
@@ -34,7 +34,7 @@ def log_with_lines(attempt: Attempt) -> str:
     if not 0 <= last < len(lines) - 1:
         return ""
     end = lines[last] + lines[last + 1][:_LOOKED_AT_BYTES]
-    least, most = len(whole), 4 * len(whole)  # too small, and not: source lines take about as much as the rest
+    least, most = len(whole), 4 * len(whole)  # too small, and large enough: source lines about double a log
     size = least
     for _ in range(ATTEMPTS):
         if least >= most or cpu_left_s() < _MARGIN * takes_s:

@@ -1,4 +1,4 @@
-"""The entries of a map, by many at a time where the kernel can do that, and never more than are asked for."""
+"""Reads the entries of a map, many with each call if the kernel can do that, and no more than the caller needs."""
 
 import ctypes
 import errno
@@ -13,7 +13,7 @@ from netlab.programs.maps import Map
 _ROOM = 1 << 20  # bytes of values in one answer
 _LEAST, _MOST = 64, 4096  # entries in one answer
 _NO_BATCH = (errno.EINVAL, errno.ENOTSUP, 524)  # 524 is the kernel's own ENOTSUPP
-_FIRST_ROOM = 4  # bytes at least, of the place where to go on
+_FIRST_ROOM = 4  # bytes at least, of the position that the kernel returns
 
 
 class Entry(NamedTuple):
@@ -24,7 +24,7 @@ class Entry(NamedTuple):
 
 
 def entries(of: Map) -> Iterator[Entry]:
-    """Yield the entries of a map with keys. One that goes or comes meanwhile may be there or not."""
+    """Yield the entries of a map with keys. An entry that is added or removed meanwhile may be there or not."""
     try:
         yield from _by_batches(of)
     except _CannotError:
@@ -32,7 +32,7 @@ def entries(of: Map) -> Iterator[Entry]:
 
 
 def _one_by_one(of: Map) -> Iterator[Entry]:
-    keys = islice(of.keys(), max(of.max_entries, 1))  # with a key that goes, the kernel begins anew
+    keys = islice(of.keys(), max(of.max_entries, 1))  # if a key is removed meanwhile, the kernel starts from the first
     for key in keys:
         try:
             yield Entry(key, tuple(of.get_per_cpu(key)))
@@ -41,7 +41,7 @@ def _one_by_one(of: Map) -> Iterator[Entry]:
 
 
 class _CannotError(Exception):
-    """The kernel does not read this map by many entries, or not by so few."""
+    """The kernel cannot read many entries of this map with one call, or not so few."""
 
 
 def _by_batches(of: Map) -> Iterator[Entry]:

@@ -1,4 +1,4 @@
-"""What a new build of a program takes over from the old one: its maps, and its places in them."""
+"""Gives a new build of a program the maps of the old one, and its places in maps that contain programs."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ _NUMBER_BYTES = 4
 
 
 class Shape(NamedTuple):
-    """What must be equal in a map and in the one that takes its place."""
+    """The properties of a map that must be equal in the map that replaces it."""
 
     type: int
     key_size: int
@@ -28,11 +28,11 @@ class Shape(NamedTuple):
 
 
 def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None:
-    """Let the descriptors of newly made maps mean the pinned maps of the same names.
+    """Replace new maps by the pinned maps of the same names, before a program is loaded with them.
 
-    `made` has the descriptors by name. No program was loaded with them yet. Instructions name a map by its descriptor,
-    so nothing else needs to change. `known` has the layouts. Raises NetlabError, with every difference and nothing
-    changed, if a map has another shape or other fields than the pinned one.
+    `made` has the new maps' descriptors by name; afterwards the descriptors are of the pinned maps. Instructions name a
+    map by its descriptor, so nothing else needs to change. `known` has the layouts. Raises NetlabError, with every
+    difference and nothing changed, if a map has another shape or other fields than the pinned one.
     """
     shapes = {}
     for name, fd in made.items():
@@ -44,7 +44,7 @@ def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None
 
 
 def kept(shapes: Mapping[str, Shape], pins: str, known: Mapping[str, Layouts], opened: ExitStack) -> dict[str, Map]:
-    """Return the pinned maps that maps of these shapes and layouts can be; raises as `adopt` does."""
+    """Return the pinned maps that replace maps of these shapes and layouts; raises as `adopt` does."""
     there = {
         name: opened.enter_context(Map.open(paths.map_pin(pins, name)))
         for name in shapes

@@ -11,7 +11,7 @@ _WHOLE_NUMBERS = (1, 2, 4, 8)  # bytes
 
 
 class TypedMap(NamedTuple):
-    """A map, its name, and the types that are known of its program; a type without a name is not known."""
+    """A map, its name, and the known types of its program. The type of a key or value is "" if it is not known."""
 
     name: str
     map: Map
@@ -21,13 +21,13 @@ class TypedMap(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What kind of map it is, by the name that bcc has for it."""
+        """Its kind, by bcc's name."""
         number = self.map.type
         return bpf.MAP_TYPES[number] if number < len(bpf.MAP_TYPES) else f"kind {number}"
 
     @property
     def key_names(self) -> Mapping[str, int]:
-        """The names of the keys of an array: of their enum, or of that whose plural the map's name is."""
+        """The names of an array's keys: of their enum, or of the enum whose plural is the map's name."""
         enum = self.key.type.removeprefix("enum ") if self.key.type.startswith("enum ") else self.name.removesuffix("s")
         return self.known.enums.get(enum, {}) if self.map.type in bpf.ARRAYS else {}
 
@@ -40,7 +40,7 @@ class TypedMap(NamedTuple):
 
 
 def typed(maps: Mapping[str, Map]) -> dict[str, TypedMap]:
-    """Return maps with their types, which the kernel has of those whose program has BTF."""
+    """Return maps with their types, which the kernel knows if the program has BTF."""
     known = kernel_btf.layouts({name: each.fd for name, each in maps.items()})
     return {name: _typed(name, each, known.get(name, NONE)) for name, each in maps.items()}
 

@@ -1,4 +1,4 @@
-"""Values of maps, which are bytes, read and written by the names of their fields, with a program's layouts.
+"""Reads and writes the bytes of maps' values by the names of fields, with a program's layouts.
 
 A field is a whole number, or a tuple of them if it is an array. It is bytes if it is a struct, an array of single
 bytes, or not a whole number. Numbers in network byte order are numbers like any other.
@@ -20,7 +20,7 @@ _NUMBERS = {UNSIGNED, SIGNED, NETWORK}
 
 
 class _Place(NamedTuple):
-    """The place of a field, and how it is packed: as so many values, or as one (0)."""
+    """The place of a field, and how it is packed: as `count` values, or as a single one (0)."""
 
     offset: int
     form: struct.Struct
@@ -94,9 +94,9 @@ class Fields:
         return bytes(room)
 
     def rows(self, data: bytes, *names: str) -> Iterator[tuple[Any, ...]]:
-        """Yield these fields of each of the structs that fill the data; none may be in network byte order, or an array.
+        """Yield these fields of each struct; `data` is a sequence of structs.
 
-        This is much faster than one call for each.
+        No field may be in network byte order, or an array. This is much faster than one call for each struct.
         """
         ordered = sorted(names, key=lambda name: self.field(name).offset)
         form = self._rows.get(names) or self._row(ordered)
@@ -174,7 +174,7 @@ def types(path: str) -> Types:
     try:
         about = os.stat(path)
     except OSError:
-        return Types(layouts.read(path))  # this says what is wrong
+        return Types(layouts.read(path))  # this raises the error that says what is wrong
     which = (about.st_ino, about.st_mtime_ns)
     known = _known.get(path)
     if not known or known[0] != which:

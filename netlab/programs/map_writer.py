@@ -1,4 +1,4 @@
-"""Keys and values of a map, as people write them, in the form that the kernel takes for a map of this kind."""
+"""Turns keys and values that a user has written into the bytes that the kernel expects for a map of this kind."""
 
 import sys
 from collections.abc import Callable
@@ -22,26 +22,26 @@ _WRITABLE = (
 
 
 class MapWriter:
-    """Writes keys and values of one map of a program, whose pins are in a folder.
+    """Turns keys and values of one map of a program into bytes; `pins` is the folder of the program's pins.
 
-    Programs and maps that are named are open until it is closed.
+    Programs and maps that values name stay open until `close`, because their descriptors are in the bytes.
     """
 
     def __init__(self, target: TypedMap, names: LabNames, pins: str) -> None:
         self.target = target
         self.names = names
-        # its own come first, then those of the node's other programs
+        # its own pins come first, then those of the node's other programs
         others = [program.pins for program in names.lab.nodes[names.node].programs if program.pins != pins]
         self._folders = (*others, pins)
         self._writer = Writer(target.known, names)
         self._opened = ExitStack()
 
     def close(self) -> None:
-        """Close what was named."""
+        """Close the programs and maps that values have named."""
         self._opened.close()
 
     def check_kind(self, item: Item, path: str) -> None:
-        """Refuse a map into which nobody can write so."""
+        """Raise Misfit for a map that user space cannot write."""
         if self.target.map.type not in _WRITABLE:
             hint = f"{self.target.name} is a map of the kind {self.target.kind}, which takes no values from outside"
             raise Misfit(item, path, "a map that can be written", hint)
@@ -79,7 +79,7 @@ class MapWriter:
         return self._per_cpu(item, path) if of.map.is_per_cpu else [self._writer.value(of.value, item, path)]
 
     def _per_cpu(self, item: Item, path: str) -> list[bytes]:
-        """Return the values of all CPUs: the same for all, or those of a list, or of `{cpu0: …}`, and zeros."""
+        """Return the values of all CPUs: one value for all, or those of a list or of `{cpu0: …}`, the rest zeros."""
         field, cpus = self.target.value, self.target.map.cpus
         if isinstance(item, Sequence) and not field.counts:
             if len(item.items) > cpus:
@@ -97,7 +97,7 @@ class MapWriter:
         return [self._writer.value(field, item, path)] * cpus
 
     def _device(self, item: Item, path: str) -> bytes:
-        """Return an entry of a devmap: an interface of the node, and perhaps a program for what leaves by it."""
+        """Return an entry of a devmap: an interface of the node, and perhaps a program for frames that leave by it."""
         return self._holder(item, path, _INTERFACE, self._interface)
 
     def _interface(self, item: Item, path: str) -> bytes:
@@ -122,7 +122,7 @@ class MapWriter:
         return self._holder(item, path, ("qsize",), size)
 
     def _holder(self, item: Item, path: str, first: tuple[str, ...], read: _Read) -> bytes:
-        """Return a number, and behind it a program if there is room for one."""
+        """Return a number, and after it a program's descriptor if the values have room for it."""
         size = self.target.map.value_size
         if not isinstance(item, Mapping):
             return read(item, path).ljust(size, b"\0")

@@ -1,6 +1,7 @@
 """Pinned BPF maps and programs by bpf(2): look up, update, create, test run.
 
-Imports no bcc, so that a long-lived process can use it without carrying a compiler. bpf(2) describes the calls.
+This module does not import bcc, so that a long-lived process can use it without a compiler in its memory. bpf(2)
+describes the calls.
 """
 
 import ctypes
@@ -11,11 +12,11 @@ from typing import NamedTuple, Self
 from netlab.errors import NetlabError
 from netlab.programs import bpf
 
-BPF_ANY, BPF_F_LOCK, DEVMAP = bpf.ANY, bpf.LOCK, bpf.DEVMAP  # what roles need of the numbers
+BPF_ANY, BPF_F_LOCK, DEVMAP = bpf.ANY, bpf.LOCK, bpf.DEVMAP  # for roles
 
 
 class TestRun(NamedTuple):
-    """What BPFbpf.TEST_RUN gave back: the verdict, the packet as the program left it, nanoseconds a round."""
+    """The result of BPF_PROG_TEST_RUN: the verdict, the packet as the program left it, nanoseconds for each round."""
 
     verdict: int
     packet: bytes
@@ -40,7 +41,7 @@ class Map(bpf.Object):
     """A BPF map. Keys and values are bytes of exactly `key_size` and `value_size`."""
 
     def __init__(self, fd: int) -> None:
-        """Take over the descriptor of a map and ask the kernel for its shape."""
+        """Own the descriptor of a map, and ask the kernel for its kind and sizes."""
         super().__init__(fd)
         shape = bpf.map_info(self.fd)
         self.type, self.id, self.key_size, self.value_size, self.max_entries, self.flags = shape[:6]
@@ -55,12 +56,12 @@ class Map(bpf.Object):
 
     @classmethod
     def by_id(cls, number: int) -> Self:
-        """Open a map by the kernel's number of it."""
+        """Open a map by its kernel's number."""
         return cls(bpf.open_by_id(bpf.MAP_BY_ID, number, f"open the map {number}"))
 
     @classmethod
     def create(cls, kind: int, key_size: int, value_size: int, max_entries: int) -> Self:
-        """Create a map that lives as long as somebody holds it."""
+        """Create a map that is not pinned: it lives as long as a descriptor or a program uses it."""
         return cls(bpf.create_map(kind, (key_size, value_size, max_entries), "create a map"))
 
     def _call(
@@ -74,7 +75,7 @@ class Map(bpf.Object):
         bpf.call(command, bpf.attributes("IIQQQ", self.fd, 0, key_at, address, flags), what)
 
     def get(self, key: bytes, flags: int = BPF_ANY) -> bytes:
-        """Return the value at a key. KeyError when there is none; BPF_F_LOCK reads a locked value whole."""
+        """Return the value at a key; KeyError if there is none. BPF_F_LOCK holds the value's spin lock meanwhile."""
         return self.get_per_cpu(key, flags)[0]
 
     def get_per_cpu(self, key: bytes, flags: int = BPF_ANY) -> list[bytes]:
@@ -87,11 +88,11 @@ class Map(bpf.Object):
         return [value.raw[at : at + self.value_size] for at in range(0, len(value), self.stride)]
 
     def set(self, key: bytes, value: bytes, flags: int = BPF_ANY) -> None:
-        """Write a whole value; on a per-CPU map the same on every CPU."""
+        """Write a value; on a per-CPU map the same on every CPU."""
         self.set_per_cpu(key, [value] * self.cpus, flags)
 
     def set_per_cpu(self, key: bytes, values: Sequence[bytes], flags: int = BPF_ANY) -> None:
-        """Write a whole value for each possible CPU."""
+        """Write a value for each possible CPU."""
         for value in values:
             if len(value) != self.value_size:
                 raise ValueError(f"the value has {len(value)} bytes, the map's values {self.value_size}")
@@ -137,7 +138,7 @@ class LoadedProgram(bpf.Object):
 
     @property
     def id(self) -> int:
-        """The kernel's number of it."""
+        """The kernel's number of the program."""
         return bpf.program_id(self.fd)
 
     @classmethod
@@ -146,9 +147,9 @@ class LoadedProgram(bpf.Object):
         return cls(_open_pin(path))
 
     def send(self, packet: bytes, repeat: int = 1) -> None:
-        """Run the program on frames that are real (BPF_F_TEST_XDP_LIVE_FRAMES): a redirect delivers them.
+        """Run the program on real frames (BPF_F_TEST_XDP_LIVE_FRAMES): a redirect delivers them.
 
-        They come in on the loopback of the calling process's network namespace, from which redirects are looked up.
+        They arrive on the loopback interface of the calling process's network namespace, which redirects use.
         """
         given = ctypes.create_string_buffer(packet, len(packet))
         attr = bpf.attributes(
@@ -158,9 +159,9 @@ class LoadedProgram(bpf.Object):
         bpf.call(bpf.TEST_RUN, attr, "send a frame through a program")
 
     def test_run(self, packet: bytes, repeat: int = 1, ingress_ifindex: int = 0) -> TestRun:
-        """Run the program on a packet in the kernel (BPFbpf.TEST_RUN); a redirect delivers nothing.
+        """Run the program on a packet in the kernel (BPF_PROG_TEST_RUN); a redirect delivers nothing.
 
-        With `repeat` every round sees the packet the last one left. Packets are 14 bytes at least.
+        With `repeat`, every round gets the packet that the round before has left. A packet has 14 bytes or more.
         """
         given = ctypes.create_string_buffer(packet, len(packet))
         out = ctypes.create_string_buffer(4096)

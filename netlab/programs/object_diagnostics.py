@@ -1,7 +1,7 @@
-"""Picks what matters to the author of a program out of what clang, libbpf and the verifier say of libbpf's dialect.
+"""Picks what matters to the author of a program in libbpf's dialect from the output of clang, libbpf and the verifier.
 
-Clang is told the path of the source, so its places are the author's. The verifier names files without folders, and only
-since Linux 6.9. A ready object may come with no source: then the line that it has of it is shown.
+clang gets the path of the source, so its places are the author's. The verifier names files without folders, and only
+since Linux 6.9. An object may come without its source: then the source line in the object is shown.
 """
 
 import os
@@ -35,7 +35,7 @@ _PLACED = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):\d+: in function (?P<fun
 
 
 def compile_error(said: str, source: Source, how: str) -> str:
-    """Return clang's first errors with their source lines; `how` it ended if it has said nothing that is known."""
+    """Return clang's first errors with their source lines; if none is recognised, `how` says how clang ended."""
     errors: list[list[str]] = []
     taking = False
     for line in said.splitlines():
@@ -59,7 +59,7 @@ def compile_error(said: str, source: Source, how: str) -> str:
 
 
 def _backend_error(said: str, source: Source, how: str) -> str:
-    """Return what clang has said of code that it could not make, or its last lines."""
+    """Return the error of clang's code generator, or clang's last lines."""
     found = _BACKEND.search(said)
     if not found:
         return "\n".join([f"{source.shown}: {how}", *said.splitlines()[-MAX_ERRORS:]])
@@ -71,7 +71,7 @@ def _backend_error(said: str, source: Source, how: str) -> str:
 
 
 def verifier_error(said: str, source: Source, function: str) -> str:
-    """Return why the kernel refused a program, and the source line of the instruction it was looking at."""
+    """Return why the kernel refused a program, and the source line of the instruction that the verifier stopped at."""
     logs = {found["function"]: found["log"] for found in _LOG.finditer(said)}
     lines = logs.get(function, "").splitlines()
     last = max((n for n, line in enumerate(lines) if INSTRUCTION.match(line)), default=-1)
@@ -87,21 +87,21 @@ def verifier_error(said: str, source: Source, function: str) -> str:
 
 
 def object_error(said: str, source: Source, text: str) -> str:
-    """Return what libbpf has said of an object that it cannot open or load, below what netlab says."""
+    """Return netlab's text about an object that libbpf cannot open or load, and below it libbpf's own lines."""
     lines = [line for line in dict.fromkeys(_TALK.findall(said)) if not _UNIMPORTANT.search(line)]
     message = "\n".join([f"{source.shown}: {text}", *(f"    libbpf: {line}" for line in lines[:MAX_ERRORS])])
     return with_hint(message, dialect.LIBBPF)
 
 
 def crash(said: str, source: Source, status: int) -> str:
-    """Return what ended the process that loaded a program; `status` is its exit status, negative for a signal."""
+    """Return how the process that loaded a program has ended; `status` is its exit status, negative for a signal."""
     how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
     lines = [f"    libbpf: {line}" for line in _TALK.findall(said)[-MAX_ERRORS:]]
     return "\n".join([f"{source.shown}: libbpf {how} while it read the object, which may be damaged", *lines])
 
 
 def _looked_at(source: Source, log: list[str]) -> tuple[str, str]:
-    """Return the place and the text of the last source line in a log of the verifier's, "" if it names none."""
+    """Return the place and the text of the last source line in a verifier's log, "" if it names none."""
     text, file, number = next((found for found in map(annotation, reversed(log)) if found[0]), ("", "", 0))
     if not text:
         return "", ""
@@ -112,7 +112,7 @@ def _looked_at(source: Source, log: list[str]) -> tuple[str, str]:
 
 def _place(source: Source, file: str, number: int) -> str:
     """Return FILE:LINE of a file that is named without its folder."""
-    if not source.lines:  # an object: the file that it was made from may be anywhere
+    if not source.lines:  # it is an object, and the folder of its source is not known
         return f"{source.shown}: {file}:{number}"
     paths = [source.path, *(path for path, _ in source.headers)]
     found = next((path for path in paths if os.path.basename(path) == os.path.basename(file)), file)
@@ -120,14 +120,14 @@ def _place(source: Source, file: str, number: int) -> str:
 
 
 def _find(source: Source, text: str) -> tuple[str, int]:
-    """Return the only line of a source and its headers that reads so; "" and 0 if there is none, or more than one."""
+    """Return file and number of the only line with this text, in a source and its headers; "" and 0 if not unique."""
     files = ((source.path, source.lines), *source.headers)
     found = [(file, n) for file, lines in files for n, line in enumerate(lines, start=1) if line.strip() == text]
     return found[0] if len(found) == 1 else ("", 0)
 
 
 def _start_of(source: Source, function: str) -> str:
-    """Return where a function begins, for complaints that know no line."""
+    """Return FILE:LINE where a function begins, for complaints that name no line."""
     begins = re.compile(rf"\b{re.escape(function)}\s*\(")
     number = next((n for n, line in enumerate(source.lines, start=1) if begins.search(line)), 0)
     return f"{source.shown}:{number}" if number else source.shown

@@ -1,6 +1,6 @@
-"""Translates maps as they were declared before libbpf 1.0, `struct bpf_map_def SEC("maps")`, into those of `.maps`.
+"""Translates declarations of maps from before libbpf 1.0, `struct bpf_map_def SEC("maps")`, into those of `.maps`.
 
-Text in, text out, with all lines in their places: complaints about the translation are about the author's lines.
+Text in, text out. All lines keep their numbers, so that the compiler's complaints name the author's lines.
 """
 
 import re
@@ -25,7 +25,7 @@ def has_any(text: str) -> bool:
 
 
 def translated(text: str) -> str:
-    """Return a source whose old declarations are new ones."""
+    """Return the source with old declarations translated."""
     return _DECLARED.sub(_declaration, text)
 
 
@@ -41,7 +41,7 @@ def _lines(text: str) -> str:
 
 
 def _fields(body: str) -> str:
-    """Return the fields of a declaration in the new form, what stands between them as it is."""
+    """Return the fields of a declaration in the new form; the text between them is kept."""
     made, at = [], 0
     while found := _FIELD.search(body, at):
         end = _end(body, found.end())
@@ -51,7 +51,7 @@ def _fields(body: str) -> str:
 
 
 def _end(body: str, at: int) -> int:
-    """Return where a value ends: at a comma outside of brackets, or with the text."""
+    """Return where a value ends: at a comma outside of brackets, or at the end of the text."""
     depth = 0
     while at < len(body) and (depth or body[at] != ","):
         depth += {"(": 1, ")": -1}.get(body[at], 0)

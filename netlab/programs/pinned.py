@@ -1,4 +1,4 @@
-"""What is pinned of a program: its maps, and its functions, each of which the kernel takes for a program."""
+"""Finds the pins of a program: its maps, and its functions, each of which is a program for the kernel."""
 
 import os
 
@@ -6,7 +6,7 @@ from netlab import paths
 
 
 def maps(folder: str) -> dict[str, str]:
-    """Return where each map is pinned, by its name; `folder` is the one of the program's pins."""
+    """Return where each map is pinned, by its name; `folder` is that of the program's pins."""
     return _pins(paths.map_pins(folder))
 
 

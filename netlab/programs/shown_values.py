@@ -1,7 +1,7 @@
-"""The bytes of a map's keys and values → what people read, by their types: the other way round than `written_values`.
+"""Turns the bytes of a map's keys and values into a form for people, by their types; `written_values` is the inverse.
 
-A struct is a dict, an array a list; an enum is its name. Addresses, MACs and texts are found by their types, their
-sizes and the names of their fields. Bytes of an unknown type are hexadecimal digits.
+A struct becomes a dict, an array a list, a number of an enum its name. Addresses, MACs and texts are recognised by
+their types, their sizes and the names of their fields. Bytes of an unknown type become hexadecimal digits.
 """
 
 import re
@@ -12,13 +12,13 @@ from typing import Any
 from netlab.programs.lab_names import IPV4_BYTES, IPV6_BYTES, MAC_BYTES, LabNames, unpacked
 from netlab.record.layouts import NETWORK, OTHER, SIGNED, STRUCT, Field, Layouts
 
-Shown = Any  # a number, a text, a list or a dict of these: what JSON has
+Shown = Any  # a number, a text, a list or a dict of these, as in JSON
 _PREFIX_BYTES = 4
 _ADDRESS = re.compile(
     r"(^|_)(ip|ipv4|ip4|v4|addr|address|saddr|daddr|vip|gateway)\d?($|_)|addr$|_ip$|^ip_?(src|dst)", re.IGNORECASE
 )
 _ZEROS = (0, "", "::", "0.0.0.0", "00:00:00:00:00:00")  # noqa: S104 - it is shown
-_KERNELS_OWN = ("struct bpf_spin_lock", "struct bpf_timer")  # the kernel gives zeros in their place
+_KERNELS_OWN = ("struct bpf_spin_lock", "struct bpf_timer")  # the kernel returns zeros for them
 _NEEDS_QUOTES, _PLAIN = re.compile(r"[\s,{}\[\]:#\"']"), re.compile(r"[\da-fA-F:./]+")
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
 
@@ -31,7 +31,7 @@ class Shower:
         self._names = names
 
     def key(self, field: Field, data: bytes, is_address: bool = False) -> Shown:
-        """Return a key; a number of four bytes is an address if it is said to be one, or is in a subnet of the lab."""
+        """Return a key. A number of four bytes is an address if `is_address` says so, or if it is in a lab's subnet."""
         is_number = field.size == IPV4_BYTES and not field.counts and field.kind != STRUCT
         if is_number and (is_address or self._names.has_network_of(data)):
             return unpacked(data)
@@ -45,7 +45,7 @@ class Shower:
         return f"{unpacked(address)}/{int.from_bytes(data[:_PREFIX_BYTES], sys.byteorder)}"
 
     def value(self, field: Field, data: bytes) -> Shown:
-        """Return a value, whose bytes these are."""
+        """Return the value of these bytes."""
         if len(data) != field.size or not field.type:
             return _hex(data)
         if field.counts:
@@ -84,7 +84,7 @@ class Shower:
         return shown
 
     def _is_address(self, field: Field) -> bool:
-        """Say whether a struct is an address: one of C's own, or one that is called so and has nothing else in it."""
+        """Say whether a struct is an address: a known one of C, or one with such a name and a single field."""
         if field.type in ("struct in_addr", "struct in6_addr"):
             return True
         members = self._known.structs[field.type].fields
@@ -101,7 +101,7 @@ class Shower:
 
 
 def _bits(field: Field, data: bytes) -> int:
-    """Return a bit field; on big-endian machines, bits are counted from the other end."""
+    """Return a bit field. On big-endian machines, bits are counted from the other end."""
     end = field.offset + (field.first_bit + field.bits + 7) // 8
     number = int.from_bytes(data[field.offset : end], sys.byteorder)
     skipped = field.first_bit if sys.byteorder == "little" else 8 * (end - field.offset) - field.first_bit - field.bits
@@ -110,7 +110,7 @@ def _bits(field: Field, data: bytes) -> int:
 
 
 def _text(data: bytes) -> str:
-    """Return a C text up to its zero; hexadecimal digits if it is no text."""
+    """Return a C string up to its final zero; hexadecimal digits if it is no text."""
     head, _, rest = data.partition(b"\0")
     try:
         text = head.decode()
@@ -135,7 +135,7 @@ def line(value: Shown) -> str:
 
 
 def _without_zeros(values: list[Shown]) -> list[Shown]:
-    """Leave out the zeros at the end of a long list: a list that is written may be shorter, too."""
+    """Leave out the zeros at the end of a long list. A shorter list can be written back: the rest becomes zeros."""
     last = max((at for at, each in enumerate(values) if is_set(each)), default=-1)
     return values[: max(last + 1, 1)] if len(values) > 8 else values
 

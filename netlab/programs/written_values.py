@@ -1,4 +1,4 @@
-"""Values as people write them → the bytes of a map's keys and values, by their types.
+"""Turns values that a user has written into the bytes of a map's keys and values, by their types.
 
 A value is a number, a name of an enum, a text for an array of bytes, a list for an array, or a mapping for a struct. A
 text may also name what is in the lab (`lab_names`): four bytes can be an IPv4 address, six a MAC, sixteen an IPv6
@@ -18,7 +18,7 @@ _HEX_OF_A_BYTE = 2
 
 
 class Misfit(ValueError):  # noqa: N818 - as Mistake, which it becomes
-    """A value that does not fit: what it is and where it stands, what was expected, and a way out."""
+    """A value that does not fit: the value, its path in the file, what was expected, and a hint."""
 
     def __init__(self, item: Item, path: str, expected: str, hint: str = "") -> None:
         super().__init__(f"expected {expected}, found {found(item)}" + (f" ({hint})" if hint else ""))
@@ -81,7 +81,7 @@ class Writer:
         raise Misfit(item, path, what)
 
     def _bytes_by_name(self, field: Field, item: Scalar, path: str) -> bytes | None:
-        """Return what a text means that is an address, a MAC, a name of the lab or bytes in hexadecimal digits."""
+        """Return the bytes of a text that is an address, a MAC, a name of the lab or hexadecimal digits; else None."""
         text, size = item.text, field.size
         if _is_hex(text, size):
             return bytes.fromhex(text[2:])
@@ -91,7 +91,7 @@ class Writer:
         if literal and len(literal) == size:
             return literal
         if field.type == "char":
-            return None  # a text, which may be anything
+            return None  # an array of single bytes may be any text
         return self._named(text, size, item, path)
 
     def _struct(self, field: Field, item: Item, path: str) -> bytes:
@@ -146,7 +146,7 @@ class Writer:
         return number.to_bytes(field.size, order, signed=field.kind == SIGNED)
 
     def _whole(self, field: Field, bits: int, item: Item, path: str) -> int:
-        """Return the whole number of so many bits that is written."""
+        """Return the whole number that an item stands for; Misfit if `bits` bits are not enough."""
         low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if field.kind == SIGNED else (0, (1 << bits) - 1)
         number = self._meant(field, item)
         if number is None:
@@ -173,7 +173,7 @@ class Writer:
         return dict(self._known.enums.get(field.type.removeprefix("enum "), {})) if field.type[:5] == "enum " else {}
 
     def _bytes(self, field: Field, item: Item, path: str) -> bytes:
-        """Return the bytes of something whose type says no more than its size."""
+        """Return the bytes of a value of which only the size is known."""
         if isinstance(item, Scalar):
             if (data := self._bytes_by_name(field, item, path)) is not None:
                 return data
@@ -183,7 +183,7 @@ class Writer:
         raise Misfit(item, path, f"0x and {_HEX_OF_A_BYTE * field.size} hexadecimal digits, or a number", hint)
 
     def _named(self, text: str, size: int, item: Scalar, path: str) -> bytes | None:
-        """Return the MAC or the address of so many bytes that a name of the lab stands for; None if for neither."""
+        """Return the MAC or the address of `size` bytes that a name of the lab stands for; None if there is none."""
         try:
             if size == MAC_BYTES:
                 return self._names.mac(text)
@@ -193,7 +193,7 @@ class Writer:
 
 
 def _parsed(item: Scalar) -> Item:
-    """Return the list or mapping that a text is, as in a key or on the command line; the text if it is none."""
+    """Return the list or mapping in a text, such as in a key or on the command line; the text itself if it has none."""
     from netlab.topology.document.composer import ComposeError, compose
 
     mistakes: list[Mistake] = []

@@ -4,13 +4,15 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
+from netlab import paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import files, progress
 
 _LOCK_POLL_S = 0.02
+_PATIENCE_S = 60.0
 
 
 class Lock:
@@ -76,3 +78,14 @@ class Lock:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EBUSY, errno.ENOENT, errno.ENOTDIR):
                 raise
+
+
+@contextmanager
+def of_host(lab: str) -> Iterator[int]:
+    """Hold, for a lab, the lock of what labs share of this host: networks, forwarding; yields its descriptor."""
+    lock = Lock(paths.LABS, paths.host_lock())
+    try:
+        lock.acquire(lab, _PATIENCE_S, lambda: None)
+        yield lock.fd
+    finally:
+        lock.release(is_kept=False)

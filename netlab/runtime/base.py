@@ -54,14 +54,14 @@ class Runtime(Protocol):
     def create(self, nodes: Sequence[str], own: "Mapping[str, OwnFiles] | None" = None) -> None:
         """Make these nodes, none of which exists; after an error `destroy` removes what was made.
 
-        `own` is what some of them have of the file system for themselves.
+        `own` are the files and folders of nodes that have some of their own.
         """
 
     def destroy(self) -> list[str]:
         """Remove whatever is left of the lab's nodes, complete or not; return which nodes had anything."""
 
     def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
-        """Return what is gone of these nodes of a lab that was up, as (node, in words); "" means all of them."""
+        """Return what is missing of these nodes, as (node, problem in words); the node "" stands for all of them."""
 
     def netns_path(self, node: str) -> str:
         """Return the path of a node's network namespace, to be opened and given to setns(2)."""
@@ -74,6 +74,6 @@ class Runtime(Protocol):
 
 
 def home_of(record: "LabRecord") -> str:
-    """Return the folder that the lab's processes start in: their topology's, where its other paths begin, too."""
+    """Return the folder that the lab's processes start in: that of the topology, to which its paths are relative."""
     folder = os.path.dirname(record.topology)
     return folder if os.path.isdir(folder) else "/"

@@ -1,4 +1,4 @@
-"""What a node may use, by control groups: one for each limited node, in the hierarchy of each controller that it needs.
+"""Limits nodes by control groups: one for each limited node, in the hierarchy of each controller that it needs.
 
 A node's group is HIERARCHY/netlab/LAB/NODE, so a lab's name is enough to find all of them. A hierarchy is cgroup v1's
 of a controller, or v2's if that offers it; a host may have both. A process enters its node's groups before it becomes
@@ -22,7 +22,7 @@ MOUNTS = "/proc/self/mountinfo"
 CONTROLLERS = ("cpu", "memory")
 _NO_QUOTA = "-1"  # in cgroup v1
 PERIOD_US = 100_000  # the kernel's own; what a node may use of each
-_REMOVE_DEADLINE_S = 30.0  # a busy machine takes a while to bury the dead
+_REMOVE_DEADLINE_S = 30.0  # on a busy machine, killed processes take a while to end
 _POLL_S = 0.01
 # 0 means the process that writes it: the shell itself.
 _JOIN = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit 1; shift; done; shift; exec "$@"'
@@ -74,7 +74,7 @@ class Groups:
                     f"node {node} has a limit of {controller}, and this host has no control groups for that: mount or"
                     f" enable the kernel's {controller} controller (cgroups(7)), or leave `limits` out"
                 )
-        self.remove()  # whatever an earlier lab of this name has left
+        self.remove()  # an earlier lab of this name may have left groups
         try:
             for hierarchy in there:
                 self._make(hierarchy)
@@ -85,7 +85,7 @@ class Groups:
             raise HostError(message) from error
 
     def prefix(self, node: str) -> list[str]:
-        """Return what goes before an argv, so that whoever executes it enters the node's groups."""
+        """Return what goes before an argv, so that the process that executes it enters the node's groups."""
         return ["sh", "-c", _JOIN, "netlab", *self.folders(node), "--"] if node in self._limits else []
 
     def folders(self, node: str) -> list[str]:

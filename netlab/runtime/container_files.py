@@ -1,4 +1,4 @@
-"""What a container sees of this host, and what its node has of the file system for itself.
+"""The files in a container: those of this host that it sees, and its node's own.
 
 A node's own files are copied into its container before it starts, so that a process can replace them as any others. Two
 kinds are mounted instead, from the lab's folder: a folder that is empty whatever the image has there, and the files
@@ -55,7 +55,7 @@ class ContainerFiles:
         self._mounted |= {each.path: each for each in own.files if each.path in _ENGINES}
 
     def mounts(self) -> list[dict[str, object]]:
-        """Return what is mounted, after making what is mounted of the node's own.
+        """Return the mounts of the container, after making the folders of the node's own that are mounted.
 
         What it sees of this host is read-only and at the same paths, so that lab.json's paths hold.
         """
@@ -70,10 +70,10 @@ class ContainerFiles:
         return there + [_mount(path, self._made(path), read_only=False) for path in self._mounted]
 
     def give(self, client: Any, container: str) -> None:
-        """Copy the node's own into a container that has not started; NetlabError if an owner is not in its image."""
+        """Copy the node's own files into a container that has not started; NetlabError if its image lacks an owner."""
         if not any(self._own):
             return
-        import tarfile  # here, as a container without these needs it not
+        import tarfile  # imported here: a container without files of its own does not need it
 
         owner = _Owners(client, container).owner
         text = io.BytesIO()
@@ -121,7 +121,7 @@ class ContainerFiles:
         return source
 
     def _source(self, path: str) -> str:
-        """Return where this host has a path that is in something mounted, "" if it is not."""
+        """Return the path on this host of a path in one of the mounts; "" if it is in none."""
         around = [each for each in self._mounted if path == each or path.startswith(f"{each}/")]
         if not around:
             return ""
@@ -157,7 +157,7 @@ class _Owners:
 
 
 def gone(pid: int, own: list[str]) -> Iterator[str]:
-    """Yield in words what a container does not have any more of its node's own; without root nothing is seen."""
+    """Yield in words which of its node's own files a container has lost; without root nothing is seen."""
     for path in own:
         try:
             os.lstat(f"/proc/{pid}/root{path}")

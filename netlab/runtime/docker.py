@@ -105,7 +105,7 @@ class Docker:
                 time.sleep(_SETTLE_INTERVAL_S)
 
     def _has_none(self) -> bool:
-        """Say whether a lab, of which no engine is known, cannot have containers."""
+        """Say whether a lab whose engine is not recorded cannot have containers."""
         if os.path.exists(f"{self._folder}/{paths.RECORD}") and not os.path.lexists(
             f"{self._folder}/{paths.CONTAINERS}"
         ):
@@ -152,7 +152,7 @@ class Docker:
     def _read(self) -> Containers | None:
         try:
             return shapes.read(Containers, files.load(f"{self._folder}/{paths.CONTAINERS}"))
-        except (OSError, ValueError):  # `up` has not come so far, or the folder is gone
+        except (OSError, ValueError):  # `up` has not written it yet, or the folder is gone
             return None
 
     def _write(self, known: Containers) -> None:
@@ -167,7 +167,7 @@ class Docker:
         return bool(container["Labels"].get(_MARK) == mark) if mark else _was_given(container, self._folder)
 
     def _refuse_others(self, client: Any, nodes: Sequence[str]) -> None:
-        """Raise NetlabError if another container has a name that we need."""
+        """Raise NetlabError if a container that is not the lab's has a name that the lab needs."""
         wanted = {f"{self._lab}.{node}" for node in nodes}
         for container in client.containers(all=True, filters={"name": f"^/{self._lab}[.]"}):
             for name in wanted.intersection(_names(container)):
@@ -200,7 +200,7 @@ class Docker:
         return first
 
     def _await_stay(self, client: Any, container: str, node: str, first: ProcessId) -> None:
-        """Return when the engine's init has started what the container stays with.
+        """Return when the engine's init has started the process that keeps the container alive.
 
         Raises NetlabError if that ended, as in an image without it, and HostError if the engine is not of this host.
         A process that is about to end has lost its root before the engine knows of it: so one look is not enough.
@@ -258,7 +258,7 @@ class Docker:
 
 
 def labs() -> set[str]:
-    """Return the labs that have containers in the engine that is meant; none if no engine answers."""
+    """Return the labs that have containers in the chosen engine; none if no engine answers."""
     where = engine.address()
     if not engine.answers(where):
         return set()
@@ -269,7 +269,7 @@ def labs() -> set[str]:
 
 
 def _was_given(container: Mapping[str, Any], folder: str) -> bool:
-    """Say whether a container was given a lab's folder to see; nobody gives it to a container that is not the lab's."""
+    """Say whether a lab's folder is mounted in a container: only the lab's own containers have it."""
     return any(mount.get("Source") == f"{folder}/{paths.RECORD}" for mount in container["Mounts"])
 
 

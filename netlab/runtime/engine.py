@@ -19,7 +19,7 @@ _REMOVE_S, _REMOVE_INTERVAL_S = 30.0, 0.2
 
 
 def address() -> str:
-    """Return the address of the engine that is meant: DOCKER_HOST, as for the engine's own client."""
+    """Return the address of the chosen engine: DOCKER_HOST, as for the engine's own client."""
     return os.environ.get("DOCKER_HOST") or _DEFAULT
 
 
@@ -58,7 +58,7 @@ def _patience_s() -> int:
 
 
 def answers(where: str) -> bool:
-    """Say whether anybody listens at an engine's address, without its SDK; not whether we may use it."""
+    """Say whether an engine listens at its address, without its SDK; not whether this user may use it."""
     if not where.startswith("unix://"):
         return True
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:

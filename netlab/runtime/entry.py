@@ -103,7 +103,7 @@ def problem(place: Place, command: str, variables: Mapping[str, str], folder: st
 
 
 class Copies:
-    """The output of a container's first process, for its engine: whatever is written here.
+    """Writes lines to the output of a container's first process, so that its engine has them.
 
     It never waits and never raises. If the engine does not take a line in time, the line is dropped.
     """
@@ -140,7 +140,7 @@ def _environment(container: str) -> dict[str, str]:
 
 
 def _bounding(container: str) -> int:
-    """Return the mask of what a container's first process, and whatever it executes, may have."""
+    """Return the bounding set of capabilities of a container's first process, as a mask."""
     with open(f"{container}/status", encoding="ascii", errors="replace") as file:
         return next(int(line.split()[1], 16) for line in file if line.startswith("CapBnd:"))
 

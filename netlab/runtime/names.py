@@ -52,7 +52,7 @@ class Names:
         self._symlink_alike(f"{self._home}/{paths.ETC}", [os.path.join(self._etc_netns, name) for name in names])
 
     def remove(self) -> list[str]:
-        """Remove this runtime's symlinks of the lab, whatever they are called, and return their names.
+        """Remove all of this runtime's symlinks that lead to the lab, and return their names.
 
         Their folders are removed with the last name in them.
         """

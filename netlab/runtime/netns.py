@@ -1,4 +1,4 @@
-"""Nodes as network namespaces, without a process or a daemon to hold them.
+"""Nodes as network namespaces that need no process and no daemon.
 
 A lab's namespaces are bind mounts in its own folder, which is a file system of its own. One detaching umount removes
 all of them; a umount for each would take 0.4 s for a thousand.
@@ -96,7 +96,7 @@ class Netns:
         return self._names.target(node)
 
     def wrap(self, node: str, argv: Sequence[str]) -> Command:
-        """Return how `argv` runs in the node's namespace, with the lab's files in the place of those in /etc.
+        """Return how `argv` runs in the node's namespace, with the lab's files instead of those in /etc.
 
         If the node has limits, the command first enters its control groups.
         """

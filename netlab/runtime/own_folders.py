@@ -1,6 +1,6 @@
-"""Writes what a node has of the file system for itself into a folder of the lab's: nothing of it is elsewhere.
+"""Writes a node's own files into a folder of the lab, and nowhere else.
 
-The folder is new, and only root can write to it. So no link of anybody's leads out of it.
+The folder is new, and only root can write to it. So no other user can put a link there that leads out of it.
 """
 
 import os
@@ -29,7 +29,7 @@ _PLAIN = _Attributes(files.FOR_ALL, 0, 0)
 
 
 def write(folder: str, layout: Layout, own: OwnFiles, owner: Owner) -> None:
-    """Make the folder of a node's own, with what every place of it shows; raises OSError, and what `owner` raises.
+    """Make the folder of a node's own files, with the content of every place; raises OSError, and errors of `owner`.
 
     `owner` returns user and group of an owner's name. Folders that the host has, too, look like the host's.
     """
@@ -53,13 +53,13 @@ def write(folder: str, layout: Layout, own: OwnFiles, owner: Owner) -> None:
 
 
 def content_of(folder: str, layout: Layout, place: MountPoint) -> str:
-    """Return the folder with what a node has of its own in a place."""
+    """Return the folder with a node's own files for a place."""
     own = os.path.join(folder, str(layout.places.index(place)))
     return os.path.join(own, UPPER) if place.keeps else own
 
 
 def make_above_lab(folder: str, layout: Layout, lab_folder: str) -> None:
-    """Make the folder where the lab's own is to be seen, where an empty place hides it."""
+    """Make a mount point for the lab's own folder, if an empty place hides it."""
     place = layout.holder(lab_folder)
     if place and not place.keeps:
         os.makedirs(os.path.join(content_of(folder, layout, place), os.path.relpath(lab_folder, place.path)))

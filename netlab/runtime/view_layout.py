@@ -64,7 +64,7 @@ class Layout(NamedTuple):
 
 
 def lay_out(own: OwnFiles) -> Layout:
-    """Return where a node's own files are to be, on a host as this; NetlabError if they cannot be there."""
+    """Return where a node's own files are mounted on this host; NetlabError if they cannot be mounted."""
     places: dict[str, MountPoint] = {}
     folders: list[tuple[MountPoint, str, OwnFolder]] = []
     files: list[tuple[MountPoint, str, int]] = []

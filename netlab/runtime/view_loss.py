@@ -1,4 +1,4 @@
-"""What is gone of the views of nodes with files of their own: their namespaces, their host names, their files."""
+"""Finds what is missing of nodes with files of their own: namespaces, host names, files."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ def _enter(folder: str, node: str) -> None:
 
 
 def _gone(node: str, own: Sequence[str]) -> Iterator[str]:
-    """Yield what this thread, which is in the node, does not see as planned."""
+    """Yield what is not as planned in the node that this thread has entered."""
     if (name := os.uname().nodename) != node:
         yield f"its host name is {name}, planned is {node}"
     yield from (f"its own {path} is gone" for path in own if not os.path.lexists(path))

@@ -1,4 +1,4 @@
-"""Mount and host name namespaces of nodes with files of their own, which no process has to hold.
+"""Mount and UTS namespaces of nodes with files of their own; they need no process.
 
 A node's mount namespace is a copy of a template: of the host's mounts before the lab's namespaces are mounted, as a
 copy of a thousand such mounts takes 1.4 ms and 377 KB. It is held by a mount, as network namespaces are. The kernel
@@ -217,7 +217,7 @@ class _Mounting:
             raise HostError("this kernel has no overlay file system, which files of a node's own need") from error
 
     def _opened(self, path: str) -> str:
-        """Return a name for what is at a path now, whatever is mounted over it later."""
+        """Return a path by descriptor, which still means the same file if something is mounted over it later."""
         return f"/proc/thread-self/fd/{self._kept(os.open(path, os.O_PATH | os.O_CLOEXEC))}"
 
     def _kept(self, descriptor: int) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from netlab.supervise.group import Group
 
 _LINE_LIMIT = 1 << 14  # a longer line is cut, so that output without line ends costs no memory
-_OLDEST_NS = 60_000_000_000  # an older stamp is not believed: the line only looks as if it had one
+_OLDEST_NS = 60_000_000_000  # an older stamp is none: the line only looks as if it had one
 _DIGITS = 19
 _ENDS = {"exit": "exited", "signal": "killed"}
 _TO_DEFAULT = (
@@ -37,7 +37,7 @@ class Printed(NamedTuple):
 
 
 class Inherited(NamedTuple):
-    """What a child gets back, as it was before the supervisor changed it for itself."""
+    """Settings that a child gets as they were before the supervisor changed them for itself."""
 
     umask: int
     nofile: tuple[int, int]
@@ -52,7 +52,7 @@ class Pipe:
         self.rest = b""
 
     def take(self, data: bytes, earliest: int, now: int) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yield the lines that these bytes complete: time, stream as in the log, text; no bytes end the last line.
+        """Yield the lines that these bytes complete: time, stream as in the log, text. No bytes end the last line.
 
         Times do not go back. They are between `earliest`, the time of the line before, and `now`.
         """
@@ -76,16 +76,16 @@ class Pipe:
 
 
 class Child:
-    """A process of a node, started once: what to run, and how far it has come.
+    """A process of a node, started once: its command, and its state.
 
-    `here` says that others may come after it: it is ready or, if that is not awaited, was started. An ended process is
-    reaped only when nobody writes to its pipes any more. Until then its number, which is also that of its process
-    group, goes to no other process, and what it left running can be signalled safely. `patience` is when the next step
-    of stopping it is due (CLOCK_MONOTONIC in seconds), 0 if it is not being stopped. `killed` says that SIGKILL was the
-    last step.
+    `here` says that processes with `after:` this one may start: it is ready or, if that is not awaited, was started. An
+    ended process is reaped only when its pipes are closed. Until then the kernel gives its id, which is also that of
+    its process group, to no other process, so what it left running can be signalled safely. `patience` is when the next
+    step of stopping it is due (CLOCK_MONOTONIC in seconds), 0 if it is not being stopped. `killed` says that SIGKILL
+    was the last step.
 
-    All that a command starts is also in a control group. If it ends, and others are left there, it goes on in the
-    background: `pid` is then the oldest of these, `is_followed` says so, and nobody sees how that one ends.
+    Every process that a command starts is also in a control group. If the command ends, and others are left there, it
+    goes on in the background: `pid` is then the oldest of these, `is_followed` is set, and its exit code is not known.
     """
 
     def __init__(self, start: dict[str, Any], log: logs.Writer, shows: bool = True) -> None:
@@ -121,7 +121,7 @@ class Child:
         return Child(self._start, self._log)
 
     def beside(self, argv: Sequence[str], log: logs.Writer) -> "Child":
-        """Return another process in the same surroundings, which belongs to no group and shows nobody its lines."""
+        """Return another process in the same node; it has no group, and readers of the stream do not get its lines."""
         about = {"argv": argv, "awaits_ready": False, "runs_role": False, "is_grouped": False}
         return Child({**self._start, **about}, log, shows=False)
 
@@ -147,9 +147,9 @@ class Child:
                     os.close(reading)
 
     def take(self, fd: int, data: bytes) -> tuple[bool, list[bytes]]:
-        """Record what one of the pipes has given; no data is its end.
+        """Record the data of one of the pipes; no data is the pipe's end.
 
-        Say whether the process has become READY by that, and which lines the log has got.
+        Return whether this has shown that the process is ready, and the lines that were written to the log.
         """
         now, ready, entries = time.monotonic_ns(), False, []
         for ns, stream, text in self.pipes[fd].take(data, self._log.latest, now):
@@ -167,11 +167,11 @@ class Child:
         return ready, entries
 
     def note(self, text: str) -> list[bytes]:
-        """Write a line of the supervisor's own into the log, and return what the log has got."""
+        """Write a line of the supervisor's own into the log, and return the log's new lines."""
         return self.record([Printed(time.monotonic_ns(), "note", text.encode())])
 
     def record(self, lines: Sequence[Printed]) -> list[bytes]:
-        """Write lines of somebody else into the log, and return what the log has got; their times do not go back."""
+        """Write lines of another process into the log, and return the log's new lines; their times do not go back."""
         now, entries = time.monotonic_ns(), []
         for ns, stream, text in lines:
             self._log.latest = min(max(ns, now - _OLDEST_NS, self._log.latest), now)
@@ -193,14 +193,14 @@ class Child:
         return {**known, "state": "stopped" if pids.is_stopped(self.pid) else "running" if self.here else "starting"}
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process and its group; of a command, to all that it has started."""
+        """Send a signal to the process and its process group; for a command, to every process in its control group."""
         if (self._group and self._group.signal(number)) or self.reaped:
             return
         with suppress(PermissionError):
             try:
                 os.killpg(self.pid, number)
             except ProcessLookupError:  # it has not made its group yet
-                os.kill(self.pid, number)  # it is not reaped, so the number is still its own
+                os.kill(self.pid, number)  # it is not reaped, so the id is still its own
 
     def _watched(self) -> int:
         try:
@@ -213,30 +213,35 @@ class Child:
 
     @property
     def is_grouped(self) -> bool:
-        """Whether there is a group in which all that it has started is found."""
+        """Whether it has a control group, in which every process that it has started is found."""
         return self._group is not None
 
+    @property
+    def is_followed_on(self) -> bool:
+        """Whether a process that it leaves in the background would be found."""
+        return self._group is not None and self._group.is_entered
+
     def left(self) -> list[int]:
-        """Return what of a command runs, the oldest first; an ended process is not among these."""
+        """Return the running processes of a command, the oldest first."""
         return self._group.members() if self._group else []
 
     def may_run_on(self) -> bool:
-        """Say whether something of it runs although the process that was started has ended."""
+        """Say whether processes of it run although the one that was started has ended."""
         return (self.is_followed and not self.end) or bool(self.left())
 
     def leave_group(self) -> None:
-        """Leave the group to the next run of the process: nothing of this one is in it."""
+        """Leave the group to the next run of the process: no process of this run is in it."""
         self._group = None
 
     def go_on_as(self, pid: int) -> None:
-        """Take another process, in the background, for this one, which has ended."""
+        """From now on stand for another process, in the background: the one that was started has ended."""
         if not self.reaped:
             os.waitpid(self.pid, 0)
         self.pid, self.end, self.is_followed, self.reaped = pid, {}, True, True
 
     def result(self) -> dict[str, int]:
         """Return how an ended process has ended: its code as `exit`, the number of a `signal`, or `gone`."""
-        if self.is_followed:  # it is nobody's child here
+        if self.is_followed:  # it is not the supervisor's child, which alone would get its exit code
             self.end = {"gone": 1}
             return self.end
         result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
@@ -245,7 +250,7 @@ class Child:
         return self.end
 
     def reap(self) -> None:
-        """Release the number of an ended process, and its group if nothing else is in that."""
+        """Reap an ended process, and remove its group if that is empty."""
         if not self.reaped:
             os.waitpid(self.pid, 0)
         self.reaped = True
@@ -255,7 +260,7 @@ class Child:
             self._copies.close()
 
     def _fork(self) -> int:
-        """Fork, a command into a group of its own: a daemon is found there, whatever it has done to its session."""
+        """Fork. A command gets a control group of its own, in which even a daemon with a new session is found."""
         if self._start.get("is_grouped"):
             from netlab.supervise import group
 
@@ -277,7 +282,7 @@ class Child:
                 os.dup2(fd, standard)
             environment: Mapping[str, str] = os.environ
             if self.place:
-                environment = entry.join(self.place, self.cwd, self._group is not None and self._group.is_entered)
+                environment = entry.join(self.place, self.cwd, self.is_followed_on)
             elif self.entrance:
                 entry.step_into(self.entrance, self.cwd)
             else:

@@ -1,4 +1,4 @@
-"""All processes of a lab: their order of starting, their events, and what is asked of them."""
+"""All processes of a lab: starts them in their order, handles their events, and does what requests demand."""
 
 import os
 import signal
@@ -22,13 +22,13 @@ _STARTS_A_ROUND = 8  # between two looks at the output of running processes
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer: nothing has gone wrong
-    """Why a request is not done, in words for whoever has asked."""
+    """Why a request is not done, in words for the answer."""
 
 
 class Children:
-    """The processes by name, and earlier runs of which something is left.
+    """The processes by name, and earlier runs that have left processes.
 
-    Those that `up` starts have `patience_s` seconds to become ready, unless they have their own time.
+    Processes that `up` starts have `patience_s` seconds to become ready, unless they have their own time.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Children:
         self._is_leaving = False
 
     def begin(self) -> None:
-        """Have those start that start by themselves, each once those before it are here."""
+        """Start the processes that start by themselves, each when those in its `after:` are here."""
         self._tell.begun(self._all)
         self._startable.extend(self._all[name] for name in self._order.first())
         if not self._order.missing:
             self._tell.complete()
 
     def turn(self) -> None:
-        """Do what is due: start some, look at others, stop others, record what had no room before."""
+        """Do what is due: start some, check whether others are ready, stop others, write what had no room before."""
         for name in self._restarts.take_due():
             self._replace(self._all[name])
         for _ in range(min(_STARTS_A_ROUND, len(self._startable))):
@@ -148,7 +148,7 @@ class Children:
         return [self._state(child) for child in self._all.values()]
 
     def log(self, name: str, lines: Sequence[Printed]) -> None:
-        """Record what was printed by a process that somebody else has started in the place of this one."""
+        """Record lines of a process that `netlab run` has started in the place of this one."""
         self._stream.tell_lines(name, self._known(name).record(lines))
 
     def stop_all(self) -> None:
@@ -162,7 +162,7 @@ class Children:
             self._stops.stop(child)
 
     def have_ended(self) -> bool:
-        """Say whether all have ended that can: others may hold a pipe, and a process inside the kernel may not die."""
+        """Say whether all have ended that can end: a process that hangs inside the kernel may never end."""
         now = time.monotonic()
         return all(child.killed and (child.end or now >= child.patience) for child in self._living())
 
@@ -184,7 +184,7 @@ class Children:
         return {**found, "why": why} if why and found["state"] == "starting" else found
 
     def _replace(self, child: Child) -> None:
-        """Stop what is left of a process, if anything, and start it."""
+        """Stop what an earlier run of a process has left, if anything, and then start it."""
         if not child.pid or (child.end and (child.reaped or child.killed) and not child.left()):
             self._renew(child)
         else:
@@ -245,7 +245,7 @@ class Children:
             self._has_ended(child)
 
     def _follow(self, child: Child) -> None:
-        """Take the oldest process that an ended command has left for the command itself."""
+        """Follow the oldest process that an ended command has left, in the place of the command."""
         before = child.pid
         for pid in child.left():
             try:
@@ -280,7 +280,7 @@ class Children:
     def _reap(self, child: Child) -> None:
         if child.end and not child.pipes and not child.reaped:
             if child.patience and not child.is_grouped:
-                child.signal(signal.SIGKILL)  # whoever is left of its group, without a message
+                child.signal(signal.SIGKILL)  # every process that is left of its group, without a message
             child.reap()
             if child in self._past:
                 self._past.remove(child)
@@ -295,6 +295,6 @@ class Children:
             self._renew(child)
 
     def _living(self) -> Iterator[Child]:
-        """Yield all of which something may run."""
+        """Yield every child that may have running processes."""
         known = (*self._all.values(), *self._past)
         return (child for child in known if child.pid and (not child.reaped or child.may_run_on()))

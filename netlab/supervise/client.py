@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STOP_DEADLINE_S = 2 * GRACE_S + 1  # what a supervisor needs when a role is stubborn
 _READ_BYTES = 1 << 16
-# What the caller may ignore, and the supervisor must not: it hears of the ends of its children, and is stopped.
+# Signals that the caller may ignore, but the supervisor must not: SIGCHLD tells it that children end, others stop it.
 _TO_DEFAULT = (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _SETTLE_S, _SETTLE_INTERVAL_S = 0.1, 0.01
 
@@ -56,16 +56,16 @@ class Connection:
 
 
 class Process(NamedTuple):
-    """What a process is doing; `process` is its key (paths.process_key), `role` is for who knows the lab's record.
+    """What a process is doing; `process` is its key (paths.process_key), `role` is set by callers with the record.
 
     `state` is `not started`, `starting` (no READY yet), `running`, `stopped` (as by SIGSTOP), `exited` (with `code`),
-    `killed` (by the signal `code`), `gone` (it had gone on in the background, and nobody saw how it ended),
-    `restarting` (it has ended, and starts again by itself in a moment) or `lost`: it is gone and nobody saw how,
-    because the supervisor had died. `started_ns` and `ended_ns` are
-    CLOCK_MONOTONIC, 0 where they do not apply. `cpu_percent` is of one CPU, the average since the start; it,
-    `rss_bytes` and `threads` are None where they cannot be read. `stopped_by_request` says that an ended process was
-    to end: somebody has asked the supervisor for it. `restarts` are how often it has started again by itself, in a row;
-    `exhausted` says that it does not any more, as it has as often as it may. `late` is why it is not ready in its time.
+    `killed` (by the signal `code`), `gone` (it has ended in the background, where its exit code is not known),
+    `restarting` (it has ended, and starts again by itself in a moment) or `lost` (it has ended after its supervisor
+    died, so its exit code is not known). `started_ns` and `ended_ns` are CLOCK_MONOTONIC, 0 if they do not apply.
+    `cpu_percent` is of one CPU, the average since the start; it, `rss_bytes` and `threads` are None if they cannot be
+    read. `stopped_by_request` says that a request has stopped the process. `restarts` counts how often it has started
+    again by itself, in a row; `exhausted` says that this has reached its limit. `late` says why it is not ready in
+    time.
     """
 
     node: str
@@ -93,7 +93,7 @@ def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
     """
     import fcntl
 
-    lock = fcntl.fcntl(lock_fd, fcntl.F_DUPFD_CLOEXEC, 4)  # out of the way of the numbers given out below
+    lock = fcntl.fcntl(lock_fd, fcntl.F_DUPFD_CLOEXEC, 4)  # above the descriptors that the supervisor gets below
     job_end, hears = os.pipe()
     says, progress_end = os.pipe()
     # Isolated and without the site module: it starts in two thirds of the time and needs nothing from there.
@@ -147,7 +147,7 @@ def start(
 
 
 def keep(supervisor: Connection) -> None:
-    """Give the supervisor the last word of `up`: from here on the lab stays, whatever happens to this process."""
+    """Send the supervisor `keep`: from here on the lab stays, also if this process ends."""
     try:
         os.write(supervisor.hears, b"keep\n")
     except BrokenPipeError:
@@ -157,7 +157,7 @@ def keep(supervisor: Connection) -> None:
 
 
 def abandon(supervisor: Connection) -> None:
-    """Have the supervisor stop all that it has started, and wait until it has ended; more than once does no harm."""
+    """Have the supervisor stop everything that it has started, and wait until it has ended. May be called twice."""
     supervisor.hang_up()
     supervisor.move.wait()
     if not supervisor.pid:
@@ -202,8 +202,8 @@ def _failure(supervisor: Connection, process: str, what: str) -> NetlabError:
 def stop_supervisor(folder: str) -> bool:
     """Have the lab's supervisor stop its processes and end; say whether there was one.
 
-    If it does not, it is killed, and its processes with it. So is that of a lab that had this folder before; however
-    many there are, all have the same time.
+    If it does not end in time, it is killed, and its processes with it. The same is done to supervisors of earlier labs
+    that had this folder. All of them share one deadline.
     """
     found = dict.fromkeys([find_supervisor(folder), *supervisors(folder)])
     pidfds = [pidfd for pid, ticks in found if pid and (pidfd := _open_living(pid, ticks)) >= 0]
@@ -238,14 +238,14 @@ def processes(folder: str) -> list[Process]:
     while True:
         there = supervisor_pid(folder)
         found = [_process(key, fate, bool(there)) for key, fate in state.read(folder).items()]
-        # One that has just ended is about to be written down, as long as there is somebody to do it.
+        # If a process has just ended, its supervisor, if it lives, is about to record that: read again.
         if not there or time.monotonic() > settled or not any(one.state == "lost" for one in found):
             return found
         time.sleep(_SETTLE_INTERVAL_S)
 
 
 def unstarted(key: str) -> Process:
-    """Return what is known of a process that nobody has started."""
+    """Return the state of a process that was never started."""
     return Process(paths.node_of(key), key, "not started")
 
 

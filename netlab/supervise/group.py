@@ -1,4 +1,4 @@
-"""In the supervisor: the control group of one command. All that it has started is in it, whatever that has become."""
+"""In the supervisor: the control group of one command. Every process that it has started is in it, also daemons."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from netlab.runtime.base import Place
 
 
 def of_process(process: str, place: Place | None, given: str = "") -> "Group | None":
-    """Return the group of a process, by its key: as given, or else below its container's or the lab's.
+    """Return the group of a process, by its key: at the path `given`, or else below its container's or the lab's group.
 
     None if there is no group of version 2 to make it in.
     """
@@ -37,7 +37,7 @@ class Group:
     def fork(self, place: Place | None) -> int:
         """Fork, into a container's PID namespace if there is one; return as os.fork. The child is in the group.
 
-        If the group cannot be made, or entered, it is not, and what it leaves behind is not found.
+        If the group cannot be made or entered, the child runs without it: processes that it leaves are then not found.
         """
         try:
             with suppress(FileExistsError):
@@ -78,7 +78,7 @@ class Group:
         return bool(found)
 
     def remove(self) -> None:
-        """Remove it, unless somebody is left in it: an engine that was killed would leave it behind."""
+        """Remove the group, unless a process is left in it. The container's engine would not do it if it was killed."""
         with suppress(OSError):
             os.rmdir(self.path)
 

@@ -17,13 +17,13 @@ BOOTS = (SUPERVISOR_BOOT, _BOOT.format("netlab.supervisor"))  # the second is ho
 def find_supervisor(folder: str) -> tuple[int, int]:
     """Return the process id of a lab's supervisor and its start time, zeros if there is none.
 
-    If the folder does not say it any more, it is recognized by its command line.
+    If the folder's file is lost, the supervisor is recognized by its command line.
     """
     return noted_supervisor(folder) or next(iter(supervisors(folder)), (0, 0))
 
 
 def noted_supervisor(folder: str) -> tuple[int, int] | None:
-    """Return what the lab's folder says of its supervisor, None if it says nothing, or nothing possible."""
+    """Return the supervisor that the lab's folder names: process id and start time; None if the file is no use."""
     try:
         return shapes.read(ProcessId, files.load(f"{folder}/{paths.SUPERVISOR}"))
     except (OSError, ValueError):

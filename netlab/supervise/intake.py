@@ -28,12 +28,12 @@ class Intake:
             self._loop.watch(fd, partial(self._read, child, fd))
 
     def read(self, child: Child) -> None:
-        """Read what is there now, such as the last words of one that has just ended."""
+        """Read what is there now, such as the last lines of a process that has just ended."""
         for fd in list(child.pipes):
             repeat(partial(self._read, child, fd))
 
     def drain(self, child: Child) -> None:
-        """Read what is there for the last time: a line may lack its end."""
+        """Read what is there for the last time; a last line without its end counts as a line."""
         self.read(child)
         for fd in list(child.pipes):
             self._take(child, fd, b"")

@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 class Start(NamedTuple):
-    """A process, by its key: an argv that enters its node, what is added to the environment, whom it waits for.
+    """A process, by its key: an argv that enters its node, variables to add, and the processes that it waits for.
 
-    `cwd` is the folder that it starts in; `place` the container that it goes into, `entrance` how it enters
-    a node with files of its own, None for neither. One without
-    `autostart` starts only when somebody asks for it. `stays` and `may_exit` are what topology.model.Process says.
+    `cwd` is the folder that it starts in, `place` the container that it enters, and `entrance` how it enters a node
+    with files of its own; None if it does not. Without `autostart`, it starts only on request. `stays` and `may_exit`
+    are as in topology.model.Process.
 
-    `ready` is what shows that it is: kind, what, an argv that enters the node, and seconds; None is the READY of a
-    role. `runs_role` says that it is one in any case. `restart` is when it starts again by itself, and how often.
-    `is_grouped` says that all that it starts is kept in a control group: that in `group`, or one of its own.
+    `ready` is the sign that it is ready: kind, what, an argv that enters the node, and seconds; None means READY, as a
+    role prints it. `runs_role` says that it is a role in any case. `restart` is when it starts again by itself, and how
+    often. `is_grouped` says that it has a control group for everything that it starts: `group`, or one of its own.
     """
 
     process: str
@@ -45,12 +45,12 @@ class Start(NamedTuple):
 
     @property
     def within(self) -> float:
-        """How many seconds it has to become ready, 0 if nobody has said so."""
+        """How many seconds it has to become ready; 0 if the topology does not say."""
         return self.ready[3] if self.ready else 0.0
 
 
 class Setup(NamedTuple):
-    """The setup of a node: argvs that enter it, each with what it is called in messages; the rest as in Start."""
+    """The setup of a node: argvs that enter it, each with its name in messages; the rest as in Start."""
 
     node: str
     commands: tuple[tuple[tuple[str, ...], str], ...]

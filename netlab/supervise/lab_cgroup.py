@@ -1,11 +1,11 @@
-"""A lab's own control group: what its supervisor starts is in it, whatever it does to namespaces or environment.
+"""A lab's own control group: every process of the lab is in it, also one that changes its namespaces or environment.
 
-The group limits nothing. Its name is the lab's mark. It is right below the group of the `up` that made it, so
-everything that holds for that group, such as a quota, holds for the lab, too. If that group belongs to a user, as
-systemd gives one to each user's own services, it is below the nearest group above that is root's, at last the top:
-whoever has a group can freeze everything below. Its path is in the lab's file `group` before it is made. If the file is
-lost, the group is found by its name, where only root can make one. netlab uses version 2 of control groups, or else any
-hierarchy of version 1. On a host without a writable one, a lab has no group.
+The group limits nothing. Its name is the lab's mark. It is right below the group of the `up` that made it, so that
+group's limits, such as a quota, hold for the lab, too. If `up` runs in a group that belongs to a user, such as systemd
+makes for each user's own services, the lab's group is below the nearest group above that belongs to root: the owner of
+a group can freeze everything below it. The path is written to the lab's file `group` before the group is made. If the
+file is lost, the group is found by its name, where only root can make groups. netlab uses version 2 of control groups,
+or else any hierarchy of version 1. On a host without a writable one, a lab has no group.
 """
 
 import _thread
@@ -21,9 +21,9 @@ from netlab.record import mark
 
 
 class Move:
-    """Puts a process into a group, in a thread: for some milliseconds the kernel waits for all its CPUs.
+    """Puts a process into a group, in a thread, because the kernel takes some milliseconds: it waits for all CPUs.
 
-    It uses a thread of the lowest level, because that does not wait until the thread has begun.
+    It uses `_thread`, because `threading` would wait until the thread has begun.
     """
 
     def __init__(self, group: str, pid: int) -> None:
@@ -42,7 +42,7 @@ class Move:
             self._run()
 
     def wait(self) -> None:
-        """Wait until the process is in the group, or cannot be put there; a second call does no harm."""
+        """Wait until the process is in the group, or cannot be put there. May be called twice."""
         with self._done:
             pass
 
@@ -155,7 +155,7 @@ def _places(name: str) -> Iterator[str]:
 
 
 def _safe(top: str, names: Sequence[str]) -> str:
-    """Return the last group on the way from a hierarchy's top such that only root can change all of the way."""
+    """Return the lowest group on this path such that only root can change it and every group above it."""
     at = ""
     for path in accumulate((top, *filter(None, names)), "{}/{}".format):
         if not _is_safe(path):

@@ -30,7 +30,7 @@ class Listener:
         self._loop = loop
         self._stream = stream
         self._requests = requests
-        self.rests = 0.0  # until when nobody is accepted, because there was no room
+        self.rests = 0.0  # no connection is accepted before this time, because there was no room
         self._most = min(_MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SHARE)
 
     def open(self) -> None:

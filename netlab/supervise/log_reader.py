@@ -19,7 +19,7 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *rang
 
 
 class LogLine(NamedTuple):
-    r"""One line: when (CLOCK_MONOTONIC), who printed it, on which stream, and its text, safe to print on a terminal.
+    r"""One line: its time (CLOCK_MONOTONIC), its source, its stream, and its text, safe to print on a terminal.
 
     `source` is the key of a process or of a program (see `paths`). Bytes that are no UTF-8, and control characters but
     the tab, are shown as `\x1b`. `cut` says that the text goes on in the source's next line of this stream. The text of
@@ -35,7 +35,7 @@ class LogLine(NamedTuple):
 
     @property
     def node(self) -> str:
-        """The node of who has printed it."""
+        """The node of the source."""
         return paths.node_of(self.source)
 
 

@@ -140,9 +140,9 @@ def read(
 ) -> Iterator[LogLine]:
     """Yield the lines of these processes, by their keys, of the trace and of events if wanted, in the order of time.
 
-    Who has printed nothing has no lines. With `last`, begin with so many of the last ones. With `follow`, go on with
-    what comes until the lab is gone, or `until()` says so, which is asked again and again; lines of different processes
-    are then in order as long as they reach their files within 30 ms.
+    A process that has printed nothing has no lines. With `last`, begin with so many of the last lines. With `follow`,
+    wait for more lines until the lab is gone, or `until()`, which is called again and again, returns True. Lines of
+    different processes are then in order if they reach their files within 30 ms.
     """
     with opened(folder, processes, trace, events) as files:
         if last is not None:
@@ -166,7 +166,7 @@ def tail(folder: str, process: str, count: int) -> list[str]:
 
 
 def last_words(folder: str, process: str) -> str:
-    """Return how a message goes on that says why a process has failed: with the last lines of its newest run."""
+    """Return the end of a message about a process that has failed: the last lines of its newest run."""
     lines = tail(folder, process, _LAST_LINES)
     return "; its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else "; it has printed nothing"
 

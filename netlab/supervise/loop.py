@@ -46,7 +46,7 @@ class Loop:
 
 
 def repeat(read: Callable[[], bool]) -> None:
-    """Read on until there is nothing, or until so much came that somebody must be writing as fast."""
+    """Read until nothing is left; stop after many reads, in case the writer is as fast as the reader."""
     for _ in range(_READS_AT_ONCE):
         if not read():
             return

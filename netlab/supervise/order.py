@@ -5,7 +5,7 @@ from typing import Any
 
 
 class Order:
-    """Whom each process waits for; `missing` are those that start by themselves and are not here yet."""
+    """Which processes each process waits for; `missing` are those that start by themselves and are not here yet."""
 
     def __init__(self, starts: Sequence[Mapping[str, Any]]) -> None:
         first = [start["process"] for start in starts if start["autostart"]]
@@ -18,7 +18,7 @@ class Order:
         }
 
     def first(self) -> list[str]:
-        """Return those that wait for nobody."""
+        """Return the processes that wait for no other."""
         return [name for name, others in self._after.items() if not others]
 
     def here(self, name: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""In the supervisor: one look at whether a process is ready, by its port, its file, a command or HTTP.
+"""In the supervisor: probes that check whether a process is ready, by its port, its file, a command or HTTP.
 
-A look that is over at once returns why the process is not ready, "" if it is. One that takes a while is a Try.
+A probe that needs no waiting returns why the process is not ready, "" if it is. One that takes a while is a Try.
 """
 
 import errno
@@ -28,7 +28,7 @@ _GOOD = range(200, 400)  # of HTTP
 
 
 class Try(Protocol):
-    """A look that takes a while: `result` is None until it is over, then as that of other looks."""
+    """A probe that takes a while: `result` is None until it is over, then as that of other probes."""
 
     result: str | None
 
@@ -38,7 +38,7 @@ class Try(Protocol):
 
 @contextmanager
 def _network_of(node: str) -> Iterator[None]:
-    """Be in the network of a node meanwhile; OSError if it is gone. This process has one thread."""
+    """Enter the network namespace of a node for a while; OSError if it is gone. This process has one thread."""
     own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         theirs = os.open(f"{paths.NETNS}/{node}", os.O_RDONLY | os.O_CLOEXEC)
@@ -55,7 +55,7 @@ def _network_of(node: str) -> Iterator[None]:
 
 
 def port(child: Child) -> str:
-    """Look for a socket of the node's that is at a port, such as 80/tcp."""
+    """Look for a socket of the node that is bound to a port, such as 80/tcp."""
     number, _, protocol = child.ready.what.partition("/")
     wanted, state = b"%04X" % int(number), _LISTENS if protocol == "tcp" else _IS_BOUND
     try:
@@ -99,7 +99,7 @@ class _Memory(logs.Writer):
 
 
 class CommandTry:
-    """Runs a command in the node, which is to end with exit code 0."""
+    """Runs a command in the node; the process is ready if it ends with exit code 0."""
 
     def __init__(self, child: Child, inherited: Inherited, loop: Loop) -> None:
         self.result: str | None = None
@@ -150,7 +150,7 @@ class CommandTry:
 
 
 class HttpTry:
-    """Asks for a page over HTTP from inside the node; the answer is to be one of success, or lead elsewhere."""
+    """Requests a page over HTTP from inside the node; the process is ready if the status is 2xx or 3xx."""
 
     def __init__(self, child: Child, loop: Loop) -> None:
         import socket  # it is there already, for the supervisor's own
@@ -176,7 +176,7 @@ class HttpTry:
             self._over(f"{self._url} cannot be asked: {os.strerror(number_of_error)}")
 
     def cancel(self) -> None:
-        """Wait for no answer."""
+        """Close the connection, and do not wait for the answer."""
         self._over(f"{self._url} gives no answer")
 
     def _connected(self) -> None:

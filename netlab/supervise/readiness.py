@@ -1,4 +1,4 @@
-"""What `up` waits for: every process is there, and none has ended that may not. Pure, but for the clock."""
+"""What `up` waits for: every process is there, and none has ended that must not. Pure, except for the clock."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -10,10 +10,10 @@ from netlab.words import count
 if TYPE_CHECKING:
     from netlab.supervise.job import Start
 
-# A command prints no READY: one that lives less than this is seen to have ended.
+# A command prints no READY: it counts as there when it has run for this long.
 TRIAL_S = 0.2
-_SLACK_S = 2.0  # for the supervisor, which ends what has not set up its node in time
-_ALLOWED = "a process that may end, or that goes on in the background, needs may_exit: true"
+_SLACK_S = 2.0  # more time for the supervisor, which itself ends setups that are too slow
+NOT_FOLLOWED = "without control groups of version 2, what a command leaves in the background is not followed"
 
 
 class Readiness:
@@ -31,11 +31,12 @@ class Readiness:
         self._starts = {one.process: one for one in starts}
         self._late: list[str] = []  # those that have not said READY
         self._ends: dict[str, str] = {}  # how those that start again have ended last, until they are ready
-        self._trial_end = 0.0  # of those that have none to say
+        self._trial_end = 0.0  # when the last command that prints no READY counts as there
+        self._unfollowed: set[str] = set()  # commands of which nobody sees what goes on in the background
         self._are_here = False
 
     def hear(self, event: Mapping[str, Any]) -> tuple[str, str] | None:
-        """Take an event; if the lab cannot become complete any more, return which process is the reason, and why."""
+        """Handle an event; if the lab cannot become complete any more, return the process that failed, and why."""
         process = event.get("process", "")
         match event["kind"]:
             case "setup" | "prepared":
@@ -61,15 +62,17 @@ class Readiness:
 
     def _hear_start(self, process: str, event: Mapping[str, Any]) -> None:
         start = self._starts[process]
+        if event.get("unfollowed"):
+            self._unfollowed.add(process)
         if event["awaits_ready"]:
             self._late.append(process)
-            if process not in self._ends:  # the time of those that start again is not longer
+            if process not in self._ends:  # a restart gives a process no more time
                 self._wait_on(max(start.within, self._deadline_s))
         elif not start.may_exit:
             self._trial_end = event["ns"] / 1e9 + TRIAL_S
 
     def _hear_end(self, process: str, event: Mapping[str, Any]) -> tuple[str, str] | None:
-        """Take an end; one that starts again by itself does so, or is said to be exhausted."""
+        """Handle the end of a process. If it starts again by itself, wait for that, or for `exhausted`."""
         was_late = process in self._late
         if was_late:
             self._late.remove(process)
@@ -79,9 +82,10 @@ class Readiness:
                 self._ends[process] = _how(event)
             return None
         if was_late:
-            return process, f"{_how(event)} before it {self._was_due(process)}"
+            why = f" ({NOT_FOLLOWED})" if process in self._unfollowed and not has_failed else ""
+            return process, f"{_how(event)} before it {self._was_due(process)}{why}"
         if not self._may_end(process, event):
-            return process, f"{_how(event)} before the lab was complete ({_ALLOWED})"
+            return process, f"{_how(event)} before the lab was complete{self._allowed(process, event)}"
         return None
 
     def late(self) -> tuple[str, str] | None:
@@ -108,7 +112,18 @@ class Readiness:
         """Say whether a process may end in this way: a role may end when it has done its work."""
         start = self._starts[process]
         is_done = start.is_role and not start.stays and event.get("exit") == 0
-        return "exit" in event and (start.may_exit or is_done)
+        return "signal" not in event and (start.may_exit or is_done)
+
+    def _allowed(self, process: str, event: Mapping[str, Any]) -> str:
+        """Return what allows such an end, after all that netlab has seen of it."""
+        if "signal" in event:
+            return ""
+        if event.get("exit"):
+            return " (a process that may end needs may_exit: true)"
+        if process in self._unfollowed:
+            return f" ({NOT_FOLLOWED}: leave out the option that puts it there, or say may_exit: true)"
+        nothing = "" if self._starts[process].is_role else "nothing of it goes on in the background; "
+        return f" ({nothing}a process that may end needs may_exit: true)"
 
 
 def _how(event: Mapping[str, Any]) -> str:

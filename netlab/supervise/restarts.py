@@ -1,4 +1,4 @@
-"""In the supervisor: which ended processes start again by themselves, when, and how often. Pure, but for the clock."""
+"""In the supervisor: which ended processes start again by themselves, when, and how often. Pure but for the clock."""
 
 import time
 from typing import NamedTuple
@@ -9,14 +9,14 @@ STEADY_S = 10.0  # a run of this length is a good one: counting begins anew afte
 
 
 class Next(NamedTuple):
-    """The next start of a process: in how many seconds, and the how many-th in a row that is."""
+    """The next start of a process: in how many seconds, and its number in the row of restarts."""
 
     pause_s: float
     count: int  # type: ignore[assignment]  # it hides tuple.count, which nobody calls
 
 
 class Restarts:
-    """Counts the restarts of each process, and has those that wait for theirs."""
+    """Counts the restarts of each process, and holds the processes that wait for the next one."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -28,7 +28,7 @@ class Restarts:
         return min(self._due.values(), default=float("inf"))
 
     def plan(self, name: str, at_most: int, ran_s: float) -> Next | None:
-        """Note that a process is to start again after a run of `ran_s` seconds; None if it has too often."""
+        """Plan the next start of a process after a run of `ran_s` seconds; None after `at_most` restarts in a row."""
         before = 0 if ran_s >= STEADY_S else self._counts.get(name, 0)
         if before >= at_most:
             return None
@@ -60,5 +60,5 @@ class Restarts:
 
 
 def wants(when: str, how: dict[str, int], stays: bool) -> bool:
-    """Say whether a process that has ended so starts again; whoever `stays` does not end well with exit code 0."""
+    """Say whether a process that has ended in this way starts again. If it `stays`, exit code 0 is a failure, too."""
     return when == ALWAYS or (when == ON_FAILURE and (how != {"exit": 0} or stays))

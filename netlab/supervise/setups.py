@@ -18,7 +18,7 @@ _AT_ONCE = 8  # nodes
 
 
 class _Node:
-    """A node's setup: the commands that have not begun, and the one that runs, which may do so until `due`."""
+    """A node's setup: the commands that have not begun, and the running one, whose deadline is `due`."""
 
     def __init__(self, setup: dict[str, Any], log: logs.Writer) -> None:
         about = {**setup, "process": setup["node"], "awaits_ready": False, "is_grouped": False}
@@ -88,7 +88,7 @@ class Setups:
             self._done()
 
     def stop(self) -> None:
-        """Kill what runs, and begin no more: all that it has made is about to be removed."""
+        """Kill the running commands, and begin no more: the lab is about to be removed."""
         self._is_over = True
         for node in self._running:
             if node.running:
@@ -131,7 +131,7 @@ class Setups:
         self._reap(child)
 
     def _fail(self, node: _Node, why: str) -> None:
-        """Say what has failed, and end the others: whoever builds the lab removes it now."""
+        """Say what has failed, and end the others: `up` will remove the lab."""
         if node.running:
             self._intake.read(node.running)  # its last lines belong to the message
         self.stop()

@@ -1,16 +1,17 @@
 """In the supervisor: what shows that a process is ready."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-SAID, LINE, PORT, FILE, COMMAND, HTTP = "said", "line", "port", "file", "command", "http"
+from netlab.kernel.searching import Searcher, TookTooLong, shown
 
+SAID, LINE, PORT, FILE, COMMAND, HTTP = "said", "line", "port", "file", "command", "http"
+_SEARCH_CPU_S = 1.0  # for a pattern on all lines of a process: the supervisor can do nothing else meanwhile
 
 _MISSING = {
     "": "",
     SAID: "it has not said READY",
-    LINE: "it has printed no line with {!r}",
+    LINE: "it has printed no line with {}",
     PORT: "nobody listens at port {}",
     FILE: "there is no {}",
     COMMAND: "{} has not ended yet",
@@ -19,16 +20,16 @@ _MISSING = {
 
 
 class Sign(NamedTuple):
-    """What shows that a process is ready: see topology.model.Ready. `said` is the line READY of a role, "" nothing.
+    """What shows that a process is ready: see topology.model.Ready. The kind `said` is the line READY; "" is nothing.
 
-    `argv` enters the node. `within` is how many seconds the process has, 0 if nobody has said so.
+    `argv` enters the node. `within` is how many seconds the process has, 0 if the topology does not say.
     """
 
     kind: str = ""
     what: str = ""
     argv: tuple[str, ...] = ()
     within: float = 0.0
-    pattern: "re.Pattern[str] | None" = None
+    searcher: Searcher | None = None
 
     @property
     def is_said(self) -> bool:
@@ -44,14 +45,19 @@ class Sign(NamedTuple):
         """Say whether a line that the process has printed is the sign."""
         if self.kind == SAID:
             return text == b"READY" and stream == b"out"
-        if not self.pattern:
+        if not self.searcher:
             return False
         line = text.decode(errors="replace")
-        return self.what in line or bool(self.pattern.search(line))
+        try:
+            return self.what in line or bool(self.searcher.search(line))
+        except TookTooLong:
+            return False
 
     def missing(self) -> str:
-        """Return what is missing, as long as nobody has looked."""
-        return _MISSING[self.kind].format(self.what)
+        """Return what is missing, for a process that was not checked yet."""
+        if self.searcher and self.searcher.gave_up:
+            return f"the pattern {shown(self.what)} takes too long on its lines: write a simpler one"
+        return _MISSING[self.kind].format(shown(self.what) if self.kind == LINE else self.what)
 
 
 def of(start: Mapping[str, Any]) -> Sign:
@@ -61,4 +67,4 @@ def of(start: Mapping[str, Any]) -> Sign:
     kind, what, argv, within = start.get("ready") or ("", "", (), 0.0)
     if not kind:
         return Sign(SAID, within=within)
-    return Sign(kind, what, tuple(argv), within, re.compile(what) if kind == LINE else None)
+    return Sign(kind, what, tuple(argv), within, Searcher(what, _SEARCH_CPU_S) if kind == LINE else None)

@@ -48,11 +48,11 @@ def is_damaged(folder: str) -> bool:
 
 
 class Fate(NamedTuple):
-    """What is known of a process: how it was started, that it is ready or late, how it has ended.
+    """The recorded facts of a process: how it was started, that it is ready or late, how it has ended.
 
-    `started` has the process that runs now, also if that is another one, in the background. `stop` says that somebody
-    has asked the supervisor to stop it. `restarting` is what comes after its end by itself, or `exhausted` that nothing
-    does; `restarts` are those in a row before this run.
+    `started` has the process that runs now, also if that is another one, in the background. `stop` says that a request
+    has stopped it. After its end, `restarting` says that it starts again by itself, and `exhausted` that it does
+    not. `restarts` counts the restarts in a row before this run.
     """
 
     started: facts.Started | None = None
@@ -66,7 +66,7 @@ class Fate(NamedTuple):
 
 
 def _written(folder: str) -> list[facts.Fact | None]:
-    """Return everything that the supervisor has recorded, None for each line that makes no sense."""
+    """Return everything that the supervisor has recorded; None for each line that cannot be read."""
     try:
         lines = files.read(f"{folder}/{paths.PROCESSES}").split(b"\n")[:-1]
     except OSError:
@@ -92,7 +92,7 @@ def read(folder: str) -> dict[str, Fate]:
 
 
 def _after(fate: Fate, fact: facts.OfOne) -> Fate:
-    """Return what is known of a process after one more thing that has happened to it."""
+    """Return the facts of a process with one more added."""
     now = fate
     match fact:
         case facts.Started():

@@ -13,7 +13,7 @@ _LOOK_S = 0.02  # at what is left of a command
 class Stops:
     """The processes that are being stopped.
 
-    `is_gone` is called when nothing of one is left, or can be left: what was killed has its end.
+    `is_gone` is called when nothing of a process is left, or nothing more can be done after SIGKILL.
     """
 
     def __init__(self, is_gone: Callable[[Child], None]) -> None:
@@ -31,12 +31,12 @@ class Stops:
         return min((_look(each, soon) for each in self._all), default=float("inf"))
 
     def stop(self, child: Child) -> None:
-        """Ask a process to end; more than once does no harm."""
+        """Ask a process to end. May be called twice."""
         if not child.patience:
             self._all.append(child)
             child.patience = time.monotonic() + GRACE_S
             child.signal(signal.SIGTERM)
-            child.signal(signal.SIGCONT)  # a stopped process gets no signal
+            child.signal(signal.SIGCONT)  # a stopped process does not handle SIGTERM
 
     def forget(self, child: Child) -> None:
         """Do no more about a process."""

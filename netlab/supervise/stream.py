@@ -15,7 +15,7 @@ _LEAST_ROOM = 1 << 15
 
 
 class Reader:
-    """One reader: its descriptor, which never blocks, and what has still to be written there.
+    """One reader: its descriptor, which never blocks, and the bytes that must still be written there.
 
     An event that does not fit is lost. When half of the room is free again, the reader is told how many were lost.
     `readable` is called when the other side has sent something. `kinds` are the events that it wants. `is_ending` says
@@ -35,14 +35,14 @@ class Reader:
         self._lost = 0
 
     def hear(self, event: bytes) -> None:
-        """Take an event, or count it as lost."""
+        """Add an event to the buffer, or count it as lost."""
         if self._lost or (self.waiting and len(self.waiting) + len(event) > self.room):
             self._lost += 1
         else:
             self.waiting += event
 
     def answer(self, message: bytes) -> None:
-        """Take a message that must not be lost; while a reader is full, its requests are not read."""
+        """Add a message that must not be lost. While the buffer is full, the reader's requests are not read."""
         self.waiting += message
 
     @property
@@ -91,7 +91,7 @@ class Stream:
             os.close(reader.fd)
 
     def reckon(self) -> None:
-        """Compute again which events anybody wants, and how much room each reader has: after a change of either."""
+        """After a change of readers or kinds: compute which events are wanted, and how much room each reader has."""
         self._wanted = frozenset(kind for reader in self.readers.values() for kind in reader.kinds)
         room = max(_LEAST_ROOM, min(_ROOM, _ROOM_FOR_ALL // max(1, len(self.readers))))
         for reader in self.readers.values():

@@ -18,7 +18,6 @@ SIGTERM, which stops the roles and ends it. It has one thread, and imports littl
 import json
 import os
 import resource
-import select
 import signal
 import sys
 import time
@@ -44,6 +43,7 @@ LOCK_FD = 3
 _READ_BYTES = 1 << 16
 _NO_LIMIT = 1 << 62  # bytes that may wait for `up`, which must get everything
 _TRACE_REST_S = 0.01
+_ENDINGS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Supervisor:
@@ -138,14 +138,19 @@ class Supervisor:
                 self.setups.stop()
             self.children.stop_all()
 
+    def _hear_signals(self, fd: int) -> None:
+        """Read the numbers of signals; searches that take too long are ended by others."""
+        if not set(_ENDINGS).isdisjoint(os.read(fd, _READ_BYTES)):
+            self._stop()
+
     def _watch(self) -> None:
         told, tell = os.pipe()
         for fd in (0, 1, told, tell):
             os.set_blocking(fd, False)
         signal.set_wakeup_fd(tell)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ENDINGS:
             signal.signal(number, lambda *_: None)
-        self.loop.watch(told, self._stop, select.EPOLLIN | select.EPOLLET)  # once is enough: nobody reads the pipe
+        self.loop.watch(told, partial(self._hear_signals, told))
         self.loop.watch(0, self._hear)
         self.stream.add(self.up)
         if self.trace:
@@ -186,7 +191,7 @@ def main(folder: str) -> None:
     umask.take()
     nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (nofile[1], nofile[1]))
-    sys.excepthook = partial(_leave_word, paths.SUPERVISOR_LOG)
+    sys.excepthook = partial(_record_error, paths.SUPERVISOR_LOG)
     files.write(paths.SUPERVISOR, json.dumps({"pid": os.getpid(), "start_ticks": pids.start_ticks(os.getpid())}))
     os.close(LOCK_FD)
     job = b""
@@ -202,7 +207,7 @@ def main(folder: str) -> None:
     Supervisor(what, Inherited(what["umask"], nofile)).run()
 
 
-def _leave_word(path: str, kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+def _record_error(path: str, kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
     """Record the error that ends this process, where `up` reads it and where it can be found later."""
     from traceback import format_exception
 

@@ -75,7 +75,7 @@ class Talk:
         return hello
 
     def ask(self, do: str, **what: object) -> Message:
-        """Return the answer to a request; NetlabError, with the reason, if it is refused, or if nobody answers."""
+        """Return the answer to a request; NetlabError, with the reason, if it is refused, or if no answer comes."""
         answer, before = self._ask(do, **what)
         self._came.extendleft(reversed(before))
         return answer
@@ -123,9 +123,9 @@ class Talk:
                 yield message
 
     def try_out(self, process: str) -> None:
-        """Give a command of which nothing shows that it is ready a moment to fail; NotThereError if it has by then.
+        """Wait a moment for a command without a sign of readiness to fail; NotThereError if it has ended by then.
 
-        If somebody else restarts it meanwhile, that start is the one that counts.
+        If another request restarts it meanwhile, the new start is the one that counts.
         """
         until = time.monotonic() + TRIAL_S
         while event := self._event(process, ("exited", "started", "failed"), until):
@@ -139,7 +139,7 @@ class Talk:
                 raise NotThereError(f"{process} {_ended(event, 'has ended at once')}")
 
     def _ask(self, do: str, **what: object) -> tuple[Message, list[Message]]:
-        """Return the answer to a request, and what came before it."""
+        """Return the answer to a request, and the messages that came before it."""
         self._asked += 1
         try:
             self._socket.sendall(json.dumps({"do": do, "id": self._asked, **what}).encode() + b"\n")
@@ -209,7 +209,7 @@ class Talk:
 
 
 def _ended(event: Message, what: str) -> str:
-    """Return how a message goes on that says how a process has ended."""
+    """Return the end of a message: how a process has ended."""
     if event.get("asked"):
         return "was stopped meanwhile, as somebody else has asked for that"
     if "exit" in event:

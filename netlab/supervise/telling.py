@@ -1,4 +1,4 @@
-"""In the supervisor: says what happens to processes: in the file of facts, in their logs, and to readers."""
+"""In the supervisor: reports what happens to processes: to the file of facts, their logs, and readers of events."""
 
 import time
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from netlab.supervise.stream import Stream
 
 
 class Telling:
-    """Tells what happens; `facts` is the file, which may have no room for a while."""
+    """Reports what happens to processes; `facts` is the file, which may have no room for a while."""
 
     def __init__(self, stream: Stream) -> None:
         self.facts = state.Recorder()
@@ -36,7 +36,8 @@ class Telling:
         began = {"start_ticks": pids.start_ticks(child.pid), "started_ns": child.started_ns}
         self.facts.add(process=child.name, **about, **began, argv=child.argv)
         self.note(child, f"{logs.STARTED}{child.pid}")
-        self._stream.tell("started", child.started_ns, process=child.name, **about)
+        more = {} if child.is_role or child.is_followed_on else {"unfollowed": True}
+        self._stream.tell("started", child.started_ns, process=child.name, **about, **more)
 
     def failed(self, child: Child, why: str) -> None:
         """Say that a process cannot be started."""
@@ -57,7 +58,7 @@ class Telling:
         self._stream.tell("late", now, process=child.name, pid=child.pid, why=why)
 
     def asked_to_stop(self, child: Child) -> None:
-        """Say that somebody has asked for the end of a process."""
+        """Say that a request has asked for the end of a process."""
         self.facts.add(process=child.name, pid=child.pid, stop_ns=time.monotonic_ns())
         self.note(child, "asked to stop")
 
@@ -70,7 +71,7 @@ class Telling:
         self._stream.tell("followed", now, process=child.name, **about)
 
     def ended(self, child: Child, how: dict[str, int], *, asked: bool, again: bool) -> None:
-        """Say how a process has ended; that somebody had `asked` for it; that it starts `again`."""
+        """Say how a process has ended, whether a request had `asked` for it, and whether it starts `again`."""
         now = time.monotonic_ns()
         self.facts.add(process=child.name, pid=child.pid, ended_ns=now, **how)
         text = "ended in the background"
@@ -91,7 +92,7 @@ class Telling:
         self._stream.tell("restarting", now, process=child.name, **about)
 
     def exhausted(self, child: Child, at_most: int) -> None:
-        """Say that an ended process does not start again, as it has as often as it may."""
+        """Say that an ended process does not start again, because it has reached its number of restarts."""
         now = time.monotonic_ns()
         self.facts.add(process=child.name, pid=child.pid, exhausted_ns=now, at_most=at_most)
         self.note(child, f"does not start again: it has {at_most} times in a row, as often as it may")

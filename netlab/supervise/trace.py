@@ -1,9 +1,9 @@
 """The lab's own instance of the kernel's trace: what its programs print with `bpf_trace_printk`.
 
-Every instance gets every print on the machine, and none takes another's lines. So each lab has an instance, which keeps
-the lines that begin with the lab's name: the kernel filters, the reader checks. Its name is the lab's mark, because
-containers on one machine see each other's instances. Its clock is CLOCK_MONOTONIC, as in the logs. See
-Documentation/trace/ftrace.rst in the kernel.
+Every instance gets every print on the machine; reading one does not take lines from another. So each lab has an
+instance, which keeps the lines that begin with the lab's name: the kernel filters, the reader checks. Its name is the
+lab's mark, because containers on one machine see each other's instances. Its clock is CLOCK_MONOTONIC, as in the logs.
+See Documentation/trace/ftrace.rst in the kernel.
 """
 
 import errno

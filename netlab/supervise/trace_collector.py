@@ -1,4 +1,4 @@
-"""In the supervisor: the lines of the lab's trace, from the kernel into the lab's log and to whoever listens."""
+"""In the supervisor: moves the lines of the lab's trace from the kernel to the lab's log and to readers of events."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""In the supervisor: waits for processes to become ready, each for its time."""
+"""In the supervisor: checks again and again whether processes are ready, and which are late."""
 
 import time
 from typing import TYPE_CHECKING
@@ -10,25 +10,30 @@ from netlab.supervise.loop import Loop
 if TYPE_CHECKING:
     from netlab.supervise.probes import Try
 
-_FIRST_S, _LONGEST_S, _GROWS = 0.01, 0.3, 1.5  # from one look to the next
-_TRY_S = 5.0  # for a look that takes a while
+_FIRST_S, _LONGEST_S, _GROWS = 0.01, 0.3, 1.5  # from one probe to the next
+_TRY_S = 5.0  # for a probe that takes a while
 _NEVER = float("inf")
 
 
 class Watch:
-    """Looks again and again whether a process is ready; `until` is when it is late, `why` what is missing."""
+    """Probes again and again whether a process is ready; `until` is when it is late, `why` what is missing."""
 
     def __init__(self, child: Child, patience_s: float, inherited: Inherited, loop: Loop) -> None:
         now = time.monotonic()
         self.child = child
         self.patience_s = child.ready.within or patience_s
         self.until = now + self.patience_s if self.patience_s else _NEVER
-        self.why = child.ready.missing()
+        self._seen = ""  # what the last look has found missing
         self._inherited = inherited
         self._loop = loop
         self._pause_s = _FIRST_S
         self._next = now + _FIRST_S if child.ready.is_looked_for else _NEVER
         self._trying: Try | None = None
+
+    @property
+    def why(self) -> str:
+        """Return what is missing."""
+        return self._seen or self.child.ready.missing()
 
     @property
     def due(self) -> float:
@@ -37,11 +42,11 @@ class Watch:
 
     @property
     def is_trying(self) -> bool:
-        """Whether a look takes a while."""
+        """Whether a probe is running that takes a while."""
         return self._trying is not None
 
     def is_ready(self, now: float) -> bool:
-        """Look, if it is time; say whether the process is found to be ready."""
+        """Probe, if it is time; say whether the process is ready."""
         if self._trying:
             if self._trying.result is None and now >= self._next:
                 self._trying.cancel()
@@ -49,7 +54,7 @@ class Watch:
         return now >= self._next and self._look(now)
 
     def cancel(self) -> None:
-        """Look no more."""
+        """Stop probing."""
         if self._trying:
             self._trying.cancel()
             self._trying = None
@@ -71,7 +76,7 @@ class Watch:
 
     def _has_seen(self, why: str) -> bool:
         self.cancel()
-        self.why = why
+        self._seen = why
         self._next = time.monotonic() + self._pause_s
         self._pause_s = min(self._pause_s * _GROWS, _LONGEST_S)
         return not why
@@ -84,8 +89,8 @@ class Watches:
         self._inherited = inherited
         self._loop = loop
         self._all: dict[Child, Watch] = {}
-        self._trying: list[Watch] = []  # those of them whose look takes a while
-        self._soonest = _NEVER  # not later than anything is due: there may be hundreds
+        self._trying: list[Watch] = []  # those with a running probe
+        self._soonest = _NEVER  # nothing is due before this time: it saves a look at hundreds of watches
 
     @property
     def due(self) -> float:
@@ -93,12 +98,12 @@ class Watches:
         return min([self._soonest, *(watch.due for watch in self._trying)])
 
     def add(self, child: Child, patience_s: float) -> None:
-        """Wait for a process that was started; it is late after these seconds, unless it has its own; 0 is never."""
+        """Watch a process that was started. It is late after `patience_s` seconds (0: never), or after its own time."""
         watch = self._all[child] = Watch(child, patience_s, self._inherited, self._loop)
         self._soonest = min(self._soonest, watch.due)
 
     def drop(self, child: Child) -> None:
-        """Wait no more for a process."""
+        """Stop watching a process."""
         if watch := self._all.pop(child, None):
             watch.cancel()
 
@@ -107,7 +112,7 @@ class Watches:
         return self._all[child].why if child in self._all else ""
 
     def look(self) -> tuple[list[Child], list[tuple[Child, str]]]:
-        """Look, where it is time; return those that are ready, and those that have become late, with words on that."""
+        """Probe where it is time; return the processes that are ready, and those that have become late, with why."""
         now = time.monotonic()
         ready: list[Child] = []
         late: list[tuple[Child, str]] = []
@@ -125,7 +130,7 @@ class Watches:
 
 
 def said_late(child: Child, watch: Watch) -> str:
-    """Return how a message says that a process is late."""
+    """Return the part of a message that says that a process is late."""
     if child.ready.is_said:
         return f"has not said READY within {watch.patience_s:g} s"
     return f"is not ready within {watch.patience_s:g} s: {watch.why}"

@@ -252,7 +252,7 @@ class Match:
         late = sum(
             letters.count(str(worker)) for worker in begun
         )  # completions of what is gone: they freed a thread or not
-        counted = self.rig.now().counters["completions"]
+        counted = self.rig.state()["completions"]
         if self.completed - late <= counted <= self.completed:
             self.completed = counted
         fault = next(self.stranded(), "")
@@ -317,20 +317,20 @@ class Match:
 
     def stranded(self) -> Iterator[str]:
         """Yield whether a request waits beside an idle thread, while nothing is on its way."""
-        now = self.rig.now()
-        if now.depth and any(now.free.values()):
-            yield f"{now.depth} wait beside idle threads {list(now.free.values())}"
+        depth, free = self.rig.state()["depth"], self.rig.threads().free
+        if depth and any(free):
+            yield f"{depth} wait beside idle threads {free}"
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong while nothing is on its way; what still waits is all that is known from then on."""
         yield from self.stranded()
-        now = self.rig.now()
-        counters, free, queue = now.counters, list(now.free.values()), self.rig.queue()
+        depth, queue = self.rig.state()["depth"], self.rig.queue()
+        free, _, counters = self.rig.threads()
         total = {"received": self.sent, "completions": self.completed, "dequeued": self.served - counters["forwarded"]}
         if [max(1 - each, 0) for each in self.busy] != free:
             yield f"free threads {free}, but the workers are busy with {self.busy}"
-        if {name: counters[name] for name in total} != total or now.depth != counters["queued"] - counters["dequeued"]:
-            yield f"{counters} with {now.depth} waiting, but it should be {total}"
+        if {name: counters[name] for name in total} != total or depth != counters["queued"] - counters["dequeued"]:
+            yield f"{counters} with {depth} waiting, but it should be {total}"
         if counters["received"] != counters["forwarded"] + counters["queued"] + counters["dropped"]:
             yield f"received is not the sum of what became of it: {counters}"
         if sorted(queue.slots()) != list(range(self.rig.slots)):

@@ -87,7 +87,7 @@ def test_a_kernel_that_cannot_read_many_reads_one_by_one(monkeypatch: pytest.Mon
     assert found == {number(each) for each in range(100)}
 
 
-def test_another_error_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_error_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> int:
         raise OSError(errno.EPERM, "no")
 

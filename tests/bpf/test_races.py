@@ -4,7 +4,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
 import pytest
@@ -68,7 +68,6 @@ def test_arrivals_completions_and_resets_at_the_same_time(
             counted["race rounds"] += match.played
 
 
-# What each mutant changes, and the match that catches it: the rounds, and the depth that they begin with.
 LONGER = PAUSE.replace("40", "400")  # as long as a whole completion takes
 LONGEST = PAUSE.replace("40", "2000")  # as long as it may take the other side to begin
 NO_LOCK = (
@@ -76,12 +75,6 @@ NO_LOCK = (
     ("bpf_spin_unlock(&s->lock);", ""),
     ("push(s, r, ", f"{LONGER} push(s, r, "),
 )
-MUTANTS = {
-    "no lock": (NO_LOCK, ONE_AGAINST_ONE, 0),
-    "no lock, two": (NO_LOCK, TWO_AGAINST_TWO, 0),
-    "a thread that is gone by now is believed in": ((("waits = true;", "waits = false;"),), TWO_AGAINST_TWO, 0),
-    "publish without deciding": ((("copied && !s->depth", "false"),), ONE_AGAINST_ONE, 0),
-}
 LOOKS_EARLY = (  # whether a request waits, and only then frees the thread for it; one that comes is not yet waiting
     (f"{COPIED} {PAUSE}", f"{COPIED} {LONGER}"),
     (
@@ -90,17 +83,6 @@ LOOKS_EARLY = (  # whether a request waits, and only then frees the thread for i
     ),
     ("if (carries && carrier)", "if (carries && early && carrier)"),
 )
-MUTANTS |= {
-    "a report without the lock": (NO_LOCK, RESET_AGAINST_ONE, 0),
-    "a report that looks early at the queue": (LOOKS_EARLY, RESET_AGAINST_ONE, 0),
-    "a report that does not carry": ((("return reason | IS_SENT_BACK;", "return reason;"),), RESET_AGAINST_ONE, 1),
-    "a report that frees nothing": ((("\t*free_threads(s, index) = free;\n", ""),), RESET_AGAINST_ONE, 1),
-    "what was in hand before is not gone": (
-        (("__u32 own = known_before ? totals->received", "__u32 own = 0 ? totals->received"),),
-        RESET_AGAINST_TWO,
-        0,
-    ),
-}
 NOTHING = 'asm volatile("" ::: "memory");'  # or the compiler would rearrange what the verifier looks for
 FORGOTTEN = {
     "thread not taken": ("take_thread(s, c, chosen);", ""),
@@ -119,37 +101,126 @@ FORGOTTEN = {
         )
     },
 }
-# All of these in one build, since to compile takes longest; the state says which is in force, 0 for none.
-FORGETFUL = (
-    ("\t__u64 choices;", "\t__u64 forgotten;\n\t__u64 choices;"),
-    *(
-        (old, f"if (s->forgotten != {number}) {{ {old} }} else {{ {new} }}\n")
-        for number, (old, new) in enumerate(FORGOTTEN.values(), 1)
+# What each of these changes, and the match that catches it: the rounds, and the depth that they begin with.
+MATCHES = {
+    "a thread that is gone by now is believed in": (("waits = true;", "waits = false;"), TWO_AGAINST_TWO, 0),
+    "publish without deciding": (("copied && !s->depth", "false"), ONE_AGAINST_ONE, 0),
+    "a report that does not carry": (("return reason | IS_SENT_BACK;", "return reason;"), RESET_AGAINST_ONE, 1),
+    "a report that frees nothing": (("\t*free_threads(s, index) = free;", ""), RESET_AGAINST_ONE, 1),
+    "what was in hand before is not gone": (
+        ("known_before ? totals->received : in_hand + totals->completed", "in_hand + totals->completed"),
+        RESET_AGAINST_TWO,
+        0,
     ),
+    **{name: (change, ONE_AGAINST_ONE, FULL) for name, change in FORGOTTEN.items()},
+}
+APART_MATCHES = {  # in builds of their own, as all of their changes are needed
+    "no lock": (NO_LOCK, ONE_AGAINST_ONE, 0),
+    "no lock, two": (NO_LOCK, TWO_AGAINST_TWO, 0),
+    "a report without the lock": (NO_LOCK, RESET_AGAINST_ONE, 0),
+    "a report that looks early at the queue": (LOOKS_EARLY, RESET_AGAINST_ONE, 0),
+}
+HOLDING = {
+    "what is put back is not counted": ("s->retried++;", NOTHING),
+    "what is let go of is not counted": ("s->held--;", NOTHING),
+    "what is not held is not counted": ("s->unheld++;", NOTHING),
+    "a slot that is released is not given back": ("if (was_held)\n\t\tdrop_slot(s, r, slot);", NOTHING),
+    "what is put back does not wait": ("\t\t\tpush(s, r, slot);", NOTHING),
+    "tries that are not counted": ("tries < c->retries ? tries + 1 : 0", "tries < c->retries ? tries : 0"),
+    "tries that outlive their request": ("hold->tries = tries;", "if (tries) hold->tries = tries;"),
+    "what is given up keeps its slot": ("drop_slot(s, r, slot);\n\t\t\tbecame = GIVEN_UP;", "became = GIVEN_UP;"),
+    "a number that is not looked at": ("!hold->backend || hold->number != number", "0"),
+}
+ABSENCE = {
+    "a completion frees a thread of one that is ill": ("is_late = reporter->silent;", "is_late = false;"),
+    "its threads are not taken": (
+        (
+            "reporter->overload = 0;\n\t*reports(s, index) |= IS_ABSENT;\n"
+            "\tset_free_threads(s, c, index, 0);\n\treturn capacity - free;"
+        ),
+        "return 0;",
+    ),
+    "an age that is not forgotten": ("*taken(s, index, distance) = 0;", ""),
+}
+UPDATES = ("insert_flow(&key, &fresh);", "update_flow(&key, &fresh);")
+OPEN = (UPDATES[0], f"{PAUSE} {UPDATES[0]}")  # the window between looking for a flow and making it
+COUNTS = "__sync_fetch_and_add(&flow->outstanding, 1);"
+ASKED = "flow->service = datagram->destination;"  # a request has counted before it, not an answer too many
+FLOWS: Mapping[str, Sequence[tuple[str, str]]] = {
+    "a flow that both make": [UPDATES],
+    "a request that is not counted": [
+        (
+            f"{COUNTS}\n\t{ASKED}",
+            f"__u64 seen = flow->outstanding; {PAUSE} flow->outstanding = seen + 1;\n\t{ASKED}",
+        )
+    ],
+    "an answer that is not counted": [("c->replies && count_answer(flow)", "c->replies && flow->outstanding")],
+    "another address is another flow": [
+        ("if (!flow) {", "if (!flow || !is_same(&flow->service, &datagram->destination)) {"),
+        UPDATES,
+    ],
+}
+# All of these in one build, since to compile takes longest; the state says which is in force, 0 for none.
+TOGETHER: Mapping[str, Sequence[tuple[str, str]]] = {
+    **{name: [change] for name, (change, _, _) in MATCHES.items()},
+    **{name: [change] for name, change in (*HOLDING.items(), *ABSENCE.items())},
+    **FLOWS,
+}
+NONE = ""  # of them
+
+
+def switched(number: int, old: str, new: str) -> str:
+    """Return C that is the old if another change than this is in force: statements, an expression, or an `if`."""
+    if old.rstrip().endswith(";"):
+        return f"if (s->forgotten != {number}) {{ {old} }} else {{ {new} }}\n"
+    if old.startswith("if ("):
+        return f"if ({switched(number, old[4:-3], new[4:-3])}) {{"
+    return f"(s->forgotten != {number} ? ({old}) : ({new}))"
+
+
+FOUND = "struct flow *flow = find_flow(&key), fresh = {};"
+SWITCHES = (
+    ("\t__u64 choices;", "\t__u64 forgotten;\n\t__u64 choices;"),
+    OPEN,
+    (FOUND, f"{FOUND}\n\t__u32 first = 0;\n\tstruct state *s = find_state(&first);\n\n\tif (!s)\n\t\treturn;"),
+    *((old, switched(number, old, new)) for number, changes in enumerate(TOGETHER.values(), 1) for old, new in changes),
 )
 
 
-def fault_of_forgetting(number: int, rounds: int) -> str:
-    """Play rounds with one of FORGOTTEN in force, from 1 on, or with none; say what is wrong."""
-    with built(held_open(*FORGETFUL)) as rig, Map.open(f"{rig.pins}/maps/state") as state:
-        match = Match(rig, ONE_AGAINST_ONE, FULL)
-        state.set(FIRST, rig.types.value("state").put(state.get(FIRST), forgotten=number))
-        return match.first_fault(rounds, LONGEST_S if not number else PATIENCE_S)
+@pytest.fixture(scope="module")
+def mutants() -> Iterator[Rig]:
+    """The build of those TOGETHER."""
+    with built(held_open(*SWITCHES)) as rig:
+        yield rig
 
 
-def test_without_any_of_these_nothing_is_forgotten() -> None:
-    assert fault_of_forgetting(0, 300) == ""
+def put_in_force(rig: Rig, name: str) -> None:
+    """Let one of those TOGETHER, or NONE, be in force until the next `reset`."""
+    if name:
+        rig.change("state", forgotten=[*TOGETHER].index(name) + 1)
 
 
-@pytest.mark.parametrize("name", [*MUTANTS, *FORGOTTEN])
-def test_a_mutant_is_caught(name: str, counted: Counter[str]) -> None:
-    """The rounds can fail: for want of the lock, of the decision under it, or of any one count."""
-    if name in FORGOTTEN:
-        fault = fault_of_forgetting([*FORGOTTEN].index(name) + 1, MOST)
-    else:
-        changes, rounds, depth = MUTANTS[name]
-        with built(held_open(*changes)) as rig:
-            fault = Match(rig, rounds, depth).first_fault(MOST)
+@pytest.mark.parametrize("rounds", KINDS.values(), ids=KINDS)
+def test_with_none_of_them_in_force_there_is_no_fault(mutants: Rig, rounds: Sequence[tuple[str, str]]) -> None:
+    assert Match(mutants, rounds, 1).first_fault(100, LONGEST_S) == ""
+
+
+@pytest.mark.parametrize("name", MATCHES)
+def test_a_mutant_is_caught(mutants: Rig, name: str, counted: Counter[str]) -> None:
+    """The rounds can fail: for want of a decision under the lock, or of any one count."""
+    _, rounds, depth = MATCHES[name]
+    match = Match(mutants, rounds, depth)
+    put_in_force(mutants, name)
+
+    assert match.first_fault(MOST) != ""
+    counted["mutants caught"] += 1
+
+
+@pytest.mark.parametrize("name", APART_MATCHES)
+def test_a_mutant_with_another_lock_is_caught(name: str, counted: Counter[str]) -> None:
+    changes, rounds, depth = APART_MATCHES[name]
+    with built(held_open(*changes)) as rig:
+        fault = Match(rig, rounds, depth).first_fault(MOST)
 
     assert fault != ""
     counted["mutants caught"] += 1
@@ -192,28 +263,28 @@ def let_go(rig: Rig, keeper: Keeper, draws: random.Random) -> tuple[int, int, in
     return counts[0], counts[1], counts[2]
 
 
-def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
+def fault_of_holding(rig: Rig, name: str, rounds: int) -> str:
     """Let requests come and be completed on one CPU, and let go of them on the other; say what is wrong then."""
     board, carrier = Board(1), bytes(completion(1))
-    with built(held_open(*changes)) as rig:
-        rig.reset(backends=1, capacity=3, report_port=REPORTS, holds=BY_REPORTS, retries=2)
+    rig.reset(backends=1, capacity=3, report_port=REPORTS, holds=BY_REPORTS, retries=2)
+    put_in_force(rig, name)
 
-        def come_and_go() -> None:
-            for number in range(rounds):
-                rig.program.test_run(numbered(number))
-                if rig.program.test_run(carrier).verdict == REDIRECT:
-                    rig.egress.test_run(carrier)
-            board.cells[0] = 1
+    def come_and_go() -> None:
+        for number in range(rounds):
+            rig.program.test_run(numbered(number))
+            if rig.program.test_run(carrier).verdict == REDIRECT:
+                rig.egress.test_run(carrier)
+        board.cells[0] = 1
 
-        released = put_back = given_up = 0
-        keeper, draws = Keeper(rig.pins), random.Random(rounds)
-        with beside(come_and_go):
-            while not board.cells[0]:
-                some = let_go(rig, keeper, draws)
-                released, put_back, given_up = released + some[0], put_back + some[1], given_up + some[2]
-        held, queue, kept, now = [each.slot for each in keeper.held()], rig.queue(), rig.kept(), rig.now()
-        tries = rig.tries()
-        spent = rig.counts()["DROP_RETRIES_SPENT"].packets
+    released = put_back = given_up = 0
+    keeper, draws = Keeper(rig.pins), random.Random(rounds)
+    with beside(come_and_go):
+        while not board.cells[0]:
+            some = let_go(rig, keeper, draws)
+            released, put_back, given_up = released + some[0], put_back + some[1], given_up + some[2]
+    held, queue, kept, now = [each.slot for each in keeper.held()], rig.queue(), rig.kept(), rig.now()
+    tries = rig.tries()
+    spent = rig.counts()["DROP_RETRIES_SPENT"].packets
     board.close()
     counters = now.counters
     waiting = counters["queued"] + counters["retried"] - counters["dequeued"]
@@ -233,66 +304,66 @@ def fault_of_holding(changes: Sequence[tuple[str, str]], rounds: int) -> str:
 
 def test_requests_are_let_go_of_while_others_come_and_go(counted: Counter[str]) -> None:
     """Each that is sent is held, or not for want of a slot, and let go of once; each slot is in one place."""
-    assert fault_of_holding((), 4 * ROUNDS) == ""
+    with built(held_open()) as rig:
+        assert fault_of_holding(rig, NONE, 4 * ROUNDS) == ""
     counted["race rounds"] += 4 * ROUNDS
 
 
-HOLDING = {
-    "no lock": (*NO_LOCK, ("s->held--;", f"__u64 before = s->held; {LONGER} s->held = before - 1;")),
-    "what is put back is not counted": (("s->retried++;", NOTHING),),
-    "what is let go of is not counted": (("s->held--;", NOTHING),),
-    "what is not held is not counted": (("s->unheld++;", NOTHING),),
-    "a slot that is released is not given back": (("if (was_held)\n\t\tdrop_slot(s, r, slot);", NOTHING),),
-    "what is put back does not wait": (("\t\t\tpush(s, r, slot);", f"\t\t\t{NOTHING}"),),
-    "tries that are not counted": (("tries + 1 : 0", "tries : 0"),),
-    "tries that outlive their request": (("hold->tries = tries;", "if (tries) hold->tries = tries;"),),
-    "what is given up keeps its slot": (("drop_slot(s, r, slot);\n\t\t\tbecame = GIVEN_UP;", "became = GIVEN_UP;"),),
-    "a number that is not looked at": (("if (!hold->backend || hold->number != number)", "if (0)"),),
-}
-
-
 @pytest.mark.parametrize("name", HOLDING)
-def test_a_mutant_that_holds_is_caught(name: str, counted: Counter[str]) -> None:
-    eventually(lambda: fault_of_holding(HOLDING[name], 5 * MUTANT_ROUNDS), "a fault")
+def test_a_mutant_that_holds_is_caught(mutants: Rig, name: str, counted: Counter[str]) -> None:
+    eventually(lambda: fault_of_holding(mutants, name, 5 * MUTANT_ROUNDS), "a fault")
     counted["mutants caught"] += 1
 
 
-def fault_of_absence(changes: Sequence[tuple[str, str]], rounds: int) -> str:
+def test_with_none_of_them_in_force_all_is_well(mutants: Rig) -> None:
+    assert fault_of_holding(mutants, NONE, 5 * MUTANT_ROUNDS) == ""
+    assert fault_of_absence(mutants, NONE, 5 * MUTANT_ROUNDS) == ""
+    assert fault_of_flows(mutants, NONE, MUTANT_ROUNDS) == ""
+
+
+def test_holding_without_the_lock_is_caught(counted: Counter[str]) -> None:
+    slowly = ("s->held--;", f"__u64 before = s->held; {LONGER} s->held = before - 1;")
+    with built(held_open(*NO_LOCK, slowly)) as rig:
+        eventually(lambda: fault_of_holding(rig, NONE, 5 * MUTANT_ROUNDS), "a fault")
+    counted["mutants caught"] += 1
+
+
+def fault_of_absence(rig: Rig, name: str, rounds: int) -> str:
     """Let requests come and be completed on one CPU, and their backend fall ill and be well on the other.
 
     Say what is wrong while it is ill, when it has none of its threads, or in the end, when it is well.
     """
     board, frame = Board(1), bytes(completion(1))
-    with built(held_open(*changes)) as rig:
-        rig.reset(backends=1, capacity=3, replies=False)
+    rig.reset(backends=1, capacity=3, replies=False)
+    put_in_force(rig, name)
 
-        def come_and_go() -> None:
-            for number in range(rounds):
-                rig.program.test_run(numbered(number))
-                if rig.program.test_run(frame).verdict == REDIRECT:
-                    rig.egress.test_run(frame)
-            board.cells[0] = 1
+    def come_and_go() -> None:
+        for number in range(rounds):
+            rig.program.test_run(numbered(number))
+            if rig.program.test_run(frame).verdict == REDIRECT:
+                rig.egress.test_run(frame)
+        board.cells[0] = 1
 
-        used, turns, news = 0, 0, [0, 0]
-        with (
-            LoadedProgram.open(f"{rig.pins}/programs/exclude_run") as exclude,
-            LoadedProgram.open(f"{rig.pins}/programs/readmit_run") as readmit,
-            beside(come_and_go),
-        ):
-            while not board.cells[0]:
-                news[0] += exclude.test_run(frame).verdict
-                used += rig.now().free["worker1"] != 0
-                linger(turns)
-                used += rig.now().free["worker1"] != 0
-                news[1] += readmit.test_run(frame).verdict
-                for _ in range(3):
-                    rig.egress.test_run(frame)  # as the balancer's role does: there are free threads
-                turns += 1
-        while rig.now().depth:
-            rig.run("begin_run", frame)
-            rig.egress.test_run(frame)
-        queue, counters, threads = rig.queue(), rig.now().counters, rig.threads()
-        said = [rig.counts()[name].packets for name in ("BACKEND_EXCLUDED", "BACKEND_READMITTED")]
+    used, turns, news = 0, 0, [0, 0]
+    with (
+        LoadedProgram.open(f"{rig.pins}/programs/exclude_run") as exclude,
+        LoadedProgram.open(f"{rig.pins}/programs/readmit_run") as readmit,
+        beside(come_and_go),
+    ):
+        while not board.cells[0]:
+            news[0] += exclude.test_run(frame).verdict
+            used += rig.now().free["worker1"] != 0
+            linger(turns)
+            used += rig.now().free["worker1"] != 0
+            news[1] += readmit.test_run(frame).verdict
+            for _ in range(3):
+                rig.egress.test_run(frame)  # as the balancer's role does: there are free threads
+            turns += 1
+    while rig.now().depth:
+        rig.run("begin_run", frame)
+        rig.egress.test_run(frame)
+    queue, counters, threads = rig.queue(), rig.now().counters, rig.threads()
+    said = [rig.counts()[name].packets for name in ("BACKEND_EXCLUDED", "BACKEND_READMITTED")]
     board.close()
     faults = {
         "one that is ill has threads": used,
@@ -307,37 +378,32 @@ def fault_of_absence(changes: Sequence[tuple[str, str]], rounds: int) -> str:
 
 def test_a_backend_falls_ill_and_is_well_while_requests_come_and_go(counted: Counter[str]) -> None:
     """While it is ill no request and no completion gives it a thread; nothing is lost by it."""
-    assert fault_of_absence((), 4 * ROUNDS) == ""
+    with built(held_open()) as rig:
+        assert fault_of_absence(rig, NONE, 4 * ROUNDS) == ""
     counted["race rounds"] += 4 * ROUNDS
 
 
-ABSENCE = {
-    "a completion frees a thread of one that is ill": (("is_late = reporter->silent;", "is_late = false;"),),
-    "its threads are not taken": (("\treporter->overload = 0;\n\t*reports", "\treturn 0;\n\t*reports"),),
-    "an age that is not forgotten": (("\t\t*taken(s, index, distance) = 0;\n", ""),),
-    "no lock": (("bpf_spin_lock(&s->lock);", ""), ("bpf_spin_unlock(&s->lock);", "")),
-}
-
-
 @pytest.mark.parametrize("name", ABSENCE)
-def test_a_mutant_with_backends_that_are_ill_is_caught(name: str, counted: Counter[str]) -> None:
-    eventually(lambda: fault_of_absence(ABSENCE[name], 5 * MUTANT_ROUNDS), "a fault")
+def test_a_mutant_with_backends_that_are_ill_is_caught(mutants: Rig, name: str, counted: Counter[str]) -> None:
+    eventually(lambda: fault_of_absence(mutants, name, 5 * MUTANT_ROUNDS), "a fault")
     counted["mutants caught"] += 1
 
 
-ALONE = "insert_flow(&key, &fresh);"
-APART = (ALONE, f"{PAUSE} {ALONE}")  # the window between looking for a flow and making it
-COUNTS = "__sync_fetch_and_add(&flow->outstanding, 1);\n\tflow->service ="  # a request, not an answer too many
+def test_a_backend_that_is_ill_without_the_lock_is_caught(counted: Counter[str]) -> None:
+    with built(held_open(*NO_LOCK[:2])) as rig:
+        eventually(lambda: fault_of_absence(rig, NONE, 5 * MUTANT_ROUNDS), "a fault")
+    counted["mutants caught"] += 1
 
 
-def fault_of_flows(changes: Sequence[tuple[str, str]], rounds: int) -> str:
+def fault_of_flows(rig: Rig, name: str, rounds: int) -> str:
     """Let a client ask from one port on both CPUs, be answered on both, and once too often; say what is wrong then.
 
     Nothing is known of the client when a round begins, and each side asks another address of ours.
     """
     answer, asking = bytes(reply(1)), [bytes(request(ip_dst=address)) for address in LOCAL[:2]]
-    with built(held_open(APART, *changes)) as rig, Map.open(f"{rig.pins}/maps/flows") as flows:
+    with Map.open(f"{rig.pins}/maps/flows") as flows:
         rig.reset(backends=1, capacity=3, replies=True)
+        put_in_force(rig, name)
         rig.program.test_run(bytes(request(udp_sport=1)))  # is never answered
         others = set(flows.keys())
 
@@ -349,8 +415,8 @@ def fault_of_flows(changes: Sequence[tuple[str, str]], rounds: int) -> str:
         with closing(played(play, rounds)) as numbers:
             for number in numbers:
                 rig.program.test_run(answer)
-                now = rig.now()
-                if now.free != {"worker1": 2} or now.counters["completions"] != 2 * number:
+                now = rig.threads()
+                if now.free != [2] or now.counters["completions"] != 2 * number:
                     return f"round {number}: free {now.free}, {now.counters}"
                 for key in set(flows.keys()) - others:
                     flows.delete(key)
@@ -359,26 +425,14 @@ def fault_of_flows(changes: Sequence[tuple[str, str]], rounds: int) -> str:
 
 def test_a_client_asks_on_two_cpus_at_once(counted: Counter[str]) -> None:
     """Each of its requests is counted, whoever makes the flow: as many answers free a thread, and no more."""
-    assert fault_of_flows((), ROUNDS) == ""
+    with built(held_open(OPEN)) as rig:
+        assert fault_of_flows(rig, NONE, ROUNDS) == ""
     counted["race rounds"] += ROUNDS
 
 
-FLOWS = {
-    "a flow that both make": ((ALONE, "update_flow(&key, &fresh);"),),
-    "a request that is not counted": (
-        (COUNTS, f"__u64 seen = flow->outstanding; {PAUSE} flow->outstanding = seen + 1;\n\tflow->service ="),
-    ),
-    "an answer that is not counted": (("c->replies && count_answer(flow)", "c->replies && flow->outstanding"),),
-    "another address is another flow": (
-        ("if (!flow) {", "if (!flow || !is_same(&flow->service, &datagram->destination)) {"),
-        (ALONE, "update_flow(&key, &fresh);"),
-    ),
-}
-
-
 @pytest.mark.parametrize("name", FLOWS)
-def test_a_mutant_that_remembers_is_caught(name: str, counted: Counter[str]) -> None:
-    eventually(lambda: fault_of_flows(FLOWS[name], MUTANT_ROUNDS), "a fault")
+def test_a_mutant_that_remembers_is_caught(mutants: Rig, name: str, counted: Counter[str]) -> None:
+    eventually(lambda: fault_of_flows(mutants, name, MUTANT_ROUNDS), "a fault")
     counted["mutants caught"] += 1
 
 

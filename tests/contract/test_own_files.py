@@ -125,7 +125,7 @@ def test_it_sees_the_devices_of_its_own_network(one: str) -> None:
     assert {"lo", "eth0"} <= set(inside("r1", "ls", "/sys/class/net").stdout.split())
 
 
-def test_a_file_that_is_gone_is_told(one: str) -> None:
+def test_a_file_that_is_gone_is_reported(one: str) -> None:
     inside("r2", "mv", "/etc/netlab-test/daemon.conf", "/srv/away")
     told = json.loads(netlab("status", "--format", "json", code=1).stdout)["problems"]
     inside("r2", "mv", "/srv/away", "/etc/netlab-test/daemon.conf")

@@ -205,7 +205,7 @@ WAYS = [
     Way("kill -KILL $supervisor", "the lab: its supervisor has died, and with it the processes of a, h"),
     Way("kill -STOP $supervisor", "the lab: its supervisor, process PID, is stopped", "kill -CONT "),
     # the lab's folder
-    Way("rm $F/supervisor.sock", "the lab: /run/netlab/dmg/supervisor.sock, where its supervisor is asked, is gone"),
+    Way("rm $F/supervisor.sock", "the lab: /run/netlab/dmg/supervisor.sock, the socket of its supervisor, is gone"),
     Way("rm $F/supervisor", "the lab: /run/netlab/dmg/supervisor, which says who its supervisor is, is gone"),
     Way(
         "rm $F/processes", "the lab: /run/netlab/dmg/processes, where its supervisor writes down what happens, is gone"

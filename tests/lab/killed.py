@@ -39,7 +39,7 @@ ACTING = (
     "network/internet",
     "network/firewalls",
     "network/host_commands",
-    "network/leaving",
+    "network/host_cleanup",
     "record/lock",
     "runtime/names",
     "runtime/views",

@@ -135,7 +135,7 @@ def test_damage_is_seen_and_removed(way: Way, whole: Built, capsys: pytest.Captu
 
 
 @pytest.mark.usefixtures("whole")
-def test_a_lab_without_its_folder_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lab_without_its_folder_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """As long as something else of it is there, also where no lab was named."""
     shell("umount -l $F; rmdir $F")
     capsys.readouterr()
@@ -243,7 +243,7 @@ def source(whole: Built) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("in_time")
-def test_a_source_that_has_become_a_pipe_is_told(source: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_source_that_has_become_a_pipe_is_reported(source: str, capsys: pytest.CaptureFixture[str]) -> None:
     """And not waited for, with the lab's lock."""
     os.unlink(source)
     os.mkfifo(source)
@@ -301,7 +301,7 @@ def test_what_a_user_adds_is_his_own_affair(whole: Built, capsys: pytest.Capture
     assert netlab("down", LAB) == 0
 
 
-def test_without_the_right_to_enter_nodes_the_rest_is_told(
+def test_without_the_right_to_enter_nodes_the_rest_is_reported(
     whole: Built, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line says that root would see more."""

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,9 @@ from netlab import paths
 from netlab.kernel import syscalls
 from netlab.kernel.pids import is_alive, start_ticks
 from netlab.supervise import client
-from netlab.testing.waiting import eventually
-from tests.lab.lab import inside, lab, netlab
+from netlab.supervise.readiness import NOT_FOLLOWED
+from netlab.testing.waiting import PATIENCE_S, eventually
+from tests.lab.lab import LAB, ROOT, inside, lab, netlab
 from tests.lab.lab import pid as process_of
 from tests.lab.lab import pids as processes_of
 
@@ -171,3 +174,19 @@ def lose_folder(name: str) -> None:
     """Do what a person does who does not know `down`."""
     syscalls.umount(paths.folder_of(name))
     os.rmdir(paths.folder_of(name))
+
+
+def test_without_control_groups_of_version_2_up_says_that_nothing_is_followed(tmp_path: Path) -> None:
+    """Once; and the end of a command that may be a daemon's names this, not a daemon that netlab could follow."""
+    path = tmp_path / "lab.yml"
+    path.write_text("name: v1\nnodes:\n  a: {command: [sh, -c, 'sleep 304 & exit 0']}\n  b: {command: [sleep, inf]}\n")
+    hide = """for each in $(awk '$3 == "cgroup2" {print $2}' /proc/mounts); do umount -l $each; done"""
+    words = [sys.executable, "-m", "netlab", "up", str(path), "--lab", LAB]
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{hide}; exec "$@"', "sh", *words],
+        check=False, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S,
+    )  # fmt: skip
+
+    assert 1 == done.returncode
+    assert 1 == done.stderr.count(f"note: {NOT_FOLLOWED}")
+    assert f"a ended with exit code 0 before the lab was complete ({NOT_FOLLOWED}: leave out" in done.stderr

@@ -140,7 +140,7 @@ def test_a_command_run_again_is_under_them_too(tmp_path: Path, topology: str) ->
     assert {f"/netlab/{name}/small"} == {line.split(":", 2)[2] for line in shown.splitlines()}
 
 
-def test_down_ends_whoever_is_in_the_group(limited: str) -> None:
+def test_down_ends_every_process_in_the_group(limited: str) -> None:
     """Also a process that left the node's namespace and forgot its environment: only its group tells whose it is."""
     escape = ["unshare", "--net", "env", "-i", "setsid", "-f", "/usr/bin/sleep", "3999"]
     inside("small", *escape, stdout=subprocess.DEVNULL, capture_output=False)

@@ -235,7 +235,7 @@ def test_two_interfaces_of_one_name(one: Lab) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_first_of_many_errors_is_told(one: Lab) -> None:
+def test_first_of_many_errors_is_reported(one: Lab) -> None:
     """A thousand refusals at once overrun nothing, and the first is the one that counts."""
     end = pair(one).b
     one.steps += [

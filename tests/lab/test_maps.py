@@ -137,7 +137,7 @@ def test_a_topology_fills_maps_of_every_kind(built: str) -> None:
     assert (outer["key"], outer["map"]["name"], outer["map"]["id"]) == (1, "inner", view("inner")["id"])
     assert [(each["key"], each["value"]) for each in outer["map"]["entries"]] == [(2, 9)]
     assert entries("recent") == {'"10.0.1.2"': 12}
-    assert view("events")["problem"] == "entries of a perf_output map cannot be read from outside"
+    assert view("events")["problem"] == "its events are shown by: netlab maps --follow lb events"
     listed = {each["name"]: each for each in json.loads(netlab("maps", "--json").stdout)["maps"]}
     assert (listed["flows"]["kind"], listed["flows"]["key"], listed["flows"]["value"]) == (
         "hash",

@@ -90,7 +90,7 @@ def test_every_change_under_traffic_and_no_request_is_lost(four: str) -> None:
         }  # fmt: skip
 
 
-def test_what_waits_goes_to_whoever_comes_back(four: str) -> None:
+def test_waiting_requests_go_to_the_backend_that_comes_back(four: str) -> None:
     """With all backends drained requests wait; an undrained one gets them at once, no completion is needed for it."""
     with lab(four):
         balancer("drain", "worker1", "worker2", "worker3")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,24 @@ def test_two_labs_share_the_host_and_the_last_one_sets_it_back(host: Machine, wa
     assert f"{LONG} is up already" in again
     assert ["10.0.2.1/24", "fd00:0:0:2::1/64"] == addresses["eth0"]
     assert "up" == json.loads(host.netlab("status", "way", "--format", "json").stdout)["state"]
+
+
+def test_labs_that_are_planned_at_the_same_moment_choose_other_networks(host: Machine, tmp_path: Path) -> None:
+    """Each is planned again, if need be, until its networks are its own."""
+    names = [f"shut{number}" for number in range(4)]
+    for name in names:
+        (tmp_path / f"{name}.yml").write_text(CLOSED.replace("shut", name))
+    try:
+        with ThreadPoolExecutor(len(names)) as together:
+            list(together.map(lambda name: host.netlab("up", str(tmp_path / f"{name}.yml")), names))
+        reports = [json.loads(host.netlab("status", name, "--format", "json").stdout) for name in names]
+    finally:
+        for name in names:
+            host.netlab("down", name)
+
+    networks = [address for report in reports for address in report["nodes"]["c"]["addresses"]["eth0"]]
+    assert len(networks) == 2 * len(names)
+    assert len(set(networks)) == len(networks)
 
 
 def test_written_networks_that_the_host_uses_are_refused_by_place(host: Machine, way: str, tmp_path: Path) -> None:

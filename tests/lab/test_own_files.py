@@ -196,7 +196,7 @@ def test_down_from_inside_is_refused(idle: str) -> None:
     assert [] == problems()
 
 
-def test_what_is_gone_is_told(idle: str) -> None:
+def test_what_is_gone_is_reported(idle: str) -> None:
     """Files, and the namespaces themselves; `exec` says so, too."""
     inside("b", "rm", "/etc/netlab-test")
     assert [("b", "its own /etc/netlab-test is gone")] == problems()

@@ -602,7 +602,7 @@ def test_a_function_in_a_header_is_told_for_what_it_is(bench: Bench, job: dict[s
     )
 
 
-def test_a_method_of_a_map_in_a_header_is_told(bench: Bench) -> None:
+def test_a_method_of_a_map_in_a_header_is_reported(bench: Bench) -> None:
     """bcc turns methods into calls in the file itself alone; the message says so, and the way round that works."""
     use = "static inline int use(u32 key)\n{\n\treturn WAY(&key) ? XDP_PASS : XDP_DROP;\n}\n"
     program = '#include "use.h"\nint pass(struct xdp_md *ctx) { return use(0); }\n'

@@ -340,7 +340,7 @@ def test_of_requests_in_a_row_from_one_socket_those_are_sent_again_that_were_los
     ids=["nothing", "no replies", "no timeout"],
 )
 @pytest.mark.parametrize("verb", ["validate", "up"])
-def test_retry_needs_somebody_who_tells(verb: str, options: list[str]) -> None:
+def test_retry_needs_reports_or_replies(verb: str, options: list[str]) -> None:
     """Neither reports nor answers in time: nothing would ever be known to be done, or not to be."""
     chosen = ["nodes.lb.args.on_worker_failure=retry", *options]
     done = netlab(verb, PARTB, *(word for each in chosen for word in ("--set", each)), code=2)

@@ -69,7 +69,7 @@ def lives(lab: Lab) -> bool:
 # What is asked.
 
 
-def test_the_state_of_every_process_is_told(lab: Lab) -> None:
+def test_the_state_of_every_process_is_reported(lab: Lab) -> None:
     lab.up(
         shell("a", ROLE),
         shell("b", "trap 'exit 3' HUP; echo READY; while :; do sleep 0.01; done"),
@@ -206,7 +206,7 @@ def far() -> list[int]:
     return found
 
 
-def test_a_start_that_fails_is_told(lab: Lab) -> None:
+def test_a_start_that_fails_is_reported(lab: Lab) -> None:
     lab.up(
         Start("a", ("sh", "-c", "exit 3"), autostart=False),
         Start("never", ("sleep", "1000"), autostart=False),
@@ -443,7 +443,7 @@ def gone(connection: socket.socket) -> bool:
     return True
 
 
-def test_hundreds_who_watch_have_less_room_each_and_one_more_is_told(lab: Lab) -> None:
+def test_hundreds_who_watch_have_less_room_each_and_one_more_is_reported(lab: Lab) -> None:
     lab.up(shell("a", ROLE))
     with ExitStack() as stack:
         for _ in range(511):  # and the one of `up` has gone

@@ -326,7 +326,7 @@ def killed_up(lab: Lab, ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["spawned", "waiting", "started"])
-def test_an_up_that_dies_before_its_last_word_leaves_nothing_running(lab: Lab, ending: str) -> None:
+def test_an_up_that_dies_before_it_sends_keep_leaves_nothing_running(lab: Lab, ending: str) -> None:
     killed_up(lab, ending)
 
     noted = f"{lab.folder}/supervisor"
@@ -334,7 +334,7 @@ def test_an_up_that_dies_before_its_last_word_leaves_nothing_running(lab: Lab, e
     assert not any(is_alive(*one) for one in lab.remembered())
 
 
-def test_an_up_that_dies_after_its_last_word_leaves_the_lab(lab: Lab) -> None:
+def test_an_up_that_dies_after_it_has_sent_keep_leaves_the_lab(lab: Lab) -> None:
     killed_up(lab, "kept")
 
     assert lab.state("a") == ("running", 0)

@@ -81,7 +81,7 @@ def test_status_sees_that_the_tree_is_off(tree: None) -> None:
     assert one["mend"].endswith("s1 ip link set br0 type bridge stp_state 1")
 
 
-def test_vlans_are_apart_and_a_kernel_without_them_is_told(no_leaks: None, tmp_path: str) -> None:
+def test_vlans_are_apart_and_a_kernel_without_them_is_reported(no_leaks: None, tmp_path: str) -> None:
     path = f"{tmp_path}/vlans.yml"
     with open(path, "w", encoding="utf-8") as file:
         file.write(VLANS)

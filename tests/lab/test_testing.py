@@ -34,7 +34,7 @@ def test_a_lab_that_cannot_be_built_leaves_the_variable(monkeypatch: pytest.Monk
     assert "before" == os.environ["NETLAB_LAB"]
 
 
-def test_what_is_left_is_told() -> None:
+def test_what_is_left_is_reported() -> None:
     """A namespace with its name, and a process in it, are found; so is a name that somebody has taken away."""
     name = f"{LAB}.left"
 

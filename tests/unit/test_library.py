@@ -16,7 +16,13 @@ FORBIDDEN = {
     "moves": ("os.chdir", "os.fchdir", "os.chroot", "syscalls.unshare_mounts"),
     "has signals otherwise": ("signal.signal", "signal.pthread_sigmask"),
 }
-OWN_PROCESSES = {"__main__", "programs.loader_child", "programs.event_collector", "supervise.supervisor"}
+OWN_PROCESSES = {
+    "__main__",
+    "programs.loader_child",
+    "programs.event_collector",
+    "supervise.supervisor",
+    "demo.matching_child",
+}
 MAY = {  # and why
     "role": {"prints"},  # a role is a program, and this is how it speaks
     "programs.bcc": {"prints"},  # in the loader's child, where bcc prints
@@ -24,6 +30,7 @@ MAY = {  # and why
     "runtime.entry": {"ends or replaces", "moves"},  # children that it forks
     "supervise.child": {"ends or replaces", "moves", "has signals otherwise"},  # the same
     "kernel.syscalls": {"ends or replaces", "moves"},  # for processes of our own
+    "kernel.searching": {"has signals otherwise"},  # in processes of our own
     "kernel.signals": {"has signals otherwise"},  # contexts, after which they are as before
     "observe.capture": {"has signals otherwise"},  # the same
     "observe.watch": {"has signals otherwise"},  # the same

@@ -58,7 +58,7 @@ def test_a_reader_that_has_ended_is_no_failure(words: tuple[str, ...], code: int
 
 
 @pytest.mark.parametrize(("words", "code"), [(MANY, 3), (FEW, 3), (("--version",), 3), (FAILS, 1)])
-def test_a_full_disk_is_told(words: tuple[str, ...], code: int) -> None:
+def test_a_full_disk_is_reported(words: tuple[str, ...], code: int) -> None:
     """Output that cannot be written is the host's failure, and only of commands that have some."""
     with Path("/dev/full").open("w") as full, start(*words, stdout=full, stderr=subprocess.PIPE) as process:
         _, said = process.communicate(timeout=PATIENCE_S)

@@ -34,7 +34,7 @@ from netlab.topology.validate.loopbacks import Loopbacks
 from netlab.topology.validate.loopbacks import read as read_loopbacks
 from netlab.topology.validate.maps import check_maps
 from netlab.topology.validate.names import Names
-from netlab.topology.validate.nodes import Draft, read_nodes
+from netlab.topology.validate.nodes import DEFAULTS, Draft, read_nodes
 from netlab.topology.validate.programs import check_program
 from netlab.topology.validate.routes import NONE, Neighbours, read_default
 from netlab.topology.validate.rules import Fields, choice, is_label, label, text
@@ -153,7 +153,7 @@ class Defaults(NamedTuple):
 
 def _read_defaults(findings: Findings, item: Item, path: str) -> Defaults:
     """Read `defaults:`."""
-    fields = Fields(findings, item, path, ("routes", "addresses"), "a mapping with routes or addresses")
+    fields = Fields(findings, item, path, DEFAULTS, "a mapping with routes or addresses")
     return Defaults(fields.read("routes", read_default, "") != NONE, fields.read("addresses", read_automatic, FAMILIES))
 
 

@@ -89,6 +89,11 @@ class Roles:
             key = _dashed(arg.key)
             if key not in known:
                 message = f"expected an option of the role {role.name}, found {show(arg.key)}"
+                from netlab.topology.validate import levels
+
+                if elsewhere := levels.hint_for_args(arg.key):
+                    self._findings.add(arg.place, message, elsewhere)
+                    continue
                 self._findings.add(arg.place, message, self._findings.nearest(arg.key, accepted))
                 key = _dashed(self._findings.closest(arg.key, list(accepted)))
             given[key] = arg

@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from netlab.errors import TopologyError
+from netlab.kernel.searching import compiled
 from netlab.topology.document.tree import Document, Item
 from netlab.topology.model import Judged
 from netlab.topology.validate.findings import Findings, Name
@@ -12,6 +13,7 @@ from netlab.topology.validate.rules import Fields, integer, name, one_or_more, p
 
 _NODES = ("client", "balancer", "server")
 _PORTS = ("service_port", "worker_port", "completion_port", "port")
+KEYS = (*_NODES, "workers", "threads", *_PORTS, "queue", "prints")
 _PORT = integer(1, 65535, "a port")
 _MOST_THREADS, _MOST_WAITING = 1000, 100_000
 PRINTS = ("received", "forwarded", "queued", "dequeued", "freed")  # what a line can say (judge/lines)
@@ -27,8 +29,7 @@ class Said(NamedTuple):
 
 def read_demo(findings: Findings, item: Item, path: str) -> Said | None:
     """Take what the demo is told; the nodes are looked up by `resolved`."""
-    known = (*_NODES, "workers", "threads", *_PORTS, "queue", "prints")
-    fields = Fields(findings, item, path, known, "a mapping such as {balancer: lb, workers: worker, threads: 5}")
+    fields = Fields(findings, item, path, KEYS, "a mapping such as {balancer: lb, workers: worker, threads: 5}")
     nodes = ((key, fields.read(key, name, None)) for key in _NODES)
     judged = Judged(
         threads=fields.read("threads", integer(1, _MOST_THREADS), 0),
@@ -75,7 +76,7 @@ def _pattern(findings: Findings, item: Item, path: str) -> str | None:
     if written is None:
         return None
     try:
-        re.compile(written)
+        compiled(written)
     except re.error as error:
         findings.wrong(item, path, f"a regular expression ({error})")
         return None

@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence as SequenceOf
 from typing import NamedTuple
 
-from netlab.topology import program_text
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, join, show
 from netlab.topology.model import OBJECT, MapEntries, Program
 from netlab.topology.validate.findings import Findings, place
@@ -14,9 +13,10 @@ from netlab.topology.validate.settings import is_word
 ENTRIES, SIZE, TYPE, FOLLOW = "entries", "max_entries", "type", "follow"
 MOST_ENTRIES = (1 << 32) - 1
 COUNT = integer(1, MOST_ENTRIES)
-_DECLARED = re.compile(r"\bBPF_[A-Z0-9_]+\s*\(([^;{}]*?)\)\s*;|\}\s*(\w+)\s+SEC\s*\(\s*\"\.maps\"")
-_STRUCT = re.compile(r"(?:struct )?[A-Za-z_]\w*", re.ASCII)
-_WORD = re.compile(r"\w+")
+# Not compiled here, as most labs fill no maps.
+_DECLARED = r"\bBPF_[A-Z0-9_]+\s*\(([^;{}]*?)\)\s*;|\}\s*(\w+)\s+SEC\s*\(\s*\"\.maps\""
+_WORD = r"\w+"
+_STRUCT = r"(?:struct )?[A-Za-z_]\w*"
 
 
 def read_maps(findings: Findings, item: Item, path: str) -> tuple[MapEntries, ...] | None:
@@ -80,7 +80,7 @@ def _settings(findings: Findings, item: Item, path: str) -> _Settings:
 
 def _struct(findings: Findings, item: Item, path: str) -> str:
     """Return the name of a struct of the program."""
-    if isinstance(item, Scalar) and _STRUCT.fullmatch(item.text):
+    if isinstance(item, Scalar) and re.fullmatch(_STRUCT, item.text, re.ASCII):
         return item.text
     findings.wrong(item, path, "the type of the events, such as struct event")
     return ""
@@ -110,8 +110,10 @@ def check_maps(findings: Findings, maps: tuple[MapEntries, ...], programs: Seque
     texts = [*(_text(each) for each in programs), *(str(value) for each in programs for _, value in each.define)]
     if any("##" in text or "\0" in text for text in texts):  # names may be put together, or it is no source
         return
-    words = {word for text in texts for word in _WORD.findall(text)}
-    declared = [word for text in texts for found in _DECLARED.finditer(text) for word in _WORD.findall(found[0])]
+    words = {word for text in texts for word in re.findall(_WORD, text)}
+    declared = [
+        word for text in texts for found in re.finditer(_DECLARED, text) for word in re.findall(_WORD, found[0])
+    ]
     likely = [word for word in dict.fromkeys(declared) if word.islower()]
     for each in maps:
         if each.name.text not in words:
@@ -125,6 +127,8 @@ def _text(program: Program) -> str:
 
     One that cannot be read is a mistake elsewhere.
     """
+    from netlab.topology import program_text  # here, as most labs fill no maps
+
     try:
         if program.path.endswith(OBJECT):
             return _names(program.path)
@@ -134,7 +138,7 @@ def _text(program: Program) -> str:
 
 
 def _names(path: str) -> str:
-    from netlab.topology import object_file  # here, as most labs have no objects
+    from netlab.topology import object_file, program_text  # here, as most labs have no objects
 
     try:
         return "\n".join(object_file.words(program_text.read_bytes(path)))

@@ -33,6 +33,7 @@ NODE_KEYS = (
     *(processes.LIST, "xdp", "maps", "address", "loopback", "routes", "env", "limits", "image", "capabilities"),
     *(*OWN, "internet"),
 )
+DEFAULTS = ("routes", "addresses")  # of what a lab says once for all
 TAKEN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
 
 

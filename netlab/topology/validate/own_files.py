@@ -20,8 +20,8 @@ _LONGEST_OWNER = 32
 # The kernel's own, and what netlab, `ip netns` and a lab's nodes share.
 KEPT = ("/proc", "/sys", "/dev", paths.LABS, paths.RUN_NETNS, paths.ETC_NETNS)
 _ALLOWED = "/dev/shm"  # noqa: S108 - a path that nodes may have for themselves
-_FILE_KEYS = ("source", "text", "mode", "owner")
-_FOLDER_KEYS = ("path", "content", "mode", "owner")
+FILE_KEYS = ("source", "text", "mode", "owner")
+FOLDER_KEYS = ("path", "content", "mode", "owner")
 _OWNER_LETTERS = LOWER + LOWER.upper() + DIGITS + "_.-"
 _CONTENT = choice("empty", "host")
 
@@ -134,7 +134,7 @@ def _read_file(findings: Findings, key: Scalar, item: Item, path: str) -> Writte
     if isinstance(item, Scalar):
         named = _source(findings, item, path)
         return WrittenFile(key.text, place(item, path), named, "", 0, "") if named else None
-    fields = Fields(findings, item, path, _FILE_KEYS, "the path of a file, or a mapping with source or text")
+    fields = Fields(findings, item, path, FILE_KEYS, "the path of a file, or a mapping with source or text")
     if not isinstance(item, Mapping):
         return None
     if ("source" in fields) == ("text" in fields):
@@ -167,7 +167,7 @@ def _read_folder(places: dict[str, Place], findings: Findings, item: Item, path:
         written = word(findings, item, path)
         good = written is not None and _is_new(places, findings, written, place(item, path), _folder_problem(written))
         return OwnFolder(written) if written and good else None
-    fields = Fields(findings, item, path, _FOLDER_KEYS, "the path of a folder, or a mapping with path")
+    fields = Fields(findings, item, path, FOLDER_KEYS, "the path of a folder, or a mapping with path")
     written = fields.require("path", word, "")
     good = bool(written) and _is_new(places, findings, written, fields.value_place("path"), _folder_problem(written))
     keeps = fields.read("content", _CONTENT, "empty") == "host"

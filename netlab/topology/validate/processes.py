@@ -18,7 +18,7 @@ KEPT = ("after", "autostart", "may_exit", "restart")  # beside several processes
 OWN = ("role", "args", "command", "ready")
 KEYS = (*OWN, *KEPT)  # at a node they say it of its only process
 LIST = "processes"
-_ENTRY_KEYS = (*KEYS, "env")
+ENTRY_KEYS = (*KEYS, "env")
 _AFTER = one_or_more(name, "a list of nodes", least=0)
 
 
@@ -72,7 +72,7 @@ def _read_entry(
 ) -> WrittenProcess:
     if not is_name(key.text):
         findings.add(place(key, path), f"expected {NAME}, found {show(key.text)}", suggest_name(key.text))
-    fields = Fields(findings, item, path, _ENTRY_KEYS, "a mapping with a role or a command")
+    fields = Fields(findings, item, path, ENTRY_KEYS, "a mapping with a role or a command")
     if isinstance(item, Mapping) and not is_written(fields):
         findings.add(place(key, path), "expected a role or a command, found neither")
     else:

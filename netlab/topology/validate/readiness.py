@@ -2,6 +2,7 @@
 
 import re
 
+from netlab.kernel.searching import compiled
 from netlab.topology.document.tree import Item, Mapping, Scalar
 from netlab.topology.model import COMMAND, FILE, HTTP, LINE, PORT, Ready, Restart
 from netlab.topology.validate.findings import Findings, Name, one_of, place
@@ -10,6 +11,7 @@ from netlab.topology.validate.rules import Fields, choice, integer, word
 from netlab.topology.validate.settings import command
 
 KINDS = (LINE, PORT, FILE, COMMAND, HTTP)
+READY_KEYS, RESTART_KEYS = (*KINDS, "within"), ("when", "at_most")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _LONGEST_S = 3600.0
 _SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m)?")
@@ -41,7 +43,7 @@ def _line(findings: Findings, item: Item, path: str) -> str | None:
             findings.wrong(item, path, "text on one line")
         return None
     try:
-        re.compile(written)
+        compiled(written)
     except re.error as error:
         hint = r"a backslash makes a character stand for itself, as \("
         findings.wrong(item, path, f"a text or a regular expression ({error.msg})", hint)
@@ -87,7 +89,7 @@ def _page(findings: Findings, item: Item, path: str) -> str | None:
 def ready(is_role: bool, findings: Findings, item: Item, path: str) -> Ready | None:
     """Take what shows that a process is ready; for a role, a time for its READY is enough."""
     what = f"a mapping with {one_of(KINDS)}, and perhaps within"
-    fields = Fields(findings, item, path, (*KINDS, "within"), what)
+    fields = Fields(findings, item, path, READY_KEYS, what)
     if not isinstance(item, Mapping):
         return None
     found = Ready(within=fields.read("within", seconds, 0.0))
@@ -112,6 +114,6 @@ def restart(findings: Findings, item: Item, path: str) -> Restart | None:
     if not isinstance(item, Mapping):
         chosen = when(findings, item, path)
         return None if chosen is None else Restart(chosen)
-    fields = Fields(findings, item, path, ("when", "at_most"), "a mapping with when and at_most")
+    fields = Fields(findings, item, path, RESTART_KEYS, "a mapping with when and at_most")
     at_most = fields.read("at_most", integer(1, MOST_RESTARTS), Restart().at_most)
     return Restart(fields.require("when", when, "no"), at_most)

@@ -191,9 +191,15 @@ class Fields:
 
     def _add_unknown(self, key: Scalar, child: Item, known: SequenceOf[str]) -> None:
         """Add the mistake of an unknown key, and read on as if it were the known key that is most like it."""
+        from netlab.topology.validate import levels  # it knows all parts of the file: only for a mistake
+
         where, message = place(key, join(self.path, key.text)), f"expected a known key, found {show(key.text)}"
-        self.findings.add(where, message, self.findings.nearest(key.text, known))
         meant = self.findings.closest(key.text, known)
+        if elsewhere := levels.hint(known, self.path, key.text, child):
+            near = f"did you mean {show(meant)}? Or {key.text} " if meant else ""
+            self.findings.add(where, message, elsewhere.replace("did you mean it ", near) if meant else elsewhere)
+            return
+        self.findings.add(where, message, self.findings.nearest(key.text, known))
         if meant:
             self._pairs.setdefault(meant, (key, child))
 

@@ -8,6 +8,7 @@ from netlab.topology.validate.rules import DIGITS, LOWER, Fields, pairs, scalar,
 
 LETTERS = LOWER + LOWER.upper()
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+LIMITS = ("cpu", "memory")
 # Docker's engine accepts no less of either, and a topology should be good for every runtime.
 MIN_CORES = 0.01
 MAX_CORES = 4096
@@ -67,7 +68,7 @@ def image(findings: Findings, item: Item, path: str) -> str | None:
 
 def limits(findings: Findings, item: Item, path: str) -> Limits | None:
     """Take how many cores and how much memory a node may use."""
-    fields = Fields(findings, item, path, ("cpu", "memory"), "a mapping with cpu or memory")
+    fields = Fields(findings, item, path, LIMITS, "a mapping with cpu or memory")
     return Limits(fields.read("cpu", _cores, 0.0), fields.read("memory", _memory, 0))
 
 

@@ -1,12 +1,13 @@
 """Part B's claims on what is printed, by programs of any wording."""
 
+import re
 from collections.abc import Callable, Mapping
 
 import pytest
 
 from netlab.judge import partb
 from netlab.judge.claim import Claim
-from netlab.judge.lines import Line
+from netlab.judge.lines import Line, fitting
 from netlab.judge.met import happened
 from netlab.judge.packets import Packet
 from netlab.judge.partb import Printed
@@ -192,8 +193,19 @@ def test_patterns_say_what_lines_are_about() -> None:
     packets = high_play()
     printed = lines(packets, coded)
 
-    assert failed(claims(packets, printed, patterns=patterns)) == set()
+    fits = [fitting(kind, each, re.compile(each).search, (line.text for line in printed)) for kind, each in patterns]
+
+    assert failed(claims(packets, printed, patterns=fits)) == set()
     assert "queued" in failed(claims(packets, printed))
+
+
+def test_patterns_that_could_not_be_compared_leave_the_programs_lines_unjudged() -> None:
+    packets = high_play()
+    found = claims(packets, lines(packets, plain), unread="the pattern '(a+)+$' takes too long")
+
+    unjudged = {name: claim.figures for name, claim in found.items() if claim.holds is None}
+    assert {"received", "forwarded", "queued", "freed", "dequeued"} == set(unjudged)
+    assert {"cannot be judged: the pattern '(a+)+$' takes too long"} == set(unjudged.values())
 
 
 def test_a_value_may_tell_what_wordings_do_not() -> None:

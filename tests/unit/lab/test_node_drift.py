@@ -121,7 +121,7 @@ def test_what_goes_with_an_interface_is_not_told_again() -> None:
         ({"programs": {"native": 8, "generic": 0}}, "another XDP program (number 8) is attached in the place of own"),
     ],
 )
-def test_an_interface_that_is_another_is_told(values: dict[str, Any], what: str) -> None:
+def test_an_interface_that_is_another_is_reported(values: dict[str, Any], what: str) -> None:
     """Also where what is attached is another program of the same node."""
     (told,) = said("router", changed(whole("router"), "eth0", **values))
 

@@ -30,7 +30,7 @@ links:
         ((1500, 1500, 1500), ""),
     ],
 )
-def test_links_of_one_switch_that_differ_in_their_mtu_are_told(mtus: tuple[int, ...], said: str) -> None:
+def test_links_of_one_switch_that_differ_in_their_mtu_are_reported(mtus: tuple[int, ...], said: str) -> None:
     """Also where it is another switch that they are joined by; a link without switches is its own affair."""
     notes = plan(validate.topology(document.parse(LAB % mtus, "lab.yml"))).notes
 

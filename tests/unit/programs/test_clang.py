@@ -20,7 +20,7 @@ def compiler(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_compiler_that_takes_too_long_is_told(
+def test_a_compiler_that_takes_too_long_is_reported(
     compiler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is ended, and the message says why; clang itself needs time to end, and may be killed."""

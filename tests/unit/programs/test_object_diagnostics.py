@@ -94,7 +94,7 @@ def test_libbpfs_words_are_told_once() -> None:
     ]
 
 
-def test_a_crash_is_told() -> None:
+def test_a_crash_is_reported() -> None:
     """With the last words."""
     assert object_diagnostics.crash("libbpf: elf: odd\n", OBJECT, -11).splitlines() == [
         "fw.o: libbpf was killed by signal 11 while it read the object, which may be damaged",

@@ -48,7 +48,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 @pytest.mark.parametrize("v2", ["", "cpu memory"])
-def test_a_limit_that_somebody_has_changed_is_told(host: Host, tmp_path: Path, v2: str) -> None:
+def test_a_limit_that_somebody_has_changed_is_reported(host: Host, tmp_path: Path, v2: str) -> None:
     """Memory is counted in pages, and what cannot be read is not told."""
     groups = Groups("x", {"a": Limits(cpu=0.5, memory=(64 << 20) + 7)}, host(*(() if v2 else ("cpu", "memory")), v2=v2))
     groups.make()

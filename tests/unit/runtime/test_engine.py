@@ -31,7 +31,7 @@ def test_an_engine_that_says_nothing_is_waited_for_as_long_as_one_says(
             engine.connected(f"unix://{tmp_path}/engine").__enter__()
 
 
-def test_certificates_that_are_not_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificates_that_are_not_there_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are looked for before anybody is spoken to."""
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))

@@ -133,7 +133,7 @@ def test_a_frozen_group_is_told_and_thawed(host: Host, tmp_path: Path, name: str
     assert lab_cgroup.problem("one", folder) == ("", "")
 
 
-def test_a_group_that_is_gone_is_told(host: Host, tmp_path: Path) -> None:
+def test_a_group_that_is_gone_is_reported(host: Host, tmp_path: Path) -> None:
     """But not where this host had no room for one."""
     host(V2)
     folder = f"{tmp_path}/lab"

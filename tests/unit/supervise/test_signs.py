@@ -32,6 +32,16 @@ def test_a_line_is_the_sign_by_its_text_or_as_an_expression(
     assert expected == sign.shown_by(stream, text)
 
 
+def test_a_pattern_that_takes_too_long_is_given_up_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signs, "_SEARCH_CPU_S", 0.02)
+    sign = of("line", "(a+)+$")
+
+    assert "it has printed no line with '(a+)+$'" == sign.missing()
+    assert not sign.shown_by(b"out", b"a" * 60 + b"b")
+    assert "the pattern '(a+)+$' takes too long on its lines: write a simpler one" == sign.missing()
+    assert not sign.shown_by(b"out", b"a")
+
+
 def test_what_the_supervisor_looks_for_itself() -> None:
     found = {kind: of(kind, "x").is_looked_for for kind in ("line", "port", "file", "command", "http")}
 

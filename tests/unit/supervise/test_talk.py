@@ -55,7 +55,7 @@ def stand_in(folder: Path, *turns: list[dict[str, Any]]) -> Iterator[None]:
             thread.join()
 
 
-def test_another_version_is_told(tmp_path: Path) -> None:
+def test_another_version_is_reported(tmp_path: Path) -> None:
     with (
         stand_in(tmp_path, [{**HELLO, "version": 2}]),
         pytest.raises(NetlabError, match=r"speaks version 2, expected is 1: netlab down, then up"),
@@ -107,7 +107,7 @@ def test_a_supervisor_that_ends_meanwhile_is_no_deadline(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", ["file", "folder", "nothing"])
-def test_what_is_no_socket_is_told(tmp_path: Path, content: str) -> None:
+def test_what_is_no_socket_is_reported(tmp_path: Path, content: str) -> None:
     """Each in words that say what to do."""
     if content == "file":
         (tmp_path / "supervisor.sock").write_text("")

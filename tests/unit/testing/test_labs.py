@@ -52,7 +52,7 @@ def test_a_traceback_of_a_nodes_own_command_is_no_fault_of_netlab(stand_in: Path
     assert labs.netlab(verb, "a", cwd=stand_in).stdout.startswith("Traceback")
 
 
-def test_a_traceback_of_any_other_command_is_told(stand_in: Path) -> None:
+def test_a_traceback_of_any_other_command_is_reported(stand_in: Path) -> None:
     (stand_in / "says").write_text("Traceback (most recent call last):")
 
     with pytest.raises(AssertionError, match=r"netlab status: exit 0\nTraceback"):

@@ -31,7 +31,7 @@ def test_sections_have_their_names_and_content() -> None:
         (GOOD[:62] + b"\xff\xff" + GOOD[64:], "its sections have no names"),
     ],
 )
-def test_what_is_no_object_is_told(data: bytes, words: str) -> None:
+def test_what_is_no_object_is_reported(data: bytes, words: str) -> None:
     """The message says what the file is instead."""
     with pytest.raises(BadObjectError, match=words):
         object_file.sections(data)

@@ -1,4 +1,4 @@
-"""Takes a lab off this host's own network: its interfaces there, and its way outside; everything is found by name."""
+"""Removes what a lab has made in this host's own network: interfaces and `internet: true`. All is found by name."""
 
 import socket
 import struct
@@ -21,21 +21,21 @@ _ABOUT = struct.calcsize("=BxHiII")
 
 
 def leave(lab: str, folder: str, has_way: bool | None = None) -> list[str]:
-    """Remove what a lab has made in the host's namespace, at any stage; return what was found.
+    """Remove what a lab has made in the host's namespace, at any stage of `up`; return what was found.
 
-    `has_way` says whether it has a way outside; None: that is not known. The namespace is the one that the lab's folder
-    holds, whoever calls; without that, the caller's.
+    `has_way` says whether the lab's record has `internet: true`, None if that is not known. The namespace is the one
+    that is mounted in the lab's folder; without that, the caller's.
     """
     held = [f"{folder}/{paths.OUTSIDE}/{name}" for name in files.names(f"{folder}/{paths.OUTSIDE}")]
     found: list[str] = []
     for path in held:
         try:
             found += inside(path, partial(_leave, lab, has_way))
-        except OSError:  # nothing is mounted there: `up` was killed before, or somebody has unmounted it
+        except OSError:  # nothing is mounted there: `up` was killed before the mount, or somebody has unmounted it
             found += _leave(lab, has_way)
     if held:
         return found
-    return internet.close_way(lab, has_way)  # interfaces went with the namespaces at their other ends
+    return internet.close_way(lab, has_way)  # the interfaces are gone with the namespaces of their other ends
 
 
 def _leave(lab: str, has_way: bool | None) -> list[str]:
@@ -53,7 +53,7 @@ def _leave(lab: str, has_way: bool | None) -> list[str]:
 
 
 def _interfaces(channel: Channel, lab: str) -> Iterator[int]:
-    """Yield the lab's interfaces; one without a mark yet is ours, too, as its `up` was cut off."""
+    """Yield the indexes of the lab's interfaces, also of those that a killed `up` had not marked yet."""
     whose = mark(lab)
     for index, name in socket.if_nameindex():
         if is_interface_of(name, lab):
