@@ -32,6 +32,7 @@ def operate(lab: Standing, args: typed.Maps, say: Say) -> None:
     elif len(args.target) > len("NMK"):
         raise UsageError(f"maps takes NODE, MAP and KEY, or first {', '.join(ACTIONS)}; found {' '.join(args.target)}")
     elif args.watch and len(args.target) > 1:
+        map_view.refuse_events(lab.record, *args.target[:2])
         from netlab.cli.watch import watch
 
         watch(lab, args, *args.target)

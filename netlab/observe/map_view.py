@@ -271,6 +271,14 @@ def program_with(lab: LabRecord, called: str, name: str) -> str:
     return found[0]
 
 
+def refuse_events(lab: LabRecord, called: str, name: str) -> None:
+    """Raise UsageError if a map is for events: it has no entries."""
+    pins = dict(lab.programs())[program_with(lab, called, name)].pins
+    with Map.open(pinned.maps(pins)[name]) as of:
+        if of.type in bpf.EVENTS:
+            raise UsageError(f"{name} of {called} has events, and no entries: netlab maps --follow {called} {name}")
+
+
 def _no_map(whose: str, name: str, there: Iterable[str]) -> UsageError:
     import difflib
 

@@ -14,9 +14,12 @@ import json
 import os
 import select
 import signal
+import sys
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
+from types import TracebackType
 from typing import NamedTuple
 
 from netlab import paths
@@ -242,6 +245,15 @@ def _known(pins: str) -> layouts.Layouts:
         return layouts.NONE
 
 
+def _leave_word(
+    collector: Collector, _: type[BaseException], error: BaseException, where: TracebackType | None
+) -> None:
+    """Say what ends this process, and where."""
+    line = f", at {where.tb_frame.f_code.co_name}:{where.tb_lineno}" if where else ""
+    collector.problem(f"the reader of events has failed: {error!r}{line}")
+    collector.flush()
+
+
 def main(lab: str, parent: str) -> None:
     """Read the events of a lab until the supervisor has had enough."""
     asked = _Asked()
@@ -253,6 +265,7 @@ def main(lab: str, parent: str) -> None:
         signal.signal(number, asked.hear)
     syscalls.die_with_parent(int(parent))
     collector = Collector()
+    sys.excepthook = partial(_leave_word, collector)
     try:
         collector.look(store.read(lab))
         collector.say_ready()

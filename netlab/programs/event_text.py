@@ -23,8 +23,10 @@ _METHODS = {
     "ringbuf_reserve": (None, None, 0),
 }
 _CALL = re.compile(rf"\b(?:({'|'.join(_HELPERS)})|(\w+)\s*\.\s*({'|'.join(_METHODS)}))\s*\(")
-_SIZE_OF = re.compile(r"\bsizeof\b\s*\(?\s*(struct\s+\w+|\*?\s*\w+)")
-_MAP, _OBJECT = re.compile(r"(\w+)\W*$"), re.compile(r"^\W*(\w+)")
+_WHOLE = r"\b(?!\s*(?:\.|->|\[))"  # and no part of it
+_SIZE_OF = re.compile(rf"\bsizeof\b\s*\(?\s*(struct\s+\w+|\*?\s*\w+){_WHOLE}")
+_MAP, _OBJECT = re.compile(r"(\w+)\W*$"), re.compile(rf"^\W*(\w+){_WHOLE}")
+_QUIETLY = b'#pragma clang diagnostic ignored "-Weverything"'  # whatever the author wants to be warned of
 _LONGEST = 1000  # characters of a call
 _NO_TYPES = {"return", "else", "goto", "sizeof", "case", "struct", "const", "volatile", "static"}
 
@@ -36,8 +38,8 @@ def with_types(source: bytes, whole: str, *, is_bcc: bool) -> bytes:
     code = program_text.without_comments(whole)
     known = {name: what for name, what in types(code).items() if f"{EVENT_OF}{name}" not in code}
     head = "" if is_bcc else "static __attribute__((used)) "
-    more = [f"{head}int {EVENT_OF}{name}({what} *unused) {{ return 0; }}" for name, what in known.items()]
-    return b"\n".join([source, *(each.encode() for each in more), b""]) if more else source
+    more = [f"{head}int {EVENT_OF}{name}({what} *event_) {{ return 0; }}" for name, what in known.items()]
+    return b"\n".join([source, _QUIETLY, *(each.encode() for each in more), b""]) if more else source
 
 
 def types(code: str) -> dict[str, str]:

@@ -80,8 +80,13 @@ class CpuBuffer:
         self._data = self._whole[mmap.PAGESIZE :]
 
     def take(self, room: int) -> tuple[list[Sample], int]:
-        """Take all events that are there now; return them, and how many are lost."""
+        """Take the events that are there now; return them, and how many are lost.
+
+        If there is no room for any, they stay as long as they fill no more than half of the buffer.
+        """
         taken, begin, end = Taken(room), self._head[_TAIL_AT], self._head[_HEAD_AT]
+        if not room and end - begin <= len(self._data) // 2:
+            return [], 0
         times = take(self._data, begin, end, taken)
         self._head[_TAIL_AT] = end
         lost = self._newly_lost() if end - begin > len(self._data) // 2 else 0  # with room, none was lost

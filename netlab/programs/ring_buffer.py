@@ -65,10 +65,14 @@ class RingBuffer:
         self._mapped = (own, theirs)
 
     def take(self, room: int) -> Taken:
-        """Take all events that are there now; of those for which is no room, only the number."""
+        """Take the events that are there now.
+
+        If there is no room for more, the rest stays where it is. If it fills half of the buffer, only its number is
+        taken: writers would find no room.
+        """
         taken = Taken(room)
         at, end = self._consumer[0], self._producer[0]
-        while at < end:
+        while at < end and (len(taken.events) < room or end - at > self._size // 2):
             following = take(self._data, self._size, at, min(end, at + _AT_ONCE), taken)
             if following == at:
                 break

@@ -94,7 +94,8 @@ class EventSource:
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         argv = [sys.executable, "-IS", "-c", _BOOT, paths.IMPORTED_FROM, self._lab, str(os.getpid())]
-        actions = [(os.POSIX_SPAWN_DUP2, writing, 1)]
+        nothing = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 2)]
+        actions = [*nothing, (os.POSIX_SPAWN_DUP2, writing, 1)]
         try:
             self._pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions, setpgroup=0, setsigmask=())
             self._pidfd = os.pidfd_open(self._pid)

@@ -19,6 +19,7 @@ int f(struct xdp_md *ctx) {
     others.ringbuf_output(&other, sizeof(other_t), 0);
     struct third *t = thirds.ringbuf_reserve(sizeof(struct third));
     bytes.perf_submit(ctx, (void *)data, 40);
+    parts.ringbuf_output(&seen.saddr, sizeof(seen.saddr), 0);
     // comments.perf_submit(ctx, &seen, sizeof(seen));
 }
 struct third { int x; };
@@ -38,7 +39,7 @@ int f(struct xdp_md *ctx) {
 
 
 def test_a_source_shows_the_types_of_its_events() -> None:
-    """By the variable, by what its size is of, by a typedef; comments, plain bytes and unknown structs show nothing."""
+    """By the variable, by its size, by a typedef; comments, plain bytes, parts and unknown structs show nothing."""
     assert {"events": "struct event", "others": "other_t", "thirds": "struct third"} == event_text.types(
         program_text.without_comments(BCC)
     )
@@ -49,7 +50,7 @@ def test_a_source_keeps_its_lines_and_one_without_events_all_of_it() -> None:
     made = event_text.with_types(BCC.encode(), BCC, is_bcc=True).decode()
 
     assert made.startswith(BCC)
-    assert "\nint event_of_others(other_t *unused) { return 0; }\n" in made
+    assert "\nint event_of_others(other_t *event_) { return 0; }\n" in made
     assert event_text.with_types(b"int x;", "int x;", is_bcc=True) == b"int x;"
     assert b"static __attribute__((used)) int event_of_perf(" in event_text.with_types(b"", LIBBPF, is_bcc=False)
 
