@@ -52,6 +52,7 @@ def _change(lab: Standing, action: str, words: list[str], say: Say) -> None:
         raise UsageError(f"maps {action} needs more: {usage}")
     called, map_name, *rest = words
     program = map_view.program_with(lab.record, called, map_name)
+    map_view.refuse_events(lab.record, called, map_name)
     with (
         store.locked(name, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {name}")),
         Viewer(lab.record, program) as viewer,

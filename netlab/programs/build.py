@@ -93,6 +93,8 @@ def of_events_too(job: Job, types: bytes, maps: Mapping[str, MapTypes], of_event
     try:
         return event_types.layouts(types, maps, of_events, dict(job.event_types))
     except event_types.UnknownTypeError as error:
+        if not job.successor_of:  # `up` then tells the place in the file
+            return event_types.layouts(types, maps, of_events, {})
         raise Refused("plain", str(error)) from None
 
 

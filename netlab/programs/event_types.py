@@ -30,13 +30,18 @@ def layouts(types: bytes, maps: Mapping[str, MapTypes], of_events: Collection[st
     return known._replace(maps=found)
 
 
+def called(text: str) -> str:
+    """Return a struct's name as BTF has it here, of what a person has written."""
+    return text if text.startswith("struct ") else f"struct {text}"
+
+
 def _said(known: Layouts, name: str, text: str) -> Field:
-    called = text if text.startswith("struct ") else f"struct {text}"
-    if called in known.structs:
-        return Field("value", 0, known.structs[called].size, STRUCT, called)
-    near = get_close_matches(called, known.structs, 1)
+    struct = called(text)
+    if struct in known.structs:
+        return Field("value", 0, known.structs[struct].size, STRUCT, struct)
+    near = get_close_matches(struct, known.structs, 1)
     hint = f"; did you mean {near[0]}?" if near else f"; it has {_list(known)}"
-    raise UnknownTypeError(f"has no {called}, which the topology says the events of {name} are{hint}")
+    raise UnknownTypeError(f"has no {struct}, which the topology says the events of {name} are{hint}")
 
 
 def _list(known: Layouts) -> str:

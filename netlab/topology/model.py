@@ -166,14 +166,14 @@ class MapEntries(NamedTuple):
 
     Of what type they must be only the loaded program says. So they are kept as they are written, with their places.
     `max_entries` is how many the map can have, 0 for as many as the program says. `event` is the struct of the events
-    in it, "" if the file does not say it; `follow` says that netlab reads them.
+    in it, if the file says it; `follow` says that netlab reads them.
     """
 
     name: "tree.Scalar"
     path: str
     content: "tree.Mapping | tree.Sequence"
     max_entries: int = 0
-    event: str = ""
+    event: "tree.Scalar | None" = None
     follow: bool = True
 
 

@@ -209,7 +209,7 @@ def _nodes(
     roles = dict.fromkeys(written.role.path for written in draft.processes if written.role)
     of_roles = (capability for path in roles for capability in declared.capabilities(path))
     sizes = tuple((each.name.text, each.max_entries) for each in draft.node.maps if each.max_entries)
-    events = tuple((each.name.text, each.event) for each in draft.node.maps if each.event)
+    events = tuple((each.name.text, each.event.text) for each in draft.node.maps if each.event)
     unfollowed = tuple(each.name.text for each in draft.node.maps if not each.follow)
     programs = (
         written.program._replace(map_sizes=sizes, event_types=events, unfollowed=unfollowed)

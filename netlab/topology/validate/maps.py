@@ -44,12 +44,12 @@ def read_maps(findings: Findings, item: Item, path: str) -> tuple[MapEntries, ..
 
 
 class _Settings(NamedTuple):
-    """What is said of a map; `size` is 0 and `event` "" if it is not said."""
+    """What is said of a map; `size` is 0 and `event` None if it is not said."""
 
     content: Item
     path: str
     size: int = 0
-    event: str = ""
+    event: Scalar | None = None
     follow: bool = True
 
 
@@ -78,12 +78,12 @@ def _settings(findings: Findings, item: Item, path: str) -> _Settings:
     return found
 
 
-def _struct(findings: Findings, item: Item, path: str) -> str:
+def _struct(findings: Findings, item: Item, path: str) -> Scalar | None:
     """Return the name of a struct of the program."""
     if isinstance(item, Scalar) and re.fullmatch(_STRUCT, item.text, re.ASCII):
-        return item.text
+        return item
     findings.wrong(item, path, "the type of the events, such as struct event")
-    return ""
+    return None
 
 
 def _check(findings: Findings, item: Item, path: str) -> None:
