@@ -6,6 +6,7 @@ its last line, a function for each such map, `event_of_MAP`, which takes a point
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from netlab.programs.btf import EVENT_OF
 from netlab.topology import program_text
@@ -28,6 +29,7 @@ _SIZE_OF = re.compile(rf"\bsizeof\b\s*\(?\s*(struct\s+\w+|\*?\s*\w+){_WHOLE}")
 _MAP, _OBJECT = re.compile(r"(\w+)\W*$"), re.compile(rf"^\W*(\w+){_WHOLE}")
 _QUIETLY = b'#pragma clang diagnostic ignored "-Weverything"'  # whatever the author wants to be warned of
 _LONGEST = 1000  # characters of a call
+_MOST = 1000  # calls
 _NO_TYPES = {"return", "else", "goto", "sizeof", "case", "struct", "const", "volatile", "static"}
 
 
@@ -45,7 +47,7 @@ def with_types(source: bytes, whole: str, *, is_bcc: bool) -> bytes:
 def types(code: str) -> dict[str, str]:
     """Return the type in C of the events of each map, as far as the text of a program shows it."""
     found: dict[str, str] = {}
-    for call in _CALL.finditer(code):
+    for call in islice(_CALL.finditer(code), _MOST):
         helper, owner, method = call.groups()
         at, event, size = _HELPERS[helper] if helper else _METHODS[method]
         words = list(_arguments(code, call.end()))

@@ -50,6 +50,7 @@ def test_a_source_keeps_its_lines_and_one_without_events_all_of_it() -> None:
     made = event_text.with_types(BCC.encode(), BCC, is_bcc=True).decode()
 
     assert made.startswith(BCC)
+    assert "event_of_comments" not in made
     assert "\nint event_of_others(other_t *event_) { return 0; }\n" in made
     assert event_text.with_types(b"int x;", "int x;", is_bcc=True) == b"int x;"
     assert b"static __attribute__((used)) int event_of_perf(" in event_text.with_types(b"", LIBBPF, is_bcc=False)
