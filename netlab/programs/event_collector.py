@@ -61,7 +61,9 @@ class _Waiting(NamedTuple):
 class Collector:
     """Moves events from maps to standard output, and counts those that come too fast."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: int) -> None:
+        """Take the descriptor that signals write to."""
+        self._watch = watch
         self.sources: dict[tuple[str, str], EventMap] = {}
         self._queue: deque[_Waiting | _Lost] = deque()
         self._bytes = 0
@@ -97,6 +99,7 @@ class Collector:
         self.sources = there
         self._epoll.close()
         self._epoll = select.epoll()
+        self._epoll.register(self._watch, select.EPOLLIN)
         for source in there.values():
             for fd in source.descriptors():
                 self._epoll.register(fd, select.EPOLLIN)
@@ -181,11 +184,11 @@ class Collector:
                 del self._out[: os.write(_OUT, self._out[:_OUT_BYTES])]
         return not self._out
 
-    def run(self, watch: int, asked: "_Asked", lab: str) -> None:
+    def run(self, asked: "_Asked", lab: str) -> None:
         """Go on until somebody asks for the end."""
         is_free = self.flush()
         while not asked.to_end:
-            self._wait(watch, is_free=is_free)
+            self._wait(is_free=is_free)
             if asked.to_look:
                 asked.to_look = False
                 self.drain()
@@ -209,17 +212,15 @@ class Collector:
             self._nice = wanted
             os.setpriority(os.PRIO_PROCESS, 0, wanted)
 
-    def _wait(self, watch: int, *, is_free: bool) -> None:
+    def _wait(self, *, is_free: bool) -> None:
         if self._queue and is_free:
             return
         if self._queue or not is_free:
             time.sleep(_FULL_S)
             return
-        with suppress(ValueError, OSError):  # it is watched already
-            self._epoll.register(watch, select.EPOLLIN)
         if self._epoll.poll(_LOOK_S if self.sources else -1):
             with suppress(BlockingIOError):
-                os.read(watch, _SLICE)
+                os.read(self._watch, _SLICE)
             time.sleep(_REST_S)
 
 
@@ -264,12 +265,12 @@ def main(lab: str, parent: str) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, asked.hear)
     syscalls.die_with_parent(int(parent))
-    collector = Collector()
+    collector = Collector(told)
     sys.excepthook = partial(_leave_word, collector)
     try:
         collector.look(store.read(lab))
         collector.say_ready()
-        collector.run(told, asked, lab)
+        collector.run(asked, lab)
     except BrokenPipeError:
         return
     except (NetlabError, OSError) as error:

@@ -24,7 +24,7 @@ _REST_S = 0.01
 _READY_S = 5.0  # for the reader to be there, before the first process is started without it
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 _END_S = 2.0
-_EVENT = b" event "
+_EVENT, _BEGIN = b" event ", 40  # among the first bytes of a line
 
 
 class EventSource:
@@ -129,14 +129,21 @@ class EventSource:
             self._fd = -1
             return False
         *lines, self._rest = (self._rest + data).split(b"\n")
-        events = [line for line in lines if _EVENT in line[:40]]
+        if all(map(_is_event, lines)):
+            self._keep(lines)
+            return True
+        for line in lines:  # in their order, which is that of time
+            if _is_event(line):
+                self._keep([line])
+            else:
+                self._note(line)
+        return True
+
+    def _keep(self, events: list[bytes]) -> None:
+        """Write events into the log, and tell readers of them."""
         if events:
             self._log.write(time.monotonic_ns(), b"\n".join([*events, b""]))
             self._stream.tell_events(events)
-        if len(events) < len(lines):
-            for line in lines:
-                self._note(line)
-        return True
 
     def _note(self, line: bytes) -> None:
         """Take a line that is no event."""
@@ -170,3 +177,7 @@ class EventSource:
         now = time.monotonic_ns()
         self._log.write(now, logs.entry(now, "lost", text))
         self._stream.tell("overrun", now, count=0, text=text)
+
+
+def _is_event(line: bytes) -> bool:
+    return _EVENT in line[:_BEGIN]
