@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
 from netlab.kernel import syscalls
-from netlab.programs import bpf, build, cache, compiled, event_text, headers, kernel_btf, lab_header
+from netlab.programs import bpf, btf, build, cache, compiled, event_text, headers, kernel_btf, lab_header
 from netlab.programs.build import Build, Refused
 from netlab.programs.loader import Job
 from netlab.programs.log_capture import LOG_BYTES, log_with_lines
@@ -185,6 +185,7 @@ def _program_names(module: "BPF") -> tuple[list[str], list[str]]:
 
     numbers = range(lib.bpf_num_functions(module.module))
     names = [lib.bpf_function_name(module.module, number).decode() for number in numbers]
+    names = [name for name in names if not name.startswith(btf.EVENT_OF)]
     programs = kernel_btf.functions_of(build.CONTEXT)
     if programs is None:
         return names, []

@@ -30,6 +30,8 @@ _MAP, _OBJECT = re.compile(r"(\w+)\W*$"), re.compile(rf"^\W*(\w+){_WHOLE}")
 _QUIETLY = b'#pragma clang diagnostic ignored "-Weverything"'  # whatever the author wants to be warned of
 _LONGEST = 1000  # characters of a call
 _MOST = 1000  # calls
+_NEAR = 50_000  # characters before a call in which its variable is declared
+_TYPEDEF = r"\btypedef\s+struct\b[^{{}};]*\{{[^{{}}]*(?:\{{[^{{}}]*\}}[^{{}}]*)*\}}[^;{{}}]*\b{name}\s*;"  # of a struct
 _NO_TYPES = {"return", "else", "goto", "sizeof", "case", "struct", "const", "volatile", "static"}
 
 
@@ -54,7 +56,12 @@ def types(code: str) -> dict[str, str]:
         if len(words) <= max(each for each in (at, event, size) if each is not None):
             continue
         name = _MAP.search(words[at]) if at is not None else None
-        what = _type(code[: call.start()], code, words[size], words[event] if event is not None else "")
+        what = _type(
+            code[max(0, call.start() - _NEAR) : call.start()],
+            code,
+            words[size],
+            words[event] if event is not None else "",
+        )
         if what and (owner or name):
             found.setdefault(owner or (name[1] if name else ""), what)
     return found
@@ -90,4 +97,4 @@ def _type(before: str, code: str, size: str, event: str) -> str:
     if what.startswith("struct "):
         return what if re.search(rf"\b{what.replace(' ', chr(92) + 's+')}\b[^;{{}}]*\{{", code) else ""
     # a name that is hidden by an #if would be an error
-    return what if re.search(rf"\}}[^;{{}}]*\b{what}\s*;", code) and "#if" not in code else ""
+    return what if re.search(_TYPEDEF.format(name=what), code) and "#if" not in code else ""

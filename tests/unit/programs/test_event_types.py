@@ -19,10 +19,12 @@ int f(struct xdp_md *ctx) {
     others.ringbuf_output(&other, sizeof(other_t), 0);
     struct third *t = thirds.ringbuf_reserve(sizeof(struct third));
     bytes.perf_submit(ctx, (void *)data, 40);
+    settings.ringbuf_output(&config, sizeof(config), 0);
     parts.ringbuf_output(&seen.saddr, sizeof(seen.saddr), 0);
     // comments.perf_submit(ctx, &seen, sizeof(seen));
 }
 struct third { int x; };
+struct { int y; } config;
 """
 LIBBPF = """
 struct event { int a; };
