@@ -194,7 +194,7 @@ REFUSED = (
     ("set lb numbers 300 1", 2, "key 300: expected a number from 0 to 299, as numbers has no more"),
     ("set lb calls 1 al", 2, "value al: expected a program of lb, found 'al' (did you mean 'all'?)"),
     ("set lb devices 1 nowhere", 2, "an interface of lb, found 'nowhere' (it has lb.eth0, lb.eth1)"),
-    ("set lb events 1 1", 2, "events is a map of the kind perf_output, which takes no values"),
+    ("set lb events 1 1", 2, "events of lb has events, and no entries: netlab maps --follow lb events"),
     ("delete lb numbers 1", 1, "entries of an array are always there"),
     ("delete lb blocked 9", 1, "blocked of lb has no such key"),
     ("--watch lb", 2, "--watch needs a map"),
