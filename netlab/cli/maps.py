@@ -23,11 +23,16 @@ _ELEMENTS = 64  # of an array, that are not zeros
 
 def operate(lab: Standing, args: typed.Maps, say: Say) -> None:
     """Do what the words say. UsageError for what is not understood."""
-    if args.target[:1] and args.target[0] in ACTIONS:
+    if args.follow:
+        from netlab.cli.follow import follow
+
+        follow(lab.record, args, say)
+    elif args.target[:1] and args.target[0] in ACTIONS:
         _change(lab, args.target[0], args.target[1:], say)
     elif len(args.target) > len("NMK"):
         raise UsageError(f"maps takes NODE, MAP and KEY, or first {', '.join(ACTIONS)}; found {' '.join(args.target)}")
     elif args.watch and len(args.target) > 1:
+        map_view.refuse_events(lab.record, *args.target[:2])
         from netlab.cli.watch import watch
 
         watch(lab, args, *args.target)
@@ -47,6 +52,7 @@ def _change(lab: Standing, action: str, words: list[str], say: Say) -> None:
         raise UsageError(f"maps {action} needs more: {usage}")
     called, map_name, *rest = words
     program = map_view.program_with(lab.record, called, map_name)
+    map_view.refuse_events(lab.record, called, map_name)
     with (
         store.locked(name, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {name}")),
         Viewer(lab.record, program) as viewer,

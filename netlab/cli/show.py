@@ -10,7 +10,7 @@ from netlab.words import count, few
 
 if TYPE_CHECKING:
     from netlab.balancer.reports import Reporter
-    from netlab.observe.stats import BalancerStats, LabStats, Reasons
+    from netlab.observe.stats import BalancerStats, LabStats, ProgramStats, Reasons
     from netlab.observe.status import LabStatus, NodeStatus
     from netlab.supervise.client import Process
 
@@ -117,15 +117,7 @@ def stats(counted: "LabStats") -> None:
         console.print(_backends_table(now))
         console.print(_counts_table({**now.reasons, **now.carriers}))
     for key, program in counted.programs.items():
-        counts = program.reasons or program.counters
-        nothing = "has no plain counters" if program.maps else "counts nothing"
-        console.print(f"{key}:" if counts else f"{key}: its program {nothing}")
-        if program.reasons:
-            console.print(_counts_table(program.reasons))
-        if program.counters:
-            console.print(_counters_table(program.counters))
-        if program.maps:
-            console.print(f"{key}: other maps, which netlab maps {key} MAP shows: {', '.join(program.maps)}")
+        _program(console, key, program)
     if not counted.balancers and not counted.programs and not counted.problems:
         say("netlab: no node of this lab carries a program")
     _losses(counted, console)
@@ -142,6 +134,22 @@ def _losses(counted: "LabStats", console: Any) -> None:
     for node, errors in counted.udp_rcvbuf_errors.items():
         if errors:
             console.print(_full_buffers(node, errors))
+
+
+def _program(console: Any, key: str, program: "ProgramStats") -> None:
+    """Print what a program counts that is no balancer."""
+    counts = program.reasons or program.counters
+    nothing = "has no plain counters" if program.maps or program.events else "counts nothing"
+    console.print(f"{key}:" if counts else f"{key}: its program {nothing}")
+    if program.reasons:
+        console.print(_counts_table(program.reasons))
+    if program.counters:
+        console.print(_counters_table(program.counters))
+    if program.maps:
+        console.print(f"{key}: other maps, which netlab maps {key} MAP shows: {', '.join(program.maps)}")
+    if program.events:
+        maps = ", ".join(f"{name} ({kind})" for name, kind in program.events.items())
+        console.print(f"{key}: events, which netlab maps --follow {key} shows: {maps}")
 
 
 def _backends_table(now: "BalancerStats") -> Any:

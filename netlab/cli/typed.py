@@ -124,10 +124,11 @@ class Stats(Arguments):
 
 
 class Maps(Arguments):
-    """The arguments of `maps`: words; at most so many entries; for how many seconds to watch (None: no end)."""
+    """The arguments of `maps`: words; at most so many entries; how many seconds to watch or follow (None: no end)."""
 
     target: list[str]
     watch: bool
+    follow: bool
     every: float
     duration: float | None
     limit: int

@@ -182,8 +182,15 @@ VERBS = {
                 "NODE MAP to change (a queue has no KEY); one of several programs of a node is NODE/NAME",
             ),
             _argument("--watch", action="store_true", help="show what changes, and how fast"),
+            _argument(
+                "--follow",
+                action="store_true",
+                help="show events as they come, from ring buffers and perf event arrays: of all, of NODE or NODE MAP",
+            ),
             _argument("--every", type=seconds, default=1.0, metavar="SECONDS", help="look so often (1)"),
-            _argument("--for", dest="duration", type=seconds, metavar="SECONDS", help="watch so long (until Ctrl-C)"),
+            _argument(
+                "--for", dest="duration", type=seconds, metavar="SECONDS", help="watch or follow so long (until Ctrl-C)"
+            ),
             _argument("--limit", type=number, default=1000, metavar="N", help="show at most N entries (1000)"),
             _argument("--all", action="store_true", help="show also the entries of arrays that are zeros"),
             _FORMAT,

@@ -70,6 +70,7 @@ class Host:
         self.supervises = False  # whether the supervisor has its job
         self.tracing: Beside | None = None
         self.counting: Beside | None = None  # of what goes wrong with XDP
+        self.has_events = False  # whether a program has maps of events
         self.names: Names | None = None  # of a lab with a way outside
         self.told_of_background = False
 
@@ -161,6 +162,7 @@ class Host:
             cflags=program.cflags,
             map_sizes=program.map_sizes,
             hook=program.hook,
+            event_types=program.event_types,
         )
 
     def do(self, stage: Stage) -> None:
@@ -183,10 +185,7 @@ class Host:
         nodes = [step.node for step in steps if isinstance(step, CreateNode | JoinHost)]
         self.runtime.create(nodes, {step.node: step.own for step in _of(GiveFiles, steps)})
         self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
-        links.build(
-            [step for step in steps if not isinstance(step, _ELSEWHERE)],
-            self.runtime.netns_path,
-        )
+        links.build([step for step in steps if not isinstance(step, _ELSEWHERE)], self.runtime.netns_path)
         self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
         if self._joins_host():
             from netlab.lab import outside
@@ -219,6 +218,7 @@ class Host:
         for step, compilation in compilations.items():
             loaded = compilation.finish()
             notes.update(dict.fromkeys(loaded.notes))
+            self.has_events |= loaded.has_events
             pinned[os.path.basename(compilation.job.pin_folder)] = loaded.noted()
             xdp_watch.add_cpumaps(self.standing.record, step.node, loaded.cpumaps)
             where = few(step.interfaces)
@@ -248,8 +248,16 @@ class Host:
             start, problem = launch.start(self.standing, step, processes[step.key], self.home)
             self._check(step, problem)
             starts.append(start)
-        errors = xdp_watch.nodes(self.standing.record)
-        client.start(self.supervisor, starts, bool(self.compilations), self.deadline_s, self._tell, setups, errors)
+        client.start(
+            self.supervisor,
+            starts,
+            bool(self.compilations),
+            self.deadline_s,
+            self._tell,
+            setups,
+            errors=xdp_watch.nodes(self.standing.record),
+            events=self.has_events,
+        )
 
     def _tell(self, event: dict[str, Any]) -> None:
         words = {"prepared": "set up", "ready": "ready", "exited": "has ended"}

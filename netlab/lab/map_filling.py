@@ -6,15 +6,17 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import NamedTuple
 
+from netlab import paths
 from netlab.errors import Mistake, TopologyError, reason
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
 from netlab.plan.fill_maps import FillMaps
-from netlab.programs import bpf, map_types, pinned
+from netlab.programs import bpf, event_types, map_types, pinned
 from netlab.programs.lab_names import LabNames
 from netlab.programs.map_writer import MapWriter
 from netlab.programs.maps import Map
 from netlab.programs.written_values import Misfit
+from netlab.record import layouts
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, nearest
 from netlab.topology.document.tree import Sequence as List
 from netlab.topology.model import MapEntries
@@ -74,7 +76,7 @@ def _fillings(standing: Standing, node: str, entries: MapEntries, opened: ExitSt
             of = opened.enter_context(Map.open(maps[entries.name.text]))
             target = map_types.typed({entries.name.text: of})[entries.name.text]
             writer = MapWriter(target, LabNames(standing.record, node), folder)
-            ready.append(_Filling(entries, opened.enter_context(closing(writer))))
+            ready.append(_Filling(entries, opened.enter_context(closing(writer)), folder))
     if ready:
         return _Found(ready, [misfit for each in ready for misfit in each.misfits])
     hint = nearest(entries.name.text, [name for maps in there.values() for name in maps])
@@ -85,7 +87,8 @@ def _fillings(standing: Standing, node: str, entries: MapEntries, opened: ExitSt
 class _Filling:
     """The entries for one map, in bytes as the kernel takes them; `misfits` are the entries that do not fit."""
 
-    def __init__(self, entries: MapEntries, writer: MapWriter) -> None:
+    def __init__(self, entries: MapEntries, writer: MapWriter, folder: str) -> None:
+        self._folder = folder
         self.name = entries.name
         self.entries = entries
         self.path = entries.path
@@ -95,9 +98,25 @@ class _Filling:
         self._ready: list[tuple[Item, str, bytes, list[bytes]]] = []
         self._read()
 
+    def _check_type(self, item: Scalar) -> None:
+        known, name = layouts.read(paths.layouts(self._folder)).structs, event_types.called(item.text)
+        if name not in known:
+            raise Misfit(
+                item, f"{self.path}.type", "a struct that the program's types tell of", nearest(name, list(known))
+            )
+
+    def _check_kind(self) -> None:
+        of_events = self.entries.event or not self.entries.follow
+        if of_events and self._map.type not in bpf.EVENTS:
+            raise Misfit(self.name, self.path, "a ring buffer or a perf event array, as this is said of events")
+        if self.entries.event:
+            self._check_type(self.entries.event)
+        if self.entries.content[2] or not of_events:
+            self._writer.check_kind(self.name, self.path)
+
     def _read(self) -> None:
         try:
-            self._writer.check_kind(self.name, self.path)
+            self._check_kind()
             pairs = list(self._pairs())
         except Misfit as misfit:
             self.misfits.append(misfit)

@@ -21,6 +21,7 @@ from netlab.programs import attachment, build, loader, map_reuse, pinned
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.record import named, noted_pins, store
 from netlab.record.model import LabRecord, ProgramRecord
+from netlab.supervise import talk
 from netlab.topology import dialect
 from netlab.topology.hooks import XDP
 from netlab.words import count, few
@@ -53,10 +54,11 @@ class _Renewal(NamedTuple):
 
 
 class _Maps(NamedTuple):
-    """How many maps a new build has kept, and how many are new."""
+    """How many maps a new build has kept, and how many are new; whether one is for events."""
 
     kept: int
     made: int
+    has_events: bool
 
 
 def reload(lab: str, called: str, define: Define, say: Say) -> None:
@@ -80,11 +82,22 @@ def reload(lab: str, called: str, define: Define, say: Say) -> None:
         pinned.remove_strays(shared, [each.pins for each in standing.record.nodes[paths.node_of(key)].programs])
         with _no_new_names(shared):
             renewed = _replaced(standing, programs, define, lock, say, comes_too_late)
+        if any(each.has_events for each in renewed.values()):
+            _read_events(standing.record.folder, say)
         after = f"after {time.monotonic() - began:.2f} s"
         for key, program in programs.items():
-            kept, made = renewed[key]
+            kept, made, _ = renewed[key]
             what = f"{program.name} renewed on {few(program.interfaces)} {after}; {count(kept, 'map')} kept"
             say(f"netlab: {lab}: {paths.node_of(key)}: {what}{f', {made} new' if made else ''}")
+
+
+def _read_events(folder: str, say: Say) -> None:
+    """Let what reads events see the maps of a new build, and their types."""
+    try:
+        with talk.to(folder) as supervisor:
+            supervisor.ask("look")
+    except NetlabError as error:
+        say(f"netlab: note: events of the new build are not read: {error}")
 
 
 @contextmanager
@@ -175,7 +188,7 @@ def _swapped(undo: ExitStack, folder: str, renewal: _Renewal) -> _Maps:
     undo.callback(compilation.kill)  # first, or it could attach the new build after that
     compilation.attach(renewal.netns, program.interfaces, renewal.earlier)
     compilation.finish()
-    return _Maps(len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept))
+    return _Maps(len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept), loaded.has_events)
 
 
 def _clear_up(folder: str, program: ProgramRecord, fresh: str, netns: str) -> None:
@@ -231,6 +244,7 @@ def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fr
         cflags=program.cflags,
         map_sizes=tuple(program.map_sizes.items()),
         hook=program.hook,
+        event_types=tuple(program.event_types.items()),
     )
 
 

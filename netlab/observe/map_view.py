@@ -15,7 +15,7 @@ from netlab.programs.lab_names import LabNames, packed
 from netlab.programs.map_types import TypedMap
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.programs.shown_values import Shower, is_set
-from netlab.record import named
+from netlab.record import layouts, named
 from netlab.record.model import LabRecord
 
 _NUMBER_BYTES = 4
@@ -24,6 +24,7 @@ _VALUES = {  # what a person knows as the value
     **dict.fromkeys(bpf.MAPS_OF_MAPS, "map"),
     bpf.PROG_ARRAY: "program",
     bpf.CPUMAP: "frames that may wait",
+    **dict.fromkeys(bpf.EVENTS, "events"),
 }
 _DEEPEST = 2  # maps in maps: the kernel allows no more levels
 _UNREADABLE = (errno.ENOTSUP, 524, errno.EINVAL, errno.EPERM)  # 524 is the kernel's own ENOTSUPP
@@ -103,9 +104,19 @@ class Viewer:
         """Say what a map is."""
         key = "number" if of.map.type in bpf.ARRAYS and not of.key.type else of.words(of.key)
         value = _VALUES.get(of.map.type) or of.words(of.value)
+        if of.map.type in bpf.EVENTS:
+            key, value = "none", self._event(of.name) or value
         return MapAbout(
             self.node, self.program, of.name, of.kind, of.map.id, key, value, of.map.max_entries, _memory(of.map)
         )
+
+    def _event(self, name: str) -> str:
+        """Return the type of the events in a map, as far as the program or the topology says it."""
+        try:
+            known = layouts.read(paths.layouts(self._pins)).maps
+        except NetlabError:
+            return ""
+        return known[name].value.type if name in known else ""
 
     def view(self, of: TypedMap, most: int, with_zeros: bool = False, depth: int = 0) -> MapView:
         """Return what is in a map, at most so many entries; zeros of an array are left out unless they are wanted."""
@@ -125,8 +136,13 @@ class Viewer:
         except OSError as error:
             if error.errno not in _UNREADABLE:
                 raise
-            return MapView(self.about(of), (), problem=f"entries of a {of.kind} map cannot be read from outside")
+            return MapView(self.about(of), (), problem=self._why_not(of))
         return MapView(self.about(of), tuple(shown), zeros, more)
+
+    def _why_not(self, of: TypedMap) -> str:
+        if of.map.type not in bpf.EVENTS:
+            return f"entries of a {of.kind} map cannot be read from outside"
+        return f"its events are shown by: netlab maps --follow {self.program} {of.name}"
 
     def entry(self, of: TypedMap, key: bytes) -> EntryView:
         """Return the entry with this key; NetlabError if there is none."""
@@ -253,6 +269,14 @@ def program_with(lab: LabRecord, called: str, name: str) -> str:
     if len(found) > 1:
         raise UsageError(f"several programs of {called} have a map {name}: name one of {', '.join(found)}")
     return found[0]
+
+
+def refuse_events(lab: LabRecord, called: str, name: str) -> None:
+    """Raise UsageError if a map is for events: it has no entries."""
+    pins = dict(lab.programs())[program_with(lab, called, name)].pins
+    with Map.open(pinned.maps(pins)[name]) as of:
+        if of.type in bpf.EVENTS:
+            raise UsageError(f"{name} of {called} has events, and no entries: netlab maps --follow {called} {name}")
 
 
 def _no_map(whose: str, name: str, there: Iterable[str]) -> UsageError:

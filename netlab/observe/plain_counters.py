@@ -13,10 +13,14 @@ MOST = 100  # numbers of a map that are not zero; a map with more is a table rat
 Counters = Mapping[str, Mapping[str, int]]
 
 
-def read(lab: LabRecord, program: str, known: frozenset[str]) -> tuple[Counters, tuple[str, ...]]:
-    """Return the numbers that are not zero, by map and key, and the names of all other maps; `known` are left out."""
+def read(lab: LabRecord, program: str, known: frozenset[str]) -> tuple[Counters, tuple[str, ...], Mapping[str, str]]:
+    """Return the numbers that are not zero, by map and key, the names of other maps, and the kinds of those of events.
+
+    Maps that are `known` are left out.
+    """
     counters: dict[str, dict[str, int]] = {}
     others = []
+    events = {}
     with Viewer(lab, program) as viewer:
         for name, each in viewer.maps.items():
             if name in known:
@@ -26,9 +30,11 @@ def read(lab: LabRecord, program: str, known: frozenset[str]) -> tuple[Counters,
                 counters[name] = {str(entry.key): entry.value for entry in view.entries}
             elif each.value.type in _GLOBALS:
                 counters[name] = _whole(viewer, each)
+            elif each.map.type in bpf.EVENTS:
+                events[name] = each.kind
             else:
                 others.append(name)
-    return counters, tuple(others)
+    return counters, tuple(others), events
 
 
 def _whole(viewer: Viewer, section: TypedMap) -> dict[str, int]:

@@ -59,12 +59,14 @@ class BalancerStats(NamedTuple):
 class ProgramStats(NamedTuple):
     """What a program that is no balancer counts.
 
-    `counters` are the whole numbers in its arrays that are not zero, by map and key; `maps` are its other maps.
+    `counters` are the whole numbers in its arrays that are not zero, by map and key; `maps` are its other maps, and
+    `events` those of events, each with its kind.
     """
 
     reasons: Reasons
     counters: Mapping[str, Mapping[str, int]] = {}
     maps: tuple[str, ...] = ()
+    events: Mapping[str, str] = {}
 
 
 class XdpLoss(NamedTuple):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from netlab.errors import NetlabError
+from netlab.observe import event_lines
 from netlab.observe.log_view import clock
 from netlab.observe.painter import Painter
 from netlab.paths import process_key
@@ -22,6 +23,7 @@ from netlab.supervise.logs import LogLine
 
 _SETTLE_NS = 30_000_000  # a line is told this long after its stamp, unless the machine is overloaded
 _FOREVER_S = 1e6
+_OF_PROGRAMS = ("trace", "event")
 
 
 class Chosen(NamedTuple):
@@ -82,7 +84,9 @@ def form(lab: LabRecord, style: str, paint: Painter) -> Callable[[LogLine], str]
         whose = {"process": None if line.stream in OF_KERNEL else line.source}
         of_program = {"program": line.source} if line.stream in OF_KERNEL and line.source in programs else {}
         more = {"cut": True} if line.cut else {}
-        return json.dumps({**known, **whose, **of_program, "stream": line.stream, "text": line.text, **more})
+        shown = {"stream": line.stream, "text": line.text, **more}
+        event = {"event": json.loads(line.data)} if line.data else {}
+        return json.dumps({**known, **whose, **of_program, **shown, **event})
 
     return data if style == "json" else text
 
@@ -94,11 +98,11 @@ def read(lab: LabRecord, chosen: Chosen, follow: bool = False) -> Iterator[LogLi
     lines, as this reader is too slow, a line of the stream `lost` says how many.
     """
     lines = _followed(lab, chosen.processes) if follow else _before(lab, chosen.processes)
-    return filter(chosen.has, lines)
+    return filter(chosen.has, map(event_lines.worded, lines))
 
 
 def _before(lab: LabRecord, processes: Sequence[str]) -> Iterator[LogLine]:
-    return logs.read(lab.folder, processes, trace=True)
+    return logs.read(lab.folder, processes, trace=True, events=True)
 
 
 def _followed(lab: LabRecord, processes: Sequence[str]) -> Iterator[LogLine]:
@@ -107,7 +111,7 @@ def _followed(lab: LabRecord, processes: Sequence[str]) -> Iterator[LogLine]:
     def place(line: LogLine) -> tuple[int, int]:
         return line.ns, order.get(line.source, len(order)) if line.stream not in OF_KERNEL else len(order)
 
-    with logs.opened(lab.folder, processes, trace=True) as files, talk.to(lab.folder) as supervisor:
+    with logs.opened(lab.folder, processes, trace=True, events=True) as files, talk.to(lab.folder) as supervisor:
         yield from logs.merged(files)
         try:
             supervisor.ask("watch", kinds=schema.LOGGED)
@@ -149,10 +153,10 @@ def _line(event: talk.Message) -> LogLine:
             return LogLine(ns, event["process"], event["stream"], event["text"], event.get("cut", False))
         case "note":
             return LogLine(ns, event["process"], "note", event["text"])
-        case "trace":
-            return LogLine(ns, event["program"], "trace", event["text"])
-        case "xdp":
-            return LogLine(ns, event["program"] or event["node"], "xdp", event["text"])
+        case "trace" | "xdp" as stream:
+            return LogLine(ns, event["program"] or event["node"], stream, event["text"])
+        case "event":
+            return event_lines.raw(event)
         case "overrun":
             return LogLine(ns, "", "lost", event["text"])
     missing = f"{event['count']} lines are missing here, as this reader was too slow: netlab timeline shows them"

@@ -169,6 +169,8 @@ def _program(step: AttachProgram, folder: str) -> ProgramRecord:
         program.include,
         program.cflags,
         dict(program.map_sizes),
+        dict(program.event_types),
+        program.unfollowed,
     )
 
 

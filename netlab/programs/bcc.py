@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
 from netlab.kernel import syscalls
-from netlab.programs import bpf, build, cache, compiled, headers, kernel_btf, lab_header
+from netlab.programs import bpf, btf, build, cache, compiled, event_text, headers, kernel_btf, lab_header
 from netlab.programs.build import Build, Refused
 from netlab.programs.loader import Job
 from netlab.programs.log_capture import LOG_BYTES, log_with_lines
@@ -48,6 +48,7 @@ class Unit(NamedTuple):
         flags = ["-Werror=implicit-function-declaration", *headers.flags(path, work_folder, job.include)]
         more, of_lab = lab_header.flags(job.lab, job.key, path, whole, work_folder)
         flags += [*headers.flags_for(whole), *more]
+        text = event_text.with_types(text, whole, is_bcc=True)
         for name, value in [*job.builtins, *job.define, ("NETLAB_CPUS", possible_cpus())]:
             flags += [f"-U{name}", f"-D{name}={value}"]
         names = [f"-U{_NAMES}", f'-D{_NAMES}="{mark.printed(job.lab)}/{job.key}"']
@@ -86,7 +87,7 @@ def load(unit: Unit) -> Build:
     maps, (names, in_headers, others) = _maps(module), _program_names(module, unit.kind)
     build.refuse_other_kind(unit.job, names, others)
     made = _taken(module, maps, names, unit) if paths.cache_folder() else None
-    build.adopt(unit.job, unit.text, maps)
+    build.adopt(unit.job, unit.text, _types(), maps)
     entry = build.entry(unit.job, names, in_headers)
     for name in names:
         with _refusal("verify", name):
@@ -106,7 +107,8 @@ def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
         return None
     entry = build.entry(unit.job, [each.name for each in kept.programs])
     try:
-        maps, programs = compiled.load(kept, entry, unit.kind.number, partial(build.adopt, unit.job, unit.text))
+        adopt = partial(build.adopt, unit.job, unit.text, kept.btf)
+        maps, programs = compiled.load(kept, entry, unit.kind.number, adopt)
     except OSError:
         for key in unit.keys:
             cache.forget(key)
@@ -210,6 +212,7 @@ def _program_names(module: "BPF", kind: build.Kind) -> tuple[list[str], list[str
 
     numbers = range(lib.bpf_num_functions(module.module))
     names = [lib.bpf_function_name(module.module, number).decode() for number in numbers]
+    names = [name for name in names if not name.startswith(btf.EVENT_OF)]
     programs = kernel_btf.functions_of(kind.context)
     if programs is None:
         return names, [], []
@@ -234,7 +237,12 @@ def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) ->
             programs.append(compiled.code(name, text, maps, _attach_type(name, unit.kind)))
     except compiled.CannotBeTaken:
         return None
-    return compiled.Compiled(lib.bpf_module_license(module.module), types, shapes, tuple(programs))
+    return compiled.Compiled(lib.bpf_module_license(module.module), types or _types(), shapes, tuple(programs))
+
+
+def _types() -> bytes:
+    """Return the BTF of what was compiled, which no map may have; nothing if there is none."""
+    return next(iter(kernel_btf.compiled()), b"")
 
 
 def _attach_type(name: str, kind: build.Kind) -> int:

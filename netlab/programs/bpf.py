@@ -34,11 +34,11 @@ HASH, ARRAY, PROG_ARRAY, LRU_HASH, ARRAY_OF_MAPS, HASH_OF_MAPS, DEVMAP, DEVMAP_H
 )
 MAPS_OF_MAPS = (ARRAY_OF_MAPS, HASH_OF_MAPS)
 DEVMAPS = (DEVMAP, DEVMAP_HASH)
-PERF_ARRAY = MAP_TYPES.index("perf_output")
+PERF_ARRAY, RING_BUFFER = map(MAP_TYPES.index, ("perf_output", "ringbuf"))
+EVENTS = (PERF_ARRAY, RING_BUFFER)  # maps without entries: programs put events into them, and readers take them out
 OF_DESCRIPTORS = (PROG_ARRAY, PERF_ARRAY, MAP_TYPES.index("cgroup_array"))  # keys and values are of four bytes
-PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, LPM_TRIE, QUEUE, STACK, XSKMAP, RING = map(
-    MAP_TYPES.index,
-    ("percpu_hash", "percpu_array", "lru_percpu_hash", "lpm_trie", "queue", "stack", "xskmap", "ringbuf"),
+PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, LPM_TRIE, QUEUE, STACK, XSKMAP = map(
+    MAP_TYPES.index, ("percpu_hash", "percpu_array", "lru_percpu_hash", "lpm_trie", "queue", "stack", "xskmap")
 )
 PER_CPU = (PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)
 QUEUES = (QUEUE, STACK)  # maps without keys
@@ -185,7 +185,10 @@ def load_program(
     kind: int = XDP,
     attach_to: int = 0,
 ) -> int:
-    """Load a program of a kind (enum bpf_prog_type), without a log; return its descriptor. `attach_to` is a type of the kernel's, by its number."""
+    """Load a program of a kind (enum bpf_prog_type), without a log; return its descriptor.
+
+    `attach_to` is a type of the kernel's, by its number.
+    """
     held, terms_held = ctypes.create_string_buffer(instructions, len(instructions)), ctypes.create_string_buffer(terms)
     text = name.encode()[:NAME_BYTES]
     attr = attributes(

@@ -6,7 +6,7 @@ returned.
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from netlab.record.layouts import NETWORK, OTHER, SIGNED, STRUCT, UNSIGNED, Field, Layouts, MapLayout, Struct
@@ -27,7 +27,8 @@ _MORE = {
 _SAME = {_TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _TYPE_TAG}  # other names for another type
 _INT_SIGNED = 1
 _IN_NETWORK_ORDER = {f"__be{bits}" for bits in (16, 32, 64)}
-_POINTER_BYTES = 8
+_POINTER_BYTES, _DESCRIPTOR_BYTES = 8, 4
+EVENT_OF = "event_of_"  # begins the names of functions that show what events a map has, and that nobody runs
 _FORMAT = ".____fmt"  # ends the names of what bpf_printk() is to print
 # BTF whose types nest deeper, or that has more fields, counts as damaged.
 _DEEPEST = 64
@@ -56,12 +57,20 @@ class _Type(NamedTuple):
     more: int  # the offset of what follows it
 
 
-def layouts(data: bytes, maps: Mapping[str, MapTypes]) -> Layouts:
-    """Return the layouts of maps, of functions' parameters, and of all types in them; BadBtfError if damaged."""
+def layouts(data: bytes, maps: Mapping[str, MapTypes], of_events: Collection[str] = ()) -> Layouts:
+    """Return the layouts of maps, of functions' parameters, and of all types in them; BadBtfError if damaged.
+
+    In the maps `of_events`, values are events. Their type is what the map's declaration calls its value, or what a
+    function `event_of_MAP` points to. If there are such maps, all structs are returned: any may be one of an event.
+    """
     try:
         reader = _Reader(data)
-        found = {name: reader.map_layout(types) for name, types in maps.items() if types.value}
+        typed = {name: each for name, each in maps.items() if each.value and name not in of_events}
+        found = {name: reader.map_layout(types) for name, types in typed.items()}
         reader.add_parameters()
+        if of_events:
+            found.update((name, each) for name, each in reader.event_types() if name in of_events)
+            reader.add_structs()
     except BadBtfError:
         raise
     except (struct.error, IndexError, ValueError, RecursionError) as error:
@@ -133,6 +142,37 @@ class _Reader:
                     _, number = self._at(self._data, "II", each.more + 8 * parameter)
                     bare = self._types[self._bare(number)[0]]
                     self._field("", bare.rest if bare.kind == _PTR else number, 0)
+
+    def event_types(self) -> Iterator[tuple[str, MapLayout]]:
+        """Yield names of maps, and the types of the events in them, as far as the file says them."""
+        for each in self._types:
+            name, number = "", 0
+            if each.kind == _VAR:
+                name, number = self._text(each.name), self._declared(self._types[self._bare(each.rest)[0]])
+            elif each.kind == _FUNC and (function := self._text(each.name)).startswith(EVENT_OF):
+                name = function.removeprefix(EVENT_OF)
+                takes = self._types[each.rest]
+                number = self._at(self._data, "II", takes.more)[1] if takes.members else 0
+            bare = self._types[self._bare(number)[0]]
+            event = self._field("value", bare.rest, 0) if bare.kind == _PTR else None
+            if event and (event.kind == STRUCT or event.size != _DESCRIPTOR_BYTES):  # else of a slot in a perf array
+                yield name, MapLayout(Field("key", 0, 0, OTHER, ""), event)
+
+    def _declared(self, each: _Type) -> int:
+        """Return the number of a pointer to the type of values, of a struct that declares a map; else 0."""
+        if each.kind != _STRUCT:
+            return 0
+        members = [self._at(self._data, "III", each.more + 12 * member)[:2] for member in range(each.members)]
+        numbers = {self._text(text): number for text, number in members}
+        return numbers.get("value", 0) if "type" in numbers else 0
+
+    def add_structs(self) -> None:
+        """Find all structs that have names."""
+        for number, each in enumerate(self._types):
+            if each.kind == _STRUCT and each.name and self._text(each.name):
+                self._struct(each, number, "")
+            elif each.kind == _TYPEDEF:
+                self._field("", number, 0)
 
     def functions_of(self, context: str) -> Iterator[str]:
         """Yield the names of functions whose only parameter is a pointer to a struct of this name."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from netlab.kernel import files
 from netlab.programs import bpf, headers, kernel_btf, map_reuse
+from netlab.programs.btf import MapTypes
 from netlab.programs.loader import Job
 from netlab.record import layouts
 from netlab.topology import hooks, program_text
@@ -54,6 +55,11 @@ class Build(NamedTuple):
     maps: dict[str, int]
     programs: dict[str, int]
     forget: Callable[[], None] | None = None  # frees the memory of a compiler that is not needed any more
+
+    @property
+    def has_events(self) -> bool:
+        """Whether a map is for events: a ring buffer, or a perf event array."""
+        return any(bpf.map_info(fd).type in bpf.EVENTS for fd in self.maps.values())
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer rather than an error
@@ -113,10 +119,11 @@ def entry(job: Job, names: Sequence[str], in_headers: Sequence[str] = ()) -> str
     return choose_entry(names, job.function, stem, in_headers, others, job.hook)
 
 
-def adopt(job: Job, text: bytes, maps: dict[str, int]) -> None:
+def adopt(job: Job, text: bytes, types: bytes, maps: dict[str, int]) -> None:
     """Let maps, of which no program knows yet, be as the job says, and write down how they are laid out.
 
-    Their descriptors then mean maps of the size that the topology says, or those of an earlier build.
+    Their descriptors then mean maps of the size that the topology says, or those of an earlier build. `types` is the
+    program's BTF, or empty.
     """
     for name, entries in job.map_sizes:
         if name in maps:
@@ -124,7 +131,21 @@ def adopt(job: Job, text: bytes, maps: dict[str, int]) -> None:
     found = kernel_btf.layouts(maps)
     if job.successor_of:
         map_reuse.adopt(maps, job.successor_of, found)
-    note(job, text, kernel_btf.whole(found.values()))
+    of_events = [name for name, fd in maps.items() if bpf.map_info(fd).type in bpf.EVENTS]
+    events = [of_events_too(job, types, {}, of_events)] if of_events else []
+    note(job, text, kernel_btf.whole([*found.values(), *events]))
+
+
+def of_events_too(job: Job, types: bytes, maps: Mapping[str, MapTypes], of_events: Sequence[str]) -> layouts.Layouts:
+    """Return what a program's BTF says of maps, among them some for events; refuse what the topology says wrongly."""
+    from netlab.programs import event_types  # here, as few programs have events
+
+    try:
+        return event_types.layouts(types, maps, of_events, dict(job.event_types))
+    except event_types.UnknownTypeError as error:
+        if not job.successor_of:  # `up` then tells the place in the file
+            return event_types.layouts(types, maps, of_events, {})
+        raise Refused("plain", str(error)) from None
 
 
 def _resize(name: str, fd: int, entries: int) -> None:

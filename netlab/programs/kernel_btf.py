@@ -38,13 +38,18 @@ def functions_of(context: str) -> set[str] | None:
     None if the kernel has no BTF of it, or none that is understood.
     """
     found: set[str] = set()
-    known = [fd for fd in map(int, os.listdir("/proc/self/fd")) if _is_types(fd)]
+    known = compiled()
     try:
-        for fd in known:
-            found |= btf.functions_of(bpf.btf_of(fd), context)
+        for types in known:
+            found |= btf.functions_of(types, context)
     except BadBtfError:
         return None
     return found if known else None
+
+
+def compiled() -> list[bytes]:
+    """Return the types of what this process has compiled."""
+    return [bpf.btf_of(fd) for fd in map(int, os.listdir("/proc/self/fd")) if _is_types(fd)]
 
 
 def _is_types(fd: int) -> bool:

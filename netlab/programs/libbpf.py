@@ -10,24 +10,18 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from netlab import paths
-from netlab.programs import bpf, btf, build, map_reuse
+from netlab.programs import bpf, btf, build, event_text, libbpf_programs, map_reuse
 from netlab.programs.btf import BadBtfError, MapTypes
 from netlab.programs.build import Build, Refused
 from netlab.programs.libbpf_calls import (
-    ATTACH_CPUMAP,
-    ATTACH_DEVMAP,
     ATTACH_INTERFACE,
-    SCHED_ACT,
-    UNSPECIFIED,
-    XDP,
     ObjectFile,
     ObjectMap,
-    Program,
 )
 from netlab.programs.loader import Job, Order
 from netlab.programs.maps import Map, possible_cpus
 from netlab.record.layouts import NONE, Layouts
-from netlab.topology import hooks, object_file
+from netlab.topology import object_file
 
 if TYPE_CHECKING:
     from netlab.programs.clang import Options
@@ -39,9 +33,6 @@ _CONSTANT = ("rodata", "kconfig")  # maps of constants: each build has its own
 _STRINGS = re.compile(r"rodata_str|rodata_cst")  # maps of literals, which the source does not name
 _OWN_ERRORS = 4000  # enum libbpf_errno begins here
 _NAME = re.compile(r"\w+")
-_SECTIONS = {build.XDP_KIND: re.compile("xdp"), build.TC_KIND: re.compile(r"(?:tcx?|classifier|cls)(?:$|[/_.])")}
-_DIRECTION = re.compile(r"(?:^|[/_.])(ingress|egress)$")
-_SECOND = re.compile(r"(?:^|/)(?:xdp_)?(cpumap|devmap)(?:/|$)")  # xdp/devmap, or xdp_devmap/NAME of old libbpf
 _REFUSED = re.compile(r"^libbpf: prog '([^']*)': BPF program load failed: ", re.MULTILINE)
 
 
@@ -54,6 +45,7 @@ def load_source(order: Order, text: bytes, whole: str, say: Callable[[str], None
         raise Refused("plain", "is no C source: it holds a zero byte")
     made = clang.options(job, whole)
     compiled_before = clang.without_folder([*made.flags, *clang.defined(job.define)], job.work_folder)
+    text = event_text.with_types(text, whole, is_bcc=False)
     key = cache.key(job.path, text + made.text, compiled_before, made.compiler)
     kept = cache.find(key, say)
     if isinstance(kept, bytes):
@@ -96,13 +88,13 @@ def _load(job: Job, data: bytes, text: bytes, macros: set[str]) -> Build:
     opened = _open(job, data)
     maps = _by_name("map", ((_map_name(each), each) for each in opened.maps))
     kind = build.kind_at(job.hook)
-    found = _programs(opened, kind)
+    found = libbpf_programs.of_kind(opened, kind)
     programs = _by_name("program", ((each.name, each) for each in found))
-    _set_types(opened, kind, found)
-    entry = _entry(job, opened, programs)
+    libbpf_programs.set_types(opened, kind, found)
+    entry = libbpf_programs.entry(job, opened, programs)
     programs[entry].want(True)  # in any case, and for an interface
     programs[entry].become(kind.number, ATTACH_INTERFACE if kind is build.XDP_KIND else 0)
-    known = _layouts(opened.types(), maps)
+    known = _layouts(job, opened.types(), maps)
     if job.define:
         from netlab.programs import global_variables  # imported here: most objects are loaded as they are
 
@@ -157,84 +149,7 @@ def _by_name(what: str, pairs: Iterable[tuple[str, _T]]) -> dict[str, _T]:
     return found
 
 
-def _programs(opened: ObjectFile, kind: build.Kind) -> list[Program]:
-    """Return the programs of a kind, also those of which libbpf cannot tell it by the section."""
-    try:
-        takers = btf.functions_of(opened.types(), kind.context)
-    except BadBtfError:
-        takers = set()
-    return [
-        each
-        for each in opened.programs
-        if each.type == kind.number
-        or (each.type == UNSPECIFIED and (_SECTIONS[kind].match(each.section) or each.name in takers))
-    ]
-
-
-def _set_types(opened: ObjectFile, kind: build.Kind, programs: list[Program]) -> None:
-    """Set the types of the programs of a kind; the other programs will not be loaded."""
-    for each in opened.programs:
-        if each not in programs:
-            each.want(False)
-        elif kind is build.XDP_KIND:
-            each.become(XDP, _attach_type(each))
-        else:
-            each.become(kind.number, 0)  # by this type it may be attached in each direction, by each kernel
-
-
-def _attach_type(program: Program) -> int:
-    """Return a program's attach type, by its section or else its name."""
-    known = {ATTACH_DEVMAP, ATTACH_CPUMAP}
-    if program.type == XDP and program.attach_type in known:
-        return program.attach_type
-    second = _SECOND.search(program.section)
-    if second and second[1] == "cpumap":
-        return ATTACH_CPUMAP
-    return ATTACH_DEVMAP if second or program.name.endswith(build.DEVMAP_SUFFIX) else ATTACH_INTERFACE
-
-
-def _entry(job: Job, opened: ObjectFile, programs: dict[str, Program]) -> str:
-    """Return the program to attach: `function` may name a program, or a section with only one program."""
-    wanted = job.function
-    if wanted and wanted not in programs:
-        inside = [name for name, each in programs.items() if each.section == wanted]
-        if len(inside) > 1:
-            raise Refused("plain", f"has several programs in the section {wanted}: {', '.join(inside)}")
-        wanted = inside[0] if inside else wanted
-    ordinary = [name for name, each in programs.items() if each.is_wanted and _is_for(each, job.hook)]
-    if not wanted or wanted not in programs:
-        _refuse_others(job, opened, programs)
-    if not wanted and not ordinary and job.hook in hooks.TC and programs:
-        there = ", ".join(f"{name} in {each.section}" for name, each in programs.items())
-        raise Refused("plain", f"has no program for {job.hook}: it has {there}; to attach one here, say `function:`")
-    return build.entry(job._replace(function=wanted), list(programs) if wanted or not ordinary else ordinary)
-
-
-def _is_for(program: Program, hook: str) -> bool:
-    """Say whether a program of a hook's kind is for this hook, by its section and types."""
-    if hook == hooks.XDP:
-        return program.attach_type == ATTACH_INTERFACE
-    found = _DIRECTION.search(program.section)
-    return not found or found[1] == hooks.direction(hook)
-
-
-def _refuse_others(job: Job, opened: ObjectFile, programs: dict[str, Program]) -> None:
-    """Refuse a job for programs of other kinds than its own."""
-    kind = build.kind_at(job.hook)
-    named = [each for each in opened.programs if job.function in (each.name, each.section)]
-    for each in named or (() if programs else opened.programs):
-        if each.type == SCHED_ACT:
-            what = f"{each.name} in the section {each.section} is an action, which netlab does not attach"
-            raise Refused("plain", f'{what}: make it a program of its own, SEC("tc")')
-    others = {each.name: each for each in _programs(opened, build.other_kind(kind))}
-    function = next((each.name for each in named if each.name in others), job.function)
-    build.refuse_other_kind(job._replace(function=function), programs, others)
-    if not programs and opened.programs:
-        there = ", ".join(f"{each.name} in {each.section}" for each in opened.programs)
-        raise Refused("plain", f"has no program for {kind.name}, which takes a struct {kind.context} *: it has {there}")
-
-
-def _layouts(types: bytes, maps: dict[str, ObjectMap]) -> Layouts:
+def _layouts(job: Job, types: bytes, maps: dict[str, ObjectMap]) -> Layouts:
     """Return the layouts of the maps by the object's BTF; NONE if that is not understood."""
     numbers = {
         name: MapTypes(
@@ -245,6 +160,9 @@ def _layouts(types: bytes, maps: dict[str, ObjectMap]) -> Layouts:
         )
         for name, each in maps.items()
     }
+    of_events = [name for name, each in maps.items() if each.number("type") in bpf.EVENTS]
+    if of_events:
+        return build.of_events_too(job, types, numbers, of_events)
     try:
         return btf.layouts(types, numbers) if types else NONE
     except BadBtfError:
@@ -260,13 +178,23 @@ def _size(job: Job, maps: dict[str, ObjectMap]) -> None:
             except OSError as error:
                 raise Refused("plain", build.cannot_be_sized(name, entries, str(error.strerror))) from None
     for each in maps.values():
-        if each.number("type") in bpf.OF_DESCRIPTORS:  # sizes that some declarations leave out
-            for size in ("key_size", "value_size"):
-                if not each.number(size):
-                    each.set(size, _DESCRIPTOR_BYTES)
+        _set_sizes(each)
         flags = each.number("map_flags")
         if each.number("type") == bpf.LPM_TRIE and not flags & _NO_PREALLOC:
             each.set("map_flags", flags | _NO_PREALLOC)
+
+
+def _set_sizes(each: ObjectMap) -> None:
+    """Give maps of descriptors, and ring buffers, the sizes that the kernel wants.
+
+    Some declarations leave them out; for maps of events others declare the type of the events.
+    """
+    kind = each.number("type")
+    if kind in bpf.OF_DESCRIPTORS or kind == bpf.RING_BUFFER:
+        size = 0 if kind == bpf.RING_BUFFER else _DESCRIPTOR_BYTES
+        for which in ("key_size", "value_size"):
+            if each.number(which) != size:
+                each.set(which, size)
 
 
 def _keep(job: Job, maps: dict[str, ObjectMap], known: Layouts, held: ExitStack) -> None:

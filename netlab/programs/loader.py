@@ -43,7 +43,7 @@ class Job(NamedTuple):
     dialect there are no builtins, and `define` sets global variables, too. Maps are pinned as `pin_folder`/maps/NAME
     and programs as `pin_folder`/programs/FUNCTION; `pin_folder` is made, in a BPF file system that is there.
     `work_folder` holds files that the children share, and must be the same for all jobs of a lab. What `hook`,
-    `dialect`, `include`, `cflags` and `map_sizes` are, topology.model.Program says.
+    `dialect`, `include`, `cflags`, `map_sizes` and `event_types` are, topology.model.Program says.
 
     `layouts` is the file to write down how the maps are laid out, or "" for none; its folder is made.
     `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
@@ -66,12 +66,14 @@ class Job(NamedTuple):
     cflags: tuple[str, ...] = ()
     map_sizes: tuple[tuple[str, int], ...] = ()
     hook: str = XDP
+    event_types: tuple[tuple[str, str], ...] = ()
 
 
 class Loaded(NamedTuple):
     """What stands after a program has been loaded: the entry that is attached, and the names of all pins.
 
     `notes` is what a person should be told of how it came about. `cpumaps` are the kernel's numbers of its CPU maps.
+    `has_events` says that a map of it is for events.
     """
 
     function: str
@@ -79,6 +81,7 @@ class Loaded(NamedTuple):
     maps: tuple[str, ...]
     notes: tuple[str, ...] = ()
     cpumaps: tuple[int, ...] = ()
+    has_events: bool = False
 
     def noted(self, more: Iterable[str] = ()) -> Pinned:
         """Return what the lab's record notes of it; `more` are other maps that are pinned there."""

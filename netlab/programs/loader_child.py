@@ -66,7 +66,8 @@ def _work(order: loader.Order, answers: TextIO) -> None:
         _pin(loaded, job.pin_folder)
         signal.setitimer(signal.ITIMER_PROF, 0)
     cpumaps = tuple(about.id for about in map(bpf.map_info, loaded.maps.values()) if about.type == bpf.CPUMAP)
-    _answer(answers, loader.Loaded(loaded.entry, tuple(loaded.programs), tuple(loaded.maps), tuple(notes), cpumaps))
+    names = tuple(loaded.programs), tuple(loaded.maps)
+    _answer(answers, loader.Loaded(loaded.entry, *names, tuple(notes), cpumaps, loaded.has_events))
     if loaded.forget and not select.select([sys.stdin], [], [], 0)[0]:
         loaded.forget()  # free the compiler's memory: the rest of the lab may take long
     where = _line(loader.Place)

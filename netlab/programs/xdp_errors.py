@@ -91,7 +91,7 @@ def _open_all(folder: str, numbers: kernel_numbers.Numbers) -> None:
             _table(NODES, _NUMBER.size, _NUMBER.size, _MOST_NODES),
             _table(CPUMAPS, _NUMBER.size, _NUMBER.size, _MOST_NODES),
             _table(COUNTS, code.KEY.size, code.COUNT.size, _MOST_COUNTS),
-            bpf.create_map(bpf.RING, (0, 0, _RING_BYTES), "make a ring", name=f"netlab_{RING}"),
+            bpf.create_map(bpf.RING_BUFFER, (0, 0, _RING_BYTES), "make a ring", name=f"netlab_{RING}"),
         )
         maps = code.Maps(*(held.enter_context(bpf.Object(fd)).fd for fd in made))
         links = {name: held.enter_context(_attached(name, maps, numbers)) for name in code.OF_ERRORS}

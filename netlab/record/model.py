@@ -124,6 +124,8 @@ class ProgramRecord(NamedTuple):
     include: tuple[str, ...] = ()
     cflags: tuple[str, ...] = ()
     map_sizes: Mapping[str, Count] = {}
+    event_types: Mapping[str, str] = {}
+    unfollowed: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:

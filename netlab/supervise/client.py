@@ -118,7 +118,9 @@ def start(
     deadline_s: float,
     tell: Callable[[dict[str, Any]], None] = lambda _: None,
     setups: "Sequence[Setup]" = (),
+    *,
     errors: "Sequence[Node]" = (),
+    events: bool = False,
 ) -> None:
     """Have the nodes set up, the processes started in their order, and return when every one is there.
 
@@ -135,7 +137,7 @@ def start(
     awaited = Readiness(starts, deadline_s)
     supervisor.move.wait()  # before it starts anything
     with suppress(BrokenPipeError), open(supervisor.hears, "wb", closefd=False) as pipe:
-        pipe.write(job.encoded(supervisor.lab, trace, deadline_s, setups, starts, errors))
+        pipe.write(job.encoded(supervisor.lab, trace, deadline_s, setups, starts, errors=errors, events=events))
     for event in _events(supervisor, awaited):
         if blame := awaited.hear(event):
             raise _failure(supervisor, *blame)

@@ -67,14 +67,20 @@ def encoded(
     deadline_s: float,
     setups: Sequence[Setup],
     starts: Sequence[Start],
+    *,
     errors: "Sequence[Node]" = (),
+    events: bool = False,
 ) -> bytes:
-    """Return the job as its supervisor reads it: one line of JSON."""
+    """Return the job as its supervisor reads it: one line of JSON.
+
+    `trace` says that there are programs, `events` that these have maps of events, `errors` in which nodes it is counted
+    what goes wrong with XDP.
+    """
     import json
 
     parts = {
         "setups": [{**one._asdict(), "env": dict(one.env)} for one in setups],
         "starts": [{**one._asdict(), "env": dict(one.env)} for one in starts],
     }
-    about = {"lab": lab, "umask": umask.callers(), "trace": trace, "deadline_s": deadline_s, "errors": errors}
-    return json.dumps({**about, **parts}).encode() + b"\n"
+    about = {"lab": lab, "umask": umask.callers(), "trace": trace, "events": events, "deadline_s": deadline_s}
+    return json.dumps({**about, "errors": errors, **parts}).encode() + b"\n"

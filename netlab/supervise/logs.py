@@ -1,8 +1,8 @@
 """What processes printed: the files that the supervisor writes, and everything that reads them.
 
 A log is a text file of `NS STREAM TEXT` lines: CLOCK_MONOTONIC nanoseconds, then `out`, `err`, `note` (the supervisor
-speaks: started, ready, exited), `trace` (a print statement of a program), `lost` (how many of those were lost) or `xdp`
-(the kernel has lost frames, and why). A
+speaks: started, ready, exited), `trace` (a print statement of a program), `event` (one from a program's map; its text
+is the program's key and JSON), `lost` (how many of these were lost) or `xdp` (the kernel has lost frames, and why). A
 `+` behind the stream says that the line was cut there and goes on in the next one. TEXT is what was printed, byte for
 byte. NODE.log, or NODE.NAME.log (paths.log), holds a process's lines, and NODE.log.1 the ones before it once it has
 reached its limit; the trace and the errors of XDP are kept one folder higher, where no process's name can meet them.
@@ -113,11 +113,13 @@ def limit_for(count: int, folder: str) -> int:
 
 
 @contextmanager
-def opened(folder: str, processes: Sequence[str], trace: bool) -> Iterator[list[File]]:
-    """Yield the logs of these processes, by their keys, and behind them those of the trace and of XDP if wanted."""
+def opened(folder: str, processes: Sequence[str], trace: bool, events: bool = False) -> Iterator[list[File]]:
+    """Yield the logs of these processes, by their keys, and behind them those of the trace, of XDP and of events."""
     files = [File(paths.log(folder, process), process) for process in processes]
     if trace:
         files += [File(f"{folder}/{name}", "") for name in (paths.TRACE_LOG, paths.XDP_LOG)]
+    if events:
+        files.append(File(f"{folder}/{paths.EVENTS_LOG}", ""))
     _allow_files(2 * len(files) + 64)
     try:
         yield files
@@ -131,17 +133,18 @@ def read(
     processes: Sequence[str],
     *,
     trace: bool = False,
+    events: bool = False,
     last: int | None = None,
     follow: bool = False,
     until: Callable[[], bool] = lambda: False,
 ) -> Iterator[LogLine]:
-    """Yield the lines of these processes, by their keys, and of the trace if wanted, in the order of their times.
+    """Yield the lines of these processes, by their keys, of the trace and of events if wanted, in the order of time.
 
     A process that has printed nothing has no lines. With `last`, begin with so many of the last lines. With `follow`,
     wait for more lines until the lab is gone, or `until()`, which is called again and again, returns True. Lines of
     different processes are then in order if they reach their files within 30 ms.
     """
-    with opened(folder, processes, trace) as files:
+    with opened(folder, processes, trace, events) as files:
         if last is not None:
             for file in files:
                 file.skip_to_last(last)

@@ -19,7 +19,8 @@ _MOST_SHOWN = 60  # characters of a request in an answer
 class Requests:
     """Answers requests: `do` says what is to be done; an `id` comes back in the answer."""
 
-    def __init__(self, children: Children, stream: Stream) -> None:
+    def __init__(self, children: Children, stream: Stream, look: Callable[[], None]) -> None:
+        """Take who does it; `look` is for the maps of events."""
         self._children = children
         self._stream = stream
         self._verbs: dict[str, Callable[[Reader, _Asked], object]] = {
@@ -30,6 +31,7 @@ class Requests:
             "state": lambda *_: None,
             "log": lambda _, asked: self._children.log(_name(asked), _lines(asked)),
             "watch": self._watch,
+            "look": lambda *_: look(),
         }
 
     def answer(self, reader: Reader, line: bytes) -> bytes:

@@ -128,6 +128,17 @@ class Stream:
                 if (line := parse(entry.rstrip(b"\n"), "")) and line.stream == "trace":
                     self.tell("trace", line.ns, node=line.node, program=line.source, text=line.text)
 
+    def tell_events(self, entries: Collection[bytes]) -> None:
+        """Send events of programs, as in their log: what they consist of is in JSON already."""
+        if "event" in self._wanted:
+            for entry in entries:
+                ns, _, program, what = entry.split(b" ", 3)
+                about = (ns, program.partition(b"/")[0], program, what[1:])
+                event = b'{"kind": "event", "ns": %s, "node": "%s", "program": "%s", %s\n' % about
+                for reader in self.readers.values():
+                    if "event" in reader.kinds:
+                        reader.hear(event)
+
     def flush(self) -> bool:
         """Write to all readers what can be written; say whether there is more to write at once."""
         for reader in list(self.readers.values()):

@@ -36,6 +36,7 @@ from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
 
 if TYPE_CHECKING:
+    from netlab.supervise.event_source import EventSource
     from netlab.supervise.setups import Setups
     from netlab.supervise.xdp_collector import ErrorCollector
 
@@ -51,8 +52,8 @@ class Supervisor:
 
     def __init__(self, job: dict[str, Any], inherited: Inherited) -> None:
         self.errors_in = job["errors"]
-        of_programs = bool(job["trace"]) + bool(self.errors_in)
-        self.limit = limit = logs.limit_for(len(job["starts"]) + len(job["setups"]) + of_programs, os.curdir)
+        of_programs = 2 * bool(job["trace"]) + bool(self.errors_in)  # prints, events, and errors of XDP
+        limit = logs.limit_for(len(job["starts"]) + len(job["setups"]) + of_programs, os.curdir)
 
         @cache  # a node's setup and its process of the node's name have one log
         def log(name: str) -> logs.Writer:
@@ -61,7 +62,10 @@ class Supervisor:
         self.loop = Loop()
         self.stream = Stream(self.loop)
         self.children = Children(job["starts"], job["deadline_s"], inherited, self.loop, self.stream, log)
-        self.listener = Listener(job["lab"], self.loop, self.stream, Requests(self.children, self.stream))
+        self.events: EventSource | None = None
+        self.log_limit, self.lab = limit, job["lab"]
+        requests = Requests(self.children, self.stream, self._look_for_events)
+        self.listener = Listener(job["lab"], self.loop, self.stream, requests)
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
         self.trace = trace_collector.Collector(os.curdir, job["lab"], limit, self.stream) if job["trace"] else None
         self.trace_rests = 0.0  # until when, while nobody waits for it
@@ -73,14 +77,19 @@ class Supervisor:
             about = (inherited, self.loop, self.stream, log, self._begin)
             self.setups = setups.Setups(job["setups"], job["deadline_s"], *about)
         self.is_leaving = False
+        self.awaits_events = bool(job["events"])  # before anything runs that may bring them about
 
     def run(self) -> None:
         """Start, watch and record, and return when everything is stopped."""
         self._watch()
-        if not self.setups:
-            self._begin()
+        if self.awaits_events:
+            self._read_events().start(self._go_on)
+        else:
+            self._go_on()
         while not (self.is_leaving and self.children.have_ended()):
-            if self.setups:
+            if self.events:
+                self.events.turn()
+            if self.setups and not self.awaits_events:
                 self.setups.turn()
             self.children.turn()
             self._wake_trace()
@@ -92,7 +101,26 @@ class Supervisor:
             repeat(self.trace.read)
         if self.errors:
             self.errors.move(at_all=True)
+        if self.events:
+            self.events.finish()
         self.stream.flush()
+
+    def _go_on(self) -> None:
+        """Begin with what is to run, now that no event is missed."""
+        self.awaits_events = False
+        if not self.setups and not self.is_leaving:
+            self._begin()
+
+    def _read_events(self) -> "EventSource":
+        """Return what reads the events of programs; a lab without such maps does without this module."""
+        from netlab.supervise.event_source import EventSource
+
+        self.events = self.events or EventSource(self.lab, self.log_limit, self.loop, self.stream)
+        return self.events
+
+    def _look_for_events(self) -> None:
+        """Let it see which maps there are, after a new build of a program."""
+        self._read_events().look()
 
     def _begin(self) -> None:
         """Start the processes, now that all nodes are set up."""
@@ -105,8 +133,9 @@ class Supervisor:
     def _timeout(self) -> float:
         """Return for how many seconds to wait for events."""
         due = min(self.children.due, self.trace_rests or float("inf"), self.listener.rests or float("inf"))
-        due = min(due, self.setups.due) if self.setups else due
+        due = min(due, self.setups.due) if self.setups and not self.awaits_events else due
         due = min(due, self.errors.due) if self.errors else due
+        due = min(due, self.events.due) if self.events else due
         return max(0.0, due - time.monotonic()) if due < float("inf") else -1
 
     def _stop(self) -> None:
@@ -153,7 +182,7 @@ class Supervisor:
             return
         from netlab.supervise import xdp_collector
 
-        self.errors = xdp_collector.ErrorCollector(os.curdir, self.errors_in, self.limit, self.stream)
+        self.errors = xdp_collector.ErrorCollector(os.curdir, self.errors_in, self.log_limit, self.stream)
         self.loop.watch(self.errors.fd, self.errors.move)
 
     def _heed_errors(self) -> None:

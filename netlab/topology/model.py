@@ -35,7 +35,9 @@ class Program(NamedTuple):
     XDP_TX, for which the other ends of its links need more than for other verdicts.
 
     `dialect` is "" where the file itself tells it. `include` are absolute paths of folders with headers, and `cflags`
-    more options, for the compiler. `map_sizes` are how many entries maps have, where the topology says so.
+    more options, for the compiler. `map_sizes` are how many entries maps have, where the topology says so, and
+    `event_types` of which struct the events are in ring buffers and perf event arrays; netlab does not read these maps
+    if they are `unfollowed`.
     """
 
     name: str
@@ -55,6 +57,9 @@ class Program(NamedTuple):
     def where(self) -> str:
         """The hook in a word for messages; of XDP its mode, as it has two."""
         return self.mode or self.hook
+
+    event_types: tuple[tuple[str, str], ...] = ()
+    unfollowed: tuple[str, ...] = ()
 
 
 class Route(NamedTuple):
@@ -168,13 +173,16 @@ class MapEntries(NamedTuple):
     """What is written into a map before anything runs in the node: its name, its path in the file, and the entries.
 
     Of what type they must be only the loaded program says. So they are kept as they are written, with their places.
-    `max_entries` is how many the map can have, 0 for as many as the program says.
+    `max_entries` is how many the map can have, 0 for as many as the program says. `event` is the struct of the events
+    in it, if the file says it; `follow` says that netlab reads them.
     """
 
     name: "tree.Scalar"
     path: str
     content: "tree.Mapping | tree.Sequence"
     max_entries: int = 0
+    event: "tree.Scalar | None" = None
+    follow: bool = True
 
 
 class Node(NamedTuple):

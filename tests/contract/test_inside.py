@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from netlab.testing.waiting import eventually
 from tests.lab.lab import inside, netlab
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("one")]
@@ -19,6 +20,12 @@ PROGRAM = """
 BPF_DEVMAP(leaving, 2);
 BPF_ARRAY(carried, u64, 2);
 BPF_HASH(blocked, u32, u32, 16);
+BPF_PERF_OUTPUT(events);
+BPF_RINGBUF_OUTPUT(lengths, 8);
+struct event {
+    __be32 from;
+    u32 length;
+};
 
 int carry(struct xdp_md *ctx)
 {
@@ -37,6 +44,9 @@ int carry(struct xdp_md *ctx)
     u64 *count = carried.lookup(&which);
     if (count)
         (*count)++;
+    struct event event = {.from = ip->saddr, .length = end - (void *)eth};
+    events.perf_submit(ctx, &event, sizeof(event));
+    lengths.ringbuf_output(&event.length, sizeof(event.length), 0);
     return leaving.redirect_map(which, 0);
 }
 """
@@ -84,6 +94,22 @@ def test_maps_are_changed_and_kept() -> None:
     assert entries("blocked") == {"10.0.1.2": 1, "10.9.9.9": 1}
     netlab("maps", "delete", "between", "blocked", "far")
     inside("near", "ping", "-c", "1", "-W", "60", "10.0.1.2")
+
+
+def test_events_are_read() -> None:
+    """Of both kinds; they are told to whoever follows them, and kept."""
+    inside("near", "ping", "-c", "1", "-W", "60", "10.0.1.2")
+    found: list[Any] = []
+
+    def come() -> bool:
+        lines = map(json.loads, netlab("timeline", "--json").stdout.splitlines())
+        found[:] = [line["event"] for line in lines if "event" in line]
+        return {"events", "lengths"} <= {each["map"] for each in found}
+
+    eventually(come, "events of both kinds")
+    value = {"from": "10.0.0.1", "length": 98}
+    assert ("struct event", value) in [(each["type"], each["value"]) for each in found if each["map"] == "events"]
+    assert "0x62000000" in [each["value"] for each in found if each["map"] == "lengths"]
 
 
 def test_programs_are_shown() -> None:

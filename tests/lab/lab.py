@@ -152,6 +152,11 @@ def background(node: str, argv: Sequence[str], **keywords: Any) -> "subprocess.P
     return _popen("exec", node, *argv, **keywords)
 
 
+def started(*words: str) -> "subprocess.Popen[str]":
+    """Start a netlab command, whose two outputs are read apart."""
+    return _popen(*words, stderr=subprocess.PIPE)
+
+
 def _popen(*words: str, **keywords: Any) -> "subprocess.Popen[str]":
     defaults = {"cwd": ROOT, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen([sys.executable, "-m", "netlab", *words], **{**defaults, **keywords})

@@ -137,7 +137,7 @@ def test_a_topology_fills_maps_of_every_kind(built: str) -> None:
     assert (outer["key"], outer["map"]["name"], outer["map"]["id"]) == (1, "inner", view("inner")["id"])
     assert [(each["key"], each["value"]) for each in outer["map"]["entries"]] == [(2, 9)]
     assert entries("recent") == {'"10.0.1.2"': 12}
-    assert view("events")["problem"] == "entries of a perf_output map cannot be read from outside"
+    assert view("events")["problem"] == "its events are shown by: netlab maps --follow lb events"
     listed = {each["name"]: each for each in json.loads(netlab("maps", "--json").stdout)["maps"]}
     assert (listed["flows"]["kind"], listed["flows"]["key"], listed["flows"]["value"]) == (
         "hash",
@@ -194,7 +194,7 @@ REFUSED = (
     ("set lb numbers 300 1", 2, "key 300: expected a number from 0 to 299, as numbers has no more"),
     ("set lb calls 1 al", 2, "value al: expected a program of lb, found 'al' (did you mean 'all'?)"),
     ("set lb devices 1 nowhere", 2, "an interface of lb, found 'nowhere' (it has lb.eth0, lb.eth1)"),
-    ("set lb events 1 1", 2, "events is a map of the kind perf_output, which takes no values"),
+    ("set lb events 1 1", 2, "events of lb has events, and no entries: netlab maps --follow lb events"),
     ("delete lb numbers 1", 1, "entries of an array are always there"),
     ("delete lb blocked 9", 1, "blocked of lb has no such key"),
     ("--watch lb", 2, "--watch needs a map"),

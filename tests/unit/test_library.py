@@ -16,7 +16,13 @@ FORBIDDEN = {
     "moves": ("os.chdir", "os.fchdir", "os.chroot", "syscalls.unshare_mounts"),
     "has signals otherwise": ("signal.signal", "signal.pthread_sigmask"),
 }
-OWN_PROCESSES = {"__main__", "programs.loader_child", "supervise.supervisor", "demo.matching_child"}
+OWN_PROCESSES = {
+    "__main__",
+    "programs.loader_child",
+    "programs.event_collector",
+    "supervise.supervisor",
+    "demo.matching_child",
+}
 MAY = {  # and why
     "role": {"prints"},  # a role is a program, and this is how it speaks
     "programs.bcc": {"prints"},  # in the loader's child, where bcc prints

@@ -209,9 +209,15 @@ def _nodes(
     roles = dict.fromkeys(written.role.path for written in draft.processes if written.role)
     of_roles = (capability for path in roles for capability in declared.capabilities(path))
     sizes = tuple((each.name.text, each.max_entries) for each in draft.node.maps if each.max_entries)
+    events = tuple((each.name.text, each.event.text) for each in draft.node.maps if each.event)
+    unfollowed = tuple(each.name.text for each in draft.node.maps if not each.follow)
+    programs = (
+        written.program._replace(map_sizes=sizes, event_types=events, unfollowed=unfollowed)
+        for written in draft.programs
+    )
     node = draft.node._replace(
         capabilities=tuple(dict.fromkeys((*draft.node.capabilities, *of_roles))),
-        programs=tuple(written.program._replace(map_sizes=sizes) for written in draft.programs),
+        programs=tuple(programs),
         routes=tuple(route.route() for route in draft.routes.routes),
         automatic_routes=defaults.routes if draft.routes.automatic is None else draft.routes.automatic,
         replica_of=name if names.is_replicated(name) else "",

@@ -2,19 +2,21 @@
 
 import re
 from collections.abc import Sequence as SequenceOf
+from typing import NamedTuple
 
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, join, show
 from netlab.topology.model import OBJECT, MapEntries, Program
 from netlab.topology.validate.findings import Findings, place
-from netlab.topology.validate.rules import integer
+from netlab.topology.validate.rules import boolean, integer
 from netlab.topology.validate.settings import is_word
 
-ENTRIES, SIZE = "entries", "max_entries"
+ENTRIES, SIZE, TYPE, FOLLOW = "entries", "max_entries", "type", "follow"
 MOST_ENTRIES = (1 << 32) - 1
 COUNT = integer(1, MOST_ENTRIES)
 # Not compiled here, as most labs fill no maps.
 _DECLARED = r"\bBPF_[A-Z0-9_]+\s*\(([^;{}]*?)\)\s*;|\}\s*(\w+)\s+SEC\s*\(\s*\"\.maps\""
 _WORD = r"\w+"
+_STRUCT = r"(?:struct )?[A-Za-z_]\w*"
 
 
 def read_maps(findings: Findings, item: Item, path: str) -> tuple[MapEntries, ...] | None:
@@ -28,7 +30,8 @@ def read_maps(findings: Findings, item: Item, path: str) -> tuple[MapEntries, ..
         if not is_word(key.text):
             findings.add(place(key, below), f"expected the name of a map, found {show(key.text)}")
             continue
-        size, content, below = _entries(findings, child, below)
+        settings = _settings(findings, child, below)
+        content, below = settings.content, settings.path
         if isinstance(content, Scalar):
             findings.wrong(content, below, "a mapping of keys to values, or a list")
             continue
@@ -36,28 +39,51 @@ def read_maps(findings: Findings, item: Item, path: str) -> tuple[MapEntries, ..
         names = range(len(children)) if isinstance(content, Sequence) else [each.text for each, _ in content.pairs]
         for name, each in zip(names, children, strict=True):
             _check(findings, each, join(below, str(name)))
-        found.append(MapEntries(key, below, content, size))
+        found.append(MapEntries(key, below, content, settings.size, settings.event, settings.follow))
     return tuple(found)
 
 
-def _entries(findings: Findings, item: Item, path: str) -> tuple[int, Item, str]:
-    """Return the size of a map, 0 if it is not said, and its entries, which may stand alone or under `entries`."""
+class _Settings(NamedTuple):
+    """What is said of a map; `size` is 0 and `event` None if it is not said."""
+
+    content: Item
+    path: str
+    size: int = 0
+    event: Scalar | None = None
+    follow: bool = True
+
+
+def _settings(findings: Findings, item: Item, path: str) -> _Settings:
+    """Return what is said of a map: its entries stand alone, or under `entries` beside the rest."""
     keys = {key.text for key, _ in item.pairs} if isinstance(item, Mapping) else set()
-    if not isinstance(item, Mapping) or not keys & {ENTRIES, SIZE}:
-        return 0, item, path
-    content: Item = Mapping(item.line, item.column, ())
-    size, where = 0, path
+    of_events = bool(keys) and keys <= {TYPE, FOLLOW}  # else they are keys of entries
+    if not isinstance(item, Mapping) or not (of_events or keys & {ENTRIES, SIZE}):
+        return _Settings(item, path)
+    found = _Settings(Mapping(item.line, item.column, ()), path)
     for key, child in item.pairs:
         below = join(path, key.text)
-        if key.text == ENTRIES:
-            content, where = child, below
-        elif key.text == SIZE:
-            size = COUNT(findings, child, below) or 0
-        else:
-            hint = f"put all entries under {ENTRIES}"
-            message = f"expected nothing beside {ENTRIES} and {SIZE}, found {show(key.text)}"
-            findings.add(place(key, below), message, hint)
-    return size, content, where
+        match key.text:
+            case "entries":
+                found = found._replace(content=child, path=below)
+            case "max_entries":
+                found = found._replace(size=COUNT(findings, child, below) or 0)
+            case "type":
+                found = found._replace(event=_struct(findings, child, below))
+            case "follow":
+                found = found._replace(follow=boolean(findings, child, below) is not False)
+            case _:
+                hint = f"put all entries under {ENTRIES}"
+                message = f"expected nothing beside {ENTRIES}, {SIZE}, {TYPE} and {FOLLOW}, found {show(key.text)}"
+                findings.add(place(key, below), message, hint)
+    return found
+
+
+def _struct(findings: Findings, item: Item, path: str) -> Scalar | None:
+    """Return the name of a struct of the program."""
+    if isinstance(item, Scalar) and re.fullmatch(_STRUCT, item.text, re.ASCII):
+        return item
+    findings.wrong(item, path, "the type of the events, such as struct event")
+    return None
 
 
 def _check(findings: Findings, item: Item, path: str) -> None:

@@ -53,6 +53,7 @@ STATS: dict[str, Any] = {
             "reasons": {"PASS_ODD": {"packets": 5, "bytes": 275}},
             "counters": {"sizes": {"1": 7, "LONG": -2}},
             "maps": ["others"],
+            "events": {},
         }
     },
     "problems": {},
@@ -119,7 +120,11 @@ def test_counters_and_gauges_are_told_apart() -> None:
 def test_names_of_any_kind_come_through() -> None:
     node = 'a "b\\c"\nd'
     found = samples(
-        {**STATS, "balancers": {}, "programs": {node: {"reasons": {"PASS": COUNT}, "counters": {}, "maps": []}}}
+        {
+            **STATS,
+            "balancers": {},
+            "programs": {node: {"reasons": {"PASS": COUNT}, "counters": {}, "maps": [], "events": {}}},
+        }
     )
 
     assert found["netlab_program_packets_total", "under-test", node, "PASS"] == 3
@@ -127,7 +132,7 @@ def test_names_of_any_kind_come_through() -> None:
 
 def test_one_of_several_programs_has_a_label_of_its_own() -> None:
     """Beside its node, so that a node's figures can be added up; the only one has none."""
-    counted = {"reasons": {"PASS": COUNT}, "counters": {"sizes": {"1": 7}}, "maps": []}
+    counted = {"reasons": {"PASS": COUNT}, "counters": {"sizes": {"1": 7}}, "maps": [], "events": {}}
     found = written({**STATS, "balancers": {}, "programs": {"fw/in": counted, "lb": counted}})
     both = written({**STATS, "balancers": {"fw/lb": next(iter(STATS["balancers"].values()))}, "programs": {}})
 

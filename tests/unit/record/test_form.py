@@ -105,6 +105,8 @@ PROGRAM = {
     "include": [],
     "cflags": [],
     "map_sizes": {},
+    "event_types": {},
+    "unfollowed": [],
 }
 NONSENSE: tuple[tuple[str, object, str], ...] = (
     ("nodes.a.interfaces.eth0.addresses[0]", "10.0.0.300/24", "an IP address with its prefix length"),

@@ -38,7 +38,7 @@ def known() -> Known:
 
 
 def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str, Any]:
-    requests = Requests(known, Stream(Loop()))  # type: ignore[arg-type]
+    requests = Requests(known, Stream(Loop()), list)  # type: ignore[arg-type]
     found: dict[str, Any] = json.loads(requests.answer(reader or Reader(-1), line))
     return found
 
@@ -70,7 +70,7 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
     assert answer(known, b'{"do": "watch", "kinds": ["line"]}', reader)["processes"] == [{"process": "a"}]
     assert {"line"} == reader.kinds
     answer(known, b'{"do": "watch"}', reader)
-    assert {*schema.LIFE, "line", "note", "trace", "overrun", "xdp"} == reader.kinds
+    assert {*schema.LIFE, "line", "note", "trace", "event", "overrun", "xdp"} == reader.kinds
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
         (b"hello", 'expected a JSON object such as {"do": "state"}, found hello'),
         (b"\xff" * 70, 'expected a JSON object such as {"do": "state"}, found ' + "\\xff" * 15 + " …"),
         (b"[1]", 'expected a JSON object such as {"do": "state"}, found [1]'),
-        (b"{}", "`do` is null: expected one of start, stop, restart, signal, state, log, watch"),
+        (b"{}", "`do` is null: expected one of start, stop, restart, signal, state, log, watch, look"),
         (b'{"do": "start"}', "`process` is null: expected the name of a process"),
         (b'{"do": "stop", "process": "nobody"}', "there is no process nobody"),
         (
@@ -140,7 +140,7 @@ def test_lines_that_are_none_get_into_no_log(known: Known, lines: str) -> None:
     st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | ASKED.map(lambda one: json.dumps(one).encode())
 )
 def test_whatever_comes_is_answered_by_one_line(line: bytes) -> None:
-    found = Requests(Known(), Stream(Loop())).answer(Reader(-1), line)  # type: ignore[arg-type]
+    found = Requests(Known(), Stream(Loop()), list).answer(Reader(-1), line)  # type: ignore[arg-type]
 
     assert json.loads(found)["kind"] in ("answer", "error")
     assert found.count(b"\n") == 1
