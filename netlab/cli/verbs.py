@@ -140,7 +140,7 @@ VERBS = {
             _FORMAT,
         ),
     ),
-    "trace": Verb("show what the programs printed, and why the kernel has lost frames", typed.Trace, (_LAST, _FOLLOW, _FORMAT)),
+    "trace": Verb("show what the programs printed, and why frames were lost", typed.Trace, (_LAST, _FOLLOW, _FORMAT)),
     "timeline": Verb(
         "show what processes and programs have printed, and what has happened to them, in one order",
         typed.Timeline,
