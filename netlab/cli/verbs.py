@@ -3,7 +3,8 @@
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+from netlab.named_tuple import NamedTuple
 
 from netlab.cli import typed
 from netlab.cli.values import moment, pattern
@@ -140,9 +141,7 @@ VERBS = {
             _FORMAT,
         ),
     ),
-    "trace": Verb(
-        "show what the programs printed, and why the kernel has lost frames", typed.Trace, (_LAST, _FOLLOW, _FORMAT)
-    ),
+    "trace": Verb("show what the programs printed, and why frames were lost", typed.Trace, (_LAST, _FOLLOW, _FORMAT)),
     "timeline": Verb(
         "show what processes and programs have printed, and what has happened to them, in one order",
         typed.Timeline,

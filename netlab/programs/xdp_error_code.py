@@ -131,6 +131,11 @@ def _read_name(place: int, device: int, numbers: Numbers) -> list[Op]:
     ]
 
 
+def _read_pointer() -> list[Op]:
+    """Read a pointer at R3 into _SCRATCH."""
+    return [asm.copy(R1, FRAME), asm.add(R1, _SCRATCH), asm.put(R2, 8), asm.call(_READ_KERNEL)]
+
+
 def _exception(maps: Maps, numbers: Numbers, kind: int) -> list[Op]:
     """Arguments: the device, the program, the action."""
     return [
@@ -171,12 +176,12 @@ def _redirect(maps: Maps, numbers: Numbers, kind: int) -> list[Op]:
         asm.store(WORD, FRAME, _NUMBER, R1),
         asm.jump("counted"),
         asm.here("entry"),  # whose first field is the device
-        _argument(R3, 2),
+        asm.copy(R3, _CONTEXT),
+        asm.add(R3, _ARGUMENT * 2),
+        *_read_pointer(),  # Linux 6.1 lets no program load an argument that is a `const void *`
+        asm.load(DOUBLE, R3, FRAME, _SCRATCH),
         asm.jump_if(R3, "==", 0, "counted"),
-        asm.copy(R1, FRAME),
-        asm.add(R1, _SCRATCH),
-        asm.put(R2, 8),
-        asm.call(_READ_KERNEL),
+        *_read_pointer(),
         asm.load(DOUBLE, R8, FRAME, _SCRATCH),
         *_read_name(_TARGET, R8, numbers),
         asm.here("counted"),
