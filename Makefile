@@ -67,8 +67,7 @@ check: dev lint
 test: dev lint
 	@SLOW='$(SLOW)' $(if $(UNDER),sh .ci/under $(UNDER)) sh .ci/test $(ARGS)
 
-## make test-bpf    the programs alone, at length: a million fuzzed packets, 300,000 rounds of each race, 1,000 fuzzed
-##                  objects
+## make test-bpf    the programs alone, at length: a million fuzzed packets, 300,000 rounds of each race, 1,000 objects
 test-bpf: dev
 	@PROGRAMS=1 WORKERS=$${WORKERS:-$$(nproc)} sh .ci/test $(ARGS)
 

@@ -10,8 +10,8 @@ NetlabError            1   the work failed, and was undone
 """
 
 import errno
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.words import count
 
 _TASKS = "raise the limit of processes (ulimit -u), or pids.max of the control group"

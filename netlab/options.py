@@ -16,7 +16,9 @@ KEYS has the keys of an option, EXPECTED its types; docs/roles.md is made from b
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from netlab.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     import argparse

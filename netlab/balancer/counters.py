@@ -1,11 +1,11 @@
 """Reads the balancer's counters and state, all as of one moment."""
 
 import os
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.balancer import layout
 from netlab.balancer.layout import STATE_COUNTERS, Config, entries, key, map_of, room_of, types
+from netlab.named_tuple import NamedTuple
 
 
 class Count(NamedTuple):

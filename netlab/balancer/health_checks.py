@@ -11,11 +11,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from netlab.balancer.healer import Healer, Readmission
 from netlab.balancer.layout import Entry
 from netlab.errors import NetlabError
+from netlab.named_tuple import NamedTuple
 
 REFUSED_S = 5.0  # after which a backend that has refused is tried again, without checks
 _WHEN = {Readmission.AT_ONCE: "again", Readmission.WITH_REPORT: "with its next report"}

@@ -11,11 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.balancer import layout
 from netlab.balancer.layout import FIRST, Config, entries, key, map_of
+from netlab.named_tuple import NamedTuple
 from netlab.programs.map_values import Types, Value
 from netlab.programs.maps import LoadedProgram
 from netlab.role import DIGEST_BYTES, digest, mapped

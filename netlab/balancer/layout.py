@@ -3,9 +3,10 @@
 import socket
 import struct
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from netlab import paths
+from netlab.named_tuple import NamedTuple
 from netlab.programs import map_values
 from netlab.programs.map_values import Types
 from netlab.programs.maps import BPF_F_LOCK, LoadedProgram, Map, possible_cpus

@@ -1,9 +1,9 @@
 """Reads what the balancer knows of its backends from their reports: `struct reporter`, bpf/balancer/reporter.h."""
 
 import time
-from typing import NamedTuple
 
 from netlab.balancer.layout import Config, entries, key, map_of, types
+from netlab.named_tuple import NamedTuple
 
 
 class Reporter(NamedTuple):

@@ -3,12 +3,12 @@
 import ipaddress
 import socket
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.balancer import layout
 from netlab.balancer.layout import FIRST, IPV4, IPV6, Config, Entry, map_of
 from netlab.errors import NetlabError
+from netlab.named_tuple import NamedTuple
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
 
 

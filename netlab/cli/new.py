@@ -1,9 +1,9 @@
 """Writes a small start of one's own: a program or role with comments, and a topology that uses it."""
 
 import os
-from typing import NamedTuple
 
 from netlab.errors import UsageError
+from netlab.named_tuple import NamedTuple
 from netlab.paths import TEMPLATES
 
 

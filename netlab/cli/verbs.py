@@ -4,10 +4,10 @@ import re
 import sys
 from collections.abc import Mapping
 from typing import Any
-from netlab.named_tuple import NamedTuple
 
 from netlab.cli import typed
 from netlab.cli.values import moment, pattern
+from netlab.named_tuple import NamedTuple
 
 LONGEST_S = 1e6  # eleven days
 

@@ -4,12 +4,13 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.cli import typed
 from netlab.cli.maps import short
 from netlab.lab import map_changes
 from netlab.lab.standing import Standing
+from netlab.named_tuple import NamedTuple
 from netlab.observe import map_view
 from netlab.observe.map_view import EntryView, Viewer
 from netlab.programs.shown_values import line

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from netlab import assets
 from netlab.demo import report, scenes
@@ -12,6 +12,7 @@ from netlab.demo.scenes import Scene
 from netlab.judge.facts import Balancing, Dropping
 from netlab.lab import host_networks
 from netlab.lab.standing import Standing
+from netlab.named_tuple import NamedTuple
 from netlab.plan.description import describe
 from netlab.plan.planner import Plan, plan
 from netlab.topology import document, validate

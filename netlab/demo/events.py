@@ -1,7 +1,8 @@
 """What happens in the demos: an event for each kind of line that roles and programs print (`wordings` reads them)."""
 
 import re
-from typing import NamedTuple
+
+from netlab.named_tuple import NamedTuple
 
 
 def seconds_in(data: str) -> float | None:

@@ -1,12 +1,13 @@
 """The evidence of a play: plain data, which needs no lab."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from netlab.demo.events import Event, Lost
 from netlab.judge.claim import Claim, few
 from netlab.judge.facts import Balancing, Dropping
 from netlab.judge.packets import Packet
+from netlab.named_tuple import NamedTuple
 from netlab.observe.stats import LabStats
 from netlab.record.model import LabRecord
 from netlab.supervise.logs import LogLine

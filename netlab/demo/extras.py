@@ -9,7 +9,6 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from netlab.demo import knocking, sockets
 from netlab.demo.events import Asked
@@ -19,6 +18,7 @@ from netlab.judge.balanced import Story, tell
 from netlab.judge.facts import Balancing
 from netlab.judge.threads import Moment, moments
 from netlab.lab.standing import Standing
+from netlab.named_tuple import NamedTuple
 from netlab.supervise.logs import LogLine
 
 _QUIET_S, _STUCK_S = 1.0, 4.0  # after which a client of one's own has had its turn: all is served, or something is not

@@ -12,9 +12,9 @@ So of two lines about the same count, only one can come next.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from netlab.demo.events import Completion, Dequeue, Drop, Forward, Ignored, Queue, Request
+from netlab.named_tuple import NamedTuple
 from netlab.supervise.logs import LogLine
 
 WINDOW_NS = 10_000_000  # a CPU may be interrupted between its decision and the print

@@ -1,10 +1,10 @@
 """How a demo has ended, by a word and an exit code: so that who judges many programs need not read what was printed."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from netlab.errors import BuildError, HostError, NetlabError, TimeLimitError, UsageError, VerifierError, explain
 from netlab.judge.claim import Claim
+from netlab.named_tuple import NamedTuple
 
 
 class Outcome(NamedTuple):

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import NamedTuple
 
 from netlab.demo.events import Accepted, Arrived, Byte, Closed, Connected, EndOfFile, Exited, Fin, Segment, SentBytes
 from netlab.demo.evidence import Claim, Evidence, closer, few, nothing_is_lost
+from netlab.named_tuple import NamedTuple
 
 _JUDGED = {"odd": "pass", "even": "drop"}
 # What the dropper prints of a segment, and the reason under which it counts it.

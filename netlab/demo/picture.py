@@ -4,7 +4,6 @@ It is drawn from the packets alone, so that it does not matter whose programs an
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from netlab.demo.evidence import Evidence
 from netlab.judge import balanced, parta, partb
@@ -13,6 +12,7 @@ from netlab.judge.facts import Balancing, Dropping
 from netlab.judge.played import Play, shown
 from netlab.judge.speakers import seconds
 from netlab.judge.threads import Moment
+from netlab.named_tuple import NamedTuple
 
 _WIDTH = 30  # characters from one node's line to the next
 _ROWS = 40

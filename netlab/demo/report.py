@@ -4,13 +4,13 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 from urllib.parse import quote
 
 from netlab import __version__
 from netlab.demo import picture, show
 from netlab.demo.evidence import Claim, Evidence
 from netlab.demo.outcome import Outcome
+from netlab.named_tuple import NamedTuple
 from netlab.observe.capture import Captured
 from netlab.observe.stats import LabStats
 from netlab.paths import node_of

@@ -1,13 +1,13 @@
 """What can be played: for each demo its topology, what the client sends, and who judges it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from netlab.demo import behaviour, parta, partb
 from netlab.demo.evidence import Claim, Evidence
 from netlab.demo.extras import Script
 from netlab.errors import UsageError
 from netlab.judge import facts
+from netlab.named_tuple import NamedTuple
 from netlab.record.model import LabRecord
 from netlab.topology import declared
 from netlab.topology.model import Topology

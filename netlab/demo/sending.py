@@ -8,10 +8,10 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
+from netlab.named_tuple import NamedTuple
 from netlab.supervise.logs import LogLine
 from netlab.words import count
 

@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import NamedTuple
 
 from netlab.demo.evidence import Evidence
 from netlab.kernel import files
+from netlab.named_tuple import NamedTuple
 from netlab.topology import program_text
 from netlab.topology.model import OBJECT
 

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import NamedTuple
 
 from netlab.demo.events import (
     Asked,
@@ -20,6 +19,7 @@ from netlab.demo.events import (
 )
 from netlab.demo.evidence import Evidence
 from netlab.demo.history import History, replay
+from netlab.named_tuple import NamedTuple
 from netlab.observe.stats import BalancerStats
 from netlab.record.model import LabRecord
 

@@ -6,7 +6,7 @@ A line in no known form is no event. It stays in the timeline as it was printed.
 import json
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.demo.events import (
     Accepted,
@@ -36,6 +36,7 @@ from netlab.demo.events import (
     SentBytes,
     Unanswered,
 )
+from netlab.named_tuple import NamedTuple
 from netlab.supervise.logs import LogLine
 
 _STRING = r'"(?:[^"\\]|\\.)*"'

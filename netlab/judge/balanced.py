@@ -7,10 +7,10 @@ first that arrives.
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from netlab.judge.facts import Balancing
 from netlab.judge.packets import UDP, Packet
+from netlab.named_tuple import NamedTuple
 
 _PADDING = b"\0 \t\r\n"
 _MARKER = b"NLM1"  # of netlab's own balancer, where workers report (bpf/balancer/report.h)

@@ -1,7 +1,8 @@
 """A claim: one sentence of the exercise, and what a play shows of it."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+
+from netlab.named_tuple import NamedTuple
 
 
 class Claim(NamedTuple):

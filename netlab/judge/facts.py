@@ -6,10 +6,10 @@ from what the exercise says.
 
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_interface
-from typing import NamedTuple
 
 from netlab.errors import UsageError
 from netlab.judge.packets import TCP, UDP, Packet
+from netlab.named_tuple import NamedTuple
 from netlab.record.model import InterfaceRecord, LabRecord
 from netlab.topology.hooks import XDP
 from netlab.topology.model import Node, Process, Topology

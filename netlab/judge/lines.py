@@ -8,7 +8,8 @@ once or that wait, or at completions with or without a request that waits.
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+
+from netlab.named_tuple import NamedTuple
 
 BEFORE_NS, AFTER_NS = 200_000, 100_000_000  # a line comes so long before what it is about at most, or after it
 _NEAR_NS = 5_000_000  # a line may be about anything that happened so long before it: two processors print

@@ -5,7 +5,8 @@ References: RFC 791 (IPv4), RFC 768 (UDP), RFC 9293 (TCP), RFC 8200 (IPv6), RFC 
 
 import struct
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
+
+from netlab.named_tuple import NamedTuple
 
 ICMP, TCP, UDP = 1, 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16  # flags of TCP

@@ -7,12 +7,12 @@ packet socket there sees only what the program has let pass.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import NamedTuple
 
 from netlab.judge.claim import Claim, judged, unjudged
 from netlab.judge.facts import Dropping
 from netlab.judge.packets import ACK, FIN, RST, SYN, TCP, WRONG, Packet
 from netlab.judge.partb import other_traffic_passes
+from netlab.named_tuple import NamedTuple
 from netlab.words import count
 
 _SHOWN = 6  # verdicts of a connection in a claim

@@ -4,7 +4,6 @@ Nothing is asked of how the balancer does it: any policy is right that uses a fr
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from netlab.judge import deliveries, lines, met, queueing, speakers
 from netlab.judge.balanced import Story
@@ -13,6 +12,7 @@ from netlab.judge.lines import Fitting, Line
 from netlab.judge.played import Play
 from netlab.judge.prints import claims as print_claims
 from netlab.judge.threads import moments
+from netlab.named_tuple import NamedTuple
 
 PASSED = ("connection refused", "answered")  # what becomes of a probe that passes
 

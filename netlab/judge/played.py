@@ -1,10 +1,10 @@
 """A story of part B with all its moments, and the words for what is in it. Pure."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from netlab.judge.balanced import Arrival, Request, Story
 from netlab.judge.threads import Moment
+from netlab.named_tuple import NamedTuple
 
 _SHOWN = 40  # bytes of data in a message
 

@@ -7,7 +7,6 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from netlab.judge.claim import Claim, few, judged, unjudged
 from netlab.judge.lines import (
@@ -23,6 +22,7 @@ from netlab.judge.lines import (
     Told,
     Wording,
 )
+from netlab.named_tuple import NamedTuple
 
 _AGREES = 0.5  # of a value's lines must agree before it is taken for what it should name; the rest are mistakes
 _BURST_NS = 10_000_000  # a line so long after a packet may be about that one, although others have come since

@@ -6,11 +6,11 @@ A line is about a segment if it has the segment's number or its data in it, in i
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from netlab.judge.claim import Claim, judged, unjudged
 from netlab.judge.lines import BEFORE_NS, Line
 from netlab.judge.parta import Segment, Traffic
+from netlab.named_tuple import NamedTuple
 
 _PROGRAM_NS, _OTHERS_NS = 100_000_000, 500_000_000  # a line comes so long after its segment at most
 _EARLY_NS = 200_000_000  # a client may print before it sends

@@ -2,9 +2,9 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from netlab.judge.balanced import Arrival, Completion, Request, Story
+from netlab.named_tuple import NamedTuple
 
 Happening = Request | Arrival | Completion
 

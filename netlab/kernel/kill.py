@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
 
 from netlab.kernel import cgroups
 from netlab.kernel.pids import environment, is_ours, parent
+from netlab.named_tuple import NamedTuple
 
 GRACE_S = 2.0  # from SIGTERM to SIGKILL
 _BATCH = 64  # processes waited for at once, each with a file descriptor

@@ -9,7 +9,8 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+
+from netlab.named_tuple import NamedTuple
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _NLMSG_ERROR = 2

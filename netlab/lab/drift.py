@@ -7,7 +7,6 @@ read: the rest is compared all the same.
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import NetlabError
@@ -17,6 +16,7 @@ from netlab.lab import addresses_now, node_drift, port_vlans, process_drift, pro
 from netlab.lab.node_drift import Inside, Problem, anew
 from netlab.lab.program_drift import NO_PINS, Pins
 from netlab.lab.standing import Standing
+from netlab.named_tuple import NamedTuple
 from netlab.plan import hosts
 from netlab.record import noted_pins, store
 from netlab.record.model import LabRecord, NodeRecord

@@ -8,11 +8,11 @@ import socket
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel.netlink import Channel, attributes
+from netlab.named_tuple import NamedTuple
 from netlab.plan.host_steps import is_interface_of
 from netlab.plan.surroundings import NOWHERE, SPECIAL, Surroundings, Taken
 from netlab.record import lock, store

@@ -4,12 +4,12 @@ import errno
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import Mistake, TopologyError, reason
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
+from netlab.named_tuple import NamedTuple
 from netlab.plan.fill_maps import FillMaps
 from netlab.programs import bpf, event_types, map_types, pinned
 from netlab.programs.lab_names import LabNames

@@ -6,9 +6,9 @@ it directly: both programs write these servers to a file.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from netlab.kernel import files
+from netlab.named_tuple import NamedTuple
 from netlab.record.rules import is_host
 
 RESOLV_CONF = "/etc/resolv.conf"

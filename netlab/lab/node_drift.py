@@ -5,10 +5,10 @@ qdisc) is no problem. `snapshot` reads nodes. `drift` looks at the rest of a lab
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from netlab.lab import route_drift, sysctl_drift
 from netlab.lab.route_drift import Route
+from netlab.named_tuple import NamedTuple
 from netlab.plan.command_words import namespace
 from netlab.plan.steps import LO_INDEX as LO
 from netlab.plan.steps import AddAddress, AddRoute, CreateNode, FaceProgram

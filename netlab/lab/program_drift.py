@@ -1,9 +1,9 @@
 """Which programs of a node are no longer attached or pinned as planned: the lab's record beside what was read. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
 
 from netlab.lab.node_drift import Inside, Problem, anew
+from netlab.named_tuple import NamedTuple
 from netlab.record.model import NodeRecord
 from netlab.topology.hooks import XDP, direction
 

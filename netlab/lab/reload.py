@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, explain
 from netlab.kernel import files, signals, syscalls
 from netlab.lab import pass_programs, xdp_watch
 from netlab.lab.standing import Standing
+from netlab.named_tuple import NamedTuple
 from netlab.programs import attachment, build, loader, map_reuse, pinned
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.record import named, noted_pins, store

@@ -1,7 +1,6 @@
 """Planned routes and routes of a node, in one form that can be compared. Pure."""
 
-from typing import NamedTuple
-
+from netlab.named_tuple import NamedTuple
 from netlab.record.model import RouteRecord
 from netlab.topology.ip_arithmetic import DEFAULT, DEFAULTS, IPV4, IPV6, Subnet, parse
 

@@ -2,7 +2,9 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from netlab.named_tuple import NamedTuple
 
 _ENDS = {"drop": True, "reject": True, "accept": False}  # whether a packet is dropped
 _NEUTRAL = ("counter", "log", "mangle")  # of nft: these decide nothing

@@ -8,10 +8,11 @@ they are. netlab does not change other tables that drop what no rule knows: `up`
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.errors import HostError
 from netlab.kernel import files
+from netlab.named_tuple import NamedTuple
 from netlab.network import filter_rules
 from netlab.network.host_commands import run, tried
 from netlab.plan.host_steps import is_interface_of, lab_of_table

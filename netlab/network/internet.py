@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from glob import glob
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import files
 from netlab.kernel.sysctls import Sysctls
+from netlab.named_tuple import NamedTuple
 from netlab.network import firewalls
 from netlab.network.firewalls import Chain
 from netlab.network.host_commands import run, tried

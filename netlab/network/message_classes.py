@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab import lazy_import
+from netlab.named_tuple import NamedTuple
 
 
 class Classes(NamedTuple):

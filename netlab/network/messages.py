@@ -10,8 +10,9 @@ encoded once, as a template for these values.
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from netlab.named_tuple import NamedTuple
 from netlab.network.message_classes import Classes, pyroute2_classes
 from netlab.plan.steps import AddRoute, Interface
 from netlab.plan.switch_steps import FORWARD_DELAY, HELLO, MAX_AGE

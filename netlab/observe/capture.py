@@ -20,11 +20,11 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
 
 from netlab.errors import NetlabError
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
+from netlab.named_tuple import NamedTuple
 from netlab.record.model import LabRecord
 from netlab.topology.hooks import XDP
 

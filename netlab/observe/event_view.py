@@ -4,10 +4,11 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab import paths
 from netlab.errors import NetlabError, UsageError
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, pinned
 from netlab.programs.maps import Map
 from netlab.record import named

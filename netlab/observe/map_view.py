@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from netlab import paths
 from netlab.errors import NetlabError, UsageError
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, map_reader, map_types, pinned
 from netlab.programs.lab_names import LabNames, packed
 from netlab.programs.map_types import TypedMap

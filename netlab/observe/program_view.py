@@ -4,9 +4,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import NamedTuple
 
 from netlab import paths
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, pinned
 from netlab.programs.maps import LoadedProgram
 from netlab.record import named, noted_pins, store

@@ -3,12 +3,13 @@
 import os
 import struct
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netlab import balancer, paths
 from netlab.balancer.counters import Count
 from netlab.balancer.reports import Reporter
 from netlab.errors import NetlabError
+from netlab.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing

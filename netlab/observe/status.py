@@ -1,9 +1,10 @@
 """The state of a lab: its nodes, their processes, and whether it is as planned."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netlab.lab import node_drift
+from netlab.named_tuple import NamedTuple
 from netlab.paths import process_key
 from netlab.record import store
 from netlab.supervise.client import Process, processes, unstarted

@@ -8,9 +8,9 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import NamedTuple
 
 from netlab.errors import NetlabError
+from netlab.named_tuple import NamedTuple
 from netlab.observe import event_lines
 from netlab.observe.log_view import clock
 from netlab.observe.painter import Painter

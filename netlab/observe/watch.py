@@ -11,11 +11,11 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from netlab.errors import NetlabError
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
+from netlab.named_tuple import NamedTuple
 from netlab.observe.capture import ANCILLARY_BYTES, SNAPLEN, is_unfinished, packet_socket, time_of, until_the_pipe_ends
 
 _PACKET_OUTGOING = 4  # linux/if_packet.h

@@ -12,8 +12,8 @@ end of a segment gets an automatic address, and none has a written one in a netw
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.plan.host_steps import interface_name
 from netlab.plan.mistakes import Misfit, PlanError
 from netlab.plan.surroundings import Taken, refuse

@@ -1,7 +1,6 @@
 """The step that attaches a program."""
 
-from typing import NamedTuple
-
+from netlab.named_tuple import NamedTuple
 from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 from netlab.topology.hooks import XDP

@@ -1,7 +1,6 @@
 """The step that writes into maps."""
 
-from typing import NamedTuple
-
+from netlab.named_tuple import NamedTuple
 from netlab.paths import netns_name
 from netlab.plan.equality import compared_by_kind
 from netlab.topology.model import MapEntries

@@ -4,8 +4,8 @@ Names and indexes of interfaces on the host are made of the lab's name: no other
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.paths import is_label
 from netlab.plan.command_words import namespace
 from netlab.plan.equality import compared_by_kind

@@ -1,9 +1,10 @@
 """Mistakes of a topology that only planning finds; `places` finds their lines in the file."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netlab.errors import TopologyError, UsageError
+from netlab.named_tuple import NamedTuple
 
 if TYPE_CHECKING:  # `status` and `down` need no reader of topologies
     from netlab.topology.document.tree import Document

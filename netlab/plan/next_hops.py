@@ -5,8 +5,8 @@ default route through a name becomes one in each family that the neighbour has t
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.plan.addresses import Layout, interface_names
 from netlab.plan.mistakes import Misfit, PlanError
 from netlab.topology.ip_arithmetic import DEFAULT, DEFAULTS, FAMILIES, IPV4, IPV6, Subnet, parse

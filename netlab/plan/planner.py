@@ -6,9 +6,9 @@ hosts needs a larger subnet.
 """
 
 import os
-from typing import NamedTuple
 
 from netlab import assets
+from netlab.named_tuple import NamedTuple
 from netlab.paths import process_key, program_key
 from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs

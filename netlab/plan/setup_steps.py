@@ -1,7 +1,6 @@
 """The step that runs what a node's `setup:` has. `steps` has all others, and says what a step is."""
 
-from typing import NamedTuple
-
+from netlab.named_tuple import NamedTuple
 from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 from netlab.topology.model import SetupCommand

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from itertools import groupby
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
+from netlab.named_tuple import NamedTuple
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps

@@ -7,8 +7,7 @@ are a comment) or occupy a terminal (roles). A step has the lab's name only for 
 Steps are compared by kind and values. `inverse(step)` undoes one; `inverses(steps)` undo several, the last one first.
 """
 
-from typing import NamedTuple
-
+from netlab.named_tuple import NamedTuple
 from netlab.paths import label_of, process_key
 from netlab.plan import starting
 from netlab.plan.attach_program import AttachProgram

@@ -1,8 +1,8 @@
 """The networks of this host that a lab which joins it must avoid. Pure: `lab/host_networks` reads them."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.plan.mistakes import Misfit, PlanError
 from netlab.topology.ip_arithmetic import DEFAULT, IPV4, IPV6, Subnet, parse
 from netlab.topology.model import Topology

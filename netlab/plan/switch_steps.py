@@ -1,7 +1,6 @@
 """The step that gives a port of a switch its VLANs, and the times of spanning trees. `steps` has all others."""
 
-from typing import NamedTuple
-
+from netlab.named_tuple import NamedTuple
 from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 

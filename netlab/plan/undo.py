@@ -1,8 +1,9 @@
 """The inverse of each step, as data."""
 
 from collections.abc import Iterable
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
+from netlab.named_tuple import NamedTuple
 from netlab.plan.equality import compared_by_kind
 from netlab.plan.steps import Step
 

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from netlab import paths
 from netlab.errors import HostError, refuse_lack
 from netlab.kernel import syscalls
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, btf, build, cache, compiled, event_text, headers, kernel_btf, lab_header
 from netlab.programs.build import Build, Refused
 from netlab.programs.loader import Job

@@ -7,9 +7,10 @@ import ctypes
 import os
 import struct
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from netlab.errors import HostError
+from netlab.named_tuple import NamedTuple
 
 _SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
 # enum bpf_cmd

@@ -7,8 +7,8 @@ returned.
 
 import struct
 from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.record.layouts import NETWORK, OTHER, SIGNED, STRUCT, UNSIGNED, Field, Layouts, MapLayout, Struct
 
 _MAGIC = 0xEB9F

@@ -7,9 +7,9 @@ attached, which maps are kept from an earlier build, and what their layouts are.
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
 
 from netlab.kernel import files
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, headers, kernel_btf, map_reuse
 from netlab.programs.btf import MapTypes
 from netlab.programs.loader import Job

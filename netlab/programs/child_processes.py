@@ -11,9 +11,9 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from netlab import paths
+from netlab.named_tuple import NamedTuple
 
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from netlab.programs.loader_child import main; main()"
 
@@ -29,9 +29,12 @@ class Ends(NamedTuple):
 
 def start(ends: Ends, *, is_object: bool) -> int:
     """Start a child and return its number; OSError if that cannot be done."""
-    # a fork has no other threads, but it has their locks, and would wait for them for ever
-    is_alone = is_object and len(os.listdir("/proc/self/task")) == 1
-    return _forked(ends) if is_alone else _spawned(ends)
+    return _forked(ends) if is_object and _has_one_thread() else _spawned(ends)
+
+
+def _has_one_thread() -> bool:
+    """Say whether a fork is safe: it has no other threads, but their locks, and would wait for them for ever."""
+    return len(os.listdir("/proc/self/task")) == 1
 
 
 def _spawned(ends: Ends) -> int:

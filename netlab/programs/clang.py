@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
 
 from netlab import assets
 from netlab.errors import HostError
 from netlab.kernel import syscalls
+from netlab.named_tuple import NamedTuple
 from netlab.programs import build, headers, kernel_header, lab_header
 from netlab.programs.build import Refused
 from netlab.programs.loader import Job

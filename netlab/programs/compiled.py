@@ -9,8 +9,8 @@ import struct
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf
 
 _DEVMAPS = (bpf.DEVMAP, bpf.DEVMAP_HASH)  # the kernel adds a flag to them that it does not accept from a caller

@@ -14,8 +14,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.programs.hints import with_hint
 from netlab.programs.log_capture import INSTRUCTION
 from netlab.topology import object_file, program_text

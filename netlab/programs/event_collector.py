@@ -20,11 +20,11 @@ from collections import deque
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import NetlabError, reason
 from netlab.kernel import syscalls
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, pinned
 from netlab.programs.event_map import Event, EventMap
 from netlab.programs.lab_names import LabNames

@@ -1,8 +1,9 @@
 """A map of events that is being read: a ring buffer, or a perf event array."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf
 from netlab.programs.event_types import Chooser
 from netlab.programs.lab_names import LabNames

@@ -11,11 +11,11 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import NamedTuple
 
 from netlab import assets
 from netlab.kernel import syscalls
 from netlab.kernel.netlink import Channel
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf
 from netlab.topology import program_text
 from netlab.topology.hooks import INGRESS, XDP

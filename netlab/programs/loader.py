@@ -13,11 +13,12 @@ import select
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError, reason
 from netlab.kernel import files, progress
+from netlab.named_tuple import NamedTuple
 from netlab.programs import child_processes
 from netlab.programs.child_processes import Ends
 from netlab.record import shapes

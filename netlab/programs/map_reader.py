@@ -5,8 +5,8 @@ import errno
 import struct
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf
 from netlab.programs.maps import Map
 

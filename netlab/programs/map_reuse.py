@@ -4,10 +4,10 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import NetlabError
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, field_comparison, kernel_btf
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.record.layouts import NONE, Layouts

@@ -1,8 +1,8 @@
 """An open map with the types of its keys and values."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, kernel_btf
 from netlab.programs.maps import Map
 from netlab.record.layouts import NONE, UNSIGNED, Field, Layouts

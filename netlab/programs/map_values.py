@@ -9,9 +9,10 @@ import struct
 from collections.abc import Iterator, Mapping
 from math import prod
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.errors import NetlabError
+from netlab.named_tuple import NamedTuple
 from netlab.record import layouts
 from netlab.record.layouts import NETWORK, SIGNED, STRUCT, UNSIGNED, Field, Layouts
 

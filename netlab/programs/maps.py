@@ -7,9 +7,10 @@ describes the calls.
 import ctypes
 import struct
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 from netlab.errors import NetlabError
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf
 
 BPF_ANY, BPF_F_LOCK, DEVMAP = bpf.ANY, bpf.LOCK, bpf.DEVMAP  # for roles

@@ -9,10 +9,10 @@ import os
 import struct
 import sys
 from contextlib import suppress
-from typing import NamedTuple
 
 from netlab.errors import HostError
 from netlab.kernel import syscalls
+from netlab.named_tuple import NamedTuple
 from netlab.programs.maps import Map
 from netlab.programs.ring_buffer import Taken
 

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
-from typing import NamedTuple
 
 from netlab.kernel.netlink import Channel, attributes
+from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf
 from netlab.topology.hooks import EGRESS, INGRESS
 

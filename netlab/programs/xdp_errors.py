@@ -39,7 +39,7 @@ class Error(NamedTuple):
     target: str
 
 
-class Event(NamedTuple):
+class Report(NamedTuple):
     """An error that was told: so many frames, at this time (CLOCK_MONOTONIC); the detail as the program gave it."""
 
     error: Error
@@ -181,10 +181,10 @@ def key_of(error: Error) -> bytes:
     return code.KEY.pack(*error[:-2], error.interface.encode(_BYTES), error.target.encode(_BYTES))
 
 
-def event_of(data: bytes) -> Event:
+def report_of(data: bytes) -> Report:
     """Return what is in the ring as its fields."""
     *_, ns, frames, detail = code.EVENT.unpack(data)
-    return Event(error_of(data[: code.KEY.size]), ns, frames, detail)
+    return Report(error_of(data[: code.KEY.size]), ns, frames, detail)
 
 
 def _text(name: bytes) -> str:

@@ -1,7 +1,6 @@
 """The types of what a supervisor writes down, one line for each fact. Only who reads these lines needs them."""
 
-from typing import NamedTuple
-
+from netlab.named_tuple import NamedTuple
 from netlab.record.notes import Pid
 from netlab.record.shapes import Count, MisfitError, read
 

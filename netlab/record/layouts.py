@@ -7,10 +7,10 @@ changed since.
 
 import json
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from netlab.errors import NetlabError
 from netlab.kernel import files
+from netlab.named_tuple import NamedTuple
 from netlab.record import shapes
 from netlab.record.shapes import Count
 

@@ -5,9 +5,9 @@ these. The types are named tuples and not dataclasses, for the reason in topolog
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from netlab import paths
+from netlab.named_tuple import NamedTuple
 from netlab.record.rules import (
     Address,
     Cores,

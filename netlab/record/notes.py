@@ -1,8 +1,9 @@
 """The types of small files in a lab's folder: who its processes are, what is pinned; `facts` has what happened."""
 
 from collections.abc import Mapping
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
+from netlab.named_tuple import NamedTuple
 from netlab.record.shapes import Count, Rule
 
 _MOST_PIDS = 1 << 22

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from netlab.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.record.model import LabRecord

@@ -11,11 +11,11 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import kill
+from netlab.named_tuple import NamedTuple
 from netlab.record.model import LimitsRecord
 
 MOUNTS = "/proc/self/mountinfo"

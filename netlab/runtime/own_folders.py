@@ -7,10 +7,10 @@ import os
 import stat
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
 
 from netlab.errors import NetlabError
 from netlab.kernel import files
+from netlab.named_tuple import NamedTuple
 from netlab.runtime.view_layout import Layout, MountPoint, parents
 from netlab.topology.model import OwnFiles
 

@@ -7,9 +7,9 @@ is the nearest one above it that it has. A folder of a node's own is a place, to
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from netlab.errors import NetlabError
+from netlab.named_tuple import NamedTuple
 from netlab.topology.model import OwnFiles, OwnFolder
 from netlab.topology.validate.own_files import place_problem
 

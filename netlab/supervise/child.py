@@ -6,10 +6,11 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from netlab import role
 from netlab.kernel import pids, syscalls
+from netlab.named_tuple import NamedTuple
 from netlab.runtime import entry
 from netlab.runtime.base import Entrance, Place
 from netlab.supervise import logs

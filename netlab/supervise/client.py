@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel.kill import GRACE_S, end, have_ended, open_pidfd
 from netlab.kernel.pids import is_alive, is_stopped
+from netlab.named_tuple import NamedTuple
 from netlab.supervise import lab_cgroup
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
 

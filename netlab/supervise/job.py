@@ -1,9 +1,10 @@
 """What `up` gives a lab's supervisor to do, as data."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netlab.kernel import umask
+from netlab.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.programs.xdp_places import Node

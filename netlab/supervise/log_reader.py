@@ -6,11 +6,11 @@
 import os
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files
+from netlab.named_tuple import NamedTuple
 
 _BLOCK = 1 << 18
 _BACK_BLOCK = 1 << 16

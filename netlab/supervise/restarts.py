@@ -1,7 +1,8 @@
 """In the supervisor: which ended processes start again by themselves, when, and how often. Pure but for the clock."""
 
 import time
-from typing import NamedTuple
+
+from netlab.named_tuple import NamedTuple
 
 NO, ON_FAILURE, ALWAYS = "no", "on-failure", "always"
 _FIRST_S, _LONGEST_S = 0.1, 10.0  # from an end to the next start; each pause is twice the one before

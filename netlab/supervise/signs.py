@@ -1,9 +1,10 @@
 """In the supervisor: what shows that a process is ready."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.kernel.searching import Searcher, TookTooLong, shown
+from netlab.named_tuple import NamedTuple
 
 SAID, LINE, PORT, FILE, COMMAND, HTTP = "said", "line", "port", "file", "command", "http"
 _SEARCH_CPU_S = 1.0  # for a pattern on all lines of a process: the supervisor can do nothing else meanwhile

@@ -4,10 +4,10 @@ import json
 import os
 import time
 from contextlib import suppress
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.kernel import files
+from netlab.named_tuple import NamedTuple
 from netlab.record import facts
 from netlab.supervise import logs
 

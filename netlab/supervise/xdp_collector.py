@@ -15,7 +15,7 @@ from netlab.programs import xdp_error_code as code
 from netlab.programs import xdp_errors, xdp_reasons
 from netlab.programs.maps import Map
 from netlab.programs.ring_buffer import RingBuffer
-from netlab.programs.xdp_errors import Error, Event
+from netlab.programs.xdp_errors import Error, Report
 from netlab.programs.xdp_places import Node, place_of
 from netlab.supervise import logs
 from netlab.supervise.stream import Stream
@@ -72,7 +72,7 @@ class ErrorCollector:
 
     def move(self, *, at_all: bool = False) -> None:
         """Move what is there now, without waiting, and sum up the rest of seconds that are over, or of all."""
-        events = list(map(xdp_errors.event_of, self._ring.records()))
+        events = list(map(xdp_errors.report_of, self._ring.records()))
         for event in events:
             told = self._told.setdefault(event.error, _Told())
             told.frames += event.frames
@@ -85,7 +85,7 @@ class ErrorCollector:
             told.due_ns = told.due_ns or event.ns + code.SECOND_NS
         self._due_ns = min((told.due_ns for told in self._told.values() if told.due_ns), default=0)
 
-    def _summed_up(self, now_ns: int, at_all: bool) -> Iterator[Event]:
+    def _summed_up(self, now_ns: int, at_all: bool) -> Iterator[Report]:
         """Yield what was not told of errors whose second is over; as long as more come, another second begins then."""
         for error, told in self._told.items():
             if not (at_all or 0 < told.due_ns <= now_ns):
@@ -95,7 +95,7 @@ class ErrorCollector:
             told.looked = frames
             if (more := frames - told.frames) > 0:
                 told.frames = frames
-                yield Event(error, ends_ns, more, 0)
+                yield Report(error, ends_ns, more, 0)
 
     def _frames(self, error: Error) -> int:
         try:
@@ -104,7 +104,7 @@ class ErrorCollector:
             return 0
         return int(code.COUNT.unpack(value)[0])
 
-    def _tell(self, event: Event, is_sum: bool) -> None:
+    def _tell(self, event: Report, is_sum: bool) -> None:
         """Write one line, and send it to readers."""
         where = place_of(self._nodes, event.error)
         ns = self._log.latest = max(event.ns, self._log.latest)

@@ -5,7 +5,8 @@ tag, and one for each VLAN that somebody sends through it. Domains that a link j
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from netlab.named_tuple import NamedTuple
 
 FIRST_VLAN = 1  # of a port that says nothing, as everywhere
 UNTAGGED = 0

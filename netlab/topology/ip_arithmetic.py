@@ -1,7 +1,8 @@
 """Addresses and subnets as numbers, and as text. Pure."""
 
 import socket
-from typing import NamedTuple
+
+from netlab.named_tuple import NamedTuple
 
 IPV4, IPV6 = 4, 6
 FAMILIES = (IPV4, IPV6)

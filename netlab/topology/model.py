@@ -6,7 +6,9 @@ takes for a small lab (docs/adr/0002-start-fast.md).
 Everything is in the order of the file. Replicas are already expanded.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from netlab.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.topology.document import tree

@@ -6,7 +6,8 @@ Source: elf(5), and Documentation/bpf/instruction-set.rst in the kernel. Bytes i
 import struct
 import sys
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+
+from netlab.named_tuple import NamedTuple
 
 MAGIC = b"\x7fELF"
 _HEADER = struct.Struct("=16sHHIQQQIHHHHHH")

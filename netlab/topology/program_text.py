@@ -4,10 +4,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
 
 from netlab import assets
 from netlab.kernel import files
+from netlab.named_tuple import NamedTuple
 
 MAX_BYTES = 1 << 24  # of a program, and of each header
 KERNEL_TYPES = "vmlinux.h"  # a header with all types of a kernel, three megabytes, which say nothing of a program

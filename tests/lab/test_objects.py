@@ -10,7 +10,7 @@ import pytest
 
 from netlab import paths
 from netlab.errors import BuildError, HostError, NetlabError, VerifierError
-from netlab.programs import cache, clang, loader
+from netlab.programs import cache, child_processes, clang, loader
 from netlab.programs.maps import Map
 from netlab.record import mark
 from netlab.testing.waiting import PATIENCE_S
@@ -114,9 +114,10 @@ def test_a_source_and_its_object_are_loaded(bench: Bench) -> None:
     assert bench.verdict("pass") == XDP_PASS
 
 
-def test_an_object_is_loaded_by_a_copy_of_this_process(bench: Bench) -> None:
+def test_an_object_is_loaded_by_a_copy_of_this_process(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is quicker than a new Python, and has nothing open of what this process has; among threads it is new."""
     path, ends = made(bench, PASSING), os.pipe()
+    monkeypatch.setattr(child_processes, "_has_one_thread", lambda: True)  # the thread that talks to pytest-xdist rests
     own = {os.readlink(f"/proc/self/fd/{end}") for end in ends}
     copy = bench.start(path)
     copy.pinned(PATIENCE_S)
@@ -125,6 +126,7 @@ def test_an_object_is_loaded_by_a_copy_of_this_process(bench: Bench) -> None:
     assert own.isdisjoint(os.readlink(fd) for fd in Path(f"/proc/{copy.pid}/fd").iterdir())
     copy.kill()
     shutil.rmtree(bench.pin("").rstrip("/"))
+    monkeypatch.undo()
     goes_on = threading.Event()
     other = threading.Thread(target=goes_on.wait, args=(PATIENCE_S,))
     other.start()

@@ -123,11 +123,11 @@ KEYS = ["b/both", "b/both-ingress", "b/out", "b/mark"]
 # A netlab that thinks that its kernel is older than tcx: the child that attaches programs, too.
 OLDER = """
 import sys
-from netlab.programs import loader, tc_hook
+from netlab.programs import child_processes, tc_hook
 tc_hook.has_tcx = lambda: False
 older = "from netlab.programs import tc_hook; tc_hook.has_tcx = lambda: False; from netlab.programs.loader_child"
-assert "from netlab.programs.loader_child" in loader._BOOT
-loader._BOOT = loader._BOOT.replace("from netlab.programs.loader_child", older)
+assert "from netlab.programs.loader_child" in child_processes._BOOT
+child_processes._BOOT = child_processes._BOOT.replace("from netlab.programs.loader_child", older)
 sys.argv[0] = "netlab"
 from netlab.cli.main import main
 sys.exit(main())

@@ -306,7 +306,8 @@ def test_the_programs_at_length_have_their_races_by_themselves(machine: Machine)
     machine.has(uid=0, processors=2, cells=False)
     assert machine.run(*at_length).returncode == 5
     others, races = machine.calls()
-    assert others.endswith("-p no:cacheprovider tests/bpf --ignore=tests/bpf/test_races.py -x")
+    objects = "tests/lab/test_objects.py::test_fuzzed_objects_never_end_netlab"
+    assert others.endswith(f"-p no:cacheprovider tests/bpf {objects} --ignore=tests/bpf/test_races.py -x")
     assert races.endswith("-m pytest -p no:cacheprovider tests/bpf/test_races.py -x")
 
     machine.has(uid=0, processors=2)

@@ -25,6 +25,7 @@ OWN_PROCESSES = {
 }
 MAY = {  # and why
     "role": {"prints"},  # a role is a program, and this is how it speaks
+    "programs.child_processes": {"ends or replaces", "has signals otherwise", "prints"},  # in the copy that it forks
     "programs.bcc": {"prints"},  # in the loader's child, where bcc prints
     "balancer.health_checks": {"has signals otherwise"},  # in the child that a check starts
     "runtime.entry": {"ends or replaces", "moves"},  # children that it forks

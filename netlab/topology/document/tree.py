@@ -4,9 +4,10 @@
 `nodes.lb.xdp.mode` or `links.0.mtu`, in messages and in `--set`.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netlab.errors import Mistake
+from netlab.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence as SequenceOf

@@ -7,9 +7,9 @@ causes no more of them.
 
 import os
 from itertools import repeat
-from typing import NamedTuple
 
 from netlab.errors import TopologyError
+from netlab.named_tuple import NamedTuple
 from netlab.topology import declared
 from netlab.topology.document.tree import Document, Item, Mapping
 from netlab.topology.ip_arithmetic import FAMILIES

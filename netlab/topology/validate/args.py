@@ -1,8 +1,7 @@
 """`args:`: the options of a role, checked against what the role's file declares."""
 
-from typing import NamedTuple
-
 from netlab import options
+from netlab.named_tuple import NamedTuple
 from netlab.topology import declared
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, join, show
 from netlab.topology.validate.findings import Findings, Name, Place, place

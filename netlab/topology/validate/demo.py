@@ -1,10 +1,10 @@
 """Rules for `demo:`: what `netlab demo` is told of a lab, because it knows neither its roles nor its programs."""
 
 import re
-from typing import NamedTuple
 
 from netlab.errors import TopologyError
 from netlab.kernel.searching import compiled
+from netlab.named_tuple import NamedTuple
 from netlab.topology.document.tree import Document, Item
 from netlab.topology.model import Judged
 from netlab.topology.validate.findings import Findings, Name

@@ -1,9 +1,9 @@
 """The mistakes found so far, each with its place."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from netlab.errors import Mistake
+from netlab.named_tuple import NamedTuple
 from netlab.topology.document.tree import Document, Item, closest, found, nearest, printable
 
 MAX_SEARCHES = 40  # for the nearest name: each costs some milliseconds among thousands of names

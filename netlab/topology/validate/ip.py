@@ -1,7 +1,6 @@
 """Written addresses, subnets and MACs → numbers, or a mistake."""
 
-from typing import NamedTuple
-
+from netlab.named_tuple import NamedTuple
 from netlab.topology.document.tree import show
 from netlab.topology.ip_arithmetic import BITS, IPV4, IPV6, Subnet, parse, text
 from netlab.topology.validate.findings import Findings, Name

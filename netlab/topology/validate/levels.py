@@ -1,8 +1,8 @@
 """Which key belongs to which level of the file: a hint where one stands too high or too low."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.topology.document.tree import Item, Scalar
 from netlab.topology.validate import (
     KEYS,

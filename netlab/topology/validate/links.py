@@ -1,7 +1,6 @@
 """`links:`: what is written, and the resulting wires: one for each replica, with interface names and segments."""
 
-from typing import NamedTuple
-
+from netlab.named_tuple import NamedTuple
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, show
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6
 from netlab.topology.model import MAX_INTERFACE_NAME

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence as SequenceOf
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, join, show
 from netlab.topology.model import OBJECT, MapEntries, Program
 from netlab.topology.validate.findings import Findings, place

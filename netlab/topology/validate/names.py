@@ -1,8 +1,8 @@
 """The names of a lab: nodes, replicated nodes and their replicas."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.paths import label_of
 from netlab.topology.document.tree import show
 from netlab.topology.validate.findings import Findings, Name, Place

@@ -1,7 +1,8 @@
 """`nodes:`: each node by itself. What it says of other nodes is kept until these are known."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from netlab.named_tuple import NamedTuple
 from netlab.paths import is_name, label_of
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
 from netlab.topology.model import Limits, Node

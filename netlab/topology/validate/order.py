@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import repeat
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.paths import process_key
 from netlab.topology.document.tree import show
 from netlab.topology.validate.findings import Findings, Name, Place

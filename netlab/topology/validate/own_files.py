@@ -1,11 +1,11 @@
 """`files:` and `private:` of a node: what its processes see in the place of the host's files."""
 
 import os
-from typing import NamedTuple
 
 from netlab import paths
 from netlab.errors import reason
 from netlab.kernel import files as kernel_files
+from netlab.named_tuple import NamedTuple
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
 from netlab.topology.document.tree import Sequence as SequenceItem
 from netlab.topology.model import OwnFile, OwnFiles, OwnFolder

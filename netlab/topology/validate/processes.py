@@ -1,8 +1,8 @@
 """`processes:` of a node, and the keys that say the same of its only process at the node itself."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from netlab.named_tuple import NamedTuple
 from netlab.paths import is_name
 from netlab.topology import declared
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show

@@ -1,7 +1,6 @@
 """`xdp:` and `tc:`: the programs of a node, and the links that they are attached to."""
 
-from typing import NamedTuple
-
+from netlab.named_tuple import NamedTuple
 from netlab.paths import is_program_name
 from netlab.topology import hooks
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, show

@@ -1,7 +1,6 @@
 """`routes:`: whether a node has automatic routes, and static ones, through neighbours or not."""
 
-from typing import NamedTuple
-
+from netlab.named_tuple import NamedTuple
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, show
 from netlab.topology.ip_arithmetic import DEFAULT, DEFAULTS, FAMILIES, IPV6, Subnet
 from netlab.topology.model import ROUTE_KINDS, Route

@@ -1,7 +1,8 @@
 """What switches join: the segments that links become, loops, ports, and VLANs."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from netlab.named_tuple import NamedTuple
 from netlab.topology.bridged import Domain, Joined, Port, common, domains
 from netlab.topology.validate.findings import Findings, Place
 from netlab.topology.validate.names import Names

@@ -73,5 +73,5 @@ def test_what_the_kernel_has_counted_is_read_as_it_was_written() -> None:
     one = Error(0, code.DEVMAP, 14, 95, 3, name, "eth1")
     data = xdp_errors.key_of(one) + struct.pack("=QII", 123, 2, 9)
 
-    assert xdp_errors.Event(one, 123, 2, 9) == xdp_errors.event_of(data)
+    assert xdp_errors.Report(one, 123, 2, 9) == xdp_errors.report_of(data)
     assert "\\x1b[\\xc3" == xdp_places.place_of(NODES, one).interface
