@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
+from netlab import paths
 from netlab.cli.main import main
+from netlab.errors import NetlabError
 from netlab.record import store
+from netlab.supervise import talk
 from netlab.testing import labs
 from netlab.testing.waiting import PATIENCE_S, eventually
 
@@ -93,7 +96,10 @@ def uncounted() -> int:
 
 
 def texts(*words: str) -> list[str]:
-    """Return the text of every line that `logs` or `trace` prints."""
+    """Return the text of every line that `logs` or `trace` prints, of what was said before this is called."""
+    with suppress(NetlabError), talk.to(paths.folder_of(store.choose(os.environ.get("NETLAB_LAB")))) as supervisor:
+        for _ in range(2):  # it reads what there is before it answers, or at least before it answers again
+            supervisor.ask("state")
     return [json.loads(line)["text"] for line in asked(*words, "--format", "json").splitlines()]
 
 

@@ -171,7 +171,7 @@ def test_each_interface_has_its_own_program(tmp_path: Path) -> None:
     assert counted["fw/outside"]["DROP_OVER_LIMIT"] == counted["fw/outside"]["PASS_OUTSIDE"] - 3 >= 2
     assert counted["fw/inside"].keys() == {"PASS_INSIDE"}
     assert kept == {"fw/outside": text, "fw/inside": text, "fw/echo": text, "fw/other": OTHER}
-    assert folders == ["_asker", "_left", "_right", "fw=echo", "fw=inside", "fw=other", "fw=outside"]
+    assert folders == ["=errors", "_asker", "_left", "_right", "fw=echo", "fw=inside", "fw=other", "fw=outside"]
 
 
 def test_what_one_of_them_sends_back_arrives(tmp_path: Path) -> None:
