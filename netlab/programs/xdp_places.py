@@ -1,5 +1,6 @@
 """Where in a lab an error of XDP was, by the numbers that the kernel knows. Pure."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
@@ -42,7 +43,9 @@ def place_of(nodes: Sequence[Node], error: Error) -> Where:
     """Return where an error was."""
     node = nodes[error.node]
     target = error.target
-    if error.kind == code.REDIRECT and error.number:
+    if error.kind == code.REDIRECT and error.code == errno.EBADRQC:
+        target = ""  # the program has named none; old kernels tell what a program before it has named
+    elif error.kind == code.REDIRECT and error.number:
         target = node["interfaces"].get(str(error.number), f"interface {error.number}")
     interface = _shown(error.interface)
     return Where(node["node"], interface, node["programs"].get(interface, ""), _shown(target))

@@ -75,3 +75,8 @@ def test_what_the_kernel_has_counted_is_read_as_it_was_written() -> None:
 
     assert xdp_errors.Report(one, 123, 2, 9) == xdp_errors.report_of(data)
     assert "\\x1b[\\xc3" == xdp_places.place_of(NODES, one).interface
+
+
+def test_who_names_no_target_has_none() -> None:
+    """Linux 6.1 tells the index that a program before has named."""
+    assert not xdp_places.place_of(NODES, error(code.REDIRECT, 0, errno.EBADRQC, 17)).target
