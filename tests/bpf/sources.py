@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -64,8 +65,9 @@ def kept(files: Files) -> str:
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
     folder = Path(paths.cache_folder()).parent / "sources" / digest
     if not folder.exists():
-        beside = folder.with_name(f"{digest}.{os.getpid()}")
-        beside.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=digest, dir=folder.parent))  # processes in two cells may have one number
+        beside.chmod(0o755)
         write(files, beside)
         for path in beside.rglob("*"):
             os.utime(path, (0, 0))
