@@ -4,8 +4,10 @@ import errno
 import fcntl
 import os
 import time
+from _thread import get_ident
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError
@@ -13,6 +15,7 @@ from netlab.kernel import files, progress
 
 _LOCK_POLL_S = 0.02
 _PATIENCE_S = 60.0
+_held: dict[int, "Lock"] = {}  # the last lock of the host that each thread has taken
 
 
 class Lock:
@@ -21,7 +24,12 @@ class Lock:
     def __init__(self, root: str, path: str) -> None:
         self.root = root
         self.path = path
-        self.fd = -1
+        self._file: FileIO | None = None  # closes once, whenever an interrupt comes
+
+    @property
+    def fd(self) -> int:
+        """The descriptor of the file; -1 if it is not open."""
+        return -1 if self._file is None or self._file.closed else self._file.fileno()
 
     def acquire(self, lab: str, patience_s: float, waiting: Callable[[], None]) -> None:
         """Wait for the lock; see `store.locked`, also for when NetlabError is raised."""
@@ -51,7 +59,7 @@ class Lock:
     def _try(self, lab: str) -> bool:
         """Lock it without waiting; False if another process has it, or has just removed it."""
         try:
-            self.fd = self._open()
+            self._file = FileIO(self._open())
             return self._is_ours()
         except (BlockingIOError, FileNotFoundError):
             return False
@@ -68,9 +76,8 @@ class Lock:
         return os.path.samestat(os.fstat(self.fd), os.stat(self.path))
 
     def _close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        if self._file is not None:
+            self._file.close()
 
     def _remove_empty_root(self) -> None:
         try:
@@ -83,7 +90,10 @@ class Lock:
 @contextmanager
 def of_host(lab: str) -> Iterator[int]:
     """Hold, for a lab, the lock of what labs share of this host: networks, forwarding; yields its descriptor."""
-    lock = Lock(paths.LABS, paths.host_lock())
+    me = get_ident()
+    if me in _held:  # an interrupt may have cut its release short: we would wait for ourselves
+        _held[me].release(is_kept=False)
+    lock = _held[me] = Lock(paths.LABS, paths.host_lock())
     try:
         lock.acquire(lab, _PATIENCE_S, lambda: None)
         yield lock.fd
