@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
 from typing import Any
 
 from netlab import paths
@@ -77,18 +76,16 @@ def follow(
             elif "map" not in told or (told["program"], told["map"]) in maps:
                 what = {key: value for key, value in told.items() if key not in ("kind", "ns")}
                 yield Told("event" if told["kind"] == "event" else "lost", told["ns"], what)
-        if supervisor.is_over and not _is_down(lab):
+        if supervisor.is_over and not _goes_down(lab):
             raise NetlabError(f"the supervisor of {lab.lab} has ended, and nobody reads events any more: netlab status")
 
 
 def is_down(lab: LabRecord) -> bool:
     """Say whether the lab is removed."""
-    with suppress(OSError):
-        return not os.path.exists(f"{lab.folder}/{paths.RECORD}")
-    return True
+    return not os.path.exists(f"{lab.folder}/{paths.RECORD}")
 
 
-def _is_down(lab: LabRecord) -> bool:
+def _goes_down(lab: LabRecord) -> bool:
     """Say whether a lab whose supervisor has ended is being removed."""
     ends = time.monotonic() + _DOWN_S
     while not is_down(lab) and time.monotonic() < ends:

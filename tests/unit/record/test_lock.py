@@ -70,3 +70,20 @@ def test_only_where_there_is_no_lab_can_one_do_without_its_lock(root: Path, monk
             pass
     with store.locked("two", may_do_without=True) as fd:
         assert fd == -1
+
+
+def test_an_interrupted_release_keeps_nobody_waiting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The undo that follows takes the host's lock again: the process must not wait for itself."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lock.Lock, "release", interrupted)
+        with pytest.raises(KeyboardInterrupt) as cut_off, lock.of_host("one"):  # its frames keep the lock
+            pass
+    monkeypatch.setattr(lock, "_PATIENCE_S", 0.1)
+    with lock.of_host("one") as fd:
+        assert fd >= 0
+    assert cut_off.traceback
+    assert not root.exists()
