@@ -52,6 +52,7 @@ def start(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str,
 def _start(wrapped: Command, command: str, variables: Mapping[str, str], outputs: tuple[int, int] = (1, 2)) -> int:
     """Start a command with terminal and signals of this process; in a container it sees `variables` besides its own."""
     from netlab.kernel import syscalls
+    from netlab.kernel.signals import ENDINGS
     from netlab.runtime import entry
 
     place, folder = wrapped.place, os.getcwd()
@@ -75,6 +76,8 @@ def _start(wrapped: Command, command: str, variables: Mapping[str, str], outputs
             entry.step_into(wrapped.entrance, folder)
         if code := _complain(command, environment):
             os._exit(code)
+        for handled in filter(lambda number: callable(signal.getsignal(number)), ENDINGS):
+            signal.signal(handled, signal.SIG_DFL)  # a Ctrl-C that has come meanwhile ends it, as it ends the command
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _execute(wrapped.argv, environment)
     except BaseException as error:  # noqa: BLE001 - in any case there must not be two of the caller

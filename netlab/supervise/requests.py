@@ -19,8 +19,10 @@ _MOST_SHOWN = 60  # characters of a request in an answer
 class Requests:
     """Answers requests: `do` says what is to be done; an `id` comes back in the answer."""
 
-    def __init__(self, children: Children, stream: Stream, look: Callable[[], None]) -> None:
-        """Take who does it; `look` is for the maps of events."""
+    def __init__(
+        self, children: Children, stream: Stream, look: Callable[[], None], catch_up: Callable[[], None]
+    ) -> None:
+        """Take who does it; `look` is for the maps of events, `catch_up` reads the trace up to now."""
         self._children = children
         self._stream = stream
         self._verbs: dict[str, Callable[[Reader, _Asked], object]] = {
@@ -28,7 +30,7 @@ class Requests:
             "stop": lambda _, asked: self._children.stop(_name(asked)),
             "restart": lambda _, asked: self._children.restart(_name(asked)),
             "signal": lambda _, asked: self._children.signal(_name(asked), _signal(asked)),
-            "state": lambda *_: None,
+            "state": lambda *_: catch_up(),
             "log": lambda _, asked: self._children.log(_name(asked), _lines(asked)),
             "watch": self._watch,
             "look": lambda *_: look(),

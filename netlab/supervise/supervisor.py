@@ -64,7 +64,7 @@ class Supervisor:
         self.children = Children(job["starts"], job["deadline_s"], inherited, self.loop, self.stream, log)
         self.events: EventSource | None = None
         self.log_limit, self.lab = limit, job["lab"]
-        requests = Requests(self.children, self.stream, self._look_for_events)
+        requests = Requests(self.children, self.stream, self._look_for_events, self._catch_up)
         self.listener = Listener(job["lab"], self.loop, self.stream, requests)
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
         self.trace = trace_collector.Collector(os.curdir, job["lab"], limit, self.stream) if job["trace"] else None
@@ -97,8 +97,7 @@ class Supervisor:
             self.listener.wake()
             self.loop.turn(0.0 if self.stream.flush() else self._timeout())
         self.children.drain()
-        if self.trace:
-            repeat(self.trace.read)
+        self._catch_up()
         if self.errors:
             self.errors.move(at_all=True)
         if self.events:
@@ -167,9 +166,14 @@ class Supervisor:
     def _read_trace(self) -> None:
         """Read the trace, and rest: a look at every line would cost a busy lab a quarter of a CPU."""
         if self.trace:
-            repeat(self.trace.read)
+            self._catch_up()
             self.loop.forget(self.trace.fd)
             self.trace_rests = time.monotonic() + _TRACE_REST_S
+
+    def _catch_up(self) -> None:
+        """Read what programs have printed until now, also while the trace rests: who asks then finds it in the logs."""
+        if self.trace:
+            repeat(self.trace.read)
 
     def _wake_trace(self) -> None:
         if self.trace and self.trace_rests and time.monotonic() >= self.trace_rests:

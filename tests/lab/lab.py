@@ -98,7 +98,7 @@ def uncounted() -> int:
 def texts(*words: str) -> list[str]:
     """Return the text of every line that `logs` or `trace` prints, of what was said before this is called."""
     with suppress(NetlabError), talk.to(paths.folder_of(store.choose(os.environ.get("NETLAB_LAB")))) as supervisor:
-        for _ in range(2):  # it reads what there is before it answers, or at least before it answers again
+        for _ in range(2):  # the trace it has read when it answers, what processes print when it answers again
             supervisor.ask("state")
     return [json.loads(line)["text"] for line in asked(*words, "--format", "json").splitlines()]
 

@@ -92,6 +92,16 @@ def test_the_lab_gets_its_own_lines_with_their_times(lab: Lab) -> None:
     assert times[-1] <= ended
 
 
+def test_what_was_printed_before_a_question_is_there_after_its_answer(lab: Lab) -> None:
+    """Also while the trace rests, which was read just before."""
+    lab.up(trace=True)
+    with talk.to(lab.folder) as supervisor, printer(f"{MINE}/lb: again") as program:
+        for times in range(1, 21):
+            program.test_run(FRAME)
+            supervisor.ask("state")
+            assert printed(lab) == [("lb", "again")] * times
+
+
 def test_readers_are_told_the_trace(lab: Lab) -> None:
     lab.up(trace=True)
     with talk.to(lab.folder) as supervisor:
