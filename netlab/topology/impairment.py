@@ -1,0 +1,63 @@
+"""What one direction of a link does to the packets that it carries. Pure values, as the topology, plan and record have it.
+
+Times are in nanoseconds, rates in bits per second, chances in millionths (1 % is 10,000).
+"""
+
+from netlab.named_tuple import NamedTuple
+
+MILLION = 1_000_000
+# How packets are chosen.
+INDEPENDENT, BURSTS, EVERY, NUMBERS = "independent", "gilbert-elliott", "every", "numbers"
+
+
+class Choice(NamedTuple):
+    """Which packets something happens to: by a model.
+
+    - `independent`: each, with the chance `chance`.
+    - `gilbert-elliott`: two states, good and bad. Before each packet, a good one turns bad with the chance `worsens`, a
+      bad one good with the chance `recovers`; it happens to a packet with the chance `chance` in the good state, and
+      `bad_chance` in the bad one. (E. N. Gilbert, "Capacity of a Burst-Noise Channel", 1960; E. O. Elliott, 1963.)
+    - `every`: to each packet whose number is a multiple of `every`.
+    - `numbers`: to the packets with these numbers, in ascending order.
+
+    The first packet that comes has number 1. An empty `model` chooses no packet.
+    """
+
+    model: str = ""
+    chance: int = 0
+    worsens: int = 0
+    recovers: int = 0
+    bad_chance: int = 0
+    every: int = 0
+    numbers: tuple[int, ...] = ()
+
+
+NONE = Choice()
+
+
+class Impairment(NamedTuple):
+    """What one direction of a link does to packets, in this order: loss, corruption, duplicates, delay, rate.
+
+    `delay_ns` holds each packet up; `jitter_ns` is how much more or less at most, evenly spread. Without `reorder`
+    packets stay in their order. Those that `reorder` chooses are not held up, so they overtake others. `rate` is in
+    bits per second (0: no limit), and `queue_bytes` how much may wait for it (0: as long as the rate needs for 50 ms,
+    and 16 packets at least). `seed` decides all choices: the same packets of the same direction are chosen each time.
+    """
+
+    delay_ns: int = 0
+    jitter_ns: int = 0
+    loss: Choice = NONE
+    duplicate: Choice = NONE
+    reorder: Choice = NONE
+    corrupt: Choice = NONE
+    rate: int = 0
+    queue_bytes: int = 0
+    seed: int = 0
+
+    @property
+    def is_none(self) -> bool:
+        """Whether packets are carried as by a plain link: the seed alone changes nothing."""
+        return self._replace(seed=0) == PLAIN
+
+
+PLAIN = Impairment()
