@@ -1,4 +1,4 @@
-"""What one direction of a link does to the packets that it carries. Pure values, as the topology, plan and record have it.
+"""What one direction of a link does to the packets that it carries, as values: what topology, plan and record have.
 
 Times are in nanoseconds, rates in bits per second, chances in millionths (1 % is 10,000).
 """
