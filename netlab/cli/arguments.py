@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
 from netlab.cli import typed
 from netlab.cli.console import say
@@ -10,19 +10,15 @@ from netlab.cli.console import say
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.cli.verbs import Verb
-
-    _Parser = TypeVar("_Parser", bound=argparse.ArgumentParser)
-
 
 def _formatter(prog: str) -> "argparse.HelpFormatter":
     """Return argparse's formatter with a known width: to find the width by itself, argparse loads shutil.
 
-    It makes one formatter for each option, so this would cost every verb 2 ms.
+    It makes one formatter for each option, so this would cost every verb 2 ms. It leaves the lines of examples alone.
     """
-    from argparse import HelpFormatter
+    from argparse import RawDescriptionHelpFormatter
 
-    return HelpFormatter(prog, width=_columns() - 2)
+    return RawDescriptionHelpFormatter(prog, width=_columns() - 2)
 
 
 def _plural(one: str, many: str, number: int) -> str:
@@ -80,34 +76,55 @@ def by_argparse(words: list[str]) -> typed.Arguments:
             say(f"{self.format_usage()}{self.prog}: error: {message}")
             sys.exit(2)
 
-    parser = Parser(
-        prog="netlab",
-        description="Build network labs from YAML: namespaces, veth pairs, XDP programs.",
-        allow_abbrev=False,
-        formatter_class=_formatter,
-    )
-    parser.add_argument("--version", action="version", version=_version())
-    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=Parser)
-    wanted = words[0] if words and words[0] in VERBS else None
-    for name, verb in VERBS.items():
-        if wanted in (None, name):
-            _add(verbs, name, verb)
-    read = parser.parse_args(words)
-    found = VERBS[read.verb].kind()
-    vars(found).update(vars(read), words=words, lab_given=read.lab is not None)
+    verb, words = _verb_first(words)
+    if verb not in VERBS:
+        _explain(verb, list(VERBS))
+    about = VERBS[verb].help.capitalize() + "."
+    parser = Parser(prog=f"netlab {verb}", description=about, allow_abbrev=False, formatter_class=_formatter)
+    parser.add_argument("--lab", metavar="NAME", help=f"the lab (default: NETLAB_LAB, or {VERBS[verb].lab})")
+    for argument in VERBS[verb].arguments:
+        parser.add_argument(*argument.names, **argument.keywords)
+    if not {"-h", "--help"}.isdisjoint(words):
+        from netlab.cli import overview
+
+        parser.epilog = overview.examples(verb)
+    read, more = parser.parse_known_args(words[1:])
+    if more:
+        known = ["--lab", "--help", *(name for argument in VERBS[verb].arguments for name in argument.names)]
+        parser.error(f"unrecognized arguments: {' '.join(more)}{_nearest(more[0].partition('=')[0], known)}")
+    found = VERBS[verb].kind()
+    vars(found).update(vars(read), verb=verb, words=words, lab_given=read.lab is not None)
     return found
 
 
-def _add(verbs: "argparse._SubParsersAction[_Parser]", name: str, verb: "Verb") -> None:
-    about = verb.help.capitalize() + "."
-    parser = verbs.add_parser(name, help=verb.help, description=about, allow_abbrev=False, formatter_class=_formatter)
-    parser.set_defaults(verb=name)
-    parser.add_argument("--lab", metavar="NAME", help=f"the lab; before NODE (default: NETLAB_LAB, or {verb.lab})")
-    for argument in verb.arguments:
-        parser.add_argument(*argument.names, **argument.keywords)
+def _verb_first(words: list[str]) -> tuple[str, list[str]]:
+    """Return the verb, and the words with `--lab NAME` behind it; "" without a verb."""
+    match words:
+        case ["--lab", name, verb, *rest]:
+            return verb, [verb, "--lab", name, *rest]
+        case [lab, verb, *rest] if lab.startswith("--lab="):
+            return verb, [verb, lab, *rest]
+        case ["-h" | "--help", *_]:
+            return "help", ["help"]
+        case ["-V" | "--version", *_]:
+            return "version", ["version"]
+    return words[0] if words else "", words
 
 
-def _version() -> str:
-    from netlab import __version__
+def _explain(verb: str, known: list[str]) -> NoReturn:
+    """Say which verbs there are, or what was meant instead of one that there is not, and end."""
+    if verb:
+        say(f"usage: netlab VERB [OPTION ...]\nnetlab: error: {verb!r} is no verb{_nearest(verb, known)}")
+        say("netlab help lists all verbs")
+    else:
+        from netlab.cli import overview
 
-    return f"netlab {__version__}"
+        say(overview.text())
+    sys.exit(2)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -233,6 +233,22 @@ def demo(args: typed.Demo) -> int:
     return play(args)
 
 
+def help_(args: typed.Help) -> None:
+    """List the verbs, or tell all of one."""
+    from netlab.cli import overview
+
+    if args.about:
+        arguments.parse([args.about, "--help"])
+    print(overview.text())
+
+
+def version(_: typed.Arguments) -> None:
+    """Print the version."""
+    from netlab import __version__
+
+    print(f"netlab {__version__}")
+
+
 _VERBS: dict[str, Callable[..., int | None]] = {
     "up": up,
     "down": down,
@@ -255,6 +271,8 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "new": new,
     "export": export,
     "demo": demo,
+    "help": help_,
+    "version": version,
 }
 
 

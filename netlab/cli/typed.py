@@ -32,7 +32,7 @@ class Status(Named):
 
 
 class OfTopology(Arguments):
-    """The arguments of verbs that read a topology: its file, and changes to it."""
+    """The arguments of verbs that read a topology: its file ("": the only one of the folder), and changes to it."""
 
     file: str
     set: list[str]
@@ -167,3 +167,9 @@ class Demo(Arguments):
     time_limit: float
     prints: str | None
     format: str
+
+
+class Help(Arguments):
+    """The arguments of `help`: the verb that it is about, or ""."""
+
+    about: str

@@ -63,7 +63,7 @@ def constant(text: str) -> tuple[str, str]:
     return name, value
 
 
-_FILE = _argument("file", metavar="FILE", help="the topology")
+_FILE = _argument("file", metavar="FILE", nargs="?", default="", help="the topology (the only one of this folder)")
 _SET = _argument(
     "--set",
     action="append",
@@ -283,4 +283,11 @@ VERBS = {
         ),
         "demo-DEMO",
     ),
+    "help": Verb(
+        "list the verbs, or tell all of one",
+        typed.Help,
+        (_argument("about", metavar="VERB", nargs="?", default="", help="the verb"),),
+        "none",
+    ),
+    "version": Verb("print the version", typed.Arguments, (), "none"),
 }
