@@ -233,6 +233,13 @@ def demo(args: typed.Demo) -> int:
     return play(args)
 
 
+def doctor(args: typed.Doctor) -> int:
+    """Look at this host, and say what it lacks."""
+    from netlab.cli.doctor import examine
+
+    return examine(args)
+
+
 def help_(args: typed.Help) -> None:
     """List the verbs, or tell all of one."""
     from netlab.cli import overview
@@ -271,6 +278,7 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "new": new,
     "export": export,
     "demo": demo,
+    "doctor": doctor,
     "help": help_,
     "version": version,
 }

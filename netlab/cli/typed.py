@@ -173,3 +173,9 @@ class Help(Arguments):
     """The arguments of `help`: the verb that it is about, or ""."""
 
     about: str
+
+
+class Doctor(Arguments):
+    """The arguments of `doctor`."""
+
+    format: str

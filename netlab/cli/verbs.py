@@ -283,6 +283,12 @@ VERBS = {
         ),
         "demo-DEMO",
     ),
+    "doctor": Verb(
+        "look at this host: what it has of all that netlab needs, and what mends the rest",
+        typed.Doctor,
+        (_FORMAT, _JSON),
+        "none",
+    ),
     "help": Verb(
         "list the verbs, or tell all of one",
         typed.Help,
