@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from netlab.cli import typed
@@ -9,6 +10,8 @@ from netlab.cli.console import say
 
 if TYPE_CHECKING:
     import argparse
+
+    from netlab.cli.verbs import Verb
 
 
 def _formatter(prog: str) -> "argparse.HelpFormatter":
@@ -81,9 +84,7 @@ def by_argparse(words: list[str]) -> typed.Arguments:
         _explain(verb, list(VERBS))
     about = VERBS[verb].help.capitalize() + "."
     parser = Parser(prog=f"netlab {verb}", description=about, allow_abbrev=False, formatter_class=_formatter)
-    parser.add_argument("--lab", metavar="NAME", help=f"the lab (default: NETLAB_LAB, or {VERBS[verb].lab})")
-    for argument in VERBS[verb].arguments:
-        parser.add_argument(*argument.names, **argument.keywords)
+    _fill(parser, VERBS[verb])
     if not {"-h", "--help"}.isdisjoint(words):
         from netlab.cli import overview
 
@@ -95,6 +96,41 @@ def by_argparse(words: list[str]) -> typed.Arguments:
     found = VERBS[verb].kind()
     vars(found).update(vars(read), verb=verb, words=words, lab_given=read.lab is not None)
     return found
+
+
+def of_all_verbs(look: "Callable[[argparse.Action], None]" = lambda _: None) -> "argparse.ArgumentParser":
+    """Return a parser of all verbs, for completion and the manual page; `look` sees each argument and option."""
+    from argparse import ArgumentParser
+
+    from netlab.cli import overview
+    from netlab.cli.verbs import VERBS
+
+    parser = ArgumentParser(
+        prog="netlab",
+        description="Build network labs from YAML: namespaces, veth pairs, XDP programs.",
+        allow_abbrev=False,
+        formatter_class=_formatter,
+    )
+    look(parser.add_argument("--lab", dest="lab_before", metavar="NAME", help="the lab; also behind the verb"))
+    verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
+    for name, verb in VERBS.items():
+        about = verb.help.capitalize() + "."
+        made = verbs.add_parser(name, help=verb.help, description=about, allow_abbrev=False, formatter_class=_formatter)
+        made.epilog = overview.examples(name)
+        _fill(made, verb, look)
+    return parser
+
+
+def _fill(
+    parser: "argparse.ArgumentParser", verb: "Verb", look: "Callable[[argparse.Action], None]" = lambda _: None
+) -> None:
+    """Add what a verb takes."""
+    if verb.lab:
+        look(parser.add_argument("--lab", metavar="NAME", help=f"the lab (default: NETLAB_LAB, or {verb.lab})"))
+    else:
+        parser.set_defaults(lab=None)
+    for argument in verb.arguments:
+        look(parser.add_argument(*argument.names, **argument.keywords))
 
 
 def _verb_first(words: list[str]) -> tuple[str, list[str]]:

@@ -33,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks, through `netlab completion`
+        from netlab.cli import completion
+
+        completion.complete()
     try:
         args = arguments.parse(words)
     except SystemExit:  # argparse has printed everything already
@@ -240,6 +244,13 @@ def doctor(args: typed.Doctor) -> int:
     return examine(args)
 
 
+def completion(args: typed.Completion) -> None:
+    """Print what makes a shell complete netlab's words."""
+    from netlab.cli.completion import script
+
+    print(script(args.shell))
+
+
 def help_(args: typed.Help) -> None:
     """List the verbs, or tell all of one."""
     from netlab.cli import overview
@@ -279,6 +290,7 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "export": export,
     "demo": demo,
     "doctor": doctor,
+    "completion": completion,
     "help": help_,
     "version": version,
 }

@@ -8,7 +8,7 @@ GROUPS = {
     "Work in it": ("exec", "shell", "run", "start", "stop", "restart", "balancer"),
     "See what happens": ("status", "logs", "trace", "timeline", "stats", "programs", "maps"),
     "Judge it": ("demo",),
-    "This tool": ("doctor", "help", "version"),
+    "This tool": ("doctor", "completion", "help", "version"),
 }
 # Lines that work as they stand: with topologies/partb.yml up where they need a lab, and otherwise in any folder.
 EXAMPLES = {
@@ -34,6 +34,7 @@ EXAMPLES = {
     "export": ("export compose topologies/partb.yml",),
     "demo": ("demo parta", "demo partb-high mine.yml --save evidence"),
     "doctor": ("doctor", "doctor --json"),
+    "completion": ("completion bash", "completion fish"),
     "help": ("help up",),
     "version": ("version",),
 }

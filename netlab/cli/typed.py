@@ -179,3 +179,9 @@ class Doctor(Arguments):
     """The arguments of `doctor`."""
 
     format: str
+
+
+class Completion(Arguments):
+    """The arguments of `completion`."""
+
+    shell: str

@@ -20,7 +20,7 @@ class Argument(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """A verb: one line of help, its arguments and their type, and which lab it means."""
+    """A verb: one line of help, its arguments and their type, and which lab it means ("": none, ever)."""
 
     help: str
     kind: type[typed.Arguments]
@@ -253,7 +253,7 @@ VERBS = {
             ),
             _argument("folder", metavar="DIR", help="where to write it; it is made, and nothing is overwritten"),
         ),
-        "none",
+        "",
     ),
     "export": Verb(
         "print a topology for another tool",
@@ -287,13 +287,19 @@ VERBS = {
         "look at this host: what it has of all that netlab needs, and what mends the rest",
         typed.Doctor,
         (_FORMAT, _JSON),
-        "none",
+        "",
+    ),
+    "completion": Verb(
+        "print what makes a shell complete verbs, options and names",
+        typed.Completion,
+        (_argument("shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish"),),
+        "",
     ),
     "help": Verb(
         "list the verbs, or tell all of one",
         typed.Help,
         (_argument("about", metavar="VERB", nargs="?", default="", help="the verb"),),
-        "none",
+        "",
     ),
-    "version": Verb("print the version", typed.Arguments, (), "none"),
+    "version": Verb("print the version", typed.Arguments, (), ""),
 }
