@@ -66,23 +66,23 @@ def up(args: typed.Up) -> None:
         print("\n".join(str(step) for step in lab.steps))
         return
     chosen.elevate(args)
-    from netlab.lab import apply
+    from netlab.lab import bring_up
 
     _end_with_what_is_called()
-    apply.up(lab, args.timeout, say, again=lambda: chosen.planned(args))
+    bring_up.up(lab, args.timeout, say, again=lambda: chosen.planned(args))
     if lab.topology.message:
         say(lab.topology.message.rstrip("\n"))
 
 
 def down(args: typed.Down) -> None:
     """Remove a lab with everything that belongs to it."""
-    from netlab.lab import apply, removal
+    from netlab.lab import bring_up, removal
 
     if args.all and args.lab_given:
         raise UsageError("down takes a lab or --all, not both")
     if args.all:
         chosen.elevate(args)
-        apply.down_all(say)
+        bring_up.down_all(say)
         return
     if args.lab:
         paths.folder_of(args.lab)  # a wrong name is reported without asking for root
@@ -95,7 +95,7 @@ def down(args: typed.Down) -> None:
     if len(there) > 1:
         raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
     chosen.elevate(args)
-    apply.down(there[0], say)
+    bring_up.down(there[0], say)
 
 
 def exec_(args: typed.Exec) -> NoReturn:
