@@ -237,6 +237,22 @@ def demo(args: typed.Demo) -> int:
     return play(args)
 
 
+def graph(args: typed.Graph) -> None:
+    """Draw a lab that is up, or a topology."""
+    from netlab.cli.drawing import draw
+
+    draw(args)
+
+
+def list_(args: typed.List) -> None:
+    """List the labs of this machine."""
+    from netlab.cli import show
+    from netlab.observe import labs
+
+    found = labs.read()
+    _show(args.format, {"version": labs.VERSION, "labs": found}, lambda _: show.labs(found))
+
+
 def doctor(args: typed.Doctor) -> int:
     """Look at this host, and say what it lacks."""
     from netlab.cli.doctor import examine
@@ -289,6 +305,8 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "new": new,
     "export": export,
     "demo": demo,
+    "graph": graph,
+    "list": list_,
     "doctor": doctor,
     "completion": completion,
     "help": help_,

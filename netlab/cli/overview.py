@@ -6,7 +6,7 @@ from netlab.cli.verbs import VERBS
 GROUPS = {
     "A lab comes and goes": ("up", "down", "reload", "validate", "export", "new"),
     "Work in it": ("exec", "shell", "run", "start", "stop", "restart", "balancer"),
-    "See what happens": ("status", "logs", "trace", "timeline", "stats", "programs", "maps"),
+    "See what happens": ("list", "status", "graph", "logs", "trace", "timeline", "stats", "programs", "maps"),
     "Judge it": ("demo",),
     "This tool": ("doctor", "completion", "help", "version"),
 }
@@ -29,6 +29,8 @@ EXAMPLES = {
     "programs": ("programs", "programs lb --for 5"),
     "balancer": ("balancer drain worker2", "balancer weight worker1 3", "balancer policy round-robin"),
     "reload": ("reload lb", "reload lb --define LIMIT=5"),
+    "list": ("list",),
+    "graph": ("graph --save lab.svg", "graph topologies/partb.yml --format mermaid"),
     "validate": ("validate topologies/partb.yml",),
     "new": ("new dropper mine", "new partb exercise"),
     "export": ("export compose topologies/partb.yml",),

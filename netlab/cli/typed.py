@@ -185,3 +185,16 @@ class Completion(Arguments):
     """The arguments of `completion`."""
 
     shell: str
+
+
+class Graph(OfTopology):
+    """The arguments of `graph`: the topology, or "" for a lab that is up; format and file, None for the usual ones."""
+
+    format: str | None
+    save: str | None
+
+
+class List(Arguments):
+    """The arguments of `list`."""
+
+    format: str

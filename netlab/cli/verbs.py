@@ -261,6 +261,21 @@ VERBS = {
         (_argument("tool", metavar="TOOL", choices=("compose",), help="compose, for Docker Compose"), _FILE, _SET),
         "the topology's name",
     ),
+    "graph": Verb(
+        "draw a lab that is up, or a topology",
+        typed.Graph,
+        (
+            _argument("file", metavar="FILE", nargs="?", default="", help="the topology (the lab that is up)"),
+            _SET,
+            _argument(
+                "--format",
+                choices=("svg", "png", "pdf", "dot", "mermaid"),
+                help="by Graphviz: svg, png, pdf, or its text, dot; or the text of Mermaid, which needs nothing",
+            ),
+            _argument("--save", metavar="FILE", help="write it into a new file; its ending says the format"),
+        ),
+    ),
+    "list": Verb("list the labs of this machine", typed.List, (_FORMAT, _JSON), ""),
     "demo": Verb(
         "play a lab, show what happens, and check every claim of its exercise",
         typed.Demo,
