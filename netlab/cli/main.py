@@ -135,6 +135,16 @@ def change(args: typed.Change) -> None:
     processes.change(store.read(lab), args.verb, args.processes, args.timeout, say)
 
 
+def interfere(args: typed.OfProcesses) -> None:
+    """Kill, pause or resume processes of nodes."""
+    lab = store.choose(args.lab)
+    chosen.elevate(args, lab)
+    from netlab.cli.interfere import interfere
+
+    number = args.signal if isinstance(args, typed.Kill) else 0
+    interfere(store.read(lab), args.verb, args.processes, number, say)
+
+
 def status(args: typed.Status) -> int:
     """Show the lab's nodes, what runs in them and how it fares; exit code 1 when it is not as planned."""
     from netlab.lab import removal
@@ -292,6 +302,9 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "start": change,
     "stop": change,
     "restart": change,
+    "kill": interfere,
+    "pause": interfere,
+    "resume": interfere,
     "status": status,
     "logs": lines,
     "trace": lines,

@@ -116,7 +116,9 @@ def _state(process: "Process") -> Any:
         return tables.painted(_PAINT.good(said))
     if process.state in ("killed", "lost", "gone") or process.code:
         return tables.painted(_PAINT.bad(said))
-    return tables.painted(_PAINT.doubtful(said) if process.state in ("starting", "stopped", "restarting") else said)
+    return tables.painted(
+        _PAINT.doubtful(said) if process.state in ("starting", "stopped", "paused", "restarting") else said
+    )
 
 
 def stats(counted: "LabStats") -> None:

@@ -78,11 +78,22 @@ class Run(Arguments):
     options: list[str]
 
 
-class Change(Arguments):
-    """The arguments of `start`, `stop` and `restart`: processes as NODE or NODE/NAME; the timeout in seconds."""
+class OfProcesses(Arguments):
+    """The arguments of `pause` and `resume`: processes as NODE or NODE/NAME."""
 
     processes: list[str]
+
+
+class Change(OfProcesses):
+    """The arguments of `start`, `stop` and `restart`; the timeout in seconds."""
+
     timeout: float
+
+
+class Kill(OfProcesses):
+    """The arguments of `kill`: the number of a signal."""
+
+    signal: int
 
 
 class Reload(Arguments):

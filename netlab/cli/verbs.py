@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netlab.cli import typed
-from netlab.cli.values import moment, pattern
+from netlab.cli.values import moment, pattern, signal_number
 from netlab.named_tuple import NamedTuple
 
 LONGEST_S = 1e6  # eleven days
@@ -79,9 +79,12 @@ _TIMEOUT = _argument(
     metavar="SECONDS",
     help="wait this long for each process to be ready, and for each command of a setup (30)",
 )
+_PROCESSES = _argument(
+    "processes", metavar="NODE", nargs="+", help="the node, or NODE/NAME for one of several processes"
+)
 _NODE = _argument("node", metavar="NODE", help="the node")
 _CHANGED = (
-    _argument("processes", metavar="NODE", nargs="+", help="the node, or NODE/NAME for one of several processes"),
+    _PROCESSES,
     _argument(
         "--timeout",
         type=seconds,
@@ -130,6 +133,24 @@ VERBS = {
     "start": Verb("start processes of nodes that do not run", typed.Change, _CHANGED),
     "stop": Verb("stop processes of nodes, and leave the nodes as they are", typed.Change, _CHANGED),
     "restart": Verb("stop processes of nodes, and start them again", typed.Change, _CHANGED),
+    "kill": Verb(
+        "kill processes of nodes, with all of their groups",
+        typed.Kill,
+        (
+            _PROCESSES,
+            _argument(
+                "--signal",
+                type=signal_number,
+                default=9,
+                metavar="SIGNAL",
+                help="by another signal: HUP, SIGHUP, 1 (KILL)",
+            ),
+        ),
+    ),
+    "pause": Verb(
+        "stop processes of nodes where they are, with all that they have started", typed.OfProcesses, (_PROCESSES,)
+    ),
+    "resume": Verb("let paused processes go on", typed.OfProcesses, (_PROCESSES,)),
     "status": Verb("show the nodes and what runs in them", typed.Status, (_LAB, _FORMAT)),
     "logs": Verb(
         "show what the roles printed",

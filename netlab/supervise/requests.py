@@ -7,8 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from netlab.supervise import schema
-from netlab.supervise.child import Printed
-from netlab.supervise.children import Children, Refused
+from netlab.supervise.children import Children
+from netlab.supervise.pipe import Printed
+from netlab.supervise.refusal import Refused
 from netlab.supervise.stream import Reader, Stream
 
 _Asked = dict[str, Any]
@@ -29,7 +30,10 @@ class Requests:
             "start": lambda _, asked: self._children.start(_name(asked)),
             "stop": lambda _, asked: self._children.stop(_name(asked)),
             "restart": lambda _, asked: self._children.restart(_name(asked)),
-            "signal": lambda _, asked: self._children.signal(_name(asked), _signal(asked)),
+            "signal": lambda _, asked: self._children.interference.signal(_name(asked), _signal(asked)),
+            "kill": lambda _, asked: self._children.interference.kill(_name(asked), _signal(asked)),
+            "pause": lambda _, asked: self._children.interference.pause(_name(asked)),
+            "resume": lambda _, asked: self._children.interference.resume(_name(asked)),
             "state": lambda *_: catch_up(),
             "log": lambda _, asked: self._children.log(_name(asked), _lines(asked)),
             "watch": self._watch,

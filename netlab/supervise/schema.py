@@ -10,7 +10,7 @@ import time
 VERSION = 1
 LIFE = (
     *("setup", "prepared", "started", "ready", "late", "followed", "exited", "failed"),
-    *("restarting", "exhausted", "complete"),
+    *("restarting", "exhausted", "paused", "resumed", "complete"),
 )  # what happens to processes
 LOGGED = ("line", "note", "trace", "event", "overrun", "xdp")  # what is in the logs, too
 KINDS = (*LIFE, *LOGGED)  # the events that a reader may choose

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlab.supervise import schema
-from netlab.supervise.children import Refused
 from netlab.supervise.loop import Loop
+from netlab.supervise.refusal import Refused
 from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
+
+VERBS = "start, stop, restart, signal, kill, pause, resume, state, log, watch, look"
 
 
 class Known:
@@ -19,6 +21,7 @@ class Known:
 
     def __init__(self) -> None:
         self.done: list[tuple[object, ...]] = []
+        self.interference = self
 
     def __getattr__(self, do: str) -> Any:
         def act(*words: object) -> None:
@@ -51,6 +54,9 @@ def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str,
         ({"do": "restart", "process": "a"}, ("restart", "a")),
         ({"do": "signal", "process": "a", "signal": "SIGHUP"}, ("signal", "a", 1)),
         ({"do": "signal", "process": "a", "signal": 64}, ("signal", "a", 64)),
+        ({"do": "kill", "process": "a", "signal": "SIGKILL"}, ("kill", "a", 9)),
+        ({"do": "pause", "process": "a"}, ("pause", "a")),
+        ({"do": "resume", "process": "a"}, ("resume", "a")),
         ({"do": "log", "process": "a", "lines": []}, ("log", "a", [])),
         (
             {"do": "log", "process": "a", "lines": [[5, "out", "one"], [6, "err+", "\udcff"], [7, "note", ""]]},
@@ -79,7 +85,10 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
         (b"hello", 'expected a JSON object such as {"do": "state"}, found hello'),
         (b"\xff" * 70, 'expected a JSON object such as {"do": "state"}, found ' + "\\xff" * 15 + " …"),
         (b"[1]", 'expected a JSON object such as {"do": "state"}, found [1]'),
-        (b"{}", "`do` is null: expected one of start, stop, restart, signal, state, log, watch, look"),
+        (
+            b"{}",
+            "`do` is null: expected one of start, stop, restart, signal, kill, pause, resume, state, log, watch, look",
+        ),
         (b'{"do": "start"}', "`process` is null: expected the name of a process"),
         (b'{"do": "stop", "process": "nobody"}', "there is no process nobody"),
         (
