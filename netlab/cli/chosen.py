@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from netlab import paths
 from netlab.cli import typed
 from netlab.cli.console import say
-from netlab.errors import HostError
+from netlab.errors import HostError, UsageError
 from netlab.kernel import umask
 from netlab.record import store
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _NO_COLOUR = "NO_COLOR"
+_LOOKED_AT = 1 << 20  # characters of a file that may be a topology
 # All variables that control netlab, except NETLAB_LAB.
 KEPT = (
     "DOCKER_HOST",
@@ -37,6 +38,7 @@ def planned(args: typed.OfTopology) -> "Plan":
     from netlab.plan.planner import plan
     from netlab.topology import document, validate
 
+    args.file = args.file or _only_topology()
     written = document.load(args.file, args.set)
     topology = validate.topology(written)
     if args.lab:
@@ -45,6 +47,24 @@ def planned(args: typed.OfTopology) -> "Plan":
     if isinstance(args, typed.Up) and args.runtime:
         topology = topology._replace(runtime=args.runtime)
     return plan(topology, written, surroundings_of(topology))
+
+
+def _only_topology() -> str:
+    """Return the file that is the only topology of the current folder, and say so; UsageError if it is not clear."""
+    import re
+
+    names = sorted(name for name in os.listdir() if name.endswith((".yml", ".yaml")) and os.path.isfile(name))
+    found = []
+    for name in names:
+        with open(name, encoding="utf-8", errors="replace") as file:
+            if re.search(r"^[\"']?nodes[\"']?\s*:", file.read(_LOOKED_AT), re.MULTILINE):
+                found.append(name)
+    if len(found) == 1:
+        say(f"netlab: note: the topology is {found[0]}")
+        return found[0]
+    if found:
+        raise UsageError(f"which topology? This folder has {', '.join(found)}: name one as FILE")
+    raise UsageError("no topology is named, and this folder has none (a .yml file with `nodes:`): name one as FILE")
 
 
 def surroundings_of(topology: "Topology") -> "Surroundings":

@@ -20,7 +20,7 @@ class Argument(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """A verb: one line of help, its arguments and their type, and which lab it means."""
+    """A verb: one line of help, its arguments and their type, and which lab it means ("": none, ever)."""
 
     help: str
     kind: type[typed.Arguments]
@@ -63,7 +63,7 @@ def constant(text: str) -> tuple[str, str]:
     return name, value
 
 
-_FILE = _argument("file", metavar="FILE", help="the topology")
+_FILE = _argument("file", metavar="FILE", nargs="?", default="", help="the topology (the only one of this folder)")
 _SET = _argument(
     "--set",
     action="append",
@@ -274,7 +274,7 @@ VERBS = {
             ),
             _argument("folder", metavar="DIR", help="where to write it; it is made, and nothing is overwritten"),
         ),
-        "none",
+        "",
     ),
     "export": Verb(
         "print a topology for another tool",
@@ -282,6 +282,21 @@ VERBS = {
         (_argument("tool", metavar="TOOL", choices=("compose",), help="compose, for Docker Compose"), _FILE, _SET),
         "the topology's name",
     ),
+    "graph": Verb(
+        "draw a lab that is up, or a topology",
+        typed.Graph,
+        (
+            _argument("file", metavar="FILE", nargs="?", default="", help="the topology (the lab that is up)"),
+            _SET,
+            _argument(
+                "--format",
+                choices=("svg", "png", "pdf", "dot", "mermaid"),
+                help="by Graphviz: svg, png, pdf, or its text, dot; or the text of Mermaid, which needs nothing",
+            ),
+            _argument("--save", metavar="FILE", help="write it into a new file; its ending says the format"),
+        ),
+    ),
+    "list": Verb("list the labs of this machine", typed.List, (_FORMAT, _JSON), ""),
     "demo": Verb(
         "play a lab, show what happens, and check every claim of its exercise",
         typed.Demo,
@@ -304,4 +319,23 @@ VERBS = {
         ),
         "demo-DEMO",
     ),
+    "doctor": Verb(
+        "look at this host: what it has of all that netlab needs, and what mends the rest",
+        typed.Doctor,
+        (_FORMAT, _JSON),
+        "",
+    ),
+    "completion": Verb(
+        "print what makes a shell complete verbs, options and names",
+        typed.Completion,
+        (_argument("shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish"),),
+        "",
+    ),
+    "help": Verb(
+        "list the verbs, or tell all of one",
+        typed.Help,
+        (_argument("about", metavar="VERB", nargs="?", default="", help="the verb"),),
+        "",
+    ),
+    "version": Verb("print the version", typed.Arguments, (), ""),
 }

@@ -14,7 +14,7 @@ from netlab.demo import parta
 from netlab.demo.play import play
 from netlab.errors import NetlabError
 from netlab.kernel.signals import ENDINGS
-from netlab.lab import apply, launch
+from netlab.lab import bring_up, launch
 from netlab.lab.host import Host
 from netlab.lab.reload import reload
 from netlab.lab.standing import Standing
@@ -78,10 +78,10 @@ def built(lab: Plan) -> Iterator[list[str]]:
     """Build a lab in this process, and remove it afterwards; yield what there was to say."""
     said: list[str] = []
     try:
-        assert apply.up(lab, UP_S, said.append)
+        assert bring_up.up(lab, UP_S, said.append)
         yield said
     finally:
-        apply.down(lab.topology.name, said.append)
+        bring_up.down(lab.topology.name, said.append)
 
 
 def test_a_lab_comes_changes_and_goes(tmp_path: str) -> None:
@@ -115,7 +115,7 @@ def test_a_lab_is_looked_at(tmp_path: str) -> None:
 def test_a_lab_that_fails(tmp_path: str) -> None:
     """What is undone leaves as little behind."""
     with pytest.raises(NetlabError, match="no such command"):
-        apply.up(planned("nodes: {a: {command: [nosuch]}}", tmp_path), UP_S, lambda _: None)
+        bring_up.up(planned("nodes: {a: {command: [nosuch]}}", tmp_path), UP_S, lambda _: None)
 
     assert LAB not in store.labs()
 

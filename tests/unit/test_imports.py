@@ -175,7 +175,7 @@ SLOW = {
 
 PLANS = {"netlab.topology", "netlab.plan"}
 WRITES = {"netlab.record.lock", "netlab.record.mark"}
-UP_AND_DOWN = "netlab.cli.main, netlab.lab.apply, netlab.lab.removal, netlab.runtime.netns"
+UP_AND_DOWN = "netlab.cli.main, netlab.lab.bring_up, netlab.lab.removal, netlab.runtime.netns"
 
 
 @pytest.mark.parametrize(
