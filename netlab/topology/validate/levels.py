@@ -7,6 +7,7 @@ from netlab.topology.document.tree import Item, Scalar
 from netlab.topology.validate import (
     KEYS,
     demo,
+    faults,
     links,
     nodes,
     own_files,
@@ -53,6 +54,7 @@ LAB = Level(
         Level("the node", nodes.NODE_KEYS, "nodes: {NAME: {…, KEY: VALUE}}", _OF_NODES),
         Level("the link", links.LINK_KEYS, "links: [{…, KEY: VALUE}]", _ENDS),
         Level("the demo", demo.KEYS, "demo: {KEY: VALUE}"),
+        Level("the fault", faults.KEYS, "faults: [{at: TIME, …, KEY: VALUE}]"),
     ),
 )
 
