@@ -6,7 +6,7 @@ from netlab.cli.verbs import VERBS
 GROUPS = {
     "A lab comes and goes": ("up", "down", "reload", "validate", "export", "new"),
     "Work in it": ("exec", "shell", "run", "start", "stop", "restart", "balancer"),
-    "Break it": ("kill", "pause", "resume"),
+    "Break it": ("kill", "pause", "resume", "fault"),
     "See what happens": ("list", "status", "graph", "logs", "trace", "timeline", "stats", "programs", "maps"),
     "Judge it": ("demo",),
     "This tool": ("doctor", "completion", "help", "version"),
@@ -24,6 +24,7 @@ EXAMPLES = {
     "kill": ("kill worker1", "kill worker1 --signal TERM"),
     "pause": ("pause worker1",),
     "resume": ("resume worker1",),
+    "fault": ("fault run", "fault run faults.yml --keep", "fault restore"),
     "status": ("status", "status partb --format json"),
     "logs": ("logs", "logs worker1 worker2 -n 20", "logs -f"),
     "trace": ("trace -n 20", "trace -f"),

@@ -7,7 +7,7 @@ from itertools import chain
 from netlab.named_tuple import NamedTuple
 from netlab.paths import process_key
 from netlab.topology import faults
-from netlab.topology.document.tree import Item, show
+from netlab.topology.document.tree import Item, join, show
 from netlab.topology.document.tree import Mapping as Written
 from netlab.topology.document.tree import Sequence as Listed
 from netlab.topology.faults import Fault
@@ -38,8 +38,18 @@ def read(known: Known, findings: Findings, item: Item, path: str) -> tuple[Fault
     if not isinstance(item, Listed) or len(item.items) > MOST:
         findings.wrong(item, path, f"a list of at most {MOST:,} faults, such as - {{at: 3s, kill: worker2}}")
         return None
-    entries = (_Entry(known, findings, child, f"{path}.{at}") for at, child in enumerate(item.items))
+    entries = (_Entry(known, findings, child, join(path, str(at))) for at, child in enumerate(item.items))
     return tuple(sorted(chain.from_iterable(each.read() for each in entries), key=lambda fault: fault.at_ns))
+
+
+def read_file(known: Known, findings: Findings, root: Item) -> tuple[Fault, ...] | None:
+    """Read a file of faults: a list, or a mapping with faults, which may be a topology."""
+    if not isinstance(root, Written):
+        return read(known, findings, root, "")
+    is_topology = any(key.text == "nodes" for key, _ in root.pairs)
+    keys = [key.text for key, _ in root.pairs] if is_topology else ["faults"]
+    fields = Fields(findings, root, "", keys, "a mapping with faults")
+    return fields.require("faults", lambda *at: read(known, *at), None)
 
 
 class _Entry:

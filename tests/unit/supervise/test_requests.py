@@ -14,6 +14,7 @@ from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
 
 VERBS = "start, stop, restart, signal, kill, pause, resume, state, log, fault, watch, look"
+A_FAULT = "expected `about`, a name or null, `text` on one line, and `ns`, the time in nanoseconds"
 
 
 class Known:
@@ -93,7 +94,7 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
         ),
         (
             b'{"do": "fault", "text": "a\\nb", "ns": 5}',
-            "expected `about`, a name or null, `text` on one line, and `ns`",
+            A_FAULT,
         ),
         (b'{"do": "start"}', "`process` is null: expected the name of a process"),
         (b'{"do": "stop", "process": "nobody"}', "there is no process nobody"),
