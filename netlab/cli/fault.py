@@ -17,7 +17,7 @@ from netlab.topology.faults import Fault
 from netlab.words import count
 
 if TYPE_CHECKING:
-    from netlab.topology.validate import faults as reader
+    from netlab.topology.validate.time_line import Known
 
 Say = Callable[[str], None]
 _WIDTH = 9  # of a time, as 1234.567s
@@ -59,20 +59,20 @@ def _time_line(record: LabRecord, file: str | None) -> Sequence[Fault]:
             raise UsageError(f"the topology of {record.lab} has no faults: netlab fault run FILE plays those of a file")
         return [Fault(*each) for each in record.faults]
     from netlab.topology import document
-    from netlab.topology.validate import faults
+    from netlab.topology.validate import time_line
     from netlab.topology.validate.findings import Findings
 
     written = document.load(file)
     findings = Findings(written)
-    found = faults.read_file(_known(record), findings, written.root)
+    found = time_line.read_file(_known(record), findings, written.root)
     if findings or found is None:
         raise TopologyError(file, findings.mistakes())
     return found
 
 
-def _known(record: LabRecord) -> "reader.Known":
+def _known(record: LabRecord) -> "Known":
     """Return what a lab has that faults may name."""
-    from netlab.topology.validate import faults
+    from netlab.topology.validate.time_line import Known
 
     members: dict[str, list[str]] = {}
     for name, node in record.nodes.items():
@@ -83,7 +83,7 @@ def _known(record: LabRecord) -> "reader.Known":
     for key, _ in record.processes():
         processes.setdefault(node_of(key), []).append(key)
     switches = [name for name, node in record.nodes.items() if node.kind == "switch"]
-    return faults.Known(members, processes, links(record), switches)
+    return Known(members, processes, links(record), switches)
 
 
 class _Screen:

@@ -6,7 +6,7 @@ from netlab import balancer
 from netlab.balancer import control
 from netlab.errors import NetlabError
 from netlab.lab import fault_state, link_state, partition
-from netlab.lab.fault_state import BY_LINK, InForce
+from netlab.lab.fault_state import BY_LINK, InForce, pending
 from netlab.lab.standing import Standing
 from netlab.paths import node_of
 from netlab.record import store
@@ -187,16 +187,3 @@ class Acts:
                 name = link_named(self.lab.record, fault.target).name
                 return [each for each in there if each.scope == faults.LINK and each.target == name]
         return [each for each in there if each.scope == fault.scope and each.target == fault.target]
-
-
-def pending(state: InForce, *, starts: bool = True) -> list[Fault]:
-    """Return what restores all that is in force, each by itself; without `starts`, no process starts again."""
-    bare = Fault(0, faults.RESTORE)
-    drained = [node for nodes in state.drained.values() for node in nodes]
-    processes = dict.fromkeys((*state.paused, *(state.killed if starts else ())))
-    return [
-        *(bare._replace(scope=faults.NODE, target=each) for each in drained),
-        *(bare._replace(scope=faults.PROCESS, target=each) for each in processes),
-        *([bare._replace(scope=faults.PARTITION)] if state.groups or state.divided else ()),
-        *(bare._replace(scope=faults.LINK, target=each) for each, why in state.links.items() if BY_LINK in why),
-    ]

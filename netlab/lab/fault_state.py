@@ -11,6 +11,8 @@ from netlab.kernel import files, pids
 from netlab.named_tuple import NamedTuple
 from netlab.record import shapes
 from netlab.record.shapes import Count
+from netlab.topology import faults
+from netlab.topology.faults import Fault
 
 BY_LINK, BY_PARTITION = "link", "partition"  # why a link is down
 
@@ -51,6 +53,18 @@ def read(folder: str) -> InForce | None:
         return None
 
 
+def left_over(folder: str) -> list[str]:
+    """Return what is in force that no process will restore, in words."""
+    state = read(folder)
+    return in_force(state) if state and not state.is_played else []
+
+
+def played(folder: str) -> list[str]:
+    """Return what is in force of the time line that is being played, in words."""
+    state = read(folder)
+    return in_force(state) if state and state.is_played else []
+
+
 def write(folder: str, state: InForce) -> None:
     """Write down what is in force; NetlabError if the lab is gone."""
     try:
@@ -63,3 +77,28 @@ def remove(folder: str) -> None:
     """Write down that nothing is in force any more."""
     with suppress(FileNotFoundError):
         os.unlink(f"{folder}/{paths.FAULTS}")
+
+
+def in_force(state: InForce) -> list[str]:
+    """Return what is in force, in words."""
+    drained = [node for nodes in state.drained.values() for node in nodes]
+    return [
+        *(f"link {each} down" for each, why in state.links.items() if BY_LINK in why),
+        *([f"partition {' | '.join(map(', '.join, state.groups))}"] if state.groups or state.divided else ()),
+        *(f"{each} paused" for each in state.paused),
+        *(f"{each} drained" for each in drained),
+        *(f"{each} killed" for each in state.killed),
+    ]
+
+
+def pending(state: InForce, *, starts: bool = True) -> list[Fault]:
+    """Return what restores all that is in force, each by itself; without `starts`, no process starts again."""
+    bare = Fault(0, faults.RESTORE)
+    drained = [node for nodes in state.drained.values() for node in nodes]
+    processes = dict.fromkeys((*state.paused, *(state.killed if starts else ())))
+    return [
+        *(bare._replace(scope=faults.NODE, target=each) for each in drained),
+        *(bare._replace(scope=faults.PROCESS, target=each) for each in processes),
+        *([bare._replace(scope=faults.PARTITION)] if state.groups or state.divided else ()),
+        *(bare._replace(scope=faults.LINK, target=each) for each, why in state.links.items() if BY_LINK in why),
+    ]

@@ -9,9 +9,9 @@ from netlab import paths
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel.pids import start_ticks
 from netlab.lab import fault_state
-from netlab.lab.fault_acts import Acts, pending
+from netlab.lab.fault_acts import Acts
 from netlab.lab.fault_moves import Move, moves
-from netlab.lab.fault_state import InForce
+from netlab.lab.fault_state import InForce, pending
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
 from netlab.record import store
@@ -64,18 +64,18 @@ def run(lab: Standing, time_line: Iterable[Fault], tell: Tell, stop: Stop, *, ke
     are in force already, or if the lab is gone.
     """
     folder = lab.record.folder
+    planned = moves(time_line)
+    _warm_up(planned)
     acts = Acts(lab, InForce(os.getpid(), start_ticks(os.getpid())))
     with store.locked(lab.record.lab):
         _refuse_second(lab)
         acts.note(acts.state)
     player = _Player(acts, tell)
     try:
-        stopped = _play(player, moves(time_line), stop)
+        stopped = _play(player, planned, stop)
     finally:
-        if keep:
-            acts.note(acts.state._replace(pid=0, start_ticks=0))
-        elif os.path.isdir(folder):
-            player.restore(starts=False)
+        if os.path.isdir(folder):
+            player.leave() if keep else player.restore(starts=False)
     return Played(player.failed, stopped)
 
 
@@ -104,6 +104,14 @@ def _refuse_second(lab: Standing) -> None:
         raise NetlabError(f"process {state.pid} plays a time line in {name} already")
     if state and not state.is_empty:
         raise NetlabError(f"faults of another time line are in force in {name}: netlab fault restore --lab {name}")
+
+
+def _warm_up(planned: Iterable[Move]) -> None:
+    """Import what is slow to import before the time line begins, if it needs that."""
+    if any(move.fault.do == faults.PARTITION for move in planned):
+        from netlab.network.messages import Messages
+
+        Messages()
 
 
 def _play(player: "_Player", planned: Iterable[Move], stop: Stop) -> bool:
@@ -140,11 +148,16 @@ class _Player:
         with ExitStack() as each:  # what fails, or cannot be told, keeps nothing else from being restored
             for fault in reversed(pending(self._acts.state, starts=starts)):
                 each.callback(self._do, fault, restores=True)
-        state = self._acts.state if starts else self._acts.state._replace(killed=())
-        if state.is_empty:
+        if not starts:
+            self._acts.note(self._acts.state._replace(killed=()))
+        self.leave()
+
+    def leave(self) -> None:
+        """Leave what is in force to `restore`."""
+        if self._acts.state.is_empty:
             fault_state.remove(self.folder)
         else:
-            self._acts.note(state._replace(pid=0, start_ticks=0))
+            self._acts.note(self._acts.state._replace(pid=0, start_ticks=0))
 
     def _do(self, fault: Fault, *, ends: bool = False, restores: bool = False) -> None:
         ns, problem, remark = time.monotonic_ns(), "", ""

@@ -1,14 +1,18 @@
-"""The faults of a topology in a lab's record, and the links that they name."""
+"""The faults of a topology, in a lab's record."""
 
 from typing import Annotated
 
 from netlab.named_tuple import NamedTuple
 from netlab.record.shapes import Count, Rule
-from netlab.topology import faults
 
-Kind = Annotated[str, Rule(", ".join(faults.KINDS), faults.KINDS.__contains__)]
-Scope = Annotated[str, Rule(", ".join(faults.SCOPES[1:]) + " or nothing", faults.SCOPES.__contains__)]
-Change = Annotated[str, Rule("up, down or nothing", ("", faults.UP, faults.DOWN).__contains__)]
+# As in topology.faults, which whoever reads a record does without.
+KINDS = ("kill", "pause", "resume", "drain", "undrain", "link", "partition", "restore")
+SCOPES = ("", "all", "node", "process", "link", "partition")
+CHANGES = ("", "up", "down")
+
+Kind = Annotated[str, Rule("the kind of a fault", KINDS.__contains__)]
+Scope = Annotated[str, Rule("what is restored, or nothing", SCOPES.__contains__)]
+Change = Annotated[str, Rule("up, down or nothing", CHANGES.__contains__)]
 
 
 class FaultRecord(NamedTuple):

@@ -90,7 +90,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     wires = connect(findings, names, written)
     interfaces = name_interfaces(findings, names, wires)
     judged = resolved(said, names) if said else Judged()
-    time_line = _read_faults(fields, names, drafts, wires, interfaces) if "faults" in fields else ()
+    faults = _read_faults(fields, names, drafts, wires, interfaces) if "faults" in fields else ()
     _check_kinds(findings, names, drafts, written, wires)
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
@@ -111,7 +111,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     )
     if filtering := switches.filtering(names, written):
         nodes = tuple(node._replace(filters=(node.replica_of or node.name) in filtering) for node in nodes)
-    return result._replace(nodes=nodes, links=addressing.links(), judged=judged, faults=time_line)
+    return result._replace(nodes=nodes, links=addressing.links(), judged=judged, faults=faults)
 
 
 def _check_kinds(
@@ -152,7 +152,7 @@ def _read_faults(
     fields: Fields, names: Names, drafts: list[Draft], wires: list[Wire], interfaces: Interfaces
 ) -> tuple[Fault, ...]:
     """Read `faults:`, which names all else."""
-    from netlab.topology.validate import faults  # here, as most labs have none
+    from netlab.topology.validate import time_line  # here, as most labs have none
 
     processes = {
         node: [paths.process_key(node, each.process.name or node) for each in draft.processes]
@@ -160,8 +160,8 @@ def _read_faults(
         for node in names.members[draft.declared.name]
     }
     switches = [node for node in names.declared if names.is_switch(node)]
-    known = faults.Known(names.members, processes, ends(wires, interfaces), switches)
-    return fields.read("faults", lambda *at: faults.read(known, *at), ())
+    known = time_line.Known(names.members, processes, ends(wires, interfaces), switches)
+    return fields.read("faults", lambda *at: time_line.read(known, *at), ())
 
 
 class Defaults(NamedTuple):

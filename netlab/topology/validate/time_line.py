@@ -13,9 +13,9 @@ from netlab.topology.document.tree import Sequence as Listed
 from netlab.topology.faults import Fault
 from netlab.topology.link_names import Ends, called, find
 from netlab.topology.partition import cut
-from netlab.topology.validate.fault_words import change, groups, moment, signal_number
 from netlab.topology.validate.findings import Findings, Name, Place, one_of
 from netlab.topology.validate.rules import Fields, name, one_or_more
+from netlab.topology.validate.time_line_words import change, groups, moment, signal_number
 
 KEYS = ("at", *faults.KINDS, "set", "for", "signal")
 MOST = 10_000
