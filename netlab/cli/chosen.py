@@ -14,8 +14,6 @@ from netlab.record import store
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing
     from netlab.plan.planner import Plan
-    from netlab.plan.surroundings import Surroundings
-    from netlab.topology.model import Topology
 
 
 _NO_COLOUR = "NO_COLOR"
@@ -35,18 +33,12 @@ KEPT = (
 
 def planned(args: typed.OfTopology) -> "Plan":
     """Return the plan of the topology that the verb names."""
-    from netlab.plan.planner import plan
-    from netlab.topology import document, validate
+    from netlab.lab import planning
+    from netlab.topology import document
 
     args.file = args.file or _only_topology()
-    written = document.load(args.file, args.set)
-    topology = validate.topology(written)
-    if args.lab:
-        paths.folder_of(args.lab)
-        topology = topology._replace(name=args.lab)
-    if isinstance(args, typed.Up) and args.runtime:
-        topology = topology._replace(runtime=args.runtime)
-    return plan(topology, written, surroundings_of(topology))
+    runtime = args.runtime if isinstance(args, typed.Up) else None
+    return planning.planned(document.load(args.file, args.set), args.lab or "", runtime or "")
 
 
 def _only_topology() -> str:
@@ -65,17 +57,6 @@ def _only_topology() -> str:
     if found:
         raise UsageError(f"which topology? This folder has {', '.join(found)}: name one as FILE")
     raise UsageError("no topology is named, and this folder has none (a .yml file with `nodes:`): name one as FILE")
-
-
-def surroundings_of(topology: "Topology") -> "Surroundings":
-    """Return what of this host a lab must take into account; only one with a node that is this host has to."""
-    from netlab.plan.surroundings import NOWHERE
-
-    if not any(node.kind == "host" for node in topology.nodes):
-        return NOWHERE
-    from netlab.lab import host_networks
-
-    return host_networks.around(topology)
 
 
 def note(plan: "Plan") -> None:

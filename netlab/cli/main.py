@@ -130,16 +130,16 @@ def change(args: typed.Change) -> None:
     """Start, stop or restart processes of nodes."""
     lab = store.choose(args.lab)
     chosen.elevate(args, lab)
-    from netlab.cli import processes
+    from netlab.lab import process_changes
 
-    processes.change(store.read(lab), args.verb, args.processes, args.timeout, say)
+    process_changes.change(store.read(lab), args.verb, args.processes, args.timeout, say)
 
 
 def interfere(args: typed.OfProcesses) -> None:
     """Kill, pause or resume processes of nodes."""
     lab = store.choose(args.lab)
     chosen.elevate(args, lab)
-    from netlab.cli.interfere import interfere
+    from netlab.lab.interference import interfere
 
     number = args.signal if isinstance(args, typed.Kill) else 0
     interfere(store.read(lab), args.verb, args.processes, number, say)

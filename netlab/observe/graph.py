@@ -37,7 +37,7 @@ class Box(NamedTuple):
     is_bad: bool = False
 
 
-class End(NamedTuple):
+class Tip(NamedTuple):
     """One end of a link: its node, and the lines that stand beside it."""
 
     node: str
@@ -47,8 +47,8 @@ class End(NamedTuple):
 class Line(NamedTuple):
     """A link as it is drawn; the lines of `label` stand in its middle."""
 
-    a: End
-    b: End
+    a: Tip
+    b: Tip
     label: tuple[str, ...]
 
 
@@ -101,14 +101,14 @@ def _lines(record: LabRecord) -> Iterator[Line]:
             )
 
 
-def _end(name: str, node: NodeRecord, interface: str, port: InterfaceRecord) -> End:
+def _end(name: str, node: NodeRecord, interface: str, port: InterfaceRecord) -> Tip:
     """Return an end: ports of switches have no address, so their names say little.
 
     Of several addresses those of IPv4 stand for all, because there is little room.
     """
     of_ipv4 = [address for address in port.addresses if ":" not in address]
     words = (interface, *map(_in_network, of_ipv4 or port.addresses))
-    return End(name, () if node.kind == _SWITCH else (" ".join(words),))
+    return Tip(name, () if node.kind == _SWITCH else (" ".join(words),))
 
 
 def _in_network(address: str) -> str:

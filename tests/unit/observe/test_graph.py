@@ -57,9 +57,9 @@ def test_a_node_has_its_programs_processes_and_loopback_addresses(drawing: graph
 def test_a_link_is_drawn_once_with_interfaces_addresses_and_networks(drawing: graph.Drawing) -> None:
     """Ports of a switch have no words of their own, and an address is as short as its network allows."""
     assert [(line.a, line.b, line.label) for line in drawing.lines] == [
-        (graph.End("r", ("left .1",)), graph.End("a", ("eth0 .2",)), ("10.9.0.0/30", "fd09::/64")),
-        (graph.End("r", ("eth1 .1",)), graph.End("sw", ()), ("10.5.0.0/24",)),
-        (graph.End("sw", ()), graph.End("b", ("eth0 .2",)), ("10.5.0.0/24",)),
+        (graph.Tip("r", ("left .1",)), graph.Tip("a", ("eth0 .2",)), ("10.9.0.0/30", "fd09::/64")),
+        (graph.Tip("r", ("eth1 .1",)), graph.Tip("sw", ()), ("10.5.0.0/24",)),
+        (graph.Tip("sw", ()), graph.Tip("b", ("eth0 .2",)), ("10.5.0.0/24",)),
     ]
 
 
@@ -105,7 +105,7 @@ def test_the_layout_fits_the_lab(layout: str) -> None:
     """From left to right; with circles; from the middle of a large star."""
     links: Sequence[tuple[str, str]] = LINKS[layout]
     boxes = tuple(graph.Box(name, "node", (), False) for name in dict.fromkeys(name for link in links for name in link))
-    lines = tuple(graph.Line(graph.End(a, ()), graph.End(b, ()), ()) for a, b in links)
+    lines = tuple(graph.Line(graph.Tip(a, ()), graph.Tip(b, ()), ()) for a, b in links)
     assert f"layout={layout} " in graph.dot(graph.Drawing("t", boxes, lines))
 
 

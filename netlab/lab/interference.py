@@ -4,9 +4,9 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from netlab.cli.processes import keys
 from netlab.errors import NetlabError
 from netlab.kernel.kill import signal_name
+from netlab.lab.process_changes import keys
 from netlab.record.model import LabRecord
 from netlab.supervise import talk
 
