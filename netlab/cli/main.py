@@ -145,6 +145,13 @@ def interfere(args: typed.OfProcesses) -> None:
     interfere(store.read(lab), args.verb, args.processes, number, say)
 
 
+def fault(args: typed.Fault) -> int:
+    """Play faults at their times, or restore what a time line has left."""
+    from netlab.cli.fault import operate
+
+    return operate(args, say)
+
+
 def status(args: typed.Status) -> int:
     """Show the lab's nodes, what runs in them and how it fares; exit code 1 when it is not as planned."""
     from netlab.lab import removal
@@ -305,6 +312,7 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "kill": interfere,
     "pause": interfere,
     "resume": interfere,
+    "fault": fault,
     "status": status,
     "logs": lines,
     "trace": lines,

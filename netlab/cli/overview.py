@@ -5,7 +5,8 @@ from netlab.cli.verbs import VERBS
 # Every verb is in one group, in the order in which a newcomer meets them.
 GROUPS = {
     "A lab comes and goes": ("up", "down", "reload", "validate", "export", "new"),
-    "Work in it": ("exec", "shell", "run", "start", "stop", "restart", "kill", "pause", "resume", "balancer"),
+    "Work in it": ("exec", "shell", "run", "start", "stop", "restart", "balancer"),
+    "Break it": ("kill", "pause", "resume", "fault"),
     "See what happens": ("list", "status", "graph", "logs", "trace", "timeline", "stats", "programs", "maps"),
     "Judge it": ("demo",),
     "This tool": ("doctor", "completion", "help", "version"),
@@ -20,9 +21,10 @@ EXAMPLES = {
     "start": ("start worker1",),
     "stop": ("stop worker1 worker2",),
     "restart": ("restart worker1",),
-    "kill": ("kill worker1", "kill worker1 --signal HUP"),
+    "kill": ("kill worker1", "kill worker1 --signal TERM"),
     "pause": ("pause worker1",),
     "resume": ("resume worker1",),
+    "fault": ("fault run", "fault run faults.yml --keep", "fault restore"),
     "status": ("status", "status partb --format json"),
     "logs": ("logs", "logs worker1 worker2 -n 20", "logs -f"),
     "trace": ("trace -n 20", "trace -f"),

@@ -51,6 +51,8 @@ def status(found: "LabStatus") -> None:
     for name, node in found.nodes.items():
         for line in _remarks(name, node):
             print(line)
+    if found.faults:
+        print(f"a time line is played; in force are: {', '.join(found.faults)}")
     for problem in found.problems[:_MOST]:
         print(f"{_PAINT.bad(problem.where or 'the lab')}: {problem.said}")
     if found.problems[_MOST:]:

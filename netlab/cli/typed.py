@@ -96,6 +96,15 @@ class Kill(OfProcesses):
     signal: int
 
 
+class Fault(Arguments):
+    """The arguments of `fault`: `run` or `restore`; the file is None for the faults of the topology."""
+
+    action: str
+    file: str | None
+    keep: bool
+    format: str
+
+
 class Reload(Arguments):
     """The arguments of `reload`; the program is NODE, for all there, or NODE/NAME."""
 

@@ -151,6 +151,22 @@ VERBS = {
         "stop processes of nodes where they are, with all that they have started", typed.OfProcesses, (_PROCESSES,)
     ),
     "resume": Verb("let paused processes go on", typed.OfProcesses, (_PROCESSES,)),
+    "fault": Verb(
+        "play faults at their times, and restore what they have changed",
+        typed.Fault,
+        (
+            _argument(
+                "action",
+                metavar="ACTION",
+                choices=("run", "restore"),
+                help="run, to play a time line; restore, for what one has left that was killed, or was to keep it",
+            ),
+            _argument("file", metavar="FILE", nargs="?", help="the time line (faults: of the lab's topology)"),
+            _argument("--keep", action="store_true", help="leave what is in force at the end"),
+            _FORMAT,
+            _JSON,
+        ),
+    ),
     "status": Verb("show the nodes and what runs in them", typed.Status, (_LAB, _FORMAT)),
     "logs": Verb(
         "show what the roles printed",

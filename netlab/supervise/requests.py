@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
-from netlab.supervise import schema
+from netlab.supervise import fault_log, schema
 from netlab.supervise.children import Children
 from netlab.supervise.pipe import Printed
 from netlab.supervise.refusal import Refused
@@ -21,7 +21,12 @@ class Requests:
     """Answers requests: `do` says what is to be done; an `id` comes back in the answer."""
 
     def __init__(
-        self, children: Children, stream: Stream, look: Callable[[], None], catch_up: Callable[[], None]
+        self,
+        children: Children,
+        stream: Stream,
+        look: Callable[[], None],
+        catch_up: Callable[[], None],
+        write_fault: Callable[[str, str, int], None],
     ) -> None:
         """Take who does it; `look` is for the maps of events, `catch_up` reads the trace up to now."""
         self._children = children
@@ -36,6 +41,7 @@ class Requests:
             "resume": lambda _, asked: self._children.interference.resume(_name(asked)),
             "state": lambda *_: catch_up(),
             "log": lambda _, asked: self._children.log(_name(asked), _lines(asked)),
+            "fault": lambda _, asked: write_fault(*_fault(asked)),
             "watch": self._watch,
             "look": lambda *_: look(),
         }
@@ -82,6 +88,15 @@ def _name(asked: _Asked) -> str:
     if not isinstance(name, str):
         raise Refused(f"`process` is {_shown(name)}: expected the name of a process")
     return name
+
+
+def _fault(asked: _Asked) -> tuple[str, str, int]:
+    """Return what a fault is about ("" for the whole lab), what it is, and when it was."""
+    match asked:
+        case {"about": None | str() as about, "text": str(text), "ns": int(ns)} if 0 < len(text) <= fault_log.LONGEST:
+            if f"{about or ''}{text}".isprintable() and " " not in (about or "") and 0 <= ns < 1 << 63:
+                return about or "", text, ns
+    raise Refused("expected `about`, a name or null, `text` on one line, and `ns`, the time in nanoseconds")
 
 
 def _lines(asked: _Asked) -> list[Printed]:
