@@ -2,12 +2,13 @@
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.cli import typed
 from netlab.cli.console import say
-from netlab.errors import HostError
+from netlab.errors import HostError, NetlabError
 from netlab.kernel import umask
 from netlab.record import store
 
@@ -44,6 +45,9 @@ def planned(args: typed.OfTopology) -> "Plan":
         topology = topology._replace(name=args.lab)
     if isinstance(args, typed.Up) and args.runtime:
         topology = topology._replace(runtime=args.runtime)
+    if isinstance(args, typed.Apply) and topology.name in store.labs():
+        with suppress(NetlabError):  # `apply` reads the record again later, and reports this
+            topology = topology._replace(runtime=store.public(topology.name).runtime)
     return plan(topology, written, surroundings_of(topology))
 
 

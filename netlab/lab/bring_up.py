@@ -94,7 +94,7 @@ def up(
     this host that it would use. Raises NetlabError, with everything undone, if a step fails, if the roles are
     not ready `deadline_s` seconds after they were started, or if another lab of this name exists.
     """
-    _refuse_from_inside()
+    refuse_from_inside()
     for _ in range(_TRIES if again else 0):
         try:
             return _up(plan, deadline_s, say, before_roles)
@@ -135,7 +135,7 @@ def down(lab: str, say: Say) -> None:
     """Remove everything that belongs to a lab, whatever is left of it; it is no error if there is no such lab."""
     from netlab.lab import standing
 
-    _refuse_from_inside()
+    refuse_from_inside()
     folder = paths.folder_of(lab)
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
     with store.locked(lab, waiting=lambda: say(waiting), may_do_without=True):
@@ -152,7 +152,7 @@ def down(lab: str, say: Say) -> None:
 
 def down_all(say: Say) -> None:
     """Remove every lab of this machine. If some cannot be removed, NetlabError names them after all others are gone."""
-    _refuse_from_inside()
+    refuse_from_inside()
     left = []
     labs = removal.labs_with_leftovers(containers=True)
     for lab in labs:
@@ -202,7 +202,7 @@ def _refuse_left(lab: str) -> None:
         )
 
 
-def _refuse_from_inside() -> None:
+def refuse_from_inside() -> None:
     """Raise UsageError in a node: mounts made there do not reach the host, and a `down` would end itself."""
     from netlab.record import mark
 

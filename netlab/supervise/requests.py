@@ -8,7 +8,8 @@ from typing import Any
 
 from netlab.supervise import schema
 from netlab.supervise.child import Printed
-from netlab.supervise.children import Children, Refused
+from netlab.supervise.children import Children
+from netlab.supervise.refused import Refused
 from netlab.supervise.stream import Reader, Stream
 
 _Asked = dict[str, Any]
@@ -20,9 +21,17 @@ class Requests:
     """Answers requests: `do` says what is to be done; an `id` comes back in the answer."""
 
     def __init__(
-        self, children: Children, stream: Stream, look: Callable[[], None], catch_up: Callable[[], None]
+        self,
+        children: Children,
+        stream: Stream,
+        look: Callable[[], None],
+        catch_up: Callable[[], None],
+        take: Callable[[], None],
     ) -> None:
-        """Take who does it; `look` is for the maps of events, `catch_up` reads the trace up to now."""
+        """Take who does it.
+
+        `look` is for the maps of events, `catch_up` reads the trace up to now, `take` takes a change of the lab.
+        """
         self._children = children
         self._stream = stream
         self._verbs: dict[str, Callable[[Reader, _Asked], object]] = {
@@ -34,6 +43,7 @@ class Requests:
             "log": lambda _, asked: self._children.log(_name(asked), _lines(asked)),
             "watch": self._watch,
             "look": lambda *_: look(),
+            "take": lambda *_: take(),
         }
 
     def answer(self, reader: Reader, line: bytes) -> bytes:

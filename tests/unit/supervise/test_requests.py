@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlab.supervise import schema
-from netlab.supervise.children import Refused
 from netlab.supervise.loop import Loop
+from netlab.supervise.refused import Refused
 from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
 
@@ -38,7 +38,7 @@ def known() -> Known:
 
 
 def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str, Any]:
-    requests = Requests(known, Stream(Loop()), list, list)  # type: ignore[arg-type]
+    requests = Requests(known, Stream(Loop()), list, list, list)  # type: ignore[arg-type]
     found: dict[str, Any] = json.loads(requests.answer(reader or Reader(-1), line))
     return found
 
@@ -79,7 +79,7 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
         (b"hello", 'expected a JSON object such as {"do": "state"}, found hello'),
         (b"\xff" * 70, 'expected a JSON object such as {"do": "state"}, found ' + "\\xff" * 15 + " …"),
         (b"[1]", 'expected a JSON object such as {"do": "state"}, found [1]'),
-        (b"{}", "`do` is null: expected one of start, stop, restart, signal, state, log, watch, look"),
+        (b"{}", "`do` is null: expected one of start, stop, restart, signal, state, log, watch, look, take"),
         (b'{"do": "start"}', "`process` is null: expected the name of a process"),
         (b'{"do": "stop", "process": "nobody"}', "there is no process nobody"),
         (
@@ -140,7 +140,7 @@ def test_lines_that_are_none_get_into_no_log(known: Known, lines: str) -> None:
     st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | ASKED.map(lambda one: json.dumps(one).encode())
 )
 def test_whatever_comes_is_answered_by_one_line(line: bytes) -> None:
-    found = Requests(Known(), Stream(Loop()), list, list).answer(Reader(-1), line)  # type: ignore[arg-type]
+    found = Requests(Known(), Stream(Loop()), list, list, list).answer(Reader(-1), line)  # type: ignore[arg-type]
 
     assert json.loads(found)["kind"] in ("answer", "error")
     assert found.count(b"\n") == 1
