@@ -12,6 +12,7 @@ from netlab import paths
 from netlab.errors import NetlabError, explain
 from netlab.kernel import cgroups, files, signals
 from netlab.lab import bring_up, change_network, change_processes, change_programs, map_filling, noted_steps, xdp_watch
+from netlab.lab.change_balancer import Balancers
 from netlab.lab.change_network import of
 from netlab.lab.change_processes import Words
 from netlab.lab.change_programs import Programs
@@ -50,13 +51,9 @@ class Change:
         self.folder = record.folder
         wanted = describe(plan, self.folder)._replace(clock_offset_ns=record.clock_offset_ns)
         self.after = Standing(wanted)
+        self.is_cut_off = bool(self.noted.open) or changing.is_there(self.folder)  # an earlier change
         self.why = reasons(record, wanted, plan.steps)
         self.difference = difference(self.noted.done, plan.steps, self.why)
-
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether an earlier change has not come to its end."""
-        return bool(self.noted.open) or changing.is_there(self.folder)
 
     @property
     def is_needed(self) -> bool:
@@ -78,13 +75,14 @@ class Change:
             if self.noted.open:
                 self._clear_up()
             self._write_down()
+            work = _Work(self, programs, host, lock, deadline_s)
             try:
-                _Work(self, programs, host, lock, deadline_s).do()
+                work.do()
                 comes_too_late()  # from here on a signal waits
                 self._complete(programs)
             except BaseException as error:
                 with signals.waiting():
-                    self._back_out(error, programs, host, lock, deadline_s)
+                    self._back_out(error, work)
                 raise
         finally:
             programs.end()
@@ -125,10 +123,10 @@ class Change:
             _end_supervisor(self.lab, self.folder)
         changing.end(self.folder)
 
-    def _back_out(self, error: BaseException, programs: Programs, host: Host, lock: int, deadline_s: float) -> None:
+    def _back_out(self, error: BaseException, work: "_Work") -> None:
         """Have all as it was. If that fails, raise an error that says both; then the change counts as cut off."""
         try:
-            _Work(self, programs, host, lock, deadline_s).undo()
+            work.undo()
             noted_steps.write(self.folder, self.noted.done)
             if not self.is_cut_off:
                 changing.end(self.folder)
@@ -148,11 +146,13 @@ class _Work:
         self.change, self.what = change, change.difference
         self.programs, self.host = programs, host
         self.lock, self.deadline_s, self.say = lock, deadline_s, change.say
+        self.balancers = Balancers(change.before, change.after, self.what, change.why.fresh)
         self.hosts = files.read(_hosts(change.folder))
 
     def do(self) -> None:
         """Undo what is to go, and do what is to come."""
         undo, do = self.what.undo, self.what.do
+        self.balancers.quiet(self.deadline_s, self.say)
         change_processes.stop(self.before.record.folder, [step.key for step in of(StartRole, undo)])
         self.programs.take_off(self.before)
         change_network.clear(self.before, self.what.undone())
@@ -165,6 +165,7 @@ class _Work:
         self.programs.renew(self.before)
         change_programs.attach_all(self.after, self.change.plan.steps, self.say)
         self._take(self.after, undo, do, self.what.later)
+        self.balancers.tell(self.say)
 
     def undo(self) -> None:
         """Have everything as before the change: what it has done is undone as far as it is done."""
@@ -183,6 +184,7 @@ class _Work:
         went_on = {step.key for step in self.what.later}
         later = [step for step in of(StartRole, stood) if step.key in went_on]
         self._take(self.before, done, tuple(reversed(undo)), later)
+        self.balancers.back()
 
     def _take(
         self,

@@ -19,7 +19,7 @@ from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
 from netlab.programs import attachment, build, loader, map_reuse, pinned
 from netlab.programs.maps import LoadedProgram, Map
-from netlab.record import named, noted_pins, store
+from netlab.record import changing, named, noted_pins, store
 from netlab.record.model import LabRecord, ProgramRecord
 from netlab.supervise import talk
 from netlab.topology import dialect
@@ -76,6 +76,8 @@ def reload(lab: str, called: str, define: Define, say: Say) -> None:
         standing = Standing.read(lab)
         if not store.is_complete(lab):
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
+        if what := changing.problem(standing.record.folder):
+            raise NetlabError(f"{lab}: {what}: netlab apply goes on, netlab down --lab {lab} removes it")
         programs = named.programs(standing.record, called)
         key, program = next(iter(programs.items()))  # all are of one node
         shared = paths.shared_pins(program.pins, paths.node_of(key))

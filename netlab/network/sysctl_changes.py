@@ -1,7 +1,8 @@
 """Changes sysctls of nodes that stand, so that they are as in nodes that were made with them.
 
-What the kernel gives to each new interface, it must be told for those that are there: netlab writes a changed
-`net.ipv4.conf.default.NAME` to each of them, too.
+In a new namespace these are written before anything else is there. The kernel gives `net.ipv4.conf.default.NAME` to
+lo then, as that has no address yet, and to each interface that comes later. In a node that stands, netlab writes it to
+each of them. lo never gets what is written for IPv6.
 """
 
 import re
@@ -14,7 +15,7 @@ from netlab.network.messages import Messages
 from netlab.network.visits import Visitor, visit_all
 from netlab.plan.sysctl_step import ChangeSysctls
 
-_DEFAULT = re.compile(r"net\.(ipv[46])\.(conf|neigh)\.default\.(.+)")
+_DEFAULT = re.compile(r"net\.ipv([46])\.(conf|neigh)\.default\.(.+)")
 Setting = tuple[str, str]
 
 
@@ -44,12 +45,13 @@ def after_links(changes: Sequence[ChangeSysctls], netns_path: Callable[[str], st
 
 
 def _for_interfaces(settings: Iterable[Setting]) -> Iterator[Setting]:
-    """Yield what the interfaces of the thread's namespace get of settings for new ones; lo is older than all."""
-    interfaces = [name for _, name in socket.if_nameindex() if name != "lo"]
+    """Yield what the interfaces of the thread's namespace get of settings for new ones."""
+    interfaces = [name.replace(".", "/") for _, name in socket.if_nameindex()]
     for name, value in settings:
         if found := _DEFAULT.fullmatch(name):
             family, kind, what = found.groups()
-            yield from ((f"net.{family}.{kind}.{each.replace('.', '/')}.{what}", value) for each in interfaces)
+            own = [each for each in interfaces if each != "lo" or family == "4"]
+            yield from ((f"net.ipv{family}.{kind}.{each}.{what}", value) for each in own)
 
 
 def _of_new_namespace(names: set[str]) -> dict[str, str]:

@@ -26,6 +26,23 @@ def told(change: Difference) -> Iterator[str]:
         yield f"{name} stands, so its setup, which is another one now, is not run"
 
 
+def in_short(change: Difference) -> str:
+    """Return in a few words what differs."""
+    found = []
+    for one, several, named in (
+        ("node", "nodes", lambda steps: {step.node for step in _of(CreateNode, steps)}),
+        ("link", "links", lambda steps: {f"{step.a.node}–{step.b.node}" for step in _of(AddLink, steps)}),
+        ("program", "programs", lambda steps: {step.key for step in _of(AttachProgram, steps)}),
+        ("process", "processes", lambda steps: {step.key for step in _of(StartRole, steps)}),
+    ):
+        gone, new = named(change.undo), named(change.do)
+        for words, verb in ((new - gone, "new"), (gone - new, "gone"), (gone & new, "changed")):
+            if words:
+                found.append(f"{verb}: {one if len(words) == 1 else several} {few(sorted(words))}")
+    others = {type(step) for step in (*change.undo, *change.do)} - {CreateNode, AddLink, AttachProgram, StartRole}
+    return "; ".join(found) or ("addresses, routes or settings" if others else "what no step is needed for")
+
+
 def _of(kind: type[_Kind], steps: Iterable[object]) -> list[_Kind]:
     return [step for step in steps if isinstance(step, kind)]
 

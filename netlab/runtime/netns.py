@@ -7,11 +7,12 @@ all of them; a umount for each would take 0.4 s for a thousand.
 import errno
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.kernel import syscalls
+from netlab.kernel import files, syscalls
 from netlab.runtime.base import Command, Entrance
 from netlab.runtime.names import Names, release
 
@@ -89,6 +90,11 @@ class Netns:
                 import shutil
 
                 shutil.rmtree(own)
+        for folder in (f"{self._folder}/{name}" for name in (paths.OWN, paths.SPACES)):
+            if os.path.isdir(folder) and not files.names(folder):
+                with suppress(OSError):  # only one of them is a mount
+                    syscalls.umount(folder)
+                os.rmdir(folder)
 
     def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
         """Return which namespaces, names and limits are gone or not as planned, as (node, in words)."""

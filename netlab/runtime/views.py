@@ -42,8 +42,9 @@ class Views:
         folder = f"{self._folder}/{paths.SPACES}"
         try:
             files.ensure_folder(f"{self._folder}/{paths.OWN}", files.FOR_OWNER)
+            is_new = not os.path.isdir(folder)
             files.ensure_folder(folder, files.FOR_ALL)
-            if not os.path.ismount(folder):  # nodes that were made before have one
+            if is_new or folder not in _mount_points():  # nodes that were made before have one
                 syscalls.mount(folder, folder, "", syscalls.MS_BIND)
                 syscalls.mount("", folder, "", syscalls.MS_PRIVATE)
             syscalls.in_threads(1, self._take, [None])
