@@ -11,6 +11,7 @@ from netlab.lab.standing import Standing
 from netlab.paths import node_of
 from netlab.record import store
 from netlab.record.links import link as link_named
+from netlab.record.links import name
 from netlab.supervise import talk
 from netlab.topology import faults
 from netlab.topology.faults import Fault
@@ -51,7 +52,7 @@ class Acts:
             case faults.UNDRAIN:
                 return not any(fault.target in nodes for nodes in state.drained.values())
             case faults.LINK:
-                return BY_LINK not in state.links.get(link_named(self.lab.record, fault.target).name, ())
+                return BY_LINK not in state.links.get(self._called(fault), ())
         return fault.groups != state.groups
 
     # ---- processes ---------------------------------------------------------------------------------------------------
@@ -137,9 +138,13 @@ class Acts:
 
     # ---- links and partitions ----------------------------------------------------------------------------------------
 
+    def _called(self, fault: Fault) -> str:
+        """Return what the link of a fault is called in the state."""
+        return name(self.lab.record, link_named(self.lab.record, fault.target))
+
     def _link(self, fault: Fault) -> str:
         link = link_named(self.lab.record, fault.target)
-        reasons = self.state.links.get(link.name, ())
+        reasons = self.state.links.get(self._called(fault), ())
         is_up = link_state.is_up(self.lab, link)
         if fault.change == faults.DOWN:
             if BY_LINK in reasons or (not reasons and not is_up):
@@ -151,7 +156,7 @@ class Acts:
         if not reasons:  # somebody else has set it down
             return "; ".join(link_state.set_up(self.lab, link))
         told = partition.mend_link(self, link, BY_LINK)
-        return told if link.name not in self.state.links else "it stays down as long as the partition cuts it"
+        return told if self._called(fault) not in self.state.links else "it stays down as long as the partition cuts it"
 
     def _partition(self, fault: Fault) -> str:
         if self.state.groups:
@@ -184,6 +189,5 @@ class Acts:
                 of_node = (faults.NODE, faults.PROCESS)
                 return [each for each in there if each.scope in of_node and node_of(each.target) == fault.target]
             case faults.LINK:
-                name = link_named(self.lab.record, fault.target).name
-                return [each for each in there if each.scope == faults.LINK and each.target == name]
+                return [each for each in there if each.scope == faults.LINK and each.target == self._called(fault)]
         return [each for each in there if each.scope == fault.scope and each.target == fault.target]

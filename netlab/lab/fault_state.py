@@ -20,7 +20,7 @@ BY_LINK, BY_PARTITION = "link", "partition"  # why a link is down
 class InForce(NamedTuple):
     """The faults in force. `pid` and `start_ticks` are the process that plays them, 0 if they are kept.
 
-    `links` says why each link is down, by the name of one of its interfaces. `paused` and `killed` are keys of
+    `links` says why each link is down, by what it is called. `paused` and `killed` are keys of
     processes. `drained` are nodes, by the balancer. `groups` are those of the partition, and `divided` says, for each
     switch, how many parts it has besides its own.
     """

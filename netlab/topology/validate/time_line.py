@@ -71,7 +71,7 @@ class _Entry:
         written = [kind for kind in faults.KINDS if kind in fields]
         for kind in written[1:]:
             self._findings.add(
-                fields.key_place(kind), f"expected one fault, found {written[0]} and {kind}", "two entries"
+                fields.key_place(kind), f"expected one fault, found {written[0]} and {kind}", "write two entries"
             )
         if not written:
             self._findings.add(fields.place, f"expected one of {one_of(faults.KINDS)}, found none")
