@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from netlab import paths
+from netlab.balancer import control
 from netlab.errors import NetlabError
 from netlab.lab import faults, link_state
 from netlab.lab.faults import Happened
@@ -20,7 +21,7 @@ from netlab.record.links import link
 from netlab.supervise import talk
 from netlab.testing.waiting import PATIENCE_S, eventually
 from netlab.topology.faults import Fault
-from tests.lab.lab import LAB, ROOT, inside, lab, netlab
+from tests.lab.lab import LAB, ROOT, inside, lab, netlab, start, texts
 
 pytestmark = pytest.mark.root
 
@@ -274,3 +275,32 @@ def test_mistakes_in_a_file_are_told_at_once(folder: Path) -> None:
     gone.record = gone.record._replace(folder=f"{gone.record.folder}/gone")
     with pytest.raises(NetlabError, match="gone"):
         faults.run(gone, [Fault(0, "kill", "a")], print, lambda _: False)
+
+
+def test_part_b_serves_each_request_while_it_is_broken(no_leaks: None) -> None:
+    """The shipped time line, ten times as fast: workers are drained, paused, killed and cut off under traffic."""
+    options = ("--set", "nodes.client.args.sleep=0.05", "--set", "nodes.client.args.interval=0.01")
+    with lab(f"{ROOT}/topologies/faults.yml", *options):
+        standing = Standing.read(LAB)
+        line = [Fault(*each) for each in standing.record.faults]
+        faster = [each._replace(at_ns=each.at_ns // 10, for_ns=each.for_ns // 10) for each in line]
+        pins = standing.record.nodes["lb"].programs[0].pins
+        with start("client") as client:
+            told, seen = played(faster, {"drain worker3 for 100ms": lambda: control.drained(pins)})
+            assert client.wait(PATIENCE_S) == 0
+
+        assert not [text for text in told if "not done" in text]
+        assert [{"worker3"}] == seen
+        assert set() == control.drained(pins)
+        wanted = {text.split('"')[1] for text in texts("logs", "client") if text.startswith("request #")}
+        assert len(wanted) == 80
+
+        def served() -> set[str]:
+            return {
+                text.split('"')[1]
+                for worker in ("worker1", "worker2", "worker3")
+                for text in texts("logs", worker)
+                if text.startswith("received #")
+            }
+
+        eventually(lambda: wanted <= served())
