@@ -27,8 +27,12 @@ class Requests:
         look: Callable[[], None],
         catch_up: Callable[[], None],
         write_fault: Callable[[str, str, int], None],
+        take: Callable[[], None],
     ) -> None:
-        """Take who does it; `look` is for the maps of events, `catch_up` reads the trace up to now."""
+        """Take who does it.
+
+        `look` is for the maps of events, `catch_up` reads the trace up to now, `take` takes a change of the lab.
+        """
         self._children = children
         self._stream = stream
         self._verbs: dict[str, Callable[[Reader, _Asked], object]] = {
@@ -44,6 +48,7 @@ class Requests:
             "fault": lambda _, asked: write_fault(*_fault(asked)),
             "watch": self._watch,
             "look": lambda *_: look(),
+            "take": lambda *_: take(),
         }
 
     def answer(self, reader: Reader, line: bytes) -> bytes:

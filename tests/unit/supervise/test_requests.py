@@ -13,7 +13,7 @@ from netlab.supervise.refusal import Refused
 from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
 
-VERBS = "start, stop, restart, signal, kill, pause, resume, state, log, fault, watch, look"
+VERBS = "start, stop, restart, signal, kill, pause, resume, state, log, fault, watch, look, take"
 A_FAULT = "expected `about`, a name or null, `text` on one line, and `ns`, the time in nanoseconds"
 
 
@@ -42,7 +42,7 @@ def known() -> Known:
 
 
 def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str, Any]:
-    requests = Requests(known, Stream(Loop()), list, list, known.fault)  # type: ignore[arg-type]
+    requests = Requests(known, Stream(Loop()), list, list, known.fault, list)  # type: ignore[arg-type]
     found: dict[str, Any] = json.loads(requests.answer(reader or Reader(-1), line))
     return found
 
@@ -156,7 +156,7 @@ def test_lines_that_are_none_get_into_no_log(known: Known, lines: str) -> None:
     st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | ASKED.map(lambda one: json.dumps(one).encode())
 )
 def test_whatever_comes_is_answered_by_one_line(line: bytes) -> None:
-    found = Requests(Known(), Stream(Loop()), list, list, print).answer(Reader(-1), line)  # type: ignore[arg-type]
+    found = Requests(Known(), Stream(Loop()), list, list, print, list).answer(Reader(-1), line)  # type: ignore[arg-type]
 
     assert json.loads(found)["kind"] in ("answer", "error")
     assert found.count(b"\n") == 1
