@@ -11,7 +11,16 @@ from collections.abc import Callable, Sequence
 from netlab import paths
 from netlab.errors import NetlabError, explain
 from netlab.kernel import cgroups, files, signals
-from netlab.lab import bring_up, change_network, change_processes, change_programs, map_filling, noted_steps, xdp_watch
+from netlab.lab import (
+    bring_up,
+    change_network,
+    change_processes,
+    change_programs,
+    fault_state,
+    map_filling,
+    noted_steps,
+    xdp_watch,
+)
 from netlab.lab.change_balancer import Balancers
 from netlab.lab.change_network import of
 from netlab.lab.change_processes import Words
@@ -67,6 +76,7 @@ class Change:
 
     def make(self, lock: int, deadline_s: float, comes_too_late: Callable[[], object]) -> None:
         """Make the change; undo all of it if a step fails, or on a signal, and then raise the error."""
+        fault_state.check_none(self.lab, self.folder)
         host = Host(self.plan, self.after.record, lock, deadline_s, self.say)
         host.check_commands(of(StartRole, self.difference.do), any_runs=True)
         programs = self._compiled(host, lock)

@@ -59,6 +59,15 @@ def left_over(folder: str) -> list[str]:
     return in_force(state) if state and not state.is_played else []
 
 
+def check_none(lab: str, folder: str) -> None:
+    """Raise NetlabError if faults are in force: what restores them knows the lab as it is."""
+    state = read(folder)
+    if state and state.is_played:
+        raise NetlabError(f"process {state.pid} plays a time line of faults in {lab}: end it first, by Ctrl-C")
+    if state and not state.is_empty:
+        raise NetlabError(f"faults are in force in {lab}: netlab fault restore --lab {lab} restores what they changed")
+
+
 def played(folder: str) -> list[str]:
     """Return what is in force of the time line that is being played, in words."""
     state = read(folder)

@@ -68,7 +68,7 @@ def run(lab: Standing, time_line: Iterable[Fault], tell: Tell, stop: Stop, *, ke
     _warm_up(planned)
     acts = Acts(lab, InForce(os.getpid(), start_ticks(os.getpid())))
     with store.locked(lab.record.lab):
-        _refuse_second(lab)
+        fault_state.check_none(lab.record.lab, folder)
         acts.note(acts.state)
     player = _Player(acts, tell)
     try:
@@ -96,14 +96,6 @@ def check(lab: Standing, time_line: Iterable[Fault]) -> None:
     drains = [fault.target for fault in time_line if fault.do in (faults.DRAIN, faults.UNDRAIN)]
     if drains and not balancer.carried(lab.record):
         raise UsageError(f"{drains[0]} cannot be drained: no node of the lab {lab.record.lab} carries a balancer")
-
-
-def _refuse_second(lab: Standing) -> None:
-    state, name = fault_state.read(lab.record.folder), lab.record.lab
-    if state and state.is_played:
-        raise NetlabError(f"process {state.pid} plays a time line in {name} already")
-    if state and not state.is_empty:
-        raise NetlabError(f"faults of another time line are in force in {name}: netlab fault restore --lab {name}")
 
 
 def _warm_up(planned: Iterable[Move]) -> None:

@@ -251,7 +251,10 @@ def test_what_a_killed_time_line_leaves_is_restored_on_request(folder: Path, las
     [left] = [each for each in problems if "faults are in force" in each["what"]]
     assert left["mend"] == f"netlab fault restore --lab {LAB}"
     assert before == reached()
-    assert "faults of another time line are in force" in netlab("fault", "run", code=1).stderr
+    assert "faults are in force" in netlab("fault", "run", code=1).stderr
+    (folder / "lab.yml").write_text(TOPOLOGY.replace("[b, s]", "{endpoints: [b, s], mtu: 1400}"))
+    changed = netlab("apply", str(folder / "lab.yml"), "--lab", LAB, code=1).stderr
+    assert f"netlab fault restore --lab {LAB}" in changed
 
     restored = netlab("fault", "restore").stdout.splitlines()
     assert ["restore b", "restore c", "restore partition", "restore d-e"] == [each.split("s  ")[1] for each in restored]
