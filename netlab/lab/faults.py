@@ -127,13 +127,15 @@ class _Player:
         self.begin_ns = time.monotonic_ns()
         self.folder = acts.lab.record.folder
         self.failed = 0
+        self._refused: set[Fault] = set()
         self._acts = acts
         self._tell = tell
 
     def make(self, move: Move) -> None:
-        """Make a move, unless it ends what has ended already."""
-        if not move.ends or not self._acts.is_over(move.fault):
-            self._do(move.fault, ends=move.ends)
+        """Make a move, unless it ends what has never begun, or has ended already."""
+        if move.begun and (move.begun in self._refused or self._acts.is_over(move.fault)):
+            return
+        self._do(move.fault, ends=bool(move.begun))
 
     def restore(self, *, starts: bool) -> None:
         """Restore what is in force, and forget what could be restored."""
@@ -158,6 +160,7 @@ class _Player:
         except (NetlabError, UsageError, OSError) as error:
             problem = str(error)
             self.failed += 1
+            self._refused.add(fault)
         happened = Happened(ns - self.begin_ns, ns, fault, problem, remark, ends, restores)
         _write_down(self._acts.lab, happened)
         self._tell(happened)

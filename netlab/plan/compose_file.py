@@ -144,6 +144,8 @@ class _Lab:
         found = [f"{sentence}: {', '.join(names)}" for sentence, names in lists.items() if names]
         if any(self.after.values()):
             found.append("what a node comes after has been started when it starts, but need not be READY")
+        if self.plan.topology.faults:
+            found.append("nothing plays its faults")
         return [*found, "links are bridges, with the engine's own address on each; there are no traces and no counters"]
 
     # What a service consists of.

@@ -21,7 +21,7 @@ def test_what_lasts_some_time_has_an_end() -> None:
         ]
     )
 
-    assert [(move.at_ns, str(move.fault), move.ends) for move in planned] == [
+    assert [(move.at_ns, str(move.fault), move.begun is not None) for move in planned] == [
         (0, "pause a for 1e-05ms", False),
         (5, "drain w for 2e-05ms", False),
         (10, "resume a", True),
