@@ -15,10 +15,11 @@ from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import JoinHost, OpenInternet
+from netlab.plan.middle_steps import CreateMiddle
 from netlab.plan.planner import Plan
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.stages import Stage, Work
-from netlab.plan.steps import AddLink, CreateNode, StartRole, Step
+from netlab.plan.steps import CreateNode, StartRole, Step
 from netlab.record import noted_pins, store
 from netlab.record.model import LabRecord
 from netlab.runtime.base import home_of
@@ -147,7 +148,7 @@ class Host:
         from netlab.programs import loader
 
         program = step.program
-        mtu = max(interface.mtu for interface in self.plan.interfaces if interface.node == step.node)
+        mtu = max(interface.mtu for interface in self.plan.interfaces if step.node in (interface.node, paths.MIDDLE))
         pins = paths.passing_pins(self.folder, step.node) if step.for_peer else paths.pins(self.folder, step.key)
         what = (self.lab, step.key, program.path, pins, f"{self.folder}/{paths.COMPILER}")
         return loader.Job(
@@ -184,9 +185,11 @@ class Host:
 
         nodes = [step.node for step in steps if isinstance(step, CreateNode | JoinHost)]
         self.runtime.create(nodes, {step.node: step.own for step in _of(GiveFiles, steps)})
+        if _of(CreateMiddle, steps):
+            self.runtime.open_middle()
         self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
         links.build([step for step in steps if not isinstance(step, _ELSEWHERE)], self.runtime.netns_path)
-        self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
+        self.say(f"netlab: {self.lab}: {count(len(self.plan.topology.links), 'link')}")
         if self._joins_host():
             from netlab.lab import outside
 

@@ -9,10 +9,11 @@ There are two rounds, each for all nodes that need it, so that nothing is remove
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from netlab.network.links import UNFACED, NetworkStep
+from netlab.network.links import NOT_SINGLY, UNFACED, NetworkStep, OfNode
 from netlab.network.messages import Messages
 from netlab.network.visits import Request, Visitor, offload, request, visit_all
 from netlab.plan.host_steps import GuardHost
+from netlab.plan.middle_steps import Impair, SendSingly
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, FaceProgram
 from netlab.plan.switch_steps import SetVlans
 from netlab.plan.undo import Undo
@@ -25,7 +26,7 @@ class _NodeUndo:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.faces: list[FaceProgram] = []
+        self.faces: list[FaceProgram | SendSingly] = []
         self.addressing: list[AddAddress | AddRoute] = []
         self.links: list[AddLink] = []
         self.bridges: list[AddBridge] = []
@@ -37,13 +38,17 @@ def undo(steps: Sequence[NetworkStep], messages: Messages, netns_path: Callable[
 
     Raises NetlabError, with the inverse and the kernel's reason, if one fails.
     """
-    work = _by_node(steps)
+    if impaired := [step for step in steps if isinstance(step, Impair)]:
+        from netlab.network import directions
+
+        directions.clear_all(impaired, netns_path)
+    work = _by_node([step for step in steps if not isinstance(step, Impair)])
     emptied = [node for node in work if node.faces or node.addressing or node.vlans]
     visit_all(_empty, emptied, messages, netns_path)
     visit_all(_remove, [node for node in work if node.links or node.bridges], messages, netns_path)
 
 
-def _by_node(steps: Sequence[NetworkStep]) -> list[_NodeUndo]:
+def _by_node(steps: Sequence[OfNode]) -> list[_NodeUndo]:
     work: dict[str, _NodeUndo] = {}
 
     def at(name: str) -> _NodeUndo:
@@ -61,7 +66,7 @@ def _by_node(steps: Sequence[NetworkStep]) -> list[_NodeUndo]:
                 at(step.node).bridges.append(step)
             case GuardHost():
                 pass  # it goes with its link
-            case FaceProgram():
+            case FaceProgram() | SendSingly():
                 at(step.node).faces.append(step)
             case _:
                 assert_never(step)
@@ -73,7 +78,7 @@ def _empty(visitor: Visitor, node: _NodeUndo) -> None:
     channel = visitor.enter(node.name)
     try:
         for face in node.faces:
-            offload(channel, Undo(face), face.interface, UNFACED)
+            offload(channel, Undo(face), face.interface, UNFACED if isinstance(face, FaceProgram) else NOT_SINGLY)
         requests = [_taken_away(visitor.messages, step) for step in node.addressing]
         requests += [
             (Undo(step), visitor.messages.no_vlan(step.index, vlan))

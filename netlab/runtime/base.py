@@ -59,6 +59,9 @@ class Runtime(Protocol):
         `own` are the files and folders of nodes that have some of their own.
         """
 
+    def open_middle(self) -> None:
+        """Make the middle of the lab's links, a namespace of this host, if there is none yet."""
+
     def destroy(self) -> list[str]:
         """Remove whatever is left of the lab's nodes, complete or not; return which nodes had anything."""
 
