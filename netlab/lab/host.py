@@ -15,7 +15,7 @@ from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import JoinHost, OpenInternet
-from netlab.plan.middle_steps import CreateMiddle
+from netlab.plan.middle_steps import CreateMiddle, Impair
 from netlab.plan.planner import Plan
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.stages import Stage, Work
@@ -124,7 +124,7 @@ class Host:
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = Beside(lambda: trace.open_instance(self.folder, self.lab))
                 self.counting = Beside(lambda: xdp_watch.begin(self.folder))
-        if programs or roles or setups:
+        if programs or roles or setups or _of(CreateMiddle, steps):
             from netlab.supervise import client
 
             self.supervisor = client.spawn(self.lab, self.folder, self.lock)
@@ -216,6 +216,10 @@ class Host:
         compilations = {step: self.compilations[step] for step in steps}
         for step, compilation in compilations.items():
             compilation.attach(self.runtime.netns_path(step.node), step.interfaces)
+            if step.node == paths.MIDDLE:
+                from netlab.network import directions
+
+                directions.keep_single(step.interfaces, self.runtime.netns_path)
         notes: dict[str, None] = {}
         pinned = {}
         for step, compilation in compilations.items():
@@ -260,7 +264,16 @@ class Host:
             setups,
             errors=xdp_watch.nodes(self.standing.record),
             events=self.has_events,
+            holder=self._holder(),
         )
+
+    def _holder(self) -> Sequence[str] | None:
+        """Return the command that holds packets up in the middle of links; None in a lab without a middle."""
+        if not _of(CreateMiddle, self.plan.steps):
+            return None
+        from netlab.network import directions
+
+        return directions.holder([step.impairment for step in _of(Impair, self.plan.steps)], self.runtime.netns_path)
 
     def _tell(self, event: dict[str, Any]) -> None:
         words = {"prepared": "set up", "ready": "ready", "exited": "has ended"}

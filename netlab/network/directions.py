@@ -1,22 +1,31 @@
-"""Directions of links that are led through the middle: sets them, and takes away what does so."""
+"""Directions of links that are led through the middle: sets them, and takes away what does so.
 
-from collections.abc import Callable, Sequence
+`impairments` does what is done inside the middle. This is what the steps of a plan, and their inverses, need of it.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
 
 from netlab.errors import NetlabError
+from netlab.kernel.netlink import Channel
+from netlab.kernel.syscalls import inside
 from netlab.network import impairments
 from netlab.network.visits import failed
 from netlab.paths import MIDDLE
 from netlab.plan.middle_steps import Impair
 from netlab.plan.undo import Undo
+from netlab.topology.impairment import Impairment
+
+_ETHTOOL_SGRO = 0x2C
 
 
 def set_all(steps: Sequence[Impair], netns_path: Callable[[str], str]) -> None:
-    """Do these steps; NetlabError says which one failed, and why."""
-    for step in steps:
-        try:
-            impairments.set_direction(netns_path(MIDDLE), step.source, step.target, step.impairment)
-        except OSError as error:
-            raise failed(step, error.strerror or str(error)) from error
+    """Do these steps; NetlabError says what failed, and why."""
+    wanted = [impairments.Direction(step.source, step.target, step.impairment) for step in steps]
+    try:
+        impairments.set_directions(netns_path(MIDDLE), wanted)
+    except OSError as error:
+        raise failed(steps[0], error.strerror or str(error)) from error
 
 
 def clear_all(steps: Sequence[Impair], netns_path: Callable[[str], str]) -> None:
@@ -26,3 +35,24 @@ def clear_all(steps: Sequence[Impair], netns_path: Callable[[str], str]) -> None
             impairments.clear_direction(netns_path(MIDDLE), step.source, step.target)
         except (NetlabError, OSError) as error:
             raise failed(Undo(step), str(error)) from error
+
+
+def holder(does: Iterable[Impairment], netns_path: Callable[[str], str]) -> Sequence[str]:
+    """Return the command that holds packets up in the middle, () if none has to."""
+    return impairments.process_of(netns_path(MIDDLE), does) or ()
+
+
+def keep_single(interfaces: Iterable[str], netns_path: Callable[[str], str]) -> None:
+    """Keep frames single at interfaces of the middle with a program: some kernels switch GRO on with it."""
+
+    def switch_off() -> None:
+        channel = Channel()
+        try:
+            for name in interfaces:
+                channel.ethtool(name, _ETHTOOL_SGRO, 0)
+        except OSError as error:
+            raise NetlabError(f"cannot switch GRO off at {name}: {os.strerror(error.errno or 0)}") from error
+        finally:
+            channel.close()
+
+    inside(netns_path(MIDDLE), switch_off)

@@ -153,8 +153,8 @@ def _line(event: talk.Message) -> LogLine:
             return LogLine(ns, event["process"], event["stream"], event["text"], event.get("cut", False))
         case "note":
             return LogLine(ns, event["process"], "note", event["text"])
-        case "trace" | "xdp" as stream:
-            return LogLine(ns, event["program"] or event["node"], stream, event["text"])
+        case "trace" | "xdp" | "link" as stream:
+            return LogLine(ns, event.get("program") or event["node"], stream, event["text"])
         case "event":
             return event_lines.raw(event)
         case "overrun":

@@ -9,7 +9,9 @@ from netlab.plan.steps import AddLink, Interface
 from netlab.topology.impairment import Impairment, seed_named
 from netlab.topology.model import Topology
 
-FIRST_INDEX = 16  # as in nodes
+# Above those of nodes: of an interface whose peer has its own index the kernel tells carrier loss up to a second later
+# (linkwatch_urgent_event in net/core/link_watch.c).
+FIRST_INDEX = 1 << 16
 
 
 class MiddleLink(NamedTuple):

@@ -1,11 +1,12 @@
 """What the links of a lab do to packets: as the topology has it, and as it was set last, in a file of its own.
 
-`lab.json` never changes. So what `netlab link` sets is in `links.json`, for every end of a link that is led through the
-middle: what happens to the packets that it sends. Without the file, all is as the topology has it. A link that is being
-led through the middle is among those of `changing` until it is: if the command was killed, it may be in between.
+`lab.json` never changes. So what `netlab link` sets is in `links.json`. Without that file, all is as the topology has
+it. A link that is being led through the middle is noted there until it is: if the command was killed, another one ends
+what it has begun.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,17 +22,23 @@ End = tuple[str, str]  # node and interface
 
 
 class Links(NamedTuple):
-    """What was set last, by NODE INTERFACE; `changing` are numbers of links that are being led through the middle."""
+    """What was set since `up`.
 
-    sends: Mapping[str, Impairment]
-    changing: tuple[int, ...] = ()
+    `sends` is, by NODE INTERFACE, what happens to the packets that an end sends, for both ends of all links that are
+    led through the middle. `down` are the numbers of links that were set down. `changing` is, by the numbers of links
+    that are being led through the middle, what that needs to come to its end.
+    """
+
+    sends: Mapping[str, Impairment] = {}
+    down: tuple[int, ...] = ()
+    changing: Mapping[str, str] = {}
 
 
 class Direction(NamedTuple):
     """One direction of a link: who sends to whom, and the middle's interfaces beside both, or what they would be.
 
     `planned` is what the topology has, None for a direction that it does not lead through the middle. `sends` is what
-    was set last, None for one that is not led through the middle.
+    was set last, None for one that is not led through the middle. `is_down` says that the link was set down.
     """
 
     sender: End
@@ -40,6 +47,7 @@ class Direction(NamedTuple):
     target: str
     planned: Impairment | None
     sends: Impairment | None
+    is_down: bool = False
 
     @property
     def number(self) -> int:
@@ -84,8 +92,13 @@ def read(record: LabRecord) -> Links | None:
 def write(record: LabRecord, links: Links) -> None:
     """Write what was set last, at once and as a whole."""
     sends = {end: _told(does, PLAIN) for end, does in links.sends.items()}
-    data = {"sends": sends, "changing": list(links.changing)}
+    data = {"sends": sends, "down": list(links.down), "changing": dict(links.changing)}
     files.write(f"{record.folder}/{paths.LINKS}", json.dumps(data), 0o440)
+
+
+def has_middle(record: LabRecord) -> bool:
+    """Say whether any link is led through the middle, or may have been since `up`."""
+    return record.has_middle or os.path.exists(f"{record.folder}/{paths.LINKS}")
 
 
 def directions(record: LabRecord, links: Links | None) -> list[Direction]:
@@ -103,4 +116,5 @@ def _direction(record: LabRecord, links: Links | None, node: str, name: str, por
     planned = parsed(port.sends) if port.sends else None
     sends = links.sends.get(f"{node} {name}", planned) if links else planned
     target = record.nodes[port.peer].interfaces[port.peer_interface].middle
-    return Direction((node, name), (port.peer, port.peer_interface), port.middle, target, planned, sends)
+    found = Direction((node, name), (port.peer, port.peer_interface), port.middle, target, planned, sends)
+    return found._replace(is_down=bool(links and found.number in links.down))

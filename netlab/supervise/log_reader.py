@@ -18,7 +18,7 @@ _LINE = re.compile(rb"^\d+ [^ \n]+ [^\n]*\n", re.MULTILINE)
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *range(127, 160))}
 
 
-OF_KERNEL = ("trace", "event", "lost", "xdp")  # streams that no process prints on
+OF_KERNEL = ("trace", "event", "lost", "xdp", "link")  # streams that no process prints on
 
 
 class LogLine(NamedTuple):
@@ -54,7 +54,7 @@ def parse(raw: bytes, source: str) -> LogLine | None:
     if stream == "trace":  # LAB/KEY text, or LAB/KEY: text
         name, _, text = text.partition(" ")
         source = name.partition("/")[2].rstrip(":")
-    elif stream in {"xdp", "event"}:  # KEY text
+    elif stream in {"xdp", "event", "link"}:  # KEY text
         source, _, text = text.partition(" ")
     return LogLine(int(ns), source, stream.rstrip("+"), text, stream.endswith("+"))
 

@@ -4,15 +4,19 @@ import json
 import signal
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.supervise import schema
 from netlab.supervise.child import Printed
 from netlab.supervise.children import Children, Refused
 from netlab.supervise.stream import Reader, Stream
 
+if TYPE_CHECKING:
+    from netlab.supervise.middle import Middle
+
 _Asked = dict[str, Any]
 _STREAMS = ("out", "out+", "err", "err+", "note")
+_PAIR = 2
 _MOST_SHOWN = 60  # characters of a request in an answer
 
 
@@ -20,11 +24,17 @@ class Requests:
     """Answers requests: `do` says what is to be done; an `id` comes back in the answer."""
 
     def __init__(
-        self, children: Children, stream: Stream, look: Callable[[], None], catch_up: Callable[[], None]
+        self,
+        children: Children,
+        stream: Stream,
+        look: Callable[[], None],
+        catch_up: Callable[[], None],
+        links: "Callable[[], Middle]",
     ) -> None:
-        """Take who does it; `look` is for the maps of events, `catch_up` reads the trace up to now."""
+        """Take who does it; `look` is for the maps of events, `catch_up` reads the trace up to now, `links` is lazy."""
         self._children = children
         self._stream = stream
+        self._links = links
         self._verbs: dict[str, Callable[[Reader, _Asked], object]] = {
             "start": lambda _, asked: self._children.start(_name(asked)),
             "stop": lambda _, asked: self._children.stop(_name(asked)),
@@ -34,6 +44,7 @@ class Requests:
             "log": lambda _, asked: self._children.log(_name(asked), _lines(asked)),
             "watch": self._watch,
             "look": lambda *_: look(),
+            "links": lambda _, asked: self._change_links(asked),
         }
 
     def answer(self, reader: Reader, line: bytes) -> bytes:
@@ -49,12 +60,29 @@ class Requests:
         told = {"processes": self._children.states()} if verb in ("state", "watch") else {}
         return schema.message("answer", do=verb, **known, **told)
 
+    def _change_links(self, asked: _Asked) -> None:
+        """Take care of the middle, where `holder` is there, and note what has happened to links."""
+        holder, told = asked.get("holder"), asked.get("lines", [])
+        if holder is not None and not _are_texts(holder):
+            raise Refused(f"`holder` is {_shown(holder)}: expected a list of words, or null")
+        if not isinstance(told, list) or not all(_are_texts(each) and len(each) == _PAIR for each in told):
+            raise Refused(f"`lines` is {_shown(told)}: expected a list of [NODE, TEXT]")
+        links = self._links()
+        if holder is not None:
+            links.look(holder)
+        for node, text in told:
+            links.tell(node, text)
+
     def _watch(self, reader: Reader, asked: _Asked) -> None:
         kinds = asked.get("kinds", list(schema.KINDS))
         if not isinstance(kinds, list) or not all(kind in schema.KINDS for kind in kinds):
             raise Refused(f"`kinds` is {_shown(kinds)}: expected a list of some of {', '.join(schema.KINDS)}")
         reader.kinds = frozenset(kinds)
         self._stream.reckon()
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) and "\n" not in each for each in value)
 
 
 def _parsed(line: bytes) -> _Asked:

@@ -32,13 +32,25 @@ class Known:
         return [{"process": "a"}]
 
 
+class Links:
+    """Stands for what takes care of links, and keeps what was asked of it."""
+
+    asked: ClassVar[list[object]] = []
+
+    def look(self, argv: list[str]) -> None:
+        self.asked.append(argv)
+
+    def tell(self, node: str, text: str) -> None:
+        self.asked.append((node, text))
+
+
 @pytest.fixture
 def known() -> Known:
     return Known()
 
 
 def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str, Any]:
-    requests = Requests(known, Stream(Loop()), list, list)  # type: ignore[arg-type]
+    requests = Requests(known, Stream(Loop()), list, list, Links)  # type: ignore[arg-type]
     found: dict[str, Any] = json.loads(requests.answer(reader or Reader(-1), line))
     return found
 
@@ -140,7 +152,7 @@ def test_lines_that_are_none_get_into_no_log(known: Known, lines: str) -> None:
     st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | ASKED.map(lambda one: json.dumps(one).encode())
 )
 def test_whatever_comes_is_answered_by_one_line(line: bytes) -> None:
-    found = Requests(Known(), Stream(Loop()), list, list).answer(Reader(-1), line)  # type: ignore[arg-type]
+    found = Requests(Known(), Stream(Loop()), list, list, Links).answer(Reader(-1), line)  # type: ignore[arg-type]
 
     assert json.loads(found)["kind"] in ("answer", "error")
     assert found.count(b"\n") == 1

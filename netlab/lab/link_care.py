@@ -1,0 +1,38 @@
+"""Lets the lab's supervisor take care of the middle of links, and note what has happened to links."""
+
+from collections.abc import Callable, Sequence
+
+from netlab.errors import NetlabError
+from netlab.lab.standing import Standing
+from netlab.network import directions
+from netlab.supervise import client, talk
+from netlab.topology.impairment import Impairment
+
+_START_S = 10.0  # for a supervisor that has nothing else to do
+
+
+def care(
+    lab: Standing,
+    lock: int,
+    sends: Sequence[Impairment | None],
+    told: Sequence[tuple[str, str]],
+    say: Callable[[str], None],
+) -> None:
+    """Have the supervisor hand carrier loss through, hold packets up, and note what was told; `lock` is the lab's.
+
+    A lab without one gets one if it has a middle. If it cannot be had, that is said.
+    """
+    folder = lab.record.folder
+    does = [each for each in sends if each]
+    holder = list(directions.holder(does, lab.runtime.netns_path)) if does else None
+    try:
+        if not client.supervisor_pid(folder):
+            if holder is None or lab.record.has_supervisor:
+                return  # `status` tells that one has died
+            started = client.spawn(lab.record.lab, folder, lock)
+            client.start(started, [], False, _START_S, holder=holder)
+            client.keep(started)
+        with talk.to(folder) as supervisor:
+            supervisor.ask("links", holder=holder, lines=[list(each) for each in told])
+    except NetlabError as error:
+        say(f"netlab: note: the supervisor does not take care of the link: {error}")

@@ -1,0 +1,160 @@
+"""Changes links of a lab that stands: what they do to packets, and whether they are up. One command at a time."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from netlab.errors import NetlabError, UsageError
+from netlab.kernel import signals
+from netlab.lab import link_care, link_state, named_links, through_middle
+from netlab.lab.named_links import Link
+from netlab.lab.standing import Standing
+from netlab.network import impairments
+from netlab.paths import MIDDLE
+from netlab.plan.middle import seed_of
+from netlab.record import impaired, store
+from netlab.record.impaired import Direction, Links
+from netlab.topology import impairment_words
+from netlab.topology.impairment import PLAIN, Impairment, seed
+from netlab.topology.validate.impairments import problem
+
+Say = Callable[[str], None]
+
+
+class _Work:
+    """A lab that is locked, and what was set in it last."""
+
+    def __init__(self, lab: Standing, lock: int, say: Say) -> None:
+        self.lab, self.lock, self.say = lab, lock, say
+        self.links = impaired.read(lab.record) or Links()
+        self.told: list[tuple[str, str]] = []  # for the timeline: nodes and what has happened to their links
+
+    @property
+    def directions(self) -> list[Direction]:
+        """Both directions of all links, as they are set now."""
+        return impaired.directions(self.lab.record, self.links)
+
+    def write(self, **changes: Any) -> None:
+        """Write down what is set from now on."""
+        self.links = self.links._replace(**changes)
+        impaired.write(self.lab.record, self.links)
+
+    def tell(self, link: Link, what: str) -> None:
+        """Say what has happened to a link."""
+        self.say(f"netlab: {self.lab.record.lab}: {named_links.called(link)}: {what}")
+
+    def note(self, end: tuple[str, str], what: str) -> None:
+        """Keep what has happened to an end for the timeline."""
+        node, interface = end
+        self.told.append((node, f"{interface}: {what}"))
+
+
+@contextmanager
+def _locked(lab: str, say: Say) -> Iterator[_Work]:
+    """Hold the lab's lock. A signal waits until the change is done."""
+    waiting = f"netlab: waiting for another command to leave the lab {lab}"
+    with store.locked(lab, waiting=lambda: say(waiting)) as lock, signals.waiting():
+        standing = Standing.read(lab)
+        if not store.is_complete(lab):
+            raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
+        work = _Work(standing, lock, say)
+        yield work
+        link_care.care(standing, lock, [each.sends for each in work.directions], work.told, say)
+
+
+def set_values(lab: str, words: Sequence[str], sender: str, changes: Mapping[str, Any], say: Say) -> None:
+    """Change what a link does to packets: of both directions, or of what `sender` sends; only what `changes` names.
+
+    Without changes, what was set last is set again, where anything of it is missing. UsageError for what does not fit.
+    """
+    with _locked(lab, say) as work:
+        link = named_links.find(work.directions, words)
+        meant = named_links.side(link, sender) if sender else link
+        wanted = {each.name: _changed(each, changes, at) for at, each in enumerate(meant)}
+        for each in meant:
+            key, what = problem(wanted[each.name])
+            if key:
+                raise UsageError(f"{key}: {what}, at what {each.sender[0]} sends")
+        _apply(work, link, wanted)
+
+
+def reset(lab: str, words: Sequence[str], sender: str, say: Say) -> None:
+    """Set a link as the topology has it, and up; all links, if there are no words."""
+    with _locked(lab, say) as work:
+        if words:
+            links = [named_links.find(work.directions, words)]
+        else:
+            links = [link for link in named_links.all_links(work.directions) if link[0].sends or link[0].is_down]
+        for link in links:
+            meant = named_links.side(link, sender) if sender else link
+            if link[0].sends:
+                _apply(work, link, {each.name: each.planned or _plain(each) for each in meant})
+            if link[0].is_down:
+                _up(work, link)
+        if not links:
+            say(f"netlab: {lab}: all links are as the topology has them")
+
+
+def down(lab: str, words: Sequence[str], say: Say) -> None:
+    """Set both ends of a link down."""
+    with _locked(lab, say) as work:
+        link = named_links.find(work.directions, words)
+        work.write(down=tuple(dict.fromkeys((*work.links.down, link[0].number))))
+        for end in (each.sender for each in link):
+            link_state.set_down(work.lab, *end)
+            work.note(end, "the link was set down")
+        work.tell(link, "down")
+
+
+def up(lab: str, words: Sequence[str], say: Say) -> None:
+    """Set both ends of a link up, and add the routes again that the topology has over it."""
+    with _locked(lab, say) as work:
+        _up(work, named_links.find(work.directions, words))
+
+
+def _up(work: _Work, link: Link) -> None:
+    work.write(down=tuple(number for number in work.links.down if number != link[0].number))
+    for end in (each.sender for each in link):
+        link_state.set_up(work.lab, *end)
+        work.note(end, "the link was set up")
+    for end in (each.sender for each in link):  # a route through the other end needs both
+        link_state.add_routes(work.lab, *end)
+    work.tell(link, "up")
+
+
+def _changed(direction: Direction, changes: Mapping[str, Any], at: int) -> Impairment:
+    """Return what a direction does after these changes; `at` is its number among those that are meant."""
+    found = (direction.sends or _plain(direction))._replace(**changes)
+    return found._replace(seed=seed(found.seed, 0, at)) if "seed" in changes else found
+
+
+def _plain(direction: Direction) -> Impairment:
+    return PLAIN._replace(seed=seed_of(*direction.sender, *direction.receiver))
+
+
+def _apply(work: _Work, link: Link, wanted: Mapping[str, Impairment]) -> None:
+    """Set directions of a link, which is led through the middle first if it is not."""
+    first = link[0]
+    sends = {each.name: wanted.get(each.name) or each.sends or _plain(each) for each in link}
+    to_set = [impairments.Direction(each.source, each.target, sends[each.name]) for each in link]
+    netns = work.lab.runtime.netns_path(MIDDLE)
+    number = str(first.number)
+    interrupted = ""
+    if first.sends is None or number in work.links.changing:
+        way = through_middle.way_of(work.lab.record, first)
+        work.lab.runtime.open_middle()
+        written = work.links.changing.get(number) or through_middle.saved(work.lab, way)
+        work.write(sends={**work.links.sends, **sends}, changing={**work.links.changing, number: written})
+        seconds = through_middle.lead(
+            work.lab, way, written, work.lock, lambda: impairments.set_directions(netns, to_set)
+        )
+        work.write(changing={key: each for key, each in work.links.changing.items() if key != number})
+        interrupted = f"; it is led through the middle now, which has interrupted it for {seconds * 1000:.0f} ms"
+    else:
+        work.write(sends={**work.links.sends, **sends})
+        impairments.set_directions(netns, to_set)
+    for each in (each for each in link if each.name in wanted):
+        does = impairment_words.words(sends[each.name])
+        work.note(each.sender, f"what it sends: {does}")
+        work.tell(link, f"what {each.sender[0]} sends: {does}{interrupted}")
+        interrupted = ""
