@@ -135,13 +135,13 @@ def _plain(direction: Direction) -> Impairment:
 def _apply(work: _Work, link: Link, wanted: Mapping[str, Impairment]) -> None:
     """Set directions of a link, which is led through the middle first if it is not."""
     first = link[0]
+    way = through_middle.way_of(work.lab.record, first)
     sends = {each.name: wanted.get(each.name) or each.sends or _plain(each) for each in link}
     to_set = [impairments.Direction(each.source, each.target, sends[each.name]) for each in link]
     netns = work.lab.runtime.netns_path(MIDDLE)
     number = str(first.number)
     interrupted = ""
     if first.sends is None or number in work.links.changing:
-        way = through_middle.way_of(work.lab.record, first)
         work.lab.runtime.open_middle()
         written = work.links.changing.get(number) or through_middle.saved(work.lab, way)
         work.write(sends={**work.links.sends, **sends}, changing={**work.links.changing, number: written})
@@ -151,8 +151,14 @@ def _apply(work: _Work, link: Link, wanted: Mapping[str, Impairment]) -> None:
         work.write(changing={key: each for key, each in work.links.changing.items() if key != number})
         interrupted = f"; it is led through the middle now, which has interrupted it for {seconds * 1000:.0f} ms"
     else:
-        work.write(sends={**work.links.sends, **sends})
-        impairments.set_directions(netns, to_set)
+        before = work.links.sends
+        work.write(sends={**before, **sends})
+        try:
+            through_middle.settle(work.lab, way, work.lock)
+            impairments.set_directions(netns, to_set)
+        except BaseException:
+            work.write(sends=before)
+            raise
     for each in (each for each in link if each.name in wanted):
         does = impairment_words.words(sends[each.name])
         work.note(each.sender, f"what it sends: {does}")

@@ -36,7 +36,7 @@ _HOST, _PROGRAMS, _BRIDGE = 100, 10, 1  # what it costs to replace an end
 
 
 class Way(NamedTuple):
-    """A link on its way through the middle: the end that stays as it is, the one that is replaced, what is beside both."""
+    """A link on its way through the middle: the end that stays, the one that is replaced, and what is beside each."""
 
     stays: Interface
     replaced: Interface
@@ -76,18 +76,34 @@ def lead(lab: Standing, way: Way, written: str, lock: int, fill: Callable[[], No
     was = shapes.read(Saved, json.loads(written))
     at = lab.runtime.netns_path
     links.build([CreateMiddle(lab.record.lab)], at)
-    passing = _passing(lab.record, way)
-    if passing and not pass_programs.is_pinned(lab.record, MIDDLE):
-        pass_programs.pin(lab.record, MIDDLE, lock)
+    _pin_passing(lab, way, lock)
     began = time.monotonic()
     _replace(lab, way, was)
-    _prepare(lab, way, was)
-    if passing:
-        pass_programs.attach(lab, MIDDLE, passing)
-        directions.keep_single(passing, at)
+    _restore(lab, way, was)
+    settle(lab, way, lock)
     fill()
     inside(at(MIDDLE), lambda: replaced_end.set_up([way.beside_stays.name, way.beside_replaced.name]))
     return time.monotonic() - began
+
+
+def settle(lab: Standing, way: Way, lock: int) -> None:
+    """Let frames be single at all ends of a link that is led through the middle, and redirected ones arrive there."""
+    at, name, end = lab.runtime.netns_path, lab.record.lab, way.replaced
+    port = lab.record.nodes[end.node].interfaces[end.name]
+    steps = [SendSingly(each.node, each.name, name) for each in way]
+    links.build([*steps, *([FaceProgram(end.node, end.name, name)] if port.faces else [])], at)
+    if passing := _pin_passing(lab, way, lock):
+        pass_programs.attach(lab, MIDDLE, passing)
+        directions.keep_single(passing, at)
+
+
+def _pin_passing(lab: Standing, way: Way, lock: int) -> list[str]:
+    """Return the middle's interfaces that are beside ends with an XDP program; the pass program is pinned for them."""
+    pairs = ((way.stays, way.beside_stays), (way.replaced, way.beside_replaced))
+    passing = [near.name for end, near in pairs if _has_native(lab.record, end)]
+    if passing and not pass_programs.is_pinned(lab.record, MIDDLE):
+        pass_programs.pin(lab.record, MIDDLE, lock)
+    return passing
 
 
 def _replace(lab: Standing, way: Way, was: Saved) -> None:
@@ -105,13 +121,12 @@ def _replace(lab: Standing, way: Way, was: Saved) -> None:
         links.build([AddLink(way.beside_replaced._replace(mtu=was.mtu), fresh, lab.record.lab)], at)
 
 
-def _prepare(lab: Standing, way: Way, was: Saved) -> None:
+def _restore(lab: Standing, way: Way, was: Saved) -> None:
     """Make the new end what the old one was, and free the one that has moved of what was attached to it."""
-    at, name, end = lab.runtime.netns_path, lab.record.lab, way.replaced
+    at, end = lab.runtime.netns_path, way.replaced
     port = lab.record.nodes[end.node].interfaces[end.name]
-    steps = [SendSingly(each.node, each.name, name) for each in way]
-    about = [SetVlans(end.node, end.name, was.index, port.vlan, port.vlans, name)] if port.vlan or port.vlans else []
-    links.build([*steps, *([FaceProgram(end.node, end.name, name)] if port.faces else []), *about], at)
+    if port.vlan or port.vlans:
+        links.build([SetVlans(end.node, end.name, was.index, port.vlan, port.vlans, lab.record.lab)], at)
 
     def restore() -> None:
         replaced_end.restore(end.name, was)
@@ -127,12 +142,6 @@ def _detach(name: str) -> None:
     """Take what was attached to the end that has become one of the middle."""
     for hook, mode in _HOOKS:
         attachment.put_back({name: ()}, hook, mode)
-
-
-def _passing(record: LabRecord, way: Way) -> list[str]:
-    """Return the middle's interfaces that are beside ends with an XDP program in native mode."""
-    pairs = ((way.stays, way.beside_stays), (way.replaced, way.beside_replaced))
-    return [near.name for end, near in pairs if _has_native(record, end)]
 
 
 def _has_native(record: LabRecord, end: Interface) -> bool:

@@ -1,4 +1,4 @@
-"""One end of a link as it is, to be made anew elsewhere as it was: flags, bridge, addresses, routes, neighbours, sysctls.
+"""One end of a link as it is, to be made anew as it was: flags, bridge, addresses, routes, neighbours, sysctls.
 
 All of it is read from the kernel, so what people and daemons have added is kept, too. It is kept as JSON data, so that
 another command can go on where one was killed. See linux/if_link.h, if_addr.h, rtnetlink.h, neighbour.h.
@@ -99,7 +99,7 @@ def set_up(names: Iterable[str]) -> None:
 
 
 def set_state(name: str, *, up: bool) -> None:
-    """Set an interface of the thread's namespace up or down; NetlabError if the kernel refuses, OSError if it is gone."""
+    """Set an interface of the thread's namespace up or down; NetlabError if refused, OSError if it is gone."""
     _do([_flags(socket.if_nametoindex(name), up=up)], f"set {name} {'up' if up else 'down'}")
 
 
@@ -152,7 +152,7 @@ def _all(channel: Channel, kind: int, size: int) -> list[bytes]:
 
 
 def _routes(channel: Channel, index: int) -> Iterator[bytes]:
-    """Yield the routes that lead over an interface, without those that the kernel makes itself; their flags are none."""
+    """Yield the routes that lead over an interface, but for those that the kernel makes itself."""
     for answer in _all(channel, _RTM_GETROUTE, _ROUTE_BYTES):
         table, protocol, flags = answer[4], answer[5], _number(answer[8:12])
         about = dict(attributes(answer[_ROUTE_BYTES:]))

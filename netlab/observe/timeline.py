@@ -42,6 +42,8 @@ class Chosen(NamedTuple):
         """Say whether a line is wanted; that lines were lost always is, of any who may have printed them."""
         if line.stream == "lost":
             return line.ns >= self.since_ns
+        if line.stream == "link" and not line.source:
+            return line.ns >= self.since_ns  # of all links
         if line.stream in OF_KERNEL:
             known: Collection[str] = self.programs
         else:

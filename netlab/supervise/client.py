@@ -22,7 +22,6 @@ from netlab.supervise import lab_cgroup
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
 
 if TYPE_CHECKING:
-    from netlab.programs.xdp_places import Node
     from netlab.record import facts
     from netlab.supervise import state
     from netlab.supervise.job import Setup, Start

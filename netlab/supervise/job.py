@@ -75,9 +75,9 @@ def encoded(
 ) -> bytes:
     """Return the job as its supervisor reads it: one line of JSON.
 
-    `holder` is the command that holds packets up on links, () if none has to, None in a lab without a middle. `errors`
-    are the nodes in which errors of XDP are counted: see programs/xdp_places. `trace` says that there are programs, `events` that these have maps of events, `errors` in which nodes it is counted
-    what goes wrong with XDP.
+    `holder` is the command that holds packets up on links, () if none has to, None in a lab without a middle. `trace`
+    says that there are programs, `events` that these have maps of events, `errors` in which nodes it is counted what
+    goes wrong with XDP (programs/xdp_places).
     """
     import json
 

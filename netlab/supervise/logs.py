@@ -3,9 +3,10 @@
 A log is a text file of `NS STREAM TEXT` lines: CLOCK_MONOTONIC nanoseconds, then `out`, `err`, `note` (the supervisor
 speaks: started, ready, exited), `trace` (a print statement of a program), `event` (one from a program's map; its text
 is the program's key and JSON), `lost` (how many of these were lost), `xdp` (the kernel has lost frames, and why) or
-`link` (what a link was set to do). A `+` behind the stream says that the line was cut there and goes on in the next one. TEXT is what was printed, byte for
-byte. NODE.log, or NODE.NAME.log (paths.log), holds a process's lines, and NODE.log.1 the ones before it once it has
-reached its limit; the trace and the errors of XDP are kept one folder higher, where no process's name can meet them.
+`link` (what a link was set to do). A `+` behind the stream says that the line was cut there and goes on in the next
+one. TEXT is what was printed, byte for byte. NODE.log, or NODE.NAME.log (paths.log), holds a process's lines, and
+NODE.log.1 the ones before it once it has reached its limit; what no process prints is kept one folder higher, where no
+process's name can meet it.
 """
 
 import os

@@ -32,25 +32,13 @@ class Known:
         return [{"process": "a"}]
 
 
-class Links:
-    """Stands for what takes care of links, and keeps what was asked of it."""
-
-    asked: ClassVar[list[object]] = []
-
-    def look(self, argv: list[str]) -> None:
-        self.asked.append(argv)
-
-    def tell(self, node: str, text: str) -> None:
-        self.asked.append((node, text))
-
-
 @pytest.fixture
 def known() -> Known:
     return Known()
 
 
 def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str, Any]:
-    requests = Requests(known, Stream(Loop()), list, list, Links)  # type: ignore[arg-type]
+    requests = Requests(known, Stream(Loop()), list, list, lambda: known)  # type: ignore[arg-type, return-value]
     found: dict[str, Any] = json.loads(requests.answer(reader or Reader(-1), line))
     return found
 
@@ -64,6 +52,8 @@ def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str,
         ({"do": "signal", "process": "a", "signal": "SIGHUP"}, ("signal", "a", 1)),
         ({"do": "signal", "process": "a", "signal": 64}, ("signal", "a", 64)),
         ({"do": "log", "process": "a", "lines": []}, ("log", "a", [])),
+        ({"do": "links", "holder": ["x", "y"]}, ("look", ["x", "y"])),
+        ({"do": "links", "holder": None, "lines": [["a", "eth0: up"]]}, ("tell", "a", "eth0: up")),
         (
             {"do": "log", "process": "a", "lines": [[5, "out", "one"], [6, "err+", "\udcff"], [7, "note", ""]]},
             ("log", "a", [(5, "out", b"one"), (6, "err+", b"\xff"), (7, "note", b"")]),
@@ -82,7 +72,7 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
     assert answer(known, b'{"do": "watch", "kinds": ["line"]}', reader)["processes"] == [{"process": "a"}]
     assert {"line"} == reader.kinds
     answer(known, b'{"do": "watch"}', reader)
-    assert {*schema.LIFE, "line", "note", "trace", "event", "overrun", "xdp"} == reader.kinds
+    assert {*schema.LIFE, "line", "note", "trace", "event", "overrun", "xdp", "link"} == reader.kinds
 
 
 @pytest.mark.parametrize(
@@ -91,8 +81,10 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
         (b"hello", 'expected a JSON object such as {"do": "state"}, found hello'),
         (b"\xff" * 70, 'expected a JSON object such as {"do": "state"}, found ' + "\\xff" * 15 + " …"),
         (b"[1]", 'expected a JSON object such as {"do": "state"}, found [1]'),
-        (b"{}", "`do` is null: expected one of start, stop, restart, signal, state, log, watch, look"),
+        (b"{}", "`do` is null: expected one of start, stop, restart, signal, state, log, watch, look, links"),
         (b'{"do": "start"}', "`process` is null: expected the name of a process"),
+        (b'{"do": "links", "holder": "x"}', '`holder` is "x": expected a list of words, or null'),
+        (b'{"do": "links", "lines": [["a"]]}', '`lines` is [["a"]]: expected a list of [NODE, TEXT]'),
         (b'{"do": "stop", "process": "nobody"}', "there is no process nobody"),
         (
             b'{"do": "signal", "process": "a", "signal": 0}',
@@ -152,7 +144,7 @@ def test_lines_that_are_none_get_into_no_log(known: Known, lines: str) -> None:
     st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | ASKED.map(lambda one: json.dumps(one).encode())
 )
 def test_whatever_comes_is_answered_by_one_line(line: bytes) -> None:
-    found = Requests(Known(), Stream(Loop()), list, list, Links).answer(Reader(-1), line)  # type: ignore[arg-type]
+    found = Requests(Known(), Stream(Loop()), list, list, Known).answer(Reader(-1), line)  # type: ignore[arg-type]
 
     assert json.loads(found)["kind"] in ("answer", "error")
     assert found.count(b"\n") == 1
