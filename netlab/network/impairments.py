@@ -20,14 +20,13 @@ from netlab import paths
 from netlab.errors import NetlabError, reason, refuse_lack
 from netlab.kernel.syscalls import inside
 from netlab.named_tuple import NamedTuple
-from netlab.network.middle import Middle, stage_of
+from netlab.network.middle import ALL_TARGETS, Middle, stage_of
 from netlab.network.queue_messages import Link, Netem, Tbf
 from netlab.programs import impairment_code as code
 from netlab.programs.impairment_maps import MiddleProgram, Settings, choice_of, packed_choices
 from netlab.topology.chosen_packets import KINDS
 from netlab.topology.impairment import Impairment
 
-_ALL_TARGETS = 0
 _FRAME = 14 + 4  # Ethernet's header and a VLAN tag
 # A burst makes up for a processor that comes late to send: so little that 0.1 s of traffic have a tenth more at most.
 _BURST_S, _QUEUE_S, _QUEUE_FRAMES = 0.01, 0.05, 16
@@ -190,7 +189,7 @@ def _settings(
         choices=packed_choices(impairment),
     )
     if _holds(impairment):
-        stage = stage_of(_ALL_TARGETS if by_process else target.index)
+        stage = stage_of(ALL_TARGETS if by_process else target.index)
         place = before.place or (_free_place(there) if by_process else 0)
         return after._replace(flags=flags | code.HOLDS | by_process, stage=stage, place=place)
     if before.flags & code.HOLDS:  # what is under way stays ahead of what comes
@@ -210,7 +209,7 @@ def _set_stage(
 ) -> None:
     """Make what holds packets up, or change it."""
     if after.flags & code.BY_PROCESS:
-        middle.add_stage(netns, _ALL_TARGETS)
+        middle.add_stage(netns, ALL_TARGETS)
         return
     netem = Netem(after.delay_ns, after.jitter_ns, _MOST_HELD, after.seed)
     is_as_set = before is not None and before[2:5] == after[2:5]
@@ -247,13 +246,13 @@ def _read_all(pairs: Sequence[tuple[str, str]]) -> list[Counters]:
 
 def _read(middle: Middle, source: str, target: str) -> Counters:
     program, settings = _found(middle, source)
-    came, lost, corrupted, doubled, overtaken, staged = program.counts(middle.link(source).index)
+    came, lost, corrupted, doubled, overtaken = program.counts(middle.link(source).index)
     queue, stage = middle.queues.get(middle.link(target).index), middle.queues.get(settings.stage)
     dropped_by_queue, waiting = (queue.dropped, queue.waiting) if queue else (0, 0)
     dropped_by_delay, held = (stage.dropped, stage.waiting) if stage else (0, 0)
     if settings.place:
-        gone, dropped_by_delay, *_ = program.held_counts(settings.place)
-        held = max(0, staged - gone - dropped_by_delay)
+        given, sent, dropped_by_delay, _ = program.held_counts(settings.place)
+        held = max(0, given - sent - dropped_by_delay)
     now = held + waiting
     carried = max(0, came - lost + doubled - dropped_by_queue - dropped_by_delay - now)
     return Counters(carried, lost, doubled, corrupted, overtaken, now, dropped_by_queue, dropped_by_delay)
@@ -262,12 +261,12 @@ def _read(middle: Middle, source: str, target: str) -> Counters:
 def _missing_all(directions: Sequence[Direction]) -> list[str]:
     with Middle() as middle:
         found = [line for direction in directions for line in _missing(middle, direction)]
-        stages = {stage_of(_ALL_TARGETS)} & middle.indexes
+        stages = {stage_of(ALL_TARGETS)} & middle.indexes
         by_process = any(
             settings.flags & code.HOLDS and settings.flags & code.BY_PROCESS
             for settings in (middle.program.all_settings().values() if middle.program else ())
         )
-        if by_process and stages and not _has_listener(stage_of(_ALL_TARGETS)):
+        if by_process and stages and not _has_listener(stage_of(ALL_TARGETS)):
             found.append("the process that delays packets does not run: what it should delay is lost")
         return found
 
@@ -328,5 +327,5 @@ def _clear(source: str, target: str) -> None:
         middle.program.remove(index)
         middle.program.remove(stage_of(leaves) + 1)
         if settings and settings.place and not any(each.place for each in middle.program.all_settings().values()):
-            middle.remove_stage(_ALL_TARGETS)
+            middle.remove_stage(ALL_TARGETS)
         middle.send()

@@ -13,6 +13,7 @@ from netlab.programs.impairment_maps import MiddleProgram
 # Interfaces where packets are held up: a pair for each direction with netem, one for the process that does it else.
 # Their indexes are far above those of links: twice that of the target, and one more; 0 stands for all targets.
 _STAGES_FROM = 1 << 28
+ALL_TARGETS = 0
 _STAGE, _STAGE_END = "hold", "go"
 _MTU = 65535
 _MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")  # nobody asks for them
@@ -104,7 +105,7 @@ class Middle:
         quiet = sysctls.Sysctls()  # an interface that speaks by itself would have its words carried over the link
         quiet.write_all("in the middle", _QUIET)
         quiet.close()
-        names = (f"{_STAGE}{target}", f"{_STAGE_END}{target}")
+        names = (stage_name(target), f"{_STAGE_END}{target}")
         ends = [
             Interface("", name, index + place, mac, _MTU, (), "", "", "")
             for place, (name, mac) in enumerate(zip(names, _MACS, strict=True))
@@ -155,6 +156,11 @@ class Middle:
         if refusal := self.channel.request([message for _, message in messages]):
             words = f" ({refusal.words})" if refusal.words else ""
             raise NetlabError(f"cannot {messages[refusal.position][0]}: {os.strerror(refusal.errno)}{words}")
+
+
+def stage_name(target: int) -> str:
+    """Return the name of the interface where packets to a target are held up."""
+    return f"{_STAGE}{target}"
 
 
 def stage_of(target: int) -> int:

@@ -39,16 +39,18 @@ NO_MODEL, INDEPENDENT, BURSTS, EVERY, NUMBERS = range(5)
 HEAD = struct.Struct("=IIQQQIIQI4x")
 RELAYS, CHOOSES, HOLDS, BY_PROCESS = 1, 2, 4, 8  # flags
 SETTINGS_BYTES = HEAD.size + len(twin.KINDS) * CHOICE.size
-CAME, LOST, CORRUPTED, DOUBLED, OVERTAKEN, STAGED = range(6)  # counts, 8 bytes each; `staged` are given to the process
-COUNTS = struct.Struct("=6Q")
+CAME, LOST, CORRUPTED, DOUBLED, OVERTAKEN = range(5)  # counts, 8 bytes each
+COUNTS = struct.Struct("=5Q")
 FLOW_KEY_BYTES = 8 + twin.FLOW.size  # the interface and how often choices were changed come first
 FLOW_STATE = struct.Struct("=QQ4I")  # packets, the hash of the flow, and for each kind whether it is in the bad state
 NUMBER_KEY = struct.Struct("=IIQ")  # the interface, the kind, the packet's number
-HELD = struct.Struct("=4Q")  # what the process that holds packets up has done: let go, dropped; and spare ones
-# What stands before a frame that is held up by the process: where it leaves, the place in HELD, its VLAN tag (0: none)
-# with 1 << 16, an Ethernet type for experiments, that of the tag, and when it is due (CLOCK_MONOTONIC, ns).
-TAG = struct.Struct("=IIIHHQ")
+# Packets of a direction that were given to the process which holds packets up; that it has sent, and lost; a spare one.
+HELD = struct.Struct("=4Q")
+# What stands before a frame that the process holds up: where it leaves, the place in HELD, its VLAN tag with flags, an
+# Ethernet type for experiments, that of the tag, when it is due (CLOCK_MONOTONIC, ns), how many were given before it.
+TAG = struct.Struct("=IIIHHQQ")
 TAG_TYPE = socket.htons(0x88B5)
+HAS_VLAN, IS_DOUBLED = 1 << 16, 1 << 17  # flags
 
 _SKB_LEN, _SKB_PROTOCOL, _SKB_VLAN_PRESENT, _SKB_VLAN_TCI, _SKB_VLAN_PROTO, _SKB_IFINDEX = 0, 16, 20, 24, 28, 40
 _LOOKUP, _UPDATE, _CLOCK, _STORE_BYTES, _CLONE_REDIRECT, _REDIRECT = 1, 2, 5, 9, 13, 23  # enum bpf_func_id
@@ -63,8 +65,8 @@ _WITH_PORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP, socket.IPPROTO_SCTP, 33, 
 _TARGET, _FLAGS, _SEED, _DELAY, _JITTER, _STAGE, _PLACE, _UNTIL, _EPOCH = 0, 4, 8, 16, 24, 32, 36, 40, 48
 _MODEL, _CHANCE, _WORSENS, _RECOVERS, _BAD_CHANCE, _EVERY = 0, 8, 16, 24, 32, 40
 # On the stack.
-_KEY, _NUMBER_KEY, _BYTES, _STATE, _TAGGED = -48, -64, -80, -112, -136
-_NUMBER, _GENERATOR, _START, _COUNTS, _EMIT = -144, -152, -160, -168, -176
+_KEY, _NUMBER_KEY, _BYTES, _STATE, _TAGGED = -48, -64, -80, -112, -144
+_NUMBER, _GENERATOR, _START, _COUNTS = -152, -160, -168, -176
 _PORT, _PROTOCOL, _FAMILY, _ETHERTYPE = _KEY + 40, _KEY + 42, _KEY + 43, _KEY + 44
 _CONTEXT, _SETTINGS, _FLOW, _CHOSEN = R6, R7, R8, R9  # what registers hold
 
@@ -411,10 +413,9 @@ def _corrupt() -> list[Op]:
 
 
 def _hold(maps: MiddleMaps) -> list[Op]:
-    """Choose where the packet goes: R8 becomes the interface, and the flags of the redirect are put on the stack."""
+    """Choose where the packet goes: R8 becomes the interface. What the process holds up leaves here."""
     return [
         asm.load(WORD, R8, _SETTINGS, _TARGET),
-        asm.store_value(DOUBLE, FRAME, _EMIT, 0),
         asm.load(WORD, R1, _SETTINGS, _STAGE),
         asm.jump_if(R1, "==", 0, "emit"),
         asm.call(_CLOCK),
@@ -432,11 +433,12 @@ def _hold(maps: MiddleMaps) -> list[Op]:
         asm.load(WORD, R8, _SETTINGS, _STAGE),
         asm.keep_bits(R1, BY_PROCESS),
         asm.jump_if(R1, "==", 0, "emit"),
-        asm.store_value(DOUBLE, FRAME, _EMIT, _TO_INGRESS),
         *_due(),
-        *asm.put_map(R1, maps.held),  # the program is what the process finds this map by
-        *_tag(),
-        *_count(STAGED),
+        *_tag(maps),
+        asm.copy(R1, R8),
+        asm.put(R2, _TO_INGRESS),
+        asm.call(_REDIRECT),
+        asm.jump("out"),
         asm.here("emit"),
     ]
 
@@ -461,24 +463,38 @@ def _due() -> list[Op]:
     ]
 
 
-def _tag() -> list[Op]:
-    """Put the tag before the frame."""
+def _tag(maps: MiddleMaps) -> list[Op]:
+    """Put the tag before the frame; a doubled one counts twice."""
     return [
         asm.load(WORD, R1, _SETTINGS, _TARGET),
         asm.store(WORD, FRAME, _TAGGED, R1),
         asm.load(WORD, R1, _SETTINGS, _PLACE),
         asm.store(WORD, FRAME, _TAGGED + 4, R1),
-        asm.store_value(WORD, FRAME, _TAGGED + 8, 0),
+        *_look_up(maps.held, _TAGGED + 4),
+        asm.jump_if(R0, "==", 0, "drop"),
         asm.store_value(HALF, FRAME, _TAGGED + 12, TAG_TYPE),
         asm.store_value(HALF, FRAME, _TAGGED + 14, 0),
-        asm.load(WORD, R1, _CONTEXT, _SKB_VLAN_PRESENT),
-        asm.jump_if(R1, "==", 0, "no tag"),
+        asm.put(R1, 0),
+        asm.load(WORD, R2, _CONTEXT, _SKB_VLAN_PRESENT),
+        asm.jump_if(R2, "==", 0, "no tag"),
         asm.load(WORD, R1, _CONTEXT, _SKB_VLAN_TCI),
-        asm.set_bits(R1, 1 << 16),
-        asm.store(WORD, FRAME, _TAGGED + 8, R1),
-        asm.load(WORD, R1, _CONTEXT, _SKB_VLAN_PROTO),
-        asm.store(HALF, FRAME, _TAGGED + 14, R1),
+        asm.set_bits(R1, HAS_VLAN),
+        asm.load(WORD, R2, _CONTEXT, _SKB_VLAN_PROTO),
+        asm.store(HALF, FRAME, _TAGGED + 14, R2),
         asm.here("no tag"),
+        asm.put(R3, 1),
+        asm.copy(R2, _CHOSEN),
+        asm.keep_bits(R2, _bit(twin.DUPLICATE)),
+        asm.jump_if(R2, "==", 0, "no double"),
+        asm.set_bits(R1, IS_DOUBLED),
+        asm.put(R3, 2),
+        asm.here("no double"),
+        asm.store(WORD, FRAME, _TAGGED + 8, R1),
+        asm.fetch_and_add(R0, 0, R3),
+        asm.store(DOUBLE, FRAME, _TAGGED + 24, R3),
+        asm.jump_if(R2, "==", 0, "tagged"),
+        *_count(DOUBLED),
+        asm.here("tagged"),
         asm.copy(R1, _CONTEXT),
         asm.put(R2, TAG.size),
         asm.put(R3, 0),
@@ -501,17 +517,13 @@ def _emit() -> list[Op]:
         asm.keep_bits(R1, _bit(twin.DUPLICATE)),
         asm.jump_if(R1, "==", 0, "once"),
         *_count(DOUBLED),
-        asm.load(DOUBLE, R3, FRAME, _EMIT),
-        asm.jump_if(R3, "==", 0, "double"),
-        *_count(STAGED),
-        asm.here("double"),
         asm.copy(R1, _CONTEXT),
         asm.copy(R2, R8),
-        asm.load(DOUBLE, R3, FRAME, _EMIT),
+        asm.put(R3, 0),
         asm.call(_CLONE_REDIRECT),
         asm.here("once"),
         asm.copy(R1, R8),
-        asm.load(DOUBLE, R2, FRAME, _EMIT),
+        asm.put(R2, 0),
         asm.call(_REDIRECT),
         asm.jump("out"),
     ]
