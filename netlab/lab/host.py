@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from netlab.lab.name_servers import Names
-    from netlab.programs.loader import Compilation, Job
+    from netlab.programs.loader import Compilation
     from netlab.supervise.client import Connection
 
 _Step = TypeVar("_Step", bound=Step)
@@ -113,12 +113,14 @@ class Host:
         setups = _of(RunSetup, steps)
         self._check_commands(roles, bool(roles or setups))
         if programs:
-            from netlab.lab import xdp_watch
+            from netlab.lab import program_job, xdp_watch
             from netlab.programs import loader
             from netlab.supervise import trace
 
             for step in programs:
-                self.compilations[step] = compilation = loader.start(self._job(step), self.lock)
+                self.compilations[step] = compilation = loader.start(
+                    program_job.of(self.plan, self.folder, step), self.lock
+                )
                 if not step.for_peer:
                     files.write(paths.source(self.folder, step.key, step.program.path), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
@@ -143,28 +145,6 @@ class Host:
         """Raise NetlabError for a command with a problem, except a role's: it will fail to say READY."""
         if problem and not step.awaits_ready:
             raise NetlabError(f"{step.key}: command {step.argv[0]}: {problem}")
-
-    def _job(self, step: AttachProgram) -> "Job":
-        from netlab.programs import loader
-
-        program = step.program
-        mtu = max(interface.mtu for interface in self.plan.interfaces if step.node in (interface.node, paths.MIDDLE))
-        pins = paths.passing_pins(self.folder, step.node) if step.for_peer else paths.pins(self.folder, step.key)
-        what = (self.lab, step.key, program.path, pins, f"{self.folder}/{paths.COMPILER}")
-        return loader.Job(
-            *what,
-            function=program.function,
-            mode=program.mode,
-            define=program.define,
-            builtins=(("MTU", mtu),),
-            layouts=paths.layouts(pins),
-            dialect=program.dialect,
-            include=program.include,
-            cflags=program.cflags,
-            map_sizes=program.map_sizes,
-            hook=program.hook,
-            event_types=program.event_types,
-        )
 
     def do(self, stage: Stage) -> None:
         """Do the steps of a stage."""
@@ -264,8 +244,12 @@ class Host:
             setups,
             errors=xdp_watch.nodes(self.standing.record),
             events=self.has_events,
-            holder=self._holder(),
+            holder=(holder := self._holder()),
         )
+        if holder:
+            from netlab.network import directions
+
+            directions.await_holder(self.runtime.netns_path)
 
     def _holder(self) -> Sequence[str] | None:
         """Return the command that holds packets up in the middle of links; None in a lab without a middle."""

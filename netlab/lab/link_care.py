@@ -34,5 +34,7 @@ def care(
             client.keep(started)
         with talk.to(folder) as supervisor:
             supervisor.ask("links", holder=holder, lines=[list(each) for each in told])
+        if holder:
+            directions.await_holder(lab.runtime.netns_path)
     except NetlabError as error:
         say(f"netlab: note: the supervisor does not take care of the link: {error}")

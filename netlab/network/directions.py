@@ -4,6 +4,7 @@
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from netlab.errors import NetlabError
@@ -17,6 +18,7 @@ from netlab.plan.undo import Undo
 from netlab.topology.impairment import Impairment
 
 _ETHTOOL_SGRO = 0x2C
+_READY_S, _LOOK_S = 5.0, 0.005
 
 
 def set_all(steps: Sequence[Impair], netns_path: Callable[[str], str]) -> None:
@@ -40,6 +42,19 @@ def clear_all(steps: Sequence[Impair], netns_path: Callable[[str], str]) -> None
 def holder(does: Iterable[Impairment], netns_path: Callable[[str], str]) -> Sequence[str]:
     """Return the command that holds packets up in the middle, () if none has to."""
     return impairments.process_of(netns_path(MIDDLE), does) or ()
+
+
+def await_holder(netns_path: Callable[[str], str]) -> None:
+    """Return when the process that holds packets up listens in the middle, or has had enough time for it."""
+    until = time.monotonic() + _READY_S
+    while not inside(netns_path(MIDDLE), _listens) and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+
+
+def _listens() -> bool:
+    """Say whether a packet socket is open in the thread's namespace; the first line of the list is its head."""
+    with open("/proc/thread-self/net/packet", encoding="ascii") as file:
+        return len(file.readlines()) > 1
 
 
 def keep_single(interfaces: Iterable[str], netns_path: Callable[[str], str]) -> None:
