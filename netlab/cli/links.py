@@ -9,7 +9,7 @@ from netlab.errors import UsageError
 from netlab.topology.validate.directions import KEYS
 
 if TYPE_CHECKING:
-    from netlab.observe.link_view import LinkStats
+    from netlab.observe.link_stats import LinkStats
 
 ACTIONS = {
     "set": "KEY=VALUE ...",
@@ -118,7 +118,7 @@ def show(found: "Sequence[LinkStats]") -> None:
     )
     for each in found:
         for at, way in enumerate(each.directions):
-            counts = way.counters
+            counts = way.counts
             dropped = counts.dropped_by_queue + counts.dropped_by_delay if counts else 0
             cells = (
                 (

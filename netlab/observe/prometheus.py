@@ -129,7 +129,7 @@ def _losses(stats: LabStats) -> Iterator[str]:
 
 def _links(stats: LabStats) -> Iterator[str]:
     """Yield what directions of links have counted."""
-    counted = [(way, way.counters) for link in stats.links for way in link.directions if way.counters]
+    counted = [(way, way.counts) for link in stats.links for way in link.directions if way.counts]
     for family, fates in ((_CARRIED, _FATES), (_DELAYED, ("delayed_now",))):
         yield from _head(family) if counted else ()
         for way, counters in counted:

@@ -10,10 +10,10 @@ from netlab.balancer.counters import Count
 from netlab.balancer.reports import Reporter
 from netlab.errors import NetlabError
 from netlab.named_tuple import NamedTuple
+from netlab.observe.link_stats import LinkStats
 
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing
-    from netlab.observe.link_view import LinkStats
     from netlab.record.model import LabRecord
 
 _REASONS = "reasons"  # the map of packets and bytes by reason
@@ -104,7 +104,7 @@ class LabStats(NamedTuple):
     udp_rcvbuf_errors: Mapping[str, int] = {}
     problems: Mapping[str, str] = {}
     xdp_losses: tuple[XdpLoss, ...] = ()
-    links: "tuple[LinkStats, ...]" = ()
+    links: tuple[LinkStats, ...] = ()
 
     def reasons(self) -> dict[str, dict[str, Count]]:
         """Return, by key, what each program counts by reason."""
@@ -135,7 +135,7 @@ def read(standing: "Standing") -> LabStats:
     return LabStats(lab.lab, balancers, programs, errors, problems, _losses(lab, problems), _links(standing, problems))
 
 
-def _links(standing: "Standing", problems: dict[str, str]) -> "tuple[LinkStats, ...]":
+def _links(standing: "Standing", problems: dict[str, str]) -> tuple[LinkStats, ...]:
     """Return what links that are led through the middle have counted; most labs have none."""
     lab = standing.record
     if not lab.has_middle and not os.path.exists(f"{lab.folder}/{paths.LINKS}"):
