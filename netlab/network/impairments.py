@@ -11,7 +11,6 @@ Nothing is remembered anywhere else: what is set is read from the middle itself.
 """
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -20,32 +19,18 @@ from netlab import paths
 from netlab.errors import NetlabError, reason, refuse_lack
 from netlab.kernel.syscalls import inside
 from netlab.named_tuple import NamedTuple
+from netlab.network.impairment_settings import MOST_HELD, UNLIMITED, Direction, bucket_of, holds, settings_of
 from netlab.network.middle import ALL_TARGETS, Middle, stage_of
-from netlab.network.queue_messages import Link, Netem, Tbf
-from netlab.programs import impairment_code as code
-from netlab.programs.impairment_maps import MiddleProgram, Settings, choice_of, packed_choices
+from netlab.network.queue_messages import Link, Netem
+from netlab.programs import impairment_layout as layout
+from netlab.programs.impairment_maps import MiddleProgram, Settings, choice_of
 from netlab.topology.chosen_packets import KINDS
 from netlab.topology.impairment import Impairment
 
-_FRAME = 14 + 4  # Ethernet's header and a VLAN tag
-# A burst makes up for a processor that comes late to send: so little that 0.1 s of traffic have a tenth more at most.
-_BURST_S, _QUEUE_S, _QUEUE_FRAMES = 0.01, 0.05, 16
-_MOST_HELD = 100_000  # packets in one direction
-_UNLIMITED = Tbf(125_000_000_000, 1 << 24, 1 << 24)  # a terabit a second: what a rate becomes that is taken away
-_SETTLE_NS = 100_000_000
 _HOLDER = "netlab.network.packet_holder"
 _BOOT = f"import sys; sys.path.append(sys.argv[1]); from {_HOLDER} import main; sys.exit(main(*sys.argv[2:]))"
-_PACKET_SOCKETS = "/proc/thread-self/net/packet"
 
 _T = TypeVar("_T")
-
-
-class Direction(NamedTuple):
-    """Packets that come into the middle at `source` and leave it by `target`: names of its interfaces."""
-
-    source: str
-    target: str
-    impairment: Impairment
 
 
 class Counters(NamedTuple):
@@ -93,8 +78,10 @@ def read_directions(netns: str, pairs: Sequence[tuple[str, str]]) -> list[Counte
 
 def missing(netns: str, directions: Sequence[Direction]) -> list[str]:
     """Return what is no longer as it was set, a line each; without the namespace, that it is gone."""
+    from netlab.network.impairment_drift import missing_in_middle  # here, as only `status` needs it
+
     try:
-        return _inside(netns, partial(_missing_all, directions))
+        return _inside(netns, partial(missing_in_middle, directions))
     except NetlabError as error:
         return [str(error)]
 
@@ -110,7 +97,7 @@ def process_of(netns: str, impairments: Iterable[Impairment]) -> list[str] | Non
     It is one process for all directions, needs root, and may be started before or after they are set. It ends with its
     parent, and when the middle goes. What is changed later reaches it with the packets.
     """
-    if not any(map(_holds, impairments)) or _inside(netns, _has_netem):
+    if not any(map(holds, impairments)) or _inside(netns, _has_netem):
         return None
     return [sys.executable, "-IS", "-c", _BOOT, paths.IMPORTED_FROM, netns]
 
@@ -129,21 +116,17 @@ def _has_netem() -> bool:
         return middle.has_netem()
 
 
-def _holds(impairment: Impairment) -> bool:
-    return bool(impairment.delay_ns or impairment.jitter_ns)
-
-
 def _set_all(netns: str, directions: Sequence[Direction]) -> None:
     with Middle() as middle:
         program = middle.program = middle.program or MiddleProgram.load()
         there = program.all_settings()
-        held_by_netem = any(_holds(each.impairment) for each in directions) and middle.has_netem()
+        held_by_netem = any(holds(each.impairment) for each in directions) and middle.has_netem()
         changes = []
         for direction in directions:
             source, target = middle.link(direction.source), middle.link(direction.target)
             before = there.get(source.index)
             _set_rate(middle, target, direction.impairment)
-            after = _settings(there, before, target, direction.impairment, held_by_netem)
+            after = settings_of(there, before, target, direction.impairment, held_by_netem)
             if after.stage:
                 _set_stage(middle, program, netns, target, before, after)
             there[source.index] = after
@@ -162,59 +145,22 @@ def _set_all(netns: str, directions: Sequence[Direction]) -> None:
 def _set_rate(middle: Middle, target: Link, impairment: Impairment) -> None:
     """Limit the rate. A limit that is taken away stays as a very high one, so that no packet in it is lost."""
     if impairment.rate:
-        middle.limit(target, _bucket(impairment, target.mtu))
+        middle.limit(target, bucket_of(impairment, target.mtu))
     elif target.index in middle.queues:
-        middle.limit(target, _UNLIMITED)
-
-
-def _bucket(impairment: Impairment, mtu: int) -> Tbf:
-    rate, frame = max(1, impairment.rate // 8), mtu + _FRAME
-    queue = impairment.queue_bytes or max(int(rate * _QUEUE_S), _QUEUE_FRAMES * frame)
-    limit = (1 << 32) - 1
-    return Tbf(rate, min(limit, max(2 * frame, int(rate * _BURST_S))), min(limit, max(queue, frame)))
-
-
-def _settings(
-    there: dict[int, Settings], before: Settings | None, target: Link, impairment: Impairment, held_by_netem: bool
-) -> Settings:
-    """Return what the program is to do, beside lists of numbers."""
-    before = before or Settings(target.index)
-    flags = code.CHOOSES if impairment.jitter_ns or any(choice_of(impairment, kind).model for kind in KINDS) else 0
-    by_process = before.flags & code.BY_PROCESS if before.stage else 0 if held_by_netem else code.BY_PROCESS
-    after = before._replace(
-        target=target.index,
-        seed=impairment.seed & (1 << 64) - 1,
-        delay_ns=impairment.delay_ns,
-        jitter_ns=impairment.jitter_ns,
-        choices=packed_choices(impairment),
-    )
-    if _holds(impairment):
-        stage = stage_of(ALL_TARGETS if by_process else target.index)
-        place = before.place or (_free_place(there) if by_process else 0)
-        return after._replace(flags=flags | code.HOLDS | by_process, stage=stage, place=place)
-    if before.flags & code.HOLDS:  # what is under way stays ahead of what comes
-        until = time.monotonic_ns() + before.delay_ns + before.jitter_ns + _SETTLE_NS
-        after = after._replace(until_ns=until)
-    return after._replace(flags=flags | (by_process if before.stage else 0))
-
-
-def _free_place(there: dict[int, Settings]) -> int:
-    """Return where the process may count: places begin at 1."""
-    taken = {each.place for each in there.values()}
-    return next(place for place in range(1, len(taken) + 2) if place not in taken)
+        middle.limit(target, UNLIMITED)
 
 
 def _set_stage(
     middle: Middle, program: MiddleProgram, netns: str, target: Link, before: Settings | None, after: Settings
 ) -> None:
     """Make what holds packets up, or change it."""
-    if after.flags & code.BY_PROCESS:
+    if after.flags & layout.BY_PROCESS:
         middle.add_stage(netns, ALL_TARGETS)
         return
-    netem = Netem(after.delay_ns, after.jitter_ns, _MOST_HELD, after.seed)
+    netem = Netem(after.delay_ns, after.jitter_ns, MOST_HELD, after.seed)
     is_as_set = before is not None and before[2:5] == after[2:5]
     middle.hold(netns, target, netem, is_as_set=is_as_set)
-    program.change(after.stage + 1, Settings(target.index, code.RELAYS))
+    program.change(after.stage + 1, Settings(target.index, layout.RELAYS))
     middle.attach(after.stage + 1, program)
 
 
@@ -256,63 +202,6 @@ def _read(middle: Middle, source: str, target: str) -> Counters:
     now = held + waiting
     carried = max(0, came - lost + doubled - dropped_by_queue - dropped_by_delay - now)
     return Counters(carried, lost, doubled, corrupted, overtaken, now, dropped_by_queue, dropped_by_delay)
-
-
-def _missing_all(directions: Sequence[Direction]) -> list[str]:
-    with Middle() as middle:
-        found = [line for direction in directions for line in _missing(middle, direction)]
-        stages = {stage_of(ALL_TARGETS)} & middle.indexes
-        by_process = any(
-            settings.flags & code.HOLDS and settings.flags & code.BY_PROCESS
-            for settings in (middle.program.all_settings().values() if middle.program else ())
-        )
-        if by_process and stages and not _has_listener(stage_of(ALL_TARGETS)):
-            found.append("the process that delays packets does not run: what it should delay is lost")
-        return found
-
-
-def _missing(middle: Middle, direction: Direction) -> list[str]:
-    """Return what is not as it should be in one direction."""
-    gone = [name for name in direction[:2] if name not in middle.links]
-    if gone:
-        return [f"the interface {name} in the middle is gone" for name in gone]
-    source, target, impairment = middle.link(direction.source), middle.link(direction.target), direction.impairment
-    program = middle.attached(source.index)
-    if program is None:
-        return [f"the program at {source.name} in the middle is gone: nothing passes there"]
-    found = []
-    settings = program.settings(source.index)
-    program.close()
-    if settings is None or not _is_as(settings, target, impairment):
-        found.append(f"packets that come into the middle at {source.name} are not impaired as set")
-    queue = middle.queues.get(target.index)
-    tbf = queue.tbf if queue else None
-    if impairment.rate and (tbf is None or not tbf.is_as(_bucket(impairment, target.mtu))):
-        found.append(f"the rate of what leaves the middle by {target.name} is not limited as set")
-    if not impairment.rate and queue and tbf != _UNLIMITED and not (tbf and tbf.is_as(_UNLIMITED)):
-        found.append(f"what leaves the middle by {target.name} has a queue that netlab has not set")
-    if settings and settings.flags & code.HOLDS and not _has_stage(middle, settings):
-        found.append(f"what leaves the middle by {target.name} is not delayed: {_lack(middle, settings)} is gone")
-    return found
-
-
-def _is_as(settings: Settings, target: Link, impairment: Impairment) -> bool:
-    wanted = _settings({}, settings, target, impairment, held_by_netem=not settings.flags & code.BY_PROCESS)
-    return wanted._replace(until_ns=0) == settings._replace(until_ns=0)
-
-
-def _has_stage(middle: Middle, settings: Settings) -> bool:
-    return settings.stage in (middle.indexes if settings.flags & code.BY_PROCESS else middle.queues)
-
-
-def _lack(middle: Middle, settings: Settings) -> str:
-    return "netem" if settings.stage in middle.indexes else "the interface where it waits"
-
-
-def _has_listener(index: int) -> bool:
-    """Say whether a packet socket is bound to this interface of the thread's namespace."""
-    with open(_PACKET_SOCKETS, encoding="ascii") as file:
-        return any(int(line.split()[4]) == index for line in file.readlines()[1:])
 
 
 def _clear(source: str, target: str) -> None:

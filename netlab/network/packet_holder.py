@@ -24,7 +24,7 @@ from netlab.kernel import syscalls
 from netlab.network.middle import ALL_TARGETS, Middle, stage_name, stage_of
 from netlab.network.packet_ring import Ring
 from netlab.plan.steps import LO_INDEX
-from netlab.programs.impairment_code import HAS_VLAN, HELD, IS_DOUBLED, TAG
+from netlab.programs.impairment_layout import HAS_VLAN, HELD, IS_DOUBLED, TAG
 
 MOST_HELD = 100_000  # packets of one direction
 _SECOND_NS = 1_000_000_000
@@ -40,7 +40,7 @@ _TCI = 0xFFFF
 _MACS = 12  # bytes of the addresses before a VLAN tag
 _FRAME = 14 + 4
 _PLACE = HELD.size // 8  # words
-_SENT, _LOST = 1, 2  # in code.HELD
+_SENT, _LOST = 1, 2  # in layout.HELD
 
 
 class _Line:

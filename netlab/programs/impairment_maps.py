@@ -11,8 +11,8 @@ from typing import Self
 
 from netlab.errors import HostError, NetlabError
 from netlab.named_tuple import NamedTuple
-from netlab.programs import bpf
-from netlab.programs import impairment_code as code
+from netlab.programs import bpf, impairment_code
+from netlab.programs import impairment_layout as layout
 from netlab.programs.map_reader import entries
 from netlab.programs.maps import LoadedProgram, Map
 from netlab.topology import impairment as model
@@ -24,11 +24,11 @@ _INDEX = struct.Struct("=I")
 _MMAPABLE = 1 << 10
 _PREFIX = "nl_"
 _MODELS = {
-    "": code.NO_MODEL,
-    model.INDEPENDENT: code.INDEPENDENT,
-    model.BURSTS: code.BURSTS,
-    model.EVERY: code.EVERY,
-    model.NUMBERS: code.NUMBERS,
+    "": layout.NO_MODEL,
+    model.INDEPENDENT: layout.INDEPENDENT,
+    model.BURSTS: layout.BURSTS,
+    model.EVERY: layout.EVERY,
+    model.NUMBERS: layout.NUMBERS,
 }
 
 
@@ -48,16 +48,16 @@ class Settings(NamedTuple):
     place: int = 0
     until_ns: int = 0
     epoch: int = 0
-    choices: bytes = bytes(len(KINDS) * code.CHOICE.size)
+    choices: bytes = bytes(len(KINDS) * layout.CHOICE.size)
 
     def packed(self) -> bytes:
         """Return them as the program reads them."""
-        return code.HEAD.pack(*self[:-1]) + self.choices
+        return layout.HEAD.pack(*self[:-1]) + self.choices
 
     @classmethod
     def read(cls, data: bytes) -> Self:
         """Return what `packed` has made."""
-        return cls._make((*code.HEAD.unpack_from(data), data[code.HEAD.size :]))
+        return cls._make((*layout.HEAD.unpack_from(data), data[layout.HEAD.size :]))
 
 
 def packed_choices(impairment: Impairment) -> bytes:
@@ -73,7 +73,7 @@ def choice_of(impairment: Impairment, kind: str) -> Choice:
 
 def _packed(choice: Choice) -> bytes:
     chances = (choice.chance, choice.worsens, choice.recovers, choice.bad_chance)
-    return code.CHOICE.pack(_MODELS[choice.model], *map(threshold, chances), choice.every)
+    return layout.CHOICE.pack(_MODELS[choice.model], *map(threshold, chances), choice.every)
 
 
 class MiddleProgram:
@@ -91,16 +91,16 @@ class MiddleProgram:
         """Make the maps, and load the program; HostError if this kernel refuses it."""
         what = "impair links"
         try:
-            made = code.MiddleMaps(
-                settings=_made("settings", bpf.HASH, (4, code.SETTINGS_BYTES, _MOST_DIRECTIONS), bpf.NO_PREALLOC),
-                counts=_made("counts", bpf.PERCPU_HASH, (4, code.COUNTS.size, _MOST_DIRECTIONS), bpf.NO_PREALLOC),
-                flows=_made("flows", bpf.LRU_HASH, (code.FLOW_KEY_BYTES, code.FLOW_STATE.size, _MOST_FLOWS)),
-                numbers=_made("numbers", bpf.HASH, (code.NUMBER_KEY.size, 1, _MOST_NUMBERS), bpf.NO_PREALLOC),
-                held=_made("held", bpf.ARRAY, (4, code.HELD.size, _MOST_DIRECTIONS), _MMAPABLE),
+            made = layout.MiddleMaps(
+                settings=_made("settings", bpf.HASH, (4, layout.SETTINGS_BYTES, _MOST_DIRECTIONS), bpf.NO_PREALLOC),
+                counts=_made("counts", bpf.PERCPU_HASH, (4, layout.COUNTS.size, _MOST_DIRECTIONS), bpf.NO_PREALLOC),
+                flows=_made("flows", bpf.LRU_HASH, (layout.FLOW_KEY_BYTES, layout.FLOW_STATE.size, _MOST_FLOWS)),
+                numbers=_made("numbers", bpf.HASH, (layout.NUMBER_KEY.size, 1, _MOST_NUMBERS), bpf.NO_PREALLOC),
+                held=_made("held", bpf.ARRAY, (4, layout.HELD.size, _MOST_DIRECTIONS), _MMAPABLE),
             )
-            maps = {name: Map(fd) for name, fd in zip(code.MiddleMaps._fields, made, strict=True)}
-            instructions = code.program(made)
-            program = LoadedProgram(bpf.load_program(instructions, what, name=code.NAME, kind=bpf.SCHED_CLS))
+            maps = {name: Map(fd) for name, fd in zip(layout.MiddleMaps._fields, made, strict=True)}
+            instructions = impairment_code.program(made)
+            program = LoadedProgram(bpf.load_program(instructions, what, name=layout.NAME, kind=bpf.SCHED_CLS))
         except OSError as error:
             raise HostError(f"this kernel does not let netlab {what}: {error}") from error
         return cls(program, maps)
@@ -112,7 +112,7 @@ class MiddleProgram:
             program = LoadedProgram(bpf.open_by_id(bpf.PROG_BY_ID, number, "open the program of a middle"))
         except FileNotFoundError:
             return None
-        if bpf.program_info(program.fd).name.rstrip(b"\0") != code.NAME.encode()[: bpf.NAME_BYTES]:
+        if bpf.program_info(program.fd).name.rstrip(b"\0") != layout.NAME.encode()[: bpf.NAME_BYTES]:
             program.close()
             return None
         maps = {}
@@ -141,11 +141,11 @@ class MiddleProgram:
     def change(self, index: int, settings: Settings) -> None:
         """Change what is done with packets that come in at an interface; its counts begin if they are not there."""
         key = _INDEX.pack(index)
-        if not settings.flags & code.RELAYS:
+        if not settings.flags & layout.RELAYS:
             try:
                 self._counts.get(key)
             except KeyError:
-                self._counts.set(key, bytes(code.COUNTS.size))
+                self._counts.set(key, bytes(layout.COUNTS.size))
         self._settings.set(key, settings.packed())
 
     def set_numbers(self, index: int, kind: int, numbers: Iterable[int]) -> bool:
@@ -154,13 +154,13 @@ class MiddleProgram:
         there = self._numbers_by_place().setdefault((index, kind), set())
         try:
             for number in wanted - there:
-                self._numbers.set(code.NUMBER_KEY.pack(index, kind, number), b"\1")
+                self._numbers.set(layout.NUMBER_KEY.pack(index, kind, number), b"\1")
         except OSError as error:
             if error.errno != errno.E2BIG:
                 raise
             raise NetlabError(f"the links of a lab can choose {_MOST_NUMBERS} packets by number at most") from error
         for number in there - wanted:
-            self._numbers.delete(code.NUMBER_KEY.pack(index, kind, number))
+            self._numbers.delete(layout.NUMBER_KEY.pack(index, kind, number))
         self._numbers_by_place()[index, kind] = wanted
         return wanted != there
 
@@ -176,26 +176,26 @@ class MiddleProgram:
                 self.set_numbers(index, kind, ())
 
     def counts(self, index: int) -> tuple[int, ...]:
-        """Return what the program has counted at an interface, as in code.COUNTS."""
+        """Return what the program has counted at an interface, as in layout.COUNTS."""
         try:
             values = self._counts.get_per_cpu(_INDEX.pack(index))
         except KeyError:
-            return (0,) * (code.COUNTS.size // 8)
-        return tuple(map(sum, zip(*(code.COUNTS.unpack(value) for value in values), strict=True)))
+            return (0,) * (layout.COUNTS.size // 8)
+        return tuple(map(sum, zip(*(layout.COUNTS.unpack(value) for value in values), strict=True)))
 
     def held_counts(self, place: int) -> tuple[int, ...]:
-        """Return what the process that holds packets up has counted at a place, as in code.HELD."""
-        return code.HELD.unpack(self.held.get(_INDEX.pack(place)))
+        """Return what the process that holds packets up has counted at a place, as in layout.HELD."""
+        return layout.HELD.unpack(self.held.get(_INDEX.pack(place)))
 
     def clear_held(self, place: int) -> None:
         """Let the counts at a place begin anew."""
-        self.held.set(_INDEX.pack(place), bytes(code.HELD.size))
+        self.held.set(_INDEX.pack(place), bytes(layout.HELD.size))
 
     def _numbers_by_place(self) -> dict[tuple[int, int], set[int]]:
         if self._chosen is None:
             self._chosen = {}
             for each in entries(self._numbers):
-                index, kind, number = code.NUMBER_KEY.unpack(each.key)
+                index, kind, number = layout.NUMBER_KEY.unpack(each.key)
                 self._chosen.setdefault((index, kind), set()).add(number)
         return self._chosen
 

@@ -9,7 +9,7 @@ from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6MLReport2, ICMPv6ND_NS, 
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
-from netlab.programs import impairment_code as code
+from netlab.programs import impairment_layout as layout
 from netlab.programs.impairment_maps import MiddleProgram, Settings, choice_of, packed_choices
 from netlab.topology.chosen_packets import KINDS, Flow, Generator, chosen, flipped_bit, neighbours
 from netlab.topology.impairment import Choice, Impairment
@@ -47,7 +47,7 @@ class Line:
         for kind, name in enumerate(KINDS):
             self._program.set_numbers(LO, kind, choice_of(impairment, name).numbers)
         choices = packed_choices(impairment)
-        self._program.change(LO, Settings(NOWHERE, code.CHOOSES, impairment.seed, epoch=self._epoch, choices=choices))
+        self._program.change(LO, Settings(NOWHERE, layout.CHOOSES, impairment.seed, epoch=self._epoch, choices=choices))
         self._before = self._program.counts(LO)
 
     def passes(self, packet: bytes) -> bytes | None:
@@ -83,7 +83,7 @@ def test_packets_are_lost_as_told(line: Line, choice: Choice, seed: int) -> None
     told = chosen(impairment, "loss", Flow("10.0.0.1", "10.0.0.2", 17, 7000), MANY)
 
     assert told == line.lost(udp(), MANY)
-    assert (MANY, len(told)) == (line.counted(code.CAME), line.counted(code.LOST))
+    assert (MANY, len(told)) == (line.counted(layout.CAME), line.counted(layout.LOST))
 
 
 FLOWS = [
@@ -170,7 +170,7 @@ def test_one_bit_is_flipped_where_told(line: Line) -> None:
         place = flipped_bit(impairment, flow, number, (len(packet) - start) * 8)
         byte, bit = start + place // 8, place % 8
         assert bits == 1 << 8 * (len(packet) - 1 - byte) + bit
-    assert len(flipped) == line.counted(code.CORRUPTED)
+    assert len(flipped) == line.counted(layout.CORRUPTED)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_doubled_packets_are_counted(line: Line) -> None:
     line.impair(Impairment(duplicate=Choice("every", every=2)))
 
     assert [] == line.lost(udp(), 10)
-    assert 5 == line.counted(code.DOUBLED)
+    assert 5 == line.counted(layout.DOUBLED)
 
 
 def test_an_interface_without_settings_carries_nothing(line: Line, loaded: MiddleProgram) -> None:
@@ -198,7 +198,7 @@ def test_an_interface_without_settings_carries_nothing(line: Line, loaded: Middl
     loaded.remove(LO)
 
     assert line.passes(udp()) is None
-    assert (0,) * (code.COUNTS.size // 8) == loaded.counts(LO)
+    assert (0,) * (layout.COUNTS.size // 8) == loaded.counts(LO)
 
 
 def test_a_found_program_has_the_same_maps(line: Line, loaded: MiddleProgram) -> None:
