@@ -10,6 +10,7 @@ from netlab.lab import link_care, link_state, named_links, through_middle
 from netlab.lab.named_links import Link
 from netlab.lab.standing import Standing
 from netlab.network import impairments
+from netlab.network.impairment_settings import Direction as Wanted
 from netlab.paths import MIDDLE
 from netlab.plan.middle import seed_of
 from netlab.record import impaired, store
@@ -137,7 +138,7 @@ def _apply(work: _Work, link: Link, wanted: Mapping[str, Impairment]) -> None:
     first = link[0]
     way = through_middle.way_of(work.lab.record, first)
     sends = {each.name: wanted.get(each.name) or each.sends or _plain(each) for each in link}
-    to_set = [impairments.Direction(each.source, each.target, sends[each.name]) for each in link]
+    to_set = [Wanted(each.source, each.target, sends[each.name]) for each in link]
     netns = work.lab.runtime.netns_path(MIDDLE)
     number = str(first.number)
     interrupted = ""

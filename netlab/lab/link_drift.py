@@ -13,6 +13,7 @@ from netlab.lab import named_links
 from netlab.lab.node_drift import Problem, anew
 from netlab.lab.standing import Standing
 from netlab.network import impairments
+from netlab.network.impairment_settings import Direction as Wanted
 from netlab.paths import MIDDLE
 from netlab.programs import attachment
 from netlab.record import impaired
@@ -76,7 +77,7 @@ def _gone(lab: Standing, link: "Link") -> list[str]:
 def _missing(lab: Standing, link: "Link") -> list[str]:
     """Return what one link lacks, of which all interfaces are there."""
     netns = lab.runtime.netns_path(MIDDLE)
-    wanted = [impairments.Direction(each.source, each.target, each.sends) for each in link if each.sends]
+    wanted = [Wanted(each.source, each.target, each.sends) for each in link if each.sends]
     found = list(dict.fromkeys(impairments.missing(netns, wanted)))
     ends: list[tuple[str, str]] = [(MIDDLE, each.source) for each in link] + [each.sender for each in link]
     for node, name in ends:

@@ -11,6 +11,7 @@ from netlab.errors import NetlabError
 from netlab.kernel.netlink import Channel
 from netlab.kernel.syscalls import inside
 from netlab.network import impairments
+from netlab.network.impairment_settings import Direction
 from netlab.network.visits import failed
 from netlab.paths import MIDDLE
 from netlab.plan.middle_steps import Impair
@@ -23,7 +24,7 @@ _READY_S, _LOOK_S = 5.0, 0.005
 
 def set_all(steps: Sequence[Impair], netns_path: Callable[[str], str]) -> None:
     """Do these steps; NetlabError says what failed, and why."""
-    wanted = [impairments.Direction(step.source, step.target, step.impairment) for step in steps]
+    wanted = [Direction(step.source, step.target, step.impairment) for step in steps]
     try:
         impairments.set_directions(netns_path(MIDDLE), wanted)
     except OSError as error:

@@ -29,6 +29,7 @@ _RTA_OIF, _RTA_GATEWAY, _RTA_MULTIPATH = 4, 5, 9
 _MADE_BY_KERNEL, _BY_ADVERTISEMENT = 2, 9  # RTPROT_KERNEL, RTPROT_RA
 _CLONED, _ONLINK = 0x200, 0x4
 _LOCAL_TABLE = 255
+_LONGEST_VALUE = 4096
 _PERMANENT = 0x80  # NUD_PERMANENT
 _PER_INTERFACE = ("ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh")
 _MOST_HOPS = struct.Struct("=HBBi")  # struct rtnexthop
@@ -109,9 +110,8 @@ def restore(name: str, saved: Saved) -> None:
     What is there already stays.
     """
     for path, value in saved.sysctls:
-        with suppress(OSError), open(f"/proc/sys/net/{path}", "r+", encoding="ascii") as file:
-            if file.read().strip() != value:
-                file.write(value)
+        with suppress(OSError):
+            _write(f"/proc/sys/net/{path}", value)
     parts = [(_IFLA_MASTER, _u32(saved.master))] if saved.master else []
     parts += [(_IFLA_IFALIAS, saved.alias.encode())] if saved.alias else []
     about = _LINK.pack(0, 0, saved.index, _IFF_UP if saved.is_up else 0, _IFF_UP)
@@ -185,6 +185,16 @@ def _sysctls(name: str) -> Iterator[tuple[str, str]]:
         for file_name in sorted(os.listdir(f"/proc/sys/net/{folder}")) if _is_folder(folder) else ():
             with suppress(OSError), open(f"/proc/sys/net/{folder}/{file_name}", encoding="ascii") as file:
                 yield f"{folder}/{file_name}", file.read().strip()
+
+
+def _write(path: str, value: str) -> None:
+    """Give a sysctl its value, if it has another; what is not written at the beginning counts as nothing."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if os.pread(descriptor, _LONGEST_VALUE, 0).decode(errors="replace").strip() != value:
+            os.pwrite(descriptor, value.encode(), 0)
+    finally:
+        os.close(descriptor)
 
 
 def _is_folder(folder: str) -> bool:
