@@ -1,4 +1,4 @@
-"""Does the steps of a plan on this host: the Machine of `apply` that is no test."""
+"""Does the steps of a plan on this host: the Machine of `bring_up` that is no test."""
 
 import os
 from collections.abc import Callable, Sequence

@@ -1,8 +1,10 @@
 """Lets the lab's supervisor take care of the middle of links, and note what has happened to links."""
 
+import time
 from collections.abc import Callable, Sequence
 
 from netlab.errors import NetlabError
+from netlab.lab import faults
 from netlab.lab.standing import Standing
 from netlab.network import directions
 from netlab.supervise import client, talk
@@ -26,15 +28,25 @@ def care(
     does = [each for each in sends if each]
     holder = list(directions.holder(does, lab.runtime.netns_path)) if does else None
     try:
-        if not client.supervisor_pid(folder):
-            if holder is None or lab.record.has_supervisor:
-                return  # `status` tells that one has died
-            started = client.spawn(lab.record.lab, folder, lock)
-            client.start(started, [], False, _START_S, holder=holder)
-            client.keep(started)
-        with talk.to(folder) as supervisor:
-            supervisor.ask("links", holder=holder, lines=[list(each) for each in told])
-        if holder:
-            directions.await_holder(lab.runtime.netns_path)
+        if holder is not None:
+            _hold(lab, lock, holder)
     except NetlabError as error:
         say(f"netlab: note: the supervisor does not take care of the link: {error}")
+    for about, text in told:
+        faults.write_down(folder, about, text, time.monotonic_ns())
+
+
+def _hold(lab: Standing, lock: int, holder: list[str]) -> None:
+    """Let the supervisor look after the middle; start one in a lab that has none."""
+    folder = lab.record.folder
+    if not client.supervisor_pid(folder):
+        if lab.record.has_supervisor:
+            raise NetlabError("it has died")
+        started = client.spawn(lab.record.lab, folder, lock)
+        client.start(started, [], False, _START_S, holder=holder)
+        client.keep(started)
+    else:
+        with talk.to(folder) as supervisor:
+            supervisor.ask("links", holder=holder)
+    if holder:
+        directions.await_holder(lab.runtime.netns_path)

@@ -6,7 +6,7 @@ from typing import Any
 
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel import signals
-from netlab.lab import link_care, link_state, named_links, through_middle
+from netlab.lab import link_care, link_state, named_links, planned_routes, through_middle
 from netlab.lab.named_links import Link
 from netlab.lab.standing import Standing
 from netlab.network import impairments
@@ -14,9 +14,11 @@ from netlab.network.impairment_settings import Direction as Wanted
 from netlab.paths import MIDDLE
 from netlab.plan.middle import seed_of
 from netlab.record import impaired, store
+from netlab.record import links as record_links
 from netlab.record.impaired import Direction, Links
 from netlab.topology import impairment_words
 from netlab.topology.impairment import PLAIN, Impairment, seed
+from netlab.topology.link_names import Ends
 from netlab.topology.validate.impairments import problem
 
 Say = Callable[[str], None]
@@ -44,10 +46,13 @@ class _Work:
         """Say what has happened to a link."""
         self.say(f"netlab: {self.lab.record.lab}: {named_links.called(link)}: {what}")
 
-    def note(self, end: tuple[str, str], what: str) -> None:
-        """Keep what has happened to an end for the timeline."""
-        node, interface = end
-        self.told.append((node, f"{interface}: {what}"))
+    def note(self, about: str, what: str) -> None:
+        """Keep what has happened for the timeline: to a node, or "" for a link as a whole."""
+        self.told.append((about, what))
+
+    def ends(self, link: Link) -> Ends:
+        """Return the ends of a link as `link_state` takes them."""
+        return record_links.link(self.lab.record, ":".join(link[0].sender))
 
 
 @contextmanager
@@ -82,15 +87,17 @@ def set_values(lab: str, words: Sequence[str], sender: str, changes: Mapping[str
 def reset(lab: str, words: Sequence[str], sender: str, say: Say) -> None:
     """Set a link as the topology has it, and up; all links, if there are no words."""
     with _locked(lab, say) as work:
+        are_down = link_state.are_down(work.lab)
         if words:
             links = [named_links.find(work.directions, words)]
         else:
-            links = [link for link in named_links.all_links(work.directions) if link[0].sends or link[0].is_down]
+            there = named_links.all_links(work.directions)
+            links = [link for link in there if link[0].sends or named_links.is_among(link, are_down)]
         for link in links:
             meant = named_links.side(link, sender) if sender else link
             if link[0].sends:
                 _apply(work, link, {each.name: each.planned or _plain(each) for each in meant})
-            if link[0].is_down:
+            if named_links.is_among(link, are_down):
                 _up(work, link)
         if not links:
             say(f"netlab: {lab}: all links are as the topology has them")
@@ -100,27 +107,24 @@ def down(lab: str, words: Sequence[str], say: Say) -> None:
     """Set both ends of a link down."""
     with _locked(lab, say) as work:
         link = named_links.find(work.directions, words)
-        work.write(down=tuple(dict.fromkeys((*work.links.down, link[0].number))))
-        for end in (each.sender for each in link):
-            link_state.set_down(work.lab, *end)
-            work.note(end, "the link was set down")
+        link_state.set_down(work.lab, work.ends(link))
         work.tell(link, "down")
+        work.note("", f"link {named_links.called(link)}: down")
 
 
 def up(lab: str, words: Sequence[str], say: Say) -> None:
-    """Set both ends of a link up, and add the routes again that the topology has over it."""
+    """Set both ends of a link up, and give back the addresses and routes that it had lost, planned ones in any case."""
     with _locked(lab, say) as work:
         _up(work, named_links.find(work.directions, words))
 
 
 def _up(work: _Work, link: Link) -> None:
-    work.write(down=tuple(number for number in work.links.down if number != link[0].number))
-    for end in (each.sender for each in link):
-        link_state.set_up(work.lab, *end)
-        work.note(end, "the link was set up")
-    for end in (each.sender for each in link):  # a route through the other end needs both
-        link_state.add_routes(work.lab, *end)
+    for told in link_state.set_up(work.lab, work.ends(link)):
+        work.say(f"netlab: note: {told}")
+    for each in link:
+        planned_routes.add(work.lab, *each.sender)
     work.tell(link, "up")
+    work.note("", f"link {named_links.called(link)}: up")
 
 
 def _changed(direction: Direction, changes: Mapping[str, Any], at: int) -> Impairment:
@@ -162,6 +166,6 @@ def _apply(work: _Work, link: Link, wanted: Mapping[str, Impairment]) -> None:
             raise
     for each in (each for each in link if each.name in wanted):
         does = impairment_words.words(sends[each.name])
-        work.note(each.sender, f"what it sends: {does}")
+        work.note(each.sender[0], f"{each.sender[1]}: what it sends: {does}")
         work.tell(link, f"what {each.sender[0]} sends: {does}{interrupted}")
         interrupted = ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from netlab.errors import NetlabError
 from netlab.kernel.netlink import Channel
 from netlab.kernel.syscalls import inside
-from netlab.lab import named_links
+from netlab.lab import link_state, named_links
 from netlab.lab.node_drift import Problem, anew
 from netlab.lab.standing import Standing
 from netlab.network import impairments
@@ -30,9 +30,10 @@ _ETHTOOL_GTXCSUM = 0x16
 def set_down(lab: Standing) -> dict[str, set[str]]:
     """Return the interfaces of links that were set down, by node."""
     found: dict[str, set[str]] = {}
-    with suppress(NetlabError):  # `outside` tells
-        for each in impaired.directions(lab.record, impaired.read(lab.record)):
-            if each.is_down:
+    names = link_state.are_down(lab)
+    for link in named_links.all_links(impaired.directions(lab.record, None)):
+        if named_links.is_among(link, names):
+            for each in link:
                 found.setdefault(each.sender[0], set()).add(each.sender[1])
     return found
 

@@ -1,6 +1,6 @@
 """Which link is meant: by its ends as A-B or A B, or by one end as NODE:INTERFACE. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from netlab.errors import UsageError
 from netlab.record.impaired import Direction
@@ -18,6 +18,11 @@ def called(link: Link) -> str:
     """Return what a link is called in messages."""
     first, second = link
     return f"{first.sender[0]}-{second.sender[0]}"
+
+
+def is_among(link: Link, names: Collection[str]) -> bool:
+    """Say whether a link has one of these names, each of which is that of one of its ends."""
+    return any(":".join(each.sender) in names for each in link)
 
 
 def find(directions: Sequence[Direction], words: Sequence[str]) -> Link:

@@ -99,11 +99,6 @@ def set_up(names: Iterable[str]) -> None:
     _do([_flags(number, up=True) for number in numbers], "set it up")
 
 
-def set_state(name: str, *, up: bool) -> None:
-    """Set an interface of the thread's namespace up or down; NetlabError if refused, OSError if it is gone."""
-    _do([_flags(socket.if_nametoindex(name), up=up)], f"set {name} {'up' if up else 'down'}")
-
-
 def restore(name: str, saved: Saved) -> None:
     """Make an interface of the thread's namespace as it was, but for programs; NetlabError if the kernel refuses.
 

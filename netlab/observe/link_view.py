@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from netlab.errors import NetlabError
-from netlab.lab import named_links
+from netlab.lab import link_state, named_links
 from netlab.network import impairments
 from netlab.observe.link_stats import DirectionStats, LinkCounts, LinkStats
 from netlab.paths import MIDDLE
@@ -42,7 +42,7 @@ def _link(lab: "Standing", link: named_links.Link, meant: "Sequence[Direction]")
         except (NetlabError, OSError) as error:
             problems = (f"what it has counted cannot be read: {error}",)
     ways = tuple(_direction(each, counted) for each, counted in zip(meant, counters, strict=True))
-    return LinkStats(named_links.called(link), link[0].is_down, ways, problems)
+    return LinkStats(named_links.called(link), named_links.is_among(link, link_state.are_down(lab)), ways, problems)
 
 
 def _direction(direction: "Direction", counters: LinkCounts | None) -> DirectionStats:

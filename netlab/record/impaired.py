@@ -25,12 +25,11 @@ class Links(NamedTuple):
     """What was set since `up`.
 
     `sends` is, by NODE INTERFACE, what happens to the packets that an end sends, for both ends of all links that are
-    led through the middle. `down` are the numbers of links that were set down. `changing` is, by the numbers of links
-    that are being led through the middle, what that needs to come to its end.
+    led through the middle. `changing` is, by the numbers of links that are being led there, what that needs to come to
+    its end.
     """
 
     sends: Mapping[str, Impairment] = {}
-    down: tuple[int, ...] = ()
     changing: Mapping[str, str] = {}
 
 
@@ -38,7 +37,7 @@ class Direction(NamedTuple):
     """One direction of a link: who sends to whom, and the middle's interfaces beside both, or what they would be.
 
     `planned` is what the topology has, None for a direction that it does not lead through the middle. `sends` is what
-    was set last, None for one that is not led through the middle. `is_down` says that the link was set down.
+    was set last, None for one that is not led through the middle.
     """
 
     sender: End
@@ -47,7 +46,6 @@ class Direction(NamedTuple):
     target: str
     planned: Impairment | None
     sends: Impairment | None
-    is_down: bool = False
 
     @property
     def number(self) -> int:
@@ -92,7 +90,7 @@ def read(record: LabRecord) -> Links | None:
 def write(record: LabRecord, links: Links) -> None:
     """Write what was set last, at once and as a whole."""
     sends = {end: _told(does, PLAIN) for end, does in links.sends.items()}
-    data = {"sends": sends, "down": list(links.down), "changing": dict(links.changing)}
+    data = {"sends": sends, "changing": dict(links.changing)}
     files.write(f"{record.folder}/{paths.LINKS}", json.dumps(data), 0o440)
 
 
@@ -116,5 +114,4 @@ def _direction(record: LabRecord, links: Links | None, node: str, name: str, por
     planned = parsed(port.sends) if port.sends else None
     sends = links.sends.get(f"{node} {name}", planned) if links else planned
     target = record.nodes[port.peer].interfaces[port.peer_interface].middle
-    found = Direction((node, name), (port.peer, port.peer_interface), port.middle, target, planned, sends)
-    return found._replace(is_down=bool(links and found.number in links.down))
+    return Direction((node, name), (port.peer, port.peer_interface), port.middle, target, planned, sends)

@@ -9,20 +9,19 @@ from functools import partial
 from typing import Any
 
 from netlab.supervise import logs, restarts
-from netlab.supervise.child import Child, Inherited, Printed
+from netlab.supervise.child import Child, Inherited
 from netlab.supervise.intake import Intake
+from netlab.supervise.interference import Interference
 from netlab.supervise.loop import Loop
 from netlab.supervise.order import Order
+from netlab.supervise.pipe import Printed
+from netlab.supervise.refusal import Refused
 from netlab.supervise.stops import Stops
 from netlab.supervise.stream import Stream
 from netlab.supervise.telling import Telling
 from netlab.supervise.watches import Watches
 
 _STARTS_A_ROUND = 8  # between two looks at the output of running processes
-
-
-class Refused(Exception):  # noqa: N818 - it is an answer: nothing has gone wrong
-    """Why a request is not done, in words for the answer."""
 
 
 class Children:
@@ -46,6 +45,7 @@ class Children:
         self._stream = stream
         self._tell = Telling(stream)
         self._patience_s = patience_s
+        self.interference = Interference(self._running, self._tell)
         self._past: list[Child] = []
         self._startable: deque[Child] = deque()
         self._background: list[Child] = []  # commands that have ended, and have left others
@@ -137,12 +137,6 @@ class Children:
         else:
             self.start(name)
 
-    def signal(self, name: str, number: int) -> None:
-        """Send a signal to a process and its group."""
-        if not self._runs(child := self._known(name)):
-            raise Refused(f"{name} does not run")
-        child.signal(number)
-
     def states(self) -> list[dict[str, object]]:
         """Return the state of each process."""
         return [self._state(child) for child in self._all.values()]
@@ -172,6 +166,11 @@ class Children:
         if name not in self._all:
             raise Refused(f"there is no process {name}; there are: {', '.join(list(self._all)[:20]) or 'none'}")
         return self._all[name]
+
+    def _running(self, name: str) -> Child:
+        if not self._runs(child := self._known(name)):
+            raise Refused(f"{name} does not run")
+        return child
 
     def _runs(self, child: Child) -> bool:
         return bool(child.pid) and not child.end
@@ -260,6 +259,7 @@ class Children:
 
     def _has_ended(self, child: Child) -> None:
         self._watches.drop(child)
+        child.resume()  # what is left of it, and its next run, which has the same group
         when, at_most = child.restart
         is_free = not child.patience and not self._is_leaving and self._all[child.name] is child
         wanted = is_free and restarts.wants(when, child.end, child.stays)

@@ -12,15 +12,12 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 
 from netlab import paths
 from netlab.kernel.netlink import attributes
 from netlab.kernel.syscalls import inside
 from netlab.named_tuple import NamedTuple
-from netlab.supervise import logs
 from netlab.supervise.loop import Loop
-from netlab.supervise.stream import Stream
 
 _HEADER, _LINK = struct.Struct("=IHHII"), struct.Struct("=BxHiII")  # struct nlmsghdr; struct ifinfomsg
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_SETLINK = 16, 17, 18, 19
@@ -184,12 +181,11 @@ class Holder:
 class Middle:
     """All that the supervisor does for the middle of the lab's links."""
 
-    def __init__(self, loop: Loop, log_limit: int, stream: Stream) -> None:
+    def __init__(self, loop: Loop, write: Callable[[str, str, int], None]) -> None:
+        """Take what writes down what has happened."""
         self._loop = loop
-        self._stream = stream
-        self._log = logs.Writer(paths.LINKS_LOG, log_limit)
         self._carriers: Carriers | None = None
-        self.holder = Holder(loop, partial(self.tell, ""))
+        self.holder = Holder(loop, lambda text: write("", text, time.monotonic_ns()))
 
     def look(self, argv: Sequence[str]) -> None:
         """Take care of the middle from now on; `argv` is what holds packets up, empty if nothing has to."""
@@ -197,9 +193,3 @@ class Middle:
             with suppress(OSError):  # the lab has no middle
                 self._carriers = Carriers(self._loop)
         self.holder.run(argv)
-
-    def tell(self, node: str, text: str) -> None:
-        """Write down what has happened to a link, by the node at its end, and tell it to readers."""
-        ns = time.monotonic_ns()
-        self._log.write(ns, logs.entry(ns, "link", f"{node} {text}"))
-        self._stream.tell("link", ns, node=node, text=text)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from netlab.supervise import schema
-from netlab.supervise.child import Printed
-from netlab.supervise.children import Children, Refused
+from netlab.supervise import fault_log, schema
+from netlab.supervise.children import Children
+from netlab.supervise.pipe import Printed
+from netlab.supervise.refusal import Refused
 from netlab.supervise.stream import Reader, Stream
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 _Asked = dict[str, Any]
 _STREAMS = ("out", "out+", "err", "err+", "note")
-_PAIR = 2
 _MOST_SHOWN = 60  # characters of a request in an answer
 
 
@@ -29,6 +29,7 @@ class Requests:
         stream: Stream,
         look: Callable[[], None],
         catch_up: Callable[[], None],
+        write_fault: Callable[[str, str, int], None],
         links: "Callable[[], Middle]",
     ) -> None:
         """Take who does it; `look` is for the maps of events, `catch_up` reads the trace up to now, `links` is lazy."""
@@ -39,12 +40,16 @@ class Requests:
             "start": lambda _, asked: self._children.start(_name(asked)),
             "stop": lambda _, asked: self._children.stop(_name(asked)),
             "restart": lambda _, asked: self._children.restart(_name(asked)),
-            "signal": lambda _, asked: self._children.signal(_name(asked), _signal(asked)),
+            "signal": lambda _, asked: self._children.interference.signal(_name(asked), _signal(asked)),
+            "kill": lambda _, asked: self._children.interference.kill(_name(asked), _signal(asked)),
+            "pause": lambda _, asked: self._children.interference.pause(_name(asked)),
+            "resume": lambda _, asked: self._children.interference.resume(_name(asked)),
             "state": lambda *_: catch_up(),
             "log": lambda _, asked: self._children.log(_name(asked), _lines(asked)),
+            "fault": lambda _, asked: write_fault(*_fault(asked)),
             "watch": self._watch,
             "look": lambda *_: look(),
-            "links": lambda _, asked: self._change_links(asked),
+            "links": lambda _, asked: self._care_for_links(asked),
         }
 
     def answer(self, reader: Reader, line: bytes) -> bytes:
@@ -60,18 +65,11 @@ class Requests:
         told = {"processes": self._children.states()} if verb in ("state", "watch") else {}
         return schema.message("answer", do=verb, **known, **told)
 
-    def _change_links(self, asked: _Asked) -> None:
-        """Take care of the middle, where `holder` is there, and note what has happened to links."""
-        holder, told = asked.get("holder"), asked.get("lines", [])
-        if holder is not None and not _are_texts(holder):
-            raise Refused(f"`holder` is {_shown(holder)}: expected a list of words, or null")
-        if not isinstance(told, list) or not all(_are_texts(each) and len(each) == _PAIR for each in told):
-            raise Refused(f"`lines` is {_shown(told)}: expected a list of [NODE, TEXT]")
-        links = self._links()
-        if holder is not None:
-            links.look(holder)
-        for node, text in told:
-            links.tell(node, text)
+    def _care_for_links(self, asked: _Asked) -> None:
+        holder = asked.get("holder")
+        if not isinstance(holder, list) or not all(isinstance(word, str) for word in holder):
+            raise Refused(f"`holder` is {_shown(holder)}: expected a list of words")
+        self._links().look(holder)
 
     def _watch(self, reader: Reader, asked: _Asked) -> None:
         kinds = asked.get("kinds", list(schema.KINDS))
@@ -79,10 +77,6 @@ class Requests:
             raise Refused(f"`kinds` is {_shown(kinds)}: expected a list of some of {', '.join(schema.KINDS)}")
         reader.kinds = frozenset(kinds)
         self._stream.reckon()
-
-
-def _are_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) and "\n" not in each for each in value)
 
 
 def _parsed(line: bytes) -> _Asked:
@@ -106,6 +100,15 @@ def _name(asked: _Asked) -> str:
     if not isinstance(name, str):
         raise Refused(f"`process` is {_shown(name)}: expected the name of a process")
     return name
+
+
+def _fault(asked: _Asked) -> tuple[str, str, int]:
+    """Return what a fault is about ("" for the whole lab), what it is, and when it was."""
+    match asked:
+        case {"about": None | str() as about, "text": str(text), "ns": int(ns)} if 0 < len(text) <= fault_log.LONGEST:
+            if f"{about or ''}{text}".isprintable() and " " not in (about or "") and 0 <= ns < 1 << 63:
+                return about or "", text, ns
+    raise Refused("expected `about`, a name or null, `text` on one line, and `ns`, the time in nanoseconds")
 
 
 def _lines(asked: _Asked) -> list[Printed]:

@@ -200,7 +200,7 @@ def test_a_link_that_was_set_down_is_as_it_should_be() -> None:
     netlab("link", "b", "c", "up")
     assert json.loads(asked("status", "--format", "json"))["problems"] == []
     told = asked("timeline")
-    assert "eth1: the link was set down" in told
+    assert "link b-c: down" in told
     assert "what it sends: loss numbers 1" in told
 
 
