@@ -21,6 +21,7 @@ _CACHE = "/var/cache/netlab"
 
 RECORD, ENVIRONMENT, STATUS = "lab.json", "env.json", "status.json"
 COMPLETE = "up"
+STEPS, CHANGING = "steps.json", "changing"  # what stands; a change that is being made, or was cut off
 NETNS, ETC, BPF, TRACING, PROGRAMS, LOGS, COMPILER = "netns", "etc", "bpf", "tracing", "programs", "logs", "compiler"
 PINNED = "pinned"
 SUPERVISOR, SUPERVISOR_LOG, PROCESSES = "supervisor", "supervisor.log", "processes"
@@ -29,6 +30,7 @@ SOCKET = "supervisor.sock"
 TRACE_LOG, XDP_LOG, EVENTS_LOG = "trace.log", "xdp.log", "events.log"
 FAULTS_LOG = "faults.log"
 GROUP = "group"
+TAKEN = "take.json"  # what the supervisor is to take from `apply`
 NFTABLES = "nftables"  # the lab's table on the host, as nft has listed it: what `nft -f` loads again
 OUTSIDE = "outside"  # the host's own namespace, for a node that is the host; not beside those that `down` empties
 MIDDLE = "_middle"  # what the namespace in the middle of impaired links is called, in netns/ and so on; no node is

@@ -38,7 +38,8 @@ def planned(args: typed.OfTopology) -> "Plan":
 
     args.file = args.file or _only_topology()
     runtime = args.runtime if isinstance(args, typed.Up) else None
-    return planning.planned(document.load(args.file, args.set), args.lab or "", runtime or "")
+    written, stands = document.load(args.file, args.set), isinstance(args, typed.Apply)
+    return planning.planned(written, args.lab or "", runtime or "", as_it_stands=stands)
 
 
 def _only_topology() -> str:

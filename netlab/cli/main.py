@@ -98,6 +98,23 @@ def down(args: typed.Down) -> None:
     bring_up.down(there[0], say)
 
 
+def apply(args: typed.Apply) -> None:
+    """Change a lab that is up to what its topology says now; what is the same goes on."""
+    lab = chosen.planned(args)
+    chosen.note(lab)
+    chosen.elevate(args)
+    from netlab.lab import changing
+
+    if args.dry_run:
+        for line in changing.shown(lab, say):
+            print(line)
+        return
+    _end_with_what_is_called()
+    changing.apply(lab, args.timeout, say)
+    if lab.topology.message:
+        say(lab.topology.message.rstrip("\n"))
+
+
 def exec_(args: typed.Exec) -> NoReturn:
     """Run a command in a node; its exit code is netlab's."""
     lab = chosen.lab_of(args)
@@ -314,6 +331,7 @@ def version(_: typed.Arguments) -> None:
 _VERBS: dict[str, Callable[..., int | None]] = {
     "up": up,
     "down": down,
+    "apply": apply,
     "exec": exec_,
     "shell": shell,
     "run": run,

@@ -4,7 +4,7 @@ from netlab.cli.verbs import VERBS
 
 # Every verb is in one group, in the order in which a newcomer meets them.
 GROUPS = {
-    "A lab comes and goes": ("up", "down", "reload", "validate", "export", "new"),
+    "A lab comes and goes": ("up", "down", "apply", "reload", "validate", "export", "new"),
     "Work in it": ("exec", "shell", "run", "start", "stop", "restart", "balancer"),
     "Break it": ("kill", "pause", "resume", "link", "fault"),
     "See what happens": ("list", "status", "graph", "logs", "trace", "timeline", "stats", "programs", "maps"),
@@ -14,6 +14,7 @@ GROUPS = {
 # Lines that work as they stand: with topologies/partb.yml up where they need a lab, and otherwise in any folder.
 EXAMPLES = {
     "up": ("up topologies/pair.yml", "up mine.yml --set nodes.client.args.count=5", "up mine.yml --dry-run"),
+    "apply": ("apply mine.yml", "apply mine.yml --dry-run"),
     "down": ("down", "down mine", "down --all"),
     "exec": ("exec client ping -c 3 lb", "exec --lab partb worker1 ip -s link"),
     "shell": ("shell worker1",),

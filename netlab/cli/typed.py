@@ -46,6 +46,13 @@ class Up(OfTopology):
     timeout: float
 
 
+class Apply(OfTopology):
+    """The arguments of `apply`; the timeout in seconds."""
+
+    dry_run: bool
+    timeout: float
+
+
 class Export(OfTopology):
     """The arguments of `export`."""
 

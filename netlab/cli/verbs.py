@@ -116,6 +116,17 @@ VERBS = {
     "down": Verb(
         "remove a lab", typed.Down, (_LAB, _argument("--all", action="store_true", help="every lab of this machine"))
     ),
+    "apply": Verb(
+        "change a lab that is up to what its topology says now",
+        typed.Apply,
+        (
+            _FILE,
+            _SET,
+            _argument("--dry-run", action="store_true", help="print what differs as shell commands, change nothing"),
+            _TIMEOUT,
+        ),
+        "the topology's name",
+    ),
     "exec": Verb(
         "run a command in a node",
         typed.Exec,

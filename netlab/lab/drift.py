@@ -19,7 +19,7 @@ from netlab.lab.program_drift import NO_PINS, Pins
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
 from netlab.plan import hosts
-from netlab.record import noted_pins, store
+from netlab.record import changing, noted_pins, store
 from netlab.record.model import LabRecord, NodeRecord
 from netlab.record.notes import Pinned
 from netlab.supervise import client, identity, lab_cgroup, state, trace
@@ -57,6 +57,9 @@ def _examined(lab: Standing) -> Drift:
     if not store.is_complete(name):
         what = "it is half-built: its `up` has not come to the end, or the file `up` in its folder is gone"
         return Drift((Problem("", what, f"netlab down {name}"),), False, lab)
+    if what := changing.problem(lab.record.folder):
+        mend = f"netlab apply FILE, with its file or the one before, goes on; netlab down {name} removes it"
+        return Drift((Problem("", what, mend),), True, lab)
     outside = tuple(_outside(lab))
     told = {problem.where for problem in outside}
     try:

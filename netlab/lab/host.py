@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 from netlab import paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, files, signals
-from netlab.lab import removal
+from netlab.lab import noted_steps, removal
 from netlab.lab.beside import Beside
 from netlab.lab.standing import Standing
 from netlab.plan.attach_program import AttachProgram
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from netlab.lab.name_servers import Names
-    from netlab.programs.loader import Compilation
+    from netlab.programs.loader import Compilation, Job
     from netlab.supervise.client import Connection
 
 _Step = TypeVar("_Step", bound=Step)
 # Steps that network/links does not do.
-_ELSEWHERE = JoinHost | OpenInternet | GiveFiles | FillMaps | AttachProgram | RunSetup | StartRole
+ELSEWHERE = JoinHost | OpenInternet | GiveFiles | FillMaps | AttachProgram | RunSetup | StartRole
 _BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
 PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
 """
@@ -111,16 +111,14 @@ class Host:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""
         programs, roles = _of(AttachProgram, steps), _of(StartRole, steps)
         setups = _of(RunSetup, steps)
-        self._check_commands(roles, bool(roles or setups))
+        self.check_commands(roles, bool(roles or setups))
         if programs:
-            from netlab.lab import program_job, xdp_watch
+            from netlab.lab import xdp_watch
             from netlab.programs import loader
             from netlab.supervise import trace
 
             for step in programs:
-                self.compilations[step] = compilation = loader.start(
-                    program_job.of(self.plan, self.folder, step), self.lock
-                )
+                self.compilations[step] = compilation = loader.start(self.job(step), self.lock)
                 if not step.for_peer:
                     files.write(paths.source(self.folder, step.key, step.program.path), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
@@ -131,7 +129,7 @@ class Host:
 
             self.supervisor = client.spawn(self.lab, self.folder, self.lock)
 
-    def _check_commands(self, roles: Sequence[StartRole], any_runs: bool) -> None:
+    def check_commands(self, roles: Sequence[StartRole], any_runs: bool) -> None:
         """Refuse commands that could not be started, before anything is built."""
         if self.runtime.has_files:  # the commands are in files that come with the nodes, and there are no nodes yet
             return
@@ -145,6 +143,12 @@ class Host:
         """Raise NetlabError for a command with a problem, except a role's: it will fail to say READY."""
         if problem and not step.awaits_ready:
             raise NetlabError(f"{step.key}: command {step.argv[0]}: {problem}")
+
+    def job(self, step: AttachProgram, pin_folder: str = "") -> "Job":
+        """Return what a loader is to do for a program; `pin_folder` is another place for its pins than its own."""
+        from netlab.lab import program_job
+
+        return program_job.of(self.plan, self.folder, step, pin_folder)
 
     def do(self, stage: Stage) -> None:
         """Do the steps of a stage."""
@@ -168,7 +172,7 @@ class Host:
         if _of(CreateMiddle, steps):
             self.runtime.open_middle()
         self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
-        links.build([step for step in steps if not isinstance(step, _ELSEWHERE)], self.runtime.netns_path)
+        links.build([step for step in steps if not isinstance(step, ELSEWHERE)], self.runtime.netns_path)
         self.say(f"netlab: {self.lab}: {count(len(self.plan.topology.links), 'link')}")
         if self._joins_host():
             from netlab.lab import outside
@@ -240,7 +244,7 @@ class Host:
             starts,
             bool(self.compilations),
             self.deadline_s,
-            self._tell,
+            self.tell,
             setups,
             errors=xdp_watch.nodes(self.standing.record),
             events=self.has_events,
@@ -259,7 +263,8 @@ class Host:
 
         return directions.holder([step.impairment for step in _of(Impair, self.plan.steps)], self.runtime.netns_path)
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def tell(self, event: dict[str, Any]) -> None:
+        """Say what has happened to a process or to the setup of a node."""
         words = {"prepared": "set up", "ready": "ready", "exited": "has ended"}
         if event["kind"] in words:
             how = f" with exit code {event['exit']}" if event.get("exit") else ""
@@ -280,6 +285,7 @@ class Host:
             from netlab.supervise import client
 
             client.keep(self.supervisor)
+        noted_steps.write(self.folder, self.plan.steps)
         store.mark_complete(self.lab)
 
     def undo(self) -> list[str]:

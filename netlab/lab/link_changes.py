@@ -24,7 +24,7 @@ from netlab.topology.validate.impairments import problem
 Say = Callable[[str], None]
 
 
-class _Work:
+class _LinkWork:
     """A lab that is locked, and what was set in it last."""
 
     def __init__(self, lab: Standing, lock: int, say: Say) -> None:
@@ -56,14 +56,14 @@ class _Work:
 
 
 @contextmanager
-def _locked(lab: str, say: Say) -> Iterator[_Work]:
+def _locked(lab: str, say: Say) -> Iterator[_LinkWork]:
     """Hold the lab's lock. A signal waits until the change is done."""
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
     with store.locked(lab, waiting=lambda: say(waiting)) as lock, signals.waiting():
         standing = Standing.read(lab)
         if not store.is_complete(lab):
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
-        work = _Work(standing, lock, say)
+        work = _LinkWork(standing, lock, say)
         yield work
         link_care.care(standing, lock, [each.sends for each in work.directions], work.told, say)
 
@@ -118,7 +118,7 @@ def up(lab: str, words: Sequence[str], say: Say) -> None:
         _up(work, named_links.find(work.directions, words))
 
 
-def _up(work: _Work, link: Link) -> None:
+def _up(work: _LinkWork, link: Link) -> None:
     for told in link_state.set_up(work.lab, work.ends(link)):
         work.say(f"netlab: note: {told}")
     for each in link:
@@ -137,7 +137,7 @@ def _plain(direction: Direction) -> Impairment:
     return PLAIN._replace(seed=seed_of(*direction.sender, *direction.receiver))
 
 
-def _apply(work: _Work, link: Link, wanted: Mapping[str, Impairment]) -> None:
+def _apply(work: _LinkWork, link: Link, wanted: Mapping[str, Impairment]) -> None:
     """Set directions of a link, which is led through the middle first if it is not."""
     first = link[0]
     way = through_middle.way_of(work.lab.record, first)

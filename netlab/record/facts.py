@@ -12,6 +12,13 @@ class Begun(NamedTuple):
     ns: Count
 
 
+class Forgotten(NamedTuple):
+    """A process is no longer one of the lab's."""
+
+    forgotten: str
+    ns: Count
+
+
 class Started(NamedTuple):
     """A process was started."""
 
@@ -124,9 +131,9 @@ class Killed(NamedTuple):
 
 Ended = Exited | Killed | Gone
 OfOne = Started | Ready | Late | Followed | StopRequested | Paused | Resumed | Ended | Restarting | Exhausted  # process
-Fact = Begun | OfOne
+Fact = Begun | Forgotten | OfOne
 _KINDS = (
-    *(Begun, Started, Ready, Late, Followed, StopRequested, Paused, Resumed),
+    *(Begun, Forgotten, Started, Ready, Late, Followed, StopRequested, Paused, Resumed),
     *(Exited, Killed, Gone, Restarting, Exhausted),
 )
 _BY_FIELDS: dict[frozenset[str], type[Fact]] = {frozenset(kind._fields): kind for kind in _KINDS}

@@ -62,6 +62,9 @@ class Runtime(Protocol):
     def open_middle(self) -> None:
         """Make the middle of the lab's links, a namespace of this host, if there is none yet."""
 
+    def remove(self, nodes: Sequence[str]) -> None:
+        """Remove these nodes, as far as they are there; the others stay."""
+
     def destroy(self) -> list[str]:
         """Remove whatever is left of the lab's nodes, complete or not; return which nodes had anything."""
 

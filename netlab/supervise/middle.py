@@ -163,6 +163,7 @@ class Holder:
         if self._pid:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
+            self._loop.close(self._pidfd)
             os.waitpid(self._pid, 0)
             self._pid = 0
 
@@ -187,9 +188,18 @@ class Middle:
         self._carriers: Carriers | None = None
         self.holder = Holder(loop, lambda text: write("", text, time.monotonic_ns()))
 
-    def look(self, argv: Sequence[str]) -> None:
-        """Take care of the middle from now on; `argv` is what holds packets up, empty if nothing has to."""
+    def look(self, argv: Sequence[str] | None) -> None:
+        """Take care of the middle from now on; `argv` is what holds packets up, empty if nothing has to.
+
+        None says that the lab has no middle any more.
+        """
+        if argv is None:
+            self.holder.finish()
+            if self._carriers:
+                self._carriers.close()
+            self._carriers = None
+            return
         if self._carriers is None:
-            with suppress(OSError):  # the lab has no middle
+            with suppress(OSError):  # the middle has just been removed
                 self._carriers = Carriers(self._loop)
         self.holder.run(argv)

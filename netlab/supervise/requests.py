@@ -30,9 +30,14 @@ class Requests:
         look: Callable[[], None],
         catch_up: Callable[[], None],
         write_fault: Callable[[str, str, int], None],
+        take: Callable[[], None],
         links: "Callable[[], Middle]",
     ) -> None:
-        """Take who does it; `look` is for the maps of events, `catch_up` reads the trace up to now, `links` is lazy."""
+        """Take who does it.
+
+        `look` is for the maps of events, `catch_up` reads the trace up to now, `take` takes a change of the lab, and
+        `links` returns who takes care of links.
+        """
         self._children = children
         self._stream = stream
         self._links = links
@@ -49,6 +54,7 @@ class Requests:
             "fault": lambda _, asked: write_fault(*_fault(asked)),
             "watch": self._watch,
             "look": lambda *_: look(),
+            "take": lambda *_: take(),
             "links": lambda _, asked: self._care_for_links(asked),
         }
 
@@ -67,8 +73,8 @@ class Requests:
 
     def _care_for_links(self, asked: _Asked) -> None:
         holder = asked.get("holder")
-        if not isinstance(holder, list) or not all(isinstance(word, str) for word in holder):
-            raise Refused(f"`holder` is {_shown(holder)}: expected a list of words")
+        if holder is not None and not (isinstance(holder, list) and all(isinstance(word, str) for word in holder)):
+            raise Refused(f"`holder` is {_shown(holder)}: expected a list of words, or null")
         self._links().look(holder)
 
     def _watch(self, reader: Reader, asked: _Asked) -> None:

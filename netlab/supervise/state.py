@@ -87,6 +87,8 @@ def read(folder: str) -> dict[str, Fate]:
     for fact in _written(folder):
         if isinstance(fact, facts.Begun):
             found.update(dict.fromkeys(fact.processes, Fate()))
+        elif isinstance(fact, facts.Forgotten):
+            found.pop(fact.forgotten, None)
         elif fact is not None:
             found[fact.process] = _after(found.get(fact.process, Fate()), fact)
     return found

@@ -22,6 +22,10 @@ class Telling:
         """Say which processes there will be."""
         self.facts.add(processes=list(names), ns=time.monotonic_ns())
 
+    def forgotten(self, name: str) -> None:
+        """Say that there is a process no more."""
+        self.facts.add(forgotten=name, ns=time.monotonic_ns())
+
     def note(self, child: Child, text: str) -> None:
         """Write a note into the log of a process, where readers of the stream see it, too."""
         self._stream.tell_lines(child.name, child.note(text))
