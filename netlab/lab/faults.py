@@ -170,11 +170,15 @@ def _write_down(lab: Standing, happened: Happened) -> None:
     """Let the supervisor write it down, or do so where there is none, as in a lab without processes."""
     about = happened.fault.target if happened.fault.do not in (faults.LINK, faults.PARTITION) else ""
     about = about if happened.fault.scope in ("", faults.NODE, faults.PROCESS) else ""
-    text = happened.text.replace("\n", " ")[:LONGEST]
-    folder = lab.record.folder
+    write_down(lab.record.folder, about, happened.text, happened.ns)
+
+
+def write_down(folder: str, about: str, text: str, ns: int) -> None:
+    """Let the supervisor write down what has happened, or do so where there is none."""
+    text = text.replace("\n", " ")[:LONGEST]
     try:
         with talk.to(folder) as supervisor:
-            supervisor.ask("fault", about=about or None, text=text, ns=happened.ns)
+            supervisor.ask("fault", about=about or None, text=text, ns=ns)
     except NetlabError:
         if os.path.isdir(folder):
-            FaultLog(folder, logs.FILE_LIMIT).write(about, text, happened.ns)
+            FaultLog(folder, logs.FILE_LIMIT).write(about, text, ns)

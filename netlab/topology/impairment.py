@@ -6,6 +6,7 @@ Times are in nanoseconds, rates in bits per second, chances in millionths (1 % i
 from netlab.named_tuple import NamedTuple
 
 MILLION = 1_000_000
+MAX_SEED = (1 << 32) - 1
 # How packets are chosen.
 INDEPENDENT, BURSTS, EVERY, NUMBERS = "independent", "gilbert-elliott", "every", "numbers"
 
@@ -61,3 +62,27 @@ class Impairment(NamedTuple):
 
 
 PLAIN = Impairment()
+
+
+def seed(written: int, copy: int, side: int) -> int:
+    """Return the seed of one direction of one of the links that are made of one in the file.
+
+    `side` is 0 for what the first end sends; `written` is the seed of both directions of all of them. The first
+    direction of the first link has that one itself, all others have others.
+    """
+    at = 2 * copy + side
+    return scattered(written + (at << 32)) if at else written
+
+
+def scattered(number: int) -> int:
+    """Return a seed that a number gives: neighbours give seeds that have nothing in common (splitmix64)."""
+    mask = (1 << 64) - 1
+    mixed = (number + 0x9E3779B97F4A7C15) & mask
+    mixed = ((mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9) & mask
+    mixed = ((mixed ^ mixed >> 27) * 0x94D049BB133111EB) & mask
+    return (mixed ^ mixed >> 31) & MAX_SEED or 1
+
+
+def seed_named(text: str) -> int:
+    """Return the seed of a direction for which none is written: its text, the names of its ends, gives it."""
+    return scattered(int.from_bytes(text.encode()) % ((1 << 61) - 1))

@@ -12,6 +12,7 @@ from netlab.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.topology.document import tree
+    from netlab.topology.impairment import Impairment
 
 from netlab.topology.bridged import Port
 from netlab.topology.faults import Fault
@@ -235,6 +236,7 @@ class Endpoint(NamedTuple):
     automatic: tuple[int, ...] = FAMILIES
     joined: bool = False
     port: Port = Port()
+    sends: "Impairment | None" = None
 
 
 class Link(NamedTuple):
