@@ -34,5 +34,5 @@ def _end(fault: Fault) -> Fault:
         case faults.DRAIN:
             return fault._replace(do=faults.UNDRAIN)
         case faults.LINK:
-            return fault._replace(change=faults.UP)
+            return fault._replace(change=faults.BEFORE if fault.change == faults.IMPAIRED else faults.UP)
     return fault._replace(do=faults.RESTORE, scope=faults.PARTITION)

@@ -14,7 +14,8 @@ from netlab.lab.fault_moves import Move, moves
 from netlab.lab.fault_state import InForce, pending
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
-from netlab.record import store
+from netlab.record import impaired, store
+from netlab.record.model import LabRecord
 from netlab.supervise import logs, talk
 from netlab.supervise.fault_log import LONGEST, FaultLog
 from netlab.topology import faults
@@ -64,19 +65,24 @@ def run(lab: Standing, time_line: Iterable[Fault], tell: Tell, stop: Stop, *, ke
     are in force already, or if the lab is gone.
     """
     folder = lab.record.folder
-    planned = moves(time_line)
-    _warm_up(planned)
+    line = moves(time_line)
+    _warm_up(line)
     acts = Acts(lab, InForce(os.getpid(), start_ticks(os.getpid())))
     with store.locked(lab.record.lab):
         fault_state.check_none(lab.record.lab, folder)
         acts.note(acts.state)
     player = _Player(acts, tell)
     try:
-        stopped = _play(player, planned, stop)
+        stopped = _play(player, line, stop)
     finally:
         if os.path.isdir(folder):
             player.leave() if keep else player.restore(starts=False)
     return Played(player.failed, stopped)
+
+
+def planned(record: LabRecord) -> list[Fault]:
+    """Return the time line of a lab's topology."""
+    return [Fault(*each[:-1], impaired.parsed(each.does)) for each in record.faults]
 
 
 def restore(lab: Standing, tell: Tell) -> Played:
@@ -104,6 +110,8 @@ def _warm_up(planned: Iterable[Move]) -> None:
         from netlab.network.messages import Messages
 
         Messages()
+    if any(move.fault.change == faults.IMPAIRED for move in planned):
+        from netlab.lab import link_impairing  # noqa: F401
 
 
 def _play(player: "_Player", planned: Iterable[Move], stop: Stop) -> bool:

@@ -27,6 +27,7 @@ from netlab.record.model import (
     RestartRecord,
     RouteRecord,
 )
+from netlab.topology.faults import Fault
 from netlab.topology.model import NODE_IMAGE, Node, OwnFile, Process
 
 if TYPE_CHECKING:
@@ -89,8 +90,14 @@ def describe(plan: Plan, folder: str) -> LabRecord:
         topology.description,
         avoided=tuple(str(one.network) for one in plan.surroundings.taken),
         outside=plan.surroundings.outside,
-        faults=tuple(FaultRecord(*fault) for fault in topology.faults),
+        faults=tuple(map(_fault, topology.faults)),
     )
+
+
+def _fault(fault: Fault) -> FaultRecord:
+    from netlab.record import impaired  # here, as most labs have no faults
+
+    return FaultRecord(*fault[:-1], impaired.text(fault.does))
 
 
 def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> NodeRecord:

@@ -61,7 +61,7 @@ def test_all_in_force_can_be_restored() -> None:
 
 
 def test_the_record_knows_the_same_words() -> None:
-    assert (faults.KINDS, faults.SCOPES, ("", faults.UP, faults.DOWN)) == (
+    assert (faults.KINDS, faults.SCOPES, ("", faults.UP, faults.DOWN, faults.IMPAIRED, faults.BEFORE)) == (
         recorded.KINDS,
         recorded.SCOPES,
         recorded.CHANGES,
