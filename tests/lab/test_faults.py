@@ -97,7 +97,8 @@ def states() -> dict[str, str]:
 
 def played(time_line: list[Fault], looks: dict[str, Callable[[], Any]], **how: Any) -> tuple[list[str], list[Any]]:
     """Play faults, and look as soon as one has happened; return what was told, and what was seen."""
-    told, seen = [], []
+    told: list[str] = []
+    seen: list[Any] = []
 
     def tell(happened: Happened) -> None:
         told.append(happened.text)
