@@ -135,13 +135,13 @@ class _Player:
         self.begin_ns = time.monotonic_ns()
         self.folder = acts.lab.record.folder
         self.failed = 0
-        self._refused: set[Fault] = set()
+        self._refused: set[int] = set()  # their id(): the same may be written twice, and be done once
         self._acts = acts
         self._tell = tell
 
     def make(self, move: Move) -> None:
         """Make a move, unless it ends what has never begun, or has ended already."""
-        if move.begun and (move.begun in self._refused or self._acts.is_over(move.fault)):
+        if move.begun and (id(move.begun) in self._refused or self._acts.is_over(move.fault)):
             return
         self._do(move.fault, ends=bool(move.begun))
 
@@ -168,7 +168,7 @@ class _Player:
         except (NetlabError, UsageError, OSError) as error:
             problem = str(error)
             self.failed += 1
-            self._refused.add(fault)
+            self._refused.add(id(fault))
         happened = Happened(ns - self.begin_ns, ns, fault, problem, remark, ends, restores)
         _write_down(self._acts.lab, happened)
         self._tell(happened)
