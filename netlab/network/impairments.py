@@ -134,11 +134,7 @@ def _set_all(netns: str, directions: Sequence[Direction]) -> None:
         middle.send()
         for direction, source, before, after in changes:
             _set_choices(program, direction, source, before, after)
-        fresh = [
-            source.index for _, source, before, _ in changes if before is None or source.index not in middle.hooked
-        ]
-        for index in fresh:
-            middle.attach(index, program)
+            middle.attach(source.index, program)
         middle.send()
 
 
