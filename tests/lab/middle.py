@@ -30,8 +30,9 @@ _SO_RCVBUFFORCE = 33
 class Line:
     """The line from host a to host b, with a middle m; what goes back is plain unless `back` is said."""
 
-    def __init__(self, made: Lab) -> None:
+    def __init__(self, made: Lab, processors: set[int]) -> None:
         self.lab = made
+        self._processors = processors
         self.netns = made.runtime.netns_path("m")
         self.process: subprocess.Popen[bytes] | None = None
         self.receiver = self._socket("b", B)
@@ -49,6 +50,7 @@ class Line:
         impairments.set_directions(self.netns, [Direction(*names, each) for names, each in pairs])
         if self.process is None and (argv := impairments.process_of(self.netns, [impairment, back])):
             self.process = subprocess.Popen(argv)
+            os.sched_setaffinity(self.process.pid, self._processors)
             self.lab.inside("m", lambda: eventually(_is_listened, "the process listens"))
 
     def afresh(self, impairment: Impairment = PLAIN, back: Impairment = PLAIN) -> None:
@@ -128,7 +130,7 @@ def line() -> Iterator[Line]:
     process = None
     try:
         with lab() as made:
-            found = _built(made)
+            found = _built(made, processors)
             try:
                 yield found
             finally:
@@ -144,13 +146,13 @@ def line() -> Iterator[Line]:
             process.wait()
 
 
-def _built(made: Lab) -> Line:
+def _built(made: Lab, processors: set[int]) -> Line:
     made.node("a", "b")
     made.node("m", sysctls=QUIET)
     for node, addresses in (("a", (f"{A}/24", f"{A6}/64")), ("b", (f"{B}/24", f"{B6}/64"))):
         made.address(made.link(node, "m").a, *addresses)
         made.steps.append(FaceProgram(node, "eth0", made.name))
     made.build()
-    found = Line(made)
+    found = Line(made, processors)
     found.impair()
     return found
