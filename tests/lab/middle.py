@@ -51,7 +51,7 @@ class Line:
         if self.process is None and (argv := impairments.process_of(self.netns, [impairment, back])):
             self.process = subprocess.Popen(argv)
             os.sched_setaffinity(self.process.pid, self._processors)
-            self.lab.inside("m", lambda: eventually(_is_listened, "the process listens"))
+            eventually(lambda: impairments.listens(self.netns), "the process listens")
 
     def afresh(self, impairment: Impairment = PLAIN, back: Impairment = PLAIN) -> None:
         """Set both directions, and number packets anew."""
@@ -115,11 +115,6 @@ def read(data: bytes) -> tuple[int, int]:
     """Return the number of a packet, and how long ago it was sent."""
     number, sent = _NUMBER.unpack_from(data)
     return number, time.monotonic_ns() - sent
-
-
-def _is_listened() -> bool:
-    with open("/proc/thread-self/net/packet", encoding="ascii") as file:
-        return len(file.readlines()) > 1
 
 
 @contextmanager
