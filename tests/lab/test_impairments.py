@@ -182,10 +182,8 @@ def test_what_finds_no_room_is_dropped_and_counted(line: Line) -> None:
     assert 10 <= len(came) < 50
     assert list(range(10)) == came[:10]
     after = line.counters()
-    assert (100 - dropped, dropped) == (
-        after.carried - before.carried,
-        after.dropped_by_queue - before.dropped_by_queue,
-    )
+    assert dropped == after.dropped_by_queue - before.dropped_by_queue
+    assert 100 - dropped <= after.carried - before.carried  # and ARP
 
 
 def test_a_delay_is_met(line: Line) -> None:
