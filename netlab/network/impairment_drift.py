@@ -21,7 +21,7 @@ def missing_in_middle(directions: Sequence[Direction]) -> list[str]:
             settings.flags & layout.HOLDS and settings.flags & layout.BY_PROCESS
             for settings in (middle.program.all_settings().values() if middle.program else ())
         )
-        if by_process and stages and not _has_listener(stage_of(ALL_TARGETS)):
+        if by_process and stages and not has_listener():
             found.append("the process that delays packets does not run: what it should delay is lost")
         return found
 
@@ -64,7 +64,7 @@ def _lack(middle: Middle, settings: Settings) -> str:
     return "netem" if settings.stage in middle.indexes else "the interface where it waits"
 
 
-def _has_listener(index: int) -> bool:
-    """Say whether a packet socket is bound to this interface of the thread's namespace."""
+def has_listener() -> bool:
+    """Say whether somebody takes the packets that are to be held up in the middle that the thread has entered."""
     with open(_PACKET_SOCKETS, encoding="ascii") as file:
-        return any(int(line.split()[4]) == index for line in file.readlines()[1:])
+        return any(int(line.split()[4]) == stage_of(ALL_TARGETS) for line in file.readlines()[1:])

@@ -94,12 +94,20 @@ def clear_direction(netns: str, source: str, target: str) -> None:
 def process_of(netns: str, impairments: Iterable[Impairment]) -> list[str] | None:
     """Return the command of the process that holds packets up in this middle; None where none is needed.
 
-    It is one process for all directions, needs root, and may be started before or after they are set. It ends with its
-    parent, and when the middle goes. What is changed later reaches it with the packets.
+    It is one process for all directions, needs root, and may be started before or after they are set; until it
+    listens, what it should hold up is lost. It ends with its parent, whose number may be one more argument, and when
+    the middle goes. What is changed later reaches it with the packets.
     """
     if not any(map(holds, impairments)) or _inside(netns, _has_netem):
         return None
     return [sys.executable, "-IS", "-c", _BOOT, paths.IMPORTED_FROM, netns]
+
+
+def listens(netns: str) -> bool:
+    """Say whether the process of `process_of` takes packets."""
+    from netlab.network.impairment_drift import has_listener
+
+    return _inside(netns, has_listener)
 
 
 def _inside(netns: str, work: Callable[[], _T]) -> _T:
@@ -134,11 +142,7 @@ def _set_all(netns: str, directions: Sequence[Direction]) -> None:
         middle.send()
         for direction, source, before, after in changes:
             _set_choices(program, direction, source, before, after)
-        fresh = [
-            source.index for _, source, before, _ in changes if before is None or source.index not in middle.hooked
-        ]
-        for index in fresh:
-            middle.attach(index, program)
+            middle.attach(source.index, program)
         middle.send()
 
 

@@ -29,7 +29,7 @@ from netlab.programs.impairment_layout import HAS_VLAN, HELD, IS_DOUBLED, TAG
 MOST_HELD = 100_000  # packets of one direction
 _SECOND_NS = 1_000_000_000
 _LOOK_NS = _SECOND_NS  # how often it looks whether the middle is still there
-_START_S = 0.02
+_START_S = 0.02  # how often it looks whether there is something to hold up
 _NAP_NS = 250_000  # so long a packet that has come may wait to be read: each wake-up costs some 20 µs
 _AT_ONCE = 512  # packets that are read before those that are due are sent
 _SEND_BYTES = 1 << 26  # room for all that a limit of the rate makes wait
@@ -140,25 +140,29 @@ class Holder:
             place = heap[0][1]
             line = lines[place]
             queue = line.queue
+            sent = 0
             while queue and queue[0][0] <= now:
                 _, frame, copies = queue.popleft()
                 for _ in range(copies):
-                    self._emit(line, frame)
+                    sent += self._emit(line, frame)
+            if self._counts:
+                self._counts[line.at + _SENT] += sent
             if queue:
                 heapreplace(heap, (queue[0][0], place))
             else:
                 heappop(heap)
 
-    def _emit(self, line: _Line, frame: bytes) -> None:
+    def _emit(self, line: _Line, frame: bytes) -> bool:
+        """Send a frame; returns whether it has left."""
         try:
             if line.out:
                 line.out.send(frame)
+                return True
         except OSError as error:
-            if error.errno != errno.ENOBUFS:  # the limit of the rate has dropped it, and counted that
-                self._lose(line, 1)
-                return
-        if self._counts and line.out:
-            self._counts[line.at + _SENT] += 1
+            if error.errno == errno.ENOBUFS:  # the limit of the rate has dropped it, and counted that
+                return True
+        self._lose(line, 1)
+        return False
 
     def _lose(self, line: _Line, packets: int) -> None:
         """Count packets as lost; fewer than none if one has come late."""
@@ -226,11 +230,10 @@ def _hold(is_over: Callable[[], bool]) -> None:
     most = 0
     while not is_over():
         try:
-            with Middle() as middle:
-                most = max([most, *(mtu for index, _, mtu in middle.links.values() if LO_INDEX < index < stage_of(0))])
-            ring = Ring(stage_name(ALL_TARGETS), most + TAG.size + _FRAME)
+            socket.if_nametoindex(stage_name(ALL_TARGETS))
+            ring = Ring(stage_name(ALL_TARGETS), max(most, _longest()) + TAG.size + _FRAME)
         except OSError as error:
-            if error.errno not in (errno.ENODEV, errno.ENETDOWN):
+            if error.errno not in (None, errno.ENODEV, errno.ENETDOWN):  # None: there is no such interface
                 raise
             time.sleep(_START_S)
             continue
@@ -240,7 +243,13 @@ def _hold(is_over: Callable[[], bool]) -> None:
         finally:
             holder.close()
             ring.close()
-        most = 2 * most if holder.is_cut_off else 0
+        most = 2 * ring.slot_bytes if holder.is_cut_off else 0
+
+
+def _longest() -> int:
+    """Return the largest MTU of a link in the middle."""
+    with Middle() as middle:
+        return max((mtu for index, _, mtu in middle.links.values() if LO_INDEX < index < stage_of(0)), default=0)
 
 
 def _is_gone(netns: str, number: int) -> bool:

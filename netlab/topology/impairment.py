@@ -21,7 +21,10 @@ class Choice(NamedTuple):
     - `every`: to each packet whose number is a multiple of `every`.
     - `numbers`: to the packets with these numbers, in ascending order.
 
-    The first packet that comes has number 1. An empty `model` chooses no packet.
+    Each flow has numbers of its own, from 1, so that nothing else that passes shifts them: a flow is what goes from one
+    address to another by one protocol and one service's port (`chosen_packets.Flow`). What hosts send on their own
+    (ARP, ND, MLD, IGMP, all that is no IP) has flows of its own, to which `every` and `numbers` do not apply. An empty
+    `model` chooses no packet.
     """
 
     model: str = ""
@@ -42,7 +45,9 @@ class Impairment(NamedTuple):
     `delay_ns` holds each packet up; `jitter_ns` is how much more or less at most, evenly spread. Without `reorder`
     packets stay in their order. Those that `reorder` chooses are not held up, so they overtake others. `rate` is in
     bits per second (0: no limit), and `queue_bytes` how much may wait for it (0: as long as the rate needs for 50 ms,
-    and 16 packets at least). `seed` decides all choices: the same packets of the same direction are chosen each time.
+    and 16 packets at least). `seed` decides all choices: the same packets of the same flow are chosen each time. Both
+    directions of a link may have one seed, as their flows differ. Links one behind the other should have different
+    ones, or each loses packets of the same numbers.
     """
 
     delay_ns: int = 0
