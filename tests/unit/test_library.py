@@ -21,6 +21,7 @@ OWN_PROCESSES = {
     "programs.loader_child",
     "programs.event_collector",
     "supervise.supervisor",
+    "network.packet_holder",
     "demo.matching_child",
 }
 MAY = {  # and why
