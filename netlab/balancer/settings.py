@@ -107,7 +107,7 @@ def _config(pins: str, settings: Settings) -> Config:
         longest=layout.ETHERNET_HEADER + min(backend.mtu for backend in settings.backends),
         replies=int(settings.replies),
         report_port=settings.report_port,
-        pair_interfaces=_pair_interfaces(pins, settings),
+        pair_interfaces=pair_interfaces(pins, len(settings.interfaces) if settings.replies else 0, count),
         families=families(settings.backends),
         holds=settings.holds,
         weights=(1,) * count,
@@ -120,11 +120,10 @@ def _fixed(config: Config) -> tuple[int | str, ...]:
     return config.service_port, config.completion_port, config.report_port, config.replies, config.holds
 
 
-def _pair_interfaces(pins: str, settings: Settings) -> int:
+def pair_interfaces(pins: str, interfaces: int, backends: int) -> int:
     """Return with how many interfaces each backend is paired; 0 if there would be too many pairs."""
-    count = len(settings.interfaces) if settings.replies else 0
     with map_of(pins, "pairs") as pairs:
-        return count if count * len(settings.backends) <= pairs.max_entries else 0
+        return interfaces if interfaces * backends <= pairs.max_entries else 0
 
 
 def families(backends: Sequence[Backend]) -> frozenset[str]:
@@ -170,9 +169,17 @@ def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int)
     macs = layout.mac(backend.mac), layout.mac(backend.our_mac)
     entry = Entry(*addresses, ifindex, backend.capacity, 1, *macs, backend.name)
     entry._replace(name="").write(pins, index)
+    write_carriers(pins, index, ifindex, pair_interfaces)
+    with map_of(pins, "backend_at") as index_of:
+        for address in filter(any, addresses):
+            index_of.set(address, layout.key(index))
+    return entry
+
+
+def write_carriers(pins: str, index: int, ifindex: int, pair_interfaces: int) -> None:
+    """Write the devmaps for carriers to a backend behind this interface: its own, and its pairs."""
     struct_interface, entry_of = (layout.types(pins).struct(name) for name in ("interface", "devmap_entry"))
     with (
-        map_of(pins, "backend_at") as index_of,
         map_of(pins, "interfaces") as interfaces,
         map_of(pins, "carriers") as carriers,
         map_of(pins, "pairs") as pairs,
@@ -187,9 +194,6 @@ def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int)
             pair = index * pair_interfaces + there["number"]
             if there["in_use"] and client != ifindex and pair < pairs.max_entries:
                 _write_pair(pairs, pair, ours, entry_of.pack(ifindex=client, program=egress.fd))
-        for address in filter(any, addresses):
-            index_of.set(address, layout.key(index))
-    return entry
 
 
 def write_networks(pins: str, ifindex: int, backends: Iterable[Entry], networks: Sequence[str] = ()) -> None:
