@@ -22,7 +22,6 @@ OWN_PROCESSES = {
     "programs.event_collector",
     "network.packet_holder",
     "supervise.supervisor",
-    "network.packet_holder",
     "demo.matching_child",
 }
 MAY = {  # and why
