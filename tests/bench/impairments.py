@@ -19,13 +19,14 @@ from tests.lab.namespaces import lab
 MS = 1_000_000
 NEVER = Choice("gilbert-elliott", worsens=10_000, recovers=100_000)
 PACKETS, TCP, CPU, LATE, LATEST = "packets", "TCP", "CPU of the process", "later than set", "the latest of a hundred"
-UNITS = {PACKETS: "1,000/s", TCP: "Mbit/s", CPU: "%", LATE: "µs", LATEST: "µs"}
+ALONE = "packets for each second of its CPU"
+UNITS = {PACKETS: "1,000/s", ALONE: "1,000", TCP: "Mbit/s", CPU: "%", LATE: "µs", LATEST: "µs"}
 PACE, SLICES = 10_000, 500  # packets a second, in so many portions
 TEXT = """\
 Two hosts with a middle between them, in the same way as every impaired link. Packets are UDP of 64 bytes, as many as
 one Python process can send: that is the limit of the first four rows. The CPU is that of netlab's process at 10,000
-packets a second, of one processor; the delay is that of 100 single packets on a line that is idle else. TCP is one
-connection."""
+packets a second, of one processor. How many it carries for each second of that does not depend on who else computes.
+The delay is that of 100 single packets on a line that is idle else. TCP is one connection."""
 
 
 class Kind(NamedTuple):
@@ -87,6 +88,15 @@ def highest(line: Line, seconds: float) -> float:
     return (carried - before) / (time.monotonic() - begins) / 1000
 
 
+def alone(line: Line, seconds: float) -> float:
+    """Return how many thousand packets the process carries in a second of a processor's time, however many it gets."""
+    assert line.process
+    before, spent = line.counters().carried, _cpu_s(line.process.pid)
+    highest(line, seconds)
+    line.settle()
+    return (line.counters().carried - before) / (_cpu_s(line.process.pid) - spent) / 1000
+
+
 def tcp(line: Line, seconds: float) -> float:
     """Return the Mbit/s that one connection delivers."""
     ends = time.monotonic() + seconds
@@ -117,8 +127,7 @@ def _send_until(client: socket.socket, ends: float) -> None:
 
 def cpu(line: Line, seconds: float) -> float:
     """Return how many hundredths of a processor the process takes at the pace."""
-    if line.process is None:
-        return 0.0
+    assert line.process
     before, begins = _cpu_s(line.process.pid), time.monotonic()
     for portion in range(int(seconds * SLICES)):
         while time.monotonic() < begins + portion / SLICES:
@@ -151,7 +160,7 @@ def measure(quick: bool) -> Part:
             for kind in rows:
                 measure_kind(bare if kind is rows[0] else line, kind, seconds, samples[kind.name])
     held_up = rows[-2].name
-    aims = (Aim(LATE, held_up, "", 1000), Aim(CPU, held_up, "", None), Aim(PACKETS, held_up, "", None))
+    aims = (Aim(LATE, held_up, "", 1000), Aim(CPU, held_up, "", None), Aim(ALONE, held_up, "", None))
     return Part("Impaired links", (), (Table("One link", UNITS, samples, aims, intro=TEXT),))
 
 
@@ -159,7 +168,9 @@ def measure_kind(line: Line, kind: Kind, seconds: float, found: dict[str, list[f
     """Add what is measured on a line with this."""
     line.afresh(kind.impairment)
     line.delay_ns()  # so that addresses are known
-    works: dict[str, Callable[[Line, float], float]] = {PACKETS: highest, TCP: tcp, CPU: cpu}
+    works: dict[str, Callable[[Line, float], float]] = {PACKETS: highest, TCP: tcp}
+    if kind.impairment.delay_ns and line.process:
+        works |= {ALONE: alone, CPU: cpu}
     for column, work in works.items():
         found[column].append(work(line, seconds))
         line.settle()

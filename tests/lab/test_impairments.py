@@ -323,6 +323,20 @@ def test_what_is_missing_is_told(line: Line) -> None:
     assert line.missing(impairment._replace(delay_ns=2 * MS)) != []
 
 
+def test_an_interface_that_is_new_begins_anew(line: Line) -> None:
+    """What was counted where another one had its index is not its own."""
+    line.impair(Impairment(loss=Choice("every", every=2), delay_ns=MS))
+    line.send(range(4))
+    assert [0, 2] == line.came(2)
+
+    run("tc", "-n", f"{line.lab.name}.m", "qdisc", "del", "dev", "eth0", "clsact")
+    line.impair(Impairment(loss=Choice("every", every=2), delay_ns=MS))
+    line.send([1, 2, 3])
+
+    assert [1, 3] == line.came(2)
+    assert 1 == line.counters().lost
+
+
 def test_a_direction_that_is_not_there_is_named(line: Line) -> None:
     with pytest.raises(NetlabError, match="no interface eth7"):
         impairments.set_direction(line.netns, "eth7", "eth1", PLAIN)
