@@ -122,7 +122,7 @@ def everything(node: str) -> list[Any]:
 def test_a_delay_is_that_of_both_directions() -> None:
     times = inside("a", "ping", "-c", "5", "-i", "0.2", "-q", address("b")).stdout.rpartition(" = ")[2]
 
-    assert 40 <= float(times.split("/")[0]) < 42
+    assert 40 <= float(times.split("/")[0]) < (60 if waiting.IS_SLOW else 42)
 
 
 def test_what_is_lost_is_lost_in_one_direction_only() -> None:
