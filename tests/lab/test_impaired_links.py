@@ -229,6 +229,7 @@ def test_what_is_missing_is_told_and_mended() -> None:
         (["a-b", "set", "dely=20ms"], "dely=20ms: expected a key, found 'dely' (did you mean 'delay'?)"),
         (["c-d", "set", "queue=20kB"], "queue: expected a rate beside queue, found none, at what c sends"),
         (["a-b", "set", "--from", "c"], "c is at no end of a-b: expected a or b"),
+        (["a:eth9", "set", "delay=1ms"], "no link is called 'a:eth9'"),
         (["a-b"], "expected an action, set, down, up, reset, show, found 'a-b'"),
         (["a-b", "down", "loss=1%"], "link down takes no loss=1%: link set does"),
     ],
