@@ -248,17 +248,15 @@ class Host:
             setups,
             errors=xdp_watch.nodes(self.standing.record),
             events=self.has_events,
-            holder=(holder := self._holder()),
+            holder=(holder := self._holder() if _of(CreateMiddle, self.plan.steps) else None),
         )
         if holder:
             from netlab.network import directions
 
             directions.await_holder(self.runtime.netns_path)
 
-    def _holder(self) -> Sequence[str] | None:
-        """Return the command that holds packets up in the middle of links; None in a lab without a middle."""
-        if not _of(CreateMiddle, self.plan.steps):
-            return None
+    def _holder(self) -> Sequence[str]:
+        """Return the command that holds packets up in the middle of links, () if none has to."""
         from netlab.network import directions
 
         return directions.holder([step.impairment for step in _of(Impair, self.plan.steps)], self.runtime.netns_path)

@@ -24,15 +24,15 @@ def care(
 ) -> None:
     """Have the supervisor hand carrier loss through, hold packets up, and note what was told; `lock` is the lab's.
 
-    A lab that has no middle any more has nobody look after it. A lab that needed no supervisor gets one if it has a
-    middle; with `may_start`, so does one of which the record says that it has one. If it cannot be had, that is said.
+    A lab that has no middle any more has nobody look after it. One whose supervisor has ended, or that had none, gets
+    another one if there is nothing else to do for it, or if it `may_start`. If it cannot be had, that is said.
     """
     folder = lab.record.folder
     does = [each for each in sends if each]
     holder = list(directions.holder(does, lab.runtime.netns_path)) if does else None
     try:
         if holder is not None:
-            _hold(lab, lock, holder, may_start=may_start or not lab.record.has_supervisor)
+            _hold(lab, lock, holder, may_start=may_start or not lab.record.has_work)
         elif client.supervisor_pid(folder):
             with talk.to(folder) as supervisor:
                 supervisor.ask("links", holder=None)

@@ -75,6 +75,11 @@ def set_values(lab: str, words: Sequence[str], sender: str, changes: Mapping[str
     """
     with _locked(lab, say) as work:
         link = named_links.find(work.directions, words)
+        if not changes and not link[0].sends:
+            called = named_links.called(link)
+            raise UsageError(
+                f"{called} does nothing to packets yet: netlab link {called} set KEY=VALUE, as in delay=20ms"
+            )
         meant = named_links.side(link, sender) if sender else link
         wanted = {each.name: _changed(each, changes, at) for at, each in enumerate(meant)}
         for each in meant:
@@ -95,10 +100,13 @@ def reset(lab: str, words: Sequence[str], sender: str, say: Say) -> None:
             links = [link for link in there if link[0].sends or named_links.is_among(link, are_down)]
         for link in links:
             meant = named_links.side(link, sender) if sender else link
+            is_down = named_links.is_among(link, are_down)
             if link[0].sends:
                 _apply(work, link, {each.name: each.planned or _plain(each) for each in meant})
-            if named_links.is_among(link, are_down):
+            if is_down:
                 _up(work, link)
+            if not link[0].sends and not is_down:
+                work.tell(link, "as the topology has it")
         if not links:
             say(f"netlab: {lab}: all links are as the topology has them")
 

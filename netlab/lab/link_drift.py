@@ -1,11 +1,13 @@
 """What is no longer as it was set of links that are led through the middle, and what mends it."""
 
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel.netlink import Channel
 from netlab.kernel.syscalls import inside
@@ -43,15 +45,16 @@ def outside(lab: Standing) -> Iterator[Problem]:
     name = lab.record.lab
     for _, what in lab.runtime.broken([MIDDLE]):
         yield Problem("", f"of the middle of its links: {what}", anew(name))
-    with suppress(PermissionError):
-        try:
-            links = impaired.read(lab.record)
-        except NetlabError as error:
-            yield Problem("", str(error), anew(name))
-            return
-        if links and links.sends and not lab.record.has_supervisor and not client.supervisor_pid(lab.record.folder):
-            mend = f"netlab link --lab {name} NODE:INTERFACE set, of any impaired link"
-            yield Problem("", "its supervisor has died, which hands carrier loss through impaired links", mend)
+    if not os.access(f"{lab.record.folder}/{paths.LINKS}", os.R_OK):
+        return  # there is none, or it is not for the caller
+    try:
+        links = impaired.read(lab.record)
+    except NetlabError as error:
+        yield Problem("", str(error), anew(name))
+        return
+    if links and links.sends and not lab.record.has_supervisor and not client.supervisor_pid(lab.record.folder):
+        mend = f"netlab link --lab {name} NODE:INTERFACE set, of any impaired link"
+        yield Problem("", "its supervisor has died, which hands carrier loss through impaired links", mend)
 
 
 def problems(lab: Standing) -> Iterator[Problem]:

@@ -132,6 +132,9 @@ def _set_all(netns: str, directions: Sequence[Direction]) -> None:
         changes = []
         for direction in directions:
             source, target = middle.link(direction.source), middle.link(direction.target)
+            if source.index in there and source.index not in middle.hooked:  # of an interface that is gone
+                del there[source.index]
+                program.remove(source.index)
             before = there.get(source.index)
             _set_rate(middle, target, direction.impairment)
             after = settings_of(there, before, target, direction.impairment, held_by_netem)

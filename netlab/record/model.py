@@ -263,8 +263,12 @@ class LabRecord(NamedTuple):
     @property
     def has_supervisor(self) -> bool:
         """Whether `up` gave the lab a supervisor, as far as is known: others than root do not see all of it."""
-        has_work = any(about.programs or about.processes or about.setup for about in self.nodes.values())
-        return has_work or self.has_middle
+        return self.has_work or self.has_middle
+
+    @property
+    def has_work(self) -> bool:
+        """Whether the supervisor has more to do than to look after the middle of links."""
+        return any(about.programs or about.processes or about.setup for about in self.nodes.values())
 
     @property
     def has_middle(self) -> bool:

@@ -66,7 +66,7 @@ FEATURES = (
                 "jitter_spreads_and_keeps_the_order",
             )
         ),
-        (f"{_LAB}impairments.py", "tests/bpf/test_impairments.py"),
+        (f"{_LAB}impairments.py", f"{_LAB}impaired_links.py", "tests/bpf/test_impairments.py"),
     ),
     Feature("packets: dropper", more=("tests/bpf/test_dropper.py",)),
     Feature(

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Self
 
 from netlab.network import impairments
 from netlab.network.impairment_settings import Direction
@@ -37,6 +38,13 @@ class Line:
         self.process: subprocess.Popen[bytes] | None = None
         self.receiver = self._socket("b", B)
         self.sender = self._socket("a", A)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.receiver.close()
+        self.sender.close()
 
     def _socket(self, node: str, address: str) -> socket.socket:
         found = self.lab.inside(node, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -120,34 +128,35 @@ def read(data: bytes) -> tuple[int, int]:
 @contextmanager
 def line() -> Iterator[Line]:
     """Yield a plain line, and remove it; the process ends with it."""
-    processors = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(processors)})  # on one processor packets cannot overtake each other by themselves
     process = None
     try:
-        with lab() as made:
-            found = _built(made, processors)
-            try:
-                yield found
-            finally:
-                process = found.process
-                for each in (found.receiver, found.sender):
-                    each.close()
+        with on_one_processor() as processors, lab() as made:
+            made.node("a", "b")
+            made.node("m", sysctls=QUIET)
+            for node, addresses in (("a", (f"{A}/24", f"{A6}/64")), ("b", (f"{B}/24", f"{B6}/64"))):
+                made.address(made.link(node, "m").a, *addresses)
+                made.steps.append(FaceProgram(node, "eth0", made.name))
+            made.build()
+            with Line(made, processors) as found:
+                found.impair()
+                try:
+                    yield found
+                finally:
+                    process = found.process
         if process:
             assert 0 == process.wait(PATIENCE_S)
     finally:
-        os.sched_setaffinity(0, processors)
         if process and process.poll() is None:
             process.kill()
             process.wait()
 
 
-def _built(made: Lab, processors: set[int]) -> Line:
-    made.node("a", "b")
-    made.node("m", sysctls=QUIET)
-    for node, addresses in (("a", (f"{A}/24", f"{A6}/64")), ("b", (f"{B}/24", f"{B6}/64"))):
-        made.address(made.link(node, "m").a, *addresses)
-        made.steps.append(FaceProgram(node, "eth0", made.name))
-    made.build()
-    found = Line(made, processors)
-    found.impair()
-    return found
+@contextmanager
+def on_one_processor() -> Iterator[set[int]]:
+    """Stay on one processor, where packets cannot overtake each other by themselves; yield those that there are."""
+    processors = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(processors)})
+    try:
+        yield processors
+    finally:
+        os.sched_setaffinity(0, processors)

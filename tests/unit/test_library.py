@@ -20,8 +20,8 @@ OWN_PROCESSES = {
     "__main__",
     "programs.loader_child",
     "programs.event_collector",
-    "supervise.supervisor",
     "network.packet_holder",
+    "supervise.supervisor",
     "demo.matching_child",
 }
 MAY = {  # and why
