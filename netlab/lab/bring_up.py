@@ -185,8 +185,8 @@ def _refuse_another(record: "LabRecord", plan: "Plan") -> None:
         what = "as its file was, or with other --set" if same else f"from {there.record.topology}"
         raise NetlabError(
             f"a lab named {lab} is up {what}; what differs: {_in_short(there.record, record, plan)}\n"
-            f"netlab: netlab apply {plan.topology.path or 'FILE'} changes only that; or netlab down --lab {lab} first, or"
-            f" give this one another name with --lab"
+            f"netlab: netlab apply {plan.topology.path or 'FILE'} changes only that; or netlab down --lab {lab} first,"
+            f" or give this one another name with --lab"
         )
 
 

@@ -7,11 +7,21 @@ stands: so the next `apply` knows where it is.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from netlab import paths
 from netlab.errors import NetlabError, explain
 from netlab.kernel import cgroups, files, signals
-from netlab.lab import bring_up, change_network, change_processes, change_programs, map_filling, noted_steps, xdp_watch
+from netlab.lab import (
+    bring_up,
+    change_network,
+    change_processes,
+    change_programs,
+    host_networks,
+    map_filling,
+    noted_steps,
+    xdp_watch,
+)
 from netlab.lab.change_balancer import Balancers
 from netlab.lab.change_network import of
 from netlab.lab.change_processes import Words
@@ -130,6 +140,7 @@ class Change:
             noted_steps.write(self.folder, self.noted.done)
             if not self.is_cut_off:
                 changing.end(self.folder)
+                self.say(f"netlab: {self.lab} is as it was before")
         except (NetlabError, OSError) as problem:
             what = explain(error)[0].removeprefix("netlab: ")
             raise NetlabError(
@@ -157,7 +168,7 @@ class _Work:
         self.programs.take_off(self.before)
         change_network.clear(self.before, self.what.undone())
         _write_record(self.after, hosts.text(self.change.plan))
-        change_network.do(self.after, do)
+        change_network.do(self.after, do, self.change.plan.steps, self.say)
         xdp_watch.change(self.before.record, self.after, self.say)
         self.programs.put_in()
         if fills := of(FillMaps, do):
@@ -177,7 +188,7 @@ class _Work:
         change_network.clear(self.before, self.what.undone())  # as it may have been cut off inside a step
         _write_record(self.before, self.hosts)
         back = [step._replace(before=step.after, after=step.before) for step in of(ChangeSysctls, done)]
-        change_network.do(self.before, [*back, *reversed(undo)])
+        change_network.do(self.before, [*back, *reversed(undo)], self.change.noted.done, lambda _: None)
         xdp_watch.change(self.after.record, self.before, self.say)
         stood = self.change.noted.done
         change_programs.attach_all(self.before, stood, lambda _: None)
@@ -242,7 +253,9 @@ def _hosts(folder: str) -> str:
 
 def _write_record(lab: Standing, names: str | bytes) -> None:
     """Write what the lab is to be, and its hosts file, which nodes have mounted: it stays the same file."""
-    store.write(lab.record)
+    joins_host = any(node.kind == "host" for node in lab.record.nodes.values())
+    with host_networks.claimed(lab.record) if joins_host else nullcontext():
+        store.write(lab.record)
     files.overwrite(_hosts(lab.record.folder), names)
 
 

@@ -21,6 +21,13 @@ sys.path.insert(0, ROOT)
 ACTING = (
     "lab/bring_up",
     "lab/host",
+    "lab/changing",
+    "lab/change_network",
+    "lab/change_processes",
+    "lab/change_programs",
+    "lab/noted_steps",
+    "network/inverses",
+    "network/sysctl_changes",
     "lab/removal",
     "lab/reload",
     "programs/map_reuse",
