@@ -38,9 +38,11 @@ from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import StartRole, Step
 from netlab.plan.sysctl_step import ChangeSysctls
 from netlab.record import changing, store
+from netlab.record.model import LabRecord
 from netlab.supervise import client, lab_cgroup
 
 Say = Callable[[str], None]
+_Fills = tuple[Standing, list[FillMaps]]
 
 
 class Change:
@@ -72,7 +74,7 @@ class Change:
 
     def tell(self) -> None:
         """Say what the change interrupts, and what moves."""
-        for text in interruptions.told(self.difference):
+        for text in interruptions.told(self.difference, self.why.fresh):
             self.say(f"netlab: {self.lab}: {text}")
 
     def make(self, lock: int, deadline_s: float, comes_too_late: Callable[[], object]) -> None:
@@ -128,7 +130,7 @@ class Change:
     def _complete(self, programs: Programs) -> None:
         noted_steps.write(self.folder, self.plan.steps)
         programs.finish()
-        _remove_logs(self.folder, set(self.before.record.logs()) - set(self.after.record.logs()))
+        _remove_logs(self.after.record)
         if not self.after.record.has_supervisor:
             _end_supervisor(self.lab, self.folder)
         changing.end(self.folder)
@@ -171,9 +173,8 @@ class _Work:
         change_network.do(self.after, do, self.change.plan.steps, self.say)
         xdp_watch.change(self.before.record, self.after, self.say)
         self.programs.put_in()
-        if fills := of(FillMaps, do):
-            map_filling.fill(self.after, fills, self.change.plan.topology.path or "the topology")
         self.programs.renew(self.before)
+        self._fill((self.before, of(FillMaps, undo)), (self.after, of(FillMaps, do)))
         change_programs.attach_all(self.after, self.change.plan.steps, self.say)
         self._take(self.after, undo, do, self.what.later)
         self.balancers.tell(self.say)
@@ -190,12 +191,20 @@ class _Work:
         back = [step._replace(before=step.after, after=step.before) for step in of(ChangeSysctls, done)]
         change_network.do(self.before, [*back, *reversed(undo)], self.change.noted.done, lambda _: None)
         xdp_watch.change(self.after.record, self.before, self.say)
+        self._fill((self.after, of(FillMaps, done)), (self.before, of(FillMaps, tuple(reversed(undo)))))
         stood = self.change.noted.done
         change_programs.attach_all(self.before, stood, lambda _: None)
         went_on = {step.key for step in self.what.later}
         later = [step for step in of(StartRole, stood) if step.key in went_on]
         self._take(self.before, done, tuple(reversed(undo)), later)
         self.balancers.back()
+
+    def _fill(self, gone: _Fills, new: _Fills) -> None:
+        """Write entries of maps, and remove those that are not written any more."""
+        if new[1]:
+            map_filling.fill(*new, self.change.plan.topology.path or "the topology")
+        if lost := [step for step in gone[1] if step not in self.what.gone_with]:
+            map_filling.forget((gone[0], lost), new)
 
     def _take(
         self,
@@ -259,9 +268,12 @@ def _write_record(lab: Standing, names: str | bytes) -> None:
     files.overwrite(_hosts(lab.record.folder), names)
 
 
-def _remove_logs(folder: str, keys: set[str]) -> None:
-    for key in keys:
-        for path in (paths.log(folder, key), f"{paths.log(folder, key)}.1"):
+def _remove_logs(record: LabRecord) -> None:
+    """Remove the logs of what is no longer in the lab."""
+    own = {paths.log(record.folder, key) for key in record.logs()}
+    for name in files.names(f"{record.folder}/{paths.LOGS}"):
+        path = f"{record.folder}/{paths.LOGS}/{name}"
+        if path.removesuffix(".1") not in own:
             files.remove(path)
 
 

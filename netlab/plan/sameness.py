@@ -79,6 +79,8 @@ class Looks:
         match step:
             case CreateNode():
                 looks = (CreateNode, step.node, step.image, self._own.get(step.node), step.node in self._reasons.nodes)
+            case AddLink():  # its addresses are steps of their own
+                looks = AddLink, *(end._replace(addresses=(), peers=()) for end in (step.a, step.b))
             case AddAddress():
                 looks = step, self._behind((step.node, step.interface, ":" in step.address), step.address)
             case AttachProgram() if step.interfaces:
