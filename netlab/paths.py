@@ -28,6 +28,7 @@ SUPERVISOR, SUPERVISOR_LOG, PROCESSES = "supervisor", "supervisor.log", "process
 SOCKET = "supervisor.sock"
 # What programs print, what goes wrong with XDP, and what programs have put into maps of events.
 TRACE_LOG, XDP_LOG, EVENTS_LOG = "trace.log", "xdp.log", "events.log"
+FAULTS_LOG = "faults.log"
 GROUP = "group"
 TAKEN = "take.json"  # what the supervisor is to take from `apply`
 NFTABLES = "nftables"  # the lab's table on the host, as nft has listed it: what `nft -f` loads again
@@ -36,6 +37,7 @@ OWN, SPACES = "own", "spaces"  # what nodes have of the file system for themselv
 LAYOUTS = "layouts"
 CONTAINERS, BACK = "containers", "docker"  # BACK is a symlink that leads back to the folder
 BASHRC = "bashrc"
+LINKS_DOWN, FAULTS = "links_down", "faults"  # what links have lost that are down; what faults are in force
 
 # ---- beside it -------------------------------------------------------------------------------------------------------
 

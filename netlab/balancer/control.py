@@ -190,3 +190,14 @@ def _found(pins: str, config: Config, names: Sequence[str]) -> dict[int, Entry]:
         if name not in known:
             raise UsageError(f"{name} is no backend; there are {', '.join(sorted(known))}")
     return {index: entry for index, entry in there.items() if entry.name in names}
+
+
+def drained(pins: str) -> set[str]:
+    """Return the backends that get no requests, as somebody has drained them."""
+    config = _config(pins)
+    return {entry.name for index, entry in entries(pins, config).items() if not config.weights[index]}
+
+
+def backends(pins: str) -> set[str]:
+    """Return the names of all backends."""
+    return {entry.name for entry in entries(pins, _config(pins)).values()}

@@ -33,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks, through `netlab completion`
+        from netlab.cli import completion
+
+        completion.complete()
     try:
         args = arguments.parse(words)
     except SystemExit:  # argparse has printed everything already
@@ -143,9 +147,26 @@ def change(args: typed.Change) -> None:
     """Start, stop or restart processes of nodes."""
     lab = store.choose(args.lab)
     chosen.elevate(args, lab)
-    from netlab.cli import processes
+    from netlab.lab import process_changes
 
-    processes.change(store.read(lab), args.verb, args.processes, args.timeout, say)
+    process_changes.change(store.read(lab), args.verb, args.processes, args.timeout, say)
+
+
+def interfere(args: typed.OfProcesses) -> None:
+    """Kill, pause or resume processes of nodes."""
+    lab = store.choose(args.lab)
+    chosen.elevate(args, lab)
+    from netlab.lab.interference import interfere
+
+    number = args.signal if isinstance(args, typed.Kill) else 0
+    interfere(store.read(lab), args.verb, args.processes, number, say)
+
+
+def fault(args: typed.Fault) -> int:
+    """Play faults at their times, or restore what a time line has left."""
+    from netlab.cli.fault import operate
+
+    return operate(args, say)
 
 
 def status(args: typed.Status) -> int:
@@ -250,6 +271,52 @@ def demo(args: typed.Demo) -> int:
     return play(args)
 
 
+def graph(args: typed.Graph) -> None:
+    """Draw a lab that is up, or a topology."""
+    from netlab.cli.drawing import draw
+
+    draw(args)
+
+
+def list_(args: typed.List) -> None:
+    """List the labs of this machine."""
+    from netlab.cli import show
+    from netlab.observe import labs
+
+    found = labs.read()
+    _show(args.format, {"version": labs.VERSION, "labs": found}, lambda _: show.labs(found))
+
+
+def doctor(args: typed.Doctor) -> int:
+    """Look at this host, and say what it lacks."""
+    from netlab.cli.doctor import examine
+
+    return examine(args)
+
+
+def completion(args: typed.Completion) -> None:
+    """Print what makes a shell complete netlab's words."""
+    from netlab.cli.completion import script
+
+    print(script(args.shell))
+
+
+def help_(args: typed.Help) -> None:
+    """List the verbs, or tell all of one."""
+    from netlab.cli import overview
+
+    if args.about:
+        arguments.parse([args.about, "--help"])
+    print(overview.text())
+
+
+def version(_: typed.Arguments) -> None:
+    """Print the version."""
+    from netlab import __version__
+
+    print(f"netlab {__version__}")
+
+
 _VERBS: dict[str, Callable[..., int | None]] = {
     "up": up,
     "down": down,
@@ -260,6 +327,10 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "start": change,
     "stop": change,
     "restart": change,
+    "kill": interfere,
+    "pause": interfere,
+    "resume": interfere,
+    "fault": fault,
     "status": status,
     "logs": lines,
     "trace": lines,
@@ -273,6 +344,12 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "new": new,
     "export": export,
     "demo": demo,
+    "graph": graph,
+    "list": list_,
+    "doctor": doctor,
+    "completion": completion,
+    "help": help_,
+    "version": version,
 }
 
 

@@ -12,7 +12,7 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.syscalls import inside
-from netlab.lab import addresses_now, node_drift, port_vlans, process_drift, program_drift, snapshot
+from netlab.lab import addresses_now, fault_state, node_drift, port_vlans, process_drift, program_drift, snapshot
 from netlab.lab.node_drift import Inside, Problem, anew
 from netlab.lab.program_drift import NO_PINS, Pins
 from netlab.lab.standing import Standing
@@ -22,6 +22,7 @@ from netlab.record import changing, noted_pins, store
 from netlab.record.model import LabRecord, NodeRecord
 from netlab.record.notes import Pinned
 from netlab.supervise import client, identity, lab_cgroup, state, trace
+from netlab.words import few
 
 
 class Drift(NamedTuple):
@@ -89,6 +90,9 @@ def _outside(lab: Standing) -> Iterator[Problem]:
     for where, what in (*_in_etc(record), *_files(record)):
         yield Problem(where, what, anew(record.lab))
     yield from _processes(record, {node for node, _ in broken})
+    if left := fault_state.left_over(record.folder):
+        what = f"faults are in force that no time line restores any more: {few(left)}"
+        yield Problem("", what, f"netlab fault restore --lab {record.lab}")
 
 
 def _in_etc(record: LabRecord) -> Iterator[tuple[str, str]]:

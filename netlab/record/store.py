@@ -111,10 +111,15 @@ def _without_variables(node: NodeRecord) -> NodeRecord:
     return node._replace(env={}, processes=tuple(each._replace(env={}) for each in node.processes))
 
 
+def is_readable(lab: str) -> bool:
+    """Say whether the caller may read all of a lab's record but the variables of processes."""
+    return os.access(f"{paths.folder_of(lab)}/{paths.RECORD}", os.R_OK)
+
+
 def shown(lab: str) -> LabRecord:
     """Return what the caller may see of a lab's record: all that `read` returns, or else what `status` needs."""
     path = f"{paths.folder_of(lab)}/{paths.RECORD}"
-    hidden = os.path.exists(path) and not os.access(path, os.R_OK)
+    hidden = os.path.exists(path) and not is_readable(lab)
     return public(lab) if hidden else read(lab)
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from netlab.supervise import logs, restarts
 from netlab.supervise.background import Background
-from netlab.supervise.child import Child, Inherited, Printed
+from netlab.supervise.child import Child, Inherited
 from netlab.supervise.intake import Intake
+from netlab.supervise.interference import Interference
 from netlab.supervise.loop import Loop
 from netlab.supervise.order import Order
-from netlab.supervise.refused import Refused
+from netlab.supervise.pipe import Printed
+from netlab.supervise.refusal import Refused
 from netlab.supervise.stops import Stops
 from netlab.supervise.stream import Stream
 from netlab.supervise.telling import Telling
@@ -39,6 +41,7 @@ class Children:
         self._stream = stream
         self._tell = Telling(stream)
         self._patience_s = 0.0
+        self.interference = Interference(self._running, self._tell)
         self._past: list[Child] = []
         self._startable: deque[Child] = deque()
         self._later: dict[str, dict[str, Any]] = {}  # what is to be started next in the place of a process
@@ -52,10 +55,7 @@ class Children:
         self._is_leaving = False
 
     def begin(self, starts: Sequence[dict[str, Any]], patience_s: float) -> None:
-        """Add processes, and start those that start by themselves, each when those in its `after:` are here.
-
-        They have `patience_s` seconds to become ready, unless they have their own time.
-        """
+        """Add processes, and start those that start by themselves, in their order; each has so long to be ready."""
         self._all.update({start["process"]: Child(start, self._log(start["process"])) for start in starts})
         self._patience_s, self._order = patience_s, Order(starts)
         self._tell.begun(start["process"] for start in starts)
@@ -149,14 +149,7 @@ class Children:
     def amend(self, start: dict[str, Any]) -> None:
         """Change what shows that a process is ready and when it starts again, from its next start or end on."""
         child = self._known(start["process"])
-        when, at_most = start["restart"]
-        child.restart, self._later[child.name] = (when, at_most), start
-
-    def signal(self, name: str, number: int) -> None:
-        """Send a signal to a process and its group."""
-        if not self._runs(child := self._known(name)):
-            raise Refused(f"{name} does not run")
-        child.signal(number)
+        child.restart, self._later[child.name] = tuple(start["restart"]), start
 
     def states(self) -> list[dict[str, object]]:
         """Return the state of each process."""
@@ -185,6 +178,11 @@ class Children:
         if name in self._all:
             return self._all[name]
         raise Refused(f"there is no process {name}; there are: {', '.join(list(self._all)[:20]) or 'none'}")
+
+    def _running(self, name: str) -> Child:
+        if not self._runs(child := self._known(name)):
+            raise Refused(f"{name} does not run")
+        return child
 
     def _runs(self, child: Child) -> bool:
         return bool(child.pid) and not child.end
@@ -260,6 +258,7 @@ class Children:
 
     def _has_ended(self, child: Child) -> None:
         self._watches.drop(child)
+        child.resume()  # what is left of it, and its next run, which has the same group
         when, at_most = child.restart
         is_free = not child.patience and not self._is_leaving and self._all.get(child.name) is child
         wanted = is_free and restarts.wants(when, child.end, child.stays)

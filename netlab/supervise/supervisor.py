@@ -30,9 +30,10 @@ from netlab.kernel import files, pids, syscalls, umask
 from netlab.supervise import logs, schema, trace_collector
 from netlab.supervise.child import Inherited
 from netlab.supervise.children import Children
+from netlab.supervise.fault_log import FaultLog
 from netlab.supervise.listener import Listener
 from netlab.supervise.loop import Loop, repeat
-from netlab.supervise.refused import Refused
+from netlab.supervise.refusal import Refused
 from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
 
@@ -66,7 +67,8 @@ class Supervisor:
         self.children = Children(inherited, self.loop, self.stream, log)
         self.events: EventSource | None = None
         self.log_limit, self.lab = limit, job["lab"]
-        requests = Requests(self.children, self.stream, self._look_for_events, self._catch_up, self._take)
+        faults = FaultLog(os.curdir, limit, self.stream.tell)
+        requests = Requests(self.children, self.stream, self._look_for_events, self._catch_up, faults.write, self._take)
         self.listener = Listener(job["lab"], self.loop, self.stream, requests)
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
         self.trace: trace_collector.Collector | None = None

@@ -66,6 +66,21 @@ class Telling:
         self.facts.add(process=child.name, pid=child.pid, stop_ns=time.monotonic_ns())
         self.note(child, "asked to stop")
 
+    def paused(self, child: Child) -> None:
+        """Say that a request has paused a process."""
+        about = {"pid": child.pid, "how": child.paused}
+        now = time.monotonic_ns()
+        self.facts.add(process=child.name, **about, paused_ns=now)
+        self.note(child, "paused")
+        self._stream.tell("paused", now, process=child.name, **about)
+
+    def resumed(self, child: Child) -> None:
+        """Say that a paused process goes on."""
+        now = time.monotonic_ns()
+        self.facts.add(process=child.name, pid=child.pid, resumed_ns=now)
+        self.note(child, "resumed")
+        self._stream.tell("resumed", now, process=child.name, pid=child.pid)
+
     def goes_on(self, child: Child, before: int) -> None:
         """Say that a process has ended, and goes on as another one in the background."""
         about = {"pid": child.pid, "before": before}

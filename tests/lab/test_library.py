@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from netlab import Lab, Topology
 from netlab.cli import typed
 from netlab.cli.balancer import operate
 from netlab.demo import parta
@@ -201,3 +202,12 @@ def test_a_balancer_is_changed_from_where_the_caller_is() -> None:
             assert now == state()
 
     assert any("worker3 added" in line for line in said)
+
+
+def test_a_lab_from_python() -> None:
+    """Its commands, lines and captures leave nothing behind either."""
+    with Lab.up(Topology(LAB).node("a", command=["echo", "said"], may_exit=True).node("b").link("a", "b")) as lab:
+        assert lab["a"].run(["ping", "-c1", "b"], check=True).stdout
+        assert lab.wait_for("said", "a").node == "a"
+        with pytest.raises(NetlabError):
+            lab["b"].run("sleep 100", timeout=0.05)

@@ -32,7 +32,6 @@ def nothing_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         [],
         ["frob"],
-        ["up"],
         ["exec"],
         ["exec", "--frob"],
         ["up", "--timeout", "soon", PAIR],

@@ -1,4 +1,4 @@
-"""In the supervisor: the answer to a request that is not done."""
+"""In the supervisor: why a request is not done."""
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer: nothing has gone wrong
