@@ -139,6 +139,7 @@ class Change:
         """Have all as it was. If that fails, raise an error that says both; then the change counts as cut off."""
         try:
             work.undo()
+            _remove_logs(self.before.record)
             noted_steps.write(self.folder, self.noted.done)
             if not self.is_cut_off:
                 changing.end(self.folder)

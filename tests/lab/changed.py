@@ -97,7 +97,8 @@ def settled(lab: str) -> Data:
         nonlocal found
         before, found = found, seen(lab)
         links = [link for node in store.read(lab).nodes for link in found[node]["addr"] if link.get("link_index")]
-        return found == before and all(link["operstate"] == "UP" for link in links)
+        is_calm = found == before and "tentative" not in str(found)
+        return is_calm and all(link["operstate"] == "UP" for link in links)
 
     eventually(is_settled, "all links are up")
     return found
