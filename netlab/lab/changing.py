@@ -86,9 +86,9 @@ class Change:
         try:
             if self.noted.open:
                 self._clear_up()
-            self._write_down()
             work = _Work(self, programs, host, lock, deadline_s)
             try:
+                self._write_down()
                 work.do()
                 comes_too_late()  # from here on a signal waits
                 self._complete(programs)
@@ -160,6 +160,7 @@ class _Work:
         self.change, self.what = change, change.difference
         self.programs, self.host = programs, host
         self.lock, self.deadline_s, self.say = lock, deadline_s, change.say
+        self.has_begun = False  # whether anything was undone
         self.balancers = Balancers(change.before, change.after, self.what, change.why.fresh)
         self.hosts = files.read(_hosts(change.folder))
 
@@ -167,6 +168,7 @@ class _Work:
         """Undo what is to go, and do what is to come."""
         undo, do = self.what.undo, self.what.do
         self.balancers.quiet(self.deadline_s, self.say)
+        self.has_begun = True
         change_processes.stop(self.before.record.folder, [step.key for step in of(StartRole, undo)])
         self.programs.take_off(self.before)
         change_network.clear(self.before, self.what.undone())
@@ -182,6 +184,9 @@ class _Work:
 
     def undo(self) -> None:
         """Have everything as before the change: what it has done is undone as far as it is done."""
+        if not self.has_begun:
+            self.balancers.undrain()
+            return
         undo, done = self.what.undo, tuple(reversed(self.what.do))
         folder = self.before.record.folder
         change_processes.stop(folder, [step.key for step in of(StartRole, done)])

@@ -1,4 +1,4 @@
-"""`apply` changes a lab on both runtimes: nodes and links come and go, the balancer is told, what is the same goes on."""
+"""`apply` on both runtimes: nodes and links come and go, the balancer is told, what is the same goes on."""
 
 from pathlib import Path
 

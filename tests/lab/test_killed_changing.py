@@ -9,10 +9,12 @@ from netlab import paths
 from netlab.record import changing
 from netlab.testing import leaks
 from tests.lab.changed import settled
-from tests.lab.killing import SMALL, STEPS, clean_after, lines_of, run_killed
+from tests.lab.killing import SMALL, clean_after, lines_of, run_killed
 from tests.lab.lab import netlab
 
 pytestmark = pytest.mark.root
+# Each kill takes a second or two of a processor.
+STEPS = [pytest.param(80, id="some"), pytest.param(4, id="many", marks=pytest.mark.slow)]
 OTHER = """
 name: small
 nodes:
