@@ -218,3 +218,12 @@ def test_the_place_of_entries_in_the_file_does_not_matter() -> None:
 
 def test_programs_are_split_and_put_together_again() -> None:
     assert tuple(whole(parts(steps(BALANCED)))) == steps(BALANCED)
+
+
+def test_a_switch_that_loses_its_last_port_gets_another_bridge() -> None:
+    """A bridge without ports has a carrier only if it is new."""
+    switched = {"nodes": {"a": {}, "s": {"kind": "switch"}}, "links": [["a", "s"]]}
+    bare = {**switched, "links": []}
+
+    assert "AddBridge" in kinds(between(switched, bare))[1]
+    assert "AddBridge" not in kinds(between(bare, switched))[1]
