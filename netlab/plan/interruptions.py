@@ -1,6 +1,6 @@
 """What a change interrupts, and what moves, in words. Pure."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
 from netlab.plan.attach_program import AttachProgram
@@ -32,30 +32,19 @@ def told(change: Difference, fresh: Collection[str] = ()) -> Iterator[str]:
 def in_short(change: Difference) -> str:
     """Return in a few words what differs."""
     found = []
-    before, after = _names(change.undo), _names(change.do)
-    for one, several in (("node", "nodes"), ("link", "links"), ("program", "programs"), ("process", "processes")):
-        gone, new = before.get(one, set()), after.get(one, set())
+    kinds: tuple[tuple[str, str, Callable[[Iterable[object]], set[str]]], ...] = (
+        ("node", "nodes", lambda steps: {step.node for step in _of(CreateNode, steps)}),
+        ("link", "links", lambda steps: {f"{step.a.node}–{step.b.node}" for step in _of(AddLink, steps)}),
+        ("program", "programs", lambda steps: {step.key for step in _of(AttachProgram, steps)}),
+        ("process", "processes", lambda steps: {step.key for step in _of(StartRole, steps)}),
+    )
+    for one, several, named in kinds:
+        gone, new = named(change.undo), named(change.do)
         for words, verb in ((new - gone, "new"), (gone - new, "gone"), (gone & new, "changed")):
             if words:
                 found.append(f"{verb}: {one if len(words) == 1 else several} {few(sorted(words))}")
     others = {type(step) for step in (*change.undo, *change.do)} - {CreateNode, AddLink, AttachProgram, StartRole}
     return "; ".join(found) or ("addresses, routes or settings" if others else "what no step is needed for")
-
-
-def _names(steps: Iterable[object]) -> dict[str, set[str]]:
-    """Return what nodes, links, programs and processes of these steps are called."""
-    found: dict[str, set[str]] = {}
-    for step in steps:
-        match step:
-            case CreateNode():
-                found.setdefault("node", set()).add(step.node)
-            case AddLink():
-                found.setdefault("link", set()).add(f"{step.a.node}–{step.b.node}")
-            case AttachProgram():
-                found.setdefault("program", set()).add(step.key)
-            case StartRole():
-                found.setdefault("process", set()).add(step.key)
-    return found
 
 
 def _of(kind: type[_Kind], steps: Iterable[object]) -> list[_Kind]:
