@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from netlab.plan.attach_program import AttachProgram
+from netlab.plan.dependencies import Around, gives, needs
 from netlab.plan.difference import UNKNOWN, Difference, difference
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.interruptions import in_short, told
@@ -15,6 +17,7 @@ from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import AddAddress, AddLink, AddRoute, CreateNode, FaceProgram, StartRole, Step
 from netlab.plan.sysctl_step import ChangeSysctls
 from netlab.topology import document, validate
+from tests.lab.changed import topologies
 
 Data = dict[str, Any]
 CHAIN: Data = {"nodes": {"a": {}, "r": {}, "b": {}}, "links": [["a", "r"], ["r", "b"]]}
@@ -227,3 +230,20 @@ def test_a_switch_that_loses_its_last_port_gets_another_bridge() -> None:
 
     assert "AddBridge" in kinds(between(switched, bare))[1]
     assert "AddBridge" not in kinds(between(bare, switched))[1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(one=topologies(), other=topologies())
+def test_nothing_is_done_before_what_it_needs(one: Data, other: Data) -> None:
+    """Of any pair: what is left and what is done is what is wanted, and each step finds what it needs."""
+    wanted, found = steps(other), between(one, other)
+    around, there = Around(wanted), {thing for step in parts(found.left) for thing in gives(step)}
+    made = [step for step in found.do if not isinstance(step, ChangeSysctls)]
+    for step in parts(found.left):
+        assert there.issuperset(needs(step, Around(found.left)))
+    for step in parts(made):
+        assert there.issuperset(needs(step, around)), step
+        there.update(gives(step))
+
+    assert len(list(parts(found.left))) + len(list(parts(made))) + len(found.idle) >= len(list(parts(wanted)))
+    assert there == {thing for step in parts(wanted) for thing in gives(step)}
