@@ -1,6 +1,11 @@
 """`apply` killed with -9 anywhere: the same file or the one before makes the lab whole, and `down` leaves nothing."""
 
+import random
 import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +15,7 @@ from netlab.record import changing
 from netlab.testing import leaks
 from tests.lab.changed import settled
 from tests.lab.killing import SMALL, clean_after, lines_of, run_killed
-from tests.lab.lab import netlab
+from tests.lab.lab import PARTB, ROOT, netlab
 
 pytestmark = pytest.mark.root
 # Each kill takes a second or two of a processor.
@@ -79,3 +84,35 @@ def test_apply_killed_at_its_lines(both: tuple[str, str], tmp_path: str, step: i
         netlab("apply", at)
         assert settled("small") == expected[at], line
     assert not clean_after("the end", before)
+
+
+@pytest.mark.parametrize("times", [pytest.param(6, id="some"), pytest.param(60, id="many", marks=pytest.mark.slow)])
+def test_apply_killed_at_random_moments(times: int) -> None:
+    """Part B, with another build of the balancer and other workers: `apply` finishes, or `down` leaves nothing."""
+    before, source = leaks.snapshot(), random.Random(33)
+    ways = [(), ("--set", "nodes.worker.replicas=4", "--set", "nodes.lb.xdp.define.QUEUE=2048")]
+    netlab("up", PARTB)
+    begun = time.monotonic()
+    netlab("apply", PARTB, *ways[1])
+    took_s = time.monotonic() - begun
+    for number in range(times):
+        way = ways[number % 2]
+        started = subprocess.Popen(
+            [sys.executable, "-m", "netlab", "apply", PARTB, *way],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with suppress(subprocess.TimeoutExpired):
+            started.wait(source.uniform(0, took_s))
+        started.kill()
+        started.wait()
+        if number % 3 == 2:
+            netlab("down", "--lab", "partb")
+            assert not leaks.settled(before), number
+            netlab("up", PARTB)
+        else:
+            netlab("apply", PARTB, *ways[(number + number // 3) % 2])
+            netlab("status", "partb")
+    netlab("down", "--lab", "partb")
+    assert not leaks.settled(before)
