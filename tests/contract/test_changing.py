@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.lab import inside, netlab, pids, stats, texts
+from tests.lab.lab import inside, lab, netlab, pids, stats, texts
 
 pytestmark = pytest.mark.root
 
@@ -28,10 +28,16 @@ links: [[client, lb], [worker, lb], [new, client]]
 """
 
 
-def test_a_lab_becomes_another_one_and_the_first_again(one: str, tmp_path: Path) -> None:
+def test_a_lab_becomes_another_one_and_the_first_again(runtime: str, tmp_path: Path) -> None:
     """Each of them answers as a lab does that was made so."""
-    file = tmp_path / "changed.yml"
+    file, back = tmp_path / "changed.yml", tmp_path / "back.yml"
     file.write_text(CHANGED)
+    back.write_text(TOPOLOGY)
+    with lab(str(back), "--runtime", runtime):
+        _change_and_change_back(file, back)
+
+
+def _change_and_change_back(file: Path, back: Path) -> None:
     stays = pids("lb", "worker1", "worker2")
     said = netlab("apply", str(file)).stderr
 
@@ -45,8 +51,6 @@ def test_a_lab_becomes_another_one_and_the_first_again(one: str, tmp_path: Path)
     inside("new", "ping", "-c", "1", "lb")
     assert "nothing to do" in netlab("apply", str(file)).stderr
     netlab("status")
-    back = tmp_path / "back.yml"
-    back.write_text(TOPOLOGY)
     assert "lb: worker3 removed" in netlab("apply", str(back)).stderr
     inside("old", "ping", "-c", "1", "worker1")
     netlab("run", "client", "--count", "10", "--interval", "0", "--sleep", "0.02")
