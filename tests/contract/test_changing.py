@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab.testing.waiting import eventually
 from tests.lab.lab import inside, lab, netlab, pids, stats, texts
 
 pytestmark = pytest.mark.root
@@ -46,7 +47,7 @@ def _change_and_change_back(file: Path, back: Path) -> None:
     assert "mine" in texts("logs", "new")
     assert "old" not in netlab("status").stdout
     netlab("run", "client", "--count", "30", "--interval", "0", "--sleep", "0.02")
-    assert stats()["completions"] == 30
+    eventually(lambda: stats()["completions"] == 30, "all are served")
     assert set(stats()["backends"]) == {"worker1", "worker2", "worker3"}
     inside("new", "ping", "-c", "1", "lb")
     assert "nothing to do" in netlab("apply", str(file)).stderr
@@ -54,5 +55,5 @@ def _change_and_change_back(file: Path, back: Path) -> None:
     assert "lb: worker3 removed" in netlab("apply", str(back)).stderr
     inside("old", "ping", "-c", "1", "worker1")
     netlab("run", "client", "--count", "10", "--interval", "0", "--sleep", "0.02")
-    assert stats()["completions"] == 40
+    eventually(lambda: stats()["completions"] == 40, "all are served")
     netlab("status")
