@@ -79,6 +79,8 @@ class Change:
 
     def make(self, lock: int, deadline_s: float, comes_too_late: Callable[[], object]) -> None:
         """Make the change; undo all of it if a step fails, or on a signal, and then raise the error."""
+        if any(isinstance(step, StartRole) for step in self.noted.done) and not client.supervisor_pid(self.folder):
+            raise NetlabError(f"the supervisor of {self.lab} has died: netlab down --lab {self.lab}, then up")
         host = Host(self.plan, self.after.record, lock, deadline_s, self.say)
         host.check_commands(of(StartRole, self.difference.do), any_runs=True)
         programs = self._compiled(host, lock)
@@ -188,8 +190,8 @@ class _Work:
             self.balancers.undrain()
             return
         undo, done = self.what.undo, tuple(reversed(self.what.do))
-        folder = self.before.record.folder
-        change_processes.stop(folder, [step.key for step in of(StartRole, done)])
+        concerned = [step.key for step in of(StartRole, (*done, *undo))]  # some may still be those of before
+        change_processes.stop(self.before.record.folder, concerned)
         self.programs.back_out()
         change_network.clear(self.after, done)
         change_network.clear(self.before, self.what.undone())  # as it may have been cut off inside a step
@@ -202,7 +204,7 @@ class _Work:
         change_programs.attach_all(self.before, stood, lambda _: None)
         went_on = {step.key for step in self.what.later}
         later = [step for step in of(StartRole, stood) if step.key in went_on]
-        self._take(self.before, done, tuple(reversed(undo)), later)
+        self._take(self.before, (*done, *undo), tuple(reversed(undo)), later)
         self.balancers.back()
 
     def _fill(self, gone: _Fills, new: _Fills) -> None:

@@ -163,3 +163,10 @@ def test_a_lab_without_steps_is_told_to_go_down(pair: Path) -> None:
     os.unlink(f"{paths.folder_of('pair')}/{paths.STEPS}")
 
     assert "netlab down --lab pair, and then up" in netlab("apply", str(pair), code=1).stderr
+
+
+def test_a_lab_whose_supervisor_has_died_is_told_so(pair: Path) -> None:
+    os.kill(client.supervisor_pid(paths.folder_of("pair")), signal.SIGKILL)
+    pair.write_text(PAIR.replace("b: {}", "b: {command: [sleep, inf]}"))
+
+    assert "the supervisor of pair has died" in netlab("apply", str(pair), code=1).stderr
