@@ -6,43 +6,29 @@ stands: so the next `apply` knows where it is.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable
 
 from netlab import paths
 from netlab.errors import NetlabError, explain
 from netlab.kernel import cgroups, files, signals
-from netlab.lab import (
-    bring_up,
-    change_network,
-    change_processes,
-    change_programs,
-    host_networks,
-    map_filling,
-    noted_steps,
-    xdp_watch,
-)
-from netlab.lab.change_balancer import Balancers
+from netlab.lab import bring_up, change_network, change_processes, change_programs, noted_steps
 from netlab.lab.change_network import of
-from netlab.lab.change_processes import Words
 from netlab.lab.change_programs import Programs
 from netlab.lab.change_reasons import reasons
+from netlab.lab.change_work import Work
 from netlab.lab.host import Host
 from netlab.lab.standing import Standing
-from netlab.plan import hosts, interruptions
+from netlab.plan import interruptions
 from netlab.plan.description import describe
 from netlab.plan.difference import difference, stay_loaded
-from netlab.plan.fill_maps import FillMaps
 from netlab.plan.planner import Plan
-from netlab.plan.setup_steps import RunSetup
-from netlab.plan.steps import StartRole, Step
+from netlab.plan.steps import StartRole
 from netlab.plan.sysctl_step import ChangeSysctls
 from netlab.record import changing, store
 from netlab.record.model import LabRecord
 from netlab.supervise import client, lab_cgroup
 
 Say = Callable[[str], None]
-_Fills = tuple[Standing, list[FillMaps]]
 
 
 class Change:
@@ -88,7 +74,7 @@ class Change:
         try:
             if self.noted.open:
                 self._clear_up()
-            work = _Work(self, programs, host, lock, deadline_s)
+            work = Work(self, programs, host, lock, deadline_s)
             try:
                 self._write_down()
                 work.do()
@@ -137,7 +123,7 @@ class Change:
             _end_supervisor(self.lab, self.folder)
         changing.end(self.folder)
 
-    def _back_out(self, error: BaseException, work: "_Work") -> None:
+    def _back_out(self, error: BaseException, work: Work) -> None:
         """Have all as it was. If that fails, raise an error that says both; then the change counts as cut off."""
         try:
             work.undo()
@@ -152,85 +138,6 @@ class Change:
                 f"{what}\nnetlab: and not all could be put back: {problem}\nnetlab: netlab apply, with this file or the"
                 f" one before, goes on from here; netlab down --lab {self.lab} removes all"
             ) from error
-
-
-class _Work:
-    """What a change does to this host, and what takes that back."""
-
-    def __init__(self, change: Change, programs: Programs, host: Host, lock: int, deadline_s: float) -> None:
-        self.before, self.after = change.before, change.after
-        self.change, self.what = change, change.difference
-        self.programs, self.host = programs, host
-        self.lock, self.deadline_s, self.say = lock, deadline_s, change.say
-        self.has_begun = False  # whether anything was undone
-        self.balancers = Balancers(change.before, change.after, self.what, change.why.fresh)
-        self.hosts = files.read(_hosts(change.folder))
-
-    def do(self) -> None:
-        """Undo what is to go, and do what is to come."""
-        undo, do = self.what.undo, self.what.do
-        self.balancers.quiet(self.deadline_s, self.say)
-        self.has_begun = True
-        change_processes.stop(self.before.record.folder, [step.key for step in of(StartRole, undo)])
-        self.programs.take_off(self.before)
-        change_network.clear(self.before, self.what.undone())
-        _write_record(self.after, hosts.text(self.change.plan))
-        change_network.do(self.after, do, self.change.plan.steps, self.say)
-        xdp_watch.change(self.before.record, self.after, self.say)
-        self.programs.put_in()
-        self.programs.renew(self.before)
-        self._fill((self.before, of(FillMaps, undo)), (self.after, of(FillMaps, do)))
-        change_programs.attach_all(self.after, self.change.plan.steps, self.say)
-        self._take(self.after, undo, do, self.what.later)
-        self.balancers.tell(self.say)
-
-    def undo(self) -> None:
-        """Have everything as before the change: what it has done is undone as far as it is done."""
-        if not self.has_begun:
-            self.balancers.undrain()
-            return
-        undo, done = self.what.undo, tuple(reversed(self.what.do))
-        concerned = [step.key for step in of(StartRole, (*done, *undo))]  # some may still be those of before
-        change_processes.stop(self.before.record.folder, concerned)
-        self.programs.back_out()
-        change_network.clear(self.after, done)
-        change_network.clear(self.before, self.what.undone())  # as it may have been cut off inside a step
-        _write_record(self.before, self.hosts)
-        back = [step._replace(before=step.after, after=step.before) for step in of(ChangeSysctls, done)]
-        change_network.do(self.before, [*back, *reversed(undo)], self.change.noted.done, lambda _: None)
-        xdp_watch.change(self.after.record, self.before, self.say)
-        self._fill((self.after, of(FillMaps, done)), (self.before, of(FillMaps, tuple(reversed(undo)))))
-        stood = self.change.noted.done
-        change_programs.attach_all(self.before, stood, lambda _: None)
-        went_on = {step.key for step in self.what.later}
-        later = [step for step in of(StartRole, stood) if step.key in went_on]
-        self._take(self.before, (*done, *undo), tuple(reversed(undo)), later)
-        self.balancers.back()
-
-    def _fill(self, gone: _Fills, new: _Fills) -> None:
-        """Write entries of maps, and remove those that are not written any more."""
-        if new[1]:
-            map_filling.fill(*new, self.change.plan.topology.path or "the topology")
-        if lost := [step for step in gone[1] if step not in self.what.gone_with]:
-            map_filling.forget((gone[0], lost), new)
-
-    def _take(
-        self,
-        lab: Standing,
-        gone: Sequence[Step | ChangeSysctls],
-        new: Sequence[Step | ChangeSysctls],
-        later: Sequence[StartRole],
-    ) -> None:
-        forget = tuple(step.key for step in of(StartRole, (*self.change.noted.open, *gone)))
-        words = Words(
-            forget,
-            tuple(later),
-            tuple(of(RunSetup, new)),
-            tuple(of(StartRole, new)),
-            self.deadline_s,
-            self.programs.has_events,
-        )
-        change_processes.take(lab, words, self.lock, self.host.tell)
 
 
 def apply(plan: Plan, deadline_s: float, say: Say) -> None:
@@ -262,18 +169,6 @@ def shown(plan: Plan, say: Say) -> list[str]:
     change.tell()
     undone = [*change.noted.open, *change.difference.undone()]
     return [step.undone() for step in undone] + [str(step) for step in change.difference.do]
-
-
-def _hosts(folder: str) -> str:
-    return f"{folder}/{paths.ETC}/hosts"
-
-
-def _write_record(lab: Standing, names: str | bytes) -> None:
-    """Write what the lab is to be, and its hosts file, which nodes have mounted: it stays the same file."""
-    joins_host = any(node.kind == "host" for node in lab.record.nodes.values())
-    with host_networks.claimed(lab.record) if joins_host else nullcontext():
-        store.write(lab.record)
-    files.overwrite(_hosts(lab.record.folder), names)
 
 
 def _remove_logs(record: LabRecord) -> None:

@@ -22,6 +22,7 @@ ACTING = (
     "lab/bring_up",
     "lab/host",
     "lab/changing",
+    "lab/change_work",
     "lab/change_network",
     "lab/change_processes",
     "lab/change_programs",
