@@ -14,7 +14,7 @@ from netlab.api.lines import Event
 from netlab.api.node import Node
 from netlab.api.topology import Topology
 from netlab.errors import HostError, NetlabError, TimeLimitError
-from netlab.lab import bring_up, planning
+from netlab.lab import bring_up, changing, planning
 from netlab.lab.standing import Standing
 from netlab.observe import capture, stats, status
 from netlab.record import store
@@ -65,8 +65,7 @@ class Lab:
         notes: list[str] = []
 
         def plan() -> Any:
-            sets = [f"{place}={value if isinstance(value, str) else json.dumps(value)}" for place, value in set.items()]
-            return planning.planned(_document(topology, sets), name, runtime)
+            return planning.planned(_document(topology, _sets(set)), name, runtime)
 
         planned = plan()
         if not bring_up.up(planned, timeout, notes.append, again=plan):
@@ -80,6 +79,21 @@ class Lab:
         """Return a lab that is up; without a name, the only one. NetlabError if there is none."""
         _need_root()
         return cls(Standing.read(store.choose(name or None)), [])
+
+    def apply(
+        self,
+        topology: "str | os.PathLike[str] | Topology",
+        *,
+        set: Mapping[str, object] = {},  # noqa: A002 - as the option is called
+        timeout: float = _READY_S,
+    ) -> None:
+        """Make this lab what a file or a Topology says now, by the difference only; what is the same goes on.
+
+        Errors and signals are as for `up`: then the lab is as it was before.
+        """
+        planned = planning.planned(_document(topology, _sets(set)), self.name, as_it_stands=True)
+        changing.apply(planned, timeout, self.notes.append)
+        self._lab = Standing.read(self.name)
 
     def down(self) -> None:
         """Remove the lab, with all that belongs to it; it is no error if it is gone already."""
@@ -177,6 +191,11 @@ class Lab:
     def balancer(self, node: str = "") -> Balancer:
         """Return the balancer of a node, or the only one; UsageError if there is none, or several."""
         return Balancer(self._lab, node, self.notes.append)
+
+
+def _sets(values: Mapping[str, object]) -> list[str]:
+    """Return changes of a topology as `--set` takes them."""
+    return [f"{place}={value if isinstance(value, str) else json.dumps(value)}" for place, value in values.items()]
 
 
 def _document(topology: "str | os.PathLike[str] | Topology", sets: list[str]) -> document.Document:

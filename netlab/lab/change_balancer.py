@@ -44,6 +44,12 @@ class Balancers:
         for one in self._all:
             one.tell(say)
 
+    def undrain(self) -> None:
+        """Send the drained backends requests again: nothing has changed yet."""
+        for one in self._all:
+            names = [name for name in (*one.gone, *one.moved) if name not in one.drained]
+            control.undrain(one.pins, names, one.before.runtime.netns_path(one.node))
+
     def back(self) -> None:
         """Have the backends as before the change, which is undone."""
         for one in self._all:

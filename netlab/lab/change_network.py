@@ -1,22 +1,25 @@
 """Undoes and does the network part of a change: nodes, links, addresses, routes, sysctls."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.kernel import kill
+from netlab.kernel import files, kill, syscalls
 from netlab.lab.host import ELSEWHERE
 from netlab.lab.standing import Standing
 from netlab.network import inverses, links, sysctl_changes
+from netlab.plan import hosts
 from netlab.plan.file_steps import GiveFiles
-from netlab.plan.host_steps import JoinHost
+from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
 from netlab.plan.middle_steps import CreateMiddle
 from netlab.plan.stages import Work, work_of
-from netlab.plan.steps import CreateNode, Step
+from netlab.plan.steps import AddLink, CreateNode, Step
 from netlab.plan.sysctl_step import ChangeSysctls
 
+Say = Callable[[str], None]
 _Kind = TypeVar("_Kind")
 
 
@@ -33,6 +36,8 @@ def clear(lab: Standing, steps: Sequence[Step | ChangeSysctls]) -> None:
     work = [step for step in steps if not isinstance(step, ChangeSysctls) and work_of(step) == Work.NETWORK]
     nodes = [step.node for step in of(CreateNode, work)]
     _end_processes(lab, nodes)
+    for step in of(OpenInternet, work):
+        _close_way(lab, step)
     elsewhere = ELSEWHERE | CreateNode | CreateMiddle
     inverses.clear([step for step in work if not isinstance(step, elsewhere)], lab.runtime.netns_path)
     lab.runtime.remove([*nodes, *(step.node for step in of(JoinHost, work))])
@@ -55,8 +60,15 @@ def _end_processes(lab: Standing, nodes: Sequence[str]) -> None:
         raise NetlabError(f"these processes of nodes that go cannot be ended: {', '.join(stopped.left)}")
 
 
-def do(lab: Standing, steps: Sequence[Step | ChangeSysctls]) -> None:
-    """Do the steps of the network among these; `lab` is as it is to be."""
+def _close_way(lab: Standing, step: OpenInternet) -> None:
+    from netlab.network import internet
+
+    if os.path.exists(path := lab.runtime.netns_path(step.node)):
+        syscalls.inside(path, partial(internet.close_way, lab.record.lab, has_way=True))
+
+
+def do(lab: Standing, steps: Sequence[Step | ChangeSysctls], whole: Sequence[Step], say: Say) -> None:
+    """Do the steps of the network among these; `lab` is as it is to be, and `whole` are all of its steps."""
     work = [step for step in steps if isinstance(step, ChangeSysctls) or work_of(step) == Work.NETWORK]
     changes = of(ChangeSysctls, work)
     nodes = [step.node for step in work if isinstance(step, CreateNode | JoinHost)]
@@ -71,3 +83,18 @@ def do(lab: Standing, steps: Sequence[Step | ChangeSysctls]) -> None:
         links.build(made, lab.runtime.netns_path)
     if changes:
         sysctl_changes.after_links(changes, lab.runtime.netns_path)
+    joined = [step for step in work if isinstance(step, GuardHost | OpenInternet)]
+    if joined:
+        _join_host(lab, joined, whole, say)
+
+
+def _join_host(lab: Standing, steps: Sequence[Step], whole: Sequence[Step], say: Say) -> None:
+    """Open what the lab reaches of this host, and tell it; who answers names in the lab may be another one now."""
+    from netlab.lab import outside
+
+    interfaces = [end for step in of(AddLink, whole) for end in (step.a, step.b)]
+    names = outside.names(whole, interfaces)
+    outside.opened(steps, interfaces, names, lab.record.lab, say)
+    text = names.text if names else hosts.BESIDE[hosts.RESOLV_CONF]
+    if os.path.exists(path := f"{lab.record.folder}/{paths.ETC}/{hosts.RESOLV_CONF}"):
+        files.overwrite(path, text)

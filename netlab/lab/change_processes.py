@@ -82,7 +82,10 @@ def take(lab: Standing, words: Words, lock: int, tell: Tell) -> None:
         "starts": [_plain(one) for one in starts],
     }
     files.write(f"{folder}/{paths.TAKEN}", json.dumps(job), 0o600)
-    _await(folder, starts, {one.node for one in setups}, words.deadline_s, tell)
+    try:
+        _await(folder, starts, {one.node for one in setups}, words.deadline_s, tell)
+    finally:
+        files.remove(f"{folder}/{paths.TAKEN}")
 
 
 def _begin(

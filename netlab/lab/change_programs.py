@@ -55,13 +55,17 @@ class Programs:
         may_stay = {thing for thing, step in before.items() if not step.for_peer and step.key not in anew}
         self.renewed = [step for step in fresh if program(step) in may_stay and step.node not in made]
         kept = {program(step) for step in self.renewed}
-        self.fresh = [step for step in fresh if program(step) not in kept]
+        self.fresh = [step for step in fresh if program(step) not in kept and not self._is_there(step, before)]
         self.gone = [step for thing, step in before.items() if thing not in kept]
         self.detached = [*of(change.undo)]
         self.has_events = False
         self._compilations: dict[AttachProgram, loader.Compilation] = {}
         self._renewals: dict[AttachProgram, reload.Renewal] = {}
         self._undo = ExitStack()
+
+    def _is_there(self, step: AttachProgram, before: Collection[object]) -> bool:
+        """Say whether a pass program was pinned outside of any plan, by a `reload` that needed it."""
+        return step.for_peer and program(step) not in before and os.path.exists(pins_of(self.folder, step))
 
     def prepare(self, lock: int, say: Say) -> list[str]:
         """Compile all that is needed, before anything changes.

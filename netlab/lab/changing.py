@@ -7,37 +7,26 @@ stands: so the next `apply` knows where it is.
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from netlab import paths
 from netlab.errors import NetlabError, explain
 from netlab.kernel import cgroups, files, signals
-from netlab.lab import (
-    bring_up,
-    change_network,
-    change_processes,
-    change_programs,
-    fault_state,
-    map_filling,
-    noted_steps,
-    xdp_watch,
-)
-from netlab.lab.change_balancer import Balancers
+from netlab.lab import bring_up, change_network, change_processes, change_programs, fault_state, noted_steps
 from netlab.lab.change_network import of
-from netlab.lab.change_processes import Words
 from netlab.lab.change_programs import Programs
 from netlab.lab.change_reasons import reasons
+from netlab.lab.change_work import Work
 from netlab.lab.host import Host
 from netlab.lab.standing import Standing
-from netlab.plan import hosts, interruptions
+from netlab.plan import interruptions
 from netlab.plan.description import describe
 from netlab.plan.difference import difference, stay_loaded
-from netlab.plan.fill_maps import FillMaps
 from netlab.plan.planner import Plan
-from netlab.plan.setup_steps import RunSetup
-from netlab.plan.steps import StartRole, Step
+from netlab.plan.steps import StartRole
 from netlab.plan.sysctl_step import ChangeSysctls
 from netlab.record import changing, store
+from netlab.record.model import LabRecord
 from netlab.supervise import client, lab_cgroup
 
 Say = Callable[[str], None]
@@ -83,12 +72,14 @@ class Change:
 
     def tell(self) -> None:
         """Say what the change interrupts, and what moves."""
-        for text in interruptions.told(self.difference):
+        for text in interruptions.told(self.difference, self.why.fresh):
             self.say(f"netlab: {self.lab}: {text}")
 
     def make(self, lock: int, deadline_s: float, comes_too_late: Callable[[], object]) -> None:
         """Make the change; undo all of it if a step fails, or on a signal, and then raise the error."""
         fault_state.check_none(self.lab, self.folder)
+        if any(isinstance(step, StartRole) for step in self.noted.done) and not client.supervisor_pid(self.folder):
+            raise NetlabError(f"the supervisor of {self.lab} has died: netlab down --lab {self.lab}, then up")
         host = Host(self.plan, self.after.record, lock, deadline_s, self.say)
         host.check_commands(of(StartRole, self.difference.do), any_runs=True)
         programs = self._compiled(host, lock)
@@ -96,9 +87,9 @@ class Change:
         try:
             if self.noted.open:
                 self._clear_up()
-            self._write_down()
-            work = _Work(self, programs, host, lock, deadline_s)
+            work = Work(self, programs, host, lock, deadline_s)
             try:
+                self._write_down()
                 work.do()
                 if self.has_middle:
                     from netlab.lab import change_links
@@ -144,91 +135,26 @@ class Change:
     def _complete(self, programs: Programs) -> None:
         noted_steps.write(self.folder, self.plan.steps)
         programs.finish()
-        _remove_logs(self.folder, set(self.before.record.logs()) - set(self.after.record.logs()))
+        _remove_logs(self.after.record)
         if not self.after.record.has_supervisor and not os.path.exists(f"{self.folder}/{paths.LINKS}"):
             _end_supervisor(self.lab, self.folder)
         changing.end(self.folder)
 
-    def _back_out(self, error: BaseException, work: "_Work") -> None:
+    def _back_out(self, error: BaseException, work: Work) -> None:
         """Have all as it was. If that fails, raise an error that says both; then the change counts as cut off."""
         try:
             work.undo()
+            _remove_logs(self.before.record)
             noted_steps.write(self.folder, self.noted.done)
             if not self.is_cut_off:
                 changing.end(self.folder)
+                self.say(f"netlab: {self.lab} is as it was before")
         except (NetlabError, OSError) as problem:
             what = explain(error)[0].removeprefix("netlab: ")
             raise NetlabError(
                 f"{what}\nnetlab: and not all could be put back: {problem}\nnetlab: netlab apply, with this file or the"
                 f" one before, goes on from here; netlab down --lab {self.lab} removes all"
             ) from error
-
-
-class _Work:
-    """What a change does to this host, and what takes that back."""
-
-    def __init__(self, change: Change, programs: Programs, host: Host, lock: int, deadline_s: float) -> None:
-        self.before, self.after = change.before, change.after
-        self.change, self.what = change, change.difference
-        self.programs, self.host = programs, host
-        self.lock, self.deadline_s, self.say = lock, deadline_s, change.say
-        self.balancers = Balancers(change.before, change.after, self.what, change.why.fresh)
-        self.hosts = files.read(_hosts(change.folder))
-
-    def do(self) -> None:
-        """Undo what is to go, and do what is to come."""
-        undo, do = self.what.undo, self.what.do
-        self.balancers.quiet(self.deadline_s, self.say)
-        change_processes.stop(self.before.record.folder, [step.key for step in of(StartRole, undo)])
-        self.programs.take_off(self.before)
-        change_network.clear(self.before, self.what.undone())
-        _write_record(self.after, hosts.text(self.change.plan))
-        change_network.do(self.after, do)
-        xdp_watch.change(self.before.record, self.after, self.say)
-        self.programs.put_in()
-        if fills := of(FillMaps, do):
-            map_filling.fill(self.after, fills, self.change.plan.topology.path or "the topology")
-        self.programs.renew(self.before)
-        change_programs.attach_all(self.after, self.change.plan.steps, self.say)
-        self._take(self.after, undo, do, self.what.later)
-        self.balancers.tell(self.say)
-
-    def undo(self) -> None:
-        """Have everything as before the change: what it has done is undone as far as it is done."""
-        undo, done = self.what.undo, tuple(reversed(self.what.do))
-        folder = self.before.record.folder
-        change_processes.stop(folder, [step.key for step in of(StartRole, done)])
-        self.programs.back_out()
-        change_network.clear(self.after, done)
-        change_network.clear(self.before, self.what.undone())  # as it may have been cut off inside a step
-        _write_record(self.before, self.hosts)
-        back = [step._replace(before=step.after, after=step.before) for step in of(ChangeSysctls, done)]
-        change_network.do(self.before, [*back, *reversed(undo)])
-        xdp_watch.change(self.after.record, self.before, self.say)
-        stood = self.change.noted.done
-        change_programs.attach_all(self.before, stood, lambda _: None)
-        went_on = {step.key for step in self.what.later}
-        later = [step for step in of(StartRole, stood) if step.key in went_on]
-        self._take(self.before, done, tuple(reversed(undo)), later)
-        self.balancers.back()
-
-    def _take(
-        self,
-        lab: Standing,
-        gone: Sequence[Step | ChangeSysctls],
-        new: Sequence[Step | ChangeSysctls],
-        later: Sequence[StartRole],
-    ) -> None:
-        forget = tuple(step.key for step in of(StartRole, (*self.change.noted.open, *gone)))
-        words = Words(
-            forget,
-            tuple(later),
-            tuple(of(RunSetup, new)),
-            tuple(of(StartRole, new)),
-            self.deadline_s,
-            self.programs.has_events,
-        )
-        change_processes.take(lab, words, self.lock, self.host.tell)
 
 
 def apply(plan: Plan, deadline_s: float, say: Say) -> None:
@@ -262,19 +188,12 @@ def shown(plan: Plan, say: Say) -> list[str]:
     return [step.undone() for step in undone] + [str(step) for step in change.difference.do]
 
 
-def _hosts(folder: str) -> str:
-    return f"{folder}/{paths.ETC}/hosts"
-
-
-def _write_record(lab: Standing, names: str | bytes) -> None:
-    """Write what the lab is to be, and its hosts file, which nodes have mounted: it stays the same file."""
-    store.write(lab.record)
-    files.overwrite(_hosts(lab.record.folder), names)
-
-
-def _remove_logs(folder: str, keys: set[str]) -> None:
-    for key in keys:
-        for path in (paths.log(folder, key), f"{paths.log(folder, key)}.1"):
+def _remove_logs(record: LabRecord) -> None:
+    """Remove the logs of what is no longer in the lab."""
+    own = {paths.log(record.folder, key) for key in record.logs()}
+    for name in files.names(f"{record.folder}/{paths.LOGS}"):
+        path = f"{record.folder}/{paths.LOGS}/{name}"
+        if path.removesuffix(".1") not in own:
             files.remove(path)
 
 

@@ -1,8 +1,8 @@
 """Writes the entries that a topology has for maps into the maps of loaded programs."""
 
 import errno
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 
 from netlab import paths
@@ -48,6 +48,31 @@ def fill(standing: Standing, steps: Sequence[FillMaps], file: str) -> None:
                 syscalls.inside(standing.runtime.netns_path(node), partial(_write, fills))
             except Misfit as misfit:
                 raise TopologyError(file, [_mistake(misfit)]) from None
+
+
+def forget(gone: tuple[Standing, Sequence[FillMaps]], kept: tuple[Standing, Sequence[FillMaps]]) -> None:
+    """Remove the entries of some steps, as far as others do not have them; of an array they become zeros.
+
+    Each list of steps has the lab that they are for. Entries of a queue stay: nobody can tell them from others.
+    """
+    with ExitStack() as opened:
+        stay = {place for filling in _all(*kept, opened) for place in filling.places()}
+        works: dict[str, list[_Filling]] = {}
+        for step in gone[1]:
+            works.setdefault(step.node, []).extend(_all(gone[0], [step], opened))
+        for node, fillings in works.items():
+            syscalls.inside(gone[0].runtime.netns_path(node), partial(_remove, fillings, stay))
+
+
+def _all(standing: Standing, steps: Sequence[FillMaps], opened: ExitStack) -> "Iterator[_Filling]":
+    for step in steps:
+        for each in step.maps:
+            yield from _fillings(standing, step.node, each, opened).ready
+
+
+def _remove(fillings: "list[_Filling]", stay: Collection[tuple[str, str, bytes]]) -> None:
+    for each in fillings:
+        each.remove(stay)
 
 
 def _mistake(misfit: Misfit) -> Mistake:
@@ -153,6 +178,21 @@ class _Filling:
         else:
             for key, item in content.pairs:
                 yield key, item, join(self.path, key.text)
+
+    def places(self) -> "Iterator[tuple[str, str, bytes]]":
+        """Yield what tells each entry from all others of the lab: pins, map and key."""
+        return ((self._folder, self.name.text, key) for _, _, key, _ in self._ready)
+
+    def remove(self, stay: Collection[tuple[str, str, bytes]]) -> None:
+        """Remove all entries but these; one that is gone already does no harm."""
+        for (_, _, key, values), place in zip(self._ready, self.places(), strict=True):
+            if place in stay or not key:
+                continue
+            with suppress(KeyError, OSError):
+                if self._map.type in bpf.ARRAYS:
+                    self._map.set_per_cpu(key, [bytes(len(value)) for value in values])
+                else:
+                    self._map.delete(key)
 
     def write(self) -> None:
         """Write all entries; Misfit for one that the kernel refuses."""

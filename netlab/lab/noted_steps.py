@@ -52,14 +52,14 @@ def is_cut_off(noted: Noted) -> bool:
     return bool(noted.open)
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, tuple):
-        items = [_plain(each) if type(each) not in _SIMPLE else each for each in value]
-        return {type(value).__name__: items} if hasattr(value, "_fields") else items
-    return {_BYTES: value.decode(_ENCODING)} if isinstance(value, bytes) else value
-
-
 _SIMPLE = {str, int, float, bool, type(None)}
+
+
+def _plain(value: Any) -> object:
+    if type(value) is bytes:
+        return {_BYTES: value.decode(_ENCODING)}
+    items = [each if type(each) in _SIMPLE else _plain(each) for each in value]
+    return items if type(value) is tuple else {type(value).__name__: items}
 
 
 def _typed(value: Any, kinds: Mapping[str, type]) -> Any:

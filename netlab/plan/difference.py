@@ -59,7 +59,8 @@ class _Item(NamedTuple):
 
 def difference(stands: Sequence[Step], wanted: Sequence[Step], reasons: Reasons = Reasons()) -> Difference:  # noqa: B008
     """Return what makes a lab of these steps one of the wanted steps."""
-    before, after = _items(stands, reasons), _items(wanted)
+    bare = _switches(stands) - _switches(wanted)
+    before, after = _items(stands, reasons._replace(bare=bare)), _items(wanted)
     kept = _kept(before, after, reasons.fresh)
     undo = [each.step for at, each in enumerate(before) if at not in kept]
     stays = set(kept.values())
@@ -78,6 +79,12 @@ def difference(stands: Sequence[Step], wanted: Sequence[Step], reasons: Reasons 
         tuple(sorted(idle)),
         frozenset(_gone_with(undone, stands, left, do)),
     )
+
+
+def _switches(steps: Iterable[Step]) -> set[str]:
+    """Return the nodes of which a bridge has a port."""
+    links = (step for step in steps if isinstance(step, AddLink))
+    return {end.node for step in links for end in (step.a, step.b) if end.bridge}
 
 
 def _items(steps: Sequence[Step], reasons: Reasons = Reasons()) -> list[_Item]:  # noqa: B008

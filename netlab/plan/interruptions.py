@@ -13,13 +13,16 @@ from netlab.words import few
 _Kind = TypeVar("_Kind")
 
 
-def told(change: Difference) -> Iterator[str]:
-    """Yield a sentence for each thing that people should know of a change."""
+def told(change: Difference, fresh: Collection[str] = ()) -> Iterator[str]:
+    """Yield a sentence for each thing that people should know of a change.
+
+    `fresh` are the keys of programs that cannot take over the maps of the build before.
+    """
     gone, made = ({step.node for step in _of(CreateNode, steps)} for steps in (change.undo, change.do))
     yield from (f"{name} is made anew, and all that is there" for name in sorted(gone & made))
     yield from _links(change, gone | made)
     yield from _moves(change, gone | made)
-    yield from _programs(change)
+    yield from _programs(change, fresh)
     ends, begins = ({step.key for step in _of(StartRole, steps)} for steps in (change.undo, change.do))
     if again := sorted(ends & begins):
         yield f"{few(again)} {'ends and starts' if len(again) == 1 else 'end and start'} again"
@@ -87,9 +90,10 @@ def _moves(change: Difference, others: Collection[str]) -> Iterator[str]:
             yield f"{node} moves from {few(lost)} to {few(came)}"
 
 
-def _programs(change: Difference) -> Iterator[str]:
+def _programs(change: Difference, fresh: Collection[str]) -> Iterator[str]:
     stay = stay_loaded(change.left)
     before = {program(step) for step in _of(AttachProgram, change.undo)} - stay
     for step in _of(AttachProgram, change.do):
         if program(step) in before and not step.for_peer:
-            yield f"{step.program.name} of {step.node} is replaced by another build"
+            maps = "its maps have other shapes, and begin anew" if step.key in fresh else "its maps stay"
+            yield f"{step.program.name} of {step.node} is replaced by another build; {maps}"

@@ -13,7 +13,7 @@ from netlab.plan.dependencies import program
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.setup_steps import RunSetup
-from netlab.plan.steps import AddAddress, AddLink, CreateNode, StartRole, Step
+from netlab.plan.steps import AddAddress, AddBridge, AddLink, CreateNode, StartRole, Step
 from netlab.topology.document.tree import Item, Mapping, Scalar
 from netlab.topology.model import MapEntries, Restart
 
@@ -22,12 +22,14 @@ class Reasons(NamedTuple):
     """Why something that stands is made anew though its steps are the same.
 
     `nodes` have other limits or the like. `changed` are the keys of programs with another source, and `fresh` of those
-    that cannot take over the maps of the build before.
+    that cannot take over the maps of the build before. `bare` are switches that lose all ports: then the kernel takes
+    the carrier from the bridge, which a new one has.
     """
 
     nodes: Collection[str] = ()
     changed: Collection[str] = ()
     fresh: Collection[str] = ()
+    bare: Collection[str] = ()
 
 
 def parts(steps: Iterable[Step]) -> Iterator[Step]:
@@ -79,6 +81,10 @@ class Looks:
         match step:
             case CreateNode():
                 looks = (CreateNode, step.node, step.image, self._own.get(step.node), step.node in self._reasons.nodes)
+            case AddBridge():
+                looks = step, step.node in self._reasons.bare
+            case AddLink():  # its addresses are steps of their own
+                looks = AddLink, *(end._replace(addresses=(), peers=()) for end in (step.a, step.b))
             case AddAddress():
                 looks = step, self._behind((step.node, step.interface, ":" in step.address), step.address)
             case AttachProgram() if step.interfaces:

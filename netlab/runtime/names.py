@@ -91,6 +91,8 @@ class Names:
                 if self._has(files.target(os.path.join(folder, name))):
                     _remove(os.path.join(folder, name))
             release(path)
+        with suppress(OSError):  # there are others, or there was none
+            os.rmdir(f"{self._folder}/{paths.OUTSIDE}")
 
     def there(self) -> bool:
         """Say whether there is any symlink of the lab in this runtime."""

@@ -55,10 +55,7 @@ class Children:
         self._is_leaving = False
 
     def begin(self, starts: Sequence[dict[str, Any]], patience_s: float) -> None:
-        """Add processes, and start those that start by themselves, each when those in its `after:` are here.
-
-        They have `patience_s` seconds to become ready, unless they have their own time.
-        """
+        """Add processes, and start those that start by themselves, in their order; each has so long to be ready."""
         self._all.update({start["process"]: Child(start, self._log(start["process"])) for start in starts})
         self._patience_s, self._order = patience_s, Order(starts)
         self._tell.begun(start["process"] for start in starts)
@@ -152,8 +149,7 @@ class Children:
     def amend(self, start: dict[str, Any]) -> None:
         """Change what shows that a process is ready and when it starts again, from its next start or end on."""
         child = self._known(start["process"])
-        when, at_most = start["restart"]
-        child.restart, self._later[child.name] = (when, at_most), start
+        child.restart, self._later[child.name] = tuple(start["restart"]), start
 
     def states(self) -> list[dict[str, object]]:
         """Return the state of each process."""

@@ -163,8 +163,8 @@ class Supervisor:
 
     def _take(self) -> None:
         """Take from `apply` what has changed: processes that are gone or new, setups of new nodes, what is watched."""
-        if self.setups and not self.setups.is_over:
-            raise Refused("nodes are being set up")
+        if self.setups:  # of an `apply` that was killed: there is one at a time
+            self.setups.stop()
         try:
             with open(paths.TAKEN, "rb") as file:
                 job = json.load(file)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from netlab import paths
 from netlab.kernel import files, pids, syscalls
+from netlab.plan.host_steps import is_interface_of
 from netlab.plan.planner import Plan, plan
 from netlab.plan.steps import BRIDGE
 from netlab.record import form, store
@@ -79,8 +80,12 @@ def seen(lab: str) -> Data:
         "processes": {one.process: _running(one) for one in client.processes(record.folder)},
         "supervisor": bool(client.supervisor_pid(record.folder)),
     }
-    for node in record.nodes:
-        found[node] = syscalls.inside(f"{record.folder}/{paths.NETNS}/{node}", _inside)
+    for node, about in record.nodes.items():
+        if about.kind == "host":
+            links = [link for link in _asked("addr") if is_interface_of(link["ifname"], lab)]
+            found[node] = {"addr": links}
+        else:
+            found[node] = syscalls.inside(f"{record.folder}/{paths.NETNS}/{node}", _inside)
     return found
 
 
@@ -92,7 +97,8 @@ def settled(lab: str) -> Data:
         nonlocal found
         before, found = found, seen(lab)
         links = [link for node in store.read(lab).nodes for link in found[node]["addr"] if link.get("link_index")]
-        return found == before and all(link["operstate"] == "UP" for link in links)
+        is_calm = found == before and "tentative" not in str(found)
+        return is_calm and all(link["operstate"] == "UP" for link in links)
 
     eventually(is_settled, "all links are up")
     return found
@@ -145,6 +151,9 @@ def _lasting(shown: Data) -> Data:
     passing = (*_PASSING, "address", "addr_info") if shown.get("ifname") == BRIDGE else _PASSING
     for name, value in shown.items():
         if name in passing:
+            continue
+        if name == "xdp":
+            found[name] = value["mode"], value["prog"].get("name"), value["prog"].get("tag")
             continue
         if name == "addr_info":
             found[name] = [_lasting(each) for each in value]

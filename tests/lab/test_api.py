@@ -206,6 +206,9 @@ def test_a_balancer_is_changed_and_its_counts_are_read() -> None:
         with pytest.raises(UsageError, match="client carries no balancer; lb does"):
             lab.balancer("client")
         assert f"{LAB}b" in netlab("list").stdout
+        lab.apply(PARTB, set={"nodes.client.autostart": False, "nodes.worker.replicas": 4}, timeout=PATIENCE_S)
+        assert "worker4" in lab
+        assert lab.stats().balancers["lb"].backends.keys() >= {"worker3", "worker4"}
 
 
 USER = '''
@@ -232,6 +235,7 @@ def main() -> int:
         for event in lab.events("a", since_ns=time.monotonic_ns(), follow=True):
             print(event.time_ns, event.source, event.stream, event.text, event.data)
         lab.balancer().drain("a")
+        lab.apply(topology, set={"nodes.a.env": {"A": 2}}, timeout=3.0)
         lab["a"].map("m")["k"] = {"field": 1}
         with lab.capture(Path("/tmp")) as files:
             pass

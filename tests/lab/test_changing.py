@@ -1,18 +1,27 @@
 """`apply` makes of one lab what `up` would have made of another file."""
 
 import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from netlab import paths
 from netlab.lab import bring_up, changing
+from netlab.record import store
+from netlab.supervise import client
+from netlab.testing.labs import command
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.changed import Data, planned, seen, settled, topologies
-from tests.lab.lab import LAB
+from tests.lab.lab import LAB, inside, lab, netlab, pids, texts
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
-PAIRS = int(os.environ.get("NETLAB_PAIRS", "8"))
+PAIRS = 200 if os.environ.get("NETLAB_LONG") else 8
+PAIR = "name: pair\nnodes: {a: {command: [sleep, inf]}, b: {}}\nlinks: [[a, b]]\n"
 
 
 def quiet(_: str) -> None:
@@ -65,3 +74,99 @@ def test_a_lab_becomes_what_up_would_have_made(one: Data, other: Data) -> None:
 
 def _is_as(expected: Data) -> bool:
     return seen(LAB) == expected
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Path]:
+    """A small lab that is up, and its file."""
+    file = tmp_path / "pair.yml"
+    file.write_text(PAIR)
+    with lab(str(file), name="pair"):
+        yield file
+
+
+def state() -> Data:
+    """Return what can be seen of the small lab, without when it was made."""
+    return settled("pair")
+
+
+def test_apply_says_what_it_does_and_then_has_nothing_to_do(pair: Path) -> None:
+    before, pid = state(), pids("a")
+    pair.write_text(PAIR.replace("b: {}", "b: {}, c: {setup: [echo hello]}").replace("[a, b]", "[a, b], [c, b]"))
+    told = netlab("up", str(pair), code=1).stderr
+    shown = netlab("apply", "--dry-run", str(pair))
+    unchanged = state() == before
+    netlab("apply", str(pair))
+
+    assert "what differs: new: node c; new: link c–b" in told
+    assert f"netlab apply {pair} changes only that" in told
+    assert unchanged
+    assert "ip netns add pair.c" in shown.stdout
+    assert "ip netns exec pair.b sysctl -qw net.ipv4.ip_forward=1" in shown.stdout
+    assert "ip netns exec pair.c sh -c 'echo hello'" in shown.stdout
+    assert "hello" in texts("logs", "c")
+    assert pids("a") == pid
+    assert "nothing to do" in netlab("apply", str(pair)).stderr
+    assert "is up already" in netlab("up", str(pair)).stderr
+    netlab("apply", "--dry-run", str(pair))
+    inside("c", "ping", "-c", "1", "a")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (("b: {}", "b: {command: [sh, -c, 'echo alas; exit 3']}"), "b ended with exit code 3"),
+        (("b: {}", "b: {}, c: {setup: ['false']}"), "c is not set up"),
+        (("b: {}", "b: {command: [nosuch]}"), "no such command"),
+        (("b: {}", "b: {sysctls: {net.ipv4.conf.eth0.nosuch: 1}}"), "there is no such sysctl"),
+    ],
+)
+def test_a_step_that_fails_is_undone(pair: Path, change: tuple[str, str], why: str) -> None:
+    """Links, addresses, record and processes are as they were, and the next change works."""
+    before = state()
+    pair.write_text(PAIR.replace("inf", "9").replace(*change))
+    said = netlab("apply", str(pair), code=1).stderr
+
+    assert why in said
+    eventually(lambda: state() == before, "all is as before", 20)
+    pair.write_text(PAIR)
+    assert "nothing to do" in netlab("apply", str(pair)).stderr
+    netlab("status")
+
+
+def test_ctrl_c_undoes_a_change(pair: Path) -> None:
+    before = state()
+    pair.write_text(PAIR.replace("b: {}", "b: {command: [sleep, inf], ready: {file: /nosuch}}, c: {}"))
+    begun = subprocess.Popen([*command(), "apply", str(pair)], stderr=subprocess.PIPE, text=True)
+    eventually(lambda: "c" in store.read("pair").nodes and talks_of("b"), "the change has begun")
+    begun.send_signal(signal.SIGINT)
+    _, said = begun.communicate(timeout=PATIENCE_S)
+
+    assert begun.returncode == 1
+    assert "as it was before" in said
+    eventually(lambda: state() == before, "all is as before", 20)
+
+
+def talks_of(process: str) -> bool:
+    return any(one.process == process and one.state == "starting" for one in client.processes(paths.folder_of("pair")))
+
+
+def test_a_lab_that_is_not_there_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "pair.yml"
+    file.write_text(PAIR)
+
+    assert "no lab named pair is up: netlab up" in netlab("apply", str(file), code=1).stderr
+
+
+def test_a_lab_without_steps_is_told_to_go_down(pair: Path) -> None:
+    """As one that an older netlab has made."""
+    os.unlink(f"{paths.folder_of('pair')}/{paths.STEPS}")
+
+    assert "netlab down --lab pair, and then up" in netlab("apply", str(pair), code=1).stderr
+
+
+def test_a_lab_whose_supervisor_has_died_is_told_so(pair: Path) -> None:
+    os.kill(client.supervisor_pid(paths.folder_of("pair")), signal.SIGKILL)
+    pair.write_text(PAIR.replace("b: {}", "b: {command: [sleep, inf]}"))
+
+    assert "the supervisor of pair has died" in netlab("apply", str(pair), code=1).stderr

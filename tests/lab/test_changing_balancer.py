@@ -59,3 +59,18 @@ def test_no_request_is_lost_while_workers_come_and_go(tmp_path: Path) -> None:
         assert "nothing to do" in netlab("apply", str(tmp_path / "after.yml")).stderr
         assert "up already" in netlab("up", str(tmp_path / "after.yml")).stderr
         inside("client", "ping", "-c", "1", "w4")
+
+
+def test_a_worker_with_work_in_hand_stays_and_nothing_is_interrupted(tmp_path: Path) -> None:
+    """Its requests are waited for; then nothing has been undone, and it gets requests again."""
+    with lab(file(tmp_path, "before", "w1", "w2")):
+        netlab("run", "client", "--count", "10", "--interval", "0", "--sleep", "300")
+        eventually(lambda: not any(free().values()), "all threads are taken")
+        stays, fewer = pids("w1", "w2"), file(tmp_path, "after", "w1")
+        said = netlab("apply", "--timeout", "0.3", fewer, code=1).stderr
+
+        assert "these backends still have requests in hand after 0.3 s: w2 5" in said
+        assert "is as it was before" in said
+        assert pids("w1", "w2") == stays
+        netlab("status")
+        assert {name: each["weight"] for name, each in stats()["backends"].items()} == {"w1": 1, "w2": 1}
