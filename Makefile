@@ -30,7 +30,7 @@ SOAK := tests/lab/test_soak.py tests/lab/test_killed_reloads.py tests/lab/test_e
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables time gcc libc6-dev
 
 .NOTPARALLEL:
-.PHONY: help install install-libbpf demo check test test-bpf test-docker test-kernels soak lint bench bench-quick image image-dev uninstall clean dev
+.PHONY: help install install-libbpf demo check test test-bpf test-docker test-kernels soak lint man bench bench-quick image image-dev uninstall clean dev
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -91,6 +91,10 @@ test-kernels: dev
 lint: dev
 	@$(SETUP) user $(BIN)/ruff check --quiet
 	@$(SETUP) user $(BIN)/mypy --no-error-summary
+
+## make man         write docs/man/netlab.1 anew, from the table of verbs
+man: dev
+	@$(SETUP) user $(BIN)/python docs/man/build.py
 
 ## make bench       netlab beside its peers; writes docs/benchmarks.md (PARTS='datapath verbs' for some)
 bench: dev

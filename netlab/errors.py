@@ -3,7 +3,8 @@
 NetlabError            1   the work failed, and was undone
 ├── BuildError         1   a program of the user's does not compile
 ├── VerifierError      1   the kernel's verifier refuses it
-├── TimeLimitError     1   a demo was not over in time
+├── TimeLimitError     1   something was not over in time
+├── CommandError       1   a command in a node has failed, where that was not to be
 ├── UsageError         2   a wrong option or argument
 │   └── TopologyError  2   a topology with mistakes, all of them at once
 └── HostError          3   this host cannot do it: not root, a missing tool, an old kernel
@@ -39,6 +40,15 @@ class VerifierError(NetlabError):
 
 class TimeLimitError(NetlabError):
     """Something was not over in the time that the caller gave it."""
+
+
+class CommandError(NetlabError):
+    """A command in a node has ended with another exit code than 0; a negative `code` is the signal that ended it."""
+
+    def __init__(self, node: str, command: str, code: int, out: str, err: str) -> None:
+        self.node, self.command, self.code, self.out, self.err = node, command, code, out, err
+        said = (err or out).strip()
+        super().__init__(f"{node}: {command}: exit code {code}" + (f"\n{said}" if said else ""))
 
 
 class UsageError(NetlabError):

@@ -21,19 +21,23 @@ _CACHE = "/var/cache/netlab"
 
 RECORD, ENVIRONMENT, STATUS = "lab.json", "env.json", "status.json"
 COMPLETE = "up"
+STEPS, CHANGING = "steps.json", "changing"  # what stands; a change that is being made, or was cut off
 NETNS, ETC, BPF, TRACING, PROGRAMS, LOGS, COMPILER = "netns", "etc", "bpf", "tracing", "programs", "logs", "compiler"
 PINNED = "pinned"
 SUPERVISOR, SUPERVISOR_LOG, PROCESSES = "supervisor", "supervisor.log", "processes"
 SOCKET = "supervisor.sock"
 # What programs print, what goes wrong with XDP, and what programs have put into maps of events.
 TRACE_LOG, XDP_LOG, EVENTS_LOG = "trace.log", "xdp.log", "events.log"
+FAULTS_LOG = "faults.log"
 GROUP = "group"
+TAKEN = "take.json"  # what the supervisor is to take from `apply`
 NFTABLES = "nftables"  # the lab's table on the host, as nft has listed it: what `nft -f` loads again
 OUTSIDE = "outside"  # the host's own namespace, for a node that is the host; not beside those that `down` empties
 OWN, SPACES = "own", "spaces"  # what nodes have of the file system for themselves, and the namespaces that show it
 LAYOUTS = "layouts"
 CONTAINERS, BACK = "containers", "docker"  # BACK is a symlink that leads back to the folder
 BASHRC = "bashrc"
+LINKS_DOWN, FAULTS = "links_down", "faults"  # what links have lost that are down; what faults are in force
 
 # ---- beside it -------------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ made during a change follows the old word or the new one. Only the program's own
 After a change carriers fetch the requests that wait: a thread that counts again sends no completion.
 """
 
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from netlab import paths
@@ -84,20 +85,20 @@ def _inside(netns: str, work: Callable[[], object]) -> None:
 
 def _join_all(pins: str, config: Config, places: Sequence[tuple[int, Backend]]) -> None:
     for index, backend in places:
-        config = _join(pins, config, index, backend)
+        config = join(pins, config, index, backend)
     Healer(pins).kick()
 
 
-def _join(pins: str, config: Config, index: int, backend: Backend) -> Config:
+def join(pins: str, config: Config, index: int, backend: Backend, weight: int = 1, *, drained: bool = False) -> Config:
     """Put a backend into an unused place. Its weight, which makes it count, is written last."""
     _vacate(pins, config, index)
-    write_carriers(pins, {index: backend}, config.pair_interfaces)
-    entry = write_backend(pins, index, backend)
+    write_carriers(pins, {index: socket.if_nametoindex(backend.interface)}, config.pair_interfaces)
+    entry = write_backend(pins, index, backend)._replace(weight=weight)
     write_networks(pins, entry.ifindex, [*entries(pins, config).values(), entry], backend.networks)
     with LoadedProgram.open(paths.program_pin(pins, "begin_run")) as begin:
         begin.test_run(carrier(entry))
     entry.write(pins, index)  # with its name; if we are killed here, it is a backend that gets no requests
-    config = config._replace(backends=max(config.backends, index + 1)).sharing({index: entry.weight})
+    config = config._replace(backends=max(config.backends, index + 1)).sharing({index: 0 if drained else weight})
     config.write(pins)
     return config
 
@@ -151,7 +152,12 @@ def remove(pins: str, names: Sequence[str], deadline_s: float, now: bool) -> Non
             what = ", ".join(f"{name} {count}" for name, count in left.items())
             raise NetlabError(f"requests in hand after {deadline_s:g} s: {what}; drained, but not removed (see --now)")
         time.sleep(_LOOK_S)
-    others = [entry for index, entry in entries(pins, config).items() if index not in found]
+    forget(pins, found)
+
+
+def forget(pins: str, found: Mapping[int, Entry]) -> None:
+    """Remove backends that are drained, by index."""
+    others = [entry for index, entry in entries(pins, _config(pins)).items() if index not in found]
     for ifindex in {entry.ifindex for entry in found.values()}:
         write_networks(pins, ifindex, others)
     with map_of(pins, "backend_at") as index_of:
@@ -186,3 +192,14 @@ def _found(pins: str, config: Config, names: Sequence[str]) -> dict[int, Entry]:
         if name not in known:
             raise UsageError(f"{name} is no backend; there are {', '.join(sorted(known))}")
     return {index: entry for index, entry in there.items() if entry.name in names}
+
+
+def drained(pins: str) -> set[str]:
+    """Return the backends that get no requests, as somebody has drained them."""
+    config = _config(pins)
+    return {entry.name for index, entry in entries(pins, config).items() if not config.weights[index]}
+
+
+def backends(pins: str) -> set[str]:
+    """Return the names of all backends."""
+    return {entry.name for entry in entries(pins, _config(pins)).values()}

@@ -88,7 +88,8 @@ def set_up(pins: str, settings: Settings) -> bool:
         return False
     _write_ourselves(pins, settings)
     written: list[Entry] = []
-    write_carriers(pins, dict(enumerate(settings.backends)), wanted.pair_interfaces)
+    behind = {index: socket.if_nametoindex(each.interface) for index, each in enumerate(settings.backends)}
+    write_carriers(pins, behind, wanted.pair_interfaces)
     for index, backend in enumerate(settings.backends):
         written.append(write_backend(pins, index, backend))
         write_networks(pins, written[-1].ifindex, written, backend.networks)
@@ -112,7 +113,7 @@ def _config(pins: str, settings: Settings) -> Config:
         longest=layout.ETHERNET_HEADER + min(backend.mtu for backend in settings.backends),
         replies=int(settings.replies),
         report_port=settings.report_port,
-        pair_interfaces=_pair_interfaces(pins, settings),
+        pair_interfaces=pair_interfaces(pins, len(settings.interfaces) if settings.replies else 0, count),
         families=families(settings.backends),
         holds=settings.holds,
         weights=(1,) * count,
@@ -125,11 +126,10 @@ def _fixed(config: Config) -> tuple[int | str, ...]:
     return config.service_port, config.completion_port, config.report_port, config.replies, config.holds
 
 
-def _pair_interfaces(pins: str, settings: Settings) -> int:
+def pair_interfaces(pins: str, interfaces: int, backends: int) -> int:
     """Return with how many interfaces each backend is paired; 0 if there would be too many pairs."""
-    count = len(settings.interfaces) if settings.replies else 0
     with map_of(pins, "pairs") as pairs:
-        return count if count * len(settings.backends) <= pairs.max_entries else 0
+        return interfaces if interfaces * backends <= pairs.max_entries else 0
 
 
 def families(backends: Sequence[Backend]) -> frozenset[str]:
@@ -181,8 +181,11 @@ def write_backend(pins: str, index: int, backend: Backend) -> Entry:
     return entry
 
 
-def write_carriers(pins: str, backends: Mapping[int, Backend], pair_interfaces: int) -> None:
-    """Write the devmaps for carriers to backends, which are given by index: to each its own one and its pairs."""
+def write_carriers(pins: str, backends: Mapping[int, int], pair_interfaces: int) -> None:
+    """Write the devmaps for carriers to backends, to each its own and its pairs.
+
+    `backends` has the interfaces that lead to them, by their index.
+    """
     struct_interface, entry_of = (layout.types(pins).struct(name) for name in ("interface", "devmap_entry"))
     with (
         map_of(pins, "interfaces") as interfaces,
@@ -195,8 +198,7 @@ def write_carriers(pins: str, backends: Mapping[int, Backend], pair_interfaces: 
             return entry_of.pack(ifindex=ifindex, program=egress.fd)
 
         own, paired = {}, {}
-        for index, backend in backends.items():
-            ifindex = socket.if_nametoindex(backend.interface)
+        for index, ifindex in backends.items():
             own[index] = (door(ifindex), door(ifindex))
             for client, _ in socket.if_nameindex() if pair_interfaces else ():
                 if client >= interfaces.max_entries:  # no interface of the lab: those are in the map

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
 
 from netlab.cli import typed
 from netlab.cli.console import say
@@ -12,17 +13,15 @@ if TYPE_CHECKING:
 
     from netlab.cli.verbs import Verb
 
-    _Parser = TypeVar("_Parser", bound=argparse.ArgumentParser)
-
 
 def _formatter(prog: str) -> "argparse.HelpFormatter":
     """Return argparse's formatter with a known width: to find the width by itself, argparse loads shutil.
 
-    It makes one formatter for each option, so this would cost every verb 2 ms.
+    It makes one formatter for each option, so this would cost every verb 2 ms. It leaves the lines of examples alone.
     """
-    from argparse import HelpFormatter
+    from argparse import RawDescriptionHelpFormatter
 
-    return HelpFormatter(prog, width=_columns() - 2)
+    return RawDescriptionHelpFormatter(prog, width=_columns() - 2)
 
 
 def _plural(one: str, many: str, number: int) -> str:
@@ -80,34 +79,88 @@ def by_argparse(words: list[str]) -> typed.Arguments:
             say(f"{self.format_usage()}{self.prog}: error: {message}")
             sys.exit(2)
 
-    parser = Parser(
+    verb, words = _verb_first(words)
+    if verb not in VERBS:
+        _explain(verb, list(VERBS))
+    about = VERBS[verb].help.capitalize() + "."
+    parser = Parser(prog=f"netlab {verb}", description=about, allow_abbrev=False, formatter_class=_formatter)
+    _fill(parser, VERBS[verb])
+    if not {"-h", "--help"}.isdisjoint(words):
+        from netlab.cli import overview
+
+        parser.epilog = overview.examples(verb)
+    read, more = parser.parse_known_args(words[1:])
+    if more:
+        known = ["--lab", "--help", *(name for argument in VERBS[verb].arguments for name in argument.names)]
+        parser.error(f"unrecognized arguments: {' '.join(more)}{_nearest(more[0].partition('=')[0], known)}")
+    found = VERBS[verb].kind()
+    vars(found).update(vars(read), verb=verb, words=words, lab_given=read.lab is not None)
+    return found
+
+
+def of_all_verbs(look: "Callable[[argparse.Action], None]" = lambda _: None) -> "argparse.ArgumentParser":
+    """Return a parser of all verbs, for completion and the manual page; `look` sees each argument and option."""
+    from argparse import ArgumentParser
+
+    from netlab.cli import overview
+    from netlab.cli.verbs import VERBS
+
+    parser = ArgumentParser(
         prog="netlab",
         description="Build network labs from YAML: namespaces, veth pairs, XDP programs.",
         allow_abbrev=False,
         formatter_class=_formatter,
     )
-    parser.add_argument("--version", action="version", version=_version())
-    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=Parser)
-    wanted = words[0] if words and words[0] in VERBS else None
+    look(parser.add_argument("--lab", dest="lab_before", metavar="NAME", help="the lab; also behind the verb"))
+    verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
     for name, verb in VERBS.items():
-        if wanted in (None, name):
-            _add(verbs, name, verb)
-    read = parser.parse_args(words)
-    found = VERBS[read.verb].kind()
-    vars(found).update(vars(read), words=words, lab_given=read.lab is not None)
-    return found
+        about = verb.help.capitalize() + "."
+        made = verbs.add_parser(name, help=verb.help, description=about, allow_abbrev=False, formatter_class=_formatter)
+        made.epilog = overview.examples(name)
+        _fill(made, verb, look)
+    return parser
 
 
-def _add(verbs: "argparse._SubParsersAction[_Parser]", name: str, verb: "Verb") -> None:
-    about = verb.help.capitalize() + "."
-    parser = verbs.add_parser(name, help=verb.help, description=about, allow_abbrev=False, formatter_class=_formatter)
-    parser.set_defaults(verb=name)
-    parser.add_argument("--lab", metavar="NAME", help=f"the lab; before NODE (default: NETLAB_LAB, or {verb.lab})")
+def _fill(
+    parser: "argparse.ArgumentParser", verb: "Verb", look: "Callable[[argparse.Action], None]" = lambda _: None
+) -> None:
+    """Add what a verb takes."""
+    if verb.lab:
+        look(parser.add_argument("--lab", metavar="NAME", help=f"the lab (default: NETLAB_LAB, or {verb.lab})"))
+    else:
+        parser.set_defaults(lab=None)
     for argument in verb.arguments:
-        parser.add_argument(*argument.names, **argument.keywords)
+        look(parser.add_argument(*argument.names, **argument.keywords))
 
 
-def _version() -> str:
-    from netlab import __version__
+def _verb_first(words: list[str]) -> tuple[str, list[str]]:
+    """Return the verb, and the words with `--lab NAME` behind it; "" without a verb."""
+    match words:
+        case ["--lab", name, verb, *rest]:
+            return verb, [verb, "--lab", name, *rest]
+        case [lab, verb, *rest] if lab.startswith("--lab="):
+            return verb, [verb, lab, *rest]
+        case ["-h" | "--help", *_]:
+            return "help", ["help"]
+        case ["-V" | "--version", *_]:
+            return "version", ["version"]
+    return words[0] if words else "", words
 
-    return f"netlab {__version__}"
+
+def _explain(verb: str, known: list[str]) -> NoReturn:
+    """Say which verbs there are, or what was meant instead of one that there is not, and end."""
+    if verb:
+        say(f"usage: netlab VERB [OPTION ...]\nnetlab: error: {verb!r} is no verb{_nearest(verb, known)}")
+        say("netlab help lists all verbs")
+    else:
+        from netlab.cli import overview
+
+        say(overview.text())
+    sys.exit(2)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,16 +1,11 @@
-"""Applies `netlab balancer` commands to a running balancer."""
+"""Reads the words of `netlab balancer`, and says what was done."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from netlab import balancer
-from netlab.balancer import control
+from netlab.api.balancer import Balancer
 from netlab.cli import typed
 from netlab.errors import UsageError
 from netlab.lab.standing import Standing
-from netlab.paths import node_of
-from netlab.record import store
-from netlab.record.model import LabRecord, ProgramRecord
-from netlab.runtime.base import Runtime
 from netlab.words import count
 
 Say = Callable[[str], None]
@@ -23,7 +18,6 @@ ACTIONS = {
     "remove": "NODE ... [--timeout SECONDS] [--now]",
 }
 OPTIONS = {"capacity": "add", "timeout": "remove", "now": "remove"}  # each belongs to one action
-WAIT_S = 30.0  # for the requests in hand of a backend that is removed
 
 
 def operate(lab: Standing, args: typed.Balancer, say: Say) -> None:
@@ -39,68 +33,38 @@ def operate(lab: Standing, args: typed.Balancer, say: Say) -> None:
     for option, action in OPTIONS.items():
         if getattr(args, option) and args.action != action:
             raise UsageError(f"balancer {args.action} takes no --{option}; {action} does")
-    name, (here, program) = lab.record.lab, _meant(lab.record, args.node)
-    with store.locked(name, waiting=lambda: say(f"netlab: waiting for another command to leave the lab {name}")):
-        said = _done(lab.record, here, program, args, lab.runtime)
-    say(f"netlab: {name}: {here}: {said}")
+    balancer = Balancer(lab, args.node or "", say)
+    said = _done(balancer, args)
+    say(f"netlab: {lab.record.lab}: {balancer.key}: {said}")
 
 
-def _meant(lab: LabRecord, wanted: str | None) -> tuple[str, ProgramRecord]:
-    """Return the balancer that is meant, with its key; `wanted` is that, or the node of the only one there."""
-    there = balancer.carried(lab)
-    found = {key: each for key, each in there.items() if not wanted or wanted in (key, node_of(key))}
-    if wanted and not found:
-        raise UsageError(f"{wanted} carries no balancer; {', '.join(there) or 'no node of this lab'} does")
-    if not there:
-        raise UsageError(f"no node of the lab {lab.lab} carries a balancer")
-    if len(found) > 1:
-        raise UsageError(f"there are several balancers: choose one of {', '.join(found)} with --node NODE")
-    return next(iter(found.items()))
-
-
-def _done(lab: LabRecord, key: str, program: ProgramRecord, args: typed.Balancer, runtime: Runtime) -> str:
+def _done(balancer: Balancer, args: typed.Balancer) -> str:
     """Make the change, and return what to tell the user."""
-    pins, words, here = program.pins, args.words_of_action, node_of(key)
-    netns = runtime.netns_path(here)
-    if args.action == "policy":
-        if words[1:] or words[0] not in balancer.POLICIES:
-            raise UsageError(f"policy {' '.join(words)}: expected one of {', '.join(balancer.POLICIES)}")
-        control.set_policy(pins, words[0])
-        return f"policy {words[0]}"
-    weight = _weight(words.pop()) if args.action == "weight" else 0
-    names = _names(lab, words)
-    listed = ", ".join(names)
-    if args.action == "drain":
-        control.drain(pins, names)
-        return f"{listed} drained; {_in_hand(pins, names)} in hand"
-    if args.action == "undrain":
-        control.undrain(pins, names, netns)
-        return f"{listed} undrained"
-    if args.action == "weight":
-        control.set_weight(pins, names, weight)
-        return f"{listed}: weight {weight}"
-    if args.action == "add":
-        capacity = args.capacity or max(balancer.snapshot(pins).capacity.values(), default=1)
-        control.add(pins, balancer.find(lab.nodes, here, program, names, capacity), netns)
-        return f"{listed} added, {capacity} threads each"
-    control.remove(pins, names, args.timeout or WAIT_S, args.now)
-    return f"{listed} removed"
-
-
-def _names(lab: LabRecord, words: list[str]) -> list[str]:
-    """Return the nodes that are meant; a replicated node's name means all its replicas."""
-    replicated = {node.replica_of for node in lab.nodes.values()}
-    for word in words:
-        if word not in replicated:
-            store.node_of(lab, word)
-    return balancer.expand(lab.nodes, words)
+    words = list(args.words_of_action)
+    match args.action:
+        case "policy":
+            balancer.policy(" ".join(words))
+            return f"policy {words[0]}"
+        case "weight":
+            weight = _weight(words.pop())
+            balancer.weight(weight, *words)
+            return f"{balancer.listed(words)}: weight {weight}"
+        case "drain":
+            return f"{balancer.listed(words)} drained; {count(balancer.drain(*words), 'request')} in hand"
+        case "undrain":
+            balancer.undrain(*words)
+            return f"{balancer.listed(words)} undrained"
+        case "add":
+            threads = balancer.add(*words, capacity=args.capacity or 0)
+            return f"{balancer.listed(words)} added, {threads} threads each"
+        case _:
+            more = {"timeout": args.timeout} if args.timeout else {}
+            balancer.remove(*words, now=args.now, **more)
+            return f"{balancer.listed(words)} removed"
 
 
 def _weight(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= control.MAX_WEIGHT:
-        raise UsageError(f"weight {text}: expected a whole number from 1 to {control.MAX_WEIGHT}")
+    """Return a whole number; 0, which is no weight, for any other text."""
+    if not text.isascii() or not text.isdigit():
+        raise UsageError(f"weight {text}: expected a whole number from 1 to 1000")
     return int(text)
-
-
-def _in_hand(pins: str, names: Sequence[str]) -> str:
-    return count(sum(control.in_hand(pins, names).values()), "request")

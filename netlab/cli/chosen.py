@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 from netlab import paths
 from netlab.cli import typed
 from netlab.cli.console import say
-from netlab.errors import HostError
+from netlab.errors import HostError, UsageError
 from netlab.kernel import umask
 from netlab.record import store
 
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing
     from netlab.plan.planner import Plan
-    from netlab.plan.surroundings import Surroundings
-    from netlab.topology.model import Topology
 
 
 _NO_COLOUR = "NO_COLOR"
+_LOOKED_AT = 1 << 20  # characters of a file that may be a topology
 # All variables that control netlab, except NETLAB_LAB.
 KEPT = (
     "DOCKER_HOST",
@@ -34,28 +33,31 @@ KEPT = (
 
 def planned(args: typed.OfTopology) -> "Plan":
     """Return the plan of the topology that the verb names."""
-    from netlab.plan.planner import plan
-    from netlab.topology import document, validate
+    from netlab.lab import planning
+    from netlab.topology import document
 
-    written = document.load(args.file, args.set)
-    topology = validate.topology(written)
-    if args.lab:
-        paths.folder_of(args.lab)
-        topology = topology._replace(name=args.lab)
-    if isinstance(args, typed.Up) and args.runtime:
-        topology = topology._replace(runtime=args.runtime)
-    return plan(topology, written, surroundings_of(topology))
+    args.file = args.file or _only_topology()
+    runtime = args.runtime if isinstance(args, typed.Up) else None
+    written, stands = document.load(args.file, args.set), isinstance(args, typed.Apply)
+    return planning.planned(written, args.lab or "", runtime or "", as_it_stands=stands)
 
 
-def surroundings_of(topology: "Topology") -> "Surroundings":
-    """Return what of this host a lab must take into account; only one with a node that is this host has to."""
-    from netlab.plan.surroundings import NOWHERE
+def _only_topology() -> str:
+    """Return the file that is the only topology of the current folder, and say so; UsageError if it is not clear."""
+    import re
 
-    if not any(node.kind == "host" for node in topology.nodes):
-        return NOWHERE
-    from netlab.lab import host_networks
-
-    return host_networks.around(topology)
+    names = sorted(name for name in os.listdir() if name.endswith((".yml", ".yaml")) and os.path.isfile(name))
+    found = []
+    for name in names:
+        with open(name, encoding="utf-8", errors="replace") as file:
+            if re.search(r"^[\"']?nodes[\"']?\s*:", file.read(_LOOKED_AT), re.MULTILINE):
+                found.append(name)
+    if len(found) == 1:
+        say(f"netlab: note: the topology is {found[0]}")
+        return found[0]
+    if found:
+        raise UsageError(f"which topology? This folder has {', '.join(found)}: name one as FILE")
+    raise UsageError("no topology is named, and this folder has none (a .yml file with `nodes:`): name one as FILE")
 
 
 def note(plan: "Plan") -> None:

@@ -13,9 +13,14 @@ GOOD, BAD, DOUBTFUL, KERNEL = "32", "31", "33", "33"
 NODES = ("36", "34", "35", "96", "94", "95")
 
 
+def is_terminal() -> bool:
+    """Say whether stdout is a terminal."""
+    return sys.stdout.isatty()
+
+
 def is_painted() -> bool:
     """Say whether stdout is a terminal that shows colours, and colours are not switched off."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("NO_COLOR")
+    return is_terminal() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("NO_COLOR")
 
 
 class Painted:

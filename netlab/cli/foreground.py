@@ -20,7 +20,7 @@ from netlab.paths import process_key
 from netlab.record import named
 from netlab.runtime.base import home_of
 from netlab.supervise import schema, talk
-from netlab.supervise.child import Pipe, Printed
+from netlab.supervise.pipe import Pipe, Printed
 
 _READ_BYTES = 1 << 15
 _PIECE = 1 << 12  # bytes of a line that go into the log at once

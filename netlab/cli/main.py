@@ -33,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks, through `netlab completion`
+        from netlab.cli import completion
+
+        completion.complete()
     try:
         args = arguments.parse(words)
     except SystemExit:  # argparse has printed everything already
@@ -62,23 +66,23 @@ def up(args: typed.Up) -> None:
         print("\n".join(str(step) for step in lab.steps))
         return
     chosen.elevate(args)
-    from netlab.lab import apply
+    from netlab.lab import bring_up
 
     _end_with_what_is_called()
-    apply.up(lab, args.timeout, say, again=lambda: chosen.planned(args))
+    bring_up.up(lab, args.timeout, say, again=lambda: chosen.planned(args))
     if lab.topology.message:
         say(lab.topology.message.rstrip("\n"))
 
 
 def down(args: typed.Down) -> None:
     """Remove a lab with everything that belongs to it."""
-    from netlab.lab import apply, removal
+    from netlab.lab import bring_up, removal
 
     if args.all and args.lab_given:
         raise UsageError("down takes a lab or --all, not both")
     if args.all:
         chosen.elevate(args)
-        apply.down_all(say)
+        bring_up.down_all(say)
         return
     if args.lab:
         paths.folder_of(args.lab)  # a wrong name is reported without asking for root
@@ -91,7 +95,24 @@ def down(args: typed.Down) -> None:
     if len(there) > 1:
         raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
     chosen.elevate(args)
-    apply.down(there[0], say)
+    bring_up.down(there[0], say)
+
+
+def apply(args: typed.Apply) -> None:
+    """Change a lab that is up to what its topology says now; what is the same goes on."""
+    lab = chosen.planned(args)
+    chosen.note(lab)
+    chosen.elevate(args)
+    from netlab.lab import changing
+
+    if args.dry_run:
+        for line in changing.shown(lab, say):
+            print(line)
+        return
+    _end_with_what_is_called()
+    changing.apply(lab, args.timeout, say)
+    if lab.topology.message:
+        say(lab.topology.message.rstrip("\n"))
 
 
 def exec_(args: typed.Exec) -> NoReturn:
@@ -126,9 +147,26 @@ def change(args: typed.Change) -> None:
     """Start, stop or restart processes of nodes."""
     lab = store.choose(args.lab)
     chosen.elevate(args, lab)
-    from netlab.cli import processes
+    from netlab.lab import process_changes
 
-    processes.change(store.read(lab), args.verb, args.processes, args.timeout, say)
+    process_changes.change(store.read(lab), args.verb, args.processes, args.timeout, say)
+
+
+def interfere(args: typed.OfProcesses) -> None:
+    """Kill, pause or resume processes of nodes."""
+    lab = store.choose(args.lab)
+    chosen.elevate(args, lab)
+    from netlab.lab.interference import interfere
+
+    number = args.signal if isinstance(args, typed.Kill) else 0
+    interfere(store.read(lab), args.verb, args.processes, number, say)
+
+
+def fault(args: typed.Fault) -> int:
+    """Play faults at their times, or restore what a time line has left."""
+    from netlab.cli.fault import operate
+
+    return operate(args, say)
 
 
 def status(args: typed.Status) -> int:
@@ -233,15 +271,66 @@ def demo(args: typed.Demo) -> int:
     return play(args)
 
 
+def graph(args: typed.Graph) -> None:
+    """Draw a lab that is up, or a topology."""
+    from netlab.cli.drawing import draw
+
+    draw(args)
+
+
+def list_(args: typed.List) -> None:
+    """List the labs of this machine."""
+    from netlab.cli import show
+    from netlab.observe import labs
+
+    found = labs.read()
+    _show(args.format, {"version": labs.VERSION, "labs": found}, lambda _: show.labs(found))
+
+
+def doctor(args: typed.Doctor) -> int:
+    """Look at this host, and say what it lacks."""
+    from netlab.cli.doctor import examine
+
+    return examine(args)
+
+
+def completion(args: typed.Completion) -> None:
+    """Print what makes a shell complete netlab's words."""
+    from netlab.cli.completion import script
+
+    print(script(args.shell))
+
+
+def help_(args: typed.Help) -> None:
+    """List the verbs, or tell all of one."""
+    from netlab.cli import overview
+
+    if args.about:
+        arguments.parse([args.about, "--help"])
+    print(overview.text())
+
+
+def version(_: typed.Arguments) -> None:
+    """Print the version."""
+    from netlab import __version__
+
+    print(f"netlab {__version__}")
+
+
 _VERBS: dict[str, Callable[..., int | None]] = {
     "up": up,
     "down": down,
+    "apply": apply,
     "exec": exec_,
     "shell": shell,
     "run": run,
     "start": change,
     "stop": change,
     "restart": change,
+    "kill": interfere,
+    "pause": interfere,
+    "resume": interfere,
+    "fault": fault,
     "status": status,
     "logs": lines,
     "trace": lines,
@@ -255,6 +344,12 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "new": new,
     "export": export,
     "demo": demo,
+    "graph": graph,
+    "list": list_,
+    "doctor": doctor,
+    "completion": completion,
+    "help": help_,
+    "version": version,
 }
 
 

@@ -1,6 +1,7 @@
 """What a lab shows, for people: tables of the data that `observe` returns, and lines as they come."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from netlab.words import count, few
 
 if TYPE_CHECKING:
     from netlab.balancer.reports import Reporter
+    from netlab.observe.labs import LabEntry
     from netlab.observe.stats import BalancerStats, LabStats, ProgramStats, Reasons
     from netlab.observe.status import LabStatus, NodeStatus
     from netlab.supervise.client import Process
@@ -49,12 +51,31 @@ def status(found: "LabStatus") -> None:
     for name, node in found.nodes.items():
         for line in _remarks(name, node):
             print(line)
+    if found.faults:
+        print(f"a time line is played; in force are: {', '.join(found.faults)}")
     for problem in found.problems[:_MOST]:
         print(f"{_PAINT.bad(problem.where or 'the lab')}: {problem.said}")
     if found.problems[_MOST:]:
         print(f"… and {len(found.problems) - _MOST} more: --format json has all")
     if limited:
         say(f"netlab: note: to look into the nodes takes root: sudo netlab status {found.lab}")
+
+
+def labs(found: "Sequence[LabEntry]") -> None:
+    """Print the labs of this machine as a table."""
+    if not found:
+        say("netlab: no lab is up")
+        return
+    table = tables.table("LAB", "STATE", "NODES", "RUNTIME", "SINCE", "TOPOLOGY")
+    for each in found:
+        state = _PAINT.good(each.state) if each.state == "up" else _PAINT.bad(each.state)
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.since)) if each.since else ""
+        nodes = "" if each.nodes is None else str(each.nodes)
+        table.add_row(each.lab, tables.painted(state), nodes, each.runtime, since, each.topology)
+    tables.console().print(table)
+    for each in found:
+        if each.state != "up":
+            say(f"netlab: {each.lab}: netlab down {each.lab} removes what is there")
 
 
 def _remarks(name: str, node: "NodeStatus") -> Iterator[str]:
@@ -97,7 +118,9 @@ def _state(process: "Process") -> Any:
         return tables.painted(_PAINT.good(said))
     if process.state in ("killed", "lost", "gone") or process.code:
         return tables.painted(_PAINT.bad(said))
-    return tables.painted(_PAINT.doubtful(said) if process.state in ("starting", "stopped", "restarting") else said)
+    return tables.painted(
+        _PAINT.doubtful(said) if process.state in ("starting", "stopped", "paused", "restarting") else said
+    )
 
 
 def stats(counted: "LabStats") -> None:

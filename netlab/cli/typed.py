@@ -32,7 +32,7 @@ class Status(Named):
 
 
 class OfTopology(Arguments):
-    """The arguments of verbs that read a topology: its file, and changes to it."""
+    """The arguments of verbs that read a topology: its file ("": the only one of the folder), and changes to it."""
 
     file: str
     set: list[str]
@@ -42,6 +42,13 @@ class Up(OfTopology):
     """The arguments of `up`; the timeout in seconds."""
 
     runtime: str | None
+    dry_run: bool
+    timeout: float
+
+
+class Apply(OfTopology):
+    """The arguments of `apply`; the timeout in seconds."""
+
     dry_run: bool
     timeout: float
 
@@ -78,11 +85,31 @@ class Run(Arguments):
     options: list[str]
 
 
-class Change(Arguments):
-    """The arguments of `start`, `stop` and `restart`: processes as NODE or NODE/NAME; the timeout in seconds."""
+class OfProcesses(Arguments):
+    """The arguments of `pause` and `resume`: processes as NODE or NODE/NAME."""
 
     processes: list[str]
+
+
+class Change(OfProcesses):
+    """The arguments of `start`, `stop` and `restart`; the timeout in seconds."""
+
     timeout: float
+
+
+class Kill(OfProcesses):
+    """The arguments of `kill`: the number of a signal."""
+
+    signal: int
+
+
+class Fault(Arguments):
+    """The arguments of `fault`: `run` or `restore`; the file is None for the faults of the topology."""
+
+    action: str
+    file: str | None
+    keep: bool
+    format: str
 
 
 class Reload(Arguments):
@@ -166,4 +193,35 @@ class Demo(Arguments):
     timeout: float
     time_limit: float
     prints: str | None
+    format: str
+
+
+class Help(Arguments):
+    """The arguments of `help`: the verb that it is about, or ""."""
+
+    about: str
+
+
+class Doctor(Arguments):
+    """The arguments of `doctor`."""
+
+    format: str
+
+
+class Completion(Arguments):
+    """The arguments of `completion`."""
+
+    shell: str
+
+
+class Graph(OfTopology):
+    """The arguments of `graph`: the topology, or "" for a lab that is up; format and file, None for the usual ones."""
+
+    format: str | None
+    save: str | None
+
+
+class List(Arguments):
+    """The arguments of `list`."""
+
     format: str

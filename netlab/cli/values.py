@@ -36,3 +36,18 @@ def pattern(text: str) -> re.Pattern[str]:
         from argparse import ArgumentTypeError
 
         raise ArgumentTypeError(f"expected a regular expression, found {text!r}: {error}") from None
+
+
+def signal_number(text: str) -> int:
+    """Return the number of a signal, from its number or its name with or without SIG, for argparse."""
+    import signal
+
+    known = signal.Signals.__members__
+    name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
+    if name in known:
+        return int(known[name])
+    if text.isascii() and text.isdigit() and len(text) <= len("64") and int(text) in signal.valid_signals():
+        return int(text)
+    from argparse import ArgumentTypeError
+
+    raise ArgumentTypeError(f"expected a signal, as KILL, SIGHUP or 9, found {text!r}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netlab.cli import typed
-from netlab.cli.values import moment, pattern
+from netlab.cli.values import moment, pattern, signal_number
 from netlab.named_tuple import NamedTuple
 
 LONGEST_S = 1e6  # eleven days
@@ -20,7 +20,7 @@ class Argument(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """A verb: one line of help, its arguments and their type, and which lab it means."""
+    """A verb: one line of help, its arguments and their type, and which lab it means ("": none, ever)."""
 
     help: str
     kind: type[typed.Arguments]
@@ -63,7 +63,7 @@ def constant(text: str) -> tuple[str, str]:
     return name, value
 
 
-_FILE = _argument("file", metavar="FILE", help="the topology")
+_FILE = _argument("file", metavar="FILE", nargs="?", default="", help="the topology (the only one of this folder)")
 _SET = _argument(
     "--set",
     action="append",
@@ -79,9 +79,12 @@ _TIMEOUT = _argument(
     metavar="SECONDS",
     help="wait this long for each process to be ready, and for each command of a setup (30)",
 )
+_PROCESSES = _argument(
+    "processes", metavar="NODE", nargs="+", help="the node, or NODE/NAME for one of several processes"
+)
 _NODE = _argument("node", metavar="NODE", help="the node")
 _CHANGED = (
-    _argument("processes", metavar="NODE", nargs="+", help="the node, or NODE/NAME for one of several processes"),
+    _PROCESSES,
     _argument(
         "--timeout",
         type=seconds,
@@ -113,6 +116,17 @@ VERBS = {
     "down": Verb(
         "remove a lab", typed.Down, (_LAB, _argument("--all", action="store_true", help="every lab of this machine"))
     ),
+    "apply": Verb(
+        "change a lab that is up to what its topology says now",
+        typed.Apply,
+        (
+            _FILE,
+            _SET,
+            _argument("--dry-run", action="store_true", help="print what differs as shell commands, change nothing"),
+            _TIMEOUT,
+        ),
+        "the topology's name",
+    ),
     "exec": Verb(
         "run a command in a node",
         typed.Exec,
@@ -130,6 +144,40 @@ VERBS = {
     "start": Verb("start processes of nodes that do not run", typed.Change, _CHANGED),
     "stop": Verb("stop processes of nodes, and leave the nodes as they are", typed.Change, _CHANGED),
     "restart": Verb("stop processes of nodes, and start them again", typed.Change, _CHANGED),
+    "kill": Verb(
+        "kill processes of nodes, with all of their groups",
+        typed.Kill,
+        (
+            _PROCESSES,
+            _argument(
+                "--signal",
+                type=signal_number,
+                default=9,
+                metavar="SIGNAL",
+                help="by another signal: HUP, SIGHUP, 1 (KILL)",
+            ),
+        ),
+    ),
+    "pause": Verb(
+        "stop processes of nodes where they are, with all that they have started", typed.OfProcesses, (_PROCESSES,)
+    ),
+    "resume": Verb("let paused processes go on", typed.OfProcesses, (_PROCESSES,)),
+    "fault": Verb(
+        "play faults at their times, and restore what they have changed",
+        typed.Fault,
+        (
+            _argument(
+                "action",
+                metavar="ACTION",
+                choices=("run", "restore"),
+                help="run, to play a time line; restore, for what one has left that was killed, or was to keep it",
+            ),
+            _argument("file", metavar="FILE", nargs="?", help="the time line (faults: of the lab's topology)"),
+            _argument("--keep", action="store_true", help="leave what is in force at the end"),
+            _FORMAT,
+            _JSON,
+        ),
+    ),
     "status": Verb("show the nodes and what runs in them", typed.Status, (_LAB, _FORMAT)),
     "logs": Verb(
         "show what the roles printed",
@@ -253,7 +301,7 @@ VERBS = {
             ),
             _argument("folder", metavar="DIR", help="where to write it; it is made, and nothing is overwritten"),
         ),
-        "none",
+        "",
     ),
     "export": Verb(
         "print a topology for another tool",
@@ -261,6 +309,21 @@ VERBS = {
         (_argument("tool", metavar="TOOL", choices=("compose",), help="compose, for Docker Compose"), _FILE, _SET),
         "the topology's name",
     ),
+    "graph": Verb(
+        "draw a lab that is up, or a topology",
+        typed.Graph,
+        (
+            _argument("file", metavar="FILE", nargs="?", default="", help="the topology (the lab that is up)"),
+            _SET,
+            _argument(
+                "--format",
+                choices=("svg", "png", "pdf", "dot", "mermaid"),
+                help="by Graphviz: svg, png, pdf, or its text, dot; or the text of Mermaid, which needs nothing",
+            ),
+            _argument("--save", metavar="FILE", help="write it into a new file; its ending says the format"),
+        ),
+    ),
+    "list": Verb("list the labs of this machine", typed.List, (_FORMAT, _JSON), ""),
     "demo": Verb(
         "play a lab, show what happens, and check every claim of its exercise",
         typed.Demo,
@@ -283,4 +346,23 @@ VERBS = {
         ),
         "demo-DEMO",
     ),
+    "doctor": Verb(
+        "look at this host: what it has of all that netlab needs, and what mends the rest",
+        typed.Doctor,
+        (_FORMAT, _JSON),
+        "",
+    ),
+    "completion": Verb(
+        "print what makes a shell complete verbs, options and names",
+        typed.Completion,
+        (_argument("shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish"),),
+        "",
+    ),
+    "help": Verb(
+        "list the verbs, or tell all of one",
+        typed.Help,
+        (_argument("about", metavar="VERB", nargs="?", default="", help="the verb"),),
+        "",
+    ),
+    "version": Verb("print the version", typed.Arguments, (), ""),
 }

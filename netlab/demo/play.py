@@ -19,7 +19,7 @@ from netlab.judge import packets
 from netlab.judge.facts import Balancing, Dropping
 from netlab.judge.packets import Packet
 from netlab.kernel import files, signals
-from netlab.lab import apply
+from netlab.lab import bring_up
 from netlab.lab.standing import Standing
 from netlab.observe import stats
 from netlab.observe.capture import Capture
@@ -74,7 +74,7 @@ def play(
         if capture:
             in_the_end.callback(capture.stop)
         with _cut_at(ends), signals.waiting():  # except while `up` listens: so no lab is ever left behind
-            if lab in store.labs() or not apply.up(plan, deadline_s, say, before_roles):
+            if lab in store.labs() or not bring_up.up(plan, deadline_s, say, before_roles):
                 raise NetlabError(f"a lab named {lab} is up: netlab down --lab {lab} first, or play with --lab NAME")
             in_the_end.callback(_remove, lab, say)
         in_the_end.callback(watch.stop)  # before the lab is removed; a second call does no harm
@@ -137,7 +137,7 @@ def _clock_offset_ns() -> int:
 def _remove(lab: str, say: Callable[[str], None]) -> None:
     """Remove the lab, whatever would end us: nobody else does it."""
     with signals.waiting():
-        apply.down(lab, say)
+        bring_up.down(lab, say)
 
 
 def _sources(lab: LabRecord) -> dict[str, bytes]:

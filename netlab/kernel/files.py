@@ -106,6 +106,20 @@ def write(path: str, text: str | bytes, mode: int = 0o644) -> None:
         raise
 
 
+def remove(path: str) -> None:
+    """Remove a file, if it is there; raises OSError for anything but its absence."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.unlink(path)
+
+
+def overwrite(path: str, text: str | bytes) -> None:
+    """Write a file anew in its place, for whoever has it mounted; raises OSError. A reader may see both halfway."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with open(fd, "wb", buffering=0) as file:
+        file.write(text.encode() if isinstance(text, str) else text)
+        file.truncate()
+
+
 def opened(path: str) -> BinaryIO:
     """Open a regular file, or the one that a symlink leads to; OSError for anything else, without waiting."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -3,10 +3,20 @@
 import os
 import time
 
+from netlab.named_tuple import NamedTuple
+
 PID_NAMESPACE = "/proc/self/ns/pid"
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD in linux/sched.h
 _EXEC_S, _EXEC_INTERVAL_S = 1.0, 0.001
 _CHILDREN = "/proc/{}/task/{}/children"
+
+
+class Family(NamedTuple):
+    """A process among others: its parent, its session, and when it was started (start_ticks)."""
+
+    parent: int
+    session: int
+    start_ticks: int
 
 
 def start_ticks(pid: int) -> int:
@@ -19,6 +29,13 @@ def parent(pid: int) -> int:
     """Return the id of a process's parent; 0 if there is none that we may see."""
     fields = _stat(pid)
     return int(fields[1]) if fields else 0
+
+
+def family(pid: int) -> Family | None:
+    """Return whose child a process is; None if it has ended, or if we may not see it."""
+    fields = _stat(pid)
+    is_alive = bool(fields) and fields[0] not in (b"Z", b"X")
+    return Family(int(fields[1]), int(fields[3]), int(fields[19])) if is_alive else None
 
 
 def is_alive(pid: int, ticks: int) -> bool:

@@ -12,16 +12,17 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.syscalls import inside
-from netlab.lab import addresses_now, node_drift, port_vlans, process_drift, program_drift, snapshot
+from netlab.lab import addresses_now, fault_state, node_drift, port_vlans, process_drift, program_drift, snapshot
 from netlab.lab.node_drift import Inside, Problem, anew
 from netlab.lab.program_drift import NO_PINS, Pins
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
 from netlab.plan import hosts
-from netlab.record import noted_pins, store
+from netlab.record import changing, noted_pins, store
 from netlab.record.model import LabRecord, NodeRecord
 from netlab.record.notes import Pinned
 from netlab.supervise import client, identity, lab_cgroup, state, trace
+from netlab.words import few
 
 
 class Drift(NamedTuple):
@@ -55,6 +56,9 @@ def _examined(lab: Standing) -> Drift:
     if not store.is_complete(name):
         what = "it is half-built: its `up` has not come to the end, or the file `up` in its folder is gone"
         return Drift((Problem("", what, f"netlab down {name}"),), False, lab)
+    if what := changing.problem(lab.record.folder):
+        mend = f"netlab apply FILE, with its file or the one before, goes on; netlab down {name} removes it"
+        return Drift((Problem("", what, mend),), True, lab)
     outside = tuple(_outside(lab))
     told = {problem.where for problem in outside}
     try:
@@ -86,6 +90,9 @@ def _outside(lab: Standing) -> Iterator[Problem]:
     for where, what in (*_in_etc(record), *_files(record)):
         yield Problem(where, what, anew(record.lab))
     yield from _processes(record, {node for node, _ in broken})
+    if left := fault_state.left_over(record.folder):
+        what = f"faults are in force that no time line restores any more: {few(left)}"
+        yield Problem("", what, f"netlab fault restore --lab {record.lab}")
 
 
 def _in_etc(record: LabRecord) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Does the steps of a plan on this host: the Machine of `apply` that is no test."""
+"""Does the steps of a plan on this host: the Machine of `bring_up` that is no test."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 from netlab import paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, files, signals
-from netlab.lab import removal
+from netlab.lab import noted_steps, removal
 from netlab.lab.beside import Beside
 from netlab.lab.standing import Standing
 from netlab.plan.attach_program import AttachProgram
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _Step = TypeVar("_Step", bound=Step)
 # Steps that network/links does not do.
-_ELSEWHERE = JoinHost | OpenInternet | GiveFiles | FillMaps | AttachProgram | RunSetup | StartRole
+ELSEWHERE = JoinHost | OpenInternet | GiveFiles | FillMaps | AttachProgram | RunSetup | StartRole
 _BASHRC = """[ -f ~/.bashrc ] && . ~/.bashrc
 PS1="($NETLAB_LAB/$NETLAB_NODE) ${PS1-\\\\$ }"
 """
@@ -110,14 +110,14 @@ class Host:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""
         programs, roles = _of(AttachProgram, steps), _of(StartRole, steps)
         setups = _of(RunSetup, steps)
-        self._check_commands(roles, bool(roles or setups))
+        self.check_commands(roles, bool(roles or setups))
         if programs:
             from netlab.lab import xdp_watch
             from netlab.programs import loader
             from netlab.supervise import trace
 
             for step in programs:
-                self.compilations[step] = compilation = loader.start(self._job(step), self.lock)
+                self.compilations[step] = compilation = loader.start(self.job(step), self.lock)
                 if not step.for_peer:
                     files.write(paths.source(self.folder, step.key, step.program.path), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
@@ -128,7 +128,7 @@ class Host:
 
             self.supervisor = client.spawn(self.lab, self.folder, self.lock)
 
-    def _check_commands(self, roles: Sequence[StartRole], any_runs: bool) -> None:
+    def check_commands(self, roles: Sequence[StartRole], any_runs: bool) -> None:
         """Refuse commands that could not be started, before anything is built."""
         if self.runtime.has_files:  # the commands are in files that come with the nodes, and there are no nodes yet
             return
@@ -143,12 +143,14 @@ class Host:
         if problem and not step.awaits_ready:
             raise NetlabError(f"{step.key}: command {step.argv[0]}: {problem}")
 
-    def _job(self, step: AttachProgram) -> "Job":
+    def job(self, step: AttachProgram, pin_folder: str = "") -> "Job":
+        """Return what a loader is to do for a program; `pin_folder` is another place for its pins than its own."""
         from netlab.programs import loader
 
         program = step.program
         mtu = max(interface.mtu for interface in self.plan.interfaces if interface.node == step.node)
-        pins = paths.passing_pins(self.folder, step.node) if step.for_peer else paths.pins(self.folder, step.key)
+        own = paths.passing_pins(self.folder, step.node) if step.for_peer else paths.pins(self.folder, step.key)
+        pins = pin_folder or own
         what = (self.lab, step.key, program.path, pins, f"{self.folder}/{paths.COMPILER}")
         return loader.Job(
             *what,
@@ -185,7 +187,7 @@ class Host:
         nodes = [step.node for step in steps if isinstance(step, CreateNode | JoinHost)]
         self.runtime.create(nodes, {step.node: step.own for step in _of(GiveFiles, steps)})
         self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
-        links.build([step for step in steps if not isinstance(step, _ELSEWHERE)], self.runtime.netns_path)
+        links.build([step for step in steps if not isinstance(step, ELSEWHERE)], self.runtime.netns_path)
         self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
         if self._joins_host():
             from netlab.lab import outside
@@ -253,13 +255,14 @@ class Host:
             starts,
             bool(self.compilations),
             self.deadline_s,
-            self._tell,
+            self.tell,
             setups,
             errors=xdp_watch.nodes(self.standing.record),
             events=self.has_events,
         )
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def tell(self, event: dict[str, Any]) -> None:
+        """Say what has happened to a process or to the setup of a node."""
         words = {"prepared": "set up", "ready": "ready", "exited": "has ended"}
         if event["kind"] in words:
             how = f" with exit code {event['exit']}" if event.get("exit") else ""
@@ -280,6 +283,7 @@ class Host:
             from netlab.supervise import client
 
             client.keep(self.supervisor)
+        noted_steps.write(self.folder, self.plan.steps)
         store.mark_complete(self.lab)
 
     def undo(self) -> list[str]:

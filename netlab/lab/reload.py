@@ -19,7 +19,7 @@ from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
 from netlab.programs import attachment, build, loader, map_reuse, pinned
 from netlab.programs.maps import LoadedProgram, Map
-from netlab.record import named, noted_pins, store
+from netlab.record import changing, named, noted_pins, store
 from netlab.record.model import LabRecord, ProgramRecord
 from netlab.supervise import talk
 from netlab.topology import dialect
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 Define = tuple[tuple[str, str | int], ...]
 
 
-class _Renewal(NamedTuple):
+class Renewal(NamedTuple):
     """A program that is being replaced: the folder of its pins, and the one of the new build's, which is compiled.
 
     `earlier` are the kernel's numbers of what is pinned of it.
@@ -76,6 +76,8 @@ def reload(lab: str, called: str, define: Define, say: Say) -> None:
         standing = Standing.read(lab)
         if not store.is_complete(lab):
             raise NetlabError(f"{lab} is not whole: netlab down --lab {lab} removes it")
+        if what := changing.problem(standing.record.folder):
+            raise NetlabError(f"{lab}: {what}: netlab apply goes on, netlab down --lab {lab} removes it")
         programs = named.programs(standing.record, called)
         key, program = next(iter(programs.items()))  # all are of one node
         shared = paths.shared_pins(program.pins, paths.node_of(key))
@@ -124,10 +126,10 @@ def _replaced(
     comes_too_late: Callable[[], object],
 ) -> dict[str, _Maps]:
     """Build all programs, then replace all; return how many maps were kept and made, by the program's key."""
-    renewals: list[_Renewal] = []
+    renewals: list[Renewal] = []
     try:
         for key, program in programs.items():
-            renewals.append(_begun(lab, key, program, define, lock))
+            renewals.append(begun(lab, key, program, define, lock))
         for each in renewals:
             for note in each.compilation.pinned().notes:
                 say(f"netlab: note: {note}")
@@ -139,7 +141,7 @@ def _replaced(
                 if each.key in transmitting:
                     pass_programs.make_ready(undo, lab, paths.node_of(each.key), each.program, lock, say)
                 xdp_watch.add_cpumaps(lab.record, paths.node_of(each.key), each.compilation.pinned().cpumaps)
-                renewed[each.key] = _swapped(undo, lab.record.folder, each)
+                renewed[each.key] = swapped(undo, lab.record.folder, each)
             undo.pop_all()
     except (NetlabError, OSError) as error:
         has = "the program that it has" if len(programs) == 1 else "the programs that it has"
@@ -152,16 +154,16 @@ def _replaced(
     return renewed
 
 
-def _begun(lab: Standing, key: str, program: ProgramRecord, define: Define, lock: int) -> _Renewal:
+def begun(lab: Standing, key: str, program: ProgramRecord, define: Define, lock: int) -> Renewal:
     """Clear up what a killed reload may have left, then start to compile."""
     netns, fresh = lab.runtime.netns_path(paths.node_of(key)), paths.successor_pins(program.pins)
     if os.path.exists(fresh):
         _clear_up(lab.record.folder, program, fresh, netns)
     compilation = loader.start(_job(lab.record, key, program, define, fresh), lock)
-    return _Renewal(key, program, compilation, program.pins, fresh, netns, _numbers(program.pins))
+    return Renewal(key, program, compilation, program.pins, fresh, netns, _numbers(program.pins))
 
 
-def _may_transmit(renewal: _Renewal) -> bool:
+def _may_transmit(renewal: Renewal) -> bool:
     if renewal.program.hook != XDP:
         return False
     compilation = renewal.compilation
@@ -169,7 +171,7 @@ def _may_transmit(renewal: _Renewal) -> bool:
     return dialect.may_transmit(job.path, compilation.text, job.define, job.include, job.cflags)
 
 
-def _swapped(undo: ExitStack, folder: str, renewal: _Renewal) -> _Maps:
+def swapped(undo: ExitStack, folder: str, renewal: Renewal) -> _Maps:
     """Replace the old build by the new one; `undo` changes it back."""
     pins, program, compilation = renewal.pins, renewal.program, renewal.compilation
     loaded, before = compilation.pinned(), set(os.listdir(paths.map_pins(pins)))

@@ -41,3 +41,17 @@ def add_cpumaps(lab: LabRecord, node: str, numbers: Sequence[int]) -> None:
 def nodes(record: LabRecord) -> Sequence[Node]:
     """Return the nodes of a lab in which is counted; none if nothing is."""
     return xdp_places.nodes(record) if xdp_errors.is_there(record.folder) else ()
+
+
+def change(before: LabRecord, lab: Standing, say: Callable[[str], None]) -> None:
+    """Count in the nodes that a lab has now; what was counted before stays with its node."""
+    folder = lab.record.folder
+    if not any(node.programs for node in lab.record.nodes.values()):
+        return
+    if not xdp_errors.is_there(folder):
+        add_nodes(lab, lambda: begin(folder), say)
+        return
+    places = {name: place for place, name in enumerate(lab.record.nodes)}
+    moved = {place: places[name] for place, name in enumerate(before.nodes) if name in places}
+    xdp_errors.renumber(folder, moved)
+    add_nodes(lab, lambda: None, say)

@@ -67,6 +67,10 @@ class Messages:
         """Return the message that sets an interface up, as a port of the bridge with that index if there is one."""
         return self._encode(_PORT, (), _u32(index), _u32(bridge)) if bridge else self._encode(_UP, (), _u32(index))
 
+    def port(self, index: int, bridge: int) -> bytes:
+        """Return the message that makes an interface a port of the bridge with that index, be it up or down."""
+        return self._encode(_MOVED, (), _u32(index), _u32(bridge))
+
     def alias(self, index: int, text: str) -> bytes:
         """Return the message that sets an interface's alias, by which people and `down` know whose it is."""
         return self._by_pyroute2(_ALIAS, (), (_u32(index), text.encode()))  # too long for a template
@@ -191,6 +195,12 @@ def _port(classes: Classes, index: int, bridge: int) -> _Message:
     return _link(classes, 0, index, [("IFLA_MASTER", bridge)])
 
 
+def _moved(classes: Classes, index: int, bridge: int) -> _Message:
+    message = _port(classes, index, bridge)
+    message["flags"] = message["change"] = 0
+    return message
+
+
 def _alias(classes: Classes, index: int, text: str) -> _Message:
     message = _link(classes, 0, index, [("IFLA_IFALIAS", text)])
     message["flags"] = message["change"] = 0
@@ -285,6 +295,7 @@ _VLAN = _Shape(_vlan, (_number,))
 _UP = _Shape(_up, (_number,))
 _ALIAS = _Shape(_alias, (_number, bytes.decode))
 _PORT = _Shape(_port, (_number, _number))
+_MOVED = _Shape(_moved, (_number, _number))
 _NO_LINK = _Shape(_no_link, (_number,))
 _ADDRESS = _Shape(_addressed, (_number, _host))
 _WITH_PEER = _Shape(_addressed, (_number, _host, _host))

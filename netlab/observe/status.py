@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from netlab.lab import node_drift
+from netlab.lab import fault_state, node_drift
 from netlab.named_tuple import NamedTuple
 from netlab.paths import process_key
 from netlab.record import store
@@ -49,7 +49,8 @@ class NodeStatus(NamedTuple):
 class LabStatus(NamedTuple):
     """A lab: `state` is `up`, `half-built` or `not as planned`, and `problems` are what is not as planned.
 
-    `looked_inside` says that nodes were looked into, which takes root.
+    `looked_inside` says that nodes were looked into, which takes root. `faults` are those in force, in words, while a
+    time line is played.
     """
 
     lab: str
@@ -58,6 +59,7 @@ class LabStatus(NamedTuple):
     nodes: Mapping[str, NodeStatus]
     problems: tuple[node_drift.Problem, ...]
     looked_inside: bool
+    faults: tuple[str, ...] = ()
 
 
 def read(lab: str) -> LabStatus:
@@ -67,7 +69,8 @@ def read(lab: str) -> LabStatus:
     found = drift.examine(lab)
     state = ("not as planned" if found.problems else "up") if store.is_complete(lab) else "half-built"
     topology, nodes = (found.lab.record.topology if found.lab else ""), _nodes(found)
-    return LabStatus(lab, state, topology, nodes, found.problems, found.is_whole)
+    faults = fault_state.played(found.lab.record.folder) if found.lab else []
+    return LabStatus(lab, state, topology, nodes, found.problems, found.is_whole, tuple(faults))
 
 
 def _nodes(found: "Drift") -> dict[str, NodeStatus]:

@@ -14,7 +14,7 @@ from netlab.named_tuple import NamedTuple
 from netlab.observe import event_lines
 from netlab.observe.log_view import clock
 from netlab.observe.painter import Painter
-from netlab.paths import process_key
+from netlab.paths import node_of, process_key
 from netlab.record import named, store
 from netlab.record.model import LabRecord
 from netlab.supervise import logs, schema, talk
@@ -42,8 +42,11 @@ class Chosen(NamedTuple):
         """Say whether a line is wanted; that lines were lost always is, of any who may have printed them."""
         if line.stream == "lost":
             return line.ns >= self.since_ns
-        if line.stream in OF_KERNEL:
-            known: Collection[str] = self.programs
+        if line.stream == "fault":
+            nodes = {node_of(key) for key in self.processes} | {node_of(key) for key in self.programs}
+            known: Collection[str] = {"", line.source} if line.node in nodes else {""}
+        elif line.stream in OF_KERNEL:
+            known = self.programs
         else:
             known = self.processes
         fits = self.pattern is None or bool(self.pattern.search(line.text))
@@ -82,11 +85,13 @@ def form(lab: LabRecord, style: str, paint: Painter) -> Callable[[LogLine], str]
     def data(line: LogLine) -> str:
         known = {"time_ns": line.ns + lab.clock_offset_ns, "monotonic_ns": line.ns, "node": line.node or None}
         whose = {"process": None if line.stream in OF_KERNEL else line.source}
-        of_program = {"program": line.source} if line.stream in OF_KERNEL and line.source in programs else {}
+        is_program = line.stream in OF_KERNEL and line.stream != "fault" and line.source in programs
+        of_program = {"program": line.source} if is_program else {}
         more = {"cut": True} if line.cut else {}
+        of_fault = {"about": line.source or None} if line.stream == "fault" else {}
         shown = {"stream": line.stream, "text": line.text, **more}
         event = {"event": json.loads(line.data)} if line.data else {}
-        return json.dumps({**known, **whose, **of_program, **shown, **event})
+        return json.dumps({**known, **whose, **of_program, **of_fault, **shown, **event})
 
     return data if style == "json" else text
 
@@ -149,12 +154,13 @@ def _line(event: talk.Message) -> LogLine:
     """Return an event as a line, as it is in the log."""
     ns = event["ns"]
     match event["kind"]:
-        case "line":
-            return LogLine(ns, event["process"], event["stream"], event["text"], event.get("cut", False))
-        case "note":
-            return LogLine(ns, event["process"], "note", event["text"])
+        case "line" | "note":
+            stream = event.get("stream", "note")
+            return LogLine(ns, event["process"], stream, event["text"], event.get("cut", False))
         case "trace" | "xdp" as stream:
             return LogLine(ns, event["program"] or event["node"], stream, event["text"])
+        case "fault":
+            return LogLine(ns, event["about"] or "", "fault", event["text"])
         case "event":
             return event_lines.raw(event)
         case "overrun":

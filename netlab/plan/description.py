@@ -11,6 +11,7 @@ from netlab.plan.host_steps import FORWARDING, GuardHost, OpenInternet
 from netlab.plan.planner import Plan
 from netlab.plan.steps import AddBridge, AddRoute, CreateNode, FaceProgram, Interface, StartRole, Step
 from netlab.plan.switch_steps import SetVlans
+from netlab.record.faults import FaultRecord
 from netlab.record.model import (
     BridgeRecord,
     InterfaceRecord,
@@ -84,6 +85,7 @@ def describe(plan: Plan, folder: str) -> LabRecord:
         topology.description,
         avoided=tuple(str(one.network) for one in plan.surroundings.taken),
         outside=plan.surroundings.outside,
+        faults=tuple(FaultRecord(*fault) for fault in topology.faults),
     )
 
 

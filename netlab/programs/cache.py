@@ -141,6 +141,14 @@ def _folder(say: Say) -> int:
     return folder
 
 
+def problem() -> str:
+    """Return why the cache is not used; "" if it is, or will be made."""
+    said: list[str] = []
+    if (folder := _folder(said.append)) >= 0:
+        os.close(folder)
+    return "".join(said)
+
+
 def _prune(folder: int) -> None:
     """Remove the least recently used entries; other files in the folder stay."""
     with os.scandir(folder) as found:

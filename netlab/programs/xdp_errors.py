@@ -147,6 +147,36 @@ def add_nodes(folder: str, namespaces: Mapping[int, str]) -> None:
             nodes.set(_NUMBER.pack(os.stat(path).st_ino & 0xFFFFFFFF), _NUMBER.pack(place))
 
 
+def renumber(folder: str, places: Mapping[int, int]) -> None:
+    """Give nodes other places: what was counted goes with them, and with nodes that have none it is gone.
+
+    No node is known afterwards: `add_nodes` adds them.
+    """
+    pins = paths.xdp_errors(folder)
+    with Map.open(f"{pins}/{NODES}") as nodes:
+        for key in list(nodes.keys()):
+            nodes.delete(key)
+    with Map.open(f"{pins}/{CPUMAPS}") as maps:
+        for number in list(maps.keys()):
+            place = _NUMBER.unpack(maps.get(number))[0]
+            maps.delete(number)
+            if place in places:
+                maps.set(number, _NUMBER.pack(places[place]))
+    if any(old != new for old, new in places.items()):
+        _renumber_counts(f"{pins}/{COUNTS}", places)
+
+
+def _renumber_counts(pin: str, places: Mapping[int, int]) -> None:
+    with Map.open(pin) as found:
+        known = {key: found.get(key) for key in list(found.keys())}
+        for key in known:
+            found.delete(key)
+        for key, value in known.items():
+            error = error_of(key)
+            if error.node in places:
+                found.set(key_of(error._replace(node=places[error.node])), value)
+
+
 def add_cpumaps(folder: str, node: int, numbers: Sequence[int]) -> None:
     """Count what happens on the way to CPUs, too: through CPU maps of this node, by the kernel's numbers of them."""
     with Map.open(f"{paths.xdp_errors(folder)}/{CPUMAPS}") as maps:

@@ -12,6 +12,13 @@ class Begun(NamedTuple):
     ns: Count
 
 
+class Forgotten(NamedTuple):
+    """A process is no longer one of the lab's."""
+
+    forgotten: str
+    ns: Count
+
+
 class Started(NamedTuple):
     """A process was started."""
 
@@ -87,6 +94,23 @@ class StopRequested(NamedTuple):
     stop_ns: Count
 
 
+class Paused(NamedTuple):
+    """A request has paused a process: `how` is `frozen`, by its control group, or `stopped`, by SIGSTOP."""
+
+    process: str
+    pid: Pid
+    paused_ns: Count
+    how: str
+
+
+class Resumed(NamedTuple):
+    """A paused process goes on."""
+
+    process: str
+    pid: Pid
+    resumed_ns: Count
+
+
 class Exited(NamedTuple):
     """A process has ended by itself."""
 
@@ -106,9 +130,12 @@ class Killed(NamedTuple):
 
 
 Ended = Exited | Killed | Gone
-OfOne = Started | Ready | Late | Followed | StopRequested | Ended | Restarting | Exhausted  # process
-Fact = Begun | OfOne
-_KINDS = (Begun, Started, Ready, Late, Followed, StopRequested, Exited, Killed, Gone, Restarting, Exhausted)
+OfOne = Started | Ready | Late | Followed | StopRequested | Paused | Resumed | Ended | Restarting | Exhausted  # process
+Fact = Begun | Forgotten | OfOne
+_KINDS = (
+    *(Begun, Forgotten, Started, Ready, Late, Followed, StopRequested, Paused, Resumed),
+    *(Exited, Killed, Gone, Restarting, Exhausted),
+)
 _BY_FIELDS: dict[frozenset[str], type[Fact]] = {frozenset(kind._fields): kind for kind in _KINDS}
 
 

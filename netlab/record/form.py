@@ -5,7 +5,7 @@ import json
 from netlab.record import shapes, whole
 from netlab.record.model import LabRecord, ProcessRecord
 
-FORMAT = 9  # of lab.json and status.json; change it for anything that an older netlab would not understand
+FORMAT = 10  # of lab.json and status.json; change it for anything that an older netlab would not understand
 _KEY = "format"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from netlab import paths
 from netlab.named_tuple import NamedTuple
+from netlab.record.faults import FaultRecord
 from netlab.record.rules import (
     Address,
     Cores,
@@ -219,6 +220,7 @@ class LabRecord(NamedTuple):
     """A lab; `topology` is its file, "" for none; `folder` is the lab's own.
 
     `avoided` are networks of this host, which the lab was planned beside; `outside` the families of its way out.
+    `faults` are its time line.
     `clock_offset_ns` is wall-clock time minus CLOCK_MONOTONIC; with it all verbs show the same times.
     """
 
@@ -231,6 +233,7 @@ class LabRecord(NamedTuple):
     clock_offset_ns: int = 0
     avoided: tuple[Network, ...] = ()
     outside: tuple[int, ...] = ()
+    faults: tuple[FaultRecord, ...] = ()
 
     def processes(self) -> Iterator[tuple[str, ProcessRecord]]:
         """Yield all processes with their keys (paths.process_key), in the order of the file."""

@@ -111,10 +111,15 @@ def _without_variables(node: NodeRecord) -> NodeRecord:
     return node._replace(env={}, processes=tuple(each._replace(env={}) for each in node.processes))
 
 
+def is_readable(lab: str) -> bool:
+    """Say whether the caller may read all of a lab's record but the variables of processes."""
+    return os.access(f"{paths.folder_of(lab)}/{paths.RECORD}", os.R_OK)
+
+
 def shown(lab: str) -> LabRecord:
     """Return what the caller may see of a lab's record: all that `read` returns, or else what `status` needs."""
     path = f"{paths.folder_of(lab)}/{paths.RECORD}"
-    hidden = os.path.exists(path) and not os.access(path, os.R_OK)
+    hidden = os.path.exists(path) and not is_readable(lab)
     return public(lab) if hidden else read(lab)
 
 
@@ -183,22 +188,34 @@ def create(record: LabRecord, with_programs: bool) -> None:
     from netlab.record import mark
 
     lab, folder, room = record.lab, paths.folder_of(record.lab), size()
-    bare = {name: _without_variables(node) for name, node in record.nodes.items()}
-    whole = record._replace(nodes=bare, clock_offset_ns=time.time_ns() - time.monotonic_ns())
     try:
         files.ensure_folder(paths.LABS, files.FOR_ALL)
         files.make_folder(folder, files.FOR_ALL)
         # Files in it get the group of the folder.
         syscalls.mount(mark.mark(lab), folder, "tmpfs", data=f"mode=2755,gid={_group()},size={room}")
-        _dump(f"{folder}/{paths.ENVIRONMENT}", shapes.plain(_variables(record)), 0o600)
-        _dump(f"{folder}/{paths.STATUS}", form.public(record), 0o444)
-        _dump(f"{folder}/{paths.RECORD}", form.plain(whole), 0o440)
+        write(record._replace(clock_offset_ns=time.time_ns() - time.monotonic_ns()))
         for name, mode in ((paths.NETNS, files.FOR_ALL), (paths.ETC, files.FOR_ALL), (paths.LOGS, files.FOR_GROUP)):
             files.make_folder(f"{folder}/{name}", mode)
         if with_programs:
-            _mount_file_systems(folder)
+            mount_file_systems(folder)
     except PermissionError as error:
         raise HostError(f"cannot make {folder}: {error}; netlab needs root and CAP_SYS_ADMIN") from None
+
+
+def write(record: LabRecord) -> None:
+    """Write the record of a lab whose folder is there, or replace it.
+
+    Containers see some files by themselves, and not the folder: these keep their place on the disk.
+    """
+    folder = record.folder
+    bare = {name: _without_variables(node) for name, node in record.nodes.items()}
+    _dump(f"{folder}/{paths.ENVIRONMENT}", shapes.plain(_variables(record)), 0o600)
+    _dump(f"{folder}/{paths.STATUS}", form.public(record), 0o444)
+    whole = json.dumps(form.plain(record._replace(nodes=bare)), separators=(",", ":"))
+    if record.runtime == "docker" and os.path.exists(f"{folder}/{paths.RECORD}"):
+        files.overwrite(f"{folder}/{paths.RECORD}", whole)
+    else:
+        files.write(f"{folder}/{paths.RECORD}", whole, 0o440)
 
 
 def _group() -> int:
@@ -211,13 +228,16 @@ def _dump(path: str, data: object, mode: int) -> None:
     files.write(path, json.dumps(data, separators=(",", ":")), mode)
 
 
-def _mount_file_systems(folder: str) -> None:
+def mount_file_systems(folder: str) -> None:
+    """Mount what a lab with programs needs, unless that was done before: a BPF file system, and a tracefs."""
     # A BPF file system is open to everybody by default. There is one tracefs: its modes are the host's.
     for source, name, kind, options in (
         ("bpf", paths.BPF, "bpf", "mode=0700"),
         ("tracefs", paths.TRACING, "tracefs", ""),
     ):
-        files.make_folder(f"{folder}/{name}", files.FOR_OWNER)
+        files.ensure_folder(f"{folder}/{name}", files.FOR_OWNER)
+        if os.path.ismount(f"{folder}/{name}"):
+            continue
         try:
             syscalls.mount(source, f"{folder}/{name}", kind, data=options)
         except OSError as error:

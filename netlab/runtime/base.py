@@ -59,6 +59,9 @@ class Runtime(Protocol):
         `own` are the files and folders of nodes that have some of their own.
         """
 
+    def remove(self, nodes: Sequence[str]) -> None:
+        """Remove these nodes, as far as they are there; the others stay."""
+
     def destroy(self) -> list[str]:
         """Remove whatever is left of the lab's nodes, complete or not; return which nodes had anything."""
 

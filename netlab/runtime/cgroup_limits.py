@@ -9,7 +9,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from netlab import paths
@@ -63,21 +63,25 @@ class Groups:
         self._limits = limits
         self._mounts = mounts
 
-    def make(self) -> None:
-        """Make the groups, without members; HostError, before any is made, if this host cannot limit a node."""
-        if not self._limits:
+    def make(self, nodes: Collection[str] | None = None) -> None:
+        """Make the groups, without members, of all nodes or of these.
+
+        HostError, before any is made, if this host cannot limit a node.
+        """
+        limited = {node: limits for node, limits in self._limits.items() if nodes is None or node in nodes}
+        if not limited:
             return
         there = hierarchies(self._mounts)
-        for node, limits in self._limits.items():
+        for node, limits in limited.items():
             for controller in sorted(_wanted(limits).difference(*(each.controllers for each in there))):
                 raise HostError(
                     f"node {node} has a limit of {controller}, and this host has no control groups for that: mount or"
                     f" enable the kernel's {controller} controller (cgroups(7)), or leave `limits` out"
                 )
-        self.remove()  # an earlier lab of this name may have left groups
+        self.remove(limited)  # an earlier lab of this name may have left groups
         try:
             for hierarchy in there:
-                self._make(hierarchy)
+                self._make(hierarchy, limited)
         except OSError as error:
             message = f"cannot limit the nodes of {self._lab}: {error.filename}: {error.strerror}"
             if error.errno == errno.EINVAL:
@@ -116,18 +120,21 @@ class Groups:
             return 0
         return next((_kills(*each) for each in self._groups(node) if "memory" in each[0].controllers), 0)
 
-    def remove(self) -> list[str]:
-        """Remove the lab's groups, end the processes in them, and return the nodes that had groups.
+    def remove(self, nodes: Collection[str] | None = None) -> list[str]:
+        """Remove the lab's groups, or those of these nodes, end the processes there; return the nodes that had groups.
 
         NetlabError if one cannot be removed.
         """
         removed: dict[str, None] = {}
         for hierarchy in hierarchies(self._mounts):
             top = f"{hierarchy.path}/{paths.LIMITS}/{self._lab}"
-            removed.update(dict.fromkeys(_folders(top)))
-            for folder, _, _ in os.walk(top, topdown=False):
-                _remove(folder)
-            with suppress(OSError):  # it is not there, or contains other labs
+            chosen = [node for node in _folders(top) if nodes is None or node in nodes]
+            removed.update(dict.fromkeys(chosen))
+            for group in (f"{top}/{node}" for node in chosen):
+                for folder, _, _ in os.walk(group, topdown=False):
+                    _remove(folder)
+            with suppress(OSError):  # one is not there, or contains others
+                os.rmdir(top)
                 os.rmdir(f"{hierarchy.path}/{paths.LIMITS}")
         return list(removed)
 
@@ -137,8 +144,8 @@ class Groups:
             if _wanted(self._limits[node]) & set(hierarchy.controllers):
                 yield hierarchy, f"{hierarchy.path}/{paths.LIMITS}/{self._lab}/{node}"
 
-    def _make(self, hierarchy: Hierarchy) -> None:
-        wanted = {node: limits for node, limits in self._limits.items() if _wanted(limits) & set(hierarchy.controllers)}
+    def _make(self, hierarchy: Hierarchy, limited: Mapping[str, LimitsRecord]) -> None:
+        wanted = {node: limits for node, limits in limited.items() if _wanted(limits) & set(hierarchy.controllers)}
         if not wanted:
             return
         top = _above(hierarchy, self._lab)

@@ -60,23 +60,40 @@ class Docker:
 
         Raises HostError, before anything is made, if no engine answers or an image is missing.
         """
-        where, mark, given = engine.address(), os.urandom(8).hex(), own or {}
+        before, given = self._read() or Containers(engine.address(), os.urandom(8).hex(), {}), own or {}
         named, nodes = nodes, [node for node in nodes if node not in self._names.hosts]
-        with engine.connected(where) as client:
+        mark, made = before.mark, dict(before.nodes)
+        with engine.connected(before.engine) as client:
             for image, users in self._images(nodes).items():
                 engine.check_image(client, image, users)
             self._refuse_others(client, nodes)
-            self._write(Containers(where, mark, {}))
+            self._write(before)
             self._names.make(named)
-            self._names.hold_host()
-            made: dict[str, ProcessId] = {}
+            self._names.hold_host(named)
 
             def make(items: Iterator[str]) -> None:
                 for node in items:
                     made[node] = self._make(client, node, mark, given.get(node, OwnFiles()))
 
             syscalls.in_threads(min(engine.THREADS, len(nodes) or 1), make, nodes)
-            self._write(Containers(where, mark, made))
+            self._write(before._replace(nodes=made))
+
+    def remove(self, nodes: Sequence[str]) -> None:
+        """Remove the containers of these nodes, and their names; what is missing is left out."""
+        import shutil
+
+        known = self._read()
+        if known:
+            with engine.connected(known.engine) as client:
+                labelled = client.containers(all=True, filters={"label": f"{_LAB}={self._lab}"})
+                ours = [each for each in labelled if each["Labels"].get(_MARK) == known.mark]
+                gone = [each for each in ours if each["Labels"].get(_NODE) in nodes]
+                syscalls.in_threads(engine.THREADS, partial(_remove_all, client), gone)
+            left = {node: first for node, first in known.nodes.items() if node not in nodes}
+            self._write(known._replace(nodes=left))
+        self._names.remove_of(nodes)
+        for node in nodes:
+            shutil.rmtree(paths.own_files(self._folder, node), ignore_errors=True)
 
     def destroy(self) -> list[str]:
         """Remove the lab's containers, then the names of their namespaces; return the names of both.

@@ -45,7 +45,7 @@ class Names:
         files.ensure_folder(f"{self._folder}/{paths.NETNS}", files.FOR_ALL)
         if self.hosts:
             files.ensure_folder(f"{self._folder}/{paths.OUTSIDE}", files.FOR_ALL)
-        if self._way:
+        if self._way and not os.path.islink(self._home):
             os.symlink(".", self._home)
         for name, node in names.items():
             self._symlink(self.target(node), os.path.join(self._run_netns, name))
@@ -67,6 +67,15 @@ class Names:
                     os.rmdir(folder)
         return list(removed)
 
+    def remove_of(self, nodes: Sequence[str]) -> None:
+        """Remove the names of these nodes, and release their namespaces; what is missing is left out."""
+        for node in nodes:
+            name, path = paths.netns_name(self._lab, node), self.target(node)
+            for folder in (self._run_netns, self._etc_netns):
+                if self._has(files.target(os.path.join(folder, name))):
+                    _remove(os.path.join(folder, name))
+            release(path)
+
     def there(self) -> bool:
         """Say whether there is any symlink of the lab in this runtime."""
         return bool(self._ours(self._run_netns) or self._ours(self._etc_netns))
@@ -75,10 +84,11 @@ class Names:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""
         return f"{self._home}/{paths.OUTSIDE if node in self.hosts else paths.NETNS}/{node}"
 
-    def hold_host(self) -> None:
-        """Mount the namespace of the calling thread as that of each node that is the host; raises OSError."""
+    def hold_host(self, nodes: Collection[str]) -> None:
+        """Mount the namespace of the calling thread as that of each of these nodes that is the host; raises OSError."""
         for node in self.hosts:
-            self.hold(node, "/proc/thread-self/ns/net")
+            if node in nodes:
+                self.hold(node, "/proc/thread-self/ns/net")
 
     def hold(self, node: str, namespace: str) -> None:
         """Mount a node's namespace, given by its path in /proc, so that it stays without processes; raises OSError."""
@@ -146,6 +156,13 @@ class Names:
         return target == f"{self._home}/{paths.ETC}" or target.startswith(
             (f"{self._home}/{paths.NETNS}/", f"{self._home}/{paths.OUTSIDE}/")
         )
+
+
+def release(path: str) -> None:
+    """Take away the mount that holds a namespace, if it is there, in all mount namespaces that have a copy of it."""
+    while os.path.ismount(path):
+        syscalls.umount(path)
+    _remove(path)
 
 
 def _device(path: str) -> int | None:

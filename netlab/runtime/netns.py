@@ -5,14 +5,16 @@ all of them; a umount for each would take 0.4 s for a thousand.
 """
 
 import errno
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.kernel import syscalls
+from netlab.kernel import files, syscalls
 from netlab.runtime.base import Command, Entrance
-from netlab.runtime.names import Names
+from netlab.runtime.names import Names, release
 
 if TYPE_CHECKING:
     from netlab.record.model import LimitsRecord
@@ -55,10 +57,10 @@ class Netns:
         """
         self._names.make(nodes)
         if self._names.hosts:
-            self._names.hold_host()
+            self._names.hold_host(nodes)
             nodes = [node for node in nodes if node not in self._names.hosts]
         if self._limits:
-            self._groups().make()
+            self._groups().make(nodes)
         if not own:
             self._make_networks(nodes)
             return
@@ -76,6 +78,23 @@ class Netns:
         """Remove names and control groups; return which nodes had any; the namespaces go with the folder."""
         limited = (paths.netns_name(self._lab, node) for node in self._groups().remove())
         return list(dict.fromkeys([*self._names.remove(), *limited]))
+
+    def remove(self, nodes: Sequence[str]) -> None:
+        """Remove these nodes with their names, views and control groups; what is missing is left out."""
+        self._names.remove_of(nodes)
+        self._groups().remove(nodes)
+        for node in nodes:
+            for kind in ("mnt", "uts"):
+                release(paths.space(self._folder, node, kind))
+            if os.path.isdir(own := paths.own_files(self._folder, node)):
+                import shutil
+
+                shutil.rmtree(own)
+        for folder in (f"{self._folder}/{name}" for name in (paths.OWN, paths.SPACES)):
+            if os.path.isdir(folder) and not files.names(folder):
+                with suppress(OSError):  # only one of them is a mount
+                    syscalls.umount(folder)
+                os.rmdir(folder)
 
     def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
         """Return which namespaces, names and limits are gone or not as planned, as (node, in words)."""

@@ -41,10 +41,12 @@ class Views:
         """Take the template, before the lab has mounts of namespaces; `close` releases it. NetlabError if it fails."""
         folder = f"{self._folder}/{paths.SPACES}"
         try:
-            files.make_folder(f"{self._folder}/{paths.OWN}", files.FOR_OWNER)
-            files.make_folder(folder, files.FOR_ALL)
-            syscalls.mount(folder, folder, "", syscalls.MS_BIND)
-            syscalls.mount("", folder, "", syscalls.MS_PRIVATE)
+            files.ensure_folder(f"{self._folder}/{paths.OWN}", files.FOR_OWNER)
+            is_new = not os.path.isdir(folder)
+            files.ensure_folder(folder, files.FOR_ALL)
+            if is_new or folder not in _mount_points():  # nodes that were made before have one
+                syscalls.mount(folder, folder, "", syscalls.MS_BIND)
+                syscalls.mount("", folder, "", syscalls.MS_PRIVATE)
             syscalls.in_threads(1, self._take, [None])
         except OSError as error:
             raise _failed("the lab's mounts", error) from error

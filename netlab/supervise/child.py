@@ -4,37 +4,28 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netlab import role
-from netlab.kernel import pids, syscalls
+from netlab.kernel import pids, process_tree, syscalls
 from netlab.named_tuple import NamedTuple
 from netlab.runtime import entry
 from netlab.runtime.base import Entrance, Place
 from netlab.supervise import logs
+from netlab.supervise.pipe import OLDEST_NS, Pipe, Printed
 from netlab.supervise.signs import of as readiness_of
 
 if TYPE_CHECKING:
     from netlab.supervise.group import Group
 
-_LINE_LIMIT = 1 << 14  # a longer line is cut, so that output without line ends costs no memory
-_OLDEST_NS = 60_000_000_000  # an older stamp is none: the line only looks as if it had one
-_DIGITS = 19
+FROZEN, STOPPED = "frozen", "stopped"  # how a process is paused
 _ENDS = {"exit": "exited", "signal": "killed"}
 _TO_DEFAULT = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD),  # as they were for `up`
     *(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these
 )
-
-
-class Printed(NamedTuple):
-    """A line for a log: when it was printed (CLOCK_MONOTONIC), the stream as in the log, and the text."""
-
-    ns: int
-    stream: str
-    text: bytes
 
 
 class Inherited(NamedTuple):
@@ -44,38 +35,6 @@ class Inherited(NamedTuple):
     nofile: tuple[int, int]
 
 
-class Pipe:
-    """The lines read from a process's stdout or stderr; a role's may be `stamped`."""
-
-    def __init__(self, stream: bytes, stamped: bool = False) -> None:
-        self.stream = stream
-        self.stamped = stamped
-        self.rest = b""
-
-    def take(self, data: bytes, earliest: int, now: int) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yield the lines that these bytes complete: time, stream as in the log, text. No bytes end the last line.
-
-        Times do not go back. They are between `earliest`, the time of the line before, and `now`.
-        """
-        lines = (self.rest + data).split(b"\n")
-        self.rest = lines.pop()
-        for line in lines:
-            ns, text = self._when(line, now)
-            earliest = max(ns, earliest)
-            yield earliest, self.stream, text
-        if self.rest and (not data or len(self.rest) >= _LINE_LIMIT):
-            yield now, self.stream + (b"+" if data else b""), self._when(self.rest, now)[1]
-            self.rest = b""
-
-    def _when(self, line: bytes, now: int) -> tuple[int, bytes]:
-        """Return when a line was printed, and its text: a role's line has its time (netlab/role.py), others `now`."""
-        if self.stamped and line.startswith(b"@"):
-            stamp, blank, text = line[1:].partition(b" ")
-            if blank and stamp.isdigit() and len(stamp) <= _DIGITS and now - _OLDEST_NS <= int(stamp) <= now:
-                return int(stamp), text
-        return now, line
-
-
 class Child:
     """A process of a node, started once: its command, and its state.
 
@@ -83,7 +42,7 @@ class Child:
     ended process is reaped only when its pipes are closed. Until then the kernel gives its id, which is also that of
     its process group, to no other process, so what it left running can be signalled safely. `patience` is when the next
     step of stopping it is due (CLOCK_MONOTONIC in seconds), 0 if it is not being stopped. `killed` says that SIGKILL
-    was the last step.
+    was the last step. `paused` says that a request has paused it: by its control group, or else by SIGSTOP.
 
     Every process that a command starts is also in a control group. If the command ends, and others are left there, it
     goes on in the background: `pid` is then the oldest of these, `is_followed` is set, and its exit code is not known.
@@ -112,6 +71,8 @@ class Child:
         self.reaped = False
         self.patience = 0.0
         self.killed = False
+        self.paused = ""  # FROZEN or STOPPED
+        self._stopped: dict[int, int] = {}  # by SIGSTOP, with their start times
         self.pipes: dict[int, Pipe] = {}
         self._log = log
         self._copies = entry.Copies(self.place) if self.place and shows else None
@@ -175,7 +136,7 @@ class Child:
         """Write lines of another process into the log, and return the log's new lines; their times do not go back."""
         now, entries = time.monotonic_ns(), []
         for ns, stream, text in lines:
-            self._log.latest = min(max(ns, now - _OLDEST_NS, self._log.latest), now)
+            self._log.latest = min(max(ns, now - OLDEST_NS, self._log.latest), now)
             entries.append(b"%d %s %s\n" % (self._log.latest, stream.encode(), text))
         self._log.write(now, b"".join(entries))
         return entries
@@ -191,6 +152,8 @@ class Child:
             return {**known, "state": word, **({} if word == "gone" else self.end)}
         if self.patience:
             return {**known, "state": "stopping"}
+        if self.paused:
+            return {**known, "state": "paused"}
         return {**known, "state": "stopped" if pids.is_stopped(self.pid) else "running" if self.here else "starting"}
 
     def signal(self, number: int) -> None:
@@ -202,6 +165,22 @@ class Child:
                 os.killpg(self.pid, number)
             except ProcessLookupError:  # it has not made its group yet
                 os.kill(self.pid, number)  # it is not reaped, so the id is still its own
+
+    def pause(self) -> None:
+        """Stop the process and all that it has started, until `resume`."""
+        if self._group and self._group.freeze():
+            self.paused = FROZEN
+        else:
+            self._stopped = process_tree.stop(self.pid)
+            self.paused = STOPPED
+
+    def resume(self) -> None:
+        """Let the process go on, if it was paused, and all that it has started."""
+        if self.paused == FROZEN and self._group:
+            self._group.thaw()
+        elif self.paused:
+            process_tree.resume(self.pid, self._stopped)
+        self.paused = ""
 
     def _watched(self) -> int:
         try:

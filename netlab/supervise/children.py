@@ -1,6 +1,5 @@
 """All processes of a lab: starts them in their order, handles their events, and does what requests demand."""
 
-import os
 import signal
 import time
 from collections import deque
@@ -9,10 +8,14 @@ from functools import partial
 from typing import Any
 
 from netlab.supervise import logs, restarts
-from netlab.supervise.child import Child, Inherited, Printed
+from netlab.supervise.background import Background
+from netlab.supervise.child import Child, Inherited
 from netlab.supervise.intake import Intake
+from netlab.supervise.interference import Interference
 from netlab.supervise.loop import Loop
 from netlab.supervise.order import Order
+from netlab.supervise.pipe import Printed
+from netlab.supervise.refusal import Refused
 from netlab.supervise.stops import Stops
 from netlab.supervise.stream import Stream
 from netlab.supervise.telling import Telling
@@ -21,45 +24,44 @@ from netlab.supervise.watches import Watches
 _STARTS_A_ROUND = 8  # between two looks at the output of running processes
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer: nothing has gone wrong
-    """Why a request is not done, in words for the answer."""
-
-
 class Children:
-    """The processes by name, and earlier runs that have left processes.
-
-    Processes that `up` starts have `patience_s` seconds to become ready, unless they have their own time.
-    """
+    """The processes by name, and earlier runs that have left processes."""
 
     def __init__(
         self,
-        starts: list[dict[str, Any]],
-        patience_s: float,
         inherited: Inherited,
         loop: Loop,
         stream: Stream,
         log: Callable[[str], logs.Writer],
     ) -> None:
-        self._all = {start["process"]: Child(start, log(start["process"])) for start in starts}
+        self._all: dict[str, Child] = {}
+        self._log = log
         self._inherited = inherited
         self._loop = loop
         self._stream = stream
         self._tell = Telling(stream)
-        self._patience_s = patience_s
+        self._patience_s = 0.0
+        self.interference = Interference(self._running, self._tell)
         self._past: list[Child] = []
         self._startable: deque[Child] = deque()
-        self._background: list[Child] = []  # commands that have ended, and have left others
+        self._later: dict[str, dict[str, Any]] = {}  # what is to be started next in the place of a process
+        self._background = Background(loop, self._tell, self._end, self._has_ended)
         self._stops = Stops(self._go_on)
         self._watches = Watches(inherited, loop)
         self._intake = Intake(loop, stream, self._is_ready, self._reap)
         self._restarts = restarts.Restarts()
         self._again: set[str] = set()  # to be started once they have been stopped
-        self._order = Order(starts)
+        self._order = Order(())
         self._is_leaving = False
 
-    def begin(self) -> None:
-        """Start the processes that start by themselves, each when those in its `after:` are here."""
-        self._tell.begun(self._all)
+    def begin(self, starts: Sequence[dict[str, Any]], patience_s: float) -> None:
+        """Add processes, and start those that start by themselves, each when those in its `after:` are here.
+
+        They have `patience_s` seconds to become ready, unless they have their own time.
+        """
+        self._all.update({start["process"]: Child(start, self._log(start["process"])) for start in starts})
+        self._patience_s, self._order = patience_s, Order(starts)
+        self._tell.begun(start["process"] for start in starts)
         self._startable.extend(self._all[name] for name in self._order.first())
         if not self._order.missing:
             self._tell.complete()
@@ -70,8 +72,7 @@ class Children:
             self._replace(self._all[name])
         for _ in range(min(_STARTS_A_ROUND, len(self._startable))):
             self._start(self._startable.popleft())
-        while self._background:
-            self._follow(self._background.pop())
+        self._background.turn()
         ready, late = self._watches.look()
         for child in ready:
             self._tell.note(child, "ready")
@@ -84,7 +85,7 @@ class Children:
     @property
     def due(self) -> float:
         """Return when something is due (CLOCK_MONOTONIC in seconds), infinity if nothing is."""
-        if self._startable or self._background:
+        if self._startable or self._background.waits:
             return 0.0
         facts = self._tell.facts.due or float("inf")
         return min(facts, self._stops.due, self._watches.due, self._restarts.due)
@@ -93,8 +94,6 @@ class Children:
         """Read everything that is still in the pipes."""
         for child in self._living():
             self._intake.drain(child)
-
-    # Requests; Refused says why one is not done.
 
     def start(self, name: str) -> None:
         """Start a process that does not run, without `after:`, when nothing of its last run is left."""
@@ -137,11 +136,24 @@ class Children:
         else:
             self.start(name)
 
-    def signal(self, name: str, number: int) -> None:
-        """Send a signal to a process and its group."""
-        if not self._runs(child := self._known(name)):
-            raise Refused(f"{name} does not run")
-        child.signal(number)
+    def forget(self, name: str) -> None:
+        """Forget a process that has ended, and was stopped before; one that is not known is forgotten already."""
+        child = self._all.get(name)
+        if child and (child in self._startable or (child.pid and not child.end)):
+            raise Refused(f"{name} runs still: process {child.pid}")
+        if child:
+            self._restarts.forget(name)
+            self._again.discard(name)
+            self._later.pop(name, None)
+            self._past += [child] if child.pid and not child.reaped else []
+            del self._all[name]
+            self._tell.forgotten(name)
+
+    def amend(self, start: dict[str, Any]) -> None:
+        """Change what shows that a process is ready and when it starts again, from its next start or end on."""
+        child = self._known(start["process"])
+        when, at_most = start["restart"]
+        child.restart, self._later[child.name] = (when, at_most), start
 
     def states(self) -> list[dict[str, object]]:
         """Return the state of each process."""
@@ -166,12 +178,15 @@ class Children:
         now = time.monotonic()
         return all(child.killed and (child.end or now >= child.patience) for child in self._living())
 
-    # What happens to processes.
-
     def _known(self, name: str) -> Child:
-        if name not in self._all:
-            raise Refused(f"there is no process {name}; there are: {', '.join(list(self._all)[:20]) or 'none'}")
-        return self._all[name]
+        if name in self._all:
+            return self._all[name]
+        raise Refused(f"there is no process {name}; there are: {', '.join(list(self._all)[:20]) or 'none'}")
+
+    def _running(self, name: str) -> Child:
+        if not self._runs(child := self._known(name)):
+            raise Refused(f"{name} does not run")
+        return child
 
     def _runs(self, child: Child) -> bool:
         return bool(child.pid) and not child.end
@@ -198,7 +213,8 @@ class Children:
             if not child.reaped:
                 self._past.append(child)
                 child.leave_group()
-            self._all[child.name] = child = child.successor()
+            later = self._later.pop(child.name, None)
+            self._all[child.name] = child = Child(later, self._log(child.name)) if later else child.successor()
         self._startable.append(child)
 
     def _start(self, child: Child) -> None:
@@ -240,28 +256,15 @@ class Children:
         self._intake.read(child)
         how = child.result()
         if ("gone" in how or how == {"exit": 0}) and not child.patience and child.left():
-            self._background.append(child)  # descriptors are opened between two turns
+            self._background.add(child)  # descriptors are opened between two turns
         else:
             self._has_ended(child)
 
-    def _follow(self, child: Child) -> None:
-        """Follow the oldest process that an ended command has left, in the place of the command."""
-        before = child.pid
-        for pid in child.left():
-            try:
-                pidfd = os.pidfd_open(pid)
-            except OSError:  # it has just ended
-                continue
-            child.go_on_as(pid)
-            self._tell.goes_on(child, before)
-            self._loop.watch(pidfd, partial(self._end, child, pidfd))
-            return
-        self._has_ended(child)
-
     def _has_ended(self, child: Child) -> None:
         self._watches.drop(child)
+        child.resume()  # what is left of it, and its next run, which has the same group
         when, at_most = child.restart
-        is_free = not child.patience and not self._is_leaving and self._all[child.name] is child
+        is_free = not child.patience and not self._is_leaving and self._all.get(child.name) is child
         wanted = is_free and restarts.wants(when, child.end, child.stays)
         ran_s = time.monotonic() - child.started_ns / 1e9
         following = self._restarts.plan(child.name, at_most, ran_s) if wanted else None
@@ -290,7 +293,7 @@ class Children:
 
     def _go_on(self, child: Child) -> None:
         """Start a process again that was to be stopped before, now that nothing of it runs."""
-        if child.end and child.name in self._again and self._all[child.name] is child and not child.left():
+        if child.end and child.name in self._again and self._all.get(child.name) is child and not child.left():
             self._again.discard(child.name)
             self._renew(child)
 

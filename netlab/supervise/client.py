@@ -60,10 +60,10 @@ class Connection:
 class Process(NamedTuple):
     """What a process is doing; `process` is its key (paths.process_key), `role` is set by callers with the record.
 
-    `state` is `not started`, `starting` (no READY yet), `running`, `stopped` (as by SIGSTOP), `exited` (with `code`),
-    `killed` (by the signal `code`), `gone` (it has ended in the background, where its exit code is not known),
-    `restarting` (it has ended, and starts again by itself in a moment) or `lost` (it has ended after its supervisor
-    died, so its exit code is not known). `started_ns` and `ended_ns` are CLOCK_MONOTONIC, 0 if they do not apply.
+    `state` is `not started`, `starting` (no READY yet), `running`, `stopped` (as by SIGSTOP), `paused` (on request),
+    `exited` (with `code`), `killed` (by the signal `code`), `gone` (it has ended in the background, where its exit code
+    is not known), `restarting` (it has ended, and starts again by itself in a moment) or `lost` (it has ended after its
+    supervisor died, so its exit code is not known). `started_ns` and `ended_ns` are CLOCK_MONOTONIC, or 0.
     `cpu_percent` is of one CPU, the average since the start; it, `rss_bytes` and `threads` are None if they cannot be
     read. `stopped_by_request` says that a request has stopped the process. `restarts` counts how often it has started
     again by itself, in a row; `exhausted` says that this has reached its limit. `late` says why it is not ready in
@@ -269,6 +269,7 @@ def _process(key: str, fate: "state.Fate", is_watched: bool) -> Process:
     if not is_alive(known.pid, began.start_ticks):
         return known
     now = "stopped" if is_stopped(known.pid) else "starting" if waits else "running"
+    now = "paused" if fate.paused and (now == "stopped" or fate.paused.how == "frozen") else now
     return _measured(known._replace(state=now))
 
 

@@ -77,15 +77,25 @@ class Group:
                 os.close(pidfd)
         return bool(found)
 
+    def freeze(self) -> bool:
+        """Freeze all in the group, and all that they start; say whether there was anybody, and it could be done."""
+        return bool(self.members()) and self._write("cgroup.freeze", b"1")
+
+    def thaw(self) -> None:
+        """Let all in the group go on, and all that will be in it."""
+        self._write("cgroup.freeze", b"0")
+
     def remove(self) -> None:
         """Remove the group, unless a process is left in it. The container's engine would not do it if it was killed."""
         with suppress(OSError):
             os.rmdir(self.path)
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, name: str, data: bytes) -> bool:
+        """Write into a file of the group, and say whether that was possible."""
         with suppress(OSError):
             fd = os.open(f"{self.path}/{name}", os.O_WRONLY | os.O_CLOEXEC)
             try:
-                os.write(fd, data)
+                return os.write(fd, data) == len(data)
             finally:
                 os.close(fd)
+        return False

@@ -18,16 +18,16 @@ _LINE = re.compile(rb"^\d+ [^ \n]+ [^\n]*\n", re.MULTILINE)
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *range(127, 160))}
 
 
-OF_KERNEL = ("trace", "event", "lost", "xdp")  # streams that no process prints on
+OF_KERNEL = ("trace", "event", "lost", "xdp", "fault")  # streams that no process prints on
 
 
 class LogLine(NamedTuple):
     r"""One line: its time (CLOCK_MONOTONIC), its source, its stream, and its text, safe to print on a terminal.
 
-    `source` is the key of a process or of a program (see `paths`), or a node for an error of XDP on an interface
-    without a program of netlab's. Bytes that are no UTF-8, and control characters but the tab, are shown as `\x1b`.
-    `cut` says that the text goes on in the source's next line of this stream. The text of an event is JSON; where it is
-    replaced by another, `data` keeps it.
+    `source` is the key of a process or of a program (see `paths`), a node for an error of XDP on an interface without a
+    program of netlab's, or what a fault is about, "" for the whole lab. Bytes that are no UTF-8, and control characters
+    but the tab, are shown as `\x1b`. `cut` says that the text goes on in the source's next line of this stream. An
+    event's text is JSON; where it is replaced by another, `data` keeps it.
     """
 
     ns: int
@@ -56,6 +56,9 @@ def parse(raw: bytes, source: str) -> LogLine | None:
         source = name.partition("/")[2].rstrip(":")
     elif stream in {"xdp", "event"}:  # KEY text
         source, _, text = text.partition(" ")
+    elif stream == "fault":  # KEY text, or - text
+        source, _, text = text.partition(" ")
+        source = source.removeprefix("-")
     return LogLine(int(ns), source, stream.rstrip("+"), text, stream.endswith("+"))
 
 

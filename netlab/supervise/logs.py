@@ -2,7 +2,8 @@
 
 A log is a text file of `NS STREAM TEXT` lines: CLOCK_MONOTONIC nanoseconds, then `out`, `err`, `note` (the supervisor
 speaks: started, ready, exited), `trace` (a print statement of a program), `event` (one from a program's map; its text
-is the program's key and JSON), `lost` (how many of these were lost) or `xdp` (the kernel has lost frames, and why). A
+is the program's key and JSON), `lost` (how many of these were lost), `xdp` (the kernel has lost frames, and why) or
+`fault` (something was broken, or mended, on purpose). A
 `+` behind the stream says that the line was cut there and goes on in the next one. TEXT is what was printed, byte for
 byte. NODE.log, or NODE.NAME.log (paths.log), holds a process's lines, and NODE.log.1 the ones before it once it has
 reached its limit; the trace and the errors of XDP are kept one folder higher, where no process's name can meet them.
@@ -114,12 +115,12 @@ def limit_for(count: int, folder: str) -> int:
 
 @contextmanager
 def opened(folder: str, processes: Sequence[str], trace: bool, events: bool = False) -> Iterator[list[File]]:
-    """Yield the logs of these processes, by their keys, and behind them those of the trace, of XDP and of events."""
+    """Yield the logs of these processes, by their keys, then those of the trace, of XDP, of events and of faults."""
     files = [File(paths.log(folder, process), process) for process in processes]
     if trace:
         files += [File(f"{folder}/{name}", "") for name in (paths.TRACE_LOG, paths.XDP_LOG)]
     if events:
-        files.append(File(f"{folder}/{paths.EVENTS_LOG}", ""))
+        files += [File(f"{folder}/{name}", "") for name in (paths.EVENTS_LOG, paths.FAULTS_LOG)]
     _allow_files(2 * len(files) + 64)
     try:
         yield files

@@ -10,7 +10,7 @@ class Order:
     def __init__(self, starts: Sequence[Mapping[str, Any]]) -> None:
         first = [start["process"] for start in starts if start["autostart"]]
         self.missing = dict.fromkeys(first)
-        # One that does not start by itself is not waited for.
+        # One that does not start by itself, or has been started before, is not waited for.
         self._after = {
             start["process"]: self.missing.keys() & start["after"]
             for start in starts

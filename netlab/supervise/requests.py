@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
-from netlab.supervise import schema
-from netlab.supervise.child import Printed
-from netlab.supervise.children import Children, Refused
+from netlab.supervise import fault_log, schema
+from netlab.supervise.children import Children
+from netlab.supervise.pipe import Printed
+from netlab.supervise.refusal import Refused
 from netlab.supervise.stream import Reader, Stream
 
 _Asked = dict[str, Any]
@@ -20,20 +21,34 @@ class Requests:
     """Answers requests: `do` says what is to be done; an `id` comes back in the answer."""
 
     def __init__(
-        self, children: Children, stream: Stream, look: Callable[[], None], catch_up: Callable[[], None]
+        self,
+        children: Children,
+        stream: Stream,
+        look: Callable[[], None],
+        catch_up: Callable[[], None],
+        write_fault: Callable[[str, str, int], None],
+        take: Callable[[], None],
     ) -> None:
-        """Take who does it; `look` is for the maps of events, `catch_up` reads the trace up to now."""
+        """Take who does it.
+
+        `look` is for the maps of events, `catch_up` reads the trace up to now, `take` takes a change of the lab.
+        """
         self._children = children
         self._stream = stream
         self._verbs: dict[str, Callable[[Reader, _Asked], object]] = {
             "start": lambda _, asked: self._children.start(_name(asked)),
             "stop": lambda _, asked: self._children.stop(_name(asked)),
             "restart": lambda _, asked: self._children.restart(_name(asked)),
-            "signal": lambda _, asked: self._children.signal(_name(asked), _signal(asked)),
+            "signal": lambda _, asked: self._children.interference.signal(_name(asked), _signal(asked)),
+            "kill": lambda _, asked: self._children.interference.kill(_name(asked), _signal(asked)),
+            "pause": lambda _, asked: self._children.interference.pause(_name(asked)),
+            "resume": lambda _, asked: self._children.interference.resume(_name(asked)),
             "state": lambda *_: catch_up(),
             "log": lambda _, asked: self._children.log(_name(asked), _lines(asked)),
+            "fault": lambda _, asked: write_fault(*_fault(asked)),
             "watch": self._watch,
             "look": lambda *_: look(),
+            "take": lambda *_: take(),
         }
 
     def answer(self, reader: Reader, line: bytes) -> bytes:
@@ -78,6 +93,15 @@ def _name(asked: _Asked) -> str:
     if not isinstance(name, str):
         raise Refused(f"`process` is {_shown(name)}: expected the name of a process")
     return name
+
+
+def _fault(asked: _Asked) -> tuple[str, str, int]:
+    """Return what a fault is about ("" for the whole lab), what it is, and when it was."""
+    match asked:
+        case {"about": None | str() as about, "text": str(text), "ns": int(ns)} if 0 < len(text) <= fault_log.LONGEST:
+            if f"{about or ''}{text}".isprintable() and " " not in (about or "") and 0 <= ns < 1 << 63:
+                return about or "", text, ns
+    raise Refused("expected `about`, a name or null, `text` on one line, and `ns`, the time in nanoseconds")
 
 
 def _lines(asked: _Asked) -> list[Printed]:

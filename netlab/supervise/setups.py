@@ -66,6 +66,11 @@ class Setups:
         self._is_over = False
 
     @property
+    def is_over(self) -> bool:
+        """Whether no command runs, or will."""
+        return self._is_over
+
+    @property
     def due(self) -> float:
         """Return when something is due (CLOCK_MONOTONIC in seconds), infinity if nothing is."""
         if self._is_over:

@@ -52,7 +52,7 @@ class Fate(NamedTuple):
 
     `started` has the process that runs now, also if that is another one, in the background. `stop` says that a request
     has stopped it. After its end, `restarting` says that it starts again by itself, and `exhausted` that it does
-    not. `restarts` counts the restarts in a row before this run.
+    not. `restarts` counts the restarts in a row before this run. `paused` says that a request has paused it.
     """
 
     started: facts.Started | None = None
@@ -63,6 +63,7 @@ class Fate(NamedTuple):
     restarting: facts.Restarting | None = None
     exhausted: facts.Exhausted | None = None
     restarts: int = 0
+    paused: facts.Paused | None = None
 
 
 def _written(folder: str) -> list[facts.Fact | None]:
@@ -86,6 +87,8 @@ def read(folder: str) -> dict[str, Fate]:
     for fact in _written(folder):
         if isinstance(fact, facts.Begun):
             found.update(dict.fromkeys(fact.processes, Fate()))
+        elif isinstance(fact, facts.Forgotten):
+            found.pop(fact.forgotten, None)
         elif fact is not None:
             found[fact.process] = _after(found.get(fact.process, Fate()), fact)
     return found
@@ -106,6 +109,8 @@ def _after(fate: Fate, fact: facts.OfOne) -> Fate:
             now = fate._replace(started=began)
         case facts.StopRequested():
             now = fate._replace(stop=fact, restarting=None)
+        case facts.Paused() | facts.Resumed():
+            now = fate._replace(paused=fact if isinstance(fact, facts.Paused) else None)
         case facts.Restarting():
             now = fate._replace(restarting=fact)
         case facts.Exhausted():

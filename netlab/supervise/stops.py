@@ -35,6 +35,7 @@ class Stops:
         if not child.patience:
             self._all.append(child)
             child.patience = time.monotonic() + GRACE_S
+            child.resume()
             child.signal(signal.SIGTERM)
             child.signal(signal.SIGCONT)  # a stopped process does not handle SIGTERM
 

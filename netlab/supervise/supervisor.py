@@ -30,8 +30,10 @@ from netlab.kernel import files, pids, syscalls, umask
 from netlab.supervise import logs, schema, trace_collector
 from netlab.supervise.child import Inherited
 from netlab.supervise.children import Children
+from netlab.supervise.fault_log import FaultLog
 from netlab.supervise.listener import Listener
 from netlab.supervise.loop import Loop, repeat
+from netlab.supervise.refusal import Refused
 from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
 
@@ -61,23 +63,34 @@ class Supervisor:
 
         self.loop = Loop()
         self.stream = Stream(self.loop)
-        self.children = Children(job["starts"], job["deadline_s"], inherited, self.loop, self.stream, log)
+        self.log, self.inherited, self.job = log, inherited, job
+        self.children = Children(inherited, self.loop, self.stream, log)
         self.events: EventSource | None = None
         self.log_limit, self.lab = limit, job["lab"]
-        requests = Requests(self.children, self.stream, self._look_for_events, self._catch_up)
+        faults = FaultLog(os.curdir, limit, self.stream.tell)
+        requests = Requests(self.children, self.stream, self._look_for_events, self._catch_up, faults.write, self._take)
         self.listener = Listener(job["lab"], self.loop, self.stream, requests)
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
-        self.trace = trace_collector.Collector(os.curdir, job["lab"], limit, self.stream) if job["trace"] else None
+        self.trace: trace_collector.Collector | None = None
         self.trace_rests = 0.0  # until when, while nobody waits for it
         self.errors: ErrorCollector | None = None
         self.setups: Setups | None = None
+        self.has_begun = False
+        self._prepare(job)
+        self.is_leaving = False
+        self.awaits_events = bool(job["events"])  # before anything runs that may bring them about
+
+    def _prepare(self, job: dict[str, Any]) -> None:
+        """Open the trace, if there is one now, and get ready to set nodes up."""
+        if job["trace"] and not self.trace:
+            self.trace = trace_collector.Collector(os.curdir, self.lab, self.log_limit, self.stream)
+            self.loop.watch(self.trace.fd, self._read_trace)
+        self.job, self.setups, self.errors_in = job, None, job["errors"]
         if job["setups"]:
             from netlab.supervise import setups
 
-            about = (inherited, self.loop, self.stream, log, self._begin)
+            about = (self.inherited, self.loop, self.stream, self.log, self._begin)
             self.setups = setups.Setups(job["setups"], job["deadline_s"], *about)
-        self.is_leaving = False
-        self.awaits_events = bool(job["events"])  # before anything runs that may bring them about
 
     def run(self) -> None:
         """Start, watch and record, and return when everything is stopped."""
@@ -124,10 +137,31 @@ class Supervisor:
     def _begin(self) -> None:
         """Start the processes, now that all nodes are set up."""
         self.setups = None
-        self.children.begin()
+        self.children.begin(self.job["starts"], self.job["deadline_s"])
         self.children.turn()
-        self.listener.open()
+        if not self.has_begun:
+            self.listener.open()
+        self.has_begun = True
         self._watch_errors()
+
+    def _take(self) -> None:
+        """Take from `apply` what has changed: processes that are gone or new, setups of new nodes, what is watched."""
+        if self.setups and not self.setups.is_over:
+            raise Refused("nodes are being set up")
+        try:
+            with open(paths.TAKEN, "rb") as file:
+                job = json.load(file)
+        except (OSError, ValueError) as error:
+            raise Refused(f"{paths.TAKEN} cannot be read: {error}") from None
+        for name in job["forget"]:
+            self.children.forget(name)
+        for start in job["later"]:
+            self.children.amend(start)
+        self._prepare(job)
+        if job["events"]:
+            self._look_for_events()
+        if not self.setups:
+            self._begin()
 
     def _timeout(self) -> float:
         """Return for how many seconds to wait for events."""
@@ -160,8 +194,6 @@ class Supervisor:
         self.loop.watch(told, partial(self._hear_signals, told))
         self.loop.watch(0, self._hear)
         self.stream.add(self.up)
-        if self.trace:
-            self.loop.watch(self.trace.fd, self._read_trace)
 
     def _read_trace(self) -> None:
         """Read the trace, and rest: a look at every line would cost a busy lab a quarter of a CPU."""
@@ -182,7 +214,9 @@ class Supervisor:
 
     def _watch_errors(self) -> None:
         """Begin to read the errors of XDP, which wait until then, while the first processes start."""
-        if not self.errors_in:
+        if self.errors:
+            self.errors.know(self.errors_in)
+        if self.errors or not self.errors_in:
             return
         from netlab.supervise import xdp_collector
 

@@ -88,6 +88,18 @@ class Talk:
         """Send a signal to a process and its group."""
         self.ask("signal", process=process, signal=number)
 
+    def kill(self, process: str, number: int) -> None:
+        """Send a signal as `signal` does; the log of the process says that somebody has asked for it."""
+        self.ask("kill", process=process, signal=number)
+
+    def pause(self, process: str) -> None:
+        """Pause a process, with all that it has started."""
+        self.ask("pause", process=process)
+
+    def resume(self, process: str) -> None:
+        """Let a paused process go on."""
+        self.ask("resume", process=process)
+
     def start(self, process: str, deadline_s: float) -> None:
         """Start a process, and return when it is there: READY, or, if READY is not awaited, started.
 

@@ -22,6 +22,10 @@ class Telling:
         """Say which processes there will be."""
         self.facts.add(processes=list(names), ns=time.monotonic_ns())
 
+    def forgotten(self, name: str) -> None:
+        """Say that there is a process no more."""
+        self.facts.add(forgotten=name, ns=time.monotonic_ns())
+
     def note(self, child: Child, text: str) -> None:
         """Write a note into the log of a process, where readers of the stream see it, too."""
         self._stream.tell_lines(child.name, child.note(text))
@@ -61,6 +65,21 @@ class Telling:
         """Say that a request has asked for the end of a process."""
         self.facts.add(process=child.name, pid=child.pid, stop_ns=time.monotonic_ns())
         self.note(child, "asked to stop")
+
+    def paused(self, child: Child) -> None:
+        """Say that a request has paused a process."""
+        about = {"pid": child.pid, "how": child.paused}
+        now = time.monotonic_ns()
+        self.facts.add(process=child.name, **about, paused_ns=now)
+        self.note(child, "paused")
+        self._stream.tell("paused", now, process=child.name, **about)
+
+    def resumed(self, child: Child) -> None:
+        """Say that a paused process goes on."""
+        now = time.monotonic_ns()
+        self.facts.add(process=child.name, pid=child.pid, resumed_ns=now)
+        self.note(child, "resumed")
+        self._stream.tell("resumed", now, process=child.name, pid=child.pid)
 
     def goes_on(self, child: Child, before: int) -> None:
         """Say that a process has ended, and goes on as another one in the background."""

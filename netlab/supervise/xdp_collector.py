@@ -47,6 +47,12 @@ class ErrorCollector:
         self._folder = folder
         self._more: ExitStack | None = None  # what counts frames on their way, as long as somebody reads
 
+    def know(self, nodes: Sequence[Node]) -> None:
+        """Know the nodes of the lab as they are now; errors are then numbered in this order."""
+        self._nodes = nodes
+        self._told.clear()
+        self._due_ns = 0
+
     @property
     def fd(self) -> int:
         """What can be read when there is something."""

@@ -10,7 +10,7 @@ OPEN, PREPARE, COMPLETE, UNDO = "open", "prepare", "complete", "undo"
 
 
 class FakeMachine:
-    """A Machine (`netlab.lab.apply.build`) that only records what it is asked to do.
+    """A Machine (`netlab.lab.bring_up.build`) that only records what it is asked to do.
 
     `done` has, in order, each step, and for all else one of the words above. At `failing`, a step or one of these
     words, it raises `error` after recording it.

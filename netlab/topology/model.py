@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netlab.topology.document import tree
 
 from netlab.topology.bridged import Port
+from netlab.topology.faults import Fault
 from netlab.topology.hooks import XDP
 from netlab.topology.ip_arithmetic import FAMILIES
 
@@ -276,3 +277,4 @@ class Topology(NamedTuple):
     message: str = ""
     runtime: str = "netns"  # netns | docker
     judged: Judged = Judged()
+    faults: tuple[Fault, ...] = ()

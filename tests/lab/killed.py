@@ -19,7 +19,7 @@ sys.path.insert(0, ROOT)
 
 # The modules through which `up`, `down` and `reload` change the machine.
 ACTING = (
-    "lab/apply",
+    "lab/bring_up",
     "lab/host",
     "lab/removal",
     "lab/reload",

@@ -261,7 +261,7 @@ def test_a_killed_reload_leaves_no_shared_map_to_the_next(folder: Path) -> None:
     both = kept[kept.index("struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY)") : kept.index('SEC("xdp") int first')]
     later = both.replace("} both SEC", "} later SEC")
     killed = (
-        "import os\nfrom netlab.lab import reload\nreload._swapped = lambda *_: os.kill(os.getpid(), 9)\n"
+        "import os\nfrom netlab.lab import reload\nreload.swapped = lambda *_: os.kill(os.getpid(), 9)\n"
         f"reload.reload({LAB!r}, 'b/first', (), print)"
     )
     try:

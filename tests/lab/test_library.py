@@ -8,13 +8,14 @@ from contextlib import contextmanager
 
 import pytest
 
+from netlab import Lab, Topology
 from netlab.cli import typed
 from netlab.cli.balancer import operate
 from netlab.demo import parta
 from netlab.demo.play import play
 from netlab.errors import NetlabError
 from netlab.kernel.signals import ENDINGS
-from netlab.lab import apply, launch
+from netlab.lab import bring_up, launch
 from netlab.lab.host import Host
 from netlab.lab.reload import reload
 from netlab.lab.standing import Standing
@@ -78,10 +79,10 @@ def built(lab: Plan) -> Iterator[list[str]]:
     """Build a lab in this process, and remove it afterwards; yield what there was to say."""
     said: list[str] = []
     try:
-        assert apply.up(lab, UP_S, said.append)
+        assert bring_up.up(lab, UP_S, said.append)
         yield said
     finally:
-        apply.down(lab.topology.name, said.append)
+        bring_up.down(lab.topology.name, said.append)
 
 
 def test_a_lab_comes_changes_and_goes(tmp_path: str) -> None:
@@ -115,7 +116,7 @@ def test_a_lab_is_looked_at(tmp_path: str) -> None:
 def test_a_lab_that_fails(tmp_path: str) -> None:
     """What is undone leaves as little behind."""
     with pytest.raises(NetlabError, match="no such command"):
-        apply.up(planned("nodes: {a: {command: [nosuch]}}", tmp_path), UP_S, lambda _: None)
+        bring_up.up(planned("nodes: {a: {command: [nosuch]}}", tmp_path), UP_S, lambda _: None)
 
     assert LAB not in store.labs()
 
@@ -201,3 +202,12 @@ def test_a_balancer_is_changed_from_where_the_caller_is() -> None:
             assert now == state()
 
     assert any("worker3 added" in line for line in said)
+
+
+def test_a_lab_from_python() -> None:
+    """Its commands, lines and captures leave nothing behind either."""
+    with Lab.up(Topology(LAB).node("a", command=["echo", "said"], may_exit=True).node("b").link("a", "b")) as lab:
+        assert lab["a"].run(["ping", "-c1", "b"], check=True).stdout
+        assert lab.wait_for("said", "a").node == "a"
+        with pytest.raises(NetlabError):
+            lab["b"].run("sleep 100", timeout=0.05)

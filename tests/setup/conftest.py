@@ -15,6 +15,7 @@ REAL_TOOLS = (
     "cp",
     "dirname",
     "env",
+    "grep",
     "ln",
     "make",
     "mkdir",
@@ -118,7 +119,8 @@ def machine(tmp_path: Path) -> Machine:
     made = Machine(tmp_path)
     (made.checkout / ".ci").mkdir(parents=True)
     made.has()
-    for name in (".ci/setup", ".ci/test", "Makefile", "pyproject.toml"):
+    (made.checkout / "docs/man").mkdir(parents=True)
+    for name in (".ci/setup", ".ci/test", "Makefile", "pyproject.toml", "docs/man/netlab.1"):
         shutil.copy(CHECKOUT / name, made.checkout / name)
     tools = tmp_path / "bin"
     tools.mkdir()

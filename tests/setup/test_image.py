@@ -11,7 +11,7 @@ from netlab import __version__
 from tests.docker.image import built
 from tests.setup.conftest import ALL_PACKAGES, CHECKOUT, Machine
 
-TOOLS = ("chmod", "cut", "find", "grep", "head", "sha256sum", "sort", "tail", "tar", "timeout", "tr")
+TOOLS = ("chmod", "cut", "find", "head", "sha256sum", "sort", "tail", "tar", "timeout", "tr")
 STAND_INS = {
     "docker": r"""
         echo "docker $*" >>"$MACHINE/calls"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import ROOT
-from tests.setup.conftest import ALL_PACKAGES, Machine
+from tests.setup.conftest import ALL_PACKAGES, CHECKOUT, Machine
 
 FOLDERS_FOR_ROOT = ("tests/bpf", "tests/contract", "tests/docker")
 FOR_ROOT = " ".join(f"--ignore={folder}" for folder in FOLDERS_FOR_ROOT)
@@ -208,8 +208,8 @@ def test_the_command_is_linked_once(machine: Machine) -> None:
     first = machine.calls()
     done = machine.setup("link")
 
-    assert ["sudo", "sudo"] == first
-    assert (0, "", "", []) == (done.returncode, done.stdout, done.stderr, machine.calls())
+    assert ["sudo"] * 4 == first  # a folder and a file, twice
+    assert (0, "", []) == (done.returncode, done.stdout, machine.calls())
     assert machine.command.resolve() == machine.checkout / ".venv/bin/netlab"
 
 
@@ -242,6 +242,39 @@ def test_uninstall_removes_our_link(machine: Machine) -> None:
     machine.setup("unlink")
 
     assert not machine.command.is_symlink()
+
+
+SHARED = {
+    "bash-completion/completions/netlab": "argcomplete bash\n",
+    "zsh/site-functions/_netlab": "argcomplete zsh\n",
+    "fish/vendor_completions.d/netlab.fish": "argcomplete fish\n",
+}
+
+
+def test_completion_and_manual_page_come_and_go_with_the_command(machine: Machine) -> None:
+    """Files of others stay, and so do ours where nothing is new in them."""
+    machine.setup("venv")
+    command = machine.checkout / ".venv/bin/netlab"
+    command.write_text('#!/bin/sh\necho "argcomplete $2"\n')
+    command.chmod(0o700)
+    share = machine.prefix / "share"
+    theirs = share / "fish/vendor_completions.d/netlab.fish"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs\n")
+
+    machine.setup("link")
+    page = share / "man/man1/netlab.1"
+    found = {name: (share / name).read_text() for name in SHARED}
+    assert {**SHARED, "fish/vendor_completions.d/netlab.fish": "theirs\n"} == found
+    assert page.read_text() == (CHECKOUT / "docs/man/netlab.1").read_text()
+
+    before = page.stat().st_mtime_ns
+    done = machine.setup("link")
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+    assert before == page.stat().st_mtime_ns
+
+    machine.setup("unlink")
+    assert [theirs] == [path for path in share.rglob("*") if path.is_file()]
 
 
 def test_make_alone_lists_the_targets(machine: Machine) -> None:

@@ -17,6 +17,7 @@ from tests.checkout import ROOT
 # The basement is what stands beside the rooms: errors, paths, and what roles and all rooms share.
 ROWS: list[tuple[str, ...]] = [
     ("cli", "testing"),
+    ("api",),
     ("demo",),
     ("observe",),
     ("lab",),
@@ -36,6 +37,7 @@ ONLY_USERS = {
     "psutil": {"supervise.client"},
     "pyroute2": {"network.message_classes"},
     "rich": {"cli.tables"},
+    "argcomplete": {"cli.completion"},
     "docker": {"runtime.engine"},
     "ctypes": {
         *(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "map_reader", "maps")),
@@ -175,7 +177,7 @@ SLOW = {
 
 PLANS = {"netlab.topology", "netlab.plan"}
 WRITES = {"netlab.record.lock", "netlab.record.mark"}
-UP_AND_DOWN = "netlab.cli.main, netlab.lab.apply, netlab.lab.removal, netlab.runtime.netns"
+UP_AND_DOWN = "netlab.cli.main, netlab.lab.bring_up, netlab.lab.removal, netlab.runtime.netns"
 
 
 @pytest.mark.parametrize(

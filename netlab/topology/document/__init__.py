@@ -11,7 +11,7 @@ from netlab.topology.document.tree import Document, Item, show
 if TYPE_CHECKING:
     from collections.abc import Sequence as SequenceOf
 
-__all__ = ["Document", "load", "parse"]
+__all__ = ["Document", "changed", "load", "parse"]
 
 
 def load(path: str, sets: "SequenceOf[str]" = ()) -> Document:
@@ -20,7 +20,11 @@ def load(path: str, sets: "SequenceOf[str]" = ()) -> Document:
     Raises UsageError for a file that cannot be read and for a `--set` that does not fit, and TopologyError for a file
     that is not YAML.
     """
-    document = parse(read(path), path, os.path.abspath(path))
+    return changed(parse(read(path), path, os.path.abspath(path)), sets)
+
+
+def changed(document: Document, sets: "SequenceOf[str]") -> Document:
+    """Return a tree with each `--set` applied; UsageError for one that does not fit."""
     if not sets:
         return document
     from netlab.topology.document.override import override

@@ -8,10 +8,12 @@ causes no more of them.
 import os
 from itertools import repeat
 
+from netlab import paths
 from netlab.errors import TopologyError
 from netlab.named_tuple import NamedTuple
 from netlab.topology import declared
 from netlab.topology.document.tree import Document, Item, Mapping
+from netlab.topology.faults import Fault
 from netlab.topology.ip_arithmetic import FAMILIES
 from netlab.topology.model import Judged, Node, OwnFiles, Topology
 from netlab.topology.validate import host, order, switches
@@ -26,6 +28,7 @@ from netlab.topology.validate.links import (
     Wire,
     WrittenLink,
     connect,
+    ends,
     name_interfaces,
     read_automatic,
     read_links,
@@ -41,7 +44,7 @@ from netlab.topology.validate.rules import Fields, choice, is_label, label, text
 
 __all__ = ["is_label", "topology"]
 
-KEYS = ("name", "description", "message", "runtime", "defaults", "nodes", "links", "demo")
+KEYS = ("name", "description", "message", "runtime", "defaults", "nodes", "links", "demo", "faults")
 MAX_PROCESSES = 4096
 PLANNED = ("checks",)  # keys that may come to mean something: none is taken before anything obeys it
 
@@ -87,6 +90,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     wires = connect(findings, names, written)
     interfaces = name_interfaces(findings, names, wires)
     judged = resolved(said, names) if said else Judged()
+    faults = _read_faults(fields, names, drafts, wires, interfaces) if "faults" in fields else ()
     _check_kinds(findings, names, drafts, written, wires)
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
@@ -107,7 +111,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     )
     if filtering := switches.filtering(names, written):
         nodes = tuple(node._replace(filters=(node.replica_of or node.name) in filtering) for node in nodes)
-    return result._replace(nodes=nodes, links=addressing.links(), judged=judged)
+    return result._replace(nodes=nodes, links=addressing.links(), judged=judged, faults=faults)
 
 
 def _check_kinds(
@@ -142,6 +146,22 @@ def _read_loopbacks(
         for draft in drafts
         for name in (draft.declared.name,)
     }
+
+
+def _read_faults(
+    fields: Fields, names: Names, drafts: list[Draft], wires: list[Wire], interfaces: Interfaces
+) -> tuple[Fault, ...]:
+    """Read `faults:`, which names all else."""
+    from netlab.topology.validate import time_line  # here, as most labs have none
+
+    processes = {
+        node: [paths.process_key(node, each.process.name or node) for each in draft.processes]
+        for draft in drafts
+        for node in names.members[draft.declared.name]
+    }
+    switches = [node for node in names.declared if names.is_switch(node)]
+    known = time_line.Known(names.members, processes, ends(wires, interfaces), switches)
+    return fields.read("faults", lambda *at: time_line.read(known, *at), ())
 
 
 class Defaults(NamedTuple):

@@ -15,6 +15,7 @@ from netlab.topology.validate import (
     readiness,
     routes,
     settings,
+    time_line,
 )
 
 _KEY = "KEY: VALUE"
@@ -53,6 +54,7 @@ LAB = Level(
         Level("the node", nodes.NODE_KEYS, "nodes: {NAME: {…, KEY: VALUE}}", _OF_NODES),
         Level("the link", links.LINK_KEYS, "links: [{…, KEY: VALUE}]", _ENDS),
         Level("the demo", demo.KEYS, "demo: {KEY: VALUE}"),
+        Level("the fault", time_line.KEYS, "faults: [{at: TIME, …, KEY: VALUE}]"),
     ),
 )
 

@@ -3,6 +3,7 @@
 from netlab.named_tuple import NamedTuple
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, show
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6
+from netlab.topology.link_names import Ends
 from netlab.topology.model import MAX_INTERFACE_NAME
 from netlab.topology.validate.findings import Findings, Name, Place, place
 from netlab.topology.validate.ip import read_address, read_mac, read_subnet
@@ -227,6 +228,12 @@ def name_interfaces(findings: Findings, names: Names, wires: list[Wire]) -> Inte
                 text = f"{text} {len(own)}"  # Keep the count, under a name that none can have.
             own[text] = one
     return interfaces
+
+
+def ends(wires: list[Wire], interfaces: Interfaces) -> list[Ends]:
+    """Return the ends of all links, in their order: that of each node's interfaces."""
+    names = {node: iter(own) for node, own in interfaces.items()}
+    return [Ends(a, next(names[a]), b, next(names[b])) for a, b in (wire.nodes for wire in wires)]
 
 
 def _clash(

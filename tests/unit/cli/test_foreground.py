@@ -8,7 +8,7 @@ import pytest
 from netlab.cli import foreground
 from netlab.errors import NetlabError
 from netlab.supervise import schema, talk
-from netlab.supervise.child import Printed
+from netlab.supervise.pipe import Printed
 
 
 class Supervisor:

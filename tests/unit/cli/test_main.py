@@ -32,7 +32,6 @@ def nothing_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         [],
         ["frob"],
-        ["up"],
         ["exec"],
         ["exec", "--frob"],
         ["up", "--timeout", "soon", PAIR],
@@ -302,11 +301,11 @@ def test_runtime_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_down_of_a_named_lab_looks_at_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens to others meanwhile is no concern of it."""
-    from netlab.lab import apply, removal
+    from netlab.lab import bring_up, removal
 
     removed: list[str] = []
     monkeypatch.setattr(removal, "labs_with_leftovers", lambda: pytest.fail("it looks at all labs"))
-    monkeypatch.setattr(apply, "down", lambda lab, _: removed.append(lab))
+    monkeypatch.setattr(bring_up, "down", lambda lab, _: removed.append(lab))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
     assert (0, ["mine"]) == (main.main(["down", "mine"]), removed)

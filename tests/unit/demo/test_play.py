@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from netlab.demo import knocking, play
-from netlab.lab import apply
+from netlab.lab import bring_up
 from tests.unit.described import described
 
 LAB = """
@@ -45,8 +45,8 @@ def test_a_signal_as_the_lab_is_removed_waits_until_it_is(monkeypatch: pytest.Mo
         os.kill(os.getpid(), signal.SIGTERM)
         done.append("removed")
 
-    monkeypatch.setattr(apply, "up", lambda *_: True)
-    monkeypatch.setattr(apply, "down", down)
+    monkeypatch.setattr(bring_up, "up", lambda *_: True)
+    monkeypatch.setattr(bring_up, "down", down)
     plan: Any = SimpleNamespace(topology=SimpleNamespace(name="never-up"))
     with pytest.raises(KeyboardInterrupt):
         play.play(plan, lambda _: True, 1, lambda _: None, lambda *_: None)

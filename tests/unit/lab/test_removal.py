@@ -9,7 +9,7 @@ import pytest
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError
-from netlab.lab import apply, removal
+from netlab.lab import bring_up, removal
 
 
 @pytest.fixture
@@ -60,18 +60,18 @@ def test_all_labs_go_but_those_that_cannot(monkeypatch: pytest.MonkeyPatch) -> N
     asked: list[str] = []
     said: list[str] = []
 
-    def down(lab: str, _: apply.Say) -> None:
+    def down(lab: str, _: bring_up.Say) -> None:
         asked.append(lab)
         if lab in errors:
             raise errors[lab]
 
-    monkeypatch.setattr(apply, "down", down)
+    monkeypatch.setattr(bring_up, "down", down)
     monkeypatch.setattr(
         "netlab.lab.removal.labs_with_leftovers", lambda containers: ["first", "second", "third", "fourth"]
     )
 
     with pytest.raises(NetlabError, match="not removed, for the reasons above: first, third") as raised:
-        apply.down_all(said.append)
+        bring_up.down_all(said.append)
 
     assert 1 == raised.value.exit_code
     assert ["first", "second", "third", "fourth"] == asked

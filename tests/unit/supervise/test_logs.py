@@ -9,8 +9,8 @@ import pytest
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.supervise import log_reader, logs
-from netlab.supervise.child import Pipe
 from netlab.supervise.logs import LogLine
+from netlab.supervise.pipe import Pipe
 from netlab.testing.waiting import PATIENCE_S
 
 Folder = str

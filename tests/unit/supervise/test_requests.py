@@ -8,10 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlab.supervise import schema
-from netlab.supervise.children import Refused
 from netlab.supervise.loop import Loop
+from netlab.supervise.refusal import Refused
 from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
+
+VERBS = "start, stop, restart, signal, kill, pause, resume, state, log, fault, watch, look, take"
+A_FAULT = "expected `about`, a name or null, `text` on one line, and `ns`, the time in nanoseconds"
 
 
 class Known:
@@ -19,6 +22,7 @@ class Known:
 
     def __init__(self) -> None:
         self.done: list[tuple[object, ...]] = []
+        self.interference = self
 
     def __getattr__(self, do: str) -> Any:
         def act(*words: object) -> None:
@@ -38,7 +42,7 @@ def known() -> Known:
 
 
 def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str, Any]:
-    requests = Requests(known, Stream(Loop()), list, list)  # type: ignore[arg-type]
+    requests = Requests(known, Stream(Loop()), list, list, known.fault, list)  # type: ignore[arg-type]
     found: dict[str, Any] = json.loads(requests.answer(reader or Reader(-1), line))
     return found
 
@@ -51,6 +55,11 @@ def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str,
         ({"do": "restart", "process": "a"}, ("restart", "a")),
         ({"do": "signal", "process": "a", "signal": "SIGHUP"}, ("signal", "a", 1)),
         ({"do": "signal", "process": "a", "signal": 64}, ("signal", "a", 64)),
+        ({"do": "kill", "process": "a", "signal": "SIGKILL"}, ("kill", "a", 9)),
+        ({"do": "pause", "process": "a"}, ("pause", "a")),
+        ({"do": "resume", "process": "a"}, ("resume", "a")),
+        ({"do": "fault", "about": "a/b", "text": "kill a/b", "ns": 5}, ("fault", "a/b", "kill a/b", 5)),
+        ({"do": "fault", "about": None, "text": "restore all", "ns": 5}, ("fault", "", "restore all", 5)),
         ({"do": "log", "process": "a", "lines": []}, ("log", "a", [])),
         (
             {"do": "log", "process": "a", "lines": [[5, "out", "one"], [6, "err+", "\udcff"], [7, "note", ""]]},
@@ -70,7 +79,7 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
     assert answer(known, b'{"do": "watch", "kinds": ["line"]}', reader)["processes"] == [{"process": "a"}]
     assert {"line"} == reader.kinds
     answer(known, b'{"do": "watch"}', reader)
-    assert {*schema.LIFE, "line", "note", "trace", "event", "overrun", "xdp"} == reader.kinds
+    assert {*schema.LIFE, "line", "note", "trace", "event", "overrun", "xdp", "fault"} == reader.kinds
 
 
 @pytest.mark.parametrize(
@@ -79,7 +88,14 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
         (b"hello", 'expected a JSON object such as {"do": "state"}, found hello'),
         (b"\xff" * 70, 'expected a JSON object such as {"do": "state"}, found ' + "\\xff" * 15 + " …"),
         (b"[1]", 'expected a JSON object such as {"do": "state"}, found [1]'),
-        (b"{}", "`do` is null: expected one of start, stop, restart, signal, state, log, watch, look"),
+        (
+            b"{}",
+            f"`do` is null: expected one of {VERBS}",
+        ),
+        (
+            b'{"do": "fault", "text": "a\\nb", "ns": 5}',
+            A_FAULT,
+        ),
         (b'{"do": "start"}', "`process` is null: expected the name of a process"),
         (b'{"do": "stop", "process": "nobody"}', "there is no process nobody"),
         (
@@ -140,7 +156,7 @@ def test_lines_that_are_none_get_into_no_log(known: Known, lines: str) -> None:
     st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | ASKED.map(lambda one: json.dumps(one).encode())
 )
 def test_whatever_comes_is_answered_by_one_line(line: bytes) -> None:
-    found = Requests(Known(), Stream(Loop()), list, list).answer(Reader(-1), line)  # type: ignore[arg-type]
+    found = Requests(Known(), Stream(Loop()), list, list, print, list).answer(Reader(-1), line)  # type: ignore[arg-type]
 
     assert json.loads(found)["kind"] in ("answer", "error")
     assert found.count(b"\n") == 1

@@ -94,7 +94,7 @@ def up(
     this host that it would use. Raises NetlabError, with everything undone, if a step fails, if the roles are
     not ready `deadline_s` seconds after they were started, or if another lab of this name exists.
     """
-    _refuse_from_inside()
+    refuse_from_inside()
     for _ in range(_TRIES if again else 0):
         try:
             return _up(plan, deadline_s, say, before_roles)
@@ -121,7 +121,7 @@ def _up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Stan
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
     with signals.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
         if lab in store.labs():
-            _refuse_another(record)
+            _refuse_another(record, plan)
             say(f"netlab: {lab} is up already")
             return False
         _refuse_left(lab)
@@ -135,7 +135,7 @@ def down(lab: str, say: Say) -> None:
     """Remove everything that belongs to a lab, whatever is left of it; it is no error if there is no such lab."""
     from netlab.lab import standing
 
-    _refuse_from_inside()
+    refuse_from_inside()
     folder = paths.folder_of(lab)
     waiting = f"netlab: waiting for another command to leave the lab {lab}"
     with store.locked(lab, waiting=lambda: say(waiting), may_do_without=True):
@@ -152,7 +152,7 @@ def down(lab: str, say: Say) -> None:
 
 def down_all(say: Say) -> None:
     """Remove every lab of this machine. If some cannot be removed, NetlabError names them after all others are gone."""
-    _refuse_from_inside()
+    refuse_from_inside()
     left = []
     labs = removal.labs_with_leftovers(containers=True)
     for lab in labs:
@@ -167,7 +167,7 @@ def down_all(say: Say) -> None:
         say("netlab: no lab is up")
 
 
-def _refuse_another(record: "LabRecord") -> None:
+def _refuse_another(record: "LabRecord", plan: "Plan") -> None:
     """Raise NetlabError unless the lab that is there is complete and has this record."""
     lab = record.lab
     if not store.is_complete(lab):
@@ -184,8 +184,22 @@ def _refuse_another(record: "LabRecord") -> None:
         same = there.record.topology == record.topology
         what = "as its file was, or with other --set" if same else f"from {there.record.topology}"
         raise NetlabError(
-            f"a lab named {lab} is up {what}: netlab down --lab {lab} first, or give this one another name with --lab"
+            f"a lab named {lab} is up {what}; what differs: {_in_short(there.record, record, plan)}\n"
+            f"netlab: netlab apply {plan.topology.path or 'FILE'} changes only that; or netlab down --lab {lab} first,"
+            f" or give this one another name with --lab"
         )
+
+
+def _in_short(before: "LabRecord", record: "LabRecord", plan: "Plan") -> str:
+    """Return in a few words what a plan has that a lab has not, or otherwise."""
+    from netlab.lab import change_reasons, noted_steps
+    from netlab.plan import interruptions
+    from netlab.plan.difference import difference
+
+    if before.runtime != record.runtime:
+        return f"the runtime is {before.runtime}, not {record.runtime}"
+    why = change_reasons.reasons(before, record, plan.steps)
+    return interruptions.in_short(difference(noted_steps.read(record.lab).done, plan.steps, why))
 
 
 def _refuse_left(lab: str) -> None:
@@ -202,7 +216,7 @@ def _refuse_left(lab: str) -> None:
         )
 
 
-def _refuse_from_inside() -> None:
+def refuse_from_inside() -> None:
     """Raise UsageError in a node: mounts made there do not reach the host, and a `down` would end itself."""
     from netlab.record import mark
 

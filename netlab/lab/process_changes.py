@@ -21,7 +21,7 @@ def change(record: LabRecord, do: str, words: Sequence[str], deadline_s: float, 
     end. Those before it are changed then, those after it are not.
     """
     known = dict(record.processes())
-    called = [key for word in words for key in _keys(record, word)]  # a mistake is told before anything is changed
+    called = [key for word in words for key in keys(record, word)]  # a mistake is told before anything is changed
     with talk.to(record.folder) as supervisor:
         states = supervisor.states()
         meant = [key for word in words for key in _meant(record, do, word, states)] or called
@@ -51,7 +51,8 @@ def _start(
         raise talk.NotThereError(f"{error}{logs.last_words(record.folder, key)}") from error
 
 
-def _keys(record: LabRecord, word: str) -> list[str]:
+def keys(record: LabRecord, word: str) -> list[str]:
+    """Return the keys of the processes that NODE, for all of it, or NODE/NAME means; UsageError if there is none."""
     found = named.keys(record, word)
     if not found:
         raise UsageError(f"{word} has neither a role nor a command")
@@ -60,14 +61,14 @@ def _keys(record: LabRecord, word: str) -> list[str]:
 
 def _meant(record: LabRecord, do: str, word: str, states: _States) -> list[str]:
     """Return the processes that a word means: of a node with several, those that run, or that `up` would start."""
-    keys = _keys(record, word)
-    if not keys[1:]:
-        return keys
-    running = [key for key in keys if talk.runs(states[key]) or talk.waits(states[key])]
+    found = keys(record, word)
+    if not found[1:]:
+        return found
+    running = [key for key in found if talk.runs(states[key]) or talk.waits(states[key])]
     if do == "stop":
         return running
     known = dict(record.processes())
-    return [key for key in keys if known[key].autostart or (do == "restart" and key in running)]
+    return [key for key in found if known[key].autostart or (do == "restart" and key in running)]
 
 
 def _ordered(known: Mapping[str, ProcessRecord], keys: Mapping[str, object], do: str) -> Sequence[str]:

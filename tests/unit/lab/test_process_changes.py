@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from netlab.cli import processes
 from netlab.errors import NetlabError, UsageError
+from netlab.lab import process_changes as processes
 from netlab.record.model import LabRecord, LimitsRecord, NodeRecord, ProcessRecord
 from netlab.supervise import talk
 

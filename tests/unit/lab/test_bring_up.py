@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from netlab.errors import NetlabError
-from netlab.lab import apply
+from netlab.lab import bring_up
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.stages import Stage, Work
 from netlab.plan.steps import AddLink, AddRoute, CreateNode, Interface, StartRole, Step
@@ -29,7 +29,7 @@ STAGES: list[object] = ["open", "prepare", *STEPS, "complete"]
 def test_a_lab_is_built_stage_by_stage() -> None:
     """Every step is done once, in order, and nothing is undone when all goes well."""
     machine = FakeMachine()
-    apply.build(machine, STEPS)
+    bring_up.build(machine, STEPS)
 
     assert STAGES == machine.done
     assert [Work.NETWORK, Work.PROGRAMS, Work.PROCESSES] == [stage.work for stage in machine.stages]
@@ -42,7 +42,7 @@ def test_a_stage_that_fails_is_undone(stage: object, error: BaseException) -> No
     """Whatever is raised, no later step begins, the undo runs once, and the error goes on."""
     machine = FakeMachine(stage, error)
     with pytest.raises(type(error)):
-        apply.build(machine, STEPS)
+        bring_up.build(machine, STEPS)
 
     assert [*STAGES[: STAGES.index(stage) + 1], "undo"] == machine.done
 
@@ -59,7 +59,7 @@ def test_what_ends_a_process_interrupts_and_undoes(number: int) -> None:
 
     machine = Interrupted()
     with pytest.raises(KeyboardInterrupt):
-        apply.build(machine, STEPS)
+        bring_up.build(machine, STEPS)
 
     assert [*STAGES[: STAGES.index(STEPS[4])], "undo"] == machine.done
 
@@ -74,7 +74,7 @@ def test_a_signal_during_the_undo_waits_for_its_end() -> None:
 
     machine = Impatient(STEPS[0])
     with pytest.raises((NetlabError, KeyboardInterrupt)):
-        apply.build(machine, STEPS)
+        bring_up.build(machine, STEPS)
 
     assert "undo" == machine.done[-1]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -1,0 +1,1 @@
+"""netlab from Python: `from netlab import Lab, Topology`. The command line is words for what stands here."""

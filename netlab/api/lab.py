@@ -1,0 +1,190 @@
+"""A lab from Python."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from netlab.api import lines
+from netlab.api.balancer import Balancer
+from netlab.api.lines import Event
+from netlab.api.node import Node
+from netlab.api.topology import Topology
+from netlab.errors import HostError, NetlabError, TimeLimitError
+from netlab.lab import bring_up, planning
+from netlab.lab.standing import Standing
+from netlab.observe import capture, stats, status
+from netlab.record import store
+from netlab.record.model import LabRecord
+from netlab.topology import document
+
+_T = TypeVar("_T")
+_READY_S = 30.0
+_WAIT_S = 10.0
+_LOOK_S = 0.02
+
+
+class Lab:
+    """A lab that is up: `Lab.up` builds one, `Lab.attach` takes one that is there. A `with` removes it at its end.
+
+    It needs root. Nothing is printed, and no state is kept but the lab's record as it was then. It may be used from any
+    thread. Every error is one of netlab.errors, as NetlabError. `notes` are what `netlab` would have told on the way.
+
+        with Lab.up("topologies/partb.yml", set={"nodes.client.args.count": 5}) as lab:
+            lab["client"].run(["ping", "-c1", "lb"], check=True)
+    """
+
+    def __init__(self, standing: Standing, notes: list[str]) -> None:
+        """Not for callers: see `up` and `attach`."""
+        self._lab = standing
+        self.notes = notes
+
+    @classmethod
+    def up(
+        cls,
+        topology: "str | os.PathLike[str] | Topology",
+        *,
+        set: Mapping[str, object] = {},  # noqa: A002 - as the option is called
+        name: str = "",
+        runtime: str = "",
+        timeout: float = _READY_S,
+    ) -> "Lab":
+        """Build the lab of a file or of a Topology, and return when its processes are ready.
+
+        `set` changes values by their place in the topology, such as nodes.client.args.count. `name` and `runtime` are
+        taken instead of the topology's own. Each process may take `timeout` seconds until it is ready.
+
+        TopologyError with all mistakes; NetlabError, with everything undone, if a step fails, or a lab of this name is
+        there; HostError if this host cannot do it. While it works, SIGINT, SIGTERM and SIGHUP to the main thread undo
+        the lab and raise KeyboardInterrupt.
+        """
+        _need_root()
+        notes: list[str] = []
+
+        def plan() -> Any:
+            sets = [f"{place}={value if isinstance(value, str) else json.dumps(value)}" for place, value in set.items()]
+            return planning.planned(_document(topology, sets), name, runtime)
+
+        planned = plan()
+        if not bring_up.up(planned, timeout, notes.append, again=plan):
+            raise NetlabError(
+                f"{planned.topology.name} is up already: Lab.attach takes it, or give this one another name"
+            )
+        return cls(Standing.read(planned.topology.name), notes)
+
+    @classmethod
+    def attach(cls, name: str = "") -> "Lab":
+        """Return a lab that is up; without a name, the only one. NetlabError if there is none."""
+        _need_root()
+        return cls(Standing.read(store.choose(name or None)), [])
+
+    def down(self) -> None:
+        """Remove the lab, with all that belongs to it; it is no error if it is gone already."""
+        bring_up.down(self.name, self.notes.append)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.down()
+
+    def __repr__(self) -> str:
+        return f"<lab {self.name}>"
+
+    # ---- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The lab's name."""
+        return self.record.lab
+
+    @property
+    def record(self) -> LabRecord:
+        """What the lab is meant to be, as it was planned."""
+        return self._lab.record
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """The lab's nodes by their names, in the order of the file."""
+        return {name: self[name] for name in self.record.nodes}
+
+    def __getitem__(self, node: str) -> Node:
+        """Return a node; UsageError, with the nearest name, if there is none of this name."""
+        store.node_of(self.record, node)
+        return Node(self._lab, node, self.notes.append)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.record.nodes)
+
+    def __contains__(self, node: object) -> bool:
+        return node in self.record.nodes
+
+    def __len__(self) -> int:
+        return len(self.record.nodes)
+
+    # ---- what happens in it ------------------------------------------------------------------------------------------
+
+    def status(self) -> status.LabStatus:
+        """Return what runs in the nodes, and what is not as planned (`problems`)."""
+        return status.read(self.name)
+
+    def stats(self) -> stats.LabStats:
+        """Return what programs count, and a balancer's threads and queue."""
+        return stats.read(self._lab)
+
+    def events(self, *sources: str, since_ns: int = 0, pattern: str = "", follow: bool = False) -> Iterator[Event]:
+        """Yield what was printed and what happened, in the order of time: of these nodes, or NODE/NAME, or of all.
+
+        Only from `since_ns` on (CLOCK_MONOTONIC), and what has the regular expression `pattern` in its text. With
+        `follow` it goes on with what comes, until the lab is removed; close the iterator to end it before.
+        """
+        lines.catch_up(self.record)
+        return lines.read(self.record, sources, since_ns, pattern, follow)
+
+    def wait_for(self, pattern: str, *sources: str, since_ns: int = 0, timeout: float = _WAIT_S) -> Event:
+        """Return the first line with the regular expression in it, also one that is there already; else TimeLimitError.
+
+        `sources` are nodes, or NODE/NAME.
+        """
+        return lines.wait_for(self.record, pattern, sources, since_ns, timeout)
+
+    def wait(self, condition: Callable[[], _T], what: str = "the condition", *, timeout: float = _WAIT_S) -> _T:
+        """Call something again and again until its result is true, and return that; TimeLimitError if it never is."""
+        until = time.monotonic() + timeout
+        while not (found := condition()):
+            if time.monotonic() >= until:
+                raise TimeLimitError(f"{what} is not so after {timeout:g} s; it is {found!r}")
+            time.sleep(_LOOK_S)
+        return found
+
+    @contextmanager
+    def capture(self, folder: "str | os.PathLike[str]") -> Iterator[list[capture.Captured]]:
+        """Capture every link into a new pcap file in a folder that exists, while the block runs.
+
+        The list that is yielded has the files when the block is over.
+        """
+        taken: list[capture.Captured] = []
+        work = capture.Capture(os.fspath(folder))
+        work.start(self._lab)
+        try:
+            yield taken
+        finally:
+            taken.extend(work.stop())
+
+    def balancer(self, node: str = "") -> Balancer:
+        """Return the balancer of a node, or the only one; UsageError if there is none, or several."""
+        return Balancer(self._lab, node, self.notes.append)
+
+
+def _document(topology: "str | os.PathLike[str] | Topology", sets: list[str]) -> document.Document:
+    if isinstance(topology, Topology):
+        return document.changed(topology.document(), sets)
+    return document.load(os.fspath(topology), sets)
+
+
+def _need_root() -> None:
+    if os.geteuid():
+        raise HostError("labs are built and entered by root: run this Python as root, such as by sudo -E")

@@ -1,0 +1,261 @@
+"""Changes a lab that stands to what a plan says: `netlab apply`.
+
+Only the difference is undone and done; `plan/difference` says what that is. Before it begins, it is written down of
+which steps nobody can be sure (`noted_steps`). After a kill these are undone, as far as they are done, and the rest
+stands: so the next `apply` knows where it is.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from netlab import paths
+from netlab.errors import NetlabError, explain
+from netlab.kernel import cgroups, files, signals
+from netlab.lab import bring_up, change_network, change_processes, change_programs, map_filling, noted_steps, xdp_watch
+from netlab.lab.change_balancer import Balancers
+from netlab.lab.change_network import of
+from netlab.lab.change_processes import Words
+from netlab.lab.change_programs import Programs
+from netlab.lab.change_reasons import reasons
+from netlab.lab.host import Host
+from netlab.lab.standing import Standing
+from netlab.plan import hosts, interruptions
+from netlab.plan.description import describe
+from netlab.plan.difference import difference, stay_loaded
+from netlab.plan.fill_maps import FillMaps
+from netlab.plan.planner import Plan
+from netlab.plan.setup_steps import RunSetup
+from netlab.plan.steps import StartRole, Step
+from netlab.plan.sysctl_step import ChangeSysctls
+from netlab.record import changing, store
+from netlab.supervise import client, lab_cgroup
+
+Say = Callable[[str], None]
+
+
+class Change:
+    """The change of one lab that stands to what a plan says. The constructor only reads.
+
+    NetlabError if the lab is not there, not whole, or of another kind.
+    """
+
+    def __init__(self, plan: Plan, say: Say) -> None:
+        self.plan, self.lab, self.say = plan, plan.topology.name, say
+        if self.lab not in store.labs():
+            raise NetlabError(f"no lab named {self.lab} is up: netlab up {plan.topology.path} builds it")
+        self.before = Standing.read(self.lab)
+        if not store.is_complete(self.lab):
+            raise NetlabError(f"{self.lab} is not whole: netlab down --lab {self.lab} removes it")
+        self.noted = noted_steps.read(self.lab)
+        record = self.before.record
+        self.folder = record.folder
+        wanted = describe(plan, self.folder)._replace(clock_offset_ns=record.clock_offset_ns)
+        self.after = Standing(wanted)
+        self.is_cut_off = bool(self.noted.open) or changing.is_there(self.folder)  # an earlier change
+        self.why = reasons(record, wanted, plan.steps)
+        self.difference = difference(self.noted.done, plan.steps, self.why)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything is to be done."""
+        return self.is_cut_off or self.after.record != self.before.record or not self.difference.is_empty
+
+    def tell(self) -> None:
+        """Say what the change interrupts, and what moves."""
+        for text in interruptions.told(self.difference):
+            self.say(f"netlab: {self.lab}: {text}")
+
+    def make(self, lock: int, deadline_s: float, comes_too_late: Callable[[], object]) -> None:
+        """Make the change; undo all of it if a step fails, or on a signal, and then raise the error."""
+        host = Host(self.plan, self.after.record, lock, deadline_s, self.say)
+        host.check_commands(of(StartRole, self.difference.do), any_runs=True)
+        programs = self._compiled(host, lock)
+        self.tell()
+        try:
+            if self.noted.open:
+                self._clear_up()
+            self._write_down()
+            work = _Work(self, programs, host, lock, deadline_s)
+            try:
+                work.do()
+                comes_too_late()  # from here on a signal waits
+                self._complete(programs)
+            except BaseException as error:
+                with signals.waiting():
+                    self._back_out(error, work)
+                raise
+        finally:
+            programs.end()
+
+    def _compiled(self, host: Host, lock: int) -> Programs:
+        """Compile what is new. Where another build cannot take over maps, its program is made anew."""
+        while True:
+            programs = Programs(self.after, self.difference, self.why.fresh, host.job)
+            try:
+                refused = programs.prepare(lock, self.say)
+            except BaseException:
+                programs.end()
+                raise
+            if not refused:
+                return programs
+            programs.end()
+            self.why = self.why._replace(fresh=(*self.why.fresh, *refused))
+            self.difference = difference(self.noted.done, self.plan.steps, self.why)
+
+    def _clear_up(self) -> None:
+        """Undo what a change that was cut off may have done."""
+        steps = [step for step in self.noted.open if not isinstance(step, ChangeSysctls)]
+        change_processes.stop(self.folder, [step.key for step in of(StartRole, steps)])
+        change_programs.clear(self.before, steps, stay_loaded(self.noted.done))
+        change_network.clear(self.before, steps)
+
+    def _write_down(self) -> None:
+        """Write down what stays in any case, and of which steps nobody is sure from here on."""
+        changing.begin(self.folder, self.plan.topology.path or self.lab)
+        again = tuple(reversed(self.difference.do))
+        noted_steps.write(self.folder, self.difference.left, (*again, *self.difference.undo))
+
+    def _complete(self, programs: Programs) -> None:
+        noted_steps.write(self.folder, self.plan.steps)
+        programs.finish()
+        _remove_logs(self.folder, set(self.before.record.logs()) - set(self.after.record.logs()))
+        if not self.after.record.has_supervisor:
+            _end_supervisor(self.lab, self.folder)
+        changing.end(self.folder)
+
+    def _back_out(self, error: BaseException, work: "_Work") -> None:
+        """Have all as it was. If that fails, raise an error that says both; then the change counts as cut off."""
+        try:
+            work.undo()
+            noted_steps.write(self.folder, self.noted.done)
+            if not self.is_cut_off:
+                changing.end(self.folder)
+        except (NetlabError, OSError) as problem:
+            what = explain(error)[0].removeprefix("netlab: ")
+            raise NetlabError(
+                f"{what}\nnetlab: and not all could be put back: {problem}\nnetlab: netlab apply, with this file or the"
+                f" one before, goes on from here; netlab down --lab {self.lab} removes all"
+            ) from error
+
+
+class _Work:
+    """What a change does to this host, and what takes that back."""
+
+    def __init__(self, change: Change, programs: Programs, host: Host, lock: int, deadline_s: float) -> None:
+        self.before, self.after = change.before, change.after
+        self.change, self.what = change, change.difference
+        self.programs, self.host = programs, host
+        self.lock, self.deadline_s, self.say = lock, deadline_s, change.say
+        self.balancers = Balancers(change.before, change.after, self.what, change.why.fresh)
+        self.hosts = files.read(_hosts(change.folder))
+
+    def do(self) -> None:
+        """Undo what is to go, and do what is to come."""
+        undo, do = self.what.undo, self.what.do
+        self.balancers.quiet(self.deadline_s, self.say)
+        change_processes.stop(self.before.record.folder, [step.key for step in of(StartRole, undo)])
+        self.programs.take_off(self.before)
+        change_network.clear(self.before, self.what.undone())
+        _write_record(self.after, hosts.text(self.change.plan))
+        change_network.do(self.after, do)
+        xdp_watch.change(self.before.record, self.after, self.say)
+        self.programs.put_in()
+        if fills := of(FillMaps, do):
+            map_filling.fill(self.after, fills, self.change.plan.topology.path or "the topology")
+        self.programs.renew(self.before)
+        change_programs.attach_all(self.after, self.change.plan.steps, self.say)
+        self._take(self.after, undo, do, self.what.later)
+        self.balancers.tell(self.say)
+
+    def undo(self) -> None:
+        """Have everything as before the change: what it has done is undone as far as it is done."""
+        undo, done = self.what.undo, tuple(reversed(self.what.do))
+        folder = self.before.record.folder
+        change_processes.stop(folder, [step.key for step in of(StartRole, done)])
+        self.programs.back_out()
+        change_network.clear(self.after, done)
+        change_network.clear(self.before, self.what.undone())  # as it may have been cut off inside a step
+        _write_record(self.before, self.hosts)
+        back = [step._replace(before=step.after, after=step.before) for step in of(ChangeSysctls, done)]
+        change_network.do(self.before, [*back, *reversed(undo)])
+        xdp_watch.change(self.after.record, self.before, self.say)
+        stood = self.change.noted.done
+        change_programs.attach_all(self.before, stood, lambda _: None)
+        went_on = {step.key for step in self.what.later}
+        later = [step for step in of(StartRole, stood) if step.key in went_on]
+        self._take(self.before, done, tuple(reversed(undo)), later)
+        self.balancers.back()
+
+    def _take(
+        self,
+        lab: Standing,
+        gone: Sequence[Step | ChangeSysctls],
+        new: Sequence[Step | ChangeSysctls],
+        later: Sequence[StartRole],
+    ) -> None:
+        forget = tuple(step.key for step in of(StartRole, (*self.change.noted.open, *gone)))
+        words = Words(
+            forget,
+            tuple(later),
+            tuple(of(RunSetup, new)),
+            tuple(of(StartRole, new)),
+            self.deadline_s,
+            self.programs.has_events,
+        )
+        change_processes.take(lab, words, self.lock, self.host.tell)
+
+
+def apply(plan: Plan, deadline_s: float, say: Say) -> None:
+    """Make the lab that stands what a plan says, by the difference only, and return when every new role is ready.
+
+    Raises NetlabError, with all as it was, if a step fails, or if a new process is not ready `deadline_s` seconds after
+    its start. A signal that comes too late to undo the change reaches the caller when that is done.
+    """
+    bring_up.refuse_from_inside()
+    lab = plan.topology.name
+    waiting = f"netlab: waiting for another command to leave the lab {lab}"
+    with signals.raising() as comes_too_late, store.locked(lab, waiting=lambda: say(waiting)) as lock:
+        change = Change(plan, say)
+        if not change.is_needed:
+            say(f"netlab: {lab} is as {plan.topology.path or 'planned'} says: nothing to do")
+            return
+        began = time.monotonic()
+        change.make(lock, deadline_s, comes_too_late)
+        say(f"netlab: {lab} is changed after {time.monotonic() - began:.2f} s")
+
+
+def shown(plan: Plan, say: Say) -> list[str]:
+    """Return what `apply` would undo and do, as shell commands, and say what else people should know of it."""
+    change = Change(plan, say)
+    if not change.is_needed:
+        say(f"netlab: {change.lab} is as {plan.topology.path or 'planned'} says: nothing to do")
+    if change.is_cut_off:
+        say(f"netlab: {change.lab}: a change was cut off; what it may have done is undone first")
+    change.tell()
+    undone = [*change.noted.open, *change.difference.undone()]
+    return [step.undone() for step in undone] + [str(step) for step in change.difference.do]
+
+
+def _hosts(folder: str) -> str:
+    return f"{folder}/{paths.ETC}/hosts"
+
+
+def _write_record(lab: Standing, names: str | bytes) -> None:
+    """Write what the lab is to be, and its hosts file, which nodes have mounted: it stays the same file."""
+    store.write(lab.record)
+    files.overwrite(_hosts(lab.record.folder), names)
+
+
+def _remove_logs(folder: str, keys: set[str]) -> None:
+    for key in keys:
+        for path in (paths.log(folder, key), f"{paths.log(folder, key)}.1"):
+            files.remove(path)
+
+
+def _end_supervisor(lab: str, folder: str) -> None:
+    """End the supervisor of a lab in which nothing is left to do for it."""
+    groups = lab_cgroup.find(lab, folder)
+    client.stop_supervisor(folder)
+    cgroups.remove(groups)
+    for name in (paths.SUPERVISOR, paths.PROCESSES, paths.SOCKET, paths.GROUP, paths.TAKEN):
+        files.remove(f"{folder}/{name}")

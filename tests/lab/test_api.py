@@ -1,0 +1,260 @@
+"""Labs from Python: `from netlab import Lab, Topology`."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from netlab import Lab, Topology
+from netlab.errors import CommandError, NetlabError, TimeLimitError, TopologyError, UsageError
+from netlab.record import store
+from netlab.testing.waiting import PATIENCE_S
+from tests.lab.lab import LAB, PARTB, ROOT, netlab
+
+pytestmark = pytest.mark.root
+
+COUNTER = """
+#include <uapi/linux/bpf.h>
+BPF_ARRAY(seen, u64, 4);
+BPF_HASH(wanted, u32, u32);
+int count(struct xdp_md *ctx)
+{
+	int zero = 0;
+	seen.increment(zero);
+	return XDP_PASS;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("api")
+    (folder / "count.c").write_text(COUNTER)
+    built = (
+        Topology(LAB, folder=folder)
+        .node("a", command=["sh", "-c", "echo begins; exec sleep inf"], env={"COLOUR": "red"})
+        .node("b", xdp=Path("count.c"), processes={"one": {"command": ["sleep", "inf"]}})
+        .node("own", private=["/opt"])
+        .link("a", {"node": "b", "interface": "wan"}, subnet="10.77.0.0/24")
+        .link("b", "own")
+    )
+    with Lab.up(built) as lab:
+        yield lab
+    assert LAB not in store.labs()
+
+
+def test_a_lab_has_nodes_with_addresses(lab: Lab) -> None:
+    assert ["a", "b", "own"] == list(lab) == list(lab.nodes)
+    assert len(lab) == 3
+    assert "b" in lab
+    assert "c" not in lab
+    assert lab["a"].address == "10.77.0.1"
+    assert lab["b"].addresses[0] == "10.77.0.2"
+    with pytest.raises(UsageError, match="no node ow; did you mean own"):
+        lab["ow"]
+
+
+@pytest.mark.parametrize("node", ["a", "own"])
+def test_a_command_runs_in_a_node(lab: Lab, node: str) -> None:
+    """Also in one with files of its own; with the node's variables and the caller's."""
+    done = lab[node].run('echo "$NETLAB_NODE $MORE"; cat; echo wrong >&2; exit 3', input="in\n", env={"MORE": "yes"})
+    assert (3, f"{node} yes\nin\n", "wrong\n") == (done.returncode, done.stdout, done.stderr)
+    assert lab["a"].run(["ping", "-c1", "b"], check=True).stdout.startswith("PING b ")
+
+
+def test_a_command_that_fails_or_does_not_end_is_an_error(lab: Lab) -> None:
+    with pytest.raises(CommandError, match="a: echo no >&2; exit 4: exit code 4\nno") as failed:
+        lab["a"].run("echo no >&2; exit 4", check=True)
+    assert (4, "no\n") == (failed.value.code, failed.value.err)
+    assert lab["a"].run(["no-such-command"]).returncode == 127
+    assert lab["own"].run(["no-such-command"]).returncode == 127
+    began = time.monotonic()
+    with pytest.raises(TimeLimitError, match=r"a: sleep 1000 & sleep 1000 is not over after 0\.2 s"):
+        lab["a"].run("sleep 1000 & sleep 1000", timeout=0.2)
+    assert time.monotonic() - began < PATIENCE_S
+
+
+def test_a_started_command_is_the_caller_s(lab: Lab) -> None:
+    with lab["a"].popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        out, _ = running.communicate("text", timeout=PATIENCE_S)
+    assert (0, "text") == (running.returncode, out)
+
+
+def test_processes_stop_start_and_are_killed(lab: Lab) -> None:
+    def state() -> str:
+        return lab.status().nodes["a"].processes[0].state
+
+    lab["a"].stop()
+    assert state() == "exited" or lab.status().nodes["a"].processes[0].stopped_by_request
+    lab["a"].start()
+    assert state() == "running"
+    lab["a"].pause()
+    assert state() == "paused"
+    lab["a"].resume()
+    lab["a"].kill(number=signal.SIGTERM)
+    lab.wait(lambda: state() == "killed", "a is killed", timeout=PATIENCE_S)
+    lab["a"].restart()
+    assert ["a: begins"] * 3 == [f"{each.source}: {each.text}" for each in lab["a"].logs() if each.stream == "out"]
+    with pytest.raises(UsageError, match="two"):
+        lab["b"].stop("two")
+
+
+def test_lines_are_waited_for(lab: Lab) -> None:
+    before = time.monotonic_ns()
+    with ThreadPoolExecutor(1) as other:
+        found = other.submit(lab.wait_for, "^begin", "a", since_ns=before, timeout=PATIENCE_S)
+        lab["a"].restart()
+        event = found.result()
+    assert ("a", "out", "begins") == (event.node, event.stream, event.text)
+    assert event.monotonic_ns >= before
+    assert abs(event.time_ns - time.time_ns()) < PATIENCE_S * 1e9
+    with pytest.raises(
+        TimeLimitError, match=r"no line from b with 'nothing' within 0.1 s; the last lines are:\n  b/one: "
+    ):
+        lab.wait_for("nothing", "b", timeout=0.1)
+
+
+def test_events_are_followed_until_the_iterator_is_closed(lab: Lab) -> None:
+    threads = threading.active_count()
+    events = lab.events("a", since_ns=time.monotonic_ns(), pattern="begins", follow=True)
+    lab["a"].restart()
+    assert next(events).text == "begins"
+    events.close()  # type: ignore[attr-defined]
+    assert threads == threading.active_count()
+
+
+def test_a_condition_is_waited_for(lab: Lab) -> None:
+    assert lab.wait(lambda: 7) == 7
+    with pytest.raises(TimeLimitError, match=r"seven is not so after 0\.05 s; it is 0"):
+        lab.wait(lambda: 0, "seven", timeout=0.05)
+
+
+def test_maps_are_read_and_written(lab: Lab) -> None:
+    seen, wanted = lab["b"].map("seen"), lab["b"].map("wanted")
+    assert {"seen", "wanted"} == {each.name for each in lab["b"].maps()}
+    before = seen[0]
+    lab["a"].run(["ping", "-c1", "b"], check=True)
+    assert seen[0] > before
+    wanted[5] = 7
+    assert {5: 7} == dict(wanted.items())
+    del wanted[5]
+    with pytest.raises(NetlabError, match="no such key"):
+        wanted[5]
+    wanted["6"] = "8"
+    assert wanted.clear() == 1
+    with pytest.raises(UsageError, match="did you mean seen"):
+        lab["b"].map("sen")
+
+
+def test_a_program_is_replaced(lab: Lab) -> None:
+    before = lab["b"].map("seen")[0]
+    lab["b"].reload(define={"MORE": 1})
+    assert lab["b"].map("seen")[0] >= before > 0
+
+
+def test_links_are_captured(lab: Lab, tmp_path: Path) -> None:
+    with lab.capture(tmp_path) as files:
+        lab["a"].run(["ping", "-c1", "b"], check=True)
+        assert files == []
+    assert files[0].frames >= 2
+    assert Path(files[0].path).stat().st_size > 24
+
+
+def test_the_lab_of_a_name_is_there_once(lab: Lab) -> None:
+    again = Lab.attach(LAB)
+    assert again.record == lab.record
+    assert f"<lab {LAB}>" == repr(again)
+    with pytest.raises(NetlabError, match=f"lab named {LAB} is up"):
+        Lab.up(Topology(LAB).node("x"))
+    with pytest.raises(NetlabError, match="no lab named none-such is up"):
+        Lab.attach("none-such")
+
+
+def test_nodes_work_from_many_threads(lab: Lab) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: lab["a"].run(f"echo {number}", check=True).stdout, range(24)))
+    assert found == [f"{number}\n" for number in range(24)]
+
+
+def test_mistakes_come_all_at_once_and_nothing_is_made() -> None:
+    with pytest.raises(TopologyError) as wrong:
+        Lab.up(Topology("api-wrong").node("a", colour="red").link("a", "c"))
+    assert ["nodes.a.colour", "links.0.1"] == [each.path for each in wrong.value.mistakes]
+    assert "api-wrong" not in store.labs()
+
+
+def test_a_balancer_is_changed_and_its_counts_are_read() -> None:
+    with Lab.up(PARTB, name=f"{LAB}b", set={"nodes.client.autostart": False}) as lab:
+        balancer = lab.balancer()
+        assert ("lb", "lb") == (balancer.key, balancer.node)
+        assert balancer.drain("worker1", "worker2") == 0
+        balancer.policy("round-robin")
+        balancer.weight(3, "worker3")
+        lab["client"].run(
+            [sys.executable, f"{ROOT}/roles/client.py", "--count", "4", "--sleep", "0.01"], timeout=PATIENCE_S
+        )
+        lab.wait(lambda: lab.stats().balancers["lb"].queue_depth == 0, timeout=PATIENCE_S)
+        balancer.remove("worker2")
+        with pytest.raises(UsageError, match="expected one of most-free"):
+            balancer.policy("best")
+        with pytest.raises(UsageError, match="client carries no balancer; lb does"):
+            lab.balancer("client")
+        assert f"{LAB}b" in netlab("list").stdout
+
+
+USER = '''
+"""All of the interface, as a user's program has it."""
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from netlab import Lab, Topology, errors
+
+
+def main() -> int:
+    topology = Topology("typed", description="x").node("a", command=["sleep", "inf"]).switch("s")
+    topology.link("a", "s", mtu=1400)
+    with Lab.up(topology, set={"nodes.a.env": {"A": 1}}, name="t", runtime="netns", timeout=3.0) as lab:
+        done: subprocess.CompletedProcess[str] = lab["a"].run(["true"], check=True, timeout=3, cwd=Path())
+        with lab["a"].popen("cat", stdin=subprocess.DEVNULL) as running:
+            running.wait()
+        lab["a"].kill(number=signal.SIGHUP)
+        text: str = lab.wait_for("x", "a", timeout=1).text
+        number: int = lab.wait(lambda: 5)
+        depths = [each.queue_depth for each in lab.stats().balancers.values()]
+        for event in lab.events("a", since_ns=time.monotonic_ns(), follow=True):
+            print(event.time_ns, event.source, event.stream, event.text, event.data)
+        lab.balancer().drain("a")
+        lab["a"].map("m")["k"] = {"field": 1}
+        with lab.capture(Path("/tmp")) as files:
+            pass
+        problems: list[str] = [problem.said for problem in lab.status().problems]
+    try:
+        Lab.attach("x").down()
+    except errors.NetlabError as error:
+        return error.exit_code
+    return done.returncode + len(text) + number + len(depths) + len(files) + len(problems)
+'''
+
+
+def test_a_user_s_program_is_typed(tmp_path: Path) -> None:
+    """Under mypy --strict, where netlab is installed."""
+    (tmp_path / "user.py").write_text(USER)
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--cache-dir",
+        str(tmp_path / "cache"),
+        str(tmp_path / "user.py"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stdout
