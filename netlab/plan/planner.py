@@ -6,11 +6,11 @@ hosts needs a larger subnet.
 """
 
 import os
+from collections.abc import Iterator
 
 from netlab import assets
 from netlab.named_tuple import NamedTuple
 from netlab.paths import process_key, program_key
-from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
@@ -125,8 +125,15 @@ def _plan(topology: Topology, surroundings: Surroundings) -> Plan:
     there = topology.runtime == "docker"
     steps += [RunSetup(node.name, node.setup, node.env, lab, there) for node in topology.nodes if node.setup]
     steps += _processes(topology)
-    notes = (*((note,) if note else ()), *mtu_notes.of_switches(topology, where))
+    notes = (*((note,) if note else ()), *_mtu_notes(topology, where))
     return Plan(topology, interfaces, tuple(steps), notes, surroundings)
+
+
+def _mtu_notes(topology: Topology, where: Layout) -> Iterator[str]:
+    if any(node.kind == "switch" for node in topology.nodes):
+        from netlab.plan import mtu_notes
+
+        yield from mtu_notes.of_switches(topology, where)
 
 
 def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:
