@@ -221,22 +221,17 @@ CHANGES = (
 )
 
 
-@pytest.fixture(scope="session")
-def wrong_balancer(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A balancer that makes the mistake that its map says."""
-    return mutated(tmp_path_factory.mktemp("wrong"), "balancer", *CHANGES)
-
-
-def options_for(program: str, mistake: int, demo: str) -> list[str]:
+def options_for(mistake: int, demo: str) -> list[str]:
     """Return the options of a demo with the balancer that makes this mistake."""
+    files = sources.of("balancer")
+    assert {1} == {sources.count(files, before) for before, _ in CHANGES}
+    program = sources.kept(sources.changed(files, CHANGES))
     return [f"--set=nodes.lb.xdp.program={program}", f"--set=nodes.lb.maps={{mistake: {{0: {mistake}}}}}", *PARTB[demo]]
 
 
-def test_a_balancer_that_makes_none_of_the_mistakes_fails_none_of_the_claims(wrong_balancer: str) -> None:
+def test_a_balancer_that_makes_none_of_the_mistakes_fails_none_of_the_claims() -> None:
     found = json.loads(
-        netlab(
-            "demo", "partb-high", *options_for(wrong_balancer, 0, "partb-high"), "--format", "json", code=None
-        ).stdout
+        netlab("demo", "partb-high", *options_for(0, "partb-high"), "--format", "json", code=None).stdout
     )
     wrong = [claim["text"] for claim in found["claims"] if claim["holds"] is False]
 
@@ -244,10 +239,10 @@ def test_a_balancer_that_makes_none_of_the_mistakes_fails_none_of_the_claims(wro
 
 
 @pytest.mark.parametrize("mistake", PART_B_MISTAKES)
-def test_a_wrong_balancer_fails_its_claim(wrong_balancer: str, mistake: str) -> None:
+def test_a_wrong_balancer_fails_its_claim(mistake: str) -> None:
     demo, claim = PART_B_MISTAKES[mistake]
 
-    wrong = failed(demo, *options_for(wrong_balancer, [*PART_B_MISTAKES].index(mistake) + 1, demo))
+    wrong = failed(demo, *options_for([*PART_B_MISTAKES].index(mistake) + 1, demo))
 
     assert any(claim in text for text in wrong), wrong
 
