@@ -9,6 +9,7 @@ import glob
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import chain
 
 import argcomplete
 
@@ -118,6 +119,7 @@ _COMPLETERS: dict[str, _Completer] = {
     "COMMAND": _commands,
     "DEMO": _demos,
     "FILE": _topologies,
+    "FILE|LAB": lambda prefix, **_: chain(_labs(), _topologies(prefix)),
     "LAB": _labs,
     "NAME": _labs,
     "NODE": _nodes,

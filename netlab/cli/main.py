@@ -279,6 +279,20 @@ def demo(args: typed.Demo) -> int:
     return play(args)
 
 
+def test(args: typed.Test) -> int:
+    """Do the checks of a lab."""
+    from netlab.cli import checking
+
+    return checking.test(args, say)
+
+
+def wait(args: typed.Wait) -> int:
+    """Wait until something is so in a lab."""
+    from netlab.cli import checking
+
+    return checking.wait(args)
+
+
 def graph(args: typed.Graph) -> None:
     """Draw a lab that is up, or a topology."""
     from netlab.cli.drawing import draw
@@ -352,6 +366,8 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "new": new,
     "export": export,
     "demo": demo,
+    "test": test,
+    "wait": wait,
     "graph": graph,
     "list": list_,
     "doctor": doctor,

@@ -8,7 +8,7 @@ GROUPS = {
     "Work in it": ("exec", "shell", "run", "start", "stop", "restart", "balancer"),
     "Break it": ("kill", "pause", "resume", "fault"),
     "See what happens": ("list", "status", "graph", "logs", "trace", "timeline", "stats", "programs", "maps"),
-    "Judge it": ("demo",),
+    "Judge it": ("test", "wait", "demo"),
     "This tool": ("doctor", "completion", "help", "version"),
 }
 # Lines that work as they stand: with topologies/partb.yml up where they need a lab, and otherwise in any folder.
@@ -40,6 +40,8 @@ EXAMPLES = {
     "validate": ("validate topologies/partb.yml",),
     "new": ("new dropper mine", "new partb exercise"),
     "export": ("export compose topologies/partb.yml",),
+    "test": ("test", "test topologies/pair.yml --junit results.xml"),
+    "wait": ("wait --for 'ping: [client, lb]'", "wait --for 'stats: [lb, queue_depth], is: 0' --timeout 60"),
     "demo": ("demo parta", "demo partb-high mine.yml --save evidence"),
     "doctor": ("doctor", "doctor --json"),
     "completion": ("completion bash", "completion fish"),

@@ -225,3 +225,20 @@ class List(Arguments):
     """The arguments of `list`."""
 
     format: str
+
+
+class Test(OfTopology):
+    """The arguments of `test`: a file or a lab, "" for the lab that is up, or the only topology of the folder."""
+
+    runtime: str | None
+    timeout: float
+    junit: str | None
+    tap: bool
+    keep: bool
+
+
+class Wait(Arguments):
+    """The arguments of `wait`: checks as YAML, and how long to wait for each, in seconds."""
+
+    checks: list[str]
+    timeout: float

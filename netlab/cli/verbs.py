@@ -324,6 +324,37 @@ VERBS = {
         ),
     ),
     "list": Verb("list the labs of this machine", typed.List, (_FORMAT, _JSON), ""),
+    "test": Verb(
+        "do the checks of a lab that is up, or of a topology, whose lab is built for that",
+        typed.Test,
+        (
+            _argument(
+                "file", metavar="FILE|LAB", nargs="?", default="", help="the lab that is up, or this folder's topology"
+            ),
+            _SET,
+            _RUNTIME,
+            _TIMEOUT,
+            _argument("--junit", metavar="FILE", help="write the results as JUnit's XML, too"),
+            _argument("--tap", action="store_true", help="print them in the Test Anything Protocol"),
+            _argument("--keep", action="store_true", help="leave the lab of a topology up"),
+        ),
+        "one of its own",
+    ),
+    "wait": Verb(
+        "wait until something is so in a lab",
+        typed.Wait,
+        (
+            _argument(
+                "--for",
+                dest="checks",
+                metavar="CHECK",
+                action="append",
+                required=True,
+                help="a check as in a topology, such as 'ping: [a, b]'; several come one after the other",
+            ),
+            _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait this long for each (30)"),
+        ),
+    ),
     "demo": Verb(
         "play a lab, show what happens, and check every claim of its exercise",
         typed.Demo,

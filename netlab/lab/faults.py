@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from netlab import paths
 from netlab.errors import NetlabError, UsageError
@@ -77,6 +77,30 @@ def run(lab: Standing, time_line: Iterable[Fault], tell: Tell, stop: Stop, *, ke
         if os.path.isdir(folder):
             player.leave() if keep else player.restore(starts=False)
     return Played(player.failed, stopped)
+
+
+@contextmanager
+def injecting(lab: Standing, tell: Tell, stop: Stop) -> Iterator[Callable[[Iterable[Fault]], Played]]:
+    """Yield what plays time lines, one after the other; what they have changed is restored at the end of the block.
+
+    Processes that they have killed start again then.
+    NetlabError if faults are in force already.
+    """
+    acts = Acts(lab, InForce(os.getpid(), start_ticks(os.getpid())))
+    with store.locked(lab.record.lab):
+        _refuse_second(lab)
+        acts.note(acts.state)
+
+    def play(time_line: Iterable[Fault]) -> Played:
+        player = _Player(acts, tell)
+        stopped = _play(player, moves(time_line), stop)
+        return Played(player.failed, stopped)
+
+    try:
+        yield play
+    finally:
+        if os.path.isdir(lab.record.folder):
+            _Player(acts, tell).restore(starts=True)
 
 
 def restore(lab: Standing, tell: Tell) -> Played:

@@ -21,6 +21,7 @@ from typing import assert_never
 
 from netlab.kernel import sysctls
 from netlab.kernel.netlink import Channel
+from netlab.network import carriers
 from netlab.network.messages import Messages
 from netlab.network.visits import Request, Visitor, failed, offload, request, visit_all
 from netlab.plan.host_steps import GuardHost
@@ -93,6 +94,7 @@ def _make(steps: Sequence[CreateNode | NetworkStep], messages: Messages, netns_p
     makers = [node for node in work if node.own or not node.given]
     for visit, concerned in ((_prepare, given), (_create, makers), (_finish, given)):
         visit_all(visit, concerned, messages, netns_path)
+    visit_all(_carry, [node for node in work if node.own or node.given], messages, netns_path)
 
 
 def _by_node(steps: Sequence[CreateNode | NetworkStep]) -> list[_Node]:
@@ -174,6 +176,12 @@ def _finish(visitor: Visitor, node: _Node) -> None:
         _settle(visitor, node, channel)
     finally:
         channel.close()
+
+
+def _carry(visitor: Visitor, node: _Node) -> None:
+    """Let a node's ends of links carry packets, now that their other ends are up, too."""
+    visitor.move(node.name)
+    carriers.settle([*(end.name for _, end, _ in node.own), *(end.name for _, end in node.ports)])
 
 
 def _beginning(visitor: Visitor, node: _Node) -> list[Request]:

@@ -11,6 +11,7 @@ from netlab.plan.host_steps import FORWARDING, GuardHost, OpenInternet
 from netlab.plan.planner import Plan
 from netlab.plan.steps import AddBridge, AddRoute, CreateNode, FaceProgram, Interface, StartRole, Step
 from netlab.plan.switch_steps import SetVlans
+from netlab.record.checks import CheckRecord
 from netlab.record.faults import FaultRecord
 from netlab.record.model import (
     BridgeRecord,
@@ -26,6 +27,7 @@ from netlab.record.model import (
     RestartRecord,
     RouteRecord,
 )
+from netlab.topology.checks import Check
 from netlab.topology.model import NODE_IMAGE, Node, OwnFile, Process
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ def describe(plan: Plan, folder: str) -> LabRecord:
         avoided=tuple(str(one.network) for one in plan.surroundings.taken),
         outside=plan.surroundings.outside,
         faults=tuple(FaultRecord(*fault) for fault in topology.faults),
+        checks=tuple(map(_check, topology.checks)),
     )
 
 
@@ -150,6 +153,10 @@ def _own_file(file: OwnFile) -> OwnFileRecord:
     from hashlib import sha256  # here, as most labs need none of it
 
     return OwnFileRecord(file.path, file.mode, file.owner, file.source, sha256(file.content).hexdigest())
+
+
+def _check(check: Check) -> CheckRecord:
+    return CheckRecord(**{**check._asdict(), "after": tuple(FaultRecord(*fault) for fault in check.after)})
 
 
 def _route(step: AddRoute) -> RouteRecord:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from netlab import paths
 from netlab.named_tuple import NamedTuple
+from netlab.record.checks import CheckRecord
 from netlab.record.faults import FaultRecord
 from netlab.record.rules import (
     Address,
@@ -220,7 +221,7 @@ class LabRecord(NamedTuple):
     """A lab; `topology` is its file, "" for none; `folder` is the lab's own.
 
     `avoided` are networks of this host, which the lab was planned beside; `outside` the families of its way out.
-    `faults` are its time line.
+    `faults` are its time line, `checks` what `netlab test` looks at.
     `clock_offset_ns` is wall-clock time minus CLOCK_MONOTONIC; with it all verbs show the same times.
     """
 
@@ -234,6 +235,7 @@ class LabRecord(NamedTuple):
     avoided: tuple[Network, ...] = ()
     outside: tuple[int, ...] = ()
     faults: tuple[FaultRecord, ...] = ()
+    checks: tuple[CheckRecord, ...] = ()
 
     def processes(self) -> Iterator[tuple[str, ProcessRecord]]:
         """Yield all processes with their keys (paths.process_key), in the order of the file."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netlab.topology.document import tree
 
 from netlab.topology.bridged import Port
+from netlab.topology.checks import Check
 from netlab.topology.faults import Fault
 from netlab.topology.hooks import XDP
 from netlab.topology.ip_arithmetic import FAMILIES
@@ -278,3 +279,4 @@ class Topology(NamedTuple):
     runtime: str = "netns"  # netns | docker
     judged: Judged = Judged()
     faults: tuple[Fault, ...] = ()
+    checks: tuple[Check, ...] = ()

@@ -33,12 +33,15 @@ class Known(NamedTuple):
     switches: Collection[str]
 
 
-def read(known: Known, findings: Findings, item: Item, path: str) -> tuple[Fault, ...] | None:
-    """Read a time line; faults of the same time stay in the order of the file."""
+def read(known: Known, findings: Findings, item: Item, path: str, *, is_timed: bool = True) -> tuple[Fault, ...] | None:
+    """Read a time line; faults of the same time stay in the order of the file.
+
+    Unless it `is_timed`, a fault that says no time happens at once.
+    """
     if not isinstance(item, Listed) or len(item.items) > MOST:
         findings.wrong(item, path, f"a list of at most {MOST:,} faults, such as - {{at: 3s, kill: worker2}}")
         return None
-    entries = (_Entry(known, findings, child, join(path, str(at))) for at, child in enumerate(item.items))
+    entries = (_Entry(known, findings, child, join(path, str(at)), is_timed) for at, child in enumerate(item.items))
     return tuple(sorted(chain.from_iterable(each.read() for each in entries), key=lambda fault: fault.at_ns))
 
 
@@ -55,8 +58,9 @@ def read_file(known: Known, findings: Findings, root: Item) -> tuple[Fault, ...]
 class _Entry:
     """One entry of a time line, while it is read."""
 
-    def __init__(self, known: Known, findings: Findings, item: Item, path: str) -> None:
+    def __init__(self, known: Known, findings: Findings, item: Item, path: str, is_timed: bool) -> None:
         self._known = known
+        self._is_timed = is_timed
         self._findings = findings
         self._fields = Fields(findings, item, path, KEYS, _A_FAULT)
         self._is_mapping = isinstance(item, Written)
@@ -67,7 +71,7 @@ class _Entry:
         if not self._is_mapping:
             return []
         before = len(self._findings)
-        at_ns = fields.require("at", moment(0), 0)
+        at_ns = (fields.require if self._is_timed else fields.read)("at", moment(0), 0)
         written = [kind for kind in faults.KINDS if kind in fields]
         for kind in written[1:]:
             self._findings.add(
