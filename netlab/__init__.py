@@ -10,8 +10,7 @@ From Python:
 `Lab` and `Topology` are loaded when they are first used: the command line starts without them.
 """
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as in typing, which the command line loads only when it has put off the collection of garbage
 if TYPE_CHECKING:
     from netlab import errors
     from netlab.api.lab import Lab

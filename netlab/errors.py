@@ -13,7 +13,6 @@ NetlabError            1   the work failed, and was undone
 import errno
 
 from netlab.named_tuple import NamedTuple
-from netlab.words import count
 
 _TASKS = "raise the limit of processes (ulimit -u), or pids.max of the control group"
 _LIMITS = {
@@ -125,6 +124,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     """
     match error:
         case TopologyError():
+            from netlab.words import count
+
             mistakes = count(len(error.mistakes), "mistake")
             return f"{error}\nnetlab: {mistakes} in {error.file}; nothing was made", error.exit_code
         case NetlabError():

@@ -14,14 +14,13 @@ signal ends the role: `status` then takes any end for a fault, else only an end 
 KEYS has the keys of an option, EXPECTED its types; docs/roles.md is made from both.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netlab.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
-    import argparse
+    from netlab.role_arguments import Namespace
 
 Option = Mapping[str, Any]
 Options = Mapping[str, Option]
@@ -88,7 +87,7 @@ def problem(option: Option, texts: Sequence[str]) -> str:
         count = f"{least}" if least == most else f"{least} to {most}"
         return f"expected {count} value{'s' if most > 1 else ''}, found {len(texts)}"
     for text in texts:
-        if _value(option, text) is None:
+        if value_of(option, text) is None:
             dash = " that does not begin with a dash" if option["type"] == "text" and text.startswith("-") else ""
             return f"expected {expected(option)}{dash}, found {_show(text)}"
     return ""
@@ -112,7 +111,7 @@ def _holds(condition: str, options: Options, given: Mapping[str, Sequence[str]])
     option, texts = options[name], given.get(name, ())
     if wanted:
         return _text_of(option, texts) == wanted
-    return bool(texts) and _value(option, texts[0]) != option.get("default")
+    return bool(texts) and value_of(option, texts[0]) != option.get("default")
 
 
 def _text_of(option: Option, texts: Sequence[str]) -> str:
@@ -129,7 +128,7 @@ def hosts(option: Option, texts: Sequence[str]) -> list[str]:
     return [name for name in names if name != "localhost" and not _is_address(name)]
 
 
-def _value(option: Option, text: str) -> Any:
+def value_of(option: Option, text: str) -> Any:
     """Return the value that `text` means, None if the option does not take it."""
     value: Any = text
     kind = option["type"]
@@ -201,62 +200,13 @@ def _show(text: str) -> str:
 # --- a role's command line --------------------------------------------------------------------------------------------
 
 
-def parse(options: Options, description: str, argv: Sequence[str] | None = None) -> "argparse.Namespace":
+def parse(options: Options, description: str, argv: Sequence[str] | None = None) -> "Namespace":
     """Parse a role's command line, and return its options, typed, under their names.
 
     `argv` is what follows the role's own name, by default that of this process. An option with `values` gives a list,
     an endpoint an Endpoint. If an option is there twice, the last one counts. `--service_port` is `--service-port`. A
     wrong command line ends the process with a message and exit code 2.
     """
-    import argparse
-    import sys
+    from netlab import role_arguments
 
-    parser = argparse.ArgumentParser(
-        prog=os.path.basename(sys.argv[0]) or None, description=description, allow_abbrev=False
-    )
-    for name, option in options.items():
-        _add(parser, name, option)
-    arguments = parser.parse_args(argv)
-    given = {}
-    for name, option in options.items():
-        value = getattr(arguments, _key(name))
-        texts = value if isinstance(value, list) else [value]
-        if not all(isinstance(text, str) for text in texts):
-            continue  # A default, which has its type already, or a flag.
-        if wrong := problem(option, texts):
-            parser.error(f"--{_dashed(name)}: {wrong}")
-        given[name] = texts
-        values = [_value(option, text) for text in texts]
-        setattr(arguments, _key(name), values if "values" in option else values[0])
-    for name, wrong in unmet(options, given):
-        parser.error(f"--{_dashed(name)}: {wrong}")
-    return arguments
-
-
-def _add(parser: "argparse.ArgumentParser", name: str, option: Option) -> None:
-    spellings = dict.fromkeys((f"--{_dashed(name)}", f"--{_key(name)}"))
-    settings: dict[str, Any] = {"dest": _key(name), "help": _help(option), "default": option.get("default")}
-    if option["type"] == "flag":
-        parser.add_argument(*spellings, action="store_true", **{**settings, "default": False})
-        return
-    if "values" in option:
-        settings["nargs"] = "+"
-    metavar = option["type"].upper()
-    parser.add_argument(*spellings, required=option.get("required", False), metavar=metavar, **settings)
-
-
-def _help(option: Option) -> str:
-    text = str(option.get("help", ""))
-    default = option.get("default")
-    if default is None or option["type"] == "flag":
-        return text.replace("%", "%%")
-    shown = " ".join(map(str, default)) if isinstance(default, list) else default
-    return f"{text} (default: {shown})".replace("%", "%%")
-
-
-def _key(name: str) -> str:
-    return name.replace("-", "_")
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
+    return role_arguments.parse(options, description, argv)

@@ -21,8 +21,8 @@ import socket
 import struct
 import sys
 import time
-from argparse import Namespace
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import NoReturn
 
 from netlab import options
@@ -191,7 +191,7 @@ def checksum(data: bytes) -> int:
     return -sum(words) % 0xFFFF  # in ones' complement the carries come in again: a sum modulo 0xFFFF
 
 
-def send_segments(chosen: Namespace, family: int, address: tuple[str, int]) -> int:
+def send_segments(chosen: SimpleNamespace, family: int, address: tuple[str, int]) -> int:
     """Send each byte in a segment of its own, close in good order also when stopped, and return the exit code."""
     try:
         raw = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_TCP)
@@ -219,7 +219,7 @@ def send_segments(chosen: Namespace, family: int, address: tuple[str, int]) -> i
     return STOPPED if stopped else int(not closed or sent < chosen.count)
 
 
-def paced(chosen: Namespace, begun: float, wait: Callable[[float], bool | None]) -> Iterator[bytes]:
+def paced(chosen: SimpleNamespace, begun: float, wait: Callable[[float], bool | None]) -> Iterator[bytes]:
     """Yield the bytes to send, each when its time has come; `wait` waits until then, and says whether to stop."""
     text = chosen.text.encode() or b"\0"
     for number in range(chosen.count):
@@ -241,7 +241,7 @@ def progress(connection: socket.socket, sent: int) -> str:
     )
 
 
-def send_stream(chosen: Namespace, family: int, address: tuple[str, int]) -> int:
+def send_stream(chosen: SimpleNamespace, family: int, address: tuple[str, int]) -> int:
     """Send the same by TCP's own means; return the exit code, which says whether all of it was acknowledged."""
     connection = connect(family, address, chosen.isn)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a segment for each byte, as far as it goes
@@ -269,10 +269,10 @@ def send_stream(chosen: Namespace, family: int, address: tuple[str, int]) -> int
     return STOPPED if end == "stopped; " else int(bool(end))
 
 
-def connections(chosen: Namespace) -> Iterator[Namespace]:
+def connections(chosen: SimpleNamespace) -> Iterator[SimpleNamespace]:
     """Yield what was chosen, for each connection with an initial number one higher than that of the last."""
     for number in range(chosen.connections):
-        yield Namespace(**{**vars(chosen), "isn": chosen.isn and (chosen.isn + number) % NUMBERS})
+        yield SimpleNamespace(**{**vars(chosen), "isn": chosen.isn and (chosen.isn + number) % NUMBERS})
 
 
 def main() -> int:

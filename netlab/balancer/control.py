@@ -5,6 +5,7 @@ made during a change follows the old word or the new one. Only the program's own
 After a change carriers fetch the requests that wait: a thread that counts again sends no completion.
 """
 
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from netlab.balancer.healer import Healer, carrier
 from netlab.balancer.holds import Keeper
 from netlab.balancer.layout import IPV4, IPV6, Config, Entry, entries, map_of
 from netlab.balancer.reports import absent
-from netlab.balancer.settings import Backend, families, write_backend, write_networks
+from netlab.balancer.settings import Backend, families, write_backend, write_carriers, write_networks
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel import syscalls
 from netlab.programs.maps import LoadedProgram
@@ -91,7 +92,8 @@ def _join_all(pins: str, config: Config, places: Sequence[tuple[int, Backend]]) 
 def join(pins: str, config: Config, index: int, backend: Backend, weight: int = 1, *, drained: bool = False) -> Config:
     """Put a backend into an unused place. Its weight, which makes it count, is written last."""
     _vacate(pins, config, index)
-    entry = write_backend(pins, index, backend, config.pair_interfaces)._replace(weight=weight)
+    write_carriers(pins, {index: socket.if_nametoindex(backend.interface)}, config.pair_interfaces)
+    entry = write_backend(pins, index, backend)._replace(weight=weight)
     write_networks(pins, entry.ifindex, [*entries(pins, config).values(), entry], backend.networks)
     with LoadedProgram.open(paths.program_pin(pins, "begin_run")) as begin:
         begin.test_run(carrier(entry))

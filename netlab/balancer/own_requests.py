@@ -18,7 +18,8 @@ class OwnRequests:
         """Listen on the loopback; without the right to do so, nothing is noticed."""
         self._port, self._socket = service_port, None
         with suppress(OSError):
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ANY))
+            # Of no protocol, it hears nothing yet; else `bind` would first wait until no CPU brings it anything.
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
             self._socket.setblocking(False)
             self._socket.bind(("lo", _ANY))
 

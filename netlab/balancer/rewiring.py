@@ -48,8 +48,8 @@ def rewire(pins: str, interfaces: Sequence[Interface], fresh: Collection[str]) -
     _write_addresses(pins, interfaces)
     if config.replies:
         count = settings.pair_interfaces(pins, len(interfaces), config.backends)
-        for index, entry in entries(pins, config).items():
-            settings.write_carriers(pins, index, entry.ifindex, count)
+        behind = {index: entry.ifindex for index, entry in entries(pins, config).items()}
+        settings.write_carriers(pins, behind, count)
         config = config._replace(pair_interfaces=count)
     config.write(pins)
 

@@ -2,7 +2,9 @@
 
 import ipaddress
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import islice
 
 from netlab import paths
 from netlab.balancer import layout
@@ -10,6 +12,8 @@ from netlab.balancer.layout import FIRST, IPV4, IPV6, Config, Entry, map_of
 from netlab.errors import NetlabError
 from netlab.named_tuple import NamedTuple
 from netlab.programs.maps import DEVMAP, LoadedProgram, Map
+
+_DEVMAPS_AT_ONCE = 64  # each is an open file meanwhile
 
 
 class Backend(NamedTuple):
@@ -84,8 +88,10 @@ def set_up(pins: str, settings: Settings) -> bool:
         return False
     _write_ourselves(pins, settings)
     written: list[Entry] = []
+    behind = {index: socket.if_nametoindex(each.interface) for index, each in enumerate(settings.backends)}
+    write_carriers(pins, behind, wanted.pair_interfaces)
     for index, backend in enumerate(settings.backends):
-        written.append(write_backend(pins, index, backend, wanted.pair_interfaces))
+        written.append(write_backend(pins, index, backend))
         write_networks(pins, written[-1].ifindex, written, backend.networks)
         written[-1].write(pins, index)
     with map_of(pins, "state") as state:
@@ -159,25 +165,27 @@ def _write_ourselves(pins: str, settings: Settings) -> None:
             doors.set(layout.key(ifindex), door)
 
 
-def write_backend(pins: str, index: int, backend: Backend, pair_interfaces: int) -> Entry:
-    """Write a backend of weight 1, and the devmaps for carriers to it: its own and its pairs.
+def write_backend(pins: str, index: int, backend: Backend) -> Entry:
+    """Write a backend of weight 1, whose carriers are written already.
 
     All but its name, which makes it a backend: the caller writes that, with the entry that this returns, at the end.
     """
     addresses = layout.address(backend.ipv4), layout.address(backend.ipv6)
-    ifindex = socket.if_nametoindex(backend.interface)
     macs = layout.mac(backend.mac), layout.mac(backend.our_mac)
+    ifindex = socket.if_nametoindex(backend.interface)
     entry = Entry(*addresses, ifindex, backend.capacity, 1, *macs, backend.name)
     entry._replace(name="").write(pins, index)
-    write_carriers(pins, index, ifindex, pair_interfaces)
     with map_of(pins, "backend_at") as index_of:
         for address in filter(any, addresses):
             index_of.set(address, layout.key(index))
     return entry
 
 
-def write_carriers(pins: str, index: int, ifindex: int, pair_interfaces: int) -> None:
-    """Write the devmaps for carriers to a backend behind this interface: its own, and its pairs."""
+def write_carriers(pins: str, backends: Mapping[int, int], pair_interfaces: int) -> None:
+    """Write the devmaps for carriers to backends, to each its own and its pairs.
+
+    `backends` has the interfaces that lead to them, by their index.
+    """
     struct_interface, entry_of = (layout.types(pins).struct(name) for name in ("interface", "devmap_entry"))
     with (
         map_of(pins, "interfaces") as interfaces,
@@ -185,15 +193,22 @@ def write_carriers(pins: str, index: int, ifindex: int, pair_interfaces: int) ->
         map_of(pins, "pairs") as pairs,
         LoadedProgram.open(paths.program_pin(pins, "egress_devmap")) as egress,
     ):
-        ours = entry_of.pack(ifindex=ifindex, program=egress.fd)
-        _write_pair(carriers, index, ours, ours)
-        for client, _ in socket.if_nameindex() if pair_interfaces else ():
-            if client >= interfaces.max_entries:  # no interface of the lab: those are in the map
-                continue
-            there = struct_interface.of(interfaces.get(layout.key(client)))
-            pair = index * pair_interfaces + there["number"]
-            if there["in_use"] and client != ifindex and pair < pairs.max_entries:
-                _write_pair(pairs, pair, ours, entry_of.pack(ifindex=client, program=egress.fd))
+
+        def door(ifindex: int) -> bytes:
+            return entry_of.pack(ifindex=ifindex, program=egress.fd)
+
+        own, paired = {}, {}
+        for index, ifindex in backends.items():
+            own[index] = (door(ifindex), door(ifindex))
+            for client, _ in socket.if_nameindex() if pair_interfaces else ():
+                if client >= interfaces.max_entries:  # no interface of the lab: those are in the map
+                    continue
+                there = struct_interface.of(interfaces.get(layout.key(client)))
+                pair = index * pair_interfaces + there["number"]
+                if there["in_use"] and client != ifindex and pair < pairs.max_entries:
+                    paired[pair] = (door(ifindex), door(client))
+        _write_devmaps(carriers, own)
+        _write_devmaps(pairs, paired)
 
 
 def write_networks(pins: str, ifindex: int, backends: Iterable[Entry], networks: Sequence[str] = ()) -> None:
@@ -227,9 +242,15 @@ def _is_in(address: bytes, network: bytes, mask: bytes) -> bool:
     return bits != 0 and any(address) and not differs & bits
 
 
-def _write_pair(into: Map, at: int, *doors: bytes) -> None:
-    """Put a devmap with two doors into a map of maps."""
-    with Map.create(DEVMAP, 4, len(doors[0]), len(doors)) as pair:
-        for place, door in enumerate(doors):
-            pair.set(layout.key(place), door)
-        into.set(layout.key(at), layout.key(pair.fd))
+def _write_devmaps(into: Map, doors: Mapping[int, tuple[bytes, bytes]]) -> None:
+    """Put devmaps with two doors each into a map of maps."""
+    places = iter(doors.items())
+    while some := dict(islice(places, _DEVMAPS_AT_ONCE)):
+        with ExitStack() as until_then:
+            made = {}
+            for at, pair in some.items():
+                devmap = until_then.enter_context(Map.create(DEVMAP, 4, len(pair[0]), len(pair)))
+                for place, door in enumerate(pair):
+                    devmap.set(layout.key(place), door)
+                made[layout.key(at)] = layout.key(devmap.fd)
+            into.set_all(made)

@@ -1,5 +1,7 @@
 """The verbs that look into programs."""
 
+from collections.abc import Callable
+
 from netlab.cli import chosen, typed
 from netlab.cli.console import say
 
@@ -18,3 +20,6 @@ def programs(args: typed.Programs) -> None:
     from netlab.cli.programs import show
 
     show(lab, args)
+
+
+VERBS: dict[str, Callable[..., None]] = {"maps": maps, "programs": programs}

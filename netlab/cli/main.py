@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
 from netlab import paths
-from netlab.cli import arguments, chosen, inside, typed
+from netlab.cli import arguments, chosen, typed
 from netlab.cli.console import have_streams, say
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
-from netlab.words import count
 
 _T = TypeVar("_T")
 
@@ -214,6 +213,13 @@ def stats(args: typed.Stats) -> None:
         say(f"netlab: {node}: {problem}")
 
 
+def inside(args: typed.Maps | typed.Programs) -> None:
+    """Look into programs: their maps, and what a run of each takes."""
+    from netlab.cli import inside as verbs
+
+    verbs.VERBS[args.verb](args)
+
+
 def balancer(args: typed.Balancer) -> None:
     """Change a running balancer: drain, weigh, add and remove backends, choose the policy."""
     lab = store.choose(args.lab)
@@ -249,6 +255,8 @@ def validate(args: typed.OfTopology) -> None:
     """Check a topology and build nothing."""
     lab = chosen.planned(args)
     chosen.note(lab)
+    from netlab.words import count
+
     counts = f"{count(len(lab.topology.nodes), 'node')}, {count(len(lab.topology.links), 'link')}"
     say(f"netlab: {args.file} is a good topology: {counts}")
 
@@ -361,8 +369,8 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "trace": lines,
     "timeline": lines,
     "stats": stats,
-    "maps": inside.maps,
-    "programs": inside.programs,
+    "maps": inside,
+    "programs": inside,
     "balancer": balancer,
     "link": link,
     "reload": reload,

@@ -6,13 +6,12 @@ hosts needs a larger subnet.
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from netlab import assets
 from netlab.named_tuple import NamedTuple
 from netlab.paths import MIDDLE, process_key, program_key
-from netlab.plan import mtu_notes
 from netlab.plan.addresses import Layout, interface_names, layout, macs
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
@@ -136,7 +135,7 @@ def _plan(topology: Topology, surroundings: Surroundings) -> Plan:
     there = topology.runtime == "docker"
     steps += [RunSetup(node.name, node.setup, node.env, lab, there) for node in topology.nodes if node.setup]
     steps += _processes(topology)
-    notes = (*((note,) if note else ()), *mtu_notes.of_switches(topology, where))
+    notes = (*((note,) if note else ()), *_mtu_notes(topology, where))
     return Plan(topology, interfaces, tuple(steps), notes, surroundings)
 
 
@@ -147,6 +146,13 @@ def _middle(topology: Topology, interfaces: tuple[Interface, ...]) -> "dict[int,
     from netlab.plan.middle import through_middle
 
     return through_middle(topology, interfaces)
+
+
+def _mtu_notes(topology: Topology, where: Layout) -> Iterator[str]:
+    if any(node.kind == "switch" for node in topology.nodes):
+        from netlab.plan import mtu_notes
+
+        yield from mtu_notes.of_switches(topology, where)
 
 
 def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:

@@ -1,7 +1,7 @@
-"""Starts the process that loads one program: a new Python, or for an object a fork of this process.
+"""Starts the process that loads one program: a fork of this process, or a new Python if this one has more threads.
 
-Compared with a compiler, a new Python costs little. Compared with the loading of an object it costs much: most of its
-time is the import of modules that this process has already.
+A new Python costs more than the loading of a program from the cache: most of its time is the import of modules that
+this process has already.
 """
 
 import faulthandler
@@ -9,8 +9,10 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 from netlab import paths
 from netlab.named_tuple import NamedTuple
@@ -27,9 +29,9 @@ class Ends(NamedTuple):
     kept: Sequence[int]
 
 
-def start(ends: Ends, *, is_object: bool) -> int:
+def start(ends: Ends) -> int:
     """Start a child and return its number; OSError if that cannot be done."""
-    return _forked(ends) if is_object and _has_one_thread() else _spawned(ends)
+    return _forked(ends) if _has_one_thread() else _spawned(ends)
 
 
 def _has_one_thread() -> bool:
@@ -50,11 +52,28 @@ def _forked(ends: Ends) -> int:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # closed, or nobody reads it
             stream.flush()
-    pid = os.fork()
-    if pid:
-        return pid
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # no handler must run in the child
+    try:
+        pid = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
+    if not pid:
+        _be_child(ends, before)
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # this may raise what has come meanwhile
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    return pid
+
+
+def _be_child(ends: Ends, mask: Iterable[int]) -> NoReturn:
+    """Do the job in a copy of the parent, with this mask of signals, and end."""
     try:
         _let_go(ends)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         from netlab.programs import loader_child
 
         loader_child.main()
@@ -66,11 +85,15 @@ def _forked(ends: Ends) -> int:
 
 
 def _let_go(ends: Ends) -> None:
-    """Give back the parent's signal handlers, descriptors and streams."""
+    """Give back what a new Python would not have of the parent's, such as handlers of signals and descriptors."""
     faulthandler.disable()  # it would write into a descriptor that is another file here
     gc.disable()  # a collected file object of the parent would close a number that is in use again
-    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    signal.set_wakeup_fd(-1)
+    for each in filter(lambda number: callable(signal.getsignal(number)), signal.valid_signals()):
         signal.signal(each, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C, and ends this process
+    sys.path[:] = _folders()
+    warnings.simplefilter("ignore")  # the parent may take them for errors
     for number, fd in enumerate(ends[:3]):
         os.dup2(fd, number)
     for fd in map(int, os.listdir("/proc/self/fd")):

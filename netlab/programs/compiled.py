@@ -7,9 +7,10 @@ its descriptor; here they name it by its name, until a map of that name is made.
 import os
 import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
+from netlab.kernel import syscalls
 from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf
 
@@ -121,12 +122,18 @@ def load(
             if types:
                 os.close(types)
         prepare(maps)
-        for each in what.programs:
-            attach_type = each.attach_type if each.name != entry else 0
-            programs[each.name] = _load_program(each._replace(attach_type=attach_type), kind, what.license, maps)
-            made.callback(os.close, programs[each.name])
+
+        def load_each(given: Iterator[Code]) -> None:
+            for each in given:
+                attach_type = each.attach_type if each.name != entry else 0
+                programs[each.name] = _load_program(each._replace(attach_type=attach_type), kind, what.license, maps)
+                made.callback(os.close, programs[each.name])
+
+        # the kernel verifies them beside each other; the one that takes longest begins first
+        by_size = sorted(what.programs, key=lambda each: len(each.instructions), reverse=True)
+        syscalls.in_threads(min(len(by_size), os.cpu_count() or 1), load_each, by_size)
         made.pop_all()
-    return maps, programs
+    return maps, {each.name: programs[each.name] for each in what.programs}
 
 
 def _make_map(shape: MapShape, types: int, made: Mapping[str, int]) -> int:

@@ -37,7 +37,7 @@ _NO_TYPES = {"return", "else", "goto", "sizeof", "case", "struct", "const", "vol
 
 def with_types(source: bytes, whole: str, *, is_bcc: bool) -> bytes:
     """Return a source that shows the types of its events to BTF; `whole` is the same with its headers."""
-    if not _CALL.search(whole):
+    if not any(name in whole for name in (*_HELPERS, *_METHODS)):
         return source
     code = program_text.without_comments(whole)
     known = {name: what for name, what in types(code).items() if f"{EVENT_OF}{name}" not in code}

@@ -69,7 +69,8 @@ def flags_for(source: str) -> list[str]:
 
     `source` is the program's text with its headers.
     """
-    own = [f"-DNETLAB_OWN_{name.upper()}" for name in _OFTEN_OWN if re.search(rf"\bstruct\s+{name}\s*{{", source)]
+    there = [name for name in _OFTEN_OWN if name in source and re.search(rf"\bstruct\s+{name}\s*{{", source)]
+    own = [f"-DNETLAB_OWN_{name.upper()}" for name in there]
     return [*own, *(["-DNETLAB_PLAIN_PRINT"] if "cursor_advance" in source else [])]
 
 

@@ -23,7 +23,7 @@ from netlab.programs import child_processes
 from netlab.programs.child_processes import Ends
 from netlab.record import shapes
 from netlab.record.notes import Pinned
-from netlab.topology import object_file, program_text
+from netlab.topology import program_text
 from netlab.topology.hooks import XDP
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilatio
     talk = os.memfd_create("netlab-compiler", os.MFD_CLOEXEC)
     try:
         kept = [fd for fd in (source, lock_fd) if fd >= 0]
-        pid = child_processes.start(Ends(job_out, answer_in, talk, kept), is_object=object_file.is_object(text))
+        pid = child_processes.start(Ends(job_out, answer_in, talk, kept))
     except OSError as error:
         for fd in (job_in, answer_out, talk):
             os.close(fd)

@@ -6,7 +6,7 @@ describes the calls.
 
 import ctypes
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Self
 
 from netlab.errors import NetlabError
@@ -100,6 +100,17 @@ class Map(bpf.Object):
                 raise ValueError(f"the value has {len(value)} bytes, the map's values {self.value_size}")
         whole = b"".join(value.ljust(self.stride, b"\0") for value in values)
         self._call(bpf.MAP_UPDATE, key, ctypes.create_string_buffer(whole, len(whole)), flags, "update a key")
+
+    def set_all(self, entries: Mapping[bytes, bytes]) -> None:
+        """Write values, in one call if the kernel can: of a map of maps, each call waits for all running programs."""
+        keys, values = (ctypes.create_string_buffer(b"".join(each)) for each in (entries, entries.values()))
+        places = ctypes.addressof(keys), ctypes.addressof(values)
+        attr = bpf.attributes("QQQQIIQQ", 0, 0, *places, len(entries), self.fd, BPF_ANY, 0)
+        try:
+            bpf.call(bpf.MAP_UPDATE_BATCH, attr, "update keys")
+        except OSError:  # a kernel without this call for maps of this kind
+            for key, value in entries.items():
+                self.set(key, value)
 
     def pop(self) -> bytes:
         """Take the next value out of a queue or a stack; KeyError when it is empty."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError, UsageError
-from netlab.kernel import files, syscalls
+from netlab.kernel import files
 from netlab.record import form, shapes
 from netlab.record.model import LabRecord, NodeRecord
 
@@ -185,6 +185,7 @@ def create(record: LabRecord, with_programs: bool) -> None:
 
     `clock_offset_ns` is set to the offset of this moment.
     """
+    from netlab.kernel import syscalls
     from netlab.record import mark
 
     lab, folder, room = record.lab, paths.folder_of(record.lab), size()
@@ -230,6 +231,8 @@ def _dump(path: str, data: object, mode: int) -> None:
 
 def mount_file_systems(folder: str) -> None:
     """Mount what a lab with programs needs, unless that was done before: a BPF file system, and a tracefs."""
+    from netlab.kernel import syscalls
+
     # A BPF file system is open to everybody by default. There is one tracefs: its modes are the host's.
     for source, name, kind, options in (
         ("bpf", paths.BPF, "bpf", "mode=0700"),
@@ -254,6 +257,8 @@ def remove(lab: str) -> bool:
     folder = paths.folder_of(lab)
     if not os.path.isdir(folder):
         return False
+    from netlab.kernel import syscalls
+
     while os.path.ismount(folder):
         syscalls.umount(folder)
     try:

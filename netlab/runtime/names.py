@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.kernel import files, syscalls
+from netlab.kernel import files
 
 
 class Names:
@@ -60,9 +60,13 @@ class Names:
             _remove(self.target(paths.MIDDLE))
         for path, target in self._ends(paths.MIDDLE):
             self._symlink(target, path)
+        from netlab.kernel import syscalls
+
         syscalls.in_threads(1, self._hold_new, [paths.MIDDLE])
 
     def _hold_new(self, names: Iterable[str]) -> None:
+        from netlab.kernel import syscalls
+
         for name in names:
             syscalls.unshare_net()
             self.hold(name, "/proc/thread-self/ns/net")
@@ -110,6 +114,8 @@ class Names:
 
     def hold(self, node: str, namespace: str) -> None:
         """Mount a node's namespace, given by its path in /proc, so that it stays without processes; raises OSError."""
+        from netlab.kernel import syscalls
+
         path = self.target(node)
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
         syscalls.mount(namespace, path, "", syscalls.MS_BIND)
@@ -179,6 +185,8 @@ class Names:
 
 def release(path: str) -> None:
     """Take away the mount that holds a namespace, if it is there, in all mount namespaces that have a copy of it."""
+    from netlab.kernel import syscalls
+
     while os.path.ismount(path):
         syscalls.umount(path)
     _remove(path)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.errors import NetlabError
-from netlab.kernel import files, syscalls
+from netlab.kernel import files
 from netlab.runtime.base import Command, Entrance
 from netlab.runtime.names import Names, release
 
@@ -96,6 +96,8 @@ class Netns:
                 shutil.rmtree(own)
         for folder in (f"{self._folder}/{name}" for name in (paths.OWN, paths.SPACES)):
             if os.path.isdir(folder) and not files.names(folder):
+                from netlab.kernel import syscalls
+
                 with suppress(OSError):  # only one of them is a mount
                     syscalls.umount(folder)
                 os.rmdir(folder)
@@ -146,6 +148,8 @@ class Netns:
         return Groups(self._lab, self._limits)
 
     def _make_networks(self, nodes: Sequence[str]) -> None:
+        from netlab.kernel import syscalls
+
         syscalls.in_threads(2 if len(nodes) >= THREADS_FROM else 1, self._make_all, nodes)
 
     def _make_all(self, nodes: Iterator[str]) -> None:
@@ -154,6 +158,8 @@ class Netns:
 
     def _make(self, node: str) -> None:
         """Move the calling thread into a new namespace, and hold that by a mount."""
+        from netlab.kernel import syscalls
+
         try:
             syscalls.unshare_net()
             # thread-self, because /proc/self would be the main thread's namespace, which is the host's.

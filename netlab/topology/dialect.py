@@ -11,6 +11,7 @@ _OF_LIBBPF = re.compile(
     r'^[ \t]*#[ \t]*include[ \t]*["<](?:[\w./-]*/)?(?:bpf_helpers|vmlinux)\.h[">]|\b(?:SEC|__section|section)\s*\(\s*"',
     re.MULTILINE,
 )
+_WORDS_OF_LIBBPF = ("bpf_helpers", "vmlinux", "SEC", "section")  # without any of them, the pattern above fits nowhere
 _OF_BCC = re.compile(
     r"^[ \t]*BPF_(?:F?TABLE\w*|(?:(?:PERCPU|LRU|LRU_PERCPU)_)?HASH|(?:PERCPU_)?ARRAY|HISTOGRAM|PERF_OUTPUT|PERF_ARRAY"
     r"|(?:PERCPU_)?CGROUP_STORAGE|LPM_TRIE|STACK_TRACE|STACK|QUEUE|QUEUESTACK|PROG_ARRAY|DEVMAP|CPUMAP|XSKMAP|SOCKMAP"
@@ -26,6 +27,8 @@ def of_text(text: str) -> str:
     Maps of bcc's tell it, as libbpf has none such; or else sections, and the headers of libbpf. A source that has
     maps of both is written for both, by #ifdef, and clang needs no macro to take its half.
     """
+    if not any(word in text for word in _WORDS_OF_LIBBPF):  # to remove comments takes longer
+        return BCC
     code = program_text.without_comments(text)
     if not _OF_LIBBPF.search(code):
         return BCC

@@ -2,7 +2,9 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 
 from netlab import assets
@@ -11,10 +13,11 @@ from netlab.named_tuple import NamedTuple
 
 MAX_BYTES = 1 << 24  # of a program, and of each header
 KERNEL_TYPES = "vmlinux.h"  # a header with all types of a kernel, three megabytes, which say nothing of a program
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTILINE)
+_INCLUDE = re.compile(r'#[ \t]*include[ \t]*["<]([^">\n]+)[">]')  # at the start of a line: that would be slow to seek
 _STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"?|\'(?:\\.|[^\'\\\n])*\'?|/\*.*?(?:\*/|\Z)|//[^\n]*', re.DOTALL)
 _INCLUDE_OF_A_MACROS = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[^\s"<]', re.MULTILINE)
 _ASSEMBLER = re.compile(r"\basm\b|\b__asm")
+_NAME = "XDP"
 _NAMED = re.compile(r"\bXDP(?:_(?:TX?)?)?\b")  # whole, or a beginning, to which a macro may put the rest
 _TRANSMIT = 3  # XDP_TX in linux/bpf.h
 _NUMBER = re.compile(r"(?:0[xX]0*3|0[bB]0*11|0*3)[uUlL]*")
@@ -56,14 +59,18 @@ def headers(program: str, source: str, include: Sequence[str] = ()) -> Iterator[
     of `include`, and then in netlab's. Those that are in none are left out, and so is `vmlinux.h`.
     """
     found: set[str] = set()
+    known: dict[str, str] = {}  # a program's headers include the same few again and again
+    folders = tuple(dict.fromkeys((os.path.dirname(program), *include, assets.folder("bpf"))))
     waiting = [("", source)]
     while waiting:
         beside, text = waiting.pop()
-        for name in _INCLUDE.findall(text):
+        for name in included(text):
             if os.path.basename(name) == KERNEL_TYPES:
                 continue
             for candidate in (os.path.normpath(os.path.join(beside, name)), name):
-                path = _beside(program, candidate, include)
+                if candidate not in known:
+                    known[candidate] = _in(folders, candidate)
+                path = known[candidate]
                 if path and candidate not in found:
                     found.add(candidate)
                     header = _header(candidate, path)
@@ -75,12 +82,13 @@ def headers(program: str, source: str, include: Sequence[str] = ()) -> Iterator[
 
 def includes(text: str, name: str) -> bool:
     """Say whether a text includes a header of this name."""
-    return name in text and name in _INCLUDE.findall(text)
+    return name in text and name in included(text)
 
 
 def included(text: str) -> list[str]:
     """Return the names of the headers that a text includes."""
-    return _INCLUDE.findall(text)
+    found = _INCLUDE.finditer(text)
+    return [each[1] for each in found if not text[text.rfind("\n", 0, each.start()) + 1 : each.start()].strip(" \t")]
 
 
 def includes_from(text: str, folder: str) -> bool:
@@ -149,17 +157,33 @@ def may_transmit(
 @cache  # a thousand nodes may have one program
 def _may_transmit(own: tuple[str, ...], brought: tuple[str, ...]) -> bool:
     """Say whether texts of a program's own, or the headers that netlab brings for it, speak of XDP_TX."""
-    own_code = "\n".join(map(_code, own))
-    texts = (own_code, *map(_code, brought))
-    if any(_NAMED.search(text) or _INCLUDE_OF_A_MACROS.search(text) for text in texts):
+    if any(map(_names_it, (*own, *brought))):
         return True
-    return _has_its_number(own_code)
+    return _has_its_number("\n".join(map(_code, own)))
+
+
+def _names_it(text: str) -> bool:
+    """Say whether C text names XDP_TX, or includes a header whose name is a macro's.
+
+    Most texts do neither, not even in comments, which take long to remove.
+    """
+    text = _joined(text)
+    is_named = _NAME in text and _NAMED.search(text)
+    if not is_named and text.count("include") == len(_INCLUDE.findall(text)):
+        return False
+    code = _code(text)
+    return bool(_NAMED.search(code) or _INCLUDE_OF_A_MACROS.search(code))
 
 
 def _code(text: str) -> str:
     """Return C text without comments and, where no assembler stands in them, without strings."""
-    text = text.replace("\r\n", "\n").replace("\\\n", "")
+    text = _joined(text)
     return without_comments(text, strings=bool(_ASSEMBLER.search(text)))
+
+
+def _joined(text: str) -> str:
+    """Return C text with each line whole that is continued by a backslash."""
+    return text.replace("\r\n", "\n").replace("\\\n", "")
 
 
 def _has_its_number(code: str) -> bool:
@@ -173,6 +197,8 @@ def _has_its_number(code: str) -> bool:
         return " " if numbers else found[0]
 
     code = _ENUM.sub(named, _DEFINED.sub("", code))
+    if not re.search(rf"\b(?:{'|'.join((_NUMBER.pattern, *names))})\b", code):
+        return False
     depth = 0
     for found in _TOKEN.finditer(code):
         word = found[0]
@@ -191,10 +217,13 @@ def _is_compared(code: str, start: int, end: int) -> bool:
     return before.endswith((*_COMPARED, "<=", ">=", "case")) or after.startswith(_COMPARED)
 
 
-def _beside(program: str, name: str, include: Sequence[str]) -> str:
-    """Return the path of a header in the program's folder, one of `include`, or else netlab's; "" if it is in none."""
-    paths = (os.path.join(folder, name) for folder in (os.path.dirname(program), *include, assets.folder("bpf")))
-    return next((path for path in paths if os.path.exists(path) and not os.path.isdir(path)), "")
+def _in(folders: Iterable[str], name: str) -> str:
+    """Return the path of a header in the first of these folders that has it; "" if none has."""
+    for path in (os.path.join(folder, name) for folder in folders):
+        with suppress(OSError, ValueError):
+            if not stat.S_ISDIR(os.stat(path).st_mode):
+                return path
+    return ""
 
 
 def _header(name: str, path: str) -> Header:

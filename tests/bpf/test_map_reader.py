@@ -87,6 +87,28 @@ def test_a_kernel_that_cannot_read_many_reads_one_by_one(monkeypatch: pytest.Mon
     assert found == {number(each) for each in range(100)}
 
 
+@pytest.mark.parametrize("refusal", [0, 524])
+def test_many_entries_are_written(monkeypatch: pytest.MonkeyPatch, refusal: int) -> None:
+    """In one call, or one by one where the kernel has no such call."""
+    calls: list[int] = []
+    call = bpf.call
+
+    def counted(command: int, *rest: Any) -> int:
+        calls.append(command)
+        if command == bpf.MAP_UPDATE_BATCH and refusal:
+            raise OSError(refusal, "refused")
+        return call(command, *rest)
+
+    wanted = {number(each): number(each * each) for each in range(10)}
+    with Map.create(bpf.HASH, 4, 4, 10) as made:
+        monkeypatch.setattr(bpf, "call", counted)
+        made.set_all(wanted)
+        monkeypatch.undo()
+
+        assert {entry.key: entry.values[0] for entry in entries(made)} == wanted
+        assert calls == [bpf.MAP_UPDATE_BATCH, *([bpf.MAP_UPDATE] * len(wanted) if refusal else [])]
+
+
 def test_another_error_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> int:
         raise OSError(errno.EPERM, "no")

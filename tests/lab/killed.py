@@ -108,6 +108,7 @@ def main() -> int:
     # where only one line matters, Python need not stop at those of other modules
     acting = CHANGING if words[0] == "link" else ACTING
     function = tracer(see, [place.partition(":")[0]] if place else acting)
+    os.register_at_fork(after_in_child=lambda: sys.settrace(None))  # the lines of children are their own
     threading.settrace(function)
     sys.settrace(function)
     code = command_line(words)

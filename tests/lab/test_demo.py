@@ -145,73 +145,104 @@ def test_a_wrong_dropper_fails_its_claim(tmp_path: Path, mistake: str) -> None:
     assert any(claim in text for text in wrong), wrong
 
 
-PART_B_MISTAKES = {
+PART_B_MISTAKES = {  # the demo that shows each, and the claim that it breaks
     "forgets to queue": (  # and sends the request on without a free thread
-        [("\tif (!*node(s, s->root))\n\t\treturn NONE;\n", "")],
         "partb-high",
         "goes only to a worker that has a free thread",
     ),
-    "drops instead of queueing": (
-        [("\t} else if (copied && !is_full(s)) {\n", "\t} else if (0) {\n")],
-        "partb-high",
-        "every packet is in the trace",
-    ),
-    "queues beside a free thread": (
-        [
-            ("\tif (!s->depth && !is_too_long)\n", "\tif (!s->depth && !is_too_long && decision->number % 4)\n"),
-            ("\tif (copied && !s->depth)\n", "\tif (copied && !s->depth && s->number % 4)\n"),
-        ],
-        "partb-low",
-        "queued only when no thread is free",
-    ),
-    "sends the newest first": (
-        [
-            ("\t__u32 place = s->head, slot = NONE;\n", "\t__u32 place = s->head + s->depth - 1, slot = NONE;\n"),
-            ("\ts->head = place + 1 < SLOTS ? place + 1 : 0;\n", ""),
-        ],
-        "partb-high",
-        "in the order in which it came",
-    ),
-    "forgets that a thread is taken": (
-        [("\ttake_thread(s, c, chosen);\n", "")],
-        "partb-high",
-        "goes only to a worker that has a free thread",
-    ),
-    "forgets that a thread is free": (
-        [("\t++*free_threads(s, index);\n", "")],
-        "partb-low",
-        "all threads are free",
-    ),
-    "queues for ever once it has queued": (
-        [
-            ("\tif (!s->depth && !is_too_long)\n", "\tif (!s->depth && !is_too_long && !s->dequeued)\n"),
-            ("\tif (copied && !s->depth)\n", "\tif (copied && !s->depth && !s->dequeued)\n"),
-        ],
-        "partb-high",
-        "queued only when no thread is free",
-    ),
-    "sends the newest first, and prints the oldest": (
-        [
-            ("\t__u32 place = s->head, slot = NONE;\n", "\t__u32 place = s->head + s->depth - 1, slot = NONE;\n"),
-            ("\ts->head = place + 1 < SLOTS ? place + 1 : 0;\n", ""),
-            (
-                '\ttrace("dequeue #%u to %s, depth %u", leaving.number,',
-                '\ttrace("dequeue #%u to %s, depth %u", (__u32)s->dequeued + 15,',
-            ),
-        ],
-        "partb-high",
-        "and these are the client's",
-    ),
-    "forgets a count": ([("\t\ts->queued++;\n", "")], "partb-high", "counters agree"),
+    "drops instead of queueing": ("partb-high", "every packet is in the trace"),
+    "queues beside a free thread": ("partb-low", "queued only when no thread is free"),
+    "sends the newest first": ("partb-high", "in the order in which it came"),
+    "forgets that a thread is taken": ("partb-high", "goes only to a worker that has a free thread"),
+    "forgets that a thread is free": ("partb-low", "all threads are free"),
+    "queues for ever once it has queued": ("partb-high", "queued only when no thread is free"),
+    "sends the newest first, and prints the oldest": ("partb-high", "and these are the client's"),
+    "forgets a count": ("partb-high", "counters agree"),
 }
 
 
-@pytest.mark.parametrize("mistake", PART_B_MISTAKES)
-def test_a_wrong_balancer_fails_its_claim(tmp_path: Path, mistake: str) -> None:
-    changes, demo, claim = PART_B_MISTAKES[mistake]
-    program = mutated(tmp_path, "balancer", *changes)
+def made(name: str) -> str:
+    """Return C that says whether a mistake is made."""
+    return f"(s->mistake == {[*PART_B_MISTAKES].index(name) + 1})"
 
-    wrong = failed(demo, f"--set=nodes.lb.xdp.program={program}", *PARTB[demo])
+
+# All of them are in one build, since to compile takes longest; the map `mistake` says which is made, 0 for none.
+ONLY_NOW_AND_THEN = f"!{made('queues beside a free thread')} || %s->number % 4"
+PRINTS_OLDEST = made("sends the newest first, and prints the oldest")
+NEWEST = f"({made('sends the newest first')} || {PRINTS_OLDEST})"
+FOR_EVER = f"!({made('queues for ever once it has queued')} && s->dequeued)"
+CHANGES = (
+    ("\t__u64 choices; ", "\t__u32 mistake;\n\t__u64 choices; "),
+    ("BPF_ARRAY(state,", "BPF_ARRAY(mistake, __u32, 1);\nBPF_ARRAY(state,"),
+    (
+        "\treturn state.lookup(zero);\n",
+        (
+            "\tstruct state *s = state.lookup(zero);\n\t__u32 *made = mistake.lookup(zero);\n\n"
+            "\tif (s && made)\n\t\ts->mistake = *made;\n\treturn s;\n"
+        ),
+    ),
+    ("\tif (!*node(s, s->root))\n", f"\tif (!*node(s, s->root) && !{made('forgets to queue')})\n"),
+    (
+        "\t} else if (copied && !is_full(s)) {\n",
+        f"\t}} else if (copied && !is_full(s) && !{made('drops instead of queueing')}) {{\n",
+    ),
+    (
+        "\tif (!s->depth && !is_too_long)\n",
+        f"\tif (!s->depth && !is_too_long && ({ONLY_NOW_AND_THEN.replace('%s', 'decision')}) && {FOR_EVER})\n",
+    ),
+    (
+        "\tif (copied && !s->depth)\n",
+        f"\tif (copied && !s->depth && ({ONLY_NOW_AND_THEN.replace('%s', 's')}) && {FOR_EVER})\n",
+    ),
+    (
+        "\t__u32 place = s->head, slot = NONE;\n",
+        f"\t__u32 place = s->head + ({NEWEST} ? s->depth - 1 : 0), slot = NONE;\n",
+    ),
+    (
+        "\ts->head = place + 1 < SLOTS ? place + 1 : 0;\n",
+        f"\tif (!{NEWEST})\n\t\ts->head = place + 1 < SLOTS ? place + 1 : 0;\n",
+    ),
+    (
+        "\ttake_thread(s, c, chosen);\n",
+        f"\tif (!{made('forgets that a thread is taken')})\n\t\ttake_thread(s, c, chosen);\n",
+    ),
+    (
+        "\t++*free_threads(s, index);\n",
+        f"\tif (!{made('forgets that a thread is free')})\n\t\t++*free_threads(s, index);\n",
+    ),
+    (
+        '\ttrace("dequeue #%u to %s, depth %u", leaving.number,',
+        (
+            f"\t__u32 told = {PRINTS_OLDEST} ? (__u32)s->dequeued + 15 : leaving.number;\n\n"
+            '\ttrace("dequeue #%u to %s, depth %u", told,'
+        ),
+    ),
+    ("\t\ts->queued++;\n", f"\t\tif (!{made('forgets a count')})\n\t\t\ts->queued++;\n"),
+)
+
+
+def options_for(mistake: int, demo: str) -> list[str]:
+    """Return the options of a demo with the balancer that makes this mistake."""
+    files = sources.of("balancer")
+    assert {1} == {sources.count(files, before) for before, _ in CHANGES}
+    program = sources.kept(sources.changed(files, CHANGES))
+    return [f"--set=nodes.lb.xdp.program={program}", f"--set=nodes.lb.maps={{mistake: {{0: {mistake}}}}}", *PARTB[demo]]
+
+
+def test_a_balancer_that_makes_none_of_the_mistakes_fails_none_of_the_claims() -> None:
+    found = json.loads(
+        netlab("demo", "partb-high", *options_for(0, "partb-high"), "--format", "json", code=None).stdout
+    )
+    wrong = [claim["text"] for claim in found["claims"] if claim["holds"] is False]
+
+    assert [] == [text for text in wrong for _, claim in PART_B_MISTAKES.values() if claim in text]
+
+
+@pytest.mark.parametrize("mistake", PART_B_MISTAKES)
+def test_a_wrong_balancer_fails_its_claim(mistake: str) -> None:
+    demo, claim = PART_B_MISTAKES[mistake]
+
+    wrong = failed(demo, *options_for([*PART_B_MISTAKES].index(mistake) + 1, demo))
 
     assert any(claim in text for text in wrong), wrong
 

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 import threading
 from pathlib import Path
 
@@ -114,16 +115,28 @@ def test_a_source_and_its_object_are_loaded(bench: Bench) -> None:
     assert bench.verdict("pass") == XDP_PASS
 
 
-def test_an_object_is_loaded_by_a_copy_of_this_process(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which is quicker than a new Python, and has nothing open of what this process has; among threads it is new."""
-    path, ends = made(bench, PASSING), os.pipe()
+@pytest.mark.parametrize("is_object", [True, False])
+def test_a_program_is_loaded_by_a_copy_of_this_process(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, is_object: bool
+) -> None:
+    """Which is quicker than a new Python, and has nothing open of this process, nor its handlers of signals.
+
+    Among threads it is a new one.
+    """
+    path, ends = made(bench, PASSING) if is_object else written(bench, HEAD + PASSING), os.pipe()
     monkeypatch.setattr(child_processes, "_has_one_thread", lambda: True)  # the thread that talks to pytest-xdist rests
     own = {os.readlink(f"/proc/self/fd/{end}") for end in ends}
-    copy = bench.start(path)
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        copy = bench.start(path)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
     copy.pinned(PATIENCE_S)
 
     assert Path(f"/proc/{copy.pid}/cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes()
     assert own.isdisjoint(os.readlink(fd) for fd in Path(f"/proc/{copy.pid}/fd").iterdir())
+    assert signals(copy.pid, "SigBlk") == signals("self", "SigBlk")
+    assert {signal.SIGUSR1, signal.SIGINT}.isdisjoint(signals(copy.pid, "SigCgt"))
     copy.kill()
     shutil.rmtree(bench.pin("").rstrip("/"))
     monkeypatch.undo()
@@ -140,6 +153,13 @@ def test_an_object_is_loaded_by_a_copy_of_this_process(bench: Bench, monkeypatch
         other.join()
         for end in ends:
             os.close(end)
+
+
+def signals(process: int | str, kind: str) -> set[int]:
+    """Return the signals that a process blocks (SigBlk), or for which it has handlers (SigCgt)."""
+    text = Path(f"/proc/{process}/status").read_text()
+    bits = int(text.partition(f"{kind}:")[2].split()[0], 16)
+    return {number for number in signal.valid_signals() if bits >> (number - 1) & 1}
 
 
 def test_what_clang_has_made_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

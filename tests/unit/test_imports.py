@@ -221,6 +221,13 @@ def test_fast_paths_import_nothing_slow(modules: str, more: set[str]) -> None:
     assert set() == (SLOW | more) & loaded
 
 
+def test_the_package_alone_imports_nothing() -> None:
+    """What is imported before the command has put off the collection of garbage costs it a millisecond."""
+    code = "import sys; before = {*sys.modules}; import netlab; print(*sys.modules.keys() - before)"
+
+    assert "netlab" == python(code).strip()
+
+
 def test_a_command_line_is_parsed_without_translations() -> None:
     """argparse would load gettext, which reads the locale; what it says, also of several, is in English."""
     code = """

@@ -6,7 +6,7 @@ import random
 import signal
 import socket
 import struct
-from argparse import Namespace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -347,7 +347,7 @@ def test_a_server_that_does_not_answer_is_left_with_a_reset() -> None:
 )
 def test_the_text_is_sent_again_and_again(text: str, sent: bytes) -> None:
     moments: list[float] = []
-    chosen = Namespace(text=text, count=5, delay=0.5)
+    chosen = SimpleNamespace(text=text, count=5, delay=0.5)
     found = list(tcp_client.paced(chosen, 10.0, moments.append))
 
     assert [bytes([byte]) for byte in sent] == found
@@ -355,7 +355,7 @@ def test_the_text_is_sent_again_and_again(text: str, sent: bytes) -> None:
 
 
 def test_nothing_more_is_sent_when_the_wait_says_so() -> None:
-    chosen = Namespace(text="abc", count=5, delay=1.0)
+    chosen = SimpleNamespace(text="abc", count=5, delay=1.0)
 
     assert [b"a", b"b"] == list(tcp_client.paced(chosen, 0.0, lambda moment: moment >= 2))
 
@@ -363,7 +363,7 @@ def test_nothing_more_is_sent_when_the_wait_says_so() -> None:
 @pytest.mark.parametrize("how", tcp_client.STOPPING)
 def test_a_byte_that_is_printed_is_also_sent(how: signal.Signals) -> None:
     """A signal waits until both is done, and ends the loop then."""
-    chosen = Namespace(text="abc", count=3, delay=0.0)
+    chosen = SimpleNamespace(text="abc", count=3, delay=0.0)
     done = []
 
     def send_all() -> None:
