@@ -39,7 +39,7 @@ class Lab:
 
     def __init__(self, standing: Standing, notes: list[str]) -> None:
         """Not for callers: see `up` and `attach`."""
-        self._lab = standing
+        self.standing = self._lab = standing
         self.notes = notes
 
     @classmethod

@@ -37,7 +37,7 @@ def planned(args: typed.OfTopology) -> "Plan":
     from netlab.topology import document
 
     args.file = args.file or _only_topology()
-    runtime = args.runtime if isinstance(args, typed.Up) else None
+    runtime = args.runtime if isinstance(args, typed.Up | typed.Test) else None
     written, stands = document.load(args.file, args.set), isinstance(args, typed.Apply)
     return planning.planned(written, args.lab or "", runtime or "", as_it_stands=stands)
 

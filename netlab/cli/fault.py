@@ -3,21 +3,15 @@
 import json
 import signal
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from netlab.cli import chosen, typed
 from netlab.errors import TopologyError, UsageError
 from netlab.kernel.signals import ENDINGS
 from netlab.lab import fault_state
 from netlab.lab import faults as player
-from netlab.paths import node_of
-from netlab.record.links import links
 from netlab.record.model import LabRecord
 from netlab.topology.faults import Fault
 from netlab.words import count
-
-if TYPE_CHECKING:
-    from netlab.topology.validate.time_line import Known
 
 Say = Callable[[str], None]
 _WIDTH = 9  # of a time, as 1234.567s
@@ -57,33 +51,18 @@ def _time_line(record: LabRecord, file: str | None) -> Sequence[Fault]:
     if file is None:
         if not record.faults:
             raise UsageError(f"the topology of {record.lab} has no faults: netlab fault run FILE plays those of a file")
-        return [Fault(*each) for each in record.faults]
+        return player.planned(record)
+    from netlab.lab import known
     from netlab.topology import document
     from netlab.topology.validate import time_line
     from netlab.topology.validate.findings import Findings
 
     written = document.load(file)
     findings = Findings(written)
-    found = time_line.read_file(_known(record), findings, written.root)
+    found = time_line.read_file(known.of(record), findings, written.root)
     if findings or found is None:
         raise TopologyError(file, findings.mistakes())
     return found
-
-
-def _known(record: LabRecord) -> "Known":
-    """Return what a lab has that faults may name."""
-    from netlab.topology.validate.time_line import Known
-
-    members: dict[str, list[str]] = {}
-    for name, node in record.nodes.items():
-        members.setdefault(name, []).append(name)
-        if node.replica_of:
-            members.setdefault(node.replica_of, []).append(name)
-    processes: dict[str, list[str]] = {}
-    for key, _ in record.processes():
-        processes.setdefault(node_of(key), []).append(key)
-    switches = [name for name, node in record.nodes.items() if node.kind == "switch"]
-    return Known(members, processes, links(record), switches)
 
 
 class _Screen:

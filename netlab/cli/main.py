@@ -224,6 +224,17 @@ def balancer(args: typed.Balancer) -> None:
     operate(Standing.read(lab), args, say)
 
 
+def link(args: typed.Link) -> None:
+    """Show and change what links do to packets."""
+    from netlab.cli import links
+
+    links.check(args)
+    lab = store.choose(args.lab)
+    chosen.elevate(args, lab)
+    if found := links.operate(lab, args):
+        _show(args.format, found, links.show)
+
+
 def reload(args: typed.Reload) -> None:
     """Replace programs of a node by new builds of their sources, under traffic, and keep the maps."""
     lab = store.choose(args.lab)
@@ -269,6 +280,20 @@ def demo(args: typed.Demo) -> int:
     from netlab.cli.demo import play
 
     return play(args)
+
+
+def test(args: typed.Test) -> int:
+    """Do the checks of a lab."""
+    from netlab.cli import checking
+
+    return checking.test(args, say)
+
+
+def wait(args: typed.Wait) -> int:
+    """Wait until something is so in a lab."""
+    from netlab.cli import checking
+
+    return checking.wait(args)
 
 
 def graph(args: typed.Graph) -> None:
@@ -339,11 +364,14 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "maps": inside.maps,
     "programs": inside.programs,
     "balancer": balancer,
+    "link": link,
     "reload": reload,
     "validate": validate,
     "new": new,
     "export": export,
     "demo": demo,
+    "test": test,
+    "wait": wait,
     "graph": graph,
     "list": list_,
     "doctor": doctor,

@@ -182,6 +182,14 @@ class Balancer(Arguments):
     now: bool
 
 
+class Link(Arguments):
+    """The arguments of `link`: a link, an action, and its values; `sender` is a node, for one direction."""
+
+    words_of_link: list[str]
+    sender: str | None
+    format: str
+
+
 class Demo(Arguments):
     """The arguments of `demo`; times in seconds."""
 
@@ -225,3 +233,20 @@ class List(Arguments):
     """The arguments of `list`."""
 
     format: str
+
+
+class Test(OfTopology):
+    """The arguments of `test`: a file or a lab, "" for the lab that is up, or the only topology of the folder."""
+
+    runtime: str | None
+    timeout: float
+    junit: str | None
+    tap: bool
+    keep: bool
+
+
+class Wait(Arguments):
+    """The arguments of `wait`: checks as YAML, and how long to wait for each, in seconds."""
+
+    checks: list[str]
+    timeout: float

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netlab.cli import typed
-from netlab.cli.values import moment, pattern, signal_number
+from netlab.cli.values import LINK_WORDS, moment, pattern, signal_number
 from netlab.named_tuple import NamedTuple
 
 LONGEST_S = 1e6  # eleven days
@@ -273,6 +273,16 @@ VERBS = {
             _argument("--now", action="store_true", help="remove it whatever it has in hand"),
         ),
     ),
+    "link": Verb(
+        "show what links do to packets, change it, and set links down and up",
+        typed.Link,
+        (
+            _argument("words_of_link", metavar="WORD", nargs="+", help=LINK_WORDS),
+            _argument("--from", dest="sender", metavar="NODE", help="only what this end of the link sends"),
+            _FORMAT,
+            _JSON,
+        ),
+    ),
     "reload": Verb(
         "replace a node's programs by new builds of their sources, and keep the maps",
         typed.Reload,
@@ -324,6 +334,37 @@ VERBS = {
         ),
     ),
     "list": Verb("list the labs of this machine", typed.List, (_FORMAT, _JSON), ""),
+    "test": Verb(
+        "do the checks of a lab that is up, or of a topology, whose lab is built for that",
+        typed.Test,
+        (
+            _argument(
+                "file", metavar="FILE|LAB", nargs="?", default="", help="the lab that is up, or this folder's topology"
+            ),
+            _SET,
+            _RUNTIME,
+            _TIMEOUT,
+            _argument("--junit", metavar="FILE", help="write the results as JUnit's XML, too"),
+            _argument("--tap", action="store_true", help="print them in the Test Anything Protocol"),
+            _argument("--keep", action="store_true", help="leave the lab of a topology up"),
+        ),
+        "one of its own",
+    ),
+    "wait": Verb(
+        "wait until something is so in a lab",
+        typed.Wait,
+        (
+            _argument(
+                "--for",
+                dest="checks",
+                metavar="CHECK",
+                action="append",
+                required=True,
+                help="a check as in a topology, such as 'ping: [a, b]'; several come one after the other",
+            ),
+            _argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="wait this long for each (30)"),
+        ),
+    ),
     "demo": Verb(
         "play a lab, show what happens, and check every claim of its exercise",
         typed.Demo,

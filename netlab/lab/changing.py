@@ -5,13 +5,14 @@ which steps nobody can be sure (`noted_steps`). After a kill these are undone, a
 stands: so the next `apply` knows where it is.
 """
 
+import os
 import time
 from collections.abc import Callable
 
 from netlab import paths
 from netlab.errors import NetlabError, explain
 from netlab.kernel import cgroups, files, signals
-from netlab.lab import bring_up, change_network, change_processes, change_programs, noted_steps
+from netlab.lab import bring_up, change_network, change_processes, change_programs, fault_state, noted_steps
 from netlab.lab.change_network import of
 from netlab.lab.change_programs import Programs
 from netlab.lab.change_reasons import reasons
@@ -52,11 +53,22 @@ class Change:
         self.is_cut_off = bool(self.noted.open) or changing.is_there(self.folder)  # an earlier change
         self.why = reasons(record, wanted, plan.steps)
         self.difference = difference(self.noted.done, plan.steps, self.why)
+        self.has_middle = record.has_middle or wanted.has_middle or os.path.exists(f"{self.folder}/{paths.LINKS}")
+        if self.has_middle:
+            from netlab.lab import change_links
+
+            change_links.check(record, wanted, self.difference)
 
     @property
     def is_needed(self) -> bool:
         """Whether anything is to be done."""
-        return self.is_cut_off or self.after.record != self.before.record or not self.difference.is_empty
+        if self.is_cut_off or self.after.record != self.before.record or not self.difference.is_empty:
+            return True
+        if not self.has_middle:
+            return False
+        from netlab.lab import change_links
+
+        return change_links.was_changed(self.before.record)
 
     def tell(self) -> None:
         """Say what the change interrupts, and what moves."""
@@ -65,6 +77,7 @@ class Change:
 
     def make(self, lock: int, deadline_s: float, comes_too_late: Callable[[], object]) -> None:
         """Make the change; undo all of it if a step fails, or on a signal, and then raise the error."""
+        fault_state.check_none(self.lab, self.folder)
         if any(isinstance(step, StartRole) for step in self.noted.done) and not client.supervisor_pid(self.folder):
             raise NetlabError(f"the supervisor of {self.lab} has died: netlab down --lab {self.lab}, then up")
         host = Host(self.plan, self.after.record, lock, deadline_s, self.say)
@@ -78,6 +91,10 @@ class Change:
             try:
                 self._write_down()
                 work.do()
+                if self.has_middle:
+                    from netlab.lab import change_links
+
+                    change_links.settle(self.before, self.after, self.difference, lock, self.say)
                 comes_too_late()  # from here on a signal waits
                 self._complete(programs)
             except BaseException as error:
@@ -119,7 +136,7 @@ class Change:
         noted_steps.write(self.folder, self.plan.steps)
         programs.finish()
         _remove_logs(self.after.record)
-        if not self.after.record.has_supervisor:
+        if not self.after.record.has_supervisor and not os.path.exists(f"{self.folder}/{paths.LINKS}"):
             _end_supervisor(self.lab, self.folder)
         changing.end(self.folder)
 

@@ -37,12 +37,19 @@ class Visitor:
 
     def enter(self, node: str) -> Channel:
         """Move the calling thread into the node, and return a channel to it."""
+        self.move(node)
+        try:
+            return Channel()
+        except OSError as error:
+            raise _refused(node, error) from error
+
+    def move(self, node: str) -> None:
+        """Move the calling thread into the node."""
         descriptor = self.open(node)
         try:
             setns(descriptor)
-            return Channel()
         except OSError as error:
-            raise NetlabError(f"cannot enter the namespace of node {node}: {error}") from error
+            raise _refused(node, error) from error
         finally:
             os.close(descriptor)
 
@@ -52,6 +59,10 @@ class Visitor:
             return os.open(self._netns_path(node), os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise NetlabError(f"cannot open the namespace of node {node}: {error}") from error
+
+
+def _refused(node: str, error: OSError) -> NetlabError:
+    return NetlabError(f"cannot enter the namespace of node {node}: {error}")
 
 
 def visit_all(

@@ -12,8 +12,10 @@ from netlab.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.topology.document import tree
+    from netlab.topology.impairment import Impairment
 
 from netlab.topology.bridged import Port
+from netlab.topology.checks import Check
 from netlab.topology.faults import Fault
 from netlab.topology.hooks import XDP
 from netlab.topology.ip_arithmetic import FAMILIES
@@ -235,6 +237,7 @@ class Endpoint(NamedTuple):
     automatic: tuple[int, ...] = FAMILIES
     joined: bool = False
     port: Port = Port()
+    sends: "Impairment | None" = None
 
 
 class Link(NamedTuple):
@@ -278,3 +281,4 @@ class Topology(NamedTuple):
     runtime: str = "netns"  # netns | docker
     judged: Judged = Judged()
     faults: tuple[Fault, ...] = ()
+    checks: tuple[Check, ...] = ()

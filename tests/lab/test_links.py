@@ -55,6 +55,36 @@ def test_two_hosts_reach_each_other_at_once(one: Lab) -> None:
     assert one.ping("b", "fd00:7::1")
 
 
+@pytest.mark.parametrize("threads_from", [1, 1000])
+def test_all_ends_carry_packets_when_build_returns(
+    one: Lab, monkeypatch: pytest.MonkeyPatch, threads_from: int
+) -> None:
+    """A carrier comes in a queue of the kernel's, and until then what leaves there is dropped: see network/carriers."""
+    monkeypatch.setattr(visits, "THREADS_FROM", threads_from)
+    names = [f"n{number}" for number in range(24)]
+    one.node(*names)
+    for number in range(1, 24):
+        one.link("n0", names[number], str(number))
+        if number > 1:
+            one.link(names[number - 1], names[number], str(100 + number))
+
+    one.build()
+    late = [(name, end) for name in names for end, up in one.inside(name, carrying).items() if not up]
+
+    assert late == []
+
+
+def carrying() -> dict[int, bool]:
+    """Return the indexes of this namespace's links, and whether the kernel has come to their carriers."""
+    channel = netlink.Channel()
+    try:
+        answers = channel.ask_all(struct.pack("=IHHIIBxHiII", 32, 18, 0x301, 0, 0, 0, 0, 0, 0, 0))
+    finally:
+        channel.close()
+    found = {struct.unpack_from("=i", answer, 4)[0]: dict(netlink.attributes(answer[16:])) for answer in answers}
+    return {index: about[16] == bytes([6]) for index, about in found.items() if index != 1}
+
+
 def test_link_local_addresses_are_there_too(one: Lab) -> None:
     """IPv6 works as on any Ethernet: an interface makes itself a link-local address."""
     pair(one)

@@ -267,12 +267,14 @@ def missing(story: Callable[[Standing], None]) -> str:
 
 
 def tell(story: Callable[[Standing], None]) -> str:
-    """Build the lab of a story, tell it, and remove the lab; return why it was not told, or ""."""
+    """Build the lab of a story, do its checks, tell it, and remove the lab; return why it was not told, or ""."""
     if why := missing(story):
         return why
     lab = Standing(story.__name__.replace("_", "-"))
     labs.netlab("up", f"topologies/labs/{lab.name}.yml", "--lab", lab.name, "--timeout", f"{REROUTE_S:g}", cwd=ROOT)
     try:
+        lab.netlab("status")
+        lab.netlab("test", lab.name)
         lab.netlab("status")
         story(lab)
     finally:

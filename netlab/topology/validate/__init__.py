@@ -12,6 +12,7 @@ from netlab import paths
 from netlab.errors import TopologyError
 from netlab.named_tuple import NamedTuple
 from netlab.topology import declared
+from netlab.topology.checks import Check
 from netlab.topology.document.tree import Document, Item, Mapping
 from netlab.topology.faults import Fault
 from netlab.topology.ip_arithmetic import FAMILIES
@@ -44,9 +45,8 @@ from netlab.topology.validate.rules import Fields, choice, is_label, label, text
 
 __all__ = ["is_label", "topology"]
 
-KEYS = ("name", "description", "message", "runtime", "defaults", "nodes", "links", "demo", "faults")
+KEYS = ("name", "description", "message", "runtime", "defaults", "nodes", "links", "demo", "faults", "checks")
 MAX_PROCESSES = 4096
-PLANNED = ("checks",)  # keys that may come to mean something: none is taken before anything obeys it
 
 
 def topology(document: Document) -> Topology:
@@ -60,7 +60,7 @@ def topology(document: Document) -> Topology:
 
 def _read(document: Document, findings: Findings) -> Topology | None:
     """Return the topology, None where there is any mistake."""
-    fields = Fields(findings, document.root, "", (*KEYS, *PLANNED), "a topology, a mapping with name and nodes")
+    fields = Fields(findings, document.root, "", KEYS, "a topology, a mapping with name and nodes")
     if not isinstance(document.root, Mapping):
         return None
     result = Topology(
@@ -72,10 +72,6 @@ def _read(document: Document, findings: Findings) -> Topology | None:
         fields.read("message", text, ""),
         fields.read("runtime", choice("netns", "docker"), "netns"),
     )
-    for key in PLANNED:
-        if key in fields:
-            message = f"expected no {key}, which this netlab would take and never run, found some"
-            findings.add(fields.key_place(key), message, "leave them out")
     defaults = fields.read("defaults", _read_defaults, Defaults())
     beside = os.path.dirname(document.path) if document.path else ""
     files = Files(beside)
@@ -90,7 +86,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     wires = connect(findings, names, written)
     interfaces = name_interfaces(findings, names, wires)
     judged = resolved(said, names) if said else Judged()
-    faults = _read_faults(fields, names, drafts, wires, interfaces) if "faults" in fields else ()
+    faults, checks = _read_about(fields, names, drafts, wires, interfaces)
     _check_kinds(findings, names, drafts, written, wires)
     sound = names.replicas_known and len(findings) == before
     after = _check_nodes(findings, names, drafts)
@@ -111,7 +107,7 @@ def _read(document: Document, findings: Findings) -> Topology | None:
     )
     if filtering := switches.filtering(names, written):
         nodes = tuple(node._replace(filters=(node.replica_of or node.name) in filtering) for node in nodes)
-    return result._replace(nodes=nodes, links=addressing.links(), judged=judged, faults=faults)
+    return result._replace(nodes=nodes, links=addressing.links(), judged=judged, faults=faults, checks=checks)
 
 
 def _check_kinds(
@@ -148,11 +144,13 @@ def _read_loopbacks(
     }
 
 
-def _read_faults(
+def _read_about(
     fields: Fields, names: Names, drafts: list[Draft], wires: list[Wire], interfaces: Interfaces
-) -> tuple[Fault, ...]:
-    """Read `faults:`, which names all else."""
-    from netlab.topology.validate import time_line  # here, as most labs have none
+) -> tuple[tuple[Fault, ...], tuple[Check, ...]]:
+    """Read `faults:` and `checks:`, which name all else."""
+    if "faults" not in fields and "checks" not in fields:
+        return (), ()
+    from netlab.topology.validate import check_list, time_line  # here, as most labs have none
 
     processes = {
         node: [paths.process_key(node, each.process.name or node) for each in draft.processes]
@@ -161,7 +159,8 @@ def _read_faults(
     }
     switches = [node for node in names.declared if names.is_switch(node)]
     known = time_line.Known(names.members, processes, ends(wires, interfaces), switches)
-    return fields.read("faults", lambda *at: time_line.read(known, *at), ())
+    found = fields.read("faults", lambda *at: time_line.read(known, *at), ())
+    return found, fields.read("checks", lambda *at: check_list.read(known, *at), ())
 
 
 class Defaults(NamedTuple):

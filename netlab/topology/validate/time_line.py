@@ -19,7 +19,7 @@ from netlab.topology.validate.time_line_words import change, groups, moment, sig
 
 KEYS = ("at", *faults.KINDS, "set", "for", "signal")
 MOST = 10_000
-_LASTING = (faults.PAUSE, faults.DRAIN, faults.PARTITION)  # and a link that goes down
+_LASTING = (faults.PAUSE, faults.DRAIN, faults.PARTITION)  # and a link that goes down or is impaired
 _A_FAULT = f"a mapping with at and one of {one_of(faults.KINDS)}"
 _NAMES = one_or_more(name, "a name, or a list of names")
 
@@ -33,12 +33,15 @@ class Known(NamedTuple):
     switches: Collection[str]
 
 
-def read(known: Known, findings: Findings, item: Item, path: str) -> tuple[Fault, ...] | None:
-    """Read a time line; faults of the same time stay in the order of the file."""
+def read(known: Known, findings: Findings, item: Item, path: str, *, is_timed: bool = True) -> tuple[Fault, ...] | None:
+    """Read a time line; faults of the same time stay in the order of the file.
+
+    Unless it `is_timed`, a fault that says no time happens at once.
+    """
     if not isinstance(item, Listed) or len(item.items) > MOST:
         findings.wrong(item, path, f"a list of at most {MOST:,} faults, such as - {{at: 3s, kill: worker2}}")
         return None
-    entries = (_Entry(known, findings, child, join(path, str(at))) for at, child in enumerate(item.items))
+    entries = (_Entry(known, findings, child, join(path, str(at)), is_timed) for at, child in enumerate(item.items))
     return tuple(sorted(chain.from_iterable(each.read() for each in entries), key=lambda fault: fault.at_ns))
 
 
@@ -55,8 +58,9 @@ def read_file(known: Known, findings: Findings, root: Item) -> tuple[Fault, ...]
 class _Entry:
     """One entry of a time line, while it is read."""
 
-    def __init__(self, known: Known, findings: Findings, item: Item, path: str) -> None:
+    def __init__(self, known: Known, findings: Findings, item: Item, path: str, is_timed: bool) -> None:
         self._known = known
+        self._is_timed = is_timed
         self._findings = findings
         self._fields = Fields(findings, item, path, KEYS, _A_FAULT)
         self._is_mapping = isinstance(item, Written)
@@ -67,11 +71,11 @@ class _Entry:
         if not self._is_mapping:
             return []
         before = len(self._findings)
-        at_ns = fields.require("at", moment(0), 0)
+        at_ns = (fields.require if self._is_timed else fields.read)("at", moment(0), 0)
         written = [kind for kind in faults.KINDS if kind in fields]
         for kind in written[1:]:
             self._findings.add(
-                fields.key_place(kind), f"expected one fault, found {written[0]} and {kind}", "two entries"
+                fields.key_place(kind), f"expected one fault, found {written[0]} and {kind}", "write two entries"
             )
         if not written:
             self._findings.add(fields.place, f"expected one of {one_of(faults.KINDS)}, found none")
@@ -95,7 +99,7 @@ class _Entry:
             case faults.DRAIN | faults.UNDRAIN:
                 return self._of_each(bare, self._nodes)
             case faults.LINK:
-                return self._of_each(bare._replace(change=self._fields.require("set", change, "")), self._link)
+                return self._of_each(self._fields.require("set", change, bare), self._link)
             case faults.PARTITION:
                 apart = self._fields.read(kind, groups, ())
                 return [bare._replace(groups=self._checked(apart))]
@@ -103,7 +107,7 @@ class _Entry:
 
     def _check_keys(self, kind: str, found: Sequence[Fault]) -> None:
         """Add the mistakes of keys that say nothing of this fault."""
-        lasts = kind in _LASTING or any(fault.change == faults.DOWN for fault in found)
+        lasts = kind in _LASTING or any(fault.change in (faults.DOWN, faults.IMPAIRED) for fault in found)
         fits = {"set": kind == faults.LINK, "for": lasts or not found, "signal": kind == faults.KILL}
         for key, is_good in fits.items():
             if key in self._fields and not is_good:

@@ -1,6 +1,7 @@
 """What a person may type."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,8 @@ def test_arguments_come_in_the_type_of_their_verb(verb: str) -> None:
     for argument in VERBS[verb].arguments:
         if not argument.names[0].startswith("-") and argument.keywords.get("nargs") in (None, "+"):
             words += argument.keywords.get("choices", ["x"])[:1]
+        elif argument.keywords.get("required"):
+            words += [argument.names[0], "x"]
     found = arguments.by_argparse(words)
 
     declared = {name for kind in type(found).__mro__ for name in vars(kind).get("__annotations__", ())}
@@ -69,7 +72,7 @@ def test_every_verb_is_in_one_group_and_has_examples() -> None:
 @pytest.mark.parametrize("line", [line for lines in overview.EXAMPLES.values() for line in lines])
 def test_an_example_is_what_the_verb_takes(line: str) -> None:
     verb = next(verb for verb, lines in overview.EXAMPLES.items() if line in lines)
-    assert verb == arguments.by_argparse(line.split()).verb
+    assert verb == arguments.by_argparse(shlex.split(line)).verb
 
 
 @pytest.mark.parametrize("words", ["--lab x status", "--lab=x status", "status --lab x", "status --lab=x"])

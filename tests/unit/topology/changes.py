@@ -79,7 +79,7 @@ CHANGES: tuple[tuple[str, str], ...] = (
     ("message: It is up.", "message: true"),
     ("description: Two", "description: {Two: hosts}\nlinsk: Two"),
     ("description: Two", "description: a: Two"),
-    ("links:", "checks: [{ping: [h1, h2]}]\nlinks:"),
+    ("links:", "checks: [{ping: [h1, h9]}]\nlinks:"),
     ("links:", "checks: {ping: [h1, h2]}\nlinks:"),
     ("links:", "checks: [ping]\nlinks:"),
     ("links:", "checks: 5\nlinks:"),
