@@ -33,6 +33,8 @@ GROUP = "group"
 TAKEN = "take.json"  # what the supervisor is to take from `apply`
 NFTABLES = "nftables"  # the lab's table on the host, as nft has listed it: what `nft -f` loads again
 OUTSIDE = "outside"  # the host's own namespace, for a node that is the host; not beside those that `down` empties
+MIDDLE = "_middle"  # what the namespace in the middle of impaired links is called, in netns/ and so on; no node is
+LINKS = "links.json"  # what links do to packets as it was set last, if it was set since `up`
 OWN, SPACES = "own", "spaces"  # what nodes have of the file system for themselves, and the namespaces that show it
 LAYOUTS = "layouts"
 CONTAINERS, BACK = "containers", "docker"  # BACK is a symlink that leads back to the folder
@@ -100,6 +102,14 @@ def host_lock() -> str:
 def netns_name(lab: str, node: str) -> str:
     """Return the name by which `ip netns` knows a node."""
     return f"{lab}.{node}"
+
+
+def middle_end(number: int) -> str:
+    """Return what the middle's interface is called that is beside an end of a link, by the end's number from 0.
+
+    l3a is beside the first end of the third link, l3b beside the second.
+    """
+    return f"l{number // 2 + 1}{'ab'[number % 2]}"
 
 
 def space(folder: str, node: str, kind: str) -> str:

@@ -57,9 +57,7 @@ class Seen(NamedTuple):
 
 def of(record: LabRecord) -> list[Check]:
     """Return the checks of a lab's topology."""
-    return [
-        Check(**{**each._asdict(), "after": tuple(Fault(*fault) for fault in each.after)}) for each in record.checks
-    ]
+    return [Check(**{**each._asdict(), "after": tuple(map(faults.fault_of, each.after))}) for each in record.checks]
 
 
 def run(

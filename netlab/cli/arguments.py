@@ -89,7 +89,9 @@ def by_argparse(words: list[str]) -> typed.Arguments:
         from netlab.cli import overview
 
         parser.epilog = overview.examples(verb)
-    read, more = parser.parse_known_args(words[1:])
+    # `link` takes options between its words, too: link a-b --from b set loss=1%
+    parse_known = parser.parse_known_intermixed_args if verb == "link" else parser.parse_known_args
+    read, more = parse_known(words[1:])
     if more:
         known = ["--lab", "--help", *(name for argument in VERBS[verb].arguments for name in argument.names)]
         parser.error(f"unrecognized arguments: {' '.join(more)}{_nearest(more[0].partition('=')[0], known)}")

@@ -18,8 +18,9 @@ from netlab.balancer import POLICIES
 from netlab.cli import arguments, overview
 from netlab.errors import NetlabError
 from netlab.kernel import files
-from netlab.record import store
+from netlab.record import links, store
 from netlab.record.model import LabRecord
+from netlab.topology.link_names import called
 
 SHELLS = ("bash", "zsh", "fish")
 _CHANGES = ("set", "delete", "clear")  # of maps
@@ -89,6 +90,27 @@ def _words_of_balancer(prefix: str, parsed_args: argparse.Namespace, **others: o
         yield from _nodes(prefix, parsed_args, **others)
 
 
+def _words_of_link(parsed_args: argparse.Namespace, **_: object) -> Iterator[str]:
+    """Yield what may stand at this place behind `link`: a link, what to do with it, a key of what it does."""
+    from netlab.cli.links import ACTIONS
+    from netlab.topology.validate.directions import KEYS
+
+    before = list(parsed_args.words_of_link or ())
+    if "set" in before:
+        yield from (f"{key}=" for key in KEYS)
+        return
+    yield from ACTIONS
+    if not before and (record := _record(parsed_args)):
+        there = links.links(record)
+        yield from (called(each, there) for each in there)
+
+
+def _words_behind(parsed_args: argparse.Namespace, **others: object) -> Iterator[str]:
+    if "words_of_link" in parsed_args:
+        return _words_of_link(parsed_args=parsed_args, **others)
+    return (_words_of_maps if "target" in parsed_args else _words_of_balancer)(parsed_args=parsed_args, **others)  # type: ignore[arg-type]
+
+
 def _topologies(prefix: str, **_: object) -> Iterator[str]:
     """Yield topologies, and folders in which there may be some."""
     for path in sorted(glob.glob(f"{glob.escape(prefix)}*")):
@@ -124,5 +146,5 @@ _COMPLETERS: dict[str, _Completer] = {
     "NAME": _labs,
     "NODE": _nodes,
     "VERB": _words(*(verb for verbs in overview.GROUPS.values() for verb in verbs)),
-    "WORD": lambda **asked: (_words_of_maps if "target" in asked["parsed_args"] else _words_of_balancer)(**asked),
+    "WORD": _words_behind,
 }

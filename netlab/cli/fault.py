@@ -51,7 +51,7 @@ def _time_line(record: LabRecord, file: str | None) -> Sequence[Fault]:
     if file is None:
         if not record.faults:
             raise UsageError(f"the topology of {record.lab} has no faults: netlab fault run FILE plays those of a file")
-        return [Fault(*each) for each in record.faults]
+        return player.planned(record)
     from netlab.lab import known
     from netlab.topology import document
     from netlab.topology.validate import time_line

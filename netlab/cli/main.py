@@ -230,6 +230,17 @@ def balancer(args: typed.Balancer) -> None:
     operate(Standing.read(lab), args, say)
 
 
+def link(args: typed.Link) -> None:
+    """Show and change what links do to packets."""
+    from netlab.cli import links
+
+    links.check(args)
+    lab = store.choose(args.lab)
+    chosen.elevate(args, lab)
+    if found := links.operate(lab, args):
+        _show(args.format, found, links.show)
+
+
 def reload(args: typed.Reload) -> None:
     """Replace programs of a node by new builds of their sources, under traffic, and keep the maps."""
     lab = store.choose(args.lab)
@@ -361,6 +372,7 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "maps": inside,
     "programs": inside,
     "balancer": balancer,
+    "link": link,
     "reload": reload,
     "validate": validate,
     "new": new,

@@ -6,7 +6,7 @@ from netlab.cli.verbs import VERBS
 GROUPS = {
     "A lab comes and goes": ("up", "down", "apply", "reload", "validate", "export", "new"),
     "Work in it": ("exec", "shell", "run", "start", "stop", "restart", "balancer"),
-    "Break it": ("kill", "pause", "resume", "fault"),
+    "Break it": ("kill", "pause", "resume", "link", "fault"),
     "See what happens": ("list", "status", "graph", "logs", "trace", "timeline", "stats", "programs", "maps"),
     "Judge it": ("test", "wait", "demo"),
     "This tool": ("doctor", "completion", "help", "version"),
@@ -25,6 +25,7 @@ EXAMPLES = {
     "kill": ("kill worker1", "kill worker1 --signal TERM"),
     "pause": ("pause worker1",),
     "resume": ("resume worker1",),
+    "link": ("link show", "link client-lb set delay=20ms loss=1%", "link client-lb down", "link reset"),
     "fault": ("fault run", "fault run faults.yml --keep", "fault restore"),
     "status": ("status", "status partb --format json"),
     "logs": ("logs", "logs worker1 worker2 -n 20", "logs -f"),

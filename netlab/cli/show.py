@@ -141,7 +141,11 @@ def stats(counted: "LabStats") -> None:
         console.print(_counts_table({**now.reasons, **now.carriers}))
     for key, program in counted.programs.items():
         _program(console, key, program)
-    if not counted.balancers and not counted.programs and not counted.problems:
+    if counted.links:
+        from netlab.cli import links
+
+        links.show(counted.links)
+    elif not counted.balancers and not counted.programs and not counted.problems:
         say("netlab: no node of this lab carries a program")
     _losses(counted, console)
 

@@ -8,6 +8,7 @@ from netlab.cli.console import is_painted
 _NUMBERS = {  # columns that are aligned to the right
     "PACKETS", "BYTES", "PID", "CPU", "MEMORY", "FREE THREADS", "CAPACITY", "WEIGHT",
     "COUNT", "NODES", "ENTRIES", "ID", "INSTRUCTIONS", "XLATED", "JITED", "RUNS", "RUNS/S", "NS/RUN",
+    "CARRIED", "LOST", "DOUBLED", "CORRUPTED", "OVERTOOK", "DELAYED NOW", "DROPPED",
     "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS",
 }  # fmt: skip
 

@@ -182,6 +182,14 @@ class Balancer(Arguments):
     now: bool
 
 
+class Link(Arguments):
+    """The arguments of `link`: a link, an action, and its values; `sender` is a node, for one direction."""
+
+    words_of_link: list[str]
+    sender: str | None
+    format: str
+
+
 class Demo(Arguments):
     """The arguments of `demo`; times in seconds."""
 

@@ -2,6 +2,11 @@
 
 import re
 
+LINK_WORDS = (
+    "[LINK] show; LINK set KEY=VALUE ..., reset, down or up; LINK is A-B, A B or NODE:INTERFACE, and KEY one of delay,"
+    " jitter, loss, duplicate, reorder, corrupt, rate, queue, seed"
+)
+
 
 def moment(text: str) -> int:
     """Return a time, such as 10s ago or 16:59:03 of the last 24 hours, as nanoseconds since the epoch, for argparse."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netlab.cli import typed
-from netlab.cli.values import moment, pattern, signal_number
+from netlab.cli.values import LINK_WORDS, moment, pattern, signal_number
 from netlab.named_tuple import NamedTuple
 
 LONGEST_S = 1e6  # eleven days
@@ -271,6 +271,16 @@ VERBS = {
             _argument("--capacity", type=threads, metavar="THREADS", help="of what is added (what the others have)"),
             _argument("--timeout", type=seconds, metavar="SECONDS", help="wait this long to remove one (30)"),
             _argument("--now", action="store_true", help="remove it whatever it has in hand"),
+        ),
+    ),
+    "link": Verb(
+        "show what links do to packets, change it, and set links down and up",
+        typed.Link,
+        (
+            _argument("words_of_link", metavar="WORD", nargs="+", help=LINK_WORDS),
+            _argument("--from", dest="sender", metavar="NODE", help="only what this end of the link sends"),
+            _FORMAT,
+            _JSON,
         ),
     ),
     "reload": Verb(

@@ -12,6 +12,7 @@ from netlab.lab.standing import Standing
 from netlab.network import inverses, links, sysctl_changes
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.host_steps import JoinHost
+from netlab.plan.middle_steps import CreateMiddle
 from netlab.plan.stages import Work, work_of
 from netlab.plan.steps import CreateNode, Step
 from netlab.plan.sysctl_step import ChangeSysctls
@@ -25,11 +26,15 @@ def of(kind: type[_Kind], steps: Iterable[object]) -> list[_Kind]:
 
 
 def clear(lab: Standing, steps: Sequence[Step | ChangeSysctls]) -> None:
-    """Undo these steps of the network, in this order, as far as they are done. What runs in nodes that go is ended."""
+    """Undo these steps of the network, in this order, as far as they are done. What runs in nodes that go is ended.
+
+    The middle of links stays: `change_links` removes it when it knows what is led through it no more.
+    """
     work = [step for step in steps if not isinstance(step, ChangeSysctls) and work_of(step) == Work.NETWORK]
     nodes = [step.node for step in of(CreateNode, work)]
     _end_processes(lab, nodes)
-    inverses.clear([step for step in work if not isinstance(step, ELSEWHERE | CreateNode)], lab.runtime.netns_path)
+    elsewhere = ELSEWHERE | CreateNode | CreateMiddle
+    inverses.clear([step for step in work if not isinstance(step, elsewhere)], lab.runtime.netns_path)
     lab.runtime.remove([*nodes, *(step.node for step in of(JoinHost, work))])
 
 
@@ -59,6 +64,8 @@ def do(lab: Standing, steps: Sequence[Step | ChangeSysctls]) -> None:
         lab.runtime.create(nodes, {step.node: step.own for step in of(GiveFiles, work)})
     if changes:
         sysctl_changes.before_links(changes, lab.runtime.netns_path)
+    if of(CreateMiddle, work):
+        lab.runtime.open_middle()
     made = [step for step in work if not isinstance(step, ChangeSysctls | ELSEWHERE)]
     if made:
         links.build(made, lab.runtime.netns_path)

@@ -5,13 +5,23 @@ which steps nobody can be sure (`noted_steps`). After a kill these are undone, a
 stands: so the next `apply` knows where it is.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 
 from netlab import paths
 from netlab.errors import NetlabError, explain
 from netlab.kernel import cgroups, files, signals
-from netlab.lab import bring_up, change_network, change_processes, change_programs, map_filling, noted_steps, xdp_watch
+from netlab.lab import (
+    bring_up,
+    change_network,
+    change_processes,
+    change_programs,
+    fault_state,
+    map_filling,
+    noted_steps,
+    xdp_watch,
+)
 from netlab.lab.change_balancer import Balancers
 from netlab.lab.change_network import of
 from netlab.lab.change_processes import Words
@@ -54,11 +64,22 @@ class Change:
         self.is_cut_off = bool(self.noted.open) or changing.is_there(self.folder)  # an earlier change
         self.why = reasons(record, wanted, plan.steps)
         self.difference = difference(self.noted.done, plan.steps, self.why)
+        self.has_middle = record.has_middle or wanted.has_middle or os.path.exists(f"{self.folder}/{paths.LINKS}")
+        if self.has_middle:
+            from netlab.lab import change_links
+
+            change_links.check(record, wanted, self.difference)
 
     @property
     def is_needed(self) -> bool:
         """Whether anything is to be done."""
-        return self.is_cut_off or self.after.record != self.before.record or not self.difference.is_empty
+        if self.is_cut_off or self.after.record != self.before.record or not self.difference.is_empty:
+            return True
+        if not self.has_middle:
+            return False
+        from netlab.lab import change_links
+
+        return change_links.was_changed(self.before.record)
 
     def tell(self) -> None:
         """Say what the change interrupts, and what moves."""
@@ -67,6 +88,7 @@ class Change:
 
     def make(self, lock: int, deadline_s: float, comes_too_late: Callable[[], object]) -> None:
         """Make the change; undo all of it if a step fails, or on a signal, and then raise the error."""
+        fault_state.check_none(self.lab, self.folder)
         host = Host(self.plan, self.after.record, lock, deadline_s, self.say)
         host.check_commands(of(StartRole, self.difference.do), any_runs=True)
         programs = self._compiled(host, lock)
@@ -78,6 +100,10 @@ class Change:
             work = _Work(self, programs, host, lock, deadline_s)
             try:
                 work.do()
+                if self.has_middle:
+                    from netlab.lab import change_links
+
+                    change_links.settle(self.before, self.after, self.difference, lock, self.say)
                 comes_too_late()  # from here on a signal waits
                 self._complete(programs)
             except BaseException as error:
@@ -119,7 +145,7 @@ class Change:
         noted_steps.write(self.folder, self.plan.steps)
         programs.finish()
         _remove_logs(self.folder, set(self.before.record.logs()) - set(self.after.record.logs()))
-        if not self.after.record.has_supervisor:
+        if not self.after.record.has_supervisor and not os.path.exists(f"{self.folder}/{paths.LINKS}"):
             _end_supervisor(self.lab, self.folder)
         changing.end(self.folder)
 

@@ -7,6 +7,7 @@ read: the rest is compared all the same.
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
+from types import ModuleType
 
 from netlab import paths
 from netlab.errors import NetlabError
@@ -87,12 +88,24 @@ def _outside(lab: Standing) -> Iterator[Problem]:
     broken = lab.runtime.broken(list(record.nodes))
     for node, what in broken:
         yield Problem(node, what, anew(record.lab))
+    if links := _links(record):
+        yield from links.outside(lab)
     for where, what in (*_in_etc(record), *_files(record)):
         yield Problem(where, what, anew(record.lab))
     yield from _processes(record, {node for node, _ in broken})
     if left := fault_state.left_over(record.folder):
         what = f"faults are in force that no time line restores any more: {few(left)}"
         yield Problem("", what, f"netlab fault restore --lab {record.lab}")
+
+
+def _links(record: LabRecord) -> ModuleType | None:
+    """Return what looks after links that are led through the middle, if there may be any, or that were set down."""
+    changed = (f"{record.folder}/{name}" for name in (paths.LINKS, paths.LINKS_DOWN))
+    if not record.has_middle and not any(map(os.path.exists, changed)):
+        return None
+    from netlab.lab import link_drift
+
+    return link_drift
 
 
 def _in_etc(record: LabRecord) -> Iterator[tuple[str, str]]:
@@ -195,11 +208,18 @@ def _inside(standing: Standing, told: Collection[str]) -> tuple[list[Problem], d
     Nodes in `told` have a problem already. PermissionError if this process may enter no node.
     """
     found = snapshot.nodes(standing.record.nodes, standing.runtime.netns_path)
-    return [*_problems_inside(standing.record, told, found, standing.runtime.netns_path)], found
+    links = _links(standing.record)
+    down = links.set_down(standing) if links else {}
+    problems = [*_problems_inside(standing.record, told, found, standing.runtime.netns_path, down)]
+    return [*problems, *(links.problems(standing) if links and not told else ())], found
 
 
 def _problems_inside(
-    record: LabRecord, told: Collection[str], found: Mapping[str, Inside | None], netns_path: Callable[[str], str]
+    record: LabRecord,
+    told: Collection[str],
+    found: Mapping[str, Inside | None],
+    netns_path: Callable[[str], str],
+    down: Mapping[str, Collection[str]],
 ) -> Iterator[Problem]:
     lab, folder = record.lab, record.folder
     known = noted_pins.read(folder)
@@ -216,7 +236,7 @@ def _problems_inside(
             for where, pins in (*own.items(), (node, passing)):
                 yield from program_drift.pin_problems(lab, where, pins)
         if seen := found.get(node):
-            yield from node_drift.node_problems(lab, node, about, seen)
+            yield from node_drift.node_problems(lab, node, about, seen, down.get(node, ()))
             yield from program_drift.program_problems(lab, node, about, seen, own, passing)
             if (bridge := about.bridge) and bridge.filters:
                 ports = {link.index for link in seen.links if link.master == bridge.index}

@@ -11,6 +11,7 @@ from netlab.lab.standing import Standing
 from netlab.paths import node_of
 from netlab.record import store
 from netlab.record.links import link as link_named
+from netlab.record.links import name
 from netlab.supervise import talk
 from netlab.topology import faults
 from netlab.topology.faults import Fault
@@ -50,8 +51,10 @@ class Acts:
                 return fault.target not in state.paused
             case faults.UNDRAIN:
                 return not any(fault.target in nodes for nodes in state.drained.values())
+            case faults.LINK if fault.change == faults.BEFORE:
+                return self._called(fault) not in state.impaired
             case faults.LINK:
-                return BY_LINK not in state.links.get(link_named(self.lab.record, fault.target).name, ())
+                return BY_LINK not in state.links.get(self._called(fault), ())
         return fault.groups != state.groups
 
     # ---- processes ---------------------------------------------------------------------------------------------------
@@ -137,9 +140,15 @@ class Acts:
 
     # ---- links and partitions ----------------------------------------------------------------------------------------
 
+    def _called(self, fault: Fault) -> str:
+        """Return what the link of a fault is called in the state."""
+        return name(self.lab.record, link_named(self.lab.record, fault.target))
+
     def _link(self, fault: Fault) -> str:
+        if fault.change in (faults.IMPAIRED, faults.BEFORE):
+            return self._impair(fault) if fault.change == faults.IMPAIRED else self._as_before(self._called(fault))
         link = link_named(self.lab.record, fault.target)
-        reasons = self.state.links.get(link.name, ())
+        reasons = self.state.links.get(self._called(fault), ())
         is_up = link_state.is_up(self.lab, link)
         if fault.change == faults.DOWN:
             if BY_LINK in reasons or (not reasons and not is_up):
@@ -151,7 +160,33 @@ class Acts:
         if not reasons:  # somebody else has set it down
             return "; ".join(link_state.set_up(self.lab, link))
         told = partition.mend_link(self, link, BY_LINK)
-        return told if link.name not in self.state.links else "it stays down as long as the partition cuts it"
+        return told if self._called(fault) not in self.state.links else "it stays down as long as the partition cuts it"
+
+    def _impair(self, fault: Fault) -> str:
+        from netlab.lab import link_impairing  # here, as most time lines have none
+
+        called, link = self._called(fault), link_named(self.lab.record, fault.target)
+        if called not in self.state.impaired:
+            before = link_impairing.now(self.lab, link)
+            self.note(self.state._replace(impaired={**self.state.impaired, called: before}))
+        return link_impairing.impair(self.lab, link, fault)
+
+    def _as_before(self, called: str) -> str:
+        """Let a link do what it did before it was impaired, if it was."""
+        if called not in self.state.impaired:
+            return ""
+        from netlab.lab import link_impairing
+
+        told = link_impairing.as_before(self.lab, link_named(self.lab.record, called), self.state.impaired[called])
+        left = {each: before for each, before in self.state.impaired.items() if each != called}
+        self.note(self.state._replace(impaired=left))
+        return told
+
+    def _restore_link(self, called: str) -> str:
+        told = [self._as_before(called)]
+        if BY_LINK in self.state.links.get(called, ()):
+            told.append(partition.mend_link(self, link_named(self.lab.record, called), BY_LINK))
+        return "; ".join(filter(None, told))
 
     def _partition(self, fault: Fault) -> str:
         if self.state.groups:
@@ -167,7 +202,7 @@ class Acts:
                 case faults.PARTITION:
                     told.append(partition.lift(self))
                 case faults.LINK:
-                    told.append(partition.mend_link(self, link_named(self.lab.record, each.target), BY_LINK))
+                    told.append(self._restore_link(each.target))
                 case faults.PROCESS:
                     self._restore_process(each.target)
                 case _:
@@ -184,6 +219,5 @@ class Acts:
                 of_node = (faults.NODE, faults.PROCESS)
                 return [each for each in there if each.scope in of_node and node_of(each.target) == fault.target]
             case faults.LINK:
-                name = link_named(self.lab.record, fault.target).name
-                return [each for each in there if each.scope == faults.LINK and each.target == name]
+                return [each for each in there if each.scope == faults.LINK and each.target == self._called(fault)]
         return [each for each in there if each.scope == fault.scope and each.target == fault.target]

@@ -8,11 +8,11 @@ from netlab.topology.faults import Fault
 
 
 class Move(NamedTuple):
-    """One thing that is done at its time; `ends` says that it ends a fault that may have ended already."""
+    """One thing that is done at its time; `begun` is the fault that it ends, which may have ended already."""
 
     at_ns: int
     fault: Fault
-    ends: bool = False
+    begun: Fault | None = None
 
 
 def moves(time_line: Iterable[Fault]) -> Sequence[Move]:
@@ -22,8 +22,8 @@ def moves(time_line: Iterable[Fault]) -> Sequence[Move]:
         found.append(Move(fault.at_ns, fault))
         if fault.for_ns:
             at_ns = fault.at_ns + fault.for_ns
-            found.append(Move(at_ns, _end(fault)._replace(at_ns=at_ns, for_ns=0), ends=True))
-    return sorted(found, key=lambda move: (move.at_ns, not move.ends))
+            found.append(Move(at_ns, _end(fault)._replace(at_ns=at_ns, for_ns=0), fault))
+    return sorted(found, key=lambda move: (move.at_ns, move.begun is None))
 
 
 def _end(fault: Fault) -> Fault:
@@ -34,5 +34,5 @@ def _end(fault: Fault) -> Fault:
         case faults.DRAIN:
             return fault._replace(do=faults.UNDRAIN)
         case faults.LINK:
-            return fault._replace(change=faults.UP)
+            return fault._replace(change=faults.BEFORE if fault.change == faults.IMPAIRED else faults.UP)
     return fault._replace(do=faults.RESTORE, scope=faults.PARTITION)

@@ -14,7 +14,9 @@ from netlab.lab.fault_moves import Move, moves
 from netlab.lab.fault_state import InForce, pending
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
-from netlab.record import store
+from netlab.record import impaired, store
+from netlab.record.faults import FaultRecord
+from netlab.record.model import LabRecord
 from netlab.supervise import logs, talk
 from netlab.supervise.fault_log import LONGEST, FaultLog
 from netlab.topology import faults
@@ -64,15 +66,15 @@ def run(lab: Standing, time_line: Iterable[Fault], tell: Tell, stop: Stop, *, ke
     are in force already, or if the lab is gone.
     """
     folder = lab.record.folder
-    planned = moves(time_line)
-    _warm_up(planned)
+    line = moves(time_line)
+    _warm_up(line)
     acts = Acts(lab, InForce(os.getpid(), start_ticks(os.getpid())))
     with store.locked(lab.record.lab):
-        _refuse_second(lab)
+        fault_state.check_none(lab.record.lab, folder)
         acts.note(acts.state)
     player = _Player(acts, tell)
     try:
-        stopped = _play(player, planned, stop)
+        stopped = _play(player, line, stop)
     finally:
         if os.path.isdir(folder):
             player.leave() if keep else player.restore(starts=False)
@@ -88,7 +90,7 @@ def injecting(lab: Standing, tell: Tell, stop: Stop) -> Iterator[Callable[[Itera
     """
     acts = Acts(lab, InForce(os.getpid(), start_ticks(os.getpid())))
     with store.locked(lab.record.lab):
-        _refuse_second(lab)
+        fault_state.check_none(lab.record.lab, lab.record.folder)
         acts.note(acts.state)
 
     def play(time_line: Iterable[Fault]) -> Played:
@@ -101,6 +103,16 @@ def injecting(lab: Standing, tell: Tell, stop: Stop) -> Iterator[Callable[[Itera
     finally:
         if os.path.isdir(lab.record.folder):
             _Player(acts, tell).restore(starts=True)
+
+
+def planned(record: LabRecord) -> list[Fault]:
+    """Return the time line of a lab's topology."""
+    return [*map(fault_of, record.faults)]
+
+
+def fault_of(recorded: FaultRecord) -> Fault:
+    """Return a fault as it is in a lab's record."""
+    return Fault(**{**recorded._asdict(), "does": impaired.parsed(recorded.does)})
 
 
 def restore(lab: Standing, tell: Tell) -> Played:
@@ -122,20 +134,14 @@ def check(lab: Standing, time_line: Iterable[Fault]) -> None:
         raise UsageError(f"{drains[0]} cannot be drained: no node of the lab {lab.record.lab} carries a balancer")
 
 
-def _refuse_second(lab: Standing) -> None:
-    state, name = fault_state.read(lab.record.folder), lab.record.lab
-    if state and state.is_played:
-        raise NetlabError(f"process {state.pid} plays a time line in {name} already")
-    if state and not state.is_empty:
-        raise NetlabError(f"faults of another time line are in force in {name}: netlab fault restore --lab {name}")
-
-
 def _warm_up(planned: Iterable[Move]) -> None:
     """Import what is slow to import before the time line begins, if it needs that."""
     if any(move.fault.do == faults.PARTITION for move in planned):
         from netlab.network.messages import Messages
 
         Messages()
+    if any(move.fault.change == faults.IMPAIRED for move in planned):
+        from netlab.lab import link_impairing  # noqa: F401
 
 
 def _play(player: "_Player", planned: Iterable[Move], stop: Stop) -> bool:
@@ -159,13 +165,15 @@ class _Player:
         self.begin_ns = time.monotonic_ns()
         self.folder = acts.lab.record.folder
         self.failed = 0
+        self._refused: set[int] = set()  # their id(): the same may be written twice, and be done once
         self._acts = acts
         self._tell = tell
 
     def make(self, move: Move) -> None:
-        """Make a move, unless it ends what has ended already."""
-        if not move.ends or not self._acts.is_over(move.fault):
-            self._do(move.fault, ends=move.ends)
+        """Make a move, unless it ends what has never begun, or has ended already."""
+        if move.begun and (id(move.begun) in self._refused or self._acts.is_over(move.fault)):
+            return
+        self._do(move.fault, ends=bool(move.begun))
 
     def restore(self, *, starts: bool) -> None:
         """Restore what is in force, and forget what could be restored."""
@@ -190,6 +198,7 @@ class _Player:
         except (NetlabError, UsageError, OSError) as error:
             problem = str(error)
             self.failed += 1
+            self._refused.add(id(fault))
         happened = Happened(ns - self.begin_ns, ns, fault, problem, remark, ends, restores)
         _write_down(self._acts.lab, happened)
         self._tell(happened)
@@ -199,11 +208,15 @@ def _write_down(lab: Standing, happened: Happened) -> None:
     """Let the supervisor write it down, or do so where there is none, as in a lab without processes."""
     about = happened.fault.target if happened.fault.do not in (faults.LINK, faults.PARTITION) else ""
     about = about if happened.fault.scope in ("", faults.NODE, faults.PROCESS) else ""
-    text = happened.text.replace("\n", " ")[:LONGEST]
-    folder = lab.record.folder
+    write_down(lab.record.folder, about, happened.text, happened.ns)
+
+
+def write_down(folder: str, about: str, text: str, ns: int) -> None:
+    """Let the supervisor write down what has happened, or do so where there is none."""
+    text = text.replace("\n", " ")[:LONGEST]
     try:
         with talk.to(folder) as supervisor:
-            supervisor.ask("fault", about=about or None, text=text, ns=happened.ns)
+            supervisor.ask("fault", about=about or None, text=text, ns=ns)
     except NetlabError:
         if os.path.isdir(folder):
-            FaultLog(folder, logs.FILE_LIMIT).write(about, text, happened.ns)
+            FaultLog(folder, logs.FILE_LIMIT).write(about, text, ns)

@@ -15,10 +15,11 @@ from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import JoinHost, OpenInternet
+from netlab.plan.middle_steps import CreateMiddle, Impair
 from netlab.plan.planner import Plan
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.stages import Stage, Work
-from netlab.plan.steps import AddLink, CreateNode, StartRole, Step
+from netlab.plan.steps import CreateNode, StartRole, Step
 from netlab.record import noted_pins, store
 from netlab.record.model import LabRecord
 from netlab.runtime.base import home_of
@@ -123,7 +124,7 @@ class Host:
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join
                 self.tracing = Beside(lambda: trace.open_instance(self.folder, self.lab))
                 self.counting = Beside(lambda: xdp_watch.begin(self.folder))
-        if programs or roles or setups:
+        if programs or roles or setups or _of(CreateMiddle, steps):
             from netlab.supervise import client
 
             self.supervisor = client.spawn(self.lab, self.folder, self.lock)
@@ -145,27 +146,9 @@ class Host:
 
     def job(self, step: AttachProgram, pin_folder: str = "") -> "Job":
         """Return what a loader is to do for a program; `pin_folder` is another place for its pins than its own."""
-        from netlab.programs import loader
+        from netlab.lab import program_job
 
-        program = step.program
-        mtu = max(interface.mtu for interface in self.plan.interfaces if interface.node == step.node)
-        own = paths.passing_pins(self.folder, step.node) if step.for_peer else paths.pins(self.folder, step.key)
-        pins = pin_folder or own
-        what = (self.lab, step.key, program.path, pins, f"{self.folder}/{paths.COMPILER}")
-        return loader.Job(
-            *what,
-            function=program.function,
-            mode=program.mode,
-            define=program.define,
-            builtins=(("MTU", mtu),),
-            layouts=paths.layouts(pins),
-            dialect=program.dialect,
-            include=program.include,
-            cflags=program.cflags,
-            map_sizes=program.map_sizes,
-            hook=program.hook,
-            event_types=program.event_types,
-        )
+        return program_job.of(self.plan, self.folder, step, pin_folder)
 
     def do(self, stage: Stage) -> None:
         """Do the steps of a stage."""
@@ -186,9 +169,11 @@ class Host:
 
         nodes = [step.node for step in steps if isinstance(step, CreateNode | JoinHost)]
         self.runtime.create(nodes, {step.node: step.own for step in _of(GiveFiles, steps)})
+        if _of(CreateMiddle, steps):
+            self.runtime.open_middle()
         self.say(f"netlab: {self.lab}: {count(len(nodes), 'node')}")
         links.build([step for step in steps if not isinstance(step, ELSEWHERE)], self.runtime.netns_path)
-        self.say(f"netlab: {self.lab}: {count(len(_of(AddLink, steps)), 'link')}")
+        self.say(f"netlab: {self.lab}: {count(len(self.plan.topology.links), 'link')}")
         if self._joins_host():
             from netlab.lab import outside
 
@@ -215,6 +200,10 @@ class Host:
         compilations = {step: self.compilations[step] for step in steps}
         for step, compilation in compilations.items():
             compilation.attach(self.runtime.netns_path(step.node), step.interfaces)
+            if step.node == paths.MIDDLE:
+                from netlab.network import directions
+
+                directions.keep_single(step.interfaces, self.runtime.netns_path)
         notes: dict[str, None] = {}
         pinned = {}
         for step, compilation in compilations.items():
@@ -259,7 +248,18 @@ class Host:
             setups,
             errors=xdp_watch.nodes(self.standing.record),
             events=self.has_events,
+            holder=(holder := self._holder() if _of(CreateMiddle, self.plan.steps) else None),
         )
+        if holder:
+            from netlab.network import directions
+
+            directions.await_holder(self.runtime.netns_path)
+
+    def _holder(self) -> Sequence[str]:
+        """Return the command that holds packets up in the middle of links, () if none has to."""
+        from netlab.network import directions
+
+        return directions.holder([step.impairment for step in _of(Impair, self.plan.steps)], self.runtime.netns_path)
 
     def tell(self, event: dict[str, Any]) -> None:
         """Say what has happened to a process or to the setup of a node."""

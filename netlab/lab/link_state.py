@@ -28,6 +28,11 @@ def is_up(lab: "Standing", link: Ends) -> bool:
     return all(interface_state.is_up(lab.runtime.netns_path(node), name) for node, name in _sides(link))
 
 
+def are_down(lab: "Standing") -> frozenset[str]:
+    """Return the names of links that were set down, and not up since; none for who may not read that."""
+    return frozenset(_read(lab))
+
+
 def set_down(lab: "Standing", link: Ends) -> None:
     """Set both ends of a link down; what is down already stays so. NetlabError if that cannot be done."""
     with _told(link):

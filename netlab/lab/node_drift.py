@@ -85,16 +85,21 @@ def in_node(lab: str, node: str, command: str) -> str:
     return f"netlab exec --lab {lab} {node} {command}"
 
 
-def node_problems(lab: str, node: str, about: NodeRecord, seen: Inside) -> Iterator[Problem]:
-    """Yield what is not as planned in a node but for its programs (`program_drift`); `about` is its record."""
-    yield from _Node(lab, node, about, seen).problems()
+def node_problems(
+    lab: str, node: str, about: NodeRecord, seen: Inside, down: Collection[str] = ()
+) -> Iterator[Problem]:
+    """Yield what is not as planned in a node but for its programs (`program_drift`); `about` is its record.
+
+    `down` are interfaces that were set down.
+    """
+    yield from _Node(lab, node, about, seen, down).problems()
 
 
 class _Node:
     """One node: its part of the record, and what was read in it."""
 
-    def __init__(self, lab: str, node: str, about: NodeRecord, seen: Inside) -> None:
-        self.lab, self.node, self.about, self.seen = lab, node, about, seen
+    def __init__(self, lab: str, node: str, about: NodeRecord, seen: Inside, down: Collection[str]) -> None:
+        self.lab, self.node, self.about, self.seen, self.down = lab, node, about, seen, down
         self.by_name = {link.name: link for link in seen.links}
         self.by_index = {link.index: link for link in seen.links}
 
@@ -113,9 +118,10 @@ class _Node:
             link = self.by_name.get(name)
             if link and link.index == port.index:
                 yield from self._interface(name, port, link)
-            else:
+            if name in self.down or not link or link.index != port.index:  # the kernel has removed its routes
                 gone += [parse(address)[1] for address in port.addresses]
                 names.add(name)
+            if not link or link.index != port.index:
                 yield self._gone(name, port.index, bool(link))
         yield from self._routes(gone, names)
         yield from self._sysctls()
@@ -142,7 +148,9 @@ class _Node:
             yield self._problem(name, f"its {option} is off", _set(name, f"type bridge {option} 1"))
 
     def _interface(self, name: str, port: InterfaceRecord, link: Link) -> Iterator[Problem]:
-        if not link.is_up:
+        if name in self.down and link.is_up:
+            yield self._problem(name, "the link is up, and was set down", _set(name, "down"))
+        elif not link.is_up and name not in self.down:
             yield self._problem(name, "the link is down", _set(name, "up"))
         if link.mtu != port.mtu:
             what = f"its MTU is {link.mtu}, planned is {port.mtu}"

@@ -76,11 +76,11 @@ def _kinds() -> dict[str, type]:
     from typing import get_args
 
     from netlab.plan import steps, sysctl_step
-    from netlab.topology import model
+    from netlab.topology import impairment, model
     from netlab.topology.document import tree
 
     found: dict[str, type] = {kind.__name__: kind for kind in (*get_args(steps.Step), steps.Interface)}
-    for module in (sysctl_step, model, tree):
+    for module in (sysctl_step, model, tree, impairment):
         of = {name: kind for name, kind in vars(module).items() if isinstance(kind, type) and hasattr(kind, "_fields")}
         found.update((name, kind) for name, kind in of.items() if kind.__module__ == module.__name__)
     return found

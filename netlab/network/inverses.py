@@ -13,10 +13,11 @@ from contextlib import suppress
 from typing import assert_never
 
 from netlab.errors import NetlabError
-from netlab.network.links import UNFACED, NetworkStep
+from netlab.network.links import NOT_SINGLY, UNFACED, NetworkStep, OfNode
 from netlab.network.messages import Messages
 from netlab.network.visits import Request, Visitor, failed, offload, request, visit_all
 from netlab.plan.host_steps import GuardHost
+from netlab.plan.middle_steps import Impair, SendSingly
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, FaceProgram
 from netlab.plan.switch_steps import SetVlans
 from netlab.plan.undo import Undo
@@ -32,7 +33,7 @@ class _NodeUndo:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.faces: list[FaceProgram] = []
+        self.faces: list[FaceProgram | SendSingly] = []
         self.addressing: list[AddAddress | AddRoute] = []
         self.links: list[tuple[AddLink, int]] = []  # each with the index of its end here
         self.bridges: list[AddBridge] = []
@@ -45,7 +46,13 @@ def clear(steps: Sequence[NetworkStep], netns_path: Callable[[str], str]) -> Non
     Raises NetlabError, as `undo` does, for anything else that the kernel refuses.
     """
     messages = Messages()
-    work = [each for each in _by_node(steps, both_ends=True) if os.path.exists(netns_path(each.name))]
+    if impaired := [step for step in steps if isinstance(step, Impair)]:
+        from netlab.network import directions
+
+        with suppress(NetlabError):  # the middle, or their interfaces, are gone
+            directions.clear_all(impaired, netns_path)
+    of_nodes = [step for step in steps if not isinstance(step, Impair)]
+    work = [each for each in _by_node(of_nodes, both_ends=True) if os.path.exists(netns_path(each.name))]
     visit_all(_clear, work, messages, netns_path)
 
 
@@ -55,7 +62,7 @@ def _clear(visitor: Visitor, node: _NodeUndo) -> None:
     try:
         for face in node.faces:
             with suppress(NetlabError):  # its interface is gone
-                offload(channel, Undo(face), face.interface, UNFACED)
+                offload(channel, Undo(face), face.interface, UNFACED if isinstance(face, FaceProgram) else NOT_SINGLY)
         for step, message in (*_emptying(visitor.messages, node), *_removal(visitor.messages, node)):
             refusal = channel.request([message])
             if refusal and refusal.errno not in _GONE:
@@ -69,13 +76,17 @@ def undo(steps: Sequence[NetworkStep], messages: Messages, netns_path: Callable[
 
     Raises NetlabError, with the inverse and the kernel's reason, if one fails.
     """
-    work = _by_node(steps)
+    if impaired := [step for step in steps if isinstance(step, Impair)]:
+        from netlab.network import directions
+
+        directions.clear_all(impaired, netns_path)
+    work = _by_node([step for step in steps if not isinstance(step, Impair)])
     emptied = [node for node in work if node.faces or node.addressing or node.vlans]
     visit_all(_empty, emptied, messages, netns_path)
     visit_all(_remove, [node for node in work if node.links or node.bridges], messages, netns_path)
 
 
-def _by_node(steps: Sequence[NetworkStep], *, both_ends: bool = False) -> list[_NodeUndo]:
+def _by_node(steps: Sequence[OfNode], *, both_ends: bool = False) -> list[_NodeUndo]:
     """Return what is to be undone in each node: a link at one of its ends, or at both, where one may be gone."""
     work: dict[str, _NodeUndo] = {}
 
@@ -95,7 +106,7 @@ def _by_node(steps: Sequence[NetworkStep], *, both_ends: bool = False) -> list[_
                 at(step.node).bridges.append(step)
             case GuardHost():
                 pass  # it goes with its link
-            case FaceProgram():
+            case FaceProgram() | SendSingly():
                 at(step.node).faces.append(step)
             case _:
                 assert_never(step)
@@ -107,7 +118,7 @@ def _empty(visitor: Visitor, node: _NodeUndo) -> None:
     channel = visitor.enter(node.name)
     try:
         for face in node.faces:
-            offload(channel, Undo(face), face.interface, UNFACED)
+            offload(channel, Undo(face), face.interface, UNFACED if isinstance(face, FaceProgram) else NOT_SINGLY)
         request(channel, _emptying(visitor.messages, node))
     finally:
         channel.close()

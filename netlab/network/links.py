@@ -25,18 +25,22 @@ from netlab.network import carriers
 from netlab.network.messages import Messages
 from netlab.network.visits import Request, Visitor, failed, offload, request, visit_all
 from netlab.plan.host_steps import GuardHost
+from netlab.plan.middle_steps import CreateMiddle, Impair, SendSingly
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, FaceProgram, Interface
 from netlab.plan.switch_steps import SetVlans
 from netlab.plan.undo import Undo
 from netlab.record.mark import mark
 
-NetworkStep = AddBridge | AddLink | SetVlans | GuardHost | AddAddress | AddRoute | FaceProgram
-Change = CreateNode | NetworkStep | Undo[NetworkStep]
+OfNode = AddBridge | AddLink | SetVlans | GuardHost | AddAddress | AddRoute | FaceProgram | SendSingly
+NetworkStep = OfNode | Impair
+_Made = CreateNode | CreateMiddle | OfNode
+Change = CreateNode | CreateMiddle | NetworkStep | Undo[NetworkStep]
 
 LINKS_AT_ONCE = 100  # links in one request: a thread holds a descriptor for the other end of each
 _LO = 1
 _ETHTOOL_STXCSUM = 0x17
 _ETHTOOL_SGRO = 0x2C
+SINGLY, NOT_SINGLY = ((_ETHTOOL_STXCSUM, 0),), ((_ETHTOOL_STXCSUM, 1),)
 FACED, UNFACED = ((_ETHTOOL_SGRO, 1), (_ETHTOOL_STXCSUM, 0)), ((_ETHTOOL_SGRO, 0), (_ETHTOOL_STXCSUM, 1))
 
 
@@ -59,7 +63,7 @@ class _Node:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.create: CreateNode | None = None
+        self.create: CreateNode | CreateMiddle | None = None
         self.own: list[tuple[AddLink, Interface, Interface]] = []
         self.given = False  # whether other nodes make links that end here
         self.bridges: list[AddBridge] = []
@@ -67,7 +71,7 @@ class _Node:
         self.vlans: list[SetVlans] = []
         self.addressing: list[AddAddress | AddRoute] = []
         self.guards: list[GuardHost] = []
-        self.faces: list[FaceProgram] = []
+        self.faces: list[FaceProgram | SendSingly] = []
         self.late_sysctls: list[tuple[str, str]] = []
 
 
@@ -87,17 +91,23 @@ def build(changes: Iterable[Change], netns_path: Callable[[str], str]) -> None:
             _make([change for change in together if not isinstance(change, Undo)], messages, netns_path)
 
 
-def _make(steps: Sequence[CreateNode | NetworkStep], messages: Messages, netns_path: Callable[[str], str]) -> None:
+def _make(
+    steps: Sequence[CreateNode | CreateMiddle | NetworkStep], messages: Messages, netns_path: Callable[[str], str]
+) -> None:
     """Do these steps in the order that is fastest."""
-    work = _by_node(steps)
+    work = _by_node([step for step in steps if not isinstance(step, Impair)])
     given = [node for node in work if node.given]
     makers = [node for node in work if node.own or not node.given]
     for visit, concerned in ((_prepare, given), (_create, makers), (_finish, given)):
         visit_all(visit, concerned, messages, netns_path)
     visit_all(_carry, [node for node in work if node.own or node.given], messages, netns_path)
+    if impaired := [step for step in steps if isinstance(step, Impair)]:
+        from netlab.network import directions
+
+        directions.set_all(impaired, netns_path)
 
 
-def _by_node(steps: Sequence[CreateNode | NetworkStep]) -> list[_Node]:
+def _by_node(steps: Sequence[_Made]) -> list[_Node]:
     """Return the work of each node. A link is made in the node that has fewer links, but never in the host.
 
     So the host's end of a link comes from another node. Such an end is still down, and it is guarded before it is up.
@@ -117,7 +127,7 @@ def _by_node(steps: Sequence[CreateNode | NetworkStep]) -> list[_Node]:
                     work[near.node].ports.append((step, near))
             case AddAddress() | AddRoute():
                 work[step.node].addressing.append(step)
-            case CreateNode():
+            case CreateNode() | CreateMiddle():
                 work[step.node].create = step
             case AddBridge():
                 work[step.node].bridges.append(step)
@@ -125,14 +135,14 @@ def _by_node(steps: Sequence[CreateNode | NetworkStep]) -> list[_Node]:
                 work[step.node].guards.append(step)
             case SetVlans():
                 work[step.node].vlans.append(step)
-            case FaceProgram():
+            case FaceProgram() | SendSingly():
                 work[step.node].faces.append(step)
             case _:
                 assert_never(step)
     return list(work.values())
 
 
-def _nodes_of(step: CreateNode | NetworkStep) -> tuple[str, ...]:
+def _nodes_of(step: _Made) -> tuple[str, ...]:
     return (step.a.node, step.b.node) if isinstance(step, AddLink) else (step.node,)
 
 
@@ -235,7 +245,7 @@ def _index(link: AddLink, bridge: str) -> int:
 def _settle(visitor: Visitor, node: _Node, channel: Channel) -> None:
     """Do what netlink cannot: offloads, and sysctls that exist only with the links."""
     for step in node.faces:
-        offload(channel, step, step.interface, FACED)
+        offload(channel, step, step.interface, FACED if isinstance(step, FaceProgram) else SINGLY)
     if node.late_sysctls:
         for name, _ in visitor.sysctls.write_all(node.name, node.late_sysctls):
             raise sysctls.no_such(name, node.name)

@@ -24,6 +24,9 @@ _FULL = _Family(
     "node_udp_rcvbuf_errors_total", "counter", "Datagrams dropped in a node as their socket's buffer was full."
 )
 _LOST = _Family("xdp_lost_frames_total", "counter", "Frames that the kernel has lost with XDP, by reason.")
+_CARRIED = _Family("link_packets_total", "counter", "Packets of a direction of a link, by what has become of them.")
+_DELAYED = _Family("link_packets_delayed", "gauge", "Packets that a direction of a link holds up now.")
+_FATES = ("carried", "lost", "doubled", "corrupted", "overtaken", "dropped_by_queue", "dropped_by_delay")
 _BALANCER = (
     (_Family("balancer_requests_received_total", "counter", "Requests: forwarded + queued + dropped."), "received"),
     (_Family("balancer_requests_forwarded_total", "counter", "Requests that left at once."), "forwarded"),
@@ -95,6 +98,7 @@ def _lines(stats: LabStats) -> Iterator[str]:
     for (program, name, key), number in counters.items():
         yield _sample(_COUNTERS, number, lab=lab, **_labels(program), map=name, key=key)
     yield from _losses(stats)
+    yield from _links(stats)
     yield from _head(_FULL)
     yield from (_sample(_FULL, errors, lab=lab, node=node) for node, errors in stats.udp_rcvbuf_errors.items())
     for family, key in _BALANCER if stats.balancers else ():
@@ -121,6 +125,18 @@ def _losses(stats: LabStats) -> Iterator[str]:
     for (program, interface, reason, target), frames in found.items():
         where = {**_labels(program), "interface": interface, "target": target}
         yield _sample(_LOST, frames, lab=stats.lab, **where, reason=reason)
+
+
+def _links(stats: LabStats) -> Iterator[str]:
+    """Yield what directions of links have counted."""
+    counted = [(way, way.counts) for link in stats.links for way in link.directions if way.counts]
+    for family, fates in ((_CARRIED, _FATES), (_DELAYED, ("delayed_now",))):
+        yield from _head(family) if counted else ()
+        for way, counters in counted:
+            ends = {"from": ":".join(way.sender), "to": ":".join(way.receiver)}
+            for fate in fates:
+                what = {"fate": fate} if family is _CARRIED else {}
+                yield _sample(family, getattr(counters, fate), lab=stats.lab, **ends, **what)
 
 
 def _labels(program: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from netlab.balancer.counters import Count
 from netlab.balancer.reports import Reporter
 from netlab.errors import NetlabError
 from netlab.named_tuple import NamedTuple
+from netlab.observe.link_stats import LinkStats
 
 if TYPE_CHECKING:
     from netlab.lab.standing import Standing
@@ -92,7 +93,8 @@ class LabStats(NamedTuple):
     """What the programs of a lab count, by key (paths.program_key): balancers, and other programs.
 
     And the kernel of each node: `udp_rcvbuf_errors` are datagrams that it dropped as their socket's buffer was full.
-    `xdp_losses` are frames that the kernel has lost with XDP, most first. `problems` says, by key, why what a program
+    `xdp_losses` are frames that the kernel has lost with XDP, most first. `links` are those that do something to
+    packets, or may. `problems` says, by key, why what a program
     counts cannot be read.
     """
 
@@ -102,6 +104,7 @@ class LabStats(NamedTuple):
     udp_rcvbuf_errors: Mapping[str, int] = {}
     problems: Mapping[str, str] = {}
     xdp_losses: tuple[XdpLoss, ...] = ()
+    links: tuple[LinkStats, ...] = ()
 
     def reasons(self) -> dict[str, dict[str, Count]]:
         """Return, by key, what each program counts by reason."""
@@ -129,7 +132,23 @@ def read(standing: "Standing") -> LabStats:
             problems[key] = f"its maps are not as netlab expects maps of these names: {error}"
     own = [name for name, about in lab.nodes.items() if about.kind != "host"]
     errors = snapshot.udp_rcvbuf_errors(own, standing.runtime.netns_path)
-    return LabStats(lab.lab, balancers, programs, errors, problems, _losses(lab, problems))
+    return LabStats(lab.lab, balancers, programs, errors, problems, _losses(lab, problems), _links(standing, problems))
+
+
+def _links(standing: "Standing", problems: dict[str, str]) -> tuple[LinkStats, ...]:
+    """Return what links that are led through the middle have counted; most labs have none."""
+    lab = standing.record
+    if not lab.has_middle and not os.path.exists(f"{lab.folder}/{paths.LINKS}"):
+        return ()
+    from netlab.observe import link_view
+
+    try:
+        found = link_view.read(standing, led_only=True)
+    except (NetlabError, OSError) as error:
+        problems["links"] = str(error)
+        return ()
+    problems.update((each.link, problem) for each in found for problem in each.problems)
+    return found
 
 
 def _losses(lab: "LabRecord", problems: dict[str, str]) -> tuple[XdpLoss, ...]:

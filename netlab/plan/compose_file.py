@@ -136,6 +136,9 @@ class _Lab:
             "routes to what is on a link, or through link-local addresses, are left out": compose_routes.left_out(
                 self.routes
             ),
+            "what these links do to packets is left out": [
+                f"{link.a.node}-{link.b.node}" for link in self.plan.topology.links if link.a.sends
+            ],
             "these have the engine's default route, though no automatic ones": compose_routes.not_automatic(nodes),
             "only the first address of each family is there": self._with_further(),
             "addresses are the engine's choice where it finds none for itself": without,
@@ -144,6 +147,8 @@ class _Lab:
         found = [f"{sentence}: {', '.join(names)}" for sentence, names in lists.items() if names]
         if any(self.after.values()):
             found.append("what a node comes after has been started when it starts, but need not be READY")
+        if self.plan.topology.faults:
+            found.append("nothing plays its faults")
         return [*found, "links are bridges, with the engine's own address on each; there are no traces and no counters"]
 
     # What a service consists of.

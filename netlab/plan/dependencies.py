@@ -6,10 +6,12 @@ By this a difference knows what else is to be undone with a step, and done again
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from netlab.paths import MIDDLE
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
+from netlab.plan.middle_steps import CreateMiddle, Impair, SendSingly
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import LO, AddAddress, AddBridge, AddLink, AddRoute, CreateNode, FaceProgram, StartRole, Step
 from netlab.plan.switch_steps import SetVlans
@@ -83,7 +85,9 @@ def gives(step: Step) -> tuple[Thing, ...]:
             made = () if step.interfaces else (program(step), build(step))
         case GiveFiles() | SetVlans() | GuardHost() | AddRoute() | OpenInternet() | FaceProgram():
             pass
-        case FillMaps() | RunSetup() | StartRole():
+        case CreateMiddle():
+            made = (node(step.node),)
+        case FillMaps() | RunSetup() | StartRole() | SendSingly() | Impair():
             pass
         case _:
             assert_never(step)
@@ -94,15 +98,17 @@ def needs(step: Step, around: Around) -> tuple[Thing, ...]:
     """Return what a step needs: if that is made anew, so must be what the step makes."""
     needed: tuple[Thing, ...] = ()
     match step:
-        case CreateNode() | JoinHost():
+        case CreateNode() | JoinHost() | CreateMiddle():
             pass
         case GiveFiles() | AddBridge() | RunSetup():
             needed = (node(step.node),)
         case AddLink():
             bridges = [_bridge(each.node) for each in (step.a, step.b) if each.bridge]
             needed = node(step.a.node), node(step.b.node), *bridges
-        case SetVlans() | GuardHost() | AddAddress() | FaceProgram():
+        case SetVlans() | GuardHost() | AddAddress() | FaceProgram() | SendSingly():
             needed = (end(step.node, step.interface),)
+        case Impair():
+            needed = end(MIDDLE, step.source), end(MIDDLE, step.target)
         case AddRoute():
             where = end(step.node, step.interface) if step.interface else node(step.node)
             needed = where, *(around.ways_to(step.node, step.via) if step.via else ())

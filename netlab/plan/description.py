@@ -8,6 +8,7 @@ from netlab import paths
 from netlab.paths import process_key
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.host_steps import FORWARDING, GuardHost, OpenInternet
+from netlab.plan.middle_steps import Impair
 from netlab.plan.planner import Plan
 from netlab.plan.steps import AddBridge, AddRoute, CreateNode, FaceProgram, Interface, StartRole, Step
 from netlab.plan.switch_steps import SetVlans
@@ -28,6 +29,7 @@ from netlab.record.model import (
     RouteRecord,
 )
 from netlab.topology.checks import Check
+from netlab.topology.faults import Fault
 from netlab.topology.model import NODE_IMAGE, Node, OwnFile, Process
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class _Steps:
         self.routes: dict[str, list[RouteRecord]] = {}
         self.vlans: dict[tuple[str, str], SetVlans] = {}
         self.faces: set[tuple[str, str]] = set()
+        self.impaired: dict[tuple[str, str], Impair] = {}
         self.passes: set[tuple[str, str]] = set()
         self.programs: dict[str, list[ProgramRecord]] = {}
         self.processes: dict[str, StartRole] = {}  # by key
@@ -68,6 +71,8 @@ class _Steps:
                 self.vlans[step.node, step.interface] = step
             case AddRoute():
                 self.routes.setdefault(step.node, []).append(_route(step))
+            case Impair():
+                self.impaired[step.node, step.interface] = step
             case FaceProgram():
                 self.faces.add((step.node, step.interface))
 
@@ -76,8 +81,8 @@ def describe(plan: Plan, folder: str) -> LabRecord:
     """Return the lab's record; it is the same for the same plan."""
     topology, steps = plan.topology, _Steps(plan, folder)
     interfaces: dict[str, dict[str, InterfaceRecord]] = {node.name: {} for node in topology.nodes}
-    for interface in plan.interfaces:
-        interfaces[interface.node][interface.name] = _interface(interface, steps)
+    for number, interface in enumerate(plan.interfaces):
+        interfaces[interface.node][interface.name] = _interface(interface, steps, paths.middle_end(number))
     return LabRecord(
         topology.name,
         topology.path,
@@ -87,9 +92,15 @@ def describe(plan: Plan, folder: str) -> LabRecord:
         topology.description,
         avoided=tuple(str(one.network) for one in plan.surroundings.taken),
         outside=plan.surroundings.outside,
-        faults=tuple(FaultRecord(*fault) for fault in topology.faults),
+        faults=tuple(map(_fault, topology.faults)),
         checks=tuple(map(_check, topology.checks)),
     )
+
+
+def _fault(fault: Fault) -> FaultRecord:
+    from netlab.record import impaired  # here, as most labs have no faults
+
+    return FaultRecord(*fault[:-1], impaired.text(fault.does))
 
 
 def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> NodeRecord:
@@ -132,8 +143,9 @@ def _plain(item: "Item") -> object:
     return plain(item)
 
 
-def _interface(interface: Interface, steps: _Steps) -> InterfaceRecord:
+def _interface(interface: Interface, steps: _Steps, middle: str) -> InterfaceRecord:
     place = (interface.node, interface.name)
+    vlans, impaired = steps.vlans.get(place), steps.impaired.get(place)
     return InterfaceRecord(
         interface.addresses,
         interface.index,
@@ -145,8 +157,16 @@ def _interface(interface: Interface, steps: _Steps) -> InterfaceRecord:
         place in steps.faces,
         place in steps.passes,
         dict(interface.peers),
-        *((vlans.vlan, vlans.vlans) if (vlans := steps.vlans.get(place)) else ()),
+        *((vlans.vlan, vlans.vlans) if vlans else (0, ())),
+        middle,
+        _sent(impaired) if impaired else "",
     )
+
+
+def _sent(step: Impair) -> str:
+    from netlab.record import impaired
+
+    return impaired.text(step.impairment)
 
 
 def _own_file(file: OwnFile) -> OwnFileRecord:
@@ -156,7 +176,7 @@ def _own_file(file: OwnFile) -> OwnFileRecord:
 
 
 def _check(check: Check) -> CheckRecord:
-    return CheckRecord(**{**check._asdict(), "after": tuple(FaultRecord(*fault) for fault in check.after)})
+    return CheckRecord(**{**check._asdict(), "after": tuple(map(_fault, check.after))})
 
 
 def _route(step: AddRoute) -> RouteRecord:

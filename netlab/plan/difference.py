@@ -13,6 +13,7 @@ from netlab.plan.dependencies import Around, Thing, end, gives, needs, node, pro
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import GuardHost
+from netlab.plan.middle_steps import CreateMiddle, Impair, SendSingly
 from netlab.plan.sameness import Looks, Reasons, parts, whole
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, FaceProgram, StartRole, Step
@@ -75,7 +76,7 @@ def difference(stands: Sequence[Step], wanted: Sequence[Step], reasons: Reasons 
         tuple(_uncertain(left, changes)),
         tuple(new for old, new in pairs if isinstance(new, StartRole) and old != new),
         tuple(sorted(idle)),
-        frozenset(_gone_with(undone, stands, left)),
+        frozenset(_gone_with(undone, stands, left, do)),
     )
 
 
@@ -176,15 +177,23 @@ def stay_loaded(left: Iterable[Step]) -> set[Thing]:
     return {program(step) for step in left if isinstance(step, AttachProgram)}
 
 
-def _gone_with(undone: Sequence[Step], stands: Sequence[Step], left: Sequence[Step]) -> Iterator[Step]:
-    """Yield the steps of which the kernel undoes all when it removes a node, a link or a program."""
+def _gone_with(
+    undone: Sequence[Step], stands: Sequence[Step], left: Sequence[Step], do: Sequence[Step]
+) -> Iterator[Step]:
+    """Yield the steps of which the kernel undoes all when it removes a node, a link or a program.
+
+    And those that set a direction of a link which is set otherwise: packets that are under way there stay so.
+    """
+    set_anew = {step.source for step in do if isinstance(step, Impair)}
     around, stay = Around(stands), stay_loaded(left)
-    roots = [step for step in undone if isinstance(step, CreateNode | AddLink)]
+    roots = [step for step in undone if isinstance(step, CreateNode | CreateMiddle | AddLink)]
     gone = {thing for step in roots for thing in gives(step)}
     unloaded = {program(step) for step in undone if isinstance(step, AttachProgram)} - stay
     for step in undone:
         match step:
-            case SetVlans() | GuardHost() | AddAddress() | FaceProgram() | AddBridge():
+            case Impair():
+                is_gone = step.source in set_anew or not gone.isdisjoint(needs(step, around))
+            case SetVlans() | GuardHost() | AddAddress() | FaceProgram() | AddBridge() | SendSingly():
                 is_gone = not gone.isdisjoint(needs(step, around)) or node(step.node) in gone
             case AddRoute():
                 ways = [end(at[1], at[2]) for at in around.ways_to(step.node, step.via)] if step.via else []

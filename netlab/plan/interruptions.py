@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
+from netlab.paths import MIDDLE
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.dependencies import program
 from netlab.plan.difference import Difference, stay_loaded
@@ -31,7 +32,7 @@ def in_short(change: Difference) -> str:
     found = []
     kinds: tuple[tuple[str, str, Callable[[Iterable[object]], set[str]]], ...] = (
         ("node", "nodes", lambda steps: {step.node for step in _of(CreateNode, steps)}),
-        ("link", "links", lambda steps: {f"{step.a.node}–{step.b.node}" for step in _of(AddLink, steps)}),
+        ("link", "links", lambda steps: {"–".join(_nodes(step)) for step in _of(AddLink, steps)}),
         ("program", "programs", lambda steps: {step.key for step in _of(AttachProgram, steps)}),
         ("process", "processes", lambda steps: {step.key for step in _of(StartRole, steps)}),
     )
@@ -50,10 +51,27 @@ def _of(kind: type[_Kind], steps: Iterable[object]) -> list[_Kind]:
 
 def _links(change: Difference, others: Collection[str]) -> Iterator[str]:
     """Yield the links between nodes that stay which are made anew: meanwhile nothing passes."""
-    made = {(step.a.node, step.b.node) for step in _of(AddLink, change.do)}
+    made = {_nodes(step) for step in _of(AddLink, change.do)}
+    told: dict[str, None] = {}
     for step in reversed(_of(AddLink, change.undo)):
-        if (step.a.node, step.b.node) in made and not {step.a.node, step.b.node}.intersection(others):
-            yield f"the link of {step.a.node} ({step.a.name}) and {step.b.node} ({step.b.name}) is made anew"
+        nodes, (a, b) = _nodes(step), _ends(step)
+        if nodes in made and not set(nodes).intersection(others):
+            told[f"the link of {a} and {b} is made anew"] = None
+    yield from told
+
+
+def _nodes(step: AddLink) -> tuple[str, str]:
+    """Return the nodes that a link joins, also if that is led through the middle."""
+    a = step.a.node if step.a.node != MIDDLE else step.b.peer
+    b = step.b.node if step.b.node != MIDDLE else step.a.peer
+    return a, b
+
+
+def _ends(step: AddLink) -> tuple[str, str]:
+    a, b = _nodes(step)
+    a_name = step.a.name if step.a.node != MIDDLE else step.b.peer_interface
+    b_name = step.b.name if step.b.node != MIDDLE else step.a.peer_interface
+    return f"{a} ({a_name})", f"{b} ({b_name})"
 
 
 def _moves(change: Difference, others: Collection[str]) -> Iterator[str]:

@@ -6,16 +6,18 @@ hosts needs a larger subnet.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 from netlab import assets
 from netlab.named_tuple import NamedTuple
-from netlab.paths import process_key, program_key
+from netlab.paths import MIDDLE, process_key, program_key
 from netlab.plan.addresses import Layout, interface_names, layout, macs
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet, interface_index
+from netlab.plan.middle_steps import CreateMiddle
 from netlab.plan.mistakes import PlanError
 from netlab.plan.routes import routes
 from netlab.plan.setup_steps import RunSetup
@@ -40,6 +42,9 @@ from netlab.topology.hooks import XDP
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6
 from netlab.topology.model import DEFAULT_MTU, NODE_IMAGE, Node, Process, Program, Topology
 
+if TYPE_CHECKING:
+    from netlab.plan.middle import MiddleLink
+
 # 1 is lo. If the host has tunnel modules loaded, a new namespace has their devices from 2 on (tunl0, gre0, sit0).
 # On a switch the bridge has this index, and its ports follow.
 FIRST_INDEX = 16
@@ -55,9 +60,9 @@ class Plan(NamedTuple):
     """A lab, ready to be built.
 
     `interfaces` are those of the file's links in order, `a` before `b`. `steps` are in the order in which they are
-    done: CreateNode, JoinHost, GiveFiles, AddBridge, AddLink, SetVlans, GuardHost, AddAddress, AddRoute, OpenInternet,
-    FaceProgram, FillMaps, AttachProgram, RunSetup, StartRole. `notes` are sentences about the choices, for people.
-    `surroundings` are the networks of this host that the choices avoid.
+    done: CreateNode, JoinHost, GiveFiles, AddBridge, CreateMiddle, AddLink, SetVlans, GuardHost, AddAddress, AddRoute,
+    OpenInternet, SendSingly, Impair, FaceProgram, FillMaps, AttachProgram, RunSetup, StartRole. `notes` are sentences
+    about the choices, for people. `surroundings` are the networks of this host that the choices avoid.
     """
 
     topology: Topology
@@ -100,10 +105,14 @@ def _plan(topology: Topology, surroundings: Surroundings) -> Plan:
     steps += [GiveFiles(node.name, node.own, lab) for node in topology.nodes if any(node.own)]
     switches = {node.name: node for node in topology.nodes if node.kind == "switch"}
     steps += [AddBridge(name, BRIDGE, FIRST_INDEX, lab, node.stp, node.filters) for name, node in switches.items()]
-    steps += [AddLink(interfaces[end], interfaces[end + 1], lab) for end in range(0, len(interfaces), 2)]
+    middle = _middle(topology, interfaces)
+    steps += [CreateMiddle(lab)] if middle else []
+    for at in range(0, len(interfaces), 2):
+        led = middle.get(at // 2 + 1)
+        steps += led.links(lab) if led else [AddLink(interfaces[at], interfaces[at + 1], lab)]
     steps += [
-        SetVlans(end.node, end.name, end.index, port.untagged(), port.vlans, lab)
-        for end, (*_, port) in zip(interfaces, where.ends, strict=True)
+        SetVlans(end.node, end.name, end.index, there.port.untagged(), there.port.vlans, lab)
+        for end, there in zip(interfaces, where.ends, strict=True)
         if switches and end.node in switches and switches[end.node].filters
     ]
     hosts = {node.name: node.internet for node in topology.nodes if node.kind == "host"}
@@ -121,7 +130,8 @@ def _plan(topology: Topology, surroundings: Surroundings) -> Plan:
     for host in (name for name, is_way in hosts.items() if is_way):
         ours = tuple(end.name for end in interfaces if end.node == host)
         steps.append(OpenInternet(host, ours, surroundings.outside, lab))
-    steps += _programs(topology, interfaces)
+    steps += [step for led in middle.values() for step in led.steps(lab)]
+    steps += _programs(topology, interfaces, middle)
     there = topology.runtime == "docker"
     steps += [RunSetup(node.name, node.setup, node.env, lab, there) for node in topology.nodes if node.setup]
     steps += _processes(topology)
@@ -134,6 +144,15 @@ def _mtu_notes(topology: Topology, where: Layout) -> Iterator[str]:
         from netlab.plan import mtu_notes
 
         yield from mtu_notes.of_switches(topology, where)
+
+
+def _middle(topology: Topology, interfaces: tuple[Interface, ...]) -> "dict[int, MiddleLink]":
+    """Return the links that are led through the middle, by their numbers from 1."""
+    if not any(link.a.sends for link in topology.links):
+        return {}
+    from netlab.plan.middle import through_middle
+
+    return through_middle(topology, interfaces)
 
 
 def _interfaces(topology: Topology, where: Layout) -> tuple[Interface, ...]:
@@ -185,7 +204,7 @@ def _sysctls(node: Node, links: int) -> tuple[tuple[str, str], ...]:
     return tuple(chosen.items())
 
 
-def _programs(topology: Topology, interfaces: tuple[Interface, ...]) -> list[Step]:
+def _programs(topology: Topology, interfaces: tuple[Interface, ...], middle: "dict[int, MiddleLink]") -> list[Step]:
     """Return the steps that attach programs, after those that prepare the other ends of their links."""
     attached: list[AttachProgram] = []
     for node in topology.nodes:
@@ -194,25 +213,32 @@ def _programs(topology: Topology, interfaces: tuple[Interface, ...]) -> list[Ste
             key = program_key(node.name, program.name, is_only=len(node.programs) == 1)
             attached.append(AttachProgram(node.name, program, program.interfaces or own, key, topology.name))
     ends = {(s.node, name): s.program for s in attached if s.program.hook == XDP for name in s.interfaces}
+    direct = interfaces
+    if ends and middle:
+        led = {end for each in middle.values() for end in each.ends}
+        direct = tuple(interface for interface in interfaces if interface not in led)
     faced = [
         FaceProgram(interface.node, interface.name, topology.name)
-        for interface in interfaces
+        for interface in direct
         if ends and (interface.peer, interface.peer_interface) in ends
     ]
     filled = [FillMaps(node.name, node.maps, topology.name) for node in topology.nodes if node.maps]
-    return [*faced, *filled, *attached, *_receivers(topology.name, interfaces, ends)]
+    beside = [end for each in middle.values() for end in each.middle]
+    return [*faced, *filled, *attached, *_receivers(topology.name, (*direct, *beside), ends)]
 
 
-def _receivers(lab: str, interfaces: tuple[Interface, ...], ends: dict[tuple[str, str], Program]) -> list[Step]:
+def _receivers(lab: str, interfaces: Collection[Interface], ends: dict[tuple[str, str], Program]) -> list[Step]:
     """Return the steps that make XDP_TX arrive: veth drops such frames unless the other end has a program, too.
 
     (veth_xdp_flush in drivers/net/veth.c. Redirected frames need only GRO, see FaceProgram.) In generic mode such
-    frames leave as ordinary ones.
+    frames leave as ordinary ones. The middle has that program for redirected frames, too: GRO would make large ones.
     """
     wanted: dict[str, list[str]] = {}
     for interface in interfaces:
         program = ends.get((interface.peer, interface.peer_interface))
-        if program and program.transmits and program.mode == "native" and (interface.node, interface.name) not in ends:
+        if not program or program.mode != "native" or (interface.node, interface.name) in ends:
+            continue
+        if program.transmits or interface.node == MIDDLE:
             wanted.setdefault(interface.node, []).append(interface.name)
     passing = Program("pass", os.path.join(assets.folder("bpf"), "pass.c"))
     return [AttachProgram(node, passing, tuple(names), node, lab, for_peer=True) for node, names in wanted.items()]

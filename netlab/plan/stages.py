@@ -10,6 +10,7 @@ from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
+from netlab.plan.middle_steps import CreateMiddle, Impair, SendSingly
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, FaceProgram, StartRole, Step
 from netlab.plan.switch_steps import SetVlans
@@ -42,6 +43,8 @@ def work_of(step: Step) -> Work:
         case CreateNode() | GiveFiles() | AddBridge() | AddLink() | AddAddress() | AddRoute() | FaceProgram():
             return Work.NETWORK
         case SetVlans() | JoinHost() | GuardHost() | OpenInternet():
+            return Work.NETWORK
+        case CreateMiddle() | SendSingly() | Impair():
             return Work.NETWORK
         case FillMaps() | AttachProgram():
             return Work.PROGRAMS

@@ -16,6 +16,7 @@ from netlab.plan.equality import compared_by_kind
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
+from netlab.plan.middle_steps import CreateMiddle, Impair, SendSingly
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.switch_steps import FORWARD_DELAY, HELLO, MAX_AGE, SetVlans
 from netlab.topology.model import Ready, Restart
@@ -263,5 +264,8 @@ class StartRole(NamedTuple):
 
 
 _OfHost = JoinHost | GuardHost | OpenInternet
-_OfNetwork = CreateNode | GiveFiles | AddBridge | AddLink | SetVlans | AddAddress | AddRoute | FaceProgram | _OfHost
+_OfMiddle = CreateMiddle | SendSingly | Impair
+_OfNetwork = (
+    CreateNode | GiveFiles | AddBridge | AddLink | SetVlans | AddAddress | AddRoute | FaceProgram | _OfHost | _OfMiddle
+)
 Step = _OfNetwork | FillMaps | AttachProgram | RunSetup | StartRole

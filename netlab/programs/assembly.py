@@ -12,7 +12,8 @@ R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, FRAME = range(11)  # FRAME is the end of
 BYTE, HALF, WORD, DOUBLE = 0x10, 0x08, 0x00, 0x18  # sizes: of 1, 2, 4 and 8 bytes
 
 _INSTRUCTION = struct.Struct("=BBhi")
-_JUMPS = {"==": 0x15, "!=": 0x55, ">": 0x25, ">=": 0x35, "<": 0xA5, "signed <": 0xC5}
+_JUMPS = {"==": 0x15, "!=": 0x55, ">": 0x25, ">=": 0x35, "<": 0xA5, "signed <": 0xC5, "has": 0x45}
+_BY_REGISTER = 0x08  # in the code of an instruction: its other operand is a register, not a number
 
 
 class Op(NamedTuple):
@@ -51,6 +52,11 @@ def add_atomically(base: int, offset: int, source: int) -> Op:
     return Op(0xDB, base, source, offset)
 
 
+def fetch_and_add(base: int, offset: int, source: int) -> Op:
+    """Add a register to 8 bytes of memory, as `add_atomically`; the register gets what was there before."""
+    return Op(0xDB, base, source, offset, 1)
+
+
 def copy(to: int, source: int) -> Op:
     """Copy a register."""
     return Op(0xBF, to, source)
@@ -64,6 +70,12 @@ def copy_word(to: int, source: int) -> Op:
 def put(to: int, value: int) -> Op:
     """Set a register to a number."""
     return Op(0xB7, to, value=value)
+
+
+def put_long(to: int, value: int) -> list[Op]:
+    """Set a register to a number of 8 bytes without a sign; this takes the room of two instructions."""
+    low, high = struct.unpack("=ii", struct.pack("=II", value & 0xFFFFFFFF, value >> 32))
+    return [Op(0x18, to, value=low), Op(0, value=high)]
 
 
 def put_map(to: int, fd: int) -> list[Op]:
@@ -81,6 +93,56 @@ def subtract(to: int, source: int) -> Op:
     return Op(0x1F, to, source)
 
 
+def add_register(to: int, source: int) -> Op:
+    """Add a register to another."""
+    return Op(0x0F, to, source)
+
+
+def multiply(to: int, source: int) -> Op:
+    """Multiply a register by another; the lower 8 bytes of the product stay."""
+    return Op(0x2F, to, source)
+
+
+def multiply_by(to: int, value: int) -> Op:
+    """Multiply a register by a number."""
+    return Op(0x27, to, value=value)
+
+
+def remainder(to: int, source: int) -> Op:
+    """Divide a register by another, without signs, and keep the remainder; dividing by 0 changes nothing."""
+    return Op(0x9F, to, source)
+
+
+def differ(to: int, source: int) -> Op:
+    """Set a register to the bits in which it differs from another (exclusive or)."""
+    return Op(0xAF, to, source)
+
+
+def keep_bits(to: int, value: int) -> Op:
+    """Keep only these bits of a register (and)."""
+    return Op(0x57, to, value=value)
+
+
+def set_bits(to: int, value: int) -> Op:
+    """Set these bits of a register (or)."""
+    return Op(0x47, to, value=value)
+
+
+def shift_right(to: int, bits: int) -> Op:
+    """Shift a register to lower places; zeros come in."""
+    return Op(0x77, to, value=bits)
+
+
+def shift_left_by(to: int, source: int) -> Op:
+    """Shift a register to higher places, by a register."""
+    return Op(0x6F, to, source)
+
+
+def from_network(to: int) -> Op:
+    """Turn the lower 2 bytes of a register from the network's order into this machine's; the others become zeros."""
+    return Op(0xDC, to, value=16)
+
+
 def negate_word(to: int) -> Op:
     """Negate the lower 4 bytes of a register; the upper ones become zeros."""
     return Op(0x84, to)
@@ -92,8 +154,13 @@ def jump(label: str) -> Op:
 
 
 def jump_if(register: int, how: str, value: int, label: str) -> Op:
-    """Go to a label if a register compares so with a number."""
+    """Go to a label if a register compares so with a number; `has`: if they have a bit in common."""
     return Op(_JUMPS[how], register, value=value, label=label)
+
+
+def jump_by_register(register: int, how: str, other: int, label: str) -> Op:
+    """Go to a label if a register compares so with another."""
+    return Op(_JUMPS[how] | _BY_REGISTER, register, other, label=label)
 
 
 def call(helper: int) -> Op:

@@ -13,6 +13,7 @@ from netlab.errors import NetlabError
 from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf
 
+_MAPS_COUNT_AT, _MAPS_AT, _MOST_MAPS = 52, 56, 16  # in struct bpf_prog_info: how many maps, where their numbers go
 BPF_ANY, BPF_F_LOCK, DEVMAP = bpf.ANY, bpf.LOCK, bpf.DEVMAP  # for roles
 
 
@@ -157,6 +158,15 @@ class LoadedProgram(bpf.Object):
     def open(cls, path: str) -> Self:
         """Open a pinned program; a missing pin is a NetlabError."""
         return cls(_open_pin(path))
+
+    def map_numbers(self) -> list[int]:
+        """Return the kernel's numbers of the maps that the program uses, sixteen at most."""
+        room = (ctypes.c_uint32 * _MOST_MAPS)()
+        begin = bytearray(_MAPS_AT + 8)
+        struct.pack_into("=I", begin, _MAPS_COUNT_AT, _MOST_MAPS)
+        struct.pack_into("=Q", begin, _MAPS_AT, ctypes.addressof(room))
+        (count,) = struct.unpack_from("=I", bpf.info(self.fd, bytes(begin)), _MAPS_COUNT_AT)
+        return list(room[: min(count, _MOST_MAPS)])
 
     def send(self, packet: bytes, repeat: int = 1) -> None:
         """Run the program on real frames (BPF_F_TEST_XDP_LIVE_FRAMES): a redirect delivers them.

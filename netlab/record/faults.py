@@ -8,15 +8,15 @@ from netlab.record.shapes import Count, Rule
 # As in topology.faults, which whoever reads a record does without.
 KINDS = ("kill", "pause", "resume", "drain", "undrain", "link", "partition", "restore")
 SCOPES = ("", "all", "node", "process", "link", "partition")
-CHANGES = ("", "up", "down")
+CHANGES = ("", "up", "down", "impaired", "as before")
 
 Kind = Annotated[str, Rule("the kind of a fault", KINDS.__contains__)]
 Scope = Annotated[str, Rule("what is restored, or nothing", SCOPES.__contains__)]
-Change = Annotated[str, Rule("up, down or nothing", CHANGES.__contains__)]
+Change = Annotated[str, Rule("what a link is set to, or nothing", CHANGES.__contains__)]
 
 
 class FaultRecord(NamedTuple):
-    """A fault: see topology.faults.Fault."""
+    """A fault: see topology.faults.Fault; `does` is JSON, as in record.impaired."""
 
     at_ns: Count
     do: Kind
@@ -26,3 +26,5 @@ class FaultRecord(NamedTuple):
     change: Change
     groups: tuple[tuple[str, ...], ...]
     scope: Scope
+    sets: tuple[str, ...]
+    does: str

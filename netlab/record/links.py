@@ -16,6 +16,11 @@ def links(record: LabRecord) -> list[Ends]:
     return list(found.values())
 
 
+def name(record: LabRecord, link: Ends) -> str:
+    """Return what to call a link of a lab; it means no other one."""
+    return called(link, links(record))
+
+
 def link(record: LabRecord, word: str) -> Ends:
     """Return the link that NODE-NODE or NODE:INTERFACE means; UsageError, with others, for none or several."""
     there = links(record)

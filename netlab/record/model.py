@@ -71,6 +71,8 @@ class InterfaceRecord(NamedTuple):
     `bridge` is the bridge that it is a port of, "" for none. `faces` says that the other end carries a program.
     `passes` says that this end carries the program that only passes. `peers` has
     the other end of each address that is point-to-point. `vlan` and `vlans` are what plan.steps.SetVlans says.
+    `middle` is what the interface beside this one is called in the middle, once the link is led through it. `sends` is
+    what the link does to packets that this end sends, as JSON; "" if the topology leads the link through no middle.
     """
 
     addresses: tuple[Address, ...]
@@ -85,6 +87,8 @@ class InterfaceRecord(NamedTuple):
     peers: Mapping[Address, Host] = {}
     vlan: Vlan = 0
     vlans: tuple[Vlan, ...] = ()
+    middle: str = ""
+    sends: str = ""
 
 
 class BridgeRecord(NamedTuple):
@@ -258,8 +262,18 @@ class LabRecord(NamedTuple):
 
     @property
     def has_supervisor(self) -> bool:
-        """Whether the lab has a supervisor, as far as is known: others than root do not see `setup`."""
+        """Whether `up` gave the lab a supervisor, as far as is known: others than root do not see all of it."""
+        return self.has_work or self.has_middle
+
+    @property
+    def has_work(self) -> bool:
+        """Whether the supervisor has more to do than to look after the middle of links."""
         return any(about.programs or about.processes or about.setup for about in self.nodes.values())
+
+    @property
+    def has_middle(self) -> bool:
+        """Whether the topology leads any link through the middle; `links` tells whether one was led there since."""
+        return any(port.sends for about in self.nodes.values() for port in about.interfaces.values())
 
     def programs(self) -> Iterator[tuple[str, ProgramRecord]]:
         """Yield all programs with their keys (paths.program_key), in the order of the file."""

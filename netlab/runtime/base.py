@@ -59,6 +59,9 @@ class Runtime(Protocol):
         `own` are the files and folders of nodes that have some of their own.
         """
 
+    def open_middle(self) -> None:
+        """Make the middle of the lab's links, a namespace of this host, if there is none yet."""
+
     def remove(self, nodes: Sequence[str]) -> None:
         """Remove these nodes, as far as they are there; the others stay."""
 

@@ -95,6 +95,10 @@ class Docker:
         for node in nodes:
             shutil.rmtree(paths.own_files(self._folder, node), ignore_errors=True)
 
+    def open_middle(self) -> None:
+        """Make the middle of the lab's links if there is none; it is no container."""
+        self._names.open_middle()
+
     def destroy(self) -> list[str]:
         """Remove the lab's containers, then the names of their namespaces; return the names of both.
 
@@ -136,7 +140,9 @@ class Docker:
             return [("", f"its Docker engine at {known.engine} has ended")]
         alive = {name: first.pid for name, first in known.nodes.items() if is_alive(*first)} if known else {}
         found = [
-            (node, "its container has ended") for node in nodes if node not in alive and node not in self._names.hosts
+            (node, "its container has ended")
+            for node in nodes
+            if node not in alive and node not in self._names.hosts and node != paths.MIDDLE
         ]
         for node in (each for each in nodes if each in alive):
             found += ((node, what) for what in gone(alive[node], self._planned.nodes[node].own_paths()))

@@ -5,7 +5,7 @@ runtime writes the targets in its own form, which shows what the nodes were.
 """
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from netlab import paths
@@ -50,6 +50,26 @@ class Names:
         for name, node in names.items():
             self._symlink(self.target(node), os.path.join(self._run_netns, name))
         self._symlink_alike(f"{self._home}/{paths.ETC}", [os.path.join(self._etc_netns, name) for name in names])
+
+    def open_middle(self) -> None:
+        """Make the middle of the lab's links if there is none: a namespace with names like those of nodes."""
+        from netlab.kernel import syscalls
+
+        there = _device(self.target(paths.MIDDLE))
+        if there not in (_device(self._folder), None):
+            return
+        if there is not None:  # somebody was killed between the file and the mount
+            _remove(self.target(paths.MIDDLE))
+        for path, target in self._ends(paths.MIDDLE):
+            self._symlink(target, path)
+        syscalls.in_threads(1, self._hold_new, [paths.MIDDLE])
+
+    def _hold_new(self, names: Iterable[str]) -> None:
+        from netlab.kernel import syscalls
+
+        for name in names:
+            syscalls.unshare_net()
+            self.hold(name, "/proc/thread-self/ns/net")
 
     def remove(self) -> list[str]:
         """Remove all of this runtime's symlinks that lead to the lab, and return their names.
@@ -105,15 +125,16 @@ class Names:
         for node in nodes:
             if _device(self.target(node)) in (device, None):
                 found.append((node, f"its namespace is gone: nothing is mounted at {self.target(node)}"))
-            ends = (
-                (self._path(node), self.target(node)),
-                (f"{self._etc_netns}/{paths.netns_name(self._lab, node)}", f"{self._home}/{paths.ETC}"),
-            )
-            for path, target in ends:
+            for path, target in self._ends(node):
                 if files.target(path) != target:
                     there = os.path.lexists(path)
                     found.append((node, f"{path} {f'does not lead to {target} any more' if there else 'is gone'}"))
         return found
+
+    def _ends(self, node: str) -> tuple[tuple[str, str], ...]:
+        """Return the names of a node, each with what it leads to."""
+        of_etc = f"{self._etc_netns}/{paths.netns_name(self._lab, node)}"
+        return (self._path(node), self.target(node)), (of_etc, f"{self._home}/{paths.ETC}")
 
     def check(self, node: str) -> None:
         """Raise NetlabError if somebody has removed the node's name."""

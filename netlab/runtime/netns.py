@@ -74,6 +74,10 @@ class Netns:
         finally:
             views.close()
 
+    def open_middle(self) -> None:
+        """Make the middle of the lab's links if there is none."""
+        self._names.open_middle()
+
     def destroy(self) -> list[str]:
         """Remove names and control groups; return which nodes had any; the namespaces go with the folder."""
         limited = (paths.netns_name(self._lab, node) for node in self._groups().remove())

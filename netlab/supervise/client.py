@@ -22,7 +22,6 @@ from netlab.supervise import lab_cgroup
 from netlab.supervise.identity import SUPERVISOR_BOOT, find_supervisor, supervisors
 
 if TYPE_CHECKING:
-    from netlab.programs.xdp_places import Node
     from netlab.record import facts
     from netlab.supervise import state
     from netlab.supervise.job import Setup, Start
@@ -119,9 +118,7 @@ def start(
     deadline_s: float,
     tell: Callable[[dict[str, Any]], None] = lambda _: None,
     setups: "Sequence[Setup]" = (),
-    *,
-    errors: "Sequence[Node]" = (),
-    events: bool = False,
+    **more: Any,
 ) -> None:
     """Have the nodes set up, the processes started in their order, and return when every one is there.
 
@@ -129,8 +126,7 @@ def start(
     ended at once. `tell` gets what happens: {"kind": "started", …}, and so on, as in docs/supervisor.md. NetlabError,
     with the last lines of the one to blame, when a process ends before it is READY, or before all are there though it
     may not, or when they are not all there after `deadline_s` seconds; so too when a command of a setup fails, or takes
-    longer than that. Everything is stopped then. `errors` are the nodes in which
-    errors of XDP are counted: see programs/xdp_places.
+    longer than that. Everything is stopped then. `more` is what else job.encoded takes.
     """
     from netlab.supervise import job
     from netlab.supervise.readiness import Readiness
@@ -138,7 +134,7 @@ def start(
     awaited = Readiness(starts, deadline_s)
     supervisor.move.wait()  # before it starts anything
     with suppress(BrokenPipeError), open(supervisor.hears, "wb", closefd=False) as pipe:
-        pipe.write(job.encoded(supervisor.lab, trace, deadline_s, setups, starts, errors=errors, events=events))
+        pipe.write(job.encoded(supervisor.lab, trace, deadline_s, setups, starts, **more))
     for event in _events(supervisor, awaited):
         if blame := awaited.hear(event):
             raise _failure(supervisor, *blame)

@@ -71,11 +71,13 @@ def encoded(
     *,
     errors: "Sequence[Node]" = (),
     events: bool = False,
+    holder: Sequence[str] | None = None,
 ) -> bytes:
     """Return the job as its supervisor reads it: one line of JSON.
 
-    `trace` says that there are programs, `events` that these have maps of events, `errors` in which nodes it is counted
-    what goes wrong with XDP.
+    `holder` is the command that holds packets up on links, () if none has to, None in a lab without a middle. `trace`
+    says that there are programs, `events` that these have maps of events, `errors` in which nodes it is counted what
+    goes wrong with XDP (programs/xdp_places).
     """
     import json
 
@@ -83,5 +85,12 @@ def encoded(
         "setups": [{**one._asdict(), "env": dict(one.env)} for one in setups],
         "starts": [{**one._asdict(), "env": dict(one.env)} for one in starts],
     }
-    about = {"lab": lab, "umask": umask.callers(), "trace": trace, "events": events, "deadline_s": deadline_s}
+    about = {
+        "lab": lab,
+        "umask": umask.callers(),
+        "trace": trace,
+        "events": events,
+        "deadline_s": deadline_s,
+        "middle": holder,
+    }
     return json.dumps({**about, "errors": errors, **parts}).encode() + b"\n"

@@ -4,13 +4,16 @@ import json
 import signal
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.supervise import fault_log, schema
 from netlab.supervise.children import Children
 from netlab.supervise.pipe import Printed
 from netlab.supervise.refusal import Refused
 from netlab.supervise.stream import Reader, Stream
+
+if TYPE_CHECKING:
+    from netlab.supervise.middle import Middle
 
 _Asked = dict[str, Any]
 _STREAMS = ("out", "out+", "err", "err+", "note")
@@ -28,13 +31,16 @@ class Requests:
         catch_up: Callable[[], None],
         write_fault: Callable[[str, str, int], None],
         take: Callable[[], None],
+        links: "Callable[[], Middle]",
     ) -> None:
         """Take who does it.
 
-        `look` is for the maps of events, `catch_up` reads the trace up to now, `take` takes a change of the lab.
+        `look` is for the maps of events, `catch_up` reads the trace up to now, `take` takes a change of the lab, and
+        `links` returns who takes care of links.
         """
         self._children = children
         self._stream = stream
+        self._links = links
         self._verbs: dict[str, Callable[[Reader, _Asked], object]] = {
             "start": lambda _, asked: self._children.start(_name(asked)),
             "stop": lambda _, asked: self._children.stop(_name(asked)),
@@ -49,6 +55,7 @@ class Requests:
             "watch": self._watch,
             "look": lambda *_: look(),
             "take": lambda *_: take(),
+            "links": lambda _, asked: self._care_for_links(asked),
         }
 
     def answer(self, reader: Reader, line: bytes) -> bytes:
@@ -63,6 +70,12 @@ class Requests:
             return schema.message("error", why=str(refused), **known)
         told = {"processes": self._children.states()} if verb in ("state", "watch") else {}
         return schema.message("answer", do=verb, **known, **told)
+
+    def _care_for_links(self, asked: _Asked) -> None:
+        holder = asked.get("holder")
+        if holder is not None and not (isinstance(holder, list) and all(isinstance(word, str) for word in holder)):
+            raise Refused(f"`holder` is {_shown(holder)}: expected a list of words, or null")
+        self._links().look(holder)
 
     def _watch(self, reader: Reader, asked: _Asked) -> None:
         kinds = asked.get("kinds", list(schema.KINDS))

@@ -39,6 +39,7 @@ from netlab.supervise.stream import Reader, Stream
 
 if TYPE_CHECKING:
     from netlab.supervise.event_source import EventSource
+    from netlab.supervise.middle import Middle
     from netlab.supervise.setups import Setups
     from netlab.supervise.xdp_collector import ErrorCollector
 
@@ -67,8 +68,11 @@ class Supervisor:
         self.children = Children(inherited, self.loop, self.stream, log)
         self.events: EventSource | None = None
         self.log_limit, self.lab = limit, job["lab"]
-        faults = FaultLog(os.curdir, limit, self.stream.tell)
-        requests = Requests(self.children, self.stream, self._look_for_events, self._catch_up, faults.write, self._take)
+        self.middle: Middle | None = None
+        self.holder = job["middle"]  # what holds packets up on links, None in a lab without a middle
+        self.faults = FaultLog(os.curdir, limit, self.stream.tell)
+        does = (self._look_for_events, self._catch_up, self.faults.write, self._take, self._care_for_links)
+        requests = Requests(self.children, self.stream, *does)
         self.listener = Listener(job["lab"], self.loop, self.stream, requests)
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
         self.trace: trace_collector.Collector | None = None
@@ -95,6 +99,8 @@ class Supervisor:
     def run(self) -> None:
         """Start, watch and record, and return when everything is stopped."""
         self._watch()
+        if self.holder is not None:
+            self._care_for_links().look(self.holder)
         if self.awaits_events:
             self._read_events().start(self._go_on)
         else:
@@ -105,6 +111,8 @@ class Supervisor:
             if self.setups and not self.awaits_events:
                 self.setups.turn()
             self.children.turn()
+            if self.middle:
+                self.middle.holder.turn()
             self._wake_trace()
             self._heed_errors()
             self.listener.wake()
@@ -115,6 +123,8 @@ class Supervisor:
             self.errors.move(at_all=True)
         if self.events:
             self.events.finish()
+        if self.middle:
+            self.middle.holder.finish()
         self.stream.flush()
 
     def _go_on(self) -> None:
@@ -133,6 +143,13 @@ class Supervisor:
     def _look_for_events(self) -> None:
         """Let it see which maps there are, after a new build of a program."""
         self._read_events().look()
+
+    def _care_for_links(self) -> "Middle":
+        """Return what takes care of links that are led through the middle; most labs do without this module."""
+        from netlab.supervise.middle import Middle
+
+        self.middle = self.middle or Middle(self.loop, self.faults.write)
+        return self.middle
 
     def _begin(self) -> None:
         """Start the processes, now that all nodes are set up."""
@@ -169,6 +186,7 @@ class Supervisor:
         due = min(due, self.setups.due) if self.setups and not self.awaits_events else due
         due = min(due, self.errors.due) if self.errors else due
         due = min(due, self.events.due) if self.events else due
+        due = min(due, self.middle.holder.due) if self.middle else due
         return max(0.0, due - time.monotonic()) if due < float("inf") else -1
 
     def _stop(self) -> None:

@@ -12,6 +12,7 @@ from netlab.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.topology.document import tree
+    from netlab.topology.impairment import Impairment
 
 from netlab.topology.bridged import Port
 from netlab.topology.checks import Check
@@ -236,6 +237,7 @@ class Endpoint(NamedTuple):
     automatic: tuple[int, ...] = FAMILIES
     joined: bool = False
     port: Port = Port()
+    sends: "Impairment | None" = None
 
 
 class Link(NamedTuple):

@@ -44,7 +44,7 @@ def cut(groups: Sequence[Sequence[str]], links: Sequence[Ends], switches: Collec
 def _sides(groups: Sequence[Sequence[str]], links: Sequence[Ends], switches: Collection[str]) -> dict[str, int]:
     """Return the group of each node, but for switches that are between groups."""
     side = {node: number for number, group in enumerate(groups) for node in group}
-    nodes = {node for link in links for node in link.nodes}
+    nodes = dict.fromkeys(node for link in links for node in link.nodes)
     side.update((node, REST) for node in nodes if node not in side and node not in switches)
     near: dict[str, list[str]] = defaultdict(list)
     for link in links:

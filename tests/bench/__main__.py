@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.bench import against, page
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-PARTS = ("bringup", "ready", "runtimes", "verbs", "datapath", "requests", "scheduling", "scale", "files")
+PARTS = ("bringup", "ready", "runtimes", "verbs", "datapath", "requests", "scheduling", "scale", "files", "impairments")
 
 
 def main() -> None:

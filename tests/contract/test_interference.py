@@ -46,6 +46,12 @@ while True:
     say("above")
     time.sleep(0.02)
 """
+FAULTS = """
+- {at: 0, link: r-clock, set: down}
+- {at: 0, partition: r | clock}
+- {at: 0, pause: r/tree}
+- {at: 0, kill: clock}
+"""
 BOTH = ("r/tree", "r/role")
 
 
@@ -79,8 +85,8 @@ def after_some_time(count: Callable[[], dict[str, int]]) -> dict[str, int]:
     return count()
 
 
-def test_a_pause_halts_all_that_a_process_has_started(one: str) -> None:
-    """Until it is resumed; `status` says so, and takes it for no damage."""
+def test_a_pause_halts_all_that_a_process_has_started(one: str, tmp_path: Path) -> None:
+    """Until it is resumed; `status` says so, and takes it for no damage. A time line pauses and resumes it, too."""
     assert [f"netlab: {one}: {key} paused" for key in BOTH] == netlab("pause", "r").stderr.splitlines()
     halted = after_some_time(both)
     assert after_some_time(both) == halted
@@ -91,6 +97,15 @@ def test_a_pause_halts_all_that_a_process_has_started(one: str) -> None:
     eventually(lambda: all({"above", "below"} <= set(texts("logs", key)[halted[key] :]) for key in BOTH))
     assert {"running"} == {about["state"] for about in states().values()}
     assert "clock is not paused" in netlab("resume", "clock").stderr
+
+    (tmp_path / "faults.yml").write_text(FAULTS)
+    told = netlab("fault", "run", str(tmp_path / "faults.yml")).stdout.splitlines()
+    assert ["link r-clock down", "partition r | clock", "pause r/tree", "kill clock"] == [
+        line.split("s  ")[1] for line in told[:4]
+    ]
+    assert ["restore r/tree", "restore partition", "restore r-clock"] == [line.split("s  ")[1] for line in told[4:]]
+    netlab("start", "clock")
+    assert {"running"} == {about["state"] for about in states().values()}
     shown = map(json.loads, netlab("timeline", "--json").stdout.splitlines())
     said = {(line["process"], line["text"]) for line in shown}
     assert {(key, text) for key in BOTH for text in ("paused", "resumed")} <= said

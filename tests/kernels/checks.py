@@ -52,6 +52,22 @@ FEATURES = (
         ),
         (f"{_LAB}limits.py",),
     ),
+    Feature(
+        "links that lose, flip, double, delay and limit; netem, and netlab's process in its place",
+        tuple(
+            f"{_LAB}impairments.py::test_{name}"
+            for name in (
+                "ten_runs_lose_the_same_packets",
+                "a_corrupted_packet_fails_its_checksum",
+                "doubled_packets_come_twice",
+                "chosen_packets_overtake",
+                "tcp_gets_the_rate",
+                "a_delay_is_met",
+                "jitter_spreads_and_keeps_the_order",
+            )
+        ),
+        (f"{_LAB}impairments.py", f"{_LAB}impaired_links.py", "tests/bpf/test_impairments.py"),
+    ),
     Feature("packets: dropper", more=("tests/bpf/test_dropper.py",)),
     Feature(
         "packets: balancer", more=("tests/bpf/test_cases.py", "tests/bpf/test_ipv6.py", "tests/bpf/test_weights.py")

@@ -50,6 +50,20 @@ ACTING = (
     "runtime/engine",
     "runtime/entry",
     "kernel/sysctls",
+    "network/directions",
+    "network/impairments",
+)
+# The modules through which `link` changes it.
+CHANGING = (
+    "lab/link_changes",
+    "lab/through_middle",
+    "lab/link_care",
+    "record/impaired",
+    "runtime/names",
+    "network/directions",
+    "network/replaced_end",
+    "network/links",
+    "network/visits",
 )
 
 
@@ -84,7 +98,8 @@ def main() -> int:
     from netlab.cli.main import main as command_line
 
     # where only one line matters, Python need not stop at those of other modules
-    function = tracer(see, [place.partition(":")[0]] if place else ACTING)
+    acting = CHANGING if words[0] == "link" else ACTING
+    function = tracer(see, [place.partition(":")[0]] if place else acting)
     os.register_at_fork(after_in_child=lambda: sys.settrace(None))  # the lines of children are their own
     threading.settrace(function)
     sys.settrace(function)

@@ -37,8 +37,9 @@ nodes:
   world: {kind: host, routes: [{to: 10.7.0.0/16, via: left}]}
 links:
   - [left, right]
-  - [left, hub]
-  - [{node: left, address: 10.4.0.1, peer: 10.5.0.1}, {node: right, address: 10.5.0.1, peer: 10.4.0.1}]
+  - {endpoints: [left, hub], delay: 1ms, loss: 1%}
+  - endpoints: [{node: left, address: 10.4.0.1, peer: 10.5.0.1}, {node: right, address: 10.5.0.1, peer: 10.4.0.1}]
+    rate: 10mbit
   - [left, world]
 """
 

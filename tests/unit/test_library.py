@@ -20,6 +20,7 @@ OWN_PROCESSES = {
     "__main__",
     "programs.loader_child",
     "programs.event_collector",
+    "network.packet_holder",
     "supervise.supervisor",
     "demo.matching_child",
 }

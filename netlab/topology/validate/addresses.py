@@ -4,7 +4,7 @@ from netlab.topology.bridged import Port
 from netlab.topology.document.tree import show
 from netlab.topology.ip_arithmetic import BITS, FAMILIES
 from netlab.topology.model import Endpoint, Link
-from netlab.topology.validate import segments
+from netlab.topology.validate import directions, segments
 from netlab.topology.validate.findings import Findings, Name, Place
 from netlab.topology.validate.ip import Address, check_host, check_usable, read_address, read_mac, read_subnet
 from netlab.topology.validate.links import End, Wire, WrittenLink
@@ -77,6 +77,7 @@ class Addressing:
             () if end.is_bare or self._names.joins(node) else self._families(wire),
             is_joined,
             end.vlans.port if end.vlans else Port(),
+            directions.sends(wire.link.sends, [each.sends for each in wire.link.ends], side, wire.copy),
         )
 
     def _families(self, wire: Wire) -> tuple[int, ...]:

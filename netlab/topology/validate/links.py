@@ -5,6 +5,9 @@ from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, show
 from netlab.topology.ip_arithmetic import FAMILIES, IPV4, IPV6
 from netlab.topology.link_names import Ends
 from netlab.topology.model import MAX_INTERFACE_NAME
+from netlab.topology.validate import directions
+from netlab.topology.validate.directions import KEYS as IMPAIRMENTS
+from netlab.topology.validate.directions import Written
 from netlab.topology.validate.findings import Findings, Name, Place, place
 from netlab.topology.validate.ip import read_address, read_mac, read_subnet
 from netlab.topology.validate.names import Names
@@ -13,8 +16,8 @@ from netlab.topology.validate.settings import LETTERS
 from netlab.topology.validate.switches import KEYS as VLAN_KEYS
 from netlab.topology.validate.switches import Switches, WrittenVlans, read_vlans
 
-LINK_KEYS = ("endpoints", "subnet", "addresses", "mtu")
-END_KEYS = ("node", "interface", "address", "peer", "mac", *VLAN_KEYS)
+LINK_KEYS = ("endpoints", "subnet", "addresses", "mtu", *IMPAIRMENTS)
+END_KEYS = ("node", "interface", "address", "peer", "mac", *VLAN_KEYS, *IMPAIRMENTS)
 MAX_WIRES = 16_384
 BOTH = 2  # ends of a link
 MTU = integer(68, 65_535)
@@ -37,6 +40,7 @@ class End(NamedTuple):
     peers: tuple[Name, ...] = ()
     is_bare: bool = False  # it shall have no address
     vlans: WrittenVlans | None = None
+    sends: Written | None = None  # what happens to packets that it sends
 
 
 class WrittenLink(NamedTuple):
@@ -48,14 +52,19 @@ class WrittenLink(NamedTuple):
     mtu: int = 0
     mtu_place: Place | None = None
     automatic: tuple[int, ...] | None = None
+    sends: Written | None = None  # what happens to packets that either end sends
 
 
 class Wire(NamedTuple):
-    """A link between two nodes; links that are joined by switches have the same `segment`."""
+    """A link between two nodes; links that are joined by switches have the same `segment`.
+
+    `copy` is its number, from 0, among those that are made of one in the file.
+    """
 
     link: WrittenLink
     nodes: tuple[str, str]
     segment: int
+    copy: int = 0
 
 
 Interfaces = dict[str, dict[str, Wire]]
@@ -82,7 +91,11 @@ def _read_link(findings: Findings, item: Item, path: str) -> WrittenLink | None:
     subnets = fields.read("subnet", SUBNETS, ())
     mtu, mtu_place = fields.read("mtu", MTU, 0), fields.value_place("mtu")
     automatic = fields.read("addresses", read_automatic, None)
-    return WrittenLink(where, ends, subnets, mtu, mtu_place, automatic) if ends else None
+    sends = directions.read(fields)
+    if not ends:
+        return None
+    directions.check(findings, sends, [end.sends for end in ends])
+    return WrittenLink(where, ends, subnets, mtu, mtu_place, automatic, sends)
 
 
 def read_automatic(findings: Findings, item: Item, path: str) -> tuple[int, ...] | None:
@@ -115,8 +128,8 @@ def _read_end(findings: Findings, item: Item, path: str) -> End | None:
     addresses = fields.read("address", ADDRESSES, ())
     is_bare = [address.text for address in addresses] == [NO_ADDRESS]
     mac, peers = fields.read("mac", name, None), fields.read("peer", PEERS, ())
-    vlans = read_vlans(fields)
-    return End(node, interface, () if is_bare else addresses, mac, peers, is_bare, vlans) if node else None
+    vlans, sends = read_vlans(fields), directions.read(fields)
+    return End(node, interface, () if is_bare else addresses, mac, peers, is_bare, vlans, sends) if node else None
 
 
 def _interface(findings: Findings, item: Item, path: str) -> Name | None:
@@ -150,9 +163,9 @@ def connect(findings: Findings, names: Names, links: tuple[WrittenLink, ...]) ->
             findings.add(link.place, f"expected at most {MAX_WIRES:,} links, found more")
             break
         single = link if len(pairs) <= 1 else _without_single(findings, link, len(pairs))
-        for pair in pairs:
+        for copy, pair in enumerate(pairs):
             joined.join(link, pair)
-            wires.append(Wire(single, pair, 0))
+            wires.append(Wire(single, pair, 0, copy))
     joined.check_ports()
     return [one._replace(segment=joined.segment(number, one)) for number, one in enumerate(wires)]
 

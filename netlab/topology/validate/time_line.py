@@ -19,7 +19,7 @@ from netlab.topology.validate.time_line_words import change, groups, moment, sig
 
 KEYS = ("at", *faults.KINDS, "set", "for", "signal")
 MOST = 10_000
-_LASTING = (faults.PAUSE, faults.DRAIN, faults.PARTITION)  # and a link that goes down
+_LASTING = (faults.PAUSE, faults.DRAIN, faults.PARTITION)  # and a link that goes down or is impaired
 _A_FAULT = f"a mapping with at and one of {one_of(faults.KINDS)}"
 _NAMES = one_or_more(name, "a name, or a list of names")
 
@@ -75,7 +75,7 @@ class _Entry:
         written = [kind for kind in faults.KINDS if kind in fields]
         for kind in written[1:]:
             self._findings.add(
-                fields.key_place(kind), f"expected one fault, found {written[0]} and {kind}", "two entries"
+                fields.key_place(kind), f"expected one fault, found {written[0]} and {kind}", "write two entries"
             )
         if not written:
             self._findings.add(fields.place, f"expected one of {one_of(faults.KINDS)}, found none")
@@ -99,7 +99,7 @@ class _Entry:
             case faults.DRAIN | faults.UNDRAIN:
                 return self._of_each(bare, self._nodes)
             case faults.LINK:
-                return self._of_each(bare._replace(change=self._fields.require("set", change, "")), self._link)
+                return self._of_each(self._fields.require("set", change, bare), self._link)
             case faults.PARTITION:
                 apart = self._fields.read(kind, groups, ())
                 return [bare._replace(groups=self._checked(apart))]
@@ -107,7 +107,7 @@ class _Entry:
 
     def _check_keys(self, kind: str, found: Sequence[Fault]) -> None:
         """Add the mistakes of keys that say nothing of this fault."""
-        lasts = kind in _LASTING or any(fault.change == faults.DOWN for fault in found)
+        lasts = kind in _LASTING or any(fault.change in (faults.DOWN, faults.IMPAIRED) for fault in found)
         fits = {"set": kind == faults.LINK, "for": lasts or not found, "signal": kind == faults.KILL}
         for key, is_good in fits.items():
             if key in self._fields and not is_good:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from netlab.topology import faults
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence
+from netlab.topology.faults import Fault
+from netlab.topology.impairment import PLAIN
+from netlab.topology.validate import impairments
 from netlab.topology.validate.findings import Findings, Name, place
-from netlab.topology.validate.rules import choice, name, one_or_more, sequence
+from netlab.topology.validate.rules import Fields, choice, name, one_or_more, sequence
 
 _UNITS = {"ms": 1_000_000, "s": faults.SECOND_NS, "m": 60 * faults.SECOND_NS}
 _TIME = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m)?", re.ASCII)
@@ -40,12 +43,16 @@ def signal_number(findings: Findings, item: Item, path: str) -> int | None:
     return None
 
 
-def change(findings: Findings, item: Item, path: str) -> str | None:
-    """Take what a link is set to."""
-    if isinstance(item, Mapping):
-        findings.add(place(item, path), "expected up or down: this netlab cannot impair a link while a lab runs yet")
-        return None
-    return choice(faults.UP, faults.DOWN)(findings, item, path)
+def change(findings: Findings, item: Item, path: str) -> Fault | None:
+    """Take what a link is set to: up, down, or what it does to packets, as in a topology; both directions."""
+    if not isinstance(item, Mapping):
+        word = choice(faults.UP, faults.DOWN)(findings, item, path)
+        return Fault(0, faults.LINK, change=word) if word else None
+    fields = Fields(findings, item, path, impairments.KEYS, "up, down, or a mapping such as {delay: 20ms, loss: 1%}")
+    if not item.pairs:
+        findings.wrong(item, path, "up, down, or a mapping such as {delay: 20ms, loss: 1%}")
+    changes = impairments.read(fields)
+    return Fault(0, faults.LINK, change=faults.IMPAIRED, sets=tuple(changes), does=PLAIN._replace(**changes))
 
 
 def groups(findings: Findings, item: Item, path: str) -> tuple[tuple[Name, ...], ...] | None:

@@ -73,6 +73,9 @@ def offered(line: str, folder: Path) -> Sequence[str]:
         ("netlab logs worker1/", ["worker1/worker1"]),
         ("netlab maps set l", ["lb"]),
         ("netlab maps lb c", ["config"]),
+        ("netlab link c", ["client-lb"]),
+        ("netlab link client-lb s", ["set", "show"]),
+        ("netlab link client-lb set lo", ["loss="]),
         ("netlab frob x", []),
     ],
 )

@@ -118,7 +118,7 @@ class Play:
             name: {**LATER, **now, "backends": {each: {**OF_BACKENDS, **one} for each, one in now["backends"].items()}}
             for name, now in self.stats["balancers"].items()
         }
-        about = {"lab": "demo", "programs": {}, "udp_rcvbuf_errors": {}, "problems": {}, "xdp_losses": []}
+        about = {"lab": "demo", "programs": {}, "udp_rcvbuf_errors": {}, "problems": {}, "xdp_losses": [], "links": []}
         return shapes.read(LabStats, {**about, "balancers": balancers})
 
     def failed(self) -> set[str]:

@@ -66,7 +66,7 @@ STATS: dict[str, Any] = {
 
 
 def written(stats: dict[str, Any]) -> str:
-    return prometheus.text(shapes.read(LabStats, {"udp_rcvbuf_errors": {}, "xdp_losses": [], **stats}))
+    return prometheus.text(shapes.read(LabStats, {"udp_rcvbuf_errors": {}, "xdp_losses": [], "links": [], **stats}))
 
 
 def samples(stats: dict[str, Any]) -> dict[tuple[str, ...], float]:

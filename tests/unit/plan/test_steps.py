@@ -9,6 +9,7 @@ from netlab.plan.attach_program import AttachProgram
 from netlab.plan.file_steps import GiveFiles
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.host_steps import GuardHost, JoinHost, OpenInternet
+from netlab.plan.middle_steps import CreateMiddle, Impair, SendSingly
 from netlab.plan.planner import plan
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.stages import Work, stages, work_of
@@ -26,6 +27,7 @@ from netlab.plan.steps import (
 from netlab.plan.switch_steps import SetVlans
 from netlab.plan.undo import Undo, inverse, inverses
 from netlab.topology.document.tree import Scalar, Sequence
+from netlab.topology.impairment import PLAIN, Impairment
 from netlab.topology.model import (
     Endpoint,
     Link,
@@ -65,6 +67,12 @@ UNDONE: dict[Step, str] = {
     GuardHost("w", "nl-lab-0", 9, lab="lab"): "# netlab: lab.w nl-lab-0 goes with its link",
     OpenInternet("w", ("nl-lab-0",), (4,), "lab"): "nft delete table inet netlab_lab",
     FaceProgram("a", "eth0", "lab"): "ip netns exec lab.a ethtool -K eth0 gro off tx on",
+    CreateMiddle("lab"): "ip netns del lab._middle",
+    SendSingly("a", "up link", "lab"): "ip netns exec lab.a ethtool -K 'up link' tx on",
+    Impair("a", "eth0", "l1a", "l1b", PLAIN, "lab"): "tc -n lab._middle qdisc del dev l1a clsact",
+    Impair("a", "eth0", "l1a", "l1b", Impairment(rate=8000), "lab"): (
+        "tc -n lab._middle qdisc del dev l1a clsact\ntc -n lab._middle qdisc del dev l1b root"
+    ),
     FillMaps("a", (MapEntries(Scalar(1, 1, "m", "m"), "", Sequence(1, 1, ())),), "lab"): (
         "# netlab: remove from maps of lab.a: m (0 entries)"
     ),

@@ -37,3 +37,46 @@ def test_instructions_are_bytes_and_jumps_go_to_labels() -> None:
 def test_a_jump_to_nowhere_is_refused() -> None:
     with pytest.raises(KeyError, match="nowhere"):
         asm.assembled([asm.jump("nowhere")])
+
+
+def test_arithmetic_is_of_eight_bytes_without_signs() -> None:
+    """By registers and by numbers; a number of 8 bytes takes two places, the lower half first."""
+    code = asm.assembled(
+        [
+            *asm.put_long(R1, 0x9E3779B97F4A7C15),
+            asm.add_register(R1, R2),
+            asm.multiply(R1, R2),
+            asm.multiply_by(R1, 8),
+            asm.remainder(R1, R2),
+            asm.differ(R1, R2),
+            asm.keep_bits(R1, 7),
+            asm.set_bits(R1, 7),
+            asm.shift_right(R1, 30),
+            asm.shift_left_by(R1, R2),
+            asm.from_network(R1),
+            asm.fetch_and_add(R2, 8, R1),
+            asm.jump_if(R1, "has", 4, "out"),
+            asm.jump_by_register(R1, ">=", R2, "out"),
+            asm.here("out"),
+            asm.leave(),
+        ]
+    )
+
+    assert [code[at : at + 8].hex() for at in range(0, len(code), 8)] == [
+        "18010000157c4a7f",
+        "00000000b979379e",
+        "0f21000000000000",
+        "2f21000000000000",
+        "2701000008000000",
+        "9f21000000000000",
+        "af21000000000000",
+        "5701000007000000",
+        "4701000007000000",
+        "770100001e000000",
+        "6f21000000000000",
+        "dc01000010000000",
+        "db12080001000000",
+        "4501010004000000",
+        "3d21000000000000",
+        "9500000000000000",
+    ]

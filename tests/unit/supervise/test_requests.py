@@ -13,7 +13,7 @@ from netlab.supervise.refusal import Refused
 from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
 
-VERBS = "start, stop, restart, signal, kill, pause, resume, state, log, fault, watch, look, take"
+VERBS = "start, stop, restart, signal, kill, pause, resume, state, log, fault, watch, look, take, links"
 A_FAULT = "expected `about`, a name or null, `text` on one line, and `ns`, the time in nanoseconds"
 
 
@@ -42,7 +42,8 @@ def known() -> Known:
 
 
 def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str, Any]:
-    requests = Requests(known, Stream(Loop()), list, list, known.fault, list)  # type: ignore[arg-type]
+    does = (list, list, known.fault, list, lambda: known)
+    requests = Requests(known, Stream(Loop()), *does)  # type: ignore[arg-type]
     found: dict[str, Any] = json.loads(requests.answer(reader or Reader(-1), line))
     return found
 
@@ -61,6 +62,7 @@ def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str,
         ({"do": "fault", "about": "a/b", "text": "kill a/b", "ns": 5}, ("fault", "a/b", "kill a/b", 5)),
         ({"do": "fault", "about": None, "text": "restore all", "ns": 5}, ("fault", "", "restore all", 5)),
         ({"do": "log", "process": "a", "lines": []}, ("log", "a", [])),
+        ({"do": "links", "holder": ["x", "y"]}, ("look", ["x", "y"])),
         (
             {"do": "log", "process": "a", "lines": [[5, "out", "one"], [6, "err+", "\udcff"], [7, "note", ""]]},
             ("log", "a", [(5, "out", b"one"), (6, "err+", b"\xff"), (7, "note", b"")]),
@@ -97,6 +99,7 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
             A_FAULT,
         ),
         (b'{"do": "start"}', "`process` is null: expected the name of a process"),
+        (b'{"do": "links", "holder": "x"}', '`holder` is "x": expected a list of words, or null'),
         (b'{"do": "stop", "process": "nobody"}', "there is no process nobody"),
         (
             b'{"do": "signal", "process": "a", "signal": 0}',
@@ -156,7 +159,8 @@ def test_lines_that_are_none_get_into_no_log(known: Known, lines: str) -> None:
     st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | ASKED.map(lambda one: json.dumps(one).encode())
 )
 def test_whatever_comes_is_answered_by_one_line(line: bytes) -> None:
-    found = Requests(Known(), Stream(Loop()), list, list, print, list).answer(Reader(-1), line)  # type: ignore[arg-type]
+    does = (list, list, print, list, Known)
+    found = Requests(Known(), Stream(Loop()), *does).answer(Reader(-1), line)  # type: ignore[arg-type]
 
     assert json.loads(found)["kind"] in ("answer", "error")
     assert found.count(b"\n") == 1

@@ -1,0 +1,148 @@
+"""The verb `link`: shows and changes what links do to packets, and sets them down and up."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from netlab.cli import typed
+from netlab.cli.console import say
+from netlab.errors import UsageError
+from netlab.topology.validate.directions import KEYS
+
+if TYPE_CHECKING:
+    from netlab.observe.link_stats import LinkStats
+
+ACTIONS = {
+    "set": "KEY=VALUE ...",
+    "down": "",
+    "up": "",
+    "reset": "",
+    "show": "",
+}
+_FORM = "netlab link [A-B | A B | NODE:INTERFACE] ACTION"
+_MOST_WORDS = 2  # that name a link
+
+
+def operate(lab: str, args: typed.Link) -> "tuple[LinkStats, ...] | None":
+    """Do what the words say in a lab; return what there is to show, None if it was a change."""
+    words, action, values = _parts(args.words_of_link)
+    if action != "set" and values:
+        raise UsageError(f"link {action} takes no {values[0]}: link set does")
+    if args.sender and action in ("up", "down"):
+        raise UsageError(f"link {action} takes no --from: it sets both ends")
+    if action == "show":
+        from netlab.lab.standing import Standing
+        from netlab.observe import link_view
+
+        return link_view.read(Standing.read(lab), words, args.sender or "")
+    from netlab.lab import link_changes
+
+    sender = args.sender or ""
+    if action == "set":
+        link_changes.set_values(lab, words, sender, _changes(values), say)
+    elif action == "reset":
+        link_changes.reset(lab, words, sender, say)
+    elif action == "down":
+        link_changes.down(lab, words, say)
+    else:
+        link_changes.up(lab, words, say)
+    return None
+
+
+def check(args: typed.Link) -> None:
+    """Raise UsageError for words that cannot mean anything, before anything else is done."""
+    _, action, values = _parts(args.words_of_link)
+    if action == "set":
+        _changes(values)
+
+
+def _parts(words: Sequence[str]) -> tuple[Sequence[str], str, Sequence[str]]:
+    """Return the words that name the link, the action, and its values."""
+    before = [word for word in words if "=" not in word]
+    values = [word for word in words if "=" in word]
+    if list(words) != [*before, *values]:
+        raise UsageError(f"the values KEY=VALUE are last: {_FORM}")
+    if not before or before[-1] not in ACTIONS:
+        there = f"found {before[-1]!r}" if before else "found none"
+        raise UsageError(f"expected an action, {', '.join(ACTIONS)}, {there}: {_FORM}")
+    if len(before) - 1 > _MOST_WORDS:
+        raise UsageError(f"expected a link, found {' '.join(before[:-1])!r}: {_FORM}")
+    return before[:-1], before[-1], values
+
+
+def _changes(values: Sequence[str]) -> dict[str, Any]:
+    """Return what KEY=VALUE change, by the fields of an impairment; a value is written as in a topology."""
+    from netlab.errors import TopologyError
+    from netlab.topology import document
+    from netlab.topology.validate import impairments
+    from netlab.topology.validate.findings import Findings
+
+    changes: dict[str, Any] = {}
+    for each in values:
+        key, _, text = each.partition("=")
+        if key not in KEYS:
+            from netlab.topology.document.tree import nearest
+
+            raise UsageError(f"{each}: expected a key, found {key!r} ({nearest(key, KEYS)})")
+        try:
+            written = document.parse(text, each)
+        except TopologyError as error:
+            raise UsageError(f"{each}: the value cannot be read: {error.mistakes[0].message}") from None
+        findings = Findings(written)
+        found = impairments.read_value(findings, key, written.root)
+        if mistakes := findings.mistakes():
+            hint = f" ({mistakes[0].hint})" if mistakes[0].hint else ""
+            raise UsageError(f"{each}: {mistakes[0].message}{hint}")
+        if found.keys() & changes.keys():
+            raise UsageError(f"{each}: expected {key} once, found it twice")
+        changes.update(found)
+    return changes
+
+
+def show(found: "Sequence[LinkStats]") -> None:
+    """Print links as a table: each direction, what it does, and what was counted."""
+    from netlab.cli import tables
+
+    table = tables.table(
+        "LINK",
+        "FROM",
+        "TO",
+        "STATE",
+        "DOES",
+        "CARRIED",
+        "LOST",
+        "DOUBLED",
+        "CORRUPTED",
+        "OVERTOOK",
+        "DELAYED NOW",
+        "DROPPED",
+    )
+    for each in found:
+        for at, way in enumerate(each.directions):
+            counts = way.counts
+            dropped = counts.dropped_by_queue + counts.dropped_by_delay if counts else 0
+            cells = (
+                (
+                    counts.carried,
+                    counts.lost,
+                    counts.doubled,
+                    counts.corrupted,
+                    counts.overtaken,
+                    counts.delayed_now,
+                    dropped,
+                )
+                if counts
+                else ("",) * 7
+            )
+            name = each.link if not at else ""
+            table.add_row(
+                name,
+                ":".join(way.sender),
+                ":".join(way.receiver),
+                "down" if each.is_down else "up",
+                way.does,
+                *map(str, cells),
+            )
+    tables.console().print(table)
+    for each in found:
+        for problem in each.problems:
+            say(f"netlab: {each.link}: {problem}")

@@ -1,0 +1,81 @@
+"""Links that are led through the middle, in a change of a lab: afterwards they do what the file says.
+
+What `netlab link` has set is no step. So it is looked at here: a link that stays is led through the middle still, and
+does what the file says, nothing if that says nothing.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+from netlab import paths
+from netlab.errors import NetlabError
+from netlab.kernel import files
+from netlab.lab import link_care, named_links
+from netlab.lab.standing import Standing
+from netlab.network import impairments
+from netlab.network.impairment_settings import Direction as Wanted
+from netlab.paths import MIDDLE
+from netlab.plan.difference import Difference
+from netlab.plan.middle import seed_of
+from netlab.plan.steps import AddLink
+from netlab.record import impaired
+from netlab.record.impaired import Direction, Links
+from netlab.record.model import LabRecord
+from netlab.topology.impairment import PLAIN, Impairment
+
+
+def was_changed(record: LabRecord) -> bool:
+    """Say whether a link does something else than the file says."""
+    if not (links := impaired.read(record)):
+        return False
+    return any(each.sends and each.sends != _as_planned(each) for each in impaired.directions(record, links))
+
+
+def check(before: LabRecord, after: LabRecord, change: Difference) -> None:
+    """Raise NetlabError if a link that stays, and was led through the middle at run time, gets another number."""
+    for each in _staying(before, change):
+        node = after.nodes.get(each.sender[0])
+        port = node.interfaces.get(each.sender[1]) if node else None
+        if port and port.middle != each.source and not each.planned:
+            raise NetlabError(
+                f"the link of {each.sender[0]} ({each.sender[1]}) was led through the middle by netlab link, and would"
+                " have another number there: write new links behind those that stand, or netlab down, then up"
+            )
+
+
+def settle(before: Standing, after: Standing, change: Difference, lock: int, say: Callable[[str], None]) -> None:
+    """Set what stays as the file says, forget what is gone, and let the supervisor know."""
+    staying = {each.name: each for each in _staying(before.record, change)}
+    now = {each.name: each for each in impaired.directions(after.record, None)}
+    led = {name: now[name] for name in staying if name in now}
+    wanted = {name: _as_planned(each) for name, each in led.items()}
+    if wanted:
+        netns = after.runtime.netns_path(MIDDLE)
+        impairments.set_directions(
+            netns, [Wanted(each.source, each.target, wanted[name]) for name, each in led.items()]
+        )
+        impaired.write(after.record, Links(wanted))
+    else:
+        files.remove(f"{after.record.folder}/{paths.LINKS}")
+    has_middle = bool(wanted) or after.record.has_middle
+    does = [each.planned for each in now.values() if each.planned] + list(wanted.values())
+    link_care.care(after, lock, does if has_middle else [], [], say, may_start=not before.record.has_supervisor)
+    if not has_middle and os.path.exists(after.runtime.netns_path(MIDDLE)):
+        after.runtime.remove([MIDDLE])
+
+
+def _staying(record: LabRecord, change: Difference) -> Iterator[Direction]:
+    """Yield the directions that `netlab link` has set of links that a change leaves alone."""
+    links = impaired.read(record)
+    anew = {(end.node, end.name) for step in _added((*change.undo, *change.do)) for end in (step.a, step.b)}
+    for link in named_links.all_links(impaired.directions(record, links)) if links else ():
+        if not anew.intersection(each.sender for each in link):
+            yield from (each for each in link if links and each.name in links.sends)
+
+
+def _added(steps: Iterable[object]) -> Iterator[AddLink]:
+    return (step for step in steps if isinstance(step, AddLink))
+
+
+def _as_planned(direction: Direction) -> Impairment:
+    return direction.planned or PLAIN._replace(seed=seed_of(*direction.sender, *direction.receiver))

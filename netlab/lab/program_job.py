@@ -1,0 +1,28 @@
+"""What the loader is to do for a program of a plan."""
+
+from netlab import paths
+from netlab.plan.attach_program import AttachProgram
+from netlab.plan.planner import Plan
+from netlab.programs import loader
+
+
+def of(plan: Plan, folder: str, step: AttachProgram, pin_folder: str = "") -> loader.Job:
+    """Return the loader's job for a program of a lab in this folder; `pin_folder` is another place for its pins."""
+    program, lab = step.program, plan.topology.name
+    mtu = max(interface.mtu for interface in plan.interfaces if step.node in (interface.node, paths.MIDDLE))
+    own = paths.passing_pins(folder, step.node) if step.for_peer else paths.pins(folder, step.key)
+    pins = pin_folder or own
+    return loader.Job(
+        *(lab, step.key, program.path, pins, f"{folder}/{paths.COMPILER}"),
+        function=program.function,
+        mode=program.mode,
+        define=program.define,
+        builtins=(("MTU", mtu),),
+        layouts=paths.layouts(pins),
+        dialect=program.dialect,
+        include=program.include,
+        cflags=program.cflags,
+        map_sizes=program.map_sizes,
+        hook=program.hook,
+        event_types=program.event_types,
+    )
