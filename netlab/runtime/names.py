@@ -53,6 +53,8 @@ class Names:
 
     def open_middle(self) -> None:
         """Make the middle of the lab's links if there is none: a namespace with names like those of nodes."""
+        from netlab.kernel import syscalls
+
         there = _device(self.target(paths.MIDDLE))
         if there not in (_device(self._folder), None):
             return
