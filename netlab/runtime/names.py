@@ -62,7 +62,6 @@ class Names:
             _remove(self.target(paths.MIDDLE))
         for path, target in self._ends(paths.MIDDLE):
             self._symlink(target, path)
-        from netlab.kernel import syscalls
 
         syscalls.in_threads(1, self._hold_new, [paths.MIDDLE])
 
