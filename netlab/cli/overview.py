@@ -36,7 +36,6 @@ EXAMPLES = {
     "programs": ("programs", "programs lb --for 5"),
     "balancer": ("balancer drain worker2", "balancer weight worker1 3", "balancer policy round-robin"),
     "reload": ("reload lb", "reload lb --define LIMIT=5"),
-    "link": ("link show", "link client-lb set delay=20ms loss=1%", "link client-lb down"),
     "list": ("list",),
     "graph": ("graph --save lab.svg", "graph topologies/partb.yml --format mermaid"),
     "validate": ("validate topologies/partb.yml",),
