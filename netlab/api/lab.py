@@ -11,12 +11,14 @@ from typing import Any, Self, TypeVar
 from netlab.api import lines
 from netlab.api.balancer import Balancer
 from netlab.api.lines import Event
+from netlab.api.link import Link
 from netlab.api.node import Node
 from netlab.api.topology import Topology
 from netlab.errors import HostError, NetlabError, TimeLimitError
 from netlab.lab import bring_up, changing, planning
 from netlab.lab.standing import Standing
-from netlab.observe import capture, stats, status
+from netlab.observe import capture, link_view, stats, status
+from netlab.observe.link_stats import LinkStats
 from netlab.record import store
 from netlab.record.model import LabRecord
 from netlab.topology import document
@@ -39,7 +41,7 @@ class Lab:
 
     def __init__(self, standing: Standing, notes: list[str]) -> None:
         """Not for callers: see `up` and `attach`."""
-        self.standing = self._lab = standing
+        self.standing = standing
         self.notes = notes
 
     @classmethod
@@ -93,7 +95,7 @@ class Lab:
         """
         planned = planning.planned(_document(topology, _sets(set)), self.name, as_it_stands=True)
         changing.apply(planned, timeout, self.notes.append)
-        self._lab = Standing.read(self.name)
+        self.standing = Standing.read(self.name)
 
     def down(self) -> None:
         """Remove the lab, with all that belongs to it; it is no error if it is gone already."""
@@ -118,7 +120,7 @@ class Lab:
     @property
     def record(self) -> LabRecord:
         """What the lab is meant to be, as it was planned."""
-        return self._lab.record
+        return self.standing.record
 
     @property
     def nodes(self) -> dict[str, Node]:
@@ -128,7 +130,7 @@ class Lab:
     def __getitem__(self, node: str) -> Node:
         """Return a node; UsageError, with the nearest name, if there is none of this name."""
         store.node_of(self.record, node)
-        return Node(self._lab, node, self.notes.append)
+        return Node(self.standing, node, self.notes.append)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.record.nodes)
@@ -147,7 +149,7 @@ class Lab:
 
     def stats(self) -> stats.LabStats:
         """Return what programs count, and a balancer's threads and queue."""
-        return stats.read(self._lab)
+        return stats.read(self.standing)
 
     def events(self, *sources: str, since_ns: int = 0, pattern: str = "", follow: bool = False) -> Iterator[Event]:
         """Yield what was printed and what happened, in the order of time: of these nodes, or NODE/NAME, or of all.
@@ -182,20 +184,28 @@ class Lab:
         """
         taken: list[capture.Captured] = []
         work = capture.Capture(os.fspath(folder))
-        work.start(self._lab)
+        work.start(self.standing)
         try:
             yield taken
         finally:
             taken.extend(work.stop())
 
+    def link(self, *names: str) -> Link:
+        """Return the link between two nodes, or that of an end NODE:INTERFACE; it is looked up when it is used."""
+        return Link(self.standing, names, self.notes.append)
+
+    def links(self) -> tuple[LinkStats, ...]:
+        """Return all links: what they do to packets, and what was counted."""
+        return link_view.read(self.standing)
+
     def balancer(self, node: str = "") -> Balancer:
         """Return the balancer of a node, or the only one; UsageError if there is none, or several."""
-        return Balancer(self._lab, node, self.notes.append)
+        return Balancer(self.standing, node, self.notes.append)
 
 
-def _sets(values: Mapping[str, object]) -> list[str]:
-    """Return changes of a topology as `--set` takes them."""
-    return [f"{place}={value if isinstance(value, str) else json.dumps(value)}" for place, value in values.items()]
+def _sets(changes: Mapping[str, object]) -> list[str]:
+    """Return changes of a topology as they are typed; JSON is YAML."""
+    return [f"{at}={value if isinstance(value, str) else json.dumps(value)}" for at, value in changes.items()]
 
 
 def _document(topology: "str | os.PathLike[str] | Topology", sets: list[str]) -> document.Document:

@@ -1,12 +1,12 @@
 """The verb `link`: shows and changes what links do to packets, and sets them down and up."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlab.cli import typed
 from netlab.cli.console import say
 from netlab.errors import UsageError
-from netlab.topology.validate.directions import KEYS
+from netlab.lab.link_values import changes
 
 if TYPE_CHECKING:
     from netlab.observe.link_stats import LinkStats
@@ -38,7 +38,7 @@ def operate(lab: str, args: typed.Link) -> "tuple[LinkStats, ...] | None":
 
     sender = args.sender or ""
     if action == "set":
-        link_changes.set_values(lab, words, sender, _changes(values), say)
+        link_changes.set_values(lab, words, sender, changes(values), say)
     elif action == "reset":
         link_changes.reset(lab, words, sender, say)
     elif action == "down":
@@ -52,7 +52,7 @@ def check(args: typed.Link) -> None:
     """Raise UsageError for words that cannot mean anything, before anything else is done."""
     _, action, values = _parts(args.words_of_link)
     if action == "set":
-        _changes(values)
+        changes(values)
 
 
 def _parts(words: Sequence[str]) -> tuple[Sequence[str], str, Sequence[str]]:
@@ -67,35 +67,6 @@ def _parts(words: Sequence[str]) -> tuple[Sequence[str], str, Sequence[str]]:
     if len(before) - 1 > _MOST_WORDS:
         raise UsageError(f"expected a link, found {' '.join(before[:-1])!r}: {_FORM}")
     return before[:-1], before[-1], values
-
-
-def _changes(values: Sequence[str]) -> dict[str, Any]:
-    """Return what KEY=VALUE change, by the fields of an impairment; a value is written as in a topology."""
-    from netlab.errors import TopologyError
-    from netlab.topology import document
-    from netlab.topology.validate import impairments
-    from netlab.topology.validate.findings import Findings
-
-    changes: dict[str, Any] = {}
-    for each in values:
-        key, _, text = each.partition("=")
-        if key not in KEYS:
-            from netlab.topology.document.tree import nearest
-
-            raise UsageError(f"{each}: expected a key, found {key!r} ({nearest(key, KEYS)})")
-        try:
-            written = document.parse(text, each)
-        except TopologyError as error:
-            raise UsageError(f"{each}: the value cannot be read: {error.mistakes[0].message}") from None
-        findings = Findings(written)
-        found = impairments.read_value(findings, key, written.root)
-        if mistakes := findings.mistakes():
-            hint = f" ({mistakes[0].hint})" if mistakes[0].hint else ""
-            raise UsageError(f"{each}: {mistakes[0].message}{hint}")
-        if found.keys() & changes.keys():
-            raise UsageError(f"{each}: expected {key} once, found it twice")
-        changes.update(found)
-    return changes
 
 
 def show(found: "Sequence[LinkStats]") -> None:

@@ -18,7 +18,7 @@ from netlab.kernel.pids import has_started_another, is_alive, start_ticks
 from netlab.record import shapes
 from netlab.record.model import LabRecord
 from netlab.record.notes import Containers, ProcessId
-from netlab.runtime import cgroup_limits, engine
+from netlab.runtime import cgroup_limits, engine, own_folders
 from netlab.runtime.base import Command, Place
 from netlab.runtime.container_files import ContainerFiles, gone
 from netlab.runtime.names import Names
@@ -80,20 +80,15 @@ class Docker:
 
     def remove(self, nodes: Sequence[str]) -> None:
         """Remove the containers of these nodes, and their names; what is missing is left out."""
-        import shutil
-
         known = self._read()
         if known:
             with engine.connected(known.engine) as client:
-                labelled = client.containers(all=True, filters={"label": f"{_LAB}={self._lab}"})
-                ours = [each for each in labelled if each["Labels"].get(_MARK) == known.mark]
+                ours = client.containers(all=True, filters={"label": f"{_MARK}={known.mark}"})
                 gone = [each for each in ours if each["Labels"].get(_NODE) in nodes]
                 syscalls.in_threads(engine.THREADS, partial(_remove_all, client), gone)
-            left = {node: first for node, first in known.nodes.items() if node not in nodes}
-            self._write(known._replace(nodes=left))
+            self._write(known._replace(nodes={name: each for name, each in known.nodes.items() if name not in nodes}))
         self._names.remove_of(nodes)
-        for node in nodes:
-            shutil.rmtree(paths.own_files(self._folder, node), ignore_errors=True)
+        own_folders.remove(self._folder, nodes)
 
     def open_middle(self) -> None:
         """Make the middle of the lab's links if there is none; it is no container."""

@@ -90,10 +90,10 @@ class Netns:
         for node in nodes:
             for kind in ("mnt", "uts"):
                 release(paths.space(self._folder, node, kind))
-            if os.path.isdir(own := paths.own_files(self._folder, node)):
-                import shutil
+        if os.path.isdir(f"{self._folder}/{paths.OWN}"):
+            from netlab.runtime import own_folders
 
-                shutil.rmtree(own)
+            own_folders.remove(self._folder, nodes)
         for folder in (f"{self._folder}/{name}" for name in (paths.OWN, paths.SPACES)):
             if os.path.isdir(folder) and not files.names(folder):
                 from netlab.kernel import syscalls

@@ -4,10 +4,12 @@ The folder is new, and only root can write to it. So no other user can put a lin
 """
 
 import os
+import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
+from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files
 from netlab.named_tuple import NamedTuple
@@ -50,6 +52,12 @@ def write(folder: str, layout: Layout, own: OwnFiles, owner: Owner) -> None:
         content, file = content_of(folder, layout, place), own.files[number]
         _make_above(content, place, inside)
         _write(os.path.join(content, inside), file.content, file.mode, owner(file.owner) if file.owner else (0, 0))
+
+
+def remove(lab_folder: str, nodes: Iterable[str]) -> None:
+    """Remove what these nodes have for themselves, as far as it is there."""
+    for node in nodes:
+        shutil.rmtree(paths.own_files(lab_folder, node), ignore_errors=True)
 
 
 def content_of(folder: str, layout: Layout, place: MountPoint) -> str:

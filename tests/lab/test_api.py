@@ -158,6 +158,37 @@ def test_a_program_is_replaced(lab: Lab) -> None:
     assert lab["b"].map("seen")[0] >= before > 0
 
 
+def test_a_link_is_impaired_and_cut(lab: Lab) -> None:
+    link = lab.link("a", "b")
+    link.set(delay="30ms", sender="a")
+    link.set(loss="100%", sender="b")
+    assert lab["a"].run(["ping", "-c1", "-W1", "b"]).returncode == 1
+    link.set(loss=0, sender="b")
+    found = lab["a"].run(["ping", "-c1", "b"], check=True).stdout
+    assert float(found.partition("time=")[2].partition(" ")[0]) >= 30
+    counted = {way.sender[0]: way.counts for way in link.stats().directions}
+    assert counted["b"]
+    assert counted["b"].lost >= 1
+    link.reset()
+    link.down()
+    assert "a-b" in [each.link for each in lab.links() if each.is_down]
+    link.up()
+    lab["a"].run(["ping", "-c1", "b"], check=True)
+    with pytest.raises(UsageError, match="expected a key, found 'dely'"):
+        link.set(dely="1s")
+
+
+def test_a_lab_is_changed_to_another_topology(tmp_path: Path) -> None:
+    """What is the same goes on: a's process is the one that was there."""
+    first = Topology(f"{LAB}c").node("a", command=["sleep", "inf"]).node("b").link("a", "b")
+    with Lab.up(first) as lab:
+        before = lab.status().nodes["a"].processes[0].pid
+        lab.apply(first.node("c").link("b", "c"))
+        assert lab["b"].run(["ping", "-c1", "c"], check=True).stdout
+        assert before == lab.status().nodes["a"].processes[0].pid
+        assert "c" in lab
+
+
 def test_links_are_captured(lab: Lab, tmp_path: Path) -> None:
     with lab.capture(tmp_path) as files:
         lab["a"].run(["ping", "-c1", "b"], check=True)
@@ -235,6 +266,8 @@ def main() -> int:
         for event in lab.events("a", since_ns=time.monotonic_ns(), follow=True):
             print(event.time_ns, event.source, event.stream, event.text, event.data)
         lab.balancer().drain("a")
+        lab.link("a", "s").set(delay="20ms", loss="1%", sender="a")
+        carried = [way.counts.carried for each in lab.links() for way in each.directions if way.counts]
         lab.apply(topology, set={"nodes.a.env": {"A": 2}}, timeout=3.0)
         lab["a"].map("m")["k"] = {"field": 1}
         with lab.capture(Path("/tmp")) as files:
@@ -244,7 +277,7 @@ def main() -> int:
         Lab.attach("x").down()
     except errors.NetlabError as error:
         return error.exit_code
-    return done.returncode + len(text) + number + len(depths) + len(files) + len(problems)
+    return done.returncode + len(text) + number + len(depths) + len(files) + len(problems) + len(carried)
 '''
 
 
