@@ -82,11 +82,11 @@ class Change:
             raise NetlabError(f"the supervisor of {self.lab} has died: netlab down --lab {self.lab}, then up")
         host = Host(self.plan, self.after.record, lock, deadline_s, self.say)
         host.check_commands(of(StartRole, self.difference.do), any_runs=True)
+        if self.noted.open:  # first, as it removes what compilers may have left
+            self._clear_up()
         programs = self._compiled(host, lock)
         self.tell()
         try:
-            if self.noted.open:
-                self._clear_up()
             work = Work(self, programs, host, lock, deadline_s)
             try:
                 self._write_down()
