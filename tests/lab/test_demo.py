@@ -379,7 +379,7 @@ def test_everything_is_kept(tmp_path: Path) -> None:
 
 def test_a_program_is_kept_with_its_headers_where_it_finds_them(tmp_path: Path) -> None:
     """A changed one of its own, and netlab's: beside each other they compile as they did."""
-    program = mutated(tmp_path, "balancer", *PART_B_MISTAKES["forgets a count"][0])
+    program = mutated(tmp_path, "balancer", ("\t\ts->queued++;\n", ""))
     kept = tmp_path / "kept"
     netlab("demo", "partb-high", "--save", str(kept), f"--set=nodes.lb.xdp.program={program}", *FAST, code=1)
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,11 +50,12 @@ links:
 
 
 @pytest.fixture
-def both(tmp_path: str) -> tuple[str, str]:
+def both(tmp_path: str) -> Iterator[tuple[str, str]]:
     one, other = Path(tmp_path) / "one.yml", Path(tmp_path) / "other.yml"
     one.write_text(SMALL.replace("    stp: true\n", ""))  # a tree takes seconds to settle
     other.write_text(OTHER)
-    return str(one), str(other)
+    yield str(one), str(other)
+    netlab("down", "--lab", "small", code=None)
 
 
 @pytest.mark.parametrize("step", STEPS)
