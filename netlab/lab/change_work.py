@@ -68,7 +68,7 @@ class Work:
         change_network.clear(self.after, done)
         change_network.clear(self.before, self.what.undone())  # as it may have been cut off inside a step
         _write_record(self.before, self.hosts)
-        back = [step._replace(before=step.after, after=step.before) for step in of(ChangeSysctls, done)]
+        back = [step.back() for step in of(ChangeSysctls, done)]
         change_network.do(self.before, [*back, *reversed(undo)], self.change.noted.done, lambda _: None)
         xdp_watch.change(self.after.record, self.before, self.say)
         self._fill((self.after, of(FillMaps, done)), (self.before, of(FillMaps, tuple(reversed(undo)))))
