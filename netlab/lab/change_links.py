@@ -17,6 +17,7 @@ from netlab.network.impairment_settings import Direction as Wanted
 from netlab.paths import MIDDLE
 from netlab.plan.difference import Difference
 from netlab.plan.middle import seed_of
+from netlab.plan.middle_steps import Impair
 from netlab.plan.steps import AddLink
 from netlab.record import impaired
 from netlab.record.impaired import Direction, Links
@@ -62,6 +63,18 @@ def settle(before: Standing, after: Standing, change: Difference, lock: int, say
     link_care.care(after, lock, does if has_middle else [], [], say, may_start=not before.record.has_supervisor)
     if not has_middle and os.path.exists(after.runtime.netns_path(MIDDLE)):
         after.runtime.remove([MIDDLE])
+
+
+def commands(before: LabRecord, after: LabRecord, change: Difference) -> list[str]:
+    """Return as shell commands what `settle` does to links that do something else than the file says."""
+    now = {each.name: each for each in impaired.directions(after, None)}
+    lines = []
+    for each in _staying(before, change):
+        wanted = _as_planned(now[each.name]) if each.name in now else each.sends
+        if each.sends and wanted and each.sends != wanted:
+            found = Impair(*each.sender, each.source, each.target, each.sends, before.lab)
+            lines += [found.undone(), str(found._replace(impairment=wanted))]
+    return lines
 
 
 def _staying(record: LabRecord, change: Difference) -> Iterator[Direction]:

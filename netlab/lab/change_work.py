@@ -69,8 +69,8 @@ class Work:
         change_network.clear(self.after, done)
         change_network.clear(self.before, self.what.undone())  # as it may have been cut off inside a step
         _write_record(self.before, self.hosts)
-        back = [step._replace(before=step.after, after=step.before) for step in of(ChangeSysctls, done)]
-        again = [_known(step) for step in (*back, *reversed(undo))]
+        back = [step.back() for step in of(ChangeSysctls, done)]
+        again = [*back, *map(_known, reversed(undo))]
         change_network.do(self.before, again, self.change.noted.done, lambda _: None)
         xdp_watch.change(self.after.record, self.before, self.say)
         self._fill((self.after, of(FillMaps, done)), (self.before, of(FillMaps, tuple(reversed(undo)))))
@@ -111,8 +111,6 @@ def _known(step: Step | ChangeSysctls) -> Step | ChangeSysctls:
     """Return a step without sysctls of which nobody knows what they were, after a change that was cut off."""
     if isinstance(step, CreateNode):
         return step._replace(sysctls=tuple(each for each in step.sysctls if each[1] != UNKNOWN))
-    if isinstance(step, ChangeSysctls):
-        return step._replace(after=tuple(each for each in step.after if each[1] != UNKNOWN))
     return step
 
 

@@ -12,7 +12,15 @@ from collections.abc import Callable
 from netlab import paths
 from netlab.errors import NetlabError, explain
 from netlab.kernel import cgroups, files, signals
-from netlab.lab import bring_up, change_network, change_processes, change_programs, fault_state, noted_steps
+from netlab.lab import (
+    bring_up,
+    change_downs,
+    change_network,
+    change_processes,
+    change_programs,
+    fault_state,
+    noted_steps,
+)
 from netlab.lab.change_network import of
 from netlab.lab.change_programs import Programs
 from netlab.lab.change_reasons import reasons
@@ -55,6 +63,7 @@ class Change:
         self.why = reasons(record, wanted, plan.steps)
         self.difference = difference(self.noted.done, plan.steps, self.why)
         self.has_middle = record.has_middle or wanted.has_middle or os.path.exists(f"{self.folder}/{paths.LINKS}")
+        self.were_down = change_downs.found(self.before)
         if self.has_middle:
             from netlab.lab import change_links
 
@@ -63,7 +72,7 @@ class Change:
     @property
     def is_needed(self) -> bool:
         """Whether anything is to be done."""
-        if self.is_cut_off or self.after.record != self.before.record or not self.difference.is_empty:
+        if self.is_cut_off or self.were_down or self.after.record != self.before.record or not self.difference.is_empty:
             return True
         if not self.has_middle:
             return False
@@ -73,8 +82,16 @@ class Change:
 
     def tell(self) -> None:
         """Say what the change interrupts, and what moves."""
-        for text in interruptions.told(self.difference, self.why.fresh):
+        for text in (*change_downs.told(self.were_down), *interruptions.told(self.difference, self.why.fresh)):
             self.say(f"netlab: {self.lab}: {text}")
+
+    def links_as_written(self) -> list[str]:
+        """Return as shell commands what is done to links that `netlab link` has set, and that stay."""
+        if not self.has_middle:
+            return []
+        from netlab.lab import change_links
+
+        return change_links.commands(self.before.record, self.after.record, self.difference)
 
     def make(self, lock: int, deadline_s: float, comes_too_late: Callable[[], object]) -> None:
         """Make the change; undo all of it if a step fails, or on a signal, and then raise the error."""
@@ -91,6 +108,7 @@ class Change:
             work = Work(self, programs, host, lock, deadline_s)
             try:
                 self._write_down()
+                change_downs.set_up(self.before, self.were_down, self.say)
                 work.do()
                 if self.has_middle:
                     from netlab.lab import change_links
@@ -146,6 +164,7 @@ class Change:
         """Have all as it was. If that fails, raise an error that says both; then the change counts as cut off."""
         try:
             work.undo()
+            change_downs.set_down(self.before, self.were_down)
             _remove_logs(self.before.record)
             noted_steps.write(self.folder, self.noted.done)
             if not self.is_cut_off:
@@ -187,7 +206,8 @@ def shown(plan: Plan, say: Say) -> list[str]:
         say(f"netlab: {change.lab}: a change was cut off; what it may have done is undone first")
     change.tell()
     undone = [*change.noted.open, *change.difference.undone()]
-    return [step.undone() for step in undone] + [str(step) for step in change.difference.do]
+    steps = [step.undone() for step in undone] + [str(step) for step in change.difference.do]
+    return [*change_downs.commands(change.before, change.were_down), *steps, *change.links_as_written()]
 
 
 def _remove_logs(record: LabRecord) -> None:

@@ -43,6 +43,8 @@ def set_down(lab: Standing) -> dict[str, set[str]]:
 def outside(lab: Standing) -> Iterator[Problem]:
     """Yield what can be seen without entering a namespace."""
     name = lab.record.lab
+    if not impaired.has_middle(lab.record):
+        return  # links were only set down
     for _, what in lab.runtime.broken([MIDDLE]):
         yield Problem("", f"of the middle of its links: {what}", anew(name))
     if not os.access(f"{lab.record.folder}/{paths.LINKS}", os.R_OK):

@@ -171,7 +171,9 @@ class Holder:
 
     def _begin(self, place: int, target: int, before: int) -> _Line:
         """Begin with a direction: it is new, or another one at the place, or this process is new."""
-        if self._counts is None:
+        if self._counts is None or not before:  # a direction that begins may be of another program, with other counts
+            if self._counts:
+                self._counts.release()
             self._counts = _opened_counts()
         if earlier := self._lines.get(place):
             self._due = [each for each in self._due if each[1] != place]

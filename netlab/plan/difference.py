@@ -18,9 +18,7 @@ from netlab.plan.sameness import Looks, Reasons, parts, whole
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import AddAddress, AddBridge, AddLink, AddRoute, CreateNode, FaceProgram, StartRole, Step
 from netlab.plan.switch_steps import SetVlans
-from netlab.plan.sysctl_step import ChangeSysctls
-
-UNKNOWN = "?"  # a sysctl's value, after a change that was cut off
+from netlab.plan.sysctl_step import UNKNOWN, ChangeSysctls
 
 
 class Difference(NamedTuple):

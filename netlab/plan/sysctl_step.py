@@ -4,6 +4,8 @@ from netlab.named_tuple import NamedTuple
 from netlab.plan.command_words import namespace, quoted
 from netlab.plan.equality import compared_by_kind
 
+UNKNOWN = "?"  # a sysctl's value, after a change that was cut off
+
 
 @compared_by_kind
 class ChangeSysctls(NamedTuple):
@@ -28,7 +30,12 @@ class ChangeSysctls(NamedTuple):
 
     def undone(self) -> str:
         """Return the line that sets them back."""
-        return str(self._replace(before=self.after, after=self.before))
+        return str(self.back())
+
+    def back(self) -> "ChangeSysctls":
+        """Return the change that sets them back; one that nobody knows is then as in a new namespace."""
+        known = tuple(each for each in self.before if each[1] != UNKNOWN)
+        return self._replace(before=self.after, after=known)
 
 
 def _lines(node: str, written: tuple[tuple[str, str], ...], dropped: tuple[str, ...], lab: str) -> str:

@@ -1,5 +1,6 @@
 """`apply` makes of one lab what `up` would have made of another file."""
 
+import json
 import os
 import signal
 import subprocess
@@ -145,6 +146,50 @@ def test_ctrl_c_undoes_a_change(pair: Path) -> None:
     assert begun.returncode == 1
     assert "as it was before" in said
     eventually(lambda: state() == before, "all is as before", 20)
+
+
+def test_links_that_were_set_are_as_in_the_file(pair: Path) -> None:
+    """A link that is down goes up first, as no route leads through it; `--dry-run` shows what will be set."""
+    before = state()
+    netlab("link", "a-b", "down")
+    status = netlab("status")
+    shown = netlab("apply", "--dry-run", str(pair)).stdout
+    routes = PAIR.replace("b: {}", "b: {routes: [{to: 10.9.0.0/16, via: a}]}")
+    pair.write_text(routes.replace("b: {routes", "b: {command: [nosuch, x], routes").replace("nosuch", "'false'"))
+    failed = netlab("apply", str(pair), code=1).stderr
+    after_failure = netlab("link", "show").stdout
+    pair.write_text(routes)
+    said = netlab("apply", str(pair)).stderr
+
+    assert "_middle" not in status.stdout + status.stderr
+    assert "ip -n pair.a link set eth0 up" in shown
+    assert "pair is as it was before" in failed
+    assert " down " in after_failure
+    assert "the link a-b (a:eth0), which was set down, goes up" in said
+    assert "10.9.0.0/16 via" in inside("b", "ip", "route").stdout
+    netlab("status")
+    pair.write_text(PAIR)
+    netlab("apply", str(pair))
+    eventually(lambda: state() == before, "all is as before", 20)
+
+
+def test_counts_are_of_the_link_that_is_there(pair: Path) -> None:
+    """Also where the middle stays, and the process that holds packets up in it."""
+    netlab("link", "a-b", "set", "delay=1ms")
+    inside("a", "ping", "-c", "1", "b")
+    shown = netlab("apply", "--dry-run", str(pair)).stdout
+    netlab("apply", str(pair))
+    again = netlab("apply", "--dry-run", str(pair))
+    pair.write_text(PAIR.replace("[a, b]", "{endpoints: [a, b], delay: 1ms}"))
+    netlab("apply", str(pair))
+    inside("a", "ping", "-c", "3", "-i", "0.1", "b")
+
+    assert "qdisc del dev l1b root" in shown
+    assert again.stdout == ""
+    assert "nothing to do" in again.stderr
+    for each in json.loads(netlab("link", "show", "--json").stdout)[0]["directions"]:
+        assert each["counts"]["carried"] >= 3
+        assert each["counts"]["delayed_now"] == 0
 
 
 def talks_of(process: str) -> bool:

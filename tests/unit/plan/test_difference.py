@@ -8,14 +8,14 @@ from hypothesis import given, settings
 
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.dependencies import Around, gives, needs
-from netlab.plan.difference import UNKNOWN, Difference, difference
+from netlab.plan.difference import Difference, difference
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.interruptions import in_short, told
 from netlab.plan.planner import plan
 from netlab.plan.sameness import Reasons, parts, whole
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import AddAddress, AddLink, AddRoute, CreateNode, FaceProgram, StartRole, Step
-from netlab.plan.sysctl_step import ChangeSysctls
+from netlab.plan.sysctl_step import UNKNOWN, ChangeSysctls
 from netlab.topology import document, validate
 from tests.lab.changed import topologies
 
@@ -247,3 +247,11 @@ def test_nothing_is_done_before_what_it_needs(one: Data, other: Data) -> None:
 
     assert len(list(parts(found.left))) + len(list(parts(made))) + len(found.idle) >= len(list(parts(wanted)))
     assert there == {thing for step in parts(wanted) for thing in gives(step)}
+
+
+def test_a_sysctl_that_nobody_knows_is_not_written_back() -> None:
+    """After a change that was cut off, one that fails sets it as in a new namespace."""
+    change = ChangeSysctls("a", (("net.ipv4.ip_forward", UNKNOWN), ("net.ipv4.ip_default_ttl", "9")), (), "lab")
+
+    assert change.back().after == (("net.ipv4.ip_default_ttl", "9"),)
+    assert UNKNOWN not in change.undone()
