@@ -327,6 +327,15 @@ def doctor(args: typed.Doctor) -> int:
     return examine(args)
 
 
+def schema(_: typed.Arguments) -> None:
+    """Print the JSON Schema of a topology's file."""
+    import json
+
+    from netlab.topology.schema import TOPOLOGY
+
+    print(json.dumps(TOPOLOGY, indent=2))
+
+
 def completion(args: typed.Completion) -> None:
     """Print what makes a shell complete netlab's words."""
     from netlab.cli.completion import script
@@ -383,6 +392,7 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "graph": graph,
     "list": list_,
     "doctor": doctor,
+    "schema": schema,
     "completion": completion,
     "help": help_,
     "version": version,

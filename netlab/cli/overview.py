@@ -9,7 +9,7 @@ GROUPS = {
     "Break it": ("kill", "pause", "resume", "link", "fault"),
     "See what happens": ("list", "status", "graph", "logs", "trace", "timeline", "stats", "programs", "maps"),
     "Judge it": ("test", "wait", "demo"),
-    "This tool": ("doctor", "completion", "help", "version"),
+    "This tool": ("doctor", "schema", "completion", "help", "version"),
 }
 # Lines that work as they stand: with topologies/partb.yml up where they need a lab, and otherwise in any folder.
 EXAMPLES = {
@@ -45,6 +45,7 @@ EXAMPLES = {
     "wait": ("wait --for 'ping: [client, lb]'", "wait --for 'stats: [lb, queue_depth], is: 0' --timeout 60"),
     "demo": ("demo parta", "demo partb-high mine.yml --save evidence"),
     "doctor": ("doctor", "doctor --json"),
+    "schema": ("schema",),
     "completion": ("completion bash", "completion fish"),
     "help": ("help up",),
     "version": ("version",),

@@ -393,6 +393,7 @@ VERBS = {
         (_FORMAT, _JSON),
         "",
     ),
+    "schema": Verb("print the JSON Schema of a topology's file, for editors", typed.Arguments, (), ""),
     "completion": Verb(
         "print what makes a shell complete verbs, options and names",
         typed.Completion,

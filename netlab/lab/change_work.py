@@ -14,9 +14,10 @@ from netlab.lab.change_programs import Programs
 from netlab.lab.host import Host
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
+from netlab.plan.difference import UNKNOWN
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.setup_steps import RunSetup
-from netlab.plan.steps import StartRole, Step
+from netlab.plan.steps import CreateNode, StartRole, Step
 from netlab.plan.sysctl_step import ChangeSysctls
 from netlab.record import store
 
@@ -69,7 +70,8 @@ class Work:
         change_network.clear(self.before, self.what.undone())  # as it may have been cut off inside a step
         _write_record(self.before, self.hosts)
         back = [step._replace(before=step.after, after=step.before) for step in of(ChangeSysctls, done)]
-        change_network.do(self.before, [*back, *reversed(undo)], self.change.noted.done, lambda _: None)
+        again = [_known(step) for step in (*back, *reversed(undo))]
+        change_network.do(self.before, again, self.change.noted.done, lambda _: None)
         xdp_watch.change(self.after.record, self.before, self.say)
         self._fill((self.after, of(FillMaps, done)), (self.before, of(FillMaps, tuple(reversed(undo)))))
         stood = self.change.noted.done
@@ -103,6 +105,15 @@ class Work:
             self.programs.has_events,
         )
         change_processes.take(lab, words, self.lock, self.host.tell)
+
+
+def _known(step: Step | ChangeSysctls) -> Step | ChangeSysctls:
+    """Return a step without sysctls of which nobody knows what they were, after a change that was cut off."""
+    if isinstance(step, CreateNode):
+        return step._replace(sysctls=tuple(each for each in step.sysctls if each[1] != UNKNOWN))
+    if isinstance(step, ChangeSysctls):
+        return step._replace(after=tuple(each for each in step.after if each[1] != UNKNOWN))
+    return step
 
 
 def _hosts(folder: str) -> str:

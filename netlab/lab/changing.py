@@ -22,6 +22,7 @@ from netlab.lab.standing import Standing
 from netlab.plan import interruptions
 from netlab.plan.description import describe
 from netlab.plan.difference import difference, stay_loaded
+from netlab.plan.middle_steps import CreateMiddle
 from netlab.plan.planner import Plan
 from netlab.plan.steps import StartRole
 from netlab.plan.sysctl_step import ChangeSysctls
@@ -82,11 +83,11 @@ class Change:
             raise NetlabError(f"the supervisor of {self.lab} has died: netlab down --lab {self.lab}, then up")
         host = Host(self.plan, self.after.record, lock, deadline_s, self.say)
         host.check_commands(of(StartRole, self.difference.do), any_runs=True)
+        if self.noted.open:  # first, as it removes what compilers may have left
+            self._clear_up()
         programs = self._compiled(host, lock)
         self.tell()
         try:
-            if self.noted.open:
-                self._clear_up()
             work = Work(self, programs, host, lock, deadline_s)
             try:
                 self._write_down()
@@ -125,6 +126,7 @@ class Change:
         change_processes.stop(self.folder, [step.key for step in of(StartRole, steps)])
         change_programs.clear(self.before, steps, stay_loaded(self.noted.done))
         change_network.clear(self.before, steps)
+        self.before.runtime.remove([step.node for step in of(CreateMiddle, steps)])  # all that is led there is cleared
 
     def _write_down(self) -> None:
         """Write down what stays in any case, and of which steps nobody is sure from here on."""

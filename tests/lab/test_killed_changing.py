@@ -19,7 +19,7 @@ from tests.lab.lab import PARTB, ROOT, netlab
 
 pytestmark = pytest.mark.root
 # Each kill takes a second or two of a processor.
-STEPS = [pytest.param(80, id="some"), pytest.param(4, id="many", marks=pytest.mark.slow)]
+STEPS = [pytest.param(320, id="some"), pytest.param(4, id="many", marks=pytest.mark.slow)]
 OTHER = """
 name: small
 nodes:
@@ -86,7 +86,7 @@ def test_apply_killed_at_its_lines(both: tuple[str, str], tmp_path: str, step: i
     assert not clean_after("the end", before)
 
 
-@pytest.mark.parametrize("times", [pytest.param(6, id="some"), pytest.param(60, id="many", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [pytest.param(3, id="some"), pytest.param(60, id="many", marks=pytest.mark.slow)])
 def test_apply_killed_at_random_moments(times: int) -> None:
     """Part B, with another build of the balancer and other workers: `apply` finishes, or `down` leaves nothing."""
     before, source = leaks.snapshot(), random.Random(33)

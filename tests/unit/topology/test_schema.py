@@ -1,0 +1,110 @@
+"""The JSON Schema takes what `validate` takes: the same keys everywhere, and every good topology."""
+
+import glob
+import json
+
+import jsonschema
+import pytest
+
+from netlab.cli import main
+from netlab.topology import document, schema
+from netlab.topology.document.tree import plain
+from netlab.topology.validate import KEYS as TOPOLOGY_KEYS
+from netlab.topology.validate import (
+    check_list,
+    demo,
+    directions,
+    links,
+    nodes,
+    own_files,
+    processes,
+    programs,
+    readiness,
+    routes,
+    time_line,
+)
+from tests.checkout import ROOT
+
+GOOD = sorted(glob.glob(f"{ROOT}/topologies/**/*.yml", recursive=True) + glob.glob(f"{ROOT}/tests/golden/ok/*.yml"))
+
+
+def keys(of: object) -> set[str]:
+    """Return the keys of a mapping in the schema, or of the only mapping among several forms."""
+    assert isinstance(of, dict)
+    forms = [of, *of.get("anyOf", []), *(of.get("items", {}).get("anyOf", []) if "items" in of else [])]
+    (found,) = [form["properties"] for form in forms if "properties" in form]
+    return set(found)
+
+
+def at(*path: str) -> object:
+    found = schema.TOPOLOGY["properties"]
+    for word in path:
+        found = found[word]
+    return found
+
+
+def node() -> dict[str, object]:
+    (found,) = [form for form in schema._NODE["anyOf"] if "properties" in form]
+    properties: dict[str, object] = found["properties"]
+    return properties
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (TOPOLOGY_KEYS, schema.TOPOLOGY),
+        (nodes.DEFAULTS, at("defaults")),
+        (links.LINK_KEYS, at("links", "items")),
+        (links.END_KEYS, schema._END),
+        (processes.ENTRY_KEYS, schema._PROCESS | {"env": 0} | schema._AUTOSTART),
+        (programs.XDP_KEYS, schema._PROGRAM_KEYS),
+        (readiness.READY_KEYS, schema._READY),
+        (own_files.FILE_KEYS, schema._FILE),
+        (own_files.FOLDER_KEYS, schema._FOLDER),
+        (routes.KEYS, schema._ROUTE),
+        (time_line.KEYS, schema._FAULT_KEYS),
+        (check_list.KEYS, schema._CHECKS["items"]),
+        (demo.KEYS, schema._DEMO),
+        (directions.KEYS, schema._IMPAIRMENTS),
+    ],
+)
+def test_the_keys_are_the_same(known: tuple[str, ...], said: dict[str, object]) -> None:
+    assert set(known) == (keys(said) if "properties" in said or "anyOf" in said else set(said)) | (
+        {"autostart"} if known is processes.ENTRY_KEYS and "autostart" in known else set()
+    )
+
+
+def test_the_keys_of_a_node_are_the_same() -> None:
+    assert set(nodes.NODE_KEYS) == set(node())
+
+
+def test_it_is_a_schema() -> None:
+    jsonschema.Draft7Validator.check_schema(schema.TOPOLOGY)
+
+
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.removeprefix(f"{ROOT}/"))
+def test_a_good_topology_fits(path: str) -> None:
+    written = plain(document.load(path).root)
+    assert [] == [
+        f"{'.'.join(map(str, each.absolute_path))}: {each.message[:200]}"
+        for each in jsonschema.Draft7Validator(schema.TOPOLOGY).iter_errors(written)
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"nodes": {}},
+        {"name": "x", "nodes": {"a": {"colour": "red"}}},
+        {"name": "x", "nodes": {"a": {}}, "links": [["a"]]},
+        {"name": "x", "nodes": {"a": {"kind": "hub"}}},
+        {"name": "x", "nodes": {"a": {}}, "checks": [{"pong": ["a", "b"]}]},
+    ],
+)
+def test_what_is_no_topology_does_not_fit(wrong: object) -> None:
+    assert list(jsonschema.Draft7Validator(schema.TOPOLOGY).iter_errors(wrong))
+
+
+def test_the_verb_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == schema.TOPOLOGY
