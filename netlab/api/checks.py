@@ -13,7 +13,7 @@ from netlab.errors import NetlabError, TimeLimitError
 from netlab.lab import faults
 from netlab.lab.faults import Happened, Played
 from netlab.named_tuple import NamedTuple
-from netlab.record import shapes
+from netlab.record import shapes, store
 from netlab.record.model import LabRecord
 from netlab.topology import checks
 from netlab.topology.checks import Check
@@ -89,9 +89,13 @@ def _result(looker: "_Looker", check: Check, play: Callable[[Iterable[Fault]], P
         else:
             seen, error = _ended(looker, check), False
     except NetlabError as problem:
-        seen, error = Seen(False, str(problem)), True
+        seen, error = Seen(False, str(problem) if _is_up(looker.lab) else f"{looker.lab.name} is not up any more"), True
     seconds = (time.monotonic_ns() - began) / _SECOND_NS
     return Result(check, seen.is_so, seconds, seen.text, () if seen.is_so else _around(looker.lab, began), error)
+
+
+def _is_up(lab: Lab) -> bool:
+    return lab.name in store.labs()
 
 
 def _sleep(seconds: float) -> bool:
@@ -108,7 +112,7 @@ def _ended(looker: "_Looker", check: Check) -> Seen:
         try:
             seen = looker.look(check, left_s, began)
         except NetlabError as problem:  # what is looked for may come into being meanwhile
-            if time.monotonic_ns() >= until:
+            if time.monotonic_ns() >= until or not _is_up(looker.lab):
                 raise
             seen = Seen(False, str(problem))
         if seen.is_so or time.monotonic_ns() >= until:

@@ -14,7 +14,7 @@ from netlab.api.lines import Event
 from netlab.api.link import Link
 from netlab.api.node import Node
 from netlab.api.topology import Topology
-from netlab.errors import HostError, NetlabError, TimeLimitError
+from netlab.errors import HostError, NetlabError, TimeLimitError, UsageError
 from netlab.lab import bring_up, changing, planning
 from netlab.lab.standing import Standing
 from netlab.observe import capture, link_view, stats, status
@@ -24,6 +24,7 @@ from netlab.record.model import LabRecord
 from netlab.topology import document
 
 _T = TypeVar("_T")
+_RUNTIMES = ("netns", "docker")
 _READY_S = 30.0
 _WAIT_S = 10.0
 _LOOK_S = 0.02
@@ -64,6 +65,8 @@ class Lab:
         the lab and raise KeyboardInterrupt.
         """
         _need_root()
+        if runtime not in ("", *_RUNTIMES):
+            raise UsageError(f"runtime {runtime!r}: expected {' or '.join(_RUNTIMES)}")
         notes: list[str] = []
 
         def plan() -> Any:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from netlab.errors import TimeLimitError
+from netlab.errors import NetlabError, TimeLimitError, UsageError
 from netlab.named_tuple import NamedTuple
 from netlab.observe import timeline
+from netlab.record import store
 from netlab.record.model import LabRecord
 from netlab.supervise import talk
 from netlab.supervise.logs import LogLine
@@ -37,16 +38,24 @@ class Event(NamedTuple):
 
 def read(lab: LabRecord, sources: Sequence[str], since_ns: int, pattern: str, follow: bool) -> Iterator[Event]:
     """Yield the lines of these nodes and processes (all, if none is named), from a time on, that contain a pattern."""
-    chosen = timeline.choose(lab, sources, since_ns, re.compile(pattern) if pattern else None)
+    return _read(lab, timeline.choose(lab, sources, since_ns, _compiled(pattern)), follow)
+
+
+def _read(lab: LabRecord, chosen: timeline.Chosen, follow: bool) -> Iterator[Event]:
     for line in timeline.read(lab, chosen, follow):
         yield _event(lab, line)
 
 
 def wait_for(lab: LabRecord, pattern: str, sources: Sequence[str], since_ns: int, timeout: float) -> Event:
-    """Return the first line that contains a pattern; TimeLimitError, with the last lines, if none comes in time."""
+    """Return the first line that contains a pattern; TimeLimitError, with the last lines, if none comes in time.
+
+    NetlabError if the lab goes meanwhile.
+    """
     until = time.monotonic() + timeout
     while True:
         is_over = time.monotonic() >= until
+        if lab.lab not in store.labs():
+            raise NetlabError(f"{lab.lab} is not up any more")
         catch_up(lab)
         for event in read(lab, sources, since_ns, pattern, follow=False):
             return event
@@ -57,6 +66,13 @@ def wait_for(lab: LabRecord, pattern: str, sources: Sequence[str], since_ns: int
     where = f" from {', '.join(sources)}" if sources else ""
     seen = "\n".join(["the last lines are:", *last]) if last else "nothing was printed"
     raise TimeLimitError(f"no line{where} with {pattern!r} within {timeout:g} s; {seen}")
+
+
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise UsageError(f"expected a regular expression, found {pattern!r}: {error}") from None
 
 
 def catch_up(lab: LabRecord) -> None:

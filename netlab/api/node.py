@@ -10,7 +10,7 @@ from typing import IO, Any
 from netlab.api import lines
 from netlab.api.lines import Event
 from netlab.api.maps import LabMap
-from netlab.errors import CommandError, NetlabError, TimeLimitError
+from netlab.errors import CommandError, NetlabError, TimeLimitError, UsageError
 from netlab.lab import launch, process_changes
 from netlab.lab.interference import interfere
 from netlab.lab.reload import reload
@@ -95,6 +95,8 @@ class Node:
     ) -> "subprocess.Popen[Any]":
         """Start a command in the node; `how` is for subprocess.Popen. `down` kills it, if nobody has ended it."""
         argv = _words(command)
+        if cwd is not None and not os.path.isdir(cwd):
+            raise UsageError(f"{self.name}: {_shown(command)}: expected a folder as cwd, found no {os.fspath(cwd)}")
         wrapped = launch.command(self._lab, self.name, [*_BY_SHELL, *argv])
         variables = {**os.environ, **self._lab.record.variables(self.name), **env}
         words = wrapped.argv
@@ -158,7 +160,10 @@ class Node:
 
 
 def _words(command: Command) -> list[str]:
-    return ["sh", "-c", command] if isinstance(command, str) else [os.fspath(word) for word in command]
+    words = ["sh", "-c", command] if isinstance(command, str) else [os.fspath(word) for word in command]
+    if not words:
+        raise UsageError("expected a command, found an empty list")
+    return words
 
 
 def _shown(command: Command) -> str:

@@ -93,7 +93,8 @@ def by_argparse(words: list[str]) -> typed.Arguments:
     parse_known = parser.parse_known_intermixed_args if verb == "link" else parser.parse_known_args
     read, more = parse_known(words[1:])
     if more:
-        known = ["--lab", "--help", *(name for argument in VERBS[verb].arguments for name in argument.names)]
+        known = ["--help", *(name for argument in VERBS[verb].arguments for name in argument.names)]
+        known += ["--lab"] if VERBS[verb].lab else []
         parser.error(f"unrecognized arguments: {' '.join(more)}{_nearest(more[0].partition('=')[0], known)}")
     found = VERBS[verb].kind()
     vars(found).update(vars(read), verb=verb, words=words, lab_given=read.lab is not None)
@@ -152,7 +153,12 @@ def _verb_first(words: list[str]) -> tuple[str, list[str]]:
 def _explain(verb: str, known: list[str]) -> NoReturn:
     """Say which verbs there are, or what was meant instead of one that there is not, and end."""
     if verb:
-        say(f"usage: netlab VERB [OPTION ...]\nnetlab: error: {verb!r} is no verb{_nearest(verb, known)}")
+        problem = f"{verb!r} is no verb{_nearest(verb, known)}"
+        if verb.partition("=")[0] == "--lab":
+            problem = "expected --lab NAME VERB: a name is missing, or the verb behind it"
+        elif verb.startswith("-"):
+            problem = f"expected a verb, found {verb}: options stand behind it, but for --lab, --help and --version"
+        say(f"usage: netlab VERB [OPTION ...]\nnetlab: error: {problem}")
         say("netlab help lists all verbs")
     else:
         from netlab.cli import overview

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from netlab.api import checks
@@ -11,7 +11,7 @@ from netlab.api.lab import Lab
 from netlab.cli import chosen, typed
 from netlab.cli.console import Painted
 from netlab.errors import NetlabError, TimeLimitError, TopologyError, UsageError
-from netlab.kernel import searching
+from netlab.kernel import searching, signals
 from netlab.lab import bring_up
 from netlab.lab.standing import Standing
 from netlab.observe.log_view import clock
@@ -32,20 +32,22 @@ _SEARCH_S = 5.0  # of CPU time, for one text
 
 def test(args: typed.Test, say: Say) -> int:
     """Do the checks of a lab, or of a topology, whose lab is built for that; return the exit code."""
-    with _lab(args, say) as lab:
+    if args.junit:
+        _can_write(args.junit)
+    with _lab(args, say) as lab, ExitStack() as at_the_end:
         todo = checks.of(lab.record)
         if not todo:
             say(f"netlab: {lab.record.topology or lab.name} has no checks, so nothing was looked at")
             return NOTHING_TO_DO
         done: list[Result] = []
+        if args.junit:  # also what was done until an interruption
+            at_the_end.callback(lambda: _write(args.junit or "", _junit(lab, done)))
         show = _show_tap if args.tap else _show
         if args.tap:
             print(f"TAP version 14\n1..{len(todo)}", flush=True)
         for result in checks.run(lab, todo, lambda happened: _tell(happened, args.tap), _search):
             done.append(result)
             show(lab, result, len(done))
-        if args.junit:
-            _write(args.junit, _junit(lab, done))
     failed = sum(not each.holds for each in done)
     say(f"netlab: {count(len(done) - failed, 'check')} passed, {failed} failed")
     return 1 if failed else 0
@@ -77,7 +79,9 @@ def _read(lab: Lab, text: str) -> Check:
     from netlab.topology.validate.check_list import read_one
     from netlab.topology.validate.findings import Findings
 
-    written = document.parse(text, text)
+    if not text.strip():
+        raise UsageError("--for: expected a check, such as 'ping: [a, b]', found nothing")
+    written = document.parse(text, "--for")
     findings = Findings(written)
     found = read_one(known.of(lab.record), findings, written.root, "")
     if findings or found is None:
@@ -87,10 +91,15 @@ def _read(lab: Lab, text: str) -> Check:
 
 @contextmanager
 def _lab(args: typed.Test, say: Say) -> Iterator[Lab]:
-    """Yield the lab that is meant: one that is up, or that of a file, which is built, and removed at the end."""
+    """Yield the lab that is meant: one that is up, or that of a file, which is built, and removed at the end.
+
+    SIGTERM and SIGHUP, by which CI servers end a job, interrupt like Ctrl-C, so that what was done is undone.
+    """
     if _is_lab(args):
         args.lab = args.file or args.lab
-        yield Lab(chosen.standing(args), [])
+        standing = chosen.standing(args)
+        with signals.raising():
+            yield Lab(standing, [])
         return
     plan = chosen.planned(args)
     chosen.elevate(args)
@@ -98,19 +107,21 @@ def _lab(args: typed.Test, say: Say) -> Iterator[Lab]:
     args.lab = name
     plan = chosen.planned(args)
     notes: list[str] = []
-    try:
-        bring_up.up(plan, args.timeout, notes.append, again=lambda: chosen.planned(args))
-    except NetlabError:
-        for note in notes:
-            say(note)
-        raise
-    try:
-        yield Lab(Standing.read(name), notes)
-    finally:
-        if args.keep:
-            say(f"netlab: {name} stays up: netlab down {name} removes it")
-        else:
-            bring_up.down(name, notes.append)
+    with signals.raising() as comes_too_late:
+        try:
+            bring_up.up(plan, args.timeout, notes.append, again=lambda: chosen.planned(args))
+        except NetlabError:
+            for note in notes:
+                say(note)
+            raise
+        try:
+            yield Lab(Standing.read(name), notes)
+        finally:
+            comes_too_late()
+            if args.keep:
+                say(f"netlab: {name} stays up: netlab down {name} removes it")
+            else:
+                bring_up.down(name, notes.append)
 
 
 def _is_lab(args: typed.Test) -> bool:
@@ -185,6 +196,12 @@ def _junit(lab: Lab, done: Sequence[Result]) -> bytes:
 def _printable(text: str) -> str:
     """Return a text without the signs that XML cannot have."""
     return "".join(sign if sign >= " " or sign in "\n\t" else "\ufffd" for sign in text)
+
+
+def _can_write(path: str) -> None:
+    """Refuse what cannot be written before anything is done."""
+    if os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or "."):
+        raise UsageError(f"--junit {path}: expected a file in a folder that is there")
 
 
 def _write(path: str, data: bytes) -> None:

@@ -60,6 +60,8 @@ def _of_file(args: typed.Graph) -> graph.Drawing:
 
 def _of_lab(args: typed.Graph) -> graph.Drawing:
     """Draw a lab as it is: what runs, and where something is not as planned."""
+    from netlab.lab import link_state
+    from netlab.lab.standing import Standing
     from netlab.observe import status
     from netlab.record import store
 
@@ -68,7 +70,9 @@ def _of_lab(args: typed.Graph) -> graph.Drawing:
         chosen.elevate(args, lab)
     found = status.read(lab)
     states = {name: _states(name, found) for name in found.nodes}
-    return graph.of(store.read(lab), states, {problem.where.partition(" ")[0] for problem in found.problems})
+    standing = Standing.read(lab)
+    bad = {problem.where.partition(" ")[0] for problem in found.problems}
+    return graph.of(standing.record, states, bad, link_state.are_down(standing))
 
 
 def _states(name: str, found: "LabStatus") -> list[str]:

@@ -7,7 +7,7 @@ import ipaddress
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from netlab.errors import HostError, NetlabError
 from netlab.named_tuple import NamedTuple
@@ -45,11 +45,12 @@ class Tip(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A link as it is drawn; the lines of `label` stand in its middle."""
+    """A link as it is drawn; the lines of `label` stand in its middle; one that was set down is drawn broken."""
 
     a: Tip
     b: Tip
     label: tuple[str, ...]
+    is_down: bool = False
 
 
 class Drawing(NamedTuple):
@@ -60,14 +61,22 @@ class Drawing(NamedTuple):
     lines: tuple[Line, ...]
 
 
-def of(record: LabRecord, states: Mapping[str, Iterable[str]] = {}, bad: Iterable[str] = ()) -> Drawing:
-    """Return the drawing of a lab; `states` are words on the processes of nodes, `bad` nodes with a problem."""
+def of(
+    record: LabRecord,
+    states: Mapping[str, Iterable[str]] = {},
+    bad: Iterable[str] = (),
+    down: Collection[str] = (),
+) -> Drawing:
+    """Return the drawing of a lab; `states` are words on the processes of nodes, `bad` nodes with a problem.
+
+    `down` are links that were set down, each by the name of one of its ends, NODE:INTERFACE.
+    """
     wrong = set(bad)
     boxes = tuple(
         Box(name, node.kind, tuple(_about(node, states.get(name))), bool(node.programs), name in wrong)
         for name, node in record.nodes.items()
     )
-    return Drawing(record.lab, boxes, tuple(_lines(record)))
+    return Drawing(record.lab, boxes, tuple(_lines(record, down)))
 
 
 def _about(node: NodeRecord, states: Iterable[str] | None) -> Iterator[str]:
@@ -84,7 +93,7 @@ def _called(role: str, argv: tuple[str, ...]) -> str:
     return os.path.basename(role or (argv[0] if argv else ""))
 
 
-def _lines(record: LabRecord) -> Iterator[Line]:
+def _lines(record: LabRecord, down: Collection[str]) -> Iterator[Line]:
     """Yield each link once."""
     seen: set[tuple[str, str]] = set()
     for name, node in record.nodes.items():
@@ -94,10 +103,12 @@ def _lines(record: LabRecord) -> Iterator[Line]:
             if (name, interface) in seen or there is None or peer is None:
                 continue
             seen.add((port.peer, port.peer_interface))
+            is_down = f"{name}:{interface}" in down or f"{port.peer}:{port.peer_interface}" in down
             yield Line(
                 _end(name, node, interface, port),
                 _end(port.peer, peer, port.peer_interface, there),
-                _label(port, there),
+                (*(["down"] if is_down else []), *_label(port, there)),
+                is_down,
             )
 
 
@@ -140,7 +151,10 @@ def mermaid(drawing: Drawing) -> str:
     for line in drawing.lines:
         words = [" ".join(end.lines) for end in (line.a, line.b)]
         text = "<br/>".join(_html(part) for part in (*filter(None, words), *line.label))
-        said.append(f"  {ids[line.a.node]} ---" + (f'|"{text}"| ' if text else " ") + ids[line.b.node])
+        stroke = "-.-" if line.is_down else "---"
+        said.append(f"  {ids[line.a.node]} {stroke}" + (f'|"{text}"| ' if text else " ") + ids[line.b.node])
+    if down := [str(at) for at, line in enumerate(drawing.lines) if line.is_down]:
+        said.append(f"  linkStyle {','.join(down)} stroke:{_BAD}")
     for box in drawing.boxes:
         if box.is_bad:
             said.append(f"  style {ids[box.name]} stroke:{_BAD},stroke-width:3px")
@@ -170,6 +184,7 @@ def dot(drawing: Drawing) -> str:
     ]
     for line in drawing.lines:
         words = f"label={_lines_of(line.label)} taillabel={_lines_of(line.a.lines)} headlabel={_lines_of(line.b.lines)}"
+        words += f' color="{_BAD}" style=dashed' if line.is_down else ""
         said.append(f"  {_quoted(line.a.node)} -- {_quoted(line.b.node)} [{words}]")
     return "\n".join([*said, "}"]) + "\n"
 

@@ -28,6 +28,7 @@ _SCOPES: Mapping[str, type[Any]] = {
     "package": pytest.Package,
     "session": pytest.Session,
 }
+_ARGUMENTS = ("set", "runtime", "timeout", "scope", "capture")
 _LINES = 20  # of the timeline, in a report
 _NAME = 40  # characters of a file's name in that of a lab
 _numbers = itertools.count(1)
@@ -84,6 +85,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator["Lab"]:
     item: pytest.Item = request.node
     mark = item.get_closest_marker(_MARK)
     how = dict(mark.kwargs) if mark else {}
+    if strange := how.keys() - _ARGUMENTS:
+        wanted = f"expected {', '.join(_ARGUMENTS)}, or a file or a Topology without a name"
+        pytest.fail(f"mark {_MARK}: {wanted}; found {', '.join(sorted(strange))}", pytrace=False)
     scope, captures = how.pop("scope", "function"), how.pop("capture", True)
     used = item.stash[_OWN] = _used(item, _topology(item, mark), scope, how)
     with ExitStack() as running:
@@ -160,14 +164,15 @@ def _built(item: pytest.Item, topology: "str | Topology", how: dict[str, Any]) -
     stem = os.path.basename(topology) if isinstance(topology, str) else "lab"
     called = re.sub(r"[^a-z0-9]+", "-", stem.rpartition(".")[0].lower() or stem)[:_NAME].strip("-") or "lab"
     name = f"{called}-{os.getpid()}-{next(_numbers)}"  # workers beside each other have numbers of their own
+    problem: NetlabError | None = None
     try:
         made = Lab.up(topology, name=name, **how)
-    except HostError as error:
-        if item.config.getoption("netlab_strict"):
-            pytest.fail(f"netlab: {error}", pytrace=False)
-        pytest.skip(f"netlab: {error}")
     except NetlabError as error:
-        pytest.fail(f"netlab: {error}", pytrace=False)
+        problem = error  # and told outside of this block, or pytest would tell it twice
+    if isinstance(problem, HostError) and not item.config.getoption("netlab_strict"):
+        pytest.skip(f"netlab: {problem}")
+    if problem:
+        pytest.fail(f"netlab: {problem}", pytrace=False)
     return Used(made, topology, _folder(item, name))
 
 

@@ -7,6 +7,7 @@ PING, RUN, LINE, STATS, MAP, INTERFACE = "ping", "run", "line", "stats", "map", 
 KINDS = (PING, RUN, LINE, STATS, MAP, INTERFACE)
 VALUES = (STATS, MAP, INTERFACE)  # whose value is compared
 COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
+_NONE = {PING: "no", LINE: "no"}  # instead of "a"
 LONGEST_NS = 3600 * 1_000_000_000
 
 
@@ -72,6 +73,7 @@ class Check(NamedTuple):
                 found = f"a line with {self.words[0]!r}"
             case _:
                 found = f"a value {self.comparison} {self.wanted}"
-        found = f"not {found}" if self.fails else found
+        if self.fails:
+            found = f"{_NONE.get(self.do, 'anything but')} {found.partition(' ')[2] if self.do in _NONE else found}"
         found += f" within {duration(self.within_ns)}" if self.within_ns else ""
         return found + (f", and so for {duration(self.for_ns)}" if self.for_ns else "")

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -78,6 +78,32 @@ def test_a_command_that_fails_or_does_not_end_is_an_error(lab: Lab) -> None:
     with pytest.raises(TimeLimitError, match=r"a: sleep 1000 & sleep 1000 is not over after 0\.2 s"):
         lab["a"].run("sleep 1000 & sleep 1000", timeout=0.2)
     assert time.monotonic() - began < PATIENCE_S
+
+
+def test_what_no_node_can_run_is_wrong_usage(lab: Lab) -> None:
+    with pytest.raises(UsageError, match="expected a folder as cwd, found no /nowhere"):
+        lab["a"].run(["true"], cwd="/nowhere")
+    with pytest.raises(UsageError, match="expected a command, found an empty list"):
+        lab["a"].run([])
+
+
+@pytest.mark.parametrize("ask", [lambda lab: lab.events(pattern="("), lambda lab: lab.wait_for("(", "a")])
+def test_a_pattern_that_is_none_is_wrong_usage(lab: Lab, ask: Callable[[Lab], object]) -> None:
+    with pytest.raises(UsageError, match=r"expected a regular expression, found '\('"):
+        ask(lab)
+
+
+def test_a_runtime_that_is_none_makes_nothing() -> None:
+    with pytest.raises(UsageError, match="runtime 'vm': expected netns or docker"):
+        Lab.up(Topology("vm").node("a"), runtime="vm")
+    assert "vm" not in store.labs()
+
+
+def test_lines_of_a_lab_that_is_gone_are_not_waited_for() -> None:
+    with Lab.up(Topology("gone").node("a")) as lab:
+        lab.down()
+        with pytest.raises(NetlabError, match="gone is not up any more"):
+            lab.wait_for("never", timeout=PATIENCE_S)
 
 
 def test_a_started_command_is_the_caller_s(lab: Lab) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -9,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from netlab.record import store
+from netlab.testing.labs import command
 from tests.lab.lab import LAB, ROOT, lab, netlab
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
@@ -96,6 +99,61 @@ def test_checks_that_do_not_hold(wrong: Path, tmp_path: Path) -> None:
     assert all(re.match(r"(not )?ok \d|#|TAP|1\.\.", line) for line in lines)
 
 
+LONG = """
+name: long
+nodes: {a: {command: [sleep, inf]}, b: {}}
+links: [[a, b]]
+checks:
+  - {ping: [a, b]}
+  - {ping: [a, b], fails: true, after: [{link: a-b, set: down}]}
+  - {ping: [a, b], within: 60s}
+  - {ping: [a, b]}
+"""
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Path:
+    (tmp_path / "long.yml").write_text(LONG)
+    return tmp_path / "long.yml"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_end_in_the_middle_leaves_nothing_but_what_was_done(number: signal.Signals, long: Path) -> None:
+    """CI servers end a job so; the lab goes, and the results so far are there."""
+    junit = long.with_suffix(".xml")
+    with subprocess.Popen(
+        [*command(), "test", str(long), "--junit", str(junit)], stdout=subprocess.PIPE, text=True
+    ) as test:
+        assert test.stdout
+        for line in test.stdout:
+            if line.startswith("✓ ping from a to b fails"):
+                break
+        test.send_signal(number)
+        assert "  restore a-b\n" in test.stdout.read()
+    assert test.returncode == 1
+    assert not store.labs()
+    assert ET.parse(junit).getroot().get("tests") == "2"  # noqa: S314 - it is our own
+
+
+def test_a_lab_that_goes_meanwhile_is_not_waited_for(long: Path) -> None:
+    with lab(str(long)):
+        words = [*command(), "wait", "--lab", LAB, "--for", "line: [a, never]", "--timeout", "60"]
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as wait:
+            assert wait.stderr
+            with pytest.raises(subprocess.TimeoutExpired):
+                wait.wait(1)
+            netlab("down", LAB)
+            _, said = wait.communicate(timeout=20)
+        assert f"seen: {LAB} is not up any more\n" in said
+        assert wait.returncode == 1
+
+
+def test_results_that_cannot_be_written_are_told_before(long: Path) -> None:
+    refused = netlab("test", str(long), "--junit", "/nowhere/x.xml", code=2)
+    assert "--junit /nowhere/x.xml: expected a file in a folder that is there" in refused.stderr
+    assert refused.stdout == ""
+
+
 def test_without_checks_nothing_was_looked_at(tmp_path: Path) -> None:
     (tmp_path / "none.yml").write_text("name: none\nnodes: {a: {}}\n")
     assert "has no checks, so nothing was looked at" in netlab("test", str(tmp_path / "none.yml"), code=2).stderr
@@ -109,6 +167,12 @@ def test_something_is_waited_for(file: Path) -> None:
         assert "line of a: never: expected a line with 'never' within 200ms; seen: no such line" in late.stderr
         assert "found no node 'x'" in netlab("wait", "--for", "run: [x, ls]", code=2).stderr
         assert "--for:1:1" in netlab("wait", "--for", "5", code=2).stderr
+        assert "--for:2:1: expected YAML" in netlab("wait", "--for", "ping: [a, ", code=2).stderr
+        assert "--for: expected a check, such as" in netlab("wait", "--for", " ", code=2).stderr
+        assert (
+            "expected no answer within"
+            in netlab("wait", "--for", "{ping: [a, b], fails: true}", "--timeout", "0.1", code=1).stderr
+        )
         kept = json.loads(netlab("status", "--format", "json").stdout)
         assert kept["state"] == "up"
 

@@ -114,13 +114,19 @@ def test_mistakes_are_told(pytester: pytest.Pytester) -> None:
 
         @pytest.mark.netlab("topology.yml", set={"nodes.a.colour": "red"})
         def test_no_key(lab): pass
+
+        @pytest.mark.netlab(colour="red")
+        def test_no_argument(lab): pass
         """,
     )
-    found.assert_outcomes(errors=3)
+    found.assert_outcomes(errors=4)
     text = found.stdout.str()
     assert "none.yml: expected a topology, found no such file" in text
     assert "scope is 'forever': expected function, class, module, package, session" in text
     assert "nodes.a.colour: expected a known key" in text
+    assert "mark netlab: expected set, runtime, timeout, scope, capture, or a file" in text
+    assert "found colour" in text
+    assert "During handling" not in text
     assert "Traceback" not in text
 
 

@@ -25,6 +25,7 @@ _PLACES = {
     checks.INTERFACE: (3, "[NODE, INTERFACE, COUNTER], such as [a, eth0, rx_packets]"),
 }
 _COMPARED = re.compile(rf"({'|'.join(checks.COMPARISONS)})?\s*(.*)", re.DOTALL)
+_SIGNS = ("=", "<", ">", "!")
 _WORDS = sequence(text, "a list of words", least=1)
 
 
@@ -175,6 +176,9 @@ def _comparison(findings: Findings, item: Item, path: str) -> tuple[str, str] | 
     comparison, wanted = (found[1] or "==", found[2]) if found else ("==", written)
     if comparison not in ("==", "!=") and not _is_number(wanted):
         findings.wrong(item, path, f"a number behind {comparison}")
+        return None
+    if wanted[:1] in _SIGNS:  # such as =>
+        findings.wrong(item, path, f"a value, or {one_of(checks.COMPARISONS)} and a value")
         return None
     return comparison, wanted
 

@@ -91,6 +91,9 @@ def test_the_lab_may_stand_before_the_verb(words: str) -> None:
         ("logs --folow x", "did you mean --follow?"),
         ("status --zzz=7", "unrecognized arguments: --zzz=7\n"),
         ("help frob", "'frob' is no verb"),
+        ("help --lab x", "unrecognized arguments: --lab\n"),
+        ("--lab x", "expected --lab NAME VERB: a name is missing, or the verb behind it\n"),
+        ("--frob status", "expected a verb, found --frob: options stand behind it"),
     ],
 )
 def test_what_was_meant_is_told(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,19 @@ def test_a_node_has_its_programs_processes_and_loopback_addresses(drawing: graph
     ]
 
 
+def test_a_link_that_was_set_down_is_drawn_broken(tmp_path: Path) -> None:
+    """It may be named by either end."""
+    drawing = graph.of(record(TEXT % ROOT, tmp_path), down=["a:eth0", "sw:eth1"])
+    assert [line.is_down for line in drawing.lines] == [True, False, True]
+    assert drawing.lines[0].label == ("down", "10.9.0.0/30", "fd09::/64")
+    mermaid = graph.mermaid(drawing).splitlines()
+    assert ["-.-", "---", "-.-"] == [
+        line.split()[1].partition("|")[0] for line in mermaid if line.startswith("  n") and "[" not in line
+    ]
+    assert any(line.startswith("  linkStyle 0,2 stroke:") for line in mermaid)
+    assert graph.dot(drawing).count("style=dashed") == 2
+
+
 def test_a_link_is_drawn_once_with_interfaces_addresses_and_networks(drawing: graph.Drawing) -> None:
     """Ports of a switch have no words of their own, and an address is as short as its network allows."""
     assert [(line.a, line.b, line.label) for line in drawing.lines] == [
