@@ -14,11 +14,10 @@ from netlab.lab.change_programs import Programs
 from netlab.lab.host import Host
 from netlab.lab.standing import Standing
 from netlab.plan import hosts
-from netlab.plan.difference import UNKNOWN
 from netlab.plan.fill_maps import FillMaps
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.steps import CreateNode, StartRole, Step
-from netlab.plan.sysctl_step import ChangeSysctls
+from netlab.plan.sysctl_step import UNKNOWN, ChangeSysctls
 from netlab.record import store
 
 if TYPE_CHECKING:
