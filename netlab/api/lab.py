@@ -148,10 +148,12 @@ class Lab:
 
     def status(self) -> status.LabStatus:
         """Return what runs in the nodes, and what is not as planned (`problems`)."""
+        self._need_up()
         return status.read(self.name)
 
     def stats(self) -> stats.LabStats:
         """Return what programs count, and a balancer's threads and queue."""
+        self._need_up()
         return stats.read(self.standing)
 
     def events(self, *sources: str, since_ns: int = 0, pattern: str = "", follow: bool = False) -> Iterator[Event]:
@@ -199,7 +201,13 @@ class Lab:
 
     def links(self) -> tuple[LinkStats, ...]:
         """Return all links: what they do to packets, and what was counted."""
+        self._need_up()
         return link_view.read(self.standing)
+
+    def _need_up(self) -> None:
+        """Refuse to look into a lab that is gone: nothing is there, and zeros would look like counts."""
+        if self.name not in store.labs():
+            raise NetlabError(f"{self.name} is not up any more")
 
     def balancer(self, node: str = "") -> Balancer:
         """Return the balancer of a node, or the only one; UsageError if there is none, or several."""

@@ -99,9 +99,12 @@ def test_a_runtime_that_is_none_makes_nothing() -> None:
     assert "vm" not in store.labs()
 
 
-def test_lines_of_a_lab_that_is_gone_are_not_waited_for() -> None:
+def test_a_lab_that_is_gone_has_nothing_to_show_and_is_not_waited_for() -> None:
     with Lab.up(Topology("gone").node("a")) as lab:
         lab.down()
+        for look in (lab.status, lab.stats, lab.links):
+            with pytest.raises(NetlabError, match="gone is not up any more"):
+                look()
         with pytest.raises(NetlabError, match="gone is not up any more"):
             lab.wait_for("never", timeout=PATIENCE_S)
 
