@@ -22,6 +22,7 @@ from netlab.topology.faults import Fault
 _LOOK_S = 0.1
 _PING_S = 1  # for an answer
 _COMMAND_S = 60.0  # for a command of a check that gives it no time
+_NO_COMMAND = (126, 127)  # as a shell says that there is no such command, or that it cannot be executed
 _MOST_EVENTS = 12  # of those around a check that fails
 _MOST_SEEN = 400  # characters of what a command has printed
 _SECOND_NS = 1_000_000_000
@@ -154,6 +155,8 @@ class _Looker:
             done = self.lab[check.node].run(check.words, timeout=timeout)
         except TimeLimitError as error:
             return Seen(False, str(error))
+        if done.returncode in _NO_COMMAND and check.code != done.returncode:
+            raise NetlabError((done.stdout + done.stderr).strip() or f"the shell ends with {done.returncode}")
         output = done.stdout + done.stderr
         is_so = (
             done.returncode == check.code

@@ -84,16 +84,17 @@ def test_checks_that_do_not_hold(wrong: Path, tmp_path: Path) -> None:
     assert (
         "✗ silence (0.1 s)\n    line of a: never\n    checks.yml:18: expected a line with 'never' within 100ms" in shown
     )
+    assert "✗ run in a: no-such-command fails (" in shown
     assert "    it could not be done: a eth0 has no counter frob; it has rx_bytes, " in shown
     suite = ET.parse(junit).getroot()  # noqa: S314 - it is our own
-    assert ("12", "1", "3") == (suite.get("tests"), suite.get("errors"), suite.get("failures")) or (
-        ("12", "2", "2") == (suite.get("tests"), suite.get("errors"), suite.get("failures"))
+    assert ("13", "2", "3") == (suite.get("tests"), suite.get("errors"), suite.get("failures")) or (
+        ("13", "3", "2") == (suite.get("tests"), suite.get("errors"), suite.get("failures"))
     )
     assert "<no>" in (suite[8][0].text or "")
     netlab("status")
 
     lines = netlab("test", "--tap", code=1).stdout.splitlines()
-    assert lines[:3] == ["TAP version 14", "1..12", "ok 1 - ping from a to b"]
+    assert lines[:3] == ["TAP version 14", "1..13", "ok 1 - ping from a to b"]
     assert "not ok 9 - run in a: echo <no>" in lines
     assert any(line.endswith("12 - too \\\\ much \\#1") for line in lines)
     assert all(re.match(r"(not )?ok \d|#|TAP|1\.\.", line) for line in lines)
