@@ -44,6 +44,29 @@ def check(before: LabRecord, after: LabRecord, change: Difference) -> None:
             )
 
 
+def hold(before: Standing, after: Standing, change: Difference, lock: int, say: Callable[[str], None]) -> None:
+    """Let the supervisor look after the links that are there now, before anything counts on them.
+
+    Where the kernel has no netem, what is to be delayed is lost until it does.
+    """
+    staying = {each.name: each for each in _staying(before.record, change)}
+    now = {each.name: each for each in impaired.directions(after.record, None)}
+    does = [each.planned for each in now.values() if each.planned]
+    does += [_as_planned(each) for name, each in now.items() if name in staying]
+    if does:
+        link_care.care(after, lock, does, [], say, may_start=not before.record.has_supervisor)
+
+
+def hold_again(before: Standing, lock: int, say: Callable[[str], None]) -> None:
+    """Let the supervisor look after the links of a lab whose change was undone; without such links the middle goes."""
+    links = impaired.directions(before.record, impaired.read(before.record))
+    has_middle = os.path.exists(before.runtime.netns_path(MIDDLE))
+    does = [each.sends for each in links if each.sends] if has_middle else []
+    link_care.care(before, lock, does, [], say, may_start=not before.record.has_supervisor)
+    if has_middle and not impaired.has_middle(before.record):
+        before.runtime.remove([MIDDLE])
+
+
 def settle(before: Standing, after: Standing, change: Difference, lock: int, say: Callable[[str], None]) -> None:
     """Set what stays as the file says, forget what is gone, and let the supervisor know."""
     staying = {each.name: each for each in _staying(before.record, change)}

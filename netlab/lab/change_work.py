@@ -53,6 +53,10 @@ class Work:
         self.programs.renew(self.before)
         self._fill((self.before, of(FillMaps, undo)), (self.after, of(FillMaps, do)))
         change_programs.attach_all(self.after, self.change.plan.steps, self.say)
+        if self.change.has_middle:
+            from netlab.lab import change_links
+
+            change_links.hold(self.before, self.after, self.what, self.lock, self.say)
         self._take(self.after, undo, do, self.what.later)
         self.balancers.tell(self.say)
 
@@ -75,6 +79,10 @@ class Work:
         self._fill((self.after, of(FillMaps, done)), (self.before, of(FillMaps, tuple(reversed(undo)))))
         stood = self.change.noted.done
         change_programs.attach_all(self.before, stood, lambda _: None)
+        if self.change.has_middle:
+            from netlab.lab import change_links
+
+            change_links.hold_again(self.before, self.lock, self.say)
         went_on = {step.key for step in self.what.later}
         later = [step for step in of(StartRole, stood) if step.key in went_on]
         self._take(self.before, (*done, *undo), tuple(reversed(undo)), later)

@@ -156,15 +156,20 @@ class Change:
         noted_steps.write(self.folder, self.plan.steps)
         programs.finish()
         _remove_logs(self.after.record)
-        if not self.after.record.has_supervisor and not os.path.exists(f"{self.folder}/{paths.LINKS}"):
-            _end_supervisor(self.lab, self.folder)
+        self._end_idle_supervisor(self.after.record)
         changing.end(self.folder)
+
+    def _end_idle_supervisor(self, record: LabRecord) -> None:
+        """End the supervisor if the lab as it is now needs none."""
+        if not record.has_supervisor and not os.path.exists(f"{self.folder}/{paths.LINKS}"):
+            _end_supervisor(self.lab, self.folder)
 
     def _back_out(self, error: BaseException, work: Work) -> None:
         """Have all as it was. If that fails, raise an error that says both; then the change counts as cut off."""
         try:
             work.undo()
             change_downs.set_down(self.before, self.were_down)
+            self._end_idle_supervisor(self.before.record)
             _remove_logs(self.before.record)
             noted_steps.write(self.folder, self.noted.done)
             if not self.is_cut_off:

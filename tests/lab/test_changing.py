@@ -192,6 +192,20 @@ def test_counts_are_of_the_link_that_is_there(pair: Path) -> None:
         assert each["counts"]["delayed_now"] == 0
 
 
+def test_processes_that_begin_count_on_delayed_links(pair: Path) -> None:
+    """Delayed packets pass before a process has to be ready; if the change fails, the links are as they were."""
+    before, probe = state(), "[sh, -c, 'ping -c 1 -W 5 a && echo READY && exec sleep inf']"
+    delayed = PAIR.replace("[a, b]", "{endpoints: [a, b], delay: 1ms}")
+    pair.write_text(delayed.replace("b: {}", "b: {command: ['false']}"))
+    netlab("apply", str(pair), code=1)
+    eventually(lambda: state() == before, "all is as before", 20)
+    pair.write_text(delayed.replace("b: {}", f"b: {{command: {probe}, ready: {{line: READY}}}}"))
+    netlab("apply", "--timeout", "10", str(pair))
+
+    assert "1 received" in str(texts("logs", "b"))
+    netlab("status")
+
+
 def talks_of(process: str) -> bool:
     return any(one.process == process and one.state == "starting" for one in client.processes(paths.folder_of("pair")))
 
