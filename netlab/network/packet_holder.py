@@ -21,6 +21,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 from netlab.errors import explain
 from netlab.kernel import syscalls
+from netlab.named_tuple import NamedTuple
 from netlab.network.middle import ALL_TARGETS, Middle, stage_name, stage_of
 from netlab.network.packet_ring import Ring
 from netlab.plan.steps import LO_INDEX
@@ -62,6 +63,13 @@ class _Line:
             self.out.close()
 
 
+class Counts(NamedTuple):
+    """The counts of all directions, which the program in the middle has, and the number of their map."""
+
+    number: int
+    words: memoryview
+
+
 class Holder:
     """What is held up at one interface. `is_cut_off` if a packet was too long for the ring's slots."""
 
@@ -71,7 +79,7 @@ class Holder:
         self.is_cut_off = False
         self._lines: dict[int, _Line] = {}
         self._due: list[tuple[int, int]] = []  # when, and which place: of each line with packets
-        self._counts: memoryview | None = None
+        self._counts: Counts | None = None
 
     def run(self) -> None:
         """Take packets, and send them when due, until the interface is gone, or `is_over`, or one was cut off."""
@@ -99,7 +107,7 @@ class Holder:
         for line in self._lines.values():
             line.close()
         if self._counts:
-            self._counts.release()
+            self._counts.words.release()
 
     def _take(self) -> int:
         """Take what has come; returns how many packets."""
@@ -146,7 +154,7 @@ class Holder:
                 for _ in range(copies):
                     sent += self._emit(line, frame)
             if self._counts:
-                self._counts[line.at + _SENT] += sent
+                self._counts.words[line.at + _SENT] += sent
             if queue:
                 heapreplace(heap, (queue[0][0], place))
             else:
@@ -167,14 +175,15 @@ class Holder:
     def _lose(self, line: _Line, packets: int) -> None:
         """Count packets as lost; fewer than none if one has come late."""
         if self._counts:
-            self._counts[line.at + _LOST] = max(0, self._counts[line.at + _LOST] + packets)
+            self._counts.words[line.at + _LOST] = max(0, self._counts.words[line.at + _LOST] + packets)
 
     def _begin(self, place: int, target: int, before: int) -> _Line:
         """Begin with a direction: it is new, or another one at the place, or this process is new."""
         if self._counts is None or not before:  # a direction that begins may be of another program, with other counts
-            if self._counts:
-                self._counts.release()
-            self._counts = _opened_counts()
+            found = _opened_counts(self._counts)
+            if self._counts and found is not self._counts:
+                self._counts.words.release()
+            self._counts = found
         if earlier := self._lines.get(place):
             self._due = [each for each in self._due if each[1] != place]
             heapify(self._due)
@@ -182,7 +191,7 @@ class Holder:
         line = self._lines[place] = _Line(target, place)
         line.given = before
         if self._counts:  # what earlier processes have neither sent nor lost is lost with them
-            self._counts[line.at + _LOST] = max(0, before - self._counts[line.at + _SENT])
+            self._counts.words[line.at + _LOST] = max(0, before - self._counts.words[line.at + _SENT])
         return line
 
 
@@ -199,13 +208,15 @@ def _opened(target: int) -> socket.socket | None:
     return out
 
 
-def _opened_counts() -> memoryview | None:
-    """Return the counts of all directions, which the program has sent a packet from; None if it is gone meanwhile."""
+def _opened_counts(now: Counts | None) -> Counts | None:
+    """Return the counts of the program that is there: those of `now`, if they are its; None without one."""
     with Middle() as middle:
         if middle.program is None:
             return None
         held = middle.program.held
-        return memoryview(mmap.mmap(held.fd, held.max_entries * HELD.size)).cast("Q")
+        if now and now.number == held.id:
+            return now
+        return Counts(held.id, memoryview(mmap.mmap(held.fd, held.max_entries * HELD.size)).cast("Q"))
 
 
 def main(netns: str, parent: str = "0") -> int:

@@ -37,6 +37,7 @@ WRONG = """  - {run: [a, echo, "<no>"], code: 1}
   - {line: [a, never], within: 100ms, name: silence}
   - {interface: [a, eth0, frob], is: 0}
   - {line: [a, "(a+)+$"], name: "too \\\\ much #1"}
+  - {run: [a, no-such-command], fails: true}
 """
 SIMPLE = ("pair", "router", "switch", "parta", "partb", "libbpf", "dns")
 

@@ -56,7 +56,7 @@ class Held:
         self.ring, self.out = Ring(), Out()
         self.counts = memoryview(bytearray(8 * WORDS * 4)).cast("Q")
         monkeypatch.setattr(packet_holder, "_opened", lambda _: self.out)
-        monkeypatch.setattr(packet_holder, "_opened_counts", lambda: self.counts)
+        monkeypatch.setattr(packet_holder, "_opened_counts", lambda now: now or packet_holder.Counts(1, self.counts))
         self.holder = Holder(self.ring, lambda: True)  # type: ignore[arg-type]
 
     def at(self, now: int) -> list[bytes]:
