@@ -1,5 +1,6 @@
 """`apply` killed with -9 anywhere: the same file or the one before makes the lab whole, and `down` leaves nothing."""
 
+import os
 import random
 import signal
 import subprocess
@@ -20,7 +21,8 @@ from tests.lab.lab import PARTB, ROOT, netlab
 
 pytestmark = pytest.mark.root
 # Each kill takes a second or two of a processor.
-STEPS = [pytest.param(320, id="some"), pytest.param(4, id="many", marks=pytest.mark.slow)]
+IS_LONG = bool(os.environ.get("NETLAB_LONG"))
+STEPS = [pytest.param(320, id="some"), pytest.param(1 if IS_LONG else 25, id="many", marks=pytest.mark.slow)]
 OTHER = """
 name: small
 nodes:
@@ -88,7 +90,9 @@ def test_apply_killed_at_its_lines(both: tuple[str, str], tmp_path: str, step: i
     assert not clean_after("the end", before)
 
 
-@pytest.mark.parametrize("times", [pytest.param(3, id="some"), pytest.param(60, id="many", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "times", [pytest.param(3, id="some"), pytest.param(60 if IS_LONG else 12, id="many", marks=pytest.mark.slow)]
+)
 def test_apply_killed_at_random_moments(times: int) -> None:
     """Part B, with another build of the balancer and other workers: `apply` finishes, or `down` leaves nothing."""
     before, source = leaks.snapshot(), random.Random(33)
