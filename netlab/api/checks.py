@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 
@@ -26,6 +27,7 @@ _NO_COMMAND = (126, 127)  # as a shell says that there is no such command, or th
 _MOST_EVENTS = 12  # of those around a check that fails
 _MOST_SEEN = 400  # characters of what a command has printed
 _SECOND_NS = 1_000_000_000
+_AROUND_NS = 60 * _SECOND_NS
 
 
 Search = Callable[[str, str], bool]
@@ -231,10 +233,10 @@ def _counter(lab: Lab, check: Check) -> object:
 
 
 def _around(lab: Lab, began: int) -> tuple[Event, ...]:
-    """Return the last events since a check began, and those just before."""
+    """Return the last events since a check began, and of the minute before."""
     try:
         lines.catch_up(lab.record)
-        found = list(lines.read(lab.record, [], began - _SECOND_NS, "", follow=False))
+        found = deque(lines.read(lab.record, [], began - _AROUND_NS, "", follow=False), _MOST_EVENTS)
     except NetlabError:
         return ()
-    return tuple(found[-_MOST_EVENTS:])
+    return tuple(found)

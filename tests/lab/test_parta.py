@@ -247,6 +247,7 @@ def test_without_the_dropper_everything_arrives(lab: PartA) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_client_that_is_stopped_closes_in_good_order(lab: PartA, how: signal.Signals) -> None:
+    eventually(lambda: not lab.sockets())  # those of tests before may end by a reset
     resets = lab.tcp("OutRsts")
     client = lab.start("run", "client", "--count", "1000", "--delay", "0.02")
     said = wait_for(client, "byte #3 ")
