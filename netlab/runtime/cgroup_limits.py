@@ -133,9 +133,9 @@ class Groups:
             for group in (f"{top}/{node}" for node in chosen):
                 for folder, _, _ in os.walk(group, topdown=False):
                     _remove(folder)
-            with suppress(OSError):  # one is not there, or contains others
-                os.rmdir(top)
-                os.rmdir(f"{hierarchy.path}/{paths.LIMITS}")
+            for folder in (top, f"{hierarchy.path}/{paths.LIMITS}"):
+                with suppress(OSError):  # it is not there, as after a kill, or contains others
+                    os.rmdir(folder)
         return list(removed)
 
     def _groups(self, node: str) -> Iterator[tuple[Hierarchy, str]]:

@@ -204,3 +204,18 @@ def test_labs_are_found_by_their_groups(host: Host) -> None:
     Groups("y", {"a": Limits(cpu=1)}, mounts).make()
 
     assert {"x", "y"} == labs(mounts)
+
+
+def test_what_a_removal_that_was_killed_has_left_goes_with_the_next(host: Host, tmp_path: Path) -> None:
+    """The folder above all labs, too, when the lab's own is gone already."""
+    groups = Groups("x", {"a": HALF}, host("cpu", "memory"))
+    os.makedirs(tmp_path / "memory/netlab/x")
+    os.makedirs(tmp_path / "cpu/netlab")
+    for left in (tmp_path / "memory/netlab/x", tmp_path / "cpu/netlab", tmp_path / "memory/netlab"):
+        for name in left.iterdir():
+            if name.is_file():
+                name.unlink()
+
+    assert groups.remove() == []
+    assert not (tmp_path / "cpu/netlab").exists()
+    assert not (tmp_path / "memory/netlab").exists()
