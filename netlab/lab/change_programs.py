@@ -81,7 +81,8 @@ class Programs:
             self._renewals[step] = reload.begun(self.lab, step.key, programs[step.key], (), lock)
         for step in self.fresh:
             _remove_pins(_staged(pins_of(self.folder, step)))
-            self._compilations[step] = loader.start(self._job(step, _staged(pins_of(self.folder, step))), lock)
+            job = self._job(step, _staged(pins_of(self.folder, step)))
+            loader.start(job, lock, register=partial(self._compilations.__setitem__, step))
         for step, renewal in self._renewals.items():
             try:
                 renewal.compilation.pinned()

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from netlab import paths
@@ -118,7 +119,8 @@ class Host:
             from netlab.supervise import trace
 
             for step in programs:
-                self.compilations[step] = compilation = loader.start(self.job(step), self.lock)
+                register = partial(self.compilations.__setitem__, step)
+                compilation = loader.start(self.job(step), self.lock, register=register)
                 if not step.for_peer:
                     files.write(paths.source(self.folder, step.key, step.program.path), compilation.text, 0o640)
             with signals.waiting():  # between start and assignment one would leave a thread that `undo` cannot join

@@ -11,7 +11,7 @@ import json
 import os
 import select
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -129,11 +129,17 @@ class Refusal(NamedTuple):
     text: str
 
 
-def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilation":  # noqa: B008 - it is immutable
+def start(
+    job: Job,
+    lock_fd: int = -1,
+    limits: Limits = Limits(),  # noqa: B008 - it is immutable
+    register: "Callable[[Compilation], object]" = lambda _: None,
+) -> "Compilation":
     """Start a child on a job, and return at once. Many may be started: only one for each CPU compiles at a time.
 
-    `lock_fd` is the lab's lock, which the child holds, too, until it ends. The child dies with the *thread* that calls
-    this. UsageError if the source cannot be read, or if NETLAB_CACHE is no usable path.
+    `register` gets the compilation before the child does anything, so that an undo after a signal knows of it. `lock_fd`
+    is the lab's lock, which the child holds, too, until it ends. The child dies with the *thread* that calls this.
+    UsageError if the source cannot be read, or if NETLAB_CACHE is no usable path.
     """
     paths.cache_folder()
     text = _source_of(job.path)
@@ -152,6 +158,7 @@ def start(job: Job, lock_fd: int = -1, limits: Limits = Limits()) -> "Compilatio
         for fd in (job_out, answer_in, source):
             os.close(fd)
     compilation = Compilation(job, text, pid, job_in, answer_out, talk, limits)
+    register(compilation)
     compilation.tell(Order(job, os.getpid(), limits, source))
     return compilation
 
