@@ -137,7 +137,7 @@ def start(
 ) -> "Compilation":
     """Start a child on a job, and return at once. Many may be started: only one for each CPU compiles at a time.
 
-    `register` gets the compilation before the child does anything, so that an undo after a signal knows of it. `lock_fd`
+    `register` gets the compilation before the child does anything, so an undo after a signal knows of it. `lock_fd`
     is the lab's lock, which the child holds, too, until it ends. The child dies with the *thread* that calls this.
     UsageError if the source cannot be read, or if NETLAB_CACHE is no usable path.
     """
