@@ -1,4 +1,4 @@
-"""The streams that netlab was started with, messages to the user on stderr, and the one palette of colours.
+"""The streams that netlab was started with, messages to the user on stderr, and colours by `observe/palette`.
 
 stdout is for data. Colours are used only on a terminal that has them. TERM=dumb and NO_COLOR (https://no-color.org)
 switch them off for every verb.
@@ -7,10 +7,12 @@ switch them off for every verb.
 import io
 import os
 import sys
+from typing import TYPE_CHECKING
 
-# Colours by their meaning. No node has a colour of good, bad or doubtful.
-GOOD, BAD, DOUBTFUL, KERNEL = "32", "31", "33", "33"
-NODES = ("36", "34", "35", "96", "94", "95")
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from netlab.observe.palette import Colour
 
 
 def is_terminal() -> bool:
@@ -28,26 +30,37 @@ class Painted:
 
     def node(self, text: str, number: int) -> str:
         """Return it in the colour of a node."""
-        return self._paint(text, NODES[number % len(NODES)])
+        return _paint(text, _palette().node(number))
 
     def kernel(self, text: str) -> str:
         """Return it in the colour of programs."""
-        return self._paint(text, KERNEL)
+        return _paint(text, _palette().KERNEL)
 
     def good(self, text: str) -> str:
         """Return it in the colour of what is good."""
-        return self._paint(text, GOOD)
+        return _paint(text, _palette().GOOD)
 
     def bad(self, text: str) -> str:
         """Return it in the colour of what is bad."""
-        return self._paint(text, BAD)
+        return _paint(text, _palette().BAD)
 
     def doubtful(self, text: str) -> str:
         """Return it in the colour of what may become good or bad."""
-        return self._paint(text, DOUBTFUL)
+        return _paint(text, _palette().DOUBTFUL)
 
-    def _paint(self, text: str, colour: str) -> str:
-        return f"\x1b[{colour}m{text}\x1b[0m" if text and is_painted() else text
+    def quiet(self, text: str) -> str:
+        """Return it in the colour of what is beside the point."""
+        return _paint(text, _palette().QUIET)
+
+
+def _palette() -> "ModuleType":
+    from netlab.observe import palette  # here, as verbs that show nothing need none
+
+    return palette
+
+
+def _paint(text: str, colour: "Colour") -> str:
+    return f"\x1b[38;5;{colour.terminal}m{text}\x1b[0m" if text and is_painted() else text
 
 
 def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What a text on a terminal may mean; `cli/console` chooses the colours."""
+"""What a text on a terminal may mean; `palette` has the colours, `cli/console` paints."""
 
 from typing import Protocol
 

@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 
 from netlab import paths
-from netlab.cli import console, show
+from netlab.cli import show
 from netlab.cli.console import Painted
 from netlab.lab.node_drift import Problem
-from netlab.observe import log_view
+from netlab.observe import log_view, palette
 from netlab.observe.status import LabStatus, NodeStatus
 from netlab.record.model import LabRecord, LimitsRecord, NodeRecord
 from netlab.supervise import client
 from netlab.supervise.logs import LogLine
 
 STATES = {
-    ("running", 0): console.GOOD,
-    ("starting", 0): console.DOUBTFUL,
-    ("stopped", 0): console.DOUBTFUL,
-    ("killed", 9): console.BAD,
-    ("lost", 0): console.BAD,
-    ("exited", 1): console.BAD,
+    ("running", 0): palette.GOOD,
+    ("starting", 0): palette.DOUBTFUL,
+    ("stopped", 0): palette.DOUBTFUL,
+    ("killed", 9): palette.BAD,
+    ("lost", 0): palette.BAD,
+    ("exited", 1): palette.BAD,
     ("exited", 0): None,
     ("not started", 0): None,
 }
@@ -46,6 +46,11 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
         monkeypatch.delenv(name, raising=False)
     return screen
+
+
+def paint(colour: palette.Colour) -> str:
+    """Return what tells a terminal to go on in a colour."""
+    return f"\x1b[38;5;{colour.terminal}m"
 
 
 def everything(screen: io.StringIO) -> str:
@@ -76,12 +81,12 @@ def test_colours_mean_the_same_everywhere(terminal: io.StringIO) -> None:
 
     for (state, code), colour in STATES.items():
         said = f"{state} {code}" if state in ("killed", "exited") else state
-        assert (f"\x1b[{colour}m{said}\x1b[0m" if colour else f"  {said}  ") in seen
-    assert f"is \x1b[{console.BAD}mnot as planned\x1b[0m, from" in seen
-    assert f"\x1b[{console.BAD}mn5\x1b[0m: its process 5 has ended" in seen
-    assert f"\x1b[{console.KERNEL}m" in seen
-    assert not {console.GOOD, console.BAD, console.DOUBTFUL} & set(console.NODES)
-    assert all(f"\x1b[{colour}m" in seen for colour in console.NODES)
+        assert (f"{paint(colour)}{said}\x1b[0m" if colour else f"  {said}  ") in seen
+    assert f"is {paint(palette.BAD)}not as planned\x1b[0m, from" in seen
+    assert f"{paint(palette.BAD)}n5\x1b[0m: its process 5 has ended" in seen
+    assert paint(palette.KERNEL) in seen
+    assert not {palette.GOOD, palette.BAD, palette.DOUBTFUL} & set(palette.NODES)
+    assert all(paint(colour) in seen for colour in palette.NODES)
 
 
 @pytest.mark.parametrize("without", NO_COLOURS, ids=["NO_COLOR", "dumb", "no TERM", "no terminal"])

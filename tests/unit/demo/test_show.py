@@ -10,6 +10,7 @@ from netlab.cli import console
 from netlab.cli.console import Painted
 from netlab.demo import show
 from netlab.demo.evidence import Claim, Entry
+from netlab.observe import palette
 from netlab.observe.painter import Plain
 from netlab.supervise.logs import LogLine
 from tests.unit.demo.test_parta import recorded
@@ -50,16 +51,16 @@ def test_each_who_speaks_has_a_colour_of_its_own() -> None:
     painted = show.Timeline(evidence.lab, Painted())
 
     colours = {
-        painted.who(entry): re.findall(r"\x1b\[(\d+)m", painted.text(entry, 0))[0] for entry in evidence.timeline
+        painted.who(entry): re.findall(r"\x1b\[38;5;(\d+)m", painted.text(entry, 0))[0] for entry in evidence.timeline
     }
     assert len(set(colours.values())) == len(colours) == 3
-    assert not {console.GOOD, console.BAD} & set(colours.values())
+    assert not {str(each.terminal) for each in (palette.GOOD, palette.BAD)} & set(colours.values())
 
 
 @pytest.mark.usefixtures("terminal")
-@pytest.mark.parametrize(("holds", "colour"), [(True, console.GOOD), (False, console.BAD)])
-def test_claims_are_good_or_bad(holds: bool, colour: str) -> None:
-    assert f"\x1b[{colour}m" in show.claim(Claim("a", holds=holds, figures="1"), Painted())
+@pytest.mark.parametrize(("holds", "colour"), [(True, palette.GOOD), (False, palette.BAD)])
+def test_claims_are_good_or_bad(holds: bool, colour: palette.Colour) -> None:
+    assert f"\x1b[38;5;{colour.terminal}m" in show.claim(Claim("a", holds=holds, figures="1"), Painted())
     assert "\x1b" not in show.claim(Claim("a", holds=holds, figures="1"), Plain())
 
 
