@@ -7,15 +7,18 @@ child, with its terminal, its pipes and its exit code. For the engine it is a pr
 
 import errno
 import os
+import select
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
-from netlab.kernel import commands, syscalls
+from netlab.kernel import commands, signals, syscalls
 from netlab.kernel.capabilities import mask
 from netlab.kernel.pids import is_alive
 from netlab.runtime.base import Entrance, Place
 
 _NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")  # the mounts last: until then /proc is the host's
+_LOOK_S = 10.0
 
 
 def fork(place: Place, born: Callable[[], int] = os.fork) -> int:
@@ -85,21 +88,34 @@ def _enter(paths: Iterable[str], groups: Iterable[str], folder: str) -> None:
 
 
 def problem(place: Place, command: str, variables: Mapping[str, str], folder: str) -> str:
-    """Return why a command cannot be run in a container from `folder`: "" if it can."""
-    try:
-        pid = fork(place)
-    except OSError:
-        return "its container has ended"
-    if pid == 0:
-        code = 1
+    """Return why a command cannot be run in a container from `folder`: "" if it can.
+
+    Signals that end a process wait meanwhile. A container cannot end before its last process was waited for: an undo
+    that left this one behind would ask the engine in vain to remove the container.
+    """
+    with signals.waiting():
         try:
-            environment = {**join(place, folder), **variables}
-            code = commands.EXIT_CODES[commands.problem(command, environment)]
-        finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            pid = fork(place)
+        except OSError:
+            return "its container has ended"
+        if pid == 0:
+            code = 1
+            try:
+                environment = {**join(place, folder), **variables}
+                code = commands.EXIT_CODES[commands.problem(command, environment)]
+            finally:
+                os._exit(code)
+        code = _exit_code(pid)
     known = {number: words for words, number in commands.EXIT_CODES.items()}
     return known.get(code, "its container cannot be entered")
+
+
+def _exit_code(pid: int) -> int:
+    """Wait for a child and return its exit code; one that takes too long, as by a file system that hangs, is killed."""
+    with open(os.pidfd_open(pid), "rb") as ended:
+        if not select.select([ended], [], [], _LOOK_S)[0]:
+            os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 class Copies:

@@ -1,11 +1,14 @@
 """Which control groups a process puts itself into to be under a container's limits: folders here are never touched."""
 
 import io
+import os
+import signal
 from collections.abc import Callable
 
 import pytest
 
 from netlab.runtime import entry
+from netlab.runtime.base import Place
 
 Machine = Callable[..., list[str]]
 CPU = "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct"
@@ -46,3 +49,35 @@ def test_a_group_that_we_are_in_needs_no_mount(groups: Machine) -> None:
     theirs = ("4:memory:/docker/7", "1:cpu,cpuacct:/", "0::/")
 
     assert ["/sys/fs/cgroup/memory/docker/7"] == groups(MEMORY, theirs=theirs)
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A container that is this machine, entered by nothing but a fork."""
+    monkeypatch.setattr(entry, "fork", lambda _: os.fork())
+    monkeypatch.setattr(entry, "join", lambda *_: {"PATH": "/usr/bin:/bin"})
+    return monkeypatch
+
+
+def test_a_ctrl_c_leaves_no_child_in_a_container(bare: pytest.MonkeyPatch) -> None:
+    """It comes when the child has been waited for: with a zombie in it, no container ends."""
+    wait = os.waitpid
+
+    def interrupted(pid: int, options: int) -> tuple[int, int]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return wait(pid, options)
+
+    bare.setattr(os, "waitpid", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        entry.problem(Place(1, 0), "true", {}, "/")
+
+    with pytest.raises(ChildProcessError):
+        wait(-1, os.WNOHANG)
+
+
+def test_a_container_that_hangs_is_told(bare: pytest.MonkeyPatch) -> None:
+    """Nobody waits for ever for a file system that does not answer."""
+    bare.setattr(entry, "_LOOK_S", 0.1)
+    bare.setattr(entry, "join", lambda *_: signal.pause())
+
+    assert "its container cannot be entered" == entry.problem(Place(1, 0), "true", {}, "/")
