@@ -2,7 +2,9 @@
 
 NetlabError            1   the work failed, and was undone
 ├── BuildError         1   a program of the user's does not compile
+│   └── BuildLimitError 1  it takes too much time or memory to compile and load
 ├── VerifierError      1   the kernel's verifier refuses it
+├── OutsideError       1   what nobody trusts reaches for something outside its room
 ├── TimeLimitError     1   something was not over in time
 ├── CommandError       1   a command in a node has failed, where that was not to be
 ├── UsageError         2   a wrong option or argument
@@ -33,8 +35,19 @@ class BuildError(NetlabError):
     """A program does not compile, or is no program."""
 
 
+class BuildLimitError(BuildError):
+    """A program takes more time or memory to compile and load than it may."""
+
+
 class VerifierError(NetlabError):
     """The kernel's verifier refuses a program."""
+
+
+class OutsideError(NetlabError):
+    """A program that nobody trusts reaches for what is not its own: a file outside its folder, or more of the kernel.
+
+    It was refused, and got nothing of it.
+    """
 
 
 class TimeLimitError(NetlabError):

@@ -2,7 +2,17 @@
 
 from collections.abc import Sequence
 
-from netlab.errors import BuildError, HostError, NetlabError, TimeLimitError, UsageError, VerifierError, explain
+from netlab.errors import (
+    BuildError,
+    BuildLimitError,
+    HostError,
+    NetlabError,
+    OutsideError,
+    TimeLimitError,
+    UsageError,
+    VerifierError,
+    explain,
+)
 from netlab.judge.claim import Claim
 from netlab.named_tuple import NamedTuple
 
@@ -20,9 +30,11 @@ FAILS = Outcome("claims-fail", 1)
 _CODES: tuple[tuple[type[BaseException], str, int], ...] = (
     (UsageError, "usage", 2),
     (HostError, "host", 3),
+    (BuildLimitError, "not-over-in-time", 6),
     (BuildError, "does-not-build", 4),
     (VerifierError, "refused-by-the-verifier", 5),
     (TimeLimitError, "not-over-in-time", 6),
+    (OutsideError, "reaches-outside", 9),
     (NetlabError, "did-not-start", 8),
     (KeyboardInterrupt, "interrupted", 1),
 )

@@ -63,7 +63,7 @@ class Build(NamedTuple):
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer rather than an error
-    """The job cannot be done; `kind` says who refuses: compile, verify, redefined, host, or plain."""
+    """The job cannot be done; `kind` says who refuses: compile, verify, redefined, host, limit, outside, or plain."""
 
     def __init__(self, kind: str, text: str = "") -> None:
         super().__init__(text)

@@ -174,7 +174,7 @@ def _judge(job: Job, status: int, cpu_s: float) -> None:
     if status and _NO_HELPERS.search(talk) and not os.path.exists(_HELPERS):
         raise HostError(f"{job.path} includes headers of libbpf, which are not installed: {INSTALL}")
     if status and _cpu_used_s() > cpu_s:  # not decided by the signal: SIGKILL comes if it is slow to end at SIGXCPU
-        raise Refused("plain", f"takes too long to compile: more than {cpu_s:g} s of CPU time")
+        raise Refused("limit", f"takes too long to compile: more than {cpu_s:g} s of CPU time")
     if status < 0:
         raise Refused("clang", f"clang was killed by signal {-status}")
     if status:

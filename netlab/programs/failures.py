@@ -3,7 +3,7 @@
 import os
 import signal
 
-from netlab.errors import BuildError, HostError, NetlabError, VerifierError
+from netlab.errors import BuildError, BuildLimitError, HostError, NetlabError, OutsideError, VerifierError
 from netlab.programs import diagnostics, features, object_diagnostics
 from netlab.programs.diagnostics import Source
 from netlab.programs.loader import Job, Limits
@@ -12,6 +12,15 @@ from netlab.topology.document.tree import printable
 
 _NO_MAP = "could not open bpf map: "  # in bcc's output
 _NO_MEMORY = ("LLVM ERROR: out of memory", "std::bad_alloc", "MemoryError")
+# The error of each kind of refusal (build.Refused); of all others BuildError.
+_TYPES: dict[str, type[NetlabError]] = {
+    "host": HostError,
+    "verify": VerifierError,
+    "refused": VerifierError,
+    "limit": BuildLimitError,
+    "outside": OutsideError,
+    "attach": NetlabError,
+}
 _REFUSED_OURS = (
     "this kernel, {1}, refuses {0}, a program of netlab's own, though it is new enough (docs/kernels.md says which are "
     "tried): a fault of netlab's, to be reported with this: {2}"
@@ -34,27 +43,26 @@ def _refused(job: Job, kind: str, text: str, talk: str, source: Source) -> Netla
     if lack := _lack(job, kind, talk):
         return HostError(f"{job.key}: {source.shown} {lack}")
     match kind:
-        case "host":
-            return HostError(f"{job.key}: {text}")
         case "compile":
             text = diagnostics.compile_error(talk, source)
         case "verify":
             text = diagnostics.verifier_error(talk, source, text)
             if features.is_ours(job.path):
                 line = text.partition("\n")[0]  # the rest helps only the author of a program
-                return HostError(f"{job.key}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
-            return VerifierError(f"{job.key}: {text}")
+                kind, text = "host", _REFUSED_OURS.format(source.shown, os.uname().release, line)
         case "clang":
             text = object_diagnostics.compile_error(talk, source, text)
         case "refused":
-            return VerifierError(f"{job.key}: {object_diagnostics.verifier_error(talk, source, text)}")
+            text = object_diagnostics.verifier_error(talk, source, text)
         case "object":
             text = object_diagnostics.object_error(talk, source, text)
         case "redefined":
             text = diagnostics.redefinition(talk, source, text)
+        case "host":
+            pass
         case _:
             text = f"{source.shown}: {text}"
-    return NetlabError(f"{job.key}: {text}") if kind == "attach" else BuildError(f"{job.key}: {text}")
+    return _TYPES.get(kind, BuildError)(f"{job.key}: {text}")
 
 
 def _lack(job: Job, kind: str, talk: str) -> str:
@@ -71,10 +79,10 @@ def crashed(job: Job, status: int, talk: str, source: Source, limits: Limits) ->
     """
     if status == -signal.SIGPROF:
         limit = f"more than {limits.cpu_s:g} s of CPU time"
-        return BuildError(f"{job.key}: {source.shown}: takes too long to compile and load: {limit}")
+        return BuildLimitError(f"{job.key}: {source.shown}: takes too long to compile and load: {limit}")
     if any(words in talk for words in _NO_MEMORY):
         limit = f"more than {limits.memory >> 20:,} MB of memory"
-        return BuildError(f"{job.key}: {source.shown}: takes too much to compile and load: {limit}")
+        return BuildLimitError(f"{job.key}: {source.shown}: takes too much to compile and load: {limit}")
     is_object = not source.lines or dialect.of_text("\n".join(source.lines)) == dialect.LIBBPF
     crash = object_diagnostics.crash if is_object or job.dialect == dialect.LIBBPF else diagnostics.crash
     return _for_a_terminal(BuildError(f"{job.key}: {crash(talk, source, status)}"))

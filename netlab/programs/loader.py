@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netlab import paths
-from netlab.errors import HostError, NetlabError, UsageError, reason
+from netlab.errors import BuildLimitError, HostError, NetlabError, UsageError, reason
 from netlab.kernel import files, progress
 from netlab.named_tuple import NamedTuple
 from netlab.programs import child_processes
@@ -248,7 +248,7 @@ class Compilation:
                 if patience.is_over():
                     self.kill()
                     why = f"for {patience_s:g} s it has used no CPU time: does the program include a pipe or a device?"
-                    raise NetlabError(f"{self.job.key}: {self._source().shown}: the loader does not answer; {why}")
+                    raise BuildLimitError(f"{self.job.key}: {self._source().shown}: the loader does not answer; {why}")
                 continue
             text = os.read(self._answer_out, _READ_BYTES)
             if not text:
