@@ -53,12 +53,15 @@ class Lab:
         set: Mapping[str, object] = {},  # noqa: A002 - as the option is called
         name: str = "",
         runtime: str = "",
+        untrusted: bool = False,
         timeout: float = _READY_S,
     ) -> "Lab":
         """Build the lab of a file or of a Topology, and return when its processes are ready.
 
         `set` changes values by their place in the topology, such as nodes.client.args.count. `name` and `runtime` are
-        taken instead of the topology's own. Each process may take `timeout` seconds until it is ready.
+        taken instead of the topology's own. With `untrusted` nobody vouches for the topology: whatever it runs and
+        loads is confined (docs/trust.md), and it may name nothing outside its folder. Each process may take `timeout`
+        seconds until it is ready.
 
         TopologyError with all mistakes; NetlabError, with everything undone, if a step fails, or a lab of this name is
         there; HostError if this host cannot do it. While it works, SIGINT, SIGTERM and SIGHUP to the main thread undo
@@ -70,7 +73,7 @@ class Lab:
         notes: list[str] = []
 
         def plan() -> Any:
-            return planning.planned(_document(topology, _sets(set)), name, runtime)
+            return planning.planned(_document(topology, _sets(set)), name, runtime, untrusted=untrusted)
 
         planned = plan()
         if not bring_up.up(planned, timeout, notes.append, again=plan):

@@ -38,8 +38,9 @@ def planned(args: typed.OfTopology) -> "Plan":
 
     args.file = args.file or _only_topology()
     runtime = args.runtime if isinstance(args, typed.Up | typed.Test) else None
+    untrusted = isinstance(args, typed.Validate) and args.untrusted
     written, stands = document.load(args.file, args.set), isinstance(args, typed.Apply)
-    return planning.planned(written, args.lab or "", runtime or "", as_it_stands=stands)
+    return planning.planned(written, args.lab or "", runtime or "", untrusted=untrusted, as_it_stands=stands)
 
 
 def _only_topology() -> str:

@@ -251,7 +251,7 @@ def reload(args: typed.Reload) -> None:
     reload(lab, args.program, tuple(args.define), say)
 
 
-def validate(args: typed.OfTopology) -> None:
+def validate(args: typed.Validate) -> None:
     """Check a topology and build nothing."""
     lab = chosen.planned(args)
     chosen.note(lab)

@@ -38,7 +38,13 @@ class OfTopology(Arguments):
     set: list[str]
 
 
-class Up(OfTopology):
+class Validate(OfTopology):
+    """The arguments of `validate`."""
+
+    untrusted: bool
+
+
+class Up(Validate):
     """The arguments of `up`; the timeout in seconds."""
 
     runtime: str | None
@@ -235,7 +241,7 @@ class List(Arguments):
     format: str
 
 
-class Test(OfTopology):
+class Test(Validate):
     """The arguments of `test`: a file or a lab, "" for the lab that is up, or the only topology of the folder."""
 
     runtime: str | None

@@ -72,6 +72,9 @@ _SET = _argument(
     help="change the topology, as in nodes.client.args.count=5",
 )
 _RUNTIME = _argument("--runtime", choices=("netns", "docker"), help="where nodes live (default: what the file says)")
+_UNTRUSTED = _argument(
+    "--untrusted", action="store_true", help="nobody vouches for the topology: confine all that it runs and loads"
+)
 _TIMEOUT = _argument(
     "--timeout",
     type=seconds,
@@ -108,6 +111,7 @@ VERBS = {
             _FILE,
             _SET,
             _RUNTIME,
+            _UNTRUSTED,
             _argument("--dry-run", action="store_true", help="print the steps as shell commands and build nothing"),
             _TIMEOUT,
         ),
@@ -298,7 +302,7 @@ VERBS = {
             ),
         ),
     ),
-    "validate": Verb("check a topology", typed.OfTopology, (_FILE, _SET), "the topology's name"),
+    "validate": Verb("check a topology", typed.Validate, (_FILE, _SET, _UNTRUSTED), "the topology's name"),
     "new": Verb(
         "write a small start of your own, with comments, into a folder",
         typed.New,
@@ -343,6 +347,7 @@ VERBS = {
             ),
             _SET,
             _RUNTIME,
+            _UNTRUSTED,
             _TIMEOUT,
             _argument("--junit", metavar="FILE", help="write the results as JUnit's XML, too"),
             _argument("--tap", action="store_true", help="print them in the Test Anything Protocol"),

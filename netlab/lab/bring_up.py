@@ -198,8 +198,14 @@ def _in_short(before: "LabRecord", record: "LabRecord", plan: "Plan") -> str:
 
     if before.runtime != record.runtime:
         return f"the runtime is {before.runtime}, not {record.runtime}"
+    if before.untrusted != record.untrusted:
+        return f"that is {_trust(before)}, this {_trust(record)}"
     why = change_reasons.reasons(before, record, plan.steps)
     return interruptions.in_short(difference(noted_steps.read(record.lab).done, plan.steps, why))
+
+
+def _trust(record: "LabRecord") -> str:
+    return "untrusted" if record.untrusted else "trusted"
 
 
 def _refuse_left(lab: str) -> None:

@@ -4,6 +4,7 @@ from netlab import paths
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.planner import Plan
 from netlab.programs import loader
+from netlab.topology.trust import is_own
 
 
 def of(plan: Plan, folder: str, step: AttachProgram, pin_folder: str = "") -> loader.Job:
@@ -25,4 +26,5 @@ def of(plan: Plan, folder: str, step: AttachProgram, pin_folder: str = "") -> lo
         map_sizes=program.map_sizes,
         hook=program.hook,
         event_types=program.event_types,
+        untrusted=plan.untrusted and not is_own(program.path, "bpf"),
     )

@@ -24,6 +24,7 @@ from netlab.record.model import LabRecord, ProgramRecord
 from netlab.supervise import talk
 from netlab.topology import dialect
 from netlab.topology.hooks import XDP
+from netlab.topology.trust import is_own
 from netlab.words import count, few
 
 Say = Callable[[str], None]
@@ -247,6 +248,7 @@ def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fr
         map_sizes=tuple(program.map_sizes.items()),
         hook=program.hook,
         event_types=tuple(program.event_types.items()),
+        untrusted=record.untrusted and not is_own(program.path, "bpf"),
     )
 
 

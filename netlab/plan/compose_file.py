@@ -96,6 +96,7 @@ class _Lab:
             "cpus": node.limits.cpu,
             "mem_limit": node.limits.memory,
             "memswap_limit": node.limits.memory,
+            "pids_limit": node.limits.pids,
         }
         return {key: value for key, value in said.items() if value}
 

@@ -94,6 +94,7 @@ def describe(plan: Plan, folder: str) -> LabRecord:
         outside=plan.surroundings.outside,
         faults=tuple(map(_fault, topology.faults)),
         checks=tuple(map(_check, topology.checks)),
+        untrusted=plan.untrusted,
     )
 
 
@@ -106,7 +107,7 @@ def _fault(fault: Fault) -> FaultRecord:
 def _node(node: Node, steps: _Steps, interfaces: dict[str, InterfaceRecord]) -> NodeRecord:
     return NodeRecord(
         node.kind,
-        LimitsRecord(node.limits.cpu, node.limits.memory),
+        LimitsRecord(*node.limits),
         interfaces,
         tuple(steps.programs.get(node.name, ())),
         tuple(_process(steps.processes[process_key(node.name, each.name)], each) for each in node.processes),

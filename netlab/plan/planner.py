@@ -62,7 +62,8 @@ class Plan(NamedTuple):
     `interfaces` are those of the file's links in order, `a` before `b`. `steps` are in the order in which they are
     done: CreateNode, JoinHost, GiveFiles, AddBridge, CreateMiddle, AddLink, SetVlans, GuardHost, AddAddress, AddRoute,
     OpenInternet, SendSingly, Impair, FaceProgram, FillMaps, AttachProgram, RunSetup, StartRole. `notes` are sentences
-    about the choices, for people. `surroundings` are the networks of this host that the choices avoid.
+    about the choices, for people. `surroundings` are the networks of this host that the choices avoid. `untrusted` says
+    that nobody vouches for the topology, and for what it names.
     """
 
     topology: Topology
@@ -70,18 +71,26 @@ class Plan(NamedTuple):
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
     surroundings: Surroundings = NOWHERE
+    untrusted: bool = False
 
 
-def plan(topology: Topology, document: Document | None = None, surroundings: Surroundings = NOWHERE) -> Plan:
+def plan(
+    topology: Topology,
+    document: Document | None = None,
+    surroundings: Surroundings = NOWHERE,
+    *,
+    untrusted: bool = False,
+) -> Plan:
     """Return the plan of a validated topology, which may have been read from a document.
 
-    `surroundings` are the networks that a lab with a node that is this host must avoid.
+    `surroundings` are the networks that a lab with a node that is this host must avoid. `untrusted` says that nobody
+    vouches for the topology, which was validated as such.
 
     PlanError, or TopologyError if there is a document, if its subnets have no room for the addresses that it needs, or
     if its routes lead through no neighbours.
     """
     try:
-        return _plan(topology, surroundings)
+        return _plan(topology, surroundings)._replace(untrusted=untrusted)
     except PlanError as error:
         if document is None:
             raise

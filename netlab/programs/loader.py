@@ -46,6 +46,7 @@ class Job(NamedTuple):
     `work_folder` holds files that the children share, and must be the same for all jobs of a lab. What `hook`,
     `dialect`, `include`, `cflags`, `map_sizes` and `event_types` are, topology.model.Program says.
 
+    `untrusted` says that nobody vouches for the source: it is compiled in a room of its own.
     `layouts` is the file to write down how the maps are laid out, or "" for none; its folder is made.
     `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
     `map_reuse`), and its program is replaced where it is attached.
@@ -68,6 +69,7 @@ class Job(NamedTuple):
     map_sizes: tuple[tuple[str, int], ...] = ()
     hook: str = XDP
     event_types: tuple[tuple[str, str], ...] = ()
+    untrusted: bool = False
 
 
 class Loaded(NamedTuple):

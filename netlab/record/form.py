@@ -5,7 +5,7 @@ import json
 from netlab.record import shapes, whole
 from netlab.record.model import LabRecord, ProcessRecord
 
-FORMAT = 10  # of lab.json and status.json; change it for anything that an older netlab would not understand
+FORMAT = 11  # of lab.json and status.json; change it for anything that an older netlab would not understand
 _KEY = "format"
 
 
@@ -50,7 +50,7 @@ def public(record: LabRecord) -> dict[str, object]:
         }
         for name, node in record.nodes.items()
     }
-    about = {key: getattr(record, key) for key in ("topology", "runtime", "folder")}
+    about = {key: getattr(record, key) for key in ("topology", "runtime", "folder", "untrusted")}
     return {"lab": record.lab, _KEY: FORMAT, **about, "nodes": nodes}
 
 

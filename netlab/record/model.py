@@ -40,10 +40,11 @@ _LO = "lo"
 
 
 class LimitsRecord(NamedTuple):
-    """What a node may use: `cpu` in cores, `memory` in bytes; 0 is no limit."""
+    """What a node may use: `cpu` in cores, `memory` in bytes, so many processes and threads; 0 is no limit."""
 
     cpu: Cores = 0.0
     memory: Count = 0
+    pids: Count = 0
 
 
 class OwnFileRecord(NamedTuple):
@@ -226,6 +227,7 @@ class LabRecord(NamedTuple):
 
     `avoided` are networks of this host, which the lab was planned beside; `outside` the families of its way out.
     `faults` are its time line, `checks` what `netlab test` looks at.
+    `untrusted` says that nobody vouches for what runs in it, which is therefore confined (ADR 36).
     `clock_offset_ns` is wall-clock time minus CLOCK_MONOTONIC; with it all verbs show the same times.
     """
 
@@ -240,6 +242,7 @@ class LabRecord(NamedTuple):
     outside: tuple[int, ...] = ()
     faults: tuple[FaultRecord, ...] = ()
     checks: tuple[CheckRecord, ...] = ()
+    untrusted: bool = False
 
     def processes(self) -> Iterator[tuple[str, ProcessRecord]]:
         """Yield all processes with their keys (paths.process_key), in the order of the file."""

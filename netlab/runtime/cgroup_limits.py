@@ -19,7 +19,7 @@ from netlab.named_tuple import NamedTuple
 from netlab.record.model import LimitsRecord
 
 MOUNTS = "/proc/self/mountinfo"
-CONTROLLERS = ("cpu", "memory")
+CONTROLLERS = LimitsRecord._fields
 _NO_QUOTA = "-1"  # in cgroup v1
 PERIOD_US = 100_000  # the kernel's own; what a node may use of each
 _REMOVE_DEADLINE_S = 30.0  # on a busy machine, killed processes take a while to end
@@ -191,6 +191,8 @@ def _settings(hierarchy: Hierarchy, limits: LimitsRecord) -> Iterator[tuple[str,
         else:
             yield "memory.limit_in_bytes", str(limits.memory)
             yield "memory.memsw.limit_in_bytes", str(limits.memory)
+    if limits.pids and "pids" in hierarchy.controllers:
+        yield "pids.max", str(limits.pids)
 
 
 def _cores_of(group: str) -> float:

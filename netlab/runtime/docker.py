@@ -259,6 +259,7 @@ class Docker:
             cpu_quota=round(allowed.cpu * cgroup_limits.PERIOD_US) or None,
             mem_limit=allowed.memory or None,
             memswap_limit=allowed.memory or None,  # otherwise what does not fit into memory would go to swap
+            pids_limit=allowed.pids or None,
             mounts=mounts,
         )
         return client.create_container_config(

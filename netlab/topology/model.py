@@ -83,10 +83,11 @@ class Route(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What a node may use: `cpu` in cores, `memory` in bytes; 0 is no limit."""
+    """What a node may use: `cpu` in cores, `memory` in bytes, so many processes and threads; 0 is no limit."""
 
     cpu: float = 0.0
     memory: int = 0
+    pids: int = 0
 
 
 class Ready(NamedTuple):

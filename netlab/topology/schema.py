@@ -118,6 +118,7 @@ def _programs(keys: Mapping[str, Schema]) -> Schema:
 
 
 _OF_TC = _programs({key: value for key, value in _PROGRAM_KEYS.items() if key != "mode"})
+_LIMITS = {"cpu": {"type": "number"}, "memory": _TEXT, "pids": {"type": "integer"}}
 _FILE: Schema = {
     "anyOf": [
         _TEXT,
@@ -181,7 +182,7 @@ _NODE = {
                 "env": _about("variables of its processes", _ENV),
                 "files": _about("files that only this node sees", _mapping(_FILE, "^/")),
                 "private": _about("folders that only this node sees", _list_of(_FOLDER)),
-                "limits": _about("what its processes may use", _keys({"cpu": {"type": "number"}, "memory": _TEXT})),
+                "limits": _about("what its processes may use", _keys(_LIMITS)),
                 "image": _about("of the node's container", _TEXT),
                 "capabilities": _about("of its processes in a container", _list_of(_TEXT)),
                 "internet": _about("of a host: the lab reaches the outside", _BOOLEAN),

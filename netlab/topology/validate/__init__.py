@@ -17,7 +17,7 @@ from netlab.topology.document.tree import Document, Item, Mapping
 from netlab.topology.faults import Fault
 from netlab.topology.ip_arithmetic import FAMILIES
 from netlab.topology.model import Judged, Node, OwnFiles, Topology
-from netlab.topology.validate import host, order, switches
+from netlab.topology.validate import host, order, switches, untrusted
 from netlab.topology.validate.addresses import Addressing
 from netlab.topology.validate.args import Roles
 from netlab.topology.validate.bridging import joining
@@ -49,9 +49,12 @@ KEYS = ("name", "description", "message", "runtime", "defaults", "nodes", "links
 MAX_PROCESSES = 4096
 
 
-def topology(document: Document) -> Topology:
-    """Return the topology that the document describes. Raises TopologyError with all its mistakes."""
-    findings = Findings(document)
+def topology(document: Document, *, untrusted: bool = False) -> Topology:
+    """Return the topology that the document describes. Raises TopologyError with all its mistakes.
+
+    Of an `untrusted` one, these include whatever would reach beyond the lab.
+    """
+    findings = Findings(document, untrusted=untrusted)
     result = _read(document, findings)
     if result is None:
         raise TopologyError(document.file, findings.mistakes())
@@ -72,6 +75,8 @@ def _read(document: Document, findings: Findings) -> Topology | None:
         fields.read("message", text, ""),
         fields.read("runtime", choice("netns", "docker"), "netns"),
     )
+    if findings.untrusted:
+        untrusted.check_top(findings, fields, result.runtime)
     defaults = fields.read("defaults", _read_defaults, Defaults())
     beside = os.path.dirname(document.path) if document.path else ""
     files = Files(beside)
@@ -105,6 +110,10 @@ def _read(document: Document, findings: Findings) -> Topology | None:
         for draft in drafts
         for node in _nodes(draft, names, after[draft.declared.name], defaults, loopbacks[draft.declared.name], own)
     )
+    if findings.untrusted:
+        untrusted.check_size(findings, fields, nodes)
+        if findings:
+            return None
     if filtering := switches.filtering(names, written):
         nodes = tuple(node._replace(filters=(node.replica_of or node.name) in filtering) for node in nodes)
     return result._replace(nodes=nodes, links=addressing.links(), judged=judged, faults=faults, checks=checks)

@@ -6,8 +6,10 @@ import stat
 from netlab.assets import folder
 from netlab.topology.document.tree import Item, show
 from netlab.topology.model import OBJECT
+from netlab.topology.trust import is_own
 from netlab.topology.validate.findings import Findings, place
 from netlab.topology.validate.rules import word
+from netlab.topology.validate.untrusted import refuse_outside
 
 SUFFIXES = {"bpf": ".c", "roles": ".py"}
 WHAT = {"bpf": "a program", "roles": "a role"}
@@ -30,6 +32,8 @@ class Files:
         written = word(findings, item, path)
         if written is None:
             return None
+        if "/" in written and refuse_outside(findings, item, path, self._beside, written):
+            return None
         suffix = SUFFIXES[kind]
         suffix = OBJECT if kind == "bpf" and written.endswith(OBJECT) else suffix
         if "/" not in written and not written.endswith(suffix):
@@ -41,6 +45,10 @@ class Files:
         else:
             endings = f"{suffix} or {OBJECT}" if kind == "bpf" else suffix
             file, where = "", f"a path that does not end in {endings}"
+        if file and findings.untrusted and not is_own(file, kind):
+            inside = os.path.relpath(file, self._beside) if self._beside else file
+            if refuse_outside(findings, item, path, self._beside, inside):  # by a link
+                return None
         wrong = self._unfit(kind, file) if file else ""
         if file and not wrong:
             name = os.path.basename(file)[: -len(suffix)]
@@ -53,7 +61,7 @@ class Files:
     def folder(self, findings: Findings, item: Item, path: str) -> str | None:
         """Return the absolute path of a folder that `item` names, such as one with headers."""
         written = word(findings, item, path)
-        if written is None:
+        if written is None or refuse_outside(findings, item, path, self._beside, written):
             return None
         found = os.path.abspath(os.path.join(self._beside, os.path.expanduser(written)))
         if os.path.isdir(found):

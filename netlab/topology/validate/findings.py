@@ -30,9 +30,10 @@ def place(item: Item, path: str) -> Place:
 
 
 class Findings:
-    """Collects mistakes; each is kept once."""
+    """Collects mistakes; each is kept once. `untrusted` says that nobody vouches for the topology."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, untrusted: bool = False) -> None:
+        self.untrusted = untrusted
         self._mistakes = dict.fromkeys(document.mistakes)
         self._overridden = document.overridden
         self._searches = 0

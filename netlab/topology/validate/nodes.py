@@ -6,7 +6,7 @@ from netlab.named_tuple import NamedTuple
 from netlab.paths import is_name, label_of
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
 from netlab.topology.model import Limits, Node
-from netlab.topology.validate import host, processes
+from netlab.topology.validate import host, processes, untrusted
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings, Name, place
 from netlab.topology.validate.links import ADDRESSES, NO_ADDRESS
@@ -78,6 +78,8 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         host.check_keys(findings, fields, NODE_KEYS)
     elif kind == "node":
         _check_ordinary(findings, fields)
+    if findings.untrusted:
+        untrusted.check_node(findings, fields, kind)
     has_own = kind not in HAS_NOTHING
     node = Node(
         key.text,
@@ -92,10 +94,13 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
         stp=stp,
         setup=fields.read("setup", setup, ()),
     )
+    written = read_processes(files, fields) if has_own else ()
+    if findings.untrusted:
+        untrusted.check_processes(findings, fields, node, written)
     return Draft(
         declared,
         node,
-        read_processes(files, fields) if has_own else (),
+        written,
         read_programs(files, findings, fields) if has_own else (),
         fields.read("routes", read_routes, WrittenRoutes()),
         fields.read("loopback", ADDRESSES, ()),

@@ -6,11 +6,14 @@ from netlab import paths
 from netlab.errors import reason
 from netlab.kernel import files as kernel_files
 from netlab.named_tuple import NamedTuple
+from netlab.topology import trust
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
 from netlab.topology.document.tree import Sequence as SequenceItem
 from netlab.topology.model import OwnFile, OwnFiles, OwnFolder
 from netlab.topology.validate.findings import Findings, Place, place
 from netlab.topology.validate.rules import DIGITS, LOWER, Fields, choice, text, word
+from netlab.topology.validate.untrusted import HINT as UNTRUSTED
+from netlab.topology.validate.untrusted import check_own
 
 MAX_BYTES = 16 << 20  # of one file
 MOST = 1000  # files of a node, and folders
@@ -61,7 +64,12 @@ class Sources:
         if not written.source:
             content = written.text.replace(NODE, node).encode()
             return OwnFile(written.path, content, written.mode or 0o644, written.owner)
-        path = os.path.abspath(os.path.join(self._beside, written.source.replace(NODE, node)))
+        named = written.source.replace(NODE, node)
+        if self._findings.untrusted and trust.outside(self._beside, named):
+            message = f"expected a path in the topology's folder, found {show(named)}, which leads outside"
+            self._findings.add(written.place, message, UNTRUSTED)
+            return None
+        path = os.path.abspath(os.path.join(self._beside, named))
         if path not in self._known:
             self._known[path] = self._read(written, path)
         if not (known := self._known[path]):
@@ -86,6 +94,9 @@ def read(fields: Fields) -> WrittenFiles:
     places: dict[str, Place] = {}
     folders = fields.read("private", lambda *at: _read_folders(places, *at), ())
     files = fields.read("files", lambda *at: _read_files(places, *at), ())
+    if fields.findings.untrusted:
+        for key in ("private", "files"):
+            fields.read(key, check_own, None)
     for path, where in places.items():
         above = next((each.path for each in files if path.startswith(f"{each.path}/")), "")
         if above:

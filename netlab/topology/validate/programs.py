@@ -5,6 +5,7 @@ from netlab.paths import is_program_name
 from netlab.topology import hooks
 from netlab.topology.document.tree import Item, Mapping, Scalar, Sequence, show
 from netlab.topology.model import OBJECT, Program
+from netlab.topology.validate import untrusted
 from netlab.topology.validate.files import Files
 from netlab.topology.validate.findings import Findings, Name, Place, place
 from netlab.topology.validate.links import Interfaces
@@ -94,7 +95,7 @@ def _read_program(files: Files, hook: str, findings: Findings, item: Item, path:
     where, is_xdp = place(item, path), hook == hooks.XDP
     if isinstance(item, Scalar) and item.value is not None:
         found = program(findings, item, path) or NONE
-        transmits = is_xdp and found != NONE and files.may_transmit(found[1], ())
+        transmits = is_xdp and found != NONE and (findings.untrusted or files.may_transmit(found[1], ()))
         read = Program(*found, mode=USUAL_MODE if is_xdp else "", transmits=transmits, hook=hook)
         return WrittenProgram(read, (), False, where, where)
     fields = Fields(findings, item, path, XDP_KEYS if is_xdp else TC_KEYS, PROGRAM)
@@ -107,16 +108,25 @@ def _read_program(files: Files, hook: str, findings: Findings, item: Item, path:
     define = fields.read("define", constants, NO_CONSTANTS)
     dialect = fields.read("dialect", DIALECT, "")
     include = fields.read("include", one_or_more(files.folder, "a folder with headers, or a list of these"), ())
-    cflags = fields.read("cflags", one_or_more(word, "an option of the compiler, or a list of these"), ())
+    cflags = fields.read("cflags", _flags, ())
     if file.endswith(OBJECT):
         _check_object(findings, fields, dialect)
     interfaces = fields.read("interfaces", INTERFACES, ())
     chosen = tuple(dict.fromkeys(interface.text for interface in interfaces))
-    transmits = is_xdp and bool(file) and files.may_transmit(file, define, include, cflags)
+    # Headers of an untrusted program are read by the compiler only, where they can be no other files.
+    may = findings.untrusted or (bool(file) and files.may_transmit(file, define, include, cflags))
+    transmits = is_xdp and bool(file) and may
     how = (function, mode, define, chosen, transmits, dialect, include, cflags)
     read = Program(name or _as_name(function) or called, file, *how, hook=hook)
     named = fields.value_place("name" if name else "function" if function else "program")
     return WrittenProgram(read, interfaces, "interfaces" in fields, where, named, bool(name))
+
+
+def _flags(findings: Findings, item: Item, path: str) -> tuple[str, ...] | None:
+    found = one_or_more(word, "an option of the compiler, or a list of these")(findings, item, path)
+    if findings.untrusted and found:
+        untrusted.check_flags(findings, item, path, found)
+    return found
 
 
 def _as_name(function: str) -> str:

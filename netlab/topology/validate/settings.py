@@ -4,16 +4,17 @@ from netlab.kernel.capabilities import NAMES
 from netlab.topology.document.tree import Item, Scalar, Sequence
 from netlab.topology.model import Limits
 from netlab.topology.validate.findings import Findings
-from netlab.topology.validate.rules import DIGITS, LOWER, Fields, pairs, scalar, sequence, word
+from netlab.topology.validate.rules import DIGITS, LOWER, Fields, integer, pairs, scalar, sequence, word
 
 LETTERS = LOWER + LOWER.upper()
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-LIMITS = ("cpu", "memory")
+LIMITS = ("cpu", "memory", "pids")
 # Docker's engine accepts no less of either, and a topology should be good for every runtime.
 MIN_CORES = 0.01
 MAX_CORES = 4096
 MIN_MEMORY = 6 << 20
 MAX_MEMORY = 1 << 50
+MAX_PIDS = 1 << 22  # the kernel has no more
 LONGEST_NUMBER = 16  # digits
 
 
@@ -67,9 +68,16 @@ def image(findings: Findings, item: Item, path: str) -> str | None:
 
 
 def limits(findings: Findings, item: Item, path: str) -> Limits | None:
-    """Take how many cores and how much memory a node may use."""
-    fields = Fields(findings, item, path, LIMITS, "a mapping with cpu or memory")
-    return Limits(fields.read("cpu", _cores, 0.0), fields.read("memory", _memory, 0))
+    """Take how many cores, how much memory, and how many processes and threads a node may use."""
+    fields = Fields(findings, item, path, LIMITS, "a mapping with cpu, memory or pids")
+    return Limits(
+        fields.read("cpu", _cores, 0.0),
+        fields.read("memory", _memory, 0),
+        fields.read("pids", _PIDS, 0),
+    )
+
+
+_PIDS = integer(1, MAX_PIDS, "a number of processes and threads")
 
 
 def _cores(findings: Findings, item: Item, path: str) -> float | None:

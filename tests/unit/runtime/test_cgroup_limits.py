@@ -15,7 +15,8 @@ HALF = Limits(cpu=0.5, memory=64 << 20)
 FILES = {
     "cpu": ("cpu.cfs_period_us", "cpu.cfs_quota_us"),
     "memory": ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control"),
-    "unified": ("cgroup.subtree_control", "cpu.max", "memory.max", "memory.swap.max", "memory.events"),
+    "pids": ("pids.max",),
+    "unified": ("cgroup.subtree_control", "cpu.max", "memory.max", "memory.swap.max", "memory.events", "pids.max"),
 }
 
 Host = Callable[..., str]
@@ -82,6 +83,19 @@ def test_half_a_core_under_v1(host: Host, tmp_path: Path) -> None:
     assert not (tmp_path / "unified/netlab").exists()
 
 
+@pytest.mark.parametrize("v2", ["", "pids"])
+def test_so_many_processes(host: Host, tmp_path: Path, v2: str) -> None:
+    """The file is called the same in both versions."""
+    groups = Groups("x", {"a": Limits(pids=20)}, host(*(() if v2 else ("cpu", "pids")), v2=v2))
+    groups.make()
+
+    group = tmp_path / ("unified" if v2 else "pids") / "netlab/x/a"
+    assert {"pids.max": "20"} == contents(group)
+    assert groups.changed("a") == []
+    (group / "pids.max").write_text("max\n")
+    assert groups.changed("a") == [f"{group}/pids.max is max, planned is 20"]
+
+
 def test_under_v1_more_than_netlab_itself_may_use_is_no_quota(host: Host, tmp_path: Path) -> None:
     """The kernel takes no quota there that is larger than that of the group above, which holds anyway."""
     mounts = host("cpu")
@@ -102,7 +116,7 @@ def test_half_a_core_under_v2(host: Host, tmp_path: Path) -> None:
     unified = tmp_path / "unified"
     written = {"cpu.max": "50000 100000", "memory.max": str(64 << 20), "memory.swap.max": "0"}
     assert written == contents(unified / "netlab/x/a")
-    assert ["+cpu +memory"] * 3 == [
+    assert ["+cpu +memory", *["+cpu +memory +pids"] * 2] == [  # the first hands pids down already
         (unified / folder / "cgroup.subtree_control").read_text() for folder in ("", "netlab", "netlab/x")
     ]
 
