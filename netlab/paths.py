@@ -28,7 +28,7 @@ SUPERVISOR, SUPERVISOR_LOG, PROCESSES = "supervisor", "supervisor.log", "process
 SOCKET = "supervisor.sock"
 # What programs print, what goes wrong with XDP, and what programs have put into maps of events.
 TRACE_LOG, XDP_LOG, EVENTS_LOG = "trace.log", "xdp.log", "events.log"
-FAULTS_LOG = "faults.log"
+HAPPENINGS_LOG = "happenings.log"
 GROUP = "group"
 TAKEN = "take.json"  # what the supervisor is to take from `apply`
 NFTABLES = "nftables"  # the lab's table on the host, as nft has listed it: what `nft -f` loads again

@@ -9,11 +9,11 @@ from contextlib import ExitStack
 
 from netlab.api import lines
 from netlab.api.lab import Lab
-from netlab.api.lines import Event
 from netlab.errors import NetlabError, TimeLimitError
 from netlab.lab import faults
 from netlab.lab.faults import Happened, Played
 from netlab.named_tuple import NamedTuple
+from netlab.observe.events import Event
 from netlab.record import shapes, store
 from netlab.record.model import LabRecord
 from netlab.topology import checks

@@ -10,7 +10,6 @@ from typing import Any, Self, TypeVar
 
 from netlab.api import lines
 from netlab.api.balancer import Balancer
-from netlab.api.lines import Event
 from netlab.api.link import Link
 from netlab.api.node import Node
 from netlab.api.topology import Topology
@@ -18,6 +17,7 @@ from netlab.errors import HostError, NetlabError, TimeLimitError, UsageError
 from netlab.lab import bring_up, changing, planning
 from netlab.lab.standing import Standing
 from netlab.observe import capture, link_view, stats, status
+from netlab.observe.events import Event
 from netlab.observe.link_stats import LinkStats
 from netlab.record import store
 from netlab.record.model import LabRecord
@@ -159,14 +159,17 @@ class Lab:
         self._need_up()
         return stats.read(self.standing)
 
-    def events(self, *sources: str, since_ns: int = 0, pattern: str = "", follow: bool = False) -> Iterator[Event]:
+    def events(
+        self, *sources: str, since_ns: int = 0, pattern: str = "", follow: bool = False, interval: float = 0.0
+    ) -> Iterator[Event]:
         """Yield what was printed and what happened, in the order of time: of these nodes, or NODE/NAME, or of all.
 
         Only from `since_ns` on (CLOCK_MONOTONIC), and what has the regular expression `pattern` in its text. With
-        `follow` it goes on with what comes, until the lab is removed; close the iterator to end it before.
+        `follow` it goes on with what comes, until the lab is removed; close the iterator to end it before. Then it also
+        tells which links go up and down and, every `interval` seconds, the rates of interfaces and counters.
         """
         lines.catch_up(self.record)
-        return lines.read(self.record, sources, since_ns, pattern, follow)
+        return lines.read(self.record, sources, since_ns, pattern, follow, interval)
 
     def wait_for(self, pattern: str, *sources: str, since_ns: int = 0, timeout: float = _WAIT_S) -> Event:
         """Return the first line with the regular expression in it, also one that is there already; else TimeLimitError.

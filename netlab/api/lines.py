@@ -1,49 +1,25 @@
-"""What has been printed in a lab and what has happened there, as data: `Lab.events`, `Lab.wait_for`."""
+"""What happens in a lab, as events: `Lab.events`, `Lab.wait_for`."""
 
-import json
 import re
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from netlab.errors import NetlabError, TimeLimitError, UsageError
-from netlab.named_tuple import NamedTuple
 from netlab.observe import timeline
+from netlab.observe.events import Event
 from netlab.record import store
 from netlab.record.model import LabRecord
 from netlab.supervise import talk
-from netlab.supervise.logs import LogLine
 
 _LOOK_S = 0.02
 _SHOWN = 8  # lines in a message
 
 
-class Event(NamedTuple):
-    """A line of a lab's timeline (docs/supervisor.md).
-
-    `monotonic_ns` is CLOCK_MONOTONIC, `time_ns` the same moment in nanoseconds of the epoch. `source` is the process or
-    program, NODE or NODE/NAME. `stream` is `out`, `err`, `note` (what happens to a process), `trace` (print statements
-    of programs), `event` (of their maps), `xdp` (what the kernel has lost) or `lost` (lines that came too fast).
-    `data` is what an event of a map contains, None for all others.
-    """
-
-    monotonic_ns: int
-    time_ns: int
-    node: str
-    source: str
-    stream: str
-    text: str
-    data: Any = None
-
-
-def read(lab: LabRecord, sources: Sequence[str], since_ns: int, pattern: str, follow: bool) -> Iterator[Event]:
-    """Yield the lines of these nodes and processes (all, if none is named), from a time on, that contain a pattern."""
-    return _read(lab, timeline.choose(lab, sources, since_ns, _compiled(pattern)), follow)
-
-
-def _read(lab: LabRecord, chosen: timeline.Chosen, follow: bool) -> Iterator[Event]:
-    for line in timeline.read(lab, chosen, follow):
-        yield _event(lab, line)
+def read(
+    lab: LabRecord, sources: Sequence[str], since_ns: int, pattern: str, follow: bool, interval_s: float = 0.0
+) -> Iterator[Event]:
+    """Yield the events of these nodes and processes (all, if none is named), from a time on, that contain a pattern."""
+    return timeline.read(lab, timeline.choose(lab, sources, since_ns, _compiled(pattern)), follow, interval_s)
 
 
 def wait_for(lab: LabRecord, pattern: str, sources: Sequence[str], since_ns: int, timeout: float) -> Event:
@@ -82,8 +58,3 @@ def catch_up(lab: LabRecord) -> None:
     with talk.to(lab.folder) as supervisor:
         for _ in range(2):  # what processes print is in the logs when it answers again
             supervisor.ask("state")
-
-
-def _event(lab: LabRecord, line: LogLine) -> Event:
-    data = json.loads(line.data) if line.data else None
-    return Event(line.ns, line.ns + lab.clock_offset_ns, line.node, line.source, line.stream, line.text, data)

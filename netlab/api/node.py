@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from netlab.api import lines
-from netlab.api.lines import Event
 from netlab.api.maps import LabMap
 from netlab.errors import CommandError, NetlabError, TimeLimitError, UsageError
 from netlab.lab import launch, process_changes
@@ -16,6 +15,7 @@ from netlab.lab.interference import interfere
 from netlab.lab.reload import reload
 from netlab.lab.standing import Standing
 from netlab.observe import map_view
+from netlab.observe.events import Event
 from netlab.record.model import NodeRecord
 
 Command = str | Sequence[str | os.PathLike[str]]

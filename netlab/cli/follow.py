@@ -7,7 +7,7 @@ from contextlib import suppress
 from netlab import paths
 from netlab.cli import typed
 from netlab.errors import UsageError
-from netlab.observe import event_lines, event_view
+from netlab.observe import event_lines, event_view, following
 from netlab.observe.event_view import Told
 from netlab.observe.log_view import clock
 from netlab.record.model import LabRecord
@@ -28,7 +28,7 @@ def follow(lab: LabRecord, args: typed.Maps, say: Callable[[str], None]) -> None
         words = f"netlab: {lab.lab}: events of {', '.join('/'.join(each) for each in maps)}, until Ctrl-C"
         for told in event_view.follow(lab, maps, args.duration, begun=lambda: say(words)):
             print(shown(lab, told), flush=True)
-        if event_view.is_down(lab):
+        if following.is_down(lab):
             say(f"netlab: {lab.lab} is down")
 
 

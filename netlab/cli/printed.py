@@ -10,9 +10,9 @@ from netlab.cli.console import Painted
 from netlab.errors import UsageError
 from netlab.kernel import umask
 from netlab.observe import log_view
+from netlab.observe.events import Event
 from netlab.observe.painter import Plain
 from netlab.record import named, store
-from netlab.supervise.logs import LogLine
 
 _AS_JSON = (".json", ".jsonl")
 
@@ -62,7 +62,7 @@ VERBS: dict[str, Callable[[Any], None]] = {"logs": logs, "trace": trace, "timeli
 
 
 def _saved(
-    lines: Iterator[LogLine], shown: Callable[[LogLine], str], kept: Callable[[LogLine], str], file: TextIO
+    lines: Iterator[Event], shown: Callable[[Event], str], kept: Callable[[Event], str], file: TextIO
 ) -> Iterator[str]:
     """Write lines into a file, and yield them as they are to be shown."""
     for line in lines:

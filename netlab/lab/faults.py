@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from netlab import paths
 from netlab.errors import NetlabError, UsageError
 from netlab.kernel.pids import start_ticks
-from netlab.lab import fault_state
+from netlab.lab import fault_state, happenings
 from netlab.lab.fault_acts import Acts
 from netlab.lab.fault_moves import Move, moves
 from netlab.lab.fault_state import InForce, pending
@@ -17,8 +17,6 @@ from netlab.named_tuple import NamedTuple
 from netlab.record import impaired, store
 from netlab.record.faults import FaultRecord
 from netlab.record.model import LabRecord
-from netlab.supervise import logs, talk
-from netlab.supervise.fault_log import LONGEST, FaultLog
 from netlab.topology import faults
 from netlab.topology.faults import Fault
 
@@ -208,15 +206,4 @@ def _write_down(lab: Standing, happened: Happened) -> None:
     """Let the supervisor write it down, or do so where there is none, as in a lab without processes."""
     about = happened.fault.target if happened.fault.do not in (faults.LINK, faults.PARTITION) else ""
     about = about if happened.fault.scope in ("", faults.NODE, faults.PROCESS) else ""
-    write_down(lab.record.folder, about, happened.text, happened.ns)
-
-
-def write_down(folder: str, about: str, text: str, ns: int) -> None:
-    """Let the supervisor write down what has happened, or do so where there is none."""
-    text = text.replace("\n", " ")[:LONGEST]
-    try:
-        with talk.to(folder) as supervisor:
-            supervisor.ask("fault", about=about or None, text=text, ns=ns)
-    except NetlabError:
-        if os.path.isdir(folder):
-            FaultLog(folder, logs.FILE_LIMIT).write(about, text, ns)
+    happenings.write_down(lab.record.folder, "fault", about, happened.text, happened.ns)

@@ -1,10 +1,9 @@
 """Lets the lab's supervisor take care of the middle of links, and note what has happened to links."""
 
-import time
 from collections.abc import Callable, Sequence
 
 from netlab.errors import NetlabError
-from netlab.lab import faults
+from netlab.lab import happenings
 from netlab.lab.standing import Standing
 from netlab.network import directions
 from netlab.supervise import client, talk
@@ -39,7 +38,7 @@ def care(
     except NetlabError as error:
         say(f"netlab: note: the supervisor does not take care of the link: {error}")
     for about, text in told:
-        faults.write_down(folder, about, text, time.monotonic_ns())
+        happenings.write_down(folder, "fault", about, text)
 
 
 def _hold(lab: Standing, lock: int, holder: list[str], *, may_start: bool) -> None:

@@ -1,13 +1,11 @@
 """Events of programs as they come: told by the lab's supervisor to any number of readers, each of whom gets all."""
 
-import os
-import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from netlab import paths
 from netlab.errors import NetlabError, UsageError
 from netlab.named_tuple import NamedTuple
+from netlab.observe.following import goes_down
 from netlab.programs import bpf, pinned
 from netlab.programs.maps import Map
 from netlab.record import named
@@ -16,7 +14,6 @@ from netlab.supervise import talk
 
 _KINDS = ("event", "overrun")
 _FOREVER_S = 1e6
-_DOWN_S, _LOOK_S = 10.0, 0.02  # `down` has ended the supervisor, and soon removes the lab
 
 
 class Told(NamedTuple):
@@ -76,18 +73,5 @@ def follow(
             elif "map" not in told or (told["program"], told["map"]) in maps:
                 what = {key: value for key, value in told.items() if key not in ("kind", "ns")}
                 yield Told("event" if told["kind"] == "event" else "lost", told["ns"], what)
-        if supervisor.is_over and not _goes_down(lab):
+        if supervisor.is_over and not goes_down(lab):
             raise NetlabError(f"the supervisor of {lab.lab} has ended, and nobody reads events any more: netlab status")
-
-
-def is_down(lab: LabRecord) -> bool:
-    """Say whether the lab is removed."""
-    return not os.path.exists(f"{lab.folder}/{paths.RECORD}")
-
-
-def _goes_down(lab: LabRecord) -> bool:
-    """Say whether a lab whose supervisor has ended is being removed."""
-    ends = time.monotonic() + _DOWN_S
-    while not is_down(lab) and time.monotonic() < ends:
-        time.sleep(_LOOK_S)
-    return is_down(lab)

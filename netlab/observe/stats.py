@@ -117,6 +117,16 @@ def read(standing: "Standing") -> LabStats:
     from netlab.lab import snapshot
 
     lab = standing.record
+    found = read_programs(lab)
+    problems = dict(found.problems)
+    own = [name for name, about in lab.nodes.items() if about.kind != "host"]
+    errors = snapshot.udp_rcvbuf_errors(own, standing.runtime.netns_path)
+    losses, links = _losses(lab, problems), _links(standing, problems)
+    return found._replace(udp_rcvbuf_errors=errors, problems=problems, xdp_losses=losses, links=links)
+
+
+def read_programs(lab: "LabRecord") -> LabStats:
+    """Return what the lab's programs count now, and nothing else."""
     balancers: dict[str, BalancerStats] = {}
     programs: dict[str, ProgramStats] = {}
     problems: dict[str, str] = {}
@@ -130,9 +140,7 @@ def read(standing: "Standing") -> LabStats:
             problems[key] = str(error)
         except (struct.error, LookupError, ValueError) as error:  # bytes that are laid out in another way
             problems[key] = f"its maps are not as netlab expects maps of these names: {error}"
-    own = [name for name, about in lab.nodes.items() if about.kind != "host"]
-    errors = snapshot.udp_rcvbuf_errors(own, standing.runtime.netns_path)
-    return LabStats(lab.lab, balancers, programs, errors, problems, _losses(lab, problems), _links(standing, problems))
+    return LabStats(lab.lab, balancers, programs, problems=problems)
 
 
 def _links(standing: "Standing", problems: dict[str, str]) -> tuple[LinkStats, ...]:

@@ -1,5 +1,6 @@
 """One process of a lab, as the supervisor that starts it sees it: its pipes, its log, its end."""
 
+import json
 import os
 import resource
 import signal
@@ -14,7 +15,7 @@ from netlab.named_tuple import NamedTuple
 from netlab.runtime import entry
 from netlab.runtime.base import Entrance, Place
 from netlab.supervise import logs
-from netlab.supervise.pipe import OLDEST_NS, Pipe, Printed
+from netlab.supervise.pipe import OLDEST_NS, Pipe, Printed, told
 from netlab.supervise.signs import of as readiness_of
 
 if TYPE_CHECKING:
@@ -115,22 +116,28 @@ class Child:
         """
         now, ready, entries = time.monotonic_ns(), False, []
         for ns, stream, text in self.pipes[fd].take(data, self._log.latest, now):
-            is_sign = not self.here and not ready and self.ready.shown_by(stream, text)
+            shown = told(stream, text)
+            is_sign = not self.here and not ready and self.ready.shown_by(*shown)
             if not (is_sign and self.ready.is_said):
                 entries.append(b"%d %s %s\n" % (ns, stream, text))
             if is_sign:
                 ready = True
-                entries.append(logs.entry(ns, "note", "ready"))
+                entries.append(logs.entry(ns, "note", "ready", {"kind": "ready", "pid": self.pid}))
             self._log.latest = ns
             if self._copies:
-                self._copies.write(stream, text)
+                self._copies.write(*shown)
         if entries:
             self._log.write(now, b"".join(entries))
         return ready, entries
 
-    def note(self, text: str) -> list[bytes]:
-        """Write a line of the supervisor's own into the log, and return the log's new lines."""
-        return self.record([Printed(time.monotonic_ns(), "note", text.encode())])
+    def note(self, text: str, kind: str = "", **values: object) -> list[bytes]:
+        """Write a line of the supervisor's own into the log, and return the log's new lines.
+
+        `kind` and `values` are the event that the line tells of, as in `schema`.
+        """
+        record = json.dumps({"kind": kind, **values}).encode() if kind else b""
+        stream = f"note={len(record)}" if kind else "note"
+        return self.record([Printed(time.monotonic_ns(), stream, text.encode() + record)])
 
     def record(self, lines: Sequence[Printed]) -> list[bytes]:
         """Write lines of another process into the log, and return the log's new lines; their times do not go back."""

@@ -72,7 +72,7 @@ class Children:
         self._background.turn()
         ready, late = self._watches.look()
         for child in ready:
-            self._tell.note(child, "ready")
+            self._tell.note(child, "ready", "ready", pid=child.pid)
             self._is_ready(child)
         for child, why in late:
             self._tell.late(child, why)

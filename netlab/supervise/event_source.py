@@ -151,7 +151,7 @@ class EventSource:
         kind, _, text = rest.partition(b" ")
         if kind == b"overrun":
             about = json.loads(text)
-            self._log.write(int(ns), logs.entry(int(ns), "lost", about["text"]))
+            self._log.write(int(ns), logs.entry(int(ns), "lost", about["text"], about))
             self._stream.tell("overrun", int(ns), **about)
         elif kind == b"ready":
             self._pause_s = _FIRST_PAUSE_S
@@ -175,7 +175,7 @@ class EventSource:
 
     def _say(self, text: str) -> None:
         now = time.monotonic_ns()
-        self._log.write(now, logs.entry(now, "lost", text))
+        self._log.write(now, logs.entry(now, "lost", text, {"count": 0}))
         self._stream.tell("overrun", now, count=0, text=text)
 
 

@@ -15,19 +15,22 @@ from netlab.named_tuple import NamedTuple
 _BLOCK = 1 << 18
 _BACK_BLOCK = 1 << 16
 _LINE = re.compile(rb"^\d+ [^ \n]+ [^\n]*\n", re.MULTILINE)
+_SIZE_DIGITS = 5
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *range(127, 160))}
 
 
-OF_KERNEL = ("trace", "event", "lost", "xdp", "fault")  # streams that no process prints on
+HAPPENED = ("fault", "reloaded", "applied", "checked")  # what is done to a lab, and what is found out of it
+OF_KERNEL = ("trace", "event", "lost", "xdp", *HAPPENED)  # streams that no process prints on
 
 
 class LogLine(NamedTuple):
     r"""One line: its time (CLOCK_MONOTONIC), its source, its stream, and its text, safe to print on a terminal.
 
     `source` is the key of a process or of a program (see `paths`), a node for an error of XDP on an interface without a
-    program of netlab's, or what a fault is about, "" for the whole lab. Bytes that are no UTF-8, and control characters
-    but the tab, are shown as `\x1b`. `cut` says that the text goes on in the source's next line of this stream. An
-    event's text is JSON; where it is replaced by another, `data` keeps it.
+    program of netlab's, or what something is about that has happened, "" for the whole lab. Bytes that are no UTF-8,
+    and control characters but the tab, are shown as `\x1b`. `cut` says that the text goes on in the source's next line
+    of this stream. An event's text is JSON; where it is replaced by another, `data` keeps it. Of another line, `data`
+    is its record: what the text says, as JSON.
     """
 
     ns: int
@@ -49,6 +52,9 @@ def parse(raw: bytes, source: str) -> LogLine | None:
     kind, space, printed = rest.partition(b" ")
     if not (space and ns.isdigit()):
         return None
+    kind, _, size = kind.partition(b"=")
+    at = len(printed) - int(size) if size.isdigit() and len(size) <= _SIZE_DIGITS else len(printed)
+    data, printed = printed[at:].decode("utf-8", "replace"), printed[:at]
     stream = kind.decode("ascii", "replace")
     text = printed.removesuffix(b"\r").decode("utf-8", "backslashreplace").translate(_CONTROL)
     if stream == "trace":  # LAB/KEY text, or LAB/KEY: text
@@ -56,10 +62,10 @@ def parse(raw: bytes, source: str) -> LogLine | None:
         source = name.partition("/")[2].rstrip(":")
     elif stream in {"xdp", "event"}:  # KEY text
         source, _, text = text.partition(" ")
-    elif stream == "fault":  # KEY text, or - text
+    elif stream in HAPPENED:  # KEY text, or - text
         source, _, text = text.partition(" ")
         source = source.removeprefix("-")
-    return LogLine(int(ns), source, stream.rstrip("+"), text, stream.endswith("+"))
+    return LogLine(int(ns), source, stream.rstrip("+"), text, stream.endswith("+"), data)
 
 
 class File:

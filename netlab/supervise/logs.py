@@ -3,15 +3,17 @@
 A log is a text file of `NS STREAM TEXT` lines: CLOCK_MONOTONIC nanoseconds, then `out`, `err`, `note` (the supervisor
 speaks: started, ready, exited), `trace` (a print statement of a program), `event` (one from a program's map; its text
 is the program's key and JSON), `lost` (how many of these were lost), `xdp` (the kernel has lost frames, and why) or
-`fault` (something was broken, or mended, on purpose). A
+`fault` (something was broken, or mended, on purpose), `reloaded`, `applied` or `checked`. A
 `+` behind the stream says that the line was cut there and goes on in the next one. TEXT is what was printed, byte for
-byte. NODE.log, or NODE.NAME.log (paths.log), holds a process's lines, and NODE.log.1 the ones before it once it has
+byte. `=N` behind the stream says that the last N bytes of the line are no text, but a record: what the text says, as
+JSON. NODE.log, or NODE.NAME.log (paths.log), holds a process's lines, and NODE.log.1 the ones before it once it has
 reached its limit; the trace and the errors of XDP are kept one folder higher, where no process's name can meet them.
 """
 
+import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from netlab import paths
@@ -33,9 +35,12 @@ SETUP = "setup: "  # a note: a command of the node's setup begins here
 _PAGE = 4096  # what a file takes at least, and by which it grows
 
 
-def entry(ns: int, stream: str, text: str) -> bytes:
-    """Return one line of a log."""
-    return b"%d %s %s\n" % (ns, stream.encode(), text.encode())
+def entry(ns: int, stream: str, text: str, record: Mapping[str, object] | None = None) -> bytes:
+    """Return one line of a log; `record` is what the text says, as data."""
+    if record is None:
+        return b"%d %s %s\n" % (ns, stream.encode(), text.encode())
+    data = json.dumps(record).encode()
+    return b"%d %s=%d %s%s\n" % (ns, stream.encode(), len(data), text.encode(), data)
 
 
 class Writer:
@@ -115,12 +120,12 @@ def limit_for(count: int, folder: str) -> int:
 
 @contextmanager
 def opened(folder: str, processes: Sequence[str], trace: bool, events: bool = False) -> Iterator[list[File]]:
-    """Yield the logs of these processes, by their keys, then those of the trace, of XDP, of events and of faults."""
+    """Yield the logs of these processes, by their keys, then those of the trace, of XDP, of events, of happenings."""
     files = [File(paths.log(folder, process), process) for process in processes]
     if trace:
         files += [File(f"{folder}/{name}", "") for name in (paths.TRACE_LOG, paths.XDP_LOG)]
     if events:
-        files += [File(f"{folder}/{name}", "") for name in (paths.EVENTS_LOG, paths.FAULTS_LOG)]
+        files += [File(f"{folder}/{name}", "") for name in (paths.EVENTS_LOG, paths.HAPPENINGS_LOG)]
     _allow_files(2 * len(files) + 64)
     try:
         yield files

@@ -2,12 +2,14 @@
 
 import json
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from netlab.supervise import fault_log, schema
+from netlab.supervise import schema
 from netlab.supervise.children import Children
+from netlab.supervise.happening_log import LONGEST, LONGEST_DATA
+from netlab.supervise.log_reader import HAPPENED
 from netlab.supervise.pipe import Printed
 from netlab.supervise.refusal import Refused
 from netlab.supervise.stream import Reader, Stream
@@ -29,7 +31,7 @@ class Requests:
         stream: Stream,
         look: Callable[[], None],
         catch_up: Callable[[], None],
-        write_fault: Callable[[str, str, int], None],
+        write_down: Callable[[str, str, str, int, Mapping[str, object] | None], None],
         take: Callable[[], None],
         links: "Callable[[], Middle]",
     ) -> None:
@@ -51,7 +53,8 @@ class Requests:
             "resume": lambda _, asked: self._children.interference.resume(_name(asked)),
             "state": lambda *_: catch_up(),
             "log": lambda _, asked: self._children.log(_name(asked), _lines(asked)),
-            "fault": lambda _, asked: write_fault(*_fault(asked)),
+            "fault": lambda _, asked: write_down(*_happening({**asked, "event": "fault"})),
+            "happened": lambda _, asked: write_down(*_happening(asked)),
             "watch": self._watch,
             "look": lambda *_: look(),
             "take": lambda *_: take(),
@@ -95,10 +98,10 @@ def _parsed(line: bytes) -> _Asked:
     return asked
 
 
-def _one_of(verbs: Collection[str], verb: object) -> str:
-    if isinstance(verb, str) and verb in verbs:
-        return verb
-    raise Refused(f"`do` is {_shown(verb)}: expected one of {', '.join(verbs)}")
+def _one_of(known: Collection[str], word: object, what: str = "do") -> str:
+    if isinstance(word, str) and word in known:
+        return word
+    raise Refused(f"`{what}` is {_shown(word)}: expected one of {', '.join(known)}")
 
 
 def _name(asked: _Asked) -> str:
@@ -108,13 +111,20 @@ def _name(asked: _Asked) -> str:
     return name
 
 
-def _fault(asked: _Asked) -> tuple[str, str, int]:
-    """Return what a fault is about ("" for the whole lab), what it is, and when it was."""
+def _happening(asked: _Asked) -> tuple[str, str, str, int, Mapping[str, object] | None]:
+    """Return of something that has happened: its kind, what it is about ("": the lab), its text, time and data."""
     match asked:
-        case {"about": None | str() as about, "text": str(text), "ns": int(ns)} if 0 < len(text) <= fault_log.LONGEST:
+        case {"about": None | str() as about, "text": str(text), "ns": int(ns)} if 0 < len(text) <= LONGEST:
             if f"{about or ''}{text}".isprintable() and " " not in (about or "") and 0 <= ns < 1 << 63:
-                return about or "", text, ns
+                return _one_of(HAPPENED, asked.get("event"), "event"), about or "", text, ns, _data(asked)
     raise Refused("expected `about`, a name or null, `text` on one line, and `ns`, the time in nanoseconds")
+
+
+def _data(asked: _Asked) -> Mapping[str, object] | None:
+    data = asked.get("data")
+    if data is None or (isinstance(data, dict) and len(json.dumps(data)) <= LONGEST_DATA):
+        return data
+    raise Refused(f"`data` is {_shown(data)}: expected an object of at most {LONGEST_DATA} bytes")
 
 
 def _lines(asked: _Asked) -> list[Printed]:
@@ -130,9 +140,10 @@ def _lines(asked: _Asked) -> list[Printed]:
 
 def _is_line(line: object) -> bool:
     match line:
-        case [int(), str(stream), str(text)] if stream in _STREAMS and "\n" not in text:
-            with suppress(UnicodeEncodeError):
-                return bool(text.encode(errors="surrogateescape") or True)
+        case [int(), str(word), str(text)] if (stream := word.partition("="))[0] in _STREAMS and "\n" not in text:
+            with suppress(UnicodeEncodeError, ValueError):
+                size = int(stream[2]) if stream[1] else 0
+                return 0 <= size <= len(text.encode(errors="surrogateescape"))
     return False
 
 

@@ -7,12 +7,14 @@ it: a reader skips what it does not know.
 import json
 import time
 
+from netlab.supervise.log_reader import HAPPENED
+
 VERSION = 1
 LIFE = (
     *("setup", "prepared", "started", "ready", "late", "followed", "exited", "failed"),
     *("restarting", "exhausted", "paused", "resumed", "complete"),
 )  # what happens to processes
-LOGGED = ("line", "note", "trace", "event", "overrun", "xdp", "fault")  # what is in the logs, too
+LOGGED = ("line", "note", "trace", "event", "overrun", "xdp", *HAPPENED)  # what is in the logs, too
 KINDS = (*LIFE, *LOGGED)  # the events that a reader may choose
 LINE_LIMIT = 1 << 16  # bytes of a request
 

@@ -1,11 +1,13 @@
 """The readers of a lab's events, each with a buffer of its own, so that none delays the others."""
 
+import json
 import os
 import select
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from netlab.supervise import schema
-from netlab.supervise.log_reader import parse
+from netlab.supervise.log_reader import LogLine, parse
 from netlab.supervise.loop import Loop
 
 _WRITE_BYTES = 1 << 16
@@ -116,10 +118,10 @@ class Stream:
             for entry in entries:
                 line = parse(entry.rstrip(b"\n"), process)
                 if line and line.stream in ("out", "err"):
-                    more = {"cut": True} if line.cut else {}
+                    more = {**_record(line), **({"cut": True} if line.cut else {})}
                     self.tell("line", line.ns, process=process, stream=line.stream, text=line.text, **more)
                 elif line:
-                    self.tell("note", line.ns, process=process, text=line.text)
+                    self.tell("note", line.ns, process=process, text=line.text, **_record(line))
 
     def tell_trace(self, entries: Collection[bytes]) -> None:
         """Send what programs have printed, as in the lab's trace."""
@@ -178,3 +180,11 @@ class Stream:
             self._loop.watch(reader.fd, lambda: self._wake(reader), events)
         else:
             self._loop.forget(reader.fd)
+
+
+def _record(line: LogLine) -> dict[str, object]:
+    """Return the record of a line as a field of its event; a role may have written what is none."""
+    if line.data:
+        with suppress(ValueError, RecursionError):
+            return {"data": json.loads(line.data)}
+    return {}

@@ -30,7 +30,7 @@ from netlab.kernel import files, pids, syscalls, umask
 from netlab.supervise import logs, schema, trace_collector
 from netlab.supervise.child import Inherited
 from netlab.supervise.children import Children
-from netlab.supervise.fault_log import FaultLog
+from netlab.supervise.happening_log import HappeningLog
 from netlab.supervise.listener import Listener
 from netlab.supervise.loop import Loop, repeat
 from netlab.supervise.refusal import Refused
@@ -70,8 +70,8 @@ class Supervisor:
         self.log_limit, self.lab = limit, job["lab"]
         self.middle: Middle | None = None
         self.holder = job["middle"]  # what holds packets up on links, None in a lab without a middle
-        self.faults = FaultLog(os.curdir, limit, self.stream.tell)
-        does = (self._look_for_events, self._catch_up, self.faults.write, self._take, self._care_for_links)
+        self.happenings = HappeningLog(os.curdir, limit, self.stream.tell)
+        does = (self._look_for_events, self._catch_up, self.happenings.write, self._take, self._care_for_links)
         requests = Requests(self.children, self.stream, *does)
         self.listener = Listener(job["lab"], self.loop, self.stream, requests)
         self.up = Reader(1, kinds=schema.LIFE, room=_NO_LIMIT)
@@ -148,7 +148,7 @@ class Supervisor:
         """Return what takes care of links that are led through the middle; most labs do without this module."""
         from netlab.supervise.middle import Middle
 
-        self.middle = self.middle or Middle(self.loop, self.faults.write)
+        self.middle = self.middle or Middle(self.loop, partial(self.happenings.write, "fault"))
         return self.middle
 
     def _begin(self) -> None:

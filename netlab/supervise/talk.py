@@ -134,6 +134,23 @@ class Talk:
             if message["kind"] in (*kinds, "lost"):
                 yield message
 
+    def fileno(self) -> int:
+        """Return what can be read when something comes, for those who wait for more than one thing."""
+        return self._socket.fileno()
+
+    @property
+    def has_come(self) -> bool:
+        """Whether there are messages that were read and not returned yet."""
+        return bool(self._came)
+
+    def take(self) -> list[Message]:
+        """Return the events that are there now, without waiting; `is_over` says that no more will come."""
+        if self._poll.poll(0):
+            self._read()
+        came = [message for message in self._came if message["kind"] in (*schema.KINDS, "lost")]
+        self._came.clear()
+        return came
+
     def try_out(self, process: str) -> None:
         """Wait a moment for a command without a sign of readiness to fail; NotThereError if it has ended by then.
 
@@ -205,16 +222,20 @@ class Talk:
             left = min(until - time.monotonic(), 1e6)
             if left <= 0 or not self._poll.poll(left * 1000):
                 return None
-            try:
-                data = self._socket.recv(_READ_BYTES)
-            except ConnectionError:
-                data = b""
-            if not data:
-                self.is_over = True
+            self._read()
+            if self.is_over:
                 return None
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            self._came.extend(json.loads(line) for line in lines)
         return self._came.popleft()
+
+    def _read(self) -> None:
+        """Read what has come."""
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except ConnectionError:
+            data = b""
+        self.is_over = not data
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._came.extend(json.loads(line) for line in lines)
 
     def _silent(self) -> NetlabError:
         return NetlabError(f"{self._who} does not answer: it is stopped, or has ended; netlab status says more")

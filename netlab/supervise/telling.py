@@ -26,9 +26,12 @@ class Telling:
         """Say that there is a process no more."""
         self.facts.add(forgotten=name, ns=time.monotonic_ns())
 
-    def note(self, child: Child, text: str) -> None:
-        """Write a note into the log of a process, where readers of the stream see it, too."""
-        self._stream.tell_lines(child.name, child.note(text))
+    def note(self, child: Child, text: str, kind: str = "", **what: object) -> None:
+        """Write a note into the log of a process, where readers of the stream see it, too.
+
+        `kind` and `what` are the event that it tells of, as data.
+        """
+        self._stream.tell_lines(child.name, child.note(text, kind, **what))
 
     def complete(self) -> None:
         """Say that all are here."""
@@ -39,13 +42,13 @@ class Telling:
         about = {"pid": child.pid, "awaits_ready": child.awaits_ready}
         began = {"start_ticks": pids.start_ticks(child.pid), "started_ns": child.started_ns}
         self.facts.add(process=child.name, **about, **began, argv=child.argv)
-        self.note(child, f"{logs.STARTED}{child.pid}")
         more = {} if child.is_role or child.is_followed_on else {"unfollowed": True}
+        self.note(child, f"{logs.STARTED}{child.pid}", "started", **about, **more)
         self._stream.tell("started", child.started_ns, process=child.name, **about, **more)
 
     def failed(self, child: Child, why: str) -> None:
         """Say that a process cannot be started."""
-        self.note(child, why)
+        self.note(child, why, "failed", why=why)
         self._stream.tell("failed", process=child.name, why=why)
 
     def ready(self, child: Child) -> None:
@@ -58,7 +61,7 @@ class Telling:
         """Say that a process is not ready in its time."""
         now = time.monotonic_ns()
         self.facts.add(process=child.name, pid=child.pid, late_ns=now, why=why)
-        self.note(child, why)
+        self.note(child, why, "late", pid=child.pid, why=why)
         self._stream.tell("late", now, process=child.name, pid=child.pid, why=why)
 
     def asked_to_stop(self, child: Child) -> None:
@@ -71,14 +74,14 @@ class Telling:
         about = {"pid": child.pid, "how": child.paused}
         now = time.monotonic_ns()
         self.facts.add(process=child.name, **about, paused_ns=now)
-        self.note(child, "paused")
+        self.note(child, "paused", "paused", **about)
         self._stream.tell("paused", now, process=child.name, **about)
 
     def resumed(self, child: Child) -> None:
         """Say that a paused process goes on."""
         now = time.monotonic_ns()
         self.facts.add(process=child.name, pid=child.pid, resumed_ns=now)
-        self.note(child, "resumed")
+        self.note(child, "resumed", "resumed", pid=child.pid)
         self._stream.tell("resumed", now, process=child.name, pid=child.pid)
 
     def goes_on(self, child: Child, before: int) -> None:
@@ -86,7 +89,8 @@ class Telling:
         about = {"pid": child.pid, "before": before}
         now = time.monotonic_ns()
         self.facts.add(process=child.name, **about, start_ticks=pids.start_ticks(child.pid), followed_ns=now)
-        self.note(child, f"process {before} has ended, and goes on in the background as process {child.pid}")
+        text = f"process {before} has ended, and goes on in the background as process {child.pid}"
+        self.note(child, text, "followed", **about)
         self._stream.tell("followed", now, process=child.name, **about)
 
     def ended(self, child: Child, how: dict[str, int], *, asked: bool, again: bool) -> None:
@@ -98,8 +102,8 @@ class Telling:
             text = f"exited with code {how['exit']}"
         elif "signal" in how:
             text = f"killed by {signal_name(how['signal'])}"
-        self.note(child, text)
         more = {key: True for key, holds in (("asked", asked), ("again", again)) if holds}
+        self.note(child, text, "exited", pid=child.pid, **how, **more)
         self._stream.tell("exited", now, process=child.name, pid=child.pid, **how, **more)
 
     def restarting(self, child: Child, following: Next, at_most: int) -> None:
@@ -107,12 +111,14 @@ class Telling:
         about = {"count": following.count, "at_most": at_most, "pause_s": following.pause_s}
         now = time.monotonic_ns()
         self.facts.add(process=child.name, pid=child.pid, restart_ns=now, **about)
-        self.note(child, f"starts again in {following.pause_s:g} s ({following.count} of {at_most} times)")
+        text = f"starts again in {following.pause_s:g} s ({following.count} of {at_most} times)"
+        self.note(child, text, "restarting", **about)
         self._stream.tell("restarting", now, process=child.name, **about)
 
     def exhausted(self, child: Child, at_most: int) -> None:
         """Say that an ended process does not start again, because it has reached its number of restarts."""
         now = time.monotonic_ns()
         self.facts.add(process=child.name, pid=child.pid, exhausted_ns=now, at_most=at_most)
-        self.note(child, f"does not start again: it has {at_most} times in a row, as often as it may")
+        text = f"does not start again: it has {at_most} times in a row, as often as it may"
+        self.note(child, text, "exhausted", at_most=at_most)
         self._stream.tell("exhausted", now, process=child.name, at_most=at_most)

@@ -47,7 +47,7 @@ class Collector:
                 self._lost += missing
                 what = f"{count(missing, 'line')} lost, {self._lost} in all: they came too fast"
                 self._stream.tell("overrun", now, count=missing, text=what)
-                yield logs.entry(now, "lost", what)
+                yield logs.entry(now, "lost", what, {"count": missing})
 
 
 def parse(raw: bytes, prefix: bytes) -> tuple[int, bytes] | None:

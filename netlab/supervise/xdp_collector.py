@@ -120,8 +120,9 @@ class ErrorCollector:
         else:
             lost = f"{count(event.frames, 'frame')} lost: {why}{xdp_reasons.example(event.error, event.detail)}"
         text = f"{where.interface}: {lost}" if where.interface else lost
-        self._log.write(ns, logs.entry(ns, "xdp", f"{where.program or where.node} {text}"))
         about = {"node": where.node, "program": where.program or None, "interface": where.interface or None}
         reason = {"reason": xdp_reasons.reason(event.error).name, "target": where.target or None}
         more = {"more": True} if is_sum else {}
-        self._stream.tell("xdp", ns, **about, **reason, frames=event.frames, **more, text=text)
+        what = {**about, **reason, "frames": event.frames, **more}
+        self._log.write(ns, logs.entry(ns, "xdp", f"{where.program or where.node} {text}", what))
+        self._stream.tell("xdp", ns, **what, text=text)

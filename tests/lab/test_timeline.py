@@ -8,9 +8,9 @@ from threading import Timer
 import pytest
 
 from netlab.observe import timeline
+from netlab.observe.events import Event
 from netlab.record.model import LabRecord, LimitsRecord, NodeRecord, ProcessRecord
 from netlab.supervise import client, logs, talk
-from netlab.supervise.logs import LogLine
 from netlab.testing.waiting import PATIENCE_S
 from tests.lab.processes import STAY, Lab, shell
 
@@ -37,7 +37,7 @@ def record(lab: Lab, *nodes: str) -> LabRecord:
     return LabRecord(lab.name, "", "netns", lab.folder, {name: node(name) for name in nodes})
 
 
-def followed(lab: LabRecord) -> Iterator[LogLine]:
+def followed(lab: LabRecord) -> Iterator[Event]:
     return timeline.read(lab, timeline.choose(lab, ()), follow=True)
 
 
@@ -50,7 +50,7 @@ def test_each_line_is_heard_once_whenever_one_begins_to_listen(lab: Lab) -> None
         lines = list(islice(heard, more))
         lines += list(islice(heard, 2000))
         del heard
-        written = list(islice(logs.read(lab.folder, ["a", "b"]), len(lines) * 2))
+        written = list(islice(timeline.read(about, timeline.choose(about, ())), len(lines) * 2))
         assert [line.ns for line in lines] == sorted(line.ns for line in lines)
         for source in ("a", "b"):
             own = [line for line in lines if line.source == source]

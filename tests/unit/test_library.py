@@ -36,6 +36,7 @@ MAY = {  # and why
     "kernel.signals": {"has signals otherwise"},  # contexts, after which they are as before
     "observe.capture": {"has signals otherwise"},  # the same
     "observe.watch": {"has signals otherwise"},  # the same
+    "observe.link_watch": {"has signals otherwise"},  # the same
 }
 
 

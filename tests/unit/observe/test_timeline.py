@@ -4,11 +4,13 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from netlab.errors import UsageError
-from netlab.observe import timeline
+from netlab.observe import events, timeline
+from netlab.observe.events import Event
 from netlab.observe.painter import Plain
 from netlab.observe.timeline import Chosen
 from netlab.record.model import LabRecord, LimitsRecord, NodeRecord, ProcessRecord, ProgramRecord
@@ -43,6 +45,10 @@ def write(lab: LabRecord, **logs: str) -> None:
             else f"{lab.folder}/logs/{name.replace('_', '.')}.log"
         )
         Path(path).write_text(text)
+
+
+def event(lab: LabRecord, *line: Any, cut: bool = False) -> Event:
+    return events.of(lab, LogLine(*line)._replace(cut=cut))
 
 
 def told(lab: LabRecord, *words: str, since_ns: int = 0, grep: str | None = None) -> list[str]:
@@ -94,11 +100,11 @@ def test_what_the_kernel_has_lost_is_of_a_program_or_of_a_node(lab: LabRecord) -
 
 def test_a_line_says_when_who_and_on_which_stream(lab: LabRecord) -> None:
     """So what a process prints cannot be taken for what is noted of it, nor for what a program prints."""
-    line = LogLine(1_500_000_000, "r/zebra", "out", "exited with code 0", cut=True)
+    line = event(lab, 1_500_000_000, "r/zebra", "out", "exited with code 0", cut=True)
     text, data = (timeline.form(lab, style, Plain()) for style in ("text", "json"))
 
     assert text(line).endswith(".500000  r/zebra  out    exited with code 0")
-    assert text(LogLine(1, "lb", "trace", "x")).endswith("  lb       trace  x")
+    assert text(event(lab, 1, "lb", "trace", "x")).endswith("  lb       trace  x")
     assert json.loads(data(line)) == {
         "time_ns": 10**18 + 1_500_000_000,
         "monotonic_ns": 1_500_000_000,
@@ -108,7 +114,7 @@ def test_a_line_says_when_who_and_on_which_stream(lab: LabRecord) -> None:
         "text": "exited with code 0",
         "cut": True,
     }
-    assert json.loads(data(LogLine(1, "r/two", "trace", "x"))) == {
+    assert json.loads(data(event(lab, 1, "r/two", "trace", "x"))) == {
         "time_ns": 10**18 + 1,
         "monotonic_ns": 1,
         "node": "r",
@@ -117,7 +123,7 @@ def test_a_line_says_when_who_and_on_which_stream(lab: LabRecord) -> None:
         "stream": "trace",
         "text": "x",
     }
-    assert (None, None) == tuple(json.loads(data(LogLine(1, "", "lost", "x")))[key] for key in ("node", "process"))
+    assert (None, None) == tuple(json.loads(data(event(lab, 1, "", "lost", "x")))[key] for key in ("node", "process"))
 
 
 def test_lines_are_coloured_by_node(lab: LabRecord) -> None:
@@ -130,10 +136,10 @@ def test_lines_are_coloured_by_node(lab: LabRecord) -> None:
 
     text = timeline.form(lab, "text", Marked())
 
-    assert "<0:r/zebra>  err    x" == text(LogLine(1, "r/zebra", "err", "x")).split(maxsplit=1)[1]
-    assert "<1:lb>  <trace>  x" == text(LogLine(1, "lb", "trace", "x")).split(maxsplit=1)[1]
+    assert "<0:r/zebra>  err    x" == text(event(lab, 1, "r/zebra", "err", "x")).split(maxsplit=1)[1]
+    assert "<1:lb>  <trace>  x" == text(event(lab, 1, "lb", "trace", "x")).split(maxsplit=1)[1]
 
 
-def test_what_is_lost_is_wanted_by_all() -> None:
-    assert Chosen([], [], 5, re.compile("y")).has(LogLine(5, "", "lost", "x"))
-    assert not Chosen([], [], 5).has(LogLine(4, "", "lost", "x"))
+def test_what_is_lost_is_wanted_by_all(lab: LabRecord) -> None:
+    assert Chosen([], [], 5, re.compile("y")).has(event(lab, 5, "", "lost", "x"))
+    assert not Chosen([], [], 5).has(event(lab, 4, "", "lost", "x"))

@@ -13,7 +13,7 @@ from netlab.supervise.refusal import Refused
 from netlab.supervise.requests import Requests
 from netlab.supervise.stream import Reader, Stream
 
-VERBS = "start, stop, restart, signal, kill, pause, resume, state, log, fault, watch, look, take, links"
+VERBS = "start, stop, restart, signal, kill, pause, resume, state, log, fault, happened, watch, look, take, links"
 A_FAULT = "expected `about`, a name or null, `text` on one line, and `ns`, the time in nanoseconds"
 
 
@@ -42,7 +42,7 @@ def known() -> Known:
 
 
 def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str, Any]:
-    does = (list, list, known.fault, list, lambda: known)
+    does = (list, list, known.write, list, lambda: known)
     requests = Requests(known, Stream(Loop()), *does)  # type: ignore[arg-type]
     found: dict[str, Any] = json.loads(requests.answer(reader or Reader(-1), line))
     return found
@@ -59,13 +59,24 @@ def answer(known: Known, line: bytes, reader: Reader | None = None) -> dict[str,
         ({"do": "kill", "process": "a", "signal": "SIGKILL"}, ("kill", "a", 9)),
         ({"do": "pause", "process": "a"}, ("pause", "a")),
         ({"do": "resume", "process": "a"}, ("resume", "a")),
-        ({"do": "fault", "about": "a/b", "text": "kill a/b", "ns": 5}, ("fault", "a/b", "kill a/b", 5)),
-        ({"do": "fault", "about": None, "text": "restore all", "ns": 5}, ("fault", "", "restore all", 5)),
+        ({"do": "fault", "about": "a/b", "text": "kill a/b", "ns": 5}, ("write", "fault", "a/b", "kill a/b", 5, None)),
+        (
+            {"do": "fault", "about": None, "text": "restore all", "ns": 5},
+            ("write", "fault", "", "restore all", 5, None),
+        ),
+        (
+            {"do": "happened", "event": "checked", "about": "a", "text": "a ping", "ns": 5, "data": {"holds": True}},
+            ("write", "checked", "a", "a ping", 5, {"holds": True}),
+        ),
         ({"do": "log", "process": "a", "lines": []}, ("log", "a", [])),
         ({"do": "links", "holder": ["x", "y"]}, ("look", ["x", "y"])),
         (
             {"do": "log", "process": "a", "lines": [[5, "out", "one"], [6, "err+", "\udcff"], [7, "note", ""]]},
             ("log", "a", [(5, "out", b"one"), (6, "err+", b"\xff"), (7, "note", b"")]),
+        ),
+        (
+            {"do": "log", "process": "a", "lines": [[5, "out=2", "one{}"]]},
+            ("log", "a", [(5, "out=2", b"one{}")]),
         ),
     ],
 )
@@ -81,7 +92,8 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
     assert answer(known, b'{"do": "watch", "kinds": ["line"]}', reader)["processes"] == [{"process": "a"}]
     assert {"line"} == reader.kinds
     answer(known, b'{"do": "watch"}', reader)
-    assert {*schema.LIFE, "line", "note", "trace", "event", "overrun", "xdp", "fault"} == reader.kinds
+    printed = ("line", "note", "trace", "event", "overrun", "xdp")
+    assert {*schema.LIFE, *printed, "fault", "reloaded", "applied", "checked"} == reader.kinds
 
 
 @pytest.mark.parametrize(
@@ -97,6 +109,14 @@ def test_state_and_watch_tell_how_things_are(known: Known) -> None:
         (
             b'{"do": "fault", "text": "a\\nb", "ns": 5}',
             A_FAULT,
+        ),
+        (
+            b'{"do": "happened", "event": "line", "about": null, "text": "x", "ns": 5}',
+            '`event` is "line": expected one of fault, reloaded, applied, checked',
+        ),
+        (
+            b'{"do": "happened", "event": "checked", "about": null, "text": "x", "ns": 5, "data": [1]}',
+            "`data` is [1]: expected an object of at most 16384 bytes",
         ),
         (b'{"do": "start"}', "`process` is null: expected the name of a process"),
         (b'{"do": "links", "holder": "x"}', '`holder` is "x": expected a list of words, or null'),
@@ -143,6 +163,8 @@ ASKED = st.dictionaries(st.sampled_from(["do", "id", "process", "signal", "kinds
         '[["1", "out", "a"]]',
         r'[[1, "out", "a\nb"]]',
         '[[1, "out"]]',
+        '[[1, "out=5", "four"]]',
+        '[[1, "out=x", "four"]]',
         r'[[1, "out", "\ud800"]]',
     ],
 )
