@@ -32,7 +32,7 @@ def lines_in(function: Callable[..., object]) -> set[str]:
     return {f"{name}:{first + number}" for number in range(len(text))}
 
 
-@pytest.mark.parametrize("step", [pytest.param(25, id="some"), pytest.param(3, id="many", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [pytest.param(80, id="some"), pytest.param(3, id="many", marks=pytest.mark.slow)])
 def test_up_interrupted_at_its_lines(topology: str, tmp_path: str, step: int) -> None:
     """No `down` is needed after Ctrl-C, also while others are being started that must be waited for."""
     before = leaks.snapshot()

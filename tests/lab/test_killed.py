@@ -34,7 +34,7 @@ def test_up_killed_at_its_lines(topology: str, tmp_path: str, step: int) -> None
         assert not left, "\n".join(left)
 
 
-@pytest.mark.parametrize("times", [pytest.param(10, id="some"), pytest.param(50, id="many", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [pytest.param(6, id="some"), pytest.param(50, id="many", marks=pytest.mark.slow)])
 def test_up_killed_at_random_moments(times: int) -> None:
     """Part B with compiler, supervisor and roles: whatever was running, nothing is left."""
     before = leaks.snapshot()

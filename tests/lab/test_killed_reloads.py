@@ -18,7 +18,7 @@ from tests.lab.test_reload import BACKENDS, held, loaded, standing
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
-RELOADS, KILLED = (196, 105) if os.environ.get("NETLAB_LONG") else (10, 5)
+RELOADS, KILLED = (196, 105) if os.environ.get("NETLAB_LONG") else (6, 3)
 RATE = 1500  # requests a second, where the machine serves as many
 MOST_WAIT = 1000  # where it does not
 

@@ -179,13 +179,14 @@ def has_worked(before: dict[str, Any]) -> bool:
     return all(now[name] >= before[name] + ENOUGH for name in ("forwarded", "queued"))
 
 
-def test_under_traffic_nothing_is_lost_and_nothing_is_doubled(tmp_path: Path) -> None:
-    """Six builds in a row: each request is served once, each frame is counted once, the counters go on."""
+@pytest.mark.parametrize("reloads", [pytest.param(3, id="some"), pytest.param(6, id="many", marks=pytest.mark.slow)])
+def test_under_traffic_nothing_is_lost_and_nothing_is_doubled(tmp_path: Path, reloads: int) -> None:
+    """Builds in a row: each request is served once, each frame is counted once, the counters go on."""
     with loaded(tmp_path):
         before, builds, counted = uncounted(), [standing("lb")], [stats()]
         with fed(LAB, str, in_bursts) as feed:
             eventually(partial(has_worked, counted[-1]), "work for the first build")
-            for round_ in range(6):
+            for round_ in range(reloads):
                 netlab("reload", "lb", "--define", f"TRACE={(round_ + 1) % 2}")
                 builds.append(standing("lb"))
                 counted.append(stats())
@@ -201,7 +202,7 @@ def test_under_traffic_nothing_is_lost_and_nothing_is_doubled(tmp_path: Path) ->
     assert before == after  # those that came before the lab's first program did
     numbers = [each["received"] for each in counted]
     assert numbers == sorted(set(numbers))
-    assert len({build.programs["balancer"] for build in builds}) == 7
+    assert len({build.programs["balancer"] for build in builds}) == reloads + 1
     for build in builds:
         assert set(build.attached.values()) == {build.programs["balancer"]}
         assert build.maps == builds[0].maps
@@ -372,7 +373,8 @@ def test_two_at_once_take_turns(tmp_path: Path) -> None:
     assert before.maps == after.maps
 
 
-def test_killed_anywhere_the_next_one_puts_all_right(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [pytest.param(27, id="some"), pytest.param(9, id="many", marks=pytest.mark.slow)])
+def test_killed_anywhere_the_next_one_puts_all_right(tmp_path: Path, step: int) -> None:
     """A reload that is killed with -9 leaves a lab that works, and that the next reload makes whole."""
     killed = [sys.executable, f"{ROOT}/tests/lab/killed.py"]
     with lab(PARTB, "--set", "nodes.client.autostart=false", name=LAB):
@@ -381,7 +383,7 @@ def test_killed_anywhere_the_next_one_puts_all_right(tmp_path: Path) -> None:
         lines = (tmp_path / "lines").read_text().split("\n")
         places = [line for line in lines if line.startswith(("lab/reload:", "programs/map_reuse:"))]
         assert len(places) > 60
-        for place in places[3::9]:
+        for place in places[3::step]:
             argv = [*killed, f"SIGKILL@{place}", "reload", "lb"]
             done = subprocess.run(argv, cwd=ROOT, check=False, timeout=PATIENCE_S)
             assert done.returncode == -signal.SIGKILL, place
