@@ -13,6 +13,7 @@ TEMPLATES = os.path.join(PACKAGE, "templates")  # of `netlab new`
 IMPORTED_FROM = os.path.dirname(PACKAGE)  # what goes on sys.path
 
 LABS = "/run/netlab"
+GRADES = "/run/netlab-grade"  # what `netlab grade` plays, a folder for each that is at work
 RUN_NETNS, ETC_NETNS = "/run/netns", "/etc/netns"  # where `ip netns` looks for namespaces, and for their files
 CACHE_VARIABLE = "NETLAB_CACHE"  # another folder for compiled programs; empty: nothing is kept
 _CACHE = "/var/cache/netlab"

@@ -20,6 +20,11 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def is_watched() -> bool:
+    """Say whether stderr is a terminal, so that somebody may watch what goes on."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def is_painted() -> bool:
     """Say whether stdout is a terminal that shows colours, and colours are not switched off."""
     return is_terminal() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("NO_COLOR")

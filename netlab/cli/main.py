@@ -81,6 +81,9 @@ def down(args: typed.Down) -> None:
         raise UsageError("down takes a lab or --all, not both")
     if args.all:
         chosen.elevate(args)
+        from netlab.grade import owner
+
+        owner.sweep(say)
         bring_up.down_all(say)
         return
     if args.lab:
@@ -290,6 +293,14 @@ def demo(args: typed.Demo) -> int:
     return play(args)
 
 
+def grade(args: typed.Grade) -> int:
+    """Grade submissions."""
+    chosen.elevate(args)
+    from netlab.cli.grade import grade as grade_all
+
+    return grade_all(args)
+
+
 def test(args: typed.Test) -> int:
     """Do the checks of a lab."""
     from netlab.cli import checking
@@ -387,6 +398,7 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "new": new,
     "export": export,
     "demo": demo,
+    "grade": grade,
     "test": test,
     "wait": wait,
     "graph": graph,

@@ -8,7 +8,7 @@ GROUPS = {
     "Work in it": ("exec", "shell", "run", "start", "stop", "restart", "balancer"),
     "Break it": ("kill", "pause", "resume", "link", "fault"),
     "See what happens": ("list", "status", "graph", "logs", "trace", "timeline", "stats", "programs", "maps"),
-    "Judge it": ("test", "wait", "demo"),
+    "Judge it": ("test", "wait", "demo", "grade"),
     "This tool": ("doctor", "schema", "completion", "help", "version"),
 }
 # Lines that work as they stand: with topologies/partb.yml up where they need a lab, and otherwise in any folder.
@@ -44,6 +44,7 @@ EXAMPLES = {
     "test": ("test", "test topologies/pair.yml --junit results.xml"),
     "wait": ("wait --for 'ping: [client, lb]'", "wait --for 'stats: [lb, queue_depth], is: 0' --timeout 60"),
     "demo": ("demo parta", "demo partb-high mine.yml --save evidence"),
+    "grade": ("grade partb-high submissions/*", "grade parta submissions/* -j 2 --save marks --seed 7"),
     "doctor": ("doctor", "doctor --json"),
     "schema": ("schema",),
     "completion": ("completion bash", "completion fish"),

@@ -1,13 +1,15 @@
 """Tables for people. The only user of rich."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from netlab.cli.console import is_painted
 
 _NUMBERS = {  # columns that are aligned to the right
     "PACKETS", "BYTES", "PID", "CPU", "MEMORY", "FREE THREADS", "CAPACITY", "WEIGHT",
-    "COUNT", "NODES", "ENTRIES", "ID", "INSTRUCTIONS", "XLATED", "JITED", "RUNS", "RUNS/S", "NS/RUN",
+    "COUNT", "POINTS", "OF", "NODES", "ENTRIES", "ID", "INSTRUCTIONS", "XLATED", "JITED", "RUNS", "RUNS/S", "NS/RUN",
     "CARRIED", "LOST", "DOUBLED", "CORRUPTED", "OVERTOOK", "DELAYED NOW", "DROPPED",
     "LOST REQUESTS", "LOST COMPLETIONS", "DOUBLED COMPLETIONS",
 }  # fmt: skip
@@ -40,3 +42,23 @@ def table(*columns: str) -> Any:
         right = column in _NUMBERS
         made.add_column(column, justify="right" if right else "left")
     return made
+
+
+@contextmanager
+def progress(what: str, total: int, named: Callable[[Any], str]) -> Iterator[Callable[[Any], None]]:
+    """Show a bar on stderr; what is yielded gets each thing that is done, of which `named` returns a line."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    shown = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    with Progress(*columns, console=shown, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        done: set[str] = set()
+
+        def tell(thing: Any) -> None:
+            done.add(thing.name)
+            bar.update(task, completed=len(done))
+            shown.print(named(thing))
+
+        yield tell

@@ -210,6 +210,20 @@ class Demo(Arguments):
     format: str
 
 
+class Grade(Arguments):
+    """The arguments of `grade`; the time in seconds."""
+
+    exercise: str
+    submissions: list[str]
+    jobs: int
+    time_limit: float
+    points: str | None
+    seed: int | None
+    save: str | None
+    resume: bool
+    format: str
+
+
 class Help(Arguments):
     """The arguments of `help`: the verb that it is about, or ""."""
 

@@ -10,6 +10,7 @@ from netlab.cli.values import LINK_WORDS, moment, pattern, signal_number
 from netlab.named_tuple import NamedTuple
 
 LONGEST_S = 1e6  # eleven days
+MOST_JOBS = 256
 
 
 class Argument(NamedTuple):
@@ -49,6 +50,13 @@ def seconds(text: str) -> float:
 def threads(text: str) -> int:
     """Return a number of threads, for argparse."""
     if not 0 < int(text) < 1 << 16:
+        raise ValueError
+    return int(text)
+
+
+def jobs(text: str) -> int:
+    """Return how many are to be done at a time, for argparse."""
+    if not 0 < int(text) <= MOST_JOBS:
         raise ValueError
     return int(text)
 
@@ -391,6 +399,28 @@ VERBS = {
             _FORMAT,
         ),
         "demo-DEMO",
+    ),
+    "grade": Verb(
+        "grade submissions: does each build, is it taken, does it end, and which claims hold",
+        typed.Grade,
+        (
+            _argument(
+                "exercise",
+                metavar="EXERCISE",
+                help="parta, partb-low, partb-high, or a folder, exercise or topology of your own",
+            ),
+            _argument("submissions", metavar="SUBMISSION", nargs="+", help="a C file, or a folder"),
+            _argument("-j", "--jobs", type=jobs, default=1, metavar="N", help="grade N beside each other (1)"),
+            _argument(
+                "--time-limit", type=seconds, default=120.0, metavar="SECONDS", help="end a play after this long (120)"
+            ),
+            _argument("--points", metavar="FILE", help="what each claim earns, if not what the exercise says"),
+            _argument("--seed", type=number, metavar="N", help="draw the hidden variations from N (a new number)"),
+            _argument("--save", metavar="DIR", help="keep results and reports in a new folder"),
+            _argument("--resume", action="store_true", help="go on with what --save DIR has begun"),
+            _argument("--format", choices=("text", "json", "csv"), default="text", help="how to print (text)"),
+        ),
+        "",
     ),
     "doctor": Verb(
         "look at this host: what it has of all that netlab needs, and what mends the rest",

@@ -60,9 +60,12 @@ class Cast(NamedTuple):
             return report.Played(wanted.name, shlex.join(["netlab", "demo", *words]), file.read(), self.changes)
 
 
-def cast(wanted: Wanted) -> Cast:
-    """Read the topology twice: first to know who the client is, and then with what it has to send."""
-    scene = scenes.find(wanted.name)
+def cast(wanted: Wanted, scene: Scene | None = None) -> Cast:
+    """Read the topology twice: first to know who the client is, and then with what it has to send.
+
+    `scene` is played instead of the demo as it is.
+    """
+    scene = scene or scenes.find(wanted.name)
     path = wanted.file or os.path.join(assets.folder("topologies"), f"{scene.topology}.yml")
     name = wanted.lab or f"demo-{wanted.name}"
 

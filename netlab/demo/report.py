@@ -44,14 +44,14 @@ def text(
     yield f"Played on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
     yield f"    {played.command}\n"
     yield "## Claims\n"
-    yield from _table(("", "claim", "figures"), ((_MARKS[one.verdict], one.text, one.figures) for one in claims))
+    yield from table(("", "claim", "figures"), ((_MARKS[one.verdict], one.text, one.figures) for one in claims))
     yield "\n## The first requests, from beginning to end\n"
     yield "Packets are arrows; what becomes of one at a node is written beside its line. All is read from packets.\n"
-    yield from _block(picture.draw(evidence).splitlines() or ["nothing happened"])
+    yield from block(picture.draw(evidence).splitlines() or ["nothing happened"])
     yield "\n## Timeline\n"
     yield "Milliseconds since the first line, who speaks, what it says. All lines are stamped by one clock."
     yield "The whole of it is in [timeline.txt](timeline.txt), and as data in [timeline.jsonl](timeline.jsonl).\n"
-    yield from _block(_shortened(lines))
+    yield from block(_shortened(lines))
     yield "\n## Counters\n"
     yield "What the programs counted, by the reason by which each packet left; reasons without packets are left out.\n"
     yield from _counters(evidence.stats)
@@ -61,16 +61,16 @@ def text(
     for key, program in evidence.lab.programs():
         name, where = os.path.basename(program.path), ", ".join(program.interfaces)
         define = ", ".join(f"{constant}={value}" for constant, value in program.define.items())
-        link = _link(name, f"{PROGRAMS}/{programs[key]}")
+        source = link(name, f"{PROGRAMS}/{programs[key]}")
         entry = f"{_code(program.function)} of " if program.function else ""
-        yield f"- {node_of(key)} carried {entry}{link} on {where}{define and f', compiled with {_code(define)}'}."
+        yield f"- {node_of(key)} carried {entry}{source} on {where}{define and f', compiled with {_code(define)}'}."
     yield "\n## Captures\n"
     yield "Of every link, for Wireshark. A node's own packets may be seen before their checksums are computed."
     yield ""
-    yield from _table(
+    yield from table(
         ("link", "captured at", "frames", "lost", "note"),
         (
-            (_link(end.file, f"{CAPTURES}/{end.file}"), f"{end.node} {end.interface}", str(frames), str(lost), end.note)
+            (link(end.file, f"{CAPTURES}/{end.file}"), f"{end.node} {end.interface}", str(frames), str(lost), end.note)
             for end, _, frames, lost in captures
         ),
     )
@@ -82,7 +82,7 @@ def of_failure(played: Played, found: Outcome) -> Iterator[str]:
     yield f"Tried on {time.strftime('%Y-%m-%d at %H:%M:%S')}, Linux {os.uname().release}, by netlab {__version__}:\n"
     yield f"    {played.command}\n"
     yield "The lab did not come up, so nothing was judged:\n"
-    yield from _block(found.problem.splitlines())
+    yield from block(found.problem.splitlines())
     yield "\nThe topology is [topology.yml](topology.yml)."
     yield "".join(f"\n- changed: {_code(change)}" for change in played.changes)
 
@@ -100,14 +100,15 @@ def _counters(stats: LabStats) -> Iterator[str]:
         totals = ", ".join(f"{getattr(now, name)} {name}" for name in names)
         yield f"{key}: {totals}; {now.queue_depth} waiting.\n"
         free = ((name, str(each.free), str(each.capacity)) for name, each in now.backends.items())
-        yield from _table(("backend", "free threads", "capacity"), free)
+        yield from table(("backend", "free threads", "capacity"), free)
         yield ""
     for key, counted in stats.reasons().items():
         rows = ((name, str(one.packets), str(one.bytes)) for name, one in counted.items() if one.packets)
-        yield from _table((f"reason at {key}", "packets", "bytes"), rows)
+        yield from table((f"reason at {key}", "packets", "bytes"), rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table."""
     yield _row(head)
     yield _row(["---"] * len(head))
     for row in rows:
@@ -118,7 +119,8 @@ def _row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _block(lines: Sequence[str]) -> Iterator[str]:
+def block(lines: Sequence[str]) -> Iterator[str]:
+    """Yield lines that are shown unchanged."""
     fence = _fence("\n".join(lines), 3)
     yield f"{fence}text"
     yield from lines
@@ -135,5 +137,11 @@ def _code(text: str) -> str:
     return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
 
 
-def _link(name: str, path: str) -> str:
-    return f"[{re.sub(_SPECIAL, _ESCAPED, name)}]({quote(path)})"
+def link(name: str, path: str) -> str:
+    """Return a link to a path."""
+    return f"[{plain(name)}]({quote(path)})"
+
+
+def plain(text: str) -> str:
+    """Return a text on one line in which no sign means anything to Markdown."""
+    return re.sub(_SPECIAL, _ESCAPED, " ".join(text.split()))

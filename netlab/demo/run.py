@@ -37,14 +37,19 @@ class Audience(Protocol):
         """Get the outcome, before anything is saved."""
 
 
-def run(wanted: Wanted, audience: Audience, say: Callable[[str], None]) -> Outcome:
-    """Play a demo, and return its outcome; NetlabError if it was not played. With `save`, that is kept, too."""
-    chosen = cast(wanted)
+def run(
+    wanted: Wanted, audience: Audience, say: Callable[[str], None], scene: Scene | None = None, *, again: bool = True
+) -> Outcome:
+    """Play a demo, and return its outcome; NetlabError if it was not played. With `save`, that is kept, too.
+
+    `scene` is played instead of the demo as it is. `again` plays it once more if only times may have gone wrong.
+    """
+    chosen = cast(wanted, scene)
     problem: NetlabError | None = None
     with save.folder(wanted.save) if wanted.save is not None else nullcontext() as work:
         audience.begin(describe(chosen.plan, ""))
         try:
-            evidence, claims, captured = _played(chosen, wanted, audience, say, work)
+            evidence, claims, captured = _played(chosen, wanted, audience, say, work, again=again)
         except NetlabError as error:
             if not work:
                 raise
@@ -68,13 +73,13 @@ def _cut(wanted: Wanted) -> Outcome:
 
 
 def _played(
-    chosen: Cast, wanted: Wanted, audience: Audience, say: Callable[[str], None], work: str | None
+    chosen: Cast, wanted: Wanted, audience: Audience, say: Callable[[str], None], work: str | None, *, again: bool
 ) -> tuple[Evidence, list[Claim], list[Captured]]:
-    """Play, and once more, alone, if only claims fail that a busy machine can make fail."""
+    """Play, and, with `again`, once more, alone, if only claims fail that a busy machine can make fail."""
     ends = time.monotonic() + wanted.time_limit
     evidence, claims, captured = _once(chosen, wanted, audience, say, work, ends)
     failed = [claim for claim in claims if claim.holds is False]
-    if failed and all(claim.is_timed for claim in failed) and not evidence.is_cut:
+    if again and failed and all(claim.is_timed for claim in failed) and not evidence.is_cut:
         names = ", ".join(claim.id for claim in failed)
         say(f"netlab: {names}: a busy machine alone can make this fail, so the demo is played once more, alone")
         with _alone():

@@ -18,11 +18,43 @@ from netlab.record import form, shapes
 
 @contextmanager
 def folder(path: str) -> Iterator[str]:
-    """Make a folder to be filled, and yield its absolute path; after an error nothing of it is left.
+    """Make a folder to be filled by a play, and yield its absolute path; after an error nothing of it is left.
 
     UsageError if there is something at that path already, because nothing is ever overwritten. Also if others could
     change the folder, or put another in its place: they could make root write elsewhere.
     """
+    where, made = _made(path, report.CAPTURES)  # from now on it is not empty, so nobody else takes it
+    try:
+        yield where
+    except BaseException:
+        _empty(where)
+        if made:
+            shutil.rmtree(made, ignore_errors=True)
+        raise
+    _give_away(made or where)
+
+
+@contextmanager
+def lasting(path: str, first: str, *, is_there: bool) -> Iterator[str]:
+    """As `folder`, but what is in it stays after an error; it begins with a folder of the name `first`.
+
+    One that `is_there` goes on; UsageError if it does not begin so.
+    """
+    if is_there:
+        _refuse_others(path, os.path.abspath(path))
+        if not os.path.isdir(os.path.join(path, first)):
+            raise UsageError(f"{path}: expected a folder that an earlier run has saved into, with {first} in it")
+        where = made = os.path.abspath(path)
+    else:
+        where, made = _made(path, first)
+    try:
+        yield where
+    finally:
+        _give_away(made or where)
+
+
+def _made(path: str, first: str) -> tuple[str, str]:
+    """Make a folder with a first one in it; return its absolute path, and the topmost folder that was made."""
     where = os.path.abspath(path)
     made = _highest_missing(where)
     try:
@@ -33,17 +65,10 @@ def folder(path: str) -> Iterator[str]:
             raise UsageError(f"--save {path!r}: expected a folder that is not there yet, or is empty")
         if made:
             os.chmod(where, 0o777 & ~(umask.callers() | 0o022))
-        os.mkdir(f"{where}/{report.CAPTURES}")  # from now on it is not empty, so nobody else takes it
+        os.mkdir(f"{where}/{first}")
     except OSError as error:
         raise UsageError(f"--save {path}: expected a folder that can be made: {error.strerror}") from error
-    try:
-        yield where
-    except BaseException:
-        _empty(where)
-        if made:
-            shutil.rmtree(made, ignore_errors=True)
-        raise
-    _give_away(made or where)
+    return where, made
 
 
 def _empty(folder: str) -> None:
@@ -61,7 +86,7 @@ def _refuse_others(path: str, where: str) -> None:
     """Raise UsageError if others than root, and whoever called us through sudo, can change or replace that folder."""
     user = os.environ.get("SUDO_UID", "")
     friend = int(user) if user.isdecimal() else 0
-    wrong = files.problem_around(f"{where}/{report.CAPTURES}", friend)
+    wrong = files.problem_around(f"{where}/inside", friend)
     if not wrong and os.path.exists(where):
         wrong = files.problem(os.stat(where), friend)
     if wrong:

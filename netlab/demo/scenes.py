@@ -1,6 +1,8 @@
 """What can be played: for each demo its topology, what the client sends, and who judges it."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from netlab.demo import behaviour, parta, partb
 from netlab.demo.evidence import Claim, Evidence
@@ -34,7 +36,7 @@ LOW = Script(30, 0.1, (0.2, 0.5))
 HIGH = Script(40, 0.02, (0.7, 1.0), late=5, rest_s=3.0)
 
 
-def _sent(script: Script) -> dict[str, object]:
+def _sent(script: Script) -> dict[str, Any]:
     """Return the options by which netlab's own client sends this."""
     late = {"late": script.late, "rest": script.rest_s}
     sends = {"count": script.requests, "interval": script.interval_s, "sleep": list(script.sleep), **late}
@@ -81,6 +83,20 @@ def find(name: str) -> Scene:
         known = "\n".join(f"  {each:<12}{scene.about}" for each, scene in SCENES.items())
         raise UsageError(f"there is no demo {name}; there are\n{known}")
     return SCENES[name]
+
+
+def sending(scene: Scene, options: Mapping[str, str]) -> Scene:
+    """Return a demo whose client sends something else, by its options as JSON; UsageError for a wrong value."""
+    script = scene.script
+    try:
+        if script:
+            said = {**_sent(script), **{name: json.loads(value) for name, value in options.items()}}
+            low, high = sorted(map(float, said["sleep"]))
+            count, late = int(said["count"]), int(said["late"])
+            script = Script(count, float(said["interval"]), (low, high), late, float(said["rest"]))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"sends: expected numbers for count, interval, sleep, late and rest: {error}") from None
+    return scene._replace(sends={**scene.sends, **options}, script=script)
 
 
 def changes(scene: Scene, topology: Topology, client: str) -> Sequence[str]:

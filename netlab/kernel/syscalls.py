@@ -153,17 +153,17 @@ def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
     _check(libc().setns(fd, kind), "setns")
 
 
-def die_with_parent(parent: int = 0) -> None:
-    """Let the kernel kill this process (SIGKILL) as soon as its parent ends; exit at once if it has ended already.
+def die_with_parent(parent: int = 0, number: int = SIGKILL) -> None:
+    """Let the kernel send this process a signal as soon as its parent ends; exit at once if it has ended already.
 
     `parent` is the parent's process id before the fork. Without it, a process whose parent is process 1 takes itself
     for an orphan. For the kernel, the parent is the *thread* that forked. So start such a child from a thread that
     lives as long as the child should.
     """
-    _check(libc().prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl")
+    _check(libc().prctl(PR_SET_PDEATHSIG, number, 0, 0, 0), "prctl")
     now = os.getppid()
     if now != parent if parent else now == 1:
-        os._exit(128 + SIGKILL)
+        os._exit(128 + number)
 
 
 def limit_capabilities(allowed: int) -> None:

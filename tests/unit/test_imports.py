@@ -17,6 +17,7 @@ from tests.checkout import ROOT
 # The basement is what stands beside the rooms: errors, paths, and what roles and all rooms share.
 ROWS: list[tuple[str, ...]] = [
     ("cli", "testing"),
+    ("grade",),
     ("api",),
     ("demo",),
     ("observe",),

@@ -23,6 +23,7 @@ OWN_PROCESSES = {
     "network.packet_holder",
     "supervise.supervisor",
     "demo.matching_child",
+    "grade.child",
 }
 MAY = {  # and why
     "role": {"prints"},  # a role is a program, and this is how it speaks

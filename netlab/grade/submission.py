@@ -1,0 +1,99 @@
+"""A submission: a C file, or a folder with programs, roles or a topology, read whole before anything of it runs."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+
+from netlab.errors import UsageError
+from netlab.grade import folders
+from netlab.named_tuple import NamedTuple
+from netlab.topology import program_text
+from netlab.topology.document.tree import printable
+
+_TOPOLOGY = re.compile(r"^[\"']?nodes[\"']?\s*:", re.MULTILINE)
+_ENTRY = re.compile(r"\bxdp_md\b|\b__sk_buff\b|\bSEC\s*\(")
+_ENDINGS = (".yml", ".yaml")
+
+
+class Submission(NamedTuple):
+    """What was handed in: its files by their paths, and which of them is the program or the topology, "" for none.
+
+    `problem` says why it cannot be graded. `left_out` are links, pipes and the like.
+    """
+
+    name: str
+    files: dict[str, bytes]
+    program: str = ""
+    topology: str = ""
+    problem: str = ""
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All C text that was handed in."""
+        sources = (data for name, data in self.files.items() if name.endswith((".c", ".h")))
+        return "\n".join(data.decode(errors="replace") for data in sources)
+
+
+def read_all(wanted: Sequence[str]) -> list[Submission]:
+    """Return all submissions, each with a name of its own; UsageError for one that is not there."""
+    names = _names(wanted)
+    return [read(path, name) for path, name in zip(wanted, names, strict=True)]
+
+
+def read(path: str, name: str) -> Submission:
+    """Return a submission; UsageError if there is nothing at its path. What is wrong in it is its `problem`."""
+    if not os.path.lexists(path):
+        raise UsageError(f"{path}: expected a submission, which is a C file or a folder, found nothing")
+    if not os.path.isdir(path) and not path.endswith(".c"):
+        raise UsageError(f"{path}: expected a C file (.c) or a folder")
+    try:
+        if not os.path.isdir(path):
+            main = os.path.basename(path)
+            return Submission(name, {main: folders.text(path).encode(errors="replace")}, main)
+        found = folders.contents(path)
+    except UsageError as error:
+        return Submission(name, {}, problem=str(error))
+    submission = Submission(name, found.files, left_out=tuple(found.left_out))
+    return _with_main(submission)
+
+
+def _with_main(submission: Submission) -> Submission:
+    """Find the topology, or else the program, of a folder."""
+    top = [name for name in submission.files if "/" not in name]
+    topologies = [name for name in top if name.endswith(_ENDINGS) and _TOPOLOGY.search(_decoded(submission, name))]
+    if len(topologies) == 1:
+        return submission._replace(topology=topologies[0])
+    if topologies:
+        return submission._replace(problem=f"which topology? There are {', '.join(topologies)}: expected one")
+    programs = [name for name in top if name.endswith(".c") and _is_program(_decoded(submission, name))]
+    if len(programs) > 1:
+        return submission._replace(
+            problem=f"which program? There are {', '.join(programs)}: expected one .c file, or a topology"
+        )
+    return submission._replace(program=next(iter(programs), ""))
+
+
+def _decoded(submission: Submission, name: str) -> str:
+    return submission.files[name].decode(errors="replace")
+
+
+def _is_program(text: str) -> bool:
+    return bool(_ENTRY.search(program_text.without_comments(text)))
+
+
+def _names(wanted: Iterable[str]) -> list[str]:
+    """Return a name for each path: its last part, with as many folders before it as tell it from the others."""
+    parts = [os.path.abspath(path).removesuffix(".c").split("/") for path in wanted]
+    names = []
+    for each in parts:
+        others = [other for other in parts if other != each]
+        length = 1
+        while any(other[-length:] == each[-length:] for other in others):
+            length += 1
+        names.append(printable("-".join(each[-length:])))
+    numbers: dict[str, int] = {}
+    for at, name in enumerate(names):  # the same path twice
+        numbers[name] = numbers.get(name, 0) + 1
+        names[at] = name if numbers[name] == 1 else f"{name}-{numbers[name]}"
+    return names
