@@ -90,9 +90,13 @@ static __always_inline void hold_request(struct state *s, struct ring *r, __u32 
 static __always_inline struct claim *claim_in(struct xdp_md *ctx)
 {
 	struct cursor cursor = packet(ctx);
-	struct claim *claim = parse_ethernet(&cursor) ? cursor.at : NULL;
 
-	return claim && (void *)(claim + 1) <= cursor.end ? claim : NULL;
+	if (!parse_ethernet(&cursor))
+		return NULL;
+	struct claim *claim = cursor.at;
+
+	barrier_var(cursor.end); /* LLVM 19 would compute with it, which the verifier prohibits */
+	return (void *)(claim + 1) > cursor.end ? NULL : claim;
 }
 
 /* A held request is done: its slot is free. Returns whether it was held. */
