@@ -30,7 +30,7 @@ SOAK := tests/lab/test_soak.py tests/lab/test_killed_reloads.py tests/lab/test_e
 BENCH_PACKAGES := mininet docker.io docker-compose busybox-static nginx libnginx-mod-stream nftables time gcc libc6-dev
 
 .NOTPARALLEL:
-.PHONY: help install install-libbpf demo check test test-bpf test-docker test-kernels soak lint man bench bench-quick image image-dev uninstall clean dev
+.PHONY: help install install-libbpf demo check test test-bpf test-docker test-kernels soak lint man docs dist bench bench-quick image image-dev uninstall clean dev
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -95,6 +95,15 @@ lint: dev
 ## make man         write docs/man/netlab.1 anew, from the table of verbs
 man: dev
 	@$(SETUP) user $(BIN)/python docs/man/build.py
+
+## make docs        the documentation as a site, in build/site; fails at a link that leads nowhere
+docs: dev
+	@$(SETUP) user env NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
+
+## make dist        wheel and source distribution, in dist
+dist: dev
+	@$(SETUP) user $(BIN)/python -m hatchling build
 
 ## make bench       netlab beside its peers; writes docs/benchmarks.md (PARTS='datapath verbs' for some)
 bench: dev

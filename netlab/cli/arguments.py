@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from netlab.cli.verbs import Verb
 
+_LOUDNESS = ("-q", "--quiet", "-v", "--verbose")
+_BEFORE = ("--lab", "-q", "-v", "--help", "--version")
+
 
 def _formatter(prog: str) -> "argparse.HelpFormatter":
     """Return argparse's formatter with a known width: to find the width by itself, argparse loads shutil.
@@ -60,12 +63,13 @@ def plain_exec(words: list[str]) -> typed.Exec | None:
     found = typed.Exec()
     found.verb, found.words, found.lab, found.lab_given = "exec", words, lab, lab is not None
     found.node, found.command = node, [command, *rest]
+    found.quiet = found.verbose = False
     return found
 
 
 def by_argparse(words: list[str]) -> typed.Arguments:
     """Return what argparse makes of the words; only the verb's own options are built, which saves milliseconds."""
-    from netlab.cli.verbs import VERBS
+    from netlab.cli.verbs import LOUDNESS, VERBS
     from netlab.lazy_import import postponed
 
     # netlab speaks English only. gettext, which argparse asks for translations, would take more than a millisecond.
@@ -94,6 +98,7 @@ def by_argparse(words: list[str]) -> typed.Arguments:
     read, more = parse_known(words[1:])
     if more:
         known = ["--help", *(name for argument in VERBS[verb].arguments for name in argument.names)]
+        known += [name for argument in LOUDNESS for name in argument.names]
         known += ["--lab"] if VERBS[verb].lab else []
         parser.error(f"unrecognized arguments: {' '.join(more)}{_nearest(more[0].partition('=')[0], known)}")
     found = VERBS[verb].kind()
@@ -106,7 +111,7 @@ def of_all_verbs(look: "Callable[[argparse.Action], None]" = lambda _: None) -> 
     from argparse import ArgumentParser
 
     from netlab.cli import overview
-    from netlab.cli.verbs import VERBS
+    from netlab.cli.verbs import LOUDNESS, VERBS
 
     parser = ArgumentParser(
         prog="netlab",
@@ -115,6 +120,8 @@ def of_all_verbs(look: "Callable[[argparse.Action], None]" = lambda _: None) -> 
         formatter_class=_formatter,
     )
     look(parser.add_argument("--lab", dest="lab_before", metavar="NAME", help="the lab; also behind the verb"))
+    for argument in LOUDNESS:
+        look(parser.add_argument(*argument.names, **argument.keywords))
     verbs = parser.add_subparsers(metavar="VERB", required=True, dest="verb")
     for name, verb in VERBS.items():
         about = verb.help.capitalize() + "."
@@ -128,21 +135,28 @@ def _fill(
     parser: "argparse.ArgumentParser", verb: "Verb", look: "Callable[[argparse.Action], None]" = lambda _: None
 ) -> None:
     """Add what a verb takes."""
+    from netlab.cli.verbs import LOUDNESS
+
     if verb.lab:
         look(parser.add_argument("--lab", metavar="NAME", help=f"the lab (default: NETLAB_LAB, or {verb.lab})"))
     else:
         parser.set_defaults(lab=None)
+    either = parser.add_mutually_exclusive_group()
+    for argument in LOUDNESS:
+        look(either.add_argument(*argument.names, **argument.keywords))
     for argument in verb.arguments:
         look(parser.add_argument(*argument.names, **argument.keywords))
 
 
 def _verb_first(words: list[str]) -> tuple[str, list[str]]:
-    """Return the verb, and the words with `--lab NAME` behind it; "" without a verb."""
+    """Return the verb, and the words with the options of every verb behind it; "" without a verb."""
     match words:
         case ["--lab", name, verb, *rest]:
-            return verb, [verb, "--lab", name, *rest]
-        case [lab, verb, *rest] if lab.startswith("--lab="):
-            return verb, [verb, lab, *rest]
+            verb, found = _verb_first([verb, *rest])
+            return verb, [*found[:1], "--lab", name, *found[1:]]
+        case [option, verb, *rest] if option.startswith("--lab=") or option in _LOUDNESS:
+            verb, found = _verb_first([verb, *rest])
+            return verb, [*found[:1], option, *found[1:]]
         case ["-h" | "--help", *_]:
             return "help", ["help"]
         case ["-V" | "--version", *_]:
@@ -157,7 +171,7 @@ def _explain(verb: str, known: list[str]) -> NoReturn:
         if verb.partition("=")[0] == "--lab":
             problem = "expected --lab NAME VERB: a name is missing, or the verb behind it"
         elif verb.startswith("-"):
-            problem = f"expected a verb, found {verb}: options stand behind it, but for --lab, --help and --version"
+            problem = f"expected a verb, found {verb}: options stand behind it, but for {', '.join(_BEFORE)}"
         say(f"usage: netlab VERB [OPTION ...]\nnetlab: error: {problem}")
         say("netlab help lists all verbs")
     else:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from netlab.cli.console import say
+from netlab.cli.console import detail, say
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import commands, umask
 from netlab.lab import launch
@@ -23,6 +23,7 @@ def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str,
     shell.
     """
     wrapped = launch.command(lab, node, argv)
+    detail(f"in {node}: {' '.join(wrapped.argv)}")
     umask.give_back()
     if wrapped.place:
         from netlab.cli import signal_proxy

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netlab import paths
 from netlab.cli import typed
-from netlab.cli.console import say
+from netlab.cli.console import detail, say
 from netlab.errors import HostError, UsageError
 from netlab.kernel import umask
 from netlab.record import store
@@ -101,8 +101,10 @@ def elevate(args: typed.Arguments, lab: str | None = None) -> None:
     program = sys.argv[0]
     start = [program] if os.access(program, os.X_OK) else [sys.executable, "-I", "-m", "netlab"]
     umask.give_back()
+    whole = ["sudo", "--", *(("env", *kept) if kept else ()), *start, *words]
+    detail(f"{args.words[0]} needs root: {' '.join(whole)}")
     try:
-        os.execvp("sudo", ["sudo", "--", *(("env", *kept) if kept else ()), *start, *words])
+        os.execvp("sudo", whole)
     except OSError:
         raise HostError(f"{args.words[0]} needs root, and there is no sudo here: run it as root") from None
 

@@ -68,8 +68,27 @@ def _paint(text: str, colour: "Colour") -> str:
     return f"\x1b[38;5;{colour.terminal}m{text}\x1b[0m" if text and is_painted() else text
 
 
+class Loudness:
+    """How much is told on stderr: errors always, messages unless `quiet`, what is done and why if `verbose`."""
+
+    quiet = False
+    verbose = False
+
+
 def say(text: str) -> None:
-    """Tell the user something. If that is impossible, go on."""
+    """Tell the user something that is no error."""
+    if not Loudness.quiet:
+        complain(text)
+
+
+def detail(text: str) -> None:
+    """Tell the user who wants to know it what is done, and why."""
+    if Loudness.verbose:
+        complain(f"netlab: {text}")
+
+
+def complain(text: str) -> None:
+    """Tell the user of an error. If that is impossible, go on."""
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:  # a full disk, or a pipe that nobody reads

@@ -1,17 +1,15 @@
 """How a play is shown: lines as they happen and the outcome for people, or everything as JSON at the end."""
 
-import json
 import os
 from collections.abc import Sequence
 
-from netlab.cli import show, typed
+from netlab.cli import json_data, show, typed
 from netlab.cli.console import Painted, say
 from netlab.demo import outcome
 from netlab.demo import show as worded
 from netlab.demo.evidence import Claim, Entry, Evidence
 from netlab.demo.outcome import Outcome
 from netlab.errors import NetlabError
-from netlab.record import shapes
 from netlab.record.model import LabRecord
 
 
@@ -65,17 +63,17 @@ class Json:
             "lab": evidence.lab.lab,
             **_outcome(found, show_holds=worded.all_hold(claims)),
             "claims": [worded.claim_as_data(claim) for claim in claims],
-            "counters": shapes.plain(evidence.stats),
+            "counters": evidence.stats,
             "timeline": list(worded.as_data(evidence)),
         }
-        print(json.dumps(data, indent=2))
+        json_data.show(data)
 
     def fail(self, found: Outcome) -> None:
         """Print why the demo was not played, as data, unless it was and only something after it failed."""
         say(found.problem)
         if not self._is_done:
             data = {"lab": self._lab, **_outcome(found, show_holds=False), "claims": [], "counters": {}, "timeline": []}
-            print(json.dumps(data, indent=2))
+            json_data.show(data)
 
 
 def _outcome(found: Outcome, *, show_holds: bool) -> dict[str, object]:

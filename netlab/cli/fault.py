@@ -1,10 +1,9 @@
 """`netlab fault`: plays a time line of faults in the foreground, or restores what one has left."""
 
-import json
 import signal
 from collections.abc import Callable, Sequence
 
-from netlab.cli import chosen, typed
+from netlab.cli import chosen, json_data, typed
 from netlab.errors import TopologyError, UsageError
 from netlab.kernel.signals import ENDINGS
 from netlab.lab import fault_state
@@ -100,4 +99,4 @@ class _Screen:
             "monotonic_ns": happened.ns,
         }
         how = {"done": not happened.problem, "problem": happened.problem or None, "remark": happened.remark or None}
-        return json.dumps({**times, **about, **how, "ends": happened.ends, "restores": happened.restores})
+        return json_data.line({**times, **about, **how, "ends": happened.ends, "restores": happened.restores})

@@ -2,20 +2,25 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from netlab import paths
 from netlab.cli import arguments, chosen, typed
-from netlab.cli.console import have_streams, say
+from netlab.cli.console import Loudness, complain, detail, have_streams, say
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
+
+if TYPE_CHECKING:
+    from netlab.plan.stages import Stage
 
 _T = TypeVar("_T")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run netlab, and return its exit code: 0 done, 1 failed and undone, 2 usage or bad topology, 3 host unfit."""
+    Loudness.quiet = Loudness.verbose = False
     try:
         have_streams()
         return _run(list(sys.argv[1:] if argv is None else argv))
@@ -24,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         text, code = explain(error)
         if text:
-            say(text)
+            complain(text)
+        if Loudness.verbose:
+            _tell_causes(error)
         if isinstance(error, OSError) or isinstance(error.__cause__, BrokenPipeError):
             # stdout may be what failed: the exit must not write to it again
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -41,6 +48,7 @@ def _run(words: list[str]) -> int:
     except SystemExit:  # argparse has printed everything already
         sys.stdout.flush()
         raise
+    Loudness.quiet, Loudness.verbose = args.quiet, args.verbose
     named = args.named if isinstance(args, typed.Named) else None
     if "" in (args.lab, named):
         raise UsageError("the lab's name is empty")
@@ -49,9 +57,26 @@ def _run(words: list[str]) -> int:
     if named:
         args.lab, args.lab_given = named, True
     args.lab = args.lab or os.environ.get("NETLAB_LAB") or None
+    if args.verbose:
+        _tell_lab(args)
     code = _VERBS[args.verb](args) or 0
     sys.stdout.flush()
     return code
+
+
+def _tell_lab(args: typed.Arguments) -> None:
+    """Tell which lab is meant, and why."""
+    if args.lab:
+        detail(f"the lab is {args.lab}, {'as the command says' if args.lab_given else 'as NETLAB_LAB says'}")
+    elif not isinstance(args, typed.OfTopology) and len(there := store.labs()) == 1:
+        detail(f"{there[0]} is the only lab that is up")
+
+
+def _tell_causes(error: BaseException) -> None:
+    """Tell from what an error has come."""
+    while cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        detail(f"because of {type(cause).__name__}: {cause}")
+        error = cause
 
 
 # ---- the verbs -------------------------------------------------------------------------------------------------------
@@ -68,7 +93,7 @@ def up(args: typed.Up) -> None:
     from netlab.lab import bring_up
 
     _end_with_what_is_called()
-    bring_up.up(lab, args.timeout, say, again=lambda: chosen.planned(args))
+    bring_up.up(lab, args.timeout, say, again=lambda: chosen.planned(args), done=_step_by_step())
     if lab.topology.message:
         say(lab.topology.message.rstrip("\n"))
 
@@ -97,7 +122,8 @@ def down(args: typed.Down) -> None:
     if len(there) > 1:
         raise UsageError(f"several labs are up ({', '.join(there)}): choose one with netlab down LAB, or --all")
     chosen.elevate(args)
-    bring_up.down(there[0], say)
+    for part in bring_up.down(there[0], say):
+        detail(f"removed {part}")
 
 
 def apply(args: typed.Apply) -> None:
@@ -111,6 +137,9 @@ def apply(args: typed.Apply) -> None:
         for line in changing.shown(lab, say):
             print(line)
         return
+    if args.verbose:
+        for line in changing.shown(lab, lambda _: None):
+            detail(line)
     _end_with_what_is_called()
     changing.apply(lab, args.timeout, say)
     if lab.topology.message:
@@ -241,7 +270,7 @@ def link(args: typed.Link) -> None:
     lab = store.choose(args.lab)
     chosen.elevate(args, lab)
     if found := links.operate(lab, args):
-        _show(args.format, found, links.show)
+        _show(args.format, {"links": found}, lambda _: links.show(found))
 
 
 def reload(args: typed.Reload) -> None:
@@ -426,12 +455,22 @@ def _end_with_what_is_called() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
 
 
+def _step_by_step() -> "Callable[[Stage], None]":
+    """Return what tells each step of a stage that is done, and how long after now that was."""
+    begun = time.monotonic()
+
+    def tell(stage: "Stage") -> None:
+        if Loudness.verbose:
+            for step in stage.steps:
+                detail(f"{time.monotonic() - begun:.3f} s  {step}".replace("\n", "\n        "))
+
+    return tell
+
+
 def _show(style: str, data: _T, table: Callable[[_T], None]) -> None:
     if style == "json":
-        import json
+        from netlab.cli import json_data
 
-        from netlab.record import shapes
-
-        print(json.dumps(shapes.plain(data), indent=2))
+        json_data.show(data)
     else:
         table(data)

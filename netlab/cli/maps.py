@@ -1,10 +1,9 @@
 """`netlab maps`: lists maps, shows what is in them, watches them, and changes them."""
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from netlab.cli import typed
+from netlab.cli import json_data, typed
 from netlab.errors import UsageError
 from netlab.lab import map_changes
 from netlab.lab.standing import Standing
@@ -80,7 +79,7 @@ def _change(lab: Standing, action: str, words: list[str], say: Say) -> None:
 
 def _list(found: list[MapAbout], style: str, say: Say) -> None:
     if style == "json":
-        _print_json({"maps": [each._asdict() for each in found]})
+        json_data.show({"maps": [each._asdict() for each in found]})
         return
     if not found:
         say("netlab: no program here has a map")
@@ -103,13 +102,13 @@ def _show(lab: Standing, args: typed.Maps, called: str, name: str, key: str | No
         if key is not None:
             entry = viewer.entry(of, map_changes.key_of(lab, program, of, key))
             if args.format == "json":
-                _print_json(_plain_entry(entry))
+                json_data.show(_plain_entry(entry))
             else:
                 print("\n".join(_entry_lines(entry, "")))
             return
         view = viewer.view(of, args.limit, args.all)
         if args.format == "json":
-            _print_json(_plain(view))
+            json_data.show(_plain(view))
         else:
             print("\n".join(_lines(view, "")))
 
@@ -198,9 +197,3 @@ def _plain_entry(entry: EntryView) -> dict[str, Any]:
         found["map"] = _plain(entry.map)
     return found
 
-
-def _print_json(data: object) -> None:
-    import json
-
-    json.dump(data, sys.stdout, indent=2)
-    print()

@@ -1,14 +1,12 @@
 """`netlab programs`: the programs of a lab as a table, or as data."""
 
-import json
 import time
 
-from netlab.cli import tables, typed
+from netlab.cli import json_data, tables, typed
 from netlab.cli.console import say
 from netlab.lab.standing import Standing
 from netlab.observe import program_view
 from netlab.observe.program_view import ProgramView
-from netlab.record import shapes
 from netlab.words import few
 
 
@@ -16,7 +14,7 @@ def show(lab: Standing, args: typed.Programs) -> None:
     """Show the programs of a lab, or those that NODE or NODE/NAME means."""
     found = program_view.read(lab.record, args.node or "", args.duration or 0)
     if args.format == "json":
-        print(json.dumps({"programs": shapes.plain(found)}, indent=2))
+        json_data.show({"programs": found})
         return
     if not found:
         say(f"netlab: {args.node or 'no node of this lab'} carries {'no' if args.node else 'a'} program")

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 
 class Arguments:
-    """What every verb has: the lab that is meant (None for the only one), and all words as they were typed."""
+    """What every verb has: the lab that is meant (None for the only one), how much is told, and all words as typed."""
 
     verb: str
     words: Sequence[str]
     lab: str | None
     lab_given: bool
+    quiet: bool
+    verbose: bool
 
 
 class Named(Arguments):

@@ -110,6 +110,11 @@ _LAB = _argument("named", metavar="LAB", nargs="?", help="the lab, as with --lab
 _LAST = _argument("-n", "--lines", type=number, metavar="N", help="begin with the last N lines (with all)")
 _FOLLOW = _argument("-f", "--follow", action="store_true", help="go on with what comes")
 _REST = "..."  # argparse.REMAINDER
+# Every verb takes one of these.
+LOUDNESS = (
+    _argument("-q", "--quiet", action="store_true", help="print data and errors, and nothing else"),
+    _argument("-v", "--verbose", action="store_true", help="tell on stderr what is done, and why"),
+)
 
 VERBS = {
     "up": Verb(

@@ -1,12 +1,11 @@
 """`netlab maps --watch`: what changes in a map, and how fast."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from netlab.cli import typed
+from netlab.cli import json_data, typed
 from netlab.cli.maps import short
 from netlab.lab import map_changes
 from netlab.lab.standing import Standing
@@ -47,7 +46,7 @@ def watch(lab: Standing, args: typed.Maps, called: str, name: str, key: str | No
             time.sleep(min(args.every, left))
             now, then = read(), time.monotonic()
             for change in changes(before, now, then - began, max(then - at, _SHORTEST_S)):
-                print(json.dumps(change._asdict()) if args.format == "json" else _text(change), flush=True)
+                print(json_data.line(change._asdict()) if args.format == "json" else _text(change), flush=True)
             before, at = now, then
 
 

@@ -55,7 +55,12 @@ def build(machine: Machine, steps: "Sequence[Step]") -> None:
         _build(machine, steps, comes_too_late)
 
 
-def _build(machine: Machine, steps: "Sequence[Step]", comes_too_late: Callable[[], object]) -> None:
+def _build(
+    machine: Machine,
+    steps: "Sequence[Step]",
+    comes_too_late: Callable[[], object],
+    done: "Callable[[Stage], None] | None" = None,
+) -> None:
     from netlab.plan.stages import stages
 
     try:
@@ -63,6 +68,8 @@ def _build(machine: Machine, steps: "Sequence[Step]", comes_too_late: Callable[[
         machine.prepare(steps)
         for stage in stages(steps):
             machine.do(stage)
+            if done:
+                done(stage)
         comes_too_late()  # from here on a signal waits: the lab becomes complete, or is undone
         machine.complete()
     except BaseException as error:
@@ -85,25 +92,27 @@ def up(
     say: Say,
     before_roles: "Callable[[Standing], None] | None" = None,
     again: "Callable[[], Plan] | None" = None,
+    done: "Callable[[Stage], None] | None" = None,
 ) -> bool:
     """Build a plan's lab on this host, and return when every role is ready.
 
     Does nothing, and returns False, if the same lab is up already. A signal that comes too late to undo the lab
     reaches the caller when the lab is up. `before_roles` is called with the lab when its nodes, links and programs are
     made, and before anything runs in it. `again` plans the lab once more, where another one has just taken networks of
-    this host that it would use. Raises NetlabError, with everything undone, if a step fails, if the roles are
-    not ready `deadline_s` seconds after they were started, or if another lab of this name exists.
+    this host that it would use. `done` is called with each stage when it is done. Raises NetlabError, with everything
+    undone, if a step fails, if the roles are not ready `deadline_s` seconds after they were started, or if another lab
+    of this name exists.
     """
     refuse_from_inside()
     for _ in range(_TRIES if again else 0):
         try:
-            return _up(plan, deadline_s, say, before_roles)
+            return _up(plan, deadline_s, say, before_roles, done)
         except NetlabError as error:
             if not again or not _is_outdated(error):
                 raise
             say(f"netlab: {plan.topology.name}: networks are chosen anew, as another lab has just taken some")
             plan = again()
-    return _up(plan, deadline_s, say, before_roles)
+    return _up(plan, deadline_s, say, before_roles, done)
 
 
 def _is_outdated(error: NetlabError) -> bool:
@@ -112,7 +121,13 @@ def _is_outdated(error: NetlabError) -> bool:
     return isinstance(error, host_networks.OutdatedError)
 
 
-def _up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Standing], None] | None") -> bool:
+def _up(
+    plan: "Plan",
+    deadline_s: float,
+    say: Say,
+    before_roles: "Callable[[Standing], None] | None",
+    done: "Callable[[Stage], None] | None",
+) -> bool:
     from netlab.lab.host import Host
     from netlab.plan.description import describe
 
@@ -126,13 +141,16 @@ def _up(plan: "Plan", deadline_s: float, say: Say, before_roles: "Callable[[Stan
             return False
         _refuse_left(lab)
         began = time.monotonic()
-        _build(Host(plan, record, lock, deadline_s, say, before_roles), plan.steps, comes_too_late)
+        _build(Host(plan, record, lock, deadline_s, say, before_roles), plan.steps, comes_too_late, done)
         say(f"netlab: {lab} is up after {time.monotonic() - began:.2f} s")
         return True
 
 
-def down(lab: str, say: Say) -> None:
-    """Remove everything that belongs to a lab, whatever is left of it; it is no error if there is no such lab."""
+def down(lab: str, say: Say) -> list[str]:
+    """Remove everything that belongs to a lab, whatever is left of it, and return what was found.
+
+    It is no error if there is no such lab.
+    """
     from netlab.lab import standing
 
     refuse_from_inside()
@@ -148,6 +166,7 @@ def down(lab: str, say: Say) -> None:
         say(f"netlab: {lab} is down")
     else:
         say(f"netlab: {lab} was not whole; removed what was left of it: {', '.join(found)}")
+    return found
 
 
 def down_all(say: Say) -> None:

@@ -46,7 +46,7 @@ def test_a_link_delays_and_loses(one: str) -> None:
 
 def links() -> dict[str, list[dict[str, dict[str, int]]]]:
     """Return both directions of each link."""
-    return {each["link"]: each["directions"] for each in json.loads(asked("link", "show", "--json"))}
+    return {each["link"]: each["directions"] for each in json.loads(asked("link", "show", "--json"))["links"]}
 
 
 def test_a_plain_link_is_changed_while_it_runs(one: str) -> None:

@@ -187,7 +187,7 @@ def test_counts_are_of_the_link_that_is_there(pair: Path) -> None:
     assert "qdisc del dev l1b root" in shown
     assert again.stdout == ""
     assert "nothing to do" in again.stderr
-    for each in json.loads(netlab("link", "show", "--json").stdout)[0]["directions"]:
+    for each in json.loads(netlab("link", "show", "--json").stdout)["links"][0]["directions"]:
         assert each["counts"]["carried"] >= 3
         assert each["counts"]["delayed_now"] == 0
 

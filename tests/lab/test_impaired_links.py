@@ -80,7 +80,7 @@ pytestmark += [pytest.mark.usefixtures("_impaired")]
 
 def links() -> dict[str, Any]:
     """Return what `link show` tells, by the name of the link."""
-    return {each["link"]: each for each in json.loads(asked("link", "show", "--json"))}
+    return {each["link"]: each for each in json.loads(asked("link", "show", "--json"))["links"]}
 
 
 def counts(link: str, side: int) -> dict[str, int]:

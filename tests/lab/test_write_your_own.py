@@ -1,18 +1,15 @@
 """What `netlab new` writes runs as it is; docs/write-your-own.md makes a whole balancer of it, command by command."""
 
 import json
-import os
 import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from netlab.testing.waiting import PATIENCE_S, eventually
+from netlab.testing.waiting import eventually
 from tests.lab.lab import ROOT, inside, lab, netlab, texts
+from tests.lab.typed_commands import run
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
@@ -33,20 +30,8 @@ def replaced(program: str, function: str) -> str:
 
 
 def command(line: str, folder: Path) -> None:
-    """Run a command of the page as a shell would, with this checkout's netlab."""
-    path = folder / "netlab"
-    path.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(ROOT)} exec {shlex.quote(sys.executable)} -m netlab "$@"\n')
-    path.chmod(0o755)
-    variables = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-    text = line.replace("sudo ", "")
-    done = subprocess.run(
-        ["sh", "-c", text],
-        check=False, cwd=folder / "mine", env=variables, capture_output=True, text=True, timeout=PATIENCE_S,
-    )  # fmt: skip
-    said = f"$ {line}\n{done.stdout}{done.stderr}"
-    assert done.returncode == 0, said
-    assert "Traceback" not in said
-    assert "error inside netlab" not in said
+    """Run a command of the page in the folder that it has made."""
+    run(line, folder / "mine", folder)
 
 
 def test_the_page_leads_to_a_balancer_that_is_judged(tmp_path: Path) -> None:

@@ -305,7 +305,7 @@ def test_down_of_a_named_lab_looks_at_no_other(monkeypatch: pytest.MonkeyPatch) 
 
     removed: list[str] = []
     monkeypatch.setattr(removal, "labs_with_leftovers", lambda: pytest.fail("it looks at all labs"))
-    monkeypatch.setattr(bring_up, "down", lambda lab, _: removed.append(lab))
+    monkeypatch.setattr(bring_up, "down", lambda lab, _: removed.append(lab) or [])  # type: ignore[func-returns-value]
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
     assert (0, ["mine"]) == (main.main(["down", "mine"]), removed)
