@@ -29,7 +29,7 @@ LABEL org.opencontainers.image.title="netlab node" \
 CMD ["sleep", "infinity"]
 
 FROM node AS dev
-ARG DEV_PACKAGES="python3-bpfcc bpftool clang llvm linux-libc-dev libbpf-dev make ethtool python3-pyroute2 python3-psutil python3-yaml python3-rich"
+ARG DEV_PACKAGES="python3-bpfcc bpftool clang llvm linux-libc-dev libbpf-dev make ethtool python3-pyroute2 python3-psutil python3-yaml"
 RUN dpkg --status $DEV_PACKAGES >/dev/null 2>&1 || { apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $DEV_PACKAGES \
     && rm -rf /var/lib/apt/lists/*; }

@@ -6,7 +6,9 @@ switch them off for every verb.
 
 import io
 import os
+import shutil
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -73,6 +75,18 @@ class Loudness:
 
     quiet = False
     verbose = False
+
+
+def redraw(lines: Iterable[str]) -> None:
+    """Show lines in place of all that the terminal shows, as far as they have room; without a terminal, below it."""
+    if not is_terminal():
+        print(*lines, "", sep="\n", flush=True)
+        return
+    shown = list(lines)
+    room = shutil.get_terminal_size().lines - 1
+    if len(shown) > room:
+        shown[room - 1 :] = [f"… and {len(shown) - room + 1} more lines"]
+    print("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in shown) + "\x1b[J", end="", flush=True)
 
 
 def say(text: str) -> None:

@@ -105,7 +105,7 @@ def _table(exercise: Exercise, results: list[Result], seed: int) -> None:
     for each in results:
         verdict = paint.good(each.verdict) if each.verdict == FULL else paint.bad(each.verdict)
         points = pages.amount(each.points), pages.amount(each.of)
-        table.add_row(each.name, tables.painted(verdict), *points, pages.why(exercise, each))
-    tables.console().print(table)
+        table.add_row(each.name, verdict, *points, pages.why(exercise, each))
+    tables.show(table)
     full = sum(each.verdict == FULL for each in results)
     print(f"{count(len(results), 'submission')}, {full} full; --seed {seed} draws the same again")

@@ -9,7 +9,7 @@ from netlab.errors import UsageError
 from netlab.lab.link_values import changes
 
 if TYPE_CHECKING:
-    from netlab.observe.link_stats import LinkStats
+    from netlab.observe.link_stats import LinkCounts, LinkStats
 
 ACTIONS = {
     "set": "KEY=VALUE ...",
@@ -69,51 +69,29 @@ def _parts(words: Sequence[str]) -> tuple[Sequence[str], str, Sequence[str]]:
     return before[:-1], before[-1], values
 
 
-def show(found: "Sequence[LinkStats]") -> None:
+def show(found: "Sequence[LinkStats]", *, with_zeros: bool = True) -> None:
     """Print links as a table: each direction, what it does, and what was counted."""
     from netlab.cli import tables
 
     table = tables.table(
-        "LINK",
-        "FROM",
-        "TO",
-        "STATE",
-        "DOES",
-        "CARRIED",
-        "LOST",
-        "DOUBLED",
-        "CORRUPTED",
-        "OVERTOOK",
-        "DELAYED NOW",
-        "DROPPED",
+        *("LINK", "FROM", "TO", "STATE", "DOES"),
+        *("CARRIED", "LOST", "DOUBLED", "CORRUPTED", "OVERTOOK", "DELAYED NOW", "DROPPED"),
     )
     for each in found:
         for at, way in enumerate(each.directions):
-            counts = way.counts
-            dropped = counts.dropped_by_queue + counts.dropped_by_delay if counts else 0
-            cells = (
-                (
-                    counts.carried,
-                    counts.lost,
-                    counts.doubled,
-                    counts.corrupted,
-                    counts.overtaken,
-                    counts.delayed_now,
-                    dropped,
-                )
-                if counts
-                else ("",) * 7
-            )
+            cells = [str(number) if number or with_zeros else "" for number in _counts(way.counts)]
             name = each.link if not at else ""
-            table.add_row(
-                name,
-                ":".join(way.sender),
-                ":".join(way.receiver),
-                "down" if each.is_down else "up",
-                way.does,
-                *map(str, cells),
-            )
-    tables.console().print(table)
+            state = "down" if each.is_down else "up"
+            table.add_row(name, ":".join(way.sender), ":".join(way.receiver), state, way.does, *cells)
+    tables.show(table)
     for each in found:
         for problem in each.problems:
             say(f"netlab: {each.link}: {problem}")
+
+
+def _counts(counts: "LinkCounts | None") -> Sequence[int | str]:
+    if not counts:
+        return [""] * 7
+    dropped = counts.dropped_by_queue + counts.dropped_by_delay
+    of_impairments = (counts.lost, counts.doubled, counts.corrupted, counts.overtaken)
+    return counts.carried, *of_impairments, counts.delayed_now, dropped

@@ -202,22 +202,9 @@ def fault(args: typed.Fault) -> int:
 
 def status(args: typed.Status) -> int:
     """Show the lab's nodes, what runs in them and how it fares; exit code 1 when it is not as planned."""
-    from netlab.lab import removal
+    from netlab.cli import looking
 
-    lab = removal.find(args.lab)
-    if not lab:
-        _show(
-            args.format,
-            {"lab": None, "state": "down", "nodes": {}, "problems": []},
-            lambda _: say("netlab: no lab is up"),
-        )
-        return 0
-    from netlab.cli import show
-    from netlab.observe import status
-
-    found = status.read(lab)
-    _show(args.format, found, show.status)
-    return 1 if found.problems else 0
+    return looking.status(args)
 
 
 def lines(args: typed.Trace | typed.Timeline) -> None:
@@ -240,7 +227,7 @@ def stats(args: typed.Stats) -> None:
     else:
         from netlab.cli import show
 
-        _show(args.format, found, show.stats)
+        _show(args.format, found, lambda _: show.stats(found, with_zeros=args.all))
     for node, problem in found.problems.items():
         say(f"netlab: {node}: {problem}")
 

@@ -92,7 +92,7 @@ def _list(found: list[MapAbout], style: str, say: Say) -> None:
         table.add_row(
             *(each.program, each.name, each.kind, str(each.id), each.key, each.value, str(each.max_entries), size)
         )
-    tables.console().print(table)
+    tables.show(table)
 
 
 def _show(lab: Standing, args: typed.Maps, called: str, name: str, key: str | None = None) -> None:
@@ -196,4 +196,3 @@ def _plain_entry(entry: EntryView) -> dict[str, Any]:
     if entry.map:
         found["map"] = _plain(entry.map)
     return found
-

@@ -26,7 +26,7 @@ def show(lab: Standing, args: typed.Programs) -> None:
     )
     for each in found:
         table.add_row(*_cells(each), *(_measured(each) if args.duration else ()))
-    tables.console().print(table)
+    tables.show(table)
     if not args.duration:
         say("netlab: note: --for SECONDS counts runs and their time")
 

@@ -28,9 +28,12 @@ class Down(Named):
 
 
 class Status(Named):
-    """The arguments of `status`."""
+    """The arguments of `status`; `every` is in seconds."""
 
     format: str
+    wide: bool
+    watch: bool
+    every: float
 
 
 class OfTopology(Arguments):
@@ -153,9 +156,10 @@ class Timeline(Arguments):
 
 
 class Stats(Arguments):
-    """The arguments of `stats`."""
+    """The arguments of `stats`; `all` is with zeros."""
 
     format: str
+    all: bool
 
 
 class Maps(Arguments):

@@ -195,7 +195,18 @@ VERBS = {
             _JSON,
         ),
     ),
-    "status": Verb("show the nodes and what runs in them", typed.Status, (_LAB, _FORMAT)),
+    "status": Verb(
+        "show the nodes, what runs in them, and their interfaces, as they are now",
+        typed.Status,
+        (
+            _LAB,
+            _argument("--wide", action="store_true", help="show all of it, however long or wide it is"),
+            _argument("--watch", action="store_true", help="show it again and again, until Ctrl-C"),
+            _argument("--every", type=seconds, default=2.0, metavar="SECONDS", help="with --watch, so often (2)"),
+            _FORMAT,
+            _JSON,
+        ),
+    ),
     "logs": Verb(
         "show what the roles printed",
         typed.Logs,
@@ -232,7 +243,11 @@ VERBS = {
     "stats": Verb(
         "show what the programs count",
         typed.Stats,
-        (_argument("--format", choices=("text", "json", "prometheus"), default="text", help="how to print (text)"),),
+        (
+            _argument("--all", action="store_true", help="show also what is zero, as a table"),
+            _argument("--format", choices=("text", "json", "prometheus"), default="text", help="how to print (text)"),
+            _JSON,
+        ),
     ),
     "maps": Verb(
         "show, watch and change the maps of programs",

@@ -1,4 +1,4 @@
-"""Finds the interfaces of a node whose addresses differ from the plan. Pure."""
+"""Finds the addresses that interfaces of a node have now. Pure."""
 
 from collections.abc import Mapping
 
@@ -10,8 +10,8 @@ from netlab.topology.ip_arithmetic import IPV4, IPV6, Subnet, text
 _KERNEL = (Subnet(IPV4, 127 << 24, 8), Subnet(IPV6, 1, 128), Subnet(IPV6, 0xFE80 << 112, 10))
 
 
-def changed(about: NodeRecord, seen: Inside) -> Mapping[str, tuple[str, ...]]:
-    """Return, by interface, all addresses of each interface whose addresses are not the planned ones.
+def of(about: NodeRecord, seen: Inside) -> Mapping[str, tuple[str, ...]]:
+    """Return the addresses by interface, without those that the kernel gives to every interface.
 
     Interfaces that were not planned are included. In a node that is this host, only the lab's interfaces count.
     """
@@ -23,4 +23,4 @@ def changed(about: NodeRecord, seen: Inside) -> Mapping[str, tuple[str, ...]]:
         own = Subnet(network.family, number, network.length)
         if index in names and not any(one.family == own.family and one.base <= number <= one.last for one in _KERNEL):
             now[names[index]].append(f"{text(own.family, number)}/{own.length}")
-    return {name: tuple(its) for name, its in now.items() if {*its} != {*planned.get(name, ())}}
+    return {name: tuple(its) for name, its in now.items()}

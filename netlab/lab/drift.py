@@ -13,7 +13,7 @@ from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files, pids
 from netlab.kernel.syscalls import inside
-from netlab.lab import addresses_now, fault_state, node_drift, port_vlans, process_drift, program_drift, snapshot
+from netlab.lab import fault_state, node_drift, port_vlans, process_drift, program_drift, snapshot
 from netlab.lab.node_drift import Inside, Problem, anew
 from netlab.lab.program_drift import NO_PINS, Pins
 from netlab.lab.standing import Standing
@@ -29,18 +29,15 @@ from netlab.words import few
 class Drift(NamedTuple):
     """What is not as planned.
 
-    `is_whole` says whether nodes were read, too. `lab` is None if its record is damaged. `udp_rcvbuf_errors` counts, by
-    node that was read, the datagrams that were dropped because their socket's buffer was full. `addresses` are the
-    present addresses, by node and interface, of interfaces where they are not the planned ones. `ports` are the states
-    of ports, such as forwarding or blocking, by switch and interface.
+    `is_whole` says whether nodes were read, too. `lab` is None if its record is damaged. `seen` is what was read in
+    each node, None for one that cannot be entered. `down` are the interfaces that were set down, by node.
     """
 
     problems: tuple[Problem, ...]
     is_whole: bool
     lab: Standing | None
-    udp_rcvbuf_errors: Mapping[str, int] = {}
-    addresses: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
-    ports: Mapping[str, Mapping[str, str]] = {}
+    seen: Mapping[str, Inside | None] = {}
+    down: Mapping[str, Collection[str]] = {}
 
 
 def examine(lab: str) -> Drift:
@@ -63,21 +60,12 @@ def _examined(lab: Standing) -> Drift:
     outside = tuple(_outside(lab))
     told = {problem.where for problem in outside}
     try:
-        inside, found = _inside(lab, told)
+        inside, found, down = _inside(lab, told)
         if inside:  # read again: a reload may have changed the pins while they were compared
-            inside, found = _inside(lab, told)
+            inside, found, down = _inside(lab, told)
     except PermissionError:
         return Drift(outside, False, lab)
-    planned = lab.record.nodes
-    own = {node for node, about in planned.items() if about.kind != "host"}
-    errors = {node: seen.udp_rcvbuf_errors for node, seen in found.items() if seen and node in own}
-    addresses = {node: addresses_now.changed(planned[node], seen) for node, seen in found.items() if seen}
-    ports = {
-        node: {link.name: link.state for link in seen.links if link.state}
-        for node, seen in found.items()
-        if seen and planned[node].bridge
-    }
-    return Drift((*outside, *inside), True, lab, errors, addresses, ports)
+    return Drift((*outside, *inside), True, lab, found, down)
 
 
 # ---- compared without root -------------------------------------------------------------------------------------------
@@ -202,8 +190,10 @@ def _processes(record: LabRecord, broken: Collection[str]) -> Iterator[Problem]:
 # ---- compared with root ----------------------------------------------------------------------------------------------
 
 
-def _inside(standing: Standing, told: Collection[str]) -> tuple[list[Problem], dict[str, Inside | None]]:
-    """Return the problems inside nodes and of their programs, and what was read in each node.
+def _inside(
+    standing: Standing, told: Collection[str]
+) -> tuple[list[Problem], Mapping[str, Inside | None], Mapping[str, Collection[str]]]:
+    """Return the problems inside nodes and of their programs, what was read in each node, and what was set down.
 
     Nodes in `told` have a problem already. PermissionError if this process may enter no node.
     """
@@ -211,7 +201,7 @@ def _inside(standing: Standing, told: Collection[str]) -> tuple[list[Problem], d
     links = _links(standing.record)
     down = links.set_down(standing) if links else {}
     problems = [*_problems_inside(standing.record, told, found, standing.runtime.netns_path, down)]
-    return [*problems, *(links.problems(standing) if links and not told else ())], found
+    return [*problems, *(links.problems(standing) if links and not told else ())], found, down
 
 
 def _problems_inside(

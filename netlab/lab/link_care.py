@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from netlab.errors import NetlabError
 from netlab.lab import happenings
 from netlab.lab.standing import Standing
-from netlab.network import directions
+from netlab.network import directions, impairments
+from netlab.paths import MIDDLE
 from netlab.supervise import client, talk
 from netlab.topology.impairment import Impairment
 
@@ -51,7 +52,10 @@ def _hold(lab: Standing, lock: int, holder: list[str], *, may_start: bool) -> No
         client.start(started, [], False, _START_S, holder=holder)
         client.keep(started)
     else:
+        ends = not holder and impairments.end_holding(lab.runtime.netns_path(MIDDLE))
         with talk.to(folder) as supervisor:
+            if ends:
+                supervisor.ask("links", holder=None)  # which ends the process that has held packets up
             supervisor.ask("links", holder=holder)
     if holder:
         directions.await_holder(lab.runtime.netns_path)

@@ -53,6 +53,7 @@ class Link(NamedTuple):
     programs: Mapping[str, int]
     state: str = ""
     options: frozenset[str] = frozenset()
+    has_carrier: bool = True
 
 
 class Inside(NamedTuple):

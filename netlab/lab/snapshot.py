@@ -30,7 +30,7 @@ _RTM_GETLINK, _RTM_GETADDR, _RTM_GETROUTE = 18, 22, 26
 _REQUEST_ALL = 0x301  # NLM_F_REQUEST, NLM_F_DUMP
 _QUESTION = struct.Struct("=IHHII BxHiII")  # struct nlmsghdr; struct ifinfomsg, larger than the others' structs
 _LINK, _ADDRESS, _ROUTE = struct.Struct("=BxHiII"), struct.Struct("=BBBBI"), struct.Struct("=8BI")
-_IFF_UP = 1
+_IFF_UP, _IFF_LOWER_UP = 1, 0x10000
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_XDP = 1, 3, 4, 10, 43
 _IFLA_LINKINFO, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 18, 1, 2, 4, 5
 _IFLA_BRPORT_STATE = 1
@@ -155,6 +155,7 @@ def _link(answer: bytes) -> Link:
         {mode: _number(xdp.get(which, b"")) for mode, which in _IFLA_XDP_PROG_ID.items()},
         _PORT_STATES.get(port.get(_IFLA_BRPORT_STATE, b"")[:1], "") if is_port else "",
         frozenset(name for name, which in _BRIDGE_OPTIONS.items() if is_bridge and any(own.get(which, b""))),
+        bool(flags & _IFF_LOWER_UP),
     )
 
 

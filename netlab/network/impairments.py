@@ -91,6 +91,11 @@ def clear_direction(netns: str, source: str, target: str) -> None:
     _inside(netns, partial(_clear, source, target))
 
 
+def end_holding(netns: str) -> bool:
+    """Remove the interfaces where packets of links that are gone were held up; say whether it was the last of them."""
+    return _inside(netns, _end_holding)
+
+
 def process_of(netns: str, impairments: Iterable[Impairment]) -> list[str] | None:
     """Return the command of the process that holds packets up in this middle; None where none is needed.
 
@@ -209,6 +214,17 @@ def _read(middle: Middle, source: str, target: str) -> Counters:
     now = held + waiting
     carried = max(0, came - lost + doubled - dropped_by_queue - dropped_by_delay - now)
     return Counters(carried, lost, doubled, corrupted, overtaken, now, dropped_by_queue, dropped_by_delay)
+
+
+def _end_holding() -> bool:
+    with Middle() as middle:
+        there = middle.program.all_settings() if middle.program else {}
+        used = {settings.stage for index, settings in there.items() if index in middle.indexes}
+        stages = middle.stages()
+        for index in stages - used:
+            middle.remove_link(index)
+        middle.send()
+    return bool(stages) and not stages & used
 
 
 def _clear(source: str, target: str) -> None:

@@ -143,12 +143,20 @@ class Middle:
             self._messages.append(("remove a limit of a rate", queues.remove_queue(index)))
             del self.queues[index]
 
+    def stages(self) -> set[int]:
+        """Return the indexes of the interfaces where packets are held up."""
+        return {index for index in self.indexes if index >= _STAGES_FROM and not (index - _STAGES_FROM) % 2}
+
     def remove_stage(self, target: int) -> None:
         """Remove the interfaces where packets to a target are held up; packets that are there go, too."""
+        if stage_of(target) in self.indexes:
+            self.remove_link(stage_of(target))
+
+    def remove_link(self, index: int) -> None:
+        """Remove an interface with its other end."""
         from netlab.network.messages import Messages
 
-        if stage_of(target) in self.indexes:
-            self._messages.append(("remove an interface", Messages().no_link(stage_of(target))))
+        self._messages.append(("remove an interface", Messages().no_link(index)))
 
     def send(self) -> None:
         """Make the changes that were collected; NetlabError names what the kernel refuses."""

@@ -20,7 +20,6 @@ _PACKAGES = {  # the module by which each is found
     "pyroute2": "pyroute2",
     "psutil": "psutil",
     "PyYAML": "yaml",
-    "rich": "rich",
     "bcc": "bcc",
 }
 _INSTALL = "make install, in the folder of netlab's sources"

@@ -33,11 +33,16 @@ def read() -> list[LabEntry]:
     return [_entry(lab) if lab in there else LabEntry(lab, LEFTOVERS) for lab in removal.labs_with_leftovers()]
 
 
-def _entry(lab: str) -> LabEntry:
+def complete_since(lab: str) -> float:
+    """Return when a lab was complete, in seconds of the epoch; 0 if it is not."""
     try:
-        since = os.stat(f"{paths.folder_of(lab)}/{paths.COMPLETE}").st_mtime
+        return os.stat(f"{paths.folder_of(lab)}/{paths.COMPLETE}").st_mtime
     except OSError:
-        since = 0
+        return 0
+
+
+def _entry(lab: str) -> LabEntry:
+    since = complete_since(lab)
     entry = LabEntry(lab, UP if since else HALF_BUILT, since)
     try:
         record = store.public(lab)

@@ -66,7 +66,8 @@ class Process(NamedTuple):
     `cpu_percent` is of one CPU, the average since the start; it, `rss_bytes` and `threads` are None if they cannot be
     read. `stopped_by_request` says that a request has stopped the process. `restarts` counts how often it has started
     again by itself, in a row; `exhausted` says that this has reached its limit. `late` says why it is not ready in
-    time.
+    time. `since` is when it has started, or ended, in seconds of the epoch, 0 for never; `command` is what it was
+    planned to be, not yet wrapped; both are set as `role` is.
     """
 
     node: str
@@ -85,6 +86,8 @@ class Process(NamedTuple):
     restarts: int = 0
     exhausted: bool = False
     late: str = ""
+    since: float = 0
+    command: tuple[str, ...] = ()
 
 
 def spawn(lab: str, folder: str, lock_fd: int) -> Connection:

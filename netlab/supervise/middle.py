@@ -133,7 +133,9 @@ class Holder:
     def run(self, argv: Sequence[str]) -> None:
         """Let it run from now on, if it does not; no words if it is not needed."""
         self._argv = argv
-        if argv and not self._pid:
+        if not argv:
+            self._starts = 0.0
+        elif not self._pid:
             self._starts = time.monotonic()
 
     @property
@@ -171,7 +173,8 @@ class Holder:
         self._loop.close(self._pidfd)
         os.waitpid(self._pid, 0)
         self._pid = 0
-        self._again("delays of links: the process that holds packets up has ended")
+        if self._argv:
+            self._again("delays of links: the process that holds packets up has ended")
 
     def _again(self, why: str) -> None:
         self._starts = time.monotonic() + self._pause_s

@@ -83,7 +83,7 @@ def test_status_has_each_by_its_key(one: str) -> None:
     """A line for each, below the node's, which is that of the process with its name; `process` is that of only one."""
     nodes = status()["nodes"]
     shown = netlab("status", env={**os.environ, "COLUMNS": "200"}).stdout
-    rows = [line.replace("│", " ").split()[:3] for line in shown.splitlines()]
+    rows = [line.split()[:4] for line in shown.splitlines()]
 
     assert KEYS == [process["process"] for process in nodes["r"]["processes"]]
     assert (None, "last") == (nodes["r"]["process"], nodes["last"]["process"]["process"])
@@ -91,8 +91,8 @@ def test_status_has_each_by_its_key(one: str) -> None:
     assert {"r"} == {process["node"] for process in nodes["r"]["processes"]}
     expected = (
         ["r", "node"],
-        *(["r/counter", "counter", "running"], ["r/ospfd", "command", "running"], ["r/by-hand", "counter", "not"]),
-        *(["w1", "node", "running"], ["w1/own", "command", "running"], ["last", "counter", "running"]),
+        *(["r/counter", "counter", "running"], ["r/ospfd", "sh", "-c"], ["r/by-hand", "counter", "not"]),
+        *(["w1", "sleep", "inf", "running"], ["w1/own", "sh", "-c"], ["last", "counter", "running"]),
     )
     for row in expected:
         assert any(each[: len(row)] == row for each in rows), (row, shown)
@@ -220,7 +220,7 @@ def test_stop_start_and_restart(pair: str) -> None:
     assert {True, False} == {one["stopped_by_request"] for one in processes(1).values()}
     shown = netlab("status", code=1, env={**os.environ, "COLUMNS": "200"}).stdout
     assert ["stopped on request", "killed 9"] == [
-        text for text in ("stopped on request", "killed 9") if f" {text} " in shown
+        text for text in ("stopped on request", "killed 9") if f"  {text}" in shown
     ]
     for problem in problems.values():
         assert "started: process " in netlab(*problem["mend"].split()[1:]).stderr

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from typing import Any
 
@@ -46,6 +47,10 @@ _host = st.fixed_dictionaries(
         "env": st.just({"SOME": "thing"}),
     },
 )
+_impairments = st.fixed_dictionaries(
+    {},
+    optional={"loss": st.sampled_from(("5%", "7%")), "rate": st.just("10mbit"), "delay": st.just("1ms")},
+)
 
 
 @st.composite
@@ -65,6 +70,7 @@ def topologies(draw: st.DrawFn) -> Data:
             link["subnet"] = f"10.{draw(st.sampled_from((7, 8)))}.{number}.0/24"
         if draw(st.integers(0, 3)) == 0:
             link["mtu"] = 1400
+        link |= draw(_impairments) if draw(st.integers(0, 2)) == 0 else {}
         links.append(link)
     return {"nodes": nodes, "links": links}
 
@@ -86,6 +92,8 @@ def seen(lab: str) -> Data:
             found[node] = {"addr": links}
         else:
             found[node] = syscalls.inside(f"{record.folder}/{paths.NETNS}/{node}", _inside)
+    if os.path.exists(middle := f"{record.folder}/{paths.NETNS}/{paths.MIDDLE}"):
+        found[paths.MIDDLE] = syscalls.inside(middle, _of_the_middle)
     return found
 
 
@@ -133,6 +141,19 @@ def _inside() -> Data:
                     with open(path, encoding="ascii") as file:
                         found[path] = file.read()
     return found
+
+
+def _of_the_middle() -> Data:
+    """Return what the kernel has in the namespace of the thread, where impaired links are led through."""
+    links = [f"{link['ifname']} ingress" for link in _asked("addr")]
+    filters = {link: _told("tc", "filter", "show", "dev", *link.split()) for link in links}
+    return {"qdiscs": sorted(_told("tc", "qdisc").splitlines()), "filters": filters, "link": _asked("-d link")}
+
+
+def _told(*argv: str) -> str:
+    """Return what a command of iproute2 prints, without numbers of programs."""
+    text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    return re.sub(r" id \d+", "", text)
 
 
 def _asked(what: str) -> list[Data]:

@@ -123,7 +123,7 @@ def test_status_tells_what_is_there_now(tmp_path: Path) -> None:
     with lab(written(tmp_path, ODD)):
         inside("a", "ip", "addr", "add", "10.99.0.1/24", "dev", "eth0")
         assert status()["nodes"]["a"]["addresses_now"] == {"eth0": ["10.3.0.0/31", "10.99.0.1/24", "fd00::1/64"]}
-        assert "a eth0: it has 10.3.0.0/31, 10.99.0.1/24, fd00::1/64 now" in netlab("status").stdout
+        assert "10.3.0.0/31, 10.99.0.1/24 (added), fd00::1/64" in netlab("status").stdout
 
         inside("b", "ip", "addr", "del", "10.4.0.1", "peer", "10.5.0.1/32", "dev", "eth1")
         inside("c2", "ip", "addr", "del", "10.255.1.2/32", "dev", "lo")

@@ -59,7 +59,7 @@ def test_a_spanning_tree_keeps_one_of_two_links_and_takes_the_other_when_that_is
     eventually(lambda: states() == ["blocking", *["forwarding"] * 5], "the tree has been found")
     assert inside("a", "ping", "-c1", "-w60", "b").returncode == 0
     shown = netlab("status").stdout
-    assert any(f"s{number}: eth0 " in shown and "blocking" in shown for number in (1, 2))
+    assert any(f"s{number}:eth0 " in shown and "up, blocking" in shown for number in (1, 2))
 
     (blocked,) = [(node, port) for node, its in ports().items() for port, state in its.items() if state == "blocking"]
     kept = {"s1": ("eth1", "eth2"), "s2": ("eth0", "eth1")}[blocked[0]]

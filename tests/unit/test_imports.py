@@ -37,7 +37,6 @@ ONLY_USERS = {
     "bcc": {"programs.bcc"},
     "psutil": {"supervise.client"},
     "pyroute2": {"network.message_classes"},
-    "rich": {"cli.tables"},
     "argcomplete": {"cli.completion"},
     "docker": {"runtime.engine"},
     "ctypes": {
@@ -171,7 +170,7 @@ def test_roles_import_only_what_they_may() -> None:
 
 
 SLOW = {
-    *("yaml", "psutil", "rich", "bcc", "pyroute2"),
+    *("yaml", "psutil", "bcc", "pyroute2"),
     *("argparse", "asyncio", "ctypes", "dataclasses", "logging", "pathlib", "subprocess"),
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netlab import paths
-from netlab.cli import show
+from netlab.cli import show, state
 from netlab.cli.console import Painted
 from netlab.lab.node_drift import Problem
 from netlab.observe import log_view, palette
@@ -56,8 +56,8 @@ def paint(colour: palette.Colour) -> str:
 def everything(screen: io.StringIO) -> str:
     """Return what `status`, `logs` and `trace` print of a lab in which much has happened."""
     nodes = {}
-    for at, (state, code) in enumerate(STATES):
-        its = (client.Process(f"n{at}", f"n{at}", state, code=code),)
+    for at, (word, code) in enumerate(STATES):
+        its = (client.Process(f"n{at}", f"n{at}", word, code=code),)
         nodes[f"n{at}"] = NodeStatus("node", "", "", {}, its[0], 0, 0, its)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", screen)
@@ -67,7 +67,7 @@ def everything(screen: io.StringIO) -> str:
 
 def _show_all(nodes: dict[str, NodeStatus]) -> None:
     problem = Problem("n5", "its process 5 has ended", "netlab down")
-    show.status(LabStatus("one", "not as planned", "one.yml", nodes, (problem,), looked_inside=True))
+    print(*state.lines(LabStatus("one", "not as planned", "one.yml", nodes, (problem,), looked_inside=True)), sep="\n")
     plain = NodeRecord("node", LimitsRecord(), {}, (), ())
     record = LabRecord("one", "one.yml", "netns", "/run/netlab/one", dict.fromkeys(nodes, plain))
     printed = [LogLine(1, node, "out", "hello") for node in (*nodes, "")]
@@ -79,9 +79,9 @@ def test_colours_mean_the_same_everywhere(terminal: io.StringIO) -> None:
     """Who speaks is in none of the colours that say how it goes."""
     seen = everything(terminal)
 
-    for (state, code), colour in STATES.items():
-        said = f"{state} {code}" if state in ("killed", "exited") else state
-        assert (f"{paint(colour)}{said}\x1b[0m" if colour else f"  {said}  ") in seen
+    for (word, code), colour in STATES.items():
+        said = f"{word} {code}" if word in ("killed", "exited") else word
+        assert (f"{paint(colour)}{said}\x1b[0m" if colour else f"  {said}\n") in seen
     assert f"is {paint(palette.BAD)}not as planned\x1b[0m, from" in seen
     assert f"{paint(palette.BAD)}n5\x1b[0m: its process 5 has ended" in seen
     assert paint(palette.KERNEL) in seen

@@ -1,5 +1,7 @@
 """What the supervisor decides about the carrier of links in the middle: with a socket that stands in for the kernel."""
 
+import os
+import signal
 import socket
 import struct
 from collections.abc import Iterator
@@ -8,6 +10,7 @@ import pytest
 
 from netlab.supervise import middle
 from netlab.supervise.loop import Loop
+from netlab.testing.waiting import PATIENCE_S
 
 UP, CARRIER = 0x1, 0x10000
 _MESSAGE = struct.Struct("=IHHII BxHiII HH")
@@ -91,3 +94,18 @@ def test_an_interface_that_is_gone_is_forgotten(kernel: Kernel) -> None:
     kernel.tells("l3a", 4, UP, kind=17)
     kernel.tells("l3b", 5, UP)
     assert kernel.was_set == []
+
+
+@pytest.mark.parametrize("is_needed", [True, False])
+def test_the_process_that_holds_packets_up_starts_again_only_while_it_is_needed(is_needed: bool) -> None:
+    """One that is not needed any more stays for what it holds."""
+    loop, said = Loop(), list[str]()
+    holder = middle.Holder(loop, said.append)
+    holder.run(["/bin/sleep", "inf"])
+    holder.turn()
+    holder.run(["/bin/sleep", "inf"] if is_needed else [])
+    os.kill(holder._pid, signal.SIGKILL)
+    loop.turn(PATIENCE_S)
+
+    assert is_needed == bool(said) == (holder.due < float("inf"))
+    holder.finish()
