@@ -145,7 +145,7 @@ def test_only_what_status_shows_can_be_read(labs: str) -> None:
 
 
 def test_everybody_has_status(labs: str) -> None:
-    """The same as root's, who has looked into the nodes too, and what their kernels have counted."""
+    """The same as root's, who has looked into the nodes too: what is there now, and what their kernels have counted."""
     code, out, err = netlab_as_user("status", "--lab", LAB, "--format", "json")
     ours = json.loads(netlab("status", "--lab", LAB, "--format", "json").stdout)
 
@@ -153,12 +153,23 @@ def test_everybody_has_status(labs: str) -> None:
     theirs = json.loads(out)
     counted = [{node.pop("udp_rcvbuf_errors") for node in told["nodes"].values()} for told in (ours, theirs)]
     assert counted == [{0}, {None}]
+    states = [{port["state"] for port in _interfaces(told)} for told in (ours, theirs)]
+    assert states == [{"up"}, {""}]
     for node in (*theirs["nodes"].values(), *ours["nodes"].values()):
         for process in (node["process"] or {}, *node["processes"]):
-            for changing in ("cpu_percent", "rss_bytes", "threads"):
+            for changing in ("cpu_percent", "rss_bytes", "threads", "since", "command"):
                 process.pop(changing, None)
+        for port in node["interfaces"].values():
+            for hidden in ("state", "peer", "programs"):
+                port.pop(hidden)
+        for program in node["programs"]:
+            program.pop("mode")
     assert (ours.pop("looked_inside"), theirs.pop("looked_inside")) == (True, False)
     assert ours == theirs
+
+
+def _interfaces(status: dict[str, Any]) -> list[dict[str, Any]]:
+    return [port for node in status["nodes"].values() for port in node["interfaces"].values()]
 
 
 @pytest.mark.parametrize("verb", ["logs", "trace"])
