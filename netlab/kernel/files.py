@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from netlab.errors import HostError, UsageError
+from netlab.kernel import enclosing
 
 FOR_ALL, FOR_GROUP, FOR_OWNER = 0o755, 0o750, 0o700  # folders
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -122,19 +123,50 @@ def overwrite(path: str, text: str | bytes) -> None:
 
 def opened(path: str) -> BinaryIO:
     """Open a regular file, or the one that a symlink leads to; OSError for anything else, without waiting."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    mode = os.fstat(fd).st_mode
-    if not stat.S_ISREG(mode):
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:
+        _check_regular(os.stat(path).st_mode, path)
+        raise
+    return _regular(fd, path)
+
+
+def _regular(fd: int, path: str) -> BinaryIO:
+    try:
+        _check_regular(os.fstat(fd).st_mode, path)
+    except OSError:
         os.close(fd)
+        raise
+    return open(fd, "rb")
+
+
+def _check_regular(mode: int, path: str) -> None:
+    if not stat.S_ISREG(mode):
         what = "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"
         raise OSError(errno.EINVAL, f"it is {what}, no regular file", path)
-    return open(fd, "rb")
 
 
 def read(path: str, most: int = -1) -> bytes:
     """Return the content of a regular file; raises OSError, also if it has more than `most` bytes (-1: any number)."""
     with opened(path) as file:
-        data: bytes | None = file.read(most + 1 if most >= 0 else -1)
+        return _content(file, path, most)
+
+
+def read_below(folder: str, path: str, most: int) -> bytes:
+    """Return the content of a regular file below a folder, as `read`; OSError (EXDEV) if a link leads out of it."""
+    if not path.startswith(os.path.join(folder, "")):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = enclosing.open_below(at, os.path.relpath(path, folder), os.O_RDONLY | os.O_NONBLOCK)
+    finally:
+        os.close(at)
+    with _regular(fd, path) as file:
+        return _content(file, path, most)
+
+
+def _content(file: BinaryIO, path: str, most: int) -> bytes:
+    data: bytes | None = file.read(most + 1 if most >= 0 else -1)
     if data is None:  # one of the kernel's that gives lines as they come
         raise OSError(errno.EAGAIN, "it has nothing to be read now", path)
     if 0 <= most < len(data):

@@ -11,6 +11,9 @@ from functools import cache
 from typing import Any, TypeVar
 
 MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_REMOUNT = 32
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
@@ -19,6 +22,7 @@ UMOUNT_NOFOLLOW = 8
 CLONE_NEWNET = 0x40000000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
 CLONE_FS = 0x00000200
 CLONE_NEWPID = 0x20000000
 PR_SET_PDEATHSIG = 1
@@ -106,17 +110,19 @@ def unshare(kinds: int) -> None:
 
 def unshare_net() -> None:
     """Move the calling *thread* into a new network namespace; raises OSError. See `in_threads`."""
-    _check(libc().unshare(CLONE_NEWNET), "unshare")
+    unshare(CLONE_NEWNET)
 
 
 def unshare_mounts() -> None:
     """Give this process, which has one thread, its own copy of all mounts; raises OSError."""
-    _check(libc().unshare(CLONE_NEWNS), "unshare")
+    unshare(CLONE_NEWNS)
 
 
 @contextmanager
 def hidden(path: str) -> Iterator[None]:
     """Let this process, which has one thread, see a file as empty meanwhile; does nothing if that is impossible."""
+    if not os.path.exists(path):
+        return (yield)
     home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     root = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
     try:

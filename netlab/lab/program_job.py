@@ -1,5 +1,8 @@
 """What the loader is to do for a program of a plan."""
 
+import os
+from collections.abc import Collection
+
 from netlab import paths
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.planner import Plan
@@ -26,5 +29,11 @@ def of(plan: Plan, folder: str, step: AttachProgram, pin_folder: str = "") -> lo
         map_sizes=program.map_sizes,
         hook=program.hook,
         event_types=program.event_types,
-        untrusted=plan.untrusted and not is_own(program.path, "bpf"),
+        untrusted=plan.untrusted and not is_trusted(program.path, program.define, program.cflags),
+        folder=os.path.dirname(plan.topology.path),
     )
+
+
+def is_trusted(path: str, define: Collection[object], cflags: Collection[str]) -> bool:
+    """Say whether a program is netlab's own, and compiled as it is: a constant may put any C into it."""
+    return is_own(path, "bpf") and not define and not cflags

@@ -15,6 +15,7 @@ from netlab import paths
 from netlab.errors import HostError, NetlabError, explain
 from netlab.kernel import files, signals, syscalls
 from netlab.lab import pass_programs, xdp_watch
+from netlab.lab.program_job import is_trusted
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
 from netlab.programs import attachment, build, loader, map_reuse, pinned
@@ -24,7 +25,6 @@ from netlab.record.model import LabRecord, ProgramRecord
 from netlab.supervise import talk
 from netlab.topology import dialect
 from netlab.topology.hooks import XDP
-from netlab.topology.trust import is_own
 from netlab.words import count, few
 
 Say = Callable[[str], None]
@@ -248,7 +248,8 @@ def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fr
         map_sizes=tuple(program.map_sizes.items()),
         hook=program.hook,
         event_types=tuple(program.event_types.items()),
-        untrusted=record.untrusted and not is_own(program.path, "bpf"),
+        untrusted=record.untrusted and not is_trusted(program.path, (*program.define, *define), program.cflags),
+        folder=os.path.dirname(record.topology),
     )
 
 

@@ -102,6 +102,8 @@ def load(unit: Unit) -> Build:
 
 def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
     """Load what was compiled of this source before; None when it was not, or the kernel does not take it."""
+    if not unit.keys:
+        return None
     first, *others = unit.keys
     kept = cache.find(first, note, *others)
     if not isinstance(kept, compiled.Compiled):

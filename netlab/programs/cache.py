@@ -36,7 +36,12 @@ Made = Compiled | bytes  # the output of a compiler: bcc's as plain data, clang'
 
 
 def key(path: str, source: bytes, flags: Sequence[str], compiler: str = "") -> str:
-    """Return the name of the entry for the source at a path; `compiler` is the compiler's file, "" for bcc."""
+    """Return the name of the entry for the source at a path, "" if nothing is kept.
+
+    `compiler` is the compiler's file, "" for bcc.
+    """
+    if not paths.cache_folder():
+        return ""
     bcc = None if compiler else importlib.util.find_spec("bcc")
     file = compiler or (bcc.origin if bcc else None)
     about = os.stat(file) if file else None

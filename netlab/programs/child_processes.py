@@ -29,9 +29,12 @@ class Ends(NamedTuple):
     kept: Sequence[int]
 
 
-def start(ends: Ends) -> int:
-    """Start a child and return its number; OSError if that cannot be done."""
-    return _forked(ends) if _has_one_thread() else _spawned(ends)
+def start(ends: Ends, *, fresh: bool = False) -> int:
+    """Start a child and return its number; OSError if that cannot be done.
+
+    A `fresh` one has nothing of this process's memory.
+    """
+    return _forked(ends) if not fresh and _has_one_thread() else _spawned(ends)
 
 
 def _has_one_thread() -> bool:

@@ -5,6 +5,7 @@ import signal
 
 from netlab.errors import BuildError, BuildLimitError, HostError, NetlabError, OutsideError, VerifierError
 from netlab.programs import diagnostics, features, object_diagnostics
+from netlab.programs.build import Refused
 from netlab.programs.diagnostics import Source
 from netlab.programs.loader import Job, Limits
 from netlab.topology import dialect
@@ -14,12 +15,20 @@ _NO_MAP = "could not open bpf map: "  # in bcc's output
 _NO_MEMORY = ("LLVM ERROR: out of memory", "std::bad_alloc", "MemoryError")
 # The error of each kind of refusal (build.Refused); of all others BuildError.
 _TYPES: dict[str, type[NetlabError]] = {
-    "host": HostError,
     "verify": VerifierError,
     "refused": VerifierError,
     "limit": BuildLimitError,
     "outside": OutsideError,
     "attach": NetlabError,
+}
+# The same of messages that a room has made: they are whole.
+_SAID: dict[str, type[NetlabError]] = {
+    "said-limit": BuildLimitError,
+    "said-build": BuildError,
+    "said-verifier": VerifierError,
+    "said-outside": OutsideError,
+    "host": HostError,
+    "said": NetlabError,
 }
 _REFUSED_OURS = (
     "this kernel, {1}, refuses {0}, a program of netlab's own, though it is new enough (docs/kernels.md says which are "
@@ -39,7 +48,15 @@ def _for_a_terminal(error: NetlabError) -> NetlabError:
     return type(error)("\n".join(shown))
 
 
+def as_refusal(error: NetlabError, job: Job) -> Refused:
+    """Return an error as a room tells it to `refused`, which makes the same error of it."""
+    kind = next(kind for kind, each in _SAID.items() if isinstance(error, each))
+    return Refused(kind, str(error).removeprefix(f"{job.key}: "))
+
+
 def _refused(job: Job, kind: str, text: str, talk: str, source: Source) -> NetlabError:
+    if kind in _SAID:
+        return _SAID[kind](f"{job.key}: {text}")
     if lack := _lack(job, kind, talk):
         return HostError(f"{job.key}: {source.shown} {lack}")
     match kind:
@@ -49,7 +66,7 @@ def _refused(job: Job, kind: str, text: str, talk: str, source: Source) -> Netla
             text = diagnostics.verifier_error(talk, source, text)
             if features.is_ours(job.path):
                 line = text.partition("\n")[0]  # the rest helps only the author of a program
-                kind, text = "host", _REFUSED_OURS.format(source.shown, os.uname().release, line)
+                return HostError(f"{job.key}: {_REFUSED_OURS.format(source.shown, os.uname().release, line)}")
         case "clang":
             text = object_diagnostics.compile_error(talk, source, text)
         case "refused":
@@ -58,8 +75,6 @@ def _refused(job: Job, kind: str, text: str, talk: str, source: Source) -> Netla
             text = object_diagnostics.object_error(talk, source, text)
         case "redefined":
             text = diagnostics.redefinition(talk, source, text)
-        case "host":
-            pass
         case _:
             text = f"{source.shown}: {text}"
     return _TYPES.get(kind, BuildError)(f"{job.key}: {text}")

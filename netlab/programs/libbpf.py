@@ -232,10 +232,9 @@ def _alone(job: Job, maps: dict[str, ObjectMap]) -> Iterator[None]:
 def _share(maps: dict[str, ObjectMap], held: ExitStack) -> None:
     """Use pinned devmaps, which libbpf refuses: it compares flags, and the kernel has added one to theirs."""
     for each in maps.values():
-        if each.number("type") in bpf.DEVMAPS and each.pin and os.path.exists(each.pin):
-            pinned = held.enter_context(Map.open(each.pin))
-            if not map_reuse.differences(pinned, _shape(each)):
-                each.reuse(pinned.fd)
+        pinned = Map.open_if_there(each.pin) if each.number("type") in bpf.DEVMAPS and each.pin else None
+        if pinned and not map_reuse.differences(held.enter_context(pinned), _shape(each)):
+            each.reuse(pinned.fd)
 
 
 def _make(opened: ObjectFile, maps: dict[str, ObjectMap]) -> None:

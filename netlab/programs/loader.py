@@ -16,14 +16,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netlab import paths
-from netlab.errors import BuildLimitError, HostError, NetlabError, UsageError, reason
-from netlab.kernel import files, progress
+from netlab.errors import BuildLimitError, HostError, NetlabError, reason
+from netlab.kernel import progress
 from netlab.named_tuple import NamedTuple
-from netlab.programs import child_processes
+from netlab.programs import child_processes, program_source
 from netlab.programs.child_processes import Ends
 from netlab.record import shapes
 from netlab.record.notes import Pinned
-from netlab.topology import program_text
 from netlab.topology.hooks import XDP
 
 if TYPE_CHECKING:
@@ -46,8 +45,9 @@ class Job(NamedTuple):
     `work_folder` holds files that the children share, and must be the same for all jobs of a lab. What `hook`,
     `dialect`, `include`, `cflags`, `map_sizes` and `event_types` are, topology.model.Program says.
 
-    `untrusted` says that nobody vouches for the source: it is compiled in a room of its own.
     `layouts` is the file to write down how the maps are laid out, or "" for none; its folder is made.
+    Nobody trusts an `untrusted` program: it is compiled in a room (`room`), sees only files below `folder`, the
+    topology's, or "" for the program's own, and may ask the kernel for packets and maps only.
     `successor_of` is the pin folder of an earlier build, or "": its maps are used, which must have the same shapes (see
     `map_reuse`), and its program is replaced where it is attached.
     """
@@ -70,6 +70,7 @@ class Job(NamedTuple):
     hook: str = XDP
     event_types: tuple[tuple[str, str], ...] = ()
     untrusted: bool = False
+    folder: str = ""
 
 
 class Loaded(NamedTuple):
@@ -100,17 +101,25 @@ class Limits(NamedTuple):
     cpu_s: float = COMPILE_LIMIT_S
     memory: int = MEMORY_LIMIT
 
+    def at_most(self, other: "Limits") -> "Limits":
+        """Return the narrower of each."""
+        return Limits(min(self.cpu_s, other.cpu_s), min(self.memory, other.memory))
+
+
+UNTRUSTED = Limits(60, 1 << 30)
+
 
 class Order(NamedTuple):
     """The first line for a child: its job, the process that dies with it, and what it may use.
 
-    `source_fd` is the descriptor of the program's text.
+    `source_fd` is the descriptor of the program's text. `here` is the parent's folder, from which messages name files.
     """
 
     job: Job
     parent: int
     limits: Limits
     source_fd: int
+    here: str
 
 
 class Place(NamedTuple):
@@ -144,14 +153,14 @@ def start(
     UsageError if the source cannot be read, or if NETLAB_CACHE is no usable path.
     """
     paths.cache_folder()
-    text = _source_of(job.path)
-    source = _in_memory(text)
+    text = program_source.read(job)
+    source = program_source.in_memory(text)
     job_out, job_in = os.pipe()
     answer_out, answer_in = os.pipe()
     talk = os.memfd_create("netlab-compiler", os.MFD_CLOEXEC)
     try:
         kept = [fd for fd in (source, lock_fd) if fd >= 0]
-        pid = child_processes.start(Ends(job_out, answer_in, talk, kept))
+        pid = child_processes.start(Ends(job_out, answer_in, talk, kept), fresh=job.untrusted)
     except OSError as error:
         for fd in (job_in, answer_out, talk):
             os.close(fd)
@@ -159,27 +168,11 @@ def start(
     finally:
         for fd in (job_out, answer_in, source):
             os.close(fd)
+    limits = limits.at_most(UNTRUSTED) if job.untrusted else limits
     compilation = Compilation(job, text, pid, job_in, answer_out, talk, limits)
     register(compilation)
-    compilation.tell(Order(job, os.getpid(), limits, source))
+    compilation.tell(Order(job, os.getpid(), limits, source, program_source.here()))
     return compilation
-
-
-def _source_of(path: str) -> bytes:
-    """Return the text of a program. It is read only once, so that the text that is kept is the one compiled."""
-    try:
-        return files.read(path, program_text.MAX_BYTES)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-
-
-def _in_memory(text: bytes) -> int:
-    """Return the descriptor of a nameless file with this text."""
-    fd = os.memfd_create("netlab-source", os.MFD_CLOEXEC)
-    with open(fd, "wb", closefd=False) as file:
-        file.write(text)
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
 
 
 class Compilation:

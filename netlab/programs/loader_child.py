@@ -18,11 +18,9 @@ from typing import TextIO, TypeVar
 from netlab import paths
 from netlab.errors import HostError, NetlabError, reason
 from netlab.kernel import files, syscalls
-from netlab.programs import attachment, bpf, build, compile_slots, loader
+from netlab.programs import attachment, bpf, compile_slots, dialects, loader
 from netlab.programs.build import Build, Refused
 from netlab.record import shapes
-from netlab.topology import dialect, object_file
-from netlab.topology.model import OBJECT
 
 _T = TypeVar("_T")
 
@@ -91,21 +89,12 @@ def _answer(answers: TextIO, answer: object) -> None:
 
 
 def _load(order: loader.Order, text: bytes, note: Callable[[str], None]) -> Build:
-    """Load a program in its dialect. Only the modules of this dialect are imported."""
-    job = order.job
-    if object_file.is_object(text) or job.path.endswith(OBJECT):
-        from netlab.programs import libbpf
+    """Load a program, in a room if nobody trusts it."""
+    if order.job.untrusted:
+        from netlab.programs import room
 
-        return libbpf.load_object(job, text)
-    whole = build.whole(job, text.decode(errors="replace"))
-    if (job.dialect or dialect.of_text(whole)) == dialect.LIBBPF:
-        from netlab.programs import libbpf
-
-        return libbpf.load_source(order, text, whole, note)
-    from netlab.programs import bcc
-
-    unit = bcc.Unit.of(job, text, whole)
-    return bcc.from_cache(unit, note) or bcc.load(unit)
+        return room.load(order, text, note)
+    return dialects.load(order, text, note)
 
 
 def _pin(loaded: Build, folder: str) -> None:

@@ -45,11 +45,8 @@ def adopt(made: dict[str, int], pins: str, known: Mapping[str, Layouts]) -> None
 
 def kept(shapes: Mapping[str, Shape], pins: str, known: Mapping[str, Layouts], opened: ExitStack) -> dict[str, Map]:
     """Return the pinned maps that replace maps of these shapes and layouts; raises as `adopt` does."""
-    there = {
-        name: opened.enter_context(Map.open(paths.map_pin(pins, name)))
-        for name in shapes
-        if os.path.exists(paths.map_pin(pins, name))
-    }
+    pinned = {name: Map.open_if_there(paths.map_pin(pins, name)) for name in shapes}
+    there = {name: opened.enter_context(each) for name, each in pinned.items() if each}
     before = kernel_btf.layouts({name: old.fd for name, old in there.items()})
     wrong = []
     for name, old in there.items():

@@ -57,6 +57,14 @@ class Map(bpf.Object):
         return cls(_open_pin(path))
 
     @classmethod
+    def open_if_there(cls, path: str) -> Self | None:
+        """Open a pinned map; None if there is no such pin."""
+        try:
+            return cls.open(path)
+        except NetlabError:
+            return None
+
+    @classmethod
     def by_id(cls, number: int) -> Self:
         """Open a map by its kernel's number."""
         return cls(bpf.open_by_id(bpf.MAP_BY_ID, number, f"open the map {number}"))

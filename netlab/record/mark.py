@@ -6,6 +6,7 @@ the first.
 """
 
 import os
+from functools import cache
 
 from netlab import paths
 from netlab.kernel.pids import PID_NAMESPACE, start_ticks
@@ -25,6 +26,7 @@ def marked(name: str) -> str:
     return lab if lab and name == mark(lab) else ""
 
 
+@cache  # what stays in a room has no /proc to look at
 def printed(lab: str) -> str:
     """Return the lab's name in the kernel's trace, which is one for all: NAME, or NAME.N in a container."""
     number = os.stat(PID_NAMESPACE).st_ino

@@ -42,7 +42,9 @@ ONLY_USERS = {
     "ctypes": {
         *(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "map_reader", "maps")),
         *(f"programs.{name}" for name in ("libbpf_calls", "kernel_header", "kernel_numbers", "global_variables")),
+        "programs.gate",
         "kernel.syscalls",
+        "kernel.seccomp",
     },
 }
 # What is in a path of netlab's own, and in no other text.
