@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from netlab.cli import console, typed
@@ -32,13 +32,22 @@ def grade(args: typed.Grade) -> int:
         seed = _seed(args, folder)
         jobs = [Job(exercise, each, seed, args.time_limit) for each in submissions]
         kept = Kept(folder or "", is_resumed=args.resume)
-        with _shown(len(jobs)) as tell:
-            results = grading.run(jobs, args.jobs, grading.here, kept, tell)
+        with _doing(args) as do, _shown(len(jobs)) as tell:
+            results = grading.run(jobs, do, kept, tell)
         if folder:
             _write(folder, exercise, results, seed)
             say(f"netlab: the reports are in {args.save}: {os.path.join(str(args.save), 'report.html')} leads to each")
     _print(args.format, exercise, results, seed)
     return 0 if all_full(results) else 1
+
+
+def _doing(args: typed.Grade) -> AbstractContextManager[grading.Round]:
+    """Return the context of who grades: this host, or a cluster."""
+    if not args.cluster:
+        return nullcontext(grading.here(args.jobs))
+    from netlab.grade.cluster import connected
+
+    return connected(args.cluster)
 
 
 def _folder(args: typed.Grade) -> Any:

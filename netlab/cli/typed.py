@@ -213,6 +213,7 @@ class Demo(Arguments):
     timeout: float
     time_limit: float
     prints: str | None
+    untrusted: bool
     format: str
 
 
@@ -222,6 +223,7 @@ class Grade(Arguments):
     exercise: str
     submissions: list[str]
     jobs: int
+    cluster: str | None
     time_limit: float
     points: str | None
     seed: int | None

@@ -406,6 +406,7 @@ VERBS = {
             _argument("file", metavar="FILE", nargs="?", help="a topology of your own to play it on"),
             _SET,
             _RUNTIME,
+            _UNTRUSTED,
             _argument("--save", metavar="DIR", help="keep timeline, captures, sources and a report in a new folder"),
             _argument("--prints", metavar="FILE", help="patterns that say what the program's lines are about"),
             _TIMEOUT,
@@ -431,6 +432,9 @@ VERBS = {
             ),
             _argument("submissions", metavar="SUBMISSION", nargs="+", help="a C file, or a folder"),
             _argument("-j", "--jobs", type=jobs, default=1, metavar="N", help="grade N beside each other (1)"),
+            _argument(
+                "--cluster", metavar="ADDRESS", help="grade on the workers of a Dask scheduler, as tcp://HOST:8786"
+            ),
             _argument(
                 "--time-limit", type=seconds, default=120.0, metavar="SECONDS", help="end a play after this long (120)"
             ),

@@ -29,6 +29,7 @@ class Wanted(Protocol):
     runtime: str | None
     save: str | None
     prints: str | None
+    untrusted: bool  # nobody vouches for the topology and what it names
     timeout: float  # seconds, until all roles are ready
     time_limit: float  # seconds, for all of it
 
@@ -56,6 +57,7 @@ class Cast(NamedTuple):
         words = [*filter(None, (wanted.name, wanted.file)), *(f"--set={change}" for change in wanted.set)]
         words += [f"--runtime={wanted.runtime}"] if wanted.runtime else []
         words += [f"--prints={wanted.prints}"] if wanted.prints else []
+        words += ["--untrusted"] if wanted.untrusted else []
         with open(self.path, encoding="utf-8") as file:
             return report.Played(wanted.name, shlex.join(["netlab", "demo", *words]), file.read(), self.changes)
 
@@ -73,11 +75,11 @@ def cast(wanted: Wanted, scene: Scene | None = None) -> Cast:
 
     def read(changes: Sequence[str]) -> tuple[Plan, Balancing | Dropping]:
         written = document.load(path, changes)
-        topology = validate.topology(written)
+        topology = validate.topology(written, untrusted=wanted.untrusted)
         if patterns:
             topology = topology._replace(judged=topology.judged._replace(prints=patterns))
         meant = topology._replace(name=name, runtime=wanted.runtime or topology.runtime)
-        planned = plan(meant, written, host_networks.around(meant))
+        planned = plan(meant, written, host_networks.around(meant), untrusted=wanted.untrusted)
         return planned, scene.facts(topology, describe(planned, ""))
 
     first, known = read(wanted.set)

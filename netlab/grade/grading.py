@@ -36,8 +36,8 @@ class Job(NamedTuple):
     before: Result | None = None
 
 
-# Does jobs, so many at a time, and yields each result as it comes.
-Round = Callable[[Sequence[Job], int], Iterable[Result]]
+# Does jobs, beside each other or each alone, and yields each result as it comes.
+Round = Callable[[Sequence[Job], bool], Iterable[Result]]
 
 
 def grade(job: Job, owner: Owner, stop: threading.Event) -> Result:
@@ -67,7 +67,7 @@ def digest(job: Job) -> str:
     return kept.hexdigest()
 
 
-def run(jobs: Sequence[Job], beside: int, do: Round, kept: "Kept", tell: Tell) -> list[Result]:
+def run(jobs: Sequence[Job], do: Round, kept: "Kept", tell: Tell) -> list[Result]:
     """Grade all, and return the results in the order of the jobs; `tell` gets each one as it comes.
 
     What is kept is not graded again. What a busy machine may have made fail is played once more at the end, alone.
@@ -76,20 +76,24 @@ def run(jobs: Sequence[Job], beside: int, do: Round, kept: "Kept", tell: Tell) -
     for result in found.values():
         tell(result)
     todo = [job for job in jobs if job.submission.name not in found]
-    for result in do(todo, beside):
+    for result in do(todo, False):
         found[result.name] = result
         kept.keep(result)
         tell(result)
     again = [job._replace(before=found[job.submission.name]) for job in jobs if found[job.submission.name].again]
-    for result in do(again, 1):
+    for result in do(again, True):
         found[result.name] = result
         kept.keep(result)
         tell(result)
     return [found[job.submission.name] for job in jobs]
 
 
-def here(jobs: Sequence[Job], beside: int) -> Iterator[Result]:
-    """Do jobs on this host."""
+def here(beside: int) -> Round:
+    """Return who does jobs on this host, so many beside each other."""
+    return lambda jobs, alone: _here(jobs, 1 if alone else beside)
+
+
+def _here(jobs: Sequence[Job], beside: int) -> Iterator[Result]:
     if not jobs:
         return
     stop = threading.Event()

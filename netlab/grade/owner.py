@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from itertools import count
 
 from netlab import paths
-from netlab.errors import NetlabError
 from netlab.kernel import files
 from netlab.lab import bring_up, removal
 
@@ -40,28 +39,54 @@ class Owner:
 @contextmanager
 def owning() -> Iterator[Owner]:
     """Yield a new owner, after what dead ones have left was removed."""
-    files.ensure_folder(paths.GRADES, _MODE)
-    sweep()
-    owner = Owner(secrets.token_hex(4))
-    files.make_folder(_folder(owner.name), _MODE)
-    with _locked(owner.name) as is_ours:
-        if not is_ours:
-            raise NetlabError(f"{_folder(owner.name)} was taken by another: try again")
-        try:
-            yield owner
-        finally:
-            _remove(owner.name)
-    with suppress(OSError):  # others may grade
-        os.rmdir(paths.GRADES)
+    with _turn():
+        _sweep(lambda _: None)
+        owner = Owner(secrets.token_hex(4))
+        files.make_folder(_folder(owner.name), _MODE)
+        lock = _lock(owner.name)
+    try:
+        yield owner
+    finally:
+        _remove(owner.name)
+        if lock is not None:
+            os.close(lock)
+        with _turn(), suppress(OSError):  # others may grade
+            os.rmdir(paths.GRADES)
 
 
-def sweep(say: Callable[[str], None] = lambda _: None) -> None:
+def sweep(say: Callable[[str], None]) -> None:
     """Remove what was left by those that are dead."""
+    if os.path.isdir(paths.GRADES):
+        with _turn():
+            _sweep(say)
+            with suppress(OSError):  # others may grade
+                os.rmdir(paths.GRADES)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Be the only one who looks for the dead, or begins: a folder that is not locked yet looks like a dead one's."""
+    while True:
+        files.ensure_folder(paths.GRADES, _MODE)
+        fd = os.open(paths.GRADES, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(fd), os.stat(paths.GRADES)):
+                break
+        os.close(fd)  # it was removed while we waited
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def _sweep(say: Callable[[str], None]) -> None:
     for name in files.names(paths.GRADES):
-        with _locked(name) as is_dead:
-            if is_dead:
-                say(f"netlab: removing what a killed `netlab grade` has left ({name})")
-                _remove(name)
+        lock = _lock(name)
+        if lock is not None:
+            say(f"netlab: removing what a killed `netlab grade` has left ({name})")
+            _remove(name)
+            os.close(lock)
 
 
 def _remove(name: str) -> None:
@@ -72,22 +97,15 @@ def _remove(name: str) -> None:
     shutil.rmtree(_folder(name), ignore_errors=True)
 
 
-@contextmanager
-def _locked(name: str) -> Iterator[bool]:
-    """Say whether the folder of an owner can be locked: nobody who lives has it then."""
-    try:
-        fd = os.open(f"{_folder(name)}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError:
-        yield False
-        return
+def _lock(name: str) -> int | None:
+    """Lock the folder of an owner, and return the descriptor; None if somebody who lives has it."""
+    fd = os.open(f"{_folder(name)}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        yield False
-    else:
-        yield True
-    finally:
         os.close(fd)
+        return None
+    return fd
 
 
 def _folder(name: str) -> str:

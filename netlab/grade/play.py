@@ -72,19 +72,19 @@ def lay_out(exercise: Exercise, submission: Submission, variation: Variation, fo
     sets: list[str] = []
     if not submission.topology:
         files.write(path, filled(exercise.lab, variation.values))
-        sets = _program_set(exercise, submission, variation, folder, path)
+        sets = _program_set(exercise, submission, variation, path)
     sends = {name: filled(value, variation.values) for name, value in exercise.sends.items()}
     return {"demo": exercise.demo, "topology": path, "set": sets, "sends": sends}
 
 
-def _program_set(exercise: Exercise, submission: Submission, variation: Variation, folder: str, lab: str) -> list[str]:
+def _program_set(exercise: Exercise, submission: Submission, variation: Variation, lab: str) -> list[str]:
     """Return the changes of the lab that put the submission's program into its place."""
     if not submission.program:
         return []
     place = filled(exercise.place, variation.values)
     if not place:
         raise NetlabError("the exercise says no place for a program (place: nodes.NODE.xdp), so none can be handed in")
-    program = os.path.join(folder, submission.program)
+    program = f"./{submission.program}"
     if isinstance(_at(document.load(lab).root, place.split(".")), Tree):
         return [
             f"{place}.program={program}",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from netlab.named_tuple import NamedTuple
+from netlab.topology.validate.untrusted import HINT as UNTRUSTED
 
 FULL, FAILS, HANGS, UNBUILT, REFUSED, OUTSIDE, OURS = (
     "full",
@@ -44,7 +45,8 @@ class Play(NamedTuple):
     @property
     def verdict(self) -> str:
         """The verdict on this play alone."""
-        return _OF_OUTCOME.get(self.outcome, OURS)
+        found = _OF_OUTCOME.get(self.outcome, OURS)
+        return OUTSIDE if found == UNBUILT and UNTRUSTED in self.problem else found
 
     def missed(self, points: Mapping[str, float]) -> list[Mapping[str, Any]]:
         """Return the claims that earn points, and are not met."""

@@ -39,6 +39,7 @@ ONLY_USERS = {
     "pyroute2": {"network.message_classes"},
     "argcomplete": {"cli.completion"},
     "docker": {"runtime.engine"},
+    "distributed": {"grade.cluster"},
     "ctypes": {
         *(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "map_reader", "maps")),
         *(f"programs.{name}" for name in ("libbpf_calls", "kernel_header", "kernel_numbers", "global_variables")),

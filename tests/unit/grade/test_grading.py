@@ -18,14 +18,14 @@ def jobs(*names: str) -> list[Job]:
 
 
 class Players:
-    """Grade by what they are told, and remember who was graded, how many at a time."""
+    """Grade by what they are told, and remember who was graded, whether each alone."""
 
     def __init__(self, **verdicts: str) -> None:
         self.verdicts = verdicts
-        self.rounds: list[tuple[list[str], int]] = []
+        self.rounds: list[tuple[list[str], bool]] = []
 
-    def __call__(self, todo: Sequence[Job], beside: int) -> Iterable[Result]:
-        self.rounds.append(([job.submission.name for job in todo], beside))
+    def __call__(self, todo: Sequence[Job], alone: bool) -> Iterable[Result]:
+        self.rounds.append(([job.submission.name for job in todo], alone))
         for job in todo:
             verdict = self.verdicts[job.submission.name]
             is_late = verdict == "late" and not job.before
@@ -36,9 +36,9 @@ class Players:
 
 def test_what_may_be_late_is_played_again_alone_at_the_end() -> None:
     players = Players(ann="full", bob="late", eve="hangs")
-    found = grading.run(jobs("ann", "bob", "eve"), 2, players, Kept("", is_resumed=False), lambda _: None)
+    found = grading.run(jobs("ann", "bob", "eve"), players, Kept("", is_resumed=False), lambda _: None)
 
-    assert [(["ann", "bob", "eve"], 2), (["bob"], 1)] == players.rounds
+    assert [(["ann", "bob", "eve"], False), (["bob"], True)] == players.rounds
     assert ["full", "full", "hangs"] == [each.verdict for each in found]
 
 
@@ -46,14 +46,14 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     (tmp_path / "submissions").mkdir()
 
     class Killed(Players):
-        def __call__(self, todo: Sequence[Job], beside: int) -> Iterable[Result]:
-            yield next(iter(super().__call__(todo, beside)))
+        def __call__(self, todo: Sequence[Job], alone: bool) -> Iterable[Result]:
+            yield next(iter(super().__call__(todo, alone)))
             raise KeyboardInterrupt
 
     first, second = Killed(ann="full", bob="full"), Players(ann="hangs", bob="full")
     with pytest.raises(KeyboardInterrupt):
-        grading.run(jobs("ann", "bob"), 1, first, Kept(str(tmp_path), is_resumed=False), lambda _: None)
-    found = grading.run(jobs("ann", "bob"), 1, second, Kept(str(tmp_path), is_resumed=True), lambda _: None)
+        grading.run(jobs("ann", "bob"), first, Kept(str(tmp_path), is_resumed=False), lambda _: None)
+    found = grading.run(jobs("ann", "bob"), second, Kept(str(tmp_path), is_resumed=True), lambda _: None)
 
     assert [["bob"], []] == [names for names, _ in second.rounds]
     assert ["full", "full"] == [each.verdict for each in found]
@@ -62,8 +62,8 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_what_was_handed_in_anew_is_graded_anew(tmp_path: Path) -> None:
     (tmp_path / "submissions").mkdir()
     (job,) = jobs("ann")
-    grading.run([job], 1, Players(ann="full"), Kept(str(tmp_path), is_resumed=False), lambda _: None)
+    grading.run([job], Players(ann="full"), Kept(str(tmp_path), is_resumed=False), lambda _: None)
     changed = job._replace(submission=job.submission._replace(files={"a.c": b"int y;"}))
-    (found,) = grading.run([changed], 1, Players(ann="hangs"), Kept(str(tmp_path), is_resumed=True), lambda _: None)
+    (found,) = grading.run([changed], Players(ann="hangs"), Kept(str(tmp_path), is_resumed=True), lambda _: None)
 
     assert found.verdict == "hangs"

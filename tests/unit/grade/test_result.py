@@ -6,6 +6,7 @@ import pytest
 
 from netlab.grade import result
 from netlab.grade.result import Play
+from netlab.topology.validate.untrusted import HINT as UNTRUSTED
 
 LATE = "late"  # failed, by a claim on times
 POINTS = {"a": 1.0, "b": 2.0, "c": 0.0}
@@ -54,6 +55,7 @@ def test_a_claim_that_was_not_judged_earns_nothing() -> None:
         ("refused-by-the-verifier", "", "refused by the verifier"),
         ("not-over-in-time", "", "hangs"),
         ("usage", "mine.yml:1:1: expected a topology", "does not build"),
+        ("usage", f"mine.yml:1:1: expected no node of kind host ({UNTRUSTED})", "tried to reach outside"),
         ("did-not-start", "client ended", "claims fail"),
         ("error-of-netlab", "", "error of ours"),
         ("host", "no memory", "error of ours"),
