@@ -20,6 +20,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[2]
 DOCS = "docs"
 PROJECT = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "README.md")  # beside docs/
+NOT_OF_SITE = ("examples", "man", "site", "completion")  # folders of docs/
 FENCED = re.compile(r"(^ *(```+|~~~+).*?^ *\2 *$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(\]\()([^)\s#:]+)((?:#[^)\s]*)?\))")
 DOT = re.compile(r"^```dot\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -93,7 +94,7 @@ def repository_path(page: str) -> str:
 def is_of_site(path: str) -> bool:
     """Say whether a file below docs/ is a file of the site, too: a page, a picture, or what is there to be taken."""
     there = ROOT / path
-    return there.is_file() and not path.startswith((f"{DOCS}/examples/", f"{DOCS}/man/", f"{DOCS}/site/"))
+    return there.is_file() and Path(path).parts[1] not in NOT_OF_SITE
 
 
 def in_checkout(link: str, page: str) -> str | None:

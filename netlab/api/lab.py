@@ -14,12 +14,12 @@ from netlab.api.link import Link
 from netlab.api.node import Node
 from netlab.api.topology import Topology
 from netlab.errors import HostError, NetlabError, TimeLimitError, UsageError
-from netlab.lab import bring_up, changing, planning
+from netlab.lab import bring_up, changing, named_links, planning
 from netlab.lab.standing import Standing
 from netlab.observe import capture, link_view, stats, status
 from netlab.observe.events import Event
 from netlab.observe.link_stats import LinkStats
-from netlab.record import store
+from netlab.record import impaired, store
 from netlab.record.model import LabRecord
 from netlab.topology import document
 
@@ -202,7 +202,8 @@ class Lab:
             taken.extend(work.stop())
 
     def link(self, *names: str) -> Link:
-        """Return the link between two nodes, or that of an end NODE:INTERFACE; it is looked up when it is used."""
+        """Return the link between two nodes, or that of an end NODE:INTERFACE; UsageError if there is none."""
+        named_links.find(impaired.directions(self.record, None), names)
         return Link(self.standing, names, self.notes.append)
 
     def links(self) -> tuple[LinkStats, ...]:
@@ -213,7 +214,7 @@ class Lab:
     def _need_up(self) -> None:
         """Refuse to look into a lab that is gone: nothing is there, and zeros would look like counts."""
         if self.name not in store.labs():
-            raise NetlabError(f"{self.name} is not up any more")
+            raise store.gone(self.name)
 
     def balancer(self, node: str = "") -> Balancer:
         """Return the balancer of a node, or the only one; UsageError if there is none, or several."""

@@ -7,6 +7,7 @@ from netlab.lab.link_values import changes
 from netlab.lab.standing import Standing
 from netlab.observe import link_view
 from netlab.observe.link_stats import LinkStats
+from netlab.record import store
 
 Value = str | int | float
 
@@ -45,5 +46,7 @@ class Link:
 
     def stats(self) -> LinkStats:
         """Return what it does, and what was counted in each direction."""
+        if self._lab.record.lab not in store.labs():
+            raise store.gone(self._lab.record.lab)
         (found,) = link_view.read(self._lab, self._words)
         return found

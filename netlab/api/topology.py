@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from netlab.errors import UsageError
 from netlab.topology.document import Document, parse
 from netlab.topology.document.dump import dump
 
@@ -24,9 +25,9 @@ class Topology:
         self._said: dict[str, Any] = {"name": name, **more, "nodes": {}, "links": []}
 
     def node(self, name: str, **keys: Any) -> "Topology":
-        """Add a node; `keys` are such as role, command, xdp, processes, files."""
+        """Add a node; `keys` are such as role, command, xdp, files. UsageError if there is one of its name."""
         if name in self._said["nodes"]:
-            raise ValueError(f"there is a node {name} already")
+            raise UsageError(f"there is a node {name} already: give this one another name")
         self._said["nodes"][name] = {key: value for key, value in keys.items() if value is not None}
         return self
 
@@ -46,7 +47,7 @@ class Topology:
         return self
 
     def text(self) -> str:
-        """Return the topology as YAML, as a file would have it; TypeError for a value that YAML has not."""
+        """Return the topology as YAML, as a file would have it; UsageError for a value that YAML has not."""
         return dump(_plain(self._said))
 
     __str__ = text
@@ -66,4 +67,4 @@ def _plain(value: Any) -> Any:
         return os.fspath(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise TypeError(f"a topology has texts, numbers, lists and mappings; found {value!r}")
+    raise UsageError(f"a topology has texts, numbers, lists and mappings; found {value!r}")

@@ -1,9 +1,10 @@
 """The verbs `test` and `wait`: does checks, and shows how each has ended, for people, as JUnit's XML or as TAP."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, TextIO
 
 from netlab.api import checks
 from netlab.api.checks import Result
@@ -32,16 +33,21 @@ _SEARCH_S = 5.0  # of CPU time, for one text
 
 def test(args: typed.Test, say: Say) -> int:
     """Do the checks of a lab, or of a topology, whose lab is built for that; return the exit code."""
+    if args.junit == "-" and args.tap:
+        raise UsageError("expected --junit - or --tap on stdout, found both")
     if args.junit:
         _can_write(args.junit)
     with _lab(args, say) as lab, ExitStack() as at_the_end:
+        data = sys.stdout
+        if args.junit == "-":  # then stdout has nothing but XML
+            at_the_end.enter_context(redirect_stdout(sys.stderr))
         todo = checks.of(lab.record)
         if not todo:
             say(f"netlab: {lab.record.topology or lab.name} has no checks, so nothing was looked at")
             return NOTHING_TO_DO
         done: list[Result] = []
         if args.junit:  # also what was done until an interruption
-            at_the_end.callback(lambda: _write(args.junit or "", _junit(lab, done)))
+            at_the_end.callback(lambda: _write(args.junit or "", _junit(lab, done), data))
         show = _show_tap if args.tap else _show
         if args.tap:
             print(f"TAP version 14\n1..{len(todo)}", flush=True)
@@ -204,7 +210,10 @@ def _can_write(path: str) -> None:
         raise UsageError(f"--junit {path}: expected a file in a folder that is there")
 
 
-def _write(path: str, data: bytes) -> None:
+def _write(path: str, data: bytes, stdout: TextIO) -> None:
+    if path == "-":
+        print(data.decode(), end="", file=stdout, flush=True)
+        return
     try:
         with open(path, "wb") as file:
             file.write(data)

@@ -377,7 +377,7 @@ VERBS = {
             _RUNTIME,
             _UNTRUSTED,
             _TIMEOUT,
-            _argument("--junit", metavar="FILE", help="write the results as JUnit's XML, too"),
+            _argument("--junit", metavar="FILE", help="write the results as JUnit's XML, too (-: to stdout)"),
             _argument("--tap", action="store_true", help="print them in the Test Anything Protocol"),
             _argument("--keep", action="store_true", help="leave the lab of a topology up"),
         ),

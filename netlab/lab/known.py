@@ -7,7 +7,7 @@ from netlab.topology.validate.time_line import Known
 
 
 def of(record: LabRecord) -> Known:
-    """Return what there is: nodes, also by the name of what they are replicas of, processes, links, switches."""
+    """Return what there is; nodes also by the name of what they are replicas of."""
     members: dict[str, list[str]] = {}
     for name, node in record.nodes.items():
         members.setdefault(name, []).append(name)
@@ -17,4 +17,5 @@ def of(record: LabRecord) -> Known:
     for key, _ in record.processes():
         processes.setdefault(node_of(key), []).append(key)
     switches = [name for name, node in record.nodes.items() if node.kind == "switch"]
-    return Known(members, processes, links(record), switches)
+    programs = {name: [each.name for each in node.programs] for name, node in record.nodes.items()}
+    return Known(members, processes, links(record), switches, programs)

@@ -111,6 +111,10 @@ def command(lab: Standing, node: str, argv: Sequence[str]) -> Command:
     """Return how a command runs in a node; NetlabError if the node does not exist any more."""
     name = lab.record.lab
     if not os.path.exists(lab.runtime.netns_path(node)):
+        if not os.path.isdir(paths.folder_of(name)):
+            from netlab.record import store
+
+            raise store.gone(name)
         raise NetlabError(f"{node} has no namespace: the lab {name} is not whole; netlab down --lab {name}")
     return lab.runtime.wrap(node, argv)
 

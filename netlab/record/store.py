@@ -111,6 +111,11 @@ def _without_variables(node: NodeRecord) -> NodeRecord:
     return node._replace(env={}, processes=tuple(each._replace(env={}) for each in node.processes))
 
 
+def gone(lab: str) -> NetlabError:
+    """Return the error of a lab that was there, and has been removed meanwhile."""
+    return NetlabError(f"{lab} is not up any more")
+
+
 def is_readable(lab: str) -> bool:
     """Say whether the caller may read all of a lab's record but the variables of processes."""
     return os.access(f"{paths.folder_of(lab)}/{paths.RECORD}", os.R_OK)
@@ -136,6 +141,8 @@ def _load(lab: str, name: str, parse: Callable[[object], _T]) -> _T:
     except PermissionError:
         raise
     except FileNotFoundError:
+        if not os.path.isdir(paths.folder_of(lab)):
+            raise gone(lab) from None
         raise NetlabError(f"{lab} has no record ({path}), so it is not whole: netlab down --lab {lab}") from None
     except form.OtherFormatError as error:
         raise NetlabError(

@@ -324,3 +324,14 @@ def test_a_user_s_program_is_typed(tmp_path: Path) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_command_and_a_link_of_a_lab_that_is_gone_say_so() -> None:
+    with Lab.up(Topology("gone").node("a").node("b").link("a", "b")) as lab:
+        node, link = lab["a"], lab.link("a", "b")
+        with pytest.raises(UsageError, match="no link is called 'a x'; there are a-b"):
+            lab.link("a", "x")
+        lab.down()
+        for use in (lambda: node.run("true"), link.stats, lambda: link.set(delay="1ms"), lambda: node.popen("true")):
+            with pytest.raises(NetlabError, match="gone is not up any more"):
+                use()

@@ -187,3 +187,14 @@ def test_a_lab_may_be_kept(file: Path) -> None:
         netlab("test", LAB)
     finally:
         netlab("down", LAB)
+
+
+def test_junit_on_stdout_is_nothing_but_xml() -> None:
+    """What people read goes to stderr then; with --tap there is no place for it."""
+    with lab(f"{ROOT}/topologies/pair.yml"):
+        done = netlab("test", "--junit", "-")
+        both = netlab("test", "--junit", "-", "--tap", code=2)
+    suite = ET.fromstring(done.stdout)  # noqa: S314 - our own
+    assert ("testsuite", "0") == (suite.tag, suite.get("failures"))
+    assert "✓" in done.stderr
+    assert "expected --junit - or --tap on stdout, found both" in both.stderr

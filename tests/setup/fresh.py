@@ -1,4 +1,4 @@
-"""A fresh Debian 12 in a folder, with one user who may use sudo: what a newcomer's machine looks like to the set-up.
+"""A fresh Debian in a folder, with one user who may use sudo: what a newcomer's machine looks like to the set-up.
 
 Commands run in mount and process namespaces of their own, so whatever they mount or start is gone when they end. The
 network, and this machine's settings for pip, are shared with the fresh system.
@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 USER = "student"
@@ -38,18 +39,18 @@ class FreshError(Exception):
 
 
 class Fresh:
-    """A fresh Debian 12 below `root`, which must be an empty folder."""
+    """A fresh Debian 12, or another suite, below `root`, an empty folder; with the packages that are named, too."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, suite: str = "bookworm", packages: Sequence[str] = ()) -> None:
+        self.root, self.suite, self.packages = root, suite, ("make", "sudo", "ca-certificates", *packages)
         self.home = root / "home" / USER
 
     def make(self) -> None:
         """Install the system and its user, and hand on what this machine's pip and name resolution need."""
-        command = ["debootstrap", "--variant=minbase", "--include=make,sudo,ca-certificates"]
-        done = subprocess.run([*command, "bookworm", self.root, *mirror()], check=False, capture_output=True, text=True)
+        command = ["debootstrap", "--variant=minbase", f"--include={','.join(self.packages)}", self.suite]
+        done = subprocess.run([*command, self.root, *mirror()], check=False, capture_output=True, text=True)
         if done.returncode != 0:
-            raise FreshError("debootstrap: " + (done.stdout + done.stderr).strip().splitlines()[-1])
+            raise FreshError(f"debootstrap {self.suite}: " + (done.stdout + done.stderr).strip().splitlines()[-1])
         self.root.chmod(0o755)  # temporary folders are closed to others
         for name in ("etc/resolv.conf", "etc/hosts", CERTIFICATES):
             shutil.copy(f"/{name}", self.root / name)

@@ -3,9 +3,11 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.setup import distribution
 from tests.setup.conftest import CHECKOUT
 from tests.setup.fresh import Fresh, FreshError
 
@@ -73,6 +75,13 @@ def test_tests_run_as_the_user_and_as_root(installed: Fresh) -> None:
     assert done.returncode == 0, done.stdout
     assert done.stdout.count(" passed") == 2, done.stdout
     assert [] == foreign_files(installed)
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize("kind", distribution.KINDS)
+def test_the_distribution_plays_part_b(kind: str, installed: Fresh, tmp_path: Path) -> None:
+    """With the packages that are there now, and an environment of its own; test_bare does this on Debian 13."""
+    distribution.check(distribution.plays(installed, kind, distribution.build(tmp_path)[kind]))
 
 
 HOSTILE = """

@@ -167,7 +167,12 @@ def _read_about(
         for node in names.members[draft.declared.name]
     }
     switches = [node for node in names.declared if names.is_switch(node)]
-    known = time_line.Known(names.members, processes, ends(wires, interfaces), switches)
+    programs = {
+        node: [each.program.name for each in draft.programs]
+        for draft in drafts
+        for node in names.members[draft.declared.name]
+    }
+    known = time_line.Known(names.members, processes, ends(wires, interfaces), switches, programs)
     found = fields.read("faults", lambda *at: time_line.read(known, *at), ())
     return found, fields.read("checks", lambda *at: check_list.read(known, *at), ())
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 from netlab.kernel import searching
+from netlab.paths import process_key
 from netlab.topology import checks
 from netlab.topology.checks import Check
 from netlab.topology.document.tree import Item, Mapping, Scalar, join, show
@@ -138,7 +139,13 @@ def _source(known: Known, findings: Findings, written: Name) -> str | None:
     """Return NODE or NODE/NAME: whose lines are meant."""
     node, slash, name = written.text.partition("/")
     found = _node(known, findings, Name(node, written.place))
-    return f"{found}/{name}" if found and slash else found
+    if not found or not slash:
+        return found
+    there = {process_key(found, name) for name in known.programs.get(found, ())} | {*known.processes.get(found, ())}
+    if process_key(found, name) not in there:
+        message = f"expected a process or a program of {found}, found none called {show(name)}"
+        findings.add(written.place, message, findings.nearest(written.text, there) if there else "")
+    return f"{found}/{name}"
 
 
 def _is_address(word: str) -> bool:

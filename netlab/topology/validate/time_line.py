@@ -25,12 +25,16 @@ _NAMES = one_or_more(name, "a name, or a list of names")
 
 
 class Known(NamedTuple):
-    """What a lab has: nodes by each name that means some, the keys of processes by node, links, and switches."""
+    """What a lab has: nodes by each name that means some, links, switches.
+
+    By node, the keys of processes, and the names of programs.
+    """
 
     members: Mapping[str, Sequence[str]]
     processes: Mapping[str, Sequence[str]]
     links: Sequence[Ends]
     switches: Collection[str]
+    programs: Mapping[str, Collection[str]]
 
 
 def read(known: Known, findings: Findings, item: Item, path: str, *, is_timed: bool = True) -> tuple[Fault, ...] | None:

@@ -8,7 +8,7 @@ import pytest
 
 import netlab
 from netlab import Topology
-from netlab.errors import HostError
+from netlab.errors import HostError, UsageError
 from netlab.testing.waiting import PATIENCE_S
 from netlab.topology import validate
 from tests.checkout import ROOT
@@ -48,12 +48,12 @@ def test_it_is_a_topology_whose_paths_are_relative_to_its_folder(tmp_path: Path)
 
 
 def test_a_node_is_named_once() -> None:
-    with pytest.raises(ValueError, match="there is a node a already"):
+    with pytest.raises(UsageError, match="there is a node a already"):
         Topology().node("a").node("a")
 
 
 def test_what_yaml_has_not_is_refused() -> None:
-    with pytest.raises(TypeError, match="found <object"):
+    with pytest.raises(UsageError, match="found <object"):
         Topology().node("a", command=object()).text()
 
 
