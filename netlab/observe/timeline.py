@@ -93,4 +93,5 @@ def read(lab: LabRecord, chosen: Chosen, follow: bool = False, interval_s: float
     With `follow`, go on with what comes until the lab is removed; only root may. If the supervisor has to leave out
     lines, as this reader is too slow, an event of kind `lost` says how many. `interval_s` is as in `events.read`.
     """
-    return filter(chosen.has, events.read(lab, follow=follow, interval_s=interval_s, processes=chosen.processes))
+    found = events.read(lab, follow=follow, interval_s=interval_s, processes=chosen.processes)
+    return (event for event in found if chosen.has(event))  # a generator, which can be closed
