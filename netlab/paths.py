@@ -38,6 +38,7 @@ MIDDLE = "_middle"  # what the namespace in the middle of impaired links is call
 LINKS = "links.json"  # what links do to packets as it was set last, if it was set since `up`
 OWN, SPACES = "own", "spaces"  # what nodes have of the file system for themselves, and the namespaces that show it
 LAYOUTS = "layouts"
+_CODE = "code"
 CONTAINERS, BACK = "containers", "docker"  # BACK is a symlink that leads back to the folder
 BASHRC = "bashrc"
 LINKS_DOWN, FAULTS = "links_down", "faults"  # what links have lost that are down; what faults are in force
@@ -220,6 +221,16 @@ def program_pin(pin_folder: str, name: str) -> str:
 def successor_pins(pin_folder: str) -> str:
     """Return the folder with the pins of a new build of a program, until it has replaced the old one."""
     return f"{pin_folder}/reload"
+
+
+def code(folder: str) -> str:
+    """Return the folder with the instructions of what is loaded, by the kernel's numbers of programs."""
+    return f"{folder}/{_CODE}"
+
+
+def telling(folder: str) -> str:
+    """Return the file that is locked by whoever lets the programs of a lab tell of their packets."""
+    return f"{folder}/telling"
 
 
 def layouts(pin_folder: str) -> str:

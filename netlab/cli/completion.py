@@ -105,7 +105,19 @@ def _words_of_link(parsed_args: argparse.Namespace, **_: object) -> Iterator[str
         yield from (called(each, there) for each in there)
 
 
+def _places(prefix: str, parsed_args: argparse.Namespace, **_: object) -> Iterator[str]:
+    """Yield nodes, and behind NODE: its interfaces."""
+    record = _record(parsed_args)
+    node, colon, _interface = prefix.partition(":")
+    if record and not colon:
+        yield from record.nodes
+    elif record and node in record.nodes:
+        yield from (f"{node}:{name}" for name in record.nodes[node].interfaces)
+
+
 def _words_behind(parsed_args: argparse.Namespace, **others: object) -> Iterator[str]:
+    if "filter" in parsed_args:
+        return _places(parsed_args=parsed_args, **others)  # type: ignore[arg-type]
     if "words_of_link" in parsed_args:
         return _words_of_link(parsed_args=parsed_args, **others)
     return (_words_of_maps if "target" in parsed_args else _words_of_balancer)(parsed_args=parsed_args, **others)  # type: ignore[arg-type]

@@ -249,6 +249,20 @@ def balancer(args: typed.Balancer) -> None:
     operate(Standing.read(lab), args, say)
 
 
+def packets(args: typed.Capture) -> None:
+    """Capture packets, and show or write them."""
+    from netlab.cli.capture import capture
+
+    capture(args)
+
+
+def follow(args: typed.Follow) -> None:
+    """Follow packets through the lab."""
+    from netlab.cli.flow import follow
+
+    follow(args)
+
+
 def link(args: typed.Link) -> None:
     """Show and change what links do to packets."""
     from netlab.cli import links
@@ -409,6 +423,8 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "maps": inside,
     "programs": inside,
     "balancer": balancer,
+    "capture": packets,
+    "follow": follow,
     "link": link,
     "reload": reload,
     "validate": validate,

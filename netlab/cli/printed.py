@@ -1,14 +1,11 @@
 """The verbs that show lines: logs, trace and timeline."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any, TextIO
 
-from netlab.cli import chosen, show, typed
+from netlab.cli import chosen, new_file, show, typed
 from netlab.cli.console import Painted
-from netlab.errors import UsageError
-from netlab.kernel import umask
 from netlab.observe import log_view
 from netlab.observe.events import Event
 from netlab.observe.painter import Plain
@@ -71,15 +68,5 @@ def _saved(
 
 
 def _new_file(path: str) -> TextIO:
-    """Make a file that belongs to whoever has called sudo; UsageError if there is one of this name, or it cannot be."""
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise UsageError(f"--save {path}: expected the name of a new file, and there is one already") from None
-    except OSError as error:
-        raise UsageError(f"--save {path}: expected a file that can be made: {error.strerror}") from None
-    os.fchmod(fd, 0o666 & ~umask.callers())
-    user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if os.geteuid() == 0 and user.isdigit() and group.isdigit():
-        os.fchown(fd, int(user), int(group))
-    return open(fd, "w", encoding="utf-8", buffering=1)
+    """Make a file for `--save`."""
+    return open(new_file.descriptor(path, "--save"), "w", encoding="utf-8", buffering=1)

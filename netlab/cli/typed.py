@@ -194,6 +194,29 @@ class Balancer(Arguments):
     now: bool
 
 
+class Capture(Arguments):
+    """The arguments of `capture`: interfaces and then a filter; a file, "-" or None; seconds, and packets.
+
+    `rotate` has the bytes of a file, and how many files are kept, 0 for all.
+    """
+
+    filter: list[str]
+    write: str | None
+    rotate: tuple[int, int] | None
+    verdicts: bool
+    duration: float | None
+    count: int | None
+    format: str
+
+
+class Follow(Arguments):
+    """The arguments of `follow`: the words of a filter, and seconds."""
+
+    filter: list[str]
+    duration: float | None
+    format: str
+
+
 class Link(Arguments):
     """The arguments of `link`: a link, an action, and its values; `sender` is a node, for one direction."""
 

@@ -56,3 +56,13 @@ def signal_number(text: str) -> int:
     from argparse import ArgumentTypeError
 
     raise ArgumentTypeError(f"expected a signal, as KILL, SIGHUP or 9, found {text!r}")
+
+
+def rotation(text: str) -> tuple[int, int]:
+    """Return bytes, and a number of files or 0, from SIZE[:FILES], for argparse."""
+    found = re.fullmatch(r"(\d{1,9})([kMG]?)(?::(\d{1,6}))?", text, re.ASCII)
+    if not found or not int(found[1]) or found[3] == "0":
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"expected a size and a number of files, as 10M or 10M:5, found {text!r}")
+    return int(found[1]) * {"": 1, "k": 1 << 10, "M": 1 << 20, "G": 1 << 30}[found[2]], int(found[3] or 0)

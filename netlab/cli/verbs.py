@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netlab.cli import typed
-from netlab.cli.values import LINK_WORDS, moment, pattern, signal_number
+from netlab.cli.values import LINK_WORDS, moment, pattern, rotation, signal_number
 from netlab.named_tuple import NamedTuple
 
 LONGEST_S = 1e6  # eleven days
@@ -303,6 +303,45 @@ VERBS = {
             _argument("--capacity", type=threads, metavar="THREADS", help="of what is added (what the others have)"),
             _argument("--timeout", type=seconds, metavar="SECONDS", help="wait this long to remove one (30)"),
             _argument("--now", action="store_true", help="remove it whatever it has in hand"),
+        ),
+    ),
+    "capture": Verb(
+        "capture packets at interfaces, and what programs make of each",
+        typed.Capture,
+        (
+            _argument(
+                "filter",
+                metavar="WORD",
+                nargs="*",
+                help="interfaces, as NODE or NODE:INTERFACE (all), and then a filter as tcpdump has them (everything)",
+            ),
+            _argument(
+                "-w",
+                dest="write",
+                metavar="FILE",
+                help="write pcapng into a new file, or into a pipe by -, for Wireshark",
+            ),
+            _argument(
+                "--rotate",
+                type=rotation,
+                metavar="SIZE[:FILES]",
+                help="begin a new file after so many bytes (k, M, G), and keep the last FILES of them",
+            ),
+            _argument("--verdicts", action="store_true", help="let programs tell what becomes of each packet, and why"),
+            _argument("--for", dest="duration", type=seconds, metavar="SECONDS", help="end after this time"),
+            _argument("-c", "--count", type=number, metavar="N", help="end after N packets"),
+            _FORMAT,
+            _JSON,
+        ),
+    ),
+    "follow": Verb(
+        "follow the packets of a flow through the lab, from place to place, and tell what becomes of each",
+        typed.Follow,
+        (
+            _argument("filter", metavar="FILTER", nargs="+", help="which packets, as tcpdump has it: udp port 8080"),
+            _argument("--for", dest="duration", type=seconds, metavar="SECONDS", help="end after this time"),
+            _FORMAT,
+            _JSON,
         ),
     ),
     "link": Verb(

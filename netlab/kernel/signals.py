@@ -56,6 +56,38 @@ def waiting() -> Iterator[None]:
         yield
 
 
+class Noticed:
+    """Whether one of these signals has come; `fd` can be read from then on."""
+
+    def __init__(self) -> None:
+        self.fd, self._tell = os.pipe()
+        self.came = False
+
+    def come(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+        """Take a signal, or act as if one had come."""
+        if not self.came:
+            self.came = True
+            os.close(self._tell)
+
+    def close(self) -> None:
+        """Close the descriptors."""
+        self.come()
+        os.close(self.fd)
+
+
+@contextmanager
+def noticed() -> Iterator[Noticed]:
+    """Let these signals only be noticed while the context lasts, in a process whose work can end by itself."""
+    found = Noticed()
+    before = {number: signal.signal(number, found.come) for number in ENDINGS}
+    try:
+        yield found
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        found.close()
+
+
 @contextmanager
 def _blocked() -> Iterator[None]:
     """Block the signals in this thread, and have its mask as it was afterwards."""

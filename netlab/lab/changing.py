@@ -20,6 +20,7 @@ from netlab.lab import (
     change_programs,
     fault_state,
     noted_steps,
+    reload,
 )
 from netlab.lab.change_network import of
 from netlab.lab.change_programs import Programs
@@ -100,6 +101,8 @@ class Change:
             raise NetlabError(f"the supervisor of {self.lab} has died: netlab down --lab {self.lab}, then up")
         host = Host(self.plan, self.after.record, lock, deadline_s, self.say)
         host.check_commands(of(StartRole, self.difference.do), any_runs=True)
+        for key, program in self.before.record.programs():
+            reload.clear_up(self.before, key, program)
         if self.noted.open:  # first, as it removes what compilers may have left
             self._clear_up()
         programs = self._compiled(host, lock)

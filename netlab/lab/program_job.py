@@ -31,6 +31,7 @@ def of(plan: Plan, folder: str, step: AttachProgram, pin_folder: str = "") -> lo
         event_types=program.event_types,
         untrusted=plan.untrusted and not is_trusted(program.path, program.define, program.cflags),
         folder=os.path.dirname(plan.topology.path),
+        code="" if step.for_peer else paths.code(folder),
     )
 
 

@@ -156,10 +156,9 @@ def _replaced(
 
 
 def begun(lab: Standing, key: str, program: ProgramRecord, define: Define, lock: int) -> Renewal:
-    """Clear up what a killed reload may have left, then start to compile."""
+    """Clear up what a killed reload may have left, or what tells of packets; then start to compile."""
     netns, fresh = lab.runtime.netns_path(paths.node_of(key)), paths.successor_pins(program.pins)
-    if os.path.exists(fresh):
-        _clear_up(lab.record.folder, program, fresh, netns)
+    clear_up(lab, key, program)
     compilation = loader.start(_job(lab.record, key, program, define, fresh), lock)
     return Renewal(key, program, compilation, program.pins, fresh, netns, _numbers(program.pins))
 
@@ -194,9 +193,15 @@ def swapped(undo: ExitStack, folder: str, renewal: Renewal) -> _Maps:
     return _Maps(len(kept.intersection(loaded.maps)), len(set(loaded.maps) - kept), loaded.has_events)
 
 
-def _clear_up(folder: str, program: ProgramRecord, fresh: str, netns: str) -> None:
-    """Remove what a reload that was killed has left; maps and hooks may hold programs of either of its builds."""
-    pins = program.pins
+def clear_up(lab: Standing, key: str, program: ProgramRecord) -> None:
+    """Put a program back where another build of it is, and remove that, if it is pinned in the successor's folder.
+
+    A reload that was killed has left that, or it tells of packets (`telling`): maps and hooks may hold either.
+    """
+    pins, fresh = program.pins, paths.successor_pins(program.pins)
+    folder, netns = lab.record.folder, lab.runtime.netns_path(paths.node_of(key))
+    if not os.path.exists(fresh):
+        return
     if os.path.exists(paths.program_pins(fresh)):
         syscalls.inside(netns, lambda: _take_hooks(folder, program, _numbers(fresh)))
         syscalls.inside(
@@ -250,6 +255,7 @@ def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fr
         event_types=tuple(program.event_types.items()),
         untrusted=record.untrusted and not is_trusted(program.path, (*program.define, *define), program.cflags),
         folder=os.path.dirname(record.topology),
+        code=paths.code(record.folder),
     )
 
 

@@ -16,7 +16,6 @@ import signal
 import socket
 import struct
 import threading
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -25,28 +24,15 @@ from netlab.errors import NetlabError
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
+from netlab.observe import packet_sockets
+from netlab.observe.packet_sockets import ANCILLARY_BYTES, SNAPLEN, packet_socket, time_of, whole
 from netlab.record.model import LabRecord
 from netlab.topology.hooks import XDP
 
-SNAPLEN = 1 << 18  # what Wireshark takes; the longest frame that the kernel makes by default is 64 KiB
 # Magic number of nanoseconds, version, two fields that are zero, longest frame, LINKTYPE_ETHERNET.
 _HEADER = struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, SNAPLEN, 1)
 _RECORD = struct.Struct("<IIII")  # seconds, nanoseconds, bytes in the file, bytes of the frame
-_MACS = 12  # bytes of an Ethernet header before the VLAN tag
-_BUFFER_BYTES = 32 << 20  # for a link: some 80,000 small frames that wait for the reader
 _FRAMES_AT_ONCE = 256  # of one link, before the other links have their turn
-
-_ETH_P_ALL = 3
-_SO_ATTACH_FILTER, _SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 26, 33, 35  # asm-generic/socket.h
-_SOL_PACKET, _PACKET_STATISTICS, _PACKET_AUXDATA = 263, 6, 8  # linux/if_packet.h, as those below
-_VLAN_VALID, _VLAN_TPID_VALID = 1 << 4, 1 << 6
-_CHECKSUM_NOT_READY = 1 << 3
-_AUXILIARY = (_SOL_PACKET, _PACKET_AUXDATA)
-_AUXDATA = struct.Struct("=III4xHH")  # struct tpacket_auxdata: status, len, snaplen, (mac, net), vlan_tci, vlan_tpid
-_STATISTICS = struct.Struct("=II")  # frames for the socket, and those of them without room
-_TIMESPEC = struct.Struct("@ll")
-ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_AUXDATA.size)
-_RETURN_NOTHING = array("Q", struct.pack("=HBBI", 0x06, 0, 0, 0))  # one struct sock_filter: BPF_RET | BPF_K, 0 bytes
 
 
 class End(NamedTuple):
@@ -218,15 +204,13 @@ class _Tap:
 
     def hush(self) -> None:
         """Let no more frames into the socket; those in it can still be taken."""
-        program = struct.pack("@HP", len(_RETURN_NOTHING), _RETURN_NOTHING.buffer_info()[0])
-        self.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        packet_sockets.restrict(self.socket, packet_sockets.RETURN_NOTHING)
 
     def finish(self, buffer: memoryview) -> None:
         """Take what is left, and make sure that it is in the file; raises OSError."""
         while self.take(buffer):
             pass
-        statistics = self.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
-        self.lost = _STATISTICS.unpack(statistics)[1]
+        self.lost = packet_sockets.newly_lost(self.socket)
         self._file.flush()
 
     def close(self) -> None:
@@ -249,52 +233,11 @@ def until_the_pipe_ends(pipe: int, readers: Iterable[tuple[socket.socket, Callab
                 key.data()
 
 
-def packet_socket(namespace: str, interface: str) -> socket.socket:
-    """Return a socket for all frames of an interface, in a namespace that the calling thread enters for good.
-
-    It has protocol 0 at first: with any other it would get frames of all interfaces until it is bound to one.
-    """
-    descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        syscalls.setns(descriptor)
-    finally:
-        os.close(descriptor)
-    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    try:
-        made.setblocking(False)
-        made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
-        made.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-        made.bind((interface, _ETH_P_ALL))
-    except BaseException:
-        made.close()
-        raise
-    return made
-
-
 def packet_record(frame: memoryview, length: int, ancillary: list[tuple[int, int, bytes]]) -> bytes:
     """Return a frame in the form of the file: with its time, and with the VLAN tag that the kernel has put aside.
 
     `length` is that of the whole frame, which may be longer than what was captured; `ancillary` came with the frame.
     """
     seconds, nanoseconds = time_of(ancillary)
-    tag = b""
-    for level, kind, data in ancillary:
-        if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA):
-            status, _, _, tci, tpid = _AUXDATA.unpack(data)
-            if status & _VLAN_VALID:
-                tag = struct.pack("!HH", tpid if status & _VLAN_TPID_VALID else 0x8100, tci)
-    head = _RECORD.pack(seconds, nanoseconds, len(frame) + len(tag), length + len(tag))
-    return b"".join((head, frame[:_MACS], tag, frame[_MACS:]))
-
-
-def time_of(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int]:
-    """Return when a frame was seen, in seconds and nanoseconds of the wall clock; zeros if the kernel did not say."""
-    times = (data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS))
-    return _TIMESPEC.unpack(next(times, bytes(_TIMESPEC.size)))
-
-
-def is_unfinished(ancillary: list[tuple[int, int, bytes]]) -> bool:
-    """Say whether the kernel has still to compute a frame's checksum."""
-    statuses = (_AUXDATA.unpack(data)[0] for level, kind, data in ancillary if (level, kind) == _AUXILIARY)
-    return any(status & _CHECKSUM_NOT_READY for status in statuses)
+    data, length = whole(frame, length, ancillary)
+    return _RECORD.pack(seconds, nanoseconds, len(data), length) + data

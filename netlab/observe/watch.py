@@ -16,9 +16,10 @@ from netlab.errors import NetlabError
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
-from netlab.observe.capture import ANCILLARY_BYTES, SNAPLEN, is_unfinished, packet_socket, time_of, until_the_pipe_ends
+from netlab.observe import packet_sockets
+from netlab.observe.capture import until_the_pipe_ends
+from netlab.observe.packet_sockets import ANCILLARY_BYTES, SNAPLEN, is_unfinished, packet_socket, time_of
 
-_PACKET_OUTGOING = 4  # linux/if_packet.h
 _FRAMES_AT_ONCE = 256
 
 
@@ -113,7 +114,7 @@ class Watch:
                     raise
             else:
                 seconds, nanoseconds = time_of(ancillary)
-                leaves = sender[2] == _PACKET_OUTGOING
+                leaves = packet_sockets.leaves(sender)
                 about = (seconds * 10**9 + nanoseconds, node, interface, leaves, is_unfinished(ancillary))
                 self._hear(Sight(*about, bytes(buffer[:length])))
         return True

@@ -13,6 +13,7 @@ BYTE, HALF, WORD, DOUBLE = 0x10, 0x08, 0x00, 0x18  # sizes: of 1, 2, 4 and 8 byt
 
 _INSTRUCTION = struct.Struct("=BBhi")
 _JUMPS = {"==": 0x15, "!=": 0x55, ">": 0x25, ">=": 0x35, "<": 0xA5, "signed <": 0xC5, "has": 0x45}
+_CALL, _OWN_FUNCTION = 0x85, 1  # the source register says what is called: a helper, or a function by its distance
 _BY_REGISTER = 0x08  # in the code of an instruction: its other operand is a register, not a number
 
 
@@ -165,7 +166,20 @@ def jump_by_register(register: int, how: str, other: int, label: str) -> Op:
 
 def call(helper: int) -> Op:
     """Call a helper of the kernel by its number in enum bpf_func_id: R1 to R5 go in, R0 comes back."""
-    return Op(0x85, value=helper)
+    return Op(_CALL, value=helper)
+
+
+def call_here(label: str) -> Op:
+    """Call a function of the same program: R1 to R5 go in, R0 comes back, and R6 to R9 stay."""
+    return Op(_CALL, source=_OWN_FUNCTION, label=label)
+
+
+def given(instructions: bytes) -> list[Op]:
+    """Return instructions as they are."""
+    return [
+        Op(code, registers & 15, registers >> 4, offset, value)
+        for code, registers, offset, value in _INSTRUCTION.iter_unpack(instructions)
+    ]
 
 
 def leave() -> Op:
@@ -182,9 +196,12 @@ def assembled(ops: Iterable[Op]) -> bytes:
             places[op.label] = len(code)
         else:
             code.append(op)
-    return b"".join(
-        _INSTRUCTION.pack(
-            op.code, op.source << 4 | op.to, places[op.label] - at - 1 if op.label else op.offset, op.value
-        )
-        for at, op in enumerate(code)
-    )
+    return b"".join(_packed(op, places[op.label] - at - 1 if op.label else None) for at, op in enumerate(code))
+
+
+def _packed(op: Op, distance: int | None) -> bytes:
+    """Return an instruction; `distance` is to its label, if it has one: in a call that is its number."""
+    is_call = op.code == _CALL
+    offset = op.offset if distance is None or is_call else distance
+    value = distance if distance is not None and is_call else op.value
+    return _INSTRUCTION.pack(op.code, op.source << 4 | op.to, offset, value)

@@ -17,6 +17,7 @@ from netlab.kernel import syscalls
 from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, btf, build, cache, compiled, event_text, headers, kernel_btf, lab_header
 from netlab.programs.build import Build, Refused
+from netlab.programs.kept_code import Instructions, numbered
 from netlab.programs.loader import Job
 from netlab.programs.log_capture import LOG_BYTES, log_with_lines
 from netlab.programs.maps import possible_cpus
@@ -76,6 +77,8 @@ class Unit(NamedTuple):
 
 def load(unit: Unit) -> Build:
     """Compile and load with bcc. If the kernel accepts the programs, keep their compiled form in the cache."""
+    from bcc import lib
+
     began = time.time()
     rule = os.path.join(unit.job.work_folder, f"{os.getpid()}.d")
     try:
@@ -97,7 +100,13 @@ def load(unit: Unit) -> Build:
         key = unit.keys[-1 if compiled.prints(made) else 0]
         cache.keep(key, made, dependencies, headers.kernel_source(), began, unit.job.work_folder)
     programs = {name: module.funcs[name.encode()].fd for name in names}
-    return Build(entry, maps, programs, partial(_forget, module))
+
+    def code(name: str) -> Instructions:
+        return Instructions(
+            numbered(_instructions(module, name)), lib.bpf_module_license(module.module), _attach_type(name, unit.kind)
+        )
+
+    return Build(entry, maps, programs, code, partial(_forget, module))
 
 
 def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
@@ -116,7 +125,12 @@ def from_cache(unit: Unit, note: Callable[[str], None]) -> Build | None:
         for key in unit.keys:
             cache.forget(key)
         return None
-    return Build(entry, maps, programs)
+
+    def code(name: str) -> Instructions:
+        found = next(each for each in kept.programs if each.name == name)
+        return Instructions(numbered(compiled.with_maps(found, maps)), kept.license, found.attach_type)
+
+    return Build(entry, maps, programs, code)
 
 
 def _verify(module: "BPF", name: str, kind: build.Kind, attach_type: int) -> None:
@@ -233,14 +247,20 @@ def _taken(module: "BPF", maps: dict[str, int], names: list[str], unit: Unit) ->
     )
     try:
         shapes, types = compiled.shapes(maps, inner)
-        programs = []
-        for name in names:
-            size = lib.bpf_function_size(module.module, name.encode())
-            text = ctypes.string_at(lib.bpf_function_start(module.module, name.encode()), size)
-            programs.append(compiled.code(name, text, maps, _attach_type(name, unit.kind)))
+        programs = [
+            compiled.code(name, _instructions(module, name), maps, _attach_type(name, unit.kind)) for name in names
+        ]
     except compiled.CannotBeTaken:
         return None
     return compiled.Compiled(lib.bpf_module_license(module.module), types or _types(), shapes, tuple(programs))
+
+
+def _instructions(module: "BPF", name: str) -> bytes:
+    """Return the instructions of a program, with the descriptors of its maps."""
+    from bcc import lib
+
+    size = lib.bpf_function_size(module.module, name.encode())
+    return ctypes.string_at(lib.bpf_function_start(module.module, name.encode()), size)
 
 
 def _types() -> bytes:

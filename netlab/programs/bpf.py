@@ -185,16 +185,17 @@ def load_program(
     *,
     kind: int = XDP,
     attach_to: int = 0,
+    flags: int = 0,
 ) -> int:
     """Load a program of a kind (enum bpf_prog_type), without a log; return its descriptor.
 
-    `attach_to` is a type of the kernel's, by its number.
+    `attach_to` is a type of the kernel's, by its number. `flags` are BPF_F_….
     """
     held, terms_held = ctypes.create_string_buffer(instructions, len(instructions)), ctypes.create_string_buffer(terms)
     text = name.encode()[:NAME_BYTES]
     attr = attributes(
         "IIQQIIQII16sIIIIQIIQII",
-        *(kind, len(instructions) // 8, ctypes.addressof(held), ctypes.addressof(terms_held), 0, 0, 0, 0, 0),
+        *(kind, len(instructions) // 8, ctypes.addressof(held), ctypes.addressof(terms_held), 0, 0, 0, 0, flags),
         *(text, 0, attach_type, 0, 0, 0, 0, 0, 0, 0, attach_to),
     )
     return call(PROG_LOAD, attr, what)

@@ -12,6 +12,7 @@ from netlab.kernel import files
 from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, headers, kernel_btf, map_reuse
 from netlab.programs.btf import MapTypes
+from netlab.programs.kept_code import Instructions
 from netlab.programs.loader import Job
 from netlab.record import layouts
 from netlab.topology import hooks, program_text
@@ -54,6 +55,7 @@ class Build(NamedTuple):
     entry: str
     maps: dict[str, int]
     programs: dict[str, int]
+    code: Callable[[str], Instructions] | None = None  # of a program, by its name
     forget: Callable[[], None] | None = None  # frees the memory of a compiler that is not needed any more
 
     @property

@@ -150,8 +150,13 @@ def _make_map(shape: MapShape, types: int, made: Mapping[str, int]) -> int:
 
 def _load_program(program: Code, kind: int, terms: bytes, maps: Mapping[str, int]) -> int:
     """Load a program. One that is refused is compiled anew, for its lines to be shown: no log is needed here."""
+    text, what = with_maps(program, maps), f"load the program {program.name}"
+    return bpf.load_program(text, what, terms, program.name, program.attach_type, kind=kind)
+
+
+def with_maps(program: Code, maps: Mapping[str, int]) -> bytes:
+    """Return the instructions of a program with the descriptors of its maps."""
     text = bytearray(program.instructions)
     for position, name in program.maps.items():
         struct.pack_into("=i", text, position * _INSTRUCTION.size + 4, maps[name])
-    what = f"load the program {program.name}"
-    return bpf.load_program(bytes(text), what, terms, program.name, program.attach_type, kind=kind)
+    return bytes(text)

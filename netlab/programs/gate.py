@@ -18,6 +18,7 @@ from netlab.kernel.seccomp import Asked, Listener
 from netlab.programs import bpf, gate_rules, instructions
 from netlab.programs.gate_room import MAP, PROGRAM, TYPES, RoomProcess
 from netlab.programs.gate_rules import MapAsked, NotAllowed, ProgramAsked
+from netlab.programs.kept_code import Instructions, numbered
 from netlab.programs.maps import possible_cpus
 
 _MOST_ATTRIBUTES = 4096
@@ -55,6 +56,7 @@ class Gate:
         self._allowance = gate_rules.Allowance()
         self._types: set[int] = set()
         self._frozen: dict[int, bytes] = {}
+        self.loaded: dict[int, Instructions] = {}  # by the kernel's numbers of programs
         self.refused: NotAllowed | None = None
 
     def close(self) -> None:
@@ -153,6 +155,8 @@ class Gate:
         )
         try:
             fd = bpf.call(bpf.PROG_LOAD, made, "load a program")
+            kept = Instructions(numbered(code), terms, asked.attach_type, asked.flags)
+            self.loaded[bpf.program_id(fd)] = kept
         finally:
             if log:
                 said = log.value + b"\0"

@@ -13,6 +13,7 @@ from netlab import paths
 from netlab.programs import bpf, btf, build, event_text, libbpf_programs, map_reuse
 from netlab.programs.btf import BadBtfError, MapTypes
 from netlab.programs.build import Build, Refused
+from netlab.programs.kept_code import Instructions, numbered
 from netlab.programs.libbpf_calls import (
     ATTACH_INTERFACE,
     ObjectFile,
@@ -31,6 +32,7 @@ _NO_PREALLOC = 1  # BPF_F_NO_PREALLOC: the kernel makes no LPM trie without it
 _DESCRIPTOR_BYTES = 4
 _CONSTANT = ("rodata", "kconfig")  # maps of constants: each build has its own
 _STRINGS = re.compile(r"rodata_str|rodata_cst")  # maps of literals, which the source does not name
+_NO_TERMS = object_file.Section(b"", is_code=False)
 _OWN_ERRORS = 4000  # enum libbpf_errno begins here
 _NAME = re.compile(r"\w+")
 _REFUSED = re.compile(r"^libbpf: prog '([^']*)': BPF program load failed: ", re.MULTILINE)
@@ -107,7 +109,13 @@ def _load(job: Job, data: bytes, text: bytes, macros: set[str]) -> Build:
         _make(opened, maps)
     build.note(job, text, known)
     shown = {name: each.fd for name, each in maps.items() if not _STRINGS.match(name) and each.fd >= 0}
-    return Build(entry, shown, {name: each.fd for name, each in programs.items() if each.is_wanted})
+    terms = object_file.sections(data).get("license", _NO_TERMS).content.rstrip(b"\0")
+
+    def code(name: str) -> Instructions:
+        each = programs[name]
+        return Instructions(numbered(each.instructions), terms, each.attach_type, each.flags)
+
+    return Build(entry, shown, {name: each.fd for name, each in programs.items() if each.is_wanted}, code)
 
 
 def _check_form(data: bytes) -> None:

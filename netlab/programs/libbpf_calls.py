@@ -15,6 +15,7 @@ from netlab.errors import HostError
 UNSPECIFIED, SCHED_CLS, SCHED_ACT, XDP = 0, 3, 4, 6  # enum bpf_prog_type
 ATTACH_DEVMAP, ATTACH_CPUMAP, ATTACH_INTERFACE = 33, 35, 37  # enum bpf_attach_type: BPF_XDP_DEVMAP and so on
 
+_INSTRUCTION_BYTES = 8
 _P, _S, _I, _U, _Z, _B = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_size_t, ctypes.c_bool
 _FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # type of the result, then types of the arguments
     "bpf_object__open_mem": (_P, _P, _Z, _P),
@@ -31,6 +32,9 @@ _FUNCTIONS: Mapping[str, tuple[Any, ...]] = {  # type of the result, then types 
     "bpf_program__autoload": (_B, _P),
     "bpf_program__set_autoload": (_I, _P, _B),
     "bpf_program__fd": (_I, _P),
+    "bpf_program__insns": (_P, _P),
+    "bpf_program__insn_cnt": (_Z, _P),
+    "bpf_program__flags": (_U, _P),
     "bpf_map__name": (_S, _P),
     "bpf_map__type": (_I, _P),
     "bpf_map__key_size": (_U, _P),
@@ -123,6 +127,17 @@ class Program:
     def want(self, is_wanted: bool) -> None:
         """Set whether it will be loaded."""
         check(library().bpf_program__set_autoload(self._handle, is_wanted), f"choose {self.name}")
+
+    @property
+    def flags(self) -> int:
+        """The flags (BPF_F_…) that it is loaded with."""
+        return int(library().bpf_program__flags(self._handle))
+
+    @property
+    def instructions(self) -> bytes:
+        """Its instructions; once it is loaded, as the kernel was given them."""
+        size = library().bpf_program__insn_cnt(self._handle) * _INSTRUCTION_BYTES
+        return ctypes.string_at(library().bpf_program__insns(self._handle), size)
 
     @property
     def fd(self) -> int:

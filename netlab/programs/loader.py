@@ -45,6 +45,7 @@ class Job(NamedTuple):
     `work_folder` holds files that the children share, and must be the same for all jobs of a lab. What `hook`,
     `dialect`, `include`, `cflags`, `map_sizes` and `event_types` are, topology.model.Program says.
 
+    `code` is the folder to keep the programs' instructions in (see `kept_code`), or "" for none.
     `layouts` is the file to write down how the maps are laid out, or "" for none; its folder is made.
     Nobody trusts an `untrusted` program: it is compiled in a room (`room`), sees only files below `folder`, the
     topology's, or "" for the program's own, and may ask the kernel for packets and maps only.
@@ -71,6 +72,7 @@ class Job(NamedTuple):
     event_types: tuple[tuple[str, str], ...] = ()
     untrusted: bool = False
     folder: str = ""
+    code: str = ""
 
 
 class Loaded(NamedTuple):

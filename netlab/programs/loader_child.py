@@ -18,11 +18,12 @@ from typing import TextIO, TypeVar
 from netlab import paths
 from netlab.errors import HostError, NetlabError, reason
 from netlab.kernel import files, syscalls
-from netlab.programs import attachment, bpf, compile_slots, dialects, loader
+from netlab.programs import attachment, bpf, build, compile_slots, dialects, kept_code, loader
 from netlab.programs.build import Build, Refused
 from netlab.record import shapes
 
 _T = TypeVar("_T")
+_SECOND = (bpf.ATTACH_DEVMAP, bpf.ATTACH_CPUMAP)  # programs that see a packet after the first one
 
 
 def main() -> None:
@@ -62,6 +63,7 @@ def _work(order: loader.Order, answers: TextIO) -> None:
         with open(order.source_fd, "rb") as source:
             loaded = _load(order, source.read(), notes.append)
         _pin(loaded, job.pin_folder)
+        _keep_code(loaded, job)
         signal.setitimer(signal.ITIMER_PROF, 0)
     cpumaps = tuple(about.id for about in map(bpf.map_info, loaded.maps.values()) if about.type == bpf.CPUMAP)
     names = tuple(loaded.programs), tuple(loaded.maps)
@@ -95,6 +97,19 @@ def _load(order: loader.Order, text: bytes, note: Callable[[str], None]) -> Buil
 
         return room.load(order, text, note)
     return dialects.load(order, text, note)
+
+
+def _keep_code(loaded: Build, job: loader.Job) -> None:
+    """Keep the instructions of what sees packets: the program that is attached, and those in devmaps and CPU maps."""
+    if not job.code or not loaded.code:
+        return
+    kept_code.forget_gone(job.code)
+    for name, fd in loaded.programs.items():
+        code = loaded.code(name)
+        if name == loaded.entry:
+            code = code._replace(attach_type=0 if code.attach_type in _SECOND else code.attach_type)
+        if name == loaded.entry or code.attach_type in _SECOND:
+            kept_code.keep(job.code, fd, build.kind_at(job.hook).number, code)
 
 
 def _pin(loaded: Build, folder: str) -> None:

@@ -20,7 +20,7 @@ from netlab import paths
 from netlab.kernel import enclosing, files, syscalls
 from netlab.kernel.seccomp import Listener
 from netlab.named_tuple import NamedTuple
-from netlab.programs import build, failures, outside, room_inside
+from netlab.programs import bpf, build, failures, outside, room_inside
 from netlab.programs.build import Build, Refused
 from netlab.programs.diagnostics import Source, shown
 from netlab.programs.gate import Gate, Pins
@@ -178,7 +178,8 @@ class _Room:
             layouts.write(self._order.job.layouts, known)
         maps = {name: self._gate.room.map(fd) for name, fd in answer.maps.items()}
         programs = {name: self._gate.room.program(fd) for name, fd in answer.programs.items()}
-        return Build(answer.entry, maps, programs)
+        loaded = self._gate.loaded
+        return Build(answer.entry, maps, programs, lambda name: loaded[bpf.program_id(programs[name])])
 
     def close(self) -> None:
         """End the room; its processes, mounts and network go with it."""

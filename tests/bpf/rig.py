@@ -65,7 +65,9 @@ def pinned(path: str, mtu: int = 1500, **define: str | int) -> Iterator[str]:
         try:
             pins = f"{folder}/bpf/node"
             given: dict[str, Any] = {"define": tuple(define.items()), "builtins": (("MTU", mtu),)}
-            job = loader.Job("test", "node", path, pins, folder, layouts=paths.layouts(pins), **given)
+            job = loader.Job(
+                "test", "node", path, pins, folder, layouts=paths.layouts(pins), code=f"{folder}/code", **given
+            )
             compilation = loader.start(job)
             try:
                 compilation.pinned(PATIENCE_S)

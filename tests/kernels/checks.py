@@ -68,6 +68,14 @@ FEATURES = (
         ),
         (f"{_LAB}impairments.py", f"{_LAB}impaired_links.py", "tests/bpf/test_impairments.py"),
     ),
+    Feature(
+        "programs that tell of their packets: `capture --verdicts`",
+        (
+            "tests/bpf/test_verdict_code.py",
+            f"{_LAB}verdicts.py::test_twenty_segments_of_part_a_have_the_verdicts_of_the_trace",
+        ),
+        (f"{_LAB}verdicts.py",),
+    ),
     Feature("packets: dropper", more=("tests/bpf/test_dropper.py",)),
     Feature(
         "packets: balancer", more=("tests/bpf/test_cases.py", "tests/bpf/test_ipv6.py", "tests/bpf/test_weights.py")

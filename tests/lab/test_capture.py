@@ -22,7 +22,7 @@ from scapy.utils import RawPcapReader
 from netlab.errors import NetlabError
 from netlab.kernel import syscalls
 from netlab.lab.standing import Standing
-from netlab.observe import capture as module
+from netlab.observe import packet_sockets
 from netlab.observe.capture import Capture, Captured
 from netlab.record.model import InterfaceRecord, LabRecord, LimitsRecord, NodeRecord
 from netlab.testing.waiting import PATIENCE_S, eventually
@@ -208,12 +208,12 @@ def test_vlan_tags_are_in_the_file_also_of_frames_that_arrive(one: Lab, tmp_path
     assert read(tmp_path / FILE)[0] == [VLAN_FRAME + b"sent", VLAN_FRAME + b"received"]
 
 
-@pytest.mark.parametrize(("buffer_bytes", "loses"), [(module._BUFFER_BYTES, False), (1 << 18, True)])
+@pytest.mark.parametrize(("buffer_bytes", "loses"), [(packet_sockets._BUFFER_BYTES, False), (1 << 18, True)])
 def test_frames_written_and_lost_are_all_that_were_sent(
     one: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, buffer_bytes: int, loses: bool
 ) -> None:
     """A flood while nobody reads: what the buffer has no room for is counted, and the rest is in the file."""
-    monkeypatch.setattr(module, "_BUFFER_BYTES", buffer_bytes)
+    monkeypatch.setattr(packet_sockets, "_BUFFER_BYTES", buffer_bytes)
     built = pair(one)
     capture = Capture(str(tmp_path))
     reading, may_read = capture._read, threading.Event()

@@ -46,6 +46,7 @@ ONLY_USERS = {
         "programs.gate",
         "kernel.syscalls",
         "kernel.seccomp",
+        "observe.packet_filter",  # libpcap
     },
 }
 # What is in a path of netlab's own, and in no other text.

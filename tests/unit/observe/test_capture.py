@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scapy.utils import RawPcapReader
 
-from netlab.observe import capture
+from netlab.observe import capture, packet_sockets
 from netlab.observe.capture import End, ends, packet_record
 from netlab.plan.description import describe
 from netlab.plan.planner import plan
@@ -83,12 +83,12 @@ def test_links_between_the_same_nodes_have_files_of_their_own(tmp_path: Path) ->
 
 
 def at(seconds: int, nanoseconds: int) -> tuple[int, int, bytes]:
-    return socket.SOL_SOCKET, capture._SO_TIMESTAMPNS, struct.pack("@ll", seconds, nanoseconds)
+    return socket.SOL_SOCKET, packet_sockets._SO_TIMESTAMPNS, struct.pack("@ll", seconds, nanoseconds)
 
 
 def tagged(status: int, tci: int, tpid: int) -> tuple[int, int, bytes]:
     packed = struct.pack("=IIIHHHH", status, len(FRAME), len(FRAME), 0, 14, tci, tpid)
-    return capture._SOL_PACKET, capture._PACKET_AUXDATA, packed
+    return packet_sockets._SOL_PACKET, packet_sockets._PACKET_AUXDATA, packed
 
 
 def stored(*ancillary: tuple[int, int, bytes]) -> bytes:
@@ -113,7 +113,7 @@ def test_scapy_reads_frames_times_and_lengths(tmp_path: Path) -> None:
     (tmp_path / "x.pcap").write_bytes(capture._HEADER + b"".join(records))
 
     with RawPcapReader(str(tmp_path / "x.pcap")) as reader:
-        assert (reader.nano, reader.linktype, reader.snaplen) == (True, 1, capture.SNAPLEN)
+        assert (reader.nano, reader.linktype, reader.snaplen) == (True, 1, packet_sockets.SNAPLEN)
         found = [(frame, (about.sec, about.usec), about.caplen, about.wirelen) for frame, about in reader]
     assert found == [(FRAME, time, 60, 60 + count) for count, time in enumerate(times)]
 

@@ -80,3 +80,11 @@ def test_arithmetic_is_of_eight_bytes_without_signs() -> None:
         "3d21000000000000",
         "9500000000000000",
     ]
+
+
+def test_a_call_of_a_function_has_its_distance() -> None:
+    """It is in the place of the number of a helper; instructions that are given stay as they are."""
+    own = asm.assembled([asm.put(R0, 1), asm.leave()])
+    code = asm.assembled([asm.call_here("own"), asm.leave(), asm.here("own"), *asm.given(own)])
+
+    assert ["8510000001000000", "9500000000000000", own.hex()] == [code[:8].hex(), code[8:16].hex(), code[16:].hex()]
