@@ -82,7 +82,7 @@ class Work:
         if self.change.has_middle:
             from netlab.lab import change_links
 
-            change_links.hold_again(self.before, self.lock, self.say)
+            change_links.hold_again(self.before, self.what, self.change.were_set, self.lock, self.say)
         went_on = {step.key for step in self.what.later}
         later = [step for step in of(StartRole, stood) if step.key in went_on]
         self._take(self.before, (*done, *undo), tuple(reversed(undo)), later)

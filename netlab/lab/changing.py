@@ -7,7 +7,7 @@ stands: so the next `apply` knows where it is.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from netlab import paths
 from netlab.errors import NetlabError, explain
@@ -35,7 +35,8 @@ from netlab.plan.middle_steps import CreateMiddle
 from netlab.plan.planner import Plan
 from netlab.plan.steps import StartRole
 from netlab.plan.sysctl_step import ChangeSysctls
-from netlab.record import changing, store
+from netlab.record import changing, impaired, store
+from netlab.record.impaired import Links
 from netlab.record.model import LabRecord
 from netlab.supervise import client, lab_cgroup
 
@@ -65,15 +66,25 @@ class Change:
         self.difference = difference(self.noted.done, plan.steps, self.why)
         self.has_middle = record.has_middle or wanted.has_middle or os.path.exists(f"{self.folder}/{paths.LINKS}")
         self.were_down = change_downs.found(self.before)
+        self.were_set: Links | None = None  # by `netlab link`
+        self.spoilt: Sequence[str] = ()
         if self.has_middle:
             from netlab.lab import change_links
 
             change_links.check(record, wanted, self.difference)
+            self.were_set = impaired.read(record)
+            self.spoilt = change_links.spoilt(self.before)
 
     @property
     def is_needed(self) -> bool:
         """Whether anything is to be done."""
-        if self.is_cut_off or self.were_down or self.after.record != self.before.record or not self.difference.is_empty:
+        if (
+            self.is_cut_off
+            or self.were_down
+            or self.spoilt
+            or self.after.record != self.before.record
+            or not self.difference.is_empty
+        ):
             return True
         if not self.has_middle:
             return False
@@ -83,7 +94,11 @@ class Change:
 
     def tell(self) -> None:
         """Say what the change interrupts, and what moves."""
-        for text in (*change_downs.told(self.were_down), *interruptions.told(self.difference, self.why.fresh)):
+        for text in (
+            *change_downs.told(self.were_down),
+            *self.spoilt,
+            *interruptions.told(self.difference, self.why.fresh),
+        ):
             self.say(f"netlab: {self.lab}: {text}")
 
     def links_as_written(self) -> list[str]:

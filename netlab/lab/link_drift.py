@@ -74,6 +74,16 @@ def problems(lab: Standing) -> Iterator[Problem]:
             yield from (Problem(where, what, mend) for what in ([] if gone else _missing(lab, link)))
 
 
+def spoilt(lab: Standing) -> "list[tuple[Link, list[str]]]":
+    """Return the links that are led through the middle and lack something that can be set again, with what they lack."""
+    if not os.path.exists(lab.runtime.netns_path(MIDDLE)):
+        return []
+    links = impaired.read(lab.record) or Links()
+    led = [link for link in named_links.all_links(impaired.directions(lab.record, links)) if link[0].sends]
+    whole = [link for link in led if str(link[0].number) not in links.changing and not _gone(lab, link)]
+    return [(link, lacks) for link in whole if (lacks := _missing(lab, link))]
+
+
 def _gone(lab: Standing, link: "Link") -> list[str]:
     """Return which interfaces of a link are gone in the middle."""
     there = {name for _, name in inside(lab.runtime.netns_path(MIDDLE), socket.if_nameindex)}

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 
 from netlab import paths
+from netlab.errors import NetlabError
 from netlab.lab import bring_up, changing
 from netlab.record import store
 from netlab.supervise import client
@@ -194,6 +195,65 @@ def test_counts_are_of_the_link_that_is_there(pair: Path) -> None:
     for each in json.loads(netlab("link", "show", "--json").stdout)["links"][0]["directions"]:
         assert each["counts"]["carried"] >= 3
         assert each["counts"]["delayed_now"] == 0
+
+
+def middle(*argv: str) -> str:
+    """Run a command where impaired links are led through; return what it prints."""
+    folder = f"{paths.folder_of('pair')}/{paths.NETNS}/{paths.MIDDLE}"
+    done = subprocess.run(["nsenter", f"--net={folder}", *argv], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "deleted",
+    [
+        ("tc", "qdisc", "del", "dev", "l1a", "root"),
+        ("tc", "qdisc", "del", "dev", "l1b", "clsact"),
+        ("ethtool", "-K", "l1a", "tx", "on"),
+    ],
+)
+def test_what_somebody_has_deleted_in_the_middle_is_told_and_set_again(pair: Path, deleted: tuple[str, ...]) -> None:
+    pair.write_text(PAIR.replace("[a, b]", "{endpoints: [a, b], rate: 10mbit, loss: 1%}"))
+    netlab("apply", str(pair))
+    before = state()
+    middle(*deleted)
+    told = netlab("status", code=1).stdout
+    shown = netlab("apply", "--dry-run", str(pair))
+    said = netlab("apply", str(pair)).stderr
+
+    assert "a-b: " in told
+    assert "tc -n pair._middle qdisc add dev l1a clsact" in shown.stdout
+    assert "a-b is set again: " in shown.stderr
+    assert "a-b is set again: " in said
+    netlab("status")
+    assert state() == before
+    inside("a", "ping", "-c", "1", "b")
+    assert "nothing to do" in netlab("apply", str(pair)).stderr
+
+
+def test_a_change_that_is_undone_leaves_links_as_netlab_link_had_set_them(
+    pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it fails at its very end, when links are as in the file already."""
+    netlab("link", "a-b", "set", "loss=3%", "rate=20mbit")
+    before, links = state(), netlab("link", "show").stdout
+    seen_then: list[str] = []
+
+    def fail(change: changing.Change, _: object) -> None:
+        seen_then.append(netlab("link", "show").stdout)
+        raise NetlabError("alas")
+
+    monkeypatch.setattr(changing.Change, "_complete", fail)
+    with pytest.raises(NetlabError, match="alas"):
+        changing.apply(
+            planned({"name": "pair", "nodes": {"a": {}, "b": {}, "c": {}}, "links": [["a", "b"]]}), PATIENCE_S, quiet
+        )
+
+    assert "loss 3%" in links
+    assert "loss" not in seen_then[0]
+    assert links == netlab("link", "show").stdout
+    eventually(lambda: state() == before, "all is as before", 20)
+    netlab("status")
 
 
 def test_processes_that_begin_count_on_delayed_links(pair: Path) -> None:
