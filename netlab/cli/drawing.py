@@ -11,6 +11,7 @@ from netlab.cli.console import is_terminal
 from netlab.errors import NetlabError, UsageError
 from netlab.observe import graph
 from netlab.paths import process_key
+from netlab.record import store
 
 if TYPE_CHECKING:
     from netlab.observe.status import LabStatus
@@ -22,6 +23,8 @@ _BINARY = ("png", "pdf")
 def draw(args: typed.Graph) -> None:
     """Draw what is meant into a file, or to stdout."""
     form = args.format or _form(args.save)
+    if args.file in store.labs() and not os.path.exists(args.file):
+        args.lab, args.file = args.file, ""
     drawing = _of_file(args) if args.file else _of_lab(args)
     data = graph.mermaid(drawing).encode() if form == "mermaid" else graph.dot(drawing).encode()
     if form not in ("mermaid", "dot"):
@@ -63,7 +66,6 @@ def _of_lab(args: typed.Graph) -> graph.Drawing:
     from netlab.lab import link_state
     from netlab.lab.standing import Standing
     from netlab.observe import status
-    from netlab.record import store
 
     lab = store.choose(args.lab)
     if not store.is_readable(lab):
@@ -71,7 +73,7 @@ def _of_lab(args: typed.Graph) -> graph.Drawing:
     found = status.read(lab)
     states = {name: _states(name, found) for name in found.nodes}
     standing = Standing.read(lab)
-    bad = {problem.where.partition(" ")[0] for problem in found.problems}
+    bad = {paths.node_of(problem.where.partition(" ")[0]) for problem in found.problems}
     return graph.of(standing.record, states, bad, link_state.are_down(standing))
 
 

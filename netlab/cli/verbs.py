@@ -394,7 +394,9 @@ VERBS = {
         "draw a lab that is up, or a topology",
         typed.Graph,
         (
-            _argument("file", metavar="FILE", nargs="?", default="", help="the topology (the lab that is up)"),
+            _argument(
+                "file", metavar="FILE|LAB", nargs="?", default="", help="the topology, or a lab (the lab that is up)"
+            ),
             _SET,
             _argument(
                 "--format",

@@ -75,7 +75,7 @@ def problems(lab: Standing) -> Iterator[Problem]:
 
 
 def spoilt(lab: Standing) -> "list[tuple[Link, list[str]]]":
-    """Return the links that are led through the middle and lack something that can be set again, with what they lack."""
+    """Return the links that are led through the middle and lack what can be set again there, and what they lack."""
     if not os.path.exists(lab.runtime.netns_path(MIDDLE)):
         return []
     links = impaired.read(lab.record) or Links()

@@ -11,20 +11,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from netlab.errors import HostError, NetlabError
 from netlab.named_tuple import NamedTuple
+from netlab.observe import palette
 from netlab.record.model import InterfaceRecord, LabRecord, NodeRecord
 
 DEADLINE_S = 60
 _NODE, _SWITCH, _HOST = "node", "switch", "host"
-_COLOURS = {_NODE: ("#eef3fa", "#4a6d9c"), _SWITCH: ("#f3f3f3", "#777777"), _HOST: ("#fdf3e1", "#b07a1c")}
-_WITH_PROGRAM = ("#e6f4ea", "#2f7d4f")
-_BAD = "#c0392b"
+_COLOURS = {_NODE: palette.NODES[0].light, _SWITCH: palette.QUIET.light, _HOST: palette.NODES[5].light}
+_WITH_PROGRAM = palette.KERNEL.light
+_WRONG = palette.BAD.light
 _FONT = "Helvetica"
 # How Graphviz lays it out, and where words stand beside links. Labs without circles go from left to right, or, where
 # that would be too high, from a middle to all sides.
 _MOST_IN_A_COLUMN = 12
-_AS_STAR = "layout=twopi overlap=scale ranksep=3", "labeldistance=2"
-_AS_TREE = "layout=dot rankdir=LR ranksep=2.2 nodesep=0.5", "labeldistance=2.6"
-_AS_NET = "layout=neato overlap=scale", "labeldistance=2 len=2.6"
+_AS_STAR = "layout=twopi overlap=scale ranksep=3", ""
+_AS_TREE = "layout=dot rankdir=LR ranksep=2.2 nodesep=0.8", "labeldistance=2.6"
+_AS_NET = "layout=neato overlap=scale start=3", "labeldistance=2.2 len=3.2"
 
 
 class Box(NamedTuple):
@@ -154,12 +155,12 @@ def mermaid(drawing: Drawing) -> str:
         stroke = "-.-" if line.is_down else "---"
         said.append(f"  {ids[line.a.node]} {stroke}" + (f'|"{text}"| ' if text else " ") + ids[line.b.node])
     if down := [str(at) for at, line in enumerate(drawing.lines) if line.is_down]:
-        said.append(f"  linkStyle {','.join(down)} stroke:{_BAD}")
+        said.append(f"  linkStyle {','.join(down)} stroke:{_WRONG}")
     for box in drawing.boxes:
         if box.is_bad:
-            said.append(f"  style {ids[box.name]} stroke:{_BAD},stroke-width:3px")
+            said.append(f"  style {ids[box.name]} stroke:{_WRONG},stroke-width:3px")
         elif box.has_program:
-            said.append(f"  style {ids[box.name]} fill:{_WITH_PROGRAM[0]},stroke:{_WITH_PROGRAM[1]},color:#000")
+            said.append(f"  style {ids[box.name]} fill:{_filled(_WITH_PROGRAM)},stroke:{_WITH_PROGRAM},color:#000")
     return "\n".join(said) + "\n"
 
 
@@ -175,16 +176,17 @@ def dot(drawing: Drawing) -> str:
     """Return a graph in Graphviz's language (https://graphviz.org/doc/info/lang.html), with its way to lay it out."""
     font = f'fontname="{_FONT}"'
     layout, of_links = _layout(drawing)
+    shown = _without_words_at_hubs(drawing) if layout == _AS_STAR[0] else drawing
     said = [
         f"graph {_quoted(drawing.title)} {{",
         f"  graph [{layout} splines=true bgcolor=white {font} label={_quoted(drawing.title)} labelloc=t]",
         f'  node [shape=box style="filled,rounded" {font} fontsize=11]',
-        f'  edge [{of_links} {font} fontsize=9 color="#888888" fontcolor="#444444"]',
-        *map(_box, drawing.boxes),
+        f'  edge [{of_links} {font} fontsize=9 color="{palette.QUIET.light}" fontcolor="#333333"]',
+        *map(_box, shown.boxes),
     ]
-    for line in drawing.lines:
+    for line in shown.lines:
         words = f"label={_lines_of(line.label)} taillabel={_lines_of(line.a.lines)} headlabel={_lines_of(line.b.lines)}"
-        words += f' color="{_BAD}" style=dashed' if line.is_down else ""
+        words += f' color="{_WRONG}" style=dashed' if line.is_down else ""
         said.append(f"  {_quoted(line.a.node)} -- {_quoted(line.b.node)} [{words}]")
     return "\n".join([*said, "}"]) + "\n"
 
@@ -193,18 +195,43 @@ def _layout(drawing: Drawing) -> tuple[str, str]:
     """Return how the lab is best laid out, and what links need for it."""
     if not _is_tree(drawing):
         return _AS_NET
-    links = Counter(end.node for line in drawing.lines for end in (line.a, line.b))
-    return _AS_STAR if max(links.values(), default=0) > _MOST_IN_A_COLUMN else _AS_TREE
+    return _AS_STAR if max(_links_of(drawing).values(), default=0) > _MOST_IN_A_COLUMN else _AS_TREE
+
+
+def _links_of(drawing: Drawing) -> Counter[str]:
+    return Counter(end.node for line in drawing.lines for end in (line.a, line.b))
+
+
+def _without_words_at_hubs(drawing: Drawing) -> Drawing:
+    """Return a star whose links have no words: each node with few links has its interfaces and networks in its box."""
+    links = _links_of(drawing)
+    words: dict[str, list[str]] = {box.name: [] for box in drawing.boxes}
+    for line in drawing.lines:
+        for end in (line.a, line.b):
+            if links[end.node] <= _MOST_IN_A_COLUMN:
+                words[end.node] += [*end.lines, *line.label]
+    boxes = tuple(
+        box._replace(lines=(*box.lines, *(words[box.name] or [f"{links[box.name]} interfaces"])))
+        for box in drawing.boxes
+    )
+    bare = tuple(
+        line._replace(a=line.a._replace(lines=()), b=line.b._replace(lines=()), label=()) for line in drawing.lines
+    )
+    return Drawing(drawing.title, boxes, bare)
 
 
 def _box(box: Box) -> str:
-    fill, border = _WITH_PROGRAM if box.has_program else _COLOURS[box.kind]
-    width = 1
+    border = _WITH_PROGRAM if box.has_program else _COLOURS[box.kind]
+    fill, width = _filled(border), 1
     if box.is_bad:
-        border, width = _BAD, 3
+        border, width = _WRONG, 3
     shape = ' shape=ellipse style="filled"' if box.kind == _SWITCH else ""
     colours = f'fillcolor="{fill}" color="{border}" penwidth={width}{shape}'
     return f"  {_quoted(box.name)} [label={_lines_of((box.name, *box.lines))} {colours}]"
+
+
+def _filled(border: str) -> str:
+    return palette.pale(border)
 
 
 def render(text: str, form: str) -> bytes:

@@ -82,8 +82,8 @@ def test_a_running_lab_says_what_runs_and_what_is_wrong(tmp_path: Path) -> None:
         (("command: running",), False),
         ((), True),
     ]
-    assert "  style n3 stroke:#c0392b" in graph.mermaid(found)
-    assert '"b" [label="b" fillcolor="#eef3fa" color="#c0392b" penwidth=3]' in graph.dot(found)
+    assert "  style n3 stroke:#b00000" in graph.mermaid(found)
+    assert '"b" [label="b" fillcolor="#e0eff8" color="#b00000" penwidth=3]' in graph.dot(found)
 
 
 def test_mermaid(drawing: graph.Drawing) -> None:
@@ -96,7 +96,7 @@ def test_mermaid(drawing: graph.Drawing) -> None:
         '  n0 ---|"left .1<br/>eth0 .2<br/>10.9.0.0/30<br/>fd09::/64"| n2',
         '  n0 ---|"eth1 .1<br/>10.5.0.0/24"| n1',
         '  n1 ---|"eth0 .2<br/>10.5.0.0/24"| n3',
-        "  style n0 fill:#e6f4ea,stroke:#2f7d4f,color:#000",
+        "  style n0 fill:#eaeaee,stroke:#4d4d75,color:#000",
     ]
 
 
@@ -156,3 +156,13 @@ def test_graph_writes_what_the_file_s_ending_says(
     assert "expected a name that ends in .svg, .png" in capsys.readouterr().err
     assert main.main(["graph", pair, "--save", "no/lab.dot"]) == 1
     assert "cannot write no/lab.dot: No such file" in capsys.readouterr().err
+
+
+def test_a_star_has_words_in_its_boxes_and_none_at_its_links(tmp_path: Path) -> None:
+    """A hundred ends at one hub would be a black spot."""
+    star = graph.of(record("{name: s, nodes: {hub: , h: {replicas: 100}}, links: [[hub, h]]}", tmp_path))
+    text = graph.dot(star)
+
+    assert '"hub" [label="hub\\n100 interfaces"' in text
+    assert '"h7" [label="h7\\neth0 .2\\n10.0.6.0/24\\nfd00:0:0:6::/64"' in text
+    assert 100 == text.count('[label="" taillabel="" headlabel=""]')
