@@ -23,7 +23,7 @@ SETUP := PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' sh .ci/setup
 BIN := .venv/bin
 
 LIBBPF_PACKAGES := clang libbpf-dev
-TEST_PACKAGES := $(LIBBPF_PACKAGES) graphviz ethtool nftables iptables dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap)
+TEST_PACKAGES := $(LIBBPF_PACKAGES) graphviz ethtool nftables iptables dnsmasq-base bind9-dnsutils dnsperf $(if $(SLOW),debootstrap chromium)
 DAEMON_PACKAGES := frr bind9 haproxy keepalived curl
 KERNEL_PACKAGES := qemu-system-x86 kmod busybox-static file
 SOAK := tests/lab/test_soak.py tests/lab/test_killed_reloads.py tests/lab/test_endurance.py

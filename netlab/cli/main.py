@@ -353,6 +353,13 @@ def graph(args: typed.Graph) -> None:
     draw(args)
 
 
+def web(args: typed.Web) -> None:
+    """Show a lab, or a saved run, in a browser."""
+    from netlab.cli.web import show
+
+    show(args, say)
+
+
 def list_(args: typed.List) -> None:
     """List the labs of this machine."""
     from netlab.cli import show
@@ -435,6 +442,7 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "test": test,
     "wait": wait,
     "graph": graph,
+    "web": web,
     "list": list_,
     "doctor": doctor,
     "schema": schema,

@@ -301,3 +301,11 @@ class Wait(Arguments):
 
     checks: list[str]
     timeout: float
+
+
+class Web(Named):
+    """The arguments of `web`: what is replayed ("": a lab that is up), and where browsers are served."""
+
+    replay: str
+    host: str
+    port: int

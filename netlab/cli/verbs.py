@@ -47,6 +47,13 @@ def seconds(text: str) -> float:
     return min(float(text), LONGEST_S)
 
 
+def port(text: str) -> int:
+    """Return a TCP port, for argparse; 0 is any that is free."""
+    if not 0 <= int(text) < 1 << 16:
+        raise ValueError
+    return int(text)
+
+
 def threads(text: str) -> int:
     """Return a number of threads, for argparse."""
     if not 0 < int(text) < 1 << 16:
@@ -404,6 +411,21 @@ VERBS = {
                 help="by Graphviz: svg, png, pdf, or its text, dot; or the text of Mermaid, which needs nothing",
             ),
             _argument("--save", metavar="FILE", help="write it into a new file; its ending says the format"),
+        ),
+    ),
+    "web": Verb(
+        "show a lab in a browser: requests on their way, threads, queue, rates; and replay what has happened",
+        typed.Web,
+        (
+            _LAB,
+            _argument(
+                "--replay",
+                metavar="PATH",
+                default="",
+                help="a saved run: the folder of `demo --save`, or the JSON lines of `timeline --save`",
+            ),
+            _argument("--host", metavar="HOST", default="", help="serve other machines, too, at this address (none)"),
+            _argument("--port", type=port, metavar="PORT", default=8080, help="at this port; 0 is any (8080)"),
         ),
     ),
     "list": Verb("list the labs of this machine", typed.List, (_FORMAT, _JSON), ""),

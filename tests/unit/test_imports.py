@@ -17,7 +17,7 @@ from tests.checkout import ROOT
 # The basement is what stands beside the rooms: errors, paths, and what roles and all rooms share.
 ROWS: list[tuple[str, ...]] = [
     ("cli", "testing"),
-    ("grade",),
+    ("grade", "web"),
     ("api",),
     ("demo",),
     ("observe",),
@@ -40,6 +40,10 @@ ONLY_USERS = {
     "argcomplete": {"cli.completion"},
     "docker": {"runtime.engine"},
     "distributed": {"grade.cluster"},
+    "nicegui": {"web.page", "web.server", "web.side"},
+    "uvicorn": {"web.server"},
+    "fastapi": {"web.server"},
+    "igraph": {"web.layout"},
     "ctypes": {
         *(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "map_reader", "maps")),
         *(f"programs.{name}" for name in ("libbpf_calls", "kernel_header", "kernel_numbers", "global_variables")),
