@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parent.parent.parent
-ALL_PACKAGES = "python3 python3-venv python3-bpfcc iproute2 linux-libc-dev iputils-ping libpcap0.8"
+ALL_PACKAGES = "python3 python3-venv python3-bpfcc iproute2 linux-libc-dev iputils-ping libseccomp2 libpcap0.8"
 REAL_TOOLS = (
     "cat",
     "cksum",

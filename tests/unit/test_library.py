@@ -20,6 +20,7 @@ OWN_PROCESSES = {
     "__main__",
     "programs.loader_child",
     "programs.event_collector",
+    "programs.room_inside",
     "network.packet_holder",
     "supervise.supervisor",
     "demo.matching_child",
@@ -32,6 +33,8 @@ MAY = {  # and why
     "balancer.health_checks": {"has signals otherwise"},  # in the child that a check starts
     "runtime.entry": {"ends or replaces", "moves"},  # children that it forks
     "supervise.child": {"ends or replaces", "moves", "has signals otherwise"},  # the same
+    "programs.room": {"moves"},  # in the loader's child, which loads one program and ends
+    "kernel.enclosing": {"moves"},  # for processes of our own
     "kernel.syscalls": {"ends or replaces", "moves"},  # for processes of our own
     "kernel.searching": {"has signals otherwise"},  # in processes of our own
     "kernel.signals": {"has signals otherwise"},  # contexts, after which they are as before

@@ -78,7 +78,7 @@ def test_only_a_program_that_includes_it_gets_one(tmp_path: Path) -> None:
     program, work = str(tmp_path / "a.c"), str(tmp_path / "work")
 
     assert lab_header.flags("nolab", "lb", program, '#include "laboratory.h"\n// lab.h', work) == ([], b"")
-    with pytest.raises(NetlabError, match="nolab has no record"):
+    with pytest.raises(NetlabError, match="nolab is not up any more"):
         lab_header.flags("nolab", "lb", program, '#include "lab.h"\n', work)
     (tmp_path / "lab.h").write_text("")
     assert lab_header.flags("nolab", "lb", program, '#include "lab.h"\n', work) == ([], b"")
