@@ -28,6 +28,7 @@ from typing import NoReturn
 from netlab import options
 from netlab.role import count, decimal, place, ready, say, shown
 
+CAPABILITIES = ["NET_ADMIN"]  # to repair a connection (TCP_REPAIR)
 OPTIONS: options.Options = {
     "target": {"type": "endpoint", "required": True, "help": "the server, as NODE:PORT"},
     "count": {"type": "integer", "default": 10, "minimum": 0, "help": "bytes to send"},

@@ -27,6 +27,7 @@ from netlab import options
 from netlab.role import count, place, ready, say, shown
 
 STAYS = True  # until it is told to end
+CAPABILITIES = ["NET_ADMIN"]  # to see segments that the kernel drops
 OPTIONS: options.Options = {
     "port": {"type": "port", "default": 9000, "help": "the TCP port to listen on"},
 }

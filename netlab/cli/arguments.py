@@ -62,7 +62,7 @@ def plain_exec(words: list[str]) -> typed.Exec | None:
         return None
     found = typed.Exec()
     found.verb, found.words, found.lab, found.lab_given = "exec", words, lab, lab is not None
-    found.node, found.command = node, [command, *rest]
+    found.trusted, found.node, found.command = False, node, [command, *rest]
     found.quiet = found.verbose = False
     return found
 

@@ -16,13 +16,15 @@ from netlab.runtime.base import Command, Entrance
 _KEPT = ("TERM", "COLORTERM")  # of the caller's variables: they describe the terminal
 
 
-def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
-    """Become a command in a node.
+def enter(
+    lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str, str], *, trusted: bool = False
+) -> NoReturn:
+    """Become a command in a node, of an untrusted lab a confined one unless it is `trusted`.
 
     If the command does not exist, this process ends with exit code 127; if it cannot be executed, with 126, as in a
     shell.
     """
-    wrapped = launch.command(lab, node, argv)
+    wrapped = launch.command(lab, node, argv, trusted=trusted)
     detail(f"in {node}: {' '.join(wrapped.argv)}")
     umask.give_back()
     if wrapped.place:
@@ -40,12 +42,20 @@ def enter(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str,
         raise HostError(f"{wrapped.argv[0]} is not installed; on Debian: apt-get install iproute2") from None
 
 
-def start(lab: Standing, node: str, argv: Sequence[str], variables: Mapping[str, str], outputs: tuple[int, int]) -> int:
+def start(
+    lab: Standing,
+    node: str,
+    argv: Sequence[str],
+    variables: Mapping[str, str],
+    outputs: tuple[int, int],
+    *,
+    trusted: bool = False,
+) -> int:
     """Start a command in a node as a child of this process, with these two outputs, and return its process id.
 
     All signals are blocked from now on: signal_proxy.end_as passes them on.
     """
-    wrapped = launch.command(lab, node, argv)
+    wrapped = launch.command(lab, node, argv, trusted=trusted)
     umask.give_back()
     return _start(wrapped, argv[0], variables, outputs)
 
@@ -62,7 +72,7 @@ def _start(wrapped: Command, command: str, variables: Mapping[str, str], outputs
     try:
         pid = entry.fork(place) if place else os.fork()
     except OSError as error:
-        what = "cannot enter the container, which has ended" if place else "cannot start a process"
+        what = f"cannot enter the {_kind(wrapped)}, which has ended" if place else "cannot start a process"
         raise NetlabError(f"{what}: {error.strerror}") from None
     if pid:
         return pid
@@ -82,9 +92,13 @@ def _start(wrapped: Command, command: str, variables: Mapping[str, str], outputs
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _execute(wrapped.argv, environment)
     except BaseException as error:  # noqa: BLE001 - in any case there must not be two of the caller
-        say(f"netlab: cannot {'enter the container' if place else f'run {wrapped.argv[0]}'}: {error}")
+        say(f"netlab: cannot {f'enter the {_kind(wrapped)}' if place else f'run {wrapped.argv[0]}'}: {error}")
     finally:
         os._exit(1)
+
+
+def _kind(wrapped: Command) -> str:
+    return "room" if wrapped.place and wrapped.place.user else "container"
 
 
 def _step_into(entrance: Entrance) -> None:

@@ -37,7 +37,7 @@ def run(lab: Standing, called: str, options: Sequence[str]) -> NoReturn:
     os.chdir(home_of(lab.record))
     log = Log(lab.record.folder, process_key(node, process.name))
     (out, out_end), (err, err_end) = os.pipe(), os.pipe()
-    pid = become.start(lab, node, argv, variables, (out_end, err_end))
+    pid = become.start(lab, node, argv, variables, (out_end, err_end), trusted=launch.runs_freely(lab, process))
     for end in (out_end, err_end):
         os.close(end)
     log.note(f"started in the foreground as process {pid}, with {' '.join(options) or 'no more options'}")

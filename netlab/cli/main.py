@@ -153,7 +153,7 @@ def exec_(args: typed.Exec) -> NoReturn:
         raise UsageError(f"exec needs a command: netlab exec {args.node} COMMAND [ARGUMENT ...]")
     from netlab.cli import become
 
-    become.enter(lab, args.node, args.command, lab.record.variables(args.node))
+    become.enter(lab, args.node, args.command, lab.record.variables(args.node), trusted=args.trusted)
 
 
 def shell(args: typed.OfNode) -> NoReturn:

@@ -237,6 +237,8 @@ def _remarks(name: str, node: "NodeStatus") -> Iterator[str]:
     for process in node.processes:
         if process.restarts and process.state not in ("restarting", "exited", "killed", "gone"):
             yield f"{process.process}: it has started again by itself, {count(process.restarts, 'time')} in a row"
+        if process.cut_off_after:
+            yield f"{process.process}: its output was cut off, as its log holds {process.cut_off_after:,} bytes"
     if node.memory_kills:
         killed = count(node.memory_kills, "process", "es")
         yield f"{name}: its memory was used up, and the kernel has killed {killed} there"

@@ -86,6 +86,7 @@ class OfNode(Arguments):
 class Exec(OfNode):
     """The arguments of `exec`."""
 
+    trusted: bool
     command: list[str]
 
 

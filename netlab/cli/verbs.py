@@ -154,7 +154,11 @@ VERBS = {
     "exec": Verb(
         "run a command in a node",
         typed.Exec,
-        (_NODE, _argument("command", metavar="COMMAND", nargs=_REST, help="the command and its arguments")),
+        (
+            _argument("--trusted", action="store_true", help="in an untrusted lab, too, run it as root, unconfined"),
+            _NODE,
+            _argument("command", metavar="COMMAND", nargs=_REST, help="the command and its arguments"),
+        ),
     ),
     "shell": Verb("open a shell in a node", typed.OfNode, (_NODE,)),
     "run": Verb(

@@ -11,9 +11,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 MS_RDONLY = 1
-MS_NOSUID = 2
-MS_NODEV = 4
-MS_REMOUNT = 32
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 2, 4, 8, 32
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
@@ -23,12 +21,10 @@ CLONE_NEWNET = 0x40000000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
+CLONE_NEWCGROUP = 0x02000000
 CLONE_FS = 0x00000200
 CLONE_NEWPID = 0x20000000
 PR_SET_PDEATHSIG = 1
-_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
-_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
-_CAPABILITY_VERSION = 0x20080522
 SIGKILL = 9
 # Their numbers are the same on every architecture; the C library has functions for them only since 2.36.
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
@@ -48,7 +44,7 @@ def mount(source: str, target: str, fstype: str, flags: int = 0, data: str = "")
     Raises OSError, whose message names the call and whose `filename` is the target.
     """
     words = (os.fsencode(source), os.fsencode(target), fstype.encode())
-    _check(libc().mount(*words, flags, data.encode() or None), "mount", target)
+    check(libc().mount(*words, flags, data.encode() or None), "mount", target)
 
 
 def umount(target: str, detach: bool = True) -> None:
@@ -57,7 +53,13 @@ def umount(target: str, detach: bool = True) -> None:
     With `detach` the mount goes even while it is in use, with all mounts below it. Raises OSError.
     """
     flags = UMOUNT_NOFOLLOW | (MNT_DETACH if detach else 0)
-    _check(libc().umount2(os.fsencode(target), flags), "umount2", target)
+    check(libc().umount2(os.fsencode(target), flags), "umount2", target)
+
+
+def sethostname(name: str) -> None:
+    """Set the host name of this process's namespace; raises OSError."""
+    told = os.fsencode(name)
+    check(libc().sethostname(told, len(told)), "sethostname")
 
 
 def exchange(one: str, other: str) -> None:
@@ -66,7 +68,7 @@ def exchange(one: str, other: str) -> None:
 
     here = ctypes.c_int(_AT_FDCWD)
     names = os.fsencode(one), os.fsencode(other)
-    _check(libc().renameat2(here, names[0], here, names[1], ctypes.c_uint(_RENAME_EXCHANGE)), "renameat2", other)
+    check(libc().renameat2(here, names[0], here, names[1], ctypes.c_uint(_RENAME_EXCHANGE)), "renameat2", other)
 
 
 def open_proc() -> int:
@@ -105,7 +107,7 @@ def place_mounts(copy: int, path: str) -> None:
 
 def unshare(kinds: int) -> None:
     """Give the calling *thread* something of its own (CLONE_…); raises OSError. See `in_threads`."""
-    _check(libc().unshare(kinds), "unshare")
+    check(libc().unshare(kinds), "unshare")
 
 
 def unshare_net() -> None:
@@ -156,7 +158,7 @@ def silenced(fd: int) -> Iterator[None]:
 
 def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
     """Move the calling *thread* into the namespace that `fd` is open on; raises OSError. See `in_threads`."""
-    _check(libc().setns(fd, kind), "setns")
+    check(libc().setns(fd, kind), "setns")
 
 
 def die_with_parent(parent: int = 0, number: int = SIGKILL) -> None:
@@ -166,33 +168,10 @@ def die_with_parent(parent: int = 0, number: int = SIGKILL) -> None:
     for an orphan. For the kernel, the parent is the *thread* that forked. So start such a child from a thread that
     lives as long as the child should.
     """
-    _check(libc().prctl(PR_SET_PDEATHSIG, number, 0, 0, 0), "prctl")
+    check(libc().prctl(PR_SET_PDEATHSIG, number, 0, 0, 0), "prctl")
     now = os.getppid()
     if now != parent if parent else now == 1:
         os._exit(128 + number)
-
-
-def limit_capabilities(allowed: int) -> None:
-    """Give up every capability that is not in the mask `allowed`, also for everything that this process executes.
-
-    Raises OSError.
-    """
-    import ctypes
-
-    number = 0
-    while libc().prctl(_PR_CAPBSET_READ, number, 0, 0, 0) != -1:  # up to the last that this kernel knows
-        if not allowed >> number & 1:
-            _check(libc().prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
-        number += 1
-    _check(libc().prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl")
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
-    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: the lower 32 of each, then the upper ones
-    _check(libc().capget(header, sets), "capget")
-    for half, part in ((0, allowed & 0xFFFFFFFF), (3, allowed >> 32)):
-        sets[half] &= part
-        sets[half + 1] &= part
-        sets[half + 2] = 0
-    _check(libc().capset(header, sets), "capset")
 
 
 def in_threads(count: int, work: Callable[[Iterator[_T]], None], items: Iterable[_T]) -> None:
@@ -290,11 +269,11 @@ def call(number: int, name: str, *arguments: object, path: str = "") -> int:
     """Make a system call by its number, and return its answer; `name` is what messages call it. Raises OSError."""
     import ctypes
 
-    return _check(libc().syscall(ctypes.c_long(number), *arguments), name, path)
+    return check(libc().syscall(ctypes.c_long(number), *arguments), name, path)
 
 
-def _check(result: int, call: str, path: str = "") -> int:
-    """Return a call's answer, or raise OSError with the thread's errno where that is -1."""
+def check(result: int, call: str, path: str = "") -> int:
+    """Return the answer of a call, or raise OSError with the thread's errno where that is -1."""
     if result != -1:
         return result
     ctypes = sys.modules["ctypes"]  # loaded by the call that failed

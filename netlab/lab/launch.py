@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netlab.supervise.job import Setup, Start
     from netlab.topology.model import SetupCommand
 
+_OF_SETUPS = ("NET_ADMIN",)  # an untrusted node's setup may change its interfaces
 _SHOWN = 60  # characters of a command in a message
 
 
@@ -30,12 +31,21 @@ def process(
     """
     argv, variables = [*process.argv, *more], {**lab.record.variables(node), **process.env}
     if process.role:
-        if not lab.runtime.has_files:
+        if not lab.runtime.has_files or runs_freely(lab, process):
             argv[0] = sys.executable
         there = variables.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
         variables["PYTHONPATH"] = paths.IMPORTED_FROM + (os.pathsep + there if there else "")
         variables["PYTHONUNBUFFERED"] = "1"
     return argv, variables
+
+
+def runs_freely(lab: Standing, process: ProcessRecord) -> bool:
+    """Say whether a process of an untrusted lab is not confined: a role of netlab's own that needs more."""
+    if not lab.record.untrusted or not process.role:
+        return False
+    from netlab.topology import trust
+
+    return trust.is_privileged(process.argv[1])
 
 
 def start(lab: Standing, step: "StartRole", planned: ProcessRecord, home: str) -> "tuple[Start, str]":
@@ -44,7 +54,7 @@ def start(lab: Standing, step: "StartRole", planned: ProcessRecord, home: str) -
     from netlab.supervise.job import Start
 
     argv, variables = process(lab, step.node, planned)
-    wrapped, group = lab.runtime.wrap(step.node, argv), ""
+    wrapped, group = lab.runtime.wrap(step.node, argv, None if runs_freely(lab, planned) else ()), ""
     if wrapped.groups and not planned.role:
         wrapped, group = _grouped(wrapped, step.key)
     problem = entry.problem(wrapped.place, argv[0], variables, home) if wrapped.place else ""
@@ -79,6 +89,9 @@ def _grouped(command: Command, key: str) -> tuple[Command, str]:
     """
     for group in (each for each in command.groups if os.path.exists(f"{each}/cgroup.controllers")):
         own = f"{group}/{key.replace('/', '.')}"
+        if command.place:
+            entered = tuple(own if each == group else each for each in command.place.groups)
+            return command._replace(place=command.place._replace(groups=entered)), own
         if command.entrance:
             entered = tuple(own if each == group else each for each in command.entrance.groups)
             return command._replace(entrance=command.entrance._replace(groups=entered)), own
@@ -93,7 +106,7 @@ def setup(lab: Standing, step: "RunSetup", home: str) -> "Setup":
 
     commands, wrapped = [], None
     for each in step.commands:
-        wrapped = lab.runtime.wrap(step.node, each.argv)
+        wrapped = lab.runtime.wrap(step.node, each.argv, _OF_SETUPS)
         commands.append((tuple(wrapped.argv), _called(each)))
     how = (wrapped.place, wrapped.entrance) if wrapped else (None, None)
     return Setup(step.node, tuple(commands), tuple(lab.record.variables(step.node).items()), home, *how)
@@ -107,8 +120,11 @@ def _called(command: "SetupCommand") -> str:
     return f"line {command.line}: {text}"
 
 
-def command(lab: Standing, node: str, argv: Sequence[str]) -> Command:
-    """Return how a command runs in a node; NetlabError if the node does not exist any more."""
+def command(lab: Standing, node: str, argv: Sequence[str], *, trusted: bool = False) -> Command:
+    """Return how a command runs in a node; NetlabError if the node does not exist any more.
+
+    In an untrusted lab it is confined unless it is `trusted`.
+    """
     name = lab.record.lab
     if not os.path.exists(lab.runtime.netns_path(node)):
         if not os.path.isdir(paths.folder_of(name)):
@@ -116,7 +132,7 @@ def command(lab: Standing, node: str, argv: Sequence[str]) -> Command:
 
             raise store.gone(name)
         raise NetlabError(f"{node} has no namespace: the lab {name} is not whole; netlab down --lab {name}")
-    return lab.runtime.wrap(node, argv)
+    return lab.runtime.wrap(node, argv, None if trusted else ())
 
 
 def shell(lab: Standing) -> list[str]:

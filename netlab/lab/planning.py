@@ -7,7 +7,7 @@ from netlab import paths
 from netlab.errors import NetlabError, UsageError
 from netlab.plan.planner import Plan, plan
 from netlab.record import store
-from netlab.topology import validate
+from netlab.topology import trust, validate
 from netlab.topology.document.tree import Document, Mapping, Scalar
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def planned(
         topology = topology._replace(runtime=stands.runtime)
     if untrusted and topology.runtime != "netns":
         raise UsageError(f"--runtime {topology.runtime}: what is untrusted runs with the runtime netns only")
+    if untrusted:
+        topology = trust.limited(topology)
     return plan(topology, written, surroundings_of(topology), untrusted=untrusted)
 
 

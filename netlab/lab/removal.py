@@ -138,6 +138,10 @@ def _stop_processes(lab: str, folder: str) -> list[str]:
     groups = lab_cgroup.find(lab, folder)
     cgroups.thaw(groups)  # frozen processes get no signals, and some cannot even be killed
     found = ["a supervisor"] if client.stop_supervisor(folder) else []
+    if os.path.exists(f"{folder}/{paths.ROOMS}"):
+        from netlab.runtime import rooms
+
+        rooms.end(folder)  # their first processes heed no other signal
     variable = f"NETLAB_NODE_FILE={folder}/{paths.RECORD}"
     stopped = kill.stop_all(kill.Whose(namespaces(folder), variable, mark.mark(lab), groups))
     if stopped.spared:

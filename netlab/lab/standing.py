@@ -31,8 +31,12 @@ def _runtime(record: LabRecord) -> "Runtime":
     from netlab.runtime.netns import Netns
 
     limits = {name: node.limits for name, node in record.nodes.items() if any(node.limits)}
-    viewers = {name: node.own_paths() for name, node in record.nodes.items() if node.has_own_files}
     hosts = [name for name, node in record.nodes.items() if node.kind == "host"]
+    if record.untrusted:
+        from netlab.runtime.rooms import Rooms
+
+        return Netns(record.lab, record.folder, limits=limits, rooms=Rooms(record))
+    viewers = {name: node.own_paths() for name, node in record.nodes.items() if node.has_own_files}
     return Netns(record.lab, record.folder, limits=limits, viewers=viewers, hosts=hosts)
 
 

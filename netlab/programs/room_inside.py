@@ -15,7 +15,7 @@ from typing import NoReturn, TextIO
 
 from netlab import paths
 from netlab.errors import HostError, NetlabError
-from netlab.kernel import enclosing, seccomp, syscalls
+from netlab.kernel import enclosing, rights, seccomp, syscalls
 from netlab.programs import build, dialects, failures, outside, room_view
 from netlab.programs.build import Refused
 from netlab.programs.diagnostics import Source
@@ -140,7 +140,7 @@ def _become(user: int) -> None:
     os.environ.clear()
     os.environ.update({"PATH": "/usr/bin:/bin", "HOME": "/tmp", "TMPDIR": "/tmp", paths.CACHE_VARIABLE: ""})  # noqa: S108
     os.setgroups([])
-    syscalls.limit_capabilities(1 << 6 | 1 << 7)  # CAP_SETGID and CAP_SETUID, which go with the user
+    rights.limit_capabilities(1 << 6 | 1 << 7)  # CAP_SETGID and CAP_SETUID, which go with the user
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
     syscalls.die_with_parent()

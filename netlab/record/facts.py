@@ -86,6 +86,15 @@ class Exhausted(NamedTuple):
     at_most: Count
 
 
+class Cut(NamedTuple):
+    """A process has printed more than it may: nobody reads what comes after these bytes."""
+
+    process: str
+    pid: Pid
+    cut_ns: Count
+    most: Count
+
+
 class StopRequested(NamedTuple):
     """Somebody has asked the supervisor to stop a process."""
 
@@ -130,10 +139,12 @@ class Killed(NamedTuple):
 
 
 Ended = Exited | Killed | Gone
-OfOne = Started | Ready | Late | Followed | StopRequested | Paused | Resumed | Ended | Restarting | Exhausted  # process
+OfOne = (
+    Started | Ready | Late | Cut | Followed | StopRequested | Paused | Resumed | Ended | Restarting | Exhausted
+)  # process
 Fact = Begun | Forgotten | OfOne
 _KINDS = (
-    *(Begun, Forgotten, Started, Ready, Late, Followed, StopRequested, Paused, Resumed),
+    *(Begun, Forgotten, Started, Ready, Late, Cut, Followed, StopRequested, Paused, Resumed),
     *(Exited, Killed, Gone, Restarting, Exhausted),
 )
 _BY_FIELDS: dict[frozenset[str], type[Fact]] = {frozenset(kind._fields): kind for kind in _KINDS}

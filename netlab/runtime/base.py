@@ -11,15 +11,22 @@ if TYPE_CHECKING:
     from netlab.topology.model import OwnFiles
 
 
-class Place(NamedTuple):
-    """A container to enter: its first process, when that was started (clock ticks since boot), and what is allowed.
+# In an untrusted lab: the capabilities that a command has besides the usual ones, or None if it is not confined.
+Rights = Sequence[str] | None
 
-    `capabilities` are names, in addition to those of the first process.
+
+class Place(NamedTuple):
+    """A container or a room to enter: its first process, when that was started (clock ticks since boot), and more.
+
+    `capabilities` are names; in a container in addition to those of the first process. In a room `user` is who one
+    becomes there, and `groups` are the folders of the control groups that one enters before; of a container 0 and ().
     """
 
     pid: int
     start_ticks: int
     capabilities: tuple[str, ...] = ()
+    user: int = 0
+    groups: tuple[str, ...] = ()
 
 
 class Entrance(NamedTuple):
@@ -74,7 +81,7 @@ class Runtime(Protocol):
     def netns_path(self, node: str) -> str:
         """Return the path of a node's network namespace, to be opened and given to setns(2)."""
 
-    def wrap(self, node: str, argv: Sequence[str]) -> Command:
+    def wrap(self, node: str, argv: Sequence[str], rights: Rights = ()) -> Command:
         """Return how `argv` runs in a node; NetlabError, with the reason, if nothing can run there any more."""
 
     def memory_kills(self, node: str) -> int:

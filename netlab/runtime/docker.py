@@ -19,7 +19,7 @@ from netlab.record import shapes
 from netlab.record.model import LabRecord
 from netlab.record.notes import Containers, ProcessId
 from netlab.runtime import cgroup_limits, engine, own_folders
-from netlab.runtime.base import Command, Place
+from netlab.runtime.base import Command, Place, Rights
 from netlab.runtime.container_files import ContainerFiles, gone
 from netlab.runtime.names import Names
 from netlab.topology.model import OwnFiles
@@ -147,7 +147,7 @@ class Docker:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""
         return self._names.target(node)
 
-    def wrap(self, node: str, argv: Sequence[str]) -> Command:
+    def wrap(self, node: str, argv: Sequence[str], rights: Rights = ()) -> Command:  # noqa: ARG002 - it is trusted
         """Return how `argv` runs in the node's container; NetlabError if that has ended."""
         if node in self._names.hosts:
             return Command(["ip", "netns", "exec", paths.netns_name(self._lab, node), *argv])

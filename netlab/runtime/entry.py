@@ -17,6 +17,14 @@ from netlab.kernel.capabilities import mask
 from netlab.kernel.pids import is_alive
 from netlab.runtime.base import Entrance, Place
 
+_ROOM_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/tmp",  # noqa: S108 - the room's own
+    "USER": "lab",
+    "SHELL": "/bin/sh",
+    "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 _NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")  # the mounts last: until then /proc is the host's
 _LOOK_S = 10.0
 
@@ -48,16 +56,26 @@ def fork(place: Place, born: Callable[[], int] = os.fork) -> int:
 
 
 def join(place: Place, folder: str, keeps_group: bool = False) -> dict[str, str]:
-    """Let this process, which `fork` has made, enter completely; return the container's environment.
+    """Let this process, which `fork` has made, enter completely; return the environment there.
+
+    In a room it is then confined.
 
     With `keeps_group` it stays in its control group of version 2, which is one below the container's, or the container
     is in none. Afterwards it is in `folder`, or in / if the container has no such folder. Raises OSError.
     """
     container = f"/proc/{place.pid}"
+    if place.user:
+        from netlab.kernel import confinement
+
+        _enter([f"{container}/ns/{name}" for name in _NAMESPACES], place.groups, folder)
+        confinement.confine(place.user, place.capabilities)
+        return dict(_ROOM_ENVIRONMENT)
+    from netlab.kernel import rights
+
     environment = _environment(container)
     allowed = _bounding(container) | mask(place.capabilities)
     _enter([f"{container}/ns/{name}" for name in _NAMESPACES], _control_groups(place.pid, keeps_group), folder)
-    syscalls.limit_capabilities(allowed)
+    rights.limit_capabilities(allowed)
     return environment
 
 
@@ -93,11 +111,12 @@ def problem(place: Place, command: str, variables: Mapping[str, str], folder: st
     Signals that end a process wait meanwhile. A container cannot end before its last process was waited for: an undo
     that left this one behind would ask the engine in vain to remove the container.
     """
+    what = "room" if place.user else "container"
     with signals.waiting():
         try:
             pid = fork(place)
         except OSError:
-            return "its container has ended"
+            return f"its {what} has ended"
         if pid == 0:
             code = 1
             try:
@@ -107,7 +126,7 @@ def problem(place: Place, command: str, variables: Mapping[str, str], folder: st
                 os._exit(code)
         code = _exit_code(pid)
     known = {number: words for words, number in commands.EXIT_CODES.items()}
-    return known.get(code, "its container cannot be entered")
+    return known.get(code, f"its {what} cannot be entered")
 
 
 def _exit_code(pid: int) -> int:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from netlab import paths
 from netlab.errors import NetlabError
 from netlab.kernel import files
-from netlab.runtime.base import Command, Entrance
+from netlab.runtime.base import Command, Entrance, Rights
 from netlab.runtime.names import Names, release
 
 if TYPE_CHECKING:
     from netlab.record.model import LimitsRecord
     from netlab.runtime.cgroup_limits import Groups
+    from netlab.runtime.rooms import Rooms
     from netlab.topology.model import OwnFiles
 
 THREADS_FROM = 100  # nodes; unshare needs no lock of Python's, so from here on two threads take about 0.7 of the time
@@ -28,10 +29,8 @@ class Netns:
     """The namespaces of one lab; `folder` exists, is the lab's alone, and is mounted by the record.
 
     `limits` are those of the nodes that have some. `viewers` are the paths of own files, by node. `hosts` are nodes
-    that are this host itself.
+    that are this host itself. `rooms` are where the nodes of an untrusted lab run what they run.
     """
-
-    has_files = False
 
     def __init__(
         self,
@@ -42,7 +41,10 @@ class Netns:
         limits: "Mapping[str, LimitsRecord] | None" = None,
         viewers: "Mapping[str, Sequence[str]] | None" = None,
         hosts: Collection[str] = (),
+        rooms: "Rooms | None" = None,
     ) -> None:
+        self.has_files = rooms is not None
+        self._rooms = rooms
         self._lab = lab
         self._folder = folder or paths.folder_of(lab)
         self._limits = limits or {}
@@ -61,8 +63,13 @@ class Netns:
             nodes = [node for node in nodes if node not in self._names.hosts]
         if self._limits:
             self._groups().make(nodes)
-        if not own:
+        if not own or self._rooms:
             self._make_networks(nodes)
+        if self._rooms:
+            groups = self._groups()
+            held = {node: groups.folders(node) for node in nodes if node in self._limits}
+            self._rooms.make(nodes, own or {}, {node: self.netns_path(node) for node in nodes}, held)
+        if not own or self._rooms:
             return
         from netlab.runtime.views import Views
 
@@ -84,7 +91,11 @@ class Netns:
         return list(dict.fromkeys([*self._names.remove(), *limited]))
 
     def remove(self, nodes: Sequence[str]) -> None:
-        """Remove these nodes with their names, views and control groups; what is missing is left out."""
+        """Remove these nodes with their names, views, rooms and control groups; what is missing is left out."""
+        if self._rooms:
+            from netlab.runtime import rooms
+
+            rooms.end(self._folder, nodes)
         self._names.remove_of(nodes)
         self._groups().remove(nodes)
         for node in nodes:
@@ -105,6 +116,8 @@ class Netns:
     def broken(self, nodes: Sequence[str]) -> list[tuple[str, str]]:
         """Return which namespaces, names and limits are gone or not as planned, as (node, in words)."""
         found = self._names.lost(nodes)
+        if self._rooms:
+            found += self._rooms.broken([node for node in nodes if node != paths.MIDDLE])
         if self._viewers:
             from netlab.runtime import view_loss
 
@@ -120,12 +133,16 @@ class Netns:
         """Return the path of the node's namespace, which is a mount in the lab's folder."""
         return self._names.target(node)
 
-    def wrap(self, node: str, argv: Sequence[str]) -> Command:
+    def wrap(self, node: str, argv: Sequence[str], rights: Rights = ()) -> Command:
         """Return how `argv` runs in the node's namespace, with the lab's files instead of those in /etc.
 
-        If the node has limits, the command first enters its control groups.
+        If the node has limits, the command first enters its control groups. In an untrusted lab it runs in the node's
+        room, unless `rights` is None.
         """
         self._names.check(node)
+        if self._rooms and rights is not None:
+            place = self._rooms.place(node, self._groups().folders(node) if node in self._limits else (), rights)
+            return Command(list(argv), place, groups=place.groups)
         if node in self._viewers:
             entrance = self._entrance(node)
             return Command(list(argv), entrance=entrance, groups=entrance.groups)

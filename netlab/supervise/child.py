@@ -21,12 +21,17 @@ from netlab.supervise.signs import of as readiness_of
 if TYPE_CHECKING:
     from netlab.supervise.group import Group
 
+_STAMP = 24  # bytes that each line takes in its log besides its text
 FROZEN, STOPPED = "frozen", "stopped"  # how a process is paused
 _ENDS = {"exit": "exited", "signal": "killed"}
 _TO_DEFAULT = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD),  # as they were for `up`
     *(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these
 )
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 class Inherited(NamedTuple):
@@ -61,7 +66,7 @@ class Child:
         self.restart: tuple[str, int] = (when, at_most)
         self.stays: bool = start.get("stays", False)
         self.cwd: str = start["cwd"]
-        self.place = Place(*start["place"]) if start["place"] else None
+        self.place = Place(*map(_fixed, start["place"])) if start["place"] else None
         entrance = start.get("entrance")
         self.entrance = Entrance(*map(tuple, entrance)) if entrance else None
         self.pid = 0
@@ -76,8 +81,11 @@ class Child:
         self._stopped: dict[int, int] = {}  # by SIGSTOP, with their start times
         self.pipes: dict[int, Pipe] = {}
         self._log = log
-        self._copies = entry.Copies(self.place) if self.place and shows else None
+        self._copies = entry.Copies(self.place) if self.place and not self.place.user and shows else None
         self._group: Group | None = None
+        # Of what nobody vouches for, more than its log holds would only be work for the host.
+        self.may_print = log.limit if self.place and self.place.user else 0
+        self._printed = 0
 
     def successor(self) -> "Child":
         """Return the same process, not started yet, which continues the same log."""
@@ -129,6 +137,12 @@ class Child:
         if entries:
             self._log.write(now, b"".join(entries))
         return ready, entries
+
+    def prints_too_much(self, data: bytes) -> bool:
+        """Count what it has printed, and say whether that is more than it may."""
+        if self.may_print:
+            self._printed += len(data) + _STAMP * data.count(b"\n")
+        return self._printed > self.may_print
 
     def note(self, text: str, kind: str = "", **values: object) -> list[bytes]:
         """Write a line of the supervisor's own into the log, and return the log's new lines.

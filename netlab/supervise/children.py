@@ -48,7 +48,7 @@ class Children:
         self._background = Background(loop, self._tell, self._end, self._has_ended)
         self._stops = Stops(self._go_on)
         self._watches = Watches(inherited, loop)
-        self._intake = Intake(loop, stream, self._is_ready, self._reap)
+        self._intake = Intake(loop, stream, self._is_ready, self._reap, self._tell.cut)
         self._restarts = restarts.Restarts()
         self._again: set[str] = set()  # to be started once they have been stopped
         self._order = Order(())

@@ -67,7 +67,8 @@ class Process(NamedTuple):
     read. `stopped_by_request` says that a request has stopped the process. `restarts` counts how often it has started
     again by itself, in a row; `exhausted` says that this has reached its limit. `late` says why it is not ready in
     time. `since` is when it has started, or ended, in seconds of the epoch, 0 for never; `command` is what it was
-    planned to be, not yet wrapped; both are set as `role` is.
+    planned to be, not yet wrapped; both are set as `role` is. `cut_off_after` is how many bytes its log holds, if its
+    output is therefore read no more, else 0.
     """
 
     node: str
@@ -88,6 +89,7 @@ class Process(NamedTuple):
     late: str = ""
     since: float = 0
     command: tuple[str, ...] = ()
+    cut_off_after: int = 0
 
 
 def spawn(lab: str, folder: str, lock_fd: int) -> Connection:
@@ -257,6 +259,7 @@ def _process(key: str, fate: "state.Fate", is_watched: bool) -> Process:
     if not began:
         return unstarted(key)
     known = Process(paths.node_of(key), key, "lost", began.pid, 0, began.argv, began.started_ns, restarts=fate.restarts)
+    known = known._replace(cut_off_after=fate.cut.most if fate.cut else 0)
     if ended:
         how, code = _ending(ended)
         how = "restarting" if fate.restarting and is_watched else how

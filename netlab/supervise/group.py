@@ -19,7 +19,7 @@ def of_process(process: str, place: Place | None, given: str = "") -> "Group | N
     """
     name = process.replace("/", ".")
     try:
-        above = "" if given or not place else entry.unified_group(place)
+        above = "" if given or not place or place.user else entry.unified_group(place)
         lab = "" if given or above else os.fsdecode(read(paths.GROUP))
     except OSError:
         return None

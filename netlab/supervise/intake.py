@@ -12,15 +12,24 @@ _READ_BYTES = 1 << 16
 
 
 class Intake:
-    """Reads the pipes of processes; `is_ready` is called when a line shows that, `is_closed` when both pipes are."""
+    """Reads the pipes of processes; `is_ready` is called when a line shows that, `is_closed` when both pipes are.
+
+    `is_cut` is called when a process prints more than it may, whose pipes are then closed.
+    """
 
     def __init__(
-        self, loop: Loop, stream: Stream, is_ready: Callable[[Child], None], is_closed: Callable[[Child], None]
+        self,
+        loop: Loop,
+        stream: Stream,
+        is_ready: Callable[[Child], None],
+        is_closed: Callable[[Child], None],
+        is_cut: Callable[[Child], None] = lambda _: None,
     ) -> None:
         self._loop = loop
         self._stream = stream
         self._is_ready = is_ready
         self._is_closed = is_closed
+        self._is_cut = is_cut
 
     def watch(self, child: Child) -> None:
         """Read what a process prints from now on."""
@@ -46,11 +55,22 @@ class Intake:
             return False
         self._take(child, fd, data)
         if not data:
-            self._loop.close(fd)
-            del child.pipes[fd]
-            if not child.pipes:
-                self._is_closed(child)
+            self._close(child, fd)
+        elif child.prints_too_much(data):
+            self._stream.tell_lines(
+                child.name, child.note(f"its output is cut off here, as its log holds {child.may_print:,} bytes")
+            )
+            self._is_cut(child)
+            for other in list(child.pipes):
+                self._close(child, other)
+            return False
         return bool(data)
+
+    def _close(self, child: Child, fd: int) -> None:
+        self._loop.close(fd)
+        del child.pipes[fd]
+        if not child.pipes:
+            self._is_closed(child)
 
     def _take(self, child: Child, fd: int, data: bytes) -> None:
         ready, lines = child.take(fd, data)

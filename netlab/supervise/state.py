@@ -4,6 +4,7 @@ import json
 import os
 import time
 from contextlib import suppress
+from typing import Any
 
 from netlab import paths
 from netlab.kernel import files
@@ -52,7 +53,8 @@ class Fate(NamedTuple):
 
     `started` has the process that runs now, also if that is another one, in the background. `stop` says that a request
     has stopped it. After its end, `restarting` says that it starts again by itself, and `exhausted` that it does
-    not. `restarts` counts the restarts in a row before this run. `paused` says that a request has paused it.
+    not. `restarts` counts the restarts in a row before this run. `paused` says that a request has paused it, `cut` that
+    it has printed more than it may.
     """
 
     started: facts.Started | None = None
@@ -64,6 +66,16 @@ class Fate(NamedTuple):
     exhausted: facts.Exhausted | None = None
     restarts: int = 0
     paused: facts.Paused | None = None
+    cut: facts.Cut | None = None
+
+
+# Of what a fact changes nothing else.
+_NOTED: dict[type[facts.Fact], str] = {
+    facts.Late: "late",
+    facts.Cut: "cut",
+    facts.Restarting: "restarting",
+    facts.Exhausted: "exhausted",
+}
 
 
 def _written(folder: str) -> list[facts.Fact | None]:
@@ -96,14 +108,15 @@ def read(folder: str) -> dict[str, Fate]:
 
 def _after(fate: Fate, fact: facts.OfOne) -> Fate:
     """Return the facts of a process with one more added."""
+    if field := _NOTED.get(type(fact)):
+        change: dict[str, Any] = {field: fact}
+        return fate._replace(**change)
     now = fate
     match fact:
         case facts.Started():
             now = Fate(fact, restarts=fate.restarting.count if fate.restarting else 0)
         case facts.Ready():
             now = fate._replace(ready=fact, late=None)
-        case facts.Late():
-            now = fate._replace(late=fact)
         case facts.Followed():
             began = fate.started and fate.started._replace(pid=fact.pid, start_ticks=fact.start_ticks)
             now = fate._replace(started=began)
@@ -111,10 +124,6 @@ def _after(fate: Fate, fact: facts.OfOne) -> Fate:
             now = fate._replace(stop=fact, restarting=None)
         case facts.Paused() | facts.Resumed():
             now = fate._replace(paused=fact if isinstance(fact, facts.Paused) else None)
-        case facts.Restarting():
-            now = fate._replace(restarting=fact)
-        case facts.Exhausted():
-            now = fate._replace(exhausted=fact)
         case facts.Exited() | facts.Killed() | facts.Gone():
             now = fate._replace(ended=fact)
     return now

@@ -64,6 +64,11 @@ class Telling:
         self.note(child, why, "late", pid=child.pid, why=why)
         self._stream.tell("late", now, process=child.name, pid=child.pid, why=why)
 
+    def cut(self, child: Child) -> None:
+        """Say that a process has printed more than it may; its log has that already."""
+        now = time.monotonic_ns()
+        self.facts.add(process=child.name, pid=child.pid, cut_ns=now, most=child.may_print)
+
     def asked_to_stop(self, child: Child) -> None:
         """Say that a request has asked for the end of a process."""
         self.facts.add(process=child.name, pid=child.pid, stop_ns=time.monotonic_ns())

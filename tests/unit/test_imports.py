@@ -51,6 +51,7 @@ ONLY_USERS = {
         "kernel.syscalls",
         "kernel.seccomp",
         "observe.packet_filter",  # libpcap
+        "kernel.rights",
     },
 }
 # What is in a path of netlab's own, and in no other text.

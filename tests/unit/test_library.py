@@ -25,6 +25,7 @@ OWN_PROCESSES = {
     "supervise.supervisor",
     "demo.matching_child",
     "grade.child",
+    "runtime.room_child",
 }
 MAY = {  # and why
     "role": {"prints"},  # a role is a program, and this is how it speaks

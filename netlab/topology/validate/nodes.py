@@ -97,6 +97,7 @@ def _read_node(files: Files, findings: Findings, key: Scalar, item: Item, path: 
     written = read_processes(files, fields) if has_own else ()
     if findings.untrusted:
         untrusted.check_processes(findings, fields, node, written)
+        untrusted.check_limits(findings, fields, node.limits)
     return Draft(
         declared,
         node,

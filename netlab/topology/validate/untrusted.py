@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from netlab.topology import declared, trust
 from netlab.topology.document.tree import Item, Mapping, Scalar, show
-from netlab.topology.model import Node
+from netlab.topology.model import Limits, Node
 from netlab.topology.validate.findings import Findings, place
 from netlab.topology.validate.rules import Fields
 
@@ -53,6 +53,14 @@ def check_processes(findings: Findings, fields: Fields, node: Node, processes: "
             where = fields.key_place("env") if node.env else each.role.place
             message = f"expected no env for netlab's own role {each.role.name}, which runs with rights, found some"
             findings.add(where, message, HINT)
+
+
+def check_limits(findings: Findings, fields: Fields, limits: Limits) -> None:
+    """Add the mistakes of a node that may use more than is given to any."""
+    for key, said, most in zip(limits._fields, limits, trust.MOST, strict=True):
+        if said > most:
+            shown = f"{int(most) >> 20}M" if key == "memory" else f"{most:g}"
+            findings.add(fields.value_place("limits"), f"expected a {key} of at most {shown}, found more", HINT)
 
 
 def check_size(findings: Findings, fields: Fields, nodes: Sequence[Node]) -> None:
