@@ -17,7 +17,7 @@ from netlab.grade import grading, pages, submission
 from netlab.grade.exercise import Exercise
 from netlab.grade.grading import Job, Kept
 from netlab.grade.result import FULL, Result, all_full
-from netlab.kernel import files
+from netlab.kernel import files, signals
 from netlab.words import count
 
 _STATE = "grade.json"
@@ -28,12 +28,17 @@ def grade(args: typed.Grade) -> int:
     """Grade all submissions; return the exit code: 0 if all are full, 1 if not."""
     exercise = exercises.read(args.exercise, args.points or "")
     submissions = submission.read_all(args.submissions)
-    with _folder(args) as folder:
+    with signals.raising(), _folder(args) as folder:
         seed = _seed(args, folder)
         jobs = [Job(exercise, each, seed, args.time_limit) for each in submissions]
         kept = Kept(folder or "", is_resumed=args.resume)
-        with _doing(args) as do, _shown(len(jobs)) as tell:
-            results = grading.run(jobs, do, kept, tell)
+        try:
+            with _doing(args) as do, _shown(len(jobs)) as tell:
+                results = grading.run(jobs, do, kept, tell)
+        except KeyboardInterrupt:
+            if folder:
+                say("netlab: what is graded is kept: the same command with --resume goes on")
+            raise
         if folder:
             _write(folder, exercise, results, seed)
             say(f"netlab: the reports are in {args.save}: {os.path.join(str(args.save), 'report.html')} leads to each")

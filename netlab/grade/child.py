@@ -15,6 +15,8 @@ from netlab.demo.evidence import Claim, Entry, Evidence
 from netlab.demo.outcome import Outcome
 from netlab.demo.run import run
 from netlab.grade.exercise import check_id
+from netlab.grade.result import OTHER_LAB
+from netlab.judge.facts import Balancing
 from netlab.kernel import files, syscalls
 from netlab.observe.painter import Plain
 from netlab.record.model import LabRecord
@@ -41,9 +43,10 @@ class Wanted:
 
 
 class Silent:
-    """Keeps the claims, and the end of what was printed."""
+    """Keeps the claims, and the end of what was printed. In another lab than is expected, nothing else is judged."""
 
-    def __init__(self) -> None:
+    def __init__(self, expects: Mapping[str, int]) -> None:
+        self.expects = expects
         self.claims: list[Claim] = []
         self.tail: list[str] = []
 
@@ -56,7 +59,8 @@ class Silent:
     def end(self, evidence: Evidence, claims: Sequence[Claim], found: Outcome) -> None:
         """Keep what is known; the outcome is returned by who plays."""
         del found
-        self.claims = list(claims)
+        other = other_lab(evidence.facts, self.expects)
+        self.claims = [other] if other else list(claims)
         timeline = show.Timeline(evidence.lab, Plain())
         last = evidence.timeline[-_TAIL:]
         self.tail = [timeline.text(entry, evidence.begin_ns)[:_LONGEST] for entry in last]
@@ -66,7 +70,7 @@ def main(folder: str, parent: str) -> int:
     """Play, and write what became of it; the lab is removed if the parent dies meanwhile."""
     syscalls.die_with_parent(int(parent), signal.SIGTERM)
     job = files.load(os.path.join(folder, JOB))
-    audience = Silent()
+    audience = Silent(job["expects"])
     notes: list[str] = []
     try:
         found = _demo(job, audience, notes.append) if job["demo"] else _checks(job, audience, notes.append)
@@ -78,14 +82,27 @@ def main(folder: str, parent: str) -> int:
     return 0
 
 
+def other_lab(facts: object, expects: Mapping[str, int]) -> Claim | None:
+    """Return the claim that fails if a lab has other workers or threads than the exercise's; None if it has these."""
+    if not isinstance(facts, Balancing):
+        return None
+    found = {"workers": {len(facts.threads)}, "threads": set(facts.threads.values())}
+    wrong = [key for key, number in expects.items() if found[key] != {number}]
+    if not wrong:
+        return None
+    has = ", ".join(f"{key}: {' or '.join(map(str, sorted(found[key])))}, not {expects[key]}" for key in wrong)
+    return Claim("the lab is that of the exercise", False, f"{has}; so nothing else was judged", OTHER_LAB)
+
+
 def _demo(job: Mapping[str, Any], audience: Silent, say: Any) -> Outcome:
     wanted = Wanted(job)
     scene = scenes.sending(scenes.find(wanted.name), job["sends"])
-    return run(wanted, audience, say, scene=scene, again=False)
+    found = run(wanted, audience, say, scene=scene, again=False)
+    return outcome.of_claims(audience.claims) if found.word == outcome.HOLDS.word else found
 
 
 def _checks(job: Mapping[str, Any], audience: Silent, say: Any) -> Outcome:
-    """Build the lab, and do the checks: those of the exercise, whatever topology was handed in."""
+    """Build the lab, and do its checks."""
     from netlab.api import checks
     from netlab.api.lab import Lab
 

@@ -19,7 +19,8 @@ from netlab.topology.validate.rules import Fields, choice, integer, one_or_more,
 NAME = "exercise.yml"  # in a folder
 SHIPPED = os.path.join(paths.PACKAGE, "exercises")
 LAB = "netlab-exercise.yml"  # the lab among the files of a submission
-KEYS = ("title", "demo", "lab", "files", "place", "sends", "variations", "draw", "points")
+KEYS = ("title", "demo", "lab", "files", "place", "expects", "sends", "variations", "draw", "points")
+EXPECTS = ("workers", "threads")
 _DRAW_KEYS = ("usual", "of", "from", "to", "define", "if", "unless")
 _MOST_VARIATIONS = 20
 _A_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -49,6 +50,7 @@ class Exercise(NamedTuple):
 
     `demo` says which demo's claims are judged; without it, the lab's own checks are. `place` is where a submission's
     program goes. `sends` are options of the client. `points` has what each claim earns, all claims that count.
+    `expects` says how many workers, and threads of each, the lab of a submission must have.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Exercise(NamedTuple):
     variations: int
     draws: tuple[Draw, ...]
     points: Mapping[str, float]
+    expects: Mapping[str, int] = {}
 
 
 def read(wanted: str, points: str = "") -> Exercise:
@@ -202,6 +205,7 @@ class _Reader:
             fields.read("variations", integer(1, _MOST_VARIATIONS), like.variations if like else 1),
             draws,
             fields.read("points", self._points, self.known),
+            fields.read("expects", _expects, like.expects if like else {}),
         )
         if self.findings:
             raise TopologyError(self.written.file, self.findings.mistakes())
@@ -240,6 +244,12 @@ def _as_written(findings: Findings, item: Item, path: str) -> str | None:
         texts = [scalar(findings, child, f"{path}.{at}") for at, child in enumerate(item.items)]
         return f"[{', '.join(each or '' for each in texts)}]"
     return scalar(findings, item, path)
+
+
+def _expects(findings: Findings, item: Item, path: str) -> dict[str, int]:
+    fields = Fields(findings, item, path, EXPECTS, "a mapping such as {workers: 3, threads: 5}")
+    found = {key: fields.read(key, integer(1, 1000), 0) for key in EXPECTS}
+    return {key: number for key, number in found.items() if number}
 
 
 def _name_problem(key: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from netlab import __version__
 from netlab.demo import report
 from netlab.grade.exercise import Exercise
-from netlab.grade.result import FULL, VERDICTS, Play, Result
+from netlab.grade.result import FULL, OTHER_LAB, VERDICTS, Play, Result
 from netlab.topology.document.tree import printable
 from netlab.words import count
 
@@ -63,6 +63,9 @@ def why(exercise: Exercise, result: Result) -> str:
     """Return in one line why points are missing; "" if none are."""
     if result.verdict == FULL:
         return ""
+    failed = [claim for play in result.plays for claim in play.claims if claim["id"] == OTHER_LAB]
+    if failed:
+        return printable(failed[0]["figures"])
     missed = dict.fromkeys(claim["id"] for play in result.plays for claim in play.missed(exercise.points))
     problem = result.problem.removeprefix("netlab: ").strip().partition("\n")[0]
     return ", ".join(missed) or printable(problem)

@@ -22,7 +22,9 @@ from netlab.kernel import files
 from netlab.lab import bring_up
 from netlab.record import store
 from netlab.topology import document
+from netlab.topology.document.dump import dump
 from netlab.topology.document.tree import Mapping as Tree
+from netlab.topology.document.tree import plain
 
 _GRACE_S, _REMOVAL_S = 25.0, 30.0  # behind the time limit: for the judge; and until a lab is removed
 _LOOK_S = 0.1
@@ -73,8 +75,20 @@ def lay_out(exercise: Exercise, submission: Submission, variation: Variation, fo
     if not submission.topology:
         files.write(path, filled(exercise.lab, variation.values))
         sets = _program_set(exercise, submission, variation, path)
+    elif not exercise.demo:
+        files.write(path, _with_checks(submission, filled(exercise.lab, variation.values)))
     sends = {name: filled(value, variation.values) for name, value in exercise.sends.items()}
-    return {"demo": exercise.demo, "topology": path, "set": sets, "sends": sends}
+    expects = dict(exercise.expects) if submission.topology else {}
+    return {"demo": exercise.demo, "topology": path, "set": sets, "sends": sends, "expects": expects}
+
+
+def _with_checks(submission: Submission, lab: str) -> str:
+    """Return a submission's topology with the checks of the exercise's lab; its own ones do not count."""
+    text = submission.files[submission.topology].decode(errors="replace")
+    own, ours = (plain(document.parse(each, submission.topology).root) for each in (text, lab))
+    if not isinstance(own, dict) or not isinstance(ours, dict):
+        raise NetlabError(f"{submission.topology}: expected a topology")
+    return dump({**own, "checks": ours.get("checks", [])})
 
 
 def _program_set(exercise: Exercise, submission: Submission, variation: Variation, lab: str) -> list[str]:

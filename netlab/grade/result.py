@@ -28,6 +28,7 @@ _OF_OUTCOME = {
     "reaches-outside": OUTSIDE,
 }
 MET = "met"
+OTHER_LAB = "grade.lab"  # the claim that fails if a submission's own lab is not that of the exercise
 
 
 class Play(NamedTuple):
