@@ -85,9 +85,10 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def partb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Build the lab of the page; return a folder with its file of faults."""
+    """Build the lab of the page; return a folder with its file of faults, and a submission."""
     folder = tmp_path_factory.mktemp("json")
     (folder / "faults.yml").write_text(FAULTS)
+    (folder / "ann.c").write_bytes(Path(ROOT, "netlab", "templates", "dropper.c").read_bytes())
     with lab(PARTB, "--set", "nodes.client.args.count=100000"):
         yield folder
 
