@@ -4,11 +4,11 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from netlab.api import lines
+from netlab.api import lines, packets
 from netlab.api.balancer import Balancer
 from netlab.api.link import Link
 from netlab.api.node import Node
@@ -16,7 +16,7 @@ from netlab.api.topology import Topology
 from netlab.errors import HostError, NetlabError, TimeLimitError, UsageError
 from netlab.lab import bring_up, changing, named_links, planning
 from netlab.lab.standing import Standing
-from netlab.observe import capture, link_view, stats, status
+from netlab.observe import link_view, stats, status
 from netlab.observe.events import Event
 from netlab.observe.link_stats import LinkStats
 from netlab.record import impaired, store
@@ -187,19 +187,19 @@ class Lab:
             time.sleep(_LOOK_S)
         return found
 
-    @contextmanager
-    def capture(self, folder: "str | os.PathLike[str]") -> Iterator[list[capture.Captured]]:
-        """Capture every link into a new pcap file in a folder that exists, while the block runs.
+    def capture(
+        self,
+        path: "str | os.PathLike[str]" = "",
+        *places: str,
+        filter: str = "",  # noqa: A002 - as everybody calls it
+        verdicts: bool = False,
+    ) -> AbstractContextManager[packets.Packets]:
+        """Capture packets while a block runs: into a new pcapng file, or, without one, into `seen` of what it yields.
 
-        The list that is yielded has the files when the block is over.
+        `places` are NODE or NODE:INTERFACE, all if there are none; `filter` is in tcpdump's words. With `verdicts` the
+        programs there tell what becomes of each packet. UsageError, or NetlabError if something cannot be captured.
         """
-        taken: list[capture.Captured] = []
-        work = capture.Capture(os.fspath(folder))
-        work.start(self.standing)
-        try:
-            yield taken
-        finally:
-            taken.extend(work.stop())
+        return packets.capture(self.standing, os.fspath(path), places, filter, verdicts, self.notes.append)
 
     def link(self, *names: str) -> Link:
         """Return the link between two nodes, or that of an end NODE:INTERFACE; UsageError if there is none."""

@@ -75,6 +75,7 @@ class Capturing:
         self, lab: Standing, chosen: Sequence[Place], wanted: PacketFilter | None, told: telling.Telling | None
     ) -> None:
         self.lab, self.places, self.wanted, self.telling = lab, list(chosen), wanted, told
+        self._chosen = frozenset(chosen)
         self.ahead_ns = lab.record.clock_offset_ns
         self.readers: list[SocketReader] = []
         self.verdicts: VerdictReader | None = None
@@ -90,9 +91,8 @@ class Capturing:
         if self.telling:
             numbers = {(each.node, each.index): each.interface for each in self.readers}
             self.verdicts = VerdictReader(self.telling, numbers)
-        if self.wanted:
-            for each in self.readers:
-                each.restrict(self.wanted)
+        for each in self.readers:
+            each.restrict(self.wanted)
 
     def _open(self, chosen: Iterator[Place]) -> None:
         for node, interface in chosen:
@@ -162,7 +162,7 @@ class Capturing:
 
     def _is_wanted(self, seen: Seen) -> bool:
         """Say whether a packet with a verdict is at one of the places, and is meant by the filter, before or after."""
-        if (seen.node, seen.interface) not in self.places:
+        if (seen.node, seen.interface) not in self._chosen:
             return False
         verdict, wanted = seen.verdict, self.wanted
         if not wanted or not verdict:

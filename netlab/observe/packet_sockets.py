@@ -24,6 +24,8 @@ _AUXILIARY = (_SOL_PACKET, _PACKET_AUXDATA)
 _AUXDATA = struct.Struct("=III4xHH")  # struct tpacket_auxdata: status, len, snaplen, (mac, net), vlan_tci, vlan_tpid
 _STATISTICS = struct.Struct("=II")  # frames for the socket, and those of them without room
 _TIMESPEC = struct.Struct("@ll")
+_PACKET_TYPE = 0xFFFFF004  # SKF_AD_OFF + SKF_AD_PKTTYPE
+RETURN_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0xFFFFFFFF)
 RETURN_NOTHING = struct.pack("=HBBI", 0x06, 0, 0, 0)  # one struct sock_filter: BPF_RET | BPF_K, 0 bytes
 ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_AUXDATA.size)
 
@@ -56,6 +58,13 @@ def restrict(opened: socket.socket, instructions: bytes) -> None:
     held = array("Q", instructions)
     program = struct.pack("@HP", len(held), held.buffer_info()[0])
     opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
+def one_way(leaving: bool) -> bytes:
+    """Return what begins a filter that takes only frames that leave, or only those that arrive."""
+    load = struct.pack("=HBBI", 0x20, 0, 0, _PACKET_TYPE)  # BPF_LD | BPF_W | BPF_ABS
+    skips = (1, 0) if leaving else (0, 1)  # instructions, if it leaves and if not: the one that returns nothing
+    return load + struct.pack("=HBBI", 0x15, *skips, _OUTGOING) + RETURN_NOTHING
 
 
 def newly_lost(opened: socket.socket) -> int:

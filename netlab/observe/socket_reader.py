@@ -28,9 +28,11 @@ class SocketReader:
         self.index = socket.if_nametoindex(interface)
         self.seen = self.lost = 0
 
-    def restrict(self, to: PacketFilter) -> None:
-        """Let only frames in that match."""
-        packet_sockets.restrict(self.socket, to.instructions)
+    def restrict(self, to: PacketFilter | None) -> None:
+        """Let only frames in that match, and none of directions that programs tell of."""
+        ways = b"".join(packet_sockets.one_way(leaving=not each) for each in sorted(self._skips))
+        if to or ways:
+            packet_sockets.restrict(self.socket, ways + (to.instructions if to else packet_sockets.RETURN_ALL))
 
     def take(self, buffer: memoryview) -> Iterator[Seen]:
         """Yield frames that are there now, without waiting."""

@@ -95,7 +95,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator["Lab"]:
             folder = Path(tempfile.mkdtemp(prefix="captures-", dir=used.folder))
             running.callback(shutil.rmtree, folder, ignore_errors=True)
             capture = item.stash[_CAPTURE] = Capturing(folder)
-            capture.running.enter_context(used.lab.capture(folder))
+            capture.running.enter_context(used.lab.capture(folder / "packets.pcapng"))
             running.enter_context(capture.running)
         yield used.lab
 
@@ -237,7 +237,7 @@ def _keep_captures(item: pytest.Item, folder: Path) -> None:
     capture = item.stash.get(_CAPTURE, None)
     if capture:
         capture.running.close()
-        for path in capture.folder.glob("*.pcap"):
+        for path in capture.folder.glob("*.pcapng"):
             shutil.copy(path, folder)
 
 

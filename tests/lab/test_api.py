@@ -15,6 +15,7 @@ from netlab import Lab, Topology
 from netlab.errors import CommandError, NetlabError, TimeLimitError, TopologyError, UsageError
 from netlab.record import store
 from netlab.testing.waiting import PATIENCE_S
+from tests import pcapng
 from tests.lab.lab import LAB, PARTB, ROOT, netlab
 
 pytestmark = pytest.mark.root
@@ -219,11 +220,19 @@ def test_a_lab_is_changed_to_another_topology(tmp_path: Path) -> None:
 
 
 def test_links_are_captured(lab: Lab, tmp_path: Path) -> None:
-    with lab.capture(tmp_path) as files:
+    """Into a file, and into a list; a wrong place or filter, and a file that is there, are refused."""
+    with lab.capture(tmp_path / "a.pcapng", "a", filter="icmp") as packets, lab.capture(filter="icmp") as kept:
         lab["a"].run(["ping", "-c1", "b"], check=True)
-        assert files == []
-    assert files[0].frames >= 2
-    assert Path(files[0].path).stat().st_size > 24
+    found = pcapng.read((tmp_path / "a.pcapng").read_bytes())
+
+    assert (2, [], ["a:eth0", "a:eth0"]) == (packets.count, packets.lost, [each.interface for each in found.packets])
+    assert {"a:eth0", "b:wan"} <= {each.place for each in kept.seen}
+    with pytest.raises(UsageError, match="nobody: expected NODE or NODE:INTERFACE"), lab.capture("", "nobody"):
+        pass
+    with pytest.raises(UsageError, match="expected one in tcpdump's words"), lab.capture(filter="udp prot"):
+        pass
+    with pytest.raises(UsageError, match="there is one already"), lab.capture(tmp_path / "a.pcapng"):
+        pass
 
 
 def test_the_lab_of_a_name_is_there_once(lab: Lab) -> None:
@@ -299,14 +308,15 @@ def main() -> int:
         carried = [way.counts.carried for each in lab.links() for way in each.directions if way.counts]
         lab.apply(topology, set={"nodes.a.env": {"A": 2}}, timeout=3.0)
         lab["a"].map("m")["k"] = {"field": 1}
-        with lab.capture(Path("/tmp")) as files:
+        with lab.capture("/tmp/a.pcapng", "a", filter="udp", verdicts=True) as packets:
             pass
+        drops = [each.place for each in packets.seen if each.verdict and each.verdict.is_drop]
         problems: list[str] = [problem.said for problem in lab.status().problems]
     try:
         Lab.attach("x").down()
     except errors.NetlabError as error:
         return error.exit_code
-    return done.returncode + len(text) + number + len(depths) + len(files) + len(problems) + len(carried)
+    return done.returncode + len(text) + number + len(depths) + len(drops) + len(problems) + len(carried)
 '''
 
 

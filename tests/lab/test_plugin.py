@@ -68,7 +68,7 @@ def test_a_test_that_fails_has_kept_what_it_has_seen(pytester: pytest.Pytester) 
     assert f"kept in kept/{folder.name}: " in text
     assert {"state.json", "timeline.jsonl", "timeline.txt", "topology.yml"} <= set(os.listdir(folder))
     assert json.loads((folder / "state.json").read_text())["state"] == "up"
-    (capture,) = folder.glob("*.pcap")
+    (capture,) = folder.glob("*.pcapng")
     assert capture.stat().st_size > 24 + 2 * 98
     assert not store.labs()
 

@@ -5,8 +5,9 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,16 @@ from tests.lab.parta import PARTA, parta
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
+MANY = 120_000
+FLOODED = (str(MANY), "24")  # packets, and bytes of each
+FLOOD = """
+import socket, sys
+number, size = int(sys.argv[1]), int(sys.argv[2])
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.setsockopt(socket.SOL_UDP, 103, size)  # UDP_SEGMENT: the kernel makes a packet of each piece
+for _ in range(number // 40):
+    sender.sendto(bytes(40 * size), ("server", 4711))
+"""
 QUIET = ("--set", "nodes.client.autostart=false")
 DROP, PASS = 1, 2
 BY_XDP = 2  # the kind of a verdict, in pcapng
@@ -149,6 +160,69 @@ def test_a_queued_request_is_told_twice(tmp_path: Path) -> None:
     assert queued == len(requests) == len(carried) > 0
     assert [each.data[42:] for each in requests] == [each.data[42:] for each in left]
     assert {each.packet_id for each in carried} == {each.packet_id for each in left}
+
+
+def test_what_was_not_caught_is_counted(tmp_path: Path) -> None:
+    """More packets come than the ring of a stopped reader holds: told and lost are all that the program met."""
+    with (
+        lab(PARTA, *QUIET),
+        nullcontext(met()) as earliest,
+        capturing("server", "--verdicts", "-w", str(tmp_path / "a.pcapng")) as process,
+    ):
+        before = met()
+        process.send_signal(signal.SIGSTOP)
+        inside("client", sys.executable, "-c", FLOOD, *FLOODED)
+        eventually(lambda: met() - before >= MANY)
+        after = met()
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE_S)
+        assert process.stderr
+        said = process.stderr.read().decode()
+        latest = met()
+    found = pcapng.read((tmp_path / "a.pcapng").read_bytes())
+    caught = sum(1 for each in found.packets if each.verdict)
+    lost = re.search(r"note: server \(dropper\): (\d+) packets lost", said)
+
+    assert lost
+    assert after - before <= caught + int(lost[1]) <= latest - earliest  # a few come at its ends
+    assert f"server (dropper): {lost[1]} not caught" == found.notes["server:eth0"]
+
+
+def met() -> int:
+    """Return how many packets the dropper has counted."""
+    reasons = json.loads(netlab("stats", "--format", "json").stdout)["programs"]["server"]["reasons"]
+    return sum(count["packets"] for count in reasons.values())
+
+
+def test_the_way_of_each_queued_request_is_told_with_its_wait(tmp_path: Path) -> None:
+    """From the client through the queue to a worker; those that need not wait do not."""
+    with lab(PARTB, *QUIET):
+        argv = [*labs.command(), "follow", "dst", "port", "8080", "--json"]
+        with (
+            open(tmp_path / "told", "wb") as into,
+            subprocess.Popen(argv, stdout=into, stderr=subprocess.PIPE) as process,
+        ):
+            assert process.stderr
+            assert b"following dst port 8080" in process.stderr.readline()
+            netlab("run", "client", "--count", "18", "--interval", "0", "--sleep", "0.3", timeout=PATIENCE_S)
+            eventually(lambda: stats()["completions"] == 18)
+            queued = stats()["reasons"]["QUEUED"]["packets"]
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read().decode()
+            process.wait(PATIENCE_S)
+    told = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    ends = [each for each in told if each["kind"] == "end"]
+    waited = {each["packet"] for each in ends if each["waited_ns"]}
+    places = {
+        number: [each["node"] for each in told if each["packet"] == number and "node" in each] for number in waited
+    }
+
+    assert ["arrived"] * 18 == [each["what"] for each in ends]
+    assert all(each["text"].startswith("arrived at worker") for each in ends)
+    assert queued == len(waited) > 0
+    assert all(way[:3] == ["client", "lb", "lb"] and way[3].startswith("worker") for way in places.values())
+    assert "18 packets followed: 18 arrived" in said
 
 
 def test_programs_without_source_and_tc_are_told(tmp_path: Path) -> None:
