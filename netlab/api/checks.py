@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from netlab.api import lines
 from netlab.api.lab import Lab
 from netlab.errors import NetlabError, TimeLimitError
-from netlab.lab import faults
+from netlab.lab import faults, happenings
 from netlab.lab.faults import Happened, Played
 from netlab.named_tuple import NamedTuple
 from netlab.observe.events import Event
@@ -77,7 +77,17 @@ def run(
         if any(check.after for check in todo):
             play = held.enter_context(faults.injecting(lab.standing, tell, _sleep))
         for check in todo:
-            yield _result(_Looker(lab, search), check, play)
+            result = _result(_Looker(lab, search), check, play)
+            _write_down(lab, result)
+            yield result
+
+
+def _write_down(lab: Lab, result: Result) -> None:
+    """Let the lab's events have it."""
+    check, how = result.check, "holds" if result.holds else "fails"
+    told = {"check": check.title, "holds": result.holds, "expected": check.expected, "seen": result.seen[:_MOST_SEEN]}
+    text = f"check {how}: {check.title}"
+    happenings.write_down(lab.record.folder, "checked", check.node, text, data=told)
 
 
 def _no_faults(_: Iterable[Fault]) -> Played:
@@ -174,7 +184,7 @@ class _Looker:
         lines.catch_up(self.lab.record)
         since = began if check.after else 0
         for event in lines.read(self.lab.record, [check.node], since, "", follow=False):
-            if self._search(check.words[0], event.text):
+            if event.kind != "checked" and self._search(check.words[0], event.text):
                 return Seen(True, event.text)
         return Seen(False, "no such line")
 
@@ -236,7 +246,8 @@ def _around(lab: Lab, began: int) -> tuple[Event, ...]:
     """Return the last events since a check began, and of the minute before."""
     try:
         lines.catch_up(lab.record)
-        found = deque(lines.read(lab.record, [], began - _AROUND_NS, "", follow=False), _MOST_EVENTS)
+        there = lines.read(lab.record, [], began - _AROUND_NS, "", follow=False)
+        found = deque((event for event in there if event.kind != "checked"), _MOST_EVENTS)
     except NetlabError:
         return ()
     return tuple(found)

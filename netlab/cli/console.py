@@ -27,6 +27,11 @@ def is_watched() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
+def is_interactive() -> bool:
+    """Say whether stdin, stdout and stderr are a terminal, so that a screen can be drawn and keys be read."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
 def is_painted() -> bool:
     """Say whether stdout is a terminal that shows colours, and colours are not switched off."""
     return is_terminal() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("NO_COLOR")

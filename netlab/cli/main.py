@@ -207,11 +207,18 @@ def status(args: typed.Status) -> int:
     return looking.status(args)
 
 
-def lines(args: typed.Trace | typed.Timeline) -> None:
+def lines(args: typed.Trace | typed.Timeline | typed.Events) -> None:
     """Show lines: what processes and programs have printed, and what has happened to them."""
     from netlab.cli import printed
 
     printed.VERBS[args.verb](args)
+
+
+def top(args: typed.Top) -> int:
+    """Show a lab live in the terminal."""
+    from netlab.cli import top as screen
+
+    return screen.show(args)
 
 
 def stats(args: typed.Stats) -> None:
@@ -426,6 +433,8 @@ _VERBS: dict[str, Callable[..., int | None]] = {
     "logs": lines,
     "trace": lines,
     "timeline": lines,
+    "events": lines,
+    "top": top,
     "stats": stats,
     "maps": inside,
     "programs": inside,

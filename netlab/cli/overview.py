@@ -10,10 +10,12 @@ GROUPS = {
     "See what happens": (
         "list",
         "status",
+        "top",
         "graph",
         "logs",
         "trace",
         "timeline",
+        "events",
         "capture",
         "follow",
         "stats",
@@ -44,6 +46,8 @@ EXAMPLES = {
     "logs": ("logs", "logs worker1 worker2 -n 20", "logs -f"),
     "trace": ("trace -n 20", "trace -f"),
     "timeline": ("timeline --since 30s", "timeline -f --grep queued", "timeline --save run.jsonl"),
+    "events": ("events --since 30s", "events -f --interval 1", "events --format json"),
+    "top": ("top", "top partb"),
     "capture": (
         "capture --verdicts",
         "capture client lb:eth1 udp port 8080 --for 5",

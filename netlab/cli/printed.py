@@ -1,11 +1,12 @@
-"""The verbs that show lines: logs, trace and timeline."""
+"""The verbs that show lines: logs, trace, timeline and events."""
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any, TextIO
 
 from netlab.cli import chosen, new_file, show, typed
-from netlab.cli.console import Painted
+from netlab.cli.console import Painted, say
+from netlab.errors import UsageError
 from netlab.observe import log_view
 from netlab.observe.events import Event
 from netlab.observe.painter import Plain
@@ -55,7 +56,25 @@ def timeline(args: typed.Timeline) -> None:
             raise
 
 
-VERBS: dict[str, Callable[[Any], None]] = {"logs": logs, "trace": trace, "timeline": timeline}
+def events(args: typed.Events) -> None:
+    """Show everything that happens in a lab, of every kind; say when the lab is down."""
+    name = store.choose(args.lab)
+    if args.interval and not args.follow:
+        raise UsageError("--interval tells rates as they come: expected -f, too")
+    if args.follow:
+        chosen.elevate(args, name)
+    from netlab.observe import events as observed
+    from netlab.observe.following import is_down
+
+    lab = store.read(name)
+    since_ns = args.since_ns - lab.clock_offset_ns if args.since_ns else 0
+    shown = observed.as_json if args.format == "json" else observed.form(lab, Painted())
+    show.lines(map(shown, observed.read(lab, follow=args.follow, since_ns=since_ns, interval_s=args.interval)))
+    if args.follow and is_down(lab):
+        say(f"netlab: {name} is down")
+
+
+VERBS: dict[str, Callable[[Any], None]] = {"logs": logs, "trace": trace, "timeline": timeline, "events": events}
 
 
 def _saved(

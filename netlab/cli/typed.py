@@ -27,6 +27,10 @@ class Down(Named):
     all: bool
 
 
+class Top(Named):
+    """The arguments of `top`."""
+
+
 class Status(Named):
     """The arguments of `status`; `every` is in seconds."""
 
@@ -154,6 +158,15 @@ class Timeline(Arguments):
     since_ns: int
     grep: re.Pattern[str] | None
     save: str | None
+
+
+class Events(Arguments):
+    """The arguments of `events`; `since_ns` is in nanoseconds since the epoch, `interval` in seconds (0: no rates)."""
+
+    follow: bool
+    since_ns: int
+    interval: float
+    format: str
 
 
 class Stats(Arguments):

@@ -116,6 +116,14 @@ _JSON = _argument("--json", dest="format", action="store_const", const="json", h
 _LAB = _argument("named", metavar="LAB", nargs="?", help="the lab, as with --lab")
 _LAST = _argument("-n", "--lines", type=number, metavar="N", help="begin with the last N lines (with all)")
 _FOLLOW = _argument("-f", "--follow", action="store_true", help="go on with what comes")
+_SINCE = _argument(
+    "--since",
+    dest="since_ns",
+    type=moment,
+    default=0,
+    metavar="TIME",
+    help="begin then: 10s, 5m or 2h ago, or at 16:59:03",
+)
 _REST = "..."  # argparse.REMAINDER
 # Every verb takes one of these.
 LOUDNESS = (
@@ -235,14 +243,7 @@ VERBS = {
         (
             _argument("processes", metavar="NODE", nargs="*", help="only these nodes, or processes NODE/NAME"),
             _FOLLOW,
-            _argument(
-                "--since",
-                dest="since_ns",
-                type=moment,
-                default=0,
-                metavar="TIME",
-                help="begin then: 10s, 5m or 2h ago, or at 16:59:03",
-            ),
+            _SINCE,
             _argument("--grep", type=pattern, metavar="REGEX", help="only lines with this in their text"),
             _argument(
                 "--save", metavar="FILE", help="write the lines into a new file, too; .json and .jsonl as JSON lines"
@@ -251,6 +252,24 @@ VERBS = {
             _argument("--json", dest="format", action="store_const", const="json", help="as --format json"),
         ),
     ),
+    "events": Verb(
+        "show everything that happens, of every kind, in one order",
+        typed.Events,
+        (
+            _FOLLOW,
+            _SINCE,
+            _argument(
+                "--interval",
+                type=seconds,
+                default=0.0,
+                metavar="SECONDS",
+                help="with -f: so often, tell the rates of interfaces and counters, too",
+            ),
+            _FORMAT,
+            _JSON,
+        ),
+    ),
+    "top": Verb("watch a lab live in the terminal: nodes, links, programs, threads, queue, events", typed.Top, (_LAB,)),
     "stats": Verb(
         "show what the programs count",
         typed.Stats,

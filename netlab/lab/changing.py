@@ -19,6 +19,7 @@ from netlab.lab import (
     change_processes,
     change_programs,
     fault_state,
+    happenings,
     noted_steps,
     reload,
 )
@@ -217,6 +218,11 @@ def apply(plan: Plan, deadline_s: float, say: Say) -> None:
             return
         began = time.monotonic()
         change.make(lock, deadline_s, comes_too_late)
+        counts = {"undone": len(change.difference.undone()), "done": len(change.difference.do)}
+        text = (
+            f"changed as {plan.topology.path or 'planned'} says: {counts['undone']} steps undone, {counts['done']} done"
+        )
+        happenings.write_down(change.before.record.folder, "applied", "", text, data=counts)
         say(f"netlab: {lab} is changed after {time.monotonic() - began:.2f} s")
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from netlab import paths
 from netlab.errors import HostError, NetlabError, explain
 from netlab.kernel import files, signals, syscalls
-from netlab.lab import pass_programs, xdp_watch
+from netlab.lab import happenings, pass_programs, xdp_watch
 from netlab.lab.program_job import is_trusted
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
@@ -92,6 +92,9 @@ def reload(lab: str, called: str, define: Define, say: Say) -> None:
             kept, made, _ = renewed[key]
             what = f"{program.name} renewed on {few(program.interfaces)} {after}; {count(kept, 'map')} kept"
             say(f"netlab: {lab}: {paths.node_of(key)}: {what}{f', {made} new' if made else ''}")
+        told = {"programs": [*programs], "define": dict(define)}
+        text = f"{few([*programs])} reloaded"
+        happenings.write_down(standing.record.folder, "reloaded", paths.node_of(key), text, data=told)
 
 
 def _read_events(folder: str, say: Say) -> None:

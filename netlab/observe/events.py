@@ -11,6 +11,8 @@ from typing import Any
 from netlab.errors import NetlabError
 from netlab.named_tuple import NamedTuple
 from netlab.observe import event_lines
+from netlab.observe.log_view import clock
+from netlab.observe.painter import Painter
 from netlab.record.model import LabRecord
 from netlab.supervise import logs
 from netlab.supervise.log_reader import HAPPENED, LogLine
@@ -18,6 +20,8 @@ from netlab.supervise.log_reader import HAPPENED, LogLine
 VERSION = 1  # of the JSON lines; it changes when a kind or a field is removed or gets another meaning
 _ABOUT = ("version", "kind", "ns", "time_ns", "lab", "node")
 _LIFE = ("started", "ready", "late", "followed", "exited", "failed", "restarting", "exhausted", "paused", "resumed")
+_BAD = ("xdp", "fault", "failed", "late", "exhausted", "overrun", "lost")
+_OF_KERNEL = ("trace", "event", "counts", "rates", "link")
 _NOTES = ("note", *_LIFE)
 
 
@@ -68,6 +72,20 @@ def of(lab: LabRecord, line: LogLine) -> Event:
     """Return the event of a line of a log."""
     kind, fields = _OF.get(line.stream, _of_happening)(line, _record(line))
     return Event(line.ns, kind, lab.lab, line.node, fields, line.ns + lab.clock_offset_ns)
+
+
+def form(lab: LabRecord, paint: Painter) -> Callable[[Event], str]:
+    """Return what makes a text of an event, for people: time, who, kind, and what has happened."""
+    width = max((len(key) for key in (*lab.nodes, *dict(lab.processes()), *dict(lab.programs()))), default=0)
+    numbers = {node: at for at, node in enumerate(lab.nodes)}
+
+    def text(event: Event) -> str:
+        who, kind = f"{event.source:<{width}}", f"{event.kind:<9}"
+        named = paint.node(who, numbers[event.node]) if event.node in numbers else who
+        kind = paint.bad(kind) if event.kind in _BAD else paint.kernel(kind) if event.kind in _OF_KERNEL else kind
+        return f"{clock(event.time_ns)}  {named}  {kind}  {event.text}"
+
+    return text
 
 
 def as_json(event: Event) -> str:

@@ -1,6 +1,7 @@
 """What interfaces and programs of a lab count, as rates, at every interval while somebody reads.
 
-What does not move is not told, except once, when it has come to rest: so a quiet lab costs little, also its reader.
+What does not move is not told, except once at the beginning, and once when it has come to rest: so a quiet lab costs
+little, also its reader.
 """
 
 import time
@@ -17,6 +18,7 @@ from netlab.paths import node_of
 from netlab.record.model import LabRecord
 
 _SHORTEST_S = 0.05
+_WHOLE_FROM = 10  # events a second are shown without fractions
 
 
 class Rates:
@@ -67,6 +69,7 @@ class Rates:
                 before = self._counted.get(key)
                 if counted is None or before is None or min(map(int.__sub__, counted, before)) < 0:
                     passed = None  # it was not there, or is another one of this name
+                    moved.add(key)  # so that it is told once, how ever it is
                 else:
                     passed = Counted(*map(int.__sub__, counted, before))
                 if counted:
@@ -91,6 +94,7 @@ class Rates:
             before = self._programs.get(key)
             self._programs[key] = now
             if before is None:
+                moved.add(("", key))
                 continue
             passed = {name: count - before.get(name, 0) for name, count in now.items() if count != before.get(name, 0)}
             if self._is_told(("", key), bool(passed), moved):
@@ -127,16 +131,20 @@ def _rates(name: str, state: str, passed: Counted, passed_s: float) -> dict[str,
         "tx_bits_s": each_s(8 * passed.tx_bytes),
         "lost_s": each_s(passed.rx_errors + passed.tx_errors + passed.rx_dropped + passed.tx_dropped),
     }
-    text = f"{name}: {rates['rx_packets_s']:,.0f} packets/s in, {rates['tx_packets_s']:,.0f} out"
-    lost = f", {rates['lost_s']:,.0f} lost" if rates["lost_s"] else ""
+    text = f"{name}: {_shown(rates['rx_packets_s'])} packets/s in, {_shown(rates['tx_packets_s'])} out"
+    lost = f", {_shown(rates['lost_s'])} lost" if rates["lost_s"] else ""
     return {"interface": name, "state": state, "seconds": round(passed_s, 3), **rates, "text": f"{text}{lost}"}
+
+
+def _shown(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= _WHOLE_FROM else f"{rate:.2g}"
 
 
 def _counts(key: str, found: stats.LabStats, passed: Mapping[str, int], passed_s: float) -> dict[str, object]:
     each_s = {name: round(number / passed_s, 1) for name, number in passed.items()}
     balancer = found.balancers.get(key)
     more: dict[str, object] = {}
-    words = ", ".join(f"{name} {number:,.0f}/s" for name, number in each_s.items()) or "at rest"
+    words = ", ".join(f"{name} {_shown(number)}/s" for name, number in each_s.items()) or "at rest"
     if balancer:
         backends = {name: {"free": each.free, "capacity": each.capacity} for name, each in balancer.backends.items()}
         more = {"queue_depth": balancer.queue_depth, "backends": backends}

@@ -37,6 +37,8 @@ ONLY_USERS = {
     "bcc": {"programs.bcc"},
     "psutil": {"supervise.client"},
     "pyroute2": {"network.message_classes"},
+    "rich": {"observe.top_cells", "observe.top_screen"},  # it comes with textual
+    "textual": {"observe.top_screen"},
     "argcomplete": {"cli.completion"},
     "docker": {"runtime.engine"},
     "distributed": {"grade.cluster"},
