@@ -18,6 +18,7 @@ from netlab.lab import (
     change_network,
     change_processes,
     change_programs,
+    commands_of_nodes,
     fault_state,
     happenings,
     noted_steps,
@@ -116,7 +117,7 @@ class Change:
         if any(isinstance(step, StartRole) for step in self.noted.done) and not client.supervisor_pid(self.folder):
             raise NetlabError(f"the supervisor of {self.lab} has died: netlab down --lab {self.lab}, then up")
         host = Host(self.plan, self.after.record, lock, deadline_s, self.say)
-        host.check_commands(of(StartRole, self.difference.do), any_runs=True)
+        commands_of_nodes.check(self.after, host.home, of(StartRole, self.difference.do), any_runs=True)
         for key, program in self.before.record.programs():
             reload.clear_up(self.before, key, program)
         if self.noted.open:  # first, as it removes what compilers may have left

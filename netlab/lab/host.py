@@ -7,9 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from netlab import paths
-from netlab.errors import HostError, NetlabError
-from netlab.kernel import commands, files, signals
-from netlab.lab import noted_steps, removal
+from netlab.kernel import files, signals
+from netlab.lab import commands_of_nodes, noted_steps, removal
 from netlab.lab.beside import Beside
 from netlab.lab.standing import Standing
 from netlab.plan.attach_program import AttachProgram
@@ -112,7 +111,7 @@ class Host:
         """Start the compilers, the trace and the supervisor, which get ready while the nodes are made."""
         programs, roles = _of(AttachProgram, steps), _of(StartRole, steps)
         setups = _of(RunSetup, steps)
-        self.check_commands(roles, bool(roles or setups))
+        commands_of_nodes.check(self.standing, self.home, roles, any_runs=bool(roles or setups))
         if programs:
             from netlab.lab import xdp_watch
             from netlab.programs import loader
@@ -130,21 +129,6 @@ class Host:
             from netlab.supervise import client
 
             self.supervisor = client.spawn(self.lab, self.folder, self.lock)
-
-    def check_commands(self, roles: Sequence[StartRole], any_runs: bool) -> None:
-        """Refuse commands that could not be started, before anything is built."""
-        if self.runtime.has_files:  # the commands are in files that come with the nodes, and there are no nodes yet
-            return
-        if any_runs and commands.problem("ip", os.environ):
-            raise HostError("ip is not installed; on Debian: apt-get install iproute2")
-        own = self.standing.record.nodes
-        for step in (each for each in roles if not own[each.node].has_own_files):  # a command may be one of these files
-            self._check(step, commands.problem(step.argv[0], {**os.environ, **dict(step.env)}, self.home))
-
-    def _check(self, step: StartRole, problem: str) -> None:
-        """Raise NetlabError for a command with a problem, except a role's: it will fail to say READY."""
-        if problem and not step.awaits_ready:
-            raise NetlabError(f"{step.key}: command {step.argv[0]}: {problem}")
 
     def job(self, step: AttachProgram, pin_folder: str = "") -> "Job":
         """Return what a loader is to do for a program; `pin_folder` is another place for its pins than its own."""
@@ -239,7 +223,7 @@ class Host:
         starts = []
         for step in steps:
             start, problem = launch.start(self.standing, step, processes[step.key], self.home)
-            self._check(step, problem)
+            commands_of_nodes.refuse(step, problem)
             starts.append(start)
         client.start(
             self.supervisor,
