@@ -81,6 +81,6 @@ def _states(name: str, found: "LabStatus") -> list[str]:
     said = []
     for each in found.nodes[name].processes:
         own = each.process.removeprefix(f"{name}/") if each.process != process_key(name, name) else ""
-        word = own or os.path.basename(each.role) or "command"
+        word = own or os.path.basename(each.role or (each.command or ("command",))[0])
         said.append(f"{word}: stopped on request" if each.stopped_by_request else f"{word}: {each.state}")
     return said

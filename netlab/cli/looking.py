@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from netlab.cli import json_data, state, typed
 from netlab.cli.console import redraw, say
+from netlab.errors import NetlabError
 from netlab.lab import removal
 from netlab.observe import status as observed
 from netlab.record import shapes, store
@@ -38,7 +39,12 @@ def _watch(lab: str, args: typed.Status) -> int:
     """Show it until Ctrl-C, or until the lab is gone."""
     with suppress(KeyboardInterrupt):
         while lab in store.labs():
-            found = observed.read(lab)
+            try:
+                found = observed.read(lab)
+            except (NetlabError, OSError):
+                if lab in store.labs():
+                    raise
+                break  # it has just been removed
             if args.format == "json":
                 print(json_data.line(shapes.plain(found)), flush=True)
             else:

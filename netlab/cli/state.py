@@ -54,11 +54,11 @@ def lines(found: "LabStatus", *, is_wide: bool = False) -> Iterator[str]:
     state = "up, as far as can be seen without root" if limited and found.state == "up" else found.state
     state = _PAINT.good(state) if found.state == "up" else _PAINT.bad(state)
     since = f", since {clock(found.since)}" if found.since else ""
-    yield f"lab {found.lab} is {state}, from {found.topology or 'no file'}{since}"
+    yield from tables.folded(f"lab {found.lab} is {state}, from {found.topology or 'no file'}{since}", width)
     for table, left in (_runs(found, is_wide), _interfaces(found, is_wide)):
         yield from ("", *table.lines(width)) if table.rows else ()
         yield from [left] if left else ()
-    below = list(_below(found, is_wide))
+    below = [line for text in _below(found, is_wide) for line in tables.folded(text, width)]
     yield from ("", *below) if below else ()
 
 

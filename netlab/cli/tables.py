@@ -45,7 +45,7 @@ class Table:
         widths = self._folded(there, width)
         title = "\x1b[1m{}\x1b[0m" if is_painted() else "{}"
         for row in (self.titles, *self.rows):
-            cells = [_wrapped(row[at], widths[at]) for at in there]
+            cells = [folded(row[at], widths[at]) for at in there]
             for number in range(max(map(len, cells))):
                 texts = [
                     _padded(cell[number] if number < len(cell) else "", widths[at], self.titles[at] in _NUMBERS)
@@ -54,7 +54,7 @@ class Table:
                 line = (" " * _BETWEEN).join(texts).rstrip()
                 yield title.format(line) if row is self.titles else line
             for at in under if row is not self.titles else ():
-                yield from (" " * _INDENT + text for text in _wrapped(row[at], width - _INDENT) if text)
+                yield from (" " * _INDENT + text for text in folded(row[at], width - _INDENT) if text)
 
     def _chosen(self, width: int) -> tuple[list[int], list[int]]:
         """Return the columns that stand beside each other, and those below."""
@@ -156,7 +156,7 @@ def _padded(text: str, width: int, is_number: bool) -> str:
     return room + text if is_number else text + room
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def folded(text: str, width: int) -> list[str]:
     """Return a text as lines: broken between words, and inside those that are too long."""
     if _length(text) <= width:
         return [text]
