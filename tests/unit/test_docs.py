@@ -14,7 +14,7 @@ from tests.checkout import ROOT
 NAMES = [str(path.relative_to(ROOT)) for path in docs_pages.PAGES]
 LINKED = [*NAMES, *(str(path.relative_to(ROOT)) for path in sorted(Path(ROOT, "docs", "adr").glob("*.md")))]
 PLACEHOLDER = re.compile(r"^(\.\.\.|…|\[.*|.*…|.*\.\.\.)$")
-NOT_YET = ("events", "top", "capture", "follow", "web")  # verbs whose pages come before them
+NOT_YET = ("events", "top", "web")  # verbs whose pages come before them
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,3 +78,13 @@ def test_every_page_is_on_the_site() -> None:
     ours = [each for each in listed if not each.startswith(("reference/", "project/"))]
 
     assert sorted(ours) == sorted(path.name for path in Path(ROOT, "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize(
+    "verb", [verb for verb, about in VERBS.items() if any("json" in str(each.keywords) for each in about.arguments)]
+)
+def test_the_page_of_json_has_every_verb_that_prints_some(verb: str) -> None:
+    """As a block with the shape, or as a link to the page that has it."""
+    text = Path(ROOT, "docs", "json.md").read_text(encoding="utf-8")
+
+    assert re.search(rf'title="netlab {verb} [^"]*json"|`{verb}`[^,;]*\]\(\w+\.md\)', text)
