@@ -134,7 +134,8 @@ def source_page(path: str) -> str:
 def picture(found: "re.Match[str]") -> str:
     """Return the picture of a block in Graphviz's language, as SVG in the page."""
     try:
-        drawn = subprocess.run(["dot", "-Tsvg"], input=found[1], capture_output=True, text=True, check=True).stdout
+        command = ["dot", "-Tsvg", "-Gbgcolor=white"]
+        drawn = subprocess.run(command, input=found[1], capture_output=True, text=True, check=True).stdout
     except FileNotFoundError:
         raise PluginError("pictures need Graphviz: apt-get install graphviz") from None
     except subprocess.CalledProcessError as error:

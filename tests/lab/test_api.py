@@ -1,5 +1,6 @@
 """Labs from Python: `from netlab import Lab, Topology`."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,10 @@ from pathlib import Path
 import pytest
 
 from netlab import Lab, Topology
+from netlab.api.balancer import Balancer
+from netlab.api.link import Link
+from netlab.api.maps import LabMap
+from netlab.api.node import Node
 from netlab.errors import CommandError, NetlabError, TimeLimitError, TopologyError, UsageError
 from netlab.record import store
 from netlab.testing.waiting import PATIENCE_S
@@ -297,13 +302,31 @@ def main() -> int:
         done: subprocess.CompletedProcess[str] = lab["a"].run(["true"], check=True, timeout=3, cwd=Path())
         with lab["a"].popen("cat", stdin=subprocess.DEVNULL) as running:
             running.wait()
-        lab["a"].kill(number=signal.SIGHUP)
+        a = lab.nodes["a"]
+        a.kill(number=signal.SIGHUP)
+        for change in (a.start, a.stop, a.restart):
+            change("web", timeout=3.0)
+        a.pause()
+        a.resume()
+        a.reload(define={"LIMIT": 5})
+        said = [event.text for event in a.logs()]
+        where: list[str] = [a.address, *a.addresses, lab.name, *lab.record.nodes, *a.record.interfaces]
+        for each in a.maps():
+            entries = [entry.value for entry in each.entries(zeros=True)], dict(each.items()), each.clear()
         text: str = lab.wait_for("x", "a", timeout=1).text
         number: int = lab.wait(lambda: 5)
         depths = [each.queue_depth for each in lab.stats().balancers.values()]
         for event in lab.events("a", since_ns=time.monotonic_ns(), follow=True):
             print(event.time_ns, event.source, event.stream, event.text, event.data)
-        lab.balancer().drain("a")
+        balancer = lab.balancer()
+        in_hand: int = balancer.drain("a")
+        balancer.undrain("a")
+        balancer.weight(3, "a")
+        balancer.policy("random")
+        balancer.add("b", capacity=in_hand)
+        balancer.remove("b", now=True)
+        print(balancer.node, balancer.listed(["a"]), topology.document().root)
+        lab.link("a", "s").reset(sender="a")
         lab.link("a", "s").set(delay="20ms", loss="1%", sender="a")
         carried = [way.counts.carried for each in lab.links() for way in each.directions if way.counts]
         lab.apply(topology, set={"nodes.a.env": {"A": 2}}, timeout=3.0)
@@ -316,8 +339,16 @@ def main() -> int:
         Lab.attach("x").down()
     except errors.NetlabError as error:
         return error.exit_code
-    return done.returncode + len(text) + number + len(depths) + len(drops) + len(problems) + len(carried)
+    counts = (text, depths, drops, problems, carried + said + where)
+    return done.returncode + number + sum(map(len, counts))
 '''
+
+
+def test_the_program_uses_all_of_the_interface() -> None:
+    kinds = (Lab, Node, Link, Balancer, LabMap, Topology)
+    public = {name for kind in kinds for name in vars(kind) if not name.startswith("_")}
+
+    assert set() == {name for name in public if not re.search(rf"\.{name}\b", USER)}
 
 
 def test_a_user_s_program_is_typed(tmp_path: Path) -> None:
