@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 USER = "student"
@@ -39,15 +38,15 @@ class FreshError(Exception):
 
 
 class Fresh:
-    """A fresh Debian 12, or another suite, below `root`, an empty folder; with the packages that are named, too."""
+    """A fresh Debian 12, or another suite, below `root`, which must be an empty folder."""
 
-    def __init__(self, root: Path, suite: str = "bookworm", packages: Sequence[str] = ()) -> None:
-        self.root, self.suite, self.packages = root, suite, ("make", "sudo", "ca-certificates", *packages)
+    def __init__(self, root: Path, suite: str = "bookworm") -> None:
+        self.root, self.suite = root, suite
         self.home = root / "home" / USER
 
     def make(self) -> None:
         """Install the system and its user, and hand on what this machine's pip and name resolution need."""
-        command = ["debootstrap", "--variant=minbase", f"--include={','.join(self.packages)}", self.suite]
+        command = ["debootstrap", "--variant=minbase", "--include=make,sudo,ca-certificates", self.suite]
         done = subprocess.run([*command, self.root, *mirror()], check=False, capture_output=True, text=True)
         if done.returncode != 0:
             raise FreshError(f"debootstrap {self.suite}: " + (done.stdout + done.stderr).strip().splitlines()[-1])

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.network]
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Build wheel and source distribution once."""
     return distribution.build(tmp_path_factory.mktemp("dist"))
 
 
@@ -22,11 +23,15 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fresh]:
     """Make the system once; skip where that cannot be, and say why."""
     if shutil.which("debootstrap") is None:
         pytest.skip("debootstrap is not installed")
-    made = Fresh(tmp_path_factory.mktemp("bare"), "trixie", distribution.packages())
+    made = Fresh(tmp_path_factory.mktemp("bare"), "trixie")
     try:
         made.make()
     except FreshError as error:
         pytest.skip(str(error))
+    apt = "sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq"
+    install = f"{apt} update && {apt} install -y --no-install-recommends {' '.join(distribution.packages())}"
+    done = made.says(".", install)
+    assert done.returncode == 0, done.stdout
     yield made
     shutil.rmtree(made.root)
 

@@ -38,6 +38,20 @@ def test_a_package_whose_name_begins_like_an_installed_one_is_missing(machine: M
     assert machine.calls()[-1].endswith("recommends python3")
 
 
+def test_a_library_is_there_under_its_name_of_debian_13(machine: Machine) -> None:
+    machine.has(packages=ALL_PACKAGES.replace("libpcap0.8", "libpcap0.8t64"))
+
+    done = machine.setup("packages")
+
+    assert (0, "", []) == (done.returncode, done.stderr, machine.calls())
+
+
+def test_the_page_of_releases_names_all_packages() -> None:
+    page = (CHECKOUT / "docs" / "releasing.md").read_text(encoding="utf-8")
+
+    assert f"apt-get install {ALL_PACKAGES.strip()}\n" in page
+
+
 def test_a_user_installs_packages_through_sudo(machine: Machine) -> None:
     machine.has(packages="python3", uid=1000)
 
