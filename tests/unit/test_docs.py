@@ -14,13 +14,12 @@ from tests.checkout import ROOT
 NAMES = [str(path.relative_to(ROOT)) for path in docs_pages.PAGES]
 LINKED = [*NAMES, *(str(path.relative_to(ROOT)) for path in sorted(Path(ROOT, "docs", "adr").glob("*.md")))]
 PLACEHOLDER = re.compile(r"^(\.\.\.|…|\[.*|.*…|.*\.\.\.)$")
-NOT_YET = ("events", "top", "web")  # verbs whose pages come before them
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_command_in_a_block_is_what_the_verb_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     for words in docs_pages.commands(Path(ROOT, name)):
-        if any(map(PLACEHOLDER.match, words)) or words[0] in NOT_YET:
+        if any(map(PLACEHOLDER.match, words)):
             continue
         with suppress(SystemExit):  # also of --help
             arguments.by_argparse(words)
@@ -32,7 +31,7 @@ def test_a_command_in_the_text_has_a_verb_and_options_that_exist(name: str) -> N
     for words in docs_pages.inline(Path(ROOT, name)):
         verbs = [word for word in words if not word.startswith("-")]
         if not verbs or verbs[0] not in VERBS:
-            assert not verbs or verbs[0] in ("VERB", "...", *NOT_YET), f"netlab {' '.join(words)}"
+            assert not verbs or verbs[0] in ("VERB", "..."), f"netlab {' '.join(words)}"
             continue
         own = (*LOUDNESS, *VERBS[verbs[0]].arguments)
         known = {"--lab", "--help", "-h", *(each for one in own for each in one.names)}
