@@ -18,6 +18,7 @@ ACTIONS = {
     "reset": "",
     "show": "",
 }
+_COUNTS = ("CARRIED", "LOST", "DOUBLED", "CORRUPTED", "OVERTOOK", "DELAYED NOW", "DROPPED")
 _FORM = "netlab link [A-B | A B | NODE:INTERFACE] ACTION"
 _MOST_WORDS = 2  # that name a link
 
@@ -73,10 +74,9 @@ def show(found: "Sequence[LinkStats]", *, with_zeros: bool = True) -> None:
     """Print links as a table: each direction, what it does, and what was counted."""
     from netlab.cli import tables
 
-    table = tables.table(
-        *("LINK", "FROM", "TO", "STATE", "DOES"),
-        *("CARRIED", "LOST", "DOUBLED", "CORRUPTED", "OVERTOOK", "DELAYED NOW", "DROPPED"),
-    )
+    counts = [_counts(way.counts) for each in found for way in each.directions]
+    zeros = [name for at, name in enumerate(_COUNTS) if not any(each[at] for each in counts)]
+    table = tables.table("LINK", "FROM", "TO", "STATE", "DOES", *_COUNTS, spare=zeros, below=("DOES",))
     for each in found:
         for at, way in enumerate(each.directions):
             cells = [str(number) if number or with_zeros else "" for number in _counts(way.counts)]
@@ -91,7 +91,7 @@ def show(found: "Sequence[LinkStats]", *, with_zeros: bool = True) -> None:
 
 def _counts(counts: "LinkCounts | None") -> Sequence[int | str]:
     if not counts:
-        return [""] * 7
+        return [""] * len(_COUNTS)
     dropped = counts.dropped_by_queue + counts.dropped_by_delay
     of_impairments = (counts.lost, counts.doubled, counts.corrupted, counts.overtaken)
     return counts.carried, *of_impairments, counts.delayed_now, dropped

@@ -28,7 +28,7 @@ def labs(found: "Sequence[LabEntry]") -> None:
     if not found:
         say("netlab: no lab is up")
         return
-    table = tables.table("LAB", "STATE", "NODES", "RUNTIME", "SINCE", "TOPOLOGY")
+    table = tables.table("LAB", "STATE", "NODES", "RUNTIME", "SINCE", "TOPOLOGY", below=("TOPOLOGY",))
     for each in found:
         said = _PAINT.good(each.state) if each.state == "up" else _PAINT.bad(each.state)
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.since)) if each.since else ""
