@@ -16,6 +16,7 @@ from netlab.grade import exercise as exercises
 from netlab.grade import grading, pages, submission
 from netlab.grade.exercise import Exercise
 from netlab.grade.grading import Job, Kept
+from netlab.grade.play import refuse_reaching
 from netlab.grade.result import FULL, Result, all_full
 from netlab.kernel import files, signals
 from netlab.words import count
@@ -27,6 +28,7 @@ _MOST_SEED = 1 << 32
 def grade(args: typed.Grade) -> int:
     """Grade all submissions; return the exit code: 0 if all are full, 1 if not."""
     exercise = exercises.read(args.exercise, args.points or "")
+    refuse_reaching(exercise)
     submissions = submission.read_all(args.submissions)
     with signals.raising(), _folder(args) as folder:
         seed = _seed(args, folder)

@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from netlab.errors import NetlabError, explain
+from netlab.errors import NetlabError, TopologyError, explain
 from netlab.grade import child
 from netlab.grade.exercise import LAB, Exercise
 from netlab.grade.owner import Owner
@@ -21,10 +22,11 @@ from netlab.grade.variations import Variation, filled
 from netlab.kernel import files
 from netlab.lab import bring_up
 from netlab.record import store
-from netlab.topology import document
+from netlab.topology import document, validate
 from netlab.topology.document.dump import dump
 from netlab.topology.document.tree import Mapping as Tree
 from netlab.topology.document.tree import plain
+from netlab.topology.validate.untrusted import HINT as UNTRUSTED
 
 _GRACE_S, _REMOVAL_S = 25.0, 30.0  # behind the time limit: for the judge; and until a lab is removed
 _LOOK_S = 0.1
@@ -58,6 +60,22 @@ def play(
         _clean(lab, folder)
     done = {**done, "problem": done["problem"].replace(f"{folder}/{_WORK}/", "")}
     return Play(variation.number, variation.values, **done, seconds=time.monotonic() - began)
+
+
+def refuse_reaching(exercise: Exercise) -> None:
+    """Raise TopologyError for an exercise whose lab itself reaches outside: no submission is to be blamed for that."""
+    usual = {draw.name: draw.usual for draw in exercise.draws}
+    name = "program.c"
+    nothing = Submission("", {name: b""}, name if exercise.place else "")
+    with TemporaryDirectory() as folder:
+        job = lay_out(exercise, nothing, Variation(1, usual, {}), f"{folder}/{_WORK}")
+        written = document.load(job["topology"], job["set"])
+        try:
+            validate.topology(written, untrusted=True)
+        except TopologyError as error:
+            reaching = [mistake for mistake in error.mistakes if mistake.hint.startswith(UNTRUSTED)]
+            if reaching:  # other mistakes may be what is to be handed in
+                raise TopologyError(f"the lab of {exercise.name}", reaching) from None
 
 
 def lay_out(exercise: Exercise, submission: Submission, variation: Variation, folder: str) -> dict[str, Any]:

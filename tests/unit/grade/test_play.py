@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, TopologyError
 from netlab.grade import exercise, play
 from netlab.grade.submission import Submission
 from netlab.grade.variations import Variation
@@ -52,3 +52,12 @@ def test_the_exercises_files_take_the_place_of_submitted_ones(tmp_path: Path) ->
 def test_a_program_without_a_place_is_told(tmp_path: Path) -> None:
     with pytest.raises(NetlabError, match="says no place for a program"):
         play.lay_out(FIREWALL._replace(place=""), Submission("ann", {"x.c": b""}, "x.c"), USUAL, str(tmp_path / "work"))
+
+
+def test_a_lab_of_the_exercises_that_reaches_outside_is_the_teachers_mistake() -> None:
+    """Everything else that is missing may be handed in."""
+    play.refuse_reaching(PARTA)
+    play.refuse_reaching(FIREWALL._replace(lab=f"{FIREWALL.lab}\n".replace("a: {}", "a: {role: theirs}")))
+
+    with pytest.raises(TopologyError, match=r"the lab of parta:1:.*kind"):
+        play.refuse_reaching(FIREWALL._replace(lab=FIREWALL.lab.replace("a: {}", "a: {kind: host}")))
