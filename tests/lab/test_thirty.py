@@ -22,7 +22,7 @@ ENDLESS = "a-gigabyte-of-macros"  # which takes all the time that it is given
 def graded(part: str, submissions: dict[str, str], into: Path, *words: str) -> dict[str, str]:
     """Grade submissions, and return the verdicts by name."""
     options = (f"{GRADING}/{part}", *submissions, "--save", str(into), *words, "--format", "json")
-    found = json.loads(netlab("grade", *options, code=1).stdout)
+    found = json.loads(netlab("grade", *options, code=1, timeout=1200).stdout)
     return {each["name"]: each["verdict"] for each in found["submissions"]}
 
 
