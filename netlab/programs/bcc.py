@@ -77,8 +77,6 @@ class Unit(NamedTuple):
 
 def load(unit: Unit) -> Build:
     """Compile and load with bcc. If the kernel accepts the programs, keep their compiled form in the cache."""
-    from bcc import lib
-
     began = time.time()
     rule = os.path.join(unit.job.work_folder, f"{os.getpid()}.d")
     try:
@@ -88,6 +86,8 @@ def load(unit: Unit) -> Build:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(rule)
+    from bcc import lib  # here, as `_compiled` tells who lacks it what to install
+
     maps, (names, in_headers, others) = _maps(module), _program_names(module, unit.kind)
     build.refuse_other_kind(unit.job, names, others)
     made = _taken(module, maps, names, unit) if paths.cache_folder() else None
