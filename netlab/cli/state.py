@@ -54,6 +54,7 @@ def lines(found: "LabStatus", *, is_wide: bool = False) -> Iterator[str]:
     state = "up, as far as can be seen without root" if limited and found.state == "up" else found.state
     state = _PAINT.good(state) if found.state == "up" else _PAINT.bad(state)
     since = f", since {clock(found.since)}" if found.since else ""
+    state = f"{state}, untrusted" if found.untrusted else state
     yield from tables.folded(f"lab {found.lab} is {state}, from {found.topology or 'no file'}{since}", width)
     for table, left in (_runs(found, is_wide), _interfaces(found, is_wide)):
         yield from ("", *table.lines(width)) if table.rows else ()
@@ -239,6 +240,8 @@ def _remarks(name: str, node: "NodeStatus") -> Iterator[str]:
             yield f"{process.process}: it has started again by itself, {count(process.restarts, 'time')} in a row"
         if process.cut_off_after:
             yield f"{process.process}: its output was cut off, as its log holds {process.cut_off_after:,} bytes"
+    if node.limits.pids:
+        yield f"{name}: it may have {node.limits.pids:,} processes and threads"
     if node.memory_kills:
         killed = count(node.memory_kills, "process", "es")
         yield f"{name}: its memory was used up, and the kernel has killed {killed} there"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from netlab.errors import HostError
 
 # The numbers of calls on x86-64, and on architectures with the kernel's generic table, such as aarch64.
-_REFUSED = {
+REFUSED = {
     "acct": (163, 89),
     "add_key": (248, 217),
     "bpf": (321, 280),
@@ -99,7 +99,7 @@ def program(machine: str) -> bytes:
     steps += [(_GREATER, 0, 1, _NEWEST), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
     # Its flags are in memory, where a filter cannot see them. C libraries then call clone.
     steps += [(_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
-    for numbers in _REFUSED.values():
+    for numbers in REFUSED.values():
         if numbers[column] >= 0:
             steps += [(_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, _ERRNO | _EPERM)]
     for number, rest in _looked_into(column).items():

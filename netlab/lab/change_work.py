@@ -47,6 +47,10 @@ class Work:
         self.programs.take_off(self.before)
         change_network.clear(self.before, self.what.undone())
         _write_record(self.after, hosts.text(self.change.plan))
+        if self.after.record.untrusted:
+            from netlab.runtime.rooms import Rooms
+
+            Rooms(self.after.record).refresh()
         change_network.do(self.after, do, self.change.plan.steps, self.say)
         xdp_watch.change(self.before.record, self.after, self.say)
         self.programs.put_in()

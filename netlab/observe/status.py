@@ -10,7 +10,7 @@ from netlab.observe import interface_status, labs
 from netlab.observe.interface_status import InterfaceStatus
 from netlab.paths import process_key
 from netlab.record import store
-from netlab.record.model import LabRecord, ProcessRecord
+from netlab.record.model import LabRecord, LimitsRecord, ProcessRecord
 from netlab.supervise.client import Process, processes, unstarted
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class NodeStatus(NamedTuple):
     planned; `interfaces` are as they are now. `process` is the only one, None where there is none or several; `role` is
     that one's. `processes` are all. `memory_kills` are processes that the kernel has killed as the node's memory was
     used up; `udp_rcvbuf_errors` datagrams that it dropped as their socket's buffer was full, None where the node was
-    not looked into. `ports` are the states of a switch's, with a spanning tree if it has one (`stp`).
+    not looked into. `ports` are the states of a switch's, with a spanning tree if it has one (`stp`). `limits` are what
+    it may use, 0 for no limit.
     """
 
     kind: str
@@ -53,13 +54,15 @@ class NodeStatus(NamedTuple):
     ports: Mapping[str, str] = {}
     stp: bool = False
     interfaces: Mapping[str, InterfaceStatus] = {}
+    limits: LimitsRecord = LimitsRecord()
 
 
 class LabStatus(NamedTuple):
     """A lab: `state` is `up`, `half-built` or `not as planned`, and `problems` are what is not as planned.
 
     `looked_inside` says that nodes were looked into, which takes root. `faults` are those in force, in words, while a
-    time line is played. `since` is when it was complete, in seconds of the epoch, 0 if it is not.
+    time line is played. `since` is when it was complete, in seconds of the epoch, 0 if it is not. `untrusted` says that
+    what runs in it is confined.
     """
 
     lab: str
@@ -70,6 +73,7 @@ class LabStatus(NamedTuple):
     looked_inside: bool
     faults: tuple[str, ...] = ()
     since: float = 0
+    untrusted: bool = False
 
 
 def read(lab: str) -> LabStatus:
@@ -81,7 +85,15 @@ def read(lab: str) -> LabStatus:
     topology, nodes = (found.lab.record.topology if found.lab else ""), _nodes(found)
     faults = fault_state.played(found.lab.record.folder) if found.lab else []
     return LabStatus(
-        lab, state, topology, nodes, found.problems, found.is_whole, tuple(faults), labs.complete_since(lab)
+        lab,
+        state,
+        topology,
+        nodes,
+        found.problems,
+        found.is_whole,
+        tuple(faults),
+        labs.complete_since(lab),
+        untrusted=bool(found.lab and found.lab.record.untrusted),
     )
 
 
@@ -118,6 +130,7 @@ def _node(
         {each: now.port for each, now in interfaces.items() if now.port},
         bool(about.bridge and about.bridge.stp),
         interfaces,
+        about.limits,
     )
 
 

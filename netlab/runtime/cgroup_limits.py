@@ -56,9 +56,19 @@ def labs(mounts: str = MOUNTS) -> set[str]:
 
 
 class Groups:
-    """The groups of one lab, for the nodes in `limits`, which all have limits; the constructor touches nothing."""
+    """The groups of one lab, for the nodes in `limits`, which all have limits; the constructor touches nothing.
 
-    def __init__(self, lab: str, limits: Mapping[str, LimitsRecord], mounts: str = MOUNTS) -> None:
+    `total` is what all of these may use together.
+    """
+
+    def __init__(
+        self,
+        lab: str,
+        limits: Mapping[str, LimitsRecord],
+        mounts: str = MOUNTS,
+        total: LimitsRecord = LimitsRecord(),  # noqa: B008 - it is immutable
+    ) -> None:
+        self._total = total
         self._lab = lab
         self._limits = limits
         self._mounts = mounts
@@ -149,12 +159,17 @@ class Groups:
         if not wanted:
             return
         top = _above(hierarchy, self._lab)
+        _limit(hierarchy, top, self._total)
         for node, limits in wanted.items():
             os.mkdir(f"{top}/{node}")
-            for name, value in _settings(hierarchy, limits):
-                # without accounting for swap, the kernel cannot limit it either
-                if "sw" not in name or os.path.exists(f"{top}/{node}/{name}"):
-                    _write(f"{top}/{node}/{name}", value)
+            _limit(hierarchy, f"{top}/{node}", limits)
+
+
+def _limit(hierarchy: Hierarchy, group: str, limits: LimitsRecord) -> None:
+    for name, value in _settings(hierarchy, limits):
+        # without accounting for swap, the kernel cannot limit it either
+        if "sw" not in name or os.path.exists(f"{group}/{name}"):
+            _write(f"{group}/{name}", value)
 
 
 def _above(hierarchy: Hierarchy, lab: str) -> str:

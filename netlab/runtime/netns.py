@@ -160,9 +160,10 @@ class Netns:
         return self._groups().memory_kills(node) if node in self._limits else 0
 
     def _groups(self) -> "Groups":
+        from netlab.record.model import LimitsRecord
         from netlab.runtime.cgroup_limits import Groups
 
-        return Groups(self._lab, self._limits)
+        return Groups(self._lab, self._limits, total=self._rooms.total() if self._rooms else LimitsRecord())
 
     def _make_networks(self, nodes: Sequence[str]) -> None:
         from netlab.kernel import syscalls

@@ -19,7 +19,7 @@ from netlab import assets, paths
 from netlab.errors import HostError, NetlabError
 from netlab.kernel import files, kill, pids
 from netlab.record import mark, shapes
-from netlab.record.model import LabRecord
+from netlab.record.model import LabRecord, LimitsRecord
 from netlab.record.notes import ProcessId
 from netlab.runtime import room_copy
 from netlab.runtime.base import Place
@@ -29,6 +29,7 @@ from netlab.topology.trust import CAPABILITIES
 FOLDER_BYTES = 64 << 20  # that a node can write
 _FIRST_USER = 0x70000000  # no range of systemd's, and no user of any distribution
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from netlab.runtime.room_child import main; main()"
+_MOST_PROCESSES = 4096  # of a lab
 _PATIENCE_S = 10.0  # for the kernel to end all in a room
 Groups = Mapping[str, Sequence[str]]  # the folders of control groups, by node
 _ALWAYS = ("NET_BIND_SERVICE", "NET_RAW")  # of CAPABILITIES
@@ -81,6 +82,11 @@ class Rooms:
         else:
             files.make_folder(copy, files.FOR_ALL)
         room_copy.copy(self._beside, copy)
+
+    def total(self) -> LimitsRecord:
+        """Return what all rooms of the lab may use together: half of this host's memory, and so many processes."""
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        return LimitsRecord(memory=memory, pids=_MOST_PROCESSES)
 
     def place(self, node: str, groups: Sequence[str], more: Sequence[str] = ()) -> Place:
         """Return how a process enters a node's room, with these control groups; `more` are capabilities beside its own.

@@ -53,6 +53,15 @@ FEATURES = (
         (f"{_LAB}limits.py",),
     ),
     Feature(
+        "untrusted labs: rooms, their few rights, and bounded processes",
+        (
+            f"{_LAB}trust.py::test_a_process_and_a_command_have_the_same_few_rights",
+            f"{_LAB}trust.py::test_nothing_of_the_machine_can_be_changed",
+            f"{_LAB}trust.py::test_forks_without_end_are_bounded",
+        ),
+        (f"{_LAB}trust.py",),
+    ),
+    Feature(
         "links that lose, flip, double, delay and limit; netem, and netlab's process in its place",
         tuple(
             f"{_LAB}impairments.py::test_{name}"

@@ -96,7 +96,7 @@ def read(fields: Fields) -> WrittenFiles:
     files = fields.read("files", lambda *at: _read_files(places, *at), ())
     if fields.findings.untrusted:
         for key in ("private", "files"):
-            fields.read(key, check_own, None)
+            fields.read(key, lambda *at: check_own(places, *at), None)
     for path, where in places.items():
         above = next((each.path for each in files if path.startswith(f"{each.path}/")), "")
         if above:

@@ -1,18 +1,20 @@
 """What a topology that nobody vouches for may not say, with the place of each mistake (ADR 36)."""
 
+from collections.abc import Mapping as Places
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from netlab.topology import declared, trust
 from netlab.topology.document.tree import Item, Mapping, Scalar, show
 from netlab.topology.model import Limits, Node
-from netlab.topology.validate.findings import Findings, place
+from netlab.topology.validate.findings import Findings, Place, place
 from netlab.topology.validate.rules import Fields
 
 if TYPE_CHECKING:
     from netlab.topology.validate.processes import WrittenProcess
 
 HINT = "this topology is taken as untrusted"
+_OF_SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib")
 # What each of these would do, where a value for it would reach beyond the lab.
 _NOT = {
     "capabilities": "its processes would get rights over this host",
@@ -53,6 +55,9 @@ def check_processes(findings: Findings, fields: Fields, node: Node, processes: "
             where = fields.key_place("env") if node.env else each.role.place
             message = f"expected no env for netlab's own role {each.role.name}, which runs with rights, found some"
             findings.add(where, message, HINT)
+        elif wanted and each.process.ready:
+            message = f"expected no `ready` for netlab's own role {each.role.name}, which runs with rights, found one"
+            findings.add(each.role.place, message, HINT)
 
 
 def check_limits(findings: Findings, fields: Fields, limits: Limits) -> None:
@@ -89,9 +94,12 @@ def check_flags(findings: Findings, item: Item, path: str, flags: Sequence[str])
             findings.add(place(item, path), f"expected {expected}, found {show(flag)}", HINT)
 
 
-def check_own(findings: Findings, item: Item, path: str) -> None:
+def check_own(places: Places[str, Place], findings: Findings, item: Item, path: str) -> None:
     """Add the mistakes of `files:` and `private:` that need a user or a folder of this host."""
     entries = [*_entries(item, path)]
+    for written, place_of in places.items():
+        if written.startswith(_OF_SYSTEM):
+            findings.add(place_of, f"expected a path outside the system's programs, found {show(written)}", HINT)
     for key, value, where in entries:
         if key.text == "owner":
             message = "expected no owner, as a node has one user who owns all that is its own, found one"

@@ -96,6 +96,18 @@ def test_so_many_processes(host: Host, tmp_path: Path, v2: str) -> None:
     assert groups.changed("a") == [f"{group}/pids.max is max, planned is 20"]
 
 
+@pytest.mark.parametrize("v2", ["", "memory pids"])
+def test_what_all_nodes_may_use_together(host: Host, tmp_path: Path, v2: str) -> None:
+    """It is the limit of the group above them."""
+    mounts = host(*(() if v2 else ("memory", "pids")), v2=v2)
+    Groups("x", {"a": Limits(pids=20, memory=8 << 20)}, mounts, Limits(pids=50, memory=64 << 20)).make()
+
+    above = {each.name: each.read_text() for each in tmp_path.glob("*/netlab/x/*.max*")}
+    above |= {each.name: each.read_text() for each in tmp_path.glob("*/netlab/x/memory.limit_in_bytes")}
+    assert "50" == above["pids.max"]
+    assert str(64 << 20) == above["memory.max" if v2 else "memory.limit_in_bytes"]
+
+
 def test_under_v1_more_than_netlab_itself_may_use_is_no_quota(host: Host, tmp_path: Path) -> None:
     """The kernel takes no quota there that is larger than that of the group above, which holds anyway."""
     mounts = host("cpu")

@@ -59,6 +59,13 @@ CASES = {
         "{a: {role: balancer, env: {LD_PRELOAD: x}, args: {backends: b}}, b: }",
         "expected no env for netlab's own role balancer",
     ),
+    "a command that looks at the balancer": (
+        "{a: {role: balancer, ready: {command: [id]}, args: {backends: b}}, b: }",
+        "expected no `ready` for netlab's own role balancer",
+    ),
+    "files among the programs": ("a: {files: {/usr/bin/x: text}}", "expected a path outside the system's programs"),
+    "folders among the programs": ("a: {private: [/lib/x]}", "expected a path outside the system's programs"),
+    "much memory": ("a: {limits: {memory: 2G}}", "expected a memory of at most 1024M"),
     "xdp": ("a: {xdp: ../others/secret.c}", OUTSIDE),
     "xdp by a link": ("a: {xdp: out.c}", OUTSIDE),
     "tc": ("a: {tc: {egress: {program: ../others/secret.c}}}", OUTSIDE),
