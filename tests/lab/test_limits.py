@@ -20,12 +20,13 @@ from tests.lab.lab import inside, lab, netlab, python
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
 SHARE = 0.2
+MOST = 20  # processes
 TOPOLOGY = f"""
 name: limited
 nodes:
   small:
     command: [sleep, inf]
-    limits: {{cpu: {SHARE}, memory: 48M}}
+    limits: {{cpu: {SHARE}, memory: 48M, pids: {MOST}}}
   free:
     command: [sleep, inf]
 links: [[small, free]]
@@ -41,6 +42,20 @@ while most <= float(sys.argv[1]) and time.monotonic() < ends:
         pass
     most = max(most, (time.process_time() - used) / (time.monotonic() - began))
 print(most)
+"""
+FORK = """
+import os, sys
+made, (waits, ends) = 0, os.pipe()
+try:
+    while made < int(sys.argv[1]):
+        if not os.fork():
+            os.close(ends)
+            os.read(waits, 1)  # until the first one ends
+            os._exit(0)
+        made += 1
+except BlockingIOError:
+    pass
+print(made)
 """
 ALLOCATE = "import sys; held = bytearray(int(sys.argv[1]) << 20); print(len(held) >> 20)"
 
@@ -113,6 +128,16 @@ def test_who_takes_too_much_memory_is_killed(limited: str) -> None:
     shown = netlab("status").stdout
     assert "small: its memory was used up, and the kernel has killed 1 process there" in shown
     assert "free: " not in shown
+
+
+def test_there_are_no_more_processes_than_the_limit(limited: str) -> None:
+    """A fork beyond it fails; a neighbour has as many as he likes, and status shows the bound."""
+    shows = json.loads(netlab("status", "--format", "json", code=None).stdout)["nodes"]["small"]["limits"]["pids"]
+    forked = int(python("small", FORK, str(2 * MOST)).stdout)
+    elsewhere = int(python("free", FORK, str(2 * MOST)).stdout)
+
+    assert (MOST, 2 * MOST) == (shows, elsewhere)
+    assert MOST // 2 < forked < MOST
 
 
 def test_everything_in_the_node_is_under_its_limits(limited: str) -> None:
