@@ -11,6 +11,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 8, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _FILES, _LOCKED = 4096, 8 << 20  # descriptors; bytes of memory that cannot be swapped
+_LARGEST = 64 << 20  # bytes of a file, also of one that it was given as its output
 
 
 def confine(user: int, capabilities: tuple[str, ...] = ()) -> None:
@@ -20,6 +21,7 @@ def confine(user: int, capabilities: tuple[str, ...] = ()) -> None:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, _FILES)
+    _lower(resource.RLIMIT_FSIZE, _LARGEST)
     _lower(resource.RLIMIT_MEMLOCK, _LOCKED)
     allowed = mask(capabilities)
     ends_with_parent = rights.parent_death_signal()

@@ -55,9 +55,11 @@ def start(lab: Standing, step: "StartRole", planned: ProcessRecord, home: str) -
 
     argv, variables = process(lab, step.node, planned)
     wrapped, group = lab.runtime.wrap(step.node, argv, None if runs_freely(lab, planned) else ()), ""
+    problem = (
+        entry.problem(wrapped.place, argv[0], variables, home) if wrapped.place else ""
+    )  # before its group is there
     if wrapped.groups and not planned.role:
         wrapped, group = _grouped(wrapped, step.key)
-    problem = entry.problem(wrapped.place, argv[0], variables, home) if wrapped.place else ""
     sign = planned.ready
     looked = lab.runtime.wrap(step.node, sign.argv).argv if sign and sign.argv else ()
     found = Start(

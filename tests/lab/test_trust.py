@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from netlab import Lab
+from netlab.kernel import confinement
 from netlab.kernel import pids as processes
 from netlab.record import store
 from netlab.record.model import LabRecord
@@ -97,6 +100,15 @@ def test_output_without_end_is_cut_off_and_that_is_said(tmp_path: Path) -> None:
 
         assert found["cut_off_after"] > 1 << 20
         assert "its output was cut off" in asked("status", codes=(0, 1))
+
+
+def test_a_command_whose_output_is_kept_is_cut_off_too(tmp_path: Path) -> None:
+    """A check, or Python's `run`, gets no more than fits into a file of the room."""
+    with Lab.up(written(tmp_path, "name: loud\nnodes: {a: }\n"), untrusted=True, name=LAB) as loud:
+        done = loud["a"].run(["yes", "0123456789"])
+
+    assert done.returncode == -signal.SIGXFSZ
+    assert len(done.stdout) <= confinement._LARGEST
 
 
 def test_who_ignores_every_request_to_end_is_ended(tmp_path: Path) -> None:
