@@ -1,4 +1,4 @@
-"""The filter of calls, run as the kernel runs it: its numbers are those of the kernel's headers, its answers as meant."""
+"""The filter of calls, run as the kernel runs it: its numbers are those of the headers, its answers as meant."""
 
 import os
 import re
