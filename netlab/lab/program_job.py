@@ -1,12 +1,13 @@
 """What the loader is to do for a program of a plan."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from netlab import paths
 from netlab.plan.attach_program import AttachProgram
 from netlab.plan.planner import Plan
 from netlab.programs import loader
+from netlab.topology import program_text
 from netlab.topology.trust import is_own
 
 
@@ -35,6 +36,13 @@ def of(plan: Plan, folder: str, step: AttachProgram, pin_folder: str = "") -> lo
     )
 
 
-def is_trusted(path: str, define: Collection[object], cflags: Collection[str]) -> bool:
-    """Say whether a program is netlab's own, and compiled as it is: a constant may put any C into it."""
-    return is_own(path, "bpf") and not define and not cflags
+def is_trusted(path: str, define: Iterable[tuple[str, str | int]], cflags: Collection[str]) -> bool:
+    """Say whether a program is netlab's own, and compiled as it is meant: with numbers for its own settings.
+
+    Any other constant may put any C into it.
+    """
+    if cflags or not is_own(path, "bpf"):
+        return False
+    chosen = dict(define)
+    settings = program_text.settings(path) if chosen else set()
+    return all(isinstance(value, int) and name in settings for name, value in chosen.items())

@@ -256,7 +256,7 @@ def _job(record: LabRecord, key: str, program: ProgramRecord, define: Define, fr
         map_sizes=tuple(program.map_sizes.items()),
         hook=program.hook,
         event_types=tuple(program.event_types.items()),
-        untrusted=record.untrusted and not is_trusted(program.path, (*program.define, *define), program.cflags),
+        untrusted=record.untrusted and not is_trusted(program.path, (*program.define.items(), *define), program.cflags),
         folder=os.path.dirname(record.topology),
         code=paths.code(record.folder),
     )

@@ -7,15 +7,14 @@ It can name nothing else: a descriptor in a call is looked up among the room's o
 
 import ctypes
 import errno
-import fcntl
 import os
-import re
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from netlab.kernel.seccomp import Asked, Listener
-from netlab.programs import bpf, gate_rules, instructions
+from netlab.programs import bpf, gate_rules, instructions, printing
+from netlab.programs.gate_pins import Pins
 from netlab.programs.gate_room import MAP, PROGRAM, TYPES, RoomProcess
 from netlab.programs.gate_rules import MapAsked, NotAllowed, ProgramAsked
 from netlab.programs.kept_code import Instructions, numbered
@@ -23,39 +22,19 @@ from netlab.programs.maps import possible_cpus
 
 _MOST_ATTRIBUTES = 4096
 _HOLD_DESCRIPTORS = (bpf.PROG_ARRAY, *bpf.MAPS_OF_MAPS)
-_NAME = re.compile(r"\w{1,255}")
 _FREEZE, _BIND = 22, 35  # BPF_MAP_FREEZE, BPF_PROG_BIND_MAP
 _LONGEST_PATH, _LONGEST_TERMS = 512, 128
 _LOG_BYTES = 1 << 24
 
 
-class Pins:
-    """Which pins a room may use: folders whose maps it may open, and the one where it may pin; `lock` guards that."""
-
-    def __init__(self, shared: str, earlier: str, lock: str) -> None:
-        self.shared, self.earlier = shared, earlier
-        self._lock, self._held = lock, -1
-
-    def of(self, path: str, *, is_new: bool) -> str:
-        """Return the path of a pin as it is; NotAllowed if it is none of the room's."""
-        folder, name = os.path.split(path)
-        known = [self.shared] if is_new else [self.shared, self.earlier]
-        if not folder or folder not in known or not _NAME.fullmatch(name):
-            raise NotAllowed("opens or makes the pin of another program")
-        if folder == self.shared and self._held < 0:  # until all is loaded: only one program may make each map
-            self._held = os.open(self._lock, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._held, fcntl.LOCK_EX)
-        return path
-
-
 class Gate:
     """The calls of one room. `refused` is why the first was forbidden that was; None if none was."""
 
-    def __init__(self, pid: int, listener: Listener, pins: Pins) -> None:
+    def __init__(self, pid: int, listener: Listener, pins: Pins, lab_node: str) -> None:
         self.room, self._listener, self._pins = RoomProcess(pid), listener, pins
+        self._lab_node = lab_node
         self._allowance = gate_rules.Allowance()
         self._types: set[int] = set()
-        self._frozen: dict[int, bytes] = {}
         self.loaded: dict[int, Instructions] = {}  # by the kernel's numbers of programs
         self.refused: NotAllowed | None = None
 
@@ -165,11 +144,27 @@ class Gate:
 
     def _refuse(self, asked: ProgramAsked, text: bytes) -> None:
         """Refuse a program for what it calls; a probe of libbpf's for what the kernel can, too, but in silence."""
-        if wrong := instructions.forbidden(text):
+        data_at = gate_rules.DATA_AT.get(asked.kind, -1)
+        printed = printing.problem(text, self._lab_node, self._constant, data_at)
+        if wrong := instructions.forbidden(text) or printed:
             if asked.kind in gate_rules.KINDS:
                 name = asked.name.partition(b"\0")[0].decode(errors="replace")
                 raise NotAllowed(f"{name}() {wrong}")
             raise OSError(errno.EINVAL, "")
+
+    def _constant(self, fd: int, offset: int, count: int) -> bytes | None:
+        """Return bytes of a map that neither programs nor anybody else can change; None for any other."""
+        with ExitStack() as held:
+            own = self._held(held, fd, MAP)
+            about = bpf.map_info(own)
+            with open(f"/proc/self/fdinfo/{own}", encoding="ascii") as file:
+                is_frozen = "frozen:\t1" in file.read()
+            if about.type != bpf.ARRAY or not about.flags & bpf.RDONLY_PROG or not is_frozen:
+                return None
+            room = ctypes.create_string_buffer(about.value_size)
+            _Map(own).call(bpf.MAP_LOOKUP, bytes(4), room, 0)
+            data = room.raw[offset : offset + count] if offset >= 0 else b""
+            return data if len(data) == count else None
 
     def lookup(self, attr: "_Attributes", held: ExitStack) -> None:
         """Do BPF_MAP_LOOKUP_ELEM."""

@@ -21,6 +21,7 @@ PLAIN = frozenset(
     )
 )
 KINDS = frozenset((bpf.XDP, bpf.SCHED_CLS))
+DATA_AT = {bpf.XDP: 0, bpf.SCHED_CLS: 76}  # where struct xdp_md and struct __sk_buff have `data`
 _PROBES, _PROBE_INSTRUCTIONS = frozenset((1,)), 16  # what libbpf tries the kernel by: a socket's filter of a few lines
 # BPF_F_NO_PREALLOC, NO_COMMON_LRU, RDONLY, WRONLY, ZERO_SEED, RDONLY_PROG, WRONLY_PROG, MMAPABLE, PRESERVE_ELEMS,
 # INNER_MAP; not of another CPU's memory, nor of a link or a token

@@ -15,7 +15,7 @@ BYTES = 8
 _LAYOUT = struct.Struct("=BBhi")
 LOAD_64 = 0x18  # takes two instructions' room
 IS_MAP, IS_MAP_VALUE = 1, 2  # in the place of the source register: the immediate is a map's descriptor
-_IS_FUNCTION = 4
+IS_FUNCTION = 4
 CALL, CALL_REGISTER = 0x85, 0x8D
 _OF_HELPER, _OF_FUNCTION = 0, 1
 
@@ -27,7 +27,7 @@ ALLOWED = frozenset(
         *(38, 39, 40, 41, 42, 43, 44, 48, 50, 51, 54, 65, 68, 69),  # size and hash of a packet, redirects, routes
         *(84, 85, 86, 87, 88, 89, 93, 94, 95, 96, 97, 99, 100),  # sockets of the node, queues, locks, ECN
         *(105, 106, 110, 118, 125, 130, 131, 132, 133, 134, 135),  # numbers in text, cookies, time, ring buffers, sums
-        *(152, 155, 160, 163, 164, 165, 169, 170, 171, 177),  # redirects, time, MTU, each entry, timers, printing
+        *(152, 155, 160, 163, 164, 169, 170, 171, 177),  # redirects, time, MTU, each entry, timers, printing
         *(
             181,
             182,
@@ -48,7 +48,6 @@ ALLOWED = frozenset(
         ),  # loops, bytes, cookies, time
     )
 )
-PRINTING = frozenset((6, 165, 177))  # bpf_trace_printk, bpf_snprintf, bpf_trace_vprintk
 # The rest of those by which one reaches far, for the message
 _NAMES = dict(
     (
@@ -56,7 +55,13 @@ _NAMES = dict(
         *((36, "probe_write_user"), (45, "probe_read_str"), (58, "override_return"), (109, "send_signal")),
         *((112, "probe_read_user"), (113, "probe_read_kernel"), (114, "probe_read_user_str")),
         *((115, "probe_read_kernel_str"), (117, "send_signal_thread"), (158, "get_current_task_btf")),
-        *((166, "sys_bpf"), (167, "btf_find_by_name_kind"), (168, "sys_close"), (179, "kallsyms_lookup_name")),
+        *(
+            (166, "sys_bpf"),
+            (167, "btf_find_by_name_kind"),
+            (168, "sys_close"),
+            (165, "snprintf"),
+            (179, "kallsyms_lookup_name"),
+        ),
     )
 )
 
@@ -93,7 +98,7 @@ def forbidden(text: bytes) -> str:
             return f"calls the kernel's helper {name}"
         if one.code == CALL_REGISTER or (one.code == CALL and one.source not in (_OF_HELPER, _OF_FUNCTION)):
             return "calls a function of the kernel that is no helper"
-        if one.code == LOAD_64 and one.source not in (0, IS_MAP, IS_MAP_VALUE, _IS_FUNCTION):
+        if one.code == LOAD_64 and one.source not in (0, IS_MAP, IS_MAP_VALUE, IS_FUNCTION):
             return "reads a variable of the kernel"
     return ""
 

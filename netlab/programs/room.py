@@ -23,9 +23,10 @@ from netlab.named_tuple import NamedTuple
 from netlab.programs import bpf, build, failures, outside, room_inside
 from netlab.programs.build import Build, Refused
 from netlab.programs.diagnostics import Source, shown
-from netlab.programs.gate import Gate, Pins
+from netlab.programs.gate import Gate
+from netlab.programs.gate_pins import Pins
 from netlab.programs.loader import Order
-from netlab.record import layouts, shapes
+from netlab.record import layouts, mark, shapes
 from netlab.topology.document.tree import printable
 
 _FIRST_USER = 1_900_000_000  # numbers that no system gives to users or containers; one for each room
@@ -84,6 +85,7 @@ class _Room:
         job = order.job
         earlier = paths.map_pins(job.successor_of) if job.successor_of else ""
         self._pins = Pins(shared, earlier, paths.pin_lock(job.work_folder))
+        self._lab_node = f"{mark.printed(job.lab)}/{job.key}"  # which the room could not find out
         user = _FIRST_USER + os.getpid()
         self._answers, answer_in = os.pipe()
         go_out, self._go = os.pipe()
@@ -115,7 +117,7 @@ class _Room:
             self._listener = enclosing.descriptor_of(room, number)
         finally:
             os.close(room)
-        self._gate = Gate(self._pid, Listener(self._listener), self._pins)
+        self._gate = Gate(self._pid, Listener(self._listener), self._pins, self._lab_node)
         os.write(self._go, b"\n")
 
     def _line(self) -> bytes:
@@ -186,6 +188,7 @@ class _Room:
         self._reap()
         if self._gate:
             self._gate.close()
+        self._pins.close()
         for fd in (self._answers, self._go, self._listener):
             if fd >= 0:
                 os.close(fd)

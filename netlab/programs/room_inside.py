@@ -19,9 +19,9 @@ from netlab.kernel import enclosing, rights, seccomp, syscalls
 from netlab.programs import build, dialects, failures, outside, room_view
 from netlab.programs.build import Refused
 from netlab.programs.diagnostics import Source
-from netlab.programs.loader import Job, Order
+from netlab.programs.loader import Order
 from netlab.programs.room_view import View
-from netlab.record import mark, shapes
+from netlab.record import shapes
 
 _SPACES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
 _PROCESSES, _DESCRIPTORS, _FILE_BYTES = 16, 512, 64 << 20
@@ -64,7 +64,7 @@ def run(order: Order, text: bytes, user: int, shared: str, answers: int, go: int
 def _work(order: Order, text: bytes, user: int, shared: str, talk: TextIO, go: int) -> None:
     os.umask(0o022)
     compiler = _compiler()
-    _prepare(order.job)
+    _prepare()
     syscalls.unshare(_SPACES)
     syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
     view = room_view.make(order, user, shared, compiler)
@@ -87,7 +87,7 @@ def _compiler() -> str:
     return ""
 
 
-def _prepare(job: Job) -> None:
+def _prepare() -> None:
     """Load every library and module that is needed, which the room does not show."""
     from netlab.programs import bcc, clang, features, global_variables, libbpf, libbpf_calls, old_maps  # noqa: F401
 
@@ -95,7 +95,6 @@ def _prepare(job: Job) -> None:
         bcc.bcc()
     with suppress(HostError):
         libbpf_calls.library()
-    mark.printed(job.lab)
 
 
 def _enter(view: View) -> None:

@@ -14,6 +14,7 @@ from netlab.named_tuple import NamedTuple
 MAX_BYTES = 1 << 24  # of a program, and of each header
 KERNEL_TYPES = "vmlinux.h"  # a header with all types of a kernel, three megabytes, which say nothing of a program
 _INCLUDE = re.compile(r'#[ \t]*include[ \t]*["<]([^">\n]+)[">]')  # at the start of a line: that would be slow to seek
+_SETTING = re.compile(r"^#ifndef (\w+)$", re.MULTILINE)
 _STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"?|\'(?:\\.|[^\'\\\n])*\'?|/\*.*?(?:\*/|\Z)|//[^\n]*', re.DOTALL)
 _INCLUDE_OF_A_MACROS = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[^\s"<]', re.MULTILINE)
 _ASSEMBLER = re.compile(r"\basm\b|\b__asm")
@@ -99,6 +100,11 @@ def includes_from(text: str, folder: str) -> bool:
 def with_headers(program: str, source: str, include: Sequence[str] = ()) -> str:
     """Return the text of a program, followed by that of all its headers."""
     return "\n".join([source, *(header.text or "" for header in headers(program, source, include))])
+
+
+def settings(program: str) -> set[str]:
+    """Return the constants of a program that may be set from outside: `#ifndef NAME`, in it or in its headers."""
+    return set(_SETTING.findall(with_headers(program, read(program))))
 
 
 def enumerators(body: str) -> dict[str, int]:

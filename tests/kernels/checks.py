@@ -27,6 +27,13 @@ _LAB = "tests/lab/test_"
 FEATURES = (
     Feature("what netlab needs of a kernel", ("tests/unit/programs/test_features.py::test_this_kernel_has_it",)),
     Feature("every program loads, with trace and without", (f"{_LAB}every_program.py",)),
+    Feature(
+        "programs that nobody trusts build in a room, and get no further",
+        tuple(
+            f"{_LAB}rooms.py::test_{name}" for name in ("the_process_has_nothing", "what_is_printed_is_its_own[bcc]")
+        ),
+        (f"{_LAB}rooms.py",),
+    ),
     Feature("the three demos meet all their claims", (f"{_LAB}demo.py::test_all_claims_hold",)),
     Feature(
         "DNS through the balancer",

@@ -79,15 +79,14 @@ BOTH = pytest.mark.parametrize("dialect", ["bcc", pytest.param("libbpf", marks=c
 FILES = {
     "another submission's": '#include "../other/x.h"',
     "by a link": '#include "leads_out.h"',
-    "by a macro": '#define H "../other/x.h"\n#include H',
-    "by its whole path": '#include "{other}"',
+    "by its whole path, of a macro": '#define H "{other}"\n#include H',
 }
 
 
 @BOTH
 @pytest.mark.parametrize("line", FILES.values(), ids=FILES.keys())
 def test_no_file_outside_is_read(room: Room, dialect: str, line: str) -> None:
-    """Who names one is told so; without a room, the compiler prints what is in it."""
+    """Who names one is told so."""
     (room.own / "leads_out.h").symlink_to("../other/x.h")
     source = of(dialect, line.format(other=room.folder / "other" / "x.h"))
 
@@ -96,14 +95,17 @@ def test_no_file_outside_is_read(room: Room, dialect: str, line: str) -> None:
     assert isinstance(error, OutsideError)
     assert CANARY not in str(error)
     assert "outside" in str(error)
-    assert CANARY in str(room.refused(source, untrusted=False)) or "macro" in line
 
 
-@BOTH
+def test_without_a_room_it_is_read(room: Room) -> None:
+    """So the test above would notice."""
+    assert CANARY in str(room.refused(of("bcc", FILES["another submission's"]), untrusted=False))
+
+
 @pytest.mark.parametrize("path", ["/etc/shadow", "/etc/passwd", "/dev/zero", "/proc/self/environ"])
-def test_the_hosts_files_are_not_there(room: Room, dialect: str, path: str) -> None:
+def test_the_hosts_files_are_not_there(room: Room, path: str) -> None:
     """World-readable ones neither."""
-    error = room.refused(of(dialect, f'#include "{path}"'))
+    error = room.refused(of("bcc", f'#include "{path}"'))
 
     assert isinstance(error, OutsideError)
     assert f"{path} is outside {room.own}" in str(error)
@@ -152,7 +154,7 @@ def test_a_pipe_is_not_waited_for(room: Room, line: str) -> None:
 @BOTH
 def test_what_grows_without_end_is_ended(room: Room, dialect: str) -> None:
     """A build has limits of time and memory, of which one is met."""
-    error = room.refused(of(dialect, DOUBLING), limits=LIMITS._replace(cpu_s=1, memory=1 << 29))
+    error = room.refused(of(dialect, DOUBLING), limits=LIMITS._replace(cpu_s=1, memory=1 << 28))
 
     assert isinstance(error, BuildLimitError)
     assert "takes too" in str(error)
@@ -185,12 +187,24 @@ def test_helpers_that_reach_further_are_refused(room: Room, dialect: str, call: 
     assert f"submission/test.c: reaches() calls the kernel's helper bpf_{name}" in str(error).partition(": ")[2]
 
 
+@BOTH
+def test_what_is_printed_is_its_own(room: Room, dialect: str) -> None:
+    """No memory of the kernel, and no line of another lab; numbers and addresses are."""
+    head, printk = ("", "bpf_trace_printk_") if dialect == "bcc" else (f'{clang.HEAD}SEC("xdp") ', "bpf_trace_printk")
+    body = "int prints(struct xdp_md *ctx) {{ int a = ctx->rx_queue_index; {}; return 2; }}\n"
+    shown = 'bpf_printk("seen %d of %u by %pI4", a, 5, &a)'
+    speaks = f'char text[] = "other/lb forward"; {printk}(text, sizeof(text))'
+
+    assert "may read the kernel's memory" in str(room.refused(head + body.format('bpf_printk("%s", (void *)-4096)')))
+    assert "begins as those of another program do" in str(room.refused(head + body.format(speaks)))
+    room.loaded(head + body.format(shown))
+
+
 @clang.needed
 @pytest.mark.parametrize(
     ("kind", "entries", "error", "words"),
     [
         ("BPF_MAP_TYPE_SOCKMAP", 4, OutsideError, "makes a map of the type sockmap"),
-        ("BPF_MAP_TYPE_CGROUP_ARRAY", 4, OutsideError, "makes a map of the type cgroup_array"),
         ("BPF_MAP_TYPE_ARRAY", 1 << 28, BuildLimitError, "makes maps of more than 256 MB"),
     ],
 )
@@ -338,7 +352,8 @@ def test_netlabs_own_programs_build_in_a_room(room: Room) -> None:
     for name in ("balancer", "dropper"):
         pins = room.beside(name)
         job = loader.Job(LAB[:3], name, str(OWN / f"{name}.c"), pins, f"{room.folder}/work", untrusted=True)
-        compilation = loader.start(job._replace(builtins=(("MTU", 1500),)))
+        define = (("TRACE", 0),) if name == "balancer" else ()  # it prints texts out of maps
+        compilation = loader.start(job._replace(builtins=(("MTU", 1500),), define=define))
         room.started.append(compilation)
         loaded = compilation.pinned(PATIENCE_S)
 

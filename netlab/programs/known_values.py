@@ -1,0 +1,307 @@
+"""What is known of registers and of the stack at calls of a program, before it is loaded: constants and addresses.
+
+The program is gone through block by block, until nothing changes. Where ways meet, what they agree on stays known.
+Compilers let the ends of several ways, which pass different constants to one call, be one: there each way counts apart.
+What is said to be known is so on every run; what is not said may be anything.
+"""
+
+import struct
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from netlab.named_tuple import NamedTuple
+from netlab.programs import instructions
+from netlab.programs.instructions import CALL, IS_MAP_VALUE, LOAD_64, Instruction
+
+STACK, PACKET, _CONTEXT, _ENTRY = -1, -2, -3, -4  # memories; a map's value is that of its descriptor
+STACK_BYTES = 512
+_FRAME = 10
+_LOOKUP = 1  # bpf_map_lookup_elem
+_MOST_WAYS = 64
+# Helpers that write nowhere but into maps and packets, so that what is on the stack stays known
+_WRITE_NOTHING = frozenset(
+    (
+        *(1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 18, 19, 23, 25, 28, 32, 34, 38, 39, 40, 41, 43, 44, 48, 50, 51, 54),
+        *(65, 87, 93, 94, 118, 125, 130, 152, 155, 160, 177, 188, 190),
+    )
+)
+# Those after which the packet is where it was
+_KEEP_PACKET = frozenset((1, 2, 3, 5, 6, 7, 8, 23, 25, 28, 34, 51, 87, 93, 94, 118, 125, 130, 160, 177, 188))
+_SIZES = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
+_MASK = (1 << 64) - 1
+_ADD, _SUBTRACT = 0x00, 0x10
+_JUMP, _JUMP_LONG, _EXIT = 0x05, 0x06, 0x95
+
+
+class Number(NamedTuple):
+    """A register that holds this number."""
+
+    value: int
+
+
+class Address(NamedTuple):
+    """A register that points so far into a memory; into the stack from its end, into the packet from its begin.
+
+    The verifier lets no program reckon its way from one memory to another. How far may be unknown: None.
+    """
+
+    memory: int
+    offset: int | None
+
+
+Known = Number | Address
+
+
+class State(NamedTuple):
+    """What is known at an instruction: of registers, of bytes of the stack, and of registers that were put there."""
+
+    registers: dict[int, Known]
+    stack: dict[int, int]
+    saved: dict[int, Known]
+
+    def copy(self) -> "State":
+        """Return a copy that can be changed."""
+        return State(dict(self.registers), dict(self.stack), dict(self.saved))
+
+    def bytes_at(self, offset: int, count: int) -> bytes | None:
+        """Return bytes of the stack; None if not all are known."""
+        found = [self.stack[n] for n in range(offset, offset + count) if n in self.stack]
+        return bytes(found) if len(found) == count else None
+
+    def put(self, register: int, value: Known | None) -> None:
+        """Note what a register holds."""
+        if value is None:
+            self.registers.pop(register, None)
+        else:
+            self.registers[register] = value
+
+    def forget_stack(self) -> None:
+        """Note that the stack may have changed."""
+        self.stack.clear()
+        self.saved.clear()
+
+    def forget_packet(self) -> None:
+        """Note that the packet may be elsewhere now."""
+        for known in (self.registers, self.saved):
+            for key in [key for key, each in known.items() if isinstance(each, Address) and each.memory == PACKET]:
+                del known[key]
+
+
+class _Begin:
+    """What is known where a block begins: what all ways agree on, or each way apart."""
+
+    def __init__(self, *, is_apart: bool) -> None:
+        self._is_apart = is_apart
+        self.states: list[State] = []
+
+    def add(self, state: State) -> bool:
+        """Add a way that leads here; say whether that has changed anything."""
+        if state in self.states:
+            return False
+        known = [*self.states, state.copy()]
+        self._is_apart &= len(known) <= _MOST_WAYS
+        known = known if self._is_apart else [_met(known)]
+        is_new = known != self.states
+        self.states = known
+        return is_new
+
+
+def at_calls(text: bytes, helpers: Collection[int], data_at: int) -> Iterator[tuple[State, int]]:
+    """Yield what is known at each call of one of these helpers, for each way that leads there, and the helper.
+
+    `data_at` is where the context, with which the program is called, has the packet's address. The state is the one
+    before the call, and valid until the next is asked for.
+    """
+    blocks = _blocks(list(instructions.each(text)))
+    begins = _begins(blocks, helpers)
+    begins[0].add(State({_FRAME: Address(STACK, 0), 1: Address(_CONTEXT, 0)}, {}, {}))
+    waiting = list(blocks)
+    while waiting:
+        at = waiting.pop(0)
+        for state in begins[at].states:
+            after = state.copy()
+            for one in blocks[at]:
+                _do(one, after, text, data_at)
+            for following in _following(blocks[at]):
+                if following in begins and begins[following].add(after) and following not in waiting:
+                    waiting.append(following)
+    for at, block in blocks.items():
+        for state in begins[at].states:
+            for one in block:
+                if _is_call_of(one, helpers):
+                    yield state, one.value
+                _do(one, state, text, data_at)
+
+
+def _blocks(code: Sequence[Instruction]) -> dict[int, list[Instruction]]:
+    """Return the blocks of a program by where they begin: into none leads a jump but to its begin."""
+    leaders = {target for one in code for target in (*_targets(one), *_functions(one))}
+    blocks: dict[int, list[Instruction]] = {}
+    is_new = True
+    for one in code:
+        if is_new or one.at in leaders:
+            block = blocks.setdefault(one.at, [])
+        block.append(one)
+        is_new = bool(_targets(one)) or one.code == _EXIT
+    return blocks
+
+
+def _begins(blocks: Mapping[int, list[Instruction]], helpers: Collection[int]) -> dict[int, _Begin]:
+    """Return what is known at the begins at first: nothing at all where a function begins."""
+    apart = {at for at, block in blocks.items() if any(_is_call_of(one, helpers) for one in block)}
+    for at in reversed(list(blocks)):  # and those that lead to these and nowhere else
+        following = _following(blocks[at])
+        apart |= {at} if len(following) == 1 and apart.issuperset(following) else set()
+    begins = {at: _Begin(is_apart=at in apart) for at in blocks}
+    for begin in (target for block in blocks.values() for one in block for target in _functions(one)):
+        if begin in begins:
+            begins[begin].add(State({_FRAME: Address(STACK, 0)}, {}, {}))
+    return begins
+
+
+def _is_call_of(one: Instruction, helpers: Collection[int]) -> bool:
+    return one.code == CALL and one.source == 0 and one.value in helpers
+
+
+def _functions(one: Instruction) -> list[int]:
+    """Return the function of the program that an instruction calls, or gives to a helper that will."""
+    is_one = (one.code == CALL and one.source == 1) or (one.code == LOAD_64 and one.source == instructions.IS_FUNCTION)
+    return [one.at + 1 + one.value] if is_one else []
+
+
+def _targets(one: Instruction) -> list[int]:
+    """Return where an instruction may jump to."""
+    kind, operation = one.code & 7, one.code & 0xF0
+    if kind not in (5, 6) or operation in (0x80, 0x90):
+        return []
+    return [one.at + 1 + (one.value if one.code == _JUMP_LONG else one.offset)]
+
+
+def _following(block: Sequence[Instruction]) -> list[int]:
+    """Return the begins of the blocks that may come after one."""
+    last = block[-1]
+    if last.code == _EXIT:
+        return []
+    straight = [] if last.code in (_JUMP, _JUMP_LONG) else [last.at + (2 if last.code == LOAD_64 else 1)]
+    return [*_targets(last), *straight]
+
+
+def _met(states: Sequence[State]) -> State:
+    """Return what all of these agree on."""
+    first, *others = states
+    stacks = [each.stack.items() for each in others]
+    return State(
+        _agreed(first.registers, [each.registers for each in others]),
+        {key: each for key, each in first.stack.items() if all((key, each) in items for items in stacks)},
+        _agreed(first.saved, [each.saved for each in others]),
+    )
+
+
+def _agreed(first: Mapping[int, Known], others: Sequence[Mapping[int, Known]]) -> dict[int, Known]:
+    """Return the registers that all agree on; of an address perhaps only in which memory it is."""
+    agreed: dict[int, Known] = {}
+    for key, value in first.items():
+        found = {value, *(each.get(key) for each in others)}
+        if len(found) == 1:
+            agreed[key] = value
+        elif isinstance(value, Address) and {value.memory} == {_memory(each) for each in found}:
+            agreed[key] = value._replace(offset=None)
+    return agreed
+
+
+def _memory(value: Known | None) -> int | None:
+    return value.memory if isinstance(value, Address) else None
+
+
+def _do(one: Instruction, state: State, text: bytes, data_at: int) -> None:
+    """Change a state as an instruction does."""
+    kind = one.code & 7
+    if one.code == LOAD_64:
+        state.put(one.to, _long(one, text))
+    elif kind in (4, 7):
+        state.put(one.to, _reckoned(one, state.registers))
+    elif kind == 0:
+        for register in range(6):
+            state.put(register, None)
+    elif kind == 1:
+        state.put(one.to, _read(one, state, data_at))
+    elif kind in (2, 3):
+        _store(one, state)
+    elif one.code == CALL:
+        _call(one, state)
+
+
+def _call(one: Instruction, state: State) -> None:
+    """Note what a function may have changed."""
+    for register in range(6):
+        state.put(register, None)
+    if not one.source and one.value == _LOOKUP:
+        state.put(0, Address(_ENTRY, 0))
+    if one.source or one.value not in _WRITE_NOTHING:
+        state.forget_stack()
+    if one.source or one.value not in _KEEP_PACKET:
+        state.forget_packet()
+
+
+def _long(one: Instruction, text: bytes) -> Known | None:
+    (high,) = struct.unpack_from("=i", text, (one.at + 1) * instructions.BYTES + 4)
+    if one.source == IS_MAP_VALUE:
+        return Address(one.value, high)
+    return Number((one.value & 0xFFFFFFFF) | (high & 0xFFFFFFFF) << 32) if one.source == 0 else None
+
+
+def _reckoned(one: Instruction, registers: Mapping[int, Known]) -> Known | None:
+    """Return what a register holds after it was moved or added to."""
+    operation, is_long, by_register = one.code & 0xF0, one.code & 7 == 7, bool(one.code & 8)
+    other = registers.get(one.source) if by_register else Number(one.value & _MASK)
+    if operation == 0xB0 and not one.offset:
+        if is_long:
+            return other
+        return Number(other.value & 0xFFFFFFFF) if isinstance(other, Number) else None
+    if operation in (_ADD, _SUBTRACT) and is_long:
+        return _moved(registers.get(one.to), other, is_added=operation == _ADD)
+    return None
+
+
+def _moved(before: Known | None, other: Known | None, *, is_added: bool) -> Known | None:
+    """Return an address after something was added to it, or taken away."""
+    if isinstance(before, Address) and isinstance(other, Number) and before.offset is not None:
+        by = other.value - (1 << 64) if other.value >> 63 else other.value
+        return before._replace(offset=before.offset + (by if is_added else -by))
+    places = [each for each in (before, other if is_added else None) if isinstance(each, Address)]
+    return places[0]._replace(offset=None) if len(places) == 1 else None
+
+
+def _read(one: Instruction, state: State, data_at: int) -> Known | None:
+    """Return what is known of what is read: the packet's address, or a register that was put on the stack."""
+    base = state.registers.get(one.source)
+    if not isinstance(base, Address) or base.offset is None or one.code & 0xE0 != 0x60:
+        return None
+    at = base.offset + one.offset
+    if base.memory == _CONTEXT:
+        return Address(PACKET, 0) if at == data_at and _SIZES[one.code & 0x18] == 4 else None
+    return state.saved.get(at) if base.memory == STACK and _SIZES[one.code & 0x18] == 8 else None
+
+
+def _store(one: Instruction, state: State) -> None:
+    """Note what is stored on the stack; a store to a place that is not known may be there, too."""
+    base = state.registers.get(one.to)
+    value = state.registers.get(one.source) if one.code & 7 == 3 else Number(one.value & _MASK)
+    is_atomic = one.code & 0xE0 == 0xC0
+    for register in {0, one.to, one.source} - {_FRAME} if is_atomic else ():
+        state.put(register, None)
+    if isinstance(base, Address) and base.memory != STACK:
+        return
+    if not isinstance(base, Address) or base.offset is None:
+        state.forget_stack()
+        return
+    size, begin = _SIZES[one.code & 0x18], base.offset + one.offset
+    for n in range(begin - 7, begin + size):
+        state.saved.pop(n, None)
+        if n >= begin:
+            state.stack.pop(n, None)
+    if isinstance(value, Number) and not is_atomic:
+        data = (value.value & (1 << 8 * size) - 1).to_bytes(size, sys.byteorder)
+        state.stack.update(zip(range(begin, begin + size), data, strict=True))
+    elif value and size == 8 and not is_atomic:
+        state.saved[begin] = value

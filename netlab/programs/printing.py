@@ -1,0 +1,88 @@
+"""What a program that nobody trusts prints into the kernel's trace: texts that read and pretend nothing.
+
+bpf_trace_printk() follows pointers, wherever they lead: `%s` prints the kernel's memory as text. And the trace is one
+for all labs: a line says whose it is by how it begins. So the format of each call must be known before the program is
+loaded, and is looked at. `known_values` finds out what is known.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+
+from netlab.programs import known_values
+from netlab.programs.known_values import PACKET, STACK, STACK_BYTES, Address, Number, State
+
+_PRINT, _PRINT_ARRAY = 6, 177  # bpf_trace_printk, bpf_trace_vprintk
+_FIRST_VALUE = 3  # the register of the first value that is printed
+_CONVERSION = re.compile(r"%(?:%|[-+ #0-9.]*(?:hh|h|ll|l)?(?P<number>[diuxX])|(?P<address>p[iI][46]))")
+_BYTES = {"4": 4, "6": 16}
+_MOST_INTO_PACKET = 512  # bytes that are in the packet's own memory, also where it is shorter
+
+Constant = Callable[[int, int, int], bytes | None]
+"""Returns bytes of a map that can never change, by descriptor, place and number; None for any other map."""
+
+
+def problem(text: bytes, lab_node: str, constant: Constant, data_at: int) -> str:
+    """Return what is wrong with the first thing that a program prints; "" if nothing is.
+
+    `lab_node` is how the lines of this program begin, `data_at` where its context has the packet's address.
+    """
+    for state, helper in known_values.at_calls(text, (_PRINT, _PRINT_ARRAY), data_at):
+        found = _format(state, constant)
+        if found is None:
+            return "prints a text that is not constant where it is printed"
+        if wrong := _wrong(found, lab_node) or _wrong_values(found, state, is_array=helper == _PRINT_ARRAY):
+            return wrong
+    return ""
+
+
+def _format(state: State, constant: Constant) -> str | None:
+    place, size = state.registers.get(1), state.registers.get(2)
+    if not isinstance(place, Address) or place.offset is None or not isinstance(size, Number):
+        return None
+    if not 0 < size.value <= STACK_BYTES:
+        return None
+    if place.memory == STACK:
+        data = state.bytes_at(place.offset, size.value)
+    else:
+        data = constant(place.memory, place.offset, size.value) if place.memory >= 0 else None
+    return None if data is None else data.partition(b"\0")[0].decode(errors="replace")
+
+
+def _wrong(text: str, lab_node: str) -> str:
+    """Return what is wrong with a text: it may be several lines, or begin as another lab's do."""
+    rest = text.removeprefix(f"{lab_node} ")
+    if "\n" in rest.rstrip("\n"):
+        return "prints several lines at once"
+    if rest == text and "/" in text.partition(" ")[0]:
+        return f"prints a line that begins as those of another program do: {text[:40]!r}"
+    return ""
+
+
+def _wrong_values(text: str, state: State, *, is_array: bool) -> str:
+    register = _FIRST_VALUE
+    for at, found in _conversions(text):
+        if found is None:
+            return f"prints by {text[at : at + 4]!r}, which may read the kernel's memory: numbers and %pI4 are printed"
+        if (address := found["address"]) and (
+            is_array or not _is_own(state.registers.get(register), _BYTES[address[-1]])
+        ):
+            return f"prints by %{address} what is neither in the packet nor in a variable of its own: copy it into one"
+        register += 1 if found["address"] or found["number"] else 0
+    return ""
+
+
+def _is_own(value: Number | Address | None, size: int) -> bool:
+    """Say whether so many bytes at a place are the program's stack, or the beginning of the packet."""
+    if not isinstance(value, Address) or value.offset is None:
+        return False
+    if value.memory == PACKET:
+        return 0 <= value.offset <= _MOST_INTO_PACKET - size
+    return value.memory == STACK and -STACK_BYTES <= value.offset <= -size
+
+
+def _conversions(text: str) -> Iterator[tuple[int, re.Match[str] | None]]:
+    at = text.find("%")
+    while at >= 0:
+        found = _CONVERSION.match(text, at)
+        yield at, found
+        at = text.find("%", found.end() if found else at + 1)
