@@ -20,12 +20,12 @@ def answer(number: int, *arguments: int, machine: str = "x86_64", architecture: 
     """Run the filter for a call, as linux/filter.h says what its steps do."""
     program = list(struct.iter_unpack("=HBBI", call_filter.program(machine)))
     data = struct.pack("=iIQ6Q", number, architecture, 0, *arguments, *[0] * (6 - len(arguments)))
-    at = held = 0
+    at, held = 0, 0
     while True:
         code, if_true, if_false, value = program[at]
         at += 1
         if code == 0x06:
-            return value
+            return int(value)
         if code == 0x20:
             held = struct.unpack_from("=I", data, value)[0]
             continue
