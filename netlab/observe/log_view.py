@@ -10,6 +10,8 @@ from netlab.observe.painter import Painter
 from netlab.record.model import LabRecord
 from netlab.supervise.logs import LogLine, read
 
+VERSION = 1  # of the JSON lines
+
 
 def of_processes(
     lab: LabRecord, keys: Sequence[str], last: int | None, follow: bool, style: str, paint: Painter
@@ -47,7 +49,7 @@ def _worded(lab: LabRecord, lines: Iterable[LogLine], style: str, paint: Painter
         if style == "json":
             about = {"time_ns": when, "monotonic_ns": line.ns, "node": line.node, "stream": line.stream}
             whose = {"program" if prefix else "process": line.source}
-            yield json.dumps({**about, **whose, "text": line.text})
+            yield json.dumps({"version": VERSION, **about, **whose, "text": line.text})
             continue
         source = f"{prefix}{line.source:<{width}}"
         text = f"kernel: {line.text}" if line.stream == "xdp" else line.text

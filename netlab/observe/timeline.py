@@ -82,7 +82,7 @@ def form(lab: LabRecord, style: str, paint: Painter) -> Callable[[Event], str]:
         of_fault = {"about": line.source or None} if line.stream in HAPPENED else {}
         shown = {"stream": line.stream, "text": line.text, **more}
         event = {"event": line.data} if line.kind == "event" else {"data": line.data} if line.data is not None else {}
-        return json.dumps({**known, **whose, **of_program, **of_fault, **shown, **event})
+        return json.dumps({"version": events.VERSION, **known, **whose, **of_program, **of_fault, **shown, **event})
 
     return data if style == "json" else text
 

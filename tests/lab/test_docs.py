@@ -78,6 +78,7 @@ KINDS = {
     "text": lambda value: isinstance(value, str),
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "true or false": lambda value: isinstance(value, bool),
+    "true, false or null": lambda value: value is None or isinstance(value, bool),
     "text or null": lambda value: value is None or isinstance(value, str),
     "number or null": lambda value: value is None or isinstance(value, int | float),
 }
@@ -95,7 +96,8 @@ def partb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.parametrize("block", JSON, ids=lambda block: block.title.partition(" --")[0].removeprefix("netlab "))
 def test_json_is_as_its_page_says(block: docs_pages.Block, partb: Path) -> None:
-    printed = netlab(*block.title.split()[1:], cwd=partb).stdout
+    code = None if " grade " in block.title else 0  # a submission need not be right for its results to have a shape
+    printed = netlab(*block.title.split()[1:], cwd=partb, code=code).stdout
     found = [json.loads(printed)] if printed.startswith("{\n") else [json.loads(line) for line in printed.splitlines()]
 
     assert found

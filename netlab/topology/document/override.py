@@ -15,7 +15,7 @@ SHORT_FORMS: tuple[tuple[tuple[str | None, ...], str], ...] = (
     (("nodes", None, "tc", None), "program"),
     (("nodes", None, "tc", None, ENTRY), "program"),
 )
-MADE_WHEN_MISSING = ("args", "env", "sysctls", "limits")
+MADE_WHEN_MISSING = ("args", "env", "sysctls", "limits", "define")
 DOTTED_KEYS = "sysctls"  # the one mapping whose keys contain dots
 
 

@@ -99,3 +99,18 @@ def test_each_shell_has_its_script(shell: str) -> None:
 
 def _has(shell: str) -> bool:
     return any(os.access(f"{folder}/{shell}", os.X_OK) for folder in os.get_exec_path())
+
+
+def test_the_file_of_the_wheel_asks_netlab_itself(tmp_path: Path) -> None:
+    """For bash; those for zsh and fish do the same."""
+    command = tmp_path / "netlab"
+    command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m netlab "$@"\n')
+    command.chmod(0o755)
+    said = subprocess.run(
+        ["bash", "-c", f"PATH={tmp_path}:$PATH; . {ROOT}/docs/completion/netlab; complete -p netlab"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert "-F _python_argcomplete netlab" in said.stdout
+    for name, shell in (("_netlab", "zsh"), ("netlab.fish", "fish")):
+        assert f"netlab completion {shell}" in Path(ROOT, "docs", "completion", name).read_text(encoding="utf-8")

@@ -106,6 +106,7 @@ def test_a_line_says_when_who_and_on_which_stream(lab: LabRecord) -> None:
     assert text(line).endswith(".500000  r/zebra  out    exited with code 0")
     assert text(event(lab, 1, "lb", "trace", "x")).endswith("  lb       trace  x")
     assert json.loads(data(line)) == {
+        "version": 1,
         "time_ns": 10**18 + 1_500_000_000,
         "monotonic_ns": 1_500_000_000,
         "node": "r",
@@ -115,6 +116,7 @@ def test_a_line_says_when_who_and_on_which_stream(lab: LabRecord) -> None:
         "cut": True,
     }
     assert json.loads(data(event(lab, 1, "r/two", "trace", "x"))) == {
+        "version": 1,
         "time_ns": 10**18 + 1,
         "monotonic_ns": 1,
         "node": "r",

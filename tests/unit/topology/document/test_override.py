@@ -47,6 +47,7 @@ def lab(tmp_path: Path) -> str:
         ("nodes.b.sysctls.net.ipv4.ip_forward=1", ["nodes", "b", "sysctls", "net.ipv4.ip_forward"], 1),
         ("nodes.a.xdp.mode=generic", ["nodes", "a", "xdp"], {"program": "pass", "mode": "generic"}),
         ("nodes.e.xdp.0.define={X: 1}", ["nodes", "e", "xdp", 0], {"program": "pass", "define": {"X": 1}}),
+        ("nodes.a.xdp.define.PORT=9", ["nodes", "a", "xdp"], {"program": "pass", "define": {"PORT": 9}}),
         ("nodes.e.xdp.1.mode=generic", ["nodes", "e", "xdp", 1, "mode"], "generic"),
         ("nodes.e.tc.ingress.name=x", ["nodes", "e", "tc", "ingress"], {"program": "pass", "name": "x"}),
         ("nodes.e.tc.egress.0.name=x", ["nodes", "e", "tc", "egress", 0], {"program": "pass", "name": "x"}),
