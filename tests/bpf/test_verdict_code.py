@@ -23,7 +23,7 @@ from tests.bpf.rig import DROP, PASS
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
 
-DROPPER, BALANCER = f"{rig.ROOT}/bpf/dropper.c", f"{rig.ROOT}/bpf/balancer.c"
+DROPPER = f"{rig.ROOT}/bpf/dropper.c"
 NUMBER = 7  # of the program, in events
 REASONS = 3  # the number of the map of reasons, in events
 EVEN = (
@@ -161,7 +161,7 @@ def test_what_has_no_room_is_counted(dropper: str) -> None:
 
 def test_every_function_of_the_balancer_can_be_wrapped() -> None:
     """The balancer and its egress program, the largest that there are, pass the verifier in the wrapper."""
-    with rig.pinned(BALANCER, QUEUE=8, TRACE=0) as pins:
+    with rig.built() as made:
         for function in ("balancer", "egress_devmap"):
-            with wrapped(pins, function) as tells:
+            with wrapped(made.pins, function) as tells:
                 assert tells.program.id

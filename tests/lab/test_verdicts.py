@@ -149,7 +149,7 @@ def test_forty_of_forty_are_served_while_verdicts_come_and_go() -> None:
 def test_a_queued_request_is_told_twice(tmp_path: Path) -> None:
     """It is dropped as QUEUED, and leaves later by the egress program, whose bytes after are those of the request."""
     with lab(PARTB, *QUIET), capturing("lb", "udp", "--verdicts", "-w", str(tmp_path / "b.pcapng")):
-        netlab("run", "client", "--count", "18", "--interval", "0", "--sleep", "0.3", timeout=PATIENCE_S)
+        netlab("run", "client", "--count", "18", "--interval", "0", "--sleep", "1.5", timeout=PATIENCE_S)
         eventually(lambda: stats()["completions"] == 18)
         queued = stats()["reasons"]["QUEUED"]["packets"]
     found = pcapng.read((tmp_path / "b.pcapng").read_bytes())
@@ -205,7 +205,7 @@ def test_the_way_of_each_queued_request_is_told_with_its_wait(tmp_path: Path) ->
         ):
             assert process.stderr
             assert b"following dst port 8080" in process.stderr.readline()
-            netlab("run", "client", "--count", "18", "--interval", "0", "--sleep", "0.3", timeout=PATIENCE_S)
+            netlab("run", "client", "--count", "18", "--interval", "0", "--sleep", "1.5", timeout=PATIENCE_S)
             eventually(lambda: stats()["completions"] == 18)
             queued = stats()["reasons"]["QUEUED"]["packets"]
             process.send_signal(signal.SIGINT)
