@@ -151,6 +151,7 @@ def test_a_pipe_is_not_waited_for(room: Room, line: str) -> None:
     assert isinstance(room.refused(of("bcc", line)), BuildError)
 
 
+@pytest.mark.slow
 @BOTH
 def test_what_grows_without_end_is_ended(room: Room, dialect: str) -> None:
     """A build has limits of time and memory, of which one is met."""
@@ -346,6 +347,7 @@ def test_the_loader_of_a_room_dies_with_whoever_started_it(room: Room) -> None:
     eventually(lambda: not os.path.exists(f"/proc/{child}"))
 
 
+@pytest.mark.slow
 @clang.needed
 def test_netlabs_own_programs_build_in_a_room(room: Room) -> None:
     """Also the balancer, whose maps are of many kinds."""
