@@ -64,9 +64,12 @@ FEATURES = (
         (
             f"{_LAB}trust.py::test_a_process_and_a_command_have_the_same_few_rights",
             f"{_LAB}trust.py::test_nothing_of_the_machine_can_be_changed",
-            f"{_LAB}trust.py::test_forks_without_end_are_bounded",
+            f"{_LAB}limits.py::test_there_are_no_more_processes_than_the_limit",
         ),
-        (f"{_LAB}trust.py",),
+        tuple(
+            f"{_LAB}trust.py::test_{name}"
+            for name in ("a_lab_that_was_killed_leaves_nothing", "no_file_of_the_host_is_seen", "memory_is_bounded")
+        ),
     ),
     Feature(
         "links that lose, flip, double, delay and limit; netem, and netlab's process in its place",
