@@ -29,9 +29,7 @@ FEATURES = (
     Feature("every program loads, with trace and without", (f"{_LAB}every_program.py",)),
     Feature(
         "programs that nobody trusts build in a room, and get no further",
-        tuple(
-            f"{_LAB}rooms.py::test_{name}" for name in ("the_process_has_nothing", "what_is_printed_is_its_own[bcc]")
-        ),
+        tuple(f"{_LAB}rooms.py::test_{name}" for name in ("the_process_has_nothing", "what_is_printed_is_its_own")),
         (f"{_LAB}rooms.py",),
     ),
     Feature("the three demos meet all their claims", (f"{_LAB}demo.py::test_all_claims_hold",)),
