@@ -13,7 +13,7 @@ from netlab.named_tuple import NamedTuple
 from netlab.programs import instructions
 from netlab.programs.instructions import CALL, IS_MAP_VALUE, LOAD_64, Instruction
 
-STACK, PACKET, _CONTEXT, _ENTRY = -1, -2, -3, -4  # memories; a map's value is that of its descriptor
+STACK, PACKET, _CONTEXT, ENTRY = -1, -2, -3, -4  # memories; a map's value is that of its descriptor
 STACK_BYTES = 512
 _FRAME = 10
 _LOOKUP = 1  # bpf_map_lookup_elem
@@ -236,7 +236,7 @@ def _call(one: Instruction, state: State) -> None:
     for register in range(6):
         state.put(register, None)
     if not one.source and one.value == _LOOKUP:
-        state.put(0, Address(_ENTRY, 0))
+        state.put(0, Address(ENTRY, 0))
     if one.source or one.value not in _WRITE_NOTHING:
         state.forget_stack()
     if one.source or one.value not in _KEEP_PACKET:

@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Iterator
 
 from netlab.programs import known_values
-from netlab.programs.known_values import PACKET, STACK, STACK_BYTES, Address, Number, State
+from netlab.programs.known_values import ENTRY, PACKET, STACK, STACK_BYTES, Address, Number, State
 
 _PRINT, _PRINT_ARRAY = 6, 177  # bpf_trace_printk, bpf_trace_vprintk
 _FIRST_VALUE = 3  # the register of the first value that is printed
 _CONVERSION = re.compile(r"%(?:%|[-+ #0-9.]*(?:hh|h|ll|l)?(?P<number>[diuxX])|(?P<address>p[iI][46]))")
 _BYTES = {"4": 4, "6": 16}
+_LEAST_ENTRY = 8  # bytes: the kernel rounds a map's values up
 _MOST_INTO_PACKET = 512  # bytes that are in the packet's own memory, also where it is shorter
 
 Constant = Callable[[int, int, int], bytes | None]
@@ -49,12 +50,12 @@ def _format(state: State, constant: Constant) -> str | None:
 
 
 def _wrong(text: str, lab_node: str) -> str:
-    """Return what is wrong with a text: it may be several lines, or begin as another lab's do."""
+    """Return what is wrong with a text: one of its lines may begin as another lab's do."""
     rest = text.removeprefix(f"{lab_node} ")
-    if "\n" in rest.rstrip("\n"):
-        return "prints several lines at once"
-    if rest == text and "/" in text.partition(" ")[0]:
-        return f"prints a line that begins as those of another program do: {text[:40]!r}"
+    first, *others = rest.split("\n")
+    for line in others if rest != text else [first, *others]:
+        if "/" in line.partition(" ")[0]:
+            return f"prints a line that begins as those of another program do: {line[:40]!r}"
     return ""
 
 
@@ -72,11 +73,13 @@ def _wrong_values(text: str, state: State, *, is_array: bool) -> str:
 
 
 def _is_own(value: Number | Address | None, size: int) -> bool:
-    """Say whether so many bytes at a place are the program's stack, or the beginning of the packet."""
+    """Say whether so many bytes at a place are the program's stack, or begin a map's value or the packet."""
     if not isinstance(value, Address) or value.offset is None:
         return False
     if value.memory == PACKET:
         return 0 <= value.offset <= _MOST_INTO_PACKET - size
+    if value.memory == ENTRY:
+        return 0 <= value.offset <= _LEAST_ENTRY - size
     return value.memory == STACK and -STACK_BYTES <= value.offset <= -size
 
 

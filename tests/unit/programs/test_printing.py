@@ -79,10 +79,12 @@ def test_nobody_speaks_for_another(text: str) -> None:
     assert "begins as those of another program do" in wrong(on_stack(text), printing(text))
 
 
-def test_a_line_is_one_line() -> None:
-    text = "lab/lb seen\nother/lb seen"
+@pytest.mark.parametrize("line", ["other/lb seen", "lab/lb2 seen"])
+def test_no_later_line_speaks_for_another(line: str) -> None:
+    text = f"lab/lb seen\n{line}"
 
-    assert wrong(on_stack(text), printing(text)) == "prints several lines at once"
+    assert "begins as those of another program do" in wrong(on_stack(text), printing(text))
+    assert wrong(on_stack("lab/lb seen\n---"), printing("lab/lb seen\n---")) == ""
 
 
 def test_a_text_of_a_constant_map_is_known() -> None:
@@ -133,12 +135,14 @@ ADDRESS = "lab/lb %pI4"
 OWN = {
     "of the stack": [copy(R3, FRAME), add(R3, -80)],
     "of the packet": [load(WORD, R3, R1, 0), add(R3, 26)],
+    "of a map's value": [call(1), copy(R3, R0), add(R3, 4)],
     "saved meanwhile": [load(WORD, R3, R1, 0), store(DOUBLE, FRAME, -80, R3), put(R3, 0), load(DOUBLE, R3, FRAME, -80)],
 }
 NOT_OWN = {
     "a number": put_long(R3, 0xFFFFFFFF81000000),
     "below the stack": [copy(R3, FRAME), add(R3, -600)],
     "above the stack": [copy(R3, FRAME), add(R3, -2)],
+    "behind a map's value": [call(1), copy(R3, R0), add(R3, 8)],
     "before the packet": [load(WORD, R3, R1, 0), add(R3, -64)],
     "far behind the packet": [load(WORD, R3, R1, 0), add(R3, 5000)],
     "somewhere in the packet": [load(WORD, R3, R1, 0), load(WORD, R4, R1, 8), add_register(R3, R4)],
