@@ -9,14 +9,14 @@ import struct
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from netlab.named_tuple import NamedTuple
 from netlab.programs import instructions
 from netlab.programs.instructions import CALL, IS_MAP_VALUE, LOAD_64, Instruction
+from netlab.programs.known_state import ENTRY, PACKET, STACK, Address, Known, Number, State, met
 
-STACK, PACKET, _CONTEXT, ENTRY = -1, -2, -3, -4  # memories; a map's value is that of its descriptor
-STACK_BYTES = 512
+_CONTEXT = -3  # a memory, as those of known_state
 _FRAME = 10
 _LOOKUP = 1  # bpf_map_lookup_elem
+_TAKE_OUT = (88, 89)  # bpf_map_pop_elem and bpf_map_peek_elem, which write where R2 points to, and behind that
 _MOST_WAYS = 64
 # Helpers that write nowhere but into maps and packets, so that what is on the stack stays known
 _WRITE_NOTHING = frozenset(
@@ -26,65 +26,11 @@ _WRITE_NOTHING = frozenset(
     )
 )
 # Those after which the packet is where it was
-_KEEP_PACKET = frozenset((1, 2, 3, 5, 6, 7, 8, 23, 25, 28, 34, 51, 87, 93, 94, 118, 125, 130, 160, 177, 188))
+_KEEP_PACKET = frozenset((1, 2, 3, 5, 6, 7, 8, 23, 25, 28, 34, 51, 87, 88, 89, 93, 94, 118, 125, 130, 160, 177, 188))
 _SIZES = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
 _MASK = (1 << 64) - 1
 _ADD, _SUBTRACT = 0x00, 0x10
 _JUMP, _JUMP_LONG, _EXIT = 0x05, 0x06, 0x95
-
-
-class Number(NamedTuple):
-    """A register that holds this number."""
-
-    value: int
-
-
-class Address(NamedTuple):
-    """A register that points so far into a memory; into the stack from its end, into the packet from its begin.
-
-    The verifier lets no program reckon its way from one memory to another. How far may be unknown: None.
-    """
-
-    memory: int
-    offset: int | None
-
-
-Known = Number | Address
-
-
-class State(NamedTuple):
-    """What is known at an instruction: of registers, of bytes of the stack, and of registers that were put there."""
-
-    registers: dict[int, Known]
-    stack: dict[int, int]
-    saved: dict[int, Known]
-
-    def copy(self) -> "State":
-        """Return a copy that can be changed."""
-        return State(dict(self.registers), dict(self.stack), dict(self.saved))
-
-    def bytes_at(self, offset: int, count: int) -> bytes | None:
-        """Return bytes of the stack; None if not all are known."""
-        found = [self.stack[n] for n in range(offset, offset + count) if n in self.stack]
-        return bytes(found) if len(found) == count else None
-
-    def put(self, register: int, value: Known | None) -> None:
-        """Note what a register holds."""
-        if value is None:
-            self.registers.pop(register, None)
-        else:
-            self.registers[register] = value
-
-    def forget_stack(self) -> None:
-        """Note that the stack may have changed."""
-        self.stack.clear()
-        self.saved.clear()
-
-    def forget_packet(self) -> None:
-        """Note that the packet may be elsewhere now."""
-        for known in (self.registers, self.saved):
-            for key in [key for key, each in known.items() if isinstance(each, Address) and each.memory == PACKET]:
-                del known[key]
 
 
 class _Begin:
@@ -100,7 +46,7 @@ class _Begin:
             return False
         known = [*self.states, state.copy()]
         self._is_apart &= len(known) <= _MOST_WAYS
-        known = known if self._is_apart else [_met(known)]
+        known = known if self._is_apart else [met(known)]
         is_new = known != self.states
         self.states = known
         return is_new
@@ -186,33 +132,6 @@ def _following(block: Sequence[Instruction]) -> list[int]:
     return [*_targets(last), *straight]
 
 
-def _met(states: Sequence[State]) -> State:
-    """Return what all of these agree on."""
-    first, *others = states
-    stacks = [each.stack.items() for each in others]
-    return State(
-        _agreed(first.registers, [each.registers for each in others]),
-        {key: each for key, each in first.stack.items() if all((key, each) in items for items in stacks)},
-        _agreed(first.saved, [each.saved for each in others]),
-    )
-
-
-def _agreed(first: Mapping[int, Known], others: Sequence[Mapping[int, Known]]) -> dict[int, Known]:
-    """Return the registers that all agree on; of an address perhaps only in which memory it is."""
-    agreed: dict[int, Known] = {}
-    for key, value in first.items():
-        found = {value, *(each.get(key) for each in others)}
-        if len(found) == 1:
-            agreed[key] = value
-        elif isinstance(value, Address) and {value.memory} == {_memory(each) for each in found}:
-            agreed[key] = value._replace(offset=None)
-    return agreed
-
-
-def _memory(value: Known | None) -> int | None:
-    return value.memory if isinstance(value, Address) else None
-
-
 def _do(one: Instruction, state: State, text: bytes, data_at: int) -> None:
     """Change a state as an instruction does."""
     kind = one.code & 7
@@ -233,11 +152,14 @@ def _do(one: Instruction, state: State, text: bytes, data_at: int) -> None:
 
 def _call(one: Instruction, state: State) -> None:
     """Note what a function may have changed."""
+    target = state.registers.get(2) if not one.source and one.value in _TAKE_OUT else None
     for register in range(6):
         state.put(register, None)
     if not one.source and one.value == _LOOKUP:
         state.put(0, Address(ENTRY, 0))
-    if one.source or one.value not in _WRITE_NOTHING:
+    if isinstance(target, Address) and target.memory == STACK and target.offset is not None:
+        state.forget_stack(target.offset)
+    elif one.source or one.value not in _WRITE_NOTHING:
         state.forget_stack()
     if one.source or one.value not in _KEEP_PACKET:
         state.forget_packet()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from netlab.programs import known_values
-from netlab.programs.known_values import ENTRY, PACKET, STACK, STACK_BYTES, Address, Number, State
+from netlab.programs.known_state import ENTRY, PACKET, STACK, STACK_BYTES, Address, Number, State
 
 _PRINT, _PRINT_ARRAY = 6, 177  # bpf_trace_printk, bpf_trace_vprintk
 _FIRST_VALUE = 3  # the register of the first value that is printed

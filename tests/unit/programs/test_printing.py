@@ -102,6 +102,7 @@ def test_a_text_of_a_constant_map_is_known() -> None:
 UNKNOWN = {
     "a byte that is reckoned": [load(WORD, R3, R1, 4), store(WORD, FRAME, -60, R3)],
     "written by a helper": [copy(R1, FRAME), add(R1, -64), call(69)],
+    "taken out of a queue": [copy(R2, FRAME), add(R2, -64), call(88)],
     "written by who knows where": [load(DOUBLE, R3, R6, 0), store(DOUBLE, R3, 0, R2)],
 }
 
@@ -120,6 +121,12 @@ def test_ways_that_print_different_texts_by_one_call() -> None:
 
     assert both("lab/lb else %x") == ""
     assert "may read the kernel's memory" in both("lab/lb else %s")
+
+
+def test_what_a_queue_writes_behind_a_text_changes_nothing_of_it() -> None:
+    shorter = [copy(R1, FRAME), add(R1, -64), put(R2, 8), call(PRINT)]
+
+    assert wrong(on_stack("seen it"), copy(R2, FRAME), add(R2, -56), call(88), shorter) == ""
 
 
 def test_a_text_from_before_a_loop_stays_known() -> None:

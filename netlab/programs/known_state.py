@@ -1,0 +1,90 @@
+"""What is known at one instruction of a program (`known_values`), and what is known where ways meet."""
+
+from collections.abc import Mapping, Sequence
+
+from netlab.named_tuple import NamedTuple
+
+STACK, PACKET, ENTRY = -1, -2, -4  # memories; that of a map that is named in the code is the map's descriptor
+STACK_BYTES = 512
+
+
+class Number(NamedTuple):
+    """A register that holds this number."""
+
+    value: int
+
+
+class Address(NamedTuple):
+    """A register that points so far into a memory; into the stack from its end, into the packet from its begin.
+
+    The verifier lets no program reckon its way from one memory to another. How far may be unknown: None.
+    """
+
+    memory: int
+    offset: int | None
+
+
+Known = Number | Address
+
+
+class State(NamedTuple):
+    """What is known at an instruction: of registers, of bytes of the stack, and of registers that were put there."""
+
+    registers: dict[int, Known]
+    stack: dict[int, int]
+    saved: dict[int, Known]
+
+    def copy(self) -> "State":
+        """Return a copy that can be changed."""
+        return State(dict(self.registers), dict(self.stack), dict(self.saved))
+
+    def bytes_at(self, offset: int, count: int) -> bytes | None:
+        """Return bytes of the stack; None if not all are known."""
+        found = [self.stack[n] for n in range(offset, offset + count) if n in self.stack]
+        return bytes(found) if len(found) == count else None
+
+    def put(self, register: int, value: Known | None) -> None:
+        """Note what a register holds."""
+        if value is None:
+            self.registers.pop(register, None)
+        else:
+            self.registers[register] = value
+
+    def forget_stack(self, begin: int = -STACK_BYTES) -> None:
+        """Note that the stack may have changed from here on."""
+        for known, size in ((self.stack, 1), (self.saved, 8)):
+            for key in [key for key in known if key > begin - size]:
+                del known[key]
+
+    def forget_packet(self) -> None:
+        """Note that the packet may be elsewhere now."""
+        for known in (self.registers, self.saved):
+            for key in [key for key, each in known.items() if isinstance(each, Address) and each.memory == PACKET]:
+                del known[key]
+
+
+def met(states: Sequence[State]) -> State:
+    """Return what all of these agree on."""
+    first, *others = states
+    stacks = [each.stack.items() for each in others]
+    return State(
+        _agreed(first.registers, [each.registers for each in others]),
+        {key: each for key, each in first.stack.items() if all((key, each) in items for items in stacks)},
+        _agreed(first.saved, [each.saved for each in others]),
+    )
+
+
+def _agreed(first: Mapping[int, Known], others: Sequence[Mapping[int, Known]]) -> dict[int, Known]:
+    """Return the registers that all agree on; of an address perhaps only in which memory it is."""
+    agreed: dict[int, Known] = {}
+    for key, value in first.items():
+        found = {value, *(each.get(key) for each in others)}
+        if len(found) == 1:
+            agreed[key] = value
+        elif isinstance(value, Address) and {value.memory} == {_memory(each) for each in found}:
+            agreed[key] = value._replace(offset=None)
+    return agreed
+
+
+def _memory(value: Known | None) -> int | None:
+    return value.memory if isinstance(value, Address) else None
