@@ -90,7 +90,7 @@ FEATURES = (
         (
             "tests/bpf/test_verdict_code.py::test_a_packet_is_told_with_verdict_and_reason",
             "tests/bpf/test_verdict_code.py::test_what_has_no_room_is_counted",
-            f"{_LAB}verdicts.py::test_a_queued_request_is_told_twice",
+            f"{_LAB}verdicts.py::test_twenty_segments_of_part_a_have_the_verdicts_of_the_trace",
         ),
         ("tests/bpf/test_verdict_code.py", f"{_LAB}verdicts.py"),
     ),

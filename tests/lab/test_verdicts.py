@@ -19,7 +19,7 @@ from netlab.record import store
 from netlab.testing import labs
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests import pcapng
-from tests.lab.lab import LAB, PARTB, inside, lab, netlab, stats
+from tests.lab.lab import LAB, PARTB, frozen, inside, lab, netlab, pids, stats
 from tests.lab.parta import PARTA, parta
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("no_leaks")]
@@ -149,7 +149,9 @@ def test_forty_of_forty_are_served_while_verdicts_come_and_go() -> None:
 def test_a_queued_request_is_told_twice(tmp_path: Path) -> None:
     """It is dropped as QUEUED, and leaves later by the egress program, whose bytes after are those of the request."""
     with lab(PARTB, *QUIET), capturing("lb", "udp", "--verdicts", "-w", str(tmp_path / "b.pcapng")):
-        netlab("run", "client", "--count", "18", "--interval", "0", "--sleep", "1.5", timeout=PATIENCE_S)
+        with frozen(*pids("worker1", "worker2", "worker3")):
+            netlab("run", "client", "--count", "18", "--interval", "0", "--sleep", "0.01", timeout=PATIENCE_S)
+            eventually(lambda: stats()["queue_depth"] == 3)
         eventually(lambda: stats()["completions"] == 18)
         queued = stats()["reasons"]["QUEUED"]["packets"]
     found = pcapng.read((tmp_path / "b.pcapng").read_bytes())
