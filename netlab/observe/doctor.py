@@ -6,10 +6,11 @@ Nothing is changed. Probes of the kernel make maps, programs and links in namesp
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 
 from netlab import paths
-from netlab.errors import NetlabError
+from netlab.errors import HostError, NetlabError
 from netlab.kernel import files
 from netlab.named_tuple import NamedTuple
 
@@ -22,6 +23,12 @@ _PACKAGES = {  # the module by which each is found
     "PyYAML": "yaml",
     "bcc": "bcc",
 }
+_EXTRAS = (  # the module, the extra that brings it, who needs it
+    ("textual", "top", "`netlab top`"),
+    ("nicegui", "web", "`netlab web`"),
+    ("igraph", "web", "`netlab web`"),
+    ("distributed", "cluster", "`netlab grade --cluster`"),
+)
 _INSTALL = "make install, in the folder of netlab's sources"
 _APT = "apt-get install"
 _COMMANDS = (  # name, Debian's package, who needs it; nobody but "" is everybody
@@ -97,9 +104,26 @@ def _file_systems() -> Iterator[Finding]:
 
 
 def _libraries() -> Iterator[Finding]:
+    from netlab.kernel import seccomp
+    from netlab.observe import packet_filter
+
     for name, module in _PACKAGES.items():
         mend = f"{_APT} python3-bpfcc" if name == "bcc" else _INSTALL
         yield _there(f"Python package {name}", importlib.util.find_spec(module) is not None, mend)
+    for name, extra, who in _EXTRAS:
+        mend = f"{sys.executable} -m pip install 'netns-lab[{extra}]'"
+        yield _for_some(f"Python package {name}", importlib.util.find_spec(name) is not None, who, mend)
+    yield _for_some("libseccomp", _loads(seccomp.library), "untrusted labs, and `grade`", f"{_APT} libseccomp2")
+    filters = _loads(packet_filter.library)
+    yield _for_some("libpcap", filters, "filters of `capture` and `follow`", f"{_APT} libpcap0.8")
+
+
+def _loads(library: Callable[[], object]) -> bool:
+    try:
+        library()
+    except HostError:
+        return False
+    return True
 
 
 def _commands() -> Iterator[Finding]:
@@ -152,3 +176,7 @@ def _leftovers() -> Iterator[Finding]:
 
 def _there(subject: str, is_there: bool, mend: str, otherwise: str = NEEDED) -> Finding:
     return Finding(subject, "there") if is_there else Finding(subject, "not there", otherwise, mend)
+
+
+def _for_some(subject: str, is_there: bool, who: str, mend: str) -> Finding:
+    return Finding(subject, "there") if is_there else Finding(subject, f"not there; needed by {who}", OPTIONAL, mend)

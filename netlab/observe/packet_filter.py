@@ -34,7 +34,7 @@ class PacketFilter:
         UsageError, with what libpcap says, if it is none; HostError without libpcap.
         """
         self.text = text
-        self._library = _library()
+        self._library = library()
         self._program = _Program()
         handle = self._library.pcap_open_dead(_ETHERNET, _MOST_BYTES)
         known = with_addresses(text, hosts)
@@ -68,7 +68,8 @@ def with_addresses(text: str, hosts: Mapping[str, Sequence[str]]) -> str:
     return _HOST.sub(addresses, text)
 
 
-def _library() -> Any:
+def library() -> Any:
+    """Return libpcap; HostError if it is not installed."""
     try:
         found = ctypes.CDLL("libpcap.so.0.8")
     except OSError:

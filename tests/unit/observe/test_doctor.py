@@ -10,8 +10,10 @@ import pytest
 
 from netlab import paths
 from netlab.cli import main
+from netlab.errors import HostError
+from netlab.kernel import seccomp
 from netlab.lab import removal
-from netlab.observe import doctor
+from netlab.observe import doctor, packet_filter
 from netlab.programs import cache, features
 from netlab.record import store
 from netlab.runtime import engine
@@ -24,6 +26,8 @@ def host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "FEATURES", (features.Feature("spin locks", (5, 1), lambda: True),))
     monkeypatch.setattr(shutil, "which", lambda name, **_: f"/usr/bin/{name}")
     monkeypatch.setattr(engine, "answers", lambda _: True)
+    monkeypatch.setattr(seccomp, "library", object)
+    monkeypatch.setattr(packet_filter, "library", object)
     monkeypatch.setattr(cache, "problem", str)
     monkeypatch.setattr(removal, "labs_with_leftovers", list)
     monkeypatch.setattr(doctor, "_HEADERS", "/")
@@ -73,6 +77,24 @@ def test_what_only_some_labs_need_is_no_failure(monkeypatch: pytest.MonkeyPatch)
         ("Docker engine", doctor.OPTIONAL),
     ]
     assert main.main(["doctor"]) == 0
+
+
+def test_what_only_some_verbs_need_is_told_with_who_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise HostError("not installed")
+
+    monkeypatch.setattr(seccomp, "library", missing)
+    monkeypatch.setattr(packet_filter, "library", missing)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("textual", "nicegui") else importlib)
+    found = [each for each in doctor.examine() if each.state != doctor.GOOD]
+
+    assert [
+        ("Python package textual", "not there; needed by `netlab top`", "netns-lab[top]"),
+        ("Python package nicegui", "not there; needed by `netlab web`", "netns-lab[web]"),
+        ("libseccomp", "not there; needed by untrusted labs, and `grade`", "libseccomp2"),
+        ("libpcap", "not there; needed by filters of `capture` and `follow`", "libpcap0.8"),
+    ] == [(each.subject, each.found, each.mend.split()[-1].strip("'")) for each in found]
+    assert {doctor.OPTIONAL} == {each.state for each in found}
 
 
 def test_an_old_kernel_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
