@@ -152,6 +152,7 @@ _COMPLETERS: dict[str, _Completer] = {
     "ACTION": _words(*_ACTIONS),
     "COMMAND": _commands,
     "DEMO": _demos,
+    "EXERCISE": lambda prefix, **_: chain(_demos(), _topologies(prefix)),
     "FILE": _topologies,
     "FILE|LAB": lambda prefix, **_: chain(_labs(), _topologies(prefix)),
     "LAB": _labs,

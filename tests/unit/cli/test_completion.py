@@ -65,6 +65,7 @@ def offered(line: str, folder: Path) -> Sequence[str]:
         ("netlab logs --f", ["--follow", "--format"]),
         ("netlab up topologies/part", ["topologies/parta.yml", "topologies/partb.yml"]),
         ("netlab demo partb", ["partb-low", "partb-high"]),
+        ("netlab grade pa", ["parta", "partb-low", "partb-high"]),
         ("netlab balancer policy r", ["round-robin", "random"]),
         ("netlab exec wor", ["worker1", "worker2", "worker3"]),
         ("netlab --lab one exec c", ["client"]),

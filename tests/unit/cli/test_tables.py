@@ -23,6 +23,13 @@ def test_numbers_stand_at_the_right_and_lines_end_without_spaces() -> None:
     )
 
 
+def test_points_are_numbers() -> None:
+    made = tables.table("SUBMISSION", "POINTS", "OF", "WHY")
+    made.add_row("ann", "9", "11", "late")
+
+    assert ["SUBMISSION  POINTS  OF  WHY", "ann              9  11  late"] == list(made.lines(80))
+
+
 def test_a_column_without_anything_is_not_there() -> None:
     assert ["NAME  WORDS", "one   a"] == list(of(("one", "", "a")).lines(80))
 
