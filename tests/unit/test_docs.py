@@ -87,3 +87,19 @@ def test_the_page_of_json_has_every_verb_that_prints_some(verb: str) -> None:
     text = Path(ROOT, "docs", "json.md").read_text(encoding="utf-8")
 
     assert re.search(rf'title="netlab {verb} [^"]*json"|`{verb}`[^,;]*\]\(\w+\.md\)', text)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_readme_names_every_verb(verb: str) -> None:
+    """In its table of verbs."""
+    _, _, text = Path(ROOT, "README.md").read_text(encoding="utf-8").partition("## The verbs")
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+
+    assert verb in re.findall(r"`([a-z]+)", "".join(cells))
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    text = Path(ROOT, "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in Path(ROOT, "docs").glob("*.md")} - {"index.md"}
+
+    assert pages == set(re.findall(r"\(docs/([\w-]+\.md)", text)) & pages
