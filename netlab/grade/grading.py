@@ -14,7 +14,7 @@ from netlab.grade import variations
 from netlab.grade.exercise import Exercise
 from netlab.grade.owner import Owner, owning
 from netlab.grade.play import Stopped, play
-from netlab.grade.result import FINAL, OURS, UNBUILT, Result, from_data, of_plays, unplayed
+from netlab.grade.result import FINAL, OURS, UNBUILT, Result, from_data, of_plays, unplayed, writable
 from netlab.grade.submission import Submission
 from netlab.kernel import files
 from netlab.named_tuple import NamedTuple
@@ -76,12 +76,12 @@ def run(jobs: Sequence[Job], do: Round, kept: "Kept", tell: Tell) -> list[Result
     for result in found.values():
         tell(result)
     todo = [job for job in jobs if job.submission.name not in found]
-    for result in do(todo, False):
+    for result in map(writable, do(todo, False)):
         found[result.name] = result
         kept.keep(result)
         tell(result)
     again = [job._replace(before=found[job.submission.name]) for job in jobs if found[job.submission.name].again]
-    for result in do(again, True):
+    for result in map(writable, do(again, True)):
         found[result.name] = result
         kept.keep(result)
         tell(result)

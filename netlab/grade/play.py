@@ -1,5 +1,6 @@
 """One play of a submission: its files are laid out, a process of its own plays it, and whatever is left is removed."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from netlab.errors import NetlabError, TopologyError, explain
+from netlab.errors import HostError, NetlabError, TopologyError, explain
 from netlab.grade import child
 from netlab.grade.exercise import LAB, Exercise
 from netlab.grade.owner import Owner
@@ -33,6 +34,7 @@ _LOOK_S = 0.1
 _MOST_BYTES = 64 << 20  # of what a child writes
 _SIZE = "64M"  # of a lab's folder, half of which its logs may take
 _WORK = "work"
+_NO_PLACE = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG)
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
@@ -58,7 +60,8 @@ def play(
         done = {"outcome": "usage", "problem": explain(error)[0], "claims": [], "tail": []}
     finally:
         _clean(lab, folder)
-    done = {**done, "problem": done["problem"].replace(f"{folder}/{_WORK}/", "")}
+    shown = done["problem"].replace(f"{folder}/{_WORK}/", "").replace(f"{folder}/{_WORK}", "the submission's folder")
+    done = {**done, "problem": shown}
     return Play(variation.number, variation.values, **done, seconds=time.monotonic() - began)
 
 
@@ -84,20 +87,31 @@ def lay_out(exercise: Exercise, submission: Submission, variation: Variation, fo
     The exercise's own files take the place of submitted ones. NetlabError if the program has no place.
     """
     for name, data in {**submission.files, **exercise.files}.items():
-        path = os.path.join(folder, name)
-        files.ensure_folder(os.path.dirname(path), files.FOR_ALL)
-        files.write(path, data)
+        _write(folder, name, data)
     files.ensure_folder(folder, files.FOR_ALL)
     path = os.path.join(folder, submission.topology or LAB)
     sets: list[str] = []
     if not submission.topology:
-        files.write(path, filled(exercise.lab, variation.values))
+        _write(folder, LAB, filled(exercise.lab, variation.values).encode())
         sets = _program_set(exercise, submission, variation, path)
     elif not exercise.demo:
         files.write(path, _with_checks(submission, filled(exercise.lab, variation.values)))
     sends = {name: filled(value, variation.values) for name, value in exercise.sends.items()}
     expects = dict(exercise.expects) if submission.topology else {}
     return {"demo": exercise.demo, "topology": path, "set": sets, "sends": sends, "expects": expects}
+
+
+def _write(folder: str, name: str, data: bytes) -> None:
+    """Write a file of a play; NetlabError if it has no place among the others."""
+    path = os.path.join(folder, name)
+    try:
+        files.ensure_folder(os.path.dirname(path), files.FOR_ALL)
+        files.write(path, data)
+    except (OSError, HostError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_PLACE:
+            raise
+        why = (isinstance(error, OSError) and error.strerror) or "a file is where a folder belongs"
+        raise NetlabError(f"{name} has no place beside the exercise's files: {why}") from None
 
 
 def _with_checks(submission: Submission, lab: str) -> str:

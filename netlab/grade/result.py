@@ -1,5 +1,6 @@
 """What became of a submission: the verdict, the points, and each of its plays. Plain data, which JSON can hold."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -78,6 +79,12 @@ def from_data(data: Mapping[str, Any]) -> Result:
     """Return a result of JSON; KeyError, TypeError or ValueError if it is none."""
     plays = [Play(**{key: value for key, value in each.items() if key != "verdict"}) for each in data["plays"]]
     return Result(**{**data, "plays": plays})
+
+
+def writable(result: Result) -> Result:
+    """Return it with texts that can be written and shown: what is no UTF-8 in the names of files becomes "?"."""
+    data = json.dumps(result.as_data(), ensure_ascii=False).encode(errors="replace")
+    return from_data(json.loads(data))
 
 
 def unplayed(name: str, digest: str, verdict: str, problem: str, points: Mapping[str, float]) -> Result:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Sequence
+from itertools import count
 
 from netlab.errors import UsageError
 from netlab.grade import folders
@@ -13,6 +14,7 @@ from netlab.topology.document.tree import printable
 _TOPOLOGY = re.compile(r"^[\"']?nodes[\"']?\s*:", re.MULTILINE)
 _ENTRY = re.compile(r"\bxdp_md\b|\b__sk_buff\b|\bSEC\s*\(")
 _ENDINGS = (".yml", ".yaml")
+_LONGEST_NAME = 200  # bytes
 
 
 class Submission(NamedTuple):
@@ -91,9 +93,15 @@ def _names(wanted: Iterable[str]) -> list[str]:
         length = 1
         while any(other[-length:] == each[-length:] for other in others):
             length += 1
-        names.append(printable("-".join(each[-length:])))
-    numbers: dict[str, int] = {}
-    for at, name in enumerate(names):  # the same path twice
-        numbers[name] = numbers.get(name, 0) + 1
-        names[at] = name if numbers[name] == 1 else f"{name}-{numbers[name]}"
-    return names
+        names.append(_as_folder("-".join(each[-length:])))
+    found: list[str] = []
+    for name in names:  # the same path twice, or alike when they are made fit for a folder
+        numbered = (f"{name}-{number}" for number in count(2))
+        found.append(name if name not in found else next(each for each in numbered if each not in (*found, *names)))
+    return found
+
+
+def _as_folder(name: str) -> str:
+    """Return a name by which a folder can be called: on one line, not hidden, and not too long."""
+    shown = printable(name.lstrip(".")).encode()[:_LONGEST_NAME]
+    return shown.decode(errors="ignore") or "submission"

@@ -67,3 +67,15 @@ def test_what_was_handed_in_anew_is_graded_anew(tmp_path: Path) -> None:
     (found,) = grading.run([changed], Players(ann="hangs"), Kept(str(tmp_path), is_resumed=True), lambda _: None)
 
     assert found.verdict == "hangs"
+
+
+def test_names_of_files_that_are_no_text_can_be_written(tmp_path: Path) -> None:
+    """One that somebody has handed in would end the reports on all."""
+
+    def players(todo: Sequence[Job], alone: bool) -> Iterable[Result]:
+        del alone
+        yield from (Result(job.submission.name, "", "full", "\udcfe.c: no", 0, 1, [], 0, ("\udcff.h",)) for job in todo)
+
+    (found,) = grading.run(jobs("ann"), players, Kept("", is_resumed=False), lambda _: None)
+
+    assert ("?.c: no", ["?.h"]) == (found.problem, list(found.left_out))

@@ -61,3 +61,10 @@ def test_a_lab_of_the_exercises_that_reaches_outside_is_the_teachers_mistake() -
 
     with pytest.raises(TopologyError, match=r"the lab of parta:1:.*kind"):
         play.refuse_reaching(FIREWALL._replace(lab=FIREWALL.lab.replace("a: {}", "a: {kind: host}")))
+
+
+@pytest.mark.parametrize("name", [f"{exercise.LAB}/x", "roles", f"{'n' * 252}.h"])
+def test_a_file_that_has_no_place_is_the_submissions_mistake(tmp_path: Path, name: str) -> None:
+    mine = FIREWALL._replace(files={"roles/probe.py": b""})
+    with pytest.raises(NetlabError, match="has no place beside the exercise's files"):
+        play.lay_out(mine, Submission("eve", {"x.c": b"", name: b""}, "x.c"), USUAL, str(tmp_path / "work"))

@@ -69,3 +69,14 @@ def test_each_has_a_name_of_its_own(tmp_path: Path) -> None:
     paths = [f"{tmp_path}/{each}" for each in ("ann/lb.c", "eve/lb.c", "eve/lb.c", "ann")]
 
     assert ["ann-lb", "eve-lb", "eve-lb-2", "ann"] == [each.name for each in submission.read_all(paths)]
+
+
+def test_a_name_is_that_of_a_folder_and_nobody_elses(tmp_path: Path) -> None:
+    """Whatever a file is called, its results get a folder beside the others'."""
+    for name in ("...c", "..c", "eve.c", "eve-2.c", f"{'é' * 120}.c"):
+        (tmp_path / name).write_text(PROGRAM)
+    names = [f"{tmp_path}/{each}" for each in ("...c", "..c", "eve.c", "eve.c", "eve-2.c", f"{'é' * 120}.c")]
+
+    assert ["submission", "submission-2", "eve", "eve-3", "eve-2", "é" * 100] == [
+        each.name for each in submission.read_all(names)
+    ]
