@@ -9,13 +9,13 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 
 from netlab.kernel.seccomp import Asked, Listener
 from netlab.programs import bpf, gate_rules, instructions, printing
 from netlab.programs.gate_pins import Pins
-from netlab.programs.gate_room import MAP, PROGRAM, TYPES, RoomProcess
+from netlab.programs.gate_room import MAP, PROGRAM, TYPES, RoomProcess, number_of_types
 from netlab.programs.gate_rules import MapAsked, NotAllowed, ProgramAsked
 from netlab.programs.kept_code import Instructions, numbered
 from netlab.programs.maps import possible_cpus
@@ -104,7 +104,7 @@ class Gate:
         address, _, size = attr.take("QQI")
         self._allowance.types(size)
         fd = self._made(held, bpf.load_btf(self.room.read(address, size)))
-        self._types.add(_number_of_types(fd))
+        self._types.add(number_of_types(fd))
         return fd
 
     def load_program(self, attr: "_Attributes", held: ExitStack) -> int:
@@ -113,9 +113,10 @@ class Gate:
         attr.refuse_more()
         self._allowance.program(asked)
         text = self.room.read(asked.text, asked.instructions * instructions.BYTES)
-        self._refuse(asked, text)
-        fds = {at: self._held(held, fd, MAP) for at, fd in instructions.maps_named(text)}
-        code = instructions.with_descriptors(text, fds)
+        named = dict(instructions.maps_named(text))
+        fds = {fd: self._held(held, fd, MAP) for fd in set(named.values())}  # each once, however often it is named
+        self._refuse(asked, text, fds.values())
+        code = instructions.with_descriptors(text, {at: fds[fd] for at, fd in named.items()})
         terms = self.room.text(asked.terms, _LONGEST_TERMS).encode(errors="surrogateescape")
         functions = self.room.read(asked.functions, asked.function_count * asked.function_bytes)
         lines = self.room.read(asked.lines, asked.line_count * asked.line_bytes)
@@ -142,10 +143,11 @@ class Gate:
                 self.room.write(asked.log, said[: len(log)])
         return self._made(held, fd)
 
-    def _refuse(self, asked: ProgramAsked, text: bytes) -> None:
+    def _refuse(self, asked: ProgramAsked, text: bytes, maps: Iterable[int]) -> None:
         """Refuse a program for what it calls; a probe of libbpf's for what the kernel can, too, but in silence."""
         data_at = gate_rules.DATA_AT.get(asked.kind, -1)
-        printed = printing.problem(text, self._lab_node, self._constant, data_at)
+        has_bytes = all(bpf.map_info(fd).type not in bpf.MAPS_OF_MAPS for fd in maps)  # an entry is a map there
+        printed = printing.problem(text, self._lab_node, self._constant, data_at, has_bytes=has_bytes)
         if wrong := instructions.forbidden(text) or printed:
             if asked.kind in gate_rules.KINDS:
                 name = asked.name.partition(b"\0")[0].decode(errors="replace")
@@ -277,11 +279,6 @@ class _Attributes:
         """Refuse a call that says more than was taken."""
         if any(self._text[self._taken :]):
             raise OSError(errno.E2BIG, "")
-
-
-def _number_of_types(fd: int) -> int:
-    (number,) = struct.unpack_from("=I", bpf.info(fd), 12)
-    return int(number)
 
 
 _COMMANDS: Mapping[int, Callable[[Gate, _Attributes, ExitStack], int | None]] = {

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import struct
 
 from netlab.kernel import enclosing
+from netlab.programs import bpf
 
 MAP, PROGRAM, TYPES = "anon_inode:bpf-map", "anon_inode:bpf-prog", "anon_inode:btf"  # kinds of descriptors
 
@@ -72,3 +74,9 @@ class RoomProcess:
                 os.pwrite(self._memory, data, address)
             except (OSError, OverflowError):
                 raise OSError(errno.EFAULT, "") from None
+
+
+def number_of_types(fd: int) -> int:
+    """Return the kernel's number of types (BTF) that were loaded."""
+    (number,) = struct.unpack_from("=I", bpf.info(fd), 12)
+    return int(number)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 _MISSING = re.compile(
     r"^(?:(?P<file>[^\s:][^:\n]*):\d+:\d+: )?(?:fatal )?error: (?:<inline asm>:\d+:\d+: )?(?:"
     r"'(?P<header>[^'\n]+)' file not found"
-    r"|[Cc]ould not find incbin file '(?P<bytes>[^'\n]+)'"
+    r"|[Cc]ould not find (?:incbin|include) file '(?P<bytes>[^'\n]+)'"
     r"|(?:cannot|could not) open (?:source )?file '(?P<closed>[^'\n]+)'"
     r"|error opening '(?P<opened>[^'\n]+)')",
     re.MULTILINE,

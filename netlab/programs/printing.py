@@ -22,16 +22,20 @@ Constant = Callable[[int, int, int], bytes | None]
 """Returns bytes of a map that can never change, by descriptor, place and number; None for any other map."""
 
 
-def problem(text: bytes, lab_node: str, constant: Constant, data_at: int) -> str:
+def problem(text: bytes, lab_node: str, constant: Constant, data_at: int, *, has_bytes: bool = True) -> str:
     """Return what is wrong with the first thing that a program prints; "" if nothing is.
 
-    `lab_node` is how the lines of this program begin, `data_at` where its context has the packet's address.
+    `lab_node` is how the lines of this program begin, `data_at` where its context has the packet's address. `has_bytes`
+    says that entries of all of its maps are bytes: where they are maps, a lookup leads into the kernel's own memory.
     """
+    entry_bytes = _LEAST_ENTRY if has_bytes else 0
     for state, helper in known_values.at_calls(text, (_PRINT, _PRINT_ARRAY), data_at):
         found = _format(state, constant)
         if found is None:
             return "prints a text that is not constant where it is printed"
-        if wrong := _wrong(found, lab_node) or _wrong_values(found, state, is_array=helper == _PRINT_ARRAY):
+        if wrong := _wrong(found, lab_node) or _wrong_values(
+            found, state, entry_bytes, is_array=helper == _PRINT_ARRAY
+        ):
             return wrong
     return ""
 
@@ -59,27 +63,27 @@ def _wrong(text: str, lab_node: str) -> str:
     return ""
 
 
-def _wrong_values(text: str, state: State, *, is_array: bool) -> str:
+def _wrong_values(text: str, state: State, entry_bytes: int, *, is_array: bool) -> str:
     register = _FIRST_VALUE
     for at, found in _conversions(text):
         if found is None:
             return f"prints by {text[at : at + 4]!r}, which may read the kernel's memory: numbers and %pI4 are printed"
         if (address := found["address"]) and (
-            is_array or not _is_own(state.registers.get(register), _BYTES[address[-1]])
+            is_array or not _is_own(state.registers.get(register), _BYTES[address[-1]], entry_bytes)
         ):
             return f"prints by %{address} what is neither in the packet nor in a variable of its own: copy it into one"
         register += 1 if found["address"] or found["number"] else 0
     return ""
 
 
-def _is_own(value: Number | Address | None, size: int) -> bool:
+def _is_own(value: Number | Address | None, size: int, entry_bytes: int) -> bool:
     """Say whether so many bytes at a place are the program's stack, or begin a map's value or the packet."""
     if not isinstance(value, Address) or value.offset is None:
         return False
     if value.memory == PACKET:
         return 0 <= value.offset <= _MOST_INTO_PACKET - size
     if value.memory == ENTRY:
-        return 0 <= value.offset <= _LEAST_ENTRY - size
+        return 0 <= value.offset <= entry_bytes - size
     return value.memory == STACK and -STACK_BYTES <= value.offset <= -size
 
 

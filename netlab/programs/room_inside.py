@@ -24,7 +24,7 @@ from netlab.programs.room_view import View
 from netlab.record import shapes
 
 _SPACES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
-_PROCESSES, _DESCRIPTORS, _FILE_BYTES = 16, 512, 64 << 20
+_PROCESSES, _DESCRIPTORS, _FILE_BYTES = 16, 2048, 64 << 20  # descriptors: more than a gate gives
 _FD_FOLDER = "/proc/self/fd"
 LAYOUTS = "layouts.json"
 # What compilers need, and netlab's own Python; bpf(2) is left to the gate, and everything else is unknown there.

@@ -15,6 +15,7 @@ from netlab.programs.outside import reached
         "{own}/below/deep.h:3:2: fatal error: '../../other/x.h' file not found",
         "<inline asm>:1:9: error: Could not find incbin file '/etc/passwd'",
         "error: <inline asm>:1:9: Could not find incbin file '/etc/passwd'",
+        "error: <inline asm>:1:10: Could not find include file '/etc/passwd'",
         "{own}/test.c:1:10: error: 'link.h' file not found",
     ],
 )

@@ -46,8 +46,13 @@ def constant(fd: int, offset: int, count: int) -> bytes | None:
 
 def wrong(*ops: Op | Iterable[Op]) -> str:
     """Return what is wrong with a program that is called with a packet's context."""
-    code = [op for each in ops for op in ([each] if isinstance(each, Op) else each)]
-    return problem(assembled([*code, put(R0, 2), leave()]), "lab/lb", constant, 0)
+    return problem(code(*ops), "lab/lb", constant, 0)
+
+
+def code(*ops: Op | Iterable[Op]) -> bytes:
+    """Return a program that does this and passes the packet."""
+    flat = [op for each in ops for op in ([each] if isinstance(each, Op) else each)]
+    return assembled([*flat, put(R0, 2), leave()])
 
 
 def on_stack(text: str) -> list[Op]:
@@ -185,3 +190,11 @@ def test_an_array_of_values_has_no_addresses() -> None:
     text = [copy(R1, FRAME), add(R1, -64), put(R2, 12), copy(R3, FRAME), add(R3, -80), call(177)]
 
     assert "neither in the packet" in wrong(on_stack(ADDRESS), text)
+
+
+def test_what_a_map_of_maps_holds_is_not_printed() -> None:
+    """It is the kernel's own description of a map."""
+    text = code(on_stack(ADDRESS), OWN["of a map's value"], printing(ADDRESS))
+
+    assert problem(text, "lab/lb", constant, 0) == ""
+    assert "copy it into one" in problem(text, "lab/lb", constant, 0, has_bytes=False)
