@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,12 @@ def lost(asking: "subprocess.Popen[str]") -> int:
     return missing
 
 
+def all_have_answered(seen: set[str]) -> bool:
+    """Ask once more who answers, and say whether each server was seen; on a slow machine one may be absent a while."""
+    seen.add(dig("lb", "whoami.example", "txt").strip())
+    return seen >= {f'"{server}"' for server in SERVERS}
+
+
 @pytest.mark.skipif(not shutil.which("dnsperf"), reason="dnsperf is not installed")
 def test_a_server_that_dies_is_out_within_a_second_and_back_when_it_is_well(tmp_path: Path) -> None:
     """Its kernel tells that nobody listens: one second of losses at the most, then none, also when it comes back."""
@@ -197,10 +204,9 @@ def test_a_server_that_dies_is_out_within_a_second_and_back_when_it_is_well(tmp_
         assert lost(asked(tmp_path, 2)) == 0
         returning = asked(tmp_path, 4)
         with again("dns2"):
-            eventually(lambda: stats()["reasons"]["BACKEND_READMITTED"]["packets"] == 1)
+            eventually(lambda: stats()["reasons"]["BACKEND_READMITTED"]["packets"] >= 1)
             assert lost(returning) == 0
-            whoami = {dig("lb", "whoami.example", "txt").strip() for _ in range(3)}
-            assert whoami == {f'"{server}"' for server in SERVERS}
+            eventually(partial(all_have_answered, set()))
         assert any("health: dns2 is well, and gets requests again" in line for line in texts("logs", "lb"))
 
 
@@ -228,7 +234,7 @@ def test_a_server_that_hangs_is_excluded_by_its_checks() -> None:
             eventually(lambda: stats()["reasons"]["BACKEND_EXCLUDED"]["packets"] == 1)
             whoami = Counter(dig("lb", "whoami.example", "txt").strip() for _ in range(6))
             assert whoami == {'"dns1"': 3, '"dns2"': 3}
-        eventually(lambda: stats()["reasons"]["BACKEND_READMITTED"]["packets"] == 1)
+        eventually(lambda: stats()["reasons"]["BACKEND_READMITTED"]["packets"] >= 1)
         assert {dig("lb", "whoami.example", "txt").strip() for _ in range(3)} == {f'"{each}"' for each in SERVERS}
         told = [line for line in texts("trace") if line.startswith(("excluded", "readmitted"))]
         assert told == ["excluded: dns3 gets no requests, 0 were in its hands", "readmitted: dns3 gets requests again"]
