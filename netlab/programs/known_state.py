@@ -17,7 +17,8 @@ class Number(NamedTuple):
 class Address(NamedTuple):
     """A register that points so far into a memory; into the stack from its end, into the packet from its begin.
 
-    The verifier lets no program reckon its way from one memory to another. How far may be unknown: None.
+    The verifier lets no program reckon its way from one memory to another. How far may be unknown: None. Instead of an
+    address there may be NULL, if ways meet: a number that is no further from 0 than `_agreed` says.
     """
 
     memory: int
@@ -25,6 +26,8 @@ class Address(NamedTuple):
 
 
 Known = Number | Address
+_NULL = Number(0)
+_NEAR = 512  # so far from its memory's begin or end, an address may be NULL instead: see `_agreed`
 
 
 class State(NamedTuple):
@@ -66,24 +69,42 @@ class State(NamedTuple):
 def met(states: Sequence[State]) -> State:
     """Return what all of these agree on."""
     first, *others = states
+    saved, *others_saved = _saved(states)
     stacks = [each.stack.items() for each in others]
     return State(
         _agreed(first.registers, [each.registers for each in others]),
         {key: each for key, each in first.stack.items() if all((key, each) in items for items in stacks)},
-        _agreed(first.saved, [each.saved for each in others]),
+        _agreed(saved, others_saved),
     )
 
 
+def _saved(states: Sequence[State]) -> list[dict[int, Known]]:
+    """Return the registers on the stacks, with NULL where another state has one."""
+    keys = {key for each in states for key in each.saved}
+    return [each.saved | {key: _NULL for key in keys if each.bytes_at(key, 8) == bytes(8)} for each in states]
+
+
 def _agreed(first: Mapping[int, Known], others: Sequence[Mapping[int, Known]]) -> dict[int, Known]:
-    """Return the registers that all agree on; of an address perhaps only in which memory it is."""
+    """Return the registers that all agree on; of an address perhaps only in which memory it is.
+
+    An address that is NULL on some ways stays known: the verifier lets nobody read or write by NULL, and there is no
+    memory within 4096 bytes of it, so that a print shows zeros. But only one that is near to where its memory begins
+    or ends: what is reckoned from it, and is in that memory, is near to NULL on the other ways.
+    """
     agreed: dict[int, Known] = {}
     for key, value in first.items():
         found = {value, *(each.get(key) for each in others)}
+        if len(found) > 1 and all(map(_is_near, found - {_NULL})):
+            found.discard(_NULL)
         if len(found) == 1:
-            agreed[key] = value
+            agreed[key] = next(each for each in found if each)
         elif isinstance(value, Address) and {value.memory} == {_memory(each) for each in found}:
             agreed[key] = value._replace(offset=None)
     return agreed
+
+
+def _is_near(value: Known | None) -> bool:
+    return isinstance(value, Address) and value.offset is not None and -_NEAR <= value.offset <= _NEAR
 
 
 def _memory(value: Known | None) -> int | None:
