@@ -34,6 +34,7 @@ _LOOK_S = 0.1
 _MOST_BYTES = 64 << 20  # of what a child writes
 _SIZE = "64M"  # of a lab's folder, half of which its logs may take
 _WORK = "work"
+_DUMPING = threading.Lock()  # its library is imported whole at first use, and until then seen half by other threads
 _NO_PLACE = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG)
 
 
@@ -120,7 +121,8 @@ def _with_checks(submission: Submission, lab: str) -> str:
     own, ours = (plain(document.parse(each, submission.topology).root) for each in (text, lab))
     if not isinstance(own, dict) or not isinstance(ours, dict):
         raise NetlabError(f"{submission.topology}: expected a topology")
-    return dump({**own, "checks": ours.get("checks", [])})
+    with _DUMPING:
+        return dump({**own, "checks": ours.get("checks", [])})
 
 
 def _program_set(exercise: Exercise, submission: Submission, variation: Variation, lab: str) -> list[str]:
