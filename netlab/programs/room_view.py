@@ -112,9 +112,12 @@ def _show(root: str, places: Iterable[str], compiler: str) -> None:
         if os.path.exists(path) and not os.path.exists(root + path):
             _write(root + path, b"")
             _bind(path, root + path, device=path.startswith("/dev/"))
-    if compiler and not os.path.lexists(root + compiler):
-        os.makedirs(os.path.dirname(root + compiler), exist_ok=True)
-        os.symlink(os.path.realpath(compiler), root + compiler)
+    if compiler:
+        # In the room /bin is the host's link, which leads nowhere yet.
+        folder = root + os.path.realpath(os.path.dirname(compiler))
+        os.makedirs(folder, exist_ok=True)
+        if not os.path.lexists(place := f"{folder}/{os.path.basename(compiler)}"):
+            os.symlink(os.path.realpath(compiler), place)
 
 
 def _bind(source: str, target: str, *, device: bool = False) -> None:

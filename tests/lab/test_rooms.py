@@ -188,6 +188,14 @@ def test_helpers_that_reach_further_are_refused(room: Room, dialect: str, call: 
     assert f"submission/test.c: reaches() calls the kernel's helper bpf_{name}" in str(error).partition(": ")[2]
 
 
+@clang.needed
+def test_a_compiler_is_found_by_any_name(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where PATH names /bin first, which is a link to /usr/bin."""
+    monkeypatch.setenv("PATH", f"/bin:{os.environ['PATH']}")
+
+    room.loaded(OF_LIBBPF)
+
+
 @BOTH
 def test_what_is_printed_is_its_own(room: Room, dialect: str) -> None:
     """No memory of the kernel, and no line of another lab; numbers and addresses are."""
