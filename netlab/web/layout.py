@@ -10,10 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netlab.named_tuple import NamedTuple
+from netlab.web import leaves
+from netlab.web.cost import Link, Point, Room, cost, crossings
 
-Point = tuple[float, float]
 _Places = list[Point]
-_Link = tuple[int, int]
 _ASPECT = 1.6  # width to height of a window
 _MOST_IN_A_COLUMN = 12
 _SEEDS = 6
@@ -32,13 +32,6 @@ class Layout(NamedTuple):
     crossings: int
 
 
-class Room(NamedTuple):
-    """What a node takes with the gap around it, in pixels."""
-
-    width: float
-    height: float
-
-
 def place(nodes: Sequence[str], links: Iterable[tuple[str, str]], room: Room) -> Layout:
     """Return where the nodes of a lab are drawn; parts without a link between them are placed beside each other."""
     numbers = {name: at for at, name in enumerate(nodes)}
@@ -53,25 +46,7 @@ def place(nodes: Sequence[str], links: Iterable[tuple[str, str]], room: Room) ->
     return Layout({name: places[at] for name, at in numbers.items()}, width, height, crossings)
 
 
-def crossings(places: Sequence[Point], links: Sequence[_Link]) -> int:
-    """Return how many pairs of links cross, drawn as straight lines; ends in common are no crossing."""
-    found = 0
-    for at, (a, b) in enumerate(links):
-        p, q = places[a], places[b]
-        for c, d in links[at + 1 :]:
-            if c in (a, b) or d in (a, b):
-                continue
-            r, s = places[c], places[d]
-            if _side(p, q, r) * _side(p, q, s) < 0 and _side(r, s, p) * _side(r, s, q) < 0:
-                found += 1
-    return found
-
-
-def _side(p: Point, q: Point, r: Point) -> float:
-    return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
-
-
-def _parts(count: int, links: Sequence[_Link]) -> list[list[int]]:
+def _parts(count: int, links: Sequence[Link]) -> list[list[int]]:
     """Return the groups of nodes between which there is a way, each in the order of the file."""
     neighbours = _neighbours(links)
     seen: set[int] = set()
@@ -89,7 +64,7 @@ def _parts(count: int, links: Sequence[_Link]) -> list[list[int]]:
     return found
 
 
-def _neighbours(links: Iterable[_Link]) -> "defaultdict[int, list[int]]":
+def _neighbours(links: Iterable[Link]) -> "defaultdict[int, list[int]]":
     found: defaultdict[int, list[int]] = defaultdict(list)
     for a, b in links:
         found[a].append(b)
@@ -97,7 +72,7 @@ def _neighbours(links: Iterable[_Link]) -> "defaultdict[int, list[int]]":
     return found
 
 
-def _best(count: int, links: Sequence[_Link], room: Room) -> tuple[_Places, int]:
+def _best(count: int, links: Sequence[Link], room: Room) -> tuple[_Places, int]:
     """Return the places of the nodes of a connected part, and how often its links cross."""
     if count == 1:
         return [(0.0, 0.0)], 0
@@ -111,20 +86,20 @@ def _best(count: int, links: Sequence[_Link], room: Room) -> tuple[_Places, int]
         return places, crossings(places, links)
     raw = sorted(_ways(count, links), key=lambda places: crossings(places, links))
     drawn = [each for places in raw[:_BEST_OF] for each in _drawn(places, links, room)]
-    _, places = min(drawn, key=lambda each: each[0])
+    places = leaves.mended(min(drawn, key=lambda each: each[0])[1], links, room)
     return places, crossings(places, links)
 
 
-def _drawn(raw: _Places, links: Sequence[_Link], room: Room) -> Iterator[tuple[float, _Places]]:
+def _drawn(raw: _Places, links: Sequence[Link], room: Room) -> Iterator[tuple[float, _Places]]:
     """Yield a way in several sizes, each with its cost, up to the first that is not worth less than a larger one."""
     before = math.inf
     for by in _SCALES:
         places = _apart(_scaled(raw, links, room, by), room)
-        cost = _cost(places, links, room)
-        yield cost, places
-        if cost > before:
+        now = cost(places, links, room)
+        yield now, places
+        if now > before:
             return
-        before = cost
+        before = now
 
 
 def _star(count: int, hub: int, room: Room) -> _Places:
@@ -141,19 +116,11 @@ def _star(count: int, hub: int, room: Room) -> _Places:
     return places
 
 
-def _cost(places: _Places, links: Sequence[_Link], room: Room) -> float:
-    """Return how bad a drawing is: a crossing is worse than a link through a node, and that worse than some room."""
-    width, height = _size(places)
-    area = (width + room.width) * (height + room.height) / (len(places) * room.width * room.height)
-    return 8 * crossings(places, links) + 12 * _covered(places, links, room) + 2 * area
-
-
-def _from_left_to_right(count: int, links: Sequence[_Link], room: Room) -> _Places | None:
+def _from_left_to_right(count: int, links: Sequence[Link], room: Room) -> _Places | None:
     """Return the places of a tree in columns: every node in the middle of those behind it; None if it is too high."""
     neighbours = _neighbours(links)
     root = next((each for each in range(count) if len(neighbours[each]) == 1), 0)
-    depth = {root: 0}
-    order = [root]
+    depth, order = {root: 0}, [root]
     for node in order:
         new = [each for each in sorted(neighbours[node]) if each not in depth]
         depth.update((each, depth[node] + 1) for each in new)
@@ -184,7 +151,7 @@ def _rows(root: int, neighbours: Mapping[int, list[int]], depth: Mapping[int, in
     return rows
 
 
-def _ways(count: int, links: Sequence[_Link]) -> Iterator[_Places]:
+def _ways(count: int, links: Sequence[Link]) -> Iterator[_Places]:
     """Yield places by several of igraph's ways, in no unit."""
     import igraph
 
@@ -202,7 +169,7 @@ def _ways(count: int, links: Sequence[_Link]) -> Iterator[_Places]:
         yield _stretched(graph.layout_fruchterman_reingold())
 
 
-def _quick(count: int, links: Sequence[_Link]) -> _Places:
+def _quick(count: int, links: Sequence[Link]) -> _Places:
     """Return places by the way of igraph that is fast with a thousand nodes."""
     import igraph
 
@@ -229,7 +196,7 @@ def _size(places: Sequence[Point]) -> tuple[float, float]:
     return max(across) - min(across), max(down) - min(down)
 
 
-def _scaled(places: _Places, links: Sequence[_Link], room: Room, by: float) -> _Places:
+def _scaled(places: _Places, links: Sequence[Link], room: Room, by: float) -> _Places:
     """Return places scaled so that a link has on average so many times the length of a node's room."""
     lengths = [math.dist(places[a], places[b]) for a, b in links]
     factor = by * (room.width + room.height) / 2 * len(lengths) / (sum(lengths) or 1.0)
@@ -262,21 +229,6 @@ def _push(one: list[float], other: list[float], room: Room) -> bool:
     one[axis] -= by * 0.51
     other[axis] += by * 0.51
     return True
-
-
-def _covered(places: Sequence[Point], links: Sequence[_Link], room: Room) -> int:
-    """Return how often a link runs through a node that it does not belong to."""
-    found = 0
-    for a, b in links:
-        (x, y), (to_x, to_y) = places[a], places[b]
-        length = math.hypot(to_x - x, to_y - y) or 1.0
-        across, down = (to_x - x) / length, (to_y - y) / length
-        near = (abs(down) * room.width + abs(across) * room.height) / 3  # half of what a box without its gap shows
-        for each, (px, py) in enumerate(places):
-            along = (px - x) * across + (py - y) * down
-            if each not in (a, b) and 0 < along < length and abs((px - x) * down - (py - y) * across) < near:
-                found += 1
-    return found
 
 
 def _beside(parts: Sequence[tuple[list[int], _Places, int]], room: Room) -> tuple[dict[int, Point], float, float]:

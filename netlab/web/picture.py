@@ -8,11 +8,12 @@ from netlab.observe import palette
 from netlab.paths import process_key
 from netlab.record.model import LabRecord, NodeRecord
 from netlab.web import layout
+from netlab.web.cost import Room
 from netlab.web.player import SPEEDS
 
 _MANY = 60  # nodes; with more they are drawn small
 _BOX, _SMALL = (140.0, 54.0), (88.0, 30.0)
-_ROOM, _SMALL_ROOM = layout.Room(190, 122), layout.Room(106, 48)
+_ROOM, _SMALL_ROOM = Room(190, 122), Room(106, 48)
 Data = dict[str, Any]
 
 

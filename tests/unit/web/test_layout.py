@@ -6,8 +6,9 @@ import random
 import pytest
 
 from netlab.web import layout
+from netlab.web.cost import Room, crossings
 
-ROOM = layout.Room(100, 50)
+ROOM = Room(100, 50)
 Links = list[tuple[str, str]]
 
 
@@ -90,4 +91,4 @@ def test_crossings_are_counted() -> None:
     """Two lines that cross are one crossing; lines with an end in common are none."""
     square = [(0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0)]
 
-    assert (1, 0) == (layout.crossings(square, [(0, 1), (2, 3)]), layout.crossings(square, [(0, 1), (1, 2)]))
+    assert (1, 0) == (crossings(square, [(0, 1), (2, 3)]), crossings(square, [(0, 1), (1, 2)]))
