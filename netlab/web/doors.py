@@ -90,7 +90,7 @@ class Doors:
         needed = scope["type"] == "websocket" or scope.get("method") not in _SAFE
         if origin is None:
             return "a page of this server says where it comes from (Origin)" if needed else ""
-        return "" if urlsplit(origin).netloc.lower() == host.lower() else f"{origin[:80]!r} is another server"
+        return "" if _host_of(origin) == host.lower() else f"{origin[:80]!r} is another server"
 
     def _is_ours(self, host: str) -> bool:
         """Say whether a Host is an IP address, which no name server can point elsewhere, or one of our names."""
@@ -103,6 +103,14 @@ class Doors:
 
     def _as_cookie(self, key: str) -> bytes:
         return f"{self._cookie}={key}; Path=/; HttpOnly; SameSite=Strict".encode()
+
+
+def _host_of(origin: str) -> str:
+    """Return the Host that belongs to an Origin, "" for what is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _cookie(header: str, name: str) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from netlab.web.cost import Point, Room, do_cross
 
 _TURNS = 16
-_RINGS = (1.0, 1.5, 2.1)  # of a node's room
+_RINGS = (1.0, 1.5, 2.1, 2.8)  # of a node's room
 _ROUNDS = 2
-_OVER, _CROSSES, _THROUGH = 30, 20, 2  # how bad it is: over another node, across a link, a link through a node
+_OVER, _CROSSES, _NEAR, _THROUGH = 30, 20, 3, 2  # how bad it is: over a node, across a link, near a node, through one
+_GAP = 0.8  # of the room: nearer is over
 
 
 def mended(places: Sequence[Point], links: Sequence[tuple[int, int]], room: Room) -> list[Point]:
@@ -62,8 +63,8 @@ class _Board:
         for each, (x, y) in enumerate(self.places):
             if each == leaf:
                 continue
-            if abs(x - point[0]) < width and abs(y - point[1]) < height:
-                cost += _OVER
+            if (far := max(abs(x - point[0]) / width, abs(y - point[1]) / height)) < 1:
+                cost += _OVER if far < _GAP else _NEAR
             if each != hub and self._is_through((x, y), from_hub, point):
                 cost += _THROUGH
         for a, b in self._links:

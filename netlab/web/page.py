@@ -16,6 +16,7 @@ from netlab.web.view import View
 _FRAME_S = 0.1
 _DETAILS_S = 1.0
 _AHEAD = 3  # frames that a browser has not answered yet; then it gets no more, and later sums
+_LOST_NS = 5_000_000_000  # after that, frames without an answer are taken for lost
 _HELP = """space: play, or stand still
 [ ]: back and on in time
 l: live
@@ -58,6 +59,11 @@ class Page:
         self._dark = ui.dark_mode(None)
         self._build()
         view.watchers += 1
+
+    def renew(self) -> None:
+        """The browser is there, again perhaps: what it was sent may be lost, so the next frame has all."""
+        self._shown = self._sent
+        self._before = {}
 
     def close(self) -> None:
         """The browser has gone."""
@@ -113,9 +119,11 @@ class Page:
     # ---- frames ------------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        if self._sent - self._shown >= _AHEAD:
-            return
         now = time.monotonic_ns()
+        if self._sent - self._shown >= _AHEAD:
+            if now - self._frame_ns < _LOST_NS:
+                return
+            self.renew()
         passed, self._frame_ns = (now - self._frame_ns if self._frame_ns else 0), now
         frame = self._player.frame(now)
         if self._version != self._view.version:

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -18,12 +18,13 @@ from netlab.web.view import View
 
 _TAKE_S = 0.05
 _END_S = 1  # for open connections
+_AWAY_S = 20.0  # a browser may be silent for so long, as when it has much to do, and then goes on
 
 
 def serve(view: View, bound: socket.socket, keys: Keys, host: str, begun: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM; `begun` is called when browsers are answered."""
     _quiet()
-    api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_served)
     _pages(view)
     ui.run_with(
         api,
@@ -33,6 +34,7 @@ def serve(view: View, bound: socket.socket, keys: Keys, host: str, begun: Callab
         tailwind=False,
         show_welcome_message=False,
         message_history_length=0,
+        reconnect_timeout=_AWAY_S,
     )
     names = {"localhost", socket.gethostname(), host}
     doors = Doors(api, keys, bound.getsockname()[1], names)
@@ -45,6 +47,14 @@ def serve(view: View, bound: socket.socket, keys: Keys, host: str, begun: Callab
         lifespan="on",
     )
     asyncio.run(_run(uvicorn.Server(config), view, bound, begun))
+
+
+@asynccontextmanager
+async def _served(_: FastAPI) -> AsyncIterator[None]:
+    """End what writes to browsers: on Python 3.11 it may miss that it is cancelled, and NiceGUI would wait for it."""
+    yield
+    for each in Client.instances.values():
+        each.outbox.stop()
 
 
 async def _run(server: uvicorn.Server, view: View, bound: socket.socket, begun: Callable[[], None]) -> None:
@@ -76,6 +86,7 @@ def _pages(view: View) -> None:
     def index(request: Request, client: Client) -> None:
         ui.add_css(style)
         page = Page(view, bool(request.scope.get(MAY_CHANGE)))
+        client.on_connect(page.renew)
         client.on_delete(page.close)
 
 

@@ -73,6 +73,7 @@ def test_each_key_opens_its_own_door(key: str, may_change: bool) -> None:
         pytest.param(cookie("change-key", host="[::1"), {}, id="no address"),
         pytest.param(cookie("change-key", origin="http://evil.example"), {}, id="another page asks"),
         pytest.param(cookie("change-key", origin="null"), {"method": "POST"}, id="a page without origin posts"),
+        pytest.param(cookie("change-key", origin="http://["), {}, id="an origin that is none"),
         pytest.param(cookie("change-key"), {"method": "POST"}, id="something posts and says not who"),
         pytest.param(cookie("change-key"), {"kind": "websocket"}, id="a websocket that says not who"),
         pytest.param(
