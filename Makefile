@@ -82,7 +82,7 @@ test-docker: dev
 	@$(SETUP) root $(BIN)/python -m pytest -p no:cacheprovider -m docker tests/contract tests/docker $(ARGS)
 
 ## make test-kernels  what works on which kernel: Debian's in virtual machines, and this one; writes docs/kernels.md
-##                  (SHORT=1: 15 minutes at most, KERNELS=/path/vmlinuz: others; these write nothing unless WRITE=1)
+##                  (SHORT=1: 20 minutes at most, KERNELS=/path/vmlinuz: others; these write nothing unless WRITE=1)
 test-kernels: dev
 	@for package in $(KERNEL_PACKAGES); do $(SETUP) packages $$package || true; done
 	@$(SETUP) root $(BIN)/python -m tests.kernels $(if $(SHORT),--short) $(if $(WRITE),--write) $(KERNELS)
