@@ -20,7 +20,7 @@ from netlab.observe.events import Event
 from netlab.record import store
 from netlab.record.model import LabRecord
 from netlab.supervise import logs, schema, talk
-from netlab.supervise.log_reader import OF_KERNEL
+from netlab.supervise.log_reader import OF_KERNEL, File
 from netlab.supervise.logs import LogLine
 
 _SETTLE_NS = 30_000_000  # an event is told this long after its stamp, unless the machine is overloaded
@@ -57,7 +57,7 @@ def follow(
             _watch(supervisor)
         sources = _sources(lab, interval_s, held) if links else []
         rest = list(logs.merged(files))  # it was printed meanwhile; the supervisor may tell some of it again
-        yield from _Followed(lab, processes, supervisor, sources, rest).read(until)
+        yield from _Followed(lab, processes, supervisor, sources, rest, files).read(until)
     if (supervisor is None or supervisor.is_over) and not (until and until()) and not goes_down(lab):
         raise NetlabError(f"the supervisor of {lab.lab} has ended, and nobody tells events any more: netlab status")
 
@@ -116,8 +116,9 @@ class _Followed:
         supervisor: talk.Talk | None,
         sources: Sequence[Source],
         rest: list[LogLine],
+        files: list[File],
     ) -> None:
-        self._lab, self._supervisor, self._sources = lab, supervisor, sources
+        self._lab, self._supervisor, self._sources, self._files = lab, supervisor, sources, files
         self._order = {key: at for at, key in enumerate(processes)}
         self._told = Counter(map(_known_by, rest))
         self._waiting = [events.of(lab, line) for line in rest]
@@ -152,8 +153,7 @@ class _Followed:
 
     def _take(self) -> None:
         """Take what has come from everywhere."""
-        for told in self._supervisor.take() if self._supervisor else ():
-            line = _line(told)
+        for line in map(_line, self._supervisor.take()) if self._supervisor else logs.merged(self._files):
             known = _known_by(line)
             if self._told[known]:
                 self._told[known] -= 1

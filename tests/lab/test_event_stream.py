@@ -95,6 +95,15 @@ def test_links_are_watched_in_a_lab_without_a_supervisor_too() -> None:
     assert not threads()
 
 
+def test_a_change_is_told_without_a_supervisor_too_and_new_nodes_are_watched() -> None:
+    with Lab.up(two()) as lab, reading(lab) as reader:
+        eventually(lambda: bool(threads()), "it watches")
+        lab.apply(two().node("c").link("b", "c"))
+        reader.await_one(lambda event: event.kind == "applied")
+        lab["c"].run(["ip", "link", "set", "eth0", "down"], check=True)
+        reader.await_one(lambda event: (event.kind, event.node, event.fields.get("state")) == ("link", "c", "down"))
+
+
 def test_rates_are_told_while_something_moves() -> None:
     """Summed up over their times they are what the interface has carried, and at last they are zero."""
 
