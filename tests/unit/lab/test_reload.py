@@ -24,7 +24,7 @@ def test_the_source_is_read_for_xdp_tx_while_a_signal_still_ends_the_command(mon
 
     job = SimpleNamespace(path="", define=(), include=(), cflags=())
     compilation = SimpleNamespace(pinned=lambda: SimpleNamespace(notes=()), text=b"", job=job, kill=lambda: None)
-    lab: Any = SimpleNamespace(record=None, runtime=SimpleNamespace(netns_path=str))
+    lab: Any = SimpleNamespace(record=SimpleNamespace(folder="/nowhere"), runtime=SimpleNamespace(netns_path=str))
     programs = {
         key: ProgramRecord(key, ("eth0",), "xdp", f"/nowhere/{key}.c", pins=f"/nowhere/{key}") for key in ("a", "b")
     }
