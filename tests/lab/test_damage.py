@@ -143,7 +143,7 @@ def test_a_lab_without_its_folder_is_reported(capsys: pytest.CaptureFixture[str]
     found = json.loads(capsys.readouterr().out)
 
     assert (code, found["lab"], found["state"]) == (1, LAB, "half-built")
-    assert "dmg has no record" in found["problems"][0]["what"]
+    assert "dmg is not up any more" in found["problems"][0]["what"]
     assert netlab("down", LAB) == 0
 
 
