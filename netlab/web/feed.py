@@ -66,6 +66,8 @@ class Feed:
             for event in events.read(self.record, follow=True, interval_s=_INTERVAL_S, until=self._over.is_set):
                 if moment := moment_of(event):
                     self._put(moment)
+                if isinstance(moment, Linked):
+                    self._put(Told(event.ns, event.node, event.node, event.kind, event.text))
                 self.has_changed |= event.kind == "applied"
             self.state = DOWN
         except (NetlabError, OSError) as error:

@@ -131,7 +131,7 @@ def shown_moves(moves: Sequence[Move], begin_ns: int, end_ns: int, speed: float)
 
 
 def shown_state(state: Any) -> Data:
-    """Return a state as plain data."""
+    """Return a state as plain data of its own, which does not change with it."""
     return {
         "balancers": {
             key: {
@@ -145,6 +145,6 @@ def shown_state(state: Any) -> Data:
         },
         "reasons": {key: dict(counts) for key, counts in state.reasons.items()},
         "rates": {end: list(rate) for end, rate in state.rates.items()},
-        "processes": state.processes,
-        "links": state.links,
+        "processes": dict(state.processes),
+        "links": dict(state.links),
     }

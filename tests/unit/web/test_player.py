@@ -2,7 +2,7 @@
 
 from netlab.web import saved
 from netlab.web.history import History
-from netlab.web.moments import QUEUED, Move
+from netlab.web.moments import QUEUED, Linked, Move
 from netlab.web.player import LATE_NS, Player, shown_moves
 from netlab.web.state import State, Where
 from tests.unit.web.records import PARTB
@@ -103,3 +103,14 @@ def test_few_moves_are_shown_each_at_its_time() -> None:
     shown = shown_moves([Move(30 * MS, ("a", "b"), "request", "7")], 10 * MS, 110 * MS, 2.0)
 
     assert [(1, "7", 10.0)] == [(each.number, each.label, each.after_ms) for each in shown]
+
+
+def test_a_frame_stays_what_it_was() -> None:
+    """A page sends what differs from the frame before."""
+    found = history()
+    found.add([Linked(S + 150 * MS, "lb:eth0", "down"), saved.told(S + 150 * MS, "lb", "note", "exited with code 0")])
+    player = playing(found)
+    first, second = (player.frame(5 * S + at * 100 * MS)["state"] for at in (1, 2))
+
+    assert ({}, {}) == (first["links"], first["processes"])
+    assert ({"lb:eth0": "down"}, {"lb": "exited"}) == (second["links"], second["processes"])
