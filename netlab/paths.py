@@ -16,6 +16,7 @@ LABS = "/run/netlab"
 GRADES = "/run/netlab-grade"  # what `netlab grade` plays, a folder for each that is at work
 RUN_NETNS, ETC_NETNS = "/run/netns", "/etc/netns"  # where `ip netns` looks for namespaces, and for their files
 CACHE_VARIABLE = "NETLAB_CACHE"  # another folder for compiled programs; empty: nothing is kept
+SIZE_VARIABLE = "NETLAB_SIZE"
 _CACHE = "/var/cache/netlab"
 
 # ---- in a lab's folder -----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from netlab import paths
 from netlab.errors import HostError, NetlabError, TopologyError, explain
 from netlab.grade import child
 from netlab.grade.exercise import LAB, Exercise
@@ -22,7 +23,6 @@ from netlab.grade.submission import Submission
 from netlab.grade.variations import Variation, filled
 from netlab.kernel import files
 from netlab.lab import bring_up
-from netlab.record import store
 from netlab.topology import document, validate
 from netlab.topology.document.dump import dump
 from netlab.topology.document.tree import Mapping as Tree
@@ -149,7 +149,7 @@ def _at(item: object, place: list[str]) -> object:
 
 def _done(folder: str, deadline_s: float, stop: threading.Event) -> Mapping[str, Any]:
     """Run the child, and return what it has written; what it should have, if it does not."""
-    environment = {**os.environ, store.SIZE_VARIABLE: os.environ.get(store.SIZE_VARIABLE) or _SIZE}
+    environment = {**os.environ, paths.SIZE_VARIABLE: os.environ.get(paths.SIZE_VARIABLE) or _SIZE}
     with open(f"{folder}/talk", "wb") as talk:
         process = subprocess.Popen(
             [sys.executable, "-I", "-m", child.__name__, folder, str(os.getpid())],

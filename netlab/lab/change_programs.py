@@ -22,7 +22,7 @@ from netlab.plan.steps import CreateNode, Step
 from netlab.programs import attachment, loader, pinned
 from netlab.programs.build import Refused
 from netlab.programs.maps import LoadedProgram
-from netlab.record import noted_pins, store
+from netlab.record import lab_folder, noted_pins
 
 Say = Callable[[str], None]
 
@@ -100,7 +100,7 @@ class Programs:
         """Make what a lab with programs has beside them, if this lab had none."""
         from netlab.supervise import trace
 
-        store.mount_file_systems(self.folder)
+        lab_folder.mount_file_systems(self.folder)
         for name in (paths.PROGRAMS, paths.LAYOUTS):
             files.ensure_folder(f"{self.folder}/{name}", files.FOR_GROUP)
         if not os.path.isdir(trace.instance(self.folder, self.lab.record.lab)):

@@ -20,7 +20,7 @@ from netlab.plan.planner import Plan
 from netlab.plan.setup_steps import RunSetup
 from netlab.plan.stages import Stage, Work
 from netlab.plan.steps import CreateNode, StartRole, Step
-from netlab.record import noted_pins, store
+from netlab.record import lab_folder, noted_pins, store
 from netlab.record.model import LabRecord
 from netlab.runtime.base import home_of
 from netlab.words import count, few
@@ -85,7 +85,7 @@ class Host:
 
             self.names = outside.names(self.plan.steps, self.plan.interfaces)
         with self._claimed():
-            store.create(self.standing.record, with_programs=bool(programs))
+            lab_folder.create(self.standing.record, with_programs=bool(programs))
         files.write(f"{self.folder}/{paths.ETC}/hosts", hosts.text(self.plan))
         for name, text in hosts.BESIDE.items():
             if os.path.exists(f"/etc/{name}"):  # `ip netns exec` can only replace files that exist

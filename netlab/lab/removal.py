@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from netlab import paths
 from netlab.errors import NetlabError, UsageError, explain
 from netlab.kernel import cgroups, files
-from netlab.record import mark, store
+from netlab.record import lab_folder, mark, store
 from netlab.supervise import lab_cgroup
 from netlab.words import count
 
@@ -40,7 +40,7 @@ def remove(lab: str, *runtimes: "Runtime") -> list[str]:
             found += part()
         except Exception as error:  # noqa: BLE001 - in any case the other parts must go
             problems.append(explain(error)[0].removeprefix("netlab: "))
-    if not problems and store.remove(lab):
+    if not problems and lab_folder.remove(lab):
         found.append(f"the folder {folder}")
     if problems:
         raise NetlabError(

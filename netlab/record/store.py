@@ -1,9 +1,9 @@
-"""A lab on disk: one folder that has everything it owns, and the lock that guards it.
+"""A lab on disk: what its folder says of it, and the lock that guards it.
 
-/run/netlab/LAB/ is a private tmpfs. Its `lab.json` is what the lab is meant to be. It is written before anything is
-made, and never changes. Every process of the lab finds it in NETLAB_NODE_FILE. The file `up` has the time when the lab
-was complete; without it the lab is half-built. Everything that a lab needs elsewhere is a symlink into this folder, so
-it is always clear what belongs to the lab, even when the folder is gone.
+/run/netlab/LAB/ is a private tmpfs (`lab_folder`). Its `lab.json` is what the lab is meant to be. It is written before
+anything is made, and never changes. Every process of the lab finds it in NETLAB_NODE_FILE. The file `up` has the time
+when the lab was complete; without it the lab is half-built. Everything that a lab needs elsewhere is a symlink into
+this folder, so it is always clear what belongs to the lab, even when the folder is gone.
 
 Who may read what: root all of it. The group of whoever has built the lab through sudo: `lab.json` and the logs, but not
 `env.json`, the environment from the topology. Everybody: what `netlab status` shows, which is in `status.json` and in
@@ -13,35 +13,18 @@ what the supervisor writes.
 import errno
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from netlab import paths
-from netlab.errors import HostError, NetlabError, UsageError
+from netlab.errors import NetlabError, UsageError
 from netlab.kernel import files
 from netlab.record import form, shapes
 from netlab.record.model import LabRecord, NodeRecord
 
-if TYPE_CHECKING:
-    pass
-
-SIZE_VARIABLE = "NETLAB_SIZE"
-_SIZE = r"[1-9][0-9]{0,9}[kmgKMG%]?"
 _T = TypeVar("_T")
-_DEFAULT_SIZE = "20%"  # of memory; it is a limit, and takes nothing before it is used
-
-
-def size() -> str:
-    """Return how much memory a lab's folder may take, for mount(8): NETLAB_SIZE, or a fifth; or UsageError."""
-    wanted = os.environ.get(SIZE_VARIABLE)
-    if not wanted:
-        return _DEFAULT_SIZE
-    if not re.fullmatch(_SIZE, wanted):
-        raise UsageError(f"{SIZE_VARIABLE} is {wanted!r}: expected a size, such as 512M, 2G or 20% (of memory)")
-    return wanted
 
 
 def labs() -> list[str]:
@@ -187,29 +170,6 @@ def is_complete(lab: str) -> bool:
     return os.path.exists(f"{paths.folder_of(lab)}/{paths.COMPLETE}")
 
 
-def create(record: LabRecord, with_programs: bool) -> None:
-    """Make the lab's folder and write the record; `with_programs` adds a BPF file system and a tracefs.
-
-    `clock_offset_ns` is set to the offset of this moment.
-    """
-    from netlab.kernel import syscalls
-    from netlab.record import mark
-
-    lab, folder, room = record.lab, paths.folder_of(record.lab), size()
-    try:
-        files.ensure_folder(paths.LABS, files.FOR_ALL)
-        files.make_folder(folder, files.FOR_ALL)
-        # Files in it get the group of the folder.
-        syscalls.mount(mark.mark(lab), folder, "tmpfs", data=f"mode=2755,gid={_group()},size={room}")
-        write(record._replace(clock_offset_ns=time.time_ns() - time.monotonic_ns()))
-        for name, mode in ((paths.NETNS, files.FOR_ALL), (paths.ETC, files.FOR_ALL), (paths.LOGS, files.FOR_GROUP)):
-            files.make_folder(f"{folder}/{name}", mode)
-        if with_programs:
-            mount_file_systems(folder)
-    except PermissionError as error:
-        raise HostError(f"cannot make {folder}: {error}; netlab needs root and CAP_SYS_ADMIN") from None
-
-
 def write(record: LabRecord) -> None:
     """Write the record of a lab whose folder is there, or replace it.
 
@@ -226,58 +186,13 @@ def write(record: LabRecord) -> None:
         files.write(f"{folder}/{paths.RECORD}", whole, 0o440)
 
 
-def _group() -> int:
-    """Return the group that may read more of a lab than everybody: that of whoever called sudo, or root's."""
-    group = os.environ.get("SUDO_GID", "")
-    return int(group) if group.isascii() and group.isdigit() else 0
-
-
 def _dump(path: str, data: object, mode: int) -> None:
     files.write(path, json.dumps(data, separators=(",", ":")), mode)
-
-
-def mount_file_systems(folder: str) -> None:
-    """Mount what a lab with programs needs, unless that was done before: a BPF file system, and a tracefs."""
-    from netlab.kernel import syscalls
-
-    # A BPF file system is open to everybody by default. There is one tracefs: its modes are the host's.
-    for source, name, kind, options in (
-        ("bpf", paths.BPF, "bpf", "mode=0700"),
-        ("tracefs", paths.TRACING, "tracefs", ""),
-    ):
-        files.ensure_folder(f"{folder}/{name}", files.FOR_OWNER)
-        if os.path.ismount(f"{folder}/{name}"):
-            continue
-        try:
-            syscalls.mount(source, f"{folder}/{name}", kind, data=options)
-        except OSError as error:
-            raise HostError(f"cannot mount a {kind} file system, which programs need: {error.strerror}") from None
 
 
 def mark_complete(lab: str) -> None:
     """Record that the lab is complete."""
     files.write(f"{paths.folder_of(lab)}/{paths.COMPLETE}", f"{time.time_ns()}\n")
-
-
-def remove(lab: str) -> bool:
-    """Remove the lab's folder with everything mounted in it; False if there was none. Safe at any stage."""
-    folder = paths.folder_of(lab)
-    if not os.path.isdir(folder):
-        return False
-    from netlab.kernel import syscalls
-
-    while os.path.ismount(folder):
-        syscalls.umount(folder)
-    try:
-        # The rmdir, not the unmount, removes the copies of these mounts in other mount namespaces.
-        os.rmdir(folder)
-    except OSError as error:
-        if error.errno != errno.ENOTEMPTY:
-            raise
-        import shutil  # somebody has written there after the file system was gone
-
-        shutil.rmtree(folder)
-    return True
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import pytest
 
 from netlab import paths
 from netlab.kernel import syscalls
-from netlab.record import store
 from netlab.testing.waiting import PATIENCE_S, eventually
 from tests.lab.lab import PARTB, ROOT, lab, netlab
 
@@ -141,7 +140,7 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
 
 def test_logs_take_no_more_than_half_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two nodes that print without an end: the rest of the folder stays free for what else is written there."""
-    monkeypatch.setenv(store.SIZE_VARIABLE, "4M")
+    monkeypatch.setenv(paths.SIZE_VARIABLE, "4M")
     (tmp_path / "flood.yml").write_text("{name: scarce, nodes: {a: {command: [yes]}, b: {command: [yes, no]}}}")
     with lab(str(tmp_path / "flood.yml"), name="scarce") as name:
         folder = paths.folder_of(name)
@@ -155,7 +154,7 @@ def test_logs_take_no_more_than_half_of_the_folder(tmp_path: Path, monkeypatch: 
 
 def test_a_size_that_is_none_is_refused(topology: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is made."""
-    monkeypatch.setenv(store.SIZE_VARIABLE, "much")
+    monkeypatch.setenv(paths.SIZE_VARIABLE, "much")
 
     assert "NETLAB_SIZE is 'much': expected a size, such as 512M" in netlab("up", topology, code=2).stderr
     assert not os.path.exists(paths.folder_of("scarce"))

@@ -93,11 +93,3 @@ def test_labs_are_not_kept_behind_a_link(root: Path, tmp_path: Path) -> None:
 
     with pytest.raises(HostError, match="is no folder, but a link"), store.locked("one"):
         pass
-
-
-@pytest.mark.parametrize(("variable", "group"), [("1000", 1000), ("", 0), ("-1", 0), ("٣", 0), ("1,gid=0", 0)])
-def test_the_group_is_what_sudo_says(monkeypatch: pytest.MonkeyPatch, variable: str, group: int) -> None:
-    """And root's where that is no number."""
-    monkeypatch.setenv("SUDO_GID", variable)
-
-    assert store._group() == group
