@@ -88,6 +88,15 @@ def noticed() -> Iterator[Noticed]:
         found.close()
 
 
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread that takes no signals: those that the caller blocks would reach the process through it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @contextmanager
 def _blocked() -> Iterator[None]:
     """Block the signals in this thread, and have its mask as it was afterwards."""

@@ -12,7 +12,6 @@ leaves may not be computed yet, except towards a program, because netlab switche
 import errno
 import os
 import selectors
-import signal
 import socket
 import struct
 import threading
@@ -21,7 +20,7 @@ from contextlib import suppress
 from functools import partial
 
 from netlab.errors import NetlabError
-from netlab.kernel import syscalls
+from netlab.kernel import signals, syscalls
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
 from netlab.observe import packet_sockets
@@ -112,12 +111,7 @@ class Capture:
             self._close()
             self._taps.clear()
             raise
-        # The thread takes no signals. Otherwise signals that the caller blocks would reach the process through it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self._thread.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signals.start_thread(self._thread)
 
     def stop(self) -> list[Captured]:
         """Write what was captured until now, close the files, and return them in the order of `ends`.

@@ -5,13 +5,13 @@ A thread hears what the kernel tells and stamps it at once, so that a reader tha
 
 import os
 import selectors
-import signal
 import socket
 import threading
 import time
 from collections import deque
 from contextlib import suppress
 
+from netlab.kernel import signals
 from netlab.observe.events import Event
 from netlab.observe.interfaces import (
     ASK,
@@ -52,11 +52,7 @@ class LinkWatch:
         self._selector.register(self._over, selectors.EVENT_READ)
         self.renew(lab)
         self._thread = threading.Thread(target=self._run, name="netlab-links", daemon=True)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self._thread.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signals.start_thread(self._thread)
 
     def renew(self, lab: LabRecord) -> None:
         """Watch the nodes that the lab has now."""

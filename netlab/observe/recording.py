@@ -1,12 +1,12 @@
 """A capture that a thread reads while its caller does something else."""
 
 import os
-import signal
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from netlab.errors import NetlabError
+from netlab.kernel import signals
 from netlab.observe.capturing import Capturing
 from netlab.observe.seen import Seen
 
@@ -37,11 +37,7 @@ class Recording:
         """Begin; the thread takes no signals, which would otherwise reach the process through it."""
         self._sink.begin()
         self._hears, self._says = os.pipe()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self._thread.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signals.start_thread(self._thread)
 
     def stop(self) -> None:
         """Take what was seen until now, and end; NetlabError if not all of it could be taken."""

@@ -6,14 +6,13 @@ it sees only what the program has let pass. `capture` has the same for files.
 
 import errno
 import os
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from netlab.errors import NetlabError
-from netlab.kernel import syscalls
+from netlab.kernel import signals, syscalls
 from netlab.lab.standing import Standing
 from netlab.named_tuple import NamedTuple
 from netlab.observe import packet_sockets
@@ -58,11 +57,7 @@ class Watch:
         except BaseException:
             self._close()
             raise
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self._thread.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signals.start_thread(self._thread)
 
     def stop(self) -> None:
         """Hand over what was seen until now, and end; a second call does nothing.

@@ -39,10 +39,6 @@ MAY = {  # and why
     "kernel.syscalls": {"ends or replaces", "moves"},  # for processes of our own
     "kernel.searching": {"has signals otherwise"},  # in processes of our own
     "kernel.signals": {"has signals otherwise"},  # contexts, after which they are as before
-    "observe.recording": {"has signals otherwise"},  # the same
-    "observe.capture": {"has signals otherwise"},  # the same
-    "observe.watch": {"has signals otherwise"},  # the same
-    "observe.link_watch": {"has signals otherwise"},  # the same
 }
 
 

@@ -158,3 +158,13 @@ def test_another_thread_has_no_handlers_to_set() -> None:
     thread.join()
 
     assert [signal.pthread_sigmask(signal.SIG_BLOCK, ())] == done
+
+
+def test_a_started_thread_takes_no_signals_and_the_caller_all_that_it_took() -> None:
+    """A signal that the caller blocks would else reach the process through the thread."""
+    before, masks = signal.pthread_sigmask(signal.SIG_BLOCK, ()), []
+    thread = threading.Thread(target=lambda: masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+    signals.start_thread(thread)
+    thread.join()
+
+    assert (before, True) == (signal.pthread_sigmask(signal.SIG_BLOCK, ()), signal.SIGINT in masks[0])
