@@ -16,7 +16,7 @@ from netlab.kernel.seccomp import Asked, Listener
 from netlab.programs import bpf, gate_rules, instructions, printing
 from netlab.programs.gate_pins import Pins
 from netlab.programs.gate_room import MAP, PROGRAM, TYPES, RoomProcess, number_of_types
-from netlab.programs.gate_rules import MapAsked, NotAllowed, ProgramAsked
+from netlab.programs.gate_rules import MapAsked, NotAllowed, ProgramAsked, Unprintable
 from netlab.programs.kept_code import Instructions, numbered
 from netlab.programs.maps import possible_cpus
 
@@ -148,10 +148,11 @@ class Gate:
         data_at = gate_rules.DATA_AT.get(asked.kind, -1)
         has_bytes = all(bpf.map_info(fd).type not in bpf.MAPS_OF_MAPS for fd in maps)  # an entry is a map there
         printed = printing.problem(text, self._lab_node, self._constant, data_at, has_bytes=has_bytes)
-        if wrong := instructions.forbidden(text) or printed:
+        called = instructions.forbidden(text)
+        if wrong := called or printed:
             if asked.kind in gate_rules.KINDS:
                 name = asked.name.partition(b"\0")[0].decode(errors="replace")
-                raise NotAllowed(f"{name}() {wrong}")
+                raise (NotAllowed if called else Unprintable)(f"{name}() {wrong}")
             raise OSError(errno.EINVAL, "")
 
     def _constant(self, fd: int, offset: int, count: int) -> bytes | None:

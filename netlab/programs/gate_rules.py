@@ -43,9 +43,15 @@ class NotAllowed(Exception):  # noqa: N818 - it is an answer rather than an erro
 
 
 class TooMuch(NotAllowed):
-    """A room asks for more than it may have."""
+    """A room asks for more than it may have; honest programs do that, too."""
 
-    kind = "limit"
+    kind = "build"
+
+
+class Unprintable(NotAllowed):
+    """A room loads a program of which nobody can tell what it will print; honest programs do that, too."""
+
+    kind = "build"
 
 
 class MapAsked(NamedTuple):

@@ -36,7 +36,7 @@ _NAME = re.compile(r"\w{1,255}")
 
 _MAY = {
     "outside": "what nobody trusts may use packets and its own maps, and nothing else",
-    "limit": "that is too much for what nobody trusts",
+    "build": "that is not for what nobody trusts",
 }
 
 
