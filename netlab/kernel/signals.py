@@ -6,12 +6,19 @@ Python calls its handler in the main thread all the same. So the main thread has
 
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# Python's own code of `import`, which is not safe to leave between two of its lines: it would keep a lock for ever, and
+# each thread that imports something waits for that one.
+_IMPORT = "<frozen importlib._bootstrap>"
+_AGAIN_S = 0.002
 
 _Handler = Callable[[int, FrameType | None], None]
 
@@ -30,17 +37,20 @@ def raising() -> Iterator[Callable[[], object]]:
     late: list[int] = []
     is_too_late = False
 
-    def hear(number: int, _frame: FrameType | None) -> None:
-        if not is_too_late:
+    def hear(number: int, frame: FrameType | None) -> None:
+        if is_too_late:
+            late.append(number)
+        elif frame is not None and frame.f_code.co_filename == _IMPORT:
+            _send_soon(number)
+        else:
             raise KeyboardInterrupt
-        late.append(number)
 
     def comes_too_late() -> None:
         nonlocal is_too_late
         is_too_late = True
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
 
-    with _blocked(), _heard_by(hear, late):
+    with _blocked(), _heard_by(hear, late), _none_lost():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
         try:
             yield comes_too_late
@@ -120,6 +130,34 @@ def _heard_by(handler: _Handler, remembered: list[int]) -> Iterator[None]:
                 in_the_end.callback(signal.signal, number, before)
                 signal.signal(number, handler)
         yield
+
+
+@contextmanager
+def _none_lost() -> Iterator[None]:
+    """Send an interrupt again that Python has thrown away, as it does where it ends an object."""
+    before = sys.unraisablehook
+
+    def hook(found: "sys.UnraisableHookArgs") -> None:
+        if found.exc_type is KeyboardInterrupt:
+            _send_soon(signal.SIGINT)
+        else:
+            before(found)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _send_soon(number: int) -> None:
+    """Send this process a signal a little later; at once, Python might call its handler in this very line."""
+
+    def send() -> None:
+        time.sleep(_AGAIN_S)
+        os.kill(os.getpid(), number)
+
+    start_thread(threading.Thread(target=send, daemon=True))
 
 
 def _send(numbers: list[int]) -> None:

@@ -212,8 +212,11 @@ def test_every_view_says_at_which_hook_they_are(folder: Path) -> None:
         "out": ("leaving", EGRESS, ""),
         "mark": ("mark", EGRESS, ""),
     }
+    assert ttl() == "42"
     assert marked() > 0
-    assert "tc egress on eth1" in netlab("status").stdout
+    rows = {line.split()[0]: line for line in netlab("status").stdout.splitlines() if line.startswith("b:")}
+    assert rows["b:eth0"].endswith("both (native), both-ingress (tc ingress), out (tc egress)")
+    assert rows["b:eth1"].endswith("mark (tc egress)")
 
 
 def test_a_reload_replaces_programs_under_traffic(folder: Path, tmp_path: Path) -> None:

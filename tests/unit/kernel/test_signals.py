@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -113,6 +115,41 @@ def test_what_another_thread_takes_waits_too(
 
     assert [0] == done
     assert [signal.SIGTERM] == heard
+
+
+def test_one_inside_an_import_waits_for_the_end_of_it() -> None:
+    """Python's import leaves a lock closed if it is left between two lines; other threads would wait for ever."""
+    lines = "kill(getpid(), number)\nwhile not closed.append(len(closed)) and closed[-1] < 10000: pass\n"
+    inside = compile(lines, "<frozen importlib._bootstrap>", "exec")
+    closed: list[int] = []
+    names = {"kill": os.kill, "getpid": os.getpid, "number": signal.SIGTERM, "closed": closed}
+
+    def work() -> None:
+        FunctionType(inside, names)()
+        eventually(lambda: False, "the interrupt")
+
+    with pytest.raises(KeyboardInterrupt), signals.raising():
+        work()
+
+    assert closed[-1] == 10000
+
+
+def test_one_that_python_throws_away_comes_again() -> None:
+    """At the end of an object, an interrupt cannot be raised."""
+
+    class Ending:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = sys.unraisablehook
+
+    def work() -> None:
+        Ending()
+        eventually(lambda: False, "the interrupt")
+
+    with pytest.raises(KeyboardInterrupt), signals.raising():
+        work()
+    assert sys.unraisablehook is before
 
 
 def test_a_handler_that_is_not_python_s_stays(monkeypatch: pytest.MonkeyPatch) -> None:
