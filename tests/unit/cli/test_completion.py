@@ -105,10 +105,10 @@ def _has(shell: str) -> bool:
 def test_the_file_of_the_wheel_asks_netlab_itself(tmp_path: Path) -> None:
     """For bash; those for zsh and fish do the same."""
     command = tmp_path / "netlab"
-    command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m netlab "$@"\n')
+    command.write_text(f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec '{sys.executable}' -m netlab \"$@\"\n")
     command.chmod(0o755)
     said = subprocess.run(
-        ["bash", "-c", f"PATH={tmp_path}:$PATH; . {ROOT}/docs/completion/netlab; complete -p netlab"],
+        ["bash", "-c", f"PATH={tmp_path}:$PATH; . '{ROOT}/docs/completion/netlab'; complete -p netlab"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
 
