@@ -18,6 +18,9 @@ from tests.lab.killing import lines_of, run_killed, seconds_of_up, small
 from tests.lab.lab import PARTB, ROOT, netlab
 
 pytestmark = pytest.mark.root
+# Each interrupt takes half a second of a processor.
+IS_LONG = bool(os.environ.get("NETLAB_LONG"))
+STEPS = [pytest.param(80, id="some"), pytest.param(3 if IS_LONG else 12, id="many", marks=pytest.mark.slow)]
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def lines_in(function: Callable[..., object]) -> set[str]:
     return {f"{name}:{first + number}" for number in range(len(text))}
 
 
-@pytest.mark.parametrize("step", [pytest.param(80, id="some"), pytest.param(3, id="many", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", STEPS)
 def test_up_interrupted_at_its_lines(topology: str, tmp_path: str, step: int) -> None:
     """No `down` is needed after Ctrl-C, also while others are being started that must be waited for."""
     before = leaks.snapshot()

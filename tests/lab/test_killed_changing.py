@@ -22,7 +22,7 @@ from tests.lab.lab import PARTB, ROOT, netlab
 pytestmark = pytest.mark.root
 # Each kill takes a second or two of a processor.
 IS_LONG = bool(os.environ.get("NETLAB_LONG"))
-STEPS = [pytest.param(320, id="some"), pytest.param(1 if IS_LONG else 25, id="many", marks=pytest.mark.slow)]
+STEPS = [pytest.param(320, id="some"), pytest.param(1 if IS_LONG else 80, id="many", marks=pytest.mark.slow)]
 OTHER = """
 name: small
 nodes:
