@@ -1,5 +1,6 @@
 """What tests share that send a signal to netlab at a line: a small lab, the lines, and what is left afterwards."""
 
+import os
 import subprocess
 import sys
 import time
@@ -90,5 +91,10 @@ def seconds_of_up() -> float:
     return took_s
 
 
-# Every line takes minutes, so the usual run takes every fiftieth.
-STEPS = [pytest.param(50, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+# Each line takes a second or two of a processor; there are some six hundred.
+IS_LONG = bool(os.environ.get("NETLAB_LONG"))
+
+
+def every(some: int, many: int) -> list[object]:
+    """Return the steps of a test that sends a signal at each so-manieth line: for a usual run, and a long one."""
+    return [pytest.param(some, id="some"), pytest.param(1 if IS_LONG else many, id="many", marks=pytest.mark.slow)]

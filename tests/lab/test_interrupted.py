@@ -14,13 +14,11 @@ from netlab.lab.host import Host
 from netlab.programs.loader import Compilation, start
 from netlab.testing import leaks
 from netlab.testing.waiting import PATIENCE_S
-from tests.lab.killing import lines_of, run_killed, seconds_of_up, small
+from tests.lab.killing import every, lines_of, run_killed, seconds_of_up, small
 from tests.lab.lab import PARTB, ROOT, netlab
 
 pytestmark = pytest.mark.root
-# Each interrupt takes half a second of a processor.
-IS_LONG = bool(os.environ.get("NETLAB_LONG"))
-STEPS = [pytest.param(80, id="some"), pytest.param(3 if IS_LONG else 12, id="many", marks=pytest.mark.slow)]
+STEPS = every(some=80, many=12)
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ import sys
 import pytest
 
 from netlab.testing import leaks
-from tests.lab.killing import STEPS, clean_after, lines_of, run_killed, seconds_of_up, small
+from tests.lab.killing import clean_after, every, lines_of, run_killed, seconds_of_up, small
 from tests.lab.lab import PARTB, ROOT, netlab
 
 pytestmark = pytest.mark.root
+STEPS = every(some=50, many=5)
 
 
 @pytest.fixture

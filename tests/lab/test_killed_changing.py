@@ -1,6 +1,5 @@
 """`apply` killed with -9 anywhere: the same file or the one before makes the lab whole, and `down` leaves nothing."""
 
-import os
 import random
 import signal
 import subprocess
@@ -16,13 +15,12 @@ from netlab import paths
 from netlab.record import changing
 from netlab.testing import leaks
 from tests.lab.changed import settled
-from tests.lab.killing import SMALL, clean_after, lines_of, run_killed
+from tests.lab.killing import IS_LONG, SMALL, clean_after, every, lines_of, run_killed
 from tests.lab.lab import PARTB, ROOT, netlab
 
 pytestmark = pytest.mark.root
 # Each kill takes a second or two of a processor.
-IS_LONG = bool(os.environ.get("NETLAB_LONG"))
-STEPS = [pytest.param(320, id="some"), pytest.param(1 if IS_LONG else 80, id="many", marks=pytest.mark.slow)]
+STEPS = every(some=320, many=80)
 OTHER = """
 name: small
 nodes:

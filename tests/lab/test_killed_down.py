@@ -3,10 +3,11 @@
 import pytest
 
 from netlab.testing import leaks
-from tests.lab.killing import STEPS, clean_after, lines_of, run_killed, small
+from tests.lab.killing import clean_after, every, lines_of, run_killed, small
 from tests.lab.lab import netlab
 
 pytestmark = pytest.mark.root
+STEPS = every(some=50, many=5)
 
 
 @pytest.fixture

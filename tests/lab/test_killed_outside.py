@@ -7,14 +7,14 @@ from functools import partial
 import pytest
 
 from netlab.testing import leaks
-from tests.lab.killing import lines_of, run_killed
+from tests.lab.killing import every, lines_of, run_killed
 from tests.lab.outside import Machine, machine
 
 pytestmark = pytest.mark.root
 
 LAB = "name: small\nnodes: {a: {}, world: {kind: host, internet: true}}\nlinks: [[a, world]]\n"
 # Every line takes minutes.
-STEPS = [pytest.param(25, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+STEPS = every(some=25, many=4)
 OF_THE_HOST = (
     "network/",
     "lab/outside",
