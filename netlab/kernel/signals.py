@@ -18,7 +18,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Python's own code of `import`, which is not safe to leave between two of its lines: it would keep a lock for ever, and
 # each thread that imports something waits for that one.
 _IMPORT = "<frozen importlib._bootstrap>"
-_AGAIN_S = 0.002
+_AGAIN_S = 0.02
 
 _Handler = Callable[[int, FrameType | None], None]
 
@@ -36,21 +36,30 @@ def raising() -> Iterator[Callable[[], object]]:
         return
     late: list[int] = []
     is_too_late = False
+    postponing = 0
 
     def hear(number: int, frame: FrameType | None) -> None:
         if is_too_late:
             late.append(number)
-        elif frame is not None and frame.f_code.co_filename == _IMPORT:
-            _send_soon(number)
+        elif postponing or (frame is not None and frame.f_code.co_filename == _IMPORT):
+            postpone(number)
         else:
             raise KeyboardInterrupt
+
+    def postpone(number: int) -> None:
+        nonlocal postponing
+        postponing += 1
+        try:
+            _send_soon(number)
+        finally:
+            postponing -= 1
 
     def comes_too_late() -> None:
         nonlocal is_too_late
         is_too_late = True
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
 
-    with _blocked(), _heard_by(hear, late), _none_lost():
+    with _blocked(), _heard_by(hear, late), _none_lost(postpone):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
         try:
             yield comes_too_late
@@ -133,13 +142,13 @@ def _heard_by(handler: _Handler, remembered: list[int]) -> Iterator[None]:
 
 
 @contextmanager
-def _none_lost() -> Iterator[None]:
-    """Send an interrupt again that Python has thrown away, as it does where it ends an object."""
+def _none_lost(postpone: Callable[[int], None]) -> Iterator[None]:
+    """Have an interrupt come later that Python has thrown away, as it does where it ends an object."""
     before = sys.unraisablehook
 
     def hook(found: "sys.UnraisableHookArgs") -> None:
         if found.exc_type is KeyboardInterrupt:
-            _send_soon(signal.SIGINT)
+            postpone(signal.SIGINT)
         else:
             before(found)
 

@@ -134,8 +134,10 @@ def test_one_inside_an_import_waits_for_the_end_of_it() -> None:
     assert closed[-1] == 10000
 
 
-def test_one_that_python_throws_away_comes_again() -> None:
-    """At the end of an object, an interrupt cannot be raised."""
+@pytest.mark.parametrize("later_s", [0.02, 0])
+def test_one_that_python_throws_away_comes_again(monkeypatch: pytest.MonkeyPatch, later_s: float) -> None:
+    """At the end of an object, an interrupt cannot be raised; nor while it is being postponed, on a slow machine."""
+    monkeypatch.setattr(signals, "_AGAIN_S", later_s)
 
     class Ending:
         def __del__(self) -> None:
