@@ -23,6 +23,7 @@ from netlab.record import store
 from netlab.record.model import LabRecord
 from netlab.supervise import client
 
+_PARTS = ("head", "nodes", "links", "programs", "events")
 _DRAW_S = 0.5
 _WAITING = 50_000  # events that wait to be drawn
 _MOST_LINES = 40  # that are written at each draw; how many more there are is said
@@ -157,6 +158,8 @@ class Top(App[None]):
 
     def renew(self) -> None:
         """Draw what is so now, unless it is paused."""
+        if not all(self.query(f"#{part}") for part in _PARTS):  # the screen is being taken down
+            return
         if not self._reader.is_alive() and not self._reader.heard and self._reader.ident:
             self.exit()
             return

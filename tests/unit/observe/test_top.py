@@ -219,6 +219,17 @@ def test_it_ends_when_the_lab_is_gone_and_when_the_user_leaves() -> None:
     driven(Told(), leave)
 
 
+def test_a_screen_that_is_taken_down_is_not_drawn_again() -> None:
+    """Its parts go one by one, while the timer still ticks."""
+
+    async def end(app: Top, _: Pilot[None]) -> None:
+        for part in ("nodes", "head"):
+            await app.query_one(f"#{part}").remove()
+            app.renew()
+
+    driven(Told(*TOLD), end)
+
+
 def test_a_flood_is_summed_up() -> None:
     flood = [event("line", "client", process="client", stream="out", text=f"line {number}") for number in range(5000)]
 
