@@ -14,7 +14,8 @@ from netlab.cli.verbs import LOUDNESS, VERBS, Argument
 from netlab.demo.wordings import WORDINGS
 from netlab.observe.events import Event
 from netlab.programs import xdp_reasons
-from netlab.topology.schema import TOPOLOGY, Schema
+from netlab.topology.schema import TOPOLOGY
+from netlab.topology.schema_forms import Schema
 
 ROOT = Path(__file__).parents[2]
 STREAMS = {"out": "a role", "trace": "a program", "note": "netlab, in a log", "lost": "netlab, in the trace"}

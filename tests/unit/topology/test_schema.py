@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from netlab.cli import main
-from netlab.topology import document, schema
+from netlab.topology import document, schema, schema_nodes
 from netlab.topology.document.tree import plain
 from netlab.topology.validate import KEYS as TOPOLOGY_KEYS
 from netlab.topology.validate import (
@@ -44,7 +44,7 @@ def at(*path: str) -> object:
 
 
 def node() -> dict[str, object]:
-    (found,) = [form for form in schema._NODE["anyOf"] if "properties" in form]
+    (found,) = [form for form in schema_nodes.NODE["anyOf"] if "properties" in form]
     properties: dict[str, object] = found["properties"]
     return properties
 
@@ -56,12 +56,12 @@ def node() -> dict[str, object]:
         (nodes.DEFAULTS, at("defaults")),
         (links.LINK_KEYS, at("links", "items")),
         (links.END_KEYS, schema._END),
-        (processes.ENTRY_KEYS, schema._PROCESS | {"env": 0} | schema._AUTOSTART),
-        (programs.XDP_KEYS, schema._PROGRAM_KEYS),
-        (readiness.READY_KEYS, schema._READY),
-        (own_files.FILE_KEYS, schema._FILE),
-        (own_files.FOLDER_KEYS, schema._FOLDER),
-        (routes.KEYS, schema._ROUTE),
+        (processes.ENTRY_KEYS, schema_nodes._PROCESS | {"env": 0} | schema_nodes._AUTOSTART),
+        (programs.XDP_KEYS, schema_nodes._PROGRAM_KEYS),
+        (readiness.READY_KEYS, schema_nodes._READY),
+        (own_files.FILE_KEYS, schema_nodes._FILE),
+        (own_files.FOLDER_KEYS, schema_nodes._FOLDER),
+        (routes.KEYS, schema_nodes._ROUTE),
         (time_line.KEYS, schema._FAULT_KEYS),
         (check_list.KEYS, schema._CHECKS["items"]),
         (demo.KEYS, schema._DEMO),
@@ -108,3 +108,20 @@ def test_what_is_no_topology_does_not_fit(wrong: object) -> None:
 def test_the_verb_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out) == schema.TOPOLOGY
+
+
+def without_words(said: object, place: str = "") -> list[str]:
+    """Return the places of all keys that are not told what they mean."""
+    if isinstance(said, list):
+        return [found for each in said for found in without_words(each, place)]
+    if not isinstance(said, dict):
+        return []
+    properties = said.get("properties", {})
+    found = [f"{place}.{key}" for key, each in properties.items() if not each.get("description")]
+    for key, each in said.items():
+        found += without_words(list(each.values()) if key == "properties" else each, f"{place}.{key}")
+    return found
+
+
+def test_every_key_is_told_what_it_means() -> None:
+    assert without_words(schema.TOPOLOGY) == []
