@@ -1,5 +1,6 @@
 """The text of a program and of the headers that it includes, as far as they are found without a compiler."""
 
+import errno
 import os
 import re
 import stat
@@ -11,7 +12,7 @@ from netlab import assets
 from netlab.kernel import files
 from netlab.named_tuple import NamedTuple
 
-MAX_BYTES = 1 << 24  # of a program, and of each header
+MAX_BYTES = 1 << 24  # of a program, and of all headers that it includes
 KERNEL_TYPES = "vmlinux.h"  # a header with all types of a kernel, three megabytes, which say nothing of a program
 _INCLUDE = re.compile(r'#[ \t]*include[ \t]*["<]([^">\n]+)[">]')  # at the start of a line: that would be slow to seek
 _SETTING = re.compile(r"^#ifndef (\w+)$", re.MULTILINE)
@@ -34,7 +35,7 @@ _NEAR = 8
 class Header(NamedTuple):
     """A header of a program: its name, which is relative to the folder it is in, its path, and its text.
 
-    The text is None where it cannot be read, or is longer than MAX_BYTES; `problem` says why.
+    The text is None where it cannot be read, or all headers together are longer than MAX_BYTES; `problem` says why.
     """
 
     name: str
@@ -63,6 +64,7 @@ def headers(program: str, source: str, include: Sequence[str] = ()) -> Iterator[
     known: dict[str, str] = {}  # a program's headers include the same few again and again
     folders = tuple(dict.fromkeys((os.path.dirname(program), *include, assets.folder("bpf"))))
     waiting = [("", source)]
+    left = MAX_BYTES
     while waiting:
         beside, text = waiting.pop()
         for name in included(text):
@@ -74,7 +76,8 @@ def headers(program: str, source: str, include: Sequence[str] = ()) -> Iterator[
                 path = known[candidate]
                 if path and candidate not in found:
                     found.add(candidate)
-                    header = _header(candidate, path)
+                    header = _header(candidate, path, left)
+                    left -= len(header.text or "")
                     waiting.append((os.path.dirname(candidate), header.text or ""))
                     yield header
                 if path:
@@ -232,8 +235,9 @@ def _in(folders: Iterable[str], name: str) -> str:
     return ""
 
 
-def _header(name: str, path: str) -> Header:
+def _header(name: str, path: str, most: int) -> Header:
     try:
-        return Header(name, path, read(path))
+        return Header(name, path, files.read(path, most).decode(errors="replace"))
     except OSError as error:
-        return Header(name, path, None, str(error.strerror))
+        is_much = error.errno == errno.EFBIG
+        return Header(name, path, None, f"headers of more than {MAX_BYTES:,} bytes" if is_much else str(error.strerror))

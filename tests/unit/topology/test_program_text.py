@@ -148,6 +148,18 @@ def test_programs_of_netlabs_own_do_not_transmit(name: str) -> None:
     assert not program_text.may_transmit(str(path), path.read_text(), ())
 
 
+def test_headers_are_read_up_to_a_size_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them is looked through more than once."""
+    monkeypatch.setattr(program_text, "MAX_BYTES", 100)
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.h").write_text("x" * 40)
+    found = program_text.headers(str(tmp_path / "p.c"), '#include "a.h"\n#include "b.h"\n#include "c.h"\n')
+
+    assert sorted((len(each.text or ""), each.problem) for each in found) == [
+        (0, "headers of more than 100 bytes"), (40, ""), (40, "")
+    ]  # fmt: skip
+
+
 def test_a_header_that_cannot_be_read_may_say_anything(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "answer.h")
 
