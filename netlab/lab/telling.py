@@ -7,17 +7,16 @@ like a reload that was cut off: by the next `reload`, `apply` or `capture` of th
 
 import fcntl
 import os
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 from netlab import paths
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, explain
 from netlab.kernel import files, signals, syscalls
-from netlab.lab import reload
+from netlab.lab import reload, tellers
 from netlab.lab.standing import Standing
-from netlab.named_tuple import NamedTuple
+from netlab.lab.tellers import Teller, Telling
 from netlab.programs import attachment, bpf, kept_code, map_reuse, pinned, verdict_code
 from netlab.programs.build import Refused
 from netlab.programs.maps import LoadedProgram, Map
@@ -25,51 +24,8 @@ from netlab.record import changing, layouts, noted_pins, store
 from netlab.record.model import ProgramRecord
 from netlab.topology.hooks import EGRESS
 
-RING_BYTES = 1 << 24
+_MORE = 16  # functions that new builds may have
 Say = Callable[[str], None]
-
-
-class Teller(NamedTuple):
-    """A function that tells: its place in a list has its number. `reasons` are the names of reasons by map and number.
-
-    `leaves` says that it sees frames as they leave by an interface.
-    """
-
-    key: str
-    function: str
-    hook: str
-    leaves: bool
-    reasons: tuple[Mapping[int, str], ...]
-
-    @property
-    def node(self) -> str:
-        """The node that it is on."""
-        return paths.node_of(self.key)
-
-
-class Telling:
-    """Functions that tell into one ring buffer; the constructor makes the maps, which live as long as this."""
-
-    def __init__(self, most: int) -> None:
-        self.ring = Map(bpf.create_map(bpf.RING_BUFFER, (0, 0, RING_BYTES), "make a ring buffer"))
-        self.scratch = Map.create(bpf.PERCPU_ARRAY, 4, verdict_code.SCRATCH_BYTES, most)
-        self.tellers: list[Teller] = []
-        self.places: dict[str, int] = {}  # of pins, by the key of the program: the number of their folder
-
-    def lost(self) -> list[int]:
-        """Return how many packets of each teller had no room in the ring."""
-        return [
-            sum(
-                verdict_code.STATE.unpack_from(value)[0]
-                for value in self.scratch.get_per_cpu(struct.pack("=I", number))
-            )
-            for number in range(len(self.tellers))
-        ]
-
-    def changed(self, lab: Standing) -> list[str]:
-        """Return the keys of programs that tell no more, as a reload or a change has put in others."""
-        programs = dict(lab.record.programs())
-        return [key for key, place in self.places.items() if _place(programs[key]) != place]
 
 
 @contextmanager
@@ -79,8 +35,9 @@ def of(lab: Standing, keys: Sequence[str], say: Say) -> Iterator[Telling]:
     NetlabError, with nothing changed, if others let them tell, or a program cannot be wrapped.
     """
     with _alone(lab), ExitStack() as held:
-        telling = Telling(max(1, sum(len(_told(lab, key)) for key in keys)))
-        held.callback(take_out, lab, keys, say)
+        telling = Telling(sum(len(_told(lab, key)) for key in keys) + _MORE)
+        telling.places = dict.fromkeys(keys, (0, 0))
+        held.callback(take_out, lab, telling, say)
         put_in(lab, keys, telling, say)
         yield telling
 
@@ -96,18 +53,70 @@ def put_in(lab: Standing, keys: Sequence[str], telling: Telling, say: Say) -> No
         comes_too_late()
         for key in keys:
             _swap(lab, key, programs[key])
-            telling.places[key] = _place(programs[key])
+            telling.places[key] = tellers.place(programs[key].pins)
         undo.pop_all()
 
 
-def take_out(lab: Standing, keys: Sequence[str], say: Say) -> None:
+def go_on(lab: Standing, telling: Telling, say: Say) -> Standing | None:
+    """Let new builds tell that a reload or a change of the lab has put in, and return the lab as it is now.
+
+    What is no more in the lab, or cannot tell, is said once. None if nothing has changed, or if it is too early: while
+    another command changes the lab, or the lab is gone.
+    """
+    if not telling.changed(lab):
+        return None
+    name = lab.record.lab
+    missed = BlockingIOError, FileNotFoundError, NetlabError
+    with suppress(*missed), signals.waiting(), store.locked(name, waiting=_come_later):
+        now = Standing.read(name)
+        if store.is_complete(name) and not changing.problem(now.record.folder):
+            for text in _changes(now, telling):
+                say(f"netlab: note: {text}")
+            return now
+    return None
+
+
+def _changes(lab: Standing, telling: Telling) -> Iterator[str]:
+    """Let programs tell that are new at the nodes of those that told; yield what has come of each change."""
+    programs, nodes = dict(lab.record.programs()), {paths.node_of(key) for key in telling.places}
+    changed = telling.changed(lab)
+    for key in set(changed).difference(programs):
+        del telling.places[key]
+        yield f"{key} is no more in the lab, so there are no more verdicts of it"
+    for key, program in programs.items():
+        if key in changed or (paths.node_of(key) in nodes and key not in telling.places):
+            yield _renewed(lab, key, program, telling)
+
+
+def _come_later() -> None:
+    raise BlockingIOError
+
+
+def _renewed(lab: Standing, key: str, program: ProgramRecord, telling: Telling) -> str:
+    """Let what is there of a program now tell; return what has come of that."""
+    telling.refused.discard(key)
+    try:
+        reload.clear_up(lab, key, program)
+        _load(lab, key, program, telling)
+        _swap(lab, key, program)
+        said = f"a reload or a change has put in {key} anew: its verdicts go on, and packets that it met meanwhile lack"
+    except (NetlabError, OSError) as error:
+        _put_back(lab, key, program)
+        telling.refused.add(key)
+        said = f"no more verdicts of {explain(error)[0].removeprefix('netlab: ')}"
+    telling.places[key] = tellers.place(program.pins)
+    return said
+
+
+def take_out(lab: Standing, telling: Telling, say: Say) -> None:
     """Have programs as they were before `put_in`; does nothing where that is so, or if the lab is gone."""
-    programs = dict(lab.record.programs())
     with signals.waiting(), suppress(FileNotFoundError):
         if lab.record.lab in store.labs():
             with store.locked(lab.record.lab, waiting=lambda: _say_waiting(lab, say)):
-                for key in keys:
-                    _put_back(lab, key, programs[key])
+                now = Standing.read(lab.record.lab)
+                for key, program in now.record.programs():
+                    if key in telling.places:
+                        _put_back(now, key, program)
 
 
 def _put_back(lab: Standing, key: str, program: ProgramRecord) -> None:
@@ -187,17 +196,17 @@ def _wrapped(
 ) -> int:
     """Return the descriptor of a function that tells, and add it to what is known of those."""
     try:
-        made, teller = _loaded(folder, name, number, names, telling)
+        made, teller = _loaded(folder, name, number, names, telling, telling.number_of(key, name))
     except (NetlabError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         others = "without --verdicts, or at other nodes, packets can be captured"
         raise NetlabError(f"{key}: {program.name} cannot tell of its packets: {why}; {others}") from None
-    telling.tellers.append(teller._replace(key=key, hook=program.hook, leaves=teller.leaves or program.hook == EGRESS))
+    telling.add(teller._replace(key=key, hook=program.hook, leaves=teller.leaves or program.hook == EGRESS))
     return made
 
 
 def _loaded(
-    folder: str, name: str, number: int, names: Mapping[int, Mapping[int, str]], telling: Telling
+    folder: str, name: str, number: int, names: Mapping[int, Mapping[int, str]], telling: Telling, place: int
 ) -> tuple[int, Teller]:
     """Load a function in its wrapper; return its descriptor, and what is known of it by itself."""
     kind, code = kept_code.read(paths.code(folder), number)
@@ -206,7 +215,7 @@ def _loaded(
     held: list[bpf.Object] = []
     instructions, descriptors = kept_code.opened(code.code, held)
     counted = [each for each in descriptors if each in names]
-    tap = verdict_code.Tap(telling.scratch.fd, telling.ring.fd, len(telling.tellers))
+    tap = verdict_code.Tap(telling.scratch.fd, telling.ring.fd, place)
     reasons = {descriptors[each]: at for at, each in enumerate(counted)}
     text = verdict_code.wrapped(instructions, tap, kind, code.attach_type, reasons)
     what = f"the kernel refuses {name} with what tells of its packets"
@@ -243,10 +252,3 @@ def _swap(lab: Standing, key: str, program: ProgramRecord) -> None:
             syscalls.inside(netns, partial(attachment.take_over, new.fd, *places, frozenset([old.id])))
         except Refused as refusal:
             raise NetlabError(f"{key}: {program.name} {refusal.text}") from None
-
-
-def _place(program: ProgramRecord) -> int:
-    """Return the number of the folder with what tells of a program; 0 if it is gone."""
-    with suppress(FileNotFoundError):
-        return os.stat(paths.program_pins(paths.successor_pins(program.pins))).st_ino
-    return 0

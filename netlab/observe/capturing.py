@@ -15,6 +15,7 @@ from netlab.errors import NetlabError, UsageError
 from netlab.kernel import syscalls
 from netlab.lab import telling
 from netlab.lab.standing import Standing
+from netlab.lab.tellers import Telling
 from netlab.named_tuple import NamedTuple
 from netlab.observe import packet_sockets, socket_reader
 from netlab.observe.packet_filter import PacketFilter
@@ -72,7 +73,7 @@ class Capturing:
     """A capture that is open: see `opened`."""
 
     def __init__(
-        self, lab: Standing, chosen: Sequence[Place], wanted: PacketFilter | None, told: telling.Telling | None
+        self, lab: Standing, chosen: Sequence[Place], wanted: PacketFilter | None, told: Telling | None
     ) -> None:
         self.lab, self.places, self.wanted, self.telling = lab, list(chosen), wanted, told
         self._chosen = frozenset(chosen)
@@ -82,7 +83,6 @@ class Capturing:
         self._late: list[Seen] = []
         self._buffer = socket_reader.buffer()
         self._device = _device(lab.record.folder)
-        self._changed: set[str] = set()
         self.tell_no_more: Callable[[], None] = lambda: None
 
     def open(self) -> None:
@@ -97,17 +97,18 @@ class Capturing:
     def _open(self, chosen: Iterator[Place]) -> None:
         for node, interface in chosen:
             try:
-                reader = SocketReader(self.lab, node, interface, self._skips(node, interface))
+                reader = SocketReader(self.lab, node, interface, self._skips(self.lab, node, interface))
             except OSError as error:
                 raise NetlabError(f"cannot capture at {node}:{interface}: {error.strerror}") from error
             self.readers.append(reader)
 
-    def _skips(self, node: str, interface: str) -> frozenset[bool]:
+    def _skips(self, lab: Standing, node: str, interface: str) -> frozenset[bool]:
         """Return the directions at an interface of which a program tells, so a socket would tell them twice."""
-        if not self.telling:
+        if not self.telling or node not in lab.record.nodes:
             return frozenset()
-        programs = (each for _, each in self.lab.record.programs_of(node) if interface in each.interfaces)
-        return frozenset(each.hook == EGRESS for each in programs)
+        silent = self.telling.refused
+        programs = (each for key, each in lab.record.programs_of(node) if key not in silent)
+        return frozenset(each.hook == EGRESS for each in programs if interface in each.interfaces)
 
     def batches(self, stop: int, say: Say, duration_s: float | None = None) -> Iterator[list[Seen]]:
         """Yield packets in the order of time, until `stop` can be read, the time is over, or the lab is gone."""
@@ -134,11 +135,10 @@ class Capturing:
         return _device(self.lab.record.folder) != self._device
 
     def _look(self, say: Say) -> None:
-        """Say which programs tell no more."""
-        for key in self.telling.changed(self.lab) if self.telling else ():
-            if key not in self._changed:
-                self._changed.add(key)
-                say(f"netlab: note: {key} was replaced, and tells no more verdicts: begin the capture anew for them")
+        """Let programs tell that a reload or a change of the lab has put in."""
+        if self.telling and not self.is_over() and (now := telling.go_on(self.lab, self.telling, say)):
+            for each in self.readers:
+                each.skip(self._skips(now, each.node, each.interface), self.wanted)
 
     def rest(self) -> Iterator[list[Seen]]:
         """Have the programs as they were, and yield what is left: in sockets, in the ring, and what was too new."""

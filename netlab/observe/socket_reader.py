@@ -34,6 +34,13 @@ class SocketReader:
         if to or ways:
             packet_sockets.restrict(self.socket, ways + (to.instructions if to else packet_sockets.RETURN_ALL))
 
+    def skip(self, skips: frozenset[bool], to: PacketFilter | None) -> None:
+        """Leave these directions out from now on, and restrict to what matches."""
+        if skips != self._skips:
+            self._skips = skips
+            packet_sockets.restrict(self.socket, packet_sockets.RETURN_ALL)
+            self.restrict(to)
+
     def take(self, buffer: memoryview) -> Iterator[Seen]:
         """Yield frames that are there now, without waiting."""
         ahead = time.time_ns() - time.monotonic_ns()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from netlab.lab.telling import Telling
+from netlab.lab.tellers import Telling
 from netlab.observe.seen import Seen, Verdict
 from netlab.programs import verdict_code
 from netlab.programs.ring_buffer import RingBuffer
@@ -20,7 +20,6 @@ class VerdictReader:
         self._before: dict[tuple[int, int], tuple[int, ...]] = {}  # by program and CPU
         self._data: dict[tuple[int, int], bytes] = {}
         self.fd = telling.ring.fd  # for poll(2)
-        self.seen = [0] * len(telling.tellers)  # packets, by the number of the program
 
     def take(self) -> Iterator[Seen]:
         """Yield the packets that are told of now; the programs are done with each."""
@@ -38,7 +37,6 @@ class VerdictReader:
         ns, number, _, _, _, index, length = before[:7]
         after_ns, after_length, code, reason, which = head[0], *head[6:10]
         teller = self._telling.tellers[number]
-        self.seen[number] += 1
         why = teller.reasons[which].get(reason, "") if reason != verdict_code.NO_REASON else ""
         interface = self._interfaces.get((teller.node, index), f"if{index}")
         verdict = Verdict(teller.key, teller.function, teller.hook, code, why, after, after_ns, after_length)

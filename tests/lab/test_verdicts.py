@@ -34,6 +34,7 @@ sender.setsockopt(socket.SOL_UDP, 103, size)  # UDP_SEGMENT: the kernel makes a 
 for _ in range(number // 40):
     sender.sendto(bytes(40 * size), ("server", 4711))
 """
+OTHER = ("--set", "nodes.server.xdp.define.PORT=9001")  # a program of the same name
 QUIET = ("--set", "nodes.client.autostart=false")
 DROP, PASS = 1, 2
 BY_XDP = 2  # the kind of a verdict, in pcapng
@@ -94,6 +95,13 @@ def capturing(*words: str, stdout: int | None = None) -> Iterator["subprocess.Po
             process.wait(PATIENCE_S)
         finally:
             process.kill()
+
+
+def unread(process: "subprocess.Popen[bytes]") -> bytes:
+    """Return what a process has said since the last look, without waiting."""
+    assert process.stderr
+    os.set_blocking(process.stderr.fileno(), False)
+    return process.stderr.read() or b""
 
 
 def attached(node: str) -> set[int]:
@@ -274,6 +282,21 @@ def test_a_capture_that_was_killed_is_mended(mends: tuple[str, ...]) -> None:
             assert "another" not in netlab("status").stdout
 
 
+@pytest.mark.parametrize("words", [("reload", "server"), ("apply", PARTA, *OTHER)])
+def test_verdicts_go_on_after_another_build_is_put_in(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """The capture says so, and each packet that the new build meets is told."""
+    with lab(PARTA, *QUIET), open(tmp_path / "told", "wb") as into:
+        with capturing("server", "icmp[0] == 8", "--verdicts", "--json", stdout=into.fileno()) as process:
+            netlab(*words, *(QUIET if words[0] == "apply" else ()))
+            eventually(lambda: b"put in server anew" in unread(process), "the capture goes on")
+            inside("client", "ping", "-c", "3", "-i", "0.01", "server")
+        after = attached("server")
+
+        assert {planned("server")} == after
+    told = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    assert ["XDP_PASS"] * 3 == [each["verdict"]["name"] for each in told]
+
+
 def test_only_one_reads_verdicts() -> None:
     """Another one is told whose they are, and ten captures without verdicts run beside it."""
     with lab(PARTA, *QUIET), capturing("--verdicts") as process:
@@ -294,6 +317,7 @@ def test_a_lab_that_goes_down_ends_its_capture(tmp_path: Path, verdicts: tuple[s
         said = process.stderr.read().decode()
 
     assert f"netlab: {LAB} is down" in said
+    assert "note: " not in said
     assert len(pcapng.read((tmp_path / "a.pcapng").read_bytes()).packets) >= 4
 
 
