@@ -5,12 +5,15 @@ another layout is imported whole (`imported`).
 """
 
 import sys
+from _thread import RLock
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any, TypeVar
+
+_PATIENCE_S = 30.0
 
 T = TypeVar("T")
 
@@ -28,23 +31,55 @@ def module(name: str, /, **known: object) -> None:
     spec = PathFinder.find_spec(name, sys.modules[above].__path__ if above else None)
     if spec is None or spec.loader is None:
         return  # it is installed in another way, and is imported as usual
-    loader = spec.loader
     module = ModuleType(name)
-    module.__dict__.update(known, __spec__=spec, __loader__=loader, __package__=spec.parent, __file__=spec.origin)
+    module.__dict__.update(known, __spec__=spec, __loader__=spec.loader, __package__=spec.parent, __file__=spec.origin)
     if spec.submodule_search_locations is not None:
         module.__path__ = spec.submodule_search_locations
+
+    code = _Code(module, spec.loader.exec_module)
 
     def complete(attribute: str) -> Any:
         if PathFinder.find_spec(f"{name}.{attribute}", spec.submodule_search_locations or []):
             return import_module(f"{name}.{attribute}")  # from pyroute2 import config
-        del module.__dict__["__getattr__"]
-        loader.exec_module(module)
-        return getattr(module, attribute)
+        return code.ask(attribute)
 
     module.__dict__["__getattr__"] = complete
     sys.modules[name] = module
     if above:
         setattr(sys.modules[above], own, module)
+
+
+class _Code:
+    """The code of a module, run by the first thread that asks it for something; others wait until it has run."""
+
+    def __init__(self, module: ModuleType, execute: Callable[[ModuleType], None]) -> None:
+        self._module, self._execute = module, execute
+        self._lock, self._runs, self._has_run = RLock(), False, False
+
+    def ask(self, attribute: str) -> Any:
+        """Return what the module has by this name after its code has run."""
+        if not self._lock.acquire(timeout=_PATIENCE_S):
+            raise AttributeError(f"another thread is importing {self._module.__name__}, without an end")
+        try:
+            if self._runs:  # the code itself asks what is not there yet
+                return object.__getattribute__(self._module, attribute)
+            if not self._has_run:
+                self._run()
+        finally:
+            self._lock.release()
+        return getattr(self._module, attribute)
+
+    def _run(self) -> None:
+        names = self._module.__dict__
+        ours = names["__getattr__"]
+        self._runs = True
+        try:
+            self._execute(self._module)
+            self._has_run = True
+        finally:
+            self._runs = False
+        if names["__getattr__"] is ours:  # or one of the code's own
+            del names["__getattr__"]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Stand-ins for modules: what runs when, and that all other code finds the modules as ever."""
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,26 @@ def test_what_is_asked_for_and_unknown_runs_the_code_in_the_same_module() -> Non
     assert (lazily_tested.name, lazily_tested.asked, lazily_tested.answer()) == ("whole", NAME, 42)
     assert sys.modules[NAME] is lazily_tested
     assert not hasattr(lazily_tested, "no_such_thing")
+
+
+def test_two_threads_that_ask_at_once_both_get_it(tmp_path: Path) -> None:
+    """The second waits for the code, which the first one runs; the code itself may ask what is not there yet."""
+    code = "import sys\nnone = getattr(sys.modules[__name__], 'late', 'none yet')\n"
+    code += "begun.set()\nend.wait(60)\nlate = 'there'\n"
+    (tmp_path / NAME / "__init__.py").write_text(code)
+    begun, end = threading.Event(), threading.Event()
+    lazy_import.module(NAME, begun=begun, end=end)
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(sys.modules[NAME].late)) for _ in range(2)]
+    threads[0].start()
+    assert begun.wait(60)
+    threads[1].start()
+    end.set()
+    for thread in threads:
+        thread.join(60)
+
+    assert found == ["there", "there"]
+    assert sys.modules[NAME].none == "none yet"
 
 
 def test_what_is_postponed_is_there_for_others_as_ever() -> None:
