@@ -56,7 +56,7 @@ def _time_line(record: LabRecord, file: str | None) -> Sequence[Fault]:
     from netlab.topology.validate import time_line
     from netlab.topology.validate.findings import Findings
 
-    written = document.load(file)
+    written = document.load(file, what="a file of faults")
     findings = Findings(written)
     found = time_line.read_file(known.of(record), findings, written.root)
     if findings or found is None:

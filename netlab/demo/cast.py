@@ -71,7 +71,7 @@ def cast(wanted: Wanted, scene: Scene | None = None) -> Cast:
     path = wanted.file or os.path.join(assets.folder("topologies"), f"{scene.topology}.yml")
     name = wanted.lab or f"demo-{wanted.name}"
 
-    patterns = read_prints(document.load(wanted.prints)) if wanted.prints else ()
+    patterns = read_prints(document.load(wanted.prints, what="a file of prints")) if wanted.prints else ()
 
     def read(changes: Sequence[str]) -> tuple[Plan, Balancing | Dropping]:
         written = document.load(path, changes)

@@ -72,11 +72,11 @@ def read(wanted: str, points: str = "") -> Exercise:
     `points` is a file with other points. UsageError, or TopologyError with all mistakes.
     """
     path = _path(wanted)
-    written = document.load(path)
+    written = document.load(path, what="an exercise")
     is_topology = isinstance(written.root, Tree) and any(key.text == "nodes" for key, _ in written.root.pairs)
     found = _of_topology(written, wanted) if is_topology else _Reader(written).exercise()
     if points:
-        found = found._replace(points=_points_of(document.load(points), found.points))
+        found = found._replace(points=_points_of(document.load(points, what="a file of points"), found.points))
     if not sum(found.points.values()):
         raise UsageError(f"{path}: expected claims that earn points, found none: give the lab checks, or name a demo")
     return found

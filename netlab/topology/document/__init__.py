@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import Mistake, TopologyError, UsageError
 from netlab.topology.document.composer import ComposeError, compose
-from netlab.topology.document.source import read
+from netlab.topology.document.source import TOPOLOGY, read
 from netlab.topology.document.tree import Document, Item, show
 
 if TYPE_CHECKING:
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["Document", "changed", "load", "parse"]
 
 
-def load(path: str, sets: "SequenceOf[str]" = ()) -> Document:
+def load(path: str, sets: "SequenceOf[str]" = (), what: str = TOPOLOGY) -> Document:
     """Return the topology file `path` as a tree, with each `--set` (`path=value`, the value in YAML) applied.
 
-    Raises UsageError for a file that cannot be read and for a `--set` that does not fit, and TopologyError for a file
-    that is not YAML.
+    `what` is what the file should be, where that is no topology. Raises UsageError for a file that cannot be read and
+    for a `--set` that does not fit, and TopologyError for a file that is not YAML.
     """
-    return changed(parse(read(path), path, os.path.abspath(path)), sets)
+    return changed(parse(read(path, what), path, os.path.abspath(path)), sets)
 
 
 def changed(document: Document, sets: "SequenceOf[str]") -> Document:

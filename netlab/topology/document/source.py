@@ -7,10 +7,11 @@ from netlab.errors import Mistake, TopologyError, UsageError
 from netlab.topology.document.tree import show
 
 MAX_BYTES = 1 << 20
+TOPOLOGY = "a topology"
 
 
-def read(path: str) -> str:
-    """Return the text of the file `path`.
+def read(path: str, what: str = TOPOLOGY) -> str:
+    """Return the text of the file `path`, which is `what`: a topology, or another file of YAML.
 
     Raises UsageError if there is no regular file that can be read, TopologyError if it is not text, or longer than
     MAX_BYTES.
@@ -19,24 +20,26 @@ def read(path: str) -> str:
         # Without O_NONBLOCK, a named pipe would make us wait until somebody writes to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
-            data = _read(path, descriptor)
+            data = _read(path, descriptor, what)
         finally:
             os.close(descriptor)
     except FileNotFoundError:
-        raise UsageError(f"{path}: expected a topology, found no such file{_shipped(path)}") from None
+        raise UsageError(
+            f"{path}: expected {what}, found no such file{_shipped(path) if what == TOPOLOGY else ''}"
+        ) from None
     except OSError as error:
-        raise UsageError(f"{path}: expected a topology that can be read, found: {error.strerror}") from None
+        raise UsageError(f"{path}: expected {what} that can be read, found: {error.strerror}") from None
     except ValueError:
-        raise UsageError(f"{show(path)}: expected the path of a topology, found a name that no file can have") from None
+        raise UsageError(f"{show(path)}: expected the path of {what}, found a name that no file can have") from None
     return _text(path, data)
 
 
-def _read(path: str, descriptor: int) -> bytes:
+def _read(path: str, descriptor: int, what: str) -> bytes:
     """Return the content of a regular file, and one byte too many if it is longer than MAX_BYTES."""
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
-        what = "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"
-        raise UsageError(f"{path}: expected a topology, found {what} (name a regular file)")
+        found = "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"
+        raise UsageError(f"{path}: expected {what}, found {found} (name a regular file)")
     chunks: list[bytes] = []
     wanted = MAX_BYTES + 1
     while wanted and (chunk := os.read(descriptor, wanted)):

@@ -33,6 +33,11 @@ def test_a_directory(tmp_path: Path) -> None:
     assert f"{tmp_path}: expected a topology, found a directory (name a regular file)" == refused(tmp_path)
 
 
+def test_other_files_are_called_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"^{tmp_path}/none: expected a file of points, found no such file$"):
+        document.load(f"{tmp_path}/none", what="a file of points")
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     """A file that is not there is said to be missing."""
     assert "found no such file" in refused(tmp_path / "none.yml")
