@@ -51,7 +51,7 @@ def capture(
     fd = _new_file(path) if path else -1
     try:
         with capturing.opened(lab, chosen, made_filter, say, with_verdicts=verdicts) as made:
-            file = CaptureFile(made, lambda: Outlet(fd, lambda: True)) if path else None
+            file = CaptureFile(made, lambda: Outlet(fd, lambda: True, path)) if path else None
             work = Recording(made, file or packets, say)
             work.start()
             try:

@@ -15,10 +15,13 @@ from netlab.observe import capturing, packet_text
 from netlab.observe.capture_file import CaptureFile, Rotation
 from netlab.observe.capturing import Capturing
 from netlab.observe.outlet import Outlet
+from netlab.observe.packet_filter import PacketFilter
 from netlab.observe.seen import Seen
-from netlab.words import count
+from netlab.record.model import LabRecord
+from netlab.words import count, few
 
 _DIGITS = 5  # of the number of a file
+_OF_FILTERS = ("arp", "dst", "ether", "host", "icmp", "icmp6", "ip", "ip6", "net", "not", "port", "src", "tcp", "udp")
 
 
 class _Lines:
@@ -53,7 +56,7 @@ def capture(args: typed.Capture) -> None:
         raise UsageError("--rotate: expected -w FILE, whose name the files get")
     lab = chosen.standing(args)
     places, words = capturing.places(lab.record, args.filter)
-    wanted = capturing.filter_of(lab.record, words)
+    wanted = _wanted(lab.record, args.filter[: len(args.filter) - len(words)], words)
     with capturing.opened(lab, places, wanted, say, with_verdicts=args.verdicts) as made, signals.noticed() as stop:
         sink, outlets = _sink(args, made, stop)
         with suppress(BrokenPipeError):  # whoever reads has seen enough
@@ -68,6 +71,19 @@ def capture(args: typed.Capture) -> None:
             sink.end()
         made.tell_no_more()
         _report(made, sink.packets, outlets)
+
+
+def _wanted(record: LabRecord, chosen_first: list[str], words: list[str]) -> PacketFilter | None:
+    """Return the filter that these words are; say which words before it are nodes, though filters have them, too."""
+    for word in chosen_first:
+        if word in _OF_FILTERS:
+            way = f"a filter stands in quotes and brackets: '({word} ...)'"
+            say(f"netlab: note: {word} is the node of this name; {way}")
+    try:
+        return capturing.filter_of(record, words)
+    except UsageError as error:
+        nodes = few([*record.nodes])
+        raise UsageError(f"{error}; before a filter there may be NODE or NODE:INTERFACE, of {nodes}") from None
 
 
 def _limited(made: Capturing, stop: Noticed, args: typed.Capture) -> Iterator[list[Seen]]:
@@ -97,8 +113,8 @@ def _sink(args: typed.Capture, made: Capturing, stop: Noticed) -> tuple[CaptureF
     """Return where packets go, and the list of descriptors, which gets those that are opened."""
     outlets: list[Outlet] = []
 
-    def outlet(fd: int) -> Outlet:
-        outlets.append(Outlet(fd, lambda: not stop.came and not made.is_over()))
+    def outlet(fd: int, path: str = "stdout") -> Outlet:
+        outlets.append(Outlet(fd, lambda: not stop.came and not made.is_over(), path))
         return outlets[-1]
 
     if args.write is None:
@@ -113,7 +129,7 @@ def _sink(args: typed.Capture, made: Capturing, stop: Noticed) -> tuple[CaptureF
     return CaptureFile(made, _files(args, args.write, outlet), rotation), outlets
 
 
-def _files(args: typed.Capture, path: str, outlet: Callable[[int], Outlet]) -> Callable[[], Outlet]:
+def _files(args: typed.Capture, path: str, outlet: Callable[[int, str], Outlet]) -> Callable[[], Outlet]:
     """Return what opens the next file; the one before is closed, and files that are too many are removed."""
     stem, ending = os.path.splitext(path)
     names: list[str] = []
@@ -123,7 +139,7 @@ def _files(args: typed.Capture, path: str, outlet: Callable[[int], Outlet]) -> C
         if last:
             os.close(last.pop().fd)
         names.append(f"{stem}-{len(names) + 1:0{_DIGITS}}{ending}" if args.rotate else path)
-        last.append(outlet(new_file.descriptor(names[-1], "-w")))
+        last.append(outlet(new_file.descriptor(names[-1], "-w"), names[-1]))
         kept = args.rotate[1] if args.rotate else 0
         if kept and len(names) > kept:
             with suppress(FileNotFoundError):

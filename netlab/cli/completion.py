@@ -25,6 +25,7 @@ from netlab.topology.link_names import called
 SHELLS = ("bash", "zsh", "fish")
 _CHANGES = ("set", "delete", "clear")  # of maps
 _ACTIONS = ("drain", "undrain", "weight", "policy", "add", "remove")
+_FILTERS = ("and", "arp", "dst", "host", "icmp", "icmp6", "ip6", "not", "or", "port", "src", "tcp", "udp")
 _Completer = Callable[..., Iterator[str]]
 
 
@@ -115,9 +116,22 @@ def _places(prefix: str, parsed_args: argparse.Namespace, **_: object) -> Iterat
         yield from (f"{node}:{name}" for name in record.nodes[node].interfaces)
 
 
+def _follows_host(asked: argparse.Namespace) -> bool:
+    return [*(asked.filter or ())][-1:] == ["host"]
+
+
+def _words_of_filter(parsed_args: argparse.Namespace, **_: object) -> Iterator[str]:
+    """Yield words of filters; behind `host` the nodes."""
+    if not _follows_host(parsed_args):
+        yield from _FILTERS
+    elif record := _record(parsed_args):
+        yield from record.nodes
+
+
 def _words_behind(parsed_args: argparse.Namespace, **others: object) -> Iterator[str]:
     if "filter" in parsed_args:
-        return _places(parsed_args=parsed_args, **others)  # type: ignore[arg-type]
+        found = _words_of_filter(parsed_args=parsed_args, **others)
+        return found if _follows_host(parsed_args) else chain(_places(parsed_args=parsed_args, **others), found)  # type: ignore[arg-type]
     if "words_of_link" in parsed_args:
         return _words_of_link(parsed_args=parsed_args, **others)
     return (_words_of_maps if "target" in parsed_args else _words_of_balancer)(parsed_args=parsed_args, **others)  # type: ignore[arg-type]
@@ -155,6 +169,7 @@ _COMPLETERS: dict[str, _Completer] = {
     "EXERCISE": lambda prefix, **_: chain(_demos(), _topologies(prefix)),
     "FILE": _topologies,
     "FILE|LAB": lambda prefix, **_: chain(_labs(), _topologies(prefix)),
+    "FILTER": _words_of_filter,
     "LAB": _labs,
     "NAME": _labs,
     "NODE": _nodes,

@@ -12,6 +12,7 @@ from netlab.errors import NetlabError, UsageError
 from netlab.observe import graph
 from netlab.paths import process_key
 from netlab.record import store
+from netlab.words import few
 
 if TYPE_CHECKING:
     from netlab.observe.status import LabStatus
@@ -25,6 +26,9 @@ def draw(args: typed.Graph) -> None:
     form = args.format or _form(args.save)
     if args.file in store.labs() and not os.path.exists(args.file):
         args.lab, args.file = args.file, ""
+    if args.file and not os.path.exists(args.file) and not os.path.dirname(args.file):
+        up = few(store.labs()) or "none"
+        raise UsageError(f"{args.file}: expected a topology, or a lab that is up ({up}); found no file of this name")
     drawing = _of_file(args) if args.file else _of_lab(args)
     data = graph.mermaid(drawing).encode() if form == "mermaid" else graph.dot(drawing).encode()
     if form not in ("mermaid", "dot"):

@@ -61,12 +61,13 @@ def places(record: LabRecord, words: Sequence[str]) -> tuple[list[Place], list[s
 
 
 def filter_of(record: LabRecord, words: Sequence[str]) -> PacketFilter | None:
-    """Return the filter that these words are, in which `host` may name a node; None for no words."""
+    """Return the filter that these words are, in which `host` may name a node; None for no words, or empty ones."""
     hosts = {
         node: [address.partition("/")[0] for port in about.interfaces.values() for address in port.addresses]
         for node, about in record.nodes.items()
     }
-    return PacketFilter(" ".join(words), hosts) if words else None
+    text = " ".join(words).strip()
+    return PacketFilter(text, hosts) if text else None
 
 
 class Capturing:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import ClassVar
 
 from rich.text import Text
@@ -166,7 +167,8 @@ class Top(App[None]):
         if not self.is_paused:
             shown = self.model.hear(self._reader.take())
             if any(event.kind == "applied" for event in shown):
-                self.model.know(store.read(self.model.lab.lab))
+                with suppress(NetlabError):  # it may have gone down since
+                    self.model.know(store.read(self.model.lab.lab))
             self.model.look(self._reader.processes())
             self._speed.append((time.monotonic(), self.model.told))
             self._write([event for event in shown if self._is_wanted(event)])
@@ -188,6 +190,7 @@ class Top(App[None]):
         parts += [f"of {', '.join(self.selected)}"] if self.selected else []
         parts += [f"/{self.words}"] if self.words else []
         parts += ["PAUSED"] if self.is_paused else []
+        parts += ["the lab is down"] if self._reader.ident and not self._reader.is_alive() else []
         self.query_one("#head", Static).update(" " + " · ".join(parts))
 
     def _fill(self, part: str, rows: dict[str, list[Text]]) -> None:

@@ -117,7 +117,7 @@ def _lines(path: str) -> Iterator[tuple[Told, int]]:
                 except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
                     raise UsageError(
                         f"{path}: line {number}: expected a line of `netlab timeline --format json`, found"
-                        f" {text[:60].strip()!r}: {error!r}"
+                        f" {text[:60].strip()!r}"
                     ) from error
 
 

@@ -380,10 +380,23 @@ def test_a_program_that_cannot_tell_is_refused_and_stays() -> None:
     assert before == after
 
 
+def test_a_node_that_is_called_like_a_word_of_filters_is_said(tmp_path: Path) -> None:
+    """The node is meant; in quotes and brackets it is the filter."""
+    (tmp_path / "udp.yml").write_text("name: udp\nnodes: {udp: {}, b: {}}\nlinks: [[udp, b]]\n")
+    with lab(str(tmp_path / "udp.yml")):
+        node = netlab("capture", "udp", "--for", "0.1").stderr
+        words = netlab("capture", "(udp port 5)", "--for", "0.1").stderr
+
+    assert "note: udp is the node of this name; a filter stands in quotes: '(udp ...)'" in node
+    assert "capturing at 1 interface," in node
+    assert "capturing at 2 interfaces" in words
+
+
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
         (("--verdicts", "client"), 2, "--verdicts: no program is at client"),
+        (("nosuchnode", "udp"), 2, "before a filter there may be NODE or NODE:INTERFACE, of client, server"),
         (("client:eth7",), 2, "client:eth7: client has eth0, and no eth7"),
         (("udp", "prot", "5"), 2, "filter 'udp prot 5': expected one in tcpdump's words"),
         (("--rotate", "1M"), 2, "--rotate: expected -w FILE"),
@@ -394,6 +407,11 @@ def test_a_program_that_cannot_tell_is_refused_and_stays() -> None:
 )
 def test_what_cannot_be_captured_is_refused(shared: None, words: tuple[str, ...], code: int, text: str) -> None:
     assert text in netlab("capture", *words, code=code).stderr
+
+
+@pytest.mark.parametrize("words", [("",), (" ", "")])
+def test_an_empty_filter_follows_nothing(shared: None, words: tuple[str, ...]) -> None:
+    assert "follow takes a filter in tcpdump's words" in netlab("follow", *words, code=2).stderr
 
 
 @pytest.fixture(scope="module")

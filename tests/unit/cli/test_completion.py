@@ -77,6 +77,10 @@ def offered(line: str, folder: Path) -> Sequence[str]:
         ("netlab link c", ["client-lb"]),
         ("netlab link client-lb s", ["set", "show"]),
         ("netlab link client-lb set lo", ["loss="]),
+        ("netlab follow u", ["udp"]),
+        ("netlab follow udp and host wor", ["worker1", "worker2", "worker3"]),
+        ("netlab capture c", ["client"]),
+        ("netlab capture client i", ["icmp", "icmp6", "ip6"]),
         ("netlab frob x", []),
     ],
 )

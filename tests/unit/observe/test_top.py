@@ -189,6 +189,24 @@ def test_what_comes_during_a_pause_is_shown_after_it() -> None:
     driven(reader, pause)
 
 
+def test_a_lab_that_goes_down_during_a_pause_is_said_and_ends_the_screen_after_it() -> None:
+    """Also if it was changed shortly before, and cannot be read any more."""
+    reader = Told(*TOLD)
+
+    async def pause(app: Top, pilot: Pilot[None]) -> None:
+        await pilot.press("space")
+        await pilot.pause()
+        reader.heard.append(event("applied", "", text="changed"))
+        reader.stop()
+        app.renew()
+        assert "PAUSED · the lab is down" in shown(app, "head")
+        await pilot.press("space")
+        app.renew()
+        await pilot.pause()
+
+    assert driven(reader, pause).return_code == 0
+
+
 def test_the_help_says_what_the_keys_do() -> None:
     async def ask(app: Top, pilot: Pilot[None]) -> None:
         await pilot.press("question_mark")
