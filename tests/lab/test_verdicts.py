@@ -387,7 +387,7 @@ def test_a_node_that_is_called_like_a_word_of_filters_is_said(tmp_path: Path) ->
         node = netlab("capture", "udp", "--for", "0.1").stderr
         words = netlab("capture", "(udp port 5)", "--for", "0.1").stderr
 
-    assert "note: udp is the node of this name; a filter stands in quotes: '(udp ...)'" in node
+    assert "note: udp is the node of this name; a filter stands in quotes and brackets: '(udp ...)'" in node
     assert "capturing at 1 interface," in node
     assert "capturing at 2 interfaces" in words
 
