@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from netlab.kernel.seccomp import Asked, Listener
 from netlab.programs import bpf, gate_rules, instructions, printing
 from netlab.programs.gate_pins import Pins
+from netlab.programs.gate_program import Program
 from netlab.programs.gate_room import MAP, PROGRAM, TYPES, RoomProcess, number_of_types
 from netlab.programs.gate_rules import MapAsked, NotAllowed, ProgramAsked, Unprintable
 from netlab.programs.kept_code import Instructions, numbered
@@ -121,27 +122,27 @@ class Gate:
         functions = self.room.read(asked.functions, asked.function_count * asked.function_bytes)
         lines = self.room.read(asked.lines, asked.line_count * asked.line_bytes)
         types = self._held(held, asked.types, TYPES) if asked.types and (functions or lines) else 0
+        program = Program(asked, terms, functions, lines, types)
         log = ctypes.create_string_buffer(min(asked.log_bytes, _LOG_BYTES)) if asked.log_bytes else None
-        room = [
-            ctypes.create_string_buffer(each, max(len(each), 1)) for each in (code, terms + b"\0", functions, lines)
-        ]
-        at_code, at_terms, at_functions, at_lines = map(ctypes.addressof, room)
-        made = bpf.attributes(
-            "IIQQIIQII16s3IIQIIQI",
-            *(asked.kind, asked.instructions, at_code, at_terms, asked.log_level, len(log) if log else 0),
-            *(ctypes.addressof(log) if log else 0, asked.version, asked.flags, asked.name, 0, asked.attach_type, types),
-            *(asked.function_bytes, at_functions if functions else 0, asked.function_count),
-            *(asked.line_bytes, at_lines if lines else 0, asked.line_count),
-        )
         try:
-            fd = bpf.call(bpf.PROG_LOAD, made, "load a program")
-            kept = Instructions(numbered(code), terms, asked.attach_type, asked.flags)
-            self.loaded[bpf.program_id(fd)] = kept
+            fd = self._made(held, program.load(code, log))
         finally:
             if log:
                 said = log.value + b"\0"
                 self.room.write(asked.log, said[: len(log)])
-        return self._made(held, fd)
+        for copy in printing.accesses(text, self._constant, gate_rules.DATA_AT.get(asked.kind, -1)):
+            self._prove(program, instructions.with_descriptors(copy, {at: fds[fd] for at, fd in named.items()}))
+        self.loaded[bpf.program_id(fd)] = Instructions(numbered(code), terms, asked.attach_type, asked.flags)
+        return fd
+
+    def _prove(self, program: Program, code: bytes) -> None:
+        """Refuse a program whose copy, which reads of the packet what it prints, is not taken."""
+        try:
+            os.close(program.load(code, None))
+        except OSError:
+            name = program.asked.name.partition(b"\0")[0].decode(errors="replace")
+            problem = "prints an address of the packet that may lie behind its end: compare with data_end before"
+            raise Unprintable(f"{name}() {problem}") from None
 
     def _refuse(self, asked: ProgramAsked, text: bytes, maps: Iterable[int]) -> None:
         """Refuse a program for what it calls; a probe of libbpf's for what the kernel can, too, but in silence."""

@@ -90,6 +90,12 @@ def each(text: bytes) -> Iterator[Instruction]:
         yield Instruction(at, code, to, source, offset, value)
 
 
+def put(text: bytearray, at: int, code: int, to: int, source: int, offset: int = 0, value: int = 0) -> None:
+    """Put an instruction in the place of another, which takes no more room."""
+    registers = source << 4 | to if sys.byteorder == "little" else to << 4 | source
+    _LAYOUT.pack_into(text, at * BYTES, code, registers, offset, value)
+
+
 def forbidden(text: bytes) -> str:
     """Return the first thing that a program may not do; "" if there is none. Pure."""
     for one in each(text):

@@ -52,8 +52,8 @@ class _Begin:
         return is_new
 
 
-def at_calls(text: bytes, helpers: Collection[int], data_at: int) -> Iterator[tuple[State, int]]:
-    """Yield what is known at each call of one of these helpers, for each way that leads there, and the helper.
+def at_calls(text: bytes, helpers: Collection[int], data_at: int) -> Iterator[tuple[State, Instruction]]:
+    """Yield what is known at each call of one of these helpers, for each way that leads there, and the call.
 
     `data_at` is where the context, with which the program is called, has the packet's address. The state is the one
     before the call, and valid until the next is asked for.
@@ -75,7 +75,7 @@ def at_calls(text: bytes, helpers: Collection[int], data_at: int) -> Iterator[tu
         for state in begins[at].states:
             for one in block:
                 if _is_call_of(one, helpers):
-                    yield state, one.value
+                    yield state, one
                 _do(one, state, text, data_at)
 
 

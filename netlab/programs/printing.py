@@ -3,12 +3,15 @@
 bpf_trace_printk() follows pointers, wherever they lead: `%s` prints the kernel's memory as text. And the trace is one
 for all labs: a line says whose it is by how it begins. So the format of each call must be known before the program is
 loaded, and is looked at. `known_values` finds out what is known.
+
+That bytes of the packet which are printed lie in it depends on what the program has compared with its end. Only the
+verifier knows: it is asked by copies of the program, in which each such call is an access to these bytes (`accesses`).
 """
 
 import re
 from collections.abc import Callable, Iterator
 
-from netlab.programs import known_values
+from netlab.programs import instructions, known_values
 from netlab.programs.known_state import ENTRY, PACKET, STACK, STACK_BYTES, Address, Number, State
 
 _PRINT, _PRINT_ARRAY = 6, 177  # bpf_trace_printk, bpf_trace_vprintk
@@ -16,7 +19,7 @@ _FIRST_VALUE = 3  # the register of the first value that is printed
 _CONVERSION = re.compile(r"%(?:%|[-+ #0-9.]*(?:hh|h|ll|l)?(?P<number>[diuxX])|(?P<address>p[iI][46]))")
 _BYTES = {"4": 4, "6": 16}
 _LEAST_ENTRY = 8  # bytes: the kernel rounds a map's values up
-_MOST_INTO_PACKET = 512  # bytes that are in the packet's own memory, also where it is shorter
+_READ_DOUBLE = 0x79  # r0 = *(u64 *)(SOURCE + OFFSET): R0 may be any number then, as after a print
 
 Constant = Callable[[int, int, int], bytes | None]
 """Returns bytes of a map that can never change, by descriptor, place and number; None for any other map."""
@@ -29,15 +32,37 @@ def problem(text: bytes, lab_node: str, constant: Constant, data_at: int, *, has
     says that entries of all of its maps are bytes: where they are maps, a lookup leads into the kernel's own memory.
     """
     entry_bytes = _LEAST_ENTRY if has_bytes else 0
-    for state, helper in known_values.at_calls(text, (_PRINT, _PRINT_ARRAY), data_at):
+    for state, one in known_values.at_calls(text, (_PRINT, _PRINT_ARRAY), data_at):
         found = _format(state, constant)
         if found is None:
             return "prints a text that is not constant where it is printed"
         if wrong := _wrong(found, lab_node) or _wrong_values(
-            found, state, entry_bytes, is_array=helper == _PRINT_ARRAY
+            found, state, entry_bytes, is_array=one.value == _PRINT_ARRAY
         ):
             return wrong
     return ""
+
+
+def accesses(text: bytes, constant: Constant, data_at: int) -> list[bytes]:
+    """Return copies of a program without a `problem`; it prints bytes of its packet only, if the verifier takes all.
+
+    In each copy, calls that print bytes of the packet are accesses to them.
+    """
+    calls: dict[int, set[tuple[int, int]]] = {}
+    for state, one in known_values.at_calls(text, (_PRINT,), data_at):
+        for register, size in _addresses(_format(state, constant) or ""):
+            value = state.registers.get(register)
+            if isinstance(value, Address) and value.memory == PACKET:
+                # Eight bytes, since four would bound R0: those of an IPv4 address and the four before it.
+                calls.setdefault(one.at, set()).update((register, at) for at in ((-4,) if size == 4 else (0, 8)))
+    copies = []
+    for nth in range(max(map(len, calls.values()), default=0)):
+        copy = bytearray(text)
+        for at, places in calls.items():
+            register, offset = sorted(places)[min(nth, len(places) - 1)]
+            instructions.put(copy, at, _READ_DOUBLE, 0, register, offset)
+        copies.append(bytes(copy))
+    return copies
 
 
 def _format(state: State, constant: Constant) -> str | None:
@@ -64,24 +89,31 @@ def _wrong(text: str, lab_node: str) -> str:
 
 
 def _wrong_values(text: str, state: State, entry_bytes: int, *, is_array: bool) -> str:
-    register = _FIRST_VALUE
     for at, found in _conversions(text):
         if found is None:
             return f"prints by {text[at : at + 4]!r}, which may read the kernel's memory: numbers and %pI4 are printed"
-        if (address := found["address"]) and (
-            is_array or not _is_own(state.registers.get(register), _BYTES[address[-1]], entry_bytes)
-        ):
-            return f"prints by %{address} what is neither in the packet nor in a variable of its own: copy it into one"
-        register += 1 if found["address"] or found["number"] else 0
+    for register, size in _addresses(text):
+        if is_array or not _is_own(state.registers.get(register), size, entry_bytes):
+            what = "%pI4" if size == _BYTES["4"] else "%pI6"
+            return f"prints by {what} what is neither in the packet nor in a variable of its own: copy it into one"
     return ""
 
 
+def _addresses(text: str) -> Iterator[tuple[int, int]]:
+    """Yield each register by which a text prints an address, and how many bytes that has."""
+    register = _FIRST_VALUE
+    for _, found in _conversions(text):
+        if found and found["address"]:
+            yield register, _BYTES[found["address"][-1]]
+        register += 1 if found and (found["address"] or found["number"]) else 0
+
+
 def _is_own(value: Number | Address | None, size: int, entry_bytes: int) -> bool:
-    """Say whether so many bytes at a place are the program's stack, or begin a map's value or the packet."""
+    """Say whether so many bytes at a place are of the program's stack, of a map's value, or of the packet."""
+    if isinstance(value, Address) and value.memory == PACKET:
+        return True  # as far as its `accesses` are taken
     if not isinstance(value, Address) or value.offset is None:
         return False
-    if value.memory == PACKET:
-        return 0 <= value.offset <= _MOST_INTO_PACKET - size
     if value.memory == ENTRY:
         return 0 <= value.offset <= entry_bytes - size
     return value.memory == STACK and -STACK_BYTES <= value.offset <= -size

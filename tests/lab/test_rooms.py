@@ -210,6 +210,24 @@ def test_what_is_printed_is_its_own(room: Room, dialect: str) -> None:
     room.loaded(head + body.format(shown))
 
 
+PAIR, SIX = '"to %pI4 by %pI4", data + 30, data + 26', '"%pI6", data + 38'
+
+
+@BOTH
+@pytest.mark.parametrize(("least", "shown"), [(34, PAIR), (54, SIX)], ids=["IPv4", "IPv6"])
+def test_what_is_printed_of_the_packet_is_in_it(room: Room, dialect: str, least: int, shown: str) -> None:
+    """The verifier says so: the program must have compared it with the packet's end."""
+    head = "" if dialect == "bcc" else f'{clang.HEAD}SEC("xdp") '
+    body = (
+        "int prints(struct xdp_md *ctx) {{ char *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;"
+        " if (data + {} > end) return 1; bpf_printk({}); return 2; }}\n"
+    )
+
+    error = room.refused(head + body.format(least - 1, shown))
+    assert (BuildError, True) == (type(error), "may lie behind its end" in str(error))
+    room.loaded(head + body.format(least, shown))
+
+
 @clang.needed
 @pytest.mark.parametrize(
     ("kind", "entries", "error", "words"),

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from netlab.programs import instructions
 from netlab.programs.assembly import (
     DOUBLE,
     FRAME,
@@ -31,7 +32,7 @@ from netlab.programs.assembly import (
     put_long,
     store,
 )
-from netlab.programs.printing import problem
+from netlab.programs.printing import accesses, problem
 
 LINE = "lab/lb seen %u"
 PRINT = 6
@@ -147,6 +148,7 @@ ADDRESS = "lab/lb %pI4"
 OWN = {
     "of the stack": [copy(R3, FRAME), add(R3, -80)],
     "of the packet": [load(WORD, R3, R1, 0), add(R3, 26)],
+    "somewhere in the packet": [load(WORD, R3, R1, 0), load(WORD, R4, R1, 8), add_register(R3, R4)],
     "of a map's value": [call(1), copy(R3, R0), add(R3, 4)],
     "saved meanwhile": [load(WORD, R3, R1, 0), store(DOUBLE, FRAME, -80, R3), put(R3, 0), load(DOUBLE, R3, FRAME, -80)],
 }
@@ -155,9 +157,6 @@ NOT_OWN = {
     "below the stack": [copy(R3, FRAME), add(R3, -600)],
     "above the stack": [copy(R3, FRAME), add(R3, -2)],
     "behind a map's value": [call(1), copy(R3, R0), add(R3, 8)],
-    "before the packet": [load(WORD, R3, R1, 0), add(R3, -64)],
-    "far behind the packet": [load(WORD, R3, R1, 0), add(R3, 5000)],
-    "somewhere in the packet": [load(WORD, R3, R1, 0), load(WORD, R4, R1, 8), add_register(R3, R4)],
     "the packet's end": [load(WORD, R3, R1, 4)],
     "of unknown origin": [load(DOUBLE, R3, R6, 0)],
 }
@@ -176,6 +175,29 @@ def test_addresses_of_its_own_are_printed(ops: list[Op]) -> None:
 @pytest.mark.parametrize("ops", NOT_OWN.values(), ids=NOT_OWN.keys())
 def test_addresses_elsewhere_are_refused(ops: list[Op]) -> None:
     assert "neither in the packet nor in a variable of its own" in addressed(ops)
+
+
+def accessed(text: str, *ops: Op | list[Op]) -> list[list[tuple[int, int]]]:
+    """Return the reads of eight bytes in each copy of a program that prints: register and offset; R0 has the bytes."""
+    program = code(copy(R6, R1), on_stack(text), copy(R1, R6), *ops, printing(text))
+    copies = accesses(program, constant, 0)
+    assert all(len(each) == len(program) for each in copies)
+    read = [[one for one in instructions.each(each) if (one.code, one.to) == (0x79, 0)] for each in copies]
+    return [[(one.source, one.offset) for one in each] for each in read]
+
+
+PACKET_IN_3 = [load(WORD, R3, R1, 0), add(R3, 26)]
+
+
+def test_what_is_printed_of_the_packet_is_read_in_a_copy() -> None:
+    """By eight bytes, so that no more is known of the result than after a print."""
+    both = [load(WORD, R4, R1, 0), add(R4, 40)]
+
+    assert accessed(ADDRESS, PACKET_IN_3) == [[(3, -4)]]
+    assert accessed("lab/lb %pI6", PACKET_IN_3) == [[(3, 0)], [(3, 8)]]
+    assert accessed("lab/lb %pI4 %pI4", PACKET_IN_3, both) == [[(3, -4)], [(4, -4)]]
+    assert accessed(ADDRESS, OWN["of the stack"]) == []
+    assert accessed(LINE, PACKET_IN_3) == []
 
 
 def test_a_packet_that_was_moved_is_elsewhere() -> None:
