@@ -4,6 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const LEG_MS = 650; // from one node to the next
 const MOST_DOTS = 150;
 const MOST_LINES = 200;
+const MOST_DEPTHS = 300; // of the queue over time, one for each frame
 const MOST_CELLS = 40;
 const QUEUE_CELLS = 30;
 const QUIET_MS = 1500; // links without told moves for so long show their rate as dots
@@ -58,6 +59,9 @@ export default {
         <caption>{{ key }}</caption>
         <tr v-for="name in names(b)"><th>{{ name }}</th><td :data-counter="name">{{ number(b.counters[name] || 0) }}</td></tr>
         <tr><th>waiting</th><td data-counter="queue_depth">{{ number(b.depth) }}</td></tr>
+        <tr v-if="depths[key]"><td colspan="2"><svg class="nl-depths" viewBox="0 0 300 40" preserveAspectRatio="none" role="img"
+          :data-most="Math.max(...depths[key])" :aria-label="'waiting in the last half minute: at most ' + Math.max(...depths[key])">
+          <polyline :points="depthPoints(depths[key])" /></svg></td></tr>
         <tr><th>free threads</th><td data-counter="free">{{ number(sum(b.free)) }} of {{ number(sum(b.capacity)) }}</td></tr>
       </table>
       <table v-for="(counts, key) in plain" class="nl-counts" :key="'r' + key" :data-program="key">
@@ -81,7 +85,7 @@ export default {
   props: { lab: Object },
   emits: ["pick", "toggle", "seek", "speed", "live", "shown", "help", "close", "dark"],
   data() {
-    return { state: { balancers: {}, reasons: {}, rates: {}, processes: {}, links: {} }, lines: [], share: 1, clock: "", live: false,
+    return { state: { balancers: {}, reasons: {}, rates: {}, processes: {}, links: {} }, lines: [], depths: {}, share: 1, clock: "", live: false,
              playing: false, speed: 1, box: null, busy: {}, picked: "" };
   },
   created() {
@@ -113,7 +117,8 @@ export default {
     frame(f) {
       for (const [key, value] of Object.entries(f.state)) this.state[key] = value;
       this.share = f.share; this.clock = f.clock; this.live = f.live; this.playing = f.playing; this.speed = f.speed;
-      if (f.fresh) { this.lines = []; this.clear(); }
+      if (f.fresh) { this.lines = []; this.depths = {}; this.clear(); }
+      if (f.playing) for (const [key, b] of Object.entries(this.state.balancers)) this.depths[key] = [...(this.depths[key] || []), b.depth].slice(-MOST_DEPTHS);
       if (f.lines.length) {
         if (f.more) f.lines.unshift({ time: "", who: "", stream: "sum", text: `… and ${f.more.toLocaleString("en")} lines more` });
         this.lines = [...f.lines.reverse(), ...this.lines].slice(0, MOST_LINES);
@@ -230,6 +235,10 @@ export default {
       if (!b) return null;
       const n = Math.min(b.depth, QUEUE_CELLS), row = Math.min(n, 10), left = -(row * 12 - 3) / 2, top = this.lab.box.h / 2 + 19;
       return { depth: b.depth, shown: Array.from({ length: n }, (_, at) => ({ x: left + (at % 10) * 12, y: top + Math.floor(at / 10) * 12 })) };
+    },
+    depthPoints(depths) {
+      const most = Math.max(1, ...depths);
+      return depths.map((depth, at) => `${MOST_DEPTHS - depths.length + at},${39 - (38 * depth) / most}`).join(" ");
     },
     isDown(link) { return ["a", "b"].some((end) => ["down", "gone"].includes(this.state.links[link[end] + ":" + link[end + "i"]])); },
     linkClass(link) { return { "nl-down": this.isDown(link), "nl-impaired": link.impaired, "nl-picked": this.picked === "link " + link.id }; },

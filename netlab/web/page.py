@@ -77,8 +77,7 @@ class Page:
         ui.colors(primary="#22507e")
         with ui.header().style("height: 50px; padding: 6px 14px; align-items: center; gap: 12px"):
             ui.label(f"netlab · {self._view.record.lab}").style("font-weight: 600; font-size: 17px")
-            self._told = ui.label("").props('role="status"')
-            ui.space()
+            self._told = ui.label("").classes("nl-told").props('role="status"')
             if self._view.live is not None and not self._may_change:
                 ui.label("to look only")
             ui.button("?", on_click=self._help).props('flat dense no-caps color=white aria-label="help"')

@@ -36,7 +36,7 @@ class Side:
         self._picked = ("", "")
         self._texts: dict[str, ui.label] = {}
         self._inputs: dict[str, ui.input] = {}
-        with ui.right_drawer(value=False, elevated=True).props("width=480 behavior=desktop") as self._drawer:
+        with ui.right_drawer(value=False, elevated=True).props("width=480 breakpoint=700") as self._drawer:
             self._column = ui.column().style("width: 100%; gap: 8px")
 
     async def pick(self, kind: str, name: str) -> None:
