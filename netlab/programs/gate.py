@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from netlab.kernel.seccomp import Asked, Listener
 from netlab.programs import bpf, gate_rules, instructions, printing
 from netlab.programs.gate_pins import Pins
-from netlab.programs.gate_program import Program
+from netlab.programs.gate_program import CopiedProgram
 from netlab.programs.gate_room import MAP, PROGRAM, TYPES, RoomProcess, number_of_types
 from netlab.programs.gate_rules import MapAsked, NotAllowed, ProgramAsked, Unprintable
 from netlab.programs.kept_code import Instructions, numbered
@@ -122,7 +122,7 @@ class Gate:
         functions = self.room.read(asked.functions, asked.function_count * asked.function_bytes)
         lines = self.room.read(asked.lines, asked.line_count * asked.line_bytes)
         types = self._held(held, asked.types, TYPES) if asked.types and (functions or lines) else 0
-        program = Program(asked, terms, functions, lines, types)
+        program = CopiedProgram(asked, terms, functions, lines, types)
         log = ctypes.create_string_buffer(min(asked.log_bytes, _LOG_BYTES)) if asked.log_bytes else None
         try:
             fd = self._made(held, program.load(code, log))
@@ -135,7 +135,7 @@ class Gate:
         self.loaded[bpf.program_id(fd)] = Instructions(numbered(code), terms, asked.attach_type, asked.flags)
         return fd
 
-    def _prove(self, program: Program, code: bytes) -> None:
+    def _prove(self, program: CopiedProgram, code: bytes) -> None:
         """Refuse a program whose copy, which reads of the packet what it prints, is not taken."""
         try:
             os.close(program.load(code, None))

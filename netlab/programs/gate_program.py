@@ -7,7 +7,7 @@ from netlab.programs import bpf
 from netlab.programs.gate_rules import ProgramAsked
 
 
-class Program(NamedTuple):
+class CopiedProgram(NamedTuple):
     """A program but for its instructions: what the room asks, license, records of functions and lines, types."""
 
     asked: ProgramAsked

@@ -50,6 +50,7 @@ ONLY_USERS = {
         *(f"programs.{name}" for name in ("bcc", "bpf", "compiled", "features", "map_reader", "maps")),
         *(f"programs.{name}" for name in ("libbpf_calls", "kernel_header", "kernel_numbers", "global_variables")),
         "programs.gate",
+        "programs.gate_program",
         "kernel.syscalls",
         "kernel.seccomp",
         "observe.packet_filter",  # libpcap
