@@ -17,7 +17,19 @@ from pathlib import Path
 from tests.bench import against, page
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-PARTS = ("bringup", "ready", "runtimes", "verbs", "datapath", "requests", "scheduling", "scale", "files", "impairments")
+PARTS = (
+    "bringup",
+    "ready",
+    "runtimes",
+    "verbs",
+    "datapath",
+    "requests",
+    "scheduling",
+    "scale",
+    "files",
+    "impairments",
+    "views",
+)
 
 
 def main() -> None:
