@@ -8,7 +8,7 @@ from typing import Any
 
 import netlab
 from netlab import errors
-from netlab.api import balancer, link, maps, node
+from netlab.api import balancer, link, maps, node, processes
 from netlab.cli import overview
 from netlab.cli.verbs import LOUDNESS, VERBS, Argument
 from netlab.demo.wordings import WORDINGS
@@ -169,7 +169,8 @@ def events() -> str:
 def python() -> str:
     """Return the interface for Python: classes with their methods, and the errors."""
     text = "# Python\n\n[Labs from Python](../python.md) shows how it is used.\n"
-    for kind in (netlab.Lab, node.Node, link.Link, balancer.Balancer, maps.LabMap, Event, netlab.Topology):
+    classes = (netlab.Lab, node.Node, processes.Processes, link.Link, balancer.Balancer, maps.LabMap, Event)
+    for kind in (*classes, netlab.Topology):
         text += f"\n## {kind.__name__}\n\n{paragraphs(kind)}\n"
         for name, member in vars(kind).items():
             if name.startswith("_") or not inspect.getdoc(member) or name in getattr(kind, "_fields", ()):

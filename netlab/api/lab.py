@@ -12,6 +12,7 @@ from netlab.api import lines, packets
 from netlab.api.balancer import Balancer
 from netlab.api.link import Link
 from netlab.api.node import Node
+from netlab.api.processes import Processes
 from netlab.api.topology import Topology
 from netlab.errors import HostError, NetlabError, TimeLimitError, UsageError
 from netlab.lab import bring_up, changing, named_links, planning
@@ -200,6 +201,12 @@ class Lab:
         programs there tell what becomes of each packet. UsageError, or NetlabError if something cannot be captured.
         """
         return packets.capture(self.standing, os.fspath(path), places, filter, verdicts, self.notes.append)
+
+    def processes(self, *names: str) -> Processes:
+        """Return processes, each as NODE or NODE/NAME, to be started, stopped, killed or paused together."""
+        if not names:
+            raise UsageError("expected processes, as NODE or NODE/NAME, found none")
+        return Processes(self.record, names, self.notes.append)
 
     def link(self, *names: str) -> Link:
         """Return the link between two nodes, or that of an end NODE:INTERFACE; UsageError if there is none."""

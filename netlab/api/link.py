@@ -1,13 +1,13 @@
 """A link of a lab from Python: what it does to packets, and what was counted. `netlab link` are words for it."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from netlab.lab import link_changes
-from netlab.lab.link_values import changes
 from netlab.lab.standing import Standing
-from netlab.observe import link_view
-from netlab.observe.link_stats import LinkStats
 from netlab.record import store
+
+if TYPE_CHECKING:
+    from netlab.observe.link_stats import LinkStats
 
 Value = str | int | float
 
@@ -29,24 +29,35 @@ class Link:
 
     def set(self, *, sender: str = "", **values: Value) -> None:
         """Change what it does to packets, and only what is named; UsageError for what does not fit."""
+        from netlab.lab import link_changes
+        from netlab.lab.link_values import changes
+
         found = changes([f"{key}={value}" for key, value in values.items()])
         link_changes.set_values(self._lab.record.lab, self._words, sender, found, self._note)
 
     def reset(self, *, sender: str = "") -> None:
         """Set it as the topology has it, and up."""
+        from netlab.lab import link_changes
+
         link_changes.reset(self._lab.record.lab, self._words, sender, self._note)
 
     def down(self) -> None:
         """Set both ends down."""
+        from netlab.lab import link_changes
+
         link_changes.down(self._lab.record.lab, self._words, self._note)
 
     def up(self) -> None:
         """Set both ends up, with the addresses and routes that they had."""
+        from netlab.lab import link_changes
+
         link_changes.up(self._lab.record.lab, self._words, self._note)
 
-    def stats(self) -> LinkStats:
-        """Return what it does, and what was counted in each direction."""
+    def stats(self, *, sender: str = "") -> "LinkStats":
+        """Return what it does, and what was counted in each direction, or in that of one sender."""
+        from netlab.observe import link_view
+
         if self._lab.record.lab not in store.labs():
             raise store.gone(self._lab.record.lab)
-        (found,) = link_view.read(self._lab, self._words)
+        (found,) = link_view.read(self._lab, self._words, sender)
         return found

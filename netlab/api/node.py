@@ -10,9 +10,9 @@ from typing import IO, Any
 
 from netlab.api import lines
 from netlab.api.maps import LabMap
+from netlab.api.processes import Processes
 from netlab.errors import CommandError, NetlabError, TimeLimitError, UsageError
-from netlab.lab import launch, process_changes
-from netlab.lab.interference import interfere
+from netlab.lab import launch
 from netlab.lab.reload import reload
 from netlab.lab.standing import Standing
 from netlab.observe import map_view
@@ -113,27 +113,27 @@ class Node:
 
     def start(self, process: str = "", timeout: float = _RESTART_S) -> None:
         """Start the node's processes, or one of them, and wait until they are ready."""
-        self._change("start", process, timeout)
+        self._processes(process).start(timeout)
 
     def stop(self, process: str = "", timeout: float = _RESTART_S) -> None:
         """Stop the node's processes, or one of them, and wait for their end."""
-        self._change("stop", process, timeout)
+        self._processes(process).stop(timeout)
 
     def restart(self, process: str = "", timeout: float = _RESTART_S) -> None:
         """Stop the node's processes, or one of them, and start them again."""
-        self._change("restart", process, timeout)
+        self._processes(process).restart(timeout)
 
     def kill(self, process: str = "", number: int = signal.SIGKILL) -> None:
         """Send a signal to the node's processes, or one of them, with all that they have started."""
-        interfere(self._lab.record, "kill", [self._called(process)], number, self._note)
+        self._processes(process).kill(number)
 
     def pause(self, process: str = "") -> None:
         """Pause the node's processes, or one of them."""
-        interfere(self._lab.record, "pause", [self._called(process)], 0, self._note)
+        self._processes(process).pause()
 
     def resume(self, process: str = "") -> None:
         """Let paused processes go on."""
-        interfere(self._lab.record, "resume", [self._called(process)], 0, self._note)
+        self._processes(process).resume()
 
     def logs(self, process: str = "") -> Sequence[Event]:
         """Return what the node's processes, or one of them, have printed until now, and what has happened to them."""
@@ -156,8 +156,8 @@ class Node:
         for each in map_view.all_of(self._lab.record, self.name):
             yield LabMap(self._lab, each.program, each.name)
 
-    def _change(self, do: str, process: str, timeout: float) -> None:
-        process_changes.change(self._lab.record, do, [self._called(process)], timeout, self._note)
+    def _processes(self, name: str) -> Processes:
+        return Processes(self._lab.record, [self._called(name)], self._note)
 
     def _called(self, name: str) -> str:
         return f"{self.name}/{name}" if name else self.name

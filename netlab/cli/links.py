@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from netlab.api.link import Link
 from netlab.cli import typed
 from netlab.cli.console import say
 from netlab.errors import UsageError
 from netlab.lab.link_values import changes
 
 if TYPE_CHECKING:
+    from netlab.lab.standing import Standing
     from netlab.observe.link_stats import LinkCounts, LinkStats
 
 ACTIONS = {
@@ -23,30 +25,32 @@ _FORM = "netlab link [A-B | A B | NODE:INTERFACE] ACTION"
 _MOST_WORDS = 2  # that name a link
 
 
-def operate(lab: str, args: typed.Link) -> "tuple[LinkStats, ...] | None":
+def operate(lab: "Standing", args: typed.Link) -> "tuple[LinkStats, ...] | None":
     """Do what the words say in a lab; return what there is to show, None if it was a change."""
     words, action, values = _parts(args.words_of_link)
     if action != "set" and values:
         raise UsageError(f"link {action} takes no {values[0]}: link set does")
     if args.sender and action in ("up", "down"):
         raise UsageError(f"link {action} takes no --from: it sets both ends")
-    if action == "show":
-        from netlab.lab.standing import Standing
-        from netlab.observe import link_view
-
-        return link_view.read(Standing.read(lab), words, args.sender or "")
-    from netlab.lab import link_changes
-
-    sender = args.sender or ""
-    if action == "set":
-        link_changes.set_values(lab, words, sender, changes(values), say)
-    elif action == "reset":
-        link_changes.reset(lab, words, sender, say)
-    elif action == "down":
-        link_changes.down(lab, words, say)
-    else:
-        link_changes.up(lab, words, say)
+    link, sender = Link(lab, words, say), args.sender or ""
+    match action:
+        case "show":
+            return (link.stats(sender=sender),) if words else _all(lab, sender)
+        case "set":
+            link.set(sender=sender, **dict(each.split("=", 1) for each in values))
+        case "reset":
+            link.reset(sender=sender)
+        case "down":
+            link.down()
+        case _:
+            link.up()
     return None
+
+
+def _all(lab: "Standing", sender: str) -> "tuple[LinkStats, ...]":
+    from netlab.observe import link_view
+
+    return link_view.read(lab, sender=sender)
 
 
 def check(args: typed.Link) -> None:

@@ -13,6 +13,7 @@ from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
 
 if TYPE_CHECKING:
+    from netlab.api.processes import Processes
     from netlab.plan.stages import Stage
 
 _T = TypeVar("_T")
@@ -176,21 +177,18 @@ def run(args: typed.Run) -> NoReturn:
 
 def change(args: typed.Change) -> None:
     """Start, stop or restart processes of nodes."""
-    lab = store.choose(args.lab)
-    chosen.elevate(args, lab)
-    from netlab.lab import process_changes
-
-    process_changes.change(store.read(lab), args.verb, args.processes, args.timeout, say)
+    meant = _processes(args)
+    do = {"start": meant.start, "stop": meant.stop, "restart": meant.restart}
+    do[args.verb](args.timeout)
 
 
 def interfere(args: typed.OfProcesses) -> None:
     """Kill, pause or resume processes of nodes."""
-    lab = store.choose(args.lab)
-    chosen.elevate(args, lab)
-    from netlab.lab.interference import interfere
-
-    number = args.signal if isinstance(args, typed.Kill) else 0
-    interfere(store.read(lab), args.verb, args.processes, number, say)
+    meant = _processes(args)
+    if isinstance(args, typed.Kill):
+        meant.kill(args.signal)
+    else:
+        {"pause": meant.pause, "resume": meant.resume}[args.verb]()
 
 
 def fault(args: typed.Fault) -> int:
@@ -277,7 +275,9 @@ def link(args: typed.Link) -> None:
     links.check(args)
     lab = store.choose(args.lab)
     chosen.elevate(args, lab)
-    if found := links.operate(lab, args):
+    from netlab.lab.standing import Standing
+
+    if found := links.operate(Standing.read(lab), args):
         _show(args.format, {"links": found}, lambda _: links.show(found))
 
 
@@ -474,6 +474,15 @@ def _end_with_what_is_called() -> None:
     from netlab.kernel.signals import ENDINGS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+
+
+def _processes(args: typed.OfProcesses) -> "Processes":
+    """Return the processes that the verb means, as root."""
+    lab = store.choose(args.lab)
+    chosen.elevate(args, lab)
+    from netlab.api.processes import Processes
+
+    return Processes(store.read(lab), args.processes, say)
 
 
 def _step_by_step() -> "Callable[[Stage], None]":

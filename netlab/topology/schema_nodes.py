@@ -102,6 +102,7 @@ _FOLDER: Schema = {
         ),
     ]
 }
+_AUTO = choice("none", "auto")
 _NOWHERE = choice("unreachable", "blackhole", "prohibit")
 _ROUTE = keys(
     {
@@ -126,13 +127,13 @@ NODE = {
                 "processes": about(
                     "several processes", mapping(keys({**_PROCESS, **_AUTOSTART, "env": about("its variables", _ENV)}))
                 ),
-                "setup": about("commands that prepare the node", {"anyOf": [TEXT, list_of({"anyOf": [TEXT, ARGV]})]}),
+                "setup": about("commands that prepare the node", _SETUP),
                 "xdp": about("an XDP program, or several on different interfaces", _programs(_PROGRAM_KEYS)),
                 "tc": about("tc programs", keys(_TC)),
                 "maps": about("what is written into maps of its programs", {"type": "object"}),
                 "address": about("none: it hands frames from link to link", choice("none")),
                 "loopback": about("addresses of lo", NAMES),
-                "routes": about("static routes", {"anyOf": [choice("none", "auto"), {"type": "array"}]}),
+                "routes": about("static routes", {"anyOf": [_AUTO, list_of({"anyOf": [_AUTO, _ROUTE]})]}),
                 "sysctls": about("settings below net.", mapping(TEXT, r"^net\.")),
                 "env": about("variables of its processes", _ENV),
                 "files": about("files that only this node sees", mapping(_FILE, "^/")),

@@ -17,6 +17,7 @@ from netlab.api.balancer import Balancer
 from netlab.api.link import Link
 from netlab.api.maps import LabMap
 from netlab.api.node import Node
+from netlab.api.processes import Processes
 from netlab.errors import CommandError, NetlabError, TimeLimitError, TopologyError, UsageError
 from netlab.record import store
 from netlab.testing.waiting import PATIENCE_S
@@ -138,6 +139,14 @@ def test_processes_stop_start_and_are_killed(lab: Lab) -> None:
     assert ["a: begins"] * 3 == [f"{each.source}: {each.text}" for each in lab["a"].logs() if each.stream == "out"]
     with pytest.raises(UsageError, match="two"):
         lab["b"].stop("two")
+    with pytest.raises(UsageError, match="found none"):
+        lab.processes()
+    several = lab.processes("a")
+    several.stop()
+    several.start()
+    assert ["netlab: {0}: a stopped", "netlab: {0}: a started: process"] == [
+        each.replace(lab.name, "{0}").rstrip(" 0123456789") for each in lab.notes[-2:]
+    ]
 
 
 def test_lines_are_waited_for(lab: Lab) -> None:
@@ -328,6 +337,7 @@ def main() -> int:
         print(balancer.node, balancer.listed(["a"]), topology.document().root)
         lab.link("a", "s").reset(sender="a")
         lab.link("a", "s").set(delay="20ms", loss="1%", sender="a")
+        lab.processes("a").restart()
         carried = [way.counts.carried for each in lab.links() for way in each.directions if way.counts]
         lab.apply(topology, set={"nodes.a.env": {"A": 2}}, timeout=3.0)
         lab["a"].map("m")["k"] = {"field": 1}
@@ -345,7 +355,7 @@ def main() -> int:
 
 
 def test_the_program_uses_all_of_the_interface() -> None:
-    kinds = (Lab, Node, Link, Balancer, LabMap, Topology)
+    kinds = (Lab, Node, Processes, Link, Balancer, LabMap, Topology)
     public = {name for kind in kinds for name in vars(kind) if not name.startswith("_")}
 
     assert set() == {name for name in public if not re.search(rf"\.{name}\b", USER)}

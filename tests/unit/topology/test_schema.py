@@ -2,6 +2,9 @@
 
 import glob
 import json
+import re
+from collections.abc import Iterator
+from typing import Any
 
 import jsonschema
 import pytest
@@ -76,6 +79,26 @@ def test_the_keys_are_the_same(known: tuple[str, ...], said: dict[str, object]) 
 
 def test_the_keys_of_a_node_are_the_same() -> None:
     assert set(nodes.NODE_KEYS) == set(node())
+
+
+def test_every_key_has_words() -> None:
+    """Also of what is in limits, demo and defaults, and in a route."""
+    found = dict(words(schema.TOPOLOGY, ""))
+
+    assert {".limits.memory", ".demo.port", ".defaults.routes", ".routes.via"} <= {
+        re.sub(r"^\.nodes(?=\.)", "", place) for place in found
+    }
+    assert [] == [place for place, said in found.items() if not said]
+
+
+def words(of: dict[str, Any], place: str) -> Iterator[tuple[str, str]]:
+    """Yield the place of each key, and what is said about it."""
+    for key, form in of.get("properties", {}).items():
+        yield f"{place}.{key}", form.get("description", "")
+        yield from words(form, f"{place}.{key}")
+    for form in (*of.get("anyOf", ()), of.get("items"), of.get("additionalProperties")):
+        if isinstance(form, dict):
+            yield from words(form, place)
 
 
 def test_it_is_a_schema() -> None:
