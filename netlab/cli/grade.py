@@ -23,6 +23,7 @@ from netlab.words import count
 
 _STATE = "grade.json"
 _MOST_SEED = 1 << 32
+_LONGEST_NAME = 40  # in the table
 
 
 def grade(args: typed.Grade) -> int:
@@ -121,7 +122,8 @@ def _table(exercise: Exercise, results: list[Result], seed: int) -> None:
     for each in results:
         verdict = paint.good(each.verdict) if each.verdict == FULL else paint.bad(each.verdict)
         points = pages.amount(each.points), pages.amount(each.of)
-        table.add_row(each.name, verdict, *points, pages.why(exercise, each))
+        name = each.name if len(each.name) <= _LONGEST_NAME else f"{each.name[: _LONGEST_NAME - 1]}…"
+        table.add_row(name, verdict, *points, pages.why(exercise, each))
     tables.show(table)
     full = sum(each.verdict == FULL for each in results)
     print(f"{count(len(results), 'submission')}, {full} full; --seed {seed} draws the same again")

@@ -17,8 +17,9 @@ class Number(NamedTuple):
 class Address(NamedTuple):
     """A register that points so far into a memory; into the stack from its end, into the packet from its begin.
 
-    The verifier lets no program reckon its way from one memory to another. How far may be unknown: None. Instead of an
-    address there may be NULL, if ways meet: a number that is no further from 0 than `_agreed` says.
+    The verifier lets no program reckon its way from one memory to another. Instead of an address there may be NULL, if
+    ways meet: a number that is no further from 0 than `_agreed` says. How far may be unknown: None. Then the memory is
+    likely and no more, as an address of another one may have been added to NULL.
     """
 
     memory: int

@@ -186,12 +186,12 @@ def _reckoned(one: Instruction, registers: Mapping[int, Known]) -> Known | None:
 
 
 def _moved(before: Known | None, other: Known | None, *, is_added: bool) -> Known | None:
-    """Return an address after something was added to it, or taken away."""
+    """Return an address after something was added to it, or taken away; two addresses make a number."""
     if isinstance(before, Address) and isinstance(other, Number) and before.offset is not None:
         by = other.value - (1 << 64) if other.value >> 63 else other.value
         return before._replace(offset=before.offset + (by if is_added else -by))
-    places = [each for each in (before, other if is_added else None) if isinstance(each, Address)]
-    return places[0]._replace(offset=None) if len(places) == 1 else None
+    places = [each for each in (before, other) if isinstance(each, Address)]
+    return places[0]._replace(offset=None) if len(places) == 1 and is_added else None
 
 
 def _read(one: Instruction, state: State, data_at: int) -> Known | None:
@@ -212,10 +212,10 @@ def _store(one: Instruction, state: State) -> None:
     is_atomic = one.code & 0xE0 == 0xC0
     for register in {0, one.to, one.source} - {_FRAME} if is_atomic else ():
         state.put(register, None)
-    if isinstance(base, Address) and base.memory != STACK:
-        return
-    if not isinstance(base, Address) or base.offset is None:
+    if not isinstance(base, Address) or base.offset is None:  # the latter may be a stack's that was added to NULL
         state.forget_stack()
+        return
+    if base.memory != STACK:
         return
     size, begin = _SIZES[one.code & 0x18], base.offset + one.offset
     for n in range(begin - 7, begin + size):

@@ -2,22 +2,23 @@
 
 bpf_trace_printk() follows pointers, wherever they lead: `%s` prints the kernel's memory as text. And the trace is one
 for all labs: a line says whose it is by how it begins. So the format of each call must be known before the program is
-loaded, and is looked at. `known_values` finds out what is known.
+loaded, and is looked at, with the texts that it prints by `%s`: only constants. `known_values` finds out what is known.
 
 That bytes of the packet which are printed lie in it depends on what the program has compared with its end. Only the
 verifier knows: it is asked by copies of the program, in which each such call is an access to these bytes (`accesses`).
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from netlab.programs import instructions, known_values
 from netlab.programs.known_state import ENTRY, PACKET, STACK, STACK_BYTES, Address, Number, State
 
 _PRINT, _PRINT_ARRAY = 6, 177  # bpf_trace_printk, bpf_trace_vprintk
 _FIRST_VALUE = 3  # the register of the first value that is printed
-_CONVERSION = re.compile(r"%(?:%|[-+ #0-9.]*(?:hh|h|ll|l)?(?P<number>[diuxX])|(?P<address>p[iI][46]))")
+_CONVERSION = re.compile(r"%(?:%|[-+ #0-9.]*(?:hh|h|ll|l)?(?P<number>[diuxX])|(?P<address>p[iI][46]))|%(?P<text>s)")
 _BYTES = {"4": 4, "6": 16}
+_LONGEST_TEXT = 128  # bytes of a constant that is printed by %s
 _LEAST_ENTRY = 8  # bytes: the kernel rounds a map's values up
 _READ_DOUBLE = 0x79  # r0 = *(u64 *)(SOURCE + OFFSET): R0 may be any number then, as after a print
 
@@ -36,8 +37,12 @@ def problem(text: bytes, lab_node: str, constant: Constant, data_at: int, *, has
         found = _format(state, constant)
         if found is None:
             return "prints a text that is not constant where it is printed"
-        if wrong := _wrong(found, lab_node) or _wrong_values(
-            found, state, entry_bytes, is_array=one.value == _PRINT_ARRAY
+        is_array = one.value == _PRINT_ARRAY
+        texts = {} if is_array else _texts(found, state, constant)
+        if wrong := (
+            _wrong(_filled(found, texts), lab_node)
+            or _wrong_conversion(found, texts)
+            or _wrong_addresses(found, state, entry_bytes, is_array=is_array)
         ):
             return wrong
     return ""
@@ -88,10 +93,44 @@ def _wrong(text: str, lab_node: str) -> str:
     return ""
 
 
-def _wrong_values(text: str, state: State, entry_bytes: int, *, is_array: bool) -> str:
+def _texts(text: str, state: State, constant: Constant) -> dict[int, str]:
+    """Return what is printed by each `%s`, by where that stands, as far as it is of a map that can never change."""
+    found = {at: _constant_text(state.registers.get(register), constant) for at, register in _registers(text, "text")}
+    return {at: each for at, each in found.items() if each is not None}
+
+
+def _constant_text(place: Number | Address | None, constant: Constant) -> str | None:
+    """Return the constant at a place; None if it is none, or does not end within twice _LONGEST_TEXT bytes."""
+    if not isinstance(place, Address) or place.memory < 0 or place.offset is None:
+        return None
+    data, size = b"", _LONGEST_TEXT
+    while size and b"\0" not in data:
+        data += constant(place.memory, place.offset + len(data), size) or b""
+        size //= 2
+    text, end, _ = data.partition(b"\0")
+    return text.decode(errors="replace") if end else None
+
+
+def _filled(text: str, texts: Mapping[int, str]) -> str:
+    """Return a format with these texts in their places."""
+    for at in sorted(texts, reverse=True):
+        text = text[:at] + texts[at] + text[at + len("%s") :]
+    return text
+
+
+def _wrong_conversion(text: str, texts: Mapping[int, str]) -> str:
     for at, found in _conversions(text):
+        if found and found["text"] and at not in texts:
+            return (
+                "prints by '%s', which may read the kernel's memory, a text that is not constant: "
+                "print a number (%u) or an address (%pI4), or write the text into the format"
+            )
         if found is None:
             return f"prints by {text[at : at + 4]!r}, which may read the kernel's memory: numbers and %pI4 are printed"
+    return ""
+
+
+def _wrong_addresses(text: str, state: State, entry_bytes: int, *, is_array: bool) -> str:
     for register, size in _addresses(text):
         if is_array or not _is_own(state.registers.get(register), size, entry_bytes):
             what = "%pI4" if size == _BYTES["4"] else "%pI6"
@@ -101,11 +140,18 @@ def _wrong_values(text: str, state: State, entry_bytes: int, *, is_array: bool) 
 
 def _addresses(text: str) -> Iterator[tuple[int, int]]:
     """Yield each register by which a text prints an address, and how many bytes that has."""
+    for at, register in _registers(text, "address"):
+        found = _CONVERSION.match(text, at)
+        yield register, _BYTES[found["address"][-1]] if found else 0
+
+
+def _registers(text: str, kind: str) -> Iterator[tuple[int, int]]:
+    """Yield where each conversion of a kind stands, and the register that it prints."""
     register = _FIRST_VALUE
-    for _, found in _conversions(text):
-        if found and found["address"]:
-            yield register, _BYTES[found["address"][-1]]
-        register += 1 if found and (found["address"] or found["number"]) else 0
+    for at, found in _conversions(text):
+        if found and found[kind]:
+            yield at, register
+        register += 1 if found and found.lastgroup else 0
 
 
 def _is_own(value: Number | Address | None, size: int, entry_bytes: int) -> bool:

@@ -15,6 +15,7 @@ from netlab.errors import BuildError, BuildLimitError, NetlabError, OutsideError
 from netlab.programs import loader
 from netlab.programs.maps import Map
 from netlab.testing.waiting import PATIENCE_S, eventually
+from netlab.topology.hooks import INGRESS
 from tests.lab import clang
 from tests.lab.test_programs import LAB, LIMITS, NODE, OWN, XDP_DROP, Bench, bench
 
@@ -208,6 +209,37 @@ def test_what_is_printed_is_its_own(room: Room, dialect: str) -> None:
     assert (BuildError, True) == (type(error), "may read the kernel's memory" in str(error))  # honest programs do so
     assert "begins as those of another program do" in str(room.refused(head + body.format(speaks)))
     room.loaded(head + body.format(shown))
+
+
+@clang.needed
+def test_a_text_that_cannot_change_is_printed(room: Room) -> None:
+    """By `%s`; one that can is not, and the message says what to write."""
+    body = (
+        '{0} char word[16] = "far"; SEC("xdp") int prints(struct xdp_md *ctx)'
+        ' {{ static const char shown[] = "it is %s"; bpf_trace_printk(shown, sizeof(shown), word); return 2; }}\n'
+    )
+
+    room.loaded(clang.HEAD + body.format("const volatile"))
+
+    assert "write the text into the format" in str(room.refused(clang.HEAD + body.format("volatile")))
+
+
+@clang.needed
+@pytest.mark.parametrize("at", [496, 512], ids=["near", "far"])
+def test_what_is_printed_of_a_packet_of_tc_is_in_it(room: Room, at: int) -> None:
+    """Where it was not compared, there may be the kernel's own notes; where it may be NULL instead, too."""
+    body = (
+        'SEC("tc") int prints(struct __sk_buff *skb) {{ char *data = (void *)(long)skb->data;'
+        " char *end = (void *)(long)skb->data_end; char *seen = data + {at}; {check}"
+        ' asm volatile("" : "+r"(seen)); bpf_printk("%pI4", seen); return 0; }}\n'
+    )
+    may_be_null = "if (skb->mark) seen = 0;"
+    compared = "if (data + {} > end) return 0;"
+
+    for check in ("", may_be_null, compared.format(at + 3), compared.format(at + 4) + may_be_null):
+        error = room.refused(clang.HEAD + body.format(at=at, check=check), hook=INGRESS)
+        assert "prints() prints " in str(error), check
+    room.loaded(clang.HEAD + body.format(at=at, check=compared.format(at + 4)), hook=INGRESS)
 
 
 PAIR, SIX = '"to %pI4 by %pI4", data + 30, data + 26', '"%pI6", data + 38'

@@ -93,6 +93,40 @@ def test_no_later_line_speaks_for_another(line: str) -> None:
     assert wrong(on_stack("lab/lb seen\n---"), printing("lab/lb seen\n---")) == ""
 
 
+NAMES = b"far\0two\nlines\0other/lb seen\0" + b"x" * 300 + b"\0no end"
+
+
+def named(text: str, offset: int, fd: int = 7) -> str:
+    """Return what is wrong with printing by R3 what is there in a map, if the map of the descriptor 7 has NAMES."""
+
+    def constant(fd: int, offset: int, count: int) -> bytes | None:
+        found = NAMES[offset : offset + count] if fd == 7 else b""
+        return found if len(found) == count else None
+
+    place = [Op(0x18, R3, 2, value=fd), Op(0, value=offset)]
+    return problem(code(on_stack(text), place, printing(text)), "lab/lb", constant, 0)
+
+
+def test_a_constant_text_of_a_map_is_printed() -> None:
+    """Of one that can change, of one that has no end, and of other ways to print it, nobody knows."""
+    assert named("lab/lb it is %s", 0) == ""
+    for text, offset, fd in (("lab/lb %s", 0, 8), ("lab/lb %s", -4, 7), ("lab/lb %s", 40, 7), ("lab/lb %s", 332, 7)):
+        assert "write the text into the format" in named(text, offset, fd)
+    assert "may read the kernel's memory" in named("lab/lb %.9s", 0)
+    assert "write the text into the format" in named("lab/lb %s and %s", 0)  # nothing is known of R4
+
+
+def test_a_constant_text_speaks_for_no_other() -> None:
+    assert "begins as those of another program do" in named("%s", 14)
+    assert "begins as those of another program do" in named("lab/lb\n%s", 14)
+    assert named("lab/lb %s", 14) == named("lab/lb %s", 4) == ""
+
+
+def test_what_follows_a_constant_text_is_looked_at() -> None:
+    """Each has its own register."""
+    assert "neither in the packet" in named("lab/lb %s %pI4", 0)
+
+
 def test_a_text_of_a_constant_map_is_known() -> None:
     """Of other maps it is not, as they may change."""
 
