@@ -6,23 +6,24 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from netlab.api import lines, packets
-from netlab.api.balancer import Balancer
-from netlab.api.link import Link
-from netlab.api.node import Node
-from netlab.api.processes import Processes
-from netlab.api.topology import Topology
 from netlab.errors import HostError, NetlabError, TimeLimitError, UsageError
-from netlab.lab import bring_up, changing, named_links, planning
 from netlab.lab.standing import Standing
-from netlab.observe import link_view, stats, status
-from netlab.observe.events import Event
-from netlab.observe.link_stats import LinkStats
-from netlab.record import impaired, store
+from netlab.record import store
 from netlab.record.model import LabRecord
-from netlab.topology import document
+
+if TYPE_CHECKING:  # each is imported where it is used: the command line uses this, too, and starts fast
+    from netlab.api import packets
+    from netlab.api.balancer import Balancer
+    from netlab.api.link import Link
+    from netlab.api.node import Node
+    from netlab.api.processes import Processes
+    from netlab.api.topology import Topology
+    from netlab.observe import stats, status
+    from netlab.observe.events import Event
+    from netlab.observe.link_stats import LinkStats
+    from netlab.topology import document
 
 _T = TypeVar("_T")
 _RUNTIMES = ("netns", "docker")
@@ -71,6 +72,8 @@ class Lab:
         _need_root()
         if runtime not in ("", *_RUNTIMES):
             raise UsageError(f"runtime {runtime!r}: expected {' or '.join(_RUNTIMES)}")
+        from netlab.lab import bring_up, planning
+
         notes: list[str] = []
 
         def plan() -> Any:
@@ -100,12 +103,16 @@ class Lab:
 
         Errors and signals are as for `up`: then the lab is as it was before.
         """
+        from netlab.lab import changing, planning
+
         planned = planning.planned(_document(topology, _sets(set)), self.name, as_it_stands=True)
         changing.apply(planned, timeout, self.notes.append)
         self.standing = Standing.read(self.name)
 
     def down(self) -> None:
         """Remove the lab, with all that belongs to it; it is no error if it is gone already."""
+        from netlab.lab import bring_up
+
         bring_up.down(self.name, self.notes.append)
 
     def __enter__(self) -> Self:
@@ -130,12 +137,14 @@ class Lab:
         return self.standing.record
 
     @property
-    def nodes(self) -> dict[str, Node]:
+    def nodes(self) -> "dict[str, Node]":
         """The lab's nodes by their names, in the order of the file."""
         return {name: self[name] for name in self.record.nodes}
 
-    def __getitem__(self, node: str) -> Node:
+    def __getitem__(self, node: str) -> "Node":
         """Return a node; UsageError, with the nearest name, if there is none of this name."""
+        from netlab.api.node import Node
+
         store.node_of(self.record, node)
         return Node(self.standing, node, self.notes.append)
 
@@ -150,33 +159,41 @@ class Lab:
 
     # ---- what happens in it ------------------------------------------------------------------------------------------
 
-    def status(self) -> status.LabStatus:
+    def status(self) -> "status.LabStatus":
         """Return what runs in the nodes, and what is not as planned (`problems`)."""
+        from netlab.observe import status
+
         self._need_up()
         return status.read(self.name)
 
-    def stats(self) -> stats.LabStats:
+    def stats(self) -> "stats.LabStats":
         """Return what programs count, and a balancer's threads and queue."""
+        from netlab.observe import stats
+
         self._need_up()
         return stats.read(self.standing)
 
     def events(
         self, *sources: str, since_ns: int = 0, pattern: str = "", follow: bool = False, interval: float = 0.0
-    ) -> Iterator[Event]:
+    ) -> "Iterator[Event]":
         """Yield what was printed and what happened, in the order of time: of these nodes, or NODE/NAME, or of all.
 
         Only from `since_ns` on (CLOCK_MONOTONIC), and what has the regular expression `pattern` in its text. With
         `follow` it goes on with what comes, until the lab is removed; close the iterator to end it before. Then it also
         tells which links go up and down and, every `interval` seconds, the rates of interfaces and counters.
         """
+        from netlab.api import lines
+
         lines.catch_up(self.record)
         return lines.read(self.record, sources, since_ns, pattern, follow, interval)
 
-    def wait_for(self, pattern: str, *sources: str, since_ns: int = 0, timeout: float = _WAIT_S) -> Event:
+    def wait_for(self, pattern: str, *sources: str, since_ns: int = 0, timeout: float = _WAIT_S) -> "Event":
         """Return the first line with the regular expression in it, also one that is there already; else TimeLimitError.
 
         `sources` are nodes, or NODE/NAME.
         """
+        from netlab.api import lines
+
         return lines.wait_for(self.record, pattern, sources, since_ns, timeout)
 
     def wait(self, condition: Callable[[], _T], what: str = "the condition", *, timeout: float = _WAIT_S) -> _T:
@@ -194,37 +211,49 @@ class Lab:
         *places: str,
         filter: str = "",  # noqa: A002 - as everybody calls it
         verdicts: bool = False,
-    ) -> AbstractContextManager[packets.Packets]:
+    ) -> "AbstractContextManager[packets.Packets]":
         """Capture packets while a block runs: into a new pcapng file, or, without one, into `seen` of what it yields.
 
         `places` are NODE or NODE:INTERFACE, all if there are none; `filter` is in tcpdump's words. With `verdicts` the
         programs there tell what becomes of each packet. UsageError, or NetlabError if something cannot be captured.
         """
+        from netlab.api import packets
+
         return packets.capture(self.standing, os.fspath(path), places, filter, verdicts, self.notes.append)
 
-    def processes(self, *names: str) -> Processes:
+    def processes(self, *names: str) -> "Processes":
         """Return processes, each as NODE or NODE/NAME, to be started, stopped, killed or paused together."""
+        from netlab.api.processes import Processes
+
         if not names:
             raise UsageError("expected processes, as NODE or NODE/NAME, found none")
         return Processes(self.record, names, self.notes.append)
 
-    def link(self, *names: str) -> Link:
+    def link(self, *names: str) -> "Link":
         """Return the link between two nodes, or that of an end NODE:INTERFACE; UsageError if there is none."""
+        from netlab.api.link import Link
+        from netlab.lab import named_links
+        from netlab.record import impaired
+
         named_links.find(impaired.directions(self.record, None), names)
         return Link(self.standing, names, self.notes.append)
 
-    def links(self) -> tuple[LinkStats, ...]:
-        """Return all links: what they do to packets, and what was counted."""
+    def links(self, *, sender: str = "") -> "tuple[LinkStats, ...]":
+        """Return all links: what they do to packets, and what was counted; of `sender`, only what that node sends."""
+        from netlab.observe import link_view
+
         self._need_up()
-        return link_view.read(self.standing)
+        return link_view.read(self.standing, sender=sender)
 
     def _need_up(self) -> None:
         """Refuse to look into a lab that is gone: nothing is there, and zeros would look like counts."""
         if self.name not in store.labs():
             raise store.gone(self.name)
 
-    def balancer(self, node: str = "") -> Balancer:
+    def balancer(self, node: str = "") -> "Balancer":
         """Return the balancer of a node, or the only one; UsageError if there is none, or several."""
+        from netlab.api.balancer import Balancer
+
         return Balancer(self.standing, node, self.notes.append)
 
 
@@ -233,7 +262,10 @@ def _sets(changes: Mapping[str, object]) -> list[str]:
     return [f"{at}={value if isinstance(value, str) else json.dumps(value)}" for at, value in changes.items()]
 
 
-def _document(topology: "str | os.PathLike[str] | Topology", sets: list[str]) -> document.Document:
+def _document(topology: "str | os.PathLike[str] | Topology", sets: list[str]) -> "document.Document":
+    from netlab.api.topology import Topology
+    from netlab.topology import document
+
     if isinstance(topology, Topology):
         return document.changed(topology.document(), sets)
     return document.load(os.fspath(topology), sets)

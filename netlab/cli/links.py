@@ -10,7 +10,7 @@ from netlab.errors import UsageError
 from netlab.lab.link_values import changes
 
 if TYPE_CHECKING:
-    from netlab.lab.standing import Standing
+    from netlab.api.lab import Lab
     from netlab.observe.link_stats import LinkCounts, LinkStats
 
 ACTIONS = {
@@ -25,17 +25,17 @@ _FORM = "netlab link [A-B | A B | NODE:INTERFACE] ACTION"
 _MOST_WORDS = 2  # that name a link
 
 
-def operate(lab: "Standing", args: typed.Link) -> "tuple[LinkStats, ...] | None":
+def operate(lab: "Lab", args: typed.Link) -> "tuple[LinkStats, ...] | None":
     """Do what the words say in a lab; return what there is to show, None if it was a change."""
     words, action, values = _parts(args.words_of_link)
     if action != "set" and values:
         raise UsageError(f"link {action} takes no {values[0]}: link set does")
     if args.sender and action in ("up", "down"):
         raise UsageError(f"link {action} takes no --from: it sets both ends")
-    link, sender = Link(lab, words, say), args.sender or ""
+    link, sender = Link(lab.standing, words, say), args.sender or ""
     match action:
         case "show":
-            return (link.stats(sender=sender),) if words else _all(lab, sender)
+            return (link.stats(sender=sender),) if words else lab.links(sender=sender)
         case "set":
             link.set(sender=sender, **dict(each.split("=", 1) for each in values))
         case "reset":
@@ -45,12 +45,6 @@ def operate(lab: "Standing", args: typed.Link) -> "tuple[LinkStats, ...] | None"
         case _:
             link.up()
     return None
-
-
-def _all(lab: "Standing", sender: str) -> "tuple[LinkStats, ...]":
-    from netlab.observe import link_view
-
-    return link_view.read(lab, sender=sender)
 
 
 def check(args: typed.Link) -> None:

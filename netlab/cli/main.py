@@ -13,6 +13,7 @@ from netlab.errors import NetlabError, UsageError, explain
 from netlab.record import store
 
 if TYPE_CHECKING:
+    from netlab.api.lab import Lab
     from netlab.api.processes import Processes
     from netlab.plan.stages import Stage
 
@@ -221,13 +222,10 @@ def top(args: typed.Top) -> int:
 
 def stats(args: typed.Stats) -> None:
     """Show what the programs count: free threads, queue, packets and bytes by reason."""
-    lab = store.choose(args.lab)
-    chosen.elevate(args, lab)
-    from netlab.lab.standing import Standing
-    from netlab.observe import prometheus, stats
-
-    found = stats.read(Standing.read(lab))
+    found = _attached(args).stats()
     if args.format == "prometheus":
+        from netlab.observe import prometheus
+
         print(prometheus.text(found), end="")
     else:
         from netlab.cli import show
@@ -273,11 +271,7 @@ def link(args: typed.Link) -> None:
     from netlab.cli import links
 
     links.check(args)
-    lab = store.choose(args.lab)
-    chosen.elevate(args, lab)
-    from netlab.lab.standing import Standing
-
-    if found := links.operate(Standing.read(lab), args):
+    if found := links.operate(_attached(args), args):
         _show(args.format, {"links": found}, lambda _: links.show(found))
 
 
@@ -474,6 +468,15 @@ def _end_with_what_is_called() -> None:
     from netlab.kernel.signals import ENDINGS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+
+
+def _attached(args: typed.Arguments) -> "Lab":
+    """Return the lab that the verb means, as root."""
+    lab = store.choose(args.lab)
+    chosen.elevate(args, lab)
+    from netlab.api.lab import Lab
+
+    return Lab.attach(lab)
 
 
 def _processes(args: typed.OfProcesses) -> "Processes":

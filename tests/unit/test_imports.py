@@ -220,6 +220,7 @@ UP_AND_DOWN = "netlab.cli.main, netlab.lab.bring_up, netlab.lab.removal, netlab.
             {*WRITES - {"netlab.record.mark"}, "netlab.plan.planner", "netlab.plan.addresses", "netlab.plan.routes"},
             id="status",
         ),
+        pytest.param("netlab.api.lab, netlab.api.processes, netlab.api.link", {*PLANS, "netlab.observe"}, id="Python"),
         pytest.param("netlab.supervise.supervisor", PLANS, id="supervisor"),
     ],
 )
