@@ -2,19 +2,22 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 
 from netlab.errors import UsageError
 from netlab.grade import folders
 from netlab.named_tuple import NamedTuple
 from netlab.topology import program_text
+from netlab.topology.document.source import MAX_BYTES
 from netlab.topology.document.tree import printable
 
 _TOPOLOGY = re.compile(r"^[\"']?nodes[\"']?\s*:", re.MULTILINE)
 _ENTRY = re.compile(r"\bxdp_md\b|\b__sk_buff\b|\bSEC\s*\(")
 _ENDINGS = (".yml", ".yaml")
 _LONGEST_NAME = 200  # bytes
+_C_ENDINGS = (".c", ".h")
+_MOST_C = 4 << 20  # bytes of C, which are looked through before anything is compiled: half a second for each megabyte
 
 
 class Submission(NamedTuple):
@@ -32,8 +35,8 @@ class Submission(NamedTuple):
 
     @property
     def text(self) -> str:
-        """All C text that was handed in."""
-        sources = (data for name, data in self.files.items() if name.endswith((".c", ".h")))
+        """All C text that was handed in, but for the kernel's types."""
+        sources = (data for name, data in self.files.items() if _is_c(name))
         return "\n".join(data.decode(errors="replace") for data in sources)
 
 
@@ -52,12 +55,25 @@ def read(path: str, name: str) -> Submission:
     try:
         if not os.path.isdir(path):
             main = os.path.basename(path)
-            return Submission(name, {main: folders.text(path).encode(errors="replace")}, main)
+            data = folders.text(path).encode(errors="replace")
+            return Submission(name, {main: data}, main, problem=_too_long({main: data}))
         found = folders.contents(path)
     except UsageError as error:
         return Submission(name, {}, problem=str(error))
     submission = Submission(name, found.files, left_out=tuple(found.left_out))
-    return _with_main(submission)
+    problem = _too_long(found.files)
+    return submission._replace(problem=problem) if problem else _with_main(submission)
+
+
+def _is_c(name: str) -> bool:
+    return name.endswith(_C_ENDINGS) and os.path.basename(name) != program_text.KERNEL_TYPES
+
+
+def _too_long(files: Mapping[str, bytes]) -> str:
+    """Return how the C that is looked through before anything runs is too long, "" if it is not."""
+    if (found := sum(len(data) for name, data in files.items() if _is_c(name))) > _MOST_C:
+        return f"expected at most {_MOST_C >> 20} MiB of C in .c and .h, found {found:,} bytes: hand in less"
+    return ""
 
 
 def _with_main(submission: Submission) -> Submission:
@@ -65,7 +81,9 @@ def _with_main(submission: Submission) -> Submission:
     top = [name for name in submission.files if "/" not in name]
     topologies = [name for name in top if name.endswith(_ENDINGS) and _TOPOLOGY.search(_decoded(submission, name))]
     if len(topologies) == 1:
-        return submission._replace(topology=topologies[0])
+        found = len(submission.files[topologies[0]])
+        problem = f"{topologies[0]}: expected a topology of at most {MAX_BYTES:,} bytes, found {found:,}"
+        return submission._replace(topology=topologies[0], problem=problem if found > MAX_BYTES else "")
     if topologies:
         return submission._replace(problem=f"which topology? There are {', '.join(topologies)}: expected one")
     programs = [name for name in top if name.endswith(".c") and _is_program(_decoded(submission, name))]

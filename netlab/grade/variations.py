@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from string import Template
 
 from netlab.grade.exercise import Draw, Exercise
@@ -59,8 +60,12 @@ def can_be_told(draw: Draw, program: str) -> bool:
 
 def _leaves_to_us(constant: str, program: str) -> bool:
     """Say whether a program takes a constant from outside: `#ifndef` stands before what it is otherwise."""
-    code = program_text.without_comments(program)
-    return bool(re.search(rf"^[ \t]*#[ \t]*ifndef[ \t]+{re.escape(constant)}\b", code, re.MULTILINE))
+    return bool(re.search(rf"^[ \t]*#[ \t]*ifndef[ \t]+{re.escape(constant)}\b", _code(program), re.MULTILINE))
+
+
+@lru_cache(maxsize=8)  # each play asks for each constant
+def _code(program: str) -> str:
+    return program_text.without_comments(program)
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

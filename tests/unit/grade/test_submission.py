@@ -62,6 +62,22 @@ def test_too_much_is_a_problem_and_nothing_is_an_error(tmp_path: Path, monkeypat
         submission.read_all([str(tmp_path / "nobody")])
 
 
+def test_what_takes_long_to_look_through_is_a_problem(tmp_path: Path) -> None:
+    """But a header of the kernel's types is long, and is not looked through."""
+    (tmp_path / "lb.c").write_text(PROGRAM)
+    (tmp_path / "vmlinux.h").write_text(" " * (5 << 20))
+    assert submission.read(str(tmp_path), "ann").problem == ""
+    (tmp_path / "long.h").write_text(" " * (4 << 20))
+    (tmp_path / "long.c").write_text(PROGRAM + " " * (4 << 20))
+
+    for path in (tmp_path, tmp_path / "long.c"):
+        assert "at most 4 MiB of C in .c and .h, found" in submission.read(str(path), "ann").problem
+    (tmp_path / "long.h").unlink()
+    (tmp_path / "long.c").unlink()
+    (tmp_path / "lab.yml").write_text("nodes: {}\n" + "#" * (1 << 20))
+    assert "lab.yml: expected a topology of at most 1,048,576 bytes" in submission.read(str(tmp_path), "ann").problem
+
+
 def test_each_has_a_name_of_its_own(tmp_path: Path) -> None:
     for name in ("ann", "eve"):
         (tmp_path / name).mkdir()
