@@ -211,6 +211,29 @@ def test_what_is_printed_is_its_own(room: Room, dialect: str) -> None:
     room.loaded(head + body.format(shown))
 
 
+# R6 becomes 0 in a way that only the verifier follows, R7 is an address of the stack, and "%x" becomes "%s".
+DECEIVES = r"""
+static __attribute__((noinline)) int nothing(int x) { asm volatile("" : "+r"(x)); return x; }
+SEC("xdp") int prints(struct xdp_md *ctx)
+{
+    asm volatile("*(u64 *)(r10 - 8) = r10; r1 = 1; call %[f];"
+             "r9 = 0x7825 ll; *(u64 *)(r10 - 64) = r9; r7 = *(u64 *)(r10 - 8);"
+             "r6 = *(u32 *)(%[c] + 0); r6 -= r6; if r6 != 0 goto 1f; r6 += r7;"
+             "r9 = 0x73; *(u8 *)(r6 - 63) = r9;"
+             "r1 = r10; r1 += -64; r2 = 3; r3 = -4096; call 6; 1:"
+             :: [f] "i"(nothing), [c] "r"(ctx)
+             : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r9", "memory");
+    return 2;
+}
+"""
+
+
+@clang.needed
+def test_a_format_is_not_changed_by_an_address_that_only_the_verifier_knows(room: Room) -> None:
+    """It is one of the stack, and looks like one of the packet."""
+    assert "not constant where it is printed" in str(room.refused(clang.HEAD + DECEIVES))
+
+
 @clang.needed
 def test_a_text_that_cannot_change_is_printed(room: Room) -> None:
     """By `%s`; one that can is not, and the message says what to write."""
