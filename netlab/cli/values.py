@@ -1,11 +1,59 @@
-"""Texts of the command line → values, for argparse, where that takes more than a line."""
+"""Texts of the command line → values, for argparse."""
 
 import re
+import sys
 
+LONGEST_S = 1e6  # eleven days
+MOST_JOBS = 256
 LINK_WORDS = (
     "[LINK] show; LINK set KEY=VALUE ..., reset, down or up; LINK is A-B, A B or NODE:INTERFACE, and KEY one of delay,"
     " jitter, loss, duplicate, reorder, corrupt, rate, queue, seed"
 )
+
+
+def number(text: str) -> int:
+    """Return a number of lines, for argparse; there is no larger number than a machine can count."""
+    if int(text) < 0:
+        raise ValueError
+    return min(int(text), sys.maxsize)
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds, for argparse; system calls that wait take at most some weeks."""
+    if not 0 < float(text) < float("inf"):
+        raise ValueError
+    return min(float(text), LONGEST_S)
+
+
+def port(text: str) -> int:
+    """Return a TCP port, for argparse; 0 is any that is free."""
+    if not 0 <= int(text) < 1 << 16:
+        raise ValueError
+    return int(text)
+
+
+def threads(text: str) -> int:
+    """Return a number of threads, for argparse."""
+    if not 0 < int(text) < 1 << 16:
+        raise ValueError
+    return int(text)
+
+
+def jobs(text: str) -> int:
+    """Return how many are to be done at a time, for argparse."""
+    if not 0 < int(text) <= MOST_JOBS:
+        raise ValueError
+    return int(text)
+
+
+def constant(text: str) -> tuple[str, str]:
+    """Return name and value of a C constant, for argparse."""
+    name, found, value = text.partition("=")
+    if not found or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or "\n" in value:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"expected NAME=VALUE, with a C constant's name, found {text!r}")
+    return name, value
 
 
 def moment(text: str) -> int:
